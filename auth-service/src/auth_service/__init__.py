@@ -1,0 +1,1 @@
+"""Owns credentials, sessions, tokens and the audit chain."""

@@ -1,0 +1,1 @@
+"""The edge: turns HTTP into gRPC by what the protos declare."""

@@ -1,0 +1,1 @@
+"""Fans out readiness checks and says what is wrong, since when and why."""
