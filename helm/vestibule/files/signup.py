@@ -1,0 +1,36 @@
+"""Signs a person up, in and out through the gateway; exits 1 with what went wrong."""
+
+import json
+import os
+import secrets
+import sys
+import urllib.error
+import urllib.request
+
+
+def call(method, path, expected, body=None, token=None):
+    """Calls the gateway and returns the envelope; exits when the status is another one."""
+    request = urllib.request.Request(os.environ["GATEWAY_URL"] + path, method=method)
+    request.add_header("Content-Type", "application/json")
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
+    try:
+        with urllib.request.urlopen(request, json.dumps(body).encode() if body else None, timeout=30) as answer:
+            status, text = answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        status, text = error.code, error.read()
+    if status != expected:
+        sys.exit(f"{method} {path}: expected {expected}, got {status}: {text.decode()[:500]}")
+    print(f"{method} {path}: {status}")
+    return json.loads(text) if text else None
+
+
+person = {"email": f"helm-test-{secrets.token_hex(8)}@example.com", "password": secrets.token_urlsafe(18)}
+call("POST", "/api/auth/register", 201, {**person, "full_name": "Helm Test"})
+token = call("POST", "/api/auth/login", 200, person)["data"]["access_token"]
+call("GET", "/api/users/me", 200, token=token)
+call("POST", "/api/auth/logout", 204, token=token)
+call("GET", "/api/users/me", 401, token=token)
+token = call("POST", "/api/auth/login", 200, person)["data"]["access_token"]
+call("DELETE", "/api/users/me", 204, {"password": person["password"]}, token=token)
+print("signed up, in, out and erased")

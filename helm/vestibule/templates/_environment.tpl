@@ -1,0 +1,119 @@
+{{/* Settings of each service: what is public goes into its ConfigMap, what is secret is named here. */}}
+
+{{- define "vestibule.grpc.address" -}}
+{{ include "vestibule.service.name" . }}:{{ (index .root.Values.services .service).ports.grpc }}
+{{- end }}
+
+{{/* URL of a role without its password, which comes as PGPASSWORD. Takes a dict of root and role. */}}
+{{- define "vestibule.postgres.url" -}}
+{{- $postgres := .root.Values.postgres -}}
+postgresql://{{ .role }}@{{ $postgres.host }}:{{ $postgres.port }}/{{ $postgres.database }}?sslmode={{ $postgres.sslMode }}
+{{- end }}
+
+{{/* Public settings of a service, as YAML of strings. Takes a dict of root and service. */}}
+{{- define "vestibule.config" -}}
+{{- $root := .root -}}
+{{- $config := $root.Values.config -}}
+{{- $arrows := index (include "vestibule.architecture" $root | fromYaml) .service -}}
+{{- $values := include "vestibule.service.values" . | fromYaml -}}
+{{- $auth := include "vestibule.grpc.address" (dict "root" $root "service" "auth-service") -}}
+{{- $users := include "vestibule.grpc.address" (dict "root" $root "service" "user-service") -}}
+{{- $health := include "vestibule.grpc.address" (dict "root" $root "service" "health-aggregator") -}}
+LOG_FORMAT: json
+LOG_LEVEL: {{ $config.logLevel | quote }}
+SHUTDOWN_GRACE_SECONDS: {{ $values.shutdownGraceSeconds | quote }}
+TRACE_RATIO: {{ $config.traceRatio | quote }}
+{{- with $config.otlpEndpoint }}
+OTEL_EXPORTER_OTLP_ENDPOINT: {{ . | quote }}
+{{- end }}
+{{- if not $root.Values.redis.existingSecret }}
+REDIS_URL: {{ $root.Values.redis.url | quote }}
+{{- end }}
+{{- if ne .service "auth-service" }}
+TOKEN_ISSUER: {{ $config.publicUrl | quote }}
+TOKEN_AUDIENCE: {{ $config.audience | quote }}
+{{- end }}
+{{- with $arrows.environment }}
+{{ . }}_GRPC_HOST: 0.0.0.0
+{{ . }}_GRPC_PORT: {{ $values.ports.grpc | quote }}
+{{ . }}_HTTP_HOST: 0.0.0.0
+{{ . }}_HTTP_PORT: {{ $values.ports.http | quote }}
+{{ . }}_POSTGRES_URL: {{ include "vestibule.postgres.url" (dict "root" $root "role" $arrows.role) | quote }}
+{{ . }}_POSTGRES_POOL_MAX: {{ $root.Values.postgres.poolMax | quote }}
+{{- end }}
+{{- if $root.Values.mtls.enabled }}
+TLS_CERT_FILE: /etc/vestibule/tls/tls.crt
+TLS_KEY_FILE: /etc/vestibule/tls/tls.key
+TLS_CA_FILE: /etc/vestibule/tls/ca.crt
+{{- end }}
+{{- if eq .service "gateway" }}
+GATEWAY_HOST: 0.0.0.0
+GATEWAY_PORT: {{ $values.ports.http | quote }}
+GATEWAY_RATE_LIMITS: {{ ternary "on" "off" $config.rateLimits | quote }}
+GATEWAY_CORS_ORIGINS: {{ join "," $config.corsOrigins | quote }}
+GATEWAY_TRUSTED_PROXIES: {{ join "," $config.trustedProxies | quote }}
+GATEWAY_UPSTREAMS: {{ dict "vestibule.auth.v1" (dict "address" $auth) "vestibule.users.v1" (dict "address" $users) "vestibule.health.v1" (dict "address" $health) | toJson | quote }}
+{{- else if eq .service "auth-service" }}
+AUTH_ISSUER: {{ $config.publicUrl | quote }}
+AUTH_AUDIENCE: {{ $config.audience | quote }}
+AUTH_USERS_ADDRESS: {{ $users | quote }}
+{{- else if eq .service "user-service" }}
+USERS_AUTH_ADDRESS: {{ $auth | quote }}
+{{- else if eq .service "health-aggregator" }}
+HEALTH_AUTH_ADDRESS: {{ $auth | quote }}
+{{- with $config.qdrantUrl }}
+QDRANT_URL: {{ . | quote }}
+{{- end }}
+{{- with $config.nextcloudUrl }}
+NEXTCLOUD_URL: {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "vestibule.secretEnv.password" -}}
+- name: PGPASSWORD
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "vestibule.secret.name" (dict "root" .root "existing" .root.Values.postgres.existingSecret "suffix" "postgres") }}
+      key: {{ .role }}
+{{- end }}
+
+{{/* Secret settings of a service, as entries of `env`. Takes a dict of root and service. */}}
+{{- define "vestibule.secretEnv" -}}
+{{- $root := .root -}}
+{{- $arrows := index (include "vestibule.architecture" $root | fromYaml) .service -}}
+- name: SERVICE_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "vestibule.secret.name" (dict "root" $root "existing" $root.Values.secrets.serviceKey "suffix" "service-key") }}
+      key: SERVICE_KEY
+{{- with $root.Values.redis.existingSecret }}
+- name: REDIS_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ . }}
+      key: url
+{{- end }}
+{{- with $arrows.role }}
+{{ include "vestibule.secretEnv.password" (dict "root" $root "role" .) }}
+{{- end }}
+{{- if eq .service "auth-service" }}
+- name: AUTH_MASTER_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "vestibule.secret.name" (dict "root" $root "existing" $root.Values.secrets.authMasterKey "suffix" "auth-master-key") }}
+      key: AUTH_MASTER_KEY
+{{- with $root.Values.secrets.bootstrapAdmin }}
+- name: BOOTSTRAP_ADMIN_EMAIL
+  valueFrom:
+    secretKeyRef:
+      name: {{ . }}
+      key: email
+- name: BOOTSTRAP_ADMIN_PASSWORD
+  valueFrom:
+    secretKeyRef:
+      name: {{ . }}
+      key: password
+{{- end }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,61 @@
+{{/* Names and labels: one word for one thing, from values to Service. */}}
+
+{{- define "vestibule.name" -}}
+{{ default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "vestibule.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{ .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{- else if contains (include "vestibule.name" .) .Release.Name -}}
+{{ .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- else -}}
+{{ printf "%s-%s" .Release.Name (include "vestibule.name" .) | trunc 40 | trimSuffix "-" }}
+{{- end -}}
+{{- end }}
+
+{{/* Name of a service's objects. Takes a dict of root and service. */}}
+{{- define "vestibule.service.name" -}}
+{{ include "vestibule.fullname" .root }}-{{ .service }}
+{{- end }}
+
+{{/* Labels of every object. Takes a dict of root and component. */}}
+{{- define "vestibule.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+app.kubernetes.io/part-of: vestibule
+{{ include "vestibule.selector" . }}
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Labels that select a component's pods. Takes a dict of root and component. */}}
+{{- define "vestibule.selector" -}}
+app.kubernetes.io/name: {{ include "vestibule.name" .root }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{/* A service's block over the defaults, as YAML. Takes a dict of root and service. */}}
+{{- define "vestibule.service.values" -}}
+{{ toYaml (mergeOverwrite (deepCopy .root.Values.defaults) (deepCopy (index .root.Values.services .service))) }}
+{{- end }}
+
+{{/* Image of a service. Takes a dict of root and service. */}}
+{{- define "vestibule.image" -}}
+{{- $image := .root.Values.image -}}
+{{- $repository := (index .root.Values.services .service).repository -}}
+{{- with $image.registry }}{{ trimSuffix "/" . }}/{{ end }}{{ $repository }}:{{ default .root.Chart.AppVersion $image.tag }}
+{{- end }}
+
+{{/* Name of the secret of a kind: an existing one, or the generated one. Takes a dict of root, existing and suffix. */}}
+{{- define "vestibule.secret.name" -}}
+{{ default (printf "%s-%s" (include "vestibule.fullname" .root) .suffix) .existing }}
+{{- end }}
+
+{{/* Name of a service's certificate secret under mTLS. Takes a dict of root and service. */}}
+{{- define "vestibule.mtls.secret" -}}
+{{ default (printf "%s-mtls" (include "vestibule.fullname" .root)) .root.Values.mtls.secretPrefix }}-{{ .service }}
+{{- end }}

@@ -1,0 +1,84 @@
+{{/* What every pod of the chart shares, hooks and tests included: PodSecurity `restricted`. */}}
+
+{{- define "vestibule.pod.security" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{- define "vestibule.container.security" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}
+
+{{- define "vestibule.pull" -}}
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+{{- range . }}
+  - name: {{ . }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Mounts of a service's container. Takes a dict of root and service. */}}
+{{- define "vestibule.mounts" -}}
+- name: tmp
+  mountPath: /tmp
+{{- if .root.Values.mtls.enabled }}
+- name: certificates
+  mountPath: /etc/vestibule/tls
+  readOnly: true
+{{- end }}
+{{- end }}
+
+{{/* Volumes of a service's pod. Takes a dict of root and service. */}}
+{{- define "vestibule.volumes" -}}
+- name: tmp
+  emptyDir:
+    sizeLimit: 16Mi
+{{- if .root.Values.mtls.enabled }}
+- name: certificates
+  secret:
+    secretName: {{ include "vestibule.mtls.secret" . }}
+    defaultMode: 0440
+{{- end }}
+{{- end }}
+
+{{/*
+Probes. Start-up is strict: a pod joins when everything it needs is there. Readiness is lenient:
+it speaks for the process alone, so an outage of Postgres does not empty the Service. Liveness does no I/O.
+The kubelet speaks gRPC without TLS only, so under mTLS readiness is asked over HTTP.
+*/}}
+{{- define "vestibule.probes" -}}
+startupProbe:
+  httpGet:
+    path: /ready
+    port: http
+  periodSeconds: 1
+  timeoutSeconds: 2
+  failureThreshold: 60
+readinessProbe:
+{{- if and .grpc (not .root.Values.mtls.enabled) }}
+  grpc:
+    port: {{ .grpc }}
+{{- else }}
+  httpGet:
+    path: {{ if .grpc }}/ready{{ else }}/ready{{ end }}
+    port: http
+{{- end }}
+  periodSeconds: 5
+  timeoutSeconds: 2
+  failureThreshold: 2
+livenessProbe:
+  httpGet:
+    path: /health
+    port: http
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 6
+{{- end }}

@@ -1,0 +1,43 @@
+{{/* What the schema cannot say: checks over several values, each with what to do. */}}
+
+{{/* Port of a URL, by its scheme when it names none. */}}
+{{- define "vestibule.url.port" -}}
+{{- $url := urlParse . -}}
+{{- $explicit := regexFind ":[0-9]+$" $url.host | trimPrefix ":" -}}
+{{- default (get (dict "https" "443" "http" "80" "redis" "6379" "rediss" "6379") $url.scheme) $explicit -}}
+{{- end }}
+
+{{- define "vestibule.redis.port" -}}
+{{- if .Values.redis.existingSecret }}6379{{ else }}{{ include "vestibule.url.port" .Values.redis.url }}{{ end -}}
+{{- end }}
+
+{{/* Most pods of a service at once, the one that surges in a rollout included. */}}
+{{- define "vestibule.pods.max" -}}
+{{- $values := include "vestibule.service.values" . | fromYaml -}}
+{{ add 1 (ternary $values.autoscaling.maxReplicas $values.replicas $values.autoscaling.enabled) }}
+{{- end }}
+
+{{- define "vestibule.validate" }}
+{{- $root := . }}
+{{- $needed := int .Values.postgres.reservedConnections }}
+{{- range $service, $arrows := include "vestibule.architecture" . | fromYaml }}
+{{- if $arrows.schema }}
+{{- $needed = add $needed (mul (include "vestibule.pods.max" (dict "root" $root "service" $service)) $root.Values.postgres.poolMax) }}
+{{- end }}
+{{- end }}
+{{- if gt $needed (int .Values.postgres.maxConnections) }}
+{{- fail (printf "postgres.maxConnections is %d, but at their most the pods open %d connections (each service's maxReplicas + 1, times postgres.poolMax, plus postgres.reservedConnections). Raise max_connections and postgres.maxConnections, or lower poolMax or maxReplicas." (int .Values.postgres.maxConnections) $needed) }}
+{{- end }}
+{{- if and .Values.gatewayApi.enabled (not .Values.gatewayApi.parentRefs) }}
+{{- fail "gatewayApi.enabled needs gatewayApi.parentRefs: the Gateways that the HTTPRoute hangs on." }}
+{{- end }}
+{{- if and .Values.certManager.enabled .Values.mtls.enabled (not .Values.certManager.internalIssuer.name) }}
+{{- fail "certManager.enabled with mtls.enabled needs certManager.internalIssuer.name: who issues the certificates between services." }}
+{{- end }}
+{{- if and .Values.certManager.enabled .Values.ingress.tls.enabled (not .Values.certManager.publicIssuer.name) }}
+{{- fail "certManager.enabled with ingress.tls.enabled needs certManager.publicIssuer.name: who issues the public certificate." }}
+{{- end }}
+{{- if and .Values.mtls.enabled (not .Values.certManager.enabled) (not .Values.mtls.secretPrefix) }}
+{{- fail "mtls.enabled needs mtls.secretPrefix (secrets `<prefix>-<service>` with tls.crt, tls.key and ca.crt), or certManager.enabled." }}
+{{- end }}
+{{- end }}
