@@ -46,8 +46,12 @@ app.kubernetes.io/component: {{ .component }}
 {{/* Image of a service. Takes a dict of root and service. */}}
 {{- define "vestibule.image" -}}
 {{- $image := .root.Values.image -}}
-{{- $repository := (index .root.Values.services .service).repository -}}
-{{- with $image.registry }}{{ trimSuffix "/" . }}/{{ end }}{{ $repository }}:{{ default .root.Chart.AppVersion $image.tag }}
+{{- $service := index .root.Values.services .service -}}
+{{- if $service.image -}}
+{{ $service.image }}
+{{- else -}}
+{{- with $image.registry }}{{ trimSuffix "/" . }}/{{ end }}{{ $service.repository }}:{{ default .root.Chart.AppVersion $image.tag }}
+{{- end -}}
 {{- end }}
 
 {{/* Name of the secret of a kind: an existing one, or the generated one. Takes a dict of root, existing and suffix. */}}
