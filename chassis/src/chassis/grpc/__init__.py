@@ -1,0 +1,1 @@
+"""gRPC as the house speaks it: policies from the protos, typed errors, one pipeline a call."""

@@ -1,0 +1,1 @@
+"""Who is calling and whether to believe it: tokens, keys, revocations."""

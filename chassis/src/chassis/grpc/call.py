@@ -1,0 +1,84 @@
+"""The call being handled, from wherever it came: what goes on to the services it calls."""
+
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from structlog.contextvars import bind_contextvars
+
+from chassis.identity.caller import Caller, set_current_caller
+
+SERVICE_TOKEN_KEY = "vestibule-service-token"  # noqa: S105 a header, not a secret
+CLIENT_ADDRESS_KEY = "vestibule-client-address"
+USER_AGENT_KEY = "vestibule-user-agent"
+REQUEST_ID_KEY = "x-request-id"
+TRACEPARENT_KEY = "traceparent"
+AUTHORIZATION_KEY = "authorization"
+
+_USER_AGENT_LENGTH_MAX = 256
+
+
+@dataclass(slots=True)
+class Call:
+    """What a call hands on.
+
+    Attributes:
+        caller: Who made it.
+        bearer_token: The person's access token, judged good; empty when there is none.
+        traceparent: W3C trace context; empty when there is none.
+        deadline: When the answer must be there, by `time.monotonic()`; None for never.
+    """
+
+    caller: Caller
+    bearer_token: str = ""
+    traceparent: str = ""
+    deadline: float | None = None
+
+    def remaining_seconds(self) -> float | None:
+        """Returns how long the call may still take, at worst negative; None for ever."""
+        return None if self.deadline is None else self.deadline - time.monotonic()
+
+    def metadata(self) -> list[tuple[str, str | bytes]]:
+        """Returns what a service called for this call's sake should know."""
+        caller = self.caller
+        pairs: list[tuple[str, str | bytes]] = []
+        if caller.request_id:
+            pairs.append((REQUEST_ID_KEY, caller.request_id))
+        if self.traceparent:
+            pairs.append((TRACEPARENT_KEY, self.traceparent))
+        if self.bearer_token:
+            pairs.append((AUTHORIZATION_KEY, "Bearer " + self.bearer_token))
+        if caller.client_address:
+            pairs.append((CLIENT_ADDRESS_KEY, caller.client_address))
+        if caller.user_agent:
+            pairs.append((USER_AGENT_KEY, printable(caller.user_agent)))
+        return pairs
+
+
+_call: ContextVar[Call | None] = ContextVar("call", default=None)
+
+
+def current_call() -> Call | None:
+    """Returns the call being handled; None outside of calls."""
+    return _call.get()
+
+
+def enter(call: Call) -> None:
+    """Makes the call this task's own, for the use cases, the log and the channels."""
+    _call.set(call)
+    caller = call.caller
+    set_current_caller(caller)
+    bound = {"request_id": caller.request_id}
+    if caller.user_id is not None:
+        bound["user_id"] = str(caller.user_id)
+    if call.traceparent:
+        bound["trace_id"] = call.traceparent[3:35]
+    bind_contextvars(**bound)
+
+
+def printable(text: str) -> str:
+    """Returns the text as metadata may carry it: short, visible ASCII."""
+    text = text[:_USER_AGENT_LENGTH_MAX]
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in text)

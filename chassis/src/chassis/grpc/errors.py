@@ -1,0 +1,115 @@
+"""`ServiceError` to gRPC status and back, by `google.rpc.Status` in the trailing metadata."""
+
+from typing import TypeAlias
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+
+from chassis.errors import DeadlineExceeded, FieldError, Kind, RemoteError, ServiceError, Unavailable
+
+DOMAIN = "vestibule"
+DETAILS_KEY = "grpc-status-details-bin"
+PUSHBACK_KEY = "grpc-retry-pushback-ms"
+NO_RETRY = "-1"
+
+CODES: dict[Kind, grpc.StatusCode] = {
+    Kind.INVALID: grpc.StatusCode.INVALID_ARGUMENT,
+    Kind.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
+    Kind.FORBIDDEN: grpc.StatusCode.PERMISSION_DENIED,
+    Kind.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Kind.ALREADY_EXISTS: grpc.StatusCode.ALREADY_EXISTS,
+    Kind.CONFLICT: grpc.StatusCode.ABORTED,
+    Kind.PRECONDITION: grpc.StatusCode.FAILED_PRECONDITION,
+    Kind.EXHAUSTED: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Kind.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    Kind.DEADLINE: grpc.StatusCode.DEADLINE_EXCEEDED,
+    Kind.INTERNAL: grpc.StatusCode.INTERNAL,
+}
+_KINDS = {code: kind for kind, code in CODES.items()}
+
+Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
+
+
+def encode(error: ServiceError) -> tuple[grpc.StatusCode, str, Metadata]:
+    """Returns the status code, its text and the trailing metadata that carry the error."""
+    code = CODES[error.kind]
+    status = status_pb2.Status(code=code.value[0], message=error.message)
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.details)
+    status.details.add().Pack(info)
+    if error.field_errors:
+        violations = [
+            error_details_pb2.BadRequest.FieldViolation(field=each.field, description=each.message)
+            for each in error.field_errors
+        ]
+        status.details.add().Pack(error_details_pb2.BadRequest(field_violations=violations))
+    trailing: list[tuple[str, str | bytes]] = []
+    if error.retry_after_seconds is not None:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromNanoseconds(round(error.retry_after_seconds * 1e9))
+        status.details.add().Pack(retry)
+        # What a service refuses by itself must not be repeated by the channel below it.
+        trailing.append((PUSHBACK_KEY, NO_RETRY))
+    trailing.append((DETAILS_KEY, status.SerializeToString()))
+    return code, error.message, tuple(trailing)
+
+
+def decode(error: grpc.aio.AioRpcError) -> ServiceError:
+    """Returns what the other side meant.
+
+    `Unavailable` and `DeadlineExceeded` come back as themselves, whoever raised them;
+    everything else that the other side said as `RemoteError`. A status without our
+    details comes from gRPC itself and says nothing that a client may see.
+    """
+    kind = _KINDS.get(error.code(), Kind.INTERNAL)
+    status = _details(error)
+    if status is None:
+        return _bare(kind)
+    info = error_details_pb2.ErrorInfo()
+    request = error_details_pb2.BadRequest()
+    retry = error_details_pb2.RetryInfo()
+    seconds: float | None = None
+    for detail in status.details:
+        if detail.Is(info.DESCRIPTOR):
+            detail.Unpack(info)
+        elif detail.Is(request.DESCRIPTOR):
+            detail.Unpack(request)
+        elif detail.Is(retry.DESCRIPTOR):
+            detail.Unpack(retry)
+            seconds = retry.retry_delay.ToNanoseconds() / 1e9
+    if info.domain != DOMAIN:
+        return _bare(kind)
+    details = dict(info.metadata)
+    if kind is Kind.UNAVAILABLE and info.reason == Unavailable.reason:
+        return Unavailable(details=details, retry_after_seconds=seconds)
+    if kind is Kind.DEADLINE and info.reason == DeadlineExceeded.reason:
+        return DeadlineExceeded(details=details, retry_after_seconds=seconds)
+    return RemoteError(
+        kind,
+        info.reason,
+        status.message,
+        details=details,
+        field_errors=[FieldError(each.field, each.description) for each in request.field_violations],
+        retry_after_seconds=seconds,
+    )
+
+
+def _details(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:
+    for key, value in error.trailing_metadata() or ():
+        if key == DETAILS_KEY and isinstance(value, bytes):
+            try:
+                return status_pb2.Status.FromString(value)
+            except DecodeError:
+                return None
+    return None
+
+
+def _bare(kind: Kind) -> ServiceError:
+    if kind is Kind.DEADLINE:
+        return DeadlineExceeded()
+    # gRPC's own RESOURCE_EXHAUSTED means a full server or an oversized message, never a
+    # limit of this caller's.
+    if kind in (Kind.UNAVAILABLE, Kind.EXHAUSTED):
+        return Unavailable()
+    return ServiceError()

@@ -1,0 +1,136 @@
+"""Checks of single values, compiled from the `FieldRules` in the protos.
+
+A check takes a value and returns what is wrong with it, or None. The words are those that
+clients read, so the gateway uses the same checks.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
+
+from email_validator import EmailNotValidError, validate_email
+from google.protobuf.descriptor import FieldDescriptor
+from vestibule.api.v1 import options_pb2
+
+Check: TypeAlias = Callable[[Any], str | None]
+
+REQUIRED = "is required"
+NUL = "must not contain NUL characters"
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+# C0, DEL, C1, and the two separators that end a line in Unicode.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
+_NUMBERS = frozenset(
+    {
+        FieldDescriptor.CPPTYPE_INT32,
+        FieldDescriptor.CPPTYPE_INT64,
+        FieldDescriptor.CPPTYPE_UINT32,
+        FieldDescriptor.CPPTYPE_UINT64,
+        FieldDescriptor.CPPTYPE_DOUBLE,
+        FieldDescriptor.CPPTYPE_FLOAT,
+    }
+)
+
+
+def field_rules(field: FieldDescriptor) -> options_pb2.FieldRules:
+    """Returns a field's rules; empty ones when the proto gives none."""
+    return field.GetOptions().Extensions[options_pb2.field]
+
+
+def compile_check(field: FieldDescriptor) -> Check | None:
+    """Returns the check of one value of a field; None when any value will do.
+
+    For a repeated field it is the check of one item: the rules on lengths then speak of
+    the list and are left out.
+    """
+    rules = field_rules(field)
+    if field.type == FieldDescriptor.TYPE_STRING:
+        return _first_of(_string_checks(rules, lengths=not field.is_repeated))
+    if field.enum_type is not None:
+        return _known_number(frozenset(field.enum_type.values_by_number))
+    if field.cpp_type in _NUMBERS:
+        return _first_of(_number_checks(rules))
+    return None
+
+
+def is_email(text: str) -> bool:
+    """Whether the text has the form of an e-mail address at a domain with a dot.
+
+    Nothing is looked up, and names kept for tests or private networks are let through.
+    """
+    try:
+        address = validate_email(text, check_deliverability=False, globally_deliverable=False)
+    except EmailNotValidError:
+        return False
+    return "." in address.domain
+
+
+def is_visible(text: str) -> bool:
+    """Whether there is anything to see: more than white space and zero-width characters."""
+    return any(unicodedata.category(letter) not in _INVISIBLE for letter in text)
+
+
+def check_item_count(rules: options_pb2.FieldRules) -> Check | None:
+    """Returns the check of how many items a list or map holds."""
+    return _first_of(_length_checks(rules, "item"))
+
+
+def _first_of(checks: Iterable[Check]) -> Check | None:
+    ordered = tuple(checks)
+    if len(ordered) <= 1:
+        return ordered[0] if ordered else None
+
+    def check(value: object) -> str | None:
+        for each in ordered:
+            if wrong := each(value):
+                return wrong
+        return None
+
+    return check
+
+
+def _string_checks(rules: options_pb2.FieldRules, *, lengths: bool) -> Iterable[Check]:
+    yield lambda value: NUL if "\0" in value else None
+    if lengths:
+        yield from _length_checks(rules, "character")
+    match rules.format:
+        case options_pb2.FORMAT_EMAIL:
+            yield lambda value: None if is_email(value) else "not an e-mail address"
+        case options_pb2.FORMAT_UUID:
+            yield lambda value: None if _UUID.fullmatch(value) else "not a UUID"
+        case options_pb2.FORMAT_LINE:
+            yield lambda value: "must not contain control characters" if _CONTROL.search(value) else None
+            yield lambda value: None if is_visible(value) else "must not be blank"
+    if rules.pattern:
+        pattern = re.compile(rules.pattern)
+        yield lambda value: None if pattern.fullmatch(value) else f"must match {pattern.pattern}"
+    if rules.one_of:
+        allowed = tuple(rules.one_of)
+        yield lambda value: None if value in allowed else f"must be one of {', '.join(allowed)}"
+
+
+def _length_checks(rules: options_pb2.FieldRules, unit: str) -> Iterable[Check]:
+    fewest, most = rules.min_length, rules.max_length
+    if most:
+        yield lambda value: f"must be at most {_count(most, unit)}" if len(value) > most else None
+    if fewest:
+        yield lambda value: f"must be at least {_count(fewest, unit)}" if len(value) < fewest else None
+
+
+def _number_checks(rules: options_pb2.FieldRules) -> Iterable[Check]:
+    if rules.HasField("minimum"):
+        minimum = rules.minimum
+        yield lambda value: None if value >= minimum else f"must be at least {minimum}"
+    if rules.HasField("maximum"):
+        maximum = rules.maximum
+        yield lambda value: None if value <= maximum else f"must be at most {maximum}"
+
+
+def _known_number(numbers: frozenset[int]) -> Check:
+    return lambda value: None if value in numbers else "not a known value"
+
+
+def _count(number: int, unit: str) -> str:
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"

@@ -1,0 +1,104 @@
+"""What the protos say about a method, read once from its descriptor."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from google.protobuf import descriptor_pb2, descriptor_pool
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from vestibule.api.v1 import options_pb2
+
+_REPEATABLE = (
+    descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS,
+    descriptor_pb2.MethodOptions.IDEMPOTENT,
+)
+
+
+class PolicyMissingError(Exception):
+    """A method does not say who may call it, or says it in a way that cannot be kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The policy of one method.
+
+    Attributes:
+        path: As gRPC names the method: `/package.Service/Method`.
+        descriptor: The method.
+        options: The whole `MethodPolicy`, for what only the edge needs.
+        access: A value of `vestibule.api.v1.Access`.
+        services: Which services may call, when `access` is ACCESS_SERVICE.
+        deadline_seconds: How long the call may take; None when the protos leave it open.
+        read_only: Whether calling changes nothing.
+        repeatable: Whether calling twice is as good as once.
+    """
+
+    path: str
+    descriptor: MethodDescriptor
+    options: options_pb2.MethodPolicy
+    access: options_pb2.Access.ValueType
+    services: frozenset[str]
+    deadline_seconds: float | None
+    read_only: bool
+    repeatable: bool
+
+    @property
+    def scope(self) -> str:
+        """The scope that a limited token needs: `read` or `write`."""
+        return "read" if self.read_only else "write"
+
+
+def method_policy(method: MethodDescriptor) -> Policy:
+    """Reads a method's policy.
+
+    Raises:
+        PolicyMissingError: it has none, or none that can be enforced.
+    """
+    options = method.GetOptions()
+    policy = options.Extensions[options_pb2.policy]
+    name = method.full_name
+    if policy.access == options_pb2.ACCESS_UNSPECIFIED:
+        raise PolicyMissingError(f"{name} does not say who may call it: option (vestibule.api.v1.policy)")
+    if (policy.access == options_pb2.ACCESS_SERVICE) != bool(policy.services):
+        raise PolicyMissingError(f"{name}: `services` is set if and only if access is ACCESS_SERVICE")
+    if (
+        policy.access == options_pb2.ACCESS_ADMIN_OR_SELF
+        and "user_id" not in method.input_type.fields_by_name
+    ):
+        raise PolicyMissingError(
+            f"{name}: ACCESS_ADMIN_OR_SELF needs a `user_id` in {method.input_type.name}"
+        )
+    deadline = policy.deadline.ToNanoseconds() / 1e9 if policy.HasField("deadline") else None
+    return Policy(
+        path=f"/{method.containing_service.full_name}/{method.name}",
+        descriptor=method,
+        options=policy,
+        access=policy.access,
+        services=frozenset(policy.services),
+        deadline_seconds=deadline,
+        read_only=options.idempotency_level == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS,
+        repeatable=options.idempotency_level in _REPEATABLE,
+    )
+
+
+def service_policies(service: ServiceDescriptor) -> tuple[Policy, ...]:
+    """Reads the policies of a service's methods.
+
+    Raises:
+        PolicyMissingError: a method has none that can be enforced.
+    """
+    return tuple(method_policy(method) for method in service.methods)
+
+
+def find_service(full_name: str) -> ServiceDescriptor:
+    """Returns a service that an imported stub has declared.
+
+    Raises:
+        KeyError: no imported stub declares it.
+    """
+    service: ServiceDescriptor = descriptor_pool.Default().FindServiceByName(full_name)  # type: ignore[no-untyped-call]
+    return service
+
+
+def policies_by_path(services: Iterable[ServiceDescriptor]) -> dict[str, Policy]:
+    """Reads the policies of several services."""
+    return {policy.path: policy for service in services for policy in service_policies(service)}

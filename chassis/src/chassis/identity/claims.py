@@ -1,0 +1,65 @@
+"""What a good token says, and what a judge of tokens promises."""
+
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from chassis.ids import unix_milliseconds
+
+ROLES = frozenset({"user", "admin"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """The content of a token that has been verified.
+
+    Attributes:
+        user_id: Whose token it is (`sub`).
+        role: `user` or `admin`.
+        session_id: The session it belongs to (`sid`); None for an API key.
+        token_id: Names the token (`jti`).
+        expires_at: Unix seconds after which it is no good (`exp`).
+        issued_at_milliseconds: Unix time of issue, as revocations compare it.
+        scopes: What it may do (`read`, `write`); None when it is not limited.
+    """
+
+    user_id: UUID
+    role: str
+    session_id: UUID | None
+    token_id: UUID
+    expires_at: float
+    issued_at_milliseconds: int
+    scopes: frozenset[str] | None = None
+
+    @classmethod
+    def of_access_token(
+        cls, *, user_id: UUID, role: str, session_id: UUID, token_id: UUID, expires_at: float
+    ) -> "Claims":
+        """Returns the claims of a JWT, whose `jti` tells the time of issue."""
+        return cls(
+            user_id=user_id,
+            role=role,
+            session_id=session_id,
+            token_id=token_id,
+            expires_at=expires_at,
+            issued_at_milliseconds=unix_milliseconds(token_id),
+        )
+
+
+class TokenJudge(Protocol):
+    """Decides whether a bearer token is good now.
+
+    This is where other kinds of token come in: a judge that knows API keys (`vk_…`)
+    answers for them and hands everything else to another judge.
+    """
+
+    async def judge(self, token: str) -> Claims:
+        """Returns the token's claims.
+
+        Raises:
+            TokenInvalid: it is not one of ours.
+            TokenExpired: it has lived its time.
+            TokenRevoked: it was taken back.
+            Unavailable: nobody can tell just now.
+        """
+        ...
