@@ -1,0 +1,1 @@
+"""Events: written with the change in the outbox, relayed to a stream, consumed or tailed."""

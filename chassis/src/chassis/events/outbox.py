@@ -1,0 +1,75 @@
+"""The outbox: an event is written in the transaction of the change that it tells of.
+
+Each publishing service's migrations hold this table, in its own schema (frozen text:
+copy it, with the schema's name and the runtime role's):
+
+    CREATE TABLE auth.outbox (
+        position     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        event_id     uuid NOT NULL CONSTRAINT outbox_event_id_unique UNIQUE,
+        payload      bytea NOT NULL,
+        created_at   timestamptz NOT NULL DEFAULT now(),
+        published_at timestamptz,
+        stream_id    text
+    );
+    CREATE INDEX outbox_unpublished ON auth.outbox (position) WHERE published_at IS NULL;
+    CREATE INDEX outbox_published ON auth.outbox (published_at) WHERE published_at IS NOT NULL;
+    GRANT SELECT, INSERT, UPDATE, DELETE ON auth.outbox TO auth_service;
+
+`stream_id` is where the event went on the stream, so that the relay can tell whether it
+is still there. Published rows are kept for 24 h, then deleted by the relay.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from vestibule.events.v1.events_pb2 import Event
+
+from chassis import ids, traces
+from chassis.grpc import committed
+from chassis.postgres.connection import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """Where one service writes its events.
+
+    Attributes:
+        schema: The Postgres schema that holds the table `outbox`.
+        source: The service's name, as in `Event.source`.
+    """
+
+    schema: str
+    source: str
+
+    async def append(self, transaction: Transaction, event: Event) -> Event:
+        """Writes an event; it is delivered if, and only if, the transaction commits.
+
+        `event_id`, `occurred_at`, `source` and `traceparent` are filled in when empty.
+        After COMMIT the event is also noted for the answer of the present call.
+
+        Returns:
+            The event as it was written.
+
+        Raises:
+            Unavailable: Postgres can't take it now.
+        """
+        written = Event()
+        written.CopyFrom(event)
+        written.event_id = written.event_id or str(ids.uuid7())
+        written.source = written.source or self.source
+        written.traceparent = written.traceparent or traces.current_traceparent()
+        if not written.HasField("occurred_at"):
+            written.occurred_at.GetCurrentTime()
+        await transaction.execute(
+            f"WITH written AS (INSERT INTO {self.schema}.outbox (event_id, payload) VALUES ($1, $2))"  # noqa: S608
+            f" SELECT pg_notify('{self.channel}', '')",
+            UUID(written.event_id),
+            written.SerializeToString(),
+        )
+        transaction.after_commit(lambda: committed.note(written))
+        return written
+
+    @property
+    def channel(self) -> str:
+        """The NOTIFY channel that wakes the relay."""
+        return f"{self.schema}_outbox"

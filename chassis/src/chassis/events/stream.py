@@ -1,0 +1,36 @@
+"""The stream that all events travel on: its key, its entries and its time."""
+
+from vestibule.events.v1.events_pb2 import Event
+
+STREAM = "vestibule:events"
+FIELD = b"event"
+RETENTION_SECONDS = 24 * 60 * 60
+
+Entry = tuple[bytes, dict[bytes, bytes]]
+
+
+def entry_id(milliseconds: int) -> str:
+    """Returns the id before all entries of that Unix time."""
+    return f"{milliseconds}-0"
+
+
+def order(identifier: bytes | str) -> tuple[int, int]:
+    """Returns an entry's id as numbers, which compare as the ids do."""
+    text = identifier.decode() if isinstance(identifier, bytes) else identifier
+    milliseconds, _, sequence = text.partition("-")
+    return int(milliseconds), int(sequence or 0)
+
+
+def decode(fields: dict[bytes, bytes]) -> Event:
+    """Returns the event of an entry.
+
+    Raises:
+        ValueError: The entry does not hold one.
+    """
+    payload = fields.get(FIELD)
+    if payload is None:
+        raise ValueError("the entry has no event")
+    try:
+        return Event.FromString(payload)
+    except Exception as error:
+        raise ValueError("the entry's event can't be parsed") from error

@@ -1,0 +1,102 @@
+"""uvicorn inside a service's own event loop: no signal handlers, no access log, a clear bind error."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
+
+import uvicorn
+
+from chassis.startup import StartupError
+
+
+class HttpServer(uvicorn.Server):
+    """A running server.
+
+    Attributes:
+        address: `host:port` that it listens on.
+    """
+
+    address: str = ""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves signals to `chassis.lifecycle`."""
+        yield
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Stops accepting and lets requests in flight finish, for at most the given time."""
+        self.config.timeout_graceful_shutdown = int(grace_seconds)
+        self.should_exit = True
+        with suppress(asyncio.CancelledError, TimeoutError):
+            async with asyncio.timeout(grace_seconds + 1.0):
+                await asyncio.shield(self._serving)
+
+    _serving: "asyncio.Future[None]"
+
+
+@asynccontextmanager
+async def open_http(app: Any, *, host: str, port: int, **options: Any) -> AsyncIterator[HttpServer]:
+    """Serves an ASGI app during the block.
+
+    Args:
+        app: The ASGI app.
+        host: Address to listen on.
+        port: Port to listen on; 0 takes a free one (see `HttpServer.address`).
+        options: Further options of `uvicorn.Config`.
+
+    Raises:
+        StartupError: The port can't be had.
+    """
+    listener = listen(host, port)
+    defaults: dict[str, Any] = {
+        "loop": "none",
+        "http": "httptools",
+        "ws": "none",
+        "lifespan": "off",
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "date_header": False,
+        "timeout_keep_alive": 75,
+    }
+    server = HttpServer(uvicorn.Config(app, **(defaults | options)))
+    name = listener.getsockname()
+    server.address = (
+        f"[{name[0]}]:{name[1]}" if listener.family == socket.AF_INET6 else f"{name[0]}:{name[1]}"
+    )
+    serving = asyncio.ensure_future(server.serve(sockets=[listener]))
+    server._serving = serving  # noqa: SLF001 - its own attribute
+    try:
+        while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn offers no event
+            await asyncio.sleep(0.002)
+        if serving.done():
+            serving.result()
+        yield server
+    finally:
+        await server.stop(0 if server.should_exit else 1.0)
+        if not serving.done():
+            serving.cancel()
+        listener.close()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Opens a listening socket.
+
+    Raises:
+        StartupError: The address can't be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise StartupError(
+            f"HTTP port {host}:{port} can't be had ({error.strerror or error}); free it or set another port"
+        ) from error
+    listener.listen(2048)
+    listener.setblocking(False)  # noqa: FBT003 - the socket module's signature
+    return listener

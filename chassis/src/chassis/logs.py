@@ -1,0 +1,120 @@
+"""Logs: one line an event, JSON or coloured text, with the request's context and without secrets."""
+
+import json
+import logging
+import sys
+from collections.abc import Collection
+from typing import Any, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+REDACTED = "[redacted]"
+
+ALWAYS_SECRET = frozenset(
+    {"authorization", "cookie", "set-cookie", "password", "secret", "service_key", "token", "x-api-key"}
+    | {"access_token", "api_key", "code", "mfa_token", "new_password", "old_password", "refresh_token"}
+)
+"""Keys whose values are never written, whoever logs them."""
+
+
+class Redaction:
+    """A processor that hides the values of secret keys, also inside mappings one level down."""
+
+    def __init__(self, names: Collection[str]) -> None:
+        self._names = frozenset(name.lower() for name in names) | ALWAYS_SECRET
+
+    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        """Hides what must not be written."""
+        del logger, method
+        for key, value in event.items():
+            if key.lower() in self._names:
+                event[key] = REDACTED
+            elif isinstance(value, dict):
+                event[key] = {
+                    name: REDACTED if str(name).lower() in self._names else inner
+                    for name, inner in value.items()
+                }
+        return event
+
+
+class _Forward(logging.Handler):
+    """Sends the records of libraries that use `logging` the same way as our own."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes one record."""
+        try:
+            structlog.get_logger().log(
+                record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info or None
+            )
+        except Exception:  # noqa: BLE001 - what `logging` asks of handlers
+            self.handleError(record)
+
+
+def configure(
+    service: str,
+    *,
+    log_format: str = "json",
+    level: str = "info",
+    secret_names: Collection[str] = (),
+    stream: TextIO | None = None,
+) -> None:
+    """Sets up logging for the process, once, before the first line.
+
+    Args:
+        service: Name that every line carries.
+        log_format: `json` for machines or `console` for people.
+        level: The least level that is written: debug, info, warning or error.
+        secret_names: Keys to redact besides those of `ALWAYS_SECRET`.
+        stream: Where lines go; stdout by default.
+    """
+    output = stream or sys.stdout
+    threshold = getattr(logging, level.upper())
+    structlog.configure(
+        processors=_processors(service, log_format, secret_names, colors=output.isatty()),
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.WriteLoggerFactory(file=output),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(handlers=[_Forward()], level=max(threshold, logging.INFO), force=True)
+    for chatty in ("uvicorn", "uvicorn.error", "httpx", "httpcore", "alembic", "sqlalchemy"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.access").disabled = True
+    logging.captureWarnings(capture=True)
+
+
+def get_logger(**initial: Any) -> Any:
+    """Returns a logger; `initial` is on every line it writes."""
+    return structlog.get_logger(**initial)
+
+
+def bind(**values: str) -> None:
+    """Puts `request_id`, `trace_id`, `user_id` and the like on every later line of this context."""
+    structlog.contextvars.bind_contextvars(**values)
+
+
+def clear() -> None:
+    """Forgets what `bind` put in this context."""
+    structlog.contextvars.clear_contextvars()
+
+
+def _processors(service: str, log_format: str, secrets: Collection[str], *, colors: bool) -> list[Processor]:
+    def name_service(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        del logger, method
+        event["service"] = service
+        return event
+
+    before: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        name_service,
+        Redaction(secrets),
+    ]
+    if log_format == "console":
+        return [*before, structlog.dev.ConsoleRenderer(colors=colors)]
+    return [
+        *before,
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(serializer=json.dumps, ensure_ascii=False),
+    ]

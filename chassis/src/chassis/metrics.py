@@ -1,0 +1,54 @@
+"""Metrics: what every process tells about itself, in Prometheus' formats.
+
+Modules declare their metrics with `prometheus_client` at import, in its default registry,
+which already describes the process and the interpreter. Names end in their unit.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import prometheus_client
+from prometheus_client import Gauge, Histogram
+from prometheus_client.exposition import choose_encoder
+
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+
+LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Seconds; for what a caller waits for."""
+
+_BUILD = Gauge("vestibule_build_info", "Which program this is; always 1.", ["service", "version"])
+_LOOP_DELAY = Histogram(
+    "event_loop_delay_seconds",
+    "How late the event loop was with a timer: what every request in this process waits at times.",
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
+)
+
+
+def set_build_info(*, service: str, version: str) -> None:
+    """States service and version as the metric `vestibule_build_info`."""
+    _BUILD.labels(service, version).set(1)
+
+
+def exposition(accept: str) -> tuple[bytes, str]:
+    """Returns all metrics and their content type, as OpenMetrics when `accept` asks for it."""
+    encoder, content_type = choose_encoder(accept)
+    return encoder(prometheus_client.REGISTRY), content_type
+
+
+@asynccontextmanager
+async def sampling_event_loop(*, interval_seconds: float = 0.5) -> AsyncIterator[None]:
+    """Measures the event loop's delay during the block."""
+    task = asyncio.create_task(_sample(interval_seconds), name="event-loop-delay")
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def _sample(interval_seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + interval_seconds
+        await asyncio.sleep(interval_seconds)
+        _LOOP_DELAY.observe(max(0.0, loop.time() - due))

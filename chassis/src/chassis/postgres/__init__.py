@@ -1,0 +1,1 @@
+"""Postgres: a pool whose failures mean something, transactions, migrations and their check."""

@@ -1,0 +1,63 @@
+"""Redis or Valkey: a client that gives up in time and failures that mean something."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from chassis.errors import Unavailable
+
+RETRY_AFTER_SECONDS = 1.0
+
+
+@asynccontextmanager
+async def open_redis(
+    url: str,
+    *,
+    client_name: str,
+    timeout_seconds: float = 1.0,
+    single_connection: bool = False,
+    retries: int = 1,
+) -> AsyncIterator[Redis]:
+    """Opens a client and closes it at the end of the block; nothing connects before the first command.
+
+    Never wrap its commands in `wait_for`: a command that is cancelled midway costs the
+    connection. The socket's own timeouts end them.
+
+    Args:
+        url: `redis://`, `rediss://` or `unix://`.
+        client_name: Shown by CLIENT LIST.
+        timeout_seconds: For connecting and for each answer; longer than any BLOCK.
+        single_connection: Keep one connection, so that every loss of it is seen as an error.
+        retries: How often a failed command is tried again on a new connection.
+    """
+    client: Redis = Redis.from_url(
+        url,
+        client_name=client_name,
+        socket_timeout=timeout_seconds,
+        socket_connect_timeout=timeout_seconds,
+        socket_keepalive=True,
+        single_connection_client=single_connection,
+        retry=Retry(NoBackoff(), retries),
+        decode_responses=False,
+    )
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turns every failure of Redis into `Unavailable`.
+
+    Raises:
+        Unavailable: Redis is away, silent, or refuses.
+    """
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise Unavailable(retry_after_seconds=RETRY_AFTER_SECONDS) from error

@@ -1,0 +1,125 @@
+"""Settings from the environment: read once, frozen, and explained when they are wrong."""
+
+import sys
+from types import UnionType
+from typing import Literal, TypeVar, Union, get_args, get_origin
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+Settings = TypeVar("Settings", bound=BaseSettings)
+
+
+class ServiceSettings(BaseSettings):
+    """What every program reads; subclasses add their own under `env_prefix`.
+
+        class AuthSettings(GrpcServiceSettings):
+            model_config = SettingsConfigDict(env_prefix="AUTH_")
+            postgres_url: SecretStr = Field(description="where the schema `auth` is")
+
+    A field's description becomes the hint when the variable is missing or wrong. Secrets
+    are `SecretStr`, so that nothing prints them. An empty variable counts as not set.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_ignore_empty=True, populate_by_name=True
+    )
+
+    log_format: Literal["json", "console"] = Field(default="json", validation_alias="LOG_FORMAT")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", validation_alias="LOG_LEVEL"
+    )
+    service_key: SecretStr = Field(
+        validation_alias="SERVICE_KEY",
+        min_length=32,
+        description="the secret that the services share, 32 characters or more",
+    )
+    redis_url: SecretStr = Field(
+        validation_alias="REDIS_URL", description="where Redis or Valkey is, such as redis://127.0.0.1:6379/0"
+    )
+    otel_exporter_otlp_endpoint: str | None = Field(
+        default=None,
+        validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        description="where traces go, such as http://127.0.0.1:4317",
+    )
+    trace_ratio: float = Field(default=0.01, ge=0.0, le=1.0, validation_alias="TRACE_RATIO")
+    shutdown_grace_seconds: float = Field(default=10.0, ge=0.0, validation_alias="SHUTDOWN_GRACE_SECONDS")
+
+
+class GrpcServiceSettings(ServiceSettings):
+    """What a service behind the gateway reads besides: its two ports, under its prefix."""
+
+    http_host: str = Field(default="127.0.0.1", description="address for /metrics, /health and /ready")
+    http_port: int = Field(ge=0, le=65535, description="port for /metrics, /health and /ready")
+    grpc_host: str = Field(default="127.0.0.1", description="address for gRPC")
+    grpc_port: int = Field(ge=0, le=65535, description="port for gRPC")
+
+
+def load(settings: type[Settings]) -> Settings:
+    """Reads the environment; when it is wrong, says what to correct and ends the program.
+
+    Raises:
+        SystemExit: With status 1, after one line for each wrong variable on stderr.
+    """
+    try:
+        return settings()
+    except ValidationError as error:
+        lines = [
+            _explain(settings, problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()
+        ]
+    except SettingsError as error:
+        lines = [_explain_unparsable(settings, error)]
+    for line in lines:
+        print(line, file=sys.stderr)  # noqa: T201 - there is no log before there are settings
+    sys.exit(1)
+
+
+def environment_name(settings: type[BaseSettings], field: str) -> str:
+    """Returns the name of the variable that sets a field."""
+    info = settings.model_fields.get(field)
+    if info is not None and isinstance(info.validation_alias, str):
+        return info.validation_alias
+    if any(known.validation_alias == field for known in settings.model_fields.values()):
+        return field
+    return f"{settings.model_config.get('env_prefix', '')}{field}".upper()
+
+
+def secret_names(settings: type[BaseSettings]) -> frozenset[str]:
+    """Returns the names of the fields that hold secrets, for the log's redaction."""
+    return frozenset(name for name, info in settings.model_fields.items() if _is_secret(info))
+
+
+def _explain(settings: type[BaseSettings], location: tuple[int | str, ...], kind: str, message: str) -> str:
+    if not location:
+        return f"settings: {message.removeprefix('Value error, ')}"
+    field = str(location[0])
+    name = environment_name(settings, field)
+    info = _field(settings, field)
+    hint = f" It is {info.description}." if info is not None and info.description else ""
+    if kind == "missing":
+        return f"{name} is not set: set it.{hint}"
+    text = message.removeprefix("Value error, ")
+    return f"{name} is wrong: {text[:1].lower()}{text[1:]}.{hint} Correct it and start again."
+
+
+def _explain_unparsable(settings: type[BaseSettings], error: SettingsError) -> str:
+    for field in settings.model_fields:
+        if f'"{field}"' in str(error):
+            return (
+                f"{environment_name(settings, field)} is wrong: it is not JSON. Correct it and start again."
+            )
+    return "settings: a variable could not be parsed."
+
+
+def _field(settings: type[BaseSettings], name: str) -> FieldInfo | None:
+    for field, info in settings.model_fields.items():
+        if name in (field, info.validation_alias):
+            return info
+    return None
+
+
+def _is_secret(info: FieldInfo) -> bool:
+    annotation = info.annotation
+    choices = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    return SecretStr in choices
