@@ -39,13 +39,11 @@ class Call:
         return None if self.deadline is None else self.deadline - time.monotonic()
 
     def metadata(self) -> list[tuple[str, str | bytes]]:
-        """Returns what a service called for this call's sake should know."""
+        """Returns what a service called for this call's sake should know of it."""
         caller = self.caller
         pairs: list[tuple[str, str | bytes]] = []
         if caller.request_id:
             pairs.append((REQUEST_ID_KEY, caller.request_id))
-        if self.traceparent:
-            pairs.append((TRACEPARENT_KEY, self.traceparent))
         if self.bearer_token:
             pairs.append((AUTHORIZATION_KEY, "Bearer " + self.bearer_token))
         if caller.client_address:

@@ -27,7 +27,10 @@ CODES: dict[Kind, grpc.StatusCode] = {
     Kind.DEADLINE: grpc.StatusCode.DEADLINE_EXCEEDED,
     Kind.INTERNAL: grpc.StatusCode.INTERNAL,
 }
-_KINDS = {code: kind for kind, code in CODES.items()}
+_KINDS = {code: kind for kind, code in CODES.items()} | {
+    # The other side hung up: it is going away.
+    grpc.StatusCode.CANCELLED: Kind.UNAVAILABLE,
+}
 
 Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
 

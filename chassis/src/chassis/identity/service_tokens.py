@@ -21,9 +21,11 @@ class ServiceTokens:
     """
 
     def __init__(self, key: str, service: str) -> None:
-        """Args:
-        key: The secret that all services share, 32 bytes or more.
-        service: This service's name, such as `auth-service`.
+        """Takes the key and the name to speak under.
+
+        Args:
+            key: The secret that all services share, 32 bytes or more.
+            service: This service's name, such as `auth-service`.
 
         Raises:
             ValueError: the key is too short to be safe.

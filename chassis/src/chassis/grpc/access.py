@@ -1,0 +1,156 @@
+"""Who may call a method: from a call's metadata to a `Call`, or a refusal.
+
+The edge is not trusted: every service judges the person's token itself. What a service
+says about the client's address and the request counts only together with its own token.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+from urllib.parse import unquote
+
+from google.protobuf.message import Message
+from vestibule.api.v1 import options_pb2
+
+from chassis.errors import Forbidden, ServiceError, TokenInvalid, Unauthenticated
+from chassis.grpc.call import (
+    AUTHORIZATION_KEY,
+    CLIENT_ADDRESS_KEY,
+    REQUEST_ID_KEY,
+    SERVICE_TOKEN_KEY,
+    TRACEPARENT_KEY,
+    USER_AGENT_KEY,
+    Call,
+)
+from chassis.grpc.policy import Policy
+from chassis.identity.caller import Caller
+from chassis.identity.claims import Claims, TokenJudge
+from chassis.identity.service_tokens import ServiceTokens
+from chassis.ids import uuid7
+
+Metadata: TypeAlias = Any
+Admission: TypeAlias = Callable[[Metadata, Callable[[], str]], Awaitable[Call]]
+SelfCheck: TypeAlias = Callable[[Message, Caller], None]
+_Authenticate: TypeAlias = Callable[[str], Awaitable[tuple[str, Claims | None]]]
+
+_SIGNED_IN = frozenset(
+    {options_pb2.ACCESS_SIGNED_IN, options_pb2.ACCESS_ADMIN, options_pb2.ACCESS_ADMIN_OR_SELF}
+)
+_TRACEPARENT_LENGTH = 55
+
+
+def compile_admission(policy: Policy, service_tokens: ServiceTokens, judge: TokenJudge) -> Admission:
+    """Returns what turns a call's metadata and its peer into a `Call` that may go on.
+
+    It raises `Unauthenticated`, `TokenInvalid`, `TokenExpired`, `TokenRevoked`,
+    `Forbidden` or `Unavailable`. What depends on the request is left to `self_check`.
+    """
+    services = policy.services if policy.access == options_pb2.ACCESS_SERVICE else None
+    authenticate = _demand(policy, judge) if policy.access in _SIGNED_IN else _recognise(judge)
+
+    async def admit(metadata: Metadata, peer: Callable[[], str]) -> Call:
+        said = dict(metadata)
+        proof = said.get(SERVICE_TOKEN_KEY)
+        service = service_tokens.verify(proof) if proof else None
+        if services is not None and service not in services:
+            raise Forbidden
+        token, claims = await authenticate(said.get(AUTHORIZATION_KEY, ""))
+        traceparent = said.get(TRACEPARENT_KEY, "")
+        return Call(
+            caller=_caller(said, service, claims, peer),
+            bearer_token=token,
+            traceparent=traceparent if len(traceparent) == _TRACEPARENT_LENGTH else "",
+        )
+
+    return admit
+
+
+def self_check(policy: Policy) -> SelfCheck | None:
+    """Returns what refuses a request that is neither an admin's nor about the caller."""
+    if policy.access != options_pb2.ACCESS_ADMIN_OR_SELF:
+        return None
+
+    def check(request: Message, caller: Caller) -> None:
+        if caller.role != "admin" and getattr(request, "user_id") != str(caller.user_id):  # noqa: B009
+            raise Forbidden
+
+    return check
+
+
+def peer_address(peer: str) -> str:
+    """Returns the address in gRPC's name of a peer, such as `ipv4:10.0.0.7:4711`."""
+    family, _, rest = unquote(peer).partition(":")
+    if family not in ("ipv4", "ipv6"):
+        return ""
+    return rest.rpartition(":")[0].strip("[]")
+
+
+def bearer_token(authorization: str) -> str:
+    """Returns the token in an `authorization` header.
+
+    Raises:
+        Unauthenticated: there is none, or of another scheme.
+        TokenInvalid: the scheme stands alone.
+    """
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer":
+        raise Unauthenticated
+    token = token.strip()
+    if not token:
+        raise TokenInvalid
+    return token
+
+
+def _demand(policy: Policy, judge: TokenJudge) -> _Authenticate:
+    must_be_admin = policy.access == options_pb2.ACCESS_ADMIN
+    scope = policy.scope
+
+    async def authenticate(authorization: str) -> tuple[str, Claims | None]:
+        token = bearer_token(authorization)
+        claims = await judge.judge(token)
+        if must_be_admin and claims.role != "admin":
+            raise Forbidden
+        if claims.scopes is not None and scope not in claims.scopes:
+            raise Forbidden
+        return token, claims
+
+    return authenticate
+
+
+def _recognise(judge: TokenJudge) -> _Authenticate:
+    """Takes a bearer token where none is asked for: a bad one is as good as none."""
+
+    async def authenticate(authorization: str) -> tuple[str, Claims | None]:
+        if not authorization:
+            return "", None
+        try:
+            token = bearer_token(authorization)
+            return token, await judge.judge(token)
+        except ServiceError:
+            return "", None
+
+    return authenticate
+
+
+def _caller(
+    said: dict[str, str], service: str | None, claims: Claims | None, peer: Callable[[], str]
+) -> Caller:
+    if service is None:
+        address, user_agent, request_id = peer_address(peer()), "", ""
+    else:
+        address = said.get(CLIENT_ADDRESS_KEY, "")
+        user_agent = said.get(USER_AGENT_KEY, "")
+        request_id = said.get(REQUEST_ID_KEY, "")
+    request_id = request_id or str(uuid7())
+    if claims is None:
+        return Caller(service=service, client_address=address, user_agent=user_agent, request_id=request_id)
+    return Caller(
+        user_id=claims.user_id,
+        role=claims.role,
+        session_id=claims.session_id,
+        token_id=claims.token_id,
+        scopes=claims.scopes,
+        service=service,
+        client_address=address,
+        user_agent=user_agent,
+        request_id=request_id,
+    )

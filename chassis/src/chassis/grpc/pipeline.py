@@ -1,0 +1,226 @@
+"""What surrounds every method of a service: one function a call, composed at start-up.
+
+gRPC's interceptors are asked on every call which handler to use; here each handler is
+wrapped once, so that a call pays only for the steps that its method needs. The order:
+authenticate and authorize from the metadata, parse, authorize what depends on the
+request, validate, run within the deadline, answer with what was committed.
+"""
+
+import asyncio
+import inspect
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import grpc
+import grpc.aio
+import structlog
+from google.protobuf.message import DecodeError, Message
+
+from chassis import traces
+from chassis.errors import DeadlineExceeded, Invalid, Kind, ServiceError, Unavailable
+from chassis.grpc import committed, errors
+from chassis.grpc.access import compile_admission, self_check
+from chassis.grpc.call import Call, enter
+from chassis.grpc.constraints import compile_validator
+from chassis.grpc.observation import MethodObserver
+from chassis.grpc.policy import Policy
+from chassis.identity.claims import TokenJudge
+from chassis.identity.service_tokens import ServiceTokens
+
+log = structlog.get_logger()
+
+Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
+_Prepare: TypeAlias = Callable[[bytes, Context], Awaitable[tuple[Message, float | None]]]
+
+_WORTH_A_WARNING = frozenset({Kind.INTERNAL, Kind.UNAVAILABLE, Kind.DEADLINE})
+
+
+@dataclass(slots=True)
+class Pipeline:
+    """The parts that all methods of a server share.
+
+    Attributes:
+        service_tokens: Verifies the names of calling services.
+        judge: Judges the tokens of people.
+        deadline_seconds: How long a unary call may take whose caller set no deadline and
+            whose policy names none.
+        streams: Tasks of the streams being answered.
+        stopping: Whether streams that end now end because the server stops.
+    """
+
+    service_tokens: ServiceTokens
+    judge: TokenJudge
+    deadline_seconds: float = 5.0
+    streams: set["asyncio.Task[Any]"] = field(default_factory=set)
+    stopping: bool = False
+
+    def wrap(self, policy: Policy, handler: Handler) -> Handler:
+        """Returns a handler that does everything around the given one.
+
+        Raises:
+            TypeError: the method streams requests, which nothing here does.
+        """
+        if handler.request_streaming:
+            raise TypeError(f"{policy.path}: streams of requests are not served")
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(
+                self._stream(policy, handler), None, handler.response_serializer
+            )
+        return grpc.unary_unary_rpc_method_handler(
+            self._unary(policy, handler), None, handler.response_serializer
+        )
+
+    def end_streams(self) -> None:
+        """Ends the streams being answered: their clients are told to come back elsewhere."""
+        self.stopping = True
+        for task in self.streams:
+            task.cancel()
+
+    def _unary(self, policy: Policy, handler: Handler) -> Callable[[bytes, Context], Awaitable[Any]]:
+        prepare = self._prepare(policy, handler, policy.deadline_seconds or self.deadline_seconds)
+        behave: Any = handler.unary_unary
+        path, observer = policy.path, _observer(policy)
+
+        async def serve(raw: bytes, context: Context) -> Any:
+            started = time.perf_counter()
+            events = committed.collect()
+            code = "OK"
+            try:
+                request, limit_seconds = await prepare(raw, context)
+                with traces.span(path):
+                    if limit_seconds is None:
+                        response = await behave(request, context)
+                    else:
+                        response = await _within(limit_seconds, behave(request, context))
+            except grpc.aio.AbortError:
+                code = _code_name(context)
+                raise
+            except asyncio.CancelledError:
+                code = "CANCELLED"
+                raise
+            except Exception as error:  # noqa: BLE001 the one place where bugs become answers
+                refusal = _refusal(error, path)
+                code = errors.CODES[refusal.kind].name
+                await _abort(context, refusal, events)
+            else:
+                if events:
+                    context.set_trailing_metadata(((committed.EVENTS_KEY, committed.encode(events)),))
+                return response
+            finally:
+                observer.answered(code, time.perf_counter() - started)
+
+        return serve
+
+    def _stream(self, policy: Policy, handler: Handler) -> Callable[[bytes, Context], AsyncIterator[Any]]:
+        prepare = self._prepare(policy, handler, policy.deadline_seconds)
+        behave: Any = handler.unary_stream
+        path, observer = policy.path, _observer(policy)
+        if inspect.iscoroutinefunction(behave):
+            raise TypeError(f"{path}: a stream is answered by an async generator")
+
+        async def serve(raw: bytes, context: Context) -> AsyncIterator[Any]:
+            started = time.perf_counter()
+            events = committed.collect()
+            code = "OK"
+            task = asyncio.current_task()
+            assert task is not None  # noqa: S101 gRPC answers in tasks
+            self.streams.add(task)
+            try:
+                request, limit_seconds = await prepare(raw, context)
+                async with asyncio.timeout(limit_seconds), aclosing(behave(request, context)) as messages:
+                    async for message in messages:
+                        yield message
+            except grpc.aio.AbortError:
+                code = _code_name(context)
+                raise
+            except asyncio.CancelledError:
+                if not self.stopping:
+                    code = "CANCELLED"
+                    raise
+                task.uncancel()
+                code = "UNAVAILABLE"
+                await _abort(context, Unavailable(), events)
+            except Exception as error:  # noqa: BLE001 the one place where bugs become answers
+                refusal = _refusal(error, path)
+                code = errors.CODES[refusal.kind].name
+                await _abort(context, refusal, events)
+            else:
+                if events:
+                    context.set_trailing_metadata(((committed.EVENTS_KEY, committed.encode(events)),))
+            finally:
+                self.streams.discard(task)
+                observer.answered(code, time.perf_counter() - started)
+
+        return serve
+
+    def _prepare(self, policy: Policy, handler: Handler, default_seconds: float | None) -> _Prepare:
+        admit = compile_admission(policy, self.service_tokens, self.judge)
+        check_self = self_check(policy)
+        validate = compile_validator(policy.descriptor.input_type)
+        parse: Any = handler.request_deserializer
+
+        async def prepare(raw: bytes, context: Context) -> tuple[Message, float | None]:
+            remaining: float | None = context.time_remaining()
+            if remaining is not None and remaining <= 0:
+                raise DeadlineExceeded
+            call = await admit(context.invocation_metadata() or (), context.peer)
+            limit = default_seconds if remaining is None else None
+            _set_deadline(call, remaining if remaining is not None else limit)
+            enter(call)
+            try:
+                request: Message = parse(raw)
+            except DecodeError as error:
+                raise Invalid from error
+            if check_self is not None:
+                check_self(request, call.caller)
+            if validate is not None:
+                validate(request)
+            return request, limit
+
+        return prepare
+
+
+def _set_deadline(call: Call, seconds: float | None) -> None:
+    if seconds is not None:
+        call.deadline = time.monotonic() + seconds
+
+
+async def _within(seconds: float, work: Awaitable[Any]) -> Any:
+    async with asyncio.timeout(seconds):
+        return await work
+
+
+def _observer(policy: Policy) -> MethodObserver:
+    method = policy.descriptor
+    return MethodObserver(method.containing_service.full_name, method.name)
+
+
+def _code_name(context: Context) -> str:
+    code: Any = context.code()
+    return code.name if isinstance(code, grpc.StatusCode) else "UNKNOWN"
+
+
+def _refusal(error: Exception, path: str) -> ServiceError:
+    """Returns the error to answer with, having logged what the answer will not say."""
+    if isinstance(error, TimeoutError):
+        error = DeadlineExceeded()
+    if not isinstance(error, ServiceError):
+        log.error("rpc failed", method=path, exc_info=error)
+        return ServiceError()
+    if error.kind in _WORTH_A_WARNING:
+        log.warning("rpc refused", method=path, reason=error.reason, exc_info=error.__cause__)
+    else:
+        log.info("rpc refused", method=path, reason=error.reason)
+    return error
+
+
+async def _abort(context: Context, error: ServiceError, events: list[Any]) -> None:
+    code, message, trailing = errors.encode(error)
+    if events:
+        # What was committed before the failure is true all the same.
+        trailing = (*trailing, (committed.EVENTS_KEY, committed.encode(events)))
+    await context.abort(code, message, trailing)

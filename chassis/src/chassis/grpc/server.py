@@ -1,0 +1,146 @@
+"""The gRPC server of a service: policies enforced, health told, a graceful end."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health_pb2_grpc
+
+from chassis.grpc.health import HealthServicer
+from chassis.grpc.pipeline import Handler, Pipeline
+from chassis.grpc.policy import find_service, method_policy
+from chassis.identity.claims import TokenJudge
+from chassis.identity.service_tokens import ServiceTokens
+
+REQUEST_BYTES_MAX = 256 * 1024
+CONCURRENT_RPCS_MAX = 1_000
+_CONNECTION_AGE_SECONDS = 60
+_CONNECTION_AGE_GRACE_SECONDS = 300
+
+Servicer = TypeVar("Servicer")
+
+
+class GrpcServer:
+    """Serves what is added to it; says NOT_SERVING until told otherwise.
+
+    Made by `build_server`, filled by a service's wiring, then started:
+
+        server = build_server(service_tokens=tokens, judge=judge)
+        server.add(add_UserServiceServicer_to_server, UserServicer(...))
+        port = await server.start("127.0.0.1:0")
+        server.set_serving(True)
+        ...
+        await server.stop(grace_seconds=10)
+    """
+
+    def __init__(self, server: grpc.aio.Server, pipeline: Pipeline) -> None:
+        self._server = server
+        self._pipeline = pipeline
+        self._health = HealthServicer()
+        self._started = False
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+
+    def add(self, register: Callable[[Servicer, grpc.aio.Server], None], servicer: Servicer) -> None:
+        """Adds a generated servicer, each method wrapped in what its policy asks for.
+
+        Args:
+            register: The generated `add_…Servicer_to_server`.
+            servicer: What answers.
+
+        Raises:
+            PolicyMissingError: a method has no policy that can be enforced.
+        """
+        register(servicer, cast("grpc.aio.Server", _Registrar(self)))
+
+    def add_methods(self, service: str, handlers: dict[str, Handler]) -> None:
+        """Adds the handlers of one service, by the names of its methods."""
+        methods = find_service(service).methods_by_name
+        wrapped = {
+            name: self._pipeline.wrap(method_policy(methods[name]), handler)
+            for name, handler in handlers.items()
+        }
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, wrapped),))
+        self._health.expect(service)
+
+    async def start(self, address: str, credentials: grpc.ServerCredentials | None = None) -> int:
+        """Binds and starts.
+
+        Args:
+            address: `host:port`; port 0 takes a free one.
+            credentials: TLS; plain text when None.
+
+        Returns:
+            The port.
+
+        Raises:
+            RuntimeError: the address cannot be bound.
+        """
+        if credentials is None:
+            port = self._server.add_insecure_port(address)
+        else:
+            port = self._server.add_secure_port(address, credentials)
+        await self._server.start()
+        self._started = True
+        return port
+
+    def set_serving(self, serving: bool, service: str | None = None) -> None:  # noqa: FBT001 a plain setter
+        """Tells health checks whether to send calls here, to one service or to all."""
+        self._health.set(serving=serving, service=service)
+
+    def drain(self) -> None:
+        """Says NOT_SERVING for good, while calls are still taken."""
+        self._health.close()
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Takes no new calls, ends streams, and gives calls in flight the grace to finish."""
+        self.drain()
+        self._pipeline.end_streams()
+        if self._started:
+            await self._server.stop(grace_seconds)
+
+
+class _Registrar:
+    """Stands in for the server when generated code adds its handlers."""
+
+    def __init__(self, server: GrpcServer) -> None:
+        self._server = server
+
+    def add_generic_rpc_handlers(self, handlers: Any) -> None:
+        """Does nothing: the same handlers come by name, where their policies can be found."""
+
+    def add_registered_method_handlers(self, service: str, handlers: dict[str, Handler]) -> None:
+        """Adds the handlers to the real server."""
+        self._server.add_methods(service, handlers)
+
+
+def build_server(
+    *,
+    service_tokens: ServiceTokens,
+    judge: TokenJudge,
+    deadline_seconds: float = 5.0,
+    connection_age_seconds: float = _CONNECTION_AGE_SECONDS,
+) -> GrpcServer:
+    """Returns a server with nothing in it yet. Call it within the event loop.
+
+    Args:
+        service_tokens: Verifies the names of calling services.
+        judge: Judges the tokens of people.
+        deadline_seconds: For unary calls that come without a deadline.
+        connection_age_seconds: After this, clients are told to connect anew, so that they
+            find pods that have come since.
+    """
+    options: list[tuple[str, int]] = [
+        ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
+        ("grpc.max_connection_age_ms", round(connection_age_seconds * 1000)),
+        ("grpc.max_connection_age_grace_ms", _CONNECTION_AGE_GRACE_SECONDS * 1000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        ("grpc.http2.max_ping_strikes", 3),
+        # Two processes on one port would share its calls without a word.
+        ("grpc.so_reuseport", 0),
+    ]
+    server = grpc.aio.server(options=options, maximum_concurrent_rpcs=CONCURRENT_RPCS_MAX)
+    return GrpcServer(
+        server, Pipeline(service_tokens=service_tokens, judge=judge, deadline_seconds=deadline_seconds)
+    )
