@@ -15,7 +15,9 @@ def call(method, path, expected, body=None, token=None):
     if token:
         request.add_header("Authorization", f"Bearer {token}")
     try:
-        with urllib.request.urlopen(request, json.dumps(body).encode() if body else None, timeout=30) as answer:
+        with urllib.request.urlopen(
+            request, json.dumps(body).encode() if body else None, timeout=30
+        ) as answer:
             status, text = answer.status, answer.read()
     except urllib.error.HTTPError as error:
         status, text = error.code, error.read()

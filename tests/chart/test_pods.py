@@ -1,0 +1,99 @@
+"""Every pod, hooks and tests included, is as closed as Pod Security `restricted` asks, and stops in time."""
+
+from tests.chart.manifests import Manifest, component, containers, of_kind, pods
+
+
+def test_pods_are_restricted(manifests: list[Manifest]) -> None:
+    """No pod would be refused in a namespace that enforces `restricted`."""
+    for title, _, spec in pods(manifests):
+        security = spec["securityContext"]
+        assert security["runAsNonRoot"] is True, title
+        assert security["runAsUser"] == 65532, title
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}, title
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys(), title
+        for volume in spec.get("volumes", []):
+            assert volume.keys() - {"name"} <= {"emptyDir", "secret", "configMap", "projected"}, title
+        for container in containers(spec):
+            its = container["securityContext"]
+            assert its["allowPrivilegeEscalation"] is False, title
+            assert its["capabilities"] == {"drop": ["ALL"]}, title
+            assert its["readOnlyRootFilesystem"] is True, title
+            assert "privileged" not in its, title
+            assert not any("hostPort" in port for port in container.get("ports", [])), title
+
+
+def test_only_the_aggregator_has_a_token(manifests: list[Manifest]) -> None:
+    """No other pod could speak to the Kubernetes API, and the aggregator may only look."""
+    holders = {
+        metadata["labels"]["app.kubernetes.io/component"]
+        for _, metadata, spec in pods(manifests)
+        if spec["automountServiceAccountToken"] is not False
+    }
+
+    assert holders == {"health-aggregator"}
+    (role,) = of_kind(manifests, "Role")
+    assert component(role) == "health-aggregator"
+    granted = {
+        (resource, verb) for rule in role["rules"] for resource in rule["resources"] for verb in rule["verbs"]
+    }
+    assert granted == {
+        (each, verb) for each in ("pods", "endpointslices") for verb in ("get", "list", "watch")
+    }
+    assert not of_kind(manifests, "ClusterRole", "ClusterRoleBinding")
+
+
+def test_containers_say_what_they_need(manifests: list[Manifest]) -> None:
+    """Requests for both, a limit for memory: the scheduler and the autoscaler can reckon."""
+    for title, _, spec in pods(manifests):
+        for container in containers(spec):
+            resources = container["resources"]
+            assert resources["requests"].keys() >= {"cpu", "memory"}, title
+            assert "memory" in resources["limits"], title
+
+
+def test_probes_ask_ports_that_exist(manifests: list[Manifest]) -> None:
+    """Start-up, readiness and liveness are asked for at a port of the container; liveness does no I/O."""
+    for deployment in of_kind(manifests, "Deployment"):
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+        for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
+            probe = container[kind]
+            asked = probe["grpc"]["port"] if "grpc" in probe else probe["httpGet"]["port"]
+            assert asked in ports or asked in ports.values()
+        assert container["livenessProbe"]["httpGet"]["path"] == "/health"
+        assert container["startupProbe"]["httpGet"]["path"] == "/ready"
+        certificates = any(mount["name"] == "certificates" for mount in container["volumeMounts"])
+        assert ("grpc" in container["readinessProbe"]) is ("grpc" in ports and not certificates)
+
+
+def test_grace_covers_the_drain(manifests: list[Manifest]) -> None:
+    """The kubelet waits longer than the pre-stop sleep and the service's own grace together."""
+    config = {component(each): each["data"] for each in of_kind(manifests, "ConfigMap") if "data" in each}
+
+    for deployment in of_kind(manifests, "Deployment"):
+        spec = deployment["spec"]["template"]["spec"]
+        (container,) = spec["containers"]
+        sleep = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+        grace = int(config[component(deployment)]["SHUTDOWN_GRACE_SECONDS"])
+        assert spec["terminationGracePeriodSeconds"] > sleep + grace
+
+
+def test_pods_are_spread(manifests: list[Manifest]) -> None:
+    """Pods of a Deployment spread over hosts and zones, counted per revision."""
+    for deployment in of_kind(manifests, "Deployment"):
+        template = deployment["spec"]["template"]
+        constraints = template["spec"]["topologySpreadConstraints"]
+        assert [each["topologyKey"] for each in constraints] == [
+            "kubernetes.io/hostname",
+            "topology.kubernetes.io/zone",
+        ]
+        for constraint in constraints:
+            assert (
+                constraint["labelSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+            )
+
+
+def test_no_pod_sees_service_links(manifests: list[Manifest]) -> None:
+    """Kubernetes' own variables never mix with settings."""
+    for title, _, spec in pods(manifests):
+        assert spec["enableServiceLinks"] is False, title

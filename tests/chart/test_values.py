@@ -1,0 +1,151 @@
+"""Wrong values are refused with their path and what to do; right ones are documented."""
+
+import importlib.util
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.chart.conftest import CHART, ROOT, Render
+from tests.chart.manifests import of_kind
+
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+
+
+def refused(helm: Any, *settings: str) -> str:
+    """Renders with `--set` and returns why Helm refused."""
+    done = helm("template", "vestibule", str(CHART), *(word for each in settings for word in ("--set", each)))
+    assert done.returncode != 0, done.stdout
+    return str(done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("setting", "path"),
+    [
+        ("servces.gateway.replicas=2", "servces"),
+        ("services.gatway.replicas=2", "gatway"),
+        ("services.gateway.replica=2", "replica"),
+        ("defaults.replicas=two", "/defaults/replicas"),
+        ("config.logLevel=loud", "/config/logLevel"),
+        ("config.publicUrl=id.example.com", "/config/publicUrl"),
+        ("config.traceRatio=2", "/config/traceRatio"),
+        ("postgres.sslMode=maybe", "/postgres/sslMode"),
+        ("redis.url=redis://user:password@redis", "/redis/url"),
+        ("ingress.enabled=yes", "/ingress/enabled"),
+    ],
+)
+def test_wrong_values_are_refused_with_their_path(helm: Any, setting: str, path: str) -> None:
+    """A misspelt key or a wrong type is named."""
+    assert path in refused(helm, setting)
+
+
+@pytest.mark.parametrize(
+    ("settings", "advice"),
+    [
+        (["postgres.maxConnections=100"], "Raise max_connections"),
+        (["gatewayApi.enabled=true"], "gatewayApi.parentRefs"),
+        (["mtls.enabled=true"], "mtls.secretPrefix"),
+        (["mtls.enabled=true", "certManager.enabled=true"], "certManager.internalIssuer.name"),
+        (
+            ["certManager.enabled=true", "ingress.enabled=true", "ingress.tls.enabled=true"],
+            "certManager.publicIssuer.name",
+        ),
+    ],
+)
+def test_values_that_do_not_fit_together_say_what_to_do(helm: Any, settings: list[str], advice: str) -> None:
+    """What a schema cannot see is checked when rendering."""
+    assert advice in refused(helm, *settings)
+
+
+def test_pools_fit_into_postgres(helm: Any) -> None:
+    """The bound is exact: what the default pods can open passes, one connection less does not."""
+    needed = 20 + (7 + 7 + 2) * 10
+
+    assert helm("template", "x", str(CHART), "--set", f"postgres.maxConnections={needed}").returncode == 0
+    assert str(needed) in refused(helm, f"postgres.maxConnections={needed - 1}")
+
+
+def keys(values: Any, schema: Any) -> Iterator[str]:
+    """Yields the paths at which values and schema know different keys."""
+    properties = schema.get("properties", {})
+    for key in values.keys() ^ properties.keys() if properties else ():
+        optional = SCHEMA["$defs"].keys() | {"global"}
+        if key not in optional:
+            yield key
+    for key in values.keys() & properties.keys():
+        if isinstance(values[key], dict):
+            below = properties[key]
+            reference = below.get("$ref", "").rpartition("/")[2]
+            yield from (
+                f"{key}.{inner}" for inner in keys(values[key], SCHEMA["$defs"].get(reference, below))
+            )
+
+
+def test_schema_knows_the_values_and_no_others() -> None:
+    """Every key of `values.yaml` is in the schema, and the schema has none besides; nothing is fetched."""
+    different = {
+        path for path in keys(VALUES, SCHEMA) if not path.endswith(("ephemeral-storage", "limits.cpu"))
+    }
+    # A service's block may name any part of the defaults.
+    different = {path for path in different if not path.startswith("services.")}
+
+    assert different == set()
+    assert '$ref": "http' not in (CHART / "values.schema.json").read_text()
+
+
+def test_readme_is_up_to_date() -> None:
+    """The chart's README is what `python helm/write_readme.py` writes; every leaf of the values is in it."""
+    spec = importlib.util.spec_from_file_location("write_readme", ROOT / "helm" / "write_readme.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    assert (CHART / "README.md").read_text() == module.readme()
+
+
+SERVICES = ["gateway", "auth-service", "user-service", "health-aggregator"]
+POSSIBLE_VALUES = st.fixed_dictionaries(
+    {
+        "fullnameOverride": st.sampled_from(["", "hall", "a" * 40]),
+        "commonLabels": st.dictionaries(st.sampled_from(["team", "tier"]), st.sampled_from(["a", "b"])),
+        "defaults": st.fixed_dictionaries(
+            {
+                "replicas": st.integers(0, 4),
+                "autoscaling": st.fixed_dictionaries({"enabled": st.booleans()}),
+                "podDisruptionBudget": st.fixed_dictionaries({"enabled": st.booleans()}),
+                "preStopSeconds": st.integers(1, 60),
+                "shutdownGraceSeconds": st.integers(1, 60),
+            }
+        ),
+        "config": st.fixed_dictionaries(
+            {
+                "rateLimits": st.booleans(),
+                "otlpEndpoint": st.sampled_from(["", "http://collector:4317"]),
+                "corsOrigins": st.lists(
+                    st.sampled_from(["https://a.example", "https://b.example"]), unique=True
+                ),
+            }
+        ),
+        "migrations": st.fixed_dictionaries({"enabled": st.booleans()}),
+        "networkPolicy": st.fixed_dictionaries({"enabled": st.booleans()}),
+        "ingress": st.fixed_dictionaries({"enabled": st.booleans()}),
+        "tests": st.fixed_dictionaries({"enabled": st.booleans()}),
+    }
+)
+
+
+@given(values=POSSIBLE_VALUES)
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_allowed_values_render(render: Render, values: dict[str, Any]) -> None:
+    """Values that the schema allows render the four services, whatever their combination."""
+    manifests = render(values)
+
+    assert len(of_kind(manifests, "Deployment")) == len(SERVICES)
+    assert bool(of_kind(manifests, "NetworkPolicy")) is values["networkPolicy"]["enabled"]
+    assert bool(of_kind(manifests, "Job")) is values["migrations"]["enabled"]
