@@ -31,6 +31,8 @@ class Lifecycle:
         service: The service's name.
         readiness: Unready until `main` has returned, and again from the stop signal on.
         stopping: Set when the stop signal has come.
+        started: Whether `main` has come to its end.
+        failure: What ended a background task before its time.
     """
 
     def __init__(self, service: str) -> None:
@@ -41,7 +43,8 @@ class Lifecycle:
         self._resources = AsyncExitStack()
         self._drains: list[Callable[[], Awaitable[None] | None]] = []
         self._stops: list[Callable[[float], Awaitable[None]]] = []
-        self._failure: BaseException | None = None
+        self.started = False
+        self.failure: BaseException | None = None
 
     async def enter(self, resource: AbstractAsyncContextManager[Resource]) -> Resource:
         """Opens a resource; it is closed after everything that was opened or begun later."""
@@ -72,14 +75,20 @@ class Lifecycle:
         """Asks the service to stop, as SIGTERM does."""
         self.stopping.set()
 
+    async def close(self) -> None:
+        """Closes everything, last opened first; called by `run`."""
+        self.readiness.stop()
+        await self._resources.aclose()
+
     def _ended(self, task: "asyncio.Task[None]") -> None:
         if task.cancelled() or task.exception() is None:
             return
         log.error("background task failed", task=task.get_name(), exc_info=task.exception())
-        self._failure = task.exception()
+        self.failure = task.exception()
         self.stopping.set()
 
-    async def _drain(self, drain_seconds: float, grace_seconds: float) -> None:
+    async def drain(self, drain_seconds: float, grace_seconds: float) -> None:
+        """Runs the callbacks of a stop; called by `run`."""
         self.readiness.stop()
         for drain in self._drains:
             answer = drain()
@@ -133,76 +142,78 @@ async def _live(
     debug: bool,
 ) -> int:
     lifecycle = Lifecycle(service)
-    hurry = _handle_signals(lifecycle)
-    started = monotonic()
+    _handle_signals(lifecycle)
     status = 0
     try:
         if await _start(lifecycle, main):
-            log.info("serving", start_seconds=round(monotonic() - started, 3))
             await lifecycle.stopping.wait()
             log.info("stopping", grace_seconds=grace_seconds)
-            stop = asyncio.ensure_future(lifecycle._drain(drain_seconds, grace_seconds))  # noqa: SLF001
-            if await _or_hurry(stop, hurry, drain_seconds + grace_seconds + CLOSE_SECONDS):
-                status = 130
+            drain = lifecycle.drain(drain_seconds, grace_seconds)
+            status = await _in_time(drain, drain_seconds + grace_seconds + CLOSE_SECONDS)
     except Exception as error:
         if debug or not isinstance(error, (StartupError, ServiceError, ConnectionError)):
             log.exception("start failed")
-        await _close(lifecycle, hurry)
+        await _in_time(lifecycle.close(), CLOSE_SECONDS)
         print(f"{service}: cannot start: {sentence(error)}", file=sys.stderr, flush=True)  # noqa: T201
         return 1
-    if await _close(lifecycle, hurry):
-        status = status or 130
-    if lifecycle._failure is not None:  # noqa: SLF001
+    status = await _in_time(lifecycle.close(), CLOSE_SECONDS) or status
+    if lifecycle.failure is not None:
         status = 1
     log.info("stopped", status=status)
     return status
 
 
 async def _start(lifecycle: Lifecycle, main: Callable[[Lifecycle], Awaitable[None]]) -> bool:
-    """Runs `main`, unless the stop signal comes first; says whether it has started."""
-    starting: asyncio.Future[None] = asyncio.ensure_future(main(lifecycle))
-    stopping = asyncio.ensure_future(lifecycle.stopping.wait())
-    await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
-    if not starting.done():
-        await _cancel(starting)
+    """Runs `main` and says whether it came to its end before the stop signal."""
+    started = monotonic()
+    try:
+        await main(lifecycle)
+    except asyncio.CancelledError:
+        _forgive()
         return False
-    stopping.cancel()
-    starting.result()
+    lifecycle.started = True
+    if lifecycle.stopping.is_set():
+        return False
     lifecycle.readiness.set("started", ok=True)
+    log.info("serving", start_seconds=round(monotonic() - started, 3))
     return True
 
 
-async def _close(lifecycle: Lifecycle, hurry: asyncio.Event) -> bool:
-    lifecycle.readiness.stop()
-    return await _or_hurry(asyncio.ensure_future(lifecycle._resources.aclose()), hurry, CLOSE_SECONDS)  # noqa: SLF001
+async def _in_time(work: Coroutine[Any, Any, None], within_seconds: float) -> int:
+    """Awaits a part of the stop; returns 130 when a second signal or the time cut it short."""
+    try:
+        async with asyncio.timeout(within_seconds):
+            await work
+    except TimeoutError:
+        log.warning("stop cut short", seconds=within_seconds)
+        return 130
+    except asyncio.CancelledError:
+        _forgive()
+        log.warning("stop cut short by a second signal")
+        return 130
+    except Exception:
+        log.exception("stop failed")
+    return 0
 
 
-async def _or_hurry(work: "asyncio.Future[None]", hurry: asyncio.Event, within_seconds: float) -> bool:
-    """Awaits the work; True when a second signal or the time cut it short."""
-    hurried = asyncio.ensure_future(hurry.wait())
-    await asyncio.wait([work, hurried], timeout=within_seconds, return_when=asyncio.FIRST_COMPLETED)
-    hurried.cancel()
-    if not work.done():
-        log.warning("stop cut short", signal=hurry.is_set())
-        work.cancel()
-        return True
-    if (error := work.exception()) is not None:
-        log.error("closing failed", exc_info=error)
-    return False
-
-
-def _handle_signals(lifecycle: Lifecycle) -> asyncio.Event:
-    hurry = asyncio.Event()
+def _handle_signals(lifecycle: Lifecycle) -> None:
+    """The first signal asks for the stop (and ends a start); later ones cut what it waits for."""
+    task = asyncio.current_task()
 
     def on_signal() -> None:
-        if lifecycle.stopping.is_set():
-            hurry.set()
+        if task is not None and (lifecycle.stopping.is_set() or not lifecycle.started):
+            task.cancel()
         lifecycle.stopping.set()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
-    return hurry
+
+
+def _forgive() -> None:
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
 
 
 async def _cancel(task: "asyncio.Future[None]") -> None:

@@ -21,6 +21,17 @@ def order(identifier: bytes | str) -> tuple[int, int]:
     return int(milliseconds), int(sequence or 0)
 
 
+def entries(answer: object) -> list[Entry]:
+    """Returns the entries of an XREAD or XREADGROUP answer about one stream, in RESP2 or RESP3."""
+    if not answer:
+        return []
+    if isinstance(answer, dict):
+        return [entry for chunks in answer.values() for chunk in chunks for entry in chunk]
+    if isinstance(answer, list):
+        return list(answer[0][1])
+    raise TypeError("unknown answer to XREAD")
+
+
 def decode(fields: dict[bytes, bytes]) -> Event:
     """Returns the event of an entry.
 

@@ -217,7 +217,7 @@ async def connect_patiently(url: str, connect: Any, within_seconds: float) -> An
         except LOST as error:
             if monotonic() + delay > deadline:
                 raise StartupError(
-                    f"Postgres at {where(url)} did not answer for {within_seconds:.0f} s; start it or correct the URL"
+                    f"Postgres at {where(url)} kept silent for {within_seconds:.0f} s; start it or fix the URL"
                 ) from error
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
             delay = min(delay * 2, 1.0)

@@ -1,0 +1,204 @@
+"""The consumer: one group a service; each event is handled until it succeeds, in order.
+
+Delivery is at least once, so handlers are idempotent: they fetch the present state and make
+theirs equal. What a dead instance left unfinished is claimed by another. When the stream
+was lost, the group begins anew and handles again whatever the relays publish again.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from time import monotonic
+
+from prometheus_client import Counter, Gauge, Histogram
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+from redis.typing import KeyT
+from structlog.contextvars import bound_contextvars
+from vestibule.events.v1.events_pb2 import Event
+
+from chassis.backoff import Backoff
+from chassis.events import stream
+from chassis.ids import uuid7
+from chassis.logs import get_logger
+from chassis.redis import open_redis
+
+log = get_logger()
+
+Handler = Callable[[Event], Awaitable[None]]
+
+BATCH = 16
+BLOCK_SECONDS = 1.0
+CLAIM_EVERY_SECONDS = 10.0
+
+HANDLED = Counter("events_handled_total", "Events handled to the end.", ["type"])
+RETRIED = Counter("events_retried_total", "Attempts to handle an event that failed.", ["type"])
+LAG = Histogram(
+    "events_lag_seconds",
+    "From an event's commit to the end of its handling.",
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0),
+)
+BLOCKED = Gauge("events_blocked", "1 while an event is being retried.")
+
+
+class Consumer:
+    """Handles the stream's events for one service.
+
+    Args:
+        group: The service's name; its instances share the work.
+        handlers: What to do for which member of the event's `payload`, by field name, such
+            as `user_changed`. Events without a handler are skipped.
+        redis_url: Where the stream is.
+        claim_after_seconds: How long an event may lie with an instance that shows no sign
+            of life before another takes it over. An instance that retries shows signs.
+    """
+
+    def __init__(
+        self,
+        *,
+        group: str,
+        handlers: Mapping[str, Handler],
+        redis_url: str,
+        claim_after_seconds: float = 30.0,
+    ) -> None:
+        self._group = group
+        self._handlers = dict(handlers)
+        unknown = set(self._handlers) - {
+            field.name for field in Event.DESCRIPTOR.oneofs_by_name["payload"].fields
+        }
+        if unknown:
+            raise ValueError(f"no such events: {sorted(unknown)}")
+        self._redis_url = redis_url
+        self._claim_after_seconds = claim_after_seconds
+        self._name = f"{socket.gethostname()}-{os.getpid()}-{uuid7().hex[-6:]}"
+        self._claimed_at = float("-inf")
+
+    async def run(self) -> None:
+        """Consumes until cancelled. Outages are waited out; only their begin and end are logged."""
+        backoff = Backoff(limit_seconds=2.0)
+        failing = False
+        async with open_redis(
+            self._redis_url,
+            client_name=self._group,
+            timeout_seconds=BLOCK_SECONDS + 1.0,
+            single_connection=True,
+            retries=0,
+        ) as redis:
+            while True:
+                try:
+                    await self._ensure_group(redis)
+                    while True:
+                        await self._turn(redis)
+                        backoff.reset()
+                        if failing:
+                            log.info("consumer recovered", group=self._group)
+                            failing = False
+                except (RedisError, OSError) as error:
+                    if not failing and not _is_no_group(error):
+                        log.warning("consumer is held up", group=self._group, error=repr(error))
+                        failing = True
+                except asyncio.CancelledError:
+                    await self._hand_back(redis)
+                    raise
+                await backoff.pause()
+
+    async def _hand_back(self, redis: Redis) -> None:
+        """On a stop: lets the others claim at once what was lent to us and is not done."""
+        with suppress(RedisError, OSError):
+            pending = await redis.xpending_range(
+                stream.STREAM, self._group, min="-", max="+", count=BATCH * 2, consumername=self._name
+            )
+            if pending:
+                identifiers: list[KeyT] = [entry["message_id"] for entry in pending]
+                await redis.xclaim(
+                    stream.STREAM, self._group, self._name, 0, identifiers, idle=24 * 3600_000, justid=True
+                )
+            else:
+                await redis.xgroup_delconsumer(stream.STREAM, self._group, self._name)
+
+    async def _ensure_group(self, redis: Redis) -> None:
+        try:
+            await redis.xgroup_create(stream.STREAM, self._group, id="0", mkstream=True)
+        except ResponseError as error:
+            if "BUSYGROUP" not in str(error):
+                raise
+        else:
+            log.info("consumer group created", group=self._group)
+        # Whatever was lent to us on a connection that broke is ours to finish first.
+        await self._handle_own_pending(redis)
+
+    async def _handle_own_pending(self, redis: Redis) -> None:
+        while True:
+            answer = await redis.xreadgroup(self._group, self._name, {stream.STREAM: "0"}, count=BATCH)
+            entries = stream.entries(answer)
+            if not entries:
+                return
+            await self._handle_all(redis, entries)
+
+    async def _turn(self, redis: Redis) -> None:
+        if monotonic() - self._claimed_at > CLAIM_EVERY_SECONDS:
+            await self._claim(redis)
+            self._claimed_at = monotonic()
+        answer = await redis.xreadgroup(
+            self._group, self._name, {stream.STREAM: ">"}, count=BATCH, block=int(BLOCK_SECONDS * 1000)
+        )
+        await self._handle_all(redis, stream.entries(answer))
+
+    async def _claim(self, redis: Redis) -> None:
+        """Takes over what consumers left behind that have not been heard of, and forgets the empty ones."""
+        start: bytes | str = "0-0"
+        idle = int(self._claim_after_seconds * 1000)
+        while True:
+            start, entries, *_ = await redis.xautoclaim(
+                stream.STREAM, self._group, self._name, min_idle_time=idle, start_id=start, count=BATCH
+            )
+            await self._handle_all(redis, entries)
+            if start in {b"0-0", "0-0"}:
+                break
+        for consumer in await redis.xinfo_consumers(stream.STREAM, self._group):
+            if consumer["pending"] == 0 and consumer["idle"] > 3600_000:  # noqa: PLR2004 - an hour
+                await redis.xgroup_delconsumer(stream.STREAM, self._group, consumer["name"])
+
+    async def _handle_all(self, redis: Redis, entries: list[stream.Entry]) -> None:
+        for position, (identifier, fields) in enumerate(entries):
+            try:
+                event = stream.decode(fields or {})
+            except ValueError:
+                # A trimmed entry that was still pending has no fields; it can't be handled any more.
+                log.warning("event skipped: it can't be read", entry=identifier.decode())
+            else:
+                rest: list[KeyT] = [later for later, _ in entries[position:]]
+                await self._handle(redis, event, rest)
+            await redis.xack(stream.STREAM, self._group, identifier)
+
+    async def _handle(self, redis: Redis, event: Event, waiting: list[KeyT]) -> None:
+        """Handles one event, however often it takes."""
+        kind = event.WhichOneof("payload") or "none"
+        handler = self._handlers.get(kind)
+        if handler is None:
+            return
+        backoff = Backoff(first_seconds=0.1, limit_seconds=min(10.0, self._claim_after_seconds / 3))
+        attempt = 1
+        with bound_contextvars(event_id=event.event_id, event_type=kind):
+            while True:
+                try:
+                    await handler(event)
+                    break
+                except Exception as error:
+                    RETRIED.labels(kind).inc()
+                    BLOCKED.set(1)
+                    if attempt & (attempt - 1) == 0:  # the 1st, 2nd, 4th, 8th…: enough to see it
+                        log.warning("event not handled, trying again", attempt=attempt, exc_info=error)
+                await backoff.pause()
+                attempt += 1
+                await redis.xclaim(stream.STREAM, self._group, self._name, 0, waiting, justid=True)
+        BLOCKED.set(0)
+        HANDLED.labels(kind).inc()
+        LAG.observe(max(0.0, datetime.now(UTC).timestamp() - event.occurred_at.ToMilliseconds() / 1000))
+
+
+def _is_no_group(error: BaseException) -> bool:
+    return isinstance(error, ResponseError) and "NOGROUP" in str(error)

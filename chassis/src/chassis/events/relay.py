@@ -1,0 +1,227 @@
+"""The relay: carries the outbox to the stream, in order and at least once.
+
+Every instance of a service runs one; an advisory lock lets one of them work and the others
+stand by. It is woken by NOTIFY and looks once a second in any case. A crash between the
+stream and the mark delivers twice. When the stream has lost entries (Redis came back
+without them), those that the outbox still holds are published again.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+
+import asyncpg
+from prometheus_client import Counter, Gauge, Histogram
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from chassis.backoff import Backoff
+from chassis.events import stream
+from chassis.events.outbox import Outbox
+from chassis.logs import get_logger
+from chassis.postgres.failures import BUSY, LOST
+from chassis.redis import open_redis
+
+log = get_logger()
+
+BATCH = 200
+POLL_SECONDS = 1.0
+SWEEP_EVERY_SECONDS = 600.0
+SWEEP_BATCH = 1000
+VERIFY_WITHIN_HOURS = 23
+"""Less than the retention, so that an entry that was trimmed is not taken for lost."""
+
+PUBLISHED = Counter("outbox_published_total", "Events put on the stream.")
+LOST_ENTRIES = Counter(
+    "outbox_lost_total", "Published events that the stream had lost and that were published again."
+)
+PENDING_AGE = Gauge("outbox_oldest_pending_seconds", "Age of the oldest event that is not on the stream yet.")
+LATENCY = Histogram(
+    "outbox_latency_seconds",
+    "From writing an event (its transaction's start) to the stream.",
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0),
+)
+
+_FAILURES = (*LOST, *BUSY, RedisError)
+
+
+class Relay:
+    """Publishes one outbox.
+
+    Attributes:
+        leading: Whether this instance is the one that publishes.
+    """
+
+    def __init__(self, outbox: Outbox, *, postgres_url: str, redis_url: str) -> None:
+        self._outbox = outbox
+        self._table = f"{outbox.schema}.outbox"
+        self._postgres_url = postgres_url
+        self._redis_url = redis_url
+        self._woken = asyncio.Event()
+        self._intact = False
+        self._last_id: str | None = None
+        self._swept_at = float("-inf")
+        self.leading = False
+
+    async def run(self) -> None:
+        """Relays until cancelled. Outages are waited out; only their begin and end are logged."""
+        backoff = Backoff(limit_seconds=1.0)
+        failing = False
+        name = f"{self._outbox.source}-relay"
+        async with open_redis(self._redis_url, client_name=name, single_connection=True, retries=0) as redis:
+            while True:
+                try:
+                    async with self._connection() as connection:
+                        await self._lead(connection)
+                        while True:
+                            await self._turn(connection, redis)
+                            backoff.reset()
+                            if failing:
+                                log.info("relay recovered", schema=self._outbox.schema)
+                                failing = False
+                except _FAILURES as error:
+                    if not failing:
+                        log.warning("relay is held up", schema=self._outbox.schema, error=repr(error))
+                        failing = True
+                    self._intact = False
+                await backoff.pause()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
+        """A connection of its own: it listens and holds the lock, which the pool's must not."""
+        connection = await asyncpg.connect(
+            self._postgres_url,
+            timeout=2.0,
+            command_timeout=10.0,
+            server_settings={"application_name": f"{self._outbox.source}-relay", "statement_timeout": "5000"},
+        )
+        try:
+            await connection.add_listener(self._outbox.channel, self._wake)
+            connection.add_termination_listener(self._wake)
+            yield connection
+        finally:
+            self.leading = False
+            with suppress(*LOST):
+                await connection.close(timeout=1.0)
+
+    def _wake(self, *_: object) -> None:
+        self._woken.set()
+
+    async def _lead(self, connection: Any) -> None:
+        """Waits until this instance is the one that publishes."""
+        key = f"relay:{self._outbox.schema}"
+        while not await connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", key):
+            await asyncio.sleep(POLL_SECONDS)
+        self.leading = True
+        self._intact = False
+        log.info("relay leads", schema=self._outbox.schema)
+
+    async def _turn(self, connection: Any, redis: Redis) -> None:
+        """Publishes what is pending, then waits for more."""
+        if not self._intact or not await self._last_is_there(redis):
+            await self._restore(connection, redis)
+        self._woken.clear()
+        while await self._publish(connection, redis) == BATCH:
+            pass
+        if monotonic() - self._swept_at > SWEEP_EVERY_SECONDS:
+            await sweep(connection, self._outbox)
+            self._swept_at = monotonic()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._woken.wait()
+        if connection.is_closed():
+            raise ConnectionResetError("the relay's connection to Postgres was lost")
+
+    async def _publish(self, connection: Any, redis: Redis) -> int:
+        """Puts the next batch on the stream and marks it; returns how many there were."""
+        async with connection.transaction():
+            rows = await connection.fetch(
+                f"SELECT position, payload, created_at FROM {self._table} WHERE published_at IS NULL"  # noqa: S608
+                f" ORDER BY position LIMIT {BATCH} FOR UPDATE SKIP LOCKED"
+            )
+            if not rows:
+                PENDING_AGE.set(0)
+                return 0
+            PENDING_AGE.set((datetime.now(UTC) - rows[0]["created_at"]).total_seconds())
+            oldest = stream.entry_id(int((datetime.now(UTC).timestamp() - stream.RETENTION_SECONDS) * 1000))
+            async with redis.pipeline(transaction=False) as pipeline:
+                for row in rows:
+                    pipeline.xadd(
+                        stream.STREAM, {stream.FIELD: row["payload"]}, minid=oldest, approximate=True
+                    )
+                identifiers = [identifier.decode() for identifier in await pipeline.execute()]
+            await connection.execute(
+                f"UPDATE {self._table} AS o SET published_at = clock_timestamp(), stream_id = p.stream_id"  # noqa: S608
+                " FROM unnest($1::bigint[], $2::text[]) AS p(position, stream_id) WHERE o.position = p.position",
+                [row["position"] for row in rows],
+                identifiers,
+            )
+        self._last_id = identifiers[-1]
+        now = datetime.now(UTC)
+        PUBLISHED.inc(len(rows))
+        for row in rows:
+            LATENCY.observe(max(0.0, (now - row["created_at"]).total_seconds()))
+        return len(rows)
+
+    async def _last_is_there(self, redis: Redis) -> bool:
+        if self._last_id is None:
+            return True
+        return bool(await redis.xrange(stream.STREAM, self._last_id, self._last_id))
+
+    async def _restore(self, connection: Any, redis: Redis) -> None:
+        """Unmarks the published events that the stream no longer has, newest first.
+
+        Redis loses the end of a stream or all of it, so the search ends at a batch that is whole.
+        """
+        lost = 0
+        before = 2**63 - 1
+        self._last_id = None
+        while True:
+            rows = await connection.fetch(
+                f"SELECT position, stream_id FROM {self._table} WHERE position < $1"  # noqa: S608
+                f" AND stream_id IS NOT NULL AND published_at > now() - interval '{VERIFY_WITHIN_HOURS} hours'"
+                f" ORDER BY position DESC LIMIT {BATCH}",
+                before,
+            )
+            if not rows:
+                break
+            before = rows[-1]["position"]
+            async with redis.pipeline(transaction=False) as pipeline:
+                for row in rows:
+                    pipeline.xrange(stream.STREAM, row["stream_id"], row["stream_id"])
+                found = await pipeline.execute()
+            gone = [row["position"] for row, entries in zip(rows, found, strict=True) if not entries]
+            kept = [row["stream_id"] for row, entries in zip(rows, found, strict=True) if entries]
+            self._last_id = max(
+                [*kept, *([self._last_id] if self._last_id else [])], key=stream.order, default=None
+            )
+            if not gone:
+                break
+            lost += len(gone)
+            await connection.execute(
+                f"UPDATE {self._table} SET published_at = NULL, stream_id = NULL"  # noqa: S608
+                " WHERE position = ANY($1::bigint[])",
+                gone,
+            )
+        if lost:
+            LOST_ENTRIES.inc(lost)
+            log.warning("stream lost events; publishing them again", schema=self._outbox.schema, events=lost)
+        self._intact = True
+
+
+async def sweep(connection: Any, outbox: Outbox) -> int:
+    """Deletes rows that were published longer than 24 h ago, in small batches; returns how many."""
+    deleted = 0
+    table = f"{outbox.schema}.outbox"
+    while True:
+        tag = await connection.execute(
+            f"DELETE FROM {table} WHERE position IN (SELECT position FROM {table}"  # noqa: S608
+            f" WHERE published_at < now() - interval '{stream.RETENTION_SECONDS} seconds' LIMIT {SWEEP_BATCH})"
+        )
+        count = int(tag.rpartition(" ")[2])
+        deleted += count
+        if count < SWEEP_BATCH:
+            return deleted

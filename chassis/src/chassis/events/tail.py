@@ -1,0 +1,153 @@
+"""The tail: every process reads the whole stream, from some minutes ago on.
+
+Used where each process keeps memory of its own: cache tags and revocations. It tells when
+events may have been missed, because Redis restarted, failed over or lost the stream, and
+how long ago it last heard from Redis.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import monotonic
+
+from prometheus_client import Counter
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from vestibule.events.v1.events_pb2 import Event
+
+from chassis.backoff import Backoff
+from chassis.events import stream
+from chassis.logs import get_logger
+from chassis.redis import open_redis
+
+log = get_logger()
+
+BATCH = 500
+BLOCK_SECONDS = 0.4
+TIMEOUT_SECONDS = 0.9
+
+LOSSES = Counter("events_tail_losses_total", "Times that events may have been missed.")
+
+
+class Tail:
+    """Follows the stream.
+
+    Args:
+        redis_url: Where the stream is.
+        client_name: Shown by CLIENT LIST.
+        on_event: Called with each event, in order, at least once; must not raise or wait.
+        on_lost: Awaited before reading on, when events may have been missed; it takes the
+            present state from its source. While it fails it is tried again, and the tail
+            counts as silent.
+        window_seconds: How far back to begin.
+
+    Attributes:
+        caught_up: Set once everything up to now has been read, for the first time.
+    """
+
+    def __init__(
+        self,
+        *,
+        redis_url: str,
+        client_name: str,
+        on_event: Callable[[Event], None],
+        on_lost: Callable[[], Awaitable[None]],
+        window_seconds: float = 15 * 60,
+    ) -> None:
+        self._redis_url = redis_url
+        self._client_name = client_name
+        self._on_event = on_event
+        self._on_lost = on_lost
+        self._window_seconds = window_seconds
+        self._server = ""
+        self._position = ""
+        self._seen = ""
+        self._last_read = float("-inf")
+        self.caught_up = asyncio.Event()
+
+    @property
+    def last_read(self) -> float:
+        """When everything up to then had been read, by `time.monotonic()`; -inf before the first time."""
+        return self._last_read
+
+    @property
+    def silent_seconds(self) -> float:
+        """How long ago that was; infinite before the first time."""
+        return monotonic() - self._last_read
+
+    async def run(self) -> None:
+        """Follows until cancelled. Outages are waited out; only their begin and end are logged."""
+        backoff = Backoff(limit_seconds=1.0)
+        failing = False
+        async with open_redis(
+            self._redis_url,
+            client_name=self._client_name,
+            timeout_seconds=TIMEOUT_SECONDS,
+            single_connection=True,
+            retries=0,
+        ) as redis:
+            while True:
+                try:
+                    await self._take_position(redis)
+                    while True:
+                        await self._turn(redis)
+                        backoff.reset()
+                        if failing:
+                            log.info("event stream is read again", client=self._client_name)
+                            failing = False
+                except (RedisError, OSError) as error:
+                    if not failing:
+                        log.warning("event stream can't be read", client=self._client_name, error=repr(error))
+                        failing = True
+                except Exception:
+                    log.exception("lost events could not be made up for", client=self._client_name)
+                await backoff.pause()
+
+    async def _take_position(self, redis: Redis) -> None:
+        """After each connect: finds out whether this is still the stream that was read before."""
+        server = str((await redis.info("server"))["run_id"])
+        if not self._server:
+            await self._rewind(redis)
+        elif server != self._server or not await self._is_there(redis):
+            await self._lose(redis)
+        self._server = server
+
+    async def _turn(self, redis: Redis) -> None:
+        answer = await redis.xread(
+            {stream.STREAM: self._position}, count=BATCH, block=int(BLOCK_SECONDS * 1000)
+        )
+        entries = stream.entries(answer)
+        if not entries and not await self._is_there(redis):
+            await self._lose(redis)
+            return
+        for identifier, fields in entries:
+            self._position = self._seen = identifier.decode()
+            try:
+                event = stream.decode(fields)
+            except ValueError:
+                log.warning("event skipped: it can't be read", entry=self._position)
+                continue
+            self._on_event(event)
+        if len(entries) < BATCH:
+            self._last_read = monotonic()
+            self.caught_up.set()
+
+    async def _rewind(self, redis: Redis) -> None:
+        seconds, microseconds = await redis.time()
+        begin = seconds * 1000 + microseconds // 1000 - int(self._window_seconds * 1000)
+        self._position = stream.entry_id(begin)
+        self._seen = ""
+
+    async def _lose(self, redis: Redis) -> None:
+        LOSSES.inc()
+        log.warning("event stream was lost or restarted", client=self._client_name)
+        await self._on_lost()
+        await self._rewind(redis)
+
+    async def _is_there(self, redis: Redis) -> bool:
+        """Says whether the last event seen is still on the stream, or is old enough to be trimmed."""
+        if not self._seen:
+            return True
+        if await redis.xrange(stream.STREAM, self._seen, self._seen):
+            return True
+        seconds, _ = await redis.time()
+        return bool(stream.order(self._seen)[0] < (seconds - stream.RETENTION_SECONDS) * 1000)
