@@ -1,0 +1,126 @@
+"""The services: every list of them agrees, and each stands alone."""
+
+import configparser
+import functools
+import importlib.metadata
+import re
+import sys
+from collections.abc import Mapping, Sequence
+
+import yaml
+
+from tests.tidy import tree
+
+
+def test_workspace_has_every_service() -> None:
+    """`uv sync` installs every service."""
+    members = tree.settings_of(".")["tool"]["uv"]["workspace"]["members"]
+
+    assert set(tree.services()) <= set(members)
+    assert {member for member in members if (tree.ROOT / member / "pyproject.toml").is_file()} == set(members)
+
+
+def test_folder_package_and_image_have_one_name() -> None:
+    """A service has one name: folder and image in kebab case, its package in snake case."""
+    packages = {
+        service: [main.parent.name for main in (tree.ROOT / service).glob("src/*/__main__.py")]
+        for service in tree.services()
+    }
+
+    assert {service: [tree.package_of(service)] for service in tree.services()} == packages
+
+
+def test_chart_has_every_service() -> None:
+    """The chart deploys every service, and nothing that is not there."""
+    values = yaml.safe_load((tree.ROOT / "helm/vestibule/values.yaml").read_text(encoding="utf-8"))
+
+    assert set(tree.services()) == set(values["services"])
+
+
+def test_development_loop_has_every_service() -> None:
+    """Skaffold builds every service."""
+    skaffold = yaml.safe_load((tree.ROOT / "skaffold.yaml").read_text(encoding="utf-8"))
+
+    assert set(tree.services()) == {artifact["image"] for artifact in skaffold["build"]["artifacts"]}
+
+
+def test_import_contracts_have_every_service() -> None:
+    """A service without its import contracts would be the one that decays."""
+    contracts = _contracts()
+    packages = {tree.package_of(service) for service in tree.services()}
+    layered = {
+        container
+        for contract in contracts.values()
+        if contract["type"] == "layers"
+        for container in contract.get("containers", "").split()
+    }
+    independent = set(contracts["importlinter:contract:services-apart"]["modules"].split())
+    rooted = set(_linter()["importlinter"]["root_packages"].split())
+
+    assert packages <= layered
+    assert packages == independent
+    assert packages <= rooted
+
+
+def test_type_checker_has_every_service() -> None:
+    """Mypy finds the sources of every member of the workspace."""
+    paths = set(tree.settings_of(".")["tool"]["mypy"]["mypy_path"])
+
+    assert {f"$MYPY_CONFIG_FILE_DIR/{service}/src" for service in tree.services()} <= paths
+
+
+def test_every_import_is_declared() -> None:
+    """Each distribution installs without the others: what it imports, it or its chassis declares."""
+    undeclared = {
+        f"{source}: {name}"
+        for source in tree.product()
+        for name in {imported.partition(".")[0] for imported in tree.imports(source)}
+        if name not in sys.stdlib_module_names
+        and name != source.package
+        and not _is_declared(source.path.partition("/")[0], name)
+    }
+
+    assert set() == undeclared
+
+
+def _linter() -> configparser.ConfigParser:
+    linter = configparser.ConfigParser()
+    linter.read(tree.ROOT / ".importlinter", encoding="utf-8")
+    return linter
+
+
+def _contracts() -> dict[str, Mapping[str, str]]:
+    linter = _linter()
+    return {name: linter[name] for name in linter.sections() if name.startswith("importlinter:contract:")}
+
+
+@functools.cache
+def _distributions() -> Mapping[str, Sequence[str]]:
+    return {
+        **importlib.metadata.packages_distributions(),
+        **{
+            tree.package_of(folder): [f"vestibule-{folder}"]
+            for folder in (*tree.services(), "chassis", "devstack")
+        },
+        "vestibule": ["vestibule-protos"],
+        "google": ["protobuf", "googleapis-common-protos"],
+    }
+
+
+@functools.cache
+def _declared(folder: str) -> frozenset[str]:
+    """What a folder's distribution installs by name, with the workspace members that it stands on."""
+    project = tree.settings_of(folder)["project"]
+    names = {_normal(re.split(r"[\s\[<>=!~;]", need, maxsplit=1)[0]) for need in project.get("dependencies", [])}
+    for member in tree.settings_of(".")["tool"]["uv"]["workspace"]["members"]:
+        if _normal(tree.settings_of(member)["project"]["name"]) in names:
+            names |= _declared(member)
+    return frozenset(names)
+
+
+def _is_declared(folder: str, package: str) -> bool:
+    return any(_normal(name) in _declared(folder) for name in _distributions().get(package, []))
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
