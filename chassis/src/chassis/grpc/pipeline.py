@@ -32,8 +32,8 @@ from chassis.identity.service_tokens import ServiceTokens
 
 log = structlog.get_logger()
 
-Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
-Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 _Prepare: TypeAlias = Callable[[bytes, Context], Awaitable[tuple[Message, float | None]]]
 
 _WORTH_A_WARNING = frozenset({Kind.INTERNAL, Kind.UNAVAILABLE, Kind.DEADLINE})
