@@ -1,0 +1,1 @@
+"""The world: one technology of checks a file, and where results go."""

@@ -1,0 +1,76 @@
+"""Findings of checks in public words: chosen here, never taken from what a target or a driver says."""
+
+import errno
+import socket
+import ssl
+import time
+
+from health_aggregator.domain.state import CheckResult, Outcome
+
+REFUSED = "refuses connections"
+CLOSED = "closed the connection without an answer"
+UNREACHABLE = "cannot be reached"
+NO_NAME = "its name cannot be resolved"
+_SILENT_ERRNOS = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.ETIMEDOUT, errno.EHOSTDOWN})
+
+
+def up(started: float) -> CheckResult:
+    """Returns the finding that all is well.
+
+    Args:
+        started: Monotonic time at which the check began.
+    """
+    return CheckResult(Outcome.UP, time.monotonic() - started)
+
+
+def degraded(started: float, error: str, detail: str | None = None) -> CheckResult:
+    """Returns the finding that the target works, but not as well as it should."""
+    return CheckResult(Outcome.DEGRADED, time.monotonic() - started, error, detail)
+
+
+def down(started: float, error: str, detail: str | None = None, *, silent: bool = False) -> CheckResult:
+    """Returns the finding that the target does not do its work."""
+    return CheckResult(Outcome.DOWN, time.monotonic() - started, error, detail, silent)
+
+
+def unconnected(started: float, error: OSError, address: str) -> CheckResult:
+    """Returns the finding for a connection that could not be made, or broke.
+
+    Args:
+        started: Monotonic time at which the check began.
+        error: What the socket or TLS said.
+        address: Where to; only for admins.
+    """
+    words, silent = _explain(error)
+    return down(started, words, f"{address}: {error}", silent=silent)
+
+
+def certificate_words(error: ssl.SSLCertVerificationError) -> str:
+    """Returns what is wrong with a certificate."""
+    match error.verify_code:
+        case 10:
+            return "its certificate has expired"
+        case 9:
+            return "its certificate is not valid yet"
+        case 62 | 64:
+            return "its certificate is for another name"
+        case _:
+            return "its certificate is not trusted"
+
+
+def _explain(error: OSError) -> tuple[str, bool]:
+    match error:
+        case ssl.SSLCertVerificationError():
+            return certificate_words(error), False
+        case ssl.SSLError():
+            return "does not speak TLS as it should", False
+        case ConnectionRefusedError():
+            return REFUSED, False
+        case ConnectionResetError() | BrokenPipeError() | ConnectionAbortedError():
+            return CLOSED, False
+        case socket.gaierror():
+            return NO_NAME, True
+        case TimeoutError():
+            return UNREACHABLE, True
+        case _:
+            return UNREACHABLE, error.errno in _SILENT_ERRNOS

@@ -1,0 +1,122 @@
+"""Checks a gRPC service by `grpc.health.v1`.
+
+`Watch` tells of a change, or of a lost connection, the moment it happens; `Check` on the same
+channel is still asked at each look, since it measures the latency and sees a peer that hangs.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from health_aggregator.adapters import findings
+from health_aggregator.domain.state import CheckResult, timed_out
+
+_WATCH_AGAIN_SECONDS = 0.5
+_OPTIONS = (
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 500),
+    ("grpc.max_receive_message_length", 64 * 1024),
+    ("grpc.max_metadata_size", 16 * 1024),
+    ("grpc.enable_retries", 0),
+    ("grpc.enable_http_proxy", 0),
+)
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+
+
+class GrpcCheck:
+    """Asks a gRPC server for the health of one of its services.
+
+    Args:
+        address: `host:port`.
+        service: Full name of the service; empty for the server as a whole.
+        wake: Called when the server tells of a change, or is gone.
+        credentials: For TLS; None speaks in the clear.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        service: str,
+        wake: Callable[[], None],
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
+        self._address = address
+        self._request = health_pb2.HealthCheckRequest(service=service)
+        self._wake = wake
+        self._channel = (
+            grpc.aio.insecure_channel(address, options=_OPTIONS)
+            if credentials is None
+            else grpc.aio.secure_channel(address, credentials, options=_OPTIONS)
+        )
+        self._stub = health_pb2_grpc.HealthStub(self._channel)
+        self._watching: asyncio.Task[None] | None = None
+
+    async def __call__(self, timeout_seconds: float) -> CheckResult:
+        """Asks once."""
+        if self._watching is None:
+            self._watching = asyncio.ensure_future(self._watch())
+        started = time.monotonic()
+        try:
+            response = await self._stub.Check(self._request, timeout=timeout_seconds)
+        except grpc.aio.AioRpcError as error:
+            return self._failed(error, started, timeout_seconds)
+        if response.status != _SERVING:
+            status = health_pb2.HealthCheckResponse.ServingStatus.Name(response.status)
+            return findings.down(started, f"says {status.lower()}", self._address)
+        return findings.up(started)
+
+    async def close(self) -> None:
+        """Ends the watch and the channel."""
+        if self._watching is not None:
+            self._watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watching
+        await self._channel.close()
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                async for _ in self._stub.Watch(self._request, wait_for_ready=True):
+                    self._wake()
+            except grpc.aio.AioRpcError as error:
+                if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+                    return
+                self._wake()
+            await asyncio.sleep(_WATCH_AGAIN_SECONDS)
+
+    def _failed(self, error: grpc.aio.AioRpcError, started: float, timeout_seconds: float) -> CheckResult:
+        inner = f"{self._address}: {error.code().name} {error.details()}"
+        match error.code():
+            case grpc.StatusCode.DEADLINE_EXCEEDED:
+                return findings.down(started, timed_out(timeout_seconds), inner, silent=True)
+            case grpc.StatusCode.UNAVAILABLE:
+                words, silent = _explain(error.details() or "")
+                return findings.down(started, words, inner, silent=silent)
+            case grpc.StatusCode.NOT_FOUND:
+                return findings.down(started, "does not know the service", inner)
+            case grpc.StatusCode.UNIMPLEMENTED:
+                return findings.down(started, "does not serve grpc.health.v1", inner)
+            case grpc.StatusCode.RESOURCE_EXHAUSTED:
+                return findings.down(started, "answers more than 64 KiB", inner)
+            case code:
+                return findings.down(started, f"answers with {code.name.lower()}", inner)
+
+
+def _explain(details: str) -> tuple[str, bool]:
+    text = details.lower()
+    if "refused" in text:
+        return findings.REFUSED, False
+    if "certificate" in text or "ssl" in text or "handshake" in text:
+        return "its certificate is not trusted", False
+    if "dns" in text or "resolution" in text:
+        return findings.NO_NAME, True
+    if "reset" in text or "closed" in text or "eof" in text:
+        return findings.CLOSED, False
+    if "unreachable" in text or "timed out" in text or "timeout" in text:
+        return findings.UNREACHABLE, True
+    return "does not answer in gRPC", False

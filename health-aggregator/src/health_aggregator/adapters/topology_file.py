@@ -1,0 +1,38 @@
+"""Reads where the services are from the topology file that `make up` keeps."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from health_aggregator.domain.errors import TargetsRefused
+from health_aggregator.domain.house import NAMES
+
+
+def read_topology(path: Path) -> dict[str, Mapping[str, Any]]:
+    """Returns how to reach each service; an absent file names none.
+
+    Raises:
+        TargetsRefused: the file cannot be read, or is not what the contract says.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise TargetsRefused(path.name, f"cannot be read: {type(error).__name__}") from error
+    except json.JSONDecodeError as error:
+        raise TargetsRefused(path.name, f"is not JSON: {error.msg}", error.lineno) from error
+    services = content.get("services") if isinstance(content, dict) else None
+    if not isinstance(services, dict):
+        raise TargetsRefused(path.name, 'has no object "services"', 1)
+    return {name: _options(path, name, services[name]) for name in NAMES if name in services}
+
+
+def _options(path: Path, name: str, service: object) -> Mapping[str, Any]:
+    if isinstance(service, dict):
+        if name != "gateway" and isinstance(service.get("grpc"), str):
+            return {"address": service["grpc"]}
+        if name == "gateway" and isinstance(service.get("http"), str):
+            return {"url": f"http://{service['http'].removeprefix('http://').rstrip('/')}/ready"}
+    raise TargetsRefused(path.name, f'"{name}" does not say where it is')

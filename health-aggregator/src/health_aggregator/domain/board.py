@@ -1,0 +1,230 @@
+"""The board on which every component stands with its state: the one aggregate of this service.
+
+Nothing here reads a clock: monotonic times decide, wall-clock times are only shown, so a clock
+that jumps changes no state.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from health_aggregator.domain.causes import find_causes
+from health_aggregator.domain.damping import Damped, step
+from health_aggregator.domain.judgement import Standing, judge
+from health_aggregator.domain.observer import Evidence
+from health_aggregator.domain.schedule import stale_after_seconds
+from health_aggregator.domain.state import Change, CheckResult, Outcome, State, Status
+from health_aggregator.domain.target import Target
+
+CUT_OFF = "cut off from everything it watches"
+_NO_RESULT = "no result for too long"
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A component as it is shown. The fields mean what `vestibule.health.v1.Component` says."""
+
+    name: str
+    kind: str
+    critical: bool
+    state: State
+    raw: State
+    degraded: bool
+    latency_seconds: float | None
+    since: datetime
+    error: str | None
+    detail: str | None
+    depends_on: tuple[str, ...]
+    caused_by: str | None
+
+
+@dataclass(slots=True)
+class _Entry:
+    target: Target
+    since: datetime
+    created_at: float
+    memory: Damped = field(default_factory=Damped)
+    result: CheckResult | None = None
+    believed_at: float | None = None
+    silent_since: float | None = None
+    held: bool = False
+    stale: bool = False
+
+    @property
+    def state(self) -> State:
+        if not self.target.enabled:
+            return State.DISABLED
+        return State.STALE if self.stale else self.memory.state
+
+
+class Board:
+    """Holds every component. Not for several threads.
+
+    Args:
+        observer: Name of the component that the observer itself is.
+    """
+
+    def __init__(self, observer: str) -> None:
+        self._observer = observer
+        self._entries: dict[str, _Entry] = {}
+        self._answered_at: float | None = None
+        self._sequence = 0
+        self._shown: tuple[Component, ...] | None = None
+
+    @property
+    def sequence(self) -> int:
+        """Position of the last change."""
+        return self._sequence
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """What stands on the board."""
+        return tuple(entry.target for entry in self._entries.values())
+
+    def memory(self, name: str) -> Damped:
+        """Returns the damped memory of a component.
+
+        Raises:
+            KeyError: no such component.
+        """
+        return self._entries[name].memory
+
+    def retarget(self, targets: Iterable[Target], *, now: float, at: datetime) -> None:
+        """Takes up a new list of targets; what stays checked in the same way keeps its state."""
+        entries = {}
+        for target in targets:
+            known = self._entries.get(target.name)
+            if known is not None and _same_check(known.target, target):
+                known.target = target
+                entries[target.name] = known
+            else:
+                entries[target.name] = _Entry(target, since=at, created_at=now)
+        self._entries = entries
+        self._shown = None
+
+    def record(self, name: str, result: CheckResult, *, now: float, at: datetime) -> Change | None:
+        """Takes in a result; returns the change of state that it makes, if any.
+
+        A result for a component that is no longer on the board is passed over.
+        """
+        entry = self._entries.get(name)
+        if entry is None or not entry.target.enabled:
+            return None
+        before = entry.state
+        entry.result = result
+        self._shown = None
+        if not result.silent:
+            entry.silent_since = None
+            entry.held = False
+            if name != self._observer:
+                self._answered_at = now
+        elif entry.silent_since is None:
+            entry.silent_since = now
+        if self._must_wait(entry, result):
+            entry.held = True
+            return None
+        entry.held = False
+        entry.memory = step(entry.memory, entry.target.damping, success=result.success)
+        entry.believed_at = now
+        entry.stale = False
+        return self._changed(entry, before, at)
+
+    def age(self, *, now: float, at: datetime) -> list[Change]:
+        """Calls stale what has had no believable result for too long; returns the changes."""
+        changes = []
+        for entry in self._entries.values():
+            if not entry.target.enabled or entry.stale:
+                continue
+            reference = entry.created_at if entry.believed_at is None else entry.believed_at
+            if now - reference <= stale_after_seconds(entry.target.cadence, entry.memory):
+                continue
+            before = entry.state
+            entry.stale = True
+            change = self._changed(entry, before, at)
+            if change is not None:
+                changes.append(change)
+        return changes
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether the observer itself seems to be cut off."""
+        return self._evidence().nothing_answers and any(entry.held for entry in self._entries.values())
+
+    def components(self) -> tuple[Component, ...]:
+        """Returns every component as it is shown, in the order of the targets."""
+        if self._shown is None:
+            self._shown = self._show()
+        return self._shown
+
+    def status(self) -> Status:
+        """Returns the judgement over all components."""
+        return judge(Standing(shown.state, shown.critical, shown.degraded) for shown in self.components())
+
+    def _must_wait(self, entry: _Entry, result: CheckResult) -> bool:
+        if not result.silent or entry.silent_since is None:
+            return False
+        last_step = entry.memory.success is False and (
+            entry.memory.run + 1 >= entry.target.damping.failures_to_down
+        )
+        already_down = entry.memory.verdict is False
+        return last_step and not already_down and not self._evidence().incriminates(entry.silent_since)
+
+    def _evidence(self) -> Evidence:
+        others = [
+            entry
+            for name, entry in self._entries.items()
+            if name != self._observer and entry.target.enabled
+        ]
+        silent = sum(entry.silent_since is not None for entry in others)
+        return Evidence(len(others), silent, self._answered_at)
+
+    def _changed(self, entry: _Entry, before: State, at: datetime) -> Change | None:
+        if entry.state is before:
+            return None
+        entry.since = at
+        self._shown = None
+        self._sequence += 1
+        name = entry.target.name
+        error = entry.result.error if entry.result is not None else None
+        return Change(self._sequence, name, entry.state, before, at, error)
+
+    def _show(self) -> tuple[Component, ...]:
+        states = {name: entry.state for name, entry in self._entries.items()}
+        causes = find_causes(states, {name: entry.target.depends_on for name, entry in self._entries.items()})
+        cut_off = self.cut_off
+        if cut_off:
+            causes |= {name: self._observer for name, entry in self._entries.items() if entry.stale}
+        return tuple(
+            self._component(entry, causes.get(name), cut_off=cut_off and name == self._observer)
+            for name, entry in self._entries.items()
+        )
+
+    def _component(self, entry: _Entry, cause: str | None, *, cut_off: bool) -> Component:
+        result = entry.result
+        error = result.error if result is not None else None
+        if entry.stale and error is None:
+            error = _NO_RESULT
+        return Component(
+            name=entry.target.name,
+            kind=entry.target.kind,
+            critical=entry.target.critical,
+            state=entry.state,
+            raw=_raw_state(result),
+            degraded=cut_off or (result is not None and result.outcome is Outcome.DEGRADED),
+            latency_seconds=result.latency_seconds if result is not None else None,
+            since=entry.since,
+            error=CUT_OFF if cut_off else error,
+            detail=result.detail if result is not None else None,
+            depends_on=entry.target.depends_on,
+            caused_by=cause,
+        )
+
+
+def _same_check(one: Target, other: Target) -> bool:
+    return (one.kind, one.options, one.enabled) == (other.kind, other.options, other.enabled)
+
+
+def _raw_state(result: CheckResult | None) -> State:
+    if result is None:
+        return State.UNKNOWN
+    return State.UP if result.success else State.DOWN

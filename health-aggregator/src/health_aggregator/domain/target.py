@@ -1,0 +1,49 @@
+"""What is watched, and how often."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from health_aggregator.domain.damping import DampingRules
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """When a target is checked.
+
+    Attributes:
+        interval_seconds: Between two checks while nothing happens.
+        timeout_seconds: Longest time one check may take.
+        confirm_seconds: Between two checks while a change waits to be confirmed.
+        backoff_limit: How many intervals lie between two checks of a target that stays down, at most.
+    """
+
+    interval_seconds: float = 1.0
+    timeout_seconds: float = 1.0
+    confirm_seconds: float = 0.15
+    backoff_limit: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A component of the system and how it is checked.
+
+    Attributes:
+        name: Its name, unique.
+        kind: The technology of its check: `grpc`, `http`, `postgres` and so on.
+        critical: Whether the system is unhealthy without it.
+        depends_on: Names of the targets that it cannot do without.
+        enabled: False for a part that is known but not configured.
+        cadence: When it is checked.
+        damping: How fast its state changes.
+        options: What the check of this kind needs to know, such as `address` or `url`.
+    """
+
+    name: str
+    kind: str
+    critical: bool = False
+    depends_on: tuple[str, ...] = ()
+    enabled: bool = True
+    cadence: Cadence = field(default_factory=Cadence)
+    damping: DampingRules = field(default_factory=DampingRules)
+    options: Mapping[str, Any] = field(default_factory=dict)

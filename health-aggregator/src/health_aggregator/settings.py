@@ -1,0 +1,27 @@
+"""Settings of the health aggregator: the one reader of the environment."""
+
+from pathlib import Path
+
+from chassis.settings import GrpcServiceSettings
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+
+class HealthSettings(GrpcServiceSettings):
+    """What the health aggregator reads, under `HEALTH_` unless named otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="HEALTH_")
+
+    topology: Path | None = Field(
+        default=None, description="path of the topology file that says where the services are"
+    )
+    config: Path | None = Field(default=None, description="path of a TOML or YAML file with further targets")
+    postgres_url: SecretStr | None = Field(
+        default=None, description="DSN of the database, with the role health_aggregator"
+    )
+    migration_postgres_url: SecretStr | None = Field(
+        default=None, description="DSN of the database, with the role health_owner; for `migrate` only"
+    )
+    qdrant_url: SecretStr | None = Field(default=None, validation_alias="QDRANT_URL")
+    nextcloud_url: SecretStr | None = Field(default=None, validation_alias="NEXTCLOUD_URL")
+    kubernetes: bool = Field(default=False, description="true to find targets in the cluster it runs in")

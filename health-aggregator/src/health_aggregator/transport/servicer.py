@@ -1,0 +1,71 @@
+"""HealthService: protobuf in, use case, protobuf out."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from chassis.identity.caller import current_caller
+from vestibule.health.v1 import health_service_pb2 as pb
+from vestibule.health.v1 import health_service_pb2_grpc as pb_grpc
+
+from health_aggregator.domain.errors import TooManyListeners
+from health_aggregator.domain.ports import Changes
+from health_aggregator.domain.state import Change
+from health_aggregator.transport.messages import change_message, health_message
+from health_aggregator.usecases.get_health import GetHealth, Health
+
+LISTENERS = 4000
+
+
+class HealthServicer(pb_grpc.HealthServiceServicer):
+    """Serves `vestibule.health.v1.HealthService`."""
+
+    def __init__(self, get_health: GetHealth, feed: Changes) -> None:
+        self._get_health = get_health
+        self._feed = feed
+        self._listeners = 0
+
+    async def GetHealth(self, request: pb.GetHealthRequest, context: Any) -> pb.GetHealthResponse:  # noqa: ARG002, N802
+        """Returns the state of everything."""
+        return health_message(await self._get_health(), with_details=current_caller().is_admin)
+
+    async def StreamHealth(  # noqa: N802
+        self,
+        request: pb.StreamHealthRequest,
+        context: Any,  # noqa: ARG002
+    ) -> AsyncIterator[pb.StreamHealthResponse]:
+        """Sends what the client has missed, the whole state, and then each change."""
+        if self._listeners >= LISTENERS:
+            raise TooManyListeners
+        self._listeners += 1
+        try:
+            position = self._feed.position(request.last_event_id)
+            missed = None if position is None else self._feed.since(position)
+            for change in missed or ():
+                yield self._changed(change)
+            health = await self._get_health()
+            while True:
+                yield self._whole(health)
+                async for message in self._changes(health.sequence):
+                    yield message
+                # The client was too slow, and changes are forgotten: it starts anew.
+                health = self._get_health.now()
+        finally:
+            self._listeners -= 1
+
+    async def _changes(self, position: int) -> AsyncIterator[pb.StreamHealthResponse]:
+        while True:
+            await self._feed.wait(position)
+            changes = self._feed.since(position)
+            if changes is None:
+                return
+            for change in changes:
+                yield self._changed(change)
+                position = change.sequence
+
+    def _whole(self, health: Health) -> pb.StreamHealthResponse:
+        event_id = self._feed.event_id(health.sequence)
+        return pb.StreamHealthResponse(event_id=event_id, state=health_message(health))
+
+    def _changed(self, change: Change) -> pb.StreamHealthResponse:
+        event_id = self._feed.event_id(change.sequence)
+        return pb.StreamHealthResponse(event_id=event_id, change=change_message(change))

@@ -1,0 +1,1 @@
+"""What the aggregator does, one verb a file."""

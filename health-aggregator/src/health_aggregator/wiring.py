@@ -1,0 +1,127 @@
+"""Puts the parts together: the one module that names concrete adapters."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import structlog
+from chassis import metrics
+from chassis.clock import SystemClock
+from chassis.errors import TokenInvalid
+from chassis.grpc.server import GrpcServer, build_server
+from chassis.identity.claims import Claims
+from chassis.identity.service_tokens import ServiceTokens
+from chassis.lifecycle import Lifecycle
+from chassis.operations_http import open_operations
+from prometheus_client import REGISTRY
+from vestibule.health.v1.health_service_pb2_grpc import add_HealthServiceServicer_to_server
+
+from health_aggregator.adapters.change_feed import ChangeFeed
+from health_aggregator.adapters.check_factory import make_check
+from health_aggregator.adapters.file_watch import on_change
+from health_aggregator.adapters.telemetry import StateCollector, Telemetry
+from health_aggregator.adapters.topology_file import read_topology
+from health_aggregator.domain.board import Board
+from health_aggregator.domain.errors import TargetsRefused
+from health_aggregator.domain.house import OBSERVER, house_targets
+from health_aggregator.domain.ports import ChangePublisher
+from health_aggregator.domain.state import Change
+from health_aggregator.domain.target import Target
+from health_aggregator.settings import HealthSettings
+from health_aggregator.transport.servicer import HealthServicer
+from health_aggregator.usecases.get_health import GetHealth
+from health_aggregator.usecases.keep_watch import KeepWatch
+from health_aggregator.usecases.run_check import RunCheck
+from health_aggregator.usecases.sweep import Sweep
+from health_aggregator.usecases.take_up_targets import TakeUpTargets
+
+VERSION = version("vestibule-health-aggregator")
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Everyone:
+    """Hands changes to several publishers."""
+
+    publishers: Sequence[ChangePublisher]
+
+    def publish(self, changes: Sequence[Change]) -> None:
+        for publisher in self.publishers:
+            publisher.publish(changes)
+
+
+class _NoJudge:
+    """Knows nobody: without auth-service's address, no caller is an admin."""
+
+    async def judge(self, token: str) -> Claims:
+        del token
+        raise TokenInvalid
+
+
+async def serve(settings: HealthSettings, lifecycle: Lifecycle) -> None:
+    """Starts everything on the lifecycle."""
+    metrics.set_build_info(service=OBSERVER, version=VERSION)
+    await lifecycle.enter(metrics.sampling_event_loop())
+    board = Board(OBSERVER)
+    feed, telemetry = ChangeFeed(), Telemetry(board)
+    REGISTRY.register(StateCollector(board))
+    publisher = _Everyone([feed, telemetry])
+    clock = SystemClock()
+    run_check = RunCheck(board, clock, publisher, telemetry)
+    keep_watch = KeepWatch(board, run_check, make_check, clock, publisher)
+    get_health = GetHealth(board, Sweep(run_check, keep_watch.watched))
+    server, address = await _open_grpc(settings, lifecycle, HealthServicer(get_health, feed))
+    take_up = TakeUpTargets(keep_watch, [partial(_house, settings, address)], _refused)
+    lifecycle.on_drain(keep_watch.close)
+    if not await take_up():
+        # A faulty topology must not keep the rest from being watched.
+        await keep_watch.take_up(house_targets(_backing(settings, address)))
+    lifecycle.begin("keep-watch", keep_watch())
+    files = [path for path in (settings.topology, settings.config) if path is not None]
+    lifecycle.begin("target-files", on_change(files, take_up))
+    await lifecycle.enter(
+        open_operations(
+            lifecycle.readiness,
+            service=OBSERVER,
+            version=VERSION,
+            host=settings.http_host,
+            port=settings.http_port,
+        )
+    )
+    server.set_serving(True)
+
+
+async def _open_grpc(
+    settings: HealthSettings, lifecycle: Lifecycle, servicer: HealthServicer
+) -> tuple[GrpcServer, str]:
+    tokens = ServiceTokens(settings.service_key.get_secret_value(), OBSERVER)
+    server = build_server(service_tokens=tokens, judge=_NoJudge())
+    server.add(add_HealthServiceServicer_to_server, servicer)
+    port = await server.start(f"{settings.grpc_host}:{settings.grpc_port}")
+    lifecycle.on_drain(server.drain)
+    lifecycle.on_stop(server.stop)
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.grpc_host, settings.grpc_host)  # noqa: S104
+    return server, f"{host}:{port}"
+
+
+def _backing(settings: HealthSettings, own_address: str) -> dict[str, Mapping[str, Any]]:
+    options: dict[str, Mapping[str, Any]] = {OBSERVER: {"address": own_address}}
+    urls = {
+        "postgres": settings.postgres_url,
+        "redis": settings.redis_url,
+        "qdrant": settings.qdrant_url,
+        "nextcloud": settings.nextcloud_url,
+    }
+    return options | {name: {"url": url.get_secret_value()} for name, url in urls.items() if url is not None}
+
+
+def _house(settings: HealthSettings, own_address: str) -> list[Target]:
+    services = read_topology(settings.topology) if settings.topology is not None else {}
+    return house_targets(services | _backing(settings, own_address))
+
+
+def _refused(error: TargetsRefused) -> None:
+    log.error("targets refused", source=error.source, line=error.line, problem=error.problem)
