@@ -1,0 +1,97 @@
+"""The judge of access tokens for every program but auth-service, which asks its own Postgres."""
+
+import asyncio
+import contextvars
+
+from chassis.errors import TokenRevoked
+from chassis.identity.authority import Authority
+from chassis.identity.claims import Claims
+from chassis.identity.keys import KeyCache
+from chassis.identity.revocation import RevocationSet
+from chassis.identity.revocation_feed import EventSource, RevocationFeed
+from chassis.identity.verifier import TokenVerifier
+
+
+class RevocationJudge:
+    """Verifies a token, then asks the revocations in memory.
+
+    While the stream cannot be read, each token is introspected as well: slower, never
+    weaker. When auth-service cannot be reached either, nobody is let in.
+
+    Its wiring:
+
+        judge = RevocationJudge(Authority(channel), issuer=…, audience=…)
+        tail = Tail(…, on_event=judge.feed.on_event, on_lost=judge.feed.on_lost)
+        lifecycle.begin("event tail", tail.run())
+        lifecycle.begin("token judge", judge.run(tail))
+        readiness.ask("token judge", lambda: judge.ready)
+
+    Attributes:
+        feed: Keeps the revocations true; also takes the events of calls' answers.
+        keys: The keys that verify tokens.
+    """
+
+    def __init__(self, authority: Authority, *, issuer: str, audience: str) -> None:
+        self._authority = authority
+        self._revocations = RevocationSet()
+        self._introspecting: dict[str, asyncio.Task[None]] = {}
+        self.keys = KeyCache(authority.keys)
+        self._verifier = TokenVerifier(self.keys, issuer=issuer, audience=audience)
+        self.feed = RevocationFeed(self._revocations, authority)
+
+    @property
+    def ready(self) -> bool:
+        """Whether keys and revocations have been fetched."""
+        return self.keys.ready and self.feed.ready
+
+    async def run(self, source: EventSource) -> None:
+        """Fetches keys and revocations, and keeps the keys up to date until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.feed.start(source))
+            tasks.create_task(self.keys.run())
+
+    def recall(self, token: str) -> Claims | None:
+        """Judges from memory alone; None when that takes a call of `judge`.
+
+        Raises:
+            TokenInvalid: it cannot be a token.
+            TokenExpired: it has lived its time.
+            TokenRevoked: it was taken back.
+        """
+        claims = self._verifier.recall(token)
+        if claims is None:
+            return None
+        if self._revocations.is_revoked(claims):
+            raise TokenRevoked
+        return claims if self.feed.fresh else None
+
+    async def judge(self, token: str) -> Claims:
+        """Returns the token's claims.
+
+        Raises:
+            TokenInvalid: it is not one of ours.
+            TokenExpired: it has lived its time.
+            TokenRevoked: it was taken back.
+            Unavailable: nobody can tell just now.
+        """
+        claims = await self._verifier.verify(token)
+        if self._revocations.is_revoked(claims):
+            raise TokenRevoked
+        if not self.feed.fresh:
+            await self._introspect(token)
+        return claims
+
+    async def _introspect(self, token: str) -> None:
+        """Asks auth-service, once for all who ask about the same token at the same time."""
+        task = self._introspecting.get(token)
+        if task is None:
+            # A context of its own: the first asker's deadline is not the others'.
+            task = asyncio.create_task(self._authority.introspect(token), context=contextvars.Context())
+            self._introspecting[token] = task
+            task.add_done_callback(lambda done: self._introspected(token, done))
+        await asyncio.shield(task)
+
+    def _introspected(self, token: str, task: "asyncio.Task[None]") -> None:
+        del self._introspecting[token]
+        if not task.cancelled():
+            task.exception()  # Seen, even when everybody who asked has gone.
