@@ -16,7 +16,7 @@ from time import monotonic
 from prometheus_client import Counter, Gauge, Histogram
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
-from redis.typing import KeyT
+from redis.typing import StreamIdT
 from structlog.contextvars import bound_contextvars
 from vestibule.events.v1.events_pb2 import Event
 
@@ -112,7 +112,7 @@ class Consumer:
                 stream.STREAM, self._group, min="-", max="+", count=BATCH * 2, consumername=self._name
             )
             if pending:
-                identifiers: list[KeyT] = [entry["message_id"] for entry in pending]
+                identifiers: list[StreamIdT] = [entry["message_id"] for entry in pending]
                 await redis.xclaim(
                     stream.STREAM, self._group, self._name, 0, identifiers, idle=24 * 3600_000, justid=True
                 )
@@ -170,11 +170,11 @@ class Consumer:
                 # A trimmed entry that was still pending has no fields; it can't be handled any more.
                 log.warning("event skipped: it can't be read", entry=identifier.decode())
             else:
-                rest: list[KeyT] = [later for later, _ in entries[position:]]
+                rest: list[StreamIdT] = [later for later, _ in entries[position:]]
                 await self._handle(redis, event, rest)
             await redis.xack(stream.STREAM, self._group, identifier)
 
-    async def _handle(self, redis: Redis, event: Event, waiting: list[KeyT]) -> None:
+    async def _handle(self, redis: Redis, event: Event, waiting: list[StreamIdT]) -> None:
         """Handles one event, however often it takes."""
         kind = event.WhichOneof("payload") or "none"
         handler = self._handlers.get(kind)

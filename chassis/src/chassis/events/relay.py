@@ -113,7 +113,8 @@ class Relay:
     async def _lead(self, connection: Any) -> None:
         """Waits until this instance is the one that publishes."""
         key = f"relay:{self._outbox.schema}"
-        while not await connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", key):
+        take = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))"
+        while not await connection.fetchval(take, key):  # noqa: ASYNC110 - the condition is in Postgres
             await asyncio.sleep(POLL_SECONDS)
         self.leading = True
         self._intact = False
@@ -139,7 +140,8 @@ class Relay:
         """Puts the next batch on the stream and marks it; returns how many there were."""
         async with connection.transaction():
             rows = await connection.fetch(
-                f"SELECT position, payload, created_at FROM {self._table} WHERE published_at IS NULL"  # noqa: S608
+                f"SELECT position, payload, created_at FROM {self._table}"  # noqa: S608
+                " WHERE published_at IS NULL"
                 f" ORDER BY position LIMIT {BATCH} FOR UPDATE SKIP LOCKED"
             )
             if not rows:
@@ -155,7 +157,8 @@ class Relay:
                 identifiers = [identifier.decode() for identifier in await pipeline.execute()]
             await connection.execute(
                 f"UPDATE {self._table} AS o SET published_at = clock_timestamp(), stream_id = p.stream_id"  # noqa: S608
-                " FROM unnest($1::bigint[], $2::text[]) AS p(position, stream_id) WHERE o.position = p.position",
+                " FROM unnest($1::bigint[], $2::text[]) AS p(position, stream_id)"
+                " WHERE o.position = p.position",
                 [row["position"] for row in rows],
                 identifiers,
             )
@@ -182,7 +185,8 @@ class Relay:
         while True:
             rows = await connection.fetch(
                 f"SELECT position, stream_id FROM {self._table} WHERE position < $1"  # noqa: S608
-                f" AND stream_id IS NOT NULL AND published_at > now() - interval '{VERIFY_WITHIN_HOURS} hours'"
+                " AND stream_id IS NOT NULL"
+                f" AND published_at > now() - interval '{VERIFY_WITHIN_HOURS} hours'"
                 f" ORDER BY position DESC LIMIT {BATCH}",
                 before,
             )
@@ -219,7 +223,8 @@ async def sweep(connection: Any, outbox: Outbox) -> int:
     while True:
         tag = await connection.execute(
             f"DELETE FROM {table} WHERE position IN (SELECT position FROM {table}"  # noqa: S608
-            f" WHERE published_at < now() - interval '{stream.RETENTION_SECONDS} seconds' LIMIT {SWEEP_BATCH})"
+            f" WHERE published_at < now() - interval '{stream.RETENTION_SECONDS} seconds'"
+            f" LIMIT {SWEEP_BATCH})"
         )
         count = int(tag.rpartition(" ")[2])
         deleted += count

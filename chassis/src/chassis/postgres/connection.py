@@ -5,8 +5,7 @@ from typing import Any
 
 import asyncpg
 
-from chassis.errors import Unavailable
-from chassis.postgres.failures import BUSY, LOST, RETRY_AFTER_SECONDS
+from chassis.postgres.failures import BUSY, LOST, meaning
 
 
 class Connection:
@@ -26,35 +25,35 @@ class Connection:
         try:
             return list(await self.driver.fetch(query, *arguments))
         except (*LOST, *BUSY) as error:
-            raise Unavailable(retry_after_seconds=RETRY_AFTER_SECONDS) from error
+            raise meaning(error) from error
 
     async def fetchrow(self, query: str, *arguments: object) -> asyncpg.Record | None:
         """Returns the first row, or None when there is none."""
         try:
             return await self.driver.fetchrow(query, *arguments)
         except (*LOST, *BUSY) as error:
-            raise Unavailable(retry_after_seconds=RETRY_AFTER_SECONDS) from error
+            raise meaning(error) from error
 
     async def fetchval(self, query: str, *arguments: object) -> Any:
         """Returns the first value of the first row, or None."""
         try:
             return await self.driver.fetchval(query, *arguments)
         except (*LOST, *BUSY) as error:
-            raise Unavailable(retry_after_seconds=RETRY_AFTER_SECONDS) from error
+            raise meaning(error) from error
 
     async def execute(self, query: str, *arguments: object) -> str:
         """Runs a statement and returns its command tag, such as `UPDATE 1`."""
         try:
             return str(await self.driver.execute(query, *arguments))
         except (*LOST, *BUSY) as error:
-            raise Unavailable(retry_after_seconds=RETRY_AFTER_SECONDS) from error
+            raise meaning(error) from error
 
     async def executemany(self, query: str, rows: Iterable[Sequence[object]]) -> None:
         """Runs a statement once a row, in one batch."""
         try:
             await self.driver.executemany(query, rows)
         except (*LOST, *BUSY) as error:
-            raise Unavailable(retry_after_seconds=RETRY_AFTER_SECONDS) from error
+            raise meaning(error) from error
 
 
 class Transaction(Connection):

@@ -33,6 +33,20 @@ BUSY = (
 RETRY_AFTER_SECONDS = 1.0
 
 
+_CLOSED = ("closed", "closing", "released back to the pool")
+
+
+def meaning(error: Exception) -> Exception:
+    """Returns the error to raise for one of `LOST` or `BUSY`.
+
+    asyncpg tells a closed connection and a misuse of its interface by the same type; a
+    misuse is a bug and stays what it is.
+    """
+    if isinstance(error, asyncpg.InterfaceError) and not any(word in str(error) for word in _CLOSED):
+        return error
+    return Unavailable(retry_after_seconds=RETRY_AFTER_SECONDS)
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turns loss, timeouts and deadlocks of Postgres into `Unavailable`; the rest passes as it is.
@@ -43,4 +57,4 @@ def translated() -> Iterator[None]:
     try:
         yield
     except (*LOST, *BUSY) as error:
-        raise Unavailable(retry_after_seconds=RETRY_AFTER_SECONDS) from error
+        raise meaning(error) from error

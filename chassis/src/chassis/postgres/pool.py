@@ -12,10 +12,9 @@ from urllib.parse import urlsplit
 import asyncpg
 from prometheus_client import Counter, Gauge, Histogram
 
-from chassis.errors import Unavailable
 from chassis.logs import get_logger
 from chassis.postgres.connection import Connection, Transaction
-from chassis.postgres.failures import LOST, RETRY_AFTER_SECONDS, translated
+from chassis.postgres.failures import LOST, meaning, translated
 from chassis.startup import StartupError
 
 log = get_logger()
@@ -88,8 +87,7 @@ class Database:
                 yield transaction
             except BaseException:
                 # A lost connection has rolled back already; the first error is the one to tell.
-                if not driver.is_closed():
-                    await _quietly(block.rollback())
+                await _roll_back(block)
                 raise
             with translated():
                 await block.commit()
@@ -131,7 +129,7 @@ class Database:
             driver = await self._pool.acquire(timeout=self._acquire_timeout_seconds)
         except LOST as error:
             _REFUSED.inc()
-            raise Unavailable(retry_after_seconds=RETRY_AFTER_SECONDS) from error
+            raise meaning(error) from error
         _WAIT.observe(monotonic() - started)
         return driver
 
@@ -143,9 +141,9 @@ class Database:
             log.debug("lost connection released")
 
 
-async def _quietly(rollback: Any) -> None:
+async def _roll_back(block: Any) -> None:
     try:
-        await rollback
+        await block.rollback()
     except (*LOST, asyncpg.PostgresError):
         log.debug("rollback failed", exc_info=True)
 
@@ -217,7 +215,7 @@ async def connect_patiently(url: str, connect: Any, within_seconds: float) -> An
         except LOST as error:
             if monotonic() + delay > deadline:
                 raise StartupError(
-                    f"Postgres at {where(url)} kept silent for {within_seconds:.0f} s; start it or fix the URL"
+                    f"Postgres at {where(url)} is silent for {within_seconds:.0f} s; start it or fix its URL"
                 ) from error
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
             delay = min(delay * 2, 1.0)
