@@ -1,0 +1,55 @@
+"""Runs user-service, or with `migrate` brings its schema up to date."""
+
+import sys
+
+from chassis.settings import load
+
+from user_service.settings import MigrationSettings, UsersSettings
+
+
+def main(arguments: list[str]) -> None:
+    """Runs what the command line asks for.
+
+    Raises:
+        SystemExit: Always, with the exit status.
+    """
+    if arguments[:1] == ["migrate"]:
+        sys.exit(_migrate(arguments[1:]))
+    if arguments:
+        sys.exit("usage: python -m user_service [migrate [upgrade|current|check]]")
+    _serve()
+
+
+def _migrate(arguments: list[str]) -> int:
+    # Alembic and SQLAlchemy are 20 MB that the serving process does without.
+    from chassis.postgres import migrate  # noqa: PLC0415
+
+    url = load(MigrationSettings).migration_postgres_url.get_secret_value()
+    return migrate.main(
+        arguments, url=url, schema="users", package="user_service", runtime_role="user_service"
+    )
+
+
+def _serve() -> None:
+    from chassis.settings import secret_names  # noqa: PLC0415
+
+    from chassis import lifecycle, logs  # noqa: PLC0415
+    from user_service import wiring  # noqa: PLC0415
+
+    settings = load(UsersSettings)
+    logs.configure(
+        wiring.SERVICE,
+        log_format=settings.log_format,
+        level=settings.log_level,
+        secret_names=secret_names(UsersSettings),
+    )
+    lifecycle.run(
+        wiring.SERVICE,
+        lambda running: wiring.start(running, settings),
+        grace_seconds=settings.shutdown_grace_seconds,
+        debug=settings.log_level == "debug",
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

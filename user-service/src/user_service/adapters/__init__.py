@@ -1,0 +1,1 @@
+"""The world as the use cases' ports want it."""

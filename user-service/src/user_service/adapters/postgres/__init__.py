@@ -1,0 +1,1 @@
+"""The schema `users`: all SQL of this service, beside its row mapping."""

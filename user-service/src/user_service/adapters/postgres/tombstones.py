@@ -1,0 +1,31 @@
+"""The erased: `users.tombstones`."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from chassis.postgres.connection import Transaction
+
+from user_service.domain.user import Tombstone
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresTombstones:
+    """The erased, inside one transaction."""
+
+    transaction: Transaction
+
+    async def insert(self, tombstone: Tombstone) -> None:
+        """Notes that a person was erased."""
+        await self.transaction.execute(
+            "INSERT INTO users.tombstones (user_id, version, erased_at) VALUES ($1, $2, $3)",
+            tombstone.user_id,
+            tombstone.version,
+            tombstone.erased_at,
+        )
+
+    async def find(self, user_id: UUID) -> Tombstone | None:
+        """Returns the tombstone of an erased person."""
+        row = await self.transaction.fetchrow(
+            "SELECT user_id, version, erased_at FROM users.tombstones WHERE user_id = $1", user_id
+        )
+        return None if row is None else Tombstone(row["user_id"], row["version"], row["erased_at"])

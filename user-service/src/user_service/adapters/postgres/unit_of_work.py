@@ -1,0 +1,39 @@
+"""Units of work: one Postgres transaction, its repositories, and its events."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from chassis.events.outbox import Outbox
+from chassis.postgres.pool import Database
+
+from user_service.adapters.postgres.outbox_events import OutboxEvents
+from user_service.adapters.postgres.tombstones import PostgresTombstones
+from user_service.adapters.postgres.users import PostgresUsers
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresUnit:
+    """Everything that one transaction can reach."""
+
+    users: PostgresUsers
+    tombstones: PostgresTombstones
+    events: OutboxEvents
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresUnitOfWork:
+    """Opens transactions."""
+
+    database: Database
+    outbox: Outbox
+
+    @asynccontextmanager
+    async def __call__(self) -> AsyncIterator[PostgresUnit]:
+        """Opens one: it commits when the block ends and rolls back when the block raises."""
+        async with self.database.transaction() as transaction:
+            yield PostgresUnit(
+                users=PostgresUsers(transaction),
+                tombstones=PostgresTombstones(transaction),
+                events=OutboxEvents(self.outbox, transaction),
+            )

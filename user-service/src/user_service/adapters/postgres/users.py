@@ -1,0 +1,189 @@
+"""The people: `users.users`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+from chassis.postgres.connection import Transaction, rows_affected
+from chassis.postgres.pool import Database
+
+from user_service.adapters.postgres import user_lists
+from user_service.adapters.postgres.user_row import user_of
+from user_service.domain.email_address import canonical
+from user_service.domain.errors import EmailTaken
+from user_service.domain.folding import fold, search_text, sort_key
+from user_service.domain.listing import Cursor, Filter, Sort
+from user_service.domain.user import User
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresUsers:
+    """The people, inside one transaction."""
+
+    transaction: Transaction
+
+    async def insert(self, user: User) -> bool:
+        """Adds a person; returns False, and adds nothing, when the id is there already.
+
+        Raises:
+            EmailTaken: Another person has the address.
+        """
+        with _email_taken():
+            tag = await self.transaction.execute(
+                """
+                INSERT INTO users.users (
+                    id, email, email_canonical, email_key, full_name, full_name_key, search_text,
+                    role, is_active, email_verified, version, created_at, updated_at, last_login_at
+                )
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                ON CONFLICT ON CONSTRAINT users_pkey DO NOTHING
+                """,
+                user.id,
+                *_texts(user),
+                user.role,
+                user.is_active,
+                user.email_verified,
+                user.version,
+                user.created_at,
+                user.updated_at,
+                user.last_login_at,
+            )
+        return rows_affected(tag) == 1
+
+    async def find(self, user_id: UUID) -> User | None:
+        """Returns a person as committed."""
+        row = await self.transaction.fetchrow(
+            """
+            SELECT id, email, full_name, role, is_active, email_verified,
+                   version, created_at, updated_at, last_login_at
+            FROM users.users
+            WHERE id = $1
+            """,
+            user_id,
+        )
+        return None if row is None else user_of(row)
+
+    async def lock(self, user_id: UUID) -> User | None:
+        """Returns a person whom nobody else can change before the unit ends."""
+        row = await self.transaction.fetchrow(
+            """
+            SELECT id, email, full_name, role, is_active, email_verified,
+                   version, created_at, updated_at, last_login_at
+            FROM users.users
+            WHERE id = $1
+            FOR UPDATE
+            """,
+            user_id,
+        )
+        return None if row is None else user_of(row)
+
+    async def save(self, user: User) -> None:
+        """Overwrites a locked person, the last sign-in excepted.
+
+        Raises:
+            EmailTaken: Another person has the address.
+        """
+        with _email_taken():
+            await self.transaction.execute(
+                """
+                UPDATE users.users
+                SET email = $2, email_canonical = $3, email_key = $4,
+                    full_name = $5, full_name_key = $6, search_text = $7,
+                    role = $8, is_active = $9, email_verified = $10, version = $11, updated_at = $12
+                WHERE id = $1
+                """,
+                user.id,
+                *_texts(user),
+                user.role,
+                user.is_active,
+                user.email_verified,
+                user.version,
+                user.updated_at,
+            )
+
+    async def record_sign_in(self, user_id: UUID, signed_in_at: datetime) -> bool:
+        """Moves the last sign-in forward; returns whether it moved."""
+        tag = await self.transaction.execute(
+            """
+            UPDATE users.users
+            SET last_login_at = $2
+            WHERE id = $1 AND (last_login_at IS NULL OR last_login_at < $2)
+            """,
+            user_id,
+            signed_in_at,
+        )
+        return rows_affected(tag) == 1
+
+    async def is_last_active_admin(self, user_id: UUID) -> bool:
+        """Whether nobody but this person is an active admin.
+
+        Holds off every other unit that asks until this one ends, so the answer stays true.
+        """
+        await self.transaction.execute("SELECT pg_advisory_xact_lock(hashtextextended('users:admins', 0))")
+        # A statement of its own: its snapshot must be taken after the lock.
+        another = await self.transaction.fetchval(
+            """
+            SELECT EXISTS (SELECT FROM users.users WHERE role = 'admin' AND is_active AND id <> $1)
+            """,
+            user_id,
+        )
+        return not another
+
+    async def delete(self, user_id: UUID) -> None:
+        """Removes a locked person's row."""
+        await self.transaction.execute("DELETE FROM users.users WHERE id = $1", user_id)
+
+    async def page(
+        self, which: Filter, sort: Sort, *, behind: Cursor | None, offset: int, limit: int
+    ) -> list[User]:
+        """Returns people in order, behind a cursor or else from an offset, at most `limit`."""
+        return await user_lists.page(self.transaction, which, sort, behind=behind, offset=offset, limit=limit)
+
+    async def count(self, which: Filter) -> int:
+        """Returns how many people a filter lets through."""
+        return await user_lists.count(self.transaction, which)
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresUserReader:
+    """Single reads, each on a connection for as long as it takes."""
+
+    database: Database
+
+    async def find(self, user_id: UUID) -> User | None:
+        """Returns a person as committed."""
+        row = await self.database.fetchrow(
+            """
+            SELECT id, email, full_name, role, is_active, email_verified,
+                   version, created_at, updated_at, last_login_at
+            FROM users.users
+            WHERE id = $1
+            """,
+            user_id,
+        )
+        return None if row is None else user_of(row)
+
+
+def _texts(user: User) -> tuple[str, str, str, str, str, str]:
+    email_canonical = canonical(user.email)
+    return (
+        user.email,
+        email_canonical,
+        sort_key(email_canonical),
+        user.full_name,
+        sort_key(fold(user.full_name)),
+        search_text(user.email, user.full_name),
+    )
+
+
+@contextmanager
+def _email_taken() -> Iterator[None]:
+    try:
+        yield
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name == "users_email_unique":
+            raise EmailTaken from error
+        raise

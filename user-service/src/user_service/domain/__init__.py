@@ -1,0 +1,1 @@
+"""People as the business sees them: nouns, rules, errors, and what the use cases need."""

@@ -1,0 +1,85 @@
+"""What the audit trail is told about what happens to people.
+
+An entry names people by id and changes by the field: never an e-mail address, a name or
+a search term, so that erasing a person leaves nothing behind in the trail.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from uuid import UUID
+
+from chassis.identity.caller import Caller
+
+from user_service.domain.user import User
+
+
+class Action(StrEnum):
+    """What was done, or refused."""
+
+    ADMIT = "users.admit"
+    UPDATE = "users.update"
+    EMAIL_CHANGED = "users.email_changed"
+    ROLE_CHANGED = "users.role_changed"
+    DEACTIVATED = "users.deactivated"
+    REACTIVATED = "users.reactivated"
+    DELETE = "users.delete"
+    READ = "users.read"
+    LIST = "users.list"
+
+
+class Outcome(StrEnum):
+    """How it ended."""
+
+    SUCCESS = "success"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """One line of the trail.
+
+    Attributes:
+        actor: Who did it, from where.
+        actor_id: Who did it, where it is not the caller: a registration is the person's own act.
+        subject_id: To whom; None when not to a single person.
+        details: What else belongs to the action.
+    """
+
+    action: Action
+    actor: Caller
+    actor_id: UUID | None
+    subject_id: UUID | None = None
+    outcome: Outcome = Outcome.SUCCESS
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+def entry(
+    action: Action,
+    caller: Caller,
+    subject_id: UUID | None = None,
+    details: Mapping[str, str] | None = None,
+    outcome: Outcome = Outcome.SUCCESS,
+) -> AuditEntry:
+    """Returns the entry for something that the caller did."""
+    return AuditEntry(
+        action=action,
+        actor=caller,
+        actor_id=caller.user_id,
+        subject_id=subject_id,
+        outcome=outcome,
+        details=details or {},
+    )
+
+
+def entries_of_change(caller: Caller, before: User, after: User, fields: tuple[str, ...]) -> list[AuditEntry]:
+    """Returns the entries for a change: one for the whole, one more for each grave part."""
+    entries = [entry(Action.UPDATE, caller, before.id, {"fields": ",".join(fields)})]
+    if "email" in fields:
+        entries.append(entry(Action.EMAIL_CHANGED, caller, before.id))
+    if "role" in fields:
+        entries.append(entry(Action.ROLE_CHANGED, caller, before.id, {"from": before.role, "to": after.role}))
+    if "is_active" in fields:
+        action = Action.REACTIVATED if after.is_active else Action.DEACTIVATED
+        entries.append(entry(action, caller, before.id))
+    return entries

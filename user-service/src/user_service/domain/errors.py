@@ -1,0 +1,31 @@
+"""What can be wrong with a request about people."""
+
+from chassis.errors import Kind, ServiceError
+
+
+class EmailTaken(ServiceError):
+    """Another person has this e-mail address, in its canonical form."""
+
+    kind = Kind.ALREADY_EXISTS
+    reason = "EMAIL_TAKEN"
+    message = "This e-mail address is in use."
+
+
+class LastAdmin(ServiceError):
+    """The change would leave nobody to administer the platform."""
+
+    kind = Kind.CONFLICT
+    reason = "LAST_ADMIN"
+    message = "The last active admin cannot be demoted, deactivated or deleted."
+
+
+class VersionConflict(ServiceError):
+    """The person has changed since the client read it."""
+
+    kind = Kind.PRECONDITION
+    reason = "VERSION_CONFLICT"
+    message = "The resource has changed; read it again."
+
+
+REFUSALS = (EmailTaken, LastAdmin, VersionConflict)
+"""Refused changes that the audit trail shows."""

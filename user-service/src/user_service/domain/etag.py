@@ -1,0 +1,40 @@
+"""Versions of a person as HTTP's entity tags, strong ones: `"7-lx2k4a8p"`.
+
+A tag holds the version and the last sign-in, because either changes what a reader sees.
+A condition looks at the version alone: a sign-in elsewhere does not spoil a change.
+"""
+
+import re
+
+from user_service.domain.user import User
+
+_TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
+_LIST = re.compile(rf"\s*{_TAG.pattern}\s*(,\s*({_TAG.pattern}\s*)?)*")
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def etag(user: User) -> str:
+    """Returns the entity tag of a person."""
+    signed_in = 0 if user.last_login_at is None else round(user.last_login_at.timestamp() * 1000)
+    return f'"{user.version}-{_base36(signed_in)}"'
+
+
+def matches(if_match: str, user: User) -> bool:
+    """Whether a person meets the value of `If-Match` (RFC 9110, 13.1.1).
+
+    Weak tags match nothing, as the RFC has it, nor does what is not a list of tags.
+    """
+    if if_match.strip() == "*":
+        return True
+    if not _LIST.fullmatch(if_match):
+        return False
+    version = str(user.version)
+    return any(not weak and opaque.partition("-")[0] == version for weak, opaque in _TAG.findall(if_match))
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, rest = divmod(number, 36)
+        digits = _DIGITS[rest] + digits
+    return digits or "0"

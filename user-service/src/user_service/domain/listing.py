@@ -1,0 +1,89 @@
+"""Lists of people: which, in what order, and where a page stands."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from math import ceil
+from uuid import UUID
+
+from user_service.domain.email_address import canonical
+from user_service.domain.folding import fold, sort_key
+from user_service.domain.user import Role, User
+
+
+class Sort(StrEnum):
+    """The order of a list; ties are broken by id."""
+
+    CREATED_AT = "created_at"
+    CREATED_AT_DESCENDING = "-created_at"
+    EMAIL = "email"
+    FULL_NAME = "full_name"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which people to list; None lets everybody through.
+
+    Attributes:
+        search: Part of an e-mail address or name, whatever the case.
+    """
+
+    search: str | None = None
+    role: Role | None = None
+    is_active: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor:
+    """The row that a page ended with: the next page begins behind it, whatever changed since.
+
+    Attributes:
+        sort: The order in which the row was the last one.
+        key: What that order compares: a time, or folded text.
+        user_id: Breaks ties.
+        page: Number of the page that ended there.
+    """
+
+    sort: Sort
+    key: datetime | str
+    user_id: UUID
+    page: int
+
+
+def cursor_behind(user: User, sort: Sort, page: int) -> Cursor:
+    """Returns the cursor of a page that ends with the person."""
+    key: datetime | str
+    match sort:
+        case Sort.EMAIL:
+            key = sort_key(canonical(user.email))
+        case Sort.FULL_NAME:
+            key = sort_key(fold(user.full_name))
+        case _:
+            key = user.created_at
+    return Cursor(sort=sort, key=key, user_id=user.id, page=page)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page of a list."""
+
+    users: tuple[User, ...]
+    number: int
+    size: int
+    total_items: int
+    next_cursor: Cursor | None
+
+    @property
+    def total_pages(self) -> int:
+        """Pages in the whole list."""
+        return ceil(self.total_items / self.size)
+
+    @property
+    def has_next(self) -> bool:
+        """Whether a page follows."""
+        return self.next_cursor is not None
+
+    @property
+    def has_prev(self) -> bool:
+        """Whether a page comes before."""
+        return self.number > 1

@@ -1,0 +1,1 @@
+"""The wire: messages in, a use case, messages out."""

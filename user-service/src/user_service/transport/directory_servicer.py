@@ -1,0 +1,48 @@
+"""`vestibule.users.v1.DirectoryService`: people, for the other services."""
+
+from datetime import UTC
+from typing import Any
+from uuid import UUID
+
+from chassis.errors import Invalid
+from chassis.identity.caller import current_caller
+from vestibule.users.v1 import directory_service_pb2 as pb
+from vestibule.users.v1.directory_service_pb2_grpc import DirectoryServiceServicer
+
+from user_service.domain.user import Tombstone
+from user_service.transport.messages import user_message
+from user_service.usecases.admit_user import AdmitUser
+from user_service.usecases.get_account import GetAccount
+from user_service.usecases.record_sign_in import RecordSignIn
+
+
+class DirectoryServicer(DirectoryServiceServicer):
+    """Answers each call by its use case."""
+
+    def __init__(
+        self, *, admit_user: AdmitUser, get_account: GetAccount, record_sign_in: RecordSignIn
+    ) -> None:
+        self._admit_user = admit_user
+        self._get_account = get_account
+        self._record_sign_in = record_sign_in
+
+    async def AdmitUser(self, request: pb.AdmitUserRequest, context: Any) -> pb.AdmitUserResponse:
+        """Turns a pending registration into a person."""
+        user = await self._admit_user(current_caller(), UUID(request.user_id))
+        return pb.AdmitUserResponse(user=user_message(user), version=user.version)
+
+    async def GetAccount(self, request: pb.GetAccountRequest, context: Any) -> pb.GetAccountResponse:
+        """Returns what a service may copy of a person."""
+        found = await self._get_account(UUID(request.user_id))
+        if isinstance(found, Tombstone):
+            return pb.GetAccountResponse(version=found.version, erased=True)
+        return pb.GetAccountResponse(user=user_message(found), version=found.version)
+
+    async def RecordSignIn(self, request: pb.RecordSignInRequest, context: Any) -> pb.RecordSignInResponse:
+        """Notes that a person signed in."""
+        try:
+            signed_in_at = request.signed_in_at.ToDatetime(UTC)
+        except (ValueError, OverflowError) as error:
+            raise Invalid.on("signed_in_at", "is not a moment") from error
+        await self._record_sign_in(UUID(request.user_id), signed_in_at)
+        return pb.RecordSignInResponse()

@@ -1,0 +1,63 @@
+"""People as messages, and back."""
+
+from datetime import datetime
+
+from chassis.errors import Invalid
+from google.protobuf.timestamp_pb2 import Timestamp
+from vestibule.api.v1.pagination_pb2 import Pagination
+from vestibule.users.v1 import user_pb2
+
+from user_service.domain.etag import etag
+from user_service.domain.listing import Page
+from user_service.domain.user import Role, User
+from user_service.transport import page_cursor
+
+_ROLE_OUT = {Role.USER: user_pb2.ROLE_USER, Role.ADMIN: user_pb2.ROLE_ADMIN}
+_ROLE_IN = {value: role for role, value in _ROLE_OUT.items()}
+
+
+def user_message(user: User) -> user_pb2.User:
+    """Returns a person as a message."""
+    return user_pb2.User(
+        id=str(user.id),
+        email=user.email,
+        full_name=user.full_name,
+        role=_ROLE_OUT[user.role],
+        is_active=user.is_active,
+        email_verified=user.email_verified,
+        created_at=_timestamp(user.created_at),
+        updated_at=_timestamp(user.updated_at),
+        last_login_at=None if user.last_login_at is None else _timestamp(user.last_login_at),
+        etag=etag(user),
+    )
+
+
+def pagination_message(page: Page) -> Pagination:
+    """Returns where a page stands."""
+    return Pagination(
+        page=page.number,
+        page_size=page.size,
+        total_items=page.total_items,
+        total_pages=page.total_pages,
+        has_next=page.has_next,
+        has_prev=page.has_prev,
+        next_cursor=None if page.next_cursor is None else page_cursor.encode(page.next_cursor),
+    )
+
+
+def role_of(value: user_pb2.Role.ValueType) -> Role:
+    """Returns the role in a message.
+
+    Raises:
+        Invalid: It is `ROLE_UNSPECIFIED`.
+    """
+    role = _ROLE_IN.get(value)
+    if role is None:
+        raise Invalid.on("role", "must be one of user, admin")
+    return role
+
+
+def _timestamp(moment: datetime) -> Timestamp:
+    timestamp = Timestamp()
+    timestamp.FromDatetime(moment)
+    return timestamp

@@ -1,0 +1,68 @@
+"""Cursors as clients carry them: opaque text, checked when it comes back.
+
+A cursor is not signed: it holds nothing that an admin could not ask for in another way.
+"""
+
+import base64
+import binascii
+import json
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from chassis.errors import Invalid
+
+from user_service.domain.folding import SORT_KEY_LENGTH
+from user_service.domain.listing import Cursor, Sort
+
+_TIMES = (Sort.CREATED_AT, Sort.CREATED_AT_DESCENDING)
+_PAGE_MAX = 2**31 - 2
+
+
+def encode(cursor: Cursor) -> str:
+    """Returns the text of a cursor."""
+    key = cursor.key.isoformat() if isinstance(cursor.key, datetime) else cursor.key
+    content = [cursor.sort.value, key, cursor.user_id.hex, cursor.page]
+    raw = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def decode(text: str, sort: Sort) -> Cursor:
+    """Returns the cursor in a text.
+
+    Raises:
+        Invalid: It is not one of ours, or was made for another order.
+    """
+    try:
+        padded = text.encode("ascii") + b"=" * (-len(text) % 4)
+        content = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True).decode())
+        cursor = _cursor(content)
+    except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error) as error:
+        raise Invalid.on("cursor", "is not a cursor of this list") from error
+    if cursor.sort is not sort:
+        raise Invalid.on("cursor", "belongs to a list in another order")
+    return cursor
+
+
+def _cursor(content: Any) -> Cursor:
+    if not isinstance(content, list):
+        raise TypeError("not a list")
+    name, key, identifier, page = content
+    sort = Sort(name)
+    if not (isinstance(key, str) and isinstance(identifier, str) and type(page) is int):
+        raise TypeError("not the types of a cursor")
+    if not 1 <= page <= _PAGE_MAX:
+        raise ValueError("not a page")
+    return Cursor(sort=sort, key=_key(sort, key), user_id=UUID(hex=identifier), page=page)
+
+
+def _key(sort: Sort, text: str) -> datetime | str:
+    if sort in _TIMES:
+        moment = datetime.fromisoformat(text)
+        if moment.utcoffset() is None:
+            raise ValueError("not a moment")
+        return moment.astimezone(UTC)
+    if len(text) > SORT_KEY_LENGTH or "\0" in text:
+        raise ValueError("not a sort key")
+    text.encode()  # A lone surrogate, which JSON can hold, ends here.
+    return text
