@@ -109,7 +109,7 @@ async def upgrade(
                 table = f"{schema}.{revision.VERSION_TABLE}"
                 await connection.execute(text(f"GRANT SELECT ON {table} TO {runtime_role}"))
                 await connection.commit()
-    except (DBAPIError, OSError) as error:
+    except (DBAPIError, asyncpg.PostgresError, OSError) as error:
         cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
         raise StartupError(f"a migration failed and was rolled back: {cause}") from error
     finally:

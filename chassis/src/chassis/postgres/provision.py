@@ -5,6 +5,7 @@ what the migrations grant, and nobody else may look inside.
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 import asyncpg
@@ -22,6 +23,8 @@ class SchemaRoles:
         owner_password: Its password.
         runtime: The role that the service runs as.
         runtime_password: Its password.
+        extensions: What to install in the schema where the server offers it and lets us; the
+            migrations do without what is missing.
     """
 
     schema: str
@@ -29,9 +32,10 @@ class SchemaRoles:
     owner_password: str
     runtime: str
     runtime_password: str
+    extensions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in (self.schema, self.owner, self.runtime):
+        for name in (self.schema, self.owner, self.runtime, *self.extensions):
             if not _NAME.fullmatch(name):
                 raise ValueError(f"{name!r} is not a plain lower-case name of Postgres")
 
@@ -58,6 +62,8 @@ async def provision(admin_url: str, roles: SchemaRoles) -> None:
             await _set_role(connection, roles.runtime, roles.runtime_password)
             database = await connection.fetchval("SELECT current_database()")
             await connection.execute(_schema_statements(roles, str(database)))
+            for extension in roles.extensions:
+                await _install(connection, extension, roles.schema)
     finally:
         await connection.close()
 
@@ -69,6 +75,12 @@ async def _set_role(connection: asyncpg.Connection, role: str, password: str) ->
     await connection.execute(
         f"{verb} ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD {secret}"
     )
+
+
+async def _install(connection: asyncpg.Connection, extension: str, schema: str) -> None:
+    with suppress(asyncpg.InsufficientPrivilegeError, asyncpg.FeatureNotSupportedError):
+        async with connection.transaction():
+            await connection.execute(f"CREATE EXTENSION IF NOT EXISTS {extension} WITH SCHEMA {schema}")
 
 
 def _schema_statements(roles: SchemaRoles, database: str) -> str:

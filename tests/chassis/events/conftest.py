@@ -1,0 +1,41 @@
+"""An outbox, its relay and what reads the stream, on real servers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from chassis.events.outbox import Outbox
+from chassis.postgres.pool import Database
+from vestibule.events.v1.events_pb2 import Event, UserChanged
+
+Begin = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+Append = Callable[..., Coroutine[Any, Any, Event]]
+
+
+@pytest.fixture
+async def begin() -> AsyncIterator[Begin]:
+    """Runs background tasks until the end of the test."""
+    tasks: list[asyncio.Task[None]] = []
+
+    def start(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        tasks.append(asyncio.create_task(work))
+        return tasks[-1]
+
+    yield start
+    for task in tasks:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+@pytest.fixture
+def append(database: Database, outbox: Outbox) -> Append:
+    """Commits an event about a person."""
+
+    async def commit(person: str) -> Event:
+        async with database.transaction() as transaction:
+            return await outbox.append(transaction, Event(user_changed=UserChanged(user_id=person)))
+
+    return commit
