@@ -1,0 +1,188 @@
+"""Handling the stream's events: in order, until they succeed, whoever dies."""
+
+import asyncio
+from collections.abc import Iterable
+
+import pytest
+from chassis.events import stream
+from chassis.events.consumer import Consumer
+from chassis.events.outbox import Outbox
+from chassis.events.relay import Relay
+from redis.asyncio import Redis
+from vestibule.events.v1.events_pb2 import Event, SignedIn, UserChanged
+
+from tests.chassis.events.conftest import Append, Begin
+from tests.chassis.servers import ValkeyServer, until
+
+
+class Clerk:
+    """Handles events by remembering them; refuses the first attempts for some."""
+
+    def __init__(self, *, refuses: dict[str, int] | None = None) -> None:
+        self.handled: list[str] = []
+        self.attempts: list[str] = []
+        self._refuses = dict(refuses or {})
+
+    async def __call__(self, event: Event) -> None:
+        person = event.user_changed.user_id
+        self.attempts.append(person)
+        if self._refuses.get(person, 0) > 0:
+            self._refuses[person] -= 1
+            raise ConnectionError("the database is away")
+        self.handled.append(person)
+
+
+def consumer(valkey: ValkeyServer, clerk: Clerk, *, claim_after_seconds: float = 30.0) -> Consumer:
+    return Consumer(
+        group="stock-service",
+        handlers={"user_changed": clerk},
+        redis_url=valkey.url,
+        claim_after_seconds=claim_after_seconds,
+    )
+
+
+async def publish(valkey: ValkeyServer, people: Iterable[str]) -> None:
+    client = Redis.from_url(valkey.url)
+    for person in people:
+        event = Event(event_id=person, user_changed=UserChanged(user_id=person))
+        event.occurred_at.GetCurrentTime()
+        await client.xadd(stream.STREAM, {stream.FIELD: event.SerializeToString()})
+    await client.aclose()
+
+
+async def pending(valkey: ValkeyServer) -> int:
+    client = Redis.from_url(valkey.url)
+    try:
+        return int((await client.xpending(stream.STREAM, "stock-service"))["pending"])
+    finally:
+        await client.aclose()
+
+
+async def test_what_was_there_before_and_what_comes_later_is_handled_in_order(
+    valkey: ValkeyServer, begin: Begin
+) -> None:
+    clerk = Clerk()
+    await publish(valkey, ["a", "b"])
+    begin(consumer(valkey, clerk).run())
+    await until(lambda: clerk.handled == ["a", "b"])
+    await publish(valkey, ["c"])
+    await until(lambda: clerk.handled == ["a", "b", "c"])
+    await until(lambda: _nothing_pending(valkey))
+
+
+async def test_a_handler_that_fails_twice_is_tried_again_before_the_next(
+    valkey: ValkeyServer, begin: Begin
+) -> None:
+    clerk = Clerk(refuses={"b": 2})
+    begin(consumer(valkey, clerk).run())
+    await publish(valkey, ["a", "b", "c"])
+    await until(lambda: len(clerk.handled) == 3)
+    assert clerk.attempts == ["a", "b", "b", "b", "c"]
+    await until(lambda: _nothing_pending(valkey))
+
+
+async def test_events_of_no_interest_and_unreadable_ones_are_passed_over(
+    valkey: ValkeyServer, begin: Begin
+) -> None:
+    clerk = Clerk()
+    client = Redis.from_url(valkey.url)
+    await client.xadd(
+        stream.STREAM, {stream.FIELD: Event(signed_in=SignedIn(user_id="x")).SerializeToString()}
+    )
+    await client.xadd(stream.STREAM, {stream.FIELD: b"\xff\xff\xff"})
+    await client.xadd(stream.STREAM, {b"other": b""})
+    await client.aclose()
+    await publish(valkey, ["a"])
+    begin(consumer(valkey, clerk).run())
+    await until(lambda: clerk.handled == ["a"])
+    await until(lambda: _nothing_pending(valkey))
+
+
+async def test_instances_share_the_work(valkey: ValkeyServer, begin: Begin) -> None:
+    clerks = [Clerk(), Clerk()]
+    for clerk in clerks:
+        begin(consumer(valkey, clerk).run())
+    await publish(valkey, map(str, range(200)))
+    await until(lambda: sum(len(clerk.handled) for clerk in clerks) == 200)
+    assert sorted(clerks[0].handled + clerks[1].handled) == sorted(map(str, range(200)))
+
+
+async def test_a_stopped_instance_hands_its_work_to_the_next_at_once(
+    valkey: ValkeyServer, begin: Begin
+) -> None:
+    stuck = Clerk(refuses={"a": 10_000})
+    task = begin(consumer(valkey, stuck).run())
+    await publish(valkey, ["a", "b"])
+    await until(lambda: stuck.attempts)
+    task.cancel()
+    await asyncio.wait([task])
+    clerk = Clerk()
+    begin(consumer(valkey, clerk).run())
+    await until(lambda: clerk.handled == ["a", "b"], seconds=3)
+
+
+async def test_the_work_of_a_dead_instance_is_claimed(valkey: ValkeyServer, begin: Begin) -> None:
+    await publish(valkey, ["a", "b"])
+    client = Redis.from_url(valkey.url)
+    await client.xgroup_create(stream.STREAM, "stock-service", id="0")
+    await client.xreadgroup("stock-service", "dead", {stream.STREAM: ">"}, count=1)
+    await client.aclose()
+    await asyncio.sleep(0.3)
+    clerk = Clerk()
+    begin(consumer(valkey, clerk, claim_after_seconds=0.2).run())
+    await until(lambda: sorted(clerk.handled) == ["a", "b"])
+    await until(lambda: _nothing_pending(valkey))
+
+
+async def test_an_instance_that_retries_keeps_its_work(valkey: ValkeyServer, begin: Begin) -> None:
+    stubborn = Clerk(refuses={"a": 6})
+    begin(consumer(valkey, stubborn, claim_after_seconds=0.6).run())
+    await publish(valkey, ["a", "b"])
+    await until(lambda: stubborn.attempts)
+    idle = Clerk()
+    other = consumer(valkey, idle, claim_after_seconds=0.6)
+    begin(other.run())
+    for _ in range(20):
+        other._claimed_at = float("-inf")
+        await publish(valkey, [])
+        await asyncio.sleep(0.05)
+    await until(lambda: stubborn.handled == ["a", "b"])
+    assert idle.handled == []
+
+
+async def test_a_lost_stream_is_begun_anew(
+    outbox: Outbox, postgres_url: str, mortal_valkey: ValkeyServer, append: Append, begin: Begin
+) -> None:
+    clerk = Clerk()
+    begin(Relay(outbox, postgres_url=postgres_url, redis_url=mortal_valkey.url).run())
+    begin(consumer(mortal_valkey, clerk).run())
+    await append("a")
+    await until(lambda: clerk.handled == ["a"])
+    mortal_valkey.kill()
+    await append("b")
+    await asyncio.to_thread(mortal_valkey.start)
+    await until(lambda: {"a", "b"} <= set(clerk.handled[1:]), seconds=6)
+
+
+async def test_a_flushed_stream_is_begun_anew(
+    outbox: Outbox, postgres_url: str, valkey: ValkeyServer, append: Append, begin: Begin
+) -> None:
+    clerk = Clerk()
+    begin(Relay(outbox, postgres_url=postgres_url, redis_url=valkey.url).run())
+    begin(consumer(valkey, clerk).run())
+    await append("a")
+    await until(lambda: clerk.handled == ["a"])
+    client = Redis.from_url(valkey.url)
+    await client.flushall()
+    await client.aclose()
+    await append("b")
+    await until(lambda: "b" in clerk.handled, seconds=6)
+
+
+def test_a_handler_for_no_event_is_refused(valkey: ValkeyServer) -> None:
+    with pytest.raises(ValueError, match="user_chnged"):
+        Consumer(group="g", handlers={"user_chnged": Clerk()}, redis_url=valkey.url)
+
+
+async def _nothing_pending(valkey: ValkeyServer) -> bool:
+    return await pending(valkey) == 0

@@ -1,0 +1,119 @@
+"""Following the stream from some minutes ago on, and knowing when something may be missing."""
+
+import asyncio
+import signal
+from time import time
+
+from chassis.events import stream
+from chassis.events.tail import Tail
+from redis.asyncio import Redis
+from vestibule.events.v1.events_pb2 import Event, UserChanged
+
+from tests.chassis.events.conftest import Begin
+from tests.chassis.servers import ValkeyServer, flush, until
+
+
+class Listener:
+    """Remembers what a tail tells it."""
+
+    def __init__(self, valkey: ValkeyServer, *, failures: int = 0) -> None:
+        self.heard: list[str] = []
+        self.losses = 0
+        self._failures = failures
+        self.tail = Tail(
+            redis_url=valkey.url, client_name="test", on_event=self._on_event, on_lost=self._on_lost
+        )
+
+    def _on_event(self, event: Event) -> None:
+        self.heard.append(event.user_changed.user_id)
+
+    async def _on_lost(self) -> None:
+        self.losses += 1
+        if self._failures:
+            self._failures -= 1
+            raise ConnectionError("auth-service is away")
+
+
+async def publish(valkey: ValkeyServer, person: str, *, age_seconds: float = 0) -> None:
+    event = Event(event_id=person, user_changed=UserChanged(user_id=person))
+    client = Redis.from_url(valkey.url)
+    identifier = f"{int((time() - age_seconds) * 1000)}-*" if age_seconds else "*"
+    await client.xadd(stream.STREAM, {stream.FIELD: event.SerializeToString()}, id=identifier)
+    await client.aclose()
+
+
+async def test_it_begins_a_quarter_of_an_hour_ago_and_goes_on(valkey: ValkeyServer, begin: Begin) -> None:
+    await publish(valkey, "too old", age_seconds=1000)
+    await publish(valkey, "old", age_seconds=800)
+    listener = Listener(valkey)
+    assert listener.tail.silent_seconds == float("inf")
+    begin(listener.tail.run())
+    await asyncio.wait_for(listener.tail.caught_up.wait(), 2)
+    assert listener.heard == ["old"]
+    await publish(valkey, "new")
+    await until(lambda: listener.heard == ["old", "new"], seconds=0.5)
+    assert listener.losses == 0
+
+
+async def test_an_idle_stream_is_not_a_silent_one(valkey: ValkeyServer, begin: Begin) -> None:
+    listener = Listener(valkey)
+    begin(listener.tail.run())
+    await asyncio.wait_for(listener.tail.caught_up.wait(), 2)
+    for _ in range(30):
+        assert listener.tail.silent_seconds < 0.8
+        await asyncio.sleep(0.05)
+
+
+async def test_a_silent_redis_is_noticed_and_nothing_is_missed(
+    mortal_valkey: ValkeyServer, begin: Begin
+) -> None:
+    listener = Listener(mortal_valkey)
+    begin(listener.tail.run())
+    await asyncio.wait_for(listener.tail.caught_up.wait(), 2)
+    mortal_valkey.signal(signal.SIGSTOP)
+    await asyncio.sleep(1.2)
+    assert listener.tail.silent_seconds > 1
+    mortal_valkey.signal(signal.SIGCONT)
+    await publish(mortal_valkey, "after")
+    await until(lambda: listener.heard == ["after"], seconds=3)
+    assert listener.tail.silent_seconds < 1
+    assert listener.losses == 0
+
+
+async def test_a_restarted_redis_may_have_lost_something(mortal_valkey: ValkeyServer, begin: Begin) -> None:
+    listener = Listener(mortal_valkey)
+    begin(listener.tail.run())
+    await asyncio.wait_for(listener.tail.caught_up.wait(), 2)
+    mortal_valkey.kill()
+    await asyncio.to_thread(mortal_valkey.start)
+    await publish(mortal_valkey, "a")
+    await until(lambda: listener.heard == ["a"], seconds=3)
+    assert listener.losses == 1
+
+
+async def test_a_flushed_stream_is_lost(valkey: ValkeyServer, begin: Begin) -> None:
+    listener = Listener(valkey)
+    begin(listener.tail.run())
+    await publish(valkey, "a")
+    await until(lambda: listener.heard == ["a"])
+    await flush(valkey)
+    await until(lambda: listener.losses == 1, seconds=2)
+    await publish(valkey, "b")
+    await until(lambda: listener.heard == ["a", "b"], seconds=2)
+    assert listener.losses == 1
+
+
+async def test_a_loss_that_is_not_made_up_for_keeps_it_silent(
+    mortal_valkey: ValkeyServer, begin: Begin
+) -> None:
+    listener = Listener(mortal_valkey, failures=3)
+    begin(listener.tail.run())
+    await asyncio.wait_for(listener.tail.caught_up.wait(), 2)
+    mortal_valkey.kill()
+    await asyncio.to_thread(mortal_valkey.start)
+    read_before = listener.tail.last_read
+    await until(lambda: listener.losses == 2, seconds=3)
+    assert listener.tail.last_read == read_before
+    await publish(mortal_valkey, "a")
+    await until(lambda: listener.heard == ["a"], seconds=5)
+    assert listener.losses == 4
