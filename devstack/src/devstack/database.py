@@ -78,4 +78,5 @@ class Database:
             owner_password=self.passwords[schema.owner],
             runtime=schema.runtime,
             runtime_password=self.passwords[schema.runtime],
+            extensions=schema.extensions,
         )

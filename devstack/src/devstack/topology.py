@@ -14,11 +14,13 @@ class Schema:
         name: The schema.
         owner: The role that migrates it.
         runtime: The role that the service runs as.
+        extensions: Extensions of Postgres that its migrations use where they are there.
     """
 
     name: str
     owner: str
     runtime: str
+    extensions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,12 @@ AUTH = Service(
     "auth-service", "auth_service", "AUTH", 9101, 50051, Schema("auth", "auth_owner", "auth_service")
 )
 USERS = Service(
-    "user-service", "user_service", "USERS", 9102, 50052, Schema("users", "users_owner", "user_service")
+    "user-service",
+    "user_service",
+    "USERS",
+    9102,
+    50052,
+    Schema("users", "users_owner", "user_service", extensions=("pg_trgm",)),
 )
 HEALTH = Service(
     "health-aggregator",
