@@ -1,0 +1,166 @@
+"""Who is let in, and what is believed of what they say: the access rules of the protos."""
+
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from chassis.errors import (
+    Kind,
+    RemoteError,
+)
+from chassis.grpc.call import Call, current_call, enter
+from chassis.identity.caller import Caller, current_caller
+from chassis.identity.service_tokens import ServiceTokens
+from vestibule.health.v1 import health_service_pb2
+from vestibule.users.v1 import directory_service_pb2, user_service_pb2
+
+from tests.chassis.grpc.hall import ADMIN_ID, USER_ID, Hall, open_hall, reason, sign_in
+
+GET_ME = user_service_pb2.GetMeRequest()
+OWN = user_service_pb2.GetUserRequest(user_id=str(USER_ID))
+OTHER = user_service_pb2.GetUserRequest(user_id=str(ADMIN_ID))
+MALFORMED = user_service_pb2.GetUserRequest(user_id="no id")
+ADMIT = directory_service_pb2.AdmitUserRequest(user_id=str(USER_ID))
+
+
+@pytest.mark.parametrize(
+    ("token", "get_me", "get_own", "get_other", "list_users"),
+    [
+        ("", "UNAUTHENTICATED", "UNAUTHENTICATED", "UNAUTHENTICATED", "UNAUTHENTICATED"),
+        ("forged", "TOKEN_INVALID", "TOKEN_INVALID", "TOKEN_INVALID", "TOKEN_INVALID"),
+        ("user", "OK", "OK", "FORBIDDEN", "FORBIDDEN"),
+        ("admin", "OK", "OK", "OK", "OK"),
+    ],
+)
+async def test_access(
+    hall: Hall, token: str, get_me: str, get_own: str, get_other: str, list_users: str
+) -> None:
+    """Each kind of access lets in whom it names and nobody else."""
+    sign_in(token)
+
+    assert get_me == await reason(hall.users.GetMe(GET_ME))
+    assert get_own == await reason(hall.users.GetUser(OWN))
+    assert get_other == await reason(hall.users.GetUser(OTHER))
+    assert list_users == await reason(hall.users.ListUsers(user_service_pb2.ListUsersRequest()))
+
+
+async def test_public_methods_recognise_a_good_token_and_ignore_a_bad_one(hall: Hall) -> None:
+    """A stale cookie jar must not lock anybody out of a public page."""
+    seen: list[Caller] = []
+
+    async def answer(request: Any, context: Any) -> Any:
+        seen.append(current_caller())
+        return health_service_pb2.GetHealthResponse()
+
+    hall.script.answers["GetHealth"] = answer
+    for token in ("", "forged", "user"):
+        sign_in(token)
+        await hall.health.GetHealth(health_service_pb2.GetHealthRequest())
+
+    assert [caller.user_id for caller in seen] == [None, None, USER_ID]
+
+
+@pytest.mark.parametrize(
+    ("service", "expected"), [("auth-service", "OK"), ("gateway", "FORBIDDEN"), ("", "FORBIDDEN")]
+)
+async def test_service_methods(service: str, expected: str) -> None:
+    """Only the services that the policy names may call, whatever person they speak for."""
+    async with open_hall(service=service) as hall:
+        sign_in("admin")
+
+        assert expected == await reason(hall.directory.AdmitUser(ADMIT))
+
+
+async def test_service_token_of_another_key_proves_nothing(hall: Hall) -> None:
+    """Who does not know the key is nobody."""
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{hall.port}") as channel:
+        call: Any = channel.unary_unary("/vestibule.users.v1.DirectoryService/AdmitUser")
+        stranger = ServiceTokens("another key, but also long enough", "auth-service").mint()
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call(ADMIT.SerializeToString(), metadata=(("vestibule-service-token", stranger),))
+
+    assert grpc.StatusCode.PERMISSION_DENIED is caught.value.code()
+
+
+async def test_scopes_limit_a_token(hall: Hall) -> None:
+    """A key for reading reads."""
+    sign_in("reader")
+
+    assert await reason(hall.users.GetMe(GET_ME)) == "OK"
+    assert await reason(hall.users.UpdateMe(user_service_pb2.UpdateMeRequest())) == "FORBIDDEN"
+
+
+async def test_authorized_before_validated_and_validated_before_answered(hall: Hall) -> None:
+    """Who may not ask learns nothing about what a good question is."""
+    assert await reason(hall.users.GetUser(MALFORMED)) == "UNAUTHENTICATED"
+    sign_in("user")
+    assert await reason(hall.users.GetUser(MALFORMED)) == "FORBIDDEN"
+    sign_in("admin")
+    with pytest.raises(RemoteError) as caught:
+        await hall.users.GetUser(MALFORMED)
+
+    assert (
+        caught.value.field_errors[0].field,
+        caught.value.field_errors[0].message,
+    ) == ("user_id", "not a UUID")
+    assert hall.script.calls == []
+
+
+async def test_bytes_that_are_no_message(hall: Hall) -> None:
+    """Garbage is the client's fault, not ours."""
+    sign_in("admin")
+    call: Any = hall.channel.unary_unary("/vestibule.users.v1.UserService/GetUser")
+    with pytest.raises(RemoteError) as caught:
+        await call(b"\xff\xff\xff\xff")
+
+    assert caught.value.kind is Kind.INVALID
+
+
+async def test_who_is_calling(hall: Hall) -> None:
+    """A service's word about the client counts together with its token."""
+    seen: list[tuple[Caller, Call | None]] = []
+
+    async def answer(request: Any, context: Any) -> Any:
+        seen.append((current_caller(), current_call()))
+        return user_service_pb2.GetMeResponse()
+
+    hall.script.answers["GetMe"] = answer
+    traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    caller = Caller(client_address="203.0.113.7", user_agent="Mozilla/5.0 (ü)", request_id="r-1")
+    enter(Call(caller=caller, bearer_token="user", traceparent=traceparent))
+    await hall.users.GetMe(GET_ME)
+    caller, call = seen[0]
+
+    assert (caller.user_id, caller.role, caller.service) == (USER_ID, "user", "gateway")
+    assert (
+        caller.client_address,
+        caller.user_agent,
+        caller.request_id,
+    ) == ("203.0.113.7", "Mozilla/5.0 (?)", "r-1")
+    assert call is not None
+    assert ("user", traceparent) == (call.bearer_token, call.traceparent)
+
+
+async def test_word_of_a_stranger_about_itself(hall: Hall) -> None:
+    """Without a service token the address is the peer's and the request gets a new id."""
+    seen: list[Caller] = []
+
+    async def answer(request: Any, context: Any) -> Any:
+        seen.append(current_caller())
+        return user_service_pb2.GetMeResponse()
+
+    hall.script.answers["GetMe"] = answer
+    lies = (
+        ("authorization", "Bearer user"),
+        ("vestibule-client-address", "203.0.113.7"),
+        ("vestibule-user-agent", "liar"),
+        ("x-request-id", "chosen"),
+    )
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{hall.port}") as channel:
+        call: Any = channel.unary_unary("/vestibule.users.v1.UserService/GetMe")
+        await call(b"", metadata=lies)
+    caller = seen[0]
+
+    assert (caller.service, caller.client_address, caller.user_agent) == (None, "127.0.0.1", "")
+    assert caller.request_id not in ("", "chosen")

@@ -1,0 +1,185 @@
+"""A channel gives up in time, repeats only what may be repeated, and speaks bytes on request."""
+
+import asyncio
+import time
+from typing import Any
+
+import grpc
+import pytest
+from chassis.errors import DeadlineExceeded, Unavailable
+from chassis.grpc.call import Call, enter
+from chassis.grpc.channel import open_channel, service_config
+from chassis.grpc.policy import service_policies
+from chassis.identity.caller import Caller
+from chassis.identity.service_tokens import ServiceTokens
+from vestibule.users.v1 import user_service_pb2, user_service_pb2_grpc
+
+from tests.chassis.grpc.hall import SERVICE_KEY, SERVICES, Hall, open_hall, sign_in
+from tests.chassis.servers import free_port
+
+GET_ME = user_service_pb2.GetMeRequest()
+DELETE_ME = user_service_pb2.DeleteMeRequest(password="x")
+
+
+async def refuse(request: Any, context: Any) -> Any:
+    """Fails as a server does that is going away: without a word of ours."""
+    await context.abort(grpc.StatusCode.UNAVAILABLE, "going away")
+
+
+async def test_reads_are_repeated_and_writes_are_not(hall: Hall) -> None:
+    """Only the protos say that calling twice is as good as once."""
+    hall.script.answers |= {"GetMe": refuse, "DeleteMe": refuse}
+    sign_in("user")
+    with pytest.raises(Unavailable):
+        await hall.users.GetMe(GET_ME)
+    with pytest.raises(Unavailable):
+        await hall.users.DeleteMe(DELETE_ME)
+
+    assert hall.script.calls == ["GetMe"] * 3 + ["DeleteMe"]
+
+
+async def test_read_that_succeeds_the_second_time(hall: Hall) -> None:
+    """A pod that goes away is not noticed by a reader."""
+
+    async def answer(request: Any, context: Any) -> Any:
+        if len(hall.script.calls) == 1:
+            await refuse(request, context)
+        return user_service_pb2.GetMeResponse(user={"full_name": "Ada"})
+
+    hall.script.answers["GetMe"] = answer
+    sign_in("user")
+    response = await hall.users.GetMe(GET_ME)
+
+    assert response.user.full_name == "Ada"
+
+
+async def test_refusal_of_a_service_itself_is_not_repeated(hall: Hall) -> None:
+    """Who says `come back in a second` is not asked again at once."""
+
+    async def answer(request: Any, context: Any) -> Any:
+        raise Unavailable
+
+    hall.script.answers["GetMe"] = answer
+    sign_in("user")
+    with pytest.raises(Unavailable):
+        await hall.users.GetMe(GET_ME)
+
+    assert hall.script.calls == ["GetMe"]
+
+
+async def test_retries_have_a_budget(hall: Hall) -> None:
+    """A service that fails every call is soon called once a call, not three times."""
+    hall.script.answers["GetMe"] = refuse
+    sign_in("user")
+    for _ in range(40):
+        with pytest.raises(Unavailable):
+            await hall.users.GetMe(GET_ME)
+
+    assert len(hall.script.calls) < 40 + 15
+
+
+def test_service_config_names_repeatable_methods_only() -> None:
+    """The config says what the protos say."""
+    config = service_config(service_policies(SERVICES[0]))
+    names = {entry["method"] for entry in config["methodConfig"][0]["name"]}
+
+    assert {"GetMe", "UpdateMe", "ListUsers", "GetUser", "UpdateUser", "DeleteUser"} == names
+
+
+async def test_nobody_there() -> None:
+    """A dead address is known at once, not at the deadline."""
+    tokens = ServiceTokens(SERVICE_KEY, "gateway")
+    async with open_channel(f"127.0.0.1:{free_port()}", service_tokens=tokens, services=SERVICES) as channel:
+        users = user_service_pb2_grpc.UserServiceStub(channel)
+        for call, request in ((users.GetMe, GET_ME), (users.DeleteMe, DELETE_ME)):
+            started = time.monotonic()
+            with pytest.raises(Unavailable):
+                await call(request)  # type: ignore[operator]
+
+            assert time.monotonic() - started < 2
+
+
+async def test_service_that_comes_back() -> None:
+    """The channel finds a restarted service by itself, soon."""
+    async with open_hall() as hall:
+        sign_in("user")
+        await hall.users.GetMe(GET_ME)
+        await hall.server.stop(0)
+        with pytest.raises(Unavailable):
+            await hall.users.GetMe(GET_ME)
+        async with open_hall(port=hall.port):
+            started = time.monotonic()
+            while True:
+                try:
+                    await hall.users.GetMe(GET_ME)
+                    break
+                except Unavailable:
+                    await asyncio.sleep(0.05)
+
+    assert time.monotonic() - started < 3
+
+
+async def test_deadlines(hall: Hall) -> None:
+    """The shortest of what is asked, what is left and the default counts."""
+
+    async def answer(request: Any, context: Any) -> Any:
+        await asyncio.sleep(60)
+
+    hall.script.answers["GetMe"] = answer
+    started = time.monotonic()
+    sign_in("user")
+    with pytest.raises(DeadlineExceeded):
+        await hall.users.GetMe(GET_ME, timeout=0.1)
+    enter(Call(caller=Caller(), bearer_token="user", deadline=time.monotonic() + 0.1))
+    with pytest.raises(DeadlineExceeded):
+        await hall.users.GetMe(GET_ME, timeout=30)
+
+    assert 0.2 <= time.monotonic() - started < 1
+
+
+async def test_cancelling_the_caller_cancels_the_call(hall: Hall) -> None:
+    """Work that nobody waits for any more is not done."""
+    begun, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def answer(request: Any, context: Any) -> Any:
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    async def call() -> None:
+        await hall.users.GetMe(GET_ME)
+
+    hall.script.answers["GetMe"] = answer
+    sign_in("user")
+    calling = asyncio.create_task(call())
+    await begun.wait()
+    calling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+    await asyncio.wait_for(cancelled.wait(), 2)
+
+
+async def test_bytes_in_bytes_out(hall: Hall) -> None:
+    """The edge, which compiles its own messages, needs no stubs."""
+    sign_in("user")
+    call: Any = hall.channel.unary_unary("/vestibule.users.v1.UserService/GetMe")
+
+    assert await call(GET_ME.SerializeToString()) == b""
+
+
+async def test_calls_outside_of_calls(hall: Hall) -> None:
+    """Background work calls as the service alone."""
+    health: Any = hall.channel.unary_unary("/vestibule.health.v1.HealthService/GetHealth")
+
+    assert await health(b"") == b""
+
+
+async def test_streams_of_requests_are_not_spoken(hall: Hall) -> None:
+    """No method of the house has one."""
+    with pytest.raises(TypeError):
+        hall.channel.stream_unary("/x/Y")
+    with pytest.raises(TypeError):
+        hall.channel.stream_stream("/x/Y")

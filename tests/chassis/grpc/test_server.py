@@ -1,0 +1,202 @@
+"""A server answers in the house's errors, within the time there is, and stops in order."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+import structlog
+from chassis.errors import (
+    DeadlineExceeded,
+    Kind,
+    NotFound,
+    RemoteError,
+)
+from chassis.grpc.call import Call, current_call, enter
+from chassis.grpc.server import build_server
+from chassis.identity.caller import Caller
+from chassis.identity.service_tokens import ServiceTokens
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from vestibule.users.v1 import user_service_pb2
+
+from tests.chassis.grpc.hall import (
+    SERVICE_KEY,
+    USER_ID,
+    Hall,
+    TableJudge,
+    open_hall,
+    reason,
+    sign_in,
+)
+
+GET_ME = user_service_pb2.GetMeRequest()
+OWN = user_service_pb2.GetUserRequest(user_id=str(USER_ID))
+
+
+async def test_typed_errors_reach_the_caller(hall: Hall) -> None:
+    """Reason, details and all."""
+
+    async def answer(request: Any, context: Any) -> Any:
+        raise NotFound(details={"what": "user"})
+
+    hall.script.answers["GetUser"] = answer
+    sign_in("admin")
+    with pytest.raises(RemoteError) as caught:
+        await hall.users.GetUser(OWN)
+
+    assert (
+        caught.value.kind,
+        caught.value.reason,
+        caught.value.details,
+    ) == (Kind.NOT_FOUND, "NOT_FOUND", {"what": "user"})
+
+
+async def test_bugs_are_logged_and_not_shown(hall: Hall) -> None:
+    """The caller learns that something broke; the log learns what."""
+
+    async def answer(request: Any, context: Any) -> Any:
+        raise KeyError("secret sauce")
+
+    hall.script.answers["GetMe"] = answer
+    sign_in("user")
+    with structlog.testing.capture_logs() as lines, pytest.raises(RemoteError) as caught:
+        await hall.users.GetMe(GET_ME)
+
+    assert (caught.value.kind, caught.value.reason) == (Kind.INTERNAL, "INTERNAL")
+    assert "sauce" not in str(caught.value.__dict__)
+    assert [line["log_level"] for line in lines] == ["error"]
+    assert isinstance(lines[0]["exc_info"], KeyError)
+
+
+async def test_abort_of_a_servicer_passes(hall: Hall) -> None:
+    """What a servicer says to gRPC itself is not taken for a bug."""
+
+    async def answer(request: Any, context: Any) -> Any:
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "busy")
+
+    hall.script.answers["GetMe"] = answer
+    sign_in("user")
+
+    assert await reason(hall.users.GetMe(GET_ME)) == "UNAVAILABLE"
+
+
+async def test_own_deadline_where_none_is_set() -> None:
+    """No caller can keep a call open for ever."""
+
+    async def answer(request: Any, context: Any) -> Any:
+        await asyncio.sleep(60)
+
+    async with open_hall(deadline_seconds=0.05) as hall:
+        hall.script.answers["GetMe"] = answer
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{hall.port}") as channel:
+            call: Any = channel.unary_unary("/vestibule.users.v1.UserService/GetMe")
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await call(b"", metadata=(("authorization", "Bearer user"),))
+
+    assert grpc.StatusCode.DEADLINE_EXCEEDED is caught.value.code()
+
+
+async def test_deadline_is_handed_on(hall: Hall) -> None:
+    """What is left of a call's time is what its own calls get."""
+    left: list[float | None] = []
+
+    async def answer(request: Any, context: Any) -> Any:
+        call = current_call()
+        left.append(call.remaining_seconds() if call else None)
+        return user_service_pb2.GetMeResponse()
+
+    hall.script.answers["GetMe"] = answer
+    enter(Call(caller=Caller(), bearer_token="user", deadline=time.monotonic() + 2))
+    await hall.users.GetMe(GET_ME)
+
+    assert left[0] is not None
+    assert 1.5 < left[0] <= 2
+
+
+async def test_requests_that_are_too_big(hall: Hall) -> None:
+    """Nothing larger than any request of the house is even read."""
+    sign_in("user")
+
+    assert (
+        await reason(hall.users.UpdateMe(user_service_pb2.UpdateMeRequest(full_name="x" * 300_000)))
+        == "UNAVAILABLE"
+    )
+
+
+async def test_methods_are_counted_and_timed(hall: Hall) -> None:
+    """Rate, errors and duration come by method and code."""
+    from prometheus_client import REGISTRY  # noqa: PLC0415
+
+    def count(code: str) -> float:
+        labels = {"service": "vestibule.users.v1.UserService", "method": "GetMe", "code": code}
+        return REGISTRY.get_sample_value("grpc_server_handled_total", labels) or 0
+
+    before = count("OK"), count("UNAUTHENTICATED")
+    await reason(hall.users.GetMe(GET_ME))
+    sign_in("user")
+    await reason(hall.users.GetMe(GET_ME))
+
+    assert (before[0] + 1, before[1] + 1) == (count("OK"), count("UNAUTHENTICATED"))
+
+
+async def test_unknown_error_without_deadline_left(hall: Hall) -> None:
+    """A call whose time is over is not made."""
+    enter(Call(caller=Caller(), bearer_token="user", deadline=time.monotonic() - 1))
+    with pytest.raises(DeadlineExceeded):
+        await hall.users.GetMe(GET_ME)
+
+    assert hall.script.calls == []
+
+
+async def watch(stub: Any, service: str) -> AsyncIterator[int]:
+    """Yields a service's health as it changes."""
+    async for answer in stub.Watch(health_pb2.HealthCheckRequest(service=service)):
+        yield answer.status
+
+
+async def test_health() -> None:
+    """Not serving until told so, by service and as a whole; watchers see each change and the end."""
+    serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+    server = build_server(service_tokens=ServiceTokens(SERVICE_KEY, "x"), judge=TableJudge())
+    port = await server.start("127.0.0.1:0")
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        seen = watch(stub, "")
+        first = await anext(seen)
+        server.set_serving(True)
+        second = await anext(seen)
+        check = await stub.Check(health_pb2.HealthCheckRequest())
+        with pytest.raises(grpc.aio.AioRpcError, match="NOT_FOUND"):
+            await stub.Check(health_pb2.HealthCheckRequest(service="nobody"))
+        started = time.monotonic()
+        await server.stop(5)
+        rest = [status async for status in seen]
+
+    assert (not_serving, serving, serving) == (first, second, check.status)
+    assert [not_serving] == rest
+    assert time.monotonic() - started < 2
+
+
+async def test_calls_in_flight_finish_and_new_ones_are_refused(hall: Hall) -> None:
+    """Stopping loses no work that was taken on."""
+    begun, finish = asyncio.Event(), asyncio.Event()
+
+    async def answer(request: Any, context: Any) -> Any:
+        begun.set()
+        await finish.wait()
+        return user_service_pb2.GetMeResponse()
+
+    hall.script.answers["GetMe"] = answer
+    sign_in("user")
+    in_flight = asyncio.create_task(reason(hall.users.GetMe(GET_ME)))
+    await begun.wait()
+    stopping = asyncio.create_task(hall.server.stop(5))
+    await asyncio.sleep(0.1)
+    late = await reason(hall.users.DeleteMe(user_service_pb2.DeleteMeRequest(password="x")))
+    finish.set()
+    await stopping
+
+    assert (await in_flight, late) == ("OK", "UNAVAILABLE")
