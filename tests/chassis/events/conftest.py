@@ -31,11 +31,11 @@ async def begin() -> AsyncIterator[Begin]:
 
 
 @pytest.fixture
-def append(database: Database, outbox: Outbox) -> Append:
+def append(pool: Database, outbox: Outbox) -> Append:
     """Commits an event about a person."""
 
     async def commit(person: str) -> Event:
-        async with database.transaction() as transaction:
+        async with pool.transaction() as transaction:
             return await outbox.append(transaction, Event(user_changed=UserChanged(user_id=person)))
 
     return commit

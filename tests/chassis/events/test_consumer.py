@@ -8,11 +8,12 @@ from chassis.events import stream
 from chassis.events.consumer import Consumer
 from chassis.events.outbox import Outbox
 from chassis.events.relay import Relay
+from devstack.valkey import Valkey
 from redis.asyncio import Redis
 from vestibule.events.v1.events_pb2 import Event, SignedIn, UserChanged
 
 from tests.chassis.events.conftest import Append, Begin
-from tests.chassis.servers import ValkeyServer, until
+from tests.chassis.waiting import until
 
 
 class Clerk:
@@ -32,7 +33,7 @@ class Clerk:
         self.handled.append(person)
 
 
-def consumer(valkey: ValkeyServer, clerk: Clerk, *, claim_after_seconds: float = 30.0) -> Consumer:
+def consumer(valkey: Valkey, clerk: Clerk, *, claim_after_seconds: float = 30.0) -> Consumer:
     return Consumer(
         group="stock-service",
         handlers={"user_changed": clerk},
@@ -41,7 +42,7 @@ def consumer(valkey: ValkeyServer, clerk: Clerk, *, claim_after_seconds: float =
     )
 
 
-async def publish(valkey: ValkeyServer, people: Iterable[str]) -> None:
+async def publish(valkey: Valkey, people: Iterable[str]) -> None:
     client = Redis.from_url(valkey.url)
     for person in people:
         event = Event(event_id=person, user_changed=UserChanged(user_id=person))
@@ -50,7 +51,7 @@ async def publish(valkey: ValkeyServer, people: Iterable[str]) -> None:
     await client.aclose()
 
 
-async def pending(valkey: ValkeyServer) -> int:
+async def pending(valkey: Valkey) -> int:
     client = Redis.from_url(valkey.url)
     try:
         return int((await client.xpending(stream.STREAM, "stock-service"))["pending"])
@@ -59,7 +60,7 @@ async def pending(valkey: ValkeyServer) -> int:
 
 
 async def test_what_was_there_before_and_what_comes_later_is_handled_in_order(
-    valkey: ValkeyServer, begin: Begin
+    valkey: Valkey, begin: Begin
 ) -> None:
     clerk = Clerk()
     await publish(valkey, ["a", "b"])
@@ -71,7 +72,7 @@ async def test_what_was_there_before_and_what_comes_later_is_handled_in_order(
 
 
 async def test_a_handler_that_fails_twice_is_tried_again_before_the_next(
-    valkey: ValkeyServer, begin: Begin
+    valkey: Valkey, begin: Begin
 ) -> None:
     clerk = Clerk(refuses={"b": 2})
     begin(consumer(valkey, clerk).run())
@@ -82,7 +83,7 @@ async def test_a_handler_that_fails_twice_is_tried_again_before_the_next(
 
 
 async def test_events_of_no_interest_and_unreadable_ones_are_passed_over(
-    valkey: ValkeyServer, begin: Begin
+    valkey: Valkey, begin: Begin
 ) -> None:
     clerk = Clerk()
     client = Redis.from_url(valkey.url)
@@ -98,7 +99,7 @@ async def test_events_of_no_interest_and_unreadable_ones_are_passed_over(
     await until(lambda: _nothing_pending(valkey))
 
 
-async def test_instances_share_the_work(valkey: ValkeyServer, begin: Begin) -> None:
+async def test_instances_share_the_work(valkey: Valkey, begin: Begin) -> None:
     clerks = [Clerk(), Clerk()]
     for clerk in clerks:
         begin(consumer(valkey, clerk).run())
@@ -107,9 +108,7 @@ async def test_instances_share_the_work(valkey: ValkeyServer, begin: Begin) -> N
     assert sorted(clerks[0].handled + clerks[1].handled) == sorted(map(str, range(200)))
 
 
-async def test_a_stopped_instance_hands_its_work_to_the_next_at_once(
-    valkey: ValkeyServer, begin: Begin
-) -> None:
+async def test_a_stopped_instance_hands_its_work_to_the_next_at_once(valkey: Valkey, begin: Begin) -> None:
     stuck = Clerk(refuses={"a": 10_000})
     task = begin(consumer(valkey, stuck).run())
     await publish(valkey, ["a", "b"])
@@ -121,7 +120,7 @@ async def test_a_stopped_instance_hands_its_work_to_the_next_at_once(
     await until(lambda: clerk.handled == ["a", "b"], seconds=3)
 
 
-async def test_the_work_of_a_dead_instance_is_claimed(valkey: ValkeyServer, begin: Begin) -> None:
+async def test_the_work_of_a_dead_instance_is_claimed(valkey: Valkey, begin: Begin) -> None:
     await publish(valkey, ["a", "b"])
     client = Redis.from_url(valkey.url)
     await client.xgroup_create(stream.STREAM, "stock-service", id="0")
@@ -134,7 +133,7 @@ async def test_the_work_of_a_dead_instance_is_claimed(valkey: ValkeyServer, begi
     await until(lambda: _nothing_pending(valkey))
 
 
-async def test_an_instance_that_retries_keeps_its_work(valkey: ValkeyServer, begin: Begin) -> None:
+async def test_an_instance_that_retries_keeps_its_work(valkey: Valkey, begin: Begin) -> None:
     stubborn = Clerk(refuses={"a": 6})
     begin(consumer(valkey, stubborn, claim_after_seconds=0.6).run())
     await publish(valkey, ["a", "b"])
@@ -151,24 +150,24 @@ async def test_an_instance_that_retries_keeps_its_work(valkey: ValkeyServer, beg
 
 
 async def test_a_lost_stream_is_begun_anew(
-    outbox: Outbox, postgres_url: str, mortal_valkey: ValkeyServer, append: Append, begin: Begin
+    outbox: Outbox, empty_database: str, own_valkey: Valkey, append: Append, begin: Begin
 ) -> None:
     clerk = Clerk()
-    begin(Relay(outbox, postgres_url=postgres_url, redis_url=mortal_valkey.url).run())
-    begin(consumer(mortal_valkey, clerk).run())
+    begin(Relay(outbox, postgres_url=empty_database, redis_url=own_valkey.url).run())
+    begin(consumer(own_valkey, clerk).run())
     await append("a")
     await until(lambda: clerk.handled == ["a"])
-    mortal_valkey.kill()
+    own_valkey.kill()
     await append("b")
-    await asyncio.to_thread(mortal_valkey.start)
+    await asyncio.to_thread(own_valkey.start)
     await until(lambda: {"a", "b"} <= set(clerk.handled[1:]), seconds=6)
 
 
 async def test_a_flushed_stream_is_begun_anew(
-    outbox: Outbox, postgres_url: str, valkey: ValkeyServer, append: Append, begin: Begin
+    outbox: Outbox, empty_database: str, valkey: Valkey, append: Append, begin: Begin
 ) -> None:
     clerk = Clerk()
-    begin(Relay(outbox, postgres_url=postgres_url, redis_url=valkey.url).run())
+    begin(Relay(outbox, postgres_url=empty_database, redis_url=valkey.url).run())
     begin(consumer(valkey, clerk).run())
     await append("a")
     await until(lambda: clerk.handled == ["a"])
@@ -179,10 +178,10 @@ async def test_a_flushed_stream_is_begun_anew(
     await until(lambda: "b" in clerk.handled, seconds=6)
 
 
-def test_a_handler_for_no_event_is_refused(valkey: ValkeyServer) -> None:
+def test_a_handler_for_no_event_is_refused(valkey: Valkey) -> None:
     with pytest.raises(ValueError, match="user_chnged"):
         Consumer(group="g", handlers={"user_chnged": Clerk()}, redis_url=valkey.url)
 
 
-async def _nothing_pending(valkey: ValkeyServer) -> bool:
+async def _nothing_pending(valkey: Valkey) -> bool:
     return await pending(valkey) == 0

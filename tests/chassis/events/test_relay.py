@@ -10,14 +10,16 @@ from chassis.events import stream
 from chassis.events.outbox import Outbox
 from chassis.events.relay import Relay, sweep
 from chassis.postgres.pool import Database, open_database
+from devstack.postgres import Postgres
+from devstack.valkey import Valkey
 from redis.asyncio import Redis
 
 from tests.chassis.conftest import OUTBOX_SQL
 from tests.chassis.events.conftest import Append, Begin
-from tests.chassis.servers import PostgresServer, ValkeyServer, create_database, until
+from tests.chassis.waiting import until
 
 
-async def people(valkey: ValkeyServer) -> list[str]:
+async def people(valkey: Valkey) -> list[str]:
     """Returns whom the stream's events are about, in order."""
     client = Redis.from_url(valkey.url)
     try:
@@ -29,20 +31,20 @@ async def people(valkey: ValkeyServer) -> list[str]:
 
 
 async def test_events_arrive_in_order_and_are_marked(
-    database: Database, outbox: Outbox, postgres_url: str, valkey: ValkeyServer, append: Append, begin: Begin
+    pool: Database, outbox: Outbox, empty_database: str, valkey: Valkey, append: Append, begin: Begin
 ) -> None:
     for number in range(450):
         await append(str(number))
-    begin(Relay(outbox, postgres_url=postgres_url, redis_url=valkey.url).run())
-    await until(lambda: _pending_is(database, 0))
+    begin(Relay(outbox, postgres_url=empty_database, redis_url=valkey.url).run())
+    await until(lambda: _pending_is(pool, 0))
     assert await people(valkey) == [str(number) for number in range(450)]
-    assert await database.fetchval("SELECT count(*) FROM stock.outbox WHERE stream_id IS NULL") == 0
+    assert await pool.fetchval("SELECT count(*) FROM stock.outbox WHERE stream_id IS NULL") == 0
 
 
 async def test_notify_wakes_the_relay_at_once(
-    outbox: Outbox, postgres_url: str, valkey: ValkeyServer, append: Append, begin: Begin
+    outbox: Outbox, empty_database: str, valkey: Valkey, append: Append, begin: Begin
 ) -> None:
-    relay = Relay(outbox, postgres_url=postgres_url, redis_url=valkey.url)
+    relay = Relay(outbox, postgres_url=empty_database, redis_url=valkey.url)
     begin(relay.run())
     await until(lambda: relay.leading)
     for number in range(5):
@@ -51,98 +53,96 @@ async def test_notify_wakes_the_relay_at_once(
 
 
 async def test_a_lost_notification_is_made_up_for_by_looking(
-    database: Database, outbox: Outbox, postgres_url: str, valkey: ValkeyServer, begin: Begin
+    pool: Database, outbox: Outbox, empty_database: str, valkey: Valkey, begin: Begin
 ) -> None:
-    relay = Relay(outbox, postgres_url=postgres_url, redis_url=valkey.url)
+    relay = Relay(outbox, postgres_url=empty_database, redis_url=valkey.url)
     begin(relay.run())
     await until(lambda: relay.leading)
     await asyncio.sleep(0.2)
-    await database.execute("INSERT INTO stock.outbox (event_id, payload) VALUES (gen_random_uuid(), '')")
+    await pool.execute("INSERT INTO stock.outbox (event_id, payload) VALUES (gen_random_uuid(), '')")
     await until(lambda: _has(valkey, 1), seconds=2)
 
 
 async def test_of_two_relays_one_publishes_and_the_other_takes_over(
-    database: Database, outbox: Outbox, postgres_url: str, valkey: ValkeyServer, append: Append, begin: Begin
+    pool: Database, outbox: Outbox, empty_database: str, valkey: Valkey, append: Append, begin: Begin
 ) -> None:
-    relays = [Relay(outbox, postgres_url=postgres_url, redis_url=valkey.url) for _ in range(2)]
+    relays = [Relay(outbox, postgres_url=empty_database, redis_url=valkey.url) for _ in range(2)]
     tasks = [begin(relay.run()) for relay in relays]
     await until(lambda: any(relay.leading for relay in relays))
     await asyncio.gather(*(append(str(number)) for number in range(60)))
-    await until(lambda: _pending_is(database, 0))
+    await until(lambda: _pending_is(pool, 0))
     assert [relay.leading for relay in relays].count(True) == 1
     leader = 0 if relays[0].leading else 1
     tasks[leader].cancel()
     await append("after")
     await until(lambda: relays[1 - leader].leading, seconds=3)
-    await until(lambda: _pending_is(database, 0))
+    await until(lambda: _pending_is(pool, 0))
     arrived = await people(valkey)
     assert len(arrived) == len(set(arrived)) == 61
     assert arrived[-1] == "after"
 
 
 async def test_while_redis_is_away_events_wait(
-    database: Database,
+    pool: Database,
     outbox: Outbox,
-    postgres_url: str,
-    mortal_valkey: ValkeyServer,
+    empty_database: str,
+    own_valkey: Valkey,
     append: Append,
     begin: Begin,
 ) -> None:
-    mortal_valkey.kill()
-    begin(Relay(outbox, postgres_url=postgres_url, redis_url=mortal_valkey.url).run())
+    own_valkey.kill()
+    begin(Relay(outbox, postgres_url=empty_database, redis_url=own_valkey.url).run())
     await append("a")
     await asyncio.sleep(0.5)
-    assert await database.fetchval("SELECT count(*) FROM stock.outbox WHERE published_at IS NULL") == 1
-    await asyncio.to_thread(mortal_valkey.start)
-    await until(lambda: _has(mortal_valkey, 1), seconds=3)
+    assert await pool.fetchval("SELECT count(*) FROM stock.outbox WHERE published_at IS NULL") == 1
+    await asyncio.to_thread(own_valkey.start)
+    await until(lambda: _has(own_valkey, 1), seconds=3)
 
 
 async def test_a_killed_redis_gets_everything_again(
-    database: Database,
+    pool: Database,
     outbox: Outbox,
-    postgres_url: str,
-    mortal_valkey: ValkeyServer,
+    empty_database: str,
+    own_valkey: Valkey,
     append: Append,
     begin: Begin,
 ) -> None:
-    begin(Relay(outbox, postgres_url=postgres_url, redis_url=mortal_valkey.url).run())
+    begin(Relay(outbox, postgres_url=empty_database, redis_url=own_valkey.url).run())
     for number in range(250):
         await append(str(number))
-    await until(lambda: _pending_is(database, 0))
-    mortal_valkey.kill()
+    await until(lambda: _pending_is(pool, 0))
+    own_valkey.kill()
     await append("meanwhile")
-    await asyncio.to_thread(mortal_valkey.start)
-    await until(lambda: _has(mortal_valkey, 251), seconds=5)
-    assert sorted(await people(mortal_valkey)) == sorted(
-        [*(str(number) for number in range(250)), "meanwhile"]
-    )
+    await asyncio.to_thread(own_valkey.start)
+    await until(lambda: _has(own_valkey, 251), seconds=5)
+    assert sorted(await people(own_valkey)) == sorted([*(str(number) for number in range(250)), "meanwhile"])
 
 
 async def test_a_redis_that_lost_its_data_while_no_relay_ran_is_noticed_at_start(
-    database: Database,
+    pool: Database,
     outbox: Outbox,
-    postgres_url: str,
-    mortal_valkey: ValkeyServer,
+    empty_database: str,
+    own_valkey: Valkey,
     append: Append,
     begin: Begin,
 ) -> None:
-    task = begin(Relay(outbox, postgres_url=postgres_url, redis_url=mortal_valkey.url).run())
+    task = begin(Relay(outbox, postgres_url=empty_database, redis_url=own_valkey.url).run())
     await append("a")
-    await until(lambda: _pending_is(database, 0))
+    await until(lambda: _pending_is(pool, 0))
     task.cancel()
-    mortal_valkey.kill()
-    await asyncio.to_thread(mortal_valkey.start)
-    begin(Relay(outbox, postgres_url=postgres_url, redis_url=mortal_valkey.url).run())
-    await until(lambda: _has(mortal_valkey, 1), seconds=3)
+    own_valkey.kill()
+    await asyncio.to_thread(own_valkey.start)
+    begin(Relay(outbox, postgres_url=empty_database, redis_url=own_valkey.url).run())
+    await until(lambda: _has(own_valkey, 1), seconds=3)
 
 
 async def test_a_lost_end_of_the_stream_is_published_again_and_the_rest_is_not(
-    database: Database, outbox: Outbox, postgres_url: str, valkey: ValkeyServer, append: Append, begin: Begin
+    pool: Database, outbox: Outbox, empty_database: str, valkey: Valkey, append: Append, begin: Begin
 ) -> None:
-    begin(Relay(outbox, postgres_url=postgres_url, redis_url=valkey.url).run())
+    begin(Relay(outbox, postgres_url=empty_database, redis_url=valkey.url).run())
     for number in range(10):
         await append(str(number))
-    await until(lambda: _pending_is(database, 0))
+    await until(lambda: _pending_is(pool, 0))
     client = Redis.from_url(valkey.url)
     entries = await client.xrange(stream.STREAM)
     await client.xdel(stream.STREAM, *(identifier for identifier, _ in entries[-3:]))
@@ -152,72 +152,67 @@ async def test_a_lost_end_of_the_stream_is_published_again_and_the_rest_is_not(
 
 
 async def test_a_silent_redis_holds_up_nothing_but_itself(
-    database: Database,
+    pool: Database,
     outbox: Outbox,
-    postgres_url: str,
-    mortal_valkey: ValkeyServer,
+    empty_database: str,
+    own_valkey: Valkey,
     append: Append,
     begin: Begin,
 ) -> None:
-    begin(Relay(outbox, postgres_url=postgres_url, redis_url=mortal_valkey.url).run())
+    begin(Relay(outbox, postgres_url=empty_database, redis_url=own_valkey.url).run())
     await append("a")
-    await until(lambda: _pending_is(database, 0))
-    mortal_valkey.signal(signal.SIGSTOP)
+    await until(lambda: _pending_is(pool, 0))
+    _signal(own_valkey, signal.SIGSTOP)
     for number in range(20):
         await append(str(number))
     await asyncio.sleep(1.5)
-    mortal_valkey.signal(signal.SIGCONT)
-    await until(lambda: _pending_is(database, 0), seconds=5)
-    assert {*map(str, range(20)), "a"} == set(await people(mortal_valkey))
+    _signal(own_valkey, signal.SIGCONT)
+    await until(lambda: _pending_is(pool, 0), seconds=5)
+    assert {*map(str, range(20)), "a"} == set(await people(own_valkey))
 
 
-async def test_a_postgres_restart_is_survived(valkey: ValkeyServer, begin: Begin) -> None:
-    server = PostgresServer()
-    server.start()
-    try:
-        url = await create_database(server, "restart")
-        outbox = Outbox(schema="stock", source="stock-service")
-        async with open_database(url, application_name="t") as database:
-            await database.execute(OUTBOX_SQL)
-            relay = Relay(outbox, postgres_url=url, redis_url=valkey.url)
-            task = begin(relay.run())
-            await until(lambda: relay.leading)
-            await asyncio.to_thread(server.stop, signal.SIGQUIT)
-            await until(lambda: not relay.leading)
-            await asyncio.to_thread(server.start)
-            await database.execute(
-                "INSERT INTO stock.outbox (event_id, payload) VALUES (gen_random_uuid(), '')"
-            )
-            await until(lambda: _has(valkey, 1))
-            task.cancel()
-    finally:
-        server.remove()
+async def test_a_postgres_restart_is_survived(own_postgres: Postgres, valkey: Valkey, begin: Begin) -> None:
+    outbox = Outbox(schema="stock", source="stock-service")
+    async with open_database(own_postgres.url(), application_name="t") as pool:
+        await pool.execute(OUTBOX_SQL)
+        relay = Relay(outbox, postgres_url=own_postgres.url(), redis_url=valkey.url)
+        task = begin(relay.run())
+        await until(lambda: relay.leading)
+        await asyncio.to_thread(own_postgres.kill)
+        await until(lambda: not relay.leading)
+        await asyncio.to_thread(own_postgres.start)
+        await pool.execute("INSERT INTO stock.outbox (event_id, payload) VALUES (gen_random_uuid(), '')")
+        await until(lambda: _has(valkey, 1))
+        task.cancel()
 
 
 async def test_old_rows_are_swept(
-    database: Database, outbox: Outbox, postgres_url: str, append: Append, monkeypatch: pytest.MonkeyPatch
+    pool: Database, outbox: Outbox, empty_database: str, append: Append, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relay_module, "SWEEP_BATCH", 3)
     for number in range(8):
         await append(str(number))
-    await database.execute(
+    await pool.execute(
         "UPDATE stock.outbox SET published_at = now() - interval '25 hours' WHERE position <= 7"
     )
-    connection = await asyncpg.connect(postgres_url)
+    connection = await asyncpg.connect(empty_database)
     assert await sweep(connection, outbox) == 7
     await connection.close()
-    assert await database.fetchval("SELECT count(*) FROM stock.outbox") == 1
+    assert await pool.fetchval("SELECT count(*) FROM stock.outbox") == 1
 
 
-async def _pending_is(database: Database, count: int) -> bool:
-    return bool(
-        await database.fetchval("SELECT count(*) FROM stock.outbox WHERE published_at IS NULL") == count
-    )
+async def _pending_is(pool: Database, count: int) -> bool:
+    return bool(await pool.fetchval("SELECT count(*) FROM stock.outbox WHERE published_at IS NULL") == count)
 
 
-async def _has(valkey: ValkeyServer, count: int) -> bool:
+async def _has(valkey: Valkey, count: int) -> bool:
     client = Redis.from_url(valkey.url)
     try:
         return bool(await client.xlen(stream.STREAM) == count)
     finally:
         await client.aclose()
+
+
+def _signal(valkey: Valkey, number: int) -> None:
+    assert valkey.process is not None
+    valkey.process.send_signal(number)

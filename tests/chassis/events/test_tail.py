@@ -6,17 +6,18 @@ from time import time
 
 from chassis.events import stream
 from chassis.events.tail import Tail
+from devstack.valkey import Valkey
 from redis.asyncio import Redis
 from vestibule.events.v1.events_pb2 import Event, UserChanged
 
 from tests.chassis.events.conftest import Begin
-from tests.chassis.servers import ValkeyServer, flush, until
+from tests.chassis.waiting import until
 
 
 class Listener:
     """Remembers what a tail tells it."""
 
-    def __init__(self, valkey: ValkeyServer, *, failures: int = 0) -> None:
+    def __init__(self, valkey: Valkey, *, failures: int = 0) -> None:
         self.heard: list[str] = []
         self.losses = 0
         self._failures = failures
@@ -34,7 +35,7 @@ class Listener:
             raise ConnectionError("auth-service is away")
 
 
-async def publish(valkey: ValkeyServer, person: str, *, age_seconds: float = 0) -> None:
+async def publish(valkey: Valkey, person: str, *, age_seconds: float = 0) -> None:
     event = Event(event_id=person, user_changed=UserChanged(user_id=person))
     client = Redis.from_url(valkey.url)
     identifier = f"{int((time() - age_seconds) * 1000)}-*" if age_seconds else "*"
@@ -42,7 +43,7 @@ async def publish(valkey: ValkeyServer, person: str, *, age_seconds: float = 0) 
     await client.aclose()
 
 
-async def test_it_begins_a_quarter_of_an_hour_ago_and_goes_on(valkey: ValkeyServer, begin: Begin) -> None:
+async def test_it_begins_a_quarter_of_an_hour_ago_and_goes_on(valkey: Valkey, begin: Begin) -> None:
     await publish(valkey, "too old", age_seconds=1000)
     await publish(valkey, "old", age_seconds=800)
     listener = Listener(valkey)
@@ -55,7 +56,7 @@ async def test_it_begins_a_quarter_of_an_hour_ago_and_goes_on(valkey: ValkeyServ
     assert listener.losses == 0
 
 
-async def test_an_idle_stream_is_not_a_silent_one(valkey: ValkeyServer, begin: Begin) -> None:
+async def test_an_idle_stream_is_not_a_silent_one(valkey: Valkey, begin: Begin) -> None:
     listener = Listener(valkey)
     begin(listener.tail.run())
     await asyncio.wait_for(listener.tail.caught_up.wait(), 2)
@@ -64,56 +65,62 @@ async def test_an_idle_stream_is_not_a_silent_one(valkey: ValkeyServer, begin: B
         await asyncio.sleep(0.05)
 
 
-async def test_a_silent_redis_is_noticed_and_nothing_is_missed(
-    mortal_valkey: ValkeyServer, begin: Begin
-) -> None:
-    listener = Listener(mortal_valkey)
+async def test_a_silent_redis_is_noticed_and_nothing_is_missed(own_valkey: Valkey, begin: Begin) -> None:
+    listener = Listener(own_valkey)
     begin(listener.tail.run())
     await asyncio.wait_for(listener.tail.caught_up.wait(), 2)
-    mortal_valkey.signal(signal.SIGSTOP)
+    _signal(own_valkey, signal.SIGSTOP)
     await asyncio.sleep(1.2)
     assert listener.tail.silent_seconds > 1
-    mortal_valkey.signal(signal.SIGCONT)
-    await publish(mortal_valkey, "after")
+    _signal(own_valkey, signal.SIGCONT)
+    await publish(own_valkey, "after")
     await until(lambda: listener.heard == ["after"], seconds=3)
     assert listener.tail.silent_seconds < 1
     assert listener.losses == 0
 
 
-async def test_a_restarted_redis_may_have_lost_something(mortal_valkey: ValkeyServer, begin: Begin) -> None:
-    listener = Listener(mortal_valkey)
+async def test_a_restarted_redis_may_have_lost_something(own_valkey: Valkey, begin: Begin) -> None:
+    listener = Listener(own_valkey)
     begin(listener.tail.run())
     await asyncio.wait_for(listener.tail.caught_up.wait(), 2)
-    mortal_valkey.kill()
-    await asyncio.to_thread(mortal_valkey.start)
-    await publish(mortal_valkey, "a")
+    own_valkey.kill()
+    await asyncio.to_thread(own_valkey.start)
+    await publish(own_valkey, "a")
     await until(lambda: listener.heard == ["a"], seconds=3)
     assert listener.losses == 1
 
 
-async def test_a_flushed_stream_is_lost(valkey: ValkeyServer, begin: Begin) -> None:
+async def test_a_flushed_stream_is_lost(valkey: Valkey, begin: Begin) -> None:
     listener = Listener(valkey)
     begin(listener.tail.run())
     await publish(valkey, "a")
     await until(lambda: listener.heard == ["a"])
-    await flush(valkey)
+    await _flush(valkey)
     await until(lambda: listener.losses == 1, seconds=2)
     await publish(valkey, "b")
     await until(lambda: listener.heard == ["a", "b"], seconds=2)
     assert listener.losses == 1
 
 
-async def test_a_loss_that_is_not_made_up_for_keeps_it_silent(
-    mortal_valkey: ValkeyServer, begin: Begin
-) -> None:
-    listener = Listener(mortal_valkey, failures=3)
+async def test_a_loss_that_is_not_made_up_for_keeps_it_silent(own_valkey: Valkey, begin: Begin) -> None:
+    listener = Listener(own_valkey, failures=3)
     begin(listener.tail.run())
     await asyncio.wait_for(listener.tail.caught_up.wait(), 2)
-    mortal_valkey.kill()
-    await asyncio.to_thread(mortal_valkey.start)
+    own_valkey.kill()
+    await asyncio.to_thread(own_valkey.start)
     read_before = listener.tail.last_read
     await until(lambda: listener.losses == 2, seconds=3)
     assert listener.tail.last_read == read_before
-    await publish(mortal_valkey, "a")
+    await publish(own_valkey, "a")
     await until(lambda: listener.heard == ["a"], seconds=5)
     assert listener.losses == 4
+
+
+def _signal(valkey: Valkey, number: int) -> None:
+    assert valkey.process is not None
+    valkey.process.send_signal(number)
+
+
+async def _flush(valkey: Valkey) -> None:
+    async with Redis.from_url(valkey.url) as client:
+        await client.flushall()

@@ -12,6 +12,7 @@ from alembic.script import ScriptDirectory
 from chassis.postgres import migrate, revision
 from chassis.postgres.pool import Database
 from chassis.startup import StartupError
+from devstack.postgres import Postgres
 
 MIGRATION = '''"""{doc}."""
 
@@ -59,21 +60,21 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
 
 
 @pytest.fixture
-async def schema(database: Database) -> str:
-    await database.execute("CREATE SCHEMA shop")
+async def schema(pool: Database) -> str:
+    await pool.execute("CREATE SCHEMA shop")
     return "shop"
 
 
 async def test_an_empty_schema_gets_everything(
-    shop: Shop, schema: str, database: Database, postgres_url: str
+    shop: Shop, schema: str, pool: Database, empty_database: str
 ) -> None:
     shop.add(1, FIRST, doc="Create items")
     shop.add(2, "ALTER TABLE item ADD COLUMN price int", doc="Price items")
     lines: list[str] = []
-    await migrate.upgrade(postgres_url, schema=schema, package=shop.name, say=lines.append)
-    assert await database.fetchval("SELECT name FROM shop.item") == "it's: 50% :off"
-    assert await database.fetchval("SELECT shop.shout('a')") == "A::text"
-    assert await revision.recorded(database, schema) == "0002"
+    await migrate.upgrade(empty_database, schema=schema, package=shop.name, say=lines.append)
+    assert await pool.fetchval("SELECT name FROM shop.item") == "it's: 50% :off"
+    assert await pool.fetchval("SELECT shop.shout('a')") == "A::text"
+    assert await revision.recorded(pool, schema) == "0002"
     assert lines == [
         "schema shop is at nothing, going to 0002",
         "applied 0001: Create items.",
@@ -82,30 +83,30 @@ async def test_an_empty_schema_gets_everything(
     ]
 
 
-async def test_a_second_run_does_nothing(shop: Shop, schema: str, postgres_url: str) -> None:
+async def test_a_second_run_does_nothing(shop: Shop, schema: str, empty_database: str) -> None:
     shop.add(1, FIRST)
-    await migrate.upgrade(postgres_url, schema=schema, package=shop.name, say=_silent)
+    await migrate.upgrade(empty_database, schema=schema, package=shop.name, say=_silent)
     lines: list[str] = []
-    await migrate.upgrade(postgres_url, schema=schema, package=shop.name, say=lines.append)
+    await migrate.upgrade(empty_database, schema=schema, package=shop.name, say=lines.append)
     assert lines == ["schema shop is at 0001: nothing to do"]
 
 
-async def test_two_at_once_take_turns(shop: Shop, schema: str, database: Database, postgres_url: str) -> None:
+async def test_two_at_once_take_turns(shop: Shop, schema: str, pool: Database, empty_database: str) -> None:
     shop.add(1, FIRST + "SELECT pg_sleep(0.6);")
     lines: list[str] = []
     async with asyncio.TaskGroup() as group:
         for _ in range(3):
             group.create_task(
-                migrate.upgrade(postgres_url, schema=schema, package=shop.name, say=lines.append)
+                migrate.upgrade(empty_database, schema=schema, package=shop.name, say=lines.append)
             )
-    assert await database.fetchval("SELECT count(*) FROM shop.item") == 1
+    assert await pool.fetchval("SELECT count(*) FROM shop.item") == 1
     assert sum(line.startswith("applied") for line in lines) == 1
     assert "schema shop is at 0001: nothing to do" in lines
     assert "another migration of schema shop is running; waiting for it" in lines
 
 
 async def test_an_index_is_built_concurrently_while_another_waits(
-    shop: Shop, schema: str, database: Database, postgres_url: str
+    shop: Shop, schema: str, pool: Database, empty_database: str
 ) -> None:
     shop.add(1, FIRST + "SELECT pg_sleep(0.4);")
     shop.add(
@@ -115,51 +116,53 @@ async def test_an_index_is_built_concurrently_while_another_waits(
     )
     async with asyncio.timeout(15), asyncio.TaskGroup() as group:
         for _ in range(2):
-            group.create_task(migrate.upgrade(postgres_url, schema=schema, package=shop.name, say=_silent))
-    assert await database.fetchval(
+            group.create_task(migrate.upgrade(empty_database, schema=schema, package=shop.name, say=_silent))
+    assert await pool.fetchval(
         "SELECT indisvalid FROM pg_index WHERE indexrelid = 'shop.item_name'::regclass"
     )
 
 
 async def test_a_failing_migration_leaves_what_was_before(
-    shop: Shop, schema: str, database: Database, postgres_url: str
+    shop: Shop, schema: str, pool: Database, empty_database: str
 ) -> None:
     shop.add(1, FIRST)
     shop.add(2, "CREATE TABLE half (name text); SELECT 1/0")
     with pytest.raises(StartupError, match="division by zero"):
-        await migrate.upgrade(postgres_url, schema=schema, package=shop.name, say=_silent)
-    assert await revision.recorded(database, schema) == "0001"
-    assert await database.fetchval("SELECT to_regclass('shop.half')") is None
+        await migrate.upgrade(empty_database, schema=schema, package=shop.name, say=_silent)
+    assert await revision.recorded(pool, schema) == "0001"
+    assert await pool.fetchval("SELECT to_regclass('shop.half')") is None
     shop.add(2, "CREATE TABLE half (name text)")
-    await migrate.upgrade(postgres_url, schema=schema, package=shop.name, say=_silent)
-    assert await revision.recorded(database, schema) == "0002"
+    await migrate.upgrade(empty_database, schema=schema, package=shop.name, say=_silent)
+    assert await revision.recorded(pool, schema) == "0002"
 
 
 async def test_a_statement_does_not_wait_for_a_lock_for_ever(
-    shop: Shop, schema: str, database: Database, postgres_url: str
+    shop: Shop, schema: str, pool: Database, empty_database: str
 ) -> None:
     shop.add(1, FIRST)
-    await migrate.upgrade(postgres_url, schema=schema, package=shop.name, say=_silent)
+    await migrate.upgrade(empty_database, schema=schema, package=shop.name, say=_silent)
     shop.add(2, "ALTER TABLE item ADD COLUMN price int")
-    async with database.transaction() as reader:
+    async with pool.transaction() as reader:
         await reader.fetchval("SELECT count(*) FROM shop.item")
         with pytest.raises(StartupError, match="lock timeout"):
             await migrate.upgrade(
-                postgres_url, schema=schema, package=shop.name, lock_timeout_seconds=0.2, say=_silent
+                empty_database, schema=schema, package=shop.name, lock_timeout_seconds=0.2, say=_silent
             )
 
 
 async def test_the_runtime_role_may_read_the_revision_only(
-    shop: Shop, schema: str, database: Database, postgres_url: str
+    postgres: Postgres, shop: Shop, schema: str, pool: Database, empty_database: str
 ) -> None:
     role = "shop_service_for_test"
-    await database.execute(
-        f"DO $$ BEGIN CREATE ROLE {role} LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+    await pool.execute(
+        f"DO $$ BEGIN CREATE ROLE {role} LOGIN PASSWORD 'x';"
+        " EXCEPTION WHEN duplicate_object THEN NULL; END $$"
     )
-    await database.execute(f"GRANT USAGE ON SCHEMA shop TO {role}")
+    await pool.execute(f"GRANT USAGE ON SCHEMA shop TO {role}")
     shop.add(1, FIRST)
-    await migrate.upgrade(postgres_url, schema=schema, package=shop.name, runtime_role=role, say=_silent)
-    connection = await asyncpg.connect(postgres_url.replace("owner@", f"{role}@"))
+    await migrate.upgrade(empty_database, schema=schema, package=shop.name, runtime_role=role, say=_silent)
+    name = empty_database.rpartition("/")[2]
+    connection = await asyncpg.connect(postgres.url(user=role, password="x", database=name))
     assert await connection.fetchval("SELECT version_num FROM shop.alembic_version") == "0001"
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await connection.fetchval("SELECT count(*) FROM shop.item")
@@ -167,30 +170,30 @@ async def test_the_runtime_role_may_read_the_revision_only(
 
 
 async def test_a_binary_starts_on_its_own_revision_and_on_later_ones(
-    shop: Shop, schema: str, database: Database, postgres_url: str
+    shop: Shop, schema: str, pool: Database, empty_database: str
 ) -> None:
     shop.add(1, FIRST)
     shop.add(2, "SELECT 1")
-    await migrate.upgrade(postgres_url, schema=schema, package=shop.name, say=_silent)
-    await revision.require(database, schema=schema, package=shop.name)
+    await migrate.upgrade(empty_database, schema=schema, package=shop.name, say=_silent)
+    await revision.require(pool, schema=schema, package=shop.name)
     shop.remove(2)
-    await revision.require(database, schema=schema, package=shop.name)
+    await revision.require(pool, schema=schema, package=shop.name)
     lines: list[str] = []
-    await migrate.upgrade(postgres_url, schema=schema, package=shop.name, say=lines.append)
+    await migrate.upgrade(empty_database, schema=schema, package=shop.name, say=lines.append)
     assert lines == ["schema shop is at 0002: nothing to do"]
 
 
 async def test_a_binary_refuses_an_older_schema_and_names_the_command(
-    shop: Shop, schema: str, database: Database, postgres_url: str
+    shop: Shop, schema: str, pool: Database, empty_database: str
 ) -> None:
     shop.add(1, FIRST)
     with pytest.raises(StartupError) as caught:
-        await revision.require(database, schema=schema, package=shop.name)
+        await revision.require(pool, schema=schema, package=shop.name)
     assert str(caught.value) == "schema `shop` is empty, this binary needs 0001: run `python -m shop migrate`"
-    await migrate.upgrade(postgres_url, schema=schema, package=shop.name, say=_silent)
+    await migrate.upgrade(empty_database, schema=schema, package=shop.name, say=_silent)
     shop.add(2, "SELECT 1")
     with pytest.raises(StartupError) as caught:
-        await revision.require(database, schema=schema, package=shop.name)
+        await revision.require(pool, schema=schema, package=shop.name)
     assert (
         str(caught.value) == "schema `shop` is at 0001, this binary needs 0002: run `python -m shop migrate`"
     )
@@ -207,11 +210,11 @@ def test_the_head_by_file_names_is_alembics_head(shop: Shop) -> None:
 
 
 def test_the_command_line_tells_where_it_is(
-    shop: Shop, postgres_url: str, capsys: pytest.CaptureFixture[str]
+    shop: Shop, empty_database: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shop.add(1, "SELECT 1")
-    _create_schema(postgres_url)
-    options = {"url": postgres_url, "schema": "shop", "package": "shop"}
+    _create_schema(empty_database)
+    options = {"url": empty_database, "schema": "shop", "package": "shop"}
     assert migrate.main(["check"], **options) == 1
     assert migrate.main([], **options) == 0
     assert migrate.main(["current"], **options) == 0

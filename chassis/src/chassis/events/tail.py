@@ -22,7 +22,7 @@ from chassis.redis import open_redis
 log = get_logger()
 
 BATCH = 500
-BLOCK_SECONDS = 0.4
+BLOCK_SECONDS = 0.3
 TIMEOUT_SECONDS = 0.9
 
 LOSSES = Counter("events_tail_losses_total", "Times that events may have been missed.")

@@ -1,5 +1,6 @@
 """A connection and a transaction as adapters see them: asyncpg's calls, failures translated."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -25,35 +26,42 @@ class Connection:
         try:
             return list(await self.driver.fetch(query, *arguments))
         except (*LOST, *BUSY) as error:
-            raise meaning(error) from error
+            raise self._failed(error) from error
 
     async def fetchrow(self, query: str, *arguments: object) -> asyncpg.Record | None:
         """Returns the first row, or None when there is none."""
         try:
             return await self.driver.fetchrow(query, *arguments)
         except (*LOST, *BUSY) as error:
-            raise meaning(error) from error
+            raise self._failed(error) from error
 
     async def fetchval(self, query: str, *arguments: object) -> Any:
         """Returns the first value of the first row, or None."""
         try:
             return await self.driver.fetchval(query, *arguments)
         except (*LOST, *BUSY) as error:
-            raise meaning(error) from error
+            raise self._failed(error) from error
 
     async def execute(self, query: str, *arguments: object) -> str:
         """Runs a statement and returns its command tag, such as `UPDATE 1`."""
         try:
             return str(await self.driver.execute(query, *arguments))
         except (*LOST, *BUSY) as error:
-            raise meaning(error) from error
+            raise self._failed(error) from error
 
     async def executemany(self, query: str, rows: Iterable[Sequence[object]]) -> None:
         """Runs a statement once a row, in one batch."""
         try:
             await self.driver.executemany(query, rows)
         except (*LOST, *BUSY) as error:
-            raise meaning(error) from error
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> Exception:
+        if isinstance(error, LOST) and not isinstance(error, asyncpg.InterfaceError):
+            # It may not know yet that it is lost; the pool must not lend it again.
+            with contextlib.suppress(*LOST):
+                self.driver.terminate()
+        return meaning(error)
 
 
 class Transaction(Connection):
