@@ -1,10 +1,10 @@
-"""`python -m health_aggregator`: serves; `python -m health_aggregator migrate`: brings the schema up to date."""
+"""Serves; with the argument `migrate`, brings the schema `health` up to date instead."""
 
 from functools import partial
 
-from chassis import lifecycle, logs
 from chassis.settings import load, secret_names
 
+from chassis import lifecycle, logs
 from health_aggregator.settings import HealthSettings
 from health_aggregator.wiring import serve
 
@@ -18,7 +18,9 @@ def main() -> None:
         level=settings.log_level,
         secret_names=secret_names(HealthSettings),
     )
-    lifecycle.run("health-aggregator", partial(serve, settings), grace_seconds=settings.shutdown_grace_seconds)
+    lifecycle.run(
+        "health-aggregator", partial(serve, settings), grace_seconds=settings.shutdown_grace_seconds
+    )
 
 
 if __name__ == "__main__":

@@ -7,9 +7,8 @@ from importlib.metadata import version
 from typing import Any
 
 import structlog
-from chassis import metrics
 from chassis.clock import SystemClock
-from chassis.errors import TokenInvalid
+from chassis.errors import ServiceError, TokenInvalid
 from chassis.grpc.server import GrpcServer, build_server
 from chassis.identity.claims import Claims
 from chassis.identity.service_tokens import ServiceTokens
@@ -18,21 +17,25 @@ from chassis.operations_http import open_operations
 from prometheus_client import REGISTRY
 from vestibule.health.v1.health_service_pb2_grpc import add_HealthServiceServicer_to_server
 
+from chassis import metrics
 from health_aggregator.adapters.change_feed import ChangeFeed
 from health_aggregator.adapters.check_factory import make_check
 from health_aggregator.adapters.file_watch import on_change
+from health_aggregator.adapters.memory_history import MemoryHistory
 from health_aggregator.adapters.telemetry import StateCollector, Telemetry
 from health_aggregator.adapters.topology_file import read_topology
 from health_aggregator.domain.board import Board
 from health_aggregator.domain.errors import TargetsRefused
 from health_aggregator.domain.house import OBSERVER, house_targets
-from health_aggregator.domain.ports import ChangePublisher
-from health_aggregator.domain.state import Change
+from health_aggregator.domain.ports import ChangePublisher, Ear
+from health_aggregator.domain.state import Change, CheckResult
 from health_aggregator.domain.target import Target
 from health_aggregator.settings import HealthSettings
+from health_aggregator.transport.pages import Pages
 from health_aggregator.transport.servicer import HealthServicer
 from health_aggregator.usecases.get_health import GetHealth
 from health_aggregator.usecases.keep_watch import KeepWatch
+from health_aggregator.usecases.record_history import RecordHistory
 from health_aggregator.usecases.run_check import RunCheck
 from health_aggregator.usecases.sweep import Sweep
 from health_aggregator.usecases.take_up_targets import TakeUpTargets
@@ -53,6 +56,17 @@ class _Everyone:
             publisher.publish(changes)
 
 
+@dataclass(frozen=True, slots=True)
+class _AllEars:
+    """Lets several listeners hear of results."""
+
+    ears: Sequence[Ear]
+
+    def heard(self, target: Target, result: CheckResult) -> None:
+        for ear in self.ears:
+            ear.heard(target, result)
+
+
 class _NoJudge:
     """Knows nobody: without auth-service's address, no caller is an admin."""
 
@@ -68,18 +82,22 @@ async def serve(settings: HealthSettings, lifecycle: Lifecycle) -> None:
     board = Board(OBSERVER)
     feed, telemetry = ChangeFeed(), Telemetry(board)
     REGISTRY.register(StateCollector(board))
-    publisher = _Everyone([feed, telemetry])
     clock = SystemClock()
-    run_check = RunCheck(board, clock, publisher, telemetry)
+    history = RecordHistory(board, MemoryHistory(), clock, _history_lost)
+    publisher = _Everyone([feed, telemetry, history])
+    run_check = RunCheck(board, clock, publisher, _AllEars([telemetry, history]), telemetry)
     keep_watch = KeepWatch(board, run_check, make_check, clock, publisher)
     get_health = GetHealth(board, Sweep(run_check, keep_watch.watched))
-    server, address = await _open_grpc(settings, lifecycle, HealthServicer(get_health, feed))
+    server, address = await _open_grpc(
+        settings, lifecycle, HealthServicer(get_health, feed, Pages(history, clock))
+    )
     take_up = TakeUpTargets(keep_watch, [partial(_house, settings, address)], _refused)
     lifecycle.on_drain(keep_watch.close)
     if not await take_up():
         # A faulty topology must not keep the rest from being watched.
         await keep_watch.take_up(house_targets(_backing(settings, address)))
     lifecycle.begin("keep-watch", keep_watch())
+    lifecycle.begin("history", history())
     files = [path for path in (settings.topology, settings.config) if path is not None]
     lifecycle.begin("target-files", on_change(files, take_up))
     await lifecycle.enter(
@@ -103,7 +121,7 @@ async def _open_grpc(
     port = await server.start(f"{settings.grpc_host}:{settings.grpc_port}")
     lifecycle.on_drain(server.drain)
     lifecycle.on_stop(server.stop)
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.grpc_host, settings.grpc_host)  # noqa: S104
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.grpc_host, settings.grpc_host)
     return server, f"{host}:{port}"
 
 
@@ -125,3 +143,7 @@ def _house(settings: HealthSettings, own_address: str) -> list[Target]:
 
 def _refused(error: TargetsRefused) -> None:
     log.error("targets refused", source=error.source, line=error.line, problem=error.problem)
+
+
+def _history_lost(error: ServiceError, waiting: int) -> None:
+    log.warning("history waits", reason=error.reason, observations=waiting)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from health_aggregator.domain.state import Change
 
 KEPT_CHANGES = 1024
+_DIGITS = 15
 
 
 class ChangeFeed:
@@ -48,6 +49,6 @@ class ChangeFeed:
     def position(self, event_id: str) -> int | None:
         """Returns the position that an id names, or None when it is not one of ours."""
         epoch, _, digits = event_id.partition("-")
-        if epoch != self._epoch or not digits.isascii() or not digits.isdigit() or len(digits) > 15:
+        if epoch != self._epoch or not digits.isascii() or not digits.isdigit() or len(digits) > _DIGITS:
             return None
         return int(digits)

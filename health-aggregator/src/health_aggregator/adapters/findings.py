@@ -11,7 +11,9 @@ REFUSED = "refuses connections"
 CLOSED = "closed the connection without an answer"
 UNREACHABLE = "cannot be reached"
 NO_NAME = "its name cannot be resolved"
-_SILENT_ERRNOS = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.ETIMEDOUT, errno.EHOSTDOWN})
+_SILENT_ERRNOS = frozenset(
+    {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.ETIMEDOUT, errno.EHOSTDOWN}
+)
 
 
 def up(started: float) -> CheckResult:
@@ -58,7 +60,7 @@ def certificate_words(error: ssl.SSLCertVerificationError) -> str:
             return "its certificate is not trusted"
 
 
-def _explain(error: OSError) -> tuple[str, bool]:
+def _explain(error: OSError) -> tuple[str, bool]:  # noqa: PLR0911 a table
     match error:
         case ssl.SSLCertVerificationError():
             return certificate_words(error), False

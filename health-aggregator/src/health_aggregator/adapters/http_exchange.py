@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 import httptools
 
 LIMIT_BYTES = 64 * 1024
+_STATUSES = range(100, 600)
 
 
 class NotHttp(Exception):
@@ -128,7 +129,7 @@ async def _read(reader: asyncio.StreamReader) -> Answer:
     if not collected.complete and (not received or "content-length" in collected.answer.headers):
         raise NotHttp("ended early")
     status = parser.get_status_code()
-    if not 100 <= status <= 599:
+    if status not in _STATUSES:
         raise NotHttp("no status")
     collected.answer.status = status
     return collected.answer

@@ -22,7 +22,7 @@ class PostgresCheck:
         self._wake = wake
         self._connection: asyncpg.Connection | None = None
 
-    async def __call__(self, timeout_seconds: float) -> CheckResult:
+    async def __call__(self, timeout_seconds: float) -> CheckResult:  # noqa: ARG002 the caller cuts it short
         """Asks once."""
         started = time.monotonic()
         try:
@@ -59,7 +59,7 @@ class PostgresCheck:
             self._connection = None
 
 
-def _failed(error: Exception, started: float) -> CheckResult:
+def _failed(error: Exception, started: float) -> CheckResult:  # noqa: PLR0911 a table
     # The inner text is left out: asyncpg's may quote the DSN.
     inner = type(error).__name__
     match error:

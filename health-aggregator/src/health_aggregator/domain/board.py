@@ -171,9 +171,7 @@ class Board:
 
     def _evidence(self) -> Evidence:
         others = [
-            entry
-            for name, entry in self._entries.items()
-            if name != self._observer and entry.target.enabled
+            entry for name, entry in self._entries.items() if name != self._observer and entry.target.enabled
         ]
         silent = sum(entry.silent_since is not None for entry in others)
         return Evidence(len(others), silent, self._answered_at)

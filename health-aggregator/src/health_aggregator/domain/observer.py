@@ -17,7 +17,8 @@ class Evidence:
     Attributes:
         witnesses: How many are watched.
         silent: How many of them are silent now.
-        answered_at: Monotonic time of the last answer of any of them, whatever it said; None before the first.
+        answered_at: Monotonic time of the last answer of any of them, whatever it said; None before
+            the first.
     """
 
     witnesses: int

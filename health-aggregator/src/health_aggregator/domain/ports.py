@@ -1,8 +1,10 @@
 """What the use cases need from the world."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Protocol
 
+from health_aggregator.domain.history import Observation, Period, Resolution
 from health_aggregator.domain.state import Change, CheckResult
 from health_aggregator.domain.target import Target
 
@@ -36,11 +38,15 @@ class ChangePublisher(Protocol):
 
 
 class Ear(Protocol):
-    """Hears of single results; never waits."""
+    """Hears of single results."""
 
     def heard(self, target: Target, result: CheckResult) -> None:
-        """Takes note of a result that is on the board now."""
+        """Takes note of a result that is on the board now; never waits."""
         ...
+
+
+class Watchdog(Protocol):
+    """Hears of what went wrong on our own side."""
 
     def discarded(self, target: Target, result: CheckResult) -> None:
         """Takes note of a failure that is not believed: this process itself had slept."""
@@ -68,4 +74,28 @@ class Changes(Protocol):
 
     def position(self, event_id: str) -> int | None:
         """Returns the position that an id names, or None when it is not one of ours."""
+        ...
+
+
+class HistoryStore(Protocol):
+    """Keeps observations for a day, their sums by minute, hour and day, and changes, for 90 days."""
+
+    async def append(self, observations: Sequence[Observation], changes: Sequence[Change]) -> None:
+        """Adds what was seen, and sums it up.
+
+        Raises:
+            Unavailable: the store cannot be reached; nothing was added.
+        """
+        ...
+
+    async def prune(self, now: datetime) -> None:
+        """Forgets what is older than it may be."""
+        ...
+
+    async def periods(self, resolution: Resolution, since: datetime) -> list[Period]:
+        """Returns the sums of every component since a moment, oldest first."""
+        ...
+
+    async def changes(self, since: datetime, limit: int) -> list[Change]:
+        """Returns the newest changes since a moment, oldest first."""
         ...

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from chassis.identity.caller import current_caller
+from google.api.httpbody_pb2 import HttpBody
 from vestibule.health.v1 import health_service_pb2 as pb
 from vestibule.health.v1 import health_service_pb2_grpc as pb_grpc
 
@@ -11,6 +12,7 @@ from health_aggregator.domain.errors import TooManyListeners
 from health_aggregator.domain.ports import Changes
 from health_aggregator.domain.state import Change
 from health_aggregator.transport.messages import change_message, health_message
+from health_aggregator.transport.pages import Pages
 from health_aggregator.usecases.get_health import GetHealth, Health
 
 LISTENERS = 4000
@@ -19,19 +21,20 @@ LISTENERS = 4000
 class HealthServicer(pb_grpc.HealthServiceServicer):
     """Serves `vestibule.health.v1.HealthService`."""
 
-    def __init__(self, get_health: GetHealth, feed: Changes) -> None:
+    def __init__(self, get_health: GetHealth, feed: Changes, pages: Pages) -> None:
         self._get_health = get_health
         self._feed = feed
+        self._pages = pages
         self._listeners = 0
 
-    async def GetHealth(self, request: pb.GetHealthRequest, context: Any) -> pb.GetHealthResponse:  # noqa: ARG002, N802
+    async def GetHealth(self, request: pb.GetHealthRequest, context: Any) -> pb.GetHealthResponse:
         """Returns the state of everything."""
         return health_message(await self._get_health(), with_details=current_caller().is_admin)
 
-    async def StreamHealth(  # noqa: N802
+    async def StreamHealth(
         self,
         request: pb.StreamHealthRequest,
-        context: Any,  # noqa: ARG002
+        context: Any,
     ) -> AsyncIterator[pb.StreamHealthResponse]:
         """Sends what the client has missed, the whole state, and then each change."""
         if self._listeners >= LISTENERS:
@@ -51,6 +54,22 @@ class HealthServicer(pb_grpc.HealthServiceServicer):
                 health = self._get_health.now()
         finally:
             self._listeners -= 1
+
+    async def GetStatusPage(self, request: pb.GetStatusPageRequest, context: Any) -> HttpBody:
+        """Returns the status page."""
+        return self._pages.status(await self._get_health())
+
+    async def GetStatusStyle(self, request: pb.GetStatusStyleRequest, context: Any) -> HttpBody:
+        """Returns the style sheet."""
+        return self._pages.style()
+
+    async def GetStatusScript(self, request: pb.GetStatusScriptRequest, context: Any) -> HttpBody:
+        """Returns the script."""
+        return self._pages.script()
+
+    async def GetBadge(self, request: pb.GetBadgeRequest, context: Any) -> HttpBody:
+        """Returns a badge."""
+        return self._pages.badge(await self._get_health(), request.name)
 
     async def _changes(self, position: int) -> AsyncIterator[pb.StreamHealthResponse]:
         while True:

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from chassis.clock import Clock
 
@@ -55,7 +56,7 @@ class KeepWatch:
                 watch.target = target
         for name, target in wanted.items():
             if name not in self._watches:
-                self._watches[name] = _Watch(target, self.make_check(target, lambda name=name: self.wake(name)))
+                self._watches[name] = _Watch(target, self.make_check(target, partial(self.wake, name)))
                 self._schedule(self._watches[name], random.random() * _WAKE_SECONDS)  # noqa: S311
 
     def wake(self, name: str) -> None:

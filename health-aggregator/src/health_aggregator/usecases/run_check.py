@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from chassis.clock import Clock
 
 from health_aggregator.domain.board import Board
-from health_aggregator.domain.ports import ChangePublisher, Check, Ear
+from health_aggregator.domain.ports import ChangePublisher, Check, Ear, Watchdog
 from health_aggregator.domain.state import CheckResult, Outcome, timed_out
 from health_aggregator.domain.target import Target
 
@@ -24,6 +24,7 @@ class RunCheck:
     clock: Clock
     publisher: ChangePublisher
     ear: Ear
+    watchdog: Watchdog
     monotonic: Callable[[], float] = time.monotonic
     _running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
@@ -56,14 +57,16 @@ class RunCheck:
         result = await self._look(target, check, timeout_seconds, started)
         now = self.monotonic()
         if not result.success and now - started > timeout_seconds + _STALL_SECONDS:
-            self.ear.discarded(target, result)
+            self.watchdog.discarded(target, result)
             return
         change = self.board.record(target.name, result, now=now, at=self.clock.now())
         self.ear.heard(target, result)
         if change is not None:
             self.publisher.publish([change])
 
-    async def _look(self, target: Target, check: Check, timeout_seconds: float, started: float) -> CheckResult:
+    async def _look(
+        self, target: Target, check: Check, timeout_seconds: float, started: float
+    ) -> CheckResult:
         try:
             async with asyncio.timeout(timeout_seconds):
                 return await check(timeout_seconds)
@@ -71,5 +74,7 @@ class RunCheck:
             elapsed = self.monotonic() - started
             return CheckResult(Outcome.DOWN, elapsed, timed_out(timeout_seconds), silent=True)
         except Exception as error:  # noqa: BLE001 one broken check must not blind the others
-            self.ear.broken(target, error)
-            return CheckResult(Outcome.DOWN, self.monotonic() - started, "the check itself failed", repr(error))
+            self.watchdog.broken(target, error)
+            return CheckResult(
+                Outcome.DOWN, self.monotonic() - started, "the check itself failed", repr(error)
+            )

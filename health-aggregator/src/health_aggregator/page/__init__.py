@@ -1,0 +1,1 @@
+"""The status page: HTML and SVG from what is known, for people with any browser."""

@@ -1,0 +1,59 @@
+// Keeps the status page live: each event of the stream, and every 15 seconds, the page is fetched anew and its
+// content exchanged. The server alone decides what anything looks like; without this script the page reloads itself.
+"use strict";
+(() => {
+  const live = document.getElementById("live");
+  const word = document.getElementById("live-word");
+  const announce = document.getElementById("announce");
+  let fetching = false;
+  let again = false;
+  let said = document.getElementById("headline").textContent;
+
+  const show = (on) => {
+    live.hidden = false;
+    live.classList.toggle("on", on);
+    word.textContent = on ? "live" : "reconnecting";
+  };
+
+  const refresh = async () => {
+    if (fetching) {
+      again = true;
+      return;
+    }
+    fetching = true;
+    try {
+      const answer = await fetch("/status", { cache: "no-store" });
+      if (answer.ok) exchange(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    } catch {
+      show(false);
+    } finally {
+      fetching = false;
+      if (again) {
+        again = false;
+        setTimeout(refresh, 200);
+      }
+    }
+  };
+
+  const exchange = (page) => {
+    const fresh = page.querySelector("main");
+    if (!fresh) return;
+    const focused = document.activeElement?.closest("[id]")?.id;
+    document.querySelector("main").replaceWith(document.adoptNode(fresh));
+    document.title = page.title;
+    if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+    const headline = document.getElementById("headline").textContent;
+    if (headline !== said) {
+      said = headline;
+      announce.textContent = `${headline}. ${document.querySelector(".story").textContent}`;
+    }
+  };
+
+  const stream = new EventSource("/api/health/stream");
+  stream.onopen = () => show(true);
+  stream.onerror = () => show(false);
+  stream.addEventListener("state", refresh);
+  stream.addEventListener("change", refresh);
+  setInterval(refresh, 15000);
+  addEventListener("pagehide", () => stream.close());
+})();

@@ -1,0 +1,93 @@
+"""Small drawings in a line of text: latency sparklines and the bars of 90 days."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from health_aggregator.domain.history import Period, availability
+from health_aggregator.page.words import percent
+
+_SPARK_WIDTH, _SPARK_HEIGHT = 120, 28
+_BAR_WIDTH, _BAR_GAP, _BAR_HEIGHT = 3, 1, 28
+DAYS = 90
+_IMPAIRED_BELOW = 0.999
+
+
+def sparkline(latencies: Sequence[float | None], slots: int = 60) -> str:
+    """Returns the latencies of the last checks as a line; failed ones are ticks at the bottom."""
+    known = [latency for latency in latencies if latency is not None]
+    if not latencies:
+        return '<span class="none">no checks yet</span>'
+    top = max(known, default=0.0) * 1.15 or 1.0
+    step = _SPARK_WIDTH / (slots - 1)
+    first = slots - len(latencies)
+    points: list[str] = []
+    ticks: list[str] = []
+    pen = "M"
+    for index, latency in enumerate(latencies):
+        x = (first + index) * step
+        if latency is None:
+            ticks.append(f"M{x:.1f} {_SPARK_HEIGHT}v-9")
+            pen = "M"
+        else:
+            points.append(f"{pen}{x:.1f} {_SPARK_HEIGHT - 2 - latency / top * (_SPARK_HEIGHT - 4):.1f}")
+            pen = "L"
+    words = spark_words(latencies)
+    return (
+        f'<svg class="spark" viewBox="0 0 {_SPARK_WIDTH} {_SPARK_HEIGHT}" preserveAspectRatio="none" '
+        f'role="img" aria-label="{words}">'
+        f'<path class="base" d="M0 {_SPARK_HEIGHT - 0.5}h{_SPARK_WIDTH}"/>'
+        f'<path class="line" d="{"".join(points)}"/><path class="tick" d="{"".join(ticks)}"/></svg>'
+    )
+
+
+def spark_words(latencies: Sequence[float | None]) -> str:
+    """Returns what a sparkline shows, in words."""
+    known = sorted(latency for latency in latencies if latency is not None)
+    failed = len(latencies) - len(known)
+    if not known:
+        return f"the last {len(latencies)} checks failed"
+    middle = known[len(known) // 2] * 1000
+    words = f"last {len(latencies)} checks: median {middle:.3g} ms, slowest {known[-1] * 1000:.3g} ms"
+    return f"{words}, {failed} failed" if failed else words
+
+
+def day_bars(days: Mapping[datetime, Period], today: datetime) -> str:
+    """Returns one bar a day for 90 days: the taller the notch from above, the longer it was down."""
+    bars = []
+    for age in range(DAYS - 1, -1, -1):
+        day = today - timedelta(days=age)
+        period = days.get(day)
+        share = period.availability if period is not None else None
+        x = (DAYS - 1 - age) * (_BAR_WIDTH + _BAR_GAP)
+        bars.append(_bar(x, share, f"{day:%Y-%m-%d}"))
+    width = DAYS * (_BAR_WIDTH + _BAR_GAP) - _BAR_GAP
+    return (
+        f'<svg class="days" viewBox="0 0 {width} {_BAR_HEIGHT}" preserveAspectRatio="none" role="img" '
+        f'aria-label="{day_words(days)}">{"".join(bars)}</svg>'
+    )
+
+
+def day_words(days: Mapping[datetime, Period]) -> str:
+    """Returns what the bars show, in words."""
+    share = availability(days.values())
+    if share is None:
+        return "no history yet"
+    shares = [period.availability for period in days.values()]
+    bad = sum(1 for each in shares if each is not None and each < _IMPAIRED_BELOW)
+    words = f"available {percent(share)} over {len(days)} day{'s' if len(days) != 1 else ''}"
+    return f"{words}, impaired on {bad}" if bad else words
+
+
+def _bar(x: float, share: float | None, day: str) -> str:
+    if share is None:
+        return _rect("empty", x, _BAR_HEIGHT - 4, 4, f"{day}: no data")
+    # A short outage must still be seen: the lost part is drawn at least a fifth high.
+    lost = 0.0 if share >= 1 else max(0.2, 1 - share) * _BAR_HEIGHT
+    title = f"{day}: {percent(share)}"
+    good = _rect("good", x, lost, _BAR_HEIGHT - lost, title)
+    return good + _rect("lost", x, 0, lost, title) if lost else good
+
+
+def _rect(kind: str, x: float, y: float, height: float, title: str) -> str:
+    place = f'x="{x:g}" y="{y:.1f}" width="{_BAR_WIDTH}" height="{height:.1f}"'
+    return f'<rect class="{kind}" {place}><title>{title}</title></rect>'

@@ -1,0 +1,123 @@
+"""Remembers every result and every change, in batches, and never lets a slow store hold up a check."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from chassis.clock import Clock
+from chassis.errors import ServiceError
+
+from health_aggregator.domain.board import Board
+from health_aggregator.domain.history import AVAILABLE, Incident, Observation, Period, Resolution, incidents
+from health_aggregator.domain.ports import HistoryStore
+from health_aggregator.domain.schedule import stale_after_seconds
+from health_aggregator.domain.state import Change, CheckResult, State
+from health_aggregator.domain.target import Target
+
+DAYS = 90
+_FLUSH_SECONDS = 5.0
+_REFRESH_FLUSHES = 6
+_BUFFERED = 100_000
+_RECENT = 60
+_INCIDENT_CHANGES = 2000
+
+
+@dataclass(slots=True)
+class RecordHistory:
+    """Collects, writes every few seconds, and keeps what the status page shows at hand.
+
+    While the store is away, the newest hundred thousand observations wait in memory.
+
+    Attributes:
+        days: Sums of the last 90 days, by component and then by day, as last read.
+    """
+
+    board: Board
+    store: HistoryStore
+    clock: Clock
+    lost: Callable[[ServiceError, int], None]
+    is_writer: Callable[[], bool] = lambda: True
+    days: Mapping[str, Mapping[datetime, Period]] = field(default_factory=dict)
+    _observations: deque[Observation] = field(default_factory=lambda: deque(maxlen=_BUFFERED))
+    _changes: deque[Change] = field(default_factory=lambda: deque(maxlen=_BUFFERED))
+    _log: deque[Change] = field(default_factory=lambda: deque(maxlen=_INCIDENT_CHANGES))
+    _loaded: bool = False
+    _seen_at: dict[str, float] = field(default_factory=dict)
+    _recent: dict[str, deque[float | None]] = field(default_factory=dict)
+
+    def heard(self, target: Target, result: CheckResult) -> None:
+        """Takes note of a result."""
+        now = time.monotonic()
+        before = self._seen_at.get(target.name, now)
+        self._seen_at[target.name] = now
+        memory = self.board.memory(target.name)
+        covers = min(now - before, stale_after_seconds(target.cadence, memory))
+        available = result.success if memory.state is State.FLAPPING else memory.state in AVAILABLE
+        self._observations.append(
+            Observation(
+                target.name, self.clock.now(), result.success, available, covers, result.latency_seconds
+            )
+        )
+        recent = self._recent.setdefault(target.name, deque(maxlen=_RECENT))
+        recent.append(result.latency_seconds if result.success else None)
+
+    def publish(self, changes: Sequence[Change]) -> None:
+        """Takes note of changes."""
+        self._changes.extend(changes)
+        self._log.extend(changes)
+
+    def recent(self, name: str) -> Sequence[float | None]:
+        """Returns the latencies of the last checks in seconds, oldest first; None for a failed one."""
+        return tuple(self._recent.get(name, ()))
+
+    async def __call__(self) -> None:
+        """Writes and reads, for ever."""
+        turn = 0
+        while True:
+            try:
+                await self.flush()
+                if turn % _REFRESH_FLUSHES == 0:
+                    await self.refresh()
+            except ServiceError as error:
+                self.lost(error, len(self._observations))
+            turn += 1
+            await asyncio.sleep(_FLUSH_SECONDS)
+
+    async def flush(self) -> None:
+        """Writes what waits.
+
+        Raises:
+            Unavailable: the store cannot be reached; everything still waits.
+        """
+        observations, changes = list(self._observations), list(self._changes)
+        if self.is_writer():
+            await self.store.append(observations, changes)
+        for _ in observations:
+            self._observations.popleft()
+        for _ in changes:
+            self._changes.popleft()
+
+    async def refresh(self) -> None:
+        """Prunes the store and reads from it what the page shows."""
+        now = self.clock.now()
+        if self.is_writer():
+            await self.store.prune(now)
+        since = Resolution.DAY.start_of(now - timedelta(days=DAYS - 1))
+        days: dict[str, dict[datetime, Period]] = {}
+        for period in await self.store.periods(Resolution.DAY, since):
+            days.setdefault(period.component, {})[period.starts_at] = period
+        self.days = days
+        if not self._loaded:
+            earlier = await self.store.changes(since, _INCIDENT_CHANGES)
+            own = list(self._log)
+            first = own[0].at if own else now
+            self._log.clear()
+            self._log.extend([change for change in earlier if change.at < first] + own)
+            self._loaded = True
+
+    def incidents(self) -> list[Incident]:
+        """Returns what went wrong in the last 90 days, newest first."""
+        return incidents(tuple(self._log))
