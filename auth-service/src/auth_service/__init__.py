@@ -1,1 +1,1 @@
-"""Owns credentials, sessions, tokens and the audit chain."""
+"""Credentials, sessions, tokens and the audit chain of Vestibule."""

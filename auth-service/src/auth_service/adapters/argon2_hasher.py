@@ -1,0 +1,63 @@
+"""Argon2id behind `PasswordHasher`: in a bounded pool, with a decoy for unknown accounts."""
+
+import secrets
+
+from argon2 import PasswordHasher as Argon2
+from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import Type
+
+from auth_service.adapters.hashing_pool import HashingPool
+from auth_service.domain.password import prepared
+
+MEMORY_KIB = 19_456
+TIME_COST = 2
+PARALLELISM = 1
+
+
+class Argon2Hasher:
+    """Hashes and verifies passwords with one set of parameters.
+
+    The decoy is a hash of random bytes at the same parameters, so that verifying against
+    it takes as long as against a real one made today.
+    """
+
+    def __init__(
+        self, pool: HashingPool, *, memory_kib: int = MEMORY_KIB, time_cost: int = TIME_COST
+    ) -> None:
+        self._pool = pool
+        self._argon2 = Argon2(
+            time_cost=time_cost,
+            memory_cost=memory_kib,
+            parallelism=PARALLELISM,
+            hash_len=32,
+            salt_len=16,
+            type=Type.ID,
+        )
+        self._decoy = self._argon2.hash(secrets.token_bytes(32))
+
+    async def hash(self, password: str) -> str:
+        """Returns a salted hash in PHC string format.
+
+        Raises:
+            HashingOverloaded: too many passwords wait already.
+        """
+        return await self._pool.run(self._argon2.hash, prepared(password))
+
+    async def verify(self, password_hash: str | None, password: str) -> bool:
+        """Says whether it is the password; None costs the same time and is never right.
+
+        Raises:
+            HashingOverloaded: too many passwords wait already.
+        """
+        matches = await self._pool.run(self._matches, password_hash or self._decoy, prepared(password))
+        return matches and password_hash is not None
+
+    def is_outdated(self, password_hash: str) -> bool:
+        """Whether the hash was made with lesser parameters than today's."""
+        return self._argon2.check_needs_rehash(password_hash)
+
+    def _matches(self, password_hash: str, password: str) -> bool:
+        try:
+            return self._argon2.verify(password_hash, password)
+        except (VerificationError, InvalidHashError):
+            return False

@@ -1,0 +1,76 @@
+"""Threads for slow, CPU-bound work: as wide as the cores, with a short queue and a quick no."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Self, TypeVar
+
+from prometheus_client import Counter, Gauge
+
+from auth_service.domain.errors import HashingOverloaded
+
+Result = TypeVar("Result")
+
+_WAITING = Gauge("auth_hashing_jobs", "Passwords being hashed or waiting for it.")
+_REFUSED = Counter("auth_hashing_refused_total", "Passwords refused because too many were waiting.")
+
+
+def usable_cores() -> int:
+    """Returns how many cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+class HashingPool:
+    """Runs jobs in threads, a bounded number of them waiting.
+
+    What waits is dropped when its caller gives up, so the deadline of a call is the
+    deadline of its place in the queue.
+    """
+
+    def __init__(self, *, workers: int, queue_per_worker: int) -> None:
+        """Starts with no job.
+
+        Args:
+            workers: Threads.
+            queue_per_worker: Jobs that may wait for each thread.
+        """
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="hashing")
+        self._jobs_max = workers * (1 + queue_per_worker)
+        self._jobs = 0
+        self._lock = threading.Lock()
+
+    async def run(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        """Runs a job in a thread and returns its result.
+
+        Raises:
+            HashingOverloaded: too many wait already.
+        """
+        with self._lock:
+            if self._jobs >= self._jobs_max:
+                _REFUSED.inc()
+                raise HashingOverloaded
+            self._jobs += 1
+        _WAITING.inc()
+        try:
+            job = self._executor.submit(work, *arguments)
+        except RuntimeError as error:
+            self._ended(None)
+            raise HashingOverloaded from error
+        # A thread does not stop when its caller does: the place is free when the thread is.
+        job.add_done_callback(self._ended)
+        return await asyncio.wrap_future(job)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Drops what waits and lets the threads end."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _ended(self, job: Future[Any] | None) -> None:
+        del job
+        with self._lock:
+            self._jobs -= 1
+        _WAITING.dec()

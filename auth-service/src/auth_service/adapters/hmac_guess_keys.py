@@ -1,0 +1,32 @@
+"""Names of accounts and clients in the table of wrong passwords: HMACs, legible to nobody."""
+
+import hashlib
+import hmac
+
+from auth_service.domain.credential import Credential
+from auth_service.domain.email import canonical_email
+from auth_service.domain.guessing import GuessKey, client_of
+
+_NAME_BYTES = 16
+
+
+class HmacGuessKeys:
+    """Derives both names under a key of their own."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def __call__(self, canonical_email: str, client_address: str) -> GuessKey:
+        """Returns the names of an account and a client."""
+        return GuessKey(
+            account=self._name(b"account\0", canonical_email),
+            client=self._name(b"client\0", client_of(client_address)),
+        )
+
+    def of(self, credential: Credential, client_address: str) -> GuessKey:
+        """Returns the names of a credential's account and a client."""
+        account = canonical_email(credential.email) if credential.email else str(credential.user_id)
+        return self(account, client_address)
+
+    def _name(self, kind: bytes, text: str) -> bytes:
+        return hmac.digest(self._key, kind + text.encode(), hashlib.sha256)[:_NAME_BYTES]

@@ -1,0 +1,44 @@
+"""Access tokens: ES256 JWTs."""
+
+from dataclasses import dataclass
+
+import jwt
+from chassis.ids import uuid7
+
+from auth_service.adapters.key_ring import KeyRing
+from auth_service.domain.session import ACCESS_LIFETIME
+from auth_service.domain.tokens import AccessGrant, unix_milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class JwtSigner:
+    """Signs with the key that is active now.
+
+    The `jti` is a UUIDv7 whose clock is the time of issue by Postgres, to the millisecond:
+    that is what revocations are compared with.
+    """
+
+    keys: KeyRing
+    issuer: str
+    audience: str
+
+    def sign(self, grant: AccessGrant) -> str:
+        """Returns a JWT that says what is granted.
+
+        Raises:
+            Unavailable: there is no key yet.
+        """
+        kid, private = self.keys.signing()
+        milliseconds = unix_milliseconds(grant.at)
+        issued = milliseconds // 1000
+        claims = {
+            "iss": self.issuer,
+            "aud": self.audience,
+            "sub": str(grant.user_id),
+            "sid": str(grant.session_id),
+            "role": grant.role.value,
+            "iat": issued,
+            "exp": issued + int(ACCESS_LIFETIME.total_seconds()),
+            "jti": str(uuid7(milliseconds)),
+        }
+        return jwt.encode(claims, private, algorithm="ES256", headers={"kid": kid})

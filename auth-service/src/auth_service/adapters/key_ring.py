@@ -1,0 +1,73 @@
+"""The signing keys in memory: read from Postgres at start-up and again every so often."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from chassis.clock import Clock
+from chassis.errors import ServiceError, Unavailable
+from chassis.logs import get_logger
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from auth_service.adapters.master_key import MasterKey, public_key
+from auth_service.domain.signing_key import SigningKey, published, signing
+from auth_service.domain.stores import Database
+
+log = get_logger()
+
+RELOAD_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class KeyRing:
+    """Answers which key signs and which keys verify now. It never forgets keys because a reading failed."""
+
+    database: Database
+    master_key: MasterKey
+    clock: Clock
+    _keys: Sequence[SigningKey] = ()
+    _private: dict[str, ec.EllipticCurvePrivateKey] = field(default_factory=dict)
+    _public: dict[str, ec.EllipticCurvePublicKey] = field(default_factory=dict)
+
+    async def load(self) -> None:
+        """Reads the keys.
+
+        Raises:
+            MasterKeyMismatch: a key cannot be opened.
+            Unavailable: Postgres is away.
+        """
+        async with self.database.reading() as stores:
+            keys = await stores.signing_keys.all()
+        for key in keys:
+            if key.kid not in self._private:
+                self._private[key.kid] = self.master_key.opened(key)
+                self._public[key.kid] = public_key(key)
+        self._keys = keys
+
+    async def keep_loaded(self) -> None:
+        """Reads the keys again every `RELOAD_SECONDS`, until cancelled."""
+        while True:
+            await asyncio.sleep(RELOAD_SECONDS)
+            try:
+                await self.load()
+            except ServiceError as error:
+                log.warning("signing keys not reloaded", reason=error.reason)
+
+    def signing(self) -> tuple[str, ec.EllipticCurvePrivateKey]:
+        """Returns the name and the private half of the key that signs now.
+
+        Raises:
+            Unavailable: there is none yet.
+        """
+        key = signing(self._keys, self.clock.now())
+        if key is None:
+            raise Unavailable
+        return key.kid, self._private[key.kid]
+
+    def published(self) -> tuple[SigningKey, ...]:
+        """Returns the keys that the JWKS shows now."""
+        return published(self._keys, self.clock.now())
+
+    def verifying(self) -> dict[str, ec.EllipticCurvePublicKey]:
+        """Returns the public halves of the published keys, by `kid`."""
+        return {key.kid: self._public[key.kid] for key in self.published()}

@@ -1,0 +1,103 @@
+"""The audit chain in Postgres: the hash is computed where the entry is inserted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chassis.postgres.connection import Connection
+
+from auth_service.domain.audit import AuditEntry, AuditFilter, ChainedEntry, canonical_form
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresAuditTrail:
+    """`AuditTrail` on one connection."""
+
+    connection: Connection
+
+    async def append(self, entry: AuditEntry) -> None:
+        """Adds an entry at the head of the chain; does nothing when its id is there already."""
+        await self.connection.execute(
+            "SELECT auth.append_audit_event($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            entry.id,
+            entry.occurred_at,
+            entry.actor_id,
+            entry.subject_id,
+            entry.action,
+            entry.outcome,
+            entry.ip,
+            entry.user_agent,
+            entry.request_id,
+            dict(entry.details),
+            canonical_form(entry),
+        )
+
+    async def page(
+        self, wanted: AuditFilter, *, limit: int, offset: int = 0, below: int | None = None
+    ) -> Sequence[ChainedEntry]:
+        """Returns entries, the newest first; with `below`, those with a smaller sequence."""
+        rows = await self.connection.fetch(
+            """
+            SELECT sequence, id, occurred_at, actor_id, subject_id, action, outcome, ip, user_agent,
+                   request_id, details, hash
+              FROM auth.audit_events
+             WHERE ($1::uuid IS NULL OR actor_id = $1) AND ($2::uuid IS NULL OR subject_id = $2)
+               AND ($3::text IS NULL OR action = $3)
+               AND ($4::timestamptz IS NULL OR occurred_at >= $4)
+               AND ($5::timestamptz IS NULL OR occurred_at < $5)
+               AND ($6::bigint IS NULL OR sequence < $6)
+             ORDER BY sequence DESC LIMIT $7 OFFSET $8
+            """,
+            *_conditions(wanted),
+            below,
+            limit,
+            offset,
+        )
+        return [_chained(row) for row in rows]
+
+    async def count(self, wanted: AuditFilter) -> int:
+        """Returns how many entries the filter lets through."""
+        counted: int = await self.connection.fetchval(
+            """
+            SELECT count(*) FROM auth.audit_events
+             WHERE ($1::uuid IS NULL OR actor_id = $1) AND ($2::uuid IS NULL OR subject_id = $2)
+               AND ($3::text IS NULL OR action = $3)
+               AND ($4::timestamptz IS NULL OR occurred_at >= $4)
+               AND ($5::timestamptz IS NULL OR occurred_at < $5)
+            """,
+            *_conditions(wanted),
+        )
+        return counted
+
+    async def after(self, sequence: int, limit: int) -> Sequence[ChainedEntry]:
+        """Returns entries that follow a sequence, the oldest first."""
+        rows = await self.connection.fetch(
+            """
+            SELECT sequence, id, occurred_at, actor_id, subject_id, action, outcome, ip, user_agent,
+                   request_id, details, hash
+              FROM auth.audit_events WHERE sequence > $1 ORDER BY sequence LIMIT $2
+            """,
+            sequence,
+            limit,
+        )
+        return [_chained(row) for row in rows]
+
+
+def _conditions(wanted: AuditFilter) -> tuple[object, ...]:
+    return wanted.actor_id, wanted.subject_id, wanted.action, wanted.since, wanted.until
+
+
+def _chained(row: Any) -> ChainedEntry:
+    entry = AuditEntry(
+        id=row["id"],
+        occurred_at=row["occurred_at"],
+        actor_id=row["actor_id"],
+        subject_id=row["subject_id"],
+        action=row["action"],
+        outcome=row["outcome"],
+        ip=row["ip"],
+        user_agent=row["user_agent"],
+        request_id=row["request_id"],
+        details=row["details"],
+    )
+    return ChainedEntry(sequence=row["sequence"], hash=row["hash"], entry=entry)

@@ -1,0 +1,61 @@
+"""Binds the repositories to a connection of the pool."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from chassis.postgres.connection import Connection
+from chassis.postgres.pool import Database
+
+from auth_service.adapters.postgres.audit import PostgresAuditTrail
+from auth_service.adapters.postgres.credentials import PostgresCredentials
+from auth_service.adapters.postgres.guesses import PostgresGuesses
+from auth_service.adapters.postgres.outbox import PostgresOutbox
+from auth_service.adapters.postgres.retention import PostgresRetention
+from auth_service.adapters.postgres.revocations import PostgresRevocations
+from auth_service.adapters.postgres.sessions import PostgresSessions
+from auth_service.adapters.postgres.signing_keys import PostgresSigningKeys
+
+
+class PostgresStores:
+    """`Stores` on one connection; the outbox works in a transaction only."""
+
+    __slots__ = (
+        "audit",
+        "credentials",
+        "guesses",
+        "outbox",
+        "retention",
+        "revocations",
+        "sessions",
+        "signing_keys",
+    )
+
+    def __init__(self, connection: Connection) -> None:
+        self.audit = PostgresAuditTrail(connection)
+        self.credentials = PostgresCredentials(connection)
+        self.guesses = PostgresGuesses(connection)
+        self.retention = PostgresRetention(connection)
+        self.revocations = PostgresRevocations(connection)
+        self.sessions = PostgresSessions(connection)
+        self.signing_keys = PostgresSigningKeys(connection)
+        self.outbox = PostgresOutbox(connection)
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresDatabase:
+    """`Database` on a pool."""
+
+    pool: Database
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[PostgresStores]:
+        """Lends stores whose statements each stand alone."""
+        async with self.pool.acquire() as connection:
+            yield PostgresStores(connection)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[PostgresStores]:
+        """Lends stores that commit together at the end of the block, or not at all."""
+        async with self.pool.transaction() as transaction:
+            yield PostgresStores(transaction)

@@ -1,0 +1,51 @@
+"""The outbox: domain events as they travel to the other services."""
+
+from dataclasses import dataclass
+
+from chassis.events.outbox import Outbox
+from chassis.postgres.connection import Connection, Transaction
+from google.protobuf.timestamp_pb2 import Timestamp
+from vestibule.events.v1 import events_pb2
+
+from auth_service.domain.events import CopyOutdated, Event, RegistrationStarted, SignedIn, TokensRevoked
+from auth_service.domain.tokens import Revocation, unix_milliseconds
+
+OUTBOX = Outbox(schema="auth", source="auth-service")
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresOutbox:
+    """`Outbox` on one connection, which has to be in a transaction."""
+
+    connection: Connection
+
+    async def append(self, event: Event) -> None:
+        """Writes an event; it is delivered at least once if the transaction commits."""
+        if not isinstance(self.connection, Transaction):
+            raise TypeError("events are written in a transaction, with the change they tell of")
+        await OUTBOX.append(self.connection, _on_the_wire(event))
+
+
+def revocation_on_the_wire(revocation: Revocation) -> events_pb2.TokensRevoked:
+    """Returns a revocation as events and answers carry it."""
+    return events_pb2.TokensRevoked(
+        session_id="" if revocation.session_id is None else str(revocation.session_id),
+        user_id="" if revocation.user_id is None else str(revocation.user_id),
+        issued_until_milliseconds=unix_milliseconds(revocation.issued_until),
+        expires_at_milliseconds=unix_milliseconds(revocation.expires_at),
+    )
+
+
+def _on_the_wire(event: Event) -> events_pb2.Event:
+    match event:
+        case RegistrationStarted(user_id):
+            return events_pb2.Event(registration_started=events_pb2.RegistrationStarted(user_id=str(user_id)))
+        case SignedIn(user_id, at):
+            moment = Timestamp()
+            moment.FromDatetime(at)
+            signed_in = events_pb2.SignedIn(user_id=str(user_id), signed_in_at=moment)
+            return events_pb2.Event(tags=[f"user:{user_id}"], signed_in=signed_in)
+        case TokensRevoked(revocation):
+            return events_pb2.Event(tokens_revoked=revocation_on_the_wire(revocation))
+        case CopyOutdated(user_id):
+            return events_pb2.Event(user_changed=events_pb2.UserChanged(user_id=str(user_id)))

@@ -1,0 +1,58 @@
+"""Deleting what has served its time, a small batch at a time so that nobody waits for it."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from chassis.postgres.connection import Connection, rows_affected
+
+from auth_service.domain.guessing import BLOCK
+
+SESSIONS_KEPT = timedelta(days=30)
+"""How long an ended or expired session is kept, so that its tokens are told why they fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresRetention:
+    """`Retention` on one connection."""
+
+    connection: Connection
+
+    async def purge(self, limit: int) -> int:
+        """Deletes up to `limit` rows of each kind; returns how many it deleted."""
+        revocations = await self.connection.execute(
+            """
+            DELETE FROM auth.revocations WHERE position IN (
+                SELECT position FROM auth.revocations WHERE expires_at < now()
+                 LIMIT $1 FOR UPDATE SKIP LOCKED)
+            """,
+            limit,
+        )
+        failures = await self.connection.execute(
+            """
+            DELETE FROM auth.sign_in_failures WHERE (account, client) IN (
+                SELECT account, client FROM auth.sign_in_failures
+                 WHERE updated_at < now() - $2::interval AND coalesce(blocked_until < now(), true)
+                 LIMIT $1 FOR UPDATE SKIP LOCKED)
+            """,
+            limit,
+            BLOCK,
+        )
+        ended = await self.connection.execute(
+            """
+            DELETE FROM auth.sessions WHERE id IN (
+                SELECT id FROM auth.sessions WHERE ended_at < now() - $2::interval
+                 LIMIT $1 FOR UPDATE SKIP LOCKED)
+            """,
+            limit,
+            SESSIONS_KEPT,
+        )
+        expired = await self.connection.execute(
+            """
+            DELETE FROM auth.sessions WHERE id IN (
+                SELECT id FROM auth.sessions WHERE ended_at IS NULL AND expires_at < now() - $2::interval
+                 LIMIT $1 FOR UPDATE SKIP LOCKED)
+            """,
+            limit,
+            SESSIONS_KEPT,
+        )
+        return sum(rows_affected(tag) for tag in (revocations, failures, ended, expired))

@@ -1,0 +1,70 @@
+"""Revocations in Postgres."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from chassis.postgres.connection import Connection
+
+from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW
+from auth_service.domain.tokens import Revocation
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresRevocations:
+    """`RevocationRepository` on one connection."""
+
+    connection: Connection
+
+    async def of_session(self, session_id: UUID) -> Revocation:
+        """Refuses every access token of a session issued until now."""
+        row = await self.connection.fetchrow(
+            """
+            INSERT INTO auth.revocations (session_id, issued_until, expires_at)
+            SELECT $1, at, at + $2 FROM clock_timestamp() AS at
+            RETURNING session_id, user_id, issued_until, expires_at
+            """,
+            session_id,
+            ACCESS_LIFETIME + CLOCK_SKEW,
+        )
+        return _revocation(row)
+
+    async def of_person(self, user_id: UUID) -> Revocation:
+        """Refuses every access token of a person issued until now."""
+        # Tokens and revocations compare by milliseconds. The sleep, under the credential's
+        # lock, lets the next token be of a later one, or a fresh sign-in might be refused.
+        row = await self.connection.fetchrow(
+            """
+            WITH written AS (
+                INSERT INTO auth.revocations (user_id, issued_until, expires_at)
+                SELECT $1, at, at + $2 FROM clock_timestamp() AS at
+                RETURNING session_id, user_id, issued_until, expires_at
+            )
+            SELECT session_id, user_id, issued_until, expires_at FROM written, pg_sleep(0.0015)
+            """,
+            user_id,
+            ACCESS_LIFETIME + CLOCK_SKEW,
+        )
+        return _revocation(row)
+
+    async def in_force(self) -> tuple[Sequence[Revocation], datetime]:
+        """Returns every revocation that can still matter, and when it was read."""
+        at: datetime = await self.connection.fetchval("SELECT clock_timestamp()")
+        rows = await self.connection.fetch(
+            """
+            SELECT session_id, user_id, issued_until, expires_at
+              FROM auth.revocations WHERE expires_at > now()
+            """
+        )
+        return [_revocation(row) for row in rows], at
+
+
+def _revocation(row: Any) -> Revocation:
+    return Revocation(
+        session_id=row["session_id"],
+        user_id=row["user_id"],
+        issued_until=row["issued_until"],
+        expires_at=row["expires_at"],
+    )

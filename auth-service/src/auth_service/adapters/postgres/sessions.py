@@ -1,0 +1,174 @@
+"""Sessions in Postgres: one row each, the credential always locked before the session."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from chassis.postgres.connection import Connection, rows_affected
+
+from auth_service.domain.credential import Credential, Role
+from auth_service.domain.session import IDLE, Session, Standing
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresSessions:
+    """`SessionRepository` on one connection."""
+
+    connection: Connection
+
+    async def open(self, session_id: UUID, judged: Credential, ip: str, user_agent: str) -> Standing | None:
+        """Opens a session, the credential locked against change until the end of the transaction."""
+        # The clock is read in a step of its own, which cannot begin before the lock is held.
+        row = await self.connection.fetchrow(
+            """
+            WITH credential AS MATERIALIZED (
+                SELECT user_id, role FROM auth.credentials
+                 WHERE user_id = $2 AND password_hash = $3 AND is_active AND NOT is_pending
+                   FOR SHARE
+            ), moment AS MATERIALIZED (
+                SELECT user_id, role, clock_timestamp() AS at FROM credential
+            ), opened AS (
+                INSERT INTO auth.sessions
+                       (id, user_id, rotated_at, created_at, last_used_at, expires_at, ip, user_agent)
+                SELECT $1, user_id, at, at, at, at + $4, $5, $6 FROM moment
+            )
+            SELECT role, at FROM moment
+            """,
+            session_id,
+            judged.user_id,
+            judged.password_hash,
+            IDLE,
+            ip,
+            user_agent,
+        )
+        if row is None:
+            return None
+        at = row["at"]
+        session = Session(
+            id=session_id,
+            user_id=judged.user_id,
+            counter=0,
+            rotated_at=at,
+            created_at=at,
+            last_used_at=at,
+            expires_at=at + IDLE,
+            ended_at=None,
+            ip=ip,
+            user_agent=user_agent,
+        )
+        return Standing(session=session, role=Role(row["role"]), at=at)
+
+    async def lock(self, session_id: UUID) -> Standing | None:
+        """Locks a session's credential against change and the session for a change."""
+        row = await self.connection.fetchrow(
+            """
+            WITH credential AS MATERIALIZED (
+                SELECT user_id, role FROM auth.credentials
+                 WHERE user_id = (SELECT user_id FROM auth.sessions WHERE id = $1)
+                   AND is_active AND NOT is_pending
+                   FOR SHARE
+            ), session AS MATERIALIZED (
+                SELECT id, user_id, counter, rotated_at, created_at, last_used_at, expires_at, ended_at,
+                       ip, user_agent
+                  FROM auth.sessions
+                 WHERE id = $1 AND user_id = (SELECT user_id FROM credential)
+                   FOR UPDATE
+            )
+            SELECT session.*, (SELECT role FROM credential) AS role, clock_timestamp() AS at FROM session
+            """,
+            session_id,
+        )
+        if row is None:
+            return None
+        return Standing(session=_session(row), role=Role(row["role"]), at=row["at"])
+
+    async def rotate(self, session: Session, at: datetime, expires_at: datetime) -> bool:
+        """Raises the counter by one if it is still the session's; says whether it was."""
+        tag = await self.connection.execute(
+            """
+            UPDATE auth.sessions
+               SET counter = counter + 1, rotated_at = $3, last_used_at = $3, expires_at = $4
+             WHERE id = $1 AND counter = $2 AND ended_at IS NULL
+            """,
+            session.id,
+            session.counter,
+            at,
+            expires_at,
+        )
+        return rows_affected(tag) > 0
+
+    async def end(self, session_id: UUID, user_id: UUID) -> bool:
+        """Ends a person's open session; says whether it was one."""
+        tag = await self.connection.execute(
+            """
+            UPDATE auth.sessions SET ended_at = clock_timestamp()
+             WHERE id = $1 AND user_id = $2 AND ended_at IS NULL AND expires_at > now()
+            """,
+            session_id,
+            user_id,
+        )
+        return rows_affected(tag) > 0
+
+    async def end_all(
+        self, user_id: UUID, *, but: UUID | None = None, used_since: datetime
+    ) -> Sequence[UUID]:
+        """Ends a person's open sessions; returns those used since then."""
+        rows = await self.connection.fetch(
+            """
+            UPDATE auth.sessions SET ended_at = clock_timestamp()
+             WHERE user_id = $1 AND ended_at IS NULL AND id IS DISTINCT FROM $2
+            RETURNING id, last_used_at >= $3 AS living
+            """,
+            user_id,
+            but,
+            used_since,
+        )
+        return [row["id"] for row in rows if row["living"]]
+
+    async def open_sessions(self, user_id: UUID, limit: int) -> Sequence[Session]:
+        """Returns a person's open sessions, the newest first."""
+        rows = await self.connection.fetch(
+            """
+            SELECT id, user_id, counter, rotated_at, created_at, last_used_at, expires_at, ended_at,
+                   ip, user_agent
+              FROM auth.sessions
+             WHERE user_id = $1 AND ended_at IS NULL AND expires_at > now()
+             ORDER BY created_at DESC, id DESC LIMIT $2
+            """,
+            user_id,
+            limit,
+        )
+        return [_session(row) for row in rows]
+
+    async def allows(self, session_id: UUID, user_id: UUID, issued_at: datetime) -> bool:
+        """Whether an access token of the session, issued then, has not been revoked."""
+        allowed = await self.connection.fetchval(
+            """
+            SELECT EXISTS (SELECT FROM auth.sessions WHERE id = $1 AND user_id = $2 AND ended_at IS NULL)
+               AND NOT EXISTS (SELECT FROM auth.revocations
+                                WHERE session_id = $1 AND date_trunc('milliseconds', issued_until) >= $3)
+               AND NOT EXISTS (SELECT FROM auth.revocations
+                                WHERE user_id = $2 AND date_trunc('milliseconds', issued_until) >= $3)
+            """,
+            session_id,
+            user_id,
+            issued_at,
+        )
+        return bool(allowed)
+
+
+def _session(row: Any) -> Session:
+    return Session(
+        id=row["id"],
+        user_id=row["user_id"],
+        counter=row["counter"],
+        rotated_at=row["rotated_at"],
+        created_at=row["created_at"],
+        last_used_at=row["last_used_at"],
+        expires_at=row["expires_at"],
+        ended_at=row["ended_at"],
+        ip=row["ip"],
+        user_agent=row["user_agent"],
+    )

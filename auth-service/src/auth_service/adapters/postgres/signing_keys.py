@@ -1,0 +1,59 @@
+"""Signing keys in Postgres, their private halves sealed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chassis.postgres.connection import Connection
+
+from auth_service.domain.signing_key import SigningKey
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresSigningKeys:
+    """`SigningKeyRepository` on one connection."""
+
+    connection: Connection
+
+    async def all(self) -> Sequence[SigningKey]:
+        """Returns every key, the oldest first."""
+        rows = await self.connection.fetch(
+            """
+            SELECT kid, x, y, sealed_private_key, published_at, active_from, removed_from
+              FROM auth.signing_keys ORDER BY active_from, kid
+            """
+        )
+        return [
+            SigningKey(
+                kid=row["kid"],
+                x=row["x"],
+                y=row["y"],
+                sealed_private_key=row["sealed_private_key"],
+                published_at=row["published_at"],
+                active_from=row["active_from"],
+                removed_from=row["removed_from"],
+            )
+            for row in rows
+        ]
+
+    async def lock(self) -> None:
+        """Keeps every other instance from adding keys until the end of the transaction."""
+        await self.connection.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended('auth.signing_keys', 0))"
+        )
+
+    async def add(self, key: SigningKey) -> None:
+        """Adds a key."""
+        await self.connection.execute(
+            """
+            INSERT INTO auth.signing_keys
+                   (kid, x, y, sealed_private_key, published_at, active_from, removed_from)
+            VALUES ($1, $2, $3, $4, $5, $6, $7)
+            """,
+            key.kid,
+            key.x,
+            key.y,
+            key.sealed_private_key,
+            key.published_at,
+            key.active_from,
+            key.removed_from,
+        )

@@ -1,0 +1,90 @@
+"""user-service behind `UserDirectory`."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from chassis.errors import NotFound, RemoteError, ServiceError
+from chassis.grpc.channel import ServiceChannel
+from chassis.logs import get_logger
+from google.protobuf.timestamp_pb2 import Timestamp
+from vestibule.users.v1 import directory_service_pb2, user_pb2
+from vestibule.users.v1.directory_service_pb2_grpc import DirectoryServiceStub
+
+from auth_service.domain.credential import Account, Person, Role
+from auth_service.domain.errors import EmailTaken
+
+log = get_logger()
+
+RECORD_SIGN_IN_SECONDS = 0.5
+
+ROLES = {user_pb2.ROLE_USER: Role.USER, user_pb2.ROLE_ADMIN: Role.ADMIN}
+
+
+class GrpcUserDirectory:
+    """Asks user-service over gRPC."""
+
+    def __init__(self, channel: ServiceChannel) -> None:
+        self._directory = DirectoryServiceStub(channel)
+
+    async def admit(self, user_id: UUID) -> Person:
+        """Turns a registration into a person; answers the same when it is one already.
+
+        Raises:
+            EmailTaken: somebody has the address.
+            NotFound: there is no such registration.
+            Unavailable: user-service cannot be asked.
+        """
+        try:
+            response = await self._directory.AdmitUser(
+                directory_service_pb2.AdmitUserRequest(user_id=str(user_id))
+            )
+        except RemoteError as error:
+            raise _translated(error) from error
+        return _person(response.user)
+
+    async def account(self, user_id: UUID) -> Account | None:
+        """Returns a person as they are now; None for an id that was never a person's.
+
+        Raises:
+            Unavailable: user-service cannot be asked.
+        """
+        try:
+            response = await self._directory.GetAccount(
+                directory_service_pb2.GetAccountRequest(user_id=str(user_id))
+            )
+        except RemoteError as error:
+            if error.reason == NotFound.reason:
+                return None
+            raise
+        return Account(version=response.version, person=None if response.erased else _person(response.user))
+
+    async def record_sign_in(self, user_id: UUID, at: datetime) -> None:
+        """Tells of a sign-in, as well as can be done in a short time; the event tells it for sure."""
+        moment = Timestamp()
+        moment.FromDatetime(at)
+        request = directory_service_pb2.RecordSignInRequest(user_id=str(user_id), signed_in_at=moment)
+        try:
+            await self._directory.RecordSignIn(request, timeout=RECORD_SIGN_IN_SECONDS)
+        except ServiceError as error:
+            log.info("sign-in not recorded now", reason=error.reason)
+
+
+def _translated(error: RemoteError) -> ServiceError:
+    if error.reason == EmailTaken.reason:
+        return EmailTaken()
+    return NotFound() if error.reason == NotFound.reason else error
+
+
+def _person(user: user_pb2.User) -> Person:
+    return Person(
+        user_id=UUID(user.id),
+        email=user.email,
+        full_name=user.full_name,
+        role=ROLES[user.role],
+        is_active=user.is_active,
+        email_verified=user.email_verified,
+        created_at=user.created_at.ToDatetime(UTC),
+        updated_at=user.updated_at.ToDatetime(UTC),
+        last_login_at=user.last_login_at.ToDatetime(UTC) if user.HasField("last_login_at") else None,
+        etag=user.etag,
+    )

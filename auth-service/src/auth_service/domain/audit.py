@@ -1,0 +1,148 @@
+"""The audit chain: what an entry says, how it is written down, and how its hash follows.
+
+Canonical form, version 1: the JSON object of the fields below, keys sorted, no white space,
+UTF-8 with no escapes beyond JSON's own; ids in lower case; absent ids null; the time in RFC
+3339 UTC with six digits of a second and `Z`. With `||` for joining bytes:
+
+    hash(n) = SHA-256( hash(n - 1) || n as 8 bytes, big-endian || canonical form of entry n )
+
+and hash(0) is 32 zero bytes. Postgres computes it where the entry is inserted, under the
+chain's lock; `chain_hash` computes the same to verify.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import UUID
+
+from chassis.identity.caller import Caller
+from chassis.ids import uuid7
+
+FORM = 1
+GENESIS = bytes(32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """One thing that happened. It names people by id only.
+
+    Attributes:
+        id: UUIDv7; an entry with a known id is written once.
+        occurred_at: When it happened, UTC.
+        actor_id: Who did it; None when unknown.
+        subject_id: To whom; None when unknown.
+        action: What, such as `auth.login`.
+        outcome: `success`, `refused` or `failed`.
+        details: What else belongs to the action; never a person's data, never a secret.
+    """
+
+    occurred_at: datetime
+    action: str
+    outcome: str
+    id: UUID = field(default_factory=uuid7)
+    actor_id: UUID | None = None
+    subject_id: UUID | None = None
+    ip: str = ""
+    user_agent: str = ""
+    request_id: str = ""
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainedEntry:
+    """An entry in its place in the chain."""
+
+    sequence: int
+    hash: bytes
+    entry: AuditEntry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainReport:
+    """What walking the chain found.
+
+    Attributes:
+        events: Entries walked.
+        head: Hash of the last entry that is there; None when there is none.
+        first_broken: Sequence of the first entry that does not follow; None when all do.
+    """
+
+    events: int
+    head: bytes | None
+    first_broken: int | None
+
+    @property
+    def intact(self) -> bool:
+        """Whether every entry follows from the one before it."""
+        return self.first_broken is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """Which entries to list; what is None does not restrict."""
+
+    actor_id: UUID | None = None
+    subject_id: UUID | None = None
+    action: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def canonical_form(entry: AuditEntry) -> bytes:
+    """Returns the bytes that the entry's hash covers."""
+    fields = {
+        "form": FORM,
+        "id": str(entry.id),
+        "occurred_at": entry.occurred_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "actor_id": None if entry.actor_id is None else str(entry.actor_id),
+        "subject_id": None if entry.subject_id is None else str(entry.subject_id),
+        "action": entry.action,
+        "outcome": entry.outcome,
+        "ip": entry.ip,
+        "user_agent": entry.user_agent,
+        "request_id": entry.request_id,
+        "details": dict(entry.details),
+    }
+    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def chain_hash(previous: bytes, sequence: int, entry: AuditEntry) -> bytes:
+    """Returns the hash of an entry at its place."""
+    return hashlib.sha256(previous + sequence.to_bytes(8, "big") + canonical_form(entry)).digest()
+
+
+def audited(
+    caller: Caller,
+    at: datetime,
+    action: str,
+    outcome: str = "success",
+    *,
+    subject_id: UUID | None = None,
+    actor_id: UUID | None = None,
+    **details: str,
+) -> AuditEntry:
+    """Returns the entry for something that a caller did.
+
+    Args:
+        caller: Who called; the actor, unless `actor_id` names the person the call proved.
+        at: When.
+        action: What.
+        outcome: `success`, `refused` or `failed`.
+        subject_id: To whom; the actor when None.
+        actor_id: Who, where the call itself establishes it.
+        details: What else belongs to the action.
+    """
+    actor = actor_id or caller.user_id
+    return AuditEntry(
+        occurred_at=at,
+        action=action,
+        outcome=outcome,
+        actor_id=actor,
+        subject_id=subject_id or actor,
+        ip=caller.client_address,
+        user_agent=caller.user_agent,
+        request_id=caller.request_id,
+        details=details,
+    )

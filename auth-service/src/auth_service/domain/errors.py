@@ -1,0 +1,68 @@
+"""What can go wrong here, as callers are to understand it."""
+
+from chassis.errors import FieldError, Kind, ServiceError, Unavailable
+
+
+class EmailTaken(ServiceError):
+    """The address belongs to somebody."""
+
+    kind = Kind.ALREADY_EXISTS
+    reason = "EMAIL_TAKEN"
+    message = "This e-mail address is in use."
+
+
+class WeakPassword(ServiceError):
+    """The password would be guessed."""
+
+    kind = Kind.INVALID
+    reason = "WEAK_PASSWORD"
+    message = "The password is too easy to guess."
+
+    @classmethod
+    def because(cls, field: str, why: str) -> "WeakPassword":
+        """Returns the error that tells the person what to do better."""
+        return cls(field_errors=(FieldError(field, why),))
+
+
+class InvalidCredentials(ServiceError):
+    """Wrong e-mail or password; which of them is nobody's business."""
+
+    kind = Kind.UNAUTHENTICATED
+    reason = "INVALID_CREDENTIALS"
+    message = "Wrong e-mail or password."
+
+
+class TooManyAttempts(ServiceError):
+    """This client has guessed at this account too often."""
+
+    kind = Kind.EXHAUSTED
+    reason = "TOO_MANY_ATTEMPTS"
+    message = "Too many wrong passwords. Wait before you try again."
+
+
+class AccountDisabled(ServiceError):
+    """The right password of a deactivated account."""
+
+    kind = Kind.FORBIDDEN
+    reason = "ACCOUNT_DISABLED"
+    message = "This account is deactivated."
+
+
+class CredentialChanged(ServiceError):
+    """The credential changed while this call was judging it."""
+
+    kind = Kind.CONFLICT
+    reason = "CONFLICT"
+    message = "The account was changed at the same time. Try again."
+
+
+class NotAdmittedYet(Unavailable):
+    """The registration is not finished; it will be, and then signing in works."""
+
+
+class HashingOverloaded(Unavailable):
+    """More passwords wait to be checked than can be soon."""
+
+
+class MasterKeyMismatch(Exception):
+    """The master key does not open the signing keys that are stored."""

@@ -1,0 +1,39 @@
+"""What auth-service tells the other services, in its own words."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from auth_service.domain.tokens import Revocation
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationStarted:
+    """A registration waits to be admitted."""
+
+    user_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A person signed in."""
+
+    user_id: UUID
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TokensRevoked:
+    """Access tokens are refused from now on."""
+
+    revocation: Revocation
+
+
+@dataclass(frozen=True, slots=True)
+class CopyOutdated:
+    """The copy of a person is known to be old and has to be made again."""
+
+    user_id: UUID
+
+
+Event = RegistrationStarted | SignedIn | TokensRevoked | CopyOutdated

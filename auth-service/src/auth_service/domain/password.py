@@ -1,0 +1,85 @@
+"""Passwords: the form in which they are hashed, and the rules a new one must keep."""
+
+import unicodedata
+from dataclasses import dataclass
+
+LENGTH_MIN = 8
+LENGTH_MAX = 128
+SCORE_MIN = 3
+_TERM_LENGTH_MIN = 3
+
+TOO_SHORT = f"must have at least {LENGTH_MIN} characters"
+TOO_LONG = f"must have at most {LENGTH_MAX} characters"
+TOO_PERSONAL = "must not be built around your e-mail address or name"
+TOO_WEAK = "is too easy to guess; add another word or two, uncommon ones are better"
+
+
+@dataclass(frozen=True, slots=True)
+class Strength:
+    """How hard a password is to guess.
+
+    Attributes:
+        score: From 0, guessed at once, to 4, very unguessable.
+        advice: What would make it better; empty when there is nothing to say.
+    """
+
+    score: int
+    advice: str = ""
+
+
+def prepared(password: str) -> str:
+    """Returns the password as it is hashed: RFC 8265 OpaqueString.
+
+    Non-ASCII spaces become U+0020 and the text NFC, so that one password typed on two
+    keyboards is one password. Not NFKC: that would make different passwords equal.
+    """
+    if password.isascii():
+        return password
+    spaced = "".join(" " if unicodedata.category(letter) == "Zs" else letter for letter in password)
+    return unicodedata.normalize("NFC", spaced)
+
+
+def personal_terms(email: str, full_name: str) -> tuple[str, ...]:
+    """Returns what a password must not be built around: the longest first."""
+    local, _, domain = email.rpartition("@")
+    words = [email, local, domain, full_name, *full_name.split(), *_split(local), domain.partition(".")[0]]
+    squeezed = {_squeezed(word) for word in words}
+    return tuple(sorted((term for term in squeezed if len(term) >= _TERM_LENGTH_MIN), key=len, reverse=True))
+
+
+def length_fault(password: str) -> str | None:
+    """Says what is wrong with the password's length; None when nothing is."""
+    if len(password) < LENGTH_MIN:
+        return TOO_SHORT
+    return TOO_LONG if len(password) > LENGTH_MAX else None
+
+
+def is_personal(password: str, terms: tuple[str, ...]) -> bool:
+    """Whether the password is, or is part of, one of the terms."""
+    squeezed = _squeezed(password)
+    return len(squeezed) >= _TERM_LENGTH_MIN and any(squeezed in term for term in terms)
+
+
+def without_personal(password: str, terms: tuple[str, ...]) -> str:
+    """Returns what is left of the password once the terms are taken out of it.
+
+    A password that holds a term has to be strong by what is left.
+    """
+    rest = _squeezed(password)
+    if not any(term in rest for term in terms):
+        return password
+    for term in terms:
+        rest = rest.replace(term, "")
+    return rest
+
+
+def _squeezed(text: str) -> str:
+    """Returns only letters and digits, in the form that ignores case and width."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return "".join(letter for letter in folded if letter.isalnum())
+
+
+def _split(local: str) -> list[str]:
+    for mark in "._-+":
+        local = local.replace(mark, " ")
+    return local.split()

@@ -1,0 +1,153 @@
+"""What the use cases need from the world, besides what is kept (`stores.py`)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from auth_service.domain.credential import Account, Credential, Person
+from auth_service.domain.guessing import GuessKey
+from auth_service.domain.password import Strength
+from auth_service.domain.session import RefreshToken
+from auth_service.domain.signing_key import SigningKey
+from auth_service.domain.tokens import AccessGrant
+
+
+class PasswordHasher(Protocol):
+    """Hashes passwords beside the event loop; refuses at once when too many wait.
+
+    Every method raises `HashingOverloaded` when they do.
+    """
+
+    async def hash(self, password: str) -> str:
+        """Returns a salted hash in PHC string format."""
+        ...
+
+    async def verify(self, password_hash: str | None, password: str) -> bool:
+        """Says whether it is the password; None costs the same time and is never right."""
+        ...
+
+    def is_outdated(self, password_hash: str) -> bool:
+        """Whether the hash was made with lesser parameters than today's."""
+        ...
+
+
+class PasswordStrength(Protocol):
+    """Estimates how hard passwords are to guess, beside the event loop."""
+
+    async def __call__(self, passwords: Sequence[str], terms: Sequence[str]) -> Sequence[Strength]:
+        """Returns the strength of each, for a guesser who knows the terms."""
+        ...
+
+
+class Patience(Protocol):
+    """Waits, holding neither a connection nor a place in the hashing pool."""
+
+    async def __call__(self, seconds: float) -> None:
+        """Returns after that time; at once for 0.
+
+        Raises:
+            Unavailable: too many wait already.
+        """
+        ...
+
+
+class TokenSigner(Protocol):
+    """Signs access tokens."""
+
+    def sign(self, grant: AccessGrant) -> str:
+        """Returns a JWT that says what is granted.
+
+        Raises:
+            Unavailable: there is no key yet.
+        """
+        ...
+
+
+class RefreshTokens(Protocol):
+    """Makes and reads refresh tokens."""
+
+    def write(self, token: RefreshToken) -> str:
+        """Returns the token as clients keep it; the same one for the same session and counter."""
+        ...
+
+    def read(self, text: str) -> RefreshToken | None:
+        """Returns what the token names; None when we did not make it."""
+        ...
+
+
+class KeySealer(Protocol):
+    """Makes key pairs and keeps their private halves under the master key."""
+
+    def generate(self, at: datetime) -> SigningKey:
+        """Returns a new key, published and active from then on."""
+        ...
+
+    def check(self, key: SigningKey) -> None:
+        """Opens the key's private half.
+
+        Raises:
+            MasterKeyMismatch: it was sealed under another master key.
+        """
+        ...
+
+
+class PublishedKeys(Protocol):
+    """Knows the keys that verify tokens now."""
+
+    def published(self) -> Sequence[SigningKey]:
+        """Returns them, the newest first."""
+        ...
+
+
+class TokenJudge(Protocol):
+    """Judges access tokens by what Postgres says."""
+
+    async def judge(self, token: str) -> object:
+        """Returns when the token is good now.
+
+        Raises:
+            TokenInvalid: it is not one of ours.
+            TokenExpired: it has lived its time.
+            TokenRevoked: it was taken back.
+            Unavailable: nobody can tell just now.
+        """
+        ...
+
+
+class GuessKeys(Protocol):
+    """Names accounts and clients illegibly."""
+
+    def __call__(self, canonical_email: str, client_address: str) -> GuessKey:
+        """Returns the names of an account and a client."""
+        ...
+
+    def of(self, credential: Credential, client_address: str) -> GuessKey:
+        """Returns the names of a credential's account and a client."""
+        ...
+
+
+class UserDirectory(Protocol):
+    """user-service, which decides who there is."""
+
+    async def admit(self, user_id: UUID) -> Person:
+        """Turns a registration into a person; answers the same when it is one already.
+
+        Raises:
+            EmailTaken: somebody has the address.
+            NotFound: there is no such registration.
+            Unavailable: user-service cannot be asked.
+        """
+        ...
+
+    async def account(self, user_id: UUID) -> Account | None:
+        """Returns a person as they are now; None for an id that was never a person's.
+
+        Raises:
+            Unavailable: user-service cannot be asked.
+        """
+        ...
+
+    async def record_sign_in(self, user_id: UUID, at: datetime) -> None:
+        """Tells of a sign-in, as well as can be done in a short time."""
+        ...

@@ -1,0 +1,96 @@
+"""A session: one row, a counter, and the rules by which its refresh token is exchanged."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from uuid import UUID
+
+from auth_service.domain.credential import Role
+
+IDLE = timedelta(days=7)
+LIFETIME = timedelta(days=30)
+TWO_TABS = timedelta(seconds=10)
+"""How long after a rotation the token before it still gives the same successor."""
+
+ACCESS_LIFETIME = timedelta(minutes=15)
+CLOCK_SKEW = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A place where a person is signed in.
+
+    Attributes:
+        counter: Which refresh token is the newest.
+        rotated_at: When the counter last rose; the sign-in before the first time.
+        expires_at: When the newest refresh token is no good any more.
+        ended_at: When the session ended; None while it is open.
+        ip: The client's address at the sign-in.
+        user_agent: The client's User-Agent at the sign-in.
+    """
+
+    id: UUID
+    user_id: UUID
+    counter: int
+    rotated_at: datetime
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+    ip: str
+    user_agent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A session locked for a change, with what a new token of it would say.
+
+    Attributes:
+        role: The person's role now.
+        at: Postgres' clock, read under the lock.
+    """
+
+    session: Session
+    role: Role
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshToken:
+    """What a refresh token names."""
+
+    session_id: UUID
+    counter: int
+
+
+class Exchange(Enum):
+    """What presenting a refresh token comes to."""
+
+    ROTATE = auto()
+    SAME_SUCCESSOR = auto()
+    SPENT = auto()
+    EXPIRED = auto()
+    ENDED = auto()
+    NEVER_ISSUED = auto()
+
+
+def judge_exchange(session: Session, counter: int, at: datetime) -> Exchange:
+    """Decides what becomes of a refresh token with this counter.
+
+    The token just before the newest is honoured for `TWO_TABS`: two tabs that refresh at
+    once both get the same successor, and the session is not advanced a second time.
+    """
+    if session.ended_at is not None:
+        return Exchange.ENDED
+    if counter > session.counter:
+        return Exchange.NEVER_ISSUED
+    if counter == session.counter:
+        return Exchange.ROTATE if at < session.expires_at else Exchange.EXPIRED
+    if counter == session.counter - 1 and at - session.rotated_at <= TWO_TABS:
+        return Exchange.SAME_SUCCESSOR
+    return Exchange.SPENT
+
+
+def expiry_after_use(created_at: datetime, at: datetime) -> datetime:
+    """Returns when a session used now expires: idle after `IDLE`, over after `LIFETIME`."""
+    return min(at + IDLE, created_at + LIFETIME)

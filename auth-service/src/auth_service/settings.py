@@ -1,0 +1,87 @@
+"""What auth-service reads from the environment."""
+
+import base64
+import binascii
+
+from chassis.settings import GrpcServiceSettings
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_MASTER_KEY_BYTES = 32
+
+
+class AuthSettings(GrpcServiceSettings):
+    """The settings of the serving process."""
+
+    model_config = SettingsConfigDict(env_prefix="AUTH_")
+
+    postgres_url: SecretStr = Field(
+        description="where the schema `auth` is, with the runtime role: postgresql://auth_service:…@host/database"
+    )
+    postgres_pool_size: int = Field(default=10, ge=2, le=100, description="most connections to Postgres")
+    master_key: SecretStr = Field(
+        description="32 secret bytes in base64, which seal the signing keys: `openssl rand -base64 32`"
+    )
+    issuer: str = Field(description="the `iss` of access tokens: the gateway's public URL")
+    audience: str = Field(default="vestibule", description="the `aud` of access tokens")
+    users_address: str = Field(description="where user-service answers gRPC, as host:port")
+    hash_workers: int | None = Field(
+        default=None, ge=1, le=256, description="threads that hash passwords; one a usable core when not set"
+    )
+    hash_queue: int = Field(default=8, ge=0, le=1_000, description="passwords that may wait for each thread")
+    argon2_memory_kib: int = Field(default=19_456, ge=19_456, description="Argon2id's memory, in KiB")
+    argon2_time_cost: int = Field(default=2, ge=2, description="Argon2id's passes")
+    bootstrap_admin_email: str | None = Field(
+        default=None, validation_alias="BOOTSTRAP_ADMIN_EMAIL", description="the first admin's address"
+    )
+    bootstrap_admin_password: SecretStr | None = Field(
+        default=None,
+        validation_alias="BOOTSTRAP_ADMIN_PASSWORD",
+        min_length=8,
+        max_length=128,
+        description="the first admin's password, 8 to 128 characters",
+    )
+
+    @field_validator("master_key")
+    @classmethod
+    def _is_32_bytes(cls, value: SecretStr) -> SecretStr:
+        try:
+            raw = base64.b64decode(value.get_secret_value(), validate=True)
+        except binascii.Error as error:
+            raise ValueError("it is not base64") from error
+        if len(raw) != _MASTER_KEY_BYTES:
+            raise ValueError(f"it holds {len(raw)} bytes, not {_MASTER_KEY_BYTES}")
+        return value
+
+    @model_validator(mode="after")
+    def _bootstraps_wholly(self) -> "AuthSettings":
+        if (self.bootstrap_admin_email is None) != (self.bootstrap_admin_password is None):
+            raise ValueError(
+                "BOOTSTRAP_ADMIN_EMAIL and BOOTSTRAP_ADMIN_PASSWORD go together: set both or none"
+            )
+        return self
+
+    @property
+    def master_key_bytes(self) -> bytes:
+        """The master key itself."""
+        return base64.b64decode(self.master_key.get_secret_value())
+
+
+class MigrationSettings(BaseSettings):
+    """The settings of `python -m auth_service migrate`."""
+
+    model_config = SettingsConfigDict(env_prefix="AUTH_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    migration_postgres_url: SecretStr = Field(
+        description="where the schema `auth` is, with its owner's role: postgresql://auth_owner:…@host/database"
+    )
+
+
+class AuditSettings(BaseSettings):
+    """The settings of `python -m auth_service audit`."""
+
+    model_config = SettingsConfigDict(env_prefix="AUTH_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    postgres_url: SecretStr = Field(
+        description="where the schema `auth` is, with the runtime role: postgresql://auth_service:…@host/database"
+    )

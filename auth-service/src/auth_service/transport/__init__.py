@@ -1,0 +1,1 @@
+"""The wire: protobuf in, use case, protobuf out."""

@@ -1,0 +1,83 @@
+"""`vestibule.auth.v1.AuditService`: the audit chain, for admins."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from chassis.errors import Invalid
+from vestibule.api.v1.pagination_pb2 import Pagination
+from vestibule.auth.v1 import audit_service_pb2 as pb
+from vestibule.auth.v1.audit_service_pb2_grpc import AuditServiceServicer
+
+from auth_service.domain.audit import AuditFilter
+from auth_service.transport import messages
+from auth_service.usecases.list_audit_events import AuditPage, ListAuditEvents
+from auth_service.usecases.verify_audit_events import VerifyAuditEvents
+
+PAGE_SIZE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class AuditServicer(AuditServiceServicer):
+    """Answers each call by its use case."""
+
+    list_audit_events: ListAuditEvents
+    verify_audit_events: VerifyAuditEvents
+
+    async def ListAuditEvents(
+        self, request: pb.ListAuditEventsRequest, context: Any
+    ) -> pb.ListAuditEventsResponse:
+        """Lists entries, the newest first."""
+        found = await self.list_audit_events(
+            wanted=_filter(request),
+            page=request.page or 1,
+            page_size=request.page_size or PAGE_SIZE,
+            cursor=request.cursor if request.HasField("cursor") else None,
+        )
+        return pb.ListAuditEventsResponse(
+            events=[messages.audit_event(entry) for entry in found.entries], pagination=_pagination(found)
+        )
+
+    async def VerifyAuditEvents(
+        self, request: pb.VerifyAuditEventsRequest, context: Any
+    ) -> pb.VerifyAuditEventsResponse:
+        """Walks the hash chain."""
+        report = await self.verify_audit_events()
+        return pb.VerifyAuditEventsResponse(
+            intact=report.intact,
+            events=report.events,
+            head=report.head.hex() if report.head else "",
+            first_broken=report.first_broken,
+        )
+
+
+def _filter(request: pb.ListAuditEventsRequest) -> AuditFilter:
+    return AuditFilter(
+        actor_id=UUID(request.actor_id) if request.HasField("actor_id") else None,
+        subject_id=UUID(request.subject_id) if request.HasField("subject_id") else None,
+        action=request.action if request.HasField("action") else None,
+        since=_moment(request, "since"),
+        until=_moment(request, "until"),
+    )
+
+
+def _moment(request: pb.ListAuditEventsRequest, field: str) -> datetime | None:
+    if not request.HasField(field):  # type: ignore[arg-type] # one of its fields
+        return None
+    try:
+        return messages.moment(getattr(request, field))
+    except (ValueError, OverflowError) as error:
+        raise Invalid.on(field, "is not a time that can be told") from error
+
+
+def _pagination(found: AuditPage) -> Pagination:
+    return Pagination(
+        page=found.page,
+        page_size=found.page_size,
+        total_items=found.total,
+        total_pages=found.total_pages,
+        has_next=found.next_cursor is not None,
+        has_prev=found.page > 1,
+        next_cursor=found.next_cursor,
+    )

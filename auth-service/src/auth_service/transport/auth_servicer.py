@@ -1,0 +1,66 @@
+"""`vestibule.auth.v1.AuthService`: signing up, in and out."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from chassis.identity.caller import current_caller
+from google.protobuf.empty_pb2 import Empty
+from vestibule.auth.v1 import auth_service_pb2 as pb
+from vestibule.auth.v1.auth_service_pb2_grpc import AuthServiceServicer
+
+from auth_service.transport import messages
+from auth_service.usecases.change_password import ChangePassword
+from auth_service.usecases.login import Login
+from auth_service.usecases.logout import Logout
+from auth_service.usecases.logout_all import LogoutAll
+from auth_service.usecases.refresh import Refresh
+from auth_service.usecases.register import Register
+
+
+@dataclass(frozen=True, slots=True)
+class AuthServicer(AuthServiceServicer):
+    """Answers each call by its use case."""
+
+    register: Register
+    login: Login
+    refresh: Refresh
+    logout: Logout
+    logout_all: LogoutAll
+    change_password: ChangePassword
+
+    async def Register(self, request: pb.RegisterRequest, context: Any) -> pb.RegisterResponse:
+        """Registers a person."""
+        person = await self.register(
+            email=request.email,
+            password=request.password,
+            full_name=request.full_name,
+            caller=current_caller(),
+        )
+        return pb.RegisterResponse(user=messages.user(person))
+
+    async def Login(self, request: pb.LoginRequest, context: Any) -> pb.LoginResponse:
+        """Signs a person in."""
+        issued = await self.login(email=request.email, password=request.password, caller=current_caller())
+        return pb.LoginResponse(tokens=messages.tokens(issued))
+
+    async def Refresh(self, request: pb.RefreshRequest, context: Any) -> pb.RefreshResponse:
+        """Exchanges a refresh token."""
+        issued = await self.refresh(refresh_token=request.refresh_token, caller=current_caller())
+        return pb.RefreshResponse(tokens=messages.tokens(issued))
+
+    async def Logout(self, request: pb.LogoutRequest, context: Any) -> Empty:
+        """Ends the caller's session."""
+        await self.logout(caller=current_caller())
+        return Empty()
+
+    async def LogoutAll(self, request: pb.LogoutAllRequest, context: Any) -> Empty:
+        """Ends every session of the caller."""
+        await self.logout_all(caller=current_caller())
+        return Empty()
+
+    async def ChangePassword(self, request: pb.ChangePasswordRequest, context: Any) -> Empty:
+        """Changes the caller's password."""
+        await self.change_password(
+            old_password=request.old_password, new_password=request.new_password, caller=current_caller()
+        )
+        return Empty()

@@ -1,0 +1,46 @@
+"""Events of other services: the second way to the same use cases, which never gets lost."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from chassis.events.consumer import Handler
+from chassis.identity.caller import Caller
+from vestibule.events.v1.events_pb2 import Event
+
+from auth_service.domain.audit import AuditEntry
+from auth_service.transport.messages import moment
+from auth_service.usecases.record_audit import RecordAudit
+from auth_service.usecases.sync_account import SyncAccount
+
+
+def event_handlers(*, sync_account: SyncAccount, record_audit: RecordAudit) -> Mapping[str, Handler]:
+    """Returns what to do for which member of an event's payload. Doing it twice does it once."""
+
+    async def user_changed(event: Event) -> None:
+        await sync_account(user_id=UUID(event.user_changed.user_id), caller=Caller(service=event.source))
+
+    async def audit_recorded(event: Event) -> None:
+        await record_audit(entry=_entry(event))
+
+    return {"user_changed": user_changed, "audit_recorded": audit_recorded}
+
+
+def _entry(event: Event) -> AuditEntry:
+    told = event.audit_recorded
+    return AuditEntry(
+        id=UUID(event.event_id),
+        occurred_at=moment(event.occurred_at),
+        actor_id=UUID(told.actor_id) if told.actor_id else None,
+        subject_id=UUID(told.subject_id) if told.subject_id else None,
+        action=told.action,
+        outcome=told.outcome,
+        ip=_storable(told.ip),
+        user_agent=_storable(told.user_agent),
+        request_id=_storable(told.request_id),
+        details={_storable(name): _storable(value) for name, value in told.details.items()},
+    )
+
+
+def _storable(text: str) -> str:
+    """Returns the text without NUL, which Postgres cannot hold and would refuse for ever."""
+    return text.replace("\0", "�")

@@ -1,0 +1,111 @@
+"""Domain to protobuf, and back, for what several servicers use."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from vestibule.auth.v1 import audit_service_pb2, auth_service_pb2, key_service_pb2, session_service_pb2
+from vestibule.events.v1 import events_pb2
+from vestibule.users.v1 import user_pb2
+
+from auth_service.domain.audit import ChainedEntry
+from auth_service.domain.credential import Person, Role
+from auth_service.domain.session import Session
+from auth_service.domain.signing_key import SigningKey
+from auth_service.domain.tokens import Revocation, Tokens, unix_milliseconds
+
+ROLES = {Role.USER: user_pb2.ROLE_USER, Role.ADMIN: user_pb2.ROLE_ADMIN}
+
+
+def timestamp(at: datetime) -> Timestamp:
+    """Returns a moment as protobuf carries it."""
+    message = Timestamp()
+    message.FromDatetime(at)
+    return message
+
+
+def moment(message: Timestamp) -> datetime:
+    """Returns the moment of a message."""
+    return message.ToDatetime(UTC)
+
+
+def user(person: Person) -> user_pb2.User:
+    """Returns a person."""
+    message = user_pb2.User(
+        id=str(person.user_id),
+        email=person.email,
+        full_name=person.full_name,
+        role=ROLES[person.role],
+        is_active=person.is_active,
+        email_verified=person.email_verified,
+        created_at=timestamp(person.created_at),
+        updated_at=timestamp(person.updated_at),
+        etag=person.etag,
+    )
+    if person.last_login_at is not None:
+        message.last_login_at.FromDatetime(person.last_login_at)
+    return message
+
+
+def tokens(issued: Tokens) -> auth_service_pb2.Tokens:
+    """Returns a session's tokens."""
+    return auth_service_pb2.Tokens(
+        access_token=issued.access_token,
+        refresh_token=issued.refresh_token,
+        token_type="bearer",  # noqa: S106 a kind of token, not one
+        expires_in=issued.expires_in_seconds,
+        refresh_expires_in=issued.refresh_expires_in_seconds,
+        role=ROLES[issued.role],
+    )
+
+
+def session(opened: Session, current: UUID | None) -> session_service_pb2.Session:
+    """Returns a session; `current` is the one that asks."""
+    return session_service_pb2.Session(
+        id=str(opened.id),
+        created_at=timestamp(opened.created_at),
+        last_used_at=timestamp(opened.last_used_at),
+        ip=opened.ip,
+        user_agent=opened.user_agent,
+        current=opened.id == current,
+    )
+
+
+def audit_event(chained: ChainedEntry) -> audit_service_pb2.AuditEvent:
+    """Returns an entry of the chain."""
+    entry = chained.entry
+    return audit_service_pb2.AuditEvent(
+        id=str(entry.id),
+        sequence=chained.sequence,
+        occurred_at=timestamp(entry.occurred_at),
+        actor_id=_identifier(entry.actor_id),
+        subject_id=_identifier(entry.subject_id),
+        action=entry.action,
+        outcome=entry.outcome,
+        ip=entry.ip,
+        user_agent=entry.user_agent,
+        request_id=entry.request_id,
+        details=entry.details,
+        hash=chained.hash.hex(),
+    )
+
+
+def json_web_key(key: SigningKey) -> key_service_pb2.JsonWebKey:
+    """Returns a key's public half."""
+    return key_service_pb2.JsonWebKey(
+        kty="EC", crv="P-256", x=key.x, y=key.y, kid=key.kid, use="sig", alg="ES256"
+    )
+
+
+def revocation(taken_back: Revocation) -> events_pb2.TokensRevoked:
+    """Returns a revocation."""
+    return events_pb2.TokensRevoked(
+        session_id=_identifier(taken_back.session_id),
+        user_id=_identifier(taken_back.user_id),
+        issued_until_milliseconds=unix_milliseconds(taken_back.issued_until),
+        expires_at_milliseconds=unix_milliseconds(taken_back.expires_at),
+    )
+
+
+def _identifier(value: UUID | None) -> str:
+    return "" if value is None else str(value)

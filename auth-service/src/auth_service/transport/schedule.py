@@ -1,0 +1,60 @@
+"""What time sets off: jobs that run by themselves, each a use case called again and again."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+from chassis.backoff import Backoff
+from chassis.errors import ServiceError
+from chassis.logs import get_logger
+
+from auth_service.domain.errors import WeakPassword
+from auth_service.domain.password_policy import PasswordPolicy
+from auth_service.usecases.bootstrap_admin import FULL_NAME, Bootstrap, BootstrapAdmin
+
+log = get_logger()
+
+_SPREAD = 0.2
+"""Share by which waits differ, so that instances do not act in step."""
+
+
+async def every(seconds: float, name: str, job: Callable[[], Awaitable[int]]) -> None:
+    """Runs a job again and again until cancelled; a failure waits for the next time."""
+    while True:
+        await asyncio.sleep(seconds * random.uniform(1 - _SPREAD, 1 + _SPREAD))  # noqa: S311 - jitter
+        try:
+            done = await job()
+        except ServiceError as error:
+            log.warning("job put off", job=name, reason=error.reason, exc_info=error.__cause__)
+            continue
+        if done:
+            log.info("job done", job=name, count=done)
+
+
+async def bootstrap(
+    job: BootstrapAdmin, policy: PasswordPolicy, email: str, password: str, on_done: Callable[[], None]
+) -> None:
+    """Registers the first admin, however long user-service takes to come up; then calls back."""
+    backoff = Backoff(first_seconds=0.1, limit_seconds=2.0)
+    while True:
+        try:
+            outcome = await job(email=email, password=password)
+            break
+        except ServiceError as error:
+            log.info("bootstrap admin waits", reason=error.reason)
+        await backoff.pause()
+    if outcome is Bootstrap.CREATED:
+        log.info("bootstrap admin created")
+        await _warn_of_weakness(policy, email, password)
+    elif outcome is Bootstrap.ADDRESS_TAKEN:
+        log.error("no admin made: BOOTSTRAP_ADMIN_EMAIL belongs to a person who is none")
+    on_done()
+
+
+async def _warn_of_weakness(policy: PasswordPolicy, email: str, password: str) -> None:
+    try:
+        await policy.check("password", password, email=email, full_name=FULL_NAME)
+    except WeakPassword:
+        log.warning("BOOTSTRAP_ADMIN_PASSWORD is easy to guess: change it")
+    except ServiceError:
+        return

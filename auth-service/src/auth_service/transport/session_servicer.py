@@ -1,0 +1,35 @@
+"""`vestibule.auth.v1.SessionService`: where the caller is signed in."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from chassis.identity.caller import current_caller
+from google.protobuf.empty_pb2 import Empty
+from vestibule.auth.v1 import session_service_pb2 as pb
+from vestibule.auth.v1.session_service_pb2_grpc import SessionServiceServicer
+
+from auth_service.transport import messages
+from auth_service.usecases.end_session import EndSession
+from auth_service.usecases.list_sessions import ListSessions
+
+
+@dataclass(frozen=True, slots=True)
+class SessionServicer(SessionServiceServicer):
+    """Answers each call by its use case."""
+
+    list_sessions: ListSessions
+    end_session: EndSession
+
+    async def ListSessions(self, request: pb.ListSessionsRequest, context: Any) -> pb.ListSessionsResponse:
+        """Lists the caller's open sessions."""
+        caller = current_caller()
+        opened = await self.list_sessions(caller=caller)
+        return pb.ListSessionsResponse(
+            sessions=[messages.session(each, caller.session_id) for each in opened]
+        )
+
+    async def EndSession(self, request: pb.EndSessionRequest, context: Any) -> Empty:
+        """Ends one of the caller's sessions."""
+        await self.end_session(session_id=UUID(request.session_id), caller=current_caller())
+        return Empty()

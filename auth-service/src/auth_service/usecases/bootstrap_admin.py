@@ -1,0 +1,57 @@
+"""The first admin, once."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from chassis.clock import Clock
+from chassis.identity.caller import Caller
+
+from auth_service.domain.audit import audited
+from auth_service.domain.credential import Role
+from auth_service.domain.errors import EmailTaken
+from auth_service.domain.stores import Database
+from auth_service.usecases.register import Register
+
+FULL_NAME = "Administrator"
+
+
+class Bootstrap(Enum):
+    """How it went."""
+
+    CREATED = auto()
+    NOT_NEEDED = auto()
+    ADDRESS_TAKEN = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class BootstrapAdmin:
+    """Registers an admin as long as there is none. Instances may try at once; one succeeds."""
+
+    database: Database
+    register: Register
+    clock: Clock
+
+    async def __call__(self, *, email: str, password: str) -> Bootstrap:
+        """Says how it went.
+
+        Raises:
+            Unavailable: user-service or Postgres cannot be reached; try again.
+        """
+        if await self._has_admin():
+            return Bootstrap.NOT_NEEDED
+        caller = Caller(service="auth-service")
+        try:
+            person = await self.register(
+                email=email, password=password, full_name=FULL_NAME, role=Role.ADMIN, caller=caller
+            )
+        except EmailTaken:
+            return Bootstrap.NOT_NEEDED if await self._has_admin() else Bootstrap.ADDRESS_TAKEN
+        async with self.database.transaction() as stores:
+            await stores.audit.append(
+                audited(caller, self.clock.now(), "auth.bootstrap_admin", subject_id=person.user_id)
+            )
+        return Bootstrap.CREATED
+
+    async def _has_admin(self) -> bool:
+        async with self.database.reading() as stores:
+            return await stores.credentials.has_admin()

@@ -1,0 +1,34 @@
+"""One step of several use cases: the tokens of a session, as it stands."""
+
+from dataclasses import dataclass
+
+from auth_service.domain.ports import RefreshTokens, TokenSigner
+from auth_service.domain.session import ACCESS_LIFETIME, RefreshToken, Standing
+from auth_service.domain.tokens import AccessGrant, Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class IssueTokens:
+    """Signs an access token and writes the newest refresh token."""
+
+    signer: TokenSigner
+    refresh_tokens: RefreshTokens
+
+    def __call__(self, standing: Standing) -> Tokens:
+        """Returns the tokens.
+
+        Raises:
+            Unavailable: there is no signing key yet.
+        """
+        session = standing.session
+        grant = AccessGrant(
+            user_id=session.user_id, session_id=session.id, role=standing.role, at=standing.at
+        )
+        newest = RefreshToken(session_id=session.id, counter=session.counter)
+        return Tokens(
+            access_token=self.signer.sign(grant),
+            refresh_token=self.refresh_tokens.write(newest),
+            expires_in_seconds=int(ACCESS_LIFETIME.total_seconds()),
+            refresh_expires_in_seconds=int((session.expires_at - standing.at).total_seconds()),
+            role=standing.role,
+        )

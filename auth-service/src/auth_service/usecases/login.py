@@ -1,0 +1,123 @@
+"""Signing in."""
+
+from dataclasses import dataclass
+
+from chassis.clock import Clock
+from chassis.errors import ServiceError, Unavailable
+from chassis.identity.caller import Caller
+from chassis.ids import uuid7
+
+from auth_service.domain.audit import audited
+from auth_service.domain.credential import Credential
+from auth_service.domain.email import canonical_email
+from auth_service.domain.errors import (
+    AccountDisabled,
+    HashingOverloaded,
+    InvalidCredentials,
+    NotAdmittedYet,
+    TooManyAttempts,
+)
+from auth_service.domain.events import SignedIn
+from auth_service.domain.guessing import GuessKey, GuessRecord, whole_seconds
+from auth_service.domain.ports import GuessKeys, PasswordHasher, UserDirectory
+from auth_service.domain.session import Standing
+from auth_service.domain.stores import Database
+from auth_service.domain.tokens import Tokens
+from auth_service.usecases.check_password import CheckPassword
+from auth_service.usecases.issue_tokens import IssueTokens
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Opens a session for whoever knows an account's password.
+
+    An unknown address costs the same statements and the same hash as a known one.
+    """
+
+    database: Database
+    guess_keys: GuessKeys
+    check_password: CheckPassword
+    issue_tokens: IssueTokens
+    hasher: PasswordHasher
+    directory: UserDirectory
+    clock: Clock
+
+    async def __call__(self, *, email: str, password: str, caller: Caller) -> Tokens:
+        """Returns the session's tokens.
+
+        Raises:
+            InvalidCredentials: no such account, or not its password.
+            TooManyAttempts: this client has guessed at this account too often.
+            AccountDisabled: the right password of a deactivated account.
+            Unavailable: it cannot be decided now.
+        """
+        address = canonical_email(email)
+        key = self.guess_keys(address, caller.client_address)
+        async with self.database.reading() as stores:
+            record = await stores.guesses.record(key)
+            credential = await stores.credentials.by_email(address)
+        try:
+            proven = await self._prove(record, credential, password)
+            standing = await self._open_session(proven, key, caller)
+        except (InvalidCredentials, TooManyAttempts, AccountDisabled) as refusal:
+            await self._note_refusal(refusal, key, credential, caller)
+            raise
+        tokens = self.issue_tokens(standing)
+        await self.directory.record_sign_in(proven.user_id, standing.at)
+        await self._strengthen(proven, password)
+        return tokens
+
+    async def _prove(self, record: GuessRecord, credential: Credential | None, password: str) -> Credential:
+        matches = await self.check_password(record, credential, password)
+        if credential is None or not matches:
+            raise InvalidCredentials
+        if not credential.is_active:
+            raise AccountDisabled
+        if credential.is_pending:
+            raise NotAdmittedYet
+        return credential
+
+    async def _open_session(self, proven: Credential, key: GuessKey, caller: Caller) -> Standing:
+        async with self.database.transaction() as stores:
+            standing = await stores.sessions.open(uuid7(), proven, caller.client_address, caller.user_agent)
+            if standing is None:
+                raise Unavailable  # The account changed since it was read: the next try sees how.
+            blocked_for = await stores.guesses.forgive(key)
+            if blocked_for is not None:  # Guesses made at the same time have used up the attempts.
+                raise TooManyAttempts(retry_after_seconds=whole_seconds(blocked_for))
+            await stores.outbox.append(SignedIn(proven.user_id, standing.at))
+            session_id = str(standing.session.id)
+            await stores.audit.append(
+                audited(caller, standing.at, "auth.login", actor_id=proven.user_id, session_id=session_id)
+            )
+        return standing
+
+    async def _note_refusal(
+        self, refusal: ServiceError, key: GuessKey, credential: Credential | None, caller: Caller
+    ) -> None:
+        disabled = isinstance(refusal, AccountDisabled)
+        action = "auth.account_disabled_refused" if disabled else "auth.login_refused"
+        async with self.database.transaction() as stores:
+            if isinstance(refusal, InvalidCredentials):
+                await stores.guesses.note_failure(key)
+            await stores.audit.append(
+                audited(
+                    caller,
+                    self.clock.now(),
+                    action,
+                    "refused",
+                    subject_id=credential.user_id if credential else None,
+                    reason=refusal.reason,
+                )
+            )
+
+    async def _strengthen(self, proven: Credential, password: str) -> None:
+        """Hashes the password anew when the parameters have risen since; the next time will do as well."""
+        if not self.hasher.is_outdated(proven.password_hash):
+            return
+        try:
+            stronger = await self.hasher.hash(password)
+        except HashingOverloaded:
+            return
+        async with self.database.transaction() as stores:
+            await stores.credentials.replace_hash(proven.user_id, proven.password_hash, stronger)

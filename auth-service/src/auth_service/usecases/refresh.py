@@ -1,0 +1,79 @@
+"""Exchanging a refresh token for its successor."""
+
+from dataclasses import dataclass, replace
+
+from chassis.errors import TokenExpired, TokenInvalid, TokenRevoked
+from chassis.identity.caller import Caller
+
+from auth_service.domain.audit import audited
+from auth_service.domain.ports import RefreshTokens
+from auth_service.domain.session import Exchange, Standing, expiry_after_use, judge_exchange
+from auth_service.domain.stores import Database, Stores
+from auth_service.domain.tokens import Tokens
+from auth_service.usecases.issue_tokens import IssueTokens
+from auth_service.usecases.revoking import end_session
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """Rotates a session's refresh token; ends the session when a spent one comes back."""
+
+    database: Database
+    refresh_tokens: RefreshTokens
+    issue_tokens: IssueTokens
+
+    async def __call__(self, *, refresh_token: str, caller: Caller) -> Tokens:
+        """Returns the session's new tokens.
+
+        Raises:
+            TokenInvalid: we did not make the token.
+            TokenExpired: it was not used in time.
+            TokenRevoked: the session has ended, or ends now because the token was spent.
+        """
+        token = self.refresh_tokens.read(refresh_token)
+        if token is None:
+            raise TokenInvalid
+        async with self.database.transaction() as stores:
+            standing = await stores.sessions.lock(token.session_id)
+            if standing is None:
+                raise TokenRevoked
+            verdict = judge_exchange(standing.session, token.counter, standing.at)
+            if verdict is Exchange.ROTATE:
+                standing = await _rotated(stores, standing)
+            elif verdict is Exchange.SPENT:
+                await _end_reused(stores, standing, caller)
+        match verdict:
+            case Exchange.ROTATE | Exchange.SAME_SUCCESSOR:
+                return self.issue_tokens(standing)
+            case Exchange.EXPIRED:
+                raise TokenExpired
+            case Exchange.NEVER_ISSUED:
+                raise TokenInvalid
+            case Exchange.SPENT | Exchange.ENDED:
+                raise TokenRevoked
+
+
+async def _rotated(stores: Stores, standing: Standing) -> Standing:
+    session, at = standing.session, standing.at
+    expires_at = expiry_after_use(session.created_at, at)
+    if not await stores.sessions.rotate(session, at, expires_at):
+        raise TokenRevoked
+    rotated = replace(
+        session, counter=session.counter + 1, rotated_at=at, last_used_at=at, expires_at=expires_at
+    )
+    return replace(standing, session=rotated)
+
+
+async def _end_reused(stores: Stores, standing: Standing, caller: Caller) -> None:
+    session = standing.session
+    await end_session(stores, session.id, session.user_id)
+    await stores.audit.append(
+        audited(
+            caller,
+            standing.at,
+            "auth.refresh_reused",
+            "refused",
+            subject_id=session.user_id,
+            session_id=str(session.id),
+        )
+    )

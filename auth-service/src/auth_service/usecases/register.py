@@ -1,0 +1,81 @@
+"""Registering."""
+
+from dataclasses import dataclass
+
+from chassis.clock import Clock
+from chassis.identity.caller import Caller
+from chassis.ids import uuid7
+
+from auth_service.domain.audit import audited
+from auth_service.domain.credential import Credential, Person, Registration, Role
+from auth_service.domain.email import canonical_email
+from auth_service.domain.errors import EmailTaken
+from auth_service.domain.events import RegistrationStarted
+from auth_service.domain.password_policy import PasswordPolicy
+from auth_service.domain.ports import PasswordHasher
+from auth_service.domain.stores import Database
+from auth_service.usecases.finish_registration import FinishRegistration
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """Keeps a pending credential, then has user-service admit the person.
+
+    The event written with the credential makes user-service do the same later, should this
+    call or either service die in between; and repeating the registration resumes it.
+
+    Attributes:
+        policy: What the password must be like; None takes any, for the operator's own.
+    """
+
+    database: Database
+    policy: PasswordPolicy | None
+    hasher: PasswordHasher
+    finish: FinishRegistration
+    clock: Clock
+
+    async def __call__(
+        self, *, email: str, password: str, full_name: str, caller: Caller, role: Role = Role.USER
+    ) -> Person:
+        """Returns the person.
+
+        Raises:
+            EmailTaken: somebody has the address.
+            WeakPassword: the password would be guessed.
+            Unavailable: it will be finished later, or can be repeated.
+        """
+        async with self.database.reading() as stores:
+            known = await stores.credentials.by_email(canonical_email(email))
+        if known is not None:
+            return await self._resume(known, password, caller)
+        if self.policy is not None:
+            await self.policy.check("password", password, email=email, full_name=full_name)
+        registration = Registration(user_id=uuid7(), email=email, full_name=full_name, role=role)
+        await self._begin(registration, await self.hasher.hash(password), caller)
+        return await self.finish(user_id=registration.user_id, caller=caller)
+
+    async def _begin(self, registration: Registration, password_hash: str, caller: Caller) -> None:
+        user_id = registration.user_id
+        try:
+            async with self.database.transaction() as stores:
+                await stores.credentials.add_pending(registration, password_hash)
+                await stores.outbox.append(RegistrationStarted(user_id))
+                await stores.audit.append(
+                    audited(caller, self.clock.now(), "auth.register", actor_id=user_id, subject_id=user_id)
+                )
+        except EmailTaken:
+            await self._note_refusal(caller)
+            raise
+
+    async def _resume(self, known: Credential, password: str, caller: Caller) -> Person:
+        """Takes up a registration that was left half done, for whoever knows its password."""
+        if not known.is_pending or not await self.hasher.verify(known.password_hash, password):
+            await self._note_refusal(caller)
+            raise EmailTaken
+        return await self.finish(user_id=known.user_id, caller=caller)
+
+    async def _note_refusal(self, caller: Caller) -> None:
+        async with self.database.transaction() as stores:
+            await stores.audit.append(
+                audited(caller, self.clock.now(), "auth.register", "refused", reason=EmailTaken.reason)
+            )

@@ -1,0 +1,87 @@
+"""Making a credential equal to its person."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from chassis.clock import Clock
+from chassis.identity.caller import Caller
+
+from auth_service.domain.audit import audited
+from auth_service.domain.credential import Account, Credential, Person
+from auth_service.domain.email import canonical_email
+from auth_service.domain.events import CopyOutdated
+from auth_service.domain.ports import GuessKeys, UserDirectory
+from auth_service.domain.stores import Database, Stores
+from auth_service.usecases.revoking import revoke_person
+
+
+@dataclass(frozen=True, slots=True)
+class SyncAccount:
+    """Fetches the person as user-service has them now, and copies what is newer.
+
+    The same for a call, which is quick, and for an event, which is sure.
+    """
+
+    database: Database
+    directory: UserDirectory
+    guess_keys: GuessKeys
+    clock: Clock
+
+    async def __call__(self, *, user_id: UUID, caller: Caller) -> None:
+        """Returns when the credential is as new as the person was when this was called.
+
+        Raises:
+            Unavailable: user-service cannot be asked.
+        """
+        account = await self.directory.account(user_id)
+        if account is None:
+            return
+        async with self.database.transaction() as stores:
+            credential = await stores.credentials.lock(user_id)
+            if credential is None:
+                return
+            if account.person is None:
+                await self._erase(stores, credential)
+                changed = ["erased"]
+            else:
+                changed = await _copy(stores, credential, account, account.person)
+            if changed:
+                await stores.audit.append(
+                    audited(
+                        caller,
+                        self.clock.now(),
+                        "auth.account_synced",
+                        subject_id=user_id,
+                        changed=",".join(changed),
+                    )
+                )
+
+    async def _erase(self, stores: Stores, credential: Credential) -> None:
+        await stores.guesses.erase(self.guess_keys.of(credential, "").account)
+        await stores.credentials.erase(credential.user_id)
+        await revoke_person(stores, credential.user_id)
+
+
+async def _copy(stores: Stores, credential: Credential, account: Account, person: Person) -> list[str]:
+    if account.version <= credential.version and not credential.is_pending:
+        return []
+    # user-service decides whose an address is: whoever else holds it here is out of date.
+    outdated = await stores.credentials.release_email(canonical_email(person.email), person.user_id)
+    if outdated is not None:
+        await stores.outbox.append(CopyOutdated(outdated))
+    await stores.credentials.copy(person, account.version)
+    changed = _differences(credential, person)
+    if credential.is_active and not person.is_active:
+        await stores.sessions.end_all(person.user_id, used_since=person.updated_at)
+    if "role" in changed or (credential.is_active and not person.is_active):
+        await revoke_person(stores, person.user_id)
+    return changed
+
+
+def _differences(credential: Credential, person: Person) -> list[str]:
+    pairs = {
+        "email": credential.email != person.email,
+        "role": credential.role is not person.role,
+        "is_active": credential.is_active is not person.is_active,
+    }
+    return [name for name, differs in pairs.items() if differs]

@@ -1,0 +1,206 @@
+"""Which part stands for which port: the one module that names the concrete ones."""
+
+from importlib.metadata import version
+
+from chassis.clock import SystemClock
+from chassis.events.consumer import Consumer
+from chassis.events.relay import Relay
+from chassis.grpc.channel import open_channel
+from chassis.grpc.server import GrpcServer, build_server
+from chassis.identity.service_tokens import ServiceTokens
+from chassis.lifecycle import Lifecycle
+from chassis.operations_http import open_operations
+from chassis.postgres import revision
+from chassis.postgres.pool import open_database
+from chassis.startup import StartupError
+from vestibule.auth.v1.account_service_pb2_grpc import add_AccountServiceServicer_to_server
+from vestibule.auth.v1.audit_service_pb2_grpc import add_AuditServiceServicer_to_server
+from vestibule.auth.v1.auth_service_pb2_grpc import add_AuthServiceServicer_to_server
+from vestibule.auth.v1.key_service_pb2_grpc import add_KeyServiceServicer_to_server
+from vestibule.auth.v1.session_service_pb2_grpc import add_SessionServiceServicer_to_server
+from vestibule.auth.v1.token_service_pb2_grpc import add_TokenServiceServicer_to_server
+from vestibule.users.v1 import directory_service_pb2
+
+from auth_service.adapters.argon2_hasher import Argon2Hasher
+from auth_service.adapters.bounded_patience import BoundedPatience
+from auth_service.adapters.hashing_pool import HashingPool, usable_cores
+from auth_service.adapters.hmac_guess_keys import HmacGuessKeys
+from auth_service.adapters.hmac_refresh_tokens import HmacRefreshTokens
+from auth_service.adapters.jwt_signer import JwtSigner
+from auth_service.adapters.key_ring import KeyRing
+from auth_service.adapters.master_key import MasterKey
+from auth_service.adapters.own_token_judge import OwnTokenJudge
+from auth_service.adapters.postgres.database import PostgresDatabase
+from auth_service.adapters.postgres.outbox import OUTBOX
+from auth_service.adapters.user_directory import GrpcUserDirectory
+from auth_service.adapters.zxcvbn_strength import ZxcvbnStrength
+from auth_service.domain.audit import ChainReport
+from auth_service.domain.errors import MasterKeyMismatch
+from auth_service.domain.password_policy import PasswordPolicy
+from auth_service.settings import AuthSettings
+from auth_service.transport import schedule
+from auth_service.transport.account_servicer import AccountServicer
+from auth_service.transport.audit_servicer import AuditServicer
+from auth_service.transport.auth_servicer import AuthServicer
+from auth_service.transport.event_handlers import event_handlers
+from auth_service.transport.key_servicer import KeyServicer
+from auth_service.transport.session_servicer import SessionServicer
+from auth_service.transport.token_servicer import TokenServicer
+from auth_service.usecases.ensure_signing_key import EnsureSigningKey
+from auth_service.usecases.verify_audit_events import VerifyAuditEvents
+from auth_service.wiring.use_cases import Ports, UseCases, build_use_cases
+from chassis import metrics, traces
+
+SERVICE = "auth-service"
+PACKAGE = "auth_service"
+SCHEMA = "auth"
+
+PURGE_SECONDS = 60.0
+FINISH_SECONDS = 60.0
+
+
+def add_servicers(server: GrpcServer, does: UseCases) -> None:
+    """Adds every service to a server."""
+    server.add(
+        add_AuthServiceServicer_to_server,
+        AuthServicer(
+            register=does.register,
+            login=does.login,
+            refresh=does.refresh,
+            logout=does.logout,
+            logout_all=does.logout_all,
+            change_password=does.change_password,
+        ),
+    )
+    server.add(add_SessionServiceServicer_to_server, SessionServicer(does.list_sessions, does.end_session))
+    server.add(
+        add_AuditServiceServicer_to_server, AuditServicer(does.list_audit_events, does.verify_audit_events)
+    )
+    server.add(add_KeyServiceServicer_to_server, KeyServicer(does.get_jwks, does.get_openid_configuration))
+    server.add(
+        add_TokenServiceServicer_to_server, TokenServicer(does.list_revocations, does.introspect_token)
+    )
+    server.add(
+        add_AccountServiceServicer_to_server,
+        AccountServicer(
+            get_registration=does.get_registration,
+            refuse_registration=does.refuse_registration,
+            sync_account=does.sync_account,
+            verify_password=does.verify_password,
+        ),
+    )
+
+
+async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
+    """Starts the service on a lifecycle: returns once it serves.
+
+    Raises:
+        StartupError: a port, Postgres, the schema or the master key is not as it must be.
+    """
+    release = version("vestibule-auth-service")
+    metrics.set_build_info(service=SERVICE, version=release)
+    traces.setup(settings, service=SERVICE, version=release)
+    await lifecycle.enter(
+        open_operations(
+            lifecycle.readiness,
+            service=SERVICE,
+            version=release,
+            host=settings.http_host,
+            port=settings.http_port,
+        )
+    )
+    await lifecycle.enter(metrics.sampling_event_loop())
+    pool = await lifecycle.enter(
+        open_database(
+            settings.postgres_url.get_secret_value(),
+            application_name=SERVICE,
+            max_size=settings.postgres_pool_size,
+        )
+    )
+    await revision.require(pool, schema=SCHEMA, package=PACKAGE)
+    service_tokens = ServiceTokens(settings.service_key.get_secret_value(), SERVICE)
+    database, clock = PostgresDatabase(pool), SystemClock()
+    master_key = MasterKey(settings.master_key_bytes)
+    ring = KeyRing(database, master_key, clock)
+    try:
+        await EnsureSigningKey(database, master_key, clock)()
+        await ring.load()
+    except MasterKeyMismatch as error:
+        raise StartupError(str(error)) from error
+    judge = OwnTokenJudge(ring, database, issuer=settings.issuer, audience=settings.audience)
+    hashing = HashingPool(
+        workers=settings.hash_workers or usable_cores(), queue_per_worker=settings.hash_queue
+    )
+    await lifecycle.enter(hashing)
+    channel = await lifecycle.enter(
+        open_channel(
+            settings.users_address,
+            service_tokens=service_tokens,
+            services=[directory_service_pb2.DESCRIPTOR.services_by_name["DirectoryService"]],
+        )
+    )
+    ports = Ports(
+        database=database,
+        directory=GrpcUserDirectory(channel),
+        hasher=Argon2Hasher(
+            hashing, memory_kib=settings.argon2_memory_kib, time_cost=settings.argon2_time_cost
+        ),
+        strength=ZxcvbnStrength(hashing),
+        patience=BoundedPatience(),
+        guess_keys=HmacGuessKeys(master_key.derived("guess-names")),
+        signer=JwtSigner(ring, settings.issuer, settings.audience),
+        refresh_tokens=HmacRefreshTokens(master_key.derived("refresh-tokens")),
+        published_keys=ring,
+        judge=judge,
+        issuer=settings.issuer,
+        clock=clock,
+    )
+    does = build_use_cases(ports)
+    server = build_server(service_tokens=service_tokens, judge=judge)
+    add_servicers(server, does)
+    await server.start(f"{settings.grpc_host}:{settings.grpc_port}")
+    lifecycle.on_drain(server.drain)
+    lifecycle.on_stop(server.stop)
+    _begin_background(lifecycle, settings, does, PasswordPolicy(ports.strength))
+    lifecycle.begin("signing keys", ring.keep_loaded())
+    lifecycle.begin("verification keys", judge.keys.run())
+    server.set_serving(True)
+
+
+def _begin_background(
+    lifecycle: Lifecycle, settings: AuthSettings, does: UseCases, policy: PasswordPolicy
+) -> None:
+    """Begins what runs beside the server: events out and in, jobs, and the first admin."""
+    redis_url = settings.redis_url.get_secret_value()
+    relay = Relay(OUTBOX, postgres_url=settings.postgres_url.get_secret_value(), redis_url=redis_url)
+    handlers = event_handlers(sync_account=does.sync_account, record_audit=does.record_audit)
+    consumer = Consumer(group=SERVICE, handlers=handlers, redis_url=redis_url)
+    lifecycle.begin("outbox relay", relay.run())
+    lifecycle.begin("event consumer", consumer.run())
+    lifecycle.begin("retention", schedule.every(PURGE_SECONDS, "retention", does.purge_expired))
+    lifecycle.begin(
+        "stale registrations",
+        schedule.every(FINISH_SECONDS, "stale registrations", does.finish_stale_registrations),
+    )
+    email, password = settings.bootstrap_admin_email, settings.bootstrap_admin_password
+    if email is not None and password is not None:
+        readiness = lifecycle.readiness
+        readiness.expect("bootstrap")
+        job = schedule.bootstrap(
+            does.bootstrap_admin,
+            policy,
+            email,
+            password.get_secret_value(),
+            on_done=lambda: readiness.set("bootstrap", ok=True),
+        )
+        lifecycle.begin("bootstrap admin", job)
+
+
+async def verify_audit(postgres_url: str) -> ChainReport:
+    """Walks the audit chain, for the command line.
+
+    Raises:
+        StartupError: Postgres stays away.
+    """
+    async with open_database(postgres_url, application_name=f"{SERVICE}-audit", max_size=1) as pool:
+        return await VerifyAuditEvents(PostgresDatabase(pool))()

@@ -1,0 +1,115 @@
+"""The use cases on their ports, whatever stands behind them."""
+
+from dataclasses import dataclass
+
+from chassis.clock import Clock
+
+from auth_service.domain.password_policy import PasswordPolicy
+from auth_service.domain.stores import Database
+from auth_service.usecases.bootstrap_admin import BootstrapAdmin
+from auth_service.usecases.change_password import ChangePassword
+from auth_service.usecases.check_password import CheckPassword
+from auth_service.usecases.end_session import EndSession
+from auth_service.usecases.finish_registration import FinishRegistration
+from auth_service.usecases.get_jwks import GetJwks
+from auth_service.usecases.get_openid_configuration import GetOpenidConfiguration
+from auth_service.usecases.get_registration import GetRegistration
+from auth_service.usecases.introspect_token import IntrospectToken
+from auth_service.usecases.issue_tokens import IssueTokens
+from auth_service.usecases.list_audit_events import ListAuditEvents
+from auth_service.usecases.list_revocations import ListRevocations
+from auth_service.usecases.list_sessions import ListSessions
+from auth_service.usecases.login import Login
+from auth_service.usecases.logout import Logout
+from auth_service.usecases.logout_all import LogoutAll
+from auth_service.usecases.purge_expired import FinishStaleRegistrations, PurgeExpired
+from auth_service.usecases.record_audit import RecordAudit
+from auth_service.usecases.refresh import Refresh
+from auth_service.usecases.refuse_registration import RefuseRegistration
+from auth_service.usecases.register import Register
+from auth_service.usecases.sync_account import SyncAccount
+from auth_service.usecases.verify_audit_events import VerifyAuditEvents
+from auth_service.usecases.verify_password import VerifyPassword
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """What the use cases stand on."""
+
+    database: Database
+    directory: UserDirectory
+    hasher: PasswordHasher
+    strength: PasswordStrength
+    patience: Patience
+    guess_keys: GuessKeys
+    signer: TokenSigner
+    refresh_tokens: RefreshTokens
+    published_keys: PublishedKeys
+    judge: TokenJudge
+    issuer: str
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseCases:
+    """Everything that this service can do."""
+
+    register: Register
+    login: Login
+    refresh: Refresh
+    logout: Logout
+    logout_all: LogoutAll
+    change_password: ChangePassword
+    list_sessions: ListSessions
+    end_session: EndSession
+    list_audit_events: ListAuditEvents
+    verify_audit_events: VerifyAuditEvents
+    record_audit: RecordAudit
+    get_jwks: GetJwks
+    get_openid_configuration: GetOpenidConfiguration
+    list_revocations: ListRevocations
+    introspect_token: IntrospectToken
+    get_registration: GetRegistration
+    refuse_registration: RefuseRegistration
+    sync_account: SyncAccount
+    verify_password: VerifyPassword
+    bootstrap_admin: BootstrapAdmin
+    purge_expired: PurgeExpired
+    finish_stale_registrations: FinishStaleRegistrations
+
+
+def build_use_cases(ports: Ports) -> UseCases:
+    """Returns the use cases on the given ports."""
+    database, clock, hasher, directory = ports.database, ports.clock, ports.hasher, ports.directory
+    guess_keys = ports.guess_keys
+    check = CheckPassword(hasher, ports.patience)
+    issue = IssueTokens(ports.signer, ports.refresh_tokens)
+    policy = PasswordPolicy(ports.strength)
+    refuse = RefuseRegistration(database, clock)
+    finish = FinishRegistration(database, directory, refuse)
+    # The operator chooses the first admin's password: it is warned of, not refused.
+    operators_register = Register(database, None, hasher, finish, clock)
+    return UseCases(
+        register=Register(database, policy, hasher, finish, clock),
+        login=Login(database, guess_keys, check, issue, hasher, directory, clock),
+        refresh=Refresh(database, ports.refresh_tokens, issue),
+        logout=Logout(database, clock),
+        logout_all=LogoutAll(database, clock),
+        change_password=ChangePassword(database, guess_keys, check, policy, hasher, directory, clock),
+        list_sessions=ListSessions(database),
+        end_session=EndSession(database, clock),
+        list_audit_events=ListAuditEvents(database),
+        verify_audit_events=VerifyAuditEvents(database),
+        record_audit=RecordAudit(database),
+        get_jwks=GetJwks(ports.published_keys),
+        get_openid_configuration=GetOpenidConfiguration(ports.issuer),
+        list_revocations=ListRevocations(database),
+        introspect_token=IntrospectToken(ports.judge),
+        get_registration=GetRegistration(database),
+        refuse_registration=refuse,
+        sync_account=SyncAccount(database, directory, guess_keys, clock),
+        verify_password=VerifyPassword(database, guess_keys, check, clock),
+        bootstrap_admin=BootstrapAdmin(database, operators_register, clock),
+        purge_expired=PurgeExpired(database),
+        finish_stale_registrations=FinishStaleRegistrations(database, finish, clock),
+    )
