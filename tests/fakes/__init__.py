@@ -1,0 +1,1 @@
+"""One fake a port, held to the same contract as the real adapter."""

@@ -1,0 +1,178 @@
+"""A small, real auth-service: keys, tokens and accounts over gRPC, with its answers in the test's hands."""
+
+import base64
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import jwt
+from chassis.errors import NotFound, ServiceError, TokenInvalid
+from chassis.grpc.server import GrpcServer, build_server
+from chassis.identity.claims import Claims
+from chassis.identity.service_tokens import ServiceTokens
+from chassis.ids import uuid7
+from cryptography.hazmat.primitives.asymmetric import ec
+from google.protobuf.timestamp_pb2 import Timestamp
+from user_service.domain.user import Registration, Role
+from vestibule.auth.v1 import account_service_pb2, key_service_pb2, token_service_pb2
+from vestibule.auth.v1.account_service_pb2_grpc import (
+    AccountServiceServicer,
+    add_AccountServiceServicer_to_server,
+)
+from vestibule.auth.v1.key_service_pb2_grpc import KeyServiceServicer, add_KeyServiceServicer_to_server
+from vestibule.auth.v1.token_service_pb2_grpc import TokenServiceServicer, add_TokenServiceServicer_to_server
+from vestibule.users.v1 import user_pb2
+
+SERVICE_KEY = "a service key that is long enough for tests"
+ISSUER = "http://issuer.test"
+AUDIENCE = "vestibule"
+
+_ROLES = {Role.USER: user_pb2.ROLE_USER, Role.ADMIN: user_pb2.ROLE_ADMIN}
+
+
+class AuthStandIn:
+    """What auth-service would know, and the key it would sign with.
+
+    Attributes:
+        waiting: Registrations, by id.
+        passwords: By id.
+        synced: Ids in the order in which they were brought in step.
+        refused: Ids of dropped registrations.
+        failure: What every call of AccountService fails with; None when all is well.
+        port: Where it listens.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: dict[UUID, Registration] = {}
+        self.passwords: dict[UUID, str] = {}
+        self.synced: list[UUID] = []
+        self.refused: list[UUID] = []
+        self.failure: ServiceError | None = None
+        self.port = 0
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.service_tokens = ServiceTokens(SERVICE_KEY, "auth-service")
+        self._server: GrpcServer | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it answers."""
+        return f"127.0.0.1:{self.port}"
+
+    def token(self, user_id: UUID, role: Role) -> str:
+        """Returns an access token for a person."""
+        now = int(time.time())
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": str(user_id),
+            "sid": str(uuid7()),
+            "jti": str(uuid7()),
+            "role": role.value,
+            "iat": now,
+            "exp": now + 900,
+        }
+        return jwt.encode(claims, self.key, "ES256", headers={"kid": "k1"})
+
+    async def start(self) -> None:
+        """Starts it, on the same port each time."""
+        self._server = build_server(service_tokens=self.service_tokens, judge=_NobodyJudge())
+        self._server.add(add_KeyServiceServicer_to_server, _Keys(self))
+        self._server.add(add_TokenServiceServicer_to_server, _Tokens())
+        self._server.add(add_AccountServiceServicer_to_server, _Accounts(self))
+        self.port = await self._server.start(self.address)
+        self._server.set_serving(True)
+
+    async def stop(self) -> None:
+        """Stops it."""
+        if self._server is not None:
+            await self._server.stop(0)
+            self._server = None
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[AuthStandIn]:
+    """Runs one for the length of the block."""
+    auth = AuthStandIn()
+    await auth.start()
+    try:
+        yield auth
+    finally:
+        await auth.stop()
+
+
+class _NobodyJudge:
+    async def judge(self, token: str) -> Claims:
+        raise TokenInvalid
+
+
+class _Keys(KeyServiceServicer):
+    def __init__(self, auth: AuthStandIn) -> None:
+        self._auth = auth
+
+    async def GetJwks(self, request: Any, context: Any) -> key_service_pb2.GetJwksResponse:
+        numbers = self._auth.key.public_key().public_numbers()
+        key = key_service_pb2.JsonWebKey(
+            kty="EC",
+            crv="P-256",
+            x=_base64(numbers.x),
+            y=_base64(numbers.y),
+            kid="k1",
+            use="sig",
+            alg="ES256",
+        )
+        return key_service_pb2.GetJwksResponse(keys=[key])
+
+    async def GetOpenidConfiguration(self, request: Any, context: Any) -> Any:
+        raise NotFound
+
+
+class _Tokens(TokenServiceServicer):
+    async def ListRevocations(self, request: Any, context: Any) -> token_service_pb2.ListRevocationsResponse:
+        read_at = Timestamp()
+        read_at.GetCurrentTime()
+        return token_service_pb2.ListRevocationsResponse(read_at=read_at)
+
+    async def IntrospectToken(self, request: Any, context: Any) -> token_service_pb2.IntrospectTokenResponse:
+        return token_service_pb2.IntrospectTokenResponse(active=True)
+
+
+class _Accounts(AccountServiceServicer):
+    def __init__(self, auth: AuthStandIn) -> None:
+        self._auth = auth
+
+    async def GetRegistration(
+        self, request: Any, context: Any
+    ) -> account_service_pb2.GetRegistrationResponse:
+        self._answer()
+        waiting = self._auth.waiting.get(UUID(request.user_id))
+        if waiting is None:
+            raise NotFound
+        return account_service_pb2.GetRegistrationResponse(
+            email=waiting.email, full_name=waiting.full_name, role=_ROLES[waiting.role]
+        )
+
+    async def RefuseRegistration(self, request: Any, context: Any) -> Any:
+        self._answer()
+        self._auth.waiting.pop(UUID(request.user_id), None)
+        self._auth.refused.append(UUID(request.user_id))
+        return account_service_pb2.RefuseRegistrationResponse()
+
+    async def SyncAccount(self, request: Any, context: Any) -> account_service_pb2.SyncAccountResponse:
+        self._answer()
+        self._auth.synced.append(UUID(request.user_id))
+        return account_service_pb2.SyncAccountResponse()
+
+    async def VerifyPassword(self, request: Any, context: Any) -> account_service_pb2.VerifyPasswordResponse:
+        self._answer()
+        matches = self._auth.passwords.get(UUID(request.user_id)) == request.password
+        return account_service_pb2.VerifyPasswordResponse(matches=matches)
+
+    def _answer(self) -> None:
+        if self._auth.failure is not None:
+            raise self._auth.failure
+
+
+def _base64(number: int) -> str:
+    return base64.urlsafe_b64encode(number.to_bytes(32, "big")).rstrip(b"=").decode()

@@ -1,0 +1,160 @@
+"""The service in this process, on a real Postgres and a real gRPC auth-service."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from chassis.clock import SystemClock
+from chassis.grpc.call import Call, enter
+from chassis.grpc.channel import ServiceChannel, open_channel
+from chassis.grpc.server import build_server
+from chassis.identity.authority import AUTHORITY_SERVICES, Authority
+from chassis.identity.caller import NOBODY
+from chassis.identity.keys import KeyCache
+from chassis.identity.service_tokens import ServiceTokens
+from chassis.identity.verifier import TokenVerifier
+from chassis.postgres.pool import Database, open_database
+from devstack.database import Database as DevelopmentDatabase
+from user_service import wiring
+from user_service.adapters.accounts import GrpcAccounts
+from user_service.adapters.postgres.unit_of_work import PostgresUnitOfWork
+from user_service.adapters.postgres.users import PostgresUserReader
+from user_service.domain.user import User
+from vestibule.auth.v1 import account_service_pb2
+from vestibule.events.v1.events_pb2 import Event
+from vestibule.users.v1 import directory_service_pb2, user_service_pb2
+from vestibule.users.v1.directory_service_pb2_grpc import DirectoryServiceStub
+from vestibule.users.v1.user_service_pb2_grpc import UserServiceStub
+
+from tests.user_service import auth_stand_in
+from tests.user_service.auth_stand_in import AUDIENCE, ISSUER, SERVICE_KEY, AuthStandIn
+
+
+class VerifierJudge:
+    """Judges by the signature alone: revocation is the chassis' own matter and tested there."""
+
+    def __init__(self, verifier: TokenVerifier) -> None:
+        self._verifier = verifier
+
+    async def judge(self, token: str) -> Any:
+        """Returns the token's claims."""
+        return await self._verifier.verify(token)
+
+
+@dataclass(frozen=True)
+class House:
+    """The service as others reach it.
+
+    Attributes:
+        auth: The auth-service beside it.
+        database: The service's own pool.
+        does: Its use cases, to call without the wire.
+        channel: From the gateway to it.
+        internal: From auth-service to it.
+    """
+
+    auth: AuthStandIn
+    database: Database
+    does: wiring.UseCases
+    channel: ServiceChannel
+    internal: ServiceChannel
+
+    @property
+    def users(self) -> UserServiceStub:
+        """People, for clients."""
+        return UserServiceStub(self.channel)
+
+    @property
+    def directory(self) -> DirectoryServiceStub:
+        """People, for auth-service."""
+        return DirectoryServiceStub(self.internal)
+
+    def sign_in(self, user: User | None) -> None:
+        """Makes the calls that follow in this test the person's."""
+        token = "" if user is None else self.auth.token(user.id, user.role)
+        enter(Call(caller=NOBODY, bearer_token=token))
+
+    async def add(self, *users: User) -> None:
+        """Puts people into the database."""
+        units = PostgresUnitOfWork(self.database, wiring.OUTBOX)
+        async with units() as unit:
+            for user in users:
+                assert await unit.users.insert(user)
+
+    async def find(self, user: User) -> User | None:
+        """Returns a person as committed."""
+        return await PostgresUserReader(self.database).find(user.id)
+
+    async def events(self) -> list[Event]:
+        """Returns what is in the outbox, in order."""
+        rows = await self.database.fetch("SELECT payload FROM users.outbox ORDER BY position")
+        return [Event.FromString(row["payload"]) for row in rows]
+
+    async def audited(self) -> list[tuple[str, str]]:
+        """Returns action and outcome of each audit entry in the outbox."""
+        return [
+            (event.audit_recorded.action, event.audit_recorded.outcome)
+            for event in await self.events()
+            if event.HasField("audit_recorded")
+        ]
+
+
+@pytest.fixture(name="users_database")
+async def _users_database(database: DevelopmentDatabase) -> AsyncIterator[Database]:
+    """The service's own pool, with the role that it has in production."""
+    async with open_database(database.url("user_service"), application_name="test", max_size=10) as opened:
+        yield opened
+
+
+@pytest.fixture(name="auth")
+async def _auth() -> AsyncIterator[AuthStandIn]:
+    """A real gRPC auth-service with its answers in the test's hands."""
+    async with auth_stand_in.serving() as auth:
+        yield auth
+
+
+@pytest.fixture(name="house")
+async def _house(users_database: Database, auth: AuthStandIn) -> AsyncIterator[House]:
+    """The service behind a real port."""
+    to_auth = open_channel(
+        auth.address,
+        service_tokens=ServiceTokens(SERVICE_KEY, wiring.SERVICE),
+        services=(
+            *AUTHORITY_SERVICES,
+            account_service_pb2.DESCRIPTOR.services_by_name["AccountService"],
+        ),
+    )
+    keys = KeyCache(Authority(to_auth).keys)
+    judge = VerifierJudge(TokenVerifier(keys, issuer=ISSUER, audience=AUDIENCE))
+    does = wiring.build_use_cases(
+        PostgresUnitOfWork(users_database, wiring.OUTBOX),
+        PostgresUserReader(users_database),
+        GrpcAccounts(to_auth),
+        SystemClock(),
+    )
+    server = build_server(service_tokens=ServiceTokens(SERVICE_KEY, wiring.SERVICE), judge=judge)
+    wiring.add_servicers(server, does)
+    port = await server.start("127.0.0.1:0")
+    channels = {
+        name: open_channel(
+            f"127.0.0.1:{port}",
+            service_tokens=ServiceTokens(SERVICE_KEY, name),
+            services=(
+                user_service_pb2.DESCRIPTOR.services_by_name["UserService"],
+                directory_service_pb2.DESCRIPTOR.services_by_name["DirectoryService"],
+            ),
+        )
+        for name in ("gateway", "auth-service")
+    }
+    yield House(auth, users_database, does, channels["gateway"], channels["auth-service"])
+    for channel in (*channels.values(), to_auth):
+        await channel.close()
+    await server.stop(0)
+
+
+@pytest.fixture(autouse=True)
+def _nobody_signed_in() -> Iterator[None]:
+    """No test is somebody because the one before was."""
+    enter(Call(caller=NOBODY))
+    yield

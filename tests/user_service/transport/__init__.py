@@ -1,0 +1,1 @@
+"""Both services over real gRPC and Postgres."""
