@@ -1,6 +1,7 @@
 """A channel gives up in time, repeats only what may be repeated, and speaks bytes on request."""
 
 import asyncio
+import socket
 import time
 from typing import Any
 
@@ -13,12 +14,19 @@ from chassis.grpc.policy import service_policies
 from chassis.identity.caller import Caller
 from chassis.identity.service_tokens import ServiceTokens
 from vestibule.users.v1 import user_service_pb2, user_service_pb2_grpc
+from vestibule.users.v1.user_pb2 import User
 
 from tests.chassis.grpc.hall import SERVICE_KEY, SERVICES, Hall, open_hall, sign_in
-from tests.chassis.servers import free_port
 
 GET_ME = user_service_pb2.GetMeRequest()
 DELETE_ME = user_service_pb2.DeleteMeRequest(password="x")
+
+
+def free_port() -> int:
+    """Returns a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 async def refuse(request: Any, context: Any) -> Any:
@@ -44,7 +52,7 @@ async def test_read_that_succeeds_the_second_time(hall: Hall) -> None:
     async def answer(request: Any, context: Any) -> Any:
         if len(hall.script.calls) == 1:
             await refuse(request, context)
-        return user_service_pb2.GetMeResponse(user={"full_name": "Ada"})
+        return user_service_pb2.GetMeResponse(user=User(full_name="Ada"))
 
     hall.script.answers["GetMe"] = answer
     sign_in("user")
@@ -91,12 +99,13 @@ async def test_nobody_there() -> None:
     tokens = ServiceTokens(SERVICE_KEY, "gateway")
     async with open_channel(f"127.0.0.1:{free_port()}", service_tokens=tokens, services=SERVICES) as channel:
         users = user_service_pb2_grpc.UserServiceStub(channel)
-        for call, request in ((users.GetMe, GET_ME), (users.DeleteMe, DELETE_ME)):
-            started = time.monotonic()
-            with pytest.raises(Unavailable):
-                await call(request)  # type: ignore[operator]
+        started = time.monotonic()
+        with pytest.raises(Unavailable):
+            await users.GetMe(GET_ME)
+        with pytest.raises(Unavailable):
+            await users.DeleteMe(DELETE_ME)
 
-            assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 2
 
 
 async def test_service_that_comes_back() -> None:

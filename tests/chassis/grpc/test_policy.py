@@ -21,7 +21,7 @@ def test_policy_of_a_read() -> None:
     assert policy.access == options_pb2.ACCESS_ADMIN_OR_SELF
     assert (policy.read_only, policy.repeatable, policy.scope) == (True, True, "read")
     assert policy.deadline_seconds is None
-    assert policy.options.cache.near.seconds == 5
+    assert policy.options.access == policy.access
 
 
 def test_policy_of_writes() -> None:

@@ -113,7 +113,7 @@ async def test_deadline_is_handed_on(hall: Hall) -> None:
     await hall.users.GetMe(GET_ME)
 
     assert left[0] is not None
-    assert 1.5 < left[0] <= 2
+    assert 1.5 < left[0] <= 2.1  # gRPC rounds up
 
 
 async def test_requests_that_are_too_big(hall: Hall) -> None:
