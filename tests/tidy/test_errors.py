@@ -7,6 +7,8 @@ from tests.tidy import tree
 
 OTHER_WORDS = {
     "Invalid": "VALIDATION_ERROR: the contract's word for any invalid field",
+    "CredentialChanged": "CONFLICT: the contract's word for two changes at once",
+    "TooManyListeners": "UNAVAILABLE: the contract's word for whatever has no room just now",
 }
 """Errors whose reason is not their name, each with the reason why."""
 

@@ -18,6 +18,7 @@ SQL_PLACES = {
     "*/adapters/postgres/*": "the one room of a service that speaks SQL",
     "*/migrations/*": "migrations are SQL",
     "chassis/src/chassis/postgres/*": "the pool, the revision check and the migration runner",
+    "*/adapters/postgres_check.py": "asks Postgres how it is, and nothing else",
     "chassis/src/chassis/events/outbox.py": "every service has the same outbox table",
     "chassis/src/chassis/events/relay.py": "every service has the same outbox table",
     "devstack/src/devstack/*": "makes databases, roles and schemas before any service is there",

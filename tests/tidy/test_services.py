@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 import yaml
+from devstack import topology
 
 from tests.tidy import tree
 
@@ -38,10 +39,42 @@ def test_chart_has_every_service() -> None:
 
 
 def test_development_loop_has_every_service() -> None:
-    """Skaffold builds every service."""
-    skaffold = yaml.safe_load((tree.ROOT / "skaffold.yaml").read_text(encoding="utf-8"))
+    """Skaffold, where it is set up, builds every service."""
+    loops = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in tree.ROOT.glob("skaffold.yaml")]
 
-    assert set(tree.services()) == {artifact["image"] for artifact in skaffold["build"]["artifacts"]}
+    for loop in loops:
+        assert set(tree.services()) == {artifact["image"] for artifact in loop["build"]["artifacts"]}
+
+
+def test_topology_has_every_service() -> None:
+    """`make up` starts every service, under its name and with its package."""
+    assert {service: tree.package_of(service) for service in tree.services()} == {
+        service.name: service.module for service in topology.SERVICES
+    }
+
+
+def test_ports_agree() -> None:
+    """A service listens on the same ports on a laptop and in a cluster."""
+    values = yaml.safe_load((tree.ROOT / "helm/vestibule/values.yaml").read_text(encoding="utf-8"))
+    ports = {
+        service.name: {
+            "http": service.http_port,
+            **({} if service.grpc_port is None else {"grpc": service.grpc_port}),
+        }
+        for service in topology.SERVICES
+    }
+
+    assert ports == {name: block["ports"] for name, block in values["services"].items()}
+
+
+def test_api_has_every_service() -> None:
+    """Every package of the protos that serves something has a service that serves it, and only one."""
+    served = {
+        ".".join(path.relative_to(tree.ROOT / "protos").parts[:-1])
+        for path in (tree.ROOT / "protos/vestibule").rglob("*_service.proto")
+    }
+
+    assert served == set(topology.PROTO_PACKAGES)
 
 
 def test_import_contracts_have_every_service() -> None:
