@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from chassis.clock import Clock
 from chassis.identity.caller import Caller
 
-from auth_service.domain.audit import audited
 from auth_service.domain.credential import Role
 from auth_service.domain.errors import EmailTaken
 from auth_service.domain.stores import Database
@@ -29,7 +27,6 @@ class BootstrapAdmin:
 
     database: Database
     register: Register
-    clock: Clock
 
     async def __call__(self, *, email: str, password: str) -> Bootstrap:
         """Says how it went.
@@ -41,15 +38,11 @@ class BootstrapAdmin:
             return Bootstrap.NOT_NEEDED
         caller = Caller(service="auth-service")
         try:
-            person = await self.register(
+            await self.register(
                 email=email, password=password, full_name=FULL_NAME, role=Role.ADMIN, caller=caller
             )
         except EmailTaken:
             return Bootstrap.NOT_NEEDED if await self._has_admin() else Bootstrap.ADDRESS_TAKEN
-        async with self.database.transaction() as stores:
-            await stores.audit.append(
-                audited(caller, self.clock.now(), "auth.bootstrap_admin", subject_id=person.user_id)
-            )
         return Bootstrap.CREATED
 
     async def _has_admin(self) -> bool:

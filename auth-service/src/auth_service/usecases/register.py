@@ -56,13 +56,13 @@ class Register:
 
     async def _begin(self, registration: Registration, password_hash: str, caller: Caller) -> None:
         user_id = registration.user_id
+        # Nobody registers an admin but the operator, at the first start.
+        action = "auth.register" if registration.role is Role.USER else "auth.bootstrap_admin"
         try:
             async with self.database.transaction() as stores:
                 await stores.credentials.add_pending(registration, password_hash)
                 await stores.outbox.append(RegistrationStarted(user_id))
-                await stores.audit.append(
-                    audited(caller, self.clock.now(), "auth.register", actor_id=user_id, subject_id=user_id)
-                )
+                await stores.audit.append(audited(caller, self.clock.now(), action, actor_id=user_id))
         except EmailTaken:
             await self._note_refusal(caller)
             raise

@@ -5,6 +5,17 @@ from dataclasses import dataclass
 from chassis.clock import Clock
 
 from auth_service.domain.password_policy import PasswordPolicy
+from auth_service.domain.ports import (
+    GuessKeys,
+    PasswordHasher,
+    PasswordStrength,
+    Patience,
+    PublishedKeys,
+    RefreshTokens,
+    TokenJudge,
+    TokenSigner,
+    UserDirectory,
+)
 from auth_service.domain.stores import Database
 from auth_service.usecases.bootstrap_admin import BootstrapAdmin
 from auth_service.usecases.change_password import ChangePassword
@@ -109,7 +120,7 @@ def build_use_cases(ports: Ports) -> UseCases:
         refuse_registration=refuse,
         sync_account=SyncAccount(database, directory, guess_keys, clock),
         verify_password=VerifyPassword(database, guess_keys, check, clock),
-        bootstrap_admin=BootstrapAdmin(database, operators_register, clock),
+        bootstrap_admin=BootstrapAdmin(database, operators_register),
         purge_expired=PurgeExpired(database),
         finish_stale_registrations=FinishStaleRegistrations(database, finish, clock),
     )
