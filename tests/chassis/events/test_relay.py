@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+from functools import partial
+from typing import Any
 
 import asyncpg
 import pytest
@@ -21,13 +23,9 @@ from tests.chassis.waiting import until
 
 async def people(valkey: Valkey) -> list[str]:
     """Returns whom the stream's events are about, in order."""
-    client = Redis.from_url(valkey.url)
-    try:
-        return [
-            stream.decode(fields).user_changed.user_id for _, fields in await client.xrange(stream.STREAM)
-        ]
-    finally:
-        await client.aclose()
+    async with Redis.from_url(valkey.url) as client:
+        entries: Any = await client.xrange(stream.STREAM)
+    return [stream.decode(fields).user_changed.user_id for _, fields in entries]
 
 
 async def test_events_arrive_in_order_and_are_marked(
@@ -49,7 +47,7 @@ async def test_notify_wakes_the_relay_at_once(
     await until(lambda: relay.leading)
     for number in range(5):
         await append(str(number))
-        await until(lambda number=number: _has(valkey, number + 1), seconds=0.5)
+        await until(partial(_has, valkey, number + 1), seconds=0.5)
 
 
 async def test_a_lost_notification_is_made_up_for_by_looking(
@@ -144,7 +142,7 @@ async def test_a_lost_end_of_the_stream_is_published_again_and_the_rest_is_not(
         await append(str(number))
     await until(lambda: _pending_is(pool, 0))
     client = Redis.from_url(valkey.url)
-    entries = await client.xrange(stream.STREAM)
+    entries: Any = await client.xrange(stream.STREAM)
     await client.xdel(stream.STREAM, *(identifier for identifier, _ in entries[-3:]))
     await client.aclose()
     await until(lambda: _has(valkey, 10), seconds=3)

@@ -44,7 +44,10 @@ def meaning(error: Exception) -> Exception:
     asyncpg tells a closed connection and a misuse of its interface by the same type; a
     misuse is a bug and stays what it is.
     """
-    if isinstance(error, asyncpg.InterfaceError) and not any(word in str(error) for word in _CLOSED):
+    misused: bool = isinstance(error, asyncpg.InterfaceError) and not any(
+        word in str(error) for word in _CLOSED
+    )
+    if misused:
         return error
     return Unavailable(retry_after_seconds=RETRY_AFTER_SECONDS)
 

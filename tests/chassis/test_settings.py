@@ -1,0 +1,95 @@
+"""What the environment may hold, and what is said when it is wrong."""
+
+import pytest
+from chassis.settings import GrpcServiceSettings
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import SettingsConfigDict
+
+from chassis import settings
+
+GOOD = {
+    "SERVICE_KEY": "k" * 32,
+    "REDIS_URL": "redis://127.0.0.1:6379/0",
+    "STOCK_HTTP_PORT": "8001",
+    "STOCK_GRPC_PORT": "50051",
+    "STOCK_POSTGRES_URL": "postgresql://me:hush@db/x",
+}
+
+
+class StockSettings(GrpcServiceSettings):
+    """Settings of a made-up service."""
+
+    model_config = SettingsConfigDict(env_prefix="STOCK_")
+
+    postgres_url: SecretStr = Field(description="where the schema `stock` is")
+    shelves: dict[str, int] = Field(default_factory=dict)
+
+
+@pytest.fixture(autouse=True)
+def _good(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_prefixed_and_common_variables_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOCK_SHELVES", '{"a": 1}')
+    monkeypatch.setenv("TRACE_RATIO", "0.5")
+    monkeypatch.setenv("STOCK_UNKNOWN", "ignored")
+    loaded = settings.load(StockSettings)
+    assert loaded.http_host == "127.0.0.1"
+    assert (loaded.http_port, loaded.grpc_port) == (8001, 50051)
+    assert loaded.postgres_url.get_secret_value() == GOOD["STOCK_POSTGRES_URL"]
+    assert loaded.shelves == {"a": 1}
+    assert loaded.trace_ratio == 0.5
+    assert loaded.shutdown_grace_seconds == 10.0
+
+
+def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+    monkeypatch.setenv("LOG_FORMAT", "")
+    loaded = settings.load(StockSettings)
+    assert loaded.otel_exporter_otlp_endpoint is None
+    assert loaded.log_format == "json"
+
+
+def test_settings_do_not_change_and_do_not_print_secrets() -> None:
+    loaded = settings.load(StockSettings)
+    with pytest.raises(ValidationError):
+        loaded.http_port = 1  # type: ignore[misc]
+    assert "hush" not in repr(loaded)
+    assert "kkkk" not in repr(loaded)
+
+
+def test_each_wrong_variable_gets_a_line_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("STOCK_POSTGRES_URL")
+    monkeypatch.setenv("STOCK_GRPC_PORT", "ninety")
+    monkeypatch.setenv("SERVICE_KEY", "short-secret")
+    monkeypatch.setenv("LOG_FORMAT", "xml")
+    with pytest.raises(SystemExit) as ended:
+        settings.load(StockSettings)
+    assert ended.value.code == 1
+    told = capsys.readouterr().err
+    assert "short-secret" not in told
+    lines = {line.split(" ", 1)[0]: line for line in told.splitlines()}
+    assert lines.keys() == {"STOCK_POSTGRES_URL", "STOCK_GRPC_PORT", "SERVICE_KEY", "LOG_FORMAT"}
+    assert lines["STOCK_POSTGRES_URL"] == (
+        "STOCK_POSTGRES_URL is not set: set it. It is where the schema `stock` is."
+    )
+    assert "valid integer" in lines["STOCK_GRPC_PORT"]
+    assert "32" in lines["SERVICE_KEY"]
+    assert "'json' or 'console'" in lines["LOG_FORMAT"]
+
+
+def test_what_is_not_json_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STOCK_SHELVES", "{a: 1")
+    with pytest.raises(SystemExit):
+        settings.load(StockSettings)
+    assert capsys.readouterr().err.startswith("STOCK_SHELVES is wrong: it is not JSON")
+
+
+def test_secret_fields_are_known_for_redaction() -> None:
+    assert settings.secret_names(StockSettings) == {"postgres_url", "service_key", "redis_url"}
