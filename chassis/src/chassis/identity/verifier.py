@@ -96,6 +96,9 @@ class TokenVerifier:
                 leeway=self._leeway_seconds,
                 options={"require": _REQUIRED, "strict_aud": True},
             )
+            # PyJWT also takes a list that holds the issuer; ours is one string.
+            if payload["iss"] != self._issuer:
+                raise TokenInvalid
             return _claims(payload)
         except jwt.ExpiredSignatureError as error:
             raise TokenExpired from error
@@ -129,7 +132,7 @@ def _claims(payload: dict[str, Any]) -> Claims:
         role=role,
         session_id=_identifier(payload["sid"]),
         token_id=_identifier(payload["jti"]),
-        expires_at=float(payload["exp"]),
+        expires_at=int(payload["exp"]),
     )
 
 

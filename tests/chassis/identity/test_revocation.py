@@ -1,0 +1,120 @@
+"""A revocation refuses the tokens that it concerns, no other, and is forgotten in time."""
+
+import time
+from random import Random
+from uuid import UUID
+
+import pytest
+from chassis.identity.claims import Claims
+from chassis.identity.revocation import RevocationSet
+from chassis.ids import unix_milliseconds, uuid7
+from hypothesis import given
+from hypothesis import strategies as st
+from vestibule.events.v1.events_pb2 import TokensRevoked
+
+NOW = time.time_ns() // 1_000_000
+USERS = [uuid7() for _ in range(3)]
+SESSIONS = [uuid7() for _ in range(3)]
+
+
+def claims(user: UUID, session: UUID, issued_at: int = NOW) -> Claims:
+    """Returns the claims of a token issued at a Unix time in milliseconds."""
+    return Claims.of_access_token(
+        user_id=user, role="user", session_id=session, token_id=uuid7(issued_at), expires_at=4e9
+    )
+
+
+def of_user(user: UUID, until: int = NOW, expires: int = NOW + 900_000) -> TokensRevoked:
+    """Returns a revocation of a person's tokens."""
+    return TokensRevoked(user_id=str(user), issued_until_milliseconds=until, expires_at_milliseconds=expires)
+
+
+def of_session(session: UUID, until: int = NOW, expires: int = NOW + 900_000) -> TokensRevoked:
+    """Returns a revocation of a session's tokens."""
+    return TokensRevoked(
+        session_id=str(session), issued_until_milliseconds=until, expires_at_milliseconds=expires
+    )
+
+
+def test_of_a_person() -> None:
+    """Every session's tokens up to that moment; those issued later are good."""
+    revocations = RevocationSet()
+    revocations.apply(of_user(USERS[0]))
+
+    assert revocations.is_revoked(claims(USERS[0], SESSIONS[0]))
+    assert revocations.is_revoked(claims(USERS[0], SESSIONS[1], NOW - 1))
+    assert not revocations.is_revoked(claims(USERS[0], SESSIONS[0], NOW + 1))
+    assert not revocations.is_revoked(claims(USERS[1], SESSIONS[0]))
+
+
+def test_of_a_session() -> None:
+    """The person's other sessions go on."""
+    revocations = RevocationSet()
+    revocations.apply(of_session(SESSIONS[0]))
+
+    assert revocations.is_revoked(claims(USERS[0], SESSIONS[0]))
+    assert not revocations.is_revoked(claims(USERS[0], SESSIONS[1]))
+
+
+def test_gone_when_no_token_can_be_concerned() -> None:
+    """Memory holds a quarter of an hour, not a history."""
+    revocations = RevocationSet()
+    now = time.time_ns() // 1_000_000
+    revocations.apply(of_user(USERS[0], NOW, now + 30))
+    revocations.apply(of_user(USERS[1], NOW, now - 1))
+    before = len(revocations)
+    time.sleep(0.05)
+    revocations.apply(of_user(USERS[2]))
+
+    assert before == 1
+    assert len(revocations) == 1
+    assert not revocations.is_revoked(claims(USERS[0], SESSIONS[0]))
+
+
+def test_later_revocation_outlives_an_earlier_one() -> None:
+    """The earlier one's end does not end the later one."""
+    revocations = RevocationSet()
+    now = time.time_ns() // 1_000_000
+    revocations.apply(of_user(USERS[0], NOW - 1, now + 30))
+    revocations.apply(of_user(USERS[0], NOW))
+    time.sleep(0.05)
+    revocations.apply(of_user(USERS[1]))
+
+    assert revocations.is_revoked(claims(USERS[0], SESSIONS[0]))
+
+
+@pytest.mark.parametrize(
+    "revoked", [TokensRevoked(), TokensRevoked(user_id="x", expires_at_milliseconds=2**60)]
+)
+def test_nonsense_is_left_out(revoked: TokensRevoked) -> None:
+    """An event that names nobody must not stop the stream."""
+    revocations = RevocationSet()
+    revocations.apply(revoked)
+
+    assert len(revocations) == 0
+
+
+EVENTS = st.builds(of_user, st.sampled_from(USERS), st.integers(NOW - 5, NOW + 5)) | st.builds(
+    of_session, st.sampled_from(SESSIONS), st.integers(NOW - 5, NOW + 5)
+)
+
+
+@given(st.lists(EVENTS), st.randoms())
+def test_order_and_repetition_do_not_matter(events: list[TokensRevoked], random: Random) -> None:
+    """Delivered twice, late or in any order: the judgement is that of the plain definition."""
+    revocations = RevocationSet()
+    delivered = events * 2
+    random.shuffle(delivered)
+    for each in delivered:
+        revocations.apply(each)
+    for user in USERS:
+        for session in SESSIONS:
+            for issued_at in range(NOW - 6, NOW + 7):
+                token = claims(user, session, issued_at)
+                expected = any(
+                    unix_milliseconds(token.token_id) <= each.issued_until_milliseconds
+                    and (each.user_id == str(user) or each.session_id == str(session))
+                    for each in events
+                )
+
+                assert expected == revocations.is_revoked(token)
