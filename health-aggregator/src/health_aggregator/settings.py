@@ -4,7 +4,7 @@ from pathlib import Path
 
 from chassis.settings import GrpcServiceSettings
 from pydantic import Field, SecretStr
-from pydantic_settings import SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class HealthSettings(GrpcServiceSettings):
@@ -19,9 +19,19 @@ class HealthSettings(GrpcServiceSettings):
     postgres_url: SecretStr | None = Field(
         default=None, description="DSN of the database, with the role health_aggregator"
     )
-    migration_postgres_url: SecretStr | None = Field(
-        default=None, description="DSN of the database, with the role health_owner; for `migrate` only"
-    )
     qdrant_url: SecretStr | None = Field(default=None, validation_alias="QDRANT_URL")
     nextcloud_url: SecretStr | None = Field(default=None, validation_alias="NEXTCLOUD_URL")
     kubernetes: bool = Field(default=False, description="true to find targets in the cluster it runs in")
+
+
+class MigrationSettings(BaseSettings):
+    """The settings of `python -m health_aggregator migrate`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HEALTH_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    migration_postgres_url: SecretStr = Field(
+        description="where the schema `health` is, with its owner's role: "
+        "postgresql://health_owner:…@host/database"
+    )

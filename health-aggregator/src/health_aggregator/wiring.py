@@ -1,5 +1,6 @@
 """Puts the parts together: the one module that names concrete adapters."""
 
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,8 +13,10 @@ from chassis.errors import ServiceError, TokenInvalid
 from chassis.grpc.server import GrpcServer, build_server
 from chassis.identity.claims import Claims
 from chassis.identity.service_tokens import ServiceTokens
+from chassis.ids import uuid7
 from chassis.lifecycle import Lifecycle
 from chassis.operations_http import open_operations
+from chassis.postgres.pool import open_database
 from prometheus_client import REGISTRY
 from vestibule.health.v1.health_service_pb2_grpc import add_HealthServiceServicer_to_server
 
@@ -22,12 +25,13 @@ from health_aggregator.adapters.change_feed import ChangeFeed
 from health_aggregator.adapters.check_factory import make_check
 from health_aggregator.adapters.file_watch import on_change
 from health_aggregator.adapters.memory_history import MemoryHistory
+from health_aggregator.adapters.postgres.history import PostgresHistory
 from health_aggregator.adapters.telemetry import StateCollector, Telemetry
 from health_aggregator.adapters.topology_file import read_topology
 from health_aggregator.domain.board import Board
 from health_aggregator.domain.errors import TargetsRefused
 from health_aggregator.domain.house import OBSERVER, house_targets
-from health_aggregator.domain.ports import ChangePublisher, Ear
+from health_aggregator.domain.ports import ChangePublisher, Ear, HistoryStore
 from health_aggregator.domain.state import Change, CheckResult
 from health_aggregator.domain.target import Target
 from health_aggregator.settings import HealthSettings
@@ -83,7 +87,7 @@ async def serve(settings: HealthSettings, lifecycle: Lifecycle) -> None:
     feed, telemetry = ChangeFeed(), Telemetry(board)
     REGISTRY.register(StateCollector(board))
     clock = SystemClock()
-    history = RecordHistory(board, MemoryHistory(), clock, _history_lost)
+    history = RecordHistory(board, await _history_store(settings, lifecycle), clock, _history_lost)
     publisher = _Everyone([feed, telemetry, history])
     run_check = RunCheck(board, clock, publisher, _AllEars([telemetry, history]), telemetry)
     keep_watch = KeepWatch(board, run_check, make_check, clock, publisher)
@@ -110,6 +114,18 @@ async def serve(settings: HealthSettings, lifecycle: Lifecycle) -> None:
         )
     )
     server.set_serving(True)
+
+
+async def _history_store(settings: HealthSettings, lifecycle: Lifecycle) -> HistoryStore:
+    if settings.postgres_url is None:
+        return MemoryHistory()
+    # No connection is made before the first is needed: Postgres may be away when we start.
+    database = await lifecycle.enter(
+        open_database(
+            settings.postgres_url.get_secret_value(), application_name=OBSERVER, min_size=0, max_size=2
+        )
+    )
+    return PostgresHistory(database, f"{socket.gethostname()}/{uuid7()}")
 
 
 async def _open_grpc(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from health_aggregator.adapters.grpc_check import GrpcCheck
 from health_aggregator.adapters.http_check import HttpCheck
-from health_aggregator.adapters.postgres_check import PostgresCheck
+from health_aggregator.adapters.postgres.postgres_check import PostgresCheck
 from health_aggregator.adapters.redis_check import RedisCheck
 from health_aggregator.domain.ports import Check
 from health_aggregator.domain.target import Target

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from health_aggregator.domain.history import Observation, Period, Resolution, period_of
+from health_aggregator.domain.history import Observation, Period, Resolution, sum_up
 from health_aggregator.domain.state import Change
 
 # Minutes are many: without a database only an hour of them is kept.
@@ -25,15 +25,15 @@ class MemoryHistory:
         }
         self._changes: deque[Change] = deque(maxlen=_CHANGES)
 
-    async def append(self, observations: Sequence[Observation], changes: Sequence[Change]) -> None:
+    async def append(self, observations: Sequence[Observation], changes: Sequence[Change]) -> bool:
         """Adds what was seen."""
-        for observation in observations:
-            for resolution, periods in self._periods.items():
-                period = period_of(observation, resolution)
-                key = (period.starts_at, period.component)
-                known = periods.get(key)
-                periods[key] = period if known is None else known.plus(period)
+        for resolution, period in sum_up(observations):
+            periods = self._periods[resolution]
+            key = (period.starts_at, period.component)
+            known = periods.get(key)
+            periods[key] = period if known is None else known.plus(period)
         self._changes.extend(changes)
+        return True
 
     async def prune(self, now: datetime) -> None:
         """Forgets old sums."""

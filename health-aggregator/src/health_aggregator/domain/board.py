@@ -70,6 +70,7 @@ class Board:
         self._answered_at: float | None = None
         self._sequence = 0
         self._shown: tuple[Component, ...] | None = None
+        self._caused: dict[str, str] | None = None
 
     @property
     def sequence(self) -> int:
@@ -100,7 +101,7 @@ class Board:
             else:
                 entries[target.name] = _Entry(target, since=at, created_at=now)
         self._entries = entries
-        self._shown = None
+        self._forget()
 
     def record(self, name: str, result: CheckResult, *, now: float, at: datetime) -> Change | None:
         """Takes in a result; returns the change of state that it makes, if any.
@@ -112,7 +113,7 @@ class Board:
             return None
         before = entry.state
         entry.result = result
-        self._shown = None
+        self._forget()
         if not result.silent:
             entry.silent_since = None
             entry.held = False
@@ -127,23 +128,24 @@ class Board:
         entry.memory = step(entry.memory, entry.target.damping, success=result.success)
         entry.believed_at = now
         entry.stale = False
-        return self._changed(entry, before, at)
+        self._forget()
+        return None if entry.state is before else self._change(entry, before, at)
 
     def age(self, *, now: float, at: datetime) -> list[Change]:
         """Calls stale what has had no believable result for too long; returns the changes."""
-        changes = []
-        for entry in self._entries.values():
+        before: dict[str, State] = {}
+        for name, entry in self._entries.items():
             if not entry.target.enabled or entry.stale:
                 continue
             reference = entry.created_at if entry.believed_at is None else entry.believed_at
-            if now - reference <= stale_after_seconds(entry.target.cadence, entry.memory):
-                continue
-            before = entry.state
-            entry.stale = True
-            change = self._changed(entry, before, at)
-            if change is not None:
-                changes.append(change)
-        return changes
+            if now - reference > stale_after_seconds(entry.target.cadence, entry.memory):
+                before[name] = entry.state
+                entry.stale = True
+        if not before:
+            return []
+        self._forget()
+        # All are marked before the first cause is looked for.
+        return [self._change(self._entries[name], state, at) for name, state in before.items()]
 
     @property
     def cut_off(self) -> bool:
@@ -159,6 +161,10 @@ class Board:
     def status(self) -> Status:
         """Returns the judgement over all components."""
         return judge(Standing(shown.state, shown.critical, shown.degraded) for shown in self.components())
+
+    def _forget(self) -> None:
+        self._shown = None
+        self._caused = None
 
     def _must_wait(self, entry: _Entry, result: CheckResult) -> bool:
         if not result.silent or entry.silent_since is None:
@@ -176,22 +182,24 @@ class Board:
         silent = sum(entry.silent_since is not None for entry in others)
         return Evidence(len(others), silent, self._answered_at)
 
-    def _changed(self, entry: _Entry, before: State, at: datetime) -> Change | None:
-        if entry.state is before:
-            return None
+    def _change(self, entry: _Entry, before: State, at: datetime) -> Change:
         entry.since = at
-        self._shown = None
         self._sequence += 1
         name = entry.target.name
         error = entry.result.error if entry.result is not None else None
-        return Change(self._sequence, name, entry.state, before, at, error)
+        return Change(self._sequence, name, entry.state, before, at, error, self._causes().get(name))
+
+    def _causes(self) -> dict[str, str]:
+        if self._caused is None:
+            states = {name: entry.state for name, entry in self._entries.items()}
+            depends_on = {name: entry.target.depends_on for name, entry in self._entries.items()}
+            self._caused = find_causes(states, depends_on)
+            if self.cut_off:
+                self._caused |= {name: self._observer for name, entry in self._entries.items() if entry.stale}
+        return self._caused
 
     def _show(self) -> tuple[Component, ...]:
-        states = {name: entry.state for name, entry in self._entries.items()}
-        causes = find_causes(states, {name: entry.target.depends_on for name, entry in self._entries.items()})
-        cut_off = self.cut_off
-        if cut_off:
-            causes |= {name: self._observer for name, entry in self._entries.items() if entry.stale}
+        causes, cut_off = self._causes(), self.cut_off
         return tuple(
             self._component(entry, causes.get(name), cut_off=cut_off and name == self._observer)
             for name, entry in self._entries.items()

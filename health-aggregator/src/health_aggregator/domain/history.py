@@ -111,6 +111,18 @@ def period_of(observation: Observation, resolution: Resolution) -> Period:
     )
 
 
+def sum_up(observations: Iterable[Observation]) -> list[tuple[Resolution, Period]]:
+    """Returns observations summed over minutes, hours and days, in a fixed order."""
+    sums: dict[tuple[str, datetime, str], tuple[Resolution, Period]] = {}
+    for observation in observations:
+        for resolution in Resolution:
+            period = period_of(observation, resolution)
+            key = (resolution.value, period.starts_at, period.component)
+            known = sums.get(key)
+            sums[key] = (resolution, period if known is None else known[1].plus(period))
+    return [sums[key] for key in sorted(sums)]
+
+
 def availability(periods: Iterable[Period]) -> float | None:
     """Returns the available share over several periods, or None when nothing was observed."""
     covered = available = 0.0

@@ -80,8 +80,11 @@ class Changes(Protocol):
 class HistoryStore(Protocol):
     """Keeps observations for a day, their sums by minute, hour and day, and changes, for 90 days."""
 
-    async def append(self, observations: Sequence[Observation], changes: Sequence[Change]) -> None:
+    async def append(self, observations: Sequence[Observation], changes: Sequence[Change]) -> bool:
         """Adds what was seen, and sums it up.
+
+        Returns:
+            False when another aggregator is the writer, and nothing was added.
 
         Raises:
             Unavailable: the store cannot be reached; nothing was added.

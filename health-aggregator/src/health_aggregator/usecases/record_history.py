@@ -32,6 +32,7 @@ class RecordHistory:
     While the store is away, the newest hundred thousand observations wait in memory.
 
     Attributes:
+        leading: Whether this aggregator is the one that writes; the last to write, while the store is away.
         days: Sums of the last 90 days, by component and then by day, as last read.
     """
 
@@ -39,7 +40,7 @@ class RecordHistory:
     store: HistoryStore
     clock: Clock
     lost: Callable[[ServiceError, int], None]
-    is_writer: Callable[[], bool] = lambda: True
+    leading: bool = True
     days: Mapping[str, Mapping[datetime, Period]] = field(default_factory=dict)
     _observations: deque[Observation] = field(default_factory=lambda: deque(maxlen=_BUFFERED))
     _changes: deque[Change] = field(default_factory=lambda: deque(maxlen=_BUFFERED))
@@ -93,8 +94,7 @@ class RecordHistory:
             Unavailable: the store cannot be reached; everything still waits.
         """
         observations, changes = list(self._observations), list(self._changes)
-        if self.is_writer():
-            await self.store.append(observations, changes)
+        self.leading = await self.store.append(observations, changes)
         for _ in observations:
             self._observations.popleft()
         for _ in changes:
@@ -103,7 +103,7 @@ class RecordHistory:
     async def refresh(self) -> None:
         """Prunes the store and reads from it what the page shows."""
         now = self.clock.now()
-        if self.is_writer():
+        if self.leading:
             await self.store.prune(now)
         since = Resolution.DAY.start_of(now - timedelta(days=DAYS - 1))
         days: dict[str, dict[datetime, Period]] = {}

@@ -1,0 +1,111 @@
+"""What every history store promises: the one in memory and the one in Postgres alike."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from chassis.errors import Unavailable
+from chassis.postgres.pool import open_database
+from devstack.database import Database
+from devstack.postgres import Postgres
+from health_aggregator.adapters.memory_history import MemoryHistory
+from health_aggregator.adapters.postgres.history import PostgresHistory
+from health_aggregator.domain.history import Observation, Resolution
+from health_aggregator.domain.ports import HistoryStore
+from health_aggregator.domain.state import Change, State
+
+NOON = datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)
+
+
+@pytest.fixture(name="store", params=["memory", "postgres"])
+async def _store(request: pytest.FixtureRequest, database: Database) -> AsyncIterator[HistoryStore]:
+    if request.param == "memory":
+        yield MemoryHistory()
+        return
+    async with open_database(
+        database.url("health_aggregator"), application_name="test", min_size=0, max_size=2
+    ) as pool:
+        yield PostgresHistory(pool, "test")
+
+
+def seen(seconds: float, *, success: bool = True, available: bool = True) -> Observation:
+    """Returns an observation of `postgres` some seconds after half past noon."""
+    return Observation("postgres", NOON + timedelta(seconds=seconds), success, available, 1.0, 0.002)
+
+
+def changed(seconds: float, state: State, previous: State) -> Change:
+    """Returns a change of `postgres`."""
+    return Change(1, "postgres", state, previous, NOON + timedelta(seconds=seconds), "refuses connections", "host")
+
+
+async def test_sums_up_by_minute_hour_and_day(store: HistoryStore) -> None:
+    """Batches add up; each observation counts once in each of the three sums."""
+    assert await store.append([seen(0), seen(1, success=False)], [])
+    assert await store.append([seen(2, success=False, available=False), seen(40)], [])
+
+    minutes = await store.periods(Resolution.MINUTE, NOON - timedelta(hours=1))
+    hours = await store.periods(Resolution.HOUR, NOON - timedelta(hours=1))
+    days = await store.periods(Resolution.DAY, NOON - timedelta(days=1))
+
+    assert [(3, 2), (1, 0)] == [(period.checks, period.failures) for period in minutes]
+    assert [4] == [period.checks for period in hours]
+    assert [datetime(2026, 11, 23, tzinfo=UTC)] == [period.starts_at for period in days]
+    assert [0.75] == [period.availability for period in days]
+    assert [pytest.approx(0.002)] == [period.latency_seconds_max for period in days]
+
+
+async def test_returns_the_newest_changes_oldest_first(store: HistoryStore) -> None:
+    """A limit cuts off the oldest."""
+    changes = [
+        changed(0, State.DOWN, State.UP),
+        changed(5, State.RECOVERING, State.DOWN),
+        changed(6, State.UP, State.RECOVERING),
+    ]
+    await store.append([], changes)
+
+    found = await store.changes(NOON - timedelta(days=1), 2)
+
+    assert [State.RECOVERING, State.UP] == [change.state for change in found]
+    assert ("refuses connections", "host") == (found[0].error, found[0].caused_by)
+    assert [] == await store.changes(NOON + timedelta(minutes=1), 10)
+
+
+async def test_forgets_after_90_days(store: HistoryStore) -> None:
+    """Days stay for 90 days and not longer."""
+    await store.append([seen(0)], [])
+
+    await store.prune(NOON + timedelta(days=89))
+    kept = await store.periods(Resolution.DAY, NOON - timedelta(days=1))
+    await store.prune(NOON + timedelta(days=92))
+    left = await store.periods(Resolution.DAY, NOON - timedelta(days=1))
+
+    assert (1, 0) == (len(kept), len(left))
+
+
+async def test_one_aggregator_writes(database: Database) -> None:
+    """Of two, the one that came first writes; the other adds nothing, so nothing counts twice."""
+    url = database.url("health_aggregator")
+    async with open_database(url, application_name="test", min_size=0, max_size=2) as pool:
+        first, second = PostgresHistory(pool, "first"), PostgresHistory(pool, "second")
+
+        assert await first.append([seen(0)], [])
+        assert not await second.append([seen(0)], [])
+        assert await first.append([seen(1)], [])
+
+        days = await second.periods(Resolution.DAY, NOON - timedelta(days=1))
+        assert [2] == [period.checks for period in days]
+        assert 2 == await pool.fetchval("SELECT count(*) FROM health.observations")
+
+        await first.prune(NOON + timedelta(days=1, minutes=1))
+        assert 0 == await pool.fetchval("SELECT count(*) FROM health.observations")
+
+
+async def test_says_unavailable_when_postgres_is_away(own_postgres: Postgres) -> None:
+    """A pool opens without Postgres, and says so when it is needed."""
+    url = own_postgres.url()
+    own_postgres.stop()
+    async with open_database(
+        url, application_name="test", min_size=0, max_size=1, acquire_timeout_seconds=0.5
+    ) as pool:
+        with pytest.raises(Unavailable):
+            await PostgresHistory(pool, "test").append([seen(0)], [])
