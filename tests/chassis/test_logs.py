@@ -57,7 +57,7 @@ def test_secrets_are_redacted_by_key(output: io.StringIO) -> None:
 def test_an_exception_is_one_line(output: io.StringIO) -> None:
     logs.configure("s", stream=output)
     try:
-        {}["missing"]
+        dict[str, int]()["missing"]
     except KeyError:
         logs.get_logger().exception("failed")
     (line,) = lines(output)

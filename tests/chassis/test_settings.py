@@ -55,7 +55,7 @@ def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_settings_do_not_change_and_do_not_print_secrets() -> None:
     loaded = settings.load(StockSettings)
     with pytest.raises(ValidationError):
-        loaded.http_port = 1  # type: ignore[misc]
+        loaded.http_port = 1
     assert "hush" not in repr(loaded)
     assert "kkkk" not in repr(loaded)
 

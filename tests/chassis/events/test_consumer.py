@@ -8,6 +8,7 @@ from chassis.events import stream
 from chassis.events.consumer import Consumer
 from chassis.events.outbox import Outbox
 from chassis.events.relay import Relay
+from chassis.grpc.call import Call, current_call
 from devstack.valkey import Valkey
 from redis.asyncio import Redis
 from vestibule.events.v1.events_pb2 import Event, SignedIn, UserChanged
@@ -176,6 +177,23 @@ async def test_a_flushed_stream_is_begun_anew(
     await client.aclose()
     await append("b")
     await until(lambda: "b" in clerk.handled, seconds=6)
+
+
+async def test_a_handler_runs_under_the_events_name_and_trace(valkey: Valkey, begin: Begin) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    calls: list[Call | None] = []
+
+    async def handle(event: Event) -> None:
+        calls.append(current_call())
+
+    begin(Consumer(group="g", handlers={"user_changed": handle}, redis_url=valkey.url).run())
+    event = Event(event_id="e1", traceparent=trace, user_changed=UserChanged(user_id="p"))
+    async with Redis.from_url(valkey.url) as client:
+        await client.xadd(stream.STREAM, {stream.FIELD: event.SerializeToString()})
+    await until(lambda: calls)
+    assert calls[0] is not None
+    assert (calls[0].caller.request_id, calls[0].traceparent) == ("e1", trace)
+    assert current_call() is None
 
 
 def test_a_handler_for_no_event_is_refused(valkey: Valkey) -> None:

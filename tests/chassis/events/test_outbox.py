@@ -1,10 +1,14 @@
 """An event is written with its change or not at all."""
 
+import asyncpg
 import pytest
 from chassis.events.outbox import Outbox
 from chassis.grpc import committed
 from chassis.postgres.pool import Database
 from vestibule.events.v1.events_pb2 import Event, UserChanged
+
+from devstack import database as devstack_database
+from tests.chassis.conftest import OUTBOX_SQL
 
 
 async def test_an_event_is_completed_written_and_noted(pool: Database, outbox: Outbox) -> None:
@@ -33,3 +37,25 @@ async def test_a_rollback_leaves_nothing(pool: Database, outbox: Outbox) -> None
             raise KeyError
     assert noted == []
     assert await pool.fetchval("SELECT count(*) FROM stock.outbox") == 0
+
+
+COLUMNS = """
+SELECT column_name, data_type, is_nullable, is_identity FROM information_schema.columns
+WHERE table_schema = $1 AND table_name = 'outbox' ORDER BY ordinal_position
+"""
+INDEXES = """
+SELECT replace(indexdef, $1 || '.', '') FROM pg_indexes WHERE schemaname = $1 AND tablename = 'outbox' ORDER BY 1
+"""
+
+
+@pytest.mark.parametrize("schema", ["auth", "users"])
+async def test_the_services_tables_have_the_documented_shape(
+    database: devstack_database.Database, schema: str
+) -> None:
+    connection = await asyncpg.connect(database.admin_url)
+    try:
+        await connection.execute(OUTBOX_SQL)
+        for question in (COLUMNS, INDEXES):
+            assert await connection.fetch(question, schema) == await connection.fetch(question, "stock")
+    finally:
+        await connection.close()

@@ -6,6 +6,7 @@ was lost, the group begins anew and handles again whatever the relays publish ag
 """
 
 import asyncio
+import contextvars
 import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,8 +21,11 @@ from redis.typing import StreamIdT
 from structlog.contextvars import bound_contextvars
 from vestibule.events.v1.events_pb2 import Event
 
+from chassis import traces
 from chassis.backoff import Backoff
 from chassis.events import stream
+from chassis.grpc.call import Call, enter
+from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 from chassis.logs import get_logger
 from chassis.redis import open_redis
@@ -182,10 +186,14 @@ class Consumer:
             return
         backoff = Backoff(first_seconds=0.1, limit_seconds=min(10.0, self._claim_after_seconds / 3))
         attempt = 1
+        context = contextvars.copy_context()
+        # So that logs and calls that follow from the event carry its name and its trace.
+        call = Call(caller=Caller(request_id=event.event_id), traceparent=event.traceparent)
+        context.run(enter, call)
         with bound_contextvars(event_id=event.event_id, event_type=kind):
             while True:
                 try:
-                    await handler(event)
+                    await asyncio.create_task(_call(handler, event, kind), context=context)
                     break
                 except Exception as error:
                     RETRIED.labels(kind).inc()
@@ -198,6 +206,11 @@ class Consumer:
         BLOCKED.set(0)
         HANDLED.labels(kind).inc()
         LAG.observe(max(0.0, datetime.now(UTC).timestamp() - event.occurred_at.ToMilliseconds() / 1000))
+
+
+async def _call(handler: Handler, event: Event, kind: str) -> None:
+    with traces.span(f"handle {kind}"):
+        await handler(event)
 
 
 def _is_no_group(error: BaseException) -> bool:

@@ -6,7 +6,10 @@ from typing import Any
 
 import asyncpg
 
+from chassis.logs import get_logger
 from chassis.postgres.failures import BUSY, LOST, meaning
+
+log = get_logger()
 
 
 class Connection:
@@ -80,7 +83,10 @@ class Transaction(Connection):
     def committed(self) -> None:
         """Runs the callbacks; called by `Database.transaction` after COMMIT."""
         for callback in self._after_commit:
-            callback()
+            try:
+                callback()
+            except Exception:
+                log.exception("after commit failed")
 
 
 def rows_affected(tag: str) -> int:

@@ -115,7 +115,7 @@ class Database:
         async with self.acquire() as connection:
             return await connection.execute(query, *arguments)
 
-    async def close(self, *, timeout_seconds: float = 5.0) -> None:
+    async def close(self, *, timeout_seconds: float = 3.0) -> None:
         """Closes the pool; connections still busy after the time are cut."""
         try:
             async with asyncio.timeout(timeout_seconds):
