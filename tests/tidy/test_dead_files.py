@@ -47,7 +47,9 @@ def test_every_package_is_a_package() -> None:
     folders = {source.path.rpartition("/")[0] for source in tree.product()}
     bare = {folder for folder in folders if not (tree.ROOT / folder / "__init__.py").is_file()}
 
-    assert set() == {folder for folder in bare if not {"migrations", "alembic_environment"} & set(folder.split("/"))}
+    assert set() == {
+        folder for folder in bare if not {"migrations", "alembic_environment"} & set(folder.split("/"))
+    }
 
 
 def _is_run_as_a_program(source: tree.Source, tests: list[tree.Source]) -> bool:

@@ -9,12 +9,14 @@ OTHER_WORDS = {
     "Invalid": "VALIDATION_ERROR: the contract's word for any invalid field",
     "CredentialChanged": "CONFLICT: the contract's word for two changes at once",
     "TooManyListeners": "UNAVAILABLE: the contract's word for whatever has no room just now",
+    "RouteNotFound": "NOT_FOUND: a path is a resource like another",
 }
 """Errors whose reason is not their name, each with the reason why."""
 
 NO_REASON_OF_THEIR_OWN = {
     "ServiceError": "the root: INTERNAL, what everything untyped becomes",
     "RemoteError": "carries the reason of another service",
+    "HttpError": "the root of what only HTTP knows",
 }
 
 

@@ -18,7 +18,6 @@ SQL_PLACES = {
     "*/adapters/postgres/*": "the one room of a service that speaks SQL",
     "*/migrations/*": "migrations are SQL",
     "chassis/src/chassis/postgres/*": "the pool, the revision check and the migration runner",
-    "*/adapters/postgres_check.py": "asks Postgres how it is, and nothing else",
     "chassis/src/chassis/events/outbox.py": "every service has the same outbox table",
     "chassis/src/chassis/events/relay.py": "every service has the same outbox table",
     "devstack/src/devstack/*": "makes databases, roles and schemas before any service is there",
@@ -104,14 +103,24 @@ def test_no_path_of_one_machine() -> None:
 def test_nothing_generated_is_committed() -> None:
     """Stubs come from the protos at build time, so they cannot disagree with them."""
     generated = subprocess.run(
-        ["git", "ls-files", "protos/gen", "*_pb2.py", "*_pb2.pyi", "*_pb2_grpc.py", "*.pyc", ".data", ".venv"],
+        [
+            "git",
+            "ls-files",
+            "protos/gen",
+            "*_pb2.py",
+            "*_pb2.pyi",
+            "*_pb2_grpc.py",
+            "*.pyc",
+            ".data",
+            ".venv",
+        ],
         cwd=tree.ROOT,
         capture_output=True,
         check=True,
         text=True,
     ).stdout.split()
 
-    assert [] == generated
+    assert generated == []
 
 
 def test_every_place_is_still_needed() -> None:
@@ -119,7 +128,8 @@ def test_every_place_is_still_needed() -> None:
     empty = {
         pattern
         for pattern in {**SQL_PLACES, **ENVIRONMENT_PLACES}
-        if not pattern.startswith("bench/") and not any(fnmatch(source.path, pattern) for source in tree.sources())
+        if not pattern.startswith("bench/")
+        and not any(fnmatch(source.path, pattern) for source in tree.sources())
     }
 
     assert set() == empty

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Mapping, Sequence
 
 import yaml
-from devstack import topology
 
+from devstack import topology
 from tests.tidy import tree
 
 
@@ -144,7 +144,9 @@ def _distributions() -> Mapping[str, Sequence[str]]:
 def _declared(folder: str) -> frozenset[str]:
     """What a folder's distribution installs by name, with the workspace members that it stands on."""
     project = tree.settings_of(folder)["project"]
-    names = {_normal(re.split(r"[\s\[<>=!~;]", need, maxsplit=1)[0]) for need in project.get("dependencies", [])}
+    names = {
+        _normal(re.split(r"[\s\[<>=!~;]", need, maxsplit=1)[0]) for need in project.get("dependencies", [])
+    }
     for member in tree.settings_of(".")["tool"]["uv"]["workspace"]["members"]:
         if _normal(tree.settings_of(member)["project"]["name"]) in names:
             names |= _declared(member)

@@ -80,9 +80,7 @@ def text_files() -> tuple[Path, ...]:
 def services() -> tuple[str, ...]:
     """Returns the names of the services: the folders that hold a program and its image."""
     mains = ROOT.glob("*/src/*/__main__.py")
-    return tuple(
-        sorted(main.parents[2].name for main in mains if (main.parents[2] / "Dockerfile").is_file())
-    )
+    return tuple(sorted(main.parents[2].name for main in mains if (main.parents[2] / "Dockerfile").is_file()))
 
 
 def package_of(service: str) -> str:
