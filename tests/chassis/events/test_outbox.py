@@ -44,7 +44,8 @@ SELECT column_name, data_type, is_nullable, is_identity FROM information_schema.
 WHERE table_schema = $1 AND table_name = 'outbox' ORDER BY ordinal_position
 """
 INDEXES = """
-SELECT replace(indexdef, $1 || '.', '') FROM pg_indexes WHERE schemaname = $1 AND tablename = 'outbox' ORDER BY 1
+SELECT replace(indexdef, $1 || '.', '') FROM pg_indexes
+WHERE schemaname = $1 AND tablename = 'outbox' ORDER BY 1
 """
 
 
