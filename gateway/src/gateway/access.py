@@ -1,0 +1,53 @@
+"""Who may call a route: the token at the edge, so that strangers cost no service anything.
+
+Every service judges again; the edge is not trusted.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from chassis.errors import Forbidden
+from chassis.grpc.access import bearer_token
+from chassis.grpc.policy import Policy
+from chassis.identity.claims import Claims
+from chassis.identity.judge import RevocationJudge
+from vestibule.api.v1 import options_pb2
+
+from gateway.http.request import Request
+
+Admit = Callable[[Request, Mapping[str, str]], Awaitable[tuple[str, Claims | None]]]
+"""Takes request and path values; returns the bearer token and its claims."""
+
+
+def compile_admission(policy: Policy, judge: RevocationJudge) -> Admit:
+    """Returns what admits requests of a route, or raises.
+
+    It raises `Unauthenticated`, `TokenInvalid`, `TokenExpired`, `TokenRevoked`, `Forbidden`
+    or `Unavailable`.
+    """
+    if policy.access == options_pb2.ACCESS_PUBLIC:
+        return _anyone
+    must_be_admin = policy.access == options_pb2.ACCESS_ADMIN
+    or_self = policy.access == options_pb2.ACCESS_ADMIN_OR_SELF
+    scope = policy.scope
+
+    async def admit(request: Request, path: Mapping[str, str]) -> tuple[str, Claims]:
+        token = bearer_token(request.header(b"authorization"))
+        claims = judge.recall(token) or await judge.judge(token)
+        request.claims = claims
+        if claims.scopes is not None and scope not in claims.scopes:
+            raise Forbidden
+        if claims.role != "admin":
+            if must_be_admin:
+                raise Forbidden
+            if or_self and "user_id" in path and path["user_id"] != str(claims.user_id):
+                raise Forbidden
+        return token, claims
+
+    return admit
+
+
+async def _anyone(request: Request, path: Mapping[str, str]) -> tuple[str, None]:
+    """A token that nobody asks for is handed on; who needs it judges it."""
+    del path
+    scheme, _, token = request.header(b"authorization").partition(" ")
+    return (token.strip() if scheme.lower() == "bearer" else ""), None

@@ -1,0 +1,238 @@
+"""JSON values, query strings, paths and headers to messages, with an error for every wrong field."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from chassis.errors import FieldError
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from gateway.api.fields import TIMESTAMP, enum_names, in_json, is_map
+
+Errors: TypeAlias = list[FieldError]
+Setter: TypeAlias = Callable[[Any, Any, str, Errors], None]
+"""Takes message, value, path and errors; sets the field or adds an error."""
+
+_INTEGER_RANGES = {
+    FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
+    FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
+    FieldDescriptor.CPPTYPE_UINT32: (0, 2**32 - 1),
+    FieldDescriptor.CPPTYPE_UINT64: (0, 2**64 - 1),
+}
+_INTEGER = re.compile(r"-?[0-9]{1,20}")
+_NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+
+
+def compile_decoder(fields: Iterable[FieldDescriptor]) -> Callable[[Any, Mapping[str, Any], Errors], None]:
+    """Returns what sets fields of a message from a JSON object; keys of no field are errors."""
+    setters = {field.name: _field_setter(field, {}) for field in fields}
+
+    def decode(message: Any, values: Mapping[str, Any], errors: Errors) -> None:
+        for name, value in values.items():
+            setter = setters.get(name)
+            if setter is None:
+                errors.append(FieldError(_shown(name), "is not a known field"))
+            else:
+                setter(message, value, name, errors)
+
+    return decode
+
+
+def compile_text_setter(field: FieldDescriptor) -> Setter:
+    """Returns what sets a field from the text of a path, query or header."""
+    setter = _field_setter(field, {})
+    convert = _text_converter(field)
+
+    def set_from_text(message: Any, text: Any, path: str, errors: Errors) -> None:
+        value = convert(text)
+        # What is no number or truth value stays text, and the setter says what is wrong with it.
+        setter(message, text if value is None else value, path, errors)
+
+    return set_from_text
+
+
+def _field_setter(field: FieldDescriptor, compiled: dict[str, dict[str, Setter]]) -> Setter:
+    if is_map(field):
+        return _map_setter(field, compiled)
+    if field.is_repeated:
+        return _list_setter(field, compiled)
+    if field.message_type is not None:
+        return _message_setter(field, compiled)
+    convert, name = _scalar(field), field.name
+
+    def set_scalar(message: Any, value: Any, path: str, errors: Errors) -> None:
+        converted, wrong = convert(value)
+        if wrong:
+            errors.append(FieldError(path, wrong))
+        else:
+            setattr(message, name, converted)
+
+    return set_scalar
+
+
+def _message_setter(field: FieldDescriptor, compiled: dict[str, dict[str, Setter]]) -> Setter:
+    name = field.name
+    assert field.message_type is not None  # noqa: S101 the caller has looked
+    fill = _filler(field.message_type, compiled)
+
+    def set_message(message: Any, value: Any, path: str, errors: Errors) -> None:
+        target = getattr(message, name)
+        target.SetInParent()
+        fill(target, value, path, errors)
+
+    return set_message
+
+
+def _filler(descriptor: Descriptor, compiled: dict[str, dict[str, Setter]]) -> Setter:
+    """Returns what fills a message from its JSON value."""
+    if descriptor.full_name == TIMESTAMP:
+        return _fill_timestamp
+    setters = compiled.get(descriptor.full_name)
+    if setters is None:
+        setters = compiled[descriptor.full_name] = {}
+        setters.update({field.name: _field_setter(field, compiled) for field in in_json(descriptor)})
+    known = setters
+
+    def fill(target: Any, value: Any, path: str, errors: Errors) -> None:
+        if not isinstance(value, dict):
+            errors.append(FieldError(path, "must be an object"))
+            return
+        for name, inner in value.items():
+            setter = known.get(name)
+            if setter is None:
+                errors.append(FieldError(f"{path}.{_shown(name)}", "is not a known field"))
+            else:
+                setter(target, inner, f"{path}.{name}", errors)
+
+    return fill
+
+
+def _list_setter(field: FieldDescriptor, compiled: dict[str, dict[str, Setter]]) -> Setter:
+    name = field.name
+    fill = _filler(field.message_type, compiled) if field.message_type is not None else None
+    convert = _scalar(field) if fill is None else None
+
+    def set_list(message: Any, value: Any, path: str, errors: Errors) -> None:
+        if not isinstance(value, list):
+            errors.append(FieldError(path, "must be a list"))
+            return
+        target = getattr(message, name)
+        for index, item in enumerate(value):
+            if fill is not None:
+                fill(target.add(), item, f"{path}[{index}]", errors)
+            elif convert is not None:
+                converted, wrong = convert(item)
+                if wrong:
+                    errors.append(FieldError(f"{path}[{index}]", wrong))
+                else:
+                    target.append(converted)
+
+    return set_list
+
+
+def _map_setter(field: FieldDescriptor, compiled: dict[str, dict[str, Setter]]) -> Setter:
+    name = field.name
+    assert field.message_type is not None  # noqa: S101 maps are lists of entry messages
+    item = field.message_type.fields_by_name["value"]
+    fill = _filler(item.message_type, compiled) if item.message_type is not None else None
+    convert = _scalar(item) if fill is None else None
+
+    def set_map(message: Any, value: Any, path: str, errors: Errors) -> None:
+        if not isinstance(value, dict):
+            errors.append(FieldError(path, "must be an object"))
+            return
+        target = getattr(message, name)
+        for key, each in value.items():
+            if _text(key)[1]:
+                errors.append(FieldError(path, "has a key that is not valid text"))
+            elif fill is not None:
+                fill(target[key], each, f"{path}.{key}", errors)
+            elif convert is not None:
+                converted, wrong = convert(each)
+                if wrong:
+                    errors.append(FieldError(f"{path}.{key}", wrong))
+                else:
+                    target[key] = converted
+
+    return set_map
+
+
+_Scalar: TypeAlias = Callable[[Any], tuple[Any, str]]
+
+
+def _scalar(field: FieldDescriptor) -> _Scalar:
+    """Returns what checks a JSON value's type: the value to set, or what is wrong."""
+    if field.enum_type is not None:
+        return _one_of({name: number for number, name in enum_names(field.enum_type).items()})
+    if field.cpp_type in _INTEGER_RANGES:
+        return _integer(*_INTEGER_RANGES[field.cpp_type])
+    if field.cpp_type in (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT):
+        return _number
+    if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
+        return lambda value: (value, "" if isinstance(value, bool) else "must be true or false")
+    return _text
+
+
+def _text(value: Any) -> tuple[Any, str]:
+    if not isinstance(value, str):
+        return None, "must be a string"
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return None, "must be valid Unicode, without lone surrogates"
+    return value, ""
+
+
+def _integer(least: int, most: int) -> _Scalar:
+    def convert(value: Any) -> tuple[Any, str]:
+        if isinstance(value, bool) or not isinstance(value, int):
+            return None, "must be an integer"
+        return (value, "") if least <= value <= most else (None, f"must be between {least} and {most}")
+
+    return convert
+
+
+def _number(value: Any) -> tuple[Any, str]:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None, "must be a number"
+    return float(value), ""
+
+
+def _one_of(numbers: dict[str, int]) -> _Scalar:
+    allowed = ", ".join(numbers)
+
+    def convert(value: Any) -> tuple[Any, str]:
+        number = numbers.get(value) if isinstance(value, str) else None
+        return number, "" if number is not None else f"must be one of {allowed}"
+
+    return convert
+
+
+def _fill_timestamp(target: Any, value: Any, path: str, errors: Errors) -> None:
+    text = value.upper() if isinstance(value, str) and _RFC3339.fullmatch(value) else ""
+    try:
+        target.FromDatetime(datetime.fromisoformat(text))
+    except (ValueError, OverflowError):
+        errors.append(FieldError(path, "must be a time such as 2026-11-23T10:00:00Z"))
+
+
+def _text_converter(field: FieldDescriptor) -> Callable[[str], Any]:
+    if field.is_repeated:
+        return lambda text: [text]
+    if field.enum_type is not None or field.message_type is not None:
+        return lambda text: text
+    if field.cpp_type in _INTEGER_RANGES:
+        return lambda text: int(text) if _INTEGER.fullmatch(text) else None
+    if field.cpp_type in (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT):
+        return lambda text: float(text) if _NUMBER.fullmatch(text) else None
+    if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
+        return {"true": True, "false": False}.get
+    return lambda text: text
+
+
+def _shown(name: str) -> str:
+    """Returns a client's own key as it may be shown back: short, and valid text."""
+    return name[:64].encode("utf-8", "replace").decode()

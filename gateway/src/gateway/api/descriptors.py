@@ -1,0 +1,115 @@
+"""Loads the protos: the house's own, and further descriptor sets that the settings name."""
+
+import importlib
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from chassis.startup import StartupError
+from google.protobuf import descriptor_pb2, descriptor_pool
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import DecodeError
+
+_MESSAGES, _SERVICES, _ENUMS = 4, 6, 5
+_FIELDS, _METHODS, _NESTED = 2, 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Protos:
+    """What was loaded.
+
+    Attributes:
+        services: Every service, in the order of the files.
+        comments: What stands above a service, method, message or field, by its full name.
+    """
+
+    services: tuple[ServiceDescriptor, ...]
+    comments: dict[str, str]
+
+
+def load(further: Iterable[Path] = ()) -> Protos:
+    """Loads the house's descriptor set and further ones.
+
+    Raises:
+        StartupError: a file cannot be read or is no descriptor set.
+    """
+    own = resources.files("vestibule").joinpath("descriptors.binpb").read_bytes()
+    sets = [_parse(own, "the house's own")]
+    for path in further:
+        try:
+            sets.append(_parse(path.read_bytes(), str(path)))
+        except OSError as error:
+            raise StartupError(f"GATEWAY_DESCRIPTORS: {path} cannot be read: {error.strerror}") from error
+    services: dict[str, ServiceDescriptor] = {}
+    comments: dict[str, str] = {}
+    for files in sets:
+        for file in files.file:
+            _add(file)
+            comments.update(_comments(file))
+            found = descriptor_pool.Default().FindFileByName(file.name)  # type: ignore[no-untyped-call]
+            services.update({service.full_name: service for service in found.services_by_name.values()})
+    return Protos(tuple(services.values()), comments)
+
+
+def _parse(content: bytes, name: str) -> descriptor_pb2.FileDescriptorSet:
+    try:
+        return descriptor_pb2.FileDescriptorSet.FromString(content)
+    except DecodeError as error:
+        raise StartupError(
+            f"GATEWAY_DESCRIPTORS: {name} is no descriptor set; make one with"
+            " `protoc --include_imports --include_source_info --descriptor_set_out=…`"
+        ) from error
+
+
+def _add(file: descriptor_pb2.FileDescriptorProto) -> None:
+    """Makes a file known: by its generated module where there is one, else by its descriptor."""
+    module = file.name.removesuffix(".proto").replace("/", ".").replace("-", "_") + "_pb2"
+    with suppress(ImportError):
+        importlib.import_module(module)
+        return
+    pool = descriptor_pool.Default()  # type: ignore[no-untyped-call]
+    try:
+        pool.FindFileByName(file.name)
+    except KeyError:
+        bare = descriptor_pb2.FileDescriptorProto()
+        bare.CopyFrom(file)
+        bare.ClearField("source_code_info")
+        pool.AddSerializedFile(bare.SerializeToString())
+
+
+def _comments(file: descriptor_pb2.FileDescriptorProto) -> Iterator[tuple[str, str]]:
+    for location in file.source_code_info.location:
+        text = " ".join(line.strip() for line in location.leading_comments.strip().splitlines())
+        name = _named(file, list(location.path))
+        if text and name:
+            yield name, text
+
+
+def _named(file: descriptor_pb2.FileDescriptorProto, path: list[int]) -> str | None:
+    """Returns the full name of what a path of source info leads to; None for other things."""
+    match path:
+        case [kind, index] if kind == _SERVICES:
+            return f"{file.package}.{file.service[index].name}"
+        case [kind, index, inner, method] if kind == _SERVICES and inner == _METHODS:
+            service = file.service[index]
+            return f"{file.package}.{service.name}.{service.method[method].name}"
+        case [kind, index, *rest] if kind == _MESSAGES:
+            return _within(file.message_type[index], file.package, rest)
+        case [kind, index] if kind == _ENUMS:
+            return f"{file.package}.{file.enum_type[index].name}"
+    return None
+
+
+def _within(message: Any, prefix: str, path: list[int]) -> str | None:
+    name = f"{prefix}.{message.name}"
+    match path:
+        case []:
+            return name
+        case [kind, index] if kind == _FIELDS:
+            return f"{name}.{message.field[index].name}"
+        case [kind, index, *rest] if kind == _NESTED:
+            return _within(message.nested_type[index], name, rest)
+    return None

@@ -1,0 +1,253 @@
+"""The OpenAPI document: routes and Pydantic models made from the protos, told by FastAPI.
+
+FastAPI only documents; requests are served below it, where its own path would cost more
+than the work.
+"""
+
+import inspect
+import json
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal
+
+from chassis.grpc.field_rules import field_rules
+from fastapi import Body, Depends, FastAPI, Header, Path, Query
+from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
+from fastapi.security.base import SecurityBase
+from google.protobuf.descriptor import FieldDescriptor
+from pydantic import BaseModel, ConfigDict, Field, create_model
+from vestibule.api.v1 import options_pb2
+
+from gateway.api.fields import EMPTY, HTTP_BODY, PAGINATION, header_of
+from gateway.api.models import Models
+from gateway.api.routes import Route
+from gateway.http.envelope import VERSION
+
+TITLE = "Vestibule"
+DESCRIPTION = (
+    "The front hall: sign up, sign in, people and health. Every answer under `/api/` is an envelope."
+)
+
+_ERRORS: Mapping[int, str] = {
+    400: "The body is not a JSON object.",
+    401: "Nobody is signed in, or the token or password is no good.",
+    403: "Signed in, and not allowed.",
+    404: "There is no such resource.",
+    408: "The body did not come in time.",
+    409: "It conflicts with what is there.",
+    412: "`If-Match` names another version.",
+    413: "The body is larger than 64 KiB.",
+    415: "The body is not `application/json`.",
+    422: "A field is wrong; `error.details.errors` names each.",
+    429: "Too many requests or attempts.",
+    500: "A bug.",
+    503: "Try again later.",
+    504: "The answer did not come in time.",
+}
+
+
+class ErrorDetail(BaseModel):
+    """What is wrong with one field."""
+
+    field: str
+    message: str
+
+
+class ErrorBody(BaseModel):
+    """What went wrong."""
+
+    code: str = Field(description="The contract's code, such as `VALIDATION_ERROR`.")
+    message: str
+    field: str | None
+    details: dict[str, Any]
+
+
+class Metadata(BaseModel):
+    """What every answer says of itself."""
+
+    request_id: str
+    version: str
+
+
+class ErrorEnvelope(BaseModel):
+    """The envelope of a failure."""
+
+    success: Literal[False]
+    data: Any
+    error: ErrorBody
+    metadata: Metadata
+    timestamp: str
+
+
+class _Bearer(SecurityBase):
+    """The bearer token, as the document tells of it."""
+
+    def __init__(self) -> None:
+        self.model = HTTPBearerModel(bearerFormat="JWT")
+        self.scheme_name = "bearer"
+
+    def __call__(self) -> None:
+        """Does nothing: tokens are judged below FastAPI."""
+
+
+def document(routes: Iterable[Route], comments: Mapping[str, str]) -> bytes:
+    """Returns the OpenAPI document of the routes, as JSON."""
+    app = FastAPI(title=TITLE, version=VERSION, description=DESCRIPTION)
+    models = Models(comments)
+    bearer = _Bearer()
+    for route in routes:
+        _add(app, route, models, comments, bearer)
+    described = app.openapi()
+    _drop_unused(described)
+    return json.dumps(described, separators=(",", ":")).encode()
+
+
+def _add(app: FastAPI, route: Route, models: Models, comments: Mapping[str, str], bearer: _Bearer) -> None:
+    method = route.policy.descriptor
+    comment = comments.get(method.full_name, "")
+    summary = comment.split(". ")[0].removesuffix(".")
+    suffix = (
+        "" if route.template == _first_template(route) else "_" + route.template.strip("/").replace("/", "_")
+    )
+    public = route.policy.access == options_pb2.ACCESS_PUBLIC
+    status = route.policy.options.success_status or 200
+    app.add_api_route(
+        route.template,
+        _endpoint(route, models, comments),
+        methods=[route.verb],
+        operation_id=f"{method.name}{suffix}",
+        summary=summary,
+        description=comment,
+        tags=[method.containing_service.name.removesuffix("Service").lower()],
+        status_code=status,
+        dependencies=[] if public else [Depends(bearer)],
+        responses=_responses(route, status, models),
+        response_description="Success.",
+    )
+
+
+def _first_template(route: Route) -> str:
+    from google.api import annotations_pb2  # noqa: PLC0415
+
+    rule = route.policy.descriptor.GetOptions().Extensions[annotations_pb2.http]
+    return str(getattr(rule, rule.WhichOneof("pattern")))
+
+
+def _endpoint(route: Route, models: Models, comments: Mapping[str, str]) -> Any:
+    """Returns a function whose signature tells FastAPI what the route takes."""
+    parameters = [
+        *(_parameter(field, Path, models, comments) for field in route.path_fields),
+        *(_parameter(field, Query, models, comments) for field in route.query_fields),
+        *(_parameter(field, Header, models, comments) for field in route.header_fields),
+    ]
+    if route.body:
+        parameters.append(_body(route, models))
+
+    def endpoint(**_: Any) -> None:
+        """Documents; never called."""
+
+    endpoint.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return endpoint
+
+
+def _parameter(
+    field: FieldDescriptor, kind: Any, models: Models, comments: Mapping[str, str]
+) -> inspect.Parameter:
+    rules = field_rules(field)
+    options = {**models.constraints(field), "description": comments.get(field.full_name)}
+    if kind is Header:
+        options["alias"] = header_of(field)
+    annotation = models.annotation(field)
+    default: Any = inspect.Parameter.empty
+    if kind is not Path and not rules.required:
+        default = json.loads(rules.default_value) if rules.default_value else None
+        annotation = annotation if default is not None else annotation | None
+    return inspect.Parameter(
+        field.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        annotation=Annotated[annotation, kind(**options)],
+        default=default,
+    )
+
+
+def _body(route: Route, models: Models) -> inspect.Parameter:
+    model = models.request(f"{route.policy.descriptor.name}Body", route.body_fields)
+    return inspect.Parameter("body", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[model, Body()])
+
+
+def _responses(route: Route, status: int, models: Models) -> dict[int | str, dict[str, Any]]:
+    responses: dict[int | str, dict[str, Any]] = {}
+    output = route.policy.descriptor.output_type
+    if output.full_name == HTTP_BODY:
+        responses[status] = {"content": {"text/html": {}}, "description": "The page."}
+    elif route.streaming:
+        responses[status] = {"content": {"text/event-stream": {}}, "description": "Server-Sent Events."}
+    elif output.full_name != EMPTY:
+        responses[status] = {"model": _success(route, models)}
+    if route.enveloped:
+        for code, meaning in _ERRORS.items():
+            if _can(route, code):
+                responses[code] = {"model": ErrorEnvelope, "description": meaning}
+    if "ETag" in {header_of(field) for field in _subject_fields(route)}:
+        responses[304] = {"description": "What the client has is still right."}
+    return responses
+
+
+def _success(route: Route, models: Models) -> Any:
+    data = models.response(route.policy.descriptor.output_type, route.response_field)
+    if not route.enveloped:
+        return data
+    metadata: Any = Metadata
+    for field in route.policy.descriptor.output_type.fields:
+        if field.message_type is not None and field.message_type.full_name == PAGINATION:
+            page = models.message(field.message_type)
+            metadata = create_model("PageMetadata", __base__=Metadata, pagination=(page, ...))
+    return create_model(
+        f"{route.policy.descriptor.name}Envelope",
+        __config__=ConfigDict(extra="forbid"),
+        success=(Literal[True], ...),
+        data=(data, ...),
+        error=(None, ...),
+        metadata=(metadata, ...),
+        timestamp=(str, ...),
+    )
+
+
+def _subject_fields(route: Route) -> list[FieldDescriptor]:
+    field = route.response_field
+    if field is None or field.message_type is None or field.is_repeated:
+        return []
+    return list(field.message_type.fields)
+
+
+def _can(route: Route, status: int) -> bool:
+    """Says whether a route can answer with a status."""
+    policy, takes_input = route.policy, bool(route.policy.descriptor.input_type.fields)
+    guarded = policy.access != options_pb2.ACCESS_PUBLIC or route.verb == "POST"
+    possible = {
+        400: route.body,
+        401: guarded,
+        403: guarded,
+        404: bool(route.path_fields),
+        408: route.body,
+        409: route.verb != "GET",
+        412: bool(route.header_fields),
+        415: route.body,
+        422: takes_input,
+        429: bool(policy.options.rate_limit.requests) or route.body,
+    }
+    return possible.get(status, True)
+
+
+def _drop_unused(described: dict[str, Any]) -> None:
+    """Takes out what FastAPI adds for its own validation, which does not serve here."""
+    schemas = described.get("components", {}).get("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    for operations in described["paths"].values():
+        for operation in operations.values():
+            answer = operation["responses"].get("422", {})
+            if "HTTPValidationError" in json.dumps(answer):
+                del operation["responses"]["422"]
+            success = operation["responses"].get("200")
+            if success and "application/json" in success.get("content", {}) and len(success["content"]) > 1:
+                del success["content"]["application/json"]

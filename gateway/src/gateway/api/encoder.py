@@ -1,0 +1,104 @@
+"""Messages to JSON values, compiled once a message type."""
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from gateway.api.fields import TIMESTAMP, enum_names, header_of, in_json, is_map, only_oneof
+
+Encode: TypeAlias = Callable[[Any], Any]
+_Getter: TypeAlias = Callable[[Any], Any]
+
+_NANOSECONDS_PER_MILLISECOND = 1_000_000
+
+
+def compile_encoder(message: Descriptor) -> Encode:
+    """Returns what turns messages of a type into values that JSON can show."""
+    return _message_encoder(message, {})
+
+
+def compile_headers(message: Descriptor) -> list[tuple[bytes, Callable[[Any], str]]]:
+    """Returns, for each field that travels as a header, the header's name and what reads it."""
+    return [
+        (header_of(field).lower().encode(), _attribute(field.name))
+        for field in message.fields
+        if header_of(field)
+    ]
+
+
+def rfc3339(seconds: int, nanoseconds: int) -> str:
+    """Returns a time in UTC to the millisecond, as `2026-11-23T10:00:00.000Z`."""
+    whole = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{whole}.{nanoseconds // _NANOSECONDS_PER_MILLISECOND:03d}Z"
+
+
+def _message_encoder(message: Descriptor, compiled: dict[str, list[Encode]]) -> Encode:
+    if message.full_name == TIMESTAMP:
+        return lambda value: rfc3339(value.seconds, value.nanos)
+    if message.full_name in compiled:
+        # A type that holds itself: its encoder is there by the time it is called.
+        later = compiled[message.full_name]
+        return lambda value: later[0](value)  # noqa: PLW0108 there is nothing in it yet
+    holder = compiled[message.full_name] = []
+    oneof = only_oneof(message)
+    encode = _plain(message, compiled) if oneof is None else _chosen(message, oneof.name, compiled)
+    holder.append(encode)
+    return encode
+
+
+def _plain(message: Descriptor, compiled: dict[str, list[Encode]]) -> Encode:
+    getters = [(field.name, _getter(field, compiled)) for field in in_json(message)]
+
+    def encode(value: Any) -> dict[str, Any]:
+        return {name: get(value) for name, get in getters}
+
+    return encode
+
+
+def _chosen(message: Descriptor, oneof: str, compiled: dict[str, list[Encode]]) -> Encode:
+    getters = {field.name: _getter(field, compiled) for field in message.oneofs_by_name[oneof].fields}
+
+    def encode(value: Any) -> Any:
+        chosen = value.WhichOneof(oneof)
+        return None if chosen is None else getters[chosen](value)
+
+    return encode
+
+
+def _getter(field: FieldDescriptor, compiled: dict[str, list[Encode]]) -> _Getter:
+    name = field.name
+    if is_map(field):
+        assert field.message_type is not None  # noqa: S101 maps are lists of entry messages
+        item = _item(field.message_type.fields_by_name["value"], compiled)
+        return lambda value: {str(key): item(each) for key, each in sorted(getattr(value, name).items())}
+    if field.is_repeated:
+        item = _item(field, compiled)
+        return lambda value: [item(each) for each in getattr(value, name)]
+    item = _item(field, compiled)
+    if field.has_presence:
+        return lambda value: item(getattr(value, name)) if value.HasField(name) else None
+    if field.message_type is None and field.enum_type is None and field.cpp_type not in _FLOATS:
+        return _attribute(name)
+    return lambda value: item(getattr(value, name))
+
+
+_FLOATS = (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT)
+
+
+def _item(field: FieldDescriptor, compiled: dict[str, list[Encode]]) -> Encode:
+    if field.message_type is not None:
+        return _message_encoder(field.message_type, compiled)
+    if field.enum_type is not None:
+        return enum_names(field.enum_type).get
+    if field.cpp_type in _FLOATS:
+        return lambda value: value if math.isfinite(value) else None
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return lambda value: value.hex()
+    return lambda value: value
+
+
+def _attribute(name: str) -> _Getter:
+    return lambda value: getattr(value, name)

@@ -1,0 +1,56 @@
+"""How fields and values are called in JSON: the conventions that the contract rests on.
+
+Names are snake_case as in the protos. An enum value is lower case without its type's name
+(`ROLE_ADMIN` is `admin`). A field with a `header` travels as that header. A message whose
+fields are all one oneof stands for the member that is set.
+"""
+
+import re
+
+from chassis.grpc.field_rules import field_rules
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, OneofDescriptor
+
+TIMESTAMP = "google.protobuf.Timestamp"
+PAGINATION = "vestibule.api.v1.Pagination"
+HTTP_BODY = "google.api.HttpBody"
+EMPTY = "google.protobuf.Empty"
+
+
+def enum_names(enum: EnumDescriptor) -> dict[int, str]:
+    """Returns the JSON name of each value but the unspecified one."""
+    prefix = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", enum.name).upper() + "_"
+    return {value.number: value.name.removeprefix(prefix).lower() for value in enum.values if value.number}
+
+
+def header_of(field: FieldDescriptor) -> str:
+    """Returns the header that a field travels as; empty for fields of body and query."""
+    return field_rules(field).header
+
+
+def in_json(message: Descriptor) -> list[FieldDescriptor]:
+    """Returns the fields of a message that JSON shows."""
+    return [field for field in message.fields if not header_of(field)]
+
+
+def only_oneof(message: Descriptor) -> OneofDescriptor | None:
+    """Returns the oneof that all fields in JSON belong to; None when the message stands for itself."""
+    real = [oneof for oneof in message.oneofs if not _synthetic(oneof)]
+    if len(real) == 1 and len(real[0].fields) == len(message.fields):
+        found: OneofDescriptor = real[0]
+        return found
+    return None
+
+
+def stream_oneof(message: Descriptor) -> str:
+    """Returns the oneof of a streamed message whose member that is set names and holds the event."""
+    return next(str(oneof.name) for oneof in message.oneofs if not _synthetic(oneof))
+
+
+def is_map(field: FieldDescriptor) -> bool:
+    """Says whether a field is a map."""
+    return field.message_type is not None and field.message_type.GetOptions().map_entry
+
+
+def _synthetic(oneof: OneofDescriptor) -> bool:
+    """An `optional` field makes a oneof of its own, which nobody wrote."""
+    return oneof.name.startswith("_") and len(oneof.fields) == 1

@@ -1,0 +1,122 @@
+"""Pydantic models of messages, made from their descriptors."""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal, Union
+from uuid import UUID
+
+from chassis.grpc.field_rules import field_rules
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from pydantic import BaseModel, ConfigDict, EmailStr, Field, create_model
+from vestibule.api.v1 import options_pb2
+
+from gateway.api.fields import TIMESTAMP, enum_names, in_json, is_map, only_oneof
+
+_SCALARS: Mapping[int, Any] = {
+    FieldDescriptor.CPPTYPE_STRING: str,
+    FieldDescriptor.CPPTYPE_BOOL: bool,
+    FieldDescriptor.CPPTYPE_DOUBLE: float,
+    FieldDescriptor.CPPTYPE_FLOAT: float,
+    FieldDescriptor.CPPTYPE_INT32: int,
+    FieldDescriptor.CPPTYPE_INT64: int,
+    FieldDescriptor.CPPTYPE_UINT32: int,
+    FieldDescriptor.CPPTYPE_UINT64: int,
+}
+
+
+class Models:
+    """Makes models, one a message, with the protos' comments and constraints."""
+
+    def __init__(self, comments: Mapping[str, str]) -> None:
+        self._comments = comments
+        self._made: dict[str, Any] = {}
+
+    def request(self, name: str, fields: Iterable[FieldDescriptor]) -> type[BaseModel]:
+        """Returns the model of a body: unknown fields are refused."""
+        members: dict[str, Any] = {}
+        for field in fields:
+            rules = field_rules(field)
+            described = Field(
+                default=... if rules.required else None, **self._described(field), **self.constraints(field)
+            )
+            members[field.name] = (self.annotation(field), described)
+        return create_model(name, __config__=ConfigDict(extra="forbid"), **members)
+
+    def response(self, message: Descriptor, field: FieldDescriptor | None) -> Any:
+        """Returns the model of a response's data."""
+        if field is None:
+            return self.message(message)
+        return self.annotation(field)
+
+    def message(self, message: Descriptor) -> Any:
+        """Returns the model of a message as answers show it: every field is there."""
+        if message.full_name == TIMESTAMP:
+            return datetime
+        if message.full_name in self._made:
+            return self._made[message.full_name]
+        oneof = only_oneof(message)
+        if oneof is not None:
+            choices = tuple(self.annotation(field) for field in oneof.fields)
+            made: Any = Union[choices]  # noqa: UP007 made of a tuple
+        else:
+            members = {field.name: (self._shown(field), ...) for field in in_json(message)}
+            made = create_model(
+                message.name,
+                __config__=ConfigDict(extra="forbid"),
+                __doc__=self._comments.get(message.full_name),
+                **members,  # type: ignore[call-overload]
+            )
+        self._made[message.full_name] = made
+        return made
+
+    def annotation(self, field: FieldDescriptor) -> Any:
+        """Returns a field's type, without its constraints."""
+        if is_map(field):
+            assert field.message_type is not None  # noqa: S101 maps are lists of entry messages
+            value = self._single(field.message_type.fields_by_name["value"])
+            return dict[str, value]  # type: ignore[valid-type]
+        single = self._single(field)
+        return list[single] if field.is_repeated else single  # type: ignore[valid-type]
+
+    def constraints(self, field: FieldDescriptor) -> dict[str, Any]:
+        """Returns a field's constraints in Pydantic's words."""
+        rules = field_rules(field)
+        options: dict[str, Any] = {}
+        is_text = field.cpp_type == FieldDescriptor.CPPTYPE_STRING and not rules.one_of
+        if is_text and rules.format not in (options_pb2.FORMAT_UUID, options_pb2.FORMAT_EMAIL):
+            least = rules.min_length or (1 if rules.required else 0)
+            options |= {"min_length": least} if least else {}
+        if rules.max_length and is_text and rules.format != options_pb2.FORMAT_UUID:
+            options["max_length"] = rules.max_length
+        if rules.HasField("minimum"):
+            options["ge"] = rules.minimum
+        if rules.HasField("maximum"):
+            options["le"] = rules.maximum
+        if rules.example:
+            options["examples"] = [json.loads(rules.example)]
+        return options
+
+    def _single(self, field: FieldDescriptor) -> Any:
+        rules = field_rules(field)
+        if field.message_type is not None:
+            return self.message(field.message_type)
+        if field.enum_type is not None:
+            return Literal.__getitem__(tuple(enum_names(field.enum_type).values()))
+        if rules.one_of:
+            return Literal.__getitem__(tuple(rules.one_of))
+        if rules.format == options_pb2.FORMAT_UUID:
+            return UUID
+        if rules.format == options_pb2.FORMAT_EMAIL:
+            return EmailStr
+        return _SCALARS[field.cpp_type]
+
+    def _shown(self, field: FieldDescriptor) -> Any:
+        annotation = self.annotation(field)
+        if field.has_presence and not field.is_repeated:
+            annotation = annotation | None
+        return Annotated[annotation, Field(**self._described(field))]
+
+    def _described(self, field: FieldDescriptor) -> dict[str, Any]:
+        comment = self._comments.get(field.full_name)
+        return {"description": comment} if comment else {}

@@ -1,0 +1,136 @@
+"""A request's path, query, headers and body to the method's message."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+from urllib.parse import parse_qsl
+
+import orjson
+from chassis.errors import FieldError, Invalid
+from chassis.grpc.constraints import compile_validator
+from chassis.grpc.field_rules import field_rules
+from google.protobuf.message_factory import GetMessageClass
+
+from gateway.api.decoder import Errors, compile_decoder, compile_text_setter
+from gateway.api.fields import header_of
+from gateway.api.routes import Route
+from gateway.http.problems import InvalidJson, UnsupportedMediaType
+from gateway.http.request import Request
+
+QUERY_PAIRS_MAX = 100
+
+ReadRequest = Callable[[Request, Mapping[str, str], bytes], Any]
+"""Takes request, path values and body; returns the message."""
+
+
+def compile_reader(route: Route) -> ReadRequest:
+    """Returns what reads requests of a route.
+
+    It raises `InvalidJson`, `UnsupportedMediaType`, and `Invalid` naming every wrong field.
+    """
+    message_type = GetMessageClass(route.policy.descriptor.input_type)
+    validate = compile_validator(route.policy.descriptor.input_type)
+    decode = compile_decoder(route.body_fields)
+    of_path = {field.name: compile_text_setter(field) for field in route.path_fields}
+    of_query = {field.name: compile_text_setter(field) for field in route.query_fields}
+    of_headers = {
+        header_of(field).lower().encode(): (field.name, compile_text_setter(field))
+        for field in route.header_fields
+    }
+    defaults = _defaults(route)
+
+    def read(request: Request, path: Mapping[str, str], body: bytes) -> Any:
+        message = message_type()
+        errors: Errors = []
+        for name, value in path.items():
+            of_path[name](message, value, name, errors)
+        for name, value in _query(request.query) if of_query and request.query else ():
+            if name in of_query:
+                of_query[name](message, value, name, errors)
+        for header, (name, setter) in of_headers.items():
+            if header in request.headers:
+                setter(message, request.header(header), name, errors)
+        if route.body:
+            decode(message, parse_body(request, body), errors)
+        _fill_in(message, defaults)
+        _validate(message, validate, errors)
+        return message
+
+    return read
+
+
+def parse_body(request: Request, body: bytes) -> dict[str, Any]:
+    """Returns the JSON object that a body holds.
+
+    Raises:
+        UnsupportedMediaType: it is announced as something else.
+        InvalidJson: it is none.
+    """
+    if body and not _is_json(request.headers.get(b"content-type", b"")):
+        raise UnsupportedMediaType
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        if b"\\u" not in body:
+            raise InvalidJson from error
+        # A lone surrogate is JSON but no text: which field has it is for the decoder to say.
+        value = _parse_leniently(body)
+    if not isinstance(value, dict):
+        raise InvalidJson
+    return value
+
+
+def _parse_leniently(body: bytes) -> Any:
+    try:
+        return json.loads(body.decode(), parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise InvalidJson from error
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+def _is_json(content_type: bytes) -> bool:
+    media_type, _, parameters = content_type.partition(b";")
+    if media_type.strip().lower() != b"application/json":
+        return False
+    charset = parameters.strip().lower().replace(b'"', b"")
+    return not charset.startswith(b"charset=") or charset == b"charset=utf-8"
+
+
+def _query(query: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(
+            query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=QUERY_PAIRS_MAX
+        )
+    except ValueError as error:
+        raise Invalid.on("query", "must be valid UTF-8, percent-encoded") from error
+
+
+def _defaults(route: Route) -> dict[str, Any]:
+    rules = ((field.name, field_rules(field).default_value) for field in route.query_fields)
+    return {name: json.loads(value) for name, value in rules if value}
+
+
+def _fill_in(message: Any, defaults: Mapping[str, Any]) -> None:
+    for name, value in defaults.items():
+        if not message.HasField(name):
+            setattr(message, name, value)
+
+
+def _validate(message: Any, validate: Callable[[Any], None] | None, errors: Errors) -> None:
+    """Adds what the field rules say of the fields that could be read, and raises when anything is wrong."""
+    if validate is not None:
+        try:
+            validate(message)
+        except Invalid as invalid:
+            named = {error.field for error in errors}
+            errors.extend(error for error in invalid.field_errors if not _told(error, named))
+    if errors:
+        raise Invalid(field_errors=errors)
+
+
+def _told(error: FieldError, named: set[str]) -> bool:
+    """A field that could not be read looks absent to the rules: one error is enough."""
+    return error.field in named

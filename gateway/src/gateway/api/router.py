@@ -1,0 +1,79 @@
+"""Finds the route of a request: fixed paths by one look-up, the others part by part."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+from urllib.parse import unquote_to_bytes
+
+from google.protobuf.descriptor import FieldDescriptor
+
+Endpoint = TypeVar("Endpoint")
+
+
+@dataclass(slots=True)
+class _Path(Generic[Endpoint]):
+    segments: tuple[str | FieldDescriptor, ...]
+    by_verb: dict[str, Endpoint] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Match(Generic[Endpoint]):
+    """A path that is known.
+
+    Attributes:
+        by_verb: What answers each HTTP method.
+        values: What the path holds for each variable, decoded.
+    """
+
+    by_verb: dict[str, Endpoint]
+    values: dict[str, str]
+
+
+class Router(Generic[Endpoint]):
+    """Leads from paths to endpoints."""
+
+    def __init__(self, routes: Iterable[tuple[str, tuple[str | FieldDescriptor, ...], Endpoint]]) -> None:
+        self._fixed: dict[bytes, Match[Endpoint]] = {}
+        self._variable: dict[int, list[_Path[Endpoint]]] = {}
+        paths: dict[tuple[str, ...], _Path[Endpoint]] = {}
+        for verb, segments, endpoint in routes:
+            key = tuple(part if isinstance(part, str) else "{}" for part in segments)
+            paths.setdefault(key, _Path(segments)).by_verb[verb] = endpoint
+        for path in paths.values():
+            words = [part for part in path.segments if isinstance(part, str)]
+            if len(words) == len(path.segments):
+                self._fixed[b"/" + "/".join(words).encode()] = Match(path.by_verb, {})
+            else:
+                self._variable.setdefault(len(path.segments), []).append(path)
+
+    def find(self, raw_path: bytes) -> Match[Endpoint] | None:
+        """Returns where a path leads; None when it is unknown.
+
+        Args:
+            raw_path: The path as it came, still percent-encoded: an encoded slash parts nothing.
+        """
+        fixed = self._fixed.get(raw_path)
+        if fixed is not None:
+            return fixed
+        try:
+            parts = [unquote_to_bytes(part).decode() for part in raw_path[1:].split(b"/")]
+        except UnicodeDecodeError:
+            return None
+        for path in self._variable.get(len(parts), ()):
+            values = _values(path.segments, parts)
+            if values is not None:
+                return Match(path.by_verb, values)
+        return None
+
+
+def _values(segments: tuple[str | FieldDescriptor, ...], parts: list[str]) -> dict[str, str] | None:
+    values: dict[str, str] = {}
+    for segment, part in zip(segments, parts, strict=True):
+        if isinstance(segment, str):
+            if segment != part:
+                return None
+        elif not part:
+            return None
+        else:
+            values[segment.name] = part
+    return values

@@ -1,0 +1,139 @@
+"""Methods to routes: what `google.api.http` and the policies say, read once."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from chassis.grpc.policy import Policy, service_policies
+from chassis.startup import StartupError
+from google.api import annotations_pb2
+from google.protobuf.descriptor import FieldDescriptor, ServiceDescriptor
+
+from gateway.api.fields import header_of
+
+_VERBS = ("get", "put", "post", "delete", "patch")
+_VARIABLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+_MEMBER = re.compile(r"[A-Za-z0-9._~-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One way over HTTP to one method.
+
+    Attributes:
+        verb: HTTP method.
+        template: Path as documented, such as `/api/users/{user_id}`.
+        segments: The path's parts; a variable's part is its field.
+        policy: Who may call, how often, how long.
+        streaming: Whether the answer is a stream.
+        body: Whether the request's fields come in a JSON body.
+        response_field: The response's field that is answered; None for all of it.
+    """
+
+    verb: str
+    template: str
+    segments: tuple["str | FieldDescriptor", ...]
+    policy: Policy
+    streaming: bool
+    body: bool
+    response_field: FieldDescriptor | None
+
+    @property
+    def path_fields(self) -> list[FieldDescriptor]:
+        """The request's fields that the path holds."""
+        return [segment for segment in self.segments if not isinstance(segment, str)]
+
+    @property
+    def header_fields(self) -> list[FieldDescriptor]:
+        """The request's fields that travel as headers."""
+        return [field for field in self.policy.descriptor.input_type.fields if header_of(field)]
+
+    @property
+    def body_fields(self) -> list[FieldDescriptor]:
+        """The request's fields that the body holds."""
+        return self._others if self.body else []
+
+    @property
+    def query_fields(self) -> list[FieldDescriptor]:
+        """The request's fields that the query holds."""
+        return [] if self.body else self._others
+
+    @property
+    def enveloped(self) -> bool:
+        """Whether answers come in the envelope."""
+        return self.template.startswith("/api/")
+
+    @property
+    def _others(self) -> list[FieldDescriptor]:
+        elsewhere = {field.name for field in (*self.path_fields, *self.header_fields)}
+        return [field for field in self.policy.descriptor.input_type.fields if field.name not in elsewhere]
+
+
+def compile_routes(services: Iterable[ServiceDescriptor]) -> tuple[Route, ...]:
+    """Returns the routes of the services' methods.
+
+    Raises:
+        PolicyMissingError: a method has no policy.
+        StartupError: a route cannot be served, or two methods claim the same one.
+    """
+    routes: dict[tuple[str, str], Route] = {}
+    for service in services:
+        for policy in service_policies(service):
+            for route in _routes(policy):
+                key = (route.verb, _VARIABLE.sub("{}", route.template))
+                if key in routes:
+                    other = routes[key].policy.path
+                    raise StartupError(f"{policy.path} and {other} both claim {route.verb} {route.template}")
+                routes[key] = route
+    return tuple(routes.values())
+
+
+def _routes(policy: Policy) -> Iterator[Route]:
+    rule = policy.descriptor.GetOptions().Extensions[annotations_pb2.http]
+    for binding in (rule, *rule.additional_bindings):
+        if binding.WhichOneof("pattern") is not None:
+            yield _route(policy, binding)
+
+
+def _route(policy: Policy, rule: Any) -> Route:
+    verb = rule.WhichOneof("pattern")
+    if verb not in _VERBS:
+        raise StartupError(f"{policy.path}: routes are {', '.join(_VERBS)}, not {verb}")
+    if rule.body not in ("", "*"):
+        raise StartupError(f"{policy.path}: `body` is `*` or absent")
+    method = policy.descriptor
+    template = getattr(rule, verb)
+    response_field = None
+    if rule.response_body:
+        response_field = method.output_type.fields_by_name.get(rule.response_body)
+        if response_field is None:
+            raise StartupError(f"{policy.path}: the response has no field `{rule.response_body}`")
+    return Route(
+        verb=verb.upper(),
+        template=template,
+        segments=tuple(_segments(policy, template)),
+        policy=policy,
+        streaming=method.server_streaming,
+        body=rule.body == "*",
+        response_field=response_field,
+    )
+
+
+def _segments(policy: Policy, template: str) -> Iterator["str | FieldDescriptor"]:
+    if not template.startswith("/"):
+        raise StartupError(f"{policy.path}: the path {template} does not begin with a slash")
+    for part in template[1:].split("/"):
+        variable = _VARIABLE.fullmatch(part)
+        if variable is None:
+            # A variable may stand before a suffix, as in `{name}.svg`: nobody needs more.
+            if not _MEMBER.fullmatch(part):
+                raise StartupError(
+                    f"{policy.path}: `{part}` in the path {template} is neither a word nor a field"
+                )
+            yield part
+            continue
+        field = policy.descriptor.input_type.fields_by_name.get(variable[1])
+        if field is None:
+            raise StartupError(f"{policy.path}: the request has no field `{variable[1]}`")
+        yield field

@@ -1,0 +1,79 @@
+"""A method's response as JSON, apart from the envelope: data, page, headers, status."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from gateway.api.encoder import Encode, compile_encoder, compile_headers
+from gateway.api.fields import PAGINATION
+from gateway.api.routes import Route
+from gateway.http.answer import Header
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A response in JSON, good for the envelope of any request: this is what the near cache keeps.
+
+    Attributes:
+        data: The envelope's `data`.
+        pagination: The envelope's `metadata.pagination`; empty for none.
+        headers: Headers that fields travel as.
+        status: A status in place of success, by the method's status rule.
+    """
+
+    data: bytes
+    pagination: bytes = b""
+    headers: tuple[Header, ...] = ()
+    status: int | None = None
+
+
+def compile_teller(route: Route) -> Callable[[Any], Told]:
+    """Returns what tells a route's responses."""
+    output = route.policy.descriptor.output_type
+    described, select = _subject(output, route.response_field)
+    encode = _encode(output, route.response_field)
+    page = _page(output)
+    getters = compile_headers(described)
+    rule = route.policy.options.status_rule
+
+    def tell(response: Any) -> Told:
+        shown = encode(response)
+        subject = select(response)
+        return Told(
+            orjson.dumps(shown),
+            page(response) if page is not None else b"",
+            tuple((name, value.encode("latin-1")) for name, get in getters if (value := get(subject))),
+            rule.status if rule.field and shown.get(rule.field) == rule.value else None,
+        )
+
+    return tell
+
+
+def _subject(output: Descriptor, field: FieldDescriptor | None) -> tuple[Descriptor, Callable[[Any], Any]]:
+    """Returns the message whose headers are told, and what takes it out of the response."""
+    if field is None or field.message_type is None or field.is_repeated:
+        return output, lambda response: response
+    name = field.name
+    return field.message_type, lambda response: getattr(response, name)
+
+
+def _encode(output: Descriptor, field: FieldDescriptor | None) -> Encode:
+    if field is None:
+        return compile_encoder(output)
+    name = field.name
+    if field.message_type is not None and not field.is_repeated:
+        inner = compile_encoder(field.message_type)
+        return lambda response: inner(getattr(response, name))
+    whole = compile_encoder(output)
+    return lambda response: whole(response)[name]
+
+
+def _page(output: Descriptor) -> Callable[[Any], bytes] | None:
+    for field in output.fields:
+        if field.message_type is not None and field.message_type.full_name == PAGINATION:
+            name, encode = field.name, compile_encoder(field.message_type)
+            return lambda response: orjson.dumps(encode(getattr(response, name)))
+    return None

@@ -1,0 +1,139 @@
+"""The walk of a request: from ASGI to an answer, with everything that every answer carries."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import structlog
+from chassis.errors import ServiceError
+
+from chassis import traces
+from gateway.access_log import AccessLog
+from gateway.api.router import Router
+from gateway.endpoint import Endpoint
+from gateway.http.answer import Answer
+from gateway.http.client_address import TrustedProxies
+from gateway.http.cors import Cors
+from gateway.http.problems import MethodNotAllowed, RouteNotFound, answer_to
+from gateway.http.request import ClientGone, Receive, Request, Scope, Send
+from gateway.http.security_headers import security_headers
+from gateway.http.streaming import send_until_gone
+from gateway.pages import Pages
+
+log = structlog.get_logger()
+
+_BODYLESS = frozenset({204, 304})
+_CLIENT_GONE = 499
+
+
+class GatewayApp:
+    """The ASGI app: routes from the protos, pages of its own, one envelope around all of it."""
+
+    def __init__(
+        self,
+        endpoints: Iterable[Endpoint],
+        pages: Pages,
+        *,
+        proxies: TrustedProxies,
+        cors: Cors,
+        always_secure: bool,
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._router = Router(
+            (endpoint.route.verb, endpoint.route.segments, endpoint) for endpoint in endpoints
+        )
+        self._pages = pages
+        self._proxies = proxies
+        self._cors = cors
+        self._always_secure = always_secure
+        self._stopping = stopping
+        self._access_log = AccessLog()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        if scope["type"] != "http":
+            return
+        structlog.contextvars.clear_contextvars()
+        request = Request.of(scope, receive, self._proxies)
+        status = _CLIENT_GONE
+        try:
+            answer = await self._answer(request)
+            status = answer.status
+            await self._send(request, answer, send)
+        except ClientGone:
+            pass
+        finally:
+            self._access_log.write(request, status)
+
+    async def _answer(self, request: Request) -> Answer:
+        try:
+            with traces.span(f"HTTP {request.verb}"):
+                return await self._route(request)
+        except ServiceError as error:
+            return answer_to(error, request_id=request.request_id, enveloped=request.in_api)
+        except ClientGone:
+            raise
+        except Exception:
+            log.exception("request failed", request_id=request.request_id, route=request.route)
+            return answer_to(ServiceError(), request_id=request.request_id, enveloped=request.in_api)
+
+    async def _route(self, request: Request) -> Answer:
+        match = self._router.find(request.path)
+        if match is None:
+            return await self._page(request)
+        verb = "GET" if request.verb == "HEAD" else request.verb
+        endpoint = match.by_verb.get(verb)
+        if endpoint is None:
+            request.route = next(iter(match.by_verb.values())).route.template
+            allowed = _allowed(match.by_verb)
+            preflight = self._cors.preflight(request, allowed)
+            if preflight is not None:
+                return preflight
+            request.announced_body_bytes()
+            raise MethodNotAllowed(allowed)
+        request.route = endpoint.route.template
+        return await endpoint(request, match.values)
+
+    async def _page(self, request: Request) -> Answer:
+        page = self._pages.find(request.path)
+        if page is None:
+            request.announced_body_bytes()
+            raise RouteNotFound
+        request.route = request.path.decode("latin-1")
+        if request.verb not in ("GET", "HEAD"):
+            raise MethodNotAllowed("GET, HEAD")
+        return await page(request)
+
+    async def _send(self, request: Request, answer: Answer, send: Send) -> None:
+        headers = [
+            *answer.headers,
+            (b"x-request-id", request.request_id.encode()),
+            (b"cache-control", answer.cache_control),
+            *security_headers(answer, secure=self._always_secure or request.secure),
+            *self._cors.headers(request),
+        ]
+        if answer.stream is not None or answer.status not in _BODYLESS:
+            headers.append((b"content-type", answer.content_type))
+        if self._stopping():
+            # The client shall come back by a new connection, to somebody who stays.
+            headers.append((b"connection", b"close"))
+        if answer.stream is not None:
+            await self._send_stream(request, answer, headers, send)
+            return
+        if answer.status not in _BODYLESS:
+            headers.append((b"content-length", str(len(answer.body)).encode()))
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        body = b"" if request.verb == "HEAD" or answer.status in _BODYLESS else answer.body
+        await send({"type": "http.response.body", "body": body})
+
+    async def _send_stream(self, request: Request, answer: Answer, headers: list[Any], send: Send) -> None:
+        assert answer.stream is not None  # noqa: S101 the caller has looked
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        if request.verb == "HEAD":
+            await send({"type": "http.response.body", "body": b""})
+            return
+        await send_until_gone(answer.stream, request.receive, send)
+
+
+def _allowed(by_verb: Iterable[str]) -> str:
+    verbs = set(by_verb)
+    return ", ".join(sorted(verbs | {"HEAD"} if "GET" in verbs else verbs))

@@ -1,0 +1,1 @@
+"""JSON to messages and back, compiled once for each message type."""

@@ -1,0 +1,181 @@
+"""One route at work: limit, admit, look near, read, call, tell."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chassis.errors import ServiceError, Unavailable
+from chassis.grpc import committed
+from chassis.grpc.call import Call, enter
+from chassis.identity.caller import Caller
+from chassis.identity.claims import Claims
+from google.protobuf.message_factory import GetMessageClass
+
+from gateway.access import compile_admission
+from gateway.api.encoder import compile_encoder
+from gateway.api.fields import HTTP_BODY, stream_oneof
+from gateway.api.request_reader import compile_reader
+from gateway.api.routes import Route
+from gateway.api.teller import Told, compile_teller
+from gateway.http import events
+from gateway.http.answer import Answer, Header
+from gateway.http.client_address import counted_as
+from gateway.http.conditional import is_unchanged
+from gateway.http.envelope import success
+from gateway.http.problems import RateLimited, answer_to
+from gateway.http.request import Request
+from gateway.limits.headers import rate_limit_headers
+from gateway.limits.rate_limiter import Limit
+from gateway.parts import Parts
+
+_OK = 200
+_NO_CONTENT = 204
+_NOT_MODIFIED = 304
+_REVALIDATE = b"private, no-cache"
+
+
+class Endpoint:
+    """Answers the requests of one route."""
+
+    def __init__(self, route: Route, parts: Parts) -> None:
+        method, options = route.policy.descriptor, route.policy.options
+        service = method.containing_service.full_name
+        self.route = route
+        self._parts = parts
+        self._limit = _limit(route)
+        self._admit = compile_admission(route.policy, parts.judge)
+        self._read = compile_reader(route)
+        self._parse = GetMessageClass(method.output_type).FromString
+        self._tell = compile_teller(route)
+        self._status = options.success_status or _OK
+        self._near_seconds = options.cache.near.ToNanoseconds() / 1e9
+        self._tags = tuple(options.cache.tags)
+        shared = options.cache.shared.seconds
+        self._cache_control = f"public, max-age={shared}".encode() if shared else b"no-store"
+        self._breaker = parts.upstreams.breaker(service)
+        open_call = parts.upstreams.stream if route.streaming else parts.upstreams.unary
+        self._call = open_call(route.policy.path, service)
+        self._deadline_seconds = route.policy.deadline_seconds or parts.deadline_seconds
+
+    async def __call__(self, request: Request, path: Mapping[str, str]) -> Answer:
+        """Answers one request; errors are answers too.
+
+        Args:
+            request: The request.
+            path: What the path holds for each variable.
+        """
+        limited: list[Header] = []
+        try:
+            request.announced_body_bytes()
+            await self._count(request, limited)
+            answer = await self._answer(request, path)
+        except ServiceError as error:
+            answer = answer_to(error, request_id=request.request_id, enveloped=self.route.enveloped)
+        answer.headers.extend(limited)
+        return answer
+
+    async def _count(self, request: Request, headers: list[Header]) -> None:
+        """Counts the request against its client's limit and adds what to tell of it."""
+        limit, limiter = self._limit, self._parts.limiter
+        if limit is None or limiter is None:
+            return
+        verdict = await limiter.take(limit, counted_as(request.client_address))
+        headers.extend(rate_limit_headers(limit, verdict))
+        if not verdict.allowed:
+            raise RateLimited(retry_after_seconds=verdict.reset_seconds)
+
+    async def _answer(self, request: Request, path: Mapping[str, str]) -> Answer:
+        token, claims = await self._admit(request, path)
+        near = claims is not None and self._near_seconds and self._parts.judge.feed.fresh
+        if near and claims is not None:
+            told = self._parts.cache.get(self._key(request, claims))
+            if told is not None:
+                return self._finish(request, told)
+        message = self._read(request, path, await request.body())
+        enter(self._handed_on(request, token, claims))
+        if self.route.streaming:
+            return self._stream(message)
+        if near and claims is not None:
+            return self._finish(request, await self._fetch(request, message, claims))
+        response = await self._ask(message)
+        if self.route.policy.descriptor.output_type.full_name == HTTP_BODY:
+            return self._page(response)
+        return self._finish(request, self._tell(response))
+
+    async def _fetch(self, request: Request, message: Any, claims: Claims) -> Told:
+        """Asks the service and keeps what it told, unless an event made it stale meanwhile."""
+        cache = self._parts.cache
+        fetch = cache.begin(tuple(_resolve(tag, message, claims) for tag in self._tags))
+        try:
+            told = self._tell(await self._ask(message))
+        except BaseException:
+            cache.forget(fetch)
+            raise
+        cache.keep(fetch, self._key(request, claims), told, seconds=self._near_seconds)
+        return told
+
+    async def _ask(self, message: Any) -> Any:
+        """Calls the service; what the call committed is taken in before anybody is answered."""
+        noted = committed.collect()
+        raw = message.SerializeToString()
+        try:
+            return self._parse(await self._breaker.call(lambda: self._call(raw)))
+        finally:
+            for event in noted:
+                self._parts.on_event(event)
+
+    def _key(self, request: Request, claims: Claims) -> tuple[object, ...]:
+        return (self.route.policy.path, claims.user_id, claims.role, request.path, request.query)
+
+    def _handed_on(self, request: Request, token: str, claims: Claims | None) -> Call:
+        caller = Caller(
+            user_id=claims.user_id if claims else None,
+            client_address=request.client_address,
+            user_agent=request.header(b"user-agent"),
+            request_id=request.request_id,
+        )
+        call = Call(caller=caller, bearer_token=token, traceparent=request.traceparent)
+        if not self.route.streaming:
+            call.deadline = self._parts.now() + self._deadline_seconds
+        return call
+
+    def _finish(self, request: Request, told: Told) -> Answer:
+        headers = list(told.headers)
+        if told.status is not None:
+            answer = answer_to(
+                Unavailable(), request_id=request.request_id, enveloped=self.route.enveloped, data=told.data
+            )
+            answer.status = told.status
+            return answer
+        if self._status == _NO_CONTENT:
+            return Answer(_NO_CONTENT, headers=headers)
+        cache_control = _REVALIDATE if headers else self._cache_control
+        if is_unchanged(request, told.headers):
+            return Answer(_NOT_MODIFIED, headers=headers, cache_control=cache_control)
+        body = told.data
+        if self.route.enveloped:
+            body = success(told.data, request_id=request.request_id, pagination=told.pagination)
+        return Answer(self._status, body, headers=headers, cache_control=cache_control)
+
+    def _page(self, response: Any) -> Answer:
+        content_type = response.content_type.encode("latin-1")
+        return Answer(self._status, response.data, content_type, cache_control=self._cache_control, page=True)
+
+    def _stream(self, message: Any) -> Answer:
+        output = self.route.policy.descriptor.output_type
+        messages = self._parts.streams.follow(self._call(message.SerializeToString()))
+        stream = events.server_sent(messages, self._parse, compile_encoder(output), stream_oneof(output))
+        return Answer(_OK, content_type=events.CONTENT_TYPE, stream=stream)
+
+
+def _limit(route: Route) -> Limit | None:
+    rate = route.policy.options.rate_limit
+    if not rate.requests:
+        return None
+    return Limit(route.policy.descriptor.name.lower(), rate.requests, rate.window.ToNanoseconds() / 1e9)
+
+
+def _resolve(tag: str, message: Any, claims: Claims) -> str:
+    """Returns a cache tag with its variable filled in: `user:{caller}`, `user:{user_id}`."""
+    kind, _, variable = tag.partition(":")
+    name = variable.strip("{}")
+    return f"{kind}:{claims.user_id if name == 'caller' else getattr(message, name)}"

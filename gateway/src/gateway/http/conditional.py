@@ -1,0 +1,15 @@
+"""Conditional requests: an answer that the client has already is not sent again (RFC 9110, 13.1.2)."""
+
+from gateway.http.answer import Header
+from gateway.http.request import Request
+
+
+def is_unchanged(request: Request, headers: tuple[Header, ...]) -> bool:
+    """Says whether `If-None-Match` names the answer's `ETag`."""
+    wanted = request.headers.get(b"if-none-match")
+    if not wanted or request.verb not in ("GET", "HEAD"):
+        return False
+    etag = next((value for name, value in headers if name == b"etag"), None)
+    if etag is None:
+        return False
+    return wanted.strip() == b"*" or etag in (part.strip().removeprefix(b"W/") for part in wanted.split(b","))

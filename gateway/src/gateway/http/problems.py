@@ -1,0 +1,141 @@
+"""Errors become HTTP here and nowhere else: kinds to statuses, and the errors that only HTTP has."""
+
+import math
+from typing import Any
+
+import orjson
+from chassis.errors import Kind, ServiceError
+
+from gateway.http.answer import Answer, Header
+from gateway.http.envelope import failure
+
+STATUSES: dict[Kind, int] = {
+    Kind.INVALID: 422,
+    Kind.UNAUTHENTICATED: 401,
+    Kind.FORBIDDEN: 403,
+    Kind.NOT_FOUND: 404,
+    Kind.ALREADY_EXISTS: 409,
+    Kind.CONFLICT: 409,
+    Kind.PRECONDITION: 412,
+    Kind.EXHAUSTED: 429,
+    Kind.UNAVAILABLE: 503,
+    Kind.DEADLINE: 504,
+    Kind.INTERNAL: 500,
+}
+_WITH_RETRY_AFTER = frozenset({429, 503})
+_NOT_SIGNED_IN = 401
+_TOKEN_REASONS = frozenset({"TOKEN_INVALID", "TOKEN_EXPIRED", "TOKEN_REVOKED"})
+
+
+class HttpError(ServiceError):
+    """An error of HTTP itself, with a status of its own."""
+
+    kind = Kind.INVALID
+    status = 400
+
+
+class InvalidJson(HttpError):
+    """The body is not what every body must be."""
+
+    reason = "INVALID_JSON"
+    message = "The body must be a JSON object."
+
+
+class RouteNotFound(HttpError):
+    """No route has this path."""
+
+    status = 404
+    reason = "NOT_FOUND"
+    message = "There is nothing at this path."
+
+
+class MethodNotAllowed(HttpError):
+    """The path is known, with other methods."""
+
+    status = 405
+    reason = "METHOD_NOT_ALLOWED"
+    message = "This path does not take this method."
+
+    def __init__(self, allowed: str) -> None:
+        super().__init__()
+        self.allowed = allowed
+
+
+class RequestTimeout(HttpError):
+    """The body took too long to come."""
+
+    status = 408
+    reason = "REQUEST_TIMEOUT"
+    message = "The body did not come in time."
+
+
+class PayloadTooLarge(HttpError):
+    """The body is longer than any body here may be."""
+
+    status = 413
+    reason = "PAYLOAD_TOO_LARGE"
+    message = "The body is larger than 64 KiB."
+
+
+class UnsupportedMediaType(HttpError):
+    """The body is of another type."""
+
+    status = 415
+    reason = "UNSUPPORTED_MEDIA_TYPE"
+    message = "Send the body as application/json."
+
+
+class RateLimited(ServiceError):
+    """This client calls too often."""
+
+    kind = Kind.EXHAUSTED
+    reason = "RATE_LIMITED"
+    message = "Too many requests; try again later."
+
+
+def answer_to(error: ServiceError, *, request_id: str, enveloped: bool, data: bytes = b"null") -> Answer:
+    """Returns the answer that tells a client of an error.
+
+    Args:
+        error: What went wrong.
+        request_id: Names the request.
+        enveloped: Whether the route answers in the envelope.
+        data: JSON that is given all the same.
+    """
+    status = error.status if isinstance(error, HttpError) else STATUSES[error.kind]
+    told = orjson.dumps(_told(error))
+    body = failure(told, request_id=request_id, data=data) if enveloped else b'{"error":' + told + b"}"
+    return Answer(status, body, headers=_headers(error, status))
+
+
+def _told(error: ServiceError) -> dict[str, Any]:
+    details: dict[str, Any] = dict(error.details)
+    message, field = error.message, None
+    if error.field_errors:
+        first = error.field_errors[0]
+        message, field = f"{first.field}: {first.message}", first.field
+        details["errors"] = [{"field": each.field, "message": each.message} for each in error.field_errors]
+    return {"code": error.reason, "message": message, "field": field, "details": details}
+
+
+def _headers(error: ServiceError, status: int) -> list[Header]:
+    headers: list[Header] = []
+    if status == _NOT_SIGNED_IN:
+        headers.append((b"www-authenticate", _challenge(error)))
+    if status in _WITH_RETRY_AFTER:
+        headers.append((b"retry-after", str(math.ceil(error.retry_after_seconds or 1)).encode()))
+    if isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", error.allowed.encode()))
+    if isinstance(error, (PayloadTooLarge, RequestTimeout)):
+        # What is left of the body is not read.
+        headers.append((b"connection", b"close"))
+    return headers
+
+
+def _challenge(error: ServiceError) -> bytes:
+    """Returns the challenge of RFC 6750."""
+    if error.reason in _TOKEN_REASONS:
+        return (
+            f'Bearer realm="vestibule", error="invalid_token", error_description="{error.message}"'.encode()
+        )
+    return b'Bearer realm="vestibule"'

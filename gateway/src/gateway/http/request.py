@@ -1,0 +1,132 @@
+"""A request as the edge sees it, and what its body may be."""
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from chassis.identity.claims import Claims
+
+from chassis import ids
+from gateway.http.client_address import TrustedProxies
+from gateway.http.problems import PayloadTooLarge, RequestTimeout
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+BODY_BYTES_MAX = 64 * 1024
+BODY_SECONDS_MAX = 30.0
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+@dataclass(slots=True)
+class Request:
+    """One request.
+
+    Attributes:
+        verb: HTTP method.
+        path: The path, still percent-encoded.
+        query: The query string, still percent-encoded.
+        headers: By lower-case name; repeated ones joined by commas.
+        request_id: The client's, when it is well formed, or a new one.
+        client_address: Whom limits count.
+        secure: Whether the client came over TLS, as far as a trusted proxy says.
+        traceparent: The client's trace context; empty when there is none.
+        receive: Brings the body.
+        started: When it came, by `time.perf_counter()`.
+        route: Template of the route that answers, for logs and metrics.
+        claims: Who calls, once that is known.
+    """
+
+    verb: str
+    path: bytes
+    query: bytes
+    headers: dict[bytes, bytes]
+    request_id: str
+    client_address: str
+    secure: bool
+    traceparent: str
+    receive: Receive
+    started: float = field(default_factory=time.perf_counter)
+    route: str = ""
+    claims: Claims | None = None
+
+    @classmethod
+    def of(cls, scope: Scope, receive: Receive, proxies: TrustedProxies) -> "Request":
+        """Reads what ASGI hands over."""
+        headers: dict[bytes, bytes] = {}
+        for name, value in scope["headers"]:
+            headers[name] = headers[name] + b"," + value if name in headers else value
+        request_id = headers.get(b"x-request-id", b"")
+        traceparent = headers.get(b"traceparent", b"")
+        peer = scope["client"][0] if scope.get("client") else ""
+        trusted = bool(proxies) and proxies.trusts(peer)
+        return cls(
+            verb=scope["method"],
+            path=scope["raw_path"],
+            query=scope["query_string"],
+            headers=headers,
+            request_id=request_id.decode() if _REQUEST_ID.fullmatch(request_id) else str(ids.uuid7()),
+            client_address=proxies.client(peer, headers.get(b"x-forwarded-for", b"")) if trusted else peer,
+            secure=trusted and headers.get(b"x-forwarded-proto", b"").lower() == b"https",
+            traceparent=traceparent.decode() if _TRACEPARENT.fullmatch(traceparent) else "",
+            receive=receive,
+        )
+
+    def header(self, name: bytes) -> str:
+        """Returns a header as text; empty when it is absent."""
+        return self.headers.get(name, b"").decode("latin-1")
+
+    @property
+    def in_api(self) -> bool:
+        """Whether answers come in the envelope."""
+        return self.path.startswith(b"/api/") or self.path == b"/api"
+
+    def announced_body_bytes(self) -> int:
+        """Returns the length that the client announces; 0 when it announces none.
+
+        Raises:
+            PayloadTooLarge: it is more than anything here takes.
+        """
+        length = self.headers.get(b"content-length", b"")
+        announced = int(length) if length.isdigit() and len(length) < 20 else 0  # noqa: PLR2004 digits of 2**64
+        if announced > BODY_BYTES_MAX:
+            raise PayloadTooLarge
+        return announced
+
+    async def body(self) -> bytes:
+        """Reads the body, never more of it than it may be.
+
+        Raises:
+            PayloadTooLarge: it is longer than 64 KiB.
+            RequestTimeout: it did not come within half a minute.
+            ClientGone: the client hung up.
+        """
+        if self.announced_body_bytes() == 0 and b"transfer-encoding" not in self.headers:
+            return b""
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(BODY_SECONDS_MAX):
+                while True:
+                    message = await self.receive()
+                    if message["type"] == "http.disconnect":
+                        raise ClientGone
+                    chunk = message.get("body", b"")
+                    size += len(chunk)
+                    if size > BODY_BYTES_MAX:
+                        raise PayloadTooLarge
+                    chunks.append(chunk)
+                    if not message.get("more_body"):
+                        return b"".join(chunks)
+        except TimeoutError as error:
+            raise RequestTimeout from error
+
+
+class ClientGone(Exception):
+    """The client hung up before its request was whole."""

@@ -1,0 +1,28 @@
+"""The headers that tell browsers what an answer may not do."""
+
+from gateway.http.answer import Answer, Header
+
+_ALWAYS: list[Header] = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+_DATA: Header = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+_PAGE: Header = (
+    b"content-security-policy",
+    # Swagger UI sets styles in attributes; scripts come from files alone.
+    (
+        b"default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; base-uri 'none';"
+        b" form-action 'self'; frame-ancestors 'none'"
+    ),
+)
+_HSTS: Header = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+
+
+def security_headers(answer: Answer, *, secure: bool) -> list[Header]:
+    """Returns the headers for an answer; HSTS only where the client came over TLS."""
+    headers = [*_ALWAYS, _PAGE if answer.page else _DATA]
+    if secure:
+        headers.append(_HSTS)
+    return headers

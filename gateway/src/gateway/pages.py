@@ -1,0 +1,108 @@
+"""The gateway's own pages: what its operators, probes and readers of the documentation ask for."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from importlib import resources
+
+from chassis.operations_http import OperationsApp
+
+from chassis import metrics
+from gateway.http.answer import Answer
+from gateway.http.request import Request
+
+Page = Callable[[Request], Awaitable[Answer]]
+
+_ASSETS = {
+    "swagger-ui.css": b"text/css; charset=utf-8",
+    "swagger-ui-bundle.js": b"text/javascript; charset=utf-8",
+    "favicon-32x32.png": b"image/png",
+}
+_ASSET_CACHE = b"public, max-age=86400"
+
+_DOCS = b"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Vestibule API</title>
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+<link rel="icon" href="/docs/favicon-32x32.png">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<noscript>This page needs JavaScript; the same is in <a href="/openapi.json">/openapi.json</a>.</noscript>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script>
+</body>
+</html>
+"""
+_START = b"""window.ui = SwaggerUIBundle({
+  url: "/openapi.json", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null
+});
+"""
+
+
+class Pages:
+    """Finds pages by their path."""
+
+    def __init__(self, operations: OperationsApp, document: Callable[[], bytes]) -> None:
+        """Takes what the pages tell of.
+
+        Args:
+            operations: Health, readiness and metrics of this process.
+            document: Makes the OpenAPI document; asked once, when somebody wants to read it.
+        """
+        self._operations = operations
+        self._document = document
+        self._openapi = b""
+        self._pages: Mapping[bytes, Page] = {
+            b"/health": self._health,
+            b"/ready": self._ready,
+            b"/metrics": _metrics,
+            b"/openapi.json": self._describe,
+            b"/docs": _text(_DOCS, b"text/html; charset=utf-8", page=True),
+            b"/docs/start.js": _text(_START, b"text/javascript; charset=utf-8"),
+            **{
+                f"/docs/{name}".encode(): _asset(name, content_type) for name, content_type in _ASSETS.items()
+            },
+        }
+
+    def find(self, path: bytes) -> Page | None:
+        """Returns the page at a path."""
+        return self._pages.get(path)
+
+    async def _health(self, _: Request) -> Answer:
+        return Answer(200, self._operations.health())
+
+    async def _ready(self, _: Request) -> Answer:
+        status, body = self._operations.ready()
+        return Answer(status, body)
+
+    async def _describe(self, _: Request) -> Answer:
+        if not self._openapi:
+            # Half a second of work, which the event loop must not wait for.
+            self._openapi = await asyncio.to_thread(self._document)
+        return Answer(200, self._openapi, cache_control=b"no-cache")
+
+
+async def _metrics(request: Request) -> Answer:
+    body, content_type = metrics.exposition(request.header(b"accept"))
+    return Answer(200, body, content_type.encode())
+
+
+def _text(text: bytes, content_type: bytes, *, page: bool = False) -> Page:
+    async def serve(_: Request) -> Answer:
+        return Answer(200, text, content_type, page=page)
+
+    return serve
+
+
+def _asset(name: str, content_type: bytes) -> Page:
+    """Serves a file of Swagger UI out of its wheel, so that the page works without the internet."""
+
+    async def serve(_: Request) -> Answer:
+        file = resources.files("swagger_ui").joinpath("static", name)
+        content = await asyncio.to_thread(file.read_bytes)
+        return Answer(200, content, content_type, cache_control=_ASSET_CACHE)
+
+    return serve

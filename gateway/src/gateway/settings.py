@@ -1,0 +1,62 @@
+"""The gateway's settings, and the one place that reads its environment."""
+
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Literal
+
+from chassis.settings import ServiceSettings
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+Network = IPv4Network | IPv6Network
+
+
+class Upstream(BaseModel):
+    """Where a service is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    address: str = Field(min_length=3)
+
+
+class GatewaySettings(ServiceSettings):
+    """What the gateway reads."""
+
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_")
+
+    host: str = Field(default="127.0.0.1", description="address of the API")
+    port: int = Field(default=8000, ge=0, le=65535, description="port of the API")
+    upstreams: dict[str, Upstream] = Field(
+        description='which service is where: {"vestibule.auth.v1": {"address": "127.0.0.1:50051"}, …}'
+    )
+    descriptors: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(), description="files with further descriptor sets, separated by colons"
+    )
+    token_issuer: str = Field(validation_alias="TOKEN_ISSUER", description="the `iss` of good tokens")
+    token_audience: str = Field(default="vestibule", validation_alias="TOKEN_AUDIENCE")
+    rate_limits: Literal["on", "off"] = Field(default="on", description="`on` or `off`")
+    tls: Literal["on", "off"] = Field(default="off", description="`on` when clients reach it over TLS")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="origins that browsers may call from, separated by commas"
+    )
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
+        default=(), description="networks whose X-Forwarded-For is believed, as CIDRs separated by commas"
+    )
+    deadline_seconds: float = Field(default=5.0, gt=0, description="how long a call may take by default")
+
+    @field_validator("descriptors", mode="before")
+    @classmethod
+    def _split_paths(cls, value: object) -> object:
+        return tuple(value.split(":")) if isinstance(value, str) else value
+
+    @field_validator("cors_origins", "trusted_proxies", mode="before")
+    @classmethod
+    def _split_list(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    def address_of(self, service: str) -> str | None:
+        """Returns the address that serves a gRPC service: of the longest name it begins with."""
+        names = [name for name in self.upstreams if service == name or service.startswith(f"{name}.")]
+        return self.upstreams[max(names, key=len)].address if names else None

@@ -1,0 +1,79 @@
+"""A circuit breaker an upstream: when nobody is there, say so at once and look again soon."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import grpc
+import grpc.aio
+import structlog
+from chassis.errors import ServiceError, Unavailable
+from chassis.grpc.errors import DETAILS_KEY
+from prometheus_client import Gauge
+
+log = structlog.get_logger()
+
+Result = TypeVar("Result")
+
+FAILURES_TO_OPEN = 5
+OPEN_SECONDS = 1.0
+
+_OPEN = Gauge("gateway_breaker_open", "Whether calls to an upstream are refused at once.", ["upstream"])
+
+
+class Breaker:
+    """Opens after several calls in a row that reached nobody; then lets one through a second.
+
+    What a service itself refuses, for being too busy, shows that it is there.
+    """
+
+    def __init__(self, upstream: str) -> None:
+        self._upstream = upstream
+        self._failures = 0
+        self._probe_at = 0.0
+        self._gauge = _OPEN.labels(upstream)
+        self._gauge.set(0)
+
+    async def call(self, work: Callable[[], Awaitable[Result]]) -> Result:
+        """Makes a call, or refuses to.
+
+        Raises:
+            Unavailable: nobody is there, or was a moment ago.
+            ServiceError: whatever the call raises.
+        """
+        if self._failures >= FAILURES_TO_OPEN:
+            now = time.monotonic()
+            if now < self._probe_at:
+                raise Unavailable(retry_after_seconds=OPEN_SECONDS)
+            self._probe_at = now + OPEN_SECONDS
+        try:
+            result = await work()
+        except ServiceError as error:
+            if _reached_nobody(error):
+                self._failed()
+            else:
+                self._answered()
+            raise
+        if self._failures:
+            self._answered()
+        return result
+
+    def _failed(self) -> None:
+        self._failures += 1
+        if self._failures == FAILURES_TO_OPEN:
+            self._probe_at = time.monotonic() + OPEN_SECONDS
+            self._gauge.set(1)
+            log.warning("upstream is away", upstream=self._upstream)
+
+    def _answered(self) -> None:
+        if self._failures >= FAILURES_TO_OPEN:
+            self._gauge.set(0)
+            log.info("upstream is back", upstream=self._upstream)
+        self._failures = 0
+
+
+def _reached_nobody(error: ServiceError) -> bool:
+    cause = error.__cause__
+    if not isinstance(error, Unavailable) or not isinstance(cause, grpc.aio.AioRpcError):
+        return False
+    return all(key != DETAILS_KEY for key, _ in cause.trailing_metadata() or ())

@@ -1,0 +1,131 @@
+"""Puts the gateway together: the one module that knows every part."""
+
+from dataclasses import dataclass
+
+from chassis.events.tail import Tail
+from chassis.http_server import open_http
+from chassis.identity.authority import AUTHORITY_SERVICES, Authority
+from chassis.identity.judge import RevocationJudge
+from chassis.identity.service_tokens import ServiceTokens
+from chassis.lifecycle import Lifecycle
+from chassis.operations_http import OperationsApp
+from chassis.redis import open_redis
+from chassis.startup import StartupError
+from vestibule.events.v1.events_pb2 import Event
+
+from gateway.api import descriptors
+from gateway.api.descriptors import Protos
+from gateway.api.routes import Route, compile_routes
+from gateway.api.teller import Told
+from gateway.app import GatewayApp
+from gateway.cache.near_cache import NearCache
+from gateway.endpoint import Endpoint
+from gateway.http.client_address import TrustedProxies
+from gateway.http.cors import Cors
+from gateway.http.envelope import VERSION
+from gateway.limits.rate_limiter import RateLimiter, RedisRateLimiter
+from gateway.pages import Pages
+from gateway.parts import Parts, Streams
+from gateway.settings import GatewaySettings
+from gateway.upstream.upstreams import Upstreams
+
+SERVICE = "gateway"
+LIMITER_TIMEOUT_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What events change in this process: revocations and cached answers."""
+
+    judge: RevocationJudge
+    cache: NearCache[Told]
+
+    def on_event(self, event: Event) -> None:
+        """Takes in an event, from the stream or from a call's answer."""
+        self.judge.feed.on_event(event)
+        self.cache.drop(event.tags)
+
+    async def on_lost(self) -> None:
+        """Makes up for events that may have been missed."""
+        self.cache.clear()
+        await self.judge.feed.on_lost()
+
+
+async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
+    """Opens everything and serves; returns `host:port`.
+
+    Raises:
+        StartupError: a setting does not fit the protos, or the port cannot be had.
+    """
+    protos = descriptors.load(settings.descriptors)
+    tokens = ServiceTokens(settings.service_key.get_secret_value(), SERVICE)
+    upstreams = await lifecycle.enter(Upstreams(settings, protos.services, tokens))
+    judge = _judge(settings, upstreams)
+    memory = Memory(judge, NearCache())
+    await _follow_events(lifecycle, settings, memory)
+    parts = Parts(
+        upstreams=upstreams,
+        judge=judge,
+        limiter=await _limiter(lifecycle, settings),
+        cache=memory.cache,
+        on_event=memory.on_event,
+        deadline_seconds=settings.deadline_seconds,
+        streams=Streams(),
+    )
+    routes = compile_routes(service for service in protos.services if upstreams.serves(service))
+    operations = OperationsApp(lifecycle.readiness, service=SERVICE, version=VERSION)
+    app = GatewayApp(
+        [Endpoint(route, parts) for route in routes],
+        Pages(operations, lambda: _document(routes, protos)),
+        proxies=TrustedProxies(settings.trusted_proxies),
+        cors=Cors(settings.cors_origins),
+        always_secure=settings.tls == "on",
+        stopping=lambda: lifecycle.readiness.stopping,
+    )
+    server = await lifecycle.enter(open_http(app, host=settings.host, port=settings.port))
+    lifecycle.on_drain(parts.streams.stopping.set)
+    lifecycle.on_stop(server.stop)
+    return server.address
+
+
+def _document(routes: tuple[Route, ...], protos: Protos) -> bytes:
+    """Imports FastAPI when its document is wanted: 30 MB that a gateway nobody reads does without."""
+    from gateway.api import documentation  # noqa: PLC0415
+
+    return documentation.document(routes, protos.comments)
+
+
+def _judge(settings: GatewaySettings, upstreams: Upstreams) -> RevocationJudge:
+    name = AUTHORITY_SERVICES[0].full_name
+    if not upstreams.serves(AUTHORITY_SERVICES[0]):
+        raise StartupError(
+            f"GATEWAY_UPSTREAMS does not say where {name} is: tokens could not be judged."
+            ' Add {"vestibule.auth.v1": {"address": "host:port"}}.'
+        )
+    authority = Authority(upstreams.channel(name))
+    return RevocationJudge(authority, issuer=settings.token_issuer, audience=settings.token_audience)
+
+
+async def _follow_events(lifecycle: Lifecycle, settings: GatewaySettings, memory: Memory) -> None:
+    tail = Tail(
+        redis_url=settings.redis_url.get_secret_value(),
+        client_name=SERVICE,
+        on_event=memory.on_event,
+        on_lost=memory.on_lost,
+    )
+    lifecycle.begin("event tail", tail.run())
+    lifecycle.begin("token judge", memory.judge.run(tail))
+    lifecycle.readiness.ask("token_judge", lambda: memory.judge.ready)
+
+
+async def _limiter(lifecycle: Lifecycle, settings: GatewaySettings) -> RateLimiter | None:
+    if settings.rate_limits == "off":
+        return None
+    redis = await lifecycle.enter(
+        open_redis(
+            settings.redis_url.get_secret_value(),
+            client_name=f"{SERVICE}-limits",
+            timeout_seconds=LIMITER_TIMEOUT_SECONDS,
+        )
+    )
+    return RedisRateLimiter(redis)
