@@ -1,1 +1,0 @@
-"""JSON to messages and back, compiled once for each message type."""
