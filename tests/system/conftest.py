@@ -1,0 +1,61 @@
+"""The whole house, running: its gateway, an admin and a person."""
+
+from collections.abc import Iterator
+
+import pytest
+from devstack.stack import Stack
+
+from tests.system.edge import Edge, Person
+from tests.system.house import House
+
+
+@pytest.fixture(scope="session", name="house")
+def _house(stack: Stack) -> House:
+    """The running house, to be looked into and disturbed."""
+    return House(stack)
+
+
+@pytest.fixture(scope="session", name="base_url")
+def _base_url(house: House) -> str:
+    """Where the gateway is; its rate limits are off."""
+    return house.base_url
+
+
+@pytest.fixture(scope="session", name="edge")
+def _edge(base_url: str) -> Iterator[Edge]:
+    """A client of the gateway."""
+    with Edge(base_url) as edge:
+        yield edge
+
+
+@pytest.fixture(scope="session", name="first_admin")
+def _first_admin(edge: Edge, house: House) -> Person:
+    """The admin whom the house was started with."""
+    email, password = house.admin
+    answer = edge.post("/api/auth/login", json={"email": email, "password": password})
+    assert answer.outcome == (200, None), answer.text
+    user = edge.who(answer.data["access_token"]).data
+    return Person(user["id"], email, password, user["full_name"])
+
+
+@pytest.fixture(scope="module", name="admin")
+def _admin(edge: Edge, first_admin: Person) -> Person:
+    """The first admin, signed in."""
+    return edge.sign_in(first_admin)
+
+
+@pytest.fixture(scope="module", name="ada")
+def _ada(edge: Edge) -> Person:
+    """A person, signed in, whom no test changes."""
+    return edge.join()
+
+
+@pytest.fixture(scope="session", name="stack")
+def _stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    environment = {
+        "GATEWAY_RATE_LIMITS": "off",
+        "BOOTSTRAP_ADMIN_EMAIL": "admin@example.com",
+        "BOOTSTRAP_ADMIN_PASSWORD": "first-admin-of-the-house",
+    }
+    with Stack(tmp_path_factory.mktemp("stack"), environment, postgres_settings={"fsync": "off"}) as stack:
+        yield stack

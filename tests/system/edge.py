@@ -1,0 +1,220 @@
+"""A client of the gateway who knows the contract: every answer it gets is held against the envelope."""
+
+import itertools
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+PASSWORD = "plum-harbor-velvet-quill"
+"""A password strong enough for anybody who is not called after it."""
+
+UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the gateway answered.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The headers; names in any case.
+        body: The JSON, or None without a body.
+        text: The body as it came.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+    text: str
+
+    @property
+    def data(self) -> Any:
+        """The payload of the envelope."""
+        return self.body["data"]
+
+    @property
+    def code(self) -> str | None:
+        """The error's code; None on success."""
+        error = self.body and self.body["error"]
+        return error["code"] if error else None
+
+    @property
+    def outcome(self) -> tuple[int, str | None]:
+        """Status and code: what the contract's table of errors lists."""
+        return self.status, self.code
+
+    @property
+    def fields(self) -> set[str]:
+        """The fields that a 422 complains about."""
+        return {problem["field"] for problem in self.body["error"]["details"]["errors"]}
+
+    @property
+    def pagination(self) -> dict[str, Any]:
+        """Where a list's page stands."""
+        found: dict[str, Any] = self.body["metadata"]["pagination"]
+        return found
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who registered and perhaps signed in."""
+
+    id: str
+    email: str
+    password: str
+    full_name: str
+    access_token: str = ""
+    refresh_token: str = ""
+
+
+class Edge:
+    """Calls one gateway.
+
+    Args:
+        url: Where the gateway is.
+        headers: Headers of every call.
+    """
+
+    def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
+        self.url = url.rstrip("/")
+        self._client = httpx.Client(base_url=self.url, headers=headers, timeout=30)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        headers: Mapping[str, str | bytes] | None = None,
+        json: Any = None,
+        content: Any = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        """Makes one call and holds the answer against what the contract says of every answer."""
+        sent: dict[str, str | bytes] = dict(headers or {})
+        if token is not None:
+            sent["authorization"] = f"Bearer {token}"
+        if content is not None:
+            sent.setdefault("content-type", "application/json")
+        response = self._client.request(method, path, headers=sent, json=json, content=content, params=params)
+        answer = answered(response)
+        if path.startswith("/api/") and "text/event-stream" not in answer.headers.get("content-type", ""):
+            assert_envelope(answer)
+        return answer
+
+    def get(self, path: str, **arguments: Any) -> Answer:
+        """GET."""
+        return self.call("GET", path, **arguments)
+
+    def post(self, path: str, **arguments: Any) -> Answer:
+        """POST."""
+        return self.call("POST", path, **arguments)
+
+    def put(self, path: str, **arguments: Any) -> Answer:
+        """PUT."""
+        return self.call("PUT", path, **arguments)
+
+    def delete(self, path: str, **arguments: Any) -> Answer:
+        """DELETE."""
+        return self.call("DELETE", path, **arguments)
+
+    def register(self, *, email: str | None = None, full_name: str = "Ada Lovelace") -> Person:
+        """Registers somebody, with a new address unless one is given."""
+        email = email or new_email()
+        person = {"email": email, "password": PASSWORD, "full_name": full_name}
+        answer = self.post("/api/auth/register", json=person)
+
+        assert answer.outcome == (201, None), answer.text
+        return Person(answer.data["id"], email, PASSWORD, full_name)
+
+    def sign_in(self, person: Person) -> Person:
+        """Returns the person with the tokens of a new session."""
+        answer = self.post("/api/auth/login", json={"email": person.email, "password": person.password})
+
+        assert answer.outcome == (200, None), answer.text
+        return Person(
+            person.id,
+            person.email,
+            person.password,
+            person.full_name,
+            answer.data["access_token"],
+            answer.data["refresh_token"],
+        )
+
+    def join(self, **arguments: Any) -> Person:
+        """Registers somebody and signs the person in."""
+        return self.sign_in(self.register(**arguments))
+
+    def who(self, token: str) -> Answer:
+        """Asks who bears a token."""
+        return self.get("/api/users/me", token=token)
+
+
+def new_email() -> str:
+    """Returns an address that nobody has."""
+    return f"person-{next(_numbers)}-{secrets.token_hex(6)}@example.com"
+
+
+def answered(response: httpx.Response) -> Answer:
+    """Reads a response."""
+    is_json = response.content and "json" in response.headers.get("content-type", "")
+    return Answer(response.status_code, response.headers, response.json() if is_json else None, response.text)
+
+
+def assert_envelope(answer: Answer) -> None:
+    """Holds an answer below `/api/` against the envelope and the headers of the contract.
+
+    Raises:
+        AssertionError: The answer is not as the contract says.
+    """
+    assert answer.status != 500, answer.text
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["x-request-id"]
+    if answer.status in {204, 304}:
+        assert answer.text == ""
+        return
+    body = answer.body
+
+    assert {"success", "data", "error", "metadata", "timestamp"} == set(body)
+    assert answer.headers["x-request-id"] == body["metadata"]["request_id"]
+    assert body["metadata"]["version"]
+    assert TIME.fullmatch(body["timestamp"])
+    age = datetime.now(UTC) - datetime.fromisoformat(body["timestamp"])
+    assert abs(age) < timedelta(minutes=1)
+    if body["success"]:
+        assert body["error"] is None
+        assert answer.status in {200, 201, 202}
+    else:
+        assert answer.status >= 400
+        assert {"code", "message", "field", "details"} == set(body["error"])
+        assert isinstance(body["error"]["message"], str)
+        assert body["error"]["message"]
+        _assert_status_headers(answer)
+
+
+def _assert_status_headers(answer: Answer) -> None:
+    if answer.status == 401:
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+    if answer.status in {429, 503}:
+        assert int(answer.headers["retry-after"]) >= 1
+    if answer.status == 405:
+        assert answer.headers["allow"]
+    if answer.status == 422 and answer.code == "VALIDATION_ERROR":
+        assert answer.fields

@@ -1,0 +1,112 @@
+"""The running house as tests need it: to look behind the gateway, and to break parts of it."""
+
+import asyncio
+import base64
+import itertools
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import asyncpg
+import jwt
+from auth_service.adapters.master_key import MasterKey
+from auth_service.domain.signing_key import SigningKey
+from devstack.plan import Ports
+from devstack.program import free_port
+from devstack.service import ServiceProcess
+from devstack.stack import Stack
+from devstack.topology import GATEWAY
+
+_numbers = itertools.count(1)
+
+
+class House:
+    """A running stack.
+
+    Args:
+        stack: The stack.
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+
+    @property
+    def base_url(self) -> str:
+        """Where the gateway is."""
+        return self._stack.base_url
+
+    @property
+    def admin(self) -> tuple[str, str]:
+        """E-mail and password of the first admin."""
+        return self._stack.admin
+
+    def url(self, role: str) -> str:
+        """Returns Postgres' URL for a role."""
+        return self._stack.database.url(role)
+
+    def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Asks Postgres as its superuser."""
+
+        async def ask() -> list[tuple[Any, ...]]:
+            connection = await asyncpg.connect(self._stack.database.admin_url)
+            try:
+                return [tuple(row) for row in await connection.fetch(statement, *values)]
+            finally:
+                await connection.close()
+
+        return asyncio.run(ask())
+
+    def kill(self, name: str) -> None:
+        """Ends a part at once."""
+        self._stack.kill_part(name)
+
+    def start(self, name: str) -> None:
+        """Starts a part again and waits until it is ready."""
+        self._stack.start_part(name)
+
+    @contextmanager
+    def without(self, name: str) -> Iterator[None]:
+        """Stops a part, and starts it again in the end."""
+        self._stack.stop_part(name)
+        try:
+            yield
+        finally:
+            self._stack.start_part(name)
+
+    @contextmanager
+    def gateway(self, **settings: str) -> Iterator[str]:
+        """Runs one more gateway, with settings of its own, and gives its URL."""
+        ports = Ports(free_port())
+        name = f"passing-gateway-{next(_numbers)}"
+        environment = self._stack.plan.environment(GATEWAY, ports) | settings
+        log = self._stack.folder / "logs" / f"{name}.log"
+        process = ServiceProcess(name, GATEWAY, environment, ports.http, ports.grpc, log)
+        process.start()
+        try:
+            process.wait_until_ready()
+            yield f"http://{process.http}"
+        finally:
+            process.stop()
+
+    def sign(self, claims: Mapping[str, Any], *, kid: str | None = "") -> str:
+        """Signs claims with the house's own key.
+
+        Args:
+            claims: What the token is to say.
+            kid: The `kid` in the header: the key's own when empty, no `kid` when None.
+        """
+        columns = "kid, x, y, sealed_private_key, published_at, active_from"
+        ((name, x, y, sealed, published_at, active_from),) = self.rows(
+            f"SELECT {columns} FROM auth.signing_keys ORDER BY active_from DESC LIMIT 1"
+        )
+        key = SigningKey(
+            kid=name,
+            x=x,
+            y=y,
+            sealed_private_key=sealed,
+            published_at=published_at,
+            active_from=active_from,
+        )
+        master_key = MasterKey(base64.b64decode(self._stack.plan.keys.auth_master_key))
+        headers = {} if kid is None else {"kid": kid or name}
+        return jwt.encode(dict(claims), master_key.opened(key), algorithm="ES256", headers=headers)

@@ -1,0 +1,264 @@
+"""What is wrong with a body is said exactly, and nothing is written."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.system.edge import PASSWORD, Edge, Person, new_email
+from tests.system.raw import chunk, exchange, head
+
+LIMIT_BYTES = 64 * 1024
+
+GOOD = {"email": "eve@example.com", "password": PASSWORD, "full_name": "Eve"}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_is_written(edge: Edge, admin: Person) -> Iterator[None]:
+    """Counts people before and after."""
+
+    def count() -> int:
+        total = edge.get("/api/users", token=admin.access_token).pagination["total_items"]
+        assert isinstance(total, int)
+        return total
+
+    before = count()
+    yield
+    assert before == count()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"}",
+        b"nonsense",
+        b"{'email': 'a'}",
+        b'{"email": "a@example.com",}',
+        b'{"email": NaN}',
+        b'{"email": "a@example.com"} trailing',
+        b'{"email": "\xff\xfe"}',
+        b'\xff\xfe{\x00"\x00',
+        b'{"email": "raw\x00nul"}',
+        b"[]",
+        b"null",
+        b"1",
+        b'"text"',
+        b"[" * 20_000,
+        b'{"a":' * 10_000,
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("path", ["/api/auth/login", "/api/auth/register", "/api/auth/refresh"])
+def test_not_a_json_object(edge: Edge, path: str, body: bytes) -> None:
+    """What is not JSON, or not an object, is 400."""
+    answer = edge.post(path, content=body)
+
+    assert answer.outcome == (400, "INVALID_JSON")
+
+
+@pytest.mark.parametrize(
+    "value", [1, 1.5, True, None, [], ["a@example.com"], {"$ne": None}, 10**40], ids=repr
+)
+@pytest.mark.parametrize("field", sorted(GOOD))
+def test_wrong_type(edge: Edge, field: str, value: Any) -> None:
+    """A wrong type is named with its field, never converted."""
+    answer = edge.post("/api/auth/register", json={**GOOD, field: value})
+
+    assert answer.outcome == (422, "VALIDATION_ERROR")
+    assert {field} == answer.fields
+
+
+@pytest.mark.parametrize("value", ["true", "yes", 1, 0, "", [], {}], ids=repr)
+def test_boolean_is_not_guessed(edge: Edge, admin: Person, ada: Person, value: Any) -> None:
+    """A truth value is `true` or `false`: nobody is deactivated by an empty text."""
+    answer = edge.put(f"/api/users/{ada.id}", token=admin.access_token, json={"is_active": value})
+
+    assert answer.outcome == (422, "VALIDATION_ERROR")
+    assert {"is_active"} == answer.fields
+
+
+@pytest.mark.parametrize("value", ["ADMIN", "root", "", 1, "ROLE_ADMIN", "unspecified", None], ids=repr)
+def test_role_is_not_guessed(edge: Edge, admin: Person, ada: Person, value: Any) -> None:
+    """A role is `user` or `admin`, as written in the contract."""
+    if value is None:
+        pytest.skip("null leaves a role as it is")
+    answer = edge.put(f"/api/users/{ada.id}", token=admin.access_token, json={"role": value})
+
+    assert answer.outcome == (422, "VALIDATION_ERROR")
+    assert {"role"} == answer.fields
+
+
+def test_every_missing_field_is_named(edge: Edge) -> None:
+    """Clients learn of all their mistakes at once."""
+    answer = edge.post("/api/auth/register", json={})
+
+    assert answer.outcome == (422, "VALIDATION_ERROR")
+    assert set(GOOD) == answer.fields
+
+
+@pytest.mark.parametrize(
+    "field", ["role", "is_active", "id", "__proto__", "email ", "Email", "user.email", "é"]
+)
+def test_unknown_field(edge: Edge, field: str) -> None:
+    """A field that does not exist is refused: nobody becomes an admin by asking for it."""
+    answer = edge.post("/api/auth/register", json={**GOOD, field: "admin"})
+
+    assert answer.outcome == (422, "VALIDATION_ERROR")
+    assert {field} == answer.fields
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("email", "x" * 243 + "@example.com"),
+        ("email", "x" * 10_000 + "@example.com"),
+        ("full_name", "x" * 256),
+        ("full_name", "x" * 60_000),
+        ("password", "pq7-" * 32 + "x"),
+        ("email", ""),
+        ("full_name", ""),
+        ("full_name", "   "),
+        ("password", ""),
+    ],
+    ids=lambda value: f"{value[:8]}…{len(value)}",
+)
+def test_lengths(edge: Edge, field: str, value: str) -> None:
+    """What is too long or empty is refused on its field."""
+    answer = edge.post("/api/auth/register", json={**GOOD, field: value})
+
+    assert answer.outcome == (422, "VALIDATION_ERROR")
+    assert {field} == answer.fields
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        "nonsense",
+        "@example.com",
+        "a@",
+        "a@b@example.com",
+        "a b@example.com",
+        "a@exa mple.com",
+        "a@example.com\r\nBcc: b@example.com",
+        "<a@example.com>",
+        "a@example..com",
+        "' OR '1'='1",
+        "a@-example.com",
+    ],
+)
+def test_not_an_address(edge: Edge, email: str) -> None:
+    """What cannot receive mail is not an e-mail address; headers cannot be smuggled into a mail."""
+    answer = edge.post("/api/auth/register", json={**GOOD, "email": email})
+
+    assert answer.outcome == (422, "VALIDATION_ERROR")
+    assert {"email"} == answer.fields
+
+
+@pytest.mark.parametrize("escape", ["\\u0000", "\\ud800", "\\udfff", "\\udc00\\ud800"])
+@pytest.mark.parametrize("field", sorted(GOOD))
+def test_text_that_no_database_can_keep(edge: Edge, field: str, escape: str) -> None:
+    """NUL characters and lone surrogates are refused on their field."""
+    fields = {name: f'"{value}"' for name, value in GOOD.items()}
+    fields[field] = fields[field].replace('"', f'"{escape}', 1)
+    body = "{" + ", ".join(f'"{name}": {value}' for name, value in fields.items()) + "}"
+    answer = edge.post("/api/auth/register", content=body.encode())
+
+    assert answer.outcome == (422, "VALIDATION_ERROR")
+    assert {field} == answer.fields
+
+
+@pytest.mark.parametrize("name", ["Eve\r\nSet-Cookie: a=b", "Eve\x1b[31m", "Eve\x7f", "Eve\x00", "Eve\u2028"])
+def test_name_is_one_line(edge: Edge, ada: Person, name: str) -> None:
+    """A name cannot carry a header, a terminal's escape or a second line."""
+    answer = edge.put("/api/users/me", token=ada.access_token, json={"full_name": name})
+
+    assert answer.outcome == (422, "VALIDATION_ERROR")
+    assert {"full_name"} == answer.fields
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/xml",
+        "",
+    ],
+)
+def test_other_media_type(edge: Edge, content_type: str) -> None:
+    """Only JSON is taken: a form on another site cannot post here."""
+    answer = edge.post(
+        "/api/auth/login", content=b'{"email": "a@example.com"}', headers={"content-type": content_type}
+    )
+
+    assert answer.outcome == (415, "UNSUPPORTED_MEDIA_TYPE")
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/json; charset=utf-8", "Application/JSON", "application/json;charset=UTF-8"]
+)
+def test_media_type_in_other_words(edge: Edge, content_type: str) -> None:
+    """JSON may be announced in any case and with a charset."""
+    person = {"email": new_email(), "password": PASSWORD}
+    body = f'{{"email": "{person["email"]}", "password": "{PASSWORD}"}}'.encode()
+    answer = edge.post("/api/auth/login", content=body, headers={"content-type": content_type})
+
+    assert answer.outcome == (401, "INVALID_CREDENTIALS")
+
+
+def test_largest_body(edge: Edge) -> None:
+    """A body of 64 KiB is read; one more byte is not."""
+    body = b'{"refresh_token": "x"}'
+    fitting = body + b" " * (LIMIT_BYTES - len(body))
+
+    assert edge.post("/api/auth/refresh", content=fitting).outcome == (401, "TOKEN_INVALID")
+    assert edge.post("/api/auth/refresh", content=fitting + b" ").outcome == (413, "PAYLOAD_TOO_LARGE")
+
+
+def test_large_body_is_refused_unread(base_url: str) -> None:
+    """An announced body that is too large is refused before a byte of it has come."""
+    answer = exchange(
+        base_url,
+        head("POST", "/api/auth/login", "Content-Type: application/json", f"Content-Length: {10**9}"),
+    )
+
+    assert answer.outcome == (413, "PAYLOAD_TOO_LARGE")
+
+
+def test_chunked_body_is_counted(base_url: str) -> None:
+    """A body of unknown length is refused as soon as it is too large."""
+    announced = head(
+        "POST", "/api/auth/login", "Content-Type: application/json", "Transfer-Encoding: chunked"
+    )
+    answer = exchange(base_url, [announced, *[chunk(b" " * 8192) for _ in range(9)]])
+
+    assert answer.outcome == (413, "PAYLOAD_TOO_LARGE")
+
+
+def test_chunked_body_is_read(base_url: str) -> None:
+    """A body without Content-Length is as good as any other."""
+    announced = head(
+        "POST", "/api/auth/refresh", "Content-Type: application/json", "Transfer-Encoding: chunked"
+    )
+    answer = exchange(base_url, [announced, chunk(b'{"refresh_'), chunk(b'token": "x"}'), chunk(b"")])
+
+    assert answer.outcome == (401, "TOKEN_INVALID")
+
+
+def test_no_body_at_all(base_url: str) -> None:
+    """A POST without length and body is not JSON."""
+    answer = exchange(
+        base_url, head("POST", "/api/auth/login", "Content-Type: application/json", "Connection: close")
+    )
+
+    assert answer.outcome == (400, "INVALID_JSON")
+
+
+def test_body_of_another_encoding(edge: Edge) -> None:
+    """A compressed body is not JSON, and not unpacked either."""
+    answer = edge.post("/api/auth/login", content=b"\x1f\x8b\x08\x00", headers={"content-encoding": "gzip"})
+
+    assert answer.outcome in {(400, "INVALID_JSON"), (415, "UNSUPPORTED_MEDIA_TYPE")}

@@ -1,0 +1,178 @@
+"""Paths, queries and headers that mean harm get the exact error of the table."""
+
+from typing import Any
+
+import pytest
+
+from tests.system.edge import Edge, Person
+from tests.system.raw import exchange, head
+
+
+@pytest.mark.parametrize(
+    "user_id",
+    [
+        "1",
+        "nonsense",
+        "00000000-0000-0000-0000-00000000000",
+        "00000000-0000-0000-0000-0000000000000",
+        "%00",
+        "a%00b",
+        "%ff",
+        "%f0%9f%92%a9",
+        "' OR 1=1--",
+        "..",
+        "%2e%2e",
+        "*",
+        "me%20",
+        "a%0d%0aSet-Cookie:%20x=y",
+        "x" * 2000,
+    ],
+)
+def test_malformed_id(edge: Edge, admin: Person, user_id: str) -> None:
+    """An id that is none is refused on its field; what leaves the folder is not found."""
+    answer = edge.get(f"/api/users/{user_id}", token=admin.access_token)
+
+    if user_id in {"..", "%2e%2e"}:
+        assert answer.status in {200, 404, 422}, "clients resolve `..` themselves"
+        return
+    assert answer.outcome == (422, "VALIDATION_ERROR")
+    assert {"user_id"} == answer.fields
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/api%2fusers/me", "/api/users%2fme", "/api/users%2Fme", "/%61pi%2Fusers%2Fme", "/api/users/me%2f"],
+)
+def test_encoded_slash_is_no_slash(base_url: str, ada: Person, target: str) -> None:
+    """An encoded slash does not lead to another route."""
+    answer = exchange(base_url, head("GET", target, f"Authorization: Bearer {ada.access_token}"))
+
+    assert answer.outcome in {
+        (404, "NOT_FOUND"),
+        (401, "UNAUTHENTICATED"),
+        (422, "VALIDATION_ERROR"),
+        (403, "FORBIDDEN"),
+    }
+    assert answer.status in {404, 422}
+
+
+@pytest.mark.parametrize(
+    "target", ["/api/users/a%2fb", "/api/users/..%2f..%2fhealth", "/api/auth/sessions/a%2Fb"]
+)
+def test_encoded_slash_in_an_id(base_url: str, admin: Person, target: str) -> None:
+    """An id with an encoded slash is malformed or unknown, never another resource."""
+    answer = exchange(base_url, head("GET", target, f"Authorization: Bearer {admin.access_token}"))
+
+    assert answer.outcome in {(404, "NOT_FOUND"), (422, "VALIDATION_ERROR"), (405, "METHOD_NOT_ALLOWED")}
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("page=0", "page"),
+        ("page=-1", "page"),
+        ("page=x", "page"),
+        ("page=1.5", "page"),
+        ("page=" + "9" * 30, "page"),
+        ("page=1000001", "page"),
+        ("page_size=0", "page_size"),
+        ("page_size=101", "page_size"),
+        ("page_size=", "page_size"),
+        ("cursor=nonsense", "cursor"),
+        ("cursor=" + "x" * 600, "cursor"),
+        ("cursor=%00", "cursor"),
+        ("search=" + "x" * 256, "search"),
+        ("search=%00", "search"),
+        ("search=a%00b", "search"),
+        ("role=root", "role"),
+        ("role=ADMIN", "role"),
+        ("is_active=perhaps", "is_active"),
+        ("sort=password", "sort"),
+        ("sort=email;DROP TABLE users", "sort"),
+        ("sort=-email", "sort"),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_malformed_query(edge: Edge, admin: Person, query: str, field: str) -> None:
+    """A query parameter out of its bounds is refused on its field."""
+    answer = edge.get(f"/api/users?{query}", token=admin.access_token)
+
+    assert answer.outcome == (422, "VALIDATION_ERROR")
+    assert {field} == answer.fields
+
+
+@pytest.mark.parametrize(
+    "search", ["%", "_", "%%", "' OR '1'='1", "'; DROP TABLE users; --", "\\", "%5C", "a%' --"]
+)
+def test_search_is_only_text(edge: Edge, admin: Person, ada: Person, search: str) -> None:
+    """A search finds what contains the text: quotes and wildcards are letters like others."""
+    answer = edge.get("/api/users", token=admin.access_token, params={"search": search, "page_size": 100})
+
+    assert answer.outcome == (200, None)
+    found = [user for user in answer.data if search not in user["email"] and search not in user["full_name"]]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "value", ["'", '"; DROP TABLE users', "not-an-etag", '"999999"', 'W/"1"', '""', "\xff"]
+)
+def test_odd_precondition(edge: Edge, ada: Person, value: str) -> None:
+    """An `If-Match` that is not the present version never lets a change through."""
+    answer = edge.put(
+        "/api/users/me",
+        token=ada.access_token,
+        json={"full_name": "Mallory"},
+        headers={"If-Match": value.encode("latin-1")},
+    )
+
+    assert answer.outcome in {(412, "VERSION_CONFLICT"), (422, "VALIDATION_ERROR")}
+    assert edge.who(ada.access_token).data["full_name"] != "Mallory"
+
+
+@pytest.mark.parametrize(
+    "request_head",
+    [
+        head("GET", "/api/users/me", "Content-Length: x"),
+        head("POST", "/api/auth/login", "Content-Length: -1", "Content-Type: application/json"),
+        head("POST", "/api/auth/login", "Content-Length: 2", "Content-Length: 3"),
+        head("GET", "/api/users/me", "Bad Header: x"),
+        b"GET\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+    ],
+    ids=repr,
+)
+def test_not_http(base_url: str, request_head: bytes) -> None:
+    """What is not HTTP is a bad request, and the gateway goes on."""
+    answer = exchange(base_url, request_head)
+
+    assert answer.status == 400
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "actor_id=x",
+        "subject_id=%00",
+        "since=yesterday",
+        "until=2026-13-01T00:00:00Z",
+        "page=0",
+        "action=" + "x" * 65,
+    ],
+)
+def test_malformed_audit_query(edge: Edge, admin: Person, query: str) -> None:
+    """The audit log's filters are held to their forms as well."""
+    answer = edge.get(f"/api/admin/audit-events?{query}", token=admin.access_token)
+
+    assert answer.outcome == (422, "VALIDATION_ERROR")
+    assert {query.partition("=")[0]} == answer.fields
+
+
+def test_parameters_of_no_meaning(edge: Edge, ada: Person) -> None:
+    """Bytes that are no UTF-8 in a query never break the gateway."""
+    answers: list[Any] = [
+        edge.get(f"/api/users/me?{query}", token=ada.access_token)
+        for query in ("%ff", "a=%ff", "a[]=1&a[]=2", "&&&", "=")
+    ]
+
+    assert {answer.status for answer in answers} <= {200, 422}

@@ -1,0 +1,225 @@
+"""Bearer tokens that are not what auth-service signed for us, now, are refused by name."""
+
+import base64
+import json
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.system.edge import Edge, Person
+from tests.system.house import House
+
+PROTECTED = [
+    ("GET", "/api/users/me"),
+    ("PUT", "/api/users/me"),
+    ("DELETE", "/api/users/me"),
+    ("PUT", "/api/users/me/password"),
+    ("GET", "/api/auth/me"),
+    ("POST", "/api/auth/logout"),
+    ("POST", "/api/auth/logout-all"),
+    ("GET", "/api/auth/sessions"),
+    ("DELETE", "/api/auth/sessions/0192f1c4-7b1a-7c00-8000-000000000000"),
+    ("GET", "/api/users"),
+    ("GET", "/api/users/0192f1c4-7b1a-7c00-8000-000000000000"),
+    ("PUT", "/api/users/0192f1c4-7b1a-7c00-8000-000000000000"),
+    ("DELETE", "/api/users/0192f1c4-7b1a-7c00-8000-000000000000"),
+    ("GET", "/api/admin/audit-events"),
+    ("GET", "/api/admin/audit-events/verify"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), PROTECTED)
+def test_no_token(edge: Edge, method: str, path: str) -> None:
+    """Without a token nothing is told, not even whether the request is well formed."""
+    answer = edge.call(method, path)
+
+    assert answer.outcome == (401, "UNAUTHENTICATED")
+
+
+@pytest.mark.parametrize(("method", "path"), PROTECTED)
+def test_unsigned_token(edge: Edge, ada: Person, method: str, path: str) -> None:
+    """No protected route takes an unsigned token."""
+    claims = jwt.decode(ada.access_token, options={"verify_signature": False})
+    answer = edge.call(method, path, token=_unsigned(claims, {"alg": "none", "typ": "JWT"}))
+
+    assert answer.outcome == (401, "TOKEN_INVALID")
+    assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+
+
+@pytest.mark.parametrize("value", ["", "Bearer", "Bearer ", "Basic YTpi", "Token abc", "bearer"])
+def test_no_bearer(edge: Edge, value: str) -> None:
+    """Another scheme, or none, is no bearer token."""
+    answer = edge.get("/api/users/me", headers={"authorization": value})
+
+    assert answer.outcome == (401, "UNAUTHENTICATED")
+
+
+@pytest.mark.parametrize("scheme", ["bearer", "BEARER"])
+def test_scheme_in_any_case(edge: Edge, ada: Person, scheme: str) -> None:
+    """The scheme's case does not matter (RFC 9110)."""
+    answer = edge.get("/api/users/me", headers={"authorization": f"{scheme} {ada.access_token}"})
+
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["x", "a.b.c", "..", "e30.e30.e30", "x" * 5000, "a b", "\xff\xfe", "null", "eyJhbGciOiJFUzI1NiJ9..AAAA"],
+    ids=repr,
+)
+def test_nonsense(edge: Edge, token: str) -> None:
+    """What is no JWT is an invalid token."""
+    answer = edge.get("/api/users/me", headers={"authorization": b"Bearer " + token.encode("latin-1")})
+
+    assert answer.outcome == (401, "TOKEN_INVALID")
+
+
+@pytest.mark.parametrize("part", [0, 1, 2])
+def test_altered(edge: Edge, ada: Person, part: int) -> None:
+    """A token with one byte changed, wherever, is invalid."""
+    parts = ada.access_token.split(".")
+    content = bytearray(_decode(parts[part]))
+    content[len(content) // 2] ^= 1
+    parts[part] = _encode(bytes(content))
+
+    assert edge.who(".".join(parts)).outcome == (401, "TOKEN_INVALID")
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
+def test_signed_by_the_public_key(edge: Edge, ada: Person, algorithm: str) -> None:
+    """The public key is not taken for a shared secret, in no format."""
+    (key, *_) = edge.get("/.well-known/jwks.json").body["keys"]
+    public = jwt.PyJWK(key).key
+    claims = jwt.decode(ada.access_token, options={"verify_signature": False})
+    secrets = [
+        public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo),
+        public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo),
+        json.dumps(key).encode(),
+    ]
+    for secret in secrets:
+        token = _hmac(claims, {"alg": algorithm, "typ": "JWT", "kid": key["kid"]}, secret, algorithm)
+
+        assert edge.who(token).outcome == (401, "TOKEN_INVALID")
+
+
+@pytest.mark.parametrize(
+    "extra", [{}, {"jku": "http://127.0.0.1:9/jwks.json"}, {"x5u": "http://127.0.0.1:9/"}]
+)
+@pytest.mark.parametrize("known_kid", [True, False])
+def test_signed_by_a_stranger(edge: Edge, ada: Person, known_kid: bool, extra: dict[str, str]) -> None:
+    """A stranger's key is not ours, whatever `kid` it claims and wherever it says it can be fetched."""
+    stranger = ec.generate_private_key(ec.SECP256R1())
+    kid = jwt.get_unverified_header(ada.access_token)["kid"] if known_kid else "stranger"
+    claims = jwt.decode(ada.access_token, options={"verify_signature": False})
+    token = jwt.encode(claims, stranger, algorithm="ES256", headers={"kid": kid, **extra})
+
+    assert edge.who(token).outcome == (401, "TOKEN_INVALID")
+
+
+def test_key_in_the_token(edge: Edge, ada: Person) -> None:
+    """A key that a token brings along does not count."""
+    stranger = ec.generate_private_key(ec.SECP256R1())
+    key = jwt.algorithms.ECAlgorithm.to_jwk(stranger.public_key(), as_dict=True)
+    kid = jwt.get_unverified_header(ada.access_token)["kid"]
+    claims = jwt.decode(ada.access_token, options={"verify_signature": False})
+    token = jwt.encode(claims, stranger, algorithm="ES256", headers={"kid": kid, "jwk": key})
+
+    assert edge.who(token).outcome == (401, "TOKEN_INVALID")
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"iss": "http://127.0.0.1:1"}, "TOKEN_INVALID"),
+        ({"iss": None}, "TOKEN_INVALID"),
+        ({"aud": "another"}, "TOKEN_INVALID"),
+        ({"aud": None}, "TOKEN_INVALID"),
+        ({"sub": None}, "TOKEN_INVALID"),
+        ({"sub": "1"}, "TOKEN_INVALID"),
+        ({"sid": None}, "TOKEN_INVALID"),
+        ({"role": None}, "TOKEN_INVALID"),
+        ({"role": "root"}, "TOKEN_INVALID"),
+        ({"jti": None}, "TOKEN_INVALID"),
+        ({"exp": None}, "TOKEN_INVALID"),
+        ({"exp": "soon"}, "TOKEN_INVALID"),
+        ({"iat": None}, "TOKEN_INVALID"),
+        ({"exp": -31}, "TOKEN_EXPIRED"),
+        ({"exp": -86_400}, "TOKEN_EXPIRED"),
+        ({"exp": -20}, None),
+        ({}, None),
+    ],
+    ids=str,
+)
+def test_claims_of_a_good_signature(
+    edge: Edge, house: House, ada: Person, change: Mapping[str, Any], code: str | None
+) -> None:
+    """Even our own signature is worth nothing under claims for somebody else or another time.
+
+    Clocks may differ by 30 s. Times in the table are seconds from now.
+    """
+    claims = jwt.decode(ada.access_token, options={"verify_signature": False})
+    for name, value in change.items():
+        if value is None:
+            del claims[name]
+        else:
+            claims[name] = int(time.time()) + value if isinstance(value, int) else value
+    answer = edge.who(house.sign(claims))
+
+    assert code == answer.code
+
+
+def test_kid_of_no_key(edge: Edge, house: House, ada: Person) -> None:
+    """Our own signature under an unknown `kid`, or none, is invalid."""
+    claims = jwt.decode(ada.access_token, options={"verify_signature": False})
+
+    assert edge.who(house.sign(claims, kid="../../dev/null")).outcome == (401, "TOKEN_INVALID")
+    assert edge.who(house.sign(claims, kid=None)).outcome == (401, "TOKEN_INVALID")
+
+
+def test_role_in_the_token_is_signed(edge: Edge, ada: Person) -> None:
+    """Nobody becomes an admin by writing so."""
+    header, payload, signature = ada.access_token.split(".")
+    claims = {**json.loads(_decode(payload)), "role": "admin"}
+    token = ".".join((header, _encode(json.dumps(claims).encode()), signature))
+
+    assert edge.get("/api/users", token=token).outcome == (401, "TOKEN_INVALID")
+
+
+def test_token_of_nobody(edge: Edge, house: House, ada: Person) -> None:
+    """A token for a person who never was opens nothing."""
+    claims = jwt.decode(ada.access_token, options={"verify_signature": False})
+    claims["sub"] = str(uuid.UUID("0192f1c4-7b1a-7c00-8000-000000000000"))
+    answer = edge.who(house.sign(claims))
+
+    assert answer.outcome in {(401, "TOKEN_INVALID"), (401, "TOKEN_REVOKED"), (404, "NOT_FOUND")}
+
+
+def _encode(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def _decode(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def _unsigned(claims: Mapping[str, Any], header: Mapping[str, str]) -> str:
+    return ".".join((_encode(json.dumps(header).encode()), _encode(json.dumps(claims).encode()), ""))
+
+
+def _hmac(claims: Mapping[str, Any], header: Mapping[str, str], secret: bytes, algorithm: str) -> str:
+    """Signs as a careless library would: PyJWT itself refuses to use a public key so."""
+    signer = jwt.algorithms.HMACAlgorithm(
+        {
+            "HS256": jwt.algorithms.HMACAlgorithm.SHA256,
+            "HS384": jwt.algorithms.HMACAlgorithm.SHA384,
+            "HS512": jwt.algorithms.HMACAlgorithm.SHA512,
+        }[algorithm]
+    )
+    signed = ".".join((_encode(json.dumps(header).encode()), _encode(json.dumps(claims).encode())))
+    return f"{signed}.{_encode(signer.sign(signed.encode(), secret))}"

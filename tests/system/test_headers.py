@@ -1,0 +1,136 @@
+"""Headers that protect browsers: on every answer, and no more than the allow-list for other origins."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.system.edge import Edge, Person
+from tests.system.house import House
+
+ORIGIN = "https://app.example.com"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/users/me",
+        "/api/nothing",
+        "/health",
+        "/ready",
+        "/docs",
+        "/openapi.json",
+        "/status",
+        "/.well-known/jwks.json",
+        "/nothing",
+    ],
+)
+def test_security_headers(edge: Edge, path: str) -> None:
+    """No answer is sniffed, framed, or tells other sites where the reader came from."""
+    headers = edge.get(path).headers
+
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] in {"no-referrer", "same-origin", "strict-origin-when-cross-origin"}
+    policy = headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in policy
+    assert "default-src" in policy
+    assert "strict-transport-security" not in headers, "HSTS over plain HTTP means nothing"
+    assert headers.get("server", "").lower() not in {"uvicorn", "envoy"}
+    assert "x-powered-by" not in headers
+
+
+def test_scripts_are_not_allowed_by_the_api(edge: Edge) -> None:
+    """An answer of the API, opened in a browser, runs nothing."""
+    policy = edge.get("/api/users/me").headers["content-security-policy"]
+
+    assert "default-src 'none'" in policy
+
+
+def test_answers_about_people_are_not_kept(edge: Edge, ada: Person) -> None:
+    """No cache between keeps what belongs to one person."""
+    for path in ("/api/users/me", "/api/auth/sessions"):
+        control = edge.get(path, token=ada.access_token).headers["cache-control"]
+
+        assert "no-store" in control or "private" in control
+        assert "public" not in control
+
+
+@pytest.fixture(scope="module", name="listed")
+def _listed(house: House) -> Iterator[Edge]:
+    """A gateway that one other origin may call."""
+    with house.gateway(GATEWAY_CORS_ORIGINS=f"{ORIGIN},https://admin.example.com") as url, Edge(url) as edge:
+        yield edge
+
+
+def test_preflight(listed: Edge) -> None:
+    """A listed origin may send what the contract's calls need."""
+    answer = _preflight(listed, ORIGIN, "PUT")
+
+    assert answer["status"] in {"200", "204"}
+    assert answer["access-control-allow-origin"] == ORIGIN
+    assert "PUT" in answer["access-control-allow-methods"]
+    allowed = answer["access-control-allow-headers"].lower()
+    for name in (
+        "authorization",
+        "content-type",
+        "if-match",
+        "if-none-match",
+        "x-request-id",
+        "idempotency-key",
+    ):
+        assert name in allowed
+    assert "origin" in answer["vary"].lower()
+
+
+def test_answer_to_a_listed_origin(listed: Edge) -> None:
+    """A listed origin reads answers, errors too, and the headers that the contract names."""
+    for path in ("/api/health", "/api/users/me", "/api/nothing"):
+        headers = listed.get(path, headers={"origin": ORIGIN}).headers
+
+        assert headers["access-control-allow-origin"] == ORIGIN
+        assert "origin" in headers["vary"].lower()
+        exposed = headers["access-control-expose-headers"].lower()
+        for name in ("etag", "x-request-id", "retry-after", "ratelimit"):
+            assert name in exposed
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example.com",
+        "http://app.example.com",
+        "https://app.example.com.evil.example",
+        "https://app.example.com:444",
+        "null",
+        "*",
+        "https://APP.example.com.",
+    ],
+)
+def test_other_origins(listed: Edge, origin: str) -> None:
+    """Another origin, however alike, reads nothing."""
+    assert "access-control-allow-origin" not in _preflight(listed, origin, "GET")
+    assert "access-control-allow-origin" not in listed.get("/api/health", headers={"origin": origin}).headers
+
+
+def test_nobody_is_listed_by_default(edge: Edge) -> None:
+    """Without an allow-list no other origin reads anything."""
+    headers = edge.get("/api/health", headers={"origin": ORIGIN}).headers
+
+    assert "access-control-allow-origin" not in headers
+
+
+def _preflight(edge: Edge, origin: str, method: str) -> dict[str, str]:
+    """Asks as a browser does before a call; returns headers in lower case, and the status."""
+    with Edge(edge.url) as client:
+        response = client._client.options(
+            "/api/users/me",
+            headers={
+                "origin": origin,
+                "access-control-request-method": method,
+                "access-control-request-headers": "authorization,content-type,if-match",
+            },
+        )
+    return {
+        **{name.lower(): value for name, value in response.headers.items()},
+        "status": str(response.status_code),
+    }

@@ -1,0 +1,93 @@
+"""Rate limits: who is held back, for how long, and that others are not."""
+
+import itertools
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.system.edge import PASSWORD, Edge, new_email
+from tests.system.house import House
+
+_addresses = itertools.count(1)
+
+
+@pytest.fixture(scope="module", name="limited_url")
+def _limited_url(house: House) -> Iterator[str]:
+    """A gateway with limits, behind a proxy on this machine."""
+    with house.gateway(GATEWAY_RATE_LIMITS="on", GATEWAY_TRUSTED_PROXIES="127.0.0.0/8") as url:
+        yield url
+
+
+@pytest.fixture(name="limited")
+def _limited(limited_url: str) -> Iterator[Edge]:
+    """A client with an address of its own, as the proxy saw it."""
+    with Edge(limited_url, {"x-forwarded-for": f"198.51.100.{next(_addresses)}"}) as edge:
+        yield edge
+
+
+@pytest.mark.parametrize(
+    ("path", "requests", "window"),
+    [("/api/auth/register", 5, 3600), ("/api/auth/login", 10, 60), ("/api/auth/refresh", 20, 60)],
+)
+def test_limit(limited: Edge, path: str, requests: int, window: int) -> None:
+    """The contract's number of requests is let through, told along the way, and no more."""
+    answers = [limited.post(path, json={}) for _ in range(requests + 1)]
+
+    assert [(422, "VALIDATION_ERROR")] * requests == [answer.outcome for answer in answers[:-1]]
+    refused = answers[-1]
+    assert refused.outcome == (429, "RATE_LIMITED")
+    assert 1 <= int(refused.headers["retry-after"]) <= window
+    for left, answer in zip([*reversed(range(requests)), 0], answers, strict=True):
+        assert re.search(rf"\bq={requests}\b.*\bw={window}\b", answer.headers["ratelimit-policy"])
+        assert re.search(rf"\br={left}\b", answer.headers["ratelimit"])
+
+
+def test_clients_are_apart(limited_url: str) -> None:
+    """One client's haste is not another's wait; the right-most address before the proxies counts."""
+    hasty, patient = (f"198.51.100.{next(_addresses)}" for _ in range(2))
+
+    def try_login(forwarded: str) -> str | None:
+        with Edge(limited_url, {"x-forwarded-for": forwarded}) as edge:
+            return edge.post("/api/auth/login", json={}).code
+
+    assert try_login(hasty) == "VALIDATION_ERROR"
+    codes = [try_login(f"203.0.113.{number}, {hasty}") for number in range(10)]
+    assert codes == ["VALIDATION_ERROR"] * 9 + ["RATE_LIMITED"]
+    assert try_login(f"{hasty}, {patient}") == "VALIDATION_ERROR"
+    assert try_login(f"{hasty}, 127.0.0.1") == "RATE_LIMITED"
+
+
+def test_forged_address_does_not_help(house: House) -> None:
+    """Without trusted proxies X-Forwarded-For says nothing: nobody escapes a limit, or puts one on others."""
+    with house.gateway(GATEWAY_RATE_LIMITS="on") as url:
+        codes = []
+        for number in range(11):
+            with Edge(
+                url, {"x-forwarded-for": f"192.0.2.{number}", "forwarded": f"for=192.0.2.{number}"}
+            ) as edge:
+                codes.append(edge.post("/api/auth/login", json={}).code)
+
+    assert codes[-1] == "RATE_LIMITED"
+
+
+def test_other_routes_go_on(limited: Edge) -> None:
+    """A client who used up one limit is served elsewhere."""
+    for _ in range(11):
+        limited.post("/api/auth/login", json={})
+
+    assert limited.post("/api/auth/refresh", json={"refresh_token": "x"}).outcome == (401, "TOKEN_INVALID")
+    assert limited.get("/api/health").status in {200, 503}
+
+
+def test_refused_requests_do_nothing(limited: Edge, edge: Edge) -> None:
+    """A request over the limit is not carried out."""
+    for _ in range(5):
+        limited.post("/api/auth/register", json={})
+    email = new_email()
+    refused = limited.post(
+        "/api/auth/register", json={"email": email, "password": PASSWORD, "full_name": "Ada"}
+    )
+
+    assert refused.outcome == (429, "RATE_LIMITED")
+    edge.register(email=email)

@@ -1,0 +1,118 @@
+"""The README tells the truth: its commands run, and print what it says they print."""
+
+import re
+import secrets
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.system.house import House
+
+README = Path(__file__).parents[2] / "README.md"
+
+VARIES = (
+    (re.compile(r"eyJ[\w.-]+…?"), "<access token>"),
+    (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"), "<id>"),
+    (re.compile(r'("refresh_token": ")[^"]+'), r"\1<refresh token>"),
+    (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z"), "<time>"),
+)
+"""What differs from run to run, and stands for any other of its kind."""
+
+
+@dataclass
+class Step:
+    """One command of the README with the lines that it is said to print."""
+
+    command: str
+    printed: list[str] = field(default_factory=list)
+
+
+def test_session(house: House, tmp_path: Path) -> None:
+    """Every command of the README, run in its order in one shell, prints what stands below it."""
+    email, password = house.admin
+    replaced = {
+        "http://127.0.0.1:8000": house.base_url,
+        "ada@example.com": f"ada-{secrets.token_hex(4)}@example.com",
+        README_ADMIN[0]: email,
+        README_ADMIN[1]: password,
+    }
+    text = README.read_text(encoding="utf-8")
+    for old, new in replaced.items():
+        assert old in text
+        text = text.replace(old, new)
+    steps = _steps(text)
+    printed = _run([step.command for step in steps], tmp_path)
+
+    assert len(steps) > 10
+    for step, lines in zip(steps, printed, strict=True):
+        assert _normal(step.printed) == _normal(lines), step.command
+
+
+def test_two_commands_exist() -> None:
+    """The two commands that the README opens with are targets of the Makefile."""
+    makefile = (README.parent / "Makefile").read_text(encoding="utf-8")
+    commands = re.findall(r"^make (\w+)", README.read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert {"up", "test"} <= set(commands)
+    for target in commands:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "page",
+    sorted(path.relative_to(README.parent) for path in [README, *README.parent.glob("docs/**/*.md")]),
+    ids=str,
+)
+def test_links_lead_somewhere(page: Path) -> None:
+    """No link within the repository is dead."""
+    text = (README.parent / page).read_text(encoding="utf-8")
+    targets = [
+        target
+        for target in re.findall(r"\]\(([^)\s]+)\)", text)
+        if not target.startswith(("http:", "https:", "#", "mailto:"))
+    ]
+    dead = [
+        target
+        for target in targets
+        if not (README.parent / page).parent.joinpath(target.partition("#")[0]).exists()
+    ]
+
+    assert dead == []
+
+
+README_ADMIN = ("admin@example.com", "ADMIN_PASSWORD")
+
+
+def _steps(text: str) -> list[Step]:
+    steps: list[Step] = []
+    for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL):
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                steps.append(Step(line[2:]))
+            elif line.startswith("> "):
+                steps[-1].command += "\n" + line[2:]
+            else:
+                steps[-1].printed.append(line)
+    return steps
+
+
+def _run(commands: list[str], folder: Path) -> list[list[str]]:
+    """Runs commands in one shell; returns what each printed."""
+    bash, mark = shutil.which("bash"), f"--- {secrets.token_hex(8)} ---"
+    assert bash
+    script = "".join(f"{command}\necho '{mark}'\n" for command in commands)
+    done = subprocess.run(
+        [bash, "-u"], input=script, cwd=folder, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stderr == ""
+    return [part.strip("\n").splitlines() for part in done.stdout.split(f"{mark}\n")[:-1]]
+
+
+def _normal(lines: list[str]) -> list[str]:
+    text = "\n".join(lines)
+    for pattern, name in VARIES:
+        text = pattern.sub(name, text)
+    return text.splitlines()

@@ -1,0 +1,116 @@
+"""Registering: who may, with which password, and that one address is one person."""
+
+import pytest
+
+from tests.system.edge import PASSWORD, UUID7, Edge, Person, new_email
+
+
+def test_register(edge: Edge) -> None:
+    """Registering answers 201 with the user, who can sign in at once."""
+    email = new_email()
+    answer = edge.post(
+        "/api/auth/register", json={"email": email, "password": PASSWORD, "full_name": "Grace Hopper"}
+    )
+
+    assert answer.outcome == (201, None)
+    assert UUID7.fullmatch(answer.data["id"])
+    assert (email, "Grace Hopper", "user", True, False, None) == tuple(
+        answer.data[name]
+        for name in ("email", "full_name", "role", "is_active", "email_verified", "last_login_at")
+    )
+    assert PASSWORD not in answer.text
+    signed_in = edge.sign_in(Person(answer.data["id"], email, PASSWORD, "Grace Hopper"))
+    assert answer.data["id"] == edge.who(signed_in.access_token).data["id"]
+
+
+def test_address_is_kept_as_typed(edge: Edge) -> None:
+    """An address is shown as it was typed and compared by its canonical form."""
+    local = new_email().removesuffix("@example.com")
+    person = edge.register(email=f"{local.upper()}@Example.com")
+    signed_in = edge.sign_in(Person(person.id, f"{local}@example.com", PASSWORD, ""))
+
+    assert person.email == edge.who(signed_in.access_token).data["email"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [str.upper, str.title, lambda email: email.replace("person", "\uff30\uff25\uff32\uff33\uff2f\uff2e")],
+)
+def test_address_is_taken_in_any_form(edge: Edge, other: object) -> None:
+    """One canonical address is one person: case and width do not make another."""
+    assert callable(other)
+    email = new_email()
+    edge.register(email=email)
+    answer = edge.post(
+        "/api/auth/register", json={"email": other(email), "password": PASSWORD, "full_name": "Eve"}
+    )
+
+    assert answer.outcome in {(409, "EMAIL_TAKEN"), (422, "VALIDATION_ERROR")}
+    if other(email).isascii():
+        assert answer.outcome == (409, "EMAIL_TAKEN")
+
+
+def test_name_may_be_of_any_script(edge: Edge) -> None:
+    """Names are text of any script, kept letter by letter."""
+    for name in ("Ὑπατία", "王貞儀", "O'Neil-Šćepanović", "🦉 Athena", "x" * 255):
+        person = edge.register(full_name=name)
+        found = edge.who(edge.sign_in(person).access_token)
+
+        assert name == found.data["full_name"]
+
+
+@pytest.mark.parametrize(
+    "password", ["short7!", "password", "12345678", "qwertyuiop", "aaaaaaaaaaaa", "Password1!", "iloveyou1"]
+)
+def test_weak_password(edge: Edge, password: str) -> None:
+    """A password that is guessed soon is refused, with the reason on its field."""
+    answer = edge.post(
+        "/api/auth/register", json={"email": new_email(), "password": password, "full_name": "Ada"}
+    )
+
+    assert answer.outcome == (422, "WEAK_PASSWORD")
+    assert {"password"} == answer.fields
+    assert password not in answer.text
+
+
+@pytest.mark.parametrize(
+    "password", ["augusta-byron-king", "Augusta-Byron-King9", "augusta.byron.king@example.com"]
+)
+def test_password_made_of_the_person(edge: Edge, password: str) -> None:
+    """A password that is, or is built around, the address or the name is weak."""
+    answer = edge.post(
+        "/api/auth/register",
+        json={
+            "email": "augusta.byron.king@example.com",
+            "password": password,
+            "full_name": "Augusta Byron King",
+        },
+    )
+
+    assert answer.outcome == (422, "WEAK_PASSWORD")
+    assert {"password"} == answer.fields
+
+
+@pytest.mark.parametrize(
+    "password", ["горный-ветер-семь-яблок", "海辺の静かな図書館で会う", "x7$ \tQ!v-ß9", "🦉🌊🪴🎻🧭🗝️🪁🥁"]
+)
+def test_password_of_any_script(edge: Edge, password: str) -> None:
+    """A password may be of any script, spaces and symbols included."""
+    email = new_email()
+    registered = edge.post(
+        "/api/auth/register", json={"email": email, "password": password, "full_name": "Ada"}
+    )
+    assert registered.outcome == (201, None)
+    signed_in = edge.post("/api/auth/login", json={"email": email, "password": password})
+
+    assert signed_in.outcome == (200, None)
+
+
+def test_second_registration_of_a_person(edge: Edge, ada: Person) -> None:
+    """Registering again with the right password makes no second account and no session."""
+    answer = edge.post(
+        "/api/auth/register",
+        json={"email": ada.email, "password": ada.password, "full_name": ada.full_name},
+    )
+
+    assert answer.outcome == (409, "EMAIL_TAKEN")
