@@ -1,0 +1,94 @@
+"""Argon2 in its pool."""
+
+import asyncio
+import threading
+
+import pytest
+from argon2 import PasswordHasher as Argon2
+from argon2 import extract_parameters
+from auth_service.adapters.argon2_hasher import Argon2Hasher
+from auth_service.adapters.bounded_patience import BoundedPatience
+from auth_service.adapters.hashing_pool import HashingPool
+from auth_service.domain.errors import HashingOverloaded
+from chassis.errors import Unavailable
+
+
+async def test_hashes_are_as_the_contract_says() -> None:
+    """Argon2id, 19 MiB, two passes, one lane, salted anew each time."""
+    async with HashingPool(workers=1, queue_per_worker=8) as pool:
+        hasher = Argon2Hasher(pool)
+        one, other = await hasher.hash("password"), await hasher.hash("password")
+
+    parameters = extract_parameters(one)
+    assert one.startswith("$argon2id$")
+    assert (parameters.memory_cost, parameters.time_cost, parameters.parallelism) == (19_456, 2, 1)
+    assert one != other
+    assert not hasher.is_outdated(one)
+
+
+async def test_only_the_password_verifies() -> None:
+    """Not another, not without a hash, not against a hash that is none."""
+    async with HashingPool(workers=1, queue_per_worker=8) as pool:
+        hasher = Argon2Hasher(pool)
+        known = await hasher.hash("caf\u00e9")
+
+        assert await hasher.verify(known, "cafe\u0301")
+        assert not await hasher.verify(known, "cafe")
+        assert not await hasher.verify(None, "caf\u00e9")
+        assert not await hasher.verify("nonsense", "caf\u00e9")
+
+
+async def test_hashes_of_lesser_parameters_are_outdated() -> None:
+    """They verify all the same."""
+    lesser = Argon2(time_cost=1, memory_cost=1024, parallelism=1).hash("password")
+    async with HashingPool(workers=1, queue_per_worker=8) as pool:
+        hasher = Argon2Hasher(pool)
+
+        assert await hasher.verify(lesser, "password")
+        assert hasher.is_outdated(lesser)
+
+
+async def test_beyond_the_queue_the_answer_is_no_at_once() -> None:
+    """A worker busy, one waiting: the third is refused while neither has finished."""
+    gate = threading.Event()
+    async with HashingPool(workers=1, queue_per_worker=1) as pool:
+        jobs = [asyncio.create_task(pool.run(gate.wait)) for _ in range(2)]
+        await asyncio.sleep(0)
+
+        with pytest.raises(HashingOverloaded) as caught:
+            await pool.run(gate.wait)
+        assert caught.value.retry_after_seconds == 1
+
+        gate.set()
+        assert await asyncio.gather(*jobs) == [True, True]
+        assert await pool.run(gate.wait)
+
+
+async def test_who_gives_up_leaves_the_queue() -> None:
+    """A waiting job is dropped with its caller; a running one keeps its place until it ends."""
+    gate = threading.Event()
+    async with HashingPool(workers=1, queue_per_worker=1) as pool:
+        running, waiting = (asyncio.create_task(pool.run(gate.wait)) for _ in range(2))
+        await asyncio.sleep(0.01)
+        running.cancel()
+        waiting.cancel()
+        await asyncio.sleep(0.01)
+
+        after = asyncio.create_task(pool.run(gate.wait))
+        await asyncio.sleep(0.01)
+        with pytest.raises(HashingOverloaded):
+            await pool.run(gate.wait)
+        gate.set()
+        assert await after
+
+
+async def test_patience_is_bounded() -> None:
+    """Waiting costs little, but not nothing."""
+    patience = BoundedPatience(waiting_max=1)
+    waiting = asyncio.create_task(patience(60))
+    await asyncio.sleep(0)
+
+    await patience(0)
+    with pytest.raises(Unavailable):
+        await patience(0.1)
+    waiting.cancel()

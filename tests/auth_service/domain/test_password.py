@@ -1,0 +1,80 @@
+"""What a new password must be like."""
+
+import pytest
+from auth_service.adapters.hashing_pool import HashingPool
+from auth_service.adapters.zxcvbn_strength import ZxcvbnStrength
+from auth_service.domain.errors import WeakPassword
+from auth_service.domain.password import TOO_PERSONAL, TOO_SHORT, prepared
+from auth_service.domain.password_policy import PasswordPolicy
+
+EMAIL = "ada.lovelace@analytical-engines.example"
+NAME = "Ada Lovelace"
+
+
+async def _why(password: str) -> str | None:
+    async with HashingPool(workers=1, queue_per_worker=1) as pool:
+        try:
+            await PasswordPolicy(ZxcvbnStrength(pool)).check(
+                "password", password, email=EMAIL, full_name=NAME
+            )
+        except WeakPassword as error:
+            return error.field_errors[0].message
+    return None
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "correct-horse-battery",
+        "Tr0ub4dor&3 rode a llama",
+        "\u05d9\u05e8\u05d7 \u05d0\u05d9\u05ea\u05df \u05e4\u05e8\u05d7 \u05db\u05d7\u05d5\u05dc",
+        "zq7!kvw2#mxd",
+        "q" + "7Kd!w9_Zr" * 14,
+        "lovelace-but-then-six-purple-walruses",
+    ],
+)
+async def test_strong_passwords_of_any_script_will_do(password: str) -> None:
+    """A name in one does no harm where the rest is strong by itself."""
+    assert await _why(password) is None
+
+
+@pytest.mark.parametrize("password", ["short", "", "1234567"])
+async def test_short_passwords_are_refused(password: str) -> None:
+    """Fewer than eight code points."""
+    assert await _why(password) == TOO_SHORT
+
+
+@pytest.mark.parametrize("password", ["password", "12345678", "qwertyuiop", "aaaaaaaaaaaa", "letmein2024"])
+async def test_guessable_passwords_are_refused_with_advice(password: str) -> None:
+    """The advice is a sentence for the person."""
+    why = await _why(password)
+
+    assert why
+    assert why not in (TOO_SHORT, TOO_PERSONAL)
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        EMAIL,
+        EMAIL.upper(),
+        "Ada.Lovelace",
+        "LOVELACE",
+        "ada lovelace",
+        "analytical-engines",
+        "adaLovelace1815",
+        "xAda.Lovelacex",
+        "lovelace lovelace",
+        "\uff21da Lovelace!",
+        "ecalevol ada",
+    ],
+)
+async def test_what_is_built_around_the_person_is_refused(password: str) -> None:
+    """Equal to, part of, or decorating e-mail address or name."""
+    assert await _why(password) is not None
+
+
+def test_one_password_typed_on_two_keyboards_is_one() -> None:
+    """RFC 8265: composition and kinds of space make no difference; width does."""
+    assert prepared("caf\u00e9 cr\u00e8me") == prepared("cafe\u0301\u00a0cre\u0300me")
+    assert prepared("\uff21bc") != prepared("Abc")

@@ -1,0 +1,1 @@
+"""The service over gRPC, on a real Postgres."""

@@ -1,0 +1,1 @@
+"""What auth-service does, on a world in memory."""

@@ -1,0 +1,10 @@
+"""A world in memory for each test."""
+
+import pytest
+
+from tests.auth_service.world import World, build_world
+
+
+@pytest.fixture(name="world")
+def _world() -> World:
+    return build_world()

@@ -1,0 +1,143 @@
+"""Listing and verifying the audit chain."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from auth_service.domain.audit import AuditEntry, AuditFilter, ChainedEntry, chain_hash
+from chassis.errors import Invalid
+from chassis.ids import uuid7
+
+from tests.auth_service.world import World
+
+EVERYTHING = AuditFilter()
+
+
+async def _fill(world: World, count: int) -> list[AuditEntry]:
+    actor = uuid7()
+    entries = []
+    for number in range(count):
+        world.clock.advance(timedelta(seconds=1))
+        entry = AuditEntry(
+            occurred_at=world.clock.now(),
+            action="users.update" if number % 2 else "users.read",
+            outcome="success",
+            actor_id=actor if number % 2 else None,
+            details={"number": str(number)},
+        )
+        await world.does.record_audit(entry=entry)
+        entries.append(entry)
+    return entries
+
+
+async def test_pages_and_cursors_walk_the_same_list(world: World) -> None:
+    """The newest first, each entry once, however one walks."""
+    entries = await _fill(world, 7)
+    walk = world.does.list_audit_events
+    by_page, by_cursor, cursor = [], [], None
+    for number in (1, 2, 3):
+        page = await walk(wanted=EVERYTHING, page=number, page_size=3, cursor=None)
+        by_page += [each.entry for each in page.entries]
+        page = await walk(wanted=EVERYTHING, page=1, page_size=3, cursor=cursor)
+        by_cursor += [each.entry for each in page.entries]
+        assert (page.page, page.total, page.total_pages) == (number, 7, 3)
+        cursor = page.next_cursor
+
+    assert by_page == by_cursor == entries[::-1]
+    assert cursor is None
+
+
+async def test_a_cursor_is_not_moved_by_new_entries(world: World) -> None:
+    """What comes in between two pages shifts nothing."""
+    entries = await _fill(world, 4)
+    first = await world.does.list_audit_events(wanted=EVERYTHING, page=1, page_size=2, cursor=None)
+    await _fill(world, 3)
+
+    second = await world.does.list_audit_events(
+        wanted=EVERYTHING, page=1, page_size=2, cursor=first.next_cursor
+    )
+
+    assert [each.entry for each in second.entries] == [entries[1], entries[0]]
+
+
+async def test_filters_narrow(world: World) -> None:
+    """By person, by action, by time."""
+    entries = await _fill(world, 6)
+    wanted = AuditFilter(
+        actor_id=entries[1].actor_id,
+        action="users.update",
+        since=entries[1].occurred_at,
+        until=entries[5].occurred_at,
+    )
+
+    page = await world.does.list_audit_events(wanted=wanted, page=1, page_size=20, cursor=None)
+
+    assert [each.entry for each in page.entries] == [entries[3], entries[1]]
+
+
+@pytest.mark.parametrize("cursor", ["", "?", "MQ", "MC4x", "w6k", "MS4tMQ", "MS4yLjM"])
+async def test_a_made_up_cursor_is_refused(world: World, cursor: str) -> None:
+    """On its field."""
+    with pytest.raises(Invalid) as caught:
+        await world.does.list_audit_events(wanted=EVERYTHING, page=1, page_size=2, cursor=cursor)
+    assert [error.field for error in caught.value.field_errors] == ["cursor"]
+
+
+async def test_an_event_delivered_twice_is_one_entry(world: World) -> None:
+    """Its id names it."""
+    (entry,) = await _fill(world, 1)
+    await world.does.record_audit(entry=entry)
+
+    assert len(world.database.state.audit) == 1
+
+
+async def test_an_untouched_chain_is_intact(world: World) -> None:
+    """From nothing to its head."""
+    assert (await world.does.verify_audit_events()).head is None
+    await _fill(world, 5)
+
+    report = await world.does.verify_audit_events()
+
+    assert (report.intact, report.events) == (True, 5)
+    assert report.head == world.database.state.audit[-1].hash
+
+
+def _alter(chain: list[ChainedEntry]) -> None:
+    chain[2] = replace(chain[2], entry=replace(chain[2].entry, outcome="failed"))
+
+
+def _alter_with_hash(chain: list[ChainedEntry]) -> None:
+    entry = replace(chain[2].entry, details={"number": "forged"})
+    chain[2] = ChainedEntry(sequence=3, hash=chain_hash(chain[1].hash, 3, entry), entry=entry)
+
+
+def _remove(chain: list[ChainedEntry]) -> None:
+    del chain[2]
+
+
+def _remove_first(chain: list[ChainedEntry]) -> None:
+    del chain[0]
+
+
+def _put_in_between(chain: list[ChainedEntry]) -> None:
+    for place in range(2, 5):
+        chain[place] = replace(chain[place], sequence=chain[place].sequence + 1)
+    entry = replace(chain[1].entry, id=uuid7())
+    chain.insert(2, ChainedEntry(sequence=3, hash=chain_hash(chain[1].hash, 3, entry), entry=entry))
+
+
+@pytest.mark.parametrize(
+    ("tamper", "broken"),
+    [(_alter, 3), (_alter_with_hash, 4), (_remove, 3), (_remove_first, 1), (_put_in_between, 4)],
+)
+async def test_the_first_entry_that_does_not_follow_is_named(
+    world: World, tamper: object, broken: int
+) -> None:
+    """Whatever was altered, removed or put in between."""
+    await _fill(world, 5)
+    assert callable(tamper)
+    tamper(world.database.state.audit)
+
+    report = await world.does.verify_audit_events()
+
+    assert (report.intact, report.first_broken) == (False, broken)

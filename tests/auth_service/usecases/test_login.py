@@ -1,0 +1,194 @@
+"""Signing in."""
+
+from datetime import timedelta
+
+import pytest
+from auth_service.domain.errors import AccountDisabled, InvalidCredentials, NotAdmittedYet, TooManyAttempts
+from auth_service.domain.events import SignedIn
+from chassis.errors import Unavailable
+
+from tests.auth_service.world import PASSWORD, World, a_service
+
+WRONG = "not the password"
+
+
+async def _guess(
+    world: World, times: int, email: str = "ada@example.com", address: str = "192.0.2.1"
+) -> None:
+    for _ in range(times):
+        with pytest.raises(InvalidCredentials):
+            await world.sign_in(email, WRONG, address)
+
+
+async def test_the_right_password_opens_a_session(world: World) -> None:
+    """Tokens, the event, the sign-in told to user-service, the audit entry: all of one session."""
+    user_id = await world.person()
+
+    tokens = await world.sign_in()
+
+    session = world.database.state.sessions[world.session_of(tokens)]
+    assert (session.user_id, session.counter, session.ip) == (user_id, 0, "192.0.2.1")
+    assert (tokens.expires_in_seconds, tokens.refresh_expires_in_seconds) == (900, 7 * 86_400)
+    assert SignedIn(user_id, session.created_at) in world.database.state.events
+    assert world.directory.sign_ins == [(user_id, session.created_at)]
+    entry = world.database.state.audit[-1].entry
+    assert (entry.action, entry.outcome, entry.actor_id) == ("auth.login", "success", user_id)
+
+
+@pytest.mark.parametrize("email", ["ada@example.com", "ADA@EXAMPLE.COM", "\uff21da@example.com"])
+async def test_addresses_are_compared_by_their_canonical_form(world: World, email: str) -> None:
+    """However it is written, it is one address."""
+    await world.person("Ada@Example.com")
+
+    await world.sign_in(email)
+
+
+async def test_known_and_unknown_addresses_are_refused_alike(world: World) -> None:
+    """The same error after the same hash, and both are counted and audited."""
+    await world.person()
+    world.hasher.verified.clear()
+
+    await _guess(world, 1)
+    await _guess(world, 1, "nobody@example.com")
+
+    assert len(world.hasher.verified) == 2
+    assert world.database.actions[-2:] == [("auth.login_refused", "refused")] * 2
+    assert len(world.database.state.guesses) == 2
+
+
+@pytest.mark.parametrize("email", ["ada@example.com", "nobody@example.com"])
+async def test_the_sixth_guess_of_a_client_waits(world: World, email: str) -> None:
+    """Five wrong passwords block the client for this account, with the right password as well."""
+    await world.person()
+    await _guess(world, 5, email)
+    hashes = len(world.hasher.verified)
+
+    with pytest.raises(TooManyAttempts) as caught:
+        await world.sign_in(email)
+
+    assert caught.value.retry_after_seconds == 900
+    assert len(world.hasher.verified) == hashes
+    assert world.database.actions[-1] == ("auth.login_refused", "refused")
+
+
+async def test_nobody_else_is_locked_out(world: World) -> None:
+    """Another client signs in while one is blocked, and the blocked one may guess elsewhere."""
+    await world.person()
+    await world.person("bob@example.com")
+    await _guess(world, 5)
+
+    await world.sign_in(address="192.0.2.2")
+    await world.sign_in("bob@example.com")
+
+
+async def test_a_block_ends(world: World) -> None:
+    """After a quarter of an hour the client may try again."""
+    await world.person()
+    await _guess(world, 5)
+
+    world.clock.advance(timedelta(minutes=15, seconds=1))
+
+    await world.sign_in()
+
+
+async def test_only_guesses_of_the_last_quarter_hour_count(world: World) -> None:
+    """Four now and four later are no five."""
+    await world.person()
+    await _guess(world, 4)
+    world.clock.advance(timedelta(minutes=16))
+    await _guess(world, 4)
+
+    await world.sign_in()
+
+
+async def test_signing_in_resets_the_count(world: World) -> None:
+    """Four wrong, one right, four wrong: still not blocked."""
+    await world.person()
+    await _guess(world, 4)
+    await world.sign_in()
+    await _guess(world, 4)
+
+    await world.sign_in()
+
+
+async def test_guesses_from_many_clients_slow_the_answers_down(world: World) -> None:
+    """More with each guess, ten seconds at most; never a lock."""
+    await world.person()
+    for number in range(7):
+        await _guess(world, 4, address=f"198.51.100.{number}")
+
+    await world.sign_in()
+
+    assert world.patience.waits[:6] == [0.0] * 6
+    assert world.patience.waits[6] == 0.5
+    assert world.patience.waits[-1] == 10.0
+
+
+async def test_a_deactivated_account_is_told_after_the_right_password_only(world: World) -> None:
+    """Whoever does not know the password learns nothing of the account."""
+    user_id = await world.person()
+    world.directory.put(user_id, "ada@example.com", is_active=False)
+    await world.does.sync_account(user_id=user_id, caller=a_service())
+
+    await _guess(world, 1)
+    with pytest.raises(AccountDisabled):
+        await world.sign_in()
+
+    assert world.database.actions[-1] == ("auth.account_disabled_refused", "refused")
+
+
+async def test_a_registration_not_admitted_yet_cannot_sign_in_yet(world: World) -> None:
+    """It is not wrong, only early; others learn nothing."""
+    world.directory.away = True
+    with pytest.raises(Unavailable):
+        await world.person()
+
+    with pytest.raises(NotAdmittedYet):
+        await world.sign_in()
+    await _guess(world, 1)
+
+
+async def test_user_service_is_not_needed(world: World) -> None:
+    """Signing in goes on while it is away; the event will tell it."""
+    await world.person()
+    world.directory.away = True
+
+    await world.sign_in()
+
+
+async def test_an_old_hash_is_replaced(world: World) -> None:
+    """When the parameters have risen, the next sign-in hashes anew."""
+    user_id = await world.person()
+    world.hasher.generation = 2
+
+    await world.sign_in()
+
+    assert world.database.state.credentials[user_id].credential.password_hash == f"2:{PASSWORD}"
+
+
+async def test_nothing_in_the_trail_names_a_person(world: World) -> None:
+    """Entries hold ids, never an address, a name or a password."""
+    await world.person()
+    await world.sign_in()
+    await _guess(world, 6 - 1)
+
+    told = repr(world.database.state.audit).casefold()
+    for secret in ("ada@", "lovelace", PASSWORD, WRONG):
+        assert secret not in told
+
+
+async def test_guesses_in_parallel_do_not_slip_past_the_limit(world: World) -> None:
+    """A right password that was checked while the fifth guess was counted is refused."""
+    user_id = await world.person()
+    verify = world.hasher.verify
+
+    async def slow(password_hash: str | None, password: str) -> bool:
+        world.hasher.verify = verify  # type: ignore[method-assign] # once only
+        await _guess(world, 5)
+        return await verify(password_hash, password)
+
+    world.hasher.verify = slow  # type: ignore[method-assign]
+    with pytest.raises(TooManyAttempts):
+        await world.sign_in()
+
+    assert not [each for each in world.database.state.sessions.values() if each.user_id == user_id]

@@ -1,0 +1,132 @@
+"""Making credentials equal to people."""
+
+import pytest
+from auth_service.domain.credential import Role
+from auth_service.domain.errors import AccountDisabled, InvalidCredentials
+from auth_service.domain.events import CopyOutdated, TokensRevoked
+from chassis.errors import TokenRevoked, Unavailable
+from chassis.ids import uuid7
+
+from tests.auth_service.world import EMAIL, World, a_client, a_service
+
+
+def _revoked_people(world: World) -> list[object]:
+    events = [event for event in world.database.state.events if isinstance(event, TokensRevoked)]
+    return [event.revocation.user_id for event in events]
+
+
+async def test_a_new_address_is_the_one_to_sign_in_with(world: World) -> None:
+    """The old one is free at once."""
+    user_id = await world.person()
+    world.directory.put(user_id, "Countess@Example.com")
+
+    await world.does.sync_account(user_id=user_id, caller=a_service())
+
+    await world.sign_in("countess@example.com")
+    with pytest.raises(InvalidCredentials):
+        await world.sign_in(EMAIL)
+    assert ("auth.account_synced", "success") in world.database.actions
+    assert not _revoked_people(world)
+
+
+async def test_a_new_role_revokes_the_access_tokens(world: World) -> None:
+    """The sessions go on."""
+    user_id = await world.person()
+    tokens = await world.sign_in()
+    world.directory.put(user_id, EMAIL, role=Role.ADMIN)
+
+    await world.does.sync_account(user_id=user_id, caller=a_service())
+
+    assert _revoked_people(world) == [user_id]
+    assert (
+        await world.does.refresh(refresh_token=tokens.refresh_token, caller=a_client())
+    ).role is Role.ADMIN
+
+
+async def test_deactivation_ends_every_session(world: World) -> None:
+    """Neither the sessions nor the password are good any more; reactivation gives the password back."""
+    user_id = await world.person()
+    tokens = await world.sign_in()
+    world.directory.put(user_id, EMAIL, is_active=False)
+    await world.does.sync_account(user_id=user_id, caller=a_service())
+
+    assert _revoked_people(world) == [user_id]
+    with pytest.raises(TokenRevoked):
+        await world.does.refresh(refresh_token=tokens.refresh_token, caller=a_client())
+    with pytest.raises(AccountDisabled):
+        await world.sign_in()
+
+    world.directory.put(user_id, EMAIL, is_active=True)
+    await world.does.sync_account(user_id=user_id, caller=a_service())
+    await world.sign_in()
+    with pytest.raises(TokenRevoked):
+        await world.does.refresh(refresh_token=tokens.refresh_token, caller=a_client())
+
+
+async def test_an_erased_person_leaves_only_ids(world: World) -> None:
+    """Credential, sessions and counters go, tokens are revoked, and the address registers anew."""
+    user_id = await world.person()
+    await world.sign_in()
+    with pytest.raises(InvalidCredentials):
+        await world.sign_in(password="wrong password")
+    world.directory.erase(user_id)
+
+    await world.does.sync_account(user_id=user_id, caller=a_service())
+
+    state = world.database.state
+    assert not state.credentials
+    assert not state.sessions
+    assert not state.guesses
+    assert _revoked_people(world) == [user_id]
+    assert await world.person() != user_id
+
+
+async def test_doing_it_twice_does_it_once(world: World) -> None:
+    """Call and event both come."""
+    user_id = await world.person()
+    world.directory.put(user_id, EMAIL, role=Role.ADMIN)
+    await world.does.sync_account(user_id=user_id, caller=a_service())
+    before = world.database.state
+
+    await world.does.sync_account(user_id=user_id, caller=a_service())
+
+    assert world.database.state == before
+
+
+async def test_people_unknown_here_or_there_change_nothing(world: World) -> None:
+    """An id that was never a person's, and one whose credential is gone."""
+    stranger = uuid7()
+    await world.does.sync_account(user_id=stranger, caller=a_service())
+    world.directory.put(stranger, EMAIL)
+    await world.does.sync_account(user_id=stranger, caller=a_service())
+
+    assert not world.database.actions
+
+
+async def test_addresses_that_changed_hands_settle(world: World) -> None:
+    """Two people swapped addresses: whichever is copied first takes the address, the other is told."""
+    ada, bob = await world.person("a@example.com"), await world.person("b@example.com")
+    world.directory.put(ada, "b@example.com")
+    world.directory.put(bob, "a@example.com")
+
+    await world.does.sync_account(user_id=ada, caller=a_service())
+    assert CopyOutdated(bob) in world.database.state.events
+    await world.does.sync_account(user_id=bob, caller=a_service())
+
+    state = world.database.state
+    assert state.credentials[ada].canonical == "b@example.com"
+    assert state.credentials[bob].canonical == "a@example.com"
+
+
+async def test_a_waiting_registration_gives_way_to_an_admitted_person(world: World) -> None:
+    """user-service decides whose an address is."""
+    ada = await world.person("a@example.com")
+    world.directory.away = True
+    with pytest.raises(Unavailable):
+        await world.person("b@example.com")
+    world.directory.away = False
+    world.directory.put(ada, "b@example.com")
+
+    await world.does.sync_account(user_id=ada, caller=a_service())
+
+    assert list(world.database.state.credentials) == [ada]

@@ -1,0 +1,124 @@
+"""The use cases on a world in memory, and people to try them with."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from auth_service.domain.credential import Role
+from auth_service.domain.tokens import Tokens
+from auth_service.wiring.use_cases import Ports, UseCases, build_use_cases
+from chassis.identity.caller import Caller
+
+from tests.fakes.auth_service.database import FakeDatabase
+from tests.fakes.auth_service.state import FakeClock
+from tests.fakes.auth_service.world import (
+    FakeGuessKeys,
+    FakePasswordHasher,
+    FakePasswordStrength,
+    FakePatience,
+    FakeRefreshTokens,
+    FakeTokenSigner,
+    FakeUserDirectory,
+)
+
+EMAIL = "Ada@Example.com"
+PASSWORD = "correct-horse-battery"
+NAME = "Ada Lovelace"
+ISSUER = "http://issuer.test"
+
+
+class NoKeys:
+    """No published keys."""
+
+    def published(self) -> tuple[()]:
+        """Returns none."""
+        return ()
+
+
+class NoJudge:
+    """No judgement."""
+
+    async def judge(self, token: str) -> object:
+        """Finds every token good."""
+        return token
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything there is."""
+
+    clock: FakeClock
+    database: FakeDatabase
+    directory: FakeUserDirectory
+    hasher: FakePasswordHasher
+    patience: FakePatience
+    signer: FakeTokenSigner
+    does: UseCases
+
+    async def person(self, email: str = EMAIL, *, role: Role = Role.USER) -> UUID:
+        """Registers somebody, who has `PASSWORD`."""
+        person = await self.does.register(
+            email=email, password=PASSWORD, full_name=NAME, role=role, caller=a_client()
+        )
+        return person.user_id
+
+    async def sign_in(
+        self, email: str = EMAIL, password: str = PASSWORD, address: str = "192.0.2.1"
+    ) -> Tokens:
+        """Signs somebody in."""
+        return await self.does.login(email=email, password=password, caller=a_client(address))
+
+    def session_of(self, tokens: Tokens) -> UUID:
+        """Returns the session that tokens belong to."""
+        return UUID(tokens.refresh_token.partition("/")[0])
+
+    def signed_in(self, user_id: UUID, tokens: Tokens) -> Caller:
+        """Returns the caller whom these tokens make."""
+        return Caller(
+            user_id=user_id,
+            role=tokens.role.value,
+            session_id=self.session_of(tokens),
+            client_address="192.0.2.1",
+            user_agent="test",
+            request_id="request",
+        )
+
+
+def a_service() -> Caller:
+    """Returns user-service as a caller."""
+    return Caller(service="user-service", request_id="request")
+
+
+def a_client(address: str = "192.0.2.1") -> Caller:
+    """Returns a caller who is not signed in."""
+    return Caller(client_address=address, user_agent="test", request_id="request")
+
+
+def build_world() -> World:
+    """Returns a world with nobody in it."""
+    clock = FakeClock()
+    database = FakeDatabase(clock)
+    directory = FakeUserDirectory(database, clock)
+    hasher, patience, signer = FakePasswordHasher(database), FakePatience(), FakeTokenSigner()
+    ports = Ports(
+        database=database,
+        directory=directory,
+        hasher=hasher,
+        strength=FakePasswordStrength(),
+        patience=patience,
+        guess_keys=FakeGuessKeys(),
+        signer=signer,
+        refresh_tokens=FakeRefreshTokens(),
+        published_keys=NoKeys(),
+        judge=NoJudge(),
+        issuer=ISSUER,
+        clock=clock,
+    )
+    return World(
+        clock=clock,
+        database=database,
+        directory=directory,
+        hasher=hasher,
+        patience=patience,
+        signer=signer,
+        does=build_use_cases(ports),
+    )

@@ -1,0 +1,1 @@
+"""The world of auth-service in memory."""

@@ -1,0 +1,59 @@
+"""What is kept, and the time."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from auth_service.domain.audit import ChainedEntry
+from auth_service.domain.credential import Credential
+from auth_service.domain.events import Event
+from auth_service.domain.guessing import GuessKey
+from auth_service.domain.session import Session
+from auth_service.domain.signing_key import SigningKey
+from auth_service.domain.tokens import Revocation
+
+
+class FakeClock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 11, 23, 10, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        """Returns the present moment in UTC."""
+        return self.time
+
+    def advance(self, wait: timedelta) -> None:
+        """Moves on."""
+        self.time += wait
+
+
+@dataclass
+class CredentialRow:
+    """A row of the table `credentials`."""
+
+    credential: Credential
+    canonical: str | None
+    full_name: str | None
+    created_at: datetime
+
+
+@dataclass
+class GuessRow:
+    """A row of the table `sign_in_failures`."""
+
+    failed_at: list[datetime] = field(default_factory=list)
+    blocked_until: datetime | None = None
+
+
+@dataclass
+class State:
+    """What is kept: copied when a transaction begins, put back when it fails."""
+
+    credentials: dict[UUID, CredentialRow] = field(default_factory=dict)
+    sessions: dict[UUID, Session] = field(default_factory=dict)
+    revocations: list[Revocation] = field(default_factory=list)
+    guesses: dict[GuessKey, GuessRow] = field(default_factory=dict)
+    audit: list[ChainedEntry] = field(default_factory=list)
+    signing_keys: list[SigningKey] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)

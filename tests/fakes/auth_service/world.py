@@ -1,0 +1,197 @@
+"""Everything besides the database: hashing, tokens, user-service."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from auth_service.domain.credential import Account, Credential, Person, Role
+from auth_service.domain.email import canonical_email
+from auth_service.domain.errors import EmailTaken
+from auth_service.domain.guessing import GuessKey, client_of
+from auth_service.domain.password import Strength
+from auth_service.domain.session import RefreshToken
+from auth_service.domain.signing_key import SigningKey
+from auth_service.domain.tokens import AccessGrant, unix_milliseconds
+from chassis.errors import NotFound, Unavailable
+
+from tests.fakes.auth_service.database import FakeDatabase
+from tests.fakes.auth_service.state import FakeClock
+
+
+class FakePasswordHasher:
+    """Keeps the password in the hash, for all to read. `generation` is what parameters are elsewhere."""
+
+    def __init__(self, database: FakeDatabase) -> None:
+        self.generation = 1
+        self.verified: list[str | None] = []
+        self._database = database
+
+    async def hash(self, password: str) -> str:
+        """Returns the password in a wrapper."""
+        assert self._database.open_connections == 0, "a connection was held across a hash"
+        return f"{self.generation}:{password}"
+
+    async def verify(self, password_hash: str | None, password: str) -> bool:
+        """Says whether it is the password."""
+        assert self._database.open_connections == 0, "a connection was held across a hash"
+        self.verified.append(password_hash)
+        return password_hash is not None and password_hash.partition(":")[2] == password
+
+    def is_outdated(self, password_hash: str) -> bool:
+        """Whether the hash is of an older generation."""
+        return password_hash.partition(":")[0] != str(self.generation)
+
+
+class FakePasswordStrength:
+    """Finds long passwords strong."""
+
+    async def __call__(self, passwords: Sequence[str], terms: Sequence[str]) -> Sequence[Strength]:
+        """Returns the strength of each."""
+        return [Strength(4) if len(each) >= 10 else Strength(1, "use more words") for each in passwords]
+
+
+class FakePatience:
+    """Notes how long it would have waited."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+
+    async def __call__(self, seconds: float) -> None:
+        """Returns at once."""
+        self.waits.append(seconds)
+
+
+class FakeTokenSigner:
+    """Writes what is granted in clear."""
+
+    def __init__(self) -> None:
+        self.grants: list[AccessGrant] = []
+
+    def sign(self, grant: AccessGrant) -> str:
+        """Returns text that says what is granted."""
+        self.grants.append(grant)
+        return f"access {grant.session_id} {grant.role} {unix_milliseconds(grant.at)}"
+
+
+class FakeRefreshTokens:
+    """Writes session and counter in clear."""
+
+    def write(self, token: RefreshToken) -> str:
+        """Returns the token."""
+        return f"{token.session_id}/{token.counter}"
+
+    def read(self, text: str) -> RefreshToken | None:
+        """Returns what the token names."""
+        session_id, slash, counter = text.partition("/")
+        return RefreshToken(session_id=UUID(session_id), counter=int(counter)) if slash else None
+
+
+class FakeGuessKeys:
+    """Names accounts and clients legibly."""
+
+    def __call__(self, canonical_email: str, client_address: str) -> GuessKey:
+        """Returns the names of an account and a client."""
+        return GuessKey(account=canonical_email.encode(), client=client_of(client_address).encode())
+
+    def of(self, credential: Credential, client_address: str) -> GuessKey:
+        """Returns the names of a credential's account and a client."""
+        return self(canonical_email(credential.email or str(credential.user_id)), client_address)
+
+
+class FakeUserDirectory:
+    """user-service in a dictionary; it asks for registrations as the real one does.
+
+    Attributes:
+        away: Whether it cannot be reached.
+        admits: Whether it has the address free.
+    """
+
+    def __init__(self, database: FakeDatabase, clock: FakeClock) -> None:
+        self.people: dict[UUID, Account] = {}
+        self.sign_ins: list[tuple[UUID, datetime]] = []
+        self.away = False
+        self._database = database
+        self._clock = clock
+
+    async def admit(self, user_id: UUID) -> Person:
+        """Turns a registration into a person."""
+        self._reach()
+        known = self.people.get(user_id)
+        if known is not None and known.person is not None:
+            return known.person
+        async with self._database.reading() as stores:
+            registration = await stores.credentials.pending(user_id)
+        if registration is None:
+            raise NotFound
+        if self._holder(registration.email) is not None:
+            raise EmailTaken
+        return self.put(user_id, registration.email, full_name=registration.full_name, role=registration.role)
+
+    async def account(self, user_id: UUID) -> Account | None:
+        """Returns a person as they are now."""
+        self._reach()
+        return self.people.get(user_id)
+
+    async def record_sign_in(self, user_id: UUID, at: datetime) -> None:
+        """Tells of a sign-in."""
+        if not self.away:
+            self.sign_ins.append((user_id, at))
+
+    def put(
+        self,
+        user_id: UUID,
+        email: str,
+        *,
+        full_name: str = "Ada Lovelace",
+        role: Role = Role.USER,
+        is_active: bool = True,
+    ) -> Person:
+        """Makes a person, or changes one."""
+        person = Person(
+            user_id=user_id,
+            email=email,
+            full_name=full_name,
+            role=role,
+            is_active=is_active,
+            email_verified=False,
+            created_at=self._clock.now(),
+            updated_at=self._clock.now(),
+            last_login_at=None,
+            etag='"1-0"',
+        )
+        self.people[user_id] = Account(version=self._version(user_id) + 1, person=person)
+        return person
+
+    def erase(self, user_id: UUID) -> None:
+        """Erases a person."""
+        self.people[user_id] = Account(version=self._version(user_id) + 1, person=None)
+
+    def _version(self, user_id: UUID) -> int:
+        return self.people[user_id].version if user_id in self.people else 0
+
+    def _holder(self, email: str) -> Person | None:
+        canonical = canonical_email(email)
+        people = [account.person for account in self.people.values() if account.person]
+        return next((each for each in people if canonical_email(each.email) == canonical), None)
+
+    def _reach(self) -> None:
+        assert self._database.open_connections == 0, "a connection was held across a call"
+        if self.away:
+            raise Unavailable
+
+
+class FakeKeySealer:
+    """Makes keys that open under one master key."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def generate(self, at: datetime) -> SigningKey:
+        """Returns a new key."""
+        self.made += 1
+        return SigningKey(
+            kid=f"key-{self.made}", x="x", y="y", sealed_private_key=b"", published_at=at, active_from=at
+        )
+
+    def check(self, key: SigningKey) -> None:
+        """Opens every key."""
