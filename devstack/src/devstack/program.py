@@ -1,13 +1,19 @@
-"""Starting and stopping the programs of others: Postgres and Valkey."""
+"""Starting and stopping processes, so that none outlives us."""
 
+import functools
 import os
 import pwd
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+_SPAWNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
+"""Starts every process. The kernel takes the death of the starting *thread* for that of the
+parent, so processes are started by one thread that lives as long as the program."""
 
 
 class ProgramError(Exception):
@@ -22,26 +28,49 @@ def free_port() -> int:
         return port
 
 
-def unprivileged_user() -> str | None:
-    """Returns the user that runs what refuses to run as root; None when we are not root."""
+def is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Says whether a port can be listened on."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError:
+            return False
+        return True
+
+
+def unprivileged_user(data: Path) -> int | None:
+    """Returns the id of the user that runs what refuses to run as root; None when we are not root.
+
+    Args:
+        data: What the program works on. Whoever owns it already goes on with it.
+
+    Raises:
+        ProgramError: there is no such user.
+    """
     if os.geteuid() != 0:
         return None
+    if data.exists() and data.stat().st_uid != 0:
+        return data.stat().st_uid
     for name in ("postgres", "nobody"):
         try:
-            pwd.getpwnam(name)
+            return pwd.getpwnam(name).pw_uid
         except KeyError:
             continue
-        return name
     raise ProgramError(
         "Postgres does not run as root, and there is no user `postgres` or `nobody` to run it as"
     )
 
 
-def bound_to_us(command: Sequence[str], *, signal: str, user: str | None = None) -> list[str]:
+def bound_to_us(command: Sequence[str], *, signal: str, user: int | None = None) -> list[str]:
     """Returns the command so that it gets a signal when this process dies, and runs as `user`.
 
     A user of its own keeps one capability: to pass through folders that only root may enter,
     such as a checkout in root's home.
+
+    Raises:
+        ProgramError: there is no way to become `user`.
     """
     setpriv = shutil.which("setpriv")
     if setpriv is None:
@@ -52,14 +81,63 @@ def bound_to_us(command: Sequence[str], *, signal: str, user: str | None = None)
         return list(command)
     if user is None:
         return [setpriv, "--pdeathsig", signal, "--", *command]
-    group = str(pwd.getpwnam(user).pw_gid)
-    capability = "+dac_override"
-    return [
-        setpriv,
-        *("--reuid", user, "--regid", group, "--clear-groups"),
-        *("--inh-caps", capability, "--ambient-caps", capability),
-        *("--pdeathsig", signal, "--", *command),
-    ]
+    as_user = (setpriv, "--reuid", str(user), "--regid", str(group_of(user)), "--clear-groups")
+    return [*as_user, *_passing_folders(as_user), "--pdeathsig", signal, "--", *command]
+
+
+def group_of(user: int) -> int:
+    """Returns the id of a user's own group."""
+    try:
+        return pwd.getpwuid(user).pw_gid
+    except KeyError:
+        return user
+
+
+@functools.cache
+def _passing_folders(as_user: tuple[str, ...]) -> tuple[str, ...]:
+    """Returns the options that keep the capability; none where root itself has it not."""
+    options = ("--inh-caps", "+dac_override", "--ambient-caps", "+dac_override")
+    tried = subprocess.run([*as_user, *options, "--", "true"], check=False, capture_output=True, cwd="/")
+    return options if tried.returncode == 0 else ()
+
+
+def spawn(
+    command: Sequence[str],
+    *,
+    log: Path,
+    signal: str,
+    user: int | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> "subprocess.Popen[bytes]":
+    """Starts a process in a session of its own, its output appended to a log.
+
+    Args:
+        command: Program and arguments.
+        log: Where stdout and stderr go.
+        signal: What it gets when this process dies, such as `TERM`.
+        user: Id of the user that it runs as; ours when None.
+        environment: All of its environment; ours when None.
+
+    Raises:
+        ProgramError: it cannot be started.
+    """
+
+    def start() -> "subprocess.Popen[bytes]":
+        with log.open("ab") as output:
+            return subprocess.Popen(
+                bound_to_us(command, signal=signal, user=user),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd="/",
+                env=environment,
+                start_new_session=True,
+            )
+
+    try:
+        return _SPAWNER.submit(start).result()
+    except OSError as error:
+        raise ProgramError(f"{command[0]} cannot be started: {error.strerror}") from error
 
 
 def wait_until(ready: Callable[[], bool], process: "subprocess.Popen[bytes]", name: str, log: Path) -> None:

@@ -61,14 +61,7 @@ class Valkey:
             *("--save", "", "--appendonly", "no", "--maxmemory", "256mb", "--maxmemory-policy", "noeviction"),
         ]
         log = self.folder / "log"
-        with log.open("ab") as output:
-            self.process = subprocess.Popen(
-                program.bound_to_us(command, signal="TERM"),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+        self.process = program.spawn(command, log=log, signal="TERM")
         program.wait_until(lambda: program.listens(self.port), self.process, "Valkey", log)
 
     def stop(self) -> None:
@@ -81,6 +74,16 @@ class Valkey:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
+
+    @property
+    def pid(self) -> int | None:
+        """The id of the process; None when it does not run."""
+        return self.process.pid if self.process is not None and self.is_running else None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process is there, paused or not."""
+        return self.process is not None and self.process.poll() is None
 
     @property
     def url(self) -> str:

@@ -1,0 +1,101 @@
+"""`python -m devstack up`: runs everything in the foreground until Ctrl-C or SIGTERM."""
+
+import argparse
+import ctypes
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from devstack.program import ProgramError
+from devstack.settings import Settings
+from devstack.stack import Stack
+from devstack.supervisor import Supervisor
+from devstack.terminal import Terminal
+
+_PR_SET_PDEATHSIG = 1
+
+
+class _Stop(BaseException):
+    """Somebody asked us to stop."""
+
+
+def main(arguments: list[str]) -> int:
+    """Runs what the command line asks for and returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m devstack", description=__doc__)
+    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+    up = commands.add_parser("up", help="run everything in the foreground")
+    up.add_argument(
+        "--with-parent", action="store_true", help="stop when the process that started this one ends"
+    )
+    known = parser.parse_args(arguments)
+    if known.with_parent:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    return _up(Terminal.of_stdout())
+
+
+def _up(terminal: Terminal) -> int:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    stack: Stack | None = None
+    try:
+        settings = Settings.read(os.environ)
+        terminal.say(f"Vestibule starts; its data is in {settings.data_dir}")
+        terminal.ignore_older(settings.data_dir / "logs")
+        stack = Stack(settings.data_dir, settings.environment, free_ports=False, report=terminal.step)
+        stack.start()
+        terminal.follow(stack)
+        terminal.table(stack)
+        Supervisor(stack, terminal).watch()
+    except (_Stop, BrokenPipeError):
+        return _end(stack, terminal, status=0)
+    except ProgramError as error:
+        return _end(stack, terminal, status=1, trouble=str(error))
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return _end(
+            stack,
+            terminal,
+            status=1,
+            trouble=f"{place}{error.strerror or error}; DATA_DIR must be a folder that can be written",
+        )
+    return 0
+
+
+def _end(stack: Stack | None, terminal: Terminal, *, status: int, trouble: str = "") -> int:
+    """Stops everything; a second signal ends it at once."""
+    try:
+        if stack is not None:
+            began = time.monotonic()
+            if not trouble:
+                _try_say(terminal, "\nstopping; once more to stop at once")
+            stack.stop()
+            if not trouble:
+                terminal.follow(stack)
+                _try_say(terminal, f"stopped after {time.monotonic() - began:.1f} s")
+    except (_Stop, BrokenPipeError):
+        if stack is not None:
+            stack.kill()
+    if trouble:
+        print(f"vestibule: {trouble}", file=sys.stderr)
+    return status
+
+
+def _try_say(terminal: Terminal, line: str) -> None:
+    try:
+        terminal.say(line)
+    except OSError:
+        # Nobody listens any more; there is still everything to stop.
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 open as long as we live
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    del number, frame
+    raise _Stop
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

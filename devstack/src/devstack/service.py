@@ -1,0 +1,158 @@
+"""One service as a process."""
+
+import http.client
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from devstack import program
+from devstack.program import ProgramError
+from devstack.topology import Service
+
+READY_WITHIN_SECONDS = 60.0
+STOP_SECONDS = 17.0
+"""More than a service takes by itself: its grace of 10 s and 5 s for closing."""
+
+LOG_BYTES_MAX = 8_000_000
+
+
+@dataclass
+class ServiceProcess:
+    """One process of a service; it may be stopped, killed, paused and started again.
+
+    Attributes:
+        name: The service's name; a second gateway is `gateway-2`.
+        service: Which service.
+        environment: All of its environment.
+        http_port: Where it answers HTTP on 127.0.0.1.
+        grpc_port: Where it answers gRPC on 127.0.0.1; None for a gateway.
+        log_path: Where its log is.
+    """
+
+    name: str
+    service: Service
+    environment: Mapping[str, str]
+    http_port: int
+    grpc_port: int | None
+    log_path: Path
+    process: "subprocess.Popen[bytes] | None" = None
+    log_from: int = 0
+
+    @property
+    def http(self) -> str:
+        """`host:port` of HTTP."""
+        return f"127.0.0.1:{self.http_port}"
+
+    @property
+    def grpc(self) -> str | None:
+        """`host:port` of gRPC."""
+        return None if self.grpc_port is None else f"127.0.0.1:{self.grpc_port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The id of the process; None when it does not run."""
+        return self.process.pid if self.process is not None and self.is_running else None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process is there, paused or not."""
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def log(self) -> str:
+        """What the latest process wrote."""
+        with self.log_path.open("rb") as log:
+            log.seek(self.log_from)
+            return log.read().decode(errors="replace")
+
+    def start(self) -> None:
+        """Starts the process and returns at once.
+
+        Raises:
+            ProgramError: it cannot be started.
+        """
+        if self.log_path.exists() and self.log_path.stat().st_size > LOG_BYTES_MAX:
+            self.log_path.replace(self.log_path.with_suffix(".log.1"))
+        self.log_from = self.log_path.stat().st_size if self.log_path.exists() else 0
+        self.process = program.spawn(
+            [sys.executable, "-m", self.service.module],
+            log=self.log_path,
+            signal="TERM",
+            environment=self.environment,
+        )
+
+    def is_ready(self) -> bool:
+        """Asks `/ready`."""
+        return self._ask()[0] == http.client.OK
+
+    def wait_until_ready(self, within_seconds: float = READY_WITHIN_SECONDS) -> None:
+        """Waits for `/ready`.
+
+        Raises:
+            ProgramError: the process ended, or is not ready in time; the message has its last lines.
+        """
+        deadline = time.monotonic() + within_seconds
+        while not self.is_ready():
+            if not self.is_running:
+                raise ProgramError(f"{self.name} {self.epitaph()}")
+            if time.monotonic() > deadline:
+                raise ProgramError(f"{self.name} is not ready after {within_seconds:.0f} s: {self._ask()[1]}")
+            time.sleep(0.03)
+
+    def stop(self) -> None:
+        """Asks it to stop, and kills it when it does not."""
+        self.resume()
+        if self.process is not None:
+            program.end(self.process, signal.SIGTERM, STOP_SECONDS)
+
+    def kill(self) -> None:
+        """Ends it at once, as a crash would."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def pause(self) -> None:
+        """Lets it hang: it keeps its connections and answers nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Lets it go on after a pause."""
+        self._signal(signal.SIGCONT)
+
+    def epitaph(self, lines: int = 3) -> str:
+        """Says how the latest process ended, with its last lines."""
+        status = self.process.returncode if self.process is not None else None
+        how = (
+            f"was ended by {signal.Signals(-status).name}"
+            if status and status < 0
+            else f"ended with status {status}"
+        )
+        last = " / ".join(self.log.strip().splitlines()[-lines:])
+        return f"{how}: {last}" if last else how
+
+    def _signal(self, number: int) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(number)
+
+    def _ask(self) -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=1)
+        try:
+            connection.request("GET", "/ready")
+            response = connection.getresponse()
+            return response.status, _checks(response.read())
+        except (OSError, http.client.HTTPException) as error:
+            return 0, f"it does not answer on port {self.http_port} ({type(error).__name__})"
+        finally:
+            connection.close()
+
+
+def _checks(body: bytes) -> str:
+    try:
+        return json.dumps(json.loads(body)["checks"])
+    except (ValueError, KeyError, TypeError):
+        return body.decode(errors="replace")
