@@ -1,5 +1,7 @@
 """A small, real auth-service: keys, tokens and accounts over gRPC, with its answers in the test's hands."""
 
+# ruff: noqa: N802 - servicers bear the names of RPCs
+
 import base64
 import time
 from collections.abc import AsyncIterator

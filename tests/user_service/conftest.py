@@ -1,6 +1,6 @@
 """The service in this process, on a real Postgres and a real gRPC auth-service."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from chassis.identity.service_tokens import ServiceTokens
 from chassis.identity.verifier import TokenVerifier
 from chassis.postgres.pool import Database, open_database
 from devstack.database import Database as DevelopmentDatabase
+from devstack.postgres import Postgres
 from user_service import wiring
 from user_service.adapters.accounts import GrpcAccounts
 from user_service.adapters.postgres.unit_of_work import PostgresUnitOfWork
@@ -29,6 +30,7 @@ from vestibule.users.v1.user_service_pb2_grpc import UserServiceStub
 
 from tests.user_service import auth_stand_in
 from tests.user_service.auth_stand_in import AUDIENCE, ISSUER, SERVICE_KEY, AuthStandIn
+from tests.user_service.emptied_database import emptied
 
 
 class VerifierJudge:
@@ -100,10 +102,17 @@ class House:
         ]
 
 
+@pytest.fixture(name="emptied_database")
+async def _emptied_database(postgres: Postgres, migrated: DevelopmentDatabase) -> DevelopmentDatabase:
+    """A database without people, shared with other tests: none of its tables may be changed."""
+    return await emptied(postgres, migrated)
+
+
 @pytest.fixture(name="users_database")
-async def _users_database(database: DevelopmentDatabase) -> AsyncIterator[Database]:
+async def _users_database(emptied_database: DevelopmentDatabase) -> AsyncIterator[Database]:
     """The service's own pool, with the role that it has in production."""
-    async with open_database(database.url("user_service"), application_name="test", max_size=10) as opened:
+    url = emptied_database.url("user_service")
+    async with open_database(url, application_name="test", max_size=10) as opened:
         yield opened
 
 
@@ -151,10 +160,3 @@ async def _house(users_database: Database, auth: AuthStandIn) -> AsyncIterator[H
     for channel in (*channels.values(), to_auth):
         await channel.close()
     await server.stop(0)
-
-
-@pytest.fixture(autouse=True)
-def _nobody_signed_in() -> Iterator[None]:
-    """No test is somebody because the one before was."""
-    enter(Call(caller=NOBODY))
-    yield

@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
 import pytest
@@ -59,11 +60,11 @@ async def _running(environment: dict[str, str]) -> AsyncIterator[asyncio.subproc
 
 
 @pytest.fixture(name="environment")
-def _environment(database: DevelopmentDatabase, valkey: Valkey) -> dict[str, str]:
+def _environment(emptied_database: DevelopmentDatabase, valkey: Valkey) -> dict[str, str]:
     return {
         "USERS_HTTP_PORT": str(free_port()),
         "USERS_GRPC_PORT": str(free_port()),
-        "USERS_POSTGRES_URL": database.url("user_service"),
+        "USERS_POSTGRES_URL": emptied_database.url("user_service"),
         "USERS_AUTH_ADDRESS": f"127.0.0.1:{free_port()}",
         "TOKEN_ISSUER": ISSUER,
         "SERVICE_KEY": SERVICE_KEY,
@@ -110,7 +111,8 @@ async def test_ready_once_auth_service_has_come(
                 return bool(await users_database.fetchval(query) == 0)
 
             await until(is_relayed, seconds=10)
-            published = [stream.decode(fields) for _, fields in await redis.xrange(stream.STREAM)]
+            entries: Any = await redis.xrange(stream.STREAM)
+            published = [stream.decode(fields) for _, fields in entries]
             assert [str(newcomer.id)] == [
                 event.user_changed.user_id for event in published if event.HasField("user_changed")
             ]
@@ -169,7 +171,7 @@ async def test_unmigrated_schema_is_refused(
         await owner.close()
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "user_service"),
-            env=environment,
+            env=environment | {"USERS_POSTGRES_URL": database.url("user_service")},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )

@@ -1,0 +1,1 @@
+"""What each port promises, asked of the fake and of the real adapter."""

@@ -1,0 +1,50 @@
+"""Entity tags and conditions."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from user_service.domain.etag import etag, matches
+
+from tests.user_service.builders import LONG_AGO, a_user
+
+
+def test_tag_changes_with_whatever_a_reader_sees() -> None:
+    """A change and a sign-in both make another tag."""
+    ada = a_user(version=7)
+    signed_in = replace(ada, last_login_at=LONG_AGO)
+
+    tags = {
+        etag(ada),
+        etag(replace(ada, version=8)),
+        etag(signed_in),
+        etag(replace(ada, last_login_at=LONG_AGO + timedelta(milliseconds=1))),
+    }
+
+    assert len(tags) == 4
+    assert etag(ada) == '"7-0"'
+
+
+@pytest.mark.parametrize(
+    "if_match",
+    ['"7-0"', '"7-lx2k"', '"7"', "*", " * ", '"1-0", "7-0"', '"1-0","7-0" , "9"', '"7-0",', 'W/"7-0", "7-0"'],
+)
+def test_matching(if_match: str) -> None:
+    """The version alone decides."""
+    assert matches(if_match, a_user(version=7))
+
+
+@pytest.mark.parametrize(
+    "if_match",
+    ['"8-0"', '"70-0"', 'W/"7-0"', "7-0", "7", '"7-0', "", "**", '"7-0" "8-0"', '*, "7-0"', '"-7"', "\n"],
+)
+def test_not_matching(if_match: str) -> None:
+    """Another version, a weak tag, or what is no list of tags."""
+    assert not matches(if_match, a_user(version=7))
+
+
+def test_own_tag_matches() -> None:
+    """What was read can be changed."""
+    ada = a_user(version=3, last_login_at=LONG_AGO)
+
+    assert matches(etag(ada), ada)

@@ -1,0 +1,187 @@
+"""UserService over the wire: what people do to themselves."""
+
+import pytest
+from chassis.errors import Invalid, Kind, RemoteError, Unauthenticated, Unavailable
+from chassis.grpc import committed
+from google.protobuf.empty_pb2 import Empty
+from vestibule.users.v1 import user_pb2
+from vestibule.users.v1 import user_service_pb2 as pb
+
+from tests.user_service.builders import a_user
+from tests.user_service.conftest import House
+
+
+def _changed(events: list[object]) -> list[str]:
+    return [event.user_changed.user_id for event in events if event.HasField("user_changed")]  # type: ignore[attr-defined]
+
+
+async def test_get_me(house: House) -> None:
+    """A person sees everything that is held of oneself."""
+    ada = a_user("Ada@Example.org", version=7)
+    await house.add(ada)
+    house.sign_in(ada)
+
+    answer = await house.users.GetMe(pb.GetMeRequest())
+
+    assert str(ada.id) == answer.user.id
+    assert answer.user.email == "Ada@Example.org"
+    assert answer.user.role == user_pb2.ROLE_USER
+    assert answer.user.etag == '"7-0"'
+    assert not answer.user.HasField("last_login_at")
+    assert ada.created_at.timestamp() == answer.user.created_at.seconds
+
+
+async def test_strangers_are_refused(house: House) -> None:
+    """Without a token nobody reads anything."""
+    with pytest.raises(RemoteError) as caught:
+        await house.users.GetMe(pb.GetMeRequest())
+
+    assert Unauthenticated.reason == caught.value.reason
+
+
+async def test_token_outlives_its_person_in_vain(house: House) -> None:
+    """Who was erased or deactivated is refused here even before the token is revoked."""
+    ghost, sleeper = a_user(), a_user(is_active=False)
+    await house.add(sleeper)
+
+    for person in (ghost, sleeper):
+        house.sign_in(person)
+        with pytest.raises(RemoteError) as caught:
+            await house.users.GetMe(pb.GetMeRequest())
+        assert caught.value.reason == "TOKEN_REVOKED"
+
+
+async def test_update_me(house: House) -> None:
+    """A new name and address are answered, stored, told to auth-service and on the record."""
+    ada = a_user("ada@example.org")
+    await house.add(ada)
+    house.sign_in(ada)
+    told = committed.collect()
+
+    answer = await house.users.UpdateMe(pb.UpdateMeRequest(full_name="Ada King", email="ada@king.example"))
+
+    assert (answer.user.full_name, answer.user.email) == ("Ada King", "ada@king.example")
+    assert not answer.user.email_verified
+    assert answer.user.etag == '"2-0"'
+    assert [ada.id] == house.auth.synced
+    assert [str(ada.id)] == _changed(list(told))
+    assert await house.audited() == [("users.update", "success"), ("users.email_changed", "success")]
+
+
+async def test_name_alone_is_no_matter_of_auth_service(house: House) -> None:
+    """A new name is acknowledged even when auth-service is away."""
+    ada = a_user()
+    await house.add(ada)
+    house.sign_in(ada)
+    await house.users.GetMe(pb.GetMeRequest())
+    house.auth.failure = Unavailable()
+
+    answer = await house.users.UpdateMe(pb.UpdateMeRequest(full_name="Ada King"))
+
+    assert answer.user.full_name == "Ada King"
+    assert house.auth.synced == []
+
+
+async def test_unacknowledged_change_is_finished_by_its_repeat(house: House) -> None:
+    """While auth-service is away a change is committed, not acknowledged; asked again, it is."""
+    ada = a_user()
+    await house.add(ada)
+    house.sign_in(ada)
+    await house.users.GetMe(pb.GetMeRequest())
+    house.auth.failure = Unavailable()
+    request = pb.UpdateMeRequest(email="ada@king.example")
+
+    with pytest.raises(Unavailable) as caught:
+        await house.users.UpdateMe(request)
+    house.auth.failure = None
+    answer = await house.users.UpdateMe(request)
+
+    assert caught.value.retry_after_seconds
+    assert answer.user.etag == '"2-0"'
+    assert [ada.id] == house.auth.synced
+    assert [str(ada.id)] == _changed(list(await house.events()))
+
+
+async def test_empty_update_changes_nothing(house: House) -> None:
+    """Nothing asked for, nothing done: no version, no event."""
+    ada = a_user()
+    await house.add(ada)
+    house.sign_in(ada)
+
+    answer = await house.users.UpdateMe(pb.UpdateMeRequest())
+
+    assert answer.user.etag == '"1-0"'
+    assert await house.events() == []
+
+
+async def test_address_of_another_is_taken(house: House) -> None:
+    """However it is written."""
+    ada, bob = a_user("Ada@Bücher.example"), a_user()
+    await house.add(ada, bob)
+    house.sign_in(bob)
+
+    with pytest.raises(RemoteError) as caught:
+        await house.users.UpdateMe(pb.UpdateMeRequest(email="ADA@xn--bcher-kva.example"))
+
+    assert (caught.value.kind, caught.value.reason) == (Kind.ALREADY_EXISTS, "EMAIL_TAKEN")
+    assert bob == await house.find(bob)
+    assert await house.audited() == [("users.update", "refused")]
+
+
+@pytest.mark.parametrize("if_match", ['"1-0"', '"9-0", "1-zz"', "*", '"1-abc"'])
+async def test_matching_condition(house: House, if_match: str) -> None:
+    """A condition that names the present version, whatever the sign-in, lets the change through."""
+    ada = a_user()
+    await house.add(ada)
+    house.sign_in(ada)
+
+    answer = await house.users.UpdateMe(pb.UpdateMeRequest(full_name="Ada King", if_match=if_match))
+
+    assert answer.user.etag == '"2-0"'
+
+
+@pytest.mark.parametrize("if_match", ['"2-0"', 'W/"1-0"', "1-0", "garbage", '"1'])
+async def test_conflicting_condition(house: House, if_match: str) -> None:
+    """Any other condition refuses it with the kind that becomes 412."""
+    ada = a_user()
+    await house.add(ada)
+    house.sign_in(ada)
+
+    with pytest.raises(RemoteError) as caught:
+        await house.users.UpdateMe(pb.UpdateMeRequest(full_name="Ada King", if_match=if_match))
+
+    assert (caught.value.kind, caught.value.reason) == (Kind.PRECONDITION, "VERSION_CONFLICT")
+    assert ada == await house.find(ada)
+
+
+async def test_delete_me(house: House) -> None:
+    """With the right password nothing remains but a tombstone, and the address is free."""
+    ada = a_user("ada@example.org")
+    await house.add(ada)
+    house.auth.passwords[ada.id] = "correct"
+    house.sign_in(ada)
+
+    assert Empty() == await house.users.DeleteMe(pb.DeleteMeRequest(password="correct"))
+
+    assert await house.find(ada) is None
+    assert [ada.id] == house.auth.synced
+    assert await house.audited() == [("users.delete", "success")]
+    assert [ada.id] == [
+        row["user_id"] for row in await house.database.fetch("SELECT user_id FROM users.tombstones")
+    ]
+    await house.add(a_user("ADA@example.org"))
+
+
+async def test_delete_me_with_a_wrong_password(house: House) -> None:
+    """It is the field that is wrong, and nothing is erased."""
+    ada = a_user()
+    await house.add(ada)
+    house.sign_in(ada)
+
+    with pytest.raises(RemoteError) as caught:
+        await house.users.DeleteMe(pb.DeleteMeRequest(password="wrong"))
+
+    assert (Invalid.kind, Invalid.reason) == (caught.value.kind, caught.value.reason)
+    assert [error.field for error in caught.value.field_errors] == ["password"]
+    assert ada == await house.find(ada)
+    assert await house.audited() == [("users.delete", "refused")]
