@@ -1,0 +1,68 @@
+# Everything a developer does; `make` lists it. Needs Python 3.11 or newer with pip, nothing else.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help up test lint format protos lock clean reset
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := .tools/bin/uv
+BIN := .venv/bin
+# What a test run is to do besides: make test ARGS="tests/gateway -k cache"
+ARGS ?=
+
+export UV_PYTHON_DOWNLOADS := never
+export UV_PROJECT_ENVIRONMENT := .venv
+export UV_NO_PROGRESS ?=
+
+TYPED := chassis gateway auth-service user-service health-aggregator devstack tests
+DECLARED := uv.lock pyproject.toml $(wildcard */pyproject.toml) protos/build_stubs.py \
+	$(shell find protos/vestibule protos/third_party -name '*.proto')
+
+help: ## List these commands
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-16s%s\n", $$1, $$2}'
+
+up: .venv/.runs ## Start the whole system here; Ctrl-C stops it
+	@exec $(BIN)/python -m devstack up --with-parent
+
+test: .venv/.develops ## Run all tests on real Postgres, Valkey and gRPC; ARGS="…" goes to pytest
+	@$(BIN)/pytest $(ARGS)
+
+lint: .venv/.develops ## Check format, style, types, protos and who may import whom
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy $(TYPED)
+	$(BIN)/buf lint
+	$(BIN)/lint-imports
+
+format: .venv/.develops ## Format the code and mend what can be mended
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+protos: .venv/.develops ## Generate stubs and descriptors anew
+	$(UV) sync --frozen --reinstall-package vestibule-protos
+
+lock: $(UV) ## Bring uv.lock up to date with every pyproject.toml
+	$(UV) lock
+
+clean: ## Remove what was installed or generated; data stays
+	rm -rf .venv .tools protos/gen .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+reset: ## Remove the data of `make up`
+	rm -rf "$${DATA_DIR:-.data}"
+
+$(UV):
+	@echo "installing uv $(UV_VERSION) into .tools"
+	@PIP_ROOT_USER_ACTION=ignore $(PYTHON) -m pip install --quiet --disable-pip-version-check --upgrade \
+		--target .tools "uv==$(UV_VERSION)"
+
+# What runs needs less than what tests; either is enough to go on from.
+.venv/.runs: $(UV) $(DECLARED)
+	@echo "installing what the services need into .venv"
+	@$(UV) sync --frozen --no-dev --inexact
+	@touch $@
+
+.venv/.develops: $(UV) $(DECLARED)
+	@echo "installing what the services and their tests need into .venv"
+	@$(UV) sync --frozen
+	@touch .venv/.runs $@
