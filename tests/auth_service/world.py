@@ -23,6 +23,7 @@ from tests.fakes.auth_service.world import (
 EMAIL = "Ada@Example.com"
 PASSWORD = "correct-horse-battery"
 NAME = "Ada Lovelace"
+HERE = "192.0.2.1"
 ISSUER = "http://issuer.test"
 
 
@@ -62,7 +63,7 @@ class World:
         return person.user_id
 
     async def sign_in(
-        self, email: str = EMAIL, password: str = PASSWORD, address: str = "192.0.2.1"
+        self, email: str = EMAIL, password: str = PASSWORD, address: str = HERE
     ) -> Tokens:
         """Signs somebody in."""
         return await self.does.login(email=email, password=password, caller=a_client(address))
@@ -77,7 +78,7 @@ class World:
             user_id=user_id,
             role=tokens.role.value,
             session_id=self.session_of(tokens),
-            client_address="192.0.2.1",
+            client_address=HERE,
             user_agent="test",
             request_id="request",
         )
@@ -88,7 +89,7 @@ def a_service() -> Caller:
     return Caller(service="user-service", request_id="request")
 
 
-def a_client(address: str = "192.0.2.1") -> Caller:
+def a_client(address: str = HERE) -> Caller:
     """Returns a caller who is not signed in."""
     return Caller(client_address=address, user_agent="test", request_id="request")
 

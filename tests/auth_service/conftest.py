@@ -1,0 +1,218 @@
+"""The service in this process, on a real Postgres and a real gRPC user-service."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from auth_service.adapters.argon2_hasher import Argon2Hasher
+from auth_service.adapters.bounded_patience import BoundedPatience
+from auth_service.adapters.hashing_pool import HashingPool
+from auth_service.adapters.hmac_guess_keys import HmacGuessKeys
+from auth_service.adapters.hmac_refresh_tokens import HmacRefreshTokens
+from auth_service.adapters.jwt_signer import JwtSigner
+from auth_service.adapters.key_ring import KeyRing
+from auth_service.adapters.master_key import MasterKey
+from auth_service.adapters.own_token_judge import OwnTokenJudge
+from auth_service.adapters.postgres.database import PostgresDatabase
+from auth_service.adapters.user_directory import GrpcUserDirectory
+from auth_service.adapters.zxcvbn_strength import ZxcvbnStrength
+from auth_service.usecases.ensure_signing_key import EnsureSigningKey
+from auth_service.wiring import serving
+from auth_service.wiring.use_cases import Ports, UseCases, build_use_cases
+from chassis.clock import SystemClock
+from chassis.grpc.call import Call, enter
+from chassis.grpc.channel import ServiceChannel, open_channel
+from chassis.grpc.server import build_server
+from chassis.identity.caller import Caller
+from chassis.identity.service_tokens import ServiceTokens
+from chassis.postgres.pool import Database, open_database
+from devstack.database import Database as DevelopmentDatabase
+from devstack.postgres import Postgres
+from google.protobuf.descriptor import ServiceDescriptor
+from vestibule.auth.v1 import (
+    account_service_pb2,
+    audit_service_pb2,
+    auth_service_pb2,
+    key_service_pb2,
+    session_service_pb2,
+    token_service_pb2,
+)
+from vestibule.auth.v1.audit_service_pb2_grpc import AuditServiceStub
+from vestibule.auth.v1.auth_service_pb2_grpc import AuthServiceStub
+from vestibule.auth.v1.key_service_pb2_grpc import KeyServiceStub
+from vestibule.auth.v1.session_service_pb2_grpc import SessionServiceStub
+from vestibule.auth.v1.token_service_pb2_grpc import TokenServiceStub
+from vestibule.events.v1.events_pb2 import Event
+from vestibule.users.v1 import directory_service_pb2
+
+from tests.auth_service.directory_stand_in import SERVICE_KEY, DirectoryStandIn
+from tests.auth_service.emptied_database import emptied
+from tests.auth_service.world import EMAIL, HERE, ISSUER, NAME, PASSWORD
+
+AUDIENCE = "vestibule"
+MASTER_KEY = MasterKey(b"m" * 32)
+_SERVICES: list[ServiceDescriptor] = [
+    module.DESCRIPTOR.services_by_name[name]
+    for module, name in (
+        (auth_service_pb2, "AuthService"),
+        (session_service_pb2, "SessionService"),
+        (audit_service_pb2, "AuditService"),
+        (key_service_pb2, "KeyService"),
+        (token_service_pb2, "TokenService"),
+        (account_service_pb2, "AccountService"),
+    )
+]
+
+
+@dataclass(frozen=True)
+class House:
+    """The service as the gateway reaches it.
+
+    Attributes:
+        directory: The user-service beside it.
+        pool: The service's own pool.
+        does: Its use cases, to call without the wire.
+        channel: From the gateway to it.
+    """
+
+    directory: DirectoryStandIn
+    pool: Database
+    does: UseCases
+    channel: ServiceChannel
+
+    @property
+    def auth(self) -> AuthServiceStub:
+        """Signing up, in and out."""
+        return AuthServiceStub(self.channel)
+
+    @property
+    def sessions(self) -> SessionServiceStub:
+        """Where the caller is signed in."""
+        return SessionServiceStub(self.channel)
+
+    @property
+    def audit(self) -> AuditServiceStub:
+        """The chain."""
+        return AuditServiceStub(self.channel)
+
+    @property
+    def keys(self) -> KeyServiceStub:
+        """The public keys."""
+        return KeyServiceStub(self.channel)
+
+    @property
+    def tokens(self) -> TokenServiceStub:
+        """Judging tokens."""
+        return TokenServiceStub(self.channel)
+
+    def come_as(self, token: str = "", address: str = HERE) -> None:
+        """Makes the calls that follow in this test those of a client with this token."""
+        caller = Caller(client_address=address, user_agent="test", request_id="request")
+        enter(Call(caller=caller, bearer_token=token))
+
+    async def register(self, email: str = EMAIL, password: str = PASSWORD) -> str:
+        """Registers somebody and returns their id."""
+        self.come_as()
+        request = auth_service_pb2.RegisterRequest(email=email, password=password, full_name=NAME)
+        return (await self.auth.Register(request)).user.id
+
+    async def login(
+        self, email: str = EMAIL, password: str = PASSWORD, address: str = HERE
+    ) -> auth_service_pb2.Tokens:
+        """Signs somebody in."""
+        self.come_as(address=address)
+        request = auth_service_pb2.LoginRequest(email=email, password=password)
+        return (await self.auth.Login(request)).tokens
+
+    async def refresh(self, token: str) -> auth_service_pb2.Tokens:
+        """Exchanges a refresh token."""
+        request = auth_service_pb2.RefreshRequest(refresh_token=token)
+        return (await self.auth.Refresh(request)).tokens
+
+    async def events(self) -> list[Event]:
+        """Returns what is in the outbox, in order."""
+        rows = await self.pool.fetch("SELECT payload FROM auth.outbox ORDER BY position")
+        return [Event.FromString(row["payload"]) for row in rows]
+
+    async def actions(self) -> list[tuple[str, str]]:
+        """Returns action and outcome of each audit entry, in order."""
+        rows = await self.pool.fetch("SELECT action, outcome FROM auth.audit_events ORDER BY sequence")
+        return [(row["action"], row["outcome"]) for row in rows]
+
+    async def count(self, table: str) -> int:
+        """Returns the number of rows of a table."""
+        counted: Any = await self.pool.fetchval(f"SELECT count(*) FROM auth.{table}")
+        return int(counted)
+
+
+@pytest.fixture(name="emptied_database")
+async def _emptied_database(postgres: Postgres, migrated: DevelopmentDatabase) -> DevelopmentDatabase:
+    """A database where nobody has registered, shared with other tests: its tables stay as they are."""
+    return await emptied(postgres, migrated)
+
+
+@pytest.fixture(name="pool")
+async def _pool(emptied_database: DevelopmentDatabase) -> AsyncIterator[Database]:
+    """The service's own pool, with the role that it has in production."""
+    url = emptied_database.url("auth_service")
+    async with open_database(url, application_name="test", max_size=10) as opened:
+        yield opened
+
+
+@pytest.fixture(name="hashing")
+async def _hashing() -> AsyncIterator[HashingPool]:
+    """A pool whose queue is long enough for every test."""
+    async with HashingPool(workers=2, queue_per_worker=100) as hashing:
+        yield hashing
+
+
+@pytest.fixture(name="directory")
+async def _directory() -> AsyncIterator[DirectoryStandIn]:
+    """A real gRPC user-service with its people in the test's hands."""
+    directory = DirectoryStandIn()
+    await directory.start()
+    yield directory
+    await directory.stop()
+
+
+@pytest.fixture(name="house")
+async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStandIn) -> AsyncIterator[House]:
+    """The service behind a real port."""
+    database, clock = PostgresDatabase(pool), SystemClock()
+    await EnsureSigningKey(database, MASTER_KEY, clock)()
+    ring = KeyRing(database, MASTER_KEY, clock)
+    await ring.load()
+    judge = OwnTokenJudge(ring, database, issuer=ISSUER, audience=AUDIENCE)
+    to_users = open_channel(
+        directory.address,
+        service_tokens=ServiceTokens(SERVICE_KEY, serving.SERVICE),
+        services=[directory_service_pb2.DESCRIPTOR.services_by_name["DirectoryService"]],
+    )
+    does = build_use_cases(
+        Ports(
+            database=database,
+            directory=GrpcUserDirectory(to_users),
+            hasher=Argon2Hasher(hashing, memory_kib=1_024, time_cost=1),
+            strength=ZxcvbnStrength(hashing),
+            patience=BoundedPatience(),
+            guess_keys=HmacGuessKeys(MASTER_KEY.derived("guess-names")),
+            signer=JwtSigner(ring, ISSUER, AUDIENCE),
+            refresh_tokens=HmacRefreshTokens(MASTER_KEY.derived("refresh-tokens")),
+            published_keys=ring,
+            judge=judge,
+            issuer=ISSUER,
+            clock=clock,
+        )
+    )
+    server = build_server(service_tokens=ServiceTokens(SERVICE_KEY, serving.SERVICE), judge=judge)
+    serving.add_servicers(server, does)
+    address = f"127.0.0.1:{await server.start('127.0.0.1:0')}"
+    directory.meet(address)
+    channel = open_channel(address, service_tokens=ServiceTokens(SERVICE_KEY, "gateway"), services=_SERVICES)
+    house = House(directory, pool, does, channel)
+    house.come_as()
+    yield house
+    await channel.close()
+    await server.stop(0)
+    await to_users.close()

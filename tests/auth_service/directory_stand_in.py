@@ -1,0 +1,138 @@
+"""A small, real user-service: people over gRPC, admitted as the real one admits them."""
+
+# ruff: noqa: N802 - servicers bear the names of RPCs
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from chassis.errors import NotFound, ServiceError, TokenInvalid
+from chassis.grpc.channel import ServiceChannel, open_channel
+from chassis.grpc.server import GrpcServer, build_server
+from chassis.identity.claims import Claims
+from chassis.identity.service_tokens import ServiceTokens
+from google.protobuf.timestamp_pb2 import Timestamp
+from user_service.domain.errors import EmailTaken
+from vestibule.auth.v1 import account_service_pb2
+from vestibule.auth.v1.account_service_pb2_grpc import AccountServiceStub
+from vestibule.users.v1 import directory_service_pb2 as pb
+from vestibule.users.v1 import user_pb2
+from vestibule.users.v1.directory_service_pb2_grpc import (
+    DirectoryServiceServicer,
+    add_DirectoryServiceServicer_to_server,
+)
+
+SERVICE_KEY = "a service key that is long enough for tests"
+
+
+class _NobodysJudge:
+    """Only services call here."""
+
+    async def judge(self, token: str) -> Claims:
+        """Finds every token bad."""
+        raise TokenInvalid
+
+
+@dataclass
+class DirectoryStandIn(DirectoryServiceServicer):
+    """What user-service would know.
+
+    Attributes:
+        people: By id.
+        versions: By id; of erased people as well.
+        signed_in: Who was told to have signed in.
+        taken: Addresses that somebody else has.
+        failure: What every call fails with; None when all is well.
+    """
+
+    people: dict[str, user_pb2.User] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=dict)
+    signed_in: list[UUID] = field(default_factory=list)
+    taken: set[str] = field(default_factory=set)
+    failure: ServiceError | None = None
+    address: str = ""
+    _server: GrpcServer | None = None
+    _to_auth: ServiceChannel | None = None
+
+    async def start(self) -> None:
+        """Begins to listen."""
+        self._server = build_server(
+            service_tokens=ServiceTokens(SERVICE_KEY, "user-service"), judge=_NobodysJudge()
+        )
+        self._server.add(add_DirectoryServiceServicer_to_server, self)
+        self.address = f"127.0.0.1:{await self._server.start('127.0.0.1:0')}"
+
+    def meet(self, auth_address: str) -> None:
+        """Learns where auth-service is."""
+        service = account_service_pb2.DESCRIPTOR.services_by_name["AccountService"]
+        tokens = ServiceTokens(SERVICE_KEY, "user-service")
+        self._to_auth = open_channel(auth_address, service_tokens=tokens, services=[service])
+
+    async def stop(self) -> None:
+        """Ends."""
+        if self._to_auth is not None:
+            await self._to_auth.close()
+        if self._server is not None:
+            await self._server.stop(0)
+
+    @property
+    def accounts(self) -> AccountServiceStub:
+        """auth-service, as user-service calls it."""
+        assert self._to_auth is not None
+        return AccountServiceStub(self._to_auth)
+
+    def change(self, user_id: str, **fields: Any) -> None:
+        """Changes a person."""
+        for name, value in fields.items():
+            setattr(self.people[user_id], name, value)
+        self.versions[user_id] += 1
+
+    def erase(self, user_id: str) -> None:
+        """Erases a person."""
+        del self.people[user_id]
+        self.versions[user_id] += 1
+
+    async def AdmitUser(self, request: pb.AdmitUserRequest, context: Any) -> pb.AdmitUserResponse:
+        """Turns a pending registration into a person."""
+        self._fail()
+        user_id = request.user_id
+        if user_id not in self.people:
+            registration = await self.accounts.GetRegistration(
+                account_service_pb2.GetRegistrationRequest(user_id=user_id)
+            )
+            if registration.email in self.taken:
+                raise EmailTaken
+            now = Timestamp()
+            now.GetCurrentTime()
+            self.people[user_id] = user_pb2.User(
+                id=user_id,
+                email=registration.email,
+                full_name=registration.full_name,
+                role=registration.role,
+                is_active=True,
+                created_at=now,
+                updated_at=now,
+                etag='"1-0"',
+            )
+            self.versions[user_id] = 1
+        return pb.AdmitUserResponse(user=self.people[user_id], version=self.versions[user_id])
+
+    async def GetAccount(self, request: pb.GetAccountRequest, context: Any) -> pb.GetAccountResponse:
+        """Returns what a service may copy of a person."""
+        self._fail()
+        if request.user_id not in self.versions:
+            raise NotFound
+        person = self.people.get(request.user_id)
+        return pb.GetAccountResponse(
+            user=person, version=self.versions[request.user_id], erased=person is None
+        )
+
+    async def RecordSignIn(self, request: pb.RecordSignInRequest, context: Any) -> pb.RecordSignInResponse:
+        """Notes that a person signed in."""
+        self._fail()
+        self.signed_in.append(UUID(request.user_id))
+        return pb.RecordSignInResponse()
+
+    def _fail(self) -> None:
+        if self.failure is not None:
+            raise self.failure
