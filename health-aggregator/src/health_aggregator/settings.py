@@ -1,5 +1,6 @@
 """Settings of the health aggregator: the one reader of the environment."""
 
+import os
 from pathlib import Path
 
 from chassis.settings import GrpcServiceSettings
@@ -19,9 +20,32 @@ class HealthSettings(GrpcServiceSettings):
     postgres_url: SecretStr | None = Field(
         default=None, description="DSN of the database, with the role health_aggregator"
     )
+    auth_address: str | None = Field(
+        default=None, description="where auth-service answers gRPC, as host:port; recognises admins"
+    )
+    token_issuer: str | None = Field(
+        default=None,
+        validation_alias="TOKEN_ISSUER",
+        description="the `iss` of access tokens, auth-service's AUTH_ISSUER",
+    )
+    token_audience: str = Field(
+        default="vestibule",
+        validation_alias="TOKEN_AUDIENCE",
+        description="the `aud` of access tokens, auth-service's AUTH_AUDIENCE",
+    )
     qdrant_url: SecretStr | None = Field(default=None, validation_alias="QDRANT_URL")
     nextcloud_url: SecretStr | None = Field(default=None, validation_alias="NEXTCLOUD_URL")
-    kubernetes: bool = Field(default=False, description="true to find targets in the cluster it runs in")
+    kubernetes: bool = Field(
+        default="KUBERNETES_SERVICE_HOST" in os.environ,
+        description="whether to find targets in the cluster; true where there is one",
+    )
+    kubernetes_url: str | None = Field(
+        default=None,
+        description="where the Kubernetes API is; the pod's service account says so by default",
+    )
+    kubernetes_namespace: str | None = Field(
+        default=None, description="where to look for targets; the pod's own namespace by default"
+    )
 
 
 class MigrationSettings(BaseSettings):

@@ -1,7 +1,8 @@
 """Puts the parts together: the one module that names concrete adapters."""
 
+import asyncio
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -9,9 +10,11 @@ from typing import Any
 
 import structlog
 from chassis.clock import SystemClock
-from chassis.errors import ServiceError, TokenInvalid
+from chassis.errors import ServiceError
+from chassis.grpc.channel import open_channel
 from chassis.grpc.server import GrpcServer, build_server
-from chassis.identity.claims import Claims
+from chassis.identity.authority import AUTHORITY_SERVICES, Authority
+from chassis.identity.claims import TokenJudge
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.ids import uuid7
 from chassis.lifecycle import Lifecycle
@@ -20,14 +23,18 @@ from chassis.postgres.pool import open_database
 from prometheus_client import REGISTRY
 from vestibule.health.v1.health_service_pb2_grpc import add_HealthServiceServicer_to_server
 
-from chassis import metrics
+from chassis import metrics, traces
 from health_aggregator.adapters.change_feed import ChangeFeed
-from health_aggregator.adapters.check_factory import make_check
+from health_aggregator.adapters.check_factory import CheckFactory
 from health_aggregator.adapters.file_watch import on_change
+from health_aggregator.adapters.introspecting_judge import IntrospectingJudge, NoJudge
+from health_aggregator.adapters.kubernetes.cluster import Cluster
 from health_aggregator.adapters.memory_history import MemoryHistory
 from health_aggregator.adapters.postgres.history import PostgresHistory
+from health_aggregator.adapters.target_sources import TargetSources
 from health_aggregator.adapters.telemetry import StateCollector, Telemetry
 from health_aggregator.adapters.topology_file import read_topology
+from health_aggregator.adapters.webhooks import Webhooks
 from health_aggregator.domain.board import Board
 from health_aggregator.domain.errors import TargetsRefused
 from health_aggregator.domain.house import OBSERVER, house_targets
@@ -45,6 +52,8 @@ from health_aggregator.usecases.sweep import Sweep
 from health_aggregator.usecases.take_up_targets import TakeUpTargets
 
 VERSION = version("vestibule-health-aggregator")
+
+_SETTLE_SECONDS = 0.1
 
 log = structlog.get_logger()
 
@@ -71,39 +80,43 @@ class _AllEars:
             ear.heard(target, result)
 
 
-class _NoJudge:
-    """Knows nobody: without auth-service's address, no caller is an admin."""
-
-    async def judge(self, token: str) -> Claims:
-        del token
-        raise TokenInvalid
-
-
 async def serve(settings: HealthSettings, lifecycle: Lifecycle) -> None:
-    """Starts everything on the lifecycle."""
+    """Starts everything on the lifecycle; nothing that is watched needs to be there.
+
+    Raises:
+        StartupError: A port cannot be had.
+    """
     metrics.set_build_info(service=OBSERVER, version=VERSION)
+    traces.setup(settings, service=OBSERVER, version=VERSION)
     await lifecycle.enter(metrics.sampling_event_loop())
+    clock = SystemClock()
     board = Board(OBSERVER)
     feed, telemetry = ChangeFeed(), Telemetry(board)
     REGISTRY.register(StateCollector(board))
-    clock = SystemClock()
     history = RecordHistory(board, await _history_store(settings, lifecycle), clock, _history_lost)
-    publisher = _Everyone([feed, telemetry, history])
+    webhooks = Webhooks(clock, lambda: history.leading)
+    publisher = _Everyone([feed, telemetry, history, webhooks])
     run_check = RunCheck(board, clock, publisher, _AllEars([telemetry, history]), telemetry)
-    keep_watch = KeepWatch(board, run_check, make_check, clock, publisher)
+    changed = asyncio.Event()
+    cluster = _LazyCluster(settings, lifecycle, changed.set)
+    keep_watch = KeepWatch(board, run_check, CheckFactory(clock, cluster), clock, publisher)
     get_health = GetHealth(board, Sweep(run_check, keep_watch.watched))
-    server, address = await _open_grpc(
-        settings, lifecycle, HealthServicer(get_health, feed, Pages(history, clock))
-    )
-    take_up = TakeUpTargets(keep_watch, [partial(_house, settings, address)], _refused)
+    servicer = HealthServicer(get_health, feed, Pages(history, clock))
+    server, address = await _open_grpc(settings, lifecycle, servicer)
     lifecycle.on_drain(keep_watch.close)
+    lifecycle.on_drain(webhooks.close)
+    sources = TargetSources(
+        partial(_house, settings, address), settings.config, cluster() if settings.kubernetes else None
+    )
+    take_up = TakeUpTargets(keep_watch, sources, _refused, lambda _: webhooks.take_up(sources.webhooks))
     if not await take_up():
-        # A faulty topology must not keep the rest from being watched.
+        # A faulty list must not keep the rest from being watched.
         await keep_watch.take_up(house_targets(_backing(settings, address)))
-    lifecycle.begin("keep-watch", keep_watch())
-    lifecycle.begin("history", history())
     files = [path for path in (settings.topology, settings.config) if path is not None]
     lifecycle.begin("target-files", on_change(files, take_up))
+    lifecycle.begin("cluster-targets", _follow(changed, take_up))
+    lifecycle.begin("keep-watch", keep_watch())
+    lifecycle.begin("history", history())
     await lifecycle.enter(
         open_operations(
             lifecycle.readiness,
@@ -114,6 +127,33 @@ async def serve(settings: HealthSettings, lifecycle: Lifecycle) -> None:
         )
     )
     server.set_serving(True)
+
+
+async def _follow(changed: asyncio.Event, take_up: TakeUpTargets) -> None:
+    while True:
+        await changed.wait()
+        changed.clear()
+        await take_up()
+        # A rolling update is many changes: they are taken up together.
+        await asyncio.sleep(_SETTLE_SECONDS)
+
+
+class _LazyCluster:
+    """Follows the cluster from the moment that somebody first asks for it."""
+
+    def __init__(self, settings: HealthSettings, lifecycle: Lifecycle, changed: Callable[[], None]) -> None:
+        self._settings = settings
+        self._lifecycle = lifecycle
+        self._changed = changed
+        self._cluster: Cluster | None = None
+
+    def __call__(self) -> Cluster:
+        if self._cluster is None:
+            self._cluster = Cluster(
+                self._changed, self._settings.kubernetes_namespace, self._settings.kubernetes_url
+            )
+            self._lifecycle.begin("cluster", self._cluster.run())
+        return self._cluster
 
 
 async def _history_store(settings: HealthSettings, lifecycle: Lifecycle) -> HistoryStore:
@@ -132,13 +172,24 @@ async def _open_grpc(
     settings: HealthSettings, lifecycle: Lifecycle, servicer: HealthServicer
 ) -> tuple[GrpcServer, str]:
     tokens = ServiceTokens(settings.service_key.get_secret_value(), OBSERVER)
-    server = build_server(service_tokens=tokens, judge=_NoJudge())
+    server = build_server(service_tokens=tokens, judge=await _judge(settings, lifecycle, tokens))
     server.add(add_HealthServiceServicer_to_server, servicer)
     port = await server.start(f"{settings.grpc_host}:{settings.grpc_port}")
     lifecycle.on_drain(server.drain)
     lifecycle.on_stop(server.stop)
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.grpc_host, settings.grpc_host)
     return server, f"{host}:{port}"
+
+
+async def _judge(settings: HealthSettings, lifecycle: Lifecycle, tokens: ServiceTokens) -> TokenJudge:
+    if settings.auth_address is None or settings.token_issuer is None:
+        return NoJudge()
+    channel = await lifecycle.enter(
+        open_channel(settings.auth_address, service_tokens=tokens, services=AUTHORITY_SERVICES)
+    )
+    return IntrospectingJudge(
+        Authority(channel), issuer=settings.token_issuer, audience=settings.token_audience
+    )
 
 
 def _backing(settings: HealthSettings, own_address: str) -> dict[str, Mapping[str, Any]]:

@@ -10,22 +10,24 @@ OBSERVER = "health-aggregator"
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class Part:
+    """What is known of a part before it is configured."""
+
     kind: str
     critical: bool
     depends_on: tuple[str, ...] = ()
 
 
 # Redis is not critical: without it tokens are introspected, and sign-in goes on.
-_PARTS: Mapping[str, _Part] = {
-    "gateway": _Part("http", critical=True, depends_on=("auth-service", "user-service", OBSERVER)),
-    "auth-service": _Part("grpc", critical=True, depends_on=("postgres", "redis")),
-    "user-service": _Part("grpc", critical=True, depends_on=("postgres", "redis")),
-    OBSERVER: _Part("grpc", critical=False),
-    "postgres": _Part("postgres", critical=True),
-    "redis": _Part("redis", critical=False),
-    "qdrant": _Part("qdrant", critical=False),
-    "nextcloud": _Part("nextcloud", critical=False),
+_PARTS: Mapping[str, Part] = {
+    "gateway": Part("http", critical=True, depends_on=("auth-service", "user-service", OBSERVER)),
+    "auth-service": Part("grpc", critical=True, depends_on=("postgres", "redis")),
+    "user-service": Part("grpc", critical=True, depends_on=("postgres", "redis")),
+    OBSERVER: Part("grpc", critical=False),
+    "postgres": Part("postgres", critical=True),
+    "redis": Part("redis", critical=False),
+    "qdrant": Part("qdrant", critical=False),
+    "nextcloud": Part("nextcloud", critical=False),
 }
 NAMES = tuple(_PARTS)
 
@@ -47,3 +49,8 @@ def house_targets(options: Mapping[str, Mapping[str, Any]]) -> list[Target]:
         )
         for name, part in _PARTS.items()
     ]
+
+
+def part_of_the_house(name: str) -> Part | None:
+    """Returns what is known of a part, or None when the house has none of that name."""
+    return _PARTS.get(name)

@@ -5,31 +5,32 @@ from dataclasses import dataclass
 
 from health_aggregator.domain.errors import TargetsRefused
 from health_aggregator.domain.target import Target
-from health_aggregator.domain.target_list import check_dependencies, overlay
 from health_aggregator.usecases.keep_watch import KeepWatch
 
 
 @dataclass(frozen=True, slots=True)
 class TakeUpTargets:
-    """Reads every source of targets anew.
+    """Reads the targets anew.
 
     Attributes:
-        sources: Later ones win where a name comes twice.
+        read: Returns them, or raises `TargetsRefused`.
         refused: Told of a faulty list.
+        taken: Called once a list is taken up, with it.
     """
 
     keep_watch: KeepWatch
-    sources: Sequence[Callable[[], Sequence[Target]]]
+    read: Callable[[], Sequence[Target]]
     refused: Callable[[TargetsRefused], None]
+    taken: Callable[[Sequence[Target]], None]
 
     async def __call__(self) -> bool:
-        """Returns whether the present lists were taken up; otherwise the old ones stay."""
+        """Returns whether the present list was taken up; otherwise the old one stays."""
         try:
-            targets = overlay(*(source() for source in self.sources))
-            check_dependencies("targets", targets)
+            targets = self.read()
         except TargetsRefused as error:
             self.refused(error)
             return False
         if tuple(targets) != self.keep_watch.board.targets:
             await self.keep_watch.take_up(targets)
+        self.taken(targets)
         return True

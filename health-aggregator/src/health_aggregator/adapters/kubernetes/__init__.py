@@ -1,0 +1,1 @@
+"""What the Kubernetes API tells: pods and EndpointSlices, followed by watch."""

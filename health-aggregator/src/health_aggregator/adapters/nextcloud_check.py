@@ -1,0 +1,48 @@
+"""Checks Nextcloud by its `status.php`."""
+
+import json
+import ssl
+from typing import Any
+
+from health_aggregator.adapters import findings
+from health_aggregator.adapters.http_check import HttpCheck, judge_status
+from health_aggregator.adapters.http_exchange import Answer
+from health_aggregator.domain.state import CheckResult
+
+
+def nextcloud_check(url: str, tls: ssl.SSLContext | None = None) -> HttpCheck:
+    """Returns the check of a Nextcloud: maintenance and a waiting upgrade are degraded, not down.
+
+    Args:
+        url: Where Nextcloud is, with or without `/status.php`.
+        tls: How to verify the server.
+    """
+    base = url.rstrip("/")
+    return HttpCheck(base if base.endswith("/status.php") else f"{base}/status.php", _judge, tls)
+
+
+def _judge(answer: Answer, started: float) -> CheckResult:
+    facts = _facts(bytes(answer.body))
+    # In maintenance, Nextcloud answers 503 on other pages and, in old releases, here as well.
+    if facts is not None and facts.get("maintenance") is True:
+        return findings.degraded(started, "is in maintenance mode")
+    by_status = judge_status(answer, started)
+    if not by_status.success:
+        return by_status
+    if facts is None:
+        return findings.down(started, "does not answer as Nextcloud does")
+    if facts["installed"] is not True:
+        return findings.down(started, "is not installed yet")
+    upgrade = facts.get("needsDbUpgrade") is True
+    if upgrade or not isinstance(facts.get("version"), str):
+        words = "waits for an upgrade of its database" if upgrade else "does not tell its version"
+        return findings.degraded(started, words)
+    return findings.up(started)
+
+
+def _facts(body: bytes) -> dict[str, Any] | None:
+    try:
+        facts = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return facts if isinstance(facts, dict) and "installed" in facts else None
