@@ -62,9 +62,7 @@ class World:
         )
         return person.user_id
 
-    async def sign_in(
-        self, email: str = EMAIL, password: str = PASSWORD, address: str = HERE
-    ) -> Tokens:
+    async def sign_in(self, email: str = EMAIL, password: str = PASSWORD, address: str = HERE) -> Tokens:
         """Signs somebody in."""
         return await self.does.login(email=email, password=password, caller=a_client(address))
 

@@ -1,0 +1,135 @@
+"""Many at once, on a real Postgres."""
+
+import asyncio
+from uuid import UUID
+
+import pytest
+from auth_service.adapters.master_key import MasterKey
+from auth_service.adapters.postgres.database import PostgresDatabase
+from auth_service.usecases.bootstrap_admin import Bootstrap
+from auth_service.usecases.ensure_signing_key import EnsureSigningKey
+from chassis.clock import SystemClock
+from chassis.errors import RemoteError, Unavailable
+from chassis.postgres.pool import Database
+from vestibule.auth.v1 import auth_service_pb2 as pb
+
+from tests.auth_service.conftest import MASTER_KEY, House
+from tests.auth_service.world import EMAIL, NAME, PASSWORD
+
+
+async def test_fifty_refreshes_of_one_token_have_one_successor(house: House) -> None:
+    """Nobody is logged out, and the session is advanced once."""
+    await house.register()
+    tokens = await house.login()
+
+    answers = await asyncio.gather(*(house.refresh(tokens.refresh_token) for _ in range(50)))
+
+    assert len({answer.refresh_token for answer in answers}) == 1
+    assert await house.pool.fetchval("SELECT counter FROM auth.sessions") == 1
+    await house.refresh(answers[0].refresh_token)
+    assert ("auth.refresh_reused", "refused") not in await house.actions()
+
+
+async def test_registering_one_address_twenty_times_makes_one_person(house: House) -> None:
+    """The others are told that it is taken, or resume the same registration."""
+    request = pb.RegisterRequest(email=EMAIL, password=PASSWORD, full_name=NAME)
+
+    answers = await asyncio.gather(*(house.auth.Register(request) for _ in range(20)), return_exceptions=True)
+
+    ids = {answer.user.id for answer in answers if isinstance(answer, pb.RegisterResponse)}
+    refusals = [answer for answer in answers if isinstance(answer, BaseException)]
+    assert len(ids) == 1
+    assert {refusal.reason for refusal in refusals if isinstance(refusal, RemoteError)} <= {"EMAIL_TAKEN"}
+    assert all(isinstance(refusal, RemoteError) for refusal in refusals)
+    assert await house.count("credentials") == len(house.directory.people) == 1
+
+
+async def test_instances_that_start_at_once_make_one_key(pool: Database) -> None:
+    """An advisory lock lets one of them make it."""
+    ensure = EnsureSigningKey(PostgresDatabase(pool), MASTER_KEY, SystemClock())
+
+    await asyncio.gather(*(ensure() for _ in range(8)))
+
+    assert await pool.fetchval("SELECT count(*) FROM auth.signing_keys") == 1
+
+
+async def test_instances_that_start_at_once_make_one_admin(house: House) -> None:
+    """Whoever comes second finds it made, or taken up."""
+    job = house.does.bootstrap_admin
+
+    outcomes = await asyncio.gather(
+        *(job(email=EMAIL, password=PASSWORD) for _ in range(4)), return_exceptions=True
+    )
+
+    assert Bootstrap.CREATED in outcomes
+    assert await house.count("credentials") == 1
+    assert await job(email=EMAIL, password=PASSWORD) is Bootstrap.NOT_NEEDED
+
+
+async def test_guesses_at_once_do_not_slip_past_the_limit(house: House) -> None:
+    """Thirty at once, the right one among them: after five wrong ones no right one is found."""
+    await house.register()
+    guesses = [f"wrong {number}" for number in range(29)] + [PASSWORD]
+
+    answers = await asyncio.gather(
+        *(house.login(password=guess) for guess in guesses), return_exceptions=True
+    )
+
+    reasons = [answer.reason for answer in answers if isinstance(answer, RemoteError)]
+    assert len(reasons) == 30
+    assert reasons[-1] == "TOO_MANY_ATTEMPTS"
+
+
+async def test_the_chain_is_whole_after_a_crowd(house: House) -> None:
+    """Entries of concurrent transactions follow one another without a gap."""
+    await house.register()
+    await asyncio.gather(*(house.login() for _ in range(30)))
+
+    report = await house.does.verify_audit_events()
+
+    assert (report.intact, report.events) == (True, 31)
+
+
+async def test_ending_everything_leaves_no_session_behind(house: House) -> None:
+    """Sign-ins and refreshes that run at the same time come before or after, never in between."""
+    user_id = await house.register()
+    tokens = [await house.login() for _ in range(3)]
+    house.come_as(tokens[0].access_token)
+
+    await asyncio.gather(
+        house.auth.LogoutAll(pb.LogoutAllRequest()),
+        *(house.refresh(each.refresh_token) for each in tokens),
+        return_exceptions=True,
+    )
+
+    left = await house.pool.fetchval(
+        "SELECT count(*) FROM auth.sessions WHERE user_id = $1 AND ended_at IS NULL", UUID(user_id)
+    )
+    assert left == 0
+
+
+async def test_a_refresh_that_was_rolled_back_has_not_happened(house: House, pool: Database) -> None:
+    """Postgres cuts the connection in the middle of the transaction; the client's retry works."""
+    await house.register()
+    tokens = await house.login()
+    async with pool.transaction() as blocker:
+        await blocker.execute("SELECT FROM auth.sessions FOR UPDATE")
+        refreshing = asyncio.create_task(house.refresh(tokens.refresh_token))
+        await asyncio.sleep(0.2)
+        await blocker.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        with pytest.raises(Unavailable):
+            await refreshing
+
+    assert (await house.refresh(tokens.refresh_token)).refresh_token != tokens.refresh_token
+
+
+async def test_another_master_key_opens_nothing(pool: Database) -> None:
+    """A start with the wrong one fails, and changes nothing."""
+    await EnsureSigningKey(PostgresDatabase(pool), MASTER_KEY, SystemClock())()
+
+    with pytest.raises(Exception, match="AUTH_MASTER_KEY"):
+        await EnsureSigningKey(PostgresDatabase(pool), MasterKey(b"x" * 32), SystemClock())()
+    assert await pool.fetchval("SELECT count(*) FROM auth.signing_keys") == 1

@@ -1,0 +1,149 @@
+"""The audit chain and the public keys, over gRPC on a real Postgres."""
+
+from uuid import UUID
+
+import asyncpg
+import pytest
+from auth_service.adapters.postgres.database import PostgresDatabase
+from auth_service.transport.event_handlers import event_handlers
+from chassis.errors import Forbidden, Invalid, RemoteError
+from chassis.ids import uuid7
+from chassis.postgres.pool import Database
+from devstack.database import Database as DevelopmentDatabase
+from vestibule.auth.v1 import audit_service_pb2 as pb
+from vestibule.auth.v1 import key_service_pb2
+from vestibule.events.v1.events_pb2 import AuditRecorded, Event
+from vestibule.users.v1 import user_pb2
+
+from tests.auth_service.conftest import House
+from tests.auth_service.world import ISSUER, a_service
+
+
+async def _come_as_admin(house: House) -> str:
+    user_id = await house.register()
+    house.directory.change(user_id, role=user_pb2.ROLE_ADMIN)
+    await house.does.sync_account(user_id=UUID(user_id), caller=a_service())
+    house.come_as((await house.login()).access_token)
+    return user_id
+
+
+async def test_admins_read_the_trail(house: House) -> None:
+    """The newest first, filtered, in pages."""
+    user_id = await _come_as_admin(house)
+
+    answer = await house.audit.ListAuditEvents(pb.ListAuditEventsRequest(page_size=2))
+    rest = await house.audit.ListAuditEvents(
+        pb.ListAuditEventsRequest(page_size=2, cursor=answer.pagination.next_cursor)
+    )
+    logins = await house.audit.ListAuditEvents(
+        pb.ListAuditEventsRequest(action="auth.login", actor_id=user_id)
+    )
+
+    assert [event.sequence for event in [*answer.events, *rest.events]] == [3, 2, 1]
+    assert answer.pagination.total_items == 3
+    assert not rest.pagination.has_next
+    (login,) = logins.events
+    assert (login.action, login.outcome, login.actor_id, login.ip) == (
+        "auth.login",
+        "success",
+        user_id,
+        "192.0.2.1",
+    )
+    assert len(login.hash) == 64
+
+
+async def test_others_may_not(house: House) -> None:
+    """Nor see whether a filter is well made."""
+    await house.register()
+    house.come_as((await house.login()).access_token)
+
+    with pytest.raises(RemoteError) as caught:
+        await house.audit.ListAuditEvents(pb.ListAuditEventsRequest())
+    assert caught.value.reason == Forbidden.reason
+
+
+async def test_a_made_up_cursor_is_refused(house: House) -> None:
+    """On its field."""
+    await _come_as_admin(house)
+
+    with pytest.raises(RemoteError) as caught:
+        await house.audit.ListAuditEvents(pb.ListAuditEventsRequest(cursor="nonsense"))
+    assert caught.value.reason == Invalid.reason
+
+
+async def test_the_chain_that_postgres_wrote_verifies(house: House) -> None:
+    """Both compute the same hash, whatever an entry holds."""
+    record = event_handlers(sync_account=house.does.sync_account, record_audit=house.does.record_audit)
+    for user_agent in ("", 'quote " and \\ back', "\u00e9\u4e2d\U0001f600", "line\nbreak\t\x7f", "nul\0"):
+        told = AuditRecorded(action="users.update", outcome="success", user_agent=user_agent)
+        told.details["emoji \U0001f600"] = "\u2028"
+        event = Event(event_id=str(uuid7()), source="user-service", audit_recorded=told)
+        event.occurred_at.GetCurrentTime()
+        await record["audit_recorded"](event)
+        await record["audit_recorded"](event)
+    await _come_as_admin(house)
+
+    report = await house.audit.VerifyAuditEvents(pb.VerifyAuditEventsRequest())
+
+    assert (report.intact, report.events, report.HasField("first_broken")) == (True, 8, False)
+    newest = (await house.audit.ListAuditEvents(pb.ListAuditEventsRequest(page_size=1))).events[0]
+    assert report.head == newest.hash
+
+
+@pytest.mark.parametrize(
+    ("tampering", "broken"),
+    [
+        ("UPDATE auth.audit_events SET outcome = 'success' WHERE sequence = 3", 3),
+        ("UPDATE auth.audit_events SET occurred_at = occurred_at + interval '1 us' WHERE sequence = 2", 2),
+        ("DELETE FROM auth.audit_events WHERE sequence = 4", 4),
+        ("DELETE FROM auth.audit_events WHERE sequence = 1", 1),
+    ],
+)
+async def test_whoever_tampers_is_found_out(
+    house: House, emptied_database: DevelopmentDatabase, tampering: str, broken: int
+) -> None:
+    """Even as the schema's owner."""
+    await house.register()
+    for _ in range(5):
+        with pytest.raises(RemoteError):
+            await house.login(password="wrong")
+    owner = await asyncpg.connect(emptied_database.url("auth_owner"))
+    await owner.execute(tampering)
+    await owner.close()
+
+    report = await house.does.verify_audit_events()
+
+    assert (report.intact, report.first_broken) == (False, broken)
+
+
+async def test_the_runtime_role_can_only_add(house: House, pool: Database) -> None:
+    """Neither change an entry nor remove one, nor empty the table."""
+    await house.register()
+
+    for statement in (
+        "UPDATE auth.audit_events SET outcome = 'x'",
+        "DELETE FROM auth.audit_events",
+        "TRUNCATE auth.audit_events",
+        "DROP TABLE auth.audit_events",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await pool.execute(statement)
+
+
+async def test_the_keys_are_public(house: House) -> None:
+    """Without signing in, in OpenID Connect's form."""
+    (key,) = (await house.keys.GetJwks(key_service_pb2.GetJwksRequest())).keys
+    about = await house.keys.GetOpenidConfiguration(key_service_pb2.GetOpenidConfigurationRequest())
+
+    assert (key.kty, key.crv, key.use, key.alg) == ("EC", "P-256", "sig", "ES256")
+    assert about.issuer == ISSUER
+    assert about.jwks_uri == f"{ISSUER}/.well-known/jwks.json"
+
+
+@pytest.mark.usefixtures("house")
+async def test_private_halves_are_sealed(pool: Database) -> None:
+    """What is stored is no key without the master key."""
+    async with PostgresDatabase(pool).reading() as stores:
+        (key,) = await stores.signing_keys.all()
+
+    assert b"\x06\x07*\x86H\xce=" not in key.sealed_private_key

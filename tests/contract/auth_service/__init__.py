@@ -1,0 +1,1 @@
+"""auth-service's repositories: every promise is asked of both."""

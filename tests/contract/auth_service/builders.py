@@ -1,0 +1,43 @@
+"""People and credentials to try repositories with."""
+
+from datetime import UTC, datetime, timedelta
+
+from auth_service.domain.credential import Credential, Person, Registration, Role
+from auth_service.domain.stores import Stores
+from chassis.ids import uuid7
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def a_registration(email: str = "Ada@Example.com", role: Role = Role.USER) -> Registration:
+    """Returns a registration of somebody new."""
+    return Registration(user_id=uuid7(), email=email, full_name="Ada Lovelace", role=role)
+
+
+def a_person(
+    registration: Registration, email: str, role: Role = Role.USER, *, is_active: bool = True
+) -> Person:
+    """Returns the person of a registration, changed."""
+    return Person(
+        user_id=registration.user_id,
+        email=email,
+        full_name="Ada King",
+        role=role,
+        is_active=is_active,
+        email_verified=False,
+        created_at=LONG_AGO,
+        updated_at=LONG_AGO,
+        last_login_at=None,
+        etag="",
+    )
+
+
+async def admitted(stores: Stores, email: str = "Ada@Example.com", role: Role = Role.USER) -> Credential:
+    """Adds a credential that may sign in."""
+    registration = a_registration(email, role)
+    await stores.credentials.add_pending(registration, "hash")
+    await stores.credentials.activate(registration.user_id)
+    credential = await stores.credentials.by_id(registration.user_id)
+    assert credential is not None
+    return credential

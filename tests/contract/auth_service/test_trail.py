@@ -1,0 +1,144 @@
+"""What counters, the chain, keys and the outbox promise, in memory and on Postgres."""
+
+from datetime import datetime, timedelta
+
+from auth_service.domain.audit import AuditEntry, AuditFilter, chain_hash
+from auth_service.domain.events import CopyOutdated, RegistrationStarted, SignedIn, TokensRevoked
+from auth_service.domain.guessing import GuessKey
+from auth_service.domain.signing_key import SigningKey
+from auth_service.domain.stores import Database
+from chassis.ids import uuid7
+
+from tests.contract.auth_service.builders import LONG_AGO, MINUTE, admitted
+
+
+async def test_five_failures_block_the_client(database: Database) -> None:
+    """Not another client, not another account; all of them count for the account."""
+    key, elsewhere, other = (
+        GuessKey(b"ada", b"here"),
+        GuessKey(b"ada", b"elsewhere"),
+        GuessKey(b"bob", b"here"),
+    )
+    records = []
+    for _ in range(5):
+        async with database.transaction() as stores:
+            records.append(await stores.guesses.note_failure(key))
+
+    async with database.transaction() as stores:
+        guesses = stores.guesses
+        assert [record.failures for record in records] == [1, 2, 3, 4, 5]
+        assert [record.blocked_for is None for record in records] == [True] * 4 + [False]
+        record = await guesses.record(key)
+        assert record.blocked_for is not None
+        assert timedelta(minutes=14) < record.blocked_for <= timedelta(minutes=15)
+        from_elsewhere = await guesses.record(elsewhere)
+        assert (from_elsewhere.blocked_for, from_elsewhere.failures) == (None, 5)
+        assert (await guesses.record(other)).failures == 0
+
+
+async def test_only_who_is_not_blocked_is_forgiven(database: Database) -> None:
+    """A block runs its time, unless the account is erased."""
+    key, blocked = GuessKey(b"ada", b"here"), GuessKey(b"ada", b"elsewhere")
+    async with database.transaction() as stores:
+        guesses = stores.guesses
+        await guesses.note_failure(key)
+        for _ in range(5):
+            await guesses.note_failure(blocked)
+
+        assert await guesses.forgive(key) is None
+        assert await guesses.forgive(blocked) is not None
+
+        assert (await guesses.record(key)).failures == 5
+        await guesses.erase(b"ada")
+        assert (await guesses.record(blocked)).failures == 0
+
+
+async def test_the_chain_follows(database: Database) -> None:
+    """Each hash from the one before, each id once."""
+    entries = [_entry("auth.login"), _entry("auth.logout"), _entry("auth.login")]
+    async with database.transaction() as stores:
+        for entry in [*entries, entries[0]]:
+            await stores.audit.append(entry)
+
+        chain = await stores.audit.after(0, 10)
+        assert [chained.entry for chained in chain] == entries
+        assert [chained.sequence for chained in chain] == [1, 2, 3]
+        previous = bytes(32)
+        for chained in chain:
+            assert chained.hash == chain_hash(previous, chained.sequence, chained.entry)
+            previous = chained.hash
+        assert [chained.sequence for chained in await stores.audit.after(1, 1)] == [2]
+
+
+async def test_the_trail_is_filtered_and_paged(database: Database) -> None:
+    """The newest first."""
+    login = _entry("auth.login", details={"a": "\u00e9"})
+    logout, later = _entry("auth.logout"), _entry("auth.login", at=LONG_AGO + MINUTE)
+    async with database.transaction() as stores:
+        for entry in (login, logout, later):
+            await stores.audit.append(entry)
+        audit = stores.audit
+
+        async def found(wanted: AuditFilter, **where: int) -> list[AuditEntry]:
+            page = await audit.page(wanted, limit=where.pop("limit", 10), **where)
+            return [chained.entry for chained in page]
+
+        assert await found(AuditFilter()) == [later, logout, login]
+        assert await found(AuditFilter(), limit=1, offset=1) == [logout]
+        assert await found(AuditFilter(), below=3) == [logout, login]
+        assert await found(AuditFilter(action="auth.login")) == [later, login]
+        assert await found(AuditFilter(actor_id=login.actor_id)) == [login]
+        assert await found(AuditFilter(subject_id=logout.subject_id)) == [logout]
+        assert await found(AuditFilter(since=LONG_AGO + MINUTE)) == [later]
+        assert await found(AuditFilter(until=LONG_AGO + MINUTE)) == [logout, login]
+        assert await audit.count(AuditFilter(action="auth.login")) == 2
+
+
+async def test_signing_keys_come_back_in_order(database: Database) -> None:
+    """The oldest first, sealed as they were."""
+    keys = [
+        SigningKey(
+            kid=kid,
+            x="x",
+            y="y",
+            sealed_private_key=b"\0sealed",
+            published_at=LONG_AGO,
+            active_from=LONG_AGO + wait,
+            removed_from=LONG_AGO + 3 * MINUTE if wait else None,
+        )
+        for kid, wait in (("newer", MINUTE), ("older", timedelta(0)))
+    ]
+    async with database.transaction() as stores:
+        await stores.signing_keys.lock()
+        for key in keys:
+            await stores.signing_keys.add(key)
+
+        assert list(await stores.signing_keys.all()) == keys[::-1]
+
+
+async def test_every_event_can_be_told(database: Database) -> None:
+    """In the transaction of its change."""
+    async with database.transaction() as stores:
+        ada = await admitted(stores)
+        revocation = await stores.revocations.of_person(ada.user_id)
+        for event in (
+            RegistrationStarted(ada.user_id),
+            SignedIn(ada.user_id, LONG_AGO),
+            TokensRevoked(revocation),
+            CopyOutdated(ada.user_id),
+        ):
+            await stores.outbox.append(event)
+
+
+def _entry(action: str, *, at: datetime = LONG_AGO, details: dict[str, str] | None = None) -> AuditEntry:
+    return AuditEntry(
+        occurred_at=at,
+        action=action,
+        outcome="success",
+        actor_id=uuid7(),
+        subject_id=uuid7(),
+        ip="192.0.2.1",
+        user_agent="agent",
+        request_id="request",
+        details=details or {},
+    )
