@@ -12,7 +12,6 @@ ARGS ?=
 
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
-export UV_NO_PROGRESS ?=
 
 TYPED := chassis gateway auth-service user-service health-aggregator devstack tests
 DECLARED := uv.lock pyproject.toml $(wildcard */pyproject.toml) protos/build_stubs.py \
