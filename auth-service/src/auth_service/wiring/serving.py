@@ -91,12 +91,82 @@ def add_servicers(server: GrpcServer, does: UseCases) -> None:
     )
 
 
+async def open_keys(ring: KeyRing) -> None:
+    """Makes the first signing key when there is none, and reads the keys.
+
+    Raises:
+        StartupError: the master key does not open them.
+    """
+    try:
+        await EnsureSigningKey(ring.database, ring.master_key, ring.clock)()
+        await ring.load()
+    except MasterKeyMismatch as error:
+        raise StartupError(str(error)) from error
+
+
 async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     """Starts the service on a lifecycle: returns once it serves.
 
     Raises:
         StartupError: a port, Postgres, the schema or the master key is not as it must be.
     """
+    await _open_operations(lifecycle, settings)
+    pool = await lifecycle.enter(
+        open_database(
+            settings.postgres_url.get_secret_value(),
+            application_name=SERVICE,
+            max_size=settings.postgres_pool_size,
+        )
+    )
+    await revision.require(pool, schema=SCHEMA, package=PACKAGE)
+    service_tokens = ServiceTokens(settings.service_key.get_secret_value(), SERVICE)
+    database, clock = PostgresDatabase(pool), SystemClock()
+    master_key = MasterKey(settings.master_key_bytes)
+    ring = KeyRing(database, master_key, clock)
+    await open_keys(ring)
+    judge = OwnTokenJudge(ring, database, issuer=settings.issuer, audience=settings.audience)
+    hashing = HashingPool(
+        workers=settings.hash_workers or usable_cores(), queue_per_worker=settings.hash_queue
+    )
+    await lifecycle.enter(hashing)
+    channel = await lifecycle.enter(
+        open_channel(
+            settings.users_address,
+            service_tokens=service_tokens,
+            services=[directory_service_pb2.DESCRIPTOR.services_by_name["DirectoryService"]],
+        )
+    )
+    hasher = Argon2Hasher(hashing, memory_kib=settings.argon2_memory_kib, time_cost=settings.argon2_time_cost)
+    strength = ZxcvbnStrength(hashing)
+    does = build_use_cases(
+        Ports(
+            database=database,
+            directory=GrpcUserDirectory(channel),
+            hasher=hasher,
+            strength=strength,
+            patience=BoundedPatience(),
+            guess_keys=HmacGuessKeys(master_key.derived("guess-names")),
+            signer=JwtSigner(ring, settings.issuer, settings.audience),
+            refresh_tokens=HmacRefreshTokens(master_key.derived("refresh-tokens")),
+            published_keys=ring,
+            judge=judge,
+            issuer=settings.issuer,
+            clock=clock,
+        )
+    )
+    server = build_server(service_tokens=service_tokens, judge=judge)
+    add_servicers(server, does)
+    await server.start(f"{settings.grpc_host}:{settings.grpc_port}")
+    lifecycle.on_drain(server.drain)
+    lifecycle.on_stop(server.stop)
+    _begin_background(lifecycle, settings, does, PasswordPolicy(strength))
+    lifecycle.begin("signing keys", ring.keep_loaded())
+    lifecycle.begin("verification keys", judge.keys.run())
+    server.set_serving(True)
+
+
+async def _open_operations(lifecycle: Lifecycle, settings: AuthSettings) -> None:
+    """Opens what operators look at: metrics, health, readiness, traces."""
     release = version("vestibule-auth-service")
     metrics.set_build_info(service=SERVICE, version=release)
     traces.setup(settings, service=SERVICE, version=release)
@@ -110,61 +180,6 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
         )
     )
     await lifecycle.enter(metrics.sampling_event_loop())
-    pool = await lifecycle.enter(
-        open_database(
-            settings.postgres_url.get_secret_value(),
-            application_name=SERVICE,
-            max_size=settings.postgres_pool_size,
-        )
-    )
-    await revision.require(pool, schema=SCHEMA, package=PACKAGE)
-    service_tokens = ServiceTokens(settings.service_key.get_secret_value(), SERVICE)
-    database, clock = PostgresDatabase(pool), SystemClock()
-    master_key = MasterKey(settings.master_key_bytes)
-    ring = KeyRing(database, master_key, clock)
-    try:
-        await EnsureSigningKey(database, master_key, clock)()
-        await ring.load()
-    except MasterKeyMismatch as error:
-        raise StartupError(str(error)) from error
-    judge = OwnTokenJudge(ring, database, issuer=settings.issuer, audience=settings.audience)
-    hashing = HashingPool(
-        workers=settings.hash_workers or usable_cores(), queue_per_worker=settings.hash_queue
-    )
-    await lifecycle.enter(hashing)
-    channel = await lifecycle.enter(
-        open_channel(
-            settings.users_address,
-            service_tokens=service_tokens,
-            services=[directory_service_pb2.DESCRIPTOR.services_by_name["DirectoryService"]],
-        )
-    )
-    ports = Ports(
-        database=database,
-        directory=GrpcUserDirectory(channel),
-        hasher=Argon2Hasher(
-            hashing, memory_kib=settings.argon2_memory_kib, time_cost=settings.argon2_time_cost
-        ),
-        strength=ZxcvbnStrength(hashing),
-        patience=BoundedPatience(),
-        guess_keys=HmacGuessKeys(master_key.derived("guess-names")),
-        signer=JwtSigner(ring, settings.issuer, settings.audience),
-        refresh_tokens=HmacRefreshTokens(master_key.derived("refresh-tokens")),
-        published_keys=ring,
-        judge=judge,
-        issuer=settings.issuer,
-        clock=clock,
-    )
-    does = build_use_cases(ports)
-    server = build_server(service_tokens=service_tokens, judge=judge)
-    add_servicers(server, does)
-    await server.start(f"{settings.grpc_host}:{settings.grpc_port}")
-    lifecycle.on_drain(server.drain)
-    lifecycle.on_stop(server.stop)
-    _begin_background(lifecycle, settings, does, PasswordPolicy(ports.strength))
-    lifecycle.begin("signing keys", ring.keep_loaded())
-    lifecycle.begin("verification keys", judge.keys.run())
-    server.set_serving(True)
 
 
 def _begin_background(
