@@ -1,0 +1,218 @@
+"""`python -m auth_service`: starts, makes the first admin, hears of events, stops."""
+
+import asyncio
+import base64
+import os
+import signal
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+from chassis.events import stream
+from chassis.grpc.channel import open_channel
+from chassis.identity.service_tokens import ServiceTokens
+from chassis.ids import uuid7
+from chassis.postgres.pool import Database
+from devstack.database import Database as DevelopmentDatabase
+from devstack.program import free_port
+from devstack.valkey import Valkey
+from redis.asyncio import Redis
+from vestibule.auth.v1 import auth_service_pb2
+from vestibule.auth.v1.auth_service_pb2_grpc import AuthServiceStub
+from vestibule.events.v1.events_pb2 import AuditRecorded, Event, UserChanged
+from vestibule.users.v1 import user_pb2
+
+from tests.auth_service.directory_stand_in import SERVICE_KEY, DirectoryStandIn
+from tests.chassis.waiting import until
+
+EMAIL = "root@example.com"
+PASSWORD = "correct-horse-battery"
+
+Environment = dict[str, str]
+
+
+@pytest.fixture(name="environment")
+def _environment(
+    emptied_database: DevelopmentDatabase, valkey: Valkey, directory: DirectoryStandIn
+) -> Environment:
+    return {
+        "PATH": os.environ["PATH"],
+        "AUTH_HTTP_PORT": str(free_port()),
+        "AUTH_GRPC_PORT": str(free_port()),
+        "AUTH_POSTGRES_URL": emptied_database.url("auth_service"),
+        "AUTH_MASTER_KEY": base64.b64encode(b"m" * 32).decode(),
+        "AUTH_ISSUER": "http://issuer.test",
+        "AUTH_USERS_ADDRESS": directory.address,
+        "SERVICE_KEY": SERVICE_KEY,
+        "REDIS_URL": valkey.url,
+        "BOOTSTRAP_ADMIN_EMAIL": EMAIL,
+        "BOOTSTRAP_ADMIN_PASSWORD": PASSWORD,
+    }
+
+
+@asynccontextmanager
+async def _process(environment: Environment, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "auth_service", *arguments),
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+async def _output(environment: Environment, *arguments: str) -> tuple[int | None, str]:
+    async with _process(environment, *arguments) as process:
+        output, _ = await asyncio.wait_for(process.communicate(), 20)
+        return process.returncode, output.decode()
+
+
+async def _ready(environment: Environment) -> bool:
+    def ask() -> bool:
+        try:
+            url = f"http://127.0.0.1:{environment['AUTH_HTTP_PORT']}/ready"
+            with urllib.request.urlopen(url, timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, ConnectionError):
+            return False
+
+    return await asyncio.to_thread(ask)
+
+
+async def _login(environment: Environment) -> auth_service_pb2.Tokens:
+    channel = open_channel(
+        f"127.0.0.1:{environment['AUTH_GRPC_PORT']}",
+        service_tokens=ServiceTokens(SERVICE_KEY, "gateway"),
+        services=[auth_service_pb2.DESCRIPTOR.services_by_name["AuthService"]],
+    )
+    async with channel:
+        request = auth_service_pb2.LoginRequest(email=EMAIL, password=PASSWORD)
+        return (await AuthServiceStub(channel).Login(request)).tokens
+
+
+async def test_ready_means_that_the_first_admin_can_sign_in(
+    environment: Environment, directory: DirectoryStandIn, pool: Database, valkey: Valkey
+) -> None:
+    """It serves before user-service is there, finishes when it has come, does what events ask, and stops."""
+    async with _process(environment) as process, Redis.from_url(valkey.url) as redis:
+        await asyncio.sleep(2)
+        assert process.returncode is None
+        assert not await _ready(environment)
+
+        directory.meet(f"127.0.0.1:{environment['AUTH_GRPC_PORT']}")
+        await until(lambda: _ready(environment), seconds=10)
+        assert (await _login(environment)).role == user_pb2.ROLE_ADMIN
+
+        ((user_id, _),) = directory.people.items()
+        directory.change(user_id, is_active=False)
+        changed = Event(
+            event_id=str(uuid7()), source="user-service", user_changed=UserChanged(user_id=user_id)
+        )
+        told = Event(
+            event_id=str(uuid7()),
+            source="user-service",
+            audit_recorded=AuditRecorded(action="users.update", outcome="success"),
+        )
+        for event in (changed, told, told):
+            event.occurred_at.GetCurrentTime()
+            await redis.xadd(stream.STREAM, {stream.FIELD: event.SerializeToString()})
+
+        async def is_told() -> bool:
+            query = "SELECT count(*) FROM auth.audit_events WHERE action IN ('users.update', 'auth.account_synced')"
+            return bool(await pool.fetchval(query) == 2)
+
+        await until(is_told, seconds=10)
+
+        async def is_relayed() -> bool:
+            return bool(await pool.fetchval("SELECT bool_and(published_at IS NOT NULL) FROM auth.outbox"))
+
+        await until(is_relayed, seconds=10)
+        entries: Any = await redis.xrange(stream.STREAM)
+        published = [stream.decode(fields).WhichOneof("payload") for _, fields in entries]
+        assert {"registration_started", "signed_in", "tokens_revoked"} <= set(published)
+
+        process.send_signal(signal.SIGTERM)
+        output, _ = await asyncio.wait_for(process.communicate(), 15)
+        assert process.returncode == 0
+        assert PASSWORD not in output.decode()
+
+
+async def test_signing_in_goes_on_without_redis(
+    environment: Environment, directory: DirectoryStandIn
+) -> None:
+    """Events wait in the outbox."""
+    environment["REDIS_URL"] = f"redis://127.0.0.1:{free_port()}/0"
+    async with _process(environment):
+        directory.meet(f"127.0.0.1:{environment['AUTH_GRPC_PORT']}")
+        await until(lambda: _ready(environment), seconds=15)
+
+        assert (await _login(environment)).access_token
+
+
+async def test_a_wrong_setting_is_one_clear_line(environment: Environment) -> None:
+    """It names the variable and says what to do."""
+    for name, value in (
+        ("AUTH_MASTER_KEY", "short"),
+        ("AUTH_MASTER_KEY", base64.b64encode(b"m" * 16).decode()),
+        ("AUTH_ISSUER", ""),
+        ("BOOTSTRAP_ADMIN_PASSWORD", ""),
+    ):
+        status, output = await _output({**environment, name: value})
+
+        assert status == 1
+        assert name in output
+        assert len(output.strip().splitlines()) == 1
+
+
+async def test_the_master_key_has_to_be_the_one_that_sealed(
+    environment: Environment, directory: DirectoryStandIn
+) -> None:
+    """Another one is refused at the start, in words."""
+    async with _process(environment):
+        directory.meet(f"127.0.0.1:{environment['AUTH_GRPC_PORT']}")
+        await until(lambda: _ready(environment), seconds=10)
+    other = base64.b64encode(b"x" * 32).decode()
+
+    status, output = await _output({**environment, "AUTH_MASTER_KEY": other})
+
+    assert status == 1
+    last = output.strip().splitlines()[-1]
+    assert last.startswith("auth-service: cannot start: AUTH_MASTER_KEY does not open")
+
+
+async def test_the_chain_is_verified_from_the_command_line(
+    environment: Environment, pool: Database, emptied_database: DevelopmentDatabase
+) -> None:
+    """Status 0 and the head, or 1 and the first entry that does not follow."""
+    for _ in range(3):
+        await pool.execute(
+            "SELECT auth.append_audit_event(gen_random_uuid(), now(), NULL, NULL, 'a', 'success', '', '', '',"
+            " '{}', 'not the form')"
+        )
+
+    status, output = await _output(environment, "audit", "verify")
+    assert (status, output.strip()) == (1, "broken at sequence 1, of 3 events")
+
+    owner = await asyncpg.connect(emptied_database.url("auth_owner"))
+    await owner.execute("DELETE FROM auth.audit_events")
+    await owner.close()
+    status, output = await _output(environment, "audit", "verify")
+    assert (status, output.strip()) == (0, "intact: 0 events, head none")
+
+
+async def test_the_command_line_explains_itself(environment: Environment) -> None:
+    """An unknown command is refused."""
+    status, output = await _output(environment, "nonsense")
+
+    assert status == 2
+    assert "invalid choice" in output

@@ -1,0 +1,77 @@
+"""What is deleted with time, on a real Postgres."""
+
+from uuid import UUID
+
+from auth_service.adapters.postgres.database import PostgresDatabase
+from chassis.postgres.pool import Database
+
+from tests.auth_service.conftest import House
+
+_SESSIONS = """
+    INSERT INTO auth.sessions
+           (id, user_id, rotated_at, created_at, last_used_at, expires_at, ended_at, ip, user_agent)
+    SELECT gen_random_uuid(), $1, now(), now(), now(),
+           now() + $2::text::interval, now() + $3::text::interval, '', ''
+      FROM generate_series(1, $4)
+"""
+
+
+async def test_only_what_has_served_its_time_goes(house: House, pool: Database) -> None:
+    """Sessions after a month, revocations with their last token, wrong passwords with their block."""
+    user_id = UUID(await house.register())
+    for expires, ended, count in (
+        ("-31 days", None, 2),
+        ("-29 days", None, 3),
+        ("1 day", "-31 days", 4),
+        ("1 day", "-29 days", 5),
+        ("1 day", None, 6),
+    ):
+        await pool.execute(_SESSIONS, user_id, expires, ended, count)
+    for expires in ("-1 second", "1 minute"):
+        await pool.execute(
+            "INSERT INTO auth.revocations (user_id, issued_until, expires_at)"
+            " VALUES ($1, now(), now() + $2::text::interval)",
+            user_id,
+            expires,
+        )
+    for account, age, block in (
+        (b"a", "1 hour", None),
+        (b"b", "1 minute", None),
+        (b"c", "16 minutes", "1 minute"),
+    ):
+        await pool.execute(
+            "INSERT INTO auth.sign_in_failures (account, client, failed_at, blocked_until, updated_at)"
+            " VALUES ($1, '', '{}', now() + $3::text::interval, now() - $2::text::interval)",
+            account,
+            age,
+            block,
+        )
+
+    deleted = await house.does.purge_expired()
+
+    assert deleted == 2 + 4 + 1 + 1
+    assert await house.count("sessions") == 3 + 5 + 6
+    assert await house.count("revocations") == 1
+    left = await pool.fetch("SELECT account FROM auth.sign_in_failures")
+    assert {row["account"] for row in left} == {b"b", b"c"}
+
+
+async def test_whatever_the_number(house: House, pool: Database) -> None:
+    """Batch after batch, until nothing is left; two may do it at once."""
+    user_id = UUID(await house.register())
+    await pool.execute(_SESSIONS, user_id, "-31 days", None, 1_200)
+
+    assert await house.does.purge_expired() == 1_200
+
+
+async def test_a_locked_row_is_left_for_the_next_time(house: House, pool: Database) -> None:
+    """The job waits for nobody."""
+    user_id = UUID(await house.register())
+    await pool.execute(_SESSIONS, user_id, "-31 days", None, 2)
+    async with pool.transaction() as other:
+        await other.execute("SELECT FROM auth.sessions LIMIT 1 FOR UPDATE")
+
+        async with PostgresDatabase(pool).reading() as stores:
+            assert await stores.retention.purge(10) == 1
+
+    assert await house.does.purge_expired() == 1
