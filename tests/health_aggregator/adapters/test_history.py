@@ -35,7 +35,9 @@ def seen(seconds: float, *, success: bool = True, available: bool = True) -> Obs
 
 def changed(seconds: float, state: State, previous: State) -> Change:
     """Returns a change of `postgres`."""
-    return Change(1, "postgres", state, previous, NOON + timedelta(seconds=seconds), "refuses connections", "host")
+    return Change(
+        1, "postgres", state, previous, NOON + timedelta(seconds=seconds), "refuses connections", "host"
+    )
 
 
 async def test_sums_up_by_minute_hour_and_day(store: HistoryStore) -> None:
@@ -47,10 +49,10 @@ async def test_sums_up_by_minute_hour_and_day(store: HistoryStore) -> None:
     hours = await store.periods(Resolution.HOUR, NOON - timedelta(hours=1))
     days = await store.periods(Resolution.DAY, NOON - timedelta(days=1))
 
-    assert [(3, 2), (1, 0)] == [(period.checks, period.failures) for period in minutes]
-    assert [4] == [period.checks for period in hours]
+    assert [(period.checks, period.failures) for period in minutes] == [(3, 2), (1, 0)]
+    assert [period.checks for period in hours] == [4]
     assert [datetime(2026, 11, 23, tzinfo=UTC)] == [period.starts_at for period in days]
-    assert [0.75] == [period.availability for period in days]
+    assert [period.availability for period in days] == [0.75]
     assert [pytest.approx(0.002)] == [period.latency_seconds_max for period in days]
 
 
@@ -65,9 +67,9 @@ async def test_returns_the_newest_changes_oldest_first(store: HistoryStore) -> N
 
     found = await store.changes(NOON - timedelta(days=1), 2)
 
-    assert [State.RECOVERING, State.UP] == [change.state for change in found]
-    assert ("refuses connections", "host") == (found[0].error, found[0].caused_by)
-    assert [] == await store.changes(NOON + timedelta(minutes=1), 10)
+    assert [change.state for change in found] == [State.RECOVERING, State.UP]
+    assert (found[0].error, found[0].caused_by) == ("refuses connections", "host")
+    assert await store.changes(NOON + timedelta(minutes=1), 10) == []
 
 
 async def test_forgets_after_90_days(store: HistoryStore) -> None:
@@ -79,7 +81,7 @@ async def test_forgets_after_90_days(store: HistoryStore) -> None:
     await store.prune(NOON + timedelta(days=92))
     left = await store.periods(Resolution.DAY, NOON - timedelta(days=1))
 
-    assert (1, 0) == (len(kept), len(left))
+    assert (len(kept), len(left)) == (1, 0)
 
 
 async def test_one_aggregator_writes(database: Database) -> None:
@@ -93,11 +95,11 @@ async def test_one_aggregator_writes(database: Database) -> None:
         assert await first.append([seen(1)], [])
 
         days = await second.periods(Resolution.DAY, NOON - timedelta(days=1))
-        assert [2] == [period.checks for period in days]
-        assert 2 == await pool.fetchval("SELECT count(*) FROM health.observations")
+        assert [period.checks for period in days] == [2]
+        assert await pool.fetchval("SELECT count(*) FROM health.observations") == 2
 
         await first.prune(NOON + timedelta(days=1, minutes=1))
-        assert 0 == await pool.fetchval("SELECT count(*) FROM health.observations")
+        assert await pool.fetchval("SELECT count(*) FROM health.observations") == 0
 
 
 async def test_says_unavailable_when_postgres_is_away(own_postgres: Postgres) -> None:

@@ -3,6 +3,9 @@
 The client brings numpy and httpx: it is loaded when the first such target is, and not before.
 """
 
+import asyncio
+import importlib
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -28,6 +31,7 @@ class QdrantCheck:
         self._api_key = api_key
         self._collections = tuple(collections)
         self._client: Any = None
+        self._loading: asyncio.Future[Any] | None = None
 
     async def __call__(self, timeout_seconds: float) -> CheckResult:
         """Looks once."""
@@ -47,17 +51,30 @@ class QdrantCheck:
 
     async def close(self) -> None:
         """Closes the client."""
+        if self._loading is not None:
+            self._loading.cancel()
         client, self._client = self._client, None
         if client is not None:
             await client.close()
 
-    async def _look_at_collections(self, started: float, timeout_seconds: float) -> CheckResult:
-        from qdrant_client import AsyncQdrantClient  # noqa: PLC0415 heavy
-        from qdrant_client.common.client_exceptions import QdrantException  # noqa: PLC0415
-        from qdrant_client.http.exceptions import ApiException  # noqa: PLC0415
+    async def load(self) -> None:
+        """Loads the client, in a thread: it takes seconds, for which nothing else may wait."""
+        if self._loading is None:
+            loading = asyncio.to_thread(importlib.import_module, "qdrant_client")
+            self._loading = asyncio.ensure_future(loading)
+        await self._loading
 
+    async def _look_at_collections(self, started: float, timeout_seconds: float) -> CheckResult:
+        if "qdrant_client" not in sys.modules and self._loading is None:
+            self._loading = asyncio.ensure_future(asyncio.to_thread(importlib.import_module, "qdrant_client"))
+        if self._loading is not None and not self._loading.done():
+            # Ready is what is known so far; the collections are looked at as soon as they can be.
+            return findings.up(started)
+        client_module = importlib.import_module("qdrant_client")
+        api_errors = importlib.import_module("qdrant_client.http.exceptions")
+        client_errors = importlib.import_module("qdrant_client.common.client_exceptions")
         if self._client is None:
-            self._client = AsyncQdrantClient(
+            self._client = client_module.AsyncQdrantClient(
                 url=self._url,
                 api_key=self._api_key,
                 timeout=max(1, round(timeout_seconds)),
@@ -69,10 +86,15 @@ class QdrantCheck:
             if missing:
                 return findings.down(started, f"lacks {len(missing)} of its collections", ", ".join(missing))
             states = [str((await self._client.get_collection(name)).status) for name in self._collections]
-        except (ApiException, QdrantException, ValueError) as error:
+        except (api_errors.ApiException, client_errors.QdrantException, ValueError) as error:
             return findings.down(started, "does not answer as Qdrant does", type(error).__name__)
-        if any("red" in state.lower() for state in states):
-            return findings.down(started, "has a broken collection", ", ".join(states))
-        if any("yellow" in state.lower() for state in states):
-            return findings.degraded(started, "is optimising a collection", ", ".join(states))
-        return findings.up(started)
+        return _judge(states, started)
+
+
+def _judge(states: Sequence[str], started: float) -> CheckResult:
+    detail = ", ".join(states)
+    if any("red" in state.lower() for state in states):
+        return findings.down(started, "has a broken collection", detail)
+    if any("yellow" in state.lower() for state in states):
+        return findings.degraded(started, "is optimising a collection", detail)
+    return findings.up(started)

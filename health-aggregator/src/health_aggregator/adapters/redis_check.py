@@ -43,6 +43,8 @@ class RedisCheck:
         except OSError as error:
             await self.close()
             return findings.unconnected(started, error, "redis")
+        except hiredis.ReplyError as error:
+            return _refused(error, started)
         except (_NotRedisError, hiredis.ProtocolError) as error:
             await self.close()
             return findings.down(started, "does not answer as Redis does", str(error))
@@ -100,8 +102,10 @@ async def _connect(url: str) -> _Connection:
     if parts.path.strip("/"):
         greeting.append(("SELECT", parts.path.strip("/")))
     try:
-        # A refusal shows in the answers to what is asked next.
-        await connection.ask(*greeting)
+        replies = await connection.ask(*greeting)
+        for reply in replies:
+            if isinstance(reply, hiredis.ReplyError):
+                raise reply
     except BaseException:
         writer.transport.abort()
         raise
@@ -111,7 +115,7 @@ async def _connect(url: str) -> _Connection:
 def _judge(replies: list[object], started: float) -> CheckResult:
     for reply in replies:
         if isinstance(reply, hiredis.ReplyError):
-            return findings.down(started, _refusal(str(reply)), str(reply).partition(" ")[0])
+            return _refused(reply, started)
     if replies[0] not in {"PONG", b"PONG"}:
         return findings.down(started, "does not answer as Redis does")
     facts = _facts(replies[1]) | _facts(replies[2])
@@ -123,16 +127,15 @@ def _judge(replies: list[object], started: float) -> CheckResult:
     return findings.up(started)
 
 
-def _refusal(reply: str) -> str:
-    match reply.partition(" ")[0]:
-        case "LOADING":
-            return "is loading its data"
-        case "NOAUTH" | "WRONGPASS":
-            return "refuses the credentials"
-        case "NOPERM":
-            return "refuses the role the right to ask"
-        case _:
-            return "refuses the command"
+def _refused(reply: hiredis.ReplyError, started: float) -> CheckResult:
+    code = str(reply).partition(" ")[0]
+    words = {
+        "LOADING": "is loading its data",
+        "NOAUTH": "refuses the credentials",
+        "WRONGPASS": "refuses the credentials",
+        "NOPERM": "refuses the role the right to ask",
+    }
+    return findings.down(started, words.get(code, "refuses the command"), code)
 
 
 def _facts(reply: object) -> dict[str, str]:

@@ -1,0 +1,182 @@
+"""Targets that misbehave: bounded time and memory, and a public word for each."""
+
+import asyncio
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import grpc
+import pytest
+from chassis.clock import SystemClock
+from devstack.program import free_port
+from health_aggregator.adapters.grpc_check import GrpcCheck
+from health_aggregator.adapters.http_check import HttpCheck
+from health_aggregator.adapters.nextcloud_check import nextcloud_check
+from health_aggregator.adapters.postgres.postgres_check import PostgresCheck
+from health_aggregator.adapters.qdrant_check import QdrantCheck
+from health_aggregator.adapters.redis_check import RedisCheck
+from health_aggregator.adapters.tls_check import TlsCheck
+from health_aggregator.domain.ports import Check
+from health_aggregator.domain.state import Outcome
+
+from tests.health_aggregator import wire
+from tests.health_aggregator.looking import look
+
+SECRET = "hunter2-secret"
+KINDS = ("http", "nextcloud", "qdrant", "grpc", "redis", "postgres", "tls")
+TALKS = {
+    "hangs": wire.hang,
+    "closes at once": wire.close_at_once,
+    "answers garbage": wire.garbage,
+    "sends 10 MB": wire.ten_megabytes,
+    "drips": wire.drip,
+}
+
+
+def check_of(kind: str, port: int) -> Check:
+    """Returns a check of a kind, with credentials where the kind takes any."""
+    makers: dict[str, Callable[[], Check]] = {
+        "http": lambda: HttpCheck(f"http://127.0.0.1:{port}/ready"),
+        "nextcloud": lambda: nextcloud_check(f"http://127.0.0.1:{port}"),
+        "qdrant": lambda: QdrantCheck(f"http://127.0.0.1:{port}", SECRET),
+        "grpc": lambda: GrpcCheck(f"127.0.0.1:{port}", "", lambda: None),
+        "redis": lambda: RedisCheck(f"redis://user:{SECRET}@127.0.0.1:{port}/3"),
+        "postgres": lambda: PostgresCheck(f"postgresql://user:{SECRET}@127.0.0.1:{port}/db", lambda: None),
+        "tls": lambda: TlsCheck(f"127.0.0.1:{port}", SystemClock()),
+    }
+    return makers[kind]()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("misdeed", TALKS)
+async def test_is_down_in_time_and_with_a_public_word(kind: str, misdeed: str) -> None:
+    """Whatever it does, the check ends in time; the word names neither host nor port nor credentials."""
+    async with wire.serving(TALKS[misdeed]) as port:
+        check = check_of(kind, port)
+        started = time.monotonic()
+        result = await look(check, timeout_seconds=0.3)
+        took = time.monotonic() - started
+        await check.close()
+
+    assert Outcome.DOWN is result.outcome
+    assert took < 0.6
+    assert result.error
+    for private in (SECRET, "127.0.0.1", str(port)):
+        assert private not in result.error
+    assert SECRET not in (result.detail or "")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_closed_port_is_a_refusal_not_silence(kind: str) -> None:
+    """A refusal proves that the network works."""
+    check = check_of(kind, free_port())
+    result = await look(check)
+    await check.close()
+
+    assert (result.outcome, result.error, result.silent) == (Outcome.DOWN, "refuses connections", False)
+
+
+async def test_a_hanging_http_server_is_not_silent() -> None:
+    """It took the connection: that is an answer, and no reason to doubt the observer."""
+    async with wire.serving(wire.hang) as port:
+        result = await look(check_of("http", port), timeout_seconds=0.2)
+
+    assert (result.error, result.silent) == ("no answer within 0.2 s", False)
+
+
+async def test_ten_megabytes_take_no_memory() -> None:
+    """Reading stops at 64 KiB."""
+    async with wire.serving(wire.ten_megabytes) as port:
+        tracemalloc.start()
+        result = await look(check_of("http", port))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+
+    assert result.error == "answers more than 64 KiB"
+    assert peak < 2_000_000
+
+
+async def test_endless_redirects_end() -> None:
+    """Three are followed."""
+    seen: list[str] = []
+
+    def turn(method: str, path: str) -> tuple[int, bytes, dict[str, str]]:
+        del method
+        seen.append(path)
+        return 302, b"", {"location": f"/{len(seen)}"}
+
+    async with wire.serving(wire.http(turn)) as port:
+        result = await look(check_of("http", port))
+
+    assert result.error == "redirects more than 3 times"
+    assert len(seen) == 4
+
+
+async def test_a_redirect_to_another_host_is_not_followed() -> None:
+    """A target cannot send the observer elsewhere."""
+    talk = wire.http(lambda _method, _path: (302, b"", {"location": "http://169.254.169.254/secret"}))
+    async with wire.serving(talk) as port:
+        result = await look(check_of("http", port))
+
+    assert result.error == "redirects to another host"
+
+
+@pytest.mark.parametrize(
+    ("days", "name", "trusted", "words"),
+    [
+        (-1, "localhost", True, "its certificate has expired"),
+        (90, "elsewhere.test", True, "its certificate is for another name"),
+        (90, "localhost", False, "its certificate is not trusted"),
+    ],
+)
+async def test_a_bad_certificate_is_named(
+    tmp_path: Path, days: int, name: str, trusted: bool, words: str
+) -> None:
+    """By HTTP and by the TLS check alike."""
+    path = wire.certificate(tmp_path, days=days, name=name)
+    tls = wire.client_tls(path) if trusted else None
+    async with wire.serving(wire.http(lambda _method, _path: (200, b"", {})), wire.server_tls(path)) as port:
+        by_http = await look(HttpCheck(f"https://localhost:{port}/", tls=tls))
+        by_tls = await look(TlsCheck(f"localhost:{port}", SystemClock(), tls=tls))
+
+    assert [words, words] == [by_http.error, by_tls.error]
+
+
+async def test_a_certificate_is_watched_before_it_expires(tmp_path: Path) -> None:
+    """Two weeks before the end it is degraded; long before, it is up."""
+    results = []
+    for days in (5, 90):
+        path = wire.certificate(tmp_path, days=days)
+        async with wire.serving(wire.hang, wire.server_tls(path)) as port:
+            results.append(
+                await look(TlsCheck(f"localhost:{port}", SystemClock(), tls=wire.client_tls(path)))
+            )
+
+    assert [result.outcome for result in results] == [Outcome.DEGRADED, Outcome.UP]
+    assert results[0].error == "its certificate expires in 5 days"
+
+
+async def test_a_grpc_server_with_a_bad_certificate_is_down(tmp_path: Path) -> None:
+    """TLS is verified there too."""
+    path = wire.certificate(tmp_path, days=90)
+    server = grpc.aio.server()
+    pem = path.read_bytes()
+    port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([(pem, pem)]))
+    await server.start()
+    check = GrpcCheck(f"localhost:{port}", "", lambda: None, grpc.ssl_channel_credentials())
+    result = await look(check)
+    await check.close()
+    await server.stop(0)
+
+    assert result.error == "its certificate is not trusted"
+
+
+async def test_checks_leave_nothing_open() -> None:
+    """A hundred looks at a hanging server leave no task behind."""
+    before = len(asyncio.all_tasks())
+    async with wire.serving(wire.hang) as port:
+        await asyncio.gather(*(look(check_of("http", port), timeout_seconds=0.1) for _ in range(100)))
+        await asyncio.sleep(0)
+
+    assert len(asyncio.all_tasks()) <= before + 1
