@@ -58,6 +58,8 @@ async def open_http(app: Any, *, host: str, port: int, **options: Any) -> AsyncI
         "log_config": None,
         "access_log": False,
         "server_header": False,
+        # Whose word on the client's address counts is for the edge to judge, not for uvicorn.
+        "proxy_headers": False,
         "date_header": False,
         "timeout_keep_alive": 75,
     }

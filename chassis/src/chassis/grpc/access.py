@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from google.protobuf.message import Message
 from vestibule.api.v1 import options_pb2
 
-from chassis.errors import Forbidden, ServiceError, TokenInvalid, Unauthenticated
+from chassis.errors import Forbidden, ServiceError, Unauthenticated
 from chassis.grpc.call import (
     AUTHORIZATION_KEY,
     CLIENT_ADDRESS_KEY,
@@ -89,14 +89,11 @@ def bearer_token(authorization: str) -> str:
 
     Raises:
         Unauthenticated: there is none, or of another scheme.
-        TokenInvalid: the scheme stands alone.
     """
     scheme, _, token = authorization.partition(" ")
-    if scheme.lower() != "bearer":
-        raise Unauthenticated
     token = token.strip()
-    if not token:
-        raise TokenInvalid
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated
     return token
 
 

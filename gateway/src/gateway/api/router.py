@@ -55,10 +55,8 @@ class Router(Generic[Endpoint]):
         fixed = self._fixed.get(raw_path)
         if fixed is not None:
             return fixed
-        try:
-            parts = [unquote_to_bytes(part).decode() for part in raw_path[1:].split(b"/")]
-        except UnicodeDecodeError:
-            return None
+        # What is no UTF-8 names nothing; its field's own rules say so.
+        parts = [unquote_to_bytes(part).decode(errors="replace") for part in raw_path[1:].split(b"/")]
         for path in self._variable.get(len(parts), ()):
             values = _values(path.segments, parts)
             if values is not None:
