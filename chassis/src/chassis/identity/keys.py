@@ -99,7 +99,7 @@ class KeyCache:
             fetched = await self._fetch()
         except ServiceError as error:
             if not self._last_failed or not self._keys:
-                log.warning("keys cannot be fetched", reason=error.reason, exc_info=error.__cause__)
+                log.warning("keys cannot be fetched", reason=error.reason)
             self._last_failed = True
             return
         known = self._keys

@@ -56,7 +56,7 @@ class RevocationFeed:
             try:
                 await self.on_lost()
             except ServiceError as error:
-                log.warning("revocations cannot be fetched", reason=error.reason, exc_info=error.__cause__)
+                log.warning("revocations cannot be fetched", reason=error.reason)
                 await backoff.pause()
             else:
                 return

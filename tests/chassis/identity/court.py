@@ -1,0 +1,103 @@
+"""A judge and the auth-service that it asks, on loopback."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from chassis.grpc.channel import open_channel
+from chassis.grpc.server import build_server
+from chassis.identity.authority import AUTHORITY_SERVICES, Authority
+from chassis.identity.judge import RevocationJudge
+from chassis.identity.service_tokens import ServiceTokens
+from vestibule.auth.v1 import (
+    key_service_pb2,
+    key_service_pb2_grpc,
+    token_service_pb2,
+    token_service_pb2_grpc,
+)
+from vestibule.events.v1.events_pb2 import TokensRevoked
+
+from tests.chassis.grpc.hall import SERVICE_KEY, TableJudge
+from tests.chassis.identity.tokens import AUDIENCE, ISSUER, KID, new_key, published
+
+KEY = new_key()
+
+
+@dataclass
+class AuthService(key_service_pb2_grpc.KeyServiceServicer, token_service_pb2_grpc.TokenServiceServicer):
+    """What a judge asks of auth-service, answered by a test."""
+
+    keys: list[key_service_pb2.JsonWebKey] = field(default_factory=lambda: [published(KID, KEY)])
+    revocations: list[TokensRevoked] = field(default_factory=list)
+    refusal: str = ""
+    introspected: int = 0
+
+    async def GetJwks(self, request: Any, context: Any) -> Any:  # noqa: N802
+        return key_service_pb2.GetJwksResponse(keys=self.keys)
+
+    async def GetOpenidConfiguration(self, request: Any, context: Any) -> Any:  # noqa: N802
+        return key_service_pb2.GetOpenidConfigurationResponse()
+
+    async def ListRevocations(self, request: Any, context: Any) -> Any:  # noqa: N802
+        return token_service_pb2.ListRevocationsResponse(revocations=self.revocations)
+
+    async def IntrospectToken(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.introspected += 1
+        await asyncio.sleep(0.02)
+        return token_service_pb2.IntrospectTokenResponse(active=not self.refusal, reason=self.refusal)
+
+
+@dataclass
+class Stream:
+    """A reader of the event stream that is as late as a test says."""
+
+    silent_seconds: float = 0.1
+
+
+@dataclass
+class Court:
+    """A judge and all that it asks."""
+
+    auth: AuthService
+    stream: Stream
+    judge: RevocationJudge
+    stop: Any
+
+
+@asynccontextmanager
+async def open_court(*, service: str = "gateway") -> AsyncIterator[Court]:
+    """Opens a court whose judge speaks as `service`; nothing is fetched yet."""
+    auth, stream = AuthService(), Stream()
+    server = build_server(service_tokens=ServiceTokens(SERVICE_KEY, "auth-service"), judge=TableJudge())
+    server.add(key_service_pb2_grpc.add_KeyServiceServicer_to_server, auth)
+    server.add(token_service_pb2_grpc.add_TokenServiceServicer_to_server, auth)
+    port = await server.start("127.0.0.1:0")
+    tokens = ServiceTokens(SERVICE_KEY, service)
+    async with open_channel(
+        f"127.0.0.1:{port}", service_tokens=tokens, services=AUTHORITY_SERVICES
+    ) as channel:
+        judge = RevocationJudge(Authority(channel), issuer=ISSUER, audience=AUDIENCE)
+        try:
+            yield Court(auth, stream, judge, lambda: server.stop(0))
+        finally:
+            await server.stop(0)
+
+
+async def ready(judge: RevocationJudge) -> None:
+    """Waits until a judge is ready."""
+    for _ in range(500):
+        if judge.ready:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("never ready")
+
+
+def of_user(claims: dict[str, Any]) -> TokensRevoked:
+    """Returns a revocation of all tokens of a person until now."""
+    now = time.time_ns() // 1_000_000
+    return TokensRevoked(
+        user_id=claims["sub"], issued_until_milliseconds=now, expires_at_milliseconds=now + 900_000
+    )
