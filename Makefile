@@ -55,13 +55,13 @@ $(UV):
 	@PIP_ROOT_USER_ACTION=ignore $(PYTHON) -m pip install --quiet --disable-pip-version-check --upgrade \
 		--target .tools "uv==$(UV_VERSION)"
 
-# What runs needs less than what tests; either is enough to go on from.
+# What runs is less than what tests. It is compiled at once, so that even the first start is quick.
 .venv/.runs: $(UV) $(DECLARED)
 	@echo "installing what the services need into .venv"
-	@$(UV) sync --frozen --no-dev --inexact
+	@$(UV) sync --frozen --no-dev --inexact --compile-bytecode
 	@touch $@
 
-.venv/.develops: $(UV) $(DECLARED)
-	@echo "installing what the services and their tests need into .venv"
+.venv/.develops: .venv/.runs
+	@echo "installing what the tests need besides"
 	@$(UV) sync --frozen
-	@touch .venv/.runs $@
+	@touch $@

@@ -112,7 +112,9 @@ def _processors(service: str, log_format: str, secrets: Collection[str], *, colo
         Redaction(secrets),
     ]
     if log_format == "console":
-        return [*before, structlog.dev.ConsoleRenderer(colors=colors)]
+        # The pretty formatter would write local variables as well, and secrets with them.
+        plain = structlog.dev.plain_traceback
+        return [*before, structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
     return [
         *before,
         structlog.processors.format_exc_info,

@@ -44,10 +44,9 @@ def _up(terminal: Terminal) -> int:
     try:
         settings = Settings.read(os.environ)
         terminal.say(f"Vestibule starts; its data is in {settings.data_dir}")
-        terminal.ignore_older(settings.data_dir / "logs")
         stack = Stack(settings.data_dir, settings.environment, free_ports=False, report=terminal.step)
         stack.start()
-        terminal.follow(stack)
+        terminal.ignore_older(settings.data_dir / "logs")
         terminal.table(stack)
         Supervisor(stack, terminal).watch()
     except (_Stop, BrokenPipeError):
