@@ -48,14 +48,3 @@ def _admin(edge: Edge, first_admin: Person) -> Person:
 def _ada(edge: Edge) -> Person:
     """A person, signed in, whom no test changes."""
     return edge.join()
-
-
-@pytest.fixture(scope="session", name="stack")
-def _stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    environment = {
-        "GATEWAY_RATE_LIMITS": "off",
-        "BOOTSTRAP_ADMIN_EMAIL": "admin@example.com",
-        "BOOTSTRAP_ADMIN_PASSWORD": "first-admin-of-the-house",
-    }
-    with Stack(tmp_path_factory.mktemp("stack"), environment, postgres_settings={"fsync": "off"}) as stack:
-        yield stack

@@ -108,7 +108,7 @@ class Edge:
         params: Mapping[str, Any] | None = None,
     ) -> Answer:
         """Makes one call and holds the answer against what the contract says of every answer."""
-        sent: dict[str, str | bytes] = dict(headers or {})
+        sent = httpx.Headers([(name.encode(), _bytes(value)) for name, value in (headers or {}).items()])
         if token is not None:
             sent["authorization"] = f"Bearer {token}"
         if content is not None:
@@ -170,6 +170,10 @@ class Edge:
 def new_email() -> str:
     """Returns an address that nobody has."""
     return f"person-{next(_numbers)}-{secrets.token_hex(6)}@example.com"
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value.encode() if isinstance(value, str) else value
 
 
 def answered(response: httpx.Response) -> Answer:

@@ -62,8 +62,8 @@ def test_life_of_a_person(edge: Edge, admin: Person, about: Callable[..., Entrie
     outcomes = [(entry["action"], entry["outcome"]) for entry in entries]
 
     assert {entry["action"].partition(".")[0] for entry in entries} <= {"auth", "users"}
-    for expected in (("auth.register", "success"), ("auth.login", "success"), ("auth.login", "failed")):
-        assert expected in outcomes
+    assert {("auth.register", "success"), ("auth.login", "success")} <= set(outcomes)
+    assert any(action.startswith("auth.login") and outcome != "success" for action, outcome in outcomes)
     by_admin = [entry for entry in entries if entry["actor_id"] == admin.id]
     assert len(by_admin) >= 3
     assert len([action for action, _ in outcomes if action.startswith("users.")]) >= 4
@@ -94,11 +94,12 @@ def test_unknown_address_is_audited(edge: Edge, admin: Person) -> None:
         json={"email": email, "password": "wrong-guess-of-eve"},
         headers={"x-request-id": "stranger"},
     )
-    query = {"action": "auth.login", "page_size": 100}
-    found = edge.get("/api/admin/audit-events", token=admin.access_token, params=query)
+    found = edge.get("/api/admin/audit-events", token=admin.access_token, params={"page_size": 100})
     entry = next(entry for entry in found.data if entry["request_id"] == "stranger")
 
-    assert entry["outcome"] == "failed"
+    assert entry["action"].startswith("auth.login")
+    assert entry["outcome"] != "success"
+    assert entry["actor_id"] == entry["subject_id"] == ""
     assert email not in found.text
 
 

@@ -14,8 +14,8 @@ GOOD = {"email": "eve@example.com", "password": PASSWORD, "full_name": "Eve"}
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _nothing_is_written(edge: Edge, admin: Person) -> Iterator[None]:
-    """Counts people before and after."""
+def _nothing_is_written(edge: Edge, admin: Person, ada: Person) -> Iterator[None]:
+    """Counts people before and after; `ada` is there before."""
 
     def count() -> int:
         total = edge.get("/api/users", token=admin.access_token).pagination["total_items"]
@@ -48,7 +48,7 @@ def _nothing_is_written(edge: Edge, admin: Person) -> Iterator[None]:
         b"[" * 20_000,
         b'{"a":' * 10_000,
     ],
-    ids=repr,
+    ids=lambda body: repr(body[:20]),
 )
 @pytest.mark.parametrize("path", ["/api/auth/login", "/api/auth/register", "/api/auth/refresh"])
 def test_not_a_json_object(edge: Edge, path: str, body: bytes) -> None:
@@ -79,11 +79,9 @@ def test_boolean_is_not_guessed(edge: Edge, admin: Person, ada: Person, value: A
     assert {"is_active"} == answer.fields
 
 
-@pytest.mark.parametrize("value", ["ADMIN", "root", "", 1, "ROLE_ADMIN", "unspecified", None], ids=repr)
+@pytest.mark.parametrize("value", ["ADMIN", "root", "", 1, "ROLE_ADMIN", "unspecified", []], ids=repr)
 def test_role_is_not_guessed(edge: Edge, admin: Person, ada: Person, value: Any) -> None:
     """A role is `user` or `admin`, as written in the contract."""
-    if value is None:
-        pytest.skip("null leaves a role as it is")
     answer = edge.put(f"/api/users/{ada.id}", token=admin.access_token, json={"role": value})
 
     assert answer.outcome == (422, "VALIDATION_ERROR")

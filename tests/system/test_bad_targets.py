@@ -17,11 +17,8 @@ from tests.system.raw import exchange, head
         "00000000-0000-0000-0000-0000000000000",
         "%00",
         "a%00b",
-        "%ff",
         "%f0%9f%92%a9",
         "' OR 1=1--",
-        "..",
-        "%2e%2e",
         "*",
         "me%20",
         "a%0d%0aSet-Cookie:%20x=y",
@@ -32,9 +29,6 @@ def test_malformed_id(edge: Edge, admin: Person, user_id: str) -> None:
     """An id that is none is refused on its field; what leaves the folder is not found."""
     answer = edge.get(f"/api/users/{user_id}", token=admin.access_token)
 
-    if user_id in {"..", "%2e%2e"}:
-        assert answer.status in {200, 404, 422}, "clients resolve `..` themselves"
-        return
     assert answer.outcome == (422, "VALIDATION_ERROR")
     assert {"user_id"} == answer.fields
     assert "set-cookie" not in answer.headers
@@ -48,13 +42,7 @@ def test_encoded_slash_is_no_slash(base_url: str, ada: Person, target: str) -> N
     """An encoded slash does not lead to another route."""
     answer = exchange(base_url, head("GET", target, f"Authorization: Bearer {ada.access_token}"))
 
-    assert answer.outcome in {
-        (404, "NOT_FOUND"),
-        (401, "UNAUTHENTICATED"),
-        (422, "VALIDATION_ERROR"),
-        (403, "FORBIDDEN"),
-    }
-    assert answer.status in {404, 422}
+    assert answer.outcome in {(404, "NOT_FOUND"), (422, "VALIDATION_ERROR"), (403, "FORBIDDEN")}
 
 
 @pytest.mark.parametrize(
@@ -166,6 +154,16 @@ def test_malformed_audit_query(edge: Edge, admin: Person, query: str) -> None:
 
     assert answer.outcome == (422, "VALIDATION_ERROR")
     assert {query.partition("=")[0]} == answer.fields
+
+
+@pytest.mark.parametrize(
+    "target", ["/api/users/%ff", "/api/%ff", "/api/users/..", "/api/users/%2e%2e/me", "/%00"]
+)
+def test_path_that_is_none(base_url: str, admin: Person, target: str) -> None:
+    """A path that is no text, or climbs, leads nowhere: nobody resolves it into another."""
+    answer = exchange(base_url, head("GET", target, f"Authorization: Bearer {admin.access_token}"))
+
+    assert answer.outcome in {(404, "NOT_FOUND"), (422, "VALIDATION_ERROR")}
 
 
 def test_parameters_of_no_meaning(edge: Edge, ada: Person) -> None:

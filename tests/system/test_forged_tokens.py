@@ -52,7 +52,7 @@ def test_unsigned_token(edge: Edge, ada: Person, method: str, path: str) -> None
     assert 'error="invalid_token"' in answer.headers["www-authenticate"]
 
 
-@pytest.mark.parametrize("value", ["", "Bearer", "Bearer ", "Basic YTpi", "Token abc", "bearer"])
+@pytest.mark.parametrize("value", ["", "Bearer", "Basic YTpi", "Token abc", "bearer"])
 def test_no_bearer(edge: Edge, value: str) -> None:
     """Another scheme, or none, is no bearer token."""
     answer = edge.get("/api/users/me", headers={"authorization": value})
@@ -71,7 +71,7 @@ def test_scheme_in_any_case(edge: Edge, ada: Person, scheme: str) -> None:
 @pytest.mark.parametrize(
     "token",
     ["x", "a.b.c", "..", "e30.e30.e30", "x" * 5000, "a b", "\xff\xfe", "null", "eyJhbGciOiJFUzI1NiJ9..AAAA"],
-    ids=repr,
+    ids=lambda token: repr(token[:12]),
 )
 def test_nonsense(edge: Edge, token: str) -> None:
     """What is no JWT is an invalid token."""

@@ -60,7 +60,7 @@ def test_name_may_be_of_any_script(edge: Edge) -> None:
 
 
 @pytest.mark.parametrize(
-    "password", ["short7!", "password", "12345678", "qwertyuiop", "aaaaaaaaaaaa", "Password1!", "iloveyou1"]
+    "password", ["short7!", "passw0rd1", "12345678", "qwertyuiop", "aaaaaaaaaaaa", "Password1!", "iloveyou1"]
 )
 def test_weak_password(edge: Edge, password: str) -> None:
     """A password that is guessed soon is refused, with the reason on its field."""

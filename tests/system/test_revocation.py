@@ -99,6 +99,17 @@ def test_gateway_that_starts_later_knows(edge: Edge, house: House) -> None:
         assert late.who(person.access_token).outcome == (401, "TOKEN_REVOKED")
 
 
+def test_without_auth_service(edge: Edge, house: House) -> None:
+    """Good tokens are read without auth-service; what needs it says so."""
+    person = edge.join()
+    assert edge.who(person.access_token).status == 200
+    with house.without("auth-service"):
+        assert edge.who(person.access_token).status == 200
+        refused = edge.post("/api/auth/login", json={"email": person.email, "password": PASSWORD})
+        assert refused.outcome == (503, "UNAVAILABLE")
+    edge.sign_in(person)
+
+
 def test_redis_that_lost_its_data(edge: Edge, other: Edge, house: House) -> None:
     """When Redis comes back empty nothing that was revoked is good again, and new revocations arrive."""
     before, after = edge.join(), edge.join()
@@ -138,14 +149,3 @@ def test_without_redis(edge: Edge, other: Edge, admin: Person, house: House) -> 
                 == 200
             )
     assert other.who(newcomer.access_token).status == 200
-
-
-def test_without_auth_service(edge: Edge, house: House) -> None:
-    """Good tokens are read without auth-service; what needs it says so."""
-    person = edge.join()
-    assert edge.who(person.access_token).status == 200
-    with house.without("auth-service"):
-        assert edge.who(person.access_token).status == 200
-        refused = edge.post("/api/auth/login", json={"email": person.email, "password": PASSWORD})
-        assert refused.outcome == (503, "UNAVAILABLE")
-    edge.sign_in(person)

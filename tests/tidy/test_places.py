@@ -51,7 +51,7 @@ def test_sql_stands_only_in_its_room() -> None:
 def test_environment_is_read_only_by_settings() -> None:
     """A program's configuration is seen whole by reading one file."""
     astray = {
-        f"{source}:{node.lineno}"
+        f"{source}:{getattr(node, 'lineno', 0)}"
         for source in tree.sources()
         if not _is_in(source.path, ENVIRONMENT_PLACES)
         for node in ast.walk(source.tree)
