@@ -103,12 +103,13 @@ async def _connect(url: str) -> _Connection:
         greeting.append(("SELECT", parts.path.strip("/")))
     try:
         replies = await connection.ask(*greeting)
-        for reply in replies:
-            if isinstance(reply, hiredis.ReplyError):
-                raise reply
     except BaseException:
         writer.transport.abort()
         raise
+    for reply in replies:
+        if isinstance(reply, hiredis.ReplyError):
+            writer.transport.abort()
+            raise reply
     return connection
 
 
