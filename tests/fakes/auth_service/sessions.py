@@ -125,6 +125,11 @@ class FakeRevocations:
         self._clock.advance(timedelta(milliseconds=1))
         return self._add(taken_back)
 
+    async def concerning(self, user_id: UUID) -> Sequence[Revocation]:
+        """Returns the revocations of a person's tokens that can still matter."""
+        now = self._clock.now()
+        return [each for each in self._rows if each.user_id == user_id and each.expires_at > now]
+
     async def in_force(self) -> tuple[Sequence[Revocation], datetime]:
         """Returns every revocation that can still matter."""
         now = self._clock.now()

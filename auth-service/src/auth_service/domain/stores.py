@@ -158,6 +158,10 @@ class RevocationRepository(Protocol):
         """
         ...
 
+    async def concerning(self, user_id: UUID) -> Sequence[Revocation]:
+        """Returns the revocations of a person's tokens that can still matter."""
+        ...
+
     async def in_force(self) -> tuple[Sequence[Revocation], datetime]:
         """Returns every revocation that can still matter, and when it was read."""
         ...

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from chassis.grpc import committed
 from chassis.identity.caller import current_caller
 from vestibule.auth.v1 import account_service_pb2 as pb
 from vestibule.auth.v1.account_service_pb2_grpc import AccountServiceServicer
+from vestibule.events.v1.events_pb2 import Event
 
 from auth_service.transport import messages
 from auth_service.usecases.get_registration import GetRegistration
@@ -44,7 +46,9 @@ class AccountServicer(AccountServiceServicer):
 
     async def SyncAccount(self, request: pb.SyncAccountRequest, context: Any) -> pb.SyncAccountResponse:
         """Makes the credential equal to the person."""
-        await self.sync_account(user_id=UUID(request.user_id), caller=current_caller())
+        revocations = await self.sync_account(user_id=UUID(request.user_id), caller=current_caller())
+        for revocation in revocations:
+            committed.note(Event(tokens_revoked=messages.revocation(revocation)))
         return pb.SyncAccountResponse()
 
     async def VerifyPassword(

@@ -1,5 +1,6 @@
 """Making a credential equal to its person."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from auth_service.domain.email import canonical_email
 from auth_service.domain.events import CopyOutdated
 from auth_service.domain.ports import GuessKeys, UserDirectory
 from auth_service.domain.stores import Database, Stores
+from auth_service.domain.tokens import Revocation
 from auth_service.usecases.revoking import revoke_person
 
 
@@ -27,34 +29,36 @@ class SyncAccount:
     guess_keys: GuessKeys
     clock: Clock
 
-    async def __call__(self, *, user_id: UUID, caller: Caller) -> None:
-        """Returns when the credential is as new as the person was when this was called.
+    async def __call__(self, *, user_id: UUID, caller: Caller) -> Sequence[Revocation]:
+        """Makes the credential as new as the person was when this was called.
+
+        Returns:
+            The revocations of the person's tokens in force. The event may have been faster
+            than the call, and who called must know of them all the same.
 
         Raises:
             Unavailable: user-service cannot be asked.
         """
         account = await self.directory.account(user_id)
-        if account is None:
-            return
         async with self.database.transaction() as stores:
             credential = await stores.credentials.lock(user_id)
-            if credential is None:
-                return
-            if account.person is None:
-                await self._erase(stores, credential)
-                changed = ["erased"]
-            else:
-                changed = await _copy(stores, credential, account, account.person)
-            if changed:
-                await stores.audit.append(
-                    audited(
-                        caller,
-                        self.clock.now(),
-                        "auth.account_synced",
-                        subject_id=user_id,
-                        changed=",".join(changed),
-                    )
-                )
+            if account is not None and credential is not None:
+                await self._follow(stores, credential, account, caller)
+            return await stores.revocations.concerning(user_id)
+
+    async def _follow(self, stores: Stores, credential: Credential, account: Account, caller: Caller) -> None:
+        if account.person is None:
+            await self._erase(stores, credential)
+            changed = ["erased"]
+        else:
+            changed = await _copy(stores, credential, account, account.person)
+        if changed:
+            told = ",".join(changed)
+            subject_id = credential.user_id
+            entry = audited(
+                caller, self.clock.now(), "auth.account_synced", subject_id=subject_id, changed=told
+            )
+            await stores.audit.append(entry)
 
     async def _erase(self, stores: Stores, credential: Credential) -> None:
         await stores.guesses.erase(self.guess_keys.of(credential, "").account)

@@ -66,7 +66,7 @@ class Consumer:
         group: str,
         handlers: Mapping[str, Handler],
         redis_url: str,
-        claim_after_seconds: float = 30.0,
+        claim_after_seconds: float = 5.0,
     ) -> None:
         self._group = group
         self._handlers = dict(handlers)

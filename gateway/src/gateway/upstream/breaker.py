@@ -16,13 +16,13 @@ log = structlog.get_logger()
 Result = TypeVar("Result")
 
 FAILURES_TO_OPEN = 5
-OPEN_SECONDS = 1.0
+OPEN_SECONDS = 0.1
 
 _OPEN = Gauge("gateway_breaker_open", "Whether calls to an upstream are refused at once.", ["upstream"])
 
 
 class Breaker:
-    """Opens after several calls in a row that reached nobody; then lets one through a second.
+    """Opens after several calls in a row that reached nobody; then lets ten a second through.
 
     What a service itself refuses, for being too busy, shows that it is there.
     """
@@ -44,7 +44,7 @@ class Breaker:
         if self._failures >= FAILURES_TO_OPEN:
             now = time.monotonic()
             if now < self._probe_at:
-                raise Unavailable(retry_after_seconds=OPEN_SECONDS)
+                raise Unavailable
             self._probe_at = now + OPEN_SECONDS
         try:
             result = await work()

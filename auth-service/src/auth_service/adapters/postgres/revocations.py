@@ -49,6 +49,17 @@ class PostgresRevocations:
         )
         return _revocation(row)
 
+    async def concerning(self, user_id: UUID) -> Sequence[Revocation]:
+        """Returns the revocations of a person's tokens that can still matter."""
+        rows = await self.connection.fetch(
+            """
+            SELECT session_id, user_id, issued_until, expires_at
+              FROM auth.revocations WHERE user_id = $1 AND expires_at > now()
+            """,
+            user_id,
+        )
+        return [_revocation(row) for row in rows]
+
     async def in_force(self) -> tuple[Sequence[Revocation], datetime]:
         """Returns every revocation that can still matter, and when it was read."""
         at: datetime = await self.connection.fetchval("SELECT clock_timestamp()")
