@@ -1,5 +1,6 @@
-"""A circuit breaker an upstream: when nobody is there, say so at once and look again soon."""
+"""A circuit breaker an upstream: waits a moment for one that restarts, then says that nobody is there."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -17,6 +18,7 @@ Result = TypeVar("Result")
 
 FAILURES_TO_OPEN = 5
 OPEN_SECONDS = 0.1
+RECONNECT_SECONDS = 0.7
 
 _OPEN = Gauge("gateway_breaker_open", "Whether calls to an upstream are refused at once.", ["upstream"])
 
@@ -24,11 +26,15 @@ _OPEN = Gauge("gateway_breaker_open", "Whether calls to an upstream are refused 
 class Breaker:
     """Opens after several calls in a row that reached nobody; then lets ten a second through.
 
-    What a service itself refuses, for being too busy, shows that it is there.
+    A call that was never sent, because nobody took the connection, waits a moment for
+    somebody and is sent then: a service that restarts costs time, no error. What a service
+    itself refuses, for being too busy, shows that it is there.
     """
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, until_connected: Callable[[], Awaitable[None]]) -> None:
+        """Takes the upstream's name, for the log, and what waits for a connection to it."""
         self._upstream = upstream
+        self._until_connected = until_connected
         self._failures = 0
         self._probe_at = 0.0
         self._gauge = _OPEN.labels(upstream)
@@ -47,7 +53,7 @@ class Breaker:
                 raise Unavailable
             self._probe_at = now + OPEN_SECONDS
         try:
-            result = await work()
+            result = await self._attempt(work)
         except ServiceError as error:
             if _reached_nobody(error):
                 self._failed()
@@ -57,6 +63,19 @@ class Breaker:
         if self._failures:
             self._answered()
         return result
+
+    async def _attempt(self, work: Callable[[], Awaitable[Result]]) -> Result:
+        try:
+            return await work()
+        except Unavailable as error:
+            if not _never_sent(error):
+                raise
+            try:
+                async with asyncio.timeout(RECONNECT_SECONDS):
+                    await self._until_connected()
+            except TimeoutError:
+                raise error from error.__cause__
+        return await work()
 
     def _failed(self) -> None:
         self._failures += 1
@@ -77,3 +96,11 @@ def _reached_nobody(error: ServiceError) -> bool:
     if not isinstance(error, Unavailable) or not isinstance(cause, grpc.aio.AioRpcError):
         return False
     return all(key != DETAILS_KEY for key, _ in cause.trailing_metadata() or ())
+
+
+def _never_sent(error: ServiceError) -> bool:
+    """Says whether the connection itself failed: only then may any call be made again."""
+    cause = error.__cause__
+    if not _reached_nobody(error) or not isinstance(cause, grpc.aio.AioRpcError):
+        return False
+    return (cause.details() or "").startswith(("failed to connect", "connections to all backends failing"))

@@ -38,7 +38,10 @@ class Upstreams:
             for address, its in behind.items()
         }
         self._breakers = {
-            address: Breaker(",".join(sorted({service.file.package for service in its})))
+            address: Breaker(
+                ",".join(sorted({service.file.package for service in its})),
+                self._channels[address].channel_ready,
+            )
             for address, its in behind.items()
         }
         self._stack = AsyncExitStack()
