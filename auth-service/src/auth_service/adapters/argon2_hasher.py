@@ -34,6 +34,7 @@ class Argon2Hasher:
             type=Type.ID,
         )
         self._decoy = self._argon2.hash(secrets.token_bytes(32))
+        self._parameters = self._decoy.rpartition("$")[0].rpartition("$")[0] + "$"
 
     async def hash(self, password: str) -> str:
         """Returns a salted hash in PHC string format.
@@ -53,8 +54,8 @@ class Argon2Hasher:
         return matches and password_hash is not None
 
     def is_outdated(self, password_hash: str) -> bool:
-        """Whether the hash was made with lesser parameters than today's."""
-        return self._argon2.check_needs_rehash(password_hash)
+        """Whether the hash was made with other parameters than today's."""
+        return not password_hash.startswith(self._parameters)
 
     def _matches(self, password_hash: str, password: str) -> bool:
         try:

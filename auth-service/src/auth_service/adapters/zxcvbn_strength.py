@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from zxcvbn import zxcvbn
-
 from auth_service.adapters.hashing_pool import HashingPool
 from auth_service.domain.password import Strength
 
@@ -36,6 +34,9 @@ def _judge(passwords: list[str], terms: list[str]) -> list[Strength]:
 def _strength(password: str, terms: list[str]) -> Strength:
     if not password:
         return _EMPTY
+    # Its word lists are 12 MB, which a process does without until somebody sets a password.
+    from zxcvbn import zxcvbn  # noqa: PLC0415
+
     verdict = zxcvbn(password, user_inputs=terms)
     feedback = verdict["feedback"]
     advice = [feedback["warning"], *feedback["suggestions"]]

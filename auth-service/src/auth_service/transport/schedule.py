@@ -8,9 +8,7 @@ from chassis.backoff import Backoff
 from chassis.errors import ServiceError
 from chassis.logs import get_logger
 
-from auth_service.domain.errors import WeakPassword
-from auth_service.domain.password_policy import PasswordPolicy
-from auth_service.usecases.bootstrap_admin import FULL_NAME, Bootstrap, BootstrapAdmin
+from auth_service.usecases.bootstrap_admin import Bootstrap, BootstrapAdmin
 
 log = get_logger()
 
@@ -31,9 +29,7 @@ async def every(seconds: float, name: str, job: Callable[[], Awaitable[int]]) ->
             log.info("job done", job=name, count=done)
 
 
-async def bootstrap(
-    job: BootstrapAdmin, policy: PasswordPolicy, email: str, password: str, on_done: Callable[[], None]
-) -> None:
+async def bootstrap(job: BootstrapAdmin, email: str, password: str, on_done: Callable[[], None]) -> None:
     """Registers the first admin, however long user-service takes to come up; then calls back."""
     backoff = Backoff(first_seconds=0.1, limit_seconds=2.0)
     while True:
@@ -45,16 +41,6 @@ async def bootstrap(
         await backoff.pause()
     if outcome is Bootstrap.CREATED:
         log.info("bootstrap admin created")
-        await _warn_of_weakness(policy, email, password)
     elif outcome is Bootstrap.ADDRESS_TAKEN:
         log.error("no admin made: BOOTSTRAP_ADMIN_EMAIL belongs to a person who is none")
     on_done()
-
-
-async def _warn_of_weakness(policy: PasswordPolicy, email: str, password: str) -> None:
-    try:
-        await policy.check("password", password, email=email, full_name=FULL_NAME)
-    except WeakPassword:
-        log.warning("BOOTSTRAP_ADMIN_PASSWORD is easy to guess: change it")
-    except ServiceError:
-        return

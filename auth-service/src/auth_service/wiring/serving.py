@@ -36,7 +36,6 @@ from auth_service.adapters.user_directory import GrpcUserDirectory
 from auth_service.adapters.zxcvbn_strength import ZxcvbnStrength
 from auth_service.domain.audit import ChainReport
 from auth_service.domain.errors import MasterKeyMismatch
-from auth_service.domain.password_policy import PasswordPolicy
 from auth_service.settings import AuthSettings
 from auth_service.transport import schedule
 from auth_service.transport.account_servicer import AccountServicer
@@ -159,7 +158,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     await server.start(f"{settings.grpc_host}:{settings.grpc_port}")
     lifecycle.on_drain(server.drain)
     lifecycle.on_stop(server.stop)
-    _begin_background(lifecycle, settings, does, PasswordPolicy(strength))
+    _begin_background(lifecycle, settings, does)
     lifecycle.begin("signing keys", ring.keep_loaded())
     lifecycle.begin("verification keys", judge.keys.run())
     server.set_serving(True)
@@ -182,9 +181,7 @@ async def _open_operations(lifecycle: Lifecycle, settings: AuthSettings) -> None
     await lifecycle.enter(metrics.sampling_event_loop())
 
 
-def _begin_background(
-    lifecycle: Lifecycle, settings: AuthSettings, does: UseCases, policy: PasswordPolicy
-) -> None:
+def _begin_background(lifecycle: Lifecycle, settings: AuthSettings, does: UseCases) -> None:
     """Begins what runs beside the server: events out and in, jobs, and the first admin."""
     redis_url = settings.redis_url.get_secret_value()
     relay = Relay(OUTBOX, postgres_url=settings.postgres_url.get_secret_value(), redis_url=redis_url)
@@ -203,7 +200,6 @@ def _begin_background(
         readiness.expect("bootstrap")
         job = schedule.bootstrap(
             does.bootstrap_admin,
-            policy,
             email,
             password.get_secret_value(),
             on_done=lambda: readiness.set("bootstrap", ok=True),

@@ -98,7 +98,7 @@ def build_use_cases(ports: Ports) -> UseCases:
     policy = PasswordPolicy(ports.strength)
     refuse = RefuseRegistration(database, clock)
     finish = FinishRegistration(database, directory, refuse)
-    # The operator chooses the first admin's password: it is warned of, not refused.
+    # The first admin's password is the operator's own choice, as the database's is.
     operators_register = Register(database, None, hasher, finish, clock)
     return UseCases(
         register=Register(database, policy, hasher, finish, clock),
