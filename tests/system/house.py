@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import itertools
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,11 @@ from devstack.program import free_port
 from devstack.service import ServiceProcess
 from devstack.stack import Stack
 from devstack.topology import GATEWAY
+
+from tests.system.edge import PASSWORD, Edge, new_email
+
+SETTLE_SECONDS = 5.0
+"""A client that was told `Retry-After: 1` a few times has been served by then."""
 
 _numbers = itertools.count(1)
 
@@ -60,9 +66,16 @@ class House:
         """Ends a part at once."""
         self._stack.kill_part(name)
 
-    def start(self, name: str) -> None:
-        """Starts a part again and waits until it is ready."""
+    def start(self, name: str, *, settle: bool = True) -> None:
+        """Starts a part again and waits until the whole house has found it.
+
+        Args:
+            name: The part.
+            settle: Whether the house is whole again with it.
+        """
         self._stack.start_part(name)
+        if settle:
+            self._settle()
 
     @contextmanager
     def without(self, name: str) -> Iterator[None]:
@@ -71,7 +84,7 @@ class House:
         try:
             yield
         finally:
-            self._stack.start_part(name)
+            self.start(name)
 
     @contextmanager
     def gateway(self, **settings: str) -> Iterator[str]:
@@ -110,3 +123,21 @@ class House:
         master_key = MasterKey(base64.b64decode(self._stack.plan.keys.auth_master_key))
         headers = {} if kid is None else {"kid": kid or name}
         return jwt.encode(dict(claims), master_key.opened(key), algorithm="ES256", headers=headers)
+
+    def _settle(self) -> None:
+        """Waits until every service reaches every other again, which may take a connection a second.
+
+        Raises:
+            AssertionError: they have not found one another within `SETTLE_SECONDS`.
+        """
+        registration = {"email": new_email(), "password": PASSWORD, "full_name": "Early Bird"}
+        credentials = {name: registration[name] for name in ("email", "password")}
+        deadline = time.monotonic() + SETTLE_SECONDS
+        with Edge(self.base_url) as edge:
+            while True:
+                registered = edge.post("/api/auth/register", json=registration)
+                signed_in = edge.post("/api/auth/login", json=credentials)
+                if signed_in.status == 200 and edge.who(signed_in.data["access_token"]).status == 200:
+                    return
+                assert time.monotonic() < deadline, (registered.text, signed_in.text)
+                time.sleep(0.1)

@@ -21,7 +21,7 @@ def test_auth_service_dies_between_the_halves(edge: Edge, house: House) -> None:
         assert pending == [(True,)]
         assert house.rows("SELECT 1 FROM users.users WHERE email = $1", email) == []
         house.kill("auth-service")
-        house.start("auth-service")
+        house.start("auth-service", settle=False)
     _finished(edge, house, email)
     assert _half_made(house) == [(0,)]
 
@@ -36,10 +36,7 @@ def test_registration_can_be_repeated(edge: Edge, house: House) -> None:
             "/api/auth/register", json={**registration, "password": "copper-lantern-orbit-fern"}
         )
         assert stranger.status in {409, 503}
-    deadline = time.monotonic() + 10
-    while (answer := edge.post("/api/auth/register", json=registration)).status == 503:
-        assert time.monotonic() < deadline, "user-service was not found again"
-        time.sleep(0.2)
+    answer = edge.post("/api/auth/register", json=registration)
 
     assert answer.outcome in {(201, None), (409, "EMAIL_TAKEN")}, "409 when the outbox was faster"
     _finished(edge, house, email)
