@@ -15,8 +15,11 @@ from devstack.program import ProgramError
 from devstack.topology import Service
 
 READY_WITHIN_SECONDS = 60.0
-STOP_SECONDS = 17.0
-"""More than a service takes by itself: its grace of 10 s and 5 s for closing."""
+GRACE_SECONDS = 10.0
+"""How long a service gives what is in flight, unless `SHUTDOWN_GRACE_SECONDS` says otherwise."""
+
+CLOSE_SECONDS = 7.0
+"""How long it may take after that, before it is killed."""
 
 LOG_BYTES_MAX = 8_000_000
 
@@ -107,8 +110,9 @@ class ServiceProcess:
     def stop(self) -> None:
         """Asks it to stop, and kills it when it does not."""
         self.resume()
+        grace_seconds = float(self.environment.get("SHUTDOWN_GRACE_SECONDS", GRACE_SECONDS))
         if self.process is not None:
-            program.end(self.process, signal.SIGTERM, STOP_SECONDS)
+            program.end(self.process, signal.SIGTERM, grace_seconds + CLOSE_SECONDS)
 
     def kill(self) -> None:
         """Ends it at once, as a crash would."""

@@ -1,0 +1,146 @@
+"""What `make up` cannot work with: one clear line, status 1, and nothing left behind."""
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from devstack.postgres import Postgres
+from devstack.program import bound_to_us, free_port, group_of
+
+from tests.devstack.running import Up, until_none_is_left
+
+NOBODY = 65_534
+
+
+def _refused(up: Up) -> str:
+    """Waits for the end and returns the one line of it."""
+    with up:
+        assert up.wait() == 1, up.output
+    assert until_none_is_left(up.data_dir) == {}
+    lines = [line for line in up.output.splitlines() if line.startswith("vestibule: ")]
+    assert len(lines) == 1, up.output
+    assert "Traceback" not in up.output
+    return lines[0]
+
+
+def test_taken_port(tmp_path: Path) -> None:
+    """The line names the port and the setting."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        line = _refused(Up(tmp_path, GATEWAY_PORT=str(port)))
+        assert f"port {port} is taken: set GATEWAY_PORT" in line
+
+        line = _refused(Up(tmp_path, AUTH_GRPC_PORT=str(port)))
+        assert f"port {port} is taken: set AUTH_GRPC_PORT" in line
+
+
+@pytest.mark.parametrize("port", ["http", "70000", "-1"])
+def test_no_port(tmp_path: Path, port: str) -> None:
+    """What is not a port is said not to be one."""
+    assert f"GATEWAY_PORT={port} is not a port" in _refused(Up(tmp_path, GATEWAY_PORT=port))
+
+
+def test_postgres_url_to_nowhere(tmp_path: Path) -> None:
+    """The line names setting and place, not the password."""
+    port = free_port()
+    line = _refused(Up(tmp_path, POSTGRES_URL=f"postgresql://postgres:hidden@127.0.0.1:{port}/postgres"))
+
+    assert f"POSTGRES_URL (127.0.0.1:{port}) cannot be used" in line
+    assert "hidden" not in line
+
+
+@pytest.mark.parametrize("url", ["nonsense", "postgresql://[", "mysql://127.0.0.1/db"])
+def test_postgres_url_that_is_none(tmp_path: Path, url: str) -> None:
+    """Not even a URL."""
+    assert "POSTGRES_URL" in _refused(Up(tmp_path, POSTGRES_URL=url))
+
+
+def test_postgres_url_with_wrong_password(tmp_path: Path, postgres: Postgres) -> None:
+    """Postgres' own words are in the line."""
+    line = _refused(Up(tmp_path, POSTGRES_URL=postgres.url(password="wrong")))
+
+    assert "password authentication failed" in line
+
+
+def test_redis_url_to_nowhere(tmp_path: Path) -> None:
+    """The line names setting and place."""
+    port = free_port()
+
+    assert f"REDIS_URL (127.0.0.1:{port}) does not answer" in _refused(
+        Up(tmp_path, REDIS_URL=f"redis://127.0.0.1:{port}/0")
+    )
+
+
+def test_folder_that_is_a_file(tmp_path: Path) -> None:
+    """What cannot hold data is named."""
+    file = tmp_path / "file"
+    file.touch()
+    line = _refused(Up(file))
+
+    assert str(file) in line
+    assert "DATA_DIR must be a folder that can be written" in line
+
+
+def test_folder_of_another_version(tmp_path: Path) -> None:
+    """Data of another major version of Postgres is left alone."""
+    data = tmp_path / "postgres" / "data"
+    data.mkdir(parents=True)
+    (data / "PG_VERSION").write_text("17\n")
+    line = _refused(Up(tmp_path))
+
+    assert "holds data of Postgres 17, and this is Postgres 18" in line
+    assert [data / "PG_VERSION"] == list(data.iterdir())
+
+
+def test_damaged_secrets(tmp_path: Path) -> None:
+    """Lost secrets are not replaced in silence: what they sealed would be lost as well."""
+    (tmp_path / "secrets").write_text("{")
+
+    assert "secrets is damaged" in _refused(Up(tmp_path))
+
+
+def test_setting_that_a_service_refuses(tmp_path: Path) -> None:
+    """The service's own line comes through."""
+    line = _refused(Up(tmp_path, AUTH_HASH_WORKERS="many"))
+
+    assert "auth-service ended with status 1: AUTH_HASH_WORKERS is wrong" in line
+
+
+@pytest.fixture(name="nobodys_folder")
+def _nobodys_folder() -> Iterator[Path]:
+    """A folder of an ordinary user, where that user can reach it."""
+    if os.geteuid() != 0:
+        pytest.skip("every other test runs as an ordinary user already")
+    folder = Path(tempfile.mkdtemp(prefix="vestibule-"))
+    os.chown(folder, NOBODY, group_of(NOBODY))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_as_an_ordinary_user(nobodys_folder: Path) -> None:
+    """It runs without being root as well. (The user may pass closed folders, to reach this Python.)"""
+    as_nobody = bound_to_us([], signal="KILL", user=NOBODY)
+    with Up(nobodys_folder / "data", *as_nobody) as up:
+        up.wait_until_ready()
+        assert {path.owner() for path in nobodys_folder.rglob("*")} == {"nobody"}
+        assert up.stop() == 0
+        assert until_none_is_left(nobodys_folder) == {}
+
+
+def test_folder_of_an_ordinary_user_as_root(nobodys_folder: Path) -> None:
+    """Root goes on with the data of whoever began it."""
+    server = Postgres(nobodys_folder / "postgres")
+    server.start()
+    server.stop()
+    data = nobodys_folder / "postgres" / "data"
+    os.chown(data, NOBODY, group_of(NOBODY))
+    for path in data.rglob("*"):
+        os.chown(path, NOBODY, group_of(NOBODY))
+    server.start()
+    server.stop()
+
+    assert data.stat().st_uid == NOBODY

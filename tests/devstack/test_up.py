@@ -1,0 +1,147 @@
+"""`make up` from outside: it starts, watches, stops and finds its data again."""
+
+import os
+import signal
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import STACK_ENVIRONMENT
+from tests.devstack.running import Up, leftovers, until_none_is_left
+
+SERVICES = {"auth-service", "user-service", "health-aggregator", "gateway"}
+
+
+@pytest.fixture(scope="module", name="up")
+def _up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """A running stack that most tests look at."""
+    with Up(tmp_path_factory.mktemp("up") / "data") as up:
+        up.wait_until_ready()
+        yield up
+        assert up.stop() == 0, up.output
+        assert until_none_is_left(up.data_dir) == {}
+
+
+def test_tells_where_everything_is(up: Up) -> None:
+    """The table and `topology.json` say the same, and everything is there."""
+    url = up.wait_until_ready()
+    topology = up.topology
+
+    assert set(topology["services"]) == SERVICES
+    for name, service in topology["services"].items():
+        assert httpx.get(f"http://{service['http']}/ready").status_code == 200
+        assert f"{name} " in up.output
+        assert f"http://{service['http']}" in up.output
+        assert str(service["pid"]) in up.output
+        assert ("grpc" in service) is (name != "gateway")
+        os.kill(service["pid"], 0)
+    assert url == f"http://{topology['services']['gateway']['http']}"
+
+
+def test_shows_progress(up: Up) -> None:
+    """Each step is told when it is done."""
+    for step in ("Postgres 18 is up", "Valkey 9 is up", "migrations are done", "gateway is ready"):
+        assert step in up.output
+
+
+def test_keeps_secrets(up: Up) -> None:
+    """Secrets are in one file that only the owner may read, and in no output or log."""
+    file = up.data_dir / "secrets"
+    secrets = [text for text in file.read_text().split('"') if len(text) > 24]
+    shown = up.output + "".join(log.read_text() for log in (up.data_dir / "logs").glob("*.log"))
+
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert len(secrets) >= 8
+    assert [secret for secret in secrets if secret in shown] == []
+    assert STACK_ENVIRONMENT["BOOTSTRAP_ADMIN_PASSWORD"] not in shown
+
+
+def test_services_know_only_their_own_secrets(up: Up) -> None:
+    """No service has another one's database, and only auth-service the master key and the admin."""
+    environments = {
+        name: Path(f"/proc/{service['pid']}/environ").read_text().split("\0")
+        for name, service in up.topology["services"].items()
+    }
+    for name, environment in environments.items():
+        names = {line.partition("=")[0] for line in environment}
+        own = {"auth-service": "AUTH_", "user-service": "USERS_", "health-aggregator": "HEALTH_"}.get(name)
+        urls = {setting for setting in names if setting.endswith("POSTGRES_URL")}
+
+        assert urls == ({f"{own}POSTGRES_URL", f"{own}MIGRATION_POSTGRES_URL"} if own else set())
+        assert ("AUTH_MASTER_KEY" in names) is (name == "auth-service")
+        assert ("BOOTSTRAP_ADMIN_PASSWORD" in names) is (name == "auth-service")
+
+
+def test_second_stack_in_the_same_folder_is_refused(up: Up) -> None:
+    """One clear line, and the first goes on."""
+    second = Up(up.data_dir)
+
+    assert second.wait() == 1
+    last = second.output.splitlines()[-1]
+    assert "is in use by another stack" in last
+    assert str(up.process.pid) in last
+    assert httpx.get(f"{up.wait_until_ready()}/ready").status_code == 200
+
+
+@pytest.mark.parametrize("name", ["user-service", "gateway", "redis", "postgres"])
+def test_part_that_dies_is_named_and_started_again(up: Up, name: str) -> None:
+    """It is back where it was, as another process, and the system works."""
+    before = up.pids[name]
+    os.kill(before, signal.SIGKILL)
+
+    up.wait_for(rf"^vestibule: {name} (was ended by SIGKILL|ended with status -9).*it is started again in")
+    up.wait_for(rf"^vestibule: {name} is back after .* \(process \d+\)")
+    assert up.pids[name] != before
+    _until_signed_in(up.wait_until_ready())
+
+
+def test_second_start_finds_its_data(tmp_path: Path) -> None:
+    """A person who registered is there after a restart, and so is the one admin."""
+    person = {"email": "ada@example.com", "password": "plum-harbor-velvet-quill", "full_name": "Ada"}
+    with Up(tmp_path) as first:
+        url = first.wait_until_ready()
+        assert httpx.post(f"{url}/api/auth/register", json=person).status_code == 201
+        began = time.monotonic()
+        assert first.stop() == 0
+        assert time.monotonic() - began < 15
+        assert leftovers(tmp_path) == {}
+        assert not (tmp_path / "topology.json").exists()
+    with Up(tmp_path) as second:
+        url = second.wait_until_ready()
+        del person["full_name"]
+        assert httpx.post(f"{url}/api/auth/login", json=person).status_code == 200
+        _until_signed_in(url)
+        second.process.kill()
+        assert until_none_is_left(tmp_path) == {}, "whoever loses the supervisor stops by itself"
+
+
+def test_ctrl_c_while_starting(tmp_path: Path) -> None:
+    """Told to stop in the middle of a start, it leaves nothing behind."""
+    with Up(tmp_path) as up:
+        up.wait_for("Valkey 9 is up")
+        up.process.send_signal(signal.SIGINT)
+        assert up.wait() == 0, up.output
+        assert until_none_is_left(tmp_path) == {}
+
+
+def _until_signed_in(url: str) -> None:
+    """Signs the first admin in, in a few tries: parts that just came back may say 503."""
+    admin = {
+        "email": STACK_ENVIRONMENT["BOOTSTRAP_ADMIN_EMAIL"],
+        "password": STACK_ENVIRONMENT["BOOTSTRAP_ADMIN_PASSWORD"],
+    }
+    deadline = time.monotonic() + 20
+    status = 0
+    while time.monotonic() < deadline:
+        try:
+            status = httpx.post(f"{url}/api/auth/login", json=admin, timeout=10).status_code
+        except httpx.TransportError:
+            status = 0
+        if status == 200:
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"signing in answers {status}")
