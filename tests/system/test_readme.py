@@ -1,9 +1,11 @@
 """The README tells the truth: its commands run, and print what it says they print."""
 
+import os
 import re
 import secrets
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +14,9 @@ import pytest
 from tests.system.house import House
 
 README = Path(__file__).parents[2] / "README.md"
+
+ADMIN = ("admin@example.com", "tall-ships-at-anchor")
+"""The admin whom the README starts the house with."""
 
 VARIES = (
     (re.compile(r"eyJ[\w.-]+…?"), "<access token>"),
@@ -36,8 +41,8 @@ def test_session(house: House, tmp_path: Path) -> None:
     replaced = {
         "http://127.0.0.1:8000": house.base_url,
         "ada@example.com": f"ada-{secrets.token_hex(4)}@example.com",
-        README_ADMIN[0]: email,
-        README_ADMIN[1]: password,
+        ADMIN[0]: email,
+        ADMIN[1]: password,
     }
     text = README.read_text(encoding="utf-8")
     for old, new in replaced.items():
@@ -83,9 +88,6 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert dead == []
 
 
-README_ADMIN = ("admin@example.com", "ADMIN_PASSWORD")
-
-
 def _steps(text: str) -> list[Step]:
     steps: list[Step] = []
     for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL):
@@ -105,7 +107,14 @@ def _run(commands: list[str], folder: Path) -> list[list[str]]:
     assert bash
     script = "".join(f"{command}\necho '{mark}'\n" for command in commands)
     done = subprocess.run(
-        [bash, "-u"], input=script, cwd=folder, capture_output=True, text=True, check=True, timeout=60
+        [bash, "-u"],
+        input=script,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
     )
     assert done.stderr == ""
     return [part.strip("\n").splitlines() for part in done.stdout.split(f"{mark}\n")[:-1]]
