@@ -82,6 +82,26 @@ async def test_streams_do_not_hold_up_a_stop(hall: Hall) -> None:
     assert time.monotonic() - started < 1
 
 
+async def test_stream_in_the_middle_of_sending_ends_too(hall: Hall) -> None:
+    """A stop that strikes while a message is on its way leaves no call without an end."""
+
+    async def chatty(request: Any, context: Any) -> AsyncIterator[Any]:
+        while True:
+            yield messages("1")[0]
+
+    hall.script.streams["StreamHealth"] = chatty
+    stream = aiter(hall.health.StreamHealth(health_service_pb2.StreamHealthRequest()))
+    await anext(stream)
+    stopping = asyncio.create_task(hall.server.stop(5))
+    started = time.monotonic()
+    with pytest.raises(Unavailable):
+        async for _ in stream:
+            pass
+    await stopping
+
+    assert time.monotonic() - started < 2
+
+
 async def test_stream_that_its_client_leaves(hall: Hall) -> None:
     """The servicer's generator is closed when nobody listens any more."""
     closed = asyncio.Event()

@@ -9,7 +9,7 @@ request, validate, run within the deadline, answer with what was committed.
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -48,14 +48,14 @@ class Pipeline:
         judge: Judges the tokens of people.
         deadline_seconds: How long a unary call may take whose caller set no deadline and
             whose policy names none.
-        streams: Tasks of the streams being answered.
-        stopping: Whether streams that end now end because the server stops.
+        streams: The streams being answered.
+        stopping: Whether streams are to end because the server stops.
     """
 
     service_tokens: ServiceTokens
     judge: TokenJudge
     deadline_seconds: float = 5.0
-    streams: set["asyncio.Task[Any]"] = field(default_factory=set)
+    streams: set["_Stream"] = field(default_factory=set)
     stopping: bool = False
 
     def wrap(self, policy: Policy, handler: Handler) -> Handler:
@@ -77,8 +77,8 @@ class Pipeline:
     def end_streams(self) -> None:
         """Ends the streams being answered: their clients are told to come back elsewhere."""
         self.stopping = True
-        for task in self.streams:
-            task.cancel()
+        for stream in self.streams:
+            stream.end()
 
     def _unary(self, policy: Policy, handler: Handler) -> Callable[[bytes, Context], Awaitable[Any]]:
         prepare = self._prepare(policy, handler, policy.deadline_seconds or self.deadline_seconds)
@@ -126,24 +126,21 @@ class Pipeline:
             started = time.perf_counter()
             events = committed.collect()
             code = "OK"
-            task = asyncio.current_task()
-            assert task is not None  # noqa: S101 gRPC answers in tasks
-            self.streams.add(task)
             try:
                 request, limit_seconds = await prepare(raw, context)
-                async with asyncio.timeout(limit_seconds), aclosing(behave(request, context)) as messages:
+                async with (
+                    asyncio.timeout(limit_seconds),
+                    aclosing(behave(request, context)) as answers,
+                    aclosing(self._until_stop(answers)) as messages,
+                ):
                     async for message in messages:
                         yield message
             except grpc.aio.AbortError:
                 code = _code_name(context)
                 raise
             except asyncio.CancelledError:
-                if not self.stopping:
-                    code = "CANCELLED"
-                    raise
-                task.uncancel()
-                code = "UNAVAILABLE"
-                await _abort(context, Unavailable(), events)
+                code = "CANCELLED"
+                raise
             except Exception as error:  # noqa: BLE001 the one place where bugs become answers
                 refusal = _refusal(error, path)
                 code = errors.CODES[refusal.kind].name
@@ -152,10 +149,22 @@ class Pipeline:
                 if events:
                     context.set_trailing_metadata(((committed.EVENTS_KEY, committed.encode(events)),))
             finally:
-                self.streams.discard(task)
                 observer.answered(code, time.perf_counter() - started)
 
         return serve
+
+    async def _until_stop(self, messages: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+        """Passes messages on until the server stops, then raises `Unavailable`."""
+        stream = _Stream()
+        self.streams.add(stream)
+        try:
+            while not self.stopping:
+                yield await stream.next_of(messages)
+            raise Unavailable
+        except StopAsyncIteration:
+            return
+        finally:
+            self.streams.discard(stream)
 
     def _prepare(self, policy: Policy, handler: Handler, default_seconds: float | None) -> _Prepare:
         admit = compile_admission(policy, self.service_tokens, self.judge)
@@ -182,6 +191,38 @@ class Pipeline:
             return request, limit
 
         return prepare
+
+
+class _Stream:
+    """A stream being answered: ended only while it waits for its next message.
+
+    A cancellation that struck gRPC while it sends would leave the call without a status,
+    and its client and the stop waiting for one.
+    """
+
+    def __init__(self) -> None:
+        self._task = asyncio.current_task()
+        self._waiting = False
+        self._ended = False
+
+    async def next_of(self, messages: AsyncIterator[Any]) -> Any:
+        """Returns the next message, or raises `Unavailable` when ended before it came."""
+        self._waiting = True
+        try:
+            return await anext(messages)
+        except asyncio.CancelledError:
+            if not self._ended or self._task is None:
+                raise
+            self._task.uncancel()
+            raise Unavailable from None
+        finally:
+            self._waiting = False
+
+    def end(self) -> None:
+        """Ends the wait for the next message, if there is one; else the stream sees to it itself."""
+        if self._waiting and self._task is not None:
+            self._ended = True
+            self._task.cancel()
 
 
 def _set_deadline(call: Call, seconds: float | None) -> None:
