@@ -142,6 +142,14 @@ def test_cut_off_says_so_instead_of_calling_everything_down() -> None:
     assert not bench.board.cut_off
 
 
+def test_what_starts_with_the_observer_has_a_moment_of_grace() -> None:
+    """Failures of the first seconds are no incident; later ones are."""
+    bench = Bench()
+
+    assert [State.UNKNOWN] == bench.see(BAD, "auth", times=20, apart_seconds=0.2)
+    assert [State.DOWN] == bench.see(BAD, "auth", times=5)
+
+
 def test_refusals_are_answers() -> None:
     """Everything refusing is everything down: the network brought the refusals."""
     bench = Bench()
@@ -163,8 +171,9 @@ def test_a_new_list_keeps_what_is_checked_as_before() -> None:
     """Only what changed starts from nothing."""
     bench = Bench()
     bench.see(GOOD, *NAMES)
-    moved = Target("auth", "grpc", options={"address": "elsewhere:1"})
-    bench.board.retarget([moved, *TARGETS[1:3]], now=bench.now, at=NOON)
+    other = Target("auth", "http", options={"url": "http://elsewhere"})
+    moved = Target("users", "grpc", options={"address": "elsewhere:1"})
+    bench.board.retarget([other, moved, TARGETS[2]], now=bench.now, at=NOON)
 
     assert (bench.state("auth"), bench.state("users")) == (State.UNKNOWN, State.UP)
     assert {"auth", "users", "postgres"} == {each.name for each in bench.board.components()}

@@ -17,6 +17,8 @@ from health_aggregator.domain.state import Change, CheckResult, Outcome, State, 
 from health_aggregator.domain.target import Target
 
 CUT_OFF = "cut off from everything it watches"
+# What starts together with the observer is not called down for coming a little later.
+_GRACE_SECONDS = 5.0
 _NO_RESULT = "no result for too long"
 
 
@@ -91,11 +93,11 @@ class Board:
         return self._entries[name].memory
 
     def retarget(self, targets: Iterable[Target], *, now: float, at: datetime) -> None:
-        """Takes up a new list of targets; what stays checked in the same way keeps its state."""
+        """Takes up a new list of targets; what is still checked by the same technology keeps its state."""
         entries = {}
         for target in targets:
             known = self._entries.get(target.name)
-            if known is not None and _same_check(known.target, target):
+            if known is not None and _same_component(known.target, target):
                 known.target = target
                 entries[target.name] = known
             else:
@@ -121,8 +123,8 @@ class Board:
                 self._answered_at = now
         elif entry.silent_since is None:
             entry.silent_since = now
-        if self._must_wait(entry, result):
-            entry.held = True
+        if self._must_wait(entry, result, now):
+            entry.held = entry.memory.verdict is not None
             return None
         entry.held = False
         entry.memory = step(entry.memory, entry.target.damping, success=result.success)
@@ -166,7 +168,10 @@ class Board:
         self._shown = None
         self._caused = None
 
-    def _must_wait(self, entry: _Entry, result: CheckResult) -> bool:
+    def _must_wait(self, entry: _Entry, result: CheckResult, now: float) -> bool:
+        newborn = entry.memory.verdict is None and now - entry.created_at < _GRACE_SECONDS
+        if newborn and not result.success:
+            return True
         if not result.silent or entry.silent_since is None:
             return False
         last_step = entry.memory.success is False and (
@@ -226,8 +231,9 @@ class Board:
         )
 
 
-def _same_check(one: Target, other: Target) -> bool:
-    return (one.kind, one.options, one.enabled) == (other.kind, other.options, other.enabled)
+def _same_component(one: Target, other: Target) -> bool:
+    # One that has only moved to another address is still the same.
+    return (one.kind, one.enabled) == (other.kind, other.enabled)
 
 
 def _raw_state(result: CheckResult | None) -> State:

@@ -1,0 +1,138 @@
+"""The status page in a real Chromium, before the whole house: live, in order, and readable by anyone.
+
+With `SCREENSHOTS` set to a folder, it leaves the pictures there that `docs/health.md` shows.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from devstack.stack import Stack
+from playwright.sync_api import Browser, Page, sync_playwright
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+SHOWN_WITHIN_SECONDS = 2.0
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
+
+
+@pytest.fixture(scope="module", name="browser")
+def _browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+def opened(
+    browser: Browser, stack: Stack, *, width: int = 1000, scheme: str = "light", script: bool = True
+) -> Page:
+    """Returns the status page in a window of its own."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 900},
+        color_scheme="dark" if scheme == "dark" else "light",
+        java_script_enabled=script,
+        reduced_motion="reduce",
+    )
+    page = context.new_page()
+    page.goto(f"{stack.base_url}/status")
+    return page
+
+
+def keep(page: Page, name: str) -> None:
+    """Takes a picture for the documentation."""
+    folder = os.environ.get("SCREENSHOTS")
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+
+def component(name: str, state: str) -> str:
+    """Returns the selector of a component in a state."""
+    return f'#component-{name}[data-state="{state}"]'
+
+
+def settled(page: Page) -> None:
+    """Waits until everything is up and the page is live."""
+    page.wait_for_selector('.headline[data-status="healthy"]', timeout=15_000)
+    page.wait_for_selector("#live.on", timeout=5_000)
+
+
+def test_shows_a_killed_component_without_reload(browser: Browser, stack: Stack) -> None:
+    """Within two seconds of the kill, and its return as soon, in the same document."""
+    page = opened(browser, stack)
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    settled(page)
+    keep(page, "status-healthy")
+    page.evaluate("window.sameDocument = true")
+
+    started = time.monotonic()
+    stack.kill_part("user-service")
+    page.wait_for_selector(component("user-service", "down"), timeout=10_000)
+    took = time.monotonic() - started
+    headline = page.text_content("#headline")
+    story = page.text_content(".story")
+    announced = page.text_content("#announce")
+    keep(page, "status-down")
+    for scheme, width, name in (("dark", 1000, "status-down-dark"), ("light", 360, "status-down-narrow")):
+        other = opened(browser, stack, width=width, scheme=scheme)
+        other.wait_for_selector(component("user-service", "down"))
+        keep(other, name)
+        other.context.close()
+
+    stack.start_part("user-service")
+    page.wait_for_selector(component("user-service", "up"), timeout=15_000)
+    settled(page)
+
+    assert took < SHOWN_WITHIN_SECONDS
+    assert headline == "A critical part is down"
+    assert "user-service is down" in (story or "")
+    assert "A critical part is down" in (announced or "")
+    assert page.evaluate("window.sameDocument") is True
+    assert [each for each in complaints if "Content Security Policy" in each] == []
+    assert page.locator(".incidents li").filter(has_text="user-service").count() >= 1
+    keep(page, "status-incident")
+    page.context.close()
+
+
+def test_is_in_order_without_javascript(browser: Browser, stack: Stack) -> None:
+    """Everything is there, and the page reloads itself."""
+    page = opened(browser, stack, script=False)
+
+    assert page.locator(".component").count() == 8
+    assert page.locator("svg.graph.wide").is_visible()
+    assert page.locator("meta[http-equiv]").get_attribute("http-equiv") == "refresh"
+    page.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_fits_a_small_screen(browser: Browser, stack: Stack, scheme: str) -> None:
+    """At 360 pixels nothing scrolls sideways, and the graph takes its narrow form."""
+    page = opened(browser, stack, width=360, scheme=scheme)
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert page.locator("svg.graph.narrow").is_visible()
+    assert not page.locator("svg.graph.wide").is_visible()
+    page.context.close()
+
+
+def test_can_be_read_by_a_screen_reader(browser: Browser, stack: Stack) -> None:
+    """One main heading, headed sections, every drawing either named or decoration, states in words."""
+    page = opened(browser, stack)
+    tree = page.locator("body").aria_snapshot()
+
+    assert page.locator("h1").count() == 1
+    assert page.locator('svg:not([aria-hidden="true"]):not([aria-label]):not([aria-labelledby])').count() == 0
+    assert page.locator(".component .state .word:empty").count() == 0
+    assert page.locator("html").get_attribute("lang") == "en"
+    for needed in ('heading "Components"', 'heading "What builds on what"', 'heading "Incidents"', "status"):
+        assert needed in tree
+    page.context.close()

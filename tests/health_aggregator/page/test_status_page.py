@@ -1,0 +1,200 @@
+"""The status page and the badges as documents: escaped, well-formed, and with enough contrast."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from importlib.resources import files
+from xml.etree import ElementTree as ET
+
+import pytest
+from health_aggregator.domain.board import CUT_OFF, Component
+from health_aggregator.domain.history import Incident, Period
+from health_aggregator.domain.state import State, Status
+from health_aggregator.page.badge import component_badge, system_badge
+from health_aggregator.page.charts import day_words, spark_words, sparkline
+from health_aggregator.page.graph import graph, layers
+from health_aggregator.page.status_page import PageContent, status_page
+from health_aggregator.page.words import duration, percent
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+EVIL = "<script>alert(1)</script>"
+CONTRAST = 4.5
+
+
+def a_component(name: str = "postgres", state: State = State.UP, **other: object) -> Component:
+    """Returns a component."""
+    values: dict[str, object] = {
+        "kind": "postgres",
+        "critical": True,
+        "raw": State.UP,
+        "degraded": False,
+        "latency_seconds": 0.002,
+        "since": NOON - timedelta(minutes=3),
+        "error": None,
+        "detail": None,
+        "depends_on": (),
+        "caused_by": None,
+    }
+    return Component(name=name, state=state, **(values | other))  # type: ignore[arg-type]
+
+
+def a_page(*components: Component, status: Status = Status.HEALTHY) -> str:
+    """Returns a page."""
+    incident = Incident(EVIL, NOON - timedelta(hours=1), None, State.DOWN, EVIL, EVIL)
+    day = {NOON.replace(hour=0): Period("postgres", NOON.replace(hour=0), 10, 1, 100.0, 99.0)}
+    content = PageContent(
+        NOON, status, components, lambda _: (0.001, None, 0.003), {"postgres": day}, [incident]
+    )
+    return status_page(content)
+
+
+class _Tags(HTMLParser):
+    void = frozenset({"meta", "link", "br"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+        if tag not in self.void:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert tag == self.open.pop()
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_state_makes_a_sound_document(state: State) -> None:
+    """Tags nest, nothing is inline that a strict Content-Security-Policy forbids, and names are escaped."""
+    page = a_page(
+        a_component(EVIL, state, error=EVIL, depends_on=("postgres",), caused_by="postgres"),
+        a_component("postgres", State.DOWN, error="refuses connections"),
+        status=Status.UNHEALTHY,
+    )
+    tags = _Tags()
+    tags.feed(page)
+
+    assert tags.open == []
+    assert EVIL not in page
+    assert not any(
+        "style" in attributes or any(name.startswith("on") for name in attributes)
+        for _, attributes in tags.seen
+    )
+    assert [attributes.get("src") for tag, attributes in tags.seen if tag == "script"] == ["/status/live.js"]
+    identifiers = [attributes["id"] for _, attributes in tags.seen if "id" in attributes]
+    assert len(set(identifiers)) == len(identifiers)
+
+
+def test_says_when_the_observer_is_cut_off() -> None:
+    """It does not pretend to know."""
+    page = a_page(a_component("health-aggregator", degraded=True, error=CUT_OFF), status=Status.DEGRADED)
+
+    assert "The observer itself cannot reach anything" in page
+
+
+def test_marks_the_cause_in_the_graph() -> None:
+    """The cause wears a tag, and the caption says it in words."""
+    drawn = graph(
+        [
+            a_component("auth", State.DOWN, depends_on=("postgres",), caused_by="postgres"),
+            a_component("postgres", State.DOWN),
+        ]
+    )
+
+    assert "<strong>postgres</strong> is the cause of the failure of auth." in drawn
+    assert drawn.count('class="tag"') == 2
+    assert drawn.count('class="edge bad"') == 2
+
+
+def test_draws_a_thousand_components_as_far_as_they_matter() -> None:
+    """Only what fails and what it touches is drawn."""
+    crowd = [
+        a_component(f"c{index}", depends_on=("postgres",) if index == 7 else ()) for index in range(1000)
+    ]
+    drawn = graph([*crowd, a_component("postgres", State.DOWN)])
+
+    assert "c7" in drawn
+    assert "c8<" not in drawn
+    assert graph(crowd) == ""
+
+
+def test_layers_put_everything_above_what_it_builds_on() -> None:
+    """Loners come last."""
+    components = [
+        a_component("gateway", depends_on=("auth", "users")),
+        a_component("auth", depends_on=("postgres",)),
+        a_component("users", depends_on=("postgres",)),
+        a_component("postgres"),
+        a_component("alone"),
+    ]
+
+    assert layers(components) == [["gateway"], ["auth", "users"], ["postgres"], ["alone"]]
+
+
+def test_charts_say_in_words_what_they_show() -> None:
+    """For those who do not see them."""
+    assert spark_words((0.001, None, 0.003)) == "last 3 checks: median 3 ms, slowest 3 ms, 1 failed"
+    assert spark_words((None, None)) == "the last 2 checks failed"
+    assert day_words({}) == "no history yet"
+    assert "no checks yet" in sparkline(())
+
+
+def test_figures_are_honest() -> None:
+    """Less than all is never called all."""
+    assert [percent(share) for share in (1.0, 0.999999, 0.5)] == ["100 %", "99.99 %", "50.00 %"]
+    assert [duration(timedelta(seconds=seconds)) for seconds in (0, 65, 2 * 86400 + 3600 + 59)] == [
+        "0 s",
+        "1 min 5 s",
+        "2 d 1 h",
+    ]
+
+
+@pytest.mark.parametrize("state", State)
+def test_badges_are_images_with_words(state: State) -> None:
+    """Well-formed SVG that says its state to screen readers too."""
+    image = ET.fromstring(component_badge(a_component("a<b", state)))
+
+    assert image.attrib["aria-label"].startswith("a<b: ")
+
+
+def test_the_system_has_a_badge() -> None:
+    """One for each judgement."""
+    labels = [ET.fromstring(system_badge(status)).attrib["aria-label"] for status in Status]
+
+    assert labels == ["system: healthy", "system: degraded", "system: unhealthy"]
+
+
+def test_every_colour_can_be_read_on_its_ground() -> None:
+    """4.5 to 1, as WCAG AA asks, in both schemes."""
+    style = files("health_aggregator.page").joinpath("assets", "style.css").read_text("utf-8")
+    light, dark = (dict(re.findall(r"--([\w-]+): (#\w+);", block)) for block in _roots(style))
+    for scheme in (light, light | dark):
+        for ink in ("ink", "faint", "up", "warn", "down", "none"):
+            for ground in ("ground", "card"):
+                assert _contrast(scheme[ink], scheme[ground]) >= CONTRAST, (ink, ground)
+        for tone in ("up", "warn", "down", "none"):
+            for ink in ("ink", "faint", tone):
+                assert _contrast(scheme[ink], scheme[f"{tone}-soft"]) >= CONTRAST, (ink, tone)
+
+
+def _roots(style: str) -> list[str]:
+    return re.findall(r":root \{(.*?)\}", style, re.DOTALL)
+
+
+def _contrast(one: str, other: str) -> float:
+    high, low = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    digits = colour[1:] if len(colour) == 7 else "".join(digit * 2 for digit in colour[1:])
+    parts = [int(digits[index : index + 2], 16) / 255 for index in (0, 2, 4)]
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
