@@ -122,7 +122,7 @@ def _nobodys_folder() -> Iterator[Path]:
 
 
 def test_as_an_ordinary_user(nobodys_folder: Path) -> None:
-    """It runs without being root as well. (The user may pass closed folders, to reach this Python.)"""
+    """It runs without being root as well; the user may pass closed folders, to reach this Python."""
     as_nobody = bound_to_us([], signal="KILL", user=NOBODY)
     with Up(nobodys_folder / "data", *as_nobody) as up:
         up.wait_until_ready()

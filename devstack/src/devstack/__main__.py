@@ -8,7 +8,6 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
 
 from devstack.program import ProgramError
 from devstack.settings import Settings
@@ -17,10 +16,34 @@ from devstack.supervisor import Supervisor
 from devstack.terminal import Terminal
 
 _PR_SET_PDEATHSIG = 1
+ONE_WISH_SECONDS = 1.0
 
 
 class _Stop(BaseException):
     """Somebody asked us to stop."""
+
+
+class _Signals:
+    """Raises `_Stop` on the first signal, and on one more after a while.
+
+    One Ctrl-C may come twice, from the terminal and from make: that is no second wish.
+    """
+
+    def __init__(self) -> None:
+        self._first_at: float | None = None
+        self._hurried = False
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        now = time.monotonic()
+        if self._first_at is None:
+            self._first_at = now
+            raise _Stop
+        if now - self._first_at > ONE_WISH_SECONDS and not self._hurried:
+            self._hurried = True
+            raise _Stop
 
 
 def main(arguments: list[str]) -> int:
@@ -38,8 +61,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _up(terminal: Terminal) -> int:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _stop)
+    _Signals()
     stack: Stack | None = None
     try:
         settings = Settings.read(os.environ)
@@ -89,11 +111,6 @@ def _try_say(terminal: Terminal, line: str) -> None:
     except OSError:
         # Nobody listens any more; there is still everything to stop.
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 open as long as we live
-
-
-def _stop(number: int, frame: FrameType | None) -> NoReturn:
-    del number, frame
-    raise _Stop
 
 
 if __name__ == "__main__":
