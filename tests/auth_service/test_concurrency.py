@@ -15,6 +15,12 @@ from vestibule.auth.v1 import auth_service_pb2 as pb
 
 from tests.auth_service.conftest import MASTER_KEY, House
 from tests.auth_service.world import EMAIL, NAME, PASSWORD
+from tests.chassis.waiting import until
+
+_CUT = (
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
 
 
 async def test_fifty_refreshes_of_one_token_have_one_successor(house: House) -> None:
@@ -115,11 +121,7 @@ async def test_a_refresh_that_was_rolled_back_has_not_happened(house: House, poo
     async with pool.transaction() as blocker:
         await blocker.execute("SELECT FROM auth.sessions FOR UPDATE")
         refreshing = asyncio.create_task(house.refresh(tokens.refresh_token))
-        await asyncio.sleep(0.2)
-        await blocker.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
+        await until(lambda: blocker.fetchval(_CUT))
         with pytest.raises(Unavailable):
             await refreshing
 

@@ -71,7 +71,7 @@ async def test_a_locked_row_is_left_for_the_next_time(house: House, pool: Databa
     async with pool.transaction() as other:
         await other.execute("SELECT FROM auth.sessions LIMIT 1 FOR UPDATE")
 
-        async with PostgresDatabase(pool).reading() as stores:
+        async with PostgresDatabase(pool).statements() as stores:
             assert await stores.retention.purge(10) == 1
 
     assert await house.does.purge_expired() == 1

@@ -127,7 +127,7 @@ async def test_the_ring_keeps_its_keys_when_reading_fails(monkeypatch: pytest.Mo
     def away() -> None:
         raise Unavailable
 
-    monkeypatch.setattr(database, "reading", away)
+    monkeypatch.setattr(database, "statements", away)
     with pytest.raises(Unavailable):
         await ring.load()
 

@@ -143,7 +143,7 @@ async def test_the_keys_are_public(house: House) -> None:
 @pytest.mark.usefixtures("house")
 async def test_private_halves_are_sealed(pool: Database) -> None:
     """What is stored is no key without the master key."""
-    async with PostgresDatabase(pool).reading() as stores:
+    async with PostgresDatabase(pool).statements() as stores:
         (key,) = await stores.signing_keys.all()
 
     assert b"\x06\x07*\x86H\xce=" not in key.sealed_private_key

@@ -2,12 +2,16 @@
 
 from datetime import UTC, datetime, timedelta
 
+from auth_service.domain.audit import AuditEntry
 from auth_service.domain.credential import Credential, Person, Registration, Role
+from auth_service.domain.guessing import GuessKey
+from auth_service.domain.session import Opening
 from auth_service.domain.stores import Stores
 from chassis.ids import uuid7
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+GUESSES = GuessKey(b"account", b"client")
 
 
 def a_registration(email: str = "Ada@Example.com", role: Role = Role.USER) -> Registration:
@@ -41,3 +45,13 @@ async def admitted(stores: Stores, email: str = "Ada@Example.com", role: Role = 
     credential = await stores.credentials.by_id(registration.user_id)
     assert credential is not None
     return credential
+
+
+async def opened(
+    stores: Stores, credential: Credential, ip: str = "", user_agent: str = "", key: GuessKey = GUESSES
+) -> Opening:
+    """Opens a session for a credential."""
+    entry = AuditEntry(
+        occurred_at=LONG_AGO, action="auth.login", outcome="success", ip=ip, user_agent=user_agent
+    )
+    return await stores.sign_ins.open(uuid7(), credential, key, entry)

@@ -9,7 +9,7 @@ from auth_service.domain.events import RegistrationStarted
 from auth_service.domain.stores import Database
 from chassis.ids import uuid7
 
-from tests.contract.auth_service.builders import LONG_AGO, a_person, a_registration, admitted
+from tests.contract.auth_service.builders import LONG_AGO, a_person, a_registration, admitted, opened
 
 
 async def test_a_transaction_is_whole_or_not_at_all(database: Database) -> None:
@@ -21,7 +21,7 @@ async def test_a_transaction_is_whole_or_not_at_all(database: Database) -> None:
             await stores.outbox.append(RegistrationStarted(registration.user_id))
             raise RuntimeError
 
-    async with database.reading() as stores:
+    async with database.statements() as stores:
         assert await stores.credentials.by_id(registration.user_id) is None
 
 
@@ -154,7 +154,7 @@ async def test_erasing_takes_the_sessions_along(database: Database) -> None:
     """Nothing hangs on nobody."""
     async with database.transaction() as stores:
         ada = await admitted(stores)
-        standing = await stores.sessions.open(uuid7(), ada, "ip", "agent")
+        standing = (await opened(stores, ada)).standing
         assert standing is not None
 
         await stores.credentials.erase(ada.user_id)

@@ -1,33 +1,87 @@
 """What sessions and revocations promise, in memory and on Postgres."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+from auth_service.domain.audit import GENESIS, chain_hash
 from auth_service.domain.credential import Role
-from auth_service.domain.session import IDLE
+from auth_service.domain.guessing import GuessKey, GuessRecord
+from auth_service.domain.session import IDLE, Opening
 from auth_service.domain.stores import Database
 from auth_service.domain.tokens import unix_milliseconds
 from chassis.ids import uuid7
 
-from tests.contract.auth_service.builders import LONG_AGO, MINUTE, a_person, a_registration, admitted
+from tests.contract.auth_service.builders import (
+    GUESSES,
+    LONG_AGO,
+    MINUTE,
+    a_person,
+    a_registration,
+    admitted,
+    opened,
+)
 
 
 async def test_a_session_opens_for_what_was_judged(database: Database) -> None:
-    """Not when password or activity have changed since."""
+    """With its entry in the trail; not when password or activity have changed since."""
     async with database.transaction() as stores:
         ada = await admitted(stores)
-        session_id = uuid7()
-        standing = await stores.sessions.open(session_id, ada, "192.0.2.1", "agent")
+        standing = (await opened(stores, ada, "192.0.2.1", "agent")).standing
         assert standing is not None
         session = standing.session
         assert (standing.role, session.counter, session.ended_at) == (Role.USER, 0, None)
         assert session.expires_at == standing.at + IDLE
         assert (session.ip, session.user_agent) == ("192.0.2.1", "agent")
+        (chained,) = await stores.audit.after(0, 10)
+        assert (chained.entry.action, chained.hash) == (
+            "auth.login",
+            chain_hash(GENESIS, 1, chained.entry),
+        )
 
-        locked = await stores.sessions.lock(session_id)
+        locked = await stores.sessions.lock(session.id)
         assert locked is not None
         assert locked.session == session
         await stores.credentials.replace_hash(ada.user_id, "hash", "newer")
-        assert await stores.sessions.open(uuid7(), ada, "", "") is None
+        assert await opened(stores, ada) == Opening()
+        assert len(await stores.audit.after(0, 10)) == 1
+
+
+async def test_opening_forgives_whoever_is_not_blocked(database: Database) -> None:
+    """A client that used up its attempts meanwhile opens nothing."""
+    blocked = GuessKey(b"account", b"blocked")
+    async with database.transaction() as stores:
+        ada = await admitted(stores)
+        await stores.guesses.note_failure(GUESSES)
+        for _ in range(5):
+            await stores.guesses.note_failure(blocked)
+
+        assert (await opened(stores, ada)).standing is not None
+        refused = await opened(stores, ada, key=blocked)
+
+        assert refused.standing is None
+        assert refused.blocked_for is not None
+        assert timedelta(minutes=14) < refused.blocked_for <= timedelta(minutes=15)
+        assert (await stores.guesses.record(GUESSES)).failures == 5
+        assert len(await stores.audit.after(0, 10)) == 1
+        assert len(await stores.sessions.open_sessions(ada.user_id, 10)) == 1
+
+
+async def test_one_look_finds_credential_and_guesses(database: Database) -> None:
+    """Known or not."""
+    blocked = GuessKey(b"account", b"blocked")
+    async with database.transaction() as stores:
+        ada = await admitted(stores)
+        look_up = stores.sign_ins.look_up
+        assert await look_up("ada@example.com", GUESSES) == (GuessRecord(), ada)
+        assert await look_up("bob@example.com", GUESSES) == (GuessRecord(), None)
+
+        await stores.guesses.note_failure(GUESSES)
+        for _ in range(5):
+            await stores.guesses.note_failure(blocked)
+
+        assert await look_up("bob@example.com", GUESSES) == (GuessRecord(failures=6), None)
+        record, _ = await look_up("ada@example.com", blocked)
+        assert record == await stores.guesses.record(blocked)
+        assert record.blocked_for is not None
 
 
 async def test_nobody_inactive_or_waiting_has_a_session(database: Database) -> None:
@@ -41,21 +95,21 @@ async def test_nobody_inactive_or_waiting_has_a_session(database: Database) -> N
         waiting = await stores.credentials.by_id(bob.user_id)
         assert active is not None
         assert waiting is not None
-        standing = await stores.sessions.open(uuid7(), active, "", "")
+        standing = (await opened(stores, active)).standing
         assert standing is not None
 
         await stores.credentials.copy(a_person(ada, "a@example.com", is_active=False), 1)
 
         assert await stores.sessions.lock(standing.session.id) is None
-        assert await stores.sessions.open(uuid7(), active, "", "") is None
-        assert await stores.sessions.open(uuid7(), waiting, "", "") is None
+        assert await opened(stores, active) == Opening()
+        assert await opened(stores, waiting) == Opening()
 
 
 async def test_rotating_is_compare_and_swap(database: Database) -> None:
     """Once for each counter."""
     async with database.transaction() as stores:
         ada = await admitted(stores)
-        standing = await stores.sessions.open(uuid7(), ada, "", "")
+        standing = (await opened(stores, ada)).standing
         assert standing is not None
         at, expires_at = standing.at + MINUTE, standing.at + 2 * MINUTE
 
@@ -73,8 +127,8 @@ async def test_sessions_end_once_and_for_their_person_only(database: Database) -
     """And are not listed any more."""
     async with database.transaction() as stores:
         ada = await admitted(stores)
-        opened = [await stores.sessions.open(uuid7(), ada, "", "") for _ in range(4)]
-        ids = [standing.session.id for standing in opened if standing]
+        standings = [(await opened(stores, ada)).standing for _ in range(4)]
+        ids = [standing.session.id for standing in standings if standing]
 
         assert not await stores.sessions.end(ids[0], uuid7())
         assert await stores.sessions.end(ids[0], ada.user_id)
@@ -96,8 +150,8 @@ async def test_what_is_revoked_is_not_allowed(database: Database) -> None:
     """A session's tokens by its end, a person's by the time of their issue."""
     async with database.transaction() as stores:
         ada = await admitted(stores)
-        one = await stores.sessions.open(uuid7(), ada, "", "")
-        two = await stores.sessions.open(uuid7(), ada, "", "")
+        one = (await opened(stores, ada)).standing
+        two = (await opened(stores, ada)).standing
         assert one is not None
         assert two is not None
         sessions = stores.sessions
@@ -124,7 +178,7 @@ async def test_the_next_token_is_of_a_later_millisecond(database: Database) -> N
     async with database.transaction() as stores:
         ada = await admitted(stores)
         revocation = await stores.revocations.of_person(ada.user_id)
-        standing = await stores.sessions.open(uuid7(), ada, "", "")
+        standing = (await opened(stores, ada)).standing
 
         assert standing is not None
         assert unix_milliseconds(standing.at) > unix_milliseconds(revocation.issued_until)

@@ -5,47 +5,15 @@ import copy
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from auth_service.domain.audit import GENESIS, AuditEntry, AuditFilter, ChainedEntry, chain_hash
 from auth_service.domain.events import Event
 from auth_service.domain.signing_key import SigningKey
 
+from tests.fakes.auth_service.audit import FakeAuditTrail
 from tests.fakes.auth_service.credentials import FakeCredentials
 from tests.fakes.auth_service.guesses import FakeGuesses
 from tests.fakes.auth_service.sessions import FakeRevocations, FakeSessions
+from tests.fakes.auth_service.sign_ins import FakeSignIns
 from tests.fakes.auth_service.state import FakeClock, State
-
-
-class FakeAuditTrail:
-    """`AuditTrail` in a list."""
-
-    def __init__(self, state: State) -> None:
-        self._rows = state.audit
-
-    async def append(self, entry: AuditEntry) -> None:
-        """Adds an entry at the head of the chain."""
-        if any(row.entry.id == entry.id for row in self._rows):
-            return
-        sequence = len(self._rows) + 1
-        previous = self._rows[-1].hash if self._rows else GENESIS
-        self._rows.append(
-            ChainedEntry(sequence=sequence, hash=chain_hash(previous, sequence, entry), entry=entry)
-        )
-
-    async def page(
-        self, wanted: AuditFilter, *, limit: int, offset: int = 0, below: int | None = None
-    ) -> Sequence[ChainedEntry]:
-        """Returns entries, the newest first."""
-        found = [row for row in reversed(self._rows) if _lets_through(wanted, row.entry)]
-        found = [row for row in found if below is None or row.sequence < below]
-        return found[offset : offset + limit]
-
-    async def count(self, wanted: AuditFilter) -> int:
-        """Returns how many entries the filter lets through."""
-        return sum(_lets_through(wanted, row.entry) for row in self._rows)
-
-    async def after(self, sequence: int, limit: int) -> Sequence[ChainedEntry]:
-        """Returns entries that follow a sequence."""
-        return [row for row in self._rows if row.sequence > sequence][:limit]
 
 
 class FakeSigningKeys:
@@ -91,6 +59,7 @@ class FakeStores:
     def __init__(self, state: State, clock: FakeClock) -> None:
         self.credentials = FakeCredentials(state, clock)
         self.sessions = FakeSessions(state, clock)
+        self.sign_ins = FakeSignIns(state, clock)
         self.revocations = FakeRevocations(state, clock)
         self.guesses = FakeGuesses(state, clock)
         self.audit = FakeAuditTrail(state)
@@ -113,7 +82,7 @@ class FakeDatabase:
         self._turn = asyncio.Lock()
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[FakeStores]:
+    async def statements(self) -> AsyncIterator[FakeStores]:
         """Lends stores whose statements each stand alone."""
         self.open_connections += 1
         try:
@@ -137,13 +106,3 @@ class FakeDatabase:
     def actions(self) -> list[tuple[str, str]]:
         """What was audited, in order: action and outcome."""
         return [(row.entry.action, row.entry.outcome) for row in self.state.audit]
-
-
-def _lets_through(wanted: AuditFilter, entry: AuditEntry) -> bool:
-    return (
-        (wanted.actor_id is None or entry.actor_id == wanted.actor_id)
-        and (wanted.subject_id is None or entry.subject_id == wanted.subject_id)
-        and (wanted.action is None or entry.action == wanted.action)
-        and (wanted.since is None or entry.occurred_at >= wanted.since)
-        and (wanted.until is None or entry.occurred_at < wanted.until)
-    )

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from auth_service.domain.credential import Credential
-from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW, IDLE, Session, Standing
+from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW, Session, Standing
 from auth_service.domain.tokens import Revocation, unix_milliseconds
 
 from tests.fakes.auth_service.state import FakeClock, State
@@ -19,27 +19,6 @@ class FakeSessions:
         self._state = state
         self._rows = state.sessions
         self._clock = clock
-
-    async def open(self, session_id: UUID, judged: Credential, ip: str, user_agent: str) -> Standing | None:
-        """Opens a session."""
-        credential = self._usable(judged.user_id)
-        if credential is None or credential.password_hash != judged.password_hash:
-            return None
-        at = self._clock.now()
-        session = Session(
-            id=session_id,
-            user_id=judged.user_id,
-            counter=0,
-            rotated_at=at,
-            created_at=at,
-            last_used_at=at,
-            expires_at=at + IDLE,
-            ended_at=None,
-            ip=ip,
-            user_agent=user_agent,
-        )
-        self._rows[session_id] = session
-        return Standing(session=session, role=credential.role, at=at)
 
     async def lock(self, session_id: UUID) -> Standing | None:
         """Returns a session as it stands."""

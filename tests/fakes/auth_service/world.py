@@ -119,7 +119,7 @@ class FakeUserDirectory:
         known = self.people.get(user_id)
         if known is not None and known.person is not None:
             return known.person
-        async with self._database.reading() as stores:
+        async with self._database.statements() as stores:
             registration = await stores.credentials.pending(user_id)
         if registration is None:
             raise NotFound
@@ -132,10 +132,11 @@ class FakeUserDirectory:
         self._reach()
         return self.people.get(user_id)
 
-    async def record_sign_in(self, user_id: UUID, at: datetime) -> None:
+    async def record_sign_in(self, user_id: UUID, at: datetime) -> bool:
         """Tells of a sign-in."""
         if not self.away:
             self.sign_ins.append((user_id, at))
+        return not self.away
 
     def put(
         self,

@@ -36,7 +36,7 @@ class KeyRing:
             MasterKeyMismatch: a key cannot be opened.
             Unavailable: Postgres is away.
         """
-        async with self.database.reading() as stores:
+        async with self.database.statements() as stores:
             keys = await stores.signing_keys.all()
         for key in keys:
             if key.kid not in self._private:

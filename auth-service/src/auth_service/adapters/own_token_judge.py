@@ -38,7 +38,7 @@ class OwnTokenJudge:
         if claims.session_id is None:
             raise TokenRevoked
         issued_at = from_unix_milliseconds(claims.issued_at_milliseconds)
-        async with self._database.reading() as stores:
+        async with self._database.statements() as stores:
             if not await stores.sessions.allows(claims.session_id, claims.user_id, issued_at):
                 raise TokenRevoked
         return claims

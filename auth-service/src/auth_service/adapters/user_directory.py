@@ -58,8 +58,8 @@ class GrpcUserDirectory:
             raise
         return Account(version=response.version, person=None if response.erased else _person(response.user))
 
-    async def record_sign_in(self, user_id: UUID, at: datetime) -> None:
-        """Tells of a sign-in, as well as can be done in a short time; the event tells it for sure."""
+    async def record_sign_in(self, user_id: UUID, at: datetime) -> bool:
+        """Tells of a sign-in; says whether it was heard in a short time."""
         moment = Timestamp()
         moment.FromDatetime(at)
         request = directory_service_pb2.RecordSignInRequest(user_id=str(user_id), signed_in_at=moment)
@@ -67,6 +67,8 @@ class GrpcUserDirectory:
             await self._directory.RecordSignIn(request, timeout=RECORD_SIGN_IN_SECONDS)
         except ServiceError as error:
             log.info("sign-in not recorded now", reason=error.reason)
+            return False
+        return True
 
 
 def _translated(error: RemoteError) -> ServiceError:

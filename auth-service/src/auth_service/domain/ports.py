@@ -148,6 +148,6 @@ class UserDirectory(Protocol):
         """
         ...
 
-    async def record_sign_in(self, user_id: UUID, at: datetime) -> None:
-        """Tells of a sign-in, as well as can be done in a short time."""
+    async def record_sign_in(self, user_id: UUID, at: datetime) -> bool:
+        """Tells of a sign-in; says whether it was heard in a short time."""
         ...

@@ -56,6 +56,19 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What trying to open a session came to: at most one of the two.
+
+    Attributes:
+        standing: The session; None when the credential is not what was judged any more.
+        blocked_for: How long the client has to wait, having guessed too often meanwhile.
+    """
+
+    standing: Standing | None = None
+    blocked_for: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshToken:
     """What a refresh token names."""
 

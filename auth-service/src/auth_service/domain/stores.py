@@ -14,7 +14,7 @@ from auth_service.domain.audit import AuditEntry, AuditFilter, ChainedEntry
 from auth_service.domain.credential import Credential, Person, Registration
 from auth_service.domain.events import Event
 from auth_service.domain.guessing import GuessKey, GuessRecord
-from auth_service.domain.session import Session, Standing
+from auth_service.domain.session import Opening, Session, Standing
 from auth_service.domain.signing_key import SigningKey
 from auth_service.domain.tokens import Revocation
 
@@ -87,22 +87,27 @@ class CredentialRepository(Protocol):
         ...
 
 
-class SessionRepository(Protocol):
-    """Keeps sessions, one row each."""
+class SignInRepository(Protocol):
+    """What a sign-in reads and writes, in as few steps as can be."""
 
-    async def open(self, session_id: UUID, judged: Credential, ip: str, user_agent: str) -> Standing | None:
-        """Opens a session, the credential locked against change until the end of the transaction.
+    async def look_up(self, canonical: str, key: GuessKey) -> tuple[GuessRecord, Credential | None]:
+        """Returns what is held against client and account, and the credential with the address."""
+        ...
+
+    async def open(self, session_id: UUID, judged: Credential, key: GuessKey, entry: AuditEntry) -> Opening:
+        """Opens a session, forgives the client's wrong passwords and appends the entry, or none of it.
 
         Args:
             session_id: The session's id.
             judged: The credential as it was when its password was found right.
-            ip: The client's address.
-            user_agent: The client's User-Agent.
-
-        Returns:
-            None when the person's password or activity is not what was judged any more.
+            key: The account and the client.
+            entry: Of the sign-in; address and User-Agent of the session are its.
         """
         ...
+
+
+class SessionRepository(Protocol):
+    """Keeps sessions, one row each."""
 
     async def lock(self, session_id: UUID) -> Standing | None:
         """Locks a session's credential against change and the session for a change.
@@ -250,6 +255,11 @@ class Stores(Protocol):
         ...
 
     @property
+    def sign_ins(self) -> SignInRepository:
+        """Sign-ins."""
+        ...
+
+    @property
     def sessions(self) -> SessionRepository:
         """Sessions."""
         ...
@@ -288,7 +298,7 @@ class Stores(Protocol):
 class Database(Protocol):
     """Lends `Stores`."""
 
-    def reading(self) -> AbstractAsyncContextManager[Stores]:
+    def statements(self) -> AbstractAsyncContextManager[Stores]:
         """Lends stores whose statements each stand alone."""
         ...
 

@@ -46,5 +46,5 @@ class BootstrapAdmin:
         return Bootstrap.CREATED
 
     async def _has_admin(self) -> bool:
-        async with self.database.reading() as stores:
+        async with self.database.statements() as stores:
             return await stores.credentials.has_admin()

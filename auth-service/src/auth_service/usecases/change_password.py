@@ -42,7 +42,7 @@ class ChangePassword:
             Unavailable: it cannot be judged now.
         """
         user_id = caller.person()
-        async with self.database.reading() as stores:
+        async with self.database.statements() as stores:
             credential = await stores.credentials.by_id(user_id)
             if credential is None:
                 raise Unauthenticated

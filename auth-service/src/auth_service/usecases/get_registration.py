@@ -21,7 +21,7 @@ class GetRegistration:
         Raises:
             NotFound: there is none, or it was admitted or refused.
         """
-        async with self.database.reading() as stores:
+        async with self.database.statements() as stores:
             registration = await stores.credentials.pending(user_id)
         if registration is None:
             raise NotFound

@@ -16,5 +16,5 @@ class ListRevocations:
 
     async def __call__(self) -> tuple[Sequence[Revocation], datetime]:
         """Returns them, and when Postgres was read."""
-        async with self.database.reading() as stores:
+        async with self.database.statements() as stores:
             return await stores.revocations.in_force()

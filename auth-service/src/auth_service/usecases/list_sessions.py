@@ -19,5 +19,5 @@ class ListSessions:
 
     async def __call__(self, *, caller: Caller) -> Sequence[Session]:
         """Returns them, the newest first, `SESSIONS_MAX` at most."""
-        async with self.database.reading() as stores:
+        async with self.database.statements() as stores:
             return await stores.sessions.open_sessions(caller.person(), SESSIONS_MAX)

@@ -1,5 +1,6 @@
 """Signing in."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from chassis.clock import Clock
@@ -53,9 +54,8 @@ class Login:
         """
         address = canonical_email(email)
         key = self.guess_keys(address, caller.client_address)
-        async with self.database.reading() as stores:
-            record = await stores.guesses.record(key)
-            credential = await stores.credentials.by_email(address)
+        async with self.database.statements() as stores:
+            record, credential = await stores.sign_ins.look_up(address, key)
         try:
             proven = await self._prove(record, credential, password)
             standing = await self._open_session(proven, key, caller)
@@ -63,7 +63,7 @@ class Login:
             await self._note_refusal(refusal, key, credential, caller)
             raise
         tokens = self.issue_tokens(standing)
-        await self.directory.record_sign_in(proven.user_id, standing.at)
+        await self._tell(standing)
         await self._strengthen(proven, password)
         return tokens
 
@@ -78,19 +78,26 @@ class Login:
         return credential
 
     async def _open_session(self, proven: Credential, key: GuessKey, caller: Caller) -> Standing:
-        async with self.database.transaction() as stores:
-            standing = await stores.sessions.open(uuid7(), proven, caller.client_address, caller.user_agent)
-            if standing is None:
-                raise Unavailable  # The account changed since it was read: the next try sees how.
-            blocked_for = await stores.guesses.forgive(key)
-            if blocked_for is not None:  # Guesses made at the same time have used up the attempts.
-                raise TooManyAttempts(retry_after_seconds=whole_seconds(blocked_for))
-            await stores.outbox.append(SignedIn(proven.user_id, standing.at))
-            session_id = str(standing.session.id)
-            await stores.audit.append(
-                audited(caller, standing.at, "auth.login", actor_id=proven.user_id, session_id=session_id)
-            )
-        return standing
+        session_id = uuid7()
+        entry = audited(
+            caller, self.clock.now(), "auth.login", actor_id=proven.user_id, session_id=str(session_id)
+        )
+        async with self.database.statements() as stores:
+            opening = await stores.sign_ins.open(session_id, proven, key, entry)
+        if opening.blocked_for is not None:  # Guesses made at the same time have used up the attempts.
+            raise TooManyAttempts(retry_after_seconds=whole_seconds(opening.blocked_for))
+        if opening.standing is None:
+            raise Unavailable  # The account changed since it was read: the next try sees how.
+        return opening.standing
+
+    async def _tell(self, standing: Standing) -> None:
+        """Lets user-service know, now or by an event; the sign-in does not depend on either."""
+        user_id = standing.session.user_id
+        if await self.directory.record_sign_in(user_id, standing.at):
+            return
+        with suppress(Unavailable):
+            async with self.database.transaction() as stores:
+                await stores.outbox.append(SignedIn(user_id, standing.at))
 
     async def _note_refusal(
         self, refusal: ServiceError, key: GuessKey, credential: Credential | None, caller: Caller

@@ -24,7 +24,7 @@ class PurgeExpired:
         """Returns how many rows were deleted."""
         deleted = 0
         while True:
-            async with self.database.reading() as stores:
+            async with self.database.statements() as stores:
                 batch = await stores.retention.purge(BATCH)
             deleted += batch
             if batch < BATCH:
@@ -45,7 +45,7 @@ class FinishStaleRegistrations:
         Raises:
             Unavailable: user-service cannot be asked.
         """
-        async with self.database.reading() as stores:
+        async with self.database.statements() as stores:
             waiting = await stores.credentials.pending_before(self.clock.now() - STALE, BATCH)
         for user_id in waiting:
             try:

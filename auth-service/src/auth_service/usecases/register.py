@@ -44,7 +44,7 @@ class Register:
             WeakPassword: the password would be guessed.
             Unavailable: it will be finished later, or can be repeated.
         """
-        async with self.database.reading() as stores:
+        async with self.database.statements() as stores:
             known = await stores.credentials.by_email(canonical_email(email))
         if known is not None:
             return await self._resume(known, password, caller)

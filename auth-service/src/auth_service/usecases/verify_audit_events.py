@@ -20,7 +20,7 @@ class VerifyAuditEvents:
         first_broken: int | None = None
         while True:
             # No connection is held while a batch is hashed.
-            async with self.database.reading() as stores:
+            async with self.database.statements() as stores:
                 batch = await stores.audit.after(sequence, BATCH)
             for chained in batch:
                 follows = chained.sequence == sequence + 1

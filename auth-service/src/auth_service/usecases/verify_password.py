@@ -29,7 +29,7 @@ class VerifyPassword:
         Raises:
             TooManyAttempts: this client has guessed at this account too often.
         """
-        async with self.database.reading() as stores:
+        async with self.database.statements() as stores:
             credential = await stores.credentials.by_id(user_id)
             if credential is None:
                 return False

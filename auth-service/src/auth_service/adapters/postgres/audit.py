@@ -19,17 +19,7 @@ class PostgresAuditTrail:
         """Adds an entry at the head of the chain; does nothing when its id is there already."""
         await self.connection.execute(
             "SELECT auth.append_audit_event($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-            entry.id,
-            entry.occurred_at,
-            entry.actor_id,
-            entry.subject_id,
-            entry.action,
-            entry.outcome,
-            entry.ip,
-            entry.user_agent,
-            entry.request_id,
-            dict(entry.details),
-            canonical_form(entry),
+            *arguments(entry),
         )
 
     async def page(
@@ -81,6 +71,23 @@ class PostgresAuditTrail:
             limit,
         )
         return [_chained(row) for row in rows]
+
+
+def arguments(entry: AuditEntry) -> tuple[object, ...]:
+    """Returns what `auth.append_audit_event` takes, in its order."""
+    return (
+        entry.id,
+        entry.occurred_at,
+        entry.actor_id,
+        entry.subject_id,
+        entry.action,
+        entry.outcome,
+        entry.ip,
+        entry.user_agent,
+        entry.request_id,
+        dict(entry.details),
+        canonical_form(entry),
+    )
 
 
 def _conditions(wanted: AuditFilter) -> tuple[object, ...]:

@@ -31,7 +31,7 @@ class PostgresCredentials:
             """,
             canonical,
         )
-        return _credential(row)
+        return None if row is None else credential_of(row)
 
     async def by_id(self, user_id: UUID) -> Credential | None:
         """Returns a person's credential."""
@@ -42,7 +42,7 @@ class PostgresCredentials:
             """,
             user_id,
         )
-        return _credential(row)
+        return None if row is None else credential_of(row)
 
     async def lock(self, user_id: UUID) -> Credential | None:
         """Returns a person's credential and keeps everybody else from changing or using it."""
@@ -53,7 +53,7 @@ class PostgresCredentials:
             """,
             user_id,
         )
-        return _credential(row)
+        return None if row is None else credential_of(row)
 
     async def add_pending(self, registration: Registration, password_hash: str) -> None:
         """Keeps a registration until it is admitted or dropped.
@@ -194,9 +194,8 @@ class PostgresCredentials:
         return bool(found)
 
 
-def _credential(row: Any) -> Credential | None:
-    if row is None:
-        return None
+def credential_of(row: Any) -> Credential:
+    """Returns the credential in a row that has its columns."""
     return Credential(
         user_id=row["user_id"],
         email=row["email"],

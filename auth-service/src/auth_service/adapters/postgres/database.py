@@ -14,6 +14,7 @@ from auth_service.adapters.postgres.outbox import PostgresOutbox
 from auth_service.adapters.postgres.retention import PostgresRetention
 from auth_service.adapters.postgres.revocations import PostgresRevocations
 from auth_service.adapters.postgres.sessions import PostgresSessions
+from auth_service.adapters.postgres.sign_ins import PostgresSignIns
 from auth_service.adapters.postgres.signing_keys import PostgresSigningKeys
 
 
@@ -28,6 +29,7 @@ class PostgresStores:
         "retention",
         "revocations",
         "sessions",
+        "sign_ins",
         "signing_keys",
     )
 
@@ -38,6 +40,7 @@ class PostgresStores:
         self.retention = PostgresRetention(connection)
         self.revocations = PostgresRevocations(connection)
         self.sessions = PostgresSessions(connection)
+        self.sign_ins = PostgresSignIns(connection)
         self.signing_keys = PostgresSigningKeys(connection)
         self.outbox = PostgresOutbox(connection)
 
@@ -49,7 +52,7 @@ class PostgresDatabase:
     pool: Database
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[PostgresStores]:
+    async def statements(self) -> AsyncIterator[PostgresStores]:
         """Lends stores whose statements each stand alone."""
         async with self.pool.acquire() as connection:
             yield PostgresStores(connection)

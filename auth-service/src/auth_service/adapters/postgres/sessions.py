@@ -8,8 +8,8 @@ from uuid import UUID
 
 from chassis.postgres.connection import Connection, rows_affected
 
-from auth_service.domain.credential import Credential, Role
-from auth_service.domain.session import IDLE, Session, Standing
+from auth_service.domain.credential import Role
+from auth_service.domain.session import Session, Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,48 +17,6 @@ class PostgresSessions:
     """`SessionRepository` on one connection."""
 
     connection: Connection
-
-    async def open(self, session_id: UUID, judged: Credential, ip: str, user_agent: str) -> Standing | None:
-        """Opens a session, the credential locked against change until the end of the transaction."""
-        # The clock is read in a step of its own, which cannot begin before the lock is held.
-        row = await self.connection.fetchrow(
-            """
-            WITH credential AS MATERIALIZED (
-                SELECT user_id, role FROM auth.credentials
-                 WHERE user_id = $2 AND password_hash = $3 AND is_active AND NOT is_pending
-                   FOR SHARE
-            ), moment AS MATERIALIZED (
-                SELECT user_id, role, clock_timestamp() AS at FROM credential
-            ), opened AS (
-                INSERT INTO auth.sessions
-                       (id, user_id, rotated_at, created_at, last_used_at, expires_at, ip, user_agent)
-                SELECT $1, user_id, at, at, at, at + $4, $5, $6 FROM moment
-            )
-            SELECT role, at FROM moment
-            """,
-            session_id,
-            judged.user_id,
-            judged.password_hash,
-            IDLE,
-            ip,
-            user_agent,
-        )
-        if row is None:
-            return None
-        at = row["at"]
-        session = Session(
-            id=session_id,
-            user_id=judged.user_id,
-            counter=0,
-            rotated_at=at,
-            created_at=at,
-            last_used_at=at,
-            expires_at=at + IDLE,
-            ended_at=None,
-            ip=ip,
-            user_agent=user_agent,
-        )
-        return Standing(session=session, role=Role(row["role"]), at=at)
 
     async def lock(self, session_id: UUID) -> Standing | None:
         """Locks a session's credential against change and the session for a change."""

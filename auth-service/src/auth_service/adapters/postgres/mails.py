@@ -1,0 +1,127 @@
+"""Mails and their tokens in Postgres."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from chassis.ids import uuid7
+from chassis.postgres.connection import Connection, rows_affected
+
+from auth_service.domain.mail import Mail, MailKind, MailToken
+
+CHANNEL = "auth_mails"
+"""Notified when a mail was queued."""
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresMails:
+    """`MailRepository` on one connection."""
+
+    connection: Connection
+
+    async def queue(self, kind: MailKind, user_id: UUID) -> None:
+        """Adds a mail and, on commit, wakes who sends it."""
+        await self.connection.execute(
+            """
+            WITH queued AS (INSERT INTO auth.mails (id, kind, user_id) VALUES ($1, $2, $3))
+            SELECT pg_notify($4, '')
+            """,
+            uuid7(),
+            kind.value,
+            user_id,
+            CHANNEL,
+        )
+
+    async def claim(self, lease: timedelta) -> Mail | None:
+        """Returns a mail that is due, and keeps it from everybody else for the lease."""
+        row = await self.connection.fetchrow(
+            """
+            UPDATE auth.mails AS mail SET due_at = now() + $1::interval, attempts = attempts + 1
+             WHERE id = (SELECT id FROM auth.mails WHERE due_at <= now()
+                          ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+            RETURNING id, kind, user_id, attempts,
+                      EXISTS (SELECT FROM auth.mails AS newer
+                               WHERE newer.user_id = mail.user_id AND newer.kind = mail.kind
+                                 AND (newer.queued_at, newer.id) > (mail.queued_at, mail.id)) AS superseded
+            """,
+            lease,
+        )
+        if row is None:
+            return None
+        return Mail(
+            id=row["id"],
+            kind=MailKind(row["kind"]),
+            user_id=row["user_id"],
+            attempts=row["attempts"],
+            superseded=row["superseded"],
+        )
+
+    async def put_off(self, mail_id: UUID, wait: timedelta) -> None:
+        """Lets a mail wait."""
+        await self.connection.execute(
+            "UPDATE auth.mails SET due_at = now() + $2::interval WHERE id = $1", mail_id, wait
+        )
+
+    async def remove(self, mail_id: UUID) -> None:
+        """Removes a mail that was sent, or never will be."""
+        await self.connection.execute("DELETE FROM auth.mails WHERE id = $1", mail_id)
+
+    async def withdraw(self, user_id: UUID, *kinds: MailKind) -> None:
+        """Removes a person's waiting mails of these kinds and makes their tokens useless."""
+        names = [kind.value for kind in kinds]
+        # Mails first: this waits for whoever claims one just now, and then sees the token they issued.
+        await self.connection.execute(
+            "DELETE FROM auth.mails WHERE user_id = $1 AND kind = ANY($2::text[])", user_id, names
+        )
+        await self.connection.execute(
+            "DELETE FROM auth.mail_tokens WHERE user_id = $1 AND kind = ANY($2::text[])", user_id, names
+        )
+
+    async def waiting(self, user_id: UUID) -> Sequence[MailKind]:
+        """Returns what kinds of mail wait for a person."""
+        rows = await self.connection.fetch(
+            "SELECT kind FROM auth.mails WHERE user_id = $1 ORDER BY queued_at, id", user_id
+        )
+        return [MailKind(row["kind"]) for row in rows]
+
+    async def issue(self, mail: Mail, digest: bytes, lifetime: timedelta) -> None:
+        """Makes a token count from now on, in place of the person's earlier one of the kind."""
+        await self.connection.execute(
+            """
+            INSERT INTO auth.mail_tokens (user_id, kind, mail_id, digest, expires_at)
+            VALUES ($1, $2, $3, $4, now() + $5::interval)
+            ON CONFLICT (user_id, kind) DO UPDATE
+               SET mail_id = excluded.mail_id, digest = excluded.digest, expires_at = excluded.expires_at
+            """,
+            mail.user_id,
+            mail.kind.value,
+            mail.id,
+            digest,
+            lifetime,
+        )
+
+    async def token(self, digest: bytes) -> MailToken | None:
+        """Returns the token with this digest."""
+        row = await self.connection.fetchrow(
+            """
+            SELECT mail_id, kind, user_id, expires_at <= now() AS is_expired
+              FROM auth.mail_tokens WHERE digest = $1
+            """,
+            digest,
+        )
+        if row is None:
+            return None
+        return MailToken(
+            mail_id=row["mail_id"],
+            kind=MailKind(row["kind"]),
+            user_id=row["user_id"],
+            is_expired=row["is_expired"],
+        )
+
+    async def spend(self, digest: bytes) -> bool:
+        """Uses a token up; says whether it still counted."""
+        tag = await self.connection.execute(
+            "DELETE FROM auth.mail_tokens WHERE digest = $1 AND expires_at > now()", digest
+        )
+        return rows_affected(tag) > 0

@@ -1,0 +1,84 @@
+"""Mails to people, and the tokens in them that prove who reads a mailbox.
+
+A token is computed when its mail is sent, from the mail's id, the person and the address it
+goes to: neither it nor the address is kept in the queue, sending again sends the same
+token, and none outlives a change of the address. What is kept of it is its digest.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from uuid import UUID
+
+TOKEN_LIFETIME = timedelta(hours=1)
+"""How long a token counts from the latest sending of its mail."""
+
+_FIRST_WAIT = timedelta(seconds=1)
+_WAIT_MAX = timedelta(minutes=5)
+_DOUBLINGS_MAX = 20
+
+
+class MailKind(StrEnum):
+    """What a mail is for; a person has one valid token of each kind at most."""
+
+    EMAIL_VERIFICATION = "email_verification"
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - not a password
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """A mail that waits to be sent.
+
+    Attributes:
+        user_id: To whom, at the address the person has when it is sent.
+        attempts: How often it was tried, this time included.
+        superseded: Whether a newer one of the kind waits for the person.
+    """
+
+    id: UUID
+    kind: MailKind
+    user_id: UUID
+    attempts: int
+    superseded: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailToken:
+    """What is known of a token that was mailed.
+
+    Attributes:
+        mail_id: The mail that it was in.
+        is_expired: Whether its time is over, by Postgres' clock.
+    """
+
+    mail_id: UUID
+    kind: MailKind
+    user_id: UUID
+    is_expired: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A mail as it goes out.
+
+    Attributes:
+        id: The mail's id, the same on every attempt.
+        to: The address, as typed.
+        token: What its link carries.
+    """
+
+    id: UUID
+    kind: MailKind
+    to: str
+    token: str
+
+
+def digest(token: str) -> bytes:
+    """Returns what is kept of a token. It holds 256 bits of secret, so a plain hash is enough."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def wait_after(attempts: int) -> timedelta:
+    """Returns how long a mail waits that could not be sent for the so-manieth time."""
+    return min(_FIRST_WAIT * 2 ** min(attempts - 1, _DOUBLINGS_MAX), _WAIT_MAX)

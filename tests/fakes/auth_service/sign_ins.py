@@ -1,0 +1,55 @@
+"""Sign-ins in memory, on the other fakes."""
+
+from uuid import UUID
+
+from auth_service.domain.audit import AuditEntry
+from auth_service.domain.credential import Credential
+from auth_service.domain.guessing import GuessKey, GuessRecord
+from auth_service.domain.session import IDLE, Opening, Session, Standing
+
+from tests.fakes.auth_service.audit import FakeAuditTrail
+from tests.fakes.auth_service.credentials import FakeCredentials
+from tests.fakes.auth_service.guesses import FakeGuesses
+from tests.fakes.auth_service.state import FakeClock, State
+
+
+class FakeSignIns:
+    """`SignInRepository` on the others."""
+
+    def __init__(self, state: State, clock: FakeClock) -> None:
+        self._state = state
+        self._clock = clock
+        self._guesses = FakeGuesses(state, clock)
+
+    async def look_up(self, canonical: str, key: GuessKey) -> tuple[GuessRecord, Credential | None]:
+        """Returns what is held against client and account, and the credential."""
+        credential = await FakeCredentials(self._state, self._clock).by_email(canonical)
+        return await self._guesses.record(key), credential
+
+    async def open(self, session_id: UUID, judged: Credential, key: GuessKey, entry: AuditEntry) -> Opening:
+        """Opens a session, forgives and appends the entry, or none of it."""
+        blocked_for = (await self._guesses.record(key)).blocked_for
+        if blocked_for is not None:
+            return Opening(blocked_for=blocked_for)
+        row = self._state.credentials.get(judged.user_id)
+        if row is None or row.credential.is_pending or not row.credential.is_active:
+            return Opening()
+        if row.credential.password_hash != judged.password_hash:
+            return Opening()
+        at = self._clock.now()
+        session = Session(
+            id=session_id,
+            user_id=judged.user_id,
+            counter=0,
+            rotated_at=at,
+            created_at=at,
+            last_used_at=at,
+            expires_at=at + IDLE,
+            ended_at=None,
+            ip=entry.ip,
+            user_agent=entry.user_agent,
+        )
+        self._state.sessions[session_id] = session
+        await self._guesses.forgive(key)
+        await FakeAuditTrail(self._state).append(entry)
+        return Opening(standing=Standing(session=session, role=row.credential.role, at=at))
