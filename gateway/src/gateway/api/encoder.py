@@ -2,17 +2,15 @@
 
 import math
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from gateway.api.fields import TIMESTAMP, enum_names, header_of, in_json, is_map, only_oneof
+from gateway.times import rfc3339
 
 Encode: TypeAlias = Callable[[Any], Any]
 _Getter: TypeAlias = Callable[[Any], Any]
-
-_NANOSECONDS_PER_MILLISECOND = 1_000_000
 
 
 def compile_encoder(message: Descriptor) -> Encode:
@@ -27,12 +25,6 @@ def compile_headers(message: Descriptor) -> list[tuple[bytes, Callable[[Any], st
         for field in message.fields
         if header_of(field)
     ]
-
-
-def rfc3339(seconds: int, nanoseconds: int) -> str:
-    """Returns a time in UTC to the millisecond, as `2026-11-23T10:00:00.000Z`."""
-    whole = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{whole}.{nanoseconds // _NANOSECONDS_PER_MILLISECOND:03d}Z"
 
 
 def _message_encoder(message: Descriptor, compiled: dict[str, list[Encode]]) -> Encode:

@@ -2,7 +2,7 @@
 
 import time
 
-from gateway.api.encoder import rfc3339
+from gateway.times import rfc3339
 
 VERSION = "1.0.0"
 """Version of the contract."""
