@@ -9,6 +9,8 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import cast
 from urllib.parse import SplitResult, urlsplit
 
 import httptools
@@ -40,21 +42,58 @@ class Answer:
     body: bytearray = field(default_factory=bytearray)
 
 
-class _Reader:
-    """Collects what the parser of httptools calls out."""
+class _Collector(asyncio.Protocol):
+    """Takes in an answer as it comes, and stops at the limit: a stream object would cost as much again."""
 
-    def __init__(self) -> None:
-        self.answer = Answer()
-        self.complete = False
+    def __init__(self, request: bytes) -> None:
+        self._request = request
+        self._parser = httptools.HttpResponseParser(self)
+        self._received = 0
+        self._answer = Answer()
+        self.done: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast("asyncio.WriteTransport", transport).write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += len(data)
+        if self._received > LIMIT_BYTES:
+            self._fail(TooLarge())
+        elif not self.done.done():
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserError as error:
+                self._fail(NotHttp(str(error)))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None and isinstance(exc, OSError):
+            self._fail(exc)
+        elif not self._received:
+            self._fail(ConnectionResetError())
+        # Without a length, the end of the connection is the end of the body.
+        elif not self._answer.status or "content-length" in self._answer.headers:
+            self._fail(NotHttp("ended early"))
+        else:
+            self.on_message_complete()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.answer.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self._answer.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        self._answer.status = self._parser.get_status_code()
 
     def on_body(self, body: bytes) -> None:
-        self.answer.body += body
+        self._answer.body += body
 
     def on_message_complete(self) -> None:
-        self.complete = True
+        if self._answer.status not in _STATUSES:
+            self._fail(NotHttp("no status"))
+        elif not self.done.done():
+            self.done.set_result(self._answer)
+
+    def _fail(self, error: Exception) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
 
 
 class Progress:
@@ -92,47 +131,23 @@ async def exchange(
         NotHttp: the answer is not HTTP, or ends early.
         TooLarge: the answer is longer than 64 KiB.
     """
-    parts = urlsplit(url)
+    parts = split(url)
     secure = parts.scheme == "https"
-    reader, writer = await asyncio.open_connection(
-        parts.hostname,
+    transport, collector = await asyncio.get_running_loop().create_connection(
+        lambda: _Collector(_request(parts, method, headers or {}, body)),
+        parts.hostname or "",
         parts.port or (443 if secure else 80),
         ssl=(tls or _default_tls()) if secure else None,
         server_hostname=parts.hostname if secure else None,
-        limit=LIMIT_BYTES,
     )
     progress.connected = True
     try:
-        writer.write(_request(parts, method, headers or {}, body))
-        return await _read(reader)
+        return await collector.done
     finally:
         # Not waited for: a peer that does not close must not hold us.
-        writer.transport.abort()
-
-
-async def _read(reader: asyncio.StreamReader) -> Answer:
-    collected = _Reader()
-    parser = httptools.HttpResponseParser(collected)
-    received = 0
-    while not collected.complete:
-        data = await reader.read(LIMIT_BYTES)
-        received += len(data)
-        if received > LIMIT_BYTES:
-            raise TooLarge
-        if not data:
-            break
-        try:
-            parser.feed_data(data)
-        except httptools.HttpParserError as error:
-            raise NotHttp(str(error)) from error
-    # Without a length, the end of the connection is the end of the body.
-    if not collected.complete and (not received or "content-length" in collected.answer.headers):
-        raise NotHttp("ended early")
-    status = parser.get_status_code()
-    if status not in _STATUSES:
-        raise NotHttp("no status")
-    collected.answer.status = status
-    return collected.answer
+        transport.abort()
+        if collector.done.done() and not collector.done.cancelled():
+            collector.done.exception()  # looked at, also when nobody waits any more
 
 
 def _request(parts: SplitResult, method: str, headers: Mapping[str, str], body: bytes) -> bytes:
@@ -144,6 +159,8 @@ def _request(parts: SplitResult, method: str, headers: Mapping[str, str], body: 
         lines.append(f"Content-Length: {len(body)}")
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
+
+split = lru_cache(maxsize=4096)(urlsplit)
 
 _tls_contexts: list[ssl.SSLContext] = []
 

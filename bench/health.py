@@ -1,0 +1,271 @@
+"""Figures of the health aggregator that nobody publishes: run by `make bench-health`.
+
+Detection and sweeps are real: real sockets, real time, the aggregator on one core, its targets in
+another process. False flips are rare, so days of them are simulated: the same damping and the same
+schedule, fed with drawn outcomes, on a clock that jumps from check to check. The report says which is
+which.
+"""
+
+import argparse
+import asyncio
+import os
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvloop
+from chassis.clock import SystemClock
+from health_aggregator.adapters.check_factory import CheckFactory
+from health_aggregator.domain.board import Board
+from health_aggregator.domain.damping import Damped, DampingRules, step
+from health_aggregator.domain.schedule import next_delay_seconds
+from health_aggregator.domain.state import Change, CheckResult, State
+from health_aggregator.domain.target import Cadence, Target
+from health_aggregator.usecases.keep_watch import KeepWatch
+from health_aggregator.usecases.run_check import RunCheck
+from health_aggregator.usecases.sweep import Sweep
+
+SIZES = (10, 100, 1000)
+LATENCY_MS, JITTER_MS, LOSS = 20.0, 10.0, 0.01
+SLOWEST_MS = 500.0
+CADENCE = Cadence()
+RULES = DampingRules()
+FARM = Path(__file__).with_name("health_farm.py")
+_DAY = 86400.0
+
+
+class Farm:
+    """The targets."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+        assert process.stdout is not None
+        self.port = int(process.stdout.readline())
+
+    def tell(self, command: str) -> None:
+        """Sends a command."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{command}\n")
+        self._process.stdin.flush()
+
+
+@contextmanager
+def farm(*arguments: float) -> Iterator[Farm]:
+    """Runs the targets on another core than ours, where there are two."""
+    cores = sorted(os.sched_getaffinity(0))
+    process = subprocess.Popen(
+        [sys.executable, str(FARM), *(str(argument) for argument in arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    os.sched_setaffinity(process.pid, {cores[-1]})
+    os.sched_setaffinity(0, {cores[0]})
+    try:
+        yield Farm(process)
+    finally:
+        os.sched_setaffinity(0, set(cores))
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait()
+
+
+class Notes:
+    """Hears changes with the time at which they came."""
+
+    def __init__(self) -> None:
+        self.changes: list[tuple[float, Change]] = []
+
+    def heard(self, target: Target, result: CheckResult) -> None:
+        """Is not interested."""
+
+    def discarded(self, target: Target, result: CheckResult) -> None:
+        """Is not interested."""
+
+    def broken(self, target: Target, error: Exception) -> None:
+        """Ends the benchmark: a broken check measures nothing."""
+        raise SystemExit(f"{target.name}: {error!r}")
+
+    def publish(self, changes: Sequence[Change]) -> None:
+        """Notes changes."""
+        now = time.monotonic()
+        self.changes.extend((now, change) for change in changes)
+
+
+def observer(count: int, port: int) -> tuple[Notes, KeepWatch, Sweep, list[Target]]:
+    """Returns an aggregator without its servers."""
+    notes, board, clock = Notes(), Board("nobody"), SystemClock()
+    run_check = RunCheck(board, clock, notes, notes, notes)
+    keep_watch = KeepWatch(board, run_check, CheckFactory(clock, lambda: None), clock, notes)
+    targets = [
+        Target(str(number), "http", options={"url": f"http://127.0.0.1:{port}/{number}"})
+        for number in range(count)
+    ]
+    return notes, keep_watch, Sweep(run_check, keep_watch.watched), targets
+
+
+async def sweep_time(count: int) -> tuple[float, float, float]:
+    """Returns the best and the median time of a sweep, and the median processor time, in seconds."""
+    with farm(LATENCY_MS, JITTER_MS, 0.0, SLOWEST_MS) as targets_farm:
+        _, keep_watch, sweep, targets = observer(count, targets_farm.port)
+        slow = [
+            Target(each.name, each.kind, options=each.options, cadence=Cadence(interval_seconds=3600))
+            for each in targets
+        ]
+        await keep_watch.take_up(slow)
+        await asyncio.sleep(3)
+        times, used = [], []
+        for _ in range(15):
+            started, before = time.perf_counter(), time.process_time()
+            await sweep()
+            times.append(time.perf_counter() - started)
+            used.append(time.process_time() - before)
+        await keep_watch.close()
+    return min(times), statistics.median(times), statistics.median(used)
+
+
+async def detection(count: int, rounds: int) -> tuple[list[float], list[float], float, int]:
+    """Kills and revives targets.
+
+    Returns:
+        Seconds to detect, seconds to clear, the share of a core used, and false flips of the others.
+    """
+    with farm(LATENCY_MS, JITTER_MS, LOSS, 0.0) as targets_farm:
+        notes, keep_watch, _, targets = observer(count, targets_farm.port)
+        await keep_watch.take_up(targets)
+        await asyncio.sleep(8)
+        found: list[float] = []
+        cleared: list[float] = []
+        victims = {str(random.randrange(count)) for _ in range(rounds)}
+        began, used = time.monotonic(), time.process_time()
+        for victim in victims:
+            found.append(await _until(notes, victim, State.DOWN, targets_farm, f"die {victim}"))
+            await asyncio.sleep(random.random() * 2)
+            cleared.append(await _until(notes, victim, State.UP, targets_farm, f"live {victim}"))
+        share = (time.process_time() - used) / (time.monotonic() - began)
+        await keep_watch.close()
+        wrong = [
+            change
+            for at, change in notes.changes
+            if at > began and change.name not in victims and change.state in {State.DOWN, State.FLAPPING}
+        ]
+    return found, cleared, share, len(wrong)
+
+
+async def _until(notes: Notes, name: str, state: State, targets_farm: Farm, command: str) -> float:
+    seen = len(notes.changes)
+    started = time.monotonic()
+    targets_farm.tell(command)
+    while True:
+        for at, change in notes.changes[seen:]:
+            if change.name == name and change.state is state:
+                return at - started
+        if time.monotonic() - started > 30:
+            raise SystemExit(f"{name} never became {state.value}")
+        await asyncio.sleep(0.005)
+
+
+def false_flips(target_days: float, *, burst_seconds: float) -> tuple[int, int]:
+    """Simulates one sound target behind a lossy network.
+
+    Args:
+        target_days: How long.
+        burst_seconds: Mean length of a loss: 0 loses each check by itself, otherwise losses come in bursts
+            that make up the same share of time.
+
+    Returns:
+        How often it was called down or flapping, and how many checks were made.
+    """
+    memory = Damped(state=State.UP, verdict=True, success=True, run=1)
+    at, flips, checks = 0.0, 0, 0
+    gap = burst_seconds * (1 - LOSS) / LOSS
+    lost_from, lost_until = _next_burst(0.0, gap, burst_seconds)
+    while at < target_days * _DAY:
+        if burst_seconds:
+            while at >= lost_until:
+                lost_from, lost_until = _next_burst(lost_until, gap, burst_seconds)
+            success = at < lost_from
+        else:
+            success = random.random() >= LOSS
+        before, memory = memory.state, step(memory, RULES, success=success)
+        flips += memory.state is not before and memory.state in {State.DOWN, State.FLAPPING}
+        checks += 1
+        at += (0.02 if success else CADENCE.timeout_seconds) + next_delay_seconds(
+            CADENCE, memory, down_threshold=RULES.failures_to_down, chance=random.random()
+        )
+    return flips, checks
+
+
+def _next_burst(after: float, gap: float, length: float) -> tuple[float, float]:
+    if not length:
+        return float("inf"), float("inf")
+    start = after + random.expovariate(1 / gap)
+    return start, start + random.expovariate(1 / length)
+
+
+def flapping_target(half_period_seconds: float, hours: float = 2.0) -> tuple[float | None, float, float]:
+    """Simulates a target that goes up and down.
+
+    Returns:
+        Seconds until it is called flapping, changes of state told an hour, and changes that it made an hour.
+    """
+    memory = Damped(state=State.UP, verdict=True, success=True, run=1)
+    at, named, told = 0.0, None, 0
+    while at < hours * 3600:
+        success = at // half_period_seconds % 2 == 0
+        before, memory = memory.state, step(memory, RULES, success=success)
+        told += memory.state is not before
+        if memory.state is State.FLAPPING and named is None:
+            named = at
+        at += 0.02 + next_delay_seconds(
+            CADENCE, memory, down_threshold=RULES.failures_to_down, chance=random.random()
+        )
+    return named, told / hours, 3600 / half_period_seconds
+
+
+def main() -> None:
+    """Measures everything and prints Markdown."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=20, help="targets killed a size")
+    parser.add_argument("--days", type=float, default=100.0, help="target-days simulated")
+    options = parser.parse_args()
+    random.seed(1)
+    print("| targets | sweep, best | median | over the slowest target | processor time |")
+    print("|---|---|---|---|---|")
+    for count in SIZES:
+        best, median, used = uvloop.run(sweep_time(count))
+        over = f"+ {best / (SLOWEST_MS / 1000) - 1:.1%} to + {median / (SLOWEST_MS / 1000) - 1:.1%}"
+        print(
+            f"| {count} | {best * 1000:.0f} ms | {median * 1000:.0f} ms | {over} | {used * 1000:.0f} ms |",
+            flush=True,
+        )
+    print("\n| targets | detect, median | p95 | clear, median | p95 | core used | flips of others |")
+    print("|---|---|---|---|---|---|---|")
+    for count in SIZES:
+        found, cleared, share, wrong = uvloop.run(detection(count, options.rounds))
+        figures = [f"{f(each):.2f} s" for each in (found, cleared) for f in (statistics.median, _p95)]
+        print(f"| {count} | {' | '.join(figures)} | {share:.0%} | {wrong} |", flush=True)
+    print("\n| losses (simulated) | false flips a target and day | target-days | checks |")
+    print("|---|---|---|---|")
+    for name, burst in (("each check by itself", 0.0), ("bursts of 0.1 s", 0.1), ("bursts of 0.5 s", 0.5)):
+        flips, checks = false_flips(options.days, burst_seconds=burst)
+        print(f"| {name} | {flips / options.days:.3f} | {options.days:.0f} | {checks:,} |", flush=True)
+    print("\n| up and down every (simulated) | called flapping after | changes told an hour | it made |")
+    print("|---|---|---|---|")
+    for half_period in (0.7, 1.5, 3.0, 5.0, 10.0):
+        named, told, made = flapping_target(half_period)
+        when = "never" if named is None else f"{named:.0f} s"
+        print(f"| {half_period:g} s | {when} | {told:.0f} | {made:.0f} |")
+
+
+def _p95(values: Sequence[float]) -> float:
+    return sorted(values)[max(0, round(0.95 * len(values)) - 1)]
+
+
+if __name__ == "__main__":
+    main()
