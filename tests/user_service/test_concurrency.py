@@ -70,6 +70,19 @@ async def test_one_of_many_registrations_gets_the_address(house: House) -> None:
     assert await house.database.fetchval("SELECT count(*) FROM users.users") == 1
 
 
+async def test_one_registration_is_one_person(house: House) -> None:
+    """The call and the event of one registration, at the same moment, admit it once and never refuse it."""
+    for _ in range(60):
+        user_id = a_user().id
+        house.auth.waiting[user_id] = Registration(f"{user_id}@example.org", "Ada", Role.USER)
+
+        outcomes = await _outcomes(*(house.does.admit_user(caller_of(a_user()), user_id) for _ in range(6)))
+
+        failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        assert failures == []
+    assert await house.database.fetchval("SELECT count(*) FROM users.users") == 60
+
+
 async def test_one_of_many_conditional_changes_wins(house: House) -> None:
     """Of ten changes meant for one version, one is made."""
     ada = a_user()

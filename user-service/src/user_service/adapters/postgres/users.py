@@ -31,27 +31,32 @@ class PostgresUsers:
         Raises:
             EmailTaken: Another person has the address.
         """
-        with _email_taken():
-            tag = await self.transaction.execute(
-                """
-                INSERT INTO users.users (
-                    id, email, email_canonical, email_key, full_name, full_name_key, search_text,
-                    role, is_active, email_verified, version, created_at, updated_at, last_login_at
-                )
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-                ON CONFLICT ON CONSTRAINT users_pkey DO NOTHING
-                """,
-                user.id,
-                *_texts(user),
-                user.role,
-                user.is_active,
-                user.email_verified,
-                user.version,
-                user.created_at,
-                user.updated_at,
-                user.last_login_at,
+        tag = await self.transaction.execute(
+            """
+            INSERT INTO users.users (
+                id, email, email_canonical, email_key, full_name, full_name_key, search_text,
+                role, is_active, email_verified, version, created_at, updated_at, last_login_at
             )
-        return rows_affected(tag) == 1
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+            ON CONFLICT DO NOTHING
+            """,
+            user.id,
+            *_texts(user),
+            user.role,
+            user.is_active,
+            user.email_verified,
+            user.version,
+            user.created_at,
+            user.updated_at,
+            user.last_login_at,
+        )
+        if rows_affected(tag) == 1:
+            return True
+        # Both constraints are asked at once: with the id alone, whoever inserts the same person at
+        # the same moment can run into its own address, and be told that another has it.
+        if await self.find(user.id) is None:
+            raise EmailTaken
+        return False
 
     async def find(self, user_id: UUID) -> User | None:
         """Returns a person as committed."""
