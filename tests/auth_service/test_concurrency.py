@@ -121,7 +121,7 @@ async def test_a_refresh_that_was_rolled_back_has_not_happened(house: House, poo
     async with pool.transaction() as blocker:
         await blocker.execute("SELECT FROM auth.sessions FOR UPDATE")
         refreshing = asyncio.create_task(house.refresh(tokens.refresh_token))
-        await until(lambda: blocker.fetchval(_CUT))
+        await until(lambda: pool.fetchval(_CUT))
         with pytest.raises(Unavailable):
             await refreshing
 
