@@ -109,7 +109,7 @@ def test_filters(edge: Edge, admin: Person, about: Callable[..., Entries]) -> No
     since = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     edge.sign_in(person)
     edge.put(f"/api/users/{person.id}", token=admin.access_token, json={"full_name": "Renamed"})
-    about(person.id, 3)
+    about(person.id, 4)
 
     def actions(**query: str) -> set[tuple[str, str]]:
         answer = edge.get(
