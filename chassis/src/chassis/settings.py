@@ -1,10 +1,11 @@
 """Settings from the environment: read once, frozen, and explained when they are wrong."""
 
 import sys
+from pathlib import Path
 from types import UnionType
-from typing import Literal, TypeVar, Union, get_args, get_origin
+from typing import Literal, Self, TypeVar, Union, get_args, get_origin
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
@@ -45,6 +46,30 @@ class ServiceSettings(BaseSettings):
     )
     trace_ratio: float = Field(default=0.01, ge=0.0, le=1.0, validation_alias="TRACE_RATIO")
     shutdown_grace_seconds: float = Field(default=10.0, ge=0.0, validation_alias="SHUTDOWN_GRACE_SECONDS")
+    tls_cert_file: Path | None = Field(
+        default=None, validation_alias="TLS_CERT_FILE", description="PEM file of the service's certificate"
+    )
+    tls_key_file: Path | None = Field(
+        default=None, validation_alias="TLS_KEY_FILE", description="PEM file of its key"
+    )
+    tls_ca_file: Path | None = Field(
+        default=None, validation_alias="TLS_CA_FILE", description="PEM file of who signs for all services"
+    )
+
+    @property
+    def tls_files(self) -> tuple[Path, Path, Path] | None:
+        """Certificate, key and authority for TLS between services; None when it is off."""
+        certificate, key, authority = self.tls_cert_file, self.tls_key_file, self.tls_ca_file
+        if certificate is None or key is None or authority is None:
+            return None
+        return certificate, key, authority
+
+    @model_validator(mode="after")
+    def _is_tls_whole(self) -> Self:
+        files = (self.tls_cert_file, self.tls_key_file, self.tls_ca_file)
+        if None in files and files != (None, None, None):
+            raise ValueError("TLS_CERT_FILE, TLS_KEY_FILE and TLS_CA_FILE go together: set all three or none")
+        return self
 
 
 class GrpcServiceSettings(ServiceSettings):

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 from chassis.clock import SystemClock
 from chassis.errors import ServiceError
+from chassis.grpc.certificates import Certificates, open_certificates
 from chassis.grpc.channel import open_channel
 from chassis.grpc.server import GrpcServer, build_server
 from chassis.identity.authority import AUTHORITY_SERVICES, Authority
@@ -43,7 +44,7 @@ from health_aggregator.domain.state import Change, CheckResult
 from health_aggregator.domain.target import Target
 from health_aggregator.settings import HealthSettings
 from health_aggregator.transport.pages import Pages
-from health_aggregator.transport.servicer import HealthServicer
+from health_aggregator.transport.servicer import LISTENERS, HealthServicer
 from health_aggregator.usecases.get_health import GetHealth
 from health_aggregator.usecases.keep_watch import KeepWatch
 from health_aggregator.usecases.record_history import RecordHistory
@@ -172,20 +173,34 @@ async def _open_grpc(
     settings: HealthSettings, lifecycle: Lifecycle, servicer: HealthServicer
 ) -> tuple[GrpcServer, str]:
     tokens = ServiceTokens(settings.service_key.get_secret_value(), OBSERVER)
-    server = build_server(service_tokens=tokens, judge=await _judge(settings, lifecycle, tokens))
+    certificates = open_certificates(settings.tls_files)
+    judge = await _judge(settings, lifecycle, tokens, certificates)
+    judge = await _judge(settings, lifecycle, tokens)
+    # Listeners must never take the place of callers and health checks.
+    server = build_server(service_tokens=tokens, judge=judge, concurrent_rpcs_max=2 * LISTENERS)
     server.add(add_HealthServiceServicer_to_server, servicer)
-    port = await server.start(f"{settings.grpc_host}:{settings.grpc_port}")
+    port = await server.start(f"{settings.grpc_host}:{settings.grpc_port}", certificates)
     lifecycle.on_drain(server.drain)
     lifecycle.on_stop(server.stop)
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.grpc_host, settings.grpc_host)
     return server, f"{host}:{port}"
 
 
-async def _judge(settings: HealthSettings, lifecycle: Lifecycle, tokens: ServiceTokens) -> TokenJudge:
+async def _judge(
+    settings: HealthSettings,
+    lifecycle: Lifecycle,
+    tokens: ServiceTokens,
+    certificates: Certificates | None,
+) -> TokenJudge:
     if settings.auth_address is None or settings.token_issuer is None:
         return NoJudge()
     channel = await lifecycle.enter(
-        open_channel(settings.auth_address, service_tokens=tokens, services=AUTHORITY_SERVICES)
+        open_channel(
+            settings.auth_address,
+            service_tokens=tokens,
+            services=AUTHORITY_SERVICES,
+            credentials=certificates,
+        )
     )
     return IntrospectingJudge(
         Authority(channel), issuer=settings.token_issuer, audience=settings.token_audience
@@ -193,7 +208,10 @@ async def _judge(settings: HealthSettings, lifecycle: Lifecycle, tokens: Service
 
 
 def _backing(settings: HealthSettings, own_address: str) -> dict[str, Mapping[str, Any]]:
-    options: dict[str, Mapping[str, Any]] = {OBSERVER: {"address": own_address}}
+    # Under TLS nobody may ask without a certificate: then Kubernetes says how we are.
+    options: dict[str, Mapping[str, Any]] = (
+        {OBSERVER: {"address": own_address}} if settings.tls_files is None else {}
+    )
     urls = {
         "postgres": settings.postgres_url,
         "redis": settings.redis_url,

@@ -9,6 +9,7 @@ from chassis.events.consumer import Consumer
 from chassis.events.outbox import Outbox
 from chassis.events.relay import Relay
 from chassis.events.tail import Tail
+from chassis.grpc.certificates import open_certificates
 from chassis.grpc.channel import open_channel
 from chassis.grpc.server import GrpcServer, build_server
 from chassis.identity.authority import AUTHORITY_SERVICES, Authority
@@ -132,11 +133,13 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
 
     service_tokens = ServiceTokens(settings.service_key.get_secret_value(), SERVICE)
     account_service = account_service_pb2.DESCRIPTOR.services_by_name["AccountService"]
+    certificates = open_certificates(settings.tls_files)
     channel = await lifecycle.enter(
         open_channel(
             settings.auth_address,
             service_tokens=service_tokens,
             services=(*AUTHORITY_SERVICES, account_service),
+            credentials=certificates,
         )
     )
     judge = RevocationJudge(
@@ -163,7 +166,7 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
     lifecycle.begin("outbox relay", Relay(OUTBOX, postgres_url=postgres_url, redis_url=redis_url).run())
     lifecycle.begin("event consumer", consumer.run())
 
-    await server.start(f"{settings.grpc_host}:{settings.grpc_port}")
+    await server.start(f"{settings.grpc_host}:{settings.grpc_port}", certificates)
     lifecycle.on_drain(server.drain)
     lifecycle.on_stop(server.stop)
     lifecycle.readiness.ask("token_judge", lambda: judge.ready)

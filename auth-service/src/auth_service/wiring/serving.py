@@ -5,6 +5,7 @@ from importlib.metadata import version
 from chassis.clock import SystemClock
 from chassis.events.consumer import Consumer
 from chassis.events.relay import Relay
+from chassis.grpc.certificates import open_certificates
 from chassis.grpc.channel import open_channel
 from chassis.grpc.server import GrpcServer, build_server
 from chassis.identity.service_tokens import ServiceTokens
@@ -25,6 +26,7 @@ from auth_service.adapters.argon2_hasher import Argon2Hasher
 from auth_service.adapters.bounded_patience import BoundedPatience
 from auth_service.adapters.hashing_pool import HashingPool, usable_cores
 from auth_service.adapters.hmac_guess_keys import HmacGuessKeys
+from auth_service.adapters.hmac_mail_tokens import HmacMailTokens
 from auth_service.adapters.hmac_refresh_tokens import HmacRefreshTokens
 from auth_service.adapters.jwt_signer import JwtSigner
 from auth_service.adapters.key_ring import KeyRing
@@ -47,6 +49,7 @@ from auth_service.transport.session_servicer import SessionServicer
 from auth_service.transport.token_servicer import TokenServicer
 from auth_service.usecases.ensure_signing_key import EnsureSigningKey
 from auth_service.usecases.verify_audit_events import VerifyAuditEvents
+from auth_service.wiring.mail import add_mail_servicers, begin_sending
 from auth_service.wiring.use_cases import Ports, UseCases, build_use_cases
 from chassis import metrics, traces
 
@@ -88,6 +91,7 @@ def add_servicers(server: GrpcServer, does: UseCases) -> None:
             verify_password=does.verify_password,
         ),
     )
+    add_mail_servicers(server, does.mail)
 
 
 async def open_keys(ring: KeyRing) -> None:
@@ -128,15 +132,18 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
         workers=settings.hash_workers or usable_cores(), queue_per_worker=settings.hash_queue
     )
     await lifecycle.enter(hashing)
+    certificates = open_certificates(settings.tls_files)
     channel = await lifecycle.enter(
         open_channel(
             settings.users_address,
             service_tokens=service_tokens,
             services=[directory_service_pb2.DESCRIPTOR.services_by_name["DirectoryService"]],
+            credentials=certificates,
         )
     )
     hasher = Argon2Hasher(hashing, memory_kib=settings.argon2_memory_kib, time_cost=settings.argon2_time_cost)
     strength = ZxcvbnStrength(hashing)
+    mail_tokens = HmacMailTokens(master_key.derived("mail-tokens"))
     does = build_use_cases(
         Ports(
             database=database,
@@ -147,6 +154,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
             guess_keys=HmacGuessKeys(master_key.derived("guess-names")),
             signer=JwtSigner(ring, settings.issuer, settings.audience),
             refresh_tokens=HmacRefreshTokens(master_key.derived("refresh-tokens")),
+            mail_tokens=mail_tokens,
             published_keys=ring,
             judge=judge,
             issuer=settings.issuer,
@@ -155,10 +163,11 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     )
     server = build_server(service_tokens=service_tokens, judge=judge)
     add_servicers(server, does)
-    await server.start(f"{settings.grpc_host}:{settings.grpc_port}")
+    await server.start(f"{settings.grpc_host}:{settings.grpc_port}", certificates)
     lifecycle.on_drain(server.drain)
     lifecycle.on_stop(server.stop)
     _begin_background(lifecycle, settings, does)
+    begin_sending(lifecycle, settings, SERVICE, database, mail_tokens)
     lifecycle.begin("signing keys", ring.keep_loaded())
     lifecycle.begin("verification keys", judge.keys.run())
     server.set_serving(True)
@@ -185,7 +194,11 @@ def _begin_background(lifecycle: Lifecycle, settings: AuthSettings, does: UseCas
     """Begins what runs beside the server: events out and in, jobs, and the first admin."""
     redis_url = settings.redis_url.get_secret_value()
     relay = Relay(OUTBOX, postgres_url=settings.postgres_url.get_secret_value(), redis_url=redis_url)
-    handlers = event_handlers(sync_account=does.sync_account, record_audit=does.record_audit)
+    handlers = event_handlers(
+        sync_account=does.sync_account,
+        record_audit=does.record_audit,
+        tell_email_verified=does.mail.tell_email_verified,
+    )
     consumer = Consumer(group=SERVICE, handlers=handlers, redis_url=redis_url)
     lifecycle.begin("outbox relay", relay.run())
     lifecycle.begin("event consumer", consumer.run())

@@ -20,7 +20,9 @@ from chassis import traces
 from chassis.errors import DeadlineExceeded, ServiceError
 from chassis.grpc import committed, errors
 from chassis.grpc.call import SERVICE_TOKEN_KEY, TRACEPARENT_KEY, current_call
+from chassis.grpc.certificates import Certificates
 from chassis.grpc.policy import Policy, policies_by_path
+from chassis.grpc.rotating_channel import RotatingChannel
 from chassis.identity.service_tokens import ServiceTokens
 
 DEADLINE_SECONDS = 5.0
@@ -142,7 +144,10 @@ class ServiceChannel(grpc.aio.Channel):
     """A channel to one service, to build generated stubs on: `UserServiceStub(channel)`."""
 
     def __init__(
-        self, channel: grpc.aio.Channel, service_tokens: ServiceTokens, policies: dict[str, Policy]
+        self,
+        channel: grpc.aio.Channel | RotatingChannel,
+        service_tokens: ServiceTokens,
+        policies: dict[str, Policy],
     ) -> None:
         self._channel = channel
         self._service_tokens = service_tokens
@@ -198,7 +203,7 @@ def open_channel(
     *,
     service_tokens: ServiceTokens,
     services: Iterable[ServiceDescriptor],
-    credentials: grpc.ChannelCredentials | None = None,
+    credentials: Certificates | grpc.ChannelCredentials | None = None,
 ) -> ServiceChannel:
     """Opens a channel. It connects on the first call; call it within the event loop.
 
@@ -208,7 +213,8 @@ def open_channel(
         services: The services behind it, such as
             `user_service_pb2.DESCRIPTOR.services_by_name["UserService"]`: their policies
             say how long calls may take and which may be repeated.
-        credentials: TLS; plain text when None.
+        credentials: TLS, with certificates of both sides where they are `Certificates`; plain
+            text when None.
 
     Raises:
         PolicyMissingError: a method has no policy.
@@ -227,8 +233,13 @@ def open_channel(
         ("grpc.enable_http_proxy", 0),
     ]
     target = address if ":///" in address or address.startswith("unix:") else f"dns:///{address}"
+    channel: grpc.aio.Channel | RotatingChannel
     if credentials is None:
         channel = grpc.aio.insecure_channel(target, options=options)
+    elif isinstance(credentials, Certificates):
+        channel = RotatingChannel(
+            credentials, lambda shown: grpc.aio.secure_channel(target, shown, options=options)
+        )
     else:
         channel = grpc.aio.secure_channel(target, credentials, options=options)
     return ServiceChannel(channel, service_tokens, policies)

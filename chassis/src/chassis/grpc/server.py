@@ -7,6 +7,7 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2_grpc
 
+from chassis.grpc.certificates import Certificates
 from chassis.grpc.health import HealthServicer
 from chassis.grpc.pipeline import Handler, Pipeline
 from chassis.grpc.policy import find_service, method_policy
@@ -63,12 +64,12 @@ class GrpcServer:
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, wrapped),))
         self._health.expect(service)
 
-    async def start(self, address: str, credentials: grpc.ServerCredentials | None = None) -> int:
+    async def start(self, address: str, certificates: Certificates | None = None) -> int:
         """Binds and starts.
 
         Args:
             address: `host:port`; port 0 takes a free one.
-            credentials: TLS; plain text when None.
+            certificates: TLS, with certificates of both sides; plain text when None.
 
         Returns:
             The port.
@@ -76,10 +77,10 @@ class GrpcServer:
         Raises:
             RuntimeError: the address cannot be bound.
         """
-        if credentials is None:
+        if certificates is None:
             port = self._server.add_insecure_port(address)
         else:
-            port = self._server.add_secure_port(address, credentials)
+            port = self._server.add_secure_port(address, certificates.server_credentials())
         await self._server.start()
         self._started = True
         return port
@@ -120,6 +121,7 @@ def build_server(
     judge: TokenJudge,
     deadline_seconds: float = 5.0,
     connection_age_seconds: float = _CONNECTION_AGE_SECONDS,
+    concurrent_rpcs_max: int = CONCURRENT_RPCS_MAX,
 ) -> GrpcServer:
     """Returns a server with nothing in it yet. Call it within the event loop.
 
@@ -129,6 +131,7 @@ def build_server(
         deadline_seconds: For unary calls that come without a deadline.
         connection_age_seconds: After this, clients are told to connect anew, so that they
             find pods that have come since.
+        concurrent_rpcs_max: Calls and streams in flight beyond which further ones are refused.
     """
     options: list[tuple[str, int]] = [
         ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
@@ -140,7 +143,7 @@ def build_server(
         # Two processes on one port would share its calls without a word.
         ("grpc.so_reuseport", 0),
     ]
-    server = grpc.aio.server(options=options, maximum_concurrent_rpcs=CONCURRENT_RPCS_MAX)
+    server = grpc.aio.server(options=options, maximum_concurrent_rpcs=concurrent_rpcs_max)
     return GrpcServer(
         server, Pipeline(service_tokens=service_tokens, judge=judge, deadline_seconds=deadline_seconds)
     )

@@ -1,0 +1,210 @@
+"""TLS between services: both sides show a certificate, and new ones are taken up without a restart."""
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import pytest
+from chassis.errors import Unavailable
+from chassis.grpc import certificates as rotation
+from chassis.grpc.certificates import Certificates, open_certificates
+from chassis.grpc.channel import ServiceChannel, open_channel
+from chassis.grpc.server import build_server
+from chassis.identity.service_tokens import ServiceTokens
+from chassis.startup import StartupError
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from vestibule.health.v1 import health_service_pb2, health_service_pb2_grpc
+
+from tests.chassis.grpc.hall import SERVICE_KEY, SERVICES, Health, Script, TableJudge
+
+PEM, PKCS8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+
+
+class Authority:
+    """Signs certificates for `localhost`."""
+
+    def __init__(self) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "the house")])
+        self.certificate = self._sign(self._key.public_key(), self._name, authority=True)
+
+    def issue(self, folder: Path) -> Certificates:
+        """Writes a new certificate with its key over what is there and returns them."""
+        self.write(folder)
+        return Certificates(folder / "tls.crt", folder / "tls.key", folder / "ca.crt")
+
+    def write(self, folder: Path) -> None:
+        """Writes a new certificate, its key and the authority's certificate."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a service")])
+        folder.mkdir(exist_ok=True)
+        (folder / "ca.crt").write_bytes(self.certificate.public_bytes(PEM))
+        (folder / "tls.key").write_bytes(key.private_bytes(PEM, PKCS8, serialization.NoEncryption()))
+        certificate = self._sign(key.public_key(), name, authority=False)
+        (folder / "tls.crt").write_bytes(certificate.public_bytes(PEM))
+
+    def _sign(self, key: ec.EllipticCurvePublicKey, name: x509.Name, *, authority: bool) -> x509.Certificate:
+        now = dt.datetime.now(dt.UTC)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(self._name)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - dt.timedelta(minutes=1))
+            .not_valid_after(now + dt.timedelta(hours=1))
+            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        )
+        return builder.sign(self._key, hashes.SHA256())
+
+
+@dataclass
+class House:
+    """A server under TLS, and where its certificates are."""
+
+    folder: Path
+    port: int
+
+    def channel(
+        self, credentials: Certificates | grpc.ChannelCredentials | None, port: int | None = None
+    ) -> ServiceChannel:
+        """Opens a channel to it."""
+        return open_channel(
+            f"localhost:{port or self.port}",
+            service_tokens=ServiceTokens(SERVICE_KEY, "gateway"),
+            services=SERVICES,
+            credentials=credentials,
+        )
+
+
+@pytest.fixture(autouse=True)
+def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rotation, "LOOK_SECONDS", 0.0)
+
+
+@pytest.fixture(name="authority")
+def _authority() -> Authority:
+    return Authority()
+
+
+@pytest.fixture(name="house")
+async def _house(authority: Authority, tmp_path: Path) -> AsyncIterator[House]:
+    server = build_server(service_tokens=ServiceTokens(SERVICE_KEY, "x"), judge=TableJudge())
+    health = Health(Script())  # type: ignore[abstract]
+    server.add(health_service_pb2_grpc.add_HealthServiceServicer_to_server, health)
+    port = await server.start("127.0.0.1:0", authority.issue(tmp_path / "server"))
+    yield House(tmp_path / "server", port)
+    await server.stop(0)
+
+
+async def ask(channel: ServiceChannel) -> None:
+    """Calls once."""
+    stub = health_service_pb2_grpc.HealthServiceStub(channel)
+    await stub.GetHealth(health_service_pb2.GetHealthRequest(), timeout=5)
+
+
+async def test_both_sides_show_a_certificate(house: House, authority: Authority, tmp_path: Path) -> None:
+    async with house.channel(authority.issue(tmp_path / "client")) as channel:
+        await ask(channel)
+
+
+@pytest.mark.parametrize("shown", ["plain text", "no certificate", "a stranger's certificate"])
+async def test_others_are_refused(house: House, authority: Authority, tmp_path: Path, shown: str) -> None:
+    trusted = authority.certificate.public_bytes(PEM)
+    Authority().write(tmp_path / "stranger")
+    (tmp_path / "stranger" / "ca.crt").write_bytes(trusted)
+    strange = [tmp_path / "stranger" / name for name in ("tls.crt", "tls.key", "ca.crt")]
+    credentials = {
+        "plain text": None,
+        "no certificate": grpc.ssl_channel_credentials(trusted),
+        "a stranger's certificate": Certificates(*strange),
+    }[shown]
+
+    async with house.channel(credentials) as channel:
+        with pytest.raises(Unavailable):
+            await ask(channel)
+
+
+async def test_a_strange_server_is_refused(house: House, tmp_path: Path) -> None:
+    async with house.channel(Authority().issue(tmp_path / "client")) as channel:
+        with pytest.raises(Unavailable):
+            await ask(channel)
+
+
+async def test_a_new_authority_is_taken_up_by_both(
+    house: House, authority: Authority, tmp_path: Path
+) -> None:
+    """After the files changed, the old authority's clients are refused and the new one's served."""
+    async with house.channel(authority.issue(tmp_path / "client")) as channel:
+        await ask(channel)
+        new = Authority()
+        new.write(house.folder)
+        async with house.channel(authority.issue(tmp_path / "old")) as stale:
+            with pytest.raises(Unavailable):
+                await ask(stale)
+
+        new.write(tmp_path / "client")
+        await ask(channel)
+
+
+async def test_calls_in_flight_outlive_a_rotation(authority: Authority, tmp_path: Path) -> None:
+    """The old channel finishes what it began."""
+    script = Script()
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: object, __: object) -> health_service_pb2.GetHealthResponse:
+        begun.set()
+        await go.wait()
+        return health_service_pb2.GetHealthResponse()
+
+    script.answers["GetHealth"] = slow
+    server = build_server(service_tokens=ServiceTokens(SERVICE_KEY, "x"), judge=TableJudge())
+    server.add(health_service_pb2_grpc.add_HealthServiceServicer_to_server, Health(script))  # type: ignore[abstract]
+    port = await server.start("127.0.0.1:0", authority.issue(tmp_path / "server"))
+    client = authority.issue(tmp_path / "client")
+    async with House(tmp_path, port).channel(client) as channel:
+        first = asyncio.ensure_future(ask(channel))
+        await begun.wait()
+        authority.write(tmp_path / "client")
+        second = asyncio.ensure_future(ask(channel))
+        await asyncio.sleep(0.05)
+        go.set()
+        await asyncio.gather(first, second)
+        assert client.generation == 1
+    await server.stop(0)
+
+
+def test_half_a_change_is_waited_out(authority: Authority, tmp_path: Path) -> None:
+    """A key that is not the certificate's, or a file that is away, leaves the old ones in use."""
+    found = authority.issue(tmp_path)
+    old_key = (tmp_path / "tls.key").read_bytes()
+    authority.write(tmp_path)
+    new_key = (tmp_path / "tls.key").read_bytes()
+    (tmp_path / "tls.key").write_bytes(old_key)
+    assert found.look() == 0
+    (tmp_path / "tls.key").unlink()
+    assert found.look() == 0
+
+    (tmp_path / "tls.key").write_bytes(new_key)
+    assert found.look() == 1
+    assert found.look() == 1
+
+
+def test_what_is_missing_is_named(authority: Authority, tmp_path: Path) -> None:
+    authority.write(tmp_path)
+    paths = (tmp_path / "tls.crt", tmp_path / "tls.key", tmp_path / "ca.crt")
+    (tmp_path / "ca.crt").unlink()
+    with pytest.raises(StartupError, match=r"ca\.crt cannot be read"):
+        open_certificates(paths)
+
+    (tmp_path / "ca.crt").write_text("nothing")
+    with pytest.raises(StartupError, match="not PEM files that fit"):
+        open_certificates(paths)
+    assert open_certificates(None) is None
