@@ -1,11 +1,11 @@
-"""Runs auth-service; `migrate` brings its schema up to date, `audit verify` walks its chain."""
+"""Runs auth-service; `provision` makes its roles, `migrate` its tables, `audit verify` walks its chain."""
 
 import argparse
 import sys
 
 from chassis.settings import load
 
-from auth_service.settings import AuditSettings, AuthSettings, MigrationSettings
+from auth_service.settings import AuditSettings, AuthSettings, MigrationSettings, ProvisionSettings
 
 
 def main(arguments: list[str]) -> None:
@@ -17,6 +17,7 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m auth_service", description=__doc__)
     commands = parser.add_subparsers(dest="command", metavar="command")
     commands.add_parser("migrate", help="bring the schema up to date", add_help=False)
+    commands.add_parser("provision", help="make the roles and the schema, as an admin of Postgres")
     audit = commands.add_parser("audit", help="look at the audit chain")
     audit.add_subparsers(dest="action", metavar="action", required=True).add_parser(
         "verify", help="compute every hash again; exit status 1 when the chain is broken"
@@ -26,6 +27,8 @@ def main(arguments: list[str]) -> None:
         sys.exit(_migrate(rest))
     if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if known.command == "provision":
+        sys.exit(_provision())
     if known.command == "audit":
         sys.exit(_verify_audit())
     _serve()
@@ -39,6 +42,20 @@ def _migrate(arguments: list[str]) -> int:
     return migrate.main(
         arguments, url=url, schema="auth", package="auth_service", runtime_role="auth_service"
     )
+
+
+def _provision() -> int:
+    from chassis.postgres import provision  # noqa: PLC0415
+
+    settings = load(ProvisionSettings)
+    roles = provision.SchemaRoles(
+        schema="auth",
+        owner="auth_owner",
+        owner_password=settings.owner_password.get_secret_value(),
+        runtime="auth_service",
+        runtime_password=settings.runtime_password.get_secret_value(),
+    )
+    return provision.main(settings.admin_postgres_url.get_secret_value(), roles)
 
 
 def _verify_audit() -> int:

@@ -2,12 +2,16 @@
 
 import base64
 import binascii
+from email.utils import parseaddr
+from pathlib import Path
+from urllib.parse import urlsplit
 
 from chassis.settings import GrpcServiceSettings
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _MASTER_KEY_BYTES = 32
+_SMTP_SCHEMES = ("smtp", "smtps", "smtp+starttls")
 
 
 class AuthSettings(GrpcServiceSettings):
@@ -41,6 +45,42 @@ class AuthSettings(GrpcServiceSettings):
         max_length=128,
         description="the first admin's password, 8 to 128 characters",
     )
+
+    smtp_url: SecretStr | None = Field(
+        default=None,
+        validation_alias="SMTP_URL",
+        description="where mails go: smtp://, smtps:// or smtp+starttls://user:password@host:port",
+    )
+    mail_dir: Path | None = Field(
+        default=None, description="folder that mails go to as `.eml` files while there is no SMTP_URL"
+    )
+    mail_from: str = Field(
+        default="Vestibule <no-reply@vestibule.localhost>", description="who mails are from"
+    )
+    public_url: str | None = Field(
+        default=None,
+        validation_alias="PUBLIC_URL",
+        description="where links in mails lead; the issuer when not set",
+    )
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_a_mail_server(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return value
+        parts = urlsplit(value.get_secret_value())
+        if parts.scheme not in _SMTP_SCHEMES or not parts.hostname:
+            raise ValueError(f"it is not {' or '.join(f'{name}://host:port' for name in _SMTP_SCHEMES)}")
+        if parts.port == 0:
+            raise ValueError("0 is not a port")
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        if "@" not in parseaddr(value)[1]:
+            raise ValueError("it is not `Name <address@domain>`")
+        return value
 
     @field_validator("master_key")
     @classmethod
@@ -85,3 +125,15 @@ class AuditSettings(BaseSettings):
     postgres_url: SecretStr = Field(
         description="where the schema `auth` is, with the runtime role: postgresql://auth_service:…@host/database"
     )
+
+
+class ProvisionSettings(BaseSettings):
+    """The settings of `python -m auth_service provision`."""
+
+    model_config = SettingsConfigDict(env_prefix="AUTH_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    admin_postgres_url: SecretStr = Field(
+        description="the database, with a role that may create roles and schemas"
+    )
+    owner_password: SecretStr = Field(description="the password that auth_owner gets")
+    runtime_password: SecretStr = Field(description="the password that auth_service gets")

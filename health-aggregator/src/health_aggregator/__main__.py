@@ -1,11 +1,11 @@
-"""Runs the health aggregator, or with `migrate` brings its schema up to date."""
+"""Runs the health aggregator, or with `provision` makes its roles, with `migrate` its tables."""
 
 import sys
 from functools import partial
 
 from chassis.settings import load
 
-from health_aggregator.settings import HealthSettings, MigrationSettings
+from health_aggregator.settings import HealthSettings, MigrationSettings, ProvisionSettings
 
 
 def main(arguments: list[str]) -> None:
@@ -16,8 +16,10 @@ def main(arguments: list[str]) -> None:
     """
     if arguments[:1] == ["migrate"]:
         sys.exit(_migrate(arguments[1:]))
+    if arguments == ["provision"]:
+        sys.exit(_provision())
     if arguments:
-        sys.exit("usage: python -m health_aggregator [migrate [upgrade|current|check]]")
+        sys.exit("usage: python -m health_aggregator [provision | migrate [upgrade|current|check]]")
     _serve()
 
 
@@ -29,6 +31,20 @@ def _migrate(arguments: list[str]) -> int:
     return migrate.main(
         arguments, url=url, schema="health", package="health_aggregator", runtime_role="health_aggregator"
     )
+
+
+def _provision() -> int:
+    from chassis.postgres import provision  # noqa: PLC0415
+
+    settings = load(ProvisionSettings)
+    roles = provision.SchemaRoles(
+        schema="health",
+        owner="health_owner",
+        owner_password=settings.owner_password.get_secret_value(),
+        runtime="health_aggregator",
+        runtime_password=settings.runtime_password.get_secret_value(),
+    )
+    return provision.main(settings.admin_postgres_url.get_secret_value(), roles)
 
 
 def _serve() -> None:

@@ -59,3 +59,17 @@ class MigrationSettings(BaseSettings):
         description="where the schema `health` is, with its owner's role: "
         "postgresql://health_owner:…@host/database"
     )
+
+
+class ProvisionSettings(BaseSettings):
+    """The settings of `python -m health_aggregator provision`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HEALTH_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    admin_postgres_url: SecretStr = Field(
+        description="the database, with a role that may create roles and schemas"
+    )
+    owner_password: SecretStr = Field(description="the password that health_owner gets")
+    runtime_password: SecretStr = Field(description="the password that health_aggregator gets")

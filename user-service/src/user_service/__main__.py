@@ -1,10 +1,10 @@
-"""Runs user-service, or with `migrate` brings its schema up to date."""
+"""Runs user-service, or with `provision` makes its roles, with `migrate` its tables."""
 
 import sys
 
 from chassis.settings import load
 
-from user_service.settings import MigrationSettings, UsersSettings
+from user_service.settings import MigrationSettings, ProvisionSettings, UsersSettings
 
 
 def main(arguments: list[str]) -> None:
@@ -15,8 +15,10 @@ def main(arguments: list[str]) -> None:
     """
     if arguments[:1] == ["migrate"]:
         sys.exit(_migrate(arguments[1:]))
+    if arguments == ["provision"]:
+        sys.exit(_provision())
     if arguments:
-        sys.exit("usage: python -m user_service [migrate [upgrade|current|check]]")
+        sys.exit("usage: python -m user_service [provision | migrate [upgrade|current|check]]")
     _serve()
 
 
@@ -28,6 +30,21 @@ def _migrate(arguments: list[str]) -> int:
     return migrate.main(
         arguments, url=url, schema="users", package="user_service", runtime_role="user_service"
     )
+
+
+def _provision() -> int:
+    from chassis.postgres import provision  # noqa: PLC0415
+
+    settings = load(ProvisionSettings)
+    roles = provision.SchemaRoles(
+        schema="users",
+        owner="users_owner",
+        owner_password=settings.owner_password.get_secret_value(),
+        runtime="user_service",
+        runtime_password=settings.runtime_password.get_secret_value(),
+        extensions=("pg_trgm",),
+    )
+    return provision.main(settings.admin_postgres_url.get_secret_value(), roles)
 
 
 def _serve() -> None:

@@ -33,3 +33,15 @@ class MigrationSettings(BaseSettings):
     migration_postgres_url: SecretStr = Field(
         description="where the schema `users` is, with its owner's role: postgresql://users_owner:…@host/database"
     )
+
+
+class ProvisionSettings(BaseSettings):
+    """The settings of `python -m user_service provision`."""
+
+    model_config = SettingsConfigDict(env_prefix="USERS_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    admin_postgres_url: SecretStr = Field(
+        description="the database, with a role that may create roles and schemas"
+    )
+    owner_password: SecretStr = Field(description="the password that users_owner gets")
+    runtime_password: SecretStr = Field(description="the password that user_service gets")

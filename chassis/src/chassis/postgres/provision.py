@@ -4,7 +4,9 @@ A schema belongs to its owner role, which migrates it; the runtime role serves f
 what the migrations grant, and nobody else may look inside.
 """
 
+import asyncio
 import re
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -38,6 +40,21 @@ class SchemaRoles:
         for name in (self.schema, self.owner, self.runtime, *self.extensions):
             if not _NAME.fullmatch(name):
                 raise ValueError(f"{name!r} is not a plain lower-case name of Postgres")
+
+
+def main(admin_url: str, roles: SchemaRoles) -> int:
+    """Provisions, says so on stdout or why not on stderr, and returns the exit status."""
+    try:
+        asyncio.run(provision(admin_url, roles))
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        print(  # noqa: T201 - a command line's answer
+            f"provision {roles.schema}: {error}; the admin's URL must name the database and a role that"
+            " may create roles and schemas in it",
+            file=sys.stderr,
+        )
+        return 1
+    print(f"schema {roles.schema} belongs to {roles.owner} and serves {roles.runtime}")  # noqa: T201
+    return 0
 
 
 async def provision(admin_url: str, roles: SchemaRoles) -> None:
