@@ -9,6 +9,7 @@ from auth_service.adapters.argon2_hasher import Argon2Hasher
 from auth_service.adapters.bounded_patience import BoundedPatience
 from auth_service.adapters.hashing_pool import HashingPool
 from auth_service.adapters.hmac_guess_keys import HmacGuessKeys
+from auth_service.adapters.hmac_mail_tokens import HmacMailTokens
 from auth_service.adapters.hmac_refresh_tokens import HmacRefreshTokens
 from auth_service.adapters.jwt_signer import JwtSigner
 from auth_service.adapters.key_ring import KeyRing
@@ -34,13 +35,17 @@ from vestibule.auth.v1 import (
     account_service_pb2,
     audit_service_pb2,
     auth_service_pb2,
+    email_service_pb2,
     key_service_pb2,
+    password_service_pb2,
     session_service_pb2,
     token_service_pb2,
 )
 from vestibule.auth.v1.audit_service_pb2_grpc import AuditServiceStub
 from vestibule.auth.v1.auth_service_pb2_grpc import AuthServiceStub
+from vestibule.auth.v1.email_service_pb2_grpc import EmailServiceStub
 from vestibule.auth.v1.key_service_pb2_grpc import KeyServiceStub
+from vestibule.auth.v1.password_service_pb2_grpc import PasswordServiceStub
 from vestibule.auth.v1.session_service_pb2_grpc import SessionServiceStub
 from vestibule.auth.v1.token_service_pb2_grpc import TokenServiceStub
 from vestibule.events.v1.events_pb2 import Event
@@ -52,6 +57,7 @@ from tests.auth_service.world import EMAIL, HERE, ISSUER, NAME, PASSWORD
 
 AUDIENCE = "vestibule"
 MASTER_KEY = MasterKey(b"m" * 32)
+MAIL_TOKENS = HmacMailTokens(MASTER_KEY.derived("mail-tokens"))
 _SERVICES: list[ServiceDescriptor] = [
     module.DESCRIPTOR.services_by_name[name]
     for module, name in (
@@ -61,6 +67,8 @@ _SERVICES: list[ServiceDescriptor] = [
         (key_service_pb2, "KeyService"),
         (token_service_pb2, "TokenService"),
         (account_service_pb2, "AccountService"),
+        (password_service_pb2, "PasswordService"),
+        (email_service_pb2, "EmailService"),
     )
 ]
 
@@ -105,6 +113,16 @@ class House:
     def tokens(self) -> TokenServiceStub:
         """Judging tokens."""
         return TokenServiceStub(self.channel)
+
+    @property
+    def passwords(self) -> PasswordServiceStub:
+        """Getting back in without the password."""
+        return PasswordServiceStub(self.channel)
+
+    @property
+    def emails(self) -> EmailServiceStub:
+        """Verifying addresses."""
+        return EmailServiceStub(self.channel)
 
     def come_as(self, token: str = "", address: str = HERE) -> None:
         """Makes the calls that follow in this test those of a client with this token."""
@@ -199,6 +217,7 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
             guess_keys=HmacGuessKeys(MASTER_KEY.derived("guess-names")),
             signer=JwtSigner(ring, ISSUER, AUDIENCE),
             refresh_tokens=HmacRefreshTokens(MASTER_KEY.derived("refresh-tokens")),
+            mail_tokens=MAIL_TOKENS,
             published_keys=ring,
             judge=judge,
             issuer=ISSUER,

@@ -41,6 +41,7 @@ class DirectoryStandIn(DirectoryServiceServicer):
         people: By id.
         versions: By id; of erased people as well.
         signed_in: Who was told to have signed in.
+        verified: Which addresses were told to be whose.
         taken: Addresses that somebody else has.
         failure: What every call fails with; None when all is well.
     """
@@ -48,6 +49,7 @@ class DirectoryStandIn(DirectoryServiceServicer):
     people: dict[str, user_pb2.User] = field(default_factory=dict)
     versions: dict[str, int] = field(default_factory=dict)
     signed_in: list[UUID] = field(default_factory=list)
+    verified: list[tuple[str, str]] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
     failure: ServiceError | None = None
     address: str = ""
@@ -132,6 +134,14 @@ class DirectoryStandIn(DirectoryServiceServicer):
         self._fail()
         self.signed_in.append(UUID(request.user_id))
         return pb.RecordSignInResponse()
+
+    async def MarkEmailVerified(
+        self, request: pb.MarkEmailVerifiedRequest, context: Any
+    ) -> pb.MarkEmailVerifiedResponse:
+        """Notes that an address was shown to be a person's."""
+        self._fail()
+        self.verified.append((request.user_id, request.email))
+        return pb.MarkEmailVerifiedResponse()
 
     def _fail(self) -> None:
         if self.failure is not None:

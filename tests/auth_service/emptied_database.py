@@ -5,7 +5,15 @@ from devstack.database import Database
 from devstack.postgres import Postgres
 
 NAME = "auth_service_tests"
-_TABLES = ("credentials", "revocations", "sign_in_failures", "signing_keys", "audit_events", "outbox")
+_TABLES = (
+    "mails",
+    "credentials",
+    "revocations",
+    "sign_in_failures",
+    "signing_keys",
+    "audit_events",
+    "outbox",
+)
 
 
 async def emptied(postgres: Postgres, migrated: Database) -> Database:

@@ -12,6 +12,7 @@ from tests.fakes.auth_service.database import FakeDatabase
 from tests.fakes.auth_service.state import FakeClock
 from tests.fakes.auth_service.world import (
     FakeGuessKeys,
+    FakeMailTokens,
     FakePasswordHasher,
     FakePasswordStrength,
     FakePatience,
@@ -107,6 +108,7 @@ def build_world() -> World:
         guess_keys=FakeGuessKeys(),
         signer=signer,
         refresh_tokens=FakeRefreshTokens(),
+        mail_tokens=FakeMailTokens(),
         published_keys=NoKeys(),
         judge=NoJudge(),
         issuer=ISSUER,

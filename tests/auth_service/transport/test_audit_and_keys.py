@@ -73,7 +73,11 @@ async def test_a_made_up_cursor_is_refused(house: House) -> None:
 
 async def test_the_chain_that_postgres_wrote_verifies(house: House) -> None:
     """Both compute the same hash, whatever an entry holds."""
-    record = event_handlers(sync_account=house.does.sync_account, record_audit=house.does.record_audit)
+    record = event_handlers(
+        sync_account=house.does.sync_account,
+        record_audit=house.does.record_audit,
+        tell_email_verified=house.does.mail.tell_email_verified,
+    )
     for user_agent in ("", 'quote " and \\ back', "\u00e9\u4e2d\U0001f600", "line\nbreak\t\x7f", "nul\0"):
         told = AuditRecorded(action="users.update", outcome="success", user_agent=user_agent)
         told.details["emoji \U0001f600"] = "\u2028"

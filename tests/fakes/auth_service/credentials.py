@@ -18,6 +18,7 @@ class FakeCredentials:
     def __init__(self, state: State, clock: FakeClock) -> None:
         self._rows = state.credentials
         self._sessions = state.sessions
+        self._mail_tokens = state.mail_tokens
         self._clock = clock
 
     async def by_email(self, canonical: str) -> Credential | None:
@@ -106,6 +107,7 @@ class FakeCredentials:
         if holder is not None and holder.user_id != person.user_id:
             raise EmailTaken
         row.canonical, row.full_name = canonical, None
+        row.email_verified = row.email_verified and row.credential.email == person.email
         row.credential = replace(
             row.credential,
             email=person.email,
@@ -126,6 +128,8 @@ class FakeCredentials:
     async def erase(self, user_id: UUID) -> None:
         """Deletes a person's credential and sessions."""
         self._rows.pop(user_id, None)
+        for key in [known for known in self._mail_tokens if known[0] == user_id]:
+            del self._mail_tokens[key]
         for session in [each for each in self._sessions.values() if each.user_id == user_id]:
             del self._sessions[session.id]
 

@@ -11,6 +11,7 @@ from auth_service.domain.signing_key import SigningKey
 from tests.fakes.auth_service.audit import FakeAuditTrail
 from tests.fakes.auth_service.credentials import FakeCredentials
 from tests.fakes.auth_service.guesses import FakeGuesses
+from tests.fakes.auth_service.mails import FakeEmails, FakeMails
 from tests.fakes.auth_service.sessions import FakeRevocations, FakeSessions
 from tests.fakes.auth_service.sign_ins import FakeSignIns
 from tests.fakes.auth_service.state import FakeClock, State
@@ -62,6 +63,8 @@ class FakeStores:
         self.sign_ins = FakeSignIns(state, clock)
         self.revocations = FakeRevocations(state, clock)
         self.guesses = FakeGuesses(state, clock)
+        self.mails = FakeMails(state, clock)
+        self.emails = FakeEmails(state)
         self.audit = FakeAuditTrail(state)
         self.signing_keys = FakeSigningKeys(state)
         self.outbox = FakeOutbox(state)

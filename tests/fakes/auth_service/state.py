@@ -8,6 +8,7 @@ from auth_service.domain.audit import ChainedEntry
 from auth_service.domain.credential import Credential
 from auth_service.domain.events import Event
 from auth_service.domain.guessing import GuessKey
+from auth_service.domain.mail import MailKind
 from auth_service.domain.session import Session
 from auth_service.domain.signing_key import SigningKey
 from auth_service.domain.tokens import Revocation
@@ -36,6 +37,7 @@ class CredentialRow:
     canonical: str | None
     full_name: str | None
     created_at: datetime
+    email_verified: bool = False
 
 
 @dataclass
@@ -44,6 +46,25 @@ class GuessRow:
 
     failed_at: list[datetime] = field(default_factory=list)
     blocked_until: datetime | None = None
+
+
+@dataclass
+class MailRow:
+    """A row of the table `mails`."""
+
+    kind: MailKind
+    user_id: UUID
+    due_at: datetime
+    attempts: int = 0
+
+
+@dataclass
+class MailTokenRow:
+    """A row of the table `mail_tokens`."""
+
+    mail_id: UUID
+    digest: bytes
+    expires_at: datetime
 
 
 @dataclass
@@ -57,3 +78,5 @@ class State:
     audit: list[ChainedEntry] = field(default_factory=list)
     signing_keys: list[SigningKey] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    mails: dict[UUID, MailRow] = field(default_factory=dict)
+    mail_tokens: dict[tuple[UUID, MailKind], MailTokenRow] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from auth_service.domain.credential import Account, Credential, Person, Role
 from auth_service.domain.email import canonical_email
 from auth_service.domain.errors import EmailTaken
 from auth_service.domain.guessing import GuessKey, client_of
+from auth_service.domain.mail import MailKind
 from auth_service.domain.password import Strength
 from auth_service.domain.session import RefreshToken
 from auth_service.domain.signing_key import SigningKey
@@ -98,6 +99,14 @@ class FakeGuessKeys:
         return self(canonical_email(credential.email or str(credential.user_id)), client_address)
 
 
+class FakeMailTokens:
+    """Writes in clear what a token stands for."""
+
+    def __call__(self, kind: MailKind, mail_id: UUID, user_id: UUID, email: str) -> str:
+        """Returns the token."""
+        return f"{kind}/{mail_id}/{user_id}/{canonical_email(email)}"
+
+
 class FakeUserDirectory:
     """user-service in a dictionary; it asks for registrations as the real one does.
 
@@ -109,6 +118,7 @@ class FakeUserDirectory:
     def __init__(self, database: FakeDatabase, clock: FakeClock) -> None:
         self.people: dict[UUID, Account] = {}
         self.sign_ins: list[tuple[UUID, datetime]] = []
+        self.verified: list[tuple[UUID, str]] = []
         self.away = False
         self._database = database
         self._clock = clock
@@ -137,6 +147,11 @@ class FakeUserDirectory:
         if not self.away:
             self.sign_ins.append((user_id, at))
         return not self.away
+
+    async def mark_email_verified(self, user_id: UUID, email: str) -> None:
+        """Tells of a verified address."""
+        self._reach()
+        self.verified.append((user_id, email))
 
     def put(
         self,

@@ -39,6 +39,7 @@ from user_service.usecases.get_account import GetAccount
 from user_service.usecases.get_me import GetMe
 from user_service.usecases.get_user import GetUser
 from user_service.usecases.list_users import ListUsers
+from user_service.usecases.mark_email_verified import MarkEmailVerified
 from user_service.usecases.record_sign_in import RecordSignIn
 from user_service.usecases.settle_registration import SettleRegistration
 from user_service.usecases.update_me import UpdateMe
@@ -63,6 +64,7 @@ class UseCases:
     admit_user: AdmitUser
     get_account: GetAccount
     record_sign_in: RecordSignIn
+    mark_email_verified: MarkEmailVerified
     settle_registration: SettleRegistration
 
 
@@ -83,6 +85,7 @@ def build_use_cases(units: UnitOfWork, reader: UserReader, accounts: Accounts, c
         admit_user=admit_user,
         get_account=GetAccount(units, reader),
         record_sign_in=RecordSignIn(units),
+        mark_email_verified=MarkEmailVerified(units, clock),
         settle_registration=SettleRegistration(admit_user, accounts),
     )
 
@@ -99,7 +102,10 @@ def add_servicers(server: GrpcServer, does: UseCases) -> None:
         delete_user=does.delete_user,
     )
     directory = DirectoryServicer(
-        admit_user=does.admit_user, get_account=does.get_account, record_sign_in=does.record_sign_in
+        admit_user=does.admit_user,
+        get_account=does.get_account,
+        record_sign_in=does.record_sign_in,
+        mark_email_verified=does.mark_email_verified,
     )
     server.add(add_UserServiceServicer_to_server, users)
     server.add(add_DirectoryServiceServicer_to_server, directory)

@@ -22,5 +22,6 @@ class HmacMailTokens:
 
     def __call__(self, kind: MailKind, mail_id: UUID, user_id: UUID, email: str) -> str:
         """Returns the token of a mail, the same one every time."""
-        body = b"\0".join((kind.value.encode(), mail_id.bytes, user_id.bytes, canonical_email(email).encode()))
+        address = canonical_email(email).encode()
+        body = b"\0".join((kind.value.encode(), mail_id.bytes, user_id.bytes, address))
         return base64.urlsafe_b64encode(hmac.digest(self._key, body, hashlib.sha256)).decode().rstrip("=")

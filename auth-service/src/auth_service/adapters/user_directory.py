@@ -16,6 +16,7 @@ from auth_service.domain.errors import EmailTaken
 log = get_logger()
 
 RECORD_SIGN_IN_SECONDS = 0.5
+MARK_VERIFIED_SECONDS = 2.0
 
 ROLES = {user_pb2.ROLE_USER: Role.USER, user_pb2.ROLE_ADMIN: Role.ADMIN}
 
@@ -69,6 +70,15 @@ class GrpcUserDirectory:
             log.info("sign-in not recorded now", reason=error.reason)
             return False
         return True
+
+    async def mark_email_verified(self, user_id: UUID, email: str) -> None:
+        """Tells that an address was shown to be a person's.
+
+        Raises:
+            Unavailable: user-service cannot be told in a short time.
+        """
+        request = directory_service_pb2.MarkEmailVerifiedRequest(user_id=str(user_id), email=email)
+        await self._directory.MarkEmailVerified(request, timeout=MARK_VERIFIED_SECONDS)
 
 
 def _translated(error: RemoteError) -> ServiceError:

@@ -64,5 +64,11 @@ class HashingOverloaded(Unavailable):
     """More passwords wait to be checked than can be soon."""
 
 
+class Undeliverable(ServiceError):
+    """The mail is refused for good where it should go."""
+
+    message = "The mail cannot be delivered."
+
+
 class MasterKeyMismatch(Exception):
     """The master key does not open the signing keys that are stored."""

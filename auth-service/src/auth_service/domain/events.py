@@ -23,6 +23,13 @@ class SignedIn:
 
 
 @dataclass(frozen=True, slots=True)
+class EmailVerified:
+    """A person showed that the address is theirs."""
+
+    user_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class TokensRevoked:
     """Access tokens are refused from now on."""
 
@@ -36,4 +43,4 @@ class CopyOutdated:
     user_id: UUID
 
 
-Event = RegistrationStarted | SignedIn | TokensRevoked | CopyOutdated
+Event = RegistrationStarted | SignedIn | EmailVerified | TokensRevoked | CopyOutdated

@@ -81,4 +81,5 @@ def digest(token: str) -> bytes:
 
 def wait_after(attempts: int) -> timedelta:
     """Returns how long a mail waits that could not be sent for the so-manieth time."""
-    return min(_FIRST_WAIT * 2 ** min(attempts - 1, _DOUBLINGS_MAX), _WAIT_MAX)
+    doubled = 1 << min(attempts - 1, _DOUBLINGS_MAX)
+    return min(_FIRST_WAIT * doubled, _WAIT_MAX)

@@ -151,3 +151,11 @@ class UserDirectory(Protocol):
     async def record_sign_in(self, user_id: UUID, at: datetime) -> bool:
         """Tells of a sign-in; says whether it was heard in a short time."""
         ...
+
+    async def mark_email_verified(self, user_id: UUID, email: str) -> None:
+        """Tells that an address was shown to be a person's.
+
+        Raises:
+            Unavailable: user-service cannot be told in a short time.
+        """
+        ...

@@ -1,4 +1,4 @@
-"""Events of other services: the second way to the same use cases, which never gets lost."""
+"""Events, of other services and our own: the second way to the same use cases, which never gets lost."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -11,9 +11,12 @@ from auth_service.domain.audit import AuditEntry
 from auth_service.transport.messages import moment
 from auth_service.usecases.record_audit import RecordAudit
 from auth_service.usecases.sync_account import SyncAccount
+from auth_service.usecases.tell_email_verified import TellEmailVerified
 
 
-def event_handlers(*, sync_account: SyncAccount, record_audit: RecordAudit) -> Mapping[str, Handler]:
+def event_handlers(
+    *, sync_account: SyncAccount, record_audit: RecordAudit, tell_email_verified: TellEmailVerified
+) -> Mapping[str, Handler]:
     """Returns what to do for which member of an event's payload. Doing it twice does it once."""
 
     async def user_changed(event: Event) -> None:
@@ -22,7 +25,14 @@ def event_handlers(*, sync_account: SyncAccount, record_audit: RecordAudit) -> M
     async def audit_recorded(event: Event) -> None:
         await record_audit(entry=_entry(event))
 
-    return {"user_changed": user_changed, "audit_recorded": audit_recorded}
+    async def email_verified(event: Event) -> None:
+        await tell_email_verified(user_id=UUID(event.email_verified.user_id))
+
+    return {
+        "user_changed": user_changed,
+        "audit_recorded": audit_recorded,
+        "email_verified": email_verified,
+    }
 
 
 def _entry(event: Event) -> AuditEntry:

@@ -29,6 +29,22 @@ async def every(seconds: float, name: str, job: Callable[[], Awaitable[int]]) ->
             log.info("job done", job=name, count=done)
 
 
+async def whenever_rung(
+    wait: Callable[[float], Awaitable[None]], seconds: float, name: str, job: Callable[[], Awaitable[int]]
+) -> None:
+    """Runs a job whenever a bell rings, and after that time in any case, until cancelled."""
+    failing = False
+    while True:
+        try:
+            await job()
+            failing = False
+        except ServiceError as error:
+            if not failing:
+                log.warning("job put off", job=name, reason=error.reason)
+            failing = True
+        await wait(seconds)
+
+
 async def bootstrap(job: BootstrapAdmin, email: str, password: str, on_done: Callable[[], None]) -> None:
     """Registers the first admin, however long user-service takes to come up; then calls back."""
     backoff = Backoff(first_seconds=0.1, limit_seconds=2.0)

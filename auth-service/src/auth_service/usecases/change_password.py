@@ -10,6 +10,7 @@ from auth_service.domain.audit import audited
 from auth_service.domain.credential import Credential
 from auth_service.domain.errors import CredentialChanged, TooManyAttempts
 from auth_service.domain.guessing import GuessKey
+from auth_service.domain.mail import MailKind
 from auth_service.domain.password_policy import PasswordPolicy
 from auth_service.domain.ports import GuessKeys, PasswordHasher, UserDirectory
 from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW
@@ -75,6 +76,7 @@ class ChangePassword:
             ):
                 raise CredentialChanged
             await stores.guesses.forgive(key)
+            await stores.mails.withdraw(credential.user_id, MailKind.PASSWORD_RESET)
             living = now - ACCESS_LIFETIME - 2 * CLOCK_SKEW
             ended = await stores.sessions.end_all(
                 credential.user_id, but=caller.session_id, used_since=living

@@ -8,6 +8,7 @@ from chassis.identity.caller import Caller
 
 from auth_service.domain.credential import Person
 from auth_service.domain.errors import EmailTaken
+from auth_service.domain.mail import MailKind
 from auth_service.domain.ports import UserDirectory
 from auth_service.domain.stores import Database
 from auth_service.usecases.refuse_registration import RefuseRegistration
@@ -34,5 +35,6 @@ class FinishRegistration:
             await self.refuse(user_id=user_id, caller=caller)
             raise EmailTaken from error
         async with self.database.transaction() as stores:
-            await stores.credentials.activate(user_id)
+            if await stores.credentials.activate(user_id):
+                await stores.mails.queue(MailKind.EMAIL_VERIFICATION, user_id)
         return person

@@ -11,6 +11,7 @@ from auth_service.domain.audit import audited
 from auth_service.domain.credential import Account, Credential, Person
 from auth_service.domain.email import canonical_email
 from auth_service.domain.events import CopyOutdated
+from auth_service.domain.mail import MailKind
 from auth_service.domain.ports import GuessKeys, UserDirectory
 from auth_service.domain.stores import Database, Stores
 from auth_service.domain.tokens import Revocation
@@ -62,6 +63,7 @@ class SyncAccount:
 
     async def _erase(self, stores: Stores, credential: Credential) -> None:
         await stores.guesses.erase(self.guess_keys.of(credential, "").account)
+        await stores.mails.withdraw(credential.user_id, *MailKind)
         await stores.credentials.erase(credential.user_id)
         await revoke_person(stores, credential.user_id)
 
@@ -75,11 +77,20 @@ async def _copy(stores: Stores, credential: Credential, account: Account, person
         await stores.outbox.append(CopyOutdated(outdated))
     await stores.credentials.copy(person, account.version)
     changed = _differences(credential, person)
+    if credential.is_pending or "email" in changed:
+        await _ask_to_verify(stores, person)
     if credential.is_active and not person.is_active:
         await stores.sessions.end_all(person.user_id, used_since=person.updated_at)
     if "role" in changed or (credential.is_active and not person.is_active):
         await revoke_person(stores, person.user_id)
     return changed
+
+
+async def _ask_to_verify(stores: Stores, person: Person) -> None:
+    # What was mailed to the former address, or waits to be, is no good any more.
+    await stores.mails.withdraw(person.user_id, *MailKind)
+    if not person.email_verified:
+        await stores.mails.queue(MailKind.EMAIL_VERIFICATION, person.user_id)
 
 
 def _differences(credential: Credential, person: Person) -> list[str]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from chassis.clock import Clock
 
+from auth_service.domain.mail_ports import MailTokens
 from auth_service.domain.password_policy import PasswordPolicy
 from auth_service.domain.ports import (
     GuessKeys,
@@ -41,6 +42,7 @@ from auth_service.usecases.register import Register
 from auth_service.usecases.sync_account import SyncAccount
 from auth_service.usecases.verify_audit_events import VerifyAuditEvents
 from auth_service.usecases.verify_password import VerifyPassword
+from auth_service.wiring.mail import MailUseCases, build_mail_use_cases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,7 @@ class Ports:
     guess_keys: GuessKeys
     signer: TokenSigner
     refresh_tokens: RefreshTokens
+    mail_tokens: MailTokens
     published_keys: PublishedKeys
     judge: TokenJudge
     issuer: str
@@ -87,6 +90,7 @@ class UseCases:
     bootstrap_admin: BootstrapAdmin
     purge_expired: PurgeExpired
     finish_stale_registrations: FinishStaleRegistrations
+    mail: MailUseCases
 
 
 def build_use_cases(ports: Ports) -> UseCases:
@@ -123,4 +127,13 @@ def build_use_cases(ports: Ports) -> UseCases:
         bootstrap_admin=BootstrapAdmin(database, operators_register),
         purge_expired=PurgeExpired(database),
         finish_stale_registrations=FinishStaleRegistrations(database, finish, clock),
+        mail=build_mail_use_cases(
+            database=database,
+            tokens=ports.mail_tokens,
+            guess_keys=guess_keys,
+            policy=policy,
+            hasher=hasher,
+            directory=directory,
+            clock=clock,
+        ),
     )

@@ -20,6 +20,7 @@ class Action(StrEnum):
     ADMIT = "users.admit"
     UPDATE = "users.update"
     EMAIL_CHANGED = "users.email_changed"
+    EMAIL_VERIFIED = "users.email_verified"
     ROLE_CHANGED = "users.role_changed"
     DEACTIVATED = "users.deactivated"
     REACTIVATED = "users.reactivated"

@@ -13,6 +13,7 @@ from user_service.domain.user import Tombstone
 from user_service.transport.messages import user_message
 from user_service.usecases.admit_user import AdmitUser
 from user_service.usecases.get_account import GetAccount
+from user_service.usecases.mark_email_verified import MarkEmailVerified
 from user_service.usecases.record_sign_in import RecordSignIn
 
 
@@ -20,11 +21,17 @@ class DirectoryServicer(DirectoryServiceServicer):
     """Answers each call by its use case."""
 
     def __init__(
-        self, *, admit_user: AdmitUser, get_account: GetAccount, record_sign_in: RecordSignIn
+        self,
+        *,
+        admit_user: AdmitUser,
+        get_account: GetAccount,
+        record_sign_in: RecordSignIn,
+        mark_email_verified: MarkEmailVerified,
     ) -> None:
         self._admit_user = admit_user
         self._get_account = get_account
         self._record_sign_in = record_sign_in
+        self._mark_email_verified = mark_email_verified
 
     async def AdmitUser(self, request: pb.AdmitUserRequest, context: Any) -> pb.AdmitUserResponse:
         """Turns a pending registration into a person."""
@@ -46,3 +53,10 @@ class DirectoryServicer(DirectoryServiceServicer):
             raise Invalid.on("signed_in_at", "is not a moment") from error
         await self._record_sign_in(UUID(request.user_id), signed_in_at)
         return pb.RecordSignInResponse()
+
+    async def MarkEmailVerified(
+        self, request: pb.MarkEmailVerifiedRequest, context: Any
+    ) -> pb.MarkEmailVerifiedResponse:
+        """Notes that an address was shown to be a person's."""
+        await self._mark_email_verified(current_caller(), UUID(request.user_id), request.email)
+        return pb.MarkEmailVerifiedResponse()

@@ -153,6 +153,7 @@ class PostgresCredentials:
                 """
                 UPDATE auth.credentials
                    SET email = $2, email_canonical = $3, role = $4, is_active = $5, version = $6,
+                       email_verified = email_verified AND email IS NOT DISTINCT FROM $2,
                        is_pending = false, full_name = NULL, updated_at = now()
                  WHERE user_id = $1
                 """,

@@ -9,7 +9,9 @@ from chassis.postgres.pool import Database
 
 from auth_service.adapters.postgres.audit import PostgresAuditTrail
 from auth_service.adapters.postgres.credentials import PostgresCredentials
+from auth_service.adapters.postgres.emails import PostgresEmails
 from auth_service.adapters.postgres.guesses import PostgresGuesses
+from auth_service.adapters.postgres.mails import PostgresMails
 from auth_service.adapters.postgres.outbox import PostgresOutbox
 from auth_service.adapters.postgres.retention import PostgresRetention
 from auth_service.adapters.postgres.revocations import PostgresRevocations
@@ -24,7 +26,9 @@ class PostgresStores:
     __slots__ = (
         "audit",
         "credentials",
+        "emails",
         "guesses",
+        "mails",
         "outbox",
         "retention",
         "revocations",
@@ -36,7 +40,9 @@ class PostgresStores:
     def __init__(self, connection: Connection) -> None:
         self.audit = PostgresAuditTrail(connection)
         self.credentials = PostgresCredentials(connection)
+        self.emails = PostgresEmails(connection)
         self.guesses = PostgresGuesses(connection)
+        self.mails = PostgresMails(connection)
         self.retention = PostgresRetention(connection)
         self.revocations = PostgresRevocations(connection)
         self.sessions = PostgresSessions(connection)

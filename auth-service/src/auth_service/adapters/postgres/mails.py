@@ -70,7 +70,6 @@ class PostgresMails:
     async def withdraw(self, user_id: UUID, *kinds: MailKind) -> None:
         """Removes a person's waiting mails of these kinds and makes their tokens useless."""
         names = [kind.value for kind in kinds]
-        # Mails first: this waits for whoever claims one just now, and then sees the token they issued.
         await self.connection.execute(
             "DELETE FROM auth.mails WHERE user_id = $1 AND kind = ANY($2::text[])", user_id, names
         )
@@ -85,21 +84,20 @@ class PostgresMails:
         )
         return [MailKind(row["kind"]) for row in rows]
 
-    async def issue(self, mail: Mail, digest: bytes, lifetime: timedelta) -> None:
+    async def issue(self, mail: Mail, digest: bytes, lifetime: timedelta) -> bool:
         """Makes a token count from now on, in place of the person's earlier one of the kind."""
-        await self.connection.execute(
+        tag = await self.connection.execute(
             """
             INSERT INTO auth.mail_tokens (user_id, kind, mail_id, digest, expires_at)
-            VALUES ($1, $2, $3, $4, now() + $5::interval)
+            SELECT user_id, kind, id, $2, now() + $3::interval FROM auth.mails WHERE id = $1
             ON CONFLICT (user_id, kind) DO UPDATE
                SET mail_id = excluded.mail_id, digest = excluded.digest, expires_at = excluded.expires_at
             """,
-            mail.user_id,
-            mail.kind.value,
             mail.id,
             digest,
             lifetime,
         )
+        return rows_affected(tag) > 0
 
     async def token(self, digest: bytes) -> MailToken | None:
         """Returns the token with this digest."""

@@ -7,7 +7,14 @@ from chassis.postgres.connection import Connection, Transaction
 from google.protobuf.timestamp_pb2 import Timestamp
 from vestibule.events.v1 import events_pb2
 
-from auth_service.domain.events import CopyOutdated, Event, RegistrationStarted, SignedIn, TokensRevoked
+from auth_service.domain.events import (
+    CopyOutdated,
+    EmailVerified,
+    Event,
+    RegistrationStarted,
+    SignedIn,
+    TokensRevoked,
+)
 from auth_service.domain.tokens import Revocation, unix_milliseconds
 
 OUTBOX = Outbox(schema="auth", source="auth-service")
@@ -45,6 +52,8 @@ def _on_the_wire(event: Event) -> events_pb2.Event:
             moment.FromDatetime(at)
             signed_in = events_pb2.SignedIn(user_id=str(user_id), signed_in_at=moment)
             return events_pb2.Event(tags=[f"user:{user_id}"], signed_in=signed_in)
+        case EmailVerified(user_id):
+            return events_pb2.Event(email_verified=events_pb2.EmailVerified(user_id=str(user_id)))
         case TokensRevoked(revocation):
             return events_pb2.Event(tokens_revoked=revocation_on_the_wire(revocation))
         case CopyOutdated(user_id):

@@ -10,6 +10,12 @@ from auth_service.domain.guessing import BLOCK
 SESSIONS_KEPT = timedelta(days=30)
 """How long an ended or expired session is kept, so that its tokens are told why they fail."""
 
+MAIL_TOKENS_KEPT = timedelta(days=1)
+"""How long an expired token is still told apart from a wrong one."""
+
+MAILS_KEPT = timedelta(days=5)
+"""How long a mail is tried to be sent."""
+
 
 @dataclass(frozen=True, slots=True)
 class PostgresRetention:
@@ -55,4 +61,23 @@ class PostgresRetention:
             limit,
             SESSIONS_KEPT,
         )
-        return sum(rows_affected(tag) for tag in (revocations, failures, ended, expired))
+        tokens = await self.connection.execute(
+            """
+            DELETE FROM auth.mail_tokens WHERE digest IN (
+                SELECT digest FROM auth.mail_tokens WHERE expires_at < now() - $2::interval
+                 LIMIT $1 FOR UPDATE SKIP LOCKED)
+            """,
+            limit,
+            MAIL_TOKENS_KEPT,
+        )
+        mails = await self.connection.execute(
+            """
+            DELETE FROM auth.mails WHERE id IN (
+                SELECT id FROM auth.mails WHERE queued_at < now() - $2::interval
+                 LIMIT $1 FOR UPDATE SKIP LOCKED)
+            """,
+            limit,
+            MAILS_KEPT,
+        )
+        tags = (revocations, failures, ended, expired, tokens, mails)
+        return sum(rows_affected(tag) for tag in tags)

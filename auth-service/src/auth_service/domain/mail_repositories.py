@@ -1,4 +1,4 @@
-"""What is kept about mails and addresses, as the use cases see it; part of `Stores`."""
+"""What auth-service keeps about mails and addresses; a part of `Stores`."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -28,15 +28,22 @@ class MailRepository(Protocol):
         ...
 
     async def withdraw(self, user_id: UUID, *kinds: MailKind) -> None:
-        """Removes a person's waiting mails of these kinds and makes their tokens useless."""
+        """Removes a person's waiting mails of these kinds and makes their tokens useless.
+
+        With the credential locked, no mail that was claimed before can issue a token after.
+        """
         ...
 
     async def waiting(self, user_id: UUID) -> Sequence[MailKind]:
         """Returns what kinds of mail wait for a person."""
         ...
 
-    async def issue(self, mail: Mail, digest: bytes, lifetime: timedelta) -> None:
-        """Makes a token count from now on, in place of the person's earlier one of the kind."""
+    async def issue(self, mail: Mail, digest: bytes, lifetime: timedelta) -> bool:
+        """Makes a token count from now on, in place of the person's earlier one of the kind.
+
+        Returns:
+            False, with nothing issued, when the mail was withdrawn since it was claimed.
+        """
         ...
 
     async def token(self, digest: bytes) -> MailToken | None:

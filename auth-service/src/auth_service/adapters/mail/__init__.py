@@ -1,0 +1,1 @@
+"""Mails: written from templates, carried by SMTP or into a folder."""

@@ -1,0 +1,98 @@
+"""Letters as messages: text and HTML from templates, with headers that machines understand."""
+
+from dataclasses import dataclass
+from email.errors import HeaderParseError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from urllib.parse import urlencode
+
+import idna
+from chassis.clock import Clock
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from auth_service.domain.errors import Undeliverable
+from auth_service.domain.mail import TOKEN_LIFETIME, Letter, MailKind
+
+_TEMPLATES = Environment(
+    loader=PackageLoader("auth_service.adapters.mail"),
+    autoescape=select_autoescape(["html"]),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+
+_SUBJECTS = {
+    MailKind.EMAIL_VERIFICATION: "Confirm your e-mail address",
+    MailKind.PASSWORD_RESET: "Choose a new password",
+}
+
+_PAGES = {
+    MailKind.EMAIL_VERIFICATION: "/verify-email",
+    MailKind.PASSWORD_RESET: "/reset-password",
+}
+"""Where links lead, below the public URL: pages of whoever builds on this API."""
+
+
+@dataclass(frozen=True, slots=True)
+class Composer:
+    """Writes messages.
+
+    Attributes:
+        sender: Who writes; the display name also signs.
+        public_url: What people's browsers reach.
+    """
+
+    sender: Address
+    public_url: str
+    clock: Clock
+
+    def __call__(self, letter: Letter) -> EmailMessage:
+        """Returns the letter as a message.
+
+        Raises:
+            Undeliverable: no message can be addressed so.
+        """
+        message = EmailMessage(policy=SMTP.clone(utf8=not letter.to.isascii()))
+        try:
+            message["To"] = Address(addr_spec=envelope_address(letter.to))
+        except (HeaderParseError, ValueError, IndexError) as error:
+            raise Undeliverable from error
+        message["From"] = self.sender
+        message["Subject"] = _SUBJECTS[letter.kind]
+        message["Date"] = format_datetime(self.clock.now())
+        message["Message-ID"] = f"<{letter.id}@{self.sender.domain}>"
+        message["Auto-Submitted"] = "auto-generated"
+        values = {
+            "link": self.link(letter),
+            "minutes": int(TOKEN_LIFETIME.total_seconds() // 60),
+            "name": self.sender.display_name or self.sender.domain,
+            "subject": _SUBJECTS[letter.kind],
+        }
+        _fill(message, letter.kind, values)
+        return message
+
+    def link(self, letter: Letter) -> str:
+        """Returns what the person is to click."""
+        return f"{self.public_url.rstrip('/')}{_PAGES[letter.kind]}?{urlencode({'token': letter.token})}"
+
+
+def envelope_address(address: str) -> str:
+    """Returns an address with its domain as mail servers want it: IDNA A-labels."""
+    local, _, domain = address.rpartition("@")
+    if domain.isascii():
+        return address
+    try:
+        return f"{local}@{idna.encode(domain, uts46=True).decode()}"
+    except idna.IDNAError:
+        return address
+
+
+def _fill(message: EmailMessage, kind: MailKind, values: dict[str, object]) -> None:
+    text, html = (_TEMPLATES.get_template(f"{kind}.{form}").render(values) for form in ("txt", "html"))
+    # Links stay whole on their line wherever nothing but ASCII is said.
+    encoding = "7bit" if text.isascii() and html.isascii() else "quoted-printable"
+    message.set_content(text, cte=encoding)
+    message.add_alternative(html, subtype="html", cte=encoding)

@@ -1,0 +1,67 @@
+"""The post: writes letters, hands them to a carrier, and keeps count."""
+
+from dataclasses import dataclass
+from email.message import EmailMessage
+from typing import Protocol
+
+from chassis.errors import ServiceError
+from chassis.logs import get_logger
+from prometheus_client import Counter
+
+from auth_service.adapters.mail.composer import Composer
+from auth_service.domain.errors import Undeliverable
+from auth_service.domain.mail import Letter
+
+log = get_logger()
+
+MAILS = Counter(
+    "mails_total", "Mails delivered, refused for good, or put off to be tried again.", ["kind", "outcome"]
+)
+
+
+class Carrier(Protocol):
+    """Takes messages away."""
+
+    async def __call__(self, message: EmailMessage) -> None:
+        """Returns when the message is out of our hands.
+
+        Raises:
+            Undeliverable: it is refused for good.
+            Unavailable: it cannot be taken now.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """`Postman` by a carrier. The log never shows an address, nor what mail servers say: they repeat it."""
+
+    compose: Composer
+    carrier: Carrier
+
+    async def __call__(self, letter: Letter) -> None:
+        """Returns when the letter is out of our hands.
+
+        Raises:
+            Undeliverable: it never will be.
+            Unavailable: it cannot be delivered now.
+        """
+        told = {"mail_id": str(letter.id), "kind": letter.kind.value}
+        try:
+            await self.carrier(self.compose(letter))
+        except Undeliverable as error:
+            MAILS.labels(letter.kind, "refused").inc()
+            log.warning("mail refused for good", **told, cause=_cause(error))
+            raise
+        except ServiceError as error:
+            MAILS.labels(letter.kind, "put_off").inc()
+            log.warning("mail put off", **told, cause=_cause(error))
+            raise
+        MAILS.labels(letter.kind, "delivered").inc()
+        log.info("mail delivered", **told)
+
+
+def _cause(error: ServiceError) -> str:
+    cause = error.__cause__ or error
+    code = getattr(cause, "code", None)
+    return type(cause).__name__ if code is None else f"{type(cause).__name__} {code}"

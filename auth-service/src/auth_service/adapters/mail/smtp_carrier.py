@@ -1,0 +1,94 @@
+"""Mails by SMTP."""
+
+import asyncio
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from urllib.parse import unquote, urlsplit
+
+import aiosmtplib
+from chassis.errors import Unavailable
+
+from auth_service.domain.errors import Undeliverable
+
+TIMEOUT_SECONDS = 20.0
+"""For one delivery in all; well below the lease of a mail."""
+
+_PERMANENT = range(500, 600)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmtpServer:
+    """Where mails go, and how.
+
+    Attributes:
+        use_tls: Whether the connection is encrypted from its first byte.
+        start_tls: Whether it must become so; None takes encryption where it is offered.
+    """
+
+    host: str
+    port: int
+    username: str | None
+    password: str | None = field(repr=False)
+    use_tls: bool
+    start_tls: bool | None
+
+    @classmethod
+    def of(cls, url: str) -> "SmtpServer":
+        """Reads `smtp://`, `smtps://` or `smtp+starttls://user:password@host:port`."""
+        parts = urlsplit(url)
+        secure = parts.scheme == "smtps"
+        return cls(
+            host=parts.hostname or "localhost",
+            port=parts.port or (465 if secure else 587),
+            username=unquote(parts.username) if parts.username else None,
+            password=unquote(parts.password) if parts.password else None,
+            use_tls=secure,
+            start_tls={"smtps": False, "smtp+starttls": True}.get(parts.scheme),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpCarrier:
+    """Delivers each message on a connection of its own.
+
+    Attributes:
+        greeting: The name that we go by in EHLO.
+    """
+
+    server: SmtpServer
+    greeting: str
+
+    async def __call__(self, message: EmailMessage) -> None:
+        """Returns when the server has taken the message.
+
+        Raises:
+            Undeliverable: it refuses the recipient or the message for good.
+            Unavailable: anything else; the server may be mended.
+        """
+        server = self.server
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                await aiosmtplib.send(
+                    message,
+                    hostname=server.host,
+                    port=server.port,
+                    username=server.username,
+                    password=server.password,
+                    use_tls=server.use_tls,
+                    start_tls=server.start_tls,
+                    local_hostname=self.greeting,
+                    timeout=TIMEOUT_SECONDS / 2,
+                )
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise (Undeliverable if _is_for_good(error) else Unavailable) from error
+
+
+def _is_for_good(error: Exception) -> bool:
+    """Whether the refusal concerns this message: a wrong password concerns us, and may be corrected."""
+    match error:
+        case aiosmtplib.SMTPRecipientsRefused(recipients=refused):
+            return all(each.code in _PERMANENT for each in refused)
+        case aiosmtplib.SMTPDataError(code=code):
+            return code in _PERMANENT
+        case _:
+            return isinstance(error, aiosmtplib.SMTPNotSupported)

@@ -1,0 +1,32 @@
+"""`vestibule.auth.v1.EmailService`: showing that an address is one's own."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from chassis.identity.caller import current_caller
+from google.protobuf.empty_pb2 import Empty
+from vestibule.auth.v1 import email_service_pb2 as pb
+from vestibule.auth.v1.email_service_pb2_grpc import EmailServiceServicer
+
+from auth_service.usecases.resend_verification import ResendVerification
+from auth_service.usecases.verify_email import VerifyEmail
+
+
+@dataclass(frozen=True, slots=True)
+class EmailServicer(EmailServiceServicer):
+    """Answers each call by its use case."""
+
+    verify_email: VerifyEmail
+    resend_verification: ResendVerification
+
+    async def VerifyEmail(self, request: pb.VerifyEmailRequest, context: Any) -> Empty:
+        """Takes a mailed token as the proof of an address."""
+        await self.verify_email(token=request.token, caller=current_caller())
+        return Empty()
+
+    async def ResendVerification(
+        self, request: pb.ResendVerificationRequest, context: Any
+    ) -> pb.ResendVerificationResponse:
+        """Mails the caller a new token."""
+        await self.resend_verification(caller=current_caller())
+        return pb.ResendVerificationResponse()

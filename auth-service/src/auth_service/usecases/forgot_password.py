@@ -1,0 +1,35 @@
+"""Asking for a new password."""
+
+from dataclasses import dataclass
+
+from chassis.clock import Clock
+from chassis.identity.caller import Caller
+from chassis.ids import uuid7
+
+from auth_service.domain.audit import audited
+from auth_service.domain.email import canonical_email
+from auth_service.domain.mail import MailKind
+from auth_service.domain.stores import Database
+
+
+@dataclass(frozen=True, slots=True)
+class ForgotPassword:
+    """Queues a mail with a reset token.
+
+    For an unknown address the same statements queue a mail to nobody, which is dropped when
+    its turn comes: the answer tells nothing, and neither does its time.
+    """
+
+    database: Database
+    clock: Clock
+
+    async def __call__(self, *, email: str, caller: Caller) -> None:
+        """Returns when the mail is queued."""
+        nobody = uuid7()
+        async with self.database.statements() as stores:
+            credential = await stores.credentials.by_email(canonical_email(email))
+        subject_id = None if credential is None else credential.user_id
+        entry = audited(caller, self.clock.now(), "auth.password_forgot", subject_id=subject_id)
+        async with self.database.transaction() as stores:
+            await stores.mails.queue(MailKind.PASSWORD_RESET, subject_id or nobody)
+            await stores.audit.append(entry)

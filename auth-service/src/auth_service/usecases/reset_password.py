@@ -1,0 +1,75 @@
+"""Getting a new password for a mailed token."""
+
+from dataclasses import dataclass
+
+from chassis.errors import TokenExpired, TokenInvalid
+from chassis.identity.caller import Caller
+
+from auth_service.domain.audit import audited
+from auth_service.domain.credential import Credential
+from auth_service.domain.mail import MailKind
+from auth_service.domain.password_policy import PasswordPolicy
+from auth_service.domain.ports import GuessKeys, PasswordHasher, UserDirectory
+from auth_service.usecases.mailed_token import MailedToken
+from auth_service.usecases.revoking import revoke_person
+
+
+@dataclass(frozen=True, slots=True)
+class ResetPassword:
+    """Takes a new password from whoever reads the person's mail; every session ends.
+
+    A password that is too weak leaves the token as it was, to be tried with a better one.
+    """
+
+    mailed: MailedToken
+    guess_keys: GuessKeys
+    policy: PasswordPolicy
+    hasher: PasswordHasher
+    directory: UserDirectory
+
+    async def __call__(self, *, token: str, new_password: str, caller: Caller) -> None:
+        """Returns when the new password counts.
+
+        Raises:
+            TokenInvalid: the token is wrong, used, replaced, or the password or the address
+                has changed since.
+            TokenExpired: it was not used in time.
+            WeakPassword: the password would be guessed.
+            Unavailable: it cannot be judged now.
+        """
+        try:
+            async with self.mailed.database.transaction() as stores:
+                credential = _active(await self.mailed.judge(stores, token))
+            await self._judge(credential, new_password)
+            await self._exchange(token, await self.hasher.hash(new_password), caller)
+        except (TokenInvalid, TokenExpired) as refusal:
+            await self.mailed.note_refusal(refusal, token, caller)
+            raise
+
+    async def _judge(self, credential: Credential, new_password: str) -> None:
+        # The name is kept by user-service alone, and the rules speak of it.
+        account = await self.directory.account(credential.user_id)
+        full_name = account.person.full_name if account and account.person else ""
+        await self.policy.check(
+            "new_password", new_password, email=credential.email or "", full_name=full_name
+        )
+
+    async def _exchange(self, token: str, new_hash: str, caller: Caller) -> None:
+        now = self.mailed.clock.now()
+        async with self.mailed.database.transaction() as stores:
+            credential = _active(await self.mailed.judge(stores, token))
+            user_id = credential.user_id
+            await self.mailed.spend(stores, token)
+            await stores.credentials.replace_hash(user_id, credential.password_hash, new_hash)
+            await stores.mails.withdraw(user_id, MailKind.PASSWORD_RESET)
+            # Whoever was locked out for guessing had forgotten it.
+            await stores.guesses.erase(self.guess_keys.of(credential, "").account)
+            await stores.sessions.end_all(user_id, used_since=now)
+            await revoke_person(stores, user_id)
+            await stores.audit.append(audited(caller, now, self.mailed.action, actor_id=user_id))
+
+
+def _active(credential: Credential) -> Credential:
+    if not credential.is_active:
+        raise TokenInvalid
+    return credential

@@ -1,0 +1,110 @@
+"""Mails: how the parts that write, send and answer them come together."""
+
+from dataclasses import dataclass
+from email.headerregistry import Address
+from email.utils import parseaddr
+
+from chassis.clock import Clock, SystemClock
+from chassis.grpc.server import GrpcServer
+from chassis.lifecycle import Lifecycle
+from chassis.logs import get_logger
+from vestibule.auth.v1.email_service_pb2_grpc import add_EmailServiceServicer_to_server
+from vestibule.auth.v1.password_service_pb2_grpc import add_PasswordServiceServicer_to_server
+
+from auth_service.adapters.mail.composer import Composer
+from auth_service.adapters.mail.file_carrier import FileCarrier
+from auth_service.adapters.mail.post import Carrier, Post
+from auth_service.adapters.mail.smtp_carrier import SmtpCarrier, SmtpServer
+from auth_service.adapters.postgres.mail_bell import MailBell
+from auth_service.domain.mail import MailKind
+from auth_service.domain.mail_ports import MailTokens, Postman
+from auth_service.domain.password_policy import PasswordPolicy
+from auth_service.domain.ports import GuessKeys, PasswordHasher, UserDirectory
+from auth_service.domain.stores import Database
+from auth_service.settings import AuthSettings
+from auth_service.transport import schedule
+from auth_service.transport.email_servicer import EmailServicer
+from auth_service.transport.password_servicer import PasswordServicer
+from auth_service.usecases.forgot_password import ForgotPassword
+from auth_service.usecases.mailed_token import MailedToken
+from auth_service.usecases.resend_verification import ResendVerification
+from auth_service.usecases.reset_password import ResetPassword
+from auth_service.usecases.send_mails import SendMails
+from auth_service.usecases.tell_email_verified import TellEmailVerified
+from auth_service.usecases.verify_email import VerifyEmail
+
+log = get_logger()
+
+LOOK_SECONDS = 1.0
+"""How often the queue is looked at when no bell rings: for mails that were put off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailUseCases:
+    """Everything that this service does by mail."""
+
+    forgot_password: ForgotPassword
+    reset_password: ResetPassword
+    verify_email: VerifyEmail
+    resend_verification: ResendVerification
+    tell_email_verified: TellEmailVerified
+
+
+def build_mail_use_cases(
+    *,
+    database: Database,
+    tokens: MailTokens,
+    guess_keys: GuessKeys,
+    policy: PasswordPolicy,
+    hasher: PasswordHasher,
+    directory: UserDirectory,
+    clock: Clock,
+) -> MailUseCases:
+    """Returns the use cases on the given ports."""
+    tell = TellEmailVerified(database, directory)
+    resets = MailedToken(MailKind.PASSWORD_RESET, "auth.password_reset", database, tokens, clock)
+    proofs = MailedToken(MailKind.EMAIL_VERIFICATION, "auth.email_verified", database, tokens, clock)
+    return MailUseCases(
+        forgot_password=ForgotPassword(database, clock),
+        reset_password=ResetPassword(resets, guess_keys, policy, hasher, directory),
+        verify_email=VerifyEmail(proofs, tell),
+        resend_verification=ResendVerification(database, clock),
+        tell_email_verified=tell,
+    )
+
+
+def add_mail_servicers(server: GrpcServer, does: MailUseCases) -> None:
+    """Adds the services whose work is done by mail."""
+    server.add(
+        add_PasswordServiceServicer_to_server, PasswordServicer(does.forgot_password, does.reset_password)
+    )
+    server.add(add_EmailServiceServicer_to_server, EmailServicer(does.verify_email, does.resend_verification))
+
+
+def begin_sending(
+    lifecycle: Lifecycle, settings: AuthSettings, service: str, database: Database, tokens: MailTokens
+) -> None:
+    """Begins to send mails beside the server; without a place to send them to they wait."""
+    clock = SystemClock()
+    postman = build_postman(settings, clock)
+    if postman is None:
+        log.warning("mails wait: set SMTP_URL, or AUTH_MAIL_DIR for files")
+        return
+    bell = MailBell(settings.postgres_url.get_secret_value(), f"{service}-mail")
+    lifecycle.begin("mail bell", bell.run())
+    send = SendMails(database, tokens, postman)
+    lifecycle.begin("mails", schedule.whenever_rung(bell.wait, LOOK_SECONDS, "mails", send))
+
+
+def build_postman(settings: AuthSettings, clock: Clock) -> Postman | None:
+    """Returns who takes mails away; None when nobody was named."""
+    name, address = parseaddr(settings.mail_from)
+    sender = Address(display_name=name, addr_spec=address)
+    carrier: Carrier
+    if settings.smtp_url is not None:
+        carrier = SmtpCarrier(SmtpServer.of(settings.smtp_url.get_secret_value()), sender.domain)
+    elif settings.mail_dir is not None:
+        carrier = FileCarrier(settings.mail_dir)
+    else:
+        return None
+    return Post(Composer(sender, settings.public_url or settings.issuer, clock), carrier)

@@ -1,0 +1,108 @@
+"""Mails, their tokens and verified addresses in memory."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from auth_service.domain.mail import Mail, MailKind, MailToken
+from chassis.ids import uuid7
+
+from tests.fakes.auth_service.state import FakeClock, MailRow, MailTokenRow, State
+
+
+class FakeMails:
+    """`MailRepository` in dictionaries."""
+
+    def __init__(self, state: State, clock: FakeClock) -> None:
+        self._mails = state.mails
+        self._tokens = state.mail_tokens
+        self._credentials = state.credentials
+        self._clock = clock
+
+    async def queue(self, kind: MailKind, user_id: UUID) -> None:
+        """Adds a mail."""
+        self._mails[uuid7()] = MailRow(kind, user_id, self._clock.now())
+
+    async def claim(self, lease: timedelta) -> Mail | None:
+        """Returns a mail that is due."""
+        due = [(row.due_at, key) for key, row in self._mails.items() if row.due_at <= self._clock.now()]
+        if not due:
+            return None
+        _, mail_id = min(due)
+        row = self._mails[mail_id]
+        row.due_at, row.attempts = self._clock.now() + lease, row.attempts + 1
+        later = list(self._mails)[list(self._mails).index(mail_id) + 1 :]
+        return Mail(
+            id=mail_id,
+            kind=row.kind,
+            user_id=row.user_id,
+            attempts=row.attempts,
+            superseded=any(
+                self._mails[each].user_id == row.user_id and self._mails[each].kind is row.kind
+                for each in later
+            ),
+        )
+
+    async def put_off(self, mail_id: UUID, wait: timedelta) -> None:
+        """Lets a mail wait."""
+        if mail_id in self._mails:
+            self._mails[mail_id].due_at = self._clock.now() + wait
+
+    async def remove(self, mail_id: UUID) -> None:
+        """Removes a mail."""
+        self._mails.pop(mail_id, None)
+
+    async def withdraw(self, user_id: UUID, *kinds: MailKind) -> None:
+        """Removes a person's waiting mails of these kinds and makes their tokens useless."""
+        for key in [key for key, row in self._mails.items() if row.user_id == user_id and row.kind in kinds]:
+            del self._mails[key]
+        for kind in kinds:
+            self._tokens.pop((user_id, kind), None)
+
+    async def waiting(self, user_id: UUID) -> Sequence[MailKind]:
+        """Returns what kinds of mail wait for a person."""
+        return [row.kind for row in self._mails.values() if row.user_id == user_id]
+
+    async def issue(self, mail: Mail, digest: bytes, lifetime: timedelta) -> bool:
+        """Makes a token count from now on."""
+        if mail.id not in self._mails:
+            return False
+        assert mail.user_id in self._credentials, "only people have tokens"
+        self._tokens[mail.user_id, mail.kind] = MailTokenRow(mail.id, digest, self._clock.now() + lifetime)
+        return True
+
+    async def token(self, digest: bytes) -> MailToken | None:
+        """Returns the token with this digest."""
+        for (user_id, kind), row in self._tokens.items():
+            if row.digest == digest:
+                expired = row.expires_at <= self._clock.now()
+                return MailToken(mail_id=row.mail_id, kind=kind, user_id=user_id, is_expired=expired)
+        return None
+
+    async def spend(self, digest: bytes) -> bool:
+        """Uses a token up; says whether it still counted."""
+        known = await self.token(digest)
+        if known is None or known.is_expired:
+            return False
+        del self._tokens[known.user_id, known.kind]
+        return True
+
+
+class FakeEmails:
+    """`EmailRepository` in the rows of credentials."""
+
+    def __init__(self, state: State) -> None:
+        self._rows = state.credentials
+
+    async def verify(self, user_id: UUID) -> bool:
+        """Notes that a person's present address is verified; says whether that is new."""
+        row = self._rows.get(user_id)
+        if row is None or row.credential.email is None or row.email_verified:
+            return False
+        row.email_verified = True
+        return True
+
+    async def verified(self, user_id: UUID) -> str | None:
+        """Returns a person's address if it is verified."""
+        row = self._rows.get(user_id)
+        return row.credential.email if row and row.email_verified else None
