@@ -22,6 +22,7 @@ from gateway.pages import Pages
 log = structlog.get_logger()
 
 _BODYLESS = frozenset({204, 304})
+_TOO_LARGE = 413
 _CLIENT_GONE = 499
 
 
@@ -58,6 +59,8 @@ class GatewayApp:
         try:
             answer = await self._answer(request)
             status = answer.status
+            if status == _TOO_LARGE:
+                await request.discard()
             await self._send(request, answer, send)
         except ClientGone:
             pass

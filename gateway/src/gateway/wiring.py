@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from chassis.events.tail import Tail
+from chassis.grpc.certificates import open_certificates
 from chassis.http_server import open_http
 from chassis.identity.authority import AUTHORITY_SERVICES, Authority
 from chassis.identity.judge import RevocationJudge
@@ -59,7 +60,8 @@ async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
     """
     protos = descriptors.load(settings.descriptors)
     tokens = ServiceTokens(settings.service_key.get_secret_value(), SERVICE)
-    upstreams = await lifecycle.enter(Upstreams(settings, protos.services, tokens))
+    certificates = open_certificates(settings.tls_files)
+    upstreams = await lifecycle.enter(Upstreams(settings, protos.services, tokens, certificates))
     judge = _judge(settings, upstreams)
     memory = Memory(judge, NearCache())
     await _follow_events(lifecycle, settings, memory)

@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -19,6 +20,8 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 BODY_BYTES_MAX = 64 * 1024
 BODY_SECONDS_MAX = 30.0
+DISCARDED_BYTES_MAX = 1024 * 1024
+DISCARD_SECONDS_MAX = 0.5
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -126,6 +129,21 @@ class Request:
                         return b"".join(chunks)
         except TimeoutError as error:
             raise RequestTimeout from error
+
+    async def discard(self) -> None:
+        """Throws away what comes of a refused body, some of it and for a moment.
+
+        A connection that is closed with bytes unread is reset, and the client may never see
+        the answer that tells it why.
+        """
+        size = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DISCARD_SECONDS_MAX):
+                while size < DISCARDED_BYTES_MAX:
+                    message = await self.receive()
+                    size += len(message.get("body", b""))
+                    if message["type"] == "http.disconnect" or not message.get("more_body"):
+                        return
 
 
 class ClientGone(Exception):

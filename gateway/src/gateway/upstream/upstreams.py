@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
-import grpc
+from chassis.grpc.certificates import Certificates
 from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.identity.service_tokens import ServiceTokens
 from google.protobuf.descriptor import ServiceDescriptor
@@ -22,7 +22,7 @@ class Upstreams:
         settings: GatewaySettings,
         services: Iterable[ServiceDescriptor],
         service_tokens: ServiceTokens,
-        credentials: grpc.ChannelCredentials | None = None,
+        certificates: Certificates | None = None,
     ) -> None:
         behind: dict[str, list[ServiceDescriptor]] = {}
         self._address_of: dict[str, str] = {}
@@ -33,7 +33,7 @@ class Upstreams:
                 self._address_of[service.full_name] = address
         self._channels = {
             address: open_channel(
-                address, service_tokens=service_tokens, services=its, credentials=credentials
+                address, service_tokens=service_tokens, services=its, credentials=certificates
             )
             for address, its in behind.items()
         }

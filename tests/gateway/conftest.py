@@ -1,0 +1,44 @@
+"""A gateway before real services, for each test anew."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from devstack.valkey import Valkey
+
+from tests.gateway.house import Behind, Edge, serving_gateway, serving_users, settings
+from tests.user_service.auth_stand_in import AuthStandIn, serving
+
+
+@pytest.fixture(name="behind")
+def _behind() -> Behind:
+    """What the services behind the gateway hold and see."""
+    return Behind()
+
+
+@pytest.fixture(name="auth")
+async def _auth() -> AsyncIterator[AuthStandIn]:
+    """An auth-service with a key of its own."""
+    async with serving() as auth:
+        yield auth
+
+
+@pytest.fixture(name="users_address")
+async def _users_address(behind: Behind) -> AsyncIterator[str]:
+    """Where the services behind the gateway answer."""
+    async with serving_users(behind) as address:
+        yield address
+
+
+@pytest.fixture(name="edge")
+async def _edge(auth: AuthStandIn, users_address: str, valkey: Valkey) -> AsyncIterator[Edge]:
+    """A gateway without limits."""
+    given = settings(
+        auth,
+        users_address,
+        valkey,
+        rate_limits="off",
+        cors_origins="https://app.example",
+        deadline_seconds=1.0,
+    )
+    async with serving_gateway(given) as edge:
+        yield edge

@@ -1,0 +1,226 @@
+"""The gateway in this process, with small but real services behind it."""
+
+# ruff: noqa: N802 - servicers bear the names of RPCs
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import httpx
+from chassis.errors import NotFound, ServiceError
+from chassis.grpc import committed
+from chassis.grpc.server import GrpcServer, build_server
+from chassis.identity.caller import current_caller
+from chassis.identity.claims import Claims
+from chassis.identity.service_tokens import ServiceTokens
+from chassis.lifecycle import Lifecycle
+from devstack.valkey import Valkey
+from gateway.settings import GatewaySettings
+from vestibule.events.v1.events_pb2 import Event
+from vestibule.health.v1 import health_service_pb2
+from vestibule.health.v1.health_service_pb2_grpc import (
+    HealthServiceServicer,
+    add_HealthServiceServicer_to_server,
+)
+from vestibule.users.v1 import user_pb2, user_service_pb2
+from vestibule.users.v1.user_service_pb2_grpc import UserServiceServicer, add_UserServiceServicer_to_server
+
+from gateway import wiring
+from tests.user_service.auth_stand_in import AUDIENCE, ISSUER, SERVICE_KEY, AuthStandIn
+
+
+@dataclass
+class Behind:
+    """What the services behind the gateway hold and have seen.
+
+    Attributes:
+        names: Full name of each person, by id.
+        calls: Names of the methods called, in order.
+        callers: Who called, as the service saw it.
+        failure: What every call fails with; None when all is well.
+        answering: Cleared to keep calls waiting.
+        changes: States to be streamed by StreamHealth.
+        status: What GetHealth says.
+    """
+
+    names: dict[UUID, str] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+    callers: list[Any] = field(default_factory=list)
+    failure: ServiceError | None = None
+    answering: asyncio.Event = field(default_factory=asyncio.Event)
+    changes: "asyncio.Queue[str]" = field(default_factory=asyncio.Queue)
+    status: health_service_pb2.Status.ValueType = health_service_pb2.STATUS_HEALTHY
+
+    async def seen(self, method: str) -> None:
+        """Notes a call, and answers it when it may be answered."""
+        self.calls.append(method)
+        self.callers.append(current_caller())
+        await self.answering.wait()
+        if self.failure is not None:
+            raise self.failure
+
+    def user(self, user_id: UUID) -> user_pb2.User:
+        """Returns a person."""
+        if user_id not in self.names:
+            raise NotFound
+        name = self.names[user_id]
+        return user_pb2.User(
+            id=str(user_id),
+            email="ada@example.com",
+            full_name=name,
+            role=user_pb2.ROLE_USER,
+            etag=f'"{name}"',
+        )
+
+
+class Users(UserServiceServicer):
+    """People."""
+
+    def __init__(self, behind: Behind) -> None:
+        self._behind = behind
+
+    async def GetMe(self, request: Any, context: Any) -> user_service_pb2.GetMeResponse:
+        await self._behind.seen("GetMe")
+        return user_service_pb2.GetMeResponse(user=self._behind.user(current_caller().person()))
+
+    async def UpdateMe(self, request: Any, context: Any) -> user_service_pb2.UpdateMeResponse:
+        await self._behind.seen("UpdateMe")
+        user_id = current_caller().person()
+        self._behind.names[user_id] = request.full_name
+        committed.note(Event(tags=[f"user:{user_id}"]))
+        return user_service_pb2.UpdateMeResponse(user=self._behind.user(user_id))
+
+    async def GetUser(self, request: Any, context: Any) -> user_service_pb2.GetUserResponse:
+        await self._behind.seen("GetUser")
+        return user_service_pb2.GetUserResponse(user=self._behind.user(UUID(request.user_id)))
+
+    async def ListUsers(self, request: Any, context: Any) -> user_service_pb2.ListUsersResponse:
+        await self._behind.seen(f"ListUsers {request.page} {request.page_size} {request.sort}")
+        answer = user_service_pb2.ListUsersResponse(
+            users=[self._behind.user(each) for each in self._behind.names]
+        )
+        answer.pagination.page = request.page
+        answer.pagination.total_items = 2**40
+        return answer
+
+
+class Health(HealthServiceServicer):
+    """The state of the system."""
+
+    def __init__(self, behind: Behind) -> None:
+        self._behind = behind
+
+    async def GetHealth(self, request: Any, context: Any) -> health_service_pb2.GetHealthResponse:
+        await self._behind.seen("GetHealth")
+        return health_service_pb2.GetHealthResponse(status=self._behind.status)
+
+    async def StreamHealth(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        await self._behind.seen(f"StreamHealth {request.last_event_id}")
+        yield health_service_pb2.StreamHealthResponse(
+            event_id="1", state=health_service_pb2.GetHealthResponse(status=self._behind.status)
+        )
+        number = 1
+        while True:
+            name = await self._behind.changes.get()
+            number += 1
+            change = health_service_pb2.ComponentChange(name=name, state=health_service_pb2.STATE_DOWN)
+            yield health_service_pb2.StreamHealthResponse(event_id=str(number), change=change)
+
+
+class _SignatureJudge:
+    """The service's judge: believes what the gateway has let through, but reads the token itself."""
+
+    async def judge(self, token: str) -> Claims:
+        import jwt  # noqa: PLC0415
+
+        claims = jwt.decode(token, options={"verify_signature": False})
+        return Claims.of_access_token(
+            user_id=UUID(claims["sub"]),
+            role=claims["role"],
+            session_id=UUID(claims["sid"]),
+            token_id=UUID(claims["jti"]),
+            expires_at=claims["exp"],
+        )
+
+
+def _concrete(servicer: Any) -> Any:
+    """Lets the methods that a stand-in has not written answer UNIMPLEMENTED."""
+    servicer.__abstractmethods__ = frozenset()
+    return servicer
+
+
+@asynccontextmanager
+async def serving_users(behind: Behind) -> AsyncIterator[str]:
+    """Runs the services behind; gives their address."""
+    server: GrpcServer = build_server(
+        service_tokens=ServiceTokens(SERVICE_KEY, "user-service"), judge=_SignatureJudge()
+    )
+    # Methods that no test calls stay abstract.
+    users: Any = Users
+    health: Any = Health
+    server.add(add_UserServiceServicer_to_server, _concrete(users)(behind))
+    server.add(add_HealthServiceServicer_to_server, _concrete(health)(behind))
+    port = await server.start("127.0.0.1:0")
+    server.set_serving(True)
+    behind.answering.set()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        behind.answering.set()
+        await server.stop(0)
+
+
+def settings(auth: AuthStandIn, users: str, valkey: Valkey, **further: Any) -> GatewaySettings:
+    """Returns the settings of a gateway before these services."""
+    given: dict[str, Any] = {
+        "port": 0,
+        "upstreams": {
+            "vestibule.auth.v1": {"address": auth.address},
+            "vestibule.users.v1": {"address": users},
+            "vestibule.health.v1": {"address": users},
+        },
+        "SERVICE_KEY": SERVICE_KEY,
+        "REDIS_URL": valkey.url,
+        "TOKEN_ISSUER": ISSUER,
+        "TOKEN_AUDIENCE": AUDIENCE,
+        **further,
+    }
+    return GatewaySettings(**given)
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A running gateway.
+
+    Attributes:
+        http: A client of it.
+        lifecycle: Its life.
+    """
+
+    http: httpx.AsyncClient
+    lifecycle: Lifecycle
+
+
+@asynccontextmanager
+async def serving_gateway(given: GatewaySettings) -> AsyncIterator[Edge]:
+    """Runs a gateway until the end of the block."""
+    lifecycle = Lifecycle("gateway")
+    try:
+        address = await wiring.start(lifecycle, given)
+        lifecycle.readiness.set("started", ok=True)
+        async with asyncio.timeout(10):
+            while not lifecycle.readiness.ready:  # noqa: ASYNC110 readiness is a snapshot, without events
+                await asyncio.sleep(0.01)
+        async with httpx.AsyncClient(base_url=f"http://{address}", timeout=10) as client:
+            yield Edge(client, lifecycle)
+    finally:
+        await lifecycle.drain(0, 1)
+        await lifecycle.close()
+
+
+def bearer(token: str, **headers: str) -> Mapping[str, str]:
+    """Returns headers with a token."""
+    return {"Authorization": f"Bearer {token}", **headers}

@@ -1,0 +1,309 @@
+"""What every answer carries, whatever it says."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import httpx
+import pytest
+from chassis.errors import DeadlineExceeded, FieldError, Invalid, Kind, ServiceError, Unavailable
+from chassis.ids import uuid7
+from user_service.domain.user import Role
+from vestibule.health.v1 import health_service_pb2
+
+from tests.gateway.house import Behind, Edge, bearer
+from tests.user_service.auth_stand_in import AuthStandIn
+
+
+@pytest.fixture(name="ada")
+def _ada(behind: Behind) -> UUID:
+    """A person."""
+    ada = uuid7()
+    behind.names[ada] = "Ada"
+    return ada
+
+
+@pytest.fixture(name="token")
+def _token(auth: AuthStandIn, ada: UUID) -> str:
+    """Her token."""
+    return auth.token(ada, Role.USER)
+
+
+async def test_success_is_enveloped(edge: Edge, token: str, ada: UUID) -> None:
+    """Data, metadata and time stand where the contract has them."""
+    answer = await edge.http.get("/api/users/me", headers=bearer(token))
+    told = answer.json()
+
+    assert answer.status_code == 200
+    assert list(told) == ["success", "data", "error", "metadata", "timestamp"]
+    assert told["success"] is True
+    assert told["data"]["id"] == str(ada)
+    assert told["data"]["role"] == "user"
+    assert told["data"]["last_login_at"] is None
+    assert "etag" not in told["data"]
+    assert answer.headers["etag"] == '"Ada"'
+    assert told["metadata"]["request_id"] == answer.headers["x-request-id"]
+
+
+async def test_lists_have_their_page_in_the_metadata(edge: Edge, auth: AuthStandIn, ada: UUID) -> None:
+    """Rows are the data; numbers are numbers, however large; defaults come from the protos."""
+    answer = await edge.http.get("/api/users", headers=bearer(auth.token(ada, Role.ADMIN)))
+    told = answer.json()
+
+    assert [row["full_name"] for row in told["data"]] == ["Ada"]
+    assert told["metadata"]["pagination"]["total_items"] == 2**40
+    assert told["metadata"]["pagination"]["next_cursor"] is None
+
+
+async def test_the_service_learns_who_asks(edge: Edge, behind: Behind, token: str, ada: UUID) -> None:
+    """Request id, address and User-Agent of the client arrive, vouched for by the gateway."""
+    headers = bearer(token, **{"X-Request-ID": "abc.1", "User-Agent": "a test", "X-Forwarded-For": "6.6.6.6"})
+    await edge.http.get("/api/users/me", headers=headers)
+    (caller,) = behind.callers
+
+    assert (caller.user_id, caller.service) == (ada, "gateway")
+    assert (caller.request_id, caller.user_agent, caller.client_address) == ("abc.1", "a test", "127.0.0.1")
+
+
+@pytest.mark.parametrize("request_id", ["x" * 129, "a b", "ä", "a/b", ""])
+async def test_odd_request_ids_are_replaced(edge: Edge, request_id: str) -> None:
+    """A client's id is kept only when it is well formed."""
+    answer = await edge.http.get("/health", headers=[(b"X-Request-ID", request_id.encode())])
+
+    assert UUID(answer.headers["x-request-id"]).version == 7
+
+
+async def test_unknown_paths_and_methods(edge: Edge) -> None:
+    """404 and 405 are enveloped under /api/, and 405 says what would do."""
+    unknown = await edge.http.get("/api/nothing")
+    other = await edge.http.patch("/api/users/me")
+
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "NOT_FOUND")
+    assert (other.status_code, other.json()["error"]["code"]) == (405, "METHOD_NOT_ALLOWED")
+    assert other.headers["allow"] == "DELETE, GET, HEAD, PUT"
+    assert (await edge.http.get("/api/users/me/")).status_code == 404
+    assert "success" not in (await edge.http.get("/nothing")).json()
+
+
+async def test_encoded_slash_parts_nothing(edge: Edge, token: str) -> None:
+    """`a%2Fb` is one segment, and no id of anybody's."""
+    answer = await edge.http.get("/api/users/me%2Fpassword", headers=bearer(token))
+
+    assert answer.status_code == 403
+
+
+async def test_head_is_get_without_a_body(edge: Edge, token: str) -> None:
+    """The headers are those of GET."""
+    answer = await edge.http.head("/api/users/me", headers=bearer(token))
+
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert int(answer.headers["content-length"]) > 100
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (Unavailable(retry_after_seconds=2.5), 503),
+        (DeadlineExceeded(), 504),
+        (Invalid(field_errors=[FieldError("full_name", "is odd"), FieldError("email", "is taken")]), 422),
+    ],
+)
+async def test_a_services_error_is_told(
+    edge: Edge, behind: Behind, token: str, error: ServiceError, status: int
+) -> None:
+    """Its code, its fields and when to come back reach the client."""
+    behind.failure = error
+    answer = await edge.http.get("/api/users/me", headers=bearer(token))
+    told = answer.json()["error"]
+
+    assert (answer.status_code, told["code"]) == (status, error.reason)
+    if status == 503:
+        assert answer.headers["retry-after"] == "3"
+    if status == 422:
+        assert (told["field"], told["message"]) == ("full_name", "full_name: is odd")
+        assert [each["field"] for each in told["details"]["errors"]] == ["full_name", "email"]
+
+
+async def test_precondition_is_412(edge: Edge, behind: Behind, token: str) -> None:
+    """A version conflict has the status that HTTP keeps for it."""
+
+    class VersionConflict(ServiceError):
+        kind = Kind.PRECONDITION
+        reason = "VERSION_CONFLICT"
+        message = "Changed since."
+
+    behind.failure = VersionConflict()
+    answer = await edge.http.put("/api/users/me", headers=bearer(token), json={"full_name": "B"})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (412, "VERSION_CONFLICT")
+
+
+async def test_a_bug_shows_nothing(edge: Edge, behind: Behind, token: str) -> None:
+    """An untyped error is a 500 of constant text."""
+    behind.failure = RuntimeError("secret sauce")  # type: ignore[assignment] # a bug is no ServiceError
+    answer = await edge.http.get("/api/users/me", headers=bearer(token))
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "INTERNAL")
+    assert "sauce" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({}, "UNAUTHENTICATED"),
+        ({"Authorization": "Basic YTpi"}, "UNAUTHENTICATED"),
+        ({"Authorization": "Bearer"}, "UNAUTHENTICATED"),
+        ({"Authorization": "Bearer nonsense"}, "TOKEN_INVALID"),
+        ({"Authorization": "Bearer a.b.c"}, "TOKEN_INVALID"),
+    ],
+)
+async def test_no_token_no_entry(edge: Edge, behind: Behind, headers: dict[str, str], code: str) -> None:
+    """Strangers are stopped at the edge, with a challenge."""
+    answer = await edge.http.get("/api/users/me", headers=headers)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, code)
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert behind.calls == []
+
+
+async def test_authorize_before_looking(edge: Edge, behind: Behind, token: str) -> None:
+    """Who may not ask gets 403, whether the thing exists, or is even an id, or not."""
+    for path in ("/api/users", f"/api/users/{uuid7()}", "/api/users/nonsense"):
+        answer = await edge.http.get(path, headers=bearer(token))
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "FORBIDDEN")
+    assert behind.calls == []
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status", "code"),
+    [
+        (b"{", {"content-type": "application/json"}, 400, "INVALID_JSON"),
+        (b"[]", {"content-type": "application/json"}, 400, "INVALID_JSON"),
+        (b'{"full_name":NaN}', {"content-type": "application/json"}, 400, "INVALID_JSON"),
+        (b'{"full_name":"\xff"}', {"content-type": "application/json"}, 400, "INVALID_JSON"),
+        (b"", {"content-type": "application/json"}, 400, "INVALID_JSON"),
+        (b"{}", {"content-type": "text/plain"}, 415, "UNSUPPORTED_MEDIA_TYPE"),
+        (b"{}", {"content-type": "application/json; charset=latin-1"}, 415, "UNSUPPORTED_MEDIA_TYPE"),
+        (b'{"full_name":1}', {"content-type": "application/json"}, 422, "VALIDATION_ERROR"),
+        (b'{"full_name":"\\ud800"}', {"content-type": "application/json"}, 422, "VALIDATION_ERROR"),
+        (b'{"full_name":"a\\u0000"}', {"content-type": "application/json"}, 422, "VALIDATION_ERROR"),
+        (b'{"no_such":1}', {"content-type": "application/json"}, 422, "VALIDATION_ERROR"),
+        (b" " * 70_000, {"content-type": "application/json"}, 413, "PAYLOAD_TOO_LARGE"),
+        (
+            b'{"full_name":"' + b"x" * 64_000 + b'"}',
+            {"content-type": "application/json"},
+            422,
+            "VALIDATION_ERROR",
+        ),
+        (b"[" * 60_000, {"content-type": "application/json"}, 400, "INVALID_JSON"),
+        (b'{"full_name":"B"}', {"content-type": "Application/JSON; charset=UTF-8"}, 200, None),
+    ],
+)
+async def test_bodies(
+    edge: Edge, token: str, content: bytes, headers: dict[str, str], status: int, code: str | None
+) -> None:
+    """Each body gets the answer of the contract's table."""
+    answer = await edge.http.put("/api/users/me", headers={**bearer(token), **headers}, content=content)
+    error = answer.json()["error"]
+
+    assert (answer.status_code, error and error["code"]) == (status, code)
+
+
+async def test_every_wrong_field_is_named(edge: Edge, token: str) -> None:
+    """One answer tells of all of them, each once."""
+    body = {"full_name": "", "email": 5, "colour": "red"}
+    answer = await edge.http.put("/api/users/me", headers=bearer(token), json=body)
+    errors = answer.json()["error"]["details"]["errors"]
+
+    assert sorted(each["field"] for each in errors) == ["colour", "email", "full_name"]
+
+
+async def test_unannounced_bodies_are_counted(edge: Edge, token: str) -> None:
+    """A chunked body is cut off at the limit, and the connection is closed."""
+
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield b" " * 4096
+
+    answer = await edge.http.put(
+        "/api/users/me", headers=bearer(token, **{"content-type": "application/json"}), content=endless()
+    )
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
+    assert answer.headers["connection"] == "close"
+
+
+@pytest.mark.parametrize(
+    "query", ["page=0", "page=x", "page_size=101", "sort=age", "role=king", "is_active=1", "search=%ff"]
+)
+async def test_wrong_queries(edge: Edge, auth: AuthStandIn, query: str) -> None:
+    """A query that cannot be is 422 on its field."""
+    answer = await edge.http.get(f"/api/users?{query}", headers=bearer(auth.token(uuid7(), Role.ADMIN)))
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "VALIDATION_ERROR")
+
+
+async def test_queries_are_read(edge: Edge, behind: Behind, auth: AuthStandIn) -> None:
+    """Numbers, choices and unknown names."""
+    query = "page=3&page_size=7&sort=-created_at&unknown=1"
+    await edge.http.get(f"/api/users?{query}", headers=bearer(auth.token(uuid7(), Role.ADMIN)))
+
+    assert behind.calls == ["ListUsers 3 7 -created_at"]
+
+
+async def test_unhealthy_is_503_with_data(edge: Edge, behind: Behind) -> None:
+    """A status rule of the protos decides the status; the data stays."""
+    behind.status = health_service_pb2.STATUS_UNHEALTHY
+    answer = await edge.http.get("/api/health")
+
+    assert answer.status_code == 503
+    assert answer.json()["data"] == {"status": "unhealthy", "components": []}
+    assert answer.json()["success"] is False
+    assert "retry-after" in answer.headers
+
+
+async def test_security_headers_on_everything(edge: Edge) -> None:
+    """Also on errors; no server's name; nothing is kept by caches."""
+    for path in ("/api/nothing", "/health", "/api/health", "/docs"):
+        headers = (await edge.http.get(path)).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert "default-src" in headers["content-security-policy"]
+        assert "server" not in headers
+        assert headers["cache-control"] == "no-store"
+        assert "strict-transport-security" not in headers
+
+
+async def test_cors_by_an_allow_list(edge: Edge) -> None:
+    """Only a listed origin is let in, preflight and call alike."""
+    ask = {"Access-Control-Request-Method": "PUT"}
+    for origin, allowed in (("https://app.example", True), ("https://evil.example", False)):
+        preflight = await edge.http.options("/api/users/me", headers={"Origin": origin, **ask})
+        call = await edge.http.get("/api/health", headers={"Origin": origin})
+        assert preflight.status_code == 204
+        for answer in (preflight, call):
+            assert (answer.headers.get("access-control-allow-origin") == origin) is allowed
+
+
+async def test_slow_service_is_504(edge: Edge, behind: Behind, auth: AuthStandIn, users_address: str) -> None:
+    """The deadline is the gateway's, and holds."""
+    behind.answering.clear()
+    started = asyncio.get_running_loop().time()
+    answer = await edge.http.get("/api/health", timeout=8)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "DEADLINE_EXCEEDED")
+    assert asyncio.get_running_loop().time() - started < 3
+
+
+async def test_documentation_is_served(edge: Edge) -> None:
+    """The document is OpenAPI, and Swagger UI comes from here."""
+    document = (await edge.http.get("/openapi.json")).json()
+    page = await edge.http.get("/docs")
+
+    assert document["openapi"].startswith("3.1")
+    assert document["paths"]["/api/users/{user_id}"]["get"]["security"] == [{"bearer": []}]
+    assert "/docs/swagger-ui-bundle.js" in page.text
+    assert (await edge.http.get("/docs/swagger-ui-bundle.js")).status_code == httpx.codes.OK
+    assert json.dumps(document).count("HTTPValidationError") == 0

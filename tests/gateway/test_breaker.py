@@ -1,0 +1,66 @@
+"""The breaker: a restart costs time, an outage is told at once, a busy service is no outage."""
+
+import asyncio
+import time
+
+import pytest
+from chassis.errors import Unavailable
+from chassis.grpc.channel import ServiceChannel, open_channel
+from chassis.identity.service_tokens import ServiceTokens
+from devstack.program import free_port
+from gateway.upstream.breaker import FAILURES_TO_OPEN, RECONNECT_SECONDS, Breaker
+from vestibule.users.v1 import user_service_pb2
+
+from tests.gateway.house import Behind, serving_users
+from tests.user_service.auth_stand_in import SERVICE_KEY
+
+SERVICE = user_service_pb2.DESCRIPTOR.services_by_name["UserService"]
+
+
+def channel_to(address: str) -> ServiceChannel:
+    """Opens a channel."""
+    return open_channel(address, service_tokens=ServiceTokens(SERVICE_KEY, "gateway"), services=[SERVICE])
+
+
+async def test_an_outage_is_told_at_once() -> None:
+    """The first calls wait a moment for a restart; once it is open nobody waits."""
+    async with channel_to(f"127.0.0.1:{free_port()}") as channel:
+        breaker = Breaker("users", channel.channel_ready)
+        method = channel.unary_unary("/vestibule.users.v1.UserService/UpdateMe")
+        outcomes = await asyncio.gather(
+            *(breaker.call(lambda: method(b"")) for _ in range(FAILURES_TO_OPEN)), return_exceptions=True
+        )
+        assert all(isinstance(outcome, Unavailable) for outcome in outcomes)
+        started = time.monotonic()
+        for _ in range(50):
+            with pytest.raises(Unavailable):
+                await breaker.call(lambda: method(b""))
+
+    assert time.monotonic() - started < 2 * RECONNECT_SECONDS
+
+
+async def test_a_busy_service_is_no_outage(behind: Behind) -> None:
+    """What a service refuses shows that it is there, however often."""
+    busy = Unavailable(retry_after_seconds=1)
+    breaker = Breaker("users", lambda: asyncio.sleep(60))
+
+    async def refuse() -> bytes:
+        raise busy
+
+    for _ in range(3 * FAILURES_TO_OPEN):
+        with pytest.raises(Unavailable) as refused:
+            await breaker.call(refuse)
+        assert refused.value is busy
+
+
+async def test_it_closes_when_somebody_answers(behind: Behind) -> None:
+    """After an outage the first call that gets through ends it."""
+    async with serving_users(behind) as address, channel_to(address) as channel:
+        breaker = Breaker("users", channel.channel_ready)
+        breaker._failures = FAILURES_TO_OPEN
+        method = channel.unary_unary("/vestibule.users.v1.UserService/GetMe")
+        for _ in range(2):
+            with pytest.raises(Exception, match="UNAUTHENTICATED"):
+                await breaker.call(lambda: method(b""))
+
+    assert breaker._failures == 0

@@ -1,0 +1,131 @@
+"""Limits are counted in Redis for all gateways, in memory without it, and told as the draft says."""
+
+from ipaddress import ip_network
+
+import httpx
+import pytest
+from devstack.valkey import Valkey
+from gateway.http.client_address import TrustedProxies, counted_as
+from gateway.limits.headers import rate_limit_headers
+from gateway.limits.rate_limiter import Limit, MemoryRateLimiter, RateLimiter, RedisRateLimiter, Verdict
+from redis.asyncio import Redis
+
+from tests.gateway.house import Behind, serving_gateway, serving_users, settings
+from tests.user_service.auth_stand_in import AuthStandIn
+
+THREE = Limit("three", 3, 60)
+
+
+@pytest.mark.parametrize("kind", ["redis", "memory"])
+async def test_a_window_lets_so_many_through(valkey: Valkey, kind: str) -> None:
+    """The fourth has to wait until the first is a window old; others are counted apart."""
+    async with Redis.from_url(valkey.url) as redis:
+        limiter: RateLimiter = RedisRateLimiter(redis) if kind == "redis" else MemoryRateLimiter()
+        verdicts = [await limiter.take(THREE, "client") for _ in range(4)]
+        other = await limiter.take(THREE, "other")
+
+    assert [verdict.allowed for verdict in verdicts] == [True, True, True, False]
+    assert [verdict.remaining for verdict in verdicts] == [2, 1, 0, 0]
+    assert 55 < verdicts[3].reset_seconds <= 60
+    assert other.allowed
+
+
+@pytest.mark.parametrize("kind", ["redis", "memory"])
+async def test_the_window_slides(valkey: Valkey, kind: str) -> None:
+    """Once the oldest request has left it, one more is let through."""
+    import asyncio  # noqa: PLC0415
+
+    quick = Limit("quick", 2, 0.3)
+    async with Redis.from_url(valkey.url) as redis:
+        limiter: RateLimiter = RedisRateLimiter(redis) if kind == "redis" else MemoryRateLimiter()
+        assert [(await limiter.take(quick, "c")).allowed for _ in range(3)] == [True, True, False]
+        await asyncio.sleep(0.35)
+        assert (await limiter.take(quick, "c")).allowed
+
+
+async def test_gateways_count_together(valkey: Valkey) -> None:
+    """A client cannot have the limit once a gateway."""
+    async with Redis.from_url(valkey.url) as one, Redis.from_url(valkey.url) as two:
+        limiters = [RedisRateLimiter(one), RedisRateLimiter(two)]
+        allowed = [(await limiters[number % 2].take(THREE, "client")).allowed for number in range(6)]
+
+    assert sum(allowed) == 3
+
+
+async def test_without_redis_each_counts_for_itself(own_valkey: Valkey) -> None:
+    """The door is never open: limits hold in memory while Redis is away."""
+    async with Redis.from_url(own_valkey.url, socket_timeout=0.2) as redis:
+        limiter = RedisRateLimiter(redis)
+        await limiter.take(THREE, "client")
+        own_valkey.kill()
+        allowed = [(await limiter.take(THREE, "client")).allowed for _ in range(5)]
+
+    assert allowed == [True, True, True, False, False]
+
+
+def test_fields_are_those_of_the_draft() -> None:
+    """`RateLimit-Policy` names the limit, `RateLimit` where the client stands."""
+    assert rate_limit_headers(Limit("login", 10, 60), Verdict(True, 7, 12.3)) == [
+        (b"ratelimit-policy", b'"login";q=10;w=60'),
+        (b"ratelimit", b'"login";r=7;t=13'),
+    ]
+
+
+async def test_limited_route(auth: AuthStandIn, behind: Behind, valkey: Valkey) -> None:
+    """The sixth registration of an hour is 429 before anything is read; every answer tells the limit."""
+    async with (
+        serving_users(behind) as users,
+        serving_gateway(settings(auth, users, valkey, trusted_proxies="127.0.0.0/8")) as edge,
+    ):
+        answers = [
+            await edge.http.post(
+                "/api/auth/register", content=b"{", headers={"content-type": "application/json"}
+            )
+            for _ in range(6)
+        ]
+        elsewhere = await edge.http.post(
+            "/api/auth/register", json={}, headers={"X-Forwarded-For": "6.6.6.6, 203.0.113.9"}
+        )
+
+    assert [answer.status_code for answer in answers] == [400] * 5 + [httpx.codes.TOO_MANY_REQUESTS]
+    assert answers[5].json()["error"]["code"] == "RATE_LIMITED"
+    assert 3500 < int(answers[5].headers["retry-after"]) <= 3600
+    assert answers[0].headers["ratelimit-policy"] == '"register";q=5;w=3600'
+    assert answers[0].headers["ratelimit"].startswith('"register";r=4;t=3')
+    assert elsewhere.status_code == 422
+
+
+PROXIES = TrustedProxies((ip_network("10.0.0.0/8"), ip_network("fd00::/8")))
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "client"),
+    [
+        (b"203.0.113.9", "203.0.113.9"),
+        (b"6.6.6.6, 203.0.113.9", "203.0.113.9"),
+        (b"6.6.6.6, 203.0.113.9, 10.1.1.1", "203.0.113.9"),
+        (b"10.9.9.9, 10.1.1.1", "10.9.9.9"),
+        (b"nonsense, 10.1.1.1", "10.1.1.1"),
+        (b"203.0.113.9, nonsense", "10.0.0.1"),
+        (b"", "10.0.0.1"),
+        (b"2001:db8::1, fd00::2", "2001:db8::1"),
+    ],
+)
+def test_the_client_is_read_from_the_right(forwarded: bytes, client: str) -> None:
+    """The nearest address that no trusted proxy has; what a client writes itself stands to the left."""
+    assert PROXIES.client("10.0.0.1", forwarded) == client
+
+
+def test_only_trusted_peers_are_believed() -> None:
+    """Mapped addresses count as what they are."""
+    assert PROXIES.trusts("10.0.0.1")
+    assert PROXIES.trusts("::ffff:10.0.0.1")
+    assert not PROXIES.trusts("11.0.0.1")
+    assert not PROXIES.trusts("nonsense")
+
+
+def test_ipv6_clients_are_counted_by_their_network() -> None:
+    """Whoever owns a /64 has one limit, not 2**64."""
+    assert counted_as("2001:db8:1:2:3:4:5:6") == counted_as("2001:db8:1:2::9")
+    assert counted_as("2001:db8:1:3::9") != counted_as("2001:db8:1:2::9")
+    assert counted_as("192.0.2.1") == "192.0.2.1"
