@@ -175,7 +175,6 @@ async def _open_grpc(
     tokens = ServiceTokens(settings.service_key.get_secret_value(), OBSERVER)
     certificates = open_certificates(settings.tls_files)
     judge = await _judge(settings, lifecycle, tokens, certificates)
-    judge = await _judge(settings, lifecycle, tokens)
     # Listeners must never take the place of callers and health checks.
     server = build_server(service_tokens=tokens, judge=judge, concurrent_rpcs_max=2 * LISTENERS)
     server.add(add_HealthServiceServicer_to_server, servicer)
