@@ -1,9 +1,9 @@
 """The served OpenAPI, taken at its word: schemathesis sends what it allows and what it forbids."""
 
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -74,7 +74,7 @@ def test_every_protected_call_says_so(edge: Edge) -> None:
             assert is_public == ("401" not in operation["responses"] or path in public), path
 
 
-@pytest.fixture(name="boss")
+@pytest.fixture(scope="module", name="boss")
 def _boss(edge: Edge, admin: Person) -> Iterator[Person]:
     """An admin whom nobody misses: random calls may change the address."""
     person = edge.register()
@@ -83,24 +83,36 @@ def _boss(edge: Edge, admin: Person) -> Iterator[Person]:
     edge.delete(f"/api/users/{person.id}", token=admin.access_token)
 
 
-def test_as_an_admin(base_url: str, boss: Person, tmp_path: Path) -> None:
-    """Nothing that an admin sends, allowed or not, gets another answer than the one described."""
-    _run(base_url, tmp_path, boss.access_token, examples=6, phases="examples,coverage,fuzzing")
+@pytest.fixture(scope="module", name="runs")
+def _runs(
+    edge: Edge, boss: Person, tmp_path_factory: pytest.TempPathFactory
+) -> Mapping[str, "Future[subprocess.CompletedProcess[str]]"]:
+    """Three runs at the same time: of an admin, who is tried hardest, a user and somebody without a token."""
+
+    def run(token: str | None, examples: int, phases: str) -> "subprocess.CompletedProcess[str]":
+        folder = tmp_path_factory.mktemp("schemathesis")
+        return _run(edge.url, folder, token, examples=examples, phases=phases)
+
+    with ThreadPoolExecutor(3) as pool:
+        return {
+            "an admin": pool.submit(run, boss.access_token, 6, "examples,coverage,fuzzing"),
+            "a user": pool.submit(run, edge.join().access_token, 4, "fuzzing"),
+            "nobody": pool.submit(run, None, 3, "fuzzing"),
+        }
 
 
-def test_as_a_user(edge: Edge, base_url: str, tmp_path: Path) -> None:
-    """The same for somebody who may do little."""
-    _run(base_url, tmp_path, edge.join().access_token, examples=4, phases="examples,fuzzing")
+@pytest.mark.parametrize("who", ["an admin", "a user", "nobody"])
+def test_document_is_true(runs: "Mapping[str, Future[subprocess.CompletedProcess[str]]]", who: str) -> None:
+    """Nothing that anybody sends, allowed or not, gets another answer than the one described."""
+    done = runs[who].result()
+
+    assert done.returncode == 0, done.stdout[-12_000:] + done.stderr[-2_000:]
 
 
-def test_as_nobody(base_url: str, tmp_path: Path) -> None:
-    """The same for somebody without a token."""
-    _run(base_url, tmp_path, None, examples=3, phases="examples,fuzzing")
-
-
-def _run(url: str, folder: Path, token: str | None, *, examples: int, phases: str) -> None:
+def _run(
+    url: str, folder: Path, token: str | None, *, examples: int, phases: str
+) -> "subprocess.CompletedProcess[str]":
     program = Path(sys.executable).with_name("schemathesis")
-    assert shutil.which(program)
     excluded = [NEVER_ENDS, FOR_PEOPLE, *([ENDS_THE_TOKEN] if token else [])]
     command = [
         str(program),
@@ -110,6 +122,4 @@ def _run(url: str, folder: Path, token: str | None, *, examples: int, phases: st
         *("--exclude-path-regex", "|".join(excluded), "--request-timeout", "20"),
         *(("--header", f"Authorization: Bearer {token}") if token else ()),
     ]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
-
-    assert done.returncode == 0, done.stdout[-12_000:] + done.stderr[-2_000:]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=240)
