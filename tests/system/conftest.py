@@ -7,6 +7,7 @@ from devstack.stack import Stack
 
 from tests.system.edge import Edge, Person
 from tests.system.house import House
+from tests.system.mailbox import Mailbox
 
 
 @pytest.fixture(scope="session", name="house")
@@ -26,6 +27,12 @@ def _edge(base_url: str) -> Iterator[Edge]:
     """A client of the gateway."""
     with Edge(base_url) as edge:
         yield edge
+
+
+@pytest.fixture(scope="session", name="mailbox")
+def _mailbox(house: House) -> Mailbox:
+    """What people find in their mail."""
+    return Mailbox(house.folder / "mail")
 
 
 @pytest.fixture(scope="session", name="first_admin")

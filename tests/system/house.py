@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -49,6 +50,15 @@ class House:
     def url(self, role: str) -> str:
         """Returns Postgres' URL for a role."""
         return self._stack.database.url(role)
+
+    @property
+    def folder(self) -> Path:
+        """Where everything is that the house keeps."""
+        return self._stack.folder
+
+    def change(self, statement: str, *values: object) -> None:
+        """Changes something behind the services' back, as Postgres' superuser."""
+        self.rows(statement, *values)
 
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """Asks Postgres as its superuser."""
