@@ -1,15 +1,19 @@
 """The life of a real process: started, signalled, and judged by its output and exit status."""
 
+import asyncio
 import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
+
+from chassis import lifecycle
 
 PROGRAM = """
 import asyncio, sys
@@ -250,3 +254,19 @@ def test_an_idle_service_is_small_and_quick_to_start(program: Program) -> None:
     assert resident < 80 * 1024
     program.signal(signal.SIGTERM)
     assert program.end() == 0
+
+
+async def test_task_that_loses_a_cancellation_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.11's `wait_for` can lose one: a task is asked again until it ends."""
+    monkeypatch.setattr(lifecycle, "CANCEL_AGAIN_SECONDS", 0.01)
+
+    async def deaf() -> None:
+        for _ in range(2):
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(deaf())
+    await asyncio.sleep(0)
+    await lifecycle.end_task(task)
+    assert task.cancelled()

@@ -18,6 +18,8 @@ from chassis.startup import StartupError
 
 log = get_logger()
 
+CANCEL_AGAIN_SECONDS = 1.0
+
 Resource = TypeVar("Resource")
 
 CLOSE_SECONDS = 5.0
@@ -68,7 +70,7 @@ class Lifecycle:
         """
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(self._ended)
-        self._resources.push_async_callback(_cancel, task)
+        self._resources.push_async_callback(end_task, task)
         return task
 
     def stop(self) -> None:
@@ -216,10 +218,17 @@ def _forgive() -> None:
         task.uncancel()
 
 
-async def _cancel(task: "asyncio.Future[None]") -> None:
-    task.cancel()
+async def end_task(task: "asyncio.Future[None]") -> None:
+    """Cancels a task and waits until it has ended, however it ends.
+
+    It cancels again when nothing happens: `asyncio.wait_for` of Python 3.11, which redis-py
+    sends commands through, loses a cancellation that comes in the moment of its success.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=CANCEL_AGAIN_SECONDS)
     with contextlib.suppress(asyncio.CancelledError, Exception):
-        await task
+        task.result()
 
 
 def sentence(error: BaseException) -> str:

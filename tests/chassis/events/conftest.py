@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import suppress
 from typing import Any
 
 import pytest
 from chassis.events.outbox import Outbox
+from chassis.lifecycle import end_task
 from chassis.postgres.pool import Database
 from vestibule.events.v1.events_pb2 import Event, UserChanged
 
@@ -25,9 +25,7 @@ async def begin() -> AsyncIterator[Begin]:
 
     yield start
     for task in tasks:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await end_task(task)
 
 
 @pytest.fixture

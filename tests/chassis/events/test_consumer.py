@@ -9,6 +9,7 @@ from chassis.events.consumer import Consumer
 from chassis.events.outbox import Outbox
 from chassis.events.relay import Relay
 from chassis.grpc.call import Call, current_call
+from chassis.lifecycle import end_task
 from devstack.valkey import Valkey
 from redis.asyncio import Redis
 from vestibule.events.v1.events_pb2 import Event, SignedIn, UserChanged
@@ -114,7 +115,7 @@ async def test_a_stopped_instance_hands_its_work_to_the_next_at_once(valkey: Val
     task = begin(consumer(valkey, stuck).run())
     await publish(valkey, ["a", "b"])
     await until(lambda: stuck.attempts)
-    task.cancel()
+    await end_task(task)
     await asyncio.wait([task])
     clerk = Clerk()
     begin(consumer(valkey, clerk).run())

@@ -11,6 +11,7 @@ from chassis.events import relay as relay_module
 from chassis.events import stream
 from chassis.events.outbox import Outbox
 from chassis.events.relay import Relay, sweep
+from chassis.lifecycle import end_task
 from chassis.postgres.pool import Database, open_database
 from devstack.postgres import Postgres
 from devstack.valkey import Valkey
@@ -71,7 +72,7 @@ async def test_of_two_relays_one_publishes_and_the_other_takes_over(
     await until(lambda: _pending_is(pool, 0))
     assert [relay.leading for relay in relays].count(True) == 1
     leader = 0 if relays[0].leading else 1
-    tasks[leader].cancel()
+    await end_task(tasks[leader])
     await append("after")
     await until(lambda: relays[1 - leader].leading, seconds=3)
     await until(lambda: _pending_is(pool, 0))
@@ -127,7 +128,7 @@ async def test_a_redis_that_lost_its_data_while_no_relay_ran_is_noticed_at_start
     task = begin(Relay(outbox, postgres_url=empty_database, redis_url=own_valkey.url).run())
     await append("a")
     await until(lambda: _pending_is(pool, 0))
-    task.cancel()
+    await end_task(task)
     own_valkey.kill()
     await asyncio.to_thread(own_valkey.start)
     begin(Relay(outbox, postgres_url=empty_database, redis_url=own_valkey.url).run())
@@ -181,7 +182,7 @@ async def test_a_postgres_restart_is_survived(own_postgres: Postgres, valkey: Va
         await asyncio.to_thread(own_postgres.start)
         await pool.execute("INSERT INTO stock.outbox (event_id, payload) VALUES (gen_random_uuid(), '')")
         await until(lambda: _has(valkey, 1))
-        task.cancel()
+        await end_task(task)
 
 
 async def test_old_rows_are_swept(

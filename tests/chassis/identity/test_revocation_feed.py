@@ -9,6 +9,7 @@ import pytest
 from chassis.errors import ServiceError
 from chassis.events import stream
 from chassis.events.tail import Tail
+from chassis.lifecycle import end_task
 from devstack.valkey import Valkey
 from redis.asyncio import Redis
 from vestibule.events.v1.events_pb2 import Event, TokensRevoked
@@ -31,7 +32,7 @@ async def open_fed_court(valkey: Valkey) -> AsyncIterator[Court]:
             yield court
         finally:
             for task in running:
-                task.cancel()
+                await end_task(task)
 
 
 async def publish(valkey: Valkey, revoked: TokensRevoked) -> None:
