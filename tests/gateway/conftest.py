@@ -1,9 +1,12 @@
 """A gateway before real services, for each test anew."""
 
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 import pytest
+from chassis.ids import uuid7
 from devstack.valkey import Valkey
+from user_service.domain.user import Role
 
 from tests.gateway.house import Behind, Edge, serving_gateway, serving_users, settings
 from tests.user_service.auth_stand_in import AuthStandIn, serving
@@ -42,3 +45,17 @@ async def _edge(auth: AuthStandIn, users_address: str, valkey: Valkey) -> AsyncI
     )
     async with serving_gateway(given) as edge:
         yield edge
+
+
+@pytest.fixture(name="ada")
+def _ada(behind: Behind) -> UUID:
+    """A person."""
+    ada = uuid7()
+    behind.names[ada] = "Ada"
+    return ada
+
+
+@pytest.fixture(name="token")
+def _token(auth: AuthStandIn, ada: UUID) -> str:
+    """Her token."""
+    return auth.token(ada, Role.USER)
