@@ -1,6 +1,7 @@
 """Looks once at a target, as the scheduler does."""
 
 import time
+from collections.abc import Sequence
 
 from chassis.clock import SystemClock
 from health_aggregator.domain.board import Board
@@ -34,7 +35,7 @@ class Notes:
         del target
         self.faults.append(error)
 
-    def publish(self, changes: list[Change]) -> None:
+    def publish(self, changes: Sequence[Change]) -> None:
         """Notes changes."""
         self.changes.extend(changes)
 

@@ -26,7 +26,7 @@ from vestibule.health.v1.health_service_pb2_grpc import add_HealthServiceService
 
 from chassis import metrics, traces
 from health_aggregator.adapters.change_feed import ChangeFeed
-from health_aggregator.adapters.check_factory import CheckFactory
+from health_aggregator.adapters.check_factory import HOUSE_TLS, CheckFactory
 from health_aggregator.adapters.file_watch import on_change
 from health_aggregator.adapters.introspecting_judge import IntrospectingJudge, NoJudge
 from health_aggregator.adapters.kubernetes.cluster import Cluster
@@ -100,10 +100,13 @@ async def serve(settings: HealthSettings, lifecycle: Lifecycle) -> None:
     run_check = RunCheck(board, clock, publisher, _AllEars([telemetry, history]), telemetry)
     changed = asyncio.Event()
     cluster = _LazyCluster(settings, lifecycle, changed.set)
-    keep_watch = KeepWatch(board, run_check, CheckFactory(clock, cluster), clock, publisher)
+    certificates = open_certificates(settings.tls_files)
+    credentials = certificates.channel_credentials if certificates is not None else None
+    checks = CheckFactory(clock, cluster, credentials)
+    keep_watch = KeepWatch(board, run_check, checks, clock, publisher)
     get_health = GetHealth(board, Sweep(run_check, keep_watch.watched))
     servicer = HealthServicer(get_health, feed, Pages(history, clock))
-    server, address = await _open_grpc(settings, lifecycle, servicer)
+    server, address = await _open_grpc(settings, lifecycle, servicer, certificates)
     lifecycle.on_drain(keep_watch.close)
     lifecycle.on_drain(webhooks.close)
     sources = TargetSources(
@@ -170,10 +173,12 @@ async def _history_store(settings: HealthSettings, lifecycle: Lifecycle) -> Hist
 
 
 async def _open_grpc(
-    settings: HealthSettings, lifecycle: Lifecycle, servicer: HealthServicer
+    settings: HealthSettings,
+    lifecycle: Lifecycle,
+    servicer: HealthServicer,
+    certificates: Certificates | None,
 ) -> tuple[GrpcServer, str]:
     tokens = ServiceTokens(settings.service_key.get_secret_value(), OBSERVER)
-    certificates = open_certificates(settings.tls_files)
     judge = await _judge(settings, lifecycle, tokens, certificates)
     # Listeners must never take the place of callers and health checks.
     server = build_server(service_tokens=tokens, judge=judge, concurrent_rpcs_max=2 * LISTENERS)
@@ -222,7 +227,13 @@ def _backing(settings: HealthSettings, own_address: str) -> dict[str, Mapping[st
 
 def _house(settings: HealthSettings, own_address: str) -> list[Target]:
     services = read_topology(settings.topology) if settings.topology is not None else {}
-    return house_targets(services | _backing(settings, own_address))
+    options = services | _backing(settings, own_address)
+    if settings.tls_files is not None:
+        speaks_tls = {HOUSE_TLS: True}
+        options = {
+            name: {**known, **speaks_tls} if "address" in known else known for name, known in options.items()
+        }
+    return house_targets(options)
 
 
 def _refused(error: TargetsRefused) -> None:

@@ -146,8 +146,8 @@ def test_what_starts_with_the_observer_has_a_moment_of_grace() -> None:
     """Failures of the first seconds are no incident; later ones are."""
     bench = Bench()
 
-    assert [State.UNKNOWN] == bench.see(BAD, "auth", times=20, apart_seconds=0.2)
-    assert [State.DOWN] == bench.see(BAD, "auth", times=5)
+    assert bench.see(BAD, "auth", times=20, apart_seconds=0.2) == [State.UNKNOWN]
+    assert bench.see(BAD, "auth", times=5) == [State.DOWN]
 
 
 def test_refusals_are_answers() -> None:

@@ -13,6 +13,9 @@ from health_aggregator.adapters.tls_check import WARN_DAYS, TlsCheck
 from health_aggregator.domain.ports import Check
 from health_aggregator.domain.target import Target
 
+HOUSE_TLS = "house_tls"
+"""Option of a `grpc` target that belongs to the house: speak to it as its services do to one another."""
+
 
 class CheckFactory:
     """Makes checks.
@@ -20,11 +23,16 @@ class CheckFactory:
     Args:
         clock: For checks that compare dates.
         cluster: Returns the cluster to ask for `kubernetes` targets; called when one is first needed.
+        credentials: Returns what the services of the house show one another; None where they speak in
+            the clear.
     """
 
-    def __init__(self, clock: Clock, cluster: Callable[[], Any]) -> None:
+    def __init__(
+        self, clock: Clock, cluster: Callable[[], Any], credentials: Callable[[], Any] | None = None
+    ) -> None:
         self._clock = clock
         self._cluster = cluster
+        self._credentials = credentials
 
     def __call__(self, target: Target, wake: Callable[[], None]) -> Check:  # noqa: PLR0911 a table
         """Returns the check for a target.
@@ -35,7 +43,7 @@ class CheckFactory:
         options = target.options
         match target.kind:
             case "grpc":
-                return _grpc(options, wake)
+                return _grpc(options, wake, self._credentials if options.get(HOUSE_TLS) else None)
             case "http":
                 return HttpCheck(options["url"], tls=_tls(options))
             case "postgres":
@@ -77,12 +85,12 @@ class CheckFactory:
                 raise ValueError(f"no check of kind {kind}")
 
 
-def _grpc(options: Any, wake: Callable[[], None]) -> Check:
+def _grpc(options: Any, wake: Callable[[], None], house: Callable[[], Any] | None) -> Check:
     import grpc  # noqa: PLC0415
 
     from health_aggregator.adapters.grpc_check import GrpcCheck  # noqa: PLC0415
 
-    credentials = None
+    credentials = house() if house is not None else None
     if options.get("tls") or options.get("ca_file"):
         authorities = Path(options["ca_file"]).read_bytes() if options.get("ca_file") else None
         credentials = grpc.ssl_channel_credentials(authorities)

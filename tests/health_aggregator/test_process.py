@@ -1,0 +1,232 @@
+"""`python -m health_aggregator` as a process: what it serves, what it watches, and what it withstands."""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+from devstack.program import free_port
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from vestibule.health.v1 import health_service_pb2 as pb
+from vestibule.health.v1.health_service_pb2_grpc import HealthServiceStub
+
+from tests.chassis.waiting import until
+from tests.health_aggregator import wire
+
+HOUSE = {
+    "gateway",
+    "auth-service",
+    "user-service",
+    "health-aggregator",
+    "postgres",
+    "redis",
+    "qdrant",
+    "nextcloud",
+}
+
+
+class Aggregator:
+    """A running aggregator and a client of it."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.grpc_port, self.http_port = free_port(), free_port()
+        self.topology = folder / "topology.json"
+        self.config = folder / "health.toml"
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HEALTH_HTTP_PORT": str(self.http_port),
+            "HEALTH_GRPC_PORT": str(self.grpc_port),
+            "HEALTH_TOPOLOGY": str(self.topology),
+            "HEALTH_CONFIG": str(self.config),
+            "SERVICE_KEY": "0123456789abcdef0123456789abcdef",
+            "REDIS_URL": f"redis://:hunter2@127.0.0.1:{free_port()}",
+            **settings,
+        }
+        self.config.write_text("", "utf-8")
+        self.process: asyncio.subprocess.Process | None = None
+        self.log = folder / "log"
+
+    async def health(self) -> tuple[str, dict[str, pb.Component]]:
+        """Returns the judgement and the components."""
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{self.grpc_port}") as channel:
+            answer = await HealthServiceStub(channel).GetHealth(pb.GetHealthRequest(), wait_for_ready=True)
+        return pb.Status.Name(answer.status), {each.name: each for each in answer.components}
+
+    async def state(self, name: str) -> str:
+        """Returns the state of a component, without its prefix."""
+        return pb.State.Name((await self.health())[1][name].state).removeprefix("STATE_").lower()
+
+    async def becomes(self, name: str, state: str, seconds: float = 10.0) -> float:
+        """Waits until a component is in a state; returns how long that took."""
+        started = time.monotonic()
+
+        async def is_so() -> bool:
+            return await self.state(name) == state
+
+        await until(is_so, seconds=seconds)
+        return time.monotonic() - started
+
+
+@asynccontextmanager
+async def running(aggregator: Aggregator) -> AsyncIterator[Aggregator]:
+    """Runs an aggregator; whatever is in its log must hold no secret."""
+    with aggregator.log.open("wb") as log:
+        aggregator.process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "health_aggregator", env=aggregator.environment, stdout=log, stderr=log
+        )
+    try:
+        yield aggregator
+        aggregator.process.terminate()
+        assert await asyncio.wait_for(aggregator.process.wait(), 10) == 0
+    finally:
+        if aggregator.process.returncode is None:
+            aggregator.process.kill()
+            await aggregator.process.wait()
+    assert "hunter2" not in aggregator.log.read_text("utf-8")
+
+
+@asynccontextmanager
+async def a_service(port: int = 0) -> AsyncIterator[int]:
+    """Serves grpc.health.v1 and nothing else."""
+    servicer = health.aio.HealthServicer()
+    server = grpc.aio.server()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    port = server.add_insecure_port(f"127.0.0.1:{port}")
+    await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+    await server.start()
+    try:
+        yield port
+    finally:
+        await server.stop(0)
+
+
+def write_topology(aggregator: Aggregator, **addresses: str) -> None:
+    """Writes where services are, as `make up` does."""
+    services = {name.replace("_", "-"): {"pid": 1, "grpc": address} for name, address in addresses.items()}
+    aggregator.topology.write_text(json.dumps({"services": services}), "utf-8")
+
+
+async def test_watches_what_comes_and_goes(tmp_path: Path) -> None:
+    """It starts alone, finds services as the topology names them, and sees one die within two seconds."""
+    async with running(Aggregator(tmp_path)) as aggregator:
+        status, components = await aggregator.health()
+        assert set(components) == HOUSE
+        assert await aggregator.state("user-service") == "disabled"
+        async with httpx.AsyncClient() as client:
+            ready = await client.get(f"http://127.0.0.1:{aggregator.http_port}/ready")
+        assert ready.status_code == 200
+
+        async with a_service() as port:
+            write_topology(aggregator, user_service=f"127.0.0.1:{port}")
+            await aggregator.becomes("user-service", "up")
+        assert await aggregator.becomes("user-service", "down") < 2
+        status, components = await aggregator.health()
+        assert status == "STATUS_UNHEALTHY"
+        assert components["user-service"].error == "refuses connections"
+        async with a_service(port):
+            assert await aggregator.becomes("user-service", "up") < 5
+        async with httpx.AsyncClient() as client:
+            metrics = (await client.get(f"http://127.0.0.1:{aggregator.http_port}/metrics")).text
+
+    assert 'health_component_state{component="qdrant",state="disabled"} 1.0' in metrics
+    assert 'health_component_flips_total{component="user-service",state="down"}' in metrics
+    assert 'health_check_duration_seconds_bucket{component="user-service",le=' in metrics
+
+
+async def test_takes_up_a_changed_file_and_refuses_a_faulty_one(tmp_path: Path) -> None:
+    """Without a restart; the fault is logged with its line, and what was watched stays."""
+    async with (
+        wire.serving(wire.http(lambda _method, _path: (200, b"", {}))) as port,
+        running(Aggregator(tmp_path)) as aggregator,
+    ):
+        good = f'[targets.search]\nkind = "http"\nurl = "http://127.0.0.1:{port}/"\ncritical = true\n'
+        aggregator.config.write_text(good, "utf-8")
+        await until(lambda: _has(aggregator, "search"), seconds=10)
+        await aggregator.becomes("search", "up")
+        aggregator.config.write_text(good.replace("critical", "critcal"), "utf-8")
+        await until(lambda: '"line": 4' in aggregator.log.read_text("utf-8"), seconds=10)
+        assert await aggregator.state("search") == "up"
+        aggregator.config.write_text(good.replace("search", "find"), "utf-8")
+        await until(lambda: _has(aggregator, "find"), seconds=10)
+        assert not await _has(aggregator, "search")
+
+
+async def test_streams_resume_and_a_thousand_silent_listeners_are_borne(tmp_path: Path) -> None:
+    """Whole state first, changes with ids, missed ones again; who never reads takes nothing from others."""
+    async with a_service() as port:
+        aggregator = Aggregator(tmp_path)
+        write_topology(aggregator, user_service=f"127.0.0.1:{port}")
+        async with (
+            running(aggregator),
+            grpc.aio.insecure_channel(f"127.0.0.1:{aggregator.grpc_port}") as channel,
+        ):
+            await aggregator.becomes("user-service", "up")
+            stub: Any = HealthServiceStub(channel)
+            stream = stub.StreamHealth(pb.StreamHealthRequest())
+            first = await stream.read()
+            silent = [stub.StreamHealth(pb.StreamHealthRequest()) for _ in range(1000)]
+            await asyncio.gather(*(each.initial_metadata() for each in silent))
+            write_topology(aggregator, user_service=f"127.0.0.1:{free_port()}")
+            changes = await _changes_of(stream, "user-service", 2)
+            assert await aggregator.becomes("user-service", "down") < 5
+            memory = _resident_megabytes(aggregator)
+            again = stub.StreamHealth(pb.StreamHealthRequest(last_event_id=first.event_id))
+            missed = [await again.read()]
+            while missed[-1].WhichOneof("event") != "state":
+                missed.append(await again.read())
+            foreign = await stub.StreamHealth(pb.StreamHealthRequest(last_event_id="other-1")).read()
+            for each in (stream, again, *silent):
+                each.cancel()
+
+    assert first.WhichOneof("event") == "state"
+    assert [each.change.state for each in changes] == [pb.STATE_SUSPECT, pb.STATE_DOWN]
+    assert {each.event_id for each in changes} <= {each.event_id for each in missed}
+    assert foreign.WhichOneof("event") == "state"
+    assert memory < 250
+
+
+async def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:
+    """And ends the start."""
+    aggregator = Aggregator(tmp_path)
+    async with wire.serving(wire.hang) as port:
+        aggregator.environment["HEALTH_HTTP_PORT"] = str(port)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "health_aggregator"),
+            env=aggregator.environment,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, complaint = await process.communicate()
+
+    assert process.returncode == 1
+    assert str(port) in complaint.decode().splitlines()[-1]
+
+
+async def _changes_of(stream: Any, name: str, count: int) -> list[pb.StreamHealthResponse]:
+    found: list[pb.StreamHealthResponse] = []
+    while len(found) < count:
+        message = await stream.read()
+        if message.change.name == name:
+            found.append(message)
+    return found
+
+
+async def _has(aggregator: Aggregator, name: str) -> bool:
+    return name in (await aggregator.health())[1]
+
+
+def _resident_megabytes(aggregator: Aggregator) -> float:
+    assert aggregator.process is not None
+    status = Path(f"/proc/{aggregator.process.pid}/status").read_text("utf-8")
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="measures memory by /proc")

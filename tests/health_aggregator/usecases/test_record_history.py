@@ -1,0 +1,91 @@
+"""Recording: nothing is lost while the store is away, nothing is counted twice, and time is covered truly."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from chassis.errors import ServiceError, Unavailable
+from health_aggregator.adapters.memory_history import MemoryHistory
+from health_aggregator.domain.board import Board
+from health_aggregator.domain.history import Observation, Resolution, incidents
+from health_aggregator.domain.state import Change, CheckResult, Outcome, State
+from health_aggregator.usecases.record_history import RecordHistory
+
+from tests.health_aggregator.looking import a_target
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+class Clock:
+    """Stands at noon."""
+
+    def now(self) -> datetime:
+        """Returns noon."""
+        return NOON
+
+
+class LossyHistory(MemoryHistory):
+    """A store that is away for some time."""
+
+    away = False
+
+    async def append(self, observations: Sequence[Observation], changes: Sequence[Change]) -> bool:
+        """Adds, unless it is away."""
+        if self.away:
+            raise Unavailable
+        return await super().append(observations, changes)
+
+
+def changed(minutes: float, name: str, state: State, previous: State, cause: str | None = None) -> Change:
+    """Returns a change some minutes after noon."""
+    return Change(1, name, state, previous, NOON + timedelta(minutes=minutes), "refuses connections", cause)
+
+
+async def test_what_waits_is_written_once_the_store_is_back() -> None:
+    """And only once."""
+    store, lost = LossyHistory(), list[ServiceError]()
+    board = Board("observer")
+    board.retarget([a_target("a")], now=0.0, at=NOON)
+    history = RecordHistory(board, store, Clock(), lambda error, _: lost.append(error))
+    store.away = True
+    for now in range(3):
+        board.record("a", CheckResult(Outcome.UP, 0.01), now=float(now), at=NOON)
+        history.heard(a_target("a"), CheckResult(Outcome.UP, 0.01))
+    history.publish([changed(0, "a", State.DOWN, State.UP)])
+    for _ in range(2):
+        try:
+            await history.flush()
+        except Unavailable as error:
+            lost.append(error)
+    store.away = False
+    await history.flush()
+    await history.flush()
+    await history.refresh()
+
+    assert len(lost) == 2
+    assert [period.checks for period in await store.periods(Resolution.DAY, NOON - timedelta(days=1))] == [3]
+    assert [period.checks for period in history.days["a"].values()] == [3]
+    assert len(await store.changes(NOON - timedelta(days=1), 10)) == 1
+    assert tuple(history.recent("a")) == (0.01, 0.01, 0.01)
+    assert [incident.component for incident in history.incidents()] == ["a"]
+
+
+def test_changes_fold_into_incidents() -> None:
+    """From the first trouble to the return, with the worst in between and its cause."""
+    found = incidents(
+        [
+            changed(0, "auth", State.SUSPECT, State.UP),
+            changed(1, "auth", State.DOWN, State.SUSPECT, "postgres"),
+            changed(2, "auth", State.RECOVERING, State.DOWN),
+            changed(3, "auth", State.UP, State.RECOVERING),
+            changed(4, "redis", State.SUSPECT, State.UP),
+            changed(5, "redis", State.UP, State.SUSPECT),
+            changed(6, "users", State.FLAPPING, State.SUSPECT),
+            changed(7, "users", State.DOWN, State.FLAPPING),
+        ]
+    )
+
+    assert [incident.component for incident in found] == ["users", "auth"]
+    lasting, past = found
+    assert (lasting.ended_at, lasting.worst) == (None, State.DOWN)
+    assert (NOON + timedelta(minutes=1), NOON + timedelta(minutes=3)) == (past.started_at, past.ended_at)
+    assert (past.worst, past.caused_by) == (State.DOWN, "postgres")
