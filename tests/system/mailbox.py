@@ -57,7 +57,7 @@ def token_in(mail: EmailMessage) -> str:
         found for part in ("plain", "html") for found in re.findall(r"token=([\w-]+)", body(mail, part))
     }
     assert len(tokens) == 1
-    return tokens.pop()
+    return str(tokens.pop())
 
 
 def body(mail: EmailMessage, form: str) -> str:

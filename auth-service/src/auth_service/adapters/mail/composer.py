@@ -55,9 +55,10 @@ class Composer:
         Raises:
             Undeliverable: no message can be addressed so.
         """
-        message = EmailMessage(policy=SMTP.clone(utf8=not letter.to.isascii()))
+        to = envelope_address(letter.to)
+        message = EmailMessage(policy=SMTP.clone(utf8=not to.isascii()))
         try:
-            message["To"] = Address(addr_spec=envelope_address(letter.to))
+            message["To"] = _recipient(to)
         except (HeaderParseError, ValueError, IndexError) as error:
             raise Undeliverable from error
         message["From"] = self.sender
@@ -88,6 +89,13 @@ def envelope_address(address: str) -> str:
         return f"{local}@{idna.encode(domain, uts46=True).decode()}"
     except idna.IDNAError:
         return address
+
+
+def _recipient(address: str) -> Address:
+    if address.isascii():
+        return Address(addr_spec=address)
+    local, _, domain = address.rpartition("@")
+    return Address(username=local, domain=domain)
 
 
 def _fill(message: EmailMessage, kind: MailKind, values: dict[str, object]) -> None:

@@ -1,0 +1,212 @@
+"""Mails, by SMTP to a real server and as files."""
+
+import asyncio
+from email import message_from_bytes
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from auth_service.adapters.mail.composer import Composer
+from auth_service.adapters.mail.file_carrier import FileCarrier
+from auth_service.adapters.mail.post import Carrier, Post
+from auth_service.adapters.mail.smtp_carrier import SmtpCarrier, SmtpServer
+from auth_service.domain.errors import Undeliverable
+from auth_service.domain.mail import Letter, MailKind
+from chassis.errors import Unavailable
+from chassis.ids import uuid7
+
+from tests.auth_service.adapters.mail_server import PASSWORD, USER, MailServer, tls_of_localhost
+from tests.fakes.auth_service.state import FakeClock
+
+TOKEN = "t0ken-_" * 6
+
+
+def a_letter(to: str = "Ada@Example.com", kind: MailKind = MailKind.PASSWORD_RESET) -> Letter:
+    return Letter(id=uuid7(), kind=kind, to=to, token=TOKEN)
+
+
+def a_composer(name: str = "Vestibule") -> Composer:
+    sender = Address(display_name=name, addr_spec="no-reply@vestibule.test")
+    return Composer(sender, "https://id.example/", FakeClock())
+
+
+def by_smtp(where: str, scheme: str = "smtp") -> Post:
+    carrier: Carrier = SmtpCarrier(SmtpServer.of(f"{scheme}://{where}"), "vestibule.test")
+    return Post(a_composer(), carrier)
+
+
+def text(message: EmailMessage, form: str = "plain") -> str:
+    part = message.get_body((form,))
+    assert part is not None
+    content: str = part.get_content()
+    return content
+
+
+def _only(folder: Path) -> Path:
+    (file,) = folder.iterdir()
+    return file
+
+
+@pytest.mark.parametrize(
+    ("kind", "page"),
+    [
+        (MailKind.PASSWORD_RESET, "https://id.example/reset-password?token="),
+        (MailKind.EMAIL_VERIFICATION, "https://id.example/verify-email?token="),
+    ],
+)
+async def test_a_server_takes_it(kind: MailKind, page: str) -> None:
+    """With text and HTML that carry the same link, to the address as typed."""
+    server, letter = MailServer(), a_letter(kind=kind)
+    async with server.running() as where:
+        await by_smtp(where)(letter)
+
+    (message,) = server.taken
+    assert server.recipients == ["Ada@Example.com"]
+    assert message["To"] == "Ada@Example.com"
+    assert message["From"] == "Vestibule <no-reply@vestibule.test>"
+    assert message["Message-ID"] == f"<{letter.id}@vestibule.test>"
+    assert message["Date"] == "Mon, 23 Nov 2026 10:00:00 +0000"
+    assert page + TOKEN in text(message)
+    assert f'href="{page}{TOKEN}"' in text(message, "html")
+    assert "Ada" not in text(message)
+
+
+async def test_encrypted_with_user_and_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Special characters are written as in any URL; a wrong password is no fault of the mail's."""
+    server = MailServer(tls=tls_of_localhost(tmp_path / "certificate.pem"))
+    async with server.running() as where:
+        address = f"{USER}:{quote(PASSWORD, safe='')}@{where}"
+        with pytest.raises(Unavailable):
+            await by_smtp(address, "smtp+starttls")(a_letter())
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+        await by_smtp(address, "smtp+starttls")(a_letter())
+        await by_smtp(address)(a_letter())
+        with pytest.raises(Unavailable):
+            await by_smtp(f"{USER}:wrong@{where}")(a_letter())
+        with pytest.raises(Unavailable):
+            await by_smtp(where)(a_letter())
+
+    assert len(server.taken) == 2
+
+
+async def test_encryption_that_is_asked_for_is_not_done_without() -> None:
+    """A server that offers none gets nothing."""
+    server = MailServer()
+    async with server.running() as where:
+        for scheme in ("smtp+starttls", "smtps"):
+            with pytest.raises(Unavailable):
+                await by_smtp(where, scheme)(a_letter())
+
+    assert not server.taken
+
+
+@pytest.mark.parametrize(
+    ("recipient", "data", "error"),
+    [
+        ("550 no such mailbox", "250 OK", Undeliverable),
+        ("451 greylisted", "250 OK", Unavailable),
+        ("250 OK", "554 spam", Undeliverable),
+        ("250 OK", "452 full", Unavailable),
+    ],
+)
+async def test_refusals(recipient: str, data: str, error: type[Exception]) -> None:
+    """What is refused for good is not tried again; what is refused for now is."""
+    server = MailServer(answer_to_recipient=recipient, answer_to_data=data)
+    async with server.running() as where:
+        with pytest.raises(error):
+            await by_smtp(where)(a_letter())
+
+
+async def test_a_server_that_is_away() -> None:
+    """Nobody listens."""
+    server = MailServer()
+    async with server.running() as where:
+        pass
+
+    with pytest.raises(Unavailable):
+        await by_smtp(where)(a_letter())
+
+
+async def test_a_server_that_hangs_up() -> None:
+    """In the middle of it all."""
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.test\r\n")
+        await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    async with server:
+        host, port = server.sockets[0].getsockname()
+        with pytest.raises(Unavailable):
+            await by_smtp(f"{host}:{port}")(a_letter())
+
+
+async def test_addresses_of_the_whole_world() -> None:
+    """Domains as IDNA A-labels, local parts of any script where the server takes them."""
+    server = MailServer()
+    async with server.running() as where:
+        await by_smtp(where)(a_letter("ada@bücher.example"))
+        await by_smtp(where)(a_letter("дора@example.com"))
+        with pytest.raises(Undeliverable):
+            await by_smtp(where)(a_letter("a b@example.com\r\nBcc: eve@example.com"))
+
+    assert server.recipients == ["ada@xn--bcher-kva.example", "дора@example.com"]
+
+
+async def test_a_file(tmp_path: Path) -> None:
+    """Whole, readable by its owner alone, the same one when it is sent again."""
+    folder, letter = tmp_path / "deep" / "mail", a_letter()
+    post = Post(a_composer(), FileCarrier(folder))
+    await post(letter)
+    await post(letter)
+
+    (file,) = folder.iterdir()
+    assert file.name == f"{letter.id}.eml"
+    assert file.stat().st_mode & 0o777 == 0o600
+    message = message_from_bytes(file.read_bytes(), policy=default)
+    assert message["To"] == "Ada@Example.com"
+    assert f"token={TOKEN}".encode() in file.read_bytes()
+
+
+async def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    """It may be mended."""
+    (tmp_path / "mail").write_text("not a folder")
+
+    with pytest.raises(Unavailable):
+        await Post(a_composer(), FileCarrier(tmp_path / "mail"))(a_letter())
+
+
+async def test_what_a_sender_is_called_is_no_markup(tmp_path: Path) -> None:
+    """Names are text, of any script."""
+    await Post(a_composer('Grüße & <b>"Co"</b>'), FileCarrier(tmp_path))(a_letter())
+
+    message = message_from_bytes(_only(tmp_path).read_bytes(), policy=default)
+    assert "<b>" not in text(message, "html")
+    assert 'Grüße & <b>"Co"</b>' in text(message)
+
+
+@pytest.mark.parametrize(
+    ("url", "port", "use_tls", "start_tls"),
+    [
+        ("smtp://mail.test", 587, False, None),
+        ("smtp://mail.test:25", 25, False, None),
+        ("smtps://mail.test", 465, True, False),
+        ("smtp+starttls://mail.test", 587, False, True),
+    ],
+)
+def test_urls(url: str, port: int, use_tls: bool, start_tls: bool | None) -> None:
+    """The scheme says how to encrypt."""
+    server = SmtpServer.of(url)
+
+    assert (server.host, server.port, server.use_tls, server.start_tls) == (
+        "mail.test",
+        port,
+        use_tls,
+        start_tls,
+    )
+    assert "secret" not in repr(SmtpServer.of("smtp://user:secret@mail.test"))
