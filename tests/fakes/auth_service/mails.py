@@ -25,10 +25,10 @@ class FakeMails:
 
     async def claim(self, lease: timedelta) -> Mail | None:
         """Returns a mail that is due."""
-        due = [(row.due_at, key) for key, row in self._mails.items() if row.due_at <= self._clock.now()]
+        due = [key for key, row in self._mails.items() if row.due_at <= self._clock.now()]
         if not due:
             return None
-        _, mail_id = min(due)
+        mail_id = min(due, key=lambda key: self._mails[key].due_at)
         row = self._mails[mail_id]
         row.due_at, row.attempts = self._clock.now() + lease, row.attempts + 1
         later = list(self._mails)[list(self._mails).index(mail_id) + 1 :]

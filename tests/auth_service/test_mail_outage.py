@@ -1,0 +1,88 @@
+"""A mail server that is down loses nothing: the queue on a real Postgres, the server a real one."""
+
+import asyncio
+import re
+from datetime import timedelta
+from email.headerregistry import Address
+
+from auth_service.adapters.mail.composer import Composer
+from auth_service.adapters.mail.post import Post
+from auth_service.adapters.mail.smtp_carrier import SmtpCarrier, SmtpServer
+from auth_service.adapters.postgres.database import PostgresDatabase
+from auth_service.adapters.postgres.mail_bell import MailBell
+from auth_service.domain.mail import MailKind
+from auth_service.usecases.send_mails import SendMails
+from chassis.clock import SystemClock
+from chassis.ids import uuid7
+from devstack.database import Database as DevelopmentDatabase
+from vestibule.auth.v1 import email_service_pb2
+
+from tests.auth_service.adapters.mail_server import MailServer
+from tests.auth_service.conftest import MAIL_TOKENS, House
+
+PEOPLE = 5
+
+
+def _sender(house: House, port: int) -> SendMails:
+    sender = Address("Vestibule", addr_spec="no-reply@vestibule.test")
+    carrier = SmtpCarrier(SmtpServer.of(f"smtp://127.0.0.1:{port}"), "vestibule.test")
+    post = Post(Composer(sender, "https://id.example", SystemClock()), carrier)
+    return SendMails(PostgresDatabase(house.pool), MAIL_TOKENS, post)
+
+
+async def test_mails_wait_for_the_server(house: House) -> None:
+    """Every one is delivered once it is back, by whichever instance, and its token works."""
+    server = MailServer()
+    async with server.running():
+        pass
+    one, other = _sender(house, server.port), _sender(house, server.port)
+    for number in range(PEOPLE):
+        await house.register(f"person-{number}@example.com")
+    await one()
+    await one()
+    assert await house.count("mails") == PEOPLE
+
+    await house.pool.execute("UPDATE auth.mails SET due_at = now()")
+    async with server.running():
+        handled = await asyncio.gather(one(), other(), one())
+
+    assert sum(handled) == PEOPLE
+    assert sorted(server.recipients) == [f"person-{number}@example.com" for number in range(PEOPLE)]
+    assert await house.count("mails") == 0
+    for message in server.taken:
+        found = re.search(r"token=([\w-]+)", message.as_string())
+        assert found
+        await house.emails.VerifyEmail(email_service_pb2.VerifyEmailRequest(token=found[1]))
+    assert len(house.directory.verified) == PEOPLE
+
+
+async def test_a_sender_that_dies_leaves_its_mail_to_another(house: House) -> None:
+    """Once its lease is over."""
+    server = MailServer()
+    async with server.running():
+        send = _sender(house, server.port)
+        await house.register()
+        async with PostgresDatabase(house.pool).statements() as stores:
+            assert await stores.mails.claim(timedelta(minutes=1))
+        assert await send() == 0
+        await house.pool.execute("UPDATE auth.mails SET due_at = now()")
+
+        assert await send() == 1
+    assert len(server.taken) == 1
+
+
+async def test_the_bell_rings(house: House, emptied_database: DevelopmentDatabase) -> None:
+    """When a mail is queued, whoever did; not while nothing happens."""
+    bell = MailBell(emptied_database.url("auth_service"), "test-mail")
+    task = asyncio.create_task(bell.run())
+    try:
+        await asyncio.wait_for(bell.wait(10), 5)  # It rings once when it listens: something may wait.
+        quiet = asyncio.create_task(bell.wait(10))
+        await asyncio.sleep(0.1)
+        assert not quiet.done()
+        async with PostgresDatabase(house.pool).transaction() as stores:
+            await stores.mails.queue(MailKind.PASSWORD_RESET, uuid7())
+        await asyncio.wait_for(quiet, 5)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

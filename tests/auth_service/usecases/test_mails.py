@@ -1,0 +1,268 @@
+"""Resetting a password, verifying an address, and the mails for both."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+from auth_service.domain.errors import AccountDisabled, Undeliverable, WeakPassword
+from auth_service.domain.events import EmailVerified
+from auth_service.domain.mail import Letter, MailKind, wait_after
+from auth_service.usecases.send_mails import SendMails
+from chassis.errors import ServiceError, TokenExpired, TokenInvalid, TokenRevoked, Unavailable
+from chassis.identity.caller import Caller
+
+from tests.auth_service.world import EMAIL, PASSWORD, World, a_client, a_service
+from tests.fakes.auth_service.world import FakeMailTokens
+
+NEW = "another stone lamp"
+RESET, PROOF = MailKind.PASSWORD_RESET, MailKind.EMAIL_VERIFICATION
+
+
+@dataclass
+class FakePostman:
+    """Keeps letters, or fails."""
+
+    letters: list[Letter] = field(default_factory=list)
+    failure: Callable[[], ServiceError] | None = None
+
+    async def __call__(self, letter: Letter) -> None:
+        """Takes a letter."""
+        self.letters.append(letter)
+        if self.failure is not None:
+            raise self.failure()
+
+
+@pytest.fixture(name="postman")
+def _postman() -> FakePostman:
+    return FakePostman()
+
+
+@pytest.fixture(name="send")
+def _send(world: World, postman: FakePostman) -> SendMails:
+    return SendMails(world.database, FakeMailTokens(), postman)
+
+
+async def _token(world: World, send: SendMails, postman: FakePostman, email: str = EMAIL) -> str:
+    """Returns the token that somebody who forgot the password is sent."""
+    await world.does.mail.forgot_password(email=email, caller=a_client())
+    await send()
+    return [letter.token for letter in postman.letters if letter.kind is RESET][-1]
+
+
+async def _reset(world: World, token: str, password: str = NEW) -> None:
+    await world.does.mail.reset_password(token=token, new_password=password, caller=a_client())
+
+
+async def test_a_reset_ends_every_session(world: World, send: SendMails, postman: FakePostman) -> None:
+    """And takes back every token."""
+    user_id = await world.person()
+    tokens = await world.sign_in()
+    token = await _token(world, send, postman)
+
+    await _reset(world, token)
+
+    with pytest.raises(TokenRevoked):
+        await world.does.refresh(refresh_token=tokens.refresh_token, caller=a_client())
+    assert [each.user_id for each in world.database.state.revocations] == [user_id]
+    await world.sign_in(password=NEW)
+    with pytest.raises(TokenInvalid):
+        await _reset(world, token)
+    assert world.database.actions[-1] == ("auth.password_reset", "refused")
+
+
+async def test_a_weak_password_spends_nothing(world: World, send: SendMails, postman: FakePostman) -> None:
+    """Nor does a user-service that is away."""
+    await world.person()
+    token = await _token(world, send, postman)
+    with pytest.raises(WeakPassword):
+        await _reset(world, token, "lovelace")
+    world.directory.away = True
+    with pytest.raises(Unavailable):
+        await _reset(world, token)
+    world.directory.away = False
+
+    await _reset(world, token)
+
+
+async def test_an_hour(world: World, send: SendMails, postman: FakePostman) -> None:
+    """Then it has expired."""
+    await world.person()
+    token = await _token(world, send, postman)
+    world.clock.advance(timedelta(hours=1))
+
+    with pytest.raises(TokenExpired):
+        await _reset(world, token)
+    assert world.database.actions[-1] == ("auth.password_reset", "refused")
+
+
+async def test_deactivated(world: World, send: SendMails, postman: FakePostman) -> None:
+    """A token that was sent before is no good, and none is sent after."""
+    user_id = await world.person()
+    token = await _token(world, send, postman)
+    sent = len(postman.letters)
+    world.directory.put(user_id, EMAIL, is_active=False)
+    await world.does.sync_account(user_id=user_id, caller=a_service())
+
+    with pytest.raises(TokenInvalid):
+        await _reset(world, token)
+    await world.does.mail.forgot_password(email=EMAIL, caller=a_client())
+    await send()
+    assert len(postman.letters) == sent
+    with pytest.raises(AccountDisabled):
+        await world.sign_in()
+
+
+async def test_nobody_gets_no_mail(world: World, send: SendMails, postman: FakePostman) -> None:
+    """What was queued for nobody is gone once its turn has come."""
+    await world.does.mail.forgot_password(email="nobody@example.com", caller=a_client())
+    assert len(world.database.state.mails) == 1
+
+    assert await send() == 1
+
+    assert not postman.letters
+    assert not world.database.state.mails
+    assert world.database.actions == [("auth.password_forgot", "success")]
+
+
+async def test_a_registration_is_asked_to_verify_once(
+    world: World, send: SendMails, postman: FakePostman
+) -> None:
+    """However the registration is finished."""
+    user_id = await world.person()
+    await world.does.sync_account(user_id=user_id, caller=a_service())
+    await send()
+
+    assert [(letter.kind, letter.to) for letter in postman.letters] == [(PROOF, EMAIL)]
+
+
+async def test_a_new_address_is_asked_to_verify(world: World, send: SendMails, postman: FakePostman) -> None:
+    """What the old one was sent is no good, sent or not."""
+    user_id = await world.person()
+    reset = await _token(world, send, postman)
+    proof = next(letter.token for letter in postman.letters if letter.kind is PROOF)
+    await world.does.mail.forgot_password(email=EMAIL, caller=a_client())
+    world.directory.put(user_id, "new@example.com")
+    await world.does.sync_account(user_id=user_id, caller=a_service())
+    postman.letters.clear()
+    await send()
+
+    assert [(letter.kind, letter.to) for letter in postman.letters] == [(PROOF, "new@example.com")]
+    with pytest.raises(TokenInvalid):
+        await _reset(world, reset)
+    with pytest.raises(TokenInvalid):
+        await world.does.mail.verify_email(token=proof, caller=a_client())
+
+
+async def test_verifying_is_told_to_user_service(world: World, send: SendMails, postman: FakePostman) -> None:
+    """At once, and by the event when user-service was away."""
+    user_id = await world.person()
+    await send()
+    world.directory.away = True
+    await world.does.mail.verify_email(token=postman.letters[-1].token, caller=a_client())
+    assert not world.directory.verified
+    assert EmailVerified(user_id) in world.database.state.events
+    with pytest.raises(Unavailable):
+        await world.does.mail.tell_email_verified(user_id=user_id)
+    world.directory.away = False
+
+    await world.does.mail.tell_email_verified(user_id=user_id)
+
+    assert world.directory.verified == [(user_id, EMAIL)]
+    with pytest.raises(TokenInvalid):
+        await world.does.mail.verify_email(token=postman.letters[-1].token, caller=a_client())
+
+
+async def test_an_address_given_up_is_not_told(world: World, send: SendMails, postman: FakePostman) -> None:
+    """The event may come late."""
+    user_id = await world.person()
+    await send()
+    await world.does.mail.verify_email(token=postman.letters[-1].token, caller=a_client())
+    world.directory.verified.clear()
+    world.directory.put(user_id, "new@example.com")
+    await world.does.sync_account(user_id=user_id, caller=a_service())
+
+    await world.does.mail.tell_email_verified(user_id=user_id)
+
+    assert not world.directory.verified
+
+
+async def test_asking_again(world: World, send: SendMails, postman: FakePostman) -> None:
+    """Gives a new token in place of the old; nothing once the address is verified."""
+    user_id = await world.person()
+    await send()
+    caller = Caller(user_id=user_id, client_address="192.0.2.1")
+    await world.does.mail.resend_verification(caller=caller)
+    await send()
+    older, newer = (letter.token for letter in postman.letters)
+    with pytest.raises(TokenInvalid):
+        await world.does.mail.verify_email(token=older, caller=a_client())
+    await world.does.mail.verify_email(token=newer, caller=a_client())
+
+    await world.does.mail.resend_verification(caller=caller)
+    await send()
+
+    assert len(postman.letters) == 2
+    assert not world.database.state.mails
+
+
+async def test_a_mail_that_cannot_be_sent_waits_longer_and_longer(
+    world: World, send: SendMails, postman: FakePostman
+) -> None:
+    """The same letter each time; nothing is lost."""
+    await world.person()
+    postman.failure = Unavailable
+    for attempt in range(1, 9):
+        await send()
+        await send()
+        assert len(postman.letters) == attempt
+        world.clock.advance(wait_after(attempt))
+    postman.failure = None
+    await send()
+
+    assert len({(letter.id, letter.token) for letter in postman.letters}) == 1
+    assert not world.database.state.mails
+    await world.does.mail.verify_email(token=postman.letters[-1].token, caller=a_client())
+
+
+async def test_a_mail_that_is_refused_for_good_is_dropped(
+    world: World, send: SendMails, postman: FakePostman
+) -> None:
+    """Nobody tries again."""
+    await world.person()
+    postman.failure = Undeliverable
+    await send()
+
+    assert not world.database.state.mails
+
+
+async def test_erasing_drops_what_waits(world: World, send: SendMails, postman: FakePostman) -> None:
+    """Mails and tokens."""
+    user_id = await world.person()
+    await world.does.mail.forgot_password(email=EMAIL, caller=a_client())
+    world.directory.erase(user_id)
+    await world.does.sync_account(user_id=user_id, caller=a_service())
+
+    assert not world.database.state.mails
+    assert not world.database.state.mail_tokens
+    await send()
+    assert not postman.letters
+
+
+async def test_changing_the_password_makes_reset_tokens_useless(
+    world: World, send: SendMails, postman: FakePostman
+) -> None:
+    """Whoever took the account back must not lose it to an older mail."""
+    user_id = await world.person()
+    caller = world.signed_in(user_id, await world.sign_in())
+    token = await _token(world, send, postman)
+    await world.does.change_password(old_password=PASSWORD, new_password=NEW, caller=caller)
+
+    with pytest.raises(TokenInvalid):
+        await _reset(world, token, "yet another stone")
+
+
+def test_waits() -> None:
+    """Doubling up to five minutes."""
+    waits = [wait_after(attempts).total_seconds() for attempts in (1, 2, 3, 9, 10, 1_000)]
+    assert waits == [1, 2, 4, 256, 300, 300]

@@ -1,0 +1,146 @@
+"""What mails and verified addresses promise, in memory and on Postgres."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from auth_service.domain.mail import MailKind
+from auth_service.domain.stores import Database, Stores
+from chassis.ids import uuid7
+
+from tests.contract.auth_service.builders import MINUTE, a_person, a_registration, admitted
+
+RESET, PROOF = MailKind.PASSWORD_RESET, MailKind.EMAIL_VERIFICATION
+HOUR = timedelta(hours=1)
+
+
+async def test_a_mail_is_claimed_by_one_until_the_lease_is_over(database: Database) -> None:
+    """The oldest first; a lease in the past leaves it to anybody."""
+    user_id = uuid7()
+    async with database.transaction() as stores:
+        await stores.mails.queue(RESET, user_id)
+        await stores.mails.queue(PROOF, user_id)
+        assert await stores.mails.waiting(user_id) == [RESET, PROOF]
+
+    async with database.statements() as stores:
+        first, second = await stores.mails.claim(MINUTE), await stores.mails.claim(-MINUTE)
+        assert first is not None
+        assert second is not None
+        assert [(first.kind, first.attempts), (second.kind, second.attempts)] == [(RESET, 1), (PROOF, 1)]
+        assert first.user_id == user_id
+        again = await stores.mails.claim(MINUTE)
+        assert again is not None
+        assert (again.id, again.attempts) == (second.id, 2)
+        assert await stores.mails.claim(MINUTE) is None
+
+        await stores.mails.put_off(first.id, -MINUTE)
+        await stores.mails.remove(second.id)
+        third = await stores.mails.claim(MINUTE)
+        assert third is not None
+        assert third.id == first.id
+        assert await stores.mails.claim(MINUTE) is None
+
+
+async def test_a_newer_mail_of_the_kind_supersedes(database: Database) -> None:
+    """Not one of another kind, nor another person's."""
+    user_id = uuid7()
+    for kind, whose in ((RESET, user_id), (PROOF, user_id), (RESET, uuid7()), (RESET, user_id)):
+        async with database.transaction() as stores:
+            await stores.mails.queue(kind, whose)
+
+    async with database.statements() as stores:
+        claimed = [await stores.mails.claim(MINUTE) for _ in range(4)]
+    assert [mail and mail.superseded for mail in claimed] == [True, False, False, False]
+
+
+async def test_a_token_counts_until_it_is_spent(database: Database) -> None:
+    """Once."""
+    async with database.transaction() as stores:
+        user_id = await _mailed(stores, b"digest")
+
+        known = await stores.mails.token(b"digest")
+        assert known is not None
+        assert (known.user_id, known.kind, known.is_expired) == (user_id, RESET, False)
+        assert await stores.mails.spend(b"digest")
+        assert not await stores.mails.spend(b"digest")
+        assert await stores.mails.token(b"digest") is None
+
+
+async def test_an_expired_token_is_known_and_not_spent(database: Database) -> None:
+    """So that it can be told from a wrong one."""
+    async with database.transaction() as stores:
+        await _mailed(stores, b"digest", lifetime=-HOUR)
+
+        known = await stores.mails.token(b"digest")
+        assert known is not None
+        assert known.is_expired
+        assert not await stores.mails.spend(b"digest")
+
+
+async def test_a_person_has_one_token_of_a_kind(database: Database) -> None:
+    """The newest."""
+    async with database.transaction() as stores:
+        user_id = (await admitted(stores)).user_id
+        for kind, digest in ((RESET, b"older"), (PROOF, b"other"), (RESET, b"newer")):
+            await stores.mails.queue(kind, user_id)
+            mail = await stores.mails.claim(MINUTE)
+            assert mail is not None
+            assert await stores.mails.issue(mail, digest, HOUR)
+
+        assert await stores.mails.token(b"older") is None
+        assert await stores.mails.token(b"newer") is not None
+        assert await stores.mails.token(b"other") is not None
+
+
+async def test_what_is_withdrawn_is_gone(database: Database) -> None:
+    """Waiting mails, those on their way, and tokens; of the kinds that were named."""
+    async with database.transaction() as stores:
+        user_id = await _mailed(stores, b"reset")
+        await stores.mails.queue(RESET, user_id)
+        claimed = await stores.mails.claim(MINUTE)
+        assert claimed is not None
+        await stores.mails.queue(PROOF, user_id)
+
+        await stores.mails.withdraw(user_id, RESET)
+
+        assert not await stores.mails.issue(claimed, b"late", HOUR)
+        assert await stores.mails.token(b"reset") is None
+        assert await stores.mails.waiting(user_id) == [PROOF]
+        await stores.mails.withdraw(user_id, *MailKind)
+        assert not await stores.mails.waiting(user_id)
+
+
+async def test_erasing_takes_tokens_along(database: Database) -> None:
+    """They hang on the credential."""
+    async with database.transaction() as stores:
+        user_id = await _mailed(stores, b"digest")
+        await stores.credentials.erase(user_id)
+
+        assert await stores.mails.token(b"digest") is None
+
+
+async def test_an_address_is_verified_until_it_changes(database: Database) -> None:
+    """Anything else may change."""
+    registration = a_registration("Ada@example.com")
+    async with database.transaction() as stores:
+        await stores.credentials.add_pending(registration, "hash")
+        user_id = registration.user_id
+        assert await stores.emails.verified(user_id) is None
+        await stores.credentials.copy(a_person(registration, "Ada@example.com"), 1)
+
+        assert await stores.emails.verify(user_id)
+        assert not await stores.emails.verify(user_id)
+        await stores.credentials.copy(a_person(registration, "Ada@example.com"), 2)
+        assert await stores.emails.verified(user_id) == "Ada@example.com"
+        await stores.credentials.copy(a_person(registration, "ada@example.com"), 3)
+        assert await stores.emails.verified(user_id) is None
+        assert not await stores.emails.verify(uuid7())
+
+
+async def _mailed(stores: Stores, digest: bytes, lifetime: timedelta = HOUR) -> UUID:
+    credential = await admitted(stores)
+    await stores.mails.queue(RESET, credential.user_id)
+    mail = await stores.mails.claim(MINUTE)
+    assert mail is not None
+    assert await stores.mails.issue(mail, digest, lifetime)
+    await stores.mails.remove(mail.id)
+    return credential.user_id
