@@ -10,8 +10,6 @@ ARROWS = {
     ("auth-service", "user-service", "grpc"),
     ("user-service", "auth-service", "grpc"),
     ("health-aggregator", "auth-service", "grpc"),
-    ("health-aggregator", "user-service", "grpc"),
-    ("health-aggregator", "gateway", "http"),
     ("test", "gateway", "http"),
 }
 """Who calls whom, and over which port: docs/architecture.md draws the same arrows."""

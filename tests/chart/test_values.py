@@ -64,7 +64,7 @@ def test_values_that_do_not_fit_together_say_what_to_do(helm: Any, settings: lis
 
 def test_pools_fit_into_postgres(helm: Any) -> None:
     """The bound is exact: what the default pods can open passes, one connection less does not."""
-    needed = 20 + (7 + 7 + 2) * 10
+    needed = 20 + (7 + 7) * (10 + 1) + 2 * 3
 
     assert helm("template", "x", str(CHART), "--set", f"postgres.maxConnections={needed}").returncode == 0
     assert str(needed) in refused(helm, f"postgres.maxConnections={needed - 1}")

@@ -1,6 +1,7 @@
 {{/*
 The arrows of the architecture: what each service calls. NetworkPolicies open these and no others.
-`grpc` names services, `http` services whose HTTP port is asked, `backends` parts outside the chart.
+`grpc` names services, `backends` parts outside the chart. `connections` are those to Postgres that a
+pod opens besides its pool (`pooled`): the relay's, or the aggregator's few.
 */}}
 {{- define "vestibule.architecture" -}}
 gateway:
@@ -8,8 +9,10 @@ gateway:
   backends: [redis]
 auth-service:
   grpc: [user-service]
-  backends: [postgres, redis]
+  backends: [postgres, redis, smtp]
   schema: auth
+  pooled: true
+  connections: 1
   environment: AUTH
   owner: auth_owner
   role: auth_service
@@ -17,14 +20,16 @@ user-service:
   grpc: [auth-service]
   backends: [postgres, redis]
   schema: users
+  pooled: true
+  connections: 1
   environment: USERS
   owner: users_owner
   role: user_service
 health-aggregator:
-  grpc: [auth-service, user-service]
-  http: [gateway]
+  grpc: [auth-service]
   backends: [postgres, redis, qdrant, nextcloud, kubernetes]
   schema: health
+  connections: 3
   environment: HEALTH
   owner: health_owner
   role: health_aggregator

@@ -8,6 +8,9 @@
 {{- define "vestibule.postgres.url" -}}
 {{- $postgres := .root.Values.postgres -}}
 postgresql://{{ .role }}@{{ $postgres.host }}:{{ $postgres.port }}/{{ $postgres.database }}?sslmode={{ $postgres.sslMode }}
+{{- if $postgres.caSecret }}&sslrootcert=/etc/vestibule/postgres/ca.crt
+{{- else if hasPrefix "verify" $postgres.sslMode }}&sslrootcert=/etc/ssl/certs/ca-certificates.crt
+{{- end }}
 {{- end }}
 
 {{/* Public settings of a service, as YAML of strings. Takes a dict of root and service. */}}
@@ -39,7 +42,9 @@ TOKEN_AUDIENCE: {{ $config.audience | quote }}
 {{ . }}_HTTP_HOST: 0.0.0.0
 {{ . }}_HTTP_PORT: {{ $values.ports.http | quote }}
 {{ . }}_POSTGRES_URL: {{ include "vestibule.postgres.url" (dict "root" $root "role" $arrows.role) | quote }}
-{{ . }}_POSTGRES_POOL_MAX: {{ $root.Values.postgres.poolMax | quote }}
+{{- if $arrows.pooled }}
+{{ . }}_POSTGRES_POOL_SIZE: {{ $root.Values.postgres.poolMax | quote }}
+{{- end }}
 {{- end }}
 {{- if $root.Values.mtls.enabled }}
 TLS_CERT_FILE: /etc/vestibule/tls/tls.crt
@@ -49,6 +54,7 @@ TLS_CA_FILE: /etc/vestibule/tls/ca.crt
 {{- if eq .service "gateway" }}
 GATEWAY_HOST: 0.0.0.0
 GATEWAY_PORT: {{ $values.ports.http | quote }}
+GATEWAY_TLS: {{ ternary "on" "off" (hasPrefix "https://" $config.publicUrl) | quote }}
 GATEWAY_RATE_LIMITS: {{ ternary "on" "off" $config.rateLimits | quote }}
 GATEWAY_CORS_ORIGINS: {{ join "," $config.corsOrigins | quote }}
 GATEWAY_TRUSTED_PROXIES: {{ join "," $config.trustedProxies | quote }}
@@ -57,6 +63,12 @@ GATEWAY_UPSTREAMS: {{ dict "vestibule.auth.v1" (dict "address" $auth) "vestibule
 AUTH_ISSUER: {{ $config.publicUrl | quote }}
 AUTH_AUDIENCE: {{ $config.audience | quote }}
 AUTH_USERS_ADDRESS: {{ $users | quote }}
+{{- with $root.Values.mail.from }}
+AUTH_MAIL_FROM: {{ . | quote }}
+{{- end }}
+{{- if and $root.Values.mail.url (not $root.Values.mail.existingSecret) }}
+SMTP_URL: {{ $root.Values.mail.url | quote }}
+{{- end }}
 {{- else if eq .service "user-service" }}
 USERS_AUTH_ADDRESS: {{ $auth | quote }}
 {{- else if eq .service "health-aggregator" }}
@@ -103,6 +115,13 @@ NEXTCLOUD_URL: {{ . | quote }}
     secretKeyRef:
       name: {{ include "vestibule.secret.name" (dict "root" $root "existing" $root.Values.secrets.authMasterKey "suffix" "auth-master-key") }}
       key: AUTH_MASTER_KEY
+{{- with $root.Values.mail.existingSecret }}
+- name: SMTP_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ . }}
+      key: url
+{{- end }}
 {{- with $root.Values.secrets.bootstrapAdmin }}
 - name: BOOTSTRAP_ADMIN_EMAIL
   valueFrom:

@@ -11,7 +11,7 @@ seccompProfile:
 
 {{- define "vestibule.container.security" -}}
 allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
+readOnlyRootFilesystem: {{ not .writable }}
 capabilities:
   drop: [ALL]
 {{- end }}
@@ -29,7 +29,12 @@ imagePullSecrets:
 {{- define "vestibule.mounts" -}}
 - name: tmp
   mountPath: /tmp
-{{- if .root.Values.mtls.enabled }}
+{{- if .root.Values.postgres.caSecret }}
+- name: postgres-ca
+  mountPath: /etc/vestibule/postgres
+  readOnly: true
+{{- end }}
+{{- if and .root.Values.mtls.enabled (ne .component "migration") }}
 - name: certificates
   mountPath: /etc/vestibule/tls
   readOnly: true
@@ -41,7 +46,15 @@ imagePullSecrets:
 - name: tmp
   emptyDir:
     sizeLimit: 16Mi
-{{- if .root.Values.mtls.enabled }}
+{{- with .root.Values.postgres.caSecret }}
+- name: postgres-ca
+  secret:
+    secretName: {{ . }}
+    defaultMode: 0440
+    items:
+      - {key: ca.crt, path: ca.crt}
+{{- end }}
+{{- if and .root.Values.mtls.enabled (ne .component "migration") }}
 - name: certificates
   secret:
     secretName: {{ include "vestibule.mtls.secret" . }}
@@ -68,7 +81,7 @@ readinessProbe:
     port: {{ .grpc }}
 {{- else }}
   httpGet:
-    path: {{ if .grpc }}/ready{{ else }}/ready{{ end }}
+    path: /ready
     port: http
 {{- end }}
   periodSeconds: 5

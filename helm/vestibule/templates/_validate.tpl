@@ -4,11 +4,15 @@
 {{- define "vestibule.url.port" -}}
 {{- $url := urlParse . -}}
 {{- $explicit := regexFind ":[0-9]+$" $url.host | trimPrefix ":" -}}
-{{- default (get (dict "https" "443" "http" "80" "redis" "6379" "rediss" "6379") $url.scheme) $explicit -}}
+{{- default (get (dict "https" "443" "http" "80" "redis" "6379" "rediss" "6379" "smtp" "25" "smtp+starttls" "587" "smtps" "465") $url.scheme) $explicit -}}
 {{- end }}
 
 {{- define "vestibule.redis.port" -}}
 {{- if .Values.redis.existingSecret }}6379{{ else }}{{ include "vestibule.url.port" .Values.redis.url }}{{ end -}}
+{{- end }}
+
+{{- define "vestibule.smtp.port" -}}
+{{- if .Values.mail.existingSecret }}{{ .Values.mail.port }}{{ else }}{{ include "vestibule.url.port" .Values.mail.url }}{{ end -}}
 {{- end }}
 
 {{/* Most pods of a service at once, the one that surges in a rollout included. */}}
@@ -22,11 +26,12 @@
 {{- $needed := int .Values.postgres.reservedConnections }}
 {{- range $service, $arrows := include "vestibule.architecture" . | fromYaml }}
 {{- if $arrows.schema }}
-{{- $needed = add $needed (mul (include "vestibule.pods.max" (dict "root" $root "service" $service)) $root.Values.postgres.poolMax) }}
+{{- $each := add $arrows.connections (ternary $root.Values.postgres.poolMax 0 ($arrows.pooled | default false)) }}
+{{- $needed = add $needed (mul (include "vestibule.pods.max" (dict "root" $root "service" $service)) $each) }}
 {{- end }}
 {{- end }}
 {{- if gt $needed (int .Values.postgres.maxConnections) }}
-{{- fail (printf "postgres.maxConnections is %d, but at their most the pods open %d connections (each service's maxReplicas + 1, times postgres.poolMax, plus postgres.reservedConnections). Raise max_connections and postgres.maxConnections, or lower poolMax or maxReplicas." (int .Values.postgres.maxConnections) $needed) }}
+{{- fail (printf "postgres.maxConnections is %d, but at their most the pods open %d connections (auth-service and user-service: maxReplicas + 1, times postgres.poolMax + 1; health-aggregator: replicas + 1, times 3; plus postgres.reservedConnections). Raise max_connections and postgres.maxConnections, or lower poolMax or maxReplicas." (int .Values.postgres.maxConnections) $needed) }}
 {{- end }}
 {{- if and .Values.gatewayApi.enabled (not .Values.gatewayApi.parentRefs) }}
 {{- fail "gatewayApi.enabled needs gatewayApi.parentRefs: the Gateways that the HTTPRoute hangs on." }}

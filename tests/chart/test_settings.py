@@ -1,0 +1,178 @@
+"""Pods are told what their service reads: every setting that it needs, and none that it does not know."""
+
+import json
+from pathlib import Path
+
+import pytest
+from auth_service import settings as auth
+from chassis.settings import environment_name
+from health_aggregator import settings as health
+from pydantic_settings import BaseSettings
+from user_service import settings as users
+
+from gateway import settings as gateway
+from tests.chart.conftest import CHART, Render
+from tests.chart.manifests import Manifest, containers, environment, name, of_kind, pods
+
+SERVING: dict[str, type[BaseSettings]] = {
+    "gateway": gateway.GatewaySettings,
+    "auth-service": auth.AuthSettings,
+    "user-service": users.UsersSettings,
+    "health-aggregator": health.HealthSettings,
+}
+MIGRATING: dict[str, type[BaseSettings]] = {
+    "auth-service": auth.MigrationSettings,
+    "user-service": users.MigrationSettings,
+    "health-aggregator": health.MigrationSettings,
+}
+PROVISIONING: dict[str, type[BaseSettings]] = {
+    "auth-service": auth.ProvisionSettings,
+    "user-service": users.ProvisionSettings,
+    "health-aggregator": health.ProvisionSettings,
+}
+DRIVERS = {"PGPASSWORD"}
+"""Read by the Postgres driver itself, so that no URL holds a password."""
+
+LEFT_ALONE = {
+    "AUTH_HASH_WORKERS",
+    "AUTH_HASH_QUEUE",
+    "AUTH_ARGON2_MEMORY_KIB",
+    "AUTH_ARGON2_TIME_COST",
+    "AUTH_MAIL_DIR",
+    "PUBLIC_URL",
+    "GATEWAY_DESCRIPTORS",
+    "GATEWAY_DEADLINE_SECONDS",
+    "HEALTH_TOPOLOGY",
+    "HEALTH_CONFIG",
+    "HEALTH_KUBERNETES",
+    "HEALTH_KUBERNETES_URL",
+    "HEALTH_KUBERNETES_NAMESPACE",
+}
+"""Settings whose default is right in a pod; `extraEnv` can set them."""
+
+
+def known(settings: type[BaseSettings]) -> set[str]:
+    """Returns the variables that a settings class reads."""
+    return {environment_name(settings, field) for field in settings.model_fields}
+
+
+def required(settings: type[BaseSettings]) -> set[str]:
+    """Returns the variables without which it refuses to start."""
+    fields = settings.model_fields.items()
+    return {environment_name(settings, field) for field, info in fields if info.is_required()}
+
+
+def settings_of(title: str, metadata: Manifest, spec: Manifest) -> type[BaseSettings] | None:
+    """Returns the settings that a pod's command reads; None for the test's."""
+    if metadata["labels"]["app.kubernetes.io/component"] == "test":
+        return None
+    (container,) = containers(spec)
+    kind = {"migrate": MIGRATING, "provision": PROVISIONING, None: SERVING}[
+        next(iter(container.get("args", [])), None)
+    ]
+    return next(kind[service] for service in kind if service in title)
+
+
+def test_pods_are_told_what_they_read(manifests: list[Manifest]) -> None:
+    """Every variable is one that the service reads, and every one that it needs is there."""
+    looked = 0
+    for title, metadata, spec in pods(manifests):
+        settings = settings_of(title, metadata, spec)
+        if settings is not None:
+            told = environment(manifests, spec).keys() - DRIVERS
+            assert told <= known(settings), title
+            assert told >= required(settings), title
+            looked += 1
+
+    assert looked >= len(SERVING)
+
+
+def test_every_setting_has_its_place(render: Render) -> None:
+    """All value sets together set every setting, but for those whose default is right in a pod."""
+    told: dict[str, set[str]] = {service: set() for service in SERVING}
+    for path in (CHART / "ci").glob("*-values.yaml"):
+        manifests = render(path)
+        for deployment in of_kind(manifests, "Deployment"):
+            service = next(service for service in SERVING if name(deployment).endswith(service))
+            told[service] |= environment(manifests, deployment["spec"]["template"]["spec"]).keys()
+
+    missing = {
+        variable for service in SERVING for variable in known(SERVING[service]) - told[service] - LEFT_ALONE
+    }
+    assert missing == set()
+
+
+@pytest.mark.parametrize("service", SERVING)
+def test_services_take_what_they_are_told(
+    manifests: list[Manifest], service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The settings class of each service accepts the rendered values."""
+    secrets = {
+        "SERVICE_KEY": "k" * 48,
+        "AUTH_MASTER_KEY": "A" * 43 + "=",
+        "REDIS_URL": "rediss://user:secret@redis:6379/0",
+        "SMTP_URL": "smtps://user:secret@mail:465",
+        "BOOTSTRAP_ADMIN_EMAIL": "admin@example.com",
+        "BOOTSTRAP_ADMIN_PASSWORD": "correct-horse-battery",
+        "PGPASSWORD": "secret",
+    }
+    for deployment in of_kind(manifests, "Deployment"):
+        if name(deployment).endswith(service):
+            told = environment(manifests, deployment["spec"]["template"]["spec"])
+            for variable, value in told.items():
+                monkeypatch.setenv(variable, secrets[variable] if value is None else value)
+
+    settings = SERVING[service]()
+
+    if service == "gateway":
+        upstreams = json.loads(told_value(manifests, "GATEWAY_UPSTREAMS"))
+        assert {package: upstream.address for package, upstream in settings.upstreams.items()} == {  # type: ignore[attr-defined]
+            package: upstream["address"] for package, upstream in upstreams.items()
+        }
+
+
+def told_value(manifests: list[Manifest], variable: str) -> str:
+    """Returns what a ConfigMap says of a variable."""
+    return next(
+        str(each["data"][variable])
+        for each in of_kind(manifests, "ConfigMap")
+        if variable in each.get("data", {})
+    )
+
+
+def test_addresses_are_those_of_the_services(manifests: list[Manifest]) -> None:
+    """Whom a service calls is there under that name and port."""
+    there = {
+        f"{name(service)}:{port['port']}"
+        for service in of_kind(manifests, "Service")
+        for port in service["spec"]["ports"]
+        if port["name"] == "grpc"
+    }
+    called = {
+        value
+        for each in of_kind(manifests, "ConfigMap")
+        for variable, value in each.get("data", {}).items()
+        if variable.endswith("_ADDRESS")
+    }
+    upstreams = json.loads(told_value(manifests, "GATEWAY_UPSTREAMS"))
+
+    assert called | {upstream["address"] for upstream in upstreams.values()} == there
+
+
+def test_tls_serves_from_files_that_are_mounted(render: Render) -> None:
+    """Under mTLS each service reads its own certificate; the database's authority is mounted for all."""
+    manifests = render(CHART / "ci" / "mtls-values.yaml", {"postgres": {"caSecret": "database-ca"}})
+
+    for deployment in of_kind(manifests, "Deployment"):
+        spec = deployment["spec"]["template"]["spec"]
+        told = environment(manifests, spec)
+        (container,) = spec["containers"]
+        mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+        for variable in ("TLS_CERT_FILE", "TLS_KEY_FILE", "TLS_CA_FILE"):
+            assert str(Path(told[variable] or "").parent) in mounts
+        secret = next(volume for volume in spec["volumes"] if volume["name"] == "certificates")["secret"]
+        assert secret["secretName"].endswith(name(deployment).split("-", 1)[1])
+    for job in of_kind(manifests, "Job"):
+        (container,) = job["spec"]["template"]["spec"]["containers"]
+        assert "sslrootcert=/etc/vestibule/postgres/ca.crt" in json.dumps(container["env"])
+        assert {mount["name"] for mount in container["volumeMounts"]} == {"tmp", "postgres-ca"}

@@ -1,0 +1,216 @@
+"""Ports, names and paths are those of the topology that `make up` uses, wherever they are written."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from devstack.topology import PROTO_PACKAGES, SERVICES, Service
+
+from tests.chart.conftest import CHART, ROOT, Render
+from tests.chart.manifests import Manifest, environment, name, of_kind
+
+SKAFFOLD: dict[str, Any] = yaml.safe_load((ROOT / "skaffold.yaml").read_text())
+HTTP_PORT = {service.name: service.http_port for service in SERVICES}
+
+
+def dockerfile(service: Service) -> str:
+    """Returns a service's recipe."""
+    return (ROOT / service.name / "Dockerfile").read_text()
+
+
+def documents(*patterns: str) -> list[Manifest]:
+    """Returns the objects of some files under `k8s`."""
+    paths = [path for pattern in patterns for path in sorted((ROOT / "k8s").glob(pattern))]
+    return [each for path in paths for each in yaml.safe_load_all(path.read_text()) if each]
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+def test_images_expose_and_run_the_service(service: Service) -> None:
+    """EXPOSE names the service's ports, ENTRYPOINT its module in exec form, USER nobody."""
+    recipe = dockerfile(service)
+    exposed = re.findall(r"^EXPOSE (.*)$", recipe, re.MULTILINE)[-1].split()
+    release = recipe[recipe.index("AS release") :]
+
+    assert exposed == [str(port) for port in (service.grpc_port, service.http_port) if port is not None]
+    assert f'ENTRYPOINT ["python", "-m", "{service.module}"]' in release
+    assert "USER 65532:65532" in release
+    assert f"--package vestibule-{service.name}" in recipe
+    assert "uv sync --frozen" in recipe
+
+
+def test_recipes_differ_by_the_service_alone() -> None:
+    """Four recipes are one: what is mended in one is mended in all."""
+    shapes = set()
+    for service in SERVICES:
+        text = dockerfile(service)
+        for other in SERVICES:
+            text = re.sub(rf"^COPY {other.name}.*\n", "", text, flags=re.MULTILINE)
+        text = text.replace(service.name, "NAME").replace(service.module, "NAME")
+        text = re.sub(r"^(# .*|EXPOSE .*|.*image.description.*)$", "", text, flags=re.MULTILINE)
+        shapes.add(text)
+
+    assert len(shapes) == 1
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+def test_build_context_has_what_the_recipe_copies(service: Service) -> None:
+    """Everything that a recipe copies is there, and `.dockerignore` lets it in."""
+    let_in = (ROOT / ".dockerignore").read_text().splitlines()
+    copied = re.findall(r"^COPY (?!--from)(.*) \S+$", dockerfile(service), re.MULTILINE)
+
+    for source in " ".join(copied).split():
+        assert (ROOT / source).exists(), source
+        assert f"!{source.split('/')[0]}" in let_in or f"!{source}" in let_in, source
+
+
+def test_pods_listen_where_the_topology_says(manifests: list[Manifest]) -> None:
+    """A container's ports, the settings behind them and the topology agree."""
+    for deployment in of_kind(manifests, "Deployment"):
+        spec = deployment["spec"]["template"]["spec"]
+        (container,) = spec["containers"]
+        service = next(service for service in SERVICES if service.name == container["name"])
+        told = environment(manifests, spec)
+        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+        expected = {"http": service.http_port, "grpc": service.grpc_port}
+
+        assert ports == {key: port for key, port in expected.items() if port is not None}
+        http = "GATEWAY_PORT" if service.grpc_port is None else f"{service.prefix}_HTTP_PORT"
+        assert told[http] == str(service.http_port)
+        if service.schema is not None:
+            assert told[f"{service.prefix}_GRPC_PORT"] == str(service.grpc_port)
+            assert f"//{service.schema.runtime}@" in str(told[f"{service.prefix}_POSTGRES_URL"])
+
+
+def test_jobs_work_on_the_schemas_of_the_topology(render: Render) -> None:
+    """Each schema is provisioned and migrated by the service that owns it, as its owner."""
+    manifests = render(CHART / "ci" / "provisioned-values.yaml")
+    jobs = {name(job): job for job in of_kind(manifests, "Job")}
+    owning = [service for service in SERVICES if service.schema is not None]
+
+    assert jobs.keys() == {
+        f"vestibule-{service.name}-{verb}" for service in owning for verb in ("provision", "migrate")
+    }
+    for service in owning:
+        assert service.schema is not None
+        migrate = jobs[f"vestibule-{service.name}-migrate"]["spec"]["template"]["spec"]
+        told = environment(manifests, migrate)
+        assert f"//{service.schema.owner}@" in str(told[f"{service.prefix}_MIGRATION_POSTGRES_URL"])
+
+
+def test_gateway_knows_the_packages_of_the_topology(render: Render) -> None:
+    """Every proto package leads to the service that serves it."""
+    config = next(each for each in of_kind(render({}), "ConfigMap") if name(each) == "vestibule-gateway")
+    upstreams = yaml.safe_load(config["data"]["GATEWAY_UPSTREAMS"])
+
+    assert upstreams == {
+        package: {"address": f"vestibule-{service.name}:{service.grpc_port}"}
+        for package, service in PROTO_PACKAGES.items()
+    }
+
+
+def test_prometheus_scrapes_every_service() -> None:
+    """The Prometheus of the backends knows each service under its port."""
+    config = next(
+        each for each in documents("backends/prometheus.yaml") if "prometheus.yml" in each.get("data", {})
+    )
+    (job,) = yaml.safe_load(config["data"]["prometheus.yml"])["scrape_configs"]
+    scraped = {found["names"][0].split(".")[0]: found["port"] for found in job["dns_sd_configs"]}
+
+    assert scraped == {f"vestibule-{service}": port for service, port in HTTP_PORT.items()}
+
+
+def test_skaffold_builds_the_recipes() -> None:
+    """Each artifact has a recipe with its target, and syncs source to where the dev stage has it."""
+    artifacts = {artifact["image"]: artifact for artifact in SKAFFOLD["build"]["artifacts"]}
+
+    assert artifacts.keys() == {service.name for service in SERVICES}
+    for service in SERVICES:
+        artifact = artifacts[service.name]
+        recipe = dockerfile(service)
+        assert artifact["docker"] == {"dockerfile": f"{service.name}/Dockerfile", "target": "dev"}
+        assert "AS dev" in recipe
+        watched = re.findall(r'"(/src/[^"]*)"', recipe[recipe.index("ENTRYPOINT") :])
+        synced = {f"{rule['dest']}/{rule['src'].split('/**')[0]}" for rule in artifact["sync"]["manual"]}
+        assert synced == set(watched)
+
+
+def test_skaffold_deploys_the_chart() -> None:
+    """Paths exist, and every service's image is the one that was built."""
+    (release,) = SKAFFOLD["deploy"]["helm"]["releases"]
+    paths = [release["chartPath"], *release["valuesFiles"], *SKAFFOLD["manifests"]["rawYaml"]]
+    paths += SKAFFOLD["manifests"]["kustomize"]["paths"]
+    paths += [case["executionMode"]["kubernetesCluster"]["jobManifestPath"] for case in SKAFFOLD["verify"]]
+
+    assert all((ROOT / path).exists() for path in paths)
+    assert release["setValueTemplates"] == {
+        f"services.{service.name}.image": f"{{{{.IMAGE_FULLY_QUALIFIED_{service.name.replace('-', '_')}}}}}"
+        for service in SERVICES
+    }
+
+
+def test_skaffold_forwards_ports_that_exist(render: Render) -> None:
+    """A forwarded port is one of a Service of the release or of the backends."""
+    release = render(CHART / "ci" / "development-values.yaml")
+    backends = documents("backends/*.yaml")
+    ports = {
+        (namespace, name(service), port["port"])
+        for namespace, objects in (("vestibule", release), ("backends", backends))
+        for service in of_kind(objects, "Service")
+        for port in service["spec"]["ports"]
+    }
+
+    assert {
+        (rule["namespace"], rule["resourceName"], rule["port"]) for rule in SKAFFOLD["portForward"]
+    } <= ports
+
+
+def test_skaffold_verifies_with_the_script_of_the_release(render: Render) -> None:
+    """The job that verifies finds the ConfigMap, the gateway and the policy that lets it out."""
+    release = render(CHART / "ci" / "development-values.yaml")
+    (job,) = documents("verify/signup.yaml")
+    template = job["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    (case,) = SKAFFOLD["verify"]
+    policy = next(each for each in of_kind(release, "NetworkPolicy") if name(each) == "vestibule-test")
+    script = next(each for each in of_kind(release, "ConfigMap") if name(each) == "vestibule-test")
+
+    assert case["container"]["name"] == container["name"]
+    assert case["container"]["image"] in HTTP_PORT
+    assert template["spec"]["volumes"][0]["configMap"]["name"] == name(script)
+    assert {f"/tests/{key}" for key in script["data"]} == {case["container"]["command"][-1]}
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+    assert container["env"][0]["value"] == f"http://vestibule-gateway:{HTTP_PORT['gateway']}"
+
+
+@pytest.mark.parametrize("profile", SKAFFOLD["profiles"], ids=lambda profile: profile["name"])
+def test_skaffold_profiles_patch_what_is_there(profile: dict[str, Any]) -> None:
+    """Each patch points into the file, so that no profile is refused when it is used."""
+    for patch in profile.get("patches", []):
+        *parents, last = patch["path"].strip("/").split("/")
+        place: Any = SKAFFOLD
+        for key in parents:
+            place = place[int(key)] if isinstance(place, list) else place[key]
+        if patch["op"] != "add":
+            assert (int(last) < len(place)) if isinstance(place, list) else (last in place), patch["path"]
+        if isinstance(patch.get("value"), str) and "/" in patch["value"]:
+            assert Path(ROOT / patch["value"]).exists()
+
+
+def test_backends_of_development_are_there(render: Render) -> None:
+    """What the development values name stands in `k8s/backends`, under that port."""
+    there = {
+        f"{name(service)}.backends:{port['port']}"
+        for service in of_kind(documents("backends/*.yaml"), "Service")
+        for port in service["spec"]["ports"]
+    }
+    values = (CHART / "ci" / "development-values.yaml").read_text()
+    named = {
+        f"{host}:{port or {'postgres.backends': 5432, 'nextcloud.backends': 80}[host]}"
+        for host, port in re.findall(r"([a-z]+\.backends)(?::(\d+))?", values)
+    }
+    secrets = {name(each) for each in documents("development.yaml")}
+
+    assert named <= there
+    assert yaml.safe_load(values)["postgres"]["provision"]["existingSecret"] in secrets
