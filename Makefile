@@ -1,7 +1,7 @@
 # Everything a developer does; `make` lists it. Needs Python 3.11 or newer with pip, nothing else.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test lint format protos lock clean reset
+.PHONY: help up test lint format protos lock bench-health clean reset
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -18,7 +18,7 @@ DECLARED := uv.lock pyproject.toml $(wildcard */pyproject.toml) protos/build_stu
 	$(shell find protos/vestibule protos/third_party -name '*.proto')
 
 help: ## List these commands
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-16s%s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-20s%s\n", $$1, $$2}'
 
 up: .venv/.runs ## Start the whole system here; Ctrl-C stops it
 	@exec $(BIN)/python -m devstack up --with-parent
@@ -42,6 +42,9 @@ protos: .venv/.develops ## Generate stubs and descriptors anew
 
 lock: $(UV) ## Bring uv.lock up to date with every pyproject.toml
 	$(UV) lock
+
+bench-health: .venv/.develops ## Measure the health aggregator: sweeps, detection, false flips
+	@$(BIN)/python bench/health.py $(ARGS)
 
 clean: ## Remove what was installed or generated; data stays
 	rm -rf .venv .tools protos/gen .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -37,6 +37,7 @@ CADENCE = Cadence()
 RULES = DampingRules()
 FARM = Path(__file__).with_name("health_farm.py")
 _DAY = 86400.0
+_PATIENCE_SECONDS = 60.0
 
 
 class Farm:
@@ -80,9 +81,12 @@ class Notes:
 
     def __init__(self) -> None:
         self.changes: list[tuple[float, Change]] = []
+        self.slowest_seconds = 0.0
 
     def heard(self, target: Target, result: CheckResult) -> None:
-        """Is not interested."""
+        """Notes the slowest check."""
+        del target
+        self.slowest_seconds = max(self.slowest_seconds, result.latency_seconds)
 
     def discarded(self, target: Target, result: CheckResult) -> None:
         """Is not interested."""
@@ -110,9 +114,9 @@ def observer(count: int, port: int) -> tuple[Notes, KeepWatch, Sweep, list[Targe
 
 
 async def sweep_time(count: int) -> tuple[float, float, float]:
-    """Returns the best and the median time of a sweep, and the median processor time, in seconds."""
+    """Returns medians over sweeps: its time, that over the slowest check in it, and processor time."""
     with farm(LATENCY_MS, JITTER_MS, 0.0, SLOWEST_MS) as targets_farm:
-        _, keep_watch, sweep, targets = observer(count, targets_farm.port)
+        notes, keep_watch, sweep, targets = observer(count, targets_farm.port)
         slow = [
             Target(
                 each.name,
@@ -124,14 +128,16 @@ async def sweep_time(count: int) -> tuple[float, float, float]:
         ]
         await keep_watch.take_up(slow)
         await asyncio.sleep(3)
-        times, used = [], []
+        times, over, used = [], [], []
         for _ in range(9):
+            notes.slowest_seconds = 0.0
             started, before = time.perf_counter(), time.process_time()
             await sweep()
             times.append(time.perf_counter() - started)
+            over.append(times[-1] / notes.slowest_seconds - 1)
             used.append(time.process_time() - before)
         await keep_watch.close()
-    return min(times), statistics.median(times), statistics.median(used)
+    return statistics.median(times), statistics.median(over), statistics.median(used)
 
 
 async def detection(count: int, rounds: int) -> tuple[list[float], list[float], float, int]:
@@ -149,6 +155,9 @@ async def detection(count: int, rounds: int) -> tuple[list[float], list[float], 
         victims = {str(random.randrange(count)) for _ in range(rounds)}
         began, used = time.monotonic(), time.process_time()
         for victim in victims:
+            # On a busy machine even a sound target may be down for a moment: it is killed when it is up.
+            while keep_watch.board.memory(victim).state is not State.UP:
+                await asyncio.sleep(0.05)
             found.append(await _until(notes, victim, State.DOWN, targets_farm, f"die {victim}"))
             await asyncio.sleep(random.random() * 2)
             cleared.append(await _until(notes, victim, State.UP, targets_farm, f"live {victim}"))
@@ -170,7 +179,7 @@ async def _until(notes: Notes, name: str, state: State, targets_farm: Farm, comm
         for at, change in notes.changes[seen:]:
             if change.name == name and change.state is state:
                 return at - started
-        if time.monotonic() - started > 30:
+        if time.monotonic() - started > _PATIENCE_SECONDS:
             raise SystemExit(f"{name} never became {state.value}")
         await asyncio.sleep(0.005)
 
@@ -237,21 +246,18 @@ def main() -> None:
     """Measures everything and prints Markdown."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=20, help="targets killed a size")
+    parser.add_argument("--sizes", type=int, nargs="*", default=SIZES, help="numbers of targets")
     parser.add_argument("--days", type=float, default=100.0, help="target-days simulated")
     options = parser.parse_args()
     random.seed(1)
-    print("| targets | sweep, best | median | over the slowest target | processor time |")
-    print("|---|---|---|---|---|")
-    for count in SIZES:
-        best, median, used = uvloop.run(sweep_time(count))
-        over = f"+ {best / (SLOWEST_MS / 1000) - 1:.1%} to + {median / (SLOWEST_MS / 1000) - 1:.1%}"
-        print(
-            f"| {count} | {best * 1000:.0f} ms | {median * 1000:.0f} ms | {over} | {used * 1000:.0f} ms |",
-            flush=True,
-        )
+    print("| targets | sweep | over the slowest check in it | processor time |\n|---|---|---|---|")
+    for count in options.sizes:
+        median, over, used = uvloop.run(sweep_time(count))
+        print(f"| {count} | {median * 1000:.0f} ms | + {over:.1%} | {used * 1000:.0f} ms |", flush=True)
+    print(f"\nLoad of the machine meanwhile: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.")
     print("\n| targets | detect, median | p95 | clear, median | p95 | core used | flips of others |")
     print("|---|---|---|---|---|---|---|")
-    for count in SIZES:
+    for count in options.sizes:
         found, cleared, share, wrong = uvloop.run(detection(count, options.rounds))
         figures = [f"{f(each):.2f} s" for each in (found, cleared) for f in (statistics.median, _p95)]
         print(f"| {count} | {' | '.join(figures)} | {share:.0%} | {wrong} |", flush=True)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from devstack.stack import Stack
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -59,6 +60,18 @@ def component(name: str, state: str) -> str:
     return f'#component-{name}[data-state="{state}"]'
 
 
+def seen_by(stack: Stack, *, signed_in: bool) -> str | None:
+    """Returns the inner story of user-service's failure, as a stranger or the admin is told it."""
+    headers = {}
+    if signed_in:
+        email, password = stack.admin
+        login = httpx.post(f"{stack.base_url}/api/auth/login", json={"email": email, "password": password})
+        headers = {"Authorization": f"Bearer {login.json()['data']['access_token']}"}
+    components = httpx.get(f"{stack.base_url}/api/health", headers=headers).json()["data"]["components"]
+    detail: str | None = next(each["detail"] for each in components if each["name"] == "user-service")
+    return detail
+
+
 def settled(page: Page) -> None:
     """Waits until everything is up and the page is live."""
     page.wait_for_selector('.headline[data-status="healthy"]', timeout=15_000)
@@ -88,10 +101,14 @@ def test_shows_a_killed_component_without_reload(browser: Browser, stack: Stack)
         keep(other, name)
         other.context.close()
 
+    details = [seen_by(stack, signed_in=signed_in) for signed_in in (False, True)]
+
     stack.start_part("user-service")
     page.wait_for_selector(component("user-service", "up"), timeout=15_000)
     settled(page)
 
+    assert details[0] is None
+    assert "127.0.0.1" in (details[1] or "")
     assert took < SHOWN_WITHIN_SECONDS
     assert headline == "A critical part is down"
     assert "user-service is down" in (story or "")

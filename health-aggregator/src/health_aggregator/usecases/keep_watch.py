@@ -119,4 +119,6 @@ class KeepWatch:
         if watch.timer is not None:
             watch.timer.cancel()
         await self.run_check.cancel(name)
+        if watch.looking is not None:
+            await asyncio.wait((watch.looking,))
         await watch.check.close()
