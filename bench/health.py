@@ -156,7 +156,7 @@ async def detection(count: int, rounds: int) -> tuple[list[float], list[float], 
         began, used = time.monotonic(), time.process_time()
         for victim in victims:
             # On a busy machine even a sound target may be down for a moment: it is killed when it is up.
-            while keep_watch.board.memory(victim).state is not State.UP:
+            while keep_watch.board.memory(victim).state is not State.UP:  # noqa: ASYNC110 it may poll
                 await asyncio.sleep(0.05)
             found.append(await _until(notes, victim, State.DOWN, targets_farm, f"die {victim}"))
             await asyncio.sleep(random.random() * 2)
