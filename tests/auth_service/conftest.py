@@ -16,6 +16,7 @@ from auth_service.adapters.key_ring import KeyRing
 from auth_service.adapters.master_key import MasterKey
 from auth_service.adapters.own_token_judge import OwnTokenJudge
 from auth_service.adapters.postgres.database import PostgresDatabase
+from auth_service.adapters.totp_secrets import TotpSecrets
 from auth_service.adapters.user_directory import GrpcUserDirectory
 from auth_service.adapters.zxcvbn_strength import ZxcvbnStrength
 from auth_service.usecases.ensure_signing_key import EnsureSigningKey
@@ -218,6 +219,9 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
             signer=JwtSigner(ring, ISSUER, AUDIENCE),
             refresh_tokens=HmacRefreshTokens(MASTER_KEY.derived("refresh-tokens")),
             mail_tokens=MAIL_TOKENS,
+            second_factors=TotpSecrets(
+                MASTER_KEY.derived("totp-secrets"), MASTER_KEY.derived("recovery-codes")
+            ),
             published_keys=ring,
             judge=judge,
             issuer=ISSUER,

@@ -9,6 +9,7 @@ from auth_service.wiring.use_cases import Ports, UseCases, build_use_cases
 from chassis.identity.caller import Caller
 
 from tests.fakes.auth_service.database import FakeDatabase
+from tests.fakes.auth_service.second_factors import FakeSecondFactorSecrets
 from tests.fakes.auth_service.state import FakeClock
 from tests.fakes.auth_service.world import (
     FakeGuessKeys,
@@ -65,7 +66,9 @@ class World:
 
     async def sign_in(self, email: str = EMAIL, password: str = PASSWORD, address: str = HERE) -> Tokens:
         """Signs somebody in."""
-        return await self.does.login(email=email, password=password, caller=a_client(address))
+        issued = await self.does.login(email=email, password=password, caller=a_client(address))
+        assert isinstance(issued, Tokens)
+        return issued
 
     def session_of(self, tokens: Tokens) -> UUID:
         """Returns the session that tokens belong to."""
@@ -109,6 +112,7 @@ def build_world() -> World:
         signer=signer,
         refresh_tokens=FakeRefreshTokens(),
         mail_tokens=FakeMailTokens(),
+        second_factors=FakeSecondFactorSecrets(),
         published_keys=NoKeys(),
         judge=NoJudge(),
         issuer=ISSUER,

@@ -28,12 +28,14 @@ def compile_admission(policy: Policy, judge: RevocationJudge) -> Admit:
         return _anyone
     must_be_admin = policy.access == options_pb2.ACCESS_ADMIN
     or_self = policy.access == options_pb2.ACCESS_ADMIN_OR_SELF
-    scope = policy.scope
+    scope, session_only = policy.scope, policy.options.session_only
 
     async def admit(request: Request, path: Mapping[str, str]) -> tuple[str, Claims]:
         token = bearer_token(request.header(b"authorization"))
         claims = judge.recall(token) or await judge.judge(token)
         request.claims = claims
+        if session_only and claims.session_id is None:
+            raise Forbidden
         if claims.scopes is not None and scope not in claims.scopes:
             raise Forbidden
         if claims.role != "admin":

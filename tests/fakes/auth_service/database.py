@@ -12,6 +12,7 @@ from tests.fakes.auth_service.audit import FakeAuditTrail
 from tests.fakes.auth_service.credentials import FakeCredentials
 from tests.fakes.auth_service.guesses import FakeGuesses
 from tests.fakes.auth_service.mails import FakeEmails, FakeMails
+from tests.fakes.auth_service.second_factors import FakeSecondFactors
 from tests.fakes.auth_service.sessions import FakeRevocations, FakeSessions
 from tests.fakes.auth_service.sign_ins import FakeSignIns
 from tests.fakes.auth_service.state import FakeClock, State
@@ -61,6 +62,7 @@ class FakeStores:
         self.credentials = FakeCredentials(state, clock)
         self.sessions = FakeSessions(state, clock)
         self.sign_ins = FakeSignIns(state, clock)
+        self.second_factors = FakeSecondFactors(state, clock)
         self.revocations = FakeRevocations(state, clock)
         self.guesses = FakeGuesses(state, clock)
         self.mails = FakeMails(state, clock)

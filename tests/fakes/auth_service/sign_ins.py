@@ -34,7 +34,9 @@ class FakeSignIns:
         row = self._state.credentials.get(judged.user_id)
         if row is None or row.credential.is_pending or not row.credential.is_active:
             return Opening()
-        if row.credential.password_hash != judged.password_hash:
+        if row.credential.password_hash != judged.password_hash or (
+            row.credential.second_factor != judged.second_factor
+        ):
             return Opening()
         at = self._clock.now()
         session = Session(

@@ -9,6 +9,7 @@ from auth_service.domain.credential import Credential
 from auth_service.domain.events import Event
 from auth_service.domain.guessing import GuessKey
 from auth_service.domain.mail import MailKind
+from auth_service.domain.second_factor import Authenticator, PendingSignIn
 from auth_service.domain.session import Session
 from auth_service.domain.signing_key import SigningKey
 from auth_service.domain.tokens import Revocation
@@ -77,6 +78,9 @@ class State:
     guesses: dict[GuessKey, GuessRow] = field(default_factory=dict)
     audit: list[ChainedEntry] = field(default_factory=list)
     signing_keys: list[SigningKey] = field(default_factory=list)
+    authenticators: dict[UUID, Authenticator] = field(default_factory=dict)
+    recovery_codes: dict[UUID, set[bytes]] = field(default_factory=dict)
+    challenges: dict[bytes, PendingSignIn] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     mails: dict[UUID, MailRow] = field(default_factory=dict)
     mail_tokens: dict[tuple[UUID, MailKind], MailTokenRow] = field(default_factory=dict)

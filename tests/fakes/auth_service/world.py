@@ -98,6 +98,10 @@ class FakeGuessKeys:
         """Returns the names of a credential's account and a client."""
         return self(canonical_email(credential.email or str(credential.user_id)), client_address)
 
+    def of_second_factor(self, user_id: UUID) -> GuessKey:
+        """Returns the name under which a person's wrong codes are counted."""
+        return GuessKey(account=f"second factor {user_id}".encode(), client=b"")
+
 
 class FakeMailTokens:
     """Writes in clear what a token stands for."""

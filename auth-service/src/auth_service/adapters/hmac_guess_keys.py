@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from uuid import UUID
 
 from auth_service.domain.credential import Credential
 from auth_service.domain.email import canonical_email
@@ -27,6 +28,10 @@ class HmacGuessKeys:
         """Returns the names of a credential's account and a client."""
         account = canonical_email(credential.email) if credential.email else str(credential.user_id)
         return self(account, client_address)
+
+    def of_second_factor(self, user_id: UUID) -> GuessKey:
+        """Returns the name under which a person's wrong codes are counted, by whichever client."""
+        return GuessKey(account=self._name(b"second factor\0", str(user_id)), client=b"")
 
     def _name(self, kind: bytes, text: str) -> bytes:
         return hmac.digest(self._key, kind + text.encode(), hashlib.sha256)[:_NAME_BYTES]

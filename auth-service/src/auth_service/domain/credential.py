@@ -26,6 +26,7 @@ class Credential:
         is_active: Whether the person may sign in.
         is_pending: Whether user-service has yet to admit the person.
         version: The version of the person that was copied; 0 before the first.
+        second_factor: Whether the password alone does not open a session.
     """
 
     user_id: UUID
@@ -35,6 +36,7 @@ class Credential:
     is_active: bool = True
     is_pending: bool = False
     version: int = 0
+    second_factor: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,7 +37,7 @@ class TooManyAttempts(ServiceError):
 
     kind = Kind.EXHAUSTED
     reason = "TOO_MANY_ATTEMPTS"
-    message = "Too many wrong passwords. Wait before you try again."
+    message = "Too many wrong guesses. Wait before you try again."
 
 
 class AccountDisabled(ServiceError):
@@ -54,6 +54,14 @@ class CredentialChanged(ServiceError):
     kind = Kind.CONFLICT
     reason = "CONFLICT"
     message = "The account was changed at the same time. Try again."
+
+
+class SecondFactorOn(ServiceError):
+    """There is a second factor already."""
+
+    kind = Kind.CONFLICT
+    reason = "CONFLICT"
+    message = "The second factor is on already. Turn it off first."
 
 
 class NotAdmittedYet(Unavailable):

@@ -126,6 +126,10 @@ class GuessKeys(Protocol):
         """Returns the names of a credential's account and a client."""
         ...
 
+    def of_second_factor(self, user_id: UUID) -> GuessKey:
+        """Returns the name under which a person's wrong codes are counted, by whichever client."""
+        ...
+
 
 class UserDirectory(Protocol):
     """user-service, which decides who there is."""

@@ -15,6 +15,7 @@ from auth_service.domain.repositories import (
     SigningKeyRepository,
     SignInRepository,
 )
+from auth_service.domain.second_factor import SecondFactorRepository
 
 
 class Stores(Protocol):
@@ -68,6 +69,11 @@ class Stores(Protocol):
     @property
     def emails(self) -> EmailRepository:
         """Verified addresses."""
+        ...
+
+    @property
+    def second_factors(self) -> SecondFactorRepository:
+        """Second factors."""
         ...
 
     @property

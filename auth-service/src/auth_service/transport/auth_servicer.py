@@ -8,6 +8,7 @@ from google.protobuf.empty_pb2 import Empty
 from vestibule.auth.v1 import auth_service_pb2 as pb
 from vestibule.auth.v1.auth_service_pb2_grpc import AuthServiceServicer
 
+from auth_service.domain.second_factor import Challenge
 from auth_service.transport import messages
 from auth_service.usecases.change_password import ChangePassword
 from auth_service.usecases.login import Login
@@ -41,6 +42,10 @@ class AuthServicer(AuthServiceServicer):
     async def Login(self, request: pb.LoginRequest, context: Any) -> pb.LoginResponse:
         """Signs a person in."""
         issued = await self.login(email=request.email, password=request.password, caller=current_caller())
+        if isinstance(issued, Challenge):
+            return pb.LoginResponse(
+                mfa=pb.MfaChallenge(mfa_required=True, mfa_token=issued.token, methods=issued.methods)
+            )
         return pb.LoginResponse(tokens=messages.tokens(issued))
 
     async def Refresh(self, request: pb.RefreshRequest, context: Any) -> pb.RefreshResponse:

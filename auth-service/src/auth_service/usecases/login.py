@@ -1,7 +1,7 @@
 """Signing in."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chassis.clock import Clock
 from chassis.errors import ServiceError, Unavailable
@@ -21,6 +21,7 @@ from auth_service.domain.errors import (
 from auth_service.domain.events import SignedIn
 from auth_service.domain.guessing import GuessKey, GuessRecord, whole_seconds
 from auth_service.domain.ports import GuessKeys, PasswordHasher, UserDirectory
+from auth_service.domain.second_factor import Challenge, SecondFactorSecrets
 from auth_service.domain.session import Standing
 from auth_service.domain.stores import Database
 from auth_service.domain.tokens import Tokens
@@ -41,10 +42,11 @@ class Login:
     issue_tokens: IssueTokens
     hasher: PasswordHasher
     directory: UserDirectory
+    secrets: SecondFactorSecrets
     clock: Clock
 
-    async def __call__(self, *, email: str, password: str, caller: Caller) -> Tokens:
-        """Returns the session's tokens.
+    async def __call__(self, *, email: str, password: str, caller: Caller) -> Tokens | Challenge:
+        """Returns the session's tokens, or what its second step needs.
 
         Raises:
             InvalidCredentials: no such account, or not its password.
@@ -58,6 +60,8 @@ class Login:
             record, credential = await stores.sign_ins.look_up(address, key)
         try:
             proven = await self._prove(record, credential, password)
+            if proven.second_factor:
+                return await self._challenge(await self._strengthen(proven, password))
             standing = await self._open_session(proven, key, caller)
         except (InvalidCredentials, TooManyAttempts, AccountDisabled) as refusal:
             await self._note_refusal(refusal, key, credential, caller)
@@ -76,6 +80,14 @@ class Login:
         if credential.is_pending:
             raise NotAdmittedYet
         return credential
+
+    async def _challenge(self, proven: Credential) -> Challenge:
+        token = self.secrets.challenge()
+        async with self.database.transaction() as stores:
+            await stores.second_factors.challenge(
+                self.secrets.challenge_digest(token), proven.user_id, proven.password_hash
+            )
+        return Challenge(token=token)
 
     async def _open_session(self, proven: Credential, key: GuessKey, caller: Caller) -> Standing:
         session_id = uuid7()
@@ -118,13 +130,14 @@ class Login:
                 )
             )
 
-    async def _strengthen(self, proven: Credential, password: str) -> None:
+    async def _strengthen(self, proven: Credential, password: str) -> Credential:
         """Hashes the password anew when the parameters have risen since; the next time will do as well."""
         if not self.hasher.is_outdated(proven.password_hash):
-            return
+            return proven
         try:
             stronger = await self.hasher.hash(password)
         except HashingOverloaded:
-            return
+            return proven
         async with self.database.transaction() as stores:
             await stores.credentials.replace_hash(proven.user_id, proven.password_hash, stronger)
+        return replace(proven, password_hash=stronger)

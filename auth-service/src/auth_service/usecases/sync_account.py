@@ -63,6 +63,7 @@ class SyncAccount:
 
     async def _erase(self, stores: Stores, credential: Credential) -> None:
         await stores.guesses.erase(self.guess_keys.of(credential, "").account)
+        await stores.guesses.erase(self.guess_keys.of_second_factor(credential.user_id).account)
         await stores.mails.withdraw(credential.user_id, *MailKind)
         await stores.credentials.erase(credential.user_id)
         await revoke_person(stores, credential.user_id)

@@ -34,6 +34,7 @@ from auth_service.adapters.master_key import MasterKey
 from auth_service.adapters.own_token_judge import OwnTokenJudge
 from auth_service.adapters.postgres.database import PostgresDatabase
 from auth_service.adapters.postgres.outbox import OUTBOX
+from auth_service.adapters.totp_secrets import TotpSecrets
 from auth_service.adapters.user_directory import GrpcUserDirectory
 from auth_service.adapters.zxcvbn_strength import ZxcvbnStrength
 from auth_service.domain.audit import ChainReport
@@ -50,6 +51,7 @@ from auth_service.transport.token_servicer import TokenServicer
 from auth_service.usecases.ensure_signing_key import EnsureSigningKey
 from auth_service.usecases.verify_audit_events import VerifyAuditEvents
 from auth_service.wiring.mail import add_mail_servicers, begin_sending
+from auth_service.wiring.mfa import add_mfa_servicer
 from auth_service.wiring.use_cases import Ports, UseCases, build_use_cases
 from chassis import metrics, traces
 
@@ -92,6 +94,7 @@ def add_servicers(server: GrpcServer, does: UseCases) -> None:
         ),
     )
     add_mail_servicers(server, does.mail)
+    add_mfa_servicer(server, does.mfa)
 
 
 async def open_keys(ring: KeyRing) -> None:
@@ -155,6 +158,9 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
             signer=JwtSigner(ring, settings.issuer, settings.audience),
             refresh_tokens=HmacRefreshTokens(master_key.derived("refresh-tokens")),
             mail_tokens=mail_tokens,
+            second_factors=TotpSecrets(
+                master_key.derived("totp-secrets"), master_key.derived("recovery-codes")
+            ),
             published_keys=ring,
             judge=judge,
             issuer=settings.issuer,

@@ -17,6 +17,7 @@ from auth_service.domain.ports import (
     TokenSigner,
     UserDirectory,
 )
+from auth_service.domain.second_factor import SecondFactorSecrets
 from auth_service.domain.stores import Database
 from auth_service.usecases.bootstrap_admin import BootstrapAdmin
 from auth_service.usecases.change_password import ChangePassword
@@ -43,6 +44,7 @@ from auth_service.usecases.sync_account import SyncAccount
 from auth_service.usecases.verify_audit_events import VerifyAuditEvents
 from auth_service.usecases.verify_password import VerifyPassword
 from auth_service.wiring.mail import MailUseCases, build_mail_use_cases
+from auth_service.wiring.mfa import MfaUseCases, build_mfa_use_cases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,7 @@ class Ports:
     signer: TokenSigner
     refresh_tokens: RefreshTokens
     mail_tokens: MailTokens
+    second_factors: SecondFactorSecrets
     published_keys: PublishedKeys
     judge: TokenJudge
     issuer: str
@@ -91,6 +94,7 @@ class UseCases:
     purge_expired: PurgeExpired
     finish_stale_registrations: FinishStaleRegistrations
     mail: MailUseCases
+    mfa: MfaUseCases
 
 
 def build_use_cases(ports: Ports) -> UseCases:
@@ -99,6 +103,7 @@ def build_use_cases(ports: Ports) -> UseCases:
     guess_keys = ports.guess_keys
     check = CheckPassword(hasher, ports.patience)
     issue = IssueTokens(ports.signer, ports.refresh_tokens)
+    verify_password = VerifyPassword(database, guess_keys, check, clock)
     policy = PasswordPolicy(ports.strength)
     refuse = RefuseRegistration(database, clock)
     finish = FinishRegistration(database, directory, refuse)
@@ -106,7 +111,7 @@ def build_use_cases(ports: Ports) -> UseCases:
     operators_register = Register(database, None, hasher, finish, clock)
     return UseCases(
         register=Register(database, policy, hasher, finish, clock),
-        login=Login(database, guess_keys, check, issue, hasher, directory, clock),
+        login=Login(database, guess_keys, check, issue, hasher, directory, ports.second_factors, clock),
         refresh=Refresh(database, ports.refresh_tokens, issue),
         logout=Logout(database, clock),
         logout_all=LogoutAll(database, clock),
@@ -123,10 +128,18 @@ def build_use_cases(ports: Ports) -> UseCases:
         get_registration=GetRegistration(database),
         refuse_registration=refuse,
         sync_account=SyncAccount(database, directory, guess_keys, clock),
-        verify_password=VerifyPassword(database, guess_keys, check, clock),
+        verify_password=verify_password,
         bootstrap_admin=BootstrapAdmin(database, operators_register),
         purge_expired=PurgeExpired(database),
         finish_stale_registrations=FinishStaleRegistrations(database, finish, clock),
+        mfa=build_mfa_use_cases(
+            database=database,
+            secrets=ports.second_factors,
+            guess_keys=guess_keys,
+            verify_password=verify_password,
+            issue_tokens=issue,
+            clock=clock,
+        ),
         mail=build_mail_use_cases(
             database=database,
             tokens=ports.mail_tokens,

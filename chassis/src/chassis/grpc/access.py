@@ -99,12 +99,14 @@ def bearer_token(authorization: str) -> str:
 
 def _demand(policy: Policy, judge: TokenJudge) -> _Authenticate:
     must_be_admin = policy.access == options_pb2.ACCESS_ADMIN
-    scope = policy.scope
+    scope, session_only = policy.scope, policy.options.session_only
 
     async def authenticate(authorization: str) -> tuple[str, Claims | None]:
         token = bearer_token(authorization)
         claims = await judge.judge(token)
         if must_be_admin and claims.role != "admin":
+            raise Forbidden
+        if session_only and claims.session_id is None:
             raise Forbidden
         if claims.scopes is not None and scope not in claims.scopes:
             raise Forbidden

@@ -26,7 +26,7 @@ class PostgresCredentials:
         """Returns the credential with this canonical address."""
         row = await self.connection.fetchrow(
             """
-            SELECT user_id, email, password_hash, role, is_active, is_pending, version
+            SELECT user_id, email, password_hash, role, is_active, is_pending, version, second_factor
               FROM auth.credentials WHERE email_canonical = $1
             """,
             canonical,
@@ -37,7 +37,7 @@ class PostgresCredentials:
         """Returns a person's credential."""
         row = await self.connection.fetchrow(
             """
-            SELECT user_id, email, password_hash, role, is_active, is_pending, version
+            SELECT user_id, email, password_hash, role, is_active, is_pending, version, second_factor
               FROM auth.credentials WHERE user_id = $1
             """,
             user_id,
@@ -48,7 +48,7 @@ class PostgresCredentials:
         """Returns a person's credential and keeps everybody else from changing or using it."""
         row = await self.connection.fetchrow(
             """
-            SELECT user_id, email, password_hash, role, is_active, is_pending, version
+            SELECT user_id, email, password_hash, role, is_active, is_pending, version, second_factor
               FROM auth.credentials WHERE user_id = $1 FOR UPDATE
             """,
             user_id,
@@ -205,6 +205,7 @@ def credential_of(row: Any) -> Credential:
         is_active=row["is_active"],
         is_pending=row["is_pending"],
         version=row["version"],
+        second_factor=row["second_factor"],
     )
 
 

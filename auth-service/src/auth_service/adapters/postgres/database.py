@@ -15,6 +15,7 @@ from auth_service.adapters.postgres.mails import PostgresMails
 from auth_service.adapters.postgres.outbox import PostgresOutbox
 from auth_service.adapters.postgres.retention import PostgresRetention
 from auth_service.adapters.postgres.revocations import PostgresRevocations
+from auth_service.adapters.postgres.second_factors import PostgresSecondFactors
 from auth_service.adapters.postgres.sessions import PostgresSessions
 from auth_service.adapters.postgres.sign_ins import PostgresSignIns
 from auth_service.adapters.postgres.signing_keys import PostgresSigningKeys
@@ -32,6 +33,7 @@ class PostgresStores:
         "outbox",
         "retention",
         "revocations",
+        "second_factors",
         "sessions",
         "sign_ins",
         "signing_keys",
@@ -45,6 +47,7 @@ class PostgresStores:
         self.mails = PostgresMails(connection)
         self.retention = PostgresRetention(connection)
         self.revocations = PostgresRevocations(connection)
+        self.second_factors = PostgresSecondFactors(connection)
         self.sessions = PostgresSessions(connection)
         self.sign_ins = PostgresSignIns(connection)
         self.signing_keys = PostgresSigningKeys(connection)

@@ -36,7 +36,8 @@ class PostgresSignIns:
                                           WHERE failure > now() - $3::interval)), 0)::integer AS failures
                       FROM (SELECT client, blocked_until, failed_at FROM auth.sign_in_failures
                              WHERE account = $1 ORDER BY client <> $2 LIMIT $4) AS counted) AS guesses
-              LEFT JOIN (SELECT user_id, email, password_hash, role, is_active, is_pending, version
+              LEFT JOIN (SELECT user_id, email, password_hash, role, is_active, is_pending, version,
+                                second_factor
                            FROM auth.credentials WHERE email_canonical = $5) AS known ON true
             """,
             key.account,
@@ -61,6 +62,7 @@ class PostgresSignIns:
             ), credential AS MATERIALIZED (
                 SELECT user_id, role FROM auth.credentials
                  WHERE user_id = $4 AND password_hash = $5 AND is_active AND NOT is_pending
+                   AND second_factor = $18
                    AND NOT EXISTS (SELECT FROM blocked)
                    FOR SHARE
             ), moment AS MATERIALIZED (
@@ -88,6 +90,7 @@ class PostgresSignIns:
             judged.password_hash,
             IDLE,
             *arguments(entry),
+            judged.second_factor,
         )
         if row is None:
             return Opening()

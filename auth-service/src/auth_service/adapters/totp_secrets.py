@@ -1,0 +1,83 @@
+"""Secrets of second factors: TOTP by `pyotp`, sealed by AES-256-GCM; recovery codes under an HMAC."""
+
+import base64
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import pyotp
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from auth_service.domain.second_factor import RECOVERY_CODES, Authenticator, Enrolment
+
+_ISSUER = "Vestibule"
+_STEP_SECONDS = 30
+_DRIFT_STEPS = 1
+_DIGITS = 6
+_NONCE_BYTES = 12
+_RECOVERY_BYTES = 10
+_GROUP = 4
+
+
+class TotpSecrets:
+    """`SecondFactorSecrets` under two keys derived from the master key."""
+
+    def __init__(self, sealing_key: bytes, digest_key: bytes) -> None:
+        """Takes the keys.
+
+        Args:
+            sealing_key: 32 secret bytes that seal the secrets.
+            digest_key: 32 secret bytes that recovery codes are hashed with.
+        """
+        self._aead = AESGCM(sealing_key)
+        self._digest_key = digest_key
+
+    def seal_new(self, user_id: UUID, account: str) -> tuple[Enrolment, bytes]:
+        """Returns a new secret to show, and the same one sealed for its person alone."""
+        secret = pyotp.random_base32()
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed = nonce + self._aead.encrypt(nonce, secret.encode(), user_id.bytes)
+        uri = pyotp.TOTP(secret).provisioning_uri(name=account, issuer_name=_ISSUER)
+        return Enrolment(secret=secret, uri=uri), sealed
+
+    def step_of(self, authenticator: Authenticator, code: str, at: datetime) -> int | None:
+        """Returns the time step that the code belongs to; None when it is none near `at`."""
+        code = code.replace(" ", "")
+        if len(code) != _DIGITS or not code.isascii() or not code.isdecimal():
+            return None
+        sealed, owner = authenticator.sealed_secret, authenticator.user_id
+        secret = self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], owner.bytes).decode()
+        totp = pyotp.TOTP(secret)
+        present = int(at.timestamp()) // _STEP_SECONDS
+        found = None
+        for step in range(present - _DRIFT_STEPS, present + _DRIFT_STEPS + 1):
+            # Every step is compared, so that the time tells nothing of which one it was.
+            if hmac.compare_digest(totp.generate_otp(step), code) and step > authenticator.last_step:
+                found = step
+        return found
+
+    def recovery_codes(self) -> Sequence[str]:
+        """Returns new recovery codes of 80 bits, in groups of four letters."""
+        return [_grouped(base64.b32encode(os.urandom(_RECOVERY_BYTES))) for _ in range(RECOVERY_CODES)]
+
+    def recovery_digest(self, user_id: UUID, code: str) -> bytes:
+        """Returns what is kept of a person's recovery code; case, spaces and dashes do not matter."""
+        plain = code.replace("-", "").replace(" ", "").lower().encode()
+        return hmac.digest(self._digest_key, user_id.bytes + plain, hashlib.sha256)
+
+    def challenge(self) -> str:
+        """Returns a token of 256 bits."""
+        return secrets.token_urlsafe(32)
+
+    def challenge_digest(self, token: str) -> bytes:
+        """Returns the SHA-256 of a token: there is nothing in it to guess."""
+        return hashlib.sha256(token.encode()).digest()
+
+
+def _grouped(code: bytes) -> str:
+    text = code.decode().lower()
+    return "-".join(text[start : start + _GROUP] for start in range(0, len(text), _GROUP))

@@ -1,0 +1,98 @@
+"""Turning the second factor on and off."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chassis.clock import Clock
+from chassis.errors import Invalid, NotFound, Unauthenticated
+from chassis.identity.caller import Caller
+
+from auth_service.domain.audit import audited
+from auth_service.domain.errors import SecondFactorOn
+from auth_service.domain.second_factor import Enrolment, SecondFactorSecrets
+from auth_service.domain.stores import Database
+from auth_service.usecases.verify_password import VerifyPassword
+
+
+@dataclass(frozen=True, slots=True)
+class BeginTotp:
+    """Makes a secret that counts once confirmed."""
+
+    database: Database
+    secrets: SecondFactorSecrets
+
+    async def __call__(self, *, caller: Caller) -> Enrolment:
+        """Returns the secret.
+
+        Raises:
+            SecondFactorOn: one is confirmed already.
+        """
+        user_id = caller.person()
+        async with self.database.transaction() as stores:
+            credential = await stores.credentials.lock(user_id)
+            if credential is None:
+                raise Unauthenticated
+            enrolment, sealed = self.secrets.seal_new(user_id, credential.email or str(user_id))
+            if not await stores.second_factors.begin(user_id, sealed):
+                raise SecondFactorOn
+        return enrolment
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmTotp:
+    """Turns the second factor on for whoever has the secret in their app."""
+
+    database: Database
+    secrets: SecondFactorSecrets
+    clock: Clock
+
+    async def __call__(self, *, code: str, caller: Caller) -> Sequence[str]:
+        """Returns the recovery codes.
+
+        Raises:
+            Invalid: the code is wrong.
+            NotFound: no secret waits to be confirmed.
+            SecondFactorOn: one is confirmed already.
+        """
+        user_id, now = caller.person(), self.clock.now()
+        codes = self.secrets.recovery_codes()
+        async with self.database.transaction() as stores:
+            await stores.credentials.lock(user_id)
+            authenticator = await stores.second_factors.authenticator(user_id)
+            if authenticator is None:
+                raise NotFound
+            if authenticator.is_confirmed:
+                raise SecondFactorOn
+            step = self.secrets.step_of(authenticator, code, now)
+            if step is None:
+                raise Invalid.on("code", "is not the code of this moment")
+            digests = [self.secrets.recovery_digest(user_id, each) for each in codes]
+            await stores.second_factors.confirm(user_id, step, digests)
+            await stores.audit.append(audited(caller, now, "auth.mfa_enabled"))
+        return codes
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveTotp:
+    """Turns the second factor off for whoever knows the password."""
+
+    database: Database
+    verify_password: VerifyPassword
+    clock: Clock
+
+    async def __call__(self, *, password: str, caller: Caller) -> None:
+        """Returns when it is off.
+
+        Raises:
+            Invalid: the password is wrong.
+            TooManyAttempts: this client has guessed at this account too often.
+            NotFound: it is not on.
+        """
+        user_id = caller.person()
+        if not await self.verify_password(user_id=user_id, password=password, caller=caller):
+            raise Invalid.on("password", "is not your password")
+        async with self.database.transaction() as stores:
+            await stores.credentials.lock(user_id)
+            if not await stores.second_factors.remove(user_id):
+                raise NotFound
+            await stores.audit.append(audited(caller, self.clock.now(), "auth.mfa_disabled"))

@@ -1,0 +1,124 @@
+"""Finishing a sign-in with the second factor."""
+
+from dataclasses import dataclass
+
+from chassis.clock import Clock
+from chassis.errors import ServiceError, TokenExpired, TokenInvalid
+from chassis.identity.caller import Caller
+from chassis.ids import uuid7
+
+from auth_service.domain.audit import audited
+from auth_service.domain.credential import Credential
+from auth_service.domain.errors import AccountDisabled, InvalidCredentials, TooManyAttempts
+from auth_service.domain.events import SignedIn
+from auth_service.domain.guessing import whole_seconds
+from auth_service.domain.ports import GuessKeys
+from auth_service.domain.second_factor import SecondFactorSecrets
+from auth_service.domain.session import Standing
+from auth_service.domain.stores import Database, Stores
+from auth_service.domain.tokens import Tokens
+from auth_service.usecases.issue_tokens import IssueTokens
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyMfa:
+    """Opens the session that a challenge stands for, once.
+
+    Everything happens under the credential's lock: of calls with one code, one wins.
+    """
+
+    database: Database
+    secrets: SecondFactorSecrets
+    guess_keys: GuessKeys
+    issue_tokens: IssueTokens
+    clock: Clock
+
+    async def __call__(self, *, mfa_token: str, code: str, caller: Caller) -> Tokens:
+        """Returns the session's tokens.
+
+        Raises:
+            InvalidCredentials: the code is wrong, or was used.
+            TokenInvalid: the token is unknown, used, or of a former password.
+            TokenExpired: it was not used in time.
+            TooManyAttempts: too many wrong codes for this account.
+            AccountDisabled: the account was deactivated meanwhile.
+        """
+        digest = self.secrets.challenge_digest(mfa_token)
+        async with self.database.transaction() as stores:
+            credential = await self._credential(stores, digest)
+            try:
+                standing = await self._open_session(stores, digest, credential, code, caller)
+            except (InvalidCredentials, TooManyAttempts, AccountDisabled) as refused:
+                refusal: ServiceError = refused
+            else:
+                return self.issue_tokens(standing)
+            # What was counted and written of the refusal is to stay: the block ends well.
+            await self._note_refusal(stores, refusal, credential, caller)
+        raise refusal
+
+    async def _credential(self, stores: Stores, digest: bytes) -> Credential:
+        found = await stores.second_factors.pending(digest)
+        if found is None:
+            raise TokenInvalid
+        waiting, at = found
+        if at >= waiting.expires_at:
+            raise TokenExpired
+        credential = await stores.credentials.lock(waiting.user_id)
+        if credential is None or credential.password_hash != waiting.password_hash:
+            raise TokenInvalid
+        return credential
+
+    async def _open_session(
+        self, stores: Stores, digest: bytes, credential: Credential, code: str, caller: Caller
+    ) -> Standing:
+        user_id, now = credential.user_id, self.clock.now()
+        guesses = self.guess_keys.of_second_factor(user_id)
+        blocked_for = (await stores.guesses.record(guesses)).blocked_for
+        if blocked_for is not None:
+            raise TooManyAttempts(retry_after_seconds=whole_seconds(blocked_for))
+        if not credential.is_active:
+            raise AccountDisabled
+        method = await self._accept(stores, credential, code)
+        if not await stores.second_factors.close(digest):
+            raise TokenInvalid  # Somebody was faster; the code is as good as before.
+        # Signing in forgives wrong passwords as well as wrong codes.
+        await stores.guesses.forgive(self.guess_keys.of(credential, caller.client_address))
+        session_id = uuid7()
+        entry = audited(
+            caller, now, "auth.login", actor_id=user_id, session_id=str(session_id), second_factor=method
+        )
+        await stores.outbox.append(SignedIn(user_id, now))
+        opening = await stores.sign_ins.open(session_id, credential, guesses, entry)
+        if opening.standing is None:
+            raise TokenInvalid
+        if method == "recovery_code":
+            await stores.audit.append(audited(caller, now, "auth.recovery_code_used", actor_id=user_id))
+        return opening.standing
+
+    async def _accept(self, stores: Stores, credential: Credential, code: str) -> str:
+        user_id = credential.user_id
+        authenticator = await stores.second_factors.authenticator(user_id)
+        if authenticator is None or not authenticator.is_confirmed:
+            raise TokenInvalid
+        step = self.secrets.step_of(authenticator, code, self.clock.now())
+        if step is not None and await stores.second_factors.advance(user_id, step):
+            return "totp"
+        digest = self.secrets.recovery_digest(user_id, code)
+        if await stores.second_factors.spend_recovery_code(user_id, digest):
+            return "recovery_code"
+        raise InvalidCredentials
+
+    async def _note_refusal(
+        self, stores: Stores, refusal: ServiceError, credential: Credential, caller: Caller
+    ) -> None:
+        if isinstance(refusal, InvalidCredentials):
+            await stores.guesses.note_failure(self.guess_keys.of_second_factor(credential.user_id))
+        entry = audited(
+            caller,
+            self.clock.now(),
+            "auth.mfa_refused",
+            "refused",
+            subject_id=credential.user_id,
+            reason=refusal.reason,
+        )
+        await stores.audit.append(entry)

@@ -1,0 +1,57 @@
+"""The second factor: how its parts come together."""
+
+from dataclasses import dataclass
+
+from chassis.clock import Clock
+from chassis.grpc.server import GrpcServer
+from vestibule.auth.v1.mfa_service_pb2_grpc import add_MfaServiceServicer_to_server
+
+from auth_service.domain.ports import GuessKeys
+from auth_service.domain.second_factor import SecondFactorSecrets
+from auth_service.domain.stores import Database
+from auth_service.transport.mfa_servicer import MfaServicer
+from auth_service.usecases.issue_tokens import IssueTokens
+from auth_service.usecases.second_factor import BeginTotp, ConfirmTotp, RemoveTotp
+from auth_service.usecases.verify_mfa import VerifyMfa
+from auth_service.usecases.verify_password import VerifyPassword
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MfaUseCases:
+    """Everything about the second factor."""
+
+    begin_totp: BeginTotp
+    confirm_totp: ConfirmTotp
+    remove_totp: RemoveTotp
+    verify_mfa: VerifyMfa
+
+
+def build_mfa_use_cases(
+    *,
+    database: Database,
+    secrets: SecondFactorSecrets,
+    guess_keys: GuessKeys,
+    verify_password: VerifyPassword,
+    issue_tokens: IssueTokens,
+    clock: Clock,
+) -> MfaUseCases:
+    """Returns the use cases on the given ports."""
+    return MfaUseCases(
+        begin_totp=BeginTotp(database, secrets),
+        confirm_totp=ConfirmTotp(database, secrets, clock),
+        remove_totp=RemoveTotp(database, verify_password, clock),
+        verify_mfa=VerifyMfa(database, secrets, guess_keys, issue_tokens, clock),
+    )
+
+
+def add_mfa_servicer(server: GrpcServer, does: MfaUseCases) -> None:
+    """Adds the service to a server."""
+    server.add(
+        add_MfaServiceServicer_to_server,
+        MfaServicer(
+            begin_totp=does.begin_totp,
+            confirm_totp=does.confirm_totp,
+            remove_totp=does.remove_totp,
+            verify_mfa=does.verify_mfa,
+        ),
+    )

@@ -1,0 +1,185 @@
+"""The second factor from outside: turning it on, signing in with it, and what does not count."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pyotp
+import pytest
+
+from tests.system.edge import PASSWORD, Answer, Edge, Person
+from tests.system.house import House
+
+STEP_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """Somebody with a second factor."""
+
+    person: Person
+    totp: pyotp.TOTP
+    recovery_codes: list[str]
+
+    def code(self, drift: int = 1) -> str:
+        """Returns the code of a step from now; the present one was used to turn it on."""
+        return self.totp.at(time.time() + drift * STEP_SECONDS)
+
+
+def _guard(edge: Edge) -> Guarded:
+    person = edge.join()
+    begun = edge.post("/api/auth/mfa/totp", token=person.access_token)
+    assert begun.outcome == (200, None), begun.text
+    totp = pyotp.TOTP(begun.data["secret"])
+    assert begun.data["otpauth_uri"].startswith("otpauth://totp/")
+    # A step back, so that the codes of now and of the next step are still good.
+    code = totp.at(time.time() - STEP_SECONDS)
+    confirmed = edge.post("/api/auth/mfa/totp/confirm", token=person.access_token, json={"code": code})
+    assert confirmed.outcome == (200, None), confirmed.text
+    return Guarded(person, totp, confirmed.data["recovery_codes"])
+
+
+def _challenge(edge: Edge, person: Person) -> str:
+    answer = edge.post("/api/auth/login", json={"email": person.email, "password": PASSWORD})
+    assert answer.outcome == (200, None), answer.text
+    assert answer.data["mfa_required"] is True
+    assert answer.data["methods"] == ["totp", "recovery_code"]
+    assert {"mfa_required", "mfa_token", "methods"} == set(answer.data)
+    token: str = answer.data["mfa_token"]
+    return token
+
+
+def _verify(edge: Edge, token: str, code: str) -> Answer:
+    return edge.post("/api/auth/mfa/verify", json={"mfa_token": token, "code": code})
+
+
+@pytest.fixture(name="guarded")
+def _guarded(edge: Edge) -> Guarded:
+    """Somebody new with a second factor."""
+    return _guard(edge)
+
+
+def test_sign_in(edge: Edge, guarded: Guarded) -> None:
+    """Password and code open a session; token and code are used up."""
+    token, code = _challenge(edge, guarded.person), guarded.code()
+    answer = _verify(edge, token, code)
+
+    assert answer.outcome == (200, None), answer.text
+    assert answer.data["token_type"] == "bearer"
+    assert edge.who(answer.data["access_token"]).status == 200
+    assert _verify(edge, token, code).outcome == (401, "TOKEN_INVALID")
+    replayed = _verify(edge, _challenge(edge, guarded.person), code)
+    assert replayed.outcome == (401, "INVALID_CREDENTIALS")
+
+
+def test_codes_are_shown_once_and_count_once(edge: Edge, guarded: Guarded) -> None:
+    """There are ten different recovery codes, each good for one sign-in, however they are typed."""
+    first = guarded.recovery_codes[0]
+
+    assert len(set(guarded.recovery_codes)) == 10
+    assert _verify(edge, _challenge(edge, guarded.person), first.upper()).status == 200
+    again = _verify(edge, _challenge(edge, guarded.person), first)
+    assert again.outcome == (401, "INVALID_CREDENTIALS")
+
+
+def test_drift_of_more_than_a_step(edge: Edge, guarded: Guarded) -> None:
+    """A clock that is minutes off does not get in."""
+    for drift in (-3, 3):
+        answer = _verify(edge, _challenge(edge, guarded.person), guarded.code(drift))
+        assert answer.outcome == (401, "INVALID_CREDENTIALS")
+
+
+@pytest.mark.parametrize("code", ["1", "1234567", "abcdef", "०१२३४५", "0" * 64])
+def test_malformed_codes(edge: Edge, guarded: Guarded, code: str) -> None:
+    """A code of the wrong length or script is a wrong code."""
+    answer = _verify(edge, _challenge(edge, guarded.person), code)
+
+    assert answer.outcome == (401, "INVALID_CREDENTIALS")
+
+
+def test_guessing(edge: Edge, guarded: Guarded, house: House) -> None:
+    """Five wrong codes and the account's second factor waits, apart from its passwords."""
+    token = _challenge(edge, guarded.person)
+    outcomes = [_verify(edge, token, "000000").outcome for _ in range(5)]
+    refused = _verify(edge, token, guarded.code())
+
+    assert outcomes == [(401, "INVALID_CREDENTIALS")] * 5
+    assert refused.outcome == (429, "TOO_MANY_ATTEMPTS")
+    _challenge(edge, guarded.person)
+    ((noted,),) = house.rows(
+        "SELECT count(*) FROM auth.audit_events WHERE action = 'auth.mfa_refused' AND subject_id = $1",
+        guarded.person.id,
+    )
+    assert noted == 6
+
+
+def test_one_recovery_code_in_fifty_hands(edge: Edge, guarded: Guarded) -> None:
+    """Of fifty calls with one recovery code, one wins."""
+    tokens = [_challenge(edge, guarded.person) for _ in range(5)]
+    code = guarded.recovery_codes[0]
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda number: _verify(edge, tokens[number % 5], code), range(50)))
+
+    assert [answer.status for answer in answers].count(200) == 1
+    assert {answer.status for answer in answers} <= {200, 401, 429}
+
+
+def test_challenge_ends_with_the_password(edge: Edge, guarded: Guarded) -> None:
+    """A sign-in that was begun with the former password cannot be finished."""
+    token = _challenge(edge, guarded.person)
+    changed = edge.put(
+        "/api/users/me/password",
+        token=guarded.person.access_token,
+        json={"old_password": PASSWORD, "new_password": "copper-lantern-orbit-fern"},
+    )
+
+    assert changed.status == 204
+    assert _verify(edge, token, guarded.code()).outcome == (401, "TOKEN_INVALID")
+
+
+def test_challenge_expires(edge: Edge, guarded: Guarded, house: House) -> None:
+    """After its five minutes a challenge is expired, and says so."""
+    token = _challenge(edge, guarded.person)
+    house.rows(
+        "UPDATE auth.mfa_challenges SET expires_at = expires_at - interval '5 minutes' WHERE user_id = $1",
+        guarded.person.id,
+    )
+
+    assert _verify(edge, token, guarded.code()).outcome == (401, "TOKEN_EXPIRED")
+
+
+def test_turning_off(edge: Edge, guarded: Guarded) -> None:
+    """The password turns it off; a wrong one does not."""
+    token = guarded.person.access_token
+    wrong = edge.delete("/api/auth/mfa/totp", token=token, json={"password": "wrong-guess-of-eve"})
+    assert wrong.outcome == (422, "VALIDATION_ERROR")
+    assert wrong.fields == {"password"}
+    twice = edge.post("/api/auth/mfa/totp", token=token)
+    assert twice.outcome == (409, "CONFLICT")
+
+    assert edge.delete("/api/auth/mfa/totp", token=token, json={"password": PASSWORD}).status == 204
+    edge.sign_in(guarded.person)
+    off = edge.delete("/api/auth/mfa/totp", token=token, json={"password": PASSWORD})
+    assert off.outcome == (404, "NOT_FOUND")
+
+
+def test_wrong_code_turns_nothing_on(edge: Edge) -> None:
+    """Whoever has not got the secret into an app still signs in with the password."""
+    person = edge.join()
+    edge.post("/api/auth/mfa/totp", token=person.access_token)
+    answer = edge.post("/api/auth/mfa/totp/confirm", token=person.access_token, json={"code": "12345"})
+
+    assert answer.outcome == (422, "VALIDATION_ERROR")
+    assert answer.fields == {"code"}
+    edge.sign_in(person)
+
+
+def test_erased_with_the_person(edge: Edge, guarded: Guarded, house: House) -> None:
+    """Nothing of a second factor outlives its person."""
+    _challenge(edge, guarded.person)
+    token = guarded.person.access_token
+    assert edge.delete("/api/users/me", token=token, json={"password": PASSWORD}).status == 204
+
+    for table in ("authenticators", "recovery_codes", "mfa_challenges"):
+        left = house.rows(f"SELECT 1 FROM auth.{table} WHERE user_id = $1", guarded.person.id)
+        assert left == []
