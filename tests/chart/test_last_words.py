@@ -1,0 +1,158 @@
+"""What a pod says last when it cannot start: which setting, secret or schema, and what to do."""
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from chassis.postgres import revision
+from devstack.database import Database
+from devstack.program import free_port
+from devstack.topology import SERVICES, Service
+
+from tests.chart.conftest import CHART, Render
+from tests.chart.manifests import environment, name, of_kind
+
+SECRETS = {
+    "SERVICE_KEY": "k" * 48,
+    "AUTH_MASTER_KEY": "A" * 43 + "=",
+}
+OWNING = [service for service in SERVICES if service.schema is not None]
+STRICT = [service for service in OWNING if service.name != "health-aggregator"]
+"""The aggregator starts without its database: it has to tell that Postgres is away."""
+
+
+@pytest.fixture(scope="module", name="told")
+def _told(render: Render) -> dict[str, dict[str, str]]:
+    """What the chart tells each service, on free ports."""
+    manifests = render(CHART / "ci" / "minimal-values.yaml")
+    told = {}
+    for deployment in of_kind(manifests, "Deployment"):
+        seen = environment(manifests, deployment["spec"]["template"]["spec"])
+        ports = {variable: str(free_port()) for variable in seen if variable.endswith("_PORT")}
+        known = {variable: value for variable, value in seen.items() if value is not None}
+        told[name(deployment).removeprefix("vestibule-")] = known | ports
+    return told
+
+
+def run(module: str, settings: dict[str, str], *arguments: str) -> tuple[int, str]:
+    """Runs a service as its image does; returns the status and the last line that it wrote."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        env={"PATH": os.environ["PATH"], **settings},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return done.returncode, done.stdout.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+def test_missing_secret_is_named(service: Service, told: dict[str, dict[str, str]]) -> None:
+    """A pod without the shared key says so, and how long it has to be."""
+    secrets = {variable: value for variable, value in SECRETS.items() if variable != "SERVICE_KEY"}
+
+    status, line = run(service.module, told[service.name] | secrets)
+
+    assert status == 1
+    assert line.startswith("SERVICE_KEY is not set: set it.")
+    assert "32 characters" in line
+
+
+def test_missing_master_key_is_named(told: dict[str, dict[str, str]]) -> None:
+    """So does auth-service without the key that seals the signing keys."""
+    status, line = run("auth_service", told["auth-service"] | {"SERVICE_KEY": SECRETS["SERVICE_KEY"]})
+
+    assert status == 1
+    assert line.startswith("AUTH_MASTER_KEY is not set: set it.")
+    assert "openssl rand -base64 32" in line
+
+
+@pytest.mark.parametrize("service", STRICT, ids=lambda service: service.name)
+def test_wrong_database_password_is_told(
+    service: Service, told: dict[str, dict[str, str]], empty_database: str
+) -> None:
+    """A password that Postgres refuses is told with the place, without the password."""
+    assert service.schema is not None
+    database = Database(empty_database, {service.schema.runtime: "not-the-password"})
+    url = {f"{service.prefix}_POSTGRES_URL": database.url(service.schema.runtime)}
+
+    status, line = run(service.module, told[service.name] | SECRETS | url)
+
+    assert status == 1
+    assert "refused us: password authentication failed" in line
+    assert "correct the URL or provision it" in line
+    assert "not-the-password" not in line
+
+
+@pytest.mark.parametrize("service", STRICT, ids=lambda service: service.name)
+async def test_schema_behind_the_image_is_told(
+    service: Service, told: dict[str, dict[str, str]], empty_database: str
+) -> None:
+    """An image without its schema's revision names both and the command."""
+    assert service.schema is not None
+    database = Database(empty_database, {role: f"{role}-password" for role in Database.role_names()})
+    await database.provision()
+    url = {f"{service.prefix}_POSTGRES_URL": database.url(service.schema.runtime)}
+
+    status, line = run(service.module, told[service.name] | SECRETS | url)
+
+    assert status == 1
+    head = revision.head(service.module)
+    expected = f"schema `{service.schema.name}` is empty, this binary needs {head}"
+    assert expected in line
+    assert f"run `python -m {service.module} migrate`" in line
+
+
+@pytest.mark.parametrize("service", OWNING, ids=lambda service: service.name)
+def test_jobs_provision_and_migrate(service: Service, empty_database: str) -> None:
+    """What the chart's two jobs run makes a schema that is up to date."""
+    assert service.schema is not None
+    schema = service.schema
+    provision = {
+        f"{service.prefix}_ADMIN_POSTGRES_URL": empty_database,
+        f"{service.prefix}_OWNER_PASSWORD": f"{schema.owner}-password",
+        f"{service.prefix}_RUNTIME_PASSWORD": f"{schema.runtime}-password",
+    }
+    database = Database(empty_database, {schema.owner: f"{schema.owner}-password"})
+    migrate = {f"{service.prefix}_MIGRATION_POSTGRES_URL": database.url(schema.owner)}
+
+    expected = f"schema {schema.name} belongs to {schema.owner} and serves {schema.runtime}"
+    assert run(service.module, provision, "provision") == (0, expected)
+    status, line = run(service.module, migrate, "migrate")
+    assert (status, line) == (0, f"schema {schema.name} is at {revision.head(service.module)}")
+
+
+def test_provisioning_says_what_is_wrong(empty_database: str) -> None:
+    """Without a role that may create roles the job says what the URL must name."""
+    status, line = run("user_service", {}, "provision")
+    assert status == 1
+    assert line.startswith("USERS_RUNTIME_PASSWORD is not set")
+
+    wrong = Database(empty_database, {"nobody": "x"}).url("nobody")
+    passwords = {"USERS_OWNER_PASSWORD": "o", "USERS_RUNTIME_PASSWORD": "r"}
+    status, line = run("user_service", {"USERS_ADMIN_POSTGRES_URL": wrong, **passwords}, "provision")
+    assert status == 1
+    assert "may create roles and schemas" in line
+
+
+def test_failed_migration_is_told(empty_database: str) -> None:
+    """A migration that Postgres refuses ends the job with the schema and the reason."""
+    wrong = Database(empty_database, {"nobody": "x"}).url("nobody")
+
+    status, line = run("auth_service", {"AUTH_MIGRATION_POSTGRES_URL": wrong}, "migrate")
+
+    assert status == 1
+    assert line.startswith("migrate auth: Postgres at")
+
+
+def test_unknown_value_is_told_with_its_path(helm: Any) -> None:
+    """A misspelt key is refused when rendering, by name and place."""
+    done = helm("template", "x", str(CHART), "--set", "services.gateway.replica=3")
+
+    assert done.returncode != 0
+    assert "replica" in done.stderr
+    assert "services" in done.stderr
