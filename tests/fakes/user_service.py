@@ -11,6 +11,7 @@ from chassis.errors import Unavailable
 from user_service.domain.audit import AuditEntry
 from user_service.domain.email_address import canonical
 from user_service.domain.errors import EmailTaken
+from user_service.domain.export import AccountData, AuditData, AuditPage
 from user_service.domain.folding import fold, search_text, sort_key
 from user_service.domain.listing import Cursor, Filter, Sort
 from user_service.domain.user import Registration, Tombstone, User
@@ -191,6 +192,7 @@ class FakeAccounts:
         passwords: By id.
         synced: Ids in the order in which they were brought in step.
         refused: Ids of dropped registrations.
+        audit_events_kept: How many entries each person has.
         away: Whether auth-service cannot be reached.
     """
 
@@ -198,6 +200,7 @@ class FakeAccounts:
     passwords: dict[UUID, str] = field(default_factory=dict)
     synced: list[UUID] = field(default_factory=list)
     refused: list[UUID] = field(default_factory=list)
+    audit_events_kept: int = 3
     away: bool = False
 
     async def registration(self, user_id: UUID) -> Registration | None:
@@ -220,6 +223,19 @@ class FakeAccounts:
         """Whether the password is the person's."""
         self._answer()
         return self.passwords.get(user_id) == password
+
+    async def export(self, user_id: UUID) -> AccountData:
+        """Returns something."""
+        self._answer()
+        return AccountData(f"account of {user_id}")
+
+    async def audit_events(self, user_id: UUID, below: int | None, page_size: int) -> AuditPage:
+        """Returns entries, which are but numbers here."""
+        self._answer()
+        newest = self.audit_events_kept if below is None else below - 1
+        entries = [AuditData(number) for number in range(newest, max(0, newest - page_size), -1)]
+        full = len(entries) == page_size
+        return AuditPage(entries, next_below=newest - page_size + 1 if full else None)
 
     def _answer(self) -> None:
         if self.away:

@@ -56,21 +56,22 @@ class House:
         """Where everything is that the house keeps."""
         return self._stack.folder
 
+    @property
+    def redis_url(self) -> str:
+        """Where Redis is."""
+        return self._stack.plan.redis_url
+
     def change(self, statement: str, *values: object) -> None:
         """Changes something behind the services' back, as Postgres' superuser."""
         self.rows(statement, *values)
 
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """Asks Postgres as its superuser."""
+        return _ask(self._stack.database.admin_url, statement, *values)
 
-        async def ask() -> list[tuple[Any, ...]]:
-            connection = await asyncpg.connect(self._stack.database.admin_url)
-            try:
-                return [tuple(row) for row in await connection.fetch(statement, *values)]
-            finally:
-                await connection.close()
-
-        return asyncio.run(ask())
+    def run(self, role: str, statement: str, *values: object) -> None:
+        """Runs a statement as one of the services' roles."""
+        _ask(self.url(role), statement, *values)
 
     def kill(self, name: str) -> None:
         """Ends a part at once."""
@@ -151,3 +152,14 @@ class House:
                     return
                 assert time.monotonic() < deadline, (registered.text, signed_in.text)
                 time.sleep(0.1)
+
+
+def _ask(url: str, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    async def ask() -> list[tuple[Any, ...]]:
+        connection = await asyncpg.connect(url)
+        try:
+            return [tuple(row) for row in await connection.fetch(statement, *values)]
+        finally:
+            await connection.close()
+
+    return asyncio.run(ask())

@@ -10,6 +10,7 @@ from auth_service.domain.signing_key import SigningKey
 
 from tests.fakes.auth_service.audit import FakeAuditTrail
 from tests.fakes.auth_service.credentials import FakeCredentials
+from tests.fakes.auth_service.exports import FakeExports
 from tests.fakes.auth_service.guesses import FakeGuesses
 from tests.fakes.auth_service.mails import FakeEmails, FakeMails
 from tests.fakes.auth_service.second_factors import FakeSecondFactors
@@ -67,6 +68,7 @@ class FakeStores:
         self.guesses = FakeGuesses(state, clock)
         self.mails = FakeMails(state, clock)
         self.emails = FakeEmails(state)
+        self.exports = FakeExports(state)
         self.audit = FakeAuditTrail(state)
         self.signing_keys = FakeSigningKeys(state)
         self.outbox = FakeOutbox(state)

@@ -35,6 +35,7 @@ from user_service.transport.user_servicer import UserServicer
 from user_service.usecases.admit_user import AdmitUser
 from user_service.usecases.delete_me import DeleteMe
 from user_service.usecases.delete_user import DeleteUser
+from user_service.usecases.export_me import ExportMe
 from user_service.usecases.get_account import GetAccount
 from user_service.usecases.get_me import GetMe
 from user_service.usecases.get_user import GetUser
@@ -57,6 +58,7 @@ class UseCases:
     get_me: GetMe
     update_me: UpdateMe
     delete_me: DeleteMe
+    export_me: ExportMe
     list_users: ListUsers
     get_user: GetUser
     update_user: UpdateUser
@@ -78,6 +80,7 @@ def build_use_cases(units: UnitOfWork, reader: UserReader, accounts: Accounts, c
         get_me=get_me,
         update_me=UpdateMe(update_user),
         delete_me=DeleteMe(reader, accounts, delete_user),
+        export_me=ExportMe(units, reader, accounts, clock),
         list_users=ListUsers(units),
         get_user=GetUser(units, get_me),
         update_user=update_user,
@@ -96,6 +99,7 @@ def add_servicers(server: GrpcServer, does: UseCases) -> None:
         get_me=does.get_me,
         update_me=does.update_me,
         delete_me=does.delete_me,
+        export_me=does.export_me,
         list_users=does.list_users,
         get_user=does.get_user,
         update_user=does.update_user,

@@ -3,6 +3,7 @@
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from auth_service.domain.export import ExportRepository
 from auth_service.domain.mail_repositories import EmailRepository, MailRepository
 from auth_service.domain.repositories import (
     AuditTrail,
@@ -74,6 +75,11 @@ class Stores(Protocol):
     @property
     def second_factors(self) -> SecondFactorRepository:
         """Second factors."""
+        ...
+
+    @property
+    def exports(self) -> ExportRepository:
+        """What is held about a person."""
         ...
 
     @property

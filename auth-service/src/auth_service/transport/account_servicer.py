@@ -10,7 +10,8 @@ from vestibule.auth.v1 import account_service_pb2 as pb
 from vestibule.auth.v1.account_service_pb2_grpc import AccountServiceServicer
 from vestibule.events.v1.events_pb2 import Event
 
-from auth_service.transport import messages
+from auth_service.transport import exports, messages
+from auth_service.usecases.export_account import ExportAccount, ExportAuditEvents
 from auth_service.usecases.get_registration import GetRegistration
 from auth_service.usecases.refuse_registration import RefuseRegistration
 from auth_service.usecases.sync_account import SyncAccount
@@ -25,6 +26,8 @@ class AccountServicer(AccountServiceServicer):
     refuse_registration: RefuseRegistration
     sync_account: SyncAccount
     verify_password: VerifyPassword
+    export_account: ExportAccount
+    export_audit_events: ExportAuditEvents
 
     async def GetRegistration(
         self, request: pb.GetRegistrationRequest, context: Any
@@ -59,3 +62,19 @@ class AccountServicer(AccountServiceServicer):
             user_id=UUID(request.user_id), password=request.password, caller=current_caller()
         )
         return pb.VerifyPasswordResponse(matches=matches)
+
+    async def ExportAccount(self, request: pb.ExportAccountRequest, context: Any) -> pb.ExportAccountResponse:
+        """Returns everything that is held about a person, the audit chain excepted."""
+        export = await self.export_account(user_id=UUID(request.user_id))
+        return pb.ExportAccountResponse(account=exports.account(export))
+
+    async def ExportAuditEvents(
+        self, request: pb.ExportAuditEventsRequest, context: Any
+    ) -> pb.ExportAuditEventsResponse:
+        """Returns a page of what happened by a person or to a person."""
+        entries = await self.export_audit_events(
+            user_id=UUID(request.user_id),
+            below=request.below if request.HasField("below") else None,
+            page_size=request.page_size,
+        )
+        return pb.ExportAuditEventsResponse(events=[exports.audit_event(each) for each in entries])

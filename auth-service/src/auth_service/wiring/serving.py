@@ -91,6 +91,8 @@ def add_servicers(server: GrpcServer, does: UseCases) -> None:
             refuse_registration=does.refuse_registration,
             sync_account=does.sync_account,
             verify_password=does.verify_password,
+            export_account=does.export_account,
+            export_audit_events=does.export_audit_events,
         ),
     )
     add_mail_servicers(server, does.mail)

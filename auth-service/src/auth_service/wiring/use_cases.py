@@ -23,6 +23,7 @@ from auth_service.usecases.bootstrap_admin import BootstrapAdmin
 from auth_service.usecases.change_password import ChangePassword
 from auth_service.usecases.check_password import CheckPassword
 from auth_service.usecases.end_session import EndSession
+from auth_service.usecases.export_account import ExportAccount, ExportAuditEvents
 from auth_service.usecases.finish_registration import FinishRegistration
 from auth_service.usecases.get_jwks import GetJwks
 from auth_service.usecases.get_openid_configuration import GetOpenidConfiguration
@@ -90,6 +91,8 @@ class UseCases:
     refuse_registration: RefuseRegistration
     sync_account: SyncAccount
     verify_password: VerifyPassword
+    export_account: ExportAccount
+    export_audit_events: ExportAuditEvents
     bootstrap_admin: BootstrapAdmin
     purge_expired: PurgeExpired
     finish_stale_registrations: FinishStaleRegistrations
@@ -129,6 +132,8 @@ def build_use_cases(ports: Ports) -> UseCases:
         refuse_registration=refuse,
         sync_account=SyncAccount(database, directory, guess_keys, clock),
         verify_password=verify_password,
+        export_account=ExportAccount(database, guess_keys),
+        export_audit_events=ExportAuditEvents(database),
         bootstrap_admin=BootstrapAdmin(database, operators_register),
         purge_expired=PurgeExpired(database),
         finish_stale_registrations=FinishStaleRegistrations(database, finish, clock),

@@ -79,6 +79,8 @@ async def provision(admin_url: str, roles: SchemaRoles) -> None:
             await _set_role(connection, roles.runtime, roles.runtime_password)
             database = await connection.fetchval("SELECT current_database()")
             await connection.execute(_schema_statements(roles, str(database)))
+            for role in (roles.owner, roles.runtime):
+                await _keep_rows_out_of_the_log(connection, role)
             for extension in roles.extensions:
                 await _install(connection, extension, roles.schema)
     finally:
@@ -92,6 +94,13 @@ async def _set_role(connection: asyncpg.Connection, role: str, password: str) ->
     await connection.execute(
         f"{verb} ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD {secret}"
     )
+
+
+async def _keep_rows_out_of_the_log(connection: asyncpg.Connection, role: str) -> None:
+    """Has Postgres log failures without the row that failed, as far as we may decide that."""
+    with suppress(asyncpg.InsufficientPrivilegeError):
+        async with connection.transaction():
+            await connection.execute(f"ALTER ROLE {role} SET log_error_verbosity = 'terse'")
 
 
 async def _install(connection: asyncpg.Connection, extension: str, schema: str) -> None:

@@ -9,6 +9,7 @@ from vestibule.auth.v1 import account_service_pb2 as pb
 from vestibule.auth.v1.account_service_pb2_grpc import AccountServiceStub
 from vestibule.users.v1 import user_pb2
 
+from user_service.domain.export import AccountData, AuditData, AuditPage
 from user_service.domain.user import Registration, Role
 
 log = structlog.get_logger()
@@ -77,3 +78,33 @@ class GrpcAccounts:
         except DeadlineExceeded as error:
             raise Unavailable from error
         return bool(answer.matches)
+
+    async def export(self, user_id: UUID) -> AccountData:
+        """Returns everything that auth-service holds about a person, the audit chain excepted.
+
+        Raises:
+            NotFound: There is no such person, or not any more.
+            Unavailable: auth-service cannot answer now.
+        """
+        try:
+            answer = await self._stub.ExportAccount(pb.ExportAccountRequest(user_id=str(user_id)))
+        except DeadlineExceeded as error:
+            raise Unavailable from error
+        return AccountData(answer.account)
+
+    async def audit_events(self, user_id: UUID, below: int | None, page_size: int) -> AuditPage:
+        """Returns entries of the audit chain by or about a person, the newest first.
+
+        Raises:
+            Unavailable: auth-service cannot answer now.
+        """
+        request = pb.ExportAuditEventsRequest(user_id=str(user_id), below=below, page_size=page_size)
+        try:
+            answer = await self._stub.ExportAuditEvents(request)
+        except DeadlineExceeded as error:
+            raise Unavailable from error
+        entries = answer.events
+        full = len(entries) == page_size
+        return AuditPage(
+            [AuditData(each) for each in entries], next_below=entries[-1].sequence if full else None
+        )

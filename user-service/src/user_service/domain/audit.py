@@ -27,6 +27,7 @@ class Action(StrEnum):
     DELETE = "users.delete"
     READ = "users.read"
     LIST = "users.list"
+    EXPORT = "users.export"
 
 
 class Outcome(StrEnum):

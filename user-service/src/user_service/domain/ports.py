@@ -6,6 +6,7 @@ from typing import Protocol
 from uuid import UUID
 
 from user_service.domain.audit import AuditEntry
+from user_service.domain.export import AccountData, AuditPage
 from user_service.domain.listing import Cursor, Filter, Sort
 from user_service.domain.user import Registration, Tombstone, User
 
@@ -159,5 +160,22 @@ class Accounts(Protocol):
         Raises:
             Unavailable: auth-service cannot answer now.
             RemoteError: Too many wrong ones (TOO_MANY_ATTEMPTS).
+        """
+        ...
+
+    async def export(self, user_id: UUID) -> AccountData:
+        """Returns everything that auth-service holds about a person, the audit chain excepted.
+
+        Raises:
+            NotFound: There is no such person, or not any more.
+            Unavailable: auth-service cannot answer now.
+        """
+        ...
+
+    async def audit_events(self, user_id: UUID, below: int | None, page_size: int) -> AuditPage:
+        """Returns entries of the audit chain by or about a person, the newest first.
+
+        Raises:
+            Unavailable: auth-service cannot answer now.
         """
         ...

@@ -1,13 +1,16 @@
 """People as messages, and back."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import cast
 
 from chassis.errors import Invalid
 from google.protobuf.timestamp_pb2 import Timestamp
 from vestibule.api.v1.pagination_pb2 import Pagination
-from vestibule.users.v1 import user_pb2
+from vestibule.users.v1 import export_pb2, user_pb2
 
 from user_service.domain.etag import etag
+from user_service.domain.export import PersonalData
 from user_service.domain.listing import Page
 from user_service.domain.user import Role, User
 from user_service.transport import page_cursor
@@ -42,6 +45,17 @@ def pagination_message(page: Page) -> Pagination:
         has_next=page.has_next,
         has_prev=page.has_prev,
         next_cursor=None if page.next_cursor is None else page_cursor.encode(page.next_cursor),
+    )
+
+
+def personal_data_message(data: PersonalData) -> export_pb2.PersonalData:
+    """Returns everything that is held about a person."""
+    return export_pb2.PersonalData(
+        exported_at=_timestamp(data.exported_at),
+        user=user_message(data.user),
+        account=cast("export_pb2.AccountData", data.account),
+        audit_events=cast("Sequence[export_pb2.AuditData]", data.audit_events),
+        audit_events_truncated=data.is_truncated,
     )
 
 

@@ -11,9 +11,15 @@ from vestibule.users.v1.user_service_pb2_grpc import UserServiceServicer
 from user_service.domain.listing import Filter, Sort
 from user_service.domain.user import Changes
 from user_service.transport import page_cursor
-from user_service.transport.messages import pagination_message, role_of, user_message
+from user_service.transport.messages import (
+    pagination_message,
+    personal_data_message,
+    role_of,
+    user_message,
+)
 from user_service.usecases.delete_me import DeleteMe
 from user_service.usecases.delete_user import DeleteUser
+from user_service.usecases.export_me import ExportMe
 from user_service.usecases.get_me import GetMe
 from user_service.usecases.get_user import GetUser
 from user_service.usecases.list_users import ListUsers
@@ -32,6 +38,7 @@ class UserServicer(UserServiceServicer):
         get_me: GetMe,
         update_me: UpdateMe,
         delete_me: DeleteMe,
+        export_me: ExportMe,
         list_users: ListUsers,
         get_user: GetUser,
         update_user: UpdateUser,
@@ -40,6 +47,7 @@ class UserServicer(UserServiceServicer):
         self._get_me = get_me
         self._update_me = update_me
         self._delete_me = delete_me
+        self._export_me = export_me
         self._list_users = list_users
         self._get_user = get_user
         self._update_user = update_user
@@ -63,6 +71,10 @@ class UserServicer(UserServiceServicer):
         """Erases the caller."""
         await self._delete_me(current_caller(), request.password)
         return Empty()
+
+    async def ExportMe(self, request: pb.ExportMeRequest, context: Any) -> pb.ExportMeResponse:
+        """Returns everything that every service holds about the caller."""
+        return pb.ExportMeResponse(data=personal_data_message(await self._export_me(current_caller())))
 
     async def ListUsers(self, request: pb.ListUsersRequest, context: Any) -> pb.ListUsersResponse:
         """Lists people."""

@@ -43,7 +43,7 @@ class PostgresAuditTrail:
             limit,
             offset,
         )
-        return [_chained(row) for row in rows]
+        return [chained_of(row) for row in rows]
 
     async def count(self, wanted: AuditFilter) -> int:
         """Returns how many entries the filter lets through."""
@@ -70,7 +70,7 @@ class PostgresAuditTrail:
             sequence,
             limit,
         )
-        return [_chained(row) for row in rows]
+        return [chained_of(row) for row in rows]
 
 
 def arguments(entry: AuditEntry) -> tuple[object, ...]:
@@ -94,7 +94,8 @@ def _conditions(wanted: AuditFilter) -> tuple[object, ...]:
     return wanted.actor_id, wanted.subject_id, wanted.action, wanted.since, wanted.until
 
 
-def _chained(row: Any) -> ChainedEntry:
+def chained_of(row: Any) -> ChainedEntry:
+    """Returns the entry in a row that has its columns."""
     entry = AuditEntry(
         id=row["id"],
         occurred_at=row["occurred_at"],

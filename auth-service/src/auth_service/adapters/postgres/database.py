@@ -10,6 +10,7 @@ from chassis.postgres.pool import Database
 from auth_service.adapters.postgres.audit import PostgresAuditTrail
 from auth_service.adapters.postgres.credentials import PostgresCredentials
 from auth_service.adapters.postgres.emails import PostgresEmails
+from auth_service.adapters.postgres.exports import PostgresExports
 from auth_service.adapters.postgres.guesses import PostgresGuesses
 from auth_service.adapters.postgres.mails import PostgresMails
 from auth_service.adapters.postgres.outbox import PostgresOutbox
@@ -28,6 +29,7 @@ class PostgresStores:
         "audit",
         "credentials",
         "emails",
+        "exports",
         "guesses",
         "mails",
         "outbox",
@@ -43,6 +45,7 @@ class PostgresStores:
         self.audit = PostgresAuditTrail(connection)
         self.credentials = PostgresCredentials(connection)
         self.emails = PostgresEmails(connection)
+        self.exports = PostgresExports(connection)
         self.guesses = PostgresGuesses(connection)
         self.mails = PostgresMails(connection)
         self.retention = PostgresRetention(connection)

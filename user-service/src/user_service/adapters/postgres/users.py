@@ -91,14 +91,17 @@ class PostgresUsers:
         Raises:
             EmailTaken: Another person has the address.
         """
+        # Asked first, because Postgres' log tells of a violated constraint with the address; the
+        # constraint still decides between two who ask at once.
         with _email_taken():
-            await self.transaction.execute(
+            tag = await self.transaction.execute(
                 """
                 UPDATE users.users
                 SET email = $2, email_canonical = $3, email_key = $4,
                     full_name = $5, full_name_key = $6, search_text = $7,
                     role = $8, is_active = $9, email_verified = $10, version = $11, updated_at = $12
                 WHERE id = $1
+                  AND NOT EXISTS (SELECT FROM users.users WHERE email_canonical = $3 AND id <> $1)
                 """,
                 user.id,
                 *_texts(user),
@@ -108,6 +111,8 @@ class PostgresUsers:
                 user.version,
                 user.updated_at,
             )
+        if rows_affected(tag) == 0:
+            raise EmailTaken
 
     async def record_sign_in(self, user_id: UUID, signed_in_at: datetime) -> bool:
         """Moves the last sign-in forward; returns whether it moved."""

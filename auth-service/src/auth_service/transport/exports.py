@@ -1,0 +1,70 @@
+"""What is held about a person, as messages."""
+
+from vestibule.users.v1 import export_pb2 as pb
+
+from auth_service.domain.audit import ChainedEntry
+from auth_service.domain.export import AccountExport, SecondFactorExport
+from auth_service.domain.session import Session
+from auth_service.transport.messages import ROLES, timestamp
+
+
+def account(export: AccountExport) -> pb.AccountData:
+    """Returns everything but the audit chain."""
+    credential = export.credential
+    return pb.AccountData(
+        email=credential.email or "",
+        email_verified=credential.email_verified,
+        role=ROLES[credential.role],
+        is_active=credential.is_active,
+        created_at=timestamp(credential.created_at),
+        password_changed_at=timestamp(credential.password_changed_at),
+        sessions=[_session(each) for each in export.sessions],
+        second_factors=[_second_factor(each) for each in export.second_factors],
+        waiting_mails=[kind.value for kind in export.waiting_mails],
+        mail_tokens=[
+            pb.MailTokenData(kind=each.kind.value, expires_at=timestamp(each.expires_at))
+            for each in export.mail_tokens
+        ],
+        wrong_passwords=[timestamp(at) for at in export.wrong_passwords],
+    )
+
+
+def audit_event(chained: ChainedEntry) -> pb.AuditData:
+    """Returns an entry of the audit chain."""
+    entry = chained.entry
+    return pb.AuditData(
+        id=str(entry.id),
+        sequence=chained.sequence,
+        occurred_at=timestamp(entry.occurred_at),
+        actor_id=str(entry.actor_id or ""),
+        subject_id=str(entry.subject_id or ""),
+        action=entry.action,
+        outcome=entry.outcome,
+        ip=entry.ip,
+        user_agent=entry.user_agent,
+        request_id=entry.request_id,
+        details=dict(entry.details),
+    )
+
+
+def _session(session: Session) -> pb.SessionData:
+    return pb.SessionData(
+        id=str(session.id),
+        created_at=timestamp(session.created_at),
+        last_used_at=timestamp(session.last_used_at),
+        expires_at=timestamp(session.expires_at),
+        ended_at=None if session.ended_at is None else timestamp(session.ended_at),
+        ip=session.ip,
+        user_agent=session.user_agent,
+    )
+
+
+def _second_factor(factor: SecondFactorExport) -> pb.SecondFactorData:
+    return pb.SecondFactorData(
+        kind=factor.kind,
+        name=factor.name,
+        is_confirmed=factor.is_confirmed,
+        count=factor.count,
+        created_at=None if factor.created_at is None else timestamp(factor.created_at),
+        last_used_at=None if factor.last_used_at is None else timestamp(factor.last_used_at),
+    )

@@ -1,0 +1,67 @@
+"""What is held about a person, in memory."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from auth_service.domain.audit import ChainedEntry
+from auth_service.domain.export import (
+    CredentialExport,
+    MailTokenExport,
+    SecondFactorExport,
+)
+from auth_service.domain.session import Session
+
+from tests.fakes.auth_service.state import State
+
+
+class FakeExports:
+    """`ExportRepository` on a state. Second factors are a matter of SQL, and tested on it."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def credential(self, user_id: UUID) -> CredentialExport | None:
+        """Returns a person's credential."""
+        row = self._state.credentials.get(user_id)
+        if row is None:
+            return None
+        return CredentialExport(
+            email=row.credential.email,
+            email_verified=row.email_verified,
+            role=row.credential.role,
+            is_active=row.credential.is_active,
+            created_at=row.created_at,
+            password_changed_at=row.created_at,
+        )
+
+    async def sessions(self, user_id: UUID) -> Sequence[Session]:
+        """Returns a person's sessions."""
+        return [session for session in self._state.sessions.values() if session.user_id == user_id][::-1]
+
+    async def second_factors(self, user_id: UUID) -> Sequence[SecondFactorExport]:
+        """Returns none."""
+        return []
+
+    async def mail_tokens(self, user_id: UUID) -> Sequence[MailTokenExport]:
+        """Returns a person's tokens."""
+        return [
+            MailTokenExport(kind=kind, expires_at=row.expires_at)
+            for (whose, kind), row in sorted(self._state.mail_tokens.items())
+            if whose == user_id
+        ]
+
+    async def wrong_passwords(self, account: bytes) -> Sequence[datetime]:
+        """Returns when wrong passwords were sent for an account."""
+        rows = [row for key, row in self._state.guesses.items() if key.account == account]
+        return sorted(at for row in rows for at in row.failed_at)
+
+    async def audit(self, user_id: UUID, below: int | None, limit: int) -> Sequence[ChainedEntry]:
+        """Returns entries by or about a person, the newest first."""
+        found = [
+            row
+            for row in reversed(self._state.audit)
+            if user_id in (row.entry.actor_id, row.entry.subject_id)
+            and (below is None or row.sequence < below)
+        ]
+        return found[:limit]

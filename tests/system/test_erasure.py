@@ -1,0 +1,216 @@
+"""After a person is erased, nothing anywhere holds the address or the name. Ids remain in the audit chain.
+
+What was delivered to a mailbox is the recipient's: the `.eml` files are not looked into.
+"""
+
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from chassis.ids import uuid7
+from redis import Redis
+
+from tests.system.edge import PASSWORD, Edge, Person, new_email
+from tests.system.house import House
+from tests.system.mailbox import Mailbox
+
+NEW = "copper-lantern-violet-mast"
+
+
+@pytest.fixture(name="canaries", scope="module")
+def _canaries() -> list[str]:
+    """Words that stand nowhere but in one person's addresses and names."""
+    return [f"canary{secrets.token_hex(8)}" for _ in range(4)]
+
+
+@pytest.fixture(name="erased", scope="module")
+def _erased(
+    edge: Edge, house: House, first_admin: Person, mailbox: Mailbox, canaries: list[str]
+) -> tuple[str, str]:
+    """Id and last address of somebody who used everything there is, and was erased."""
+    address, name, later_address, later_name = canaries
+    admin = edge.sign_in(first_admin).access_token
+    first = f"{address.title()}@Example.com"
+    ada = edge.join(email=first, full_name=f"Ada {name.title()}")
+    _knock(edge, first, ada.full_name)
+    edge.post("/api/auth/email/verify", json={"token": mailbox.verification_token(first)})
+    edge.post("/api/auth/email/resend", token=ada.access_token)
+    edge.post("/api/auth/password/forgot", json={"email": first})
+    _look(edge, admin, ada.id, canaries)
+    _collide(house, ada.id)
+    second = f"{later_address}@example.com"
+    changes = {"email": second, "full_name": f"Ada {later_name}"}
+    assert edge.put("/api/users/me", token=ada.access_token, json=changes).status == 200
+    body = {"old_password": PASSWORD, "new_password": NEW}
+    assert edge.put("/api/users/me/password", token=ada.access_token, json=body).status == 204
+    edge.put(f"/api/users/{ada.id}", token=admin, json={"full_name": f"Ada {name} {later_name}"})
+    edge.put("/api/users/me", token=ada.access_token, json={"email": edge.register().email})
+    _knock(edge, second, f"Ada {later_name}")
+    edge.post("/api/auth/password/forgot", json={"email": second})
+    reset = {"token": mailbox.reset_token(second), "new_password": PASSWORD}
+    assert edge.post("/api/auth/password/reset", json=reset).status == 204
+    ada = edge.sign_in(Person(ada.id, second, PASSWORD, ""))
+    edge.post("/api/auth/refresh", json={"refresh_token": ada.refresh_token})
+    assert edge.get("/api/users/me/export", token=ada.access_token).status == 200
+    _look(edge, admin, ada.id, canaries)
+    edge.post("/api/auth/login", json={"email": second, "password": "wrong"})
+    edge.post("/api/auth/password/forgot", json={"email": second})
+    edge.delete("/api/users/me", token=ada.access_token, json={"password": "wrong"})
+    gone = edge.delete("/api/users/me", token=ada.access_token, json={"password": PASSWORD})
+    assert gone.outcome == (204, None), gone.text
+    edge.post("/api/auth/login", json={"email": second, "password": PASSWORD})
+    edge.post("/api/auth/password/forgot", json={"email": second})
+    return ada.id, second
+
+
+def _knock(edge: Edge, email: str, name: str) -> None:
+    """Makes every refusal that has to do with an address or a name."""
+    bob = edge.join()
+    assert edge.put("/api/users/me", token=bob.access_token, json={"email": email}).code == "EMAIL_TAKEN"
+    taken = {"email": email.upper(), "password": PASSWORD, "full_name": name}
+    assert edge.post("/api/auth/register", json=taken).code == "EMAIL_TAKEN"
+    weak = {"email": f"x{email}", "password": name, "full_name": name}
+    assert edge.post("/api/auth/register", json=weak).status == 422
+    assert edge.post("/api/auth/register", json={name: email, "email": f"{email}@"}).status == 422
+    assert edge.post("/api/auth/login", json={"email": email, "password": "wrong"}).status == 401
+    assert edge.post("/api/auth/login", content=f'{{"email": "{email}"').status == 400
+    assert edge.post("/api/auth/password/forgot", json={"email": [email, name]}).status == 422
+    assert edge.get(f"/api/users/{email}", token=name).status in {401, 422}
+    assert edge.get(f"/api/{email}", params={"q": name}).status == 404
+    assert edge.get("/api/users", params={"search": name}, headers={"x-request-id": f"{name} {email}"}).status
+
+
+def _collide(house: House, user_id: str) -> None:
+    """Runs into the constraints on addresses, as two who ask at the same moment would."""
+    for table, role in (("users.users", "user_service"), ("auth.credentials", "auth_service")):
+        key = "id" if role == "user_service" else "user_id"
+        ((whole,),) = house.rows(f"SELECT to_jsonb(t) FROM {table} AS t WHERE {key} = $1", user_id)
+        copied = f"INSERT INTO {table} SELECT * FROM jsonb_populate_record(NULL::{table}, $1::text::jsonb)"
+        with pytest.raises(asyncpg.UniqueViolationError):
+            house.run(role, copied, json.dumps(json.loads(whole) | {key: str(uuid7())}))
+
+
+def _look(edge: Edge, admin: str, user_id: str, canaries: list[str]) -> None:
+    """Has an admin search and read."""
+    for word in canaries:
+        assert edge.get("/api/users", token=admin, params={"search": word}).status == 200
+        edge.get("/api/admin/audit-events", token=admin, params={"action": word})
+    for _ in range(2):
+        assert edge.get(f"/api/users/{user_id}", token=admin).status == 200
+
+
+def _forms(canaries: list[str]) -> Iterator[bytes]:
+    """Every canary as text and as Postgres shows bytes."""
+    for canary in canaries:
+        yield canary.encode()
+        yield canary.encode().hex().encode()
+        yield canary.title().encode().hex().encode()
+
+
+def _held(content: bytes, canaries: list[str]) -> bool:
+    lowered = content.lower()
+    return any(form in lowered for form in _forms(canaries))
+
+
+def test_no_table_holds_it(erased: tuple[str, str], house: House, canaries: list[str]) -> None:
+    """Not one column of one table of any schema."""
+    tables = house.rows(
+        "SELECT schemaname::text, tablename::text FROM pg_tables"
+        " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+    )
+    assert ("auth", "credentials") in tables
+    pattern = "|".join(form.decode() for form in _forms(canaries))
+    holding = [
+        f"{schema}.{table}: {row}"
+        for schema, table in tables
+        for (row,) in house.rows(f'SELECT t::text FROM {schema}."{table}" AS t WHERE t::text ~* $1', pattern)
+    ]
+
+    assert holding == []
+
+
+def test_the_canaries_would_be_found(edge: Edge, house: House) -> None:
+    """The net has no holes: a person who is there is caught."""
+    ada = edge.register(email=new_email())
+    found = house.rows(
+        "SELECT t::text FROM users.users AS t WHERE t::text ~* $1", ada.email.partition("@")[0]
+    )
+
+    assert len(found) == 1
+
+
+def test_no_key_of_redis_holds_it(erased: tuple[str, str], house: House, canaries: list[str]) -> None:
+    """Streams, limits and whatever else is there."""
+    with Redis.from_url(house.redis_url) as redis:
+        keys = list(redis.scan_iter(count=1000))
+        assert keys
+        holding = [key for key in keys if _held(key + _content(redis, key), canaries)]
+
+    assert holding == []
+
+
+def _content(redis: "Redis", key: bytes) -> bytes:
+    read: dict[object, Callable[[], object]] = {
+        b"string": lambda: redis.get(key),
+        b"hash": lambda: redis.hgetall(key),
+        b"list": lambda: redis.lrange(key, 0, -1),
+        b"set": lambda: redis.smembers(key),
+        b"zset": lambda: redis.zrange(key, 0, -1),
+        b"stream": lambda: redis.xrange(key),
+        b"none": lambda: b"",
+    }
+    return repr(read[redis.type(key)]()).encode()
+
+
+def test_no_log_or_file_holds_it(erased: tuple[str, str], house: House, canaries: list[str]) -> None:
+    """Of any program; nor is a mail left half written."""
+    files = [
+        file
+        for file in house.folder.rglob("*")
+        if file.is_file() and file.suffix != ".eml" and not _is_in_a_table(file.relative_to(house.folder))
+    ]
+    names = {str(file.relative_to(house.folder)) for file in files}
+    assert {"logs/auth-service.log", "logs/gateway.log", "postgres/log"} <= names
+    holding = [str(file) for file in files if _held(file.read_bytes(), canaries)]
+
+    assert holding == []
+
+
+def _is_in_a_table(file: Path) -> bool:
+    """Whether a file is Postgres' own store, which the tables are asked for."""
+    return file.parts[:2] == ("postgres", "data")
+
+
+def test_no_mail_waits(erased: tuple[str, str], house: House) -> None:
+    """Nor is there a token."""
+    user_id, _ = erased
+
+    assert not house.rows("SELECT kind FROM auth.mails WHERE user_id = $1", user_id)
+    assert not house.rows("SELECT kind FROM auth.mail_tokens WHERE user_id = $1", user_id)
+
+
+def test_the_chain_keeps_the_id(erased: tuple[str, str], edge: Edge, admin: Person) -> None:
+    """What happened stays told, and whole."""
+    user_id, _ = erased
+    found = edge.get("/api/admin/audit-events", token=admin.access_token, params={"subject_id": user_id})
+    report = edge.get("/api/admin/audit-events/verify", token=admin.access_token).data
+
+    assert "users.delete" in {entry["action"] for entry in found.data}
+    assert report["intact"] is True
+
+
+def test_the_address_registers_anew(erased: tuple[str, str], edge: Edge, mailbox: Mailbox) -> None:
+    """As somebody else, with nothing of the former one."""
+    user_id, email = erased
+    mails = len([mail for mail in mailbox.mails(email) if "Confirm" in str(mail["Subject"])])
+    ada = edge.join(email=email)
+
+    assert ada.id != user_id
+    assert edge.who(ada.access_token).data["email_verified"] is False
+    exported = edge.get("/api/users/me/export", token=ada.access_token)
+    assert user_id not in exported.text
+    assert mailbox.verification_token(email, count=mails + 1)
+    assert edge.delete("/api/users/me", token=ada.access_token, json={"password": PASSWORD}).status == 204

@@ -1,0 +1,106 @@
+"""Everything that is held about a person, for the person."""
+
+from tests.system.edge import Edge, Person
+from tests.system.house import House
+from tests.system.mailbox import Mailbox
+
+COVERED = {
+    "users.users": "user",
+    "auth.credentials": "account",
+    "auth.sessions": "account.sessions",
+    "auth.authenticators": "account.second_factors",
+    "auth.recovery_codes": "account.second_factors",
+    "auth.api_keys": "account.api_keys",
+    "auth.passkeys": "account.second_factors",
+    "auth.mails": "account.waiting_mails",
+    "auth.mail_tokens": "account.mail_tokens",
+    "auth.audit_events": "audit_events",
+}
+"""Tables that hold something about people, and where in the export it is."""
+
+EXEMPT = {
+    "users.tombstones": "an id of somebody who is not there any more to ask",
+    "auth.revocations": "ids and times, for the quarter of an hour that tokens live",
+    "auth.mfa_challenges": "digests, for the five minutes of a sign-in",
+    "auth.passkey_challenges": "random bytes, for the five minutes of a sign-in",
+}
+
+
+def test_export(edge: Edge, mailbox: Mailbox) -> None:
+    """The person, the account with its sessions, and what happened."""
+    ada = edge.join()
+    other = edge.sign_in(ada)
+    edge.post("/api/auth/logout", token=other.access_token)
+    edge.post("/api/auth/login", json={"email": ada.email, "password": "wrong"})
+    mailbox.verification_token(ada.email)
+
+    answer = edge.get("/api/users/me/export", token=ada.access_token)
+
+    assert answer.outcome == (200, None)
+    data = answer.data
+    who = edge.who(ada.access_token).data
+    assert data["user"] | {"last_login_at": None} == who | {"last_login_at": None}
+    account = data["account"]
+    assert (account["email"], account["role"], account["email_verified"]) == (ada.email, "user", False)
+    assert [session["ended_at"] is None for session in account["sessions"]] == [False, True]
+    assert account["sessions"][0]["ip"] == "127.0.0.1"
+    assert [token["kind"] for token in account["mail_tokens"]] == ["email_verification"]
+    assert len(account["wrong_passwords"]) == 1
+    assert (account["second_factors"], account["api_keys"], account["waiting_mails"]) == ([], [], [])
+    told = [(event["action"], event["outcome"]) for event in data["audit_events"]]
+    assert ("auth.register", "success") in told
+    assert ("auth.login", "success") in told
+    assert ("auth.login_refused", "refused") in told
+    assert data["audit_events_truncated"] is False
+    assert all(ada.id in (event["actor_id"], event["subject_id"]) for event in data["audit_events"])
+    assert "argon2" not in answer.text
+
+
+def test_what_others_did_is_told_without_where_they_sat(edge: Edge, admin: Person) -> None:
+    """An admin's address is the admin's."""
+    ada = edge.join()
+    edge.get(f"/api/users/{ada.id}", token=admin.access_token)
+    for _ in range(100):
+        events = edge.get("/api/users/me/export", token=ada.access_token).data["audit_events"]
+        reads = [event for event in events if event["action"] == "users.read"]
+        if reads:
+            break
+
+    assert [(event["actor_id"], event["ip"], event["user_agent"]) for event in reads] == [(admin.id, "", "")]
+    assert any(event["ip"] == "127.0.0.1" for event in events)
+
+
+def test_it_is_ones_own(edge: Edge) -> None:
+    """Nobody else is in it; who is not signed in gets none."""
+    ada, bob = edge.join(), edge.join()
+    text = edge.get("/api/users/me/export", token=ada.access_token).text
+
+    assert bob.id not in text
+    assert bob.email not in text
+    assert edge.get("/api/users/me/export").outcome == (401, "UNAUTHENTICATED")
+
+
+def test_it_is_audited(edge: Edge, admin: Person) -> None:
+    """Once each time."""
+    ada = edge.join()
+    edge.get("/api/users/me/export", token=ada.access_token)
+    parameters = {"subject_id": ada.id, "action": "users.export"}
+    for _ in range(100):
+        found = edge.get("/api/admin/audit-events", token=admin.access_token, params=parameters)
+        if found.data:
+            break
+
+    assert [entry["actor_id"] for entry in found.data] == [ada.id]
+
+
+def test_no_table_is_forgotten(house: House) -> None:
+    """A new table about people is exported, or the reason why not stands here."""
+    tables = {
+        f"{schema}.{table}"
+        for schema, table in house.rows(
+            "SELECT DISTINCT table_schema::text, table_name::text FROM information_schema.columns"
+            " WHERE table_schema IN ('auth', 'users') AND column_name IN ('user_id', 'actor_id')"
+        )
+    }
+
+    assert tables <= COVERED.keys() | EXEMPT.keys()
