@@ -1,7 +1,8 @@
 # Everything a developer does; `make` lists it. Needs Python 3.11 or newer with pip, nothing else.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test lint format protos lock bench-health clean reset
+.PHONY: help up test lint format protos lock bench-health clean reset \
+	images cluster deploy test-cluster
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -9,6 +10,12 @@ UV := .tools/bin/uv
 BIN := .venv/bin
 # What a test run is to do besides: make test ARGS="tests/gateway -k cache"
 ARGS ?=
+
+SERVICES := gateway auth-service user-service health-aggregator
+# Images are called IMAGE_PREFIX + service:IMAGE_TAG; BUILD_ARGS goes to the builder.
+IMAGE_PREFIX ?= vestibule/
+IMAGE_TAG ?= dev
+BUILD_ARGS ?=
 
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
@@ -24,7 +31,7 @@ up: .venv/.runs ## Start the whole system here; Ctrl-C stops it
 	@exec $(BIN)/python -m devstack up --with-parent
 
 test: .venv/.develops ## Run all tests on real Postgres, Valkey and gRPC; ARGS="…" goes to pytest
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 lint: .venv/.develops ## Check format, style, types, protos and who may import whom
 	$(BIN)/ruff format --check --quiet .
@@ -45,6 +52,35 @@ lock: $(UV) ## Bring uv.lock up to date with every pyproject.toml
 
 bench-health: .venv/.develops ## Measure the health aggregator: sweeps, detection, false flips
 	@$(BIN)/python bench/health.py $(ARGS)
+
+images: ## Build the four images with docker, podman or buildah, whichever is there
+	@builder=$$(command -v docker || command -v podman || command -v buildah) || \
+		{ echo "make images needs docker, podman or buildah"; exit 1; }; \
+	case $$builder in */buildah) build=bud ;; *) build=build ;; esac; \
+	for service in $(SERVICES); do \
+		echo "building $(IMAGE_PREFIX)$$service:$(IMAGE_TAG) with $$builder"; \
+		$$builder $$build --file $$service/Dockerfile --tag $(IMAGE_PREFIX)$$service:$(IMAGE_TAG) \
+			--build-arg VERSION=$(IMAGE_TAG) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
+			$(BUILD_ARGS) . || exit 1; \
+	done
+
+cluster: ## Make a kind cluster on this machine, with the backing services
+	@command -v kind >/dev/null && command -v kubectl >/dev/null || { echo "make cluster needs kind and kubectl"; exit 1; }
+	kind get clusters | grep -qx vestibule || kind create cluster --config k8s/kind.yaml
+	kubectl apply --filename k8s/namespace.yaml --filename k8s/development.yaml
+	kubectl apply --kustomize k8s/backends
+	kubectl --namespace backends wait --for=condition=Available --timeout=300s deployment/postgres deployment/valkey
+
+deploy: images ## Build the images, load them into the kind cluster and install the release
+	@command -v helm >/dev/null || { echo "make deploy needs helm"; exit 1; }
+	kind load docker-image --name vestibule $(foreach service,$(SERVICES),$(IMAGE_PREFIX)$(service):$(IMAGE_TAG))
+	helm upgrade --install vestibule helm/vestibule --namespace vestibule --wait --timeout 5m \
+		--values helm/vestibule/ci/development-values.yaml --set defaults.writableRoot=false \
+		--set image.tag=$(IMAGE_TAG) $(foreach service,$(SERVICES),--set services.$(service).repository=$(IMAGE_PREFIX)$(service))
+	helm test vestibule --namespace vestibule
+
+test-cluster: .venv/.develops ## Test the release on the cluster of the current KUBECONFIG
+	@CLUSTER_TESTS=1 $(BIN)/pytest tests/cluster -rs $(ARGS)
 
 clean: ## Remove what was installed or generated; data stays
 	rm -rf .venv .tools protos/gen .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
