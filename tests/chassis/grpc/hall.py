@@ -177,7 +177,7 @@ async def open_hall(
         judge=judge,
         deadline_seconds=deadline_seconds,
     )
-    server.add(user_service_pb2_grpc.add_UserServiceServicer_to_server, People(script))
+    server.add(user_service_pb2_grpc.add_UserServiceServicer_to_server, People(script))  # type: ignore[abstract]
     server.add(directory_service_pb2_grpc.add_DirectoryServiceServicer_to_server, Directory(script))  # type: ignore[abstract]
     server.add(health_service_pb2_grpc.add_HealthServiceServicer_to_server, Health(script))  # type: ignore[abstract]
     port = await server.start(f"127.0.0.1:{port}")
