@@ -1,0 +1,65 @@
+"""What Prometheus and Grafana get by values: alerts and dashboards on metrics that are there."""
+
+import json
+import re
+
+import yaml
+
+from tests.chart.conftest import CHART, ROOT, Render
+from tests.chart.manifests import of_kind
+
+NAME = re.compile(r"\b([a-z]+(?:_[a-z]+)+)(?=[\[{)]| )")
+WORDS = {"histogram_quantile"}
+SUFFIXES = ("_bucket", "_count", "_sum")
+
+
+def emitted() -> str:
+    """Returns the source in which metrics are named."""
+    folders = ["chassis", "gateway", "auth-service", "user-service", "health-aggregator"]
+    return "\n".join(path.read_text() for folder in folders for path in (ROOT / folder / "src").rglob("*.py"))
+
+
+def asked(expressions: list[str]) -> set[str]:
+    """Returns the metrics that expressions ask for."""
+    found = {name for each in expressions for name in NAME.findall(each)} - WORDS
+    return {re.sub(f"({'|'.join(SUFFIXES)})$", "", name) for name in found}
+
+
+def test_alerts_and_dashboards_come_by_values(render: Render) -> None:
+    """The production values install both, the defaults neither."""
+    production = render(CHART / "ci" / "production-values.yaml")
+    (rule,) = of_kind(production, "PrometheusRule")
+    (dashboards,) = (
+        each for each in of_kind(production, "ConfigMap") if each["metadata"]["name"].endswith("-dashboards")
+    )
+
+    assert rule["spec"]["groups"]
+    assert dashboards["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert all(json.loads(text)["panels"] for text in dashboards["data"].values())
+    assert not of_kind(render({}), "PrometheusRule", "ServiceMonitor")
+
+
+def test_metrics_that_are_asked_for_are_emitted() -> None:
+    """Every metric in an alert or a panel is one that some service names."""
+    source = emitted()
+    alerts = [
+        rule["expr"]
+        for path in CHART.glob("files/alerts/*.yaml")
+        for group in yaml.safe_load(path.read_text())["groups"]
+        for rule in group["rules"]
+    ]
+    panels = [
+        target["expr"]
+        for path in CHART.glob("files/dashboards/*.json")
+        for panel in json.loads(path.read_text())["panels"]
+        for target in panel["targets"]
+    ]
+    names = asked(alerts) | asked(panels)
+
+    assert len(names) >= 8
+    # A counter is named with or without `_total`, which the client adds.
+    assert {
+        name
+        for name in names
+        if f'"{name}"' not in source and f'"{name.removesuffix("_total")}"' not in source
+    } == set()
