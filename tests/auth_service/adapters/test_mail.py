@@ -120,6 +120,19 @@ async def test_refusals(recipient: str, data: str, error: type[Exception]) -> No
             await by_smtp(where)(a_letter())
 
 
+async def test_to_nobody(tmp_path: Path) -> None:
+    """All is done but the handing over, failing included."""
+    server, letter = MailServer(), Letter(id=uuid7(), kind=MailKind.PASSWORD_RESET, to=None, token=TOKEN)
+    async with server.running() as where:
+        await by_smtp(where)(letter)
+    with pytest.raises(Unavailable):
+        await by_smtp(where)(letter)
+    await Post(a_composer(), FileCarrier(tmp_path / "mail"))(letter)
+
+    assert not server.taken
+    assert not list((tmp_path / "mail").iterdir())
+
+
 async def test_a_server_that_is_away() -> None:
     """Nobody listens."""
     server = MailServer()

@@ -9,10 +9,12 @@ import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from uuid import UUID
+from uuid import UUID, uuid5
 
 TOKEN_LIFETIME = timedelta(hours=1)
 """How long a token counts from the latest sending of its mail."""
+
+_NOBODY = UUID("e53a14c5-1a4f-4fd4-8d3c-6c2c5e7a90b1")
 
 _FIRST_WAIT = timedelta(seconds=1)
 _WAIT_MAX = timedelta(minutes=5)
@@ -64,14 +66,20 @@ class Letter:
 
     Attributes:
         id: The mail's id, the same on every attempt.
-        to: The address, as typed.
+        to: The address, as typed; None for nobody: it is dropped at the last moment, so that
+            all the work until then tells nothing of whether there is such a person.
         token: What its link carries.
     """
 
     id: UUID
     kind: MailKind
-    to: str
+    to: str | None
     token: str
+
+
+def nobody(account: bytes) -> UUID:
+    """Returns whom a mail is for that was asked for in the name of an unknown account."""
+    return uuid5(_NOBODY, account.hex())
 
 
 def digest(token: str) -> bytes:

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from chassis.clock import Clock
 from chassis.identity.caller import Caller
-from chassis.ids import uuid7
 
 from auth_service.domain.audit import audited
 from auth_service.domain.email import canonical_email
-from auth_service.domain.mail import MailKind
+from auth_service.domain.mail import MailKind, nobody
+from auth_service.domain.ports import GuessKeys
 from auth_service.domain.stores import Database
 
 
@@ -16,20 +16,23 @@ from auth_service.domain.stores import Database
 class ForgotPassword:
     """Queues a mail with a reset token.
 
-    For an unknown address the same statements queue a mail to nobody, which is dropped when
-    its turn comes: the answer tells nothing, and neither does its time.
+    For an unknown address the same statements queue a mail to nobody, which goes the same
+    way until it is dropped: the answer tells nothing, and neither does the time of this
+    answer or the next.
     """
 
     database: Database
+    guess_keys: GuessKeys
     clock: Clock
 
     async def __call__(self, *, email: str, caller: Caller) -> None:
         """Returns when the mail is queued."""
-        nobody = uuid7()
+        address = canonical_email(email)
+        stranger = nobody(self.guess_keys(address, "").account)
         async with self.database.statements() as stores:
-            credential = await stores.credentials.by_email(canonical_email(email))
+            credential = await stores.credentials.by_email(address)
         subject_id = None if credential is None else credential.user_id
         entry = audited(caller, self.clock.now(), "auth.password_forgot", subject_id=subject_id)
         async with self.database.transaction() as stores:
-            await stores.mails.queue(MailKind.PASSWORD_RESET, subject_id or nobody)
+            await stores.mails.queue(MailKind.PASSWORD_RESET, subject_id or stranger)
             await stores.audit.append(entry)

@@ -78,16 +78,20 @@ class SendMails:
     async def _letter(self, stores: Stores, mail: Mail) -> Letter | None:
         """Returns the mail as it goes out, its token counting from now on; None when it is not to."""
         credential = await stores.credentials.lock(mail.user_id)
-        if credential is None or mail.superseded or not _may_get_mail(credential):
+        if mail.superseded:
             return None
         if mail.kind is MailKind.EMAIL_VERIFICATION and await stores.emails.verified(mail.user_id):
             return None
-        to = credential.email or ""
-        token = self.tokens(mail.kind, mail.id, mail.user_id, to)
-        if not await stores.mails.issue(mail, digest(token), TOKEN_LIFETIME):
+        to = _address(credential)
+        token = self.tokens(mail.kind, mail.id, mail.user_id, to or "")
+        if to is None:
+            await stores.mails.put_off(mail.id, LEASE)  # A write for a write.
+        elif not await stores.mails.issue(mail, digest(token), TOKEN_LIFETIME):
             return None
         return Letter(id=mail.id, kind=mail.kind, to=to, token=token)
 
 
-def _may_get_mail(credential: Credential) -> bool:
-    return credential.email is not None and credential.is_active and not credential.is_pending
+def _address(credential: Credential | None) -> str | None:
+    if credential is None or not credential.is_active or credential.is_pending:
+        return None
+    return credential.email

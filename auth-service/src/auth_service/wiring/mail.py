@@ -65,7 +65,7 @@ def build_mail_use_cases(
     resets = MailedToken(MailKind.PASSWORD_RESET, "auth.password_reset", database, tokens, clock)
     proofs = MailedToken(MailKind.EMAIL_VERIFICATION, "auth.email_verified", database, tokens, clock)
     return MailUseCases(
-        forgot_password=ForgotPassword(database, clock),
+        forgot_password=ForgotPassword(database, guess_keys, clock),
         reset_password=ResetPassword(resets, guess_keys, policy, hasher, directory),
         verify_email=VerifyEmail(proofs, tell),
         resend_verification=ResendVerification(database, clock),

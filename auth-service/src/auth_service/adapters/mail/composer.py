@@ -55,7 +55,7 @@ class Composer:
         Raises:
             Undeliverable: no message can be addressed so.
         """
-        to = envelope_address(letter.to)
+        to = self.sender.addr_spec if letter.to is None else envelope_address(letter.to)
         message = EmailMessage(policy=SMTP.clone(utf8=not to.isascii()))
         try:
             message["To"] = _recipient(to)

@@ -15,15 +15,19 @@ from auth_service.domain.mail import Letter
 log = get_logger()
 
 MAILS = Counter(
-    "mails_total", "Mails delivered, refused for good, or put off to be tried again.", ["kind", "outcome"]
+    "mails_total", "Mails delivered, dropped as nobody's, refused for good, or put off.", ["kind", "outcome"]
 )
 
 
 class Carrier(Protocol):
     """Takes messages away."""
 
-    async def __call__(self, message: EmailMessage) -> None:
+    async def __call__(self, message: EmailMessage, *, to_nobody: bool) -> None:
         """Returns when the message is out of our hands.
+
+        Args:
+            message: What to take.
+            to_nobody: Do everything as for somebody, and drop the message in the end.
 
         Raises:
             Undeliverable: it is refused for good.
@@ -48,7 +52,7 @@ class Post:
         """
         told = {"mail_id": str(letter.id), "kind": letter.kind.value}
         try:
-            await self.carrier(self.compose(letter))
+            await self.carrier(self.compose(letter), to_nobody=letter.to is None)
         except Undeliverable as error:
             MAILS.labels(letter.kind, "refused").inc()
             log.warning("mail refused for good", **told, cause=_cause(error))
@@ -57,8 +61,8 @@ class Post:
             MAILS.labels(letter.kind, "put_off").inc()
             log.warning("mail put off", **told, cause=_cause(error))
             raise
-        MAILS.labels(letter.kind, "delivered").inc()
-        log.info("mail delivered", **told)
+        MAILS.labels(letter.kind, "delivered" if letter.to else "dropped").inc()
+        log.info("mail handled", **told)
 
 
 def _cause(error: ServiceError) -> str:
