@@ -25,7 +25,7 @@ from vestibule.auth.v1.account_service_pb2_grpc import (
 )
 from vestibule.auth.v1.key_service_pb2_grpc import KeyServiceServicer, add_KeyServiceServicer_to_server
 from vestibule.auth.v1.token_service_pb2_grpc import TokenServiceServicer, add_TokenServiceServicer_to_server
-from vestibule.users.v1 import user_pb2
+from vestibule.users.v1 import export_pb2, user_pb2
 
 SERVICE_KEY = "a service key that is long enough for tests"
 ISSUER = "http://issuer.test"
@@ -170,6 +170,19 @@ class _Accounts(AccountServiceServicer):
         self._answer()
         matches = self._auth.passwords.get(UUID(request.user_id)) == request.password
         return account_service_pb2.VerifyPasswordResponse(matches=matches)
+
+    async def ExportAccount(self, request: Any, context: Any) -> account_service_pb2.ExportAccountResponse:
+        self._answer()
+        return account_service_pb2.ExportAccountResponse(
+            account=export_pb2.AccountData(email="kept by auth-service")
+        )
+
+    async def ExportAuditEvents(
+        self, request: Any, context: Any
+    ) -> account_service_pb2.ExportAuditEventsResponse:
+        self._answer()
+        events = [export_pb2.AuditData(sequence=number) for number in (2, 1)]
+        return account_service_pb2.ExportAuditEventsResponse(events=events)
 
     def _answer(self) -> None:
         if self._auth.failure is not None:

@@ -150,3 +150,19 @@ async def test_directory_is_auth_services_alone(house: House) -> None:
         with pytest.raises(RemoteError) as caught:
             await call
         assert caught.value.reason == "FORBIDDEN"
+
+
+async def test_mark_email_verified(house: House) -> None:
+    """Cached copies go stale by it; no other service may say so."""
+    ada = a_user("Ada@example.org", email_verified=False)
+    await house.add(ada)
+    request = pb.MarkEmailVerifiedRequest(user_id=str(ada.id), email="Ada@example.org")
+
+    await house.directory.MarkEmailVerified(request)
+    await house.directory.MarkEmailVerified(request)
+
+    account = await house.directory.GetAccount(pb.GetAccountRequest(user_id=str(ada.id)))
+    assert (account.user.email_verified, account.version) == (True, 2)
+    assert await house.audited() == [("users.email_verified", "success")]
+    changed = [event for event in await house.events() if event.HasField("user_changed")]
+    assert [[f"user:{ada.id}"]] == [list(event.tags) for event in changed]

@@ -185,3 +185,19 @@ async def test_delete_me_with_a_wrong_password(house: House) -> None:
     assert [error.field for error in caught.value.field_errors] == ["password"]
     assert ada == await house.find(ada)
     assert await house.audited() == [("users.delete", "refused")]
+
+
+async def test_export(house: House) -> None:
+    """One document, out of what both services hold."""
+    ada = a_user("Ada@Example.org")
+    await house.add(ada)
+    house.sign_in(ada)
+
+    answer = await house.users.ExportMe(pb.ExportMeRequest())
+
+    assert answer.data.user.email == "Ada@Example.org"
+    assert answer.data.account.email == "kept by auth-service"
+    assert [event.sequence for event in answer.data.audit_events] == [2, 1]
+    assert not answer.data.audit_events_truncated
+    assert answer.data.exported_at.seconds
+    assert ("users.export", "success") in await house.audited()
