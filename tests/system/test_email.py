@@ -1,5 +1,7 @@
 """Verifying addresses: by the mail that registering, a new address or asking for it sends."""
 
+import time
+
 import pytest
 
 from tests.system.edge import Edge, Person, new_email
@@ -40,6 +42,18 @@ def test_the_mail(edge: Edge, mailbox: Mailbox) -> None:
     assert f"{edge.url}/verify-email?token=" in body(mail, "plain")
     assert f'href="{edge.url}/verify-email?token=' in body(mail, "html")
     assert ada.full_name not in mail.as_string()
+
+
+def test_user_service_may_be_away(edge: Edge, house: House, mailbox: Mailbox) -> None:
+    """The proof is taken all the same, and told as soon as there is somebody to tell."""
+    ada = edge.join()
+    token = mailbox.verification_token(ada.email)
+    with house.without("user-service"):
+        assert _verify(edge, token) == (204, None)
+    deadline = time.monotonic() + 15
+    while not _is_verified(edge, ada):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_a_new_address_is_verified_anew(edge: Edge, mailbox: Mailbox) -> None:

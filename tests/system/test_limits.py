@@ -28,7 +28,13 @@ def _limited(limited_url: str) -> Iterator[Edge]:
 
 @pytest.mark.parametrize(
     ("path", "requests", "window"),
-    [("/api/auth/register", 5, 3600), ("/api/auth/login", 10, 60), ("/api/auth/refresh", 20, 60)],
+    [
+        ("/api/auth/register", 5, 3600),
+        ("/api/auth/login", 10, 60),
+        ("/api/auth/refresh", 20, 60),
+        ("/api/auth/password/forgot", 5, 3600),
+        ("/api/auth/password/reset", 5, 3600),
+    ],
 )
 def test_limit(limited: Edge, path: str, requests: int, window: int) -> None:
     """The contract's number of requests is let through, told along the way, and no more."""
