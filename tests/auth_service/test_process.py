@@ -110,7 +110,7 @@ async def test_ready_means_that_the_first_admin_can_sign_in(
         assert not await _ready(environment)
 
         directory.meet(f"127.0.0.1:{environment['AUTH_GRPC_PORT']}")
-        await until(lambda: _ready(environment), seconds=10)
+        await until(lambda: _ready(environment), seconds=40)
         assert (await _login(environment)).role == user_pb2.ROLE_ADMIN
 
         ((user_id, _),) = directory.people.items()
@@ -181,7 +181,7 @@ async def test_the_master_key_has_to_be_the_one_that_sealed(
     """Another one is refused at the start, in words."""
     async with _process(environment):
         directory.meet(f"127.0.0.1:{environment['AUTH_GRPC_PORT']}")
-        await until(lambda: _ready(environment), seconds=10)
+        await until(lambda: _ready(environment), seconds=40)
     other = base64.b64encode(b"x" * 32).decode()
 
     status, output = await _output({**environment, "AUTH_MASTER_KEY": other})

@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 
 
-async def until(condition: Callable[[], Awaitable[object] | object], *, seconds: float = 5.0) -> None:
+async def until(condition: Callable[[], Awaitable[object] | object], *, seconds: float = 20.0) -> None:
     """Waits until the condition is true.
 
     Raises:

@@ -227,7 +227,7 @@ def _can(route: Route, status: int) -> bool:
         400: route.body,
         401: guarded,
         403: guarded,
-        404: bool(route.path_fields),
+        404: guarded or bool(route.path_fields),
         408: route.body,
         409: route.verb != "GET",
         412: bool(route.header_fields),
