@@ -82,7 +82,7 @@ class AuthStandIn:
         self._server = build_server(service_tokens=self.service_tokens, judge=_NobodyJudge())
         self._server.add(add_KeyServiceServicer_to_server, _Keys(self))
         self._server.add(add_TokenServiceServicer_to_server, _Tokens())
-        self._server.add(add_AccountServiceServicer_to_server, _Accounts(self))  # type: ignore[abstract]
+        self._server.add(add_AccountServiceServicer_to_server, _Accounts(self))
         self.port = await self._server.start(self.address)
         self._server.set_serving(True)
 
