@@ -16,9 +16,11 @@ from auth_service.adapters.key_ring import KeyRing
 from auth_service.adapters.master_key import MasterKey
 from auth_service.adapters.own_token_judge import OwnTokenJudge
 from auth_service.adapters.postgres.database import PostgresDatabase
+from auth_service.adapters.sealed_answers import SealedAnswers
 from auth_service.adapters.totp_secrets import TotpSecrets
 from auth_service.adapters.user_directory import GrpcUserDirectory
 from auth_service.adapters.zxcvbn_strength import ZxcvbnStrength
+from auth_service.transport.idempotency import FirstAnswers
 from auth_service.usecases.ensure_signing_key import EnsureSigningKey
 from auth_service.wiring import serving
 from auth_service.wiring.use_cases import Ports, UseCases, build_use_cases
@@ -222,13 +224,20 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
             second_factors=TotpSecrets(
                 MASTER_KEY.derived("totp-secrets"), MASTER_KEY.derived("recovery-codes")
             ),
+            answer_seal=SealedAnswers(
+                MASTER_KEY.derived("first-answers"), MASTER_KEY.derived("first-answer-names")
+            ),
             published_keys=ring,
             judge=judge,
             issuer=ISSUER,
             clock=clock,
         )
     )
-    server = build_server(service_tokens=ServiceTokens(SERVICE_KEY, serving.SERVICE), judge=judge)
+    server = build_server(
+        service_tokens=ServiceTokens(SERVICE_KEY, serving.SERVICE),
+        judge=judge,
+        around=FirstAnswers(does.answer_once).around,
+    )
     serving.add_servicers(server, does)
     address = f"127.0.0.1:{await server.start('127.0.0.1:0')}"
     directory.meet(address)

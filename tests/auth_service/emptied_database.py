@@ -8,6 +8,7 @@ NAME = "auth_service_tests"
 _TABLES = (
     "mails",
     "credentials",
+    "attempts",
     "revocations",
     "sign_in_failures",
     "signing_keys",

@@ -8,6 +8,7 @@ from auth_service.domain.tokens import Tokens
 from auth_service.wiring.use_cases import Ports, UseCases, build_use_cases
 from chassis.identity.caller import Caller
 
+from tests.fakes.auth_service.attempts import FakeAnswerSeal
 from tests.fakes.auth_service.database import FakeDatabase
 from tests.fakes.auth_service.second_factors import FakeSecondFactorSecrets
 from tests.fakes.auth_service.state import FakeClock
@@ -113,6 +114,7 @@ def build_world() -> World:
         refresh_tokens=FakeRefreshTokens(),
         mail_tokens=FakeMailTokens(),
         second_factors=FakeSecondFactorSecrets(),
+        answer_seal=FakeAnswerSeal(),
         published_keys=NoKeys(),
         judge=NoJudge(),
         issuer=ISSUER,

@@ -19,6 +19,7 @@ COVERED = {
 EXEMPT = {
     "users.tombstones": "an id of somebody who is not there any more to ask",
     "auth.revocations": "ids and times, for the quarter of an hour that tokens live",
+    "auth.attempts": "answers given already, sealed, for a day; most hold nothing but tokens",
     "auth.mfa_challenges": "digests, for the five minutes of a sign-in",
 }
 

@@ -21,6 +21,7 @@ from gateway.http.answer import Answer, Header
 from gateway.http.client_address import counted_as
 from gateway.http.conditional import is_unchanged
 from gateway.http.envelope import success
+from gateway.http.idempotency import REPLAYED, idempotency_key
 from gateway.http.problems import RateLimited, answer_to
 from gateway.http.request import Request
 from gateway.limits.headers import rate_limit_headers
@@ -54,6 +55,7 @@ class Endpoint:
         self._breaker = parts.upstreams.breaker(service)
         open_call = parts.upstreams.stream if route.streaming else parts.upstreams.unary
         self._call = open_call(route.policy.path, service)
+        self._takes_key = route.verb == "POST"
         self._deadline_seconds = route.policy.deadline_seconds or parts.deadline_seconds
 
     async def __call__(self, request: Request, path: Mapping[str, str]) -> Answer:
@@ -71,6 +73,8 @@ class Endpoint:
         except ServiceError as error:
             answer = answer_to(error, request_id=request.request_id, enveloped=self.route.enveloped)
         answer.headers.extend(limited)
+        if request.call is not None and request.call.replayed:
+            answer.headers.append(REPLAYED)
         return answer
 
     async def _count(self, request: Request, headers: list[Header]) -> None:
@@ -136,6 +140,9 @@ class Endpoint:
         call = Call(caller=caller, bearer_token=token, traceparent=request.traceparent)
         if not self.route.streaming:
             call.deadline = self._parts.now() + self._deadline_seconds
+        if self._takes_key:
+            call.idempotency_key = idempotency_key(request)
+        request.call = call
         return call
 
     def _finish(self, request: Request, told: Told) -> Answer:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from auth_service.domain.events import Event
 from auth_service.domain.signing_key import SigningKey
 
+from tests.fakes.auth_service.attempts import FakeAttempts
 from tests.fakes.auth_service.audit import FakeAuditTrail
 from tests.fakes.auth_service.credentials import FakeCredentials
 from tests.fakes.auth_service.exports import FakeExports
@@ -60,6 +61,7 @@ class FakeStores:
     """`Stores` on a state."""
 
     def __init__(self, state: State, clock: FakeClock) -> None:
+        self.attempts = FakeAttempts(state, clock)
         self.credentials = FakeCredentials(state, clock)
         self.sessions = FakeSessions(state, clock)
         self.sign_ins = FakeSignIns(state, clock)

@@ -8,6 +8,7 @@ from auth_service.domain.audit import ChainedEntry
 from auth_service.domain.credential import Credential
 from auth_service.domain.events import Event
 from auth_service.domain.guessing import GuessKey
+from auth_service.domain.idempotency import Attempt
 from auth_service.domain.mail import MailKind
 from auth_service.domain.second_factor import Authenticator, PendingSignIn
 from auth_service.domain.session import Session
@@ -69,6 +70,15 @@ class MailTokenRow:
 
 
 @dataclass
+class AttemptRow:
+    """A row of the table `attempts`."""
+
+    attempt: Attempt
+    asker: UUID | None
+    leased_until: datetime
+
+
+@dataclass
 class State:
     """What is kept: copied when a transaction begins, put back when it fails."""
 
@@ -81,6 +91,7 @@ class State:
     authenticators: dict[UUID, Authenticator] = field(default_factory=dict)
     recovery_codes: dict[UUID, set[bytes]] = field(default_factory=dict)
     challenges: dict[bytes, PendingSignIn] = field(default_factory=dict)
+    attempts: dict[bytes, AttemptRow] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     mails: dict[UUID, MailRow] = field(default_factory=dict)
     mail_tokens: dict[tuple[UUID, MailKind], MailTokenRow] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """What can go wrong here, as callers are to understand it."""
 
-from chassis.errors import FieldError, Kind, ServiceError, Unavailable
+from chassis.errors import FieldError, Invalid, Kind, ServiceError, Unavailable
 
 
 class EmailTaken(ServiceError):
@@ -62,6 +62,10 @@ class SecondFactorOn(ServiceError):
     kind = Kind.CONFLICT
     reason = "CONFLICT"
     message = "The second factor is on already. Turn it off first."
+
+
+class IdempotencyKeyReused(Invalid):
+    """The client named another request by this key."""
 
 
 class NotAdmittedYet(Unavailable):

@@ -4,6 +4,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from auth_service.domain.export import ExportRepository
+from auth_service.domain.idempotency import AttemptRepository
 from auth_service.domain.mail_repositories import EmailRepository, MailRepository
 from auth_service.domain.repositories import (
     AuditTrail,
@@ -75,6 +76,11 @@ class Stores(Protocol):
     @property
     def second_factors(self) -> SecondFactorRepository:
         """Second factors."""
+        ...
+
+    @property
+    def attempts(self) -> AttemptRepository:
+        """Calls that may be made again, and their first answers."""
         ...
 
     @property

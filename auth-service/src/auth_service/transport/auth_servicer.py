@@ -10,6 +10,7 @@ from vestibule.auth.v1.auth_service_pb2_grpc import AuthServiceServicer
 
 from auth_service.domain.second_factor import Challenge
 from auth_service.transport import messages
+from auth_service.transport.idempotency import current_attempt
 from auth_service.usecases.change_password import ChangePassword
 from auth_service.usecases.login import Login
 from auth_service.usecases.logout import Logout
@@ -36,6 +37,7 @@ class AuthServicer(AuthServiceServicer):
             password=request.password,
             full_name=request.full_name,
             caller=current_caller(),
+            user_id=current_attempt(),
         )
         return pb.RegisterResponse(user=messages.user(person))
 

@@ -1,6 +1,7 @@
 """Registering."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from chassis.clock import Clock
 from chassis.identity.caller import Caller
@@ -35,9 +36,25 @@ class Register:
     clock: Clock
 
     async def __call__(
-        self, *, email: str, password: str, full_name: str, caller: Caller, role: Role = Role.USER
+        self,
+        *,
+        email: str,
+        password: str,
+        full_name: str,
+        caller: Caller,
+        role: Role = Role.USER,
+        user_id: UUID | None = None,
     ) -> Person:
         """Returns the person.
+
+        Args:
+            email: Where they are reached.
+            password: What they will prove themselves by.
+            full_name: What they are called.
+            caller: Who registers.
+            role: What they may do.
+            user_id: The id that they are to have; the person who has it already was made by
+                this very registration, which is then only answered again.
 
         Raises:
             EmailTaken: somebody has the address.
@@ -47,10 +64,12 @@ class Register:
         async with self.database.statements() as stores:
             known = await stores.credentials.by_email(canonical_email(email))
         if known is not None:
+            if known.user_id == user_id:
+                return await self.finish(user_id=user_id, caller=caller)
             return await self._resume(known, password, caller)
         if self.policy is not None:
             await self.policy.check("password", password, email=email, full_name=full_name)
-        registration = Registration(user_id=uuid7(), email=email, full_name=full_name, role=role)
+        registration = Registration(user_id=user_id or uuid7(), email=email, full_name=full_name, role=role)
         await self._begin(registration, await self.hasher.hash(password), caller)
         return await self.finish(user_id=registration.user_id, caller=caller)
 

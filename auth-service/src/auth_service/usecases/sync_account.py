@@ -65,6 +65,7 @@ class SyncAccount:
         await stores.guesses.erase(self.guess_keys.of(credential, "").account)
         await stores.guesses.erase(self.guess_keys.of_second_factor(credential.user_id).account)
         await stores.mails.withdraw(credential.user_id, *MailKind)
+        await stores.attempts.erase(credential.user_id)
         await stores.credentials.erase(credential.user_id)
         await revoke_person(stores, credential.user_id)
 

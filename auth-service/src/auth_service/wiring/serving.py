@@ -5,7 +5,7 @@ from importlib.metadata import version
 from chassis.clock import SystemClock
 from chassis.events.consumer import Consumer
 from chassis.events.relay import Relay
-from chassis.grpc.certificates import open_certificates
+from chassis.grpc.certificates import Certificates, open_certificates
 from chassis.grpc.channel import open_channel
 from chassis.grpc.server import GrpcServer, build_server
 from chassis.identity.service_tokens import ServiceTokens
@@ -34,6 +34,7 @@ from auth_service.adapters.master_key import MasterKey
 from auth_service.adapters.own_token_judge import OwnTokenJudge
 from auth_service.adapters.postgres.database import PostgresDatabase
 from auth_service.adapters.postgres.outbox import OUTBOX
+from auth_service.adapters.sealed_answers import SealedAnswers
 from auth_service.adapters.totp_secrets import TotpSecrets
 from auth_service.adapters.user_directory import GrpcUserDirectory
 from auth_service.adapters.zxcvbn_strength import ZxcvbnStrength
@@ -45,6 +46,7 @@ from auth_service.transport.account_servicer import AccountServicer
 from auth_service.transport.audit_servicer import AuditServicer
 from auth_service.transport.auth_servicer import AuthServicer
 from auth_service.transport.event_handlers import event_handlers
+from auth_service.transport.idempotency import FirstAnswers
 from auth_service.transport.key_servicer import KeyServicer
 from auth_service.transport.session_servicer import SessionServicer
 from auth_service.transport.token_servicer import TokenServicer
@@ -163,22 +165,34 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
             second_factors=TotpSecrets(
                 master_key.derived("totp-secrets"), master_key.derived("recovery-codes")
             ),
+            answer_seal=SealedAnswers(
+                master_key.derived("first-answers"), master_key.derived("first-answer-names")
+            ),
             published_keys=ring,
             judge=judge,
             issuer=settings.issuer,
             clock=clock,
         )
     )
-    server = build_server(service_tokens=service_tokens, judge=judge)
+    server = build_server(
+        service_tokens=service_tokens, judge=judge, around=FirstAnswers(does.answer_once).around
+    )
     add_servicers(server, does)
-    await server.start(f"{settings.grpc_host}:{settings.grpc_port}", certificates)
-    lifecycle.on_drain(server.drain)
-    lifecycle.on_stop(server.stop)
+    await _open_server(lifecycle, settings, server, certificates)
     _begin_background(lifecycle, settings, does)
     begin_sending(lifecycle, settings, SERVICE, database, mail_tokens)
     lifecycle.begin("signing keys", ring.keep_loaded())
     lifecycle.begin("verification keys", judge.keys.run())
     server.set_serving(True)
+
+
+async def _open_server(
+    lifecycle: Lifecycle, settings: AuthSettings, server: GrpcServer, certificates: Certificates | None
+) -> None:
+    """Opens the port; the server stops with the lifecycle."""
+    await server.start(f"{settings.grpc_host}:{settings.grpc_port}", certificates)
+    lifecycle.on_drain(server.drain)
+    lifecycle.on_stop(server.stop)
 
 
 async def _open_operations(lifecycle: Lifecycle, settings: AuthSettings) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from chassis.clock import Clock
 
+from auth_service.domain.idempotency import AnswerSeal
 from auth_service.domain.mail_ports import MailTokens
 from auth_service.domain.password_policy import PasswordPolicy
 from auth_service.domain.ports import (
@@ -19,6 +20,7 @@ from auth_service.domain.ports import (
 )
 from auth_service.domain.second_factor import SecondFactorSecrets
 from auth_service.domain.stores import Database
+from auth_service.usecases.answer_once import AnswerOnce
 from auth_service.usecases.bootstrap_admin import BootstrapAdmin
 from auth_service.usecases.change_password import ChangePassword
 from auth_service.usecases.check_password import CheckPassword
@@ -62,6 +64,7 @@ class Ports:
     refresh_tokens: RefreshTokens
     mail_tokens: MailTokens
     second_factors: SecondFactorSecrets
+    answer_seal: AnswerSeal
     published_keys: PublishedKeys
     judge: TokenJudge
     issuer: str
@@ -94,6 +97,7 @@ class UseCases:
     export_account: ExportAccount
     export_audit_events: ExportAuditEvents
     bootstrap_admin: BootstrapAdmin
+    answer_once: AnswerOnce
     purge_expired: PurgeExpired
     finish_stale_registrations: FinishStaleRegistrations
     mail: MailUseCases
@@ -135,6 +139,7 @@ def build_use_cases(ports: Ports) -> UseCases:
         export_account=ExportAccount(database, guess_keys),
         export_audit_events=ExportAuditEvents(database),
         bootstrap_admin=BootstrapAdmin(database, operators_register),
+        answer_once=AnswerOnce(database, ports.answer_seal),
         purge_expired=PurgeExpired(database),
         finish_stale_registrations=FinishStaleRegistrations(database, finish, clock),
         mfa=build_mfa_use_cases(

@@ -15,6 +15,7 @@ from chassis.errors import Forbidden, ServiceError, Unauthenticated
 from chassis.grpc.call import (
     AUTHORIZATION_KEY,
     CLIENT_ADDRESS_KEY,
+    IDEMPOTENCY_KEY,
     REQUEST_ID_KEY,
     SERVICE_TOKEN_KEY,
     TRACEPARENT_KEY,
@@ -59,6 +60,7 @@ def compile_admission(policy: Policy, service_tokens: ServiceTokens, judge: Toke
             caller=_caller(said, service, claims, peer),
             bearer_token=token,
             traceparent=traceparent if len(traceparent) == _TRACEPARENT_LENGTH else "",
+            idempotency_key=said.get(IDEMPOTENCY_KEY, "") if service is not None else "",
         )
 
     return admit

@@ -13,6 +13,8 @@ CLIENT_ADDRESS_KEY = "vestibule-client-address"
 USER_AGENT_KEY = "vestibule-user-agent"
 REQUEST_ID_KEY = "x-request-id"
 TRACEPARENT_KEY = "traceparent"
+IDEMPOTENCY_KEY = "vestibule-idempotency-key"
+REPLAYED_KEY = "vestibule-replayed"
 AUTHORIZATION_KEY = "authorization"
 
 _USER_AGENT_LENGTH_MAX = 256
@@ -27,12 +29,16 @@ class Call:
         bearer_token: The person's access token, judged good; empty when there is none.
         traceparent: W3C trace context; empty when there is none.
         deadline: When the answer must be there, by `time.monotonic()`; None for never.
+        idempotency_key: By which the client will know this call again; empty when it will not.
+        replayed: Whether the service called gave its first answer again.
     """
 
     caller: Caller
     bearer_token: str = ""
     traceparent: str = ""
     deadline: float | None = None
+    idempotency_key: str = ""
+    replayed: bool = False
 
     def remaining_seconds(self) -> float | None:
         """Returns how long the call may still take, at worst negative; None for ever."""
@@ -50,6 +56,8 @@ class Call:
             pairs.append((CLIENT_ADDRESS_KEY, caller.client_address))
         if caller.user_agent:
             pairs.append((USER_AGENT_KEY, printable(caller.user_agent)))
+        if self.idempotency_key:
+            pairs.append((IDEMPOTENCY_KEY, self.idempotency_key))
         return pairs
 
 

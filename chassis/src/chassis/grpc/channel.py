@@ -19,7 +19,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from chassis import traces
 from chassis.errors import DeadlineExceeded, ServiceError
 from chassis.grpc import committed, errors
-from chassis.grpc.call import SERVICE_TOKEN_KEY, TRACEPARENT_KEY, current_call
+from chassis.grpc.call import REPLAYED_KEY, SERVICE_TOKEN_KEY, TRACEPARENT_KEY, current_call
 from chassis.grpc.certificates import Certificates
 from chassis.grpc.policy import Policy, policies_by_path
 from chassis.grpc.rotating_channel import RotatingChannel
@@ -105,9 +105,7 @@ class UnaryMethod:
             response = await call
         except grpc.aio.AioRpcError as error:
             raise _understood(error) from error
-        for key, value in await call.trailing_metadata():
-            if key == committed.EVENTS_KEY:
-                committed.note_encoded(value)
+        _take_in(await call.trailing_metadata())
         return response
 
 
@@ -135,9 +133,7 @@ class StreamMethod:
             raise _understood(error) from error
         finally:
             call.cancel()
-        for key, value in await call.trailing_metadata():
-            if key == committed.EVENTS_KEY:
-                committed.note_encoded(value)
+        _take_in(await call.trailing_metadata())
 
 
 class ServiceChannel(grpc.aio.Channel):
@@ -271,7 +267,14 @@ def service_config(policies: Iterable[Policy]) -> dict[str, Any]:
 
 
 def _understood(error: grpc.aio.AioRpcError) -> ServiceError:
-    for key, value in cast("Iterable[tuple[str, str | bytes]]", error.trailing_metadata() or ()):
+    _take_in(cast("Iterable[tuple[str, str | bytes]]", error.trailing_metadata() or ()))
+    return errors.decode(error)
+
+
+def _take_in(trailing: Iterable[tuple[str, str | bytes]]) -> None:
+    """Takes in what an answer brought besides itself."""
+    for key, value in trailing:
         if key == committed.EVENTS_KEY:
             committed.note_encoded(value)
-    return errors.decode(error)
+        elif key == REPLAYED_KEY and (call := current_call()) is not None:
+            call.replayed = True

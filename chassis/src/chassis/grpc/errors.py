@@ -31,14 +31,24 @@ _KINDS = {code: kind for kind, code in CODES.items()} | {
     # The other side hung up: it is going away.
     grpc.StatusCode.CANCELLED: Kind.UNAVAILABLE,
 }
+_KINDS_BY_NUMBER = {code.value[0]: kind for code, kind in _KINDS.items()}
 
 Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
 
 
 def encode(error: ServiceError) -> tuple[grpc.StatusCode, str, Metadata]:
     """Returns the status code, its text and the trailing metadata that carry the error."""
-    code = CODES[error.kind]
-    status = status_pb2.Status(code=code.value[0], message=error.message)
+    trailing: list[tuple[str, str | bytes]] = []
+    if error.retry_after_seconds is not None:
+        # What a service refuses by itself must not be repeated by the channel below it.
+        trailing.append((PUSHBACK_KEY, NO_RETRY))
+    trailing.append((DETAILS_KEY, to_status(error).SerializeToString()))
+    return CODES[error.kind], error.message, tuple(trailing)
+
+
+def to_status(error: ServiceError) -> status_pb2.Status:
+    """Returns the error as Google's `Status`, with all that a client may know of it."""
+    status = status_pb2.Status(code=CODES[error.kind].value[0], message=error.message)
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.details)
     status.details.add().Pack(info)
     if error.field_errors:
@@ -47,15 +57,11 @@ def encode(error: ServiceError) -> tuple[grpc.StatusCode, str, Metadata]:
             for each in error.field_errors
         ]
         status.details.add().Pack(error_details_pb2.BadRequest(field_violations=violations))
-    trailing: list[tuple[str, str | bytes]] = []
     if error.retry_after_seconds is not None:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromNanoseconds(round(error.retry_after_seconds * 1e9))
         status.details.add().Pack(retry)
-        # What a service refuses by itself must not be repeated by the channel below it.
-        trailing.append((PUSHBACK_KEY, NO_RETRY))
-    trailing.append((DETAILS_KEY, status.SerializeToString()))
-    return code, error.message, tuple(trailing)
+    return status
 
 
 def decode(error: grpc.aio.AioRpcError) -> ServiceError:
@@ -67,8 +73,17 @@ def decode(error: grpc.aio.AioRpcError) -> ServiceError:
     """
     kind = _KINDS.get(error.code(), Kind.INTERNAL)
     status = _details(error)
-    if status is None:
-        return _bare(kind)
+    return _bare(kind) if status is None else from_status(status, kind)
+
+
+def from_status(status: status_pb2.Status, kind: Kind | None = None) -> ServiceError:
+    """Returns the error that `to_status` made the status of.
+
+    Args:
+        status: The status.
+        kind: The kind, where it is known otherwise; the status' code says it when None.
+    """
+    kind = kind or _KINDS_BY_NUMBER.get(status.code, Kind.INTERNAL)
     info = error_details_pb2.ErrorInfo()
     request = error_details_pb2.BadRequest()
     retry = error_details_pb2.RetryInfo()

@@ -34,6 +34,8 @@ log = structlog.get_logger()
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Behaviour: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
+Around: TypeAlias = Callable[[Policy, Behaviour], Behaviour]
 _Prepare: TypeAlias = Callable[[bytes, Context], Awaitable[tuple[Message, float | None]]]
 
 _WORTH_A_WARNING = frozenset({Kind.INTERNAL, Kind.UNAVAILABLE, Kind.DEADLINE})
@@ -48,6 +50,7 @@ class Pipeline:
         judge: Judges the tokens of people.
         deadline_seconds: How long a unary call may take whose caller set no deadline and
             whose policy names none.
+        around: Wraps the work of each method with one answer, inside of everything else here.
         streams: The streams being answered.
         stopping: Whether streams are to end because the server stops.
     """
@@ -55,6 +58,7 @@ class Pipeline:
     service_tokens: ServiceTokens
     judge: TokenJudge
     deadline_seconds: float = 5.0
+    around: Around | None = None
     streams: set["_Stream"] = field(default_factory=set)
     stopping: bool = False
 
@@ -83,6 +87,8 @@ class Pipeline:
     def _unary(self, policy: Policy, handler: Handler) -> Callable[[bytes, Context], Awaitable[Any]]:
         prepare = self._prepare(policy, handler, policy.deadline_seconds or self.deadline_seconds)
         behave: Any = handler.unary_unary
+        if self.around is not None:
+            behave = self.around(policy, behave)
         path, observer = policy.path, _observer(policy)
 
         async def serve(raw: bytes, context: Context) -> Any:
@@ -261,6 +267,8 @@ def _refusal(error: Exception, path: str) -> ServiceError:
 
 async def _abort(context: Context, error: ServiceError, events: list[Any]) -> None:
     code, message, trailing = errors.encode(error)
+    # What the method itself set goes with its error too.
+    trailing = (*(context.trailing_metadata() or ()), *trailing)
     if events:
         # What was committed before the failure is true all the same.
         trailing = (*trailing, (committed.EVENTS_KEY, committed.encode(events)))

@@ -9,7 +9,7 @@ from grpc_health.v1 import health_pb2_grpc
 
 from chassis.grpc.certificates import Certificates
 from chassis.grpc.health import HealthServicer
-from chassis.grpc.pipeline import Handler, Pipeline
+from chassis.grpc.pipeline import Around, Handler, Pipeline
 from chassis.grpc.policy import find_service, method_policy
 from chassis.identity.claims import TokenJudge
 from chassis.identity.service_tokens import ServiceTokens
@@ -120,6 +120,7 @@ def build_server(
     service_tokens: ServiceTokens,
     judge: TokenJudge,
     deadline_seconds: float = 5.0,
+    around: Around | None = None,
     connection_age_seconds: float = _CONNECTION_AGE_SECONDS,
     concurrent_rpcs_max: int = CONCURRENT_RPCS_MAX,
 ) -> GrpcServer:
@@ -129,6 +130,7 @@ def build_server(
         service_tokens: Verifies the names of calling services.
         judge: Judges the tokens of people.
         deadline_seconds: For unary calls that come without a deadline.
+        around: Wraps the work of each method with one answer, after all checks.
         connection_age_seconds: After this, clients are told to connect anew, so that they
             find pods that have come since.
         concurrent_rpcs_max: Calls and streams in flight beyond which further ones are refused.
@@ -144,6 +146,7 @@ def build_server(
         ("grpc.so_reuseport", 0),
     ]
     server = grpc.aio.server(options=options, maximum_concurrent_rpcs=concurrent_rpcs_max)
-    return GrpcServer(
-        server, Pipeline(service_tokens=service_tokens, judge=judge, deadline_seconds=deadline_seconds)
+    pipeline = Pipeline(
+        service_tokens=service_tokens, judge=judge, deadline_seconds=deadline_seconds, around=around
     )
+    return GrpcServer(server, pipeline)

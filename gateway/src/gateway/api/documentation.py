@@ -21,6 +21,8 @@ from gateway.api.fields import EMPTY, HTTP_BODY, PAGINATION, header_of
 from gateway.api.models import Models
 from gateway.api.routes import Route
 from gateway.http.envelope import VERSION
+from gateway.http.idempotency import HEADER as IDEMPOTENCY_KEY
+from gateway.http.idempotency import KEY_LENGTH_MAX
 
 TITLE = "Vestibule"
 DESCRIPTION = (
@@ -139,6 +141,8 @@ def _endpoint(route: Route, models: Models, comments: Mapping[str, str]) -> Any:
         *(_parameter(field, Query, models, comments) for field in route.query_fields),
         *(_parameter(field, Header, models, comments) for field in route.header_fields),
     ]
+    if route.verb == "POST":
+        parameters.append(_idempotency_key())
     if route.body:
         parameters.append(_body(route, models))
 
@@ -166,6 +170,22 @@ def _parameter(
         inspect.Parameter.KEYWORD_ONLY,
         annotation=Annotated[annotation, kind(**options)],
         default=default,
+    )
+
+
+def _idempotency_key() -> inspect.Parameter:
+    told = Header(
+        alias=IDEMPOTENCY_KEY,
+        min_length=1,
+        max_length=KEY_LENGTH_MAX,
+        pattern="^[!-~]([ -~]*[!-~])?$",
+        description="Names this request: sent again within 24 hours, it is given its first answer again.",
+    )
+    return inspect.Parameter(
+        "idempotency_key",
+        inspect.Parameter.KEYWORD_ONLY,
+        annotation=Annotated[str | None, told],
+        default=None,
     )
 
 
@@ -232,7 +252,7 @@ def _can(route: Route, status: int) -> bool:
         409: route.verb != "GET",
         412: bool(route.header_fields),
         415: route.body,
-        422: takes_input,
+        422: takes_input or route.verb == "POST",
         429: bool(policy.options.rate_limit.requests) or route.body,
     }
     return possible.get(status, True)

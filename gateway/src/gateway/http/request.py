@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from chassis.grpc.call import Call
 from chassis.identity.claims import Claims
 
 from chassis import ids
@@ -44,6 +45,7 @@ class Request:
         started: When it came, by `time.perf_counter()`.
         route: Template of the route that answers, for logs and metrics.
         claims: Who calls, once that is known.
+        call: What the service is told, once it is asked.
     """
 
     verb: str
@@ -58,6 +60,7 @@ class Request:
     started: float = field(default_factory=time.perf_counter)
     route: str = ""
     claims: Claims | None = None
+    call: Call | None = None
 
     @classmethod
     def of(cls, scope: Scope, receive: Receive, proxies: TrustedProxies) -> "Request":

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from chassis.postgres.connection import Connection
 from chassis.postgres.pool import Database
 
+from auth_service.adapters.postgres.attempts import PostgresAttempts
 from auth_service.adapters.postgres.audit import PostgresAuditTrail
 from auth_service.adapters.postgres.credentials import PostgresCredentials
 from auth_service.adapters.postgres.emails import PostgresEmails
@@ -26,6 +27,7 @@ class PostgresStores:
     """`Stores` on one connection; the outbox works in a transaction only."""
 
     __slots__ = (
+        "attempts",
         "audit",
         "credentials",
         "emails",
@@ -42,6 +44,7 @@ class PostgresStores:
     )
 
     def __init__(self, connection: Connection) -> None:
+        self.attempts = PostgresAttempts(connection)
         self.audit = PostgresAuditTrail(connection)
         self.credentials = PostgresCredentials(connection)
         self.emails = PostgresEmails(connection)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from chassis.postgres.connection import Connection, rows_affected
 
 from auth_service.domain.guessing import BLOCK
+from auth_service.domain.idempotency import ANSWERS_KEPT
 
 SESSIONS_KEPT = timedelta(days=30)
 """How long an ended or expired session is kept, so that its tokens are told why they fail."""
@@ -79,5 +80,14 @@ class PostgresRetention:
             limit,
             MAILS_KEPT,
         )
-        tags = (revocations, failures, ended, expired, tokens, mails)
+        attempts = await self.connection.execute(
+            """
+            DELETE FROM auth.attempts WHERE name IN (
+                SELECT name FROM auth.attempts WHERE began_at < now() - $2::interval
+                 LIMIT $1 FOR UPDATE SKIP LOCKED)
+            """,
+            limit,
+            ANSWERS_KEPT,
+        )
+        tags = (revocations, failures, ended, expired, tokens, mails, attempts)
         return sum(rows_affected(tag) for tag in tags)

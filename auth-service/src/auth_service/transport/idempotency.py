@@ -1,0 +1,103 @@
+"""`Idempotency-Key`: a POST that comes again is given its first answer.
+
+It stands around the methods, inside of every check: whoever may not call is refused as ever.
+"""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from chassis.errors import Kind, ServiceError
+from chassis.grpc import errors
+from chassis.grpc.call import REPLAYED_KEY, current_call
+from chassis.grpc.pipeline import Behaviour
+from chassis.grpc.policy import Policy
+from google.api import annotations_pb2
+from google.protobuf.message_factory import GetMessageClass
+from google.rpc import code_pb2, status_pb2
+
+from auth_service.usecases.answer_once import AnswerOnce
+
+_LEASE_SECONDS = 30.0
+"""For calls without a deadline, of which the gateway makes none."""
+
+_PASSING = frozenset({Kind.EXHAUSTED, Kind.UNAVAILABLE, Kind.DEADLINE, Kind.INTERNAL})
+"""Refusals that say nothing of the request: it is right to try again."""
+
+_attempt_id: ContextVar[UUID | None] = ContextVar("attempt_id", default=None)
+
+
+def current_attempt() -> UUID | None:
+    """Returns what stays the same when the call being answered is made again; None when it will not be."""
+    return _attempt_id.get()
+
+
+class FirstAnswers:
+    """Wraps the methods that clients reach by POST."""
+
+    def __init__(self, answer_once: AnswerOnce) -> None:
+        self._answer_once = answer_once
+
+    def around(self, policy: Policy, behave: Behaviour) -> Behaviour:
+        """Returns the method's work, done once for each key of a client."""
+        rule = policy.descriptor.GetOptions().Extensions[annotations_pb2.http]
+        if rule.WhichOneof("pattern") != "post":
+            return behave
+        response_class = GetMessageClass(policy.descriptor.output_type)
+
+        async def answer(request: Any, context: Any) -> Any:
+            call = current_call()
+            if call is None or not call.idempotency_key:
+                return await behave(request, context)
+            # The key is spent here: what this call makes other services do is its own affair.
+            key, call.idempotency_key = call.idempotency_key, ""
+            work = _Work(behave, request, context)
+            told, replayed = await self._answer_once(
+                caller=call.caller,
+                key=key,
+                asked=policy.path.encode() + b"\n" + request.SerializeToString(deterministic=True),
+                seconds=call.remaining_seconds() or _LEASE_SECONDS,
+                work=work,
+            )
+            if replayed:
+                context.set_trailing_metadata(((REPLAYED_KEY, "1"),))
+                return _understood(told, response_class)
+            if work.refusal is not None:
+                raise work.refusal
+            return work.response
+
+        return answer
+
+
+@dataclass(slots=True)
+class _Work:
+    """A method's work, whose answer or refusal is written as a `Status`."""
+
+    behave: Behaviour
+    request: Any
+    context: Any
+    response: Any = None
+    refusal: ServiceError | None = None
+
+    async def __call__(self, attempt_id: UUID) -> tuple[bytes, bool]:
+        """Returns the answer, and whether it is for good."""
+        _attempt_id.set(attempt_id)
+        status = status_pb2.Status()
+        try:
+            self.response = await self.behave(self.request, self.context)
+        except ServiceError as error:
+            self.refusal = error
+            return errors.to_status(error).SerializeToString(), error.kind not in _PASSING
+        status.details.add().Pack(self.response)
+        return status.SerializeToString(), True
+
+
+def _understood(told: bytes, response_class: type[Any]) -> Any:
+    """Returns the answer, or raises the refusal."""
+    status = status_pb2.Status.FromString(told)
+    if status.code != code_pb2.OK:
+        raise errors.from_status(status)
+    response = response_class()
+    status.details[0].Unpack(response)
+    return response

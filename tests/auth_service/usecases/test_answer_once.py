@@ -1,0 +1,109 @@
+"""Answering a call that its client may make again."""
+
+import asyncio
+from uuid import UUID
+
+import pytest
+from auth_service.domain.errors import IdempotencyKeyReused
+from chassis.errors import Unavailable
+
+from tests.auth_service.world import EMAIL, NAME, PASSWORD, World, a_client
+
+
+class Work:
+    """Something to do that counts how often it is done."""
+
+    def __init__(self, *, is_final: bool = True) -> None:
+        self.attempts: list[UUID] = []
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+        self._is_final = is_final
+
+    async def __call__(self, attempt_id: UUID) -> tuple[bytes, bool]:
+        """Does it."""
+        self.attempts.append(attempt_id)
+        await self.go_on.wait()
+        return b"done %d" % len(self.attempts), self._is_final
+
+
+async def _ask(
+    world: World, work: Work, *, key: str = "key", asked: bytes = b"asked", address: str = "192.0.2.1"
+) -> tuple[bytes, bool]:
+    return await world.does.answer_once(
+        caller=a_client(address), key=key, asked=asked, seconds=1.0, work=work
+    )
+
+
+async def test_the_first_answer_is_given_again(world: World) -> None:
+    """To the client that asked, under its key; others and other keys have answers of their own."""
+    work = Work()
+
+    assert await _ask(world, work) == (b"done 1", False)
+    assert await _ask(world, work) == (b"done 1", True)
+    assert await _ask(world, work, key="other") == (b"done 2", False)
+    assert await _ask(world, work, address="192.0.2.2") == (b"done 3", False)
+
+
+async def test_a_key_names_one_question(world: World) -> None:
+    """Another one under it is refused, whether the first was answered or not."""
+    work = Work()
+    await _ask(world, work)
+
+    with pytest.raises(IdempotencyKeyReused) as refusal:
+        await _ask(world, work, asked=b"something else")
+
+    assert [each.field for each in refusal.value.field_errors] == ["Idempotency-Key"]
+    assert len(work.attempts) == 1
+
+
+async def test_what_only_says_to_try_again_is_not_kept(world: World) -> None:
+    """The next one is the same attempt."""
+    unlucky, work = Work(is_final=False), Work()
+
+    assert await _ask(world, unlucky) == (b"done 1", False)
+    assert await _ask(world, work) == (b"done 1", False)
+    assert work.attempts == unlucky.attempts
+
+
+async def test_two_at_once(world: World) -> None:
+    """The second waits for the first one's answer, and not for ever."""
+    work = Work()
+    work.go_on.clear()
+    first = asyncio.create_task(_ask(world, work))
+    await asyncio.sleep(0)
+
+    with pytest.raises(Unavailable):
+        await _ask(world, work)
+    second = asyncio.create_task(_ask(world, work))
+    await asyncio.sleep(0)
+    work.go_on.set()
+
+    assert await first == (b"done 1", False)
+    assert await second == (b"done 1", True)
+
+
+async def test_whoever_hung_up_is_not_waited_for(world: World) -> None:
+    """What was cancelled or failed may be taken up at once, as the same attempt."""
+    work = Work()
+    work.go_on.clear()
+    first = asyncio.create_task(_ask(world, work))
+    await asyncio.sleep(0.01)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    work.go_on.set()
+
+    assert await _ask(world, work) == (b"done 2", False)
+    assert len(set(work.attempts)) == 1
+
+
+async def test_a_registration_knows_itself_again(world: World) -> None:
+    """Done, but its answer lost: the same attempt is told of the same person, and nobody else."""
+    attempt = UUID("019ab000-0000-7000-8000-000000000001")
+    register = world.does.register
+
+    first = await register(email=EMAIL, password=PASSWORD, full_name=NAME, caller=a_client(), user_id=attempt)
+    again = await register(email=EMAIL, password=PASSWORD, full_name=NAME, caller=a_client(), user_id=attempt)
+
+    assert first.user_id == again.user_id == attempt
+    assert world.database.actions == [("auth.register", "success")]
