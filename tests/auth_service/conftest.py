@@ -1,5 +1,7 @@
 """The service in this process, on a real Postgres and a real gRPC user-service."""
 
+import base64
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +35,8 @@ from chassis.identity.service_tokens import ServiceTokens
 from chassis.postgres.pool import Database, open_database
 from devstack.database import Database as DevelopmentDatabase
 from devstack.postgres import Postgres
+from devstack.program import free_port
+from devstack.valkey import Valkey
 from google.protobuf.descriptor import ServiceDescriptor
 from vestibule.auth.v1 import (
     account_service_pb2,
@@ -54,11 +58,14 @@ from vestibule.auth.v1.token_service_pb2_grpc import TokenServiceStub
 from vestibule.events.v1.events_pb2 import Event
 from vestibule.users.v1 import directory_service_pb2
 
+from tests.auth_service.command_line import Environment
 from tests.auth_service.directory_stand_in import SERVICE_KEY, DirectoryStandIn
 from tests.auth_service.emptied_database import emptied
 from tests.auth_service.world import EMAIL, HERE, ISSUER, NAME, PASSWORD
 
 AUDIENCE = "vestibule"
+ADMIN_EMAIL = "root@example.com"
+ADMIN_PASSWORD = "correct-horse-battery"
 MASTER_KEY = MasterKey(b"m" * 32)
 MAIL_TOKENS = HmacMailTokens(MASTER_KEY.derived("mail-tokens"))
 _SERVICES: list[ServiceDescriptor] = [
@@ -248,3 +255,23 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
     await channel.close()
     await server.stop(0)
     await to_users.close()
+
+
+@pytest.fixture(name="environment")
+def _environment(
+    emptied_database: DevelopmentDatabase, valkey: Valkey, directory: DirectoryStandIn
+) -> Environment:
+    """What the process is told; its first admin is `ADMIN_EMAIL` with `ADMIN_PASSWORD`."""
+    return {
+        "PATH": os.environ["PATH"],
+        "AUTH_HTTP_PORT": str(free_port()),
+        "AUTH_GRPC_PORT": str(free_port()),
+        "AUTH_POSTGRES_URL": emptied_database.url("auth_service"),
+        "AUTH_MASTER_KEY": base64.b64encode(b"m" * 32).decode(),
+        "AUTH_ISSUER": "http://issuer.test",
+        "AUTH_USERS_ADDRESS": directory.address,
+        "SERVICE_KEY": SERVICE_KEY,
+        "REDIS_URL": valkey.url,
+        "BOOTSTRAP_ADMIN_EMAIL": ADMIN_EMAIL,
+        "BOOTSTRAP_ADMIN_PASSWORD": ADMIN_PASSWORD,
+    }

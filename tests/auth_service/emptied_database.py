@@ -12,6 +12,7 @@ _TABLES = (
     "revocations",
     "sign_in_failures",
     "signing_keys",
+    "retired_signing_keys",
     "audit_events",
     "outbox",
 )

@@ -2,17 +2,12 @@
 
 import asyncio
 import base64
-import os
 import signal
-import sys
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
-import pytest
 from chassis.events import stream
 from chassis.grpc.channel import open_channel
 from chassis.identity.service_tokens import ServiceTokens
@@ -27,54 +22,11 @@ from vestibule.auth.v1.auth_service_pb2_grpc import AuthServiceStub
 from vestibule.events.v1.events_pb2 import AuditRecorded, Event, UserChanged
 from vestibule.users.v1 import user_pb2
 
+from tests.auth_service.command_line import Environment, output_of, process
+from tests.auth_service.conftest import ADMIN_EMAIL as EMAIL
+from tests.auth_service.conftest import ADMIN_PASSWORD as PASSWORD
 from tests.auth_service.directory_stand_in import SERVICE_KEY, DirectoryStandIn
 from tests.chassis.waiting import until
-
-EMAIL = "root@example.com"
-PASSWORD = "correct-horse-battery"
-
-Environment = dict[str, str]
-
-
-@pytest.fixture(name="environment")
-def _environment(
-    emptied_database: DevelopmentDatabase, valkey: Valkey, directory: DirectoryStandIn
-) -> Environment:
-    return {
-        "PATH": os.environ["PATH"],
-        "AUTH_HTTP_PORT": str(free_port()),
-        "AUTH_GRPC_PORT": str(free_port()),
-        "AUTH_POSTGRES_URL": emptied_database.url("auth_service"),
-        "AUTH_MASTER_KEY": base64.b64encode(b"m" * 32).decode(),
-        "AUTH_ISSUER": "http://issuer.test",
-        "AUTH_USERS_ADDRESS": directory.address,
-        "SERVICE_KEY": SERVICE_KEY,
-        "REDIS_URL": valkey.url,
-        "BOOTSTRAP_ADMIN_EMAIL": EMAIL,
-        "BOOTSTRAP_ADMIN_PASSWORD": PASSWORD,
-    }
-
-
-@asynccontextmanager
-async def _process(environment: Environment, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "auth_service", *arguments),
-        env=environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
-
-
-async def _output(environment: Environment, *arguments: str) -> tuple[int | None, str]:
-    async with _process(environment, *arguments) as process:
-        output, _ = await asyncio.wait_for(process.communicate(), 20)
-        return process.returncode, output.decode()
 
 
 async def _ready(environment: Environment) -> bool:
@@ -104,9 +56,9 @@ async def test_ready_means_that_the_first_admin_can_sign_in(
     environment: Environment, directory: DirectoryStandIn, pool: Database, valkey: Valkey
 ) -> None:
     """It serves before user-service is there, finishes when it has come, does what events ask, and stops."""
-    async with _process(environment) as process, Redis.from_url(valkey.url) as redis:
+    async with process(environment) as running, Redis.from_url(valkey.url) as redis:
         await asyncio.sleep(2)
-        assert process.returncode is None
+        assert running.returncode is None
         assert not await _ready(environment)
 
         directory.meet(f"127.0.0.1:{environment['AUTH_GRPC_PORT']}")
@@ -142,9 +94,9 @@ async def test_ready_means_that_the_first_admin_can_sign_in(
         published = [stream.decode(fields).WhichOneof("payload") for _, fields in entries]
         assert {"registration_started", "tokens_revoked"} <= set(published)
 
-        process.send_signal(signal.SIGTERM)
-        output, _ = await asyncio.wait_for(process.communicate(), 15)
-        assert process.returncode == 0
+        running.send_signal(signal.SIGTERM)
+        output, _ = await asyncio.wait_for(running.communicate(), 15)
+        assert running.returncode == 0
         assert PASSWORD not in output.decode()
 
 
@@ -153,7 +105,7 @@ async def test_signing_in_goes_on_without_redis(
 ) -> None:
     """Events wait in the outbox."""
     environment["REDIS_URL"] = f"redis://127.0.0.1:{free_port()}/0"
-    async with _process(environment):
+    async with process(environment):
         directory.meet(f"127.0.0.1:{environment['AUTH_GRPC_PORT']}")
         await until(lambda: _ready(environment), seconds=15)
 
@@ -168,7 +120,7 @@ async def test_a_wrong_setting_is_one_clear_line(environment: Environment) -> No
         ("AUTH_ISSUER", ""),
         ("BOOTSTRAP_ADMIN_PASSWORD", ""),
     ):
-        status, output = await _output({**environment, name: value})
+        status, output = await output_of({**environment, name: value})
 
         assert status == 1
         assert name in output
@@ -179,12 +131,12 @@ async def test_the_master_key_has_to_be_the_one_that_sealed(
     environment: Environment, directory: DirectoryStandIn
 ) -> None:
     """Another one is refused at the start, in words."""
-    async with _process(environment):
+    async with process(environment):
         directory.meet(f"127.0.0.1:{environment['AUTH_GRPC_PORT']}")
         await until(lambda: _ready(environment), seconds=40)
     other = base64.b64encode(b"x" * 32).decode()
 
-    status, output = await _output({**environment, "AUTH_MASTER_KEY": other})
+    status, output = await output_of({**environment, "AUTH_MASTER_KEY": other})
 
     assert status == 1
     last = output.strip().splitlines()[-1]
@@ -201,19 +153,19 @@ async def test_the_chain_is_verified_from_the_command_line(
             " '{}', 'not the form')"
         )
 
-    status, output = await _output(environment, "audit", "verify")
+    status, output = await output_of(environment, "audit", "verify")
     assert (status, output.strip()) == (1, "broken at sequence 1, of 3 events")
 
     owner = await asyncpg.connect(emptied_database.url("auth_owner"))
     await owner.execute("DELETE FROM auth.audit_events")
     await owner.close()
-    status, output = await _output(environment, "audit", "verify")
+    status, output = await output_of(environment, "audit", "verify")
     assert (status, output.strip()) == (0, "intact: 0 events, head none")
 
 
 async def test_the_command_line_explains_itself(environment: Environment) -> None:
     """An unknown command is refused."""
-    status, output = await _output(environment, "nonsense")
+    status, output = await output_of(environment, "nonsense")
 
     assert status == 2
     assert "invalid choice" in output

@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import itertools
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +19,7 @@ from devstack.plan import Ports
 from devstack.program import free_port
 from devstack.service import ServiceProcess
 from devstack.stack import Stack
-from devstack.topology import GATEWAY
+from devstack.topology import AUTH, GATEWAY
 
 from tests.system.edge import PASSWORD, Edge, new_email
 
@@ -111,6 +113,24 @@ class House:
             yield f"http://{process.http}"
         finally:
             process.stop()
+
+    def command(self, *arguments: str) -> str:
+        """Runs `python -m auth_service` with what auth-service is told, and returns what it wrote.
+
+        Raises:
+            AssertionError: it failed.
+        """
+        environment = self._stack.services[AUTH.name].environment
+        ran = subprocess.run(
+            [sys.executable, "-m", AUTH.module, *arguments],
+            env=dict(environment),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
 
     def sign(self, claims: Mapping[str, Any], *, kid: str | None = "") -> str:
         """Signs claims with the house's own key.

@@ -9,6 +9,7 @@ OTHER_WORDS = {
     "Invalid": "VALIDATION_ERROR: the contract's word for any invalid field",
     "CredentialChanged": "CONFLICT: the contract's word for two changes at once",
     "SecondFactorOn": "CONFLICT: the contract's word for a state that does not allow it",
+    "SuccessorWaits": "CONFLICT: the contract's word for a state that does not allow it",
     "TooManyListeners": "UNAVAILABLE: the contract's word for whatever has no room just now",
     "RouteNotFound": "NOT_FOUND: a path is a resource like another",
 }

@@ -1,11 +1,18 @@
-"""Runs auth-service; `provision` makes its roles, `migrate` its tables, `audit verify` walks its chain."""
+"""Runs auth-service; `provision` makes its roles, `migrate` its tables, `keys` and `audit` are operators'."""
 
 import argparse
 import sys
+from datetime import UTC, datetime
 
 from chassis.settings import load
 
-from auth_service.settings import AuditSettings, AuthSettings, MigrationSettings, ProvisionSettings
+from auth_service.settings import (
+    AuditSettings,
+    AuthSettings,
+    KeySettings,
+    MigrationSettings,
+    ProvisionSettings,
+)
 
 
 def main(arguments: list[str]) -> None:
@@ -22,6 +29,10 @@ def main(arguments: list[str]) -> None:
     audit.add_subparsers(dest="action", metavar="action", required=True).add_parser(
         "verify", help="compute every hash again; exit status 1 when the chain is broken"
     )
+    keys = commands.add_parser("keys", help="look at the signing keys, and rotate them")
+    key_actions = keys.add_subparsers(dest="action", metavar="action", required=True)
+    key_actions.add_parser("list", help="every key with its state and its times")
+    key_actions.add_parser("rotate", help="publish the next key, which signs when every verifier can know it")
     known, rest = parser.parse_known_args(arguments)
     if known.command == "migrate":
         sys.exit(_migrate(rest))
@@ -31,6 +42,8 @@ def main(arguments: list[str]) -> None:
         sys.exit(_provision())
     if known.command == "audit":
         sys.exit(_verify_audit())
+    if known.command == "keys":
+        sys.exit(_rotate_key() if known.action == "rotate" else _list_keys())
     _serve()
 
 
@@ -77,6 +90,56 @@ def _verify_audit() -> int:
         return 0
     print(f"broken at sequence {report.first_broken}, of {report.events} events")  # noqa: T201
     return 1
+
+
+def _rotate_key() -> int:
+    import asyncio  # noqa: PLC0415
+
+    from chassis.errors import ServiceError  # noqa: PLC0415
+    from chassis.startup import StartupError  # noqa: PLC0415
+
+    from auth_service.wiring import keys  # noqa: PLC0415
+
+    settings = load(KeySettings)
+    try:
+        rotation = asyncio.run(keys.rotate_key(settings))
+    except (StartupError, ServiceError) as error:
+        details = error.details if isinstance(error, ServiceError) else {}
+        about = "".join(f" ({name} {value})" for name, value in details.items())
+        print(f"keys rotate: nothing was done: {error}{about}", file=sys.stderr)  # noqa: T201
+        return 1
+    successor = rotation.successor
+    print(f"{successor.kid} is published and signs from {_moment(successor.active_from)}")  # noqa: T201
+    for key in rotation.ended:
+        print(f"{key.kid} retires at {_moment(key.removed_from)}")  # noqa: T201
+    return 0
+
+
+def _list_keys() -> int:
+    import asyncio  # noqa: PLC0415
+
+    from chassis.startup import StartupError  # noqa: PLC0415
+
+    from auth_service.wiring import keys  # noqa: PLC0415
+
+    settings = load(KeySettings)
+    try:
+        listed = asyncio.run(keys.list_keys(settings))
+    except StartupError as error:
+        print(f"keys list: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    now = datetime.now(UTC)
+    row = "{:<43}  {:<9}  {:>9}  {:<20}  {:<20}  {:<20}".format
+    print(row("KID", "STATE", "AGE_HOURS", "PUBLISHED", "ACTIVE", "REMOVED"))  # noqa: T201
+    for key in listed:
+        hours = f"{(now - key.published_at).total_seconds() / 3600:.1f}"
+        times = (_moment(each) for each in (key.published_at, key.active_from, key.removed_from))
+        print(row(key.kid, key.state, hours, *times))  # noqa: T201
+    return 0
+
+
+def _moment(at: datetime | None) -> str:
+    return "-" if at is None else f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _serve() -> None:

@@ -2,16 +2,39 @@
 
 import base64
 import binascii
+from datetime import timedelta
 from email.utils import parseaddr
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from chassis.settings import GrpcServiceSettings
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _MASTER_KEY_BYTES = 32
 _SMTP_SCHEMES = ("smtp", "smtps", "smtp+starttls")
+_KEY_PUBLISH_SECONDS = Field(
+    default=900.0,
+    ge=1.0,
+    le=86_400.0,
+    description="how long a signing key is published before it signs, in seconds;"
+    " longer than verifiers may keep the published keys, which is 6 minutes",
+)
+
+
+def _is_a_master_key(value: SecretStr) -> SecretStr:
+    try:
+        raw = base64.b64decode(value.get_secret_value(), validate=True)
+    except binascii.Error as error:
+        raise ValueError("it is not base64") from error
+    if len(raw) != _MASTER_KEY_BYTES:
+        raise ValueError(f"it holds {len(raw)} bytes, not {_MASTER_KEY_BYTES}")
+    return value
+
+
+MasterKeyText = Annotated[SecretStr, AfterValidator(_is_a_master_key)]
+"""32 secret bytes in base64."""
 
 
 class AuthSettings(GrpcServiceSettings):
@@ -23,9 +46,13 @@ class AuthSettings(GrpcServiceSettings):
         description="where the schema `auth` is, with the runtime role: postgresql://auth_service:…@host/database"
     )
     postgres_pool_size: int = Field(default=10, ge=2, le=100, description="most connections to Postgres")
-    master_key: SecretStr = Field(
+    master_key: MasterKeyText = Field(
         description="32 secret bytes in base64, which seal the signing keys: `openssl rand -base64 32`"
     )
+    key_rotation_days: float = Field(
+        default=30.0, gt=0.0, le=366.0, description="how long a signing key signs before the next one does"
+    )
+    key_publish_seconds: float = _KEY_PUBLISH_SECONDS
     issuer: str = Field(description="the `iss` of access tokens: the gateway's public URL")
     audience: str = Field(default="vestibule", description="the `aud` of access tokens")
     users_address: str = Field(description="where user-service answers gRPC, as host:port")
@@ -82,17 +109,6 @@ class AuthSettings(GrpcServiceSettings):
             raise ValueError("it is not `Name <address@domain>`")
         return value
 
-    @field_validator("master_key")
-    @classmethod
-    def _is_32_bytes(cls, value: SecretStr) -> SecretStr:
-        try:
-            raw = base64.b64decode(value.get_secret_value(), validate=True)
-        except binascii.Error as error:
-            raise ValueError("it is not base64") from error
-        if len(raw) != _MASTER_KEY_BYTES:
-            raise ValueError(f"it holds {len(raw)} bytes, not {_MASTER_KEY_BYTES}")
-        return value
-
     @model_validator(mode="after")
     def _bootstraps_wholly(self) -> "AuthSettings":
         if (self.bootstrap_admin_email is None) != (self.bootstrap_admin_password is None):
@@ -100,6 +116,34 @@ class AuthSettings(GrpcServiceSettings):
                 "BOOTSTRAP_ADMIN_EMAIL and BOOTSTRAP_ADMIN_PASSWORD go together: set both or none"
             )
         return self
+
+    @model_validator(mode="after")
+    def _rotates_slower_than_it_publishes(self) -> "AuthSettings":
+        if self.key_rotation.total_seconds() <= self.key_publish_seconds:
+            raise ValueError("AUTH_KEY_ROTATION_DAYS has to be longer than AUTH_KEY_PUBLISH_SECONDS")
+        return self
+
+    @property
+    def key_rotation(self) -> timedelta:
+        """How long a signing key signs."""
+        return timedelta(days=self.key_rotation_days)
+
+    @property
+    def master_key_bytes(self) -> bytes:
+        """The master key itself."""
+        return base64.b64decode(self.master_key.get_secret_value())
+
+
+class KeySettings(BaseSettings):
+    """The settings of `python -m auth_service keys`."""
+
+    model_config = SettingsConfigDict(env_prefix="AUTH_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    postgres_url: SecretStr = Field(
+        description="where the schema `auth` is, with the runtime role: postgresql://auth_service:…@host/database"
+    )
+    master_key: MasterKeyText = Field(description="32 secret bytes in base64, which seal the signing keys")
+    key_publish_seconds: float = _KEY_PUBLISH_SECONDS
 
     @property
     def master_key_bytes(self) -> bytes:

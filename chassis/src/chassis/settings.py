@@ -46,6 +46,13 @@ class ServiceSettings(BaseSettings):
     )
     trace_ratio: float = Field(default=0.01, ge=0.0, le=1.0, validation_alias="TRACE_RATIO")
     shutdown_grace_seconds: float = Field(default=10.0, ge=0.0, validation_alias="SHUTDOWN_GRACE_SECONDS")
+    jwks_refresh_seconds: float = Field(
+        default=300.0,
+        ge=0.1,
+        le=300.0,
+        validation_alias="JWKS_REFRESH_SECONDS",
+        description="how often the keys that verify tokens are fetched, at least every five minutes",
+    )
     tls_cert_file: Path | None = Field(
         default=None, validation_alias="TLS_CERT_FILE", description="PEM file of the service's certificate"
     )

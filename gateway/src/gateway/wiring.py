@@ -105,7 +105,12 @@ def _judge(settings: GatewaySettings, upstreams: Upstreams) -> RevocationJudge:
             ' Add {"vestibule.auth.v1": {"address": "host:port"}}.'
         )
     authority = Authority(upstreams.channel(name))
-    return RevocationJudge(authority, issuer=settings.token_issuer, audience=settings.token_audience)
+    return RevocationJudge(
+        authority,
+        issuer=settings.token_issuer,
+        audience=settings.token_audience,
+        keys_refresh_seconds=settings.jwks_refresh_seconds,
+    )
 
 
 async def _follow_events(lifecycle: Lifecycle, settings: GatewaySettings, memory: Memory) -> None:

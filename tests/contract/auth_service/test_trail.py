@@ -1,11 +1,12 @@
 """What counters, the chain, keys and the outbox promise, in memory and on Postgres."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from auth_service.domain.audit import AuditEntry, AuditFilter, chain_hash
 from auth_service.domain.events import CopyOutdated, RegistrationStarted, SignedIn, TokensRevoked
 from auth_service.domain.guessing import GuessKey
-from auth_service.domain.signing_key import SigningKey
+from auth_service.domain.signing_key import RetiredKey, SigningKey
 from auth_service.domain.stores import Database
 from chassis.ids import uuid7
 
@@ -114,6 +115,32 @@ async def test_signing_keys_come_back_in_order(database: Database) -> None:
             await stores.signing_keys.add(key)
 
         assert list(await stores.signing_keys.all()) == keys[::-1]
+
+
+async def test_a_retired_key_keeps_its_public_half_alone(database: Database) -> None:
+    """What signed is gone, what verifies stays."""
+    key = SigningKey(
+        kid="old", x="x", y="y", sealed_private_key=b"sealed", published_at=LONG_AGO, active_from=LONG_AGO
+    )
+    end = LONG_AGO + 3 * MINUTE
+    over = RetiredKey(
+        kid="old",
+        x="x",
+        y="y",
+        attestation=b"ours",
+        published_at=LONG_AGO,
+        active_from=LONG_AGO,
+        removed_from=end,
+    )
+    async with database.transaction() as stores:
+        await stores.signing_keys.add(key)
+        await stores.signing_keys.end(replace(key, removed_from=end))
+        assert list(await stores.signing_keys.all()) == [replace(key, removed_from=end)]
+
+        await stores.signing_keys.retire(over)
+
+        assert list(await stores.signing_keys.all()) == []
+        assert list(await stores.signing_keys.retired()) == [over]
 
 
 async def test_every_event_can_be_told(database: Database) -> None:

@@ -4,9 +4,10 @@ import asyncio
 import copy
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from auth_service.domain.events import Event
-from auth_service.domain.signing_key import SigningKey
+from auth_service.domain.signing_key import RetiredKey, SigningKey
 
 from tests.fakes.auth_service.attempts import FakeAttempts
 from tests.fakes.auth_service.audit import FakeAuditTrail
@@ -21,10 +22,11 @@ from tests.fakes.auth_service.state import FakeClock, State
 
 
 class FakeSigningKeys:
-    """`SigningKeyRepository` in a list."""
+    """`SigningKeyRepository` in two lists."""
 
     def __init__(self, state: State) -> None:
         self._rows = state.signing_keys
+        self._retired = state.retired_keys
 
     async def all(self) -> Sequence[SigningKey]:
         """Returns every key, the oldest first."""
@@ -36,6 +38,21 @@ class FakeSigningKeys:
     async def add(self, key: SigningKey) -> None:
         """Adds a key."""
         self._rows.append(key)
+
+    async def end(self, key: SigningKey) -> None:
+        """Keeps when the JWKS stops showing a key."""
+        self._rows[:] = [
+            replace(row, removed_from=key.removed_from) if row.kid == key.kid else row for row in self._rows
+        ]
+
+    async def retire(self, key: RetiredKey) -> None:
+        """Keeps no more than the public half."""
+        self._rows[:] = [row for row in self._rows if row.kid != key.kid]
+        self._retired.append(key)
+
+    async def retired(self) -> Sequence[RetiredKey]:
+        """Returns every retired key."""
+        return sorted(self._retired, key=lambda key: (key.active_from, key.kid))
 
 
 class FakeOutbox:

@@ -12,7 +12,7 @@ from auth_service.domain.idempotency import Attempt
 from auth_service.domain.mail import MailKind
 from auth_service.domain.second_factor import Authenticator, PendingSignIn
 from auth_service.domain.session import Session
-from auth_service.domain.signing_key import SigningKey
+from auth_service.domain.signing_key import RetiredKey, SigningKey
 from auth_service.domain.tokens import Revocation
 
 
@@ -88,6 +88,7 @@ class State:
     guesses: dict[GuessKey, GuessRow] = field(default_factory=dict)
     audit: list[ChainedEntry] = field(default_factory=list)
     signing_keys: list[SigningKey] = field(default_factory=list)
+    retired_keys: list[RetiredKey] = field(default_factory=list)
     authenticators: dict[UUID, Authenticator] = field(default_factory=dict)
     recovery_codes: dict[UUID, set[bytes]] = field(default_factory=dict)
     challenges: dict[bytes, PendingSignIn] = field(default_factory=dict)

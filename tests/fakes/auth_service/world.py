@@ -11,7 +11,6 @@ from auth_service.domain.guessing import GuessKey, client_of
 from auth_service.domain.mail import MailKind
 from auth_service.domain.password import Strength
 from auth_service.domain.session import RefreshToken
-from auth_service.domain.signing_key import SigningKey
 from auth_service.domain.tokens import AccessGrant, unix_milliseconds
 from chassis.errors import NotFound, Unavailable
 
@@ -198,20 +197,3 @@ class FakeUserDirectory:
         assert self._database.open_connections == 0, "a connection was held across a call"
         if self.away:
             raise Unavailable
-
-
-class FakeKeySealer:
-    """Makes keys that open under one master key."""
-
-    def __init__(self) -> None:
-        self.made = 0
-
-    def generate(self, at: datetime) -> SigningKey:
-        """Returns a new key."""
-        self.made += 1
-        return SigningKey(
-            kid=f"key-{self.made}", x="x", y="y", sealed_private_key=b"", published_at=at, active_from=at
-        )
-
-    def check(self, key: SigningKey) -> None:
-        """Opens every key."""

@@ -153,7 +153,10 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
         )
     )
     judge = RevocationJudge(
-        Authority(channel), issuer=settings.token_issuer, audience=settings.token_audience
+        Authority(channel),
+        issuer=settings.token_issuer,
+        audience=settings.token_audience,
+        keys_refresh_seconds=settings.jwks_refresh_seconds,
     )
     does = build_use_cases(
         PostgresUnitOfWork(database, OUTBOX),

@@ -1,6 +1,7 @@
 """The signing keys in memory: read from Postgres at start-up and again every so often."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -8,14 +9,16 @@ from chassis.clock import Clock
 from chassis.errors import ServiceError, Unavailable
 from chassis.logs import get_logger
 from cryptography.hazmat.primitives.asymmetric import ec
+from prometheus_client import Gauge
 
 from auth_service.adapters.master_key import MasterKey, public_key
-from auth_service.domain.signing_key import SigningKey, published, signing
+from auth_service.domain.signing_key import RELOAD, KeyState, SigningKey, published, signing, state
 from auth_service.domain.stores import Database
 
 log = get_logger()
 
-RELOAD_SECONDS = 30.0
+_AGE = Gauge("auth_signing_key_age_seconds", "How long the key that signs now has been active.")
+_KEYS = Gauge("auth_signing_keys", "Keys of this process that are not retired.", ["state"])
 
 
 @dataclass(slots=True)
@@ -25,6 +28,7 @@ class KeyRing:
     database: Database
     master_key: MasterKey
     clock: Clock
+    reload_seconds: float = RELOAD.total_seconds()
     _keys: Sequence[SigningKey] = ()
     _private: dict[str, ec.EllipticCurvePrivateKey] = field(default_factory=dict)
     _public: dict[str, ec.EllipticCurvePublicKey] = field(default_factory=dict)
@@ -42,12 +46,16 @@ class KeyRing:
             if key.kid not in self._private:
                 self._private[key.kid] = self.master_key.opened(key)
                 self._public[key.kid] = public_key(key)
+        gone = self._private.keys() - {key.kid for key in keys}
         self._keys = keys
+        for kid in gone:
+            del self._private[kid], self._public[kid]
+        self._measure()
 
     async def keep_loaded(self) -> None:
-        """Reads the keys again every `RELOAD_SECONDS`, until cancelled."""
+        """Reads the keys again every `reload_seconds`, until cancelled."""
         while True:
-            await asyncio.sleep(RELOAD_SECONDS)
+            await asyncio.sleep(self.reload_seconds)
             try:
                 await self.load()
             except ServiceError as error:
@@ -71,3 +79,12 @@ class KeyRing:
     def verifying(self) -> dict[str, ec.EllipticCurvePublicKey]:
         """Returns the public halves of the published keys, by `kid`."""
         return {key.kid: self._public[key.kid] for key in self.published()}
+
+    def _measure(self) -> None:
+        now = self.clock.now()
+        states = Counter(state(key, self._keys, now) for key in self._keys)
+        for each in (KeyState.PUBLISHED, KeyState.ACTIVE, KeyState.RETIRING):
+            _KEYS.labels(each).set(states[each])
+        active = signing(self._keys, now)
+        if active is not None:
+            _AGE.set((now - active.active_from).total_seconds())

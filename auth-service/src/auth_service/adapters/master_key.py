@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import hmac
 import os
 from datetime import datetime
 
@@ -12,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from auth_service.domain.errors import MasterKeyMismatch
-from auth_service.domain.signing_key import SigningKey
+from auth_service.domain.signing_key import RetiredKey, SigningKey
 
 _NONCE_BYTES = 12
 _COORDINATE_BYTES = 32
@@ -35,8 +36,8 @@ class MasterKey:
         hkdf = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=b"vestibule/" + purpose.encode())
         return hkdf.derive(self._key)
 
-    def generate(self, at: datetime) -> SigningKey:
-        """Returns a new key, published and active from then on."""
+    def generate(self, at: datetime, active_from: datetime | None = None) -> SigningKey:
+        """Returns a new key, published from then on, and active from then on or from later."""
         private = ec.generate_private_key(ec.SECP256R1())
         numbers = private.public_key().public_numbers()
         x, y = _base64url(numbers.x), _base64url(numbers.y)
@@ -48,7 +49,9 @@ class MasterKey:
         )
         nonce = os.urandom(_NONCE_BYTES)
         sealed = nonce + self._aead.encrypt(nonce, der, kid.encode())
-        return SigningKey(kid=kid, x=x, y=y, sealed_private_key=sealed, published_at=at, active_from=at)
+        return SigningKey(
+            kid=kid, x=x, y=y, sealed_private_key=sealed, published_at=at, active_from=active_from or at
+        )
 
     def opened(self, key: SigningKey) -> ec.EllipticCurvePrivateKey:
         """Returns a key's private half.
@@ -77,8 +80,26 @@ class MasterKey:
         """
         self.opened(key)
 
+    def attest(self, key: SigningKey) -> bytes:
+        """Returns what shows for ever, to whoever has the master key, that the public half is ours.
 
-def public_key(key: SigningKey) -> ec.EllipticCurvePublicKey:
+        Raises:
+            MasterKeyMismatch: the key was sealed under another master key, or altered.
+        """
+        if self.opened(key).public_key() != public_key(key):
+            raise MasterKeyMismatch(f"the public half of signing key {key.kid} was altered in Postgres")
+        return self._attestation(key.kid, key.x, key.y)
+
+    def attested(self, key: RetiredKey) -> bool:
+        """Whether a retired key was ours."""
+        return hmac.compare_digest(key.attestation, self._attestation(key.kid, key.x, key.y))
+
+    def _attestation(self, kid: str, x: str, y: str) -> bytes:
+        secret = self.derived("signing-key-attestations")
+        return hmac.digest(secret, f"{kid}.{x}.{y}".encode(), "sha256")
+
+
+def public_key(key: SigningKey | RetiredKey) -> ec.EllipticCurvePublicKey:
     """Returns the public half of a signing key."""
     x, y = (int.from_bytes(base64.urlsafe_b64decode(part + "=")) for part in (key.x, key.y))
     return ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()

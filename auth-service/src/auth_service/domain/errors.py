@@ -68,6 +68,14 @@ class IdempotencyKeyReused(Invalid):
     """The client named another request by this key."""
 
 
+class SuccessorWaits(ServiceError):
+    """A key is published already and has not begun to sign."""
+
+    kind = Kind.CONFLICT
+    reason = "CONFLICT"
+    message = "The next signing key is published already and has not begun to sign."
+
+
 class NotAdmittedYet(Unavailable):
     """The registration is not finished; it will be, and then signing in works."""
 

@@ -79,8 +79,16 @@ class RefreshTokens(Protocol):
 class KeySealer(Protocol):
     """Makes key pairs and keeps their private halves under the master key."""
 
-    def generate(self, at: datetime) -> SigningKey:
-        """Returns a new key, published and active from then on."""
+    def generate(self, at: datetime, active_from: datetime | None = None) -> SigningKey:
+        """Returns a new key, published from then on, and active from then on or from later."""
+        ...
+
+    def attest(self, key: SigningKey) -> bytes:
+        """Returns what shows for ever, to whoever has the master key, that the public half is ours.
+
+        Raises:
+            MasterKeyMismatch: the key was sealed under another master key.
+        """
         ...
 
     def check(self, key: SigningKey) -> None:

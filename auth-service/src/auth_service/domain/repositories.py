@@ -14,7 +14,7 @@ from auth_service.domain.credential import Credential, Person, Registration
 from auth_service.domain.events import Event
 from auth_service.domain.guessing import GuessKey, GuessRecord
 from auth_service.domain.session import Opening, Session, Standing
-from auth_service.domain.signing_key import SigningKey
+from auth_service.domain.signing_key import RetiredKey, SigningKey
 from auth_service.domain.tokens import Revocation
 
 
@@ -226,6 +226,18 @@ class SigningKeyRepository(Protocol):
 
     async def add(self, key: SigningKey) -> None:
         """Adds a key."""
+        ...
+
+    async def end(self, key: SigningKey) -> None:
+        """Keeps when the JWKS stops showing a key."""
+        ...
+
+    async def retire(self, key: RetiredKey) -> None:
+        """Destroys a key's private half and keeps its public half for ever."""
+        ...
+
+    async def retired(self) -> Sequence[RetiredKey]:
+        """Returns every retired key, the oldest first."""
         ...
 
 

@@ -2,12 +2,28 @@
 
 A key is in the JWKS from `published_at` until `removed_from`. It signs from `active_from`
 until the next key is active. Signer and JWKS ask the same functions, so what signs is
-always published, and what was signed can be verified until it expires.
+always published, and what was signed can be verified until it expires. Once it is retired
+its private half is destroyed; its public half stays, for signatures that must be verified
+after years.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW
+
+RELOAD = timedelta(seconds=30)
+"""How long it may take a process to take up a key that was made."""
+
+JWKS_CACHED = timedelta(minutes=5) + RELOAD + CLOCK_SKEW
+"""How old the JWKS may be in a verifier's hands: cached by our word for five minutes, read by a
+process that had not yet taken up the newest key, by a clock that differs."""
+
+OUTLIVES = ACCESS_LIFETIME + RELOAD + 3 * CLOCK_SKEW
+"""How long a key is shown after its successor became active: until the last token that a process
+with a slow clock signed before it took the successor up has expired for a lenient verifier."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,3 +65,85 @@ def signing(keys: Sequence[SigningKey], at: datetime) -> SigningKey | None:
     active = [key for key in candidates if key.active_from <= at]
     # Keys come the newest first: without an active one, the first ever made signs.
     return next(iter([*active, *reversed(candidates)]), None)
+
+
+class KeyState(StrEnum):
+    """Where a key stands."""
+
+    PUBLISHED = "published"
+    ACTIVE = "active"
+    RETIRING = "retiring"
+    RETIRED = "retired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetiredKey:
+    """What is kept of a key for ever: its public half.
+
+    Attributes:
+        kid: The key's RFC 7638 thumbprint.
+        x: Coordinate of the public point, base64url.
+        y: Coordinate of the public point, base64url.
+        attestation: Shows, by the master key, that the key was ours.
+        active_from: When it began to sign.
+        removed_from: When the JWKS stopped showing it.
+    """
+
+    kid: str
+    x: str
+    y: str
+    attestation: bytes
+    published_at: datetime
+    active_from: datetime
+    removed_from: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How keys follow one another.
+
+    Attributes:
+        every: How long a key signs.
+        published_for: How long a key is published before it signs.
+    """
+
+    every: timedelta
+    published_for: timedelta
+
+
+def state(key: SigningKey, keys: Sequence[SigningKey], at: datetime) -> KeyState:
+    """Returns where a key stands: waiting, signing, still verifying, or over."""
+    if key not in published(keys, at):
+        return KeyState.PUBLISHED if at < key.published_at else KeyState.RETIRED
+    if key == signing(keys, at):
+        return KeyState.ACTIVE
+    return KeyState.PUBLISHED if at < key.active_from else KeyState.RETIRING
+
+
+def waiting(keys: Sequence[SigningKey], at: datetime) -> SigningKey | None:
+    """Returns the key that is published and does not sign yet."""
+    return next((key for key in keys if at < key.active_from), None)
+
+
+def is_due(keys: Sequence[SigningKey], at: datetime, schedule: Schedule) -> bool:
+    """Whether a successor has to be published now, to sign when the newest key has signed its time."""
+    newest = max((key.active_from for key in keys), default=None)
+    return newest is not None and at >= newest + schedule.every - schedule.published_for
+
+
+def succeeded(keys: Sequence[SigningKey], successor: SigningKey) -> Sequence[SigningKey]:
+    """Returns the keys whose end the successor decides, each with the time of its end."""
+    end = successor.active_from + OUTLIVES
+    return [
+        replace(key, removed_from=end)
+        for key in keys
+        if key.kid != successor.kid and (key.removed_from is None or key.removed_from > end)
+    ]
+
+
+def retired(keys: Sequence[SigningKey], at: datetime) -> Sequence[SigningKey]:
+    """Returns the keys whose private half nobody needs any more."""
+    shown = published(keys, at)
+    return [
+        key for key in keys if key.removed_from is not None and key.removed_from <= at and key not in shown
+    ]

@@ -13,7 +13,6 @@ from chassis.lifecycle import Lifecycle
 from chassis.operations_http import open_operations
 from chassis.postgres import revision
 from chassis.postgres.pool import open_database
-from chassis.startup import StartupError
 from vestibule.auth.v1.account_service_pb2_grpc import add_AccountServiceServicer_to_server
 from vestibule.auth.v1.audit_service_pb2_grpc import add_AuditServiceServicer_to_server
 from vestibule.auth.v1.auth_service_pb2_grpc import add_AuthServiceServicer_to_server
@@ -29,7 +28,6 @@ from auth_service.adapters.hmac_guess_keys import HmacGuessKeys
 from auth_service.adapters.hmac_mail_tokens import HmacMailTokens
 from auth_service.adapters.hmac_refresh_tokens import HmacRefreshTokens
 from auth_service.adapters.jwt_signer import JwtSigner
-from auth_service.adapters.key_ring import KeyRing
 from auth_service.adapters.master_key import MasterKey
 from auth_service.adapters.own_token_judge import OwnTokenJudge
 from auth_service.adapters.postgres.database import PostgresDatabase
@@ -39,7 +37,6 @@ from auth_service.adapters.totp_secrets import TotpSecrets
 from auth_service.adapters.user_directory import GrpcUserDirectory
 from auth_service.adapters.zxcvbn_strength import ZxcvbnStrength
 from auth_service.domain.audit import ChainReport
-from auth_service.domain.errors import MasterKeyMismatch
 from auth_service.settings import AuthSettings
 from auth_service.transport import schedule
 from auth_service.transport.account_servicer import AccountServicer
@@ -50,8 +47,8 @@ from auth_service.transport.idempotency import FirstAnswers
 from auth_service.transport.key_servicer import KeyServicer
 from auth_service.transport.session_servicer import SessionServicer
 from auth_service.transport.token_servicer import TokenServicer
-from auth_service.usecases.ensure_signing_key import EnsureSigningKey
 from auth_service.usecases.verify_audit_events import VerifyAuditEvents
+from auth_service.wiring.keys import begin_rotation, key_ring, open_keys
 from auth_service.wiring.mail import add_mail_servicers, begin_sending
 from auth_service.wiring.mfa import add_mfa_servicer
 from auth_service.wiring.use_cases import Ports, UseCases, build_use_cases
@@ -101,19 +98,6 @@ def add_servicers(server: GrpcServer, does: UseCases) -> None:
     add_mfa_servicer(server, does.mfa)
 
 
-async def open_keys(ring: KeyRing) -> None:
-    """Makes the first signing key when there is none, and reads the keys.
-
-    Raises:
-        StartupError: the master key does not open them.
-    """
-    try:
-        await EnsureSigningKey(ring.database, ring.master_key, ring.clock)()
-        await ring.load()
-    except MasterKeyMismatch as error:
-        raise StartupError(str(error)) from error
-
-
 async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     """Starts the service on a lifecycle: returns once it serves.
 
@@ -132,7 +116,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     service_tokens = ServiceTokens(settings.service_key.get_secret_value(), SERVICE)
     database, clock = PostgresDatabase(pool), SystemClock()
     master_key = MasterKey(settings.master_key_bytes)
-    ring = KeyRing(database, master_key, clock)
+    ring = key_ring(settings, database, master_key)
     await open_keys(ring)
     judge = OwnTokenJudge(ring, database, issuer=settings.issuer, audience=settings.audience)
     hashing = HashingPool(
@@ -181,7 +165,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     await _open_server(lifecycle, settings, server, certificates)
     _begin_background(lifecycle, settings, does)
     begin_sending(lifecycle, settings, SERVICE, database, mail_tokens)
-    lifecycle.begin("signing keys", ring.keep_loaded())
+    begin_rotation(lifecycle, settings, ring)
     lifecycle.begin("verification keys", judge.keys.run())
     server.set_serving(True)
 

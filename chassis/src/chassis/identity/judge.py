@@ -6,7 +6,7 @@ import contextvars
 from chassis.errors import TokenRevoked
 from chassis.identity.authority import Authority
 from chassis.identity.claims import Claims
-from chassis.identity.keys import KeyCache
+from chassis.identity.keys import REFRESH_SECONDS, KeyCache
 from chassis.identity.revocation import RevocationSet
 from chassis.identity.revocation_feed import EventSource, RevocationFeed
 from chassis.identity.verifier import TokenVerifier
@@ -31,11 +31,18 @@ class RevocationJudge:
         keys: The keys that verify tokens.
     """
 
-    def __init__(self, authority: Authority, *, issuer: str, audience: str) -> None:
+    def __init__(
+        self,
+        authority: Authority,
+        *,
+        issuer: str,
+        audience: str,
+        keys_refresh_seconds: float = REFRESH_SECONDS,
+    ) -> None:
         self._authority = authority
         self._revocations = RevocationSet()
         self._introspecting: dict[str, asyncio.Task[None]] = {}
-        self.keys = KeyCache(authority.keys)
+        self.keys = KeyCache(authority.keys, refresh_seconds=keys_refresh_seconds)
         self._verifier = TokenVerifier(self.keys, issuer=issuer, audience=audience)
         self.feed = RevocationFeed(self._revocations, authority)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from chassis.postgres.connection import Connection
 
-from auth_service.domain.signing_key import SigningKey
+from auth_service.domain.signing_key import RetiredKey, SigningKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +57,37 @@ class PostgresSigningKeys:
             key.active_from,
             key.removed_from,
         )
+
+    async def end(self, key: SigningKey) -> None:
+        """Keeps when the JWKS stops showing a key."""
+        await self.connection.execute(
+            "UPDATE auth.signing_keys SET removed_from = $2 WHERE kid = $1", key.kid, key.removed_from
+        )
+
+    async def retire(self, key: RetiredKey) -> None:
+        """Destroys a key's private half and keeps its public half for ever."""
+        await self.connection.execute(
+            """
+            INSERT INTO auth.retired_signing_keys
+                   (kid, x, y, attestation, published_at, active_from, removed_from)
+            VALUES ($1, $2, $3, $4, $5, $6, $7)
+            """,
+            key.kid,
+            key.x,
+            key.y,
+            key.attestation,
+            key.published_at,
+            key.active_from,
+            key.removed_from,
+        )
+        await self.connection.execute("DELETE FROM auth.signing_keys WHERE kid = $1", key.kid)
+
+    async def retired(self) -> Sequence[RetiredKey]:
+        """Returns every retired key, the oldest first."""
+        rows = await self.connection.fetch(
+            """
+            SELECT kid, x, y, attestation, published_at, active_from, removed_from
+              FROM auth.retired_signing_keys ORDER BY active_from, kid
+            """
+        )
+        return [RetiredKey(**dict(row)) for row in rows]

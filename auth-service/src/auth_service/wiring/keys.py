@@ -1,0 +1,98 @@
+"""Signing keys: how they are made, follow one another and end, beside the server and by command."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from chassis.clock import SystemClock
+from chassis.lifecycle import Lifecycle
+from chassis.logs import get_logger
+from chassis.postgres.pool import open_database
+from chassis.startup import StartupError
+
+from auth_service.adapters.key_ring import KeyRing
+from auth_service.adapters.master_key import MasterKey
+from auth_service.adapters.postgres.database import PostgresDatabase
+from auth_service.domain.errors import MasterKeyMismatch
+from auth_service.domain.signing_key import JWKS_CACHED, RELOAD, Schedule
+from auth_service.settings import AuthSettings, KeySettings
+from auth_service.transport import schedule
+from auth_service.usecases.ensure_signing_key import EnsureSigningKey
+from auth_service.usecases.list_signing_keys import ListedKey, ListSigningKeys
+from auth_service.usecases.retire_signing_keys import RetireSigningKeys
+from auth_service.usecases.rotate_signing_key import RotateSigningKey, Rotation
+
+log = get_logger()
+
+_COMMAND = "auth-service-keys"
+
+
+def key_ring(settings: AuthSettings, database: PostgresDatabase, master_key: MasterKey) -> KeyRing:
+    """Returns the keys in memory, read often enough to have the next one before it signs."""
+    reload_seconds = min(RELOAD.total_seconds(), settings.key_publish_seconds / 4)
+    return KeyRing(database, master_key, SystemClock(), reload_seconds)
+
+
+async def open_keys(ring: KeyRing) -> None:
+    """Makes the first signing key when there is none, and reads the keys.
+
+    Raises:
+        StartupError: the master key does not open them.
+    """
+    try:
+        await EnsureSigningKey(ring.database, ring.master_key, ring.clock)()
+        await ring.load()
+    except MasterKeyMismatch as error:
+        raise StartupError(str(error)) from error
+
+
+def begin_rotation(lifecycle: Lifecycle, settings: AuthSettings, ring: KeyRing) -> None:
+    """Begins to read the keys, to rotate them by schedule and to end those that are over."""
+    published_for = timedelta(seconds=settings.key_publish_seconds)
+    if published_for < JWKS_CACHED:
+        log.warning(
+            "AUTH_KEY_PUBLISH_SECONDS is shorter than verifiers may keep the published keys",
+            set_seconds=settings.key_publish_seconds,
+            needed_seconds=JWKS_CACHED.total_seconds(),
+        )
+    rotate = RotateSigningKey(
+        ring.database,
+        ring.master_key,
+        Schedule(every=settings.key_rotation, published_for=published_for),
+        ring.clock,
+    )
+    retire = RetireSigningKeys(ring.database, ring.master_key, ring.clock)
+    lifecycle.begin("signing keys", ring.keep_loaded())
+    seconds = ring.reload_seconds
+    lifecycle.begin("key rotation", schedule.every(seconds, "key rotation", rotate.if_due))
+    lifecycle.begin("key retirement", schedule.every(seconds, "key retirement", retire))
+
+
+async def rotate_key(settings: KeySettings) -> Rotation:
+    """Publishes the next signing key, for the command line.
+
+    Raises:
+        StartupError: Postgres stays away, or the master key does not open the keys.
+        SuccessorWaits: the next key is published and has not begun to sign.
+    """
+    # A rotation that is asked for takes no notice of how long keys are to sign.
+    times = Schedule(every=timedelta.max, published_for=timedelta(seconds=settings.key_publish_seconds))
+    async with open_database(
+        settings.postgres_url.get_secret_value(), application_name=_COMMAND, max_size=1
+    ) as pool:
+        master_key = MasterKey(settings.master_key_bytes)
+        try:
+            return await RotateSigningKey(PostgresDatabase(pool), master_key, times, SystemClock())()
+        except MasterKeyMismatch as error:
+            raise StartupError(str(error)) from error
+
+
+async def list_keys(settings: KeySettings) -> Sequence[ListedKey]:
+    """Lists the signing keys, for the command line.
+
+    Raises:
+        StartupError: Postgres stays away.
+    """
+    async with open_database(
+        settings.postgres_url.get_secret_value(), application_name=_COMMAND, max_size=1
+    ) as pool:
+        return await ListSigningKeys(PostgresDatabase(pool), SystemClock())()

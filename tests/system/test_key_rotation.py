@@ -1,0 +1,103 @@
+"""Rotating the signing key while people work: nobody notices."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import jwt
+import pytest
+
+from tests.system.edge import Answer, Edge
+from tests.system.house import House
+
+PEOPLE = 3
+PATIENCE_SECONDS = 40.0
+
+
+class Work:
+    """People who refresh, read and write without a pause."""
+
+    def __init__(self, url: str) -> None:
+        self.refused: list[Answer] = []
+        self.calls = 0
+        self.signed_by: dict[int, str] = {}
+        self._url = url
+        self._done = threading.Event()
+
+    def person(self, number: int) -> None:
+        """Works until it is over."""
+        with Edge(self._url) as edge:
+            person = edge.join()
+            access, refresh = person.access_token, person.refresh_token
+            while not self._done.is_set():
+                refreshed = self._note(edge.post("/api/auth/refresh", json={"refresh_token": refresh}))
+                if refreshed.status == 200:
+                    access, refresh = refreshed.data["access_token"], refreshed.data["refresh_token"]
+                self._note(edge.put("/api/users/me", token=access, json={"full_name": "Ada Lovelace"}))
+                self._note(edge.get("/api/auth/sessions", token=access))
+                self.signed_by[number] = jwt.get_unverified_header(access)["kid"]
+
+    def all_signed_by(self, kid: str) -> bool:
+        """Whether everybody's newest token is signed by a key."""
+        return len(self.signed_by) == PEOPLE and set(self.signed_by.values()) == {kid}
+
+    def end(self) -> None:
+        """Lets everybody finish what they do."""
+        self._done.set()
+
+    def _note(self, answer: Answer) -> Answer:
+        self.calls += 1
+        if answer.status != 200:
+            self.refused.append(answer)
+        return answer
+
+
+@pytest.fixture(name="work")
+def _work(base_url: str) -> Iterator[Work]:
+    work = Work(base_url)
+    with ThreadPoolExecutor(PEOPLE) as pool:
+        people: list[Future[None]] = [pool.submit(work.person, number) for number in range(PEOPLE)]
+        try:
+            yield work
+        finally:
+            work.end()
+    for person in people:
+        person.result()
+
+
+def test_rotation_under_load(edge: Edge, house: House, work: Work) -> None:
+    """Published, active, retired and destroyed: not one request is refused meanwhile."""
+    (old,) = _published(edge)
+    _until(lambda: work.all_signed_by(old))
+
+    new = house.command("keys", "rotate").split()[0]
+    _until(lambda: _published(edge) == [new, old])
+    _until(lambda: work.all_signed_by(new))
+    assert [line.split()[:2] for line in house.command("keys", "list").splitlines()[1:]] == [
+        [old, "retiring"],
+        [new, "active"],
+    ]
+
+    # The old key's last token has a quarter of an hour; nobody works with one any more.
+    house.change("UPDATE auth.signing_keys SET removed_from = now() WHERE kid = $1", old)
+    _until(lambda: _published(edge) == [new])
+    _until(lambda: house.rows("SELECT kid FROM auth.retired_signing_keys") == [(old,)])
+    assert house.rows("SELECT kid FROM auth.signing_keys") == [(new,)]
+    calls = work.calls
+    _until(lambda: work.calls > calls + 10)
+    work.end()
+
+    assert [(answer.status, answer.text) for answer in work.refused] == []
+    assert work.calls > 50
+
+
+def _published(edge: Edge) -> list[str]:
+    return [key["kid"] for key in edge.get("/.well-known/jwks.json").body["keys"]]
+
+
+def _until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
