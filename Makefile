@@ -1,7 +1,7 @@
 # Everything a developer does; `make` lists it. Needs Python 3.11 or newer with pip, nothing else.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test lint format protos lock bench-health clean reset \
+.PHONY: help up test lint format protos lock bench bench-health clean reset \
 	images cluster deploy test-cluster
 
 PYTHON ?= python3
@@ -20,7 +20,7 @@ BUILD_ARGS ?=
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 
-TYPED := chassis gateway auth-service user-service health-aggregator devstack tests
+TYPED := chassis gateway auth-service user-service health-aggregator devstack bench tests
 DECLARED := uv.lock pyproject.toml $(wildcard */pyproject.toml) protos/build_stubs.py \
 	$(shell find protos/vestibule protos/third_party -name '*.proto')
 
@@ -49,6 +49,9 @@ protos: .venv/.develops ## Generate stubs and descriptors anew
 
 lock: $(UV) ## Bring uv.lock up to date with every pyproject.toml
 	$(UV) lock
+
+bench: .venv/.benches ## Measure the edge against others on the same work, in ten minutes; ARGS="--help"
+	@$(BIN)/python -m bench $(ARGS)
 
 bench-health: .venv/.develops ## Measure the health aggregator: sweeps, detection, false flips
 	@$(BIN)/python bench/health.py $(ARGS)
@@ -103,4 +106,9 @@ $(UV):
 .venv/.develops: .venv/.runs
 	@echo "installing what the tests need besides"
 	@$(UV) sync --frozen
+	@touch $@
+
+.venv/.benches: .venv/.develops
+	@echo "installing what is measured against"
+	@$(UV) sync --frozen --group bench
 	@touch $@

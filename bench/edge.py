@@ -1,0 +1,88 @@
+"""The edge against others on the same work: rounds in turn, so that what disturbs one disturbs all."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bench.house import Contestant, House
+from bench.load import Stream, flood, stream
+from bench.processes import cpu_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long to measure.
+
+    Attributes:
+        rounds: How often each contestant has its turn.
+        flood_seconds: For how long a turn asks for all there is.
+        stream_seconds: For how long it then asks at a fixed rate.
+        rate: That rate, in requests a second.
+        warm_up: Whether a first round is thrown away.
+    """
+
+    rounds: int = 7
+    flood_seconds: float = 4.0
+    stream_seconds: float = 4.0
+    rate: float = 200.0
+    warm_up: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one contestant did in one round.
+
+    Attributes:
+        name: Who.
+        requests: Answers during the flood.
+        per_second: The same in a second.
+        cpu_us: Microseconds of processor time for one request, by process.
+        latencies_ms: At the fixed rate, sorted.
+        client_late_p99_ms: How late the client itself was then.
+        client_cpu_us: What the flood's client used for one request.
+    """
+
+    name: str
+    requests: int
+    per_second: float
+    cpu_us: dict[str, float]
+    latencies_ms: list[float]
+    client_late_p99_ms: float
+    client_cpu_us: float
+
+
+def run(house: House, plan: Plan, progress: Callable[[str], None]) -> list[Turn]:
+    """Measures every contestant in every round; round 0 only warms up and is thrown away."""
+    turns: list[Turn] = []
+    for number in range(0 if plan.warm_up else 1, plan.rounds + 1):
+        warming = number == 0
+        token = house.sign_in()
+        for contestant in house.contestants:
+            turn = _turn(house, contestant, plan, token)
+            if not warming:
+                turns.append(turn)
+        progress("warmed up" if warming else f"round {number} of {plan.rounds}")
+    return turns
+
+
+def as_json(turns: list[Turn]) -> list[dict[str, Any]]:
+    """Returns the raw results as JSON can show them."""
+    return [asdict(turn) for turn in turns]
+
+
+def _turn(house: House, contestant: Contestant, plan: Plan, token: str) -> Turn:
+    headers = [f"Authorization: Bearer {token}"]
+    watched = {"edge": contestant.pid, **house.behind()}
+    before = {name: cpu_seconds(pid) for name, pid in watched.items()}
+    done = flood(contestant.url, headers, plan.flood_seconds)
+    used = {name: cpu_seconds(pid) - before[name] for name, pid in watched.items()}
+    steady: Stream = stream(contestant.url, headers, plan.stream_seconds, plan.rate)
+    return Turn(
+        name=contestant.name,
+        requests=done.requests,
+        per_second=done.requests / done.seconds,
+        cpu_us={name: seconds / done.requests * 1e6 for name, seconds in used.items()},
+        latencies_ms=sorted(round(each * 1e3, 3) for each in steady.latencies_seconds),
+        client_late_p99_ms=steady.late_p99_seconds * 1e3,
+        client_cpu_us=done.client_cpu_seconds / done.requests * 1e6,
+    )

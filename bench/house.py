@@ -1,0 +1,177 @@
+"""The whole system with everything on, and the contestants beside it, each as a process."""
+
+import json
+import os
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from devstack.stack import Stack
+
+from bench import envoy
+from bench.processes import pin
+from devstack import program
+
+ROOT = Path(__file__).parents[1]
+ADMIN = {"email": "admin@vestibule.test", "password": "marble-otter-sunday-lamp"}
+
+ASGI, STARLETTE, ENVOY = "bare ASGI", "Starlette + grpc.aio", "Envoy"
+CACHED, UNCACHED = "gateway, cached", "gateway, uncached"
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """Somebody who answers with a person.
+
+    Attributes:
+        name: As the table has it.
+        url: What is asked for.
+        pid: The process in front.
+    """
+
+    name: str
+    url: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What is measured.
+
+    Attributes:
+        stack: The system.
+        contestants: Who answers, in the order of the rounds.
+    """
+
+    stack: Stack
+    contestants: list[Contestant]
+
+    def sign_in(self) -> str:
+        """Returns a fresh access token."""
+        body = json.dumps(ADMIN).encode()
+        token: str = ask(f"{self.stack.base_url}/api/auth/login", body=body)["data"]["access_token"]
+        return token
+
+    def behind(self) -> dict[str, int]:
+        """Returns the processes behind all contestants, by name."""
+        assert self.stack.postgres is not None
+        assert self.stack.valkey is not None
+        found = {
+            "user-service": self.stack.services["user-service"].pid,
+            "Postgres": self.stack.postgres.pid,
+            "Valkey": self.stack.valkey.pid,
+        }
+        return {name: pid for name, pid in found.items() if pid is not None}
+
+
+def ask(url: str, *, token: str = "", body: bytes | None = None) -> Any:
+    """Asks for JSON, with a POST when there is a body."""
+    request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
+    with urllib.request.urlopen(request, timeout=20) as response:
+        return json.load(response)
+
+
+@contextmanager
+def beside(stack: Stack, folder: Path, collector: str) -> Iterator[House]:
+    """Runs the contestants beside a running system, which takes part as it is."""
+    with ExitStack() as running:
+        house = House(stack, [])
+        house.contestants.extend(_contestants(house, folder, collector, running))
+        yield house
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[House]:
+    """Runs everything; the contestants have a core to themselves where there are two."""
+    cores = sorted(os.sched_getaffinity(0))
+    with ExitStack() as running:
+        collector = f"127.0.0.1:{program.free_port()}"
+        running.enter_context(_python(folder, "bench.collector", collector.rpartition(":")[2]))
+        environment = {
+            "PATH": os.environ["PATH"],
+            "LOG_FORMAT": "json",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{collector}",
+            "TRACE_RATIO": "0.01",
+            "BOOTSTRAP_ADMIN_EMAIL": ADMIN["email"],
+            "BOOTSTRAP_ADMIN_PASSWORD": ADMIN["password"],
+        }
+        stack = running.enter_context(Stack(folder / "data", environment))
+        house = running.enter_context(beside(stack, folder, collector))
+        for process in (*house.behind().values(), *(one.pid for one in stack.services.values() if one.pid)):
+            pin(process, cores[-1:])
+        for contestant in house.contestants:
+            pin(contestant.pid, cores[:1])
+        pin(os.getpid(), cores[-1:])
+        try:
+            yield house
+        finally:
+            pin(os.getpid(), cores)
+
+
+def _contestants(house: House, folder: Path, collector: str, running: ExitStack) -> Iterator[Contestant]:
+    base, token = house.stack.base_url, house.sign_in()
+    gateway, users = house.stack.services["gateway"].pid, house.stack.services["user-service"].grpc
+    assert gateway is not None
+    assert users is not None
+    me = ask(f"{base}/api/users/me", token=token)
+    path = f"/api/users/{me['data']['id']}"
+    port = program.free_port()
+    bare = _uvicorn(folder, "bench.bare_asgi", port, {"BODY": json.dumps(me, separators=(",", ":"))})
+    yield Contestant(ASGI, f"http://127.0.0.1:{port}/", running.enter_context(bare))
+    port = program.free_port()
+    starlette = _uvicorn(folder, "bench.bare_starlette", port, {"USERS_ADDRESS": users})
+    yield Contestant(STARLETTE, f"http://127.0.0.1:{port}{path}", running.enter_context(starlette))
+    proxy = envoy.binary()
+    if proxy is not None:
+        port = program.free_port()
+        jwks = ask(f"{base}/.well-known/jwks.json")
+        given = {"port": port, "users": users, "collector": collector, "issuer": base, "jwks": jwks}
+        settings = envoy.write(folder, **given)
+        command = [
+            str(proxy),
+            "-c",
+            str(settings),
+            "--concurrency",
+            "1",
+            "--disable-hot-restart",
+            "-l",
+            "warn",
+        ]
+        yield Contestant(
+            ENVOY,
+            f"http://127.0.0.1:{port}{path}",
+            running.enter_context(_process(folder, "envoy", command, port)),
+        )
+    yield Contestant(CACHED, f"{base}/api/users/me", gateway)
+    yield Contestant(UNCACHED, f"{base}{path}", gateway)
+
+
+def _uvicorn(folder: Path, module: str, port: int, environment: dict[str, str]) -> Any:
+    options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
+    command = [sys.executable, "-m", "uvicorn", f"{module}:app", "--port", str(port), *options]
+    return _process(folder, module, command, port, environment)
+
+
+def _python(folder: Path, module: str, port: str) -> Any:
+    return _process(folder, module, [sys.executable, "-m", module, port], int(port))
+
+
+@contextmanager
+def _process(
+    folder: Path, name: str, command: list[str], port: int, environment: dict[str, str] | None = None
+) -> Iterator[int]:
+    log = folder / f"{name}.log"
+    given = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **(environment or {})}
+    process = program.spawn(command, log=log, signal="KILL", environment=given)
+    try:
+        program.wait_until(lambda: program.listens(port), process, name, log)
+        yield process.pid
+    finally:
+        process.kill()
+        process.wait()

