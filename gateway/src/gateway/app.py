@@ -69,7 +69,7 @@ class GatewayApp:
 
     async def _answer(self, request: Request) -> Answer:
         try:
-            with traces.span(f"HTTP {request.verb}"):
+            with traces.span(f"HTTP {request.verb}", incoming=request.traceparent):
                 return await self._route(request)
         except ServiceError as error:
             return answer_to(error, request_id=request.request_id, enveloped=request.in_api)
