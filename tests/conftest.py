@@ -120,6 +120,7 @@ def _own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres
 STACK_ENVIRONMENT = {
     "PATH": os.environ["PATH"],
     "GATEWAY_RATE_LIMITS": "off",
+    "AUTH_AUDIT_HEAD_SECONDS": "1",
     "AUTH_KEY_PUBLISH_SECONDS": "4",
     "JWKS_REFRESH_SECONDS": "1",
     "BOOTSTRAP_ADMIN_EMAIL": "admin@vestibule.test",

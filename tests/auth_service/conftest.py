@@ -4,10 +4,12 @@ import base64
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from auth_service.adapters.argon2_hasher import Argon2Hasher
+from auth_service.adapters.audit_heads import EcdsaHeadJudge, EcdsaHeadSigner
 from auth_service.adapters.bounded_patience import BoundedPatience
 from auth_service.adapters.hashing_pool import HashingPool
 from auth_service.adapters.hmac_guess_keys import HmacGuessKeys
@@ -24,6 +26,7 @@ from auth_service.adapters.user_directory import GrpcUserDirectory
 from auth_service.adapters.zxcvbn_strength import ZxcvbnStrength
 from auth_service.transport.idempotency import FirstAnswers
 from auth_service.usecases.ensure_signing_key import EnsureSigningKey
+from auth_service.usecases.sign_audit_head import SignAuditHead
 from auth_service.wiring import serving
 from auth_service.wiring.use_cases import Ports, UseCases, build_use_cases
 from chassis.clock import SystemClock
@@ -92,12 +95,14 @@ class House:
         pool: The service's own pool.
         does: Its use cases, to call without the wire.
         channel: From the gateway to it.
+        sign_audit_head: What runs each minute.
     """
 
     directory: DirectoryStandIn
     pool: Database
     does: UseCases
     channel: ServiceChannel
+    sign_audit_head: SignAuditHead
 
     @property
     def auth(self) -> AuthServiceStub:
@@ -211,6 +216,7 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
     await EnsureSigningKey(database, MASTER_KEY, clock)()
     ring = KeyRing(database, MASTER_KEY, clock)
     await ring.load()
+    head_judge = EcdsaHeadJudge(database, MASTER_KEY)
     judge = OwnTokenJudge(ring, database, issuer=ISSUER, audience=AUDIENCE)
     to_users = open_channel(
         directory.address,
@@ -235,6 +241,7 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
                 MASTER_KEY.derived("first-answers"), MASTER_KEY.derived("first-answer-names")
             ),
             published_keys=ring,
+            head_judge=head_judge,
             judge=judge,
             issuer=ISSUER,
             clock=clock,
@@ -249,7 +256,8 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
     address = f"127.0.0.1:{await server.start('127.0.0.1:0')}"
     directory.meet(address)
     channel = open_channel(address, service_tokens=ServiceTokens(SERVICE_KEY, "gateway"), services=_SERVICES)
-    house = House(directory, pool, does, channel)
+    sign = SignAuditHead(database, EcdsaHeadSigner(ring), head_judge, clock, timedelta(0))
+    house = House(directory, pool, does, channel, sign)
     house.come_as()
     yield house
     await channel.close()

@@ -14,6 +14,7 @@ _TABLES = (
     "signing_keys",
     "retired_signing_keys",
     "audit_events",
+    "audit_heads",
     "outbox",
 )
 

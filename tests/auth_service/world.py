@@ -9,6 +9,7 @@ from auth_service.wiring.use_cases import Ports, UseCases, build_use_cases
 from chassis.identity.caller import Caller
 
 from tests.fakes.auth_service.attempts import FakeAnswerSeal
+from tests.fakes.auth_service.audit import FakeHeadSigner
 from tests.fakes.auth_service.database import FakeDatabase
 from tests.fakes.auth_service.second_factors import FakeSecondFactorSecrets
 from tests.fakes.auth_service.state import FakeClock
@@ -116,6 +117,7 @@ def build_world() -> World:
         second_factors=FakeSecondFactorSecrets(),
         answer_seal=FakeAnswerSeal(),
         published_keys=NoKeys(),
+        head_judge=FakeHeadSigner(),
         judge=NoJudge(),
         issuer=ISSUER,
         clock=clock,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.system.edge import PASSWORD, TIME, UUID7, Edge, Person, new_email
+from tests.system.house import House
 
 Entries = list[dict[str, Any]]
 
@@ -145,3 +146,20 @@ def test_chain(edge: Edge, admin: Person) -> None:
     assert len(answer.data["head"]) == 64
     newest = edge.get("/api/admin/audit-events", token=admin.access_token, params={"page_size": 1})
     assert newest.data[0]["sequence"] >= answer.data["events"]
+
+
+def test_head_is_signed(edge: Edge, admin: Person, house: House) -> None:
+    """What happened is soon under a signature, as admins see at the edge and operators by command."""
+    edge.join()
+    newest = edge.get("/api/admin/audit-events", token=admin.access_token, params={"page_size": 1}).data[0]
+    deadline = time.monotonic() + 30
+    while True:
+        found = edge.get("/api/admin/audit-events/verify", token=admin.access_token).data
+        if found["signed_until"] >= newest["sequence"]:
+            break
+        assert time.monotonic() < deadline, found
+        time.sleep(0.2)
+
+    assert found["intact"] is True
+    assert found["signed_heads"] >= 1
+    assert house.command("audit", "verify").startswith("intact: ")

@@ -19,6 +19,7 @@ NO_REASON_OF_THEIR_OWN = {
     "ServiceError": "the root: INTERNAL, what everything untyped becomes",
     "RemoteError": "carries the reason of another service",
     "HttpError": "the root of what only HTTP knows",
+    "ChainBroken": "stays between auth-service and its operators",
     "Undeliverable": "stays between auth-service's postman and its mail server",
 }
 

@@ -76,20 +76,23 @@ def _verify_audit() -> int:
 
     from chassis.startup import StartupError  # noqa: PLC0415
 
-    from auth_service.wiring import serving  # noqa: PLC0415
+    from auth_service.wiring import audit  # noqa: PLC0415
 
     settings = load(AuditSettings)
     try:
-        report = asyncio.run(serving.verify_audit(settings.postgres_url.get_secret_value()))
+        report = asyncio.run(audit.verify_audit(settings))
     except StartupError as error:
         print(f"audit verify: {error}", file=sys.stderr)  # noqa: T201 - a command line's answer
         return 2
-    if report.intact:
-        head = report.head.hex() if report.head else "none"
-        print(f"intact: {report.events} events, head {head}")  # noqa: T201
-        return 0
-    print(f"broken at sequence {report.first_broken}, of {report.events} events")  # noqa: T201
-    return 1
+    if not report.intact:
+        where = f"broken at sequence {report.first_broken}, of {report.events} events"
+        print(f"{where}: {report.problem}")  # noqa: T201
+        return 1
+    head = report.head.hex() if report.head else "none"
+    print(f"intact: {report.events} events, head {head}, signed until {report.signed_until}")  # noqa: T201
+    if settings.master_key is None:
+        print("the signing keys were believed: set AUTH_MASTER_KEY to tell ours from others")  # noqa: T201
+    return 0
 
 
 def _rotate_key() -> int:

@@ -53,6 +53,12 @@ class AuthSettings(GrpcServiceSettings):
         default=30.0, gt=0.0, le=366.0, description="how long a signing key signs before the next one does"
     )
     key_publish_seconds: float = _KEY_PUBLISH_SECONDS
+    audit_head_seconds: float = Field(
+        default=60.0,
+        ge=0.1,
+        le=60.0,
+        description="how often the head of the audit chain is signed, at least once a minute",
+    )
     issuer: str = Field(description="the `iss` of access tokens: the gateway's public URL")
     audience: str = Field(default="vestibule", description="the `aud` of access tokens")
     users_address: str = Field(description="where user-service answers gRPC, as host:port")
@@ -169,6 +175,14 @@ class AuditSettings(BaseSettings):
     postgres_url: SecretStr = Field(
         description="where the schema `auth` is, with the runtime role: postgresql://auth_service:…@host/database"
     )
+    master_key: MasterKeyText | None = Field(
+        default=None, description="32 secret bytes in base64, which tell our signing keys from others"
+    )
+
+    @property
+    def master_key_bytes(self) -> bytes | None:
+        """The master key itself; None when it is not set."""
+        return None if self.master_key is None else base64.b64decode(self.master_key.get_secret_value())
 
 
 class ProvisionSettings(BaseSettings):

@@ -141,3 +141,5 @@ async def test_the_first_entry_that_does_not_follow_is_named(
     report = await world.does.verify_audit_events()
 
     assert (report.intact, report.first_broken) == (False, broken)
+    assert report.problem is not None
+    assert str(broken) in report.problem

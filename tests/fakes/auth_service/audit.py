@@ -1,8 +1,11 @@
 """The audit chain in memory."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from auth_service.domain.audit import GENESIS, AuditEntry, AuditFilter, ChainedEntry, chain_hash
+from auth_service.domain.audit_head import HeadFault, SignedHead, statement
 
 from tests.fakes.auth_service.state import State
 
@@ -38,6 +41,46 @@ class FakeAuditTrail:
     async def after(self, sequence: int, limit: int) -> Sequence[ChainedEntry]:
         """Returns entries that follow a sequence."""
         return [row for row in self._rows if row.sequence > sequence][:limit]
+
+
+class FakeAuditHeads:
+    """`AuditHeadRepository` in a dictionary."""
+
+    def __init__(self, state: State) -> None:
+        self._rows = state.audit_heads
+
+    async def add(self, head: SignedHead) -> bool:
+        """Keeps a head; says whether it is the first one at its place."""
+        return self._rows.setdefault(head.sequence, head) is head
+
+    async def newest(self) -> SignedHead | None:
+        """Returns the head with the highest place."""
+        return self._rows[max(self._rows)] if self._rows else None
+
+    async def after(self, sequence: int, limit: int) -> Sequence[SignedHead]:
+        """Returns heads beyond a place, the lowest first."""
+        return [self._rows[place] for place in sorted(self._rows) if place > sequence][:limit]
+
+
+class FakeHeadSigner:
+    """Signs with a word, and knows it again; `FakeHeadSigner("eve")` is another signer."""
+
+    def __init__(self, kid: str = "ours") -> None:
+        self._kid = kid
+
+    def sign(self, sequence: int, chain_hash: bytes, at: datetime) -> SignedHead:
+        """Returns the head of the chain, signed."""
+        head = SignedHead(sequence=sequence, hash=chain_hash, at=at, kid=self._kid)
+        return replace(head, signature=statement(head))
+
+    async def judge(self, heads: Sequence[SignedHead]) -> Sequence[HeadFault | None]:
+        """Returns what is wrong with each head by itself."""
+        return [self._fault(head) for head in heads]
+
+    def _fault(self, head: SignedHead) -> HeadFault | None:
+        if head.kid != self._kid:
+            return HeadFault.UNKNOWN_KEY
+        return None if head.signature == statement(head) else HeadFault.WRONG_SIGNATURE
 
 
 def _lets_through(wanted: AuditFilter, entry: AuditEntry) -> bool:

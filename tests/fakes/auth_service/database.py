@@ -10,7 +10,7 @@ from auth_service.domain.events import Event
 from auth_service.domain.signing_key import RetiredKey, SigningKey
 
 from tests.fakes.auth_service.attempts import FakeAttempts
-from tests.fakes.auth_service.audit import FakeAuditTrail
+from tests.fakes.auth_service.audit import FakeAuditHeads, FakeAuditTrail
 from tests.fakes.auth_service.credentials import FakeCredentials
 from tests.fakes.auth_service.exports import FakeExports
 from tests.fakes.auth_service.guesses import FakeGuesses
@@ -89,6 +89,7 @@ class FakeStores:
         self.emails = FakeEmails(state)
         self.exports = FakeExports(state)
         self.audit = FakeAuditTrail(state)
+        self.audit_heads = FakeAuditHeads(state)
         self.signing_keys = FakeSigningKeys(state)
         self.outbox = FakeOutbox(state)
         self.retention = FakeRetention()

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from auth_service.domain.audit import ChainedEntry
+from auth_service.domain.audit_head import SignedHead
 from auth_service.domain.credential import Credential
 from auth_service.domain.events import Event
 from auth_service.domain.guessing import GuessKey
@@ -87,6 +88,7 @@ class State:
     revocations: list[Revocation] = field(default_factory=list)
     guesses: dict[GuessKey, GuessRow] = field(default_factory=dict)
     audit: list[ChainedEntry] = field(default_factory=list)
+    audit_heads: dict[int, SignedHead] = field(default_factory=dict)
     signing_keys: list[SigningKey] = field(default_factory=list)
     retired_keys: list[RetiredKey] = field(default_factory=list)
     authenticators: dict[UUID, Authenticator] = field(default_factory=dict)

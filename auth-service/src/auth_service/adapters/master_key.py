@@ -41,7 +41,7 @@ class MasterKey:
         private = ec.generate_private_key(ec.SECP256R1())
         numbers = private.public_key().public_numbers()
         x, y = _base64url(numbers.x), _base64url(numbers.y)
-        kid = _thumbprint(x, y)
+        kid = thumbprint(x, y)
         der = private.private_bytes(
             serialization.Encoding.DER,
             serialization.PrivateFormat.PKCS8,
@@ -109,7 +109,7 @@ def _base64url(coordinate: int) -> str:
     return base64.urlsafe_b64encode(coordinate.to_bytes(_COORDINATE_BYTES)).decode().rstrip("=")
 
 
-def _thumbprint(x: str, y: str) -> str:
+def thumbprint(x: str, y: str) -> str:
     """Returns the RFC 7638 thumbprint of a P-256 key."""
     canonical = f'{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}'
     return base64.urlsafe_b64encode(hashlib.sha256(canonical.encode()).digest()).decode().rstrip("=")

@@ -60,26 +60,6 @@ class ChainedEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChainReport:
-    """What walking the chain found.
-
-    Attributes:
-        events: Entries walked.
-        head: Hash of the last entry that is there; None when there is none.
-        first_broken: Sequence of the first entry that does not follow; None when all do.
-    """
-
-    events: int
-    head: bytes | None
-    first_broken: int | None
-
-    @property
-    def intact(self) -> bool:
-        """Whether every entry follows from the one before it."""
-        return self.first_broken is None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditFilter:
     """Which entries to list; what is None does not restrict."""
 

@@ -76,6 +76,12 @@ class SuccessorWaits(ServiceError):
     message = "The next signing key is published already and has not begun to sign."
 
 
+class ChainBroken(ServiceError):
+    """The audit chain is not what was signed."""
+
+    message = "The audit chain is not what was signed."
+
+
 class NotAdmittedYet(Unavailable):
     """The registration is not finished; it will be, and then signing in works."""
 

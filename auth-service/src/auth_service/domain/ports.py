@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from auth_service.domain.audit_head import HeadFault, SignedHead
 from auth_service.domain.credential import Account, Credential, Person
 from auth_service.domain.guessing import GuessKey
 from auth_service.domain.password import Strength
@@ -97,6 +98,26 @@ class KeySealer(Protocol):
         Raises:
             MasterKeyMismatch: it was sealed under another master key.
         """
+        ...
+
+
+class HeadSigner(Protocol):
+    """Signs heads of the audit chain."""
+
+    def sign(self, sequence: int, chain_hash: bytes, at: datetime) -> SignedHead:
+        """Returns the head of the chain, signed.
+
+        Raises:
+            Unavailable: there is no key yet.
+        """
+        ...
+
+
+class HeadJudge(Protocol):
+    """Judges signed heads of the audit chain by every key that ever signed."""
+
+    async def judge(self, heads: Sequence[SignedHead]) -> Sequence[HeadFault | None]:
+        """Returns what is wrong with each head by itself."""
         ...
 
 

@@ -10,6 +10,7 @@ from typing import Protocol
 from uuid import UUID
 
 from auth_service.domain.audit import AuditEntry, AuditFilter, ChainedEntry
+from auth_service.domain.audit_head import SignedHead
 from auth_service.domain.credential import Credential, Person, Registration
 from auth_service.domain.events import Event
 from auth_service.domain.guessing import GuessKey, GuessRecord
@@ -210,6 +211,22 @@ class AuditTrail(Protocol):
 
     async def after(self, sequence: int, limit: int) -> Sequence[ChainedEntry]:
         """Returns entries that follow a sequence, the oldest first."""
+        ...
+
+
+class AuditHeadRepository(Protocol):
+    """Keeps the signed heads of the chain."""
+
+    async def add(self, head: SignedHead) -> bool:
+        """Keeps a head; says whether it is the first one at its place."""
+        ...
+
+    async def newest(self) -> SignedHead | None:
+        """Returns the head with the highest place."""
+        ...
+
+    async def after(self, sequence: int, limit: int) -> Sequence[SignedHead]:
+        """Returns heads beyond a place, the lowest first."""
         ...
 
 

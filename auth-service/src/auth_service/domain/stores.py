@@ -7,6 +7,7 @@ from auth_service.domain.export import ExportRepository
 from auth_service.domain.idempotency import AttemptRepository
 from auth_service.domain.mail_repositories import EmailRepository, MailRepository
 from auth_service.domain.repositories import (
+    AuditHeadRepository,
     AuditTrail,
     CredentialRepository,
     GuessRepository,
@@ -51,6 +52,11 @@ class Stores(Protocol):
     @property
     def audit(self) -> AuditTrail:
         """The audit chain."""
+        ...
+
+    @property
+    def audit_heads(self) -> AuditHeadRepository:
+        """Signed heads of the chain."""
         ...
 
     @property

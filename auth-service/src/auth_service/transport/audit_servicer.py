@@ -49,6 +49,9 @@ class AuditServicer(AuditServiceServicer):
             events=report.events,
             head=report.head.hex() if report.head else "",
             first_broken=report.first_broken,
+            problem=report.problem,
+            signed_heads=report.heads,
+            signed_until=report.signed_until,
         )
 
 

@@ -1,8 +1,11 @@
 """Walking the audit chain."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from auth_service.domain.audit import GENESIS, ChainReport, chain_hash
+from auth_service.domain.audit import ChainedEntry
+from auth_service.domain.audit_head import ChainReport, ChainWalk, SignedHead
+from auth_service.domain.ports import HeadJudge
 from auth_service.domain.stores import Database
 
 BATCH = 500
@@ -10,26 +13,36 @@ BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class VerifyAuditEvents:
-    """Computes every hash again, from the first entry to the head."""
+    """Computes every hash again, from the first entry to the head, and checks every signed head."""
 
     database: Database
+    judge: HeadJudge
 
     async def __call__(self) -> ChainReport:
-        """Returns what was found; names the first entry that was altered, removed or put in between."""
-        sequence, previous, walked = 0, GENESIS, 0
-        first_broken: int | None = None
+        """Returns what was found; names the first entry that is not what it was."""
+        walk = ChainWalk()
         while True:
-            # No connection is held while a batch is hashed.
+            # No connection is held while a batch is hashed. Heads are read before the entries that
+            # they were signed for, so one beyond the last entry is of an entry that is gone.
             async with self.database.statements() as stores:
-                batch = await stores.audit.after(sequence, BATCH)
-            for chained in batch:
-                follows = chained.sequence == sequence + 1
-                if first_broken is None and not (
-                    follows and chained.hash == chain_hash(previous, chained.sequence, chained.entry)
-                ):
-                    first_broken = chained.sequence if follows else sequence + 1
-                sequence, previous = chained.sequence, chained.hash
-            walked += len(batch)
+                heads = await stores.audit_heads.after(walk.sequence, BATCH)
+                batch = await stores.audit.after(walk.sequence, BATCH)
+            beyond = await self._walk(walk, batch, heads)
             if len(batch) < BATCH:
-                head = previous if walked else None
-                return ChainReport(events=walked, head=head, first_broken=first_broken)
+                walk.end(beyond)
+                return ChainReport.of(walk)
+
+    async def _walk(
+        self, walk: ChainWalk, batch: Sequence[ChainedEntry], heads: Sequence[SignedHead]
+    ) -> SignedHead | None:
+        """Walks a batch; returns the first head beyond it."""
+        reached = [head for head in heads if batch and head.sequence <= batch[-1].sequence]
+        faults = dict(zip(reached, await self.judge.judge(reached), strict=True)) if reached else {}
+        waiting = iter(reached)
+        head = next(waiting, None)
+        for chained in batch:
+            walk.step(chained)
+            while head is not None and head.sequence <= chained.sequence:
+                walk.meet(head, faults[head])
+                head = next(waiting, None)
+        return next(iter(heads[len(reached) :]), None)

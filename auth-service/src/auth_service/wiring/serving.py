@@ -22,6 +22,7 @@ from vestibule.auth.v1.token_service_pb2_grpc import add_TokenServiceServicer_to
 from vestibule.users.v1 import directory_service_pb2
 
 from auth_service.adapters.argon2_hasher import Argon2Hasher
+from auth_service.adapters.audit_heads import EcdsaHeadJudge
 from auth_service.adapters.bounded_patience import BoundedPatience
 from auth_service.adapters.hashing_pool import HashingPool, usable_cores
 from auth_service.adapters.hmac_guess_keys import HmacGuessKeys
@@ -36,7 +37,6 @@ from auth_service.adapters.sealed_answers import SealedAnswers
 from auth_service.adapters.totp_secrets import TotpSecrets
 from auth_service.adapters.user_directory import GrpcUserDirectory
 from auth_service.adapters.zxcvbn_strength import ZxcvbnStrength
-from auth_service.domain.audit import ChainReport
 from auth_service.settings import AuthSettings
 from auth_service.transport import schedule
 from auth_service.transport.account_servicer import AccountServicer
@@ -47,7 +47,7 @@ from auth_service.transport.idempotency import FirstAnswers
 from auth_service.transport.key_servicer import KeyServicer
 from auth_service.transport.session_servicer import SessionServicer
 from auth_service.transport.token_servicer import TokenServicer
-from auth_service.usecases.verify_audit_events import VerifyAuditEvents
+from auth_service.wiring.audit import begin_signing
 from auth_service.wiring.keys import begin_rotation, key_ring, open_keys
 from auth_service.wiring.mail import add_mail_servicers, begin_sending
 from auth_service.wiring.mfa import add_mfa_servicer
@@ -105,19 +105,12 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
         StartupError: a port, Postgres, the schema or the master key is not as it must be.
     """
     await _open_operations(lifecycle, settings)
-    pool = await lifecycle.enter(
-        open_database(
-            settings.postgres_url.get_secret_value(),
-            application_name=SERVICE,
-            max_size=settings.postgres_pool_size,
-        )
-    )
-    await revision.require(pool, schema=SCHEMA, package=PACKAGE)
+    database, clock = await _open_database(lifecycle, settings), SystemClock()
     service_tokens = ServiceTokens(settings.service_key.get_secret_value(), SERVICE)
-    database, clock = PostgresDatabase(pool), SystemClock()
     master_key = MasterKey(settings.master_key_bytes)
     ring = key_ring(settings, database, master_key)
     await open_keys(ring)
+    head_judge = EcdsaHeadJudge(database, master_key)
     judge = OwnTokenJudge(ring, database, issuer=settings.issuer, audience=settings.audience)
     hashing = HashingPool(
         workers=settings.hash_workers or usable_cores(), queue_per_worker=settings.hash_queue
@@ -153,6 +146,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
                 master_key.derived("first-answers"), master_key.derived("first-answer-names")
             ),
             published_keys=ring,
+            head_judge=head_judge,
             judge=judge,
             issuer=settings.issuer,
             clock=clock,
@@ -166,8 +160,21 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     _begin_background(lifecycle, settings, does)
     begin_sending(lifecycle, settings, SERVICE, database, mail_tokens)
     begin_rotation(lifecycle, settings, ring)
+    begin_signing(lifecycle, settings, ring, head_judge)
     lifecycle.begin("verification keys", judge.keys.run())
     server.set_serving(True)
+
+
+async def _open_database(lifecycle: Lifecycle, settings: AuthSettings) -> PostgresDatabase:
+    pool = await lifecycle.enter(
+        open_database(
+            settings.postgres_url.get_secret_value(),
+            application_name=SERVICE,
+            max_size=settings.postgres_pool_size,
+        )
+    )
+    await revision.require(pool, schema=SCHEMA, package=PACKAGE)
+    return PostgresDatabase(pool)
 
 
 async def _open_server(
@@ -224,13 +231,3 @@ def _begin_background(lifecycle: Lifecycle, settings: AuthSettings, does: UseCas
             on_done=lambda: readiness.set("bootstrap", ok=True),
         )
         lifecycle.begin("bootstrap admin", job)
-
-
-async def verify_audit(postgres_url: str) -> ChainReport:
-    """Walks the audit chain, for the command line.
-
-    Raises:
-        StartupError: Postgres stays away.
-    """
-    async with open_database(postgres_url, application_name=f"{SERVICE}-audit", max_size=1) as pool:
-        return await VerifyAuditEvents(PostgresDatabase(pool))()

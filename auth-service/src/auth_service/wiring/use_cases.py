@@ -9,6 +9,7 @@ from auth_service.domain.mail_ports import MailTokens
 from auth_service.domain.password_policy import PasswordPolicy
 from auth_service.domain.ports import (
     GuessKeys,
+    HeadJudge,
     PasswordHasher,
     PasswordStrength,
     Patience,
@@ -66,6 +67,7 @@ class Ports:
     second_factors: SecondFactorSecrets
     answer_seal: AnswerSeal
     published_keys: PublishedKeys
+    head_judge: HeadJudge
     judge: TokenJudge
     issuer: str
     clock: Clock
@@ -126,7 +128,7 @@ def build_use_cases(ports: Ports) -> UseCases:
         list_sessions=ListSessions(database),
         end_session=EndSession(database, clock),
         list_audit_events=ListAuditEvents(database),
-        verify_audit_events=VerifyAuditEvents(database),
+        verify_audit_events=VerifyAuditEvents(database, ports.head_judge),
         record_audit=RecordAudit(database),
         get_jwks=GetJwks(ports.published_keys),
         get_openid_configuration=GetOpenidConfiguration(ports.issuer),

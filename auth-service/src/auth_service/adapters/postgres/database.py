@@ -9,6 +9,7 @@ from chassis.postgres.pool import Database
 
 from auth_service.adapters.postgres.attempts import PostgresAttempts
 from auth_service.adapters.postgres.audit import PostgresAuditTrail
+from auth_service.adapters.postgres.audit_heads import PostgresAuditHeads
 from auth_service.adapters.postgres.credentials import PostgresCredentials
 from auth_service.adapters.postgres.emails import PostgresEmails
 from auth_service.adapters.postgres.exports import PostgresExports
@@ -29,6 +30,7 @@ class PostgresStores:
     __slots__ = (
         "attempts",
         "audit",
+        "audit_heads",
         "credentials",
         "emails",
         "exports",
@@ -46,6 +48,7 @@ class PostgresStores:
     def __init__(self, connection: Connection) -> None:
         self.attempts = PostgresAttempts(connection)
         self.audit = PostgresAuditTrail(connection)
+        self.audit_heads = PostgresAuditHeads(connection)
         self.credentials = PostgresCredentials(connection)
         self.emails = PostgresEmails(connection)
         self.exports = PostgresExports(connection)

@@ -1,0 +1,88 @@
+"""Signing heads of the audit chain, and judging signatures by the keys that are known to be ours."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from auth_service.adapters.key_ring import KeyRing
+from auth_service.adapters.master_key import MasterKey, public_key, thumbprint
+from auth_service.domain.audit_head import HeadFault, SignedHead, statement
+from auth_service.domain.errors import MasterKeyMismatch
+from auth_service.domain.signing_key import RetiredKey, SigningKey
+from auth_service.domain.stores import Database
+
+_ALGORITHM = ec.ECDSA(hashes.SHA256())
+
+PublicKeys = Mapping[str, ec.EllipticCurvePublicKey]
+
+
+@dataclass(frozen=True, slots=True)
+class EcdsaHeadSigner:
+    """Signs with the key that is active now."""
+
+    ring: KeyRing
+
+    def sign(self, sequence: int, chain_hash: bytes, at: datetime) -> SignedHead:
+        """Returns the head of the chain, signed.
+
+        Raises:
+            Unavailable: there is no key yet.
+        """
+        kid, private = self.ring.signing()
+        head = SignedHead(sequence=sequence, hash=chain_hash, at=at, kid=kid)
+        return replace(head, signature=private.sign(statement(head), _ALGORITHM))
+
+
+@dataclass(slots=True)
+class EcdsaHeadJudge:
+    """Judges signatures by every key in Postgres, the retired ones too.
+
+    Whoever can write to Postgres can put a key of their own there. The master key tells such
+    a key from ours; without it any key is believed.
+    """
+
+    database: Database
+    master_key: MasterKey | None
+    _ours: dict[str, ec.EllipticCurvePublicKey] = field(default_factory=dict)
+
+    async def judge(self, heads: Sequence[SignedHead]) -> Sequence[HeadFault | None]:
+        """Returns what is wrong with each head by itself."""
+        if any(head.kid not in self._ours for head in heads):
+            await self._load()
+        return await asyncio.to_thread(lambda: [judge_head(self._ours, head) for head in heads])
+
+    async def _load(self) -> None:
+        async with self.database.statements() as stores:
+            live, over = await stores.signing_keys.all(), await stores.signing_keys.retired()
+        known: list[SigningKey | RetiredKey] = [*live, *over]
+        self._ours.update({key.kid: public_key(key) for key in known if self._is_ours(key)})
+
+    def _is_ours(self, key: SigningKey | RetiredKey) -> bool:
+        if key.kid != thumbprint(key.x, key.y):
+            return False
+        if self.master_key is None:
+            return True
+        if isinstance(key, RetiredKey):
+            return self.master_key.attested(key)
+        try:
+            self.master_key.attest(key)
+        except MasterKeyMismatch:
+            return False
+        return True
+
+
+def judge_head(keys: PublicKeys, head: SignedHead) -> HeadFault | None:
+    """Returns what is wrong with a head by itself, judged by these keys."""
+    key = keys.get(head.kid)
+    if key is None:
+        return HeadFault.UNKNOWN_KEY
+    try:
+        key.verify(head.signature, statement(head), _ALGORITHM)
+    except InvalidSignature:
+        return HeadFault.WRONG_SIGNATURE
+    return None

@@ -1,0 +1,160 @@
+"""Signed heads of the audit chain, and the walk that holds the chain against them.
+
+The chain alone tells of an entry that was altered, removed or put in between. It cannot tell
+of somebody who computes every hash after such an entry anew, or cuts the newest entries off:
+that contradicts a head, which nobody signs who has not the master key.
+
+What is signed, by ECDSA on P-256 with SHA-256, is the line `vestibule audit head 1`, a line
+feed, and the JSON object of `at`, `hash`, `kid` and `sequence`: keys sorted, no white space,
+the hash in hexadecimal digits, the time as in the chain's canonical form.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+
+from auth_service.domain.audit import GENESIS, ChainedEntry, chain_hash
+
+_PURPOSE = b"vestibule audit head 1\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedHead:
+    """Says that the chain's newest entry at some time was this one.
+
+    Attributes:
+        sequence: The entry's place.
+        hash: The entry's hash.
+        at: When it was signed.
+        kid: The key that signed it.
+        signature: In DER.
+    """
+
+    sequence: int
+    hash: bytes
+    at: datetime
+    kid: str
+    signature: bytes = b""
+
+
+class HeadFault(Enum):
+    """What is wrong with a signed head by itself."""
+
+    UNKNOWN_KEY = "is signed by a key that is not ours"
+    WRONG_SIGNATURE = "has a signature that is not its key's"
+
+
+def statement(head: SignedHead) -> bytes:
+    """Returns the bytes that the head's signature covers."""
+    fields = {
+        "at": head.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "hash": head.hash.hex(),
+        "kid": head.kid,
+        "sequence": head.sequence,
+    }
+    return _PURPOSE + json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+
+
+class ChainWalk:
+    """Walks the chain entry by entry, and remembers the first thing that is not as it must be.
+
+    Attributes:
+        sequence: Place of the last entry walked.
+        hash: Its hash.
+        events: Entries walked.
+        heads: Good heads met.
+        signed_until: Place of the last good head met.
+        first_broken: Place of the first entry that is not what it was; None while all are.
+        problem: What is wrong there, in words; None while nothing is.
+    """
+
+    __slots__ = ("events", "first_broken", "hash", "heads", "problem", "sequence", "signed_until")
+
+    def __init__(self, sequence: int = 0, previous: bytes = GENESIS) -> None:
+        """Begins after an entry.
+
+        Args:
+            sequence: The entry's place; 0 for the beginning of the chain.
+            previous: Its hash.
+        """
+        self.sequence, self.hash = sequence, previous
+        self.events = self.heads = 0
+        self.signed_until = sequence
+        self.first_broken: int | None = None
+        self.problem: str | None = None
+
+    def step(self, chained: ChainedEntry) -> None:
+        """Goes on to the next entry."""
+        expected = self.sequence + 1
+        if chained.sequence != expected:
+            self._broken(expected, f"entry {expected} was removed")
+        elif chained.hash != chain_hash(self.hash, chained.sequence, chained.entry):
+            self._broken(expected, f"entry {expected} was altered, or does not follow from the one before")
+        self.sequence, self.hash = chained.sequence, chained.hash
+        self.events += 1
+
+    def meet(self, head: SignedHead, fault: HeadFault | None) -> None:
+        """Holds the entry just walked against the head that was signed there."""
+        if fault is not None:
+            self._broken(head.sequence, f"the head signed at entry {head.sequence} {fault.value}")
+        elif head.sequence != self.sequence:
+            self._broken(head.sequence, f"entry {head.sequence} was removed: a head was signed there")
+        elif head.hash != self.hash:
+            first = self.signed_until + 1
+            self._broken(
+                first,
+                f"entries from {first} to {head.sequence} were rewritten: the head signed there differs",
+            )
+        elif self.first_broken is None:
+            self.heads += 1
+            self.signed_until = head.sequence
+
+    def end(self, head: SignedHead | None) -> None:
+        """Ends the walk; takes the first head that lies beyond the last entry."""
+        if head is not None:
+            first = self.sequence + 1
+            entries = f"entries from {first} to {head.sequence}"
+            self._broken(first, f"{entries} were cut off: a head was signed there")
+
+    def _broken(self, sequence: int, problem: str) -> None:
+        if self.first_broken is None:
+            self.first_broken, self.problem = sequence, problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainReport:
+    """What walking the chain found.
+
+    Attributes:
+        events: Entries walked.
+        head: Hash of the last entry that is there; None when there is none.
+        first_broken: Sequence of the first entry that is not what it was; None when all are.
+        problem: What is wrong there, in words; None when nothing is.
+        heads: Signed heads that the chain agrees with.
+        signed_until: Sequence of the last of them; 0 without one.
+    """
+
+    events: int
+    head: bytes | None
+    first_broken: int | None
+    problem: str | None
+    heads: int
+    signed_until: int
+
+    @classmethod
+    def of(cls, walk: ChainWalk) -> "ChainReport":
+        """Returns what a walk found that is over."""
+        return cls(
+            events=walk.events,
+            head=walk.hash if walk.events else None,
+            first_broken=walk.first_broken,
+            problem=walk.problem,
+            heads=walk.heads,
+            signed_until=walk.signed_until,
+        )
+
+    @property
+    def intact(self) -> bool:
+        """Whether every entry follows from the one before it, and agrees with every signed head."""
+        return self.first_broken is None

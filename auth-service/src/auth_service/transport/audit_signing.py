@@ -1,0 +1,38 @@
+"""The job that signs the head of the audit chain, and raises the alarm when it cannot be signed."""
+
+from chassis.logs import get_logger
+from prometheus_client import Gauge
+
+from auth_service.domain.errors import ChainBroken
+from auth_service.usecases.sign_audit_head import SignAuditHead
+
+log = get_logger()
+
+_BROKEN = Gauge("auth_audit_chain_broken", "1 while the audit chain is not what was signed.")
+_SIGNED = Gauge("auth_audit_signed_sequence", "Place of the last entry whose head this process signed.")
+
+
+class AuditSigning:
+    """Signs, and tells the log each head: whoever keeps the log elsewhere has something to compare with."""
+
+    def __init__(self, sign: SignAuditHead) -> None:
+        self._sign = sign
+
+    async def __call__(self) -> int:
+        """Returns how many heads were signed.
+
+        Raises:
+            Unavailable: there is no key yet, or Postgres is away.
+        """
+        try:
+            head = await self._sign()
+        except ChainBroken as error:
+            _BROKEN.set(1)
+            log.exception("audit chain broken", problem=error.details["problem"])
+            return 0
+        _BROKEN.set(0)
+        if head is None:
+            return 0
+        _SIGNED.set(head.sequence)
+        log.info("audit head signed", sequence=head.sequence, hash=head.hash.hex(), kid=head.kid)
+        return 1
