@@ -1,6 +1,7 @@
 """`make up` from outside: it starts, watches, stops and finds its data again."""
 
 import os
+import shutil
 import signal
 import stat
 import time
@@ -18,8 +19,8 @@ SERVICES = {"auth-service", "user-service", "health-aggregator", "gateway"}
 
 @pytest.fixture(scope="module", name="up")
 def _up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """A running stack that most tests look at."""
-    with Up(tmp_path_factory.mktemp("up") / "data") as up:
+    """A running stack that most tests look at, observed where Prometheus is installed."""
+    with Up(tmp_path_factory.mktemp("up") / "data", OBSERVE="1", PROMETHEUS_PORT="0") as up:
         up.wait_until_ready()
         yield up
         assert up.stop() == 0, up.output
@@ -40,6 +41,22 @@ def test_tells_where_everything_is(up: Up) -> None:
         assert ("grpc" in service) is (name != "gateway")
         os.kill(service["pid"], 0)
     assert url == f"http://{topology['services']['gateway']['http']}"
+
+
+@pytest.mark.skipif(shutil.which("prometheus") is None, reason="Debian's prometheus is not installed")
+def test_observed_on_demand(up: Up) -> None:
+    """With OBSERVE=1 Prometheus runs beside it: it reaches every service and judges the chart's rules."""
+    url = up.wait_for(r"^  prometheus +(http://127\.0\.0\.1:\d+) +\d+$").group(1)
+    deadline = time.monotonic() + 30
+    healthy: set[str] = set()
+    while healthy != SERVICES and time.monotonic() < deadline:
+        targets = httpx.get(f"{url}/api/v1/targets").json()["data"]["activeTargets"]
+        healthy = {target["labels"]["job"] for target in targets if target["health"] == "up"}
+        time.sleep(0.1)
+    groups = httpx.get(f"{url}/api/v1/rules").json()["data"]["groups"]
+
+    assert healthy == SERVICES
+    assert "VestibuleServiceDown" in {rule["name"] for group in groups for rule in group["rules"]}
 
 
 def test_shows_progress(up: Up) -> None:
@@ -100,10 +117,18 @@ def test_part_that_dies_is_named_and_started_again(up: Up, name: str) -> None:
 
 
 def test_second_start_finds_its_data(tmp_path: Path) -> None:
-    """A person who registered is there after a restart, and so is the one admin."""
+    """A person who registered is there after a restart, and so is the one admin.
+
+    Where nobody can find Prometheus, it says so and starts all the same.
+    """
     person = {"email": "ada@example.com", "password": "plum-harbor-velvet-quill", "full_name": "Ada"}
-    with Up(tmp_path) as first:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("setpriv", "true"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    with Up(tmp_path, OBSERVE="1", PATH=str(programs)) as first:
         url = first.wait_until_ready()
+        assert "OBSERVE=1, but `prometheus` is not installed" in first.output
         assert httpx.post(f"{url}/api/auth/register", json=person).status_code == 201
         began = time.monotonic()
         assert first.stop() == 0

@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from devstack import program, prometheus
 from devstack.program import ProgramError
+from devstack.prometheus import Prometheus
 from devstack.settings import Settings
 from devstack.stack import Stack
 from devstack.supervisor import Supervisor
@@ -63,14 +65,16 @@ def main(arguments: list[str]) -> int:
 def _up(terminal: Terminal) -> int:
     _Signals()
     stack: Stack | None = None
+    beside: Prometheus | None = None
     try:
         settings = Settings.read(os.environ)
         terminal.say(f"Vestibule starts; its data is in {settings.data_dir}")
         stack = Stack(settings.data_dir, settings.environment, free_ports=False, report=terminal.step)
         stack.start()
         terminal.ignore_older(settings.data_dir / "logs")
-        terminal.table(stack)
-        Supervisor(stack, terminal).watch()
+        beside = _observing(stack, terminal) if settings.observe else None
+        terminal.table(stack, beside)
+        Supervisor(stack, terminal, beside).watch()
     except (_Stop, BrokenPipeError):
         return _end(stack, terminal, status=0)
     except ProgramError as error:
@@ -83,7 +87,30 @@ def _up(terminal: Terminal) -> int:
             status=1,
             trouble=f"{place}{error.strerror or error}; DATA_DIR must be a folder that can be written",
         )
+    finally:
+        if beside is not None:
+            beside.stop()
     return 0
+
+
+def _observing(stack: Stack, terminal: Terminal) -> Prometheus | None:
+    """Starts Prometheus beside the stack, or says why it cannot."""
+    if prometheus.binary() is None:
+        terminal.trouble(
+            "OBSERVE=1, but `prometheus` is not installed: install Debian's prometheus, or look at "
+            f"{stack.base_url}/status/metrics, which does without"
+        )
+        return None
+    targets: dict[str, list[str]] = {}
+    for one in stack.services.values():
+        targets.setdefault(one.service.name, []).append(one.http)
+    usual = prometheus.USUAL_PORT if program.is_free(prometheus.USUAL_PORT) else 0
+    port = stack.settings.port("PROMETHEUS_PORT")
+    began = time.monotonic()
+    observer = Prometheus(stack.folder / "prometheus", targets, usual if port is None else port)
+    observer.start()
+    terminal.step("prometheus is ready", time.monotonic() - began)
+    return observer
 
 
 def _end(stack: Stack | None, terminal: Terminal, *, status: int, trouble: str = "") -> int:

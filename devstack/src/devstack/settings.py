@@ -9,7 +9,7 @@ from devstack.topology import AUTH, HEALTH, SERVICES, Service
 
 PORT_MAX = 65_535
 
-_OURS = frozenset({"DATA_DIR", "GATEWAY_PORT", "POSTGRES_URL", "REDIS_URL"})
+_OURS = frozenset({"DATA_DIR", "GATEWAY_PORT", "OBSERVE", "POSTGRES_URL", "PROMETHEUS_PORT", "REDIS_URL"})
 """Read here; programs get what follows from them."""
 
 _OF_ONE_SERVICE = {
@@ -31,6 +31,7 @@ class Settings:
         gateway_port: Port of the gateway; a free one when 0.
         postgres_url: A Postgres in place of the embedded one, with a role that may create roles.
         redis_url: A Redis in place of the embedded Valkey.
+        observe: Whether Prometheus is to run beside it.
         environment: Everything that was set, for the programs.
     """
 
@@ -38,6 +39,7 @@ class Settings:
     gateway_port: int
     postgres_url: str | None
     redis_url: str | None
+    observe: bool
     environment: Mapping[str, str]
 
     @classmethod
@@ -53,6 +55,7 @@ class Settings:
             gateway_port=_port("GATEWAY_PORT", given.get("GATEWAY_PORT", "8000")),
             postgres_url=given.get("POSTGRES_URL"),
             redis_url=given.get("REDIS_URL"),
+            observe=_switch("OBSERVE", given.get("OBSERVE", "0")),
             environment=given,
         )
 
@@ -74,6 +77,12 @@ class Settings:
             and not name.startswith(others)
             and _OF_ONE_SERVICE.get(name, service) is service
         }
+
+
+def _switch(name: str, value: str) -> bool:
+    if value not in {"0", "1"}:
+        raise ProgramError(f"{name}={value} says neither yes nor no: set 1 or 0")
+    return value == "1"
 
 
 def _port(name: str, value: str) -> int:

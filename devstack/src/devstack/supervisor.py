@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from devstack.postgres import Postgres
 from devstack.program import ProgramError, last_lines
+from devstack.prometheus import Prometheus
 from devstack.service import ServiceProcess
 from devstack.stack import Stack
 from devstack.terminal import Terminal
@@ -15,6 +16,9 @@ FIRST_PAUSE_SECONDS = 0.25
 PAUSE_SECONDS_MAX = 30.0
 STEADY_SECONDS = 30.0
 """Whoever has lived this long is started again without a pause."""
+
+
+_Part = ServiceProcess | Postgres | Valkey | Prometheus
 
 
 @dataclass
@@ -38,13 +42,14 @@ class Supervisor:
     Args:
         stack: The stack, started.
         terminal: Where to tell.
+        prometheus: What runs beside it; None when nothing does.
     """
 
-    def __init__(self, stack: Stack, terminal: Terminal) -> None:
+    def __init__(self, stack: Stack, terminal: Terminal, prometheus: Prometheus | None = None) -> None:
         self._stack = stack
         self._terminal = terminal
-        servers = {"postgres": stack.postgres, "redis": stack.valkey}
-        self._parts: dict[str, ServiceProcess | Postgres | Valkey] = {
+        servers = {"postgres": stack.postgres, "redis": stack.valkey, "prometheus": prometheus}
+        self._parts: dict[str, _Part] = {
             **{name: server for name, server in servers.items() if server is not None},
             **stack.services,
         }
@@ -92,7 +97,7 @@ class Supervisor:
             self._terminal.say(f"vestibule: {name} is back after {seconds:.1f} s (process {part.pid})")
 
 
-def _epitaph(part: ServiceProcess | Postgres | Valkey) -> str:
+def _epitaph(part: _Part) -> str:
     if isinstance(part, ServiceProcess):
         return part.epitaph()
     status = part.process.returncode if part.process is not None else None

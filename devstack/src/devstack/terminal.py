@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
+from devstack.prometheus import Prometheus
 from devstack.stack import Stack
 from devstack.topology import GATEWAY
 
@@ -44,7 +45,7 @@ class Terminal:
         """Writes what went wrong."""
         self.say(self._paint(f"vestibule: {line}", _RED))
 
-    def table(self, stack: Stack) -> None:
+    def table(self, stack: Stack, prometheus: Prometheus | None = None) -> None:
         """Writes where everything is."""
         rows = [("service", "gRPC", "HTTP (metrics, health)", "process")]
         rows += [
@@ -54,6 +55,8 @@ class Terminal:
         for name, server in (("postgres", stack.postgres), ("redis", stack.valkey)):
             if server is not None:
                 rows.append((name, "", f"127.0.0.1:{server.port} (its own protocol)", str(server.pid or "")))
+        if prometheus is not None:
+            rows.append(("prometheus", "", prometheus.url, str(prometheus.pid or "")))
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         self.say("")
         for number, row in enumerate(rows):
@@ -62,6 +65,9 @@ class Terminal:
         self.say("")
         self.say(f"  API docs     {stack.base_url}/docs")
         self.say(f"  status page  {stack.base_url}/status")
+        self.say(f"  figures      {stack.base_url}/status/metrics")
+        if prometheus is not None:
+            self.say(f"  alerts       {prometheus.url}/alerts")
         self.say(f"  logs         {stack.folder / 'logs'}")
         self.say("")
         self.say(self._paint(f"ready: {stack.base_url}", _BOLD))
