@@ -1,7 +1,7 @@
 # Everything a developer does; `make` lists it. Needs Python 3.11 or newer with pip, nothing else.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test lint format protos lock bench bench-health clean reset \
+.PHONY: help up test lint format protos boards lock bench bench-health clean reset \
 	images cluster deploy test-cluster
 
 PYTHON ?= python3
@@ -27,7 +27,7 @@ DECLARED := uv.lock pyproject.toml $(wildcard */pyproject.toml) protos/build_stu
 help: ## List these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-20s%s\n", $$1, $$2}'
 
-up: .venv/.runs ## Start the whole system here; Ctrl-C stops it
+up: .venv/.runs ## Start the whole system here; Ctrl-C stops it; OBSERVE=1 with Prometheus
 	@exec $(BIN)/python -m devstack up --with-parent
 
 test: .venv/.develops ## Run all tests on real Postgres, Valkey and gRPC; ARGS="…" goes to pytest
@@ -46,6 +46,9 @@ format: .venv/.develops ## Format the code and mend what can be mended
 
 protos: .venv/.develops ## Generate stubs and descriptors anew
 	$(UV) sync --frozen --reinstall-package vestibule-protos
+
+boards: .venv/.develops ## Write Grafana's boards and the objectives' alerts into the chart
+	@$(BIN)/python -m helm.write_boards
 
 lock: $(UV) ## Bring uv.lock up to date with every pyproject.toml
 	$(UV) lock

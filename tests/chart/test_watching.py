@@ -10,6 +10,9 @@ from tests.chart.manifests import of_kind
 
 NAME = re.compile(r"\b([a-z]+(?:_[a-z]+)+)(?=[\[{)]| )")
 WORDS = {"histogram_quantile"}
+EVERY_PROGRAM = ("process_", "python_")
+"""What Prometheus' client tells of every program, without being asked."""
+
 SUFFIXES = ("_bucket", "_count", "_sum")
 
 
@@ -22,7 +25,8 @@ def emitted() -> str:
 def asked(expressions: list[str]) -> set[str]:
     """Returns the metrics that expressions ask for."""
     found = {name for each in expressions for name in NAME.findall(each)} - WORDS
-    return {re.sub(f"({'|'.join(SUFFIXES)})$", "", name) for name in found}
+    own = {name for name in found if not name.startswith(EVERY_PROGRAM)}
+    return {re.sub(f"({'|'.join(SUFFIXES)})$", "", name) for name in own}
 
 
 def test_alerts_and_dashboards_come_by_values(render: Render) -> None:
@@ -37,6 +41,23 @@ def test_alerts_and_dashboards_come_by_values(render: Render) -> None:
     assert dashboards["metadata"]["labels"]["grafana_dashboard"] == "1"
     assert all(json.loads(text)["panels"] for text in dashboards["data"].values())
     assert not of_kind(render({}), "PrometheusRule", "ServiceMonitor")
+
+
+def test_alerts_lead_to_the_runbooks_by_values(render: Render) -> None:
+    """Where the pages are is the owner's affair: the link begins with what the values say."""
+    url = "https://git.example.com/hall/blob/main/"
+    (rule,) = of_kind(
+        render({"metrics": {"prometheusRule": {"enabled": True, "repositoryUrl": url}}}), "PrometheusRule"
+    )
+    links = {
+        each["annotations"]["runbook_url"]
+        for group in rule["spec"]["groups"]
+        for each in group["rules"]
+        if "alert" in each
+    }
+
+    assert links
+    assert all(link.startswith(f"{url}docs/runbooks/Vestibule") for link in links)
 
 
 def test_metrics_that_are_asked_for_are_emitted() -> None:

@@ -22,7 +22,8 @@ class MethodObserver:
         self._service = service
         self._method = method
         self._seconds = _HANDLING.labels(service, method)
-        self._codes = {"OK": _HANDLED.labels(service, method, "OK")}
+        # Those that alerts ask for are there before they are needed: a rate has no first step.
+        self._codes = {code: _HANDLED.labels(service, method, code) for code in ("OK", "INTERNAL")}
 
     def answered(self, code: str, seconds: float) -> None:
         """Notes one answer by the name of its status code."""

@@ -82,3 +82,8 @@ class StateCollector:
         for status in Status:
             judgement.add_metric([status.value], float(status is present))
         yield judgement
+        yield GaugeMetricFamily(
+            "health_observer_cut_off",
+            "1 while nothing that is watched answers, and so the observer itself is in doubt.",
+            value=float(self._board.cut_off),
+        )

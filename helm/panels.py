@@ -1,0 +1,192 @@
+"""What a board is made of, and the panels that several boards have."""
+
+from dataclasses import dataclass
+
+from helm.objectives import READS, REQUESTS
+
+HOUSE = 'job=~"gateway|auth-service|user-service|health-aggregator"'
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One question to Prometheus.
+
+    Attributes:
+        expression: In PromQL.
+        legend: What each series is called; `{{label}}` is filled in.
+    """
+
+    expression: str
+    legend: str
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One drawing.
+
+    Attributes:
+        title: Its heading.
+        unit: Grafana's name of the unit.
+        queries: What it draws.
+        meaning: What to read from it.
+        kind: `timeseries` or `stat`.
+        limit: From where on it is drawn in red.
+        width: In columns of 24.
+        height: In Grafana's rows.
+    """
+
+    title: str
+    unit: str
+    queries: tuple[Query, ...]
+    meaning: str = ""
+    kind: str = "timeseries"
+    limit: float | None = None
+    width: int = 12
+    height: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """A page of panels.
+
+    Attributes:
+        name: Its file.
+        title: Its heading.
+        meaning: When to look at it.
+        panels: From left to right, row by row.
+    """
+
+    name: str
+    title: str
+    meaning: str
+    panels: tuple[Panel, ...]
+
+
+def figure(title: str, unit: str, expression: str, *, meaning: str = "", limit: float | None = None) -> Panel:
+    """Returns a single number."""
+    return Panel(title, unit, (Query(expression, ""),), meaning, "stat", limit, width=4, height=4)
+
+
+def lines(
+    title: str, unit: str, *queries: tuple[str, str], meaning: str = "", limit: float | None = None
+) -> Panel:
+    """Returns a drawing over time of (expression, legend) pairs."""
+    return Panel(title, unit, tuple(Query(*each) for each in queries), meaning, limit=limit)
+
+
+def quantiles(
+    title: str, series: str, *, by: str = "", legend: str = "", shares: tuple[float, ...] = (0.5, 0.99)
+) -> Panel:
+    """Returns quantiles of a histogram in seconds, by a label where one is named."""
+    name, brace, selector = series.partition("{")
+    labels = f"le, {by}" if by else "le"
+    rate = f"rate({name}_bucket{brace}{selector}[5m])"
+    return lines(
+        title,
+        "s",
+        *(
+            (f"histogram_quantile({share}, sum by ({labels}) ({rate}))", f"{legend} p{share * 100:g}".strip())
+            for share in shares
+        ),
+    )
+
+
+def requests_by_status() -> Panel:
+    """Returns the gateway's answers by status."""
+    return lines(
+        "Requests by status",
+        "reqps",
+        (f"sum by (status) (rate(http_server_requests_total{{{REQUESTS}}}[5m]))", "{{status}}"),
+    )
+
+
+def read_durations() -> Panel:
+    """Returns how long reads take at the gateway."""
+    return quantiles("Duration of reads", f"http_server_request_duration_seconds{{{READS}}}")
+
+
+def rpcs(job: str) -> tuple[Panel, ...]:
+    """Returns rate, errors and duration of a service's RPCs."""
+    return (
+        lines(
+            "Calls by method",
+            "reqps",
+            (f'sum by (method) (rate(grpc_server_handled_total{{job="{job}"}}[5m]))', "{{method}}"),
+        ),
+        lines(
+            "Calls by status code",
+            "reqps",
+            (f'sum by (code) (rate(grpc_server_handled_total{{job="{job}"}}[5m]))', "{{code}}"),
+            meaning="INTERNAL and UNKNOWN are faults of the service, UNAVAILABLE of what it needs.",
+        ),
+        quantiles(
+            "Duration by method",
+            f'grpc_server_handling_seconds{{job="{job}", method!~"Stream.*"}}',
+            by="method",
+            legend="{{method}}",
+            shares=(0.99,),
+        ),
+    )
+
+
+def postgres(job: str) -> tuple[Panel, ...]:
+    """Returns the use of a service's pool."""
+    return (
+        lines(
+            "Connections to Postgres",
+            "short",
+            (f'sum by (state) (postgres_pool_connections{{job="{job}"}})', "{{state}}"),
+        ),
+        lines(
+            "Connections waited for in vain",
+            "ops",
+            (f'sum(rate(postgres_pool_refused_total{{job="{job}"}}[5m]))', "refused"),
+            limit=0.01,
+        ),
+        quantiles("Waiting for a connection", f'postgres_pool_wait_seconds{{job="{job}"}}'),
+    )
+
+
+def events(job: str) -> tuple[Panel, ...]:
+    """Returns what a service publishes and handles."""
+    return (
+        lines(
+            "Oldest event in the outbox",
+            "s",
+            (f'max by (instance) (outbox_oldest_pending_seconds{{job="{job}"}})', "{{instance}}"),
+            meaning="Zero but for moments. It grows while Redis or the relay is away.",
+            limit=15,
+        ),
+        quantiles("From commit to stream", f'outbox_latency_seconds{{job="{job}"}}'),
+        lines(
+            "Events handled by type",
+            "ops",
+            (f'sum by (type) (rate(events_handled_total{{job="{job}"}}[5m]))', "{{type}}"),
+        ),
+        quantiles("From commit to handled", f'events_lag_seconds{{job="{job}"}}'),
+        lines(
+            "An event is tried again and again",
+            "short",
+            (f'max by (instance) (events_blocked{{job="{job}"}})', "{{instance}}"),
+            limit=1,
+        ),
+    )
+
+
+def process(selector: str) -> tuple[Panel, ...]:
+    """Returns what processes use of their machine."""
+    name = "{{job}} {{instance}}"
+    return (
+        lines(
+            "Cores in use", "short", (f"rate(process_cpu_seconds_total{{{selector}}}[5m])", name), limit=0.9
+        ),
+        lines("Memory", "bytes", (f"process_resident_memory_bytes{{{selector}}}", name)),
+        quantiles(
+            "Delay of the event loop",
+            f"event_loop_delay_seconds{{{selector}}}",
+            by="job, instance",
+            legend=name,
+            shares=(0.99,),
+        ),
+        lines("Open files", "short", (f"process_open_fds{{{selector}}}", name)),
+    )

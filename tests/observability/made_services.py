@@ -1,0 +1,166 @@
+"""Made series for the alerts about services."""
+
+from tests.observability.making import Made, gauge, histogram
+
+SERVICES = ("gateway", "auth-service", "user-service", "health-aggregator")
+UP = {f'up{{job="{name}", instance="a"}}': "1x20" for name in SERVICES}
+
+
+SERVICE_ALERTS: tuple[Made, ...] = (
+    Made(
+        "VestibuleServiceDown",
+        {**UP, 'up{job="gateway", instance="a"}': "0x20"},
+        [{"job": "gateway", "severity": "critical", "summary": "No instance of gateway answers."}],
+        [UP, {**UP, 'up{job="gateway", instance="b"}': "0x20"}],
+    ),
+    Made(
+        "VestibuleServiceDown",
+        {series: values for series, values in UP.items() if "user-service" not in series},
+        [{"job": "user-service", "severity": "critical", "summary": "No instance of user-service answers."}],
+    ),
+    Made(
+        "VestibuleInstanceDown",
+        {**UP, 'up{job="gateway", instance="b"}': "0x20"},
+        [
+            {
+                "job": "gateway",
+                "instance": "b",
+                "severity": "warning",
+                "summary": "b of gateway does not answer; the others do its work.",
+            }
+        ],
+        [
+            UP,
+            {**UP, 'up{job="gateway", instance="b"}': "1x17 0x3"},
+            {'up{job="another", instance="a"}': "0x20"},
+        ],
+    ),
+    Made(
+        "VestibuleEventLoopSlow",
+        histogram("event_loop_delay_seconds", between=("0.25", "0.5"), by='job="gateway", instance="a"'),
+        [
+            {
+                "job": "gateway",
+                "instance": "a",
+                "severity": "warning",
+                "summary": "a of gateway has more to do than its core can.",
+            }
+        ],
+        [histogram("event_loop_delay_seconds", between=("0.001", "0.005"), by='job="gateway", instance="a"')],
+    ),
+    Made(
+        "VestibuleCallsFail",
+        {'grpc_server_handled_total{job="user-service", method="GetMe", code="INTERNAL"}': "0+1x20"},
+        [
+            {
+                "job": "user-service",
+                "method": "GetMe",
+                "severity": "warning",
+                "summary": "GetMe of user-service fails by a fault of its own.",
+            }
+        ],
+        [
+            {
+                'grpc_server_handled_total{job="user-service", method="GetMe", code="INTERNAL"}': "3x20",
+                'grpc_server_handled_total{job="user-service", method="GetMe", code="UNAVAILABLE"}': "0+9x20",
+            }
+        ],
+    ),
+    gauge(
+        "VestibuleBreakerOpen",
+        'gateway_breaker_open{instance="a", upstream="vestibule.users.v1"}',
+        1,
+        {
+            "upstream": "vestibule.users.v1",
+            "severity": "critical",
+            "summary": "A gateway refuses calls to vestibule.users.v1: too many have failed.",
+        },
+    ),
+    gauge(
+        "VestibuleOutboxLag",
+        'outbox_oldest_pending_seconds{job="auth-service", instance="a"}',
+        20,
+        {
+            "job": "auth-service",
+            "severity": "critical",
+            "summary": "Events of auth-service have waited 20s: revocations reach other gateways late.",
+        },
+        healthy=10,
+    ),
+    Made(
+        "VestibuleEventsLate",
+        histogram("events_lag_seconds", between=("5", "30"), by='job="user-service"'),
+        [
+            {
+                "job": "user-service",
+                "severity": "warning",
+                "summary": "user-service handles events 27.5s after their commit.",
+            }
+        ],
+        [histogram("events_lag_seconds", between=("1", "5"), by='job="user-service"')],
+    ),
+    gauge(
+        "VestibuleEventBlocked",
+        'events_blocked{job="auth-service", instance="a"}',
+        1,
+        {
+            "job": "auth-service",
+            "severity": "critical",
+            "summary": "auth-service tries one event again and again; those behind it wait.",
+        },
+    ),
+    Made(
+        "VestibuleHashingRefuses",
+        {'auth_hashing_refused_total{job="auth-service", instance="a"}': "0+1x20"},
+        [
+            {
+                "job": "auth-service",
+                "severity": "warning",
+                "summary": "Sign-ins get 503: every core hashes and the queue is full.",
+            }
+        ],
+        [{'auth_hashing_refused_total{job="auth-service", instance="a"}': "7x20"}],
+    ),
+    Made(
+        "VestibulePoolExhausted",
+        {'postgres_pool_refused_total{job="user-service", instance="a"}': "0+1x20"},
+        [
+            {
+                "job": "user-service",
+                "severity": "critical",
+                "summary": "user-service waits in vain for connections to Postgres.",
+            }
+        ],
+        [{'postgres_pool_refused_total{job="user-service", instance="a"}': "7x20"}],
+    ),
+    gauge(
+        "VestibuleUnhealthy",
+        'health_system_status{status="unhealthy"}',
+        1,
+        {
+            "severity": "critical",
+            "summary": "The health aggregator calls the system unhealthy: a critical part is down.",
+        },
+    ),
+    gauge(
+        "VestibuleComponentDown",
+        'health_component_state{component="postgres", state="down"}',
+        1,
+        {
+            "component": "postgres",
+            "severity": "warning",
+            "summary": "postgres is down, flapping, or has no news.",
+        },
+    ),
+    gauge(
+        "VestibuleObserverCutOff",
+        "health_observer_cut_off",
+        1,
+        {
+            "severity": "warning",
+            "summary": (
+                "The health aggregator reaches nothing that it watches; what it shows may no longer be true."
+            ),
+        },
+    ),
+)

@@ -1,0 +1,137 @@
+"""The boards are what their script writes, and every query in them finds something in the running house."""
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from devstack.prometheus import Prometheus
+from devstack.stack import Stack
+
+from helm.boards import BOARDS
+from helm.write_boards import written
+from tests.observability.rules import alerts, recorded
+from tests.system.edge import Edge
+
+WITHIN_SECONDS = 40.0
+
+BOARD_NAMES = [board.name for board in BOARDS]
+
+
+def test_files_are_what_the_script_writes() -> None:
+    """Nobody has changed a board, or the objectives' rules, by hand: `make boards` writes them."""
+    expected = written()
+    kept = {path for folder in {path.parent for path in expected} for path in folder.glob("*.json")}
+
+    assert {path.name for path, text in expected.items() if path.read_text() != text} == set()
+    assert kept <= expected.keys(), "a board that nobody writes"
+
+
+@pytest.mark.parametrize("name", BOARD_NAMES)
+def test_board_is_drawn_without_overlap(name: str) -> None:
+    """Panels have titles of their own and places of their own, and none is empty."""
+    (path,) = (path for path in written() if path.stem == name)
+    board = json.loads(path.read_text())
+    taken = [
+        (panel["gridPos"]["x"] + x, panel["gridPos"]["y"] + y)
+        for panel in board["panels"]
+        for x in range(panel["gridPos"]["w"])
+        for y in range(panel["gridPos"]["h"])
+    ]
+
+    assert len(taken) == len(set(taken))
+    assert len({panel["title"] for panel in board["panels"]}) == len(board["panels"])
+    assert all(panel["targets"] for panel in board["panels"])
+    assert board["uid"] == f"vestibule-{name}"
+
+
+@pytest.fixture(scope="module", name="prometheus")
+def _prometheus(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """A real Prometheus that scrapes the running house every second."""
+    if shutil.which("prometheus") is None:
+        pytest.skip("Debian's prometheus is not installed")
+    targets: dict[str, list[str]] = {}
+    for process in stack.services.values():
+        targets.setdefault(process.service.name, []).append(process.http)
+    server = Prometheus(tmp_path_factory.mktemp("prometheus"), targets, interval_seconds=1)
+    try:
+        server.start()
+        use(stack)
+        until(server, f"min(count_over_time(up[1m])) >= 2 and sum(up) == {sum(map(len, targets.values()))}")
+        # A counter that is first seen after it moved has not moved for Prometheus.
+        use(stack)
+        yield server
+    finally:
+        server.stop()
+
+
+def use(stack: Stack) -> None:
+    """Does a little of everything: signs up and in, reads, changes, is refused, leaves."""
+    with Edge(stack.base_url) as edge:
+        ada = edge.join()
+        for _ in range(2):
+            edge.who(ada.access_token)
+        edge.put("/api/users/me", token=ada.access_token, json={"full_name": "Ada King"})
+        edge.get("/api/users", token=ada.access_token)
+        edge.post("/api/auth/login", json={"email": ada.email, "password": "wrong-horse-battery"})
+        edge.get("/api/health")
+        edge.get("/.well-known/jwks.json")
+        httpx.get(f"{stack.base_url}/status")
+        edge.post("/api/auth/logout", token=ada.access_token)
+        edge.who(ada.access_token)
+
+
+def ask(prometheus: Prometheus, expression: str) -> list[float]:
+    """Returns the values of a query that are numbers."""
+    answer = httpx.get(f"{prometheus.url}/api/v1/query", params={"query": expression}).json()
+    assert answer["status"] == "success", (expression, answer)
+    result: Sequence[Any] = answer["data"]["result"]
+    values = [float(each["value"][1]) for each in result]
+    return [value for value in values if not math.isnan(value)]
+
+
+def until(prometheus: Prometheus, *expressions: str) -> list[str]:
+    """Waits until each of some queries has data; returns those that never have."""
+    deadline = time.monotonic() + WITHIN_SECONDS
+    silent = list(expressions)
+    while silent and time.monotonic() < deadline:
+        silent = [each for each in silent if not ask(prometheus, each)]
+        if silent:
+            time.sleep(0.3)
+    return silent
+
+
+def queries(path: Path) -> list[str]:
+    """Returns every query of a board."""
+    panels = json.loads(path.read_text())["panels"]
+    return [target["expr"] for panel in panels for target in panel["targets"]]
+
+
+@pytest.mark.parametrize("name", BOARD_NAMES)
+def test_every_query_of_a_board_has_data(prometheus: Prometheus, name: str) -> None:
+    """No panel says "No data" in a house that is used."""
+    (path,) = (path for path in written() if path.stem == name)
+
+    assert until(prometheus, *queries(path)) == []
+
+
+def test_every_alert_measures_something(prometheus: Prometheus) -> None:
+    """What each alert compares is there while all is well, and so is every recorded series."""
+    measured = [each for alert in alerts() for each in alert.measured]
+
+    assert until(prometheus, *measured, *recorded()) == []
+
+
+def test_nothing_fires_in_a_sound_house(prometheus: Prometheus) -> None:
+    """The rules are loaded, judged without an error, and none of them fires."""
+    rules = httpx.get(f"{prometheus.url}/api/v1/rules").json()["data"]["groups"]
+    every = [rule for group in rules for rule in group["rules"]]
+
+    assert {rule["name"] for rule in every} == {alert.name for alert in alerts()} | set(recorded())
+    assert [rule["name"] for rule in every if rule["health"] == "err"] == []
+    assert [rule["name"] for rule in every if rule.get("state") == "firing"] == []
