@@ -51,6 +51,7 @@ LEFT_ALONE = {
     "HEALTH_KUBERNETES",
     "HEALTH_KUBERNETES_URL",
     "HEALTH_KUBERNETES_NAMESPACE",
+    "VESTIBULE_REVISION",
 }
 """Settings whose default is right in a pod; `extraEnv` can set them."""
 

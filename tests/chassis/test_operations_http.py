@@ -17,7 +17,7 @@ def readiness() -> Readiness:
 
 @pytest.fixture
 async def client(readiness: Readiness) -> AsyncIterator[httpx.AsyncClient]:
-    metrics.set_build_info(service="stock-service", version="1.2.3")
+    metrics.set_build_info(service="stock-service", version="1.2.3", revision="abc")
     async with (
         open_operations(
             readiness, service="stock-service", version="1.2.3", host="127.0.0.1", port=0
@@ -53,7 +53,8 @@ async def test_ready_reads_the_snapshot(client: httpx.AsyncClient, readiness: Re
 async def test_metrics_in_both_formats(client: httpx.AsyncClient) -> None:
     text = await client.get("/metrics")
     assert text.headers["content-type"].startswith("text/plain")
-    assert 'vestibule_build_info{service="stock-service",version="1.2.3"} 1.0' in text.text
+    assert 'vestibule_build_info{python="' in text.text
+    assert 'revision="abc",service="stock-service",version="1.2.3"} 1.0' in text.text
     assert "process_resident_memory_bytes" in text.text
     assert "event_loop_delay_seconds_bucket" in text.text
     assert "_created" not in text.text

@@ -63,6 +63,15 @@ class House:
         """Where Redis is."""
         return self._stack.plan.redis_url
 
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The names of the services."""
+        return tuple(self._stack.services)
+
+    def http(self, service: str) -> str:
+        """Returns `host:port` of a service's HTTP: metrics and health."""
+        return self._stack.services[service].http
+
     def change(self, statement: str, *values: object) -> None:
         """Changes something behind the services' back, as Postgres' superuser."""
         self.rows(statement, *values)

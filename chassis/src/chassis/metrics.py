@@ -5,6 +5,7 @@ which already describes the process and the interpreter. Names end in their unit
 """
 
 import asyncio
+import platform
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -17,7 +18,11 @@ prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds; for what a caller waits for."""
 
-_BUILD = Gauge("vestibule_build_info", "Which program this is; always 1.", ["service", "version"])
+_BUILD = Gauge(
+    "vestibule_build_info",
+    "Which program this is; always 1.",
+    ["service", "version", "revision", "python"],
+)
 _LOOP_DELAY = Histogram(
     "event_loop_delay_seconds",
     "How late the event loop was with a timer: what every request in this process waits at times.",
@@ -25,9 +30,9 @@ _LOOP_DELAY = Histogram(
 )
 
 
-def set_build_info(*, service: str, version: str) -> None:
-    """States service and version as the metric `vestibule_build_info`."""
-    _BUILD.labels(service, version).set(1)
+def set_build_info(*, service: str, version: str, revision: str) -> None:
+    """States service, version and the commit it was built from as the metric `vestibule_build_info`."""
+    _BUILD.labels(service, version, revision, platform.python_version()).set(1)
 
 
 def exposition(accept: str) -> tuple[bytes, str]:

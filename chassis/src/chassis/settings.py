@@ -53,6 +53,11 @@ class ServiceSettings(BaseSettings):
         validation_alias="JWKS_REFRESH_SECONDS",
         description="how often the keys that verify tokens are fetched, at least every five minutes",
     )
+    revision: str = Field(
+        default="unknown",
+        validation_alias="VESTIBULE_REVISION",
+        description="the commit that the program was built from; images have it set",
+    )
     tls_cert_file: Path | None = Field(
         default=None, validation_alias="TLS_CERT_FILE", description="PEM file of the service's certificate"
     )

@@ -19,7 +19,7 @@ def main() -> None:
         secret_names=secret_names(GatewaySettings),
     )
     traces.setup(settings, service=SERVICE, version=VERSION)
-    metrics.set_build_info(service=SERVICE, version=VERSION)
+    metrics.set_build_info(service=SERVICE, version=VERSION, revision=settings.revision)
 
     async def begin(lifecycle: Lifecycle) -> None:
         await lifecycle.enter(metrics.sampling_event_loop())

@@ -6,7 +6,7 @@ import orjson
 import structlog
 from chassis.logs import json_lines
 from chassis.metrics import LATENCY_BUCKETS
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from gateway.http.request import Request
 
@@ -23,6 +23,7 @@ _DURATION = Histogram(
     ["route", "method"],
     buckets=LATENCY_BUCKETS,
 )
+_ACTIVE = Gauge("http_server_active_requests", "Requests being answered, streams among them.")
 _VERBS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 
 
@@ -33,9 +34,16 @@ class AccessLog:
         # Looking a labelled metric up costs more than counting with it.
         self._counters: dict[tuple[str, str, int], Counter] = {}
         self._histograms: dict[tuple[str, str], Histogram] = {}
+        self._active = 0
+        _ACTIVE.set_function(lambda: self._active)
+
+    def begin(self) -> None:
+        """Notes that a request has come; `write` notes that it is answered."""
+        self._active += 1
 
     def write(self, request: Request, status: int) -> None:
         """Writes the line and counts."""
+        self._active -= 1
         seconds = time.perf_counter() - request.started
         route = request.route or UNKNOWN_ROUTE
         verb = request.verb if request.verb in _VERBS else "OTHER"

@@ -56,6 +56,7 @@ class GatewayApp:
         structlog.contextvars.clear_contextvars()
         request = Request.of(scope, receive, self._proxies)
         status = _CLIENT_GONE
+        self._access_log.begin()
         try:
             answer = await self._answer(request)
             status = answer.status

@@ -9,6 +9,7 @@ from chassis.grpc.call import Call, enter
 from chassis.identity.caller import Caller
 from chassis.identity.claims import Claims
 from google.protobuf.message_factory import GetMessageClass
+from prometheus_client import Counter
 
 from gateway.access import compile_admission
 from gateway.api.encoder import compile_encoder
@@ -28,6 +29,8 @@ from gateway.limits.headers import rate_limit_headers
 from gateway.limits.rate_limiter import Limit
 from gateway.parts import Parts
 
+_LIMITED = Counter("gateway_rate_limited_total", "Requests refused as too many of one client.", ["limit"])
+
 _OK = 200
 _NO_CONTENT = 204
 _NOT_MODIFIED = 304
@@ -43,6 +46,7 @@ class Endpoint:
         self.route = route
         self._parts = parts
         self._limit = _limit(route)
+        self._limited = None if self._limit is None else _LIMITED.labels(self._limit.name)
         self._admit = compile_admission(route.policy, parts.judge)
         self._read = compile_reader(route)
         self._parse = GetMessageClass(method.output_type).FromString
@@ -85,6 +89,8 @@ class Endpoint:
         verdict = await limiter.take(limit, counted_as(request.client_address))
         headers.extend(rate_limit_headers(limit, verdict))
         if not verdict.allowed:
+            if self._limited is not None:
+                self._limited.inc()
             raise RateLimited(retry_after_seconds=verdict.reset_seconds)
 
     async def _answer(self, request: Request, path: Mapping[str, str]) -> Answer:

@@ -122,7 +122,7 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
         StartupError: A port, Postgres or the schema is not as it must be.
     """
     release = version("vestibule-user-service")
-    metrics.set_build_info(service=SERVICE, version=release)
+    metrics.set_build_info(service=SERVICE, version=release, revision=settings.revision)
     traces.setup(settings, service=SERVICE, version=release)
     await lifecycle.enter(
         open_operations(

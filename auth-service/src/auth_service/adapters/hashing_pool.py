@@ -4,11 +4,12 @@ import asyncio
 import ctypes
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Self, TypeVar
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 from auth_service.domain.errors import HashingOverloaded
 
@@ -18,7 +19,19 @@ _IDLE_SECONDS = 5.0
 _M_ARENA_MAX = -8
 """glibc's name for how many heaps there may be."""
 
-_WAITING = Gauge("auth_hashing_jobs", "Passwords being hashed or waiting for it.")
+_JOBS = Gauge("auth_hashing_jobs", "Passwords being hashed or waiting for it.")
+_JOBS_MAX = Gauge("auth_hashing_jobs_max", "How many there may be before more are refused.")
+_WORKERS = Gauge("auth_hashing_workers", "Threads that hash.")
+_WAIT = Histogram(
+    "auth_hashing_wait_seconds",
+    "Time spent waiting for a thread.",
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
+)
+_WORK = Histogram(
+    "auth_hashing_work_seconds",
+    "Time spent in a thread: hashing a password or judging its strength.",
+    buckets=(0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0),
+)
 _REFUSED = Counter("auth_hashing_refused_total", "Passwords refused because too many were waiting.")
 
 
@@ -49,6 +62,9 @@ class HashingPool:
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="hashing")
         self._jobs_max = workers * (1 + queue_per_worker)
         self._jobs = 0
+        _JOBS.set_function(lambda: self._jobs)
+        _JOBS_MAX.set(self._jobs_max)
+        _WORKERS.set(workers)
         self._lock = threading.Lock()
         self._idle: asyncio.TimerHandle | None = None
 
@@ -63,9 +79,8 @@ class HashingPool:
                 _REFUSED.inc()
                 raise HashingOverloaded
             self._jobs += 1
-        _WAITING.inc()
         try:
-            job = self._executor.submit(work, *arguments)
+            job = self._executor.submit(_timed, time.perf_counter(), work, *arguments)
         except RuntimeError as error:
             self._ended(None)
             raise HashingOverloaded from error
@@ -94,7 +109,15 @@ class HashingPool:
         del job
         with self._lock:
             self._jobs -= 1
-        _WAITING.dec()
+
+
+def _timed(submitted: float, work: Callable[..., Result], *arguments: Any) -> Result:
+    started = time.perf_counter()
+    _WAIT.observe(started - submitted)
+    try:
+        return work(*arguments)
+    finally:
+        _WORK.observe(time.perf_counter() - started)
 
 
 def _glibc(name: str, *arguments: int) -> None:

@@ -1,5 +1,6 @@
 """Which part stands for which port: the one module that names the concrete ones."""
 
+from functools import partial
 from importlib.metadata import version
 
 from chassis.clock import SystemClock
@@ -12,6 +13,7 @@ from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
 from chassis.operations_http import open_operations
 from chassis.postgres import revision
+from chassis.postgres.pool import Database as Pool
 from chassis.postgres.pool import open_database
 from vestibule.auth.v1.account_service_pb2_grpc import add_AccountServiceServicer_to_server
 from vestibule.auth.v1.audit_service_pb2_grpc import add_AuditServiceServicer_to_server
@@ -31,6 +33,7 @@ from auth_service.adapters.hmac_refresh_tokens import HmacRefreshTokens
 from auth_service.adapters.jwt_signer import JwtSigner
 from auth_service.adapters.master_key import MasterKey
 from auth_service.adapters.own_token_judge import OwnTokenJudge
+from auth_service.adapters.postgres import mail_backlog
 from auth_service.adapters.postgres.database import PostgresDatabase
 from auth_service.adapters.postgres.outbox import OUTBOX
 from auth_service.adapters.sealed_answers import SealedAnswers
@@ -60,6 +63,7 @@ SCHEMA = "auth"
 
 PURGE_SECONDS = 60.0
 FINISH_SECONDS = 60.0
+MAIL_BACKLOG_SECONDS = 5.0
 
 
 def add_servicers(server: GrpcServer, does: UseCases) -> None:
@@ -157,7 +161,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     )
     add_servicers(server, does)
     await _open_server(lifecycle, settings, server, certificates)
-    _begin_background(lifecycle, settings, does)
+    _begin_background(lifecycle, settings, does, database.pool)
     begin_sending(lifecycle, settings, SERVICE, database, mail_tokens)
     begin_rotation(lifecycle, settings, ring)
     begin_signing(lifecycle, settings, ring, head_judge)
@@ -189,7 +193,7 @@ async def _open_server(
 async def _open_operations(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     """Opens what operators look at: metrics, health, readiness, traces."""
     release = version("vestibule-auth-service")
-    metrics.set_build_info(service=SERVICE, version=release)
+    metrics.set_build_info(service=SERVICE, version=release, revision=settings.revision)
     traces.setup(settings, service=SERVICE, version=release)
     await lifecycle.enter(
         open_operations(
@@ -203,7 +207,7 @@ async def _open_operations(lifecycle: Lifecycle, settings: AuthSettings) -> None
     await lifecycle.enter(metrics.sampling_event_loop())
 
 
-def _begin_background(lifecycle: Lifecycle, settings: AuthSettings, does: UseCases) -> None:
+def _begin_background(lifecycle: Lifecycle, settings: AuthSettings, does: UseCases, pool: Pool) -> None:
     """Begins what runs beside the server: events out and in, jobs, and the first admin."""
     redis_url = settings.redis_url.get_secret_value()
     relay = Relay(OUTBOX, postgres_url=settings.postgres_url.get_secret_value(), redis_url=redis_url)
@@ -220,6 +224,8 @@ def _begin_background(lifecycle: Lifecycle, settings: AuthSettings, does: UseCas
         "stale registrations",
         schedule.every(FINISH_SECONDS, "stale registrations", does.finish_stale_registrations),
     )
+    measure = partial(mail_backlog.measure, pool)
+    lifecycle.begin("mail backlog", schedule.every(MAIL_BACKLOG_SECONDS, "mail backlog", measure))
     email, password = settings.bootstrap_admin_email, settings.bootstrap_admin_password
     if email is not None and password is not None:
         readiness = lifecycle.readiness

@@ -46,6 +46,10 @@ LAG = Histogram(
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0),
 )
 BLOCKED = Gauge("events_blocked", "1 while an event is being retried.")
+UNHANDLED = Gauge(
+    "events_unhandled",
+    "Events on the stream that the service has not handled yet, all of its instances together.",
+)
 
 
 class Consumer:
@@ -145,6 +149,7 @@ class Consumer:
     async def _turn(self, redis: Redis) -> None:
         if monotonic() - self._claimed_at > CLAIM_EVERY_SECONDS:
             await self._claim(redis)
+            await self._count(redis)
             self._claimed_at = monotonic()
         answer = await redis.xreadgroup(
             self._group, self._name, {stream.STREAM: ">"}, count=BATCH, block=int(BLOCK_SECONDS * 1000)
@@ -165,6 +170,12 @@ class Consumer:
         for consumer in await redis.xinfo_consumers(stream.STREAM, self._group):
             if consumer["pending"] == 0 and consumer["idle"] > 3600_000:  # noqa: PLR2004 - an hour
                 await redis.xgroup_delconsumer(stream.STREAM, self._group, consumer["name"])
+
+    async def _count(self, redis: Redis) -> None:
+        """Looks how much lies before us; where Redis cannot tell, the last count stands."""
+        for group in await redis.xinfo_groups(stream.STREAM):
+            if group["name"] in (self._group, self._group.encode()) and group.get("lag") is not None:
+                UNHANDLED.set(group["lag"] + group["pending"])
 
     async def _handle_all(self, redis: Redis, entries: list[stream.Entry]) -> None:
         for position, (identifier, fields) in enumerate(entries):
@@ -202,6 +213,7 @@ class Consumer:
                         log.warning("event not handled, trying again", attempt=attempt, exc_info=error)
                 await backoff.pause()
                 attempt += 1
+                await self._count(redis)
                 await redis.xclaim(stream.STREAM, self._group, self._name, 0, waiting, justid=True)
         BLOCKED.set(0)
         HANDLED.labels(kind).inc()

@@ -31,6 +31,9 @@ BATCH = 200
 POLL_SECONDS = 1.0
 SWEEP_EVERY_SECONDS = 600.0
 SWEEP_BATCH = 1000
+COUNTED_MAX = 10_000
+"""Pending events are counted up to this many: the count must not become work of its own."""
+
 VERIFY_WITHIN_HOURS = 23
 """Less than the retention, so that an entry that was trimmed is not taken for lost."""
 
@@ -38,7 +41,13 @@ PUBLISHED = Counter("outbox_published_total", "Events put on the stream.")
 LOST_ENTRIES = Counter(
     "outbox_lost_total", "Published events that the stream had lost and that were published again."
 )
+PENDING = Gauge(
+    "outbox_pending_events", "Events that are not on the stream yet, as the relay that leads has seen last."
+)
 PENDING_AGE = Gauge("outbox_oldest_pending_seconds", "Age of the oldest event that is not on the stream yet.")
+LEADING = Gauge(
+    "outbox_relay_leading", "1 for the instance whose relay publishes, 0 for those that stand by."
+)
 LATENCY = Histogram(
     "outbox_latency_seconds",
     "From writing an event (its transaction's start) to the stream.",
@@ -64,7 +73,10 @@ class Relay:
         self._intact = False
         self._last_id: str | None = None
         self._swept_at = float("-inf")
+        self._oldest: datetime | None = None
         self.leading = False
+        PENDING_AGE.set_function(self._pending_age_seconds)
+        LEADING.set_function(lambda: self.leading)
 
     async def run(self) -> None:
         """Relays until cancelled. Outages are waited out; only their begin and end are logged."""
@@ -114,7 +126,8 @@ class Relay:
         """Waits until this instance is the one that publishes."""
         key = f"relay:{self._outbox.schema}"
         take = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))"
-        while not await connection.fetchval(take, key):  # noqa: ASYNC110 - the condition is in Postgres
+        while not await connection.fetchval(take, key):
+            self._saw(0, None)  # What is pending is another's to tell.
             await asyncio.sleep(POLL_SECONDS)
         self.leading = True
         self._intact = False
@@ -122,6 +135,8 @@ class Relay:
 
     async def _turn(self, connection: Any, redis: Redis) -> None:
         """Publishes what is pending, then waits for more."""
+        if not self._intact:
+            await self._count(connection)
         if not self._intact or not await self._last_is_there(redis):
             await self._restore(connection, redis)
         self._woken.clear()
@@ -145,9 +160,12 @@ class Relay:
                 f" ORDER BY position LIMIT {BATCH} FOR UPDATE SKIP LOCKED"
             )
             if not rows:
-                PENDING_AGE.set(0)
+                self._saw(0, None)
                 return 0
-            PENDING_AGE.set((datetime.now(UTC) - rows[0]["created_at"]).total_seconds())
+            if len(rows) == BATCH:
+                await self._count(connection)
+            else:
+                self._saw(len(rows), rows[0]["created_at"])
             oldest = stream.entry_id(int((datetime.now(UTC).timestamp() - stream.RETENTION_SECONDS) * 1000))
             async with redis.pipeline(transaction=False) as pipeline:
                 for row in rows:
@@ -163,11 +181,29 @@ class Relay:
                 identifiers,
             )
         self._last_id = identifiers[-1]
+        if len(rows) < BATCH:
+            self._saw(0, None)
         now = datetime.now(UTC)
         PUBLISHED.inc(len(rows))
         for row in rows:
             LATENCY.observe(max(0.0, (now - row["created_at"]).total_seconds()))
         return len(rows)
+
+    async def _count(self, connection: Any) -> None:
+        """Looks how much is pending: when more is than one batch, or it cannot be published now."""
+        count, oldest = await connection.fetchrow(
+            f"SELECT count(*), min(created_at) FROM (SELECT created_at FROM {self._table}"  # noqa: S608
+            f" WHERE published_at IS NULL ORDER BY position LIMIT {COUNTED_MAX}) AS pending"
+        )
+        self._saw(count, oldest)
+
+    def _saw(self, count: int, oldest: datetime | None) -> None:
+        PENDING.set(count)
+        self._oldest = oldest
+
+    def _pending_age_seconds(self) -> float:
+        oldest = self._oldest
+        return 0.0 if oldest is None else max(0.0, (datetime.now(UTC) - oldest).total_seconds())
 
     async def _last_is_there(self, redis: Redis) -> bool:
         if self._last_id is None:

@@ -7,9 +7,9 @@ how long ago it last heard from Redis.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from time import monotonic
+from time import monotonic, time
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge, Histogram
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from vestibule.events.v1.events_pb2 import Event
@@ -26,6 +26,15 @@ BLOCK_SECONDS = 0.3
 TIMEOUT_SECONDS = 0.9
 
 LOSSES = Counter("events_tail_losses_total", "Times that events may have been missed.")
+LAG = Histogram(
+    "events_tail_lag_seconds",
+    "From an event's commit to this process knowing of it: how late revocations and dropped answers are.",
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.8, 1.0, 2.0, 5.0, 30.0),
+)
+SILENT = Gauge(
+    "events_tail_silent_seconds",
+    "How long ago everything on the stream had been read; from 0.8 s on tokens are introspected.",
+)
 
 
 class Tail:
@@ -62,7 +71,9 @@ class Tail:
         self._position = ""
         self._seen = ""
         self._last_read = float("-inf")
+        self._is_live = False
         self.caught_up = asyncio.Event()
+        SILENT.set_function(lambda: self.silent_seconds)
 
     @property
     def last_read(self) -> float:
@@ -127,7 +138,10 @@ class Tail:
                 log.warning("event skipped: it can't be read", entry=self._position)
                 continue
             self._on_event(event)
+            if self._is_live:
+                LAG.observe(max(0.0, time() - event.occurred_at.ToMilliseconds() / 1000))
         if len(entries) < BATCH:
+            self._is_live = True
             self._last_read = monotonic()
             self.caught_up.set()
 
@@ -136,6 +150,8 @@ class Tail:
         begin = seconds * 1000 + microseconds // 1000 - int(self._window_seconds * 1000)
         self._position = stream.entry_id(begin)
         self._seen = ""
+        # What is read again from there on says nothing about lateness.
+        self._is_live = False
 
     async def _lose(self, redis: Redis) -> None:
         LOSSES.inc()

@@ -3,6 +3,8 @@
 import asyncio
 import contextvars
 
+from prometheus_client import Counter
+
 from chassis.errors import TokenRevoked
 from chassis.identity.authority import Authority
 from chassis.identity.claims import Claims
@@ -10,6 +12,11 @@ from chassis.identity.keys import REFRESH_SECONDS, KeyCache
 from chassis.identity.revocation import RevocationSet
 from chassis.identity.revocation_feed import EventSource, RevocationFeed
 from chassis.identity.verifier import TokenVerifier
+
+_INTROSPECTED = Counter(
+    "tokens_introspected_total",
+    "Tokens that auth-service was asked about, since the stream could not be read.",
+)
 
 
 class RevocationJudge:
@@ -95,6 +102,7 @@ class RevocationJudge:
             # A context of its own: the first asker's deadline is not the others'.
             task = asyncio.create_task(self._authority.introspect(token), context=contextvars.Context())
             self._introspecting[token] = task
+            _INTROSPECTED.inc()
             task.add_done_callback(lambda done: self._introspected(token, done))
         await asyncio.shield(task)
 

@@ -7,6 +7,7 @@ from time import monotonic
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from prometheus_client import Gauge
 
 from chassis.backoff import Backoff
 from chassis.errors import ServiceError, TokenInvalid, Unavailable
@@ -16,6 +17,12 @@ log = structlog.get_logger()
 REFRESH_SECONDS = 300.0
 COOLDOWN_SECONDS = 30.0
 RETRY_SECONDS = 1.0
+
+_KEYS = Gauge("verification_keys", "Keys in memory that tokens are verified by.")
+_AGE = Gauge(
+    "verification_keys_age_seconds",
+    "Since the keys were last fetched; they are every 5 minutes. +Inf before the first time.",
+)
 
 Fetch = Callable[[], Awaitable[Mapping[str, EllipticCurvePublicKey]]]
 
@@ -44,6 +51,9 @@ class KeyCache:
         self._fetching: asyncio.Task[None] | None = None
         self._next_miss_at = float("-inf")
         self._last_failed = True
+        self._fetched_at = float("-inf")
+        _KEYS.set_function(lambda: len(self._keys))
+        _AGE.set_function(lambda: monotonic() - self._fetched_at)
 
     @property
     def ready(self) -> bool:
@@ -105,3 +115,4 @@ class KeyCache:
         known = self._keys
         self._keys = {kid: known[kid] if known.get(kid) == key else key for kid, key in fetched.items()}
         self._last_failed = False
+        self._fetched_at = monotonic()

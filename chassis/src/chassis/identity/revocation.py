@@ -5,11 +5,16 @@ import time
 from uuid import UUID
 
 import structlog
+from prometheus_client import Gauge
 from vestibule.events.v1.events_pb2 import TokensRevoked
 
 from chassis.identity.claims import Claims
 
 log = structlog.get_logger()
+
+_IN_FORCE = Gauge(
+    "revocations_in_force", "Sessions and persons whose tokens are refused, as this process knows."
+)
 
 
 class RevocationSet:
@@ -22,6 +27,7 @@ class RevocationSet:
     def __init__(self) -> None:
         self._issued_until: dict[UUID, int] = {}
         self._expiries: list[tuple[int, UUID, int]] = []
+        _IN_FORCE.set_function(self.__len__)
 
     def __len__(self) -> int:
         """Returns how many sessions and persons are concerned."""

@@ -8,8 +8,9 @@ from uuid import UUID
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from prometheus_client import Counter, Gauge
 
-from chassis.errors import TokenExpired, TokenInvalid
+from chassis.errors import ServiceError, TokenExpired, TokenInvalid
 from chassis.identity.claims import ROLES, Claims
 from chassis.identity.keys import KeyCache
 
@@ -17,6 +18,14 @@ ALGORITHM = "ES256"
 LEEWAY_SECONDS = 30.0
 TOKEN_LENGTH_MAX = 4_096
 REMEMBERED_MAX = 100_000
+
+_VERIFIED = Counter(
+    "tokens_verified_total",
+    "Tokens whose signature was computed, since they were not remembered.",
+    ["outcome"],
+)
+_GOOD, _BAD = _VERIFIED.labels("good"), _VERIFIED.labels("bad")
+_REMEMBERED = Gauge("tokens_remembered", "Tokens in memory that were verified before.")
 
 _REQUIRED = ["iss", "aud", "exp", "iat", "sub", "sid", "jti", "role"]
 _Remembered = tuple[Claims, str, EllipticCurvePublicKey]
@@ -44,6 +53,7 @@ class TokenVerifier:
         self._leeway_seconds = leeway_seconds
         self._remembered_max = remembered_max
         self._remembered: OrderedDict[bytes, _Remembered] = OrderedDict()
+        _REMEMBERED.set_function(lambda: len(self._remembered))
 
     def recall(self, token: str) -> Claims | None:
         """Returns the claims of a token verified before; None when it must be verified.
@@ -79,7 +89,12 @@ class TokenVerifier:
             return claims
         kid = _key_id(token)
         key = self._keys.get(kid) or await self._keys.find(kid)
-        claims = self._check(token, key)
+        try:
+            claims = self._check(token, key)
+        except ServiceError:
+            _BAD.inc()
+            raise
+        _GOOD.inc()
         self._remembered[_digest(token)] = (claims, kid, key)
         if len(self._remembered) > self._remembered_max:
             self._remembered.popitem(last=False)

@@ -30,6 +30,8 @@ _REFUSED = Counter(
     "postgres_pool_refused_total", "Acquisitions given up, because none was free or Postgres was away."
 )
 _CONNECTIONS = Gauge("postgres_pool_connections", "Connections of the pool.", ["state"])
+_CONNECTIONS_MAX = Gauge("postgres_pool_connections_max", "Connections that the pool may have.")
+_WAITING = Gauge("postgres_pool_waiting", "Who waits for a connection of the pool at the moment.")
 
 
 class _PooledConnection(asyncpg.Connection):  # type: ignore[misc] # asyncpg has no types
@@ -53,6 +55,9 @@ class Database:
         self._acquire_timeout_seconds = acquire_timeout_seconds
         _CONNECTIONS.labels("open").set_function(pool.get_size)
         _CONNECTIONS.labels("idle").set_function(pool.get_idle_size)
+        _CONNECTIONS_MAX.set_function(pool.get_max_size)
+        self._waiting = 0
+        _WAITING.set_function(lambda: self._waiting)
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[Connection]:
@@ -125,11 +130,14 @@ class Database:
 
     async def _acquire(self) -> Any:
         started = monotonic()
+        self._waiting += 1
         try:
             driver = await self._pool.acquire(timeout=self._acquire_timeout_seconds)
         except LOST as error:
             _REFUSED.inc()
             raise meaning(error) from error
+        finally:
+            self._waiting -= 1
         _WAIT.observe(monotonic() - started)
         return driver
 

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 Value = TypeVar("Value")
 
@@ -19,6 +19,7 @@ ENTRIES_MAX = 50_000
 _LOOKUPS = Counter("gateway_cache_lookups_total", "Look-ups in the near cache.", ["outcome"])
 _HITS, _MISSES = _LOOKUPS.labels("hit"), _LOOKUPS.labels("miss")
 _DROPPED = Counter("gateway_cache_dropped_total", "Answers dropped because an event made them stale.")
+_ENTRIES = Gauge("gateway_cache_entries", "Answers in the near cache.")
 
 
 @dataclass(slots=True)
@@ -46,6 +47,7 @@ class NearCache(Generic[Value]):
         self._entries: OrderedDict[Hashable, _Entry[Value]] = OrderedDict()
         self._keys: dict[str, set[Hashable]] = {}
         self._fetches: dict[str, set[Fetch]] = {}
+        _ENTRIES.set_function(self.__len__)
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
+from prometheus_client import Gauge
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -34,6 +35,10 @@ return {allowed, limit - used, oldest[2] + window - now}
 
 AWAY_SECONDS = 1.0
 CLIENTS_IN_MEMORY_MAX = 50_000
+
+_IN_MEMORY = Gauge(
+    "gateway_rate_limits_in_memory", "1 while Redis is away and each gateway counts requests for itself."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,7 @@ class RedisRateLimiter:
         self._fallback = MemoryRateLimiter()
         self._away_until = float("-inf")
         self._away = False
+        _IN_MEMORY.set_function(lambda: self._away)
 
     async def take(self, limit: Limit, client: str) -> Verdict:
         """Counts one request of a client and says whether it may go on."""

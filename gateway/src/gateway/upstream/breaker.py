@@ -10,7 +10,7 @@ import grpc.aio
 import structlog
 from chassis.errors import ServiceError, Unavailable
 from chassis.grpc.errors import DETAILS_KEY
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge
 
 log = structlog.get_logger()
 
@@ -21,6 +21,9 @@ OPEN_SECONDS = 0.1
 RECONNECT_SECONDS = 0.7
 
 _OPEN = Gauge("gateway_breaker_open", "Whether calls to an upstream are refused at once.", ["upstream"])
+_REFUSED = Counter(
+    "gateway_breaker_refused_total", "Calls refused at once, since nobody was there.", ["upstream"]
+)
 
 
 class Breaker:
@@ -39,6 +42,7 @@ class Breaker:
         self._probe_at = 0.0
         self._gauge = _OPEN.labels(upstream)
         self._gauge.set(0)
+        self._refused = _REFUSED.labels(upstream)
 
     async def call(self, work: Callable[[], Awaitable[Result]]) -> Result:
         """Makes a call, or refuses to.
@@ -50,6 +54,7 @@ class Breaker:
         if self._failures >= FAILURES_TO_OPEN:
             now = time.monotonic()
             if now < self._probe_at:
+                self._refused.inc()
                 raise Unavailable
             self._probe_at = now + OPEN_SECONDS
         try:

@@ -1,0 +1,138 @@
+"""What every service tells at `/metrics`: all of the page, and numbers that move with the work."""
+
+import re
+import time
+from collections.abc import Callable
+
+import httpx
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.system.edge import Edge, Person
+from tests.system.house import House
+from tests.tidy.metrics_page import declarations
+
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+SERVICES = ("gateway", "auth-service", "user-service", "health-aggregator")
+_NOT_OURS = re.compile("process_|python_")
+
+
+class Telling:
+    """What one service tells, read once."""
+
+    def __init__(self, house: House, service: str) -> None:
+        answer = httpx.get(f"http://{house.http(service)}/metrics", timeout=20)
+        assert answer.status_code == 200, answer.text
+        families = list(text_string_to_metric_families(answer.text))
+        self.families = {family.name + "_total" * (family.type == "counter") for family in families}
+        self._samples = [sample for family in families for sample in family.samples]
+
+    def sum(self, name: str, **labels: str) -> float:
+        """Returns the sum of a metric's samples with these labels; 0 before the first."""
+        assert name in self.families or name.removesuffix("_count") in self.families, name
+        return sum(
+            sample.value
+            for sample in self._samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+
+def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Waits for a condition."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_tells_what_the_page_says(house: House, service: str) -> None:
+    """The column `service` of docs/metrics.md is true, and nothing is told that is not on the page."""
+    told = {name for name in Telling(house, service).families if not _NOT_OURS.match(name)}
+
+    assert told == {each.name for each in declarations() if service in each.services}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_says_what_it_is(house: House, service: str) -> None:
+    """Version, commit and interpreter of each program."""
+    assert Telling(house, service).sum("vestibule_build_info", service=service) == 1
+
+
+def test_the_gateway_counts_by_route_template(house: House, edge: Edge, ada: Person) -> None:
+    """Rate, errors and duration, by templates; the near cache's hits."""
+    route = {"route": "/api/users/{user_id}", "method": "GET"}
+    edge.get(f"/api/users/{ada.id}", token=ada.access_token)
+    before = Telling(house, "gateway")
+    edge.get(f"/api/users/{ada.id}", token=ada.access_token)
+    edge.get("/api/users/me", token=ada.access_token)
+    edge.get("/api/users/me", token=ada.access_token)
+    after = Telling(house, "gateway")
+
+    for name in ("http_server_requests_total", "http_server_request_duration_seconds_count"):
+        assert after.sum(name, **route) >= before.sum(name, **route) + 1
+    hits = {"outcome": "hit"}
+    assert after.sum("gateway_cache_lookups_total", **hits) > before.sum(
+        "gateway_cache_lookups_total", **hits
+    )
+    assert after.sum("gateway_cache_entries") >= 1
+    assert after.sum("http_server_active_requests") >= 1
+    assert after.sum("gateway_breaker_open", upstream="vestibule.auth.v1") == 0
+
+
+def test_signing_up_moves_what_it_passes(house: House, edge: Edge) -> None:
+    """RPCs, hashing, the pool, both outboxes, consumers, tails and mails."""
+    before = {service: Telling(house, service) for service in SERVICES}
+    person = edge.join()
+    assert edge.post("/api/auth/logout", token=person.access_token).status == 204
+
+    def moved(service: str, name: str, **labels: str) -> bool:
+        return Telling(house, service).sum(name, **labels) > before[service].sum(name, **labels)
+
+    for service, name, labels in (
+        ("auth-service", "grpc_server_handled_total", {"method": "Register", "code": "OK"}),
+        ("auth-service", "grpc_server_handling_seconds_count", {"method": "Login"}),
+        ("auth-service", "auth_hashing_work_seconds_count", {}),
+        ("auth-service", "auth_hashing_wait_seconds_count", {}),
+        ("auth-service", "postgres_pool_wait_seconds_count", {}),
+        ("auth-service", "outbox_published_total", {}),
+        ("auth-service", "outbox_latency_seconds_count", {}),
+        ("auth-service", "mails_total", {}),
+        ("user-service", "grpc_server_handled_total", {"method": "AdmitUser", "code": "OK"}),
+        ("user-service", "postgres_pool_wait_seconds_count", {}),
+        ("user-service", "outbox_published_total", {}),
+        ("user-service", "events_handled_total", {"type": "registration_started"}),
+        ("user-service", "events_tail_lag_seconds_count", {}),
+        ("gateway", "events_tail_lag_seconds_count", {}),
+        ("gateway", "tokens_verified_total", {"outcome": "good"}),
+        ("health-aggregator", "health_checks_total", {"component": "gateway"}),
+    ):
+        until(lambda: moved(service, name, **labels))  # noqa: B023 it is called before the next round
+
+
+def test_states_are_told(house: House, edge: Edge) -> None:
+    """Keys and their age, leaders, freshness: what has a value without being moved."""
+    person = edge.join()
+    edge.post("/api/auth/logout", token=person.access_token)
+    auth, gateway = Telling(house, "auth-service"), Telling(house, "gateway")
+
+    assert auth.sum("auth_signing_keys", state="active") == 1
+    assert auth.sum("auth_signing_key_age_seconds") > 0
+    assert auth.sum("auth_hashing_workers") >= 1
+    assert auth.sum("outbox_relay_leading") == 1
+    assert auth.sum("postgres_pool_connections_max") >= auth.sum("postgres_pool_connections", state="open")
+    assert gateway.sum("verification_keys") >= 1
+    assert gateway.sum("verification_keys_age_seconds") < 600
+    assert gateway.sum("revocations_in_force") >= 1
+    assert gateway.sum("events_tail_silent_seconds") < 30
+
+
+def test_openmetrics_is_told_to_those_who_ask(house: House) -> None:
+    """Exemplars need that format; it is well formed for each service."""
+    for service in SERVICES:
+        answer = httpx.get(
+            f"http://{house.http(service)}/metrics", headers={"Accept": OPENMETRICS}, timeout=20
+        )
+        assert answer.headers["content-type"].startswith("application/openmetrics-text")
+        assert list(parse_openmetrics(answer.text))  # type: ignore[no-untyped-call]
