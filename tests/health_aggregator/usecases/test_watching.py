@@ -142,6 +142,31 @@ async def test_one_sweep_for_any_number_of_callers(watching: Watching) -> None:
     assert 0.2 <= took < 0.4
 
 
+async def test_a_sweep_begins_with_the_slowest(watching: Watching) -> None:
+    """So that it is waited for while the others are at work."""
+    began: list[str] = []
+
+    class Noted(FakeCheck):
+        def __init__(self, name: str) -> None:
+            super().__init__(CheckResult(Outcome.UP, int(name) / 1000))
+            self.name = name
+
+        async def __call__(self, timeout_seconds: float) -> CheckResult:
+            began.append(self.name)
+            return await super().__call__(timeout_seconds)
+
+    watched = {str(number): (a_target(str(number)), Noted(str(number))) for number in range(100)}
+    watching.board.retarget(
+        [target for target, _ in watched.values()], now=time.monotonic(), at=SystemClock().now()
+    )
+    sweep = Sweep(watching.run_check, lambda: watched)
+    await sweep()
+    await sweep()
+
+    assert list(watched) == began[:100]
+    assert list(watched)[::-1] == began[100:]
+
+
 async def test_a_sweep_ends_with_its_budget(watching: Watching) -> None:
     """A hanging target costs the budget, not more."""
     watching.checks = {"a": FakeCheck(seconds=10), "b": FakeCheck()}

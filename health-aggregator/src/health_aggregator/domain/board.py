@@ -92,6 +92,11 @@ class Board:
         """
         return self._entries[name].memory
 
+    def latency_seconds(self, name: str) -> float:
+        """Returns how long the last check of a component took; 0 before the first, or for no component."""
+        entry = self._entries.get(name)
+        return 0.0 if entry is None or entry.result is None else entry.result.latency_seconds
+
     def retarget(self, targets: Iterable[Target], *, now: float, at: datetime) -> None:
         """Takes up a new list of targets; what is still checked by the same technology keeps its state."""
         entries = {}

@@ -88,9 +88,7 @@ class KeepWatch:
 
     def _look(self, watch: _Watch) -> None:
         watch.woken = False
-        looking = asyncio.ensure_future(
-            self.run_check(watch.target, watch.check, watch.target.cadence.timeout_seconds)
-        )
+        looking = self.run_check.begin(watch.target, watch.check, watch.target.cadence.timeout_seconds)
         watch.looking = looking
         looking.add_done_callback(lambda _: self._looked(watch))
 

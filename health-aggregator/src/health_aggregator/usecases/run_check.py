@@ -36,13 +36,17 @@ class RunCheck:
             check: How.
             budget_seconds: What is left of the caller's time; the target's own timeout still holds.
         """
+        # The check belongs to all who wait for it: one who leaves does not end it.
+        await asyncio.wait((self.begin(target, check, budget_seconds),), timeout=budget_seconds)
+
+    def begin(self, target: Target, check: Check, budget_seconds: float) -> asyncio.Task[None]:
+        """Begins the check and returns it, or the one already under way; nobody but `cancel` may end it."""
         running = self._running.get(target.name)
         if running is None:
             running = asyncio.ensure_future(self._run(target, check, budget_seconds))
             self._running[target.name] = running
             running.add_done_callback(lambda _: self._running.pop(target.name, None))
-        # The check belongs to all who wait for it: one who leaves does not end it.
-        await asyncio.wait((running,), timeout=budget_seconds)
+        return running
 
     async def cancel(self, name: str) -> None:
         """Ends a check under way and waits until it is over."""
