@@ -1,9 +1,14 @@
 """`python -m auth_service` as a process of its own."""
 
 import asyncio
+import io
+import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout
+from unittest.mock import patch
+
+from auth_service.__main__ import main
 
 Environment = dict[str, str]
 
@@ -30,3 +35,22 @@ async def output_of(environment: Environment, *arguments: str) -> tuple[int | No
     async with process(environment, *arguments) as running:
         output, _ = await asyncio.wait_for(running.communicate(), 30)
         return running.returncode, output.decode()
+
+
+async def ran(environment: Environment, *arguments: str) -> tuple[int | None, str]:
+    """Runs a command in this process, which is quicker; returns its status and what it wrote."""
+    said = io.StringIO()
+
+    def run() -> int | None:
+        with (
+            patch.dict(os.environ, environment, clear=True),
+            redirect_stdout(said),
+            redirect_stderr(said),
+        ):
+            try:
+                main(list(arguments))
+            except SystemExit as end:
+                return end.code if isinstance(end.code, int) else None
+        return None
+
+    return await asyncio.to_thread(run), said.getvalue()

@@ -21,7 +21,7 @@ from auth_service.usecases.verify_audit_events import VerifyAuditEvents
 from chassis.postgres.pool import Database
 from devstack.database import Database as DevelopmentDatabase
 
-from tests.auth_service.command_line import Environment, output_of
+from tests.auth_service.command_line import Environment, ran
 from tests.auth_service.conftest import MASTER_KEY, House
 from tests.fakes.auth_service.state import FakeClock
 
@@ -115,7 +115,7 @@ async def test_a_tail_written_anew(house: House, owner: Owner, environment: Envi
     await _rewrite(owner, 5)
 
     report = await house.does.verify_audit_events()
-    status, said = await output_of(environment, "audit", "verify")
+    status, said = await ran(environment, "audit", "verify")
 
     problem = "entries from 4 to 6 were rewritten: the head signed there differs"
     assert (report.first_broken, report.problem) == (4, problem)
@@ -152,7 +152,7 @@ async def test_a_key_of_ones_own_signs_nothing(
 
     report = await house.does.verify_audit_events()
     unaware = {name: value for name, value in environment.items() if name != "AUTH_MASTER_KEY"}
-    status, said = await output_of(unaware, "audit", "verify")
+    status, said = await ran(unaware, "audit", "verify")
 
     assert report.problem == "the head signed at entry 6 is signed by a key that is not ours"
     assert status == 0

@@ -17,7 +17,7 @@ from auth_service.usecases.rotate_signing_key import RotateSigningKey
 from chassis.postgres.pool import Database
 from devstack.database import Database as DevelopmentDatabase
 
-from tests.auth_service.command_line import Environment, output_of
+from tests.auth_service.command_line import Environment, output_of, ran
 from tests.auth_service.conftest import MASTER_KEY
 from tests.fakes.auth_service.state import FakeClock
 
@@ -142,9 +142,9 @@ async def test_keys_from_the_command_line(environment: Environment, keys: Keys, 
     keys.clock.time = datetime.now(UTC)
     await EnsureSigningKey(keys.database, MASTER_KEY, keys.clock)()
 
-    status, said = await output_of(environment, "keys", "rotate")
-    again, refused = await output_of(environment, "keys", "rotate")
-    _, listed = await output_of(environment, "keys", "list")
+    status, said = await ran(environment, "keys", "rotate")
+    again, refused = await ran(environment, "keys", "rotate")
+    _, listed = await ran(environment, "keys", "list")
 
     kids = [row["kid"] for row in await pool.fetch("SELECT kid FROM auth.signing_keys ORDER BY active_from")]
     assert status == 0
@@ -164,7 +164,7 @@ async def test_the_command_line_needs_the_right_master_key(environment: Environm
     await EnsureSigningKey(keys.database, MASTER_KEY, keys.clock)()
     other = {**environment, "AUTH_MASTER_KEY": "eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg="}
 
-    status, said = await output_of(other, "keys", "rotate")
+    status, said = await ran(other, "keys", "rotate")
 
     assert status == 1
     assert "AUTH_MASTER_KEY does not open" in said

@@ -2,17 +2,11 @@
 
 import argparse
 import sys
-from datetime import UTC, datetime
+from pathlib import Path
 
 from chassis.settings import load
 
-from auth_service.settings import (
-    AuditSettings,
-    AuthSettings,
-    KeySettings,
-    MigrationSettings,
-    ProvisionSettings,
-)
+from auth_service.settings import AuthSettings, MigrationSettings, ProvisionSettings
 
 
 def main(arguments: list[str]) -> None:
@@ -25,10 +19,7 @@ def main(arguments: list[str]) -> None:
     commands = parser.add_subparsers(dest="command", metavar="command")
     commands.add_parser("migrate", help="bring the schema up to date", add_help=False)
     commands.add_parser("provision", help="make the roles and the schema, as an admin of Postgres")
-    audit = commands.add_parser("audit", help="look at the audit chain")
-    audit.add_subparsers(dest="action", metavar="action", required=True).add_parser(
-        "verify", help="compute every hash again; exit status 1 when the chain is broken"
-    )
+    _add_audit(commands.add_parser("audit", help="look at the audit chain, and take it out"))
     keys = commands.add_parser("keys", help="look at the signing keys, and rotate them")
     key_actions = keys.add_subparsers(dest="action", metavar="action", required=True)
     key_actions.add_parser("list", help="every key with its state and its times")
@@ -41,10 +32,29 @@ def main(arguments: list[str]) -> None:
     if known.command == "provision":
         sys.exit(_provision())
     if known.command == "audit":
-        sys.exit(_verify_audit())
+        sys.exit(_audit(known))
     if known.command == "keys":
-        sys.exit(_rotate_key() if known.action == "rotate" else _list_keys())
+        sys.exit(_keys(known))
     _serve()
+
+
+def _add_audit(audit: argparse.ArgumentParser) -> None:
+    actions = audit.add_subparsers(dest="action", metavar="action", required=True)
+    verify = actions.add_parser(
+        "verify", help="compute every hash and check every signature; exit status 1 when one is wrong"
+    )
+    verify.add_argument(
+        "path", nargs="?", type=Path, help="an exported file, or a folder of them; without it, Postgres"
+    )
+    verify.add_argument("--kid", action="append", default=[], help="believe this key; any when not given")
+    export = actions.add_parser("export", help="write the chain to files that verify on their own")
+    export.add_argument("--until", help="only what was signed before this time; all that is when not given")
+    export.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        help="the file to write, or a folder that gets a file with what is new",
+    )
 
 
 def _migrate(arguments: list[str]) -> int:
@@ -71,78 +81,23 @@ def _provision() -> int:
     return provision.main(settings.admin_postgres_url.get_secret_value(), roles)
 
 
-def _verify_audit() -> int:
-    import asyncio  # noqa: PLC0415
+def _keys(known: argparse.Namespace) -> int:
+    from auth_service.commands import keys  # noqa: PLC0415
 
-    from chassis.startup import StartupError  # noqa: PLC0415
-
-    from auth_service.wiring import audit  # noqa: PLC0415
-
-    settings = load(AuditSettings)
-    try:
-        report = asyncio.run(audit.verify_audit(settings))
-    except StartupError as error:
-        print(f"audit verify: {error}", file=sys.stderr)  # noqa: T201 - a command line's answer
-        return 2
-    if not report.intact:
-        where = f"broken at sequence {report.first_broken}, of {report.events} events"
-        print(f"{where}: {report.problem}")  # noqa: T201
-        return 1
-    head = report.head.hex() if report.head else "none"
-    print(f"intact: {report.events} events, head {head}, signed until {report.signed_until}")  # noqa: T201
-    if settings.master_key is None:
-        print("the signing keys were believed: set AUTH_MASTER_KEY to tell ours from others")  # noqa: T201
-    return 0
+    return keys.rotate() if known.action == "rotate" else keys.show()
 
 
-def _rotate_key() -> int:
-    import asyncio  # noqa: PLC0415
+def _audit(known: argparse.Namespace) -> int:
+    from auth_service.commands import audit  # noqa: PLC0415
 
-    from chassis.errors import ServiceError  # noqa: PLC0415
-    from chassis.startup import StartupError  # noqa: PLC0415
-
-    from auth_service.wiring import keys  # noqa: PLC0415
-
-    settings = load(KeySettings)
-    try:
-        rotation = asyncio.run(keys.rotate_key(settings))
-    except (StartupError, ServiceError) as error:
-        details = error.details if isinstance(error, ServiceError) else {}
-        about = "".join(f" ({name} {value})" for name, value in details.items())
-        print(f"keys rotate: nothing was done: {error}{about}", file=sys.stderr)  # noqa: T201
-        return 1
-    successor = rotation.successor
-    print(f"{successor.kid} is published and signs from {_moment(successor.active_from)}")  # noqa: T201
-    for key in rotation.ended:
-        print(f"{key.kid} retires at {_moment(key.removed_from)}")  # noqa: T201
-    return 0
-
-
-def _list_keys() -> int:
-    import asyncio  # noqa: PLC0415
-
-    from chassis.startup import StartupError  # noqa: PLC0415
-
-    from auth_service.wiring import keys  # noqa: PLC0415
-
-    settings = load(KeySettings)
-    try:
-        listed = asyncio.run(keys.list_keys(settings))
-    except StartupError as error:
-        print(f"keys list: {error}", file=sys.stderr)  # noqa: T201
-        return 2
-    now = datetime.now(UTC)
-    row = "{:<43}  {:<9}  {:>9}  {:<20}  {:<20}  {:<20}".format
-    print(row("KID", "STATE", "AGE_HOURS", "PUBLISHED", "ACTIVE", "REMOVED"))  # noqa: T201
-    for key in listed:
-        hours = f"{(now - key.published_at).total_seconds() / 3600:.1f}"
-        times = (_moment(each) for each in (key.published_at, key.active_from, key.removed_from))
-        print(row(key.kid, key.state, hours, *times))  # noqa: T201
-    return 0
-
-
-def _moment(at: datetime | None) -> str:
-    return "-" if at is None else f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    if known.action == "export":
+        try:
+            until = None if known.until is None else audit.moment(known.until)
+        except ValueError:
+            print(f"--until {known.until} is not a time: write 2026-11-23 or RFC 3339", file=sys.stderr)  # noqa: T201
+            return audit.UNANSWERED
+        return audit.export(known.output, until)
+    return audit.verify() if known.path is None else audit.verify_files(known.path, known.kid)
 
 
 def _serve() -> None:

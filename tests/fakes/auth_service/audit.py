@@ -53,9 +53,12 @@ class FakeAuditHeads:
         """Keeps a head; says whether it is the first one at its place."""
         return self._rows.setdefault(head.sequence, head) is head
 
-    async def newest(self) -> SignedHead | None:
-        """Returns the head with the highest place."""
-        return self._rows[max(self._rows)] if self._rows else None
+    async def newest(self, *, signed_before: datetime | None = None) -> SignedHead | None:
+        """Returns the head with the highest place, of those signed before a time."""
+        places = [
+            head.sequence for head in self._rows.values() if signed_before is None or head.at < signed_before
+        ]
+        return self._rows[max(places)] if places else None
 
     async def after(self, sequence: int, limit: int) -> Sequence[SignedHead]:
         """Returns heads beyond a place, the lowest first."""

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from auth_service.domain.audit_export import ExportedKey
 from auth_service.domain.errors import MasterKeyMismatch
 from auth_service.domain.signing_key import RetiredKey, SigningKey
 
@@ -99,7 +100,7 @@ class MasterKey:
         return hmac.digest(secret, f"{kid}.{x}.{y}".encode(), "sha256")
 
 
-def public_key(key: SigningKey | RetiredKey) -> ec.EllipticCurvePublicKey:
+def public_key(key: SigningKey | RetiredKey | ExportedKey) -> ec.EllipticCurvePublicKey:
     """Returns the public half of a signing key."""
     x, y = (int.from_bytes(base64.urlsafe_b64decode(part + "=")) for part in (key.x, key.y))
     return ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()

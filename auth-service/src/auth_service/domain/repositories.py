@@ -221,8 +221,8 @@ class AuditHeadRepository(Protocol):
         """Keeps a head; says whether it is the first one at its place."""
         ...
 
-    async def newest(self) -> SignedHead | None:
-        """Returns the head with the highest place."""
+    async def newest(self, *, signed_before: datetime | None = None) -> SignedHead | None:
+        """Returns the head with the highest place, of those signed before a time."""
         ...
 
     async def after(self, sequence: int, limit: int) -> Sequence[SignedHead]:

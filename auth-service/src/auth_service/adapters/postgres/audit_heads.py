@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from chassis.postgres.connection import Connection
 
@@ -29,10 +30,14 @@ class PostgresAuditHeads:
         )
         return added is not None
 
-    async def newest(self) -> SignedHead | None:
-        """Returns the head with the highest place."""
+    async def newest(self, *, signed_before: datetime | None = None) -> SignedHead | None:
+        """Returns the head with the highest place, of those signed before a time."""
         row = await self.connection.fetchrow(
-            "SELECT sequence, hash, at, kid, signature FROM auth.audit_heads ORDER BY sequence DESC LIMIT 1"
+            """
+            SELECT sequence, hash, at, kid, signature FROM auth.audit_heads
+             WHERE $1::timestamptz IS NULL OR at < $1 ORDER BY sequence DESC LIMIT 1
+            """,
+            signed_before,
         )
         return None if row is None else SignedHead(**dict(row))
 

@@ -1,0 +1,102 @@
+"""`python -m auth_service audit`: walking the chain, and taking it out of the database."""
+
+import asyncio
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from chassis.errors import ServiceError
+from chassis.settings import load
+from chassis.startup import StartupError
+
+from auth_service.adapters import audit_files
+from auth_service.domain.audit_export import Anchor, NotAnExport
+from auth_service.domain.errors import ChainBroken
+from auth_service.settings import AuditSettings
+from auth_service.wiring import audit
+
+INTACT, BROKEN, UNANSWERED = 0, 1, 2
+
+
+def verify() -> int:
+    """Walks the chain in Postgres; returns the exit status."""
+    settings = load(AuditSettings)
+    try:
+        report = asyncio.run(audit.verify_audit(settings))
+    except (StartupError, ServiceError) as error:
+        print(f"audit verify: {error}", file=sys.stderr)
+        return UNANSWERED
+    if not report.intact:
+        print(f"broken at sequence {report.first_broken}, of {report.events} events: {report.problem}")
+        return BROKEN
+    head = report.head.hex() if report.head else "none"
+    print(f"intact: {report.events} events, head {head}, signed until {report.signed_until}")
+    if settings.master_key is None:
+        print("the signing keys were believed: set AUTH_MASTER_KEY to tell ours from others")
+    return INTACT
+
+
+def verify_files(path: Path, kids: Sequence[str]) -> int:
+    """Verifies an export, or a folder of exports that follow one another; returns the exit status."""
+    try:
+        for said in _verified(path, frozenset(kids)):
+            print(said)
+    except OSError as error:
+        print(f"audit verify: {error.filename} cannot be read: {error.strerror}", file=sys.stderr)
+        return UNANSWERED
+    except NotAnExport as error:
+        print(f"broken: {error}")
+        return BROKEN
+    return INTACT
+
+
+def _verified(path: Path, kids: frozenset[str]) -> Iterator[str]:
+    before: Anchor | None = None
+    for file in audit_files.files_in(path):
+        report = audit_files.verify(file, kids)
+        if before is not None and before != report.after:
+            raise NotAnExport(f"{file} does not follow the file before it, which ends at {before.sequence}")
+        head, before = report.head, report.end
+        span = f"{report.chain.events} events from {report.after.sequence + 1} to {head.sequence}"
+        yield f"{file}: intact: {span}, head {head.hash.hex()}, signed by {head.kid} at {_moment(head.at)}"
+
+
+def export(output: Path, until: datetime | None) -> int:
+    """Writes the chain to a file, or what is new to a folder; returns the exit status."""
+    settings = load(AuditSettings)
+    try:
+        place = audit_files.Place.at(output)
+        exported = asyncio.run(audit.export_audit(settings, place, until or datetime.now(UTC)))
+    except ChainBroken as error:
+        print(f"audit export: nothing was written: {error.details['problem']}", file=sys.stderr)
+        return BROKEN
+    except NotAnExport as error:
+        print(f"audit export: nothing was written: {error}", file=sys.stderr)
+        return BROKEN
+    except (StartupError, ServiceError) as error:
+        print(f"audit export: {error}", file=sys.stderr)
+        return UNANSWERED
+    except OSError as error:
+        print(f"audit export: {error.filename} cannot be written: {error.strerror}", file=sys.stderr)
+        return UNANSWERED
+    if exported is None:
+        print("nothing to export: no head was signed before then that is not exported yet")
+        return INTACT
+    path, head = exported
+    print(f"{path}: events from {place.after.sequence + 1} to {head.sequence}, signed by {head.kid}")
+    return INTACT
+
+
+def moment(text: str) -> datetime:
+    """Reads a date or a time of RFC 3339, UTC when it names no offset.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    at = datetime.fromisoformat(text)
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _moment(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

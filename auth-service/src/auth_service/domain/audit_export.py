@@ -1,0 +1,185 @@
+"""The audit chain in files that verify on their own: what their lines say, and how they are judged.
+
+A file is JSON lines. The first says what follows, and after which entry; then comes a line for
+each entry, with its place, its hash and its canonical form; then the public key, and last the
+head that it signed, which is that of the last entry. The hashes are those of the chain, so a
+file is good when its last hash is the one that was signed.
+"""
+
+import base64
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from auth_service.domain.audit import FORM, GENESIS, AuditEntry, ChainedEntry, canonical_form
+from auth_service.domain.audit_head import ChainReport, ChainWalk, HeadFault, SignedHead
+
+KIND = "vestibule audit export 1"
+_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anchor:
+    """An entry after which an export begins; without arguments the beginning of the chain."""
+
+    sequence: int = 0
+    hash: bytes = GENESIS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportedKey:
+    """A public key as a file names it: coordinates of a P-256 point, base64url."""
+
+    kid: str
+    x: str
+    y: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileReport:
+    """What reading a file found.
+
+    Attributes:
+        after: What the file begins after.
+        chain: What walking its entries found.
+        head: The head that closes it.
+    """
+
+    after: Anchor
+    chain: ChainReport
+    head: SignedHead
+
+    @property
+    def end(self) -> Anchor:
+        """Where the next file begins."""
+        return Anchor(sequence=self.head.sequence, hash=self.head.hash)
+
+
+class NotAnExport(Exception):
+    """A line is not what a file of this kind has there; the message says which, in words."""
+
+
+def first_line(after: Anchor) -> str:
+    """Returns the line that opens a file."""
+    return _line({"kind": KIND, "after": {"sequence": after.sequence, "hash": after.hash.hex()}})
+
+
+def entry_line(chained: ChainedEntry) -> str:
+    """Returns the line of an entry."""
+    form = json.loads(canonical_form(chained.entry))
+    return _line({"sequence": chained.sequence, "hash": chained.hash.hex(), "entry": form})
+
+
+def key_line(key: ExportedKey) -> str:
+    """Returns the line of a public key, as a JSON Web Key."""
+    return _line({"key": {"kty": "EC", "crv": "P-256", "kid": key.kid, "x": key.x, "y": key.y}})
+
+
+def head_line(head: SignedHead) -> str:
+    """Returns the line that closes a file."""
+    fields = {
+        "sequence": head.sequence,
+        "hash": head.hash.hex(),
+        "at": head.at.astimezone(UTC).strftime(_TIME),
+        "kid": head.kid,
+        "signature": base64.b64encode(head.signature).decode(),
+    }
+    return _line({"head": fields})
+
+
+Judge = Callable[[Mapping[str, ExportedKey], SignedHead], HeadFault | None]
+"""Judges a head by the keys of its file."""
+
+
+def read(lines: Iterable[str], judge: Judge) -> FileReport:
+    """Reads a file from its first line to its last.
+
+    Raises:
+        NotAnExport: a line is not what such a file has there.
+    """
+    numbered = _parsed(lines)
+    number, opening = next(numbered, (1, {}))
+    with _reading(number):
+        if opening["kind"] != KIND:
+            raise ValueError("kind")
+        after = Anchor(
+            sequence=int(opening["after"]["sequence"]), hash=bytes.fromhex(opening["after"]["hash"])
+        )
+    walk, keys = ChainWalk(after.sequence, after.hash), dict[str, ExportedKey]()
+    head: SignedHead | None = None
+    for number, line in numbered:
+        if head is not None:
+            raise NotAnExport(f"line {number} comes after the head")
+        with _reading(number):
+            if "key" in line:
+                key = ExportedKey(**{name: str(line["key"][name]) for name in ("kid", "x", "y")})
+                keys[key.kid] = key
+            elif "head" in line:
+                head = _head(line["head"])
+            else:
+                walk.step(_chained(line))
+    if head is None:
+        raise NotAnExport("the last line is not a signed head: the file was cut off")
+    if head.sequence < walk.sequence:
+        raise NotAnExport(f"entries after {head.sequence} are not signed")
+    if head.sequence > walk.sequence:
+        walk.end(head)
+    walk.meet(head, judge(keys, head))
+    return FileReport(after=after, chain=ChainReport.of(walk), head=head)
+
+
+@contextmanager
+def _reading(number: int) -> Iterator[None]:
+    """Turns whatever is wrong with a line into words."""
+    try:
+        yield
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise NotAnExport(f"line {number} is not a line of an audit export") from error
+
+
+def _parsed(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, text in enumerate(lines, start=1):
+        with _reading(number):
+            line = dict(json.loads(text))
+        yield number, line
+
+
+def _chained(line: Mapping[str, Any]) -> ChainedEntry:
+    return ChainedEntry(
+        sequence=int(line["sequence"]), hash=bytes.fromhex(line["hash"]), entry=_entry(line["entry"])
+    )
+
+
+def _entry(form: Mapping[str, Any]) -> AuditEntry:
+    if form["form"] != FORM:
+        raise ValueError("form")
+    return AuditEntry(
+        id=UUID(form["id"]),
+        occurred_at=datetime.strptime(form["occurred_at"], _TIME).replace(tzinfo=UTC),
+        actor_id=None if form["actor_id"] is None else UUID(form["actor_id"]),
+        subject_id=None if form["subject_id"] is None else UUID(form["subject_id"]),
+        action=form["action"],
+        outcome=form["outcome"],
+        ip=form["ip"],
+        user_agent=form["user_agent"],
+        request_id=form["request_id"],
+        details=dict(form["details"]),
+    )
+
+
+def _head(fields: Mapping[str, Any]) -> SignedHead:
+    return SignedHead(
+        sequence=int(fields["sequence"]),
+        hash=bytes.fromhex(fields["hash"]),
+        at=datetime.strptime(fields["at"], _TIME).replace(tzinfo=UTC),
+        kid=str(fields["kid"]),
+        signature=base64.b64decode(fields["signature"], validate=True),
+    )
+
+
+def _line(content: Mapping[str, object]) -> str:
+    return json.dumps(content, separators=(",", ":"), ensure_ascii=False) + "\n"
