@@ -3,7 +3,7 @@
 import time
 import uuid
 
-from chassis.ids import unix_milliseconds, uuid7
+from chassis.ids import request_id, unix_milliseconds, uuid7
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,3 +34,15 @@ def test_now() -> None:
 
     assert len(identifiers) == 1_000
     assert all(before <= unix_milliseconds(each) <= time.time_ns() // 1_000_000 for each in identifiers)
+
+
+def test_request_ids_are_uuid7_of_now() -> None:
+    """They name requests as `uuid7` would, and no two are alike."""
+    before = time.time_ns() // 1_000_000
+    made = [request_id() for _ in range(1000)]
+
+    assert len(set(made)) == 1000
+    for text in made:
+        parsed = uuid.UUID(text)
+        assert (str(parsed), parsed.version, parsed.variant) == (text, 7, uuid.RFC_4122)
+        assert before <= unix_milliseconds(parsed) <= time.time_ns() // 1_000_000

@@ -8,6 +8,7 @@ from typing import Any
 
 import uvicorn
 
+from chassis.gathering import GatheringProtocol
 from chassis.startup import StartupError
 
 
@@ -52,7 +53,7 @@ async def open_http(app: Any, *, host: str, port: int, **options: Any) -> AsyncI
     listener = listen(host, port)
     defaults: dict[str, Any] = {
         "loop": "none",
-        "http": "httptools",
+        "http": GatheringProtocol,
         "ws": "none",
         "lifespan": "off",
         "log_config": None,

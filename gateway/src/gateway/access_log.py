@@ -80,7 +80,9 @@ def _stitched(request: Request, verb: str, route: str, status: int, seconds: flo
     Only the client's address can hold what JSON escapes (an IPv6 zone is any text): verbs and routes
     are of fixed lists, and the rest has been held against its form on the way in.
     """
-    who = "".join(f',"{name}":"{value}"' for name, value in _who(request).items())
+    who = f',"trace_id":"{request.traceparent[3:35]}"' if request.traceparent else ""
+    if request.claims is not None:
+        who = f'{who},"user_id":"{request.claims.user_id}"'
     return (
         f'"event":"request","method":"{verb}","route":"{route}","status":{status}'
         f',"duration_ms":{seconds * 1000:.3f},"request_id":"{request.request_id}"'

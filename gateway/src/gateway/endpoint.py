@@ -45,6 +45,7 @@ class Endpoint:
         service = method.containing_service.full_name
         self.route = route
         self._parts = parts
+        self._enveloped = route.enveloped
         self._limit = _limit(route)
         self._limited = None if self._limit is None else _LIMITED.labels(self._limit.name)
         self._admit = compile_admission(route.policy, parts.judge)
@@ -75,7 +76,7 @@ class Endpoint:
             await self._count(request, limited)
             answer = await self._answer(request, path)
         except ServiceError as error:
-            answer = answer_to(error, request_id=request.request_id, enveloped=self.route.enveloped)
+            answer = answer_to(error, request_id=request.request_id, enveloped=self._enveloped)
         answer.headers.extend(limited)
         if request.call is not None and request.call.replayed:
             answer.headers.append(REPLAYED)
@@ -155,7 +156,7 @@ class Endpoint:
         headers = list(told.headers)
         if told.status is not None:
             answer = answer_to(
-                Unavailable(), request_id=request.request_id, enveloped=self.route.enveloped, data=told.data
+                Unavailable(), request_id=request.request_id, enveloped=self._enveloped, data=told.data
             )
             answer.status = told.status
             return answer
@@ -165,7 +166,7 @@ class Endpoint:
         if is_unchanged(request, told.headers):
             return Answer(_NOT_MODIFIED, headers=headers, cache_control=cache_control)
         body = told.data
-        if self.route.enveloped:
+        if self._enveloped:
             body = success(told.data, request_id=request.request_id, pagination=told.pagination)
         return Answer(self._status, body, headers=headers, cache_control=cache_control)
 

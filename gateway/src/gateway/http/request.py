@@ -77,7 +77,7 @@ class Request:
             path=scope["raw_path"],
             query=scope["query_string"],
             headers=headers,
-            request_id=request_id.decode() if _REQUEST_ID.fullmatch(request_id) else str(ids.uuid7()),
+            request_id=request_id.decode() if _REQUEST_ID.fullmatch(request_id) else ids.request_id(),
             client_address=proxies.client(peer, headers.get(b"x-forwarded-for", b"")) if trusted else peer,
             secure=trusted and headers.get(b"x-forwarded-proto", b"").lower() == b"https",
             traceparent=traceparent.decode() if _TRACEPARENT.fullmatch(traceparent) else "",
