@@ -46,7 +46,7 @@ class Endpoint:
         self.route = route
         self._parts = parts
         self._enveloped = route.enveloped
-        self._limit = _limit(route)
+        self._limit = _limit(route) or parts.client_limit
         self._limited = None if self._limit is None else _LIMITED.labels(self._limit.name)
         self._admit = compile_admission(route.policy, parts.judge)
         self._read = compile_reader(route)

@@ -35,6 +35,11 @@ class GatewaySettings(ServiceSettings):
     token_issuer: str = Field(validation_alias="TOKEN_ISSUER", description="the `iss` of good tokens")
     token_audience: str = Field(default="vestibule", validation_alias="TOKEN_AUDIENCE")
     rate_limits: Literal["on", "off"] = Field(default="on", description="`on` or `off`")
+    client_limit: int = Field(
+        default=0,
+        ge=0,
+        description="requests a minute of one client, to routes without a limit of their own; 0 for any",
+    )
     tls: Literal["on", "off"] = Field(default="off", description="`on` when clients reach it over TLS")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="origins that browsers may call from, separated by commas"

@@ -24,7 +24,8 @@ from gateway.endpoint import Endpoint
 from gateway.http.client_address import TrustedProxies
 from gateway.http.cors import Cors
 from gateway.http.envelope import VERSION
-from gateway.limits.rate_limiter import RateLimiter, RedisRateLimiter
+from gateway.limits.leases import LeasingRateLimiter
+from gateway.limits.rate_limiter import Limit, RateLimiter, RedisRateLimiter
 from gateway.pages import Pages
 from gateway.parts import Parts, Streams
 from gateway.settings import GatewaySettings
@@ -69,6 +70,7 @@ async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
         upstreams=upstreams,
         judge=judge,
         limiter=await _limiter(lifecycle, settings),
+        client_limit=Limit("client", settings.client_limit, 60.0) if settings.client_limit else None,
         cache=memory.cache,
         on_event=memory.on_event,
         deadline_seconds=settings.deadline_seconds,
@@ -135,4 +137,4 @@ async def _limiter(lifecycle: Lifecycle, settings: GatewaySettings) -> RateLimit
             timeout_seconds=LIMITER_TIMEOUT_SECONDS,
         )
     )
-    return RedisRateLimiter(redis)
+    return LeasingRateLimiter(RedisRateLimiter(redis))

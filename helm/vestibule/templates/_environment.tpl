@@ -56,6 +56,7 @@ GATEWAY_HOST: 0.0.0.0
 GATEWAY_PORT: {{ $values.ports.http | quote }}
 GATEWAY_TLS: {{ ternary "on" "off" (hasPrefix "https://" $config.publicUrl) | quote }}
 GATEWAY_RATE_LIMITS: {{ ternary "on" "off" $config.rateLimits | quote }}
+GATEWAY_CLIENT_LIMIT: {{ $config.clientLimit | quote }}
 GATEWAY_CORS_ORIGINS: {{ join "," $config.corsOrigins | quote }}
 GATEWAY_TRUSTED_PROXIES: {{ join "," $config.trustedProxies | quote }}
 GATEWAY_UPSTREAMS: {{ dict "vestibule.auth.v1" (dict "address" $auth) "vestibule.users.v1" (dict "address" $users) "vestibule.health.v1" (dict "address" $health) | toJson | quote }}

@@ -3,11 +3,12 @@
 import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from prometheus_client import Gauge
 from redis.asyncio import Redis
+from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
 from chassis import ids
@@ -105,29 +106,41 @@ class RedisRateLimiter:
     """Counts in Redis, for all gateways together. While Redis is away each counts for itself."""
 
     def __init__(self, redis: Redis) -> None:
-        self._script = redis.register_script(_SLIDING_WINDOW)
+        self._redis = redis
+        self._script = self.script(_SLIDING_WINDOW)
         self._fallback = MemoryRateLimiter()
         self._away_until = float("-inf")
         self._away = False
         _IN_MEMORY.set_function(lambda: self._away)
 
+    def script(self, text: str) -> AsyncScript:
+        """Returns a script for `ask`."""
+        return self._redis.register_script(text)
+
     async def take(self, limit: Limit, client: str) -> Verdict:
         """Counts one request of a client and says whether it may go on."""
-        if time.monotonic() < self._away_until:
+        window = int(limit.window_seconds * 1000)
+        key = f"vestibule:limit:{limit.name}:{client}"
+        answer = await self.ask(self._script, key, window, limit.requests, str(ids.uuid7()))
+        if answer is None:
             return await self._fallback.take(limit, client)
+        allowed, remaining, reset_milliseconds = answer
+        return Verdict(bool(allowed), int(remaining), float(reset_milliseconds) / 1000)
+
+    async def ask(self, script: AsyncScript, key: str, *arguments: str | int) -> list[Any] | None:
+        """Runs a script on one key; returns None while Redis is away."""
+        if time.monotonic() < self._away_until:
+            return None
         try:
-            allowed, remaining, reset_milliseconds = await self._script(
-                keys=[f"vestibule:limit:{limit.name}:{client}"],
-                args=[int(limit.window_seconds * 1000), limit.requests, str(ids.uuid7())],
-            )
+            answer: list[Any] = await script(keys=[key], args=list(arguments))
         except (RedisError, OSError) as error:
             if not self._away:
                 log.warning("rate limits are counted in memory: Redis is away", error=repr(error))
             self._away = True
             # Not every request shall wait for a connection that does not come.
             self._away_until = time.monotonic() + AWAY_SECONDS
-            return await self._fallback.take(limit, client)
+            return None
         if self._away:
             log.info("rate limits are counted in Redis again")
             self._away = False
-        return Verdict(bool(allowed), int(remaining), reset_milliseconds / 1000)
+        return answer

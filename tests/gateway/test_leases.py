@@ -1,0 +1,96 @@
+"""Leased limits: never more than the limit, hardly less, and a round trip for many requests."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from devstack.valkey import Valkey
+from gateway.limits.leases import LeasingRateLimiter
+from gateway.limits.rate_limiter import Limit, RedisRateLimiter
+from redis.asyncio import Redis
+
+from tests.gateway.house import Behind, bearer, serving_gateway, serving_users, settings
+from tests.user_service.auth_stand_in import AuthStandIn
+
+HOUR = Limit("hour", 2_000, 3600)
+QUICK = Limit("quick", 1_000, 0.5)
+
+
+@pytest.fixture(name="redis")
+async def _redis(valkey: Valkey) -> AsyncIterator[Redis]:
+    async with Redis.from_url(valkey.url) as redis:
+        yield redis
+
+
+async def _calls(redis: Redis) -> int:
+    """Returns how often a script has been run."""
+    stats = await redis.info("commandstats")
+    return sum(int(stats.get(f"cmdstat_{name}", {}).get("calls", 0)) for name in ("eval", "evalsha"))
+
+
+@pytest.mark.parametrize("gateways", [1, 2, 5])
+async def test_the_limit_is_global_within_five_percent(redis: Redis, gateways: int) -> None:
+    """However a client spreads its requests: never one too many, at most one in twenty too few."""
+    limiters = [LeasingRateLimiter(RedisRateLimiter(redis)) for _ in range(gateways)]
+    # Each gateway is asked once, then the client stays with the first: the others' leases are lost to it.
+    verdicts = [await limiter.take(HOUR, "client") for limiter in limiters]
+    while verdicts[-1].allowed:
+        verdicts.append(await limiters[0].take(HOUR, "client"))
+    allowed = sum(verdict.allowed for verdict in verdicts)
+    other = await limiters[0].take(HOUR, "other")
+
+    assert HOUR.requests * 0.95 <= allowed <= HOUR.requests
+    assert verdicts[-1].remaining == 0
+    assert verdicts[-1].reset_seconds > 0
+    assert other.allowed
+
+
+async def test_many_requests_share_a_round_trip(redis: Redis) -> None:
+    """Also when they come at the same time."""
+    before = await _calls(redis)
+    limiter = LeasingRateLimiter(RedisRateLimiter(redis))
+    verdicts = await asyncio.gather(*(limiter.take(HOUR, "client") for _ in range(1_000)))
+
+    assert all(verdict.allowed for verdict in verdicts)
+    assert len({verdict.remaining for verdict in verdicts}) > 900
+    assert await _calls(redis) - before < 1_000 / 10
+
+
+async def test_another_window_lets_through_again(redis: Redis) -> None:
+    """Who was refused is told when to come back, and is let in then."""
+    limiter = LeasingRateLimiter(RedisRateLimiter(redis))
+    verdict = await limiter.take(QUICK, "client")
+    while verdict.allowed:
+        verdict = await limiter.take(QUICK, "client")
+    async with asyncio.timeout(20):
+        while not verdict.allowed:
+            await asyncio.sleep(verdict.reset_seconds)
+            verdict = await limiter.take(QUICK, "client")
+
+
+async def test_without_redis_each_counts_for_itself(own_valkey: Valkey) -> None:
+    """The door is never open."""
+    async with Redis.from_url(own_valkey.url, socket_timeout=0.2) as redis:
+        limiter = LeasingRateLimiter(RedisRateLimiter(redis))
+        own_valkey.kill()
+        allowed = [(await limiter.take(HOUR, "client")).allowed for _ in range(HOUR.requests + 5)]
+
+    assert sum(allowed) == HOUR.requests
+
+
+async def test_routes_without_a_limit_share_the_clients(
+    auth: AuthStandIn, behind: Behind, valkey: Valkey, token: str
+) -> None:
+    """With `GATEWAY_CLIENT_LIMIT` each answer tells where the client stands; declared limits stay."""
+    async with (
+        serving_users(behind) as users,
+        serving_gateway(settings(auth, users, valkey, client_limit=1_000)) as edge,
+    ):
+        first = await edge.http.get("/api/users/me", headers=bearer(token))
+        second = await edge.http.get("/api/health")
+        login = await edge.http.post("/api/auth/login", json={})
+
+    assert first.status_code == 200
+    assert first.headers["ratelimit-policy"] == second.headers["ratelimit-policy"] == '"client";q=1000;w=60'
+    assert [each.headers["ratelimit"].split(";")[1] for each in (first, second)] == ["r=999", "r=998"]
+    assert login.headers["ratelimit-policy"] == '"login";q=10;w=60'
