@@ -23,6 +23,7 @@ from auth_service.adapters.postgres.database import PostgresDatabase
 from auth_service.adapters.sealed_answers import SealedAnswers
 from auth_service.adapters.totp_secrets import TotpSecrets
 from auth_service.adapters.user_directory import GrpcUserDirectory
+from auth_service.adapters.webauthn_relying_party import WebauthnRelyingParty
 from auth_service.adapters.zxcvbn_strength import ZxcvbnStrength
 from auth_service.transport.idempotency import FirstAnswers
 from auth_service.usecases.ensure_signing_key import EnsureSigningKey
@@ -237,6 +238,7 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
             second_factors=TotpSecrets(
                 MASTER_KEY.derived("totp-secrets"), MASTER_KEY.derived("recovery-codes")
             ),
+            relying_party=WebauthnRelyingParty(party_id="issuer.test", name="Vestibule", origins=(ISSUER,)),
             answer_seal=SealedAnswers(
                 MASTER_KEY.derived("first-answers"), MASTER_KEY.derived("first-answer-names")
             ),

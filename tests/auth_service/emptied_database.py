@@ -7,6 +7,7 @@ from devstack.postgres import Postgres
 NAME = "auth_service_tests"
 _TABLES = (
     "mails",
+    "passkey_challenges",
     "credentials",
     "attempts",
     "revocations",

@@ -75,3 +75,25 @@ async def test_a_locked_row_is_left_for_the_next_time(house: House, pool: Databa
             assert await stores.retention.purge(10) == 1
 
     assert await house.does.purge_expired() == 1
+
+
+async def test_challenges(house: House, pool: Database) -> None:
+    """Those of a second step are told as expired for as long again; those of passkeys go at once."""
+    user_id = UUID(await house.register())
+    for digest, age in ((b"open", "-1 minute"), (b"late", "4 minutes"), (b"gone", "6 minutes")):
+        await pool.execute(
+            "INSERT INTO auth.mfa_challenges (digest, user_id, password_hash, expires_at)"
+            " VALUES ($1, $2, '', now() - $3::text::interval)",
+            digest,
+            user_id,
+            age,
+        )
+        await pool.execute(
+            "INSERT INTO auth.passkey_challenges (digest, ceremony, expires_at)"
+            " VALUES ($1, 'sign_in', now() - $2::text::interval)",
+            digest,
+            age,
+        )
+
+    assert await house.does.purge_expired() == 1 + 2
+    assert (await house.count("mfa_challenges"), await house.count("passkey_challenges")) == (2, 1)

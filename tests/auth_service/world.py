@@ -11,6 +11,7 @@ from chassis.identity.caller import Caller
 from tests.fakes.auth_service.attempts import FakeAnswerSeal
 from tests.fakes.auth_service.audit import FakeHeadSigner
 from tests.fakes.auth_service.database import FakeDatabase
+from tests.fakes.auth_service.passkeys import FakeRelyingParty
 from tests.fakes.auth_service.second_factors import FakeSecondFactorSecrets
 from tests.fakes.auth_service.state import FakeClock
 from tests.fakes.auth_service.world import (
@@ -115,6 +116,7 @@ def build_world() -> World:
         refresh_tokens=FakeRefreshTokens(),
         mail_tokens=FakeMailTokens(),
         second_factors=FakeSecondFactorSecrets(),
+        relying_party=FakeRelyingParty(),
         answer_seal=FakeAnswerSeal(),
         published_keys=NoKeys(),
         head_judge=FakeHeadSigner(),

@@ -7,9 +7,11 @@ from gateway.api import descriptors
 from gateway.api.decoder import Errors, compile_decoder
 from gateway.api.encoder import compile_encoder
 from gateway.api.fields import enum_names
+from gateway.api.objects import fill_object, show_object
 from gateway.api.router import Router
 from gateway.api.routes import compile_routes
 from gateway.times import rfc3339
+from google.protobuf.struct_pb2 import Struct
 from hypothesis import example, given
 from hypothesis import strategies as st
 from vestibule.auth.v1 import audit_service_pb2, auth_service_pb2
@@ -106,3 +108,31 @@ def test_router_prefers_words_to_variables() -> None:
     assert somebody.values == {"user_id": "123"}
     assert router.find(b"/api/users/") is None
     assert router.find(b"/api/users/a/b/c/d") is None
+
+
+@given(JSON)
+@example({"empty": {}, "none": None, "deep": [[[{"a": [1, 2.5, True, ""]}]]], "ü": []})
+@example({"surrogate": "\ud800", "nul\0": 1})
+@example({"big": 2**80})
+def test_objects_of_any_shape(value: Any) -> None:
+    """What a message can hold comes back as it was; what it cannot is an error."""
+    message, errors = Struct(), Errors()
+    fill_object(message, value, "it", errors)
+
+    if errors:
+        assert [error.field for error in errors] == ["it"]
+        assert not message.fields
+    else:
+        received = Struct.FromString(message.SerializeToString())
+        assert orjson.loads(orjson.dumps(show_object(received))) == value
+
+
+def test_objects_are_not_endlessly_deep() -> None:
+    """What protobuf could not read again is refused."""
+    value: dict[str, Any] = {}
+    for _ in range(100):
+        value = {"in": value}
+    errors = Errors()
+    fill_object(Struct(), value, "it", errors)
+
+    assert [error.message for error in errors] == ["must not be nested more than 16 levels deep"]

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 import pytest
 from devstack.stack import Stack
 
+from tests.fakes.authenticator import Authenticator
 from tests.system.edge import Edge, Person
 from tests.system.house import House
 from tests.system.mailbox import Mailbox
+from tests.system.passkeys import Owner, add, registration_options
 
 
 @pytest.fixture(scope="session", name="house")
@@ -55,3 +57,19 @@ def _admin(edge: Edge, first_admin: Person) -> Person:
 def _ada(edge: Edge) -> Person:
     """A person, signed in, whom no test changes."""
     return edge.join()
+
+
+@pytest.fixture(name="origin", scope="session")
+def _origin(edge: Edge) -> str:
+    """Browsers know no passkeys for addresses, so on loopback the house goes by this name."""
+    return edge.url.replace("127.0.0.1", "localhost")
+
+
+@pytest.fixture(name="owner")
+def _owner(edge: Edge, origin: str) -> Owner:
+    """Somebody new with a passkey."""
+    person, device = edge.join(), Authenticator(origin)
+    credential, made = device.create(registration_options(edge, person.access_token))
+    added = add(edge, person.access_token, made)
+    assert added.outcome == (201, None), added.text
+    return Owner(person, device, credential, added.data["id"])

@@ -10,6 +10,7 @@ COVERED = {
     "auth.sessions": "account.sessions",
     "auth.authenticators": "account.second_factors",
     "auth.recovery_codes": "account.second_factors",
+    "auth.passkeys": "account.second_factors",
     "auth.mails": "account.waiting_mails",
     "auth.mail_tokens": "account.mail_tokens",
     "auth.audit_events": "audit_events",
@@ -21,6 +22,7 @@ EXEMPT = {
     "auth.revocations": "ids and times, for the quarter of an hour that tokens live",
     "auth.attempts": "answers given already, sealed, for a day; most hold nothing but tokens",
     "auth.mfa_challenges": "digests, for the five minutes of a sign-in",
+    "auth.passkey_challenges": "digests, for the five minutes in which a passkey is added",
 }
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from chassis.settings import GrpcServiceSettings
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 _MASTER_KEY_BYTES = 32
 _SMTP_SCHEMES = ("smtp", "smtps", "smtp+starttls")
@@ -95,6 +95,35 @@ class AuthSettings(GrpcServiceSettings):
         validation_alias="PUBLIC_URL",
         description="where links in mails lead; the issuer when not set",
     )
+    passkey_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="origins that passkeys may be used from, such as https://app.example, separated by"
+        " commas; the public URL's when not set",
+    )
+    passkey_rp_id: str | None = Field(
+        default=None,
+        description="the domain that passkeys are bound to, for good: that of the origins or one above them;"
+        " the first origin's when not set",
+    )
+    passkey_rp_name: str | None = Field(
+        default=None, description="the name that people see beside their passkey; MAIL_FROM's when not set"
+    )
+
+    @field_validator("passkey_origins", mode="before")
+    @classmethod
+    def _split_list(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("passkey_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            parts = urlsplit(origin)
+            if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
+                raise ValueError(f"{origin!r} is not an origin, which is scheme://host or scheme://host:port")
+        return value
 
     @field_validator("smtp_url")
     @classmethod
@@ -114,6 +143,18 @@ class AuthSettings(GrpcServiceSettings):
         if "@" not in parseaddr(value)[1]:
             raise ValueError("it is not `Name <address@domain>`")
         return value
+
+    @model_validator(mode="after")
+    def _binds_passkeys_to_its_origins(self) -> "AuthSettings":
+        hosts = [urlsplit(origin).hostname or "" for origin in self.passkey_origins]
+        domain = self.passkey_rp_id or next(iter(hosts), "")
+        for host in hosts:
+            if host != domain and not host.endswith(f".{domain}"):
+                raise ValueError(
+                    f"AUTH_PASSKEY_RP_ID {domain!r} is not the domain of {host!r} or one above it:"
+                    " browsers would refuse"
+                )
+        return self
 
     @model_validator(mode="after")
     def _bootstraps_wholly(self) -> "AuthSettings":

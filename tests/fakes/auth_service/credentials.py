@@ -18,6 +18,7 @@ class FakeCredentials:
     def __init__(self, state: State, clock: FakeClock) -> None:
         self._rows = state.credentials
         self._sessions = state.sessions
+        self._passkeys = state.passkeys
         self._mail_tokens = state.mail_tokens
         self._clock = clock
 
@@ -132,6 +133,8 @@ class FakeCredentials:
             del self._mail_tokens[key]
         for session in [each for each in self._sessions.values() if each.user_id == user_id]:
             del self._sessions[session.id]
+        for passkey in [each for each in self._passkeys.values() if each.user_id == user_id]:
+            del self._passkeys[passkey.id]
 
     async def has_admin(self) -> bool:
         """Whether an admitted, active admin exists."""

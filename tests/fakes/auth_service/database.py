@@ -15,6 +15,7 @@ from tests.fakes.auth_service.credentials import FakeCredentials
 from tests.fakes.auth_service.exports import FakeExports
 from tests.fakes.auth_service.guesses import FakeGuesses
 from tests.fakes.auth_service.mails import FakeEmails, FakeMails
+from tests.fakes.auth_service.passkeys import FakePasskeys
 from tests.fakes.auth_service.second_factors import FakeSecondFactors
 from tests.fakes.auth_service.sessions import FakeRevocations, FakeSessions
 from tests.fakes.auth_service.sign_ins import FakeSignIns
@@ -83,6 +84,7 @@ class FakeStores:
         self.sessions = FakeSessions(state, clock)
         self.sign_ins = FakeSignIns(state, clock)
         self.second_factors = FakeSecondFactors(state, clock)
+        self.passkeys = FakePasskeys(state, clock)
         self.revocations = FakeRevocations(state, clock)
         self.guesses = FakeGuesses(state, clock)
         self.mails = FakeMails(state, clock)

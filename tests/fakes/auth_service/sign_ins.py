@@ -26,9 +26,11 @@ class FakeSignIns:
         credential = await FakeCredentials(self._state, self._clock).by_email(canonical)
         return await self._guesses.record(key), credential
 
-    async def open(self, session_id: UUID, judged: Credential, key: GuessKey, entry: AuditEntry) -> Opening:
+    async def open(
+        self, session_id: UUID, judged: Credential, key: GuessKey | None, entry: AuditEntry
+    ) -> Opening:
         """Opens a session, forgives and appends the entry, or none of it."""
-        blocked_for = (await self._guesses.record(key)).blocked_for
+        blocked_for = (await self._guesses.record(key)).blocked_for if key else None
         if blocked_for is not None:
             return Opening(blocked_for=blocked_for)
         row = self._state.credentials.get(judged.user_id)
@@ -52,6 +54,7 @@ class FakeSignIns:
             user_agent=entry.user_agent,
         )
         self._state.sessions[session_id] = session
-        await self._guesses.forgive(key)
+        if key is not None:
+            await self._guesses.forgive(key)
         await FakeAuditTrail(self._state).append(entry)
         return Opening(standing=Standing(session=session, role=row.credential.role, at=at))

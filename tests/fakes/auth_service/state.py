@@ -11,6 +11,8 @@ from auth_service.domain.events import Event
 from auth_service.domain.guessing import GuessKey
 from auth_service.domain.idempotency import Attempt
 from auth_service.domain.mail import MailKind
+from auth_service.domain.passkey import Challenge as PasskeyChallenge
+from auth_service.domain.passkey import Passkey
 from auth_service.domain.second_factor import Authenticator, PendingSignIn
 from auth_service.domain.session import Session
 from auth_service.domain.signing_key import RetiredKey, SigningKey
@@ -94,6 +96,8 @@ class State:
     authenticators: dict[UUID, Authenticator] = field(default_factory=dict)
     recovery_codes: dict[UUID, set[bytes]] = field(default_factory=dict)
     challenges: dict[bytes, PendingSignIn] = field(default_factory=dict)
+    passkeys: dict[UUID, Passkey] = field(default_factory=dict)
+    passkey_challenges: dict[PasskeyChallenge, datetime] = field(default_factory=dict)
     attempts: dict[bytes, AttemptRow] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     mails: dict[UUID, MailRow] = field(default_factory=dict)

@@ -64,6 +64,38 @@ class SecondFactorOn(ServiceError):
     message = "The second factor is on already. Turn it off first."
 
 
+class PasskeyRefused(ServiceError):
+    """No sign-in by this assertion; what is wrong with it is nobody's business.
+
+    Attributes:
+        why: For the audit trail alone.
+    """
+
+    kind = Kind.UNAUTHENTICATED
+    reason = "INVALID_CREDENTIALS"
+    message = "This passkey is not accepted."
+
+    def __init__(self, why: str) -> None:
+        super().__init__()
+        self.why = why
+
+
+class PasskeyRegistered(ServiceError):
+    """Somebody signs in with this passkey already."""
+
+    kind = Kind.CONFLICT
+    reason = "CONFLICT"
+    message = "This passkey is registered already."
+
+
+class TooManyPasskeys(ServiceError):
+    """There is no room for another passkey."""
+
+    kind = Kind.CONFLICT
+    reason = "CONFLICT"
+    message = "There are as many passkeys as there can be. Remove one first."
+
+
 class IdempotencyKeyReused(Invalid):
     """The client named another request by this key."""
 

@@ -94,13 +94,15 @@ class SignInRepository(Protocol):
         """Returns what is held against client and account, and the credential with the address."""
         ...
 
-    async def open(self, session_id: UUID, judged: Credential, key: GuessKey, entry: AuditEntry) -> Opening:
-        """Opens a session, forgives the client's wrong passwords and appends the entry, or none of it.
+    async def open(
+        self, session_id: UUID, judged: Credential, key: GuessKey | None, entry: AuditEntry
+    ) -> Opening:
+        """Opens a session, forgives the client's wrong guesses and appends the entry, or none of it.
 
         Args:
             session_id: The session's id.
-            judged: The credential as it was when its password was found right.
-            key: The account and the client.
+            judged: The credential as it was when it was found proven.
+            key: The account and the client; None where nothing could be guessed.
             entry: Of the sign-in; address and User-Agent of the session are its.
         """
         ...

@@ -6,6 +6,7 @@ from typing import Protocol
 from auth_service.domain.export import ExportRepository
 from auth_service.domain.idempotency import AttemptRepository
 from auth_service.domain.mail_repositories import EmailRepository, MailRepository
+from auth_service.domain.passkey import PasskeyRepository
 from auth_service.domain.repositories import (
     AuditHeadRepository,
     AuditTrail,
@@ -82,6 +83,11 @@ class Stores(Protocol):
     @property
     def second_factors(self) -> SecondFactorRepository:
         """Second factors."""
+        ...
+
+    @property
+    def passkeys(self) -> PasskeyRepository:
+        """Passkeys, and the challenges they answer."""
         ...
 
     @property

@@ -54,6 +54,7 @@ from auth_service.wiring.audit import begin_signing
 from auth_service.wiring.keys import begin_rotation, key_ring, open_keys
 from auth_service.wiring.mail import add_mail_servicers, begin_sending
 from auth_service.wiring.mfa import add_mfa_servicer
+from auth_service.wiring.passkeys import add_passkey_servicer, relying_party
 from auth_service.wiring.use_cases import Ports, UseCases, build_use_cases
 from chassis import metrics, traces
 
@@ -100,6 +101,7 @@ def add_servicers(server: GrpcServer, does: UseCases) -> None:
     )
     add_mail_servicers(server, does.mail)
     add_mfa_servicer(server, does.mfa)
+    add_passkey_servicer(server, does.passkeys)
 
 
 async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
@@ -146,6 +148,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
             second_factors=TotpSecrets(
                 master_key.derived("totp-secrets"), master_key.derived("recovery-codes")
             ),
+            relying_party=relying_party(settings),
             answer_seal=SealedAnswers(
                 master_key.derived("first-answers"), master_key.derived("first-answer-names")
             ),

@@ -6,6 +6,7 @@ from chassis.clock import Clock
 
 from auth_service.domain.idempotency import AnswerSeal
 from auth_service.domain.mail_ports import MailTokens
+from auth_service.domain.passkey import RelyingParty
 from auth_service.domain.password_policy import PasswordPolicy
 from auth_service.domain.ports import (
     GuessKeys,
@@ -49,6 +50,7 @@ from auth_service.usecases.verify_audit_events import VerifyAuditEvents
 from auth_service.usecases.verify_password import VerifyPassword
 from auth_service.wiring.mail import MailUseCases, build_mail_use_cases
 from auth_service.wiring.mfa import MfaUseCases, build_mfa_use_cases
+from auth_service.wiring.passkeys import PasskeyUseCases, build_passkey_use_cases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,7 @@ class Ports:
     refresh_tokens: RefreshTokens
     mail_tokens: MailTokens
     second_factors: SecondFactorSecrets
+    relying_party: RelyingParty
     answer_seal: AnswerSeal
     published_keys: PublishedKeys
     head_judge: HeadJudge
@@ -104,6 +107,7 @@ class UseCases:
     finish_stale_registrations: FinishStaleRegistrations
     mail: MailUseCases
     mfa: MfaUseCases
+    passkeys: PasskeyUseCases
 
 
 def build_use_cases(ports: Ports) -> UseCases:
@@ -147,6 +151,14 @@ def build_use_cases(ports: Ports) -> UseCases:
         mfa=build_mfa_use_cases(
             database=database,
             secrets=ports.second_factors,
+            guess_keys=guess_keys,
+            verify_password=verify_password,
+            issue_tokens=issue,
+            clock=clock,
+        ),
+        passkeys=build_passkey_use_cases(
+            database=database,
+            relying_party=ports.relying_party,
             guess_keys=guess_keys,
             verify_password=verify_password,
             issue_tokens=issue,

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 from chassis.errors import FieldError
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from gateway.api.fields import TIMESTAMP, enum_names, in_json, is_map
+from gateway.api.fields import OBJECT, TIMESTAMP, enum_names, in_json, is_map
+from gateway.api.objects import fill_object
 
 Errors: TypeAlias = list[FieldError]
 Setter: TypeAlias = Callable[[Any, Any, str, Errors], None]
@@ -89,6 +90,8 @@ def _filler(descriptor: Descriptor, compiled: dict[str, dict[str, Setter]]) -> S
     """Returns what fills a message from its JSON value."""
     if descriptor.full_name == TIMESTAMP:
         return _fill_timestamp
+    if descriptor.full_name == OBJECT:
+        return fill_object
     setters = compiled.get(descriptor.full_name)
     if setters is None:
         setters = compiled[descriptor.full_name] = {}

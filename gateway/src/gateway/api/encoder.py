@@ -6,7 +6,8 @@ from typing import Any, TypeAlias
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from gateway.api.fields import TIMESTAMP, enum_names, header_of, in_json, is_map, only_oneof
+from gateway.api.fields import OBJECT, TIMESTAMP, enum_names, header_of, in_json, is_map, only_oneof
+from gateway.api.objects import show_object
 from gateway.times import rfc3339
 
 Encode: TypeAlias = Callable[[Any], Any]
@@ -30,6 +31,8 @@ def compile_headers(message: Descriptor) -> list[tuple[bytes, Callable[[Any], st
 def _message_encoder(message: Descriptor, compiled: dict[str, list[Encode]]) -> Encode:
     if message.full_name == TIMESTAMP:
         return lambda value: rfc3339(value.seconds, value.nanos)
+    if message.full_name == OBJECT:
+        return show_object
     if message.full_name in compiled:
         # A type that holds itself: its encoder is there by the time it is called.
         later = compiled[message.full_name]

@@ -11,6 +11,7 @@ from chassis.grpc.field_rules import field_rules
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, OneofDescriptor
 
 TIMESTAMP = "google.protobuf.Timestamp"
+OBJECT = "google.protobuf.Struct"
 PAGINATION = "vestibule.api.v1.Pagination"
 HTTP_BODY = "google.api.HttpBody"
 EMPTY = "google.protobuf.Empty"

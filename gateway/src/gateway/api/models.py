@@ -11,7 +11,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from pydantic import BaseModel, ConfigDict, EmailStr, Field, create_model
 from vestibule.api.v1 import options_pb2
 
-from gateway.api.fields import TIMESTAMP, enum_names, in_json, is_map, only_oneof
+from gateway.api.fields import OBJECT, TIMESTAMP, enum_names, in_json, is_map, only_oneof
 
 _SCALARS: Mapping[int, Any] = {
     FieldDescriptor.CPPTYPE_STRING: str,
@@ -53,6 +53,8 @@ class Models:
         """Returns the model of a message as answers show it: every field is there."""
         if message.full_name == TIMESTAMP:
             return datetime
+        if message.full_name == OBJECT:
+            return dict[str, Any]
         if message.full_name in self._made:
             return self._made[message.full_name]
         oneof = only_oneof(message)

@@ -16,6 +16,7 @@ from auth_service.adapters.postgres.exports import PostgresExports
 from auth_service.adapters.postgres.guesses import PostgresGuesses
 from auth_service.adapters.postgres.mails import PostgresMails
 from auth_service.adapters.postgres.outbox import PostgresOutbox
+from auth_service.adapters.postgres.passkeys import PostgresPasskeys
 from auth_service.adapters.postgres.retention import PostgresRetention
 from auth_service.adapters.postgres.revocations import PostgresRevocations
 from auth_service.adapters.postgres.second_factors import PostgresSecondFactors
@@ -37,6 +38,7 @@ class PostgresStores:
         "guesses",
         "mails",
         "outbox",
+        "passkeys",
         "retention",
         "revocations",
         "second_factors",
@@ -54,6 +56,7 @@ class PostgresStores:
         self.exports = PostgresExports(connection)
         self.guesses = PostgresGuesses(connection)
         self.mails = PostgresMails(connection)
+        self.passkeys = PostgresPasskeys(connection)
         self.retention = PostgresRetention(connection)
         self.revocations = PostgresRevocations(connection)
         self.second_factors = PostgresSecondFactors(connection)

@@ -52,10 +52,15 @@ class PostgresExports:
         """Returns what else than the password proves who the person is."""
         rows = await self.connection.fetch(
             """
-            SELECT 'totp' AS kind, is_confirmed, 1 AS count FROM auth.authenticators WHERE user_id = $1
+            SELECT 'totp' AS kind, '' AS name, is_confirmed, 1 AS count,
+                   NULL::timestamptz AS created_at, NULL::timestamptz AS last_used_at
+              FROM auth.authenticators WHERE user_id = $1
              UNION ALL
-            SELECT 'recovery_codes', true, count(*)::integer
+            SELECT 'recovery_codes', '', true, count(*)::integer, NULL, NULL
               FROM auth.recovery_codes WHERE user_id = $1 HAVING count(*) > 0
+             UNION ALL
+            (SELECT 'passkey', name, true, 1, created_at, last_used_at
+               FROM auth.passkeys WHERE user_id = $1 ORDER BY created_at, id)
             """,
             user_id,
         )

@@ -7,6 +7,7 @@ from chassis.postgres.connection import Connection, rows_affected
 
 from auth_service.domain.guessing import BLOCK
 from auth_service.domain.idempotency import ANSWERS_KEPT
+from auth_service.domain.second_factor import CHALLENGE_LIFETIME
 
 SESSIONS_KEPT = timedelta(days=30)
 """How long an ended or expired session is kept, so that its tokens are told why they fail."""
@@ -62,6 +63,20 @@ class PostgresRetention:
             limit,
             SESSIONS_KEPT,
         )
+        attempts = await self.connection.execute(
+            """
+            DELETE FROM auth.attempts WHERE name IN (
+                SELECT name FROM auth.attempts WHERE began_at < now() - $2::interval
+                 LIMIT $1 FOR UPDATE SKIP LOCKED)
+            """,
+            limit,
+            ANSWERS_KEPT,
+        )
+        tags = (revocations, failures, ended, expired, attempts)
+        deleted = sum(rows_affected(tag) for tag in tags)
+        return deleted + await self._mails(limit) + await self._challenges(limit)
+
+    async def _mails(self, limit: int) -> int:
         tokens = await self.connection.execute(
             """
             DELETE FROM auth.mail_tokens WHERE digest IN (
@@ -80,14 +95,25 @@ class PostgresRetention:
             limit,
             MAILS_KEPT,
         )
-        attempts = await self.connection.execute(
+        return rows_affected(tokens) + rows_affected(mails)
+
+    async def _challenges(self, limit: int) -> int:
+        # An expired second step is told apart from a wrong one for as long again.
+        challenges = await self.connection.execute(
             """
-            DELETE FROM auth.attempts WHERE name IN (
-                SELECT name FROM auth.attempts WHERE began_at < now() - $2::interval
+            DELETE FROM auth.mfa_challenges WHERE digest IN (
+                SELECT digest FROM auth.mfa_challenges WHERE expires_at < now() - $2::interval
                  LIMIT $1 FOR UPDATE SKIP LOCKED)
             """,
             limit,
-            ANSWERS_KEPT,
+            CHALLENGE_LIFETIME,
         )
-        tags = (revocations, failures, ended, expired, tokens, mails, attempts)
-        return sum(rows_affected(tag) for tag in tags)
+        ceremonies = await self.connection.execute(
+            """
+            DELETE FROM auth.passkey_challenges WHERE digest IN (
+                SELECT digest FROM auth.passkey_challenges WHERE expires_at < now()
+                 LIMIT $1 FOR UPDATE SKIP LOCKED)
+            """,
+            limit,
+        )
+        return rows_affected(challenges) + rows_affected(ceremonies)

@@ -50,8 +50,10 @@ class PostgresSignIns:
         record = GuessRecord(blocked_for=row["blocked_for"], failures=row["failures"])
         return record, None if row["user_id"] is None else credential_of(row)
 
-    async def open(self, session_id: UUID, judged: Credential, key: GuessKey, entry: AuditEntry) -> Opening:
-        """Opens a session, forgives the client's wrong passwords and writes the entry, or none of it."""
+    async def open(
+        self, session_id: UUID, judged: Credential, key: GuessKey | None, entry: AuditEntry
+    ) -> Opening:
+        """Opens a session, forgives the client's wrong guesses and writes the entry, or none of it."""
         # The clock is read in a step of its own, which cannot begin before the credential is
         # locked. The entry comes last, when both changes are made: it takes the chain's lock.
         row = await self.connection.fetchrow(
@@ -83,8 +85,8 @@ class PostgresSignIns:
              UNION ALL
             SELECT NULL, NULL, blocked_for, NULL FROM blocked
             """,
-            key.account,
-            key.client,
+            key and key.account,
+            key and key.client,
             session_id,
             judged.user_id,
             judged.password_hash,

@@ -1,0 +1,90 @@
+"""`vestibule.auth.v1.PasskeyService`: passkeys, and signing in with them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from chassis.identity.caller import current_caller
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.struct_pb2 import Struct
+from vestibule.auth.v1 import passkey_service_pb2 as pb
+from vestibule.auth.v1.passkey_service_pb2_grpc import PasskeyServiceServicer
+
+from auth_service.domain.passkey import Passkey
+from auth_service.transport import messages
+from auth_service.usecases.add_passkey import AddPasskey
+from auth_service.usecases.begin_passkey import BeginPasskey
+from auth_service.usecases.begin_passkey_login import BeginPasskeyLogin
+from auth_service.usecases.list_passkeys import ListPasskeys
+from auth_service.usecases.login_with_passkey import LoginWithPasskey
+from auth_service.usecases.remove_passkey import RemovePasskey
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyServicer(PasskeyServiceServicer):
+    """Answers each call by its use case."""
+
+    begin_passkey: BeginPasskey
+    add_passkey: AddPasskey
+    list_passkeys: ListPasskeys
+    remove_passkey: RemovePasskey
+    begin_passkey_login: BeginPasskeyLogin
+    login_with_passkey: LoginWithPasskey
+
+    async def BeginPasskey(self, request: pb.BeginPasskeyRequest, context: Any) -> pb.BeginPasskeyResponse:
+        """Begins to add a passkey."""
+        options = await self.begin_passkey(password=request.password, caller=current_caller())
+        return pb.BeginPasskeyResponse(public_key=_struct(options))
+
+    async def AddPasskey(self, request: pb.AddPasskeyRequest, context: Any) -> pb.AddPasskeyResponse:
+        """Adds a passkey."""
+        passkey = await self.add_passkey(
+            name=request.name, attestation=MessageToDict(request.credential), caller=current_caller()
+        )
+        return pb.AddPasskeyResponse(passkey=_shown(passkey))
+
+    async def ListPasskeys(self, request: pb.ListPasskeysRequest, context: Any) -> pb.ListPasskeysResponse:
+        """Lists the caller's passkeys."""
+        passkeys = await self.list_passkeys(caller=current_caller())
+        return pb.ListPasskeysResponse(passkeys=[_shown(each) for each in passkeys])
+
+    async def RemovePasskey(self, request: pb.RemovePasskeyRequest, context: Any) -> Empty:
+        """Removes a passkey."""
+        await self.remove_passkey(
+            passkey_id=UUID(request.passkey_id), password=request.password, caller=current_caller()
+        )
+        return Empty()
+
+    async def BeginPasskeyLogin(
+        self, request: pb.BeginPasskeyLoginRequest, context: Any
+    ) -> pb.BeginPasskeyLoginResponse:
+        """Begins to sign a person in."""
+        return pb.BeginPasskeyLoginResponse(public_key=_struct(await self.begin_passkey_login()))
+
+    async def LoginWithPasskey(
+        self, request: pb.LoginWithPasskeyRequest, context: Any
+    ) -> pb.LoginWithPasskeyResponse:
+        """Signs a person in."""
+        issued = await self.login_with_passkey(
+            assertion=MessageToDict(request.credential), caller=current_caller()
+        )
+        return pb.LoginWithPasskeyResponse(tokens=messages.tokens(issued))
+
+
+def _struct(values: Mapping[str, Any]) -> Struct:
+    struct = Struct()
+    struct.update(values)
+    return struct
+
+
+def _shown(passkey: Passkey) -> pb.Passkey:
+    last_used_at = passkey.last_used_at
+    return pb.Passkey(
+        id=str(passkey.id),
+        name=passkey.name,
+        backed_up=passkey.is_backed_up,
+        created_at=messages.timestamp(passkey.created_at),
+        last_used_at=None if last_used_at is None else messages.timestamp(last_used_at),
+    )

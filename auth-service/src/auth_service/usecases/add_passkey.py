@@ -1,0 +1,80 @@
+"""Adding a passkey."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chassis.clock import Clock
+from chassis.errors import Invalid, ServiceError, Unauthenticated
+from chassis.identity.caller import Caller
+from chassis.ids import uuid7
+
+from auth_service.domain.audit import audited
+from auth_service.domain.errors import PasskeyRegistered, TooManyPasskeys
+from auth_service.domain.passkey import (
+    PASSKEYS_MAX,
+    Ceremony,
+    Challenge,
+    NewPasskey,
+    Passkey,
+    RelyingParty,
+    digest_of,
+)
+from auth_service.domain.stores import Database
+
+ACTION = "auth.passkey_added"
+
+
+@dataclass(frozen=True, slots=True)
+class AddPasskey:
+    """Keeps a passkey that answers the challenge of the same person's same session."""
+
+    database: Database
+    relying_party: RelyingParty
+    clock: Clock
+
+    async def __call__(self, *, name: str, attestation: Mapping[str, Any], caller: Caller) -> Passkey:
+        """Returns the passkey.
+
+        Raises:
+            Invalid: the attestation is malformed, forged, of another origin, or late.
+            PasskeyRegistered: somebody has it already.
+            TooManyPasskeys: the person has `PASSKEYS_MAX`.
+        """
+        try:
+            made = await self._made(attestation, caller)
+            return await self._keep(name, made, caller)
+        except (Invalid, PasskeyRegistered, TooManyPasskeys) as refusal:
+            await self._note_refusal(refusal, caller)
+            raise
+
+    async def _made(self, attestation: Mapping[str, Any], caller: Caller) -> NewPasskey:
+        answered = self.relying_party.challenge_in(attestation)
+        challenge = Challenge(
+            digest=digest_of(answered),
+            ceremony=Ceremony.REGISTRATION,
+            user_id=caller.person(),
+            session_id=caller.session_id,
+        )
+        async with self.database.transaction() as stores:
+            is_open = await stores.passkeys.spend_challenge(challenge)
+        if not is_open:
+            raise Invalid.on("credential", "answers no open challenge; ask for new options")
+        return self.relying_party.attested(attestation, answered)
+
+    async def _keep(self, name: str, made: NewPasskey, caller: Caller) -> Passkey:
+        user_id = caller.person()
+        async with self.database.transaction() as stores:
+            if await stores.credentials.lock(user_id) is None:
+                raise Unauthenticated
+            if len(await stores.passkeys.of_person(user_id)) >= PASSKEYS_MAX:
+                raise TooManyPasskeys
+            passkey = await stores.passkeys.add(uuid7(), user_id, name, made)
+            entry = audited(caller, self.clock.now(), ACTION, passkey_id=str(passkey.id))
+            await stores.audit.append(entry)
+        return passkey
+
+    async def _note_refusal(self, refusal: ServiceError, caller: Caller) -> None:
+        entry = audited(caller, self.clock.now(), ACTION, "refused", reason=refusal.reason)
+        async with self.database.transaction() as stores:
+            await stores.audit.append(entry)

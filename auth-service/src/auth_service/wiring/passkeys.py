@@ -1,0 +1,88 @@
+"""Passkeys: how their parts come together."""
+
+from dataclasses import dataclass
+from email.utils import parseaddr
+from urllib.parse import urlsplit
+
+from chassis.clock import Clock
+from chassis.grpc.server import GrpcServer
+from vestibule.auth.v1.passkey_service_pb2_grpc import add_PasskeyServiceServicer_to_server
+
+from auth_service.adapters.webauthn_relying_party import WebauthnRelyingParty
+from auth_service.domain.passkey import RelyingParty
+from auth_service.domain.ports import GuessKeys
+from auth_service.domain.stores import Database
+from auth_service.settings import AuthSettings
+from auth_service.transport.passkey_servicer import PasskeyServicer
+from auth_service.usecases.add_passkey import AddPasskey
+from auth_service.usecases.begin_passkey import BeginPasskey
+from auth_service.usecases.begin_passkey_login import BeginPasskeyLogin
+from auth_service.usecases.issue_tokens import IssueTokens
+from auth_service.usecases.list_passkeys import ListPasskeys
+from auth_service.usecases.login_with_passkey import LoginWithPasskey
+from auth_service.usecases.remove_passkey import RemovePasskey
+from auth_service.usecases.verify_password import VerifyPassword
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasskeyUseCases:
+    """Everything about passkeys."""
+
+    begin_passkey: BeginPasskey
+    add_passkey: AddPasskey
+    list_passkeys: ListPasskeys
+    remove_passkey: RemovePasskey
+    begin_passkey_login: BeginPasskeyLogin
+    login_with_passkey: LoginWithPasskey
+
+
+def build_passkey_use_cases(
+    *,
+    database: Database,
+    relying_party: RelyingParty,
+    guess_keys: GuessKeys,
+    verify_password: VerifyPassword,
+    issue_tokens: IssueTokens,
+    clock: Clock,
+) -> PasskeyUseCases:
+    """Returns the use cases on the given ports."""
+    return PasskeyUseCases(
+        begin_passkey=BeginPasskey(database, relying_party, verify_password),
+        add_passkey=AddPasskey(database, relying_party, clock),
+        list_passkeys=ListPasskeys(database),
+        remove_passkey=RemovePasskey(database, verify_password, clock),
+        begin_passkey_login=BeginPasskeyLogin(database, relying_party),
+        login_with_passkey=LoginWithPasskey(database, relying_party, guess_keys, issue_tokens, clock),
+    )
+
+
+def add_passkey_servicer(server: GrpcServer, does: PasskeyUseCases) -> None:
+    """Adds the service to a server."""
+    server.add(
+        add_PasskeyServiceServicer_to_server,
+        PasskeyServicer(
+            begin_passkey=does.begin_passkey,
+            add_passkey=does.add_passkey,
+            list_passkeys=does.list_passkeys,
+            remove_passkey=does.remove_passkey,
+            begin_passkey_login=does.begin_passkey_login,
+            login_with_passkey=does.login_with_passkey,
+        ),
+    )
+
+
+def relying_party(settings: AuthSettings) -> WebauthnRelyingParty:
+    """Returns who we are to browsers, as far as not set, by the public URL."""
+    origins = settings.passkey_origins or (_origin(settings.public_url or settings.issuer),)
+    return WebauthnRelyingParty(
+        party_id=settings.passkey_rp_id or urlsplit(origins[0]).hostname or "",
+        name=settings.passkey_rp_name or parseaddr(settings.mail_from)[0] or "Vestibule",
+        origins=origins,
+    )
+
+
+def _origin(url: str) -> str:
+    """Returns the origin of a URL. Browsers know no passkeys of addresses: on loopback it is `localhost`."""
+    parts = urlsplit(url)
+    host = "localhost" if parts.hostname in ("127.0.0.1", "::1") else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")

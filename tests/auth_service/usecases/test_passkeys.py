@@ -1,0 +1,140 @@
+"""Adding passkeys and signing in with them."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from auth_service.domain.errors import PasskeyRefused
+from auth_service.domain.events import SignedIn
+from auth_service.domain.passkey import has_gone_back
+from auth_service.domain.tokens import Tokens
+from chassis.errors import Invalid
+from chassis.identity.caller import Caller
+
+from tests.auth_service.world import PASSWORD, World, a_client
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Somebody with a passkey called `phone`."""
+
+    user_id: UUID
+    caller: Caller
+
+
+@pytest.fixture(name="owner")
+async def _owner(world: World) -> Owner:
+    user_id = await world.person()
+    caller = world.signed_in(user_id, await world.sign_in())
+    await _add(world, caller)
+    return Owner(user_id, caller)
+
+
+async def _add(world: World, caller: Caller, **different: Any) -> None:
+    options = await world.does.passkeys.begin_passkey(password=PASSWORD, caller=caller)
+    answer = {"challenge": options["challenge"], "id": "phone", "by": "phone"} | different
+    await world.does.passkeys.add_passkey(name="Phone", attestation=answer, caller=caller)
+
+
+async def _sign_in(world: World, owner: Owner, **different: Any) -> Tokens:
+    options = await world.does.passkeys.begin_passkey_login()
+    answer = {
+        "challenge": options["challenge"],
+        "id": "phone",
+        "by": "phone",
+        "user": owner.user_id,
+    } | different
+    return await world.does.passkeys.login_with_passkey(assertion=answer | different, caller=a_client())
+
+
+async def test_signing_in(world: World, owner: Owner) -> None:
+    """A session, the entry with the passkey, and user-service is told."""
+    tokens = await _sign_in(world, owner, count=3)
+
+    (passkey,) = await world.does.passkeys.list_passkeys(caller=owner.caller)
+    assert (passkey.sign_count, passkey.last_used_at) == (3, world.clock.now())
+    assert world.database.state.sessions[world.session_of(tokens)].user_id == owner.user_id
+    entry = world.database.state.audit[-1].entry
+    assert (entry.action, entry.actor_id) == ("auth.login", owner.user_id)
+    assert entry.details["passkey_id"] == str(passkey.id)
+    assert world.database.state.events[-1] == SignedIn(owner.user_id, world.clock.now())
+
+
+async def test_no_second_step(world: World, owner: Owner) -> None:
+    """What has shown two factors is not asked for another."""
+    enrolled = await world.does.mfa.begin_totp(caller=owner.caller)
+    assert enrolled.secret
+    step = int(world.clock.now().timestamp()) // 30
+    await world.does.mfa.confirm_totp(code=str(step), caller=owner.caller)
+
+    assert isinstance(await _sign_in(world, owner), Tokens)
+
+
+async def test_it_is_no_guess(world: World, owner: Owner) -> None:
+    """Who is blocked for guessing passwords still signs in with the passkey."""
+    for _ in range(5):
+        with pytest.raises(Exception, match="INVALID_CREDENTIALS"):
+            await world.sign_in(password="not the password")
+
+    await _sign_in(world, owner)
+    with pytest.raises(Exception, match="TOO_MANY_ATTEMPTS"):
+        await world.sign_in()
+
+
+@pytest.mark.parametrize(
+    ("different", "why"),
+    [
+        ({"challenge": "another"}, "NO_OPEN_CHALLENGE"),
+        ({"id": "another"}, "NO_SUCH_PASSKEY"),
+        ({"user": UUID(int=0)}, "NO_SUCH_PASSKEY"),
+        ({"by": "somebody"}, "NOT_SIGNED_BY_IT"),
+        ({"count": 4}, "COUNTER_WENT_BACK"),
+    ],
+)
+async def test_refusals(world: World, owner: Owner, different: dict[str, Any], why: str) -> None:
+    """All look the same from outside; the trail tells them apart."""
+    await _sign_in(world, owner, count=4)
+    sessions = len(world.database.state.sessions)
+    with pytest.raises(PasskeyRefused) as caught:
+        await _sign_in(world, owner, **different)
+
+    assert (caught.value.reason, caught.value.details) == ("INVALID_CREDENTIALS", {})
+    entry = world.database.state.audit[-1].entry
+    assert (entry.action, entry.outcome, entry.details["reason"]) == ("auth.passkey_refused", "refused", why)
+    assert len(world.database.state.sessions) == sessions
+
+
+async def test_a_challenge_is_spent_by_a_wrong_answer(world: World, owner: Owner) -> None:
+    """Whoever fails has to ask again."""
+    options = await world.does.passkeys.begin_passkey_login()
+    for by in ("somebody", "phone"):
+        with pytest.raises(PasskeyRefused):
+            await _sign_in(world, owner, challenge=options["challenge"], by=by)
+
+
+async def test_challenges_end(world: World, owner: Owner) -> None:
+    """After five minutes."""
+    options = await world.does.passkeys.begin_passkey_login()
+    world.clock.advance(timedelta(minutes=5))
+    with pytest.raises(PasskeyRefused):
+        await _sign_in(world, owner, challenge=options["challenge"])
+
+
+async def test_refused_additions_are_audited(world: World, owner: Owner) -> None:
+    """And add nothing."""
+    for different in ({"challenge": "another"}, {"by": "somebody"}):
+        with pytest.raises(Invalid):
+            await _add(world, owner.caller, id="second", **different)
+    with pytest.raises(Exception, match="CONFLICT"):
+        await _add(world, owner.caller)
+
+    assert world.database.actions[-3:] == [("auth.passkey_added", "refused")] * 3
+    assert len(world.database.state.passkeys) == 1
+
+
+@pytest.mark.parametrize(("kept", "told", "back"), [(0, 0, False), (0, 1, False), (1, 1, True), (2, 0, True)])
+def test_counters(kept: int, told: int, back: bool) -> None:
+    """A counter that has once counted must rise each time."""
+    assert has_gone_back(kept, told) is back
