@@ -53,6 +53,16 @@ def _verify(edge: Edge, token: str, code: str) -> Answer:
     return edge.post("/api/auth/mfa/verify", json={"mfa_token": token, "code": code})
 
 
+def _refusals(house: House, person: Person | None) -> list[str]:
+    """Returns what the trail says of refused second steps: a person's, or nobody's."""
+    rows = house.rows(
+        "SELECT details ->> 'reason' FROM auth.audit_events"
+        " WHERE action = 'auth.mfa_refused' AND subject_id IS NOT DISTINCT FROM $1 ORDER BY sequence",
+        person and person.id,
+    )
+    return [reason for (reason,) in rows]
+
+
 @pytest.fixture(name="guarded")
 def _guarded(edge: Edge) -> Guarded:
     """Somebody new with a second factor."""
@@ -80,6 +90,12 @@ def test_codes_are_shown_once_and_count_once(edge: Edge, guarded: Guarded) -> No
     assert _verify(edge, _challenge(edge, guarded.person), first.upper()).status == 200
     again = _verify(edge, _challenge(edge, guarded.person), first)
     assert again.outcome == (401, "INVALID_CREDENTIALS")
+
+
+@pytest.mark.parametrize("drift", [0, 1])
+def test_drift_of_a_step(edge: Edge, guarded: Guarded, drift: int) -> None:
+    """A code of this moment and one of a clock ahead count; one of a clock behind turned it on."""
+    assert _verify(edge, _challenge(edge, guarded.person), guarded.code(drift)).status == 200
 
 
 def test_drift_of_more_than_a_step(edge: Edge, guarded: Guarded) -> None:
@@ -146,6 +162,34 @@ def test_challenge_expires(edge: Edge, guarded: Guarded, house: House) -> None:
     )
 
     assert _verify(edge, token, guarded.code()).outcome == (401, "TOKEN_EXPIRED")
+    assert _refusals(house, guarded.person) == ["TOKEN_EXPIRED"]
+
+
+def test_a_challenge_has_one_purpose(edge: Edge, guarded: Guarded, house: House) -> None:
+    """It is neither a bearer token nor a refresh token, nor are those challenges. That is audited."""
+    token = _challenge(edge, guarded.person)
+    before = _refusals(house, None)
+
+    assert edge.who(token).outcome == (401, "TOKEN_INVALID")
+    refreshed = edge.post("/api/auth/refresh", json={"refresh_token": token})
+    assert refreshed.outcome == (401, "TOKEN_INVALID")
+    for other in (guarded.person.refresh_token, "A" * 43, "🗝"):
+        assert _verify(edge, other, guarded.code()).outcome == (401, "TOKEN_INVALID")
+    assert _refusals(house, None)[len(before) :] == ["TOKEN_INVALID"] * 3
+    assert _verify(edge, token, guarded.code()).status == 200
+    ((digest,),) = house.rows("SELECT count(*) FROM auth.mfa_challenges WHERE digest = $1", token.encode())
+    assert digest == 0
+
+
+def test_one_code_for_two_sign_ins(edge: Edge, guarded: Guarded) -> None:
+    """Of calls with one code and different challenges at the same time, one wins."""
+    tokens = [_challenge(edge, guarded.person) for _ in range(4)]
+    code = guarded.code()
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda token: _verify(edge, token, code), tokens))
+
+    assert [answer.status for answer in answers].count(200) == 1
+    assert {answer.outcome for answer in answers} == {(200, None), (401, "INVALID_CREDENTIALS")}
 
 
 def test_turning_off(edge: Edge, guarded: Guarded) -> None:
@@ -163,8 +207,8 @@ def test_turning_off(edge: Edge, guarded: Guarded) -> None:
     assert off.outcome == (404, "NOT_FOUND")
 
 
-def test_wrong_code_turns_nothing_on(edge: Edge) -> None:
-    """Whoever has not got the secret into an app still signs in with the password."""
+def test_wrong_code_turns_nothing_on(edge: Edge, house: House) -> None:
+    """Whoever has not got the secret into an app still signs in with the password. It is audited."""
     person = edge.join()
     edge.post("/api/auth/mfa/totp", token=person.access_token)
     answer = edge.post("/api/auth/mfa/totp/confirm", token=person.access_token, json={"code": "12345"})
@@ -172,6 +216,10 @@ def test_wrong_code_turns_nothing_on(edge: Edge) -> None:
     assert answer.outcome == (422, "VALIDATION_ERROR")
     assert answer.fields == {"code"}
     edge.sign_in(person)
+    told = house.rows(
+        "SELECT outcome FROM auth.audit_events WHERE action = 'auth.mfa_enabled' AND actor_id = $1", person.id
+    )
+    assert told == [("refused",)]
 
 
 def test_erased_with_the_person(edge: Edge, guarded: Guarded, house: House) -> None:

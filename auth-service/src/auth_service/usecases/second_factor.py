@@ -54,6 +54,15 @@ class ConfirmTotp:
             NotFound: no secret waits to be confirmed.
             SecondFactorOn: one is confirmed already.
         """
+        try:
+            return await self._turn_on(code, caller)
+        except Invalid as refusal:
+            entry = audited(caller, self.clock.now(), "auth.mfa_enabled", "refused", reason=refusal.reason)
+            async with self.database.transaction() as stores:
+                await stores.audit.append(entry)
+            raise
+
+    async def _turn_on(self, code: str, caller: Caller) -> Sequence[str]:
         user_id, now = caller.person(), self.clock.now()
         codes = self.secrets.recovery_codes()
         async with self.database.transaction() as stores:

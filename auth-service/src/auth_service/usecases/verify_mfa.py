@@ -1,6 +1,7 @@
 """Finishing a sign-in with the second factor."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from chassis.clock import Clock
 from chassis.errors import ServiceError, TokenExpired, TokenInvalid
@@ -44,6 +45,16 @@ class VerifyMfa:
             AccountDisabled: the account was deactivated meanwhile.
         """
         digest = self.secrets.challenge_digest(mfa_token)
+        try:
+            return await self._finish(digest, code, caller)
+        except (TokenInvalid, TokenExpired) as refusal:
+            # All of it was taken back, a code that was found good as well; that it was tried is kept.
+            async with self.database.transaction() as stores:
+                found = await stores.second_factors.pending(digest)
+                await self._note_refusal(stores, refusal, found[0].user_id if found else None, caller)
+            raise
+
+    async def _finish(self, digest: bytes, code: str, caller: Caller) -> Tokens:
         async with self.database.transaction() as stores:
             credential = await self._credential(stores, digest)
             try:
@@ -53,7 +64,9 @@ class VerifyMfa:
             else:
                 return self.issue_tokens(standing)
             # What was counted and written of the refusal is to stay: the block ends well.
-            await self._note_refusal(stores, refusal, credential, caller)
+            if isinstance(refusal, InvalidCredentials):
+                await stores.guesses.note_failure(self.guess_keys.of_second_factor(credential.user_id))
+            await self._note_refusal(stores, refusal, credential.user_id, caller)
         raise refusal
 
     async def _credential(self, stores: Stores, digest: bytes) -> Credential:
@@ -109,16 +122,14 @@ class VerifyMfa:
         raise InvalidCredentials
 
     async def _note_refusal(
-        self, stores: Stores, refusal: ServiceError, credential: Credential, caller: Caller
+        self, stores: Stores, refusal: ServiceError, subject_id: UUID | None, caller: Caller
     ) -> None:
-        if isinstance(refusal, InvalidCredentials):
-            await stores.guesses.note_failure(self.guess_keys.of_second_factor(credential.user_id))
         entry = audited(
             caller,
             self.clock.now(),
             "auth.mfa_refused",
             "refused",
-            subject_id=credential.user_id,
+            subject_id=subject_id,
             reason=refusal.reason,
         )
         await stores.audit.append(entry)
