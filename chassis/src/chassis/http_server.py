@@ -8,8 +8,8 @@ from typing import Any
 
 import uvicorn
 
-from chassis.gathering import GatheringProtocol
 from chassis.startup import StartupError
+from chassis.whole_answers import WholeAnswerProtocol
 
 
 class HttpServer(uvicorn.Server):
@@ -53,7 +53,7 @@ async def open_http(app: Any, *, host: str, port: int, **options: Any) -> AsyncI
     listener = listen(host, port)
     defaults: dict[str, Any] = {
         "loop": "none",
-        "http": GatheringProtocol,
+        "http": WholeAnswerProtocol,
         "ws": "none",
         "lifespan": "off",
         "log_config": None,

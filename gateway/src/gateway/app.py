@@ -125,8 +125,10 @@ class GatewayApp:
             return
         if answer.status not in _BODYLESS:
             headers.append((b"content-length", str(len(answer.body)).encode()))
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         body = b"" if request.verb == "HEAD" or answer.status in _BODYLESS else answer.body
+        if request.answer_whole is not None and request.answer_whole(answer.status, headers, body):
+            return
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
     async def _send_stream(self, request: Request, answer: Answer, headers: list[Any], send: Send) -> None:

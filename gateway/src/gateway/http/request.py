@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from chassis.grpc.call import Call
 from chassis.identity.claims import Claims
+from chassis.whole_answers import EXTENSION, AnswerWhole
 
 from chassis import ids
 from gateway.http.client_address import TrustedProxies
@@ -18,6 +19,8 @@ from gateway.http.problems import PayloadTooLarge, RequestTimeout
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_NONE: dict[str, Any] = {}
 
 BODY_BYTES_MAX = 64 * 1024
 BODY_SECONDS_MAX = 30.0
@@ -42,6 +45,7 @@ class Request:
         secure: Whether the client came over TLS, as far as a trusted proxy says.
         traceparent: The client's trace context; empty when there is none.
         receive: Brings the body.
+        answer_whole: Sends an answer at once, where the server can.
         started: When it came, by `time.perf_counter()`.
         route: Template of the route that answers, for logs and metrics.
         claims: Who calls, once that is known.
@@ -57,6 +61,7 @@ class Request:
     secure: bool
     traceparent: str
     receive: Receive
+    answer_whole: AnswerWhole | None
     started: float = field(default_factory=time.perf_counter)
     route: str = ""
     claims: Claims | None = None
@@ -82,6 +87,7 @@ class Request:
             secure=trusted and headers.get(b"x-forwarded-proto", b"").lower() == b"https",
             traceparent=traceparent.decode() if _TRACEPARENT.fullmatch(traceparent) else "",
             receive=receive,
+            answer_whole=scope.get("extensions", _NONE).get(EXTENSION),
         )
 
     def header(self, name: bytes) -> str:

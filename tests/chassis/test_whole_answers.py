@@ -1,0 +1,60 @@
+"""Answers sent whole keep to HTTP as uvicorn's own do."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from chassis.http_server import open_http
+from chassis.whole_answers import EXTENSION
+
+LENGTH = [(b"content-length", b"5")]
+
+
+async def _app(scope: Any, receive: Any, send: Any) -> None:
+    headers = [(b"connection", b"close"), *LENGTH] if scope["path"] == "/last" else LENGTH
+    assert scope["extensions"][EXTENSION](200, headers, b"whole")
+    assert not scope["extensions"][EXTENSION](200, headers, b"twice")
+    del receive, send
+
+
+async def _ask(address: str, request: bytes) -> bytes:
+    """Sends bytes and returns all that comes until the server hangs up."""
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(request)
+    async with asyncio.timeout(20):
+        answer = await reader.read()
+    writer.close()
+    return answer
+
+
+async def test_connections_are_kept_until_either_side_wants_them_closed() -> None:
+    """Pipelined requests are answered in order; `close` of the client and of the app are both kept."""
+    keep, close = (
+        b"GET / HTTP/1.1\r\nhost: h\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n",
+    )
+    last = b"GET /last HTTP/1.1\r\nhost: h\r\n\r\n"
+    head = b"HTTP/1.1 200 OK\r\n"
+    async with open_http(_app, host="127.0.0.1", port=0) as server:
+        by_client = await _ask(server.address, keep + close)
+        by_app = await _ask(server.address, keep + last + keep)
+
+    kept = head + b"content-length: 5\r\n\r\nwhole"
+    assert by_client == kept + head + b"content-length: 5\r\nconnection: close\r\n\r\nwhole"
+    assert by_app == kept + head + b"connection: close\r\ncontent-length: 5\r\n\r\nwhole"
+
+
+@pytest.mark.parametrize("value", [b"a\r\nset-cookie: b", b"a\nb", b"a\rb"])
+async def test_a_header_cannot_split_the_answer(value: bytes) -> None:
+    """What a service hands on as a header is never two."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        del receive, send
+        scope["extensions"][EXTENSION](200, [(b"etag", value), *LENGTH], b"whole")
+
+    async with open_http(app, host="127.0.0.1", port=0) as server:
+        answer = await _ask(server.address, b"GET / HTTP/1.1\r\nhost: h\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 500 ")
+    assert b"set-cookie" not in answer
