@@ -1,8 +1,10 @@
 """The plan of a running stack: who listens where, and the environment that follows for each program."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from urllib.parse import urlsplit, urlunsplit
 
 from devstack.database import Database
 from devstack.keys import Keys
@@ -12,6 +14,16 @@ from devstack.topology import AUTH, GATEWAY, HEALTH, PROTO_PACKAGES, USERS, Serv
 TOPOLOGY_FILE = "topology.json"
 MARK = "DEVSTACK_DATA_DIR"
 """Tells the processes of one stack from those of another."""
+
+
+Route = Callable[[str, str, str], str]
+"""Takes who calls, who is called, and the `host:port` where that is; returns the one to be told of."""
+
+
+def straight(caller: str, called: str, address: str) -> str:
+    """The route without a detour."""
+    del caller, called
+    return address
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,28 +43,37 @@ class Plan:
         keys: The secrets.
         database: The database with its roles.
         redis_url: Where Redis or Valkey is.
-        ports: Of each service, by its name.
+        ports: Of each process of a service, by the service's name.
+        route: Leads each process to each other, such as through a proxy that makes trouble.
     """
 
     settings: Settings
     keys: Keys
     database: Database
     redis_url: str
-    ports: Mapping[str, Ports]
+    ports: Mapping[str, Sequence[Ports]]
+    route: Route = straight
 
-    def environment(self, service: Service, ports: Ports) -> dict[str, str]:
-        """Returns all of the environment of one process; what the person set wins."""
+    def environment(self, service: Service, ports: Ports, name: str = "") -> dict[str, str]:
+        """Returns all of the environment of one process; what the person set wins.
+
+        Args:
+            service: What the process is one of.
+            ports: Where it listens.
+            name: Its name; the service's own when empty.
+        """
+        name = name or service.name
         given = self.settings.handed_to(service)
         computed = {
             "LOG_FORMAT": "console",
             "PYTHONUNBUFFERED": "1",
             MARK: str(self.settings.data_dir),
-            "REDIS_URL": self.redis_url,
+            "REDIS_URL": self._led(name, "redis", self.redis_url),
             "SERVICE_KEY": self.keys.service_key,
             "TOKEN_ISSUER": self._issuer(),
             "TOKEN_AUDIENCE": self.settings.environment.get("AUTH_AUDIENCE", "vestibule"),
-            **self.database.environment(service),
-            **self._own(service),
+            **self._database(name).environment(service),
+            **self._own(service, name),
         }
         # Ports may come from the person too, but only for the first process of a service.
         return computed | given | self._listening(service, ports)
@@ -65,31 +86,52 @@ class Plan:
             f"{service.prefix}_GRPC_PORT": str(ports.grpc),
         }
 
-    def _own(self, service: Service) -> dict[str, str]:
+    def _own(self, service: Service, name: str) -> dict[str, str]:
         mail = str(self.settings.data_dir / "mail")
         return {
             AUTH: {
                 "AUTH_ISSUER": self._issuer(),
                 "AUTH_MASTER_KEY": self.keys.auth_master_key,
-                "AUTH_USERS_ADDRESS": self._grpc(USERS),
+                "AUTH_USERS_ADDRESS": self._grpc(name, USERS),
                 "AUTH_MAIL_DIR": mail,
             },
-            USERS: {"USERS_AUTH_ADDRESS": self._grpc(AUTH)},
+            USERS: {"USERS_AUTH_ADDRESS": self._grpc(name, AUTH)},
             HEALTH: {
-                "HEALTH_AUTH_ADDRESS": self._grpc(AUTH),
+                "HEALTH_AUTH_ADDRESS": self._grpc(name, AUTH),
                 "HEALTH_TOPOLOGY": str(self.settings.data_dir / TOPOLOGY_FILE),
             },
             GATEWAY: {
                 "GATEWAY_UPSTREAMS": json.dumps(
-                    {package: {"address": self._grpc(other)} for package, other in PROTO_PACKAGES.items()}
+                    {
+                        package: {"address": self._grpc(name, other)}
+                        for package, other in PROTO_PACKAGES.items()
+                    }
                 )
             },
         }[service]
 
     def _issuer(self) -> str:
         given = self.settings.environment
-        public = f"http://127.0.0.1:{self.ports[GATEWAY.name].http}"
+        public = f"http://127.0.0.1:{self.ports[GATEWAY.name][0].http}"
         return given.get("AUTH_ISSUER") or given.get("TOKEN_ISSUER") or public
 
-    def _grpc(self, service: Service) -> str:
-        return f"127.0.0.1:{self.ports[service.name].grpc}"
+    def _grpc(self, caller: str, service: Service) -> str:
+        """Returns where a service is: all of its processes, of which gRPC asks each in turn."""
+        named = zip(instance_names(service), self.ports[service.name], strict=False)
+        places = [self.route(caller, called, f"127.0.0.1:{ports.grpc}") for called, ports in named]
+        return places[0] if len(places) == 1 else "ipv4:///" + ",".join(places)
+
+    def _database(self, caller: str) -> Database:
+        return replace(self.database, admin_url=self._led(caller, "postgres", self.database.admin_url))
+
+    def _led(self, caller: str, called: str, url: str) -> str:
+        parts = urlsplit(url)
+        who, at, address = parts.netloc.rpartition("@")
+        return urlunsplit(parts._replace(netloc=who + at + self.route(caller, called, address)))
+
+
+def instance_names(service: Service) -> Iterator[str]:
+    """Returns what the processes of a service are called: `gateway`, `gateway-2` and so on."""
+    yield service.name
+    for number in count(2):
+        yield f"{service.name}-{number}"

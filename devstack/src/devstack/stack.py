@@ -1,6 +1,6 @@
 """The whole system on one machine: real Postgres, real Valkey, and every service as a process.
 
-    with Stack(folder, {"GATEWAY_RATE_LIMITS": "off"}, gateways=2) as stack:
+    with Stack(folder, {"GATEWAY_RATE_LIMITS": "off"}, instances={"gateway": 2}) as stack:
         httpx.get(f"{stack.base_url}/health")
         stack.kill("auth-service")
 
@@ -19,7 +19,7 @@ from devstack import backing, program
 from devstack.database import Database
 from devstack.keys import Keys
 from devstack.lock import lock
-from devstack.plan import TOPOLOGY_FILE, Plan, Ports
+from devstack.plan import TOPOLOGY_FILE, Plan, Ports, Route, instance_names, straight
 from devstack.postgres import Postgres
 from devstack.program import ProgramError
 from devstack.service import ServiceProcess
@@ -40,15 +40,16 @@ class Stack:
     """A running system; every part may be stopped, killed, paused and started by its name.
 
     Names are those of the health components: the services, `postgres` and `redis`; further
-    gateways are `gateway-2` and so on.
+    processes of a service are `gateway-2` and so on.
 
     Args:
         folder: Where everything is kept.
         environment: What `make up` would find in its environment.
-        gateways: How many gateways to run.
+        instances: How many processes of a service to run, by its name; one where it is not named.
         overrides: Further settings of single processes, by name.
         free_ports: Take any free port where none is asked for; otherwise the usual one when free.
         postgres_settings: Settings of the embedded Postgres.
+        route: Leads each process to each other, such as through a proxy that makes trouble.
         report: Hears of progress.
 
     Attributes:
@@ -62,10 +63,11 @@ class Stack:
         folder: Path,
         environment: Mapping[str, str],
         *,
-        gateways: int = 1,
+        instances: Mapping[str, int] | None = None,
         overrides: Mapping[str, Mapping[str, str]] | None = None,
         free_ports: bool = True,
         postgres_settings: Mapping[str, str] | None = None,
+        route: Route = straight,
         report: Report = _silent,
     ) -> None:
         self.folder = folder.absolute()
@@ -74,10 +76,11 @@ class Stack:
         self.services: dict[str, ServiceProcess] = {}
         self.postgres: Postgres | None = None
         self.valkey: Valkey | None = None
-        self._gateways = gateways
+        self._instances = instances or {}
         self._overrides = overrides or {}
         self._free_ports = free_ports
         self._postgres_settings = dict(postgres_settings or {})
+        self._route = route
         self._report = report
         self._plan: Plan | None = None
         self._lock: BinaryIO | None = None
@@ -129,12 +132,11 @@ class Stack:
         keys = Keys.kept_in(self.folder / "secrets")
         ports = self._choose_ports()
         database, redis_url = self._start_backing(keys)
-        self._plan = Plan(self.settings, keys, database, redis_url, ports)
+        self._plan = Plan(self.settings, keys, database, redis_url, ports, self._route)
         self._migrate(database)
         for service in SERVICES:
-            self._add(service.name, service, ports[service.name])
-        for number in range(2, self._gateways + 1):
-            self._add(f"{GATEWAY.name}-{number}", GATEWAY, Ports(program.free_port()))
+            for name, own in zip(instance_names(service), ports[service.name], strict=False):
+                self._add(name, service, own)
         began = time.monotonic()
         for process in self.services.values():
             process.start()
@@ -191,10 +193,8 @@ class Stack:
 
     def add_gateway(self, settings: Mapping[str, str] | None = None) -> ServiceProcess:
         """Starts one more gateway and waits until it is ready."""
-        number = 2
-        while f"{GATEWAY.name}-{number}" in self.services:
-            number += 1
-        added = self._add(f"{GATEWAY.name}-{number}", GATEWAY, Ports(program.free_port()), settings)
+        name = next(each for each in instance_names(GATEWAY) if each not in self.services)
+        added = self._add(name, GATEWAY, Ports(program.free_port()), settings)
         added.start()
         self.write_topology()
         added.wait_until_ready()
@@ -259,8 +259,8 @@ class Stack:
         backing.run(migrate())
         self._report("migrations are done", time.monotonic() - began)
 
-    def _choose_ports(self) -> dict[str, Ports]:
-        ports: dict[str, Ports] = {}
+    def _choose_ports(self) -> dict[str, list[Ports]]:
+        ports: dict[str, list[Ports]] = {}
         for service in SERVICES:
             if service is GATEWAY:
                 port = self.settings.gateway_port or program.free_port()
@@ -268,13 +268,15 @@ class Stack:
                     raise ProgramError(
                         f"port {port} is taken: set GATEWAY_PORT to another one, or stop what listens there"
                     )
-                ports[service.name] = Ports(port)
+                ports[service.name] = [Ports(port)]
             else:
                 assert service.grpc_port is not None  # noqa: S101 only the gateway has none
-                ports[service.name] = Ports(
-                    http=self._choose(f"{service.prefix}_HTTP_PORT", service.http_port),
-                    grpc=self._choose(f"{service.prefix}_GRPC_PORT", service.grpc_port),
-                )
+                http = self._choose(f"{service.prefix}_HTTP_PORT", service.http_port)
+                grpc = self._choose(f"{service.prefix}_GRPC_PORT", service.grpc_port)
+                ports[service.name] = [Ports(http, grpc)]
+            for _ in range(1, self._instances.get(service.name, 1)):
+                grpc_port = None if service is GATEWAY else program.free_port()
+                ports[service.name].append(Ports(program.free_port(), grpc_port))
         return ports
 
     def _choose(self, setting: str, usual: int) -> int:
@@ -289,7 +291,7 @@ class Stack:
         self, name: str, service: Service, ports: Ports, settings: Mapping[str, str] | None = None
     ) -> ServiceProcess:
         environment = {
-            **self.plan.environment(service, ports),
+            **self.plan.environment(service, ports, name),
             **self._overrides.get(name, {}),
             **(settings or {}),
         }
