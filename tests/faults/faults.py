@@ -1,0 +1,126 @@
+"""Everything that is made to happen, by name."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
+
+from chassis.events import stream
+from redis.asyncio import Redis
+
+from tests.faults import wires
+from tests.faults.scene import Scene
+from tests.faults.wires import Trouble
+
+Fault = Callable[[Scene], AbstractContextManager[None]]
+
+SERVICES = ("auth-service", "user-service", "gateway")
+ARROWS = (
+    ("gateway", "auth-service"),
+    ("gateway", "user-service"),
+    ("auth-service", "user-service"),
+    ("user-service", "auth-service"),
+    ("auth-service", "postgres"),
+    ("user-service", "postgres"),
+    ("gateway", "redis"),
+    ("auth-service", "redis"),
+    ("user-service", "redis"),
+)
+TROUBLES = {
+    "late": wires.LATE,
+    "cut": wires.CUT,
+    "reset": wires.RESET,
+    "sliced": wires.SLICED,
+    "throttled": wires.THROTTLED,
+}
+
+
+def killed(name: str) -> Fault:
+    """A part ends at once, and is started again; what Redis held is lost."""
+
+    @contextmanager
+    def fault(scene: Scene) -> Iterator[None]:
+        scene.stack.kill_part(name)
+        try:
+            yield
+        finally:
+            scene.stack.start_part(name)
+
+    return fault
+
+
+def paused(name: str) -> Fault:
+    """A process hangs: it keeps its connections and answers nothing."""
+
+    @contextmanager
+    def fault(scene: Scene) -> Iterator[None]:
+        process = scene.stack.services[name]
+        process.pause()
+        try:
+            yield
+        finally:
+            process.resume()
+
+    return fault
+
+
+def trouble_between(caller: str, called: str, trouble: Trouble) -> Fault:
+    """Something is wrong on every wire from one part to another."""
+
+    @contextmanager
+    def fault(scene: Scene) -> Iterator[None]:
+        with scene.wires.spoiled(scene.wires.between(caller, called), trouble):
+            yield
+
+    return fault
+
+
+@contextmanager
+def events_twice_and_backwards(scene: Scene) -> Iterator[None]:
+    """Everything on the stream is delivered again, the newest first."""
+    asyncio.run(_deliver_again(scene.house.redis_url))
+    yield
+    asyncio.run(_deliver_again(scene.house.redis_url))
+
+
+@contextmanager
+def listeners_cut_off(scene: Scene) -> Iterator[None]:
+    """Nobody hears that something waits in an outbox: the connections that listen are ended."""
+    ended = scene.house.rows(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'LISTEN%'"
+    )
+    assert ended, "nobody listened"
+    yield
+
+
+def together(first: Fault, second: Fault) -> Fault:
+    """Two faults at the same time."""
+
+    @contextmanager
+    def fault(scene: Scene) -> Iterator[None]:
+        with ExitStack() as both:
+            both.enter_context(first(scene))
+            both.enter_context(second(scene))
+            yield
+
+    return fault
+
+
+async def _deliver_again(url: str) -> None:
+    async with Redis.from_url(url) as redis:
+        entries: Any = await redis.xrange(stream.STREAM)
+        for _, fields in reversed(entries):
+            await redis.xadd(stream.STREAM, fields)
+
+
+FAULTS: dict[str, Fault] = {
+    **{f"{name} killed": killed(name) for name in (*SERVICES, "health-aggregator", "postgres", "redis")},
+    **{f"{name} hangs": paused(name) for name in SERVICES},
+    **{
+        f"{caller} to {called} {how}": trouble_between(caller, called, trouble)
+        for caller, called in ARROWS
+        for how, trouble in TROUBLES.items()
+    },
+    "events twice and backwards": events_twice_and_backwards,
+    "listeners cut off": listeners_cut_off,
+}

@@ -1,0 +1,89 @@
+"""What happened: every call of everybody, with its start, its end and its answer."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call as its client saw it.
+
+    Attributes:
+        actor: Who made it.
+        does: What it was for: `read`, `rename`, `refresh`, `logout`, `login`, `register`.
+        gateway: Which gateway was asked.
+        request_id: Names it in the audit trail too.
+        began: By `time.monotonic()`.
+        ended: By the same clock.
+        status: HTTP status; 0 when no answer came.
+        code: The error's code.
+        sent: What tells this call from others of its kind.
+        got: What the answer held of interest.
+    """
+
+    actor: str
+    does: str
+    gateway: str
+    request_id: str
+    began: float
+    ended: float
+    status: int
+    code: str | None = None
+    sent: dict[str, Any] = field(default_factory=dict)
+    got: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether it was done, and said so."""
+        return 200 <= self.status < 300
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether it may have been done all the same."""
+        return self.status == 0 or self.status >= 500
+
+    @property
+    def failed(self) -> bool:
+        """Whether the client was let down: no answer, or the server's fault."""
+        return self.in_doubt
+
+
+class History:
+    """All calls, in the order in which they ended."""
+
+    def __init__(self) -> None:
+        self._calls: list[Call] = []
+        self._lock = threading.Lock()
+
+    def add(self, call: Call) -> None:
+        """Notes a call."""
+        with self._lock:
+            self._calls.append(call)
+
+    def __iter__(self) -> Iterator[Call]:
+        with self._lock:
+            return iter(list(self._calls))
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def where(self, chosen: Callable[[Call], bool]) -> list[Call]:
+        """Returns the calls that are chosen."""
+        return [call for call in self if chosen(call)]
+
+    def since(self, moment: float) -> list[Call]:
+        """Returns the calls that began after a moment."""
+        return self.where(lambda call: call.began >= moment)
+
+    def recovered_after(self, moment: float) -> float:
+        """Returns how long after a moment the last failing call ended; 0 when none failed."""
+        late = [call.ended for call in self if call.failed and call.ended > moment]
+        return max(late, default=moment) - moment
+
+
+def now() -> float:
+    """Returns the moment, on the clock of every history."""
+    return time.monotonic()

@@ -1,0 +1,40 @@
+"""Each fault alone, and pairs of them at random, while people use the house.
+
+`make test` tries a few for a moment; `make test-faults` all of them, and writes what it saw to
+`docs/reliability.md`.
+"""
+
+import os
+import random
+from itertools import combinations
+
+import pytest
+
+from tests.faults.faults import FAULTS, together
+from tests.faults.scene import Scene
+
+LONG = os.environ.get("FAULTS") == "all"
+SECONDS = 4.0 if LONG else 1.5
+SHORT = ("auth-service killed", "redis killed")
+PAIRS = 12 if LONG else 0
+SEED = int(os.environ.get("FAULTS_SEED", random.randrange(1_000_000)))
+
+
+@pytest.mark.parametrize("name", FAULTS if LONG else SHORT)
+def test_alone(scene: Scene, name: str) -> None:
+    """Nothing that was acknowledged is lost, nobody gets in who left, nobody is thrown out."""
+    outcome = scene.suffer(name, FAULTS[name], SECONDS)
+
+    assert not outcome.broken
+
+
+@pytest.mark.parametrize("number", range(PAIRS))
+def test_in_pairs(scene: Scene, number: int) -> None:
+    """Two at once, chosen by the seed: FAULTS_SEED makes the same choice again."""
+    pairs = list(combinations(FAULTS, 2))
+    random.Random(SEED).shuffle(pairs)
+    first, second = pairs[number]
+
+    outcome = scene.suffer(f"{first}, and {second}", together(FAULTS[first], FAULTS[second]), SECONDS)
+
+    assert not outcome.broken, f"FAULTS_SEED={SEED}"
