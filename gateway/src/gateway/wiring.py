@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from chassis.events.tail import Tail
 from chassis.grpc.certificates import open_certificates
 from chassis.http_server import open_http
-from chassis.identity.authority import AUTHORITY_SERVICES, Authority
+from chassis.identity.authority import AUTHORITY, AUTHORITY_SERVICES, Authority
 from chassis.identity.judge import RevocationJudge
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
@@ -121,6 +121,7 @@ async def _follow_events(lifecycle: Lifecycle, settings: GatewaySettings, memory
         client_name=SERVICE,
         on_event=memory.on_event,
         on_lost=memory.on_lost,
+        pulse_of=AUTHORITY,
     )
     lifecycle.begin("event tail", tail.run())
     lifecycle.begin("token judge", memory.judge.run(tail))

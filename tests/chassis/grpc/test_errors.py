@@ -71,7 +71,7 @@ def test_refusal_with_a_time_is_not_repeated_by_the_channel() -> None:
         (grpc.StatusCode.CANCELLED, Kind.UNAVAILABLE),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, Kind.UNAVAILABLE),
         (grpc.StatusCode.DEADLINE_EXCEEDED, Kind.DEADLINE),
-        (grpc.StatusCode.UNIMPLEMENTED, Kind.INTERNAL),
+        (grpc.StatusCode.UNIMPLEMENTED, Kind.UNAVAILABLE),
         (grpc.StatusCode.NOT_FOUND, Kind.INTERNAL),
         (grpc.StatusCode.UNKNOWN, Kind.INTERNAL),
     ],

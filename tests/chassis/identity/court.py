@@ -55,6 +55,12 @@ class Stream:
     """A reader of the event stream that is as late as a test says."""
 
     silent_seconds: float = 0.1
+    held_back_seconds: float = 0.0
+
+    @property
+    def behind_seconds(self) -> float:
+        """How far behind auth-service it is."""
+        return self.silent_seconds + self.held_back_seconds
 
 
 @dataclass

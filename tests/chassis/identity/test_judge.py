@@ -117,6 +117,33 @@ async def test_neither_stream_nor_auth_service(court: Court) -> None:
         await court.judge.judge(sign(KEY, claims))
 
 
+async def test_auth_service_that_cannot_reach_the_stream(court: Court) -> None:
+    """The stream is read and brings nothing: every token is introspected until the pulse is back."""
+    token = sign(KEY)
+    await court.judge.judge(token)
+    court.stream.held_back_seconds = 1
+    await court.judge.judge(token)
+    court.auth.refusal = "TOKEN_REVOKED"
+    with pytest.raises(TokenRevoked):
+        await court.judge.judge(token)
+
+    assert court.auth.introspected == 2
+
+
+async def test_no_auth_service_at_all(court: Court) -> None:
+    """Nobody listens there, so nobody revokes: what the stream has brought goes on to count."""
+    claims = payload()
+    token = sign(KEY)
+    await court.judge.judge(token)
+    court.judge.feed.on_event(Event(tokens_revoked=of_user(claims)))
+    court.stream.held_back_seconds = 1
+    await court.stop()
+
+    await court.judge.judge(token)
+    with pytest.raises(TokenRevoked):
+        await court.judge.judge(sign(KEY, claims))
+
+
 async def test_auth_service_away_at_the_start() -> None:
     """Not ready, nobody let in, and ready by itself when auth-service comes."""
     async with open_court() as court:

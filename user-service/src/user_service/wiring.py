@@ -12,7 +12,7 @@ from chassis.events.tail import Tail
 from chassis.grpc.certificates import open_certificates
 from chassis.grpc.channel import open_channel
 from chassis.grpc.server import GrpcServer, build_server
-from chassis.identity.authority import AUTHORITY_SERVICES, Authority
+from chassis.identity.authority import AUTHORITY, AUTHORITY_SERVICES, Authority
 from chassis.identity.judge import RevocationJudge
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
@@ -168,7 +168,11 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
     add_servicers(server, does)
 
     tail = Tail(
-        redis_url=redis_url, client_name=SERVICE, on_event=judge.feed.on_event, on_lost=judge.feed.on_lost
+        redis_url=redis_url,
+        client_name=SERVICE,
+        on_event=judge.feed.on_event,
+        on_lost=judge.feed.on_lost,
+        pulse_of=AUTHORITY,
     )
     handlers = event_handlers(
         settle_registration=does.settle_registration, record_sign_in=does.record_sign_in

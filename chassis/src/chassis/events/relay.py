@@ -1,9 +1,10 @@
 """The relay: carries the outbox to the stream, in order and at least once.
 
 Every instance of a service runs one; an advisory lock lets one of them work and the others
-stand by. It is woken by NOTIFY and looks once a second in any case. A crash between the
-stream and the mark delivers twice. When the stream has lost entries (Redis came back
-without them), those that the outbox still holds are published again.
+stand by. It is woken by NOTIFY and looks several times a second in any case; having looked,
+it gives its pulse. A crash between the stream and the mark delivers twice. When the stream
+has lost entries (Redis came back without them), those that the outbox still holds are
+published again.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from chassis.backoff import Backoff
-from chassis.events import stream
+from chassis.events import pulse, stream
 from chassis.events.outbox import Outbox
 from chassis.logs import get_logger
 from chassis.postgres.failures import BUSY, LOST
@@ -28,7 +29,7 @@ from chassis.redis import open_redis
 log = get_logger()
 
 BATCH = 200
-POLL_SECONDS = 1.0
+STAND_BY_SECONDS = 1.0
 SWEEP_EVERY_SECONDS = 600.0
 SWEEP_BATCH = 1000
 COUNTED_MAX = 10_000
@@ -128,7 +129,7 @@ class Relay:
         take = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))"
         while not await connection.fetchval(take, key):
             self._saw(0, None)  # What is pending is another's to tell.
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(STAND_BY_SECONDS)
         self.leading = True
         self._intact = False
         log.info("relay leads", schema=self._outbox.schema)
@@ -140,13 +141,15 @@ class Relay:
         if not self._intact or not await self._last_is_there(redis):
             await self._restore(connection, redis)
         self._woken.clear()
+        since = await pulse.moment(redis)
         while await self._publish(connection, redis) == BATCH:
             pass
+        await pulse.beat(redis, self._outbox.source, since)
         if monotonic() - self._swept_at > SWEEP_EVERY_SECONDS:
             await sweep(connection, self._outbox)
             self._swept_at = monotonic()
         with suppress(TimeoutError):
-            async with asyncio.timeout(POLL_SECONDS):
+            async with asyncio.timeout(pulse.BEAT_SECONDS):
                 await self._woken.wait()
         if connection.is_closed():
             raise ConnectionResetError("the relay's connection to Postgres was lost")

@@ -21,14 +21,14 @@ def order(identifier: bytes | str) -> tuple[int, int]:
     return int(milliseconds), int(sequence or 0)
 
 
-def entries(answer: object) -> list[Entry]:
-    """Returns the entries of an XREAD or XREADGROUP answer about one stream, in RESP2 or RESP3."""
+def entries(answer: object, key: str = STREAM) -> list[Entry]:
+    """Returns the entries of one stream in an XREAD or XREADGROUP answer, in RESP2 or RESP3."""
     if not answer:
         return []
     if isinstance(answer, dict):
-        return [entry for chunks in answer.values() for chunk in chunks for entry in chunk]
+        return [entry for chunk in answer.get(key.encode(), []) for entry in chunk]
     if isinstance(answer, list):
-        return list(answer[0][1])
+        return [entry for name, found in answer if name == key.encode() for entry in found]
     raise TypeError("unknown answer to XREAD")
 
 

@@ -8,6 +8,7 @@ how long ago it last heard from Redis.
 import asyncio
 from collections.abc import Awaitable, Callable
 from time import monotonic, time
+from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 from redis.asyncio import Redis
@@ -15,7 +16,7 @@ from redis.exceptions import RedisError
 from vestibule.events.v1.events_pb2 import Event
 
 from chassis.backoff import Backoff
-from chassis.events import stream
+from chassis.events import pulse, stream
 from chassis.logs import get_logger
 from chassis.redis import open_redis
 
@@ -48,6 +49,7 @@ class Tail:
             present state from its source. While it fails it is tried again, and the tail
             counts as silent.
         window_seconds: How far back to begin.
+        pulse_of: A service whose pulse tells that it holds no event back; none when empty.
 
     Attributes:
         caught_up: Set once everything up to now has been read, for the first time.
@@ -61,6 +63,7 @@ class Tail:
         on_event: Callable[[Event], None],
         on_lost: Callable[[], Awaitable[None]],
         window_seconds: float = 15 * 60,
+        pulse_of: str = "",
     ) -> None:
         self._redis_url = redis_url
         self._client_name = client_name
@@ -70,7 +73,11 @@ class Tail:
         self._server = ""
         self._position = ""
         self._seen = ""
+        self._pulse_key = pulse.key(pulse_of) if pulse_of else ""
+        self._pulse_position = "$"
+        self._asked_at = float("-inf")
         self._last_read = float("-inf")
+        self._last_whole = float("-inf")
         self._is_live = False
         self.caught_up = asyncio.Event()
         SILENT.set_function(lambda: self.silent_seconds)
@@ -84,6 +91,11 @@ class Tail:
     def silent_seconds(self) -> float:
         """How long ago that was; infinite before the first time."""
         return monotonic() - self._last_read
+
+    @property
+    def behind_seconds(self) -> float:
+        """How long ago all had been read that `pulse_of` had committed; infinite before its first beat."""
+        return monotonic() - (self._last_whole if self._pulse_key else self._last_read)
 
     async def run(self) -> None:
         """Follows until cancelled. Outages are waited out; only their begin and end are logged."""
@@ -123,9 +135,11 @@ class Tail:
         self._server = server
 
     async def _turn(self, redis: Redis) -> None:
-        answer = await redis.xread(
-            {stream.STREAM: self._position}, count=BATCH, block=int(BLOCK_SECONDS * 1000)
-        )
+        positions: dict[Any, Any] = {stream.STREAM: self._position}
+        if self._pulse_key:
+            positions[self._pulse_key] = self._pulse_position
+        asked_before, self._asked_at = self._asked_at, monotonic()
+        answer = await redis.xread(positions, count=BATCH, block=int(BLOCK_SECONDS * 1000))
         entries = stream.entries(answer)
         if not entries and not await self._is_there(redis):
             await self._lose(redis)
@@ -142,14 +156,23 @@ class Tail:
                 LAG.observe(max(0.0, time() - event.occurred_at.ToMilliseconds() / 1000))
         if len(entries) < BATCH:
             self._is_live = True
-            self._last_read = monotonic()
+            # What came after the question was asked may have missed the answer.
+            self._last_read = self._asked_at
             self.caught_up.set()
+            self._feel(stream.entries(answer, self._pulse_key), asked_before)
+
+    def _feel(self, beats: list[stream.Entry], asked_before: float) -> None:
+        """Takes in the beats that have come since the stream was asked the last time."""
+        if beats:
+            self._pulse_position = beats[-1][0].decode()
+            self._last_whole = asked_before - pulse.delay_seconds(beats)
 
     async def _rewind(self, redis: Redis) -> None:
         seconds, microseconds = await redis.time()
         begin = seconds * 1000 + microseconds // 1000 - int(self._window_seconds * 1000)
         self._position = stream.entry_id(begin)
         self._seen = ""
+        self._pulse_position = "$"
         # What is read again from there on says nothing about lateness.
         self._is_live = False
 

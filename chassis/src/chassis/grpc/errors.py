@@ -30,6 +30,8 @@ CODES: dict[Kind, grpc.StatusCode] = {
 _KINDS = {code: kind for kind, code in CODES.items()} | {
     # The other side hung up: it is going away.
     grpc.StatusCode.CANCELLED: Kind.UNAVAILABLE,
+    # The other side is of an older release, and will not be for long.
+    grpc.StatusCode.UNIMPLEMENTED: Kind.UNAVAILABLE,
 }
 _KINDS_BY_NUMBER = {code.value[0]: kind for code, kind in _KINDS.items()}
 
@@ -111,6 +113,24 @@ def from_status(status: status_pb2.Status, kind: Kind | None = None) -> ServiceE
         field_errors=[FieldError(each.field, each.description) for each in request.field_violations],
         retry_after_seconds=seconds,
     )
+
+
+def reached_nobody(error: ServiceError) -> bool:
+    """Says whether gRPC itself failed: no service has answered the call."""
+    cause = error.__cause__
+    if not isinstance(error, Unavailable) or not isinstance(cause, grpc.aio.AioRpcError):
+        return False
+    if cause.code() is grpc.StatusCode.UNIMPLEMENTED:
+        return False
+    return all(key != DETAILS_KEY for key, _ in cause.trailing_metadata() or ())
+
+
+def never_sent(error: ServiceError) -> bool:
+    """Says whether the connection itself failed: nobody listens, and any call may be made again."""
+    cause = error.__cause__
+    if not reached_nobody(error) or not isinstance(cause, grpc.aio.AioRpcError):
+        return False
+    return (cause.details() or "").startswith(("failed to connect", "connections to all backends failing"))
 
 
 def _details(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:

@@ -24,6 +24,9 @@ from chassis.grpc.channel import ServiceChannel
 
 log = structlog.get_logger()
 
+AUTHORITY = "auth-service"
+"""Who judges tokens, and whose pulse tells that no revocation is held back."""
+
 AUTHORITY_SERVICES: tuple[ServiceDescriptor, ...] = (
     key_service_pb2.DESCRIPTOR.services_by_name["KeyService"],
     token_service_pb2.DESCRIPTOR.services_by_name["TokenService"],

@@ -5,7 +5,8 @@ import contextvars
 
 from prometheus_client import Counter
 
-from chassis.errors import TokenRevoked
+from chassis.errors import TokenRevoked, Unavailable
+from chassis.grpc.errors import never_sent
 from chassis.identity.authority import Authority
 from chassis.identity.claims import Claims
 from chassis.identity.keys import REFRESH_SECONDS, KeyCache
@@ -22,8 +23,10 @@ _INTROSPECTED = Counter(
 class RevocationJudge:
     """Verifies a token, then asks the revocations in memory.
 
-    While the stream cannot be read, each token is introspected as well: slower, never
-    weaker. When auth-service cannot be reached either, nobody is let in.
+    While the stream cannot be read, or auth-service may be cut off from it, each token is
+    introspected as well: slower, never weaker. When auth-service gives no answer, nobody is
+    let in; when no auth-service runs at all, nobody can have revoked anything either, and
+    what the stream has brought goes on to count.
 
     Its wiring:
 
@@ -92,7 +95,11 @@ class RevocationJudge:
         if self._revocations.is_revoked(claims):
             raise TokenRevoked
         if not self.feed.fresh:
-            await self._introspect(token)
+            try:
+                await self._introspect(token)
+            except Unavailable as error:
+                if not (self.feed.readable and never_sent(error)):
+                    raise
         return claims
 
     async def _introspect(self, token: str) -> None:

@@ -13,7 +13,7 @@ from chassis.identity.revocation import RevocationSet
 log = structlog.get_logger()
 
 FRESH_SECONDS = 0.8
-"""How old the last read of the stream may be. A revocation must be everywhere within 1 s."""
+"""How far behind auth-service memory may be. A revocation must be everywhere within 1 s."""
 
 
 class EventSource(Protocol):
@@ -22,6 +22,11 @@ class EventSource(Protocol):
     @property
     def silent_seconds(self) -> float:
         """How long ago everything on the stream had been read; infinite before the first time."""
+        ...
+
+    @property
+    def behind_seconds(self) -> float:
+        """How long ago everything had been read that auth-service had committed."""
         ...
 
 
@@ -46,6 +51,11 @@ class RevocationFeed:
     @property
     def fresh(self) -> bool:
         """Whether the set holds every revocation older than a second. If not, ask auth-service."""
+        return self._taken and self._source is not None and self._source.behind_seconds < FRESH_SECONDS
+
+    @property
+    def readable(self) -> bool:
+        """Whether the set holds every revocation that has come to the stream."""
         return self._taken and self._source is not None and self._source.silent_seconds < FRESH_SECONDS
 
     async def start(self, source: EventSource) -> None:

@@ -5,11 +5,9 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-import grpc
-import grpc.aio
 import structlog
 from chassis.errors import ServiceError, Unavailable
-from chassis.grpc.errors import DETAILS_KEY
+from chassis.grpc.errors import never_sent, reached_nobody
 from prometheus_client import Counter, Gauge
 
 log = structlog.get_logger()
@@ -60,7 +58,7 @@ class Breaker:
         try:
             result = await self._attempt(work)
         except ServiceError as error:
-            if _reached_nobody(error):
+            if reached_nobody(error):
                 self._failed()
             else:
                 self._answered()
@@ -73,7 +71,7 @@ class Breaker:
         try:
             return await work()
         except Unavailable as error:
-            if not _never_sent(error):
+            if not never_sent(error):
                 raise
             try:
                 async with asyncio.timeout(RECONNECT_SECONDS):
@@ -94,18 +92,3 @@ class Breaker:
             self._gauge.set(0)
             log.info("upstream is back", upstream=self._upstream)
         self._failures = 0
-
-
-def _reached_nobody(error: ServiceError) -> bool:
-    cause = error.__cause__
-    if not isinstance(error, Unavailable) or not isinstance(cause, grpc.aio.AioRpcError):
-        return False
-    return all(key != DETAILS_KEY for key, _ in cause.trailing_metadata() or ())
-
-
-def _never_sent(error: ServiceError) -> bool:
-    """Says whether the connection itself failed: only then may any call be made again."""
-    cause = error.__cause__
-    if not _reached_nobody(error) or not isinstance(cause, grpc.aio.AioRpcError):
-        return False
-    return (cause.details() or "").startswith(("failed to connect", "connections to all backends failing"))
