@@ -240,7 +240,7 @@ life.begin("relay", fail())
     )
     assert program.end() == 1
     assert "close database" in program.lines
-    assert any('"background task failed"' in line and '"task": "relay"' in line for line in program.lines)
+    assert any('"background task failed"' in line and '"task":"relay"' in line for line in program.lines)
 
 
 def test_an_idle_service_is_small_and_quick_to_start(program: Program) -> None:

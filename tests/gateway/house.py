@@ -11,14 +11,17 @@ from uuid import UUID
 
 import httpx
 from chassis.errors import NotFound, ServiceError
+from chassis.events import pulse
 from chassis.grpc import committed
 from chassis.grpc.server import GrpcServer, build_server
+from chassis.identity.authority import AUTHORITY
 from chassis.identity.caller import current_caller
 from chassis.identity.claims import Claims
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
 from devstack.valkey import Valkey
 from gateway.settings import GatewaySettings
+from redis.asyncio import Redis
 from vestibule.events.v1.events_pb2 import Event
 from vestibule.health.v1 import health_service_pb2
 from vestibule.health.v1.health_service_pb2_grpc import (
@@ -208,6 +211,7 @@ class Edge:
 async def serving_gateway(given: GatewaySettings) -> AsyncIterator[Edge]:
     """Runs a gateway until the end of the block."""
     lifecycle = Lifecycle("gateway")
+    lifecycle.begin("pulse of auth-service", _beating(given.redis_url.get_secret_value()))
     try:
         address = await wiring.start(lifecycle, given)
         lifecycle.readiness.set("started", ok=True)
@@ -219,6 +223,14 @@ async def serving_gateway(given: GatewaySettings) -> AsyncIterator[Edge]:
     finally:
         await lifecycle.drain(0, 1)
         await lifecycle.close()
+
+
+async def _beating(redis_url: str) -> None:
+    """Gives the pulse that auth-service's relay gives."""
+    async with Redis.from_url(redis_url) as redis:
+        while True:
+            await pulse.beat(redis, AUTHORITY, await pulse.moment(redis))
+            await asyncio.sleep(pulse.BEAT_SECONDS)
 
 
 def bearer(token: str, **headers: str) -> Mapping[str, str]:

@@ -113,11 +113,6 @@ class Stack:
         """The database, with a URL for every role."""
         return self.plan.database
 
-    @property
-    def redis_url(self) -> str:
-        """Where Redis or Valkey is."""
-        return self.plan.redis_url
-
     def start(self) -> None:
         """Starts everything and waits until every service is ready.
 

@@ -121,19 +121,7 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
     Raises:
         StartupError: A port, Postgres or the schema is not as it must be.
     """
-    release = version("vestibule-user-service")
-    metrics.set_build_info(service=SERVICE, version=release, revision=settings.revision)
-    traces.setup(settings, service=SERVICE, version=release)
-    await lifecycle.enter(
-        open_operations(
-            lifecycle.readiness,
-            service=SERVICE,
-            version=release,
-            host=settings.http_host,
-            port=settings.http_port,
-        )
-    )
-    await lifecycle.enter(metrics.sampling_event_loop())
+    await _open_operations(lifecycle, settings)
     postgres_url = settings.postgres_url.get_secret_value()
     redis_url = settings.redis_url.get_secret_value()
     database = await lifecycle.enter(
@@ -188,6 +176,23 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
     lifecycle.on_stop(server.stop)
     lifecycle.readiness.ask("token_judge", lambda: judge.ready)
     lifecycle.begin("health", _serve_when_ready(server, judge))
+
+
+async def _open_operations(lifecycle: Lifecycle, settings: UsersSettings) -> None:
+    """Opens what operators look at: metrics, health, readiness, traces."""
+    release = version("vestibule-user-service")
+    metrics.set_build_info(service=SERVICE, version=release, revision=settings.revision)
+    traces.setup(settings, service=SERVICE, version=release)
+    await lifecycle.enter(
+        open_operations(
+            lifecycle.readiness,
+            service=SERVICE,
+            version=release,
+            host=settings.http_host,
+            port=settings.http_port,
+        )
+    )
+    await lifecycle.enter(metrics.sampling_event_loop())
 
 
 async def _serve_when_ready(server: GrpcServer, judge: RevocationJudge) -> None:
