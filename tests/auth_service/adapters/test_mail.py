@@ -74,6 +74,18 @@ async def test_a_server_takes_it(kind: MailKind, page: str) -> None:
     assert "Ada" not in text(message)
 
 
+@pytest.mark.parametrize("kind", [kind for kind in MailKind if not kind.has_token])
+def test_notices(kind: MailKind) -> None:
+    """Say what happened and when, and carry nothing to click."""
+    mail_id = uuid7(now_ms=1_795_428_000_000)
+    message = a_composer()(Letter(id=mail_id, kind=kind, to="ada@example.com"))
+
+    for form in ("plain", "html"):
+        assert "(on 23 November 2026 at 10:00 UTC)" in text(message, form)
+        assert "http" not in text(message, form)
+    assert str(message["Subject"]) in text(message, "html")
+
+
 async def test_encrypted_with_user_and_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Special characters are written as in any URL; a wrong password is no fault of the mail's."""
     server = MailServer(tls=tls_of_localhost(tmp_path / "certificate.pem"))

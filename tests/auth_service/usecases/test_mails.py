@@ -50,6 +50,27 @@ async def _token(world: World, send: SendMails, postman: FakePostman, email: str
     return [letter.token for letter in postman.letters if letter.kind is RESET][-1]
 
 
+async def test_no_notice_stands_for_another(world: World, send: SendMails, postman: FakePostman) -> None:
+    """Of two that wait, both are sent; none to somebody deactivated meanwhile. A new address keeps them."""
+    user_id = await world.person()
+    async with world.database.transaction() as stores:
+        for _ in range(2):
+            await stores.mails.queue(MailKind.PASSKEY_ADDED, user_id)
+    world.directory.put(user_id, "new@example.com")
+    await world.does.sync_account(user_id=user_id, caller=a_service())
+    await send()
+    told = [letter for letter in postman.letters if letter.kind is MailKind.PASSKEY_ADDED]
+    assert [(letter.to, letter.token) for letter in told] == [("new@example.com", "")] * 2
+
+    async with world.database.transaction() as stores:
+        await stores.mails.queue(MailKind.PASSKEY_ADDED, user_id)
+    world.directory.put(user_id, "new@example.com", is_active=False)
+    await world.does.sync_account(user_id=user_id, caller=a_service())
+    await send()
+    assert len([letter for letter in postman.letters if letter.kind is MailKind.PASSKEY_ADDED]) == 2
+    assert not world.database.state.mails
+
+
 async def _reset(world: World, token: str, password: str = NEW) -> None:
     await world.does.mail.reset_password(token=token, new_password=password, caller=a_client())
 

@@ -22,10 +22,24 @@ _DOUBLINGS_MAX = 20
 
 
 class MailKind(StrEnum):
-    """What a mail is for; a person has one valid token of each kind at most."""
+    """What a mail is for; a person has one valid token of each kind at most.
+
+    Kinds without a token tell people what was done to their account, so that they notice
+    when it was not they who did it.
+    """
 
     EMAIL_VERIFICATION = "email_verification"
     PASSWORD_RESET = "password_reset"  # noqa: S105 - not a password
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105
+    SECOND_FACTOR_ON = "second_factor_on"
+    SECOND_FACTOR_OFF = "second_factor_off"
+    PASSKEY_ADDED = "passkey_added"
+    PASSKEY_REMOVED = "passkey_removed"
+
+    @property
+    def has_token(self) -> bool:
+        """Whether such a mail proves who reads it."""
+        return self in (MailKind.EMAIL_VERIFICATION, MailKind.PASSWORD_RESET)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,13 +82,13 @@ class Letter:
         id: The mail's id, the same on every attempt.
         to: The address, as typed; None for nobody: it is dropped at the last moment, so that
             all the work until then tells nothing of whether there is such a person.
-        token: What its link carries.
+        token: What its link carries; empty where the mail only tells of something.
     """
 
     id: UUID
     kind: MailKind
     to: str | None
-    token: str
+    token: str = ""
 
 
 def nobody(account: bytes) -> UUID:

@@ -11,6 +11,7 @@ from chassis.ids import uuid7
 
 from auth_service.domain.audit import audited
 from auth_service.domain.errors import PasskeyRegistered, TooManyPasskeys
+from auth_service.domain.mail import MailKind
 from auth_service.domain.passkey import (
     PASSKEYS_MAX,
     Ceremony,
@@ -70,6 +71,7 @@ class AddPasskey:
             if len(await stores.passkeys.of_person(user_id)) >= PASSKEYS_MAX:
                 raise TooManyPasskeys
             passkey = await stores.passkeys.add(uuid7(), user_id, name, made)
+            await stores.mails.queue(MailKind.PASSKEY_ADDED, user_id)
             entry = audited(caller, self.clock.now(), ACTION, passkey_id=str(passkey.id))
             await stores.audit.append(entry)
         return passkey

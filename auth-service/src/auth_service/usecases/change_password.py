@@ -77,6 +77,7 @@ class ChangePassword:
                 raise CredentialChanged
             await stores.guesses.forgive(key)
             await stores.mails.withdraw(credential.user_id, MailKind.PASSWORD_RESET)
+            await stores.mails.queue(MailKind.PASSWORD_CHANGED, credential.user_id)
             living = now - ACCESS_LIFETIME - 2 * CLOCK_SKEW
             ended = await stores.sessions.end_all(
                 credential.user_id, but=caller.session_id, used_since=living

@@ -8,6 +8,7 @@ from chassis.errors import Invalid, NotFound
 from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import audited
+from auth_service.domain.mail import MailKind
 from auth_service.domain.stores import Database
 from auth_service.usecases.verify_password import VerifyPassword
 
@@ -35,5 +36,6 @@ class RemovePasskey:
             await stores.credentials.lock(user_id)
             if not await stores.passkeys.remove(passkey_id, user_id):
                 raise NotFound
+            await stores.mails.queue(MailKind.PASSKEY_REMOVED, user_id)
             entry = audited(caller, self.clock.now(), "auth.passkey_removed", passkey_id=str(passkey_id))
             await stores.audit.append(entry)

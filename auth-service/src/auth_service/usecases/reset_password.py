@@ -62,6 +62,7 @@ class ResetPassword:
             await self.mailed.spend(stores, token)
             await stores.credentials.replace_hash(user_id, credential.password_hash, new_hash)
             await stores.mails.withdraw(user_id, MailKind.PASSWORD_RESET)
+            await stores.mails.queue(MailKind.PASSWORD_CHANGED, user_id)
             # Whoever was locked out for guessing had forgotten it.
             await stores.guesses.erase(self.guess_keys.of(credential, "").account)
             await stores.sessions.end_all(user_id, used_since=now)

@@ -9,6 +9,7 @@ from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import audited
 from auth_service.domain.errors import SecondFactorOn
+from auth_service.domain.mail import MailKind
 from auth_service.domain.second_factor import Enrolment, SecondFactorSecrets
 from auth_service.domain.stores import Database
 from auth_service.usecases.verify_password import VerifyPassword
@@ -77,6 +78,7 @@ class ConfirmTotp:
                 raise Invalid.on("code", "is not the code of this moment")
             digests = [self.secrets.recovery_digest(user_id, each) for each in codes]
             await stores.second_factors.confirm(user_id, step, digests)
+            await stores.mails.queue(MailKind.SECOND_FACTOR_ON, user_id)
             await stores.audit.append(audited(caller, now, "auth.mfa_enabled"))
         return codes
 
@@ -104,4 +106,5 @@ class RemoveTotp:
             await stores.credentials.lock(user_id)
             if not await stores.second_factors.remove(user_id):
                 raise NotFound
+            await stores.mails.queue(MailKind.SECOND_FACTOR_OFF, user_id)
             await stores.audit.append(audited(caller, self.clock.now(), "auth.mfa_disabled"))

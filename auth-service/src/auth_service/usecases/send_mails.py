@@ -78,11 +78,13 @@ class SendMails:
     async def _letter(self, stores: Stores, mail: Mail) -> Letter | None:
         """Returns the mail as it goes out, its token counting from now on; None when it is not to."""
         credential = await stores.credentials.lock(mail.user_id)
-        if mail.superseded:
+        if mail.superseded and mail.kind.has_token:
             return None
         if mail.kind is MailKind.EMAIL_VERIFICATION and await stores.emails.verified(mail.user_id):
             return None
         to = _address(credential)
+        if not mail.kind.has_token:
+            return None if to is None else Letter(id=mail.id, kind=mail.kind, to=to)
         token = self.tokens(mail.kind, mail.id, mail.user_id, to or "")
         if to is None:
             await stores.mails.put_off(mail.id, LEASE)  # A write for a write.

@@ -90,7 +90,7 @@ async def _copy(stores: Stores, credential: Credential, account: Account, person
 
 async def _ask_to_verify(stores: Stores, person: Person) -> None:
     # What was mailed to the former address, or waits to be, is no good any more.
-    await stores.mails.withdraw(person.user_id, *MailKind)
+    await stores.mails.withdraw(person.user_id, *(kind for kind in MailKind if kind.has_token))
     if not person.email_verified:
         await stores.mails.queue(MailKind.EMAIL_VERIFICATION, person.user_id)
 

@@ -1,6 +1,8 @@
 """Letters as messages: text and HTML from templates, with headers that machines understand."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -10,6 +12,7 @@ from urllib.parse import urlencode
 
 import idna
 from chassis.clock import Clock
+from chassis.ids import unix_milliseconds
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from auth_service.domain.errors import Undeliverable
@@ -27,7 +30,21 @@ _TEMPLATES = Environment(
 _SUBJECTS = {
     MailKind.EMAIL_VERIFICATION: "Confirm your e-mail address",
     MailKind.PASSWORD_RESET: "Choose a new password",
+    MailKind.PASSWORD_CHANGED: "Your password was changed",
+    MailKind.SECOND_FACTOR_ON: "The second factor was turned on",
+    MailKind.SECOND_FACTOR_OFF: "The second factor was turned off",
+    MailKind.PASSKEY_ADDED: "A passkey was added",
+    MailKind.PASSKEY_REMOVED: "A passkey was removed",
 }
+
+_HAPPENED = {
+    MailKind.PASSWORD_CHANGED: "The password of your account was changed",
+    MailKind.SECOND_FACTOR_ON: "Signing in with your password now also asks for a code",
+    MailKind.SECOND_FACTOR_OFF: "Signing in with your password does not ask for a code any more",
+    MailKind.PASSKEY_ADDED: "A passkey was added to your account: it signs in without the password",
+    MailKind.PASSKEY_REMOVED: "A passkey was removed from your account: it does not sign in any more",
+}
+"""What notices tell."""
 
 _PAGES = {
     MailKind.EMAIL_VERIFICATION: "/verify-email",
@@ -66,13 +83,16 @@ class Composer:
         message["Date"] = format_datetime(self.clock.now())
         message["Message-ID"] = f"<{letter.id}@{self.sender.domain}>"
         message["Auto-Submitted"] = "auto-generated"
-        values = {
-            "link": self.link(letter),
-            "minutes": int(TOKEN_LIFETIME.total_seconds() // 60),
+        values: dict[str, object] = {
             "name": self.sender.display_name or self.sender.domain,
             "subject": _SUBJECTS[letter.kind],
         }
-        _fill(message, letter.kind, values)
+        if letter.kind.has_token:
+            minutes = int(TOKEN_LIFETIME.total_seconds() // 60)
+            _fill(message, letter.kind.value, values | {"link": self.link(letter), "minutes": minutes})
+        else:
+            happened = {"happened": _HAPPENED[letter.kind], "at": _queued_at(letter)}
+            _fill(message, "notice", values | happened)
         return message
 
     def link(self, letter: Letter) -> str:
@@ -91,6 +111,12 @@ def envelope_address(address: str) -> str:
         return address
 
 
+def _queued_at(letter: Letter) -> str:
+    """Returns when the mail was asked for, which is when it happened."""
+    at = datetime.fromtimestamp(unix_milliseconds(letter.id) / 1_000, UTC)
+    return f"{at.day} {at:%B %Y} at {at:%H:%M} UTC"
+
+
 def _recipient(address: str) -> Address:
     if address.isascii():
         return Address(addr_spec=address)
@@ -98,8 +124,8 @@ def _recipient(address: str) -> Address:
     return Address(username=local, domain=domain)
 
 
-def _fill(message: EmailMessage, kind: MailKind, values: dict[str, object]) -> None:
-    text, html = (_TEMPLATES.get_template(f"{kind}.{form}").render(values) for form in ("txt", "html"))
+def _fill(message: EmailMessage, template: str, values: Mapping[str, object]) -> None:
+    text, html = (_TEMPLATES.get_template(f"{template}.{form}").render(values) for form in ("txt", "html"))
     # Links stay whole on their line wherever nothing but ASCII is said.
     encoding = "7bit" if text.isascii() and html.isascii() else "quoted-printable"
     message.set_content(text, cte=encoding)

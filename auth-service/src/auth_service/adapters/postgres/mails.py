@@ -38,7 +38,7 @@ class PostgresMails:
         row = await self.connection.fetchrow(
             """
             UPDATE auth.mails AS mail SET due_at = now() + $1::interval, attempts = attempts + 1
-             WHERE id = (SELECT id FROM auth.mails WHERE due_at <= now()
+             WHERE id = (SELECT id FROM auth.mails WHERE due_at <= now() AND kind = ANY($2::text[])
                           ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
             RETURNING id, kind, user_id, attempts,
                       EXISTS (SELECT FROM auth.mails AS newer
@@ -46,6 +46,7 @@ class PostgresMails:
                                  AND (newer.queued_at, newer.id) > (mail.queued_at, mail.id)) AS superseded
             """,
             lease,
+            [kind.value for kind in MailKind],  # A kind of a later release is left to it.
         )
         if row is None:
             return None

@@ -1,0 +1,72 @@
+"""Mails that tell people what was done to their account."""
+
+import pyotp
+
+from tests.fakes.authenticator import Authenticator
+from tests.system.edge import PASSWORD, Edge, Person
+from tests.system.house import House
+from tests.system.mailbox import Mailbox, body
+from tests.system.passkeys import PASSKEYS, Owner, add, registration_options
+
+NEW = "copper-lantern-orbit-fern"
+
+
+def test_a_changed_password(edge: Edge, mailbox: Mailbox) -> None:
+    """In text and HTML, without a token or a link; the person is not named."""
+    ada = edge.join()
+    body_of = {"old_password": PASSWORD, "new_password": NEW}
+    assert edge.put("/api/users/me/password", token=ada.access_token, json=body_of).status == 204
+    mail = mailbox.wait(ada.email, "Your password was changed")
+
+    for form in ("plain", "html"):
+        told = body(mail, form)
+        assert "The password of your account was changed" in told
+        assert "token" not in told
+        assert "http" not in told
+        assert ada.full_name not in told
+
+
+def test_a_reset_password(edge: Edge, mailbox: Mailbox) -> None:
+    """Also whoever got it by a mailed token is told."""
+    ada = edge.register()
+    edge.post("/api/auth/password/forgot", json={"email": ada.email})
+    token = mailbox.reset_token(ada.email)
+    assert edge.post("/api/auth/password/reset", json={"token": token, "new_password": NEW}).status == 204
+
+    assert mailbox.wait(ada.email, "Your password was changed")
+
+
+def test_the_second_factor(edge: Edge, mailbox: Mailbox) -> None:
+    """On and off; what was refused is not told of."""
+    ada = edge.join()
+    begun = edge.post("/api/auth/mfa/totp", token=ada.access_token)
+    edge.post("/api/auth/mfa/totp/confirm", token=ada.access_token, json={"code": "1"})
+    code = pyotp.TOTP(begun.data["secret"]).now()
+    edge.post("/api/auth/mfa/totp/confirm", token=ada.access_token, json={"code": code})
+    on = mailbox.wait(ada.email, "The second factor was turned on")
+    edge.delete("/api/auth/mfa/totp", token=ada.access_token, json={"password": PASSWORD})
+    off = mailbox.wait(ada.email, "The second factor was turned off")
+
+    assert begun.data["secret"] not in on.as_string() + off.as_string()
+    assert len([mail for mail in mailbox.mails(ada.email) if "turned on" in str(mail["Subject"])]) == 1
+
+
+def test_passkeys(edge: Edge, mailbox: Mailbox, owner: Owner) -> None:
+    """Each one that was added or removed."""
+    person = owner.person
+    mailbox.wait(person.email, "A passkey was added")
+    options = registration_options(edge, person.access_token)
+    added = add(edge, person.access_token, Authenticator(owner.device.origin).create(options)[1], "Key")
+    mailbox.wait(person.email, "A passkey was added", count=2)
+    path = f"{PASSKEYS}/{added.data['id']}"
+    edge.delete(path, token=person.access_token, json={"password": PASSWORD})
+
+    assert mailbox.wait(person.email, "A passkey was removed")
+
+
+def test_what_failed_is_not_told(edge: Edge, house: House, ada: Person) -> None:
+    """A notice is queued by the transaction that made the change, or not at all."""
+    body_of = {"old_password": "wrong-guess-of-eve", "new_password": NEW}
+    assert edge.put("/api/users/me/password", token=ada.access_token, json=body_of).status == 422
+
+    assert house.rows("SELECT FROM auth.mails WHERE kind = 'password_changed' AND user_id = $1", ada.id) == []
