@@ -17,6 +17,11 @@ class HealthSettings(GrpcServiceSettings):
         default=None, description="path of the topology file that says where the services are"
     )
     config: Path | None = Field(default=None, description="path of a TOML or YAML file with further targets")
+    metrics: dict[str, str] = Field(
+        default={},
+        description="where each service tells its metrics, as a JSON object of host:port by name; "
+        "the topology file says it too. A host may stand for several processes",
+    )
     postgres_url: SecretStr | None = Field(
         default=None, description="DSN of the database, with the role health_aggregator"
     )

@@ -31,10 +31,11 @@ from health_aggregator.adapters.file_watch import on_change
 from health_aggregator.adapters.introspecting_judge import IntrospectingJudge, NoJudge
 from health_aggregator.adapters.kubernetes.cluster import Cluster
 from health_aggregator.adapters.memory_history import MemoryHistory
+from health_aggregator.adapters.metrics_scraper import MetricsScraper
 from health_aggregator.adapters.postgres.history import PostgresHistory
 from health_aggregator.adapters.target_sources import TargetSources
 from health_aggregator.adapters.telemetry import StateCollector, Telemetry
-from health_aggregator.adapters.topology_file import read_topology
+from health_aggregator.adapters.topology_file import metrics_addresses, read_topology
 from health_aggregator.adapters.webhooks import Webhooks
 from health_aggregator.domain.board import Board
 from health_aggregator.domain.errors import TargetsRefused
@@ -46,6 +47,7 @@ from health_aggregator.settings import HealthSettings
 from health_aggregator.transport.pages import Pages
 from health_aggregator.transport.servicer import LISTENERS, HealthServicer
 from health_aggregator.usecases.get_health import GetHealth
+from health_aggregator.usecases.keep_figures import KeepFigures
 from health_aggregator.usecases.keep_watch import KeepWatch
 from health_aggregator.usecases.record_history import RecordHistory
 from health_aggregator.usecases.run_check import RunCheck
@@ -105,7 +107,8 @@ async def serve(settings: HealthSettings, lifecycle: Lifecycle) -> None:
     checks = CheckFactory(clock, cluster, credentials)
     keep_watch = KeepWatch(board, run_check, checks, clock, publisher)
     get_health = GetHealth(board, Sweep(run_check, keep_watch.watched))
-    servicer = HealthServicer(get_health, feed, Pages(history, clock))
+    figures = KeepFigures(MetricsScraper(partial(_metrics_addresses, settings)))
+    servicer = HealthServicer(get_health, feed, Pages(history, figures, clock))
     server, address = await _open_grpc(settings, lifecycle, servicer, certificates)
     lifecycle.on_drain(keep_watch.close)
     lifecycle.on_drain(webhooks.close)
@@ -121,6 +124,7 @@ async def serve(settings: HealthSettings, lifecycle: Lifecycle) -> None:
     lifecycle.begin("cluster-targets", _follow(changed, take_up))
     lifecycle.begin("keep-watch", keep_watch())
     lifecycle.begin("history", history())
+    lifecycle.begin("figures", figures())
     await lifecycle.enter(
         open_operations(
             lifecycle.readiness,
@@ -234,6 +238,11 @@ def _house(settings: HealthSettings, own_address: str) -> list[Target]:
             name: {**known, **speaks_tls} if "address" in known else known for name, known in options.items()
         }
     return house_targets(options)
+
+
+def _metrics_addresses(settings: HealthSettings) -> Mapping[str, Sequence[str]]:
+    found = metrics_addresses(settings.topology) if settings.topology is not None else {}
+    return {**found, **{name: [address] for name, address in settings.metrics.items()}}
 
 
 def _refused(error: TargetsRefused) -> None:

@@ -45,8 +45,9 @@ class Answer:
 class _Collector(asyncio.Protocol):
     """Takes in an answer as it comes, and stops at the limit: a stream object would cost as much again."""
 
-    def __init__(self, request: bytes) -> None:
+    def __init__(self, request: bytes, limit_bytes: int) -> None:
         self._request = request
+        self._limit_bytes = limit_bytes
         self._parser = httptools.HttpResponseParser(self)
         self._received = 0
         self._answer = Answer()
@@ -57,7 +58,7 @@ class _Collector(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._received += len(data)
-        if self._received > LIMIT_BYTES:
+        if self._received > self._limit_bytes:
             self._fail(TooLarge())
         elif not self.done.done():
             try:
@@ -115,6 +116,7 @@ async def exchange(
     headers: Mapping[str, str] | None = None,
     body: bytes = b"",
     tls: ssl.SSLContext | None = None,
+    limit_bytes: int = LIMIT_BYTES,
 ) -> Answer:
     """Sends one request and returns the answer.
 
@@ -125,16 +127,17 @@ async def exchange(
         headers: Added to the necessary ones.
         body: Sent as it is.
         tls: How to verify an `https` server; the system's authorities by default.
+        limit_bytes: How much of an answer is taken in.
 
     Raises:
         OSError: no connection.
         NotHttp: the answer is not HTTP, or ends early.
-        TooLarge: the answer is longer than 64 KiB.
+        TooLarge: the answer is longer than the limit.
     """
     parts = split(url)
     secure = parts.scheme == "https"
     transport, collector = await asyncio.get_running_loop().create_connection(
-        lambda: _Collector(_request(parts, method, headers or {}, body)),
+        lambda: _Collector(_request(parts, method, headers or {}, body), limit_bytes),
         parts.hostname or "",
         parts.port or (443 if secure else 80),
         ssl=(tls or _default_tls()) if secure else None,

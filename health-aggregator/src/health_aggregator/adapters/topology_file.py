@@ -1,12 +1,15 @@
 """Reads where the services are from the topology file that `make up` keeps."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from health_aggregator.domain.errors import TargetsRefused
 from health_aggregator.domain.house import NAMES
+
+_NUMBER = re.compile(r"-\d+$")
 
 
 def read_topology(path: Path) -> dict[str, Mapping[str, Any]]:
@@ -36,3 +39,17 @@ def _options(path: Path, name: str, service: object) -> Mapping[str, Any]:
         if name == "gateway" and isinstance(service.get("http"), str):
             return {"url": f"http://{service['http'].removeprefix('http://').rstrip('/')}/ready"}
     raise TargetsRefused(path.name, f'"{name}" does not say where it is')
+
+
+def metrics_addresses(path: Path) -> dict[str, list[str]]:
+    """Returns the `host:port`s at which each service tells its metrics; none when the file names none.
+
+    Further processes of a service bear its name and a number, as in `gateway-2`.
+    """
+    found: dict[str, list[str]] = {}
+    try:
+        for name, service in json.loads(path.read_bytes())["services"].items():
+            found.setdefault(_NUMBER.sub("", name), []).append(str(service["http"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    return {name: found[name] for name in NAMES if name in found}

@@ -1,9 +1,10 @@
 """What the use cases need from the world."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from health_aggregator.domain.figures import Reading
 from health_aggregator.domain.history import Observation, Period, Resolution
 from health_aggregator.domain.state import Change, CheckResult
 from health_aggregator.domain.target import Target
@@ -101,4 +102,12 @@ class HistoryStore(Protocol):
 
     async def changes(self, since: datetime, limit: int) -> list[Change]:
         """Returns the newest changes since a moment, oldest first."""
+        ...
+
+
+class MetricsSource(Protocol):
+    """Everything that tells figures about itself."""
+
+    async def __call__(self) -> Mapping[str, Sequence[Reading]]:
+        """Asks each process of each service once; what does not answer is left out."""
         ...

@@ -12,8 +12,14 @@ DAYS = 90
 _IMPAIRED_BELOW = 0.999
 
 
-def sparkline(latencies: Sequence[float | None], slots: int = 60) -> str:
-    """Returns the latencies of the last checks as a line; failed ones are ticks at the bottom."""
+def sparkline(latencies: Sequence[float | None], slots: int = 60, label: str = "") -> str:
+    """Returns the latencies of the last checks as a line; failed ones are ticks at the bottom.
+
+    Args:
+        latencies: In any unit, oldest first; None where there is nothing to draw.
+        slots: How many there may be.
+        label: What it shows, in words; those of latencies by default.
+    """
     known = [latency for latency in latencies if latency is not None]
     if not latencies:
         return '<span class="none">no checks yet</span>'
@@ -31,7 +37,7 @@ def sparkline(latencies: Sequence[float | None], slots: int = 60) -> str:
         else:
             points.append(f"{pen}{x:.1f} {_SPARK_HEIGHT - 2 - latency / top * (_SPARK_HEIGHT - 4):.1f}")
             pen = "L"
-    words = spark_words(latencies)
+    words = label or spark_words(latencies)
     return (
         f'<svg class="spark" viewBox="0 0 {_SPARK_WIDTH} {_SPARK_HEIGHT}" preserveAspectRatio="none" '
         f'role="img" aria-label="{words}">'

@@ -71,7 +71,8 @@ def status_page(content: PageContent) -> str:
         '<span id="live-word"></span></p>'
         '</header><p id="announce" class="unseen" role="status" aria-live="polite"></p>'
         f"<main>{_headline(content)}{graph(content.components)}{_components(content)}{_incidents(content)}</main>"
-        "<footer><p>Without a script this page reloads every 15 seconds. For machines: "
+        "<footer><p>Without a script this page reloads every 15 seconds. "
+        '<a href="/status/metrics">Figures</a>. For machines: '
         '<a href="/api/health">state as JSON</a>, <a href="/api/health/stream">changes as events</a>, '
         '<a href="/status/badge/system.svg">badge</a>.</p></footer></body></html>\n'
     )

@@ -7,8 +7,10 @@ from chassis.errors import NotFound
 from google.api.httpbody_pb2 import HttpBody
 
 from health_aggregator.page.badge import component_badge, system_badge
+from health_aggregator.page.metrics_page import metrics_page
 from health_aggregator.page.status_page import PageContent, status_page
 from health_aggregator.usecases.get_health import Health
+from health_aggregator.usecases.keep_figures import KeepFigures
 from health_aggregator.usecases.record_history import RecordHistory
 
 _HTML, _CSS, _SCRIPT, _SVG = (
@@ -22,10 +24,12 @@ _HTML, _CSS, _SCRIPT, _SVG = (
 class Pages:
     """Renders pages, at most one of a kind a second while nothing changes."""
 
-    def __init__(self, history: RecordHistory, clock: Clock) -> None:
+    def __init__(self, history: RecordHistory, figures: KeepFigures, clock: Clock) -> None:
         self._history = history
+        self._figures = figures
         self._clock = clock
         self._page: tuple[object, HttpBody] | None = None
+        self._metrics: tuple[int, HttpBody] | None = None
         self._style = _asset("style.css", _CSS)
         self._script = _asset("live.js", _SCRIPT)
 
@@ -44,6 +48,14 @@ class Pages:
             )
             self._page = key, _body(_HTML, status_page(content))
         return self._page[1]
+
+    def metrics(self) -> HttpBody:
+        """Returns the page of figures."""
+        looks = self._figures.looks
+        if self._metrics is None or self._metrics[0] != looks:
+            page = metrics_page(self._figures.present, self._clock.now())
+            self._metrics = looks, _body(_HTML, page)
+        return self._metrics[1]
 
     def style(self) -> HttpBody:
         """Returns the style sheet."""

@@ -59,6 +59,10 @@ class HealthServicer(pb_grpc.HealthServiceServicer):
         """Returns the status page."""
         return self._pages.status(await self._get_health())
 
+    async def GetMetricsPage(self, request: pb.GetMetricsPageRequest, context: Any) -> HttpBody:
+        """Returns the page of figures."""
+        return self._pages.metrics()
+
     async def GetStatusStyle(self, request: pb.GetStatusStyleRequest, context: Any) -> HttpBody:
         """Returns the style sheet."""
         return self._pages.style()

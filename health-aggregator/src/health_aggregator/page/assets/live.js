@@ -1,5 +1,5 @@
-// Keeps the status page live: each event of the stream, and every 15 seconds, the page is fetched anew and its
-// content exchanged. The server alone decides what anything looks like; without this script the page reloads itself.
+// Keeps the status pages live: each event of the stream, and every few seconds, the page is fetched anew and its
+// content exchanged. The page of figures, which says how many seconds, needs no events. The server alone decides what anything looks like; without this script the page reloads itself.
 "use strict";
 (() => {
   const live = document.getElementById("live");
@@ -7,7 +7,9 @@
   const announce = document.getElementById("announce");
   let fetching = false;
   let again = false;
-  let said = document.getElementById("headline").textContent;
+  const seconds = Number(document.body.dataset.seconds);
+  const headline = () => document.getElementById("headline")?.textContent ?? "";
+  let said = headline();
 
   const show = (on) => {
     live.hidden = false;
@@ -22,8 +24,9 @@
     }
     fetching = true;
     try {
-      const answer = await fetch("/status", { cache: "no-store" });
+      const answer = await fetch(location.pathname, { cache: "no-store" });
       if (answer.ok) exchange(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      if (seconds) show(answer.ok);
     } catch {
       show(false);
     } finally {
@@ -42,13 +45,17 @@
     document.querySelector("main").replaceWith(document.adoptNode(fresh));
     document.title = page.title;
     if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
-    const headline = document.getElementById("headline").textContent;
-    if (headline !== said) {
-      said = headline;
-      announce.textContent = `${headline}. ${document.querySelector(".story").textContent}`;
+    if (headline() !== said) {
+      said = headline();
+      announce.textContent = `${said}. ${document.querySelector(".story").textContent}`;
     }
   };
 
+  if (seconds) {
+    show(true);
+    setInterval(refresh, seconds * 1000);
+    return;
+  }
   const stream = new EventSource("/api/health/stream");
   stream.onopen = () => show(true);
   stream.onerror = () => show(false);

@@ -1,0 +1,143 @@
+"""Figures about the services: rates, shares and quantiles out of readings taken one after another."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+WINDOW_SECONDS = 60.0
+"""A rate is that of the last minute."""
+
+Buckets = Mapping[float, float]
+"""How many observations were at most so long, by upper bound in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one process told at one moment.
+
+    Attributes:
+        process: Tells this process from every other.
+        at: Monotonic time in seconds.
+        totals: What only grows: `requests`, `failed`, `hits`, `lookups`, `cpu_seconds`.
+        levels: What goes up and down, by the metric's name.
+        durations: How long answers took, streams apart.
+        delays: How late the event loop was.
+    """
+
+    process: str
+    at: float
+    totals: Mapping[str, float]
+    levels: Mapping[str, float]
+    durations: Buckets = field(default_factory=dict)
+    delays: Buckets = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFigures:
+    """What is shown of a service; None for what is not known (yet), as a share of nothing.
+
+    Attributes:
+        service: Its name.
+        processes: How many of its processes answered the last time.
+        requests_per_second: Requests or calls answered.
+        failing: Share of them that failed by our fault.
+        p50_seconds: Half of them took at most so long.
+        p99_seconds: All but one in a hundred took at most so long.
+        loop_p99_seconds: How late the event loop was, all but one time in a hundred.
+        cores: Cores used by all of its processes.
+        memory_bytes: Memory of all of its processes.
+        hits: Share of the look-ups in its cache that found something.
+        levels: The worst of its processes, by the metric's name.
+        recent: Requests per second at the last looks, oldest first.
+    """
+
+    service: str
+    processes: int
+    requests_per_second: float | None = None
+    failing: float | None = None
+    p50_seconds: float | None = None
+    p99_seconds: float | None = None
+    loop_p99_seconds: float | None = None
+    cores: float | None = None
+    memory_bytes: float | None = None
+    hits: float | None = None
+    levels: Mapping[str, float] = field(default_factory=dict)
+    recent: tuple[float | None, ...] = ()
+
+
+def figures(
+    service: str, present: Sequence[Reading], past: Iterable[Sequence[Reading]], now: float
+) -> ServiceFigures:
+    """Returns what the readings of a service say.
+
+    Args:
+        service: Its name.
+        present: What each process that answers told last.
+        past: All readings of each process, oldest first.
+        now: Monotonic time in seconds.
+    """
+    spans = [span for readings in past if (span := _span(readings, now)) is not None]
+    requests, lookups = _rate(spans, "requests"), _rate(spans, "lookups")
+    durations = _grown([(first.durations, last.durations) for first, last in spans])
+    names = {name for reading in present for name in reading.levels}
+    memory = "process_resident_memory_bytes"
+    return ServiceFigures(
+        service=service,
+        processes=len(present),
+        requests_per_second=requests,
+        failing=_share(_rate(spans, "failed"), requests),
+        p50_seconds=quantile(durations, 0.5),
+        p99_seconds=quantile(durations, 0.99),
+        loop_p99_seconds=quantile(_grown([(first.delays, last.delays) for first, last in spans]), 0.99),
+        cores=_rate(spans, "cpu_seconds"),
+        memory_bytes=sum(each.levels.get(memory, 0.0) for each in present) if present else None,
+        hits=_share(_rate(spans, "hits"), lookups),
+        levels={name: max(each.levels.get(name, 0.0) for each in present) for name in names},
+    )
+
+
+def quantile(buckets: Buckets, share: float) -> float | None:
+    """Returns the length that a share of the observations does not exceed; None without observations.
+
+    Between two bounds it is in proportion, as Prometheus has it; beyond the last one it is that bound.
+    """
+    bounds = sorted(buckets)
+    if not bounds or buckets[bounds[-1]] <= 0:
+        return None
+    wanted = share * buckets[bounds[-1]]
+    for low, high in pairwise([0.0, *bounds]):
+        below = buckets.get(low, 0.0) if low else 0.0
+        if buckets[high] >= wanted:
+            if high == float("inf"):
+                return low
+            inside = buckets[high] - below
+            return low + (high - low) * ((wanted - below) / inside if inside else 1.0)
+    return bounds[-1]
+
+
+def _span(readings: Sequence[Reading], now: float) -> tuple[Reading, Reading] | None:
+    """Returns the first and the last reading within the window, if there are two."""
+    within = [reading for reading in readings if now - reading.at <= WINDOW_SECONDS]
+    return (within[0], within[-1]) if len(within) > 1 and within[-1].at > within[0].at else None
+
+
+def _rate(spans: Sequence[tuple[Reading, Reading]], name: str) -> float | None:
+    known = [(first, last) for first, last in spans if name in last.totals]
+    if not known:
+        return None
+    return sum(
+        max(0.0, last.totals[name] - first.totals.get(name, 0.0)) / (last.at - first.at)
+        for first, last in known
+    )
+
+
+def _grown(pairs: Iterable[tuple[Buckets, Buckets]]) -> Buckets:
+    grown: dict[float, float] = {}
+    for first, last in pairs:
+        for bound, count in last.items():
+            grown[bound] = grown.get(bound, 0.0) + max(0.0, count - first.get(bound, 0.0))
+    return grown
+
+
+def _share(part: float | None, whole: float | None) -> float | None:
+    return None if part is None or not whole else part / whole
