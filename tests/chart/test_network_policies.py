@@ -10,6 +10,9 @@ ARROWS = {
     ("auth-service", "user-service", "grpc"),
     ("user-service", "auth-service", "grpc"),
     ("health-aggregator", "auth-service", "grpc"),
+    ("health-aggregator", "gateway", "http"),
+    ("health-aggregator", "auth-service", "http"),
+    ("health-aggregator", "user-service", "http"),
     ("test", "gateway", "http"),
 }
 """Who calls whom, and over which port: docs/architecture.md draws the same arrows."""

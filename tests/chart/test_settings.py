@@ -167,6 +167,22 @@ def test_addresses_are_those_of_the_services(manifests: list[Manifest]) -> None:
     assert called | {upstream["address"] for upstream in upstreams.values()} == there
 
 
+def test_figures_are_asked_for_where_they_are_told(render: Render) -> None:
+    """The aggregator asks each service at its HTTP port, and itself."""
+    manifests = render({})
+    asked = json.loads(told_value(manifests, "HEALTH_METRICS"))
+    there = {
+        f"{name(service)}:{port['port']}"
+        for service in of_kind(manifests, "Service")
+        for port in service["spec"]["ports"]
+        if port["name"] == "http"
+    }
+
+    assert asked.keys() == SERVING.keys()
+    assert {address for service, address in asked.items() if service != "health-aggregator"} <= there
+    assert asked["health-aggregator"].startswith("127.0.0.1:")
+
+
 def test_tls_serves_from_files_that_are_mounted(render: Render) -> None:
     """Under mTLS each service reads its own certificate; the database's authority is mounted for all."""
     manifests = render(CHART / "ci" / "mtls-values.yaml", {"postgres": {"caSecret": "database-ca"}})

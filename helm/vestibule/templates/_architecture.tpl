@@ -1,6 +1,6 @@
 {{/*
 The arrows of the architecture: what each service calls. NetworkPolicies open these and no others.
-`grpc` names services, `backends` parts outside the chart. `connections` are those to Postgres that a
+`grpc` names services, `metrics` those whose figures are drawn, `backends` parts outside the chart. `connections` are those to Postgres that a
 pod opens besides its pool (`pooled`): the relay's, or the aggregator's few.
 */}}
 {{- define "vestibule.architecture" -}}
@@ -27,6 +27,7 @@ user-service:
   role: user_service
 health-aggregator:
   grpc: [auth-service]
+  metrics: [gateway, auth-service, user-service]
   backends: [postgres, redis, qdrant, nextcloud, kubernetes]
   schema: health
   connections: 3

@@ -74,6 +74,11 @@ SMTP_URL: {{ $root.Values.mail.url | quote }}
 USERS_AUTH_ADDRESS: {{ $auth | quote }}
 {{- else if eq .service "health-aggregator" }}
 HEALTH_AUTH_ADDRESS: {{ $auth | quote }}
+{{- $told := dict .service (printf "127.0.0.1:%v" $values.ports.http) }}
+{{- range $arrows.metrics }}
+{{- $_ := set $told . (printf "%s:%v" (include "vestibule.service.name" (dict "root" $root "service" .)) (index $root.Values.services .).ports.http) }}
+{{- end }}
+HEALTH_METRICS: {{ toJson $told | quote }}
 {{- with $config.qdrantUrl }}
 QDRANT_URL: {{ . | quote }}
 {{- end }}

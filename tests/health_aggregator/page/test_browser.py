@@ -33,9 +33,15 @@ def _browser() -> Iterator[Browser]:
 
 
 def opened(
-    browser: Browser, stack: Stack, *, width: int = 1000, scheme: str = "light", script: bool = True
+    browser: Browser,
+    stack: Stack,
+    *,
+    width: int = 1000,
+    scheme: str = "light",
+    script: bool = True,
+    path: str = "/status",
 ) -> Page:
-    """Returns the status page in a window of its own."""
+    """Returns the status page, or another, in a window of its own."""
     context = browser.new_context(
         viewport={"width": width, "height": 900},
         color_scheme="dark" if scheme == "dark" else "light",
@@ -43,7 +49,7 @@ def opened(
         reduced_motion="reduce",
     )
     page = context.new_page()
-    page.goto(f"{stack.base_url}/status")
+    page.goto(f"{stack.base_url}{path}")
     return page
 
 
@@ -153,3 +159,54 @@ def test_can_be_read_by_a_screen_reader(browser: Browser, stack: Stack) -> None:
     for needed in ('heading "Components"', 'heading "What builds on what"', 'heading "Incidents"', "status"):
         assert needed in tree
     page.context.close()
+
+
+FIGURES = "/status/metrics"
+
+
+def test_figures_come_by_themselves(browser: Browser, stack: Stack) -> None:
+    """The page of figures shows what every service does, and goes on in the same document."""
+    for _ in range(3):
+        httpx.get(f"{stack.base_url}/api/health")
+    page = opened(browser, stack, path=FIGURES)
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.wait_for_selector("#live.on", timeout=5_000)
+    page.evaluate("window.sameDocument = true")
+    # Rates come with the second look.
+    page.wait_for_selector("section[aria-labelledby=traffic] tbody tr:first-child svg.spark", timeout=30_000)
+    before = page.locator("time").get_attribute("datetime")
+    page.wait_for_function(
+        "before => document.querySelector('time').dateTime !== before", arg=before, timeout=30_000
+    )
+    tree = page.locator("body").aria_snapshot()
+    rows = page.locator("section[aria-labelledby=processes] tbody tr").count()
+
+    assert page.evaluate("window.sameDocument") is True
+    assert complaints == []
+    assert rows == 4
+    for needed in ('heading "Requests"', 'heading "What waits"', 'rowheader "auth-service"', "Oldest event"):
+        assert needed in tree
+    assert page.locator('svg:not([aria-hidden="true"]):not([aria-label])').count() == 0
+    keep(page, "status-figures")
+    page.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_figures_fit_a_small_screen_and_need_no_script(browser: Browser, stack: Stack, scheme: str) -> None:
+    """At 360 pixels each row is a block whose figures bear their names; without a script it reloads."""
+    page = opened(browser, stack, path=FIGURES, width=360, scheme=scheme, script=False)
+    label = "td => getComputedStyle(td, '::before').content"
+
+    assert page.locator("table").count() == 3
+    assert page.locator("meta[http-equiv]").get_attribute("http-equiv") == "refresh"
+    first = page.locator("td").first
+    assert first.is_visible()
+    assert (first.bounding_box() or {"width": 999})["width"] <= 360
+    assert first.get_attribute("data-label") == "Requests a second"
+    narrow = opened(browser, stack, path=FIGURES, width=360, scheme=scheme)
+    assert narrow.evaluate("document.documentElement.scrollWidth") <= 360
+    assert narrow.locator("td").first.evaluate(label) in {'"Requests a second"', "attr(data-label)"}
+    keep(narrow, f"status-figures-narrow-{scheme}")
+    page.context.close()
+    narrow.context.close()

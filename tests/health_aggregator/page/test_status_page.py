@@ -8,11 +8,13 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from health_aggregator.domain.board import CUT_OFF, Component
+from health_aggregator.domain.figures import ServiceFigures
 from health_aggregator.domain.history import Incident, Period
 from health_aggregator.domain.state import State, Status
 from health_aggregator.page.badge import component_badge, system_badge
 from health_aggregator.page.charts import day_words, spark_words, sparkline
 from health_aggregator.page.graph import graph, layers
+from health_aggregator.page.metrics_page import metrics_page
 from health_aggregator.page.status_page import PageContent, status_page
 from health_aggregator.page.words import duration, percent
 
@@ -88,6 +90,27 @@ def test_every_state_makes_a_sound_document(state: State) -> None:
     assert [attributes.get("src") for tag, attributes in tags.seen if tag == "script"] == ["/status/live.js"]
     identifiers = [attributes["id"] for _, attributes in tags.seen if "id" in attributes]
     assert len(set(identifiers)) == len(identifiers)
+
+
+def test_figures_make_a_sound_document() -> None:
+    """Escaped and well-formed, also before anything is known; what is too high is told in words too."""
+    stuck = ServiceFigures(
+        "auth-service",
+        processes=1,
+        requests_per_second=1.5,
+        failing=0.5,
+        levels={"outbox_oldest_pending_seconds": 40.0, "auth_hashing_jobs": 3, "auth_hashing_jobs_max": 9},
+        recent=(None, 1.0, 1.5),
+    )
+    page = metrics_page([stuck, ServiceFigures("gateway", processes=0)], NOON)
+    tags = _Tags()
+    tags.feed(page)
+
+    assert tags.open == []
+    assert '40 s<span class="unseen"> (high)</span>' in page
+    assert "3 of 9" in page
+    assert "none answers" in page
+    assert "Nobody has been asked yet" in metrics_page([], NOON)
 
 
 def test_says_when_the_observer_is_cut_off() -> None:

@@ -91,9 +91,8 @@ def metrics_page(services: Sequence[ServiceFigures], at: datetime) -> str:
 def _traffic(services: Sequence[ServiceFigures]) -> str:
     rows = []
     for each in services:
-        spark = charts.sparkline(
-            each.recent, label=f"requests a second over the last {len(each.recent)} looks"
-        )
+        known = [rate for rate in each.recent if rate is not None]
+        spark = charts.sparkline(known, label=f"requests a second at the last {len(known)} looks")
         requests = _known(each.requests_per_second, lambda value: f"{value:.3g}")
         rows.append(
             (
