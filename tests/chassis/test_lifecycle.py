@@ -270,3 +270,20 @@ async def test_task_that_loses_a_cancellation_is_ended(monkeypatch: pytest.Monke
     await asyncio.sleep(0)
     await lifecycle.end_task(task)
     assert task.cancelled()
+
+
+def test_takes_the_open_files_that_it_may() -> None:
+    """However few the shell gave: a thousand listeners need more than a thousand."""
+    script = (
+        "import resource\n"
+        "from chassis import lifecycle\n"
+        "async def main(life):\n"
+        "    print(resource.getrlimit(resource.RLIMIT_NOFILE), flush=True)\n"
+        "    life.stop()\n"
+        "lifecycle.run('stock-service', main)\n"
+    )
+    command = ["sh", "-c", 'ulimit -S -n 256 && exec "$0" -c "$1"', sys.executable, script]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[0]
+    soft, hard = said.strip("()").split(", ")
+
+    assert soft == hard

@@ -47,6 +47,8 @@ class Behind:
         answering: Cleared to keep calls waiting.
         changes: States to be streamed by StreamHealth.
         status: What GetHealth says.
+        flood: Whether StreamHealth sends as fast and as long as it is let.
+        flooded: How many messages it has sent so; -1 when it was told to stop.
     """
 
     names: dict[UUID, str] = field(default_factory=dict)
@@ -56,6 +58,8 @@ class Behind:
     answering: asyncio.Event = field(default_factory=asyncio.Event)
     changes: "asyncio.Queue[str]" = field(default_factory=asyncio.Queue)
     status: health_service_pb2.Status.ValueType = health_service_pb2.STATUS_HEALTHY
+    flood: bool = False
+    flooded: int = 0
 
     async def seen(self, method: str) -> None:
         """Notes a call, and answers it when it may be answered."""
@@ -126,6 +130,13 @@ class Health(HealthServiceServicer):
             event_id="1", state=health_service_pb2.GetHealthResponse(status=self._behind.status)
         )
         number = 1
+        try:
+            while self._behind.flood:
+                self._behind.flooded += 1
+                change = health_service_pb2.ComponentChange(name="n" * 1024)
+                yield health_service_pb2.StreamHealthResponse(event_id="2", change=change)
+        finally:
+            self._behind.flooded = -1
         while True:
             name = await self._behind.changes.get()
             number += 1

@@ -6,6 +6,7 @@ import json
 import pytest
 from gateway.http import events
 
+from tests.chassis.waiting import until
 from tests.gateway.house import Behind, Edge
 
 
@@ -45,6 +46,26 @@ async def test_silence_is_broken(edge: Edge, monkeypatch: pytest.MonkeyPatch) ->
         async for line in answer.aiter_lines():
             if line == ": alive":
                 break
+
+
+async def test_who_never_reads_is_not_written_for(edge: Edge, behind: Behind) -> None:
+    """The service is no longer asked for what would only pile up, and everybody else is answered."""
+    behind.flood = True
+    address = edge.http.base_url
+    reader, writer = await asyncio.open_connection(address.host, address.port, limit=1024)
+    writer.write(b"GET /api/health/stream HTTP/1.1\r\nHost: vestibule\r\n\r\n")
+    reader._transport.pause_reading()  # type: ignore[attr-defined]
+
+    async def piles_no_further() -> bool:
+        sent = behind.flooded
+        await asyncio.sleep(0.5)
+        return 0 < sent == behind.flooded
+
+    await until(piles_no_further)
+    assert (await edge.http.get("/api/health")).status_code == 200
+    assert behind.flooded < 50_000, "the sockets between hold some megabytes of messages of 1 KB, no more"
+    writer.transport.abort()
+    await until(lambda: behind.flooded == -1)
 
 
 async def test_a_stop_ends_streams(edge: Edge) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
@@ -130,9 +131,17 @@ def run(
         SystemExit: Always; 0 after a clean stop, 1 when it did not start or a part failed,
             130 when a second signal cut the stop short.
     """
+    _allow_open_files()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         status = runner.run(_live(service, main, grace_seconds, drain_seconds, debug=debug))
     sys.exit(status)
+
+
+def _allow_open_files() -> None:
+    """Takes as many open files as are allowed: shells often start us with 1,024, fewer than listeners."""
+    _, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, allowed))
 
 
 async def _live(

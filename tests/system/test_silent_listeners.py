@@ -1,0 +1,83 @@
+"""A thousand clients of the stream who never read: bounded memory and time, and nobody else is slower."""
+
+import contextlib
+import json
+import re
+import socket
+import statistics
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.edge import Edge
+from tests.system.house import House
+from tests.system.raw import head
+
+CLIENTS = 1000
+PROCESSES = ("gateway", "health-aggregator")
+EACH_KILOBYTES_MAX = 150
+"""What a silent client may cost a process: its connection, a task or two, and what is not yet sent."""
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="measures by /proc")
+
+
+def test_a_thousand_who_never_read(edge: Edge, house: House) -> None:
+    """They all get in, cost little, and others are answered as before; then they are forgotten."""
+    token = edge.join().access_token
+    alone = _median_seconds(edge, token)
+    before = {name: _resident_kilobytes(house, name) for name in PROCESSES}
+    already = _active(edge)
+    with _silent(edge.url):
+        _until(lambda: _active(edge) >= already + CLIENTS)
+        among_them = _median_seconds(edge, token)
+        cost = {name: (_resident_kilobytes(house, name) - before[name]) / CLIENTS for name in PROCESSES}
+        assert edge.get("/api/health").outcome == (200, None)
+    _until(lambda: _active(edge) < already + CLIENTS / 10)
+
+    assert max(cost.values()) < EACH_KILOBYTES_MAX, cost
+    assert among_them < 10 * alone + 0.05, (alone, among_them)
+
+
+@contextlib.contextmanager
+def _silent(url: str) -> Iterator[None]:
+    """Asks for the stream a thousand times and never reads a byte of it."""
+    address = urllib.parse.urlsplit(url)
+    with contextlib.ExitStack() as connections:
+        for _ in range(CLIENTS):
+            client = connections.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            client.settimeout(20)
+            client.connect((address.hostname, address.port))
+            client.sendall(head("GET", "/api/health/stream", "Accept: text/event-stream"))
+        yield
+
+
+def _until(condition: Callable[[], bool], seconds: float = 40) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _active(edge: Edge) -> float:
+    found = re.search(r"^http_server_active_requests (\S+)$", edge.get("/metrics").text, re.MULTILINE)
+    assert found
+    return float(found[1])
+
+
+def _median_seconds(edge: Edge, token: str) -> float:
+    times = []
+    for _ in range(30):
+        started = time.perf_counter()
+        assert edge.who(token).status == 200
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def _resident_kilobytes(house: House, name: str) -> int:
+    services = json.loads((house.folder / "topology.json").read_text("utf-8"))["services"]
+    rollup = Path(f"/proc/{services[name]['pid']}/smaps_rollup").read_text("utf-8")
+    return int(rollup.partition("Rss:")[2].split()[0])
