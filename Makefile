@@ -1,7 +1,7 @@
 # Everything a developer does; `make` lists it. Needs Python 3.11 or newer with pip, nothing else.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test lint format protos boards lock bench bench-health clean reset \
+.PHONY: help up test test-faults lint format protos boards lock bench bench-health clean reset \
 	images cluster deploy test-cluster
 
 PYTHON ?= python3
@@ -32,6 +32,9 @@ up: .venv/.runs ## Start the whole system here; Ctrl-C stops it; OBSERVE=1 with 
 
 test: .venv/.develops ## Run all tests on real Postgres, Valkey and gRPC; ARGS="…" goes to pytest
 	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+
+test-faults: .venv/.develops ## Try every fault and promise, and write docs/reliability.md
+	@FAULTS=all FAULTS_REPORT=docs/reliability.md $(BIN)/pytest tests/faults $(ARGS)
 
 lint: .venv/.develops ## Check format, style, types, protos and who may import whom
 	$(BIN)/ruff format --check --quiet .

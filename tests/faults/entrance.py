@@ -96,6 +96,8 @@ class Entrance:
         envelope = response.json() if response.content else {"data": None, "error": None}
         code = envelope["error"]["code"] if envelope["error"] else None
         data = envelope["data"]
+        if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+            assert int(response.headers["retry-after"]) >= 1, "503 says when to come back"
         got = {name: data[name] for name in ("full_name", "refresh_token", "id") if data and name in data}
         call = Call(self._actor, does, url, request_id, began, ended, response.status_code, code, sent, got)
         return call, data

@@ -3,13 +3,13 @@
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 
 from devstack.stack import Stack
 
 from tests.faults import judgement
 from tests.faults.crowd import Crowd
 from tests.faults.history import Call, History, now
+from tests.faults.outcome import Outcome
 from tests.faults.wires import Wires
 from tests.system.house import House
 
@@ -18,34 +18,20 @@ BEFORE_SECONDS = 1.0
 AFTER_SECONDS = 3.0
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of the calls.
+class Scene:
+    """A running house, its wires, and what may happen to it.
 
     Attributes:
-        fault: What happened.
-        calls: How many calls there were.
-        failed_reads: How many reads got no answer or a 5xx.
-        failed_writes: How many of the others.
-        recovered_seconds: How long after the fault the last failing call ended.
-        broken: Every rule that did not hold, and where.
+        outcomes: What became of the calls, for each fault so far.
+        figures: What else was measured.
     """
-
-    fault: str
-    calls: int
-    failed_reads: int
-    failed_writes: int
-    recovered_seconds: float
-    broken: tuple[str, ...]
-
-
-class Scene:
-    """A running house, its wires, and what may happen to it."""
 
     def __init__(self, stack: Stack, wires: Wires) -> None:
         self.stack = stack
         self.wires = wires
         self.house = House(stack)
+        self.outcomes: list[Outcome] = []
+        self.figures: dict[str, str] = {}
         self._crowds = 0
 
     def suffer(
@@ -86,7 +72,7 @@ class Scene:
             *judgement.the_trail_is_whole(history, self.house),
             *self._chain(),
         ]
-        return Outcome(
+        outcome = Outcome(
             fault=name,
             calls=len(history),
             failed_reads=sum(_is_read(call) for call in failed),
@@ -94,6 +80,12 @@ class Scene:
             recovered_seconds=history.recovered_after(mended),
             broken=tuple(broken),
         )
+        self.outcomes.append(outcome)
+        return outcome
+
+    def tell(self, name: str, figure: str) -> None:
+        """Notes a figure for the report."""
+        self.figures[name] = figure
 
     def _await_outboxes(self) -> None:
         deadline = time.monotonic() + 30

@@ -1,0 +1,24 @@
+"""What became of the calls while a fault lasted."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the calls.
+
+    Attributes:
+        fault: What happened.
+        calls: How many calls there were.
+        failed_reads: How many reads got no answer or a 5xx.
+        failed_writes: How many of the others.
+        recovered_seconds: How long after the fault the last failing call ended.
+        broken: Every rule that did not hold, and where.
+    """
+
+    fault: str
+    calls: int
+    failed_reads: int
+    failed_writes: int
+    recovered_seconds: float
+    broken: tuple[str, ...]

@@ -1,0 +1,176 @@
+"""What operators are promised: restarts, losses and floods, each with its figures.
+
+Run by `make test-faults`; `make test` has the short form of the faults.
+"""
+
+import os
+import resource
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.faults.entrance import Entrance
+from tests.faults.history import History, now
+from tests.faults.scene import Scene
+from tests.system.edge import PASSWORD
+
+pytestmark = pytest.mark.skipif(
+    os.environ.get("FAULTS") != "all", reason="takes minutes: run by `make test-faults`"
+)
+
+READERS = 12
+READS_PER_SECOND = 300
+AWAY_SECONDS = 30.0
+DEADLINE_SECONDS = 6.0
+"""The longest deadline that the protos set, and a second for the way."""
+
+FLOOD_SECONDS = 8.0
+
+
+@contextmanager
+def reading(scene: Scene, history: History, per_second: float = READS_PER_SECOND) -> Iterator[None]:
+    """Has one person read at a fixed rate, over several connections."""
+    stop = threading.Event()
+    email, password = scene.stack.admin
+    entrance = Entrance(scene.stack.base_urls, History(), "reader")
+    _, tokens = entrance.call("login", "POST", "/api/auth/login", body={"email": email, "password": password})
+    entrance.close()
+
+    def read(number: int) -> None:
+        own = Entrance(scene.stack.base_urls, history, f"reader-{number}")
+        token = tokens["access_token"]
+        due = now() + number / per_second
+        while not stop.is_set():
+            time.sleep(max(0.0, due - now()))
+            own.call("read", "GET", "/api/users/me", token=token, sent={"token": token})
+            due += READERS / per_second
+        own.close()
+
+    threads = [threading.Thread(target=read, args=(number,), daemon=True) for number in range(READERS)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_rolling_restart(scene: Scene) -> None:
+    """Every process in its turn, under 300 requests a second: no request fails."""
+    history = History()
+    with scene.crowd(history, 4), reading(scene, history):
+        time.sleep(2)
+        for name in scene.stack.services:
+            scene.stack.stop_part(name)
+            scene.stack.start_part(name)
+            time.sleep(1)
+        mended = now()
+    outcome = scene.judged("rolling restart of everything", history, mended)
+
+    assert not outcome.broken
+    assert (outcome.failed_reads, outcome.failed_writes) == (0, 0)
+
+
+@pytest.mark.parametrize("name", ["auth-service", "user-service", "gateway"])
+def test_one_of_two_is_killed(scene: Scene, name: str) -> None:
+    """No read fails; writes fail only if they were in flight, and can be repeated."""
+    history = History()
+    with scene.crowd(history, 6):
+        time.sleep(2)
+        killed_at = now()
+        scene.stack.kill_part(name)
+        time.sleep(4)
+        scene.stack.start_part(name)
+        mended = now()
+        time.sleep(2)
+    outcome = scene.judged(f"one of two of {name} killed for 4 s", history, mended)
+
+    assert not outcome.broken
+    assert outcome.failed_reads == 0
+    assert not [call for call in history if call.failed and call.began > killed_at + 0.5]
+
+
+def test_postgres_away(scene: Scene) -> None:
+    """503 with `Retry-After` within the deadline; right again within 2 s of its return; nothing lost."""
+    history = History()
+    with scene.crowd(history, 6):
+        time.sleep(2)
+        scene.stack.kill_part("postgres")
+        time.sleep(AWAY_SECONDS)
+        scene.stack.start_part("postgres")
+        mended = now()
+        time.sleep(5)
+    outcome = scene.judged(f"postgres away for {AWAY_SECONDS:.0f} s", history, mended)
+
+    assert not outcome.broken
+    assert {call.status for call in history if call.failed} <= {503, 504}
+    assert max(call.ended - call.began for call in history if call.failed) < DEADLINE_SECONDS
+    assert outcome.recovered_seconds < 2
+
+
+def test_redis_away(scene: Scene) -> None:
+    """Sign-in, refresh, reads and revocation go on."""
+    history = History()
+    with scene.crowd(history, 6):
+        time.sleep(2)
+        scene.stack.kill_part("redis")
+        time.sleep(10)
+        scene.stack.start_part("redis")
+        mended = now()
+        time.sleep(3)
+    outcome = scene.judged("redis away for 10 s, its data lost", history, mended)
+
+    assert not outcome.broken
+    assert (outcome.failed_reads, outcome.failed_writes) == (0, 0)
+
+
+def test_flood(scene: Scene) -> None:
+    """Sign-ins at ten times the capacity: four fifths of the peak still succeed, memory is bounded."""
+    before = _resident_mib(scene)
+    peak = _sign_ins(scene, 8)
+    flooded = _sign_ins(scene, 80)
+    grown = _resident_mib(scene) - before
+    scene.tell("sign-ins a second at the peak", f"{peak:.0f}")
+    scene.tell("sign-ins a second at ten times as many clients", f"{flooded:.0f}")
+    scene.tell("memory grown by, all services, MiB", f"{grown:.0f}")
+
+    assert flooded > 0.8 * peak
+    assert grown < 256
+
+
+def _sign_ins(scene: Scene, clients: int) -> float:
+    """Returns how many sign-ins a second succeed, with so many clients at once."""
+    history = History()
+    stop_at = now() + FLOOD_SECONDS
+    email, password = scene.stack.admin[0], scene.stack.admin[1] or PASSWORD
+
+    def sign_in(number: int) -> None:
+        own = Entrance(scene.stack.base_urls, history, f"client-{number}")
+        while now() < stop_at:
+            call, _ = own.call(
+                "login", "POST", "/api/auth/login", body={"email": email, "password": password}
+            )
+            if call.failed:
+                time.sleep(0.1)
+        own.close()
+
+    threads = [threading.Thread(target=sign_in, args=(number,), daemon=True) for number in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return len(history.where(lambda call: call.acknowledged)) / FLOOD_SECONDS
+
+
+def _resident_mib(scene: Scene) -> float:
+    total = 0
+    for process in scene.stack.services.values():
+        pages = Path(f"/proc/{process.pid}/statm").read_text().split()[1]
+        total += int(pages) * resource.getpagesize()
+    return total / 2**20
