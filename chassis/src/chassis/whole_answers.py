@@ -8,7 +8,9 @@ way past it in its scope, as an extension of ASGI, and does without where anothe
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+from chassis.bounded_heads import BoundedHeadProtocol
 
 EXTENSION = "vestibule.whole_answer"
 _CLOSE = b"connection: close"
@@ -31,7 +33,7 @@ class AnswerWhole(Protocol):
         ...
 
 
-class WholeAnswerProtocol(HttpToolsProtocol):
+class WholeAnswerProtocol(BoundedHeadProtocol):
     """uvicorn's protocol for HTTP/1.1, with the extension."""
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
