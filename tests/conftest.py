@@ -14,6 +14,8 @@ from devstack.topology import SERVICES
 from devstack.valkey import Valkey
 from redis.asyncio import Redis
 
+from tests.collector import Collector
+
 _NUMBERS = itertools.count()
 TEMPLATE = "migrated"
 
@@ -129,8 +131,16 @@ STACK_ENVIRONMENT = {
 """How `stack` is started; a stack of a test's own may take it and change it."""
 
 
+@pytest.fixture(scope="session", name="collector")
+def _collector() -> Iterator[Collector]:
+    """Where the stack's traces go."""
+    with Collector() as collector:
+        yield collector
+
+
 @pytest.fixture(scope="session", name="stack")
-def _stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def _stack(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[Stack]:
     """The whole system, running, with one gateway and no rate limits; shared by all tests."""
-    with Stack(tmp_path_factory.mktemp("stack"), STACK_ENVIRONMENT) as stack:
+    environment = STACK_ENVIRONMENT | {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint}
+    with Stack(tmp_path_factory.mktemp("stack"), environment) as stack:
         yield stack

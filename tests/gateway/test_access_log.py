@@ -67,11 +67,12 @@ def _request(client: str) -> Request:
 async def test_stitched_and_structured_lines_are_the_same(
     output: io.StringIO, client: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    AccessLog().write(_request(client), 200)
+    request = _request(client)
+    AccessLog().write(request, 200)
     await asyncio.sleep(0)
     monkeypatch.setattr(access_log, "json_lines", lambda: None)
     monkeypatch.setattr(access_log, "log", structlog.get_logger())
-    AccessLog().write(_request(client), 200)
+    AccessLog().write(request, 200)
     stitched, structured = (json.loads(line) for line in output.getvalue().splitlines())
 
     assert stitched.pop("timestamp")[-1] == structured.pop("timestamp")[-1] == "Z"

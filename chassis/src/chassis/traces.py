@@ -1,27 +1,61 @@
 """Traces: W3C context always, OpenTelemetry only where an endpoint is set and a trace is recorded.
 
-What is not recorded never enters OpenTelemetry, whose unrecorded spans cost as much as half a
-cached read: the dice are thrown here, once a trace.
+Whoever begins a trace throws the dice; everybody further on follows. What is not recorded
+never enters OpenTelemetry, whose unrecorded spans cost as much as half a cached read. When
+it fails, each process records its own failure all the same, after the fact: one span with
+the outcome, without what lies below it.
 """
 
-import os
+import asyncio
 import random
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+import threading
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from chassis.grpc.call import current_call
+if TYPE_CHECKING:
+    from chassis.trace_recorder import Recorder
 
-_OFF: AbstractContextManager[None] = nullcontext()
-_tracer: Any = None
-_ratio = 0.0
-_unrecorded: ContextVar[str] = ContextVar("unrecorded_trace", default="")
-"""Trace context of a trace that begins here and is not recorded."""
+Kind = Literal["SERVER", "CLIENT", "PRODUCER", "CONSUMER", "INTERNAL"]
+Attributes = Mapping[str, str | int | float | bool]
+
+SHUTDOWN_SECONDS = 2.5
+"""How long a stop waits for the last spans to be sent."""
+
+_recorder: "Recorder | None" = None
+_present: ContextVar["Span | None"] = ContextVar("span", default=None)
+NOT_RECORDED: AbstractContextManager[None] = nullcontext()
+"""What `span` returns where nothing is recorded."""
 
 _ODD = frozenset("13579bdf")
 """Last digits of the flags that say `recorded`."""
+
+
+class Span(Protocol):
+    """A span being recorded."""
+
+    @property
+    def traceparent(self) -> str:
+        """Its W3C trace context."""
+
+    def rename(self, name: str) -> None:
+        """Gives it the name that is known only by now."""
+
+    def note(self, key: str, value: str | float | bool) -> None:  # noqa: FBT001 a value of an attribute
+        """Notes an attribute: never a secret, an address or a name."""
+
+    def fail(self, error: str) -> None:
+        """Marks it as failed.
+
+        Args:
+            error: A type or code, no message: messages may hold what must not be told.
+        """
+
+    def end(self, ended_ns: int | None = None) -> None:
+        """Ends it now, or at the given `time.time_ns()`."""
 
 
 class TraceSettings(Protocol):
@@ -36,119 +70,178 @@ class TraceSettings(Protocol):
         """Share of the traces begun here that are recorded, 0 to 1."""
 
 
-def setup(settings: TraceSettings, *, service: str, version: str) -> None:
-    """Turns tracing on when an endpoint is set; otherwise OpenTelemetry is not even imported.
+@asynccontextmanager
+async def tracing(settings: TraceSettings, *, service: str, version: str) -> AsyncIterator[None]:
+    """Records traces during the block when an endpoint is set; otherwise nothing is even imported.
 
-    A caller's decision to record is followed. Spans are exported in the background by a
-    bounded queue: an exporter that is down costs spans, never requests.
+    Spans are exported in the background by a bounded queue: an exporter that is down costs
+    spans, never requests.
     """
-    if not settings.otel_exporter_otlp_endpoint:
-        return
-    from opentelemetry import trace  # noqa: PLC0415 - 25 MB that most installations do not need
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
-    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
-    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
-    from opentelemetry.sdk.trace.sampling import ALWAYS_ON  # noqa: PLC0415
+    setup(settings, service=service, version=version)
+    try:
+        yield
+    finally:
+        await _shut_down_in_time()
 
-    endpoint = settings.otel_exporter_otlp_endpoint
-    provider = TracerProvider(
-        resource=Resource.create({"service.name": service, "service.version": version}),
-        sampler=ALWAYS_ON,  # What is not to be recorded does not come so far.
-        shutdown_on_exit=False,
-    )
-    exporter = OTLPSpanExporter(endpoint=endpoint, insecure=endpoint.startswith("http://"), timeout=2)
-    provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=2048, export_timeout_millis=2000))
-    trace.set_tracer_provider(provider)
-    global _tracer, _ratio  # noqa: PLW0603 - one tracer a process, set once at start
-    _ratio = settings.trace_ratio
-    _tracer = provider.get_tracer("vestibule")
+
+def setup(settings: TraceSettings, *, service: str, version: str) -> None:
+    """Turns tracing on when an endpoint is set."""
+    global _recorder  # noqa: PLW0603 - one recorder a process, set once at start
+    if settings.otel_exporter_otlp_endpoint:
+        from chassis.trace_recorder import Recorder  # noqa: PLC0415 - 25 MB that most do without
+
+        _recorder = Recorder(
+            settings.otel_exporter_otlp_endpoint, settings.trace_ratio, service=service, version=version
+        )
 
 
 def shutdown() -> None:
     """Sends what is queued, for at most the exporter's timeout. Blocks: call it in a thread."""
-    if _tracer is None:
-        return
-    from opentelemetry import trace  # noqa: PLC0415
-    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
-
-    provider = trace.get_tracer_provider()
-    if isinstance(provider, TracerProvider):
-        provider.shutdown()
+    if _recorder is not None:
+        _recorder.shutdown()
 
 
 def enabled() -> bool:
     """Says whether spans are recorded at all."""
-    return _tracer is not None
+    return _recorder is not None
 
 
-def span(name: str, *, incoming: str = "", **attributes: str | float | bool) -> AbstractContextManager[None]:
-    """Records the block as a span, child of the present one or of the incoming trace context.
+def present() -> "Span | None":
+    """Returns the span that is being recorded here; None mostly, for most traces are not."""
+    return _present.get()
+
+
+def is_recorded(traceparent: str) -> bool:
+    """Says whether a trace is recorded, in this process too."""
+    return _recorder is not None and traceparent[-1:] in _ODD
+
+
+def own(incoming: str = "") -> str:
+    """Returns the context of a span of our own: in the trace that came in, or in a new one.
+
+    Args:
+        incoming: A trace context that is trusted and well formed; empty for none.
+    """
+    span_id = random.getrandbits(64) or 1
+    if incoming:
+        return f"{incoming[:36]}{span_id:016x}-{'01' if incoming[-1] in _ODD else '00'}"
+    # The dice show by the trace's own number, as W3C and OpenTelemetry have it.
+    trace_id = random.getrandbits(128) or 1
+    flags = "01" if _recorder is not None and _recorder.takes(trace_id) else "00"
+    return f"00-{trace_id:032x}-{span_id:016x}-{flags}"
+
+
+def serve(name: str, kind: Kind, parent: str, *, own: str = "", links: tuple[str, ...] = ()) -> "Span | None":
+    """Begins the span of what this process was asked to do, if its trace is recorded.
+
+    It is the present span of this task from then on; `Span.end` ends it.
 
     Args:
         name: The span's name.
-        incoming: Trace context that came with the request; that of the call being handled if empty.
+        kind: Who asked: SERVER or CONSUMER.
+        parent: The trace context that came in; empty for none.
+        own: The trace context that `own` made for it, if it did.
+        links: Further trace contexts that it follows from.
+    """
+    if _recorder is None or (own or parent)[-1:] not in _ODD:
+        return None
+    span = _recorder.start(name, kind, parent, own=own, links=links)
+    _present.set(span)
+    return span
+
+
+def span(
+    name: str, kind: Kind = "INTERNAL", attributes: Attributes | None = None
+) -> AbstractContextManager["Span | None"]:
+    """Records the block as a child of the present span; does nothing when there is none.
+
+    An exception that leaves the block marks the span as failed by its type: messages may hold
+    what must not be told.
+    """
+    present = _present.get()
+    if present is None or _recorder is None:
+        return NOT_RECORDED
+    return _Child(_recorder.start(name, kind, present.traceparent, attributes=attributes))
+
+
+def record(
+    name: str,
+    kind: Kind,
+    parent: str,
+    *,
+    started_ns: int,
+    ended_ns: int | None = None,
+    own: str = "",
+    error: str = "",
+    attributes: Attributes | None = None,
+) -> str:
+    """Records a span that is over; returns its trace context, empty while tracing is off.
+
+    Args:
+        name: The span's name.
+        kind: Its kind.
+        parent: The trace context that it belongs in; empty for a new trace.
+        started_ns: When it began, by `time.time_ns()`.
+        ended_ns: When it ended; now by default.
+        own: The trace context that `own` made for it, if it did.
+        error: What failed; empty if nothing did.
         attributes: What else to note.
     """
-    if _tracer is None:
-        return _OFF
-    if _unrecorded.get():
-        return _OFF
-    parent = incoming or _incoming()
-    if parent:
-        return _recorded(name, parent, attributes) if parent[-1] in _ODD else _OFF
-    if _span_context() is not None or random.random() < _ratio:  # noqa: S311 no secret
-        return _recorded(name, "", attributes)
-    return _Unrecorded()
+    if _recorder is None:
+        return ""
+    span = _recorder.start(name, kind, parent, own=own, started_ns=started_ns, attributes=attributes)
+    if error:
+        span.fail(error)
+    span.end(ended_ns)
+    return span.traceparent
 
 
-def current_traceparent() -> str:
-    """Returns the trace context to send on: our span's when there is one, else what came in."""
-    if _tracer is None:
-        return _incoming()
-    unrecorded = _unrecorded.get()
-    if unrecorded:
-        return unrecorded
-    context = _span_context()
-    if context is None:
-        return _incoming()
-    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"
+def exemplar(traceparent: str) -> dict[str, str] | None:
+    """Returns what a histogram shows beside an observation of a recorded trace; None for others."""
+    return {"trace_id": traceparent[3:35]} if traceparent else None
 
 
-class _Unrecorded:
-    """The beginning of a trace that is not recorded, so that nobody further on records a part of it."""
+def since(seconds: float) -> int:
+    """Returns when something began that has lasted so long, by `time.time_ns()`."""
+    return time.time_ns() - int(seconds * 1e9)
 
-    __slots__ = ("_token",)
 
-    def __enter__(self) -> None:
-        ids = os.urandom(24).hex()
-        self._token: Token[str] = _unrecorded.set(f"00-{ids[:32]}-{ids[32:]}-00")
+class _Child:
+    """A block and its span."""
+
+    __slots__ = ("_span", "_token")
+
+    def __init__(self, span: "Span") -> None:
+        self._span = span
+
+    def __enter__(self) -> "Span":
+        self._token: Token[Span | None] = _present.set(self._span)
+        return self._span
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _unrecorded.reset(self._token)
+        _present.reset(self._token)
+        if error is not None:
+            self._span.fail(str(getattr(error, "reason", "")) or type(error).__name__)
+        self._span.end()
 
 
-@contextmanager
-def _recorded(name: str, incoming: str, attributes: dict[str, Any]) -> Iterator[None]:
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
+async def _shut_down_in_time() -> None:
+    """Waits for the last spans, but not for long: the thread may go on and holds nothing up."""
+    if _recorder is None:
+        return
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
 
-    parent = None
-    if incoming and _span_context() is None:
-        parent = TraceContextTextMapPropagator().extract({"traceparent": incoming})
-    with _tracer.start_as_current_span(name, context=parent, attributes=attributes):
-        yield
+    def work() -> None:
+        shutdown()
+        with suppress(RuntimeError):  # The loop has closed: nobody waits any more.
+            loop.call_soon_threadsafe(done.set)
 
-
-def _span_context() -> Any:
-    """Returns the context of the present span; None when there is none."""
-    from opentelemetry import trace  # noqa: PLC0415
-
-    context = trace.get_current_span().get_span_context()
-    return context if context.is_valid else None
-
-
-def _incoming() -> str:
-    call = current_call()
-    return call.traceparent if call is not None else ""
+    threading.Thread(target=work, name="trace-shutdown", daemon=True).start()
+    try:
+        async with asyncio.timeout(SHUTDOWN_SECONDS):
+            await done.wait()
+    except TimeoutError:
+        return

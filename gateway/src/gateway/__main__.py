@@ -18,10 +18,10 @@ def main() -> None:
         level=settings.log_level,
         secret_names=secret_names(GatewaySettings),
     )
-    traces.setup(settings, service=SERVICE, version=VERSION)
     metrics.set_build_info(service=SERVICE, version=VERSION, revision=settings.revision)
 
     async def begin(lifecycle: Lifecycle) -> None:
+        await lifecycle.enter(traces.tracing(settings, service=SERVICE, version=VERSION))
         await lifecycle.enter(metrics.sampling_event_loop())
         await start(lifecycle, settings)
 

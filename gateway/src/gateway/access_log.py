@@ -1,4 +1,4 @@
-"""One log line and one observation a request, by route template: never a query, a body or a token."""
+"""One log line, one observation and one span a request, by route: never a query, a body or a token."""
 
 import time
 
@@ -8,6 +8,7 @@ from chassis.logs import json_lines
 from chassis.metrics import LATENCY_BUCKETS
 from prometheus_client import Counter, Gauge, Histogram
 
+from chassis import traces
 from gateway.http.request import Request
 
 log = structlog.get_logger()
@@ -42,7 +43,7 @@ class AccessLog:
         self._active += 1
 
     def write(self, request: Request, status: int) -> None:
-        """Writes the line and counts."""
+        """Writes the line, counts, and ends the span; a failure has one in any case."""
         self._active -= 1
         seconds = time.perf_counter() - request.started
         route = request.route or UNKNOWN_ROUTE
@@ -54,7 +55,8 @@ class AccessLog:
         histogram = self._histograms.get((route, verb))
         if histogram is None:
             histogram = self._histograms[route, verb] = _DURATION.labels(route, verb)
-        histogram.observe(seconds)
+        recorded = _end_span(request, verb, route, status) if traces.enabled() else ""
+        histogram.observe(seconds, traces.exemplar(recorded))
         if route in _QUIET:
             return
         lines = json_lines()
@@ -72,6 +74,37 @@ class AccessLog:
             client=request.client_address,
             **_who(request),
         )
+
+
+def _end_span(request: Request, verb: str, route: str, status: int) -> str:
+    """Ends the request's span, or records a failure that had none; returns its trace context."""
+    name, error = f"{verb} {route}", str(status) if status >= _SERVER_ERROR else ""
+    attributes: dict[str, str | int | float | bool] = {
+        "http.request.method": verb,
+        "http.route": route,
+        "http.response.status_code": status,
+        "vestibule.request_id": request.request_id,
+    }
+    span = request.span
+    if span is not None:
+        span.rename(name)
+        for key, value in attributes.items():
+            span.note(key, value)
+        if error:
+            span.fail(error)
+        span.end()
+        return span.traceparent
+    if not error:
+        return ""
+    return traces.record(
+        name,
+        "SERVER",
+        request.caller_traceparent,
+        own=request.traceparent,
+        started_ns=traces.since(time.perf_counter() - request.started),
+        error=error,
+        attributes=attributes,
+    )
 
 
 def _stitched(request: Request, verb: str, route: str, status: int, seconds: float) -> str:

@@ -57,6 +57,9 @@ class GatewayApp:
         request = Request.of(scope, receive, self._proxies)
         status = _CLIENT_GONE
         self._access_log.begin()
+        request.span = traces.serve(
+            request.verb, "SERVER", request.caller_traceparent, own=request.traceparent
+        )
         try:
             answer = await self._answer(request)
             status = answer.status
@@ -70,8 +73,7 @@ class GatewayApp:
 
     async def _answer(self, request: Request) -> Answer:
         try:
-            with traces.span(f"HTTP {request.verb}", incoming=request.traceparent):
-                return await self._route(request)
+            return await self._route(request)
         except ServiceError as error:
             return answer_to(error, request_id=request.request_id, enveloped=request.in_api)
         except ClientGone:

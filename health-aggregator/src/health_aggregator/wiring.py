@@ -90,7 +90,7 @@ async def serve(settings: HealthSettings, lifecycle: Lifecycle) -> None:
         StartupError: A port cannot be had.
     """
     metrics.set_build_info(service=OBSERVER, version=VERSION, revision=settings.revision)
-    traces.setup(settings, service=OBSERVER, version=VERSION)
+    await lifecycle.enter(traces.tracing(settings, service=OBSERVER, version=VERSION))
     await lifecycle.enter(metrics.sampling_event_loop())
     clock = SystemClock()
     board = Board(OBSERVER)

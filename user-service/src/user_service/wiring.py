@@ -182,7 +182,7 @@ async def _open_operations(lifecycle: Lifecycle, settings: UsersSettings) -> Non
     """Opens what operators look at: metrics, health, readiness, traces."""
     release = version("vestibule-user-service")
     metrics.set_build_info(service=SERVICE, version=release, revision=settings.revision)
-    traces.setup(settings, service=SERVICE, version=release)
+    await lifecycle.enter(traces.tracing(settings, service=SERVICE, version=release))
     await lifecycle.enter(
         open_operations(
             lifecycle.readiness,

@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar
 from prometheus_client import Counter, Gauge, Histogram
 
 from auth_service.domain.errors import HashingOverloaded
+from chassis import traces
 
 Result = TypeVar("Result")
 
@@ -87,7 +88,8 @@ class HashingPool:
         # A thread does not stop when its caller does: the place is free when the thread is.
         job.add_done_callback(self._ended)
         try:
-            return await asyncio.wrap_future(job)
+            with traces.span(f"thread {getattr(work, '__name__', '').strip('_')}"):
+                return await asyncio.wrap_future(job)
         finally:
             self._tidy_up_later()
 

@@ -9,6 +9,7 @@ import asyncio
 import contextvars
 import os
 import socket
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -189,6 +190,33 @@ class Consumer:
                 await self._handle(redis, event, rest)
             await redis.xack(stream.STREAM, self._group, identifier)
 
+    async def _call(self, handler: Handler, event: Event, kind: str) -> None:
+        """Calls a handler within a span in the trace that the event came from, however long ago."""
+        name, attributes, started_ns = f"process {kind}", stream.span_attributes(event), time.time_ns()
+        attributes["messaging.consumer.group.name"] = self._group
+        span = traces.serve(name, "CONSUMER", event.traceparent, links=(event.traceparent,))
+        try:
+            await handler(event)
+        except Exception as error:
+            reason = str(getattr(error, "reason", "")) or type(error).__name__
+            if span is not None:
+                span.fail(reason)
+            else:
+                traces.record(
+                    name,
+                    "CONSUMER",
+                    event.traceparent,
+                    started_ns=started_ns,
+                    error=reason,
+                    attributes=attributes,
+                )
+            raise
+        finally:
+            if span is not None:
+                for key, value in attributes.items():
+                    span.note(key, value)
+                span.end()
+
     async def _handle(self, redis: Redis, event: Event, waiting: list[StreamIdT]) -> None:
         """Handles one event, however often it takes."""
         kind = event.WhichOneof("payload") or "none"
@@ -204,7 +232,7 @@ class Consumer:
         with bound_contextvars(event_id=event.event_id, event_type=kind):
             while True:
                 try:
-                    await asyncio.create_task(_call(handler, event, kind), context=context)
+                    await asyncio.create_task(self._call(handler, event, kind), context=context)
                     break
                 except Exception as error:
                     RETRIED.labels(kind).inc()
@@ -213,16 +241,11 @@ class Consumer:
                         log.warning("event not handled, trying again", attempt=attempt, exc_info=error)
                 await backoff.pause()
                 attempt += 1
-                await self._count(redis)
                 await redis.xclaim(stream.STREAM, self._group, self._name, 0, waiting, justid=True)
+                await self._count(redis)
         BLOCKED.set(0)
         HANDLED.labels(kind).inc()
         LAG.observe(max(0.0, datetime.now(UTC).timestamp() - event.occurred_at.ToMilliseconds() / 1000))
-
-
-async def _call(handler: Handler, event: Event, kind: str) -> None:
-    with traces.span(f"handle {kind}"):
-        await handler(event)
 
 
 def _is_no_group(error: BaseException) -> bool:

@@ -24,8 +24,9 @@ from uuid import UUID
 
 from vestibule.events.v1.events_pb2 import Event
 
-from chassis import ids, traces
+from chassis import ids
 from chassis.grpc import committed
+from chassis.grpc.call import current_traceparent
 from chassis.postgres.connection import Transaction
 
 
@@ -57,7 +58,7 @@ class Outbox:
         written.CopyFrom(event)
         written.event_id = written.event_id or str(ids.uuid7())
         written.source = written.source or self.source
-        written.traceparent = written.traceparent or traces.current_traceparent()
+        written.traceparent = written.traceparent or current_traceparent()
         if not written.HasField("occurred_at"):
             written.occurred_at.GetCurrentTime()
         await transaction.execute(

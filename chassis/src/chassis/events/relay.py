@@ -11,14 +11,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from time import monotonic
+from time import monotonic, time_ns
 from typing import Any
 
 import asyncpg
 from prometheus_client import Counter, Gauge, Histogram
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+from vestibule.events.v1.events_pb2 import Event
 
+from chassis import traces
 from chassis.backoff import Backoff
 from chassis.events import pulse, stream
 from chassis.events.outbox import Outbox
@@ -169,6 +171,7 @@ class Relay:
                 await self._count(connection)
             else:
                 self._saw(len(rows), rows[0]["created_at"])
+            started_ns = time_ns()
             oldest = stream.entry_id(int((datetime.now(UTC).timestamp() - stream.RETENTION_SECONDS) * 1000))
             async with redis.pipeline(transaction=False) as pipeline:
                 for row in rows:
@@ -176,6 +179,10 @@ class Relay:
                         stream.STREAM, {stream.FIELD: row["payload"]}, minid=oldest, approximate=True
                     )
                 identifiers = [identifier.decode() for identifier in await pipeline.execute()]
+            if traces.enabled():
+                ended_ns = time_ns()
+                for row in rows:
+                    _record_delivery(row, started_ns, ended_ns)
             await connection.execute(
                 f"UPDATE {self._table} AS o SET published_at = clock_timestamp(), stream_id = p.stream_id"  # noqa: S608
                 " FROM unnest($1::bigint[], $2::text[]) AS p(position, stream_id)"
@@ -253,6 +260,24 @@ class Relay:
             LOST_ENTRIES.inc(lost)
             log.warning("stream lost events; publishing them again", schema=self._outbox.schema, events=lost)
         self._intact = True
+
+
+def _record_delivery(row: Any, started_ns: int, ended_ns: int) -> None:
+    """Records that an event went out, in the trace that it was written in, however long ago."""
+    event = Event.FromString(row["payload"])
+    if not traces.is_recorded(event.traceparent):
+        return
+    waited_seconds = started_ns / 1e9 - row["created_at"].timestamp()
+    ours = traces.record(
+        f"publish {event.WhichOneof('payload')}",
+        "PRODUCER",
+        event.traceparent,
+        started_ns=started_ns,
+        ended_ns=ended_ns,
+        attributes=stream.span_attributes(event) | {"vestibule.outbox.waited_seconds": waited_seconds},
+    )
+    command = {"db.system.name": "redis", "db.operation.name": "XADD"}
+    traces.record("XADD", "CLIENT", ours, started_ns=started_ns, ended_ns=ended_ns, attributes=command)
 
 
 async def sweep(connection: Any, outbox: Outbox) -> int:

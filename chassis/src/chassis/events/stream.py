@@ -9,6 +9,15 @@ RETENTION_SECONDS = 24 * 60 * 60
 Entry = tuple[bytes, dict[bytes, bytes]]
 
 
+def span_attributes(event: Event) -> dict[str, str | int | float | bool]:
+    """Returns what spans about an event's way say of it."""
+    return {
+        "messaging.system": "redis",
+        "messaging.destination.name": STREAM,
+        "messaging.message.id": event.event_id,
+    }
+
+
 def entry_id(milliseconds: int) -> str:
     """Returns the id before all entries of that Unix time."""
     return f"{milliseconds}-0"

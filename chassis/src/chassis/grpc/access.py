@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from google.protobuf.message import Message
 from vestibule.api.v1 import options_pb2
 
+from chassis import traces
 from chassis.errors import Forbidden, ServiceError, Unauthenticated
 from chassis.grpc.call import (
     AUTHORIZATION_KEY,
@@ -47,6 +48,7 @@ def compile_admission(policy: Policy, service_tokens: ServiceTokens, judge: Toke
     """
     services = policy.services if policy.access == options_pb2.ACCESS_SERVICE else None
     authenticate = _demand(policy, judge) if policy.access in _SIGNED_IN else _recognise(judge)
+    name = policy.path.strip("/")
 
     async def admit(metadata: Metadata, peer: Callable[[], str]) -> Call:
         said = dict(metadata)
@@ -54,12 +56,16 @@ def compile_admission(policy: Policy, service_tokens: ServiceTokens, judge: Toke
         service = service_tokens.verify(proof) if proof else None
         if services is not None and service not in services:
             raise Forbidden
+        # Whoever does not prove to be a service does not decide what is recorded either.
+        traceparent = said.get(TRACEPARENT_KEY, "") if service is not None else ""
+        if len(traceparent) != _TRACEPARENT_LENGTH:
+            traceparent = ""
+        traces.serve(name, "SERVER", traceparent)
         token, claims = await authenticate(said.get(AUTHORIZATION_KEY, ""))
-        traceparent = said.get(TRACEPARENT_KEY, "")
         return Call(
             caller=_caller(said, service, claims, peer),
             bearer_token=token,
-            traceparent=traceparent if len(traceparent) == _TRACEPARENT_LENGTH else "",
+            traceparent=traceparent,
             idempotency_key=said.get(IDEMPOTENCY_KEY, "") if service is not None else "",
         )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from structlog.contextvars import bind_contextvars
 
+from chassis import traces
 from chassis.identity.caller import Caller, set_current_caller
 
 SERVICE_TOKEN_KEY = "vestibule-service-token"  # noqa: S105 a header, not a secret
@@ -67,6 +68,15 @@ _call: ContextVar[Call | None] = ContextVar("call", default=None)
 def current_call() -> Call | None:
     """Returns the call being handled; None outside of calls."""
     return _call.get()
+
+
+def current_traceparent() -> str:
+    """Returns the trace context to send on: our span's where one is recorded, else what came in."""
+    span = traces.present()
+    if span is not None:
+        return span.traceparent
+    call = _call.get()
+    return "" if call is None else call.traceparent
 
 
 def enter(call: Call) -> None:

@@ -19,7 +19,13 @@ from google.protobuf.descriptor import ServiceDescriptor
 from chassis import traces
 from chassis.errors import DeadlineExceeded, ServiceError
 from chassis.grpc import committed, errors
-from chassis.grpc.call import REPLAYED_KEY, SERVICE_TOKEN_KEY, TRACEPARENT_KEY, current_call
+from chassis.grpc.call import (
+    REPLAYED_KEY,
+    SERVICE_TOKEN_KEY,
+    TRACEPARENT_KEY,
+    current_call,
+    current_traceparent,
+)
 from chassis.grpc.certificates import Certificates
 from chassis.grpc.policy import Policy, policies_by_path
 from chassis.grpc.rotating_channel import RotatingChannel
@@ -54,7 +60,7 @@ def call_metadata(service_tokens: ServiceTokens) -> CallMetadata:
     call = current_call()
     if call is not None:
         pairs += call.metadata()
-    traceparent = traces.current_traceparent()
+    traceparent = current_traceparent()
     if traceparent:
         pairs.append((TRACEPARENT_KEY, traceparent))
     return CallMetadata(pairs)
@@ -79,6 +85,7 @@ def remaining_seconds(limit_seconds: float | None) -> float | None:
 class UnaryMethod:
     """A method with one answer. Calling it returns the answer or raises a `ServiceError`."""
 
+    path: str
     multicallable: Any
     service_tokens: ServiceTokens
     limit_seconds: float | None
@@ -99,6 +106,14 @@ class UnaryMethod:
             DeadlineExceeded: no answer in time.
             ServiceError: whatever else the service answered, as `RemoteError`.
         """
+        if traces.present() is None:
+            return await self._call(request, timeout)
+        service, _, method = self.path.strip("/").rpartition("/")
+        attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": method}
+        with traces.span(self.path.strip("/"), "CLIENT", attributes):
+            return await self._call(request, timeout)
+
+    async def _call(self, request: Any, timeout: float | None) -> Any:  # noqa: ASYNC109 gRPC's name
         seconds = remaining_seconds(timeout or self.limit_seconds)
         call = self.multicallable(request, timeout=seconds, metadata=call_metadata(self.service_tokens))
         try:
@@ -153,7 +168,8 @@ class ServiceChannel(grpc.aio.Channel):
         """Returns a method with one answer; without serializers it takes and gives bytes."""
         policy = self._policies.get(method)
         limit = (policy.deadline_seconds if policy else None) or DEADLINE_SECONDS
-        return UnaryMethod(self._channel.unary_unary(method, *args, **options), self._service_tokens, limit)
+        call = self._channel.unary_unary(method, *args, **options)
+        return UnaryMethod(method, call, self._service_tokens, limit)
 
     def unary_stream(self, method: str, *args: Any, **options: Any) -> Any:
         """Returns a method with a stream of answers."""

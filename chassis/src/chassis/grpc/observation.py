@@ -1,8 +1,13 @@
-"""Rate, errors and duration of every RPC served, by method."""
+"""Rate, errors and duration of every RPC served, by method, and the end of its span."""
 
 from prometheus_client import Counter, Histogram
 
+from chassis import traces
+from chassis.grpc.call import current_call
 from chassis.metrics import LATENCY_BUCKETS
+
+FAILURES = frozenset({"DATA_LOSS", "DEADLINE_EXCEEDED", "INTERNAL", "UNAVAILABLE", "UNKNOWN"})
+"""Codes that say that something is wrong with us, not with the request."""
 
 _HANDLED = Counter(
     "grpc_server_handled_total", "RPCs that have been answered.", ["service", "method", "code"]
@@ -31,4 +36,33 @@ class MethodObserver:
         if counter is None:
             counter = self._codes[code] = _HANDLED.labels(self._service, self._method, code)
         counter.inc()
-        self._seconds.observe(seconds)
+        recorded = self._end_span(code, seconds) if traces.enabled() else ""
+        self._seconds.observe(seconds, traces.exemplar(recorded))
+
+    def _end_span(self, code: str, seconds: float) -> str:
+        """Ends the span of the RPC, or records a failure that had none; returns its trace context."""
+        attributes = {
+            "rpc.system": "grpc",
+            "rpc.service": self._service,
+            "rpc.method": self._method,
+            "rpc.response.status_code": code,
+        }
+        span = traces.present()
+        if span is not None:
+            for key, value in attributes.items():
+                span.note(key, value)
+            if code in FAILURES:
+                span.fail(code)
+            span.end()
+            return span.traceparent
+        if code not in FAILURES:
+            return ""
+        call = current_call()
+        return traces.record(
+            f"{self._service}/{self._method}",
+            "SERVER",
+            "" if call is None else call.traceparent,
+            started_ns=traces.since(seconds),
+            error=code,
+            attributes=attributes,
+        )

@@ -19,7 +19,6 @@ import grpc.aio
 import structlog
 from google.protobuf.message import DecodeError, Message
 
-from chassis import traces
 from chassis.errors import DeadlineExceeded, Invalid, Kind, ServiceError, Unavailable
 from chassis.grpc import committed, errors
 from chassis.grpc.access import compile_admission, self_check
@@ -97,11 +96,10 @@ class Pipeline:
             code = "OK"
             try:
                 request, limit_seconds = await prepare(raw, context)
-                with traces.span(path):
-                    if limit_seconds is None:
-                        response = await behave(request, context)
-                    else:
-                        response = await _within(limit_seconds, behave(request, context))
+                if limit_seconds is None:
+                    response = await behave(request, context)
+                else:
+                    response = await _within(limit_seconds, behave(request, context))
             except grpc.aio.AbortError:
                 code = _code_name(context)
                 raise

@@ -8,6 +8,7 @@ import asyncpg
 
 from chassis.logs import get_logger
 from chassis.postgres.failures import BUSY, LOST, meaning
+from chassis.postgres.statement_spans import statement
 
 log = get_logger()
 
@@ -27,35 +28,40 @@ class Connection:
     async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
         """Returns all rows."""
         try:
-            return list(await self.driver.fetch(query, *arguments))
+            with statement(query):
+                return list(await self.driver.fetch(query, *arguments))
         except (*LOST, *BUSY) as error:
             raise self._failed(error) from error
 
     async def fetchrow(self, query: str, *arguments: object) -> asyncpg.Record | None:
         """Returns the first row, or None when there is none."""
         try:
-            return await self.driver.fetchrow(query, *arguments)
+            with statement(query):
+                return await self.driver.fetchrow(query, *arguments)
         except (*LOST, *BUSY) as error:
             raise self._failed(error) from error
 
     async def fetchval(self, query: str, *arguments: object) -> Any:
         """Returns the first value of the first row, or None."""
         try:
-            return await self.driver.fetchval(query, *arguments)
+            with statement(query):
+                return await self.driver.fetchval(query, *arguments)
         except (*LOST, *BUSY) as error:
             raise self._failed(error) from error
 
     async def execute(self, query: str, *arguments: object) -> str:
         """Runs a statement and returns its command tag, such as `UPDATE 1`."""
         try:
-            return str(await self.driver.execute(query, *arguments))
+            with statement(query):
+                return str(await self.driver.execute(query, *arguments))
         except (*LOST, *BUSY) as error:
             raise self._failed(error) from error
 
     async def executemany(self, query: str, rows: Iterable[Sequence[object]]) -> None:
         """Runs a statement once a row, in one batch."""
         try:
-            await self.driver.executemany(query, rows)
+            with statement(query):
+                await self.driver.executemany(query, rows)
         except (*LOST, *BUSY) as error:
             raise self._failed(error) from error
 

@@ -15,6 +15,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from chassis.logs import get_logger
 from chassis.postgres.connection import Connection, Transaction
 from chassis.postgres.failures import LOST, meaning, translated
+from chassis.postgres.statement_spans import statement
 from chassis.startup import StartupError
 
 log = get_logger()
@@ -85,7 +86,7 @@ class Database:
         driver = await self._acquire()
         try:
             block = driver.transaction(isolation=isolation, readonly=readonly)
-            with translated():
+            with translated(), statement("BEGIN"):
                 await block.start()
             transaction = Transaction(driver)
             try:
@@ -94,7 +95,7 @@ class Database:
                 # A lost connection has rolled back already; the first error is the one to tell.
                 await _roll_back(block)
                 raise
-            with translated():
+            with translated(), statement("COMMIT"):
                 await block.commit()
         finally:
             await self._release(driver)
@@ -151,7 +152,8 @@ class Database:
 
 async def _roll_back(block: Any) -> None:
     try:
-        await block.rollback()
+        with statement("ROLLBACK"):
+            await block.rollback()
     except (*LOST, asyncpg.PostgresError):
         log.debug("rollback failed", exc_info=True)
 

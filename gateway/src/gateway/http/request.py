@@ -10,9 +10,10 @@ from typing import Any, TypeAlias
 
 from chassis.grpc.call import Call
 from chassis.identity.claims import Claims
+from chassis.traces import Span
 from chassis.whole_answers import EXTENSION, AnswerWhole
 
-from chassis import ids
+from chassis import ids, traces
 from gateway.http.client_address import TrustedProxies
 from gateway.http.problems import PayloadTooLarge, RequestTimeout
 
@@ -43,11 +44,13 @@ class Request:
         request_id: The client's, when it is well formed, or a new one.
         client_address: Whom limits count.
         secure: Whether the client came over TLS, as far as a trusted proxy says.
-        traceparent: The client's trace context; empty when there is none.
+        traceparent: Context of the trace, the client's or a new one, with our span.
+        caller_traceparent: The client's trace context; empty when there is none that is trusted.
         receive: Brings the body.
         answer_whole: Sends an answer at once, where the server can.
         started: When it came, by `time.perf_counter()`.
         route: Template of the route that answers, for logs and metrics.
+        span: Our span, if the trace is recorded.
         claims: Who calls, once that is known.
         call: What the service is told, once it is asked.
     """
@@ -60,10 +63,12 @@ class Request:
     client_address: str
     secure: bool
     traceparent: str
+    caller_traceparent: str
     receive: Receive
     answer_whole: AnswerWhole | None
     started: float = field(default_factory=time.perf_counter)
     route: str = ""
+    span: Span | None = None
     claims: Claims | None = None
     call: Call | None = None
 
@@ -74,9 +79,10 @@ class Request:
         for name, value in scope["headers"]:
             headers[name] = headers[name] + b"," + value if name in headers else value
         request_id = headers.get(b"x-request-id", b"")
-        traceparent = headers.get(b"traceparent", b"")
         peer = scope["client"][0] if scope.get("client") else ""
         trusted = bool(proxies) and proxies.trusts(peer)
+        told = trusted or (not proxies and _is_local(peer))
+        caller_traceparent = _caller_traceparent(headers, trusted=told)
         return cls(
             verb=scope["method"],
             path=scope["raw_path"],
@@ -85,7 +91,8 @@ class Request:
             request_id=request_id.decode() if _REQUEST_ID.fullmatch(request_id) else ids.request_id(),
             client_address=proxies.client(peer, headers.get(b"x-forwarded-for", b"")) if trusted else peer,
             secure=trusted and headers.get(b"x-forwarded-proto", b"").lower() == b"https",
-            traceparent=traceparent.decode() if _TRACEPARENT.fullmatch(traceparent) else "",
+            traceparent=traces.own(caller_traceparent),
+            caller_traceparent=caller_traceparent,
             receive=receive,
             answer_whole=scope.get("extensions", _NONE).get(EXTENSION),
         )
@@ -153,6 +160,19 @@ class Request:
                     size += len(message.get("body", b""))
                     if message["type"] == "http.disconnect" or not message.get("more_body"):
                         return
+
+
+def _caller_traceparent(headers: dict[bytes, bytes], *, trusted: bool) -> str:
+    """Returns the client's trace context, if its word counts: it decides what is recorded, which costs."""
+    traceparent = headers.get(b"traceparent")
+    if traceparent is None or not trusted or not _TRACEPARENT.fullmatch(traceparent):
+        return ""
+    return traceparent.decode()
+
+
+def _is_local(peer: str) -> bool:
+    """Says whether a client is on this machine: where no proxy is named, only such a one is trusted."""
+    return peer.startswith("127.") or peer == "::1"
 
 
 class ClientGone(Exception):

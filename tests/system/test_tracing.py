@@ -1,0 +1,150 @@
+"""One trace from the request to the last consumer, as a collector of OTLP sees it."""
+
+import os
+
+from tests.collector import Collector, Span, grown
+from tests.system.edge import PASSWORD, Edge, new_email
+from tests.system.house import House
+
+DELIVERED = {
+    "auth-service: publish registration_started",
+    "user-service: process registration_started",
+    "user-service: publish user_changed",
+    "auth-service: process user_changed",
+}
+
+
+def new_traceparent(*, recorded: bool = True) -> str:
+    """Returns a trace context as a client sends it."""
+    return f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-{'01' if recorded else '00'}"
+
+
+def labels(spans: list[Span]) -> set[str]:
+    """Returns what is in a trace."""
+    return {f"{span.service}: {span.name}" for span in spans}
+
+
+def test_a_registration_is_one_trace(collector: Collector, edge: Edge) -> None:
+    """From HTTP through gRPC to SQL, both ways of delivery and the consumers, each below what caused it."""
+    traceparent = new_traceparent()
+    person = {"email": new_email(), "password": PASSWORD, "full_name": "Ada Lovelace"}
+    answer = edge.post("/api/auth/register", json=person, headers={"traceparent": traceparent})
+    assert answer.status == 201, answer.text
+    spans = collector.wait_for(
+        traceparent[3:35],
+        lambda spans: DELIVERED | {"gateway: POST /api/auth/register"} <= labels(spans),
+    )
+    (root,) = grown(spans)
+    print(root.drawn())  # noqa: T201 docs/tracing.md shows it
+
+    assert (root.label, root.span.kind) == ("gateway: POST /api/auth/register", "SERVER")
+    assert root.span.parent_id == traceparent[36:52]
+    assert root.span.attributes["http.response.status_code"] == 201
+    call = root.find("gateway: vestibule.auth.v1.AuthService/Register")
+    served = call.find("auth-service: vestibule.auth.v1.AuthService/Register")
+    assert (call.span.kind, served.span.kind) == ("CLIENT", "SERVER")
+    hashed = served.find("auth-service: thread hash")
+    pending = served.find("auth-service: INSERT auth.credentials")
+    admit = served.find("auth-service: vestibule.users.v1.DirectoryService/AdmitUser")
+    admitted = admit.find("user-service: vestibule.users.v1.DirectoryService/AdmitUser")
+    person_row = admitted.find("user-service: INSERT users.users")
+    assert hashed.span.started_ns < pending.span.started_ns < admit.span.started_ns
+    assert pending.span.ended_ns <= person_row.span.started_ns
+    for branch, of in ((served, "auth-service"), (admitted, "user-service")):
+        assert branch.find(f"{of}: COMMIT").span.kind == "CLIENT"
+    # What goes by the outbox hangs where the row was written, and the consumer is linked to it.
+    for writer, published, consumed in (
+        (served, "auth-service: publish registration_started", "user-service: process registration_started"),
+        (admitted, "user-service: publish user_changed", "auth-service: process user_changed"),
+    ):
+        delivery, consumer = writer.find(published), writer.find(consumed)
+        assert (delivery.span.kind, consumer.span.kind) == ("PRODUCER", "CONSUMER")
+        assert delivery.find(f"{delivery.span.service}: XADD").span.ended_ns == delivery.span.ended_ns
+        assert consumer.span.links == (consumer.span.parent_id,)
+        assert (
+            delivery.span.attributes["messaging.message.id"]
+            == consumer.span.attributes["messaging.message.id"]
+        )
+
+
+def test_statements_are_told_without_values(collector: Collector, edge: Edge) -> None:
+    """SQL has its placeholders, and no attribute holds what the request did."""
+    traceparent, person = new_traceparent(), edge.join(full_name="Grace Canary Hopper")
+    answer = edge.put(
+        "/api/users/me",
+        json={"full_name": "Grace Canary Murray"},
+        token=person.access_token,
+        headers={"traceparent": traceparent},
+    )
+    assert answer.status == 200
+    spans = collector.wait_for(
+        traceparent[3:35], lambda spans: "user-service: UPDATE users.users" in labels(spans)
+    )
+    (statement,) = [span for span in spans if span.name == "UPDATE users.users"]
+
+    assert "$1" in statement.attributes["db.query.text"]
+    for secret in ("Canary", person.email, person.access_token):
+        assert not [span for span in spans if secret in span.text]
+
+
+def test_a_failure_is_told_though_its_trace_is_not_recorded(
+    collector: Collector, edge: Edge, house: House
+) -> None:
+    """The gateway and who failed behind it have a span each with the outcome; what went well has none."""
+    fine, failing = new_traceparent(recorded=False), new_traceparent(recorded=False)
+    person = edge.join()
+    with house.without("user-service"):
+        answer = edge.get("/api/users/me/export", token=person.access_token, headers={"traceparent": failing})
+        assert answer.status == 503
+    edge.get("/api/users/me", token=person.access_token, headers={"traceparent": fine})
+    (root,) = grown(collector.wait_for(failing[3:35], bool))
+
+    assert (root.label, root.span.is_error) == ("gateway: GET /api/users/me/export", True)
+    assert (root.span.parent_id, root.span.attributes["http.response.status_code"]) == (failing[36:52], 503)
+    assert collector.of(fine[3:35]) == []
+
+
+def test_redis_commands_are_in_the_trace(collector: Collector, house: House) -> None:
+    """A limited route asks Redis; its span has the command and no key, which holds the client's address."""
+    traceparent = new_traceparent()
+    settings = {"GATEWAY_RATE_LIMITS": "on", "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint}
+    with house.gateway(**settings) as url, Edge(url) as edge:
+        edge.post(
+            "/api/auth/password/forgot", json={"email": new_email()}, headers={"traceparent": traceparent}
+        )
+        (root,) = grown(
+            collector.wait_for(
+                traceparent[3:35], lambda spans: "gateway: POST /api/auth/password/forgot" in labels(spans)
+            )
+        )
+
+    assert root.find("gateway: EVALSHA").span.kind == "CLIENT"
+    assert "127.0.0.1" not in root.find("gateway: EVALSHA").span.text
+
+
+def test_only_trusted_proxies_bring_traces(collector: Collector, house: House) -> None:
+    """Where proxies are named, anybody else's trace context is not taken up: he begins a trace of ours."""
+    stranger, proxied = new_traceparent(), new_traceparent()
+    settings = {
+        "GATEWAY_TRUSTED_PROXIES": "127.0.0.2/32",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
+        "TRACE_RATIO": "1",
+    }
+    with house.gateway(**settings) as url, Edge(url) as edge:
+        request_id = edge.get("/api/health", headers={"traceparent": stranger}).headers["x-request-id"]
+        (ours,) = _until_one(collector, request_id)
+    with house.gateway(**settings | {"GATEWAY_TRUSTED_PROXIES": "127.0.0.1/32"}) as url, Edge(url) as edge:
+        edge.get("/api/health", headers={"traceparent": proxied})
+        assert collector.wait_for(proxied[3:35], bool)
+
+    assert ours.trace_id != stranger[3:35]
+    assert ours.parent_id == ""
+    assert collector.of(stranger[3:35]) == []
+
+
+def _until_one(collector: Collector, request_id: str) -> list[Span]:
+    def found() -> list[Span]:
+        return [span for span in collector.spans if span.attributes.get("vestibule.request_id") == request_id]
+
+    collector.wait_until(lambda: bool(found()))
+    return found()
