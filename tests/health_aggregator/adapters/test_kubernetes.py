@@ -179,7 +179,7 @@ async def _cluster(api: Api) -> AsyncIterator[Cluster]:
     async with wire.serving(api.talk) as port:
         cluster = Cluster(lambda: None, "hall", f"http://127.0.0.1:{port}")
         following = asyncio.ensure_future(cluster.run())
-        await until(lambda: cluster.age_seconds is not None, seconds=10)
+        await until(lambda: cluster.age_seconds is not None, seconds=40)
         yield cluster
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)

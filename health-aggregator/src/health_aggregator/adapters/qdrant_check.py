@@ -1,20 +1,26 @@
-"""Checks Qdrant by its own client: readiness, and the collections that must be there.
-
-The client brings numpy and httpx: it is loaded when the first such target is, and not before.
-"""
+"""Checks Qdrant over its HTTP API: readiness, and the collections that must be there."""
 
 import asyncio
-import importlib
-import sys
+import json
 import time
 from collections.abc import Sequence
-from typing import Any
+from http import HTTPStatus
+from typing import TypeVar
+from urllib.parse import quote
 
 from health_aggregator.adapters import findings
-from health_aggregator.adapters.http_exchange import NotHttp, Progress, TooLarge, exchange
+from health_aggregator.adapters.http_exchange import Answer, NotHttp, Progress, TooLarge, exchange
 from health_aggregator.domain.state import CheckResult
 
-_OK = 200
+Value = TypeVar("Value")
+
+_REFUSALS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+# In the order of how bad they are; `grey` waits for a change to be optimised.
+_STATUSES = ("green", "grey", "yellow", "red")
+
+
+class _Unlike(Exception):
+    """The answer is not one of Qdrant's."""
 
 
 class QdrantCheck:
@@ -23,78 +29,78 @@ class QdrantCheck:
     Args:
         url: Where Qdrant's HTTP API is.
         api_key: Sent with every request.
-        collections: Names of collections that must be there; none only asks for readiness.
+        collections: Names of collections that must be there; none asks for the list of all.
     """
 
     def __init__(self, url: str, api_key: str | None = None, collections: Sequence[str] = ()) -> None:
         self._url = url.rstrip("/")
-        self._api_key = api_key
+        self._headers = {"api-key": api_key} if api_key else {}
         self._collections = tuple(collections)
-        self._client: Any = None
-        self._loading: asyncio.Future[Any] | None = None
 
-    async def __call__(self, timeout_seconds: float) -> CheckResult:
+    async def __call__(self, timeout_seconds: float) -> CheckResult:  # noqa: ARG002 the caller cuts it short
         """Looks once."""
         started = time.monotonic()
-        headers = {"api-key": self._api_key} if self._api_key else {}
         try:
-            ready = await exchange(f"{self._url}/readyz", progress=Progress(), headers=headers)
+            ready = await self._get("/readyz")
+            if ready.status != HTTPStatus.OK:
+                return findings.down(started, "says it is not ready", f"{self._url}: {ready.status}")
+            return await self._look_at_collections(started)
         except OSError as error:
             return findings.unconnected(started, error, self._url)
         except TooLarge:
             return findings.down(started, "answers more than 64 KiB", self._url)
         except NotHttp as error:
             return findings.down(started, "does not answer in HTTP", f"{self._url}: {error}")
-        if ready.status != _OK:
-            return findings.down(started, "says it is not ready", f"{self._url}: {ready.status}")
-        return await self._look_at_collections(started, timeout_seconds)
+        except _Unlike as error:
+            return findings.down(started, "does not answer as Qdrant does", f"{self._url}: {error}")
 
     async def close(self) -> None:
-        """Closes the client."""
-        if self._loading is not None:
-            self._loading.cancel()
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+        """Has nothing to give back: no connection outlives a check."""
 
-    async def load(self) -> None:
-        """Loads the client, in a thread: it takes seconds, for which nothing else may wait."""
-        if self._loading is None:
-            loading = asyncio.to_thread(importlib.import_module, "qdrant_client")
-            self._loading = asyncio.ensure_future(loading)
-        await self._loading
-
-    async def _look_at_collections(self, started: float, timeout_seconds: float) -> CheckResult:
-        if "qdrant_client" not in sys.modules and self._loading is None:
-            self._loading = asyncio.ensure_future(asyncio.to_thread(importlib.import_module, "qdrant_client"))
-        if self._loading is not None and not self._loading.done():
-            # Ready is what is known so far; the collections are looked at as soon as they can be.
+    async def _look_at_collections(self, started: float) -> CheckResult:
+        paths = [f"/collections/{quote(name, safe='')}" for name in self._collections] or ["/collections"]
+        answers = await asyncio.gather(*(self._get(path) for path in paths))
+        if any(answer.status in _REFUSALS for answer in answers):
+            return findings.down(started, "refuses the credentials", self._url)
+        if not self._collections:
+            _member(_result(answers[0]), "collections", list)
             return findings.up(started)
-        client_module = importlib.import_module("qdrant_client")
-        api_errors = importlib.import_module("qdrant_client.http.exceptions")
-        client_errors = importlib.import_module("qdrant_client.common.client_exceptions")
-        if self._client is None:
-            self._client = client_module.AsyncQdrantClient(
-                url=self._url,
-                api_key=self._api_key,
-                timeout=max(1, round(timeout_seconds)),
-                check_compatibility=False,
-            )
-        try:
-            present = {each.name for each in (await self._client.get_collections()).collections}
-            missing = [name for name in self._collections if name not in present]
-            if missing:
-                return findings.down(started, f"lacks {len(missing)} of its collections", ", ".join(missing))
-            states = [str((await self._client.get_collection(name)).status) for name in self._collections]
-        except (api_errors.ApiException, client_errors.QdrantException, ValueError) as error:
-            return findings.down(started, "does not answer as Qdrant does", type(error).__name__)
-        return _judge(states, started)
+        found = dict(zip(self._collections, answers, strict=True))
+        missing = [name for name, answer in found.items() if answer.status == HTTPStatus.NOT_FOUND]
+        if missing:
+            return findings.down(started, f"lacks {len(missing)} of its collections", ", ".join(missing))
+        return _judge([_member(_result(answer), "status", str) for answer in answers], started)
+
+    async def _get(self, path: str) -> Answer:
+        return await exchange(f"{self._url}{path}", progress=Progress(), headers=self._headers)
 
 
-def _judge(states: Sequence[str], started: float) -> CheckResult:
-    detail = ", ".join(states)
-    if any("red" in state.lower() for state in states):
-        return findings.down(started, "has a broken collection", detail)
-    if any("yellow" in state.lower() for state in states):
-        return findings.degraded(started, "is optimising a collection", detail)
-    return findings.up(started)
+def _result(answer: Answer) -> object:
+    if answer.status != HTTPStatus.OK:
+        raise _Unlike(f"status {answer.status}")
+    try:
+        body = json.loads(answer.body)
+    except ValueError as error:
+        raise _Unlike("not JSON") from error
+    return body.get("result") if isinstance(body, dict) else None
+
+
+def _member(result: object, name: str, kind: type[Value]) -> Value:
+    value = result.get(name) if isinstance(result, dict) else None
+    if not isinstance(value, kind):
+        raise _Unlike(f"no {name}")
+    return value
+
+
+def _judge(statuses: Sequence[str], started: float) -> CheckResult:
+    unknown = [status for status in statuses if status not in _STATUSES]
+    if unknown:
+        raise _Unlike("a status that is not known")
+    detail = ", ".join(statuses)
+    match max(statuses, key=_STATUSES.index):
+        case "red":
+            return findings.down(started, "has a broken collection", detail)
+        case "yellow":
+            return findings.degraded(started, "is optimising a collection", detail)
+        case _:
+            return findings.up(started)
