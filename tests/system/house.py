@@ -58,6 +58,15 @@ class House:
         """Where everything is that the house keeps."""
         return self._stack.folder
 
+    def grpc(self, name: str) -> str:
+        """Returns where a service answers gRPC."""
+        return str(self._stack.services[name].grpc)
+
+    @property
+    def service_key(self) -> str:
+        """The key by which services prove their names."""
+        return self._stack.plan.keys.service_key
+
     @property
     def redis_url(self) -> str:
         """Where Redis is."""
