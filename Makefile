@@ -1,7 +1,7 @@
 # Everything a developer does; `make` lists it. Needs Python 3.11 or newer with pip, nothing else.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test test-faults lint format protos boards lock bench bench-health clean reset \
+.PHONY: help up test test-faults lint format protos boards lock bench bench-flood bench-health clean reset \
 	images cluster deploy test-cluster
 
 PYTHON ?= python3
@@ -58,6 +58,9 @@ lock: $(UV) ## Bring uv.lock up to date with every pyproject.toml
 
 bench: .venv/.benches ## Measure the edge against others on the same work, in ten minutes; ARGS="--help"
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-flood: .venv/.develops ## Measure what reads notice of a flood of logins
+	@$(BIN)/python -m bench.flood $(ARGS)
 
 bench-health: .venv/.develops ## Measure the health aggregator: sweeps, detection, false flips
 	@$(BIN)/python bench/health.py $(ARGS)

@@ -10,7 +10,7 @@ import asyncio
 import json
 import resource
 import time
-from collections import deque
+from collections import Counter, deque
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -49,7 +49,7 @@ class _Connection(asyncio.Protocol):
         after = head.lower().partition(_LENGTH)[2]
         if len(body) >= int(after.split(b"\r\n", 1)[0] or 0):
             self._received = b""
-            self._load.answered(self, self._due, ok=head.startswith(b"HTTP/1.1 200"))
+            self._load.answered(self, self._due, head)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Ends the measurement when the server hangs up: the figures would be others."""
@@ -64,17 +64,22 @@ class Load:
         request: The request's bytes.
         idle: Connections with nothing to do.
         latencies: Seconds from when each request was due to its answer.
-        errors: Answers other than 200.
+        statuses: How many answers there were of each status.
+        unsure: Answers of 503 without `Retry-After`.
     """
 
-    def __init__(self, url: str, headers: list[str]) -> None:
+    def __init__(self, url: str, headers: list[str], body: str = "") -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or 80
-        lines = [f"GET {parts.path} HTTP/1.1", f"Host: {parts.netloc}", *headers]
-        self.request = ("\r\n".join(lines) + "\r\n\r\n").encode()
+        verb = "POST" if body else "GET"
+        lines = [f"{verb} {parts.path} HTTP/1.1", f"Host: {parts.netloc}", *headers]
+        if body:
+            lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+        self.request = ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
         self.idle: deque[_Connection] = deque()
         self.latencies: list[float] = []
-        self.errors = 0
+        self.statuses: Counter[int] = Counter()
+        self.unsure = 0
         self._waiting: deque[float] = deque()
         self._until = float("-inf")
         self._rate = 0.0
@@ -116,11 +121,13 @@ class Load:
             transport.abort()
         return sorted(late)[int(len(late) * 0.99)] if late else 0.0
 
-    def answered(self, connection: _Connection, due: float, *, ok: bool) -> None:
+    def answered(self, connection: _Connection, due: float, head: bytes) -> None:
         """Notes an answer and gives the connection its next work."""
         now = time.perf_counter()
         self.latencies.append(now - due)
-        self.errors += not ok
+        status = int(head[9:12])
+        self.statuses[status] += 1
+        self.unsure += status == 503 and b"\r\nretry-after: " not in head.lower()
         if self._waiting:
             connection.ask(self._waiting.popleft())
         elif self._rate or now >= self._until:
@@ -151,12 +158,14 @@ class Load:
 
 async def measure(options: argparse.Namespace) -> dict[str, object]:
     """Makes the load and returns what to print."""
-    load = Load(options.url, options.header)
+    load = Load(options.url, options.header, options.body)
     late = await load.run(connections=options.connections, seconds=options.seconds, rate=options.rate)
     used = resource.getrusage(resource.RUSAGE_SELF)
     return {
         "requests": len(load.latencies),
-        "errors": load.errors,
+        "errors": len(load.latencies) - load.statuses[200],
+        "statuses": load.statuses,
+        "unsure": load.unsure,
         "seconds": options.seconds,
         "cpu_seconds": used.ru_utime + used.ru_stime,
         "late_p99_seconds": late,
@@ -169,6 +178,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
     parser.add_argument("--header", "-H", action="append", default=[])
+    parser.add_argument("--body", default="", help="JSON to POST")
     parser.add_argument("--connections", "-c", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--rate", type=float, default=0.0)

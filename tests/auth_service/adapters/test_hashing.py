@@ -1,6 +1,8 @@
 """Argon2 in its pool."""
 
 import asyncio
+import os
+import sys
 import threading
 
 import pytest
@@ -92,3 +94,29 @@ async def test_patience_is_bounded() -> None:
     with pytest.raises(Unavailable):
         await patience(0.1)
     waiting.cancel()
+
+
+async def test_a_full_queue_is_seen_before_anything_is_done() -> None:
+    """So that a flood costs no look into the database."""
+    gate = threading.Event()
+    async with HashingPool(workers=1, queue_per_worker=0) as pool:
+        hasher = Argon2Hasher(pool)
+        hasher.admit()
+        job = asyncio.create_task(pool.run(gate.wait))
+        await asyncio.sleep(0)
+
+        with pytest.raises(HashingOverloaded):
+            hasher.admit()
+        gate.set()
+        await job
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="niceness by thread is Linux's")
+async def test_threads_are_nice_to_the_event_loop() -> None:
+    """They alone: calls that need no hash go before them on a busy machine."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    async with HashingPool(workers=1, queue_per_worker=0) as pool:
+        inside = await pool.run(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    assert inside > before
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before

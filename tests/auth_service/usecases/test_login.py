@@ -3,7 +3,13 @@
 from datetime import timedelta
 
 import pytest
-from auth_service.domain.errors import AccountDisabled, InvalidCredentials, NotAdmittedYet, TooManyAttempts
+from auth_service.domain.errors import (
+    AccountDisabled,
+    HashingOverloaded,
+    InvalidCredentials,
+    NotAdmittedYet,
+    TooManyAttempts,
+)
 from auth_service.domain.events import SignedIn
 from chassis.errors import Unavailable
 
@@ -194,3 +200,16 @@ async def test_guesses_in_parallel_do_not_slip_past_the_limit(world: World) -> N
         await world.sign_in()
 
     assert not [each for each in world.database.state.sessions.values() if each.user_id == user_id]
+
+
+async def test_a_flood_is_refused_before_anything_is_asked(world: World) -> None:
+    """Known or not: no statement, no hash, nothing counted."""
+    await world.person()
+    hashes, entries = len(world.hasher.verified), len(world.database.state.audit)
+    world.hasher.is_full = True
+    for email in ("ada@example.com", "nobody@example.com"):
+        with pytest.raises(HashingOverloaded) as caught:
+            await world.sign_in(email)
+        assert caught.value.retry_after_seconds
+
+    assert (len(world.hasher.verified), len(world.database.state.audit)) == (hashes, entries)

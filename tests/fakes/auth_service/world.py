@@ -6,7 +6,7 @@ from uuid import UUID
 
 from auth_service.domain.credential import Account, Credential, Person, Role
 from auth_service.domain.email import canonical_email
-from auth_service.domain.errors import EmailTaken
+from auth_service.domain.errors import EmailTaken, HashingOverloaded
 from auth_service.domain.guessing import GuessKey, client_of
 from auth_service.domain.mail import MailKind
 from auth_service.domain.password import Strength
@@ -24,7 +24,13 @@ class FakePasswordHasher:
     def __init__(self, database: FakeDatabase) -> None:
         self.generation = 1
         self.verified: list[str | None] = []
+        self.is_full = False
         self._database = database
+
+    def admit(self) -> None:
+        """Has room unless told otherwise."""
+        if self.is_full:
+            raise HashingOverloaded
 
     async def hash(self, password: str) -> str:
         """Returns the password in a wrapper."""

@@ -36,6 +36,14 @@ class Argon2Hasher:
         self._decoy = self._argon2.hash(secrets.token_bytes(32))
         self._parameters = self._decoy.rpartition("$")[0].rpartition("$")[0] + "$"
 
+    def admit(self) -> None:
+        """Returns when there is room for another password at this moment.
+
+        Raises:
+            HashingOverloaded: too many passwords wait already.
+        """
+        self._pool.admit()
+
     async def hash(self, password: str) -> str:
         """Returns a salted hash in PHC string format.
 

@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +18,9 @@ from chassis import traces
 Result = TypeVar("Result")
 
 _IDLE_SECONDS = 5.0
+_NICENESS = 15
+"""Of the threads: while others of this process have work, a thread gets a thirtieth of a core's time."""
+
 _M_ARENA_MAX = -8
 """glibc's name for how many heaps there may be."""
 
@@ -49,6 +53,9 @@ class HashingPool:
 
     Argon2's blocks are kept between jobs, because mapping 19 MiB anew costs 5 % of a hash,
     and given back to the system when no job has come for a while.
+
+    The threads are nice to the event loop. On a busy machine it would otherwise get one share
+    of the time among several, and with it the calls by which other services judge tokens.
     """
 
     def __init__(self, *, workers: int, queue_per_worker: int) -> None:
@@ -60,7 +67,7 @@ class HashingPool:
         """
         # Of several heaps, glibc could not give back what the threads' own ones hold.
         _glibc("mallopt", _M_ARENA_MAX, 1)
-        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="hashing")
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="hashing", initializer=_go_last)
         self._jobs_max = workers * (1 + queue_per_worker)
         self._jobs = 0
         _JOBS.set_function(lambda: self._jobs)
@@ -69,6 +76,16 @@ class HashingPool:
         self._lock = threading.Lock()
         self._idle: asyncio.TimerHandle | None = None
 
+    def admit(self) -> None:
+        """Returns when there is room for another job at this moment.
+
+        Raises:
+            HashingOverloaded: too many wait already.
+        """
+        if self._jobs >= self._jobs_max:
+            _REFUSED.inc()
+            raise HashingOverloaded
+
     async def run(self, work: Callable[..., Result], *arguments: Any) -> Result:
         """Runs a job in a thread and returns its result.
 
@@ -76,9 +93,7 @@ class HashingPool:
             HashingOverloaded: too many wait already.
         """
         with self._lock:
-            if self._jobs >= self._jobs_max:
-                _REFUSED.inc()
-                raise HashingOverloaded
+            self.admit()
             self._jobs += 1
         try:
             job = self._executor.submit(_timed, time.perf_counter(), work, *arguments)
@@ -120,6 +135,12 @@ def _timed(submitted: float, work: Callable[..., Result], *arguments: Any) -> Re
         return work(*arguments)
     finally:
         _WORK.observe(time.perf_counter() - started)
+
+
+def _go_last() -> None:
+    """Makes this thread alone nice, where the system knows of niceness by thread."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 def _glibc(name: str, *arguments: int) -> None:

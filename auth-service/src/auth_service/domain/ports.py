@@ -20,6 +20,10 @@ class PasswordHasher(Protocol):
     Every method raises `HashingOverloaded` when they do.
     """
 
+    def admit(self) -> None:
+        """Returns when there is room for another password now: asked first, so that refusing costs little."""
+        ...
+
     async def hash(self, password: str) -> str:
         """Returns a salted hash in PHC string format."""
         ...

@@ -54,6 +54,7 @@ class Login:
             AccountDisabled: the right password of a deactivated account.
             Unavailable: it cannot be decided now.
         """
+        self.hasher.admit()
         address = canonical_email(email)
         key = self.guess_keys(address, caller.client_address)
         async with self.database.statements() as stores:

@@ -1,0 +1,187 @@
+"""What reads notice of a flood of logins: `make bench-flood`.
+
+Logins with the right password are due at ten times what the hashing threads can do, whatever became of
+those before (open load), while `GET /api/users/me` is asked at a fixed rate. Quiet and flooded turns
+alternate, and the medians are compared, because machines have moods. Everything, the clients as well,
+shares the machine's cores: the flood takes from the reads whatever it costs to make and to refuse it.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from devstack.stack import Stack
+
+from bench.house import ADMIN, ask
+from bench.load import ROOT
+from bench.processes import cpu_seconds
+
+READS_PER_SECOND = 100.0
+CONNECTIONS = 400
+_LEAD_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What reads took in one turn."""
+
+    p50_ms: float
+    p99_ms: float
+
+
+def client(url: str, seconds: float, *arguments: str) -> "subprocess.Popen[str]":
+    """Starts a client."""
+    command = [sys.executable, "-m", "bench.client", url, f"--seconds={seconds}", *arguments]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def said(process: "subprocess.Popen[str]") -> dict[str, Any]:
+    """Returns what a client found.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+    output, _ = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"the client ended with status {process.returncode}")
+    found: dict[str, Any] = json.loads(output)
+    return found
+
+
+class Bench:
+    """A running house to be flooded.
+
+    Args:
+        base_url: Its gateway.
+        seconds: How long each turn takes.
+    """
+
+    def __init__(self, base_url: str, seconds: float) -> None:
+        self._base_url = base_url
+        self._seconds = seconds
+        self._login = f"--body={json.dumps(ADMIN)}"
+        self._token = self.token()
+
+    def token(self) -> str:
+        """Returns a fresh access token."""
+        body = json.dumps(ADMIN).encode()
+        answer: str = ask(f"{self._base_url}/api/auth/login", body=body)["data"]["access_token"]
+        return answer
+
+    def capacity(self) -> float:
+        """Returns how many logins a second are answered when as many wait as may."""
+        busy = said(client(f"{self._base_url}/api/auth/login", self._seconds, self._login, "--connections=8"))
+        answered: int = busy["statuses"]["200"]
+        return answered / self._seconds
+
+    def reads(self) -> Reads:
+        """Measures reads for one turn."""
+        found = said(
+            client(
+                f"{self._base_url}/api/users/me",
+                self._seconds,
+                f"--header=Authorization: Bearer {self._token}",
+                f"--rate={READS_PER_SECOND}",
+            )
+        )
+        if found["errors"]:
+            raise RuntimeError(f"{found['errors']} reads failed: {found['statuses']}")
+        return _reads(found["latencies_seconds"])
+
+    def flooded(self, rate: float) -> tuple[Reads, dict[str, Any]]:
+        """Measures reads, and what became of the logins, for one turn of a flood."""
+        flood = client(
+            f"{self._base_url}/api/auth/login",
+            self._seconds + 2 * _LEAD_SECONDS,
+            self._login,
+            f"--rate={rate}",
+            f"--connections={CONNECTIONS}",
+        )
+        try:
+            time.sleep(_LEAD_SECONDS)
+            reads = self.reads()
+        finally:
+            found = said(flood)
+        return reads, found
+
+
+def _reads(latencies: Sequence[float]) -> Reads:
+    cuts = statistics.quantiles(latencies, n=100)
+    return Reads(cuts[49] * 1_000, cuts[98] * 1_000)
+
+
+def report(stack: Stack, rounds: int, seconds: float) -> None:
+    """Measures and prints."""
+    bench = Bench(stack.base_url, seconds)
+    bench.reads()
+    capacity = bench.capacity()
+    rate = 10 * capacity
+    print(
+        f"capacity {capacity:.0f} logins/s; flood {rate:.0f}/s; load of the machine {os.getloadavg()[0]:.1f}"
+    )
+    idle: list[Reads] = []
+    flooded: list[Reads] = []
+    statuses: Counter[str] = Counter()
+    unsure = 0
+    used = dict.fromkeys(("gateway", "auth-service"), 0.0)
+    for number in range(rounds):
+        idle.append(bench.reads())
+        before = {name: cpu_seconds(stack.services[name].pid or 0) for name in used}
+        reads, found = bench.flooded(rate)
+        for name in used:
+            used[name] += cpu_seconds(stack.services[name].pid or 0) - before[name]
+        flooded.append(reads)
+        statuses.update(found["statuses"])
+        unsure += found["unsure"]
+        print(
+            f"round {number + 1}: idle p50 {idle[-1].p50_ms:.2f} p99 {idle[-1].p99_ms:.2f} ms,"
+            f" flooded p50 {reads.p50_ms:.2f} p99 {reads.p99_ms:.2f} ms;"
+            f" logins {found['statuses']}, sent late by {found['late_p99_seconds'] * 1_000:.0f} ms"
+        )
+    lasted = rounds * (seconds + 2 * _LEAD_SECONDS)
+    print(
+        f"logins/s while flooded {statuses['200'] / lasted:.0f}; refused by 503 {statuses['503']},"
+        f" of them without Retry-After {unsure}"
+    )
+    logins = sum(statuses.values())
+    # A hash is the hashing threads' own; what is left of auth-service is its event loop's.
+    print(
+        ", ".join(
+            f"{name}: {seconds * 1_000 / logins:.2f} ms of CPU a login" for name, seconds in used.items()
+        )
+    )
+    for name in ("p50_ms", "p99_ms"):
+        quiet, loud = (statistics.median(getattr(each, name) for each in turn) for turn in (idle, flooded))
+        print(f"{name}: idle {quiet:.2f}, flooded {loud:.2f}: {loud / quiet:.1f} x")
+
+
+def main() -> None:
+    """Reads the arguments and measures a house of its own."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting")
+    options = parser.parse_args()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "GATEWAY_RATE_LIMITS": "off",
+        "BOOTSTRAP_ADMIN_EMAIL": ADMIN["email"],
+        "BOOTSTRAP_ADMIN_PASSWORD": ADMIN["password"],
+        **dict(each.split("=", 1) for each in options.set),
+    }
+    with tempfile.TemporaryDirectory() as folder, Stack(Path(folder), environment) as stack:
+        report(stack, options.rounds, options.seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""More logins than can be hashed: refused at once, with a word on when to come again, and reads go on.
+
+`make bench-flood` measures what is only shown here.
+"""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.system.edge import Answer, Edge, Person
+
+AT_A_TIME = 48
+"""More than threads and queue take on up to 5 cores."""
+
+PATIENCE_SECONDS = 40.0
+
+
+def test_logins_beyond_the_queue(edge: Edge) -> None:
+    """Each is answered, with a session or 503; whoever was refused did not wait for those before."""
+    ada = edge.join()
+    refused = threading.Event()
+    deadline = time.monotonic() + PATIENCE_SECONDS
+
+    def log_in(_: int) -> list[tuple[float, Answer]]:
+        answers = []
+        while not refused.is_set() and time.monotonic() < deadline:
+            answer = edge.post("/api/auth/login", json={"email": ada.email, "password": ada.password})
+            answers.append((time.monotonic(), answer))
+            if answer.status == 503:
+                refused.set()
+        return answers
+
+    with ThreadPoolExecutor(AT_A_TIME + 1) as pool:
+        reads = pool.submit(_read_until, refused, edge, ada, deadline)
+        logins = [each for answers in pool.map(log_in, range(AT_A_TIME)) for each in answers]
+
+    outcomes = [answer.outcome for _, answer in logins]
+    assert set(outcomes) == {(200, None), (503, "UNAVAILABLE")}
+    # The envelope's own check has seen to `Retry-After`.
+    first_refusal = min(at for at, answer in logins if answer.status == 503)
+    assert first_refusal < max(at for at, answer in logins if answer.status == 200)
+    assert {answer.status for answer in reads.result()} == {200}
+    edge.sign_in(ada)
+
+
+def _read_until(over: threading.Event, edge: Edge, person: Person, deadline: float) -> list[Answer]:
+    """Reads at least once, and as long as the flood lasts."""
+    answers = [edge.who(person.access_token)]
+    while not over.is_set() and time.monotonic() < deadline:
+        answers.append(edge.who(person.access_token))
+    return answers
