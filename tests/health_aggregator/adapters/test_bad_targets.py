@@ -10,6 +10,8 @@ import grpc
 import pytest
 from chassis.clock import SystemClock
 from devstack.program import free_port
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from health_aggregator.adapters.check_factory import HOUSE_TLS, CheckFactory
 from health_aggregator.adapters.grpc_check import GrpcCheck
 from health_aggregator.adapters.http_check import HttpCheck
 from health_aggregator.adapters.nextcloud_check import nextcloud_check
@@ -19,6 +21,7 @@ from health_aggregator.adapters.redis_check import RedisCheck
 from health_aggregator.adapters.tls_check import TlsCheck
 from health_aggregator.domain.ports import Check
 from health_aggregator.domain.state import Outcome
+from health_aggregator.domain.target import Target
 
 from tests.health_aggregator import wire
 from tests.health_aggregator.looking import look
@@ -170,6 +173,40 @@ async def test_a_grpc_server_with_a_bad_certificate_is_down(tmp_path: Path) -> N
     await server.stop(0)
 
     assert result.error == "its certificate is not trusted"
+
+
+async def test_a_server_that_wants_a_certificate_gets_the_house_s(tmp_path: Path) -> None:
+    """Under mTLS a service of the house is up for who shows the house's certificate, and down for others."""
+    path = wire.certificate(tmp_path, days=90)
+    pem = path.read_bytes()
+    server = grpc.aio.server()
+    servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+    port = server.add_secure_port(
+        "127.0.0.1:0", grpc.ssl_server_credentials([(pem, pem)], pem, require_client_auth=True)
+    )
+    await server.start()
+    asked: list[str] = []
+
+    def credentials() -> grpc.ChannelCredentials:
+        asked.append("credentials")
+        return grpc.ssl_channel_credentials(pem, pem, pem)
+
+    factory = CheckFactory(SystemClock(), lambda: None, credentials)
+    house = {"address": f"localhost:{port}", HOUSE_TLS: True}
+    stranger = {"address": f"localhost:{port}", "ca_file": str(path)}
+    results = []
+    for options in (house, stranger):
+        check = factory(Target("user-service", "grpc", options=options), lambda: None)
+        results.append(await look(check, timeout_seconds=20))
+        await check.close()
+    await server.stop(0)
+
+    assert [result.outcome for result in results] == [Outcome.UP, Outcome.DOWN]
+    assert results[1].error
+    assert "localhost" not in results[1].error
+    assert asked == ["credentials"]
 
 
 async def test_checks_leave_nothing_open() -> None:
