@@ -1,7 +1,8 @@
 # Everything a developer does; `make` lists it. Needs Python 3.11 or newer with pip, nothing else.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test test-faults lint format protos boards lock bench bench-flood bench-health clean reset \
+.PHONY: help up test test-faults lint format protos boards lock clean reset \
+	bench bench-flood bench-logins bench-staleness bench-health \
 	images cluster deploy test-cluster
 
 PYTHON ?= python3
@@ -25,7 +26,7 @@ DECLARED := uv.lock pyproject.toml $(wildcard */pyproject.toml) protos/build_stu
 	$(shell find protos/vestibule protos/third_party -name '*.proto')
 
 help: ## List these commands
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-20s%s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-23s%s\n", $$1, $$2}'
 
 up: .venv/.runs ## Start the whole system here; Ctrl-C stops it; OBSERVE=1 with Prometheus
 	@exec $(BIN)/python -m devstack up --with-parent
@@ -61,6 +62,12 @@ bench: .venv/.benches ## Measure the edge against others on the same work, in te
 
 bench-flood: .venv/.develops ## Measure what reads notice of a flood of logins
 	@$(BIN)/python -m bench.flood $(ARGS)
+
+bench-logins: .venv/.develops ## Measure sign-ins against bare Argon2id
+	@$(BIN)/python -m bench.logins $(ARGS)
+
+bench-staleness: .venv/.develops ## Measure how stale another gateway's near cache can be
+	@$(BIN)/python -m bench.staleness $(ARGS)
 
 bench-health: .venv/.develops ## Measure the health aggregator: sweeps, detection, false flips
 	@$(BIN)/python bench/health.py $(ARGS)

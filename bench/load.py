@@ -79,6 +79,16 @@ def flood(url: str, headers: list[str], seconds: float) -> Flood:
     return Flood(int(found[1]), float(found[2]), _children_cpu_seconds() - before)
 
 
+def post_flood(url: str, body: str, seconds: float, connections: int) -> Flood:
+    """Sends a body as fast as answers come.
+
+    Raises:
+        LoadError: there were other answers than 200.
+    """
+    said = _finished(_client(url, [], seconds, f"--connections={connections}", f"--body={body}"))
+    return Flood(said["requests"], seconds, said["cpu_seconds"])
+
+
 def stream(url: str, headers: list[str], seconds: float, rate: float) -> Stream:
     """Asks at a fixed rate.
 

@@ -68,9 +68,12 @@ def ratio(turns: Sequence[Turn], name: str, other: str) -> tuple[float, float, f
     return statistics.median(ratios), min(ratios), max(ratios)
 
 
-def spread(values: Sequence[float]) -> str:
+def spread(values: Sequence[float], digits: int = 0) -> str:
     """Returns the median with the least and the most."""
-    return f"{statistics.median(values):,.0f} ({min(values):,.0f}-{max(values):,.0f})"
+    middle, least, most = (
+        f"{each:,.{digits}f}" for each in (statistics.median(values), min(values), max(values))
+    )
+    return f"{middle} ({least}-{most})"
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:

@@ -32,10 +32,12 @@ class _Entry(Generic[Value]):
 class Fetch:
     """An answer on its way; `stale` once an event has touched its tags."""
 
-    __slots__ = ("stale", "tags")
+    __slots__ = ("began_at", "stale", "tags")
 
     def __init__(self, tags: tuple[str, ...]) -> None:
         self.tags = tags
+        # From here on the truth may be another, however long the answer takes to come.
+        self.began_at = time.monotonic()
         self.stale = False
 
 
@@ -79,7 +81,7 @@ class NearCache(Generic[Value]):
         if fetch.stale:
             return
         self._remove(key)
-        self._entries[key] = _Entry(value, fetch.tags, time.monotonic() + seconds)
+        self._entries[key] = _Entry(value, fetch.tags, fetch.began_at + seconds)
         for tag in fetch.tags:
             self._keys.setdefault(tag, set()).add(key)
         if len(self._entries) > self._entries_max:
