@@ -1,7 +1,7 @@
 # Everything a developer does; `make` lists it. Needs Python 3.11 or newer with pip, nothing else.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test test-faults lint format protos boards lock clean reset \
+.PHONY: help up test test-faults lint format protos docs lock clean reset \
 	bench bench-flood bench-logins bench-staleness bench-health \
 	images cluster deploy test-cluster
 
@@ -51,8 +51,12 @@ format: .venv/.develops ## Format the code and mend what can be mended
 protos: .venv/.develops ## Generate stubs and descriptors anew
 	$(UV) sync --frozen --reinstall-package vestibule-protos
 
-boards: .venv/.develops ## Write Grafana's boards and the objectives' alerts into the chart
+docs: .venv/.develops ## Write what is generated under docs/ and in the chart: catalog, OpenAPI, metrics, boards
 	@$(BIN)/python -m helm.write_boards
+	@$(BIN)/python helm/write_readme.py
+	@$(BIN)/python -m tests.tidy.metrics_page
+	@$(BIN)/python -m tests.tidy.openapi_file
+	@$(BIN)/python -m tests.tidy.catalog_page
 
 lock: $(UV) ## Bring uv.lock up to date with every pyproject.toml
 	$(UV) lock

@@ -1,8 +1,8 @@
 """The boards: what an operator looks at, from the whole house down to one service."""
 
 from helm import panels
-from helm.objectives import OBJECTIVES, READS, REQUESTS, WINDOWS, Objective
-from helm.panels import HOUSE, Board, Panel, figure, lines, quantiles
+from helm.objectives import OBJECTIVES, READS, REQUESTS
+from helm.panels import HOUSE, Board, figure, lines, quantiles
 
 HITS = 'sum(rate(gateway_cache_lookups_total{outcome="hit"}[5m]))'
 TROUBLE = 'state=~"suspect|down|recovering|flapping|stale"'
@@ -119,6 +119,24 @@ GATEWAY = Board(
             ("sum by (job, instance) (rate(events_tail_losses_total[5m]))", "{{job}} {{instance}}"),
             meaning="After each the revocations are fetched from auth-service anew.",
         ),
+        *panels.revocation("gateway"),
+        lines(
+            "Requests being answered",
+            "short",
+            ("sum by (instance) (http_server_active_requests)", "{{instance}}"),
+        ),
+        lines(
+            "Answers in the near cache",
+            "short",
+            ("sum by (instance) (gateway_cache_entries)", "{{instance}}"),
+        ),
+        lines(
+            "Rate limits counted in memory",
+            "short",
+            ("max by (instance) (gateway_rate_limits_in_memory)", "{{instance}}"),
+            meaning="1 while Redis is away and each gateway counts for itself.",
+            limit=1,
+        ),
         *panels.process('job="gateway"'),
     ),
 )
@@ -141,13 +159,43 @@ AUTH = Board(
             "Passwords hashed or waiting",
             "short",
             ("sum by (instance) (auth_hashing_jobs)", "{{instance}}"),
-            meaning="More than the cores of the pod means that sign-ins wait.",
+            ("sum by (instance) (auth_hashing_workers)", "threads of {{instance}}"),
+            ("sum by (instance) (auth_hashing_jobs_max)", "room at {{instance}}"),
+            meaning="More than the threads means that sign-ins wait; beyond the room they are refused.",
         ),
+        quantiles("Waiting for a thread", "auth_hashing_wait_seconds"),
+        quantiles("Hashing", "auth_hashing_work_seconds"),
         lines(
             "Hashing refused",
             "ops",
             ("sum by (instance) (rate(auth_hashing_refused_total[5m]))", "{{instance}}"),
             limit=0.01,
+        ),
+        lines(
+            "Age of the signing key",
+            "s",
+            ("max by (instance) (auth_signing_key_age_seconds)", "{{instance}}"),
+            limit=3_024_000,
+        ),
+        lines("Signing keys by state", "short", ("max by (state) (auth_signing_keys)", "{{state}}")),
+        lines(
+            "Audit chain",
+            "s",
+            ("time() - max(auth_audit_head_signed_timestamp_seconds)", "since its head was signed"),
+            ("max(auth_audit_chain_broken)", "broken"),
+            limit=300,
+        ),
+        lines(
+            "Mails by outcome",
+            "ops",
+            ("sum by (kind, outcome) (rate(mails_total[5m]))", "{{kind}} {{outcome}}"),
+        ),
+        lines(
+            "Mails waiting",
+            "s",
+            ("max(mails_oldest_pending_seconds)", "the oldest"),
+            ("max(mails_pending)", "how many"),
+            limit=600,
         ),
         *panels.events("auth-service"),
         *panels.postgres("auth-service"),
@@ -162,6 +210,7 @@ USERS = Board(
     (
         *panels.rpcs("user-service"),
         *panels.events("user-service"),
+        *panels.revocation("user-service"),
         *panels.postgres("user-service"),
         *panels.process('job="user-service"'),
     ),
@@ -214,41 +263,12 @@ AGGREGATOR = Board(
     ),
 )
 
-
-def _objective(objective: Objective) -> tuple[Panel, ...]:
-    return (
-        figure(
-            f"{objective.alert}: budget left at the pace of 3 days",
-            "percentunit",
-            f"1 - {objective.record('3d')} / {objective.budget:g}",
-            meaning=f"{objective.promise}, over 30 days. Below zero it is missed at this pace.",
-        ),
-        *(
-            figure(
-                f"{objective.alert}: bad answers, {window}",
-                "percentunit",
-                objective.record(window),
-                meaning=objective.promise,
-                limit=objective.budget,
-            )
-            for window in ("1h", "1d")
-        ),
-        lines(
-            f"{objective.alert}: burn rate by window",
-            "short",
-            *((f"{objective.record(window)} / {objective.budget:g}", window) for window in WINDOWS),
-            meaning="1 spends the budget of 30 days in 30 days; 14.4 over an hour wakes somebody.",
-            limit=1,
-        ),
-    )
-
-
 SLO = Board(
     "slo",
     "Objectives",
     "How much of the month's error budget is left, and how fast it goes.",
     (
-        *(panel for objective in OBJECTIVES for panel in _objective(objective)),
+        *(panel for objective in OBJECTIVES for panel in panels.objective(objective)),
         panels.requests_by_status(),
         panels.read_durations(),
     ),

@@ -96,7 +96,7 @@ BURNS = (
 )
 WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
 
-HEAD = "# Written by `make boards` out of helm/objectives.py.\ngroups:\n"
+HEAD = "# Written by `make docs` out of helm/objectives.py.\ngroups:\n"
 
 
 def rules() -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from helm.objectives import READS, REQUESTS
+from helm.objectives import READS, REQUESTS, WINDOWS, Objective
 
 HOUSE = 'job=~"gateway|auth-service|user-service|health-aggregator"'
 
@@ -136,6 +136,8 @@ def postgres(job: str) -> tuple[Panel, ...]:
             "Connections to Postgres",
             "short",
             (f'sum by (state) (postgres_pool_connections{{job="{job}"}})', "{{state}}"),
+            (f'sum(postgres_pool_connections_max{{job="{job}"}})', "at most"),
+            (f'sum(postgres_pool_waiting{{job="{job}"}})', "waiting"),
         ),
         lines(
             "Connections waited for in vain",
@@ -189,4 +191,64 @@ def process(selector: str) -> tuple[Panel, ...]:
             shares=(0.99,),
         ),
         lines("Open files", "short", (f"process_open_fds{{{selector}}}", name)),
+    )
+
+
+def revocation(job: str) -> tuple[Panel, ...]:
+    """Returns how well a process knows which tokens are refused."""
+    one = f'job="{job}"'
+    return (
+        lines(
+            "Since the event stream was read",
+            "s",
+            (f"max by (instance) (events_tail_silent_seconds{{{one}}})", "{{instance}}"),
+            meaning="From 0.8 s on tokens are introspected.",
+            limit=5,
+        ),
+        quantiles("From commit to known here", f"events_tail_lag_seconds{{{one}}}"),
+        lines(
+            "Tokens introspected",
+            "ops",
+            (f"sum by (instance) (rate(tokens_introspected_total{{{one}}}[5m]))", "{{instance}}"),
+        ),
+        lines(
+            "Revocations in force",
+            "short",
+            (f"max by (instance) (revocations_in_force{{{one}}})", "{{instance}}"),
+        ),
+        lines(
+            "Age of the verification keys",
+            "s",
+            (f"max by (instance) (verification_keys_age_seconds{{{one}}})", "{{instance}}"),
+            limit=1800,
+        ),
+    )
+
+
+def objective(promised: Objective) -> tuple[Panel, ...]:
+    """Returns how much of a promise's budget is left, and how fast it goes."""
+    return (
+        figure(
+            f"{promised.alert}: budget left at the pace of 3 days",
+            "percentunit",
+            f"1 - {promised.record('3d')} / {promised.budget:g}",
+            meaning=f"{promised.promise}, over 30 days. Below zero it is missed at this pace.",
+        ),
+        *(
+            figure(
+                f"{promised.alert}: bad answers, {window}",
+                "percentunit",
+                promised.record(window),
+                meaning=promised.promise,
+                limit=promised.budget,
+            )
+            for window in ("1h", "1d")
+        ),
+        lines(
+            f"{promised.alert}: burn rate by window",
+            "short",
+            *((f"{promised.record(window)} / {promised.budget:g}", window) for window in WINDOWS),
+            meaning="1 spends the budget of 30 days in 30 days; 14.4 over an hour wakes somebody.",
+            limit=1,
+        ),
     )

@@ -1,5 +1,6 @@
 """Made series for the alerts about services."""
 
+from tests.observability.made_trust import TRUST_ALERTS
 from tests.observability.making import Made, gauge, histogram
 
 SERVICES = ("gateway", "auth-service", "user-service", "health-aggregator")
@@ -163,4 +164,5 @@ SERVICE_ALERTS: tuple[Made, ...] = (
             ),
         },
     ),
+    *TRUST_ALERTS,
 )

@@ -20,11 +20,16 @@ from tests.system.edge import Edge
 
 WITHIN_SECONDS = 40.0
 
+NOT_IN_THIS_HOUSE = {
+    "VestibuleCertificateExpires": "services speak in the clear on one machine: there is no certificate",
+}
+"""Alerts whose measurements a house on one machine does not have, each with the reason."""
+
 BOARD_NAMES = [board.name for board in BOARDS]
 
 
 def test_files_are_what_the_script_writes() -> None:
-    """Nobody has changed a board, or the objectives' rules, by hand: `make boards` writes them."""
+    """Nobody has changed a board, or the objectives' rules, by hand: `make docs` writes them."""
     expected = written()
     kept = {path for folder in {path.parent for path in expected} for path in folder.glob("*.json")}
 
@@ -122,7 +127,7 @@ def test_every_query_of_a_board_has_data(prometheus: Prometheus, name: str) -> N
 
 def test_every_alert_measures_something(prometheus: Prometheus) -> None:
     """What each alert compares is there while all is well, and so is every recorded series."""
-    measured = [each for alert in alerts() for each in alert.measured]
+    measured = [each for alert in alerts() if alert.name not in NOT_IN_THIS_HOUSE for each in alert.measured]
 
     assert until(prometheus, *measured, *recorded()) == []
 

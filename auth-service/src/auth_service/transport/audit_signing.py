@@ -10,6 +10,10 @@ log = get_logger()
 
 _BROKEN = Gauge("auth_audit_chain_broken", "1 while the audit chain is not what was signed.")
 _SIGNED = Gauge("auth_audit_signed_sequence", "Place of the last entry whose head this process signed.")
+_LOOKED = Gauge(
+    "auth_audit_head_signed_timestamp_seconds",
+    "Unix time at which the last entry of the audit chain was last known to be under a signed head.",
+)
 
 
 class AuditSigning:
@@ -31,6 +35,7 @@ class AuditSigning:
             log.exception("audit chain broken", problem=error.details["problem"])
             return 0
         _BROKEN.set(0)
+        _LOOKED.set_to_current_time()
         if head is None:
             return 0
         _SIGNED.set(head.sequence)

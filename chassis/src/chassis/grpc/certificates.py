@@ -11,11 +11,18 @@ from typing import NamedTuple
 import grpc
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from prometheus_client import Gauge
 
 from chassis.logs import get_logger
 from chassis.startup import StartupError
 
 log = get_logger()
+
+_EXPIRES = Gauge(
+    "tls_certificate_expires_timestamp_seconds",
+    "Unix time at which a certificate between services ends: one's own, or the first of the authorities'.",
+    ["file"],
+)
 
 LOOK_SECONDS = 1.0
 """How often the files are looked at, at most."""
@@ -120,10 +127,13 @@ class Certificates:
     def _read(self) -> _Files:
         files = _Files(*(path.read_bytes() for path in self._paths))
         certificate = x509.load_pem_x509_certificate(files.certificate)
-        x509.load_pem_x509_certificates(files.authority)
+        authorities = x509.load_pem_x509_certificates(files.authority)
         # Read in the middle of a change, one file may be newer than the other.
         if load_pem_private_key(files.key, password=None).public_key() != certificate.public_key():
             raise ValueError("the key is not the certificate's")
+        _EXPIRES.labels("certificate").set(certificate.not_valid_after_utc.timestamp())
+        ends = (authority.not_valid_after_utc.timestamp() for authority in authorities)
+        _EXPIRES.labels("authority").set(min(ends))
         return files
 
 

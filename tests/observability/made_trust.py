@@ -1,0 +1,94 @@
+"""Made series for the alerts about what trust hangs on: revocations, keys, the audit chain, mails."""
+
+from tests.observability.making import Made, gauge
+
+TRUST_ALERTS: tuple[Made, ...] = (
+    gauge(
+        "VestibuleRevocationLag",
+        'events_tail_silent_seconds{job="gateway", instance="a"}',
+        30,
+        {
+            "job": "gateway",
+            "severity": "critical",
+            "summary": (
+                "gateway has not read the event stream for 30s and asks auth-service about every token."
+            ),
+        },
+        healthy=0.5,
+    ),
+    Made(
+        "VestibuleSigningKeyTooOld",
+        {'auth_signing_key_age_seconds{job="auth-service"}': "3456000x90"},
+        [
+            {
+                "job": "auth-service",
+                "severity": "warning",
+                "summary": "Tokens have been signed by one key for 40d 0h 0m 0s; rotation stands still.",
+            }
+        ],
+        [{'auth_signing_key_age_seconds{job="auth-service"}': "2600000x90"}],
+        at="80m",
+    ),
+    gauge(
+        "VestibuleVerificationKeysOld",
+        'verification_keys_age_seconds{job="gateway", instance="a"}',
+        2000,
+        {
+            "job": "gateway",
+            "severity": "warning",
+            "summary": "gateway cannot fetch the published keys; it would refuse tokens of the next one.",
+        },
+        healthy=300,
+    ),
+    gauge(
+        "VestibuleAuditChainBroken",
+        "auth_audit_chain_broken",
+        1,
+        {
+            "severity": "critical",
+            "summary": (
+                "The audit log is not what was signed; somebody changed it behind auth-service's back."
+            ),
+        },
+    ),
+    Made(
+        "VestibuleAuditHeadNotSigned",
+        {'auth_audit_head_signed_timestamp_seconds{instance="a"}': "60+60x4 300x16"},
+        [
+            {
+                "severity": "warning",
+                "summary": "The head of the audit chain has not been signed for 15m 0s.",
+            }
+        ],
+        # One of two instances is enough.
+        [
+            {
+                'auth_audit_head_signed_timestamp_seconds{instance="a"}': "0x20",
+                'auth_audit_head_signed_timestamp_seconds{instance="b"}': "0+60x20",
+            }
+        ],
+    ),
+    gauge(
+        "VestibuleCertificateExpires",
+        'tls_certificate_expires_timestamp_seconds{job="gateway", file="certificate"}',
+        600000,
+        {
+            "job": "gateway",
+            "file": "certificate",
+            "severity": "critical",
+            "summary": ("A certificate between services (certificate of gateway) ends in 6d 22h 20m 0s."),
+        },
+        healthy=2592000,
+    ),
+    gauge(
+        "VestibuleMailBacklog",
+        'mails_oldest_pending_seconds{job="auth-service", instance="a"}',
+        900,
+        {
+            "job": "auth-service",
+            "severity": "warning",
+            "summary": "A mail has waited 15m 0s: nobody can reset a password.",
+        },
+        healthy=60,
+    ),
+)
