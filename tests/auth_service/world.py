@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from auth_service.domain.credential import Role
+from auth_service.domain.session import STANDARD, SessionLimits
 from auth_service.domain.tokens import Tokens
 from auth_service.wiring.use_cases import Ports, UseCases, build_use_cases
 from chassis.identity.caller import Caller
@@ -99,13 +100,15 @@ def a_client(address: str = HERE) -> Caller:
     return Caller(client_address=address, user_agent="test", request_id="request")
 
 
-def build_world() -> World:
-    """Returns a world with nobody in it."""
+def build_world(limits: SessionLimits = STANDARD, *, admins_need_second_factor: bool = False) -> World:
+    """Returns a world with nobody in it, in the standard profile or another."""
     clock = FakeClock()
     database = FakeDatabase(clock)
     directory = FakeUserDirectory(database, clock)
     hasher, patience, signer = FakePasswordHasher(database), FakePatience(), FakeTokenSigner()
     ports = Ports(
+        limits=limits,
+        admins_need_second_factor=admins_need_second_factor,
         database=database,
         directory=directory,
         hasher=hasher,

@@ -128,6 +128,7 @@ def test_references_exist(manifests: list[Manifest], value_set: Path) -> None:
         "vestibule-mail",
         "vestibule-ca",
     }
+    brought["strict"] = brought["production"]
     brought["provisioned"] = {"postgres-superuser"}
     brought["development"] = {"vestibule-postgres-admin"}
     outside = brought.get(value_set.stem.removesuffix("-values"), set())

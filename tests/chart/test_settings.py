@@ -1,11 +1,12 @@
 """Pods are told what their service reads: every setting that it needs, and none that it does not know."""
 
+import base64
 import json
 from pathlib import Path
 
 import pytest
 from auth_service import settings as auth
-from chassis.settings import environment_name
+from chassis.settings import ServiceSettings, environment_name
 from health_aggregator import settings as health
 from pydantic_settings import BaseSettings
 from user_service import settings as users
@@ -137,6 +138,32 @@ def test_services_take_what_they_are_told(
         assert {package: upstream.address for package, upstream in settings.upstreams.items()} == {  # type: ignore[attr-defined]
             package: upstream["address"] for package, upstream in upstreams.items()
         }
+
+
+@pytest.mark.parametrize("service", SERVING)
+def test_one_value_makes_every_service_strict(
+    render: Render, service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`profile: strict` reaches all of them, and with drawn secrets they find nothing to refuse."""
+    drawn = "n0tqQmBf3xkVw7YcR5sHzJ2aLpG8eDu9"
+    given = {
+        "SERVICE_KEY": drawn,
+        "AUTH_MASTER_KEY": base64.b64encode(bytes(range(32))).decode(),
+        "REDIS_URL": f"rediss://:{drawn}@redis:6379/0",
+        "SMTP_URL": f"smtps://me:{drawn}@mail:465",
+        "PGPASSWORD": drawn,
+    }
+    manifests = render(CHART / "ci" / "strict-values.yaml")
+    (deployment,) = (
+        each for each in of_kind(manifests, "Deployment") if name(each) == f"vestibule-{service}"
+    )
+    for variable, value in environment(manifests, deployment["spec"]["template"]["spec"]).items():
+        monkeypatch.setenv(variable, given[variable] if value is None else value)
+
+    settings = SERVING[service]()
+
+    assert isinstance(settings, ServiceSettings)
+    assert (settings.is_strict, settings.shortcomings()) == (True, [])
 
 
 def told_value(manifests: list[Manifest], variable: str) -> str:

@@ -35,6 +35,7 @@ def refused(helm: Any, *settings: str) -> str:
         ("config.publicUrl=id.example.com", "/config/publicUrl"),
         ("config.traceRatio=2", "/config/traceRatio"),
         ("postgres.sslMode=maybe", "/postgres/sslMode"),
+        ("profile=lax", "/profile"),
         ("redis.url=redis://user:password@redis", "/redis/url"),
         ("ingress.enabled=yes", "/ingress/enabled"),
     ],
@@ -42,6 +43,14 @@ def refused(helm: Any, *settings: str) -> str:
 def test_wrong_values_are_refused_with_their_path(helm: Any, setting: str, path: str) -> None:
     """A misspelt key or a wrong type is named."""
     assert path in refused(helm, setting)
+
+
+STRICT = [
+    "profile=strict,mtls.enabled=true,mtls.secretPrefix=tls",
+    "config.publicUrl=https://id.example.com",
+    "postgres.sslMode=verify-full",
+    "redis.existingSecret=redis",
+]
 
 
 @pytest.mark.parametrize(
@@ -55,6 +64,11 @@ def test_wrong_values_are_refused_with_their_path(helm: Any, setting: str, path:
             ["certManager.enabled=true", "ingress.enabled=true", "ingress.tls.enabled=true"],
             "certManager.publicIssuer.name",
         ),
+        (["profile=strict"], "mtls.enabled"),
+        ([*STRICT[:1], "config.publicUrl=http://id.example.com"], "config.publicUrl"),
+        ([*STRICT[:2]], "postgres.sslMode"),
+        ([*STRICT[:3]], "redis.existingSecret"),
+        ([*STRICT, "config.rateLimits=false"], "config.rateLimits"),
     ],
 )
 def test_values_that_do_not_fit_together_say_what_to_do(helm: Any, settings: list[str], advice: str) -> None:

@@ -91,5 +91,63 @@ def test_what_is_not_json_is_named(
     assert capsys.readouterr().err.startswith("STOCK_SHELVES is wrong: it is not JSON")
 
 
+STRICT = {
+    "PROFILE": "strict",
+    "SERVICE_KEY": "n0tqQmBf3xkVw7YcR5sHzJ2aLpG8eDu9",
+    "STOCK_POSTGRES_URL": "postgresql://me@db/x?sslmode=verify-full",
+    "PGPASSWORD": "Zq7-mW4tXc9_LpR2vN8sKd",
+    "TLS_CERT_FILE": "tls.crt",
+    "TLS_KEY_FILE": "tls.key",
+    "TLS_CA_FILE": "ca.crt",
+}
+
+
+def test_the_strict_profile_takes_what_is_safe(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in STRICT.items():
+        monkeypatch.setenv(name, value)
+
+    assert settings.load(StockSettings).is_strict
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        ("TLS_CA_FILE", None, "TLS_CERT_FILE, TLS_KEY_FILE and TLS_CA_FILE go together"),
+        ("SERVICE_KEY", "k" * 32, "SERVICE_KEY is not safe: it has only 1 different characters"),
+        ("STOCK_POSTGRES_URL", "postgresql://me@db/x", "STOCK_POSTGRES_URL is not safe: it goes over"),
+        ("PGPASSWORD", "short", "STOCK_POSTGRES_URL is not safe: its password is weak"),
+        ("PGPASSWORD", None, "STOCK_POSTGRES_URL is not safe: it has no password"),
+        ("REDIS_URL", "redis://cache:6379/0", "REDIS_URL is not safe: it has no password"),
+    ],
+)
+def test_the_strict_profile_refuses_what_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    value: str | None,
+    line: str,
+) -> None:
+    for other, good in STRICT.items():
+        monkeypatch.setenv(other, good)
+    monkeypatch.setenv(name, value or "")
+
+    with pytest.raises(SystemExit) as caught:
+        settings.load(StockSettings)
+
+    said = capsys.readouterr().err
+    assert caught.value.code == 1
+    assert line in said
+    assert len(said.splitlines()) == 1
+
+
+def test_the_standard_profile_refuses_none_of_it() -> None:
+    assert settings.load(StockSettings).shortcomings() == []
+
+
 def test_secret_fields_are_known_for_redaction() -> None:
-    assert settings.secret_names(StockSettings) == {"postgres_url", "service_key", "redis_url"}
+    assert settings.secret_names(StockSettings) == {
+        "postgres_url",
+        "postgres_password",
+        "service_key",
+        "redis_url",
+    }

@@ -12,7 +12,10 @@ from chassis.settings import GrpcServiceSettings
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from auth_service.domain.session import STANDARD, STRICT, SessionLimits
+
 _MASTER_KEY_BYTES = 32
+_DIFFERENT_BYTES_MIN = 16
 _SMTP_SCHEMES = ("smtp", "smtps", "smtp+starttls")
 _KEY_PUBLISH_SECONDS = Field(
     default=900.0,
@@ -169,6 +172,20 @@ class AuthSettings(GrpcServiceSettings):
         if self.key_rotation.total_seconds() <= self.key_publish_seconds:
             raise ValueError("AUTH_KEY_ROTATION_DAYS has to be longer than AUTH_KEY_PUBLISH_SECONDS")
         return self
+
+    def shortcomings(self) -> list[str]:
+        """Returns what the strict profile refuses about these settings, a line each."""
+        found = super().shortcomings()
+        if self.is_strict and len(set(self.master_key_bytes)) < _DIFFERENT_BYTES_MIN:
+            found.append("AUTH_MASTER_KEY is not safe: it was not drawn at random: `openssl rand -base64 32`")
+        if self.is_strict and not self.issuer.startswith("https://"):
+            found.append("AUTH_ISSUER is not an https:// URL: links in mails and the tokens' issuer need one")
+        return found
+
+    @property
+    def limits(self) -> SessionLimits:
+        """How long sessions and their tokens last."""
+        return STRICT if self.is_strict else STANDARD
 
     @property
     def key_rotation(self) -> timedelta:

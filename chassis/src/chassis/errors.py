@@ -134,6 +134,16 @@ class TokenRevoked(ServiceError):
     message = "The token has been revoked."
 
 
+class SecondFactorRequired(ServiceError):
+    """An admin has to set up a second factor before anything else."""
+
+    kind = Kind.FORBIDDEN
+    reason = "SECOND_FACTOR_REQUIRED"
+    message = (
+        "Admins need a second factor here: set one up and refresh your tokens, or sign in with a passkey."
+    )
+
+
 class Forbidden(ServiceError):
     """The caller is known and may not do this."""
 

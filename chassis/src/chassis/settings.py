@@ -1,6 +1,7 @@
 """Settings from the environment: read once, frozen, and explained when they are wrong."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import UnionType
 from typing import Literal, Self, TypeVar, Union, get_args, get_origin
@@ -8,6 +9,8 @@ from typing import Literal, Self, TypeVar, Union, get_args, get_origin
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from chassis.secrets import weakness, weakness_of_url
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 
@@ -27,6 +30,11 @@ class ServiceSettings(BaseSettings):
         frozen=True, extra="ignore", env_ignore_empty=True, populate_by_name=True
     )
 
+    profile: Literal["standard", "strict"] = Field(
+        default="standard",
+        validation_alias="PROFILE",
+        description="`standard`, or `strict` for patients' data: weak secrets and missing TLS are refused",
+    )
     log_format: Literal["json", "console"] = Field(default="json", validation_alias="LOG_FORMAT")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", validation_alias="LOG_LEVEL"
@@ -69,6 +77,38 @@ class ServiceSettings(BaseSettings):
     )
 
     @property
+    def is_strict(self) -> bool:
+        """Whether the strict profile is on."""
+        return self.profile == "strict"
+
+    def shortcomings(self) -> list[str]:
+        """Returns what the strict profile refuses about these settings, a line each; none in another profile.
+
+        Subclasses add their own.
+        """
+        if not self.is_strict:
+            return []
+        found = []
+        if self.tls_files is None:
+            found.append("TLS between the services is off: set TLS_CERT_FILE, TLS_KEY_FILE and TLS_CA_FILE")
+        for field, weak in self._weaknesses():
+            found.append(f"{environment_name(type(self), field)} is not safe: {weak}")
+        return found
+
+    def _weaknesses(self) -> Iterator[tuple[str, str]]:
+        """Gives each field that holds an unsafe secret, and what is unsafe about it."""
+        for field in sorted(secret_names(type(self))):
+            value = getattr(self, field)
+            if value is None or field == "postgres_password":
+                continue
+            text = value.get_secret_value()
+            given = getattr(self, "postgres_password", None) if field == "postgres_url" else None
+            password = None if given is None else given.get_secret_value()
+            weak = weakness_of_url(text, password) if "://" in text else weakness(text)
+            if weak is not None:
+                yield field, weak
+
+    @property
     def tls_files(self) -> tuple[Path, Path, Path] | None:
         """Certificate, key and authority for TLS between services; None when it is off."""
         certificate, key, authority = self.tls_cert_file, self.tls_key_file, self.tls_ca_file
@@ -90,6 +130,11 @@ class GrpcServiceSettings(ServiceSettings):
     http_host: str = Field(default="127.0.0.1", description="address for /metrics, /health and /ready")
     http_port: int = Field(ge=0, le=65535, description="port for /metrics, /health and /ready")
     grpc_host: str = Field(default="127.0.0.1", description="address for gRPC")
+    postgres_password: SecretStr | None = Field(
+        default=None,
+        validation_alias="PGPASSWORD",
+        description="the password to Postgres, when its URL has none",
+    )
     grpc_port: int = Field(ge=0, le=65535, description="port for gRPC")
 
 
@@ -100,7 +145,11 @@ def load(settings: type[Settings]) -> Settings:
         SystemExit: With status 1, after one line for each wrong variable on stderr.
     """
     try:
-        return settings()
+        found = settings()
+        lines = found.shortcomings() if isinstance(found, ServiceSettings) else []
+        if not lines:
+            return found
+        lines = [f"PROFILE=strict refuses to start: {line}" for line in lines]
     except ValidationError as error:
         lines = [
             _explain(settings, problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()

@@ -5,7 +5,7 @@ Every service judges again; the edge is not trusted.
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from chassis.errors import Forbidden
+from chassis.errors import Forbidden, SecondFactorRequired
 from chassis.grpc.access import bearer_token
 from chassis.grpc.policy import Policy
 from chassis.identity.claims import Claims
@@ -21,19 +21,22 @@ Admit = Callable[[Request, Mapping[str, str]], Awaitable[tuple[str, Claims | Non
 def compile_admission(policy: Policy, judge: RevocationJudge) -> Admit:
     """Returns what admits requests of a route, or raises.
 
-    It raises `Unauthenticated`, `TokenInvalid`, `TokenExpired`, `TokenRevoked`, `Forbidden`
-    or `Unavailable`.
+    It raises `Unauthenticated`, `TokenInvalid`, `TokenExpired`, `TokenRevoked`,
+    `SecondFactorRequired`, `Forbidden` or `Unavailable`.
     """
     if policy.access == options_pb2.ACCESS_PUBLIC:
         return _anyone
     must_be_admin = policy.access == options_pb2.ACCESS_ADMIN
     or_self = policy.access == options_pb2.ACCESS_ADMIN_OR_SELF
     scope, session_only = policy.scope, policy.options.session_only
+    before_enrolment = policy.options.before_enrolment
 
     async def admit(request: Request, path: Mapping[str, str]) -> tuple[str, Claims]:
         token = bearer_token(request.header(b"authorization"))
         claims = judge.recall(token) or await judge.judge(token)
         request.claims = claims
+        if claims.must_enrol and not before_enrolment:
+            raise SecondFactorRequired
         if session_only and claims.session_id is None:
             raise Forbidden
         if claims.scopes is not None and scope not in claims.scopes:

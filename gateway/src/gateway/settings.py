@@ -61,6 +61,15 @@ class GatewaySettings(ServiceSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    def shortcomings(self) -> list[str]:
+        """Returns what the strict profile refuses about these settings, a line each."""
+        found = super().shortcomings()
+        if self.is_strict and self.rate_limits == "off":
+            found.append("GATEWAY_RATE_LIMITS is off: passwords could be guessed as fast as we answer")
+        if self.is_strict and self.tls == "off":
+            found.append("GATEWAY_TLS is off: clients have to reach the gateway over TLS")
+        return found
+
     def address_of(self, service: str) -> str | None:
         """Returns the address that serves a gRPC service: of the longest name it begins with."""
         names = [name for name in self.upstreams if service == name or service.startswith(f"{name}.")]

@@ -23,6 +23,7 @@ postgresql://{{ .role }}@{{ $postgres.host }}:{{ $postgres.port }}/{{ $postgres.
 {{- $users := include "vestibule.grpc.address" (dict "root" $root "service" "user-service") -}}
 {{- $health := include "vestibule.grpc.address" (dict "root" $root "service" "health-aggregator") -}}
 LOG_FORMAT: json
+PROFILE: {{ $root.Values.profile | quote }}
 LOG_LEVEL: {{ $config.logLevel | quote }}
 SHUTDOWN_GRACE_SECONDS: {{ $values.shutdownGraceSeconds | quote }}
 TRACE_RATIO: {{ $config.traceRatio | quote }}

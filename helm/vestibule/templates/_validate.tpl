@@ -33,6 +33,23 @@
 {{- if gt $needed (int .Values.postgres.maxConnections) }}
 {{- fail (printf "postgres.maxConnections is %d, but at their most the pods open %d connections (auth-service and user-service: maxReplicas + 1, times postgres.poolMax + 1; health-aggregator: replicas + 1, times 3; plus postgres.reservedConnections). Raise max_connections and postgres.maxConnections, or lower poolMax or maxReplicas." (int .Values.postgres.maxConnections) $needed) }}
 {{- end }}
+{{- if eq .Values.profile "strict" }}
+{{- if not .Values.mtls.enabled }}
+{{- fail "profile: strict needs mtls.enabled: no service starts without TLS between the services." }}
+{{- end }}
+{{- if not (hasPrefix "https://" .Values.config.publicUrl) }}
+{{- fail "profile: strict needs a config.publicUrl that begins with https://." }}
+{{- end }}
+{{- if not (hasPrefix "verify-" .Values.postgres.sslMode) }}
+{{- fail "profile: strict needs postgres.sslMode verify-full: no service starts without TLS to Postgres." }}
+{{- end }}
+{{- if not .Values.redis.existingSecret }}
+{{- fail "profile: strict needs redis.existingSecret: a secret whose url is rediss:// with a password." }}
+{{- end }}
+{{- if not .Values.config.rateLimits }}
+{{- fail "profile: strict needs config.rateLimits." }}
+{{- end }}
+{{- end }}
 {{- if and .Values.gatewayApi.enabled (not .Values.gatewayApi.parentRefs) }}
 {{- fail "gatewayApi.enabled needs gatewayApi.parentRefs: the Gateways that the HTTPRoute hangs on." }}
 {{- end }}

@@ -22,11 +22,12 @@ def _job(world: World) -> SignAuditHead:
 
 
 async def _fill(world: World, count: int) -> None:
-    for number in range(count):
-        entry = AuditEntry(
-            occurred_at=world.clock.now(), action="a", outcome="success", details={"n": str(number)}
-        )
-        await world.does.record_audit(entry=entry)
+    async with world.database.statements() as stores:
+        for number in range(count):
+            entry = AuditEntry(
+                occurred_at=world.clock.now(), action="a", outcome="success", details={"n": str(number)}
+            )
+            await stores.audit.append(entry)
 
 
 async def _signed(world: World) -> SignAuditHead:

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from auth_service.domain.credential import Role
 from auth_service.domain.events import TokensRevoked
+from auth_service.domain.session import SessionLimits
 from chassis.errors import TokenExpired, TokenInvalid, TokenRevoked
 
 from tests.auth_service.world import World, a_client, a_service
@@ -119,7 +120,7 @@ async def test_a_failed_transaction_spends_nothing(world: World, monkeypatch: py
     def broken(_: object) -> str:
         raise RuntimeError("power cut")
 
-    monkeypatch.setattr("auth_service.usecases.refresh.expiry_after_use", lambda *_: broken(None))
+    monkeypatch.setattr(SessionLimits, "expiry_after_use", lambda *_: broken(None))
     with pytest.raises(RuntimeError):
         await whole(refresh_token=tokens.refresh_token, caller=a_client())
     monkeypatch.undo()

@@ -2,12 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 
-from auth_service.domain.audit import GENESIS, chain_hash
+from auth_service.domain.audit import GENESIS, audited, chain_hash
 from auth_service.domain.credential import Role
 from auth_service.domain.guessing import GuessKey, GuessRecord
 from auth_service.domain.session import IDLE, Opening
 from auth_service.domain.stores import Database
 from auth_service.domain.tokens import unix_milliseconds
+from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
 from tests.contract.auth_service.builders import (
@@ -43,6 +44,27 @@ async def test_a_session_opens_for_what_was_judged(database: Database) -> None:
         await stores.credentials.replace_hash(ada.user_id, "hash", "newer")
         assert await opened(stores, ada) == Opening()
         assert len(await stores.audit.after(0, 10)) == 1
+
+
+async def test_a_session_stands_guarded_by_two_factors(database: Database) -> None:
+    """One of a passkey always; one of a password when the person has a second factor by now."""
+    async with database.transaction() as stores:
+        ada = await admitted(stores)
+        by_password = (await opened(stores, ada)).standing
+        entry = audited(Caller(), LONG_AGO, "auth.login")
+        by_passkey = (await stores.sign_ins.open(uuid7(), ada, None, entry)).standing
+        assert by_password is not None
+        assert by_passkey is not None
+        assert (by_password.guarded, by_passkey.guarded) == (False, True)
+
+        async def stand() -> list[bool]:
+            locked = [await stores.sessions.lock(each.session.id) for each in (by_password, by_passkey)]
+            return [each is not None and each.guarded for each in locked]
+
+        assert await stand() == [False, True]
+        await stores.second_factors.begin(ada.user_id, b"sealed")
+        await stores.second_factors.confirm(ada.user_id, 1, [])
+        assert await stand() == [True, True]
 
 
 async def test_opening_forgives_whoever_is_not_blocked(database: Database) -> None:

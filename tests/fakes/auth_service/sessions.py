@@ -26,7 +26,12 @@ class FakeSessions:
         credential = self._usable(session.user_id) if session else None
         if session is None or credential is None:
             return None
-        return Standing(session=session, role=credential.role, at=self._clock.now())
+        return Standing(
+            session=session,
+            role=credential.role,
+            at=self._clock.now(),
+            guarded=credential.second_factor or session.by_passkey,
+        )
 
     async def rotate(self, session: Session, at: datetime, expires_at: datetime) -> bool:
         """Raises the counter by one if it is still the session's."""

@@ -52,9 +52,11 @@ class FakeSignIns:
             ended_at=None,
             ip=entry.ip,
             user_agent=entry.user_agent,
+            by_passkey=key is None,
         )
         self._state.sessions[session_id] = session
         if key is not None:
             await self._guesses.forgive(key)
         await FakeAuditTrail(self._state).append(entry)
-        return Opening(standing=Standing(session=session, role=row.credential.role, at=at))
+        role, guarded = row.credential.role, row.credential.second_factor or session.by_passkey
+        return Opening(standing=Standing(session=session, role=role, at=at, guarded=guarded))

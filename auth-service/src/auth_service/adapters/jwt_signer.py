@@ -6,7 +6,6 @@ import jwt
 from chassis.ids import uuid7
 
 from auth_service.adapters.key_ring import KeyRing
-from auth_service.domain.session import ACCESS_LIFETIME
 from auth_service.domain.tokens import AccessGrant, unix_milliseconds
 
 
@@ -31,14 +30,16 @@ class JwtSigner:
         kid, private = self.keys.signing()
         milliseconds = unix_milliseconds(grant.at)
         issued = milliseconds // 1000
-        claims = {
+        claims: dict[str, str | int | bool] = {
             "iss": self.issuer,
             "aud": self.audience,
             "sub": str(grant.user_id),
             "sid": str(grant.session_id),
             "role": grant.role.value,
             "iat": issued,
-            "exp": issued + int(ACCESS_LIFETIME.total_seconds()),
+            "exp": issued + int(grant.lifetime.total_seconds()),
             "jti": str(uuid7(milliseconds)),
         }
+        if grant.must_enrol:
+            claims["enrol"] = True
         return jwt.encode(claims, private, algorithm="ES256", headers={"kid": kid})

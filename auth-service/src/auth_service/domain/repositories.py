@@ -102,7 +102,7 @@ class SignInRepository(Protocol):
         Args:
             session_id: The session's id.
             judged: The credential as it was when it was found proven.
-            key: The account and the client; None where nothing could be guessed.
+            key: The account and the client; None for a passkey, which cannot be guessed.
             entry: Of the sign-in; address and User-Agent of the session are its.
         """
         ...

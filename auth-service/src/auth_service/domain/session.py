@@ -1,6 +1,6 @@
 """A session: one row, a counter, and the rules by which its refresh token is exchanged."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from uuid import UUID
@@ -17,6 +17,37 @@ CLOCK_SKEW = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionLimits:
+    """How long a session lasts.
+
+    Attributes:
+        idle: Until a session ends that nobody uses.
+        lifetime: Until a session ends, used or not.
+        access: Until an access token expires; less than `idle`, so that a client that refreshes
+            only when it must is not signed out while somebody works.
+    """
+
+    idle: timedelta
+    lifetime: timedelta
+    access: timedelta
+
+    def expiry_after_use(self, created_at: datetime, at: datetime) -> datetime:
+        """Returns when a session used now expires."""
+        return min(at + self.idle, created_at + self.lifetime)
+
+    def applied(self, session: "Session") -> "Session":
+        """Returns a session as these limits see it, whichever held when it was used last."""
+        expires_at = self.expiry_after_use(session.created_at, session.last_used_at)
+        return replace(session, expires_at=min(session.expires_at, expires_at))
+
+
+STANDARD = SessionLimits(idle=IDLE, lifetime=LIFETIME, access=ACCESS_LIFETIME)
+
+STRICT = SessionLimits(idle=timedelta(minutes=15), lifetime=timedelta(hours=12), access=timedelta(minutes=5))
+"""For patients' data: signed out after 15 minutes without use, and after a day's work in any case."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """A place where a person is signed in.
 
@@ -27,6 +58,7 @@ class Session:
         ended_at: When the session ended; None while it is open.
         ip: The client's address at the sign-in.
         user_agent: The client's User-Agent at the sign-in.
+        by_passkey: Whether a passkey opened it, which is two factors at once.
     """
 
     id: UUID
@@ -39,6 +71,7 @@ class Session:
     ended_at: datetime | None
     ip: str
     user_agent: str
+    by_passkey: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +81,13 @@ class Standing:
     Attributes:
         role: The person's role now.
         at: Postgres' clock, read under the lock.
+        guarded: Whether it took two factors: the person has a second one, or came by a passkey.
     """
 
     session: Session
     role: Role
     at: datetime
+    guarded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +137,3 @@ def judge_exchange(session: Session, counter: int, at: datetime) -> Exchange:
     if counter == session.counter - 1 and at - session.rotated_at <= TWO_TABS:
         return Exchange.SAME_SUCCESSOR
     return Exchange.SPENT
-
-
-def expiry_after_use(created_at: datetime, at: datetime) -> datetime:
-    """Returns when a session used now expires: idle after `IDLE`, over after `LIFETIME`."""
-    return min(at + IDLE, created_at + LIFETIME)

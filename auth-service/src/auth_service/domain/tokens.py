@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from auth_service.domain.credential import Role
+from auth_service.domain.session import ACCESS_LIFETIME
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -16,12 +17,16 @@ class AccessGrant:
 
     Attributes:
         at: The time of issue by Postgres' clock, which revocations are compared with.
+        lifetime: Until it expires.
+        must_enrol: Whether it is good for nothing but setting up a second factor.
     """
 
     user_id: UUID
     session_id: UUID
     role: Role
     at: datetime
+    lifetime: timedelta = ACCESS_LIFETIME
+    must_enrol: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

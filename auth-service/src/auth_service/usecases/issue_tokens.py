@@ -2,17 +2,24 @@
 
 from dataclasses import dataclass
 
+from auth_service.domain.credential import Role
 from auth_service.domain.ports import RefreshTokens, TokenSigner
-from auth_service.domain.session import ACCESS_LIFETIME, RefreshToken, Standing
+from auth_service.domain.session import STANDARD, RefreshToken, SessionLimits, Standing
 from auth_service.domain.tokens import AccessGrant, Tokens
 
 
 @dataclass(frozen=True, slots=True)
 class IssueTokens:
-    """Signs an access token and writes the newest refresh token."""
+    """Signs an access token and writes the newest refresh token.
+
+    Where admins need a second factor, the token of one who has none is good for setting it up
+    and for nothing else, and says that it is a user's: who overlooks the one sees the other.
+    """
 
     signer: TokenSigner
     refresh_tokens: RefreshTokens
+    limits: SessionLimits = STANDARD
+    admins_need_second_factor: bool = False
 
     def __call__(self, standing: Standing) -> Tokens:
         """Returns the tokens.
@@ -21,14 +28,21 @@ class IssueTokens:
             Unavailable: there is no signing key yet.
         """
         session = standing.session
+        is_admin = standing.role is Role.ADMIN
+        must_enrol = self.admins_need_second_factor and is_admin and not standing.guarded
         grant = AccessGrant(
-            user_id=session.user_id, session_id=session.id, role=standing.role, at=standing.at
+            user_id=session.user_id,
+            session_id=session.id,
+            role=Role.USER if must_enrol else standing.role,
+            at=standing.at,
+            lifetime=self.limits.access,
+            must_enrol=must_enrol,
         )
         newest = RefreshToken(session_id=session.id, counter=session.counter)
         return Tokens(
             access_token=self.signer.sign(grant),
             refresh_token=self.refresh_tokens.write(newest),
-            expires_in_seconds=int(ACCESS_LIFETIME.total_seconds()),
+            expires_in_seconds=int(self.limits.access.total_seconds()),
             refresh_expires_in_seconds=int((session.expires_at - standing.at).total_seconds()),
             role=standing.role,
         )

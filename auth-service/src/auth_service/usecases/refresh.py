@@ -7,7 +7,7 @@ from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import audited
 from auth_service.domain.ports import RefreshTokens
-from auth_service.domain.session import Exchange, Standing, expiry_after_use, judge_exchange
+from auth_service.domain.session import STANDARD, Exchange, SessionLimits, Standing, judge_exchange
 from auth_service.domain.stores import Database, Stores
 from auth_service.domain.tokens import Tokens
 from auth_service.usecases.issue_tokens import IssueTokens
@@ -21,6 +21,7 @@ class Refresh:
     database: Database
     refresh_tokens: RefreshTokens
     issue_tokens: IssueTokens
+    limits: SessionLimits = STANDARD
 
     async def __call__(self, *, refresh_token: str, caller: Caller) -> Tokens:
         """Returns the session's new tokens.
@@ -37,9 +38,10 @@ class Refresh:
             standing = await stores.sessions.lock(token.session_id)
             if standing is None:
                 raise TokenRevoked
-            verdict = judge_exchange(standing.session, token.counter, standing.at)
+            session = self.limits.applied(standing.session)
+            verdict = judge_exchange(session, token.counter, standing.at)
             if verdict is Exchange.ROTATE:
-                standing = await _rotated(stores, standing)
+                standing = await self._rotated(stores, standing)
             elif verdict is Exchange.SPENT:
                 await _end_reused(stores, standing, caller)
         match verdict:
@@ -52,16 +54,15 @@ class Refresh:
             case Exchange.SPENT | Exchange.ENDED:
                 raise TokenRevoked
 
-
-async def _rotated(stores: Stores, standing: Standing) -> Standing:
-    session, at = standing.session, standing.at
-    expires_at = expiry_after_use(session.created_at, at)
-    if not await stores.sessions.rotate(session, at, expires_at):
-        raise TokenRevoked
-    rotated = replace(
-        session, counter=session.counter + 1, rotated_at=at, last_used_at=at, expires_at=expires_at
-    )
-    return replace(standing, session=rotated)
+    async def _rotated(self, stores: Stores, standing: Standing) -> Standing:
+        session, at = standing.session, standing.at
+        expires_at = self.limits.expiry_after_use(session.created_at, at)
+        if not await stores.sessions.rotate(session, at, expires_at):
+            raise TokenRevoked
+        rotated = replace(
+            session, counter=session.counter + 1, rotated_at=at, last_used_at=at, expires_at=expires_at
+        )
+        return replace(standing, session=rotated)
 
 
 async def _end_reused(stores: Stores, standing: Standing, caller: Caller) -> None:

@@ -154,6 +154,8 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
             ),
             published_keys=ring,
             head_judge=head_judge,
+            limits=settings.limits,
+            admins_need_second_factor=settings.is_strict,
             judge=judge,
             issuer=settings.issuer,
             clock=clock,
@@ -181,7 +183,7 @@ async def _open_database(lifecycle: Lifecycle, settings: AuthSettings) -> Postgr
         )
     )
     await revision.require(pool, schema=SCHEMA, package=PACKAGE)
-    return PostgresDatabase(pool)
+    return PostgresDatabase(pool, settings.limits)
 
 
 async def _open_server(

@@ -21,6 +21,7 @@ from auth_service.domain.ports import (
     UserDirectory,
 )
 from auth_service.domain.second_factor import SecondFactorSecrets
+from auth_service.domain.session import STANDARD, SessionLimits
 from auth_service.domain.stores import Database
 from auth_service.usecases.answer_once import AnswerOnce
 from auth_service.usecases.bootstrap_admin import BootstrapAdmin
@@ -71,6 +72,8 @@ class Ports:
     answer_seal: AnswerSeal
     published_keys: PublishedKeys
     head_judge: HeadJudge
+    limits: SessionLimits = STANDARD
+    admins_need_second_factor: bool = False
     judge: TokenJudge
     issuer: str
     clock: Clock
@@ -115,7 +118,7 @@ def build_use_cases(ports: Ports) -> UseCases:
     database, clock, hasher, directory = ports.database, ports.clock, ports.hasher, ports.directory
     guess_keys = ports.guess_keys
     check = CheckPassword(hasher, ports.patience)
-    issue = IssueTokens(ports.signer, ports.refresh_tokens)
+    issue = IssueTokens(ports.signer, ports.refresh_tokens, ports.limits, ports.admins_need_second_factor)
     verify_password = VerifyPassword(database, guess_keys, check, clock)
     policy = PasswordPolicy(ports.strength)
     refuse = RefuseRegistration(database, clock)
@@ -125,7 +128,7 @@ def build_use_cases(ports: Ports) -> UseCases:
     return UseCases(
         register=Register(database, policy, hasher, finish, clock),
         login=Login(database, guess_keys, check, issue, hasher, directory, ports.second_factors, clock),
-        refresh=Refresh(database, ports.refresh_tokens, issue),
+        refresh=Refresh(database, ports.refresh_tokens, issue, ports.limits),
         logout=Logout(database, clock),
         logout_all=LogoutAll(database, clock),
         change_password=ChangePassword(database, guess_keys, check, policy, hasher, directory, clock),

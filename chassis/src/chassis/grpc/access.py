@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from vestibule.api.v1 import options_pb2
 
 from chassis import traces
-from chassis.errors import Forbidden, ServiceError, Unauthenticated
+from chassis.errors import Forbidden, SecondFactorRequired, ServiceError, Unauthenticated
 from chassis.grpc.call import (
     AUTHORIZATION_KEY,
     CLIENT_ADDRESS_KEY,
@@ -44,7 +44,7 @@ def compile_admission(policy: Policy, service_tokens: ServiceTokens, judge: Toke
     """Returns what turns a call's metadata and its peer into a `Call` that may go on.
 
     It raises `Unauthenticated`, `TokenInvalid`, `TokenExpired`, `TokenRevoked`,
-    `Forbidden` or `Unavailable`. What depends on the request is left to `self_check`.
+    `SecondFactorRequired`, `Forbidden` or `Unavailable`. What depends on the request is left to `self_check`.
     """
     services = policy.services if policy.access == options_pb2.ACCESS_SERVICE else None
     authenticate = _demand(policy, judge) if policy.access in _SIGNED_IN else _recognise(judge)
@@ -108,10 +108,13 @@ def bearer_token(authorization: str) -> str:
 def _demand(policy: Policy, judge: TokenJudge) -> _Authenticate:
     must_be_admin = policy.access == options_pb2.ACCESS_ADMIN
     scope, session_only = policy.scope, policy.options.session_only
+    before_enrolment = policy.options.before_enrolment
 
     async def authenticate(authorization: str) -> tuple[str, Claims | None]:
         token = bearer_token(authorization)
         claims = await judge.judge(token)
+        if claims.must_enrol and not before_enrolment:
+            raise SecondFactorRequired
         if must_be_admin and claims.role != "admin":
             raise Forbidden
         if session_only and claims.session_id is None:
@@ -131,9 +134,10 @@ def _recognise(judge: TokenJudge) -> _Authenticate:
             return "", None
         try:
             token = bearer_token(authorization)
-            return token, await judge.judge(token)
+            claims = await judge.judge(token)
         except ServiceError:
             return "", None
+        return ("", None) if claims.must_enrol else (token, claims)
 
     return authenticate
 

@@ -21,6 +21,7 @@ class Claims:
         expires_at: Unix seconds after which it is no good (`exp`).
         issued_at_milliseconds: Unix time of issue, as revocations compare it.
         scopes: What it may do (`read`, `write`); None when it is not limited.
+        must_enrol: Whether it is good for nothing but setting up a second factor.
     """
 
     user_id: UUID
@@ -30,10 +31,18 @@ class Claims:
     expires_at: float
     issued_at_milliseconds: int
     scopes: frozenset[str] | None = None
+    must_enrol: bool = False
 
     @classmethod
     def of_access_token(
-        cls, *, user_id: UUID, role: str, session_id: UUID, token_id: UUID, expires_at: float
+        cls,
+        *,
+        user_id: UUID,
+        role: str,
+        session_id: UUID,
+        token_id: UUID,
+        expires_at: float,
+        must_enrol: bool = False,
     ) -> "Claims":
         """Returns the claims of a JWT, whose `jti` tells the time of issue."""
         return cls(
@@ -43,6 +52,7 @@ class Claims:
             token_id=token_id,
             expires_at=expires_at,
             issued_at_milliseconds=unix_milliseconds(token_id),
+            must_enrol=must_enrol,
         )
 
 

@@ -148,6 +148,7 @@ def _claims(payload: dict[str, Any]) -> Claims:
         session_id=_identifier(payload["sid"]),
         token_id=_identifier(payload["jti"]),
         expires_at=int(payload["exp"]),
+        must_enrol="enrol" in payload,
     )
 
 

@@ -23,6 +23,7 @@ from auth_service.adapters.postgres.second_factors import PostgresSecondFactors
 from auth_service.adapters.postgres.sessions import PostgresSessions
 from auth_service.adapters.postgres.sign_ins import PostgresSignIns
 from auth_service.adapters.postgres.signing_keys import PostgresSigningKeys
+from auth_service.domain.session import STANDARD, SessionLimits
 
 
 class PostgresStores:
@@ -47,7 +48,7 @@ class PostgresStores:
         "signing_keys",
     )
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, limits: SessionLimits = STANDARD) -> None:
         self.attempts = PostgresAttempts(connection)
         self.audit = PostgresAuditTrail(connection)
         self.audit_heads = PostgresAuditHeads(connection)
@@ -61,7 +62,7 @@ class PostgresStores:
         self.revocations = PostgresRevocations(connection)
         self.second_factors = PostgresSecondFactors(connection)
         self.sessions = PostgresSessions(connection)
-        self.sign_ins = PostgresSignIns(connection)
+        self.sign_ins = PostgresSignIns(connection, limits)
         self.signing_keys = PostgresSigningKeys(connection)
         self.outbox = PostgresOutbox(connection)
 
@@ -71,15 +72,16 @@ class PostgresDatabase:
     """`Database` on a pool."""
 
     pool: Database
+    limits: SessionLimits = STANDARD
 
     @asynccontextmanager
     async def statements(self) -> AsyncIterator[PostgresStores]:
         """Lends stores whose statements each stand alone."""
         async with self.pool.acquire() as connection:
-            yield PostgresStores(connection)
+            yield PostgresStores(connection, self.limits)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PostgresStores]:
         """Lends stores that commit together at the end of the block, or not at all."""
         async with self.pool.transaction() as transaction:
-            yield PostgresStores(transaction)
+            yield PostgresStores(transaction, self.limits)

@@ -23,24 +23,30 @@ class PostgresSessions:
         row = await self.connection.fetchrow(
             """
             WITH credential AS MATERIALIZED (
-                SELECT user_id, role FROM auth.credentials
+                SELECT user_id, role, second_factor FROM auth.credentials
                  WHERE user_id = (SELECT user_id FROM auth.sessions WHERE id = $1)
                    AND is_active AND NOT is_pending
                    FOR SHARE
             ), session AS MATERIALIZED (
                 SELECT id, user_id, counter, rotated_at, created_at, last_used_at, expires_at, ended_at,
-                       ip, user_agent
+                       ip, user_agent, by_passkey
                   FROM auth.sessions
                  WHERE id = $1 AND user_id = (SELECT user_id FROM credential)
                    FOR UPDATE
             )
-            SELECT session.*, (SELECT role FROM credential) AS role, clock_timestamp() AS at FROM session
+            SELECT session.*, credential.role, credential.second_factor, clock_timestamp() AS at
+              FROM session, credential
             """,
             session_id,
         )
         if row is None:
             return None
-        return Standing(session=_session(row), role=Role(row["role"]), at=row["at"])
+        return Standing(
+            session=_session(row),
+            role=Role(row["role"]),
+            at=row["at"],
+            guarded=row["second_factor"] or row["by_passkey"],
+        )
 
     async def rotate(self, session: Session, at: datetime, expires_at: datetime) -> bool:
         """Raises the counter by one if it is still the session's; says whether it was."""
@@ -90,7 +96,7 @@ class PostgresSessions:
         rows = await self.connection.fetch(
             """
             SELECT id, user_id, counter, rotated_at, created_at, last_used_at, expires_at, ended_at,
-                   ip, user_agent
+                   ip, user_agent, by_passkey
               FROM auth.sessions
              WHERE user_id = $1 AND ended_at IS NULL AND expires_at > now()
              ORDER BY created_at DESC, id DESC LIMIT $2
@@ -129,4 +135,5 @@ def _session(row: Any) -> Session:
         ended_at=row["ended_at"],
         ip=row["ip"],
         user_agent=row["user_agent"],
+        by_passkey=row["by_passkey"],
     )

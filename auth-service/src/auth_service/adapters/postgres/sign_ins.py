@@ -14,7 +14,7 @@ from auth_service.adapters.postgres.credentials import credential_of
 from auth_service.domain.audit import AuditEntry
 from auth_service.domain.credential import Credential, Role
 from auth_service.domain.guessing import WINDOW, GuessKey, GuessRecord
-from auth_service.domain.session import IDLE, Opening, Session, Standing
+from auth_service.domain.session import STANDARD, Opening, Session, SessionLimits, Standing
 
 _CLIENTS_COUNTED_MAX = 32
 
@@ -24,6 +24,7 @@ class PostgresSignIns:
     """`SignInRepository` on one connection."""
 
     connection: Connection
+    limits: SessionLimits = STANDARD
 
     async def look_up(self, canonical: str, key: GuessKey) -> tuple[GuessRecord, Credential | None]:
         """Returns what is held against client and account, and the credential: the same work for all."""
@@ -71,8 +72,9 @@ class PostgresSignIns:
                 SELECT user_id, role, clock_timestamp() AS at FROM credential
             ), opened AS (
                 INSERT INTO auth.sessions
-                       (id, user_id, rotated_at, created_at, last_used_at, expires_at, ip, user_agent)
-                SELECT $3, user_id, at, at, at, at + $6, $13, $14 FROM moment
+                       (id, user_id, rotated_at, created_at, last_used_at, expires_at, ip, user_agent,
+                        by_passkey)
+                SELECT $3, user_id, at, at, at, at + $6, $13, $14, $19 FROM moment
                 RETURNING id
             ), forgiven AS (
                 DELETE FROM auth.sign_in_failures
@@ -90,9 +92,10 @@ class PostgresSignIns:
             session_id,
             judged.user_id,
             judged.password_hash,
-            IDLE,
+            self.limits.idle,
             *arguments(entry),
             judged.second_factor,
+            key is None,
         )
         if row is None:
             return Opening()
@@ -106,9 +109,11 @@ class PostgresSignIns:
             rotated_at=at,
             created_at=at,
             last_used_at=at,
-            expires_at=at + IDLE,
+            expires_at=at + self.limits.idle,
             ended_at=None,
             ip=entry.ip,
             user_agent=entry.user_agent,
+            by_passkey=key is None,
         )
-        return Opening(standing=Standing(session=session, role=Role(row["role"]), at=at))
+        guarded = judged.second_factor or session.by_passkey
+        return Opening(standing=Standing(session=session, role=Role(row["role"]), at=at, guarded=guarded))

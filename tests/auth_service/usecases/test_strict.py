@@ -1,0 +1,112 @@
+"""The strict profile: sessions end without use, and admins need a second factor."""
+
+from datetime import timedelta
+
+import pytest
+from auth_service.domain.credential import Role
+from auth_service.domain.session import ACCESS_LIFETIME, STANDARD, STRICT, SessionLimits
+from auth_service.domain.tokens import Tokens
+from chassis.errors import TokenExpired
+
+from tests.auth_service.world import PASSWORD, World, a_client, build_world
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture(name="strict")
+def _strict() -> World:
+    return build_world(STRICT, admins_need_second_factor=True)
+
+
+async def _refresh(world: World, tokens: Tokens) -> Tokens:
+    return await world.does.refresh(refresh_token=tokens.refresh_token, caller=a_client())
+
+
+def _granted(world: World) -> tuple[Role, bool]:
+    return world.signer.grants[-1].role, world.signer.grants[-1].must_enrol
+
+
+async def test_a_session_ends_without_use(strict: World) -> None:
+    """However long its last limit said: 15 minutes after it was used last."""
+    await strict.person()
+    tokens = await strict.sign_in()
+    for _ in range(3):
+        strict.clock.advance(14 * MINUTE)
+        tokens = await _refresh(strict, tokens)
+        assert tokens.refresh_expires_in_seconds == 15 * 60
+
+    strict.clock.advance(15 * MINUTE)
+    with pytest.raises(TokenExpired):
+        await _refresh(strict, tokens)
+
+
+async def test_a_session_ends_with_the_day(strict: World) -> None:
+    """However much it is used."""
+    await strict.person()
+    tokens = await strict.sign_in()
+    for _ in range(12 * 6 - 1):
+        strict.clock.advance(10 * MINUTE)
+        tokens = await _refresh(strict, tokens)
+    assert tokens.refresh_expires_in_seconds == 10 * 60
+
+    strict.clock.advance(10 * MINUTE)
+    with pytest.raises(TokenExpired):
+        await _refresh(strict, tokens)
+
+
+@pytest.mark.parametrize("limits", [STANDARD, STRICT])
+def test_a_token_lives_no_longer_than_its_session(limits: SessionLimits) -> None:
+    """A client that refreshes only when its token has expired finds the session open."""
+    assert limits.access <= ACCESS_LIFETIME
+    assert limits.access < limits.idle < limits.lifetime
+
+
+async def test_an_admin_without_a_second_factor(strict: World) -> None:
+    """Gets tokens to set one up with and, that done, tokens for everything."""
+    user_id = await strict.person(role=Role.ADMIN)
+    tokens = await strict.sign_in()
+    assert _granted(strict) == (Role.USER, True)
+    assert tokens.role is Role.ADMIN
+
+    tokens = await _refresh(strict, tokens)
+    assert _granted(strict) == (Role.USER, True)
+    async with strict.database.transaction() as stores:
+        await stores.second_factors.begin(user_id, b"sealed")
+        await stores.second_factors.confirm(user_id, 1, [])
+    tokens = await _refresh(strict, tokens)
+    assert _granted(strict) == (Role.ADMIN, False)
+
+    async with strict.database.transaction() as stores:
+        await stores.second_factors.remove(user_id)
+    await _refresh(strict, tokens)
+    assert _granted(strict) == (Role.USER, True)
+
+
+async def test_a_passkey_is_two_factors(strict: World) -> None:
+    """An admin who signs in with one needs no other; by the password alone the admin still does."""
+    user_id = await strict.person(role=Role.ADMIN)
+    caller = strict.signed_in(user_id, await strict.sign_in())
+    options = await strict.does.passkeys.begin_passkey(password=PASSWORD, caller=caller)
+    made = {"challenge": options["challenge"], "id": "phone", "by": "phone"}
+    await strict.does.passkeys.add_passkey(name="Phone", attestation=made, caller=caller)
+
+    options = await strict.does.passkeys.begin_passkey_login()
+    shown = {"challenge": options["challenge"], "id": "phone", "by": "phone", "user": user_id}
+    tokens = await strict.does.passkeys.login_with_passkey(assertion=shown, caller=a_client())
+    assert _granted(strict) == (Role.ADMIN, False)
+    await _refresh(strict, tokens)
+    assert _granted(strict) == (Role.ADMIN, False)
+
+    await strict.sign_in()
+    assert _granted(strict) == (Role.USER, True)
+
+
+async def test_others_need_none(strict: World, world: World) -> None:
+    """Neither people who are no admins, nor admins in the standard profile."""
+    await strict.person()
+    await strict.sign_in()
+    assert _granted(strict) == (Role.USER, False)
+
+    await world.person(role=Role.ADMIN)
+    await world.sign_in()
+    assert _granted(world) == (Role.ADMIN, False)

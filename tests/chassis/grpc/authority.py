@@ -1,0 +1,53 @@
+"""An authority for certificates, as cert-manager is one in a cluster."""
+
+import datetime as dt
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from chassis.grpc.certificates import Certificates
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+PEM, PKCS8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+_HERE = [x509.DNSName("localhost"), x509.IPAddress(IPv4Address("127.0.0.1"))]
+
+
+class Authority:
+    """Signs certificates for this machine."""
+
+    def __init__(self) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "the house")])
+        self.certificate = self._sign(self._key.public_key(), self._name, authority=True)
+
+    def issue(self, folder: Path) -> Certificates:
+        """Writes a new certificate with its key over what is there and returns them."""
+        self.write(folder)
+        return Certificates(folder / "tls.crt", folder / "tls.key", folder / "ca.crt")
+
+    def write(self, folder: Path) -> None:
+        """Writes a new certificate, its key and the authority's certificate."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a service")])
+        folder.mkdir(exist_ok=True)
+        (folder / "ca.crt").write_bytes(self.certificate.public_bytes(PEM))
+        (folder / "tls.key").write_bytes(key.private_bytes(PEM, PKCS8, serialization.NoEncryption()))
+        certificate = self._sign(key.public_key(), name, authority=False)
+        (folder / "tls.crt").write_bytes(certificate.public_bytes(PEM))
+
+    def _sign(self, key: ec.EllipticCurvePublicKey, name: x509.Name, *, authority: bool) -> x509.Certificate:
+        now = dt.datetime.now(dt.UTC)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(self._name)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - dt.timedelta(minutes=1))
+            .not_valid_after(now + dt.timedelta(hours=1))
+            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+            .add_extension(x509.SubjectAlternativeName(_HERE), critical=False)
+        )
+        return builder.sign(self._key, hashes.SHA256())

@@ -1,0 +1,152 @@
+"""The strict profile, on a house of its own: TLS between the services, admins with a second factor."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import jwt
+import pyotp
+import pytest
+from devstack.stack import Stack
+from devstack.topology import SERVICES, Service
+
+from tests.chassis.grpc.authority import Authority
+from tests.system.edge import PASSWORD, Answer, Edge
+from tests.system.house import House
+
+ADMIN = "admin@vestibule.test"
+ADMIN_PASSWORD = "Marble-Otter-Sunday-Lamp-94"
+MINUTE = 60
+
+
+@pytest.fixture(scope="module", name="strict")
+def _strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("strict")
+    Authority().write(folder / "tls")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PROFILE": "strict",
+        "GATEWAY_TLS": "on",
+        "TOKEN_ISSUER": "https://id.example.com",
+        "TLS_CERT_FILE": str(folder / "tls" / "tls.crt"),
+        "TLS_KEY_FILE": str(folder / "tls" / "tls.key"),
+        "TLS_CA_FILE": str(folder / "tls" / "ca.crt"),
+        "BOOTSTRAP_ADMIN_EMAIL": ADMIN,
+        "BOOTSTRAP_ADMIN_PASSWORD": ADMIN_PASSWORD,
+    }
+    with Stack(folder / "data", environment) as stack:
+        yield stack
+
+
+@pytest.fixture(name="strict_edge")
+def _strict_edge(strict: Stack) -> Iterator[Edge]:
+    with Edge(strict.base_url) as edge:
+        yield edge
+
+
+def _login(edge: Edge) -> Answer:
+    return edge.post("/api/auth/login", json={"email": ADMIN, "password": ADMIN_PASSWORD})
+
+
+def _refresh(edge: Edge, token: str) -> Answer:
+    return edge.post("/api/auth/refresh", json={"refresh_token": token})
+
+
+def test_admin_has_to_enrol(strict_edge: Edge) -> None:
+    """The password alone gets an admin as far as the second factor; with it, everything opens."""
+    edge = strict_edge
+    tokens = _login(edge).data
+    token = tokens["access_token"]
+
+    assert tokens["role"] == "admin"
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert (claims["role"], claims["enrol"]) == ("user", True)
+    closed = [
+        edge.get("/api/users", token=token),
+        edge.get("/api/admin/audit-events", token=token),
+        edge.get("/api/auth/sessions", token=token),
+        edge.get("/api/users/me/export", token=token),
+        edge.put("/api/users/me", token=token, json={"full_name": "Somebody Else"}),
+        edge.put(
+            "/api/users/me/password",
+            token=token,
+            json={"old_password": ADMIN_PASSWORD, "new_password": PASSWORD},
+        ),
+        edge.call("DELETE", "/api/users/me", token=token, json={"password": ADMIN_PASSWORD}),
+    ]
+    assert {answer.outcome for answer in closed} == {(403, "SECOND_FACTOR_REQUIRED")}
+    assert edge.who(token).data["email"] == ADMIN
+    token = _refresh(edge, tokens["refresh_token"]).data["access_token"]
+    assert edge.get("/api/users", token=token).code == "SECOND_FACTOR_REQUIRED"
+
+    tokens = _login(edge).data
+    begun = edge.post("/api/auth/mfa/totp", token=tokens["access_token"])
+    totp = pyotp.TOTP(begun.data["secret"])
+    code = totp.at(time.time() - 30)
+    confirmed = edge.post("/api/auth/mfa/totp/confirm", token=tokens["access_token"], json={"code": code})
+    assert confirmed.outcome == (200, None)
+    assert edge.get("/api/users", token=tokens["access_token"]).code == "SECOND_FACTOR_REQUIRED"
+    refreshed = _refresh(edge, tokens["refresh_token"]).data
+    assert edge.get("/api/users", token=refreshed["access_token"]).outcome == (200, None)
+
+    challenge = _login(edge).data
+    assert challenge["mfa_required"] is True
+    proof = {"mfa_token": challenge["mfa_token"], "code": totp.now()}
+    verified = edge.post("/api/auth/mfa/verify", json=proof).data
+    assert edge.get("/api/users", token=verified["access_token"]).outcome == (200, None)
+
+
+def test_idle_sessions_end(strict_edge: Edge, strict: Stack) -> None:
+    """Signed out after 15 minutes without use, whenever the session began; tokens live for five."""
+    person = strict_edge.register()
+    answer = strict_edge.post("/api/auth/login", json={"email": person.email, "password": PASSWORD})
+    assert (answer.data["expires_in"], answer.data["refresh_expires_in"]) == (5 * MINUTE, 15 * MINUTE)
+    claims = jwt.decode(answer.data["access_token"], options={"verify_signature": False})
+    assert claims["exp"] - claims["iat"] == 5 * MINUTE
+
+    token = answer.data["refresh_token"]
+    _pass_minutes(strict, person.id, 14)
+    token = _refresh(strict_edge, token).data["refresh_token"]
+    # A session from before the profile was strict may have had a week.
+    _pass_minutes(strict, person.id, 16, "7 days")
+    assert _refresh(strict_edge, token).outcome == (401, "TOKEN_EXPIRED")
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+def test_weak_settings_are_refused(strict: Stack, service: Service) -> None:
+    """Every service says what is wrong, a line each that tells no secret, and does not start."""
+    environment = dict(strict.services[service.name].environment)
+    for name in ("TLS_CERT_FILE", "TLS_KEY_FILE", "TLS_CA_FILE"):
+        del environment[name]
+    environment["SERVICE_KEY"] = "change-me-change-me-change-me-change-me"
+    ran = subprocess.run(
+        [sys.executable, "-m", service.module],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (ran.returncode, ran.stdout) == (1, "")
+    refusal = "PROFILE=strict refuses to start: "
+    assert ran.stderr.splitlines() == [
+        f"{refusal}TLS between the services is off: set TLS_CERT_FILE, TLS_KEY_FILE and TLS_CA_FILE",
+        f"{refusal}SERVICE_KEY is not safe: it is, or is built around, an example that everybody knows",
+    ]
+
+
+def _pass_minutes(stack: Stack, user_id: str, minutes: int, expires: str | None = None) -> None:
+    """Lets time go by for somebody's sessions."""
+    House(stack).change(
+        "UPDATE auth.sessions SET created_at = created_at - make_interval(mins => $2),"
+        " last_used_at = last_used_at - make_interval(mins => $2),"
+        " rotated_at = rotated_at - make_interval(mins => $2),"
+        " expires_at = coalesce(now() + $3::text::interval, expires_at - make_interval(mins => $2))"
+        " WHERE user_id = $1::text::uuid",
+        user_id,
+        minutes,
+        expires,
+    )
