@@ -1,0 +1,59 @@
+"""What `docs/security` promises: every row of its tables names tests, and every one of them exists."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.tidy import tree
+
+FOLDER = tree.ROOT / "docs" / "security"
+MAPS = sorted(path.name for path in FOLDER.glob("*.md"))
+TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+EXCUSES = ("does not apply: ", "not met: ", "not assessed: ", "the operator's: ")
+"""How a row without a test begins its last cell; what follows says why."""
+
+
+def rows(text: str) -> list[list[str]]:
+    """Returns the cells of every table row, without heads and the rules below them."""
+    lines = text.splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return [
+        cells[number]
+        for number, line in enumerate(lines)
+        if line.startswith("|") and not any(each.startswith("|--") for each in lines[number : number + 2])
+    ]
+
+
+def functions_of(path: Path) -> set[str]:
+    """Returns the names of a file's functions."""
+    module = ast.parse(path.read_text(encoding="utf-8"))
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return {node.name for node in module.body if isinstance(node, kinds)}
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_every_test_that_is_named_exists(name: str) -> None:
+    """A test that was renamed or removed takes its row with it."""
+    named = set(TEST.findall((FOLDER / name).read_text(encoding="utf-8")))
+    missing = {
+        f"{file}::{function}"
+        for file, function in named
+        if not (tree.ROOT / file).is_file() or function not in functions_of(tree.ROOT / file)
+    }
+
+    assert named
+    assert set() == missing
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_every_row_has_a_test_or_says_why_not(name: str) -> None:
+    """Nothing is claimed without something that shows it."""
+    bare = [
+        row[0]
+        for row in rows((FOLDER / name).read_text(encoding="utf-8"))
+        if not TEST.search(row[-1]) and not row[-1].startswith(EXCUSES)
+    ]
+
+    assert bare == []
