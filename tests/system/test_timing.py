@@ -1,0 +1,106 @@
+"""Time tells nothing of whether an address is somebody's: neither an answer's, nor the next one's.
+
+The statistic is told of in `timing.py`. Before the answers were made alike it found each difference
+that there was: sending mail in the open, so to speak, showed in the next answer.
+"""
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from tests.system.edge import PASSWORD, Answer, Edge, new_email
+from tests.system.house import House
+from tests.system.mailbox import Mailbox
+from tests.system.timing import Samples, differ, sampled
+
+PAIRS = 150
+LOGIN_PAIRS = 48
+GUESSES_EACH = 4
+"""Fewer than block a client, or slow an account down."""
+
+
+def _tells_apart(measure: Callable[[], Samples]) -> bool:
+    """Says whether times differ, and do so again: chance rarely repeats itself."""
+    for _ in range(2):
+        samples = measure()
+        if not differ(samples.own) and not differ(samples.after):
+            return False
+    return True
+
+
+def _expect(status: int, answer: Answer) -> None:
+    assert answer.status == status, answer.text
+
+
+def _copies(edge: Edge, house: House, count: int) -> list[str]:
+    """Returns addresses of people who have the same password hash as somebody who registered."""
+    person, emails = edge.register(), [new_email() for _ in range(count)]
+    house.change(
+        "INSERT INTO auth.credentials (user_id, email, email_canonical, password_hash, role, is_pending)"
+        " SELECT gen_random_uuid(), address, address, known.password_hash, known.role, false"
+        " FROM auth.credentials AS known, unnest($2::text[]) AS address WHERE known.user_id = $1",
+        person.id,
+        emails,
+    )
+    return emails
+
+
+def test_login(edge: Edge, house: House) -> None:
+    """A wrong password of a known and of an unknown address."""
+
+    def measure() -> Samples:
+        count = LOGIN_PAIRS // GUESSES_EACH
+        emails = {
+            True: iter(_copies(edge, house, count) * GUESSES_EACH),
+            False: iter([new_email() for _ in range(count)] * GUESSES_EACH),
+        }
+
+        def guess(known: bool) -> None:
+            body = {"email": next(emails[known]), "password": f"not {PASSWORD}"}
+            _expect(401, edge.post("/api/auth/login", json=body))
+
+        return sampled(guess, LOGIN_PAIRS)
+
+    assert not _tells_apart(measure)
+
+
+def test_forgot(edge: Edge) -> None:
+    """A known and an unknown address."""
+    emails = {True: edge.register().email, False: new_email()}
+
+    def ask(known: bool) -> None:
+        _expect(202, edge.post("/api/auth/password/forgot", json={"email": emails[known]}))
+
+    assert not _tells_apart(lambda: sampled(ask, PAIRS))
+
+
+def test_resend(edge: Edge, mailbox: Mailbox) -> None:
+    """It is for those who are signed in, about themselves: verified or not makes no difference either."""
+    verified, unverified = edge.join(), edge.join()
+    edge.post("/api/auth/email/verify", json={"token": mailbox.verification_token(verified.email)})
+    tokens = {True: verified.access_token, False: unverified.access_token}
+
+    def measure() -> Samples:
+        samples = sampled(
+            lambda which: _expect(202, edge.post("/api/auth/email/resend", token=tokens[which])), PAIRS // 3
+        )
+        samples.after = {True: [0.0], False: [0.0]}  # A mail that is sent takes time; it is one's own.
+        return samples
+
+    assert not _tells_apart(measure)
+
+
+@pytest.mark.parametrize("noise_ms", [0.5, 2.0, 5.0])
+def test_two_milliseconds_would_be_found(noise_ms: float) -> None:
+    """The statistic sees what it is for behind more noise than that, and nothing where nothing is."""
+    chance = random.Random(20261123)
+
+    def took(extra_ms: float) -> float:
+        return 20.0 + extra_ms + chance.gauss(0, 0.2) + chance.expovariate(1 / noise_ms)
+
+    alike = {kind: [took(0.0) for _ in range(LOGIN_PAIRS)] for kind in (True, False)}
+    planted = {kind: [took(2.0 * kind) for _ in range(LOGIN_PAIRS)] for kind in (True, False)}
+
+    assert differ(planted)
+    assert not differ(alike)
