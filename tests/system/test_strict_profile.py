@@ -114,6 +114,13 @@ def test_idle_sessions_end(strict_edge: Edge, strict: Stack) -> None:
     assert _refresh(strict_edge, token).outcome == (401, "TOKEN_EXPIRED")
 
 
+def test_browsers_are_told_to_stay_with_tls(strict_edge: Edge) -> None:
+    """For a year, and for subdomains as well."""
+    answer = strict_edge.post("/api/auth/refresh", json={"refresh_token": "nonsense"})
+
+    assert answer.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
+
+
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 def test_weak_settings_are_refused(strict: Stack, service: Service) -> None:
     """Every service says what is wrong, a line each that tells no secret, and does not start."""

@@ -11,6 +11,9 @@ from tests.tidy import tree
 FOLDER = tree.ROOT / "docs" / "security"
 MAPS = sorted(path.name for path in FOLDER.glob("*.md"))
 TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+ASVS_REQUIREMENTS = 253
+"""Requirements of Level 1 and Level 2 in ASVS 5.0.0."""
+
 EXCUSES = ("does not apply: ", "not met: ", "not assessed: ", "the operator's: ")
 """How a row without a test begins its last cell; what follows says why."""
 
@@ -57,3 +60,10 @@ def test_every_row_has_a_test_or_says_why_not(name: str) -> None:
     ]
 
     assert bare == []
+
+
+def test_no_requirement_of_asvs_is_left_out() -> None:
+    """All of Level 1 and Level 2, each once."""
+    numbers = [row[0] for row in rows((FOLDER / "asvs.md").read_text(encoding="utf-8"))]
+
+    assert len(numbers) == len(set(numbers)) == ASVS_REQUIREMENTS
