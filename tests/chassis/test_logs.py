@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import structlog
+from chassis.grpc.secret_fields import secret_fields
+from vestibule.auth.v1 import auth_service_pb2
 
 from chassis import logs
 
@@ -52,6 +54,16 @@ def test_secrets_are_redacted_by_key(output: io.StringIO) -> None:
     )
     assert "hush" not in output.getvalue()
     assert lines(output)[0]["headers"] == {"Authorization": logs.REDACTED, "a": 1}
+
+
+def test_what_the_protos_call_secret_is_redacted(output: io.StringIO) -> None:
+    logs.configure("s", stream=output)
+    service = auth_service_pb2.DESCRIPTOR.services_by_name["AuthService"]
+    names = secret_fields([service])
+    assert {"password", "refresh_token", "old_password", "new_password"} <= names
+    logs.hide({"pass_phrase"})
+    logs.get_logger().info("x", pass_phrase="hush", body=dict.fromkeys(names, "hush"))
+    assert "hush" not in output.getvalue()
 
 
 def test_an_exception_is_one_line(output: io.StringIO) -> None:

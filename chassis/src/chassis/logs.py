@@ -23,22 +23,35 @@ ALWAYS_SECRET = frozenset(
 """Keys whose values are never written, whoever logs them."""
 
 
+_secret: set[str] = set(ALWAYS_SECRET)
+
+
+def hide(names: Collection[str]) -> None:
+    """Never writes the values of these keys from now on, whoever logs them."""
+    _secret.update(name.lower() for name in names)
+    _hides.cache_clear()
+
+
+@lru_cache(maxsize=1024)
+def _hides(key: object) -> bool:
+    """Says whether a key is secret; keys are few and come again with every line."""
+    return str(key).lower() in _secret
+
+
 class Redaction:
     """A processor that hides the values of secret keys, also inside mappings one level down."""
 
     def __init__(self, names: Collection[str]) -> None:
-        secret = frozenset(name.lower() for name in names) | ALWAYS_SECRET
-        # Keys are few and come again with every line.
-        self._hides = lru_cache(maxsize=1024)(lambda key: str(key).lower() in secret)
+        hide(names)
 
     def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
         """Hides what must not be written."""
         del logger, method
         for key, value in event.items():
-            if self._hides(key):
+            if _hides(key):
                 event[key] = REDACTED
             elif isinstance(value, dict):
-                event[key] = {name: REDACTED if self._hides(name) else inner for name, inner in value.items()}
+                event[key] = {name: REDACTED if _hides(name) else inner for name, inner in value.items()}
         return event
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from chassis.events.tail import Tail
 from chassis.grpc.certificates import open_certificates
+from chassis.grpc.secret_fields import secret_fields
 from chassis.http_server import open_http
 from chassis.identity.authority import AUTHORITY, AUTHORITY_SERVICES, Authority
 from chassis.identity.judge import RevocationJudge
@@ -14,6 +15,7 @@ from chassis.redis import open_redis
 from chassis.startup import StartupError
 from vestibule.events.v1.events_pb2 import Event
 
+from chassis import logs
 from gateway.api import descriptors
 from gateway.api.descriptors import Protos
 from gateway.api.routes import Route, compile_routes
@@ -60,6 +62,7 @@ async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
         StartupError: a setting does not fit the protos, or the port cannot be had.
     """
     protos = descriptors.load(settings.descriptors)
+    logs.hide(secret_fields(protos.services))
     tokens = ServiceTokens(settings.service_key.get_secret_value(), SERVICE)
     certificates = open_certificates(settings.tls_files)
     upstreams = await lifecycle.enter(Upstreams(settings, protos.services, tokens, certificates))

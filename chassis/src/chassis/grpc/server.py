@@ -7,10 +7,12 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2_grpc
 
+from chassis import logs
 from chassis.grpc.certificates import Certificates
 from chassis.grpc.health import HealthServicer
 from chassis.grpc.pipeline import Around, Handler, Pipeline
 from chassis.grpc.policy import find_service, method_policy
+from chassis.grpc.secret_fields import secret_fields
 from chassis.identity.claims import TokenJudge
 from chassis.identity.service_tokens import ServiceTokens
 
@@ -56,7 +58,9 @@ class GrpcServer:
 
     def add_methods(self, service: str, handlers: dict[str, Handler]) -> None:
         """Adds the handlers of one service, by the names of its methods."""
-        methods = find_service(service).methods_by_name
+        descriptor = find_service(service)
+        logs.hide(secret_fields([descriptor]))
+        methods = descriptor.methods_by_name
         wrapped = {
             name: self._pipeline.wrap(method_policy(methods[name]), handler)
             for name, handler in handlers.items()
