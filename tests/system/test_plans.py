@@ -1,0 +1,61 @@
+"""Every statement of every service can be answered by an index, or is named here with the reason.
+
+Statements are taken from the adapters as they stand. Sequential scans are made as dear as can be, so
+that one in a plan means that nothing else would do, however many rows there were.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+
+import asyncpg
+from devstack.database import Database
+
+from tests.tidy import tree
+
+_STATEMENT = re.compile(r"\s*(WITH|SELECT|UPDATE|DELETE|INSERT)\b", re.IGNORECASE)
+_PARAMETER = re.compile(r"\$(\d+)")
+
+SCANNED: dict[str, str] = {
+    "auth_service/adapters/postgres/signing_keys.py: signing_keys": "all of a handful of keys are wanted",
+    "auth_service/adapters/postgres/signing_keys.py: retired_signing_keys": "the same",
+    "auth_service/adapters/postgres/mail_backlog.py: mails": "counts what waits; what was sent is deleted",
+}
+"""Tables that a statement may walk through, as `file: table`, each with the reason."""
+
+
+def _statements() -> Iterator[tuple[str, str]]:
+    for source in tree.product():
+        if "/adapters/postgres/" in source.path:
+            for _, text in tree.texts(source):
+                if _STATEMENT.match(text):
+                    yield source.path.rpartition("/src/")[2], text
+
+
+def _scanned(plan: dict[str, object]) -> Iterator[str]:
+    if plan["Node Type"] == "Seq Scan":
+        yield str(plan["Relation Name"])
+    inner = plan.get("Plans", [])
+    assert isinstance(inner, list)
+    for part in inner:
+        yield from _scanned(part)
+
+
+async def test_no_statement_needs_a_sequential_scan(database: Database) -> None:
+    """A new statement without an index fails here before it fails at a million rows."""
+    connection = await asyncpg.connect(database.admin_url)
+    await connection.execute("SET enable_seqscan = off")
+    found, wrong, explained = set(), [], 0
+    for name, statement in _statements():
+        try:
+            nothing = [None] * max((int(number) for number in _PARAMETER.findall(statement)), default=0)
+            plan = await connection.fetchval(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {statement}", *nothing)
+        except asyncpg.PostgresError as error:
+            wrong.append(f"{name}: {error}: {statement}")
+            continue
+        explained += 1
+        found |= {f"{name}: {table}" for table in _scanned(json.loads(plan)[0]["Plan"])}
+    await connection.close()
+
+    assert (wrong, found) == ([], set(SCANNED))
+    assert explained > 30
