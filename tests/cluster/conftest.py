@@ -122,6 +122,14 @@ class Load:
         except urllib.error.HTTPError as error:
             return error.code, error.read()
 
+    def ready(self) -> bool:
+        """Returns whether a gateway answers that it and what it calls are ready."""
+        try:
+            status, _ = self.ask("/ready")
+        except OSError:
+            return False
+        return status == 200
+
     def go_on(self, stop: threading.Event, path: str) -> None:
         """Asks until told to stop."""
         while not stop.is_set():
@@ -157,7 +165,10 @@ def _load(release: str) -> Iterator[Load]:
     address = next(
         each["address"] for each in nodes[0]["status"]["addresses"] if each["type"] == "InternalIP"
     )
-    yield Load(f"http://{address}:{node_port}")
+    load = Load(f"http://{address}:{node_port}")
+    # The nodes learn of the port a moment later.
+    until(load.ready, 120, "no gateway is ready by the NodePort")
+    yield load
     kubectl("delete", "service", "vestibule-outside")
 
 
@@ -180,15 +191,11 @@ def under_load(load: Load, path: str = "/.well-known/jwks.json") -> Iterator[Loa
 def forwarded(target: str, port: int) -> Iterator[str]:
     """Forwards a port of a pod or service to this machine."""
     local = free_port()
-    process = subprocess.Popen(
-        ["kubectl", "--namespace", NAMESPACE, "port-forward", target, f"{local}:{port}"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        process.stdout.readline()
-        yield f"http://127.0.0.1:{local}"
-    finally:
-        process.terminate()
-        process.wait()
+    command = ["kubectl", "--namespace", NAMESPACE, "port-forward", target, f"{local}:{port}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            yield f"http://127.0.0.1:{local}"
+        finally:
+            process.terminate()

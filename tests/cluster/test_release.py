@@ -26,6 +26,7 @@ from tests.cluster.conftest import (
 
 pytestmark = pytest.mark.usefixtures("release")
 
+SERVICES = ("auth-service", "user-service", "health-aggregator", "gateway")
 CALLS = re.compile(r"^grpc_server_handled_total\{[^}]*\} ([0-9.e+]+)$", re.MULTILINE)
 
 
@@ -54,6 +55,12 @@ def sign_in(url: str, person: dict[str, str]) -> str:
     return str(call(url, "POST", "/api/auth/login", person)["data"]["access_token"])
 
 
+def settle() -> None:
+    """Waits until every service has all its pods."""
+    for service in SERVICES:
+        kubectl("rollout", "status", f"deployment/vestibule-{service}", "--timeout=120s")
+
+
 def calls_taken(pod: str) -> float:
     """Returns how many gRPC calls a pod of user-service has taken."""
     with forwarded(f"pod/{pod}", 9102) as url, urllib.request.urlopen(f"{url}/metrics") as answer:
@@ -64,7 +71,7 @@ def test_every_pod_is_ready_and_restricted() -> None:
     """The namespace enforces `restricted`, and all pods got in and are ready."""
     labels = get("namespace", NAMESPACE)["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
-    for service in ("gateway", "auth-service", "user-service", "health-aggregator"):
+    for service in SERVICES:
         for pod in pods(service):
             conditions = {each["type"]: each["status"] for each in pod["status"]["conditions"]}
             assert conditions["Ready"] == "True", pod["metadata"]["name"]
@@ -159,6 +166,7 @@ def test_drained_node_loses_no_request(load: Load) -> None:
             )  # fmt: skip
     finally:
         run("kubectl", "uncordon", drained)
+    settle()
 
     assert load.failed == []
 
@@ -172,10 +180,9 @@ def test_rotated_service_key_is_taken_up(load: Load) -> None:
         "patch", "secret", "vestibule-service-key", "--type=merge",
         "--patch", json.dumps({"data": {"SERVICE_KEY": new}}),
     )  # fmt: skip
-    for service in ("auth-service", "user-service", "health-aggregator", "gateway"):
+    for service in SERVICES:
         kubectl("rollout", "restart", f"deployment/vestibule-{service}")
-    for service in ("auth-service", "user-service", "health-aggregator", "gateway"):
-        kubectl("rollout", "status", f"deployment/vestibule-{service}", "--timeout=120s")
+    settle()
 
     until(lambda: load.ask("/ready")[0] == 200, 60, "no gateway is ready")
     me = call(load.url, "GET", "/api/users/me", token=token)

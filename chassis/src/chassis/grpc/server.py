@@ -18,7 +18,8 @@ from chassis.identity.service_tokens import ServiceTokens
 
 REQUEST_BYTES_MAX = 256 * 1024
 CONCURRENT_RPCS_MAX = 1_000
-_CONNECTION_AGE_SECONDS = 60
+# gRPC adds or takes a tenth at random; a pod that has come is to be used within a minute.
+_CONNECTION_AGE_SECONDS = 30
 _CONNECTION_AGE_GRACE_SECONDS = 300
 
 Servicer = TypeVar("Servicer")
