@@ -12,6 +12,7 @@ from auth_service.adapters.argon2_hasher import Argon2Hasher
 from auth_service.adapters.audit_heads import EcdsaHeadJudge, EcdsaHeadSigner
 from auth_service.adapters.bounded_patience import BoundedPatience
 from auth_service.adapters.hashing_pool import HashingPool
+from auth_service.adapters.hmac_api_keys import HmacApiKeys
 from auth_service.adapters.hmac_guess_keys import HmacGuessKeys
 from auth_service.adapters.hmac_mail_tokens import HmacMailTokens
 from auth_service.adapters.hmac_refresh_tokens import HmacRefreshTokens
@@ -29,6 +30,7 @@ from auth_service.transport.idempotency import FirstAnswers
 from auth_service.usecases.ensure_signing_key import EnsureSigningKey
 from auth_service.usecases.sign_audit_head import SignAuditHead
 from auth_service.wiring import serving
+from auth_service.wiring.api_keys import build_api_key_use_cases
 from auth_service.wiring.use_cases import Ports, UseCases, build_use_cases
 from chassis.clock import SystemClock
 from chassis.grpc.call import Call, enter
@@ -44,6 +46,7 @@ from devstack.valkey import Valkey
 from google.protobuf.descriptor import ServiceDescriptor
 from vestibule.auth.v1 import (
     account_service_pb2,
+    api_key_service_pb2,
     audit_service_pb2,
     auth_service_pb2,
     email_service_pb2,
@@ -83,6 +86,7 @@ _SERVICES: list[ServiceDescriptor] = [
         (account_service_pb2, "AccountService"),
         (password_service_pb2, "PasswordService"),
         (email_service_pb2, "EmailService"),
+        (api_key_service_pb2, "ApiKeyService"),
     )
 ]
 
@@ -218,7 +222,15 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
     ring = KeyRing(database, MASTER_KEY, clock)
     await ring.load()
     head_judge = EcdsaHeadJudge(database, MASTER_KEY)
-    judge = OwnTokenJudge(ring, database, issuer=ISSUER, audience=AUDIENCE)
+    api_keys = build_api_key_use_cases(database, HmacApiKeys(MASTER_KEY.derived("api-keys")), clock)
+    judge = OwnTokenJudge(
+        ring,
+        database,
+        api_keys.judge_api_key,
+        api_keys.report_refused_key,
+        issuer=ISSUER,
+        audience=AUDIENCE,
+    )
     to_users = open_channel(
         directory.address,
         service_tokens=ServiceTokens(SERVICE_KEY, serving.SERVICE),
@@ -247,7 +259,8 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
             judge=judge,
             issuer=ISSUER,
             clock=clock,
-        )
+        ),
+        api_keys,
     )
     server = build_server(
         service_tokens=ServiceTokens(SERVICE_KEY, serving.SERVICE),

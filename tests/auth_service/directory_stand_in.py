@@ -9,6 +9,7 @@ from uuid import UUID
 from chassis.errors import NotFound, ServiceError, TokenInvalid
 from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.server import GrpcServer, build_server
+from chassis.identity.caller import Caller
 from chassis.identity.claims import Claims
 from chassis.identity.service_tokens import ServiceTokens
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -31,6 +32,9 @@ class _NobodysJudge:
     async def judge(self, token: str) -> Claims:
         """Finds every token bad."""
         raise TokenInvalid
+
+    async def report_refusal(self, claims: Claims, method: str, sender: Caller) -> None:
+        """Has nobody to tell."""
 
 
 @dataclass

@@ -56,6 +56,25 @@ async def test_only_what_has_served_its_time_goes(house: House, pool: Database) 
     assert {row["account"] for row in left} == {b"b", b"c"}
 
 
+async def test_api_keys_go_a_month_after_their_end(house: House, pool: Database) -> None:
+    """Revoked or expired; who has no end stays."""
+    user_id = UUID(await house.register())
+    ends = [("-31 days", None), ("1 day", "-31 days"), (None, "-31 days"), ("-29 days", "-29 days")]
+    for number, (expires, revoked) in enumerate([*ends, (None, None)]):
+        await pool.execute(
+            "INSERT INTO auth.api_keys (id, user_id, name, scopes, prefix, digest, created_at, expires_at,"
+            " revoked_at) VALUES (gen_random_uuid(), $1, '', '{}', $2, '', now(),"
+            " now() + $3::text::interval, now() + $4::text::interval)",
+            user_id,
+            str(number),
+            expires,
+            revoked,
+        )
+
+    assert await house.does.purge_expired() == 3
+    assert await house.count("api_keys") == 2
+
+
 async def test_whatever_the_number(house: House, pool: Database) -> None:
     """Batch after batch, until nothing is left; two may do it at once."""
     user_id = UUID(await house.register())

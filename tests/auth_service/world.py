@@ -6,9 +6,11 @@ from uuid import UUID
 from auth_service.domain.credential import Role
 from auth_service.domain.session import STANDARD, SessionLimits
 from auth_service.domain.tokens import Tokens
+from auth_service.wiring.api_keys import build_api_key_use_cases
 from auth_service.wiring.use_cases import Ports, UseCases, build_use_cases
 from chassis.identity.caller import Caller
 
+from tests.fakes.auth_service.api_keys import FakeApiKeySecrets
 from tests.fakes.auth_service.attempts import FakeAnswerSeal
 from tests.fakes.auth_service.audit import FakeHeadSigner
 from tests.fakes.auth_service.database import FakeDatabase
@@ -134,5 +136,5 @@ def build_world(limits: SessionLimits = STANDARD, *, admins_need_second_factor: 
         hasher=hasher,
         patience=patience,
         signer=signer,
-        does=build_use_cases(ports),
+        does=build_use_cases(ports, build_api_key_use_cases(database, FakeApiKeySecrets(), clock)),
     )

@@ -15,7 +15,7 @@ from chassis.events import pulse
 from chassis.grpc import committed
 from chassis.grpc.server import GrpcServer, build_server
 from chassis.identity.authority import AUTHORITY
-from chassis.identity.caller import current_caller
+from chassis.identity.caller import Caller, current_caller
 from chassis.identity.claims import Claims
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
@@ -158,6 +158,9 @@ class _SignatureJudge:
             token_id=UUID(claims["jti"]),
             expires_at=claims["exp"],
         )
+
+    async def report_refusal(self, claims: Claims, method: str, sender: Caller) -> None:
+        """Has nobody to tell."""
 
 
 def _concrete(servicer: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from chassis.identity.api_key_memory import ApiKeyMemory
 from chassis.identity.claims import Claims
 from chassis.identity.revocation import RevocationSet
 from chassis.identity.revocation_feed import RevocationFeed
@@ -68,7 +69,7 @@ class Gateways(RuleBasedStateMachine):
         self.cache: NearCache[tuple[UUID, int]] = NearCache()
         self.in_force = RevocationSet()
         authority: Any = self
-        self.feed = RevocationFeed(self.in_force, authority)
+        self.feed = RevocationFeed(self.in_force, ApiKeyMemory(), authority)
         self.stream: list[Event] = []
         self.broken = False
         self.last_read = self.now

@@ -11,6 +11,7 @@ COVERED = {
     "auth.authenticators": "account.second_factors",
     "auth.recovery_codes": "account.second_factors",
     "auth.passkeys": "account.second_factors",
+    "auth.api_keys": "account.api_keys",
     "auth.mails": "account.waiting_mails",
     "auth.mail_tokens": "account.mail_tokens",
     "auth.audit_events": "audit_events",

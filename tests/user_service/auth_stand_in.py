@@ -12,6 +12,7 @@ from uuid import UUID
 import jwt
 from chassis.errors import NotFound, ServiceError, TokenInvalid
 from chassis.grpc.server import GrpcServer, build_server
+from chassis.identity.caller import Caller
 from chassis.identity.claims import Claims
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.ids import uuid7
@@ -108,6 +109,9 @@ class _NobodyJudge:
     async def judge(self, token: str) -> Claims:
         raise TokenInvalid
 
+    async def report_refusal(self, claims: Claims, method: str, sender: Caller) -> None:
+        """Has nobody to tell."""
+
 
 class _Keys(KeyServiceServicer):
     def __init__(self, auth: AuthStandIn) -> None:
@@ -135,6 +139,9 @@ class _Tokens(TokenServiceServicer):
         read_at = Timestamp()
         read_at.GetCurrentTime()
         return token_service_pb2.ListRevocationsResponse(read_at=read_at)
+
+    async def ReportRefusedKey(self, request: Any, context: Any) -> Any:
+        raise NotFound
 
     async def IntrospectToken(self, request: Any, context: Any) -> token_service_pb2.IntrospectTokenResponse:
         return token_service_pb2.IntrospectTokenResponse(active=True)

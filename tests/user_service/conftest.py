@@ -10,7 +10,8 @@ from chassis.grpc.call import Call, enter
 from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.server import build_server
 from chassis.identity.authority import AUTHORITY_SERVICES, Authority
-from chassis.identity.caller import NOBODY
+from chassis.identity.caller import NOBODY, Caller
+from chassis.identity.claims import Claims
 from chassis.identity.keys import KeyCache
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.identity.verifier import TokenVerifier
@@ -42,6 +43,9 @@ class VerifierJudge:
     async def judge(self, token: str) -> Any:
         """Returns the token's claims."""
         return await self._verifier.verify(token)
+
+    async def report_refusal(self, claims: Claims, method: str, sender: Caller) -> None:
+        """Has nobody to tell."""
 
 
 @dataclass(frozen=True)

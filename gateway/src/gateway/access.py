@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from chassis.errors import Forbidden, SecondFactorRequired
 from chassis.grpc.access import bearer_token
 from chassis.grpc.policy import Policy
+from chassis.identity.caller import Caller
 from chassis.identity.claims import Claims
 from chassis.identity.judge import RevocationJudge
 from vestibule.api.v1 import options_pb2
@@ -28,18 +29,16 @@ def compile_admission(policy: Policy, judge: RevocationJudge) -> Admit:
         return _anyone
     must_be_admin = policy.access == options_pb2.ACCESS_ADMIN
     or_self = policy.access == options_pb2.ACCESS_ADMIN_OR_SELF
-    scope, session_only = policy.scope, policy.options.session_only
-    before_enrolment = policy.options.before_enrolment
+    key_scope, before_enrolment = policy.key_scope, policy.options.before_enrolment
 
     async def admit(request: Request, path: Mapping[str, str]) -> tuple[str, Claims]:
         token = bearer_token(request.header(b"authorization"))
-        claims = judge.recall(token) or await judge.judge(token)
+        claims = judge.recall(token) or await judge.judge(token, sender(request))
         request.claims = claims
         if claims.must_enrol and not before_enrolment:
             raise SecondFactorRequired
-        if session_only and claims.session_id is None:
-            raise Forbidden
-        if claims.scopes is not None and scope not in claims.scopes:
+        if claims.scopes is not None and key_scope not in claims.scopes:
+            await judge.report_refusal(claims, policy.path, sender(request))
             raise Forbidden
         if claims.role != "admin":
             if must_be_admin:
@@ -49,6 +48,15 @@ def compile_admission(policy: Policy, judge: RevocationJudge) -> Admit:
         return token, claims
 
     return admit
+
+
+def sender(request: Request) -> Caller:
+    """Returns who sent a request, whoever they prove to be."""
+    return Caller(
+        client_address=request.client_address,
+        user_agent=request.header(b"user-agent"),
+        request_id=request.request_id,
+    )
 
 
 async def _anyone(request: Request, path: Mapping[str, str]) -> tuple[str, None]:

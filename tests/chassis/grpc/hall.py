@@ -35,11 +35,11 @@ SERVICES = (
 
 
 def claims_of(user_id: UUID, role: str, scopes: frozenset[str] | None = None) -> Claims:
-    """Returns claims as a judge would."""
+    """Returns claims as a judge would: of an API key when there are scopes."""
     return Claims(
         user_id=user_id,
         role=role,
-        session_id=uuid7(),
+        session_id=uuid7() if scopes is None else None,
         token_id=uuid7(),
         expires_at=4e9,
         issued_at_milliseconds=0,
@@ -56,9 +56,11 @@ class TableJudge:
             "user": claims_of(USER_ID, "user"),
             "admin": claims_of(ADMIN_ID, "admin"),
             "reader": claims_of(USER_ID, "user", frozenset({"read"})),
+            "writer": claims_of(ADMIN_ID, "admin", frozenset({"write"})),
         }
     )
     asked: int = 0
+    reported: list[tuple[str, Caller]] = field(default_factory=list)
 
     async def judge(self, token: str) -> Claims:
         """Looks the token up."""
@@ -66,6 +68,11 @@ class TableJudge:
         if token not in self.tokens:
             raise TokenInvalid
         return self.tokens[token]
+
+    async def report_refusal(self, claims: Claims, method: str, sender: Caller) -> None:
+        """Notes what a key was refused."""
+        assert claims.scopes is not None
+        self.reported.append((method, sender))
 
 
 Answer = Callable[[Any, Any], Awaitable[Any]]

@@ -83,12 +83,58 @@ async def test_service_token_of_another_key_proves_nothing(hall: Hall) -> None:
     assert grpc.StatusCode.PERMISSION_DENIED is caught.value.code()
 
 
-async def test_scopes_limit_a_token(hall: Hall) -> None:
-    """A key for reading reads."""
+async def test_scopes_limit_a_key(hall: Hall) -> None:
+    """A key for reading reads, one for writing writes, and no key does what asks for a session."""
+    update, delete = user_service_pb2.UpdateMeRequest(), user_service_pb2.DeleteMeRequest(password="p")
     sign_in("reader")
+    read = [await reason(hall.users.GetMe(GET_ME)), await reason(hall.users.UpdateMe(update))]
+    sign_in("writer")
+    written = [
+        await reason(hall.users.GetMe(GET_ME)),
+        await reason(hall.users.UpdateMe(update)),
+        await reason(hall.users.DeleteMe(delete)),
+    ]
 
-    assert await reason(hall.users.GetMe(GET_ME)) == "OK"
-    assert await reason(hall.users.UpdateMe(user_service_pb2.UpdateMeRequest())) == "FORBIDDEN"
+    assert read == ["OK", "FORBIDDEN"]
+    assert written == ["FORBIDDEN", "OK", "FORBIDDEN"]
+    assert hall.script.calls == ["GetMe", "UpdateMe"]
+
+
+async def test_refused_keys_are_reported(hall: Hall) -> None:
+    """With who sent them; a session that may not is nothing to report."""
+    enter(Call(caller=Caller(client_address="203.0.113.7", request_id="r-1"), bearer_token="reader"))
+    await reason(hall.users.UpdateMe(user_service_pb2.UpdateMeRequest()))
+    sign_in("user")
+    await reason(hall.users.ListUsers(user_service_pb2.ListUsersRequest()))
+    ((method, sender),) = hall.judge.reported
+
+    assert method == "/vestibule.users.v1.UserService/UpdateMe"
+    assert (sender.client_address, sender.request_id, sender.service) == ("203.0.113.7", "r-1", "gateway")
+
+
+async def test_public_methods_ignore_a_key_without_their_scope(hall: Hall) -> None:
+    """It gets what everybody gets; a service that speaks for its bearer is not asked for scopes again."""
+    seen: list[Caller] = []
+
+    async def answer(request: Any, context: Any) -> Any:
+        seen.append(current_caller())
+        return health_service_pb2.GetHealthResponse()
+
+    async def admit(request: Any, context: Any) -> Any:
+        seen.append(current_caller())
+        return directory_service_pb2.AdmitUserResponse()
+
+    hall.script.answers["GetHealth"] = answer
+    for token in ("reader", "writer"):
+        sign_in(token)
+        await hall.health.GetHealth(health_service_pb2.GetHealthRequest())
+    assert [caller.user_id for caller in seen] == [USER_ID, None]
+
+    async with open_hall(service="auth-service") as internal:
+        internal.script.answers["AdmitUser"] = admit
+        sign_in("reader")
+        await internal.directory.AdmitUser(ADMIT)
+    assert seen[-1].user_id == USER_ID
 
 
 async def test_authorized_before_validated_and_validated_before_answered(hall: Hall) -> None:

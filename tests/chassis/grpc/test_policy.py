@@ -33,6 +33,22 @@ def test_policy_of_writes() -> None:
     assert (delete.read_only, delete.repeatable) == (False, False)
 
 
+def test_scope_of_a_key() -> None:
+    """GET reads, whatever is noted of it; no key does what asks for a session."""
+    scopes = {
+        name: method_policy(USERS.methods_by_name[name]).key_scope
+        for name in ("GetMe", "ExportMe", "UpdateMe", "DeleteUser", "DeleteMe")
+    }
+
+    assert scopes == {
+        "GetMe": "read",
+        "ExportMe": "read",
+        "UpdateMe": "write",
+        "DeleteUser": "write",
+        "DeleteMe": None,
+    }
+
+
 def test_policy_of_a_service_method() -> None:
     """The services that may call are named."""
     policy = policies_by_path([DIRECTORY])["/vestibule.users.v1.DirectoryService/AdmitUser"]

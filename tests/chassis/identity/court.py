@@ -10,6 +10,7 @@ from typing import Any
 from chassis.grpc.channel import open_channel
 from chassis.grpc.server import build_server
 from chassis.identity.authority import AUTHORITY_SERVICES, Authority
+from chassis.identity.caller import current_caller
 from chassis.identity.judge import RevocationJudge
 from chassis.identity.service_tokens import ServiceTokens
 from vestibule.auth.v1 import (
@@ -34,6 +35,9 @@ class AuthService(key_service_pb2_grpc.KeyServiceServicer, token_service_pb2_grp
     revocations: list[TokensRevoked] = field(default_factory=list)
     refusal: str = ""
     introspected: int = 0
+    api_key: token_service_pb2.ApiKeyClaims | None = None
+    asked_by: list[str] = field(default_factory=list)
+    reported: list[tuple[str, str, str]] = field(default_factory=list)
 
     async def GetJwks(self, request: Any, context: Any) -> Any:  # noqa: N802
         return key_service_pb2.GetJwksResponse(keys=self.keys)
@@ -46,8 +50,16 @@ class AuthService(key_service_pb2_grpc.KeyServiceServicer, token_service_pb2_grp
 
     async def IntrospectToken(self, request: Any, context: Any) -> Any:  # noqa: N802
         self.introspected += 1
+        self.asked_by.append(current_caller().client_address)
+        said = token_service_pb2.IntrospectTokenResponse(
+            active=not self.refusal, reason=self.refusal, api_key=self.api_key
+        )
         await asyncio.sleep(0.02)
-        return token_service_pb2.IntrospectTokenResponse(active=not self.refusal, reason=self.refusal)
+        return said
+
+    async def ReportRefusedKey(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.reported.append((request.key_id, request.method, current_caller().client_address))
+        return token_service_pb2.ReportRefusedKeyResponse()
 
 
 @dataclass

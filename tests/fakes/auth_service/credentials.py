@@ -19,6 +19,7 @@ class FakeCredentials:
         self._rows = state.credentials
         self._sessions = state.sessions
         self._passkeys = state.passkeys
+        self._api_keys = state.api_keys
         self._mail_tokens = state.mail_tokens
         self._clock = clock
 
@@ -135,6 +136,8 @@ class FakeCredentials:
             del self._sessions[session.id]
         for passkey in [each for each in self._passkeys.values() if each.user_id == user_id]:
             del self._passkeys[passkey.id]
+        for api_key in [each for each in self._api_keys.values() if each.user_id == user_id]:
+            del self._api_keys[api_key.id]
 
     async def has_admin(self) -> bool:
         """Whether an admitted, active admin exists."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from auth_service.domain.events import Event
 from auth_service.domain.signing_key import RetiredKey, SigningKey
 
+from tests.fakes.auth_service.api_keys import FakeApiKeys
 from tests.fakes.auth_service.attempts import FakeAttempts
 from tests.fakes.auth_service.audit import FakeAuditHeads, FakeAuditTrail
 from tests.fakes.auth_service.credentials import FakeCredentials
@@ -79,6 +80,7 @@ class FakeStores:
     """`Stores` on a state."""
 
     def __init__(self, state: State, clock: FakeClock) -> None:
+        self.api_keys = FakeApiKeys(state, clock)
         self.attempts = FakeAttempts(state, clock)
         self.credentials = FakeCredentials(state, clock)
         self.sessions = FakeSessions(state, clock)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from auth_service.domain.api_key import ApiKey
 from auth_service.domain.audit import ChainedEntry
 from auth_service.domain.export import (
     CredentialExport,
@@ -42,6 +43,10 @@ class FakeExports:
     async def second_factors(self, user_id: UUID) -> Sequence[SecondFactorExport]:
         """Returns none."""
         return []
+
+    async def api_keys(self, user_id: UUID) -> Sequence[ApiKey]:
+        """Returns a person's API keys, the newest first."""
+        return [key for key in self._state.api_keys.values() if key.user_id == user_id][::-1]
 
     async def mail_tokens(self, user_id: UUID) -> Sequence[MailTokenExport]:
         """Returns a person's tokens."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from auth_service.domain.api_key import ApiKey
 from auth_service.domain.audit import ChainedEntry
 from auth_service.domain.audit_head import SignedHead
 from auth_service.domain.credential import Credential
@@ -98,6 +99,7 @@ class State:
     challenges: dict[bytes, PendingSignIn] = field(default_factory=dict)
     passkeys: dict[UUID, Passkey] = field(default_factory=dict)
     passkey_challenges: dict[PasskeyChallenge, datetime] = field(default_factory=dict)
+    api_keys: dict[UUID, ApiKey] = field(default_factory=dict)
     attempts: dict[bytes, AttemptRow] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     mails: dict[UUID, MailRow] = field(default_factory=dict)

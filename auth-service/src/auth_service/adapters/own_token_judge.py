@@ -1,16 +1,22 @@
-"""auth-service's own judge of access tokens: its keys from memory, the rest from Postgres."""
+"""auth-service's own judge of bearer tokens: its keys from memory, the rest from Postgres."""
 
+import math
 from collections.abc import Mapping
 
 from chassis.errors import TokenRevoked, Unavailable
+from chassis.identity.api_key import is_api_key
+from chassis.identity.caller import NOBODY, Caller
 from chassis.identity.claims import Claims
 from chassis.identity.keys import Fetch, KeyCache
 from chassis.identity.verifier import TokenVerifier
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from auth_service.adapters.key_ring import KeyRing
+from auth_service.domain.api_key import KeyHolder
 from auth_service.domain.stores import Database
-from auth_service.domain.tokens import from_unix_milliseconds
+from auth_service.domain.tokens import from_unix_milliseconds, unix_milliseconds
+from auth_service.usecases.judge_api_key import JudgeApiKey
+from auth_service.usecases.note_refused_key import ReportRefusedKey
 
 
 class OwnTokenJudge:
@@ -20,10 +26,21 @@ class OwnTokenJudge:
         keys: The published keys; run it beside the server.
     """
 
-    def __init__(self, ring: KeyRing, database: Database, *, issuer: str, audience: str) -> None:
+    def __init__(
+        self,
+        ring: KeyRing,
+        database: Database,
+        judge_api_key: JudgeApiKey,
+        report_refused_key: ReportRefusedKey,
+        *,
+        issuer: str,
+        audience: str,
+    ) -> None:
         self.keys = KeyCache(_source(ring), cooldown_seconds=1.0)
         self._verifier = TokenVerifier(self.keys, issuer=issuer, audience=audience)
         self._database = database
+        self._judge_api_key = judge_api_key
+        self._report_refused_key = report_refused_key
 
     async def judge(self, token: str) -> Claims:
         """Returns the token's claims.
@@ -34,6 +51,8 @@ class OwnTokenJudge:
             TokenRevoked: it was taken back.
             Unavailable: Postgres is away.
         """
+        if is_api_key(token):
+            return _key_claims(await self._judge_api_key(text=token, caller=NOBODY))
         claims = await self._verifier.verify(token)
         if claims.session_id is None:
             raise TokenRevoked
@@ -42,6 +61,23 @@ class OwnTokenJudge:
             if not await stores.sessions.allows(claims.session_id, claims.user_id, issued_at):
                 raise TokenRevoked
         return claims
+
+    async def report_refusal(self, claims: Claims, method: str, sender: Caller) -> None:
+        """Audits that an API key was refused a method."""
+        await self._report_refused_key(key_id=claims.token_id, method=method, caller=sender)
+
+
+def _key_claims(holder: KeyHolder) -> Claims:
+    key = holder.key
+    return Claims(
+        user_id=key.user_id,
+        role=holder.role.value,
+        session_id=None,
+        token_id=key.id,
+        expires_at=math.inf if key.expires_at is None else key.expires_at.timestamp(),
+        issued_at_milliseconds=unix_milliseconds(holder.read_at),
+        scopes=frozenset(key.scopes),
+    )
 
 
 def _source(ring: KeyRing) -> Fetch:

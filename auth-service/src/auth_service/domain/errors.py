@@ -96,6 +96,14 @@ class TooManyPasskeys(ServiceError):
     message = "There are as many passkeys as there can be. Remove one first."
 
 
+class TooManyApiKeys(ServiceError):
+    """The person has as many API keys as one may have."""
+
+    kind = Kind.CONFLICT
+    reason = "CONFLICT"
+    message = "There are 50 API keys, as many as one may have. Delete one first."
+
+
 class IdempotencyKeyReused(Invalid):
     """The client named another request by this key."""
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from auth_service.domain.api_key import ApiKey
 from auth_service.domain.audit import ChainedEntry
 from auth_service.domain.credential import Role
 from auth_service.domain.mail import MailKind
@@ -61,6 +62,7 @@ class AccountExport:
     credential: CredentialExport
     sessions: Sequence[Session]
     second_factors: Sequence[SecondFactorExport]
+    api_keys: Sequence[ApiKey]
     waiting_mails: Sequence[MailKind]
     mail_tokens: Sequence[MailTokenExport]
     wrong_passwords: Sequence[datetime]
@@ -79,6 +81,10 @@ class ExportRepository(Protocol):
 
     async def second_factors(self, user_id: UUID) -> Sequence[SecondFactorExport]:
         """Returns what else than the password proves who the person is."""
+        ...
+
+    async def api_keys(self, user_id: UUID) -> Sequence[ApiKey]:
+        """Returns a person's API keys, revoked ones as well, the newest first."""
         ...
 
     async def mail_tokens(self, user_id: UUID) -> Sequence[MailTokenExport]:

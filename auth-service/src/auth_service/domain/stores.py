@@ -3,6 +3,7 @@
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from auth_service.domain.api_key import ApiKeyRepository
 from auth_service.domain.export import ExportRepository
 from auth_service.domain.idempotency import AttemptRepository
 from auth_service.domain.mail_repositories import EmailRepository, MailRepository
@@ -88,6 +89,11 @@ class Stores(Protocol):
     @property
     def passkeys(self) -> PasskeyRepository:
         """Passkeys, and the challenges they answer."""
+        ...
+
+    @property
+    def api_keys(self) -> ApiKeyRepository:
+        """API keys."""
         ...
 
     @property

@@ -2,6 +2,7 @@
 
 from vestibule.users.v1 import export_pb2 as pb
 
+from auth_service.domain.api_key import ApiKey
 from auth_service.domain.audit import ChainedEntry
 from auth_service.domain.export import AccountExport, SecondFactorExport
 from auth_service.domain.session import Session
@@ -20,6 +21,7 @@ def account(export: AccountExport) -> pb.AccountData:
         password_changed_at=timestamp(credential.password_changed_at),
         sessions=[_session(each) for each in export.sessions],
         second_factors=[_second_factor(each) for each in export.second_factors],
+        api_keys=[_api_key(each) for each in export.api_keys],
         waiting_mails=[kind.value for kind in export.waiting_mails],
         mail_tokens=[
             pb.MailTokenData(kind=each.kind.value, expires_at=timestamp(each.expires_at))
@@ -67,4 +69,17 @@ def _second_factor(factor: SecondFactorExport) -> pb.SecondFactorData:
         count=factor.count,
         created_at=None if factor.created_at is None else timestamp(factor.created_at),
         last_used_at=None if factor.last_used_at is None else timestamp(factor.last_used_at),
+    )
+
+
+def _api_key(key: ApiKey) -> pb.ApiKeyData:
+    return pb.ApiKeyData(
+        id=str(key.id),
+        name=key.name,
+        prefix=key.prefix,
+        scopes=key.scopes,
+        created_at=timestamp(key.created_at),
+        last_used_at=None if key.last_used_at is None else timestamp(key.last_used_at),
+        expires_at=None if key.expires_at is None else timestamp(key.expires_at),
+        revoked_at=None if key.revoked_at is None else timestamp(key.revoked_at),
     )

@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
+from chassis.identity.caller import current_caller
 from vestibule.auth.v1 import token_service_pb2 as pb
 from vestibule.auth.v1.token_service_pb2_grpc import TokenServiceServicer
 
+from auth_service.domain.api_key import KeyHolder
 from auth_service.transport import messages
 from auth_service.usecases.introspect_token import IntrospectToken
 from auth_service.usecases.list_revocations import ListRevocations
+from auth_service.usecases.note_refused_key import ReportRefusedKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +21,7 @@ class TokenServicer(TokenServiceServicer):
 
     list_revocations: ListRevocations
     introspect_token: IntrospectToken
+    report_refused_key: ReportRefusedKey
 
     async def ListRevocations(
         self, request: pb.ListRevocationsRequest, context: Any
@@ -32,5 +37,30 @@ class TokenServicer(TokenServiceServicer):
         self, request: pb.IntrospectTokenRequest, context: Any
     ) -> pb.IntrospectTokenResponse:
         """Judges one token."""
-        reason = await self.introspect_token(token=request.token)
-        return pb.IntrospectTokenResponse(active=not reason, reason=reason)
+        judged = await self.introspect_token(token=request.token, caller=current_caller())
+        return pb.IntrospectTokenResponse(
+            active=not judged.refusal,
+            reason=judged.refusal,
+            api_key=None if judged.key is None else _key_claims(judged.key),
+        )
+
+    async def ReportRefusedKey(
+        self, request: pb.ReportRefusedKeyRequest, context: Any
+    ) -> pb.ReportRefusedKeyResponse:
+        """Audits what another service refused an API key."""
+        await self.report_refused_key(
+            key_id=UUID(request.key_id), method=request.method, caller=current_caller()
+        )
+        return pb.ReportRefusedKeyResponse()
+
+
+def _key_claims(holder: KeyHolder) -> pb.ApiKeyClaims:
+    key = holder.key
+    return pb.ApiKeyClaims(
+        key_id=str(key.id),
+        user_id=str(key.user_id),
+        role=holder.role.value,
+        scopes=key.scopes,
+        expires_at=None if key.expires_at is None else messages.timestamp(key.expires_at),
+        read_at=messages.timestamp(holder.read_at),
+    )

@@ -34,6 +34,7 @@ class ExportAccount:
                 credential=credential,
                 sessions=await stores.exports.sessions(user_id),
                 second_factors=await stores.exports.second_factors(user_id),
+                api_keys=await stores.exports.api_keys(user_id),
                 waiting_mails=await stores.mails.waiting(user_id),
                 mail_tokens=await stores.exports.mail_tokens(user_id),
                 wrong_passwords=await stores.exports.wrong_passwords(self.guess_keys.of(known, "").account),

@@ -27,10 +27,12 @@ from auth_service.adapters.argon2_hasher import Argon2Hasher
 from auth_service.adapters.audit_heads import EcdsaHeadJudge
 from auth_service.adapters.bounded_patience import BoundedPatience
 from auth_service.adapters.hashing_pool import HashingPool, usable_cores
+from auth_service.adapters.hmac_api_keys import HmacApiKeys
 from auth_service.adapters.hmac_guess_keys import HmacGuessKeys
 from auth_service.adapters.hmac_mail_tokens import HmacMailTokens
 from auth_service.adapters.hmac_refresh_tokens import HmacRefreshTokens
 from auth_service.adapters.jwt_signer import JwtSigner
+from auth_service.adapters.key_ring import KeyRing
 from auth_service.adapters.master_key import MasterKey
 from auth_service.adapters.own_token_judge import OwnTokenJudge
 from auth_service.adapters.postgres import mail_backlog
@@ -50,6 +52,7 @@ from auth_service.transport.idempotency import FirstAnswers
 from auth_service.transport.key_servicer import KeyServicer
 from auth_service.transport.session_servicer import SessionServicer
 from auth_service.transport.token_servicer import TokenServicer
+from auth_service.wiring.api_keys import ApiKeyUseCases, add_api_key_servicer, build_api_key_use_cases
 from auth_service.wiring.audit import begin_signing
 from auth_service.wiring.keys import begin_rotation, key_ring, open_keys
 from auth_service.wiring.mail import add_mail_servicers, begin_sending
@@ -86,7 +89,8 @@ def add_servicers(server: GrpcServer, does: UseCases) -> None:
     )
     server.add(add_KeyServiceServicer_to_server, KeyServicer(does.get_jwks, does.get_openid_configuration))
     server.add(
-        add_TokenServiceServicer_to_server, TokenServicer(does.list_revocations, does.introspect_token)
+        add_TokenServiceServicer_to_server,
+        TokenServicer(does.list_revocations, does.introspect_token, does.api_keys.report_refused_key),
     )
     server.add(
         add_AccountServiceServicer_to_server,
@@ -100,6 +104,7 @@ def add_servicers(server: GrpcServer, does: UseCases) -> None:
         ),
     )
     add_mail_servicers(server, does.mail)
+    add_api_key_servicer(server, does.api_keys)
     add_mfa_servicer(server, does.mfa)
     add_passkey_servicer(server, does.passkeys)
 
@@ -117,7 +122,8 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     ring = key_ring(settings, database, master_key)
     await open_keys(ring)
     head_judge = EcdsaHeadJudge(database, master_key)
-    judge = OwnTokenJudge(ring, database, issuer=settings.issuer, audience=settings.audience)
+    api_keys = build_api_key_use_cases(database, HmacApiKeys(master_key.derived("api-keys")), clock)
+    judge = _own_judge(settings, ring, database, api_keys)
     hashing = HashingPool(
         workers=settings.hash_workers or usable_cores(), queue_per_worker=settings.hash_queue
     )
@@ -159,7 +165,8 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
             judge=judge,
             issuer=settings.issuer,
             clock=clock,
-        )
+        ),
+        api_keys,
     )
     server = build_server(
         service_tokens=service_tokens, judge=judge, around=FirstAnswers(does.answer_once).around
@@ -172,6 +179,19 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     begin_signing(lifecycle, settings, ring, head_judge)
     lifecycle.begin("verification keys", judge.keys.run())
     server.set_serving(True)
+
+
+def _own_judge(
+    settings: AuthSettings, ring: KeyRing, database: PostgresDatabase, api_keys: ApiKeyUseCases
+) -> OwnTokenJudge:
+    return OwnTokenJudge(
+        ring,
+        database,
+        api_keys.judge_api_key,
+        api_keys.report_refused_key,
+        issuer=settings.issuer,
+        audience=settings.audience,
+    )
 
 
 async def _open_database(lifecycle: Lifecycle, settings: AuthSettings) -> PostgresDatabase:

@@ -49,6 +49,7 @@ from auth_service.usecases.register import Register
 from auth_service.usecases.sync_account import SyncAccount
 from auth_service.usecases.verify_audit_events import VerifyAuditEvents
 from auth_service.usecases.verify_password import VerifyPassword
+from auth_service.wiring.api_keys import ApiKeyUseCases
 from auth_service.wiring.mail import MailUseCases, build_mail_use_cases
 from auth_service.wiring.mfa import MfaUseCases, build_mfa_use_cases
 from auth_service.wiring.passkeys import PasskeyUseCases, build_passkey_use_cases
@@ -109,11 +110,12 @@ class UseCases:
     purge_expired: PurgeExpired
     finish_stale_registrations: FinishStaleRegistrations
     mail: MailUseCases
+    api_keys: ApiKeyUseCases
     mfa: MfaUseCases
     passkeys: PasskeyUseCases
 
 
-def build_use_cases(ports: Ports) -> UseCases:
+def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
     """Returns the use cases on the given ports."""
     database, clock, hasher, directory = ports.database, ports.clock, ports.hasher, ports.directory
     guess_keys = ports.guess_keys
@@ -140,7 +142,7 @@ def build_use_cases(ports: Ports) -> UseCases:
         get_jwks=GetJwks(ports.published_keys),
         get_openid_configuration=GetOpenidConfiguration(ports.issuer),
         list_revocations=ListRevocations(database),
-        introspect_token=IntrospectToken(ports.judge),
+        introspect_token=IntrospectToken(ports.judge, api_keys.judge_api_key),
         get_registration=GetRegistration(database),
         refuse_registration=refuse,
         sync_account=SyncAccount(database, directory, guess_keys, clock),
@@ -151,6 +153,7 @@ def build_use_cases(ports: Ports) -> UseCases:
         answer_once=AnswerOnce(database, ports.answer_seal),
         purge_expired=PurgeExpired(database),
         finish_stale_registrations=FinishStaleRegistrations(database, finish, clock),
+        api_keys=api_keys,
         mfa=build_mfa_use_cases(
             database=database,
             secrets=ports.second_factors,

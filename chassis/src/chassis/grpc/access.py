@@ -32,7 +32,8 @@ from chassis.ids import uuid7
 Metadata: TypeAlias = Any
 Admission: TypeAlias = Callable[[Metadata, Callable[[], str]], Awaitable[Call]]
 SelfCheck: TypeAlias = Callable[[Message, Caller], None]
-_Authenticate: TypeAlias = Callable[[str], Awaitable[tuple[str, Claims | None]]]
+_Peer: TypeAlias = Callable[[], str]
+_Authenticate: TypeAlias = Callable[[dict[str, str], str | None, _Peer], Awaitable[tuple[str, Claims | None]]]
 
 _SIGNED_IN = frozenset(
     {options_pb2.ACCESS_SIGNED_IN, options_pb2.ACCESS_ADMIN, options_pb2.ACCESS_ADMIN_OR_SELF}
@@ -47,7 +48,7 @@ def compile_admission(policy: Policy, service_tokens: ServiceTokens, judge: Toke
     `SecondFactorRequired`, `Forbidden` or `Unavailable`. What depends on the request is left to `self_check`.
     """
     services = policy.services if policy.access == options_pb2.ACCESS_SERVICE else None
-    authenticate = _demand(policy, judge) if policy.access in _SIGNED_IN else _recognise(judge)
+    authenticate = _demand(policy, judge) if policy.access in _SIGNED_IN else _recognise(policy, judge)
     name = policy.path.strip("/")
 
     async def admit(metadata: Metadata, peer: Callable[[], str]) -> Call:
@@ -61,7 +62,7 @@ def compile_admission(policy: Policy, service_tokens: ServiceTokens, judge: Toke
         if len(traceparent) != _TRACEPARENT_LENGTH:
             traceparent = ""
         traces.serve(name, "SERVER", traceparent)
-        token, claims = await authenticate(said.get(AUTHORIZATION_KEY, ""))
+        token, claims = await authenticate(said, service, peer)
         return Call(
             caller=_caller(said, service, claims, peer),
             bearer_token=token,
@@ -107,29 +108,34 @@ def bearer_token(authorization: str) -> str:
 
 def _demand(policy: Policy, judge: TokenJudge) -> _Authenticate:
     must_be_admin = policy.access == options_pb2.ACCESS_ADMIN
-    scope, session_only = policy.scope, policy.options.session_only
-    before_enrolment = policy.options.before_enrolment
+    key_scope, before_enrolment = policy.key_scope, policy.options.before_enrolment
 
-    async def authenticate(authorization: str) -> tuple[str, Claims | None]:
-        token = bearer_token(authorization)
+    async def authenticate(
+        said: dict[str, str], service: str | None, peer: _Peer
+    ) -> tuple[str, Claims | None]:
+        token = bearer_token(said.get(AUTHORIZATION_KEY, ""))
         claims = await judge.judge(token)
         if claims.must_enrol and not before_enrolment:
             raise SecondFactorRequired
+        if claims.scopes is not None and key_scope not in claims.scopes:
+            await judge.report_refusal(claims, policy.path, _caller(said, service, None, peer))
+            raise Forbidden
         if must_be_admin and claims.role != "admin":
-            raise Forbidden
-        if session_only and claims.session_id is None:
-            raise Forbidden
-        if claims.scopes is not None and scope not in claims.scopes:
             raise Forbidden
         return token, claims
 
     return authenticate
 
 
-def _recognise(judge: TokenJudge) -> _Authenticate:
-    """Takes a bearer token where none is asked for: a bad one is as good as none."""
+def _recognise(policy: Policy, judge: TokenJudge) -> _Authenticate:
+    """Takes a bearer token where none is asked for: one that would be refused is as good as none.
 
-    async def authenticate(authorization: str) -> tuple[str, Claims | None]:
+    A service speaks for whoever called it, whose scopes were asked about there.
+    """
+    key_scope = policy.key_scope if policy.access == options_pb2.ACCESS_PUBLIC else ""
+
+    async def authenticate(said: dict[str, str], *_: Any) -> tuple[str, Claims | None]:
+        authorization = said.get(AUTHORIZATION_KEY, "")
         if not authorization:
             return "", None
         try:
@@ -137,14 +143,14 @@ def _recognise(judge: TokenJudge) -> _Authenticate:
             claims = await judge.judge(token)
         except ServiceError:
             return "", None
+        if key_scope != "" and claims.scopes is not None and key_scope not in claims.scopes:
+            return "", None
         return ("", None) if claims.must_enrol else (token, claims)
 
     return authenticate
 
 
-def _caller(
-    said: dict[str, str], service: str | None, claims: Claims | None, peer: Callable[[], str]
-) -> Caller:
+def _caller(said: dict[str, str], service: str | None, claims: Claims | None, peer: _Peer) -> Caller:
     if service is None:
         address, user_agent, request_id = peer_address(peer()), "", ""
     else:

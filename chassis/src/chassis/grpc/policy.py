@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from vestibule.api.v1 import options_pb2
@@ -43,8 +44,14 @@ class Policy:
 
     @property
     def scope(self) -> str:
-        """The scope that a limited token needs: `read` or `write`."""
-        return "read" if self.read_only else "write"
+        """The scope that a limited token needs: `read` for GET and what changes nothing, else `write`."""
+        route = self.descriptor.GetOptions().Extensions[annotations_pb2.http]
+        return "read" if self.read_only or route.get else "write"
+
+    @property
+    def key_scope(self) -> str | None:
+        """The scope that an API key needs; None when no key may call."""
+        return None if self.options.session_only else self.scope
 
 
 def method_policy(method: MethodDescriptor) -> Policy:

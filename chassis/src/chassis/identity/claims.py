@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from chassis.identity.caller import Caller
 from chassis.ids import unix_milliseconds
 
 ROLES = frozenset({"user", "admin"})
@@ -57,11 +58,7 @@ class Claims:
 
 
 class TokenJudge(Protocol):
-    """Decides whether a bearer token is good now.
-
-    This is where other kinds of token come in: a judge that knows API keys (`vk_…`)
-    answers for them and hands everything else to another judge.
-    """
+    """Decides whether a bearer token, an access token or an API key, is good now."""
 
     async def judge(self, token: str) -> Claims:
         """Returns the token's claims.
@@ -71,5 +68,15 @@ class TokenJudge(Protocol):
             TokenExpired: it has lived its time.
             TokenRevoked: it was taken back.
             Unavailable: nobody can tell just now.
+        """
+        ...
+
+    async def report_refusal(self, claims: Claims, method: str, sender: Caller) -> None:
+        """Has it audited that an API key was refused a method.
+
+        Args:
+            claims: The key's.
+            method: As gRPC names it.
+            sender: Who sent the key, as far as that is known.
         """
         ...

@@ -1,4 +1,4 @@
-"""The judge of access tokens for every program but auth-service, which asks its own Postgres."""
+"""The judge of bearer tokens for every program but auth-service, which asks its own Postgres."""
 
 import asyncio
 import contextvars
@@ -7,7 +7,11 @@ from prometheus_client import Counter
 
 from chassis.errors import TokenRevoked, Unavailable
 from chassis.grpc.errors import never_sent
+from chassis.identity.api_key import is_api_key
+from chassis.identity.api_key_judge import ApiKeyJudge
+from chassis.identity.api_key_memory import ApiKeyMemory
 from chassis.identity.authority import Authority
+from chassis.identity.caller import NOBODY, Caller
 from chassis.identity.claims import Claims
 from chassis.identity.keys import REFRESH_SECONDS, KeyCache
 from chassis.identity.revocation import RevocationSet
@@ -21,7 +25,7 @@ _INTROSPECTED = Counter(
 
 
 class RevocationJudge:
-    """Verifies a token, then asks the revocations in memory.
+    """Verifies an access token, then asks the revocations in memory. API keys are `ApiKeyJudge`'s.
 
     While the stream cannot be read, or auth-service may be cut off from it, each token is
     introspected as well: slower, never weaker. When auth-service gives no answer, nobody is
@@ -54,7 +58,11 @@ class RevocationJudge:
         self._introspecting: dict[str, asyncio.Task[None]] = {}
         self.keys = KeyCache(authority.keys, refresh_seconds=keys_refresh_seconds)
         self._verifier = TokenVerifier(self.keys, issuer=issuer, audience=audience)
-        self.feed = RevocationFeed(self._revocations, authority)
+        api_keys = ApiKeyMemory()
+        self.feed = RevocationFeed(self._revocations, api_keys, authority)
+        self._api_keys = ApiKeyJudge(
+            authority, api_keys, fresh=lambda: self.feed.fresh, holds=self._memory_holds
+        )
 
     @property
     def ready(self) -> bool:
@@ -82,8 +90,12 @@ class RevocationJudge:
             raise TokenRevoked
         return claims if self.feed.fresh else None
 
-    async def judge(self, token: str) -> Claims:
+    async def judge(self, token: str, sender: Caller = NOBODY) -> Claims:
         """Returns the token's claims.
+
+        Args:
+            token: The token.
+            sender: Who sent it, as far as that is known, for the audit.
 
         Raises:
             TokenInvalid: it is not one of ours.
@@ -91,6 +103,8 @@ class RevocationJudge:
             TokenRevoked: it was taken back.
             Unavailable: nobody can tell just now.
         """
+        if is_api_key(token):
+            return await self._api_keys.judge(token, sender)
         claims = await self._verifier.verify(token)
         if self._revocations.is_revoked(claims):
             raise TokenRevoked
@@ -98,9 +112,17 @@ class RevocationJudge:
             try:
                 await self._introspect(token)
             except Unavailable as error:
-                if not (self.feed.readable and never_sent(error)):
+                if not self._memory_holds(error):
                     raise
         return claims
+
+    async def report_refusal(self, claims: Claims, method: str, sender: Caller) -> None:
+        """Has it audited that an API key was refused a method."""
+        await self._api_keys.report_refusal(claims, method, sender)
+
+    def _memory_holds(self, error: Unavailable) -> bool:
+        """Whether nobody can have revoked anything that the stream has not brought."""
+        return self.feed.readable and never_sent(error)
 
     async def _introspect(self, token: str) -> None:
         """Asks auth-service, once for all who ask about the same token at the same time."""

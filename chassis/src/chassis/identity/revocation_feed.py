@@ -1,4 +1,7 @@
-"""Keeps a `RevocationSet` true: from auth-service's Postgres first, then from the stream."""
+"""Keeps a `RevocationSet` true: from auth-service's Postgres first, then from the stream.
+
+What is remembered of API keys is forgotten by the same events.
+"""
 
 from typing import Protocol
 
@@ -7,6 +10,7 @@ from vestibule.events.v1.events_pb2 import Event
 
 from chassis.backoff import Backoff
 from chassis.errors import ServiceError
+from chassis.identity.api_key_memory import ApiKeyMemory
 from chassis.identity.authority import Authority
 from chassis.identity.revocation import RevocationSet
 
@@ -37,8 +41,9 @@ class RevocationFeed:
     have missed some, before it reads on.
     """
 
-    def __init__(self, revocations: RevocationSet, authority: Authority) -> None:
+    def __init__(self, revocations: RevocationSet, api_keys: ApiKeyMemory, authority: Authority) -> None:
         self._revocations = revocations
+        self._api_keys = api_keys
         self._authority = authority
         self._source: EventSource | None = None
         self._taken = False
@@ -75,6 +80,7 @@ class RevocationFeed:
         """Applies an event, from the stream or from a call's answer."""
         if event.HasField("tokens_revoked"):
             self._revocations.apply(event.tokens_revoked)
+            self._api_keys.forget(event.tokens_revoked)
 
     async def on_lost(self) -> None:
         """Takes the list in force from auth-service: events may be missing.
@@ -84,4 +90,5 @@ class RevocationFeed:
         """
         for revoked in await self._authority.revocations():
             self._revocations.apply(revoked)
+        self._api_keys.forget_all()
         self._taken = True

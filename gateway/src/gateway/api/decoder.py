@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from chassis.errors import FieldError
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from gateway.api.fields import OBJECT, TIMESTAMP, enum_names, in_json, is_map
+from gateway.api.fields import OBJECT, TIMESTAMP, enum_names, in_json, is_map, takes_null
 from gateway.api.objects import fill_object
 
 Errors: TypeAlias = list[FieldError]
@@ -76,9 +76,11 @@ def _field_setter(field: FieldDescriptor, compiled: dict[str, dict[str, Setter]]
 def _message_setter(field: FieldDescriptor, compiled: dict[str, dict[str, Setter]]) -> Setter:
     name = field.name
     assert field.message_type is not None  # noqa: S101 the caller has looked
-    fill = _filler(field.message_type, compiled)
+    fill, may_be_null = _filler(field.message_type, compiled), takes_null(field)
 
     def set_message(message: Any, value: Any, path: str, errors: Errors) -> None:
+        if value is None and may_be_null:
+            return
         target = getattr(message, name)
         target.SetInParent()
         fill(target, value, path, errors)

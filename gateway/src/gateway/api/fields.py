@@ -47,6 +47,15 @@ def stream_oneof(message: Descriptor) -> str:
     return next(str(oneof.name) for oneof in message.oneofs if not _synthetic(oneof))
 
 
+def takes_null(field: FieldDescriptor) -> bool:
+    """Says whether null in a request is as good as leaving the field out: it is for times alone.
+
+    Answers show a time that is not set as null, and what was answered can be sent.
+    """
+    is_time = field.message_type is not None and field.message_type.full_name == TIMESTAMP
+    return is_time and not field.is_repeated and not field_rules(field).required
+
+
 def is_map(field: FieldDescriptor) -> bool:
     """Says whether a field is a map."""
     return field.message_type is not None and field.message_type.GetOptions().map_entry

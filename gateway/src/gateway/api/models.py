@@ -11,7 +11,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from pydantic import BaseModel, ConfigDict, EmailStr, Field, create_model
 from vestibule.api.v1 import options_pb2
 
-from gateway.api.fields import OBJECT, TIMESTAMP, enum_names, in_json, is_map, only_oneof
+from gateway.api.fields import OBJECT, TIMESTAMP, enum_names, in_json, is_map, only_oneof, takes_null
 
 _SCALARS: Mapping[int, Any] = {
     FieldDescriptor.CPPTYPE_STRING: str,
@@ -40,7 +40,8 @@ class Models:
             described = Field(
                 default=... if rules.required else None, **self._described(field), **self.constraints(field)
             )
-            members[field.name] = (self.annotation(field), described)
+            annotation = self.annotation(field)
+            members[field.name] = (annotation | None if takes_null(field) else annotation, described)
         return create_model(name, __config__=ConfigDict(extra="forbid"), **members)
 
     def response(self, message: Descriptor, field: FieldDescriptor | None) -> Any:
@@ -86,10 +87,12 @@ class Models:
         rules = field_rules(field)
         options: dict[str, Any] = {}
         is_text = field.cpp_type == FieldDescriptor.CPPTYPE_STRING and not rules.one_of
-        if is_text and rules.format not in (options_pb2.FORMAT_UUID, options_pb2.FORMAT_EMAIL):
+        if field.is_repeated or (
+            is_text and rules.format not in (options_pb2.FORMAT_UUID, options_pb2.FORMAT_EMAIL)
+        ):
             least = rules.min_length or (1 if rules.required else 0)
             options |= {"min_length": least} if least else {}
-        if rules.max_length and is_text and rules.format != options_pb2.FORMAT_UUID:
+        if rules.max_length and (field.is_repeated or (is_text and rules.format != options_pb2.FORMAT_UUID)):
             options["max_length"] = rules.max_length
         if rules.HasField("minimum"):
             options["ge"] = rules.minimum

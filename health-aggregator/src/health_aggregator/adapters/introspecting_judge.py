@@ -1,7 +1,9 @@
 """Recognises admins by asking auth-service about each token: seldom needed here, so never kept in memory."""
 
 from chassis.errors import TokenInvalid
+from chassis.identity.api_key import is_api_key
 from chassis.identity.authority import Authority
+from chassis.identity.caller import Caller
 from chassis.identity.claims import Claims
 from chassis.identity.keys import KeyCache
 from chassis.identity.verifier import TokenVerifier
@@ -29,9 +31,15 @@ class IntrospectingJudge:
             TokenRevoked: it was taken back.
             Unavailable: auth-service cannot be reached.
         """
+        if is_api_key(token):
+            claims, _ = await self._authority.introspect_key(token)
+            return claims
         claims = await self._verifier.verify(token)
         await self._authority.introspect(token)
         return claims
+
+    async def report_refusal(self, claims: Claims, method: str, sender: Caller) -> None:
+        """Does nothing: no method here asks for a token, so none refuses a key."""
 
 
 class NoJudge:
@@ -45,3 +53,6 @@ class NoJudge:
         """
         del token
         raise TokenInvalid
+
+    async def report_refusal(self, claims: Claims, method: str, sender: Caller) -> None:
+        """Does nothing: there are no claims."""

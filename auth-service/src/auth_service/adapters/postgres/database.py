@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from chassis.postgres.connection import Connection
 from chassis.postgres.pool import Database
 
+from auth_service.adapters.postgres.api_keys import PostgresApiKeys
 from auth_service.adapters.postgres.attempts import PostgresAttempts
 from auth_service.adapters.postgres.audit import PostgresAuditTrail
 from auth_service.adapters.postgres.audit_heads import PostgresAuditHeads
@@ -30,6 +31,7 @@ class PostgresStores:
     """`Stores` on one connection; the outbox works in a transaction only."""
 
     __slots__ = (
+        "api_keys",
         "attempts",
         "audit",
         "audit_heads",
@@ -49,6 +51,7 @@ class PostgresStores:
     )
 
     def __init__(self, connection: Connection, limits: SessionLimits = STANDARD) -> None:
+        self.api_keys = PostgresApiKeys(connection)
         self.attempts = PostgresAttempts(connection)
         self.audit = PostgresAuditTrail(connection)
         self.audit_heads = PostgresAuditHeads(connection)

@@ -7,7 +7,9 @@ from uuid import UUID
 
 from chassis.postgres.connection import Connection
 
+from auth_service.adapters.postgres.api_keys import api_key_of
 from auth_service.adapters.postgres.audit import chained_of
+from auth_service.domain.api_key import ApiKey
 from auth_service.domain.audit import ChainedEntry
 from auth_service.domain.credential import Role
 from auth_service.domain.export import (
@@ -65,6 +67,18 @@ class PostgresExports:
             user_id,
         )
         return [SecondFactorExport(**dict(row)) for row in rows]
+
+    async def api_keys(self, user_id: UUID) -> Sequence[ApiKey]:
+        """Returns a person's API keys, revoked ones as well, the newest first."""
+        rows = await self.connection.fetch(
+            """
+            SELECT id, user_id, name, scopes, prefix, digest, created_at, expires_at, last_used_at,
+                   revoked_at
+              FROM auth.api_keys WHERE user_id = $1 ORDER BY created_at DESC, id DESC
+            """,
+            user_id,
+        )
+        return [api_key_of(row) for row in rows]
 
     async def mail_tokens(self, user_id: UUID) -> Sequence[MailTokenExport]:
         """Returns a person's tokens that were mailed."""

@@ -12,6 +12,9 @@ from auth_service.domain.second_factor import CHALLENGE_LIFETIME
 SESSIONS_KEPT = timedelta(days=30)
 """How long an ended or expired session is kept, so that its tokens are told why they fail."""
 
+API_KEYS_KEPT = timedelta(days=30)
+"""How long a revoked or expired key is kept, so that machines are told why it fails."""
+
 MAIL_TOKENS_KEPT = timedelta(days=1)
 """How long an expired token is still told apart from a wrong one."""
 
@@ -73,8 +76,20 @@ class PostgresRetention:
             ANSWERS_KEPT,
         )
         tags = (revocations, failures, ended, expired, attempts)
-        deleted = sum(rows_affected(tag) for tag in tags)
+        deleted = sum(rows_affected(tag) for tag in tags) + await self._api_keys(limit)
         return deleted + await self._mails(limit) + await self._challenges(limit)
+
+    async def _api_keys(self, limit: int) -> int:
+        tag = await self.connection.execute(
+            """
+            DELETE FROM auth.api_keys WHERE id IN (
+                SELECT id FROM auth.api_keys WHERE least(expires_at, revoked_at) < now() - $2::interval
+                 LIMIT $1 FOR UPDATE SKIP LOCKED)
+            """,
+            limit,
+            API_KEYS_KEPT,
+        )
+        return rows_affected(tag)
 
     async def _mails(self, limit: int) -> int:
         tokens = await self.connection.execute(

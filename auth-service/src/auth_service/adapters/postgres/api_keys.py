@@ -1,0 +1,119 @@
+"""API keys in Postgres."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from chassis.postgres.connection import Connection, rows_affected
+
+from auth_service.domain.api_key import USE_NOTED_EVERY, ApiKey, KeyHolder
+from auth_service.domain.credential import Role
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresApiKeys:
+    """`ApiKeyRepository` on one connection."""
+
+    connection: Connection
+
+    async def add(self, key: ApiKey) -> None:
+        """Adds a key."""
+        await self.connection.execute(
+            """
+            INSERT INTO auth.api_keys (id, user_id, name, scopes, prefix, digest, created_at, expires_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            """,
+            key.id,
+            key.user_id,
+            key.name,
+            list(key.scopes),
+            key.prefix,
+            key.digest,
+            key.created_at,
+            key.expires_at,
+        )
+
+    async def of_person(self, user_id: UUID) -> Sequence[ApiKey]:
+        """Returns a person's keys that were not revoked, the newest first."""
+        rows = await self.connection.fetch(
+            """
+            SELECT id, user_id, name, scopes, prefix, digest, created_at, expires_at, last_used_at,
+                   revoked_at
+              FROM auth.api_keys WHERE user_id = $1 AND revoked_at IS NULL
+             ORDER BY created_at DESC, id DESC
+            """,
+            user_id,
+        )
+        return [api_key_of(row) for row in rows]
+
+    async def by_id(self, key_id: UUID) -> ApiKey | None:
+        """Returns a key."""
+        row = await self.connection.fetchrow(
+            """
+            SELECT id, user_id, name, scopes, prefix, digest, created_at, expires_at, last_used_at,
+                   revoked_at
+              FROM auth.api_keys WHERE id = $1
+            """,
+            key_id,
+        )
+        return None if row is None else api_key_of(row)
+
+    async def find(self, prefix: str) -> KeyHolder | None:
+        """Returns the key that begins so, with its person."""
+        row = await self.connection.fetchrow(
+            """
+            SELECT key.id, user_id, key.name, key.scopes, key.prefix, key.digest, key.created_at,
+                   key.expires_at, key.last_used_at, key.revoked_at, role, is_active,
+                   clock_timestamp() AS read_at
+              FROM auth.api_keys AS key JOIN auth.credentials USING (user_id) WHERE key.prefix = $1
+            """,
+            prefix,
+        )
+        if row is None:
+            return None
+        return KeyHolder(
+            key=api_key_of(row),
+            role=Role(row["role"]),
+            is_active=row["is_active"],
+            read_at=row["read_at"],
+        )
+
+    async def revoke(self, key_id: UUID, user_id: UUID) -> bool:
+        """Revokes a person's key; says whether there was one."""
+        tag = await self.connection.execute(
+            """
+            UPDATE auth.api_keys SET revoked_at = now()
+             WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL
+            """,
+            key_id,
+            user_id,
+        )
+        return rows_affected(tag) > 0
+
+    async def note_use(self, key_id: UUID) -> None:
+        """Notes that a key was used, unless that was noted within `USE_NOTED_EVERY`."""
+        await self.connection.execute(
+            """
+            UPDATE auth.api_keys SET last_used_at = now()
+             WHERE id = $1 AND coalesce(last_used_at <= now() - $2::interval, true)
+            """,
+            key_id,
+            USE_NOTED_EVERY,
+        )
+
+
+def api_key_of(row: Any) -> ApiKey:
+    """Returns the key in a row."""
+    return ApiKey(
+        id=row["id"],
+        user_id=row["user_id"],
+        name=row["name"],
+        scopes=tuple(row["scopes"]),
+        prefix=row["prefix"],
+        digest=row["digest"],
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        last_used_at=row["last_used_at"],
+        revoked_at=row["revoked_at"],
+    )

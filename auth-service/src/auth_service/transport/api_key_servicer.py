@@ -1,0 +1,65 @@
+"""`vestibule.auth.v1.ApiKeyService`: how machines act for the caller."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from chassis.identity.caller import current_caller
+from google.protobuf.empty_pb2 import Empty
+from vestibule.auth.v1 import api_key_service_pb2 as pb
+from vestibule.auth.v1.api_key_service_pb2_grpc import ApiKeyServiceServicer
+
+from auth_service.domain.api_key import ApiKey
+from auth_service.transport.messages import moment, timestamp
+from auth_service.usecases.create_api_key import CreateApiKey
+from auth_service.usecases.list_api_keys import ListApiKeys
+from auth_service.usecases.revoke_api_key import RevokeApiKey
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyServicer(ApiKeyServiceServicer):
+    """Answers each call by its use case."""
+
+    create_api_key: CreateApiKey
+    list_api_keys: ListApiKeys
+    revoke_api_key: RevokeApiKey
+
+    async def CreateApiKey(self, request: pb.CreateApiKeyRequest, context: Any) -> pb.CreateApiKeyResponse:
+        """Makes a key."""
+        key, text = await self.create_api_key(
+            name=request.name,
+            scopes=request.scopes,
+            expires_at=moment(request.expires_at) if request.HasField("expires_at") else None,
+            caller=current_caller(),
+        )
+        return pb.CreateApiKeyResponse(
+            id=str(key.id),
+            name=key.name,
+            scopes=key.scopes,
+            prefix=key.prefix,
+            created_at=timestamp(key.created_at),
+            expires_at=None if key.expires_at is None else timestamp(key.expires_at),
+            key=text,
+        )
+
+    async def ListApiKeys(self, request: pb.ListApiKeysRequest, context: Any) -> pb.ListApiKeysResponse:
+        """Lists the caller's keys."""
+        keys = await self.list_api_keys(caller=current_caller())
+        return pb.ListApiKeysResponse(api_keys=[_message(key) for key in keys])
+
+    async def RevokeApiKey(self, request: pb.RevokeApiKeyRequest, context: Any) -> Empty:
+        """Revokes one of the caller's keys."""
+        await self.revoke_api_key(key_id=UUID(request.key_id), caller=current_caller())
+        return Empty()
+
+
+def _message(key: ApiKey) -> pb.ApiKey:
+    return pb.ApiKey(
+        id=str(key.id),
+        name=key.name,
+        scopes=key.scopes,
+        prefix=key.prefix,
+        created_at=timestamp(key.created_at),
+        expires_at=None if key.expires_at is None else timestamp(key.expires_at),
+        last_used_at=None if key.last_used_at is None else timestamp(key.last_used_at),
+    )

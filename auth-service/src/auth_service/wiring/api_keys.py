@@ -1,0 +1,47 @@
+"""API keys: how their parts come together."""
+
+from dataclasses import dataclass
+
+from chassis.clock import Clock
+from chassis.grpc.server import GrpcServer
+from vestibule.auth.v1.api_key_service_pb2_grpc import add_ApiKeyServiceServicer_to_server
+
+from auth_service.domain.api_key import ApiKeySecrets
+from auth_service.domain.stores import Database
+from auth_service.transport.api_key_servicer import ApiKeyServicer
+from auth_service.usecases.create_api_key import CreateApiKey
+from auth_service.usecases.judge_api_key import JudgeApiKey
+from auth_service.usecases.list_api_keys import ListApiKeys
+from auth_service.usecases.note_refused_key import NoteRefusedKey, ReportRefusedKey
+from auth_service.usecases.revoke_api_key import RevokeApiKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKeyUseCases:
+    """Everything about API keys."""
+
+    create_api_key: CreateApiKey
+    list_api_keys: ListApiKeys
+    revoke_api_key: RevokeApiKey
+    judge_api_key: JudgeApiKey
+    report_refused_key: ReportRefusedKey
+
+
+def build_api_key_use_cases(database: Database, secrets: ApiKeySecrets, clock: Clock) -> ApiKeyUseCases:
+    """Returns the use cases on the given ports."""
+    note = NoteRefusedKey(database, clock)
+    return ApiKeyUseCases(
+        create_api_key=CreateApiKey(database, secrets, clock),
+        list_api_keys=ListApiKeys(database),
+        revoke_api_key=RevokeApiKey(database, clock),
+        judge_api_key=JudgeApiKey(database, secrets, note),
+        report_refused_key=ReportRefusedKey(database, note),
+    )
+
+
+def add_api_key_servicer(server: GrpcServer, does: ApiKeyUseCases) -> None:
+    """Adds the service to a server."""
+    server.add(
+        add_ApiKeyServiceServicer_to_server,
+        ApiKeyServicer(does.create_api_key, does.list_api_keys, does.revoke_api_key),
+    )

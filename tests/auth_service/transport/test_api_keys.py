@@ -1,0 +1,97 @@
+"""API keys over gRPC: the service asks for scopes itself, whatever the edge has let through."""
+
+import hmac
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from auth_service.adapters.hmac_api_keys import HmacApiKeys
+from chassis.errors import RemoteError
+from chassis.identity.api_key import prefix_of
+from vestibule.auth.v1 import api_key_service_pb2 as pb
+from vestibule.auth.v1 import auth_service_pb2, email_service_pb2, token_service_pb2
+from vestibule.auth.v1.api_key_service_pb2_grpc import ApiKeyServiceStub
+
+from tests.auth_service.conftest import House
+
+
+async def _key(house: House, *scopes: str, lives: timedelta | None = None) -> pb.CreateApiKeyResponse:
+    tokens = await house.login()
+    house.come_as(tokens.access_token)
+    request = pb.CreateApiKeyRequest(name="report", scopes=scopes)
+    if lives is not None:
+        request.expires_at.FromDatetime(datetime.now(UTC) + lives)
+    made: pb.CreateApiKeyResponse = await ApiKeyServiceStub(house.channel).CreateApiKey(request)
+    return made
+
+
+async def _introspected(house: House, key: str) -> token_service_pb2.IntrospectTokenResponse:
+    request = token_service_pb2.IntrospectTokenRequest(token=key)
+    said: token_service_pb2.IntrospectTokenResponse = await house.tokens.IntrospectToken(request)
+    return said
+
+
+async def test_the_service_asks_for_scopes_itself(house: House) -> None:
+    """Who comes past the edge is refused like anybody, and audited."""
+    await house.register()
+    reader, writer = await _key(house, "read"), await _key(house, "write")
+    house.come_as(reader.key)
+    with pytest.raises(RemoteError) as caught:
+        await house.emails.ResendVerification(email_service_pb2.ResendVerificationRequest())
+    assert caught.value.reason == "FORBIDDEN"
+    house.come_as(writer.key)
+    await house.emails.ResendVerification(email_service_pb2.ResendVerificationRequest())
+    with pytest.raises(RemoteError) as caught:
+        await house.auth.LogoutAll(auth_service_pb2.LogoutAllRequest())
+
+    assert caught.value.reason == "FORBIDDEN"
+    assert (await house.actions()).count(("auth.api_key_refused", "refused")) == 2
+
+
+async def test_introspection_tells_what_others_need(house: House) -> None:
+    """Whose it is, what it may, when it ends and what time it is."""
+    user_id = await house.register()
+    made = await _key(house, "read", "write", lives=timedelta(hours=1))
+    said = await _introspected(house, made.key)
+    wrong = await _introspected(house, made.key[:-1] + ("0" if made.key[-1] != "0" else "1"))
+
+    assert (said.active, said.api_key.key_id, said.api_key.user_id) == (True, made.id, user_id)
+    assert (said.api_key.role, list(said.api_key.scopes)) == ("user", ["read", "write"])
+    assert said.api_key.expires_at == made.expires_at
+    assert 3_500 < said.api_key.expires_at.ToSeconds() - said.api_key.read_at.ToSeconds() <= 3_600
+    assert (wrong.active, wrong.reason, wrong.HasField("api_key")) == (False, "TOKEN_INVALID", False)
+
+
+async def test_revoked_from_the_commit_on(house: House) -> None:
+    """And told to everybody in the words that end a session."""
+    await house.register()
+    made = await _key(house, "read")
+    await ApiKeyServiceStub(house.channel).RevokeApiKey(pb.RevokeApiKeyRequest(key_id=made.id))
+
+    assert (await _introspected(house, made.key)).reason == "TOKEN_REVOKED"
+    assert made.id in {event.tokens_revoked.session_id for event in await house.events()}
+
+
+async def test_postgres_holds_no_key(house: House) -> None:
+    """Its HMAC alone, which the table without the master key cannot make."""
+    await house.register()
+    made = await _key(house, "read")
+    row = await house.pool.fetchrow("SELECT prefix, digest FROM auth.api_keys")
+
+    assert row is not None
+    assert row["prefix"] == made.prefix == prefix_of(made.key)
+    assert row["digest"] != hmac.digest(b"", made.key.encode(), "sha256")
+    assert made.key.removeprefix(made.prefix).encode() not in row["digest"]
+
+
+def test_keys_are_drawn_from_256_bits() -> None:
+    """No two alike, each known by its digest under the same key alone."""
+    one, other = HmacApiKeys(b"k" * 32), HmacApiKeys(b"o" * 32)
+    drawn = [one.draw() for _ in range(100)]
+
+    assert len({key.prefix for key in drawn}) == len({key.text for key in drawn}) == 100
+    for key in drawn:
+        assert one.prefix(key.text) == key.prefix
+        assert one.matches(key.text, key.digest)
+        assert not other.matches(key.text, key.digest)
+    assert not one.matches(drawn[0].text, drawn[1].digest)
+    assert one.prefix("vst_short") is None
