@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -63,7 +63,7 @@ async def _rewrite(owner: Owner, first: int) -> None:
 async def test_signatures_outlive_their_keys(house: House, pool: Database) -> None:
     """A key that is long retired still vouches for what it signed."""
     await _signed(house)
-    database, clock = PostgresDatabase(pool), FakeClock()
+    database, clock = PostgresDatabase(pool), FakeClock(datetime.now(UTC))
     times = Schedule(every=timedelta(days=30), published_for=timedelta(minutes=15))
     rotation = await RotateSigningKey(database, MASTER_KEY, times, clock)()
     clock.advance(times.published_for + OUTLIVES)
@@ -128,7 +128,7 @@ async def test_a_key_of_ones_own_signs_nothing(
     """Whoever owns the database can put a key there, but not one that the master key knows."""
     await _signed(house)
     await _rewrite(owner, 5)
-    mallory, clock = MasterKey(b"e" * 32), FakeClock()
+    mallory, clock = MasterKey(b"e" * 32), FakeClock(datetime.now(UTC))
     key = mallory.generate(clock.now())
     await owner.execute(
         "INSERT INTO auth.retired_signing_keys VALUES ($1, $2, $3, $4, now(), now(), now())",

@@ -23,8 +23,8 @@ from auth_service.domain.tokens import Revocation
 class FakeClock:
     """Stands still until it is moved."""
 
-    def __init__(self) -> None:
-        self.time = datetime(2026, 11, 23, 10, tzinfo=UTC)
+    def __init__(self, time: datetime = datetime(2026, 11, 23, 10, tzinfo=UTC)) -> None:
+        self.time = time
 
     def now(self) -> datetime:
         """Returns the present moment in UTC."""
