@@ -132,7 +132,8 @@ def test_skaffold_builds_the_recipes() -> None:
     """Each artifact has a recipe with its target, and syncs source to where the dev stage has it."""
     artifacts = {artifact["image"]: artifact for artifact in SKAFFOLD["build"]["artifacts"]}
 
-    assert artifacts.keys() == {service.name for service in SERVICES}
+    assert artifacts.keys() == {"system-tests", *(service.name for service in SERVICES)}
+    assert (ROOT / artifacts["system-tests"]["docker"]["dockerfile"]).is_file()
     for service in SERVICES:
         artifact = artifacts[service.name]
         recipe = dockerfile(service)
@@ -173,22 +174,32 @@ def test_skaffold_forwards_ports_that_exist(render: Render) -> None:
     } <= ports
 
 
+@pytest.mark.parametrize("case", SKAFFOLD["verify"], ids=lambda case: case["name"])
+def test_skaffold_verifies_through_the_gateway(case: dict[str, Any], render: Render) -> None:
+    """A job that verifies has an image that is built, the gateway and the policy that lets it out."""
+    release = render(CHART / "ci" / "development-values.yaml")
+    manifest = Path(case["executionMode"]["kubernetesCluster"]["jobManifestPath"])
+    (job,) = documents(str(manifest.relative_to("k8s")))
+    template = job["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    policy = next(each for each in of_kind(release, "NetworkPolicy") if name(each) == "vestibule-test")
+
+    assert case["name"] == case["container"]["name"] == container["name"]
+    assert case["container"]["image"] in {artifact["image"] for artifact in SKAFFOLD["build"]["artifacts"]}
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+    assert container["env"][0]["value"] == f"http://vestibule-gateway:{HTTP_PORT['gateway']}"
+
+
 def test_skaffold_verifies_with_the_script_of_the_release(render: Render) -> None:
-    """The job that verifies finds the ConfigMap, the gateway and the policy that lets it out."""
+    """The job that signs up finds its script in a ConfigMap of the release."""
     release = render(CHART / "ci" / "development-values.yaml")
     (job,) = documents("verify/signup.yaml")
     template = job["spec"]["template"]
-    (container,) = template["spec"]["containers"]
-    (case,) = SKAFFOLD["verify"]
-    policy = next(each for each in of_kind(release, "NetworkPolicy") if name(each) == "vestibule-test")
+    case = next(case for case in SKAFFOLD["verify"] if case["name"] == "signup")
     script = next(each for each in of_kind(release, "ConfigMap") if name(each) == "vestibule-test")
 
-    assert case["container"]["name"] == container["name"]
-    assert case["container"]["image"] in HTTP_PORT
     assert template["spec"]["volumes"][0]["configMap"]["name"] == name(script)
     assert {f"/tests/{key}" for key in script["data"]} == {case["container"]["command"][-1]}
-    assert policy["spec"]["podSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
-    assert container["env"][0]["value"] == f"http://vestibule-gateway:{HTTP_PORT['gateway']}"
 
 
 @pytest.mark.parametrize("profile", SKAFFOLD["profiles"], ids=lambda profile: profile["name"])

@@ -1,5 +1,6 @@
 """Tracing in processes of their own: its state is the process's."""
 
+import secrets
 import subprocess
 import sys
 
@@ -7,7 +8,8 @@ from devstack.program import free_port
 
 from tests.collector import Collector, grown
 
-CAME_IN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+# Of this run alone: the collector is shared with tests that send the example of the specification.
+CAME_IN = f"00-{secrets.token_hex(16)}-b7ad6b7169203331-01"
 
 BEGIN = """
 import sys, time
