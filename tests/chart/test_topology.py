@@ -232,3 +232,4 @@ def test_backends_of_development_are_there(render: Render) -> None:
 
     assert named <= there
     assert yaml.safe_load(values)["postgres"]["provision"]["existingSecret"] in secrets
+    assert yaml.safe_load(values)["secrets"]["bootstrapAdmin"] in secrets

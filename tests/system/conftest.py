@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from devstack.stack import Stack
 
+from tests.collector import Collector
 from tests.fakes.authenticator import Authenticator
 from tests.system.edge import Edge, Person
 from tests.system.house import House
@@ -32,6 +33,15 @@ def _base_url(request: pytest.FixtureRequest) -> str:
         return ELSEWHERE.rstrip("/")
     house: House = request.getfixturevalue("house")
     return house.base_url
+
+
+@pytest.fixture(scope="session", name="collector")
+def _collector(request: pytest.FixtureRequest) -> Collector:
+    """Where the house's traces go."""
+    if ELSEWHERE:
+        pytest.skip("the traces of VESTIBULE_URL go elsewhere")
+    collector: Collector = request.getfixturevalue("collector")
+    return collector
 
 
 @pytest.fixture(scope="session", name="edge")
