@@ -31,22 +31,21 @@ class BoundedHeadProtocol(HttpToolsProtocol):
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
-        if not self._in_head:
-            self._expect_nothing()
-        elif self._head_bytes > HEAD_BYTES_MAX:
+        if self._head_bytes > HEAD_BYTES_MAX:
             self._refuse(_TOO_LONG)
-        elif self._head_bytes and self._head_due is None:
+        elif self._in_head and self._head_bytes and self._head_due is None:
             # Most heads come in one piece and never get here.
             self._head_due = self.loop.call_later(HEAD_SECONDS, self._refuse, _TOO_SLOW)
 
     def on_headers_complete(self) -> None:
         """The head is there."""
-        self._in_head = False
+        self._in_head, self._head_bytes = False, 0
+        self._expect_nothing()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """The next head may come."""
-        self._in_head, self._head_bytes = True, 0
+        self._in_head = True
         super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -64,7 +63,18 @@ class BoundedHeadProtocol(HttpToolsProtocol):
         transport: Any = self.transport
         if transport is None or transport.is_closing():
             return
-        status, text = why
-        head = b"HTTP/1.1 %s\r\ncontent-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-        transport.write(head % (status, len(text)) + text)
+        if self._may_answer():
+            status, text = why
+            head = (
+                b"HTTP/1.1 %s\r\ncontent-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+            )
+            transport.write(head % (status, len(text)) + text)
         transport.close()
+
+    def _may_answer(self) -> bool:
+        """Says whether somebody waits for words: not who sent nothing, nor in the middle of an answer.
+
+        Who keeps connections in a pool would take them for the answer to what is sent next.
+        """
+        cycle: Any = self.cycle
+        return self._head_bytes > 0 and (cycle is None or cycle.response_complete)
