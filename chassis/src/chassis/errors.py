@@ -65,12 +65,16 @@ class ServiceError(Exception):
         details: Public facts about this occurrence.
         field_errors: What is wrong with which field.
         retry_after_seconds: When it makes sense to try again; None when unknown.
+        hold_seconds: How long every call of this method will meet the same refusal, whoever
+            calls: a client of the service need not ask for so long. None when it concerns this
+            call alone.
     """
 
     kind: Kind = Kind.INTERNAL
     reason: str = "INTERNAL"
     message: str = "Something went wrong on our side."
     retry_after_seconds: float | None = None
+    hold_seconds: float | None = None
 
     def __init__(
         self,

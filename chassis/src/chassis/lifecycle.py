@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import resource
 import signal
 import sys
@@ -185,9 +186,19 @@ async def _start(lifecycle: Lifecycle, main: Callable[[Lifecycle], Awaitable[Non
     lifecycle.started = True
     if lifecycle.stopping.is_set():
         return False
+    _set_aside_what_stays()
     lifecycle.readiness.set("started", ok=True)
     log.info("serving", start_seconds=round(monotonic() - started, 3))
     return True
+
+
+def _set_aside_what_stays() -> None:
+    """Spares the garbage collector the modules and parts, which live as long as the process.
+
+    Walking them all took 60 ms of a busy gateway, every few seconds, while nobody was answered.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 async def _in_time(work: Coroutine[Any, Any, None], within_seconds: float) -> int:

@@ -28,6 +28,7 @@ from gateway.http.request import Request
 from gateway.limits.headers import rate_limit_headers
 from gateway.limits.rate_limiter import Limit
 from gateway.parts import Parts
+from gateway.upstream.restraint import Restraint
 
 _LIMITED = Counter("gateway_rate_limited_total", "Requests refused as too many of one client.", ["limit"])
 
@@ -58,6 +59,7 @@ class Endpoint:
         shared = options.cache.shared.seconds
         self._cache_control = f"public, max-age={shared}".encode() if shared else b"no-store"
         self._breaker = parts.upstreams.breaker(service)
+        self._restraint = Restraint(method.name)
         open_call = parts.upstreams.stream if route.streaming else parts.upstreams.unary
         self._call = open_call(route.policy.path, service)
         self._takes_key = route.verb == "POST"
@@ -101,7 +103,9 @@ class Endpoint:
             told = self._parts.cache.get(self._key(request, claims))
             if told is not None:
                 return self._finish(request, told)
-        message = self._read(request, path, await request.body())
+        body = await request.body()
+        self._restraint.check()
+        message = self._read(request, path, body)
         enter(self._handed_on(request, token, claims))
         if self.route.streaming:
             return self._stream(message)
@@ -130,6 +134,9 @@ class Endpoint:
         raw = message.SerializeToString()
         try:
             return self._parse(await self._breaker.call(lambda: self._call(raw)))
+        except Unavailable as error:
+            self._restraint.heed(error)
+            raise
         finally:
             for event in noted:
                 self._parts.on_event(event)

@@ -84,6 +84,26 @@ async def test_who_gives_up_leaves_the_queue() -> None:
         assert await after
 
 
+async def test_a_refusal_tells_when_a_place_may_be_free() -> None:
+    """As long as jobs have taken of late, by the number of threads; nothing while none has ended."""
+    gate = threading.Event()
+    async with HashingPool(workers=2, queue_per_worker=0) as pool:
+        holds = []
+        for _ in range(2):
+            gate.clear()
+            jobs = [asyncio.create_task(pool.run(gate.wait)) for _ in range(2)]
+            await asyncio.sleep(0.1)
+            with pytest.raises(HashingOverloaded) as caught:
+                pool.admit()
+            holds.append(caught.value.hold_seconds)
+            gate.set()
+            await asyncio.gather(*jobs)
+
+    assert holds[0] == 0
+    assert holds[1] is not None
+    assert holds[1] > 0.004, "jobs of 100 ms and more, a tenth of the last in the average, half of that"
+
+
 async def test_patience_is_bounded() -> None:
     """Waiting costs little, but not nothing."""
     patience = BoundedPatience(waiting_max=1)

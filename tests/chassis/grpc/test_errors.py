@@ -64,6 +64,15 @@ def test_refusal_with_a_time_is_not_repeated_by_the_channel() -> None:
     assert errors.PUSHBACK_KEY not in dict(errors.encode(Invalid())[2])
 
 
+def test_the_wish_not_to_be_asked_crosses_too() -> None:
+    """It is for the caller's machinery: nothing that its client is told."""
+    full = Unavailable()
+    full.hold_seconds = 0.025
+
+    assert errors.decode(sent(full)).hold_seconds == pytest.approx(0.025)
+    assert errors.decode(sent(Unavailable())).hold_seconds is None
+
+
 @pytest.mark.parametrize(
     ("code", "kind"),
     [

@@ -18,8 +18,8 @@ from chassis import traces
 Result = TypeVar("Result")
 
 _IDLE_SECONDS = 5.0
-_NICENESS = 15
-"""Of the threads: while others of this process have work, a thread gets a thirtieth of a core's time."""
+_NICER_BY = 15
+"""Than the event loop: while others of this process have work, a thread gets a thirtieth of a core's time."""
 
 _M_ARENA_MAX = -8
 """glibc's name for how many heaps there may be."""
@@ -37,6 +37,9 @@ _WORK = Histogram(
     "Time spent in a thread: hashing a password or judging its strength.",
     buckets=(0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0),
 )
+_TRUST_IN_LAST = 0.1
+"""Share of the last job in the average that tells when a place will be free."""
+
 _REFUSED = Counter("auth_hashing_refused_total", "Passwords refused because too many were waiting.")
 
 
@@ -70,6 +73,8 @@ class HashingPool:
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="hashing", initializer=_go_last)
         self._jobs_max = workers * (1 + queue_per_worker)
         self._jobs = 0
+        self._workers = workers
+        self._job_seconds = 0.0
         _JOBS.set_function(lambda: self._jobs)
         _JOBS_MAX.set(self._jobs_max)
         _WORKERS.set(workers)
@@ -84,7 +89,8 @@ class HashingPool:
         """
         if self._jobs >= self._jobs_max:
             _REFUSED.inc()
-            raise HashingOverloaded
+            # Before a place can be free, callers need not ask.
+            raise HashingOverloaded(hold_seconds=self._job_seconds / self._workers)
 
     async def run(self, work: Callable[..., Result], *arguments: Any) -> Result:
         """Runs a job in a thread and returns its result.
@@ -96,7 +102,7 @@ class HashingPool:
             self.admit()
             self._jobs += 1
         try:
-            job = self._executor.submit(_timed, time.perf_counter(), work, *arguments)
+            job = self._executor.submit(self._timed, time.perf_counter(), work, *arguments)
         except RuntimeError as error:
             self._ended(None)
             raise HashingOverloaded from error
@@ -127,20 +133,22 @@ class HashingPool:
         with self._lock:
             self._jobs -= 1
 
-
-def _timed(submitted: float, work: Callable[..., Result], *arguments: Any) -> Result:
-    started = time.perf_counter()
-    _WAIT.observe(started - submitted)
-    try:
-        return work(*arguments)
-    finally:
-        _WORK.observe(time.perf_counter() - started)
+    def _timed(self, submitted: float, work: Callable[..., Result], *arguments: Any) -> Result:
+        started = time.perf_counter()
+        _WAIT.observe(started - submitted)
+        try:
+            return work(*arguments)
+        finally:
+            took = time.perf_counter() - started
+            _WORK.observe(took)
+            self._job_seconds += _TRUST_IN_LAST * (took - self._job_seconds)
 
 
 def _go_last() -> None:
     """Makes this thread alone nice, where the system knows of niceness by thread."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+        own = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, own, os.getpriority(os.PRIO_PROCESS, own) + _NICER_BY)
 
 
 def _glibc(name: str, *arguments: int) -> None:

@@ -129,6 +129,10 @@ class NotAdmittedYet(Unavailable):
 class HashingOverloaded(Unavailable):
     """More passwords wait to be checked than can be soon."""
 
+    def __init__(self, *, hold_seconds: float | None = None) -> None:
+        super().__init__()
+        self.hold_seconds = hold_seconds
+
 
 class Undeliverable(ServiceError):
     """The mail is refused for good where it should go."""

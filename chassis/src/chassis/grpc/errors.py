@@ -13,6 +13,7 @@ DOMAIN = "vestibule"
 DETAILS_KEY = "grpc-status-details-bin"
 PUSHBACK_KEY = "grpc-retry-pushback-ms"
 NO_RETRY = "-1"
+HOLD_KEY = "vestibule-hold-ms"
 
 CODES: dict[Kind, grpc.StatusCode] = {
     Kind.INVALID: grpc.StatusCode.INVALID_ARGUMENT,
@@ -44,6 +45,8 @@ def encode(error: ServiceError) -> tuple[grpc.StatusCode, str, Metadata]:
     if error.retry_after_seconds is not None:
         # What a service refuses by itself must not be repeated by the channel below it.
         trailing.append((PUSHBACK_KEY, NO_RETRY))
+    if error.hold_seconds is not None:
+        trailing.append((HOLD_KEY, str(round(error.hold_seconds * 1e3))))
     trailing.append((DETAILS_KEY, to_status(error).SerializeToString()))
     return CODES[error.kind], error.message, tuple(trailing)
 
@@ -75,7 +78,11 @@ def decode(error: grpc.aio.AioRpcError) -> ServiceError:
     """
     kind = _KINDS.get(error.code(), Kind.INTERNAL)
     status = _details(error)
-    return _bare(kind) if status is None else from_status(status, kind)
+    if status is None:
+        return _bare(kind)
+    meant = from_status(status, kind)
+    meant.hold_seconds = _hold_seconds(error)
+    return meant
 
 
 def from_status(status: status_pb2.Status, kind: Kind | None = None) -> ServiceError:
@@ -131,6 +138,13 @@ def never_sent(error: ServiceError) -> bool:
     if not reached_nobody(error) or not isinstance(cause, grpc.aio.AioRpcError):
         return False
     return (cause.details() or "").startswith(("failed to connect", "connections to all backends failing"))
+
+
+def _hold_seconds(error: grpc.aio.AioRpcError) -> float | None:
+    for key, value in error.trailing_metadata() or ():
+        if key == HOLD_KEY and isinstance(value, str) and value.isdecimal():
+            return int(value) / 1e3
+    return None
 
 
 def _details(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:
