@@ -20,6 +20,8 @@ BUILD_ARGS ?=
 
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
+# Hundreds of processes are started here; without bytecode each of them would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 TYPED := chassis gateway auth-service user-service health-aggregator devstack bench tests
 DECLARED := uv.lock pyproject.toml $(wildcard */pyproject.toml) protos/build_stubs.py \

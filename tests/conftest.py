@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
 import pytest
+import structlog
 from devstack.database import Database
 from devstack.postgres import Postgres
 from devstack.stack import Stack
@@ -15,6 +16,15 @@ from devstack.valkey import Valkey
 from redis.asyncio import Redis
 
 from tests.collector import Collector
+
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
+"""What is logged within the tests; structlog's own choice paints each traceback for a tenth of a second."""
 
 _NUMBERS = itertools.count()
 TEMPLATE = "migrated"

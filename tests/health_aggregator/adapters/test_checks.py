@@ -22,8 +22,6 @@ from health_aggregator.adapters.postgres.postgres_check import PostgresCheck
 from health_aggregator.adapters.qdrant_check import _STATUSES, QdrantCheck
 from health_aggregator.adapters.redis_check import RedisCheck
 from health_aggregator.domain.state import Outcome
-from qdrant_client import AsyncQdrantClient
-from qdrant_client.models import CollectionStatus
 
 from tests.chassis.waiting import until
 from tests.health_aggregator import wire
@@ -251,6 +249,10 @@ async def test_qdrant_by_readiness_and_collections() -> None:
 
 async def test_qdrant_is_asked_as_its_own_client_asks() -> None:
     """Its client understands the stand-in, asks for the same paths, and knows no other status."""
+    # Imported for a second, by nobody else.
+    from qdrant_client import AsyncQdrantClient  # noqa: PLC0415
+    from qdrant_client.models import CollectionStatus  # noqa: PLC0415
+
     stand_in = QdrantStandIn()
     async with wire.serving(wire.http_by_head(stand_in.answer)) as port:
         url = f"http://127.0.0.1:{port}"
