@@ -1,7 +1,9 @@
 """Codes of real authenticator apps, recovery codes, and how they are kept."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pyotp
 import pytest
@@ -72,3 +74,18 @@ def test_recovery_codes() -> None:
     assert first.encode() not in kept
     assert SECRETS.recovery_digest(uuid7(), first) != kept
     assert TotpSecrets(b"s" * 32, b"x" * 32).recovery_digest(user_id, first) != kept
+
+
+def test_an_attempts_recovery_codes_are_the_same_each_time() -> None:
+    """So that lost ones can be shown again; whoever has not the key cannot make them from its id."""
+    attempt_id = uuid7()
+    codes = SECRETS.recovery_codes(attempt_id)
+
+    assert len(set(codes)) == RECOVERY_CODES
+    assert codes == SECRETS.recovery_codes(attempt_id)
+    for other in (SECRETS.recovery_codes(uuid7()), SECRETS.recovery_codes(), _other_key(attempt_id)):
+        assert not set(codes) & set(other)
+
+
+def _other_key(attempt_id: UUID) -> Sequence[str]:
+    return TotpSecrets(b"s" * 32, b"x" * 32).recovery_codes(attempt_id)

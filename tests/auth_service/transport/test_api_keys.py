@@ -7,6 +7,7 @@ import pytest
 from auth_service.adapters.hmac_api_keys import HmacApiKeys
 from chassis.errors import RemoteError
 from chassis.identity.api_key import prefix_of
+from chassis.ids import uuid7
 from vestibule.auth.v1 import api_key_service_pb2 as pb
 from vestibule.auth.v1 import auth_service_pb2, email_service_pb2, token_service_pb2
 from vestibule.auth.v1.api_key_service_pb2_grpc import ApiKeyServiceStub
@@ -95,3 +96,15 @@ def test_keys_are_drawn_from_256_bits() -> None:
         assert not other.matches(key.text, key.digest)
     assert not one.matches(drawn[0].text, drawn[1].digest)
     assert one.prefix("vst_short") is None
+
+
+def test_an_attempts_key_is_the_same_each_time() -> None:
+    """So that a lost one can be shown again; whoever has not the key cannot draw it from the id."""
+    attempt_id, one = uuid7(), HmacApiKeys(b"k" * 32)
+    drawn = one.draw(attempt_id)
+
+    assert drawn == one.draw(attempt_id)
+    assert one.prefix(drawn.text) == drawn.prefix
+    for other in (one.draw(uuid7()), one.draw(), HmacApiKeys(b"o" * 32).draw(attempt_id)):
+        assert other.prefix != drawn.prefix
+        assert other.text.split("_")[2] != drawn.text.split("_")[2]

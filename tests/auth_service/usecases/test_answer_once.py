@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 from auth_service.domain.errors import IdempotencyKeyReused
+from auth_service.domain.idempotency import Attempt
 from chassis.errors import Unavailable
 
 from tests.auth_service.world import EMAIL, NAME, PASSWORD, World, a_client
@@ -19,9 +20,9 @@ class Work:
         self.go_on.set()
         self._is_final = is_final
 
-    async def __call__(self, attempt_id: UUID) -> tuple[bytes, bool]:
+    async def __call__(self, attempt: Attempt) -> tuple[bytes, bool]:
         """Does it."""
-        self.attempts.append(attempt_id)
+        self.attempts.append(attempt.attempt_id)
         await self.go_on.wait()
         return b"done %d" % len(self.attempts), self._is_final
 

@@ -41,6 +41,22 @@ async def test_what_is_released_is_taken_up_again(database: Database) -> None:
     assert again == late == Attempt(attempt_id=attempt_id, fingerprint=b"asked", is_ours=True)
 
 
+async def test_an_outcome_is_noted_once(database: Database) -> None:
+    """Whoever takes the question up afterwards knows of it; an attempt that is not there has none."""
+    attempt_id, outcome = uuid7(), uuid7()
+    async with database.statements() as stores:
+        await stores.attempts.begin(QUESTION, attempt_id, LEASE)
+        assert await stores.attempts.settle(attempt_id, outcome)
+        assert not await stores.attempts.settle(attempt_id, uuid7())
+        assert not await stores.attempts.settle(uuid7(), outcome)
+        waiting = await stores.attempts.begin(QUESTION, uuid7(), LEASE)
+        await stores.attempts.release(QUESTION.name)
+        again = await stores.attempts.begin(QUESTION, uuid7(), LEASE)
+
+    assert waiting == Attempt(attempt_id=attempt_id, fingerprint=b"asked", outcome=outcome)
+    assert again == Attempt(attempt_id=attempt_id, fingerprint=b"asked", outcome=outcome, is_ours=True)
+
+
 async def test_erasing_a_person(database: Database) -> None:
     """Takes along what they asked and the registration that made them, nothing else."""
     ada, bob = uuid7(), uuid7()

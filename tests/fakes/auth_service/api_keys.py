@@ -16,9 +16,9 @@ class FakeApiKeySecrets:
     def __init__(self) -> None:
         self._numbers = itertools.count()
 
-    def draw(self) -> DrawnKey:
+    def draw(self, attempt_id: UUID | None = None) -> DrawnKey:
         """Returns a new key."""
-        prefix = f"vst_{next(self._numbers)}"
+        prefix = f"vst_{attempt_id or next(self._numbers)}"
         return DrawnKey(text=f"{prefix}/secret", prefix=prefix, digest=f"{prefix}/secret".encode())
 
     def prefix(self, text: str) -> str | None:

@@ -51,6 +51,14 @@ class FakeAttempts:
             return replace(known, is_ours=True)
         return known
 
+    async def settle(self, attempt_id: UUID, outcome: UUID) -> bool:
+        """Notes what an attempt came to; says whether it is the first to."""
+        for row in self._rows.values():
+            if row.attempt.attempt_id == attempt_id and row.attempt.outcome is None:
+                row.attempt = replace(row.attempt, outcome=outcome)
+                return True
+        return False
+
     async def answer(self, name: bytes, sealed_answer: bytes) -> None:
         """Keeps the answer of an attempt."""
         row = self._rows[name]

@@ -29,7 +29,7 @@ class FakeSecondFactorSecrets:
         near = code.isdecimal() and abs(int(code) - present) <= 1 and int(code) > authenticator.last_step
         return int(code) if near else None
 
-    def recovery_codes(self) -> Sequence[str]:
+    def recovery_codes(self, attempt_id: UUID | None = None) -> Sequence[str]:
         """Returns new recovery codes."""
         return [f"code-{number}" for number in range(RECOVERY_CODES)]
 

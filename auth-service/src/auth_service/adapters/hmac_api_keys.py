@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import os
-import secrets
+from uuid import UUID
 
 from chassis.identity import api_key
 
@@ -12,6 +12,7 @@ from auth_service.domain.api_key import DrawnKey
 
 _ID_BYTES = 8
 _SECRET_BYTES = 32
+_DRAWN_BYTES = _SECRET_BYTES + _ID_BYTES
 
 
 class HmacApiKeys:
@@ -31,11 +32,16 @@ class HmacApiKeys:
         """
         self._key = key
 
-    def draw(self) -> DrawnKey:
-        """Returns a new key."""
-        found_by = base64.b32encode(os.urandom(_ID_BYTES)).decode().lower()
+    def draw(self, attempt_id: UUID | None = None) -> DrawnKey:
+        """Returns a new key, the same one each time for an attempt.
+
+        An attempt's key cannot be drawn any more once its row is gone, which is after a day:
+        nobody else knows the id.
+        """
+        drawn = os.urandom(_DRAWN_BYTES) if attempt_id is None else self._drawn(attempt_id)
+        found_by = base64.b32encode(drawn[_SECRET_BYTES:]).decode().lower()
         prefix = (api_key.MARK + found_by)[: api_key.PREFIX_LENGTH]
-        text = f"{prefix}_{secrets.token_hex(_SECRET_BYTES)}"
+        text = f"{prefix}_{drawn[:_SECRET_BYTES].hex()}"
         return DrawnKey(text=text, prefix=prefix, digest=self._digest(text))
 
     def prefix(self, text: str) -> str | None:
@@ -45,6 +51,9 @@ class HmacApiKeys:
     def matches(self, text: str, digest: bytes) -> bool:
         """Whether this is the key of the digest."""
         return hmac.compare_digest(self._digest(text), digest)
+
+    def _drawn(self, attempt_id: UUID) -> bytes:
+        return hmac.digest(self._key, b"drawn for\n" + attempt_id.bytes, hashlib.sha512)[:_DRAWN_BYTES]
 
     def _digest(self, text: str) -> bytes:
         return hmac.digest(self._key, text.encode(), hashlib.sha256)

@@ -60,14 +60,20 @@ class TotpSecrets:
                 found = step
         return found
 
-    def recovery_codes(self) -> Sequence[str]:
-        """Returns new recovery codes of 80 bits, in groups of four letters."""
-        return [_grouped(base64.b32encode(os.urandom(_RECOVERY_BYTES))) for _ in range(RECOVERY_CODES)]
+    def recovery_codes(self, attempt_id: UUID | None = None) -> Sequence[str]:
+        """Returns new recovery codes of 80 bits in groups of four letters, for an attempt always the same."""
+        return [_grouped(base64.b32encode(self._drawn(attempt_id, n))) for n in range(RECOVERY_CODES)]
 
     def recovery_digest(self, user_id: UUID, code: str) -> bytes:
         """Returns what is kept of a person's recovery code; case, spaces and dashes do not matter."""
         plain = code.replace("-", "").replace(" ", "").lower().encode()
         return hmac.digest(self._digest_key, user_id.bytes + plain, hashlib.sha256)
+
+    def _drawn(self, attempt_id: UUID | None, number: int) -> bytes:
+        if attempt_id is None:
+            return os.urandom(_RECOVERY_BYTES)
+        drawn_for = b"drawn for\n" + attempt_id.bytes + bytes((number,))
+        return hmac.digest(self._digest_key, drawn_for, hashlib.sha256)[:_RECOVERY_BYTES]
 
     def challenge(self) -> str:
         """Returns a token of 256 bits."""

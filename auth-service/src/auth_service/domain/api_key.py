@@ -98,8 +98,8 @@ class DrawnKey:
 class ApiKeySecrets(Protocol):
     """Draws keys and tells a good one."""
 
-    def draw(self) -> DrawnKey:
-        """Returns a new key that nobody can guess."""
+    def draw(self, attempt_id: UUID | None = None) -> DrawnKey:
+        """Returns a new key that nobody can guess, the same one each time for an attempt."""
         ...
 
     def prefix(self, text: str) -> str | None:

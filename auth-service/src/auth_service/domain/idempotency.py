@@ -34,12 +34,14 @@ class Attempt:
         attempt_id: The same each time that the question is taken up.
         fingerprint: What was asked the first time.
         sealed_answer: The first answer; None while there is none.
+        outcome: What was made or changed, when that was done and nobody was told; None before.
         is_ours: Whether it is for this call to answer.
     """
 
     attempt_id: UUID
     fingerprint: bytes
     sealed_answer: bytes | None = None
+    outcome: UUID | None = None
     is_ours: bool = False
 
 
@@ -53,6 +55,14 @@ class AttemptRepository(Protocol):
             question: The question.
             attempt_id: Names the attempt, if it is the first.
             lease: How long everybody else leaves it to this call.
+        """
+        ...
+
+    async def settle(self, attempt_id: UUID, outcome: UUID) -> bool:
+        """Notes what an attempt came to, in the transaction of the change and with the credential locked.
+
+        Returns:
+            Whether this is the first change under the attempt.
         """
         ...
 

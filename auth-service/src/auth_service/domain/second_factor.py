@@ -72,8 +72,8 @@ class SecondFactorSecrets(Protocol):
         """Returns the time step that the code belongs to; None when it is none near `at`."""
         ...
 
-    def recovery_codes(self) -> Sequence[str]:
-        """Returns new recovery codes."""
+    def recovery_codes(self, attempt_id: UUID | None = None) -> Sequence[str]:
+        """Returns new recovery codes, the same ones each time for an attempt."""
         ...
 
     def recovery_digest(self, user_id: UUID, code: str) -> bytes:

@@ -122,18 +122,29 @@ class Exchange(Enum):
     NEVER_ISSUED = auto()
 
 
-def judge_exchange(session: Session, counter: int, at: datetime) -> Exchange:
+def judge_exchange(session: Session, counter: int, at: datetime, *, is_told_again: bool = False) -> Exchange:
     """Decides what becomes of a refresh token with this counter.
 
     The token just before the newest is honoured for `TWO_TABS`: two tabs that refresh at
-    once both get the same successor, and the session is not advanced a second time.
+    once both get the same successor, and the session is not advanced a second time. Whoever
+    spent it and lost the answer is told again for longer, by the name of the attempt: nobody
+    who merely has the token knows that.
+
+    Args:
+        session: The session, locked.
+        counter: The token's.
+        at: The time.
+        is_told_again: Whether the very attempt that spent the token asks for its answer.
     """
     if session.ended_at is not None:
         return Exchange.ENDED
     if counter > session.counter:
         return Exchange.NEVER_ISSUED
-    if counter == session.counter:
-        return Exchange.ROTATE if at < session.expires_at else Exchange.EXPIRED
-    if counter == session.counter - 1 and at - session.rotated_at <= TWO_TABS:
+    behind = session.counter - counter
+    if behind == 1 and at - session.rotated_at <= TWO_TABS:
         return Exchange.SAME_SUCCESSOR
-    return Exchange.SPENT
+    if behind > 1 or (behind == 1 and not is_told_again):
+        return Exchange.SPENT
+    if at >= session.expires_at:
+        return Exchange.EXPIRED
+    return Exchange.SAME_SUCCESSOR if behind else Exchange.ROTATE

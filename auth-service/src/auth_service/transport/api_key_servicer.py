@@ -10,6 +10,7 @@ from vestibule.auth.v1 import api_key_service_pb2 as pb
 from vestibule.auth.v1.api_key_service_pb2_grpc import ApiKeyServiceServicer
 
 from auth_service.domain.api_key import ApiKey
+from auth_service.transport.idempotency import current_attempt
 from auth_service.transport.messages import moment, timestamp
 from auth_service.usecases.create_api_key import CreateApiKey
 from auth_service.usecases.list_api_keys import ListApiKeys
@@ -31,6 +32,7 @@ class ApiKeyServicer(ApiKeyServiceServicer):
             scopes=request.scopes,
             expires_at=moment(request.expires_at) if request.HasField("expires_at") else None,
             caller=current_caller(),
+            attempt=current_attempt(),
         )
         return pb.CreateApiKeyResponse(
             id=str(key.id),

@@ -32,18 +32,24 @@ class AuthServicer(AuthServiceServicer):
 
     async def Register(self, request: pb.RegisterRequest, context: Any) -> pb.RegisterResponse:
         """Registers a person."""
+        attempt = current_attempt()
         person = await self.register(
             email=request.email,
             password=request.password,
             full_name=request.full_name,
             caller=current_caller(),
-            user_id=current_attempt(),
+            user_id=None if attempt is None else attempt.attempt_id,
         )
         return pb.RegisterResponse(user=messages.user(person))
 
     async def Login(self, request: pb.LoginRequest, context: Any) -> pb.LoginResponse:
         """Signs a person in."""
-        issued = await self.login(email=request.email, password=request.password, caller=current_caller())
+        issued = await self.login(
+            email=request.email,
+            password=request.password,
+            caller=current_caller(),
+            attempt=current_attempt(),
+        )
         if isinstance(issued, Challenge):
             return pb.LoginResponse(
                 mfa=pb.MfaChallenge(mfa_required=True, mfa_token=issued.token, methods=issued.methods)
@@ -52,7 +58,9 @@ class AuthServicer(AuthServiceServicer):
 
     async def Refresh(self, request: pb.RefreshRequest, context: Any) -> pb.RefreshResponse:
         """Exchanges a refresh token."""
-        issued = await self.refresh(refresh_token=request.refresh_token, caller=current_caller())
+        issued = await self.refresh(
+            refresh_token=request.refresh_token, caller=current_caller(), attempt=current_attempt()
+        )
         return pb.RefreshResponse(tokens=messages.tokens(issued))
 
     async def Logout(self, request: pb.LogoutRequest, context: Any) -> Empty:

@@ -8,6 +8,7 @@ from google.protobuf.empty_pb2 import Empty
 from vestibule.auth.v1 import email_service_pb2 as pb
 from vestibule.auth.v1.email_service_pb2_grpc import EmailServiceServicer
 
+from auth_service.transport.idempotency import current_attempt
 from auth_service.usecases.resend_verification import ResendVerification
 from auth_service.usecases.verify_email import VerifyEmail
 
@@ -21,7 +22,7 @@ class EmailServicer(EmailServiceServicer):
 
     async def VerifyEmail(self, request: pb.VerifyEmailRequest, context: Any) -> Empty:
         """Takes a mailed token as the proof of an address."""
-        await self.verify_email(token=request.token, caller=current_caller())
+        await self.verify_email(token=request.token, caller=current_caller(), attempt=current_attempt())
         return Empty()
 
     async def ResendVerification(

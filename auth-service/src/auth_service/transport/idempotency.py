@@ -6,7 +6,6 @@ It stands around the methods, inside of every check: whoever may not call is ref
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from chassis.errors import Kind, ServiceError
 from chassis.grpc import errors
@@ -17,6 +16,7 @@ from google.api import annotations_pb2
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import code_pb2, status_pb2
 
+from auth_service.domain.idempotency import Attempt
 from auth_service.usecases.answer_once import AnswerOnce
 
 _LEASE_SECONDS = 30.0
@@ -25,12 +25,12 @@ _LEASE_SECONDS = 30.0
 _PASSING = frozenset({Kind.EXHAUSTED, Kind.UNAVAILABLE, Kind.DEADLINE, Kind.INTERNAL})
 """Refusals that say nothing of the request: it is right to try again."""
 
-_attempt_id: ContextVar[UUID | None] = ContextVar("attempt_id", default=None)
+_attempt: ContextVar[Attempt | None] = ContextVar("attempt", default=None)
 
 
-def current_attempt() -> UUID | None:
-    """Returns what stays the same when the call being answered is made again; None when it will not be."""
-    return _attempt_id.get()
+def current_attempt() -> Attempt | None:
+    """Returns what is known of the call being answered, if its client may make it again."""
+    return _attempt.get()
 
 
 class FirstAnswers:
@@ -80,9 +80,9 @@ class _Work:
     response: Any = None
     refusal: ServiceError | None = None
 
-    async def __call__(self, attempt_id: UUID) -> tuple[bytes, bool]:
+    async def __call__(self, attempt: Attempt) -> tuple[bytes, bool]:
         """Returns the answer, and whether it is for good."""
-        _attempt_id.set(attempt_id)
+        _attempt.set(attempt)
         status = status_pb2.Status()
         try:
             self.response = await self.behave(self.request, self.context)

@@ -9,6 +9,7 @@ from vestibule.auth.v1 import mfa_service_pb2 as pb
 from vestibule.auth.v1.mfa_service_pb2_grpc import MfaServiceServicer
 
 from auth_service.transport import messages
+from auth_service.transport.idempotency import current_attempt
 from auth_service.usecases.second_factor import BeginTotp, ConfirmTotp, RemoveTotp
 from auth_service.usecases.verify_mfa import VerifyMfa
 
@@ -29,7 +30,7 @@ class MfaServicer(MfaServiceServicer):
 
     async def ConfirmTotp(self, request: pb.ConfirmTotpRequest, context: Any) -> pb.ConfirmTotpResponse:
         """Turns the second factor on."""
-        codes = await self.confirm_totp(code=request.code, caller=current_caller())
+        codes = await self.confirm_totp(code=request.code, caller=current_caller(), attempt=current_attempt())
         return pb.ConfirmTotpResponse(recovery_codes=codes)
 
     async def RemoveTotp(self, request: pb.RemoveTotpRequest, context: Any) -> Empty:
@@ -40,6 +41,9 @@ class MfaServicer(MfaServiceServicer):
     async def VerifyMfa(self, request: pb.VerifyMfaRequest, context: Any) -> pb.VerifyMfaResponse:
         """Finishes a sign-in."""
         issued = await self.verify_mfa(
-            mfa_token=request.mfa_token, code=request.code, caller=current_caller()
+            mfa_token=request.mfa_token,
+            code=request.code,
+            caller=current_caller(),
+            attempt=current_attempt(),
         )
         return pb.VerifyMfaResponse(tokens=messages.tokens(issued))

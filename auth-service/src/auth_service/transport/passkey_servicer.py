@@ -14,6 +14,7 @@ from vestibule.auth.v1.passkey_service_pb2_grpc import PasskeyServiceServicer
 
 from auth_service.domain.passkey import Passkey
 from auth_service.transport import messages
+from auth_service.transport.idempotency import current_attempt
 from auth_service.usecases.add_passkey import AddPasskey
 from auth_service.usecases.begin_passkey import BeginPasskey
 from auth_service.usecases.begin_passkey_login import BeginPasskeyLogin
@@ -41,7 +42,10 @@ class PasskeyServicer(PasskeyServiceServicer):
     async def AddPasskey(self, request: pb.AddPasskeyRequest, context: Any) -> pb.AddPasskeyResponse:
         """Adds a passkey."""
         passkey = await self.add_passkey(
-            name=request.name, attestation=MessageToDict(request.credential), caller=current_caller()
+            name=request.name,
+            attestation=MessageToDict(request.credential),
+            caller=current_caller(),
+            attempt=current_attempt(),
         )
         return pb.AddPasskeyResponse(passkey=_shown(passkey))
 
@@ -68,7 +72,7 @@ class PasskeyServicer(PasskeyServiceServicer):
     ) -> pb.LoginWithPasskeyResponse:
         """Signs a person in."""
         issued = await self.login_with_passkey(
-            assertion=MessageToDict(request.credential), caller=current_caller()
+            assertion=MessageToDict(request.credential), caller=current_caller(), attempt=current_attempt()
         )
         return pb.LoginWithPasskeyResponse(tokens=messages.tokens(issued))
 

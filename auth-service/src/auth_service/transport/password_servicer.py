@@ -8,6 +8,7 @@ from google.protobuf.empty_pb2 import Empty
 from vestibule.auth.v1 import password_service_pb2 as pb
 from vestibule.auth.v1.password_service_pb2_grpc import PasswordServiceServicer
 
+from auth_service.transport.idempotency import current_attempt
 from auth_service.usecases.forgot_password import ForgotPassword
 from auth_service.usecases.reset_password import ResetPassword
 
@@ -29,6 +30,9 @@ class PasswordServicer(PasswordServiceServicer):
     async def ResetPassword(self, request: pb.ResetPasswordRequest, context: Any) -> Empty:
         """Exchanges a mailed token for a new password."""
         await self.reset_password(
-            token=request.token, new_password=request.new_password, caller=current_caller()
+            token=request.token,
+            new_password=request.new_password,
+            caller=current_caller(),
+            attempt=current_attempt(),
         )
         return Empty()

@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from chassis.clock import Clock
-from chassis.errors import Invalid, ServiceError, Unauthenticated
+from chassis.errors import Invalid, NotFound, ServiceError, Unauthenticated
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
 from auth_service.domain.audit import audited
 from auth_service.domain.errors import PasskeyRegistered, TooManyPasskeys
+from auth_service.domain.idempotency import Attempt
 from auth_service.domain.mail import MailKind
 from auth_service.domain.passkey import (
     PASSKEYS_MAX,
@@ -22,6 +24,7 @@ from auth_service.domain.passkey import (
     digest_of,
 )
 from auth_service.domain.stores import Database
+from auth_service.usecases.settling import outcome_of, settle
 
 ACTION = "auth.passkey_added"
 
@@ -34,17 +37,23 @@ class AddPasskey:
     relying_party: RelyingParty
     clock: Clock
 
-    async def __call__(self, *, name: str, attestation: Mapping[str, Any], caller: Caller) -> Passkey:
-        """Returns the passkey.
+    async def __call__(
+        self, *, name: str, attestation: Mapping[str, Any], caller: Caller, attempt: Attempt | None = None
+    ) -> Passkey:
+        """Returns the passkey, the same one when the attempt has added it before.
 
         Raises:
             Invalid: the attestation is malformed, forged, of another origin, or late.
             PasskeyRegistered: somebody has it already.
             TooManyPasskeys: the person has `PASSKEYS_MAX`.
+            NotFound: the attempt has added it, and it was removed since.
         """
+        added = outcome_of(attempt)
+        if added is not None:
+            return await self._added(added, caller)
         try:
             made = await self._made(attestation, caller)
-            return await self._keep(name, made, caller)
+            return await self._keep(name, made, caller, attempt)
         except (Invalid, PasskeyRegistered, TooManyPasskeys) as refusal:
             await self._note_refusal(refusal, caller)
             raise
@@ -63,7 +72,15 @@ class AddPasskey:
             raise Invalid.on("credential", "answers no open challenge; ask for new options")
         return self.relying_party.attested(attestation, answered)
 
-    async def _keep(self, name: str, made: NewPasskey, caller: Caller) -> Passkey:
+    async def _added(self, passkey_id: UUID, caller: Caller) -> Passkey:
+        async with self.database.statements() as stores:
+            passkeys = await stores.passkeys.of_person(caller.person())
+        for passkey in passkeys:
+            if passkey.id == passkey_id:
+                return passkey
+        raise NotFound  # It was removed again since.
+
+    async def _keep(self, name: str, made: NewPasskey, caller: Caller, attempt: Attempt | None) -> Passkey:
         user_id = caller.person()
         async with self.database.transaction() as stores:
             if await stores.credentials.lock(user_id) is None:
@@ -71,6 +88,7 @@ class AddPasskey:
             if len(await stores.passkeys.of_person(user_id)) >= PASSKEYS_MAX:
                 raise TooManyPasskeys
             passkey = await stores.passkeys.add(uuid7(), user_id, name, made)
+            await settle(stores, attempt, passkey.id)
             await stores.mails.queue(MailKind.PASSKEY_ADDED, user_id)
             entry = audited(caller, self.clock.now(), ACTION, passkey_id=str(passkey.id))
             await stores.audit.append(entry)

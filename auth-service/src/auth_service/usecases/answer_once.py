@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from uuid import UUID
 
 from chassis.errors import Unavailable
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
 from auth_service.domain.errors import IdempotencyKeyReused
-from auth_service.domain.idempotency import AnswerSeal, Question
+from auth_service.domain.idempotency import AnswerSeal, Attempt, Question
 from auth_service.domain.stores import Database
 
 _LOOK_SECONDS = 0.05
@@ -22,9 +21,9 @@ _MARGIN_SECONDS = 0.5
 class AnswerOnce:
     """Keeps the first answer of a call, and gives it again.
 
-    The answer is kept after the work has committed. Who dies in between leaves an attempt
-    without an answer, which the next call takes up under the same `attempt_id`: by it the
-    work can tell that it has been done.
+    The answer is kept after the work has committed and before anybody is told. Who dies in
+    between leaves an attempt without an answer, which the next call takes up: by its id or its
+    outcome the work can tell that it has been done.
     """
 
     database: Database
@@ -37,7 +36,7 @@ class AnswerOnce:
         key: str,
         asked: bytes,
         seconds: float,
-        work: Callable[[UUID], Awaitable[tuple[bytes, bool]]],
+        work: Callable[[Attempt], Awaitable[tuple[bytes, bool]]],
     ) -> tuple[bytes, bool]:
         """Answers.
 
@@ -57,12 +56,12 @@ class AnswerOnce:
             Unavailable: the same call is still being answered.
         """
         question = self.seal.question(caller, key, asked)
-        attempt_id, given = await self._take_up(question, seconds)
+        attempt, given = await self._take_up(question, seconds)
         if given is not None:
             return given, True
         kept = False
         try:
-            answer, is_final = await work(attempt_id)
+            answer, is_final = await work(attempt)
             if is_final:
                 async with self.database.statements() as stores:
                     await stores.attempts.answer(question.name, self.seal.seal(question.name, answer))
@@ -73,7 +72,7 @@ class AnswerOnce:
                 await asyncio.shield(self._release(question))
         return answer, False
 
-    async def _take_up(self, question: Question, seconds: float) -> tuple[UUID, bytes | None]:
+    async def _take_up(self, question: Question, seconds: float) -> tuple[Attempt, bytes | None]:
         """Returns the attempt to make, or the answer that was given."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds - _MARGIN_SECONDS
@@ -83,9 +82,9 @@ class AnswerOnce:
             if attempt.fingerprint != question.fingerprint:
                 raise IdempotencyKeyReused.on("Idempotency-Key", "was used with another request")
             if attempt.is_ours:
-                return attempt.attempt_id, None
+                return attempt, None
             if attempt.sealed_answer is not None:
-                return attempt.attempt_id, self.seal.open(question.name, attempt.sealed_answer)
+                return attempt, self.seal.open(question.name, attempt.sealed_answer)
             if loop.time() >= until:
                 raise Unavailable
             await asyncio.sleep(_LOOK_SECONDS)

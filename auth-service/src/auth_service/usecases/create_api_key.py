@@ -3,16 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from chassis.clock import Clock
-from chassis.errors import Invalid, Unauthenticated
+from chassis.errors import Invalid, NotFound, Unauthenticated
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
 from auth_service.domain.api_key import KEYS_MAX, LIFETIME_MAX, SCOPES, ApiKey, ApiKeySecrets
 from auth_service.domain.audit import audited
 from auth_service.domain.errors import TooManyApiKeys
+from auth_service.domain.idempotency import Attempt
 from auth_service.domain.stores import Database
+from auth_service.usecases.settling import outcome_of, settle
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +27,34 @@ class CreateApiKey:
     clock: Clock
 
     async def __call__(
-        self, *, name: str, scopes: Sequence[str], expires_at: datetime | None, caller: Caller
+        self,
+        *,
+        name: str,
+        scopes: Sequence[str],
+        expires_at: datetime | None,
+        caller: Caller,
+        attempt: Attempt | None = None,
     ) -> tuple[ApiKey, str]:
         """Returns the key as it is kept, and as it is shown this once.
+
+        Args:
+            name: What its person calls it.
+            scopes: What it may do.
+            expires_at: When it ends; None for never.
+            caller: Its person.
+            attempt: By which the call is known when it is made again; if it made a key and its
+                answer was lost, it is given that key.
 
         Raises:
             Invalid: it would have expired already, or would live too long.
             TooManyApiKeys: the caller has `KEYS_MAX` keys.
+            NotFound: the attempt has made it, and it was deleted since.
         """
-        user_id, now, drawn = caller.person(), self.clock.now(), self.secrets.draw()
+        user_id, now = caller.person(), self.clock.now()
+        drawn = self.secrets.draw(None if attempt is None else attempt.attempt_id)
+        made = outcome_of(attempt)
+        if made is not None:
+            return await self._made(made), drawn.text
         if expires_at is not None and expires_at <= now:
             raise Invalid.on("expires_at", "is not in the future")
         if expires_at is not None and expires_at > now + LIFETIME_MAX:
@@ -54,7 +76,15 @@ class CreateApiKey:
             if len(await stores.api_keys.of_person(user_id)) >= KEYS_MAX:
                 raise TooManyApiKeys
             await stores.api_keys.add(key)
+            await settle(stores, attempt, key.id)
             key_id, told = str(key.id), ",".join(key.scopes)
             entry = audited(caller, now, "auth.api_key_created", key_id=key_id, scopes=told)
             await stores.audit.append(entry)
         return key, drawn.text
+
+    async def _made(self, key_id: UUID) -> ApiKey:
+        async with self.database.statements() as stores:
+            key = await stores.api_keys.by_id(key_id)
+        if key is None or key.revoked_at is not None:
+            raise NotFound
+        return key

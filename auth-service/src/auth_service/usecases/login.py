@@ -20,6 +20,7 @@ from auth_service.domain.errors import (
 )
 from auth_service.domain.events import SignedIn
 from auth_service.domain.guessing import GuessKey, GuessRecord, whole_seconds
+from auth_service.domain.idempotency import Attempt
 from auth_service.domain.ports import GuessKeys, PasswordHasher, UserDirectory
 from auth_service.domain.second_factor import Challenge, SecondFactorSecrets
 from auth_service.domain.session import Standing
@@ -27,6 +28,7 @@ from auth_service.domain.stores import Database
 from auth_service.domain.tokens import Tokens
 from auth_service.usecases.check_password import CheckPassword
 from auth_service.usecases.issue_tokens import IssueTokens
+from auth_service.usecases.settling import outcome_of, settle, tokens_again
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,17 @@ class Login:
     secrets: SecondFactorSecrets
     clock: Clock
 
-    async def __call__(self, *, email: str, password: str, caller: Caller) -> Tokens | Challenge:
+    async def __call__(
+        self, *, email: str, password: str, caller: Caller, attempt: Attempt | None = None
+    ) -> Tokens | Challenge:
         """Returns the session's tokens, or what its second step needs.
+
+        Args:
+            email: The address.
+            password: The password.
+            caller: Who signs in.
+            attempt: By which the call is known when it is made again; if it opened a session and
+                its answer was lost, it is given that session's tokens.
 
         Raises:
             InvalidCredentials: no such account, or not its password.
@@ -54,6 +65,9 @@ class Login:
             AccountDisabled: the right password of a deactivated account.
             Unavailable: it cannot be decided now.
         """
+        opened = outcome_of(attempt)
+        if opened is not None:
+            return await tokens_again(self.database, self.issue_tokens, opened)
         self.hasher.admit()
         address = canonical_email(email)
         key = self.guess_keys(address, caller.client_address)
@@ -63,7 +77,7 @@ class Login:
             proven = await self._prove(record, credential, password)
             if proven.second_factor:
                 return await self._challenge(await self._strengthen(proven, password))
-            standing = await self._open_session(proven, key, caller)
+            standing = await self._open_session(proven, key, caller, attempt)
         except (InvalidCredentials, TooManyAttempts, AccountDisabled) as refusal:
             await self._note_refusal(refusal, key, credential, caller)
             raise
@@ -90,17 +104,22 @@ class Login:
             )
         return Challenge(token=token)
 
-    async def _open_session(self, proven: Credential, key: GuessKey, caller: Caller) -> Standing:
+    async def _open_session(
+        self, proven: Credential, key: GuessKey, caller: Caller, attempt: Attempt | None
+    ) -> Standing:
         session_id = uuid7()
         entry = audited(
             caller, self.clock.now(), "auth.login", actor_id=proven.user_id, session_id=str(session_id)
         )
-        async with self.database.statements() as stores:
+        # One statement is enough, unless the attempt is to know of it.
+        lend = self.database.statements if attempt is None else self.database.transaction
+        async with lend() as stores:
             opening = await stores.sign_ins.open(session_id, proven, key, entry)
-        if opening.blocked_for is not None:  # Guesses made at the same time have used up the attempts.
-            raise TooManyAttempts(retry_after_seconds=whole_seconds(opening.blocked_for))
-        if opening.standing is None:
-            raise Unavailable  # The account changed since it was read: the next try sees how.
+            if opening.blocked_for is not None:  # Guesses made at the same time have used up the attempts.
+                raise TooManyAttempts(retry_after_seconds=whole_seconds(opening.blocked_for))
+            if opening.standing is None:
+                raise Unavailable  # The account changed since it was read: the next try sees how.
+            await settle(stores, attempt, session_id)
         return opening.standing
 
     async def _tell(self, standing: Standing) -> None:

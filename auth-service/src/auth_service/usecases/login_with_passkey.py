@@ -12,6 +12,7 @@ from chassis.ids import uuid7
 from auth_service.domain.audit import audited
 from auth_service.domain.errors import AccountDisabled, NotAdmittedYet, PasskeyRefused
 from auth_service.domain.events import SignedIn
+from auth_service.domain.idempotency import Attempt
 from auth_service.domain.passkey import (
     Assertion,
     Ceremony,
@@ -27,6 +28,7 @@ from auth_service.domain.session import Standing
 from auth_service.domain.stores import Database
 from auth_service.domain.tokens import Tokens
 from auth_service.usecases.issue_tokens import IssueTokens
+from auth_service.usecases.settling import outcome_of, settle, tokens_again
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,10 @@ class LoginWithPasskey:
     issue_tokens: IssueTokens
     clock: Clock
 
-    async def __call__(self, *, assertion: Mapping[str, Any], caller: Caller) -> Tokens:
-        """Returns the session's tokens.
+    async def __call__(
+        self, *, assertion: Mapping[str, Any], caller: Caller, attempt: Attempt | None = None
+    ) -> Tokens:
+        """Returns the session's tokens, the same session's when the attempt opened one before.
 
         Raises:
             Invalid: the assertion is malformed.
@@ -52,6 +56,9 @@ class LoginWithPasskey:
                 that we know, not signed by it, or of a copy of it.
             AccountDisabled: the right passkey of a deactivated account.
         """
+        opened = outcome_of(attempt)
+        if opened is not None:
+            return await tokens_again(self.database, self.issue_tokens, opened)
         told = self.relying_party.assertion(assertion)
         challenge = Challenge(digest=digest_of(told.challenge), ceremony=Ceremony.SIGN_IN)
         async with self.database.transaction() as stores:
@@ -60,13 +67,15 @@ class LoginWithPasskey:
         signed = self.relying_party.signed(assertion, told.challenge, passkey)
         try:
             owned = _judge(told, passkey, signed, is_open=is_open)
-            standing = await self._open_session(*owned, caller)
+            standing = await self._open_session(*owned, caller, attempt)
         except (PasskeyRefused, AccountDisabled) as refusal:
             await self._note_refusal(refusal, passkey, caller)
             raise
         return self.issue_tokens(standing)
 
-    async def _open_session(self, passkey: Passkey, signed: Signed, caller: Caller) -> Standing:
+    async def _open_session(
+        self, passkey: Passkey, signed: Signed, caller: Caller, attempt: Attempt | None
+    ) -> Standing:
         async with self.database.transaction() as stores:
             credential = await stores.credentials.lock(passkey.user_id)
             if credential is None:
@@ -81,6 +90,7 @@ class LoginWithPasskey:
             # Signing in forgives wrong passwords; who is blocked for them is not kept out by that.
             await stores.guesses.forgive(self.guess_keys.of(credential, caller.client_address))
             now, session_id = self.clock.now(), uuid7()
+            await settle(stores, attempt, session_id)
             entry = audited(
                 caller,
                 now,

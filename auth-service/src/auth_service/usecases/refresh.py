@@ -6,12 +6,14 @@ from chassis.errors import TokenExpired, TokenInvalid, TokenRevoked
 from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import audited
+from auth_service.domain.idempotency import Attempt
 from auth_service.domain.ports import RefreshTokens
 from auth_service.domain.session import STANDARD, Exchange, SessionLimits, Standing, judge_exchange
 from auth_service.domain.stores import Database, Stores
 from auth_service.domain.tokens import Tokens
 from auth_service.usecases.issue_tokens import IssueTokens
 from auth_service.usecases.revoking import end_session
+from auth_service.usecases.settling import outcome_of, settle
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +25,20 @@ class Refresh:
     issue_tokens: IssueTokens
     limits: SessionLimits = STANDARD
 
-    async def __call__(self, *, refresh_token: str, caller: Caller) -> Tokens:
+    async def __call__(self, *, refresh_token: str, caller: Caller, attempt: Attempt | None = None) -> Tokens:
         """Returns the session's new tokens.
+
+        Args:
+            refresh_token: The token to spend.
+            caller: Who asks.
+            attempt: By which the call is known when it is made again: if it spent the token and
+                its answer was lost, it is given the same successor.
 
         Raises:
             TokenInvalid: we did not make the token.
             TokenExpired: it was not used in time.
             TokenRevoked: the session has ended, or ends now because the token was spent.
+            Unavailable: the same call is still being answered.
         """
         token = self.refresh_tokens.read(refresh_token)
         if token is None:
@@ -39,8 +48,10 @@ class Refresh:
             if standing is None:
                 raise TokenRevoked
             session = self.limits.applied(standing.session)
-            verdict = judge_exchange(session, token.counter, standing.at)
+            is_told_again = outcome_of(attempt) == session.id
+            verdict = judge_exchange(session, token.counter, standing.at, is_told_again=is_told_again)
             if verdict is Exchange.ROTATE:
+                await settle(stores, attempt, session.id)
                 standing = await self._rotated(stores, standing)
             elif verdict is Exchange.SPENT:
                 await _end_reused(stores, standing, caller)

@@ -7,11 +7,13 @@ from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import audited
 from auth_service.domain.credential import Credential
+from auth_service.domain.idempotency import Attempt
 from auth_service.domain.mail import MailKind
 from auth_service.domain.password_policy import PasswordPolicy
 from auth_service.domain.ports import GuessKeys, PasswordHasher, UserDirectory
 from auth_service.usecases.mailed_token import MailedToken
 from auth_service.usecases.revoking import revoke_person
+from auth_service.usecases.settling import outcome_of, settle
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,10 @@ class ResetPassword:
     hasher: PasswordHasher
     directory: UserDirectory
 
-    async def __call__(self, *, token: str, new_password: str, caller: Caller) -> None:
-        """Returns when the new password counts.
+    async def __call__(
+        self, *, token: str, new_password: str, caller: Caller, attempt: Attempt | None = None
+    ) -> None:
+        """Returns when the new password counts, also when the attempt has set it before.
 
         Raises:
             TokenInvalid: the token is wrong, used, replaced, or the password or the address
@@ -37,11 +41,13 @@ class ResetPassword:
             WeakPassword: the password would be guessed.
             Unavailable: it cannot be judged now.
         """
+        if outcome_of(attempt) is not None:
+            return
         try:
             async with self.mailed.database.transaction() as stores:
                 credential = _active(await self.mailed.judge(stores, token))
             await self._judge(credential, new_password)
-            await self._exchange(token, await self.hasher.hash(new_password), caller)
+            await self._exchange(token, await self.hasher.hash(new_password), caller, attempt)
         except (TokenInvalid, TokenExpired) as refusal:
             await self.mailed.note_refusal(refusal, token, caller)
             raise
@@ -54,12 +60,13 @@ class ResetPassword:
             "new_password", new_password, email=credential.email or "", full_name=full_name
         )
 
-    async def _exchange(self, token: str, new_hash: str, caller: Caller) -> None:
+    async def _exchange(self, token: str, new_hash: str, caller: Caller, attempt: Attempt | None) -> None:
         now = self.mailed.clock.now()
         async with self.mailed.database.transaction() as stores:
             credential = _active(await self.mailed.judge(stores, token))
             user_id = credential.user_id
             await self.mailed.spend(stores, token)
+            await settle(stores, attempt, user_id)
             await stores.credentials.replace_hash(user_id, credential.password_hash, new_hash)
             await stores.mails.withdraw(user_id, MailKind.PASSWORD_RESET)
             await stores.mails.queue(MailKind.PASSWORD_CHANGED, user_id)

@@ -9,9 +9,11 @@ from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import audited
 from auth_service.domain.errors import SecondFactorOn
+from auth_service.domain.idempotency import Attempt
 from auth_service.domain.mail import MailKind
 from auth_service.domain.second_factor import Enrolment, SecondFactorSecrets
 from auth_service.domain.stores import Database
+from auth_service.usecases.settling import outcome_of, settle
 from auth_service.usecases.verify_password import VerifyPassword
 
 
@@ -47,25 +49,30 @@ class ConfirmTotp:
     secrets: SecondFactorSecrets
     clock: Clock
 
-    async def __call__(self, *, code: str, caller: Caller) -> Sequence[str]:
-        """Returns the recovery codes.
+    async def __call__(self, *, code: str, caller: Caller, attempt: Attempt | None = None) -> Sequence[str]:
+        """Returns the recovery codes, the same ones when the attempt has turned it on before.
 
         Raises:
             Invalid: the code is wrong.
             NotFound: no secret waits to be confirmed.
             SecondFactorOn: one is confirmed already.
         """
+        if outcome_of(attempt) is not None:
+            return self._codes(attempt)
         try:
-            return await self._turn_on(code, caller)
+            return await self._turn_on(code, caller, attempt)
         except Invalid as refusal:
             entry = audited(caller, self.clock.now(), "auth.mfa_enabled", "refused", reason=refusal.reason)
             async with self.database.transaction() as stores:
                 await stores.audit.append(entry)
             raise
 
-    async def _turn_on(self, code: str, caller: Caller) -> Sequence[str]:
+    def _codes(self, attempt: Attempt | None) -> Sequence[str]:
+        return self.secrets.recovery_codes(None if attempt is None else attempt.attempt_id)
+
+    async def _turn_on(self, code: str, caller: Caller, attempt: Attempt | None) -> Sequence[str]:
         user_id, now = caller.person(), self.clock.now()
-        codes = self.secrets.recovery_codes()
+        codes = self._codes(attempt)
         async with self.database.transaction() as stores:
             await stores.credentials.lock(user_id)
             authenticator = await stores.second_factors.authenticator(user_id)
@@ -78,6 +85,7 @@ class ConfirmTotp:
                 raise Invalid.on("code", "is not the code of this moment")
             digests = [self.secrets.recovery_digest(user_id, each) for each in codes]
             await stores.second_factors.confirm(user_id, step, digests)
+            await settle(stores, attempt, user_id)
             await stores.mails.queue(MailKind.SECOND_FACTOR_ON, user_id)
             await stores.audit.append(audited(caller, now, "auth.mfa_enabled"))
         return codes

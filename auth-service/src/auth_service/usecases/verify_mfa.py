@@ -13,12 +13,14 @@ from auth_service.domain.credential import Credential
 from auth_service.domain.errors import AccountDisabled, InvalidCredentials, TooManyAttempts
 from auth_service.domain.events import SignedIn
 from auth_service.domain.guessing import whole_seconds
+from auth_service.domain.idempotency import Attempt
 from auth_service.domain.ports import GuessKeys
 from auth_service.domain.second_factor import SecondFactorSecrets
 from auth_service.domain.session import Standing
 from auth_service.domain.stores import Database, Stores
 from auth_service.domain.tokens import Tokens
 from auth_service.usecases.issue_tokens import IssueTokens
+from auth_service.usecases.settling import outcome_of, settle, tokens_again
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,10 @@ class VerifyMfa:
     issue_tokens: IssueTokens
     clock: Clock
 
-    async def __call__(self, *, mfa_token: str, code: str, caller: Caller) -> Tokens:
-        """Returns the session's tokens.
+    async def __call__(
+        self, *, mfa_token: str, code: str, caller: Caller, attempt: Attempt | None = None
+    ) -> Tokens:
+        """Returns the session's tokens, the same session's when the attempt opened one before.
 
         Raises:
             InvalidCredentials: the code is wrong, or was used.
@@ -44,9 +48,12 @@ class VerifyMfa:
             TooManyAttempts: too many wrong codes for this account.
             AccountDisabled: the account was deactivated meanwhile.
         """
+        opened = outcome_of(attempt)
+        if opened is not None:
+            return await tokens_again(self.database, self.issue_tokens, opened)
         digest = self.secrets.challenge_digest(mfa_token)
         try:
-            return await self._finish(digest, code, caller)
+            return await self._finish(digest, code, caller, attempt)
         except (TokenInvalid, TokenExpired) as refusal:
             # All of it was taken back, a code that was found good as well; that it was tried is kept.
             async with self.database.transaction() as stores:
@@ -54,7 +61,7 @@ class VerifyMfa:
                 await self._note_refusal(stores, refusal, found[0].user_id if found else None, caller)
             raise
 
-    async def _finish(self, digest: bytes, code: str, caller: Caller) -> Tokens:
+    async def _finish(self, digest: bytes, code: str, caller: Caller, attempt: Attempt | None) -> Tokens:
         async with self.database.transaction() as stores:
             credential = await self._credential(stores, digest)
             try:
@@ -62,6 +69,7 @@ class VerifyMfa:
             except (InvalidCredentials, TooManyAttempts, AccountDisabled) as refused:
                 refusal: ServiceError = refused
             else:
+                await settle(stores, attempt, standing.session.id)
                 return self.issue_tokens(standing)
             # What was counted and written of the refusal is to stay: the block ends well.
             if isinstance(refusal, InvalidCredentials):

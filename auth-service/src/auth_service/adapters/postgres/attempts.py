@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from chassis.postgres.connection import Connection
+from chassis.postgres.connection import Connection, rows_affected
 
 from auth_service.domain.idempotency import Attempt, Question
 
@@ -25,7 +25,7 @@ class PostgresAttempts:
                 ON CONFLICT (name) DO UPDATE SET leased_until = EXCLUDED.leased_until
                  WHERE known.sealed_answer IS NULL AND known.leased_until < now()
                    AND known.fingerprint = EXCLUDED.fingerprint
-                RETURNING attempt_id
+                RETURNING attempt_id, outcome
                 """,
                 question.name,
                 question.fingerprint,
@@ -34,14 +34,23 @@ class PostgresAttempts:
                 lease,
             )
             if row is not None:
-                return Attempt(attempt_id=row["attempt_id"], fingerprint=question.fingerprint, is_ours=True)
+                return Attempt(**dict(row), fingerprint=question.fingerprint, is_ours=True)
             row = await self.connection.fetchrow(
-                "SELECT attempt_id, fingerprint, sealed_answer FROM auth.attempts WHERE name = $1",
+                "SELECT attempt_id, fingerprint, sealed_answer, outcome FROM auth.attempts WHERE name = $1",
                 question.name,
             )
             # It may have been purged between the two statements.
             if row is not None:
                 return Attempt(**dict(row))
+
+    async def settle(self, attempt_id: UUID, outcome: UUID) -> bool:
+        """Notes what an attempt came to, with the change itself; says whether it is the first to."""
+        tag = await self.connection.execute(
+            "UPDATE auth.attempts SET outcome = $2 WHERE attempt_id = $1 AND outcome IS NULL",
+            attempt_id,
+            outcome,
+        )
+        return rows_affected(tag) > 0
 
     async def answer(self, name: bytes, sealed_answer: bytes) -> None:
         """Keeps the answer of an attempt, unless it has one."""

@@ -1,0 +1,273 @@
+"""A change that was made and whose answer was lost is told of when its client asks again."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from auth_service.domain.idempotency import Attempt
+from auth_service.domain.mail import MailKind
+from auth_service.domain.second_factor import Challenge
+from auth_service.domain.session import SessionLimits
+from auth_service.domain.tokens import Tokens
+from auth_service.usecases.send_mails import SendMails
+from chassis.errors import NotFound, TokenExpired, TokenRevoked, Unavailable
+from chassis.identity.caller import Caller
+
+from tests.auth_service.usecases.test_mails import NEW, FakePostman
+from tests.auth_service.world import EMAIL, PASSWORD, World, a_client, build_world
+from tests.fakes.auth_service.world import FakeMailTokens
+
+Make = Callable[[Attempt], Awaitable[Any]]
+HOUR = timedelta(hours=1)
+
+
+class Crash(Exception):
+    """The process died after the change and before its answer was kept."""
+
+
+async def _ask(world: World, make: Make, *, dies: bool = False) -> Any:
+    """Makes a call under the one key of this test; returns what is told."""
+    told: list[Any] = []
+
+    async def work(attempt: Attempt) -> tuple[bytes, bool]:
+        told.append(await make(attempt))
+        if dies:
+            raise Crash
+        return b"told", True
+
+    answer_once = world.does.answer_once
+    call = answer_once(caller=a_client(), key="key", asked=b"asked", seconds=1.0, work=work)
+    if dies:
+        with pytest.raises(Crash):
+            await call
+    else:
+        assert await call == (b"told", False)
+    return told[0]
+
+
+async def _lost_and_told(world: World, make: Make, *, after: timedelta = HOUR) -> tuple[Any, Any]:
+    """Returns the answer that was lost, and the one given when the client asks again."""
+    lost = await _ask(world, make, dies=True)
+    entries = len(world.database.actions)
+    world.clock.advance(after)
+    told = await _ask(world, make)
+    assert len(world.database.actions) == entries, "nothing happened a second time"
+    return lost, told
+
+
+async def _signed_in(world: World) -> Caller:
+    return world.signed_in(await world.person(), await world.sign_in())
+
+
+def _refreshes(world: World, token: str) -> Make:
+    async def refresh(attempt: Attempt) -> Tokens:
+        return await world.does.refresh(refresh_token=token, caller=a_client(), attempt=attempt)
+
+    return refresh
+
+
+async def test_a_refresh_gives_the_same_successor(world: World) -> None:
+    """Long after the ten seconds of two tabs, and the session is not advanced a second time."""
+    await world.person()
+    signed_in = await world.sign_in()
+
+    lost, told = await _lost_and_told(world, _refreshes(world, signed_in.refresh_token))
+
+    assert told.refresh_token == lost.refresh_token
+    assert world.database.state.sessions[world.session_of(told)].counter == 1
+
+
+async def test_whoever_has_but_the_token_ends_the_session(world: World) -> None:
+    """A thief does not know the key; nor does a call that was not the one that spent the token."""
+    await world.person()
+    signed_in = await world.sign_in()
+    await world.does.refresh(refresh_token=signed_in.refresh_token, caller=a_client())
+    world.clock.advance(HOUR)
+
+    with pytest.raises(TokenRevoked):
+        await _ask(world, _refreshes(world, signed_in.refresh_token))
+    assert world.database.actions[-1] == ("auth.refresh_reused", "refused")
+
+
+async def test_a_successor_in_use_is_not_given_again(world: World) -> None:
+    """Somebody has it: who asks with what came before it is as late as anybody."""
+    await world.person()
+    refresh = _refreshes(world, (await world.sign_in()).refresh_token)
+    lost = await _ask(world, refresh, dies=True)
+    await world.does.refresh(refresh_token=lost.refresh_token, caller=a_client())
+    world.clock.advance(HOUR)
+
+    with pytest.raises(TokenRevoked):
+        await _ask(world, refresh)
+    assert world.database.actions[-1] == ("auth.refresh_reused", "refused")
+
+
+async def test_an_idle_session_is_not_revived() -> None:
+    """By a refresh or a sign-in that is asked about too late for a strict profile."""
+    limits = SessionLimits(idle=HOUR, lifetime=12 * HOUR, access=timedelta(minutes=5))
+    for by_refresh in (True, False):
+        world = build_world(limits)
+        await world.person()
+        signed_in = await world.sign_in()
+        make = _refreshes(world, signed_in.refresh_token) if by_refresh else _signs_in(world)
+        await _ask(world, make, dies=True)
+        world.clock.advance(HOUR)
+
+        with pytest.raises(TokenExpired):
+            await _ask(world, make)
+
+
+def _signs_in(world: World) -> Make:
+    async def login(attempt: Attempt) -> Tokens | Challenge:
+        return await world.does.login(email=EMAIL, password=PASSWORD, caller=a_client(), attempt=attempt)
+
+    return login
+
+
+async def test_a_sign_in_opens_one_session(world: World) -> None:
+    """The second answer is of the session whose tokens nobody got, unless that has ended."""
+    await world.person()
+
+    lost, told = await _lost_and_told(world, _signs_in(world))
+
+    assert world.session_of(lost) == world.session_of(told)
+    assert len(world.database.state.sessions) == 1
+
+
+async def test_a_session_that_ended_stays_ended(world: World) -> None:
+    """Signing out everywhere concerns the session that nobody was told of as well."""
+    user_id = await world.person()
+    here = world.signed_in(user_id, await world.sign_in())
+    await _ask(world, _signs_in(world), dies=True)
+    await world.does.logout_all(caller=here)
+
+    with pytest.raises(TokenRevoked):
+        await _ask(world, _signs_in(world))
+
+
+async def test_a_second_factor_opens_one_session(world: World) -> None:
+    """Its code and its token were spent by the call whose answer was lost."""
+    caller = await _signed_in(world)
+    mfa = world.does.mfa
+    await mfa.begin_totp(caller=caller)
+    await mfa.confirm_totp(code=_step(world, -1), caller=caller)
+    issued = await world.does.login(email=EMAIL, password=PASSWORD, caller=a_client())
+    assert isinstance(issued, Challenge)
+    code = _step(world)
+
+    async def verify(attempt: Attempt) -> Tokens:
+        return await mfa.verify_mfa(mfa_token=issued.token, code=code, caller=a_client(), attempt=attempt)
+
+    lost, told = await _lost_and_told(world, verify)
+
+    assert world.session_of(lost) == world.session_of(told)
+
+
+async def test_recovery_codes_are_shown_again(world: World) -> None:
+    """The second factor is on, and would have locked out whoever lost the codes."""
+    caller = await _signed_in(world)
+    await world.does.mfa.begin_totp(caller=caller)
+    code = _step(world)
+
+    async def confirm(attempt: Attempt) -> Any:
+        return await world.does.mfa.confirm_totp(code=code, caller=caller, attempt=attempt)
+
+    lost, told = await _lost_and_told(world, confirm)
+
+    assert lost == told
+
+
+def _step(world: World, drift: int = 0) -> str:
+    return str(int(world.clock.now().timestamp()) // 30 + drift)
+
+
+async def test_passkeys_are_added_and_used_once(world: World) -> None:
+    """The challenge is spent, and so is what the authenticator signed."""
+    caller = await _signed_in(world)
+    passkeys = world.does.passkeys
+    begun = await passkeys.begin_passkey(password=PASSWORD, caller=caller)
+    attestation = {"challenge": begun["challenge"], "id": "phone", "by": "phone"}
+
+    async def add(attempt: Attempt) -> Any:
+        return await passkeys.add_passkey(
+            name="Phone", attestation=attestation, caller=caller, attempt=attempt
+        )
+
+    lost, told = await _lost_and_told(world, add)
+    assert lost == told
+
+    (known,) = await passkeys.list_passkeys(caller=caller)
+    await passkeys.remove_passkey(passkey_id=known.id, password=PASSWORD, caller=caller)
+    with pytest.raises(NotFound):
+        await add(Attempt(attempt_id=known.id, fingerprint=b"", outcome=known.id))
+
+
+async def test_a_passkey_opens_one_session(world: World) -> None:
+    """However often the same assertion comes under the same key."""
+    user_id = await world.person()
+    caller = world.signed_in(user_id, await world.sign_in())
+    passkeys = world.does.passkeys
+    begun = await passkeys.begin_passkey(password=PASSWORD, caller=caller)
+    made = {"challenge": begun["challenge"], "id": "phone", "by": "phone"}
+    await passkeys.add_passkey(name="Phone", attestation=made, caller=caller)
+    options = await passkeys.begin_passkey_login()
+    assertion = {**made, "challenge": options["challenge"], "user": user_id, "count": 3}
+
+    async def login(attempt: Attempt) -> Tokens:
+        return await passkeys.login_with_passkey(assertion=assertion, caller=a_client(), attempt=attempt)
+
+    lost, told = await _lost_and_told(world, login)
+
+    assert world.session_of(lost) == world.session_of(told)
+
+
+async def test_an_api_key_is_shown_again(world: World) -> None:
+    """One key is made, and it is the one that is shown; not when it was deleted since."""
+    caller = await _signed_in(world)
+    keys = world.does.api_keys
+
+    async def create(attempt: Attempt) -> Any:
+        return await keys.create_api_key(
+            name="report", scopes=["read"], expires_at=None, caller=caller, attempt=attempt
+        )
+
+    lost, told = await _lost_and_told(world, create)
+
+    assert lost == told
+    assert (await keys.judge_api_key(text=told[1], caller=a_client())).key.id == told[0].id
+    (listed,) = await keys.list_api_keys(caller=caller)
+    await keys.revoke_api_key(key_id=listed.id, caller=caller)
+    with pytest.raises(NotFound):
+        await create(Attempt(attempt_id=listed.id, fingerprint=b"", outcome=listed.id))
+
+
+@pytest.mark.parametrize("kind", [MailKind.PASSWORD_RESET, MailKind.EMAIL_VERIFICATION])
+async def test_mailed_tokens_are_spent_once(world: World, kind: MailKind) -> None:
+    """The new password counts, the address is verified: that is what is told."""
+    await world.person()
+    postman, mail = FakePostman(), world.does.mail
+    await mail.forgot_password(email=EMAIL, caller=a_client())
+    await SendMails(world.database, FakeMailTokens(), postman)()
+    (token,) = [letter.token for letter in postman.letters if letter.kind is kind]
+
+    async def spend(attempt: Attempt) -> None:
+        if kind is MailKind.EMAIL_VERIFICATION:
+            await mail.verify_email(token=token, caller=a_client(), attempt=attempt)
+        else:
+            await mail.reset_password(token=token, new_password=NEW, caller=a_client(), attempt=attempt)
+
+    await _lost_and_told(world, spend)
+
+
+async def test_who_was_given_up_for_dead_and_lives(world: World) -> None:
+    """Of two calls under one attempt one makes the change; the other has changed nothing."""
+    await world.person()
+    lost = await _ask(world, _signs_in(world), dies=True)
+    (row,) = world.database.state.attempts.values()
+    unaware = Attempt(attempt_id=row.attempt.attempt_id, fingerprint=row.attempt.fingerprint)
+
+    with pytest.raises(Unavailable):
+        await _signs_in(world)(unaware)
+
+    assert list(world.database.state.sessions) == [world.session_of(lost)]
