@@ -75,7 +75,7 @@ def _render(
             files += ["--values", str(path)]
         done = helm("template", "vestibule", str(CHART), "--namespace", "vestibule", *files, *options)
         assert done.returncode == 0, done.stderr
-        return [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
+        return [manifest for manifest in yaml.load_all(done.stdout, yaml.CSafeLoader) if manifest]
 
     return run
 

@@ -15,6 +15,9 @@ KUBERNETES = ("1.31", "1.34", "1.37")
 
 CUSTOM = {"cert-manager.io", "monitoring.coreos.com", "gateway.networking.k8s.io"}
 
+# The library reads both files, of megabytes, for every object anew.
+kubernetes_validate.utils.schema_contents = functools.cache(kubernetes_validate.utils.schema_contents)
+
 
 @functools.cache
 def validate(manifest: str, version: str) -> None:

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import default
+from functools import cache
 from pathlib import Path
 
 LOOK_SECONDS = 0.05
@@ -25,8 +26,7 @@ class Mailbox:
     def mails(self, address: str) -> list[EmailMessage]:
         """Returns what came to an address, the oldest first."""
         files = sorted(self.folder.glob("*.eml"), key=lambda file: (file.stat().st_mtime_ns, file.name))
-        mails = [email.message_from_bytes(file.read_bytes(), policy=default) for file in files]
-        return [mail for mail in mails if str(mail["To"]) == address]
+        return [mail for to, mail in map(_read, files) if to == address]
 
     def wait(self, address: str, subject: str, count: int = 1) -> EmailMessage:
         """Returns the newest of so many mails with such a subject, once they are there.
@@ -49,6 +49,13 @@ class Mailbox:
     def verification_token(self, address: str, count: int = 1) -> str:
         """Returns the token of the newest of so many mails that ask to confirm the address."""
         return token_in(self.wait(address, "Confirm", count))
+
+
+@cache
+def _read(file: Path) -> tuple[str, EmailMessage]:
+    """Returns a mail and to whom it is; files of mail never change, and every look passes all of them."""
+    mail = email.message_from_bytes(file.read_bytes(), policy=default)
+    return str(mail["To"]), mail
 
 
 def token_in(mail: EmailMessage) -> str:
