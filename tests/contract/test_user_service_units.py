@@ -234,6 +234,27 @@ class UnitOfWorkContract:
         assert [people[index] for index in sorted(found)] == rows
         assert len(found) == count
 
+    async def test_the_count_follows_every_change(self, world: World) -> None:
+        """Of role and activity, of leaving, and of what is rolled back."""
+        units, _ = world
+        ada, bob, eve = a_user(), a_user(), an_admin()
+        await _add(units, ada, bob, eve)
+        with pytest.raises(EmailTaken):
+            async with units() as unit:
+                await unit.users.insert(a_user("new@example.org"))
+                await unit.users.insert(a_user("NEW@example.org"))
+        async with units() as unit:
+            await unit.users.save(replace(ada, role=Role.ADMIN, is_active=False))
+            await unit.users.save(replace(eve, full_name="Eve II"))
+            await unit.users.delete(bob.id)
+
+        async with units() as unit:
+            assert await unit.users.count(Filter()) == 2
+            assert await unit.users.count(Filter(role=Role.USER)) == 0
+            assert await unit.users.count(Filter(role=Role.ADMIN)) == 2
+            assert await unit.users.count(Filter(is_active=False)) == 1
+            assert await unit.users.count(Filter(role=Role.ADMIN, is_active=True)) == 1
+
 
 class TestFakeUnitOfWork(UnitOfWorkContract):
     """In memory."""

@@ -76,9 +76,11 @@ async def test_the_trail_is_filtered_and_paged(database: Database) -> None:
     login = _entry("auth.login", details={"a": "\u00e9"})
     logout, later = _entry("auth.logout"), _entry("auth.login", at=LONG_AGO + MINUTE)
     async with database.transaction() as stores:
+        assert await stores.audit.count(AuditFilter()) == 0
         for entry in (login, logout, later):
             await stores.audit.append(entry)
         audit = stores.audit
+        assert await audit.count(AuditFilter()) == 3
 
         async def found(wanted: AuditFilter, **where: int) -> list[AuditEntry]:
             page = await audit.page(wanted, limit=where.pop("limit", 10), **where)

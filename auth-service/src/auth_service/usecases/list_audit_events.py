@@ -51,7 +51,7 @@ class ListAuditEvents:
         if cursor is not None:
             page, below = _read(cursor)
         offset = 0 if cursor is not None else (page - 1) * page_size
-        async with self.database.statements() as stores:
+        async with self.database.transaction() as stores:
             total = await stores.audit.count(wanted)
             found = await stores.audit.page(wanted, limit=page_size + 1, offset=offset, below=below)
         entries = found[:page_size]

@@ -1,4 +1,4 @@
-"""Lists of people: one statement an order, and the count.
+"""Lists of people: one statement an order, and their length.
 
 A parameter that is NULL lets everybody through. Statements are planned with the values at
 hand, so that a filter that is not there costs nothing and a search uses its index.
@@ -61,9 +61,17 @@ PAGES = {
 COUNT = """
     SELECT count(*)
     FROM users.users
-    WHERE ($1::text IS NULL OR search_text LIKE $1)
+    WHERE search_text LIKE $1
       AND ($2::text IS NULL OR role = $2)
       AND ($3::boolean IS NULL OR is_active = $3)
+"""
+
+# Counting a million takes a tenth of a second, of each page.
+TALLY = """
+    SELECT coalesce(sum(people), 0)::bigint
+    FROM users.tallies
+    WHERE ($1::text IS NULL OR role = $1)
+      AND ($2::boolean IS NULL OR is_active = $2)
 """
 
 
@@ -85,6 +93,8 @@ async def page(
 
 async def count(transaction: Transaction, which: Filter) -> int:
     """Returns how many people a filter lets through."""
+    if not which.search:
+        return int(await transaction.fetchval(TALLY, which.role, which.is_active))
     await _plan_with_values(transaction)
     return int(await transaction.fetchval(COUNT, *_filters(which)))
 
