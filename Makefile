@@ -1,7 +1,7 @@
 # Everything a developer does; `make` lists it. Needs Python 3.11 or newer with pip, nothing else.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test test-faults lint format protos docs lock clean reset \
+.PHONY: help up test test-faults test-hostile lint audit format protos docs lock clean reset \
 	bench bench-flood bench-logins bench-staleness bench-health \
 	images cluster deploy test-cluster
 
@@ -9,6 +9,9 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 UV := .tools/bin/uv
 BIN := .venv/bin
+# What hostile input meets first.
+HOSTILE := tests/system/test_openapi.py tests/system/test_grpc_fuzz.py tests/chassis/test_decoders.py \
+	tests/chassis/identity/test_verifier.py tests/gateway/test_messages.py tests/auth_service/adapters/test_secrets.py
 # What a test run is to do besides: make test ARGS="tests/gateway -k cache"
 ARGS ?=
 
@@ -39,12 +42,22 @@ test: .venv/.develops ## Run all tests on real Postgres, Valkey and gRPC; ARGS="
 test-faults: .venv/.develops ## Try every fault and promise, and write docs/reliability.md
 	@FAULTS=all FAULTS_REPORT=docs/reliability.md $(BIN)/pytest tests/faults $(ARGS)
 
+test-hostile: .venv/.develops ## Send 50,000 cases made at random over HTTP, as many over gRPC and more to every decoder
+	@OPENAPI_CASES=50000 FUZZ_CASES=50000 $(BIN)/pytest --hypothesis-profile=hostile --override-ini=timeout=0 $(HOSTILE) $(ARGS)
+
 lint: .venv/.develops ## Check format, style, types, protos and who may import whom
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy $(TYPED)
 	$(BIN)/buf lint
 	$(BIN)/lint-imports
+
+audit: .venv/.develops ## Check the lock and its hashes, and ask osv.dev for known vulnerabilities
+	@$(UV) lock --check
+	@$(BIN)/pytest tests/tidy/test_lock.py
+	@$(UV) audit --frozen --preview-features audit-command || { status=$$?; [ $$status -ne 2 ] || \
+		echo "audit: no answer from api.osv.dev: whether these packages have known vulnerabilities is NOT known" >&2; \
+		exit $$status; }
 
 format: .venv/.develops ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix-only --quiet .

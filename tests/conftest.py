@@ -13,6 +13,7 @@ from devstack.postgres import Postgres
 from devstack.stack import Stack
 from devstack.topology import SERVICES
 from devstack.valkey import Valkey
+from hypothesis import settings
 from redis.asyncio import Redis
 
 from tests.collector import Collector
@@ -25,6 +26,11 @@ structlog.configure(
     ]
 )
 """What is logged within the tests; structlog's own choice paints each traceback for a tenth of a second."""
+
+settings.register_profile("house", deadline=None)
+settings.register_profile("hostile", deadline=None, max_examples=20_000)
+settings.load_profile("house")
+"""A machine may be busy; `make test-hostile` tries for longer."""
 
 _NUMBERS = itertools.count()
 TEMPLATE = "migrated"

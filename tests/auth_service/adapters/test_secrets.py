@@ -19,6 +19,8 @@ from auth_service.domain.tokens import AccessGrant
 from auth_service.usecases.ensure_signing_key import EnsureSigningKey
 from chassis.errors import Unavailable
 from chassis.ids import unix_milliseconds, uuid7
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.fakes.auth_service.database import FakeDatabase
 from tests.fakes.auth_service.state import FakeClock
@@ -49,6 +51,12 @@ def test_no_other_text_is_a_refresh_token() -> None:
 
     for wrong in [*forged, other, "", text[:-4], text + "AAAA", "\u00e9" * 76, text[:-1] + "!"]:
         assert tokens.read(wrong) is None
+
+
+@given(st.text(max_size=120) | st.binary(max_size=90).map(lambda raw: base64.urlsafe_b64encode(raw).decode()))
+def test_any_text_is_no_refresh_token(text: str) -> None:
+    """Nothing that can be sent breaks its reader."""
+    assert HmacRefreshTokens(b"k" * 32).read(text) is None
 
 
 def test_the_master_key_opens_what_it_sealed() -> None:

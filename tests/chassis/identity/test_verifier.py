@@ -1,5 +1,6 @@
 """No token passes that auth-service has not signed for us, and no good one is refused."""
 
+import base64
 import hashlib
 import hmac
 import time
@@ -11,7 +12,7 @@ from chassis.errors import ServiceError, TokenExpired, TokenInvalid, Unavailable
 from chassis.identity.keys import KeyCache
 from chassis.identity.verifier import TokenVerifier
 from chassis.ids import unix_milliseconds, uuid7
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from hypothesis import given
@@ -92,6 +93,8 @@ def forgeries() -> dict[str, str]:
         "unsigned": f"{header}.{body}.",
         "zero signature": f"{header}.{body}." + "A" * 86,
         "signature cut": good[:-4],
+        "signature in DER": _in_der(good),
+        "payload not encoded": assembled(plain | {"b64": False, "crit": ["b64"]}, payload(), b"x" * 64),
         "signature of another body": f"{header}.{other_body}.{signature}",
         "kid missing": sign(KEY, kid=None),
         "kid empty": sign(KEY, kid=""),
@@ -115,6 +118,12 @@ def _with_hmac(public: bytes) -> str:
     unsigned = assembled({"alg": "HS256", "typ": "JWT", "kid": KID}, payload()).rstrip(".")
     signature = hmac.digest(public, unsigned.encode(), hashlib.sha256)
     return assembled({"alg": "HS256", "typ": "JWT", "kid": KID}, payload(), signature)
+
+
+def _in_der(token: str) -> str:
+    unsigned = token.rpartition(".")[0]
+    signature = KEY.sign(unsigned.encode(), ec.ECDSA(hashes.SHA256()))
+    return f"{unsigned}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
 
 
 def _deep(levels: int) -> dict[str, Any]:

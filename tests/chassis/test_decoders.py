@@ -1,0 +1,90 @@
+"""Whatever bytes come over the wire or off the stream are read, or refused as what they are."""
+
+from contextlib import suppress
+
+import grpc
+import pytest
+from chassis.errors import Invalid, ServiceError
+from chassis.events import stream
+from chassis.grpc import committed, errors
+from chassis.grpc.constraints import compile_validator
+from gateway.api.descriptors import load
+from google.protobuf.message import DecodeError
+from google.protobuf.message_factory import GetMessageClass
+from hypothesis import example, given
+from hypothesis import strategies as st
+from vestibule.events.v1 import events_pb2
+
+REQUESTS = [
+    (GetMessageClass(method.input_type), compile_validator(method.input_type))
+    for service in load().services
+    for method in service.methods
+]
+
+EVENTS = st.one_of(
+    st.builds(
+        events_pb2.Event,
+        event_id=st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
+        registration_started=st.builds(
+            events_pb2.RegistrationStarted,
+            user_id=st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
+        ),
+    ),
+    st.builds(events_pb2.Event),
+)
+
+
+@st.composite
+def wire_bytes(draw: st.DrawFn) -> bytes:
+    """Draws bytes of an event that have been cut, stuffed or made up."""
+    raw = bytearray(draw(EVENTS).SerializeToString())
+    for _ in range(draw(st.integers(0, 4))):
+        position = draw(st.integers(0, len(raw)))
+        raw[position : position + draw(st.integers(0, 3))] = draw(st.binary(max_size=4))
+    return bytes(raw)
+
+
+@given(wire_bytes() | st.binary(max_size=200))
+@example(b"")
+@example(b"\x0a\xff\xff\xff\xff\x0f")
+def test_an_entry_holds_an_event_or_says_that_it_does_not(payload: bytes) -> None:
+    """Consumers lay aside what is none by this one error, and go on."""
+    try:
+        event = stream.decode({stream.FIELD: payload})
+    except ValueError:
+        return
+    assert stream.decode({stream.FIELD: event.SerializeToString()}) == event
+
+
+@given(wire_bytes() | st.binary(max_size=200))
+def test_events_that_an_answer_brings(value: bytes) -> None:
+    """Are noted when they are some, and otherwise not missed: the stream brings them too."""
+    collected = committed.collect()
+    committed.note_encoded(value)
+    assert all(isinstance(event, events_pb2.Event) for event in collected)
+
+
+@given(st.sampled_from(list(grpc.StatusCode)), st.binary(max_size=200))
+def test_any_details_of_an_error(code: grpc.StatusCode, value: bytes) -> None:
+    """An error that nobody could have meant is still an error of ours."""
+    trailing = grpc.aio.Metadata((errors.DETAILS_KEY, value))
+    assert isinstance(errors.decode(grpc.aio.AioRpcError(code, grpc.aio.Metadata(), trailing)), ServiceError)
+
+
+@given(st.sampled_from(REQUESTS), st.binary(max_size=300))
+def test_any_bytes_for_a_request(request_type: tuple[type, object], raw: bytes) -> None:
+    """Every request of every service: no message, a wrong one that is told so, or a good one."""
+    message_class, validate = request_type
+    try:
+        message = message_class.FromString(raw)  # type: ignore[attr-defined]
+    except DecodeError:
+        return
+    if callable(validate):
+        with suppress(Invalid):
+            validate(message)
+
+
+def test_an_entry_without_an_event() -> None:
+    """Is none."""
+    with pytest.raises(ValueError, match="no event"):
+        stream.decode({b"other": b""})
