@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help up test test-faults test-hostile lint audit format protos docs lock clean reset \
-	bench bench-flood bench-logins bench-staleness bench-health \
+	bench bench-flood bench-growth bench-logins bench-staleness bench-health \
 	images cluster deploy test-cluster
 
 PYTHON ?= python3
@@ -81,6 +81,9 @@ bench: .venv/.benches ## Measure the edge against others on the same work, in te
 
 bench-flood: .venv/.develops ## Measure what reads notice of a flood of logins
 	@$(BIN)/python -m bench.flood $(ARGS)
+
+bench-growth: .venv/.develops ## Measure a house of a million people against one of a thousand
+	@$(BIN)/python -m bench.growth $(ARGS)
 
 bench-logins: .venv/.develops ## Measure sign-ins against bare Argon2id
 	@$(BIN)/python -m bench.logins $(ARGS)

@@ -1,0 +1,218 @@
+"""`make bench-growth`: what a step costs among a thousand people, and what it costs among a million.
+
+Two houses, a small and a large one, take the same steps in turn, one request at a time. Then the large
+one takes them again while Postgres writes down every plan with the rows that it read: whatever reads
+more of them than a page has grows with the house. Each person has an open session.
+"""
+
+import argparse
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import orjson
+from devstack.stack import Stack
+from user_service.domain.listing import Cursor, Sort
+from user_service.transport import page_cursor
+
+from bench import plans, population, report
+from bench.house import ADMIN
+from bench.load import ROOT
+from bench.memory import soak
+
+PAGE = 20
+ROWS_OF_A_LOOK_UP = 200
+"""What a look-up may read of one table: a page, and versions of rows that have not been cleared away."""
+
+SIGN_IN, ME, REFRESH = "sign-in", "me, not cached", "refresh"
+FIRST, LAST, SEARCH = "list, first page", "list, last page by cursor", "search, one found"
+AUDIT, AUDIT_OF = "audit log, first page", "audit log of one person"
+LOOK_UPS = (SIGN_IN, ME, REFRESH, FIRST, LAST, SEARCH, AUDIT, AUDIT_OF)
+
+
+class Town:
+    """A house with so many people in it.
+
+    Attributes:
+        stack: The house.
+        people: How many were added; they are numbered from 1.
+        seconds: What each step took, by its name.
+    """
+
+    def __init__(self, stack: Stack, people: int) -> None:
+        self.stack = stack
+        self.people = people
+        self.seconds: dict[str, list[float]] = {name: [] for name in LOOK_UPS}
+        self._chance = random.Random(people)
+        self._http = HTTPConnection(stack.base_url.removeprefix("http://"), timeout=60)
+        self._admin = ""
+
+    def turn(self, people: int) -> None:
+        """Lets some people sign in, look at themselves and refresh, and the admin look at them."""
+        self._admin = self.sign_in_admin()
+        for _ in range(people):
+            number = self._chance.randint(1, self.people)
+            email = population.email_of(number)
+            signed_in = self._timed(
+                SIGN_IN, "POST", "/api/auth/login", {"email": email, "password": population.PASSWORD}
+            )
+            me = self._timed(ME, "GET", "/api/users/me", token=signed_in["access_token"])
+            self._timed(REFRESH, "POST", "/api/auth/refresh", {"refresh_token": signed_in["refresh_token"]})
+            self._look(me)
+        self._http.close()  # It would not live until the next turn, which opens it again.
+
+    def sign_in_admin(self) -> str:
+        """Returns a fresh access token of the admin."""
+        token: str = self._timed("", "POST", "/api/auth/login", ADMIN)["access_token"]
+        return token
+
+    def _look(self, person: dict[str, Any]) -> None:
+        """The admin's part, about one person."""
+        self._ask(FIRST, f"/api/users?page_size={PAGE}")
+        assert self._ask(LAST, f"/api/users?page_size={PAGE}&sort=created_at&cursor={self.before_the_end()}")
+        found = self._ask(SEARCH, f"/api/users?search={person['full_name'].replace(' ', '%20')}")
+        assert any(each["id"] == person["id"] for each in found)
+        self._ask(AUDIT, f"/api/admin/audit-events?page_size={PAGE}")
+        assert self._ask(AUDIT_OF, f"/api/admin/audit-events?page_size={PAGE}&actor_id={person['id']}")
+
+    def before_the_end(self) -> str:
+        """Returns the cursor of the page before the last, which pages by the thousand would lead to."""
+        query = "SELECT id, created_at FROM users.users ORDER BY created_at DESC, id DESC OFFSET $1 LIMIT 1"
+        row = population.fetch(self.stack.database, query, PAGE // 2)[0]
+        pages = self.people // PAGE
+        return page_cursor.encode(Cursor(sort=Sort.CREATED_AT, key=row[1], user_id=row[0], page=pages))
+
+    def _ask(self, step: str, path: str) -> Any:
+        return self._timed(step, "GET", path, token=self._admin)
+
+    def _timed(self, step: str, verb: str, path: str, body: object = None, token: str = "") -> Any:
+        headers = {"Content-Type": "application/json"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        began = time.perf_counter()
+        self._http.request(verb, path, None if body is None else orjson.dumps(body), headers)
+        raw = self._http.getresponse().read()
+        took = time.perf_counter() - began
+        told = orjson.loads(raw)
+        if not told["success"]:
+            raise RuntimeError(f"{verb} {path}: {told['error']}")
+        if step:
+            self.seconds[step].append(took)
+        return told["data"]
+
+
+def verified(stack: Stack) -> dict[str, float]:
+    """Lets the operator's command walk the audit chain.
+
+    Raises:
+        RuntimeError: it is not intact.
+    """
+    environment = {"PATH": os.environ["PATH"], "AUTH_POSTGRES_URL": stack.database.url("auth_service")}
+    command = [sys.executable, "-m", "auth_service", "audit", "verify"]
+    began = time.perf_counter()
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - began
+    if done.returncode:
+        raise RuntimeError(f"audit verify: {done.stdout}{done.stderr}")
+    entries = int(done.stdout.split()[1])
+    return {"entries": entries, "seconds": seconds, "entries_per_second": entries / seconds}
+
+
+def greedy(town: Town, people: int) -> list[plans.Touch]:
+    """Returns what reads of a table more rows than a look-up has any need of, the worst first."""
+    assert town.stack.postgres is not None
+    log = town.stack.postgres.folder / "log"
+    plans.watch(town.stack.database)
+    behind = log.stat().st_size
+    town.turn(people)
+    worst: dict[tuple[str, str, str], plans.Touch] = {}
+    for touch in plans.written(log, behind):
+        key = (touch.statement, touch.table, touch.how)
+        if touch.rows > max(ROWS_OF_A_LOOK_UP, worst[key].rows if key in worst else 0):
+            worst[key] = touch
+    return sorted(worst.values(), key=lambda touch: -touch.rows)
+
+
+def table(towns: Sequence[Town]) -> str:
+    """Returns what each step took in each town, and the last town's over the first's."""
+    small, large = towns[0], towns[-1]
+    sizes = " | ".join(f"p50 ms among {town.people:,}" for town in towns)
+    lines = [f"| step | {sizes} | ratio |", "|---" * (len(towns) + 2) + "|"]
+    for step in LOOK_UPS:
+        cells = [f"{statistics.median(town.seconds[step]) * 1e3:.2f}" for town in towns]
+        ratio = statistics.median(large.seconds[step]) / statistics.median(small.seconds[step])
+        lines.append(f"| {step} | {' | '.join(cells)} | {ratio:.2f} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Fills two houses, measures and prints Markdown."""
+    parser = argparse.ArgumentParser(prog="python -m bench.growth", description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs=2, default=(1_000, 1_000_000), metavar="PEOPLE")
+    parser.add_argument("--audit-entries", type=int, default=1_000_000, help="in the large house")
+    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--people", type=int, default=20, help="who come by in each round")
+    parser.add_argument("--minutes", type=float, default=0.0, help="of load, to see memory stay flat")
+    parser.add_argument("--keep", metavar="NAME", help="write raw results to bench/results/NAME.json")
+    options = parser.parse_args()
+    machine = report.machine()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "LOG_FORMAT": "json",
+        "GATEWAY_RATE_LIMITS": "off",
+        "BOOTSTRAP_ADMIN_EMAIL": ADMIN["email"],
+        "BOOTSTRAP_ADMIN_PASSWORD": ADMIN["password"],
+    }
+    with ExitStack() as closing:
+        towns = []
+        for people in options.sizes:
+            folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="vestibule-bench-")))
+            folder.chmod(0o755)
+            stack = closing.enter_context(Stack(folder, environment, postgres_settings=plans.PRELOADED))
+            began = time.perf_counter()
+            population.populate(stack.database, people)
+            entries = people if people == min(options.sizes) else options.audit_entries
+            population.add_audit_entries(stack.database, entries)
+            print(f"- {people:,} people, {entries:,} audit entries: {time.perf_counter() - began:.0f} s")
+            towns.append(Town(stack, people))
+        for town in towns:  # What has never been read is read from the disk.
+            town.turn(2)
+            town.seconds = {name: [] for name in LOOK_UPS}
+        for _ in range(options.rounds):
+            for town in towns:
+                town.turn(options.people)
+        print(f"{table(towns)}\n")
+        chain = verified(towns[-1].stack)
+        print(f"- audit chain: {chain['entries']:,.0f} entries verified in {chain['seconds']:.0f} s,")
+        print(f"  {chain['entries_per_second']:,.0f} a second")
+        memory = soak(towns[-1], options.minutes) if options.minutes else {}
+        for service, megabytes in memory.items():
+            print(f"- memory of {service}, MiB: {' '.join(f'{each:.0f}' for each in megabytes)}")
+        found = greedy(towns[-1], options.people)
+    print(
+        "- every statement read as many rows as a page has" if not found else "- read more rows than a page:"
+    )
+    for touch in found:
+        print(f"  - {touch.rows:,.0f} of {touch.table} by {touch.how}: {touch.statement}")
+    if options.keep:
+        results = {
+            "machine": machine,
+            "seconds": {str(town.people): town.seconds for town in towns},
+            "audit": chain,
+            "memory_mib": memory,
+            "greedy": [{"table": each.table, "how": each.how, "rows": each.rows} for each in found],
+        }
+        print(f"- raw results: {report.keep(options.keep, results)}")
+
+
+if __name__ == "__main__":
+    main()

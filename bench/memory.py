@@ -1,0 +1,60 @@
+"""What services hold of memory while they are asked without a pause."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from devstack.stack import Stack
+
+from bench.load import stream
+
+READS_PER_SECOND = 100.0
+_WINDOWS = 10
+
+
+class Busy(Protocol):
+    """A house in which somebody can be let do something of everything."""
+
+    stack: Stack
+
+    @property
+    def turn(self) -> Callable[[int], None]:
+        """Lets so many people come by."""
+        ...
+
+    def sign_in_admin(self) -> str:
+        """Returns a fresh access token."""
+        ...
+
+
+def soak(town: Busy, minutes: float) -> dict[str, list[float]]:
+    """Lets people come by, and somebody read at a fixed rate.
+
+    Returns:
+        The most that each service held in each tenth of the time, in MiB.
+    """
+    seconds = minutes * 60
+    token = town.sign_in_admin()
+    url = f"{town.stack.base_url}/api/users/me"
+    headers = [f"Authorization: Bearer {token}"]
+    reading = threading.Thread(target=stream, args=(url, headers, seconds, READS_PER_SECOND))
+    most = {name: [0.0] * _WINDOWS for name in town.stack.services}
+    began = time.monotonic()
+    reading.start()
+    while (passed := time.monotonic() - began) < seconds:
+        town.turn(1)
+        window = int(passed / seconds * _WINDOWS)
+        for name, service in town.stack.services.items():
+            assert service.pid is not None
+            most[name][window] = max(most[name][window], resident_mib(service.pid))
+    reading.join()
+    return most
+
+
+def resident_mib(pid: int) -> float:
+    """Returns what a process holds in memory."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    line = next(each for each in status.splitlines() if each.startswith("VmRSS:"))
+    return int(line.split()[1]) / 1024

@@ -1,0 +1,156 @@
+"""People, sessions and audit entries by the million, straight into Postgres, valid like the services' own."""
+
+import asyncio
+import itertools
+import json
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+from argon2 import PasswordHasher
+from auth_service.adapters.postgres.audit import chained_of
+from auth_service.domain.audit import GENESIS, AuditEntry, chain_hash
+from devstack.database import Database
+
+PASSWORD = "velvet-anchor-harvest-moon"
+_DOMAIN = "growth.vestibule.test"
+_ENTRIES_AT_ONCE = 20_000
+
+# Names are of eight letters that stand in for a real name's variety; the address has others.
+_PEOPLE = """
+WITH made AS MATERIALIZED (
+    SELECT number, uuidv7(make_interval(secs => number - $2)) AS id,
+           now() + make_interval(secs => number - $2) AS at,
+           'p' || number || '@' || $3 AS email,
+           translate(left(md5('first' || number), 4), '0123456789', 'ghijklmnop') || ' '
+               || translate(left(md5('last' || number), 6), '0123456789', 'ghijklmnop') AS name
+      FROM generate_series($1::bigint, $2::bigint) AS number
+), credentials AS (
+    INSERT INTO auth.credentials (user_id, email, email_canonical, password_hash, role, is_pending,
+                                  version, created_at, updated_at, password_changed_at)
+    SELECT id, email, email, $4, 'user', false, 1, at, at, at FROM made
+), people AS (
+    INSERT INTO users.users (id, email, email_canonical, email_key, full_name, full_name_key, search_text,
+                             role, is_active, email_verified, version, created_at, updated_at)
+    SELECT id, email, email, left(email, 64), initcap(name), name, email || chr(31) || name,
+           'user', true, true, 1, at, at FROM made
+)
+SELECT count(*) FROM made
+"""
+# A million checks of the foreign key, one by one, would take minutes; it holds by construction.
+_SESSIONS = """
+INSERT INTO auth.sessions (id, user_id, rotated_at, created_at, last_used_at, expires_at, ip, user_agent)
+SELECT uuidv7(), user_id, now(), now(), now(), now() + interval '7 days', '203.0.113.9', 'bench'
+  FROM auth.credentials WHERE email_canonical LIKE '%@' || $1
+"""
+
+
+def email_of(number: int) -> str:
+    """Returns the address of a person, who are numbered from 1."""
+    return f"p{number}@{_DOMAIN}"
+
+
+def populate(database: Database, people: int) -> None:
+    """Adds so many people, each with an open session; the planner knows of them afterwards."""
+    asyncio.run(_populate(database, people))
+
+
+def add_audit_entries(database: Database, count: int) -> None:
+    """Adds so many entries at the head of the chain, each with its hash; the services may go on meanwhile."""
+    asyncio.run(_add_audit_entries(database, count))
+
+
+def fetch(database: Database, query: str, *arguments: object) -> Any:
+    """Returns the rows of one statement, as the database's admin."""
+
+    async def ask() -> Any:
+        async with AsyncExitStack() as stack:
+            return await (await _connected(database, stack)).fetch(query, *arguments)
+
+    return asyncio.run(ask())
+
+
+async def _connected(database: Database, stack: AsyncExitStack) -> Any:
+    connection = await asyncpg.connect(database.admin_url)
+    stack.push_async_callback(connection.close)
+    await connection.set_type_codec(
+        "jsonb", encoder=_to_jsonb, decoder=_from_jsonb, schema="pg_catalog", format="binary"
+    )
+    return connection
+
+
+def _to_jsonb(value: object) -> bytes:
+    return b"\x01" + json.dumps(value).encode()
+
+
+def _from_jsonb(raw: bytes) -> Any:
+    return json.loads(raw[1:])
+
+
+async def _populate(database: Database, people: int) -> None:
+    password_hash = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1).hash(PASSWORD)
+    async with AsyncExitStack() as stack:
+        connection = await _connected(database, stack)
+        await connection.execute(_PEOPLE, 1, people, _DOMAIN, password_hash)
+        async with connection.transaction():
+            await connection.execute("SET LOCAL session_replication_role = replica")
+            await connection.execute(_SESSIONS, _DOMAIN)
+        for table in ("auth.credentials", "auth.sessions", "users.users"):
+            await connection.execute(f"VACUUM ANALYZE {table}")
+
+
+async def _add_audit_entries(database: Database, count: int) -> None:
+    async with AsyncExitStack() as stack:
+        connection = await _connected(database, stack)
+        people = [row["user_id"] for row in await connection.fetch("SELECT user_id FROM auth.credentials")]
+        actors = itertools.cycle(people)
+        for begun in range(0, count, _ENTRIES_AT_ONCE):
+            async with connection.transaction():
+                # Who writes the chain does so alone, as `auth.append_audit_event` has it.
+                await connection.execute(
+                    "SELECT pg_advisory_xact_lock(hashtextextended('auth.audit_events', 0))"
+                )
+                head = await connection.fetchrow(
+                    "SELECT * FROM auth.audit_events ORDER BY sequence DESC LIMIT 1"
+                )
+                wanted = min(_ENTRIES_AT_ONCE, count - begun)
+                records = list(itertools.islice(_chain(head, actors), wanted))
+                await connection.copy_records_to_table("audit_events", schema_name="auth", records=records)
+        await connection.execute("VACUUM ANALYZE auth.audit_events")
+
+
+def _chain(head: Any, actors: Iterator[Any]) -> Iterator[tuple[object, ...]]:
+    """Yields rows that follow the head, for ever."""
+    last = None if head is None else chained_of(head)
+    sequence, previous = (0, GENESIS) if last is None else (last.sequence, last.hash)
+    at = datetime.now(UTC)
+    for actor in actors:
+        sequence += 1
+        entry = AuditEntry(
+            occurred_at=at,
+            action="auth.login",
+            outcome="success",
+            actor_id=actor,
+            subject_id=actor,
+            ip="203.0.113.9",
+            user_agent="bench",
+            request_id=f"bench-{sequence}",
+            details={"session_id": str(actor)},
+        )
+        previous = chain_hash(previous, sequence, entry)
+        yield (
+            sequence,
+            entry.id,
+            at,
+            actor,
+            actor,
+            entry.action,
+            entry.outcome,
+            entry.ip,
+            entry.user_agent,
+            entry.request_id,
+            dict(entry.details),
+            previous,
+        )
