@@ -4,6 +4,7 @@ import secrets
 import subprocess
 import sys
 
+from chassis.trace_notes import NOTES_MAX
 from devstack.program import free_port
 
 from tests.collector import Collector, grown
@@ -128,6 +129,41 @@ traces.shutdown()
     assert (span.name, span.parent_id, span.is_error) == ("stock.v1.Stock/Take", came_in[36:52], True)
     assert span.attributes["rpc.response.status_code"] == "UNAVAILABLE"
     assert span.ended_ns - span.started_ns >= 250_000_000
+
+
+def test_what_led_to_a_failure_is_told_with_it(collector: Collector) -> None:
+    """What happened below what failed, the last of it, though nothing was recorded."""
+    came_in = f"00-{secrets.token_hex(16)}-b7ad6b7169203331-00"
+    run(
+        """
+from chassis.postgres.statement_spans import statement
+enter(Call(caller=Caller(request_id="r"), traceparent=came_in))
+observer = MethodObserver("stock.v1.Stock", "Take")
+for code in ("OK", "INTERNAL"):
+    assert traces.serve("stock.v1.Stock/Take", "SERVER", came_in) is None
+    for number in range(99):
+        with statement(f"SELECT {code}.row{number}"):
+            pass
+    try:
+        with statement("UPDATE stock.items SET left = $1"):
+            raise ValueError("the secret reason")
+    except ValueError:
+        pass
+    observer.answered(code, 0.25)
+traces.shutdown()
+""",
+        endpoint=collector.endpoint,
+        came_in=came_in,
+    )
+    (root,) = grown(collector.of(came_in[3:35]))
+
+    assert (root.span.name, root.span.is_error) == ("stock.v1.Stock/Take", True)
+    assert len(root.below) == NOTES_MAX
+    assert not [branch for branch in root.below if "OK" in branch.span.text]
+    *went_well, failed = (branch.span for branch in root.below)
+    assert not [span for span in went_well if span.is_error]
+    assert (failed.name, failed.is_error, failed.kind) == ("UPDATE stock.items", True, "CLIENT")
+    assert failed.attributes["error.type"] == "ValueError"
 
 
 def test_an_exporter_that_is_down_costs_nothing() -> None:

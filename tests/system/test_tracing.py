@@ -11,6 +11,8 @@ DELIVERED = {
     "user-service: process registration_started",
     "user-service: publish user_changed",
     "auth-service: process user_changed",
+    "auth-service: deliver email_verification",
+    "gateway: take in user_changed",
 }
 
 
@@ -66,6 +68,8 @@ def test_a_registration_is_one_trace(collector: Collector, edge: Edge) -> None:
             delivery.span.attributes["messaging.message.id"]
             == consumer.span.attributes["messaging.message.id"]
         )
+    mailed = root.find("auth-service: deliver email_verification")
+    assert (mailed.span.kind, mailed.span.links) == ("CLIENT", (mailed.span.parent_id,))
 
 
 def test_statements_are_told_without_values(collector: Collector, edge: Edge) -> None:
@@ -91,18 +95,38 @@ def test_statements_are_told_without_values(collector: Collector, edge: Edge) ->
 def test_a_failure_is_told_though_its_trace_is_not_recorded(
     collector: Collector, edge: Edge, house: House
 ) -> None:
-    """The gateway and who failed behind it have a span each with the outcome; what went well has none."""
+    """The gateway's request and the call that failed below it have spans; what went well has none."""
     fine, failing = new_traceparent(recorded=False), new_traceparent(recorded=False)
     person = edge.join()
     with house.without("user-service"):
         answer = edge.get("/api/users/me/export", token=person.access_token, headers={"traceparent": failing})
         assert answer.status == 503
     edge.get("/api/users/me", token=person.access_token, headers={"traceparent": fine})
-    (root,) = grown(collector.wait_for(failing[3:35], bool))
+    (root,) = grown(collector.wait_for(failing[3:35], lambda spans: len(spans) > 1))
 
     assert (root.label, root.span.is_error) == ("gateway: GET /api/users/me/export", True)
     assert (root.span.parent_id, root.span.attributes["http.response.status_code"]) == (failing[36:52], 503)
+    calls = [branch.span for branch in root.below if branch.span.kind == "CLIENT" and branch.span.is_error]
+    assert calls
+    assert all(root.span.started_ns <= call.started_ns <= call.ended_ns for call in calls)
     assert collector.of(fine[3:35]) == []
+
+
+def test_a_revocation_is_told_by_everybody_who_learns_of_it(collector: Collector, edge: Edge) -> None:
+    """Signing out is in each process that judges tokens, below what revoked them and linked to it."""
+    traceparent, person = new_traceparent(), edge.join()
+    learned = {f"{service}: take in tokens_revoked" for service in ("gateway", "user-service")}
+    headers = {"traceparent": traceparent}
+    assert edge.post("/api/auth/logout", token=person.access_token, headers=headers).status == 204
+    spans = collector.wait_for(
+        traceparent[3:35], lambda spans: learned | {"gateway: POST /api/auth/logout"} <= labels(spans)
+    )
+    (root,) = grown(spans)
+
+    revoking = root.find("auth-service: vestibule.auth.v1.AuthService/Logout")
+    for label in learned:
+        taken = revoking.find(label)
+        assert (taken.span.kind, taken.span.links) == ("CONSUMER", (taken.span.parent_id,))
 
 
 def test_redis_commands_are_in_the_trace(collector: Collector, house: House) -> None:

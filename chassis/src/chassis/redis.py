@@ -20,7 +20,7 @@ class TracedRedis(Redis):
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Runs a command; its keys and values are nobody's business."""
-        if traces.present() is None:
+        if not traces.wants_spans():
             return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         name = str(args[0]).upper()
         attributes = {"db.system.name": "redis", "db.operation.name": name}

@@ -2,60 +2,38 @@
 
 Whoever begins a trace throws the dice; everybody further on follows. What is not recorded
 never enters OpenTelemetry, whose unrecorded spans cost as much as half a cached read. When
-it fails, each process records its own failure all the same, after the fact: one span with
-the outcome, without what lies below it.
+it fails, each process records its own failure all the same, after the fact: a span with the
+outcome, and below it what the process had noted on the way.
 """
 
 import asyncio
 import random
 import threading
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from chassis.span import Attributes, Kind, Span
+from chassis.trace_notes import Note, reason_of
 
 if TYPE_CHECKING:
     from chassis.trace_recorder import Recorder
-
-Kind = Literal["SERVER", "CLIENT", "PRODUCER", "CONSUMER", "INTERNAL"]
-Attributes = Mapping[str, str | int | float | bool]
 
 SHUTDOWN_SECONDS = 2.5
 """How long a stop waits for the last spans to be sent."""
 
 _recorder: "Recorder | None" = None
-_present: ContextVar["Span | None"] = ContextVar("span", default=None)
+_present: ContextVar[Span | None] = ContextVar("span", default=None)
+_notes: ContextVar[list[Note] | None] = ContextVar("notes", default=None)
+"""What is noted for the case of failure, below work whose trace is not recorded."""
 NOT_RECORDED: AbstractContextManager[None] = nullcontext()
 """What `span` returns where nothing is recorded."""
 
 _ODD = frozenset("13579bdf")
 """Last digits of the flags that say `recorded`."""
-
-
-class Span(Protocol):
-    """A span being recorded."""
-
-    @property
-    def traceparent(self) -> str:
-        """Its W3C trace context."""
-
-    def rename(self, name: str) -> None:
-        """Gives it the name that is known only by now."""
-
-    def note(self, key: str, value: str | float | bool) -> None:  # noqa: FBT001 a value of an attribute
-        """Notes an attribute: never a secret, an address or a name."""
-
-    def fail(self, error: str) -> None:
-        """Marks it as failed.
-
-        Args:
-            error: A type or code, no message: messages may hold what must not be told.
-        """
-
-    def end(self, ended_ns: int | None = None) -> None:
-        """Ends it now, or at the given `time.time_ns()`."""
 
 
 class TraceSettings(Protocol):
@@ -106,9 +84,14 @@ def enabled() -> bool:
     return _recorder is not None
 
 
-def present() -> "Span | None":
+def present() -> Span | None:
     """Returns the span that is being recorded here; None mostly, for most traces are not."""
     return _present.get()
+
+
+def wants_spans() -> bool:
+    """Says whether `span` keeps anything here: recorded at once, or noted for the case of failure."""
+    return _present.get() is not None or _notes.get() is not None
 
 
 def is_recorded(traceparent: str) -> bool:
@@ -131,10 +114,11 @@ def own(incoming: str = "") -> str:
     return f"00-{trace_id:032x}-{span_id:016x}-{flags}"
 
 
-def serve(name: str, kind: Kind, parent: str, *, own: str = "", links: tuple[str, ...] = ()) -> "Span | None":
+def serve(name: str, kind: Kind, parent: str, *, own: str = "", links: tuple[str, ...] = ()) -> Span | None:
     """Begins the span of what this process was asked to do, if its trace is recorded.
 
-    It is the present span of this task from then on; `Span.end` ends it.
+    It is the present span of this task from then on; `Span.end` ends it. Where the trace is not
+    recorded, what happens in this task is noted from then on, and told if `record` tells of a failure.
 
     Args:
         name: The span's name.
@@ -143,7 +127,10 @@ def serve(name: str, kind: Kind, parent: str, *, own: str = "", links: tuple[str
         own: The trace context that `own` made for it, if it did.
         links: Further trace contexts that it follows from.
     """
-    if _recorder is None or (own or parent)[-1:] not in _ODD:
+    if _recorder is None:
+        return None
+    if (own or parent)[-1:] not in _ODD:
+        _notes.set([])
         return None
     span = _recorder.start(name, kind, parent, own=own, links=links)
     _present.set(span)
@@ -152,16 +139,52 @@ def serve(name: str, kind: Kind, parent: str, *, own: str = "", links: tuple[str
 
 def span(
     name: str, kind: Kind = "INTERNAL", attributes: Attributes | None = None
-) -> AbstractContextManager["Span | None"]:
-    """Records the block as a child of the present span; does nothing when there is none.
+) -> AbstractContextManager[Span | None]:
+    """Records the block as a child of the present span; where there is none, notes it in case of failure.
 
     An exception that leaves the block marks the span as failed by its type: messages may hold
     what must not be told.
     """
     present = _present.get()
-    if present is None or _recorder is None:
+    if _recorder is None:
         return NOT_RECORDED
+    if present is None:
+        notes = _notes.get()
+        return NOT_RECORDED if notes is None else Note(notes, name, kind, attributes)
     return _Child(_recorder.start(name, kind, present.traceparent, attributes=attributes))
+
+
+@contextmanager
+def followed(name: str, kind: Kind, cause: str, attributes: Attributes) -> Iterator[None]:
+    """Records the block as what came, perhaps much later, of a span elsewhere: below it and linked to it.
+
+    In a trace that is not recorded, it is told if an exception leaves the block.
+
+    Args:
+        name: The span's name.
+        kind: Its kind.
+        cause: The trace context of the span that it comes of; empty if that is not known.
+        attributes: What to note.
+    """
+    links = (cause,) if cause else ()
+    before, noted, started_ns = _present.get(), _notes.get(), time.time_ns()
+    span = serve(name, kind, cause, links=links)
+    try:
+        yield
+    except Exception as error:
+        reason = reason_of(error)
+        if span is not None:
+            span.fail(reason)
+        else:
+            record(name, kind, cause, started_ns=started_ns, error=reason, attributes=attributes, links=links)
+        raise
+    finally:
+        if span is not None:
+            for key, value in attributes.items():
+                span.note(key, value)
+            span.end()
+        _present.set(before)
+        _notes.set(noted)
 
 
 def record(
@@ -174,8 +197,11 @@ def record(
     own: str = "",
     error: str = "",
     attributes: Attributes | None = None,
+    links: tuple[str, ...] = (),
 ) -> str:
     """Records a span that is over; returns its trace context, empty while tracing is off.
+
+    A failure takes along what was noted in this task since `serve`.
 
     Args:
         name: The span's name.
@@ -186,14 +212,32 @@ def record(
         own: The trace context that `own` made for it, if it did.
         error: What failed; empty if nothing did.
         attributes: What else to note.
+        links: Further trace contexts that it follows from.
     """
     if _recorder is None:
         return ""
-    span = _recorder.start(name, kind, parent, own=own, started_ns=started_ns, attributes=attributes)
+    span = _recorder.start(
+        name, kind, parent, own=own, started_ns=started_ns, attributes=attributes, links=links
+    )
     if error:
         span.fail(error)
+        _tell_noted(_recorder, span.traceparent)
     span.end(ended_ns)
     return span.traceparent
+
+
+def _tell_noted(recorder: "Recorder", parent: str) -> None:
+    notes = _notes.get()
+    if notes is None:
+        return
+    for note in notes:
+        span = recorder.start(
+            note.name, note.kind, parent, started_ns=note.started_ns, attributes=note.attributes
+        )
+        if note.error:
+            span.fail(note.error)
+        span.end(note.ended_ns)
+    notes.clear()
 
 
 def exemplar(traceparent: str) -> dict[str, str] | None:
@@ -211,10 +255,10 @@ class _Child:
 
     __slots__ = ("_span", "_token")
 
-    def __init__(self, span: "Span") -> None:
+    def __init__(self, span: Span) -> None:
         self._span = span
 
-    def __enter__(self) -> "Span":
+    def __enter__(self) -> Span:
         self._token: Token[Span | None] = _present.set(self._span)
         return self._span
 
@@ -223,7 +267,7 @@ class _Child:
     ) -> None:
         _present.reset(self._token)
         if error is not None:
-            self._span.fail(str(getattr(error, "reason", "")) or type(error).__name__)
+            self._span.fail(reason_of(error))
         self._span.end()
 
 

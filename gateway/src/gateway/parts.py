@@ -61,7 +61,7 @@ class Parts:
     limiter: RateLimiter | None
     client_limit: Limit | None
     cache: NearCache[Told]
-    on_event: Callable[[Event], None]
+    on_event: Callable[[Event], object]
     deadline_seconds: float
     streams: Streams = field(default_factory=Streams)
     now: Callable[[], float] = time.monotonic

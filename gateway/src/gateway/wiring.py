@@ -44,10 +44,11 @@ class Memory:
     judge: RevocationJudge
     cache: NearCache[Told]
 
-    def on_event(self, event: Event) -> None:
-        """Takes in an event, from the stream or from a call's answer."""
-        self.judge.feed.on_event(event)
+    def on_event(self, event: Event) -> bool:
+        """Takes in an event, from the stream or from a call's answer; says whether it concerned us."""
+        revokes = self.judge.feed.on_event(event)
         self.cache.drop(event.tags)
+        return revokes or bool(event.tags)
 
     async def on_lost(self) -> None:
         """Makes up for events that may have been missed."""

@@ -18,8 +18,9 @@ def follow(valkey: Valkey, begin: Begin) -> Tail:
     async def on_lost() -> None:
         """Has nothing to make up for."""
 
-    def on_event(_: Event) -> None:
+    def on_event(_: Event) -> bool:
         """Hears of none."""
+        return False
 
     tail = Tail(
         redis_url=valkey.url, client_name="test", on_event=on_event, on_lost=on_lost, pulse_of="source"

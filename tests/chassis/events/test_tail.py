@@ -25,8 +25,9 @@ class Listener:
             redis_url=valkey.url, client_name="test", on_event=self._on_event, on_lost=self._on_lost
         )
 
-    def _on_event(self, event: Event) -> None:
+    def _on_event(self, event: Event) -> bool:
         self.heard.append(event.user_changed.user_id)
+        return True
 
     async def _on_lost(self) -> None:
         self.losses += 1

@@ -50,6 +50,7 @@ class Mail:
         user_id: To whom, at the address the person has when it is sent.
         attempts: How often it was tried, this time included.
         superseded: Whether a newer one of the kind waits for the person.
+        traceparent: The trace context of what asked for it; empty if there was none.
     """
 
     id: UUID
@@ -57,6 +58,7 @@ class Mail:
     user_id: UUID
     attempts: int
     superseded: bool
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,12 +85,14 @@ class Letter:
         to: The address, as typed; None for nobody: it is dropped at the last moment, so that
             all the work until then tells nothing of whether there is such a person.
         token: What its link carries; empty where the mail only tells of something.
+        traceparent: As the mail's.
     """
 
     id: UUID
     kind: MailKind
     to: str | None
     token: str = ""
+    traceparent: str = ""
 
 
 def nobody(account: bytes) -> UUID:

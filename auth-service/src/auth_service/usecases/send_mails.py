@@ -84,13 +84,15 @@ class SendMails:
             return None
         to = _address(credential)
         if not mail.kind.has_token:
-            return None if to is None else Letter(id=mail.id, kind=mail.kind, to=to)
+            if to is None:
+                return None
+            return Letter(id=mail.id, kind=mail.kind, to=to, traceparent=mail.traceparent)
         token = self.tokens(mail.kind, mail.id, mail.user_id, to or "")
         if to is None:
             await stores.mails.put_off(mail.id, LEASE)  # A write for a write.
         elif not await stores.mails.issue(mail, digest(token), TOKEN_LIFETIME):
             return None
-        return Letter(id=mail.id, kind=mail.kind, to=to, token=token)
+        return Letter(id=mail.id, kind=mail.kind, to=to, token=token, traceparent=mail.traceparent)
 
 
 def _address(credential: Credential | None) -> str | None:

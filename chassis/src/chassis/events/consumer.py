@@ -9,7 +9,6 @@ import asyncio
 import contextvars
 import os
 import socket
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -192,30 +191,9 @@ class Consumer:
 
     async def _call(self, handler: Handler, event: Event, kind: str) -> None:
         """Calls a handler within a span in the trace that the event came from, however long ago."""
-        name, attributes, started_ns = f"process {kind}", stream.span_attributes(event), time.time_ns()
-        attributes["messaging.consumer.group.name"] = self._group
-        span = traces.serve(name, "CONSUMER", event.traceparent, links=(event.traceparent,))
-        try:
+        attributes = stream.span_attributes(event) | {"messaging.consumer.group.name": self._group}
+        with traces.followed(f"process {kind}", "CONSUMER", event.traceparent, attributes):
             await handler(event)
-        except Exception as error:
-            reason = str(getattr(error, "reason", "")) or type(error).__name__
-            if span is not None:
-                span.fail(reason)
-            else:
-                traces.record(
-                    name,
-                    "CONSUMER",
-                    event.traceparent,
-                    started_ns=started_ns,
-                    error=reason,
-                    attributes=attributes,
-                )
-            raise
-        finally:
-            if span is not None:
-                for key, value in attributes.items():
-                    span.note(key, value)
-                span.end()
 
     async def _handle(self, redis: Redis, event: Event, waiting: list[StreamIdT]) -> None:
         """Handles one event, however often it takes."""

@@ -7,7 +7,7 @@ how long ago it last heard from Redis.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from time import monotonic, time
+from time import monotonic, time, time_ns
 from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from vestibule.events.v1.events_pb2 import Event
 
+from chassis import traces
 from chassis.backoff import Backoff
 from chassis.events import pulse, stream
 from chassis.logs import get_logger
@@ -44,7 +45,8 @@ class Tail:
     Args:
         redis_url: Where the stream is.
         client_name: Shown by CLIENT LIST.
-        on_event: Called with each event, in order, at least once; must not raise or wait.
+        on_event: Called with each event, in order, at least once; says whether it was any concern
+            of this process. Must not raise or wait.
         on_lost: Awaited before reading on, when events may have been missed; it takes the
             present state from its source. While it fails it is tried again, and the tail
             counts as silent.
@@ -60,7 +62,7 @@ class Tail:
         *,
         redis_url: str,
         client_name: str,
-        on_event: Callable[[Event], None],
+        on_event: Callable[[Event], bool],
         on_lost: Callable[[], Awaitable[None]],
         window_seconds: float = 15 * 60,
         pulse_of: str = "",
@@ -151,8 +153,11 @@ class Tail:
             except ValueError:
                 log.warning("event skipped: it can't be read", entry=self._position)
                 continue
-            self._on_event(event)
+            started_ns = time_ns()
+            concerned = self._on_event(event)
             if self._is_live:
+                if concerned and traces.is_recorded(event.traceparent):
+                    _record_taking(event, started_ns)
                 LAG.observe(max(0.0, time() - event.occurred_at.ToMilliseconds() / 1000))
         if len(entries) < BATCH:
             self._is_live = True
@@ -190,3 +195,15 @@ class Tail:
             return True
         seconds, _ = await redis.time()
         return bool(stream.order(self._seen)[0] < (seconds - stream.RETENTION_SECONDS) * 1000)
+
+
+def _record_taking(event: Event, started_ns: int) -> None:
+    """Records that this process knows of an event, in the trace that caused it."""
+    traces.record(
+        f"take in {event.WhichOneof('payload') or 'tags'}",
+        "CONSUMER",
+        event.traceparent,
+        started_ns=started_ns,
+        attributes=stream.span_attributes(event),
+        links=(event.traceparent,),
+    )

@@ -106,7 +106,7 @@ class UnaryMethod:
             DeadlineExceeded: no answer in time.
             ServiceError: whatever else the service answered, as `RemoteError`.
         """
-        if traces.present() is None:
+        if not traces.wants_spans():
             return await self._call(request, timeout)
         service, _, method = self.path.strip("/").rpartition("/")
         attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": method}

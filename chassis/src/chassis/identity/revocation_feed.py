@@ -76,11 +76,13 @@ class RevocationFeed:
             else:
                 return
 
-    def on_event(self, event: Event) -> None:
-        """Applies an event, from the stream or from a call's answer."""
-        if event.HasField("tokens_revoked"):
-            self._revocations.apply(event.tokens_revoked)
-            self._api_keys.forget(event.tokens_revoked)
+    def on_event(self, event: Event) -> bool:
+        """Applies an event, from the stream or from a call's answer; says whether it revokes anything."""
+        if not event.HasField("tokens_revoked"):
+            return False
+        self._revocations.apply(event.tokens_revoked)
+        self._api_keys.forget(event.tokens_revoked)
+        return True
 
     async def on_lost(self) -> None:
         """Takes the list in force from auth-service: events may be missing.

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from functools import lru_cache
 
 from chassis import traces
+from chassis.span import Attributes
 
 TEXT_LENGTH_MAX = 1_000
 
@@ -19,18 +20,19 @@ def statement(query: str) -> AbstractContextManager[object]:
     Args:
         query: Its text, in which values are `$1` and so on: nothing is ever written into it.
     """
-    if traces.present() is None:
+    if not traces.wants_spans():
         return traces.NOT_RECORDED
-    name, text = described(query)
-    attributes = {
-        "db.system.name": "postgresql",
-        "db.operation.name": name.partition(" ")[0],
-        "db.query.text": text,
-    }
+    name, attributes = _span_of(query)
     return traces.span(name, "CLIENT", attributes)
 
 
 @lru_cache(maxsize=1024)
+def _span_of(query: str) -> tuple[str, Attributes]:
+    name, text = described(query)
+    operation = name.partition(" ")[0]
+    return name, {"db.system.name": "postgresql", "db.operation.name": operation, "db.query.text": text}
+
+
 def described(query: str) -> tuple[str, str]:
     """Returns a statement's name, such as `INSERT auth.outbox`, and its text on one line."""
     text = " ".join(query.split())

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from chassis.grpc.call import Call
 from chassis.identity.claims import Claims
-from chassis.traces import Span
+from chassis.span import Span
 from chassis.whole_answers import EXTENSION, AnswerWhole
 
 from chassis import ids, traces

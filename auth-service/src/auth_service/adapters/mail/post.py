@@ -11,6 +11,7 @@ from prometheus_client import Counter
 from auth_service.adapters.mail.composer import Composer
 from auth_service.domain.errors import Undeliverable
 from auth_service.domain.mail import Letter
+from chassis import traces
 
 log = get_logger()
 
@@ -51,8 +52,10 @@ class Post:
             Unavailable: it cannot be delivered now.
         """
         told = {"mail_id": str(letter.id), "kind": letter.kind.value}
+        attributes = {"vestibule.mail.id": told["mail_id"], "vestibule.mail.kind": told["kind"]}
         try:
-            await self.carrier(self.compose(letter), to_nobody=letter.to is None)
+            with traces.followed(f"deliver {letter.kind.value}", "CLIENT", letter.traceparent, attributes):
+                await self.carrier(self.compose(letter), to_nobody=letter.to is None)
         except Undeliverable as error:
             MAILS.labels(letter.kind, "refused").inc()
             log.warning("mail refused for good", **told, cause=_cause(error))

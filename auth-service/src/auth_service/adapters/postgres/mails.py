@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from chassis.grpc.call import current_traceparent
 from chassis.ids import uuid7
 from chassis.postgres.connection import Connection, rows_affected
 
@@ -24,12 +25,13 @@ class PostgresMails:
         """Adds a mail and, on commit, wakes who sends it."""
         await self.connection.execute(
             """
-            WITH queued AS (INSERT INTO auth.mails (id, kind, user_id) VALUES ($1, $2, $3))
-            SELECT pg_notify($4, '')
+            WITH queued AS (INSERT INTO auth.mails (id, kind, user_id, traceparent) VALUES ($1, $2, $3, $4))
+            SELECT pg_notify($5, '')
             """,
             uuid7(),
             kind.value,
             user_id,
+            current_traceparent(),
             CHANNEL,
         )
 
@@ -40,7 +42,7 @@ class PostgresMails:
             UPDATE auth.mails AS mail SET due_at = now() + $1::interval, attempts = attempts + 1
              WHERE id = (SELECT id FROM auth.mails WHERE due_at <= now() AND kind = ANY($2::text[])
                           ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-            RETURNING id, kind, user_id, attempts,
+            RETURNING id, kind, user_id, attempts, traceparent,
                       EXISTS (SELECT FROM auth.mails AS newer
                                WHERE newer.user_id = mail.user_id AND newer.kind = mail.kind
                                  AND (newer.queued_at, newer.id) > (mail.queued_at, mail.id)) AS superseded
@@ -56,6 +58,7 @@ class PostgresMails:
             user_id=row["user_id"],
             attempts=row["attempts"],
             superseded=row["superseded"],
+            traceparent=row["traceparent"],
         )
 
     async def put_off(self, mail_id: UUID, wait: timedelta) -> None:
