@@ -1,6 +1,7 @@
 """Real servers for the tests: each starts once, on a free port, in a folder that is thrown away."""
 
 import asyncio
+import gc
 import itertools
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -34,6 +35,12 @@ settings.load_profile("house")
 
 _NUMBERS = itertools.count()
 TEMPLATE = "migrated"
+
+
+def pytest_collection_finish() -> None:
+    """Sets aside what was imported: walking it at each collection of garbage took 8 % of a run."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", name="postgres")

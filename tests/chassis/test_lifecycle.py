@@ -130,7 +130,7 @@ def test_a_stop_is_clean_and_in_order(program: Program, number: int) -> None:
 
 
 def test_readiness_comes_after_the_start_and_goes_with_the_signal(program: Program) -> None:
-    program.start("await asyncio.sleep(0.5)", drain=0.5)
+    program.start("await asyncio.sleep(1.5)", drain=2)
     base = "http://" + program.read_until(r"http (\S+)")[1]
     early = httpx.get(base + "/ready")
     assert (early.status_code, early.json()) == (
