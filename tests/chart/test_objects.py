@@ -7,13 +7,18 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
+import yaml
 
-from tests.chart.conftest import CHART, VALUE_SETS
+from tests.chart.conftest import CHART, ROOT, VALUE_SETS
 from tests.chart.manifests import Manifest, containers, name, of_kind, pods, selects
 
 KUBERNETES = ("1.31", "1.34", "1.37")
 
-CUSTOM = {"cert-manager.io", "monitoring.coreos.com", "gateway.networking.k8s.io"}
+CUSTOM = {"cert-manager.io", "monitoring.coreos.com", "gateway.networking.k8s.io", "postgresql.cnpg.io"}
+"""Groups of other projects, which test_custom_resources.py looks at."""
+
+OF_TOOLS = {"kind.x-k8s.io", "kustomize.config.k8s.io"}
+"""Files of programs, which no cluster is shown."""
 
 # The library reads both files, of megabytes, for every object anew.
 kubernetes_validate.utils.schema_contents = functools.cache(kubernetes_validate.utils.schema_contents)
@@ -49,6 +54,35 @@ def test_objects_are_valid(manifests: list[Manifest], version: str) -> None:
         validate(json.dumps(manifest, sort_keys=True), version)
 
     assert len(own) > 20
+
+
+@pytest.mark.parametrize("version", KUBERNETES)
+def test_objects_around_the_release_are_valid(version: str) -> None:
+    """So is what `k8s/` has for development, debugging, verifying and production."""
+    written = [each for path in ROOT.glob("k8s/**/*.yaml") for each in yaml.safe_load_all(path.read_text())]
+    own = [each for each in written if each and each["apiVersion"].split("/")[0] not in CUSTOM | OF_TOOLS]
+
+    for manifest in own:
+        validate(json.dumps(manifest, sort_keys=True), version)
+
+    assert len(own) > 20
+
+
+def test_helm_3_renders_the_same(helm: Any, helm_3: Any) -> None:
+    """The objects do not depend on which Helm installs them; generated secrets differ each time."""
+    assert helm("version", "--short").stdout.startswith("v4.")
+    assert helm_3("version", "--short").stdout.startswith("v3.")
+    values = str(CHART / "ci" / "production-values.yaml")
+    arguments = ("template", "vestibule", str(CHART), "--namespace", "vestibule", "--values", values)
+    by_4, by_3 = (_but_secrets(run(*arguments).stdout) for run in (helm, helm_3))
+
+    assert by_3 == by_4
+    assert len(by_3) > 20
+
+
+def _but_secrets(rendered: str) -> dict[tuple[str, str], Manifest]:
+    found = [each for each in yaml.safe_load_all(rendered) if each and each["kind"] != "Secret"]
+    return {(each["kind"], name(each)): each for each in found}
 
 
 def test_names_are_unique(manifests: list[Manifest]) -> None:
