@@ -48,6 +48,12 @@ def watch(database: Database) -> None:
     population.fetch(database, "SELECT pg_reload_conf()")
 
 
+def look_away(database: Database) -> None:
+    """Ends what `watch` began."""
+    population.fetch(database, "ALTER SYSTEM RESET ALL")
+    population.fetch(database, "SELECT pg_reload_conf()")
+
+
 def written(log: Path, behind: int) -> Iterator[Touch]:
     """Yields what the plans in a log tell, from a place on.
 
