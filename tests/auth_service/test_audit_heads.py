@@ -14,7 +14,9 @@ from auth_service.adapters.master_key import MasterKey
 from auth_service.adapters.postgres.audit import chained_of
 from auth_service.adapters.postgres.database import PostgresDatabase
 from auth_service.domain.audit import chain_hash
+from auth_service.domain.audit_retention import FOR_EVER
 from auth_service.domain.signing_key import OUTLIVES, Schedule
+from auth_service.usecases.find_audit_beginning import FindAuditBeginning
 from auth_service.usecases.retire_signing_keys import RetireSigningKeys
 from auth_service.usecases.rotate_signing_key import RotateSigningKey
 from auth_service.usecases.verify_audit_events import VerifyAuditEvents
@@ -74,7 +76,9 @@ async def test_signatures_outlive_their_keys(house: House, pool: Database) -> No
         (newest,) = await stores.audit.after(7, 10)
         await stores.audit_heads.add(EcdsaHeadSigner(ring).sign(8, newest.hash, clock.now()))
 
-    report = await VerifyAuditEvents(database, EcdsaHeadJudge(database, MASTER_KEY))()
+    judge = EcdsaHeadJudge(database, MASTER_KEY)
+    beginning = FindAuditBeginning(database, judge, FOR_EVER, clock)
+    report = await VerifyAuditEvents(database, judge, beginning)()
 
     assert (report.intact, report.events, report.heads, report.signed_until) == (True, 8, 3, 8)
     assert (

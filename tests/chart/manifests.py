@@ -29,6 +29,9 @@ def pods(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest, Manifest]]:
         elif manifest["kind"] in ("Deployment", "Job", "StatefulSet", "DaemonSet"):
             template = manifest["spec"]["template"]
             yield f"{manifest['kind']}/{name(manifest)}", template["metadata"], template["spec"]
+        elif manifest["kind"] == "CronJob":
+            template = manifest["spec"]["jobTemplate"]["spec"]["template"]
+            yield f"{manifest['kind']}/{name(manifest)}", template["metadata"], template["spec"]
 
 
 def selects(selector: dict[str, str], labels: dict[str, str]) -> bool:

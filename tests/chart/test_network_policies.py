@@ -23,6 +23,7 @@ BACKENDS = {
     "user-service": {5432, 6379},
     "health-aggregator": {5432, 6379, 443, 6443},
     "migration": {5432},
+    "audit": {5432},
     "test": set(),
 }
 """Ports outside the release that each component may reach, DNS apart."""
@@ -51,7 +52,7 @@ def inside(peers: list[Manifest]) -> set[str]:
 
 def test_every_pod_is_closed_both_ways(render: Render) -> None:
     """Each pod is selected by one policy that governs both directions."""
-    manifests = render({})
+    manifests = render({"audit": {"retentionYears": 6}})
     closed = policies(manifests)
 
     for title, metadata, _ in pods(manifests):
@@ -79,7 +80,7 @@ def test_arrows_are_those_of_the_architecture(render: Render) -> None:
 def test_backends_are_reached_by_who_needs_them(render: Render) -> None:
     """Ports outside the release are open to those that use them."""
     reached: dict[str, set[int]] = {}
-    for caller, policy in policies(render({})).items():
+    for caller, policy in policies(render({"audit": {"retentionYears": 6}})).items():
         ports = set()
         for rule in policy.get("egress", []):
             if not inside(rule.get("to", [])):
@@ -108,7 +109,7 @@ def test_doors_are_the_named_clients_only(render: Render) -> None:
         doors = [
             peer for rule in policy.get("ingress", []) for peer in rule["from"] if "namespaceSelector" in peer
         ]
-        if name in ("migration", "test"):
+        if name in ("migration", "audit", "test"):
             assert doors == []
         else:
             assert doors == ([ingress, scraper] if name == "gateway" else [scraper])

@@ -13,8 +13,11 @@ def test_pods_are_restricted(manifests: list[Manifest], value_set: Path) -> None
         assert security["runAsUser"] == 65532, title
         assert security["seccompProfile"] == {"type": "RuntimeDefault"}, title
         assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys(), title
+        allowed = {"emptyDir", "secret", "configMap", "projected"}
+        if title.endswith("-audit-export"):
+            allowed.add("persistentVolumeClaim")
         for volume in spec.get("volumes", []):
-            assert volume.keys() - {"name"} <= {"emptyDir", "secret", "configMap", "projected"}, title
+            assert volume.keys() - {"name"} <= allowed, title
         for container in containers(spec):
             its = container["securityContext"]
             assert its["allowPrivilegeEscalation"] is False, title

@@ -89,3 +89,27 @@ def test_pods_get_their_own_secrets_only(render: Render) -> None:
         "migration": {"auth_owner", "users_owner", "health_owner"},
         "test": set(),
     }
+
+
+def test_who_removes_audit_entries_cannot_sign_for_them(render: Render) -> None:
+    """The job that prunes has the owner's password and no master key; that which exports the service's."""
+    values = {"audit": {"retentionYears": 6, "export": {"enabled": True, "existingClaim": "files"}}}
+    jobs = {
+        name(job): job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+        for job in of_kind(render(values), "CronJob")
+    }
+    keys = {
+        job: {
+            variable["valueFrom"]["secretKeyRef"]["key"]
+            for container in containers(spec)
+            for variable in container["env"]
+            if "valueFrom" in variable
+        }
+        for job, spec in jobs.items()
+    }
+
+    assert keys == {
+        "vestibule-audit-prune": {"auth_owner"},
+        "vestibule-audit-export": {"AUTH_MASTER_KEY", "auth_service"},
+    }
+    assert not of_kind(render({}), "CronJob")

@@ -31,6 +31,7 @@ PROVISIONING: dict[str, type[BaseSettings]] = {
     "user-service": users.ProvisionSettings,
     "health-aggregator": health.ProvisionSettings,
 }
+AUDITING: dict[str, type[BaseSettings]] = {"export": auth.AuditSettings, "prune": auth.PruneSettings}
 DRIVERS = {"PGPASSWORD"}
 """Read by the Postgres driver itself, so that no URL holds a password."""
 
@@ -76,6 +77,8 @@ def settings_of(title: str, metadata: Manifest, spec: Manifest) -> type[BaseSett
     if metadata["labels"]["app.kubernetes.io/component"] == "test":
         return None
     (container,) = containers(spec)
+    if container["name"] in AUDITING:
+        return AUDITING[container["name"]]
     kind = {"migrate": MIGRATING, "provision": PROVISIONING, None: SERVING}[
         next(iter(container.get("args", [])), None)
     ]

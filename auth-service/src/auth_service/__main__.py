@@ -47,6 +47,7 @@ def _add_audit(audit: argparse.ArgumentParser) -> None:
         "path", nargs="?", type=Path, help="an exported file, or a folder of them; without it, Postgres"
     )
     verify.add_argument("--kid", action="append", default=[], help="believe this key; any when not given")
+    actions.add_parser("prune", help="remove what is older than AUTH_AUDIT_RETENTION_YEARS, as the owner")
     export = actions.add_parser("export", help="write the chain to files that verify on their own")
     export.add_argument("--until", help="only what was signed before this time; all that is when not given")
     export.add_argument(
@@ -97,6 +98,8 @@ def _audit(known: argparse.Namespace) -> int:
             print(f"--until {known.until} is not a time: write 2026-11-23 or RFC 3339", file=sys.stderr)  # noqa: T201
             return audit.UNANSWERED
         return audit.export(known.output, until)
+    if known.action == "prune":
+        return audit.prune()
     return audit.verify() if known.path is None else audit.verify_files(known.path, known.kid)
 
 

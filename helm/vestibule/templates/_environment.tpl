@@ -63,6 +63,9 @@ GATEWAY_TRUSTED_PROXIES: {{ join "," $config.trustedProxies | quote }}
 GATEWAY_UPSTREAMS: {{ dict "vestibule.auth.v1" (dict "address" $auth) "vestibule.users.v1" (dict "address" $users) "vestibule.health.v1" (dict "address" $health) | toJson | quote }}
 {{- else if eq .service "auth-service" }}
 AUTH_ISSUER: {{ $config.publicUrl | quote }}
+{{- if $root.Values.audit.retentionYears }}
+AUTH_AUDIT_RETENTION_YEARS: {{ $root.Values.audit.retentionYears | quote }}
+{{- end }}
 AUTH_AUDIENCE: {{ $config.audience | quote }}
 AUTH_USERS_ADDRESS: {{ $users | quote }}
 {{- with $root.Values.mail.from }}

@@ -34,7 +34,7 @@ imagePullSecrets:
   mountPath: /etc/vestibule/postgres
   readOnly: true
 {{- end }}
-{{- if and .root.Values.mtls.enabled (ne .component "migration") }}
+{{- if and .root.Values.mtls.enabled (not (has .component (list "migration" "audit"))) }}
 - name: certificates
   mountPath: /etc/vestibule/tls
   readOnly: true
@@ -54,7 +54,7 @@ imagePullSecrets:
     items:
       - {key: ca.crt, path: ca.crt}
 {{- end }}
-{{- if and .root.Values.mtls.enabled (ne .component "migration") }}
+{{- if and .root.Values.mtls.enabled (not (has .component (list "migration" "audit"))) }}
 - name: certificates
   secret:
     secretName: {{ include "vestibule.mtls.secret" . }}

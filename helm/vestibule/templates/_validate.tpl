@@ -49,6 +49,12 @@
 {{- if not .Values.config.rateLimits }}
 {{- fail "profile: strict needs config.rateLimits." }}
 {{- end }}
+{{- if and .Values.audit.retentionYears (lt (int .Values.audit.retentionYears) 6) }}
+{{- fail "profile: strict needs an audit.retentionYears of 6 or more, or 0 for ever." }}
+{{- end }}
+{{- end }}
+{{- if and .Values.audit.export.enabled (not .Values.audit.export.existingClaim) }}
+{{- fail "audit.export.enabled needs audit.export.existingClaim: the claim that the files are written to." }}
 {{- end }}
 {{- if and .Values.gatewayApi.enabled (not .Values.gatewayApi.parentRefs) }}
 {{- fail "gatewayApi.enabled needs gatewayApi.parentRefs: the Gateways that the HTTPRoute hangs on." }}

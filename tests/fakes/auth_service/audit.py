@@ -15,12 +15,13 @@ class FakeAuditTrail:
 
     def __init__(self, state: State) -> None:
         self._rows = state.audit
+        self._heads = state.audit_heads
 
     async def append(self, entry: AuditEntry) -> None:
         """Adds an entry at the head of the chain."""
         if any(row.entry.id == entry.id for row in self._rows):
             return
-        sequence = len(self._rows) + 1
+        sequence = self._rows[-1].sequence + 1 if self._rows else 1
         previous = self._rows[-1].hash if self._rows else GENESIS
         self._rows.append(
             ChainedEntry(sequence=sequence, hash=chain_hash(previous, sequence, entry), entry=entry)
@@ -41,6 +42,14 @@ class FakeAuditTrail:
     async def after(self, sequence: int, limit: int) -> Sequence[ChainedEntry]:
         """Returns entries that follow a sequence."""
         return [row for row in self._rows if row.sequence > sequence][:limit]
+
+    async def prune(self, through: int) -> int:
+        """Removes every entry up to a signed head's, and the heads before it; says how many entries."""
+        before = len(self._rows)
+        self._rows[:] = [row for row in self._rows if row.sequence > through]
+        for place in [place for place in self._heads if place < through]:
+            del self._heads[place]
+        return before - len(self._rows)
 
 
 class FakeAuditHeads:

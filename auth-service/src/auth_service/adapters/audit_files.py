@@ -9,7 +9,8 @@ from pathlib import Path
 
 from auth_service.adapters.audit_heads import judge_head
 from auth_service.adapters.master_key import public_key, thumbprint
-from auth_service.domain.audit_export import Anchor, ExportedKey, FileReport, NotAnExport, read
+from auth_service.domain.audit import BEGINNING, Anchor
+from auth_service.domain.audit_export import ExportedKey, FileReport, NotAnExport, read
 from auth_service.domain.audit_head import HeadFault, SignedHead
 
 _NAME = re.compile(r"audit-(\d{12})-(\d{12})\.jsonl")
@@ -40,11 +41,11 @@ class Place:
         """
         if output.is_dir():
             exported = _exports(output)
-            after = verify(exported[-1]).end if exported else Anchor()
+            after = verify(exported[-1]).end if exported else BEGINNING
             return cls(output=output, is_folder=True, after=after)
         if output.exists():
             raise FileExistsError(errno.EEXIST, "it is there already", str(output))
-        return cls(output=output, is_folder=False, after=Anchor())
+        return cls(output=output, is_folder=False, after=BEGINNING)
 
     def file(self, head: SignedHead) -> Path:
         """Returns the file that a head closes; in a folder its name tells its first entry and its last."""

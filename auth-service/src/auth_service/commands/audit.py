@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from chassis.errors import ServiceError
+from chassis.errors import Forbidden, ServiceError
 from chassis.settings import load
 from chassis.startup import StartupError
 
 from auth_service.adapters import audit_files
-from auth_service.domain.audit_export import Anchor, NotAnExport
+from auth_service.domain.audit import Anchor
+from auth_service.domain.audit_export import NotAnExport
 from auth_service.domain.errors import ChainBroken
-from auth_service.settings import AuditSettings
+from auth_service.settings import AuditSettings, PruneSettings
 from auth_service.wiring import audit
 
 INTACT, BROKEN, UNANSWERED = 0, 1, 2
@@ -32,6 +33,8 @@ def verify() -> int:
         return BROKEN
     head = report.head.hex() if report.head else "none"
     print(f"intact: {report.events} events, head {head}, signed until {report.signed_until}")
+    if report.after.sequence:
+        print(f"entries up to {report.after.sequence} have served their time, as the head signed there says")
     if settings.master_key is None:
         print("the signing keys were believed: set AUTH_MASTER_KEY to tell ours from others")
     return INTACT
@@ -83,8 +86,29 @@ def export(output: Path, until: datetime | None) -> int:
     if exported is None:
         print("nothing to export: no head was signed before then that is not exported yet")
         return INTACT
-    path, head = exported
-    print(f"{path}: events from {place.after.sequence + 1} to {head.sequence}, signed by {head.kid}")
+    path, after, head = exported
+    print(f"{path}: events from {after.sequence + 1} to {head.sequence}, signed by {head.kid}")
+    return INTACT
+
+
+def prune() -> int:
+    """Removes the entries that have served their time; returns the exit status."""
+    settings = load(PruneSettings)
+    try:
+        removed, begins = asyncio.run(audit.prune_audit(settings))
+    except ChainBroken as error:
+        print(f"audit prune: nothing was removed: {error.details['problem']}", file=sys.stderr)
+        return BROKEN
+    except Forbidden:
+        print(
+            "audit prune: AUTH_MIGRATION_POSTGRES_URL is not the owner's: set auth_owner's", file=sys.stderr
+        )
+        return UNANSWERED
+    except (StartupError, ServiceError) as error:
+        print(f"audit prune: {error}", file=sys.stderr)
+        return UNANSWERED
+    years = settings.audit_retention_years
+    print(f"{removed} events older than {years} years were removed; the chain begins after {begins.sequence}")
     return INTACT
 
 

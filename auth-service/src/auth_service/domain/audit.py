@@ -60,6 +60,18 @@ class ChainedEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Anchor:
+    """An entry after which a chain or an export begins; without arguments the beginning of all."""
+
+    sequence: int = 0
+    hash: bytes = GENESIS
+
+
+BEGINNING = Anchor()
+"""Before the first entry that ever was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditFilter:
     """Which entries to list; what is None does not restrict."""
 

@@ -15,19 +15,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from auth_service.domain.audit import FORM, GENESIS, AuditEntry, ChainedEntry, canonical_form
+from auth_service.domain.audit import FORM, Anchor, AuditEntry, ChainedEntry, canonical_form
 from auth_service.domain.audit_head import ChainReport, ChainWalk, HeadFault, SignedHead
 
 KIND = "vestibule audit export 1"
 _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Anchor:
-    """An entry after which an export begins; without arguments the beginning of the chain."""
-
-    sequence: int = 0
-    hash: bytes = GENESIS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

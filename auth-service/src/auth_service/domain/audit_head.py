@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 
-from auth_service.domain.audit import GENESIS, ChainedEntry, chain_hash
+from auth_service.domain.audit import BEGINNING, GENESIS, Anchor, ChainedEntry, chain_hash
 
 _PURPOSE = b"vestibule audit head 1\n"
 
@@ -127,6 +127,7 @@ class ChainReport:
     """What walking the chain found.
 
     Attributes:
+        after: The entry after which the chain begins, in place of all that have served their time.
         events: Entries walked.
         head: Hash of the last entry that is there; None when there is none.
         first_broken: Sequence of the first entry that is not what it was; None when all are.
@@ -141,9 +142,10 @@ class ChainReport:
     problem: str | None
     heads: int
     signed_until: int
+    after: Anchor = BEGINNING
 
     @classmethod
-    def of(cls, walk: ChainWalk) -> "ChainReport":
+    def of(cls, walk: ChainWalk, after: Anchor = BEGINNING) -> "ChainReport":
         """Returns what a walk found that is over."""
         return cls(
             events=walk.events,
@@ -152,6 +154,7 @@ class ChainReport:
             problem=walk.problem,
             heads=walk.heads,
             signed_until=walk.signed_until,
+            after=after,
         )
 
     @property

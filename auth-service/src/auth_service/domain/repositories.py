@@ -215,6 +215,14 @@ class AuditTrail(Protocol):
         """Returns entries that follow a sequence, the oldest first."""
         ...
 
+    async def prune(self, through: int) -> int:
+        """Removes every entry up to a signed head's, and the heads before it; says how many entries.
+
+        Raises:
+            Forbidden: the role of the serving process may not.
+        """
+        ...
+
 
 class AuditHeadRepository(Protocol):
     """Keeps the signed heads of the chain."""

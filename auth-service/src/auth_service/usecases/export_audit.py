@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from auth_service.domain.audit import Anchor
 from auth_service.domain.audit_export import (
-    Anchor,
     ExportedKey,
     entry_line,
     first_line,

@@ -7,6 +7,7 @@ from auth_service.domain.audit import ChainedEntry
 from auth_service.domain.audit_head import ChainReport, ChainWalk, SignedHead
 from auth_service.domain.ports import HeadJudge
 from auth_service.domain.stores import Database
+from auth_service.usecases.find_audit_beginning import FindAuditBeginning
 
 BATCH = 500
 
@@ -17,10 +18,12 @@ class VerifyAuditEvents:
 
     database: Database
     judge: HeadJudge
+    find_beginning: FindAuditBeginning
 
     async def __call__(self) -> ChainReport:
         """Returns what was found; names the first entry that is not what it was."""
-        walk = ChainWalk()
+        after = await self.find_beginning()
+        walk = ChainWalk(after.sequence, after.hash)
         while True:
             # No connection is held while a batch is hashed. Heads are read before the entries that
             # they were signed for, so one beyond the last entry is of an entry that is gone.
@@ -30,7 +33,7 @@ class VerifyAuditEvents:
             beyond = await self._walk(walk, batch, heads)
             if len(batch) < BATCH:
                 walk.end(beyond)
-                return ChainReport.of(walk)
+                return ChainReport.of(walk, after)
 
     async def _walk(
         self, walk: ChainWalk, batch: Sequence[ChainedEntry], heads: Sequence[SignedHead]

@@ -1,5 +1,6 @@
 """The audit chain: signing its heads beside the server, and walking it by command."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,12 +13,16 @@ from auth_service.adapters.audit_heads import EcdsaHeadJudge, EcdsaHeadSigner
 from auth_service.adapters.key_ring import KeyRing
 from auth_service.adapters.master_key import MasterKey
 from auth_service.adapters.postgres.database import PostgresDatabase
+from auth_service.domain.audit import BEGINNING, Anchor
 from auth_service.domain.audit_head import ChainReport, SignedHead
+from auth_service.domain.audit_retention import AuditRetention
 from auth_service.domain.ports import HeadJudge
-from auth_service.settings import AuditSettings, AuthSettings
+from auth_service.settings import AuditSettings, AuthSettings, PruneSettings
 from auth_service.transport import schedule
 from auth_service.transport.audit_signing import AuditSigning
 from auth_service.usecases.export_audit import ExportAudit
+from auth_service.usecases.find_audit_beginning import FindAuditBeginning
+from auth_service.usecases.prune_audit import PruneAudit
 from auth_service.usecases.sign_audit_head import SignAuditHead
 from auth_service.usecases.verify_audit_events import VerifyAuditEvents
 
@@ -37,33 +42,64 @@ async def verify_audit(settings: AuditSettings) -> ChainReport:
     Raises:
         StartupError: Postgres stays away.
     """
-    url, key = settings.postgres_url.get_secret_value(), settings.master_key_bytes
+    url = settings.postgres_url.get_secret_value()
     async with open_database(url, application_name="auth-service-audit", max_size=1) as pool:
         database = PostgresDatabase(pool)
-        judge = EcdsaHeadJudge(database, None if key is None else MasterKey(key))
-        return await VerifyAuditEvents(database, judge)()
+        return await _verifying(database, settings)()
+
+
+async def prune_audit(settings: PruneSettings) -> tuple[int, Anchor]:
+    """Removes the entries that have served their time, for the command line.
+
+    Returns:
+        How many, and the entry after which the chain begins now.
+
+    Raises:
+        StartupError: Postgres stays away.
+        ChainBroken: the chain is not what was signed.
+    """
+    url = settings.migration_postgres_url.get_secret_value()
+    async with open_database(url, application_name="auth-service-audit", max_size=1) as pool:
+        database, retention = PostgresDatabase(pool), AuditRetention(settings.audit_retention_years)
+        return await PruneAudit(database, _verifying(database, settings), retention, SystemClock())()
+
+
+def _verifying(database: PostgresDatabase, settings: AuditSettings | PruneSettings) -> VerifyAuditEvents:
+    judge = _judge(database, settings)
+    retention = AuditRetention(settings.audit_retention_years)
+    return VerifyAuditEvents(database, judge, FindAuditBeginning(database, judge, retention, SystemClock()))
+
+
+def _judge(database: PostgresDatabase, settings: AuditSettings | PruneSettings) -> EcdsaHeadJudge:
+    key = settings.master_key_bytes
+    return EcdsaHeadJudge(database, None if key is None else MasterKey(key))
 
 
 async def export_audit(
     settings: AuditSettings, place: Place, until: datetime
-) -> tuple[Path, SignedHead] | None:
+) -> tuple[Path, Anchor, SignedHead] | None:
     """Writes the chain to a file, or what is new to a folder, for the command line.
 
     Returns:
-        The file and the head that closes it; None when nothing is new.
+        The file, the entry after which it begins, and the head that closes it; None when nothing is new.
 
     Raises:
         StartupError: Postgres stays away.
         ChainBroken: the chain is not what was signed, or not what was exported before.
         OSError: the file cannot be written.
     """
-    url, key = settings.postgres_url.get_secret_value(), settings.master_key_bytes
+    url = settings.postgres_url.get_secret_value()
     async with open_database(url, application_name="auth-service-audit", max_size=1) as pool:
         database = PostgresDatabase(pool)
-        export = ExportAudit(database, EcdsaHeadJudge(database, None if key is None else MasterKey(key)))
+        judge, retention = _judge(database, settings), AuditRetention(settings.audit_retention_years)
+        if place.after == BEGINNING:
+            place = replace(
+                place, after=await FindAuditBeginning(database, judge, retention, SystemClock())()
+            )
+        export = ExportAudit(database, judge)
         head = await export.head(place.after, until)
         if head is None:
             return None
         path = place.file(head)
         await write(path, export.lines(place.after, head))
-        return path, head
+        return path, place.after, head

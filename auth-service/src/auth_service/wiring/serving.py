@@ -42,6 +42,7 @@ from auth_service.adapters.sealed_answers import SealedAnswers
 from auth_service.adapters.totp_secrets import TotpSecrets
 from auth_service.adapters.user_directory import GrpcUserDirectory
 from auth_service.adapters.zxcvbn_strength import ZxcvbnStrength
+from auth_service.domain.audit_retention import AuditRetention
 from auth_service.settings import AuthSettings
 from auth_service.transport import schedule
 from auth_service.transport.account_servicer import AccountServicer
@@ -138,14 +139,13 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
         )
     )
     hasher = Argon2Hasher(hashing, memory_kib=settings.argon2_memory_kib, time_cost=settings.argon2_time_cost)
-    strength = ZxcvbnStrength(hashing)
     mail_tokens = HmacMailTokens(master_key.derived("mail-tokens"))
     does = build_use_cases(
         Ports(
             database=database,
             directory=GrpcUserDirectory(channel),
             hasher=hasher,
-            strength=strength,
+            strength=ZxcvbnStrength(hashing),
             patience=BoundedPatience(),
             guess_keys=HmacGuessKeys(master_key.derived("guess-names")),
             signer=JwtSigner(ring, settings.issuer, settings.audience),
@@ -160,6 +160,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
             ),
             published_keys=ring,
             head_judge=head_judge,
+            audit_retention=AuditRetention(settings.audit_retention_years),
             limits=settings.limits,
             admins_need_second_factor=settings.is_strict,
             judge=judge,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from chassis.clock import Clock
 
+from auth_service.domain.audit_retention import FOR_EVER, AuditRetention
 from auth_service.domain.idempotency import AnswerSeal
 from auth_service.domain.mail_ports import MailTokens
 from auth_service.domain.passkey import RelyingParty
@@ -29,6 +30,7 @@ from auth_service.usecases.change_password import ChangePassword
 from auth_service.usecases.check_password import CheckPassword
 from auth_service.usecases.end_session import EndSession
 from auth_service.usecases.export_account import ExportAccount, ExportAuditEvents
+from auth_service.usecases.find_audit_beginning import FindAuditBeginning
 from auth_service.usecases.finish_registration import FinishRegistration
 from auth_service.usecases.get_jwks import GetJwks
 from auth_service.usecases.get_openid_configuration import GetOpenidConfiguration
@@ -73,6 +75,7 @@ class Ports:
     answer_seal: AnswerSeal
     published_keys: PublishedKeys
     head_judge: HeadJudge
+    audit_retention: AuditRetention = FOR_EVER
     limits: SessionLimits = STANDARD
     admins_need_second_factor: bool = False
     judge: TokenJudge
@@ -137,7 +140,11 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
         list_sessions=ListSessions(database),
         end_session=EndSession(database, clock),
         list_audit_events=ListAuditEvents(database),
-        verify_audit_events=VerifyAuditEvents(database, ports.head_judge),
+        verify_audit_events=VerifyAuditEvents(
+            database,
+            ports.head_judge,
+            FindAuditBeginning(database, ports.head_judge, ports.audit_retention, clock),
+        ),
         record_audit=RecordAudit(database),
         get_jwks=GetJwks(ports.published_keys),
         get_openid_configuration=GetOpenidConfiguration(ports.issuer),

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
+from chassis.errors import Forbidden
 from chassis.postgres.connection import Connection
 
 from auth_service.domain.audit import AuditEntry, AuditFilter, ChainedEntry, canonical_form
@@ -86,6 +88,21 @@ class PostgresAuditTrail:
             limit,
         )
         return [chained_of(row) for row in rows]
+
+    async def prune(self, through: int) -> int:
+        """Removes every entry up to a signed head's, and the heads before it; says how many entries."""
+        try:
+            removed: int = await self.connection.fetchval(
+                """
+                WITH heads AS (DELETE FROM auth.audit_heads WHERE sequence < $1),
+                     entries AS (DELETE FROM auth.audit_events WHERE sequence <= $1 RETURNING sequence)
+                SELECT count(*) FROM entries
+                """,
+                through,
+            )
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise Forbidden from error
+        return removed
 
 
 def arguments(entry: AuditEntry) -> tuple[object, ...]:
