@@ -78,6 +78,17 @@ async def test_a_refresh_gives_the_same_successor(world: World) -> None:
     assert world.database.state.sessions[world.session_of(told)].counter == 1
 
 
+async def test_the_second_of_two_tabs_is_told_again_too(world: World) -> None:
+    """It was given the successor in time, and lost it."""
+    await world.person()
+    signed_in = await world.sign_in()
+    first = await world.does.refresh(refresh_token=signed_in.refresh_token, caller=a_client())
+
+    lost, told = await _lost_and_told(world, _refreshes(world, signed_in.refresh_token))
+
+    assert first.refresh_token == lost.refresh_token == told.refresh_token
+
+
 async def test_whoever_has_but_the_token_ends_the_session(world: World) -> None:
     """A thief does not know the key; nor does a call that was not the one that spent the token."""
     await world.person()

@@ -50,8 +50,9 @@ class Refresh:
             session = self.limits.applied(standing.session)
             is_told_again = outcome_of(attempt) == session.id
             verdict = judge_exchange(session, token.counter, standing.at, is_told_again=is_told_again)
-            if verdict is Exchange.ROTATE:
+            if verdict in (Exchange.ROTATE, Exchange.SAME_SUCCESSOR) and not is_told_again:
                 await settle(stores, attempt, session.id)
+            if verdict is Exchange.ROTATE:
                 standing = await self._rotated(stores, standing)
             elif verdict is Exchange.SPENT:
                 await _end_reused(stores, standing, caller)
