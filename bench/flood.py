@@ -16,12 +16,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from devstack.stack import Stack
 
+from bench import report
 from bench.house import ADMIN, ask
 from bench.load import ROOT
 from bench.processes import cpu_seconds
@@ -124,8 +125,8 @@ class Bench:
         return reads, found
 
 
-def report(stack: Stack, rounds: int, seconds: float) -> None:
-    """Measures and prints."""
+def measure(stack: Stack, rounds: int, seconds: float) -> dict[str, Any]:
+    """Measures and prints; returns the raw results."""
     bench = Bench(stack.base_url, seconds)
     bench.reads()
     capacity = bench.capacity()
@@ -170,6 +171,13 @@ def report(stack: Stack, rounds: int, seconds: float) -> None:
     for name in ("p50_ms", "p99_ms"):
         quiet, loud = (statistics.median(getattr(each, name) for each in turn) for turn in (idle, flooded))
         print(f"{name}: idle {quiet:.2f}, flooded {loud:.2f}: {loud / quiet:.1f} x")
+    return {
+        "capacity_per_second": capacity,
+        "idle": [asdict(each) for each in idle],
+        "flooded": [asdict(each) for each in flooded],
+        "logins": statuses,
+        "cpu_ms_a_login": {name: seconds * 1_000 / logins for name, seconds in used.items()},
+    }
 
 
 def main() -> None:
@@ -178,7 +186,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting")
+    parser.add_argument("--keep", metavar="NAME", help="write raw results to bench/results/NAME.json")
     options = parser.parse_args()
+    machine = report.machine()
     environment = {
         "PATH": os.environ["PATH"],
         "LOG_FORMAT": "json",
@@ -188,7 +198,9 @@ def main() -> None:
         **dict(each.split("=", 1) for each in options.set),
     }
     with tempfile.TemporaryDirectory() as folder, Stack(Path(folder), environment) as stack:
-        report(stack, options.rounds, options.seconds)
+        results = measure(stack, options.rounds, options.seconds)
+    if options.keep:
+        print(f"- raw results: {report.keep(options.keep, {'machine': machine, **results})}")
 
 
 if __name__ == "__main__":
