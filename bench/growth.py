@@ -195,6 +195,10 @@ def main() -> None:
             for town in towns:
                 town.turn(options.people)
         print(f"{table(towns)}\n")
+        seconds = {
+            str(town.people): {step: [round(each, 6) for each in took] for step, took in town.seconds.items()}
+            for town in towns
+        }
         chain = verified(towns[-1].stack)
         print(f"- audit chain: {chain['entries']:,.0f} entries verified in {chain['seconds']:.0f} s,")
         print(f"  {chain['entries_per_second']:,.0f} a second")
@@ -212,7 +216,7 @@ def main() -> None:
     if options.keep:
         results = {
             "machine": machine,
-            "seconds": {str(town.people): town.seconds for town in towns},
+            "seconds": seconds,
             "audit": chain,
             "memory_mib": memory,
             "greedy": [{"table": each.table, "how": each.how, "rows": each.rows} for each in found],
