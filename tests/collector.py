@@ -125,6 +125,12 @@ class Collector:
         self.wait_until(lambda: complete(self.of(trace_id)), lambda: self.of(trace_id))
         return self.of(trace_id)
 
+    def tree(self, trace_id: str, *expected: str) -> Branch:
+        """Waits until a trace has these labels and is one tree, and returns it."""
+        self.wait_for(trace_id, lambda spans: _whole(grown(spans), expected))
+        (root,) = grown(self.of(trace_id))
+        return root
+
     def wait_until(
         self, condition: Callable[[], bool], meanwhile: Callable[[], list[Span]] | None = None
     ) -> None:
@@ -145,6 +151,10 @@ def grown(spans: list[Span]) -> list[Branch]:
         parent = branches.get(span.parent_id)
         (roots if parent is None else parent.below).append(branches[span.span_id])
     return roots
+
+
+def _whole(roots: list[Branch], expected: Iterable[str]) -> bool:
+    return len(roots) == 1 and {branch.label for branch in roots[0].walk()} >= set(expected)
 
 
 class _Servicer(TraceServiceServicer):

@@ -2,7 +2,7 @@
 
 import os
 
-from tests.collector import Collector, Span, grown
+from tests.collector import Collector, Span
 from tests.system.edge import PASSWORD, Edge, new_email
 from tests.system.house import House
 
@@ -32,11 +32,7 @@ def test_a_registration_is_one_trace(collector: Collector, edge: Edge) -> None:
     person = {"email": new_email(), "password": PASSWORD, "full_name": "Ada Lovelace"}
     answer = edge.post("/api/auth/register", json=person, headers={"traceparent": traceparent})
     assert answer.status == 201, answer.text
-    spans = collector.wait_for(
-        traceparent[3:35],
-        lambda spans: DELIVERED | {"gateway: POST /api/auth/register"} <= labels(spans),
-    )
-    (root,) = grown(spans)
+    root = collector.tree(traceparent[3:35], "gateway: POST /api/auth/register", *DELIVERED)
     print(root.drawn())  # noqa: T201 docs/tracing.md shows it
 
     assert (root.label, root.span.kind) == ("gateway: POST /api/auth/register", "SERVER")
@@ -102,7 +98,7 @@ def test_a_failure_is_told_though_its_trace_is_not_recorded(
         answer = edge.get("/api/users/me/export", token=person.access_token, headers={"traceparent": failing})
         assert answer.status == 503
     edge.get("/api/users/me", token=person.access_token, headers={"traceparent": fine})
-    (root,) = grown(collector.wait_for(failing[3:35], lambda spans: len(spans) > 1))
+    root = collector.tree(failing[3:35], "gateway: GET /api/users/me/export")
 
     assert (root.label, root.span.is_error) == ("gateway: GET /api/users/me/export", True)
     assert (root.span.parent_id, root.span.attributes["http.response.status_code"]) == (failing[36:52], 503)
@@ -118,10 +114,7 @@ def test_a_revocation_is_told_by_everybody_who_learns_of_it(collector: Collector
     learned = {f"{service}: take in tokens_revoked" for service in ("gateway", "user-service")}
     headers = {"traceparent": traceparent}
     assert edge.post("/api/auth/logout", token=person.access_token, headers=headers).status == 204
-    spans = collector.wait_for(
-        traceparent[3:35], lambda spans: learned | {"gateway: POST /api/auth/logout"} <= labels(spans)
-    )
-    (root,) = grown(spans)
+    root = collector.tree(traceparent[3:35], "gateway: POST /api/auth/logout", *learned)
 
     revoking = root.find("auth-service: vestibule.auth.v1.AuthService/Logout")
     for label in learned:
@@ -137,11 +130,7 @@ def test_redis_commands_are_in_the_trace(collector: Collector, house: House) -> 
         edge.post(
             "/api/auth/password/forgot", json={"email": new_email()}, headers={"traceparent": traceparent}
         )
-        (root,) = grown(
-            collector.wait_for(
-                traceparent[3:35], lambda spans: "gateway: POST /api/auth/password/forgot" in labels(spans)
-            )
-        )
+        root = collector.tree(traceparent[3:35], "gateway: POST /api/auth/password/forgot")
 
     assert root.find("gateway: EVALSHA").span.kind == "CLIENT"
     assert "127.0.0.1" not in root.find("gateway: EVALSHA").span.text
