@@ -28,6 +28,9 @@ def test_security_headers(edge: Edge, path: str) -> None:
     """No answer is sniffed, framed, or tells other sites where the reader came from."""
     headers = edge.get(path).headers
 
+    kind, _, parameters = headers["content-type"].partition(";")
+    assert kind == ("text/html" if path in {"/docs", "/status"} else kind)
+    assert kind.endswith("json") or "charset=utf-8" in parameters.lower()
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-frame-options"] == "DENY"
     assert headers["referrer-policy"] in {"no-referrer", "same-origin", "strict-origin-when-cross-origin"}

@@ -9,6 +9,7 @@ import pytest
 
 from tests.system.edge import PASSWORD, Answer, Edge, Person
 from tests.system.house import House
+from tests.system.mailbox import Mailbox
 
 STEP_SECONDS = 30
 
@@ -205,6 +206,19 @@ def test_turning_off(edge: Edge, guarded: Guarded) -> None:
     edge.sign_in(guarded.person)
     off = edge.delete("/api/auth/mfa/totp", token=token, json={"password": PASSWORD})
     assert off.outcome == (404, "NOT_FOUND")
+
+
+def test_a_reset_leaves_it_on(edge: Edge, guarded: Guarded, mailbox: Mailbox) -> None:
+    """Whoever reads somebody's mail still has no code."""
+    person, new = guarded.person, "copper-lantern-violet-mast"
+    edge.post("/api/auth/password/forgot", json={"email": person.email})
+    body = {"token": mailbox.reset_token(person.email), "new_password": new}
+    assert edge.post("/api/auth/password/reset", json=body).status == 204
+
+    answer = edge.post("/api/auth/login", json={"email": person.email, "password": new})
+
+    assert answer.data["mfa_required"] is True
+    assert "access_token" not in answer.data
 
 
 def test_wrong_code_turns_nothing_on(edge: Edge, house: House) -> None:

@@ -92,10 +92,18 @@ def test_password_made_of_the_person(edge: Edge, password: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "password", ["горный-ветер-семь-яблок", "海辺の静かな図書館で会う", "x7$ \tQ!v-ß9", "🦉🌊🪴🎻🧭🗝️🪁🥁"]
+    "password",
+    [
+        "горный-ветер-семь-яблок",
+        "海辺の静かな図書館で会う",
+        "x7$ \tQ!v-ß9",
+        "🦉🌊🪴🎻🧭🗝️🪁🥁",
+        "copper lantern violet mast " * 4 + "under twenty bridges",
+    ],
 )
 def test_password_of_any_script(edge: Edge, password: str) -> None:
-    """A password may be of any script, spaces and symbols included."""
+    """A password may be of any script and 128 characters long, spaces and symbols included."""
+    assert len(password) in {*range(8, 32), 128}
     email = new_email()
     registered = edge.post(
         "/api/auth/register", json={"email": email, "password": password, "full_name": "Ada"}

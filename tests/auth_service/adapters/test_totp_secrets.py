@@ -63,13 +63,13 @@ def test_a_secret_is_sealed_for_its_person() -> None:
 
 
 def test_recovery_codes() -> None:
-    """Ten, of 80 bits, kept as a keyed digest of person and code, however they are typed."""
+    """Ten, of 120 bits, kept as a keyed digest of person and code, however they are typed."""
     user_id, codes = uuid7(), SECRETS.recovery_codes()
     first = codes[0]
     kept = SECRETS.recovery_digest(user_id, first)
 
     assert len(set(codes)) == RECOVERY_CODES
-    assert all(len(code.replace("-", "")) == 16 for code in codes)
+    assert all(len(code.replace("-", "")) == 24 for code in codes)
     assert SECRETS.recovery_digest(user_id, f" {first.upper().replace('-', ' ')}") == kept
     assert first.encode() not in kept
     assert SECRETS.recovery_digest(uuid7(), first) != kept

@@ -19,7 +19,7 @@ _STEP_SECONDS = 30
 _DRIFT_STEPS = 1
 _DIGITS = 6
 _NONCE_BYTES = 12
-_RECOVERY_BYTES = 10
+_RECOVERY_BYTES = 15
 _GROUP = 4
 
 
@@ -61,7 +61,7 @@ class TotpSecrets:
         return found
 
     def recovery_codes(self, attempt_id: UUID | None = None) -> Sequence[str]:
-        """Returns new recovery codes of 80 bits in groups of four letters, for an attempt always the same."""
+        """Returns new recovery codes of 120 bits in groups of four letters, the same for an attempt."""
         return [_grouped(base64.b32encode(self._drawn(attempt_id, n))) for n in range(RECOVERY_CODES)]
 
     def recovery_digest(self, user_id: UUID, code: str) -> bytes:
