@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -9,19 +10,33 @@ from devstack.stack import Stack
 
 from tests.conftest import STACK_ENVIRONMENT
 from tests.faults import report
+from tests.faults.clocks import Clocks
+from tests.faults.disk import Disk
+from tests.faults.faults import LONG, SERVICES
 from tests.faults.scene import Scene
 from tests.faults.wires import Wires
 
 TWO_OF_EACH = {"gateway": 2, "auth-service": 2, "user-service": 2}
+POSTGRES = {"max_wal_size": "256MB"}
+"""So that what it keeps has room on its disk."""
 
 
 @pytest.fixture(scope="session", name="scene")
 def _scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """Postgres flushes here, as it must where kills are survived."""
-    with Wires() as wires:
-        folder = tmp_path_factory.mktemp("faults")
-        with Stack(folder, STACK_ENVIRONMENT, instances=TWO_OF_EACH, route=wires.route) as stack:
-            scene = Scene(stack, wires)
+    folder = tmp_path_factory.mktemp("faults")
+    clocks, disk = Clocks(folder, SERVICES), Disk(folder / "postgres")
+    with Wires() as wires, disk.mounted() if LONG else nullcontext():
+        stack = Stack(
+            folder,
+            STACK_ENVIRONMENT,
+            instances=TWO_OF_EACH,
+            overrides=clocks.settings if LONG else {},
+            postgres_settings=POSTGRES,
+            route=wires.route,
+        )
+        with stack:
+            scene = Scene(stack, wires, clocks, disk)
             yield scene
     if page := os.environ.get("FAULTS_REPORT"):
         report.write(Path(page), scene.outcomes, scene.figures)

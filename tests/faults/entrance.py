@@ -9,7 +9,6 @@ import httpx
 from tests.faults.history import Call, History, now
 
 TIMEOUT_SECONDS = 15.0
-_NO_TRIES_LEFT = "no gateway takes connections"
 
 _numbers = itertools.count()
 
@@ -69,8 +68,8 @@ class Entrance:
         body: dict[str, Any] | None,
         gateway: str | None,
     ) -> tuple[str, httpx.Response | None]:
-        url = gateway or next(self._turn)
-        for _ in self._clients:
+        first = gateway or next(self._turn)
+        for url in (first, *(each for each in self._clients if each != first)):
             try:
                 return url, self._clients[url].request(method, path, headers=headers, json=body)
             except httpx.ConnectError:
@@ -78,8 +77,7 @@ class Entrance:
             except httpx.TransportError:
                 if method != "GET":
                     return url, None
-            url = next(self._turn)
-        return url, None
+        return first, None
 
     def _noted(
         self,

@@ -1,12 +1,14 @@
 """Everything that is made to happen, by name."""
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import Any
 
 from chassis.events import stream
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from tests.faults import wires
 from tests.faults.scene import Scene
@@ -14,7 +16,14 @@ from tests.faults.wires import Trouble
 
 Fault = Callable[[Scene], AbstractContextManager[None]]
 
+LONG = os.environ.get("FAULTS") == "all"
+"""Whether everything is tried, which takes minutes."""
+
 SERVICES = ("auth-service", "user-service", "gateway")
+STEP_SECONDS = 30
+AGAIN = 500
+"""How many events are delivered again."""
+
 ARROWS = (
     ("gateway", "auth-service"),
     ("gateway", "user-service"),
@@ -75,9 +84,29 @@ def trouble_between(caller: str, called: str, trouble: Trouble) -> Fault:
     return fault
 
 
+def clock_stepped(name: str, seconds: int) -> Fault:
+    """A process's clock is set forward or back, as NTP does after a pause."""
+
+    @contextmanager
+    def fault(scene: Scene) -> Iterator[None]:
+        with scene.clocks.stepped(name, seconds):
+            yield
+
+    return fault
+
+
+@contextmanager
+def disk_full(scene: Scene) -> Iterator[None]:
+    """Postgres has no room left; if that ends it, it is started again with room."""
+    with scene.disk.full():
+        yield
+    if not scene.stack.part("postgres").is_running:
+        scene.stack.start_part("postgres")
+
+
 @contextmanager
 def events_twice_and_backwards(scene: Scene) -> Iterator[None]:
-    """Everything on the stream is delivered again, the newest first."""
+    """What was on the stream last is delivered again, the newest first."""
     asyncio.run(_deliver_again(scene.house.redis_url))
     yield
     asyncio.run(_deliver_again(scene.house.redis_url))
@@ -107,10 +136,12 @@ def together(first: Fault, second: Fault) -> Fault:
 
 
 async def _deliver_again(url: str) -> None:
-    async with Redis.from_url(url) as redis:
-        entries: Any = await redis.xrange(stream.STREAM)
-        for _, fields in reversed(entries):
-            await redis.xadd(stream.STREAM, fields)
+    # Beside another fault there may be no Redis to deliver to.
+    with suppress(RedisError):
+        async with Redis.from_url(url) as redis:
+            newest_first: Any = await redis.xrevrange(stream.STREAM, count=AGAIN)
+            for _, fields in newest_first:
+                await redis.xadd(stream.STREAM, fields)
 
 
 FAULTS: dict[str, Fault] = {
@@ -121,6 +152,12 @@ FAULTS: dict[str, Fault] = {
         for caller, called in ARROWS
         for how, trouble in TROUBLES.items()
     },
+    **{
+        f"{name}'s clock {abs(seconds)} s {'fast' if seconds > 0 else 'slow'}": clock_stepped(name, seconds)
+        for name in SERVICES
+        for seconds in (STEP_SECONDS, -STEP_SECONDS)
+    },
+    "postgres' disk full": disk_full,
     "events twice and backwards": events_twice_and_backwards,
     "listeners cut off": listeners_cut_off,
 }

@@ -35,6 +35,12 @@ class Call:
     sent: dict[str, Any] = field(default_factory=dict)
     got: dict[str, Any] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        answer = f"{self.status} {self.code}" if self.status else "no answer"
+        return (
+            f"{self.does} ({self.request_id}) at {self.gateway}: {answer} in {self.ended - self.began:.2f} s"
+        )
+
     @property
     def acknowledged(self) -> bool:
         """Whether it was done, and said so."""

@@ -14,6 +14,7 @@ class Outcome:
         failed_writes: How many of the others.
         recovered_seconds: How long after the fault the last failing call ended.
         broken: Every rule that did not hold, and where.
+        failures: Every call that failed.
     """
 
     fault: str
@@ -22,3 +23,4 @@ class Outcome:
     failed_writes: int
     recovered_seconds: float
     broken: tuple[str, ...]
+    failures: tuple[str, ...]

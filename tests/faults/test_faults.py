@@ -10,10 +10,9 @@ from itertools import combinations
 
 import pytest
 
-from tests.faults.faults import FAULTS, together
+from tests.faults.faults import FAULTS, LONG, together
 from tests.faults.scene import Scene
 
-LONG = os.environ.get("FAULTS") == "all"
 SECONDS = 4.0 if LONG else 1.5
 SHORT = ("auth-service killed", "redis killed")
 PAIRS = 12 if LONG else 0

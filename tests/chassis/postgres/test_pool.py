@@ -93,6 +93,29 @@ async def test_waiting_for_a_lock_ends(empty_database: str) -> None:
                 await pool.execute("INSERT INTO item VALUES ('a')")
 
 
+async def test_want_of_room_is_unavailable(pool: Database) -> None:
+    """So is a full disk, which Postgres tells by the same class of errors."""
+    async with pool.acquire() as connection:
+        await connection.execute("SET temp_file_limit = '64kB'")
+        await connection.execute("SET work_mem = '64kB'")
+        with pytest.raises(Unavailable):
+            await connection.execute("SELECT n FROM generate_series(1, 100000) AS n ORDER BY -n")
+        await connection.execute("RESET ALL")
+        assert await connection.fetchval("SELECT 1") == 1
+
+
+async def test_a_server_that_no_longer_writes_is_left(empty_database: str) -> None:
+    """As after a failover: what was the primary refuses, and the next connection finds the new one."""
+    async with open_database(empty_database, application_name="t", max_size=1) as pool:
+        before = await pool.fetchval("SELECT pg_backend_pid()")
+        async with pool.acquire() as connection:
+            await connection.execute("SET default_transaction_read_only = on")
+            with pytest.raises(Unavailable):
+                await connection.execute("CREATE TABLE item (name text)")
+        assert await pool.fetchval("SELECT pg_backend_pid()") != before
+        await pool.execute("CREATE TABLE item (name text)")
+
+
 async def test_a_transaction_left_idle_is_ended_by_postgres(empty_database: str) -> None:
     async with open_database(
         empty_database, application_name="t", idle_in_transaction_timeout_seconds=0.2

@@ -21,16 +21,21 @@ LOST = (
     asyncpg.CannotConnectNowError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.TooManyConnectionsError,
+    # The server has become a replica: a new connection finds the one that writes.
+    asyncpg.ReadOnlySQLTransactionError,
 )
-"""The connection is gone or can't be had."""
+"""The connection is gone or can't be had, or leads to a server that can't write."""
 
 BUSY = (
     asyncpg.QueryCanceledError,
     asyncpg.LockNotAvailableError,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
+    # Its disk or memory is full, or its disk fails: an operator's to mend, and ours to wait for.
+    asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresIOError,
 )
-"""Postgres is there, but took too long or chose another transaction."""
+"""Postgres is there, but took too long, chose another transaction or has no room."""
 
 RETRY_AFTER_SECONDS = 1.0
 
@@ -54,7 +59,7 @@ def meaning(error: Exception) -> Exception:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turns loss, timeouts and deadlocks of Postgres into `Unavailable`; the rest passes as it is.
+    """Turns loss, timeouts, deadlocks and want of room into `Unavailable`; the rest passes as it is.
 
     Raises:
         Unavailable: Postgres can't do it now.
