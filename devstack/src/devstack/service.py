@@ -35,6 +35,7 @@ class ServiceProcess:
         http_port: Where it answers HTTP on 127.0.0.1.
         grpc_port: Where it answers gRPC on 127.0.0.1; None for a gateway.
         log_path: Where its log is.
+        python: The interpreter that its program is installed for.
     """
 
     name: str
@@ -43,6 +44,7 @@ class ServiceProcess:
     http_port: int
     grpc_port: int | None
     log_path: Path
+    python: str = sys.executable
     process: "subprocess.Popen[bytes] | None" = None
     log_from: int = 0
 
@@ -83,7 +85,7 @@ class ServiceProcess:
             self.log_path.replace(self.log_path.with_suffix(".log.1"))
         self.log_from = self.log_path.stat().st_size if self.log_path.exists() else 0
         self.process = program.spawn(
-            [sys.executable, "-m", self.service.module],
+            [self.python, "-m", self.service.module],
             log=self.log_path,
             signal="TERM",
             environment=self.environment,

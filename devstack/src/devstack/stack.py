@@ -20,8 +20,10 @@ from devstack.database import Database
 from devstack.keys import Keys
 from devstack.lock import lock
 from devstack.plan import TOPOLOGY_FILE, Plan, Ports, Route, instance_names, straight
+from devstack.ports import choose_ports
 from devstack.postgres import Postgres
 from devstack.program import ProgramError
+from devstack.release import Release
 from devstack.service import ServiceProcess
 from devstack.settings import Settings
 from devstack.topology import GATEWAY, SERVICES, Service
@@ -49,6 +51,7 @@ class Stack:
         overrides: Further settings of single processes, by name.
         free_ports: Take any free port where none is asked for; otherwise the usual one when free.
         postgres_settings: Settings of the embedded Postgres.
+        release: Whose programs and schemas it starts with.
         route: Leads each process to each other, such as through a proxy that makes trouble.
         report: Hears of progress.
 
@@ -67,6 +70,7 @@ class Stack:
         overrides: Mapping[str, Mapping[str, str]] | None = None,
         free_ports: bool = True,
         postgres_settings: Mapping[str, str] | None = None,
+        release: Release | None = None,
         route: Route = straight,
         report: Report = _silent,
     ) -> None:
@@ -80,6 +84,7 @@ class Stack:
         self._overrides = overrides or {}
         self._free_ports = free_ports
         self._postgres_settings = dict(postgres_settings or {})
+        self._release = release or Release()
         self._route = route
         self._report = report
         self._plan: Plan | None = None
@@ -125,10 +130,12 @@ class Stack:
         self._lock = lock(self.folder)
         backing.end_leftovers(self.folder)
         keys = Keys.kept_in(self.folder / "secrets")
-        ports = self._choose_ports()
+        ports = choose_ports(self.settings, self._instances, free_ports=self._free_ports)
         database, redis_url = self._start_backing(keys)
         self._plan = Plan(self.settings, keys, database, redis_url, ports, self._route)
-        self._migrate(database)
+        began = time.monotonic()
+        self._release.migrate(database)
+        self._report("migrations are done", time.monotonic() - began)
         for service in SERVICES:
             for name, own in zip(instance_names(service), ports[service.name], strict=False):
                 self._add(name, service, own)
@@ -186,6 +193,21 @@ class Stack:
         """Ends a part at once, as a crash would."""
         self.part(name).kill()
 
+    def change_release(self, name: str, release: Release) -> None:
+        """Stops a process and starts that of another release in its place; waits until it is ready.
+
+        It is given the settings that the other release would give it, and its `overrides`.
+
+        Raises:
+            ProgramError: it does not start.
+        """
+        process = self.services[name]
+        ports = Ports(process.http_port, process.grpc_port)
+        environment = self._environment(name, process.service, ports, release)
+        process.stop()
+        process.python, process.environment = release.python, environment
+        self.start_part(name)
+
     def add_gateway(self, settings: Mapping[str, str] | None = None) -> ServiceProcess:
         """Starts one more gateway and waits until it is ready."""
         name = next(each for each in instance_names(GATEWAY) if each not in self.services)
@@ -238,59 +260,27 @@ class Stack:
         else:
             url = self.settings.postgres_url
         database = Database(url, keys.role_passwords)
-        backing.provision(database, "POSTGRES_URL" if self.postgres is None else "the embedded Postgres")
+        self._release.provision(
+            database, "POSTGRES_URL" if self.postgres is None else "the embedded Postgres"
+        )
         if self.postgres is None:
             self._report("POSTGRES_URL answers", time.monotonic() - began)
         redis_url = self.valkey.url if self.valkey is not None else str(self.settings.redis_url)
         return database, redis_url
 
-    def _migrate(self, database: Database) -> None:
-        began = time.monotonic()
-        owners = [service for service in SERVICES if service.schema is not None]
-
-        async def migrate() -> None:
-            await asyncio.gather(*(database.migrate(service) for service in owners))
-
-        backing.run(migrate())
-        self._report("migrations are done", time.monotonic() - began)
-
-    def _choose_ports(self) -> dict[str, list[Ports]]:
-        ports: dict[str, list[Ports]] = {}
-        for service in SERVICES:
-            if service is GATEWAY:
-                port = self.settings.gateway_port or program.free_port()
-                if not program.is_free(port):
-                    raise ProgramError(
-                        f"port {port} is taken: set GATEWAY_PORT to another one, or stop what listens there"
-                    )
-                ports[service.name] = [Ports(port)]
-            else:
-                assert service.grpc_port is not None  # noqa: S101 only the gateway has none
-                http = self._choose(f"{service.prefix}_HTTP_PORT", service.http_port)
-                grpc = self._choose(f"{service.prefix}_GRPC_PORT", service.grpc_port)
-                ports[service.name] = [Ports(http, grpc)]
-            for _ in range(1, self._instances.get(service.name, 1)):
-                grpc_port = None if service is GATEWAY else program.free_port()
-                ports[service.name].append(Ports(program.free_port(), grpc_port))
-        return ports
-
-    def _choose(self, setting: str, usual: int) -> int:
-        asked = self.settings.port(setting)
-        if asked:
-            if not program.is_free(asked):
-                raise ProgramError(f"port {asked} is taken: set {setting} to another one")
-            return asked
-        return usual if not self._free_ports and program.is_free(usual) else program.free_port()
-
     def _add(
         self, name: str, service: Service, ports: Ports, settings: Mapping[str, str] | None = None
     ) -> ServiceProcess:
-        environment = {
-            **self.plan.environment(service, ports, name),
-            **self._overrides.get(name, {}),
-            **(settings or {}),
-        }
+        environment = self._environment(name, service, ports, self._release) | dict(settings or {})
         log = self.folder / "logs" / f"{name}.log"
-        process = ServiceProcess(name, service, environment, ports.http, ports.grpc, log)
+        process = ServiceProcess(
+            name, service, environment, ports.http, ports.grpc, log, python=self._release.python
+        )
         self.services[name] = process
         return process
+
+    def _environment(self, name: str, service: Service, ports: Ports, release: Release) -> dict[str, str]:
+        return {
+            **release.environment(self.plan, service, ports, name),
+            **self._overrides.get(name, {}),
+        }
