@@ -6,8 +6,6 @@ Run by `make test-faults`; `make test` has the short form of the faults.
 import resource
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,48 +13,17 @@ import pytest
 from tests.faults.entrance import Entrance
 from tests.faults.faults import LONG
 from tests.faults.history import History, now
+from tests.faults.readers import reading
 from tests.faults.scene import Scene
 from tests.system.edge import PASSWORD
 
 pytestmark = pytest.mark.skipif(not LONG, reason="takes minutes: run by `make test-faults`")
 
-READERS = 12
-READS_PER_SECOND = 300
 AWAY_SECONDS = 30.0
 DEADLINE_SECONDS = 6.0
 """The longest deadline that the protos set, and a second for the way."""
 
 FLOOD_SECONDS = 8.0
-
-
-@contextmanager
-def reading(scene: Scene, history: History, per_second: float = READS_PER_SECOND) -> Iterator[None]:
-    """Has one person read at a fixed rate, over several connections."""
-    stop = threading.Event()
-    email, password = scene.stack.admin
-    entrance = Entrance(scene.stack.base_urls, History(), "reader")
-    _, tokens = entrance.call("login", "POST", "/api/auth/login", body={"email": email, "password": password})
-    entrance.close()
-
-    def read(number: int) -> None:
-        own = Entrance(scene.stack.base_urls, history, f"reader-{number}")
-        token = tokens["access_token"]
-        due = now() + number / per_second
-        while not stop.is_set():
-            time.sleep(max(0.0, due - now()))
-            own.call("read", "GET", "/api/users/me", token=token, sent={"token": token})
-            due += READERS / per_second
-        own.close()
-
-    threads = [threading.Thread(target=read, args=(number,), daemon=True) for number in range(READERS)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
 
 
 def test_rolling_restart(scene: Scene) -> None:
