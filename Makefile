@@ -1,7 +1,7 @@
 # Everything a developer does; `make` lists it. Needs Python 3.11 or newer with pip, nothing else.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test test-faults test-hostile lint audit format protos docs lock clean reset \
+.PHONY: help up test test-faults test-upgrade test-hostile lint audit format protos docs lock clean reset \
 	bench bench-flood bench-growth bench-logins bench-staleness bench-health \
 	images cluster deploy test-cluster
 
@@ -12,6 +12,8 @@ BIN := .venv/bin
 # What hostile input meets first.
 HOSTILE := tests/system/test_openapi.py tests/system/test_grpc_fuzz.py tests/chassis/test_decoders.py \
 	tests/chassis/identity/test_verifier.py tests/gateway/test_messages.py tests/auth_service/adapters/test_secrets.py
+# The release that test-upgrade comes from: a commit or tag, or the last tag.
+FROM ?= last
 # What a test run is to do besides: make test ARGS="tests/gateway -k cache"
 ARGS ?=
 
@@ -41,6 +43,9 @@ test: .venv/.develops ## Run all tests on real Postgres, Valkey and gRPC; ARGS="
 
 test-faults: .venv/.develops ## Try every fault and promise, and write docs/reliability.md
 	@FAULTS=all FAULTS_REPORT=docs/reliability.md $(BIN)/pytest tests/faults $(ARGS)
+
+test-upgrade: .venv/.develops ## Upgrade from the last release (FROM=<commit>: from that) and go back, under load
+	@UPGRADE_FROM=$(FROM) $(BIN)/pytest tests/upgrades -s $(ARGS)
 
 test-hostile: .venv/.develops ## Send 50,000 cases made at random over HTTP, as many over gRPC and more to every decoder
 	@OPENAPI_CASES=50000 FUZZ_CASES=50000 $(BIN)/pytest --hypothesis-profile=hostile --override-ini=timeout=0 $(HOSTILE) $(ARGS)

@@ -1,0 +1,40 @@
+"""The short form: the running house against the very same tree, told of and started as another release."""
+
+import sys
+
+import pytest
+from devstack.stack import Stack
+
+from tests.system.house import House
+from tests.upgrades.checkout import Checkout, commit_of
+
+SAME_TREE = Checkout("the same tree", sys.executable)
+
+
+def test_settings_are_those_of_its_devstack(stack: Stack) -> None:
+    """What a checkout's own devstack would tell its processes is what ours tell the running ones."""
+    for name, process in stack.services.items():
+        listening = stack.plan.ports[process.service.name][0]
+        told = SAME_TREE.environment(stack.plan, process.service, listening, name)
+
+        assert told == process.environment
+
+
+def test_process_of_another_release_takes_over(stack: Stack) -> None:
+    """Its jobs leave a schema that is further, and its process answers where the old one did."""
+    service = stack.services["user-service"]
+    before, ended = service.grpc, service.pid
+    SAME_TREE.provision(stack.database, "the embedded Postgres")
+    SAME_TREE.migrate(stack.database)
+
+    stack.change_release("user-service", SAME_TREE)
+    House(stack)._settle()
+
+    assert service.grpc == before
+    assert service.pid != ended
+
+
+def test_unknown_commit_is_named() -> None:
+    """Whoever mistypes a tag learns which, before anything is built."""
+    with pytest.raises(AssertionError, match="git knows no commit of-nobody"):
+        commit_of("of-nobody")

@@ -1,0 +1,89 @@
+"""An upgrade from another release and the way back, under load: no request fails.
+
+`make test-upgrade` takes the last release; `make test-upgrade FROM=<commit>` any other.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from devstack.release import Release
+from devstack.stack import Stack
+from devstack.terminal import Terminal
+from devstack.topology import SERVICES
+
+from tests.conftest import STACK_ENVIRONMENT
+from tests.faults.scene import Scene
+from tests.faults.wires import Wires
+from tests.upgrades.checkout import Checkout, commit_of
+from tests.upgrades.course import Course
+
+FROM = os.environ.get("UPGRADE_FROM", "")
+TWO_OF_EACH = {service.name: 2 for service in SERVICES}
+
+pytestmark = [
+    pytest.mark.skipif(not FROM, reason="takes minutes: run by `make test-upgrade`"),
+    pytest.mark.timeout(1200),
+]
+
+
+@pytest.fixture(name="terminal")
+def _terminal() -> Terminal:
+    return Terminal.of_stdout()
+
+
+@pytest.fixture(name="earlier")
+def _earlier(tmp_path: Path, terminal: Terminal) -> Checkout:
+    """The release to come from, installed."""
+    commit = commit_of(FROM)
+    terminal.say(f"\ninstalling {commit}")
+    began = time.monotonic()
+    checkout = Checkout.of(commit, tmp_path / "earlier")
+    terminal.step("installed", time.monotonic() - began)
+    return checkout
+
+
+@pytest.fixture(name="scene")
+def _scene(tmp_path: Path, earlier: Checkout, terminal: Terminal) -> Iterator[Scene]:
+    """A house of that release, two of each service."""
+    with (
+        Wires() as wires,
+        Stack(
+            tmp_path / "house",
+            STACK_ENVIRONMENT,
+            instances=TWO_OF_EACH,
+            release=earlier,
+            report=terminal.step,
+        ) as stack,
+    ):
+        yield Scene(stack, wires)
+
+
+def test_upgrade_and_rollback(scene: Scene, earlier: Checkout, terminal: Terminal) -> None:
+    """There, back on the new schema, and there again: nothing fails, every invariant holds."""
+    this = Release()
+    course = Course(scene, terminal)
+
+    with course.under_load("upgrade"):
+        course.step("schema to this release", lambda: _migrate(scene, this))
+        course.roll(this)
+    with course.under_load("rollback"):
+        # GitOps tools go back by installing the older chart, whose jobs meet the newer schema.
+        course.step(f"jobs of {earlier.name}", lambda: _migrate(scene, earlier))
+        course.roll(earlier)
+    with course.under_load("upgrade again"):
+        course.step("jobs of this release", lambda: _migrate(scene, this))
+        course.roll(this)
+
+    terminal.say(f"\n{course.table()}")
+    assert not [broken for outcome in course.outcomes for broken in outcome.broken]
+    assert not [call for step in course.steps for call in step.failed]
+
+
+def _migrate(scene: Scene, release: Release) -> None:
+    """Does what the chart's jobs do before any pod is changed."""
+    database = scene.stack.database
+    release.provision(database, "the embedded Postgres")
+    release.migrate(database)
