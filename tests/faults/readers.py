@@ -7,23 +7,23 @@ from contextlib import contextmanager
 
 from tests.faults.entrance import Entrance
 from tests.faults.history import History, now
-from tests.faults.scene import Scene
+from tests.faults.stage import Stage
 
 READERS = 12
 READS_PER_SECOND = 300
 
 
 @contextmanager
-def reading(scene: Scene, history: History, per_second: float = READS_PER_SECOND) -> Iterator[None]:
+def reading(stage: Stage, history: History, per_second: float = READS_PER_SECOND) -> Iterator[None]:
     """Has the admin read at a fixed rate, over several connections."""
     stop = threading.Event()
-    email, password = scene.stack.admin
-    entrance = Entrance(scene.stack.base_urls, History(), "reader")
+    email, password = stage.stack.admin
+    entrance = Entrance(stage.stack.base_urls, History(), "reader")
     _, tokens = entrance.call("login", "POST", "/api/auth/login", body={"email": email, "password": password})
     entrance.close()
 
     def read(number: int) -> None:
-        own = Entrance(scene.stack.base_urls, history, f"reader-{number}")
+        own = Entrance(stage.stack.base_urls, history, f"reader-{number}")
         token = tokens["access_token"]
         due = now() + number / per_second
         while not stop.is_set():

@@ -13,7 +13,7 @@ from devstack.terminal import Terminal
 from tests.faults.history import Call, History, now
 from tests.faults.outcome import Outcome
 from tests.faults.readers import reading
-from tests.faults.scene import Scene
+from tests.faults.stage import Stage
 
 PEOPLE = 6
 READS_PER_SECOND = 100.0
@@ -40,7 +40,7 @@ class Course:
     """Takes a house from release to release.
 
     Args:
-        scene: The house.
+        stage: The house.
         terminal: Hears of progress.
 
     Attributes:
@@ -48,10 +48,10 @@ class Course:
         outcomes: What the judges said of each way.
     """
 
-    def __init__(self, scene: Scene, terminal: Terminal) -> None:
+    def __init__(self, stage: Stage, terminal: Terminal) -> None:
         self.steps: list[Step] = []
         self.outcomes: list[Outcome] = []
-        self._scene = scene
+        self._stage = stage
         self._terminal = terminal
         self._began: list[tuple[str, float]] = []
 
@@ -61,7 +61,7 @@ class Course:
         self._terminal.say(f"\n{way}")
         history = History()
         self._began = []
-        with self._scene.crowd(history, PEOPLE), reading(self._scene, history, READS_PER_SECOND):
+        with self._stage.crowd(history, PEOPLE), reading(self._stage, history, READS_PER_SECOND):
             self.step("as it was", lambda: None)
             yield
         self._began.append(("", now()))
@@ -72,7 +72,7 @@ class Course:
         self.steps += steps
         for call in (call for step in steps for call in step.failed):
             self._terminal.trouble(f"{call.does} failed: {call.status} {call.code} ({call.request_id})")
-        outcome = self._scene.judged(way, history, now())
+        outcome = self._stage.judged(way, history, now())
         for line in outcome.broken:
             self._terminal.trouble(line)
         self.outcomes.append(outcome)
@@ -91,7 +91,7 @@ class Course:
         The first of each service comes before any second one, so that calls go all ways:
         from old to new, from new to old.
         """
-        stack = self._scene.stack
+        stack = self._stage.stack
         firsts_first = sorted(stack.services, key=lambda name: name != stack.services[name].service.name)
         for name in firsts_first:
             self.step(f"{name} to {release.name}", partial(stack.change_release, name, release))

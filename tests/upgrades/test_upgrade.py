@@ -15,8 +15,7 @@ from devstack.terminal import Terminal
 from devstack.topology import SERVICES
 
 from tests.conftest import STACK_ENVIRONMENT
-from tests.faults.scene import Scene
-from tests.faults.wires import Wires
+from tests.faults.stage import Stage
 from tests.upgrades.checkout import Checkout, commit_of
 from tests.upgrades.course import Course
 
@@ -45,36 +44,33 @@ def _earlier(tmp_path: Path, terminal: Terminal) -> Checkout:
     return checkout
 
 
-@pytest.fixture(name="scene")
-def _scene(tmp_path: Path, earlier: Checkout, terminal: Terminal) -> Iterator[Scene]:
+@pytest.fixture(name="stage")
+def _stage(tmp_path: Path, earlier: Checkout, terminal: Terminal) -> Iterator[Stage]:
     """A house of that release, two of each service."""
-    with (
-        Wires() as wires,
-        Stack(
-            tmp_path / "house",
-            STACK_ENVIRONMENT,
-            instances=TWO_OF_EACH,
-            release=earlier,
-            report=terminal.step,
-        ) as stack,
-    ):
-        yield Scene(stack, wires)
+    with Stack(
+        tmp_path / "house",
+        STACK_ENVIRONMENT,
+        instances=TWO_OF_EACH,
+        release=earlier,
+        report=terminal.step,
+    ) as stack:
+        yield Stage(stack)
 
 
-def test_upgrade_and_rollback(scene: Scene, earlier: Checkout, terminal: Terminal) -> None:
+def test_upgrade_and_rollback(stage: Stage, earlier: Checkout, terminal: Terminal) -> None:
     """There, back on the new schema, and there again: nothing fails, every invariant holds."""
     this = Release()
-    course = Course(scene, terminal)
+    course = Course(stage, terminal)
 
     with course.under_load("upgrade"):
-        course.step("schema to this release", lambda: _migrate(scene, this))
+        course.step("schema to this release", lambda: _migrate(stage, this))
         course.roll(this)
     with course.under_load("rollback"):
         # GitOps tools go back by installing the older chart, whose jobs meet the newer schema.
-        course.step(f"jobs of {earlier.name}", lambda: _migrate(scene, earlier))
+        course.step(f"jobs of {earlier.name}", lambda: _migrate(stage, earlier))
         course.roll(earlier)
     with course.under_load("upgrade again"):
-        course.step("jobs of this release", lambda: _migrate(scene, this))
+        course.step("jobs of this release", lambda: _migrate(stage, this))
         course.roll(this)
 
     terminal.say(f"\n{course.table()}")
@@ -82,8 +78,8 @@ def test_upgrade_and_rollback(scene: Scene, earlier: Checkout, terminal: Termina
     assert not [call for step in course.steps for call in step.failed]
 
 
-def _migrate(scene: Scene, release: Release) -> None:
+def _migrate(stage: Stage, release: Release) -> None:
     """Does what the chart's jobs do before any pod is changed."""
-    database = scene.stack.database
+    database = stage.stack.database
     release.provision(database, "the embedded Postgres")
     release.migrate(database)
