@@ -223,14 +223,8 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
     await ring.load()
     head_judge = EcdsaHeadJudge(database, MASTER_KEY)
     api_keys = build_api_key_use_cases(database, HmacApiKeys(MASTER_KEY.derived("api-keys")), clock)
-    judge = OwnTokenJudge(
-        ring,
-        database,
-        api_keys.judge_api_key,
-        api_keys.report_refused_key,
-        issuer=ISSUER,
-        audience=AUDIENCE,
-    )
+    judged, refused = api_keys.judge_api_key, api_keys.report_refused_key
+    judge = OwnTokenJudge(ring, database, judged, refused, issuer=ISSUER, audience=AUDIENCE)
     to_users = open_channel(
         directory.address,
         service_tokens=ServiceTokens(SERVICE_KEY, serving.SERVICE),
@@ -269,6 +263,7 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
     )
     serving.add_servicers(server, does)
     address = f"127.0.0.1:{await server.start('127.0.0.1:0')}"
+    server.set_serving(True)
     directory.meet(address)
     channel = open_channel(address, service_tokens=ServiceTokens(SERVICE_KEY, "gateway"), services=_SERVICES)
     sign = SignAuditHead(database, EcdsaHeadSigner(ring), head_judge, clock, timedelta(0))

@@ -67,6 +67,7 @@ class DirectoryStandIn(DirectoryServiceServicer):
         )
         self._server.add(add_DirectoryServiceServicer_to_server, self)
         self.address = f"127.0.0.1:{await self._server.start('127.0.0.1:0')}"
+        self._server.set_serving(True)
 
     def meet(self, auth_address: str) -> None:
         """Learns where auth-service is."""

@@ -149,6 +149,7 @@ async def _house(users_database: Database, auth: AuthStandIn) -> AsyncIterator[H
     server = build_server(service_tokens=ServiceTokens(SERVICE_KEY, wiring.SERVICE), judge=judge)
     wiring.add_servicers(server, does)
     port = await server.start("127.0.0.1:0")
+    server.set_serving(True)
     channels = {
         name: open_channel(
             f"127.0.0.1:{port}",

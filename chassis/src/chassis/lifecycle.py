@@ -24,6 +24,9 @@ CANCEL_AGAIN_SECONDS = 1.0
 
 Resource = TypeVar("Resource")
 
+DRAIN_SECONDS = 0.4
+"""How long a service that was told to stop still takes calls, while callers turn to others."""
+
 CLOSE_SECONDS = 5.0
 """How long closing resources may take after the grace, before the process ends all the same."""
 
@@ -112,7 +115,7 @@ def run(
     main: Callable[[Lifecycle], Awaitable[None]],
     *,
     grace_seconds: float = 10.0,
-    drain_seconds: float = 0.0,
+    drain_seconds: float = DRAIN_SECONDS,
     debug: bool = False,
 ) -> NoReturn:
     """Runs a service and exits.
@@ -125,7 +128,7 @@ def run(
         service: Name in logs and messages.
         main: Builds the service on the lifecycle it is given.
         grace_seconds: How long work in flight may take after the signal.
-        drain_seconds: How long to go on accepting after readiness has gone.
+        drain_seconds: How long to go on accepting after readiness has gone, for callers to turn to others.
         debug: Show the traceback of a failed start as well.
 
     Raises:

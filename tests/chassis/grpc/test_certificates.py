@@ -55,6 +55,7 @@ async def _house(authority: Authority, tmp_path: Path) -> AsyncIterator[House]:
     health = Health(Script())  # type: ignore[abstract]
     server.add(health_service_pb2_grpc.add_HealthServiceServicer_to_server, health)
     port = await server.start("127.0.0.1:0", authority.issue(tmp_path / "server"))
+    server.set_serving(True)
     yield House(tmp_path / "server", port)
     await server.stop(0)
 
@@ -123,6 +124,7 @@ async def test_calls_in_flight_outlive_a_rotation(authority: Authority, tmp_path
     server = build_server(service_tokens=ServiceTokens(SERVICE_KEY, "x"), judge=TableJudge())
     server.add(health_service_pb2_grpc.add_HealthServiceServicer_to_server, Health(script))  # type: ignore[abstract]
     port = await server.start("127.0.0.1:0", authority.issue(tmp_path / "server"))
+    server.set_serving(True)
     client = authority.issue(tmp_path / "client")
     async with House(tmp_path, port).channel(client) as channel:
         first = asyncio.ensure_future(ask(channel))

@@ -10,6 +10,7 @@ import pytest
 from chassis.errors import DeadlineExceeded, Unavailable
 from chassis.grpc.call import Call, enter
 from chassis.grpc.channel import open_channel, service_config
+from chassis.grpc.errors import never_sent
 from chassis.grpc.policy import service_policies
 from chassis.identity.caller import Caller
 from chassis.identity.service_tokens import ServiceTokens
@@ -92,6 +93,21 @@ def test_service_config_names_repeatable_methods_only() -> None:
     names = {entry["method"] for entry in config["methodConfig"][0]["name"]}
 
     assert {"GetMe", "UpdateMe", "ListUsers", "GetUser", "UpdateUser", "DeleteUser"} == names
+
+
+async def test_whoever_stops_is_sent_nothing_more(hall: Hall) -> None:
+    """Callers turn away before the server refuses them, and know that their calls were not sent."""
+    sign_in("user")
+    await hall.users.GetMe(GET_ME)
+
+    hall.server.drain()
+    async with asyncio.timeout(20):
+        await hall.channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
+    with pytest.raises(Unavailable) as caught:
+        await hall.users.GetMe(GET_ME)
+
+    assert never_sent(caught.value)
+    assert hall.script.calls == ["GetMe"]
 
 
 async def test_nobody_there() -> None:

@@ -93,6 +93,7 @@ async def open_court(*, service: str = "gateway") -> AsyncIterator[Court]:
     server.add(key_service_pb2_grpc.add_KeyServiceServicer_to_server, auth)
     server.add(token_service_pb2_grpc.add_TokenServiceServicer_to_server, auth)
     port = await server.start("127.0.0.1:0")
+    server.set_serving(True)
     tokens = ServiceTokens(SERVICE_KEY, service)
     async with open_channel(
         f"127.0.0.1:{port}", service_tokens=tokens, services=AUTHORITY_SERVICES

@@ -258,8 +258,9 @@ def open_channel(
 
 
 def service_config(policies: Iterable[Policy]) -> dict[str, Any]:
-    """Returns gRPC's service config: every pod in turn, retries only where they do no harm.
+    """Returns gRPC's service config: every pod that is serving in turn, retries only where they do no harm.
 
+    A pod that stops says NOT_SERVING first: what reaches gRPC in the moment of a stop is cancelled unseen.
     The throttle stops retries when more than a few in a hundred calls fail, so that a
     service that is down is not called three times as often.
     """
@@ -268,7 +269,10 @@ def service_config(policies: Iterable[Policy]) -> dict[str, Any]:
         for policy in policies
         if policy.repeatable
     ]
-    config: dict[str, Any] = {"loadBalancingConfig": [{"round_robin": {}}]}
+    config: dict[str, Any] = {
+        "loadBalancingConfig": [{"round_robin": {}}],
+        "healthCheckConfig": {"serviceName": ""},
+    }
     if repeatable:
         retry = {
             "maxAttempts": _ATTEMPTS_MAX,
