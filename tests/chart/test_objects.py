@@ -20,6 +20,9 @@ CUSTOM = {"cert-manager.io", "monitoring.coreos.com", "gateway.networking.k8s.io
 OF_TOOLS = {"kind.x-k8s.io", "kustomize.config.k8s.io"}
 """Files of programs, which no cluster is shown."""
 
+OPERATORS = {"/metrics", "/ready"}
+"""What the gateway tells its operators."""
+
 # The library reads both files, of megabytes, for every object anew.
 kubernetes_validate.utils.schema_contents = functools.cache(kubernetes_validate.utils.schema_contents)
 
@@ -198,6 +201,29 @@ def test_routes_lead_to_the_gateway(manifests: list[Manifest]) -> None:
     for route in of_kind(manifests, "HTTPRoute"):
         for rule in route["spec"]["rules"]:
             assert rule["backendRefs"] == [{"name": name(gateway), "port": ports["http"]}]
+
+
+def test_routes_are_those_of_the_api(manifests: list[Manifest]) -> None:
+    """What clients are promised is led to the gateway; what it tells operators of itself is not."""
+    document = json.loads((ROOT / "docs" / "openapi.json").read_text(encoding="utf-8"))
+    promised = {*document["paths"], "/health", "/docs", "/openapi.json"}
+    matches = [
+        {path["path"] for path in rule["http"]["paths"]}
+        for ingress in of_kind(manifests, "Ingress")
+        for rule in ingress["spec"]["rules"]
+    ] + [
+        {match["path"]["value"] for match in rule["matches"]}
+        for route in of_kind(manifests, "HTTPRoute")
+        for rule in route["spec"]["rules"]
+    ]
+
+    for prefixes in matches:
+        led = {path for path in {*promised, *OPERATORS} if _is_below(path, prefixes)}
+        assert led == promised
+
+
+def _is_below(path: str, prefixes: set[str]) -> bool:
+    return any(path == prefix or path.startswith(f"{prefix}/") for prefix in prefixes)
 
 
 def test_upgrade_jobs_are_hooks_that_leave_pods_alone(manifests: list[Manifest]) -> None:
