@@ -49,8 +49,8 @@ async def test_a_file_verifies_on_its_own(house: House, environment: Environment
     assert [next(iter(line)) for line in lines] == ["kind", *["sequence"] * 4, "key", "head"]
     assert [line["entry"]["action"] for line in lines[1:5]] == ["auth.register"] + ["auth.login"] * 3
     kid = lines[5]["key"]["kid"]
-    assert (await ran(ALONE, "audit", "verify", str(file), "--kid", kid))[0] == 0
-    status, said = await ran(ALONE, "audit", "verify", str(file), "--kid", "another")
+    assert (await ran(ALONE, "audit", "verify", str(file), f"--kid={kid}"))[0] == 0
+    status, said = await ran(ALONE, "audit", "verify", str(file), "--kid=-another")
     assert status == 1
     assert "is signed by a key that is not ours" in said
     status, said = await ran(environment, "audit", "export", "--output", str(file))

@@ -46,7 +46,12 @@ def _add_audit(audit: argparse.ArgumentParser) -> None:
     verify.add_argument(
         "path", nargs="?", type=Path, help="an exported file, or a folder of them; without it, Postgres"
     )
-    verify.add_argument("--kid", action="append", default=[], help="believe this key; any when not given")
+    verify.add_argument(
+        "--kid",
+        action="append",
+        default=[],
+        help="believe this key; any when not given. Write `--kid=ID`: an id may begin with a dash",
+    )
     actions.add_parser("prune", help="remove what is older than AUTH_AUDIT_RETENTION_YEARS, as the owner")
     export = actions.add_parser("export", help="write the chain to files that verify on their own")
     export.add_argument("--until", help="only what was signed before this time; all that is when not given")
