@@ -1,0 +1,124 @@
+"""What docs/development.md walks through works: its diffs, applied to a copy of the tree, are at the edge."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from devstack.database import Database
+from devstack.release import Release
+from devstack.stack import Stack
+from devstack.topology import SERVICES
+
+from tests.conftest import STACK_ENVIRONMENT
+from tests.system.edge import Edge, Person
+
+ROOT = Path(__file__).parents[2]
+DIFFS = ROOT / "docs" / "walkthroughs"
+CHANGED = ("protos/vestibule", "protos/third_party", "user-service/src")
+
+USERS = next(service for service in SERVICES if service.name == "user-service")
+
+
+class Walked(Release):
+    """This release with every diff applied, in a folder of its own."""
+
+    name = "the walked-through release"
+
+    def __init__(self, tree: Path) -> None:
+        for part in CHANGED:
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / part, tree / part, ignore=ignored)
+        for diff in sorted(DIFFS.glob("*.diff")):
+            subprocess.run(["git", "apply", str(diff)], cwd=tree, check=True)
+        self._stubs = tree / "protos" / "gen"
+        _compile(tree / "protos", self._stubs)
+        self._users = tree / USERS.name / "src"
+
+    @property
+    def settings(self) -> dict[str, dict[str, str]]:
+        """What leads the processes that it changes to its code."""
+        return {USERS.name: self._importing(self._users), "gateway": self._importing()}
+
+    def migrate(self, database: Database) -> None:
+        """Brings every schema to this release, and its own to the revision that was added."""
+        super().migrate(database)
+        assert USERS.schema is not None
+        url = {f"{USERS.prefix}_MIGRATION_POSTGRES_URL": database.url(USERS.schema.owner)}
+        environment = {"PATH": os.environ["PATH"], **self._importing(self._users), **url}
+        command = [sys.executable, "-m", USERS.module, "migrate"]
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+
+    def _importing(self, *folders: Path) -> dict[str, str]:
+        return {"PYTHONPATH": ":".join(map(str, (*folders, self._stubs)))}
+
+
+def _compile(protos: Path, out: Path) -> None:
+    """Does for the copy what `uv sync` does: messages, stubs and descriptors."""
+    (out / "vestibule").mkdir(parents=True)
+    command = [
+        *(sys.executable, "-m", "grpc_tools.protoc", "-I.", "-Ithird_party"),
+        *(f"--python_out={out}", f"--grpc_python_out={out}"),
+        *(f"--descriptor_set_out={out / 'vestibule' / 'descriptors.binpb'}", "--include_imports"),
+        "--include_source_info",
+        *sorted(str(path.relative_to(protos)) for path in (protos / "vestibule").rglob("*.proto")),
+    ]
+    subprocess.run(command, cwd=protos, check=True)
+    for folder in (out / "vestibule", *(out / "vestibule").rglob("*/")):
+        (folder / "__init__.py").touch()
+
+
+@pytest.fixture(scope="module", name="walked")
+def _walked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("walked")
+    release = Walked(folder / "tree")
+    relaxed = {"fsync": "off"}
+    with Stack(
+        folder / "stack",
+        STACK_ENVIRONMENT,
+        release=release,
+        overrides=release.settings,
+        postgres_settings=relaxed,
+    ) as stack:
+        yield stack
+
+
+@pytest.fixture(name="edge")
+def _edge(walked: Stack) -> Iterator[Edge]:
+    with Edge(walked.base_url) as edge:
+        yield edge
+
+
+@pytest.fixture(name="admin")
+def _admin(walked: Stack, edge: Edge) -> Person:
+    return edge.sign_in(Person("", *walked.admin, ""))
+
+
+def test_a_field_is_kept(edge: Edge, admin: Person) -> None:
+    """`pronouns`: in the database, in both directions, judged by its constraints, and listed."""
+    person = edge.join()
+
+    before = edge.get("/api/users/me", token=person.access_token)
+    changed = edge.put("/api/users/me", json={"pronouns": "they"}, token=person.access_token)
+    too_long = edge.put("/api/users/me", json={"pronouns": "x" * 41}, token=person.access_token)
+    listed = edge.get(f"/api/users?search={person.email}", token=admin.access_token)
+
+    assert before.data["pronouns"] == ""
+    assert (changed.status, changed.data["pronouns"]) == (200, "they")
+    assert too_long.outcome == (422, "VALIDATION_ERROR")
+    assert [each["pronouns"] for each in listed.data] == ["they"]
+
+
+def test_a_route_is_served(edge: Edge, admin: Person) -> None:
+    """`GET /api/users/count`: documented, for admins alone, and answered."""
+    person = edge.join()
+
+    counted = edge.get("/api/users/count?role=admin", token=admin.access_token)
+    refused = edge.get("/api/users/count", token=person.access_token)
+
+    assert counted.data == {"total": 1}
+    assert refused.outcome == (403, "FORBIDDEN")
+    assert "/api/users/count" in edge.get("/openapi.json").body["paths"]
