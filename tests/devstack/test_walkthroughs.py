@@ -57,7 +57,7 @@ class Walked(Release):
 
 
 def _compile(protos: Path, out: Path) -> None:
-    """Does for the copy what `uv sync` does: messages, stubs and descriptors."""
+    """Does for the copy what `make protos` does: messages, stubs and descriptors."""
     (out / "vestibule").mkdir(parents=True)
     command = [
         *(sys.executable, "-m", "grpc_tools.protoc", "-I.", "-Ithird_party"),
