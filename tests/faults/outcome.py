@@ -13,6 +13,7 @@ class Outcome:
         failed_reads: How many reads got no answer or a 5xx.
         failed_writes: How many of the others.
         recovered_seconds: How long after the fault the last failing call ended.
+        delivered_seconds: How long after the last call its traces were in the audit trail.
         broken: Every rule that did not hold, and where.
         failures: Every call that failed.
     """
@@ -22,5 +23,6 @@ class Outcome:
     failed_reads: int
     failed_writes: int
     recovered_seconds: float
+    delivered_seconds: float
     broken: tuple[str, ...]
     failures: tuple[str, ...]

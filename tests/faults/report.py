@@ -23,21 +23,22 @@ against these invariants:
 - answers are those of the contract, in trouble 503 (with `Retry-After`) and 504 at worst.
 
 *Failed* calls got no answer or a 5xx; a client that repeats them is served in the end. *Recovered* is how
-long after the fault was mended the last failing call ended.
+long after the fault was mended the last failing call ended, *delivered* how long after everybody had
+stopped the last event was in the audit trail.
 
 """
-_FAULTS = "| fault | calls | failed reads | failed writes | recovered | invariants broken |"
+_FAULTS = "| fault | calls | failed reads | failed writes | recovered | delivered | invariants broken |"
 
 
 def write(page: Path, outcomes: Sequence[Outcome], figures: Mapping[str, str]) -> None:
     """Writes the page anew."""
     rows = [
         f"| {each.fault} | {each.calls} | {each.failed_reads} | {each.failed_writes}"
-        f" | {each.recovered_seconds:.1f} s | {'; '.join(each.broken) or 'none'} |"
+        f" | {each.recovered_seconds:.1f} s | {each.delivered_seconds:.1f} s | {'; '.join(each.broken) or 'none'} |"
         for each in outcomes
     ]
     measured = [f"| {name} | {figure} |" for name, figure in figures.items()]
-    tables = [[_FAULTS, "|---|---|---|---|---|---|", *rows]]
+    tables = [[_FAULTS, "|---|---|---|---|---|---|---|", *rows]]
     if measured:
         tables.append(["| figure | |", "|---|---|", *measured])
     machine = f"{platform.machine()}, Python {platform.python_version()}"
