@@ -34,7 +34,8 @@ def write(page: Path, outcomes: Sequence[Outcome], figures: Mapping[str, str]) -
     """Writes the page anew."""
     rows = [
         f"| {each.fault} | {each.calls} | {each.failed_reads} | {each.failed_writes}"
-        f" | {each.recovered_seconds:.1f} s | {each.delivered_seconds:.1f} s | {'; '.join(each.broken) or 'none'} |"
+        f" | {each.recovered_seconds:.1f} s | {each.delivered_seconds:.1f} s"
+        f" | {'; '.join(each.broken) or 'none'} |"
         for each in outcomes
     ]
     measured = [f"| {name} | {figure} |" for name, figure in figures.items()]
