@@ -4,26 +4,22 @@ Run by `make test-faults`; `make test` has the short form of the faults.
 """
 
 import resource
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.faults.entrance import Entrance
+from tests.faults import flood
 from tests.faults.faults import LONG
 from tests.faults.history import History, now
 from tests.faults.readers import reading
 from tests.faults.scene import Scene
-from tests.system.edge import PASSWORD
 
 pytestmark = pytest.mark.skipif(not LONG, reason="takes minutes: run by `make test-faults`")
 
 AWAY_SECONDS = 30.0
 DEADLINE_SECONDS = 6.0
 """The longest deadline that the protos set, and a second for the way."""
-
-FLOOD_SECONDS = 8.0
 
 
 def test_rolling_restart(scene: Scene) -> None:
@@ -98,8 +94,8 @@ def test_redis_away(scene: Scene) -> None:
 def test_flood(scene: Scene) -> None:
     """Sign-ins at ten times the capacity: four fifths of the peak still succeed, memory is bounded."""
     before = _resident_mib(scene)
-    peak = _sign_ins(scene, 8)
-    flooded = _sign_ins(scene, 80, every_seconds=80 / (10 * peak))
+    peak = flood.peak(scene.stack)
+    flooded = flood.goodput(scene.stack, rate=10 * peak)
     grown = _resident_mib(scene) - before
     scene.tell("sign-ins a second at the peak", f"{peak:.0f}")
     scene.tell("sign-ins a second when ten times as many are tried", f"{flooded:.0f}")
@@ -107,35 +103,6 @@ def test_flood(scene: Scene) -> None:
 
     assert flooded > 0.8 * peak
     assert grown < 256
-
-
-def _sign_ins(scene: Scene, clients: int, *, every_seconds: float = 0.0) -> float:
-    """Returns how many sign-ins a second succeed.
-
-    Args:
-        scene: The house.
-        clients: How many try at once.
-        every_seconds: How often each of them tries; as soon as it is answered when 0.
-    """
-    history = History()
-    stop_at = now() + FLOOD_SECONDS
-    email, password = scene.stack.admin[0], scene.stack.admin[1] or PASSWORD
-
-    def sign_in(number: int) -> None:
-        own = Entrance(scene.stack.base_urls, history, f"client-{number}")
-        due = now() + every_seconds * number / clients
-        while now() < stop_at:
-            time.sleep(max(0.0, due - now()))
-            own.call("login", "POST", "/api/auth/login", body={"email": email, "password": password})
-            due += every_seconds
-        own.close()
-
-    threads = [threading.Thread(target=sign_in, args=(number,), daemon=True) for number in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return len(history.where(lambda call: call.acknowledged)) / FLOOD_SECONDS
 
 
 def _resident_mib(scene: Scene) -> float:
