@@ -1,8 +1,10 @@
 """Starting and stopping processes, so that none outlives us."""
 
 import functools
+import itertools
 import os
 import pwd
+import secrets
 import shutil
 import socket
 import subprocess
@@ -15,17 +17,20 @@ _SPAWNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
 """Starts every process. The kernel takes the death of the starting *thread* for that of the
 parent, so processes are started by one thread that lives as long as the program."""
 
+_FREE_PORTS = range(20_000, 30_000)
+"""Below those that systems give to outgoing connections: such a one could take a port between our choice
+and the program's start. A port chosen by the system (`bind` to 0) is one of them."""
+
+_ports = itertools.cycle(secrets.SystemRandom().sample(_FREE_PORTS, len(_FREE_PORTS)))
+
 
 class ProgramError(Exception):
     """A program does not run; the message says which and what to do."""
 
 
 def free_port() -> int:
-    """Returns a port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Returns a port of the loopback interface that nobody listens on, another one with each call."""
+    return next(port for port in _ports if is_free(port))
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:

@@ -1,7 +1,6 @@
 """A channel gives up in time, repeats only what may be repeated, and speaks bytes on request."""
 
 import asyncio
-import socket
 import time
 from typing import Any
 
@@ -14,6 +13,7 @@ from chassis.grpc.errors import never_sent
 from chassis.grpc.policy import service_policies
 from chassis.identity.caller import Caller
 from chassis.identity.service_tokens import ServiceTokens
+from devstack.program import free_port
 from vestibule.users.v1 import user_service_pb2, user_service_pb2_grpc
 from vestibule.users.v1.user_pb2 import User
 
@@ -21,13 +21,6 @@ from tests.chassis.grpc.hall import SERVICE_KEY, SERVICES, Hall, open_hall, sign
 
 GET_ME = user_service_pb2.GetMeRequest()
 DELETE_ME = user_service_pb2.DeleteMeRequest(password="x")
-
-
-def free_port() -> int:
-    """Returns a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def refuse(request: Any, context: Any) -> Any:
