@@ -1,5 +1,6 @@
 """The edge against others on the same work: rounds in turn, so that what disturbs one disturbs all."""
 
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -40,6 +41,7 @@ class Turn:
         latencies_ms: At the fixed rate, sorted.
         client_late_p99_ms: How late the client itself was then.
         client_cpu_us: What the flood's client used for one request.
+        pace_us: What the fixed piece of work took meanwhile.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Turn:
     latencies_ms: list[float]
     client_late_p99_ms: float
     client_cpu_us: float
+    pace_us: float
 
 
 def run(house: House, plan: Plan, progress: Callable[[str], None]) -> list[Turn]:
@@ -74,7 +77,9 @@ def _turn(house: House, contestant: Contestant, plan: Plan, token: str) -> Turn:
     headers = [f"Authorization: Bearer {token}"]
     watched = {"edge": contestant.pid, **house.behind()}
     before = {name: cpu_seconds(pid) for name, pid in watched.items()}
+    began = time.monotonic()
     done = flood(contestant.url, headers, plan.flood_seconds)
+    pace_us = house.pace.microseconds(began, time.monotonic())
     used = {name: cpu_seconds(pid) - before[name] for name, pid in watched.items()}
     steady: Stream = stream(contestant.url, headers, plan.stream_seconds, plan.rate)
     return Turn(
@@ -85,4 +90,5 @@ def _turn(house: House, contestant: Contestant, plan: Plan, token: str) -> Turn:
         latencies_ms=sorted(round(each * 1e3, 3) for each in steady.latencies_seconds),
         client_late_p99_ms=steady.late_p99_seconds * 1e3,
         client_cpu_us=done.client_cpu_seconds / done.requests * 1e6,
+        pace_us=pace_us,
     )

@@ -13,6 +13,7 @@ from typing import Any
 from devstack.stack import Stack
 
 from bench import envoy
+from bench.pace import Pace
 from bench.processes import pin
 from devstack import program
 
@@ -45,10 +46,12 @@ class House:
     Attributes:
         stack: The system.
         contestants: Who answers, in the order of the rounds.
+        pace: Of the core in front.
     """
 
     stack: Stack
     contestants: list[Contestant]
+    pace: Pace
 
     def sign_in(self) -> str:
         """Returns a fresh access token."""
@@ -81,7 +84,7 @@ def ask(url: str, *, token: str = "", body: bytes | None = None) -> Any:
 def beside(stack: Stack, folder: Path, collector: str) -> Iterator[House]:
     """Runs the contestants beside a running system, which takes part as it is."""
     with ExitStack() as running:
-        house = House(stack, [])
+        house = House(stack, [], running.enter_context(Pace.kept(folder)))
         house.contestants.extend(_contestants(house, folder, collector, running))
         yield house
 
@@ -106,8 +109,8 @@ def opened(folder: Path) -> Iterator[House]:
         house = running.enter_context(beside(stack, folder, collector))
         for process in (*house.behind().values(), *(one.pid for one in stack.services.values() if one.pid)):
             pin(process, cores[-1:])
-        for contestant in house.contestants:
-            pin(contestant.pid, cores[:1])
+        for pid in (house.pace.pid, *(contestant.pid for contestant in house.contestants)):
+            pin(pid, cores[:1])
         pin(os.getpid(), cores[-1:])
         try:
             yield house

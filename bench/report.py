@@ -5,6 +5,7 @@ import os
 import platform
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -36,7 +37,8 @@ def machine() -> dict[str, Any]:
 
 
 def table(turns: Sequence[Turn]) -> str:
-    """Returns one table of all contestants."""
+    """Returns one table of all contestants, at one pace."""
+    turns = at_one_pace(turns)
     names = list(dict.fromkeys(turn.name for turn in turns))
     first = statistics.median(turn.cpu_us["edge"] for turn in turns if turn.name == names[0])
     columns = ("CPU µs a request: edge", "to bare ASGI", "user-service", "Postgres", "requests/s", "p50 ms")
@@ -57,8 +59,20 @@ def table(turns: Sequence[Turn]) -> str:
     return "\n".join(lines)
 
 
+def at_one_pace(turns: Sequence[Turn]) -> list[Turn]:
+    """Returns the turns as they would have been, had the cores been as fast as at the median throughout."""
+    usual = statistics.median(turn.pace_us for turn in turns)
+    return [
+        replace(
+            turn, pace_us=usual, cpu_us={name: us * usual / turn.pace_us for name, us in turn.cpu_us.items()}
+        )
+        for turn in turns
+    ]
+
+
 def ratio(turns: Sequence[Turn], name: str, other: str) -> tuple[float, float, float]:
     """Returns the edge's CPU of one over that of another: the median of the rounds, least and most."""
+    turns = at_one_pace(turns)
     pairs = zip(
         (turn.cpu_us["edge"] for turn in turns if turn.name == name),
         (turn.cpu_us["edge"] for turn in turns if turn.name == other),

@@ -21,3 +21,11 @@ def test_every_contestant_is_measured(stack: Stack, tmp_path: Path) -> None:
     assert turns[UNCACHED].cpu_us["edge"] > turns[ASGI].cpu_us["edge"], "a call costs more than none"
     assert turns[STARLETTE].cpu_us["user-service"] > 0
     assert UNCACHED in report.table(list(turns.values()))
+
+
+def test_a_slow_moment_is_no_slow_edge() -> None:
+    """What took twice as long while everything did costs the same."""
+    quick = edge.Turn(ASGI, 1, 1.0, {"edge": 50.0}, [1.0], 0.0, 0.0, pace_us=200.0)
+    slow = edge.Turn(CACHED, 1, 1.0, {"edge": 200.0}, [1.0], 0.0, 0.0, pace_us=400.0)
+
+    assert report.ratio([quick, slow], CACHED, ASGI) == (2.0, 2.0, 2.0)

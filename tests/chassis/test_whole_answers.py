@@ -1,12 +1,15 @@
 """Answers sent whole keep to HTTP as uvicorn's own do."""
 
 import asyncio
+from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
 from chassis.http_server import open_http
 from chassis.whole_answers import EXTENSION
 
+_WHO = ContextVar("who", default="nobody")
 LENGTH = [(b"content-length", b"5")]
 
 
@@ -58,3 +61,52 @@ async def test_a_header_cannot_split_the_answer(value: bytes) -> None:
 
     assert answer.startswith(b"HTTP/1.1 500 ")
     assert b"set-cookie" not in answer
+
+
+def _stop(connection: Any) -> None:
+    connection.shutdown()
+
+
+def _hang_up(connection: Any) -> None:
+    connection.eof_received()
+    connection.transport.close()
+
+
+def _talk_nonsense(connection: Any) -> None:
+    connection.data_received(b"\0\r\n\r\n")
+
+
+def _dawdle(connection: Any) -> None:
+    connection.data_received(b"G")
+    connection._refuse((b"408 Request Timeout", b"slow"))
+
+
+@pytest.mark.parametrize("happens", [_stop, _hang_up, _talk_nonsense, _dawdle])
+async def test_what_ends_a_connection_comes_after_the_answer(happens: Callable[[Any], None]) -> None:
+    """Answers wait for the end of the event loop's turn, and whatever happens before that waits for them."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await _app(scope, receive, send)
+        for connection in list(server.server_state.connections):
+            happens(connection)
+
+    async with open_http(app, host="127.0.0.1", port=0) as server:
+        answer = await _ask(server.address, b"GET / HTTP/1.1\r\nhost: h\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nwhole")
+
+
+async def test_each_request_begins_in_a_context_of_its_own() -> None:
+    """Also one that waited behind another on the same connection."""
+    seen: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(_WHO.get())
+        _WHO.set("somebody")
+        await _app(scope, receive, send)
+
+    ask, last = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n", b"GET /last HTTP/1.1\r\nhost: h\r\n\r\n"
+    async with open_http(app, host="127.0.0.1", port=0) as server:
+        await _ask(server.address, ask + ask + last)
+
+    assert seen == ["nobody"] * 3

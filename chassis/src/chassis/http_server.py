@@ -63,6 +63,8 @@ async def open_http(app: Any, *, host: str, port: int, **options: Any) -> AsyncI
         "proxy_headers": False,
         "date_header": False,
         "timeout_keep_alive": 75,
+        # A request that was sent behind another one, before its answer, would begin in that one's context.
+        "reset_contextvars": True,
     }
     server = HttpServer(uvicorn.Config(app, **(defaults | options)))
     name = listener.getsockname()

@@ -53,7 +53,6 @@ class GatewayApp:
         """Answers one request."""
         if scope["type"] != "http":
             return
-        structlog.contextvars.clear_contextvars()
         request = Request.of(scope, receive, self._proxies)
         status = _CLIENT_GONE
         self._access_log.begin()

@@ -142,7 +142,7 @@ class Endpoint:
                 self._parts.on_event(event)
 
     def _key(self, request: Request, claims: Claims) -> tuple[object, ...]:
-        return (self.route.policy.path, claims.user_id, claims.role, request.path, request.query)
+        return (self.route.policy.path, claims.user_id.int, claims.role, request.path, request.query)
 
     def _handed_on(self, request: Request, token: str, claims: Claims | None) -> Call:
         caller = Caller(

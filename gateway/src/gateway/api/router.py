@@ -55,13 +55,19 @@ class Router(Generic[Endpoint]):
         fixed = self._fixed.get(raw_path)
         if fixed is not None:
             return fixed
-        # What is no UTF-8 names nothing; its field's own rules say so.
-        parts = [unquote_to_bytes(part).decode(errors="replace") for part in raw_path[1:].split(b"/")]
+        parts = _parts(raw_path)
         for path in self._variable.get(len(parts), ()):
             values = _values(path.segments, parts)
             if values is not None:
                 return Match(path.by_verb, values)
         return None
+
+
+def _parts(raw_path: bytes) -> list[str]:
+    """Returns the decoded parts. What is no UTF-8 names nothing; its field's own rules say so."""
+    if b"%" not in raw_path:
+        return raw_path[1:].decode(errors="replace").split("/")
+    return [unquote_to_bytes(part).decode(errors="replace") for part in raw_path[1:].split(b"/")]
 
 
 def _values(segments: tuple[str | FieldDescriptor, ...], parts: list[str]) -> dict[str, str] | None:

@@ -20,9 +20,11 @@ _PAGE: Header = (
 _HSTS: Header = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 
-def security_headers(answer: Answer, *, secure: bool) -> list[Header]:
+_OF_DATA = (*_ALWAYS, _DATA)
+_OF_PAGES = (*_ALWAYS, _PAGE)
+
+
+def security_headers(answer: Answer, *, secure: bool) -> tuple[Header, ...]:
     """Returns the headers for an answer; HSTS only where the client came over TLS."""
-    headers = [*_ALWAYS, _PAGE if answer.page else _DATA]
-    if secure:
-        headers.append(_HSTS)
-    return headers
+    headers = _OF_PAGES if answer.page else _OF_DATA
+    return (*headers, _HSTS) if secure else headers
