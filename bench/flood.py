@@ -5,6 +5,9 @@ those before (open load), while somebody else asks `GET /api/users/me` at a fixe
 flooded turns alternate, and the medians are compared, because machines have moods. Everything shares
 the machine's cores: the flood takes from the reads whatever it costs to answer and to refuse it. What it
 costs to make is told, and its client is nice to the others, since floods are made elsewhere.
+
+With `--auth-cores` auth-service and the flood's client are kept to so many cores, as pods are by their
+CPU limit; everybody else may use all.
 """
 
 import argparse
@@ -16,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +29,7 @@ from devstack.stack import Stack
 from bench import report
 from bench.house import ADMIN, ask
 from bench.load import ROOT
-from bench.processes import cpu_seconds
+from bench.processes import cpu_seconds, pin
 
 READS_PER_SECOND = 100.0
 CONNECTIONS = 100
@@ -70,11 +74,13 @@ class Bench:
     Args:
         base_url: Its gateway.
         seconds: How long each turn takes.
+        cores: Where the flood's client runs.
     """
 
-    def __init__(self, base_url: str, seconds: float) -> None:
+    def __init__(self, base_url: str, seconds: float, cores: Sequence[int]) -> None:
         self._base_url = base_url
         self._seconds = seconds
+        self._cores = cores
         self._login = f"--body={json.dumps(FLOODING)}"
         person = json.dumps({**FLOODING, "full_name": "Flood"}).encode()
         ask(f"{base_url}/api/auth/register", body=person)
@@ -117,6 +123,7 @@ class Bench:
             f"--connections={CONNECTIONS}",
             niceness=_CLIENT_NICENESS,
         )
+        pin(flood.pid, self._cores)
         try:
             time.sleep(_LEAD_SECONDS)
             reads = self.reads()
@@ -125,9 +132,10 @@ class Bench:
         return reads, found
 
 
-def measure(stack: Stack, rounds: int, seconds: float) -> dict[str, Any]:
+def measure(stack: Stack, rounds: int, seconds: float, cores: Sequence[int]) -> dict[str, Any]:
     """Measures and prints; returns the raw results."""
-    bench = Bench(stack.base_url, seconds)
+    pin(stack.services["auth-service"].pid or 0, cores)
+    bench = Bench(stack.base_url, seconds, cores)
     bench.reads()
     capacity = bench.capacity()
     rate = 10 * capacity
@@ -187,6 +195,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting")
     parser.add_argument("--keep", metavar="NAME", help="write raw results to bench/results/NAME.json")
+    available = sorted(os.sched_getaffinity(0))
+    parser.add_argument("--auth-cores", type=int, default=len(available), metavar="N", help="CPU limit")
     options = parser.parse_args()
     machine = report.machine()
     environment = {
@@ -195,10 +205,11 @@ def main() -> None:
         "GATEWAY_RATE_LIMITS": "off",
         "BOOTSTRAP_ADMIN_EMAIL": ADMIN["email"],
         "BOOTSTRAP_ADMIN_PASSWORD": ADMIN["password"],
+        "AUTH_HASH_WORKERS": str(options.auth_cores),
         **dict(each.split("=", 1) for each in options.set),
     }
     with tempfile.TemporaryDirectory() as folder, Stack(Path(folder), environment) as stack:
-        results = measure(stack, options.rounds, options.seconds)
+        results = measure(stack, options.rounds, options.seconds, available[-options.auth_cores :])
     if options.keep:
         print(f"- raw results: {report.keep(options.keep, {'machine': machine, **results})}")
 
