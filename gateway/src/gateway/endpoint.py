@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from chassis.addresses import counted_as
 from chassis.errors import ServiceError, Unavailable
 from chassis.grpc import committed
 from chassis.grpc.call import Call, enter
@@ -19,7 +20,6 @@ from gateway.api.routes import Route
 from gateway.api.teller import Told, compile_teller
 from gateway.http import events
 from gateway.http.answer import Answer, Header
-from gateway.http.client_address import counted_as
 from gateway.http.conditional import is_unchanged
 from gateway.http.envelope import success
 from gateway.http.idempotency import REPLAYED, idempotency_key

@@ -1,14 +1,14 @@
 """The gateway's settings, and the one place that reads its environment."""
 
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 
+from chassis.addresses import Network
 from chassis.settings import ServiceSettings
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-Network = IPv4Network | IPv6Network
+ForwardedHeader = Literal["any", "x-forwarded-for", "forwarded"]
 
 
 class Upstream(BaseModel):
@@ -45,7 +45,12 @@ class GatewaySettings(ServiceSettings):
         default=(), description="origins that browsers may call from, separated by commas"
     )
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
-        default=(), description="networks whose X-Forwarded-For is believed, as CIDRs separated by commas"
+        default=(),
+        description="networks whose word on the client's address is believed, as CIDRs separated by commas",
+    )
+    forwarded_header: ForwardedHeader = Field(
+        default="any",
+        description="how trusted proxies name the client: `x-forwarded-for`, `forwarded`, or `any` of them",
     )
     deadline_seconds: float = Field(default=5.0, gt=0, description="how long a call may take by default")
 

@@ -85,7 +85,7 @@ async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
     app = GatewayApp(
         [Endpoint(route, parts) for route in routes],
         Pages(operations, lambda: _document(routes, protos)),
-        proxies=TrustedProxies(settings.trusted_proxies),
+        proxies=TrustedProxies(settings.trusted_proxies, settings.forwarded_header),
         cors=Cors(settings.cors_origins),
         always_secure=settings.tls == "on",
         stopping=lambda: lifecycle.readiness.stopping,

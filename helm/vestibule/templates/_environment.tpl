@@ -60,6 +60,7 @@ GATEWAY_RATE_LIMITS: {{ ternary "on" "off" $config.rateLimits | quote }}
 GATEWAY_CLIENT_LIMIT: {{ $config.clientLimit | quote }}
 GATEWAY_CORS_ORIGINS: {{ join "," $config.corsOrigins | quote }}
 GATEWAY_TRUSTED_PROXIES: {{ join "," $config.trustedProxies | quote }}
+GATEWAY_FORWARDED_HEADER: {{ $config.forwardedHeader | quote }}
 GATEWAY_UPSTREAMS: {{ dict "vestibule.auth.v1" (dict "address" $auth) "vestibule.users.v1" (dict "address" $users) "vestibule.health.v1" (dict "address" $health) | toJson | quote }}
 {{- else if eq .service "auth-service" }}
 AUTH_ISSUER: {{ $config.publicUrl | quote }}

@@ -7,11 +7,12 @@ from uuid import UUID
 from auth_service.domain.credential import Account, Credential, Person, Role
 from auth_service.domain.email import canonical_email
 from auth_service.domain.errors import EmailTaken, HashingOverloaded
-from auth_service.domain.guessing import GuessKey, client_of
+from auth_service.domain.guessing import GuessKey
 from auth_service.domain.mail import MailKind
 from auth_service.domain.password import Strength
 from auth_service.domain.session import RefreshToken
 from auth_service.domain.tokens import AccessGrant, unix_milliseconds
+from chassis.addresses import counted_as
 from chassis.errors import NotFound, Unavailable
 
 from tests.fakes.auth_service.database import FakeDatabase
@@ -97,7 +98,7 @@ class FakeGuessKeys:
 
     def __call__(self, canonical_email: str, client_address: str) -> GuessKey:
         """Returns the names of an account and a client."""
-        return GuessKey(account=canonical_email.encode(), client=client_of(client_address).encode())
+        return GuessKey(account=canonical_email.encode(), client=counted_as(client_address).encode())
 
     def of(self, credential: Credential, client_address: str) -> GuessKey:
         """Returns the names of a credential's account and a client."""

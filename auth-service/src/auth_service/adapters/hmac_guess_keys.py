@@ -4,9 +4,11 @@ import hashlib
 import hmac
 from uuid import UUID
 
+from chassis.addresses import counted_as
+
 from auth_service.domain.credential import Credential
 from auth_service.domain.email import canonical_email
-from auth_service.domain.guessing import GuessKey, client_of
+from auth_service.domain.guessing import GuessKey
 
 _NAME_BYTES = 16
 
@@ -21,7 +23,7 @@ class HmacGuessKeys:
         """Returns the names of an account and a client."""
         return GuessKey(
             account=self._name(b"account\0", canonical_email),
-            client=self._name(b"client\0", client_of(client_address)),
+            client=self._name(b"client\0", counted_as(client_address)),
         )
 
     def of(self, credential: Credential, client_address: str) -> GuessKey:

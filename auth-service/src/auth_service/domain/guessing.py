@@ -1,6 +1,5 @@
 """Guessing passwords: who is made to wait, and for how long."""
 
-import ipaddress
 import math
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,7 +13,6 @@ BLOCK = timedelta(minutes=15)
 _FREE_FAILURES = 5
 _DELAY_SECONDS_EACH = 0.5
 _DELAY_SECONDS_MAX = 10.0
-_IPV6_PREFIX = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +43,6 @@ def delay_seconds(failures: int) -> float:
     down guessing that comes from many clients, without locking the account's owner out.
     """
     return min(_DELAY_SECONDS_MAX, max(0, failures - _FREE_FAILURES) * _DELAY_SECONDS_EACH)
-
-
-def client_of(address: str) -> str:
-    """Returns what counts as one client: an IPv4 address, or an IPv6 network of 64 bits."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.ip_network((parsed, _IPV6_PREFIX), strict=False).network_address)
-    return str(parsed)
 
 
 def whole_seconds(wait: timedelta) -> float:

@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from vestibule.api.v1 import options_pb2
 
 from chassis import traces
+from chassis.addresses import normal_address
 from chassis.errors import Forbidden, SecondFactorRequired, ServiceError, Unauthenticated
 from chassis.grpc.call import (
     AUTHORIZATION_KEY,
@@ -86,11 +87,11 @@ def self_check(policy: Policy) -> SelfCheck | None:
 
 
 def peer_address(peer: str) -> str:
-    """Returns the address in gRPC's name of a peer, such as `ipv4:10.0.0.7:4711`."""
+    """Returns the address in gRPC's name of a peer, such as `ipv4:10.0.0.7:4711`, in its normal form."""
     family, _, rest = unquote(peer).partition(":")
     if family not in ("ipv4", "ipv6"):
         return ""
-    return rest.rpartition(":")[0].strip("[]")
+    return normal_address(rest.rpartition(":")[0].strip("[]"))
 
 
 def bearer_token(authorization: str) -> str:
@@ -154,7 +155,7 @@ def _caller(said: dict[str, str], service: str | None, claims: Claims | None, pe
     if service is None:
         address, user_agent, request_id = peer_address(peer()), "", ""
     else:
-        address = said.get(CLIENT_ADDRESS_KEY, "")
+        address = normal_address(said.get(CLIENT_ADDRESS_KEY, ""))
         user_agent = said.get(USER_AGENT_KEY, "")
         request_id = said.get(REQUEST_ID_KEY, "")
     request_id = request_id or str(uuid7())

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from chassis.addresses import normal_address
 from chassis.grpc.call import Call
 from chassis.identity.claims import Claims
 from chassis.span import Span
@@ -15,6 +16,7 @@ from chassis.whole_answers import EXTENSION, AnswerWhole
 
 from chassis import ids, traces
 from gateway.http.client_address import TrustedProxies
+from gateway.http.forwarded import came_by_tls
 from gateway.http.problems import PayloadTooLarge, RequestTimeout
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -42,7 +44,7 @@ class Request:
         query: The query string, still percent-encoded.
         headers: By lower-case name; repeated ones joined by commas.
         request_id: The client's, when it is well formed, or a new one.
-        client_address: Whom limits count.
+        client_address: The client's IP address in its normal form (`chassis.addresses`).
         secure: Whether the client came over TLS, as far as a trusted proxy says.
         traceparent: Context of the trace, the client's or a new one, with our span.
         caller_traceparent: The client's trace context; empty when there is none that is trusted.
@@ -79,7 +81,7 @@ class Request:
         for name, value in scope["headers"]:
             headers[name] = headers[name] + b"," + value if name in headers else value
         request_id = headers.get(b"x-request-id", b"")
-        peer = scope["client"][0] if scope.get("client") else ""
+        peer = normal_address(scope["client"][0]) if scope.get("client") else ""
         trusted = bool(proxies) and proxies.trusts(peer)
         told = trusted or (not proxies and _is_local(peer))
         caller_traceparent = _caller_traceparent(headers, trusted=told)
@@ -89,8 +91,12 @@ class Request:
             query=scope["query_string"],
             headers=headers,
             request_id=request_id.decode() if _REQUEST_ID.fullmatch(request_id) else ids.request_id(),
-            client_address=proxies.client(peer, headers.get(b"x-forwarded-for", b"")) if trusted else peer,
-            secure=trusted and headers.get(b"x-forwarded-proto", b"").lower() == b"https",
+            client_address=(
+                proxies.client(peer, headers.get(b"x-forwarded-for"), headers.get(b"forwarded"))
+                if trusted
+                else peer
+            ),
+            secure=trusted and came_by_tls(headers.get(b"x-forwarded-proto"), headers.get(b"forwarded")),
             traceparent=traces.own(caller_traceparent),
             caller_traceparent=caller_traceparent,
             receive=receive,

@@ -1,0 +1,102 @@
+"""IP addresses of clients: one normal form for limits, the audit and the log, and what counts as one client.
+
+An IPv4 client can reach a server by IPv6: through a dual-stack listener (`::ffff:203.0.113.5`)
+or a translator at the network's edge (`64:ff9b::cb00:7105`). All such clients share one /64, so
+whatever counts by /64 would count them as one, and the same client would have two names.
+"""
+
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+Network = IPv4Network | IPv6Network
+
+_ADDRESSES_REMEMBERED = 16_384
+_IPV4_BITS = 32
+_IPV4_PREFIX_LENGTH = 96
+_CLIENT_PREFIX_LENGTH = 64
+
+_EMBEDS_IPV4 = tuple(
+    IPv6Network(prefix)
+    for prefix in (
+        "::ffff:0:0/96",  # IPv4-mapped, RFC 4291: what a dual-stack listener shows
+        "::ffff:0:0:0/96",  # IPv4-translated, RFC 2765
+        "64:ff9b::/96",  # NAT64 and SIIT, RFC 6052
+        "64:ff9b:1::/48",  # the same within one's own network, RFC 8215; with prefixes of 96 bits
+    )
+)
+
+
+def normal_address(text: str) -> str:
+    """Returns an address in the one form that everything compares, counts and keeps.
+
+    An IPv4 address that is written as an IPv6 address becomes IPv4, an IPv6 address takes its
+    shortest form in lower case, and a zone (`fe80::1%eth0`), which means something on one
+    machine only, is dropped.
+
+    Args:
+        text: An IPv4 or IPv6 address, without port and brackets.
+
+    Returns:
+        The normal form; the text itself when it is no address.
+    """
+    # Most addresses are IPv4, of which there is only one spelling.
+    return text if ":" not in text else _normal_ipv6(text)
+
+
+def counted_as(address: str) -> str:
+    """Returns what limits count a client as.
+
+    A client with IPv6 holds 64 bits of addresses at least, so it counts as that network. Behind
+    6to4 and Teredo it holds no more than an IPv4 address, and counts as that.
+
+    Args:
+        address: In any spelling.
+
+    Returns:
+        An IPv4 address, an IPv6 network (`2001:db8:1:2::/64`), or the text when it is no address.
+    """
+    return address if ":" not in address else _counted_ipv6(address)
+
+
+def parse_address(text: str) -> IPv4Address | IPv6Address | None:
+    """Returns what `normal_address` spells; None when the text is no address."""
+    try:
+        # Only a zone may follow a percent sign, and only behind an IPv6 address.
+        parsed = ip_address(text.partition("%")[0] if ":" in text else text)
+    except ValueError:
+        return None
+    return (_embedded(parsed) or parsed) if isinstance(parsed, IPv6Address) else parsed
+
+
+def normal_network(network: Network) -> Network:
+    """Returns a network such that it holds normal forms: `::ffff:10.0.0.0/104` is `10.0.0.0/8`."""
+    if isinstance(network, IPv4Network) or network.prefixlen < _IPV4_PREFIX_LENGTH:
+        return network
+    embedded = _embedded(network.network_address)
+    if embedded is None:
+        return network
+    return IPv4Network((embedded, network.prefixlen - _IPV4_PREFIX_LENGTH))
+
+
+@lru_cache(maxsize=_ADDRESSES_REMEMBERED)
+def _normal_ipv6(text: str) -> str:
+    parsed = parse_address(text)
+    return text if parsed is None else str(parsed)
+
+
+@lru_cache(maxsize=_ADDRESSES_REMEMBERED)
+def _counted_ipv6(text: str) -> str:
+    parsed = parse_address(text)
+    if parsed is None:
+        return text
+    if isinstance(parsed, IPv4Address):
+        return str(parsed)
+    behind = parsed.sixtofour or (parsed.teredo[1] if parsed.teredo else None)
+    return str(behind or IPv6Network((int(parsed), _CLIENT_PREFIX_LENGTH), strict=False))
+
+
+def _embedded(address: IPv6Address) -> IPv4Address | None:
+    """Returns the IPv4 address that an IPv6 address is another spelling of."""
+    if any(address in prefix for prefix in _EMBEDS_IPV4):
+        return IPv4Address(int(address) % 2**_IPV4_BITS)
+    return None
