@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from chassis.email_address import canonical_email
 from chassis.errors import Unavailable
+from chassis.text import fold
 from user_service.domain.audit import AuditEntry
-from user_service.domain.email_address import canonical
 from user_service.domain.errors import EmailTaken
 from user_service.domain.export import AccountData, AuditData, AuditPage
-from user_service.domain.folding import fold, search_text, sort_key
+from user_service.domain.folding import search_terms, search_text, sort_key
 from user_service.domain.listing import Cursor, Filter, Sort
 from user_service.domain.user import Registration, Tombstone, User
 
@@ -122,8 +123,10 @@ class FakeUsers:
         return sum(_passes(user, which) for user in self.rows.values())
 
     def _claim_email(self, user: User) -> None:
-        address = canonical(user.email)
-        if any(canonical(other.email) == address for other in self.rows.values() if other.id != user.id):
+        address = canonical_email(user.email)
+        if any(
+            canonical_email(other.email) == address for other in self.rows.values() if other.id != user.id
+        ):
             raise EmailTaken
 
 
@@ -246,14 +249,19 @@ def _passes(user: User, which: Filter) -> bool:
     return (
         (which.role is None or user.role is which.role)
         and (which.is_active is None or user.is_active is which.is_active)
-        and (not which.search or fold(which.search) in search_text(user.email, user.full_name))
+        and (not which.search or _is_found(user, which.search))
     )
+
+
+def _is_found(user: User, wanted: str) -> bool:
+    text = search_text(user.email, user.full_name)
+    return any(term in text for term in search_terms(wanted))
 
 
 def _position(user: User, sort: Sort) -> tuple[datetime | str, UUID]:
     match sort:
         case Sort.EMAIL:
-            return sort_key(canonical(user.email)), user.id
+            return sort_key(canonical_email(user.email)), user.id
         case Sort.FULL_NAME:
             return sort_key(fold(user.full_name)), user.id
         case _:

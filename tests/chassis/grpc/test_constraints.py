@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from chassis.errors import Invalid
 from chassis.grpc.constraints import compile_validator
-from chassis.grpc.field_rules import is_email, is_visible
+from chassis.grpc.field_rules import HIDDEN, is_email
+from chassis.text import is_visible
 from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,6 +61,8 @@ def wrong_with(value: Any, kind: Any = FieldProto.TYPE_STRING, **rules: Any) -> 
         ({"format": options_pb2.FORMAT_LINE}, "a\u2028b", "must not contain control characters"),
         ({"format": options_pb2.FORMAT_LINE}, "a\x85b", "must not contain control characters"),
         ({"format": options_pb2.FORMAT_LINE}, " \u00a0\u200b", "must not be blank"),
+        ({"format": options_pb2.FORMAT_LINE}, "Ada\u202eecalevoL", HIDDEN),
+        ({"format": options_pb2.FORMAT_LINE}, "\u0dc1\u0dca\u200d\u0dbb\u0dd3", None),
         ({"pattern": "[a-z]+"}, "abc", None),
         ({"pattern": "[a-z]+"}, "abc\n", "must match [a-z]+"),
         ({"one_of": ["a", "-a"]}, "-a", None),

@@ -6,8 +6,8 @@ from datetime import datetime
 from uuid import UUID
 
 from auth_service.domain.credential import Credential, Person, Registration, Role
-from auth_service.domain.email import canonical_email
 from auth_service.domain.errors import EmailTaken
+from chassis.email_address import canonical_email
 
 from tests.fakes.auth_service.state import CredentialRow, FakeClock, State
 

@@ -5,7 +5,6 @@ from datetime import datetime
 from uuid import UUID
 
 from auth_service.domain.credential import Account, Credential, Person, Role
-from auth_service.domain.email import canonical_email
 from auth_service.domain.errors import EmailTaken, HashingOverloaded
 from auth_service.domain.guessing import GuessKey
 from auth_service.domain.mail import MailKind
@@ -13,6 +12,7 @@ from auth_service.domain.password import Strength
 from auth_service.domain.session import RefreshToken
 from auth_service.domain.tokens import AccessGrant, unix_milliseconds
 from chassis.addresses import counted_as
+from chassis.email_address import canonical_email
 from chassis.errors import NotFound, Unavailable
 
 from tests.fakes.auth_service.database import FakeDatabase

@@ -5,9 +5,9 @@ import hmac
 from uuid import UUID
 
 from chassis.addresses import counted_as
+from chassis.email_address import canonical_email
 
 from auth_service.domain.credential import Credential
-from auth_service.domain.email import canonical_email
 from auth_service.domain.guessing import GuessKey
 
 _NAME_BYTES = 16

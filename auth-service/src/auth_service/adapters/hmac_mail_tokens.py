@@ -5,7 +5,8 @@ import hashlib
 import hmac
 from uuid import UUID
 
-from auth_service.domain.email import canonical_email
+from chassis.email_address import canonical_email
+
 from auth_service.domain.mail import MailKind
 
 

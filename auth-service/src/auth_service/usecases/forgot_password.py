@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from chassis.clock import Clock
+from chassis.email_address import canonical_email
 from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import audited
-from auth_service.domain.email import canonical_email
 from auth_service.domain.mail import MailKind, nobody
 from auth_service.domain.ports import GuessKeys
 from auth_service.domain.stores import Database

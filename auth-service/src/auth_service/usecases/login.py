@@ -4,13 +4,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from chassis.clock import Clock
+from chassis.email_address import canonical_email
 from chassis.errors import ServiceError, Unavailable
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
 from auth_service.domain.audit import audited
 from auth_service.domain.credential import Credential
-from auth_service.domain.email import canonical_email
 from auth_service.domain.errors import (
     AccountDisabled,
     HashingOverloaded,

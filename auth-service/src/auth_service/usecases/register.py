@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.clock import Clock
+from chassis.email_address import canonical_email
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
 from auth_service.domain.audit import audited
 from auth_service.domain.credential import Credential, Person, Registration, Role
-from auth_service.domain.email import canonical_email
 from auth_service.domain.errors import EmailTaken
 from auth_service.domain.events import RegistrationStarted
 from auth_service.domain.password_policy import PasswordPolicy

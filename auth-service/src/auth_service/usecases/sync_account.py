@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.clock import Clock
+from chassis.email_address import canonical_email
 from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import audited
 from auth_service.domain.credential import Account, Credential, Person
-from auth_service.domain.email import canonical_email
 from auth_service.domain.events import CopyOutdated
 from auth_service.domain.mail import MailKind
 from auth_service.domain.ports import GuessKeys, UserDirectory

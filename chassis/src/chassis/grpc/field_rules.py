@@ -5,13 +5,15 @@ clients read, so the gateway uses the same checks.
 """
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 import email_validator
 from google.protobuf.descriptor import FieldDescriptor
 from vestibule.api.v1 import options_pb2
+
+from chassis.email_address import ascii_domain
+from chassis.text import has_hidden_format, is_visible
 
 Check: TypeAlias = Callable[[Any], str | None]
 
@@ -21,11 +23,11 @@ email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
 REQUIRED = "is required"
 NUL = "must not contain NUL characters"
+HIDDEN = "must not contain invisible formatting characters"
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 # C0, DEL, C1, and the two separators that end a line in Unicode.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
 _NUMBERS = frozenset(
     {
         FieldDescriptor.CPPTYPE_INT32,
@@ -62,18 +64,14 @@ def compile_check(field: FieldDescriptor) -> Check | None:
 def is_email(text: str) -> bool:
     """Whether the text has the form of an e-mail address at a domain with a dot.
 
-    Nothing is looked up, and names kept for tests or private networks are let through.
+    Nothing is looked up, and names kept for tests or private networks are let through. The
+    domain has a canonical form: `chassis.email_address` tells addresses apart by it.
     """
     try:
         email_validator.validate_email(text, check_deliverability=False, strict=True)
     except email_validator.EmailNotValidError:
         return False
-    return True
-
-
-def is_visible(text: str) -> bool:
-    """Whether there is anything to see: more than white space and zero-width characters."""
-    return any(unicodedata.category(letter) not in _INVISIBLE for letter in text)
+    return ascii_domain(text.rpartition("@")[2]) is not None
 
 
 def check_item_count(rules: options_pb2.FieldRules) -> Check | None:
@@ -107,6 +105,7 @@ def _string_checks(rules: options_pb2.FieldRules, *, lengths: bool) -> Iterable[
         case options_pb2.FORMAT_LINE:
             yield lambda value: "must not contain control characters" if _CONTROL.search(value) else None
             yield lambda value: None if is_visible(value) else "must not be blank"
+            yield lambda value: HIDDEN if has_hidden_format(value) else None
     if rules.pattern:
         pattern = re.compile(rules.pattern)
         yield lambda value: None if pattern.fullmatch(value) else f"must match {pattern.pattern}"

@@ -6,8 +6,10 @@ from enum import StrEnum
 from math import ceil
 from uuid import UUID
 
-from user_service.domain.email_address import canonical
-from user_service.domain.folding import fold, sort_key
+from chassis.email_address import canonical_email
+from chassis.text import fold
+
+from user_service.domain.folding import sort_key
 from user_service.domain.user import Role, User
 
 
@@ -55,7 +57,7 @@ def cursor_behind(user: User, sort: Sort, page: int) -> Cursor:
     key: datetime | str
     match sort:
         case Sort.EMAIL:
-            key = sort_key(canonical(user.email))
+            key = sort_key(canonical_email(user.email))
         case Sort.FULL_NAME:
             key = sort_key(fold(user.full_name))
         case _:

@@ -10,8 +10,8 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from urllib.parse import urlencode
 
-import idna
 from chassis.clock import Clock
+from chassis.email_address import ascii_domain
 from chassis.ids import unix_milliseconds
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
@@ -105,10 +105,7 @@ def envelope_address(address: str) -> str:
     local, _, domain = address.rpartition("@")
     if domain.isascii():
         return address
-    try:
-        return f"{local}@{idna.encode(domain, uts46=True).decode()}"
-    except idna.IDNAError:
-        return address
+    return f"{local}@{ascii_domain(domain) or domain}"
 
 
 def _queued_at(letter: Letter) -> str:

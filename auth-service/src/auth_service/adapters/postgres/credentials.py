@@ -7,10 +7,10 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+from chassis.email_address import canonical_email
 from chassis.postgres.connection import Connection, rows_affected
 
 from auth_service.domain.credential import Credential, Person, Registration, Role
-from auth_service.domain.email import canonical_email
 from auth_service.domain.errors import EmailTaken
 
 _EMAIL_UNIQUE = "credentials_email_unique"

@@ -7,7 +7,7 @@ hand, so that a filter that is not there costs nothing and a search uses its ind
 from chassis.postgres.connection import Transaction
 
 from user_service.adapters.postgres.user_row import user_of
-from user_service.domain.folding import fold
+from user_service.domain.folding import search_terms
 from user_service.domain.listing import Cursor, Filter, Sort
 from user_service.domain.user import User
 
@@ -16,7 +16,7 @@ PAGES = {
         SELECT id, email, full_name, role, is_active, email_verified,
                version, created_at, updated_at, last_login_at
         FROM users.users
-        WHERE ($1::text IS NULL OR search_text LIKE $1)
+        WHERE ($1::text[] IS NULL OR search_text LIKE ANY ($1))
           AND ($2::text IS NULL OR role = $2)
           AND ($3::boolean IS NULL OR is_active = $3)
           AND ($4::timestamptz IS NULL OR (created_at, id) > ($4, $5::uuid))
@@ -27,7 +27,7 @@ PAGES = {
         SELECT id, email, full_name, role, is_active, email_verified,
                version, created_at, updated_at, last_login_at
         FROM users.users
-        WHERE ($1::text IS NULL OR search_text LIKE $1)
+        WHERE ($1::text[] IS NULL OR search_text LIKE ANY ($1))
           AND ($2::text IS NULL OR role = $2)
           AND ($3::boolean IS NULL OR is_active = $3)
           AND ($4::timestamptz IS NULL OR (created_at, id) < ($4, $5::uuid))
@@ -38,7 +38,7 @@ PAGES = {
         SELECT id, email, full_name, role, is_active, email_verified,
                version, created_at, updated_at, last_login_at
         FROM users.users
-        WHERE ($1::text IS NULL OR search_text LIKE $1)
+        WHERE ($1::text[] IS NULL OR search_text LIKE ANY ($1))
           AND ($2::text IS NULL OR role = $2)
           AND ($3::boolean IS NULL OR is_active = $3)
           AND ($4::text IS NULL OR (email_key, id) > ($4, $5::uuid))
@@ -49,7 +49,7 @@ PAGES = {
         SELECT id, email, full_name, role, is_active, email_verified,
                version, created_at, updated_at, last_login_at
         FROM users.users
-        WHERE ($1::text IS NULL OR search_text LIKE $1)
+        WHERE ($1::text[] IS NULL OR search_text LIKE ANY ($1))
           AND ($2::text IS NULL OR role = $2)
           AND ($3::boolean IS NULL OR is_active = $3)
           AND ($4::text IS NULL OR (full_name_key, id) > ($4, $5::uuid))
@@ -61,7 +61,7 @@ PAGES = {
 COUNT = """
     SELECT count(*)
     FROM users.users
-    WHERE search_text LIKE $1
+    WHERE search_text LIKE ANY ($1)
       AND ($2::text IS NULL OR role = $2)
       AND ($3::boolean IS NULL OR is_active = $3)
 """
@@ -103,11 +103,12 @@ async def _plan_with_values(transaction: Transaction) -> None:
     await transaction.execute("SET LOCAL plan_cache_mode = force_custom_plan")
 
 
-def _filters(which: Filter) -> tuple[str | None, str | None, bool | None]:
-    return (_like(which.search) if which.search else None, which.role, which.is_active)
+def _filters(which: Filter) -> tuple[list[str] | None, str | None, bool | None]:
+    patterns = [_like(term) for term in search_terms(which.search)] if which.search else None
+    return (patterns, which.role, which.is_active)
 
 
 def _like(part: str) -> str:
     """Returns the LIKE pattern for text that holds the part, whose wildcards mean themselves."""
-    escaped = fold(part).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    escaped = part.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"

@@ -7,14 +7,15 @@ from datetime import datetime
 from uuid import UUID
 
 import asyncpg
+from chassis.email_address import canonical_email
 from chassis.postgres.connection import Transaction, rows_affected
 from chassis.postgres.pool import Database
+from chassis.text import fold
 
 from user_service.adapters.postgres import user_lists
 from user_service.adapters.postgres.user_row import user_of
-from user_service.domain.email_address import canonical
 from user_service.domain.errors import EmailTaken
-from user_service.domain.folding import fold, search_text, sort_key
+from user_service.domain.folding import search_text, sort_key
 from user_service.domain.listing import Cursor, Filter, Sort
 from user_service.domain.user import User
 
@@ -178,11 +179,11 @@ class PostgresUserReader:
 
 
 def _texts(user: User) -> tuple[str, str, str, str, str, str]:
-    email_canonical = canonical(user.email)
+    address = canonical_email(user.email)
     return (
         user.email,
-        email_canonical,
-        sort_key(email_canonical),
+        address,
+        sort_key(address),
         user.full_name,
         sort_key(fold(user.full_name)),
         search_text(user.email, user.full_name),

@@ -1,0 +1,48 @@
+"""When two e-mail addresses are one: the rule of every service.
+
+Addresses are kept as typed, compared by their canonical form, and mailed as typed.
+"""
+
+import idna
+
+from chassis.text import fold
+
+
+def canonical_email(address: str) -> str:
+    """Returns the form by which addresses are compared.
+
+    The local part is folded (NFKC and casefold), the domain is written in the A-labels of
+    IDNA 2008, mapped by UTS 46 without its transitional rules: `Ada@STRAßE.example` and
+    `ada@xn--strae-oqa.example` are one address, `ada@strasse.example` is another.
+
+    What is no address has a form too, which no address has: it is never refused here.
+    """
+    local, at, domain = address.strip().rpartition("@")
+    if not at:
+        return fold(domain)
+    domain = domain.removesuffix(".")
+    ascii_form = ascii_domain(domain)
+    if ascii_form is None:
+        ascii_form = domain.lower() if domain.isascii() else domain
+    return f"{fold(local)}@{ascii_form}"
+
+
+def ascii_domain(domain: str) -> str | None:
+    """Returns a domain in lower-case A-labels; None when IDNA 2008 knows no such domain."""
+    try:
+        encoded = idna.encode(domain, uts46=True, transitional=False).decode()
+        # A-labels that nothing encodes to would be second names of what they decode to.
+        if idna.encode(idna.decode(encoded)).decode() != encoded:
+            return None
+    except (idna.IDNAError, UnicodeError):
+        return None
+    return encoded
+
+
+def readable_email(address: str) -> str:
+    """Returns the canonical form with its domain in the letters that A-labels stand for."""
+    local, at, domain = canonical_email(address).rpartition("@")
+    try:
+        return f"{local}{at}{idna.decode(domain)}" if at else domain
+    except (idna.IDNAError, UnicodeError):
+        return f"{local}{at}{domain}"

@@ -1,0 +1,76 @@
+"""Canonical forms that the release before kept, after the upgrade."""
+
+from uuid import UUID
+
+import asyncpg
+import pytest
+from chassis.email_address import canonical_email
+from chassis.ids import uuid7
+from chassis.startup import StartupError
+from devstack.database import Database
+from devstack.postgres import Postgres
+
+from tests.auth_service.emptied_database import emptied
+from tests.migrating import migrate_once_more
+
+MIGRATION = "auth_service.migrations.versions.0029_rewrite_canonical_addresses"
+
+
+async def _keep(database: Database, *people: tuple[str, str]) -> list[UUID]:
+    """Keeps credentials by typed address and canonical form."""
+    owner = await asyncpg.connect(database.url("auth_owner"))
+    ids = [uuid7() for _ in people]
+    try:
+        for user_id, (email, form) in zip(ids, people, strict=True):
+            await owner.execute(
+                "INSERT INTO auth.credentials"
+                " (user_id, email, email_canonical, password_hash, role, is_pending)"
+                " VALUES ($1, $2, $3, '', 'user', false)",
+                user_id,
+                email,
+                form,
+            )
+    finally:
+        await owner.close()
+    return ids
+
+
+async def _forms(database: Database) -> dict[str, str]:
+    owner = await asyncpg.connect(database.url("auth_owner"))
+    try:
+        rows = await owner.fetch("SELECT email, email_canonical FROM auth.credentials")
+    finally:
+        await owner.close()
+    return {row["email"]: row["email_canonical"] for row in rows}
+
+
+async def test_old_forms_are_rewritten(postgres: Postgres, migrated: Database) -> None:
+    """Also where one person's new form is what another's was; the rest stays as it is."""
+    database = await emptied(postgres, migrated)
+    people = {
+        "x@stra\u00dfe.example": "x@strasse.example",
+        "x@stra\u00dfe\u00df.example": "x@xn--strae-oqa.example",
+        "x@b\u00fccher.example": "x@xn--bcher-kva.example",
+        "X@Example.org": "x@example.org",
+    }
+    await _keep(database, *people.items())
+
+    await migrate_once_more(database.url("auth_owner"), MIGRATION)
+
+    assert await _forms(database) == {email: canonical_email(email) for email in people}
+
+
+async def test_two_people_with_one_mailbox(postgres: Postgres, migrated: Database) -> None:
+    """Nothing is changed, and the operator learns who they are: by id, not by address."""
+    database = await emptied(postgres, migrated)
+    people = {
+        "x@stra\u00dfe.example": "x@strasse.example",
+        "x@xn--strae-oqa.example": "x@xn--strae-oqa.example",
+    }
+    ids = await _keep(database, *people.items())
+
+    with pytest.raises(StartupError, match=f"{ids[0]} and {ids[1]}") as refusal:
+        await migrate_once_more(database.url("auth_owner"), MIGRATION)
+
+    assert "@" not in str(refusal.value)
+    assert await _forms(database) == people
