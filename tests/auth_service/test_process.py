@@ -41,6 +41,19 @@ async def _ready(environment: Environment) -> bool:
     return await asyncio.to_thread(ask)
 
 
+async def _admin_is_pending(environment: Environment) -> bool:
+    def ask() -> bool:
+        url = f"http://127.0.0.1:{environment['AUTH_HTTP_PORT']}/metrics"
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return "\nbootstrap_admin_pending 1.0\n" in answer.read().decode()
+
+    return await asyncio.to_thread(ask)
+
+
+async def _admin_is_made(environment: Environment) -> bool:
+    return await _ready(environment) and not await _admin_is_pending(environment)
+
+
 async def _login(environment: Environment) -> auth_service_pb2.Tokens:
     channel = open_channel(
         f"127.0.0.1:{environment['AUTH_GRPC_PORT']}",
@@ -52,17 +65,16 @@ async def _login(environment: Environment) -> auth_service_pb2.Tokens:
         return (await AuthServiceStub(channel).Login(request)).tokens
 
 
-async def test_ready_means_that_the_first_admin_can_sign_in(
+async def test_first_admin_is_made_when_user_service_answers(
     environment: Environment, directory: DirectoryStandIn, pool: Database, valkey: Valkey
 ) -> None:
-    """It serves before user-service is there, finishes when it has come, does what events ask, and stops."""
+    """It is ready without user-service and makes the admin when that has come; it does what events ask."""
     async with process(environment) as running, Redis.from_url(valkey.url) as redis:
-        await asyncio.sleep(2)
-        assert running.returncode is None
-        assert not await _ready(environment)
+        await until(lambda: _ready(environment), seconds=40)
+        assert await _admin_is_pending(environment)
 
         directory.meet(f"127.0.0.1:{environment['AUTH_GRPC_PORT']}")
-        await until(lambda: _ready(environment), seconds=40)
+        await until(lambda: _admin_is_made(environment), seconds=40)
         assert (await _login(environment)).role == user_pb2.ROLE_ADMIN
 
         ((user_id, _),) = directory.people.items()
@@ -107,7 +119,7 @@ async def test_signing_in_goes_on_without_redis(
     environment["REDIS_URL"] = f"redis://127.0.0.1:{free_port()}/0"
     async with process(environment):
         directory.meet(f"127.0.0.1:{environment['AUTH_GRPC_PORT']}")
-        await until(lambda: _ready(environment), seconds=15)
+        await until(lambda: _admin_is_made(environment), seconds=15)
 
         assert (await _login(environment)).access_token
 

@@ -18,12 +18,16 @@ class Readiness:
 
     A check is either a flag that its owner sets or a question that is answered from
     memory. Neither does I/O.
+
+    Attributes:
+        waits_for: The other services that the checks need before they can be ok for the first time.
     """
 
     def __init__(self) -> None:
         self._flags: dict[str, bool | None] = {}
         self._questions: dict[str, Callable[[], bool]] = {}
         self._stopping = False
+        self.waits_for: frozenset[str] = frozenset()
 
     def expect(self, name: str) -> None:
         """Adds a flag that keeps the process unready until it is set."""
@@ -33,8 +37,18 @@ class Readiness:
         """Sets a flag."""
         self._flags[name] = ok
 
-    def ask(self, name: str, question: Callable[[], bool]) -> None:
-        """Adds a check that is answered by a call that reads memory only."""
+    def ask(self, name: str, question: Callable[[], bool], *, waits_for: str | None = None) -> None:
+        """Adds a check that is answered by a call that reads memory only.
+
+        Args:
+            name: What `/ready` calls it.
+            question: Whether it is ok now.
+            waits_for: The other service without which it cannot become ok. A Service without ready pods
+                has no name in DNS, so services that wait for one another in a ring never become
+                ready: `tests/tidy/test_readiness.py` refuses one.
+        """
+        if waits_for is not None:
+            self.waits_for |= {waits_for}
         self._questions[name] = question
 
     def stop(self) -> None:

@@ -109,6 +109,18 @@ class ServiceProcess:
                 raise ProgramError(f"{self.name} is not ready after {within_seconds:.0f} s: {self._ask()[1]}")
             time.sleep(0.03)
 
+    def wait_until_zero(self, gauge: str, within_seconds: float = READY_WITHIN_SECONDS) -> None:
+        """Waits until a gauge of `/metrics` is 0; a release that does not have it counts as 0.
+
+        Raises:
+            ProgramError: it is not in time; the message has the last lines.
+        """
+        deadline = time.monotonic() + within_seconds
+        while self._is_one(gauge):
+            if time.monotonic() > deadline or not self.is_running:
+                raise ProgramError(f"{gauge} of {self.name} stays at 1: {self.epitaph()}")
+            time.sleep(0.03)
+
     def stop(self) -> None:
         """Asks it to stop, and kills it when it does not."""
         self.resume()
@@ -145,14 +157,25 @@ class ServiceProcess:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(number)
 
-    def _ask(self) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=1)
+    def _is_one(self, gauge: str) -> bool:
         try:
-            connection.request("GET", "/ready")
-            response = connection.getresponse()
-            return response.status, _checks(response.read())
+            return f"\n{gauge} 1.0\n" in self._get("/metrics")[1].decode()
+        except (OSError, http.client.HTTPException):
+            return True
+
+    def _ask(self) -> tuple[int, str]:
+        try:
+            status, body = self._get("/ready")
         except (OSError, http.client.HTTPException) as error:
             return 0, f"it does not answer on port {self.http_port} ({type(error).__name__})"
+        return status, _checks(body)
+
+    def _get(self, path: str) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=1)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read()
         finally:
             connection.close()
 

@@ -26,7 +26,7 @@ from devstack.program import ProgramError
 from devstack.release import Release
 from devstack.service import ServiceProcess
 from devstack.settings import Settings
-from devstack.topology import GATEWAY, SERVICES, Service
+from devstack.topology import AUTH, GATEWAY, SERVICES, Service
 from devstack.topology_file import write_topology
 from devstack.valkey import Valkey
 
@@ -146,6 +146,8 @@ class Stack:
         for process in self.services.values():
             process.wait_until_ready()
             self._report(f"{process.name} is ready", time.monotonic() - began)
+        # Readiness waits for no admin; whoever starts a stack wants to sign in as one.
+        self.services[AUTH.name].wait_until_zero("bootstrap_admin_pending")
 
     def stop(self) -> None:
         """Stops everything in order: gateways, the services behind them, Valkey, Postgres."""

@@ -129,7 +129,7 @@ async def _follow_events(lifecycle: Lifecycle, settings: GatewaySettings, memory
     )
     lifecycle.begin("event tail", tail.run())
     lifecycle.begin("token judge", memory.judge.run(tail))
-    lifecycle.readiness.ask("token_judge", lambda: memory.judge.ready)
+    lifecycle.readiness.ask("token_judge", lambda: memory.judge.ready, waits_for=AUTHORITY)
 
 
 async def _limiter(lifecycle: Lifecycle, settings: GatewaySettings) -> RateLimiter | None:

@@ -1,11 +1,13 @@
 {{/*
 The arrows of the architecture: what each service calls. NetworkPolicies open these and no others.
-`grpc` names services, `metrics` those whose figures are drawn, `backends` parts outside the chart. `connections` are those to Postgres that a
+`grpc` names services, `readyAfter` those of them that readiness waits for (in no ring: a Service
+without ready pods has no name in DNS), `metrics` those whose figures are drawn, `backends` parts outside the chart. `connections` are those to Postgres that a
 pod opens besides its pool (`pooled`): the relay's, or the aggregator's few.
 */}}
 {{- define "vestibule.architecture" -}}
 gateway:
   grpc: [auth-service, user-service, health-aggregator]
+  readyAfter: [auth-service]
   backends: [redis]
 auth-service:
   grpc: [user-service]
@@ -18,6 +20,7 @@ auth-service:
   role: auth_service
 user-service:
   grpc: [auth-service]
+  readyAfter: [auth-service]
   backends: [postgres, redis]
   schema: users
   pooled: true

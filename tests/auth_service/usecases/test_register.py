@@ -113,8 +113,8 @@ async def test_the_first_admin_is_made_once(world: World) -> None:
     """Through the same registration; any password is the operator's choice."""
     job = world.does.bootstrap_admin
 
-    assert await job(email=EMAIL, password="weak") is Bootstrap.CREATED
-    assert await job(email="other@example.com", password=PASSWORD) is Bootstrap.NOT_NEEDED
+    assert await job(email=EMAIL, password="weak", user_id=uuid7()) is Bootstrap.CREATED
+    assert await job(email="other@example.com", password=PASSWORD, user_id=uuid7()) is Bootstrap.NOT_NEEDED
 
     assert (await world.sign_in(password="weak")).role is Role.ADMIN
     assert ("auth.bootstrap_admin", "success") in world.database.actions
@@ -123,11 +123,12 @@ async def test_the_first_admin_is_made_once(world: World) -> None:
 async def test_the_first_admin_waits_for_user_service(world: World) -> None:
     """The job is tried again, and resumes what it has begun."""
     world.directory.away = True
+    job, user_id = world.does.bootstrap_admin, uuid7()
     with pytest.raises(Unavailable):
-        await world.does.bootstrap_admin(email=EMAIL, password=PASSWORD)
+        await job(email=EMAIL, password=PASSWORD, user_id=user_id)
     world.directory.away = False
 
-    assert await world.does.bootstrap_admin(email=EMAIL, password=PASSWORD) is Bootstrap.CREATED
+    assert await job(email=EMAIL, password=PASSWORD, user_id=user_id) is Bootstrap.CREATED
     assert len(world.database.state.credentials) == 1
 
 
@@ -135,6 +136,6 @@ async def test_an_ordinary_persons_address_makes_no_admin(world: World) -> None:
     """Nobody is promoted by a setting."""
     await world.person()
 
-    outcome = await world.does.bootstrap_admin(email=EMAIL, password=PASSWORD)
+    outcome = await world.does.bootstrap_admin(email=EMAIL, password=PASSWORD, user_id=uuid7())
 
     assert outcome is Bootstrap.ADDRESS_TAKEN

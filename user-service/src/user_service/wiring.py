@@ -174,7 +174,7 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
     await server.start(f"{settings.grpc_host}:{settings.grpc_port}", certificates)
     lifecycle.on_drain(server.drain)
     lifecycle.on_stop(server.stop)
-    lifecycle.readiness.ask("token_judge", lambda: judge.ready)
+    lifecycle.readiness.ask("token_judge", lambda: judge.ready, waits_for=AUTHORITY)
     lifecycle.begin("health", _serve_when_ready(server, judge))
 
 

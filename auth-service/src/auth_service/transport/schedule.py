@@ -6,11 +6,18 @@ from collections.abc import Awaitable, Callable
 
 from chassis.backoff import Backoff
 from chassis.errors import ServiceError
+from chassis.ids import uuid7
 from chassis.logs import get_logger
+from prometheus_client import Gauge
 
 from auth_service.usecases.bootstrap_admin import Bootstrap, BootstrapAdmin
 
 log = get_logger()
+
+_BOOTSTRAP_PENDING = Gauge(
+    "bootstrap_admin_pending",
+    "1 while the first admin whom the settings name is not made: user-service or Postgres is silent.",
+)
 
 _SPREAD = 0.2
 """Share by which waits differ, so that instances do not act in step."""
@@ -45,18 +52,25 @@ async def whenever_rung(
         await wait(seconds)
 
 
-async def bootstrap(job: BootstrapAdmin, email: str, password: str, on_done: Callable[[], None]) -> None:
-    """Registers the first admin, however long user-service takes to come up; then calls back."""
-    backoff = Backoff(first_seconds=0.1, limit_seconds=2.0)
+async def bootstrap(job: BootstrapAdmin, email: str, password: str) -> None:
+    """Registers the first admin as soon as user-service answers, however long that takes.
+
+    Nothing waits for it: user-service becomes ready by this service's keys, so a service that became
+    ready by its admin would wait for one that waits for it.
+    """
+    backoff, user_id, waits = Backoff(first_seconds=0.1, limit_seconds=1.0), uuid7(), False
+    _BOOTSTRAP_PENDING.set(1)
     while True:
         try:
-            outcome = await job(email=email, password=password)
+            outcome = await job(email=email, password=password, user_id=user_id)
             break
         except ServiceError as error:
-            log.info("bootstrap admin waits", reason=error.reason)
+            if not waits:
+                log.info("bootstrap admin waits for user-service", reason=error.reason)
+            waits = True
         await backoff.pause()
+    _BOOTSTRAP_PENDING.set(0)
     if outcome is Bootstrap.CREATED:
         log.info("bootstrap admin created")
     elif outcome is Bootstrap.ADDRESS_TAKEN:
-        log.error("no admin made: BOOTSTRAP_ADMIN_EMAIL belongs to a person who is none")
-    on_done()
+        log.error("no admin made: BOOTSTRAP_ADMIN_EMAIL belongs to a user who is not an admin")

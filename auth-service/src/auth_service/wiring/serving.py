@@ -254,12 +254,5 @@ def _begin_background(lifecycle: Lifecycle, settings: AuthSettings, does: UseCas
     lifecycle.begin("mail backlog", schedule.every(MAIL_BACKLOG_SECONDS, "mail backlog", measure))
     email, password = settings.bootstrap_admin_email, settings.bootstrap_admin_password
     if email is not None and password is not None:
-        readiness = lifecycle.readiness
-        readiness.expect("bootstrap")
-        job = schedule.bootstrap(
-            does.bootstrap_admin,
-            email,
-            password.get_secret_value(),
-            on_done=lambda: readiness.set("bootstrap", ok=True),
-        )
+        job = schedule.bootstrap(does.bootstrap_admin, email, password.get_secret_value())
         lifecycle.begin("bootstrap admin", job)

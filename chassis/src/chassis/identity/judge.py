@@ -38,7 +38,7 @@ class RevocationJudge:
         tail = Tail(…, on_event=judge.feed.on_event, on_lost=judge.feed.on_lost)
         lifecycle.begin("event tail", tail.run())
         lifecycle.begin("token judge", judge.run(tail))
-        readiness.ask("token judge", lambda: judge.ready)
+        readiness.ask("token judge", lambda: judge.ready, waits_for=AUTHORITY)
 
     Attributes:
         feed: Keeps the revocations true; also takes the events of calls' answers.
