@@ -157,6 +157,7 @@ class _SignatureJudge:
             session_id=UUID(claims["sid"]),
             token_id=UUID(claims["jti"]),
             expires_at=claims["exp"],
+            auth_time=claims.get("auth_time", 0),
         )
 
     async def report_refusal(self, claims: Claims, method: str, sender: Caller) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from uuid import UUID
 
 import httpx
@@ -158,6 +159,38 @@ async def test_authorize_before_looking(edge: Edge, behind: Behind, token: str) 
         answer = await edge.http.get(path, headers=bearer(token))
         assert (answer.status_code, answer.json()["error"]["code"]) == (403, "FORBIDDEN")
     assert behind.calls == []
+
+
+async def test_an_old_proof_is_told_by_rfc_9470(
+    edge: Edge, behind: Behind, auth: AuthStandIn, ada: UUID
+) -> None:
+    """The challenge says what is wrong and how old a proof may be; the service is not asked."""
+    other = f"/api/users/{uuid7()}"
+    old = auth.token(ada, Role.ADMIN, auth_time=int(time.time()) - 400)
+    answer = await edge.http.delete(other, headers=bearer(old))
+    challenge = answer.headers["www-authenticate"]
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "REAUTHENTICATION_REQUIRED")
+    assert challenge.startswith("Bearer ")
+    assert 'error="insufficient_user_authentication"' in challenge
+    assert 'max_age="300"' in challenge
+    assert behind.callers == []
+    forbidden = auth.token(ada, Role.USER, auth_time=int(time.time()) - 400)
+    assert (await edge.http.delete(other, headers=bearer(forbidden))).status_code == 403
+    own = f"/api/users/{str(ada).upper()}"
+    assert (await edge.http.delete(own, headers=bearer(old))).status_code == 403
+
+
+async def test_one_fields_proof_is_asked_before_the_field_is_judged(
+    edge: Edge, behind: Behind, auth: AuthStandIn, ada: UUID
+) -> None:
+    """A new address needs a fresh proof, a new name does not."""
+    old = bearer(auth.token(ada, Role.USER, auth_time=int(time.time()) - 400))
+    for email in ("ada@example.org", "no address"):
+        answer = await edge.http.put("/api/users/me", headers=old, json={"email": email})
+        assert answer.json()["error"]["code"] == "REAUTHENTICATION_REQUIRED"
+
+    assert behind.callers == []
 
 
 async def test_unhealthy_is_503_with_data(edge: Edge, behind: Behind) -> None:

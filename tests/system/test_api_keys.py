@@ -49,7 +49,7 @@ def test_scopes_are_enforced(edge: Edge, admin: Person) -> None:
     both = made(edge, ada, "read", "write")
 
     assert edge.who(reader["key"]).data["id"] == ada.id
-    assert edge.get("/api/users/me/export", token=reader["key"]).status == 200
+    assert edge.get("/api/users/me/export", token=reader["key"]).outcome == (403, "FORBIDDEN")
     assert rename(edge, reader["key"]).outcome == (403, "FORBIDDEN")
     assert edge.who(both["key"]).data["full_name"] == ada.full_name
     assert edge.who(writer["key"]).outcome == (403, "FORBIDDEN")
@@ -57,7 +57,12 @@ def test_scopes_are_enforced(edge: Edge, admin: Person) -> None:
     assert edge.who(both["key"]).data["full_name"] == "Renamed"
     assert rename(edge, reader["key"]).outcome == (403, "FORBIDDEN")
     refused = ("auth.api_key_refused", "refused", "FORBIDDEN", "/vestibule.users.v1.UserService/UpdateMe")
-    assert audited(edge, admin, reader["id"]) == [("auth.api_key_created", "success", None, None), refused]
+    export = (*refused[:3], "/vestibule.users.v1.UserService/ExportMe")
+    assert audited(edge, admin, reader["id"]) == [
+        ("auth.api_key_created", "success", None, None),
+        export,
+        refused,
+    ]
 
 
 def test_who_was_refused_is_told(edge: Edge, admin: Person) -> None:
@@ -97,12 +102,41 @@ def test_a_key_is_no_session(edge: Edge) -> None:
 
 
 def test_role_counts_as_well(edge: Edge, first_admin: Person) -> None:
-    """A key does what its person may, not more."""
+    """A key does what its person may, not more; of what an admin may, only with the scope for it."""
     ada, admin = edge.join(), edge.sign_in(first_admin)
+    body = {"name": "directory", "scopes": ["read", "admin"]}
     assert edge.get("/api/users", token=made(edge, ada)["key"]).outcome == (403, "FORBIDDEN")
-    key = made(edge, admin)
-    assert edge.get("/api/users", token=key["key"]).status == 200
-    assert edge.delete(f"{KEYS}/{key['id']}", token=admin.access_token).status == 204
+    refused = edge.post(KEYS, token=ada.access_token, json=body)
+    assert (refused.outcome, refused.fields) == ((403, "FORBIDDEN"), {"scopes"})
+    plain, admins = made(edge, admin, "read", "write"), made(edge, admin, "read", "admin")
+    assert edge.get("/api/users", token=plain["key"]).outcome == (403, "FORBIDDEN")
+    assert edge.get(f"/api/users/{ada.id}", token=plain["key"]).outcome == (403, "FORBIDDEN")
+    assert edge.get(f"/api/users/{admin.id}", token=plain["key"]).status == 200
+    assert edge.get("/api/users", token=admins["key"]).status == 200
+    for key in (plain, admins):
+        assert edge.delete(f"{KEYS}/{key['id']}", token=admin.access_token).status == 204
+
+
+def test_an_admins_key_locks_people_out(edge: Edge, admin: Person) -> None:
+    """And does nothing else that a fresh proof is asked for; it is never told to give one."""
+    bob = edge.join()
+    path = f"/api/users/{bob.id}"
+    key, without_write = made(edge, admin, "write", "admin"), made(edge, admin, "read", "admin")
+    refused = [
+        edge.put(path, token=without_write["key"], json={"is_active": False}),
+        edge.put(path, token=key["key"], json={"is_active": True}),
+        edge.put(path, token=key["key"], json={"is_active": False, "full_name": "Renamed"}),
+        edge.put(path, token=key["key"], json={"role": "admin"}),
+        edge.put(path, token=key["key"], json={"email": f"new-{bob.email}"}),
+        edge.put(f"/api/users/{admin.id}", token=key["key"], json={"is_active": False}),
+        edge.delete(path, token=key["key"]),
+        edge.put("/api/users/me", token=key["key"], json={"email": f"new-{admin.email}"}),
+    ]
+    assert {answer.outcome for answer in refused} == {(403, "FORBIDDEN")}
+    assert edge.who(bob.access_token).status == 200
+
+    assert edge.put(path, token=key["key"], json={"is_active": False}).status == 200
+    assert edge.who(bob.access_token).outcome == (401, "TOKEN_REVOKED")
 
 
 @pytest.mark.parametrize(
@@ -112,8 +146,8 @@ def test_role_counts_as_well(edge: Edge, first_admin: Person) -> None:
         ({"name": "a" * 101}, "name"),
         ({"name": "two\nlines"}, "name"),
         ({"scopes": []}, "scopes"),
-        ({"scopes": ["read", "write", "read"]}, "scopes"),
-        ({"scopes": ["admin"]}, "scopes[0]"),
+        ({"scopes": ["read", "write", "admin", "read"]}, "scopes"),
+        ({"scopes": ["root"]}, "scopes[0]"),
         ({"scopes": "read"}, "scopes"),
         ({"expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
         ({"expires_at": "9999-01-01T00:00:00Z"}, "expires_at"),

@@ -63,8 +63,8 @@ class AuthStandIn:
         """Where it answers."""
         return f"127.0.0.1:{self.port}"
 
-    def token(self, user_id: UUID, role: Role) -> str:
-        """Returns an access token for a person."""
+    def token(self, user_id: UUID, role: Role, *, auth_time: int | None = None) -> str:
+        """Returns an access token for a user who proved who they are now, or at another time."""
         now = int(time.time())
         claims = {
             "iss": ISSUER,
@@ -75,6 +75,8 @@ class AuthStandIn:
             "role": role.value,
             "iat": now,
             "exp": now + 900,
+            "auth_time": now if auth_time is None else auth_time,
+            "amr": ["pwd"],
         }
         return jwt.encode(claims, self.key, "ES256", headers={"kid": "k1"})
 

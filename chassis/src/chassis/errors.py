@@ -138,6 +138,21 @@ class TokenRevoked(ServiceError):
     message = "The token has been revoked."
 
 
+class ReauthenticationRequired(ServiceError):
+    """The caller is known, but proved it too long ago for this (RFC 9470)."""
+
+    kind = Kind.UNAUTHENTICATED
+    reason = "REAUTHENTICATION_REQUIRED"
+    message = (
+        "This needs a recent proof of who you are. Reauthenticate, and repeat it with the new access token."
+    )
+
+    @classmethod
+    def within(cls, max_age_seconds: int) -> "ReauthenticationRequired":
+        """Returns the error that says how old the proof may be."""
+        return cls(details={"max_age": str(max_age_seconds)})
+
+
 class SecondFactorRequired(ServiceError):
     """An admin has to set up a second factor before anything else."""
 

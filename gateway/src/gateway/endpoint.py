@@ -4,15 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from chassis.addresses import counted_as
-from chassis.errors import ServiceError, Unavailable
+from chassis.errors import Forbidden, ServiceError, Unavailable
 from chassis.grpc import committed
+from chassis.grpc.access import report_refused_key
 from chassis.grpc.call import Call, enter
 from chassis.identity.caller import Caller
 from chassis.identity.claims import Claims
 from google.protobuf.message_factory import GetMessageClass
 from prometheus_client import Counter
 
-from gateway.access import compile_admission
+from gateway.access import compile_admission, sender
 from gateway.api.encoder import compile_encoder
 from gateway.api.fields import HTTP_BODY, stream_oneof
 from gateway.api.request_reader import compile_reader
@@ -97,7 +98,7 @@ class Endpoint:
             raise RateLimited(retry_after_seconds=verdict.reset_seconds)
 
     async def _answer(self, request: Request, path: Mapping[str, str]) -> Answer:
-        token, claims = await self._admit(request, path)
+        token, claims = await self._admit(request)
         near = claims is not None and self._near_seconds and self._parts.judge.feed.fresh
         if near and claims is not None:
             told = self._parts.cache.get(self._key(request, claims))
@@ -105,7 +106,12 @@ class Endpoint:
                 return self._finish(request, told)
         body = await request.body()
         self._restraint.check()
-        message = self._read(request, path, body)
+        try:
+            message = self._read(request, path, body)
+        except Forbidden:
+            if claims is not None:
+                await report_refused_key(self._parts.judge, self.route.policy, claims, sender(request))
+            raise
         enter(self._handed_on(request, token, claims))
         if self.route.streaming:
             return self._stream(message)
@@ -142,7 +148,14 @@ class Endpoint:
                 self._parts.on_event(event)
 
     def _key(self, request: Request, claims: Claims) -> tuple[object, ...]:
-        return (self.route.policy.path, claims.user_id.int, claims.role, request.path, request.query)
+        return (
+            self.route.policy.path,
+            claims.user_id.int,
+            claims.role,
+            claims.scopes,
+            request.path,
+            request.query,
+        )
 
     def _handed_on(self, request: Request, token: str, claims: Claims | None) -> Call:
         caller = Caller(

@@ -14,6 +14,7 @@ from auth_service.adapters.key_ring import KeyRing
 from auth_service.adapters.master_key import MasterKey, public_key
 from auth_service.domain.credential import Role
 from auth_service.domain.errors import MasterKeyMismatch
+from auth_service.domain.proof import PASSWORD
 from auth_service.domain.session import RefreshToken
 from auth_service.domain.tokens import AccessGrant
 from auth_service.usecases.ensure_signing_key import EnsureSigningKey
@@ -93,7 +94,9 @@ async def test_access_tokens_say_what_was_granted() -> None:
     database = FakeDatabase(clock)
     ring = KeyRing(database, MASTER, clock)
     signer = JwtSigner(ring, "http://issuer.test", "vestibule")
-    grant = AccessGrant(user_id=uuid7(), session_id=uuid7(), role=Role.ADMIN, at=NOON)
+    grant = AccessGrant(
+        user_id=uuid7(), session_id=uuid7(), role=Role.ADMIN, at=NOON, auth_time=NOON, amr=PASSWORD
+    )
     with pytest.raises(Unavailable):
         signer.sign(grant)
     await EnsureSigningKey(database, MASTER, clock)()
@@ -121,6 +124,8 @@ async def test_access_tokens_say_what_was_granted() -> None:
         "role": "admin",
         "iat": seconds,
         "exp": seconds + 900,
+        "auth_time": seconds,
+        "amr": ["pwd"],
     }
 
 

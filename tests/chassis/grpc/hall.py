@@ -1,8 +1,9 @@
 """A small house on loopback: one server, one channel, and answers that a test writes."""
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -34,7 +35,9 @@ SERVICES = (
 )
 
 
-def claims_of(user_id: UUID, role: str, scopes: frozenset[str] | None = None) -> Claims:
+def claims_of(
+    user_id: UUID, role: str, scopes: frozenset[str] | None = None, *, proved_seconds_ago: float = 0
+) -> Claims:
     """Returns claims as a judge would: of an API key when there are scopes."""
     return Claims(
         user_id=user_id,
@@ -44,6 +47,7 @@ def claims_of(user_id: UUID, role: str, scopes: frozenset[str] | None = None) ->
         expires_at=4e9,
         issued_at_milliseconds=0,
         scopes=scopes,
+        auth_time=0 if scopes is not None else int(time.time() - proved_seconds_ago),
     )
 
 
@@ -57,6 +61,11 @@ class TableJudge:
             "admin": claims_of(ADMIN_ID, "admin"),
             "reader": claims_of(USER_ID, "user", frozenset({"read"})),
             "writer": claims_of(ADMIN_ID, "admin", frozenset({"write"})),
+            "director": claims_of(ADMIN_ID, "admin", frozenset({"read", "write", "admin"})),
+            "stale user": claims_of(USER_ID, "user", proved_seconds_ago=331),
+            "stale admin": claims_of(ADMIN_ID, "admin", proved_seconds_ago=331),
+            "aging admin": claims_of(ADMIN_ID, "admin", proved_seconds_ago=320),
+            "admin of the release before": replace(claims_of(ADMIN_ID, "admin"), auth_time=0),
         }
     )
     asked: int = 0

@@ -19,7 +19,7 @@ def test_policy_of_a_read() -> None:
 
     assert policy.path == "/vestibule.users.v1.UserService/GetUser"
     assert policy.access == options_pb2.ACCESS_ADMIN_OR_SELF
-    assert (policy.read_only, policy.repeatable, policy.scope) == (True, True, "read")
+    assert (policy.read_only, policy.repeatable, policy.key_scopes) == (True, True, frozenset({"read"}))
     assert policy.deadline_seconds is None
     assert policy.options.access == policy.access
 
@@ -29,22 +29,24 @@ def test_policy_of_writes() -> None:
     update = method_policy(USERS.methods_by_name["UpdateMe"])
     delete = method_policy(USERS.methods_by_name["DeleteMe"])
 
-    assert (update.read_only, update.repeatable, update.scope) == (False, True, "write")
+    assert (update.read_only, update.repeatable, update.key_scopes) == (False, True, frozenset({"write"}))
     assert (delete.read_only, delete.repeatable) == (False, False)
 
 
 def test_scope_of_a_key() -> None:
-    """GET reads, whatever is noted of it; no key does what asks for a session."""
+    """Reading, changing, and `admin` besides for admins' calls; no key does what asks for a session."""
     scopes = {
-        name: method_policy(USERS.methods_by_name[name]).key_scope
-        for name in ("GetMe", "ExportMe", "UpdateMe", "DeleteUser", "DeleteMe")
+        name: method_policy(USERS.methods_by_name[name]).key_scopes
+        for name in ("GetMe", "ExportMe", "UpdateMe", "ListUsers", "UpdateUser", "DeleteUser", "DeleteMe")
     }
 
     assert scopes == {
-        "GetMe": "read",
-        "ExportMe": "read",
-        "UpdateMe": "write",
-        "DeleteUser": "write",
+        "GetMe": {"read"},
+        "ExportMe": None,
+        "UpdateMe": {"write"},
+        "ListUsers": {"read", "admin"},
+        "UpdateUser": {"write", "admin"},
+        "DeleteUser": None,
         "DeleteMe": None,
     }
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from auth_service.domain.audit import AuditEntry
 from auth_service.domain.credential import Credential, Person, Registration, Role
 from auth_service.domain.guessing import GuessKey
+from auth_service.domain.proof import PASSWORD
 from auth_service.domain.session import Opening
 from auth_service.domain.stores import Stores
 from chassis.ids import uuid7
@@ -54,4 +55,4 @@ async def opened(
     entry = AuditEntry(
         occurred_at=LONG_AGO, action="auth.login", outcome="success", ip=ip, user_agent=user_agent
     )
-    return await stores.sign_ins.open(uuid7(), credential, key, entry)
+    return await stores.sign_ins.open(uuid7(), credential, key, entry, PASSWORD)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from auth_service.domain.audit import GENESIS, audited, chain_hash
 from auth_service.domain.credential import Role
 from auth_service.domain.guessing import GuessKey, GuessRecord
+from auth_service.domain.proof import passkey
 from auth_service.domain.session import IDLE, Opening
 from auth_service.domain.stores import Database
 from auth_service.domain.tokens import unix_milliseconds
@@ -52,7 +53,9 @@ async def test_a_session_stands_guarded_by_two_factors(database: Database) -> No
         ada = await admitted(stores)
         by_password = (await opened(stores, ada)).standing
         entry = audited(Caller(), LONG_AGO, "auth.login")
-        by_passkey = (await stores.sign_ins.open(uuid7(), ada, None, entry)).standing
+        by_passkey = (
+            await stores.sign_ins.open(uuid7(), ada, None, entry, passkey(is_backed_up=False))
+        ).standing
         assert by_password is not None
         assert by_passkey is not None
         assert (by_password.guarded, by_passkey.guarded) == (False, True)

@@ -5,6 +5,7 @@ from uuid import UUID
 from auth_service.domain.audit import AuditEntry
 from auth_service.domain.credential import Credential
 from auth_service.domain.guessing import GuessKey, GuessRecord
+from auth_service.domain.proof import Methods
 from auth_service.domain.session import IDLE, Opening, Session, Standing
 
 from tests.fakes.auth_service.audit import FakeAuditTrail
@@ -27,7 +28,7 @@ class FakeSignIns:
         return await self._guesses.record(key), credential
 
     async def open(
-        self, session_id: UUID, judged: Credential, key: GuessKey | None, entry: AuditEntry
+        self, session_id: UUID, judged: Credential, key: GuessKey | None, entry: AuditEntry, amr: Methods
     ) -> Opening:
         """Opens a session, forgives and appends the entry, or none of it."""
         blocked_for = (await self._guesses.record(key)).blocked_for if key else None
@@ -53,6 +54,8 @@ class FakeSignIns:
             ip=entry.ip,
             user_agent=entry.user_agent,
             by_passkey=key is None,
+            auth_time=at,
+            amr=amr,
         )
         self._state.sessions[session_id] = session
         if key is not None:

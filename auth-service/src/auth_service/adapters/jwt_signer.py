@@ -30,7 +30,7 @@ class JwtSigner:
         kid, private = self.keys.signing()
         milliseconds = unix_milliseconds(grant.at)
         issued = milliseconds // 1000
-        claims: dict[str, str | int | bool] = {
+        claims: dict[str, str | int | bool | list[str]] = {
             "iss": self.issuer,
             "aud": self.audience,
             "sub": str(grant.user_id),
@@ -39,6 +39,8 @@ class JwtSigner:
             "iat": issued,
             "exp": issued + int(grant.lifetime.total_seconds()),
             "jti": str(uuid7(milliseconds)),
+            "auth_time": unix_milliseconds(grant.auth_time) // 1000,
+            "amr": list(grant.amr),
         }
         if grant.must_enrol:
             claims["enrol"] = True

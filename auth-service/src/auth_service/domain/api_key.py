@@ -10,7 +10,10 @@ from chassis.errors import TokenExpired, TokenInvalid, TokenRevoked
 
 from auth_service.domain.credential import Role
 
-SCOPES = ("read", "write")
+ADMIN_SCOPE = "admin"
+"""For what only admins may do, besides the scope for reading or changing."""
+
+SCOPES = ("read", "write", ADMIN_SCOPE)
 KEYS_MAX = 50
 """Keys that one person may have at a time, expired ones as well."""
 

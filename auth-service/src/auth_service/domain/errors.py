@@ -1,6 +1,6 @@
 """What can go wrong here, as callers are to understand it."""
 
-from chassis.errors import FieldError, Invalid, Kind, ServiceError, Unavailable
+from chassis.errors import FieldError, Forbidden, Invalid, Kind, ServiceError, Unavailable
 
 
 class EmailTaken(ServiceError):
@@ -94,6 +94,15 @@ class TooManyPasskeys(ServiceError):
     kind = Kind.CONFLICT
     reason = "CONFLICT"
     message = "There are as many passkeys as there can be. Remove one first."
+
+
+class AdminScopeRefused(Forbidden):
+    """Somebody who is no admin asked for a key for admins' calls."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            field_errors=[FieldError("scopes", "only an admin can make a key with the scope `admin`")]
+        )
 
 
 class TooManyApiKeys(ServiceError):

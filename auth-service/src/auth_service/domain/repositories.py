@@ -14,6 +14,7 @@ from auth_service.domain.audit_head import SignedHead
 from auth_service.domain.credential import Credential, Person, Registration
 from auth_service.domain.events import Event
 from auth_service.domain.guessing import GuessKey, GuessRecord
+from auth_service.domain.proof import Methods
 from auth_service.domain.session import Opening, Session, Standing
 from auth_service.domain.signing_key import RetiredKey, SigningKey
 from auth_service.domain.tokens import Revocation
@@ -95,7 +96,7 @@ class SignInRepository(Protocol):
         ...
 
     async def open(
-        self, session_id: UUID, judged: Credential, key: GuessKey | None, entry: AuditEntry
+        self, session_id: UUID, judged: Credential, key: GuessKey | None, entry: AuditEntry, amr: Methods
     ) -> Opening:
         """Opens a session, forgives the client's wrong guesses and appends the entry, or none of it.
 
@@ -104,6 +105,7 @@ class SignInRepository(Protocol):
             judged: The credential as it was when it was found proven.
             key: The account and the client; None for a passkey, which cannot be guessed.
             entry: Of the sign-in; address and User-Agent of the session are its.
+            amr: How the user has proved who they are.
         """
         ...
 

@@ -6,6 +6,7 @@ from enum import Enum, auto
 from uuid import UUID
 
 from auth_service.domain.credential import Role
+from auth_service.domain.proof import Methods
 
 IDLE = timedelta(days=7)
 LIFETIME = timedelta(days=30)
@@ -59,6 +60,8 @@ class Session:
         ip: The client's address at the sign-in.
         user_agent: The client's User-Agent at the sign-in.
         by_passkey: Whether a passkey opened it, which is two factors at once.
+        auth_time: When the user last proved who they are in it; refreshing does not.
+        amr: How, in the words of RFC 8176.
     """
 
     id: UUID
@@ -72,6 +75,8 @@ class Session:
     ip: str
     user_agent: str
     by_passkey: bool = False
+    auth_time: datetime
+    amr: Methods
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from auth_service.domain.credential import Role
+from auth_service.domain.proof import Methods
 from auth_service.domain.session import ACCESS_LIFETIME
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -19,6 +20,8 @@ class AccessGrant:
         at: The time of issue by Postgres' clock, which revocations are compared with.
         lifetime: Until it expires.
         must_enrol: Whether it is good for nothing but setting up a second factor.
+        auth_time: When the user last proved who they are.
+        amr: How, in the words of RFC 8176.
     """
 
     user_id: UUID
@@ -27,6 +30,8 @@ class AccessGrant:
     at: datetime
     lifetime: timedelta = ACCESS_LIFETIME
     must_enrol: bool = False
+    auth_time: datetime
+    amr: Methods
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,10 @@ from chassis.errors import Invalid, NotFound, Unauthenticated
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
-from auth_service.domain.api_key import KEYS_MAX, LIFETIME_MAX, SCOPES, ApiKey, ApiKeySecrets
+from auth_service.domain.api_key import ADMIN_SCOPE, KEYS_MAX, LIFETIME_MAX, SCOPES, ApiKey, ApiKeySecrets
 from auth_service.domain.audit import audited
-from auth_service.domain.errors import TooManyApiKeys
+from auth_service.domain.credential import Role
+from auth_service.domain.errors import AdminScopeRefused, TooManyApiKeys
 from auth_service.domain.idempotency import Attempt
 from auth_service.domain.stores import Database
 from auth_service.usecases.settling import outcome_of, settle
@@ -47,6 +48,7 @@ class CreateApiKey:
 
         Raises:
             Invalid: it would have expired already, or would live too long.
+            AdminScopeRefused: it is to do what only admins may, and the caller is none.
             TooManyApiKeys: the caller has `KEYS_MAX` keys.
             NotFound: the attempt has made it, and it was deleted since.
         """
@@ -71,8 +73,11 @@ class CreateApiKey:
         )
         async with self.database.transaction() as stores:
             # Whoever makes two at once waits here, so that the count stays true.
-            if await stores.credentials.lock(user_id) is None:
+            credential = await stores.credentials.lock(user_id)
+            if credential is None:
                 raise Unauthenticated
+            if ADMIN_SCOPE in key.scopes and credential.role is not Role.ADMIN:
+                raise AdminScopeRefused
             if len(await stores.api_keys.of_person(user_id)) >= KEYS_MAX:
                 raise TooManyApiKeys
             await stores.api_keys.add(key)

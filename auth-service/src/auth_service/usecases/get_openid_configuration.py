@@ -12,7 +12,18 @@ class IssuerMetadata:
     signing_algorithms: tuple[str, ...] = ("ES256",)
     subject_types: tuple[str, ...] = ("public",)
     response_types: tuple[str, ...] = ("token",)
-    claims: tuple[str, ...] = ("iss", "aud", "sub", "sid", "role", "iat", "exp", "jti")
+    claims: tuple[str, ...] = (
+        "iss",
+        "aud",
+        "sub",
+        "sid",
+        "role",
+        "iat",
+        "exp",
+        "jti",
+        "auth_time",
+        "amr",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ class IssueTokens:
             at=standing.at,
             lifetime=self.limits.access,
             must_enrol=must_enrol,
+            auth_time=session.auth_time,
+            amr=session.amr,
         )
         newest = RefreshToken(session_id=session.id, counter=session.counter)
         return Tokens(

@@ -22,6 +22,7 @@ from auth_service.domain.events import SignedIn
 from auth_service.domain.guessing import GuessKey, GuessRecord, whole_seconds
 from auth_service.domain.idempotency import Attempt
 from auth_service.domain.ports import GuessKeys, PasswordHasher, UserDirectory
+from auth_service.domain.proof import PASSWORD
 from auth_service.domain.second_factor import Challenge, SecondFactorSecrets
 from auth_service.domain.session import Standing
 from auth_service.domain.stores import Database
@@ -114,7 +115,7 @@ class Login:
         # One statement is enough, unless the attempt is to know of it.
         lend = self.database.statements if attempt is None else self.database.transaction
         async with lend() as stores:
-            opening = await stores.sign_ins.open(session_id, proven, key, entry)
+            opening = await stores.sign_ins.open(session_id, proven, key, entry, PASSWORD)
             if opening.blocked_for is not None:  # Guesses made at the same time have used up the attempts.
                 raise TooManyAttempts(retry_after_seconds=whole_seconds(opening.blocked_for))
             if opening.standing is None:

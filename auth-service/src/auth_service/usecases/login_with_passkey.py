@@ -9,6 +9,7 @@ from chassis.errors import ServiceError
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
+from auth_service.domain import proof
 from auth_service.domain.audit import audited
 from auth_service.domain.errors import AccountDisabled, NotAdmittedYet, PasskeyRefused
 from auth_service.domain.events import SignedIn
@@ -100,7 +101,8 @@ class LoginWithPasskey:
                 passkey_id=str(passkey.id),
             )
             await stores.outbox.append(SignedIn(passkey.user_id, now))
-            opening = await stores.sign_ins.open(session_id, credential, None, entry)
+            methods = proof.passkey(is_backed_up=signed.is_backed_up)
+            opening = await stores.sign_ins.open(session_id, credential, None, entry, methods)
             assert opening.standing is not None  # noqa: S101 - the credential is locked, and was active
             return opening.standing
 

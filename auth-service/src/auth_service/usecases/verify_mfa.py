@@ -15,6 +15,7 @@ from auth_service.domain.events import SignedIn
 from auth_service.domain.guessing import whole_seconds
 from auth_service.domain.idempotency import Attempt
 from auth_service.domain.ports import GuessKeys
+from auth_service.domain.proof import PASSWORD_AND_CODE
 from auth_service.domain.second_factor import SecondFactorSecrets
 from auth_service.domain.session import Standing
 from auth_service.domain.stores import Database, Stores
@@ -109,7 +110,7 @@ class VerifyMfa:
             caller, now, "auth.login", actor_id=user_id, session_id=str(session_id), second_factor=method
         )
         await stores.outbox.append(SignedIn(user_id, now))
-        opening = await stores.sign_ins.open(session_id, credential, guesses, entry)
+        opening = await stores.sign_ins.open(session_id, credential, guesses, entry, PASSWORD_AND_CODE)
         if opening.standing is None:
             raise TokenInvalid
         if method == "recovery_code":

@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 from urllib.parse import unquote
 
-from google.protobuf.message import Message
 from vestibule.api.v1 import options_pb2
 
 from chassis import traces
 from chassis.addresses import normal_address
-from chassis.errors import Forbidden, SecondFactorRequired, ServiceError, Unauthenticated
+from chassis.errors import Forbidden, ServiceError, Unauthenticated
+from chassis.grpc.authorization import compile_authorization
 from chassis.grpc.call import (
     AUTHORIZATION_KEY,
     CLIENT_ADDRESS_KEY,
@@ -32,7 +32,6 @@ from chassis.ids import uuid7
 
 Metadata: TypeAlias = Any
 Admission: TypeAlias = Callable[[Metadata, Callable[[], str]], Awaitable[Call]]
-SelfCheck: TypeAlias = Callable[[Message, Caller], None]
 _Peer: TypeAlias = Callable[[], str]
 _Authenticate: TypeAlias = Callable[[dict[str, str], str | None, _Peer], Awaitable[tuple[str, Claims | None]]]
 
@@ -46,7 +45,8 @@ def compile_admission(policy: Policy, service_tokens: ServiceTokens, judge: Toke
     """Returns what turns a call's metadata and its peer into a `Call` that may go on.
 
     It raises `Unauthenticated`, `TokenInvalid`, `TokenExpired`, `TokenRevoked`,
-    `SecondFactorRequired`, `Forbidden` or `Unavailable`. What depends on the request is left to `self_check`.
+    `SecondFactorRequired`, `Forbidden`, `ReauthenticationRequired` or `Unavailable`. What depends on
+    the request is left to `chassis.grpc.authorization.compile_request_authorization`.
     """
     services = policy.services if policy.access == options_pb2.ACCESS_SERVICE else None
     authenticate = _demand(policy, judge) if policy.access in _SIGNED_IN else _recognise(policy, judge)
@@ -69,21 +69,10 @@ def compile_admission(policy: Policy, service_tokens: ServiceTokens, judge: Toke
             bearer_token=token,
             traceparent=traceparent,
             idempotency_key=said.get(IDEMPOTENCY_KEY, "") if service is not None else "",
+            claims=claims,
         )
 
     return admit
-
-
-def self_check(policy: Policy) -> SelfCheck | None:
-    """Returns what refuses a request that is neither an admin's nor about the caller."""
-    if policy.access != options_pb2.ACCESS_ADMIN_OR_SELF:
-        return None
-
-    def check(request: Message, caller: Caller) -> None:
-        if caller.role != "admin" and getattr(request, "user_id") != str(caller.user_id):  # noqa: B009
-            raise Forbidden
-
-    return check
 
 
 def peer_address(peer: str) -> str:
@@ -108,24 +97,27 @@ def bearer_token(authorization: str) -> str:
 
 
 def _demand(policy: Policy, judge: TokenJudge) -> _Authenticate:
-    must_be_admin = policy.access == options_pb2.ACCESS_ADMIN
-    key_scope, before_enrolment = policy.key_scope, policy.options.before_enrolment
+    authorize = compile_authorization(policy)
 
     async def authenticate(
         said: dict[str, str], service: str | None, peer: _Peer
     ) -> tuple[str, Claims | None]:
         token = bearer_token(said.get(AUTHORIZATION_KEY, ""))
         claims = await judge.judge(token)
-        if claims.must_enrol and not before_enrolment:
-            raise SecondFactorRequired
-        if claims.scopes is not None and key_scope not in claims.scopes:
-            await judge.report_refusal(claims, policy.path, _caller(said, service, None, peer))
-            raise Forbidden
-        if must_be_admin and claims.role != "admin":
-            raise Forbidden
+        try:
+            authorize(claims)
+        except Forbidden:
+            await report_refused_key(judge, policy, claims, _caller(said, service, None, peer))
+            raise
         return token, claims
 
     return authenticate
+
+
+async def report_refused_key(judge: TokenJudge, policy: Policy, claims: Claims, sender: Caller) -> None:
+    """Has it audited that a caller was refused a method, if it was an API key."""
+    if claims.scopes is not None:
+        await judge.report_refusal(claims, policy.path, sender)
 
 
 def _recognise(policy: Policy, judge: TokenJudge) -> _Authenticate:
@@ -133,7 +125,7 @@ def _recognise(policy: Policy, judge: TokenJudge) -> _Authenticate:
 
     A service speaks for whoever called it, whose scopes were asked about there.
     """
-    key_scope = policy.key_scope if policy.access == options_pb2.ACCESS_PUBLIC else ""
+    is_public, key_scopes = policy.access == options_pb2.ACCESS_PUBLIC, policy.key_scopes
 
     async def authenticate(said: dict[str, str], *_: Any) -> tuple[str, Claims | None]:
         authorization = said.get(AUTHORIZATION_KEY, "")
@@ -144,7 +136,11 @@ def _recognise(policy: Policy, judge: TokenJudge) -> _Authenticate:
             claims = await judge.judge(token)
         except ServiceError:
             return "", None
-        if key_scope != "" and claims.scopes is not None and key_scope not in claims.scopes:
+        if (
+            is_public
+            and claims.scopes is not None
+            and (key_scopes is None or not key_scopes <= claims.scopes)
+        ):
             return "", None
         return ("", None) if claims.must_enrol else (token, claims)
 

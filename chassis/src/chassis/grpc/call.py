@@ -8,6 +8,7 @@ from structlog.contextvars import bind_contextvars
 
 from chassis import traces
 from chassis.identity.caller import Caller, set_current_caller
+from chassis.identity.claims import Claims
 
 SERVICE_TOKEN_KEY = "vestibule-service-token"  # noqa: S105 a header, not a secret
 CLIENT_ADDRESS_KEY = "vestibule-client-address"
@@ -32,6 +33,7 @@ class Call:
         deadline: When the answer must be there, by `time.monotonic()`; None for never.
         idempotency_key: By which the client will know this call again; empty when it will not.
         replayed: Whether the service called gave its first answer again.
+        claims: What the bearer token says; None when there is none, and at the edge.
     """
 
     caller: Caller
@@ -40,6 +42,7 @@ class Call:
     deadline: float | None = None
     idempotency_key: str = ""
     replayed: bool = False
+    claims: Claims | None = None
 
     def remaining_seconds(self) -> float | None:
         """Returns how long the call may still take, at worst negative; None for ever."""

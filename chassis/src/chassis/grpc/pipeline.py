@@ -19,9 +19,10 @@ import grpc.aio
 import structlog
 from google.protobuf.message import DecodeError, Message
 
-from chassis.errors import DeadlineExceeded, Invalid, Kind, ServiceError, Unavailable
+from chassis.errors import DeadlineExceeded, Forbidden, Invalid, Kind, ServiceError, Unavailable
 from chassis.grpc import committed, errors
-from chassis.grpc.access import compile_admission, self_check
+from chassis.grpc.access import compile_admission, report_refused_key
+from chassis.grpc.authorization import compile_request_authorization
 from chassis.grpc.call import Call, enter
 from chassis.grpc.constraints import compile_validator
 from chassis.grpc.observation import MethodObserver
@@ -172,7 +173,7 @@ class Pipeline:
 
     def _prepare(self, policy: Policy, handler: Handler, default_seconds: float | None) -> _Prepare:
         admit = compile_admission(policy, self.service_tokens, self.judge)
-        check_self = self_check(policy)
+        authorize = compile_request_authorization(policy)
         validate = compile_validator(policy.descriptor.input_type)
         parse: Any = handler.request_deserializer
 
@@ -188,8 +189,12 @@ class Pipeline:
                 request: Message = parse(raw)
             except DecodeError as error:
                 raise Invalid from error
-            if check_self is not None:
-                check_self(request, call.caller)
+            if authorize is not None and call.claims is not None:
+                try:
+                    authorize(request, call.claims)
+                except Forbidden:
+                    await report_refused_key(self.judge, policy, call.claims, call.caller)
+                    raise
             if validate is not None:
                 validate(request)
             return request, limit

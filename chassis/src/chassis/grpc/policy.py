@@ -8,6 +8,9 @@ from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from vestibule.api.v1 import options_pb2
 
+ADMIN_SCOPE = "admin"
+"""The scope that an API key needs for what only admins may do, besides `read` or `write`."""
+
 _REPEATABLE = (
     descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS,
     descriptor_pb2.MethodOptions.IDEMPOTENT,
@@ -43,15 +46,25 @@ class Policy:
     repeatable: bool
 
     @property
-    def scope(self) -> str:
-        """The scope that a limited token needs: `read` for GET and what changes nothing, else `write`."""
-        route = self.descriptor.GetOptions().Extensions[annotations_pb2.http]
-        return "read" if self.read_only or route.get else "write"
+    def key_scopes(self) -> frozenset[str] | None:
+        """The scopes that an API key needs, all of them; None when no key may call."""
+        options = self.options
+        if (options.session_only or self.max_auth_age_seconds) and not options.HasField("keys_may"):
+            return None
+        scope = "read" if self.reads else "write"
+        return frozenset({scope, ADMIN_SCOPE} if self.access == options_pb2.ACCESS_ADMIN else {scope})
 
     @property
-    def key_scope(self) -> str | None:
-        """The scope that an API key needs; None when no key may call."""
-        return None if self.options.session_only else self.scope
+    def reads(self) -> bool:
+        """Whether an API key needs `read`, not `write`: as stated, else for GET and what changes nothing."""
+        if self.options.scope:
+            return self.options.scope == options_pb2.SCOPE_READ
+        return self.read_only or bool(self.descriptor.GetOptions().Extensions[annotations_pb2.http].get)
+
+    @property
+    def max_auth_age_seconds(self) -> int:
+        """How long ago the caller may have proved who they are; 0 for any time."""
+        return self.options.max_auth_age.seconds
 
 
 def method_policy(method: MethodDescriptor) -> Policy:

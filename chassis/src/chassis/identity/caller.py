@@ -19,7 +19,7 @@ class Caller:
         role: `user` or `admin`; None when nobody is signed in.
         session_id: Where the person is signed in; None for API keys and strangers.
         token_id: The access token's `jti`; None when nobody is signed in.
-        scopes: What the token may do (`read`, `write`); None when it is not limited.
+        scopes: What the token may do (`read`, `write`, `admin`); None when it is not limited.
         service: The service that made the call, proved by its service token.
         client_address: The IP address of the client at the edge; the peer's when no
             service vouches for another.

@@ -21,8 +21,10 @@ class Claims:
         token_id: Names the token (`jti`).
         expires_at: Unix seconds after which it is no good (`exp`).
         issued_at_milliseconds: Unix time of issue, as revocations compare it.
-        scopes: What it may do (`read`, `write`); None when it is not limited.
+        scopes: What it may do (`read`, `write`, `admin`); None when it is not limited.
         must_enrol: Whether it is good for nothing but setting up a second factor.
+        auth_time: Unix seconds at which the user last proved who they are; 0 when the token does
+            not say, as those of the release before and API keys.
     """
 
     user_id: UUID
@@ -33,6 +35,7 @@ class Claims:
     issued_at_milliseconds: int
     scopes: frozenset[str] | None = None
     must_enrol: bool = False
+    auth_time: int = 0
 
     @classmethod
     def of_access_token(
@@ -44,6 +47,7 @@ class Claims:
         token_id: UUID,
         expires_at: float,
         must_enrol: bool = False,
+        auth_time: int = 0,
     ) -> "Claims":
         """Returns the claims of a JWT, whose `jti` tells the time of issue."""
         return cls(
@@ -54,6 +58,7 @@ class Claims:
             expires_at=expires_at,
             issued_at_milliseconds=unix_milliseconds(token_id),
             must_enrol=must_enrol,
+            auth_time=auth_time,
         )
 
 

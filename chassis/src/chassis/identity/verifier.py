@@ -149,7 +149,16 @@ def _claims(payload: dict[str, Any]) -> Claims:
         token_id=_identifier(payload["jti"]),
         expires_at=int(payload["exp"]),
         must_enrol="enrol" in payload,
+        auth_time=_auth_time(payload),
     )
+
+
+def _auth_time(payload: dict[str, Any]) -> int:
+    """Returns when the user last proved who they are; tokens of the release before do not say."""
+    value = payload.get("auth_time", 0)
+    if type(value) is not int or value < 0:
+        raise TokenInvalid
+    return value
 
 
 def _identifier(value: object) -> UUID:

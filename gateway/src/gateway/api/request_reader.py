@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 from chassis.errors import FieldError, Invalid
+from chassis.grpc.authorization import compile_request_authorization
 from chassis.grpc.constraints import compile_validator
 from chassis.grpc.field_rules import field_rules
 from google.protobuf.message_factory import GetMessageClass
@@ -26,10 +27,12 @@ ReadRequest = Callable[[Request, Mapping[str, str], bytes], Any]
 def compile_reader(route: Route) -> ReadRequest:
     """Returns what reads requests of a route.
 
-    It raises `InvalidJson`, `UnsupportedMediaType`, and `Invalid` naming every wrong field.
+    It raises `InvalidJson`, `UnsupportedMediaType`; `Forbidden` or `ReauthenticationRequired` where the
+    policy has a say about the fields; and `Invalid` naming every wrong field.
     """
     message_type = GetMessageClass(route.policy.descriptor.input_type)
     validate = compile_validator(route.policy.descriptor.input_type)
+    authorize = compile_request_authorization(route.policy)
     decode = compile_decoder(route.body_fields)
     of_path = {field.name: compile_text_setter(field) for field in route.path_fields}
     of_query = {field.name: compile_text_setter(field) for field in route.query_fields}
@@ -52,6 +55,8 @@ def compile_reader(route: Route) -> ReadRequest:
                 setter(message, request.header(header), name, errors)
         if route.body:
             decode(message, parse_body(request, body), errors)
+        if authorize is not None and request.claims is not None:
+            authorize(message, request.claims)
         _fill_in(message, defaults)
         _validate(message, validate, errors)
         return message

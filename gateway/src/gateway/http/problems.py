@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import orjson
-from chassis.errors import Kind, ServiceError
+from chassis.errors import Kind, ReauthenticationRequired, ServiceError
 
 from gateway.http.answer import Answer, Header
 from gateway.http.envelope import failure
@@ -133,7 +133,12 @@ def _headers(error: ServiceError, status: int) -> list[Header]:
 
 
 def _challenge(error: ServiceError) -> bytes:
-    """Returns the challenge of RFC 6750."""
+    """Returns the challenge of RFC 6750, or of RFC 9470 when the proof is too old."""
+    if error.reason == ReauthenticationRequired.reason:
+        return (
+            'Bearer realm="vestibule", error="insufficient_user_authentication", '
+            f'error_description="{error.message}", max_age="{error.details.get("max_age", "")}"'
+        ).encode()
     if error.reason in _TOKEN_REASONS:
         return (
             f'Bearer realm="vestibule", error="invalid_token", error_description="{error.message}"'.encode()

@@ -43,7 +43,7 @@ class PostgresExports:
         rows = await self.connection.fetch(
             """
             SELECT id, user_id, counter, rotated_at, created_at, last_used_at, expires_at, ended_at, ip,
-                   user_agent
+                   user_agent, coalesce(auth_time, created_at) AS auth_time, coalesce(amr, '{}') AS amr
               FROM auth.sessions WHERE user_id = $1 ORDER BY created_at DESC, id DESC
             """,
             user_id,

@@ -9,6 +9,7 @@ from uuid import UUID
 from chassis.postgres.connection import Connection, rows_affected
 
 from auth_service.domain.credential import Role
+from auth_service.domain.proof import unrecorded
 from auth_service.domain.session import Session, Standing
 
 
@@ -29,7 +30,7 @@ class PostgresSessions:
                    FOR SHARE
             ), session AS MATERIALIZED (
                 SELECT id, user_id, counter, rotated_at, created_at, last_used_at, expires_at, ended_at,
-                       ip, user_agent, by_passkey
+                       ip, user_agent, by_passkey, auth_time, amr
                   FROM auth.sessions
                  WHERE id = $1 AND user_id = (SELECT user_id FROM credential)
                    FOR UPDATE
@@ -96,7 +97,7 @@ class PostgresSessions:
         rows = await self.connection.fetch(
             """
             SELECT id, user_id, counter, rotated_at, created_at, last_used_at, expires_at, ended_at,
-                   ip, user_agent, by_passkey
+                   ip, user_agent, by_passkey, auth_time, amr
               FROM auth.sessions
              WHERE user_id = $1 AND ended_at IS NULL AND expires_at > now()
              ORDER BY created_at DESC, id DESC LIMIT $2
@@ -136,4 +137,6 @@ def _session(row: Any) -> Session:
         ip=row["ip"],
         user_agent=row["user_agent"],
         by_passkey=row["by_passkey"],
+        auth_time=row["auth_time"] or row["created_at"],
+        amr=tuple(row["amr"] or unrecorded(by_passkey=row["by_passkey"])),
     )

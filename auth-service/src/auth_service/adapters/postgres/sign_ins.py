@@ -14,6 +14,7 @@ from auth_service.adapters.postgres.credentials import credential_of
 from auth_service.domain.audit import AuditEntry
 from auth_service.domain.credential import Credential, Role
 from auth_service.domain.guessing import WINDOW, GuessKey, GuessRecord
+from auth_service.domain.proof import Methods
 from auth_service.domain.session import STANDARD, Opening, Session, SessionLimits, Standing
 
 _CLIENTS_COUNTED_MAX = 32
@@ -52,7 +53,7 @@ class PostgresSignIns:
         return record, None if row["user_id"] is None else credential_of(row)
 
     async def open(
-        self, session_id: UUID, judged: Credential, key: GuessKey | None, entry: AuditEntry
+        self, session_id: UUID, judged: Credential, key: GuessKey | None, entry: AuditEntry, amr: Methods
     ) -> Opening:
         """Opens a session, forgives the client's wrong guesses and writes the entry, or none of it."""
         # The clock is read in a step of its own, which cannot begin before the credential is
@@ -73,8 +74,8 @@ class PostgresSignIns:
             ), opened AS (
                 INSERT INTO auth.sessions
                        (id, user_id, rotated_at, created_at, last_used_at, expires_at, ip, user_agent,
-                        by_passkey)
-                SELECT $3, user_id, at, at, at, at + $6, $13, $14, $19 FROM moment
+                        by_passkey, auth_time, amr)
+                SELECT $3, user_id, at, at, at, at + $6, $13, $14, $19, at, $20 FROM moment
                 RETURNING id
             ), forgiven AS (
                 DELETE FROM auth.sign_in_failures
@@ -96,6 +97,7 @@ class PostgresSignIns:
             *arguments(entry),
             judged.second_factor,
             key is None,
+            list(amr),
         )
         if row is None:
             return Opening()
@@ -114,6 +116,8 @@ class PostgresSignIns:
             ip=entry.ip,
             user_agent=entry.user_agent,
             by_passkey=key is None,
+            auth_time=at,
+            amr=amr,
         )
         guarded = judged.second_factor or session.by_passkey
         return Opening(standing=Standing(session=session, role=Role(row["role"]), at=at, guarded=guarded))
