@@ -9,9 +9,6 @@ from gateway.limits.leases import LeasingRateLimiter
 from gateway.limits.rate_limiter import Limit, RedisRateLimiter
 from redis.asyncio import Redis
 
-from tests.gateway.house import Behind, bearer, serving_gateway, serving_users, settings
-from tests.user_service.auth_stand_in import AuthStandIn
-
 HOUR = Limit("hour", 2_000, 3600)
 QUICK = Limit("quick", 1_000, 0.5)
 
@@ -76,21 +73,3 @@ async def test_without_redis_each_counts_for_itself(own_valkey: Valkey) -> None:
         allowed = [(await limiter.take(HOUR, "client")).allowed for _ in range(HOUR.requests + 5)]
 
     assert sum(allowed) == HOUR.requests
-
-
-async def test_routes_without_a_limit_share_the_clients(
-    auth: AuthStandIn, behind: Behind, valkey: Valkey, token: str
-) -> None:
-    """With `GATEWAY_CLIENT_LIMIT` each answer tells where the client stands; declared limits stay."""
-    async with (
-        serving_users(behind) as users,
-        serving_gateway(settings(auth, users, valkey, client_limit=1_000)) as edge,
-    ):
-        first = await edge.http.get("/api/users/me", headers=bearer(token))
-        second = await edge.http.get("/api/health")
-        login = await edge.http.post("/api/auth/login", json={})
-
-    assert first.status_code == 200
-    assert first.headers["ratelimit-policy"] == second.headers["ratelimit-policy"] == '"client";q=1000;w=60'
-    assert [each.headers["ratelimit"].split(";")[1] for each in (first, second)] == ["r=999", "r=998"]
-    assert login.headers["ratelimit-policy"] == '"login";q=10;w=60'

@@ -62,9 +62,12 @@ async def test_without_redis_each_counts_for_itself(own_valkey: Valkey) -> None:
 
 def test_fields_are_those_of_the_draft() -> None:
     """`RateLimit-Policy` names the limit, `RateLimit` where the client stands."""
-    assert rate_limit_headers(Limit("login", 10, 60), Verdict(True, 7, 12.3)) == [
-        (b"ratelimit-policy", b'"login";q=10;w=60'),
-        (b"ratelimit", b'"login";r=7;t=13'),
+    login = (Limit("login", 10, 60), Verdict(True, 7, 12.3))
+    everything = (Limit("client", 1200, 60), Verdict(True, 1100, 59.5))
+
+    assert rate_limit_headers([login, everything]) == [
+        (b"ratelimit-policy", b'"login";q=10;w=60, "client";q=1200;w=60'),
+        (b"ratelimit", b'"login";r=7;t=13, "client";r=1100;t=60'),
     ]
 
 
@@ -87,6 +90,6 @@ async def test_limited_route(auth: AuthStandIn, behind: Behind, valkey: Valkey) 
     assert [answer.status_code for answer in answers] == [400] * 5 + [httpx.codes.TOO_MANY_REQUESTS]
     assert answers[5].json()["error"]["code"] == "RATE_LIMITED"
     assert 3500 < int(answers[5].headers["retry-after"]) <= 3600
-    assert answers[0].headers["ratelimit-policy"] == '"register";q=5;w=3600'
+    assert answers[0].headers["ratelimit-policy"] == '"register";q=5;w=3600, "client";q=1200;w=60'
     assert answers[0].headers["ratelimit"].startswith('"register";r=4;t=3')
     assert elsewhere.status_code == 422

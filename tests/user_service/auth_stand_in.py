@@ -12,6 +12,7 @@ from uuid import UUID
 import jwt
 from chassis.errors import NotFound, ServiceError, TokenInvalid
 from chassis.grpc.server import GrpcServer, build_server
+from chassis.identity.api_key import is_api_key
 from chassis.identity.caller import Caller
 from chassis.identity.claims import Claims
 from chassis.identity.service_tokens import ServiceTokens
@@ -43,6 +44,8 @@ class AuthStandIn:
         passwords: By id.
         synced: Ids in the order in which they were brought in step.
         refused: Ids of dropped registrations.
+        api_keys: Whose each API key is.
+        introspections: How often it was asked about a token or key.
         failure: What every call of AccountService fails with; None when all is well.
         port: Where it listens.
     """
@@ -52,6 +55,8 @@ class AuthStandIn:
         self.passwords: dict[UUID, str] = {}
         self.synced: list[UUID] = []
         self.refused: list[UUID] = []
+        self.api_keys: dict[str, UUID] = {}
+        self.introspections = 0
         self.failure: ServiceError | None = None
         self.port = 0
         self.key = ec.generate_private_key(ec.SECP256R1())
@@ -84,7 +89,7 @@ class AuthStandIn:
         """Starts it, on the same port each time."""
         self._server = build_server(service_tokens=self.service_tokens, judge=_NobodyJudge())
         self._server.add(add_KeyServiceServicer_to_server, _Keys(self))
-        self._server.add(add_TokenServiceServicer_to_server, _Tokens())
+        self._server.add(add_TokenServiceServicer_to_server, _Tokens(self))
         self._server.add(add_AccountServiceServicer_to_server, _Accounts(self))
         self.port = await self._server.start(self.address)
         self._server.set_serving(True)
@@ -137,6 +142,9 @@ class _Keys(KeyServiceServicer):
 
 
 class _Tokens(TokenServiceServicer):
+    def __init__(self, auth: AuthStandIn) -> None:
+        self._auth = auth
+
     async def ListRevocations(self, request: Any, context: Any) -> token_service_pb2.ListRevocationsResponse:
         read_at = Timestamp()
         read_at.GetCurrentTime()
@@ -146,7 +154,16 @@ class _Tokens(TokenServiceServicer):
         raise NotFound
 
     async def IntrospectToken(self, request: Any, context: Any) -> token_service_pb2.IntrospectTokenResponse:
-        return token_service_pb2.IntrospectTokenResponse(active=True)
+        self._auth.introspections += 1
+        if not is_api_key(request.token):
+            return token_service_pb2.IntrospectTokenResponse(active=True)
+        if request.token not in self._auth.api_keys:
+            return token_service_pb2.IntrospectTokenResponse(active=False, reason="TOKEN_INVALID")
+        key = token_service_pb2.ApiKeyClaims(
+            user_id=str(self._auth.api_keys[request.token]), key_id=str(uuid7()), role="user", scopes=["read"]
+        )
+        key.read_at.GetCurrentTime()
+        return token_service_pb2.IntrospectTokenResponse(active=True, api_key=key)
 
 
 class _Accounts(AccountServiceServicer):

@@ -17,6 +17,7 @@ from gateway.http.problems import MethodNotAllowed, RouteNotFound, answer_to
 from gateway.http.request import ClientGone, Receive, Request, Scope, Send
 from gateway.http.security_headers import security_headers
 from gateway.http.streaming import send_until_gone
+from gateway.limits.request_limits import RequestLimits
 from gateway.pages import Pages
 
 log = structlog.get_logger()
@@ -34,6 +35,7 @@ class GatewayApp:
         endpoints: Iterable[Endpoint],
         pages: Pages,
         *,
+        limits: RequestLimits,
         proxies: TrustedProxies,
         cors: Cors,
         always_secure: bool,
@@ -43,6 +45,7 @@ class GatewayApp:
             (endpoint.route.verb, endpoint.route.segments, endpoint) for endpoint in endpoints
         )
         self._pages = pages
+        self._limits = limits
         self._proxies = proxies
         self._cors = cors
         self._always_secure = always_secure
@@ -89,6 +92,7 @@ class GatewayApp:
         endpoint = match.by_verb.get(verb)
         if endpoint is None:
             request.route = next(iter(match.by_verb.values())).route.template
+            await self._limits.count(request, None)
             allowed = _allowed(match.by_verb)
             preflight = self._cors.preflight(request, allowed)
             if preflight is not None:
@@ -100,17 +104,20 @@ class GatewayApp:
 
     async def _page(self, request: Request) -> Answer:
         page = self._pages.find(request.path)
+        if page is None or not page.probe:
+            await self._limits.count(request, None)
         if page is None:
             request.announced_body_bytes()
             raise RouteNotFound
         request.route = request.path.decode("latin-1")
         if request.verb not in ("GET", "HEAD"):
             raise MethodNotAllowed("GET, HEAD")
-        return await page(request)
+        return await page.serve(request)
 
     async def _send(self, request: Request, answer: Answer, send: Send) -> None:
         headers = [
             *answer.headers,
+            *request.limit_headers,
             (b"x-request-id", request.request_id.encode()),
             (b"cache-control", answer.cache_control),
             *security_headers(answer, secure=self._always_secure or request.secure),

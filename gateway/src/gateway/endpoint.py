@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chassis.addresses import counted_as
 from chassis.errors import Forbidden, ServiceError, Unavailable
 from chassis.grpc import committed
 from chassis.grpc.access import report_refused_key
@@ -11,7 +10,6 @@ from chassis.grpc.call import Call, enter
 from chassis.identity.caller import Caller
 from chassis.identity.claims import Claims
 from google.protobuf.message_factory import GetMessageClass
-from prometheus_client import Counter
 
 from gateway.access import compile_admission, sender
 from gateway.api.encoder import compile_encoder
@@ -20,18 +18,15 @@ from gateway.api.request_reader import compile_reader
 from gateway.api.routes import Route
 from gateway.api.teller import Told, compile_teller
 from gateway.http import events
-from gateway.http.answer import Answer, Header
+from gateway.http.answer import Answer
 from gateway.http.conditional import is_unchanged
 from gateway.http.envelope import success
 from gateway.http.idempotency import REPLAYED, idempotency_key
-from gateway.http.problems import RateLimited, answer_to
+from gateway.http.problems import answer_to
 from gateway.http.request import Request
-from gateway.limits.headers import rate_limit_headers
-from gateway.limits.rate_limiter import Limit
+from gateway.limits.request_limits import route_limit
 from gateway.parts import Parts
 from gateway.upstream.restraint import Restraint
-
-_LIMITED = Counter("gateway_rate_limited_total", "Requests refused as too many of one client.", ["limit"])
 
 _OK = 200
 _NO_CONTENT = 204
@@ -48,9 +43,8 @@ class Endpoint:
         self.route = route
         self._parts = parts
         self._enveloped = route.enveloped
-        self._limit = _limit(route) or parts.client_limit
-        self._limited = None if self._limit is None else _LIMITED.labels(self._limit.name)
-        self._admit = compile_admission(route.policy, parts.judge)
+        self._limit = route_limit(method.name, options)
+        self._admit = compile_admission(route.policy, parts.judge, self._count)
         self._read = compile_reader(route)
         self._parse = GetMessageClass(method.output_type).FromString
         self._tell = compile_teller(route)
@@ -73,29 +67,18 @@ class Endpoint:
             request: The request.
             path: What the path holds for each variable.
         """
-        limited: list[Header] = []
         try:
-            request.announced_body_bytes()
-            await self._count(request, limited)
             answer = await self._answer(request, path)
         except ServiceError as error:
             answer = answer_to(error, request_id=request.request_id, enveloped=self._enveloped)
-        answer.headers.extend(limited)
         if request.call is not None and request.call.replayed:
             answer.headers.append(REPLAYED)
         return answer
 
-    async def _count(self, request: Request, headers: list[Header]) -> None:
-        """Counts the request against its client's limit and adds what to tell of it."""
-        limit, limiter = self._limit, self._parts.limiter
-        if limit is None or limiter is None:
-            return
-        verdict = await limiter.take(limit, counted_as(request.client_address))
-        headers.extend(rate_limit_headers(limit, verdict))
-        if not verdict.allowed:
-            if self._limited is not None:
-                self._limited.inc()
-            raise RateLimited(retry_after_seconds=verdict.reset_seconds)
+    async def _count(self, request: Request, claims: Claims | None) -> None:
+        """Counts the request against the limits, before anything is done for it."""
+        await self._parts.limits.count(request, claims, self._limit)
+        request.announced_body_bytes()
 
     async def _answer(self, request: Request, path: Mapping[str, str]) -> Answer:
         token, claims = await self._admit(request)
@@ -199,13 +182,6 @@ class Endpoint:
         messages = self._parts.streams.follow(self._call(message.SerializeToString()))
         stream = events.server_sent(messages, self._parse, compile_encoder(output), stream_oneof(output))
         return Answer(_OK, content_type=events.CONTENT_TYPE, stream=stream)
-
-
-def _limit(route: Route) -> Limit | None:
-    rate = route.policy.options.rate_limit
-    if not rate.requests:
-        return None
-    return Limit(route.policy.descriptor.name.lower(), rate.requests, rate.window.ToNanoseconds() / 1e9)
 
 
 def _resolve(tag: str, message: Any, claims: Claims) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from importlib import resources
 
 from chassis.operations_http import OperationsApp
@@ -10,7 +11,22 @@ from chassis import metrics
 from gateway.http.answer import Answer
 from gateway.http.request import Request
 
-Page = Callable[[Request], Awaitable[Answer]]
+_Serve = Callable[[Request], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page.
+
+    Attributes:
+        serve: Answers a request for it.
+        probe: Whether machines ask for it to learn how this process is; such calls have no limit,
+            for a refusal would be taken for a fault.
+    """
+
+    serve: _Serve
+    probe: bool = False
+
 
 _ASSETS = {
     "swagger-ui.css": b"text/css; charset=utf-8",
@@ -56,10 +72,10 @@ class Pages:
         self._document = document
         self._openapi = b""
         self._pages: Mapping[bytes, Page] = {
-            b"/health": self._health,
-            b"/ready": self._ready,
-            b"/metrics": _metrics,
-            b"/openapi.json": self._describe,
+            b"/health": Page(self._health, probe=True),
+            b"/ready": Page(self._ready, probe=True),
+            b"/metrics": Page(_metrics, probe=True),
+            b"/openapi.json": Page(self._describe),
             b"/docs": _text(_DOCS, b"text/html; charset=utf-8", page=True),
             b"/docs/start.js": _text(_START, b"text/javascript; charset=utf-8"),
             **{
@@ -94,7 +110,7 @@ def _text(text: bytes, content_type: bytes, *, page: bool = False) -> Page:
     async def serve(_: Request) -> Answer:
         return Answer(200, text, content_type, page=page)
 
-    return serve
+    return Page(serve)
 
 
 def _asset(name: str, content_type: bytes) -> Page:
@@ -105,4 +121,4 @@ def _asset(name: str, content_type: bytes) -> Page:
         content = await asyncio.to_thread(file.read_bytes)
         return Answer(200, content, content_type, cache_control=_ASSET_CACHE)
 
-    return serve
+    return Page(serve)

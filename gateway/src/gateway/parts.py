@@ -10,7 +10,7 @@ from vestibule.events.v1.events_pb2 import Event
 
 from gateway.api.teller import Told
 from gateway.cache.near_cache import NearCache
-from gateway.limits.rate_limiter import Limit, RateLimiter
+from gateway.limits.request_limits import RequestLimits
 from gateway.upstream.upstreams import Upstreams
 
 
@@ -47,8 +47,7 @@ class Parts:
     Attributes:
         upstreams: Where services are.
         judge: Judges tokens.
-        limiter: Counts requests; None when limits are off.
-        client_limit: Counts a client on routes without a limit of their own; None for no limit.
+        limits: Counts requests.
         cache: Keeps answers.
         on_event: Takes in what calls committed.
         deadline_seconds: How long a call may take when its policy does not say.
@@ -58,8 +57,7 @@ class Parts:
 
     upstreams: Upstreams
     judge: RevocationJudge
-    limiter: RateLimiter | None
-    client_limit: Limit | None
+    limits: RequestLimits
     cache: NearCache[Told]
     on_event: Callable[[Event], object]
     deadline_seconds: float

@@ -36,9 +36,10 @@ class GatewaySettings(ServiceSettings):
     token_audience: str = Field(default="vestibule", validation_alias="TOKEN_AUDIENCE")
     rate_limits: Literal["on", "off"] = Field(default="on", description="`on` or `off`")
     client_limit: int = Field(
-        default=0,
+        default=1200,
         ge=0,
-        description="requests a minute of one client, to routes without a limit of their own; 0 for any",
+        description="requests per minute and user, API key or client address, everything together;"
+        " 0 for no such limit",
     )
     tls: Literal["on", "off"] = Field(default="off", description="`on` when clients reach it over TLS")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(

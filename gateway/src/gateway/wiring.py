@@ -28,6 +28,7 @@ from gateway.http.cors import Cors
 from gateway.http.envelope import VERSION
 from gateway.limits.leases import LeasingRateLimiter
 from gateway.limits.rate_limiter import Limit, RateLimiter, RedisRateLimiter
+from gateway.limits.request_limits import RequestLimits
 from gateway.pages import Pages
 from gateway.parts import Parts, Streams
 from gateway.settings import GatewaySettings
@@ -35,6 +36,7 @@ from gateway.upstream.upstreams import Upstreams
 
 SERVICE = "gateway"
 LIMITER_TIMEOUT_SECONDS = 0.25
+CLIENT_LIMIT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,7 @@ async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
     parts = Parts(
         upstreams=upstreams,
         judge=judge,
-        limiter=await _limiter(lifecycle, settings),
-        client_limit=Limit("client", settings.client_limit, 60.0) if settings.client_limit else None,
+        limits=RequestLimits(await _limiter(lifecycle, settings), judge, _everything(settings)),
         cache=memory.cache,
         on_event=memory.on_event,
         deadline_seconds=settings.deadline_seconds,
@@ -85,6 +86,7 @@ async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
     app = GatewayApp(
         [Endpoint(route, parts) for route in routes],
         Pages(operations, lambda: _document(routes, protos)),
+        limits=parts.limits,
         proxies=TrustedProxies(settings.trusted_proxies, settings.forwarded_header),
         cors=Cors(settings.cors_origins),
         always_secure=settings.tls == "on",
@@ -94,6 +96,13 @@ async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
     lifecycle.on_drain(parts.streams.stopping.set)
     lifecycle.on_stop(server.stop)
     return server.address
+
+
+def _everything(settings: GatewaySettings) -> Limit | None:
+    """Returns the limit on everything that one client does."""
+    if not settings.client_limit:
+        return None
+    return Limit("client", settings.client_limit, CLIENT_LIMIT_SECONDS, by_user=True)
 
 
 def _document(routes: tuple[Route, ...], protos: Protos) -> bytes:

@@ -44,6 +44,16 @@ class ApiKeyJudge:
         self._holds = holds
         self._asking: dict[_Asked, asyncio.Task[Claims]] = {}
 
+    def recall(self, key: str) -> Claims | None:
+        """Returns what memory knows of a key; None when auth-service must be asked.
+
+        Raises:
+            TokenInvalid: it cannot be a key.
+        """
+        if prefix_of(key) is None:
+            raise TokenInvalid
+        return self._memory.recall(_digest(key)) if self._fresh() else None
+
     async def judge(self, key: str, sender: Caller) -> Claims:
         """Returns what a key lets its bearer do.
 
@@ -57,12 +67,10 @@ class ApiKeyJudge:
             TokenRevoked: it was taken back, or its person is deactivated.
             Unavailable: nobody can tell just now.
         """
-        if prefix_of(key) is None:
-            raise TokenInvalid
-        digest = hashlib.sha256(key.encode()).digest()
-        claims = self._memory.recall(digest) if self._fresh() else None
+        claims = self.recall(key)
         if claims is not None:
             return claims
+        digest = _digest(key)
         try:
             return await self._ask(digest, key, sender)
         except Unavailable as error:
@@ -101,3 +109,7 @@ class ApiKeyJudge:
         del self._asking[asked]
         if not task.cancelled():
             task.exception()  # Seen, even when everybody who asked has gone.
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()

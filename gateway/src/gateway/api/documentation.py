@@ -253,7 +253,6 @@ def _can(route: Route, status: int) -> bool:
         412: bool(route.header_fields),
         415: route.body,
         422: takes_input or route.verb == "POST",
-        429: bool(policy.options.rate_limit.requests) or route.body,
     }
     return possible.get(status, True)
 

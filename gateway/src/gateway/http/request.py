@@ -55,6 +55,7 @@ class Request:
         span: Our span, if the trace is recorded.
         claims: Who calls, once that is known.
         call: What the service is told, once it is asked.
+        limit_headers: What the answer says of the client's rate limits, once the request is counted.
     """
 
     verb: str
@@ -73,6 +74,7 @@ class Request:
     span: Span | None = None
     claims: Claims | None = None
     call: Call | None = None
+    limit_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
     @classmethod
     def of(cls, scope: Scope, receive: Receive, proxies: TrustedProxies) -> "Request":

@@ -1,19 +1,29 @@
 """The `RateLimit` and `RateLimit-Policy` fields of draft-ietf-httpapi-ratelimit-headers-11."""
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 from gateway.http.answer import Header
 from gateway.limits.rate_limiter import Limit, Verdict
 
 
-def rate_limit_headers(limit: Limit, verdict: Verdict) -> list[Header]:
-    """Returns the fields that tell a client where it stands."""
-    state = f'"{limit.name}";r={verdict.remaining};t={math.ceil(verdict.reset_seconds)}'
-    return [_policy(limit), (b"ratelimit", state.encode())]
+def rate_limit_headers(taken: Sequence[tuple[Limit, Verdict]]) -> list[Header]:
+    """Returns the fields that say where a client stands.
+
+    Args:
+        taken: The limits that the request counted against, the route's own first.
+    """
+    state = ", ".join(
+        f'"{limit.name}";r={verdict.remaining};t={math.ceil(verdict.reset_seconds)}'
+        for limit, verdict in taken
+    )
+    return [_policy(tuple(limit for limit, _ in taken)), (b"ratelimit", state.encode())]
 
 
 @lru_cache
-def _policy(limit: Limit) -> Header:
-    policy = f'"{limit.name}";q={limit.requests};w={math.ceil(limit.window_seconds)}'
+def _policy(limits: tuple[Limit, ...]) -> Header:
+    policy = ", ".join(
+        f'"{limit.name}";q={limit.requests};w={math.ceil(limit.window_seconds)}' for limit in limits
+    )
     return (b"ratelimit-policy", policy.encode())

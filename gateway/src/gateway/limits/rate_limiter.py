@@ -50,11 +50,14 @@ class Limit:
         name: Names the limit in headers and keys.
         requests: Requests in a window.
         window_seconds: The window's length.
+        by_user: Whether signed-in callers are counted by user or API key; all others, and
+            everybody where this is false, are counted by address.
     """
 
     name: str
     requests: int
     window_seconds: float
+    by_user: bool = False
 
 
 @dataclass(frozen=True, slots=True)
