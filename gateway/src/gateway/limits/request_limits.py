@@ -5,8 +5,6 @@ request counts for the user or the API key that is known to have sent it, and fo
 address otherwise.
 """
 
-from functools import lru_cache
-
 from chassis.addresses import counted_as
 from chassis.errors import ServiceError
 from chassis.grpc.access import bearer_token
@@ -21,10 +19,6 @@ from gateway.limits.headers import rate_limit_headers
 from gateway.limits.rate_limiter import Limit, RateLimiter, Verdict
 
 _LIMITED = Counter("gateway_rate_limited_total", "Requests refused as too many of one client.", ["limit"])
-
-_ADDRESSES_REMEMBERED = 4096
-
-_address_key = lru_cache(maxsize=_ADDRESSES_REMEMBERED)(counted_as)
 
 
 class RequestLimits:
@@ -66,7 +60,7 @@ class RequestLimits:
             if not verdict.allowed:
                 raise _refusal(request, taken)
         if own is not None:
-            key = _key(request, claims) if own.by_user else _address_key(request.client_address)
+            key = _key(request, claims) if own.by_user else counted_as(request.client_address)
             verdict = await limiter.take(own, key)
             taken.insert(0, (own, verdict))
             if not verdict.allowed:
@@ -96,7 +90,7 @@ def route_limit(method_name: str, options: options_pb2.MethodPolicy) -> Limit | 
 
 def _key(request: Request, claims: Claims | None) -> str:
     if claims is None:
-        return _address_key(request.client_address)
+        return counted_as(request.client_address)
     if claims.session_id is None:
         return f"key:{claims.token_id.hex}"
     return f"user:{claims.user_id.hex}"
