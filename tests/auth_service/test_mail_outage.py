@@ -23,7 +23,8 @@ from tests.auth_service.conftest import MAIL_TOKENS, House
 PEOPLE = 5
 
 
-def _sender(house: House, port: int) -> SendMails:
+def sender(house: House, port: int) -> SendMails:
+    """Returns what sends the queue to a server on this port."""
     sender = Address("Vestibule", addr_spec="no-reply@vestibule.test")
     carrier = SmtpCarrier(SmtpServer.of(f"smtp://127.0.0.1:{port}"), "vestibule.test")
     post = Post(Composer(sender, "https://id.example", SystemClock()), carrier)
@@ -35,7 +36,7 @@ async def test_mails_wait_for_the_server(house: House) -> None:
     server = MailServer()
     async with server.running():
         pass
-    one, other = _sender(house, server.port), _sender(house, server.port)
+    one, other = sender(house, server.port), sender(house, server.port)
     for number in range(PEOPLE):
         await house.register(f"person-{number}@example.com")
     await one()
@@ -60,7 +61,7 @@ async def test_a_sender_that_dies_leaves_its_mail_to_another(house: House) -> No
     """Once its lease is over."""
     server = MailServer()
     async with server.running():
-        send = _sender(house, server.port)
+        send = sender(house, server.port)
         await house.register()
         async with PostgresDatabase(house.pool).statements() as stores:
             assert await stores.mails.claim(timedelta(minutes=1))

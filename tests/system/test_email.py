@@ -117,7 +117,8 @@ def test_an_expired_token(edge: Edge, house: House, mailbox: Mailbox) -> None:
     ada = edge.join()
     token = mailbox.verification_token(ada.email)
     house.change(
-        "UPDATE auth.mail_tokens SET expires_at = expires_at - interval '1 hour' WHERE user_id = $1", ada.id
+        "UPDATE auth.mailed_tokens SET expires_at = expires_at - interval '1 hour' WHERE user_id = $1",
+        ada.id,
     )
 
     assert _verify(edge, token) == (401, "TOKEN_EXPIRED")

@@ -189,7 +189,8 @@ def test_no_mail_waits(erased: tuple[str, str], house: House) -> None:
     user_id, _ = erased
 
     assert not house.rows("SELECT kind FROM auth.mails WHERE user_id = $1", user_id)
-    assert not house.rows("SELECT kind FROM auth.mail_tokens WHERE user_id = $1", user_id)
+    for table in ("mail_tokens", "mailed_tokens"):
+        assert not house.rows(f"SELECT kind FROM auth.{table} WHERE user_id = $1", user_id)
 
 
 def test_the_chain_keeps_the_id(erased: tuple[str, str], edge: Edge, admin: Person) -> None:

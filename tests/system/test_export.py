@@ -13,6 +13,7 @@ COVERED = {
     "auth.passkeys": "account.second_factors",
     "auth.api_keys": "account.api_keys",
     "auth.mails": "account.waiting_mails",
+    "auth.mailed_tokens": "account.mail_tokens",
     "auth.mail_tokens": "account.mail_tokens",
     "auth.audit_events": "audit_events",
 }

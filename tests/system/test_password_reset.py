@@ -111,7 +111,7 @@ def test_an_expired_token(edge: Edge, house: House, mailbox: Mailbox) -> None:
     _forget(edge, ada.email)
     token = mailbox.reset_token(ada.email)
     house.change(
-        "UPDATE auth.mail_tokens SET expires_at = expires_at - interval '1 hour'"
+        "UPDATE auth.mailed_tokens SET expires_at = expires_at - interval '1 hour'"
         " WHERE user_id = $1 AND kind = 'password_reset'",
         ada.id,
     )
@@ -129,7 +129,7 @@ def test_tokens_are_kept_as_hashes(edge: Edge, house: House, mailbox: Mailbox) -
     assert len(token) == 43
     ((digest_is_it, seconds),) = house.rows(
         "SELECT digest = sha256($2::bytea), extract(epoch FROM expires_at - now())::float"
-        " FROM auth.mail_tokens WHERE user_id = $1 AND kind = 'password_reset'",
+        " FROM auth.mailed_tokens WHERE user_id = $1 AND kind = 'password_reset'",
         ada.id,
         token.encode(),
     )

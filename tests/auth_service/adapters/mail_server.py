@@ -30,6 +30,7 @@ class MailServer:
         recipients: To whom, as the envelope said.
         answer_to_recipient: Its answer to RCPT.
         answer_to_data: Its answer to DATA.
+        arrived: Set when a message has come that is held back.
         tls: With it, nothing is taken but by STARTTLS from whoever knows the password.
         port: Where it listens; 0 before it does.
     """
@@ -38,8 +39,15 @@ class MailServer:
     recipients: list[str] = field(default_factory=list)
     answer_to_recipient: str = "250 OK"
     answer_to_data: str = "250 OK"
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
     tls: ssl.SSLContext | None = None
     port: int = 0
+    _release: asyncio.Event | None = None
+
+    def hold_next(self) -> asyncio.Event:
+        """Returns what releases the next message, which is taken no earlier."""
+        self._release = asyncio.Event()
+        return self._release
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -53,6 +61,10 @@ class MailServer:
         self, server: SMTP, session: Session, envelope: Envelope
     ) -> str:
         """Answers DATA."""
+        release, self._release = self._release, None
+        if release is not None:
+            self.arrived.set()
+            await release.wait()
         if self.answer_to_data.startswith("250"):
             content = envelope.content
             assert isinstance(content, bytes)

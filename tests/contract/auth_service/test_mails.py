@@ -3,7 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
-from auth_service.domain.mail import MailKind
+from auth_service.domain.mail import Mail, MailKind
 from auth_service.domain.stores import Database, Stores
 from chassis.ids import uuid7
 
@@ -76,19 +76,34 @@ async def test_an_expired_token_is_known_and_not_spent(database: Database) -> No
         assert not await stores.mails.spend(b"digest")
 
 
-async def test_a_person_has_one_token_of_a_kind(database: Database) -> None:
-    """The newest."""
+async def test_a_token_lives_until_a_later_mail_is_delivered(database: Database) -> None:
+    """Not until it is issued, nor when it is refused; other kinds keep theirs."""
     async with database.transaction() as stores:
         user_id = (await admitted(stores)).user_id
-        for kind, digest in ((RESET, b"older"), (PROOF, b"other"), (RESET, b"newer")):
-            await stores.mails.queue(kind, user_id)
-            mail = await stores.mails.claim(MINUTE)
-            assert mail is not None
-            assert await stores.mails.issue(mail, digest, HOUR)
+        mails = await _issued(stores, user_id, (RESET, b"older"), (PROOF, b"other"), (RESET, b"newer"))
+        refused, *_ = await _issued(stores, user_id, (RESET, b"refused"))
+        await stores.mails.note_refused(refused)
+        assert await _known(stores, b"older", b"newer", b"refused") == [True, True, False]
 
-        assert await stores.mails.token(b"older") is None
-        assert await stores.mails.token(b"newer") is not None
-        assert await stores.mails.token(b"other") is not None
+        await stores.mails.note_delivered(mails[2])
+
+        assert await _known(stores, b"older", b"newer") == [False, True]
+        assert await _known(stores, b"other") == [True]
+        assert await stores.mails.waiting(user_id) == [PROOF]
+        assert not await stores.mails.issue(mails[0], b"late", HOUR)
+
+
+async def test_an_earlier_mail_delivered_late_ends_nothing(database: Database) -> None:
+    """The one asked for last counts, whatever the order of delivery."""
+    async with database.transaction() as stores:
+        user_id = (await admitted(stores)).user_id
+        first, second = await _issued(stores, user_id, (RESET, b"first"), (RESET, b"second"))
+
+        await stores.mails.note_delivered(second)
+        await stores.mails.note_delivered(first)
+
+        assert await _known(stores, b"first", b"second") == [False, True]
+        assert await stores.mails.spend(b"second")
 
 
 async def test_what_is_withdrawn_is_gone(database: Database) -> None:
@@ -134,6 +149,22 @@ async def test_an_address_is_verified_until_it_changes(database: Database) -> No
         await stores.credentials.copy(a_person(registration, "ada@example.com"), 3)
         assert await stores.emails.verified(user_id) is None
         assert not await stores.emails.verify(uuid7())
+
+
+async def _issued(stores: Stores, user_id: UUID, *tokens: tuple[MailKind, bytes]) -> list[Mail]:
+    """Queues mails and issues their tokens, as when they are about to go out."""
+    issued = []
+    for kind, digest in tokens:
+        await stores.mails.queue(kind, user_id)
+        mail = await stores.mails.claim(MINUTE)
+        assert mail is not None
+        assert await stores.mails.issue(mail, digest, HOUR)
+        issued.append(mail)
+    return issued
+
+
+async def _known(stores: Stores, *digests: bytes) -> list[bool]:
+    return [await stores.mails.token(digest) is not None for digest in digests]
 
 
 async def _mailed(stores: Stores, digest: bytes, lifetime: timedelta = HOUR) -> UUID:

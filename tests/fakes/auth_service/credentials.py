@@ -130,7 +130,7 @@ class FakeCredentials:
     async def erase(self, user_id: UUID) -> None:
         """Deletes a person's credential and sessions."""
         self._rows.pop(user_id, None)
-        for key in [known for known in self._mail_tokens if known[0] == user_id]:
+        for key in [known for known, row in self._mail_tokens.items() if row.user_id == user_id]:
             del self._mail_tokens[key]
         for session in [each for each in self._sessions.values() if each.user_id == user_id]:
             del self._sessions[session.id]

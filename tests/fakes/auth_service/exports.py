@@ -51,9 +51,9 @@ class FakeExports:
     async def mail_tokens(self, user_id: UUID) -> Sequence[MailTokenExport]:
         """Returns a person's tokens."""
         return [
-            MailTokenExport(kind=kind, expires_at=row.expires_at)
-            for (whose, kind), row in sorted(self._state.mail_tokens.items())
-            if whose == user_id
+            MailTokenExport(kind=row.kind, expires_at=row.expires_at)
+            for row in sorted(self._state.mail_tokens.values(), key=lambda row: row.kind)
+            if row.user_id == user_id
         ]
 
     async def wrong_passwords(self, account: bytes) -> Sequence[datetime]:

@@ -21,7 +21,8 @@ class FakeMails:
 
     async def queue(self, kind: MailKind, user_id: UUID) -> None:
         """Adds a mail."""
-        self._mails[uuid7()] = MailRow(kind, user_id, self._clock.now())
+        now = self._clock.now()
+        self._mails[uuid7()] = MailRow(kind, user_id, due_at=now, queued_at=now)
 
     async def claim(self, lease: timedelta) -> Mail | None:
         """Returns a mail that is due."""
@@ -37,6 +38,7 @@ class FakeMails:
             kind=row.kind,
             user_id=row.user_id,
             attempts=row.attempts,
+            queued_at=row.queued_at,
             superseded=any(
                 self._mails[each].user_id == row.user_id and self._mails[each].kind is row.kind
                 for each in later
@@ -52,12 +54,30 @@ class FakeMails:
         """Removes a mail."""
         self._mails.pop(mail_id, None)
 
+    async def note_delivered(self, mail: Mail) -> None:
+        """Removes a mail that was delivered; ends what was asked for before it."""
+        await self.remove(mail.id)
+        if not mail.kind.has_token:
+            return
+        rows: dict[UUID, MailRow | MailTokenRow] = {**self._tokens, **self._mails}
+        for key, row in rows.items():
+            if (row.user_id, row.kind) == (mail.user_id, mail.kind) and key < mail.id:
+                self._mails.pop(key, None)
+                self._tokens.pop(key, None)
+
+    async def note_refused(self, mail: Mail) -> None:
+        """Removes a mail that was refused for good, with its token."""
+        await self.remove(mail.id)
+        self._tokens.pop(mail.id, None)
+
     async def withdraw(self, user_id: UUID, *kinds: MailKind) -> None:
         """Removes a person's waiting mails of these kinds and makes their tokens useless."""
         for key in [key for key, row in self._mails.items() if row.user_id == user_id and row.kind in kinds]:
             del self._mails[key]
-        for kind in kinds:
-            self._tokens.pop((user_id, kind), None)
+        for key in [
+            key for key, row in self._tokens.items() if (row.user_id == user_id and row.kind in kinds)
+        ]:
+            del self._tokens[key]
 
     async def waiting(self, user_id: UUID) -> Sequence[MailKind]:
         """Returns what kinds of mail wait for a person."""
@@ -68,15 +88,16 @@ class FakeMails:
         if mail.id not in self._mails:
             return False
         assert mail.user_id in self._credentials, "only people have tokens"
-        self._tokens[mail.user_id, mail.kind] = MailTokenRow(mail.id, digest, self._clock.now() + lifetime)
+        until = self._clock.now() + lifetime
+        self._tokens[mail.id] = MailTokenRow(mail.user_id, mail.kind, digest, until)
         return True
 
     async def token(self, digest: bytes) -> MailToken | None:
         """Returns the token with this digest."""
-        for (user_id, kind), row in self._tokens.items():
+        for mail_id, row in self._tokens.items():
             if row.digest == digest:
                 expired = row.expires_at <= self._clock.now()
-                return MailToken(mail_id=row.mail_id, kind=kind, user_id=user_id, is_expired=expired)
+                return MailToken(mail_id=mail_id, kind=row.kind, user_id=row.user_id, is_expired=expired)
         return None
 
     async def spend(self, digest: bytes) -> bool:
@@ -84,7 +105,7 @@ class FakeMails:
         known = await self.token(digest)
         if known is None or known.is_expired:
             return False
-        del self._tokens[known.user_id, known.kind]
+        del self._tokens[known.mail_id]
         return True
 
 

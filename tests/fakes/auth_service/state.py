@@ -61,14 +61,16 @@ class MailRow:
     kind: MailKind
     user_id: UUID
     due_at: datetime
+    queued_at: datetime
     attempts: int = 0
 
 
 @dataclass
 class MailTokenRow:
-    """A row of the table `mail_tokens`."""
+    """A row of the table `mailed_tokens`."""
 
-    mail_id: UUID
+    user_id: UUID
+    kind: MailKind
     digest: bytes
     expires_at: datetime
 
@@ -103,4 +105,4 @@ class State:
     attempts: dict[bytes, AttemptRow] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     mails: dict[UUID, MailRow] = field(default_factory=dict)
-    mail_tokens: dict[tuple[UUID, MailKind], MailTokenRow] = field(default_factory=dict)
+    mail_tokens: dict[UUID, MailTokenRow] = field(default_factory=dict)

@@ -3,11 +3,15 @@
 A token is computed when its mail is sent, from the mail's id, the person and the address it
 goes to: neither it nor the address is kept in the queue, sending again sends the same
 token, and none outlives a change of the address. What is kept of it is its digest.
+
+A token counts from the moment before its mail goes out, because the server may have delivered
+what it did not acknowledge. It ends the tokens of mails asked for before it only once its own
+mail has been delivered: until then theirs may be the only links that reached the person.
 """
 
 import hashlib
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID, uuid5
 
@@ -22,7 +26,7 @@ _DOUBLINGS_MAX = 20
 
 
 class MailKind(StrEnum):
-    """What a mail is for; a person has one valid token of each kind at most.
+    """What a mail is for. Of each kind with a token, the one asked for last counts.
 
     Kinds without a token tell people what was done to their account, so that they notice
     when it was not they who did it.
@@ -49,6 +53,7 @@ class Mail:
     Attributes:
         user_id: To whom, at the address the person has when it is sent.
         attempts: How often it was tried, this time included.
+        queued_at: When it was asked for; with the id, this orders the mails of a kind.
         superseded: Whether a newer one of the kind waits for the person.
         traceparent: The trace context of what asked for it; empty if there was none.
     """
@@ -57,6 +62,7 @@ class Mail:
     kind: MailKind
     user_id: UUID
     attempts: int
+    queued_at: datetime
     superseded: bool
     traceparent: str = ""
 

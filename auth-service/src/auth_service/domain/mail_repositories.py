@@ -24,7 +24,19 @@ class MailRepository(Protocol):
         ...
 
     async def remove(self, mail_id: UUID) -> None:
-        """Removes a mail that was sent, or never will be."""
+        """Removes a mail that will not be sent any more, and leaves tokens as they are."""
+        ...
+
+    async def note_delivered(self, mail: Mail) -> None:
+        """Removes a mail that was delivered.
+
+        Earlier mails of the kind that still wait are removed as well, and their tokens end: with
+        the credential locked, none of them can issue one after.
+        """
+        ...
+
+    async def note_refused(self, mail: Mail) -> None:
+        """Removes a mail that was refused for good, with its token; earlier ones go on counting."""
         ...
 
     async def withdraw(self, user_id: UUID, *kinds: MailKind) -> None:
@@ -39,10 +51,11 @@ class MailRepository(Protocol):
         ...
 
     async def issue(self, mail: Mail, digest: bytes, lifetime: timedelta) -> bool:
-        """Makes a token count from now on, in place of the person's earlier one of the kind.
+        """Makes a token count from now on, beside those of earlier mails.
 
         Returns:
-            False, with nothing issued, when the mail was withdrawn since it was claimed.
+            False, with nothing issued, when the mail was withdrawn since it was claimed, or a
+            later one of the kind was delivered.
         """
         ...
 

@@ -66,14 +66,17 @@ class SendMails:
                 return
         try:
             await self.postman(letter)
-        except Undeliverable:
-            pass  # Nobody can be told but the log, and there it is.
+        except Undeliverable:  # The log knows; there is nobody else to inform.
+            async with self.database.transaction() as stores:
+                await stores.mails.note_refused(mail)
         except ServiceError:
             async with self.database.statements() as stores:
                 await stores.mails.put_off(mail.id, wait_after(mail.attempts))
-            return
-        async with self.database.statements() as stores:
-            await stores.mails.remove(mail.id)
+        else:
+            async with self.database.transaction() as stores:
+                # The lock keeps an earlier mail, on its way at this moment, from issuing its token after.
+                await stores.credentials.lock(mail.user_id)
+                await stores.mails.note_delivered(mail)
 
     async def _letter(self, stores: Stores, mail: Mail) -> Letter | None:
         """Returns the mail as it goes out, its token counting from now on; None when it is not to."""

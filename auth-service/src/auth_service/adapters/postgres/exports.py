@@ -83,7 +83,13 @@ class PostgresExports:
     async def mail_tokens(self, user_id: UUID) -> Sequence[MailTokenExport]:
         """Returns a person's tokens that were mailed."""
         rows = await self.connection.fetch(
-            "SELECT kind, expires_at FROM auth.mail_tokens WHERE user_id = $1 ORDER BY kind", user_id
+            """
+            SELECT kind, expires_at FROM auth.mailed_tokens WHERE user_id = $1
+             UNION
+            SELECT kind, expires_at FROM auth.mail_tokens WHERE user_id = $1
+             ORDER BY kind, expires_at
+            """,
+            user_id,
         )
         return [MailTokenExport(kind=MailKind(row["kind"]), expires_at=row["expires_at"]) for row in rows]
 

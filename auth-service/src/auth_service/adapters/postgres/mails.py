@@ -14,6 +14,9 @@ from auth_service.domain.mail import Mail, MailKind, MailToken
 CHANNEL = "auth_mails"
 """Notified when a mail was queued."""
 
+KNOWN_BEFORE = (MailKind.EMAIL_VERIFICATION, MailKind.PASSWORD_RESET)
+"""Kinds of tokens that the release before takes, by its own table `auth.mail_tokens`."""
+
 
 @dataclass(frozen=True, slots=True)
 class PostgresMails:
@@ -42,7 +45,7 @@ class PostgresMails:
             UPDATE auth.mails AS mail SET due_at = now() + $1::interval, attempts = attempts + 1
              WHERE id = (SELECT id FROM auth.mails WHERE due_at <= now() AND kind = ANY($2::text[])
                           ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-            RETURNING id, kind, user_id, attempts, traceparent,
+            RETURNING id, kind, user_id, attempts, queued_at, traceparent,
                       EXISTS (SELECT FROM auth.mails AS newer
                                WHERE newer.user_id = mail.user_id AND newer.kind = mail.kind
                                  AND (newer.queued_at, newer.id) > (mail.queued_at, mail.id)) AS superseded
@@ -57,6 +60,7 @@ class PostgresMails:
             kind=MailKind(row["kind"]),
             user_id=row["user_id"],
             attempts=row["attempts"],
+            queued_at=row["queued_at"],
             superseded=row["superseded"],
             traceparent=row["traceparent"],
         )
@@ -68,8 +72,34 @@ class PostgresMails:
         )
 
     async def remove(self, mail_id: UUID) -> None:
-        """Removes a mail that was sent, or never will be."""
+        """Removes a mail that will not be sent any more, and leaves tokens as they are."""
         await self.connection.execute("DELETE FROM auth.mails WHERE id = $1", mail_id)
+
+    async def note_delivered(self, mail: Mail) -> None:
+        """Removes a mail that was delivered; ends what was asked for before it."""
+        await self.remove(mail.id)
+        if not mail.kind.has_token:
+            return
+        earlier = (mail.user_id, mail.kind.value, mail.queued_at, mail.id)
+        await self.connection.execute(
+            "DELETE FROM auth.mails WHERE user_id = $1 AND kind = $2 AND (queued_at, id) < ($3, $4)", *earlier
+        )
+        await self.connection.execute(
+            """
+            WITH before AS (
+                DELETE FROM auth.mail_tokens WHERE user_id = $1 AND kind = $2 AND mail_id < $4
+            )
+            DELETE FROM auth.mailed_tokens
+             WHERE user_id = $1 AND kind = $2 AND (queued_at, mail_id) < ($3, $4)
+            """,
+            *earlier,
+        )
+
+    async def note_refused(self, mail: Mail) -> None:
+        """Removes a mail that was refused for good, with its token."""
+        await self.remove(mail.id)
+        await self.connection.execute("DELETE FROM auth.mailed_tokens WHERE mail_id = $1", mail.id)
+        await self.connection.execute("DELETE FROM auth.mail_tokens WHERE mail_id = $1", mail.id)
 
     async def withdraw(self, user_id: UUID, *kinds: MailKind) -> None:
         """Removes a person's waiting mails of these kinds and makes their tokens useless."""
@@ -78,7 +108,12 @@ class PostgresMails:
             "DELETE FROM auth.mails WHERE user_id = $1 AND kind = ANY($2::text[])", user_id, names
         )
         await self.connection.execute(
-            "DELETE FROM auth.mail_tokens WHERE user_id = $1 AND kind = ANY($2::text[])", user_id, names
+            """
+            WITH before AS (DELETE FROM auth.mail_tokens WHERE user_id = $1 AND kind = ANY($2::text[]))
+            DELETE FROM auth.mailed_tokens WHERE user_id = $1 AND kind = ANY($2::text[])
+            """,
+            user_id,
+            names,
         )
 
     async def waiting(self, user_id: UUID) -> Sequence[MailKind]:
@@ -89,26 +124,45 @@ class PostgresMails:
         return [MailKind(row["kind"]) for row in rows]
 
     async def issue(self, mail: Mail, digest: bytes, lifetime: timedelta) -> bool:
-        """Makes a token count from now on, in place of the person's earlier one of the kind."""
+        """Makes a token count from now on, beside those of earlier mails."""
         tag = await self.connection.execute(
             """
-            INSERT INTO auth.mail_tokens (user_id, kind, mail_id, digest, expires_at)
-            SELECT user_id, kind, id, $2, now() + $3::interval FROM auth.mails WHERE id = $1
-            ON CONFLICT (user_id, kind) DO UPDATE
-               SET mail_id = excluded.mail_id, digest = excluded.digest, expires_at = excluded.expires_at
+            INSERT INTO auth.mailed_tokens (mail_id, user_id, kind, digest, queued_at, expires_at)
+            SELECT id, user_id, kind, $2, queued_at, now() + $3::interval FROM auth.mails WHERE id = $1
+            ON CONFLICT (mail_id) DO UPDATE SET digest = excluded.digest, expires_at = excluded.expires_at
             """,
             mail.id,
             digest,
             lifetime,
         )
+        if rows_affected(tag) > 0 and mail.kind in KNOWN_BEFORE:
+            await self._issue_as_before(mail, digest, lifetime)
         return rows_affected(tag) > 0
+
+    async def _issue_as_before(self, mail: Mail, digest: bytes, lifetime: timedelta) -> None:
+        await self.connection.execute(
+            """
+            INSERT INTO auth.mail_tokens (user_id, kind, mail_id, digest, expires_at)
+            VALUES ($1, $2, $3, $4, now() + $5::interval)
+            ON CONFLICT (user_id, kind) DO UPDATE
+               SET mail_id = excluded.mail_id, digest = excluded.digest, expires_at = excluded.expires_at
+            """,
+            mail.user_id,
+            mail.kind.value,
+            mail.id,
+            digest,
+            lifetime,
+        )
 
     async def token(self, digest: bytes) -> MailToken | None:
         """Returns the token with this digest."""
         row = await self.connection.fetchrow(
             """
             SELECT mail_id, kind, user_id, expires_at <= now() AS is_expired
-              FROM auth.mail_tokens WHERE digest = $1
+              FROM auth.mailed_tokens WHERE digest = $1
+             UNION ALL
+            SELECT mail_id, kind, user_id, expires_at <= now() FROM auth.mail_tokens WHERE digest = $1
+             LIMIT 1
             """,
             digest,
         )
@@ -123,7 +177,15 @@ class PostgresMails:
 
     async def spend(self, digest: bytes) -> bool:
         """Uses a token up; says whether it still counted."""
-        tag = await self.connection.execute(
-            "DELETE FROM auth.mail_tokens WHERE digest = $1 AND expires_at > now()", digest
+        counted = await self.connection.fetchval(
+            """
+            WITH spent AS (
+                DELETE FROM auth.mailed_tokens WHERE digest = $1 AND expires_at > now() RETURNING digest
+            ), spent_before AS (
+                DELETE FROM auth.mail_tokens WHERE digest = $1 AND expires_at > now() RETURNING digest
+            )
+            SELECT EXISTS (SELECT FROM spent UNION ALL SELECT FROM spent_before)
+            """,
+            digest,
         )
-        return rows_affected(tag) > 0
+        return bool(counted)

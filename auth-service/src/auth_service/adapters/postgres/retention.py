@@ -94,6 +94,15 @@ class PostgresRetention:
     async def _mails(self, limit: int) -> int:
         tokens = await self.connection.execute(
             """
+            DELETE FROM auth.mailed_tokens WHERE mail_id IN (
+                SELECT mail_id FROM auth.mailed_tokens WHERE expires_at < now() - $2::interval
+                 LIMIT $1 FOR UPDATE SKIP LOCKED)
+            """,
+            limit,
+            MAIL_TOKENS_KEPT,
+        )
+        tokens_of_before = await self.connection.execute(
+            """
             DELETE FROM auth.mail_tokens WHERE digest IN (
                 SELECT digest FROM auth.mail_tokens WHERE expires_at < now() - $2::interval
                  LIMIT $1 FOR UPDATE SKIP LOCKED)
@@ -110,7 +119,7 @@ class PostgresRetention:
             limit,
             MAILS_KEPT,
         )
-        return rows_affected(tokens) + rows_affected(mails)
+        return sum(rows_affected(tag) for tag in (tokens, tokens_of_before, mails))
 
     async def _challenges(self, limit: int) -> int:
         # An expired second step is told apart from a wrong one for as long again.
