@@ -6,6 +6,7 @@ from uuid import UUID
 from auth_service.domain.credential import Role
 from auth_service.domain.session import STANDARD, SessionLimits
 from auth_service.domain.tokens import Tokens
+from auth_service.domain.verified_address import VerifiedAddressRule
 from auth_service.wiring.api_keys import build_api_key_use_cases
 from auth_service.wiring.use_cases import Ports, UseCases, build_use_cases
 from chassis.identity.caller import Caller
@@ -63,10 +64,15 @@ class World:
     signer: FakeTokenSigner
     does: UseCases
 
-    async def person(self, email: str = EMAIL, *, role: Role = Role.USER) -> UUID:
-        """Registers somebody, who has `PASSWORD`."""
+    async def person(self, email: str = EMAIL, *, role: Role = Role.USER, proven: bool = False) -> UUID:
+        """Registers somebody, who has `PASSWORD` and whose address is proven, if `proven`."""
         person = await self.does.register(
-            email=email, password=PASSWORD, full_name=NAME, role=role, caller=a_client()
+            email=email,
+            password=PASSWORD,
+            full_name=NAME,
+            role=role,
+            email_verified=proven,
+            caller=a_client(),
         )
         return person.user_id
 
@@ -102,13 +108,17 @@ def a_client(address: str = HERE) -> Caller:
     return Caller(client_address=address, user_agent="test", request_id="request")
 
 
-def build_world(limits: SessionLimits = STANDARD, *, admins_need_second_factor: bool = False) -> World:
+def build_world(
+    limits: SessionLimits = STANDARD, *, admins_need_second_factor: bool = False, verified_email: bool = True
+) -> World:
     """Returns a world with nobody in it, in the standard profile or another."""
     clock = FakeClock()
     database = FakeDatabase(clock)
     directory = FakeUserDirectory(database, clock)
     hasher, patience, signer = FakePasswordHasher(database), FakePatience(), FakeTokenSigner()
+    address_rule = VerifiedAddressRule(verified_email)
     ports = Ports(
+        address_rule=address_rule,
         limits=limits,
         admins_need_second_factor=admins_need_second_factor,
         database=database,
@@ -136,5 +146,7 @@ def build_world(limits: SessionLimits = STANDARD, *, admins_need_second_factor: 
         hasher=hasher,
         patience=patience,
         signer=signer,
-        does=build_use_cases(ports, build_api_key_use_cases(database, FakeApiKeySecrets(), clock)),
+        does=build_use_cases(
+            ports, build_api_key_use_cases(database, FakeApiKeySecrets(), address_rule, clock)
+        ),
     )

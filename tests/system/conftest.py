@@ -45,9 +45,10 @@ def _collector(request: pytest.FixtureRequest) -> Collector:
 
 
 @pytest.fixture(scope="session", name="edge")
-def _edge(base_url: str) -> Iterator[Edge]:
+def _edge(base_url: str, request: pytest.FixtureRequest) -> Iterator[Edge]:
     """A client of the gateway."""
-    with Edge(base_url) as edge:
+    mailbox = None if ELSEWHERE else request.getfixturevalue("mailbox")
+    with Edge(base_url, mailbox=mailbox) as edge:
         yield edge
 
 
@@ -82,7 +83,7 @@ def _admin(edge: Edge, first_admin: Person) -> Person:
 @pytest.fixture(scope="module", name="ada")
 def _ada(edge: Edge) -> Person:
     """A person, signed in, whom no test changes."""
-    return edge.join()
+    return edge.join(proven=True)
 
 
 @pytest.fixture(name="origin", scope="session")
@@ -94,7 +95,7 @@ def _origin(edge: Edge) -> str:
 @pytest.fixture(name="owner")
 def _owner(edge: Edge, origin: str) -> Owner:
     """Somebody new with a passkey."""
-    person, device = edge.join(), Authenticator(origin)
+    person, device = edge.join(proven=True), Authenticator(origin)
     credential, made = device.create(registration_options(edge, person.access_token))
     added = add(edge, person.access_token, made)
     assert added.outcome == (201, None), added.text

@@ -23,7 +23,7 @@ def _other(house: House) -> Iterator[Edge]:
 
 def test_expired(edge: Edge, admin: Person, house: House) -> None:
     """Refused from its time on, remembered or not; audited once, however often a machine tries."""
-    ada = edge.join()
+    ada = edge.join(proven=True)
     soon = datetime.now(UTC) + timedelta(seconds=2)
     key = made(edge, ada, expires_at=soon.isoformat())
     assert edge.who(key["key"]).status == 200
@@ -67,7 +67,7 @@ def _leave(edge: Edge, admin: Person, person: Person, key_id: str) -> Answer:
 )
 def test_the_end(edge: Edge, other: Edge, admin: Person, end: Ending, code: str) -> None:
     """The gateway that took the call refuses the key at once, another one within a second."""
-    person = edge.join()
+    person = edge.join(proven=True)
     key = made(edge, person)
     for gateway in (edge, other):
         assert gateway.who(key["key"]).status == 200
@@ -84,7 +84,7 @@ def test_the_end(edge: Edge, other: Edge, admin: Person, end: Ending, code: str)
 
 def test_a_new_role_counts_at_once(edge: Edge, other: Edge, admin: Person) -> None:
     """The key goes on, with the person's role: up and down again."""
-    person = edge.join()
+    person = edge.join(proven=True)
     key = made(edge, person)["key"]
     for role, status in (("admin", 200), ("user", 403)):
         for gateway in (edge, other):
@@ -100,7 +100,7 @@ def test_a_new_role_counts_at_once(edge: Edge, other: Edge, admin: Person) -> No
 
 def test_keys_outlive_sessions(edge: Edge, other: Edge) -> None:
     """Signing out everywhere and a new password end sessions; machines go on."""
-    person = edge.join()
+    person = edge.join(proven=True)
     key = made(edge, person)["key"]
     body = {"old_password": PASSWORD, "new_password": NEW_PASSWORD}
     assert edge.put("/api/users/me/password", token=person.access_token, json=body).status == 204
@@ -112,7 +112,7 @@ def test_keys_outlive_sessions(edge: Edge, other: Edge) -> None:
 
 def test_deactivated_and_back(edge: Edge, admin: Person) -> None:
     """A person who is active again has their machines back."""
-    person = edge.join()
+    person = edge.join(proven=True)
     key = made(edge, person)["key"]
     for is_active, status in ((False, 401), (True, 200)):
         path, body = f"/api/users/{person.id}", {"is_active": is_active}
@@ -122,7 +122,7 @@ def test_deactivated_and_back(edge: Edge, admin: Person) -> None:
 
 def test_erased_with_the_person(edge: Edge, house: House) -> None:
     """No row is left."""
-    ada = edge.join()
+    ada = edge.join(proven=True)
     key = made(edge, ada)
     assert edge.delete("/api/users/me", token=ada.access_token, json={"password": PASSWORD}).status == 204
 
@@ -131,7 +131,7 @@ def test_erased_with_the_person(edge: Edge, house: House) -> None:
 
 def test_without_redis(edge: Edge, other: Edge, house: House) -> None:
     """With the stream away keys work, and what is deleted is refused all the same."""
-    ada = edge.join()
+    ada = edge.join(proven=True)
     kept, deleted = made(edge, ada), made(edge, ada)
     for gateway in (edge, other):
         assert gateway.who(deleted["key"]).status == 200

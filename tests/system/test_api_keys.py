@@ -44,7 +44,7 @@ def test_shown_once(edge: Edge, ada: Person, house: House) -> None:
 
 def test_scopes_are_enforced(edge: Edge, admin: Person) -> None:
     """Reading reads, writing writes, both do both; what is refused is audited and changes nothing."""
-    ada = edge.join()
+    ada = edge.join(proven=True)
     reader, writer = made(edge, ada), made(edge, ada, "write")
     both = made(edge, ada, "read", "write")
 
@@ -67,7 +67,7 @@ def test_scopes_are_enforced(edge: Edge, admin: Person) -> None:
 
 def test_who_was_refused_is_told(edge: Edge, admin: Person) -> None:
     """The entry has the owner, the client and the request."""
-    ada = edge.join()
+    ada = edge.join(proven=True)
     key = made(edge, ada)
     answer = edge.put("/api/users/me", token=key["key"], json={}, headers={"user-agent": "a machine"})
     parameters = {"subject_id": ada.id, "action": "auth.api_key_refused"}
@@ -79,7 +79,7 @@ def test_who_was_refused_is_told(edge: Edge, admin: Person) -> None:
 
 def test_a_key_is_no_session(edge: Edge) -> None:
     """Nothing that keeps or gives access can be done with it, whatever its scopes."""
-    ada = edge.join()
+    ada = edge.join(proven=True)
     key = made(edge, ada, "read", "write")["key"]
     calls: list[Answer] = [
         edge.post(KEYS, token=key, json={"name": "more", "scopes": ["read"]}),
@@ -103,7 +103,7 @@ def test_a_key_is_no_session(edge: Edge) -> None:
 
 def test_role_counts_as_well(edge: Edge, first_admin: Person) -> None:
     """A key does what its person may, not more; of what an admin may, only with the scope for it."""
-    ada, admin = edge.join(), edge.sign_in(first_admin)
+    ada, admin = edge.join(proven=True), edge.sign_in(first_admin)
     body = {"name": "directory", "scopes": ["read", "admin"]}
     assert edge.get("/api/users", token=made(edge, ada)["key"]).outcome == (403, "FORBIDDEN")
     refused = edge.post(KEYS, token=ada.access_token, json=body)
@@ -178,7 +178,7 @@ def test_forged_keys(edge: Edge, ada: Person) -> None:
 
 def test_ones_own(edge: Edge) -> None:
     """Nobody sees or ends another's key; twice ended is not found."""
-    ada, bob = edge.join(), edge.join()
+    ada, bob = edge.join(proven=True), edge.join(proven=True)
     key = made(edge, ada)
     path = f"{KEYS}/{key['id']}"
 
@@ -193,7 +193,7 @@ def test_ones_own(edge: Edge) -> None:
 
 def test_last_use_is_told(edge: Edge) -> None:
     """From the first use on."""
-    ada = edge.join()
+    ada = edge.join(proven=True)
     key = made(edge, ada)
     edge.who(key["key"])
     (listed,) = edge.get(KEYS, token=ada.access_token).data
@@ -204,7 +204,7 @@ def test_last_use_is_told(edge: Edge) -> None:
 
 def test_exported(edge: Edge) -> None:
     """Everything but the secret, revoked ones as well."""
-    ada = edge.join()
+    ada = edge.join(proven=True)
     kept, revoked = made(edge, ada), made(edge, ada, name="old")
     edge.delete(f"{KEYS}/{revoked['id']}", token=ada.access_token)
     answer = edge.get("/api/users/me/export", token=ada.access_token)

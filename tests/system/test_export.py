@@ -60,7 +60,7 @@ def test_export(edge: Edge, mailbox: Mailbox) -> None:
 
 def test_what_others_did_is_told_without_where_they_sat(edge: Edge, admin: Person) -> None:
     """An admin's address is the admin's."""
-    ada = edge.join()
+    ada = edge.join(proven=True)
     edge.get(f"/api/users/{ada.id}", token=admin.access_token)
     for _ in range(100):
         events = edge.get("/api/users/me/export", token=ada.access_token).data["audit_events"]
@@ -74,7 +74,7 @@ def test_what_others_did_is_told_without_where_they_sat(edge: Edge, admin: Perso
 
 def test_it_is_ones_own(edge: Edge) -> None:
     """Nobody else is in it; who is not signed in gets none."""
-    ada, bob = edge.join(), edge.join()
+    ada, bob = edge.join(proven=True), edge.join(proven=True)
     text = edge.get("/api/users/me/export", token=ada.access_token).text
 
     assert bob.id not in text
@@ -84,7 +84,7 @@ def test_it_is_ones_own(edge: Edge) -> None:
 
 def test_it_is_audited(edge: Edge, admin: Person) -> None:
     """Once each time."""
-    ada = edge.join()
+    ada = edge.join(proven=True)
     edge.get("/api/users/me/export", token=ada.access_token)
     parameters = {"subject_id": ada.id, "action": "users.export"}
     for _ in range(100):

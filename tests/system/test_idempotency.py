@@ -64,7 +64,7 @@ def test_another_body(edge: Edge) -> None:
 def test_a_persons_keys_are_their_own(edge: Edge) -> None:
     """Two people may choose the same."""
     key = new_email()
-    for person in (edge.join(), edge.join()):
+    for person in (edge.join(proven=True), edge.join(proven=True)):
         answer = _post(edge, "/api/auth/mfa/totp", key, {}, person.access_token)
         again = _post(edge, "/api/auth/mfa/totp", key, {}, person.access_token)
 

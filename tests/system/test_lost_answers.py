@@ -69,7 +69,7 @@ def _let_go(house: House) -> None:
 @pytest.fixture(name="ada")
 def _ada(edge: Edge) -> Person:
     """Somebody of this test's own."""
-    return edge.join()
+    return edge.join(proven=True)
 
 
 @pytest.fixture(name="posts")
@@ -78,14 +78,14 @@ def _posts(edge: Edge, mailbox: Mailbox, origin: str, owner: Owner, ada: Person)
     _, attested = device.create(registration_options(edge, token))
     asserted = owner.device.get(login_options(edge), owner.credential)
     registration = {"email": new_email(), "password": PASSWORD, "full_name": "Bob"}
-    proof = {"token": mailbox.verification_token(ada.email)}
+    proof = {"token": mailbox.verification_token(edge.register().email)}
     return {
         "register": Post("/api/auth/register", registration, status=201),
         "login": Post("/api/auth/login", {"email": ada.email, "password": PASSWORD}),
         "refresh": Post("/api/auth/refresh", {"refresh_token": ada.refresh_token}),
         "verify email": Post("/api/auth/email/verify", proof, status=204),
         "reset": Post("/api/auth/password/reset", _reset(edge, mailbox), status=204),
-        "confirm totp": _confirmation(edge, edge.join())[0],
+        "confirm totp": _confirmation(edge, edge.join(proven=True))[0],
         "verify mfa": _second_step(edge),
         "passkey": Post(PASSKEYS, {"name": "Phone", "credential": attested}, token, 201),
         "passkey login": Post(f"{PASSKEYS}/login", {"credential": asserted}),
@@ -107,7 +107,7 @@ def _confirmation(edge: Edge, person: Person, drift: int = 0) -> tuple[Post, pyo
 
 
 def _second_step(edge: Edge) -> Post:
-    person = edge.join()
+    person = edge.join(proven=True)
     confirmation, totp = _confirmation(edge, person, -1)
     edge.post(confirmation.path, json=confirmation.body, token=confirmation.token)
     begun = edge.post("/api/auth/login", json={"email": person.email, "password": PASSWORD})

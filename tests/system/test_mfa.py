@@ -28,7 +28,7 @@ class Guarded:
 
 
 def _guard(edge: Edge) -> Guarded:
-    person = edge.join()
+    person = edge.join(proven=True)
     begun = edge.post("/api/auth/mfa/totp", token=person.access_token)
     assert begun.outcome == (200, None), begun.text
     totp = pyotp.TOTP(begun.data["secret"])
@@ -223,7 +223,7 @@ def test_a_reset_leaves_it_on(edge: Edge, guarded: Guarded, mailbox: Mailbox) ->
 
 def test_wrong_code_turns_nothing_on(edge: Edge, house: House) -> None:
     """Whoever has not got the secret into an app still signs in with the password. It is audited."""
-    person = edge.join()
+    person = edge.join(proven=True)
     edge.post("/api/auth/mfa/totp", token=person.access_token)
     answer = edge.post("/api/auth/mfa/totp/confirm", token=person.access_token, json={"code": "12345"})
 

@@ -5,6 +5,7 @@ import pyotp
 from tests.fakes.authenticator import Authenticator
 from tests.system.edge import PASSWORD, Edge, Person
 from tests.system.house import House
+from tests.system.machines import KEYS, made
 from tests.system.mailbox import Mailbox, body
 from tests.system.passkeys import PASSKEYS, Owner, add, registration_options
 
@@ -38,7 +39,7 @@ def test_a_reset_password(edge: Edge, mailbox: Mailbox) -> None:
 
 def test_the_second_factor(edge: Edge, mailbox: Mailbox) -> None:
     """On and off; what was refused is not told of."""
-    ada = edge.join()
+    ada = edge.join(proven=True)
     begun = edge.post("/api/auth/mfa/totp", token=ada.access_token)
     edge.post("/api/auth/mfa/totp/confirm", token=ada.access_token, json={"code": "1"})
     code = pyotp.TOTP(begun.data["secret"]).now()
@@ -62,6 +63,17 @@ def test_passkeys(edge: Edge, mailbox: Mailbox, owner: Owner) -> None:
     edge.delete(path, token=person.access_token, json={"password": PASSWORD})
 
     assert mailbox.wait(person.email, "A passkey was removed")
+
+
+def test_api_keys(edge: Edge, mailbox: Mailbox) -> None:
+    """Made and deleted; the mail holds nothing of the key."""
+    ada = edge.join(proven=True)
+    key = made(edge, ada)
+    told = mailbox.wait(ada.email, "An API key was created")
+    assert edge.delete(f"{KEYS}/{key['id']}", token=ada.access_token).status == 204
+
+    assert mailbox.wait(ada.email, "An API key was deleted")
+    assert key["prefix"] not in told.as_string()
 
 
 def test_what_failed_is_not_told(edge: Edge, house: House, ada: Person) -> None:

@@ -37,7 +37,7 @@ def test_options(edge: Edge, owner: Owner) -> None:
 @pytest.mark.parametrize("attestation", ["none", "packed"])
 def test_sign_in(edge: Edge, house: House, origin: str, attestation: str) -> None:
     """A passkey opens a session without a password; what it said of itself before may have been signed."""
-    person, device = edge.join(), Authenticator(origin)
+    person, device = edge.join(proven=True), Authenticator(origin)
     options = registration_options(edge, person.access_token)
     credential, made = device.create(options, attestation=attestation)
     added = add(edge, person.access_token, made, "Laptop ☕")
@@ -71,7 +71,7 @@ def test_it_counts_as_both_factors(edge: Edge, owner: Owner, house: House) -> No
 
 def test_a_counter_that_does_not_count(edge: Edge, origin: str) -> None:
     """Most synced passkeys say 0 for ever."""
-    person, device = edge.join(), Authenticator(origin, counts=False)
+    person, device = edge.join(proven=True), Authenticator(origin, counts=False)
     credential, made = device.create(registration_options(edge, person.access_token))
     add(edge, person.access_token, made)
     for _ in range(2):
@@ -92,7 +92,7 @@ def test_it_takes_the_password(edge: Edge, owner: Owner) -> None:
 def test_removing(edge: Edge, owner: Owner, house: House) -> None:
     """It is its person's alone to remove, and signs nobody in afterwards."""
     path, body = f"{PASSKEYS}/{owner.passkey_id}", {"password": PASSWORD}
-    eve = edge.join()
+    eve = edge.join(proven=True)
     assert edge.delete(path, token=eve.access_token, json=body).outcome == (404, "NOT_FOUND")
     options = login_options(edge)
 

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from auth_service.domain.audit_retention import YEARS_MIN_STRICT
 from auth_service.domain.session import STANDARD, STRICT, SessionLimits
+from auth_service.domain.verified_address import VerifiedAddressRule
 
 _MASTER_KEY_BYTES = 32
 _DIFFERENT_BYTES_MIN = 16
@@ -110,6 +111,11 @@ class AuthSettings(GrpcServiceSettings):
         validation_alias="PUBLIC_URL",
         description="where links in mails lead; the issuer when not set",
     )
+    verified_email: Literal["on", "off"] = Field(
+        default="on",
+        description="`on`: API keys, passkeys and a second factor can be set up on a proven e-mail address"
+        " only; `off` where no mail can be sent",
+    )
     passkey_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="origins that passkeys may be used from, such as https://app.example, separated by"
@@ -200,6 +206,11 @@ class AuthSettings(GrpcServiceSettings):
     def limits(self) -> SessionLimits:
         """How long sessions and their tokens last."""
         return STRICT if self.is_strict else STANDARD
+
+    @property
+    def address_rule(self) -> VerifiedAddressRule:
+        """Whether another way in can be set up on a proven address only."""
+        return VerifiedAddressRule(self.verified_email == "on")
 
     @property
     def key_rotation(self) -> timedelta:

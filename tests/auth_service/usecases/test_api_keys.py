@@ -17,7 +17,7 @@ MINUTE = timedelta(minutes=1)
 
 
 async def _owner(world: World, email: str = EMAIL) -> Caller:
-    user_id = await world.person(email)
+    user_id = await world.person(email, proven=True)
     return world.signed_in(user_id, await world.sign_in(email))
 
 

@@ -26,7 +26,7 @@ class Owner:
 
 @pytest.fixture(name="owner")
 async def _owner(world: World) -> Owner:
-    user_id = await world.person()
+    user_id = await world.person(proven=True)
     caller = world.signed_in(user_id, await world.sign_in())
     await _add(world, caller)
     return Owner(user_id, caller)

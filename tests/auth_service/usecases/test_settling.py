@@ -57,7 +57,7 @@ async def _lost_and_told(world: World, make: Make, *, after: timedelta = HOUR) -
 
 
 async def _signed_in(world: World) -> Caller:
-    return world.signed_in(await world.person(), await world.sign_in())
+    return world.signed_in(await world.person(proven=True), await world.sign_in())
 
 
 def _refreshes(world: World, token: str) -> Make:
@@ -69,7 +69,7 @@ def _refreshes(world: World, token: str) -> Make:
 
 async def test_a_refresh_gives_the_same_successor(world: World) -> None:
     """Long after the ten seconds of two tabs, and the session is not advanced a second time."""
-    await world.person()
+    await world.person(proven=True)
     signed_in = await world.sign_in()
 
     lost, told = await _lost_and_told(world, _refreshes(world, signed_in.refresh_token))
@@ -80,7 +80,7 @@ async def test_a_refresh_gives_the_same_successor(world: World) -> None:
 
 async def test_the_second_of_two_tabs_is_told_again_too(world: World) -> None:
     """It was given the successor in time, and lost it."""
-    await world.person()
+    await world.person(proven=True)
     signed_in = await world.sign_in()
     first = await world.does.refresh(refresh_token=signed_in.refresh_token, caller=a_client())
 
@@ -91,7 +91,7 @@ async def test_the_second_of_two_tabs_is_told_again_too(world: World) -> None:
 
 async def test_whoever_has_but_the_token_ends_the_session(world: World) -> None:
     """A thief does not know the key; nor does a call that was not the one that spent the token."""
-    await world.person()
+    await world.person(proven=True)
     signed_in = await world.sign_in()
     await world.does.refresh(refresh_token=signed_in.refresh_token, caller=a_client())
     world.clock.advance(HOUR)
@@ -103,7 +103,7 @@ async def test_whoever_has_but_the_token_ends_the_session(world: World) -> None:
 
 async def test_a_successor_in_use_is_not_given_again(world: World) -> None:
     """Somebody has it: who asks with what came before it is as late as anybody."""
-    await world.person()
+    await world.person(proven=True)
     refresh = _refreshes(world, (await world.sign_in()).refresh_token)
     lost = await _ask(world, refresh, dies=True)
     await world.does.refresh(refresh_token=lost.refresh_token, caller=a_client())
@@ -119,7 +119,7 @@ async def test_an_idle_session_is_not_revived() -> None:
     limits = SessionLimits(idle=HOUR, lifetime=12 * HOUR, access=timedelta(minutes=5))
     for by_refresh in (True, False):
         world = build_world(limits)
-        await world.person()
+        await world.person(proven=True)
         signed_in = await world.sign_in()
         make = _refreshes(world, signed_in.refresh_token) if by_refresh else _signs_in(world)
         await _ask(world, make, dies=True)
@@ -138,7 +138,7 @@ def _signs_in(world: World) -> Make:
 
 async def test_a_sign_in_opens_one_session(world: World) -> None:
     """The second answer is of the session whose tokens nobody got, unless that has ended."""
-    await world.person()
+    await world.person(proven=True)
 
     lost, told = await _lost_and_told(world, _signs_in(world))
 
@@ -148,7 +148,7 @@ async def test_a_sign_in_opens_one_session(world: World) -> None:
 
 async def test_a_session_that_ended_stays_ended(world: World) -> None:
     """Signing out everywhere concerns the session that nobody was told of as well."""
-    user_id = await world.person()
+    user_id = await world.person(proven=True)
     here = world.signed_in(user_id, await world.sign_in())
     await _ask(world, _signs_in(world), dies=True)
     await world.does.logout_all(caller=here)
@@ -216,7 +216,7 @@ async def test_passkeys_are_added_and_used_once(world: World) -> None:
 
 async def test_a_passkey_opens_one_session(world: World) -> None:
     """However often the same assertion comes under the same key."""
-    user_id = await world.person()
+    user_id = await world.person(proven=True)
     caller = world.signed_in(user_id, await world.sign_in())
     passkeys = world.does.passkeys
     begun = await passkeys.begin_passkey(password=PASSWORD, caller=caller)
@@ -273,7 +273,7 @@ async def test_mailed_tokens_are_spent_once(world: World, kind: MailKind) -> Non
 
 async def test_who_was_given_up_for_dead_and_lives(world: World) -> None:
     """Of two calls under one attempt one makes the change; the other has changed nothing."""
-    await world.person()
+    await world.person(proven=True)
     lost = await _ask(world, _signs_in(world), dies=True)
     (row,) = world.database.state.attempts.values()
     unaware = Attempt(attempt_id=row.attempt.attempt_id, fingerprint=row.attempt.fingerprint)

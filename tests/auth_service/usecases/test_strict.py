@@ -63,7 +63,7 @@ def test_a_token_lives_no_longer_than_its_session(limits: SessionLimits) -> None
 
 async def test_an_admin_without_a_second_factor(strict: World) -> None:
     """Gets tokens to set one up with and, that done, tokens for everything."""
-    user_id = await strict.person(role=Role.ADMIN)
+    user_id = await strict.person(role=Role.ADMIN, proven=True)
     tokens = await strict.sign_in()
     assert _granted(strict) == (Role.USER, True)
     assert tokens.role is Role.ADMIN
@@ -84,7 +84,7 @@ async def test_an_admin_without_a_second_factor(strict: World) -> None:
 
 async def test_a_passkey_is_two_factors(strict: World) -> None:
     """An admin who signs in with one needs no other; by the password alone the admin still does."""
-    user_id = await strict.person(role=Role.ADMIN)
+    user_id = await strict.person(role=Role.ADMIN, proven=True)
     caller = strict.signed_in(user_id, await strict.sign_in())
     options = await strict.does.passkeys.begin_passkey(password=PASSWORD, caller=caller)
     made = {"challenge": options["challenge"], "id": "phone", "by": "phone"}
@@ -107,6 +107,6 @@ async def test_others_need_none(strict: World, world: World) -> None:
     await strict.sign_in()
     assert _granted(strict) == (Role.USER, False)
 
-    await world.person(role=Role.ADMIN)
+    await world.person(role=Role.ADMIN, proven=True)
     await world.sign_in()
     assert _granted(world) == (Role.ADMIN, False)

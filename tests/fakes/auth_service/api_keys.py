@@ -70,6 +70,11 @@ class FakeApiKeys:
         self._rows[key_id] = replace(key, revoked_at=self._clock.now())
         return True
 
+    async def revoke_all(self, user_id: UUID) -> None:
+        """Revokes every key of a user."""
+        for key in await self.of_person(user_id):
+            await self.revoke(key.id, user_id)
+
     async def note_use(self, key_id: UUID) -> None:
         """Notes that a key was used."""
         key, now = self._rows[key_id], self._clock.now()

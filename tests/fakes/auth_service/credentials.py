@@ -47,6 +47,7 @@ class FakeCredentials:
             password_hash=password_hash,
             role=registration.role,
             is_pending=True,
+            email_verified=registration.email_verified,
         )
         self._rows[registration.user_id] = CredentialRow(
             credential, canonical, registration.full_name, self._clock.now()
@@ -59,7 +60,11 @@ class FakeCredentials:
             return None
         assert row.credential.email is not None
         return Registration(
-            user_id=user_id, email=row.credential.email, full_name=row.full_name, role=row.credential.role
+            user_id=user_id,
+            email=row.credential.email,
+            full_name=row.full_name,
+            role=row.credential.role,
+            email_verified=row.credential.email_verified,
         )
 
     async def pending_before(self, before: datetime, limit: int) -> Sequence[UUID]:
@@ -109,7 +114,7 @@ class FakeCredentials:
         if holder is not None and holder.user_id != person.user_id:
             raise EmailTaken
         row.canonical, row.full_name = canonical, None
-        row.email_verified = row.email_verified and row.credential.email == person.email
+        stays = row.credential.email_verified and row.credential.email == person.email
         row.credential = replace(
             row.credential,
             email=person.email,
@@ -117,6 +122,7 @@ class FakeCredentials:
             is_active=person.is_active,
             is_pending=False,
             version=version,
+            email_verified=person.email_verified or stays,
         )
 
     async def replace_hash(self, user_id: UUID, old_hash: str, new_hash: str) -> bool:

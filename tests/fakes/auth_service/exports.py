@@ -29,7 +29,7 @@ class FakeExports:
             return None
         return CredentialExport(
             email=row.credential.email,
-            email_verified=row.email_verified,
+            email_verified=row.credential.email_verified,
             role=row.credential.role,
             is_active=row.credential.is_active,
             created_at=row.created_at,

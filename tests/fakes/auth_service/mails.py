@@ -1,6 +1,7 @@
 """Mails, their tokens and verified addresses in memory."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -118,12 +119,12 @@ class FakeEmails:
     async def verify(self, user_id: UUID) -> bool:
         """Notes that a person's present address is verified; says whether that is new."""
         row = self._rows.get(user_id)
-        if row is None or row.credential.email is None or row.email_verified:
+        if row is None or row.credential.email is None or row.credential.email_verified:
             return False
-        row.email_verified = True
+        row.credential = replace(row.credential, email_verified=True)
         return True
 
     async def verified(self, user_id: UUID) -> str | None:
         """Returns a person's address if it is verified."""
         row = self._rows.get(user_id)
-        return row.credential.email if row and row.email_verified else None
+        return row.credential.email if row and row.credential.email_verified else None

@@ -127,6 +127,16 @@ class FakePasskeys:
         del self._state.passkeys[passkey_id]
         return True
 
+    async def remove_all(self, user_id: UUID) -> None:
+        """Forgets every passkey of a user."""
+        for passkey in await self.of_person(user_id):
+            del self._state.passkeys[passkey.id]
+
+    async def close_challenges(self, user_id: UUID) -> None:
+        """Ends the registrations of passkeys that a user has begun."""
+        for challenge in [each for each in self._state.passkey_challenges if each.user_id == user_id]:
+            del self._state.passkey_challenges[challenge]
+
 
 def _member(answer: Mapping[str, Any], name: str) -> bytes:
     value = answer.get(name)

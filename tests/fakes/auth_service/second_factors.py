@@ -81,6 +81,14 @@ class FakeSecondFactors:
         self._flag(user_id, on=False)
         return known is not None and known.is_confirmed
 
+    async def discard_unfinished(self, user_id: UUID) -> None:
+        """Forgets an authenticator that was not confirmed, and sign-ins that wait for a code."""
+        for digest in [key for key, row in self._state.challenges.items() if row.user_id == user_id]:
+            del self._state.challenges[digest]
+        known = self._state.authenticators.get(user_id)
+        if known is not None and not known.is_confirmed:
+            del self._state.authenticators[user_id]
+
     async def advance(self, user_id: UUID, step: int) -> bool:
         """Uses up every code until this time step."""
         known = self._state.authenticators.get(user_id)

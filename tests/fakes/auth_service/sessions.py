@@ -64,6 +64,11 @@ class FakeSessions:
             self._rows[row.id] = replace(row, ended_at=self._clock.now())
         return [row.id for row in ended if row.last_used_at >= used_since]
 
+    async def is_open(self, session_id: UUID, user_id: UUID) -> bool:
+        """Whether a user's session goes on."""
+        row = self._rows.get(session_id)
+        return row is not None and row.user_id == user_id and self._is_open(row)
+
     async def open_sessions(self, user_id: UUID, limit: int) -> Sequence[Session]:
         """Returns a person's open sessions, the newest first."""
         found = [row for row in self._rows.values() if row.user_id == user_id and self._is_open(row)]

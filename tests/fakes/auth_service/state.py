@@ -43,7 +43,6 @@ class CredentialRow:
     canonical: str | None
     full_name: str | None
     created_at: datetime
-    email_verified: bool = False
 
 
 @dataclass

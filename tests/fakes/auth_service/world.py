@@ -145,7 +145,13 @@ class FakeUserDirectory:
             raise NotFound
         if self._holder(registration.email) is not None:
             raise EmailTaken
-        return self.put(user_id, registration.email, full_name=registration.full_name, role=registration.role)
+        return self.put(
+            user_id,
+            registration.email,
+            full_name=registration.full_name,
+            role=registration.role,
+            email_verified=registration.email_verified,
+        )
 
     async def account(self, user_id: UUID) -> Account | None:
         """Returns a person as they are now."""
@@ -171,6 +177,7 @@ class FakeUserDirectory:
         full_name: str = "Ada Lovelace",
         role: Role = Role.USER,
         is_active: bool = True,
+        email_verified: bool = False,
     ) -> Person:
         """Makes a person, or changes one."""
         person = Person(
@@ -179,7 +186,7 @@ class FakeUserDirectory:
             full_name=full_name,
             role=role,
             is_active=is_active,
-            email_verified=False,
+            email_verified=email_verified,
             created_at=self._clock.now(),
             updated_at=self._clock.now(),
             last_login_at=None,

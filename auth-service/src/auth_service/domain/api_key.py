@@ -137,6 +137,10 @@ class ApiKeyRepository(Protocol):
         """Revokes a person's key; says whether there was one."""
         ...
 
+    async def revoke_all(self, user_id: UUID) -> None:
+        """Revokes every key of a user."""
+        ...
+
     async def note_use(self, key_id: UUID) -> None:
         """Notes that a key was used, unless that was noted within `USE_NOTED_EVERY`."""
         ...

@@ -27,6 +27,7 @@ class Credential:
         is_pending: Whether user-service has yet to admit the person.
         version: The version of the person that was copied; 0 before the first.
         second_factor: Whether the password alone does not open a session.
+        email_verified: Whether the present address is proven to be the user's.
     """
 
     user_id: UUID
@@ -37,16 +38,22 @@ class Credential:
     is_pending: bool = False
     version: int = 0
     second_factor: bool = False
+    email_verified: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """Somebody who asks to be admitted."""
+    """Somebody who asks to be admitted.
+
+    Attributes:
+        email_verified: Whether the operator vouches for the address.
+    """
 
     user_id: UUID
     email: str
     full_name: str
     role: Role
+    email_verified: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,14 @@ class AccountDisabled(ServiceError):
     message = "This account is deactivated."
 
 
+class EmailNotVerified(ServiceError):
+    """The account's address is not proven, and what was asked for needs one that is."""
+
+    kind = Kind.FORBIDDEN
+    reason = "EMAIL_NOT_VERIFIED"
+    message = "Confirm your e-mail address first: follow the link in the mail that was sent to it."
+
+
 class CredentialChanged(ServiceError):
     """The credential changed while this call was judging it."""
 

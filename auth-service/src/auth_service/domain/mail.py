@@ -39,11 +39,18 @@ class MailKind(StrEnum):
     SECOND_FACTOR_OFF = "second_factor_off"
     PASSKEY_ADDED = "passkey_added"
     PASSKEY_REMOVED = "passkey_removed"
+    API_KEY_CREATED = "api_key_created"
+    API_KEY_REVOKED = "api_key_revoked"
+    PASSWORD_RECOVERED = "password_recovered"  # noqa: S105
 
     @property
     def has_token(self) -> bool:
         """Whether such a mail proves who reads it."""
         return self in (MailKind.EMAIL_VERIFICATION, MailKind.PASSWORD_RESET)
+
+
+OWNERS_TOKENS = (MailKind.EMAIL_VERIFICATION, MailKind.PASSWORD_RESET)
+"""Kinds with a token that a recovery makes useless: it may have been asked for by an intruder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -186,3 +186,11 @@ class PasskeyRepository(Protocol):
     async def remove(self, passkey_id: UUID, user_id: UUID) -> bool:
         """Forgets a person's passkey; says whether there was one."""
         ...
+
+    async def remove_all(self, user_id: UUID) -> None:
+        """Forgets every passkey of a user."""
+        ...
+
+    async def close_challenges(self, user_id: UUID) -> None:
+        """Ends the registrations of passkeys that a user has begun."""
+        ...

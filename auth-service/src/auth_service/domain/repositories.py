@@ -144,6 +144,10 @@ class SessionRepository(Protocol):
         """
         ...
 
+    async def is_open(self, session_id: UUID, user_id: UUID) -> bool:
+        """Whether a user's session goes on."""
+        ...
+
     async def open_sessions(self, user_id: UUID, limit: int) -> Sequence[Session]:
         """Returns a person's open sessions, the newest first."""
         ...

@@ -108,6 +108,10 @@ class SecondFactorRepository(Protocol):
         """Forgets everything about a person's second factor; says whether it was on."""
         ...
 
+    async def discard_unfinished(self, user_id: UUID) -> None:
+        """Forgets an authenticator that was not confirmed, and sign-ins that wait for a code."""
+        ...
+
     async def advance(self, user_id: UUID, step: int) -> bool:
         """Uses up every code until this time step; says whether this one was still good."""
         ...

@@ -38,6 +38,7 @@ class AccountServicer(AccountServiceServicer):
             email=registration.email,
             full_name=registration.full_name,
             role=messages.ROLES[registration.role],
+            email_verified=registration.email_verified,
         )
 
     async def RefuseRegistration(

@@ -11,7 +11,7 @@ from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
 from auth_service.domain.audit import audited
-from auth_service.domain.errors import PasskeyRegistered, TooManyPasskeys
+from auth_service.domain.errors import EmailNotVerified, PasskeyRegistered, TooManyPasskeys
 from auth_service.domain.idempotency import Attempt
 from auth_service.domain.mail import MailKind
 from auth_service.domain.passkey import (
@@ -24,6 +24,8 @@ from auth_service.domain.passkey import (
     digest_of,
 )
 from auth_service.domain.stores import Database
+from auth_service.domain.verified_address import VerifiedAddressRule
+from auth_service.usecases.revoking import require_open_session
 from auth_service.usecases.settling import outcome_of, settle
 
 ACTION = "auth.passkey_added"
@@ -35,6 +37,7 @@ class AddPasskey:
 
     database: Database
     relying_party: RelyingParty
+    address_rule: VerifiedAddressRule
     clock: Clock
 
     async def __call__(
@@ -44,6 +47,7 @@ class AddPasskey:
 
         Raises:
             Invalid: the attestation is malformed, forged, of another origin, or late.
+            EmailNotVerified: the address has to be proven first.
             PasskeyRegistered: somebody has it already.
             TooManyPasskeys: the person has `PASSKEYS_MAX`.
             NotFound: the attempt has added it, and it was removed since.
@@ -54,7 +58,7 @@ class AddPasskey:
         try:
             made = await self._made(attestation, caller)
             return await self._keep(name, made, caller, attempt)
-        except (Invalid, PasskeyRegistered, TooManyPasskeys) as refusal:
+        except (Invalid, EmailNotVerified, PasskeyRegistered, TooManyPasskeys) as refusal:
             await self._note_refusal(refusal, caller)
             raise
 
@@ -83,8 +87,11 @@ class AddPasskey:
     async def _keep(self, name: str, made: NewPasskey, caller: Caller, attempt: Attempt | None) -> Passkey:
         user_id = caller.person()
         async with self.database.transaction() as stores:
-            if await stores.credentials.lock(user_id) is None:
+            credential = await stores.credentials.lock(user_id)
+            if credential is None:
                 raise Unauthenticated
+            self.address_rule.check(credential)
+            await require_open_session(stores, caller)
             if len(await stores.passkeys.of_person(user_id)) >= PASSKEYS_MAX:
                 raise TooManyPasskeys
             passkey = await stores.passkeys.add(uuid7(), user_id, name, made)

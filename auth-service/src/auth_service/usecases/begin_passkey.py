@@ -17,6 +17,8 @@ from auth_service.domain.passkey import (
     digest_of,
 )
 from auth_service.domain.stores import Database
+from auth_service.domain.verified_address import VerifiedAddressRule
+from auth_service.usecases.revoking import require_open_session
 from auth_service.usecases.verify_password import VerifyPassword
 
 
@@ -27,12 +29,14 @@ class BeginPasskey:
     database: Database
     relying_party: RelyingParty
     verify_password: VerifyPassword
+    address_rule: VerifiedAddressRule
 
     async def __call__(self, *, password: str, caller: Caller) -> Mapping[str, Any]:
         """Returns the options for the browser.
 
         Raises:
             Invalid: the password is wrong.
+            EmailNotVerified: the address has to be proven first.
             TooManyAttempts: this client has guessed at this account too often.
             TooManyPasskeys: the person has `PASSKEYS_MAX`.
         """
@@ -50,6 +54,8 @@ class BeginPasskey:
             credential = await stores.credentials.lock(user_id)
             if credential is None:
                 raise Unauthenticated
+            self.address_rule.check(credential)
+            await require_open_session(stores, caller)
             known = await stores.passkeys.of_person(user_id)
             if len(known) >= PASSKEYS_MAX:
                 raise TooManyPasskeys

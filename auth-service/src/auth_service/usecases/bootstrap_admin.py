@@ -4,10 +4,14 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from uuid import UUID
 
+from chassis.clock import Clock
+from chassis.email_address import canonical_email
 from chassis.identity.caller import Caller
 
+from auth_service.domain.audit import audited
 from auth_service.domain.credential import Role
 from auth_service.domain.errors import EmailTaken
+from auth_service.domain.events import EmailVerified
 from auth_service.domain.stores import Database
 from auth_service.usecases.register import Register
 
@@ -24,10 +28,14 @@ class Bootstrap(Enum):
 
 @dataclass(frozen=True, slots=True)
 class BootstrapAdmin:
-    """Registers an admin as long as there is none. Instances may try at once; one succeeds."""
+    """Registers an admin as long as there is none. Instances may try at once; one succeeds.
+
+    The operator has named the address, so it counts as proven.
+    """
 
     database: Database
     register: Register
+    clock: Clock
 
     async def __call__(self, *, email: str, password: str, user_id: UUID) -> Bootstrap:
         """Says how it went.
@@ -41,21 +49,35 @@ class BootstrapAdmin:
         Raises:
             Unavailable: user-service or Postgres cannot be reached; try again.
         """
-        if await self._has_admin():
-            return Bootstrap.NOT_NEEDED
         caller = Caller(service="auth-service")
+        if await self._has_admin():
+            await self._vouch(email, caller)
+            return Bootstrap.NOT_NEEDED
         try:
             made = await self.register(
                 email=email,
                 password=password,
                 full_name=FULL_NAME,
                 role=Role.ADMIN,
+                email_verified=True,
                 caller=caller,
                 user_id=user_id,
             )
         except EmailTaken:
             return Bootstrap.NOT_NEEDED if await self._has_admin() else Bootstrap.ADDRESS_TAKEN
         return Bootstrap.CREATED if made.user_id == user_id else Bootstrap.NOT_NEEDED
+
+    async def _vouch(self, email: str, caller: Caller) -> None:
+        """Proves the address of an admin who was made before addresses had to be proven."""
+        async with self.database.transaction() as stores:
+            found = await stores.credentials.by_email(canonical_email(email))
+            known = None if found is None else await stores.credentials.lock(found.user_id)
+            if known is None or known.role is not Role.ADMIN or known.is_pending:
+                return
+            if await stores.emails.verify(known.user_id):
+                await stores.outbox.append(EmailVerified(known.user_id))
+                entry = audited(caller, self.clock.now(), "auth.email_verified", subject_id=known.user_id)
+                await stores.audit.append(entry)
 
     async def _has_admin(self) -> bool:
         async with self.database.statements() as stores:

@@ -6,6 +6,7 @@ from chassis.clock import Clock
 from chassis.errors import Invalid, ServiceError, Unauthenticated
 from chassis.identity.caller import Caller
 
+from auth_service.domain.access import PASSWORD_CHANGED
 from auth_service.domain.audit import audited
 from auth_service.domain.credential import Credential
 from auth_service.domain.errors import CredentialChanged, TooManyAttempts
@@ -13,10 +14,9 @@ from auth_service.domain.guessing import GuessKey
 from auth_service.domain.mail import MailKind
 from auth_service.domain.password_policy import PasswordPolicy
 from auth_service.domain.ports import GuessKeys, PasswordHasher, UserDirectory
-from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW
 from auth_service.domain.stores import Database
 from auth_service.usecases.check_password import CheckPassword
-from auth_service.usecases.revoking import revoke_session
+from auth_service.usecases.revoking import end_access
 
 WRONG = "is not your password"
 
@@ -78,12 +78,9 @@ class ChangePassword:
             await stores.guesses.forgive(key)
             await stores.mails.withdraw(credential.user_id, MailKind.PASSWORD_RESET)
             await stores.mails.queue(MailKind.PASSWORD_CHANGED, credential.user_id)
-            living = now - ACCESS_LIFETIME - 2 * CLOCK_SKEW
-            ended = await stores.sessions.end_all(
-                credential.user_id, but=caller.session_id, used_since=living
+            await end_access(
+                stores, credential.user_id, PASSWORD_CHANGED, at=now, keep_session=caller.session_id
             )
-            for session_id in ended:
-                await revoke_session(stores, session_id)
             await stores.audit.append(audited(caller, now, "auth.password_changed"))
 
     async def _note_refusal(self, refusal: ServiceError, key: GuessKey, caller: Caller) -> None:

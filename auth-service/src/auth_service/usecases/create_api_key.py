@@ -15,7 +15,10 @@ from auth_service.domain.audit import audited
 from auth_service.domain.credential import Role
 from auth_service.domain.errors import AdminScopeRefused, TooManyApiKeys
 from auth_service.domain.idempotency import Attempt
+from auth_service.domain.mail import MailKind
 from auth_service.domain.stores import Database
+from auth_service.domain.verified_address import VerifiedAddressRule
+from auth_service.usecases.revoking import require_open_session
 from auth_service.usecases.settling import outcome_of, settle
 
 
@@ -25,6 +28,7 @@ class CreateApiKey:
 
     database: Database
     secrets: ApiKeySecrets
+    address_rule: VerifiedAddressRule
     clock: Clock
 
     async def __call__(
@@ -47,6 +51,7 @@ class CreateApiKey:
                 answer was lost, it is given that key.
 
         Raises:
+            EmailNotVerified: the address has to be proven first.
             Invalid: it would have expired already, or would live too long.
             AdminScopeRefused: it is to do what only admins may, and the caller is none.
             TooManyApiKeys: the caller has `KEYS_MAX` keys.
@@ -78,10 +83,13 @@ class CreateApiKey:
                 raise Unauthenticated
             if ADMIN_SCOPE in key.scopes and credential.role is not Role.ADMIN:
                 raise AdminScopeRefused
+            self.address_rule.check(credential)
+            await require_open_session(stores, caller)
             if len(await stores.api_keys.of_person(user_id)) >= KEYS_MAX:
                 raise TooManyApiKeys
             await stores.api_keys.add(key)
             await settle(stores, attempt, key.id)
+            await stores.mails.queue(MailKind.API_KEY_CREATED, user_id)
             key_id, told = str(key.id), ",".join(key.scopes)
             entry = audited(caller, now, "auth.api_key_created", key_id=key_id, scopes=told)
             await stores.audit.append(entry)

@@ -35,6 +35,6 @@ class FinishRegistration:
             await self.refuse(user_id=user_id, caller=caller)
             raise EmailTaken from error
         async with self.database.transaction() as stores:
-            if await stores.credentials.activate(user_id):
+            if await stores.credentials.activate(user_id) and not person.email_verified:
                 await stores.mails.queue(MailKind.EMAIL_VERIFICATION, user_id)
         return person

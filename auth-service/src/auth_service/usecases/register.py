@@ -43,6 +43,7 @@ class Register:
         full_name: str,
         caller: Caller,
         role: Role = Role.USER,
+        email_verified: bool = False,
         user_id: UUID | None = None,
     ) -> Person:
         """Returns the person.
@@ -53,6 +54,7 @@ class Register:
             full_name: What they are called.
             caller: Who registers.
             role: What they may do.
+            email_verified: Whether the address is known to be theirs.
             user_id: The id that they are to have; the person who has it already was made by
                 this very registration, which is then only answered again.
 
@@ -69,7 +71,13 @@ class Register:
             return await self._resume(known, password, caller)
         if self.policy is not None:
             await self.policy.check("password", password, email=email, full_name=full_name)
-        registration = Registration(user_id=user_id or uuid7(), email=email, full_name=full_name, role=role)
+        registration = Registration(
+            user_id=user_id or uuid7(),
+            email=email,
+            full_name=full_name,
+            role=role,
+            email_verified=email_verified,
+        )
         await self._begin(registration, await self.hasher.hash(password), caller)
         return await self.finish(user_id=registration.user_id, caller=caller)
 

@@ -5,21 +5,24 @@ from dataclasses import dataclass
 from chassis.errors import TokenExpired, TokenInvalid
 from chassis.identity.caller import Caller
 
+from auth_service.domain.access import PASSWORD_RESET
 from auth_service.domain.audit import audited
 from auth_service.domain.credential import Credential
+from auth_service.domain.events import EmailVerified
 from auth_service.domain.idempotency import Attempt
 from auth_service.domain.mail import MailKind
 from auth_service.domain.password_policy import PasswordPolicy
 from auth_service.domain.ports import GuessKeys, PasswordHasher, UserDirectory
 from auth_service.usecases.mailed_token import MailedToken
-from auth_service.usecases.revoking import revoke_person
+from auth_service.usecases.revoking import end_access
 from auth_service.usecases.settling import outcome_of, settle
 
 
 @dataclass(frozen=True, slots=True)
 class ResetPassword:
-    """Takes a new password from whoever reads the person's mail; every session ends.
+    """Takes a new password from whoever reads the account's mail, and ends every other way in.
 
+    Sessions, API keys and passkeys may be an intruder's; the second factor stays.
     A password that is too weak leaves the token as it was, to be tried with a better one.
     """
 
@@ -68,12 +71,13 @@ class ResetPassword:
             await self.mailed.spend(stores, token)
             await settle(stores, attempt, user_id)
             await stores.credentials.replace_hash(user_id, credential.password_hash, new_hash)
-            await stores.mails.withdraw(user_id, MailKind.PASSWORD_RESET)
-            await stores.mails.queue(MailKind.PASSWORD_CHANGED, user_id)
+            await stores.mails.queue(MailKind.PASSWORD_RECOVERED, user_id)
             # Whoever was locked out for guessing had forgotten it.
             await stores.guesses.erase(self.guess_keys.of(credential, "").account)
-            await stores.sessions.end_all(user_id, used_since=now)
-            await revoke_person(stores, user_id)
+            await end_access(stores, user_id, PASSWORD_RESET, at=now)
+            # The token came back from the mailbox, which proves the address as well.
+            if await stores.emails.verify(user_id):
+                await stores.outbox.append(EmailVerified(user_id))
             await stores.audit.append(audited(caller, now, self.mailed.action, actor_id=user_id))
 
 

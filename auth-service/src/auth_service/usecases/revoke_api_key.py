@@ -8,6 +8,7 @@ from chassis.errors import NotFound
 from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import audited
+from auth_service.domain.mail import MailKind
 from auth_service.domain.stores import Database
 from auth_service.usecases.revoking import revoke_session
 
@@ -30,5 +31,6 @@ class RevokeApiKey:
                 raise NotFound
             # Whoever remembers the key hears of it as of a session's end.
             await revoke_session(stores, key_id)
+            await stores.mails.queue(MailKind.API_KEY_REVOKED, caller.person())
             entry = audited(caller, self.clock.now(), "auth.api_key_revoked", key_id=str(key_id))
             await stores.audit.append(entry)

@@ -1,9 +1,68 @@
-"""Steps of several use cases: taking back what sessions have handed out."""
+"""Steps of several use cases: ending the ways into an account, and what they have handed out."""
 
+from datetime import datetime
 from uuid import UUID
 
+from chassis.errors import TokenRevoked
+from chassis.identity.caller import Caller
+
+from auth_service.domain.access import Access
 from auth_service.domain.events import TokensRevoked
+from auth_service.domain.mail import OWNERS_TOKENS
+from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW
 from auth_service.domain.stores import Stores
+
+
+async def end_access(
+    stores: Stores, user_id: UUID, ends: Access, *, at: datetime, keep_session: UUID | None = None
+) -> None:
+    """Ends what an extent names; the credential must be locked.
+
+    Args:
+        stores: In a transaction.
+        user_id: Whose access ends.
+        ends: How far it reaches: one of the extents in `domain/access.py`.
+        at: The time.
+        keep_session: The session that goes on, if one does.
+    """
+    if Access.PASSKEYS in ends:
+        await stores.passkeys.remove_all(user_id)
+    if Access.SECOND_FACTOR in ends:
+        await stores.second_factors.remove(user_id)
+    if Access.UNFINISHED in ends:
+        await stores.second_factors.discard_unfinished(user_id)
+        await stores.passkeys.close_challenges(user_id)
+    if Access.MAILED_TOKENS in ends:
+        await stores.mails.withdraw(user_id, *OWNERS_TOKENS)
+    if Access.KEPT_ANSWERS in ends:
+        await stores.attempts.erase(user_id)
+    if Access.API_KEYS in ends:
+        await stores.api_keys.revoke_all(user_id)
+    if Access.SESSIONS in ends:
+        await _end_sessions(stores, user_id, at, keep_session)
+    if Access.API_KEYS in ends or (Access.SESSIONS in ends and keep_session is None):
+        # Gateways that remember a key forget it by the same event.
+        await revoke_person(stores, user_id)
+
+
+async def _end_sessions(stores: Stores, user_id: UUID, at: datetime, keep: UUID | None) -> None:
+    living = at - ACCESS_LIFETIME - 2 * CLOCK_SKEW
+    ended = await stores.sessions.end_all(user_id, but=keep, used_since=living)
+    if keep is not None:
+        for session_id in ended:
+            await revoke_session(stores, session_id)
+
+
+async def require_open_session(stores: Stores, caller: Caller) -> None:
+    """Returns when the caller's session still goes on; the credential must be locked.
+
+    A call that waited for the lock while the account was recovered must not add a way in.
+
+    Raises:
+        TokenRevoked: it has ended since the call was let in.
+    """
+    if caller.session_id is None or not await stores.sessions.is_open(caller.session_id, caller.person()):
+        raise TokenRevoked
 
 
 async def end_session(stores: Stores, session_id: UUID, user_id: UUID) -> bool:

@@ -8,11 +8,13 @@ from chassis.errors import Invalid, NotFound, Unauthenticated
 from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import audited
-from auth_service.domain.errors import SecondFactorOn
+from auth_service.domain.errors import EmailNotVerified, SecondFactorOn
 from auth_service.domain.idempotency import Attempt
 from auth_service.domain.mail import MailKind
 from auth_service.domain.second_factor import Enrolment, SecondFactorSecrets
 from auth_service.domain.stores import Database
+from auth_service.domain.verified_address import VerifiedAddressRule
+from auth_service.usecases.revoking import require_open_session
 from auth_service.usecases.settling import outcome_of, settle
 from auth_service.usecases.verify_password import VerifyPassword
 
@@ -23,11 +25,13 @@ class BeginTotp:
 
     database: Database
     secrets: SecondFactorSecrets
+    address_rule: VerifiedAddressRule
 
     async def __call__(self, *, caller: Caller) -> Enrolment:
         """Returns the secret.
 
         Raises:
+            EmailNotVerified: the address has to be proven first.
             SecondFactorOn: one is confirmed already.
         """
         user_id = caller.person()
@@ -35,6 +39,8 @@ class BeginTotp:
             credential = await stores.credentials.lock(user_id)
             if credential is None:
                 raise Unauthenticated
+            self.address_rule.check(credential)
+            await require_open_session(stores, caller)
             enrolment, sealed = self.secrets.seal_new(user_id, credential.email or str(user_id))
             if not await stores.second_factors.begin(user_id, sealed):
                 raise SecondFactorOn
@@ -47,6 +53,7 @@ class ConfirmTotp:
 
     database: Database
     secrets: SecondFactorSecrets
+    address_rule: VerifiedAddressRule
     clock: Clock
 
     async def __call__(self, *, code: str, caller: Caller, attempt: Attempt | None = None) -> Sequence[str]:
@@ -54,6 +61,7 @@ class ConfirmTotp:
 
         Raises:
             Invalid: the code is wrong.
+            EmailNotVerified: the address has to be proven first.
             NotFound: no secret waits to be confirmed.
             SecondFactorOn: one is confirmed already.
         """
@@ -61,7 +69,7 @@ class ConfirmTotp:
             return self._codes(attempt)
         try:
             return await self._turn_on(code, caller, attempt)
-        except Invalid as refusal:
+        except (Invalid, EmailNotVerified) as refusal:
             entry = audited(caller, self.clock.now(), "auth.mfa_enabled", "refused", reason=refusal.reason)
             async with self.database.transaction() as stores:
                 await stores.audit.append(entry)
@@ -74,7 +82,11 @@ class ConfirmTotp:
         user_id, now = caller.person(), self.clock.now()
         codes = self._codes(attempt)
         async with self.database.transaction() as stores:
-            await stores.credentials.lock(user_id)
+            credential = await stores.credentials.lock(user_id)
+            if credential is None:
+                raise Unauthenticated
+            self.address_rule.check(credential)
+            await require_open_session(stores, caller)
             authenticator = await stores.second_factors.authenticator(user_id)
             if authenticator is None:
                 raise NotFound

@@ -8,6 +8,7 @@ from chassis.clock import Clock
 from chassis.email_address import canonical_email
 from chassis.identity.caller import Caller
 
+from auth_service.domain.access import DEACTIVATED
 from auth_service.domain.audit import audited
 from auth_service.domain.credential import Account, Credential, Person
 from auth_service.domain.events import CopyOutdated
@@ -15,7 +16,7 @@ from auth_service.domain.mail import MailKind
 from auth_service.domain.ports import GuessKeys, UserDirectory
 from auth_service.domain.stores import Database, Stores
 from auth_service.domain.tokens import Revocation
-from auth_service.usecases.revoking import revoke_person
+from auth_service.usecases.revoking import end_access, revoke_person
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class SyncAccount:
             await self._erase(stores, credential)
             changed = ["erased"]
         else:
-            changed = await _copy(stores, credential, account, account.person)
+            changed = await self._copy(stores, credential, account, account.person)
         if changed:
             told = ",".join(changed)
             subject_id = credential.user_id
@@ -69,23 +70,24 @@ class SyncAccount:
         await stores.credentials.erase(credential.user_id)
         await revoke_person(stores, credential.user_id)
 
-
-async def _copy(stores: Stores, credential: Credential, account: Account, person: Person) -> list[str]:
-    if account.version <= credential.version and not credential.is_pending:
-        return []
-    # user-service decides whose an address is: whoever else holds it here is out of date.
-    outdated = await stores.credentials.release_email(canonical_email(person.email), person.user_id)
-    if outdated is not None:
-        await stores.outbox.append(CopyOutdated(outdated))
-    await stores.credentials.copy(person, account.version)
-    changed = _differences(credential, person)
-    if credential.is_pending or "email" in changed:
-        await _ask_to_verify(stores, person)
-    if credential.is_active and not person.is_active:
-        await stores.sessions.end_all(person.user_id, used_since=person.updated_at)
-    if "role" in changed or (credential.is_active and not person.is_active):
-        await revoke_person(stores, person.user_id)
-    return changed
+    async def _copy(
+        self, stores: Stores, credential: Credential, account: Account, person: Person
+    ) -> list[str]:
+        if account.version <= credential.version and not credential.is_pending:
+            return []
+        # user-service decides whose an address is: whoever else holds it here is out of date.
+        outdated = await stores.credentials.release_email(canonical_email(person.email), person.user_id)
+        if outdated is not None:
+            await stores.outbox.append(CopyOutdated(outdated))
+        await stores.credentials.copy(person, account.version)
+        changed = _differences(credential, person)
+        if credential.is_pending or "email" in changed:
+            await _ask_to_verify(stores, person)
+        if credential.is_active and not person.is_active:
+            await end_access(stores, person.user_id, DEACTIVATED, at=self.clock.now())
+        elif "role" in changed:
+            await revoke_person(stores, person.user_id)
+        return changed
 
 
 async def _ask_to_verify(stores: Stores, person: Person) -> None:

@@ -8,6 +8,7 @@ from vestibule.auth.v1.api_key_service_pb2_grpc import add_ApiKeyServiceServicer
 
 from auth_service.domain.api_key import ApiKeySecrets
 from auth_service.domain.stores import Database
+from auth_service.domain.verified_address import VerifiedAddressRule
 from auth_service.transport.api_key_servicer import ApiKeyServicer
 from auth_service.usecases.create_api_key import CreateApiKey
 from auth_service.usecases.judge_api_key import JudgeApiKey
@@ -27,11 +28,13 @@ class ApiKeyUseCases:
     report_refused_key: ReportRefusedKey
 
 
-def build_api_key_use_cases(database: Database, secrets: ApiKeySecrets, clock: Clock) -> ApiKeyUseCases:
+def build_api_key_use_cases(
+    database: Database, secrets: ApiKeySecrets, address_rule: VerifiedAddressRule, clock: Clock
+) -> ApiKeyUseCases:
     """Returns the use cases on the given ports."""
     note = NoteRefusedKey(database, clock)
     return ApiKeyUseCases(
-        create_api_key=CreateApiKey(database, secrets, clock),
+        create_api_key=CreateApiKey(database, secrets, address_rule, clock),
         list_api_keys=ListApiKeys(database),
         revoke_api_key=RevokeApiKey(database, clock),
         judge_api_key=JudgeApiKey(database, secrets, note),

@@ -9,6 +9,7 @@ from vestibule.auth.v1.mfa_service_pb2_grpc import add_MfaServiceServicer_to_ser
 from auth_service.domain.ports import GuessKeys
 from auth_service.domain.second_factor import SecondFactorSecrets
 from auth_service.domain.stores import Database
+from auth_service.domain.verified_address import VerifiedAddressRule
 from auth_service.transport.mfa_servicer import MfaServicer
 from auth_service.usecases.issue_tokens import IssueTokens
 from auth_service.usecases.second_factor import BeginTotp, ConfirmTotp, RemoveTotp
@@ -33,12 +34,13 @@ def build_mfa_use_cases(
     guess_keys: GuessKeys,
     verify_password: VerifyPassword,
     issue_tokens: IssueTokens,
+    address_rule: VerifiedAddressRule,
     clock: Clock,
 ) -> MfaUseCases:
     """Returns the use cases on the given ports."""
     return MfaUseCases(
-        begin_totp=BeginTotp(database, secrets),
-        confirm_totp=ConfirmTotp(database, secrets, clock),
+        begin_totp=BeginTotp(database, secrets, address_rule),
+        confirm_totp=ConfirmTotp(database, secrets, address_rule, clock),
         remove_totp=RemoveTotp(database, verify_password, clock),
         verify_mfa=VerifyMfa(database, secrets, guess_keys, issue_tokens, clock),
     )

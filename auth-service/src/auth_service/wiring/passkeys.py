@@ -12,6 +12,7 @@ from auth_service.adapters.webauthn_relying_party import WebauthnRelyingParty
 from auth_service.domain.passkey import RelyingParty
 from auth_service.domain.ports import GuessKeys
 from auth_service.domain.stores import Database
+from auth_service.domain.verified_address import VerifiedAddressRule
 from auth_service.settings import AuthSettings
 from auth_service.transport.passkey_servicer import PasskeyServicer
 from auth_service.usecases.add_passkey import AddPasskey
@@ -43,12 +44,13 @@ def build_passkey_use_cases(
     guess_keys: GuessKeys,
     verify_password: VerifyPassword,
     issue_tokens: IssueTokens,
+    address_rule: VerifiedAddressRule,
     clock: Clock,
 ) -> PasskeyUseCases:
     """Returns the use cases on the given ports."""
     return PasskeyUseCases(
-        begin_passkey=BeginPasskey(database, relying_party, verify_password),
-        add_passkey=AddPasskey(database, relying_party, clock),
+        begin_passkey=BeginPasskey(database, relying_party, verify_password, address_rule),
+        add_passkey=AddPasskey(database, relying_party, address_rule, clock),
         list_passkeys=ListPasskeys(database),
         remove_passkey=RemovePasskey(database, verify_password, clock),
         begin_passkey_login=BeginPasskeyLogin(database, relying_party),

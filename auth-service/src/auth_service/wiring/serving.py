@@ -7,7 +7,7 @@ from chassis.clock import SystemClock
 from chassis.events.consumer import Consumer
 from chassis.events.relay import Relay
 from chassis.grpc.certificates import Certificates, open_certificates
-from chassis.grpc.channel import open_channel
+from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.server import GrpcServer, build_server
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
@@ -123,21 +123,15 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     ring = key_ring(settings, database, master_key)
     await open_keys(ring)
     head_judge = EcdsaHeadJudge(database, master_key)
-    api_keys = build_api_key_use_cases(database, HmacApiKeys(master_key.derived("api-keys")), clock)
+    key_secrets = HmacApiKeys(master_key.derived("api-keys"))
+    api_keys = build_api_key_use_cases(database, key_secrets, settings.address_rule, clock)
     judge = _own_judge(settings, ring, database, api_keys)
     hashing = HashingPool(
         workers=settings.hash_workers or usable_cores(), queue_per_worker=settings.hash_queue
     )
     await lifecycle.enter(hashing)
     certificates = open_certificates(settings.tls_files)
-    channel = await lifecycle.enter(
-        open_channel(
-            settings.users_address,
-            service_tokens=service_tokens,
-            services=[directory_service_pb2.DESCRIPTOR.services_by_name["DirectoryService"]],
-            credentials=certificates,
-        )
-    )
+    channel = await _open_users(lifecycle, settings, service_tokens, certificates)
     hasher = Argon2Hasher(hashing, memory_kib=settings.argon2_memory_kib, time_cost=settings.argon2_time_cost)
     mail_tokens = HmacMailTokens(master_key.derived("mail-tokens"))
     does = build_use_cases(
@@ -163,6 +157,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
             audit_retention=AuditRetention(settings.audit_retention_years),
             limits=settings.limits,
             admins_need_second_factor=settings.is_strict,
+            address_rule=settings.address_rule,
             judge=judge,
             issuer=settings.issuer,
             clock=clock,
@@ -180,6 +175,23 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     begin_signing(lifecycle, settings, ring, head_judge)
     lifecycle.begin("verification keys", judge.keys.run())
     server.set_serving(True)
+
+
+async def _open_users(
+    lifecycle: Lifecycle,
+    settings: AuthSettings,
+    service_tokens: ServiceTokens,
+    certificates: Certificates | None,
+) -> ServiceChannel:
+    """Opens the channel to user-service."""
+    return await lifecycle.enter(
+        open_channel(
+            settings.users_address,
+            service_tokens=service_tokens,
+            services=[directory_service_pb2.DESCRIPTOR.services_by_name["DirectoryService"]],
+            credentials=certificates,
+        )
+    )
 
 
 def _own_judge(

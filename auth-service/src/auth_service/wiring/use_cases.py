@@ -24,6 +24,7 @@ from auth_service.domain.ports import (
 from auth_service.domain.second_factor import SecondFactorSecrets
 from auth_service.domain.session import STANDARD, SessionLimits
 from auth_service.domain.stores import Database
+from auth_service.domain.verified_address import REQUIRED, VerifiedAddressRule
 from auth_service.usecases.answer_once import AnswerOnce
 from auth_service.usecases.bootstrap_admin import BootstrapAdmin
 from auth_service.usecases.change_password import ChangePassword
@@ -78,6 +79,7 @@ class Ports:
     audit_retention: AuditRetention = FOR_EVER
     limits: SessionLimits = STANDARD
     admins_need_second_factor: bool = False
+    address_rule: VerifiedAddressRule = REQUIRED
     judge: TokenJudge
     issuer: str
     clock: Clock
@@ -156,27 +158,13 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
         verify_password=verify_password,
         export_account=ExportAccount(database, guess_keys),
         export_audit_events=ExportAuditEvents(database),
-        bootstrap_admin=BootstrapAdmin(database, operators_register),
+        bootstrap_admin=BootstrapAdmin(database, operators_register, clock),
         answer_once=AnswerOnce(database, ports.answer_seal),
         purge_expired=PurgeExpired(database),
         finish_stale_registrations=FinishStaleRegistrations(database, finish, clock),
         api_keys=api_keys,
-        mfa=build_mfa_use_cases(
-            database=database,
-            secrets=ports.second_factors,
-            guess_keys=guess_keys,
-            verify_password=verify_password,
-            issue_tokens=issue,
-            clock=clock,
-        ),
-        passkeys=build_passkey_use_cases(
-            database=database,
-            relying_party=ports.relying_party,
-            guess_keys=guess_keys,
-            verify_password=verify_password,
-            issue_tokens=issue,
-            clock=clock,
-        ),
+        mfa=_mfa(ports, verify_password, issue),
+        passkeys=_passkeys(ports, verify_password, issue),
         mail=build_mail_use_cases(
             database=database,
             tokens=ports.mail_tokens,
@@ -186,4 +174,28 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
             directory=directory,
             clock=clock,
         ),
+    )
+
+
+def _mfa(ports: Ports, verify_password: VerifyPassword, issue_tokens: IssueTokens) -> MfaUseCases:
+    return build_mfa_use_cases(
+        database=ports.database,
+        secrets=ports.second_factors,
+        guess_keys=ports.guess_keys,
+        verify_password=verify_password,
+        issue_tokens=issue_tokens,
+        address_rule=ports.address_rule,
+        clock=ports.clock,
+    )
+
+
+def _passkeys(ports: Ports, verify_password: VerifyPassword, issue_tokens: IssueTokens) -> PasskeyUseCases:
+    return build_passkey_use_cases(
+        database=ports.database,
+        relying_party=ports.relying_party,
+        guess_keys=ports.guess_keys,
+        verify_password=verify_password,
+        issue_tokens=issue_tokens,
+        address_rule=ports.address_rule,
+        clock=ports.clock,
     )

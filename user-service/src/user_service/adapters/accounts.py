@@ -37,7 +37,9 @@ class GrpcAccounts:
             if error.kind is Kind.NOT_FOUND:
                 return None
             raise
-        return Registration(answer.email, answer.full_name, _ROLES.get(answer.role, Role.USER))
+        return Registration(
+            answer.email, answer.full_name, _ROLES.get(answer.role, Role.USER), answer.email_verified
+        )
 
     async def refuse_registration(self, user_id: UUID) -> None:
         """Drops a registration that cannot be admitted.

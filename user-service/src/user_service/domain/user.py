@@ -91,11 +91,16 @@ def changed_fields(user: User, changes: Changes) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What auth-service knows of somebody who waits to be admitted."""
+    """What auth-service knows of somebody who waits to be admitted.
+
+    Attributes:
+        email_verified: Whether the operator vouches for the address.
+    """
 
     email: str
     full_name: str
     role: Role
+    email_verified: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ class AdmitUser:
             full_name=registration.full_name,
             role=registration.role,
             is_active=True,
-            email_verified=False,
+            email_verified=registration.email_verified,
             version=1,
             created_at=now,
             updated_at=now,

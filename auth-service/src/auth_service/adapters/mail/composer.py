@@ -35,6 +35,9 @@ _SUBJECTS = {
     MailKind.SECOND_FACTOR_OFF: "The second factor was turned off",
     MailKind.PASSKEY_ADDED: "A passkey was added",
     MailKind.PASSKEY_REMOVED: "A passkey was removed",
+    MailKind.API_KEY_CREATED: "An API key was created",
+    MailKind.API_KEY_REVOKED: "An API key was deleted",
+    MailKind.PASSWORD_RECOVERED: "Your password was changed",
 }
 
 _HAPPENED = {
@@ -43,6 +46,10 @@ _HAPPENED = {
     MailKind.SECOND_FACTOR_OFF: "Signing in with your password does not ask for a code any more",
     MailKind.PASSKEY_ADDED: "A passkey was added to your account: it signs in without the password",
     MailKind.PASSKEY_REMOVED: "A passkey was removed from your account: it does not sign in any more",
+    MailKind.API_KEY_CREATED: "An API key was created: programs that have it act in your name",
+    MailKind.API_KEY_REVOKED: "An API key of your account was deleted: it does not work any more",
+    MailKind.PASSWORD_RECOVERED: "The password of your account was changed by a link that was mailed to you."
+    " You were signed out everywhere, and your API keys and passkeys were removed",
 }
 """What notices tell."""
 

@@ -91,6 +91,12 @@ class PostgresApiKeys:
         )
         return rows_affected(tag) > 0
 
+    async def revoke_all(self, user_id: UUID) -> None:
+        """Revokes every key of a user."""
+        await self.connection.execute(
+            "UPDATE auth.api_keys SET revoked_at = now() WHERE user_id = $1 AND revoked_at IS NULL", user_id
+        )
+
     async def note_use(self, key_id: UUID) -> None:
         """Notes that a key was used, unless that was noted within `USE_NOTED_EVERY`."""
         await self.connection.execute(

@@ -26,7 +26,8 @@ class PostgresCredentials:
         """Returns the credential with this canonical address."""
         row = await self.connection.fetchrow(
             """
-            SELECT user_id, email, password_hash, role, is_active, is_pending, version, second_factor
+            SELECT user_id, email, password_hash, role, is_active, is_pending, version, second_factor,
+                   email_verified
               FROM auth.credentials WHERE email_canonical = $1
             """,
             canonical,
@@ -37,7 +38,8 @@ class PostgresCredentials:
         """Returns a person's credential."""
         row = await self.connection.fetchrow(
             """
-            SELECT user_id, email, password_hash, role, is_active, is_pending, version, second_factor
+            SELECT user_id, email, password_hash, role, is_active, is_pending, version, second_factor,
+                   email_verified
               FROM auth.credentials WHERE user_id = $1
             """,
             user_id,
@@ -48,7 +50,8 @@ class PostgresCredentials:
         """Returns a person's credential and keeps everybody else from changing or using it."""
         row = await self.connection.fetchrow(
             """
-            SELECT user_id, email, password_hash, role, is_active, is_pending, version, second_factor
+            SELECT user_id, email, password_hash, role, is_active, is_pending, version, second_factor,
+                   email_verified
               FROM auth.credentials WHERE user_id = $1 FOR UPDATE
             """,
             user_id,
@@ -65,8 +68,9 @@ class PostgresCredentials:
             await self.connection.execute(
                 """
                 INSERT INTO auth.credentials
-                       (user_id, email, email_canonical, password_hash, role, is_pending, full_name)
-                VALUES ($1, $2, $3, $4, $5, true, $6)
+                       (user_id, email, email_canonical, password_hash, role, is_pending, full_name,
+                        email_verified)
+                VALUES ($1, $2, $3, $4, $5, true, $6, $7)
                 """,
                 registration.user_id,
                 registration.email,
@@ -74,6 +78,7 @@ class PostgresCredentials:
                 password_hash,
                 registration.role.value,
                 registration.full_name,
+                registration.email_verified,
             )
         except asyncpg.UniqueViolationError as error:
             raise _translated(error) from error
@@ -81,7 +86,10 @@ class PostgresCredentials:
     async def pending(self, user_id: UUID) -> Registration | None:
         """Returns a registration that waits to be admitted."""
         row = await self.connection.fetchrow(
-            "SELECT user_id, email, full_name, role FROM auth.credentials WHERE user_id = $1 AND is_pending",
+            """
+            SELECT user_id, email, full_name, role, email_verified
+              FROM auth.credentials WHERE user_id = $1 AND is_pending
+            """,
             user_id,
         )
         if row is None:
@@ -91,6 +99,7 @@ class PostgresCredentials:
             email=row["email"],
             full_name=row["full_name"],
             role=Role(row["role"]),
+            email_verified=row["email_verified"],
         )
 
     async def pending_before(self, before: datetime, limit: int) -> Sequence[UUID]:
@@ -153,7 +162,7 @@ class PostgresCredentials:
                 """
                 UPDATE auth.credentials
                    SET email = $2, email_canonical = $3, role = $4, is_active = $5, version = $6,
-                       email_verified = email_verified AND email IS NOT DISTINCT FROM $2,
+                       email_verified = $7 OR (email_verified AND email IS NOT DISTINCT FROM $2),
                        is_pending = false, full_name = NULL, updated_at = now()
                  WHERE user_id = $1
                 """,
@@ -163,6 +172,7 @@ class PostgresCredentials:
                 person.role.value,
                 person.is_active,
                 version,
+                person.email_verified,
             )
         except asyncpg.UniqueViolationError as error:
             raise _translated(error) from error
@@ -206,6 +216,7 @@ def credential_of(row: Any) -> Credential:
         is_pending=row["is_pending"],
         version=row["version"],
         second_factor=row["second_factor"],
+        email_verified=row["email_verified"],
     )
 
 

@@ -122,6 +122,14 @@ class PostgresPasskeys:
         )
         return rows_affected(tag) > 0
 
+    async def remove_all(self, user_id: UUID) -> None:
+        """Forgets every passkey of a user."""
+        await self.connection.execute("DELETE FROM auth.passkeys WHERE user_id = $1", user_id)
+
+    async def close_challenges(self, user_id: UUID) -> None:
+        """Ends the registrations of passkeys that a user has begun."""
+        await self.connection.execute("DELETE FROM auth.passkey_challenges WHERE user_id = $1", user_id)
+
 
 def _passkey_of(row: Any) -> Passkey:
     return Passkey(**{**row, "transports": tuple(row["transports"])})

@@ -66,6 +66,13 @@ class PostgresSecondFactors:
         await self.connection.execute("DELETE FROM auth.authenticators WHERE user_id = $1", user_id)
         return rows_affected(tag) > 0
 
+    async def discard_unfinished(self, user_id: UUID) -> None:
+        """Forgets an authenticator that was not confirmed, and sign-ins that wait for a code."""
+        await self.connection.execute("DELETE FROM auth.mfa_challenges WHERE user_id = $1", user_id)
+        await self.connection.execute(
+            "DELETE FROM auth.authenticators WHERE user_id = $1 AND NOT is_confirmed", user_id
+        )
+
     async def advance(self, user_id: UUID, step: int) -> bool:
         """Uses up every code until this time step; says whether this one was still good."""
         tag = await self.connection.execute(

@@ -92,6 +92,18 @@ class PostgresSessions:
         )
         return [row["id"] for row in rows if row["living"]]
 
+    async def is_open(self, session_id: UUID, user_id: UUID) -> bool:
+        """Whether a user's session goes on."""
+        found = await self.connection.fetchval(
+            """
+            SELECT EXISTS (SELECT FROM auth.sessions
+                            WHERE id = $1 AND user_id = $2 AND ended_at IS NULL AND expires_at > now())
+            """,
+            session_id,
+            user_id,
+        )
+        return bool(found)
+
     async def open_sessions(self, user_id: UUID, limit: int) -> Sequence[Session]:
         """Returns a person's open sessions, the newest first."""
         rows = await self.connection.fetch(

@@ -1,0 +1,33 @@
+"""Who may set up another way into an account: whoever has proven its address.
+
+Otherwise somebody could sign up with another's address, plant an API key or a passkey, and keep
+it when the owner of the mailbox takes the account over.
+"""
+
+from dataclasses import dataclass
+
+from auth_service.domain.credential import Credential
+from auth_service.domain.errors import EmailNotVerified
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedAddressRule:
+    """Refuses API keys, passkeys and second factors on an address that is not proven.
+
+    Attributes:
+        is_required: False where no mail can be sent, so that nobody could prove an address.
+    """
+
+    is_required: bool = True
+
+    def check(self, credential: Credential) -> None:
+        """Returns when the credential may get another way in.
+
+        Raises:
+            EmailNotVerified: its address has to be proven first.
+        """
+        if self.is_required and not credential.email_verified:
+            raise EmailNotVerified
+
+
+REQUIRED = VerifiedAddressRule()

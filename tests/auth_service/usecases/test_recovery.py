@@ -1,0 +1,260 @@
+"""What a recovered account keeps of what an intruder has planted: nothing but the second factor."""
+
+import asyncio
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import pytest
+from auth_service.domain.credential import Role
+from auth_service.domain.errors import EmailNotVerified, PasskeyRefused
+from auth_service.domain.events import EmailVerified
+from auth_service.domain.mail import Letter, MailKind
+from auth_service.domain.second_factor import Challenge
+from auth_service.usecases.bootstrap_admin import Bootstrap
+from auth_service.usecases.send_mails import SendMails
+from chassis.errors import Invalid, NotFound, TokenInvalid, TokenRevoked
+from chassis.identity.caller import Caller
+from chassis.ids import uuid7
+
+from tests.auth_service.world import EMAIL, PASSWORD, World, a_client, a_service, build_world
+from tests.fakes.auth_service.world import FakeMailTokens
+
+NEW = "another stone lamp"
+
+
+@dataclass
+class Postman:
+    """Keeps letters."""
+
+    letters: list[Letter] = field(default_factory=list)
+
+    async def __call__(self, letter: Letter) -> None:
+        """Takes a letter."""
+        self.letters.append(letter)
+
+    def token(self, kind: MailKind) -> str:
+        """Returns the token of the newest letter of a kind."""
+        return [letter.token for letter in self.letters if letter.kind is kind][-1]
+
+
+@dataclass(frozen=True)
+class Planted:
+    """An account that an intruder is in, by every way there is."""
+
+    world: World
+    user_id: UUID
+    intruder: Caller
+    refresh_token: str
+    key: str
+
+    async def recover(self) -> None:
+        """Lets the owner of the mailbox take the account over."""
+        postman = Postman()
+        await self.world.does.mail.forgot_password(email=EMAIL, caller=a_client())
+        await SendMails(self.world.database, FakeMailTokens(), postman)()
+        token = postman.token(MailKind.PASSWORD_RESET)
+        await self.world.does.mail.reset_password(token=token, new_password=NEW, caller=a_client())
+
+
+def _step(world: World, drift: int = 0) -> str:
+    return str(int(world.clock.now().timestamp()) // 30 + drift)
+
+
+async def _add_passkey(world: World, caller: Caller, name: str = "phone") -> None:
+    options = await world.does.passkeys.begin_passkey(password=PASSWORD, caller=caller)
+    answer = {"challenge": options["challenge"], "id": name, "by": name}
+    await world.does.passkeys.add_passkey(name=name, attestation=answer, caller=caller)
+
+
+async def _key(world: World, caller: Caller) -> str:
+    _, text = await world.does.api_keys.create_api_key(
+        name="report", scopes=["read"], expires_at=None, caller=caller
+    )
+    return text
+
+
+@pytest.fixture(name="planted")
+async def _planted(world: World) -> Planted:
+    user_id = await world.person(proven=True)
+    tokens = await world.sign_in()
+    intruder = world.signed_in(user_id, tokens)
+    await _add_passkey(world, intruder)
+    return Planted(world, user_id, intruder, tokens.refresh_token, await _key(world, intruder))
+
+
+async def test_keys_passkeys_and_sessions_end(planted: Planted) -> None:
+    """By one revocation, which makes gateways forget the key too; the notice says so."""
+    world = planted.world
+    login = await world.does.passkeys.begin_passkey_login()
+    await planted.recover()
+
+    with pytest.raises(TokenRevoked):
+        await world.does.api_keys.judge_api_key(text=planted.key, caller=a_client())
+    with pytest.raises(TokenRevoked):
+        await world.does.refresh(refresh_token=planted.refresh_token, caller=a_client())
+    answer = {"challenge": login["challenge"], "id": "phone", "by": "phone", "user": planted.user_id}
+    with pytest.raises(PasskeyRefused):
+        await world.does.passkeys.login_with_passkey(assertion=answer, caller=a_client())
+    assert [each.user_id for each in world.database.state.revocations] == [planted.user_id]
+    assert MailKind.PASSWORD_RECOVERED in [row.kind for row in world.database.state.mails.values()]
+
+
+async def test_what_was_begun_cannot_be_finished(planted: Planted) -> None:
+    """Neither a passkey's registration, nor an authenticator, nor a mailed token."""
+    world = planted.world
+    options = await world.does.passkeys.begin_passkey(password=PASSWORD, caller=planted.intruder)
+    await world.does.mfa.begin_totp(caller=planted.intruder)
+    await planted.recover()
+    owner = world.signed_in(planted.user_id, await world.sign_in(password=NEW))
+
+    assert not world.database.state.authenticators
+    assert not world.database.state.passkey_challenges
+    assert not world.database.state.mail_tokens
+    with pytest.raises(NotFound):
+        await world.does.mfa.confirm_totp(code=_step(world), caller=owner)
+    answer = {"challenge": options["challenge"], "id": "tablet", "by": "tablet"}
+    with pytest.raises(Invalid):
+        await world.does.passkeys.add_passkey(name="t", attestation=answer, caller=planted.intruder)
+    assert not world.database.state.passkeys
+
+
+async def test_the_second_factor_stays(planted: Planted) -> None:
+    """A mailbox alone does not open an account that asks for two factors; a pending sign-in ends."""
+    world = planted.world
+    await world.does.mfa.begin_totp(caller=planted.intruder)
+    await world.does.mfa.confirm_totp(code=_step(world, -1), caller=planted.intruder)
+    pending = await world.does.login(email=EMAIL, password=PASSWORD, caller=a_client())
+    assert isinstance(pending, Challenge)
+    await planted.recover()
+
+    issued = await world.does.login(email=EMAIL, password=NEW, caller=a_client())
+    assert isinstance(issued, Challenge)
+    with pytest.raises(TokenInvalid):
+        await world.does.mfa.verify_mfa(mfa_token=pending.token, code=_step(world), caller=a_client())
+
+
+async def test_calls_under_way_add_nothing(planted: Planted) -> None:
+    """A call that was let in before the recovery and waited for its lock finds its session ended."""
+    world = planted.world
+    await planted.recover()
+
+    for attempt in (
+        _key(world, planted.intruder),
+        world.does.mfa.begin_totp(caller=planted.intruder),
+        world.does.mfa.confirm_totp(code="1", caller=planted.intruder),
+    ):
+        with pytest.raises(TokenRevoked):
+            await attempt
+    assert not world.database.state.authenticators
+
+
+async def test_two_recoveries_at_once(planted: Planted) -> None:
+    """The token counts once."""
+    world, postman = planted.world, Postman()
+    await world.does.mail.forgot_password(email=EMAIL, caller=a_client())
+    await SendMails(world.database, FakeMailTokens(), postman)()
+    token = postman.token(MailKind.PASSWORD_RESET)
+    reset = world.does.mail.reset_password
+    outcomes = await asyncio.gather(
+        *(reset(token=token, new_password=f"{NEW} {each}", caller=a_client()) for each in range(2)),
+        return_exceptions=True,
+    )
+
+    assert [type(each) for each in outcomes if each is not None] == [TokenInvalid]
+
+
+async def test_a_recovery_proves_the_address(world: World) -> None:
+    """The token came from the mailbox; user-service is told."""
+    user_id = await world.person()
+    await Planted(world, user_id, a_client(), "", "").recover()
+
+    assert EmailVerified(user_id) in world.database.state.events
+    owner = world.signed_in(user_id, await world.sign_in(password=NEW))
+    await _key(world, owner)
+
+
+async def test_a_changed_password_keeps_keys_and_passkeys(planted: Planted) -> None:
+    """Their owner knew the old one; what was begun elsewhere ends."""
+    world = planted.world
+    await world.does.mfa.begin_totp(caller=planted.intruder)
+    await world.does.change_password(old_password=PASSWORD, new_password=NEW, caller=planted.intruder)
+
+    await world.does.api_keys.judge_api_key(text=planted.key, caller=a_client())
+    assert world.database.state.passkeys
+    assert not world.database.state.authenticators
+
+
+async def test_nothing_is_set_up_on_an_address_that_is_not_proven(world: World) -> None:
+    """Neither key nor passkey nor second factor; once it is proven, all of them."""
+    user_id = await world.person()
+    caller = world.signed_in(user_id, await world.sign_in())
+    for attempt in (
+        _key(world, caller),
+        world.does.mfa.begin_totp(caller=caller),
+        world.does.mfa.confirm_totp(code="1", caller=caller),
+        _add_passkey(world, caller),
+    ):
+        with pytest.raises(EmailNotVerified):
+            await attempt
+    assert not world.database.state.api_keys
+    assert not world.database.state.authenticators
+
+    async with world.database.transaction() as stores:
+        await stores.emails.verify(user_id)
+    await _key(world, caller)
+    await world.does.mfa.begin_totp(caller=caller)
+    await _add_passkey(world, caller)
+
+
+async def test_an_address_changed_meanwhile_is_not_proven(world: World) -> None:
+    """A passkey that was begun on a proven address is not added on another."""
+    user_id = await world.person(proven=True)
+    caller = world.signed_in(user_id, await world.sign_in())
+    options = await world.does.passkeys.begin_passkey(password=PASSWORD, caller=caller)
+    world.directory.put(user_id, "other@example.com")
+    await world.does.sync_account(user_id=user_id, caller=a_service())
+
+    answer = {"challenge": options["challenge"], "id": "phone", "by": "phone"}
+    with pytest.raises(EmailNotVerified):
+        await world.does.passkeys.add_passkey(name="p", attestation=answer, caller=caller)
+    assert ("auth.passkey_added", "refused") in world.database.actions
+
+
+async def test_where_no_mail_can_be_sent() -> None:
+    """`AUTH_VERIFIED_EMAIL=off` lifts it."""
+    world = build_world(verified_email=False)
+    user_id = await world.person()
+    caller = world.signed_in(user_id, await world.sign_in())
+
+    await _key(world, caller)
+    await world.does.mfa.begin_totp(caller=caller)
+    await _add_passkey(world, caller)
+
+
+async def test_the_first_admin_is_proven(world: World) -> None:
+    """From the start: nobody is mailed, and user-service makes the admin so."""
+    bootstrap = world.does.bootstrap_admin
+    assert await bootstrap(email=EMAIL, password=PASSWORD, user_id=uuid7()) is Bootstrap.CREATED
+
+    (row,) = world.database.state.credentials.values()
+    assert row.credential.email_verified
+    (account,) = world.directory.people.values()
+    assert account.person is not None
+    assert account.person.email_verified
+    assert not world.database.state.mails
+
+
+async def test_the_first_admin_of_a_release_before(world: World) -> None:
+    """Is vouched for by the operator who names the address; nobody else is."""
+    ada = await world.person(role=Role.ADMIN)
+    bob = await world.person("bob@example.com")
+    bootstrap = world.does.bootstrap_admin
+    assert (
+        await bootstrap(email="bob@example.com", password=PASSWORD, user_id=uuid7()) is Bootstrap.NOT_NEEDED
+    )
+    assert await bootstrap(email=EMAIL, password=PASSWORD, user_id=uuid7()) is Bootstrap.NOT_NEEDED
+
+    credentials = world.database.state.credentials
+    assert credentials[ada].credential.email_verified
+    assert not credentials[bob].credential.email_verified
+    assert EmailVerified(ada) in world.database.state.events
