@@ -1,5 +1,6 @@
 """Mails, their tokens and verified addresses in memory."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -9,6 +10,9 @@ from auth_service.domain.mail import Mail, MailKind, MailToken
 from chassis.ids import uuid7
 
 from tests.fakes.auth_service.state import FakeClock, MailRow, MailTokenRow, State
+
+_ORDER = itertools.count()
+"""The clock stands still, and what is asked for later is later."""
 
 
 class FakeMails:
@@ -23,7 +27,8 @@ class FakeMails:
     async def queue(self, kind: MailKind, user_id: UUID) -> None:
         """Adds a mail."""
         now = self._clock.now()
-        self._mails[uuid7()] = MailRow(kind, user_id, due_at=now, queued_at=now)
+        queued_at = now + next(_ORDER) * timedelta(microseconds=1)
+        self._mails[uuid7()] = MailRow(kind, user_id, due_at=now, queued_at=queued_at)
 
     async def claim(self, lease: timedelta) -> Mail | None:
         """Returns a mail that is due."""
@@ -62,7 +67,7 @@ class FakeMails:
             return
         rows: dict[UUID, MailRow | MailTokenRow] = {**self._tokens, **self._mails}
         for key, row in rows.items():
-            if (row.user_id, row.kind) == (mail.user_id, mail.kind) and key < mail.id:
+            if (row.user_id, row.kind) == (mail.user_id, mail.kind) and row.queued_at < mail.queued_at:
                 self._mails.pop(key, None)
                 self._tokens.pop(key, None)
 
@@ -75,10 +80,9 @@ class FakeMails:
         """Removes a person's waiting mails of these kinds and makes their tokens useless."""
         for key in [key for key, row in self._mails.items() if row.user_id == user_id and row.kind in kinds]:
             del self._mails[key]
-        for key in [
-            key for key, row in self._tokens.items() if (row.user_id == user_id and row.kind in kinds)
-        ]:
-            del self._tokens[key]
+        for key, token in list(self._tokens.items()):
+            if token.user_id == user_id and token.kind in kinds:
+                del self._tokens[key]
 
     async def waiting(self, user_id: UUID) -> Sequence[MailKind]:
         """Returns what kinds of mail wait for a person."""
@@ -90,7 +94,7 @@ class FakeMails:
             return False
         assert mail.user_id in self._credentials, "only people have tokens"
         until = self._clock.now() + lifetime
-        self._tokens[mail.id] = MailTokenRow(mail.user_id, mail.kind, digest, until)
+        self._tokens[mail.id] = MailTokenRow(mail.user_id, mail.kind, digest, mail.queued_at, until)
         return True
 
     async def token(self, digest: bytes) -> MailToken | None:

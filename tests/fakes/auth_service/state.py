@@ -71,6 +71,7 @@ class MailTokenRow:
     user_id: UUID
     kind: MailKind
     digest: bytes
+    queued_at: datetime
     expires_at: datetime
 
 

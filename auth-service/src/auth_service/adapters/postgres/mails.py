@@ -28,7 +28,10 @@ class PostgresMails:
         """Adds a mail and, on commit, wakes who sends it."""
         await self.connection.execute(
             """
-            WITH queued AS (INSERT INTO auth.mails (id, kind, user_id, traceparent) VALUES ($1, $2, $3, $4))
+            WITH queued AS (
+                INSERT INTO auth.mails (id, kind, user_id, queued_at, traceparent)
+                VALUES ($1, $2, $3, clock_timestamp(), $4)
+            )
             SELECT pg_notify($5, '')
             """,
             uuid7(),

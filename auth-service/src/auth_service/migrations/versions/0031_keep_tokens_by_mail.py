@@ -6,8 +6,8 @@ now, so that either release takes the tokens of the other; the next release drop
 
 from alembic import op
 
-revision = "0030"
-down_revision = "0029"
+revision = "0031"
+down_revision = "0030"
 
 
 def upgrade() -> None:
