@@ -182,7 +182,8 @@ AUTH = Board(
             "Audit chain",
             "s",
             ("time() - max(auth_audit_head_signed_timestamp_seconds)", "since its head was signed"),
-            ("max(auth_audit_chain_broken)", "broken"),
+            ("time() - max(health_audit_witness_timestamp_seconds)", "since it was held against its witness"),
+            ("max(auth_audit_chain_broken or health_audit_witness_broken)", "broken"),
             limit=300,
         ),
         lines(

@@ -8,6 +8,7 @@ ARROWS = {
     ("gateway", "user-service", "grpc"),
     ("gateway", "health-aggregator", "grpc"),
     ("auth-service", "user-service", "grpc"),
+    ("auth-service", "health-aggregator", "grpc"),
     ("user-service", "auth-service", "grpc"),
     ("health-aggregator", "auth-service", "grpc"),
     ("health-aggregator", "gateway", "http"),

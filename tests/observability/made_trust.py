@@ -2,6 +2,13 @@
 
 from tests.observability.making import Made, gauge
 
+_CHANGED = {
+    "severity": "critical",
+    "summary": (
+        "The audit log is not what was signed and witnessed; somebody changed it behind auth-service's back."
+    ),
+}
+
 TRUST_ALERTS: tuple[Made, ...] = (
     gauge(
         "VestibuleRevocationLag",
@@ -40,16 +47,32 @@ TRUST_ALERTS: tuple[Made, ...] = (
         },
         healthy=300,
     ),
-    gauge(
+    gauge("VestibuleAuditChainBroken", "auth_audit_chain_broken", 1, _CHANGED),
+    # The witness alone sees a chain whose end is gone with its heads.
+    Made(
         "VestibuleAuditChainBroken",
-        "auth_audit_chain_broken",
-        1,
         {
-            "severity": "critical",
-            "summary": (
-                "The audit log is not what was signed; somebody changed it behind auth-service's back."
-            ),
+            'auth_audit_chain_broken{job="auth-service"}': "0x20",
+            'health_audit_witness_broken{job="health-aggregator"}': "1x20",
         },
+        [_CHANGED],
+        [
+            {
+                'auth_audit_chain_broken{job="auth-service"}': "0x20",
+                'health_audit_witness_broken{job="health-aggregator"}': "0x20",
+            }
+        ],
+    ),
+    Made(
+        "VestibuleAuditNotWitnessed",
+        {'health_audit_witness_timestamp_seconds{instance="a"}': "60+60x4 300x16"},
+        [
+            {
+                "severity": "warning",
+                "summary": "The audit has not been held against its witness for 15m 0s.",
+            }
+        ],
+        [{'health_audit_witness_timestamp_seconds{instance="a"}': "0+60x20"}],
     ),
     Made(
         "VestibuleAuditHeadNotSigned",

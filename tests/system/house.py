@@ -19,7 +19,7 @@ from devstack.plan import Ports
 from devstack.program import free_port
 from devstack.service import ServiceProcess
 from devstack.stack import Stack
-from devstack.topology import AUTH, GATEWAY
+from devstack.topology import AUTH, GATEWAY, HEALTH
 
 from tests.system.edge import PASSWORD, Edge, new_email
 
@@ -149,6 +149,18 @@ class House:
         )
         assert ran.returncode == 0, ran.stderr
         return ran.stdout
+
+    def forget_heads(self, role: str, after: int) -> subprocess.CompletedProcess[str]:
+        """Runs `python -m health_aggregator forget-heads` as a role of Postgres."""
+        environment = self._stack.services[HEALTH.name].environment
+        return subprocess.run(
+            [sys.executable, "-m", HEALTH.module, "forget-heads", "--after", str(after)],
+            env={**environment, "HEALTH_MIGRATION_POSTGRES_URL": self.url(role)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
 
     def sign(self, claims: Mapping[str, Any], *, kid: str | None = "") -> str:
         """Signs claims with the house's own key.

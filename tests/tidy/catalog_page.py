@@ -38,7 +38,10 @@ OWNS = {
         "audit chain."
     ),
     "user-service": "People and their roles.",
-    "health-aggregator": ("The state of the house and its history; the status page and the page of figures."),
+    "health-aggregator": (
+        "The state of the house and its history; the status page and the page of figures; the witnessed "
+        "heads of the audit."
+    ),
 }
 OBJECTIVE = {
     "gateway": " ".join(f"{objective.promise}." for objective in OBJECTIVES),

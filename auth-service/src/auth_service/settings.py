@@ -69,12 +69,16 @@ class AuthSettings(GrpcServiceSettings):
     )
     key_publish_seconds: float = _KEY_PUBLISH_SECONDS
     audit_head_seconds: float = Field(
-        default=60.0,
+        default=10.0,
         ge=0.1,
         le=60.0,
         description="how often the head of the audit chain is signed, at least once a minute",
     )
     audit_retention_years: int | None = _AUDIT_RETENTION_YEARS
+    witness_address: str | None = Field(
+        default=None,
+        description="where health-aggregator, which witnesses the audit, answers gRPC, as host:port",
+    )
     issuer: str = Field(description="the `iss` of access tokens: the gateway's public URL")
     audience: str = Field(default="vestibule", description="the `aud` of access tokens")
     users_address: str = Field(description="where user-service answers gRPC, as host:port")

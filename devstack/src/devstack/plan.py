@@ -93,6 +93,7 @@ class Plan:
                 "AUTH_ISSUER": self._issuer(),
                 "AUTH_MASTER_KEY": self.keys.auth_master_key,
                 "AUTH_USERS_ADDRESS": self._grpc(name, USERS),
+                "AUTH_WITNESS_ADDRESS": self._grpc(name, HEALTH),
                 "AUTH_MAIL_DIR": mail,
             },
             USERS: {"USERS_AUTH_ADDRESS": self._grpc(name, AUTH)},

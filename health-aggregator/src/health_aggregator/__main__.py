@@ -1,4 +1,4 @@
-"""Runs the health aggregator, or with `provision` makes its roles, with `migrate` its tables."""
+"""Runs the health aggregator; `provision` makes roles, `migrate` tables, `forget-heads` settles the audit."""
 
 import sys
 from functools import partial
@@ -18,8 +18,13 @@ def main(arguments: list[str]) -> None:
         sys.exit(_migrate(arguments[1:]))
     if arguments == ["provision"]:
         sys.exit(_provision())
+    if arguments[:2] == ["forget-heads", "--after"] and arguments[2:3] and arguments[2].isdecimal():
+        sys.exit(_forget_heads(int(arguments[2])))
     if arguments:
-        sys.exit("usage: python -m health_aggregator [provision | migrate [upgrade|current|check]]")
+        sys.exit(
+            "usage: python -m health_aggregator "
+            "[provision | migrate [upgrade|current|check] | forget-heads --after SEQUENCE]"
+        )
     _serve()
 
 
@@ -45,6 +50,12 @@ def _provision() -> int:
         runtime_password=settings.runtime_password.get_secret_value(),
     )
     return provision.main(settings.admin_postgres_url.get_secret_value(), roles)
+
+
+def _forget_heads(after: int) -> int:
+    from health_aggregator.commands.forget_heads import forget_heads  # noqa: PLC0415
+
+    return forget_heads(load(MigrationSettings).migration_postgres_url.get_secret_value(), after)
 
 
 def _serve() -> None:

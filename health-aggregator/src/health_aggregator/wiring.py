@@ -12,19 +12,21 @@ import structlog
 from chassis.clock import SystemClock
 from chassis.errors import ServiceError
 from chassis.grpc.certificates import Certificates, open_certificates
-from chassis.grpc.channel import open_channel
+from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.server import GrpcServer, build_server
-from chassis.identity.authority import AUTHORITY_SERVICES, Authority
+from chassis.identity.authority import AUTHORITY, AUTHORITY_SERVICES, Authority
 from chassis.identity.claims import TokenJudge
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.ids import uuid7
 from chassis.lifecycle import Lifecycle
 from chassis.operations_http import open_operations
-from chassis.postgres.pool import open_database
+from chassis.postgres.pool import Database, open_database
 from prometheus_client import REGISTRY
+from vestibule.health.v1.audit_witness_service_pb2_grpc import add_AuditWitnessServiceServicer_to_server
 from vestibule.health.v1.health_service_pb2_grpc import add_HealthServiceServicer_to_server
 
 from chassis import metrics, traces
+from health_aggregator.adapters.audit_heads import AUDIT_SERVICE, EcdsaHeadVerifier, GrpcAuditHeadSource
 from health_aggregator.adapters.change_feed import ChangeFeed
 from health_aggregator.adapters.check_factory import HOUSE_TLS, CheckFactory
 from health_aggregator.adapters.file_watch import on_change
@@ -32,11 +34,13 @@ from health_aggregator.adapters.introspecting_judge import IntrospectingJudge, N
 from health_aggregator.adapters.kubernetes.cluster import Cluster
 from health_aggregator.adapters.memory_history import MemoryHistory
 from health_aggregator.adapters.metrics_scraper import MetricsScraper
+from health_aggregator.adapters.postgres.audit_witness import PostgresWitnessStore
 from health_aggregator.adapters.postgres.history import PostgresHistory
 from health_aggregator.adapters.target_sources import TargetSources
 from health_aggregator.adapters.telemetry import StateCollector, Telemetry
 from health_aggregator.adapters.topology_file import metrics_addresses, read_topology
 from health_aggregator.adapters.webhooks import Webhooks
+from health_aggregator.domain.audit_witness import WitnessStore
 from health_aggregator.domain.board import Board
 from health_aggregator.domain.errors import TargetsRefused
 from health_aggregator.domain.house import OBSERVER, house_targets
@@ -44,6 +48,8 @@ from health_aggregator.domain.ports import ChangePublisher, Ear, HistoryStore
 from health_aggregator.domain.state import Change, CheckResult
 from health_aggregator.domain.target import Target
 from health_aggregator.settings import HealthSettings
+from health_aggregator.transport.audit_witness_servicer import AuditWitnessServicer
+from health_aggregator.transport.audit_witnessing import AuditWitnessing
 from health_aggregator.transport.pages import Pages
 from health_aggregator.transport.servicer import LISTENERS, HealthServicer
 from health_aggregator.usecases.get_health import GetHealth
@@ -53,6 +59,7 @@ from health_aggregator.usecases.record_history import RecordHistory
 from health_aggregator.usecases.run_check import RunCheck
 from health_aggregator.usecases.sweep import Sweep
 from health_aggregator.usecases.take_up_targets import TakeUpTargets
+from health_aggregator.usecases.witness_audit import WitnessAudit
 
 VERSION = version("vestibule-health-aggregator")
 
@@ -96,7 +103,8 @@ async def serve(settings: HealthSettings, lifecycle: Lifecycle) -> None:
     board = Board(OBSERVER)
     feed, telemetry = ChangeFeed(), Telemetry(board)
     REGISTRY.register(StateCollector(board))
-    history = RecordHistory(board, await _history_store(settings, lifecycle), clock, _history_lost)
+    database = await _database(settings, lifecycle)
+    history = RecordHistory(board, _history_store(database), clock, _history_lost)
     webhooks = Webhooks(clock, lambda: history.leading)
     publisher = _Everyone([feed, telemetry, history, webhooks])
     run_check = RunCheck(board, clock, publisher, _AllEars([telemetry, history]), telemetry)
@@ -109,7 +117,16 @@ async def serve(settings: HealthSettings, lifecycle: Lifecycle) -> None:
     get_health = GetHealth(board, Sweep(run_check, keep_watch.watched))
     figures = KeepFigures(MetricsScraper(partial(_metrics_addresses, settings)))
     servicer = HealthServicer(get_health, feed, Pages(history, figures, clock))
-    server, address = await _open_grpc(settings, lifecycle, servicer, certificates)
+    tokens = ServiceTokens(settings.service_key.get_secret_value(), OBSERVER)
+    auth = await _open_auth(settings, lifecycle, tokens, certificates)
+    witness = None if database is None or auth is None else PostgresWitnessStore(database)
+    server, address = await _open_grpc(
+        settings, lifecycle, _build_server(settings, tokens, auth, servicer, witness), certificates
+    )
+    if witness is not None and auth is not None:
+        witness_audit = WitnessAudit(GrpcAuditHeadSource(auth), witness, EcdsaHeadVerifier(), clock)
+        witnessing = AuditWitnessing(witness_audit, partial(board.blemish, AUTHORITY))
+        lifecycle.begin("audit witness", witnessing.run())
     lifecycle.on_drain(keep_watch.close)
     lifecycle.on_drain(webhooks.close)
     sources = TargetSources(
@@ -164,29 +181,42 @@ class _LazyCluster:
         return self._cluster
 
 
-async def _history_store(settings: HealthSettings, lifecycle: Lifecycle) -> HistoryStore:
+async def _database(settings: HealthSettings, lifecycle: Lifecycle) -> Database | None:
     if settings.postgres_url is None:
-        return MemoryHistory()
+        return None
     # No connection is made before the first is needed: Postgres may be away when we start.
-    database = await lifecycle.enter(
+    return await lifecycle.enter(
         open_database(
             settings.postgres_url.get_secret_value(), application_name=OBSERVER, min_size=0, max_size=2
         )
     )
+
+
+def _history_store(database: Database | None) -> HistoryStore:
+    if database is None:
+        return MemoryHistory()
     return PostgresHistory(database, f"{socket.gethostname()}/{uuid7()}")
 
 
-async def _open_grpc(
+def _build_server(
     settings: HealthSettings,
-    lifecycle: Lifecycle,
+    tokens: ServiceTokens,
+    auth: ServiceChannel | None,
     servicer: HealthServicer,
-    certificates: Certificates | None,
-) -> tuple[GrpcServer, str]:
-    tokens = ServiceTokens(settings.service_key.get_secret_value(), OBSERVER)
-    judge = await _judge(settings, lifecycle, tokens, certificates)
+    witness: WitnessStore | None,
+) -> GrpcServer:
     # Listeners must never take the place of callers and health checks.
-    server = build_server(service_tokens=tokens, judge=judge, concurrent_rpcs_max=2 * LISTENERS)
+    server = build_server(
+        service_tokens=tokens, judge=_judge(settings, auth), concurrent_rpcs_max=2 * LISTENERS
+    )
     server.add(add_HealthServiceServicer_to_server, servicer)
+    server.add(add_AuditWitnessServiceServicer_to_server, AuditWitnessServicer(witness))
+    return server
+
+
+async def _open_grpc(
+    settings: HealthSettings, lifecycle: Lifecycle, server: GrpcServer, certificates: Certificates | None
+) -> tuple[GrpcServer, str]:
     port = await server.start(f"{settings.grpc_host}:{settings.grpc_port}", certificates)
     lifecycle.on_drain(server.drain)
     lifecycle.on_stop(server.stop)
@@ -194,25 +224,25 @@ async def _open_grpc(
     return server, f"{host}:{port}"
 
 
-async def _judge(
-    settings: HealthSettings,
-    lifecycle: Lifecycle,
-    tokens: ServiceTokens,
-    certificates: Certificates | None,
-) -> TokenJudge:
-    if settings.auth_address is None or settings.token_issuer is None:
-        return NoJudge()
-    channel = await lifecycle.enter(
+async def _open_auth(
+    settings: HealthSettings, lifecycle: Lifecycle, tokens: ServiceTokens, certificates: Certificates | None
+) -> ServiceChannel | None:
+    if settings.auth_address is None:
+        return None
+    return await lifecycle.enter(
         open_channel(
             settings.auth_address,
             service_tokens=tokens,
-            services=AUTHORITY_SERVICES,
+            services=[*AUTHORITY_SERVICES, AUDIT_SERVICE],
             credentials=certificates,
         )
     )
-    return IntrospectingJudge(
-        Authority(channel), issuer=settings.token_issuer, audience=settings.token_audience
-    )
+
+
+def _judge(settings: HealthSettings, auth: ServiceChannel | None) -> TokenJudge:
+    if auth is None or settings.token_issuer is None:
+        return NoJudge()
+    return IntrospectingJudge(Authority(auth), issuer=settings.token_issuer, audience=settings.token_audience)
 
 
 def _backing(settings: HealthSettings, own_address: str) -> dict[str, Mapping[str, Any]]:

@@ -10,7 +10,7 @@ gateway:
   readyAfter: [auth-service]
   backends: [redis]
 auth-service:
-  grpc: [user-service]
+  grpc: [user-service, health-aggregator]
   backends: [postgres, redis, smtp]
   schema: auth
   pooled: true

@@ -70,6 +70,7 @@ AUTH_AUDIT_RETENTION_YEARS: {{ $root.Values.audit.retentionYears | quote }}
 AUTH_AUDIENCE: {{ $config.audience | quote }}
 AUTH_USERS_ADDRESS: {{ $users | quote }}
 AUTH_VERIFIED_EMAIL: {{ ternary "on" "off" $root.Values.mail.verifiedAddress | quote }}
+AUTH_WITNESS_ADDRESS: {{ $health | quote }}
 {{- with $root.Values.mail.from }}
 AUTH_MAIL_FROM: {{ . | quote }}
 {{- end }}

@@ -35,6 +35,7 @@ def verify() -> int:
     print(f"intact: {report.events} events, head {head}, signed until {report.signed_until}")
     if report.after.sequence:
         print(f"entries up to {report.after.sequence} have served their time, as the head signed there says")
+    print("held against the heads in schema auth alone: GET /api/admin/audit-events/verify asks the witness")
     if settings.master_key is None:
         print("the signing keys were believed: set AUTH_MASTER_KEY to tell ours from others")
     return INTACT

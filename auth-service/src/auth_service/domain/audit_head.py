@@ -2,7 +2,9 @@
 
 The chain alone tells of an entry that was altered, removed or put in between. It cannot tell
 of somebody who computes every hash after such an entry anew, or cuts the newest entries off:
-that contradicts a head, which nobody signs who has not the master key.
+that contradicts a head, which nobody signs who has not the master key. Heads can be taken away or
+signed anew with their entries by somebody who has the database and the key: that contradicts the
+witness (`audit_witness`).
 
 What is signed, by ECDSA on P-256 with SHA-256, is the line `vestibule audit head 1`, a line
 feed, and the JSON object of `at`, `hash`, `kid` and `sequence`: keys sorted, no white space,
@@ -15,6 +17,7 @@ from datetime import UTC, datetime
 from enum import Enum
 
 from auth_service.domain.audit import BEGINNING, GENESIS, Anchor, ChainedEntry, chain_hash
+from auth_service.domain.audit_witness import NOT_CONFIGURED, WitnessedHead
 
 _PURPOSE = b"vestibule audit head 1\n"
 
@@ -69,15 +72,32 @@ class ChainWalk:
         problem: What is wrong there, in words; None while nothing is.
     """
 
-    __slots__ = ("events", "first_broken", "hash", "heads", "problem", "sequence", "signed_until")
+    __slots__ = (
+        "_late",
+        "_witnessed_until",
+        "events",
+        "first_broken",
+        "hash",
+        "heads",
+        "newest_witnessed",
+        "problem",
+        "sequence",
+        "signed_until",
+    )
 
-    def __init__(self, sequence: int = 0, previous: bytes = GENESIS) -> None:
+    def __init__(
+        self, sequence: int = 0, previous: bytes = GENESIS, newest_witnessed: WitnessedHead | None = None
+    ) -> None:
         """Begins after an entry.
 
         Args:
             sequence: The entry's place; 0 for the beginning of the chain.
             previous: Its hash.
+            newest_witnessed: The newest head of the witness, when it could be asked.
         """
+        self.newest_witnessed = newest_witnessed
+        self._witnessed_until = sequence
+        self._late: int | None = None
         self.sequence, self.hash = sequence, previous
         self.events = self.heads = 0
         self.signed_until = sequence
@@ -93,6 +113,11 @@ class ChainWalk:
             self._broken(expected, f"entry {expected} was altered, or does not follow from the one before")
         self.sequence, self.hash = chained.sequence, chained.hash
         self.events += 1
+        newest = self.newest_witnessed
+        if self._late is None and newest is not None and self.sequence <= newest.sequence:
+            # It stands where another stood when the witness looked. Clocks differ, so this only
+            # says where a break that is found by hashes begins.
+            self._late = self.sequence if chained.entry.occurred_at > newest.at else None
 
     def meet(self, head: SignedHead, fault: HeadFault | None) -> None:
         """Holds the entry just walked against the head that was signed there."""
@@ -109,6 +134,29 @@ class ChainWalk:
         elif self.first_broken is None:
             self.heads += 1
             self.signed_until = head.sequence
+
+    def meet_witnessed(self, head: WitnessedHead) -> None:
+        """Holds the entry just walked against the head that was witnessed there."""
+        if head.sequence != self.sequence:
+            self._broken(head.sequence, f"entry {head.sequence} was removed: its head was witnessed")
+        elif head.hash != self.hash:
+            first = self._late or self._witnessed_until + 1
+            entries = f"entries from {first} to {head.sequence}"
+            self._broken(first, f"{entries} were rewritten or replaced: another head was witnessed there")
+        else:
+            self._witnessed_until, self._late = head.sequence, None
+
+    def end_witnessed(self) -> None:
+        """Ends the walk where the witness knows of later entries."""
+        newest = self.newest_witnessed
+        if newest is None or newest.sequence <= self.sequence:
+            return
+        missing = self.sequence + 1
+        problem = f"entries from {self._late or missing} to {newest.sequence} were cut off: "
+        problem += f"the head of entry {newest.sequence} was witnessed"
+        if self._late is not None:
+            problem += f", and what stands before entry {missing} was written in their place"
+        self._broken(self._late or missing, problem)
 
     def end(self, head: SignedHead | None) -> None:
         """Ends the walk; takes the first head that lies beyond the last entry."""
@@ -134,6 +182,8 @@ class ChainReport:
         problem: What is wrong there, in words; None when nothing is.
         heads: Signed heads that the chain agrees with.
         signed_until: Sequence of the last of them; 0 without one.
+        witnessed: Place of the newest head of the witness, 0 before the first; None when not asked.
+        unwitnessed: Why the chain was not held against its witness, in words; None when it was.
     """
 
     events: int
@@ -143,10 +193,13 @@ class ChainReport:
     heads: int
     signed_until: int
     after: Anchor = BEGINNING
+    witnessed: int | None = None
+    unwitnessed: str | None = None
 
     @classmethod
-    def of(cls, walk: ChainWalk, after: Anchor = BEGINNING) -> "ChainReport":
+    def of(cls, walk: ChainWalk, after: Anchor = BEGINNING, unwitnessed: str | None = None) -> "ChainReport":
         """Returns what a walk found that is over."""
+        newest = walk.newest_witnessed
         return cls(
             events=walk.events,
             head=walk.hash if walk.events else None,
@@ -155,9 +208,15 @@ class ChainReport:
             heads=walk.heads,
             signed_until=walk.signed_until,
             after=after,
+            witnessed=None if unwitnessed is not None else 0 if newest is None else newest.sequence,
+            unwitnessed=unwitnessed,
         )
 
     @property
     def intact(self) -> bool:
-        """Whether every entry follows from the one before it, and agrees with every signed head."""
-        return self.first_broken is None
+        """Whether every entry follows from the one before it, and agrees with every head.
+
+        That of the witness as well: a chain whose witness cannot be asked is not known to be intact.
+        Where there is none, `unwitnessed` says so.
+        """
+        return self.first_broken is None and self.unwitnessed in {None, NOT_CONFIGURED}

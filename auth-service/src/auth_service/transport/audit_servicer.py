@@ -13,6 +13,7 @@ from vestibule.auth.v1.audit_service_pb2_grpc import AuditServiceServicer
 from auth_service.domain.audit import AuditFilter
 from auth_service.transport import messages
 from auth_service.usecases.list_audit_events import AuditPage, ListAuditEvents
+from auth_service.usecases.list_audit_heads import ListAuditHeads
 from auth_service.usecases.verify_audit_events import VerifyAuditEvents
 
 PAGE_SIZE = 20
@@ -24,6 +25,7 @@ class AuditServicer(AuditServiceServicer):
 
     list_audit_events: ListAuditEvents
     verify_audit_events: VerifyAuditEvents
+    list_audit_heads: ListAuditHeads
 
     async def ListAuditEvents(
         self, request: pb.ListAuditEventsRequest, context: Any
@@ -52,6 +54,19 @@ class AuditServicer(AuditServiceServicer):
             problem=report.problem,
             signed_heads=report.heads,
             signed_until=report.signed_until,
+            witnessed=report.witnessed,
+            unwitnessed=report.unwitnessed,
+        )
+
+    async def ListAuditHeads(
+        self, request: pb.ListAuditHeadsRequest, context: Any
+    ) -> pb.ListAuditHeadsResponse:
+        """Gives signed heads to the witness."""
+        found = await self.list_audit_heads(from_sequence=request.from_sequence)
+        return pb.ListAuditHeadsResponse(
+            heads=[messages.signed_head(head) for head in found.heads],
+            keys=[pb.AuditKey(kid=key.kid, x=key.x, y=key.y) for key in found.keys],
+            problem=found.problem or "",
         )
 
 

@@ -9,6 +9,7 @@ from vestibule.events.v1 import events_pb2
 from vestibule.users.v1 import user_pb2
 
 from auth_service.domain.audit import ChainedEntry
+from auth_service.domain.audit_head import SignedHead
 from auth_service.domain.credential import Person, Role
 from auth_service.domain.session import Session
 from auth_service.domain.signing_key import SigningKey
@@ -87,6 +88,17 @@ def audit_event(chained: ChainedEntry) -> audit_service_pb2.AuditEvent:
         request_id=entry.request_id,
         details=entry.details,
         hash=chained.hash.hex(),
+    )
+
+
+def signed_head(head: SignedHead) -> audit_service_pb2.SignedAuditHead:
+    """Returns a signed head of the chain."""
+    return audit_service_pb2.SignedAuditHead(
+        sequence=head.sequence,
+        hash=head.hash,
+        at=timestamp(head.at),
+        kid=head.kid,
+        signature=head.signature,
     )
 
 

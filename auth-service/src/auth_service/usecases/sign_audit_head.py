@@ -1,12 +1,16 @@
 """Signing the head of the audit chain, so that nobody can write its tail anew unnoticed."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from chassis.clock import Clock
+from chassis.errors import ServiceError
+from chassis.identity.caller import Caller
 
-from auth_service.domain.audit import GENESIS
+from auth_service.domain.audit import GENESIS, audited
 from auth_service.domain.audit_head import ChainWalk, SignedHead
+from auth_service.domain.audit_witness import AuditWitness
 from auth_service.domain.errors import ChainBroken
 from auth_service.domain.ports import HeadJudge, HeadSigner
 from auth_service.domain.stores import Database
@@ -19,7 +23,8 @@ class SignAuditHead:
     """Signs the newest entry when there is one that no head covers.
 
     It signs only what follows from the last head, and remembers that head: whoever rewrites
-    the chain and removes the heads that contradict it is noticed while one instance lives.
+    the chain and removes the heads that contradict it is noticed while one instance lives, and by
+    the witness after that.
     """
 
     database: Database
@@ -27,18 +32,30 @@ class SignAuditHead:
     judge: HeadJudge
     clock: Clock
     every: timedelta
+    witness: AuditWitness | None = None
     _last: SignedHead | None = field(default=None, init=False)
+    _noted: str | None = field(default=None, init=False)
 
     async def __call__(self) -> SignedHead | None:
         """Returns the head that was signed; None when nothing was to be signed.
 
         Raises:
-            ChainBroken: the chain does not follow from the last head, or that head is gone.
+            ChainBroken: the chain does not follow from the last head, that head is gone, or the witness
+                knows of a later or another one.
             Unavailable: there is no key yet, or Postgres is away.
         """
+        try:
+            return await self._sign()
+        except ChainBroken as broken:
+            with suppress(ServiceError):
+                await self._note(str(broken.details["problem"]))
+            raise
+
+    async def _sign(self) -> SignedHead | None:
         async with self.database.statements() as stores:
             newest = await stores.audit_heads.newest()
         await self._check(newest)
+        await self._check_witness(newest)
         now = self.clock.now()
         if newest is not None and now - newest.at < self.every / 2:
             # Another instance has just done it.
@@ -65,17 +82,55 @@ class SignAuditHead:
         last = self._last
         if last is not None and (newest is None or newest.sequence < last.sequence):
             raise ChainBroken(details={"problem": f"the head signed at entry {last.sequence} was removed"})
-        if newest is None:
-            return
-        walk = ChainWalk(newest.sequence - 1)
-        async with self.database.statements() as stores:
-            there = await stores.audit.after(newest.sequence - 1, 1)
-        if not there or there[0].sequence != newest.sequence:
-            walk.end(newest)
-        else:
-            walk.sequence, walk.hash = newest.sequence, there[0].hash
-            (fault,) = await self.judge.judge([newest])
-            walk.meet(newest, fault)
-        if walk.problem is not None:
-            raise ChainBroken(details={"problem": walk.problem})
+        problem = await end_problem(self.database, self.judge, newest)
+        if problem is not None:
+            raise ChainBroken(details={"problem": problem})
         self._last = newest
+
+    async def _check_witness(self, newest: SignedHead | None) -> None:
+        """Holds the chain against the witness' newest head; a witness that is away stops no signing."""
+        if self.witness is None:
+            return
+        try:
+            witnessed = await self.witness.newest()
+        except ServiceError:
+            return
+        if witnessed is None:
+            return
+        if newest is None or newest.sequence < witnessed.sequence:
+            # What another instance has signed meanwhile may be witnessed already.
+            async with self.database.statements() as stores:
+                newest = await stores.audit_heads.newest()
+        async with self.database.statements() as stores:
+            there = next(iter(await stores.audit.after(witnessed.sequence - 1, 1)), None)
+        place = f"the head of entry {witnessed.sequence} was witnessed"
+        if newest is None or newest.sequence < witnessed.sequence:
+            raise ChainBroken(details={"problem": f"{place}, and it is gone: the chain was cut off"})
+        if there is not None and there.sequence == witnessed.sequence and there.hash != witnessed.hash:
+            raise ChainBroken(details={"problem": f"{place}, and another entry stands there"})
+
+    async def _note(self, problem: str) -> None:
+        """Puts the break itself on the record, once an instance and problem."""
+        if problem == self._noted:
+            return
+        by = Caller(service="auth-service")
+        entry = audited(by, self.clock.now(), "auth.audit_chain_broken", "failed", problem=problem)
+        async with self.database.transaction() as stores:
+            await stores.audit.append(entry)
+        self._noted = problem
+
+
+async def end_problem(database: Database, judge: HeadJudge, newest: SignedHead | None) -> str | None:
+    """Returns what is wrong with the entry at the newest head, in words; None when nothing is."""
+    if newest is None:
+        return None
+    walk = ChainWalk(newest.sequence - 1)
+    async with database.statements() as stores:
+        there = await stores.audit.after(newest.sequence - 1, 1)
+    if not there or there[0].sequence != newest.sequence:
+        walk.end(newest)
+    else:
+        walk.sequence, walk.hash = newest.sequence, there[0].hash
+        (fault,) = await judge.judge([newest])
+        walk.meet(newest, fault)
+    return walk.problem

@@ -5,17 +5,22 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from chassis.clock import SystemClock
+from chassis.grpc.certificates import Certificates
+from chassis.grpc.channel import open_channel
+from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
 from chassis.postgres.pool import open_database
 
 from auth_service.adapters.audit_files import Place, write
 from auth_service.adapters.audit_heads import EcdsaHeadJudge, EcdsaHeadSigner
+from auth_service.adapters.audit_witness import WITNESS_SERVICE, GrpcAuditWitness
 from auth_service.adapters.key_ring import KeyRing
 from auth_service.adapters.master_key import MasterKey
 from auth_service.adapters.postgres.database import PostgresDatabase
 from auth_service.domain.audit import BEGINNING, Anchor
 from auth_service.domain.audit_head import ChainReport, SignedHead
 from auth_service.domain.audit_retention import AuditRetention
+from auth_service.domain.audit_witness import AuditWitness
 from auth_service.domain.ports import HeadJudge
 from auth_service.settings import AuditSettings, AuthSettings, PruneSettings
 from auth_service.transport import schedule
@@ -27,11 +32,34 @@ from auth_service.usecases.sign_audit_head import SignAuditHead
 from auth_service.usecases.verify_audit_events import VerifyAuditEvents
 
 
-def begin_signing(lifecycle: Lifecycle, settings: AuthSettings, ring: KeyRing, judge: HeadJudge) -> None:
+async def open_witness(
+    lifecycle: Lifecycle, settings: AuthSettings, tokens: ServiceTokens, certificates: Certificates | None
+) -> AuditWitness | None:
+    """Opens the way to the witness of the audit; None where none is configured."""
+    if settings.witness_address is None:
+        return None
+    channel = await lifecycle.enter(
+        open_channel(
+            settings.witness_address,
+            service_tokens=tokens,
+            services=[WITNESS_SERVICE],
+            credentials=certificates,
+        )
+    )
+    return GrpcAuditWitness(channel)
+
+
+def begin_signing(
+    lifecycle: Lifecycle,
+    settings: AuthSettings,
+    ring: KeyRing,
+    judge: HeadJudge,
+    witness: AuditWitness | None,
+) -> None:
     """Begins to sign the head of the chain whenever it has moved."""
     seconds = settings.audit_head_seconds
     sign = SignAuditHead(
-        ring.database, EcdsaHeadSigner(ring), judge, SystemClock(), timedelta(seconds=seconds)
+        ring.database, EcdsaHeadSigner(ring), judge, SystemClock(), timedelta(seconds=seconds), witness
     )
     lifecycle.begin("audit heads", schedule.every(seconds, "audit heads", AuditSigning(sign)))
 

@@ -54,7 +54,7 @@ from auth_service.transport.key_servicer import KeyServicer
 from auth_service.transport.session_servicer import SessionServicer
 from auth_service.transport.token_servicer import TokenServicer
 from auth_service.wiring.api_keys import ApiKeyUseCases, add_api_key_servicer, build_api_key_use_cases
-from auth_service.wiring.audit import begin_signing
+from auth_service.wiring.audit import begin_signing, open_witness
 from auth_service.wiring.keys import begin_rotation, key_ring, open_keys
 from auth_service.wiring.mail import add_mail_servicers, begin_sending
 from auth_service.wiring.mfa import add_mfa_servicer
@@ -86,7 +86,8 @@ def add_servicers(server: GrpcServer, does: UseCases) -> None:
     )
     server.add(add_SessionServiceServicer_to_server, SessionServicer(does.list_sessions, does.end_session))
     server.add(
-        add_AuditServiceServicer_to_server, AuditServicer(does.list_audit_events, does.verify_audit_events)
+        add_AuditServiceServicer_to_server,
+        AuditServicer(does.list_audit_events, does.verify_audit_events, does.list_audit_heads),
     )
     server.add(add_KeyServiceServicer_to_server, KeyServicer(does.get_jwks, does.get_openid_configuration))
     server.add(
@@ -132,6 +133,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     await lifecycle.enter(hashing)
     certificates = open_certificates(settings.tls_files)
     channel = await _open_users(lifecycle, settings, service_tokens, certificates)
+    witness = await open_witness(lifecycle, settings, service_tokens, certificates)
     hasher = Argon2Hasher(hashing, memory_kib=settings.argon2_memory_kib, time_cost=settings.argon2_time_cost)
     mail_tokens = HmacMailTokens(master_key.derived("mail-tokens"))
     does = build_use_cases(
@@ -154,6 +156,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
             ),
             published_keys=ring,
             head_judge=head_judge,
+            audit_witness=witness,
             audit_retention=AuditRetention(settings.audit_retention_years),
             limits=settings.limits,
             admins_need_second_factor=settings.is_strict,
@@ -172,7 +175,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     _begin_background(lifecycle, settings, does, database.pool)
     begin_sending(lifecycle, settings, SERVICE, database, mail_tokens)
     begin_rotation(lifecycle, settings, ring)
-    begin_signing(lifecycle, settings, ring, head_judge)
+    begin_signing(lifecycle, settings, ring, head_judge, witness)
     lifecycle.begin("verification keys", judge.keys.run())
     server.set_serving(True)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from chassis.clock import Clock
 
 from auth_service.domain.audit_retention import FOR_EVER, AuditRetention
+from auth_service.domain.audit_witness import AuditWitness
 from auth_service.domain.idempotency import AnswerSeal
 from auth_service.domain.mail_ports import MailTokens
 from auth_service.domain.passkey import RelyingParty
@@ -39,6 +40,7 @@ from auth_service.usecases.get_registration import GetRegistration
 from auth_service.usecases.introspect_token import IntrospectToken
 from auth_service.usecases.issue_tokens import IssueTokens
 from auth_service.usecases.list_audit_events import ListAuditEvents
+from auth_service.usecases.list_audit_heads import ListAuditHeads
 from auth_service.usecases.list_revocations import ListRevocations
 from auth_service.usecases.list_sessions import ListSessions
 from auth_service.usecases.login import Login
@@ -76,6 +78,7 @@ class Ports:
     answer_seal: AnswerSeal
     published_keys: PublishedKeys
     head_judge: HeadJudge
+    audit_witness: AuditWitness | None = None
     audit_retention: AuditRetention = FOR_EVER
     limits: SessionLimits = STANDARD
     admins_need_second_factor: bool = False
@@ -99,6 +102,7 @@ class UseCases:
     end_session: EndSession
     list_audit_events: ListAuditEvents
     verify_audit_events: VerifyAuditEvents
+    list_audit_heads: ListAuditHeads
     record_audit: RecordAudit
     get_jwks: GetJwks
     get_openid_configuration: GetOpenidConfiguration
@@ -146,7 +150,9 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
             database,
             ports.head_judge,
             FindAuditBeginning(database, ports.head_judge, ports.audit_retention, clock),
+            ports.audit_witness,
         ),
+        list_audit_heads=ListAuditHeads(database, ports.head_judge),
         record_audit=RecordAudit(database),
         get_jwks=GetJwks(ports.published_keys),
         get_openid_configuration=GetOpenidConfiguration(ports.issuer),

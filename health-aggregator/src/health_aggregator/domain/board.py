@@ -73,6 +73,7 @@ class Board:
         self._sequence = 0
         self._shown: tuple[Component, ...] | None = None
         self._caused: dict[str, str] | None = None
+        self._blemishes: dict[str, str] = {}
 
     @property
     def sequence(self) -> int:
@@ -154,6 +155,21 @@ class Board:
         # All are marked before the first cause is looked for.
         return [self._change(self._entries[name], state, at) for name, state in before.items()]
 
+    def blemish(self, name: str, error: str | None) -> None:
+        """Calls a component degraded for something that no check of it sees; None takes that back.
+
+        Args:
+            name: The component.
+            error: What is wrong with it, in public words.
+        """
+        if self._blemishes.get(name) == error:
+            return
+        if error is None:
+            del self._blemishes[name]
+        else:
+            self._blemishes[name] = error
+        self._forget()
+
     @property
     def cut_off(self) -> bool:
         """Whether the observer itself seems to be cut off."""
@@ -220,16 +236,19 @@ class Board:
         error = result.error if result is not None else None
         if entry.stale and error is None:
             error = _NO_RESULT
+        blemish = self._blemishes.get(entry.target.name) if entry.target.enabled else None
         return Component(
             name=entry.target.name,
             kind=entry.target.kind,
             critical=entry.target.critical,
             state=entry.state,
             raw=_raw_state(result),
-            degraded=cut_off or (result is not None and result.outcome is Outcome.DEGRADED),
+            degraded=(
+                cut_off or blemish is not None or (result is not None and result.outcome is Outcome.DEGRADED)
+            ),
             latency_seconds=result.latency_seconds if result is not None else None,
             since=entry.since,
-            error=CUT_OFF if cut_off else error,
+            error=CUT_OFF if cut_off else error or blemish,
             detail=result.detail if result is not None else None,
             depends_on=entry.target.depends_on,
             caused_by=cause,

@@ -1,6 +1,6 @@
 """What can be wrong in this domain."""
 
-from chassis.errors import Kind, ServiceError
+from chassis.errors import Kind, ServiceError, Unavailable
 
 
 class TargetsRefused(Exception):
@@ -26,3 +26,9 @@ class TooManyListeners(ServiceError):
     reason = "UNAVAILABLE"
     message = "Too many listeners; read the state instead."
     retry_after_seconds = 10.0
+
+
+class NothingWitnessed(Unavailable):
+    """This process keeps no heads of the audit: it has no database, or does not know auth-service."""
+
+    message = "The audit is not witnessed here: HEALTH_POSTGRES_URL and HEALTH_AUTH_ADDRESS are not both set."

@@ -1,0 +1,230 @@
+"""The audit chain against its witness: what the owner of the chain cannot undo."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from auth_service.domain.audit import AuditEntry, chain_hash
+from auth_service.domain.audit_head import SignedHead
+from auth_service.domain.audit_retention import FOR_EVER
+from auth_service.domain.audit_witness import NOT_CONFIGURED, UNREACHABLE
+from auth_service.domain.errors import ChainBroken
+from auth_service.usecases.find_audit_beginning import FindAuditBeginning
+from auth_service.usecases.list_audit_heads import ListAuditHeads
+from auth_service.usecases.sign_audit_head import SignAuditHead
+from auth_service.usecases.verify_audit_events import VerifyAuditEvents
+from chassis.ids import uuid7
+
+from tests.auth_service.world import World
+from tests.fakes.auth_service.audit import FakeHeadSigner
+from tests.fakes.auth_service.audit_witness import FakeAuditWitness
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture(name="witness")
+def _witness() -> FakeAuditWitness:
+    return FakeAuditWitness()
+
+
+def _signing(world: World, witness: FakeAuditWitness | None) -> SignAuditHead:
+    signer = FakeHeadSigner()
+    return SignAuditHead(world.database, signer, signer, world.clock, MINUTE, witness)
+
+
+def _verify(world: World, witness: FakeAuditWitness | None) -> VerifyAuditEvents:
+    judge = FakeHeadSigner()
+    beginning = FindAuditBeginning(world.database, judge, FOR_EVER, world.clock)
+    return VerifyAuditEvents(world.database, judge, beginning, witness)
+
+
+async def _append(world: World, count: int) -> None:
+    async with world.database.statements() as stores:
+        for _ in range(count):
+            await stores.audit.append(
+                AuditEntry(occurred_at=world.clock.now(), action="a", outcome="success")
+            )
+
+
+async def _witnessed(world: World, witness: FakeAuditWitness) -> None:
+    """Ten entries, with heads signed and witnessed at 4, 8 and 10."""
+    sign = _signing(world, witness)
+    for count in (4, 4, 2):
+        world.clock.advance(MINUTE)
+        await _append(world, count)
+        head = await sign()
+        assert head is not None
+        witness.see(head)
+    world.clock.advance(MINUTE)
+
+
+def _cut_off(world: World, last: int) -> None:
+    """Removes the end of the chain, and every head that was signed for it."""
+    state = world.database.state
+    state.audit[:] = [row for row in state.audit if row.sequence <= last]
+    for place in [place for place in state.audit_heads if place > last]:
+        del state.audit_heads[place]
+
+
+def _rewrite(world: World, first: int) -> None:
+    """Alters an entry and computes every hash after it anew."""
+    chain = world.database.state.audit
+    entry = replace(chain[first - 1].entry, outcome="failed", id=uuid7())
+    chain[first - 1] = replace(chain[first - 1], entry=entry)
+    previous = chain[first - 2].hash if first > 1 else bytes(32)
+    for place in range(first - 1, len(chain)):
+        previous = chain_hash(previous, place + 1, chain[place].entry)
+        chain[place] = replace(chain[place], hash=previous)
+
+
+def _rewrite_and_sign(world: World, first: int) -> None:
+    """The same by somebody who has the master key as well: every head is signed anew."""
+    _rewrite(world, first)
+    state, signer = world.database.state, FakeHeadSigner()
+    for place, head in list(state.audit_heads.items()):
+        state.audit_heads[place] = signer.sign(place, state.audit[place - 1].hash, head.at)
+
+
+async def test_an_intact_chain(world: World, witness: FakeAuditWitness) -> None:
+    """It agrees with every head; entries that wait for one do not matter."""
+    await _witnessed(world, witness)
+    await _append(world, 3)
+
+    report = await _verify(world, witness)()
+
+    assert (report.intact, report.events, report.witnessed) == (True, 13, 10)
+    assert (report.problem, report.unwitnessed) == (None, None)
+
+
+async def test_before_the_first_head(world: World, witness: FakeAuditWitness) -> None:
+    """Nothing is witnessed yet, and nothing is missing."""
+    await _append(world, 2)
+
+    report = await _verify(world, witness)()
+
+    assert (report.intact, report.witnessed, report.unwitnessed) == (True, 0, None)
+
+
+@pytest.mark.parametrize("last", [9, 8, 7, 4, 1, 0])
+async def test_cut_off_behind_its_end(world: World, witness: FakeAuditWitness, last: int) -> None:
+    """With all heads of what is gone: the first entry that is missing is named."""
+    await _witnessed(world, witness)
+    _cut_off(world, last)
+
+    assert (await _verify(world, None)()).intact, "nothing in our own schema tells"
+    report = await _verify(world, witness)()
+
+    assert (report.intact, report.first_broken, report.witnessed) == (False, last + 1, 10)
+    assert f"entries from {last + 1} to 10 were cut off" in str(report.problem)
+
+
+@pytest.mark.parametrize("grown", [1, 5, 20])
+async def test_cut_off_and_grown_again(world: World, witness: FakeAuditWitness, grown: int) -> None:
+    """What was written in the place of the missing entries does not hide them, below the head or beyond."""
+    await _witnessed(world, witness)
+    _cut_off(world, 6)
+    await _append(world, grown)
+
+    assert (await _verify(world, None)()).intact
+    report = await _verify(world, witness)()
+
+    assert (report.intact, report.first_broken, report.witnessed) == (False, 7, 10)
+
+
+@pytest.mark.parametrize(
+    ("tamper", "first"),
+    [(_rewrite, 6), (_rewrite_and_sign, 6), (_rewrite_and_sign, 1), (_rewrite_and_sign, 10)],
+)
+async def test_rewritten(
+    world: World, witness: FakeAuditWitness, tamper: Callable[[World, int], None], first: int
+) -> None:
+    """With the heads signed anew too, by somebody who has the master key."""
+    await _witnessed(world, witness)
+    tamper(world, first)
+
+    report = await _verify(world, witness)()
+
+    assert not report.intact
+    assert report.first_broken is not None
+    assert report.first_broken <= first
+    assert report.witnessed == 10
+
+
+async def test_only_the_heads_were_removed(world: World, witness: FakeAuditWitness) -> None:
+    """The entries are all there, and the witness vouches for them."""
+    await _witnessed(world, witness)
+    world.database.state.audit_heads.clear()
+
+    report = await _verify(world, witness)()
+
+    assert (report.intact, report.heads, report.witnessed) == (True, 0, 10)
+
+
+async def test_a_witness_that_is_away(world: World, witness: FakeAuditWitness) -> None:
+    """The chain is not called intact, and nothing is said to be broken."""
+    await _witnessed(world, witness)
+    witness.away = True
+
+    report = await _verify(world, witness)()
+
+    assert (report.intact, report.witnessed, report.unwitnessed) == (False, None, UNREACHABLE)
+    assert (report.first_broken, report.problem) == (None, None)
+
+
+async def test_no_witness_is_said(world: World) -> None:
+    """Without one the chain stands for itself, and the report says so."""
+    await _append(world, 1)
+
+    report = await _verify(world, None)()
+
+    assert (report.intact, report.witnessed, report.unwitnessed) == (True, None, NOT_CONFIGURED)
+
+
+@pytest.mark.parametrize("grown", [0, 1, 20])
+async def test_a_new_process_does_not_go_on(world: World, witness: FakeAuditWitness, grown: int) -> None:
+    """Restarted, it signs nothing of a chain that its witness contradicts, and puts that on the record."""
+    await _witnessed(world, witness)
+    _cut_off(world, 4)
+    await _append(world, grown)
+    restarted = _signing(world, witness)
+
+    for _ in range(2):
+        with pytest.raises(ChainBroken) as broken:
+            await restarted()
+    assert "entry 10" in str(broken.value.details["problem"])
+    noted = [row.entry for row in world.database.state.audit if row.entry.action == "auth.audit_chain_broken"]
+    assert [(entry.outcome, "entry 10" in entry.details["problem"]) for entry in noted] == [("failed", True)]
+
+
+async def test_signing_goes_on_without_the_witness(world: World, witness: FakeAuditWitness) -> None:
+    """A witness that is away stops neither entries nor heads."""
+    await _witnessed(world, witness)
+    witness.away = True
+    await _append(world, 1)
+
+    assert await _signing(world, witness)() is not None
+
+
+async def test_the_witness_gets_only_our_heads(world: World, witness: FakeAuditWitness) -> None:
+    """One that somebody put into our schema is not handed on, nor is what comes after it."""
+    await _witnessed(world, witness)
+    state = world.database.state
+    forged: SignedHead = FakeHeadSigner("eve").sign(9, bytes(32), world.clock.now())
+    state.audit_heads[9] = forged
+
+    found = await ListAuditHeads(world.database, FakeHeadSigner())(from_sequence=4)
+
+    assert [head.sequence for head in found.heads] == [4, 8]
+    assert found.problem is None
+
+
+async def test_the_witness_hears_what_we_find(world: World, witness: FakeAuditWitness) -> None:
+    """Entries cut off before their head are ours to find."""
+    await _witnessed(world, witness)
+    state = world.database.state
+    state.audit[:] = state.audit[:7]
+
+    found = await ListAuditHeads(world.database, FakeHeadSigner())(from_sequence=10)
+
+    assert "cut off" in str(found.problem)
