@@ -146,12 +146,7 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
         list_sessions=ListSessions(database),
         end_session=EndSession(database, clock),
         list_audit_events=ListAuditEvents(database),
-        verify_audit_events=VerifyAuditEvents(
-            database,
-            ports.head_judge,
-            FindAuditBeginning(database, ports.head_judge, ports.audit_retention, clock),
-            ports.audit_witness,
-        ),
+        verify_audit_events=_verify_audit_events(ports),
         list_audit_heads=ListAuditHeads(database, ports.head_judge),
         record_audit=RecordAudit(database),
         get_jwks=GetJwks(ports.published_keys),
@@ -205,3 +200,9 @@ def _passkeys(ports: Ports, verify_password: VerifyPassword, issue_tokens: Issue
         address_rule=ports.address_rule,
         clock=ports.clock,
     )
+
+
+def _verify_audit_events(ports: Ports) -> VerifyAuditEvents:
+    database, judge = ports.database, ports.head_judge
+    beginning = FindAuditBeginning(database, judge, ports.audit_retention, ports.clock)
+    return VerifyAuditEvents(database, judge, beginning, ports.audit_witness)
