@@ -27,6 +27,7 @@ SQL_PLACES = {
 
 ENVIRONMENT_PLACES = {
     "*/settings.py": "the one reader of the environment",
+    "*/settings/*.py": "the same where its classes fill more than one file",
     "devstack/src/devstack/*": "hands environments to the programs that it starts",
     "helm/vestibule/files/*": "runs in a pod, configured by the chart alone",
     "tests/*": "starts programs with environments of their own",
@@ -66,7 +67,7 @@ def test_settings_stand_only_in_settings() -> None:
     astray = {
         f"{source}:{name}"
         for source in tree.product()
-        if not source.path.endswith("/settings.py")
+        if not source.path.endswith("/settings.py") and "/settings/" not in source.path
         for name in tree.imports(source)
         if name.partition(".")[0] == "pydantic_settings" and source.path != "chassis/src/chassis/settings.py"
     }

@@ -1,7 +1,6 @@
-"""What auth-service reads from the environment."""
+"""What auth-service reads from the environment: here the serving process, in `commands` the others."""
 
 import base64
-import binascii
 from datetime import timedelta
 from email.utils import parseaddr
 from pathlib import Path
@@ -9,49 +8,38 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from chassis.settings import GrpcServiceSettings
-from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
-from auth_service.domain.audit_retention import YEARS_MIN_STRICT
 from auth_service.domain.session import STANDARD, STRICT, SessionLimits
 from auth_service.domain.verified_address import VerifiedAddressRule
+from auth_service.settings.commands import (
+    AuditSettings,
+    KeySettings,
+    MigrationSettings,
+    ProvisionSettings,
+    PruneSettings,
+)
+from auth_service.settings.fields import (
+    AUDIT_RETENTION_YEARS,
+    KEY_PUBLISH_SECONDS,
+    POSTGRES_URL,
+    TOO_SHORT,
+    MasterKeyText,
+    is_too_short,
+)
 
-_MASTER_KEY_BYTES = 32
+__all__ = [
+    "AuditSettings",
+    "AuthSettings",
+    "KeySettings",
+    "MigrationSettings",
+    "ProvisionSettings",
+    "PruneSettings",
+]
+
 _DIFFERENT_BYTES_MIN = 16
-_POSTGRES_URL = Field(
-    description="where the schema `auth` is, with the runtime role: postgresql://auth_service:…@host/database"
-)
-_OWNERS_POSTGRES_URL = Field(
-    description="where the schema `auth` is, with its owner's role: postgresql://auth_owner:…@host/database"
-)
 _SMTP_SCHEMES = ("smtp", "smtps", "smtp+starttls")
-_KEY_PUBLISH_SECONDS = Field(
-    default=900.0,
-    ge=1.0,
-    le=86_400.0,
-    description="how long a signing key is published before it signs, in seconds;"
-    " longer than verifiers may keep the published keys, which is 6 minutes",
-)
-
-
-def _is_a_master_key(value: SecretStr) -> SecretStr:
-    try:
-        raw = base64.b64decode(value.get_secret_value(), validate=True)
-    except binascii.Error as error:
-        raise ValueError("it is not base64") from error
-    if len(raw) != _MASTER_KEY_BYTES:
-        raise ValueError(f"it holds {len(raw)} bytes, not {_MASTER_KEY_BYTES}")
-    return value
-
-
-_YEARS_HINT = "how many years audit entries are kept, for ever when not set; 6 or more in the strict profile"
-_AUDIT_RETENTION_YEARS = Field(default=None, ge=1, le=100, description=_YEARS_HINT)
-_TOO_SHORT = (
-    f"AUTH_AUDIT_RETENTION_YEARS is less than {YEARS_MIN_STRICT}, the years that the audit is to be kept"
-)
-
-MasterKeyText = Annotated[SecretStr, AfterValidator(_is_a_master_key)]
-"""32 secret bytes in base64."""
 
 
 class AuthSettings(GrpcServiceSettings):
@@ -59,7 +47,7 @@ class AuthSettings(GrpcServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="AUTH_")
 
-    postgres_url: SecretStr = _POSTGRES_URL
+    postgres_url: SecretStr = POSTGRES_URL
     postgres_pool_size: int = Field(default=10, ge=2, le=100, description="most connections to Postgres")
     master_key: MasterKeyText = Field(
         description="32 secret bytes in base64, which seal the signing keys: `openssl rand -base64 32`"
@@ -67,14 +55,14 @@ class AuthSettings(GrpcServiceSettings):
     key_rotation_days: float = Field(
         default=30.0, gt=0.0, le=366.0, description="how long a signing key signs before the next one does"
     )
-    key_publish_seconds: float = _KEY_PUBLISH_SECONDS
+    key_publish_seconds: float = KEY_PUBLISH_SECONDS
     audit_head_seconds: float = Field(
         default=10.0,
         ge=0.1,
         le=60.0,
         description="how often the head of the audit chain is signed, at least once a minute",
     )
-    audit_retention_years: int | None = _AUDIT_RETENTION_YEARS
+    audit_retention_years: int | None = AUDIT_RETENTION_YEARS
     witness_address: str | None = Field(
         default=None,
         description="where health-aggregator, which witnesses the audit, answers gRPC, as host:port",
@@ -202,8 +190,8 @@ class AuthSettings(GrpcServiceSettings):
             found.append("AUTH_MASTER_KEY is not safe: it was not drawn at random: `openssl rand -base64 32`")
         if self.is_strict and not self.issuer.startswith("https://"):
             found.append("AUTH_ISSUER is not an https:// URL: links in mails and the tokens' issuer need one")
-        if self.is_strict and _is_too_short(self.audit_retention_years):
-            found.append(_TOO_SHORT)
+        if self.is_strict and is_too_short(self.audit_retention_years):
+            found.append(TOO_SHORT)
         return found
 
     @property
@@ -225,79 +213,3 @@ class AuthSettings(GrpcServiceSettings):
     def master_key_bytes(self) -> bytes:
         """The master key itself."""
         return base64.b64decode(self.master_key.get_secret_value())
-
-
-class KeySettings(BaseSettings):
-    """The settings of `python -m auth_service keys`."""
-
-    model_config = SettingsConfigDict(env_prefix="AUTH_", frozen=True, extra="ignore", env_ignore_empty=True)
-
-    postgres_url: SecretStr = _POSTGRES_URL
-    master_key: MasterKeyText = Field(description="32 secret bytes in base64, which seal the signing keys")
-    key_publish_seconds: float = _KEY_PUBLISH_SECONDS
-
-    @property
-    def master_key_bytes(self) -> bytes:
-        """The master key itself."""
-        return base64.b64decode(self.master_key.get_secret_value())
-
-
-class MigrationSettings(BaseSettings):
-    """The settings of `python -m auth_service migrate`."""
-
-    model_config = SettingsConfigDict(env_prefix="AUTH_", frozen=True, extra="ignore", env_ignore_empty=True)
-
-    migration_postgres_url: SecretStr = _OWNERS_POSTGRES_URL
-
-
-def _is_too_short(years: int | None) -> bool:
-    return years is not None and years < YEARS_MIN_STRICT
-
-
-class _ChainSettings(BaseSettings):
-    """What walking the audit chain needs, whoever walks it."""
-
-    model_config = SettingsConfigDict(env_prefix="AUTH_", frozen=True, extra="ignore", env_ignore_empty=True)
-
-    profile: Literal["standard", "strict"] = Field(default="standard", validation_alias="PROFILE")
-    master_key: MasterKeyText | None = Field(
-        default=None, description="32 secret bytes in base64, which tell our signing keys from others"
-    )
-    audit_retention_years: int | None = _AUDIT_RETENTION_YEARS
-
-    @field_validator("audit_retention_years")
-    @classmethod
-    def _is_long_enough(cls, years: int | None, others: ValidationInfo) -> int | None:
-        if others.data.get("profile") == "strict" and _is_too_short(years):
-            raise ValueError(_TOO_SHORT)
-        return years
-
-    @property
-    def master_key_bytes(self) -> bytes | None:
-        """The master key itself; None when it is not set."""
-        return None if self.master_key is None else base64.b64decode(self.master_key.get_secret_value())
-
-
-class AuditSettings(_ChainSettings):
-    """The settings of `python -m auth_service audit verify` and `export`."""
-
-    postgres_url: SecretStr = _POSTGRES_URL
-
-
-class PruneSettings(_ChainSettings):
-    """The settings of `python -m auth_service audit prune`."""
-
-    migration_postgres_url: SecretStr = _OWNERS_POSTGRES_URL
-    audit_retention_years: int = Field(ge=1, le=100, description=_YEARS_HINT)
-
-
-class ProvisionSettings(BaseSettings):
-    """The settings of `python -m auth_service provision`."""
-
-    model_config = SettingsConfigDict(env_prefix="AUTH_", frozen=True, extra="ignore", env_ignore_empty=True)
-
-    admin_postgres_url: SecretStr = Field(
-        description="the database, with a role that may create roles and schemas"
-    )
-    owner_password: SecretStr = Field(description="the password that auth_owner gets")
-    runtime_password: SecretStr = Field(description="the password that auth_service gets")
