@@ -43,6 +43,18 @@ class FakeSessions:
         )
         return True
 
+    async def renew(self, session: Session) -> None:
+        """Keeps when a session was used, until when it lasts and how it is proven."""
+        row = self._rows[session.id]
+        if row.ended_at is None:
+            self._rows[session.id] = replace(
+                row,
+                last_used_at=session.last_used_at,
+                expires_at=session.expires_at,
+                auth_time=session.auth_time,
+                amr=session.amr,
+            )
+
     async def end(self, session_id: UUID, user_id: UUID) -> bool:
         """Ends a person's open session."""
         row = self._rows.get(session_id)

@@ -125,6 +125,10 @@ class SessionRepository(Protocol):
         """Raises the counter by one if it is still the session's; says whether it was."""
         ...
 
+    async def renew(self, session: Session) -> None:
+        """Keeps when an open, locked session was used, until when it lasts and how it is proven."""
+        ...
+
     async def end(self, session_id: UUID, user_id: UUID) -> bool:
         """Ends a person's open session; says whether it was one."""
         ...

@@ -36,6 +36,10 @@ class SessionLimits:
         """Returns when a session used now expires."""
         return min(at + self.idle, created_at + self.lifetime)
 
+    def used(self, session: "Session", at: datetime) -> "Session":
+        """Returns a session as it is once a token of it has been given out."""
+        return replace(session, last_used_at=at, expires_at=self.expiry_after_use(session.created_at, at))
+
     def applied(self, session: "Session") -> "Session":
         """Returns a session as these limits see it, whichever held when it was used last."""
         expires_at = self.expiry_after_use(session.created_at, session.last_used_at)

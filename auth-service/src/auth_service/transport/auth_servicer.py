@@ -5,6 +5,7 @@ from typing import Any
 
 from chassis.identity.caller import current_caller
 from google.protobuf.empty_pb2 import Empty
+from google.protobuf.json_format import MessageToDict
 from vestibule.auth.v1 import auth_service_pb2 as pb
 from vestibule.auth.v1.auth_service_pb2_grpc import AuthServiceServicer
 
@@ -15,6 +16,7 @@ from auth_service.usecases.change_password import ChangePassword
 from auth_service.usecases.login import Login
 from auth_service.usecases.logout import Logout
 from auth_service.usecases.logout_all import LogoutAll
+from auth_service.usecases.reauthenticate import Reauthenticate
 from auth_service.usecases.refresh import Refresh
 from auth_service.usecases.register import Register
 
@@ -25,6 +27,7 @@ class AuthServicer(AuthServiceServicer):
 
     register: Register
     login: Login
+    reauthenticate: Reauthenticate
     refresh: Refresh
     logout: Logout
     logout_all: LogoutAll
@@ -55,6 +58,23 @@ class AuthServicer(AuthServiceServicer):
                 mfa=pb.MfaChallenge(mfa_required=True, mfa_token=issued.token, methods=issued.methods)
             )
         return pb.LoginResponse(tokens=messages.tokens(issued))
+
+    async def Reauthenticate(
+        self, request: pb.ReauthenticateRequest, context: Any
+    ) -> pb.ReauthenticateResponse:
+        """Renews the proof of who the caller is."""
+        issued = await self.reauthenticate(
+            password=request.password if request.HasField("password") else None,
+            code=request.code if request.HasField("code") else None,
+            assertion=MessageToDict(request.credential) if request.HasField("credential") else None,
+            caller=current_caller(),
+            attempt=current_attempt(),
+        )
+        return pb.ReauthenticateResponse(
+            access_token=issued.access_token,
+            token_type="bearer",  # noqa: S106 a kind of token, not one
+            expires_in=issued.expires_in_seconds,
+        )
 
     async def Refresh(self, request: pb.RefreshRequest, context: Any) -> pb.RefreshResponse:
         """Exchanges a refresh token."""

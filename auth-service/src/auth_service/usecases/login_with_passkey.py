@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from chassis.clock import Clock
-from chassis.errors import ServiceError
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
@@ -14,20 +13,12 @@ from auth_service.domain.audit import audited
 from auth_service.domain.errors import AccountDisabled, NotAdmittedYet, PasskeyRefused
 from auth_service.domain.events import SignedIn
 from auth_service.domain.idempotency import Attempt
-from auth_service.domain.passkey import (
-    Assertion,
-    Ceremony,
-    Challenge,
-    Passkey,
-    RelyingParty,
-    Signed,
-    digest_of,
-    has_gone_back,
-)
+from auth_service.domain.passkey import Passkey, Signed
 from auth_service.domain.ports import GuessKeys
 from auth_service.domain.session import Standing
 from auth_service.domain.stores import Database
 from auth_service.domain.tokens import Tokens
+from auth_service.usecases.check_assertion import CheckAssertion
 from auth_service.usecases.issue_tokens import IssueTokens
 from auth_service.usecases.settling import outcome_of, settle, tokens_again
 
@@ -41,7 +32,7 @@ class LoginWithPasskey:
     """
 
     database: Database
-    relying_party: RelyingParty
+    check_assertion: CheckAssertion
     guess_keys: GuessKeys
     issue_tokens: IssueTokens
     clock: Clock
@@ -60,17 +51,11 @@ class LoginWithPasskey:
         opened = outcome_of(attempt)
         if opened is not None:
             return await tokens_again(self.database, self.issue_tokens, opened)
-        told = self.relying_party.assertion(assertion)
-        challenge = Challenge(digest=digest_of(told.challenge), ceremony=Ceremony.SIGN_IN)
-        async with self.database.transaction() as stores:
-            is_open = await stores.passkeys.spend_challenge(challenge)
-            passkey = await stores.passkeys.by_credential_id(told.credential_id)
-        signed = self.relying_party.signed(assertion, told.challenge, passkey)
+        checked = await self.check_assertion(assertion)
         try:
-            owned = _judge(told, passkey, signed, is_open=is_open)
-            standing = await self._open_session(*owned, caller, attempt)
+            standing = await self._open_session(*checked.proven(), caller, attempt)
         except (PasskeyRefused, AccountDisabled) as refusal:
-            await self._note_refusal(refusal, passkey, caller)
+            await self.check_assertion.note_refusal(refusal, checked.passkey, caller)
             raise
         return self.issue_tokens(standing)
 
@@ -85,9 +70,7 @@ class LoginWithPasskey:
                 raise AccountDisabled
             if credential.is_pending:
                 raise NotAdmittedYet
-            # Compared once more where it is written: of two copies at the same time one is late.
-            if not await stores.passkeys.use(passkey.id, signed):
-                raise PasskeyRefused("COUNTER_WENT_BACK")
+            await self.check_assertion.use(stores, passkey, signed)
             # Signing in forgives wrong passwords; who is blocked for them is not kept out by that.
             await stores.guesses.forgive(self.guess_keys.of(credential, caller.client_address))
             now, session_id = self.clock.now(), uuid7()
@@ -105,31 +88,3 @@ class LoginWithPasskey:
             opening = await stores.sign_ins.open(session_id, credential, None, entry, methods)
             assert opening.standing is not None  # noqa: S101 - the credential is locked, and was active
             return opening.standing
-
-    async def _note_refusal(self, refusal: ServiceError, passkey: Passkey | None, caller: Caller) -> None:
-        reason = refusal.why if isinstance(refusal, PasskeyRefused) else refusal.reason
-        entry = audited(
-            caller,
-            self.clock.now(),
-            "auth.passkey_refused",
-            "refused",
-            subject_id=passkey.user_id if passkey else None,
-            passkey_id=str(passkey.id) if passkey else "",
-            reason=reason,
-        )
-        async with self.database.transaction() as stores:
-            await stores.audit.append(entry)
-
-
-def _judge(
-    told: Assertion, passkey: Passkey | None, signed: Signed | None, *, is_open: bool
-) -> tuple[Passkey, Signed]:
-    if not is_open:
-        raise PasskeyRefused("NO_OPEN_CHALLENGE")
-    if passkey is None or told.user_handle != passkey.user_id.bytes:
-        raise PasskeyRefused("NO_SUCH_PASSKEY")
-    if signed is None:
-        raise PasskeyRefused("NOT_SIGNED_BY_IT")
-    if has_gone_back(passkey.sign_count, signed.sign_count):
-        raise PasskeyRefused("COUNTER_WENT_BACK")
-    return passkey, signed

@@ -52,10 +52,7 @@ class Refresh:
             verdict = judge_exchange(session, token.counter, standing.at, is_told_again=is_told_again)
             if verdict in (Exchange.ROTATE, Exchange.SAME_SUCCESSOR) and not is_told_again:
                 await settle(stores, attempt, session.id)
-            if verdict is Exchange.ROTATE:
-                standing = await self._rotated(stores, standing)
-            elif verdict is Exchange.SPENT:
-                await _end_reused(stores, standing, caller)
+            standing = await self._apply(stores, verdict, standing, caller, is_told_again=is_told_again)
         match verdict:
             case Exchange.ROTATE | Exchange.SAME_SUCCESSOR:
                 return self.issue_tokens(standing)
@@ -65,6 +62,22 @@ class Refresh:
                 raise TokenInvalid
             case Exchange.SPENT | Exchange.ENDED:
                 raise TokenRevoked
+
+    async def _apply(
+        self, stores: Stores, verdict: Exchange, standing: Standing, caller: Caller, *, is_told_again: bool
+    ) -> Standing:
+        """Returns the session as the exchange leaves it."""
+        if verdict is Exchange.ROTATE:
+            return await self._rotated(stores, standing)
+        if verdict is Exchange.SPENT:
+            await _end_reused(stores, standing, caller)
+        elif verdict is Exchange.SAME_SUCCESSOR and is_told_again:
+            # Long after the rotation another access token is given out: whoever ends the session
+            # looks here whether one may still be alive.
+            used = self.limits.used(self.limits.applied(standing.session), standing.at)
+            await stores.sessions.renew(used)
+            return replace(standing, session=used)
+        return standing
 
     async def _rotated(self, stores: Stores, standing: Standing) -> Standing:
         session, at = standing.session, standing.at

@@ -1,5 +1,6 @@
 """Steps of several use cases: what an attempt came to, and how its lost answer is given."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from chassis.errors import TokenExpired, TokenRevoked, Unavailable
@@ -33,10 +34,15 @@ async def tokens_again(database: Database, issue_tokens: IssueTokens, session_id
         TokenRevoked: it has ended since.
         TokenExpired: it was not used in time.
     """
+    limits = issue_tokens.limits
     async with database.transaction() as stores:
         standing = await stores.sessions.lock(session_id)
-    if standing is None or standing.session.ended_at is not None:
-        raise TokenRevoked
-    if standing.at >= issue_tokens.limits.applied(standing.session).expires_at:
-        raise TokenExpired
-    return issue_tokens(standing)
+        if standing is None or standing.session.ended_at is not None:
+            raise TokenRevoked
+        session = limits.applied(standing.session)
+        if standing.at >= session.expires_at:
+            raise TokenExpired
+        # Whoever ends the session looks here whether a token of it may still be alive.
+        used = limits.used(session, standing.at)
+        await stores.sessions.renew(used)
+    return issue_tokens(replace(standing, session=used))

@@ -1,7 +1,6 @@
 """Finishing a sign-in with the second factor."""
 
 from dataclasses import dataclass
-from uuid import UUID
 
 from chassis.clock import Clock
 from chassis.errors import ServiceError, TokenExpired, TokenInvalid
@@ -12,7 +11,6 @@ from auth_service.domain.audit import audited
 from auth_service.domain.credential import Credential
 from auth_service.domain.errors import AccountDisabled, InvalidCredentials, TooManyAttempts
 from auth_service.domain.events import SignedIn
-from auth_service.domain.guessing import whole_seconds
 from auth_service.domain.idempotency import Attempt
 from auth_service.domain.ports import GuessKeys
 from auth_service.domain.proof import PASSWORD_AND_CODE
@@ -20,6 +18,7 @@ from auth_service.domain.second_factor import SecondFactorSecrets
 from auth_service.domain.session import Standing
 from auth_service.domain.stores import Database, Stores
 from auth_service.domain.tokens import Tokens
+from auth_service.usecases.check_code import CheckCode
 from auth_service.usecases.issue_tokens import IssueTokens
 from auth_service.usecases.settling import outcome_of, settle, tokens_again
 
@@ -34,6 +33,7 @@ class VerifyMfa:
     database: Database
     secrets: SecondFactorSecrets
     guess_keys: GuessKeys
+    check_code: CheckCode
     issue_tokens: IssueTokens
     clock: Clock
 
@@ -59,7 +59,8 @@ class VerifyMfa:
             # All of it was taken back, a code that was found good as well; that it was tried is kept.
             async with self.database.transaction() as stores:
                 found = await stores.second_factors.pending(digest)
-                await self._note_refusal(stores, refusal, found[0].user_id if found else None, caller)
+                user_id = found[0].user_id if found else None
+                await self.check_code.note_refusal(stores, refusal, user_id, caller)
             raise
 
     async def _finish(self, digest: bytes, code: str, caller: Caller, attempt: Attempt | None) -> Tokens:
@@ -73,9 +74,7 @@ class VerifyMfa:
                 await settle(stores, attempt, standing.session.id)
                 return self.issue_tokens(standing)
             # What was counted and written of the refusal is to stay: the block ends well.
-            if isinstance(refusal, InvalidCredentials):
-                await stores.guesses.note_failure(self.guess_keys.of_second_factor(credential.user_id))
-            await self._note_refusal(stores, refusal, credential.user_id, caller)
+            await self.check_code.note_refusal(stores, refusal, credential.user_id, caller)
         raise refusal
 
     async def _credential(self, stores: Stores, digest: bytes) -> Credential:
@@ -95,12 +94,10 @@ class VerifyMfa:
     ) -> Standing:
         user_id, now = credential.user_id, self.clock.now()
         guesses = self.guess_keys.of_second_factor(user_id)
-        blocked_for = (await stores.guesses.record(guesses)).blocked_for
-        if blocked_for is not None:
-            raise TooManyAttempts(retry_after_seconds=whole_seconds(blocked_for))
+        await self.check_code.require_allowed(stores, user_id)
         if not credential.is_active:
             raise AccountDisabled
-        method = await self._accept(stores, credential, code)
+        method = await self.check_code(stores, user_id, code)
         if not await stores.second_factors.close(digest):
             raise TokenInvalid  # Somebody was faster; the code is as good as before.
         # Signing in forgives wrong passwords as well as wrong codes.
@@ -116,29 +113,3 @@ class VerifyMfa:
         if method == "recovery_code":
             await stores.audit.append(audited(caller, now, "auth.recovery_code_used", actor_id=user_id))
         return opening.standing
-
-    async def _accept(self, stores: Stores, credential: Credential, code: str) -> str:
-        user_id = credential.user_id
-        authenticator = await stores.second_factors.authenticator(user_id)
-        if authenticator is None or not authenticator.is_confirmed:
-            raise TokenInvalid
-        step = self.secrets.step_of(authenticator, code, self.clock.now())
-        if step is not None and await stores.second_factors.advance(user_id, step):
-            return "totp"
-        digest = self.secrets.recovery_digest(user_id, code)
-        if await stores.second_factors.spend_recovery_code(user_id, digest):
-            return "recovery_code"
-        raise InvalidCredentials
-
-    async def _note_refusal(
-        self, stores: Stores, refusal: ServiceError, subject_id: UUID | None, caller: Caller
-    ) -> None:
-        entry = audited(
-            caller,
-            self.clock.now(),
-            "auth.mfa_refused",
-            "refused",
-            subject_id=subject_id,
-            reason=refusal.reason,
-        )
-        await stores.audit.append(entry)

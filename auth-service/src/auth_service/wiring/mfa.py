@@ -11,6 +11,7 @@ from auth_service.domain.second_factor import SecondFactorSecrets
 from auth_service.domain.stores import Database
 from auth_service.domain.verified_address import VerifiedAddressRule
 from auth_service.transport.mfa_servicer import MfaServicer
+from auth_service.usecases.check_code import CheckCode
 from auth_service.usecases.issue_tokens import IssueTokens
 from auth_service.usecases.second_factor import BeginTotp, ConfirmTotp, RemoveTotp
 from auth_service.usecases.verify_mfa import VerifyMfa
@@ -33,6 +34,7 @@ def build_mfa_use_cases(
     secrets: SecondFactorSecrets,
     guess_keys: GuessKeys,
     verify_password: VerifyPassword,
+    check_code: CheckCode,
     issue_tokens: IssueTokens,
     address_rule: VerifiedAddressRule,
     clock: Clock,
@@ -42,7 +44,7 @@ def build_mfa_use_cases(
         begin_totp=BeginTotp(database, secrets, address_rule),
         confirm_totp=ConfirmTotp(database, secrets, address_rule, clock),
         remove_totp=RemoveTotp(database, verify_password, clock),
-        verify_mfa=VerifyMfa(database, secrets, guess_keys, issue_tokens, clock),
+        verify_mfa=VerifyMfa(database, secrets, guess_keys, check_code, issue_tokens, clock),
     )
 
 

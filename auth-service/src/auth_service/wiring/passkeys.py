@@ -18,6 +18,7 @@ from auth_service.transport.passkey_servicer import PasskeyServicer
 from auth_service.usecases.add_passkey import AddPasskey
 from auth_service.usecases.begin_passkey import BeginPasskey
 from auth_service.usecases.begin_passkey_login import BeginPasskeyLogin
+from auth_service.usecases.check_assertion import CheckAssertion
 from auth_service.usecases.issue_tokens import IssueTokens
 from auth_service.usecases.list_passkeys import ListPasskeys
 from auth_service.usecases.login_with_passkey import LoginWithPasskey
@@ -43,6 +44,7 @@ def build_passkey_use_cases(
     relying_party: RelyingParty,
     guess_keys: GuessKeys,
     verify_password: VerifyPassword,
+    check_assertion: CheckAssertion,
     issue_tokens: IssueTokens,
     address_rule: VerifiedAddressRule,
     clock: Clock,
@@ -54,7 +56,7 @@ def build_passkey_use_cases(
         list_passkeys=ListPasskeys(database),
         remove_passkey=RemovePasskey(database, verify_password, clock),
         begin_passkey_login=BeginPasskeyLogin(database, relying_party),
-        login_with_passkey=LoginWithPasskey(database, relying_party, guess_keys, issue_tokens, clock),
+        login_with_passkey=LoginWithPasskey(database, check_assertion, guess_keys, issue_tokens, clock),
     )
 
 

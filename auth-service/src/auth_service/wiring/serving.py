@@ -78,6 +78,7 @@ def add_servicers(server: GrpcServer, does: UseCases) -> None:
         AuthServicer(
             register=does.register,
             login=does.login,
+            reauthenticate=does.reauthenticate,
             refresh=does.refresh,
             logout=does.logout,
             logout_all=does.logout_all,

@@ -29,6 +29,8 @@ from auth_service.domain.verified_address import REQUIRED, VerifiedAddressRule
 from auth_service.usecases.answer_once import AnswerOnce
 from auth_service.usecases.bootstrap_admin import BootstrapAdmin
 from auth_service.usecases.change_password import ChangePassword
+from auth_service.usecases.check_assertion import CheckAssertion
+from auth_service.usecases.check_code import CheckCode
 from auth_service.usecases.check_password import CheckPassword
 from auth_service.usecases.end_session import EndSession
 from auth_service.usecases.export_account import ExportAccount, ExportAuditEvents
@@ -47,6 +49,7 @@ from auth_service.usecases.login import Login
 from auth_service.usecases.logout import Logout
 from auth_service.usecases.logout_all import LogoutAll
 from auth_service.usecases.purge_expired import FinishStaleRegistrations, PurgeExpired
+from auth_service.usecases.reauthenticate import Reauthenticate
 from auth_service.usecases.record_audit import RecordAudit
 from auth_service.usecases.refresh import Refresh
 from auth_service.usecases.refuse_registration import RefuseRegistration
@@ -94,6 +97,7 @@ class UseCases:
 
     register: Register
     login: Login
+    reauthenticate: Reauthenticate
     refresh: Refresh
     logout: Logout
     logout_all: LogoutAll
@@ -131,6 +135,8 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
     check = CheckPassword(hasher, ports.patience)
     issue = IssueTokens(ports.signer, ports.refresh_tokens, ports.limits, ports.admins_need_second_factor)
     verify_password = VerifyPassword(database, guess_keys, check, clock)
+    check_code = CheckCode(ports.second_factors, guess_keys, clock)
+    check_assertion = CheckAssertion(database, ports.relying_party, clock)
     policy = PasswordPolicy(ports.strength)
     refuse = RefuseRegistration(database, clock)
     finish = FinishRegistration(database, directory, refuse)
@@ -139,6 +145,7 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
     return UseCases(
         register=Register(database, policy, hasher, finish, clock),
         login=Login(database, guess_keys, check, issue, hasher, directory, ports.second_factors, clock),
+        reauthenticate=Reauthenticate(database, verify_password, check_code, check_assertion, issue, clock),
         refresh=Refresh(database, ports.refresh_tokens, issue, ports.limits),
         logout=Logout(database, clock),
         logout_all=LogoutAll(database, clock),
@@ -164,8 +171,8 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
         purge_expired=PurgeExpired(database),
         finish_stale_registrations=FinishStaleRegistrations(database, finish, clock),
         api_keys=api_keys,
-        mfa=_mfa(ports, verify_password, issue),
-        passkeys=_passkeys(ports, verify_password, issue),
+        mfa=_mfa(ports, verify_password, check_code, issue),
+        passkeys=_passkeys(ports, verify_password, check_assertion, issue),
         mail=build_mail_use_cases(
             database=database,
             tokens=ports.mail_tokens,
@@ -178,24 +185,30 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
     )
 
 
-def _mfa(ports: Ports, verify_password: VerifyPassword, issue_tokens: IssueTokens) -> MfaUseCases:
+def _mfa(
+    ports: Ports, verify_password: VerifyPassword, check_code: CheckCode, issue_tokens: IssueTokens
+) -> MfaUseCases:
     return build_mfa_use_cases(
         database=ports.database,
         secrets=ports.second_factors,
         guess_keys=ports.guess_keys,
         verify_password=verify_password,
+        check_code=check_code,
         issue_tokens=issue_tokens,
         address_rule=ports.address_rule,
         clock=ports.clock,
     )
 
 
-def _passkeys(ports: Ports, verify_password: VerifyPassword, issue_tokens: IssueTokens) -> PasskeyUseCases:
+def _passkeys(
+    ports: Ports, verify_password: VerifyPassword, check_assertion: CheckAssertion, issue_tokens: IssueTokens
+) -> PasskeyUseCases:
     return build_passkey_use_cases(
         database=ports.database,
         relying_party=ports.relying_party,
         guess_keys=ports.guess_keys,
         verify_password=verify_password,
+        check_assertion=check_assertion,
         issue_tokens=issue_tokens,
         address_rule=ports.address_rule,
         clock=ports.clock,

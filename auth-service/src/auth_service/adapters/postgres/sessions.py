@@ -64,6 +64,20 @@ class PostgresSessions:
         )
         return rows_affected(tag) > 0
 
+    async def renew(self, session: Session) -> None:
+        """Keeps when an open, locked session was used, until when it lasts and how it is proven."""
+        await self.connection.execute(
+            """
+            UPDATE auth.sessions SET last_used_at = $2, expires_at = $3, auth_time = $4, amr = $5
+             WHERE id = $1 AND ended_at IS NULL
+            """,
+            session.id,
+            session.last_used_at,
+            session.expires_at,
+            session.auth_time,
+            list(session.amr),
+        )
+
     async def end(self, session_id: UUID, user_id: UUID) -> bool:
         """Ends a person's open session; says whether it was one."""
         tag = await self.connection.execute(

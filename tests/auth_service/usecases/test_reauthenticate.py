@@ -1,0 +1,170 @@
+"""Renewing the proof of who one is."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from auth_service.domain.errors import (
+    CredentialChanged,
+    InvalidCredentials,
+    PasskeyRefused,
+    TooManyAttempts,
+)
+from auth_service.domain.tokens import Tokens
+from chassis.errors import Forbidden, Invalid, TokenExpired, TokenRevoked
+from chassis.identity.caller import Caller
+
+from tests.auth_service.world import EMAIL, PASSWORD, World, a_client
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(name="caller")
+async def _caller(world: World) -> Caller:
+    """Somebody who signed in an hour ago."""
+    caller = world.signed_in(await world.person(proven=True), await world.sign_in())
+    world.clock.advance(HOUR)
+    return caller
+
+
+async def _prove(world: World, caller: Caller, **proof: Any) -> Tokens:
+    given = {"password": None, "code": None, "assertion": None} | proof
+    return await world.does.reauthenticate(**given, caller=caller)
+
+
+def _proof(world: World, caller: Caller) -> tuple[datetime, tuple[str, ...]]:
+    """Returns what the session keeps, having held the newest access token against it."""
+    assert caller.session_id is not None
+    session, grant = world.database.state.sessions[caller.session_id], world.signer.grants[-1]
+    assert (grant.session_id, grant.auth_time, grant.amr) == (session.id, session.auth_time, session.amr)
+    return session.auth_time, tuple(session.amr)
+
+
+def _step(world: World, drift: int = 0) -> str:
+    return str(int(world.clock.now().timestamp()) // 30 + drift)
+
+
+async def _add_passkey(world: World, caller: Caller, name: str) -> None:
+    options = await world.does.passkeys.begin_passkey(password=PASSWORD, caller=caller)
+    attestation = {"challenge": options["challenge"], "id": name, "by": name}
+    await world.does.passkeys.add_passkey(name=name, attestation=attestation, caller=caller)
+
+
+async def _assertion(world: World, user_id: UUID | None, name: str) -> dict[str, Any]:
+    options = await world.does.passkeys.begin_passkey_login()
+    return {"challenge": options["challenge"], "id": name, "by": name, "user": user_id, "count": 1}
+
+
+async def test_a_password(world: World, caller: Caller) -> None:
+    """The same session goes on, proven now; refreshing keeps that and does not renew it."""
+    tokens = await _prove(world, caller, password=PASSWORD)
+    proven_at = world.clock.now()
+
+    assert _proof(world, caller) == (proven_at, ("pwd",))
+    assert world.session_of(tokens) == caller.session_id
+    assert world.database.actions[-1] == ("auth.reauthenticated", "success")
+    world.clock.advance(HOUR)
+    await world.does.refresh(refresh_token=tokens.refresh_token, caller=a_client())
+    assert _proof(world, caller) == (proven_at, ("pwd",))
+
+
+async def test_a_wrong_password_counts_like_a_sign_ins(world: World, caller: Caller) -> None:
+    """Five of them, and neither this nor signing in is possible from here."""
+    for _ in range(5):
+        with pytest.raises(InvalidCredentials):
+            await _prove(world, caller, password="not the password")
+    assert _proof(world, caller)[0] == world.clock.now() - HOUR
+    with pytest.raises(TooManyAttempts):
+        await _prove(world, caller, password=PASSWORD)
+    with pytest.raises(TooManyAttempts):
+        await world.sign_in()
+
+
+async def test_the_second_factor_is_asked_where_it_is_on(world: World, caller: Caller) -> None:
+    """A wrong code is counted apart from passwords; a code counts once."""
+    await world.does.mfa.begin_totp(caller=caller)
+    await world.does.mfa.confirm_totp(code=_step(world, -1), caller=caller)
+    with pytest.raises(Invalid) as missing:
+        await _prove(world, caller, password=PASSWORD)
+    assert missing.value.field_errors[0].field == "code"
+    with pytest.raises(InvalidCredentials):
+        await _prove(world, caller, password="not the password", code=_step(world))
+    await _prove(world, caller, password=PASSWORD, code=_step(world))
+    assert _proof(world, caller) == (world.clock.now(), ("pwd", "otp", "mfa"))
+    for _ in range(5):
+        with pytest.raises(InvalidCredentials):
+            await _prove(world, caller, password=PASSWORD, code=_step(world))
+    assert world.database.actions[-1] == ("auth.mfa_refused", "refused")
+    with pytest.raises(TooManyAttempts):
+        await _prove(world, caller, password=PASSWORD, code=_step(world, 1))
+    # Passwords are not blocked by that: signing in gets as far as the second step.
+    await world.does.login(email=EMAIL, password=PASSWORD, caller=a_client())
+
+
+async def test_a_passkey(world: World, caller: Caller) -> None:
+    """It is both factors, and must be the caller's own."""
+    await _add_passkey(world, caller, "phone")
+    mallory = world.signed_in(
+        await world.person("m@example.com", proven=True), await world.sign_in("m@example.com")
+    )
+    await _add_passkey(world, mallory, "hers")
+    with pytest.raises(PasskeyRefused):
+        await _prove(world, caller, assertion=await _assertion(world, mallory.user_id, "hers"))
+    assert world.database.state.audit[-1].entry.details["reason"] == "ANOTHER_USERS"
+    assertion = await _assertion(world, caller.user_id, "phone")
+    await _prove(world, caller, assertion=assertion)
+
+    at, methods = _proof(world, caller)
+    assert (at, methods[1:]) == (world.clock.now(), ("user", "mfa"))
+    with pytest.raises(PasskeyRefused):
+        await _prove(world, caller, assertion=assertion)
+
+
+@pytest.mark.parametrize("proof", [{}, {"password": PASSWORD, "assertion": {}}, {"code": "123456"}])
+async def test_one_proof(world: World, caller: Caller, proof: dict[str, Any]) -> None:
+    """Neither none nor two."""
+    with pytest.raises(Invalid) as refused:
+        await _prove(world, caller, **proof)
+
+    assert refused.value.field_errors[0].field == "password"
+
+
+async def test_no_session_no_proof(world: World, caller: Caller) -> None:
+    """An API key has none, and an ended or unused one is not brought back."""
+    with pytest.raises(Forbidden):
+        await _prove(world, replace(caller, session_id=None), password=PASSWORD)
+    world.clock.advance(timedelta(days=8))
+    with pytest.raises(TokenExpired):
+        await _prove(world, caller, password=PASSWORD)
+    other = world.signed_in(caller.person(), await world.sign_in())
+    await world.does.logout(caller=other)
+    with pytest.raises(TokenRevoked):
+        await _prove(world, other, password=PASSWORD)
+
+
+async def test_a_token_given_here_ends_with_the_session(world: World, caller: Caller) -> None:
+    """Fourteen minutes after the last refresh it is the token of this that has to be taken back."""
+    other = world.signed_in(caller.person(), await world.sign_in())
+    world.clock.advance(timedelta(minutes=14))
+    await _prove(world, other, password=PASSWORD)
+    world.clock.advance(timedelta(minutes=10))
+    await world.does.change_password(old_password=PASSWORD, new_password="another-" + PASSWORD, caller=caller)
+
+    assert other.session_id in {each.session_id for each in world.database.state.revocations}
+
+
+async def test_a_password_changed_meanwhile(world: World, caller: Caller) -> None:
+    """What was proven is not the password any more."""
+    verify = world.hasher.verify
+
+    async def slow(password_hash: str | None, password: str) -> bool:
+        matches = await verify(password_hash, password)
+        async with world.database.transaction() as stores:
+            await stores.credentials.replace_hash(caller.person(), password_hash or "", "1:another")
+        return matches
+
+    world.hasher.verify = slow  # type: ignore[method-assign]
+    with pytest.raises(CredentialChanged):
+        await _prove(world, caller, password=PASSWORD)
