@@ -45,7 +45,8 @@ class Behind:
         callers: Who called, as the service saw it.
         failure: What every call fails with; None when all is well.
         answering: Cleared to keep calls waiting.
-        changes: States to be streamed by StreamHealth.
+        changes: What StreamHealth sends next: a component's name, an error, or None to end.
+        listeners: How many calls of StreamHealth are open.
         status: What GetHealth says.
         flood: Whether StreamHealth sends as fast and as long as it is let.
         flooded: How many messages it has sent so; -1 when it was told to stop.
@@ -56,7 +57,8 @@ class Behind:
     callers: list[Any] = field(default_factory=list)
     failure: ServiceError | None = None
     answering: asyncio.Event = field(default_factory=asyncio.Event)
-    changes: "asyncio.Queue[str]" = field(default_factory=asyncio.Queue)
+    changes: "asyncio.Queue[str | ServiceError | None]" = field(default_factory=asyncio.Queue)
+    listeners: int = 0
     status: health_service_pb2.Status.ValueType = health_service_pb2.STATUS_HEALTHY
     flood: bool = False
     flooded: int = 0
@@ -125,6 +127,14 @@ class Health(HealthServiceServicer):
         return health_service_pb2.GetHealthResponse(status=self._behind.status)
 
     async def StreamHealth(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        self._behind.listeners += 1
+        try:
+            async for message in self._stream(request):
+                yield message
+        finally:
+            self._behind.listeners -= 1
+
+    async def _stream(self, request: Any) -> AsyncIterator[Any]:
         await self._behind.seen(f"StreamHealth {request.last_event_id}")
         yield health_service_pb2.StreamHealthResponse(
             event_id="1", state=health_service_pb2.GetHealthResponse(status=self._behind.status)
@@ -139,6 +149,10 @@ class Health(HealthServiceServicer):
             self._behind.flooded = -1
         while True:
             name = await self._behind.changes.get()
+            if name is None:
+                return
+            if isinstance(name, ServiceError):
+                raise name
             number += 1
             change = health_service_pb2.ComponentChange(name=name, state=health_service_pb2.STATE_DOWN)
             yield health_service_pb2.StreamHealthResponse(event_id=str(number), change=change)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import structlog
+from chassis.addresses import normal_address
 from chassis.identity.claims import Claims
 from chassis.ids import uuid7
 from gateway.access_log import AccessLog
@@ -79,5 +80,5 @@ async def test_stitched_and_structured_lines_are_the_same(
     assert isinstance(stitched.pop("duration_ms"), float)
     assert isinstance(structured.pop("duration_ms"), float)
     assert stitched == structured
-    assert stitched["client"] == client
+    assert stitched["client"] == normal_address(client)
     assert "secret" not in output.getvalue()

@@ -17,6 +17,7 @@ from tests.system.house import House
 from tests.system.raw import head
 
 CLIENTS = 1000
+EACH_CLIENT = 20
 PROCESSES = ("gateway", "health-aggregator")
 EACH_KILOBYTES_MAX = 150
 """What a silent client may cost a process: its connection, a task or two, and what is not yet sent."""
@@ -46,10 +47,12 @@ def _silent(url: str) -> Iterator[None]:
     """Asks for the stream a thousand times and never reads a byte of it."""
     address = urllib.parse.urlsplit(url)
     with contextlib.ExitStack() as connections:
-        for _ in range(CLIENTS):
+        for number in range(CLIENTS):
             client = connections.enter_context(socket.socket())
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
             client.settimeout(20)
+            # A client may have so many streams, and this machine has as many addresses as it takes.
+            client.bind((f"127.0.1.{1 + number // EACH_CLIENT}", 0))
             client.connect((address.hostname, address.port))
             client.sendall(head("GET", "/api/health/stream", "Accept: text/event-stream"))
         yield

@@ -11,6 +11,9 @@ import uvicorn
 from chassis.startup import StartupError
 from chassis.whole_answers import WholeAnswerProtocol
 
+UNACKNOWLEDGED_MILLISECONDS = 60_000
+"""How long a client may leave unacknowledged what was sent to it before it counts as gone."""
+
 
 class HttpServer(uvicorn.Server):
     """A running server.
@@ -95,6 +98,9 @@ def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # Connections inherit it. A client that vanished is noticed by what it does not acknowledge.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MILLISECONDS)
     try:
         listener.bind((host, port))
     except OSError as error:

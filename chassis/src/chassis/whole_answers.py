@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from chassis.bounded_heads import BoundedHeadProtocol
+from chassis.streamed_answers import StreamedAnswerProtocol
 
 EXTENSION = "vestibule.whole_answer"
 _CLOSE = b"connection: close"
@@ -63,7 +63,7 @@ class _Turn:
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, _Turn] = WeakKeyDictionary()
 
 
-class WholeAnswerProtocol(BoundedHeadProtocol):
+class WholeAnswerProtocol(StreamedAnswerProtocol):
     """uvicorn's protocol for HTTP/1.1, with the extension.
 
     Whatever else may write to the connection or close it ends the turn first.
@@ -94,7 +94,7 @@ class WholeAnswerProtocol(BoundedHeadProtocol):
         super()._refuse(why)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        cycle.scope["extensions"] = {EXTENSION: _answering(cycle, self._turn)}  # type: ignore[dict-item]
+        cycle.scope.setdefault("extensions", {})[EXTENSION] = _answering(cycle, self._turn)  # type: ignore[assignment]
         super()._start_asgi_task(cycle, app)
 
 

@@ -1,7 +1,6 @@
 """The walk of a request: from ASGI to an answer, with everything that every answer carries."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import structlog
 from chassis.errors import ServiceError
@@ -57,7 +56,7 @@ class GatewayApp:
         if scope["type"] != "http":
             return
         request = Request.of(scope, receive, self._proxies)
-        status = _CLIENT_GONE
+        status, answer = _CLIENT_GONE, None
         self._access_log.begin()
         request.span = traces.serve(
             request.verb, "SERVER", request.caller_traceparent, own=request.traceparent
@@ -71,6 +70,8 @@ class GatewayApp:
         except ClientGone:
             pass
         finally:
+            if answer is not None and answer.stream is not None:
+                await answer.stream.close()
             self._access_log.write(request, status)
 
     async def _answer(self, request: Request) -> Answer:
@@ -123,29 +124,22 @@ class GatewayApp:
             *security_headers(answer, secure=self._always_secure or request.secure),
             *self._cors.headers(request),
         ]
-        if answer.stream is not None or answer.status not in _BODYLESS:
+        if answer.status not in _BODYLESS:
             headers.append((b"content-type", answer.content_type))
-        if self._stopping():
+        if self._stopping() and answer.stream is None:
             # The client shall come back by a new connection, to somebody who stays.
             headers.append((b"connection", b"close"))
         if answer.stream is not None:
-            await self._send_stream(request, answer, headers, send)
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            await send_until_gone(answer.stream, request, send)
             return
-        if answer.status not in _BODYLESS:
+        if answer.status not in _BODYLESS and answer.sized:
             headers.append((b"content-length", str(len(answer.body)).encode()))
         body = b"" if request.verb == "HEAD" or answer.status in _BODYLESS else answer.body
         if request.answer_whole is not None and request.answer_whole(answer.status, headers, body):
             return
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
-
-    async def _send_stream(self, request: Request, answer: Answer, headers: list[Any], send: Send) -> None:
-        assert answer.stream is not None  # noqa: S101 the caller has looked
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        if request.verb == "HEAD":
-            await send({"type": "http.response.body", "body": b""})
-            return
-        await send_until_gone(answer.stream, request.receive, send)
 
 
 def _allowed(by_verb: Iterable[str]) -> str:

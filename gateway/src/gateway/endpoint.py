@@ -1,5 +1,8 @@
 """One route at work: limit, admit, look near, read, call, tell."""
 
+import asyncio
+import math
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,20 +15,21 @@ from chassis.identity.claims import Claims
 from google.protobuf.message_factory import GetMessageClass
 
 from gateway.access import compile_admission, sender
-from gateway.api.encoder import compile_encoder
-from gateway.api.fields import HTTP_BODY, stream_oneof
+from gateway.api.fields import HTTP_BODY
 from gateway.api.request_reader import compile_reader
 from gateway.api.routes import Route
 from gateway.api.teller import Told, compile_teller
-from gateway.http import events
 from gateway.http.answer import Answer
 from gateway.http.conditional import is_unchanged
 from gateway.http.envelope import success
 from gateway.http.idempotency import REPLAYED, idempotency_key
 from gateway.http.problems import answer_to
 from gateway.http.request import Request
-from gateway.limits.request_limits import route_limit
+from gateway.limits.request_limits import counted_for, route_limit
 from gateway.parts import Parts
+from gateway.streams import events
+from gateway.streams.bounds import bounds_of
+from gateway.streams.event_stream import EventStream
 from gateway.upstream.restraint import Restraint
 
 _OK = 200
@@ -55,6 +59,9 @@ class Endpoint:
         self._cache_control = f"public, max-age={shared}".encode() if shared else b"no-store"
         self._breaker = parts.upstreams.breaker(service)
         self._restraint = Restraint(method.name)
+        if route.streaming:
+            self._bounds = bounds_of(options)
+            self._event = events.compile_event(method.output_type)
         open_call = parts.upstreams.stream if route.streaming else parts.upstreams.unary
         self._call = open_call(route.policy.path, service)
         self._takes_key = route.verb == "POST"
@@ -97,7 +104,7 @@ class Endpoint:
             raise
         enter(self._handed_on(request, token, claims))
         if self.route.streaming:
-            return self._stream(message)
+            return await self._stream(request, message, claims)
         if near and claims is not None:
             return self._finish(request, await self._fetch(request, message, claims))
         response = await self._ask(message)
@@ -177,11 +184,28 @@ class Endpoint:
         content_type = response.content_type.encode("latin-1")
         return Answer(self._status, response.data, content_type, cache_control=self._cache_control, page=True)
 
-    def _stream(self, message: Any) -> Answer:
-        output = self.route.policy.descriptor.output_type
-        messages = self._parts.streams.follow(self._call(message.SerializeToString()))
-        stream = events.server_sent(messages, self._parse, compile_encoder(output), stream_oneof(output))
-        return Answer(_OK, content_type=events.CONTENT_TYPE, stream=stream)
+    async def _stream(self, request: Request, message: Any, claims: Claims | None) -> Answer:
+        answer = Answer(
+            _OK, content_type=events.CONTENT_TYPE, headers=list(events.HEADERS), cache_control=b"no-cache"
+        )
+        if request.verb == "HEAD":
+            answer.sized = False
+            return answer
+        holder = counted_for(request, claims)
+        place = self._parts.streams.open(self.route.policy.descriptor.name, holder, self._bounds)
+        token_seconds = claims.expires_at - time.time() if claims else math.inf
+        call = self._call(message.SerializeToString())
+        stream = EventStream(call, self._event, place, self._bounds, token_seconds)
+        gone = asyncio.ensure_future(request.gone())
+        try:
+            await stream.begin(gone)
+        except BaseException:
+            await stream.close()
+            raise
+        finally:
+            gone.cancel()
+        answer.stream = stream
+        return answer
 
 
 def _resolve(tag: str, message: Any, claims: Claims) -> str:

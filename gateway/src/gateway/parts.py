@@ -1,8 +1,7 @@
 """What every endpoint shares; made by the wiring."""
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from chassis.identity.judge import RevocationJudge
@@ -11,33 +10,8 @@ from vestibule.events.v1.events_pb2 import Event
 from gateway.api.teller import Told
 from gateway.cache.near_cache import NearCache
 from gateway.limits.request_limits import RequestLimits
+from gateway.streams.registry import StreamRegistry
 from gateway.upstream.upstreams import Upstreams
-
-
-class Streams:
-    """The streams being sent; they end when the gateway stops, so that nobody waits for them."""
-
-    def __init__(self) -> None:
-        self.stopping = asyncio.Event()
-
-    async def follow(self, messages: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Yields messages until they end or the gateway stops."""
-        iterator = aiter(messages)
-        stop = asyncio.ensure_future(self.stopping.wait())
-        try:
-            while True:
-                following = asyncio.ensure_future(anext(iterator))
-                done, _ = await asyncio.wait({following, stop}, return_when=asyncio.FIRST_COMPLETED)
-                if following not in done:
-                    following.cancel()
-                    return
-                try:
-                    message = following.result()
-                except StopAsyncIteration:
-                    return
-                yield message
-        finally:
-            stop.cancel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +25,7 @@ class Parts:
         cache: Keeps answers.
         on_event: Takes in what calls committed.
         deadline_seconds: How long a call may take when its policy does not say.
-        streams: The streams being sent.
+        streams: The streams that are open.
         now: The monotonic clock that deadlines are told by.
     """
 
@@ -61,5 +35,5 @@ class Parts:
     cache: NearCache[Told]
     on_event: Callable[[Event], object]
     deadline_seconds: float
-    streams: Streams = field(default_factory=Streams)
+    streams: StreamRegistry = field(default_factory=StreamRegistry)
     now: Callable[[], float] = time.monotonic

@@ -18,6 +18,7 @@ from vestibule.events.v1.events_pb2 import Event
 from chassis import logs
 from gateway.api import descriptors
 from gateway.api.descriptors import Protos
+from gateway.api.fields import header_of
 from gateway.api.routes import Route, compile_routes
 from gateway.api.teller import Told
 from gateway.app import GatewayApp
@@ -30,7 +31,7 @@ from gateway.limits.leases import LeasingRateLimiter
 from gateway.limits.rate_limiter import Limit, RateLimiter, RedisRateLimiter
 from gateway.limits.request_limits import RequestLimits
 from gateway.pages import Pages
-from gateway.parts import Parts, Streams
+from gateway.parts import Parts
 from gateway.settings import GatewaySettings
 from gateway.upstream.upstreams import Upstreams
 
@@ -79,7 +80,6 @@ async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
         cache=memory.cache,
         on_event=memory.on_event,
         deadline_seconds=settings.deadline_seconds,
-        streams=Streams(),
     )
     routes = compile_routes(service for service in protos.services if upstreams.serves(service))
     operations = OperationsApp(lifecycle.readiness, service=SERVICE, version=VERSION)
@@ -88,12 +88,14 @@ async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
         Pages(operations, lambda: _document(routes, protos)),
         limits=parts.limits,
         proxies=TrustedProxies(settings.trusted_proxies, settings.forwarded_header),
-        cors=Cors(settings.cors_origins),
+        cors=Cors(
+            settings.cors_origins, {header_of(field) for route in routes for field in route.header_fields}
+        ),
         always_secure=settings.tls == "on",
         stopping=lambda: lifecycle.readiness.stopping,
     )
     server = await lifecycle.enter(open_http(app, host=settings.host, port=settings.port))
-    lifecycle.on_drain(parts.streams.stopping.set)
+    lifecycle.on_drain(parts.streams.drain)
     lifecycle.on_stop(server.stop)
     return server.address
 

@@ -53,7 +53,7 @@ def declare(**messages: list[descriptor_pb2.FieldDescriptorProto]) -> Descriptor
     return descriptor
 
 
-def declare_method(**policy: Any) -> MethodDescriptor:
+def declare_method(*, server_streaming: bool = False, **policy: Any) -> MethodDescriptor:
     """Declares a method whose request has nothing in it, with a policy unless none is given."""
     package = f"declared{next(_numbers)}"
     file = descriptor_pb2.FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto3")
@@ -61,7 +61,10 @@ def declare_method(**policy: Any) -> MethodDescriptor:
     file.message_type.add(name="Nothing")
     service = file.service.add(name="Shop")
     method = service.method.add(
-        name="Buy", input_type=f".{package}.Nothing", output_type=f".{package}.Nothing"
+        name="Buy",
+        input_type=f".{package}.Nothing",
+        output_type=f".{package}.Nothing",
+        server_streaming=server_streaming,
     )
     if policy:
         method.options.Extensions[options_pb2.policy].CopyFrom(options_pb2.MethodPolicy(**policy))

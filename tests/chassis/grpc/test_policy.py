@@ -83,3 +83,25 @@ def test_policies_that_cannot_be_kept(policy: dict[str, Any]) -> None:
 
     with pytest.raises(PolicyMissingError, match=r"Shop\.Buy"):
         service_policies(method.containing_service)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "streams", "refused"),
+    [
+        ({"per_person": 2, "lifetime": {"seconds": 3600}}, True, ""),
+        ({"lifetime": {"seconds": 3601}}, True, "3600 s at most"),
+        ({"per_person": 2}, False, "stream their answers"),
+    ],
+)
+def test_bounds_of_streams(bounds: dict[str, Any], streams: bool, refused: str) -> None:
+    """A stream does not outlive its connection; a method with one answer has no use for bounds."""
+    method = declare_method(
+        server_streaming=streams,
+        access=options_pb2.ACCESS_PUBLIC,
+        stream=options_pb2.StreamBounds(**bounds),
+    )
+    if refused:
+        with pytest.raises(PolicyMissingError, match=refused):
+            method_policy(method)
+    else:
+        assert method_policy(method).options.stream.per_person == 2

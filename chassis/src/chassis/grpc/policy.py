@@ -16,6 +16,9 @@ _REPEATABLE = (
     descriptor_pb2.MethodOptions.IDEMPOTENT,
 )
 
+STREAM_SECONDS_MAX = 3600.0
+"""How long a stream may last: connections, on which pods are found that have come since, age no slower."""
+
 
 class PolicyMissingError(Exception):
     """A method does not say who may call it, or says it in a way that cannot be kept."""
@@ -87,6 +90,10 @@ def method_policy(method: MethodDescriptor) -> Policy:
         raise PolicyMissingError(
             f"{name}: ACCESS_ADMIN_OR_SELF needs a `user_id` in {method.input_type.name}"
         )
+    if policy.stream.lifetime.ToNanoseconds() / 1e9 > STREAM_SECONDS_MAX:
+        raise PolicyMissingError(f"{name}: a stream's `lifetime` is {STREAM_SECONDS_MAX:.0f} s at most")
+    if policy.HasField("stream") and not method.server_streaming:
+        raise PolicyMissingError(f"{name}: `stream` is for methods that stream their answers")
     deadline = policy.deadline.ToNanoseconds() / 1e9 if policy.HasField("deadline") else None
     return Policy(
         path=f"/{method.containing_service.full_name}/{method.name}",

@@ -11,7 +11,7 @@ from chassis import logs
 from chassis.grpc.certificates import Certificates
 from chassis.grpc.health import HealthServicer
 from chassis.grpc.pipeline import Around, Handler, Pipeline
-from chassis.grpc.policy import find_service, method_policy
+from chassis.grpc.policy import STREAM_SECONDS_MAX, find_service, method_policy
 from chassis.grpc.secret_fields import secret_fields
 from chassis.identity.claims import TokenJudge
 from chassis.identity.service_tokens import ServiceTokens
@@ -20,7 +20,8 @@ REQUEST_BYTES_MAX = 256 * 1024
 CONCURRENT_RPCS_MAX = 1_000
 # gRPC adds or takes a tenth at random; a pod that has come is to be used within a minute.
 _CONNECTION_AGE_SECONDS = 30
-_CONNECTION_AGE_GRACE_SECONDS = 300
+# A connection that has aged takes no new calls and lasts until its streams have ended.
+_CONNECTION_AGE_GRACE_SECONDS = round(STREAM_SECONDS_MAX) + 60
 
 Servicer = TypeVar("Servicer")
 

@@ -43,8 +43,8 @@ def only_oneof(message: Descriptor) -> OneofDescriptor | None:
 
 
 def stream_oneof(message: Descriptor) -> str:
-    """Returns the oneof of a streamed message whose member that is set names and holds the event."""
-    return next(str(oneof.name) for oneof in message.oneofs if not _synthetic(oneof))
+    """Returns the oneof of a streamed message whose set member names and holds the event; empty for none."""
+    return next((str(oneof.name) for oneof in message.oneofs if not _synthetic(oneof)), "")
 
 
 def takes_null(field: FieldDescriptor) -> bool:

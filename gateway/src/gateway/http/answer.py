@@ -1,12 +1,32 @@
 """An answer on its way out."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 Header: TypeAlias = tuple[bytes, bytes]
 
 JSON = b"application/json"
+
+
+class Stream(Protocol):
+    """A body that comes part by part; whoever is given one closes it."""
+
+    lifetime_seconds: float
+
+    @property
+    def stopped(self) -> "asyncio.Future[None]":
+        """Done when the stream is to end before its time."""
+        ...
+
+    def parts(self) -> AsyncGenerator[bytes, None]:
+        """Yields the parts."""
+        ...
+
+    async def close(self) -> None:
+        """Frees what the stream holds; closing twice does no harm."""
+        ...
 
 
 @dataclass(slots=True)
@@ -20,6 +40,7 @@ class Answer:
         headers: Further headers, names in lower case.
         cache_control: What caches may do with it.
         stream: Brings the body part by part, in place of `body`.
+        sized: Whether the length of the body is known before it is sent.
         page: Whether people look at it in a browser.
     """
 
@@ -28,5 +49,6 @@ class Answer:
     content_type: bytes = JSON
     headers: list[Header] = field(default_factory=list)
     cache_control: bytes = b"no-store"
-    stream: AsyncGenerator[bytes, None] | None = None
+    stream: Stream | None = None
+    sized: bool = True
     page: bool = False

@@ -1,18 +1,50 @@
 """Cross-origin calls: by an allow-list, with the bearer token and without cookies."""
 
+from collections.abc import Iterable
+
 from gateway.http.answer import Answer, Header
 from gateway.http.request import Request
 
-_ALLOWED_HEADERS = b"Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-ID"
-_EXPOSED_HEADERS = b"ETag, Idempotency-Replayed, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID"
+_READ_EVERYWHERE = frozenset(
+    {
+        "Authorization",
+        "Content-Type",
+        "Idempotency-Key",
+        "If-None-Match",
+        "X-Request-ID",
+        # What browsers' tracing sends with every call, whether or not it is believed.
+        "baggage",
+        "traceparent",
+        "tracestate",
+    }
+)
+_EXPOSED_HEADERS = b", ".join(
+    (
+        b"Allow",
+        b"ETag",
+        b"Idempotency-Replayed",
+        b"RateLimit",
+        b"RateLimit-Policy",
+        b"Retry-After",
+        b"WWW-Authenticate",
+        b"X-Request-ID",
+    )
+)
 _MAX_AGE = b"600"
 
 
 class Cors:
     """Which origins may call, and how they are told."""
 
-    def __init__(self, origins: tuple[str, ...]) -> None:
+    def __init__(self, origins: tuple[str, ...], headers: Iterable[str] = ()) -> None:
+        """Takes who may call and what is read of their calls.
+
+        Args:
+            origins: Those allowed.
+            headers: What routes read, besides what is read of every request.
+        """
         self._origins = frozenset(origin.encode() for origin in origins)
+        self._allowed_headers = ", ".join(sorted(_READ_EVERYWHERE.union(headers), key=str.lower)).encode()
 
     def preflight(self, request: Request, allowed: str) -> Answer | None:
         """Returns the answer to a preflight; None when the request is none.
@@ -27,7 +59,7 @@ class Cors:
         if request.headers.get(b"origin") in self._origins:
             headers = [
                 (b"access-control-allow-methods", allowed.encode()),
-                (b"access-control-allow-headers", _ALLOWED_HEADERS),
+                (b"access-control-allow-headers", self._allowed_headers),
                 (b"access-control-max-age", _MAX_AGE),
             ]
         return Answer(204, headers=headers)

@@ -103,9 +103,14 @@ def answer_to(error: ServiceError, *, request_id: str, enveloped: bool, data: by
         data: JSON that is given all the same.
     """
     status = error.status if isinstance(error, HttpError) else STATUSES[error.kind]
-    told = orjson.dumps(_told(error))
+    told = error_object(error)
     body = failure(told, request_id=request_id, data=data) if enveloped else b'{"error":' + told + b"}"
     return Answer(status, body, headers=_headers(error, status))
+
+
+def error_object(error: ServiceError) -> bytes:
+    """Returns the contract's error object, as JSON."""
+    return orjson.dumps(_told(error))
 
 
 def _told(error: ServiceError) -> dict[str, Any]:

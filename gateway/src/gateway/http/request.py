@@ -12,6 +12,7 @@ from chassis.addresses import normal_address
 from chassis.grpc.call import Call
 from chassis.identity.claims import Claims
 from chassis.span import Span
+from chassis.streamed_answers import ABORT_EXTENSION, Abort
 from chassis.whole_answers import EXTENSION, AnswerWhole
 
 from chassis import ids, traces
@@ -50,6 +51,7 @@ class Request:
         caller_traceparent: The client's trace context; empty when there is none that is trusted.
         receive: Brings the body.
         answer_whole: Sends an answer at once, where the server can.
+        abort: Ends the connection at once, where the server can.
         started: When it came, by `time.perf_counter()`.
         route: Template of the route that answers, for logs and metrics.
         span: Our span, if the trace is recorded.
@@ -69,6 +71,7 @@ class Request:
     caller_traceparent: str
     receive: Receive
     answer_whole: AnswerWhole | None
+    abort: Abort | None = None
     started: float = field(default_factory=time.perf_counter)
     route: str = ""
     span: Span | None = None
@@ -87,6 +90,7 @@ class Request:
         trusted = bool(proxies) and proxies.trusts(peer)
         told = trusted or (not proxies and _is_local(peer))
         caller_traceparent = _caller_traceparent(headers, trusted=told)
+        extensions = scope.get("extensions", _NONE)
         return cls(
             verb=scope["method"],
             path=scope["raw_path"],
@@ -102,7 +106,8 @@ class Request:
             traceparent=traces.own(caller_traceparent),
             caller_traceparent=caller_traceparent,
             receive=receive,
-            answer_whole=scope.get("extensions", _NONE).get(EXTENSION),
+            answer_whole=extensions.get(EXTENSION),
+            abort=extensions.get(ABORT_EXTENSION),
         )
 
     def header(self, name: bytes) -> str:
@@ -153,6 +158,11 @@ class Request:
                         return b"".join(chunks)
         except TimeoutError as error:
             raise RequestTimeout from error
+
+    async def gone(self) -> None:
+        """Returns when the client has left; what it sends until then is thrown away."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
 
     async def discard(self) -> None:
         """Throws away what comes of a refused body, some of it and for a moment.

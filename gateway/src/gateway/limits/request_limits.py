@@ -55,12 +55,12 @@ class RequestLimits:
         taken: list[tuple[Limit, Verdict]] = []
         # The limit on everything goes first: beyond it nothing is asked of Redis.
         if self._everything is not None:
-            verdict = await limiter.take(self._everything, _key(request, claims))
+            verdict = await limiter.take(self._everything, counted_for(request, claims))
             taken.append((self._everything, verdict))
             if not verdict.allowed:
                 raise _refusal(request, taken)
         if own is not None:
-            key = _key(request, claims) if own.by_user else counted_as(request.client_address)
+            key = counted_for(request, claims) if own.by_user else counted_as(request.client_address)
             verdict = await limiter.take(own, key)
             taken.insert(0, (own, verdict))
             if not verdict.allowed:
@@ -88,7 +88,8 @@ def route_limit(method_name: str, options: options_pb2.MethodPolicy) -> Limit | 
     return Limit(method_name.lower(), rate.requests, rate.window.ToNanoseconds() / 1e9, by_user)
 
 
-def _key(request: Request, claims: Claims | None) -> str:
+def counted_for(request: Request, claims: Claims | None) -> str:
+    """Returns what a request counts for: an API key, a user, or a client where neither is proven."""
     if claims is None:
         return counted_as(request.client_address)
     if claims.session_id is None:

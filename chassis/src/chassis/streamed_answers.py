@@ -1,0 +1,95 @@
+"""Answers that come part by part, which uvicorn serves for clients that behave well.
+
+A client that sends more while it is answered would keep uvicorn from reading, and so from
+noticing that it leaves. One of HTTP/1.0 does not know chunks. One that takes nothing would
+keep a connection that is to be closed, with what was written to it, for ever.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from chassis.bounded_heads import BoundedHeadProtocol
+
+ABORT_EXTENSION = "vestibule.abort"
+CLOSE_SECONDS = 10.0
+"""How long a client may take for what was written to a connection that is being closed."""
+
+Abort = Callable[[], None]
+"""Ends a connection at once, without what is still to be sent: an extension of ASGI, by `ABORT_EXTENSION`."""
+
+
+class StreamedAnswerProtocol(BoundedHeadProtocol):
+    """uvicorn's protocol for HTTP/1.1, with bounds on answers that take their time."""
+
+    _answering: RequestResponseCycle | None = None
+    """The request that is being answered; `cycle` is the last one read, which may wait behind it."""
+
+    def data_received(self, data: bytes) -> None:
+        """Takes bytes in, unless nothing that they ask for would be answered."""
+        cycle = self._answering
+        if cycle is not None and not cycle.keep_alive and cycle.response_started and not cycle.more_body:
+            return
+        super().data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client has left, which whoever answers it is to know."""
+        super().connection_lost(exc)
+        self.pipeline.clear()
+        cycle = self._answering
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+
+    def on_response_complete(self) -> None:
+        """The answer is written; a connection that is closing waits for its client no longer than it must."""
+        super().on_response_complete()
+        transport: Any = self.transport
+        if transport.is_closing() and transport.get_write_buffer_size():
+            self.loop.call_later(CLOSE_SECONDS, transport.abort)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        cycle.scope.setdefault("extensions", {})[ABORT_EXTENSION] = _aborting(cycle)  # type: ignore[assignment]
+        self._answering = cycle
+        if cycle.scope["http_version"] == "1.0":
+            app = _without_chunks(cycle, app)
+        super()._start_asgi_task(cycle, app)
+
+
+def _aborting(cycle: RequestResponseCycle) -> Abort:
+    def abort() -> None:
+        cycle.disconnected = True
+        cycle.message_event.set()
+        transport: asyncio.Transport = cycle.transport
+        transport.abort()
+
+    return abort
+
+
+def _without_chunks(cycle: RequestResponseCycle, app: Any) -> Any:
+    """Returns the app such that an answer of unknown length ends with its connection (RFC 9112, 6.3)."""
+
+    async def serve(scope: Any, receive: Any, send: Any) -> Any:
+        sized = True
+
+        async def send_plain(message: Any) -> None:
+            nonlocal sized
+            if message["type"] == "http.response.start":
+                sized = any(name == b"content-length" for name, _ in message.get("headers", ()))
+                if not sized:
+                    cycle.chunked_encoding = False
+            elif not sized:
+                if cycle.flow.write_paused and not cycle.disconnected:
+                    await cycle.flow.drain()
+                if not cycle.disconnected and cycle.scope["method"] != "HEAD":
+                    cycle.transport.write(message.get("body", b""))
+                if message.get("more_body", False):
+                    return
+                message = {"type": "http.response.body"}
+            await send(message)
+
+        return await app(scope, receive, send_plain)
+
+    return serve

@@ -1,0 +1,304 @@
+"""Streams: events, how many may be open, when each ends, and that whoever leaves is noticed."""
+
+import asyncio
+import json
+import math
+import re
+from collections.abc import AsyncGenerator
+
+import pytest
+from chassis.errors import ServiceError, Unavailable
+from devstack.valkey import Valkey
+from gateway.http import streaming
+from gateway.streams import event_stream as events
+from gateway.streams.bounds import Bounds
+from gateway.streams.event_stream import EventStream
+from gateway.streams.events import compile_event
+from gateway.streams.registry import StreamRegistry
+from prometheus_client import REGISTRY
+from vestibule.health.v1 import health_service_pb2
+
+from tests.chassis.waiting import until
+from tests.gateway.house import Behind, Edge, serving_gateway, serving_users, settings
+from tests.user_service.auth_stand_in import AuthStandIn
+
+
+async def read(lines: object) -> dict[str, str]:
+    """Reads one event; comments are passed over."""
+    event: dict[str, str] = {}
+    async for line in lines:  # type: ignore[attr-defined]
+        if not line and event:
+            return event
+        name, _, value = line.partition(": ")
+        if name:
+            event[name] = value
+    raise AssertionError("the stream ended")
+
+
+async def test_state_first_then_changes(edge: Edge, behind: Behind) -> None:
+    """Each message is one event, named by its oneof, with an id to come back by."""
+    async with edge.http.stream("GET", "/api/health/stream", headers={"Last-Event-ID": "7"}) as answer:
+        lines = answer.aiter_lines()
+        state = await read(lines)
+        behind.changes.put_nowait("postgres")
+        change = await read(lines)
+
+    assert answer.headers["content-type"] == "text/event-stream"
+    assert behind.calls == ["StreamHealth 7"]
+    assert (state["event"], state["id"]) == ("state", "1")
+    assert json.loads(state["data"])["status"] == "healthy"
+    assert (change["event"], change["id"]) == ("change", "2")
+    assert json.loads(change["data"])["name"] == "postgres"
+    assert json.loads(change["data"])["state"] == "down"
+
+
+async def test_silence_is_broken(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Comments keep proxies from closing a stream that has nothing to say."""
+    monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.05)
+    async with edge.http.stream("GET", "/api/health/stream") as answer:
+        async for line in answer.aiter_lines():
+            if line == ": alive":
+                break
+
+
+async def test_who_never_reads_is_not_written_for(edge: Edge, behind: Behind) -> None:
+    """The service is no longer asked for what would only pile up, and everybody else is answered."""
+    behind.flood = True
+    address = edge.http.base_url
+    reader, writer = await asyncio.open_connection(address.host, address.port, limit=1024)
+    writer.write(b"GET /api/health/stream HTTP/1.1\r\nHost: vestibule\r\n\r\n")
+    reader._transport.pause_reading()  # type: ignore[attr-defined]
+
+    async def piles_no_further() -> bool:
+        sent = behind.flooded
+        await asyncio.sleep(0.5)
+        return 0 < sent == behind.flooded
+
+    await until(piles_no_further)
+    assert (await edge.http.get("/api/health")).status_code == 200
+    assert behind.flooded < 50_000, "the sockets between hold some megabytes of messages of 1 KB, no more"
+    writer.transport.abort()
+    await until(lambda: behind.flooded == -1)
+
+
+async def test_a_stop_ends_streams(edge: Edge) -> None:
+    """Nobody waits for a stream that would never end."""
+    async with edge.http.stream("GET", "/api/health/stream") as answer:
+        await read(answer.aiter_lines())
+        started = asyncio.get_running_loop().time()
+        await edge.lifecycle.drain(0, 5)
+
+    assert asyncio.get_running_loop().time() - started < 2
+
+
+def opened() -> float:
+    """Returns how many streams the gateway says are open."""
+    return REGISTRY.get_sample_value("gateway_streams_open", {"method": "StreamHealth"}) or 0.0
+
+
+async def ask(
+    edge: Edge, *heads: str, behind_it: str = ""
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Asks for the stream by a connection of its own and reads until the first event is there."""
+    address = edge.http.base_url
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    head = "\r\n".join(("GET /api/health/stream HTTP/1.1", "Host: vestibule", *heads))
+    writer.write(f"{head}\r\n\r\n{behind_it}".encode())
+    async with asyncio.timeout(5):
+        await reader.readuntil(b"event: state")
+    return reader, writer
+
+
+ANOTHER = "GET /health HTTP/1.1\r\nHost: vestibule\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "behind_it", ["", ANOTHER, ANOTHER * 50], ids=["alone", "pipelined", "many pipelined"]
+)
+@pytest.mark.parametrize("later", ["", ANOTHER, "nonsense\r\n\r\n"], ids=["quiet", "asks again", "nonsense"])
+async def test_leaving_ends_the_call(edge: Edge, behind: Behind, behind_it: str, later: str) -> None:
+    """The service is silent, and learns within a second that the client has left; so does the registry."""
+    for _ in range(3):
+        _, writer = await ask(edge, behind_it=behind_it)
+        assert (opened(), behind.listeners) == (1, 1)
+        writer.write(later.encode())
+        await asyncio.sleep(0.05)
+        writer.close()
+        async with asyncio.timeout(1):
+            while opened() or behind.listeners:  # noqa: ASYNC110 there is no event to wait for
+                await asyncio.sleep(0.01)
+
+
+async def test_leaving_before_the_first_message(edge: Edge, behind: Behind) -> None:
+    """Whoever leaves while the head is held back frees the place as well."""
+    behind.answering.clear()
+    address = edge.http.base_url
+    _, writer = await asyncio.open_connection(address.host, address.port)
+    writer.write(b"GET /api/health/stream HTTP/1.1\r\nHost: vestibule\r\n\r\n")
+    await until(lambda: behind.listeners == 1)
+    writer.close()
+    await until(lambda: not opened() and not behind.listeners)
+
+
+async def test_a_client_has_so_many_streams(auth: AuthStandIn, behind: Behind, valkey: Valkey) -> None:
+    """The next one is refused by an ordinary answer; others get in, and so does whoever closes one."""
+    async with serving_users(behind) as users:
+        given = settings(auth, users, valkey, rate_limits="off", trusted_proxies="127.0.0.0/8")
+        async with serving_gateway(given) as edge:
+            same_client = [f"X-Forwarded-For: 2001:db8::{number:x}" for number in range(20)]
+            held = [await ask(edge, header) for header in same_client]
+            refused = await edge.http.get("/api/health/stream", headers={"X-Forwarded-For": "2001:db8::ffff"})
+            other = await ask(edge, "X-Forwarded-For: 2001:db8:0:1::1")
+            held.pop()[1].close()
+            await until(lambda: opened() == 20)
+            again = await ask(edge, same_client[0])
+            for _, writer in (*held, other, again):
+                writer.close()
+            await until(lambda: not opened())
+
+    assert refused.status_code == 429
+    assert refused.json()["error"]["code"] == "RATE_LIMITED"
+    assert int(refused.headers["retry-after"]) >= 1
+
+
+async def test_a_failure_before_the_first_message(edge: Edge, behind: Behind) -> None:
+    """It is an ordinary answer, not a stream that begins and is silent."""
+    behind.failure = Unavailable(retry_after_seconds=7)
+    answer = await edge.http.get("/api/health/stream")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "UNAVAILABLE")
+    assert answer.headers["retry-after"] == "7"
+    assert (await edge.http.get("/api/health/stream", headers={"Last-Event-ID": "x" * 65})).status_code == 422
+    await until(lambda: not opened())
+
+
+async def test_the_head_does_not_wait_for_long(edge: Edge, behind: Behind) -> None:
+    """A service that says nothing at first has a stream that is open within a second or so."""
+    behind.answering.clear()
+    started = asyncio.get_running_loop().time()
+    async with edge.http.stream("GET", "/api/health/stream") as answer:
+        assert 0.9 < asyncio.get_running_loop().time() - started < 3
+        assert answer.status_code == 200
+        behind.answering.set()
+        assert (await read(answer.aiter_lines()))["event"] == "state"
+
+
+@pytest.mark.parametrize(("last", "event"), [(None, "end"), (Unavailable(), "error")])
+async def test_the_last_event(edge: Edge, behind: Behind, last: ServiceError | None, event: str) -> None:
+    """`end`, or `error` with the contract's object; a stream without one was cut."""
+    async with edge.http.stream("GET", "/api/health/stream") as answer:
+        lines = answer.aiter_lines()
+        await read(lines)
+        behind.changes.put_nowait(last)
+        told = await read(lines)
+        rest = [line async for line in lines]
+
+    assert told["event"] == event
+    assert event == "end" or json.loads(told["data"])["code"] == "UNAVAILABLE"
+    assert not any(rest)
+
+
+async def test_head_of_an_answer_that_streams(edge: Edge, behind: Behind) -> None:
+    """What proxies must know is in it; HEAD asks the service nothing."""
+    async with edge.http.stream("GET", "/api/health/stream") as answer:
+        got = answer.headers
+    asked = await edge.http.head("/api/health/stream")
+
+    assert asked.status_code == 200
+    for headers in (got, asked.headers):
+        assert headers["content-type"] == "text/event-stream"
+        assert headers["x-accel-buffering"] == "no"
+        assert headers["cache-control"] == "no-cache"
+        assert headers["connection"] == "close"
+        assert "content-length" not in headers
+    assert got["transfer-encoding"] == "chunked"
+    assert behind.calls == ["StreamHealth "]
+
+
+async def test_http_1_0_has_no_chunks(edge: Edge, behind: Behind) -> None:
+    """Its clients would take the chunks' lengths for the text; the end of the connection is the end."""
+    address = edge.http.base_url
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    writer.write(b"GET /api/health/stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+    head, _, begin = (await reader.readuntil(b"event: state")).partition(b"\r\n\r\n")
+    behind.changes.put_nowait(None)
+    rest = await reader.read()
+    writer.close()
+
+    assert b"transfer-encoding" not in head.lower()
+    assert b"connection: close" in head.lower()
+    assert begin.startswith(b": connected")
+    assert rest.endswith(b'event: end\ndata: {"reason":"finished"}\n\n')
+
+
+async def test_a_stop_says_when_to_come_back(edge: Edge) -> None:
+    """Clients are told to come back in a moment, each in its own; who takes nothing is cut off."""
+    _, deaf = await ask(edge)
+    deaf.transport.pause_reading()  # type: ignore[attr-defined]
+    reader, writer = await ask(edge)
+    await edge.lifecycle.drain(0, 5)
+    rest = await reader.read()
+    writer.close()
+    deaf.transport.abort()
+
+    assert re.search(rb'retry: \d+\nevent: end\ndata: {"reason":"draining"}\n\n', rest)
+
+
+async def endless(*first: bytes) -> AsyncGenerator[bytes, None]:
+    """Yields messages, and then nothing more, for ever."""
+    for each in first:
+        yield each
+    await asyncio.Event().wait()
+
+
+async def parts(bounds: Bounds, *first: bytes, token_seconds: float = math.inf) -> bytes:
+    """Returns what a stream of these messages sends until it ends by itself."""
+    place = StreamRegistry().open("test", "client", bounds)
+    stream = EventStream(endless(*first), lambda raw: b"<" + raw + b">", place, bounds, token_seconds)
+    async with asyncio.timeout(5):
+        sent = [part async for part in stream.parts()]
+    await stream.close()
+    return b"".join(sent)
+
+
+async def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lifetime (told, and warned of), idle time, the token's expiry and the size of a message."""
+    monkeypatch.setattr(events, "WARNING_SECONDS", 0.1)
+    ends = b'event: end\ndata: {"reason":"%b"}\n\n'
+
+    over = await parts(Bounds(lifetime_seconds=0.2), b"a")
+    assert over == b": connected, for 0 s at most\n\n<a>: ends in 0 s\n\n" + ends % b"lifetime"
+    assert (await parts(Bounds(idle_seconds=0.1), b"a")).endswith(b"<a>" + ends % b"idle")
+    expired = await parts(Bounds(lifetime_seconds=9), b"a", token_seconds=0.1)
+    assert b"event: error\n" in expired
+    assert b'"TOKEN_EXPIRED"' in expired
+    large = await parts(Bounds(message_bytes=2), b"aa", b"aaa", b"a")
+    assert large.partition(b"<aa>")[2].startswith(b'event: error\ndata: {"code":"INTERNAL"')
+
+
+async def test_a_client_that_takes_nothing_is_cut_off_in_the_end(
+    edge: Edge, behind: Behind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stream whose life is over does not wait for its client."""
+    monkeypatch.setattr(streaming, "LAST_PART_SECONDS", 0.2)
+    behind.flood = True
+    address = edge.http.base_url
+    reader, writer = await asyncio.open_connection(address.host, address.port, limit=1024)
+    writer.write(b"GET /api/health/stream HTTP/1.1\r\nHost: vestibule\r\n\r\n")
+    reader._transport.pause_reading()  # type: ignore[attr-defined]
+    await until(lambda: behind.flooded > 100)
+    await asyncio.sleep(0.5)
+    started = asyncio.get_running_loop().time()
+    await edge.lifecycle.drain(0, 10)
+
+    assert asyncio.get_running_loop().time() - started < 3
+    await until(lambda: behind.flooded == -1)
+    writer.transport.abort()
+
+
+async def test_a_third_party_message_without_id_or_oneof() -> None:
+    """A message of another shape is an event `message` as a whole."""
+    event = compile_event(health_service_pb2.ComponentChange.DESCRIPTOR)
+    told = event(health_service_pb2.ComponentChange(name="redis").SerializeToString())
+
+    assert told.startswith(b'event: message\ndata: {"name":"redis"')
