@@ -38,7 +38,6 @@ from chassis.grpc.call import Call, enter
 from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.server import build_server
 from chassis.identity.caller import Caller
-from chassis.identity.service_tokens import ServiceTokens
 from chassis.postgres.pool import Database, open_database
 from devstack.database import Database as DevelopmentDatabase
 from devstack.postgres import Postgres
@@ -67,9 +66,10 @@ from vestibule.events.v1.events_pb2 import Event
 from vestibule.users.v1 import directory_service_pb2
 
 from tests.auth_service.command_line import Environment
-from tests.auth_service.directory_stand_in import SERVICE_KEY, DirectoryStandIn
+from tests.auth_service.directory_stand_in import DirectoryStandIn
 from tests.auth_service.emptied_database import emptied
 from tests.auth_service.world import EMAIL, HERE, ISSUER, NAME, PASSWORD
+from tests.fakes.service_keys import key_settings, service_tokens
 
 AUDIENCE = "vestibule"
 ADMIN_EMAIL = "root@example.com"
@@ -232,7 +232,7 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
     judge = OwnTokenJudge(ring, database, judged, refused, issuer=ISSUER, audience=AUDIENCE)
     to_users = open_channel(
         directory.address,
-        service_tokens=ServiceTokens(SERVICE_KEY, serving.SERVICE),
+        service_tokens=service_tokens(serving.SERVICE),
         services=[directory_service_pb2.DESCRIPTOR.services_by_name["DirectoryService"]],
     )
     does = build_use_cases(
@@ -262,7 +262,7 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
         api_keys,
     )
     server = build_server(
-        service_tokens=ServiceTokens(SERVICE_KEY, serving.SERVICE),
+        service_tokens=service_tokens(serving.SERVICE),
         judge=judge,
         around=FirstAnswers(does.answer_once).around,
     )
@@ -270,7 +270,7 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
     address = f"127.0.0.1:{await server.start('127.0.0.1:0')}"
     server.set_serving(True)
     directory.meet(address)
-    channel = open_channel(address, service_tokens=ServiceTokens(SERVICE_KEY, "gateway"), services=_SERVICES)
+    channel = open_channel(address, service_tokens=service_tokens("gateway"), services=_SERVICES)
     sign = SignAuditHead(database, EcdsaHeadSigner(ring), head_judge, clock, timedelta(0))
     house = House(directory, pool, does, channel, sign)
     house.come_as()
@@ -293,7 +293,7 @@ def _environment(
         "AUTH_MASTER_KEY": base64.b64encode(b"m" * 32).decode(),
         "AUTH_ISSUER": "http://issuer.test",
         "AUTH_USERS_ADDRESS": directory.address,
-        "SERVICE_KEY": SERVICE_KEY,
+        **key_settings("auth-service"),
         "REDIS_URL": valkey.url,
         "BOOTSTRAP_ADMIN_EMAIL": ADMIN_EMAIL,
         "BOOTSTRAP_ADMIN_PASSWORD": ADMIN_PASSWORD,

@@ -11,7 +11,6 @@ from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.server import GrpcServer, build_server
 from chassis.identity.caller import Caller
 from chassis.identity.claims import Claims
-from chassis.identity.service_tokens import ServiceTokens
 from google.protobuf.timestamp_pb2 import Timestamp
 from user_service.domain.errors import EmailTaken
 from vestibule.auth.v1 import account_service_pb2
@@ -23,7 +22,7 @@ from vestibule.users.v1.directory_service_pb2_grpc import (
     add_DirectoryServiceServicer_to_server,
 )
 
-SERVICE_KEY = "a service key that is long enough for tests"
+from tests.fakes.service_keys import service_tokens
 
 
 class _NobodysJudge:
@@ -62,9 +61,7 @@ class DirectoryStandIn(DirectoryServiceServicer):
 
     async def start(self) -> None:
         """Begins to listen."""
-        self._server = build_server(
-            service_tokens=ServiceTokens(SERVICE_KEY, "user-service"), judge=_NobodysJudge()
-        )
+        self._server = build_server(service_tokens=service_tokens("user-service"), judge=_NobodysJudge())
         self._server.add(add_DirectoryServiceServicer_to_server, self)
         self.address = f"127.0.0.1:{await self._server.start('127.0.0.1:0')}"
         self._server.set_serving(True)
@@ -72,7 +69,7 @@ class DirectoryStandIn(DirectoryServiceServicer):
     def meet(self, auth_address: str) -> None:
         """Learns where auth-service is."""
         service = account_service_pb2.DESCRIPTOR.services_by_name["AccountService"]
-        tokens = ServiceTokens(SERVICE_KEY, "user-service")
+        tokens = service_tokens("user-service")
         self._to_auth = open_channel(auth_address, service_tokens=tokens, services=[service])
 
     async def stop(self) -> None:

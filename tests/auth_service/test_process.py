@@ -10,7 +10,6 @@ from typing import Any
 import asyncpg
 from chassis.events import stream
 from chassis.grpc.channel import open_channel
-from chassis.identity.service_tokens import ServiceTokens
 from chassis.ids import uuid7
 from chassis.postgres.pool import Database
 from devstack.database import Database as DevelopmentDatabase
@@ -25,8 +24,9 @@ from vestibule.users.v1 import user_pb2
 from tests.auth_service.command_line import Environment, output_of, process
 from tests.auth_service.conftest import ADMIN_EMAIL as EMAIL
 from tests.auth_service.conftest import ADMIN_PASSWORD as PASSWORD
-from tests.auth_service.directory_stand_in import SERVICE_KEY, DirectoryStandIn
+from tests.auth_service.directory_stand_in import DirectoryStandIn
 from tests.chassis.waiting import until
+from tests.fakes.service_keys import service_tokens
 
 
 async def _ready(environment: Environment) -> bool:
@@ -57,7 +57,7 @@ async def _admin_is_made(environment: Environment) -> bool:
 async def _login(environment: Environment) -> auth_service_pb2.Tokens:
     channel = open_channel(
         f"127.0.0.1:{environment['AUTH_GRPC_PORT']}",
-        service_tokens=ServiceTokens(SERVICE_KEY, "gateway"),
+        service_tokens=service_tokens("gateway"),
         services=[auth_service_pb2.DESCRIPTOR.services_by_name["AuthService"]],
     )
     async with channel:

@@ -8,7 +8,8 @@ from pydantic_settings import SettingsConfigDict
 from chassis import settings
 
 GOOD = {
-    "SERVICE_KEY": "k" * 32,
+    "SERVICE_KEY_FILE": "/keys/stock.key",
+    "SERVICE_TRUST_DIR": "/keys/trust",
     "REDIS_URL": "redis://127.0.0.1:6379/0",
     "STOCK_HTTP_PORT": "8001",
     "STOCK_GRPC_PORT": "50051",
@@ -94,6 +95,8 @@ def test_what_is_not_json_is_named(
 STRICT = {
     "PROFILE": "strict",
     "SERVICE_KEY": "n0tqQmBf3xkVw7YcR5sHzJ2aLpG8eDu9",
+    "SERVICE_KEY_FILE": "/keys/stock.key",
+    "SERVICE_TRUST_DIR": "/keys/trust",
     "STOCK_POSTGRES_URL": "postgresql://me@db/x?sslmode=verify-full",
     "PGPASSWORD": "Zq7-mW4tXc9_LpR2vN8sKd",
     "TLS_CERT_FILE": "tls.crt",

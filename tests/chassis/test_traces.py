@@ -14,6 +14,7 @@ CAME_IN = f"00-{secrets.token_hex(16)}-b7ad6b7169203331-01"
 
 BEGIN = """
 import sys, time
+from pathlib import Path
 from chassis import traces
 from chassis.grpc.call import Call, current_traceparent, enter
 from chassis.grpc.observation import MethodObserver
@@ -21,7 +22,8 @@ from chassis.identity.caller import Caller
 from chassis.settings import ServiceSettings
 endpoint, ratio, came_in = sys.argv[1] or None, float(sys.argv[2]), sys.argv[3]
 settings = ServiceSettings(
-    service_key="k" * 32, redis_url="redis://x", trace_ratio=ratio, otel_exporter_otlp_endpoint=endpoint
+    service_key_file=Path("/x"), service_trust_dir=Path("/x"), redis_url="redis://x",
+    trace_ratio=ratio, otel_exporter_otlp_endpoint=endpoint,
 )
 traces.setup(settings, service="stock", version="1")
 """

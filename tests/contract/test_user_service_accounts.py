@@ -5,16 +5,16 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from chassis.errors import ServiceError, Unavailable
 from chassis.grpc.channel import open_channel
-from chassis.identity.service_tokens import ServiceTokens
 from user_service.adapters.accounts import GrpcAccounts
 from user_service.domain.ports import Accounts
 from user_service.domain.user import Registration, Role
 from user_service.wiring import SERVICE
 from vestibule.auth.v1 import account_service_pb2
 
+from tests.fakes.service_keys import service_tokens
 from tests.fakes.user_service import FakeAccounts
 from tests.user_service import auth_stand_in
-from tests.user_service.auth_stand_in import SERVICE_KEY, AuthStandIn
+from tests.user_service.auth_stand_in import AuthStandIn
 from tests.user_service.builders import a_user
 
 Far = FakeAccounts | AuthStandIn
@@ -103,7 +103,7 @@ class TestGrpcAccounts(AccountsContract):
             auth_stand_in.serving() as auth,
             open_channel(
                 auth.address,
-                service_tokens=ServiceTokens(SERVICE_KEY, SERVICE),
+                service_tokens=service_tokens(SERVICE),
                 services=[account_service_pb2.DESCRIPTOR.services_by_name["AccountService"]],
             ) as channel,
         ):

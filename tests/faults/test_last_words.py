@@ -10,8 +10,9 @@ from devstack.database import Database
 from devstack.program import free_port
 from devstack.topology import SERVICES, Service
 
+from tests.fakes.service_keys import key_settings
+
 SECRETS = {
-    "SERVICE_KEY": "k" * 48,
     "AUTH_MASTER_KEY": "A" * 43 + "=",
 }
 OWNING = [service for service in SERVICES if service.schema is not None]
@@ -26,6 +27,7 @@ def _told() -> dict[str, dict[str, str]]:
     for service in SERVICES:
         listening = ("HTTP_PORT", "GRPC_PORT") if service.grpc_port else ("PORT",)
         told[service.name] = {
+            **key_settings(service.name),
             "REDIS_URL": "redis://127.0.0.1:1/0",
             "TOKEN_ISSUER": "http://issuer.test",
             "AUTH_ISSUER": "http://issuer.test",
@@ -54,19 +56,19 @@ def run(module: str, settings: dict[str, str], *arguments: str) -> tuple[int, st
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 def test_missing_secret_is_named(service: Service, told: dict[str, dict[str, str]]) -> None:
-    """A pod without the shared key says so, and how long it has to be."""
-    secrets = {variable: value for variable, value in SECRETS.items() if variable != "SERVICE_KEY"}
+    """A pod without its key says so, and how one is made."""
+    settings = {name: value for name, value in told[service.name].items() if name != "SERVICE_KEY_FILE"}
 
-    status, line = run(service.module, told[service.name] | secrets)
+    status, line = run(service.module, settings | SECRETS)
 
     assert status == 1
-    assert line.startswith("SERVICE_KEY is not set: set it.")
-    assert "32 characters" in line
+    assert line.startswith("SERVICE_KEY_FILE is not set: set it.")
+    assert "openssl" in line
 
 
 def test_missing_master_key_is_named(told: dict[str, dict[str, str]]) -> None:
     """So does auth-service without the key that seals the signing keys."""
-    status, line = run("auth_service", told["auth-service"] | {"SERVICE_KEY": SECRETS["SERVICE_KEY"]})
+    status, line = run("auth_service", told["auth-service"])
 
     assert status == 1
     assert line.startswith("AUTH_MASTER_KEY is not set: set it.")

@@ -17,7 +17,6 @@ from chassis.grpc.server import GrpcServer, build_server
 from chassis.identity.authority import AUTHORITY
 from chassis.identity.caller import Caller, current_caller
 from chassis.identity.claims import Claims
-from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
 from devstack.valkey import Valkey
 from gateway.settings import GatewaySettings
@@ -32,7 +31,8 @@ from vestibule.users.v1 import user_pb2, user_service_pb2
 from vestibule.users.v1.user_service_pb2_grpc import UserServiceServicer, add_UserServiceServicer_to_server
 
 from gateway import wiring
-from tests.user_service.auth_stand_in import AUDIENCE, ISSUER, SERVICE_KEY, AuthStandIn
+from tests.fakes.service_keys import key_settings, service_tokens
+from tests.user_service.auth_stand_in import AUDIENCE, ISSUER, AuthStandIn
 
 
 @dataclass
@@ -187,9 +187,7 @@ def _concrete(servicer: Any) -> Any:
 @asynccontextmanager
 async def serving_users(behind: Behind) -> AsyncIterator[str]:
     """Runs the services behind; gives their address."""
-    server: GrpcServer = build_server(
-        service_tokens=ServiceTokens(SERVICE_KEY, "user-service"), judge=_SignatureJudge()
-    )
+    server: GrpcServer = build_server(service_tokens=service_tokens("user-service"), judge=_SignatureJudge())
     # Methods that no test calls stay abstract.
     users: Any = Users
     health: Any = Health
@@ -214,7 +212,7 @@ def settings(auth: AuthStandIn, users: str, valkey: Valkey, **further: Any) -> G
             "vestibule.users.v1": {"address": users},
             "vestibule.health.v1": {"address": users},
         },
-        "SERVICE_KEY": SERVICE_KEY,
+        **key_settings("gateway"),
         "REDIS_URL": valkey.url,
         "TOKEN_ISSUER": ISSUER,
         "TOKEN_AUDIENCE": AUDIENCE,

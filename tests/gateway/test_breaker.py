@@ -6,20 +6,19 @@ import time
 import pytest
 from chassis.errors import Unavailable
 from chassis.grpc.channel import ServiceChannel, open_channel
-from chassis.identity.service_tokens import ServiceTokens
 from devstack.program import free_port
 from gateway.upstream.breaker import FAILURES_TO_OPEN, RECONNECT_SECONDS, Breaker
 from vestibule.users.v1 import user_service_pb2
 
+from tests.fakes.service_keys import service_tokens
 from tests.gateway.house import Behind, serving_users
-from tests.user_service.auth_stand_in import SERVICE_KEY
 
 SERVICE = user_service_pb2.DESCRIPTOR.services_by_name["UserService"]
 
 
 def channel_to(address: str) -> ServiceChannel:
     """Opens a channel."""
-    return open_channel(address, service_tokens=ServiceTokens(SERVICE_KEY, "gateway"), services=[SERVICE])
+    return open_channel(address, service_tokens=service_tokens("gateway"), services=[SERVICE])
 
 
 async def test_an_outage_is_told_at_once() -> None:

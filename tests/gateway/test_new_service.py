@@ -17,8 +17,9 @@ from devstack.valkey import Valkey
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from user_service.domain.user import Role
 
+from tests.fakes.service_keys import key_settings
 from tests.gateway.house import bearer
-from tests.user_service.auth_stand_in import AUDIENCE, ISSUER, SERVICE_KEY, AuthStandIn
+from tests.user_service.auth_stand_in import AUDIENCE, ISSUER, AuthStandIn
 
 HERE = Path(__file__).parent
 PROTOS = HERE.parents[1] / "protos"
@@ -88,7 +89,7 @@ def _gateway(
         "GATEWAY_PORT": str(port),
         "GATEWAY_UPSTREAMS": json.dumps(upstreams),
         "GATEWAY_DESCRIPTORS": str(descriptors),
-        "SERVICE_KEY": SERVICE_KEY,
+        **key_settings("gateway"),
         "REDIS_URL": valkey.url,
         "TOKEN_ISSUER": ISSUER,
         "TOKEN_AUDIENCE": AUDIENCE,

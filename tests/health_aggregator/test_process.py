@@ -20,6 +20,7 @@ from vestibule.health.v1 import health_service_pb2 as pb
 from vestibule.health.v1.health_service_pb2_grpc import HealthServiceStub
 
 from tests.chassis.waiting import until
+from tests.fakes.service_keys import key_settings, proof
 from tests.health_aggregator import wire
 
 HOUSE = {
@@ -32,6 +33,11 @@ HOUSE = {
     "qdrant",
     "nextcloud",
 }
+
+
+def as_gateway() -> tuple[tuple[str, str], ...]:
+    """Returns what a call of the gateway carries."""
+    return proof("gateway", "health-aggregator")
 
 
 class Aggregator:
@@ -47,7 +53,7 @@ class Aggregator:
             "HEALTH_GRPC_PORT": str(self.grpc_port),
             "HEALTH_TOPOLOGY": str(self.topology),
             "HEALTH_CONFIG": str(self.config),
-            "SERVICE_KEY": "0123456789abcdef0123456789abcdef",
+            **key_settings("health-aggregator"),
             "REDIS_URL": f"redis://:hunter2@127.0.0.1:{free_port()}",
             **settings,
         }
@@ -58,7 +64,9 @@ class Aggregator:
     async def health(self) -> tuple[str, dict[str, pb.Component]]:
         """Returns the judgement and the components."""
         async with grpc.aio.insecure_channel(f"127.0.0.1:{self.grpc_port}") as channel:
-            answer = await HealthServiceStub(channel).GetHealth(pb.GetHealthRequest(), wait_for_ready=True)
+            answer = await HealthServiceStub(channel).GetHealth(
+                pb.GetHealthRequest(), wait_for_ready=True, metadata=as_gateway()
+            )
         return pb.Status.Name(answer.status), {each.name: each for each in answer.components}
 
     async def state(self, name: str) -> str:
@@ -171,19 +179,23 @@ async def test_streams_resume_and_a_thousand_silent_listeners_are_borne(tmp_path
         ):
             await aggregator.becomes("user-service", "up")
             stub: Any = HealthServiceStub(channel)
-            stream = stub.StreamHealth(pb.StreamHealthRequest())
+            stream = stub.StreamHealth(pb.StreamHealthRequest(), metadata=as_gateway())
             first = await stream.read()
-            silent = [stub.StreamHealth(pb.StreamHealthRequest()) for _ in range(1000)]
+            silent = [stub.StreamHealth(pb.StreamHealthRequest(), metadata=as_gateway()) for _ in range(1000)]
             await asyncio.gather(*(each.initial_metadata() for each in silent))
             write_topology(aggregator, user_service=f"127.0.0.1:{free_port()}")
             changes = await _changes_until_down(stream, "user-service")
             assert await aggregator.becomes("user-service", "down") < 5
             memory = _resident_megabytes(aggregator)
-            again = stub.StreamHealth(pb.StreamHealthRequest(last_event_id=first.event_id))
+            again = stub.StreamHealth(
+                pb.StreamHealthRequest(last_event_id=first.event_id), metadata=as_gateway()
+            )
             missed = [await again.read()]
             while missed[-1].WhichOneof("event") != "state":
                 missed.append(await again.read())
-            foreign = await stub.StreamHealth(pb.StreamHealthRequest(last_event_id="other-1")).read()
+            foreign = await stub.StreamHealth(
+                pb.StreamHealthRequest(last_event_id="other-1"), metadata=as_gateway()
+            ).read()
             for each in (stream, again, *silent):
                 each.cancel()
 

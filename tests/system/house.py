@@ -15,6 +15,9 @@ import asyncpg
 import jwt
 from auth_service.adapters.master_key import MasterKey
 from auth_service.domain.signing_key import SigningKey
+from chassis.identity.service_keys import ServiceKeys, open_service_keys
+from chassis.identity.service_tokens import ServiceTokens
+from chassis.settings import ServiceSettings
 from devstack.plan import Ports
 from devstack.program import free_port
 from devstack.service import ServiceProcess
@@ -62,10 +65,16 @@ class House:
         """Returns where a service answers gRPC."""
         return str(self._stack.services[name].grpc)
 
-    @property
-    def service_key(self) -> str:
-        """The key by which services prove their names."""
-        return self._stack.plan.keys.service_key
+    def service_keys(self, service: str) -> ServiceKeys:
+        """Returns the keys that a service holds."""
+        settings = ServiceSettings.model_validate(
+            {**self._stack.plan.key_pairs.environment(service), "REDIS_URL": self.redis_url}
+        )
+        return open_service_keys(service, settings)
+
+    def service_token(self, service: str, audience: str) -> str:
+        """Returns what proves a service's name to another."""
+        return ServiceTokens(self.service_keys(service)).mint(audience)
 
     @property
     def redis_url(self) -> str:

@@ -14,9 +14,8 @@ from typing import Any
 
 import grpc
 import grpc.aio
-from chassis.grpc.call import SERVICE_TOKEN_KEY
+from chassis.grpc.call import SERVICE_IDENTITY_KEY
 from chassis.grpc.policy import Policy, service_policies
-from chassis.identity.service_tokens import ServiceTokens
 from devstack.topology import PROTO_PACKAGES
 from gateway.api.descriptors import load
 from google.protobuf.descriptor import FieldDescriptor
@@ -90,9 +89,9 @@ class Prober:
         self, channel: grpc.aio.Channel, policy: Policy, raw: bytes
     ) -> tuple[grpc.StatusCode, str, bytes]:
         self.boss = self.boss or self._new_boss()
-        caller = next(iter(policy.services), "gateway")
+        caller = min(policy.services or {"gateway"})
         metadata = (
-            (SERVICE_TOKEN_KEY, ServiceTokens(self.house.service_key, caller).mint()),
+            (SERVICE_IDENTITY_KEY, self.house.service_token(caller, policy.audience)),
             ("authorization", f"Bearer {self.boss.access_token}"),
         )
         answers: Any = channel.unary_stream(policy.path)

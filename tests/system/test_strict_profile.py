@@ -24,7 +24,7 @@ MINUTE = 60
 @pytest.fixture(scope="module", name="strict")
 def _strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("strict")
-    Authority().write(folder / "tls")
+    Authority().write(folder / "tls", *(service.name for service in SERVICES))
     environment = {
         "PATH": os.environ["PATH"],
         "PROFILE": "strict",

@@ -15,7 +15,6 @@ from chassis.grpc.server import GrpcServer, build_server
 from chassis.identity.api_key import is_api_key
 from chassis.identity.caller import Caller
 from chassis.identity.claims import Claims
-from chassis.identity.service_tokens import ServiceTokens
 from chassis.ids import uuid7
 from cryptography.hazmat.primitives.asymmetric import ec
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -29,7 +28,8 @@ from vestibule.auth.v1.key_service_pb2_grpc import KeyServiceServicer, add_KeySe
 from vestibule.auth.v1.token_service_pb2_grpc import TokenServiceServicer, add_TokenServiceServicer_to_server
 from vestibule.users.v1 import export_pb2, user_pb2
 
-SERVICE_KEY = "a service key that is long enough for tests"
+from tests.fakes.service_keys import service_tokens
+
 ISSUER = "http://issuer.test"
 AUDIENCE = "vestibule"
 
@@ -60,7 +60,7 @@ class AuthStandIn:
         self.failure: ServiceError | None = None
         self.port = 0
         self.key = ec.generate_private_key(ec.SECP256R1())
-        self.service_tokens = ServiceTokens(SERVICE_KEY, "auth-service")
+        self.service_tokens = service_tokens("auth-service")
         self._server: GrpcServer | None = None
 
     @property

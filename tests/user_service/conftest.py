@@ -13,7 +13,6 @@ from chassis.identity.authority import AUTHORITY_SERVICES, Authority
 from chassis.identity.caller import NOBODY, Caller
 from chassis.identity.claims import Claims
 from chassis.identity.keys import KeyCache
-from chassis.identity.service_tokens import ServiceTokens
 from chassis.identity.verifier import TokenVerifier
 from chassis.postgres.pool import Database, open_database
 from devstack.database import Database as DevelopmentDatabase
@@ -29,8 +28,9 @@ from vestibule.users.v1 import directory_service_pb2, user_service_pb2
 from vestibule.users.v1.directory_service_pb2_grpc import DirectoryServiceStub
 from vestibule.users.v1.user_service_pb2_grpc import UserServiceStub
 
+from tests.fakes.service_keys import service_tokens
 from tests.user_service import auth_stand_in
-from tests.user_service.auth_stand_in import AUDIENCE, ISSUER, SERVICE_KEY, AuthStandIn
+from tests.user_service.auth_stand_in import AUDIENCE, ISSUER, AuthStandIn
 from tests.user_service.emptied_database import emptied
 
 
@@ -132,7 +132,7 @@ async def _house(users_database: Database, auth: AuthStandIn) -> AsyncIterator[H
     """The service behind a real port."""
     to_auth = open_channel(
         auth.address,
-        service_tokens=ServiceTokens(SERVICE_KEY, wiring.SERVICE),
+        service_tokens=service_tokens(wiring.SERVICE),
         services=(
             *AUTHORITY_SERVICES,
             account_service_pb2.DESCRIPTOR.services_by_name["AccountService"],
@@ -146,14 +146,14 @@ async def _house(users_database: Database, auth: AuthStandIn) -> AsyncIterator[H
         GrpcAccounts(to_auth),
         SystemClock(),
     )
-    server = build_server(service_tokens=ServiceTokens(SERVICE_KEY, wiring.SERVICE), judge=judge)
+    server = build_server(service_tokens=service_tokens(wiring.SERVICE), judge=judge)
     wiring.add_servicers(server, does)
     port = await server.start("127.0.0.1:0")
     server.set_serving(True)
     channels = {
         name: open_channel(
             f"127.0.0.1:{port}",
-            service_tokens=ServiceTokens(SERVICE_KEY, name),
+            service_tokens=service_tokens(name),
             services=(
                 user_service_pb2.DESCRIPTOR.services_by_name["UserService"],
                 directory_service_pb2.DESCRIPTOR.services_by_name["DirectoryService"],

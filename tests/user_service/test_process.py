@@ -14,7 +14,6 @@ import asyncpg
 import pytest
 from chassis.events import stream
 from chassis.grpc.channel import open_channel
-from chassis.identity.service_tokens import ServiceTokens
 from chassis.postgres.pool import Database
 from devstack.database import Database as DevelopmentDatabase
 from devstack.program import free_port
@@ -28,7 +27,8 @@ from vestibule.users.v1 import directory_service_pb2 as pb
 from vestibule.users.v1.directory_service_pb2_grpc import DirectoryServiceStub
 
 from tests.chassis.waiting import until
-from tests.user_service.auth_stand_in import ISSUER, SERVICE_KEY, AuthStandIn
+from tests.fakes.service_keys import key_settings, service_tokens
+from tests.user_service.auth_stand_in import ISSUER, AuthStandIn
 from tests.user_service.builders import a_user
 
 
@@ -67,7 +67,7 @@ def _environment(emptied_database: DevelopmentDatabase, valkey: Valkey) -> dict[
         "USERS_POSTGRES_URL": emptied_database.url("user_service"),
         "USERS_AUTH_ADDRESS": f"127.0.0.1:{free_port()}",
         "TOKEN_ISSUER": ISSUER,
-        "SERVICE_KEY": SERVICE_KEY,
+        **key_settings("user-service"),
         "REDIS_URL": valkey.url,
     }
 
@@ -134,7 +134,7 @@ async def test_works_without_redis(
         await until(lambda: _ready(int(environment["USERS_HTTP_PORT"])), seconds=10)
         async with open_channel(
             f"127.0.0.1:{environment['USERS_GRPC_PORT']}",
-            service_tokens=ServiceTokens(SERVICE_KEY, "auth-service"),
+            service_tokens=service_tokens("auth-service"),
             services=[pb.DESCRIPTOR.services_by_name["DirectoryService"]],
         ) as channel:
             request = pb.AdmitUserRequest(user_id=str(newcomer.id))
@@ -144,7 +144,9 @@ async def test_works_without_redis(
     assert await PostgresUserReader(users_database).find(newcomer.id) is not None
 
 
-@pytest.mark.parametrize("missing", ["USERS_POSTGRES_URL", "SERVICE_KEY", "TOKEN_ISSUER"])
+@pytest.mark.parametrize(
+    "missing", ["USERS_POSTGRES_URL", "SERVICE_KEY_FILE", "SERVICE_TRUST_DIR", "TOKEN_ISSUER"]
+)
 async def test_missing_setting_is_named(environment: dict[str, str], missing: str) -> None:
     """One line names the variable, and the status is 1."""
     del environment[missing]

@@ -1,12 +1,15 @@
-"""The secrets of a stack: made once, kept in one file that only its owner may read."""
+"""The secrets of a stack: made once, kept in files that only their owner may read."""
 
 import base64
 import json
 import os
 import secrets
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from chassis.identity.service_keys import new_key_pair
 
 from devstack.database import Database
 from devstack.program import ProgramError
@@ -17,12 +20,10 @@ class Keys:
     """What must stay the same from one start to the next.
 
     Attributes:
-        service_key: `SERVICE_KEY`, shared by the services.
         auth_master_key: `AUTH_MASTER_KEY`, which seals the signing keys.
         role_passwords: Password of each role in Postgres.
     """
 
-    service_key: str
     auth_master_key: str
     role_passwords: dict[str, str]
 
@@ -36,16 +37,60 @@ class Keys:
         """
         kept = _read(file)
         new = {
-            "service_key": secrets.token_urlsafe(48),
             "auth_master_key": base64.b64encode(secrets.token_bytes(32)).decode(),
             "role_passwords": {},
         }
-        keys = cls(**(new | kept))
+        keys = cls(**{name: kept.get(name, value) for name, value in new.items()})
         passwords = {role: secrets.token_urlsafe(24) for role in Database.role_names()}
         keys = replace(keys, role_passwords=passwords | keys.role_passwords)
         if asdict(keys) != kept:
             _write(file, json.dumps(asdict(keys), indent=2))
         return keys
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPairs:
+    """The services' key pairs: each service reads its own private key and everybody's public keys.
+
+    Attributes:
+        folder: Where they are kept.
+    """
+
+    folder: Path
+
+    @classmethod
+    def kept_in(cls, folder: Path, services: Iterable[str]) -> "KeyPairs":
+        """Takes what is in a folder, and makes what is missing.
+
+        Raises:
+            OSError: it cannot be read or written.
+        """
+        pairs = cls(folder)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        pairs.trust.mkdir(mode=0o700, exist_ok=True)
+        for service in services:
+            if not pairs.private_key(service).exists():
+                private, public = new_key_pair()
+                # The public half goes first: a private key that is there has one.
+                _write(pairs.trust / f"{service}.pem", public.decode())
+                _write(pairs.private_key(service), private.decode())
+        return pairs
+
+    @property
+    def trust(self) -> Path:
+        """The folder with everybody's public keys (`SERVICE_TRUST_DIR`)."""
+        return self.folder / "trust"
+
+    def private_key(self, service: str) -> Path:
+        """The file of a service's private key (`SERVICE_KEY_FILE`)."""
+        return self.folder / f"{service}.key"
+
+    def environment(self, service: str) -> dict[str, str]:
+        """Returns the settings that lead a service to its keys."""
+        return {
+            "SERVICE_KEY_FILE": str(self.private_key(service)),
+            "SERVICE_TRUST_DIR": str(self.trust),
+        }
 
 
 def _read(file: Path) -> dict[str, Any]:

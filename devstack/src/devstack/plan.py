@@ -7,7 +7,7 @@ from itertools import count
 from urllib.parse import urlsplit, urlunsplit
 
 from devstack.database import Database
-from devstack.keys import Keys
+from devstack.keys import KeyPairs, Keys
 from devstack.settings import Settings
 from devstack.topology import AUTH, GATEWAY, HEALTH, PROTO_PACKAGES, USERS, Service
 
@@ -41,6 +41,7 @@ class Plan:
     Attributes:
         settings: What the person who starts it decided.
         keys: The secrets.
+        key_pairs: The services' keys.
         database: The database with its roles.
         redis_url: Where Redis or Valkey is.
         ports: Of each process of a service, by the service's name.
@@ -49,6 +50,7 @@ class Plan:
 
     settings: Settings
     keys: Keys
+    key_pairs: KeyPairs
     database: Database
     redis_url: str
     ports: Mapping[str, Sequence[Ports]]
@@ -69,7 +71,7 @@ class Plan:
             "PYTHONUNBUFFERED": "1",
             MARK: str(self.settings.data_dir),
             "REDIS_URL": self._led(name, "redis", self.redis_url),
-            "SERVICE_KEY": self.keys.service_key,
+            **self.key_pairs.environment(service.name),
             "TOKEN_ISSUER": self._issuer(),
             "TOKEN_AUDIENCE": self.settings.environment.get("AUTH_AUDIENCE", "vestibule"),
             **self._database(name).environment(service),

@@ -8,6 +8,7 @@ from chassis.grpc.secret_fields import secret_fields
 from chassis.http_server import open_http
 from chassis.identity.authority import AUTHORITY, AUTHORITY_SERVICES, Authority
 from chassis.identity.judge import RevocationJudge
+from chassis.identity.service_keys import open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
 from chassis.operations_http import OperationsApp
@@ -67,7 +68,7 @@ async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
     """
     protos = descriptors.load(settings.descriptors)
     logs.hide(secret_fields(protos.services))
-    tokens = ServiceTokens(settings.service_key.get_secret_value(), SERVICE)
+    tokens = ServiceTokens(open_service_keys(SERVICE, settings))
     certificates = open_certificates(settings.tls_files)
     upstreams = await lifecycle.enter(Upstreams(settings, protos.services, tokens, certificates))
     judge = _judge(settings, upstreams)

@@ -16,6 +16,7 @@ from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.server import GrpcServer, build_server
 from chassis.identity.authority import AUTHORITY, AUTHORITY_SERVICES, Authority
 from chassis.identity.claims import TokenJudge
+from chassis.identity.service_keys import open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.ids import uuid7
 from chassis.lifecycle import Lifecycle
@@ -117,7 +118,7 @@ async def serve(settings: HealthSettings, lifecycle: Lifecycle) -> None:
     get_health = GetHealth(board, Sweep(run_check, keep_watch.watched))
     figures = KeepFigures(MetricsScraper(partial(_metrics_addresses, settings)))
     servicer = HealthServicer(get_health, feed, Pages(history, figures, clock))
-    tokens = ServiceTokens(settings.service_key.get_secret_value(), OBSERVER)
+    tokens = ServiceTokens(open_service_keys(OBSERVER, settings))
     auth = await _open_auth(settings, lifecycle, tokens, certificates)
     witness = None if database is None or auth is None else PostgresWitnessStore(database)
     server, address = await _open_grpc(

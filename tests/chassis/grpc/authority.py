@@ -20,24 +20,32 @@ class Authority:
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "the house")])
-        self.certificate = self._sign(self._key.public_key(), self._name, authority=True)
+        self.certificate = self._sign(self._key.public_key(), self._name)
 
-    def issue(self, folder: Path) -> Certificates:
+    def issue(self, folder: Path, *services: str) -> Certificates:
         """Writes a new certificate with its key over what is there and returns them."""
-        self.write(folder)
+        self.write(folder, *services)
         return Certificates(folder / "tls.crt", folder / "tls.key", folder / "ca.crt")
 
-    def write(self, folder: Path) -> None:
-        """Writes a new certificate, its key and the authority's certificate."""
+    def write(self, folder: Path, *services: str) -> None:
+        """Writes a new certificate, its key and the authority's certificate.
+
+        Args:
+            folder: Where to.
+            services: Whose certificate it is: the gateway's when not said.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a service")])
         folder.mkdir(exist_ok=True)
         (folder / "ca.crt").write_bytes(self.certificate.public_bytes(PEM))
         (folder / "tls.key").write_bytes(key.private_bytes(PEM, PKCS8, serialization.NoEncryption()))
-        certificate = self._sign(key.public_key(), name, authority=False)
+        certificate = self._sign(key.public_key(), name, services or ("gateway",))
         (folder / "tls.crt").write_bytes(certificate.public_bytes(PEM))
 
-    def _sign(self, key: ec.EllipticCurvePublicKey, name: x509.Name, *, authority: bool) -> x509.Certificate:
+    def _sign(
+        self, key: ec.EllipticCurvePublicKey, name: x509.Name, services: tuple[str, ...] = ()
+    ) -> x509.Certificate:
+        names = [*_HERE, *(x509.DNSName(service) for service in services)]
         now = dt.datetime.now(dt.UTC)
         builder = (
             x509.CertificateBuilder()
@@ -47,7 +55,7 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - dt.timedelta(minutes=1))
             .not_valid_after(now + dt.timedelta(hours=1))
-            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName(_HERE), critical=False)
+            .add_extension(x509.BasicConstraints(ca=not services, path_length=None), critical=True)
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
         )
         return builder.sign(self._key, hashes.SHA256())

@@ -13,7 +13,6 @@ from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.server import GrpcServer, build_server
 from chassis.identity.caller import Caller
 from chassis.identity.claims import Claims
-from chassis.identity.service_tokens import ServiceTokens
 from chassis.ids import uuid7
 from google.protobuf.empty_pb2 import Empty
 from vestibule.health.v1 import health_service_pb2, health_service_pb2_grpc
@@ -24,7 +23,8 @@ from vestibule.users.v1 import (
     user_service_pb2_grpc,
 )
 
-SERVICE_KEY = "a key that all services of this test share"
+from tests.fakes.service_keys import service_tokens
+
 USER_ID = UUID("01890000-0000-7000-8000-000000000001")
 ADMIN_ID = UUID("01890000-0000-7000-8000-000000000002")
 
@@ -189,7 +189,7 @@ async def open_hall(
     """Opens a house whose channel speaks as `service`."""
     script, judge = Script(), TableJudge()
     server = build_server(
-        service_tokens=ServiceTokens(SERVICE_KEY, "user-service"),
+        service_tokens=service_tokens("user-service"),
         judge=judge,
         deadline_seconds=deadline_seconds,
     )
@@ -198,9 +198,7 @@ async def open_hall(
     server.add(health_service_pb2_grpc.add_HealthServiceServicer_to_server, Health(script))  # type: ignore[abstract]
     port = await server.start(f"127.0.0.1:{port}")
     server.set_serving(True)
-    channel = open_channel(
-        f"127.0.0.1:{port}", service_tokens=ServiceTokens(SERVICE_KEY, service), services=SERVICES
-    )
+    channel = open_channel(f"127.0.0.1:{port}", service_tokens=service_tokens(service), services=SERVICES)
     try:
         yield Hall(
             script=script,

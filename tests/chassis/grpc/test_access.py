@@ -1,5 +1,6 @@
 """Who is let in, and what is believed of what they say: the access rules of the protos."""
 
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -9,13 +10,17 @@ from chassis.errors import (
     Kind,
     RemoteError,
 )
-from chassis.grpc.call import Call, current_call, enter
+from chassis.grpc.access import compile_admission
+from chassis.grpc.call import SERVICE_IDENTITY_KEY, Call, current_call, enter
+from chassis.grpc.policy import method_policy
 from chassis.identity.caller import Caller, current_caller
+from chassis.identity.service_keys import ServiceKeys
 from chassis.identity.service_tokens import ServiceTokens
 from vestibule.health.v1 import health_service_pb2
 from vestibule.users.v1 import directory_service_pb2, user_service_pb2
 
-from tests.chassis.grpc.hall import ADMIN_ID, USER_ID, Hall, open_hall, reason, sign_in
+from tests.chassis.grpc.hall import ADMIN_ID, USER_ID, Hall, TableJudge, open_hall, reason, sign_in
+from tests.fakes.service_keys import proof, service_keys, service_tokens
 
 GET_ME = user_service_pb2.GetMeRequest()
 OWN = user_service_pb2.GetUserRequest(user_id=str(USER_ID))
@@ -73,14 +78,42 @@ async def test_service_methods(service: str, expected: str) -> None:
 
 
 async def test_service_token_of_another_key_proves_nothing(hall: Hall) -> None:
-    """Who does not know the key is nobody."""
+    """Who signs by another key than the service's own is nobody, whatever name it gives itself."""
     async with grpc.aio.insecure_channel(f"127.0.0.1:{hall.port}") as channel:
         call: Any = channel.unary_unary("/vestibule.users.v1.DirectoryService/AdmitUser")
-        stranger = ServiceTokens("another key, but also long enough", "auth-service").mint()
+        gateways = service_keys("gateway")
+        stranger = ServiceTokens(ServiceKeys("auth-service", gateways.private_key, {})).mint("user-service")
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await call(ADMIT.SerializeToString(), metadata=(("vestibule-service-token", stranger),))
+            await call(ADMIT.SerializeToString(), metadata=((SERVICE_IDENTITY_KEY, stranger),))
 
     assert grpc.StatusCode.PERMISSION_DENIED is caught.value.code()
+
+
+@pytest.mark.parametrize(
+    ("service", "audience", "expected"),
+    [
+        ("gateway", "user-service", "OK"),
+        ("gateway", "auth-service", "PERMISSION_DENIED"),
+        ("auth-service", "user-service", "PERMISSION_DENIED"),
+        ("health-aggregator", "user-service", "PERMISSION_DENIED"),
+        ("", "", "PERMISSION_DENIED"),
+    ],
+)
+async def test_what_has_a_route_is_the_gateways_to_call(
+    hall: Hall, service: str, audience: str, expected: str
+) -> None:
+    """Whoever goes around the edge goes around its limits: signed in or not, no other may call."""
+    metadata: list[tuple[str, str]] = [("authorization", "Bearer user")]
+    metadata += proof(service, audience) if service else ()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{hall.port}") as channel:
+        call: Any = channel.unary_unary("/vestibule.users.v1.UserService/GetMe")
+        try:
+            await call(b"", metadata=metadata)
+            answered = "OK"
+        except grpc.aio.AioRpcError as error:
+            answered = error.code().name
+
+    assert answered == expected
 
 
 async def test_scopes_limit_a_key(hall: Hall) -> None:
@@ -188,25 +221,19 @@ async def test_who_is_calling(hall: Hall) -> None:
     assert ("user", traceparent) == (call.bearer_token, call.traceparent)
 
 
-async def test_word_of_a_stranger_about_itself(hall: Hall) -> None:
-    """Without a service token the address is the peer's and the request gets a new id."""
-    seen: list[Caller] = []
-
-    async def answer(request: Any, context: Any) -> Any:
-        seen.append(current_caller())
-        return user_service_pb2.GetMeResponse()
-
-    hall.script.answers["GetMe"] = answer
+async def test_word_of_a_stranger_about_itself() -> None:
+    """Where strangers may call, without a service token the address is the peer's and the id is new."""
+    declared = method_policy(
+        user_service_pb2.DESCRIPTOR.services_by_name["UserService"].methods_by_name["GetMe"]
+    )
+    admit = compile_admission(replace(declared, services=None), service_tokens("user-service"), TableJudge())
     lies = (
         ("authorization", "Bearer user"),
         ("vestibule-client-address", "203.0.113.7"),
         ("vestibule-user-agent", "liar"),
         ("x-request-id", "chosen"),
     )
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{hall.port}") as channel:
-        call: Any = channel.unary_unary("/vestibule.users.v1.UserService/GetMe")
-        await call(b"", metadata=lies)
-    caller = seen[0]
+    caller = (await admit(lies, lambda: "ipv4:127.0.0.1:4711", None)).caller
 
     assert (caller.service, caller.client_address, caller.user_agent) == (None, "127.0.0.1", "")
     assert caller.request_id not in ("", "chosen")

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import grpc
 import pytest
-from chassis.errors import Unavailable
+from chassis.errors import RemoteError, Unavailable
 from chassis.grpc import certificates as rotation
 from chassis.grpc.certificates import Certificates, open_certificates
 from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.server import build_server
-from chassis.identity.service_tokens import ServiceTokens
 from chassis.startup import StartupError
 from vestibule.health.v1 import health_service_pb2, health_service_pb2_grpc
 
 from tests.chassis.grpc.authority import PEM, Authority
-from tests.chassis.grpc.hall import SERVICE_KEY, SERVICES, Health, Script, TableJudge
+from tests.chassis.grpc.hall import SERVICES, Health, Script, TableJudge
+from tests.fakes.service_keys import service_tokens
 
 
 @dataclass
@@ -33,7 +33,7 @@ class House:
         """Opens a channel to it."""
         return open_channel(
             f"localhost:{port or self.port}",
-            service_tokens=ServiceTokens(SERVICE_KEY, "gateway"),
+            service_tokens=service_tokens("gateway"),
             services=SERVICES,
             credentials=credentials,
         )
@@ -51,7 +51,7 @@ def _authority() -> Authority:
 
 @pytest.fixture(name="house")
 async def _house(authority: Authority, tmp_path: Path) -> AsyncIterator[House]:
-    server = build_server(service_tokens=ServiceTokens(SERVICE_KEY, "x"), judge=TableJudge())
+    server = build_server(service_tokens=service_tokens("health-aggregator"), judge=TableJudge())
     health = Health(Script())  # type: ignore[abstract]
     server.add(health_service_pb2_grpc.add_HealthServiceServicer_to_server, health)
     port = await server.start("127.0.0.1:0", authority.issue(tmp_path / "server"))
@@ -69,6 +69,18 @@ async def ask(channel: ServiceChannel) -> None:
 async def test_both_sides_show_a_certificate(house: House, authority: Authority, tmp_path: Path) -> None:
     async with house.channel(authority.issue(tmp_path / "client")) as channel:
         await ask(channel)
+
+
+@pytest.mark.parametrize("named", [("user-service",), ("localhost",), ("gateway.elsewhere",)])
+async def test_token_and_certificate_name_the_same_service(
+    house: House, authority: Authority, tmp_path: Path, named: tuple[str, ...]
+) -> None:
+    """The gateway's token over another's certificate is nobody's: one stolen secret is not enough."""
+    async with house.channel(authority.issue(tmp_path / "client", *named)) as channel:
+        with pytest.raises(RemoteError) as caught:
+            await ask(channel)
+
+    assert caught.value.reason == "FORBIDDEN"
 
 
 @pytest.mark.parametrize("shown", ["plain text", "no certificate", "a stranger's certificate"])
@@ -121,7 +133,7 @@ async def test_calls_in_flight_outlive_a_rotation(authority: Authority, tmp_path
         return health_service_pb2.GetHealthResponse()
 
     script.answers["GetHealth"] = slow
-    server = build_server(service_tokens=ServiceTokens(SERVICE_KEY, "x"), judge=TableJudge())
+    server = build_server(service_tokens=service_tokens("health-aggregator"), judge=TableJudge())
     server.add(health_service_pb2_grpc.add_HealthServiceServicer_to_server, Health(script))  # type: ignore[abstract]
     port = await server.start("127.0.0.1:0", authority.issue(tmp_path / "server"))
     server.set_serving(True)

@@ -12,12 +12,12 @@ from chassis.grpc.channel import open_channel, service_config
 from chassis.grpc.errors import never_sent
 from chassis.grpc.policy import service_policies
 from chassis.identity.caller import Caller
-from chassis.identity.service_tokens import ServiceTokens
 from devstack.program import free_port
 from vestibule.users.v1 import user_service_pb2, user_service_pb2_grpc
 from vestibule.users.v1.user_pb2 import User
 
-from tests.chassis.grpc.hall import SERVICE_KEY, SERVICES, Hall, open_hall, sign_in
+from tests.chassis.grpc.hall import SERVICES, Hall, open_hall, sign_in
+from tests.fakes.service_keys import service_tokens
 
 GET_ME = user_service_pb2.GetMeRequest()
 DELETE_ME = user_service_pb2.DeleteMeRequest(password="x")
@@ -105,7 +105,7 @@ async def test_whoever_stops_is_sent_nothing_more(hall: Hall) -> None:
 
 async def test_nobody_there() -> None:
     """A dead address is known at once, not at the deadline."""
-    tokens = ServiceTokens(SERVICE_KEY, "gateway")
+    tokens = service_tokens("gateway")
     async with open_channel(f"127.0.0.1:{free_port()}", service_tokens=tokens, services=SERVICES) as channel:
         users = user_service_pb2_grpc.UserServiceStub(channel)
         started = time.monotonic()

@@ -18,12 +18,10 @@ from chassis.errors import (
 from chassis.grpc.call import Call, current_call, enter
 from chassis.grpc.server import build_server
 from chassis.identity.caller import Caller
-from chassis.identity.service_tokens import ServiceTokens
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from vestibule.users.v1 import user_service_pb2
 
 from tests.chassis.grpc.hall import (
-    SERVICE_KEY,
     USER_ID,
     Hall,
     TableJudge,
@@ -31,6 +29,7 @@ from tests.chassis.grpc.hall import (
     reason,
     sign_in,
 )
+from tests.fakes.service_keys import proof, service_tokens
 
 GET_ME = user_service_pb2.GetMeRequest()
 OWN = user_service_pb2.GetUserRequest(user_id=str(USER_ID))
@@ -94,7 +93,9 @@ async def test_own_deadline_where_none_is_set() -> None:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{hall.port}") as channel:
             call: Any = channel.unary_unary("/vestibule.users.v1.UserService/GetMe")
             with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await call(b"", metadata=(("authorization", "Bearer user"),))
+                await call(
+                    b"", metadata=(("authorization", "Bearer user"), *proof("gateway", "user-service"))
+                )
 
     assert grpc.StatusCode.DEADLINE_EXCEEDED is caught.value.code()
 
@@ -160,7 +161,7 @@ async def watch(stub: Any, service: str) -> AsyncIterator[int]:
 async def test_health() -> None:
     """Not serving until told so, by service and as a whole; watchers see each change and the end."""
     serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
-    server = build_server(service_tokens=ServiceTokens(SERVICE_KEY, "x"), judge=TableJudge())
+    server = build_server(service_tokens=service_tokens("user-service"), judge=TableJudge())
     port = await server.start("127.0.0.1:0")
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         stub = health_pb2_grpc.HealthStub(channel)

@@ -12,7 +12,6 @@ from chassis.grpc.server import build_server
 from chassis.identity.authority import AUTHORITY_SERVICES, Authority
 from chassis.identity.caller import current_caller
 from chassis.identity.judge import RevocationJudge
-from chassis.identity.service_tokens import ServiceTokens
 from vestibule.auth.v1 import (
     key_service_pb2,
     key_service_pb2_grpc,
@@ -21,8 +20,9 @@ from vestibule.auth.v1 import (
 )
 from vestibule.events.v1.events_pb2 import TokensRevoked
 
-from tests.chassis.grpc.hall import SERVICE_KEY, TableJudge
+from tests.chassis.grpc.hall import TableJudge
 from tests.chassis.identity.tokens import AUDIENCE, ISSUER, KID, new_key, published
+from tests.fakes.service_keys import service_tokens
 
 KEY = new_key()
 
@@ -89,12 +89,12 @@ class Court:
 async def open_court(*, service: str = "gateway") -> AsyncIterator[Court]:
     """Opens a court whose judge speaks as `service`; nothing is fetched yet."""
     auth, stream = AuthService(), Stream()
-    server = build_server(service_tokens=ServiceTokens(SERVICE_KEY, "auth-service"), judge=TableJudge())
+    server = build_server(service_tokens=service_tokens("auth-service"), judge=TableJudge())
     server.add(key_service_pb2_grpc.add_KeyServiceServicer_to_server, auth)
     server.add(token_service_pb2_grpc.add_TokenServiceServicer_to_server, auth)
     port = await server.start("127.0.0.1:0")
     server.set_serving(True)
-    tokens = ServiceTokens(SERVICE_KEY, service)
+    tokens = service_tokens(service)
     async with open_channel(
         f"127.0.0.1:{port}", service_tokens=tokens, services=AUTHORITY_SERVICES
     ) as channel:

@@ -14,6 +14,7 @@ from chassis.grpc.channel import open_channel
 from chassis.grpc.server import GrpcServer, build_server
 from chassis.identity.authority import AUTHORITY, AUTHORITY_SERVICES, Authority
 from chassis.identity.judge import RevocationJudge
+from chassis.identity.service_keys import open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
 from chassis.operations_http import open_operations
@@ -129,7 +130,7 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
     )
     await revision.require(database, schema=SCHEMA, package="user_service")
 
-    service_tokens = ServiceTokens(settings.service_key.get_secret_value(), SERVICE)
+    service_tokens = ServiceTokens(open_service_keys(SERVICE, settings))
     account_service = account_service_pb2.DESCRIPTOR.services_by_name["AccountService"]
     certificates = open_certificates(settings.tls_files)
     channel = await lifecycle.enter(

@@ -9,6 +9,7 @@ from chassis.events.relay import Relay
 from chassis.grpc.certificates import Certificates, open_certificates
 from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.server import GrpcServer, build_server
+from chassis.identity.service_keys import open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
 from chassis.operations_http import open_operations
@@ -120,7 +121,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     """
     await _open_operations(lifecycle, settings)
     database, clock = await _open_database(lifecycle, settings), SystemClock()
-    service_tokens = ServiceTokens(settings.service_key.get_secret_value(), SERVICE)
+    service_tokens = ServiceTokens(open_service_keys(SERVICE, settings))
     master_key = MasterKey(settings.master_key_bytes)
     ring = key_ring(settings, database, master_key)
     await open_keys(ring)

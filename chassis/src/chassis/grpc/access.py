@@ -19,7 +19,8 @@ from chassis.grpc.call import (
     CLIENT_ADDRESS_KEY,
     IDEMPOTENCY_KEY,
     REQUEST_ID_KEY,
-    SERVICE_TOKEN_KEY,
+    SERVICE_IDENTITY_KEY,
+    SHARED_TOKEN_KEY,
     TRACEPARENT_KEY,
     USER_AGENT_KEY,
     Call,
@@ -31,7 +32,8 @@ from chassis.identity.service_tokens import ServiceTokens
 from chassis.ids import uuid7
 
 Metadata: TypeAlias = Any
-Admission: TypeAlias = Callable[[Metadata, Callable[[], str]], Awaitable[Call]]
+CertificateNames: TypeAlias = Callable[[], frozenset[str]]
+Admission: TypeAlias = Callable[[Metadata, Callable[[], str], CertificateNames | None], Awaitable[Call]]
 _Peer: TypeAlias = Callable[[], str]
 _Authenticate: TypeAlias = Callable[[dict[str, str], str | None, _Peer], Awaitable[tuple[str, Claims | None]]]
 
@@ -44,18 +46,22 @@ _TRACEPARENT_LENGTH = 55
 def compile_admission(policy: Policy, service_tokens: ServiceTokens, judge: TokenJudge) -> Admission:
     """Returns what turns a call's metadata and its peer into a `Call` that may go on.
 
+    What has a route is the gateway's to call, whose limits would count nothing otherwise. Where the
+    peer showed a certificate, its names (DNS names of the SAN) hold for the service's token too.
+
     It raises `Unauthenticated`, `TokenInvalid`, `TokenExpired`, `TokenRevoked`,
     `SecondFactorRequired`, `Forbidden`, `ReauthenticationRequired` or `Unavailable`. What depends on
     the request is left to `chassis.grpc.authorization.compile_request_authorization`.
     """
-    services = policy.services if policy.access == options_pb2.ACCESS_SERVICE else None
+    services, audience = policy.services, policy.audience
     authenticate = _demand(policy, judge) if policy.access in _SIGNED_IN else _recognise(policy, judge)
     name = policy.path.strip("/")
 
-    async def admit(metadata: Metadata, peer: Callable[[], str]) -> Call:
+    async def admit(metadata: Metadata, peer: _Peer, names: CertificateNames | None = None) -> Call:
         said = dict(metadata)
-        proof = said.get(SERVICE_TOKEN_KEY)
-        service = service_tokens.verify(proof) if proof else None
+        service = _service(said, service_tokens, audience)
+        if service is not None and names is not None and not _is_certified(service, names(), service_tokens):
+            service = None
         if services is not None and service not in services:
             raise Forbidden
         # Whoever does not prove to be a service does not decide what is recorded either.
@@ -94,6 +100,23 @@ def bearer_token(authorization: str) -> str:
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated
     return token
+
+
+def _service(said: dict[str, str], service_tokens: ServiceTokens, audience: str) -> str | None:
+    """Returns the service that a call's token proves, if any."""
+    identity = said.get(SERVICE_IDENTITY_KEY)
+    if identity is not None:
+        return service_tokens.verify(identity, audience)
+    shared = said.get(SHARED_TOKEN_KEY)
+    return None if shared is None else service_tokens.verify_shared(shared)
+
+
+def _is_certified(service: str, names: frozenset[str], service_tokens: ServiceTokens) -> bool:
+    """Whether the peer's certificate names the service that its token names.
+
+    Certificates of the last release name no service of ours by itself; they count as long as it does.
+    """
+    return service in names or (service_tokens.accepts_shared and not names & service_tokens.keys.services)
 
 
 def _demand(policy: Policy, judge: TokenJudge) -> _Authenticate:

@@ -10,7 +10,10 @@ from chassis import traces
 from chassis.identity.caller import Caller, set_current_caller
 from chassis.identity.claims import Claims
 
-SERVICE_TOKEN_KEY = "vestibule-service-token"  # noqa: S105 a header, not a secret
+SERVICE_IDENTITY_KEY = "vestibule-service-identity"
+SHARED_TOKEN_KEY = "vestibule-service-token"  # noqa: S105 a header, not a secret
+"""Where the last release looks for the token of a service; it was signed by a key that all shared."""
+
 CLIENT_ADDRESS_KEY = "vestibule-client-address"
 USER_AGENT_KEY = "vestibule-user-agent"
 REQUEST_ID_KEY = "x-request-id"

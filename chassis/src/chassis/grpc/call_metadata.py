@@ -4,7 +4,13 @@ from typing import Any
 
 import grpc.aio
 
-from chassis.grpc.call import SERVICE_TOKEN_KEY, TRACEPARENT_KEY, current_call, current_traceparent
+from chassis.grpc.call import (
+    SERVICE_IDENTITY_KEY,
+    SHARED_TOKEN_KEY,
+    TRACEPARENT_KEY,
+    current_call,
+    current_traceparent,
+)
 from chassis.identity.service_tokens import ServiceTokens
 
 
@@ -26,9 +32,12 @@ class CallMetadata(grpc.aio.Metadata):
         return len(self._pairs)
 
 
-def call_metadata(service_tokens: ServiceTokens) -> CallMetadata:
-    """Returns what a call made for the present call's sake carries."""
-    pairs: list[tuple[str, str | bytes]] = [(SERVICE_TOKEN_KEY, service_tokens.mint())]
+def call_metadata(service_tokens: ServiceTokens, audience: str) -> CallMetadata:
+    """Returns what a call to the service `audience`, made for the present call's sake, carries."""
+    pairs: list[tuple[str, str | bytes]] = [(SERVICE_IDENTITY_KEY, service_tokens.mint(audience))]
+    shared = service_tokens.mint_shared()
+    if shared is not None:
+        pairs.append((SHARED_TOKEN_KEY, shared))
     call = current_call()
     if call is not None:
         pairs += call.metadata()

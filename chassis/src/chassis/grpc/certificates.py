@@ -6,9 +6,10 @@ for the present files at every handshake; a channel opens a new connection when 
 
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import grpc
+import grpc.aio
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from prometheus_client import Gauge
@@ -135,6 +136,12 @@ class Certificates:
         ends = (authority.not_valid_after_utc.timestamp() for authority in authorities)
         _EXPIRES.labels("authority").set(min(ends))
         return files
+
+
+def certificate_names(context: "grpc.aio.ServicerContext[Any, Any]") -> frozenset[str]:
+    """Returns the names that a peer's certificate is for (SAN); none when it showed no certificate."""
+    said = context.auth_context().get("x509_subject_alternative_name", ())
+    return frozenset(name.decode(errors="replace") for name in said)
 
 
 def open_certificates(files: tuple[Path, Path, Path] | None) -> Certificates | None:

@@ -53,6 +53,7 @@ class UnaryMethod:
 
     multicallable: Any
     service_tokens: ServiceTokens
+    audience: str
     limit_seconds: float | None
     span_name: str
     span_attributes: Attributes
@@ -80,7 +81,8 @@ class UnaryMethod:
 
     async def _call(self, request: Any, timeout: float | None) -> Any:  # noqa: ASYNC109 gRPC's name
         seconds = remaining_seconds(timeout or self.limit_seconds)
-        call = self.multicallable(request, timeout=seconds, metadata=call_metadata(self.service_tokens))
+        metadata = call_metadata(self.service_tokens, self.audience)
+        call = self.multicallable(request, timeout=seconds, metadata=metadata)
         try:
             response = await call
         except grpc.aio.AioRpcError as error:
@@ -95,6 +97,7 @@ class StreamMethod:
 
     multicallable: Any
     service_tokens: ServiceTokens
+    audience: str
     limit_seconds: float | None
 
     async def __call__(
@@ -105,7 +108,8 @@ class StreamMethod:
     ) -> AsyncIterator[Any]:
         """Calls; arguments and errors are as for `UnaryMethod`, without a limit by default."""
         seconds = remaining_seconds(timeout or self.limit_seconds)
-        call = self.multicallable(request, timeout=seconds, metadata=call_metadata(self.service_tokens))
+        metadata = call_metadata(self.service_tokens, self.audience)
+        call = self.multicallable(request, timeout=seconds, metadata=metadata)
         try:
             async for message in call:
                 yield message
@@ -137,13 +141,14 @@ class ServiceChannel(grpc.aio.Channel):
         name = method.strip("/")
         service, _, rpc = name.rpartition("/")
         attributes: Attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": rpc}
-        return UnaryMethod(call, self._service_tokens, limit, name, attributes)
+        return UnaryMethod(call, self._service_tokens, _audience(method, policy), limit, name, attributes)
 
     def unary_stream(self, method: str, *args: Any, **options: Any) -> Any:
         """Returns a method with a stream of answers."""
         policy = self._policies.get(method)
         limit = policy.deadline_seconds if policy else None
-        return StreamMethod(self._channel.unary_stream(method, *args, **options), self._service_tokens, limit)
+        call = self._channel.unary_stream(method, *args, **options)
+        return StreamMethod(call, self._service_tokens, _audience(method, policy), limit)
 
     def stream_unary(self, *_: Any, **__: Any) -> NoReturn:
         """Refuses: no method of the house streams requests."""
@@ -252,6 +257,11 @@ def service_config(policies: Iterable[Policy]) -> dict[str, Any]:
         config["methodConfig"] = [{"name": repeatable, "retryPolicy": retry}]
         config["retryThrottling"] = {"maxTokens": 20, "tokenRatio": 0.1}
     return config
+
+
+def _audience(method: str, policy: Policy | None) -> str:
+    """Returns whom a token for a method is for; by its package where no descriptor says it."""
+    return method.strip("/").partition("/")[0].rpartition(".")[0] if policy is None else policy.audience
 
 
 def _understood(error: grpc.aio.AioRpcError) -> ServiceError:

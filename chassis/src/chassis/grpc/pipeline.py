@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias
 
 import grpc
@@ -24,6 +25,7 @@ from chassis.grpc import committed, errors
 from chassis.grpc.access import compile_admission, report_refused_key
 from chassis.grpc.authorization import compile_request_authorization
 from chassis.grpc.call import Call, enter
+from chassis.grpc.certificates import certificate_names
 from chassis.grpc.constraints import compile_validator
 from chassis.grpc.observation import MethodObserver
 from chassis.grpc.policy import Policy
@@ -51,6 +53,7 @@ class Pipeline:
         deadline_seconds: How long a unary call may take whose caller set no deadline and
             whose policy names none.
         around: Wraps the work of each method with one answer, inside of everything else here.
+        certified: Whether peers show certificates, which then have to name the service that calls.
         streams: The streams being answered.
         stopping: Whether streams are to end because the server stops.
     """
@@ -59,6 +62,7 @@ class Pipeline:
     judge: TokenJudge
     deadline_seconds: float = 5.0
     around: Around | None = None
+    certified: bool = False
     streams: set["_Stream"] = field(default_factory=set)
     stopping: bool = False
 
@@ -181,7 +185,8 @@ class Pipeline:
             remaining: float | None = context.time_remaining()
             if remaining is not None and remaining <= 0:
                 raise DeadlineExceeded
-            call = await admit(context.invocation_metadata() or (), context.peer)
+            names = partial(certificate_names, context) if self.certified else None
+            call = await admit(context.invocation_metadata() or (), context.peer, names)
             limit = default_seconds if remaining is None else None
             _set_deadline(call, remaining if remaining is not None else limit)
             enter(call)

@@ -11,6 +11,9 @@ from vestibule.api.v1 import options_pb2
 ADMIN_SCOPE = "admin"
 """The scope that an API key needs for what only admins may do, besides `read` or `write`."""
 
+EDGE = "gateway"
+"""Who calls what has a route: clients' requests are limited, decoded and refused there first."""
+
 _REPEATABLE = (
     descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS,
     descriptor_pb2.MethodOptions.IDEMPOTENT,
@@ -33,7 +36,8 @@ class Policy:
         descriptor: The method.
         options: The whole `MethodPolicy`, for what only the edge needs.
         access: A value of `vestibule.api.v1.Access`.
-        services: Which services may call, when `access` is ACCESS_SERVICE.
+        services: Which services may call; None when anyone may, service or not.
+        audience: Whom tokens of calling services must be for: the service that serves the method.
         deadline_seconds: How long the call may take; None when the protos leave it open.
         read_only: Whether calling changes nothing.
         repeatable: Whether calling twice is as good as once.
@@ -43,7 +47,8 @@ class Policy:
     descriptor: MethodDescriptor
     options: options_pb2.MethodPolicy
     access: options_pb2.Access.ValueType
-    services: frozenset[str]
+    services: frozenset[str] | None
+    audience: str
     deadline_seconds: float | None
     read_only: bool
     repeatable: bool
@@ -81,8 +86,11 @@ def method_policy(method: MethodDescriptor) -> Policy:
     name = method.full_name
     if policy.access == options_pb2.ACCESS_UNSPECIFIED:
         raise PolicyMissingError(f"{name} does not say who may call it: option (vestibule.api.v1.policy)")
-    if (policy.access == options_pb2.ACCESS_SERVICE) != bool(policy.services):
-        raise PolicyMissingError(f"{name}: `services` is set if and only if access is ACCESS_SERVICE")
+    routed = options.HasExtension(annotations_pb2.http)
+    if policy.services and not routed and policy.access != options_pb2.ACCESS_SERVICE:
+        raise PolicyMissingError(f"{name}: `services` needs a route or ACCESS_SERVICE")
+    if policy.access == options_pb2.ACCESS_SERVICE and not policy.services:
+        raise PolicyMissingError(f"{name}: ACCESS_SERVICE needs `services`")
     if (
         policy.access == options_pb2.ACCESS_ADMIN_OR_SELF
         and "user_id" not in method.input_type.fields_by_name
@@ -100,11 +108,22 @@ def method_policy(method: MethodDescriptor) -> Policy:
         descriptor=method,
         options=policy,
         access=policy.access,
-        services=frozenset(policy.services),
+        services=_callers(policy, routed=routed),
+        audience=audience_of(method.containing_service),
         deadline_seconds=deadline,
         read_only=options.idempotency_level == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS,
         repeatable=options.idempotency_level in _REPEATABLE,
     )
+
+
+def _callers(policy: options_pb2.MethodPolicy, *, routed: bool) -> frozenset[str] | None:
+    edge = {EDGE} if routed and policy.access != options_pb2.ACCESS_SERVICE else set()
+    return frozenset({*policy.services, *edge}) or None
+
+
+def audience_of(service: ServiceDescriptor) -> str:
+    """Returns the name of the program that serves a service, else its proto package."""
+    return service.GetOptions().Extensions[options_pb2.served_by] or service.file.package
 
 
 def service_policies(service: ServiceDescriptor) -> tuple[Policy, ...]:

@@ -87,6 +87,7 @@ class GrpcServer:
             port = self._server.add_insecure_port(address)
         else:
             port = self._server.add_secure_port(address, certificates.server_credentials())
+            self._pipeline.certified = True
         await self._server.start()
         self._started = True
         return port

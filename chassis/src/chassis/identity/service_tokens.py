@@ -1,76 +1,129 @@
-"""Tokens by which services prove their name to one another."""
+"""Tokens by which services prove their names to one another."""
 
 import time
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import jwt
 
-_AUDIENCE = "vestibule"
-_ALGORITHM = "HS256"
+from chassis.identity.service_keys import PublicKey, ServiceKeys
+
+_Claims: TypeAlias = dict[str, Any]
+_Sign: TypeAlias = Callable[[_Claims], str]
+
+_ALGORITHM = "ES256"
+_TYPE = "vestibule-service+jwt"
 _LIFETIME_SECONDS = 60
 _MINT_EVERY_SECONDS = 30
 _LEEWAY_SECONDS = 30
-_KEY_BYTES_MIN = 32
 _REMEMBERED_MAX = 1_000
+
+# The last release knows one secret that all services share and one audience.
+_SHARED_ALGORITHM = "HS256"
+_SHARED_AUDIENCE = "vestibule"
+
+_DECODING: Any = {"require": ["iss", "aud", "exp", "iat"], "strict_aud": True}
 
 
 class ServiceTokens:
     """Mints this service's tokens and verifies those of others.
 
-    A token is minted once per half minute and remembered by whoever verified it, so that
-    proving a service's name costs a dictionary look-up a call.
+    A token names the service that it is for (`aud`), so that the one that gets it cannot use it with
+    another. It is minted once per half minute and audience and remembered by those who verified it,
+    so that proving a service's name costs a dictionary look-up per call.
+
+    Attributes:
+        keys: This service's key, and whom it trusts.
     """
 
-    def __init__(self, key: str, service: str) -> None:
-        """Takes the key and the name to speak under.
+    def __init__(self, keys: ServiceKeys) -> None:
+        self.keys = keys
+        self._minted: dict[str, tuple[str, float]] = {}
+        self._remembered: dict[tuple[str, str], tuple[str, float]] = {}
 
-        Args:
-            key: The secret that all services share, 32 bytes or more.
-            service: This service's name, such as `auth-service`.
+    @property
+    def accepts_shared(self) -> bool:
+        """Whether the last release's tokens still count: while `SERVICE_KEY` is set."""
+        return self.keys.shared_key is not None
 
-        Raises:
-            ValueError: the key is too short to be safe.
-        """
-        if len(key.encode()) < _KEY_BYTES_MIN:
-            raise ValueError(f"the service key is shorter than {_KEY_BYTES_MIN} bytes")
-        self._key = key
-        self._service = service
-        self._minted = ""
-        self._minted_at = float("-inf")
-        self._remembered: dict[str, tuple[str, float]] = {}
+    def mint(self, audience: str) -> str:
+        """Returns a token for one service that is good for another half minute at least."""
+        return self._fresh(audience, self._sign)
 
-    def mint(self) -> str:
-        """Returns a token that is good for another half minute at least."""
+    def mint_shared(self) -> str | None:
+        """Returns a token as the last release verifies it; None once it is not to be spoken to."""
+        return self._fresh(_SHARED_AUDIENCE, self._sign_shared) if self.accepts_shared else None
+
+    def verify(self, token: str, audience: str) -> str | None:
+        """Returns the name of the service that signed the token for `audience`; None when none of ours did."""
+        return self._recall(token, audience) or self._remember(token, audience, self._signer(token, audience))
+
+    def verify_shared(self, token: str) -> str | None:
+        """Returns the name in a token of the last release; None when it is not one, or no longer counts."""
+        if self.keys.shared_key is None:
+            return None
+        return self._recall(token, _SHARED_AUDIENCE) or self._remember(
+            token,
+            _SHARED_AUDIENCE,
+            _decoded(token, self.keys.shared_key, _SHARED_ALGORITHM, _SHARED_AUDIENCE),
+        )
+
+    def _fresh(self, audience: str, sign: _Sign) -> str:
         now = time.monotonic()
-        if now - self._minted_at >= _MINT_EVERY_SECONDS:
-            issued = int(time.time())
-            payload = {
-                "iss": self._service,
-                "aud": _AUDIENCE,
-                "iat": issued,
-                "exp": issued + _LIFETIME_SECONDS,
-            }
-            self._minted = jwt.encode(payload, self._key, _ALGORITHM)
-            self._minted_at = now
-        return self._minted
+        minted = self._minted.get(audience)
+        if minted is not None and now - minted[1] < _MINT_EVERY_SECONDS:
+            return minted[0]
+        issued = int(time.time())
+        payload = {
+            "iss": self.keys.service,
+            "aud": audience,
+            "iat": issued,
+            "exp": issued + _LIFETIME_SECONDS,
+        }
+        token = sign(payload)
+        self._minted[audience] = (token, now)
+        return token
 
-    def verify(self, token: str) -> str | None:
-        """Returns the name of the service that minted the token; None when nobody of ours did."""
-        remembered = self._remembered.get(token)
-        if remembered is not None and time.time() < remembered[1]:
-            return remembered[0]
+    def _sign(self, payload: _Claims) -> str:
+        return jwt.encode(payload, self.keys.private_key, _ALGORITHM, headers={"typ": _TYPE})
+
+    def _sign_shared(self, payload: _Claims) -> str:
+        return jwt.encode(payload, self.keys.shared_key or "", _SHARED_ALGORITHM)
+
+    def _signer(self, token: str, audience: str) -> _Claims | None:
+        """Returns the claims of a token that the service it names has signed."""
         try:
-            payload = jwt.decode(
-                token,
-                self._key,
-                algorithms=[_ALGORITHM],
-                audience=_AUDIENCE,
-                leeway=_LEEWAY_SECONDS,
-                options={"require": ["iss", "aud", "exp", "iat"], "strict_aud": True},
-            )
+            if jwt.get_unverified_header(token).get("typ") != _TYPE:
+                return None
+            named = jwt.decode(token, options={"verify_signature": False}).get("iss")
         except (jwt.PyJWTError, ValueError):
+            return None
+        for key in self.keys.keys_of(named) if isinstance(named, str) else ():
+            payload = _decoded(token, key, _ALGORITHM, audience)
+            if payload is not None:
+                return payload
+        return None
+
+    def _recall(self, token: str, audience: str) -> str | None:
+        remembered = self._remembered.get((token, audience))
+        return remembered[0] if remembered is not None and time.time() < remembered[1] else None
+
+    def _remember(self, token: str, audience: str, payload: _Claims | None) -> str | None:
+        if payload is None:
             return None
         if len(self._remembered) >= _REMEMBERED_MAX:
             self._remembered.clear()
         name = str(payload["iss"])
-        self._remembered[token] = (name, payload["exp"] + _LEEWAY_SECONDS)
+        self._remembered[token, audience] = (name, float(payload["exp"]) + _LEEWAY_SECONDS)
         return name
+
+
+def _decoded(token: str, key: PublicKey | str, algorithm: str, audience: str) -> _Claims | None:
+    try:
+        payload: _Claims = jwt.decode(
+            token, key, algorithms=[algorithm], audience=audience, leeway=_LEEWAY_SECONDS, options=_DECODING
+        )
+    except (jwt.PyJWTError, ValueError):
+        return None
+    # A token that would be good for years is not ours to remember, whoever signed it.
+    return payload if payload["exp"] - payload["iat"] <= _LIFETIME_SECONDS else None

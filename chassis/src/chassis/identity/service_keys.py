@@ -1,0 +1,178 @@
+"""Which key is whose: a service's own private key, and the public keys of every service.
+
+A service has a key pair of its own (ECDSA on P-256) and signs with it its tokens, its events and
+its heartbeats. The others verify by the trust folder: one file per service, `<service>.pem`, with
+one or more public keys or certificates. More than one is how a key is changed without a pause.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
+from chassis.settings import ServiceSettings
+from chassis.startup import StartupError
+
+PrivateKey = ec.EllipticCurvePrivateKey
+PublicKey = ec.EllipticCurvePublicKey
+
+_ALGORITHM = ec.ECDSA(SHA256())
+_SIGNATURE_BYTES_MAX = 72
+_END = b"-----END "
+_FORM = "a PEM file of an EC key on P-256"
+
+
+class ServiceKeys:
+    """Signs as one service and verifies what others signed.
+
+    Attributes:
+        service: This service's name, such as `auth-service`.
+        private_key: Its private key.
+        shared_key: The secret that all services of the last release share; None once every pod has a
+            key of its own. While it is set, what that release sends unsigned is accepted too.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        private_key: PrivateKey,
+        trusted: Mapping[str, Sequence[PublicKey]],
+        shared_key: str | None = None,
+    ) -> None:
+        self.service = service
+        self.private_key = private_key
+        self.shared_key = shared_key
+        self._trusted = {name: tuple(keys) for name, keys in trusted.items()}
+
+    @property
+    def services(self) -> frozenset[str]:
+        """The names of the services that are trusted."""
+        return frozenset(self._trusted)
+
+    def keys_of(self, service: str) -> tuple[PublicKey, ...]:
+        """Returns the public keys that a service may sign with; none when it is not trusted."""
+        return self._trusted.get(service, ())
+
+    def sign(self, purpose: str, message: bytes) -> bytes:
+        """Returns this service's signature of a message.
+
+        Args:
+            purpose: What the message is, such as `event`: a signature made for one purpose is
+                worth nothing for another.
+            message: The exact bytes.
+        """
+        return self.private_key.sign(_signed(purpose, message), _ALGORITHM)
+
+    def is_signed_by(self, service: str, purpose: str, message: bytes, signature: bytes) -> bool:
+        """Says whether a service signed a message for a purpose."""
+        if not 0 < len(signature) <= _SIGNATURE_BYTES_MAX:
+            return False
+        for key in self.keys_of(service):
+            try:
+                key.verify(signature, _signed(purpose, message), _ALGORITHM)
+            except InvalidSignature:
+                continue
+            return True
+        return False
+
+
+def new_key_pair() -> tuple[bytes, bytes]:
+    """Returns a new private key and its public key, both in PEM."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    return (
+        private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+        private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+    )
+
+
+def open_service_keys(service: str, settings: ServiceSettings) -> ServiceKeys:
+    """Reads a service's own key and whom it trusts, from the files that its settings name.
+
+    Raises:
+        StartupError: a file cannot be read, is not what it should be, or the service's own public key
+            is not among those that the others are given.
+    """
+    private_key = _private_key(settings.service_key_file)
+    trusted = _trusted(settings.service_trust_dir)
+    if private_key.public_key() not in trusted.get(service, ()):
+        raise StartupError(
+            f"SERVICE_TRUST_DIR: {settings.service_trust_dir / service}.pem does not hold the public half of"
+            f" SERVICE_KEY_FILE {settings.service_key_file}, so no service would believe this one: add it"
+        )
+    shared = settings.service_key
+    return ServiceKeys(service, private_key, trusted, None if shared is None else shared.get_secret_value())
+
+
+def _private_key(file: Path) -> PrivateKey:
+    try:
+        key = load_pem_private_key(file.read_bytes(), password=None)
+    except OSError as error:
+        raise StartupError(
+            f"SERVICE_KEY_FILE {file} cannot be read ({error.strerror}): mount it, or correct the setting"
+        ) from error
+    except (ValueError, TypeError) as error:
+        raise StartupError(f"SERVICE_KEY_FILE {file} is not {_FORM}") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise StartupError(f"SERVICE_KEY_FILE {file} is not {_FORM}")
+    return key
+
+
+def _trusted(folder: Path) -> dict[str, tuple[PublicKey, ...]]:
+    try:
+        found = {file.stem: _public_keys(file) for file in sorted(folder.glob("*.pem"))}
+    except OSError as error:
+        raise StartupError(
+            f"SERVICE_TRUST_DIR: {error.filename} cannot be read ({error.strerror}): mount it, or correct"
+            " the setting"
+        ) from error
+    if not found:
+        raise StartupError(
+            f"SERVICE_TRUST_DIR {folder} has no <service>.pem: mount the services' public keys there, or"
+            " correct the setting"
+        )
+    return found
+
+
+def _public_keys(file: Path) -> tuple[PublicKey, ...]:
+    """Returns the keys in a file of one PEM block after another, each a public key or a certificate."""
+    keys = []
+    for block in _blocks(file.read_bytes()):
+        try:
+            certified = b"BEGIN CERTIFICATE" in block
+            key = (
+                x509.load_pem_x509_certificate(block).public_key()
+                if certified
+                else load_pem_public_key(block)
+            )
+        except (ValueError, TypeError) as error:
+            raise StartupError(f"SERVICE_TRUST_DIR: {file} is not {_FORM}") from error
+        if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+            raise StartupError(f"SERVICE_TRUST_DIR: {file} is not {_FORM}")
+        keys.append(key)
+    return tuple(keys)
+
+
+def _blocks(text: bytes) -> list[bytes]:
+    blocks: list[bytes] = []
+    lines: list[bytes] = []
+    for line in text.splitlines(keepends=True):
+        lines.append(line)
+        if line.startswith(_END):
+            blocks.append(b"".join(lines))
+            lines = []
+    return blocks
+
+
+def _signed(purpose: str, message: bytes) -> bytes:
+    return b"vestibule/" + purpose.encode() + b"\0" + message
