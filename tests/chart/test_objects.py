@@ -161,7 +161,7 @@ def test_autoscalers_and_budgets_point_at_deployments(manifests: list[Manifest])
 def test_references_exist(manifests: list[Manifest], value_set: Path) -> None:
     """ConfigMaps, service accounts and generated secrets that pods name are in the release."""
     existing = {(manifest["kind"], name(manifest)) for manifest in manifests}
-    brought = {"production": {"vestibule-database", "vestibule-redis", "vestibule-service-key"}}
+    brought = {"production": {"vestibule-database", "vestibule-redis", "vestibule-service-keys"}}
     brought["production"] |= {
         "vestibule-master-key",
         "vestibule-first-admin",

@@ -2,10 +2,16 @@
 
 import base64
 import json
+from pathlib import Path
+
+import pytest
+from chassis.identity.service_keys import open_service_keys
+from chassis.settings import ServiceSettings
 
 from tests.chart.conftest import CHART, Render
-from tests.chart.manifests import Manifest, containers, name, of_kind, pods
+from tests.chart.manifests import Manifest, containers, environment, name, of_kind, pods
 
+SERVICES = ("auth-service", "gateway", "health-aggregator", "user-service")
 SECRET_SETTINGS = {"SERVICE_KEY", "AUTH_MASTER_KEY", "PGPASSWORD", "BOOTSTRAP_ADMIN_PASSWORD"}
 
 
@@ -21,8 +27,8 @@ def test_generated_secrets_are_strong(render: Render) -> None:
     """What nobody brought is random, long enough, and another in each release."""
     first, second = generated(render({})), generated(render({}))
 
-    assert first.keys() == {"service-key", "auth-master-key", "postgres"}
-    assert len(first["service-key"]["SERVICE_KEY"]) >= 32
+    assert first.keys() == {"service-keys", "auth-master-key", "postgres"}
+    assert first["service-keys"].keys() == {f"{each}.{end}" for each in SERVICES for end in ("key", "pem")}
     assert len(base64.b64decode(first["auth-master-key"]["AUTH_MASTER_KEY"], validate=True)) == 32
     assert first["postgres"].keys() == {
         "auth_owner",
@@ -34,6 +40,47 @@ def test_generated_secrets_are_strong(render: Render) -> None:
     }
     values = [value for each in (first, second) for secret in each.values() for value in secret.values()]
     assert len(values) == len(set(values))
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_generated_key_pairs_work(
+    render: Render, service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pod finds its own private key and everybody's public keys where its settings say, and no other's."""
+    manifests = render({})
+    held = generated(manifests)["service-keys"]
+    deployment = next(each for each in of_kind(manifests, "Deployment") if name(each).endswith(service))
+    spec = deployment["spec"]["template"]["spec"]
+    (volume,) = (each for each in spec["volumes"] if each["name"] == "service-keys")
+    (mount,) = (each for each in spec["containers"][0]["volumeMounts"] if each["name"] == "service-keys")
+    for item in volume["secret"]["items"]:
+        file = tmp_path / item["path"]
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(held[item["key"]])
+    told = environment(manifests, spec)
+    for setting in ("SERVICE_KEY_FILE", "SERVICE_TRUST_DIR"):
+        monkeypatch.setenv(setting, (told[setting] or "").replace(mount["mountPath"], str(tmp_path)))
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+
+    keys = open_service_keys(service, ServiceSettings())
+    assert keys.services == set(SERVICES)
+    assert keys.is_signed_by(service, "event", b"bytes", keys.sign("event", b"bytes"))
+    assert [item["key"] for item in volume["secret"]["items"] if item["key"].endswith(".key")] == [
+        f"{service}.key"
+    ]
+
+
+def test_shared_key_is_for_upgrades_only(render: Render) -> None:
+    """A fresh install has none; one that is named reaches every service, so that old pods are understood."""
+    for values, shared in (({}, set()), ({"secrets": {"serviceKey": "old"}}, {"old"})):
+        for deployment in of_kind(render(values), "Deployment"):
+            variables = deployment["spec"]["template"]["spec"]["containers"][0].get("env", [])
+            found = {
+                each["valueFrom"]["secretKeyRef"]["name"]
+                for each in variables
+                if each["name"] == "SERVICE_KEY"
+            }
+            assert found == shared
 
 
 def test_generated_secrets_are_kept(render: Render) -> None:
@@ -65,9 +112,10 @@ def test_secrets_are_references_only(manifests: list[Manifest]) -> None:
 def test_config_maps_hold_nothing_secret(render: Render) -> None:
     """No generated value and no secret setting stands in a ConfigMap."""
     manifests = render({})
-    text = json.dumps(of_kind(manifests, "ConfigMap"))
+    maps = of_kind(manifests, "ConfigMap")
+    text = json.dumps(maps)
 
-    assert not any(setting in text for setting in SECRET_SETTINGS)
+    assert not any(each.get("data", {}).keys() & SECRET_SETTINGS for each in maps)
     assert not any(value in text for secret in generated(manifests).values() for value in secret.values())
 
 
@@ -82,10 +130,10 @@ def test_pods_get_their_own_secrets_only(render: Render) -> None:
                     used.add(variable["valueFrom"]["secretKeyRef"]["key"])
 
     assert keys == {
-        "gateway": {"SERVICE_KEY"},
-        "auth-service": {"SERVICE_KEY", "AUTH_MASTER_KEY", "auth_service"},
-        "user-service": {"SERVICE_KEY", "user_service"},
-        "health-aggregator": {"SERVICE_KEY", "health_aggregator"},
+        "gateway": set(),
+        "auth-service": {"AUTH_MASTER_KEY", "auth_service"},
+        "user-service": {"user_service"},
+        "health-aggregator": {"health_aggregator"},
         "migration": {"auth_owner", "users_owner", "health_owner"},
         "test": set(),
     }

@@ -47,6 +47,8 @@ TOKEN_AUDIENCE: {{ $config.audience | quote }}
 {{ . }}_POSTGRES_POOL_SIZE: {{ $root.Values.postgres.poolMax | quote }}
 {{- end }}
 {{- end }}
+SERVICE_KEY_FILE: /etc/vestibule/keys/service.key
+SERVICE_TRUST_DIR: /etc/vestibule/keys/trust
 {{- if $root.Values.mtls.enabled }}
 TLS_CERT_FILE: /etc/vestibule/tls/tls.crt
 TLS_KEY_FILE: /etc/vestibule/tls/tls.key
@@ -95,6 +97,16 @@ NEXTCLOUD_URL: {{ . | quote }}
 {{- end }}
 {{- end }}
 
+{{/* Secret with the key that all services of the last release share; empty when there is none. */}}
+{{- define "vestibule.shared.key" -}}
+{{- $generated := printf "%s-service-key" (include "vestibule.fullname" .) -}}
+{{- if .Values.secrets.serviceKey -}}
+{{ .Values.secrets.serviceKey }}
+{{- else if lookup "v1" "Secret" .Release.Namespace $generated -}}
+{{ $generated }}
+{{- end -}}
+{{- end }}
+
 {{- define "vestibule.secretEnv.password" -}}
 - name: PGPASSWORD
   valueFrom:
@@ -107,11 +119,13 @@ NEXTCLOUD_URL: {{ . | quote }}
 {{- define "vestibule.secretEnv" -}}
 {{- $root := .root -}}
 {{- $arrows := index (include "vestibule.architecture" $root | fromYaml) .service -}}
+{{- with include "vestibule.shared.key" $root }}
 - name: SERVICE_KEY
   valueFrom:
     secretKeyRef:
-      name: {{ include "vestibule.secret.name" (dict "root" $root "existing" $root.Values.secrets.serviceKey "suffix" "service-key") }}
+      name: {{ . }}
       key: SERVICE_KEY
+{{- end }}
 {{- with $root.Values.redis.existingSecret }}
 - name: REDIS_URL
   valueFrom:

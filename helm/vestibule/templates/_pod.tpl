@@ -27,6 +27,11 @@ imagePullSecrets:
 
 {{/* Mounts of a service's container. Takes a dict of root and service. */}}
 {{- define "vestibule.mounts" -}}
+{{- if not (has .component (list "migration" "audit")) }}
+- name: service-keys
+  mountPath: /etc/vestibule/keys
+  readOnly: true
+{{- end }}
 - name: tmp
   mountPath: /tmp
 {{- if .root.Values.postgres.caSecret }}
@@ -41,8 +46,19 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{/* Volumes of a service's pod. Takes a dict of root and service. */}}
+{{/* Volumes of a service's pod: of the key pairs, its own private key and the public keys of all. Takes a dict of root and service. */}}
 {{- define "vestibule.volumes" -}}
+{{- if not (has .component (list "migration" "audit")) }}
+- name: service-keys
+  secret:
+    secretName: {{ include "vestibule.secret.name" (dict "root" .root "existing" .root.Values.secrets.serviceKeys "suffix" "service-keys") }}
+    defaultMode: 0440
+    items:
+      - {key: {{ .service }}.key, path: service.key}
+      {{- range $service := keys .root.Values.services | sortAlpha }}
+      - {key: {{ $service }}.pem, path: trust/{{ $service }}.pem}
+      {{- end }}
+{{- end }}
 - name: tmp
   emptyDir:
     sizeLimit: 16Mi
