@@ -62,7 +62,7 @@ def test_generated_key_pairs_work(
         monkeypatch.setenv(setting, (told[setting] or "").replace(mount["mountPath"], str(tmp_path)))
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
 
-    keys = open_service_keys(service, ServiceSettings())
+    keys = open_service_keys(service, ServiceSettings.model_validate({}))
     assert keys.services == set(SERVICES)
     assert keys.is_signed_by(service, "event", b"bytes", keys.sign("event", b"bytes"))
     assert [item["key"] for item in volume["secret"]["items"] if item["key"].endswith(".key")] == [

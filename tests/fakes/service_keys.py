@@ -19,7 +19,7 @@ SHARED_KEY = "a service key that is long enough for tests"
 
 
 def service_keys(service: str, *, shared_key: str | None = None) -> ServiceKeys:
-    """Returns a service's own key and whom it trusts; a name that is no service's gets a key nobody trusts."""
+    """Returns a service's own key and whom it trusts; strangers get one that nobody trusts."""
     known = service in {each.name for each in SERVICES}
     keys = _opened(service if known else SERVICES[0].name)
     private = keys.private_key if known else ec.generate_private_key(ec.SECP256R1())

@@ -15,6 +15,7 @@ from devstack.terminal import Terminal
 from devstack.topology import SERVICES
 
 from tests.conftest import STACK_ENVIRONMENT
+from tests.fakes.service_keys import SHARED_KEY
 from tests.faults.stage import Stage
 from tests.upgrades.checkout import Checkout, commit_of
 from tests.upgrades.course import Course
@@ -49,7 +50,7 @@ def _stage(tmp_path: Path, earlier: Checkout, terminal: Terminal) -> Iterator[St
     """A house of that release, two of each service."""
     with Stack(
         tmp_path / "house",
-        STACK_ENVIRONMENT,
+        STACK_ENVIRONMENT | {"SERVICE_KEY": SHARED_KEY},
         instances=TWO_OF_EACH,
         release=earlier,
         report=terminal.step,

@@ -41,7 +41,7 @@ class ServiceSettings(BaseSettings):
     )
     service_key_file: Path = Field(
         validation_alias="SERVICE_KEY_FILE",
-        description="PEM file of this service's private key: `openssl ecparam -name prime256v1 -genkey -noout`",
+        description="PEM file of this service's own key: `openssl ecparam -name prime256v1 -genkey -noout`",
     )
     service_trust_dir: Path = Field(
         validation_alias="SERVICE_TRUST_DIR",
@@ -51,8 +51,8 @@ class ServiceSettings(BaseSettings):
         default=None,
         validation_alias="SERVICE_KEY",
         min_length=32,
-        description="the secret that the services of the last release share, 32 characters or more; only during"
-        " an upgrade from it",
+        description="the secret that the services of the last release share, 32 characters or more; only"
+        " during an upgrade from it",
     )
     redis_url: SecretStr = Field(
         validation_alias="REDIS_URL", description="where Redis or Valkey is, such as redis://127.0.0.1:6379/0"

@@ -12,6 +12,7 @@ from devstack.settings import Settings
 from devstack.topology import AUTH, GATEWAY, HEALTH, PROTO_PACKAGES, USERS, Service
 
 TOPOLOGY_FILE = "topology.json"
+KEYS_FOLDER = "service-keys"
 MARK = "DEVSTACK_DATA_DIR"
 """Tells the processes of one stack from those of another."""
 
@@ -41,7 +42,6 @@ class Plan:
     Attributes:
         settings: What the person who starts it decided.
         keys: The secrets.
-        key_pairs: The services' keys.
         database: The database with its roles.
         redis_url: Where Redis or Valkey is.
         ports: Of each process of a service, by the service's name.
@@ -50,11 +50,15 @@ class Plan:
 
     settings: Settings
     keys: Keys
-    key_pairs: KeyPairs
     database: Database
     redis_url: str
     ports: Mapping[str, Sequence[Ports]]
     route: Route = straight
+
+    @property
+    def key_pairs(self) -> KeyPairs:
+        """The services' keys."""
+        return KeyPairs(self.settings.data_dir / KEYS_FOLDER)
 
     def environment(self, service: Service, ports: Ports, name: str = "") -> dict[str, str]:
         """Returns all of the environment of one process; what the person set wins.

@@ -19,7 +19,7 @@ from devstack import backing, program
 from devstack.database import Database
 from devstack.keys import KeyPairs, Keys
 from devstack.lock import lock
-from devstack.plan import TOPOLOGY_FILE, Plan, Ports, Route, instance_names, straight
+from devstack.plan import KEYS_FOLDER, TOPOLOGY_FILE, Plan, Ports, Route, instance_names, straight
 from devstack.ports import choose_ports
 from devstack.postgres import Postgres
 from devstack.program import ProgramError
@@ -130,10 +130,10 @@ class Stack:
         self._lock = lock(self.folder)
         backing.end_leftovers(self.folder)
         keys = Keys.kept_in(self.folder / "secrets")
-        pairs = KeyPairs.kept_in(self.folder / "service-keys", (service.name for service in SERVICES))
+        KeyPairs.kept_in(self.folder / KEYS_FOLDER, (service.name for service in SERVICES))
         ports = choose_ports(self.settings, self._instances, free_ports=self._free_ports)
         database, redis_url = self._start_backing(keys)
-        self._plan = Plan(self.settings, keys, pairs, database, redis_url, ports, self._route)
+        self._plan = Plan(self.settings, keys, database, redis_url, ports, self._route)
         began = time.monotonic()
         self._release.migrate(database)
         self._report("migrations are done", time.monotonic() - began)

@@ -55,7 +55,7 @@ class ServiceTokens:
         return self._fresh(_SHARED_AUDIENCE, self._sign_shared) if self.accepts_shared else None
 
     def verify(self, token: str, audience: str) -> str | None:
-        """Returns the name of the service that signed the token for `audience`; None when none of ours did."""
+        """Returns which service signed the token for `audience`; None when none of ours did."""
         return self._recall(token, audience) or self._remember(token, audience, self._signer(token, audience))
 
     def verify_shared(self, token: str) -> str | None:
