@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping, Sequence
 
 import yaml
+from chassis.grpc.policy import audience_of
+from gateway.api import descriptors
 
 from devstack import topology
 from tests.tidy import tree
@@ -66,6 +68,12 @@ def test_topology_has_every_service() -> None:
     assert {service: tree.package_of(service) for service in tree.services()} == {
         service.name: service.module for service in topology.SERVICES
     }
+
+
+def test_protos_say_who_serves_them() -> None:
+    """A token for a service names its program: each proto says the one that the topology has."""
+    for service in descriptors.load().services:
+        assert audience_of(service) == topology.PROTO_PACKAGES[service.file.package].name
 
 
 def test_ports_agree() -> None:
