@@ -8,10 +8,9 @@ from uuid import uuid4
 import grpc
 import jwt
 import pytest
-from chassis.grpc.call import SERVICE_TOKEN_KEY
+from chassis.grpc.call import SERVICE_IDENTITY_KEY
 from chassis.grpc.errors import DETAILS_KEY
 from chassis.grpc.policy import Policy
-from chassis.identity.service_tokens import ServiceTokens
 from devstack.topology import PROTO_PACKAGES
 from gateway.api.descriptors import load
 from gateway.api.routes import Route, compile_routes
@@ -72,12 +71,12 @@ def _refused_directly(house: House, channel: grpc.Channel, policy: Policy, token
     request = GetMessageClass(policy.descriptor.input_type)(
         **({"user_id": str(uuid4())} if "user_id" in fields else {})
     )
-    service_token = ServiceTokens(house.service_key, "gateway").mint()
+    service_token = house.service_token("gateway", policy.audience)
     call: Any = channel.unary_unary(policy.path)
     with pytest.raises(grpc.RpcError) as refused:
         call(
             request.SerializeToString(),
-            metadata=(("authorization", f"Bearer {token}"), (SERVICE_TOKEN_KEY, service_token)),
+            metadata=(("authorization", f"Bearer {token}"), (SERVICE_IDENTITY_KEY, service_token)),
             timeout=10,
         )
     error: Any = refused.value
