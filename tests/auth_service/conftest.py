@@ -25,7 +25,6 @@ from auth_service.adapters.sealed_answers import SealedAnswers
 from auth_service.adapters.totp_secrets import TotpSecrets
 from auth_service.adapters.user_directory import GrpcUserDirectory
 from auth_service.adapters.webauthn_relying_party import WebauthnRelyingParty
-from auth_service.adapters.zxcvbn_strength import ZxcvbnStrength
 from auth_service.domain.verified_address import REQUIRED
 from auth_service.transport.idempotency import FirstAnswers
 from auth_service.usecases.ensure_signing_key import EnsureSigningKey
@@ -69,6 +68,7 @@ from tests.auth_service.command_line import Environment
 from tests.auth_service.directory_stand_in import DirectoryStandIn
 from tests.auth_service.emptied_database import emptied
 from tests.auth_service.world import EMAIL, HERE, ISSUER, NAME, PASSWORD
+from tests.auth_service.zxcvbn_here import ZxcvbnHere
 from tests.fakes.service_keys import key_settings, service_tokens
 
 AUDIENCE = "vestibule"
@@ -240,7 +240,7 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
             database=database,
             directory=GrpcUserDirectory(to_users),
             hasher=Argon2Hasher(hashing, memory_kib=1_024, time_cost=1),
-            strength=ZxcvbnStrength(hashing),
+            strength=ZxcvbnHere(),
             patience=BoundedPatience(),
             guess_keys=HmacGuessKeys(MASTER_KEY.derived("guess-names")),
             signer=JwtSigner(ring, ISSUER, AUDIENCE),

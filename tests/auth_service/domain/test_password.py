@@ -1,7 +1,6 @@
 """What a new password must be like."""
 
 import pytest
-from auth_service.adapters.hashing_pool import HashingPool
 from auth_service.adapters.zxcvbn_strength import ZxcvbnStrength
 from auth_service.domain.errors import WeakPassword
 from auth_service.domain.password import TOO_PERSONAL, TOO_SHORT, prepared
@@ -12,11 +11,9 @@ NAME = "Ada Lovelace"
 
 
 async def _why(password: str) -> str | None:
-    async with HashingPool(workers=1, queue_per_worker=1) as pool:
+    async with ZxcvbnStrength() as strength:
         try:
-            await PasswordPolicy(ZxcvbnStrength(pool)).check(
-                "password", password, email=EMAIL, full_name=NAME
-            )
+            await PasswordPolicy(strength).check("password", password, email=EMAIL, full_name=NAME)
         except WeakPassword as error:
             return error.field_errors[0].message
     return None

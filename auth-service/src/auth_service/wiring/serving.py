@@ -143,7 +143,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
             database=database,
             directory=GrpcUserDirectory(channel),
             hasher=hasher,
-            strength=ZxcvbnStrength(hashing),
+            strength=await lifecycle.enter(ZxcvbnStrength()),
             patience=BoundedPatience(),
             guess_keys=HmacGuessKeys(master_key.derived("guess-names")),
             signer=JwtSigner(ring, settings.issuer, settings.audience),

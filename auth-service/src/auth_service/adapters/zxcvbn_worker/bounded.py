@@ -1,0 +1,129 @@
+"""Judges passwords by zxcvbn within a bounded time.
+
+zxcvbn's time grows exponentially with the number of characters that may stand for a letter
+(`4`, `@`, `$` …), so no length alone bounds it. A text is judged in three steps:
+
+1. The whole text is judged, for a limited processor time. That is the verdict on nearly all.
+2. When it took longer, a text that repeats itself is cut down to what it repeats, since repeating adds
+   next to nothing.
+3. What is left is judged by pieces so short that each is quick, until one alone is strong enough or
+   the time is over. A guesser who knows all but that piece has to guess the piece: so a text with a
+   strong piece is strong. When no piece was found strong in time, the text is refused: a strong
+   password of many substituted characters may be refused, a weak one is never taken unjudged.
+
+Times are of the processor, not of the clock: a busy machine changes no verdict.
+"""
+
+import signal
+import time
+from collections.abc import Sequence
+from types import FrameType
+
+from zxcvbn import zxcvbn
+
+from auth_service.domain.password import LENGTH_MAX, SCORE_MIN
+
+REQUEST_SECONDS = 0.046
+"""Processor time of one request, whatever it holds."""
+
+_WHOLE_SHARE = 0.6
+_PIECE_LENGTH = 12
+_TICK_SECONDS = 0.002
+_EXPANDED_LENGTH_MAX = 8 * LENGTH_MAX
+
+_REPEATS = 'Repeats like "abcabcabc" are only slightly harder to guess than "abc".'
+_TOO_INTRICATE = (
+    "It could not be judged in time, since many of its characters may stand for letters (such as @ for a)."
+    " Use whole words, or fewer of these characters."
+)
+
+Verdict = tuple[int, str]
+
+
+class _TimeIsUp(Exception):
+    """The processor time of a step is used up."""
+
+
+class Timer:
+    """Raises `_TimeIsUp` in the code that runs once a processor time is used up."""
+
+    def __init__(self) -> None:
+        self._armed = False
+        signal.signal(signal.SIGPROF, self._tick)
+
+    def run(self, password: str, terms: Sequence[str], seconds: float) -> Verdict | None:
+        """Returns zxcvbn's verdict; None when it takes longer than so many seconds."""
+        if seconds <= 0:
+            return None
+        self._armed = True
+        try:
+            # Ticks repeat, because an exception in a finalizer is lost.
+            signal.setitimer(signal.ITIMER_PROF, seconds, _TICK_SECONDS)
+            return _verdict(password, terms)
+        except _TimeIsUp:
+            return None
+        finally:
+            self._armed = False
+            signal.setitimer(signal.ITIMER_PROF, 0)
+
+    def _tick(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if self._armed:
+            raise _TimeIsUp
+
+
+def judge(passwords: Sequence[str], terms: Sequence[str], timer: Timer) -> list[Verdict]:
+    """Returns the verdict on each password; equal ones are judged once."""
+    different = list(dict.fromkeys(passwords))
+    share = REQUEST_SECONDS / max(1, len(different))
+    verdicts = {password: _judge(password, terms, timer, share) for password in different}
+    return [verdicts[password] for password in passwords]
+
+
+def _judge(password: str, terms: Sequence[str], timer: Timer, seconds: float) -> Verdict:
+    if not password:
+        return 0, ""
+    until = time.process_time() + seconds
+    # Taking personal terms out can lengthen a text: some characters fold to many.
+    password = password[:_EXPANDED_LENGTH_MAX]
+    verdict = timer.run(password, terms, seconds * _WHOLE_SHARE)
+    if verdict is not None:
+        return verdict
+    base = _repeated(password)
+    score, advice = _by_pieces(base, terms, timer, until)
+    return score, (advice if base == password else _REPEATS)
+
+
+def _by_pieces(password: str, terms: Sequence[str], timer: Timer, until: float) -> Verdict:
+    found: Verdict | None = None
+    for begin in range(0, len(password), _PIECE_LENGTH):
+        piece = timer.run(password[begin : begin + _PIECE_LENGTH], terms, until - time.process_time())
+        if piece is None:
+            break
+        if found is None or piece[0] > found[0]:
+            found = piece
+        if found[0] >= SCORE_MIN:
+            return found
+    return (0, _TOO_INTRICATE) if found is None else (found[0], found[1] or _TOO_INTRICATE)
+
+
+def _repeated(text: str) -> str:
+    """Returns what a text repeats at least twice, the last time perhaps not to its end; else the text."""
+    # The longest border of each prefix (Knuth, Morris, Pratt): linear in the length.
+    borders = [0] * len(text)
+    matched = 0
+    for index in range(1, len(text)):
+        while matched and text[index] != text[matched]:
+            matched = borders[matched - 1]
+        if text[index] == text[matched]:
+            matched += 1
+        borders[index] = matched
+    period = len(text) - borders[-1]
+    return text[:period] if 2 * period <= len(text) else text
+
+
+def _verdict(password: str, terms: Sequence[str]) -> Verdict:
+    found = zxcvbn(password, user_inputs=list(terms), max_length=_EXPANDED_LENGTH_MAX)
+    feedback = found["feedback"]
+    advice = [feedback["warning"], *feedback["suggestions"]]
+    return found["score"], " ".join(part for part in advice if part)
