@@ -47,7 +47,7 @@ async def main(life):
     say(f"http {{http.address}}")
 {body}
 
-lifecycle.run("stock-service", main, grace_seconds=2.0, drain_seconds={drain})
+lifecycle.run("stock-service", main, grace_seconds=2.0, drain_seconds={drain}, linger_seconds={linger})
 """
 
 
@@ -72,10 +72,10 @@ class Program:
         self.process: subprocess.Popen[str] | None = None
         self.lines: list[str] = []
 
-    def start(self, body: str = "    pass", *, drain: float = 0.0) -> None:
+    def start(self, body: str = "    pass", *, drain: float = 0.0, linger: float = 0.0) -> None:
         file = self._folder / "program.py"
         indented = "\n".join("    " + line for line in body.strip().splitlines())
-        file.write_text(PROGRAM.format(body=indented, drain=drain))
+        file.write_text(PROGRAM.format(body=indented, drain=drain, linger=linger))
         self.process = subprocess.Popen(
             [sys.executable, str(file)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -147,6 +147,23 @@ def test_readiness_comes_after_the_start_and_goes_with_the_signal(program: Progr
     assert late.json()["checks"]["process"] == "stopping"
     assert httpx.get(base + "/health").status_code == 200
     assert program.end() == 0
+
+
+def test_it_serves_on_while_names_lead_here(program: Program) -> None:
+    """After the signal it is ready no longer, and yet answers, until cached names have run out."""
+    program.start(ORDERED, linger=1.0)
+    base = "http://" + program.read_until(r"http (\S+)")[1]
+    program.read_until('"serving"')
+    program.signal(signal.SIGTERM)
+    signalled = time.monotonic()
+    program.read_until('"stopping"')
+    while time.monotonic() - signalled < 0.8:
+        assert httpx.get(base + "/ready").status_code == 503
+        assert httpx.get(base + "/health").status_code == 200
+    assert "drain" not in program.lines
+    assert program.end() == 0
+    assert time.monotonic() - signalled > 1.0
+    assert "drain" in program.lines
 
 
 def test_work_in_flight_may_take_the_grace_and_no_longer(program: Program) -> None:

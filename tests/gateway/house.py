@@ -17,7 +17,7 @@ from chassis.grpc.server import GrpcServer, build_server
 from chassis.identity.authority import AUTHORITY
 from chassis.identity.caller import Caller, current_caller
 from chassis.identity.claims import Claims
-from chassis.lifecycle import Lifecycle
+from chassis.lifecycle import Lifecycle, Stop
 from devstack.valkey import Valkey
 from gateway.settings import GatewaySettings
 from redis.asyncio import Redis
@@ -248,7 +248,7 @@ async def serving_gateway(given: GatewaySettings) -> AsyncIterator[Edge]:
         async with httpx.AsyncClient(base_url=f"http://{address}", timeout=10) as client:
             yield Edge(client, lifecycle)
     finally:
-        await lifecycle.drain(0, 1)
+        await lifecycle.drain(Stop(0, 0, 1))
         await lifecycle.close()
 
 

@@ -6,8 +6,9 @@ import time
 import pytest
 from chassis.errors import Unavailable
 from chassis.grpc.channel import ServiceChannel, open_channel
+from chassis.grpc.reconnection import RECONNECT_SECONDS
 from devstack.program import free_port
-from gateway.upstream.breaker import FAILURES_TO_OPEN, RECONNECT_SECONDS, Breaker
+from gateway.upstream.breaker import FAILURES_TO_OPEN, Breaker
 from vestibule.users.v1 import user_service_pb2
 
 from tests.fakes.service_keys import service_tokens
@@ -24,7 +25,7 @@ def channel_to(address: str) -> ServiceChannel:
 async def test_an_outage_is_told_at_once() -> None:
     """The first calls wait a moment for a restart; once it is open nobody waits."""
     async with channel_to(f"127.0.0.1:{free_port()}") as channel:
-        breaker = Breaker("users", channel.channel_ready)
+        breaker = Breaker("users")
         method = channel.unary_unary("/vestibule.users.v1.UserService/UpdateMe")
         outcomes = await asyncio.gather(
             *(breaker.call(lambda: method(b"")) for _ in range(FAILURES_TO_OPEN)), return_exceptions=True
@@ -41,7 +42,7 @@ async def test_an_outage_is_told_at_once() -> None:
 async def test_a_busy_service_is_no_outage(behind: Behind) -> None:
     """What a service refuses shows that it is there, however often."""
     busy = Unavailable(retry_after_seconds=1)
-    breaker = Breaker("users", lambda: asyncio.sleep(60))
+    breaker = Breaker("users")
 
     async def refuse() -> bytes:
         raise busy
@@ -55,7 +56,7 @@ async def test_a_busy_service_is_no_outage(behind: Behind) -> None:
 async def test_it_closes_when_somebody_answers(behind: Behind) -> None:
     """After an outage the first call that gets through ends it."""
     async with serving_users(behind) as address, channel_to(address) as channel:
-        breaker = Breaker("users", channel.channel_ready)
+        breaker = Breaker("users")
         breaker._failures = FAILURES_TO_OPEN
         method = channel.unary_unary("/vestibule.users.v1.UserService/GetMe")
         for _ in range(2):

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from chassis.errors import ServiceError, Unavailable
+from chassis.lifecycle import Stop
 from devstack.valkey import Valkey
 from gateway.http import streaming
 from gateway.streams import event_stream as events
@@ -79,7 +80,7 @@ async def test_a_stop_ends_streams(edge: Edge) -> None:
     async with edge.http.stream("GET", "/api/health/stream") as answer:
         await read(answer.aiter_lines())
         started = asyncio.get_running_loop().time()
-        await edge.lifecycle.drain(0, 5)
+        await edge.lifecycle.drain(Stop(0, 0, 5))
 
     assert asyncio.get_running_loop().time() - started < 2
 
@@ -229,7 +230,7 @@ async def test_a_stop_says_when_to_come_back(edge: Edge) -> None:
     _, deaf = await ask(edge)
     deaf.transport.pause_reading()  # type: ignore[attr-defined]
     reader, writer = await ask(edge)
-    await edge.lifecycle.drain(0, 5)
+    await edge.lifecycle.drain(Stop(0, 0, 5))
     rest = await reader.read()
     writer.close()
     deaf.transport.abort()
@@ -250,7 +251,7 @@ async def test_a_client_that_takes_nothing_is_cut_off_in_the_end(
     await until(lambda: behind.flooded > 100)
     await asyncio.sleep(0.5)
     started = asyncio.get_running_loop().time()
-    await edge.lifecycle.drain(0, 10)
+    await edge.lifecycle.drain(Stop(0, 0, 10))
 
     assert asyncio.get_running_loop().time() - started < 3
     await until(lambda: behind.flooded == -1)

@@ -125,6 +125,7 @@ def _serve() -> None:
         serving.SERVICE,
         lambda running: serving.start(running, settings),
         grace_seconds=settings.shutdown_grace_seconds,
+        linger_seconds=settings.shutdown_linger_seconds,
         debug=settings.log_level == "debug",
     )
 

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any, NoReturn, TypeVar
 
@@ -29,6 +30,26 @@ DRAIN_SECONDS = 0.4
 
 CLOSE_SECONDS = 5.0
 """How long closing resources may take after the grace, before the process ends all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """How long each part of a stop may take, in seconds.
+
+    Attributes:
+        linger_seconds: For serving on, ready no longer.
+        drain_seconds: For serving on after everybody was told to turn to others.
+        grace_seconds: For what is in flight after that.
+    """
+
+    linger_seconds: float
+    drain_seconds: float
+    grace_seconds: float
+
+    @property
+    def within_seconds(self) -> float:
+        """When the stop is cut short."""
+        return self.linger_seconds + self.drain_seconds + self.grace_seconds + CLOSE_SECONDS
 
 
 class Lifecycle:
@@ -94,17 +115,19 @@ class Lifecycle:
         self.failure = task.exception()
         self.stopping.set()
 
-    async def drain(self, drain_seconds: float, grace_seconds: float) -> None:
+    async def drain(self, stop: "Stop") -> None:
         """Runs the callbacks of a stop; called by `run`."""
         self.readiness.stop()
+        if stop.linger_seconds:
+            await asyncio.sleep(stop.linger_seconds)
         for drain in self._drains:
             answer = drain()
             if answer is not None:
                 await answer
-        if drain_seconds:
-            await asyncio.sleep(drain_seconds)
+        if stop.drain_seconds:
+            await asyncio.sleep(stop.drain_seconds)
         for outcome in await asyncio.gather(
-            *(stop(grace_seconds) for stop in self._stops), return_exceptions=True
+            *(callback(stop.grace_seconds) for callback in self._stops), return_exceptions=True
         ):
             if isinstance(outcome, BaseException):
                 log.error("stopping a server failed", exc_info=outcome)
@@ -116,19 +139,23 @@ def run(
     *,
     grace_seconds: float = 10.0,
     drain_seconds: float = DRAIN_SECONDS,
+    linger_seconds: float = 0.0,
     debug: bool = False,
 ) -> NoReturn:
     """Runs a service and exits.
 
     `main` opens everything and returns; the service then serves until SIGTERM or SIGINT:
-    readiness goes, drain callbacks run, `drain_seconds` pass, servers stop with the grace,
-    resources close in reverse. A second signal ends the process at once.
+    readiness goes, `linger_seconds` pass in which everything is served as before, drain callbacks
+    run, `drain_seconds` pass, servers stop with the grace, resources close in reverse. A second
+    signal ends the process at once.
 
     Args:
         service: Name in logs and messages.
         main: Builds the service on the lifecycle it is given.
         grace_seconds: How long work in flight may take after the signal.
-        drain_seconds: How long to go on accepting after readiness has gone, for callers to turn to others.
+        drain_seconds: How long to go on accepting after the drain callbacks, for callers to turn to others.
+        linger_seconds: How long to go on serving after the signal, for callers who learn from
+            cached DNS answers that there are others.
         debug: Show the traceback of a failed start as well.
 
     Raises:
@@ -137,7 +164,9 @@ def run(
     """
     _allow_open_files()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        status = runner.run(_live(service, main, grace_seconds, drain_seconds, debug=debug))
+        status = runner.run(
+            _live(service, main, Stop(linger_seconds, drain_seconds, grace_seconds), debug=debug)
+        )
     sys.exit(status)
 
 
@@ -151,8 +180,7 @@ def _allow_open_files() -> None:
 async def _live(
     service: str,
     main: Callable[[Lifecycle], Awaitable[None]],
-    grace_seconds: float,
-    drain_seconds: float,
+    stop: "Stop",
     *,
     debug: bool,
 ) -> int:
@@ -162,9 +190,8 @@ async def _live(
     try:
         if await _start(lifecycle, main):
             await lifecycle.stopping.wait()
-            log.info("stopping", grace_seconds=grace_seconds)
-            drain = lifecycle.drain(drain_seconds, grace_seconds)
-            status = await _in_time(drain, drain_seconds + grace_seconds + CLOSE_SECONDS)
+            log.info("stopping", linger_seconds=stop.linger_seconds, grace_seconds=stop.grace_seconds)
+            status = await _in_time(lifecycle.drain(stop), stop.within_seconds)
     except Exception as error:
         if debug or not isinstance(error, (StartupError, ServiceError, ConnectionError)):
             log.exception("start failed")

@@ -64,6 +64,12 @@ class ServiceSettings(BaseSettings):
     )
     trace_ratio: float = Field(default=0.01, ge=0.0, le=1.0, validation_alias="TRACE_RATIO")
     shutdown_grace_seconds: float = Field(default=10.0, ge=0.0, validation_alias="SHUTDOWN_GRACE_SECONDS")
+    shutdown_linger_seconds: float = Field(
+        default=0.0,
+        ge=0.0,
+        validation_alias="SHUTDOWN_LINGER_SECONDS",
+        description="how long to serve on after the stop signal, as long as DNS answers may be cached",
+    )
     jwks_refresh_seconds: float = Field(
         default=300.0,
         ge=0.1,

@@ -25,7 +25,12 @@ def main() -> None:
         await lifecycle.enter(metrics.sampling_event_loop())
         await start(lifecycle, settings)
 
-    run(SERVICE, begin, grace_seconds=settings.shutdown_grace_seconds)
+    run(
+        SERVICE,
+        begin,
+        grace_seconds=settings.shutdown_grace_seconds,
+        linger_seconds=settings.shutdown_linger_seconds,
+    )
 
 
 if __name__ == "__main__":

@@ -75,6 +75,7 @@ def _serve() -> None:
         "health-aggregator",
         partial(serve, settings),
         grace_seconds=settings.shutdown_grace_seconds,
+        linger_seconds=settings.shutdown_linger_seconds,
         debug=settings.log_level == "debug",
     )
 

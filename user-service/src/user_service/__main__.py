@@ -64,6 +64,7 @@ def _serve() -> None:
         wiring.SERVICE,
         lambda running: wiring.start(running, settings),
         grace_seconds=settings.shutdown_grace_seconds,
+        linger_seconds=settings.shutdown_linger_seconds,
         debug=settings.log_level == "debug",
     )
 

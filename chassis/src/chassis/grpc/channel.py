@@ -9,6 +9,7 @@ per RPC.
 import json
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
+from time import monotonic
 from types import TracebackType
 from typing import Any, NoReturn, Self, cast
 
@@ -17,12 +18,13 @@ import grpc.aio
 from google.protobuf.descriptor import ServiceDescriptor
 
 from chassis import traces
-from chassis.errors import DeadlineExceeded, ServiceError
+from chassis.errors import DeadlineExceeded, ServiceError, Unavailable
 from chassis.grpc import committed, errors
 from chassis.grpc.call import REPLAYED_KEY, current_call
 from chassis.grpc.call_metadata import call_metadata
 from chassis.grpc.certificates import Certificates
 from chassis.grpc.policy import Policy, policies_by_path
+from chassis.grpc.reconnection import Reconnection
 from chassis.grpc.rotating_channel import RotatingChannel
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.span import Attributes
@@ -55,16 +57,25 @@ class UnaryMethod:
     service_tokens: ServiceTokens
     audience: str
     limit_seconds: float | None
+    reconnection: Reconnection
     span_name: str
     span_attributes: Attributes
 
-    async def __call__(self, request: Any, *, timeout: float | None = None) -> Any:  # noqa: ASYNC109 gRPC's name
+    async def __call__(
+        self,
+        request: Any,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 gRPC's name
+        wait_for_ready: bool = True,
+    ) -> Any:
         """Calls.
 
         Args:
             request: The request, as the method's serializer takes it.
             timeout: Seconds at most; the method's own limit when None. What the present
                 call has left is never exceeded.
+            wait_for_ready: Whether a call that could not be sent waits for a connection, for
+                the first seconds of an outage.
 
         Returns:
             The response.
@@ -75,12 +86,26 @@ class UnaryMethod:
             ServiceError: whatever else the service answered, as `RemoteError`.
         """
         if not traces.wants_spans():
-            return await self._call(request, timeout)
+            return await self._send(request, timeout, wait_for_ready)
         with traces.span(self.span_name, "CLIENT", self.span_attributes):
-            return await self._call(request, timeout)
+            return await self._send(request, timeout, wait_for_ready)
 
-    async def _call(self, request: Any, timeout: float | None) -> Any:  # noqa: ASYNC109 gRPC's name
-        seconds = remaining_seconds(timeout or self.limit_seconds)
+    async def _send(self, request: Any, limit_seconds: float | None, wait_for_ready: bool) -> Any:  # noqa: FBT001
+        seconds = remaining_seconds(limit_seconds or self.limit_seconds)
+        started = monotonic()
+        try:
+            response = await self._call(request, seconds)
+        except Unavailable as error:
+            if not wait_for_ready or not errors.never_sent(error):
+                raise
+            if not await self.reconnection.wait(seconds):
+                raise
+            left = None if seconds is None else max(0.001, seconds - (monotonic() - started))
+            response = await self._call(request, left)
+        self.reconnection.answered()
+        return response
+
+    async def _call(self, request: Any, seconds: float | None) -> Any:
         metadata = call_metadata(self.service_tokens, self.audience)
         call = self.multicallable(request, timeout=seconds, metadata=metadata)
         try:
@@ -132,6 +157,7 @@ class ServiceChannel(grpc.aio.Channel):
         self._channel = channel
         self._service_tokens = service_tokens
         self._policies = policies
+        self._reconnection = Reconnection(self.channel_ready)
 
     def unary_unary(self, method: str, *args: Any, **options: Any) -> Any:
         """Returns a method with one answer; without serializers it takes and gives bytes."""
@@ -141,7 +167,10 @@ class ServiceChannel(grpc.aio.Channel):
         name = method.strip("/")
         service, _, rpc = name.rpartition("/")
         attributes: Attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": rpc}
-        return UnaryMethod(call, self._service_tokens, _audience(method, policy), limit, name, attributes)
+        audience = _audience(method, policy)
+        return UnaryMethod(
+            call, self._service_tokens, audience, limit, self._reconnection, name, attributes
+        )
 
     def unary_stream(self, method: str, *args: Any, **options: Any) -> Any:
         """Returns a method with a stream of answers."""
@@ -172,6 +201,7 @@ class ServiceChannel(grpc.aio.Channel):
 
     async def close(self, grace: float | None = None) -> None:
         """Closes the channel; calls in flight get the grace, in seconds."""
+        self._reconnection.close()
         await self._channel.close(grace)
 
     async def __aenter__(self) -> Self:

@@ -122,6 +122,10 @@ def from_status(status: status_pb2.Status, kind: Kind | None = None) -> ServiceE
     )
 
 
+# How gRPC begins to say that it had no connection to send a call on.
+_NOBODY_TOOK_IT = ("failed to connect", "connections to all backends failing", "DNS resolution failed")
+
+
 def reached_nobody(error: ServiceError) -> bool:
     """Says whether gRPC itself failed: no service has answered the call."""
     cause = error.__cause__
@@ -137,7 +141,7 @@ def never_sent(error: ServiceError) -> bool:
     cause = error.__cause__
     if not reached_nobody(error) or not isinstance(cause, grpc.aio.AioRpcError):
         return False
-    return (cause.details() or "").startswith(("failed to connect", "connections to all backends failing"))
+    return (cause.details() or "").startswith(_NOBODY_TOOK_IT)
 
 
 def _hold_seconds(error: grpc.aio.AioRpcError) -> float | None:

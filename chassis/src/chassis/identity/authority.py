@@ -125,7 +125,10 @@ class Authority:
         request = token_service_pb2.IntrospectTokenRequest(token=token)
         try:
             response: token_service_pb2.IntrospectTokenResponse = await self._tokens.IntrospectToken(
-                request, timeout=INTROSPECTION_SECONDS
+                request,
+                timeout=INTROSPECTION_SECONDS,
+                # Memory decides when nobody is there: see `RevocationJudge`.
+                wait_for_ready=False,
             )
         except (RemoteError, DeadlineExceeded) as error:
             raise Unavailable from error

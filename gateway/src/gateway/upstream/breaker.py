@@ -1,13 +1,12 @@
-"""A circuit breaker an upstream: waits a moment for one that restarts, then says that nobody is there."""
+"""A circuit breaker per upstream: when nobody is there, calls are refused at once."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import structlog
 from chassis.errors import ServiceError, Unavailable
-from chassis.grpc.errors import never_sent, reached_nobody
+from chassis.grpc.errors import reached_nobody
 from prometheus_client import Counter, Gauge
 
 log = structlog.get_logger()
@@ -16,7 +15,6 @@ Result = TypeVar("Result")
 
 FAILURES_TO_OPEN = 5
 OPEN_SECONDS = 0.1
-RECONNECT_SECONDS = 0.7
 
 _OPEN = Gauge("gateway_breaker_open", "Whether calls to an upstream are refused at once.", ["upstream"])
 _REFUSED = Counter(
@@ -27,15 +25,13 @@ _REFUSED = Counter(
 class Breaker:
     """Opens after several calls in a row that reached nobody; then lets ten a second through.
 
-    A call that was never sent, because nobody took the connection, waits a moment for
-    somebody and is sent then: a service that restarts costs time, no error. What a service
-    itself refuses, for being too busy, shows that it is there.
+    A service that restarts is the channel's concern, whose calls wait a moment for a connection. What a
+    service itself refuses, for being too busy, shows that it is there.
     """
 
-    def __init__(self, upstream: str, until_connected: Callable[[], Awaitable[None]]) -> None:
-        """Takes the upstream's name, for the log, and what waits for a connection to it."""
+    def __init__(self, upstream: str) -> None:
+        """Takes the upstream's name, for the log."""
         self._upstream = upstream
-        self._until_connected = until_connected
         self._failures = 0
         self._probe_at = 0.0
         self._gauge = _OPEN.labels(upstream)
@@ -56,7 +52,7 @@ class Breaker:
                 raise Unavailable
             self._probe_at = now + OPEN_SECONDS
         try:
-            result = await self._attempt(work)
+            result = await work()
         except ServiceError as error:
             if reached_nobody(error):
                 self._failed()
@@ -66,19 +62,6 @@ class Breaker:
         if self._failures:
             self._answered()
         return result
-
-    async def _attempt(self, work: Callable[[], Awaitable[Result]]) -> Result:
-        try:
-            return await work()
-        except Unavailable as error:
-            if not never_sent(error):
-                raise
-            try:
-                async with asyncio.timeout(RECONNECT_SECONDS):
-                    await self._until_connected()
-            except TimeoutError:
-                raise error from error.__cause__
-        return await work()
 
     def _failed(self) -> None:
         self._failures += 1

@@ -38,10 +38,7 @@ class Upstreams:
             for address, its in behind.items()
         }
         self._breakers = {
-            address: Breaker(
-                ",".join(sorted({service.file.package for service in its})),
-                self._channels[address].channel_ready,
-            )
+            address: Breaker(",".join(sorted({service.file.package for service in its})))
             for address, its in behind.items()
         }
         self._stack = AsyncExitStack()
