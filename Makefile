@@ -100,8 +100,10 @@ bench-health: .venv/.develops ## Measure the health aggregator: sweeps, detectio
 	@$(BIN)/python bench/health.py $(ARGS)
 
 images: ## Build the four images with docker, podman or buildah, whichever is there
-	@builder=$$(command -v docker || command -v podman || command -v buildah) || \
-		{ echo "make images needs docker, podman or buildah"; exit 1; }; \
+	@builder=; for each in docker podman buildah; do \
+		command -v $$each >/dev/null && $$each info >/dev/null 2>&1 && { builder=$$(command -v $$each); break; }; done; \
+	[ -n "$$builder" ] || \
+		{ echo "make images needs docker with its daemon running, podman or buildah"; exit 1; }; \
 	case $$builder in */buildah) build=bud ;; *) build=build ;; esac; \
 	for service in $(SERVICES); do \
 		echo "building $(IMAGE_PREFIX)$$service:$(IMAGE_TAG) with $$builder"; \

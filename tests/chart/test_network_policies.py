@@ -1,6 +1,6 @@
 """Pods speak along the arrows of the architecture and no other way."""
 
-from tests.chart.conftest import Render
+from tests.chart.conftest import CHART, Render
 from tests.chart.manifests import Manifest, component, of_kind, pods
 
 ARROWS = {
@@ -71,11 +71,11 @@ def test_arrows_are_those_of_the_architecture(render: Render) -> None:
                 going |= {(caller, callee, named(manifests, callee, port["port"])) for port in rule["ports"]}
     for callee, policy in policies(manifests).items():
         for rule in policy.get("ingress", []):
-            for caller in inside(rule["from"]):
+            for caller in inside(rule.get("from", [])):
                 coming |= {(caller, callee, named(manifests, callee, port["port"])) for port in rule["ports"]}
 
     assert going == ARROWS
-    assert coming == {arrow for arrow in ARROWS if arrow[0] != "test"}
+    assert coming == ARROWS
 
 
 def test_backends_are_reached_by_who_needs_them(render: Render) -> None:
@@ -108,9 +108,34 @@ def test_doors_are_the_named_clients_only(render: Render) -> None:
 
     for name, policy in closed.items():
         doors = [
-            peer for rule in policy.get("ingress", []) for peer in rule["from"] if "namespaceSelector" in peer
+            peer
+            for rule in policy.get("ingress", [])
+            for peer in rule.get("from", [])
+            if "namespaceSelector" in peer
         ]
         if name in ("migration", "audit", "test"):
             assert doors == []
         else:
             assert doors == ([ingress, scraper] if name == "gateway" else [scraper])
+
+
+def test_gateway_is_open_by_default(render: Render) -> None:
+    """Behind a NodePort, a LoadBalancer or a controller on the nodes' network, clients have any address."""
+    gateway = policies(render({}))["gateway"]
+    open_to_all = [rule for rule in gateway["ingress"] if "from" not in rule]
+
+    assert [rule["ports"] for rule in open_to_all] == [[{"port": 8000, "protocol": "TCP"}]]
+
+
+def test_production_closes_every_peer(render: Render) -> None:
+    """No door and no way out of the production values leads anywhere; `helm test` has its own."""
+    values = CHART / "ci" / "production-values.yaml"
+    for name, policy in policies(render(values)).items():
+        for rule in policy.get("ingress", []):
+            assert rule["from"], name
+        for rule in policy.get("egress", []):
+            assert rule["to"], name
+        peers = [peer for rule in policy.get("ingress", []) for peer in rule["from"]]
+        peers += [peer for rule in policy.get("egress", []) for peer in rule["to"]]
+        assert {} not in peers
+        assert {"namespaceSelector": {}} not in peers, name

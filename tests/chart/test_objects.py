@@ -145,13 +145,16 @@ def test_deployments_select_their_own_pods(manifests: list[Manifest]) -> None:
 
 
 def test_autoscalers_and_budgets_point_at_deployments(manifests: list[Manifest]) -> None:
-    """An HPA names a Deployment without fixed replicas; a PDB selects one Deployment."""
+    """An HPA names a Deployment, which begins with its fewest pods; a PDB selects one Deployment."""
     deployments = {name(deployment): deployment["spec"] for deployment in of_kind(manifests, "Deployment")}
 
     scaled = {
         scaler["spec"]["scaleTargetRef"]["name"] for scaler in of_kind(manifests, "HorizontalPodAutoscaler")
     }
-    assert scaled == {key for key, spec in deployments.items() if "replicas" not in spec}
+    assert scaled <= deployments.keys()
+    for scaler in of_kind(manifests, "HorizontalPodAutoscaler"):
+        target = deployments[scaler["spec"]["scaleTargetRef"]["name"]]
+        assert target["replicas"] == scaler["spec"]["minReplicas"]
     for budget in of_kind(manifests, "PodDisruptionBudget"):
         selector = budget["spec"]["selector"]["matchLabels"]
         labels = deployments[name(budget)]["template"]["metadata"]["labels"]

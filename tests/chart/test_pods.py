@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+from chassis.lifecycle import Stop
+
+from chassis import exits, lifecycle
+from tests.chart.conftest import CHART, Render
 from tests.chart.manifests import Manifest, component, containers, of_kind, pods
 
 
@@ -73,15 +77,62 @@ def test_probes_ask_ports_that_exist(manifests: list[Manifest]) -> None:
 
 
 def test_grace_covers_the_drain(manifests: list[Manifest]) -> None:
-    """The kubelet waits longer than the pre-stop sleep and the service's own grace together."""
+    """A pod outlives the answers of DNS that name it, and the kubelet waits longer than all of its stop."""
     config = {component(each): each["data"] for each in of_kind(manifests, "ConfigMap") if "data" in each}
 
     for deployment in of_kind(manifests, "Deployment"):
         spec = deployment["spec"]["template"]["spec"]
-        (container,) = spec["containers"]
-        sleep = container["lifecycle"]["preStop"]["sleep"]["seconds"]
-        grace = int(config[component(deployment)]["SHUTDOWN_GRACE_SECONDS"])
-        assert spec["terminationGracePeriodSeconds"] > sleep + grace
+        told = config[component(deployment)]
+        linger, grace = int(told["SHUTDOWN_LINGER_SECONDS"]), int(told["SHUTDOWN_GRACE_SECONDS"])
+        stop = Stop(linger, lifecycle.LINGERING_DRAIN_SECONDS, grace)
+        assert linger > 30
+        assert spec["terminationGracePeriodSeconds"] > stop.within_seconds + lifecycle.CLOSE_SECONDS
+
+
+def test_linger_follows_the_ttl_of_dns(render: Render) -> None:
+    """One value says how long an answer of DNS is believed."""
+    manifests = render({"config": {"dnsTtlSeconds": 5}})
+    config = [each["data"] for each in of_kind(manifests, "ConfigMap") if "PROFILE" in each.get("data", {})]
+
+    assert {each["SHUTDOWN_LINGER_SECONDS"] for each in config} == {"10"}
+    for deployment in of_kind(manifests, "Deployment"):
+        assert deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 5 + 5 + 10 + 15
+
+
+def test_a_failed_container_says_why(manifests: list[Manifest]) -> None:
+    """`kubectl describe` shows the last lines that it wrote."""
+    for title, _, spec in pods(manifests):
+        for container in containers(spec):
+            assert container["terminationMessagePolicy"] == "FallbackToLogsOnError", title
+
+
+def test_hooks_end_before_helm_gives_up(render: Render) -> None:
+    """A job fails at once on what another attempt cannot mend, and never outlives Helm's five minutes."""
+    jobs = of_kind(render(CHART / "ci" / "provisioned-values.yaml"), "Job")
+    assert len(jobs) == 6
+
+    for job in jobs:
+        spec = job["spec"]
+        (container,) = spec["template"]["spec"]["containers"]
+        fail, spare = spec["podFailurePolicy"]["rules"]
+        assert fail["action"] == "FailJob"
+        assert fail["onExitCodes"]["containerName"] == container["name"]
+        assert set(fail["onExitCodes"]["values"]) == {2, *exits.PERMANENT}
+        assert spare == {
+            "action": "Ignore",
+            "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+        }
+        assert spec["activeDeadlineSeconds"] < 300
+        assert spec["ttlSecondsAfterFinished"] > 0
+        assert "hook-failed" not in job["metadata"]["annotations"]["helm.sh/hook-delete-policy"]
+
+
+def test_autoscaled_deployments_begin_with_the_fewest_pods(render: Render) -> None:
+    """A first install does not begin with one pod each, nor an upgrade with none said."""
+    manifests = render({"defaults": {"autoscaling": {"minReplicas": 3}}})
+    replicas = {component(each): each["spec"]["replicas"] for each in of_kind(manifests, "Deployment")}
+
+    assert replicas == {"gateway": 3, "auth-service": 3, "user-service": 3, "health-aggregator": 1}
 
 
 def test_pods_are_spread(manifests: list[Manifest]) -> None:

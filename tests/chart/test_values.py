@@ -57,6 +57,8 @@ STRICT = [
     ("settings", "advice"),
     [
         (["postgres.maxConnections=100"], "Raise max_connections"),
+        (["defaults.autoscaling.minReplicas=9"], "services.auth-service.autoscaling"),
+        (["services.gateway.autoscaling.maxReplicas=1"], "Raise maxReplicas or lower minReplicas"),
         (["gatewayApi.enabled=true"], "gatewayApi.parentRefs"),
         (["mtls.enabled=true"], "mtls.secretPrefix"),
         (["mtls.enabled=true", "certManager.enabled=true"], "certManager.internalIssuer.name"),
@@ -78,7 +80,7 @@ def test_values_that_do_not_fit_together_say_what_to_do(helm: Any, settings: lis
 
 def test_pools_fit_into_postgres(helm: Any) -> None:
     """The bound is exact: what the default pods can open passes, one connection less does not."""
-    needed = 20 + (7 + 7) * (10 + 1) + 2 * 3
+    needed = 20 + (13 + 13) * (5 + 1) + 3 * 3
 
     assert helm("template", "x", str(CHART), "--set", f"postgres.maxConnections={needed}").returncode == 0
     assert str(needed) in refused(helm, f"postgres.maxConnections={needed - 1}")
@@ -133,12 +135,12 @@ POSSIBLE_VALUES = st.fixed_dictionaries(
                 "replicas": st.integers(0, 4),
                 "autoscaling": st.fixed_dictionaries({"enabled": st.booleans()}),
                 "podDisruptionBudget": st.fixed_dictionaries({"enabled": st.booleans()}),
-                "preStopSeconds": st.integers(1, 60),
                 "shutdownGraceSeconds": st.integers(1, 60),
             }
         ),
         "config": st.fixed_dictionaries(
             {
+                "dnsTtlSeconds": st.integers(0, 300),
                 "rateLimits": st.booleans(),
                 "otlpEndpoint": st.sampled_from(["", "http://collector:4317"]),
                 "corsOrigins": st.lists(

@@ -7,6 +7,7 @@ from pathlib import Path
 from chassis.settings import load
 
 from auth_service.settings import AuthSettings, MigrationSettings, ProvisionSettings
+from chassis import exits
 
 
 def main(arguments: list[str]) -> None:
@@ -67,7 +68,7 @@ def _migrate(arguments: list[str]) -> int:
     # Alembic and SQLAlchemy are 20 MB that the serving process does without.
     from chassis.postgres import migrate  # noqa: PLC0415
 
-    url = load(MigrationSettings).migration_postgres_url.get_secret_value()
+    url = load(MigrationSettings, exit_status=exits.CONFIG).migration_postgres_url.get_secret_value()
     return migrate.main(
         arguments, url=url, schema="auth", package="auth_service", runtime_role="auth_service"
     )
@@ -76,7 +77,7 @@ def _migrate(arguments: list[str]) -> int:
 def _provision() -> int:
     from chassis.postgres import provision  # noqa: PLC0415
 
-    settings = load(ProvisionSettings)
+    settings = load(ProvisionSettings, exit_status=exits.CONFIG)
     roles = provision.SchemaRoles(
         schema="auth",
         owner="auth_owner",

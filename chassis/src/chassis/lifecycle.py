@@ -28,6 +28,9 @@ Resource = TypeVar("Resource")
 DRAIN_SECONDS = 0.4
 """How long a service that was told to stop still takes calls, while callers turn to others."""
 
+LINGERING_DRAIN_SECONDS = 2.0
+"""The same after lingering, as in a cluster: there are more callers, and starved ones."""
+
 CLOSE_SECONDS = 5.0
 """How long closing resources may take after the grace, before the process ends all the same."""
 
@@ -138,7 +141,7 @@ def run(
     main: Callable[[Lifecycle], Awaitable[None]],
     *,
     grace_seconds: float = 10.0,
-    drain_seconds: float = DRAIN_SECONDS,
+    drain_seconds: float | None = None,
     linger_seconds: float = 0.0,
     debug: bool = False,
 ) -> NoReturn:
@@ -162,6 +165,8 @@ def run(
         SystemExit: Always; 0 after a clean stop, 1 when it did not start or a part failed,
             130 when a second signal cut the stop short.
     """
+    if drain_seconds is None:
+        drain_seconds = LINGERING_DRAIN_SECONDS if linger_seconds else DRAIN_SECONDS
     _allow_open_files()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         status = runner.run(

@@ -154,11 +154,15 @@ class GrpcServiceSettings(ServiceSettings):
     grpc_port: int = Field(ge=0, le=65535, description="port for gRPC")
 
 
-def load(settings: type[Settings]) -> Settings:
+def load(settings: type[Settings], *, exit_status: int = 1) -> Settings:
     """Reads the environment; when it is wrong, says what to correct and ends the program.
 
+    Args:
+        settings: The class that describes them.
+        exit_status: What the program ends with; a job ends with `exits.CONFIG`, and is not tried again.
+
     Raises:
-        SystemExit: With status 1, after one line for each wrong variable on stderr.
+        SystemExit: With that status, after one line for each wrong variable on stderr.
     """
     try:
         found = settings()
@@ -174,7 +178,7 @@ def load(settings: type[Settings]) -> Settings:
         lines = [_explain_unparsable(settings, error)]
     for line in lines:
         print(line, file=sys.stderr)  # noqa: T201 - there is no log before there are settings
-    sys.exit(1)
+    sys.exit(exit_status)
 
 
 def environment_name(settings: type[BaseSettings], field: str) -> str:

@@ -5,6 +5,7 @@ from functools import partial
 
 from chassis.settings import load
 
+from chassis import exits
 from health_aggregator.settings import HealthSettings, MigrationSettings, ProvisionSettings
 
 
@@ -32,7 +33,7 @@ def _migrate(arguments: list[str]) -> int:
     # Alembic and SQLAlchemy are 20 MB that the serving process does without.
     from chassis.postgres import migrate  # noqa: PLC0415
 
-    url = load(MigrationSettings).migration_postgres_url.get_secret_value()
+    url = load(MigrationSettings, exit_status=exits.CONFIG).migration_postgres_url.get_secret_value()
     return migrate.main(
         arguments, url=url, schema="health", package="health_aggregator", runtime_role="health_aggregator"
     )
@@ -41,7 +42,7 @@ def _migrate(arguments: list[str]) -> int:
 def _provision() -> int:
     from chassis.postgres import provision  # noqa: PLC0415
 
-    settings = load(ProvisionSettings)
+    settings = load(ProvisionSettings, exit_status=exits.CONFIG)
     roles = provision.SchemaRoles(
         schema="health",
         owner="health_owner",

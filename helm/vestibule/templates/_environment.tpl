@@ -26,6 +26,7 @@ LOG_FORMAT: json
 PROFILE: {{ $root.Values.profile | quote }}
 LOG_LEVEL: {{ $config.logLevel | quote }}
 SHUTDOWN_GRACE_SECONDS: {{ $values.shutdownGraceSeconds | quote }}
+SHUTDOWN_LINGER_SECONDS: {{ add $config.dnsTtlSeconds 5 | quote }}
 TRACE_RATIO: {{ $config.traceRatio | quote }}
 {{- with $config.otlpEndpoint }}
 OTEL_EXPORTER_OTLP_ENDPOINT: {{ . | quote }}

@@ -43,6 +43,26 @@ app.kubernetes.io/component: {{ .component }}
 {{ toYaml (mergeOverwrite (deepCopy .root.Values.defaults) (deepCopy (index .root.Values.services .service))) }}
 {{- end }}
 
+{{/*
+Pods to ask for. Under an autoscaler it is as many as there are, so that no upgrade undoes what it did, and
+its fewest at first. A Deployment that was scaled to nothing stays so until it is scaled up: a restore
+migrates in between. Takes a dict of root and service.
+*/}}
+{{- define "vestibule.replicas" -}}
+{{- $values := include "vestibule.service.values" . | fromYaml -}}
+{{- $there := lookup "apps/v1" "Deployment" .root.Release.Namespace (include "vestibule.service.name" .) -}}
+{{- $now := int (dig "spec" "replicas" -1 $there) -}}
+{{- if eq $now 0 -}}
+0
+{{- else if not $values.autoscaling.enabled -}}
+{{ $values.replicas }}
+{{- else if and $there (gt $now 0) -}}
+{{ $now }}
+{{- else -}}
+{{ $values.autoscaling.minReplicas }}
+{{- end -}}
+{{- end }}
+
 {{/* Image of a service. Takes a dict of root and service. */}}
 {{- define "vestibule.image" -}}
 {{- $image := .root.Values.image -}}

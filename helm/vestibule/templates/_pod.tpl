@@ -88,8 +88,10 @@ startupProbe:
   httpGet:
     path: /ready
     port: http
-  periodSeconds: 1
-  timeoutSeconds: 2
+  # A start takes some two seconds; each probe before that would be a warning.
+  initialDelaySeconds: 3
+  periodSeconds: 2
+  timeoutSeconds: 5
   failureThreshold: 60
 readinessProbe:
 {{- if and .grpc (not .root.Values.mtls.enabled) }}
@@ -101,7 +103,8 @@ readinessProbe:
     port: http
 {{- end }}
   periodSeconds: 5
-  timeoutSeconds: 2
+  # A node whose cores are busy with starts answers late.
+  timeoutSeconds: 5
   failureThreshold: 2
 livenessProbe:
   httpGet:

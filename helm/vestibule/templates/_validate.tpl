@@ -15,10 +15,10 @@
 {{- if .Values.mail.existingSecret }}{{ .Values.mail.port }}{{ else }}{{ include "vestibule.url.port" .Values.mail.url }}{{ end -}}
 {{- end }}
 
-{{/* Most pods of a service at once, the one that surges in a rollout included. */}}
+{{/* Most pods of a service at once: in a rollout the one that surges, and the old ones that still serve. */}}
 {{- define "vestibule.pods.max" -}}
 {{- $values := include "vestibule.service.values" . | fromYaml -}}
-{{ add 1 (ternary $values.autoscaling.maxReplicas $values.replicas $values.autoscaling.enabled) }}
+{{ add 1 (mul 2 (ternary $values.autoscaling.maxReplicas $values.replicas $values.autoscaling.enabled)) }}
 {{- end }}
 
 {{- define "vestibule.validate" }}
@@ -31,7 +31,13 @@
 {{- end }}
 {{- end }}
 {{- if gt $needed (int .Values.postgres.maxConnections) }}
-{{- fail (printf "postgres.maxConnections is %d, but at their most the pods open %d connections (auth-service and user-service: maxReplicas + 1, times postgres.poolMax + 1; health-aggregator: replicas + 1, times 3; plus postgres.reservedConnections). Raise max_connections and postgres.maxConnections, or lower poolMax or maxReplicas." (int .Values.postgres.maxConnections) $needed) }}
+{{- fail (printf "postgres.maxConnections is %d, but at their most the pods open %d connections (auth-service and user-service: twice maxReplicas + 1, because in a rollout the old ones serve on, times postgres.poolMax + 1; health-aggregator: twice replicas + 1, times 3; plus postgres.reservedConnections). Raise max_connections and postgres.maxConnections, or lower poolMax or maxReplicas." (int .Values.postgres.maxConnections) $needed) }}
+{{- end }}
+{{- range $service := keys .Values.services | sortAlpha }}
+{{- $scaling := (include "vestibule.service.values" (dict "root" $root "service" $service) | fromYaml).autoscaling }}
+{{- if and $scaling.enabled (gt (int $scaling.minReplicas) (int $scaling.maxReplicas)) }}
+{{- fail (printf "autoscaling of %s: minReplicas is %d and maxReplicas %d. Raise maxReplicas or lower minReplicas, in services.%s.autoscaling or defaults.autoscaling." $service (int $scaling.minReplicas) (int $scaling.maxReplicas) $service) }}
+{{- end }}
 {{- end }}
 {{- if eq .Values.profile "strict" }}
 {{- if not .Values.mtls.enabled }}

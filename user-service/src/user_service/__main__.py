@@ -4,6 +4,7 @@ import sys
 
 from chassis.settings import load
 
+from chassis import exits
 from user_service.settings import MigrationSettings, ProvisionSettings, UsersSettings
 
 
@@ -26,7 +27,7 @@ def _migrate(arguments: list[str]) -> int:
     # Alembic and SQLAlchemy are 20 MB that the serving process does without.
     from chassis.postgres import migrate  # noqa: PLC0415
 
-    url = load(MigrationSettings).migration_postgres_url.get_secret_value()
+    url = load(MigrationSettings, exit_status=exits.CONFIG).migration_postgres_url.get_secret_value()
     return migrate.main(
         arguments, url=url, schema="users", package="user_service", runtime_role="user_service"
     )
@@ -35,7 +36,7 @@ def _migrate(arguments: list[str]) -> int:
 def _provision() -> int:
     from chassis.postgres import provision  # noqa: PLC0415
 
-    settings = load(ProvisionSettings)
+    settings = load(ProvisionSettings, exit_status=exits.CONFIG)
     roles = provision.SchemaRoles(
         schema="users",
         owner="users_owner",

@@ -25,12 +25,20 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from chassis import exits
 from chassis.postgres import pool, revision
+from chassis.postgres.failures import LOST
 from chassis.startup import StartupError
 
 Say = Callable[[str], None]
 
 LOCK_POLL_SECONDS = 0.25
+
+
+class MigrationFailed(StartupError):
+    """A migration fails on what is in the schema, and will again."""
+
+    exit_status = exits.DATA
 
 
 def main(
@@ -41,7 +49,7 @@ def main(
     package: str,
     runtime_role: str | None = None,
 ) -> int:
-    """Runs `migrate [upgrade|current|check]` and returns the exit status.
+    """Runs `migrate [upgrade|current|check]` and returns the exit status (see `chassis.exits`).
 
     Args:
         arguments: What follows `migrate` on the command line; nothing means upgrade.
@@ -60,7 +68,7 @@ def main(
         found = asyncio.run(current(url, schema=schema))
     except StartupError as error:
         print(f"migrate {schema}: {error}", file=sys.stderr)  # noqa: T201 - a command line's answer
-        return 1
+        return error.exit_status
     needed = revision.head(package)
     _say(f"schema {schema} is at {found or 'nothing'}, the binary's head is {needed}")
     return 0 if action == "current" or (found is not None and int(found) >= int(needed)) else 1
@@ -88,7 +96,9 @@ async def upgrade(
         say: Takes lines of progress; they go to stdout by default.
 
     Raises:
-        StartupError: Postgres stays away, or a migration failed; what was done before is kept.
+        StartupError: Postgres stays away.
+        StartupRefused: Postgres refuses the role or its password.
+        MigrationFailed: a migration failed; what was done before is kept.
     """
     say = say or _say
     await _await_postgres(url, connect_within_seconds)
@@ -111,7 +121,11 @@ async def upgrade(
                 await connection.commit()
     except (DBAPIError, asyncpg.PostgresError, OSError) as error:
         cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-        raise StartupError(f"a migration failed and was rolled back: {cause}") from error
+        if isinstance(cause, (*LOST, asyncpg.LockNotAvailableError)):
+            raise StartupError(
+                f"a migration was interrupted and rolled back: {cause}; run it again"
+            ) from error
+        raise MigrationFailed(f"a migration failed and was rolled back: {cause}") from error
     finally:
         await engine.dispose()
 

@@ -16,7 +16,7 @@ from chassis.logs import get_logger
 from chassis.postgres.connection import Connection, Transaction
 from chassis.postgres.failures import LOST, meaning, translated
 from chassis.postgres.statement_spans import statement
-from chassis.startup import StartupError
+from chassis.startup import StartupError, StartupRefused
 
 log = get_logger()
 
@@ -215,11 +215,11 @@ async def connect_patiently(url: str, connect: Any, within_seconds: float) -> An
         try:
             return await connect()
         except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
-            raise StartupError(
+            raise StartupRefused(
                 f"Postgres at {where(url)} refused us: {error}; correct the URL or provision it"
             ) from error
         except (ValueError, asyncpg.ClientConfigurationError) as error:
-            raise StartupError(
+            raise StartupRefused(
                 "the Postgres URL is malformed; write postgresql://user:password@host:5432/database"
             ) from error
         except LOST as error:

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from chassis import exits
+from chassis.postgres.failures import LOST
+
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
@@ -52,7 +55,7 @@ def main(admin_url: str, roles: SchemaRoles) -> int:
             " may create roles and schemas in it",
             file=sys.stderr,
         )
-        return 1
+        return exits.TRANSIENT if isinstance(error, LOST) else exits.CONFIG
     print(f"schema {roles.schema} belongs to {roles.owner} and serves {roles.runtime}")  # noqa: T201
     return 0
 
