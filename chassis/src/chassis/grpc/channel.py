@@ -168,9 +168,7 @@ class ServiceChannel(grpc.aio.Channel):
         service, _, rpc = name.rpartition("/")
         attributes: Attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": rpc}
         audience = _audience(method, policy)
-        return UnaryMethod(
-            call, self._service_tokens, audience, limit, self._reconnection, name, attributes
-        )
+        return UnaryMethod(call, self._service_tokens, audience, limit, self._reconnection, name, attributes)
 
     def unary_stream(self, method: str, *args: Any, **options: Any) -> Any:
         """Returns a method with a stream of answers."""
