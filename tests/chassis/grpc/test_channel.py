@@ -8,10 +8,11 @@ import grpc
 import pytest
 from chassis.errors import DeadlineExceeded, Unavailable
 from chassis.grpc.call import Call, enter
-from chassis.grpc.channel import open_channel, service_config
+from chassis.grpc.channel import open_channel
 from chassis.grpc.errors import never_sent
 from chassis.grpc.policy import service_policies
 from chassis.grpc.reconnection import RECONNECT_SECONDS
+from chassis.grpc.service_config import service_config
 from chassis.identity.caller import Caller
 from devstack.program import free_port
 from vestibule.users.v1 import user_service_pb2, user_service_pb2_grpc

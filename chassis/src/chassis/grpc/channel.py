@@ -26,12 +26,12 @@ from chassis.grpc.certificates import Certificates
 from chassis.grpc.policy import Policy, policies_by_path
 from chassis.grpc.reconnection import Reconnection
 from chassis.grpc.rotating_channel import RotatingChannel
+from chassis.grpc.service_config import service_config
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.span import Attributes
 
 DEADLINE_SECONDS = 5.0
 RESPONSE_BYTES_MAX = 16 * 1024 * 1024
-_ATTEMPTS_MAX = 3
 
 
 def remaining_seconds(limit_seconds: float | None) -> float | None:
@@ -256,35 +256,6 @@ def open_channel(
     else:
         channel = grpc.aio.secure_channel(target, credentials, options=options)
     return ServiceChannel(channel, service_tokens, policies)
-
-
-def service_config(policies: Iterable[Policy]) -> dict[str, Any]:
-    """Returns gRPC's service config: every pod that is serving in turn, retries only where they do no harm.
-
-    A pod that stops says NOT_SERVING first: what reaches gRPC in the moment of a stop is cancelled unseen.
-    The throttle stops retries when more than a few in a hundred calls fail, so that a
-    service that is down is not called three times as often.
-    """
-    repeatable = [
-        {"service": policy.descriptor.containing_service.full_name, "method": policy.descriptor.name}
-        for policy in policies
-        if policy.repeatable
-    ]
-    config: dict[str, Any] = {
-        "loadBalancingConfig": [{"round_robin": {}}],
-        "healthCheckConfig": {"serviceName": ""},
-    }
-    if repeatable:
-        retry = {
-            "maxAttempts": _ATTEMPTS_MAX,
-            "initialBackoff": "0.05s",
-            "maxBackoff": "0.5s",
-            "backoffMultiplier": 2,
-            "retryableStatusCodes": ["UNAVAILABLE"],
-        }
-        config["methodConfig"] = [{"name": repeatable, "retryPolicy": retry}]
-        config["retryThrottling"] = {"maxTokens": 20, "tokenRatio": 0.1}
-    return config
 
 
 def _audience(method: str, policy: Policy | None) -> str:
