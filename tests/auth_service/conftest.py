@@ -25,6 +25,7 @@ from auth_service.adapters.sealed_answers import SealedAnswers
 from auth_service.adapters.totp_secrets import TotpSecrets
 from auth_service.adapters.user_directory import GrpcUserDirectory
 from auth_service.adapters.webauthn_relying_party import WebauthnRelyingParty
+from auth_service.domain import rights
 from auth_service.domain.verified_address import REQUIRED
 from auth_service.transport.idempotency import FirstAnswers
 from auth_service.usecases.ensure_signing_key import EnsureSigningKey
@@ -227,7 +228,8 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
     ring = KeyRing(database, MASTER_KEY, clock)
     await ring.load()
     head_judge = EcdsaHeadJudge(database, MASTER_KEY)
-    api_keys = build_api_key_use_cases(database, HmacApiKeys(MASTER_KEY.derived("api-keys")), REQUIRED, clock)
+    key_secrets = HmacApiKeys(MASTER_KEY.derived("api-keys"))
+    api_keys = build_api_key_use_cases(database, key_secrets, REQUIRED, rights.STANDARD, clock)
     judged, refused = api_keys.judge_api_key, api_keys.report_refused_key
     judge = OwnTokenJudge(ring, database, judged, refused, issuer=ISSUER, audience=AUDIENCE)
     to_users = open_channel(

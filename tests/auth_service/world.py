@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from auth_service.domain.credential import Role
+from auth_service.domain.rights import RightsRule
 from auth_service.domain.session import STANDARD, SessionLimits
 from auth_service.domain.tokens import Tokens
 from auth_service.domain.verified_address import VerifiedAddressRule
@@ -116,11 +117,11 @@ def build_world(
     database = FakeDatabase(clock)
     directory = FakeUserDirectory(database, clock)
     hasher, patience, signer = FakePasswordHasher(database), FakePatience(), FakeTokenSigner()
-    address_rule = VerifiedAddressRule(verified_email)
+    address_rule, rights_of = VerifiedAddressRule(verified_email), RightsRule(admins_need_second_factor)
     ports = Ports(
         address_rule=address_rule,
         limits=limits,
-        admins_need_second_factor=admins_need_second_factor,
+        rights_of=rights_of,
         database=database,
         directory=directory,
         hasher=hasher,
@@ -147,6 +148,6 @@ def build_world(
         patience=patience,
         signer=signer,
         does=build_use_cases(
-            ports, build_api_key_use_cases(database, FakeApiKeySecrets(), address_rule, clock)
+            ports, build_api_key_use_cases(database, FakeApiKeySecrets(), address_rule, rights_of, clock)
         ),
     )

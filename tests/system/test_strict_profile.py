@@ -15,6 +15,7 @@ from devstack.topology import SERVICES, Service
 from tests.chassis.grpc.authority import Authority
 from tests.system.edge import PASSWORD, Answer, Edge
 from tests.system.house import House
+from tests.system.machines import KEYS
 
 ADMIN = "admin@vestibule.test"
 ADMIN_PASSWORD = "Marble-Otter-Sunday-Lamp-94"
@@ -96,6 +97,40 @@ def test_admin_has_to_enrol(strict_edge: Edge) -> None:
     proof = {"mfa_token": challenge["mfa_token"], "code": totp.now()}
     verified = edge.post("/api/auth/mfa/verify", json=proof).data
     assert edge.get("/api/users", token=verified["access_token"]).outcome == (200, None)
+
+
+def test_keys_may_do_no_more_than_sessions(strict_edge: Edge, strict: Stack) -> None:
+    """A key of somebody who was promoted, and of an admin who turned the second factor off, at once."""
+    house, edge = House(strict), strict_edge
+    house.change("DELETE FROM auth.authenticators")
+    house.change("UPDATE auth.credentials SET second_factor = false")
+    tokens = _login(edge).data
+    begun = edge.post("/api/auth/mfa/totp", token=tokens["access_token"])
+    code = pyotp.TOTP(begun.data["secret"]).now()
+    edge.post("/api/auth/mfa/totp/confirm", token=tokens["access_token"], json={"code": code})
+    admin = _refresh(edge, tokens["refresh_token"]).data["access_token"]
+    bob = edge.join()
+    house.change("UPDATE auth.credentials SET email_verified = true WHERE user_id = $1", bob.id)
+    bobs = edge.post(KEYS, token=bob.access_token, json={"name": "b", "scopes": ["read", "write"]}).data[
+        "key"
+    ]
+    body = {"name": "directory", "scopes": ["read", "write", "admin"]}
+    admins = edge.post(KEYS, token=admin, json=body).data["key"]
+    own = f"/api/users/{bob.id}"
+    assert [edge.get(own, token=key).status for key in (bobs, admins)] == [200, 200]
+
+    assert edge.put(own, token=admin, json={"role": "admin"}).status == 200
+    assert edge.get(own, token=bobs).outcome == (403, "SECOND_FACTOR_REQUIRED")
+    assert edge.get("/api/users", token=bobs).outcome == (403, "SECOND_FACTOR_REQUIRED")
+    assert edge.who(bobs).status == 200
+
+    removed = edge.call("DELETE", "/api/auth/mfa/totp", token=admin, json={"password": ADMIN_PASSWORD})
+    assert removed.status == 204
+    assert edge.get("/api/users", token=admin).outcome == (401, "TOKEN_REVOKED")
+    for path in (own, "/api/users", "/api/admin/audit-events"):
+        assert edge.get(path, token=admins).outcome == (403, "SECOND_FACTOR_REQUIRED")
+    lock_out = edge.put(own, token=admins, json={"is_active": False})
+    assert lock_out.outcome == (403, "SECOND_FACTOR_REQUIRED")
 
 
 def test_idle_sessions_end(strict_edge: Edge, strict: Stack) -> None:

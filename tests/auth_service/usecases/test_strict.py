@@ -1,12 +1,19 @@
 """The strict profile: sessions end without use, and admins need a second factor."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
+from auth_service.domain.audit import audited
 from auth_service.domain.credential import Role
+from auth_service.domain.guessing import GuessKey
+from auth_service.domain.passkey import NewPasskey
+from auth_service.domain.proof import PASSWORD_AND_CODE
 from auth_service.domain.session import ACCESS_LIFETIME, STANDARD, STRICT, SessionLimits
 from auth_service.domain.tokens import Tokens
 from chassis.errors import TokenExpired
+from chassis.identity.caller import Caller
+from chassis.ids import uuid7
 
 from tests.auth_service.world import PASSWORD, World, a_client, build_world
 
@@ -110,3 +117,44 @@ async def test_others_need_none(strict: World, world: World) -> None:
     await world.person(role=Role.ADMIN, proven=True)
     await world.sign_in()
     assert _granted(world) == (Role.ADMIN, False)
+
+
+async def test_a_key_may_do_no_more_than_a_session(strict: World) -> None:
+    """Of a promoted user, of an admin who turned the second factor off, with and without a passkey."""
+    user_id = await strict.person(role=Role.ADMIN, proven=True)
+    async with strict.database.transaction() as stores:
+        await stores.second_factors.begin(user_id, b"sealed")
+        await stores.second_factors.confirm(user_id, 1, [])
+    caller = Caller(user_id=user_id, role="admin", session_id=await _a_session(strict, user_id))
+    _, text = await strict.does.api_keys.create_api_key(
+        name="directory", scopes=["read", "write", "admin"], expires_at=None, caller=caller
+    )
+
+    async def judged() -> tuple[Role, bool]:
+        holder = await strict.does.api_keys.judge_api_key(text=text, caller=a_client())
+        return holder.role, holder.must_enrol
+
+    assert await judged() == (Role.ADMIN, False)
+    await strict.does.mfa.remove_totp(password=PASSWORD, caller=caller)
+    assert await judged() == (Role.USER, True)
+    assert strict.database.state.revocations[-1].user_id == user_id
+    async with strict.database.transaction() as stores:
+        made = NewPasskey(credential_id=b"phone", public_key=b"", sign_count=0)
+        passkey = await stores.passkeys.add(uuid7(), user_id, "Phone", made)
+    assert await judged() == (Role.ADMIN, False)
+    revoked = len(strict.database.state.revocations)
+    await strict.does.passkeys.remove_passkey(passkey_id=passkey.id, password=PASSWORD, caller=caller)
+    assert await judged() == (Role.USER, True)
+    assert len(strict.database.state.revocations) == revoked + 1
+
+
+async def _a_session(strict: World, user_id: UUID) -> UUID:
+    async with strict.database.transaction() as stores:
+        credential = await stores.credentials.by_id(user_id)
+        assert credential is not None
+        entry = audited(a_client(), strict.clock.now(), "auth.login", actor_id=user_id)
+        opening = await stores.sign_ins.open(
+            uuid7(), credential, GuessKey(b"a", b"c"), entry, PASSWORD_AND_CODE
+        )
+    assert opening.standing is not None
+    return opening.standing.session.id

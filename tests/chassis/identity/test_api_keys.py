@@ -103,6 +103,17 @@ async def test_asked_once(court: Court, owned: Owned) -> None:
     assert court.auth.asked_by == [SENDER.client_address]
 
 
+async def test_that_a_second_factor_is_missing_is_not_remembered(court: Court, owned: Owned) -> None:
+    """The key works as soon as there is one, of which no event tells."""
+    court.auth.api_key = owned.said()
+    court.auth.api_key.must_enrol = True
+    assert (await court.judge.judge(KEY)).must_enrol
+    court.auth.api_key = owned.said(role="admin")
+
+    claims = await court.judge.judge(KEY)
+    assert (claims.must_enrol, claims.role) == (False, "admin")
+
+
 async def test_a_revocation_asks_again(court: Court, owned: Owned) -> None:
     """The key's own and its person's; anybody else's changes nothing."""
     await court.judge.judge(KEY)

@@ -57,8 +57,13 @@ class FakeApiKeys:
         for key in self._rows.values():
             if key.prefix == prefix:
                 owner = self._state.credentials[key.user_id].credential
+                has_passkey = any(each.user_id == key.user_id for each in self._state.passkeys.values())
                 return KeyHolder(
-                    key=key, role=owner.role, is_active=owner.is_active, read_at=self._clock.now()
+                    key=key,
+                    role=owner.role,
+                    is_active=owner.is_active,
+                    read_at=self._clock.now(),
+                    guarded=owner.second_factor or has_passkey,
                 )
         return None
 

@@ -77,6 +77,7 @@ def _key_claims(holder: KeyHolder) -> Claims:
         expires_at=math.inf if key.expires_at is None else key.expires_at.timestamp(),
         issued_at_milliseconds=unix_milliseconds(holder.read_at),
         scopes=frozenset(key.scopes),
+        must_enrol=holder.must_enrol,
     )
 
 

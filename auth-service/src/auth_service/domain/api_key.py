@@ -54,8 +54,10 @@ class KeyHolder:
     """A key with its person.
 
     Attributes:
-        role: The person's.
+        role: The person's; once the key is judged, the role to act in.
         is_active: Whether the person may do anything.
+        guarded: Whether two factors stand before the person's account: TOTP is on, or there is a passkey.
+        must_enrol: Whether the key does nothing until its person has set up a second factor.
         read_at: When this was read, by the same clock as the key's times.
     """
 
@@ -63,6 +65,8 @@ class KeyHolder:
     role: Role
     is_active: bool
     read_at: datetime
+    guarded: bool = False
+    must_enrol: bool = False
 
     def check(self) -> None:
         """Returns when the key is good.

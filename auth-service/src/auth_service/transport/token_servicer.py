@@ -63,4 +63,5 @@ def _key_claims(holder: KeyHolder) -> pb.ApiKeyClaims:
         scopes=key.scopes,
         expires_at=None if key.expires_at is None else messages.timestamp(key.expires_at),
         read_at=messages.timestamp(holder.read_at),
+        must_enrol=holder.must_enrol,
     )

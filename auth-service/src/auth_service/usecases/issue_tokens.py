@@ -2,24 +2,20 @@
 
 from dataclasses import dataclass
 
-from auth_service.domain.credential import Role
 from auth_service.domain.ports import RefreshTokens, TokenSigner
+from auth_service.domain.rights import RightsRule
 from auth_service.domain.session import STANDARD, RefreshToken, SessionLimits, Standing
 from auth_service.domain.tokens import AccessGrant, Tokens
 
 
 @dataclass(frozen=True, slots=True)
 class IssueTokens:
-    """Signs an access token and writes the newest refresh token.
-
-    Where admins need a second factor, the token of one who has none is good for setting it up
-    and for nothing else, and says that it is a user's: who overlooks the one sees the other.
-    """
+    """Signs an access token and writes the newest refresh token."""
 
     signer: TokenSigner
     refresh_tokens: RefreshTokens
+    rights_of: RightsRule
     limits: SessionLimits = STANDARD
-    admins_need_second_factor: bool = False
 
     def __call__(self, standing: Standing) -> Tokens:
         """Returns the tokens.
@@ -28,15 +24,14 @@ class IssueTokens:
             Unavailable: there is no signing key yet.
         """
         session = standing.session
-        is_admin = standing.role is Role.ADMIN
-        must_enrol = self.admins_need_second_factor and is_admin and not standing.guarded
+        rights = self.rights_of(standing.role, guarded=standing.guarded)
         grant = AccessGrant(
             user_id=session.user_id,
             session_id=session.id,
-            role=Role.USER if must_enrol else standing.role,
+            role=rights.role,
             at=standing.at,
             lifetime=self.limits.access,
-            must_enrol=must_enrol,
+            must_enrol=rights.must_enrol,
             auth_time=session.auth_time,
             amr=session.amr,
         )

@@ -1,11 +1,12 @@
 """Judging an API key."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chassis.errors import TokenExpired, TokenInvalid, TokenRevoked
 from chassis.identity.caller import Caller
 
 from auth_service.domain.api_key import ApiKeySecrets, KeyHolder, found
+from auth_service.domain.rights import RightsRule
 from auth_service.domain.stores import Database
 from auth_service.usecases.note_refused_key import NoteRefusedKey
 
@@ -16,10 +17,11 @@ class JudgeApiKey:
 
     database: Database
     secrets: ApiKeySecrets
+    rights_of: RightsRule
     note_refused_key: NoteRefusedKey
 
     async def __call__(self, *, text: str, caller: Caller) -> KeyHolder:
-        """Returns the key with its person.
+        """Returns the key with what its person may do now.
 
         Args:
             text: The key.
@@ -42,6 +44,7 @@ class JudgeApiKey:
             else:
                 if holder.use_is_news:
                     await stores.api_keys.note_use(holder.key.id)
-                return holder
+                rights = self.rights_of(holder.role, guarded=holder.guarded)
+                return replace(holder, role=rights.role, must_enrol=rights.must_enrol)
         await self.note_refused_key(key=holder.key, reason=refusal.reason, caller=caller)
         raise refusal

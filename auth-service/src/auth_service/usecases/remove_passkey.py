@@ -9,7 +9,9 @@ from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import audited
 from auth_service.domain.mail import MailKind
+from auth_service.domain.rights import RightsRule
 from auth_service.domain.stores import Database
+from auth_service.usecases.revoking import revoke_lost_rights
 from auth_service.usecases.verify_password import VerifyPassword
 
 
@@ -19,6 +21,7 @@ class RemovePasskey:
 
     database: Database
     verify_password: VerifyPassword
+    rights_of: RightsRule
     clock: Clock
 
     async def __call__(self, *, passkey_id: UUID, password: str, caller: Caller) -> None:
@@ -33,9 +36,11 @@ class RemovePasskey:
         if not await self.verify_password(user_id=user_id, password=password, caller=caller):
             raise Invalid.on("password", "is not your password")
         async with self.database.transaction() as stores:
-            await stores.credentials.lock(user_id)
-            if not await stores.passkeys.remove(passkey_id, user_id):
+            credential = await stores.credentials.lock(user_id)
+            if credential is None or not await stores.passkeys.remove(passkey_id, user_id):
                 raise NotFound
+            if not credential.second_factor:
+                await revoke_lost_rights(stores, credential, self.rights_of)
             await stores.mails.queue(MailKind.PASSKEY_REMOVED, user_id)
             entry = audited(caller, self.clock.now(), "auth.passkey_removed", passkey_id=str(passkey_id))
             await stores.audit.append(entry)

@@ -7,8 +7,10 @@ from chassis.errors import TokenRevoked
 from chassis.identity.caller import Caller
 
 from auth_service.domain.access import Access
+from auth_service.domain.credential import Credential
 from auth_service.domain.events import TokensRevoked
 from auth_service.domain.mail import OWNERS_TOKENS
+from auth_service.domain.rights import RightsRule
 from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW
 from auth_service.domain.stores import Stores
 
@@ -40,8 +42,10 @@ async def end_access(
         await stores.api_keys.revoke_all(user_id)
     if Access.SESSIONS in ends:
         await _end_sessions(stores, user_id, at, keep_session)
-    if Access.API_KEYS in ends or (Access.SESSIONS in ends and keep_session is None):
-        # Gateways that remember a key forget it by the same event.
+    all_sessions = Access.SESSIONS in ends and keep_session is None
+    if Access.API_KEYS in ends or Access.SECOND_FACTOR in ends or all_sessions:
+        # Gateways that remember a key forget it by the same event; and without the second factor
+        # tokens may say more than their user may do.
         await revoke_person(stores, user_id)
 
 
@@ -81,3 +85,15 @@ async def revoke_session(stores: Stores, session_id: UUID) -> None:
 async def revoke_person(stores: Stores, user_id: UUID) -> None:
     """Takes back every access token of a person."""
     await stores.outbox.append(TokensRevoked(await stores.revocations.of_person(user_id)))
+
+
+async def revoke_lost_rights(stores: Stores, credential: Credential, rights_of: RightsRule) -> None:
+    """Takes back tokens that may say more than their user may do once a factor has been removed.
+
+    Args:
+        stores: In the transaction that removes the factor.
+        credential: The user's, locked, as it was before.
+        rights_of: Derives what the user may do.
+    """
+    if rights_of(credential.role, guarded=False).must_enrol:
+        await revoke_person(stores, credential.user_id)

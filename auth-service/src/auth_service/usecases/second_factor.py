@@ -11,10 +11,11 @@ from auth_service.domain.audit import audited
 from auth_service.domain.errors import EmailNotVerified, SecondFactorOn
 from auth_service.domain.idempotency import Attempt
 from auth_service.domain.mail import MailKind
+from auth_service.domain.rights import RightsRule
 from auth_service.domain.second_factor import Enrolment, SecondFactorSecrets
 from auth_service.domain.stores import Database
 from auth_service.domain.verified_address import VerifiedAddressRule
-from auth_service.usecases.revoking import require_open_session
+from auth_service.usecases.revoking import require_open_session, revoke_lost_rights
 from auth_service.usecases.settling import outcome_of, settle
 from auth_service.usecases.verify_password import VerifyPassword
 
@@ -109,6 +110,7 @@ class RemoveTotp:
 
     database: Database
     verify_password: VerifyPassword
+    rights_of: RightsRule
     clock: Clock
 
     async def __call__(self, *, password: str, caller: Caller) -> None:
@@ -123,8 +125,9 @@ class RemoveTotp:
         if not await self.verify_password(user_id=user_id, password=password, caller=caller):
             raise Invalid.on("password", "is not your password")
         async with self.database.transaction() as stores:
-            await stores.credentials.lock(user_id)
-            if not await stores.second_factors.remove(user_id):
+            credential = await stores.credentials.lock(user_id)
+            if credential is None or not await stores.second_factors.remove(user_id):
                 raise NotFound
+            await revoke_lost_rights(stores, credential, self.rights_of)
             await stores.mails.queue(MailKind.SECOND_FACTOR_OFF, user_id)
             await stores.audit.append(audited(caller, self.clock.now(), "auth.mfa_disabled"))

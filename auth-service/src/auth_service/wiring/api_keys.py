@@ -7,6 +7,7 @@ from chassis.grpc.server import GrpcServer
 from vestibule.auth.v1.api_key_service_pb2_grpc import add_ApiKeyServiceServicer_to_server
 
 from auth_service.domain.api_key import ApiKeySecrets
+from auth_service.domain.rights import RightsRule
 from auth_service.domain.stores import Database
 from auth_service.domain.verified_address import VerifiedAddressRule
 from auth_service.transport.api_key_servicer import ApiKeyServicer
@@ -29,7 +30,11 @@ class ApiKeyUseCases:
 
 
 def build_api_key_use_cases(
-    database: Database, secrets: ApiKeySecrets, address_rule: VerifiedAddressRule, clock: Clock
+    database: Database,
+    secrets: ApiKeySecrets,
+    address_rule: VerifiedAddressRule,
+    rights_of: RightsRule,
+    clock: Clock,
 ) -> ApiKeyUseCases:
     """Returns the use cases on the given ports."""
     note = NoteRefusedKey(database, clock)
@@ -37,7 +42,7 @@ def build_api_key_use_cases(
         create_api_key=CreateApiKey(database, secrets, address_rule, clock),
         list_api_keys=ListApiKeys(database),
         revoke_api_key=RevokeApiKey(database, clock),
-        judge_api_key=JudgeApiKey(database, secrets, note),
+        judge_api_key=JudgeApiKey(database, secrets, rights_of, note),
         report_refused_key=ReportRefusedKey(database, note),
     )
 

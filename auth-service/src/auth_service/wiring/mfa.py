@@ -7,6 +7,7 @@ from chassis.grpc.server import GrpcServer
 from vestibule.auth.v1.mfa_service_pb2_grpc import add_MfaServiceServicer_to_server
 
 from auth_service.domain.ports import GuessKeys
+from auth_service.domain.rights import RightsRule
 from auth_service.domain.second_factor import SecondFactorSecrets
 from auth_service.domain.stores import Database
 from auth_service.domain.verified_address import VerifiedAddressRule
@@ -36,6 +37,7 @@ def build_mfa_use_cases(
     verify_password: VerifyPassword,
     check_code: CheckCode,
     issue_tokens: IssueTokens,
+    rights_of: RightsRule,
     address_rule: VerifiedAddressRule,
     clock: Clock,
 ) -> MfaUseCases:
@@ -43,7 +45,7 @@ def build_mfa_use_cases(
     return MfaUseCases(
         begin_totp=BeginTotp(database, secrets, address_rule),
         confirm_totp=ConfirmTotp(database, secrets, address_rule, clock),
-        remove_totp=RemoveTotp(database, verify_password, clock),
+        remove_totp=RemoveTotp(database, verify_password, rights_of, clock),
         verify_mfa=VerifyMfa(database, secrets, guess_keys, check_code, issue_tokens, clock),
     )
 

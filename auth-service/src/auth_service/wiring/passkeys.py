@@ -11,6 +11,7 @@ from vestibule.auth.v1.passkey_service_pb2_grpc import add_PasskeyServiceService
 from auth_service.adapters.webauthn_relying_party import WebauthnRelyingParty
 from auth_service.domain.passkey import RelyingParty
 from auth_service.domain.ports import GuessKeys
+from auth_service.domain.rights import RightsRule
 from auth_service.domain.stores import Database
 from auth_service.domain.verified_address import VerifiedAddressRule
 from auth_service.settings import AuthSettings
@@ -46,6 +47,7 @@ def build_passkey_use_cases(
     verify_password: VerifyPassword,
     check_assertion: CheckAssertion,
     issue_tokens: IssueTokens,
+    rights_of: RightsRule,
     address_rule: VerifiedAddressRule,
     clock: Clock,
 ) -> PasskeyUseCases:
@@ -54,7 +56,7 @@ def build_passkey_use_cases(
         begin_passkey=BeginPasskey(database, relying_party, verify_password, address_rule),
         add_passkey=AddPasskey(database, relying_party, address_rule, clock),
         list_passkeys=ListPasskeys(database),
-        remove_passkey=RemovePasskey(database, verify_password, clock),
+        remove_passkey=RemovePasskey(database, verify_password, rights_of, clock),
         begin_passkey_login=BeginPasskeyLogin(database, relying_party),
         login_with_passkey=LoginWithPasskey(database, check_assertion, guess_keys, issue_tokens, clock),
     )

@@ -44,6 +44,7 @@ from auth_service.adapters.totp_secrets import TotpSecrets
 from auth_service.adapters.user_directory import GrpcUserDirectory
 from auth_service.adapters.zxcvbn_strength import ZxcvbnStrength
 from auth_service.domain.audit_retention import AuditRetention
+from auth_service.domain.rights import RightsRule
 from auth_service.settings import AuthSettings
 from auth_service.transport import schedule
 from auth_service.transport.account_servicer import AccountServicer
@@ -127,7 +128,8 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     await open_keys(ring)
     head_judge = EcdsaHeadJudge(database, master_key)
     key_secrets = HmacApiKeys(master_key.derived("api-keys"))
-    api_keys = build_api_key_use_cases(database, key_secrets, settings.address_rule, clock)
+    rights_of = RightsRule(admins_need_second_factor=settings.is_strict)
+    api_keys = build_api_key_use_cases(database, key_secrets, settings.address_rule, rights_of, clock)
     judge = _own_judge(settings, ring, database, api_keys)
     hashing = HashingPool(
         workers=settings.hash_workers or usable_cores(), queue_per_worker=settings.hash_queue
@@ -161,7 +163,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
             audit_witness=witness,
             audit_retention=AuditRetention(settings.audit_retention_years),
             limits=settings.limits,
-            admins_need_second_factor=settings.is_strict,
+            rights_of=rights_of,
             address_rule=settings.address_rule,
             judge=judge,
             issuer=settings.issuer,

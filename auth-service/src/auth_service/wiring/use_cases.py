@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from chassis.clock import Clock
 
+from auth_service.domain import rights
 from auth_service.domain.audit_retention import FOR_EVER, AuditRetention
 from auth_service.domain.audit_witness import AuditWitness
 from auth_service.domain.idempotency import AnswerSeal
@@ -22,6 +23,7 @@ from auth_service.domain.ports import (
     TokenSigner,
     UserDirectory,
 )
+from auth_service.domain.rights import RightsRule
 from auth_service.domain.second_factor import SecondFactorSecrets
 from auth_service.domain.session import STANDARD, SessionLimits
 from auth_service.domain.stores import Database
@@ -84,7 +86,7 @@ class Ports:
     audit_witness: AuditWitness | None = None
     audit_retention: AuditRetention = FOR_EVER
     limits: SessionLimits = STANDARD
-    admins_need_second_factor: bool = False
+    rights_of: RightsRule = rights.STANDARD
     address_rule: VerifiedAddressRule = REQUIRED
     judge: TokenJudge
     issuer: str
@@ -133,7 +135,7 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
     database, clock, hasher, directory = ports.database, ports.clock, ports.hasher, ports.directory
     guess_keys = ports.guess_keys
     check = CheckPassword(hasher, ports.patience)
-    issue = IssueTokens(ports.signer, ports.refresh_tokens, ports.limits, ports.admins_need_second_factor)
+    issue = IssueTokens(ports.signer, ports.refresh_tokens, ports.rights_of, ports.limits)
     verify_password = VerifyPassword(database, guess_keys, check, clock)
     check_code = CheckCode(ports.second_factors, guess_keys, clock)
     check_assertion = CheckAssertion(database, ports.relying_party, clock)
@@ -195,6 +197,7 @@ def _mfa(
         verify_password=verify_password,
         check_code=check_code,
         issue_tokens=issue_tokens,
+        rights_of=ports.rights_of,
         address_rule=ports.address_rule,
         clock=ports.clock,
     )
@@ -210,6 +213,7 @@ def _passkeys(
         verify_password=verify_password,
         check_assertion=check_assertion,
         issue_tokens=issue_tokens,
+        rights_of=ports.rights_of,
         address_rule=ports.address_rule,
         clock=ports.clock,
     )

@@ -68,13 +68,16 @@ class ApiKeyMemory:
     def keep(self, question: Question, digest: bytes, claims: Claims, *, good_for_seconds: float) -> None:
         """Remembers an answer, unless a revocation came in since the question.
 
+        Not that a second factor has to be set up first: that is over as soon as it is, and no
+        revocation says so.
+
         Args:
             question: From before it was asked.
             digest: The key's.
             claims: What auth-service said.
             good_for_seconds: How long the key was going to live when auth-service said so.
         """
-        if question.revocations != self._revocations:
+        if question.revocations != self._revocations or claims.must_enrol:
             return
         until = question.asked_at + min(REMEMBERED_SECONDS, good_for_seconds)
         self._remembered[digest] = (claims, until)

@@ -157,6 +157,7 @@ def _key_claims(said: token_service_pb2.ApiKeyClaims) -> tuple[Claims, float]:
         expires_at=expires_at,
         issued_at_milliseconds=said.read_at.ToMilliseconds(),
         scopes=frozenset(said.scopes),
+        must_enrol=said.must_enrol,
     )
     return claims, expires_at - said.read_at.ToNanoseconds() / 1e9
 
