@@ -43,7 +43,6 @@ from devstack.database import Database as DevelopmentDatabase
 from devstack.postgres import Postgres
 from devstack.program import free_port
 from devstack.valkey import Valkey
-from google.protobuf.descriptor import ServiceDescriptor
 from vestibule.auth.v1 import (
     account_service_pb2,
     api_key_service_pb2,
@@ -76,8 +75,9 @@ AUDIENCE = "vestibule"
 ADMIN_EMAIL = "root@example.com"
 ADMIN_PASSWORD = "correct-horse-battery"
 MASTER_KEY = MasterKey(b"m" * 32)
+API_KEYS = HmacApiKeys(MASTER_KEY.derived("api-keys"))
 MAIL_TOKENS = HmacMailTokens(MASTER_KEY.derived("mail-tokens"))
-_SERVICES: list[ServiceDescriptor] = [
+_SERVICES = [
     module.DESCRIPTOR.services_by_name[name]
     for module, name in (
         (auth_service_pb2, "AuthService"),
@@ -227,11 +227,9 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
     await EnsureSigningKey(database, MASTER_KEY, clock)()
     ring = KeyRing(database, MASTER_KEY, clock)
     await ring.load()
-    head_judge = EcdsaHeadJudge(database, MASTER_KEY)
-    key_secrets = HmacApiKeys(MASTER_KEY.derived("api-keys"))
-    api_keys = build_api_key_use_cases(database, key_secrets, REQUIRED, rights.STANDARD, clock)
-    judged, refused = api_keys.judge_api_key, api_keys.report_refused_key
-    judge = OwnTokenJudge(ring, database, judged, refused, issuer=ISSUER, audience=AUDIENCE)
+    api_keys = build_api_key_use_cases(database, API_KEYS, REQUIRED, rights.STANDARD, clock)
+    judging = (api_keys.judge_api_key, api_keys.report_refused_key)
+    judge = OwnTokenJudge(ring, database, *judging, issuer=ISSUER, audience=AUDIENCE)
     to_users = open_channel(
         directory.address,
         service_tokens=service_tokens(serving.SERVICE),
@@ -256,7 +254,7 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
                 MASTER_KEY.derived("first-answers"), MASTER_KEY.derived("first-answer-names")
             ),
             published_keys=ring,
-            head_judge=head_judge,
+            head_judge=EcdsaHeadJudge(database, MASTER_KEY),
             judge=judge,
             issuer=ISSUER,
             clock=clock,
@@ -273,7 +271,7 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
     server.set_serving(True)
     directory.meet(address)
     channel = open_channel(address, service_tokens=service_tokens("gateway"), services=_SERVICES)
-    sign = SignAuditHead(database, EcdsaHeadSigner(ring), head_judge, clock, timedelta(0))
+    sign = SignAuditHead(database, EcdsaHeadSigner(ring), does.verify_audit_events.judge, clock, timedelta(0))
     house = House(directory, pool, does, channel, sign)
     house.come_as()
     yield house
