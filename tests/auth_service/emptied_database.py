@@ -11,6 +11,7 @@ _TABLES = (
     "credentials",
     "attempts",
     "revocations",
+    "revocations_of_all",
     "sign_in_failures",
     "signing_keys",
     "retired_signing_keys",

@@ -124,7 +124,7 @@ def everywhere(canaries: Canaries, document: dict[str, Any], tokens: dict[str, s
     """Puts canaries into every field and parameter of every route, as each kind of caller."""
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            if path in STREAMS or path.endswith("/logout-all"):
+            if path in STREAMS or path.endswith(("/logout-all", "/end-all")):
                 continue
             body = _body(canaries, document, operation)
             filled = path.replace("{", "").replace("}", "")

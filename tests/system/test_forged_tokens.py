@@ -29,6 +29,11 @@ PROTECTED = [
     ("GET", "/api/users/0192f1c4-7b1a-7c00-8000-000000000000"),
     ("PUT", "/api/users/0192f1c4-7b1a-7c00-8000-000000000000"),
     ("DELETE", "/api/users/0192f1c4-7b1a-7c00-8000-000000000000"),
+    ("POST", "/api/users"),
+    ("GET", "/api/users/0192f1c4-7b1a-7c00-8000-000000000000/sessions"),
+    ("DELETE", "/api/users/0192f1c4-7b1a-7c00-8000-000000000000/sessions"),
+    ("DELETE", "/api/users/0192f1c4-7b1a-7c00-8000-000000000000/mfa"),
+    ("POST", "/api/admin/sessions/end-all"),
     ("GET", "/api/admin/audit-events"),
     ("GET", "/api/admin/audit-events/verify"),
 ]

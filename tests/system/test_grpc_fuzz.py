@@ -27,7 +27,7 @@ from tests.system.edge import PASSWORD, Edge, Person
 from tests.system.house import House
 
 CASES = int(os.environ.get("FUZZ_CASES", "800"))
-ENDS_THE_SESSION = {"Logout", "LogoutAll"}
+ENDS_THE_SESSION = {"Logout", "LogoutAll", "EndAllSessions"}
 NEED_A_PERSON = {
     options_pb2.ACCESS_SIGNED_IN,
     options_pb2.ACCESS_ADMIN,

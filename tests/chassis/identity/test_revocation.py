@@ -118,3 +118,49 @@ def test_order_and_repetition_do_not_matter(events: list[TokensRevoked], random:
                 )
 
                 assert expected == revocations.is_revoked(token)
+
+
+def of_all(kept: UUID, until: int = NOW, expires: int = NOW + 900_000) -> TokensRevoked:
+    """Returns a revocation of every session's tokens but one's."""
+    return TokensRevoked(
+        every_session=True,
+        kept_session_id=str(kept),
+        issued_until_milliseconds=until,
+        expires_at_milliseconds=expires,
+    )
+
+
+def test_of_every_session() -> None:
+    """But the kept one, and those whose tokens are issued later; API keys have no session."""
+    revocations = RevocationSet()
+    revocations.apply(of_all(SESSIONS[0]))
+    revocations.apply(of_all(SESSIONS[0]))
+
+    assert len(revocations) == 1
+    assert revocations.is_revoked(claims(USERS[0], SESSIONS[1]))
+    assert not revocations.is_revoked(claims(USERS[0], SESSIONS[0]))
+    assert not revocations.is_revoked(claims(USERS[0], SESSIONS[1], NOW + 1))
+    key = Claims(
+        user_id=USERS[0],
+        role="user",
+        session_id=None,
+        token_id=uuid7(),
+        expires_at=4e9,
+        issued_at_milliseconds=NOW,
+        scopes=frozenset({"read"}),
+    )
+    assert not revocations.is_revoked(key)
+
+
+def test_of_every_session_twice() -> None:
+    """Each keeps its own session only, and is forgotten in its time."""
+    revocations = RevocationSet()
+    now = time.time_ns() // 1_000_000
+    revocations.apply(of_all(SESSIONS[0], NOW, now + 30))
+    revocations.apply(of_all(SESSIONS[1]))
+    assert revocations.is_revoked(claims(USERS[0], SESSIONS[0]))
+    time.sleep(0.05)
+    revocations.apply(of_all(SESSIONS[1], NOW + 1))
+
+    assert len(revocations) == 2
+    assert not revocations.is_revoked(claims(USERS[0], SESSIONS[1]))

@@ -171,6 +171,31 @@ async def test_sessions_end_once_and_for_their_person_only(database: Database) -
         assert not await stores.sessions.open_sessions(ada.user_id, 10)
 
 
+async def test_everybodys_sessions_end_but_one(database: Database) -> None:
+    """In batches; those opened later stay. The revocation counts until its sessions have ended too."""
+    async with database.transaction() as stores:
+        ada = await admitted(stores)
+        standings = [(await opened(stores, ada)).standing for _ in range(4)]
+        kept, *others = [standing.session.id for standing in standings if standing]
+        revocation = await stores.revocations.of_every_session(kept, sessions_ended=False)
+        assert (revocation.every_session, revocation.kept_session_id) == (True, kept)
+
+        until = revocation.issued_until
+        assert await stores.sessions.end_every(LONG_AGO, but=kept, limit=10) == 0
+        assert await stores.sessions.end_every(until, but=kept, limit=2) == 2
+        assert await stores.sessions.end_every(until, but=kept, limit=2) == 1
+        assert await stores.sessions.is_open(kept, ada.user_id)
+        assert not await stores.sessions.is_open(kept, uuid7())
+        assert not any([await stores.sessions.is_open(each, ada.user_id) for each in others])
+        assert await stores.sessions.count_open(ada.user_id) == 1
+
+        assert await stores.revocations.unended() == [revocation]
+        await stores.revocations.note_ended(revocation)
+        assert await stores.revocations.unended() == []
+        in_force, _ = await stores.revocations.in_force()
+        assert revocation in in_force
+
+
 async def test_what_is_revoked_is_not_allowed(database: Database) -> None:
     """A session's tokens by its end, a person's by the time of their issue."""
     async with database.transaction() as stores:

@@ -48,6 +48,7 @@ class FakeCredentials:
             role=registration.role,
             is_pending=True,
             email_verified=registration.email_verified,
+            is_invited=registration.is_invited,
         )
         self._rows[registration.user_id] = CredentialRow(
             credential, canonical, registration.full_name, self._clock.now()
@@ -130,7 +131,7 @@ class FakeCredentials:
         row = self._rows.get(user_id)
         if row is None or row.credential.password_hash != old_hash:
             return False
-        row.credential = replace(row.credential, password_hash=new_hash)
+        row.credential = replace(row.credential, password_hash=new_hash, is_invited=False)
         return True
 
     async def erase(self, user_id: UUID) -> None:

@@ -76,15 +76,30 @@ class FakeSessions:
             self._rows[row.id] = replace(row, ended_at=self._clock.now())
         return [row.id for row in ended if row.last_used_at >= used_since]
 
+    async def end_every(self, opened_until: datetime, *, but: UUID, limit: int) -> int:
+        """Ends up to `limit` open sessions of whomever, opened until then."""
+        found = [
+            row
+            for row in self._rows.values()
+            if row.ended_at is None and row.created_at <= opened_until and row.id != but
+        ][:limit]
+        for row in found:
+            self._rows[row.id] = replace(row, ended_at=self._clock.now())
+        return len(found)
+
     async def is_open(self, session_id: UUID, user_id: UUID) -> bool:
         """Whether a user's session goes on."""
         row = self._rows.get(session_id)
         return row is not None and row.user_id == user_id and self._is_open(row)
 
-    async def open_sessions(self, user_id: UUID, limit: int) -> Sequence[Session]:
+    async def open_sessions(self, user_id: UUID, limit: int, offset: int = 0) -> Sequence[Session]:
         """Returns a person's open sessions, the newest first."""
         found = [row for row in self._rows.values() if row.user_id == user_id and self._is_open(row)]
-        return sorted(found, key=lambda row: (row.created_at, row.id), reverse=True)[:limit]
+        return sorted(found, key=lambda row: (row.created_at, row.id), reverse=True)[offset:][:limit]
+
+    async def count_open(self, user_id: UUID) -> int:
+        """Returns how many open sessions a user has."""
+        return len(await self.open_sessions(user_id, len(self._rows)))
 
     async def allows(self, session_id: UUID, user_id: UUID, issued_at: datetime) -> bool:
         """Whether an access token of the session, issued then, has not been revoked."""
@@ -112,6 +127,7 @@ class FakeRevocations:
 
     def __init__(self, state: State, clock: FakeClock) -> None:
         self._rows = state.revocations
+        self._unended = state.unended_revocations
         self._clock = clock
 
     async def of_session(self, session_id: UUID) -> Revocation:
@@ -125,6 +141,28 @@ class FakeRevocations:
         taken_back = Revocation(user_id=user_id, issued_until=self._clock.now(), expires_at=self._end())
         self._clock.advance(timedelta(milliseconds=1))
         return self._add(taken_back)
+
+    async def of_every_session(self, kept: UUID, *, sessions_ended: bool) -> Revocation:
+        """Refuses the access tokens of everybody's sessions but one, issued until now."""
+        taken_back = self._add(
+            Revocation(
+                every_session=True,
+                kept_session_id=kept,
+                issued_until=self._clock.now(),
+                expires_at=self._end(),
+            )
+        )
+        if not sessions_ended:
+            self._unended.append(taken_back)
+        return taken_back
+
+    async def unended(self) -> Sequence[Revocation]:
+        """Returns revocations of every session whose sessions have yet to end."""
+        return list(self._unended)
+
+    async def note_ended(self, revocation: Revocation) -> None:
+        """Notes that the sessions of an `unended` revocation have ended."""
+        self._unended.remove(revocation)
 
     async def concerning(self, user_id: UUID) -> Sequence[Revocation]:
         """Returns the revocations of a person's tokens that can still matter."""

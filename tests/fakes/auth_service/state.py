@@ -91,6 +91,7 @@ class State:
     credentials: dict[UUID, CredentialRow] = field(default_factory=dict)
     sessions: dict[UUID, Session] = field(default_factory=dict)
     revocations: list[Revocation] = field(default_factory=list)
+    unended_revocations: list[Revocation] = field(default_factory=list)
     guesses: dict[GuessKey, GuessRow] = field(default_factory=dict)
     audit: list[ChainedEntry] = field(default_factory=list)
     audit_heads: dict[int, SignedHead] = field(default_factory=dict)

@@ -28,6 +28,7 @@ class Credential:
         version: The version of the person that was copied; 0 before the first.
         second_factor: Whether the password alone does not open a session.
         email_verified: Whether the present address is proven to be the user's.
+        is_invited: Whether an admin made the user, who has yet to choose a password.
     """
 
     user_id: UUID
@@ -39,6 +40,7 @@ class Credential:
     version: int = 0
     second_factor: bool = False
     email_verified: bool = False
+    is_invited: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,7 @@ class Registration:
 
     Attributes:
         email_verified: Whether the operator vouches for the address.
+        is_invited: Whether an admin makes the user, who is to choose a password by mail.
     """
 
     user_id: UUID
@@ -54,6 +57,7 @@ class Registration:
     full_name: str
     role: Role
     email_verified: bool = False
+    is_invited: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,10 @@ from enum import StrEnum
 from uuid import UUID, uuid5
 
 TOKEN_LIFETIME = timedelta(hours=1)
-"""How long a token counts from the latest sending of its mail."""
+"""How long a token counts that somebody asked for who waits for it."""
+
+INVITATION_LIFETIME = timedelta(days=7)
+"""How long an invited user may take to choose a password; after that they ask for a new link."""
 
 _NOBODY = UUID("e53a14c5-1a4f-4fd4-8d3c-6c2c5e7a90b1")
 
@@ -42,14 +45,22 @@ class MailKind(StrEnum):
     API_KEY_CREATED = "api_key_created"
     API_KEY_REVOKED = "api_key_revoked"
     PASSWORD_RECOVERED = "password_recovered"  # noqa: S105
+    INVITATION = "invitation"
+    SESSIONS_ENDED = "sessions_ended"
+    SECOND_FACTOR_REMOVED = "second_factor_removed"
 
     @property
     def has_token(self) -> bool:
         """Whether such a mail proves who reads it."""
-        return self in (MailKind.EMAIL_VERIFICATION, MailKind.PASSWORD_RESET)
+        return self in OWNERS_TOKENS
+
+    @property
+    def token_lifetime(self) -> timedelta:
+        """How long a token counts from the latest sending of its mail."""
+        return INVITATION_LIFETIME if self is MailKind.INVITATION else TOKEN_LIFETIME
 
 
-OWNERS_TOKENS = (MailKind.EMAIL_VERIFICATION, MailKind.PASSWORD_RESET)
+OWNERS_TOKENS = (MailKind.EMAIL_VERIFICATION, MailKind.PASSWORD_RESET, MailKind.INVITATION)
 """Kinds with a token that a recovery makes useless: it may have been asked for by an intruder."""
 
 

@@ -148,12 +148,20 @@ class SessionRepository(Protocol):
         """
         ...
 
+    async def end_every(self, opened_until: datetime, *, but: UUID, limit: int) -> int:
+        """Ends up to `limit` open sessions of whomever, opened until then; returns how many."""
+        ...
+
     async def is_open(self, session_id: UUID, user_id: UUID) -> bool:
         """Whether a user's session goes on."""
         ...
 
-    async def open_sessions(self, user_id: UUID, limit: int) -> Sequence[Session]:
+    async def open_sessions(self, user_id: UUID, limit: int, offset: int = 0) -> Sequence[Session]:
         """Returns a person's open sessions, the newest first."""
+        ...
+
+    async def count_open(self, user_id: UUID) -> int:
+        """Returns how many open sessions a user has."""
         ...
 
     async def allows(self, session_id: UUID, user_id: UUID, issued_at: datetime) -> bool:
@@ -173,6 +181,23 @@ class RevocationRepository(Protocol):
 
         Tokens issued after the transaction commits are later by a millisecond at least.
         """
+        ...
+
+    async def of_every_session(self, kept: UUID, *, sessions_ended: bool) -> Revocation:
+        """Refuses the access tokens of everybody's sessions but one, issued until now.
+
+        Args:
+            kept: The session that goes on.
+            sessions_ended: Whether the sessions have ended already; otherwise they are `unended`.
+        """
+        ...
+
+    async def unended(self) -> Sequence[Revocation]:
+        """Returns revocations of every session whose sessions have yet to end."""
+        ...
+
+    async def note_ended(self, revocation: Revocation) -> None:
+        """Notes that the sessions of an `unended` revocation have ended."""
         ...
 
     async def concerning(self, user_id: UUID) -> Sequence[Revocation]:

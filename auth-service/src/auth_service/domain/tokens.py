@@ -52,15 +52,19 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revocation:
-    """Refuses access tokens of one session or of one person.
+    """Refuses access tokens of one session, of one person, or of every session but one.
 
     Attributes:
+        every_session: Whether it is about everybody's sessions.
+        kept_session_id: The session that goes on, when it is.
         issued_until: Tokens issued at or before this time, to the millisecond, are refused.
         expires_at: When the last such token has expired by itself.
     """
 
     session_id: UUID | None = None
     user_id: UUID | None = None
+    every_session: bool = False
+    kept_session_id: UUID | None = None
     issued_until: datetime
     expires_at: datetime
 

@@ -114,6 +114,8 @@ def revocation(taken_back: Revocation) -> events_pb2.TokensRevoked:
     return events_pb2.TokensRevoked(
         session_id=_identifier(taken_back.session_id),
         user_id=_identifier(taken_back.user_id),
+        every_session=taken_back.every_session,
+        kept_session_id=_identifier(taken_back.kept_session_id),
         issued_until_milliseconds=unix_milliseconds(taken_back.issued_until),
         expires_at_milliseconds=unix_milliseconds(taken_back.expires_at),
     )

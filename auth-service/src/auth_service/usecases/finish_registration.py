@@ -8,10 +8,10 @@ from chassis.identity.caller import Caller
 
 from auth_service.domain.credential import Person
 from auth_service.domain.errors import EmailTaken
-from auth_service.domain.mail import MailKind
 from auth_service.domain.ports import UserDirectory
 from auth_service.domain.stores import Database
 from auth_service.usecases.refuse_registration import RefuseRegistration
+from auth_service.usecases.welcome import welcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class FinishRegistration:
             await self.refuse(user_id=user_id, caller=caller)
             raise EmailTaken from error
         async with self.database.transaction() as stores:
-            if await stores.credentials.activate(user_id) and not person.email_verified:
-                await stores.mails.queue(MailKind.EMAIL_VERIFICATION, user_id)
+            credential = await stores.credentials.lock(user_id)
+            if await stores.credentials.activate(user_id) and credential is not None:
+                await welcome(stores, credential, person)
         return person

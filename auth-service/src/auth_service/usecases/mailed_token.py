@@ -1,6 +1,7 @@
 """Steps of several use cases: whose token is it, and does it count?"""
 
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -17,13 +18,13 @@ from auth_service.domain.stores import Database, Stores
 
 @dataclass(frozen=True, slots=True)
 class MailedToken:
-    """Judges tokens of one kind, and puts refusals on the record.
+    """Judges tokens of some kinds, and puts refusals on the record.
 
     Attributes:
         action: What the record calls the use of such a token.
     """
 
-    kind: MailKind
+    kinds: Sequence[MailKind]
     action: str
     database: Database
     tokens: MailTokens
@@ -38,7 +39,7 @@ class MailedToken:
             TokenExpired: it was not used in time.
         """
         known = await stores.mails.token(digest(token))
-        if known is None or known.kind is not self.kind:
+        if known is None or known.kind not in self.kinds:
             raise TokenInvalid
         credential = await stores.credentials.lock(known.user_id)
         if credential is None or credential.email is None or credential.is_pending:

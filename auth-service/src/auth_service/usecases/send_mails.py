@@ -8,7 +8,7 @@ from chassis.errors import ServiceError
 
 from auth_service.domain.credential import Credential
 from auth_service.domain.errors import Undeliverable
-from auth_service.domain.mail import TOKEN_LIFETIME, Letter, Mail, MailKind, digest, wait_after
+from auth_service.domain.mail import Letter, Mail, MailKind, digest, wait_after
 from auth_service.domain.mail_ports import MailTokens, Postman
 from auth_service.domain.stores import Database, Stores
 
@@ -93,7 +93,7 @@ class SendMails:
         token = self.tokens(mail.kind, mail.id, mail.user_id, to or "")
         if to is None:
             await stores.mails.put_off(mail.id, LEASE)  # A write for a write.
-        elif not await stores.mails.issue(mail, digest(token), TOKEN_LIFETIME):
+        elif not await stores.mails.issue(mail, digest(token), mail.kind.token_lifetime):
             return None
         return Letter(id=mail.id, kind=mail.kind, to=to, token=token, traceparent=mail.traceparent)
 

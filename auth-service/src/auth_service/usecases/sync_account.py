@@ -17,6 +17,7 @@ from auth_service.domain.ports import GuessKeys, UserDirectory
 from auth_service.domain.stores import Database, Stores
 from auth_service.domain.tokens import Revocation
 from auth_service.usecases.revoking import end_access, revoke_person
+from auth_service.usecases.welcome import welcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class SyncAccount:
         await stores.credentials.copy(person, account.version)
         changed = _differences(credential, person)
         if credential.is_pending or "email" in changed:
-            await _ask_to_verify(stores, person)
+            await _ask_to_verify(stores, credential, person)
         if credential.is_active and not person.is_active:
             await end_access(stores, person.user_id, DEACTIVATED, at=self.clock.now())
         elif "role" in changed:
@@ -90,11 +91,10 @@ class SyncAccount:
         return changed
 
 
-async def _ask_to_verify(stores: Stores, person: Person) -> None:
+async def _ask_to_verify(stores: Stores, credential: Credential, person: Person) -> None:
     # What was mailed to the former address, or waits to be, is no good any more.
     await stores.mails.withdraw(person.user_id, *(kind for kind in MailKind if kind.has_token))
-    if not person.email_verified:
-        await stores.mails.queue(MailKind.EMAIL_VERIFICATION, person.user_id)
+    await welcome(stores, credential, person)
 
 
 def _differences(credential: Credential, person: Person) -> list[str]:

@@ -62,8 +62,10 @@ def build_mail_use_cases(
 ) -> MailUseCases:
     """Returns the use cases on the given ports."""
     tell = TellEmailVerified(database, directory)
-    resets = MailedToken(MailKind.PASSWORD_RESET, "auth.password_reset", database, tokens, clock)
-    proofs = MailedToken(MailKind.EMAIL_VERIFICATION, "auth.email_verified", database, tokens, clock)
+    resets = MailedToken(
+        (MailKind.PASSWORD_RESET, MailKind.INVITATION), "auth.password_reset", database, tokens, clock
+    )
+    proofs = MailedToken((MailKind.EMAIL_VERIFICATION,), "auth.email_verified", database, tokens, clock)
     return MailUseCases(
         forgot_password=ForgotPassword(database, guess_keys, clock),
         reset_password=ResetPassword(resets, guess_keys, policy, hasher, directory),

@@ -62,6 +62,7 @@ from auth_service.wiring.mail import add_mail_servicers, begin_sending
 from auth_service.wiring.mfa import add_mfa_servicer
 from auth_service.wiring.passkeys import add_passkey_servicer, relying_party
 from auth_service.wiring.use_cases import Ports, UseCases, build_use_cases
+from auth_service.wiring.user_access import add_user_access_servicer
 from chassis import metrics, traces
 
 SERVICE = "auth-service"
@@ -112,6 +113,7 @@ def add_servicers(server: GrpcServer, does: UseCases) -> None:
     add_api_key_servicer(server, does.api_keys)
     add_mfa_servicer(server, does.mfa)
     add_passkey_servicer(server, does.passkeys)
+    add_user_access_servicer(server, does.user_access)
 
 
 async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
@@ -269,6 +271,8 @@ def _begin_background(lifecycle: Lifecycle, settings: AuthSettings, does: UseCas
         "stale registrations",
         schedule.every(FINISH_SECONDS, "stale registrations", does.finish_stale_registrations),
     )
+    finish = does.user_access.end_all_sessions.finish
+    lifecycle.begin("unended sessions", schedule.every(FINISH_SECONDS, "unended sessions", finish))
     measure = partial(mail_backlog.measure, pool)
     lifecycle.begin("mail backlog", schedule.every(MAIL_BACKLOG_SECONDS, "mail backlog", measure))
     email, password = settings.bootstrap_admin_email, settings.bootstrap_admin_password

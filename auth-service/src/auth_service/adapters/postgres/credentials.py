@@ -27,7 +27,7 @@ class PostgresCredentials:
         row = await self.connection.fetchrow(
             """
             SELECT user_id, email, password_hash, role, is_active, is_pending, version, second_factor,
-                   email_verified
+                   email_verified, is_invited
               FROM auth.credentials WHERE email_canonical = $1
             """,
             canonical,
@@ -39,7 +39,7 @@ class PostgresCredentials:
         row = await self.connection.fetchrow(
             """
             SELECT user_id, email, password_hash, role, is_active, is_pending, version, second_factor,
-                   email_verified
+                   email_verified, is_invited
               FROM auth.credentials WHERE user_id = $1
             """,
             user_id,
@@ -51,7 +51,7 @@ class PostgresCredentials:
         row = await self.connection.fetchrow(
             """
             SELECT user_id, email, password_hash, role, is_active, is_pending, version, second_factor,
-                   email_verified
+                   email_verified, is_invited
               FROM auth.credentials WHERE user_id = $1 FOR UPDATE
             """,
             user_id,
@@ -69,8 +69,8 @@ class PostgresCredentials:
                 """
                 INSERT INTO auth.credentials
                        (user_id, email, email_canonical, password_hash, role, is_pending, full_name,
-                        email_verified)
-                VALUES ($1, $2, $3, $4, $5, true, $6, $7)
+                        email_verified, is_invited)
+                VALUES ($1, $2, $3, $4, $5, true, $6, $7, $8)
                 """,
                 registration.user_id,
                 registration.email,
@@ -79,6 +79,7 @@ class PostgresCredentials:
                 registration.role.value,
                 registration.full_name,
                 registration.email_verified,
+                registration.is_invited,
             )
         except asyncpg.UniqueViolationError as error:
             raise _translated(error) from error
@@ -181,7 +182,8 @@ class PostgresCredentials:
         """Exchanges the password's hash if it is still the old one."""
         tag = await self.connection.execute(
             """
-            UPDATE auth.credentials SET password_hash = $3, password_changed_at = now(), updated_at = now()
+            UPDATE auth.credentials SET password_hash = $3, password_changed_at = now(), is_invited = false,
+                   updated_at = now()
              WHERE user_id = $1 AND password_hash = $2
             """,
             user_id,
@@ -217,6 +219,7 @@ def credential_of(row: Any) -> Credential:
         version=row["version"],
         second_factor=row["second_factor"],
         email_verified=row["email_verified"],
+        is_invited=row["is_invited"],
     )
 
 

@@ -38,6 +38,8 @@ def revocation_on_the_wire(revocation: Revocation) -> events_pb2.TokensRevoked:
     return events_pb2.TokensRevoked(
         session_id="" if revocation.session_id is None else str(revocation.session_id),
         user_id="" if revocation.user_id is None else str(revocation.user_id),
+        every_session=revocation.every_session,
+        kept_session_id="" if revocation.kept_session_id is None else str(revocation.kept_session_id),
         issued_until_milliseconds=unix_milliseconds(revocation.issued_until),
         expires_at_milliseconds=unix_milliseconds(revocation.expires_at),
     )

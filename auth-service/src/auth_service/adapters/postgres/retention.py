@@ -38,6 +38,14 @@ class PostgresRetention:
             """,
             limit,
         )
+        revocations_of_all = await self.connection.execute(
+            """
+            DELETE FROM auth.revocations_of_all WHERE position IN (
+                SELECT position FROM auth.revocations_of_all WHERE expires_at < now() AND sessions_ended
+                 LIMIT $1 FOR UPDATE SKIP LOCKED)
+            """,
+            limit,
+        )
         failures = await self.connection.execute(
             """
             DELETE FROM auth.sign_in_failures WHERE (account, client) IN (
@@ -75,7 +83,7 @@ class PostgresRetention:
             limit,
             ANSWERS_KEPT,
         )
-        tags = (revocations, failures, ended, expired, attempts)
+        tags = (revocations, revocations_of_all, failures, ended, expired, attempts)
         deleted = sum(rows_affected(tag) for tag in tags) + await self._api_keys(limit)
         return deleted + await self._mails(limit) + await self._challenges(limit)
 

@@ -106,6 +106,21 @@ class PostgresSessions:
         )
         return [row["id"] for row in rows if row["living"]]
 
+    async def end_every(self, opened_until: datetime, *, but: UUID, limit: int) -> int:
+        """Ends up to `limit` open sessions of whomever, opened until then; returns how many."""
+        tag = await self.connection.execute(
+            """
+            UPDATE auth.sessions SET ended_at = clock_timestamp() WHERE id IN (
+                SELECT id FROM auth.sessions
+                 WHERE ended_at IS NULL AND created_at <= $1 AND id <> $2 LIMIT $3)
+               AND ended_at IS NULL
+            """,
+            opened_until,
+            but,
+            limit,
+        )
+        return rows_affected(tag)
+
     async def is_open(self, session_id: UUID, user_id: UUID) -> bool:
         """Whether a user's session goes on."""
         found = await self.connection.fetchval(
@@ -118,7 +133,7 @@ class PostgresSessions:
         )
         return bool(found)
 
-    async def open_sessions(self, user_id: UUID, limit: int) -> Sequence[Session]:
+    async def open_sessions(self, user_id: UUID, limit: int, offset: int = 0) -> Sequence[Session]:
         """Returns a person's open sessions, the newest first."""
         rows = await self.connection.fetch(
             """
@@ -126,12 +141,23 @@ class PostgresSessions:
                    ip, user_agent, by_passkey, auth_time, amr
               FROM auth.sessions
              WHERE user_id = $1 AND ended_at IS NULL AND expires_at > now()
-             ORDER BY created_at DESC, id DESC LIMIT $2
+             ORDER BY created_at DESC, id DESC LIMIT $2 OFFSET $3
             """,
             user_id,
             limit,
+            offset,
         )
         return [_session(row) for row in rows]
+
+    async def count_open(self, user_id: UUID) -> int:
+        """Returns how many open sessions a user has."""
+        count: int = await self.connection.fetchval(
+            """
+            SELECT count(*) FROM auth.sessions WHERE user_id = $1 AND ended_at IS NULL AND expires_at > now()
+            """,
+            user_id,
+        )
+        return count
 
     async def allows(self, session_id: UUID, user_id: UUID, issued_at: datetime) -> bool:
         """Whether an access token of the session, issued then, has not been revoked."""

@@ -39,7 +39,7 @@ class PostgresSignIns:
                       FROM (SELECT client, blocked_until, failed_at FROM auth.sign_in_failures
                              WHERE account = $1 ORDER BY client <> $2 LIMIT $4) AS counted) AS guesses
               LEFT JOIN (SELECT user_id, email, password_hash, role, is_active, is_pending, version,
-                                second_factor, email_verified
+                                second_factor, email_verified, is_invited
                            FROM auth.credentials WHERE email_canonical = $5) AS known ON true
             """,
             key.account,

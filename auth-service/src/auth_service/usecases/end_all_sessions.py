@@ -1,0 +1,64 @@
+"""Ending everybody's sessions at once."""
+
+from dataclasses import dataclass
+
+from chassis.clock import Clock
+from chassis.errors import Forbidden
+from chassis.identity.caller import Caller
+
+from auth_service.domain.audit import audited
+from auth_service.domain.events import TokensRevoked
+from auth_service.domain.stores import Database
+from auth_service.domain.tokens import Revocation
+
+BATCH = 10_000
+"""Sessions that end in one statement: few enough for it to be over well within its time limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndAllSessions:
+    """Ends every session of everybody but the one that asks.
+
+    One revocation without any session's name makes every gateway refuse their access tokens within
+    a second, however many they are. Then the sessions themselves end, so that no refresh token is
+    taken; tokens that were refreshed in between are refused by a second revocation.
+    """
+
+    database: Database
+    clock: Clock
+
+    async def __call__(self, *, caller: Caller) -> None:
+        """Returns when no other session is left that was opened before the call.
+
+        Raises:
+            Forbidden: the caller has no session.
+            Unavailable: the tokens are refused, and the sessions will end later.
+        """
+        caller.person()
+        if caller.session_id is None:
+            raise Forbidden
+        async with self.database.transaction() as stores:
+            revocation = await stores.revocations.of_every_session(caller.session_id, sessions_ended=False)
+            await stores.outbox.append(TokensRevoked(revocation))
+            await stores.audit.append(audited(caller, self.clock.now(), "auth.all_sessions_ended"))
+        await self._end(revocation)
+
+    async def finish(self) -> int:
+        """Ends the sessions of calls that died before they had; returns how many."""
+        async with self.database.statements() as stores:
+            unended = await stores.revocations.unended()
+        return sum([await self._end(revocation) for revocation in unended])
+
+    async def _end(self, revocation: Revocation) -> int:
+        kept = revocation.kept_session_id
+        assert kept is not None  # noqa: S101 - a revocation of every session keeps one
+        total, ended = 0, BATCH
+        while ended == BATCH:
+            async with self.database.transaction() as stores:
+                ended = await stores.sessions.end_every(revocation.issued_until, but=kept, limit=BATCH)
+                total += ended
+                if ended < BATCH:
+                    again = await stores.revocations.of_every_session(kept, sessions_ended=True)
+                    await stores.outbox.append(TokensRevoked(again))
+                    await stores.revocations.note_ended(revocation)
+        return total

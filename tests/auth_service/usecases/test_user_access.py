@@ -1,0 +1,261 @@
+"""What admins do about the accounts of others."""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from auth_service.domain.credential import Role
+from auth_service.domain.errors import EmailTaken, InvalidCredentials
+from auth_service.domain.events import TokensRevoked as RevocationTold
+from auth_service.domain.idempotency import Attempt
+from auth_service.domain.mail import INVITATION_LIFETIME, MailKind
+from auth_service.domain.second_factor import Challenge
+from auth_service.domain.tokens import Tokens
+from auth_service.usecases.send_mails import SendMails
+from chassis.errors import Forbidden, NotFound, TokenExpired, TokenInvalid, TokenRevoked, Unavailable
+from chassis.identity.caller import Caller
+from chassis.ids import uuid7
+
+from tests.auth_service.usecases.test_recovery import Postman
+from tests.auth_service.world import NAME, PASSWORD, World, a_client, a_service
+from tests.fakes.auth_service.world import FakeMailTokens
+
+NEW = "another stone lamp"
+BOB = "bob@example.com"
+
+
+@pytest.fixture(name="admin")
+async def _admin(world: World) -> Caller:
+    user_id = await world.person(role=Role.ADMIN, proven=True)
+    return world.signed_in(user_id, await world.sign_in())
+
+
+async def _invite(
+    world: World, admin: Caller, *, role: Role = Role.USER, attempt: Attempt | None = None
+) -> UUID:
+    invite = world.does.user_access.invite_user
+    return (await invite(email=BOB, full_name=NAME, role=role, caller=admin, attempt=attempt)).user_id
+
+
+async def _posted(world: World) -> Postman:
+    postman = Postman()
+    await SendMails(world.database, FakeMailTokens(), postman)()
+    return postman
+
+
+async def test_an_invited_user_chooses_a_password(world: World, admin: Caller) -> None:
+    """By the link, once; that proves the address. Actor and subject are on the record."""
+    bob = await _invite(world, admin, role=Role.ADMIN)
+    entry = world.database.state.audit[-1].entry
+    assert (entry.action, entry.actor_id, entry.subject_id) == ("auth.user_invited", admin.user_id, bob)
+    postman = await _posted(world)
+    assert [letter.kind for letter in postman.letters if letter.to == BOB] == [MailKind.INVITATION]
+
+    token = postman.token(MailKind.INVITATION)
+    reset = world.does.mail.reset_password
+    await reset(token=token, new_password=NEW, caller=a_client())
+    tokens = await world.sign_in(BOB, NEW)
+
+    assert tokens.role is Role.ADMIN
+    assert world.database.state.credentials[bob].credential.email_verified
+    with pytest.raises(TokenInvalid):
+        await reset(token=token, new_password=NEW, caller=a_client())
+
+
+async def test_nobody_signs_in_before(world: World, admin: Caller) -> None:
+    """The same answer, for the same work, as a wrong password."""
+    await _invite(world, admin)
+    world.hasher.verified.clear()
+    for password in ("", PASSWORD, "None"):
+        with pytest.raises(InvalidCredentials):
+            await world.sign_in(BOB, password)
+
+    assert len(world.hasher.verified) == 3
+    assert None not in world.hasher.verified
+
+
+async def test_a_lost_invitation(world: World, admin: Caller) -> None:
+    """It ends after a week; asking for a new password works all the time, and ends the invitation."""
+    await _invite(world, admin)
+    invitation = (await _posted(world)).token(MailKind.INVITATION)
+    world.clock.advance(INVITATION_LIFETIME - timedelta(minutes=1))
+    await world.does.mail.forgot_password(email=BOB, caller=a_client())
+    token = (await _posted(world)).token(MailKind.PASSWORD_RESET)
+    await world.does.mail.reset_password(token=token, new_password=NEW, caller=a_client())
+
+    with pytest.raises(TokenInvalid):
+        await world.does.mail.reset_password(token=invitation, new_password=PASSWORD, caller=a_client())
+    await world.sign_in(BOB, NEW)
+
+
+async def test_an_invitation_expires(world: World, admin: Caller) -> None:
+    """And says so."""
+    await _invite(world, admin)
+    token = (await _posted(world)).token(MailKind.INVITATION)
+    world.clock.advance(INVITATION_LIFETIME)
+
+    with pytest.raises(TokenExpired):
+        await world.does.mail.reset_password(token=token, new_password=NEW, caller=a_client())
+
+
+async def test_a_taken_address(world: World, admin: Caller) -> None:
+    """Is told to an admin, and audited; two invitations at once make one user."""
+    outcomes = await asyncio.gather(_invite(world, admin), _invite(world, admin), return_exceptions=True)
+    assert len({each for each in outcomes if isinstance(each, UUID)}) == 1
+    with pytest.raises(EmailTaken):
+        await _invite(world, admin)
+
+    assert world.database.actions[-1] == ("auth.user_invited", "refused")
+    assert len(world.database.state.credentials) == 2
+
+
+async def test_an_invitation_that_was_cut_off(world: World, admin: Caller) -> None:
+    """Is taken up by the next one, or by the event; there is one user and one mail."""
+    world.directory.away = True
+    with pytest.raises(Unavailable):
+        await _invite(world, admin)
+    world.directory.away = False
+    bob = await _invite(world, admin)
+
+    await world.does.sync_account(user_id=bob, caller=a_service())
+    kinds = [row.kind for row in world.database.state.mails.values() if row.user_id == bob]
+    assert kinds == [MailKind.INVITATION]
+
+
+async def test_an_invitation_finished_by_the_event(world: World, admin: Caller) -> None:
+    """user-service admits the user although the call died: the invitation goes out all the same."""
+    world.directory.away = True
+    with pytest.raises(Unavailable):
+        await _invite(world, admin)
+    world.directory.away = False
+    (bob,) = [each for each in world.database.state.credentials if each != admin.user_id]
+    await world.directory.admit(bob)
+    await world.does.sync_account(user_id=bob, caller=a_service())
+
+    assert [row.kind for row in world.database.state.mails.values() if row.user_id == bob] == [
+        MailKind.INVITATION
+    ]
+
+
+async def test_an_invitation_made_again_by_its_key(world: World, admin: Caller) -> None:
+    """Answers with the same user."""
+    attempt = Attempt(attempt_id=uuid7(), fingerprint=b"")
+    assert await _invite(world, admin, attempt=attempt) == await _invite(world, admin, attempt=attempt)
+
+
+async def test_anothers_sessions(world: World, admin: Caller) -> None:
+    """Listed in pages; ended with their tokens, audited, told by mail once."""
+    bob = await world.person(BOB)
+    tokens = [await world.sign_in(BOB) for _ in range(3)]
+    access = world.does.user_access
+    page = await access.list_user_sessions(user_id=bob, page=2, page_size=2, caller=admin)
+    assert (len(page.sessions), page.total) == (1, 3)
+    assert world.database.actions[-1] == ("auth.user_sessions_read", "success")
+
+    for _ in range(2):
+        await access.end_user_sessions(user_id=bob, caller=admin)
+
+    for each in tokens:
+        with pytest.raises(TokenRevoked):
+            await world.does.refresh(refresh_token=each.refresh_token, caller=a_client())
+    entry = world.database.state.audit[-1].entry
+    assert (entry.action, entry.actor_id, entry.subject_id) == (
+        "auth.user_sessions_ended",
+        admin.user_id,
+        bob,
+    )
+    mails = [row.kind for row in world.database.state.mails.values() if row.user_id == bob]
+    assert mails.count(MailKind.SESSIONS_ENDED) == 1
+    assert isinstance(await world.sign_in(BOB), Tokens)
+
+
+async def test_anothers_second_factor(world: World, admin: Caller) -> None:
+    """Removed, with a sign-in that waits for its code; the user signs in with the password alone."""
+    bob = await world.person(BOB, proven=True)
+    caller = world.signed_in(bob, await world.sign_in(BOB))
+    step = int(world.clock.now().timestamp()) // 30
+    await world.does.mfa.begin_totp(caller=caller)
+    await world.does.mfa.confirm_totp(code=str(step - 1), caller=caller)
+    pending = await world.does.login(email=BOB, password=PASSWORD, caller=a_client())
+    assert isinstance(pending, Challenge)
+    remove = world.does.user_access.remove_user_mfa
+
+    await remove(user_id=bob, caller=admin)
+
+    assert isinstance(await world.sign_in(BOB), Tokens)
+    with pytest.raises(TokenInvalid):
+        await world.does.mfa.verify_mfa(mfa_token=pending.token, code=str(step), caller=a_client())
+    assert MailKind.SECOND_FACTOR_REMOVED in [row.kind for row in world.database.state.mails.values()]
+    assert ("auth.user_mfa_removed", "success") in world.database.actions
+    with pytest.raises(NotFound):
+        await remove(user_id=bob, caller=admin)
+
+
+async def test_nobody_that_is_there(world: World, admin: Caller) -> None:
+    """Unknown users are not found, nor are those who wait to be admitted."""
+    access = world.does.user_access
+    world.directory.away = True
+    with pytest.raises(Unavailable):
+        await _invite(world, admin)
+    (pending,) = [each for each in world.database.state.credentials if each != admin.user_id]
+    for user_id in (uuid7(), pending):
+        for call in (
+            access.list_user_sessions(user_id=user_id, page=1, page_size=20, caller=admin),
+            access.end_user_sessions(user_id=user_id, caller=admin),
+            access.remove_user_mfa(user_id=user_id, caller=admin),
+        ):
+            with pytest.raises(NotFound):
+                await call
+
+
+async def test_ones_own_second_factor(world: World, admin: Caller) -> None:
+    """Is not turned off so: there the password is asked."""
+    with pytest.raises(Forbidden):
+        await world.does.user_access.remove_user_mfa(user_id=admin.person(), caller=admin)
+
+
+async def test_everybodys_sessions(world: World, admin: Caller) -> None:
+    """End by one revocation that names none of them, and one after; the caller's goes on."""
+    await world.person(BOB)
+    bobs, other = await world.sign_in(BOB), await world.sign_in()
+    events = len(world.database.state.events)
+    end_all = world.does.user_access.end_all_sessions
+    await end_all(caller=admin)
+
+    for tokens in (bobs, other):
+        with pytest.raises(TokenRevoked):
+            await world.does.refresh(refresh_token=tokens.refresh_token, caller=a_client())
+    told = [each for each in world.database.state.events[events:] if isinstance(each, RevocationTold)]
+    assert [(each.revocation.every_session, each.revocation.kept_session_id) for each in told] == [
+        (True, admin.session_id)
+    ] * 2
+    async with world.database.statements() as stores:
+        assert await stores.sessions.is_open(admin.session_id, admin.person())  # type: ignore[arg-type]
+        assert await stores.revocations.unended() == []
+    assert ("auth.all_sessions_ended", "success") in world.database.actions
+    assert isinstance(await world.sign_in(BOB), Tokens)
+
+
+async def test_everybodys_sessions_after_a_crash(world: World, admin: Caller) -> None:
+    """A call that died after its revocation is finished; sessions opened since stay."""
+    await world.person(BOB)
+    bobs = await world.sign_in(BOB)
+    assert admin.session_id is not None
+    async with world.database.transaction() as stores:
+        await stores.revocations.of_every_session(admin.session_id, sessions_ended=False)
+    world.clock.advance(timedelta(seconds=1))
+    newer = await world.sign_in(BOB)
+    finish = world.does.user_access.end_all_sessions.finish
+
+    assert (await finish(), await finish()) == (1, 0)
+
+    with pytest.raises(TokenRevoked):
+        await world.does.refresh(refresh_token=bobs.refresh_token, caller=a_client())
+    await world.does.refresh(refresh_token=newer.refresh_token, caller=a_client())
+
+
+async def test_a_key_does_not_end_everybodys_sessions(world: World, admin: Caller) -> None:
+    """Only a session does: it is the one that goes on."""
+    with pytest.raises(Forbidden):
+        await world.does.user_access.end_all_sessions(caller=Caller(user_id=admin.user_id, role="admin"))
