@@ -17,7 +17,6 @@ from auth_service.domain.guessing import GuessKey, GuessRecord
 from auth_service.domain.proof import Methods
 from auth_service.domain.session import Opening, Session, Standing
 from auth_service.domain.signing_key import RetiredKey, SigningKey
-from auth_service.domain.tokens import Revocation
 
 
 class CredentialRepository(Protocol):
@@ -166,46 +165,6 @@ class SessionRepository(Protocol):
 
     async def allows(self, session_id: UUID, user_id: UUID, issued_at: datetime) -> bool:
         """Whether an access token of the session, issued then, has not been revoked."""
-        ...
-
-
-class RevocationRepository(Protocol):
-    """Keeps what refuses access tokens before their time."""
-
-    async def of_session(self, session_id: UUID) -> Revocation:
-        """Refuses every access token of a session issued until now."""
-        ...
-
-    async def of_person(self, user_id: UUID) -> Revocation:
-        """Refuses every access token of a person issued until now.
-
-        Tokens issued after the transaction commits are later by a millisecond at least.
-        """
-        ...
-
-    async def of_every_session(self, kept: UUID, *, sessions_ended: bool) -> Revocation:
-        """Refuses the access tokens of everybody's sessions but one, issued until now.
-
-        Args:
-            kept: The session that goes on.
-            sessions_ended: Whether the sessions have ended already; otherwise they are `unended`.
-        """
-        ...
-
-    async def unended(self) -> Sequence[Revocation]:
-        """Returns revocations of every session whose sessions have yet to end."""
-        ...
-
-    async def note_ended(self, revocation: Revocation) -> None:
-        """Notes that the sessions of an `unended` revocation have ended."""
-        ...
-
-    async def concerning(self, user_id: UUID) -> Sequence[Revocation]:
-        """Returns the revocations of a person's tokens that can still matter."""
-        ...
-
-    async def in_force(self) -> tuple[Sequence[Revocation], datetime]:
-        """Returns every revocation that can still matter, and when it was read."""
         ...
 
 

@@ -15,12 +15,12 @@ from auth_service.domain.repositories import (
     GuessRepository,
     Outbox,
     Retention,
-    RevocationRepository,
     SessionRepository,
     SigningKeyRepository,
     SignInRepository,
 )
 from auth_service.domain.second_factor import SecondFactorRepository
+from auth_service.domain.tokens import RevocationRepository
 
 
 class Stores(Protocol):

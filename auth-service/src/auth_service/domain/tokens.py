@@ -1,7 +1,9 @@
 """What a session hands out, and what takes it back."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 from uuid import UUID
 
 from auth_service.domain.credential import Role
@@ -67,6 +69,46 @@ class Revocation:
     kept_session_id: UUID | None = None
     issued_until: datetime
     expires_at: datetime
+
+
+class RevocationRepository(Protocol):
+    """Keeps what refuses access tokens before their time."""
+
+    async def of_session(self, session_id: UUID) -> Revocation:
+        """Refuses every access token of a session issued until now."""
+        ...
+
+    async def of_person(self, user_id: UUID) -> Revocation:
+        """Refuses every access token of a person issued until now.
+
+        Tokens issued after the transaction commits are later by a millisecond at least.
+        """
+        ...
+
+    async def of_every_session(self, kept: UUID, *, sessions_ended: bool) -> Revocation:
+        """Refuses the access tokens of everybody's sessions but one, issued until now.
+
+        Args:
+            kept: The session that goes on.
+            sessions_ended: Whether the sessions have ended already; otherwise they are `unended`.
+        """
+        ...
+
+    async def unended(self) -> Sequence[Revocation]:
+        """Returns revocations of every session whose sessions have yet to end."""
+        ...
+
+    async def note_ended(self, revocation: Revocation) -> None:
+        """Notes that the sessions of an `unended` revocation have ended."""
+        ...
+
+    async def concerning(self, user_id: UUID) -> Sequence[Revocation]:
+        """Returns the revocations of a person's tokens that can still matter."""
+        ...
+
+    async def in_force(self) -> tuple[Sequence[Revocation], datetime]:
+        """Returns every revocation that can still matter, and when it was read."""
+        ...
 
 
 def unix_milliseconds(at: datetime) -> int:
