@@ -133,7 +133,7 @@ async def _add_audit_entries(database: Database, count: int) -> None:
                     "SELECT pg_advisory_xact_lock(hashtextextended('auth.audit_events', 0))"
                 )
                 head = await connection.fetchrow(
-                    "SELECT * FROM auth.audit_events ORDER BY sequence DESC LIMIT 1"
+                    "SELECT * FROM auth.audit_trail ORDER BY sequence DESC LIMIT 1"
                 )
                 wanted = min(_ENTRIES_AT_ONCE, count - begun)
                 records = list(itertools.islice(_chain(head, actors), wanted))

@@ -46,6 +46,7 @@ class DirectoryStandIn(DirectoryServiceServicer):
         signed_in: Who was told to have signed in.
         verified: Which addresses were told to be whose.
         taken: Addresses that somebody else has.
+        audit_clients: Whom audit events came from, by the event's id.
         failure: What every call fails with; None when all is well.
     """
 
@@ -54,6 +55,7 @@ class DirectoryStandIn(DirectoryServiceServicer):
     signed_in: list[UUID] = field(default_factory=list)
     verified: list[tuple[str, str]] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
+    audit_clients: dict[str, pb.GetAuditClientResponse] = field(default_factory=dict)
     failure: ServiceError | None = None
     address: str = ""
     _server: GrpcServer | None = None
@@ -95,6 +97,15 @@ class DirectoryStandIn(DirectoryServiceServicer):
         """Erases a person."""
         del self.people[user_id]
         self.versions[user_id] += 1
+
+    async def GetAuditClient(
+        self, request: pb.GetAuditClientRequest, context: Any
+    ) -> pb.GetAuditClientResponse:
+        """Returns whom an audit event came from."""
+        self._fail()
+        if request.event_id not in self.audit_clients:
+            raise NotFound
+        return self.audit_clients[request.event_id]
 
     async def AdmitUser(self, request: pb.AdmitUserRequest, context: Any) -> pb.AdmitUserResponse:
         """Turns a pending registration into a person."""

@@ -50,12 +50,12 @@ async def _signed(house: House) -> None:
 
 async def _rewrite(owner: Owner, first: int) -> None:
     """Alters an entry, and computes every hash after it as if it had always been so."""
-    rows = await owner.fetch("SELECT * FROM auth.audit_events WHERE sequence >= $1 ORDER BY sequence", first)
+    rows = await owner.fetch("SELECT * FROM auth.audit_trail WHERE sequence >= $1 ORDER BY sequence", first)
     previous = await owner.fetchval("SELECT hash FROM auth.audit_events WHERE sequence = $1", first - 1)
-    await owner.execute("UPDATE auth.audit_events SET ip = '192.0.2.66' WHERE sequence = $1", first)
+    await owner.execute("UPDATE auth.audit_events SET outcome = 'failed' WHERE sequence = $1", first)
     for row in rows:
         chained = chained_of(row)
-        entry = replace(chained.entry, ip="192.0.2.66") if chained.sequence == first else chained.entry
+        entry = replace(chained.entry, outcome="failed") if chained.sequence == first else chained.entry
         previous = chain_hash(previous, chained.sequence, entry)
         await owner.execute(
             "UPDATE auth.audit_events SET hash = $2 WHERE sequence = $1", chained.sequence, previous

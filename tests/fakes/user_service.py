@@ -10,7 +10,7 @@ from uuid import UUID
 from chassis.email_address import canonical_email
 from chassis.errors import Unavailable
 from chassis.text import fold
-from user_service.domain.audit import AuditEntry
+from user_service.domain.audit import AuditClient, AuditEntry
 from user_service.domain.errors import EmailTaken
 from user_service.domain.export import AccountData, AuditData, AuditPage
 from user_service.domain.folding import search_terms, search_text, sort_key
@@ -266,3 +266,14 @@ def _position(user: User, sort: Sort) -> tuple[datetime | str, UUID]:
             return sort_key(fold(user.full_name)), user.id
         case _:
             return user.created_at, user.id
+
+
+@dataclass
+class FakeAuditClients:
+    """Whom audit events came from, in a dictionary."""
+
+    kept: dict[UUID, AuditClient] = field(default_factory=dict)
+
+    async def find(self, event_id: UUID) -> AuditClient | None:
+        """Returns whom an event came from."""
+        return self.kept.get(event_id)

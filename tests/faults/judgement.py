@@ -98,7 +98,7 @@ def the_trail_is_whole(history: History, house: House) -> list[str]:
     """The chain holds each acknowledged change exactly once, and what was refused not at all."""
     wanted = history.where(lambda call: call.does in AUDITED and call.acknowledged)
     rows = house.rows(
-        "SELECT request_id, action, count(*) FROM auth.audit_events WHERE outcome = 'success'"
+        "SELECT request_id, action, count(*) FROM auth.audit_trail WHERE outcome = 'success'"
         " AND request_id = ANY($1) GROUP BY 1, 2",
         [call.request_id for call in history if call.does in AUDITED],
     )

@@ -16,11 +16,13 @@ COVERED = {
     "auth.mailed_tokens": "account.mail_tokens",
     "auth.mail_tokens": "account.mail_tokens",
     "auth.audit_events": "audit_events",
+    "auth.audit_clients": "audit_events",
 }
 """Tables that hold something about people, and where in the export it is."""
 
 EXEMPT = {
     "users.tombstones": "an id of somebody who is not there any more to ask",
+    "users.audit_clients": "what is in audit_events, until auth-service has fetched it",
     "auth.revocations": "ids and times, for the quarter of an hour that tokens live",
     "auth.attempts": "answers given already, sealed, for a day; most hold nothing but tokens",
     "auth.mfa_challenges": "digests, for the five minutes of a sign-in",

@@ -19,6 +19,7 @@ from devstack.database import Database as DevelopmentDatabase
 from devstack.postgres import Postgres
 from user_service import wiring
 from user_service.adapters.accounts import GrpcAccounts
+from user_service.adapters.postgres.audit_clients import PostgresAuditClients
 from user_service.adapters.postgres.unit_of_work import PostgresUnitOfWork
 from user_service.adapters.postgres.users import PostgresUserReader
 from user_service.domain.user import User
@@ -144,6 +145,7 @@ async def _house(users_database: Database, auth: AuthStandIn) -> AsyncIterator[H
         PostgresUnitOfWork(users_database, wiring.OUTBOX),
         PostgresUserReader(users_database),
         GrpcAccounts(to_auth),
+        PostgresAuditClients(users_database),
         SystemClock(),
     )
     server = build_server(service_tokens=service_tokens(wiring.SERVICE), judge=judge)

@@ -6,14 +6,14 @@ import asyncpg
 import pytest
 from auth_service.adapters.postgres.database import PostgresDatabase
 from auth_service.transport.event_handlers import event_handlers
-from chassis.errors import Forbidden, Invalid, RemoteError
+from chassis.errors import Forbidden, Invalid, RemoteError, Unavailable
 from chassis.ids import uuid7
 from chassis.postgres.pool import Database
 from devstack.database import Database as DevelopmentDatabase
 from vestibule.auth.v1 import audit_service_pb2 as pb
 from vestibule.auth.v1 import key_service_pb2
 from vestibule.events.v1.events_pb2 import AuditRecorded, Event
-from vestibule.users.v1 import user_pb2
+from vestibule.users.v1 import directory_service_pb2, user_pb2
 
 from tests.auth_service.conftest import House
 from tests.auth_service.world import ISSUER, a_service
@@ -69,6 +69,53 @@ async def test_a_made_up_cursor_is_refused(house: House) -> None:
     with pytest.raises(RemoteError) as caught:
         await house.audit.ListAuditEvents(pb.ListAuditEventsRequest(cursor="nonsense"))
     assert caught.value.reason == Invalid.reason
+
+
+async def test_a_client_is_fetched_from_who_kept_it(house: House) -> None:
+    """No event carries it; the release before sent it along; what is erased there is not known here."""
+    record = event_handlers(
+        sync_account=house.does.sync_account,
+        record_audit=house.does.record_audit,
+        tell_email_verified=house.does.mail.tell_email_verified,
+    )
+    ids = [str(uuid7()) for _ in range(3)]
+    house.directory.audit_clients[ids[0]] = directory_service_pb2.GetAuditClientResponse(
+        ip="192.0.2.9", user_agent="kept", request_id="mine"
+    )
+    told = [
+        AuditRecorded(action="users.update", outcome="success", client_kept=True),
+        AuditRecorded(action="users.update", outcome="success", ip="192.0.2.8", user_agent="sent"),
+        AuditRecorded(action="users.update", outcome="success", client_kept=True),
+    ]
+    for event_id, recorded in zip(ids, told, strict=True):
+        event = Event(event_id=event_id, source="user-service", audit_recorded=recorded)
+        event.occurred_at.GetCurrentTime()
+        await record["audit_recorded"](event)
+    await _come_as_admin(house)
+
+    found = await house.audit.ListAuditEvents(pb.ListAuditEventsRequest(action="users.update"))
+    assert {(entry.ip, entry.user_agent, entry.request_id) for entry in found.events} == {
+        ("192.0.2.9", "kept", "mine"),
+        ("192.0.2.8", "sent", ""),
+        ("", "", ""),
+    }
+
+
+async def test_a_client_that_cannot_be_fetched_now_is_waited_for(house: House) -> None:
+    """The entry comes when user-service answers again: it is not written without its client."""
+    record = event_handlers(
+        sync_account=house.does.sync_account,
+        record_audit=house.does.record_audit,
+        tell_email_verified=house.does.mail.tell_email_verified,
+    )
+    recorded = AuditRecorded(action="users.update", outcome="success", client_kept=True)
+    event = Event(event_id=str(uuid7()), source="user-service", audit_recorded=recorded)
+    event.occurred_at.GetCurrentTime()
+    house.directory.failure = Unavailable()
+
+    with pytest.raises(Unavailable):
+        await record["audit_recorded"](event)
+    assert await house.count("audit_events") == 0
 
 
 async def test_the_chain_that_postgres_wrote_verifies(house: House) -> None:

@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from auth_service.domain.audit import AuditEntry, AuditFilter, chain_hash
+from auth_service.domain.audit_head import ChainWalk
 from auth_service.domain.events import CopyOutdated, RegistrationStarted, SignedIn, TokensRevoked
 from auth_service.domain.guessing import GuessKey
 from auth_service.domain.signing_key import RetiredKey, SigningKey
@@ -97,6 +99,51 @@ async def test_the_trail_is_filtered_and_paged(database: Database) -> None:
         assert await audit.count(AuditFilter(action="auth.login")) == 2
 
 
+async def test_clients_are_erased_with_their_person(database: Database) -> None:
+    """Of what a person did, and of what was tried with their account; somebody else's stays."""
+    async with database.transaction() as stores:
+        ada, bob = await admitted(stores), await admitted(stores, "bob@example.com")
+        for actor_id, subject_id in (
+            (ada.user_id, ada.user_id),
+            (None, ada.user_id),
+            (ada.user_id, bob.user_id),
+            (bob.user_id, ada.user_id),
+            (None, None),
+        ):
+            await stores.audit.append(_from_somewhere(actor_id, subject_id))
+        before = [_client(chained.entry) for chained in await stores.audit.after(0, 10)]
+
+    async with database.transaction() as stores:
+        await stores.credentials.erase(ada.user_id)
+    async with database.transaction() as stores:
+        # What is told of somebody who is erased by then.
+        await stores.audit.append(_from_somewhere(ada.user_id, ada.user_id))
+        chain = await stores.audit.after(0, 10)
+
+    whole = ("192.0.2.1", "Canary/1.0", "canary")
+    assert before == [whole] * 5
+    erased = ("", "", "")
+    assert [_client(chained.entry) for chained in chain] == [erased, erased, erased, whole, whole, erased]
+    assert [bool(chained.entry.commitment) for chained in chain] == [True] * 6
+    walk = ChainWalk()
+    for chained in chain:
+        walk.step(chained)
+    assert walk.problem is None
+
+
+async def test_an_id_that_is_there_keeps_its_client(database: Database) -> None:
+    """Delivered twice, with another salt: the first one stands."""
+    entry = _from_somewhere(None, None)
+    async with database.transaction() as stores:
+        await stores.audit.append(entry)
+        await stores.audit.append(_from_somewhere(None, None))
+        await stores.audit.append(entry)
+        chain = await stores.audit.after(0, 10)
+
+    assert len(chain) == 2
+    assert all(chained.entry.is_client_true for chained in chain)
+
+
 async def test_signing_keys_come_back_in_order(database: Database) -> None:
     """The oldest first, sealed as they were."""
     keys = [
@@ -159,6 +206,23 @@ async def test_every_event_can_be_told(database: Database) -> None:
             await stores.outbox.append(event)
 
 
+def _from_somewhere(actor_id: UUID | None, subject_id: UUID | None) -> AuditEntry:
+    return AuditEntry(
+        occurred_at=LONG_AGO,
+        action="a",
+        outcome="success",
+        actor_id=actor_id,
+        subject_id=subject_id,
+        ip="192.0.2.1",
+        user_agent="Canary/1.0",
+        request_id="canary",
+    )
+
+
+def _client(entry: AuditEntry) -> tuple[str, str, str]:
+    return entry.ip, entry.user_agent, entry.request_id
+
+
 def _entry(action: str, *, at: datetime = LONG_AGO, details: dict[str, str] | None = None) -> AuditEntry:
     return AuditEntry(
         occurred_at=at,
@@ -166,8 +230,6 @@ def _entry(action: str, *, at: datetime = LONG_AGO, details: dict[str, str] | No
         outcome="success",
         actor_id=uuid7(),
         subject_id=uuid7(),
-        ip="192.0.2.1",
-        user_agent="agent",
-        request_id="request",
+        request_id=str(uuid7()),
         details=details or {},
     )

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from auth_service.domain.audit import GENESIS, AuditEntry, AuditFilter, ChainedEntry, chain_hash
+from auth_service.domain.audit_client import chained_request_id
 from auth_service.domain.audit_head import HeadFault, SignedHead, statement
 
 from tests.fakes.auth_service.state import State
@@ -16,11 +17,16 @@ class FakeAuditTrail:
     def __init__(self, state: State) -> None:
         self._rows = state.audit
         self._heads = state.audit_heads
+        self._credentials = state.credentials
 
     async def append(self, entry: AuditEntry) -> None:
         """Adds an entry at the head of the chain."""
         if any(row.entry.id == entry.id for row in self._rows):
             return
+        entry = entry.committed()
+        person = entry.actor_id or entry.subject_id
+        if person is not None and person not in self._credentials:
+            entry = without_client(entry)
         sequence = self._rows[-1].sequence + 1 if self._rows else 1
         previous = self._rows[-1].hash if self._rows else GENESIS
         self._rows.append(
@@ -50,6 +56,15 @@ class FakeAuditTrail:
         for place in [place for place in self._heads if place < through]:
             del self._heads[place]
         return before - len(self._rows)
+
+
+def without_client(entry: AuditEntry) -> AuditEntry:
+    """Returns an entry whose client is erased."""
+    return (
+        replace(entry, ip="", user_agent="", request_id=chained_request_id(entry.request_id), salt=b"")
+        if entry.commitment
+        else entry
+    )
 
 
 class FakeAuditHeads:

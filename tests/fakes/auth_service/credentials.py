@@ -9,6 +9,7 @@ from auth_service.domain.credential import Credential, Person, Registration, Rol
 from auth_service.domain.errors import EmailTaken
 from chassis.email_address import canonical_email
 
+from tests.fakes.auth_service.audit import without_client
 from tests.fakes.auth_service.state import CredentialRow, FakeClock, State
 
 
@@ -21,6 +22,7 @@ class FakeCredentials:
         self._passkeys = state.passkeys
         self._api_keys = state.api_keys
         self._mail_tokens = state.mail_tokens
+        self._audit = state.audit
         self._clock = clock
 
     async def by_email(self, canonical: str) -> Credential | None:
@@ -145,6 +147,9 @@ class FakeCredentials:
             del self._passkeys[passkey.id]
         for api_key in [each for each in self._api_keys.values() if each.user_id == user_id]:
             del self._api_keys[api_key.id]
+        for place, row in enumerate(self._audit):
+            if (row.entry.actor_id or row.entry.subject_id) == user_id:
+                self._audit[place] = replace(row, entry=without_client(row.entry))
 
     async def has_admin(self) -> bool:
         """Whether an admitted, active admin exists."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from auth_service.domain.audit_client import AuditClient
 from auth_service.domain.credential import Account, Credential, Person, Role
 from auth_service.domain.errors import EmailTaken, HashingOverloaded
 from auth_service.domain.guessing import GuessKey
@@ -129,6 +130,7 @@ class FakeUserDirectory:
         self.people: dict[UUID, Account] = {}
         self.sign_ins: list[tuple[UUID, datetime]] = []
         self.verified: list[tuple[UUID, str]] = []
+        self.audit_clients: dict[UUID, AuditClient] = {}
         self.away = False
         self._database = database
         self._clock = clock
@@ -157,6 +159,11 @@ class FakeUserDirectory:
         """Returns a person as they are now."""
         self._reach()
         return self.people.get(user_id)
+
+    async def audit_client(self, event_id: UUID) -> AuditClient | None:
+        """Returns whom an audit event came from."""
+        self._reach()
+        return self.audit_clients.get(event_id)
 
     async def record_sign_in(self, user_id: UUID, at: datetime) -> bool:
         """Tells of a sign-in."""

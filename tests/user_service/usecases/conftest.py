@@ -6,7 +6,14 @@ import pytest
 from user_service.domain.user import User
 from user_service.wiring import UseCases, build_use_cases
 
-from tests.fakes.user_service import FakeAccounts, FakeClock, FakeEvents, FakeUnitOfWork, FakeUserReader
+from tests.fakes.user_service import (
+    FakeAccounts,
+    FakeAuditClients,
+    FakeClock,
+    FakeEvents,
+    FakeUnitOfWork,
+    FakeUserReader,
+)
 
 
 @dataclass
@@ -20,7 +27,9 @@ class World:
     @property
     def does(self) -> UseCases:
         """The use cases."""
-        return build_use_cases(self.units, FakeUserReader(self.units), self.accounts, self.clock)
+        return build_use_cases(
+            self.units, FakeUserReader(self.units), self.accounts, FakeAuditClients(), self.clock
+        )
 
     @property
     def events(self) -> FakeEvents:

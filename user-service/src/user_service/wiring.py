@@ -26,9 +26,10 @@ from vestibule.users.v1.user_service_pb2_grpc import add_UserServiceServicer_to_
 
 from chassis import metrics, traces
 from user_service.adapters.accounts import GrpcAccounts
+from user_service.adapters.postgres.audit_clients import PostgresAuditClients
 from user_service.adapters.postgres.unit_of_work import PostgresUnitOfWork
 from user_service.adapters.postgres.users import PostgresUserReader
-from user_service.domain.ports import Accounts, UnitOfWork, UserReader
+from user_service.domain.ports import Accounts, AuditClients, UnitOfWork, UserReader
 from user_service.settings import UsersSettings
 from user_service.transport.directory_servicer import DirectoryServicer
 from user_service.transport.event_handlers import event_handlers
@@ -38,6 +39,7 @@ from user_service.usecases.delete_me import DeleteMe
 from user_service.usecases.delete_user import DeleteUser
 from user_service.usecases.export_me import ExportMe
 from user_service.usecases.get_account import GetAccount
+from user_service.usecases.get_audit_client import GetAuditClient
 from user_service.usecases.get_me import GetMe
 from user_service.usecases.get_user import GetUser
 from user_service.usecases.list_users import ListUsers
@@ -69,9 +71,12 @@ class UseCases:
     record_sign_in: RecordSignIn
     mark_email_verified: MarkEmailVerified
     settle_registration: SettleRegistration
+    get_audit_client: GetAuditClient
 
 
-def build_use_cases(units: UnitOfWork, reader: UserReader, accounts: Accounts, clock: Clock) -> UseCases:
+def build_use_cases(
+    units: UnitOfWork, reader: UserReader, accounts: Accounts, clients: AuditClients, clock: Clock
+) -> UseCases:
     """Returns the use cases on the given ports."""
     get_me = GetMe(reader)
     update_user = UpdateUser(units, accounts, clock)
@@ -91,6 +96,7 @@ def build_use_cases(units: UnitOfWork, reader: UserReader, accounts: Accounts, c
         record_sign_in=RecordSignIn(units),
         mark_email_verified=MarkEmailVerified(units, clock),
         settle_registration=SettleRegistration(admit_user, accounts),
+        get_audit_client=GetAuditClient(clients),
     )
 
 
@@ -111,6 +117,7 @@ def add_servicers(server: GrpcServer, does: UseCases) -> None:
         get_account=does.get_account,
         record_sign_in=does.record_sign_in,
         mark_email_verified=does.mark_email_verified,
+        get_audit_client=does.get_audit_client,
     )
     server.add(add_UserServiceServicer_to_server, users)
     server.add(add_DirectoryServiceServicer_to_server, directory)
@@ -151,6 +158,7 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
         PostgresUnitOfWork(database, OUTBOX),
         PostgresUserReader(database),
         GrpcAccounts(channel),
+        PostgresAuditClients(database),
         SystemClock(),
     )
     server = build_server(service_tokens=service_tokens, judge=judge)

@@ -3,13 +3,14 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from chassis.errors import NotFound, RemoteError, ServiceError
+from chassis.errors import Kind, NotFound, RemoteError, ServiceError
 from chassis.grpc.channel import ServiceChannel
 from chassis.logs import get_logger
 from google.protobuf.timestamp_pb2 import Timestamp
 from vestibule.users.v1 import directory_service_pb2, user_pb2
 from vestibule.users.v1.directory_service_pb2_grpc import DirectoryServiceStub
 
+from auth_service.domain.audit_client import AuditClient
 from auth_service.domain.credential import Account, Person, Role
 from auth_service.domain.errors import EmailTaken
 
@@ -58,6 +59,23 @@ class GrpcUserDirectory:
                 return None
             raise
         return Account(version=response.version, person=None if response.erased else _person(response.user))
+
+    async def audit_client(self, event_id: UUID) -> AuditClient | None:
+        """Returns whom an audit event of user-service's came from; None once that is erased.
+
+        Raises:
+            Unavailable: user-service cannot be asked.
+        """
+        request = directory_service_pb2.GetAuditClientRequest(event_id=str(event_id))
+        try:
+            client = await self._directory.GetAuditClient(request)
+        except ServiceError as error:
+            if error.kind in {Kind.UNAVAILABLE, Kind.DEADLINE}:
+                raise
+            # That answer will not change: it is erased, or the release before does not know the method.
+            log.info("audit entry without a client", reason=error.reason)
+            return None
+        return AuditClient(ip=client.ip, user_agent=client.user_agent, request_id=client.request_id)
 
     async def record_sign_in(self, user_id: UUID, at: datetime) -> bool:
         """Tells of a sign-in; says whether it was heard in a short time."""

@@ -8,17 +8,22 @@ UTF-8 with no escapes beyond JSON's own; ids in lower case; absent ids null; the
 
 and hash(0) is 32 zero bytes. Postgres computes it where the entry is inserted, under the
 chain's lock; `chain_hash` computes the same to verify.
+
+An entry whose client stands beside the chain (`audit_client`) has empty `ip` and `user_agent` there, a
+`request_id` only when it is a UUID, and the commitment among its `details`.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
+
+from auth_service.domain.audit_client import COMMITMENT, chained_request_id, commitment, new_salt
 
 FORM = 1
 GENESIS = bytes(32)
@@ -36,6 +41,8 @@ class AuditEntry:
         action: What, such as `auth.login`.
         outcome: `success`, `refused` or `failed`.
         details: What else belongs to the action; never a person's data, never a secret.
+        commitment: Commits to the client beside the chain; empty where the chain holds it, or it is none.
+        salt: What the commitment was made with; empty once the client is erased.
     """
 
     occurred_at: datetime
@@ -48,6 +55,27 @@ class AuditEntry:
     user_agent: str = ""
     request_id: str = ""
     details: Mapping[str, str] = field(default_factory=dict)
+    commitment: str = field(default="", compare=False)
+    salt: bytes = field(default=b"", compare=False)
+
+    def committed(self) -> "AuditEntry":
+        """Returns the entry with its client beside the chain; itself when there is nothing to keep."""
+        own_request_id = "" if chained_request_id(self.request_id) else self.request_id
+        if self.commitment or not (self.ip or self.user_agent or own_request_id):
+            return self
+        salt = new_salt()
+        promise = commitment(salt, self.ip, self.user_agent, own_request_id)
+        return replace(self, commitment=promise, salt=salt)
+
+    @property
+    def is_client_true(self) -> bool:
+        """Whether what stands beside the chain is what the entry commits to, or is erased as a whole."""
+        if not self.commitment:
+            return not self.salt
+        own_request_id = "" if chained_request_id(self.request_id) else self.request_id
+        if not self.salt:
+            return not (self.ip or self.user_agent or own_request_id)
+        return self.commitment == commitment(self.salt, self.ip, self.user_agent, own_request_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +112,7 @@ class AuditFilter:
 
 def canonical_form(entry: AuditEntry) -> bytes:
     """Returns the bytes that the entry's hash covers."""
+    beside = bool(entry.commitment)
     fields = {
         "form": FORM,
         "id": str(entry.id),
@@ -92,12 +121,17 @@ def canonical_form(entry: AuditEntry) -> bytes:
         "subject_id": None if entry.subject_id is None else str(entry.subject_id),
         "action": entry.action,
         "outcome": entry.outcome,
-        "ip": entry.ip,
-        "user_agent": entry.user_agent,
-        "request_id": entry.request_id,
-        "details": dict(entry.details),
+        "ip": "" if beside else entry.ip,
+        "user_agent": "" if beside else entry.user_agent,
+        "request_id": chained_request_id(entry.request_id) if beside else entry.request_id,
+        "details": chained_details(entry),
     }
     return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def chained_details(entry: AuditEntry) -> dict[str, str]:
+    """Returns the entry's details as the chain has them, with the commitment."""
+    return dict(entry.details) | ({COMMITMENT: entry.commitment} if entry.commitment else {})
 
 
 def chain_hash(previous: bytes, sequence: int, entry: AuditEntry) -> bytes:

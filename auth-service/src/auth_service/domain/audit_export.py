@@ -3,7 +3,8 @@
 A file is JSON lines. The first says what follows, and after which entry; then comes a line for
 each entry, with its place, its hash and its canonical form; then the public key, and last the
 head that it signed, which is that of the last entry. The hashes are those of the chain, so a
-file is good when its last hash is the one that was signed.
+file is good when its last hash is the one that was signed. Clients that are kept beside the chain
+are not in a file, which outlives whoever is erased: it has what the entries commit to them by.
 """
 
 import base64
@@ -16,6 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from auth_service.domain.audit import FORM, Anchor, AuditEntry, ChainedEntry, canonical_form
+from auth_service.domain.audit_client import parted
 from auth_service.domain.audit_head import ChainReport, ChainWalk, HeadFault, SignedHead
 
 KIND = "vestibule audit export 1"
@@ -149,6 +151,7 @@ def _chained(line: Mapping[str, Any]) -> ChainedEntry:
 def _entry(form: Mapping[str, Any]) -> AuditEntry:
     if form["form"] != FORM:
         raise ValueError("form")
+    details, promise = parted(form["details"])
     return AuditEntry(
         id=UUID(form["id"]),
         occurred_at=datetime.strptime(form["occurred_at"], _TIME).replace(tzinfo=UTC),
@@ -159,7 +162,8 @@ def _entry(form: Mapping[str, Any]) -> AuditEntry:
         ip=form["ip"],
         user_agent=form["user_agent"],
         request_id=form["request_id"],
-        details=dict(form["details"]),
+        details=details,
+        commitment=promise,
     )
 
 

@@ -111,6 +111,8 @@ class ChainWalk:
             self._broken(expected, f"entry {expected} was removed")
         elif chained.hash != chain_hash(self.hash, chained.sequence, chained.entry):
             self._broken(expected, f"entry {expected} was altered, or does not follow from the one before")
+        elif not chained.entry.is_client_true:
+            self._broken(expected, f"entry {expected} was altered: it commits to another client")
         self.sequence, self.hash = chained.sequence, chained.hash
         self.events += 1
         newest = self.newest_witnessed

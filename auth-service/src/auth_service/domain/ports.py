@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from auth_service.domain.audit_client import AuditClient
 from auth_service.domain.audit_head import HeadFault, SignedHead
 from auth_service.domain.credential import Account, Credential, Person
 from auth_service.domain.guessing import GuessKey
@@ -179,6 +180,14 @@ class UserDirectory(Protocol):
 
     async def account(self, user_id: UUID) -> Account | None:
         """Returns a person as they are now; None for an id that was never a person's.
+
+        Raises:
+            Unavailable: user-service cannot be asked.
+        """
+        ...
+
+    async def audit_client(self, event_id: UUID) -> AuditClient | None:
+        """Returns whom an audit event of user-service's came from; None once that is erased.
 
         Raises:
             Unavailable: user-service cannot be asked.

@@ -23,7 +23,7 @@ def event_handlers(
         await sync_account(user_id=UUID(event.user_changed.user_id), caller=Caller(service=event.source))
 
     async def audit_recorded(event: Event) -> None:
-        await record_audit(entry=_entry(event))
+        await record_audit(entry=_entry(event), client_kept=event.audit_recorded.client_kept)
 
     async def email_verified(event: Event) -> None:
         await tell_email_verified(user_id=UUID(event.email_verified.user_id))

@@ -159,7 +159,7 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
         list_audit_events=ListAuditEvents(database),
         verify_audit_events=_verify_audit_events(ports),
         list_audit_heads=ListAuditHeads(database, ports.head_judge),
-        record_audit=RecordAudit(database),
+        record_audit=RecordAudit(database, directory),
         get_jwks=GetJwks(ports.published_keys),
         get_openid_configuration=GetOpenidConfiguration(ports.issuer),
         list_revocations=ListRevocations(database),

@@ -38,6 +38,21 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuditClient:
+    """Whom an entry came from: kept apart from what is told of it, and erased with the person.
+
+    Attributes:
+        ip: The client's address.
+        user_agent: The client's User-Agent.
+        request_id: The request's id where the client chose it; empty where the gateway made it.
+    """
+
+    ip: str
+    user_agent: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
     """One line of the trail.
 
@@ -54,6 +69,25 @@ class AuditEntry:
     subject_id: UUID | None = None
     outcome: Outcome = Outcome.SUCCESS
     details: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def request_id(self) -> str:
+        """The request's id where it says nothing about anybody: a UUID; empty where it is other text."""
+        chosen = self.actor.request_id
+        try:
+            return chosen if str(UUID(chosen)) == chosen else ""
+        except ValueError:
+            return ""
+
+    @property
+    def client(self) -> AuditClient | None:
+        """Whom it came from; None where nothing is known that would have to be erased."""
+        own_request_id = "" if self.request_id else self.actor.request_id
+        if not (self.actor.client_address or self.actor.user_agent or own_request_id):
+            return None
+        return AuditClient(
+            ip=self.actor.client_address, user_agent=self.actor.user_agent, request_id=own_request_id
+        )
 
 
 def entry(

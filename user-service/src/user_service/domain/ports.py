@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from user_service.domain.audit import AuditEntry
+from user_service.domain.audit import AuditClient, AuditEntry
 from user_service.domain.export import AccountData, AuditPage
 from user_service.domain.listing import Cursor, Filter, Sort
 from user_service.domain.user import Registration, Tombstone, User
@@ -124,6 +124,14 @@ class UserReader(Protocol):
 
     async def find(self, user_id: UUID) -> User | None:
         """Returns a person as committed."""
+        ...
+
+
+class AuditClients(Protocol):
+    """Whom audit events came from, for auth-service to fetch."""
+
+    async def find(self, event_id: UUID) -> AuditClient | None:
+        """Returns whom an event came from; None once that is erased or has served its time."""
         ...
 
 

@@ -13,6 +13,7 @@ from user_service.domain.user import Tombstone
 from user_service.transport.messages import user_message
 from user_service.usecases.admit_user import AdmitUser
 from user_service.usecases.get_account import GetAccount
+from user_service.usecases.get_audit_client import GetAuditClient
 from user_service.usecases.mark_email_verified import MarkEmailVerified
 from user_service.usecases.record_sign_in import RecordSignIn
 
@@ -27,11 +28,13 @@ class DirectoryServicer(DirectoryServiceServicer):
         get_account: GetAccount,
         record_sign_in: RecordSignIn,
         mark_email_verified: MarkEmailVerified,
+        get_audit_client: GetAuditClient,
     ) -> None:
         self._admit_user = admit_user
         self._get_account = get_account
         self._record_sign_in = record_sign_in
         self._mark_email_verified = mark_email_verified
+        self._get_audit_client = get_audit_client
 
     async def AdmitUser(self, request: pb.AdmitUserRequest, context: Any) -> pb.AdmitUserResponse:
         """Turns a pending registration into a person."""
@@ -60,3 +63,12 @@ class DirectoryServicer(DirectoryServiceServicer):
         """Notes that an address was shown to be a person's."""
         await self._mark_email_verified(current_caller(), UUID(request.user_id), request.email)
         return pb.MarkEmailVerifiedResponse()
+
+    async def GetAuditClient(
+        self, request: pb.GetAuditClientRequest, context: Any
+    ) -> pb.GetAuditClientResponse:
+        """Returns whom an audit event came from."""
+        client = await self._get_audit_client(UUID(request.event_id))
+        return pb.GetAuditClientResponse(
+            ip=client.ip, user_agent=client.user_agent, request_id=client.request_id
+        )

@@ -8,7 +8,8 @@ import asyncpg
 from chassis.errors import Forbidden
 from chassis.postgres.connection import Connection
 
-from auth_service.domain.audit import AuditEntry, AuditFilter, ChainedEntry, canonical_form
+from auth_service.domain.audit import AuditEntry, AuditFilter, ChainedEntry, canonical_form, chained_details
+from auth_service.domain.audit_client import chained_request_id, parted
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class PostgresAuditTrail:
     async def append(self, entry: AuditEntry) -> None:
         """Adds an entry at the head of the chain; does nothing when its id is there already."""
         await self.connection.execute(
-            "SELECT auth.append_audit_event($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            "SELECT auth.append_audit_entry($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
             *arguments(entry),
         )
 
@@ -32,8 +33,8 @@ class PostgresAuditTrail:
         rows = await self.connection.fetch(
             """
             SELECT sequence, id, occurred_at, actor_id, subject_id, action, outcome, ip, user_agent,
-                   request_id, details, hash
-              FROM auth.audit_events
+                   request_id, details, hash, salt
+              FROM auth.audit_trail
              WHERE ($1::uuid IS NULL OR actor_id = $1) AND ($2::uuid IS NULL OR subject_id = $2)
                AND ($3::text IS NULL OR action = $3)
                AND ($4::timestamptz IS NULL OR occurred_at >= $4)
@@ -81,8 +82,8 @@ class PostgresAuditTrail:
         rows = await self.connection.fetch(
             """
             SELECT sequence, id, occurred_at, actor_id, subject_id, action, outcome, ip, user_agent,
-                   request_id, details, hash
-              FROM auth.audit_events WHERE sequence > $1 ORDER BY sequence LIMIT $2
+                   request_id, details, hash, salt
+              FROM auth.audit_trail WHERE sequence > $1 ORDER BY sequence LIMIT $2
             """,
             sequence,
             limit,
@@ -106,7 +107,8 @@ class PostgresAuditTrail:
 
 
 def arguments(entry: AuditEntry) -> tuple[object, ...]:
-    """Returns what `auth.append_audit_event` takes, in its order."""
+    """Returns what `auth.append_audit_entry` takes, in its order."""
+    entry = entry.committed()
     return (
         entry.id,
         entry.occurred_at,
@@ -117,8 +119,10 @@ def arguments(entry: AuditEntry) -> tuple[object, ...]:
         entry.ip,
         entry.user_agent,
         entry.request_id,
-        dict(entry.details),
+        chained_details(entry),
         canonical_form(entry),
+        chained_request_id(entry.request_id) if entry.commitment else entry.request_id,
+        entry.salt or None,
     )
 
 
@@ -127,7 +131,8 @@ def _conditions(wanted: AuditFilter) -> tuple[object, ...]:
 
 
 def chained_of(row: Any) -> ChainedEntry:
-    """Returns the entry in a row that has its columns."""
+    """Returns the entry in a row of `auth.audit_trail`."""
+    details, promise = parted(row["details"])
     entry = AuditEntry(
         id=row["id"],
         occurred_at=row["occurred_at"],
@@ -138,6 +143,8 @@ def chained_of(row: Any) -> ChainedEntry:
         ip=row["ip"],
         user_agent=row["user_agent"],
         request_id=row["request_id"],
-        details=row["details"],
+        details=details,
+        commitment=promise,
+        salt=row["salt"] or b"",
     )
     return ChainedEntry(sequence=row["sequence"], hash=row["hash"], entry=entry)

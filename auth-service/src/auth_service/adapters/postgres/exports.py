@@ -119,8 +119,8 @@ class PostgresExports:
                   ORDER BY sequence DESC LIMIT $3)
             )
             SELECT sequence, id, occurred_at, actor_id, subject_id, action, outcome, ip, user_agent,
-                   request_id, details, hash
-              FROM auth.audit_events WHERE sequence IN (SELECT sequence FROM told)
+                   request_id, details, hash, salt
+              FROM auth.audit_trail WHERE sequence IN (SELECT sequence FROM told)
              ORDER BY sequence DESC LIMIT $3
             """,
             user_id,

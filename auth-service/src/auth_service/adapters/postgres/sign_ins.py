@@ -66,7 +66,7 @@ class PostgresSignIns:
             ), credential AS MATERIALIZED (
                 SELECT user_id, role FROM auth.credentials
                  WHERE user_id = $4 AND password_hash = $5 AND is_active AND NOT is_pending
-                   AND second_factor = $18
+                   AND second_factor = $20
                    AND NOT EXISTS (SELECT FROM blocked)
                    FOR SHARE
             ), moment AS MATERIALIZED (
@@ -75,7 +75,7 @@ class PostgresSignIns:
                 INSERT INTO auth.sessions
                        (id, user_id, rotated_at, created_at, last_used_at, expires_at, ip, user_agent,
                         by_passkey, auth_time, amr)
-                SELECT $3, user_id, at, at, at, at + $6, $13, $14, $19, at, $20 FROM moment
+                SELECT $3, user_id, at, at, at, at + $6, $13, $14, $21, at, $22 FROM moment
                 RETURNING id
             ), forgiven AS (
                 DELETE FROM auth.sign_in_failures
@@ -83,7 +83,7 @@ class PostgresSignIns:
                 RETURNING client
             )
             SELECT moment.role, moment.at, NULL::interval AS blocked_for,
-                   auth.append_audit_event($7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+                   auth.append_audit_entry($7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
               FROM moment, (SELECT count(*) FROM opened) AS first, (SELECT count(*) FROM forgiven) AS second
              UNION ALL
             SELECT NULL, NULL, blocked_for, NULL FROM blocked

@@ -7,6 +7,7 @@ from chassis.events.outbox import Outbox
 from chassis.postgres.connection import Transaction
 from vestibule.events.v1.events_pb2 import AuditRecorded, Event, UserChanged
 
+from user_service.adapters.postgres import audit_clients
 from user_service.domain.audit import AuditEntry
 
 
@@ -27,18 +28,21 @@ class OutboxEvents:
         await self.outbox.append(self.transaction, Event(tags=[_tag(user_id)]))
 
     async def audit(self, entry: AuditEntry) -> None:
-        """Adds to the audit trail, which auth-service keeps."""
+        """Adds to the audit trail, which auth-service keeps, and fetches whom it came from."""
+        client = entry.client
         recorded = AuditRecorded(
             actor_id=str(entry.actor_id or ""),
             subject_id=str(entry.subject_id or ""),
             action=entry.action,
             outcome=entry.outcome,
-            ip=entry.actor.client_address,
-            user_agent=entry.actor.user_agent,
-            request_id=entry.actor.request_id,
+            request_id=entry.request_id,
             details=dict(entry.details),
+            client_kept=client is not None,
         )
-        await self.outbox.append(self.transaction, Event(audit_recorded=recorded))
+        event = await self.outbox.append(self.transaction, Event(audit_recorded=recorded))
+        if client is not None:
+            person_id = entry.actor_id or entry.subject_id
+            await audit_clients.insert(self.transaction, UUID(event.event_id), person_id, client)
 
 
 def _tag(user_id: UUID) -> str:

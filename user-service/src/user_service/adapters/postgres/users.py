@@ -12,7 +12,7 @@ from chassis.postgres.connection import Transaction, rows_affected
 from chassis.postgres.pool import Database
 from chassis.text import fold
 
-from user_service.adapters.postgres import user_lists
+from user_service.adapters.postgres import audit_clients, user_lists
 from user_service.adapters.postgres.user_row import user_of
 from user_service.domain.errors import EmailTaken
 from user_service.domain.folding import search_text, sort_key
@@ -144,8 +144,9 @@ class PostgresUsers:
         return not another
 
     async def delete(self, user_id: UUID) -> None:
-        """Removes a locked person's row."""
+        """Removes a locked person's row, and whom their entries of the audit came from."""
         await self.transaction.execute("DELETE FROM users.users WHERE id = $1", user_id)
+        await audit_clients.erase(self.transaction, user_id)
 
     async def page(
         self, which: Filter, sort: Sort, *, behind: Cursor | None, offset: int, limit: int
