@@ -7,8 +7,8 @@ binary verifies and signs these entries as well, and goes on writing its own.
 
 from alembic import op
 
-revision = "0040"
-down_revision = "0031"
+revision = "0033"
+down_revision = "0032"
 
 
 def upgrade() -> None:
