@@ -1,5 +1,10 @@
 """Runs auth-service; `provision` makes its roles, `migrate` its tables, `keys` and `audit` are operators'."""
 
+if __name__ == "__main__":
+    from chassis import boot
+
+    boot.quick()
+
 import argparse
 import sys
 from pathlib import Path

@@ -234,6 +234,7 @@ def _set_aside_what_stays() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 async def _in_time(work: Coroutine[Any, Any, None], within_seconds: float) -> int:

@@ -1,5 +1,10 @@
 """`python -m gateway`: settings, wiring, run."""
 
+if __name__ == "__main__":
+    from chassis import boot
+
+    boot.quick()
+
 from chassis.lifecycle import Lifecycle, run
 from chassis.settings import load, secret_names
 

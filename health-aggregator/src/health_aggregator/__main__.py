@@ -1,5 +1,10 @@
 """Runs the health aggregator; `provision` makes roles, `migrate` tables, `forget-heads` settles the audit."""
 
+if __name__ == "__main__":
+    from chassis import boot
+
+    boot.quick()
+
 import sys
 from functools import partial
 

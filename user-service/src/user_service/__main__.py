@@ -1,5 +1,10 @@
 """Runs user-service, or with `provision` makes its roles, with `migrate` its tables."""
 
+if __name__ == "__main__":
+    from chassis import boot
+
+    boot.quick()
+
 import sys
 
 from chassis.settings import load

@@ -4,11 +4,12 @@ A check takes a value and returns what is wrong with it, or None. The words are 
 clients read, so the gateway uses the same checks.
 """
 
+import functools
 import re
 from collections.abc import Callable, Iterable
+from types import ModuleType
 from typing import Any, TypeAlias
 
-import email_validator
 from google.protobuf.descriptor import FieldDescriptor
 from vestibule.api.v1 import options_pb2
 
@@ -16,10 +17,6 @@ from chassis.email_address import ascii_domain
 from chassis.text import has_hidden_format, is_visible
 
 Check: TypeAlias = Callable[[Any], str | None]
-
-# The library's documented way to let `.test`, `.local` and the like through: whether mail
-# gets there is not a question of form.
-email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
 REQUIRED = "is required"
 NUL = "must not contain NUL characters"
@@ -61,15 +58,27 @@ def compile_check(field: FieldDescriptor) -> Check | None:
     return None
 
 
+@functools.cache
+def _email_validator() -> ModuleType:
+    """Imports it for the first address: its patterns are a twentieth of what a start costs."""
+    import email_validator  # noqa: PLC0415
+
+    # The library's documented way to let `.test`, `.local` and the like through: whether mail
+    # gets there is not a question of form.
+    email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
+    return email_validator
+
+
 def is_email(text: str) -> bool:
     """Whether the text has the form of an e-mail address at a domain with a dot.
 
     Nothing is looked up, and names kept for tests or private networks are let through. The
     domain has a canonical form: `chassis.email_address` tells addresses apart by it.
     """
+    validator = _email_validator()
     try:
-        email_validator.validate_email(text, check_deliverability=False, strict=True)
-    except email_validator.EmailNotValidError:
+        validator.validate_email(text, check_deliverability=False, strict=True)
+    except validator.EmailNotValidError:
         return False
     return ascii_domain(text.rpartition("@")[2]) is not None
 

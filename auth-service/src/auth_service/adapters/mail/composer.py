@@ -8,24 +8,19 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
+from functools import cache
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from chassis.clock import Clock
 from chassis.email_address import ascii_domain
 from chassis.ids import unix_milliseconds
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from auth_service.domain.errors import Undeliverable
 from auth_service.domain.mail import Letter, MailKind
 
-_TEMPLATES = Environment(
-    loader=PackageLoader("auth_service.adapters.mail"),
-    autoescape=select_autoescape(["html"]),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-)
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _SUBJECTS = {
     MailKind.EMAIL_VERIFICATION: "Confirm your e-mail address",
@@ -65,6 +60,21 @@ _PAGES = {
     MailKind.INVITATION: "/reset-password",
 }
 """Where links lead, below the public URL: pages of whoever builds on this API."""
+
+
+@cache
+def _templates() -> "Environment":
+    """Imports Jinja for the first mail: a start does without."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape  # noqa: PLC0415
+
+    return Environment(
+        loader=PackageLoader("auth_service.adapters.mail"),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +147,7 @@ def _recipient(address: str) -> Address:
 
 
 def _fill(message: EmailMessage, template: str, values: Mapping[str, object]) -> None:
-    text, html = (_TEMPLATES.get_template(f"{template}.{form}").render(values) for form in ("txt", "html"))
+    text, html = (_templates().get_template(f"{template}.{form}").render(values) for form in ("txt", "html"))
     # Links stay whole on their line wherever nothing but ASCII is said.
     encoding = "7bit" if text.isascii() and html.isascii() else "quoted-printable"
     message.set_content(text, cte=encoding)
