@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help up test test-faults test-upgrade test-hostile lint audit format protos docs lock clean reset \
-	bench bench-flood bench-growth bench-logins bench-staleness bench-health \
+	bench bench-flood bench-growth bench-logins bench-staleness bench-health bench-start \
 	images cluster deploy test-cluster
 
 PYTHON ?= python3
@@ -98,6 +98,9 @@ bench-staleness: .venv/.develops ## Measure how stale another gateway's near cac
 
 bench-health: .venv/.develops ## Measure the health aggregator: sweeps, detection, false flips
 	@$(BIN)/python bench/health.py $(ARGS)
+
+bench-start: .venv/.develops ## Measure what each service's start costs: CPU seconds and time to ready
+	@$(BIN)/python -m bench.start $(ARGS)
 
 images: ## Build the four images with docker, podman or buildah, whichever is there
 	@builder=; for each in docker podman buildah; do \

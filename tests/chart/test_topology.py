@@ -39,6 +39,7 @@ def test_images_expose_and_run_the_service(service: Service) -> None:
     assert "USER 65532:65532" in release
     assert "pip uninstall" in release
     assert "PYTHONDONTWRITEBYTECODE=1" in release, "its root is read-only"
+    assert "python -m compileall" in release, "no start compiles the standard library"
     assert not re.search(r"\b(apt-get|gcc|uv)\b", release), "nothing installs or compiles in the last stage"
     assert all(f"org.opencontainers.image.{label}=" in release for label in LABELS)
     assert f"--package vestibule-{service.name}" in recipe

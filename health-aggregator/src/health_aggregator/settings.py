@@ -44,6 +44,16 @@ class HealthSettings(GrpcServiceSettings):
         default="KUBERNETES_SERVICE_HOST" in os.environ,
         description="whether to find targets in the cluster; true where there is one",
     )
+    kubernetes_service_host: str = Field(
+        default="kubernetes.default.svc",
+        validation_alias="KUBERNETES_SERVICE_HOST",
+        description="host of the pod's own API; Kubernetes sets it",
+    )
+    kubernetes_service_port: int = Field(
+        default=443,
+        validation_alias="KUBERNETES_SERVICE_PORT",
+        description="its port; Kubernetes sets it",
+    )
     kubernetes_url: str | None = Field(
         default=None,
         description="where the Kubernetes API is; the pod's service account says so by default",

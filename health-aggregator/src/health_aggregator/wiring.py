@@ -32,6 +32,7 @@ from health_aggregator.adapters.change_feed import ChangeFeed
 from health_aggregator.adapters.check_factory import HOUSE_TLS, CheckFactory
 from health_aggregator.adapters.file_watch import on_change
 from health_aggregator.adapters.introspecting_judge import IntrospectingJudge, NoJudge
+from health_aggregator.adapters.kubernetes.api import KubernetesApi
 from health_aggregator.adapters.kubernetes.cluster import Cluster
 from health_aggregator.adapters.memory_history import MemoryHistory
 from health_aggregator.adapters.metrics_scraper import MetricsScraper
@@ -175,9 +176,11 @@ class _LazyCluster:
 
     def __call__(self) -> Cluster:
         if self._cluster is None:
-            self._cluster = Cluster(
-                self._changed, self._settings.kubernetes_namespace, self._settings.kubernetes_url
+            settings = self._settings
+            api = KubernetesApi(
+                settings.kubernetes_url, settings.kubernetes_service_host, settings.kubernetes_service_port
             )
+            self._cluster = Cluster(self._changed, api, settings.kubernetes_namespace)
             self._lifecycle.begin("cluster", self._cluster.run())
         return self._cluster
 

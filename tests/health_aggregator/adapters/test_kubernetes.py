@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from chassis.clock import SystemClock
+from health_aggregator.adapters.kubernetes.api import KubernetesApi
 from health_aggregator.adapters.kubernetes.cluster import Cluster
 from health_aggregator.adapters.kubernetes.discovery import discover
 from health_aggregator.adapters.kubernetes.kubernetes_check import KubernetesCheck
@@ -177,7 +178,7 @@ def _api() -> Api:
 @pytest.fixture(name="cluster")
 async def _cluster(api: Api) -> AsyncIterator[Cluster]:
     async with wire.serving(api.talk) as port:
-        cluster = Cluster(lambda: None, "hall", f"http://127.0.0.1:{port}")
+        cluster = Cluster(lambda: None, KubernetesApi(f"http://127.0.0.1:{port}"), "hall")
         following = asyncio.ensure_future(cluster.run())
         await until(lambda: cluster.age_seconds is not None, seconds=40)
         yield cluster

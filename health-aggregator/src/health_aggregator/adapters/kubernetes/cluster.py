@@ -1,19 +1,14 @@
-"""Follows the pods and EndpointSlices of a namespace: a list, then a watch, for ever.
-
-The client of Kubernetes takes 45 MB and a second to load: it is loaded in a thread, and only when
-somebody asks for a cluster.
-"""
+"""Follows the pods and EndpointSlices of a namespace: a list, then a watch, for ever."""
 
 import asyncio
-import importlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import structlog
 
+from health_aggregator.adapters.kubernetes.api import ApiError, KubernetesApi
 from health_aggregator.adapters.kubernetes.objects import EndpointSlice, Pod, endpoint_slice_of, pod_of
 
 log = structlog.get_logger()
@@ -26,7 +21,6 @@ _RETRY_SECONDS = 1.0
 _RETRY_SECONDS_MAX = 15.0
 _GONE = 410
 _KINDS = 2
-_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 class Cluster:
@@ -34,16 +28,14 @@ class Cluster:
 
     Args:
         changed: Called after every change.
+        api: Where to ask.
         namespace: Which one; the pod's own by default.
-        api_url: Where the API is, without credentials; the pod's service account by default.
     """
 
-    def __init__(
-        self, changed: Callable[[], None], namespace: str | None = None, api_url: str | None = None
-    ) -> None:
+    def __init__(self, changed: Callable[[], None], api: KubernetesApi, namespace: str | None = None) -> None:
         self._changed = changed
         self._namespace = namespace
-        self._api_url = api_url
+        self._api = api
         self._heard: dict[str, float] = {}
         self._listeners: list[Callable[[], None]] = []
         self.pods: dict[str, Pod] = {}
@@ -63,28 +55,15 @@ class Cluster:
 
     async def run(self) -> None:
         """Follows, until cancelled."""
-        client = await asyncio.to_thread(importlib.import_module, "kubernetes.aio.client")
-        watch = await asyncio.to_thread(importlib.import_module, "kubernetes.aio.watch")
-        namespace = self._namespace or (await asyncio.to_thread(_NAMESPACE_FILE.read_text)).strip()
-        async with client.ApiClient(await self._configuration(client)) as api:
-            pods = client.CoreV1Api(api).list_namespaced_pod
-            slices = client.DiscoveryV1Api(api).list_namespaced_endpoint_slice
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_Follower(api, watch, pods, namespace, self.pods, pod_of, self._tell)())
-                tasks.create_task(
-                    _Follower(
-                        api, watch, slices, namespace, self.endpoint_slices, endpoint_slice_of, self._tell
-                    )()
-                )
-
-    async def _configuration(self, client: Any) -> Any:
-        configuration = client.Configuration()
-        if self._api_url is not None:
-            configuration.host = self._api_url
-        else:
-            config = await asyncio.to_thread(importlib.import_module, "kubernetes.aio.config")
-            config.load_incluster_config(client_configuration=configuration)
-        return configuration
+        namespace = self._namespace or await self._api.namespace()
+        pods = f"/api/v1/namespaces/{namespace}/pods"
+        slices = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
+        async with asyncio.TaskGroup() as tasks:
+            for follow in (
+                _Follower(self._api, pods, self.pods, pod_of, self._tell),
+                _Follower(self._api, slices, self.endpoint_slices, endpoint_slice_of, self._tell),
+            ):
+                tasks.create_task(follow())
 
     def _tell(self, what: str, *, changed: bool) -> None:
         self._heard[what] = time.monotonic()
@@ -96,16 +75,14 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class _Follower(Generic[Thing]):
-    api: Any
-    watch: Any
-    list_things: Any
-    namespace: str
+    api: KubernetesApi
+    path: str
     things: dict[str, Thing]
     thing_of: Callable[[Mapping[str, Any]], Thing]
     tell: Any
 
     async def __call__(self) -> None:
-        retry_seconds = _RETRY_SECONDS
+        retry_seconds, what = _RETRY_SECONDS, self.path.rpartition("/")[2]
         while True:
             try:
                 version = await self._list()
@@ -113,40 +90,38 @@ class _Follower(Generic[Thing]):
                 while True:
                     version = await self._watch(version)
             except Exception as error:  # noqa: BLE001 whatever the API does, it is asked again
-                if getattr(error, "status", None) == _GONE:
+                status = error.status if isinstance(error, ApiError) else None
+                if status == _GONE:
                     continue
-                what = self.list_things.__name__
-                log.warning("kubernetes not followed", what=what, error=type(error).__name__)
+                reason = str(error) or type(error).__name__
+                log.warning("kubernetes not followed", what=what, status=status, error=reason)
                 await asyncio.sleep(retry_seconds)
                 retry_seconds = min(retry_seconds * 2, _RETRY_SECONDS_MAX)
 
     async def _list(self) -> str:
-        listed = await self.list_things(self.namespace, _request_timeout=_LIST_SECONDS)
-        raw = self.api.sanitize_for_serialization(listed)
+        listed = await self.api.get(self.path, within_seconds=_LIST_SECONDS)
         self.things.clear()
-        for item in raw.get("items") or ():
+        for item in listed.get("items") or ():
             thing = self.thing_of(item)
             self.things[thing.name] = thing
-        self.tell(self.list_things.__name__, changed=True)
-        return str(raw["metadata"]["resourceVersion"])
+        self.tell(self.path, changed=True)
+        return str(listed["metadata"]["resourceVersion"])
 
     async def _watch(self, version: str) -> str:
-        stream = self.watch.Watch().stream(
-            self.list_things,
-            self.namespace,
-            resource_version=version,
-            allow_watch_bookmarks=True,
-            timeout_seconds=_WATCH_SECONDS,
-            _request_timeout=_WATCH_SECONDS + _LIST_SECONDS,
-        )
-        async for event in stream:
-            raw = event["raw_object"]
+        parameters = {
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(_WATCH_SECONDS),
+        }
+        events = self.api.watch(self.path, parameters, silent_seconds=_WATCH_SECONDS + _LIST_SECONDS)
+        async for event in events:
+            raw = event["object"]
             version = str(raw["metadata"]["resourceVersion"])
             if event["type"] == "DELETED":
                 self.things.pop(self.thing_of(raw).name, None)
             elif event["type"] != "BOOKMARK":
                 thing = self.thing_of(raw)
                 self.things[thing.name] = thing
-            self.tell(self.list_things.__name__, changed=event["type"] != "BOOKMARK")
-        self.tell(self.list_things.__name__, changed=False)
+            self.tell(self.path, changed=event["type"] != "BOOKMARK")
+        self.tell(self.path, changed=False)
         return version

@@ -1,0 +1,95 @@
+"""`make bench-start`: what a start of each service costs, in processor time and in time until it is ready.
+
+A rollout starts a process of each service beside those that serve. The whole system runs, each service is
+stopped and started again by itself, and its processor time is read from /proc when it is ready and its
+memory some seconds later.
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from devstack.service import ServiceProcess
+from devstack.stack import Stack
+from devstack.topology import SERVICES
+
+from bench import report
+from bench.house import ADMIN
+
+SETTLE_SECONDS = 3.0
+MIB = 1024.0
+
+
+@dataclass
+class Starts:
+    """What the starts of one service took.
+
+    Attributes:
+        cpu_seconds: User and system time of the process when it was ready.
+        ready_seconds: From the start of the process until `/ready` said so.
+        memory_mib: Resident, some seconds later.
+    """
+
+    cpu_seconds: list[float] = field(default_factory=list)
+    ready_seconds: list[float] = field(default_factory=list)
+    memory_mib: list[float] = field(default_factory=list)
+
+    def measure(self, process: ServiceProcess) -> None:
+        """Stops a service, starts it and measures."""
+        process.stop()
+        began = time.perf_counter()
+        process.start()
+        process.wait_until_ready()
+        self.ready_seconds.append(time.perf_counter() - began)
+        assert process.pid is not None
+        self.cpu_seconds.append(cpu_seconds(process.pid))
+        time.sleep(SETTLE_SECONDS)
+        self.memory_mib.append(resident_mib(process.pid))
+
+
+def cpu_seconds(pid: int) -> float:
+    """Returns the processor time that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mib(pid: int) -> float:
+    """Returns the memory that a process holds."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / MIB
+
+
+def main() -> None:
+    """Measures and prints Markdown."""
+    parser = argparse.ArgumentParser(prog="python -m bench.start", description=__doc__)
+    parser.add_argument("--starts", type=int, default=5)
+    parser.add_argument("--keep", metavar="NAME", help="write raw results to bench/results/NAME.json")
+    options = parser.parse_args()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "BOOTSTRAP_ADMIN_EMAIL": ADMIN["email"],
+        "BOOTSTRAP_ADMIN_PASSWORD": ADMIN["password"],
+    }
+    found = {service.name: Starts() for service in SERVICES}
+    with tempfile.TemporaryDirectory(prefix="vestibule-bench-") as folder:
+        Path(folder).chmod(0o755)
+        with Stack(Path(folder), environment, free_ports=True) as stack:
+            for _ in range(options.starts):
+                for name, starts in found.items():
+                    starts.measure(stack.services[name])
+    print("| service | CPU until ready, s | ready after, s | memory, MiB |\n|---|---|---|---|")
+    for name, starts in found.items():
+        cpu, ready = statistics.median(starts.cpu_seconds), statistics.median(starts.ready_seconds)
+        print(f"| {name} | {cpu:.2f} | {ready:.2f} | {statistics.median(starts.memory_mib):.0f} |")
+    print(f"\nmedian of {options.starts}, load of the machine {os.getloadavg()[0]:.1f}")
+    if options.keep:
+        kept = {"machine": report.machine(), **{name: vars(starts) for name, starts in found.items()}}
+        print(f"- raw results: {report.keep(options.keep, kept)}")
+
+
+if __name__ == "__main__":
+    main()
