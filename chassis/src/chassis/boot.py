@@ -15,4 +15,4 @@ def quick() -> None:
     import OpenTelemetry's metrics, which nobody uses here.
     """
     gc.disable()
-    sys.modules.setdefault("opentelemetry.sdk.metrics", None)  # type: ignore[call-overload]
+    sys.modules.setdefault("opentelemetry.sdk.metrics", None)  # type: ignore[arg-type]
