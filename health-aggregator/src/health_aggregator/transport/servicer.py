@@ -5,6 +5,7 @@ from typing import Any
 
 from chassis.identity.caller import current_caller
 from google.api.httpbody_pb2 import HttpBody
+from prometheus_client import Gauge
 from vestibule.health.v1 import health_service_pb2 as pb
 from vestibule.health.v1 import health_service_pb2_grpc as pb_grpc
 
@@ -16,6 +17,9 @@ from health_aggregator.transport.pages import Pages
 from health_aggregator.usecases.get_health import GetHealth, Health
 
 LISTENERS = 4000
+"""Streams at once; a listener is a place in the one ring of changes: one that never reads costs no buffer."""
+
+_OPEN = Gauge("health_listeners", "Streams of health being answered.")
 
 
 class HealthServicer(pb_grpc.HealthServiceServicer):
@@ -40,6 +44,7 @@ class HealthServicer(pb_grpc.HealthServiceServicer):
         if self._listeners >= LISTENERS:
             raise TooManyListeners
         self._listeners += 1
+        _OPEN.set(self._listeners)
         try:
             position = self._feed.position(request.last_event_id)
             missed = None if position is None else self._feed.since(position)
@@ -54,6 +59,7 @@ class HealthServicer(pb_grpc.HealthServiceServicer):
                 health = self._get_health.now()
         finally:
             self._listeners -= 1
+            _OPEN.set(self._listeners)
 
     async def GetStatusPage(self, request: pb.GetStatusPageRequest, context: Any) -> HttpBody:
         """Returns the status page."""

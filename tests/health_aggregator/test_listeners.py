@@ -1,0 +1,74 @@
+"""Streams of health that their clients have left, whatever way they went."""
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+from vestibule.health.v1 import health_service_pb2 as pb
+from vestibule.health.v1.health_service_pb2_grpc import HealthServiceStub
+
+from tests.health_aggregator.test_process import Aggregator, as_gateway, running
+
+
+async def test_streams_are_given_back_while_nothing_happens(tmp_path: Path) -> None:
+    """Within a second of the client's leaving, though there is nothing to send that would fail."""
+    async with (
+        running(Aggregator(tmp_path)) as aggregator,
+        grpc.aio.insecure_channel(f"127.0.0.1:{aggregator.grpc_port}") as channel,
+    ):
+        streams = await _listen(channel, 200)
+        assert await _listeners(aggregator) == 200
+        for each in streams:
+            each.cancel()
+        await asyncio.sleep(1)
+        assert await _listeners(aggregator) == 0
+
+
+async def test_streams_are_given_back_when_a_gateway_is_gone(tmp_path: Path) -> None:
+    """Its connection is closed by the kernel, and nobody has cancelled anything."""
+    async with running(Aggregator(tmp_path)) as aggregator:
+        relays: set[asyncio.StreamWriter] = set()
+
+        async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            there, here = await asyncio.open_connection("127.0.0.1", aggregator.grpc_port)
+            relays.update((writer, here))
+            await asyncio.gather(_pass_on(reader, here), _pass_on(there, writer), return_exceptions=True)
+
+        between = await asyncio.start_server(relay, "127.0.0.1", 0)
+        port = between.sockets[0].getsockname()[1]
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            streams = await _listen(channel, 200)
+            assert await _listeners(aggregator) == 200
+            between.close()
+            for writer in relays:
+                writer.transport.abort()
+            await asyncio.sleep(1)
+            assert await _listeners(aggregator) == 0
+            del streams
+
+
+async def _listen(channel: grpc.aio.Channel, count: int) -> list[Any]:
+    stub: Any = HealthServiceStub(channel)
+    streams = [
+        stub.StreamHealth(pb.StreamHealthRequest(), metadata=as_gateway(), wait_for_ready=True)
+        for _ in range(count)
+    ]
+    await asyncio.gather(*(each.read() for each in streams))
+    return streams
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while piece := await reader.read(65_536):
+        writer.write(piece)
+        await writer.drain()
+
+
+async def _listeners(aggregator: Aggregator) -> float:
+    async with httpx.AsyncClient() as client:
+        text = (await client.get(f"http://127.0.0.1:{aggregator.http_port}/metrics")).text
+    found = re.search(r"^health_listeners (\S+)$", text, re.MULTILINE)
+    assert found
+    return float(found[1])
