@@ -1,0 +1,51 @@
+"""docs/development.md names every file that a new service has to be written into."""
+
+import re
+
+from tests.tidy import tree
+
+PAGE = tree.ROOT / "docs/development.md"
+
+NAMES = (
+    ("auth-service", "auth_service", "AUTH"),
+    ("user-service", "user_service", "USERS"),
+    ("health-aggregator", "health_aggregator", "HEALTH"),
+)
+"""A file with one word of each is taken to hold a list of the services."""
+
+NO_LISTS = {
+    "uv.lock": "written by `make lock`",
+    "helm/vestibule/README.md": "written by `make docs`",
+    "helm/vestibule/files/dashboards/overview.json": "written by `make docs`",
+    "auth-service/src/auth_service/settings/__init__.py": "says where those are that it calls",
+    "README.md": "tells the story of the house",
+    "CHANGELOG.md": "tells what happened",
+    "helm/write_readme.py": "introduces the chart in words",
+    "helm/vestibule/templates/_validate.tpl": "words of one message, about connections to Postgres",
+}
+
+
+def test_every_list_of_services_is_named() -> None:
+    """Whoever adds a service by the page forgets no file; `tests` name what is wanted of them themselves."""
+    page = PAGE.read_text(encoding="utf-8")
+    section = page.split("## A service\n")[1].split("\n## ")[0]
+    named = set(re.findall(r"`([\w./*-]+)`", section))
+    wanted = {
+        name
+        for name in (str(path.relative_to(tree.ROOT)) for path in tree.text_files())
+        if not name.startswith(("docs/", "tests/", "bench/", "protos/vestibule/")) and name not in NO_LISTS
+        if _lists_the_services(name)
+    }
+    wanted = {"*/Dockerfile" if name.endswith("/Dockerfile") else name for name in wanted}
+
+    assert wanted - named == set()
+    there = {name for name in named if "/" in name and "*" not in name and "<" not in name}
+    assert {name for name in there if not (tree.ROOT / name).exists()} == set()
+
+
+def _lists_the_services(name: str) -> bool:
+    try:
+        text = (tree.ROOT / name).read_text(encoding="utf-8")
+    except (UnicodeDecodeError, FileNotFoundError, IsADirectoryError):
+        return False
+    return all(re.search(rf"\b({'|'.join(words)})\b", text) for words in NAMES)
