@@ -48,6 +48,7 @@ def _request(client: str) -> Request:
         "method": "GET",
         "raw_path": b"/api/users/me",
         "query_string": b"secret=1",
+        "http_version": "1.0",
         "headers": [(b"x-forwarded-for", client.encode()), (b"x-request-id", b"r-1")],
         "client": ("10.0.0.1", 1),
     }

@@ -24,24 +24,12 @@ Abort = Callable[[], None]
 class StreamedAnswerProtocol(BoundedHeadProtocol):
     """uvicorn's protocol for HTTP/1.1, with bounds on answers that take their time."""
 
-    _answering: RequestResponseCycle | None = None
-    """The request that is being answered; `cycle` is the last one read, which may wait behind it."""
-
     def data_received(self, data: bytes) -> None:
         """Takes bytes in, unless nothing that they ask for would be answered."""
         cycle = self._answering
         if cycle is not None and not cycle.keep_alive and cycle.response_started and not cycle.more_body:
             return
         super().data_received(data)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The client has left, which whoever answers it is to know."""
-        super().connection_lost(exc)
-        self.pipeline.clear()
-        cycle = self._answering
-        if cycle is not None and not cycle.response_complete:
-            cycle.disconnected = True
-            cycle.message_event.set()
 
     def on_response_complete(self) -> None:
         """The answer is written; a connection that is closing waits for its client no longer than it must."""
@@ -52,8 +40,9 @@ class StreamedAnswerProtocol(BoundedHeadProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         cycle.scope.setdefault("extensions", {})[ABORT_EXTENSION] = _aborting(cycle)  # type: ignore[assignment]
-        self._answering = cycle
         if cycle.scope["http_version"] == "1.0":
+            # Such clients know nothing of 100 (Continue) either.
+            cycle.waiting_for_100_continue = False
             app = _without_chunks(cycle, app)
         super()._start_asgi_task(cycle, app)
 

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from chassis.refused_requests import Refusal
 from chassis.streamed_answers import StreamedAnswerProtocol
 
 EXTENSION = "vestibule.whole_answer"
@@ -89,9 +90,10 @@ class WholeAnswerProtocol(StreamedAnswerProtocol):
         self._turn.end()
         super().shutdown()
 
-    def _refuse(self, why: tuple[bytes, bytes]) -> None:
+    def refuse(self, refusal: Refusal) -> None:
+        """Ends the turn before the connection."""
         self._turn.end()
-        super()._refuse(why)
+        super().refuse(refusal)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         cycle.scope.setdefault("extensions", {})[EXTENSION] = _answering(cycle, self._turn)  # type: ignore[assignment]

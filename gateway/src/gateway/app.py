@@ -7,15 +7,16 @@ from chassis.errors import ServiceError
 
 from chassis import traces
 from gateway.access_log import AccessLog
-from gateway.api.router import Router
+from gateway.api.router import Match, Router
 from gateway.endpoint import Endpoint
 from gateway.http.answer import Answer
 from gateway.http.client_address import TrustedProxies
 from gateway.http.cors import Cors
-from gateway.http.problems import MethodNotAllowed, RouteNotFound, answer_to
+from gateway.http.problems import HttpError, MethodNotAllowed, RouteNotFound, answer_to
 from gateway.http.request import ClientGone, Receive, Request, Scope, Send
 from gateway.http.security_headers import security_headers
 from gateway.http.streaming import send_until_gone
+from gateway.http.targets import canonical_path, check_path
 from gateway.limits.request_limits import RequestLimits
 from gateway.pages import Pages
 
@@ -24,10 +25,17 @@ log = structlog.get_logger()
 _BODYLESS = frozenset({204, 304})
 _TOO_LARGE = 413
 _CLIENT_GONE = 499
+_CLOSE = (b"connection", b"close")
 
 
 class GatewayApp:
-    """The ASGI app: routes from the protos, pages of its own, one envelope around all of it."""
+    """The ASGI app: routes from the protos, pages of its own, one envelope around all of it.
+
+    Attributes:
+        answers_refusals: That requests which are no HTTP are answered here too (`chassis.refused_requests`).
+    """
+
+    answers_refusals = True
 
     def __init__(
         self,
@@ -86,7 +94,11 @@ class GatewayApp:
             return answer_to(ServiceError(), request_id=request.request_id, enveloped=request.in_api)
 
     async def _route(self, request: Request) -> Answer:
-        match = self._router.find(request.path)
+        try:
+            match = self._find(request)
+        except HttpError:
+            await self._limits.count(request, None)
+            raise
         if match is None:
             return await self._page(request)
         verb = "GET" if request.verb == "HEAD" else request.verb
@@ -102,6 +114,19 @@ class GatewayApp:
             raise MethodNotAllowed(allowed)
         request.route = endpoint.route.template
         return await endpoint(request, match.values)
+
+    def _find(self, request: Request) -> Match[Endpoint] | None:
+        """Returns where a request leads; None when no route has its path.
+
+        Raises:
+            HttpError: it is not a request of HTTP.
+        """
+        request.check()
+        request.path = canonical_path(request.path)
+        match = self._router.find(request.path)
+        if match is None or match.values:
+            check_path(request.path)
+        return match
 
     async def _page(self, request: Request) -> Answer:
         page = self._pages.find(request.path)
@@ -126,9 +151,10 @@ class GatewayApp:
         ]
         if answer.status not in _BODYLESS:
             headers.append((b"content-type", answer.content_type))
-        if self._stopping() and answer.stream is None:
-            # The client shall come back by a new connection, to somebody who stays.
-            headers.append((b"connection", b"close"))
+        if (self._stopping() or request.awaits_invitation) and _CLOSE not in headers:
+            # The client comes back by a new connection, to a gateway that stays. One that keeps its body
+            # back may send it all the same, and it would be taken for the next request.
+            headers.append(_CLOSE)
         if answer.stream is not None:
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             await send_until_gone(answer.stream, request, send)

@@ -94,8 +94,11 @@ class Endpoint:
             told = self._parts.cache.get(self._key(request, claims))
             if told is not None:
                 return self._finish(request, told)
-        body = await request.body()
+        # All that refuses a request whatever its body holds comes before the body is asked for.
         self._restraint.check()
+        if self.route.body:
+            request.check_media_type()
+        body = await request.body()
         try:
             message = self._read(request, path, body)
         except Forbidden:

@@ -15,7 +15,7 @@ from google.protobuf.message_factory import GetMessageClass
 from gateway.api.decoder import Errors, compile_decoder, compile_text_setter
 from gateway.api.fields import header_of
 from gateway.api.routes import Route
-from gateway.http.problems import InvalidJson, UnsupportedMediaType
+from gateway.http.problems import InvalidJson
 from gateway.http.request import Request
 
 QUERY_PAIRS_MAX = 100
@@ -54,7 +54,7 @@ def compile_reader(route: Route) -> ReadRequest:
             if header in request.headers:
                 setter(message, request.header(header), name, errors)
         if route.body:
-            decode(message, parse_body(request, body), errors)
+            decode(message, parse_body(body), errors)
         if authorize is not None and request.claims is not None:
             authorize(message, request.claims)
         _fill_in(message, defaults)
@@ -64,15 +64,12 @@ def compile_reader(route: Route) -> ReadRequest:
     return read
 
 
-def parse_body(request: Request, body: bytes) -> dict[str, Any]:
+def parse_body(body: bytes) -> dict[str, Any]:
     """Returns the JSON object that a body holds.
 
     Raises:
-        UnsupportedMediaType: it is announced as something else.
-        InvalidJson: it is none.
+        InvalidJson: it holds none.
     """
-    if body and not _is_json(request.headers.get(b"content-type", b"")):
-        raise UnsupportedMediaType
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -94,14 +91,6 @@ def _parse_leniently(body: bytes) -> Any:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(constant)
-
-
-def _is_json(content_type: bytes) -> bool:
-    media_type, _, parameters = content_type.partition(b";")
-    if media_type.strip().lower() != b"application/json":
-        return False
-    charset = parameters.strip().lower().replace(b'"', b"")
-    return not charset.startswith(b"charset=") or charset == b"charset=utf-8"
 
 
 def _query(query: bytes) -> list[tuple[str, str]]:

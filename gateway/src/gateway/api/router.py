@@ -9,6 +9,8 @@ from google.protobuf.descriptor import FieldDescriptor
 
 Endpoint = TypeVar("Endpoint")
 
+_DOTS = frozenset({".", ".."})
+
 
 @dataclass(slots=True)
 class _Path(Generic[Endpoint]):
@@ -56,6 +58,9 @@ class Router(Generic[Endpoint]):
         if fixed is not None:
             return fixed
         parts = _parts(raw_path)
+        if not _DOTS.isdisjoint(parts):
+            # What leads up or nowhere names nothing; whoever resolves it does so before it is sent.
+            return None
         for path in self._variable.get(len(parts), ()):
             values = _values(path.segments, parts)
             if values is not None:

@@ -41,6 +41,24 @@ class InvalidJson(HttpError):
     message = "The body must be a JSON object."
 
 
+class BadRequest(HttpError):
+    """The HTTP itself is wrong."""
+
+    reason = "BAD_REQUEST"
+    message = "The request is not HTTP, or its method is unknown."
+
+    def __init__(self, message: str = "", status: int = 400) -> None:
+        """Takes what is wrong.
+
+        Args:
+            message: In words; constant, without what the client sent.
+            status: A status that says more than 400.
+        """
+        self.message = message or self.message
+        self.status = status
+        super().__init__()
+
+
 class RouteNotFound(HttpError):
     """No route has this path."""
 
@@ -62,11 +80,11 @@ class MethodNotAllowed(HttpError):
 
 
 class RequestTimeout(HttpError):
-    """The body took too long to come."""
+    """The request took too long to come."""
 
     status = 408
     reason = "REQUEST_TIMEOUT"
-    message = "The body did not come in time."
+    message = "The request did not come in time."
 
 
 class PayloadTooLarge(HttpError):
@@ -131,7 +149,7 @@ def _headers(error: ServiceError, status: int) -> list[Header]:
         headers.append((b"retry-after", str(math.ceil(error.retry_after_seconds or 1)).encode()))
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", error.allowed.encode()))
-    if isinstance(error, (PayloadTooLarge, RequestTimeout)):
+    if isinstance(error, (PayloadTooLarge, RequestTimeout, BadRequest)):
         # What is left of the body is not read.
         headers.append((b"connection", b"close"))
     return headers

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -11,14 +11,26 @@ from typing import Any, TypeAlias
 from chassis.addresses import normal_address
 from chassis.grpc.call import Call
 from chassis.identity.claims import Claims
+from chassis.refused_requests import EXTENSION as REFUSAL
+from chassis.refused_requests import Refusal
 from chassis.span import Span
-from chassis.streamed_answers import ABORT_EXTENSION, Abort
-from chassis.whole_answers import EXTENSION, AnswerWhole
+from chassis.streamed_answers import ABORT_EXTENSION as ABORT
+from chassis.streamed_answers import Abort
+from chassis.whole_answers import EXTENSION as WHOLE_ANSWER
+from chassis.whole_answers import AnswerWhole
 
 from chassis import ids, traces
 from gateway.http.client_address import TrustedProxies
 from gateway.http.forwarded import came_by_tls
-from gateway.http.problems import PayloadTooLarge, RequestTimeout
+from gateway.http.media_type import is_json
+from gateway.http.problems import (
+    BadRequest,
+    HttpError,
+    PayloadTooLarge,
+    RequestTimeout,
+    UnsupportedMediaType,
+)
+from gateway.http.targets import check_host
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -32,6 +44,9 @@ DISCARDED_BYTES_MAX = 1024 * 1024
 DISCARD_SECONDS_MAX = 0.5
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_VERSIONS = frozenset({"1.0", "1.1"})
+_EXPECTED = re.compile(rb"100-continue(?:[ \t]*,[ \t]*100-continue)*", re.IGNORECASE)
+_EXPECTATION_FAILED = 417
 _TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -50,8 +65,10 @@ class Request:
         traceparent: Context of the trace, the client's or a new one, with our span.
         caller_traceparent: The client's trace context; empty when there is none that is trusted.
         receive: Brings the body.
-        answer_whole: Sends an answer at once, where the server can.
-        abort: Ends the connection at once, where the server can.
+        http_version: Such as `1.1`.
+        extensions: What the server can do besides, and what it found wrong with the request.
+        awaits_invitation: Whether the client holds its body back until it is asked for
+            (`Expect: 100-continue`).
         started: When it came, by `time.perf_counter()`.
         route: Template of the route that answers, for logs and metrics.
         span: Our span, if the trace is recorded.
@@ -70,8 +87,9 @@ class Request:
     traceparent: str
     caller_traceparent: str
     receive: Receive
-    answer_whole: AnswerWhole | None
-    abort: Abort | None = None
+    http_version: str = "1.1"
+    extensions: Mapping[str, Any] = field(default_factory=dict)
+    awaits_invitation: bool = False
     started: float = field(default_factory=time.perf_counter)
     route: str = ""
     span: Span | None = None
@@ -90,7 +108,7 @@ class Request:
         trusted = bool(proxies) and proxies.trusts(peer)
         told = trusted or (not proxies and _is_local(peer))
         caller_traceparent = _caller_traceparent(headers, trusted=told)
-        extensions = scope.get("extensions", _NONE)
+        expected = headers.get(b"expect")
         return cls(
             verb=scope["method"],
             path=scope["raw_path"],
@@ -106,8 +124,9 @@ class Request:
             traceparent=traces.own(caller_traceparent),
             caller_traceparent=caller_traceparent,
             receive=receive,
-            answer_whole=extensions.get(EXTENSION),
-            abort=extensions.get(ABORT_EXTENSION),
+            http_version=scope["http_version"],
+            extensions=scope.get("extensions", _NONE),
+            awaits_invitation=expected is not None and _has_body(headers),
         )
 
     def header(self, name: bytes) -> str:
@@ -115,9 +134,45 @@ class Request:
         return self.headers.get(name, b"").decode("latin-1")
 
     @property
+    def answer_whole(self) -> AnswerWhole | None:
+        """Sends an answer at once, where the server can."""
+        return self.extensions.get(WHOLE_ANSWER)
+
+    @property
+    def abort(self) -> Abort | None:
+        """Ends the connection at once, where the server can."""
+        return self.extensions.get(ABORT)
+
+    @property
     def in_api(self) -> bool:
-        """Whether answers come in the envelope."""
-        return self.path.startswith(b"/api/") or self.path == b"/api"
+        """Whether answers come in the envelope, as they do when nobody can say where a request was sent."""
+        return not self.path or self.path.startswith(b"/api/") or self.path == b"/api"
+
+    def check(self) -> None:
+        """Holds the request against what HTTP asks of every one.
+
+        Raises:
+            BadRequest: the server could not read it, its `Host` is wrong, or its `Expect` is unknown.
+            RequestTimeout: its head did not come in time.
+        """
+        refusal = self.extensions.get(REFUSAL)
+        if refusal is not None:
+            raise _refused(refusal)
+        if self.http_version not in _VERSIONS:
+            raise BadRequest("Send HTTP/1.1 or HTTP/1.0.")
+        check_host(self.headers.get(b"host"), self.http_version)
+        expected = self.headers.get(b"expect")
+        if expected is not None and self.http_version != "1.0" and not _EXPECTED.fullmatch(expected):
+            raise BadRequest("Only 100-continue can be expected here.", _EXPECTATION_FAILED)
+
+    def check_media_type(self) -> None:
+        """Holds the body's announced type against the one that is read.
+
+        Raises:
+            UnsupportedMediaType: there is a body, of another type.
+        """
+        if _has_body(self.headers) and not is_json(self.headers.get(b"content-type", b"")):
+            raise UnsupportedMediaType
 
     def announced_body_bytes(self) -> int:
         """Returns the length that the client announces; 0 when it announces none.
@@ -137,10 +192,12 @@ class Request:
         Raises:
             PayloadTooLarge: it is longer than 64 KiB.
             RequestTimeout: it did not come within half a minute.
+            BadRequest: it broke off, or what is not HTTP came instead.
             ClientGone: the client hung up.
         """
         if self.announced_body_bytes() == 0 and b"transfer-encoding" not in self.headers:
             return b""
+        self.awaits_invitation = False
         chunks: list[bytes] = []
         size = 0
         try:
@@ -155,9 +212,13 @@ class Request:
                         raise PayloadTooLarge
                     chunks.append(chunk)
                     if not message.get("more_body"):
-                        return b"".join(chunks)
+                        break
         except TimeoutError as error:
             raise RequestTimeout from error
+        refusal = self.extensions.get(REFUSAL)
+        if refusal is not None:
+            raise _refused(refusal)
+        return b"".join(chunks)
 
     async def gone(self) -> None:
         """Returns when the client has left; what it sends until then is thrown away."""
@@ -170,6 +231,8 @@ class Request:
         A connection that is closed with bytes unread is reset, and the client may never see
         the answer that tells it why.
         """
+        if self.awaits_invitation:
+            return
         size = 0
         with suppress(TimeoutError):
             async with asyncio.timeout(DISCARD_SECONDS_MAX):
@@ -186,6 +249,17 @@ def _caller_traceparent(headers: dict[bytes, bytes], *, trusted: bool) -> str:
     if traceparent is None or not trusted or not _TRACEPARENT.fullmatch(traceparent):
         return ""
     return traceparent.decode()
+
+
+def _has_body(headers: Mapping[bytes, bytes]) -> bool:
+    return headers.get(b"content-length", b"0").strip(b"0") != b"" or b"transfer-encoding" in headers
+
+
+def _refused(refusal: Refusal) -> HttpError:
+    """Returns the error that tells what the server found wrong."""
+    if refusal.status == RequestTimeout.status:
+        return RequestTimeout()
+    return BadRequest(refusal.message, refusal.status)
 
 
 def _is_local(peer: str) -> bool:
