@@ -1,62 +1,10 @@
 """What is wrong with the HTTP itself is answered in the contract's form, whatever layer notices it."""
 
-import asyncio
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
 import pytest
-from gateway.http.media_type import is_json
 
 from chassis import bounded_heads
-from tests.chassis.waiting import until
-from tests.gateway.house import Behind, Edge
-
-
-@dataclass(frozen=True)
-class Got:
-    """An answer as it came."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: Any
-
-    @property
-    def code(self) -> str:
-        """The error's code; empty for a success."""
-        return self.body["error"]["code"] if self.body["error"] else ""
-
-
-async def send(edge: Edge, *pieces: bytes) -> bytes:
-    """Sends bytes and returns all that comes back until the gateway closes or is silent for a moment."""
-    address = edge.http.base_url
-    reader, writer = await asyncio.open_connection(address.host, address.port)
-    for piece in pieces:
-        writer.write(piece)
-        await asyncio.sleep(0.02)
-    got = b""
-    try:
-        while more := await asyncio.wait_for(reader.read(65536), 0.5):
-            got += more
-    except TimeoutError:
-        pass
-    writer.close()
-    return got
-
-
-def parsed(raw: bytes) -> Got:
-    """Returns the first answer in what came back."""
-    head, _, rest = raw.partition(b"\r\n\r\n")
-    status, *lines = head.decode().split("\r\n")
-    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
-    body = rest[: int(headers["content-length"])]
-    return Got(int(status.split()[1]), headers, json.loads(body))
-
-
-async def ask(edge: Edge, *pieces: bytes) -> Got:
-    """Sends bytes and returns the first answer."""
-    return parsed(await send(edge, *pieces))
+from tests.gateway.house import Edge
+from tests.gateway.raw import HOST, Got, ask, parsed, send
 
 
 def is_enveloped(got: Got) -> bool:
@@ -67,9 +15,6 @@ def is_enveloped(got: Got) -> bool:
         and got.headers["x-content-type-options"] == "nosniff"
         and got.headers["content-type"] == "application/json"
     )
-
-
-HOST = b"Host: vestibule\r\n"
 
 
 @pytest.mark.parametrize(
@@ -230,111 +175,3 @@ async def test_expectations(edge: Edge) -> None:
     assert b"INVALID_JSON" in invited
     assert plain.startswith(b"HTTP/1.1 400")
     assert (other.status, other.code) == (417, "BAD_REQUEST")
-
-
-@pytest.mark.parametrize(
-    ("content_type", "taken"),
-    [
-        (b"application/json", True),
-        (b"Application/JSON", True),
-        (b"application/json; charset=utf-8", True),
-        (b"application/json;charset=UTF-8", True),
-        (b'application/json; charset="utf-8"', True),
-        (b'application/json; charset="ut\\f-8"', True),
-        (b"application/json; charset=utf-8;", True),
-        (b"application/json;", True),
-        (b"application/json ; ; charset=utf-8 ; profile=x ;", True),
-        (b"application/json; charset=utf-8; profile=x", True),
-        (b'application/json; profile="a;charset=iso-8859-1"', True),
-        (b'application/json; profile="a\\";charset=x"; CHARSET=Utf-8', True),
-        (b"\tapplication/json\t;\tcharset=utf-8\t", True),
-        (b"application/json; profile=x; charset=iso-8859-1", False),
-        (b"application/json; charset=utf-8; charset=iso-8859-1", False),
-        (b"application/json; charset=utf-16", False),
-        (b'application/json; charset=""', False),
-        (b"application/json; charset", False),
-        (b"application/json; charset=", False),
-        (b"application/json; =x", False),
-        (b'application/json; charset="utf-8', False),
-        (b"application/json, application/json", False),
-        (b"application/json charset=utf-8", False),
-        (b"application/problem+json", False),
-        (b"text/json", False),
-        (b"application/jsonx", False),
-        (b"application /json", False),
-        (b"", False),
-        (b"application/json;" + b" " * 60_000 + b"x", False),
-    ],
-)
-def test_content_type(content_type: bytes, taken: bool) -> None:
-    """Parsed as RFC 9110 has it; a charset other than UTF-8 is refused wherever it stands."""
-    assert is_json(content_type) is taken
-
-
-async def test_content_type_of_a_body(edge: Edge, token: str) -> None:
-    """The same at the edge; two fields are none."""
-    headers = {"Authorization": f"Bearer {token}"}
-    for content_type, status in (
-        ("application/json; charset=utf-8;", 200),
-        ("application/json; charset=x", 415),
-    ):
-        answer = await edge.http.put(
-            "/api/users/me", content=b'{"full_name":"Ada"}', headers={**headers, "Content-Type": content_type}
-        )
-        assert answer.status_code == status
-    twice = [("Content-Type", "application/json"), ("Content-Type", "text/plain"), *headers.items()]
-    answer = await edge.http.put("/api/users/me", content=b"{}", headers=twice)
-    assert answer.status_code == 415
-
-
-@pytest.mark.parametrize(
-    ("target", "status"),
-    [
-        (b"/api/users/%6De", 200),
-        (b"/api/users/%6d%65", 200),
-        (b"/%61pi/users/me", 200),
-        (b"/%61pi/%75sers/me", 200),
-        (b"/api/us%65rs/me?x=%6d", 200),
-        (b"/api/users%2Fme", 404),
-        (b"/api%2fusers/me", 404),
-        (b"/api/users/%256De", 403),
-        (b"/api/users/./me", 404),
-        (b"/api/users/x/../me", 404),
-        (b"/api/users/%2e%2e", 404),
-        (b"/api/users/%2E", 404),
-        (b"//api/users/me", 404),
-        (b"/api//users/me", 404),
-        (b"/api/users/me/", 404),
-        (b"/api/users/ME", 403),
-        (b"/API/users/me", 404),
-        (b"/he%61lth", 200),
-    ],
-)
-async def test_one_rule_for_paths(edge: Edge, token: str, target: bytes, status: int) -> None:
-    """Unreserved characters are the same encoded or not; nothing else is."""
-    raw = await send(
-        edge,
-        b"GET " + target + b" HTTP/1.1\r\n" + HOST + b"Authorization: Bearer " + token.encode() + b"\r\n\r\n",
-    )
-
-    assert int(raw[9:12]) == status, raw
-
-
-async def test_encoded_paths_have_one_name_in_metrics(edge: Edge, behind: Behind, token: str) -> None:
-    """The route's template, and one answer in the cache."""
-    headers = {"Authorization": f"Bearer {token}"}
-
-    async def is_cached() -> bool:
-        behind.calls.clear()
-        await edge.http.get("/api/users/me", headers=headers)
-        return not behind.calls
-
-    await until(is_cached)
-    for path in ("/api/users/%6De", "/%61pi/users/me"):
-        await edge.http.get(path, headers=headers)
-    await edge.http.get("/he%61lth")
-    told = (await edge.http.get("/metrics")).text
-
-    assert not behind.calls
-    assert "%6" not in told
-    assert 'route="/health"' in told

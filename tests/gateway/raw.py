@@ -1,0 +1,56 @@
+"""HTTP by hand, for requests that no client library sends."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.gateway.house import Edge
+
+HOST = b"Host: vestibule\r\n"
+
+
+@dataclass(frozen=True)
+class Got:
+    """An answer as it came."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+    @property
+    def code(self) -> str:
+        """The error's code; empty for a success."""
+        return self.body["error"]["code"] if self.body["error"] else ""
+
+
+async def send(edge: Edge, *pieces: bytes) -> bytes:
+    """Sends bytes and returns all that comes back until the gateway closes or is silent for a moment."""
+    address = edge.http.base_url
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    for piece in pieces:
+        writer.write(piece)
+        await asyncio.sleep(0.02)
+    got = b""
+    try:
+        while more := await asyncio.wait_for(reader.read(65536), 0.5):
+            got += more
+    except TimeoutError:
+        pass
+    writer.close()
+    return got
+
+
+def parsed(raw: bytes) -> Got:
+    """Returns the first answer in what came back."""
+    head, _, rest = raw.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    body = rest[: int(headers["content-length"])]
+    return Got(int(status.split()[1]), headers, json.loads(body))
+
+
+async def ask(edge: Edge, *pieces: bytes) -> Got:
+    """Sends bytes and returns the first answer."""
+    return parsed(await send(edge, *pieces))
