@@ -1,13 +1,15 @@
 """The client's manners towards a Redis that is away or silent."""
 
+import re
 import signal
 from time import monotonic
 
 import pytest
 from chassis.errors import Unavailable
-from chassis.redis import open_redis, translated
+from chassis.redis import explain, open_redis, translated
 from devstack.program import free_port
 from devstack.valkey import Valkey
+from redis.exceptions import RedisError, ResponseError
 
 
 async def test_an_absent_redis_is_unavailable() -> None:
@@ -33,3 +35,55 @@ async def test_a_silent_redis_is_given_up_in_time_and_used_again(own_valkey: Val
 async def test_the_client_is_named(valkey: Valkey) -> None:
     async with open_redis(valkey.url, client_name="stock-service") as redis:
         assert any(client["name"] == "stock-service" for client in await redis.client_list())
+
+
+REFUSALS = [
+    pytest.param({"requirepass": "right-password"}, "", "put it into REDIS_URL", id="NOAUTH"),
+    pytest.param({"requirepass": "right-password"}, ":wrong-password@", "correct the user", id="WRONGPASS"),
+    pytest.param({}, "reader:right-password@", "the ACL of the user", id="NOPERM"),
+    pytest.param({"maxmemory": "1mb"}, "", "raise its maxmemory", id="OOM"),
+]
+
+
+@pytest.mark.parametrize(("settings", "credentials", "advice"), REFUSALS)
+async def test_a_refusal_says_what_redis_said_and_what_to_do(
+    own_valkey: Valkey, settings: dict[str, str], credentials: str, advice: str
+) -> None:
+    """The log's line is enough to mend it, and tells neither password nor data."""
+    async with open_redis(own_valkey.url, client_name="t", retries=0) as redis:
+        if credentials.startswith("reader"):
+            await redis.acl_setuser(
+                "reader", enabled=True, passwords="+right-password", commands=["+ping"], keys=["*"]
+            )
+        for name, value in settings.items():
+            await redis.config_set(name, value)
+    url = own_valkey.url.replace("//", f"//{credentials}")
+    with pytest.raises(RedisError) as caught:
+        async with open_redis(url, client_name="t", retries=0) as redis:
+            await redis.set("somebody's data", "secret")
+
+    said = explain(caught.value)
+    assert advice in said
+    assert not re.search("right-password|wrong-password|somebody|secret", said)
+
+
+async def test_an_absent_redis_is_explained() -> None:
+    """Nobody listens, or nobody has the name."""
+    for host, advice in ((f"127.0.0.1:{free_port()}", "start Redis"), ("nowhere.invalid", "REDIS_URL")):
+        with pytest.raises((RedisError, OSError)) as caught:
+            async with open_redis(f"redis://user:secret@{host}/0", client_name="t", retries=0) as redis:
+                await redis.ping()
+
+        assert advice in explain(caught.value)
+        assert "secret" not in explain(caught.value)
+
+
+def test_protected_mode_is_explained() -> None:
+    """What a Redis without a password answers from outside is a page: its sense fits a line."""
+    error = ResponseError(
+        "DENIED Redis is running in protected mode because protected mode is enabled and no password is set "
+        "for the default user. In this mode connections are only accepted from the loopback interface." * 3
+    )
+
+    assert "set a password there and in REDIS_URL" in explain(error)
+    assert len(explain(error)) < 300

@@ -1,5 +1,6 @@
 """Redis or Valkey: a client that gives up in time and failures that mean something."""
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -13,6 +14,33 @@ from chassis import traces
 from chassis.errors import Unavailable
 
 RETRY_AFTER_SECONDS = 1.0
+
+_SAID_LENGTH = 160
+_CREDENTIALS = re.compile(r"//[^@/\s]*@")
+_ADVICE = (
+    ("protected mode", "Redis takes no connections from outside: set a password there and in REDIS_URL"),
+    ("invalid username-password", "correct the user and the password in REDIS_URL"),
+    ("client already authenticated", "Redis wants a password: put it into REDIS_URL"),
+    ("Authentication required", "Redis wants a password: put it into REDIS_URL"),
+    ("no permissions", "the ACL of the user in REDIS_URL does not allow what this service does"),
+    ("NOPERM", "the ACL of the user in REDIS_URL does not allow what this service does"),
+    ("used memory", "Redis is full: raise its maxmemory"),
+    ("read only replica", "REDIS_URL leads to a replica: name the server that writes"),
+    ("Connection refused", "start Redis, or correct the host and port in REDIS_URL"),
+    ("Connect call failed", "start Redis, or correct the host and port in REDIS_URL"),
+    ("Name or service not known", "correct the host in REDIS_URL"),
+)
+
+
+def explain(error: BaseException) -> str:
+    """Returns in one line what Redis said, or what became of the connection, and what to do.
+
+    A refusal may repeat the command's arguments and an address its password: neither is in it.
+    """
+    said = str(error).partition(", with args")[0] or type(error).__name__
+    text = _CREDENTIALS.sub("//", " ".join(said.split()))[:_SAID_LENGTH]
+    advice = next((what for word, what in _ADVICE if word.lower() in said.lower()), None)
+    return f"{type(error).__name__}: {text}" + (f" ({advice})" if advice else "")
 
 
 class TracedRedis(Redis):

@@ -28,7 +28,7 @@ from chassis.grpc.call import Call, enter
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 from chassis.logs import get_logger
-from chassis.redis import open_redis
+from chassis.redis import explain, open_redis
 
 log = get_logger()
 
@@ -106,7 +106,7 @@ class Consumer:
                             failing = False
                 except (RedisError, OSError) as error:
                     if not failing and not _is_no_group(error):
-                        log.warning("consumer is held up", group=self._group, error=repr(error))
+                        log.warning("consumer is held up", group=self._group, error=explain(error))
                         failing = True
                 except asyncio.CancelledError:
                     await self._hand_back(redis)

@@ -26,7 +26,7 @@ from chassis.events import pulse, stream
 from chassis.events.outbox import Outbox
 from chassis.logs import get_logger
 from chassis.postgres.failures import BUSY, LOST
-from chassis.redis import open_redis
+from chassis.redis import explain, open_redis
 
 log = get_logger()
 
@@ -90,7 +90,7 @@ class Relay:
             while True:
                 try:
                     async with self._connection() as connection:
-                        await self._lead(connection)
+                        await self._lead(connection, announce=not failing)
                         while True:
                             await self._turn(connection, redis)
                             backoff.reset()
@@ -99,7 +99,7 @@ class Relay:
                                 failing = False
                 except _FAILURES as error:
                     if not failing:
-                        log.warning("relay is held up", schema=self._outbox.schema, error=repr(error))
+                        log.warning("relay is held up", schema=self._outbox.schema, error=explain(error))
                         failing = True
                     self._intact = False
                 await backoff.pause()
@@ -125,8 +125,8 @@ class Relay:
     def _wake(self, *_: object) -> None:
         self._woken.set()
 
-    async def _lead(self, connection: Any) -> None:
-        """Waits until this instance is the one that publishes."""
+    async def _lead(self, connection: Any, *, announce: bool) -> None:
+        """Waits until this instance is the one that publishes; within an outage that is no news."""
         key = f"relay:{self._outbox.schema}"
         take = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))"
         while not await connection.fetchval(take, key):
@@ -134,7 +134,8 @@ class Relay:
             await asyncio.sleep(STAND_BY_SECONDS)
         self.leading = True
         self._intact = False
-        log.info("relay leads", schema=self._outbox.schema)
+        if announce:
+            log.info("relay leads", schema=self._outbox.schema)
 
     async def _turn(self, connection: Any, redis: Redis) -> None:
         """Publishes what is pending, then waits for more."""

@@ -19,7 +19,7 @@ from chassis import traces
 from chassis.backoff import Backoff
 from chassis.events import pulse, stream
 from chassis.logs import get_logger
-from chassis.redis import open_redis
+from chassis.redis import explain, open_redis
 
 log = get_logger()
 
@@ -121,7 +121,9 @@ class Tail:
                             failing = False
                 except (RedisError, OSError) as error:
                     if not failing:
-                        log.warning("event stream can't be read", client=self._client_name, error=repr(error))
+                        log.warning(
+                            "event stream can't be read", client=self._client_name, error=explain(error)
+                        )
                         failing = True
                 except Exception:
                     log.exception("lost events could not be made up for", client=self._client_name)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
+from chassis.redis import explain
 from prometheus_client import Gauge
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
@@ -138,7 +139,7 @@ class RedisRateLimiter:
             answer: list[Any] = await script(keys=[key], args=list(arguments))
         except (RedisError, OSError) as error:
             if not self._away:
-                log.warning("rate limits are counted in memory: Redis is away", error=repr(error))
+                log.warning("rate limits are counted in memory: Redis is away", error=explain(error))
             self._away = True
             # Not every request shall wait for a connection that does not come.
             self._away_until = time.monotonic() + AWAY_SECONDS
