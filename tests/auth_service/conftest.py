@@ -13,6 +13,7 @@ from auth_service.adapters.audit_heads import EcdsaHeadJudge, EcdsaHeadSigner
 from auth_service.adapters.bounded_patience import BoundedPatience
 from auth_service.adapters.hashing_pool import HashingPool
 from auth_service.adapters.hmac_api_keys import HmacApiKeys
+from auth_service.adapters.hmac_device_digests import HmacDeviceDigests
 from auth_service.adapters.hmac_guess_keys import HmacGuessKeys
 from auth_service.adapters.hmac_mail_tokens import HmacMailTokens
 from auth_service.adapters.hmac_refresh_tokens import HmacRefreshTokens
@@ -246,6 +247,7 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
             signer=JwtSigner(ring, ISSUER, AUDIENCE),
             refresh_tokens=HmacRefreshTokens(MASTER_KEY.derived("refresh-tokens")),
             mail_tokens=MAIL_TOKENS,
+            device_digests=HmacDeviceDigests(MASTER_KEY.derived("known-devices")),
             second_factors=TotpSecrets(
                 MASTER_KEY.derived("totp-secrets"), MASTER_KEY.derived("recovery-codes")
             ),

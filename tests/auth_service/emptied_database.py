@@ -12,6 +12,7 @@ _TABLES = (
     "attempts",
     "revocations",
     "revocations_of_all",
+    "known_devices",
     "sign_in_failures",
     "signing_keys",
     "retired_signing_keys",

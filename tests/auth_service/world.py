@@ -16,6 +16,7 @@ from tests.fakes.auth_service.api_keys import FakeApiKeySecrets
 from tests.fakes.auth_service.attempts import FakeAnswerSeal
 from tests.fakes.auth_service.audit import FakeHeadSigner
 from tests.fakes.auth_service.database import FakeDatabase
+from tests.fakes.auth_service.devices import FakeDeviceDigests
 from tests.fakes.auth_service.passkeys import FakeRelyingParty
 from tests.fakes.auth_service.second_factors import FakeSecondFactorSecrets
 from tests.fakes.auth_service.state import FakeClock
@@ -110,7 +111,11 @@ def a_client(address: str = HERE) -> Caller:
 
 
 def build_world(
-    limits: SessionLimits = STANDARD, *, admins_need_second_factor: bool = False, verified_email: bool = True
+    limits: SessionLimits = STANDARD,
+    *,
+    admins_need_second_factor: bool = False,
+    verified_email: bool = True,
+    notify: bool = True,
 ) -> World:
     """Returns a world with nobody in it, in the standard profile or another."""
     clock = FakeClock()
@@ -131,6 +136,9 @@ def build_world(
         signer=signer,
         refresh_tokens=FakeRefreshTokens(),
         mail_tokens=FakeMailTokens(),
+        device_digests=FakeDeviceDigests(),
+        notify_second_factor_guesses=notify,
+        notify_new_device=notify,
         second_factors=FakeSecondFactorSecrets(),
         relying_party=FakeRelyingParty(),
         answer_seal=FakeAnswerSeal(),

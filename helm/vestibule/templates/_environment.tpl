@@ -72,6 +72,8 @@ AUTH_AUDIT_RETENTION_YEARS: {{ $root.Values.audit.retentionYears | quote }}
 {{- end }}
 AUTH_AUDIENCE: {{ $config.audience | quote }}
 AUTH_USERS_ADDRESS: {{ $users | quote }}
+AUTH_NOTIFY_SECOND_FACTOR_GUESSES: {{ ternary "on" "off" $root.Values.mail.notify.secondFactorGuesses | quote }}
+AUTH_NOTIFY_NEW_DEVICE: {{ ternary "on" "off" $root.Values.mail.notify.newDevice | quote }}
 AUTH_VERIFIED_EMAIL: {{ ternary "on" "off" $root.Values.mail.verifiedAddress | quote }}
 AUTH_WITNESS_ADDRESS: {{ $health | quote }}
 {{- with $root.Values.mail.from }}

@@ -13,6 +13,7 @@ from tests.fakes.auth_service.api_keys import FakeApiKeys
 from tests.fakes.auth_service.attempts import FakeAttempts
 from tests.fakes.auth_service.audit import FakeAuditHeads, FakeAuditTrail
 from tests.fakes.auth_service.credentials import FakeCredentials
+from tests.fakes.auth_service.devices import FakeDevices
 from tests.fakes.auth_service.exports import FakeExports
 from tests.fakes.auth_service.guesses import FakeGuesses
 from tests.fakes.auth_service.mails import FakeEmails, FakeMails
@@ -83,6 +84,7 @@ class FakeStores:
         self.api_keys = FakeApiKeys(state, clock)
         self.attempts = FakeAttempts(state, clock)
         self.credentials = FakeCredentials(state, clock)
+        self.devices = FakeDevices(state, clock)
         self.sessions = FakeSessions(state, clock)
         self.sign_ins = FakeSignIns(state, clock)
         self.second_factors = FakeSecondFactors(state, clock)

@@ -103,6 +103,7 @@ class State:
     passkeys: dict[UUID, Passkey] = field(default_factory=dict)
     passkey_challenges: dict[PasskeyChallenge, datetime] = field(default_factory=dict)
     api_keys: dict[UUID, ApiKey] = field(default_factory=dict)
+    devices: dict[tuple[UUID, bytes], datetime] = field(default_factory=dict)
     attempts: dict[bytes, AttemptRow] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     mails: dict[UUID, MailRow] = field(default_factory=dict)

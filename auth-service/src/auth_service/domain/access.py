@@ -29,6 +29,9 @@ class Access(Flag):
     KEPT_ANSWERS = auto()
     """First answers kept for `Idempotency-Key`, which may hold tokens."""
 
+    KNOWN_DEVICES = auto()
+    """Devices whose sign-ins are not told of by mail."""
+
 
 PASSWORD_CHANGED = Access.SESSIONS | Access.UNFINISHED
 """Of the sessions, all but the one that changed it. Tokens for a new password go by themselves,
@@ -41,6 +44,7 @@ PASSWORD_RESET = (
     | Access.UNFINISHED
     | Access.MAILED_TOKENS
     | Access.KEPT_ANSWERS
+    | Access.KNOWN_DEVICES
 )
 """The owner of the mailbox takes the account over. The second factor stays: a mailbox alone must
 not open an account that asks for two factors. An admin can remove it."""

@@ -48,6 +48,8 @@ class MailKind(StrEnum):
     INVITATION = "invitation"
     SESSIONS_ENDED = "sessions_ended"
     SECOND_FACTOR_REMOVED = "second_factor_removed"
+    SECOND_FACTOR_GUESSED = "second_factor_guessed"
+    NEW_DEVICE = "new_device"
 
     @property
     def has_token(self) -> bool:

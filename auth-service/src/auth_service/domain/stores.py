@@ -4,6 +4,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from auth_service.domain.api_key import ApiKeyRepository
+from auth_service.domain.device import DeviceRepository
 from auth_service.domain.export import ExportRepository
 from auth_service.domain.idempotency import AttemptRepository
 from auth_service.domain.mail_repositories import EmailRepository, MailRepository
@@ -94,6 +95,11 @@ class Stores(Protocol):
     @property
     def api_keys(self) -> ApiKeyRepository:
         """API keys."""
+        ...
+
+    @property
+    def devices(self) -> DeviceRepository:
+        """Devices that users have signed in from."""
         ...
 
     @property

@@ -108,6 +108,14 @@ class AuthSettings(GrpcServiceSettings):
         description="`on`: API keys, passkeys and a second factor can be set up on a proven e-mail address"
         " only; `off` where no mail can be sent",
     )
+    notify_second_factor_guesses: Literal["on", "off"] = Field(
+        default="on",
+        description="whether users are mailed when somebody has their password and fails the second factor"
+        " five times",
+    )
+    notify_new_device: Literal["on", "off"] = Field(
+        default="on", description="whether users are mailed when a new device signs in to their account"
+    )
     passkey_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="origins that passkeys may be used from, such as https://app.example, separated by"

@@ -10,6 +10,7 @@ from chassis.identity.caller import Caller
 from auth_service.domain.audit import audited
 from auth_service.domain.errors import InvalidCredentials, TooManyAttempts
 from auth_service.domain.guessing import whole_seconds
+from auth_service.domain.mail import MailKind
 from auth_service.domain.ports import GuessKeys
 from auth_service.domain.second_factor import SecondFactorSecrets
 from auth_service.domain.stores import Stores
@@ -20,10 +21,15 @@ class CheckCode:
     """Uses a code up. Wrong ones are counted per user, apart from passwords, by whichever client.
 
     Both steps run under the credential's lock: of calls with one code, one wins.
+
+    Attributes:
+        notify: Whether a user whose codes were guessed at too often is told by mail: whoever did it
+            has the password.
     """
 
     secrets: SecondFactorSecrets
     guess_keys: GuessKeys
+    notify: bool
     clock: Clock
 
     async def require_allowed(self, stores: Stores, user_id: UUID) -> None:
@@ -66,7 +72,10 @@ class CheckCode:
             caller: Who tried.
         """
         if isinstance(refusal, InvalidCredentials) and user_id is not None:
-            await stores.guesses.note_failure(self.guess_keys.of_second_factor(user_id))
+            record = await stores.guesses.note_failure(self.guess_keys.of_second_factor(user_id))
+            # While it is blocked no code is counted: this happens once for each block.
+            if record.blocked_for is not None and self.notify:
+                await stores.mails.queue(MailKind.SECOND_FACTOR_GUESSED, user_id)
         entry = audited(
             caller, self.clock.now(), "auth.mfa_refused", "refused", subject_id=user_id, reason=refusal.reason
         )

@@ -29,6 +29,7 @@ from auth_service.domain.stores import Database
 from auth_service.domain.tokens import Tokens
 from auth_service.usecases.check_password import CheckPassword
 from auth_service.usecases.issue_tokens import IssueTokens
+from auth_service.usecases.note_device import NoteDevice
 from auth_service.usecases.settling import outcome_of, settle, tokens_again
 
 
@@ -46,6 +47,7 @@ class Login:
     hasher: PasswordHasher
     directory: UserDirectory
     secrets: SecondFactorSecrets
+    note_device: NoteDevice
     clock: Clock
 
     async def __call__(
@@ -84,6 +86,7 @@ class Login:
             raise
         tokens = self.issue_tokens(standing)
         await self._tell(standing)
+        await self.note_device(user_id=proven.user_id, caller=caller)
         await self._strengthen(proven, password)
         return tokens
 

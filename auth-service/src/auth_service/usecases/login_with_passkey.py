@@ -20,6 +20,7 @@ from auth_service.domain.stores import Database
 from auth_service.domain.tokens import Tokens
 from auth_service.usecases.check_assertion import CheckAssertion
 from auth_service.usecases.issue_tokens import IssueTokens
+from auth_service.usecases.note_device import NoteDevice
 from auth_service.usecases.settling import outcome_of, settle, tokens_again
 
 
@@ -35,6 +36,7 @@ class LoginWithPasskey:
     check_assertion: CheckAssertion
     guess_keys: GuessKeys
     issue_tokens: IssueTokens
+    note_device: NoteDevice
     clock: Clock
 
     async def __call__(
@@ -57,7 +59,9 @@ class LoginWithPasskey:
         except (PasskeyRefused, AccountDisabled) as refusal:
             await self.check_assertion.note_refusal(refusal, checked.passkey, caller)
             raise
-        return self.issue_tokens(standing)
+        tokens = self.issue_tokens(standing)
+        await self.note_device(user_id=standing.session.user_id, caller=caller)
+        return tokens
 
     async def _open_session(
         self, passkey: Passkey, signed: Signed, caller: Caller, attempt: Attempt | None

@@ -38,6 +38,8 @@ async def end_access(
         await stores.mails.withdraw(user_id, *OWNERS_TOKENS)
     if Access.KEPT_ANSWERS in ends:
         await stores.attempts.erase(user_id)
+    if Access.KNOWN_DEVICES in ends:
+        await stores.devices.forget_all(user_id)
     if Access.API_KEYS in ends:
         await stores.api_keys.revoke_all(user_id)
     if Access.SESSIONS in ends:

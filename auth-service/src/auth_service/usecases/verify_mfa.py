@@ -20,6 +20,7 @@ from auth_service.domain.stores import Database, Stores
 from auth_service.domain.tokens import Tokens
 from auth_service.usecases.check_code import CheckCode
 from auth_service.usecases.issue_tokens import IssueTokens
+from auth_service.usecases.note_device import NoteDevice
 from auth_service.usecases.settling import outcome_of, settle, tokens_again
 
 
@@ -35,6 +36,7 @@ class VerifyMfa:
     guess_keys: GuessKeys
     check_code: CheckCode
     issue_tokens: IssueTokens
+    note_device: NoteDevice
     clock: Clock
 
     async def __call__(
@@ -54,7 +56,7 @@ class VerifyMfa:
             return await tokens_again(self.database, self.issue_tokens, opened)
         digest = self.secrets.challenge_digest(mfa_token)
         try:
-            return await self._finish(digest, code, caller, attempt)
+            standing = await self._finish(digest, code, caller, attempt)
         except (TokenInvalid, TokenExpired) as refusal:
             # All of it was taken back, a code that was found good as well; that it was tried is kept.
             async with self.database.transaction() as stores:
@@ -62,8 +64,11 @@ class VerifyMfa:
                 user_id = found[0].user_id if found else None
                 await self.check_code.note_refusal(stores, refusal, user_id, caller)
             raise
+        tokens = self.issue_tokens(standing)
+        await self.note_device(user_id=standing.session.user_id, caller=caller)
+        return tokens
 
-    async def _finish(self, digest: bytes, code: str, caller: Caller, attempt: Attempt | None) -> Tokens:
+    async def _finish(self, digest: bytes, code: str, caller: Caller, attempt: Attempt | None) -> Standing:
         async with self.database.transaction() as stores:
             credential = await self._credential(stores, digest)
             try:
@@ -72,7 +77,7 @@ class VerifyMfa:
                 refusal: ServiceError = refused
             else:
                 await settle(stores, attempt, standing.session.id)
-                return self.issue_tokens(standing)
+                return standing
             # What was counted and written of the refusal is to stay: the block ends well.
             await self.check_code.note_refusal(stores, refusal, credential.user_id, caller)
         raise refusal

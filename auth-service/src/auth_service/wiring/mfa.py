@@ -14,6 +14,7 @@ from auth_service.domain.verified_address import VerifiedAddressRule
 from auth_service.transport.mfa_servicer import MfaServicer
 from auth_service.usecases.check_code import CheckCode
 from auth_service.usecases.issue_tokens import IssueTokens
+from auth_service.usecases.note_device import NoteDevice
 from auth_service.usecases.second_factor import BeginTotp, ConfirmTotp, RemoveTotp
 from auth_service.usecases.verify_mfa import VerifyMfa
 from auth_service.usecases.verify_password import VerifyPassword
@@ -37,6 +38,7 @@ def build_mfa_use_cases(
     verify_password: VerifyPassword,
     check_code: CheckCode,
     issue_tokens: IssueTokens,
+    note_device: NoteDevice,
     rights_of: RightsRule,
     address_rule: VerifiedAddressRule,
     clock: Clock,
@@ -46,7 +48,7 @@ def build_mfa_use_cases(
         begin_totp=BeginTotp(database, secrets, address_rule),
         confirm_totp=ConfirmTotp(database, secrets, address_rule, clock),
         remove_totp=RemoveTotp(database, verify_password, rights_of, clock),
-        verify_mfa=VerifyMfa(database, secrets, guess_keys, check_code, issue_tokens, clock),
+        verify_mfa=VerifyMfa(database, secrets, guess_keys, check_code, issue_tokens, note_device, clock),
     )
 
 

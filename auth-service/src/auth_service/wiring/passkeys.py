@@ -23,6 +23,7 @@ from auth_service.usecases.check_assertion import CheckAssertion
 from auth_service.usecases.issue_tokens import IssueTokens
 from auth_service.usecases.list_passkeys import ListPasskeys
 from auth_service.usecases.login_with_passkey import LoginWithPasskey
+from auth_service.usecases.note_device import NoteDevice
 from auth_service.usecases.remove_passkey import RemovePasskey
 from auth_service.usecases.verify_password import VerifyPassword
 
@@ -47,6 +48,7 @@ def build_passkey_use_cases(
     verify_password: VerifyPassword,
     check_assertion: CheckAssertion,
     issue_tokens: IssueTokens,
+    note_device: NoteDevice,
     rights_of: RightsRule,
     address_rule: VerifiedAddressRule,
     clock: Clock,
@@ -58,7 +60,9 @@ def build_passkey_use_cases(
         list_passkeys=ListPasskeys(database),
         remove_passkey=RemovePasskey(database, verify_password, rights_of, clock),
         begin_passkey_login=BeginPasskeyLogin(database, relying_party),
-        login_with_passkey=LoginWithPasskey(database, check_assertion, guess_keys, issue_tokens, clock),
+        login_with_passkey=LoginWithPasskey(
+            database, check_assertion, guess_keys, issue_tokens, note_device, clock
+        ),
     )
 
 

@@ -29,6 +29,7 @@ from auth_service.adapters.audit_heads import EcdsaHeadJudge
 from auth_service.adapters.bounded_patience import BoundedPatience
 from auth_service.adapters.hashing_pool import HashingPool, usable_cores
 from auth_service.adapters.hmac_api_keys import HmacApiKeys
+from auth_service.adapters.hmac_device_digests import HmacDeviceDigests
 from auth_service.adapters.hmac_guess_keys import HmacGuessKeys
 from auth_service.adapters.hmac_mail_tokens import HmacMailTokens
 from auth_service.adapters.hmac_refresh_tokens import HmacRefreshTokens
@@ -153,6 +154,9 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
             signer=JwtSigner(ring, settings.issuer, settings.audience),
             refresh_tokens=HmacRefreshTokens(master_key.derived("refresh-tokens")),
             mail_tokens=mail_tokens,
+            device_digests=HmacDeviceDigests(master_key.derived("known-devices")),
+            notify_second_factor_guesses=settings.notify_second_factor_guesses == "on",
+            notify_new_device=settings.notify_new_device == "on",
             second_factors=TotpSecrets(
                 master_key.derived("totp-secrets"), master_key.derived("recovery-codes")
             ),

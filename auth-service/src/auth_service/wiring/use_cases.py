@@ -7,6 +7,7 @@ from chassis.clock import Clock
 from auth_service.domain import rights
 from auth_service.domain.audit_retention import FOR_EVER, AuditRetention
 from auth_service.domain.audit_witness import AuditWitness
+from auth_service.domain.device import DeviceDigests
 from auth_service.domain.idempotency import AnswerSeal
 from auth_service.domain.mail_ports import MailTokens
 from auth_service.domain.passkey import RelyingParty
@@ -50,6 +51,7 @@ from auth_service.usecases.list_sessions import ListSessions
 from auth_service.usecases.login import Login
 from auth_service.usecases.logout import Logout
 from auth_service.usecases.logout_all import LogoutAll
+from auth_service.usecases.note_device import NoteDevice
 from auth_service.usecases.purge_expired import FinishStaleRegistrations, PurgeExpired
 from auth_service.usecases.reauthenticate import Reauthenticate
 from auth_service.usecases.record_audit import RecordAudit
@@ -79,6 +81,9 @@ class Ports:
     signer: TokenSigner
     refresh_tokens: RefreshTokens
     mail_tokens: MailTokens
+    device_digests: DeviceDigests
+    notify_second_factor_guesses: bool = True
+    notify_new_device: bool = True
     second_factors: SecondFactorSecrets
     relying_party: RelyingParty
     answer_seal: AnswerSeal
@@ -139,7 +144,8 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
     check = CheckPassword(hasher, ports.patience)
     issue = IssueTokens(ports.signer, ports.refresh_tokens, ports.rights_of, ports.limits)
     verify_password = VerifyPassword(database, guess_keys, check, clock)
-    check_code = CheckCode(ports.second_factors, guess_keys, clock)
+    check_code = CheckCode(ports.second_factors, guess_keys, ports.notify_second_factor_guesses, clock)
+    note_device = NoteDevice(database, ports.device_digests, ports.notify_new_device)
     check_assertion = CheckAssertion(database, ports.relying_party, clock)
     policy = PasswordPolicy(ports.strength)
     refuse = RefuseRegistration(database, clock)
@@ -148,7 +154,9 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
     operators_register = Register(database, None, hasher, finish, clock)
     return UseCases(
         register=Register(database, policy, hasher, finish, clock),
-        login=Login(database, guess_keys, check, issue, hasher, directory, ports.second_factors, clock),
+        login=Login(
+            database, guess_keys, check, issue, hasher, directory, ports.second_factors, note_device, clock
+        ),
         reauthenticate=Reauthenticate(database, verify_password, check_code, check_assertion, issue, clock),
         refresh=Refresh(database, ports.refresh_tokens, issue, ports.limits),
         logout=Logout(database, clock),
@@ -175,8 +183,8 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
         purge_expired=PurgeExpired(database),
         finish_stale_registrations=FinishStaleRegistrations(database, finish, clock),
         api_keys=api_keys,
-        mfa=_mfa(ports, verify_password, check_code, issue),
-        passkeys=_passkeys(ports, verify_password, check_assertion, issue),
+        mfa=_mfa(ports, verify_password, check_code, issue, note_device),
+        passkeys=_passkeys(ports, verify_password, check_assertion, issue, note_device),
         user_access=build_user_access_use_cases(
             database=database, hasher=hasher, finish=finish, guess_keys=guess_keys, clock=clock
         ),
@@ -193,7 +201,11 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
 
 
 def _mfa(
-    ports: Ports, verify_password: VerifyPassword, check_code: CheckCode, issue_tokens: IssueTokens
+    ports: Ports,
+    verify_password: VerifyPassword,
+    check_code: CheckCode,
+    issue_tokens: IssueTokens,
+    note_device: NoteDevice,
 ) -> MfaUseCases:
     return build_mfa_use_cases(
         database=ports.database,
@@ -202,6 +214,7 @@ def _mfa(
         verify_password=verify_password,
         check_code=check_code,
         issue_tokens=issue_tokens,
+        note_device=note_device,
         rights_of=ports.rights_of,
         address_rule=ports.address_rule,
         clock=ports.clock,
@@ -209,7 +222,11 @@ def _mfa(
 
 
 def _passkeys(
-    ports: Ports, verify_password: VerifyPassword, check_assertion: CheckAssertion, issue_tokens: IssueTokens
+    ports: Ports,
+    verify_password: VerifyPassword,
+    check_assertion: CheckAssertion,
+    issue_tokens: IssueTokens,
+    note_device: NoteDevice,
 ) -> PasskeyUseCases:
     return build_passkey_use_cases(
         database=ports.database,
@@ -218,6 +235,7 @@ def _passkeys(
         verify_password=verify_password,
         check_assertion=check_assertion,
         issue_tokens=issue_tokens,
+        note_device=note_device,
         rights_of=ports.rights_of,
         address_rule=ports.address_rule,
         clock=ports.clock,

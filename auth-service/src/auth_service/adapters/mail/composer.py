@@ -26,6 +26,8 @@ _SUBJECTS = {
     MailKind.EMAIL_VERIFICATION: "Confirm your e-mail address",
     MailKind.PASSWORD_RESET: "Choose a new password",
     MailKind.INVITATION: "You have an account: choose a password",
+    MailKind.SECOND_FACTOR_GUESSED: "Somebody has your password",
+    MailKind.NEW_DEVICE: "A new device signed in to your account",
     MailKind.SESSIONS_ENDED: "You were signed out everywhere",
     MailKind.SECOND_FACTOR_REMOVED: "Your second factor was removed",
     MailKind.PASSWORD_CHANGED: "Your password was changed",
@@ -39,6 +41,10 @@ _SUBJECTS = {
 }
 
 _HAPPENED = {
+    MailKind.SECOND_FACTOR_GUESSED: "Somebody gave the right password of your account and five wrong codes of"
+    " your second factor. Nobody was let in, and no code is taken for 15 minutes",
+    MailKind.NEW_DEVICE: "Your account was signed in to from a browser, an app or a network that it was"
+    " not used from before",
     MailKind.SESSIONS_ENDED: "An administrator signed you out everywhere; you can sign in again",
     MailKind.SECOND_FACTOR_REMOVED: "An administrator removed the second factor of your account:"
     " signing in with your password does not ask for a code any more",

@@ -12,6 +12,7 @@ from auth_service.adapters.postgres.attempts import PostgresAttempts
 from auth_service.adapters.postgres.audit import PostgresAuditTrail
 from auth_service.adapters.postgres.audit_heads import PostgresAuditHeads
 from auth_service.adapters.postgres.credentials import PostgresCredentials
+from auth_service.adapters.postgres.devices import PostgresDevices
 from auth_service.adapters.postgres.emails import PostgresEmails
 from auth_service.adapters.postgres.exports import PostgresExports
 from auth_service.adapters.postgres.guesses import PostgresGuesses
@@ -36,6 +37,7 @@ class PostgresStores:
         "audit",
         "audit_heads",
         "credentials",
+        "devices",
         "emails",
         "exports",
         "guesses",
@@ -56,6 +58,7 @@ class PostgresStores:
         self.audit = PostgresAuditTrail(connection)
         self.audit_heads = PostgresAuditHeads(connection)
         self.credentials = PostgresCredentials(connection)
+        self.devices = PostgresDevices(connection)
         self.emails = PostgresEmails(connection)
         self.exports = PostgresExports(connection)
         self.guesses = PostgresGuesses(connection)

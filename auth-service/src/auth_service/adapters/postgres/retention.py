@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from chassis.postgres.connection import Connection, rows_affected
 
+from auth_service.domain.device import REMEMBERED
 from auth_service.domain.guessing import BLOCK
 from auth_service.domain.idempotency import ANSWERS_KEPT
 from auth_service.domain.second_factor import CHALLENGE_LIFETIME
@@ -83,7 +84,16 @@ class PostgresRetention:
             limit,
             ANSWERS_KEPT,
         )
-        tags = (revocations, revocations_of_all, failures, ended, expired, attempts)
+        devices = await self.connection.execute(
+            """
+            DELETE FROM auth.known_devices WHERE (user_id, digest) IN (
+                SELECT user_id, digest FROM auth.known_devices WHERE added_at < now() - $2::interval
+                 LIMIT $1 FOR UPDATE SKIP LOCKED)
+            """,
+            limit,
+            REMEMBERED,
+        )
+        tags = (devices, revocations, revocations_of_all, failures, ended, expired, attempts)
         deleted = sum(rows_affected(tag) for tag in tags) + await self._api_keys(limit)
         return deleted + await self._mails(limit) + await self._challenges(limit)
 

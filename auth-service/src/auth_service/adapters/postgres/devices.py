@@ -1,0 +1,62 @@
+"""Known devices in Postgres."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from chassis.postgres.connection import Connection
+
+from auth_service.domain.device import DEVICES_MAX, NOTICES_MAX, NOTICES_WINDOW, REMEMBERED
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresDevices:
+    """`DeviceRepository` on one connection."""
+
+    connection: Connection
+
+    async def is_known(self, user_id: UUID, digest: bytes) -> bool:
+        """Whether the user has signed in from there before."""
+        found = await self.connection.fetchval(
+            """
+            SELECT EXISTS (SELECT FROM auth.known_devices
+                            WHERE user_id = $1 AND digest = $2 AND added_at > now() - $3::interval)
+            """,
+            user_id,
+            digest,
+            REMEMBERED,
+        )
+        return bool(found)
+
+    async def add(self, user_id: UUID, digest: bytes) -> bool:
+        """Remembers a device; says whether the user should be told."""
+        row = await self.connection.fetchrow(
+            """
+            WITH before AS (
+                SELECT count(*) AS devices,
+                       count(*) FILTER (WHERE added_at > now() - $3::interval) AS lately
+                  FROM auth.known_devices WHERE user_id = $1
+            ), added AS (
+                INSERT INTO auth.known_devices (user_id, digest)
+                SELECT user_id, $2 FROM auth.credentials WHERE user_id = $1
+                ON CONFLICT (user_id, digest) DO UPDATE SET added_at = now()
+                 WHERE known_devices.added_at <= now() - $4::interval
+                RETURNING digest
+            ), gone AS (
+                DELETE FROM auth.known_devices WHERE user_id = $1 AND digest IN (
+                    SELECT digest FROM auth.known_devices WHERE user_id = $1
+                     ORDER BY added_at DESC, digest OFFSET $5)
+            )
+            SELECT devices, lately, EXISTS (SELECT FROM added) AS is_new FROM before
+            """,
+            user_id,
+            digest,
+            NOTICES_WINDOW,
+            REMEMBERED,
+            DEVICES_MAX - 1,
+        )
+        assert row is not None  # noqa: S101 an aggregate always answers
+        return bool(row["is_new"] and row["devices"] > 0 and row["lately"] <= NOTICES_MAX)
+
+    async def forget_all(self, user_id: UUID) -> None:
+        """Forgets every device of a user."""
+        await self.connection.execute("DELETE FROM auth.known_devices WHERE user_id = $1", user_id)

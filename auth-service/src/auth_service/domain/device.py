@@ -1,0 +1,70 @@
+"""From what a user has signed in: a browser in a network, remembered illegibly.
+
+Somebody who signs in from one that is not known is told by mail: it may be an intruder with the
+right password.
+"""
+
+import ipaddress
+import re
+from datetime import timedelta
+from typing import Protocol
+from uuid import UUID
+
+from chassis.addresses import parse_address
+
+DEVICES_MAX = 50
+"""Devices that are remembered for one user; the oldest give way."""
+
+REMEMBERED = timedelta(days=365)
+"""How long a device is remembered after the first sign-in from it."""
+
+NOTICES_MAX = 5
+"""Mails about new devices that one user gets in `NOTICES_WINDOW`, whoever signs in from wherever."""
+
+NOTICES_WINDOW = timedelta(days=1)
+
+_VERSION = re.compile(r"/[\d._]+")
+_IPV4_PREFIX = 16
+_IPV6_PREFIX = 32
+
+
+class DeviceDigests(Protocol):
+    """Makes of a device what is remembered of it."""
+
+    def __call__(self, user_id: UUID, device: str) -> bytes:
+        """Returns a digest of 32 bytes, another one for each user, that tells nobody the device."""
+        ...
+
+
+class DeviceRepository(Protocol):
+    """Remembers devices."""
+
+    async def is_known(self, user_id: UUID, digest: bytes) -> bool:
+        """Whether the user has signed in from there before."""
+        ...
+
+    async def add(self, user_id: UUID, digest: bytes) -> bool:
+        """Remembers a device, and forgets the oldest beyond `DEVICES_MAX`.
+
+        Returns:
+            Whether the user should be told: it is new, not the first one, and no more than
+            `NOTICES_MAX` came in `NOTICES_WINDOW`.
+        """
+        ...
+
+    async def forget_all(self, user_id: UUID) -> None:
+        """Forgets every device of a user."""
+        ...
+
+
+def device_of(user_agent: str, client_address: str) -> str:
+    """Returns what counts as one device: a browser, whatever its version, in a provider's network."""
+    return f"{_VERSION.sub('/', user_agent)}\n{_network_of(client_address)}"
+
+
+def _network_of(address: str) -> str:
+    parsed = parse_address(address)
+    if parsed is None:
+        return ""
+    prefix = _IPV4_PREFIX if isinstance(parsed, ipaddress.IPv4Address) else _IPV6_PREFIX
+    return str(ipaddress.ip_network((parsed, prefix), strict=False))
