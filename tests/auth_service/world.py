@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from auth_service.domain.credential import Role
+from auth_service.domain.notices import SignInNotices
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.session import STANDARD, SessionLimits
 from auth_service.domain.tokens import Tokens
@@ -137,8 +138,7 @@ def build_world(
         refresh_tokens=FakeRefreshTokens(),
         mail_tokens=FakeMailTokens(),
         device_digests=FakeDeviceDigests(),
-        notify_second_factor_guesses=notify,
-        notify_new_device=notify,
+        notices=SignInNotices(second_factor_guesses=notify, new_device=notify),
         second_factors=FakeSecondFactorSecrets(),
         relying_party=FakeRelyingParty(),
         answer_seal=FakeAnswerSeal(),

@@ -24,7 +24,6 @@ EXEMPT = {
     "users.tombstones": "an id of somebody who is not there any more to ask",
     "users.audit_clients": "what is in audit_events, until auth-service has fetched it",
     "auth.revocations": "ids and times, for the quarter of an hour that tokens live",
-    "auth.revocations_of_all": "times, and the id of one session",
     "auth.known_devices": "digests, from which nobody can read a device",
     "auth.attempts": "answers given already, sealed, for a day; most hold nothing but tokens",
     "auth.mfa_challenges": "digests, for the five minutes of a sign-in",

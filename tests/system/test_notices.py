@@ -76,6 +76,41 @@ def test_api_keys(edge: Edge, mailbox: Mailbox) -> None:
     assert key["prefix"] not in told.as_string()
 
 
+def test_a_new_device(edge: Edge, mailbox: Mailbox, house: House) -> None:
+    """Once for each browser; neither the first one nor one that is known. Postgres cannot read it."""
+    ada = edge.join()
+    login = {"email": ada.email, "password": PASSWORD}
+    for browser in ("Netscape Navigator", "Netscape Navigator", "Lynx/2.8"):
+        answer = edge.post("/api/auth/login", json=login, headers={"user-agent": browser})
+        assert answer.outcome == (200, None)
+    mailbox.wait(ada.email, "A new device signed in", count=2)
+
+    assert edge.post("/api/auth/login", json=login, headers={"user-agent": "Lynx/2.9"}).status == 200
+    waiting = "SELECT FROM auth.mails WHERE kind = 'new_device' AND user_id = $1"
+    assert house.rows(waiting, ada.id) == []
+    told = [mail for mail in mailbox.mails(ada.email) if "new device" in str(mail["Subject"])]
+    assert len(told) == 2
+    digests = house.rows("SELECT digest FROM auth.known_devices WHERE user_id = $1", ada.id)
+    assert [len(digest) for (digest,) in digests] == [32] * 3
+
+
+def test_guessed_codes(edge: Edge, mailbox: Mailbox) -> None:
+    """Whoever guesses codes has the password; the owner is told once."""
+    ada = edge.join(proven=True)
+    secret = edge.post("/api/auth/mfa/totp", token=ada.access_token).data["secret"]
+    code = {"code": pyotp.TOTP(secret).now()}
+    edge.post("/api/auth/mfa/totp/confirm", token=ada.access_token, json=code)
+    begun = edge.post("/api/auth/login", json={"email": ada.email, "password": PASSWORD})
+    guess = {"mfa_token": begun.data["mfa_token"], "code": "wrong"}
+    outcomes = [edge.post("/api/auth/mfa/verify", json=guess).code for _ in range(7)]
+    assert outcomes == ["INVALID_CREDENTIALS"] * 5 + ["TOO_MANY_ATTEMPTS"] * 2
+
+    mail = mailbox.wait(ada.email, "Somebody has your password")
+    assert secret not in mail.as_string()
+    told = [mail for mail in mailbox.mails(ada.email) if "Somebody has" in str(mail["Subject"])]
+    assert len(told) == 1
+
+
 def test_what_failed_is_not_told(edge: Edge, house: House, ada: Person) -> None:
     """A notice is queued by the transaction that made the change, or not at all."""
     body_of = {"old_password": "wrong-guess-of-eve", "new_password": NEW}

@@ -17,7 +17,7 @@ from tests.auth_service.conftest import House
 
 async def _key(house: House, *scopes: str, lives: timedelta | None = None) -> pb.CreateApiKeyResponse:
     tokens = await house.login()
-    await house.prove()
+    await house.pool.execute("UPDATE auth.credentials SET email_verified = true")  # As by the mailed token.
     house.come_as(tokens.access_token)
     request = pb.CreateApiKeyRequest(name="report", scopes=scopes)
     if lives is not None:

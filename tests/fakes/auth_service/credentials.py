@@ -20,6 +20,7 @@ class FakeCredentials:
         self._rows = state.credentials
         self._sessions = state.sessions
         self._passkeys = state.passkeys
+        self._devices = state.devices
         self._api_keys = state.api_keys
         self._mail_tokens = state.mail_tokens
         self._audit = state.audit
@@ -143,6 +144,8 @@ class FakeCredentials:
             del self._mail_tokens[key]
         for session in [each for each in self._sessions.values() if each.user_id == user_id]:
             del self._sessions[session.id]
+        for device in [known for known in self._devices if known[0] == user_id]:
+            del self._devices[device]
         for passkey in [each for each in self._passkeys.values() if each.user_id == user_id]:
             del self._passkeys[passkey.id]
         for api_key in [each for each in self._api_keys.values() if each.user_id == user_id]:

@@ -11,6 +11,7 @@ from chassis.settings import GrpcServiceSettings
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from auth_service.domain.notices import SignInNotices
 from auth_service.domain.session import STANDARD, STRICT, SessionLimits
 from auth_service.domain.verified_address import VerifiedAddressRule
 from auth_service.settings.commands import (
@@ -211,6 +212,14 @@ class AuthSettings(GrpcServiceSettings):
     def address_rule(self) -> VerifiedAddressRule:
         """Whether another way in can be set up on a proven address only."""
         return VerifiedAddressRule(self.verified_email == "on")
+
+    @property
+    def notices(self) -> SignInNotices:
+        """Which sign-ins users are told of by mail."""
+        return SignInNotices(
+            second_factor_guesses=self.notify_second_factor_guesses == "on",
+            new_device=self.notify_new_device == "on",
+        )
 
     @property
     def key_rotation(self) -> timedelta:

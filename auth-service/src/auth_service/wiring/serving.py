@@ -155,8 +155,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
             refresh_tokens=HmacRefreshTokens(master_key.derived("refresh-tokens")),
             mail_tokens=mail_tokens,
             device_digests=HmacDeviceDigests(master_key.derived("known-devices")),
-            notify_second_factor_guesses=settings.notify_second_factor_guesses == "on",
-            notify_new_device=settings.notify_new_device == "on",
+            notices=settings.notices,
             second_factors=TotpSecrets(
                 master_key.derived("totp-secrets"), master_key.derived("recovery-codes")
             ),

@@ -10,6 +10,7 @@ from auth_service.domain.audit_witness import AuditWitness
 from auth_service.domain.device import DeviceDigests
 from auth_service.domain.idempotency import AnswerSeal
 from auth_service.domain.mail_ports import MailTokens
+from auth_service.domain.notices import ALL_NOTICES, SignInNotices
 from auth_service.domain.passkey import RelyingParty
 from auth_service.domain.password_policy import PasswordPolicy
 from auth_service.domain.ports import (
@@ -82,8 +83,7 @@ class Ports:
     refresh_tokens: RefreshTokens
     mail_tokens: MailTokens
     device_digests: DeviceDigests
-    notify_second_factor_guesses: bool = True
-    notify_new_device: bool = True
+    notices: SignInNotices = ALL_NOTICES
     second_factors: SecondFactorSecrets
     relying_party: RelyingParty
     answer_seal: AnswerSeal
@@ -144,8 +144,8 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
     check = CheckPassword(hasher, ports.patience)
     issue = IssueTokens(ports.signer, ports.refresh_tokens, ports.rights_of, ports.limits)
     verify_password = VerifyPassword(database, guess_keys, check, clock)
-    check_code = CheckCode(ports.second_factors, guess_keys, ports.notify_second_factor_guesses, clock)
-    note_device = NoteDevice(database, ports.device_digests, ports.notify_new_device)
+    check_code = CheckCode(ports.second_factors, guess_keys, ports.notices.second_factor_guesses, clock)
+    note_device = NoteDevice(database, ports.device_digests, ports.notices.new_device)
     check_assertion = CheckAssertion(database, ports.relying_party, clock)
     policy = PasswordPolicy(ports.strength)
     refuse = RefuseRegistration(database, clock)
