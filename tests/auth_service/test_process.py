@@ -26,7 +26,7 @@ from tests.auth_service.conftest import ADMIN_EMAIL as EMAIL
 from tests.auth_service.conftest import ADMIN_PASSWORD as PASSWORD
 from tests.auth_service.directory_stand_in import DirectoryStandIn
 from tests.chassis.waiting import until
-from tests.fakes.service_keys import service_tokens
+from tests.fakes.service_keys import entry_of, service_tokens
 
 
 async def _ready(environment: Environment) -> bool:
@@ -88,8 +88,7 @@ async def test_first_admin_is_made_when_user_service_answers(
             audit_recorded=AuditRecorded(action="users.update", outcome="success"),
         )
         for event in (changed, told, told):
-            event.occurred_at.GetCurrentTime()
-            await redis.xadd(stream.STREAM, {stream.FIELD: event.SerializeToString()})
+            await redis.xadd(stream.STREAM, entry_of(event, "user-service"))
 
         async def is_told() -> bool:
             rows = await pool.fetch("SELECT action FROM auth.audit_events")
@@ -103,7 +102,7 @@ async def test_first_admin_is_made_when_user_service_answers(
 
         await until(is_relayed, seconds=10)
         entries: Any = await redis.xrange(stream.STREAM)
-        published = [stream.decode(fields).WhichOneof("payload") for _, fields in entries]
+        published = [Event.FromString(fields[stream.FIELD]).WhichOneof("payload") for _, fields in entries]
         assert {"registration_started", "tokens_revoked"} <= set(published)
 
         running.send_signal(signal.SIGTERM)

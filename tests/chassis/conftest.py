@@ -25,4 +25,4 @@ async def _pool(empty_database: str) -> AsyncIterator[Database]:
 async def _outbox(pool: Database) -> Outbox:
     """An outbox in the schema `stock` of the test's database."""
     await pool.execute(OUTBOX_SQL)
-    return Outbox(schema="stock", source="stock-service")
+    return Outbox(schema="stock", source="user-service")

@@ -31,7 +31,7 @@ from vestibule.users.v1 import user_pb2, user_service_pb2
 from vestibule.users.v1.user_service_pb2_grpc import UserServiceServicer, add_UserServiceServicer_to_server
 
 from gateway import wiring
-from tests.fakes.service_keys import key_settings, service_tokens
+from tests.fakes.service_keys import key_settings, service_keys, service_tokens
 from tests.user_service.auth_stand_in import AUDIENCE, ISSUER, AuthStandIn
 
 
@@ -256,7 +256,7 @@ async def _beating(redis_url: str) -> None:
     """Gives the pulse that auth-service's relay gives."""
     async with Redis.from_url(redis_url) as redis:
         while True:
-            await pulse.beat(redis, AUTHORITY, await pulse.moment(redis))
+            await pulse.beat(redis, service_keys(AUTHORITY), await pulse.moment(redis))
             await asyncio.sleep(pulse.BEAT_SECONDS)
 
 

@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from user_service.domain.user import Role
 from vestibule.events.v1.events_pb2 import Event
 
+from tests.fakes.service_keys import entry_of
 from tests.gateway.house import Behind, Edge, bearer
 from tests.user_service.auth_stand_in import AuthStandIn
 
@@ -182,8 +183,8 @@ async def test_events_drop_what_others_changed(
     behind.names[ada] = "Bea"
     assert (await edge.http.get("/api/users/me", headers=headers)).json()["data"]["full_name"] == "Ada"
     async with Redis.from_url(valkey.url) as redis:
-        event = Event(event_id=str(uuid7()), tags=[f"user:{ada}"])
-        await redis.xadd(stream.STREAM, {stream.FIELD: event.SerializeToString()})
+        event = Event(tags=[f"user:{ada}"])
+        await redis.xadd(stream.STREAM, entry_of(event, "user-service"))
     deadline = time.monotonic() + 2
     while (await edge.http.get("/api/users/me", headers=headers)).json()["data"]["full_name"] != "Bea":
         assert time.monotonic() < deadline

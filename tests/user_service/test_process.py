@@ -27,7 +27,7 @@ from vestibule.users.v1 import directory_service_pb2 as pb
 from vestibule.users.v1.directory_service_pb2_grpc import DirectoryServiceStub
 
 from tests.chassis.waiting import until
-from tests.fakes.service_keys import key_settings, service_tokens
+from tests.fakes.service_keys import entry_of, key_settings, service_tokens
 from tests.user_service.auth_stand_in import ISSUER, AuthStandIn
 from tests.user_service.builders import a_user
 
@@ -112,7 +112,7 @@ async def test_ready_once_auth_service_has_come(
 
             await until(is_relayed, seconds=10)
             entries: Any = await redis.xrange(stream.STREAM)
-            published = [stream.decode(fields) for _, fields in entries]
+            published = [Event.FromString(fields[stream.FIELD]) for _, fields in entries]
             assert [str(newcomer.id)] == [
                 event.user_changed.user_id for event in published if event.HasField("user_changed")
             ]
@@ -185,4 +185,4 @@ async def test_unmigrated_schema_is_refused(
 
 async def _publish(redis: "Redis", **payload: object) -> None:
     event = Event(source="auth-service", **payload)  # type: ignore[arg-type]
-    await redis.xadd(stream.STREAM, {stream.FIELD: event.SerializeToString()})
+    await redis.xadd(stream.STREAM, entry_of(event, "auth-service"))

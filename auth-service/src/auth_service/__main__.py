@@ -1,4 +1,4 @@
-"""Runs auth-service; `provision` makes its roles, `migrate` its tables, `keys` and `audit` are operators'."""
+"""Runs auth-service; `provision` makes its roles, `migrate` its tables, the rest is operators'."""
 
 if __name__ == "__main__":
     from chassis import boot
@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from chassis.settings import load
+from chassis.settings import EventsSettings, load
 
 from auth_service.settings import AuthSettings, MigrationSettings, ProvisionSettings
 from chassis import exits
@@ -27,12 +27,15 @@ def main(arguments: list[str]) -> None:
     commands.add_parser("provision", help="make the roles and the schema, as an admin of Postgres")
     _add_audit(commands.add_parser("audit", help="look at the audit chain, and take it out"))
     keys = commands.add_parser("keys", help="look at the signing keys, and rotate them")
+    commands.add_parser("events", help="look at dead letters, send them again or drop them", add_help=False)
     key_actions = keys.add_subparsers(dest="action", metavar="action", required=True)
     key_actions.add_parser("list", help="every key with its state and its times")
     key_actions.add_parser("rotate", help="publish the next key, which signs when every verifier can know it")
     known, rest = parser.parse_known_args(arguments)
     if known.command == "migrate":
         sys.exit(_migrate(rest))
+    if known.command == "events":
+        sys.exit(_events(rest))
     if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if known.command == "provision":
@@ -77,6 +80,13 @@ def _migrate(arguments: list[str]) -> int:
     return migrate.main(
         arguments, url=url, schema="auth", package="auth_service", runtime_role="auth_service"
     )
+
+
+def _events(arguments: list[str]) -> int:
+    from chassis.events import commands  # noqa: PLC0415
+
+    redis_url = load(EventsSettings).redis_url.get_secret_value()
+    return commands.main(arguments, group="auth-service", redis_url=redis_url)
 
 
 def _provision() -> int:

@@ -140,6 +140,16 @@ class ServiceSettings(BaseSettings):
         return self
 
 
+class EventsSettings(BaseSettings):
+    """The settings of `python -m <service> events`."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    redis_url: SecretStr = Field(
+        validation_alias="REDIS_URL", description="where Redis or Valkey is, such as redis://127.0.0.1:6379/0"
+    )
+
+
 class GrpcServiceSettings(ServiceSettings):
     """What a service behind the gateway reads besides: its two ports, under its prefix."""
 

@@ -137,8 +137,8 @@ class Endpoint:
             self._restraint.heed(error)
             raise
         finally:
-            for event in noted:
-                self._parts.on_event(event)
+            for each in noted:
+                self._parts.on_event(each.event)
 
     def _key(self, request: Request, claims: Claims) -> tuple[object, ...]:
         return (

@@ -8,7 +8,7 @@ from chassis.grpc.secret_fields import secret_fields
 from chassis.http_server import open_http
 from chassis.identity.authority import AUTHORITY, AUTHORITY_SERVICES, Authority
 from chassis.identity.judge import RevocationJudge
-from chassis.identity.service_keys import open_service_keys
+from chassis.identity.service_keys import ServiceKeys, open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
 from chassis.operations_http import OperationsApp
@@ -73,7 +73,7 @@ async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
     upstreams = await lifecycle.enter(Upstreams(settings, protos.services, tokens, certificates))
     judge = _judge(settings, upstreams)
     memory = Memory(judge, NearCache())
-    await _follow_events(lifecycle, settings, memory)
+    await _follow_events(lifecycle, settings, tokens.keys, memory)
     parts = Parts(
         upstreams=upstreams,
         judge=judge,
@@ -131,10 +131,13 @@ def _judge(settings: GatewaySettings, upstreams: Upstreams) -> RevocationJudge:
     )
 
 
-async def _follow_events(lifecycle: Lifecycle, settings: GatewaySettings, memory: Memory) -> None:
+async def _follow_events(
+    lifecycle: Lifecycle, settings: GatewaySettings, keys: ServiceKeys, memory: Memory
+) -> None:
     tail = Tail(
         redis_url=settings.redis_url.get_secret_value(),
         client_name=SERVICE,
+        keys=keys,
         on_event=memory.on_event,
         on_lost=memory.on_lost,
         pulse_of=AUTHORITY,

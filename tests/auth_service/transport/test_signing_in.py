@@ -57,7 +57,8 @@ async def test_what_a_call_commits_travels_back(house: House) -> None:
 
     await house.auth.LogoutAll(pb.LogoutAllRequest())
 
-    (event,) = events
+    event = events[0].event
+    assert len(events) == 1
     assert event.tokens_revoked.user_id == user_id
     assert event.tokens_revoked.issued_until_milliseconds < event.tokens_revoked.expires_at_milliseconds
 

@@ -9,6 +9,7 @@ from chassis.events.consumer import Consumer
 from chassis.events.outbox import Outbox
 from chassis.events.relay import Relay
 from chassis.grpc.call import Call, current_call
+from chassis.ids import uuid7
 from chassis.lifecycle import end_task
 from devstack.valkey import Valkey
 from redis.asyncio import Redis
@@ -16,6 +17,9 @@ from vestibule.events.v1.events_pb2 import Event, SignedIn, UserChanged
 
 from tests.chassis.events.conftest import Append, Begin
 from tests.chassis.waiting import until
+from tests.fakes.service_keys import entry_of, service_keys
+
+KEYS = service_keys("user-service")
 
 
 class Clerk:
@@ -39,6 +43,7 @@ def consumer(valkey: Valkey, clerk: Clerk, *, claim_after_seconds: float = 30.0)
     return Consumer(
         group="stock-service",
         handlers={"user_changed": clerk},
+        keys=KEYS,
         redis_url=valkey.url,
         claim_after_seconds=claim_after_seconds,
     )
@@ -47,9 +52,8 @@ def consumer(valkey: Valkey, clerk: Clerk, *, claim_after_seconds: float = 30.0)
 async def publish(valkey: Valkey, people: Iterable[str]) -> None:
     client = Redis.from_url(valkey.url)
     for person in people:
-        event = Event(event_id=person, user_changed=UserChanged(user_id=person))
-        event.occurred_at.GetCurrentTime()
-        await client.xadd(stream.STREAM, {stream.FIELD: event.SerializeToString()})
+        event = Event(user_changed=UserChanged(user_id=person))
+        await client.xadd(stream.STREAM, entry_of(event, "user-service"))
     await client.aclose()
 
 
@@ -89,9 +93,7 @@ async def test_events_of_no_interest_and_unreadable_ones_are_passed_over(
 ) -> None:
     clerk = Clerk()
     client = Redis.from_url(valkey.url)
-    await client.xadd(
-        stream.STREAM, {stream.FIELD: Event(signed_in=SignedIn(user_id="x")).SerializeToString()}
-    )
+    await client.xadd(stream.STREAM, entry_of(Event(signed_in=SignedIn(user_id="x")), "auth-service"))
     await client.xadd(stream.STREAM, {stream.FIELD: b"\xff\xff\xff"})
     await client.xadd(stream.STREAM, {b"other": b""})
     await client.aclose()
@@ -154,7 +156,7 @@ async def test_a_lost_stream_is_begun_anew(
     outbox: Outbox, empty_database: str, own_valkey: Valkey, append: Append, begin: Begin
 ) -> None:
     clerk = Clerk()
-    begin(Relay(outbox, postgres_url=empty_database, redis_url=own_valkey.url).run())
+    begin(Relay(outbox, keys=KEYS, postgres_url=empty_database, redis_url=own_valkey.url).run())
     begin(consumer(own_valkey, clerk).run())
     await append("a")
     await until(lambda: clerk.handled == ["a"])
@@ -168,7 +170,7 @@ async def test_a_flushed_stream_is_begun_anew(
     outbox: Outbox, empty_database: str, valkey: Valkey, append: Append, begin: Begin
 ) -> None:
     clerk = Clerk()
-    begin(Relay(outbox, postgres_url=empty_database, redis_url=valkey.url).run())
+    begin(Relay(outbox, keys=KEYS, postgres_url=empty_database, redis_url=valkey.url).run())
     begin(consumer(valkey, clerk).run())
     await append("a")
     await until(lambda: clerk.handled == ["a"])
@@ -186,19 +188,19 @@ async def test_a_handler_runs_under_the_events_name_and_trace(valkey: Valkey, be
     async def handle(event: Event) -> None:
         calls.append(current_call())
 
-    begin(Consumer(group="g", handlers={"user_changed": handle}, redis_url=valkey.url).run())
-    event = Event(event_id="e1", traceparent=trace, user_changed=UserChanged(user_id="p"))
+    begin(Consumer(group="g", handlers={"user_changed": handle}, keys=KEYS, redis_url=valkey.url).run())
+    event = Event(event_id=str(uuid7()), traceparent=trace, user_changed=UserChanged(user_id="p"))
     async with Redis.from_url(valkey.url) as client:
-        await client.xadd(stream.STREAM, {stream.FIELD: event.SerializeToString()})
+        await client.xadd(stream.STREAM, entry_of(event, "user-service"))
     await until(lambda: calls)
     assert calls[0] is not None
-    assert (calls[0].caller.request_id, calls[0].traceparent) == ("e1", trace)
+    assert (calls[0].caller.request_id, calls[0].traceparent) == (event.event_id, trace)
     assert current_call() is None
 
 
 def test_a_handler_for_no_event_is_refused(valkey: Valkey) -> None:
     with pytest.raises(ValueError, match="user_chnged"):
-        Consumer(group="g", handlers={"user_chnged": Clerk()}, redis_url=valkey.url)
+        Consumer(group="g", handlers={"user_chnged": Clerk()}, keys=KEYS, redis_url=valkey.url)
 
 
 async def _nothing_pending(valkey: Valkey) -> bool:

@@ -18,8 +18,8 @@ async def test_an_event_is_completed_written_and_noted(pool: Database, outbox: O
             transaction, Event(user_changed=UserChanged(user_id="p"), tags=["user:p"])
         )
         assert noted == []
-    assert noted == [event]
-    assert event.source == "stock-service"
+    assert [each.event for each in noted] == [event]
+    assert event.source == "user-service"
     assert event.event_id
     assert event.occurred_at.seconds
     row = await pool.fetchrow("SELECT * FROM stock.outbox")

@@ -1,6 +1,8 @@
 """Knowing whether a stream that brings nothing is one on which nothing happened."""
 
 import asyncio
+import time
+from typing import Any
 
 from chassis.events import pulse
 from chassis.events.tail import Tail
@@ -10,10 +12,13 @@ from vestibule.events.v1.events_pb2 import Event
 
 from tests.chassis.events.conftest import Begin
 from tests.chassis.waiting import until
+from tests.fakes.service_keys import service_keys
+
+AUTH = service_keys("auth-service")
 
 
 def follow(valkey: Valkey, begin: Begin) -> Tail:
-    """Begins to follow the pulse of a service called `source`."""
+    """Begins to follow the pulse of auth-service."""
 
     async def on_lost() -> None:
         """Has nothing to make up for."""
@@ -23,7 +28,12 @@ def follow(valkey: Valkey, begin: Begin) -> Tail:
         return False
 
     tail = Tail(
-        redis_url=valkey.url, client_name="test", on_event=on_event, on_lost=on_lost, pulse_of="source"
+        redis_url=valkey.url,
+        client_name="test",
+        keys=service_keys("gateway"),
+        on_event=on_event,
+        on_lost=on_lost,
+        pulse_of="auth-service",
     )
     begin(tail.run())
     return tail
@@ -34,7 +44,7 @@ async def test_without_a_pulse_nothing_is_known(valkey: Valkey, begin: Begin) ->
     tail = follow(valkey, begin)
     await asyncio.wait_for(tail.caught_up.wait(), 5)
     async with Redis.from_url(valkey.url) as redis:
-        await pulse.beat(redis, "another", await pulse.moment(redis))
+        await pulse.beat(redis, service_keys("user-service"), await pulse.moment(redis))
     await until(lambda: tail.silent_seconds < 1)
 
     assert tail.behind_seconds == float("inf")
@@ -47,14 +57,15 @@ async def test_a_beat_is_worth_what_it_says(valkey: Valkey, begin: Begin) -> Non
     async with Redis.from_url(valkey.url) as redis:
 
         async def beat(age_seconds: int) -> None:
-            await pulse.beat(redis, "source", await pulse.moment(redis) - age_seconds * 1000)
+            await pulse.beat(redis, AUTH, await pulse.moment(redis) - age_seconds * 1000)
 
         async def felt(seconds: int) -> bool:
             await beat(seconds)
             return seconds <= tail.behind_seconds < seconds + 1
 
-        await until(lambda: felt(0))
         await until(lambda: felt(100))
+        await until(lambda: felt(0))
+        await beat(100)
         await until(lambda: felt(0))
 
 
@@ -65,10 +76,57 @@ async def test_it_fades(valkey: Valkey, begin: Begin) -> None:
     async with Redis.from_url(valkey.url) as redis:
 
         async def felt() -> bool:
-            await pulse.beat(redis, "source", await pulse.moment(redis))
+            await pulse.beat(redis, AUTH, await pulse.moment(redis))
             return tail.behind_seconds < 1
 
         await until(felt)
     await until(lambda: tail.behind_seconds > 1)
 
     assert tail.silent_seconds < tail.behind_seconds
+
+
+async def test_beats_of_others_count_for_nothing(valkey: Valkey, begin: Begin) -> None:
+    """Whoever reaches Redis cannot give the beat: unsigned, signed by another, or sent again under any id."""
+    tail = follow(valkey, begin)
+    await asyncio.wait_for(tail.caught_up.wait(), 5)
+    async with Redis.from_url(valkey.url) as redis:
+
+        async def felt() -> bool:
+            await pulse.beat(redis, AUTH, await pulse.moment(redis))
+            return tail.behind_seconds < 1
+
+        await until(felt)
+        key = pulse.key("auth-service")
+        entries: Any = await redis.xrevrange(key, count=1)
+        identifier, true_beat = entries[0]
+        begin_ms = int(identifier.split(b"-")[0])
+        began = time.monotonic()
+        while time.monotonic() - began < 1.5:
+            now = await pulse.moment(redis)
+            mine = service_keys("user-service").sign("heartbeat", f"auth-service\0{now}".encode())
+            begin_ms += 1
+            await redis.xadd(key, true_beat, id=f"{begin_ms}-0")
+            await redis.xadd(key, {"since": now}, id=f"{begin_ms}-1")
+            await redis.xadd(key, {"since": now, "signature": true_beat[b"signature"]}, id=f"{begin_ms}-2")
+            await redis.xadd(key, {"since": now, "signature": mine}, id=f"{begin_ms}-3")
+            await redis.xadd(key, {"since": "x" * 1000, "signature": b""}, id=f"{begin_ms}-4")
+            await asyncio.sleep(0.05)
+
+        assert tail.behind_seconds > 1
+        assert tail.silent_seconds < 1
+
+
+async def test_a_key_made_again_is_found(valkey: Valkey, begin: Begin) -> None:
+    """Whoever moves the ids far ahead and takes them away does not stop the beats from being heard."""
+    tail = follow(valkey, begin)
+    await asyncio.wait_for(tail.caught_up.wait(), 5)
+    async with Redis.from_url(valkey.url) as redis:
+        await redis.xadd(pulse.key("auth-service"), {"since": 1}, id=f"{2**60}-0")
+        await asyncio.sleep(0.5)
+        await redis.delete(pulse.key("auth-service"))
+
+        async def felt() -> bool:
+            await pulse.beat(redis, AUTH, await pulse.moment(redis))
+            return tail.behind_seconds < 1
+
+        await until(felt, seconds=5)

@@ -7,26 +7,30 @@ from typing import Any
 
 import asyncpg
 import pytest
-from chassis.events import relay as relay_module
+from chassis.events import outbox as outbox_module
 from chassis.events import stream
-from chassis.events.outbox import Outbox
-from chassis.events.relay import Relay, sweep
+from chassis.events.outbox import Outbox, sweep
+from chassis.events.relay import Relay
 from chassis.lifecycle import end_task
 from chassis.postgres.pool import Database, open_database
 from devstack.postgres import Postgres
 from devstack.valkey import Valkey
 from redis.asyncio import Redis
+from vestibule.events.v1.events_pb2 import Event
 
 from tests.chassis.conftest import OUTBOX_SQL
 from tests.chassis.events.conftest import Append, Begin
 from tests.chassis.waiting import until
+from tests.fakes.service_keys import service_keys
+
+KEYS = service_keys("user-service")
 
 
 async def people(valkey: Valkey) -> list[str]:
     """Returns whom the stream's events are about, in order."""
     async with Redis.from_url(valkey.url) as client:
         entries: Any = await client.xrange(stream.STREAM)
-    return [stream.decode(fields).user_changed.user_id for _, fields in entries]
+    return [Event.FromString(fields[stream.FIELD]).user_changed.user_id for _, fields in entries]
 
 
 async def test_events_arrive_in_order_and_are_marked(
@@ -34,7 +38,7 @@ async def test_events_arrive_in_order_and_are_marked(
 ) -> None:
     for number in range(450):
         await append(str(number))
-    begin(Relay(outbox, postgres_url=empty_database, redis_url=valkey.url).run())
+    begin(Relay(outbox, keys=KEYS, postgres_url=empty_database, redis_url=valkey.url).run())
     await until(lambda: _pending_is(pool, 0))
     assert await people(valkey) == [str(number) for number in range(450)]
     assert await pool.fetchval("SELECT count(*) FROM stock.outbox WHERE stream_id IS NULL") == 0
@@ -43,7 +47,7 @@ async def test_events_arrive_in_order_and_are_marked(
 async def test_notify_wakes_the_relay_at_once(
     outbox: Outbox, empty_database: str, valkey: Valkey, append: Append, begin: Begin
 ) -> None:
-    relay = Relay(outbox, postgres_url=empty_database, redis_url=valkey.url)
+    relay = Relay(outbox, keys=KEYS, postgres_url=empty_database, redis_url=valkey.url)
     begin(relay.run())
     await until(lambda: relay.leading)
     for number in range(5):
@@ -54,7 +58,7 @@ async def test_notify_wakes_the_relay_at_once(
 async def test_a_lost_notification_is_made_up_for_by_looking(
     pool: Database, outbox: Outbox, empty_database: str, valkey: Valkey, begin: Begin
 ) -> None:
-    relay = Relay(outbox, postgres_url=empty_database, redis_url=valkey.url)
+    relay = Relay(outbox, keys=KEYS, postgres_url=empty_database, redis_url=valkey.url)
     begin(relay.run())
     await until(lambda: relay.leading)
     await asyncio.sleep(0.2)
@@ -65,7 +69,7 @@ async def test_a_lost_notification_is_made_up_for_by_looking(
 async def test_of_two_relays_one_publishes_and_the_other_takes_over(
     pool: Database, outbox: Outbox, empty_database: str, valkey: Valkey, append: Append, begin: Begin
 ) -> None:
-    relays = [Relay(outbox, postgres_url=empty_database, redis_url=valkey.url) for _ in range(2)]
+    relays = [Relay(outbox, keys=KEYS, postgres_url=empty_database, redis_url=valkey.url) for _ in range(2)]
     tasks = [begin(relay.run()) for relay in relays]
     await until(lambda: any(relay.leading for relay in relays))
     await asyncio.gather(*(append(str(number)) for number in range(60)))
@@ -90,7 +94,7 @@ async def test_while_redis_is_away_events_wait(
     begin: Begin,
 ) -> None:
     own_valkey.kill()
-    begin(Relay(outbox, postgres_url=empty_database, redis_url=own_valkey.url).run())
+    begin(Relay(outbox, keys=KEYS, postgres_url=empty_database, redis_url=own_valkey.url).run())
     await append("a")
     await asyncio.sleep(0.5)
     assert await pool.fetchval("SELECT count(*) FROM stock.outbox WHERE published_at IS NULL") == 1
@@ -106,7 +110,7 @@ async def test_a_killed_redis_gets_everything_again(
     append: Append,
     begin: Begin,
 ) -> None:
-    begin(Relay(outbox, postgres_url=empty_database, redis_url=own_valkey.url).run())
+    begin(Relay(outbox, keys=KEYS, postgres_url=empty_database, redis_url=own_valkey.url).run())
     for number in range(250):
         await append(str(number))
     await until(lambda: _pending_is(pool, 0))
@@ -125,20 +129,20 @@ async def test_a_redis_that_lost_its_data_while_no_relay_ran_is_noticed_at_start
     append: Append,
     begin: Begin,
 ) -> None:
-    task = begin(Relay(outbox, postgres_url=empty_database, redis_url=own_valkey.url).run())
+    task = begin(Relay(outbox, keys=KEYS, postgres_url=empty_database, redis_url=own_valkey.url).run())
     await append("a")
     await until(lambda: _pending_is(pool, 0))
     await end_task(task)
     own_valkey.kill()
     await asyncio.to_thread(own_valkey.start)
-    begin(Relay(outbox, postgres_url=empty_database, redis_url=own_valkey.url).run())
+    begin(Relay(outbox, keys=KEYS, postgres_url=empty_database, redis_url=own_valkey.url).run())
     await until(lambda: _has(own_valkey, 1), seconds=3)
 
 
 async def test_a_lost_end_of_the_stream_is_published_again_and_the_rest_is_not(
     pool: Database, outbox: Outbox, empty_database: str, valkey: Valkey, append: Append, begin: Begin
 ) -> None:
-    begin(Relay(outbox, postgres_url=empty_database, redis_url=valkey.url).run())
+    begin(Relay(outbox, keys=KEYS, postgres_url=empty_database, redis_url=valkey.url).run())
     for number in range(10):
         await append(str(number))
     await until(lambda: _pending_is(pool, 0))
@@ -158,7 +162,7 @@ async def test_a_silent_redis_holds_up_nothing_but_itself(
     append: Append,
     begin: Begin,
 ) -> None:
-    begin(Relay(outbox, postgres_url=empty_database, redis_url=own_valkey.url).run())
+    begin(Relay(outbox, keys=KEYS, postgres_url=empty_database, redis_url=own_valkey.url).run())
     await append("a")
     await until(lambda: _pending_is(pool, 0))
     _signal(own_valkey, signal.SIGSTOP)
@@ -171,10 +175,10 @@ async def test_a_silent_redis_holds_up_nothing_but_itself(
 
 
 async def test_a_postgres_restart_is_survived(own_postgres: Postgres, valkey: Valkey, begin: Begin) -> None:
-    outbox = Outbox(schema="stock", source="stock-service")
+    outbox = Outbox(schema="stock", source="user-service")
     async with open_database(own_postgres.url(), application_name="t") as pool:
         await pool.execute(OUTBOX_SQL)
-        relay = Relay(outbox, postgres_url=own_postgres.url(), redis_url=valkey.url)
+        relay = Relay(outbox, keys=KEYS, postgres_url=own_postgres.url(), redis_url=valkey.url)
         task = begin(relay.run())
         await until(lambda: relay.leading)
         await asyncio.to_thread(own_postgres.kill)
@@ -188,7 +192,7 @@ async def test_a_postgres_restart_is_survived(own_postgres: Postgres, valkey: Va
 async def test_old_rows_are_swept(
     pool: Database, outbox: Outbox, empty_database: str, append: Append, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay_module, "SWEEP_BATCH", 3)
+    monkeypatch.setattr(outbox_module, "SWEEP_BATCH", 3)
     for number in range(8):
         await append(str(number))
     await pool.execute(

@@ -12,6 +12,7 @@ from vestibule.events.v1.events_pb2 import Event, UserChanged
 
 from tests.chassis.events.conftest import Begin
 from tests.chassis.waiting import until
+from tests.fakes.service_keys import entry_of, service_keys
 
 
 class Listener:
@@ -22,7 +23,11 @@ class Listener:
         self.losses = 0
         self._failures = failures
         self.tail = Tail(
-            redis_url=valkey.url, client_name="test", on_event=self._on_event, on_lost=self._on_lost
+            redis_url=valkey.url,
+            client_name="test",
+            keys=service_keys("gateway"),
+            on_event=self._on_event,
+            on_lost=self._on_lost,
         )
 
     def _on_event(self, event: Event) -> bool:
@@ -37,10 +42,10 @@ class Listener:
 
 
 async def publish(valkey: Valkey, person: str, *, age_seconds: float = 0) -> None:
-    event = Event(event_id=person, user_changed=UserChanged(user_id=person))
+    event = Event(user_changed=UserChanged(user_id=person))
     client = Redis.from_url(valkey.url)
     identifier = f"{int((time() - age_seconds) * 1000)}-*" if age_seconds else "*"
-    await client.xadd(stream.STREAM, {stream.FIELD: event.SerializeToString()}, id=identifier)
+    await client.xadd(stream.STREAM, entry_of(event, "user-service"), id=identifier)
     await client.aclose()
 
 

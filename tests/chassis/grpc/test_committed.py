@@ -14,7 +14,7 @@ from tests.chassis.grpc.hall import USER_ID, Hall, reason, sign_in
 
 def event(tag: str) -> Event:
     """Returns an event that is told from others by its tag."""
-    return Event(event_id="x", tags=[tag])
+    return Event(tags=[tag])
 
 
 async def test_committed_events_travel_back(hall: Hall) -> None:
@@ -35,7 +35,7 @@ async def test_committed_events_travel_back(hall: Hall) -> None:
     refused = await reason(hall.users.DeleteMe(user_service_pb2.DeleteMeRequest(password="x")))
 
     assert refused == "UNAVAILABLE"
-    assert [list(each.tags) for each in events] == [["a"], ["b"]]
+    assert [list(each.event.tags) for each in events] == [["a"], ["b"]]
 
 
 async def test_committed_events_travel_through_a_service(hall: Hall) -> None:
@@ -55,7 +55,7 @@ async def test_committed_events_travel_through_a_service(hall: Hall) -> None:
     events = committed.collect()
     await hall.users.UpdateUser(user_service_pb2.UpdateUserRequest(user_id=str(USER_ID)))
 
-    assert [list(each.tags) for each in events] == [["outer"], ["inner"]]
+    assert [list(each.event.tags) for each in events] == [["outer"], ["inner"]]
 
 
 async def test_more_events_than_metadata_holds(hall: Hall) -> None:
@@ -71,4 +71,4 @@ async def test_more_events_than_metadata_holds(hall: Hall) -> None:
     events = committed.collect()
     await hall.users.UpdateMe(user_service_pb2.UpdateMeRequest())
 
-    assert 100 < len(events) < 1_000
+    assert 20 < len(events) < 1_000

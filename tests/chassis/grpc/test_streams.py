@@ -22,7 +22,7 @@ from tests.chassis.grpc.hall import (
 
 def event(tag: str) -> Event:
     """Returns an event that is told from others by its tag."""
-    return Event(event_id="x", tags=[tag])
+    return Event(tags=[tag])
 
 
 def messages(*names: str) -> list[health_service_pb2.StreamHealthResponse]:
@@ -53,7 +53,7 @@ async def test_streams(hall: Hall) -> None:
         await anext(stream)
 
     assert got == ["1", "2"]
-    assert [tag for each in events for tag in each.tags] == ["a"]
+    assert [tag for each in events for tag in each.event.tags] == ["a"]
     assert first.event_id == "1"
 
 

@@ -47,6 +47,26 @@ def test_of_a_person() -> None:
     assert not revocations.is_revoked(claims(USERS[1], SESSIONS[0]))
 
 
+@pytest.mark.parametrize(
+    ("until", "expires"),
+    [
+        (2**62, 2**62),
+        (2**62, NOW + 900_000),
+        (NOW + 60_000, NOW + 900_000),
+        (NOW, NOW + 2 * 3_600_000),
+        (NOW, 2**62),
+    ],
+    ids=["both", "issued", "issued soon", "expires late", "expires never"],
+)
+def test_times_that_no_token_has(until: int, expires: int) -> None:
+    """A revocation refuses what was issued, for as long as that lives: fresh logins never."""
+    revocations = RevocationSet()
+    revocations.apply(of_user(USERS[0], until, expires))
+
+    assert len(revocations) == 0
+    assert not revocations.is_revoked(claims(USERS[0], SESSIONS[0], NOW + 1))
+
+
 def test_of_a_session() -> None:
     """The person's other sessions go on."""
     revocations = RevocationSet()

@@ -17,6 +17,7 @@ from vestibule.events.v1.events_pb2 import Event, TokensRevoked
 from tests.chassis.identity.court import KEY, Court, of_user, open_court, ready
 from tests.chassis.identity.tokens import payload, sign
 from tests.chassis.waiting import until
+from tests.fakes.service_keys import entry_of, service_keys
 
 
 @asynccontextmanager
@@ -24,7 +25,13 @@ async def open_fed_court(valkey: Valkey) -> AsyncIterator[Court]:
     """Opens a court whose judge hears of revocations by a real stream."""
     async with open_court() as court:
         feed = court.judge.feed
-        tail = Tail(redis_url=valkey.url, client_name="test", on_event=feed.on_event, on_lost=feed.on_lost)
+        tail = Tail(
+            redis_url=valkey.url,
+            client_name="test",
+            keys=service_keys("gateway"),
+            on_event=feed.on_event,
+            on_lost=feed.on_lost,
+        )
         running = [asyncio.create_task(work) for work in (tail.run(), court.judge.run(tail))]
         await ready(court.judge)
         await until(lambda: feed.fresh)
@@ -37,9 +44,9 @@ async def open_fed_court(valkey: Valkey) -> AsyncIterator[Court]:
 
 async def publish(valkey: Valkey, revoked: TokensRevoked) -> None:
     """Puts a revocation on the stream, as auth-service's relay does."""
-    event = Event(event_id="x", tokens_revoked=revoked)
+    event = Event(tokens_revoked=revoked)
     async with Redis.from_url(valkey.url) as client:
-        await client.xadd(stream.STREAM, {stream.FIELD: event.SerializeToString()})
+        await client.xadd(stream.STREAM, entry_of(event, "auth-service"))
 
 
 async def refused(court: Court, token: str) -> bool:

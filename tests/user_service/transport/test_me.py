@@ -56,7 +56,7 @@ async def test_update_me(house: House) -> None:
     ada = a_user("ada@example.org")
     await house.add(ada)
     house.sign_in(ada)
-    told = committed.collect()
+    noted = committed.collect()
 
     answer = await house.users.UpdateMe(pb.UpdateMeRequest(full_name="Ada King", email="ada@king.example"))
 
@@ -64,7 +64,7 @@ async def test_update_me(house: House) -> None:
     assert not answer.user.email_verified
     assert answer.user.etag == '"2-0"'
     assert [ada.id] == house.auth.synced
-    assert [str(ada.id)] == _changed(list(told))
+    assert [str(ada.id)] == _changed([each.event for each in noted])
     assert await house.audited() == [("users.update", "success"), ("users.email_changed", "success")]
 
 

@@ -1,4 +1,4 @@
-"""Runs user-service, or with `provision` makes its roles, with `migrate` its tables."""
+"""Runs user-service; `provision` makes its roles, `migrate` its tables, `events` is operators'."""
 
 if __name__ == "__main__":
     from chassis import boot
@@ -7,7 +7,7 @@ if __name__ == "__main__":
 
 import sys
 
-from chassis.settings import load
+from chassis.settings import EventsSettings, load
 
 from chassis import exits
 from user_service.settings import MigrationSettings, ProvisionSettings, UsersSettings
@@ -21,10 +21,15 @@ def main(arguments: list[str]) -> None:
     """
     if arguments[:1] == ["migrate"]:
         sys.exit(_migrate(arguments[1:]))
+    if arguments[:1] == ["events"]:
+        sys.exit(_events(arguments[1:]))
     if arguments == ["provision"]:
         sys.exit(_provision())
     if arguments:
-        sys.exit("usage: python -m user_service [provision | migrate [upgrade|current|check]]")
+        sys.exit(
+            "usage: python -m user_service [provision | migrate [upgrade|current|check]"
+            " | events [list|requeue|drop]]"
+        )
     _serve()
 
 
@@ -36,6 +41,13 @@ def _migrate(arguments: list[str]) -> int:
     return migrate.main(
         arguments, url=url, schema="users", package="user_service", runtime_role="user_service"
     )
+
+
+def _events(arguments: list[str]) -> int:
+    from chassis.events import commands  # noqa: PLC0415
+
+    redis_url = load(EventsSettings).redis_url.get_secret_value()
+    return commands.main(arguments, group="user-service", redis_url=redis_url)
 
 
 def _provision() -> int:

@@ -14,7 +14,7 @@ from chassis.grpc.channel import open_channel
 from chassis.grpc.server import GrpcServer, build_server
 from chassis.identity.authority import AUTHORITY, AUTHORITY_SERVICES, Authority
 from chassis.identity.judge import RevocationJudge
-from chassis.identity.service_keys import open_service_keys
+from chassis.identity.service_keys import ServiceKeys, open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
 from chassis.operations_http import open_operations
@@ -35,6 +35,7 @@ from user_service.transport.directory_servicer import DirectoryServicer
 from user_service.transport.event_handlers import event_handlers
 from user_service.transport.user_servicer import UserServicer
 from user_service.usecases.admit_user import AdmitUser
+from user_service.usecases.audit_events import AuditEvents
 from user_service.usecases.delete_me import DeleteMe
 from user_service.usecases.delete_user import DeleteUser
 from user_service.usecases.export_me import ExportMe
@@ -72,6 +73,7 @@ class UseCases:
     mark_email_verified: MarkEmailVerified
     settle_registration: SettleRegistration
     get_audit_client: GetAuditClient
+    audit_events: AuditEvents
 
 
 def build_use_cases(
@@ -97,6 +99,7 @@ def build_use_cases(
         mark_email_verified=MarkEmailVerified(units, clock),
         settle_registration=SettleRegistration(admit_user, accounts),
         get_audit_client=GetAuditClient(clients),
+        audit_events=AuditEvents(units),
     )
 
 
@@ -167,24 +170,35 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
     tail = Tail(
         redis_url=redis_url,
         client_name=SERVICE,
+        keys=service_tokens.keys,
         on_event=judge.feed.on_event,
         on_lost=judge.feed.on_lost,
         pulse_of=AUTHORITY,
     )
-    handlers = event_handlers(
-        settle_registration=does.settle_registration, record_sign_in=does.record_sign_in
-    )
-    consumer = Consumer(group=SERVICE, handlers=handlers, redis_url=redis_url)
     lifecycle.begin("event tail", tail.run())
     lifecycle.begin("token judge", judge.run(tail))
-    lifecycle.begin("outbox relay", Relay(OUTBOX, postgres_url=postgres_url, redis_url=redis_url).run())
-    lifecycle.begin("event consumer", consumer.run())
+    _begin_events(lifecycle, settings, service_tokens.keys, does)
 
     await server.start(f"{settings.grpc_host}:{settings.grpc_port}", certificates)
     lifecycle.on_drain(server.drain)
     lifecycle.on_stop(server.stop)
     lifecycle.readiness.ask("token_judge", lambda: judge.ready, waits_for=AUTHORITY)
     lifecycle.begin("health", _serve_when_ready(server, judge))
+
+
+def _begin_events(lifecycle: Lifecycle, settings: UsersSettings, keys: ServiceKeys, does: UseCases) -> None:
+    """Begins to publish this service's events and to handle those of others."""
+    redis_url = settings.redis_url.get_secret_value()
+    postgres_url = settings.postgres_url.get_secret_value()
+    relay = Relay(OUTBOX, keys=keys, postgres_url=postgres_url, redis_url=redis_url)
+    handlers = event_handlers(
+        settle_registration=does.settle_registration, record_sign_in=does.record_sign_in
+    )
+    consumer = Consumer(
+        group=SERVICE, handlers=handlers, keys=keys, redis_url=redis_url, audit=does.audit_events
+    )
+    lifecycle.begin("outbox relay", relay.run())
+    lifecycle.begin("event consumer", consumer.run())
 
 
 async def _open_operations(lifecycle: Lifecycle, settings: UsersSettings) -> None:

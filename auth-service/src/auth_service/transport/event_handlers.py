@@ -1,6 +1,7 @@
 """Events, of other services and our own: the second way to the same use cases, which never gets lost."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from uuid import UUID
 
 from chassis.events.consumer import Handler
@@ -33,6 +34,15 @@ def event_handlers(
         "audit_recorded": audit_recorded,
         "email_verified": email_verified,
     }
+
+
+async def audit_events(record_audit: RecordAudit, action: str, details: Mapping[str, str]) -> None:
+    """Takes into the chain that an event was refused or put aside."""
+    await record_audit(
+        entry=AuditEntry(
+            occurred_at=datetime.now(UTC), action=action, outcome="failed", details=dict(details)
+        )
+    )
 
 
 def _entry(event: Event) -> AuditEntry:

@@ -9,7 +9,7 @@ from chassis.events.relay import Relay
 from chassis.grpc.certificates import Certificates, open_certificates
 from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.server import GrpcServer, build_server
-from chassis.identity.service_keys import open_service_keys
+from chassis.identity.service_keys import ServiceKeys, open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
 from chassis.operations_http import open_operations
@@ -51,7 +51,7 @@ from auth_service.transport import schedule
 from auth_service.transport.account_servicer import AccountServicer
 from auth_service.transport.audit_servicer import AuditServicer
 from auth_service.transport.auth_servicer import AuthServicer
-from auth_service.transport.event_handlers import event_handlers
+from auth_service.transport.event_handlers import audit_events, event_handlers
 from auth_service.transport.idempotency import FirstAnswers
 from auth_service.transport.key_servicer import KeyServicer
 from auth_service.transport.session_servicer import SessionServicer
@@ -181,7 +181,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     )
     add_servicers(server, does)
     await _open_server(lifecycle, settings, server, certificates)
-    _begin_background(lifecycle, settings, does, database.pool)
+    _begin_background(lifecycle, settings, service_tokens.keys, does, database.pool)
     begin_sending(lifecycle, settings, SERVICE, database, mail_tokens)
     begin_rotation(lifecycle, settings, ring)
     begin_signing(lifecycle, settings, ring, head_judge, witness)
@@ -257,16 +257,26 @@ async def _open_operations(lifecycle: Lifecycle, settings: AuthSettings) -> None
     await lifecycle.enter(metrics.sampling_event_loop())
 
 
-def _begin_background(lifecycle: Lifecycle, settings: AuthSettings, does: UseCases, pool: Pool) -> None:
+def _begin_background(
+    lifecycle: Lifecycle, settings: AuthSettings, keys: ServiceKeys, does: UseCases, pool: Pool
+) -> None:
     """Begins what runs beside the server: events out and in, jobs, and the first admin."""
     redis_url = settings.redis_url.get_secret_value()
-    relay = Relay(OUTBOX, postgres_url=settings.postgres_url.get_secret_value(), redis_url=redis_url)
+    relay = Relay(
+        OUTBOX, keys=keys, postgres_url=settings.postgres_url.get_secret_value(), redis_url=redis_url
+    )
     handlers = event_handlers(
         sync_account=does.sync_account,
         record_audit=does.record_audit,
         tell_email_verified=does.mail.tell_email_verified,
     )
-    consumer = Consumer(group=SERVICE, handlers=handlers, redis_url=redis_url)
+    consumer = Consumer(
+        group=SERVICE,
+        handlers=handlers,
+        keys=keys,
+        redis_url=redis_url,
+        audit=partial(audit_events, does.record_audit),
+    )
     lifecycle.begin("outbox relay", relay.run())
     lifecycle.begin("event consumer", consumer.run())
     lifecycle.begin("retention", schedule.every(PURGE_SECONDS, "retention", does.purge_expired))

@@ -1,5 +1,8 @@
 """The consumer: one group a service; each event is handled until it succeeds, in order.
 
+What its source has not signed is passed over. What can never be handled becomes a dead letter after
+a few tries, so that what is behind it is handled (`chassis.events.dead_letters`).
+
 Delivery is at least once, so handlers are idempotent: they fetch the present state and make
 theirs equal. What a dead instance left unfinished is claimed by another. When the stream
 was lost, the group begins anew and handles again whatever the relays publish again.
@@ -23,9 +26,11 @@ from vestibule.events.v1.events_pb2 import Event
 
 from chassis import traces
 from chassis.backoff import Backoff
-from chassis.events import stream
+from chassis.events import dead_letters, stream
 from chassis.grpc.call import Call, enter
 from chassis.identity.caller import Caller
+from chassis.identity.service_keys import ServiceKeys
+from chassis.identity.signed_events import EventRefused, RefusalLog, verify_event
 from chassis.ids import uuid7
 from chassis.logs import get_logger
 from chassis.redis import explain, open_redis
@@ -33,10 +38,14 @@ from chassis.redis import explain, open_redis
 log = get_logger()
 
 Handler = Callable[[Event], Awaitable[None]]
+Audit = Callable[[str, Mapping[str, str]], Awaitable[None]]
+"""Takes an action, `events.dead_letter` or `events.refused`, and its details."""
 
-BATCH = 16
+BATCH = 64
 BLOCK_SECONDS = 1.0
 CLAIM_EVERY_SECONDS = 10.0
+REPORT_EVERY_SECONDS = 10 * 60.0
+"""How often refused events are audited, each reason by itself: there may be a million of them."""
 
 HANDLED = Counter("events_handled_total", "Events handled to the end.", ["type"])
 RETRIED = Counter("events_retried_total", "Attempts to handle an event that failed.", ["type"])
@@ -46,6 +55,10 @@ LAG = Histogram(
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0),
 )
 BLOCKED = Gauge("events_blocked", "1 while an event is being retried.")
+DEAD = Counter("events_dead_lettered_total", "Events put aside because they could not be handled.", ["type"])
+DEAD_LETTERS = Gauge(
+    "events_dead_letters", "Events that lie aside until an operator sends them again or drops them."
+)
 UNHANDLED = Gauge(
     "events_unhandled",
     "Events on the stream that the service has not handled yet, all of its instances together.",
@@ -59,7 +72,9 @@ class Consumer:
         group: The service's name; its instances share the work.
         handlers: What to do for which member of the event's `payload`, by field name, such
             as `user_changed`. Events without a handler are skipped.
+        keys: Whom to believe.
         redis_url: Where the stream is.
+        audit: Has it audited that an event was put aside or refused.
         claim_after_seconds: How long an event may lie with an instance that shows no sign
             of life before another takes it over. An instance that retries shows signs.
     """
@@ -69,7 +84,9 @@ class Consumer:
         *,
         group: str,
         handlers: Mapping[str, Handler],
+        keys: ServiceKeys,
         redis_url: str,
+        audit: Audit | None = None,
         claim_after_seconds: float = 5.0,
     ) -> None:
         self._group = group
@@ -79,6 +96,10 @@ class Consumer:
         }
         if unknown:
             raise ValueError(f"no such events: {sorted(unknown)}")
+        self._keys = keys
+        self._refusals = RefusalLog(group)
+        self._reported: dict[str, float] = {}
+        self._audit = audit
         self._redis_url = redis_url
         self._claim_after_seconds = claim_after_seconds
         self._name = f"{socket.gethostname()}-{os.getpid()}-{uuid7().hex[-6:]}"
@@ -176,18 +197,54 @@ class Consumer:
         for group in await redis.xinfo_groups(stream.STREAM):
             if group["name"] in (self._group, self._group.encode()) and group.get("lag") is not None:
                 UNHANDLED.set(group["lag"] + group["pending"])
+        DEAD_LETTERS.set(await dead_letters.count(redis, self._group))
 
     async def _handle_all(self, redis: Redis, entries: list[stream.Entry]) -> None:
+        refused_ones: list[bytes] = []
         for position, (identifier, fields) in enumerate(entries):
+            # A trimmed entry that was still pending has no fields; it can't be handled any more.
+            fields = fields or {}  # noqa: PLW2901
             try:
-                event = stream.decode(fields or {})
-            except ValueError:
-                # A trimmed entry that was still pending has no fields; it can't be handled any more.
-                log.warning("event skipped: it can't be read", entry=identifier.decode())
+                event = verify_event(self._keys, fields.get(stream.FIELD), fields.get(stream.SIGNATURE))
+            except EventRefused as refused:
+                await self._refuse(redis, refused, identifier, fields)
+                refused_ones.append(identifier)
             else:
                 rest: list[StreamIdT] = [later for later, _ in entries[position:]]
-                await self._handle(redis, event, rest)
-            await redis.xack(stream.STREAM, self._group, identifier)
+                await self._handle(redis, event, fields, rest)
+                await redis.xack(stream.STREAM, self._group, identifier)
+        if refused_ones:
+            await redis.xack(stream.STREAM, self._group, *refused_ones)
+
+    async def _refuse(
+        self, redis: Redis, refused: EventRefused, identifier: bytes, fields: dict[bytes, bytes]
+    ) -> None:
+        """Passes an event over; one that its source did sign is kept for an operator."""
+        reason = refused.reason
+        self._refusals.note(refused, identifier.decode())
+        if refused.authentic:
+            await self._bury(redis, fields, kind="refused", reason=reason, tries=1)
+        if monotonic() - self._reported.get(reason, float("-inf")) < REPORT_EVERY_SECONDS:
+            return
+        self._reported[reason] = monotonic()
+        await dead_letters.note_refused(redis, self._group, reason)
+        if self._audit is not None and not refused.authentic:
+            with suppress(Exception):
+                await self._audit("events.refused", {"reason": reason, "entry": identifier.decode()})
+
+    async def _bury(
+        self, redis: Redis, fields: dict[bytes, bytes], *, kind: str, reason: str, tries: int
+    ) -> None:
+        """Puts an event aside for an operator, and has it audited."""
+        await dead_letters.put_aside(redis, self._group, fields, reason=reason, tries=tries)
+        DEAD.labels(kind).inc()
+        DEAD_LETTERS.set(await dead_letters.count(redis, self._group))
+        if self._audit is None:
+            return
+        try:
+            await self._audit("events.dead_letter", {"type": kind, "reason": reason})
+        except Exception as error:
+            log.warning("dead letter not audited", exc_info=error)
 
     async def _call(self, handler: Handler, event: Event, kind: str) -> None:
         """Calls a handler within a span in the trace that the event came from, however long ago."""
@@ -195,8 +252,10 @@ class Consumer:
         with traces.followed(f"process {kind}", "CONSUMER", event.traceparent, attributes):
             await handler(event)
 
-    async def _handle(self, redis: Redis, event: Event, waiting: list[StreamIdT]) -> None:
-        """Handles one event, however often it takes."""
+    async def _handle(
+        self, redis: Redis, event: Event, fields: dict[bytes, bytes], waiting: list[StreamIdT]
+    ) -> None:
+        """Handles one event, however often it takes, unless it can never be handled."""
         kind = event.WhichOneof("payload") or "none"
         handler = self._handlers.get(kind)
         if handler is None:
@@ -217,6 +276,14 @@ class Consumer:
                     BLOCKED.set(1)
                     if attempt & (attempt - 1) == 0:  # the 1st, 2nd, 4th, 8th…: enough to see it
                         log.warning("event not handled, trying again", attempt=attempt, exc_info=error)
+                    allowed = dead_letters.tries_allowed(error)
+                    if allowed is not None and attempt >= allowed:
+                        log.exception("event put aside as a dead letter", tries=attempt)
+                        await self._bury(
+                            redis, fields, kind=kind, reason=dead_letters.reason_of(error), tries=attempt
+                        )
+                        BLOCKED.set(0)
+                        return
                 await backoff.pause()
                 attempt += 1
                 await redis.xclaim(stream.STREAM, self._group, self._name, 0, waiting, justid=True)

@@ -20,14 +20,18 @@ is still there. Published rows are kept for 24 h, then deleted by the relay.
 """
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from vestibule.events.v1.events_pb2 import Event
 
 from chassis import ids
+from chassis.events import stream
 from chassis.grpc import committed
 from chassis.grpc.call import current_traceparent
 from chassis.postgres.connection import Transaction
+
+SWEEP_BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +78,19 @@ class Outbox:
     def channel(self) -> str:
         """The NOTIFY channel that wakes the relay."""
         return f"{self.schema}_outbox"
+
+
+async def sweep(connection: Any, outbox: Outbox) -> int:
+    """Deletes rows that were published longer than 24 h ago, in small batches; returns how many."""
+    deleted = 0
+    table = f"{outbox.schema}.outbox"
+    while True:
+        tag = await connection.execute(
+            f"DELETE FROM {table} WHERE position IN (SELECT position FROM {table}"  # noqa: S608
+            f" WHERE published_at < now() - interval '{stream.RETENTION_SECONDS} seconds'"
+            f" LIMIT {SWEEP_BATCH})"
+        )
+        count = int(tag.rpartition(" ")[2])
+        deleted += count
+        if count < SWEEP_BATCH:
+            return deleted

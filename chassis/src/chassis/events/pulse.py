@@ -1,20 +1,25 @@
 """The pulse: by which a service says, several times a second, that its outbox holds nothing back.
 
 A stream that can be read and brings nothing may mean that nothing happened, or that the
-relay cannot reach it. Whoever must know the difference follows the relay's pulse.
+relay cannot reach it. Whoever must know the difference follows the relay's pulse. Each beat is
+signed and says by Redis' clock since when it holds: sent again, it is as old as it was.
 """
 
 from collections.abc import Sequence
 
 from redis.asyncio import Redis
 
-from chassis.events.stream import Entry, order
+from chassis.events.stream import SIGNATURE, Entry
+from chassis.identity.service_keys import ServiceKeys
 
 BEAT_SECONDS = 0.25
 """How often a relay beats."""
 
 _KEPT = 4
 _SINCE = b"since"
+_PURPOSE = "heartbeat"
+_LOOKED_AT_MAX = 8
+"""Of beats that come together, the latest are looked at; more are not the relay's."""
 
 
 def key(source: str) -> str:
@@ -28,12 +33,26 @@ async def moment(redis: Redis) -> int:
     return int(seconds) * 1000 + int(microseconds) // 1000
 
 
-async def beat(redis: Redis, source: str, since: int) -> None:
+async def beat(redis: Redis, keys: ServiceKeys, since: int) -> None:
     """Says that everything committed before a `moment` is on the stream."""
-    await redis.xadd(key(source), {_SINCE: since}, maxlen=_KEPT, approximate=False)
+    fields = {_SINCE: since, SIGNATURE: keys.sign(_PURPOSE, _message(keys.service, since))}
+    await redis.xadd(key(keys.service), fields, maxlen=_KEPT, approximate=False)  # type: ignore[arg-type]
 
 
-def delay_seconds(beats: Sequence[Entry]) -> float:
-    """Returns how long before it came the latest beat was true."""
-    identifier, fields = beats[-1]
-    return max(0.0, (order(identifier)[0] - int(fields[_SINCE])) / 1000)
+def since_when(beats: Sequence[Entry], source: str, keys: ServiceKeys) -> int | None:
+    """Returns the latest `moment` that the source's beats speak of; None when none is the source's."""
+    for _, fields in reversed(beats[-_LOOKED_AT_MAX:]):
+        try:
+            since = int(fields[_SINCE])
+        except (KeyError, ValueError):
+            continue
+        signature = fields.get(SIGNATURE)
+        if signature is None and keys.shared_key is not None:
+            return since
+        if keys.is_signed_by(source, _PURPOSE, _message(source, since), signature or b""):
+            return since
+    return None
+
+
+def _message(source: str, since: int) -> bytes:
+    return f"{source}\0{since}".encode()

@@ -23,7 +23,9 @@ from vestibule.events.v1.events_pb2 import Event
 from chassis import traces
 from chassis.backoff import Backoff
 from chassis.events import pulse, stream
-from chassis.events.outbox import Outbox
+from chassis.events.outbox import Outbox, sweep
+from chassis.identity.service_keys import ServiceKeys
+from chassis.identity.signed_events import sign_event
 from chassis.logs import get_logger
 from chassis.postgres.failures import BUSY, LOST
 from chassis.redis import explain, open_redis
@@ -33,7 +35,6 @@ log = get_logger()
 BATCH = 200
 STAND_BY_SECONDS = 1.0
 SWEEP_EVERY_SECONDS = 600.0
-SWEEP_BATCH = 1000
 COUNTED_MAX = 10_000
 """Pending events are counted up to this many: the count must not become work of its own."""
 
@@ -67,8 +68,11 @@ class Relay:
         leading: Whether this instance is the one that publishes.
     """
 
-    def __init__(self, outbox: Outbox, *, postgres_url: str, redis_url: str) -> None:
+    def __init__(self, outbox: Outbox, *, keys: ServiceKeys, postgres_url: str, redis_url: str) -> None:
+        if keys.service != outbox.source:
+            raise ValueError(f"the outbox is {outbox.source}'s, the keys are {keys.service}'s")
         self._outbox = outbox
+        self._keys = keys
         self._table = f"{outbox.schema}.outbox"
         self._postgres_url = postgres_url
         self._redis_url = redis_url
@@ -147,7 +151,7 @@ class Relay:
         since = await pulse.moment(redis)
         while await self._publish(connection, redis) == BATCH:
             pass
-        await pulse.beat(redis, self._outbox.source, since)
+        await pulse.beat(redis, self._keys, since)
         if monotonic() - self._swept_at > SWEEP_EVERY_SECONDS:
             await sweep(connection, self._outbox)
             self._swept_at = monotonic()
@@ -176,9 +180,7 @@ class Relay:
             oldest = stream.entry_id(int((datetime.now(UTC).timestamp() - stream.RETENTION_SECONDS) * 1000))
             async with redis.pipeline(transaction=False) as pipeline:
                 for row in rows:
-                    pipeline.xadd(
-                        stream.STREAM, {stream.FIELD: row["payload"]}, minid=oldest, approximate=True
-                    )
+                    pipeline.xadd(stream.STREAM, self._signed(row["payload"]), minid=oldest, approximate=True)
                 identifiers = [identifier.decode() for identifier in await pipeline.execute()]
             if traces.enabled():
                 ended_ns = time_ns()
@@ -199,6 +201,10 @@ class Relay:
         for row in rows:
             LATENCY.observe(max(0.0, (now - row["created_at"]).total_seconds()))
         return len(rows)
+
+    def _signed(self, payload: bytes) -> dict[Any, Any]:
+        """Returns the entry of an event: signed as it goes out, so by the key that is trusted now."""
+        return {stream.FIELD: payload, stream.SIGNATURE: sign_event(self._keys, payload)}
 
     async def _count(self, connection: Any) -> None:
         """Looks how much is pending: when more is than one batch, or it cannot be published now."""
@@ -264,7 +270,7 @@ class Relay:
 
 
 def _record_delivery(row: Any, started_ns: int, ended_ns: int) -> None:
-    """Records that an event went out, in the trace that it was written in, however long ago."""
+    """Records that an event went out, in the trace that it was written in."""
     event = Event.FromString(row["payload"])
     if not traces.is_recorded(event.traceparent):
         return
@@ -279,19 +285,3 @@ def _record_delivery(row: Any, started_ns: int, ended_ns: int) -> None:
     )
     command = {"db.system.name": "redis", "db.operation.name": "XADD"}
     traces.record("XADD", "CLIENT", ours, started_ns=started_ns, ended_ns=ended_ns, attributes=command)
-
-
-async def sweep(connection: Any, outbox: Outbox) -> int:
-    """Deletes rows that were published longer than 24 h ago, in small batches; returns how many."""
-    deleted = 0
-    table = f"{outbox.schema}.outbox"
-    while True:
-        tag = await connection.execute(
-            f"DELETE FROM {table} WHERE position IN (SELECT position FROM {table}"  # noqa: S608
-            f" WHERE published_at < now() - interval '{stream.RETENTION_SECONDS} seconds'"
-            f" LIMIT {SWEEP_BATCH})"
-        )
-        count = int(tag.rpartition(" ")[2])
-        deleted += count
-        if count < SWEEP_BATCH:
-            return deleted

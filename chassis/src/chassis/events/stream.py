@@ -4,6 +4,7 @@ from vestibule.events.v1.events_pb2 import Event
 
 STREAM = "vestibule:events"
 FIELD = b"event"
+SIGNATURE = b"signature"
 RETENTION_SECONDS = 24 * 60 * 60
 
 Entry = tuple[bytes, dict[bytes, bytes]]
@@ -39,18 +40,3 @@ def entries(answer: object, key: str = STREAM) -> list[Entry]:
     if isinstance(answer, list):
         return [entry for name, found in answer if name == key.encode() for entry in found]
     raise TypeError("unknown answer to XREAD")
-
-
-def decode(fields: dict[bytes, bytes]) -> Event:
-    """Returns the event of an entry.
-
-    Raises:
-        ValueError: The entry does not hold one.
-    """
-    payload = fields.get(FIELD)
-    if payload is None:
-        raise ValueError("the entry has no event")
-    try:
-        return Event.FromString(payload)
-    except Exception as error:
-        raise ValueError("the entry's event can't be parsed") from error

@@ -18,6 +18,8 @@ from vestibule.events.v1.events_pb2 import Event
 from chassis import traces
 from chassis.backoff import Backoff
 from chassis.events import pulse, stream
+from chassis.identity.service_keys import ServiceKeys
+from chassis.identity.signed_events import SKEW_SECONDS, EventRefused, RefusalLog, verify_event
 from chassis.logs import get_logger
 from chassis.redis import explain, open_redis
 
@@ -26,6 +28,10 @@ log = get_logger()
 BATCH = 500
 BLOCK_SECONDS = 0.3
 TIMEOUT_SECONDS = 0.9
+BETWEEN = 50
+"""So many events are taken in before the event loop gets its turn."""
+
+PULSE_LOST_SECONDS = 2.0
 
 LOSSES = Counter("events_tail_losses_total", "Times that events may have been missed.")
 LAG = Histogram(
@@ -45,6 +51,7 @@ class Tail:
     Args:
         redis_url: Where the stream is.
         client_name: Shown by CLIENT LIST.
+        keys: Whom to believe: events and beats that their source has not signed are passed over.
         on_event: Called with each event, in order, at least once; says whether it was any concern
             of this process. Must not raise or wait.
         on_lost: Awaited before reading on, when events may have been missed; it takes the
@@ -62,6 +69,7 @@ class Tail:
         *,
         redis_url: str,
         client_name: str,
+        keys: ServiceKeys,
         on_event: Callable[[Event], bool],
         on_lost: Callable[[], Awaitable[None]],
         window_seconds: float = 15 * 60,
@@ -69,15 +77,17 @@ class Tail:
     ) -> None:
         self._redis_url = redis_url
         self._client_name = client_name
+        self._keys = keys
+        self._refusals = RefusalLog(client_name)
         self._on_event = on_event
         self._on_lost = on_lost
         self._window_seconds = window_seconds
         self._server = ""
         self._position = ""
         self._seen = ""
+        self._pulse_of = pulse_of
         self._pulse_key = pulse.key(pulse_of) if pulse_of else ""
         self._pulse_position = "$"
-        self._asked_at = float("-inf")
         self._last_read = float("-inf")
         self._last_whole = float("-inf")
         self._is_live = False
@@ -142,18 +152,21 @@ class Tail:
         positions: dict[Any, Any] = {stream.STREAM: self._position}
         if self._pulse_key:
             positions[self._pulse_key] = self._pulse_position
-        asked_before, self._asked_at = self._asked_at, monotonic()
+        asked_at = monotonic()
         answer = await redis.xread(positions, count=BATCH, block=int(BLOCK_SECONDS * 1000))
         entries = stream.entries(answer)
         if not entries and not await self._is_there(redis):
             await self._lose(redis)
             return
-        for identifier, fields in entries:
+        for number, (identifier, fields) in enumerate(entries, 1):
+            if number % BETWEEN == 0:
+                # Verifying takes time, and others wait for the event loop.
+                await asyncio.sleep(0)
             self._position = self._seen = identifier.decode()
             try:
-                event = stream.decode(fields)
-            except ValueError:
-                log.warning("event skipped: it can't be read", entry=self._position)
+                event = verify_event(self._keys, fields.get(stream.FIELD), fields.get(stream.SIGNATURE))
+            except EventRefused as refused:
+                self._refusals.note(refused, self._position)
                 continue
             started_ns = time_ns()
             concerned = self._on_event(event)
@@ -164,15 +177,28 @@ class Tail:
         if len(entries) < BATCH:
             self._is_live = True
             # What came after the question was asked may have missed the answer.
-            self._last_read = self._asked_at
+            self._last_read = asked_at
             self.caught_up.set()
-            self._feel(stream.entries(answer, self._pulse_key), asked_before)
+            if self._pulse_key:
+                await self._feel(redis, stream.entries(answer, self._pulse_key))
 
-    def _feel(self, beats: list[stream.Entry], asked_before: float) -> None:
-        """Takes in the beats that have come since the stream was asked the last time."""
+    async def _feel(self, redis: Redis, beats: list[stream.Entry]) -> None:
+        """Takes in the beats that came, all events before them having been read.
+
+        How old they are is told by Redis' clock, asked now: an entry's id is whatever its writer chose.
+        """
         if beats:
             self._pulse_position = beats[-1][0].decode()
-            self._last_whole = asked_before - pulse.delay_seconds(beats)
+        elif self.behind_seconds > PULSE_LOST_SECONDS:
+            # The key may have been made again, with ids before ours.
+            self._pulse_position = "0-0"
+        since = pulse.since_when(beats, self._pulse_of, self._keys)
+        if since is None:
+            return
+        asked_at = monotonic()
+        age_seconds = (await pulse.moment(redis) - since) / 1000
+        if age_seconds > -SKEW_SECONDS:
+            self._last_whole = max(self._last_whole, asked_at - max(0.0, age_seconds))
 
     async def _rewind(self, redis: Redis) -> None:
         seconds, microseconds = await redis.time()

@@ -27,6 +27,7 @@ from chassis.grpc.policy import Policy, policies_by_path
 from chassis.grpc.reconnection import Reconnection
 from chassis.grpc.rotating_channel import RotatingChannel
 from chassis.grpc.service_config import service_config
+from chassis.identity.service_keys import ServiceKeys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.span import Attributes
 
@@ -111,8 +112,8 @@ class UnaryMethod:
         try:
             response = await call
         except grpc.aio.AioRpcError as error:
-            raise _understood(error) from error
-        _take_in(await call.trailing_metadata())
+            raise _understood(error, self.service_tokens.keys) from error
+        _take_in(await call.trailing_metadata(), self.service_tokens.keys)
         return response
 
 
@@ -139,10 +140,10 @@ class StreamMethod:
             async for message in call:
                 yield message
         except grpc.aio.AioRpcError as error:
-            raise _understood(error) from error
+            raise _understood(error, self.service_tokens.keys) from error
         finally:
             call.cancel()
-        _take_in(await call.trailing_metadata())
+        _take_in(await call.trailing_metadata(), self.service_tokens.keys)
 
 
 class ServiceChannel(grpc.aio.Channel):
@@ -263,15 +264,15 @@ def _audience(method: str, policy: Policy | None) -> str:
     return method.strip("/").partition("/")[0].rpartition(".")[0] if policy is None else policy.audience
 
 
-def _understood(error: grpc.aio.AioRpcError) -> ServiceError:
-    _take_in(cast("Iterable[tuple[str, str | bytes]]", error.trailing_metadata() or ()))
+def _understood(error: grpc.aio.AioRpcError, keys: ServiceKeys) -> ServiceError:
+    _take_in(cast("Iterable[tuple[str, str | bytes]]", error.trailing_metadata() or ()), keys)
     return errors.decode(error)
 
 
-def _take_in(trailing: Iterable[tuple[str, str | bytes]]) -> None:
+def _take_in(trailing: Iterable[tuple[str, str | bytes]], keys: ServiceKeys) -> None:
     """Takes in what an answer brought besides itself."""
     for key, value in trailing:
         if key == committed.EVENTS_KEY:
-            committed.note_encoded(value)
+            committed.note_encoded(value, keys)
         elif key == REPLAYED_KEY and (call := current_call()) is not None:
             call.replayed = True

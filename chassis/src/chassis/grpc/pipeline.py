@@ -30,6 +30,7 @@ from chassis.grpc.constraints import compile_validator
 from chassis.grpc.observation import MethodObserver
 from chassis.grpc.policy import Policy
 from chassis.identity.claims import TokenJudge
+from chassis.identity.service_keys import ServiceKeys
 from chassis.identity.service_tokens import ServiceTokens
 
 log = structlog.get_logger()
@@ -93,7 +94,7 @@ class Pipeline:
         behave: Any = handler.unary_unary
         if self.around is not None:
             behave = self.around(policy, behave)
-        path, observer = policy.path, _observer(policy)
+        path, observer, keys = policy.path, _observer(policy), self.service_tokens.keys
 
         async def serve(raw: bytes, context: Context) -> Any:
             started = time.perf_counter()
@@ -114,10 +115,10 @@ class Pipeline:
             except Exception as error:  # noqa: BLE001 the one place where bugs become answers
                 refusal = _refusal(error, path)
                 code = errors.CODES[refusal.kind].name
-                await _abort(context, refusal, events)
+                await _abort(context, refusal, _trailing(events, keys))
             else:
                 if events:
-                    context.set_trailing_metadata(((committed.EVENTS_KEY, committed.encode(events)),))
+                    context.set_trailing_metadata(_trailing(events, keys))
                 return response
             finally:
                 observer.answered(code, time.perf_counter() - started)
@@ -127,7 +128,7 @@ class Pipeline:
     def _stream(self, policy: Policy, handler: Handler) -> Callable[[bytes, Context], AsyncIterator[Any]]:
         prepare = self._prepare(policy, handler, policy.deadline_seconds)
         behave: Any = handler.unary_stream
-        path, observer = policy.path, _observer(policy)
+        path, observer, keys = policy.path, _observer(policy), self.service_tokens.keys
         if inspect.iscoroutinefunction(behave):
             raise TypeError(f"{path}: a stream is answered by an async generator")
 
@@ -153,10 +154,10 @@ class Pipeline:
             except Exception as error:  # noqa: BLE001 the one place where bugs become answers
                 refusal = _refusal(error, path)
                 code = errors.CODES[refusal.kind].name
-                await _abort(context, refusal, events)
+                await _abort(context, refusal, _trailing(events, keys))
             else:
                 if events:
-                    context.set_trailing_metadata(((committed.EVENTS_KEY, committed.encode(events)),))
+                    context.set_trailing_metadata(_trailing(events, keys))
             finally:
                 observer.answered(code, time.perf_counter() - started)
 
@@ -273,11 +274,15 @@ def _refusal(error: Exception, path: str) -> ServiceError:
     return error
 
 
-async def _abort(context: Context, error: ServiceError, events: list[Any]) -> None:
+def _trailing(events: list[committed.Committed], keys: ServiceKeys) -> tuple[tuple[str, bytes], ...]:
+    """Returns what tells the caller of what was committed, if anything was."""
+    return ((committed.EVENTS_KEY, committed.encode(events, keys)),) if events else ()
+
+
+async def _abort(context: Context, error: ServiceError, events: tuple[tuple[str, bytes], ...]) -> None:
     code, message, trailing = errors.encode(error)
     # What the method itself set goes with its error too.
     trailing = (*(context.trailing_metadata() or ()), *trailing)
-    if events:
-        # What was committed before the failure is true all the same.
-        trailing = (*trailing, (committed.EVENTS_KEY, committed.encode(events)))
+    # What was committed before the failure is true all the same.
+    trailing = (*trailing, *events)
     await context.abort(code, message, trailing)

@@ -13,6 +13,12 @@ from chassis.identity.claims import Claims
 
 log = structlog.get_logger()
 
+SKEW_MILLISECONDS = 30_000
+"""How far the clocks of two services may differ."""
+
+LIFETIME_MILLISECONDS_MAX = 60 * 60 * 1000
+"""Longer than any access token lives, 15 minutes, with everybody's skew."""
+
 _IN_FORCE = Gauge(
     "revocations_in_force", "Sessions and persons whose tokens are refused, as this process knows."
 )
@@ -54,6 +60,9 @@ class RevocationSet:
             log.warning("revocation ignored: it names nobody")
             return
         self._expire()
+        if _reaches_too_far(revoked):
+            log.warning("revocation refused: its times are not those of a token")
+            return
         issued_until, expires_at = revoked.issued_until_milliseconds, revoked.expires_at_milliseconds
         if expires_at <= _now_milliseconds() or issued_until <= self._issued_until.get(subject, -1):
             return
@@ -95,6 +104,15 @@ class RevocationSet:
             # A later revocation of the same subject has an expiry of its own.
             if self._issued_until.get(subject) == issued_until:
                 del self._issued_until[subject]
+
+
+def _reaches_too_far(revoked: TokensRevoked) -> bool:
+    """Whether a revocation would refuse tokens that are not issued yet, or for longer than tokens live."""
+    now = _now_milliseconds()
+    return (
+        revoked.issued_until_milliseconds > now + SKEW_MILLISECONDS
+        or revoked.expires_at_milliseconds > now + LIFETIME_MILLISECONDS_MAX
+    )
 
 
 def _now_milliseconds() -> int:

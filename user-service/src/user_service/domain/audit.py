@@ -28,6 +28,8 @@ class Action(StrEnum):
     READ = "users.read"
     LIST = "users.list"
     EXPORT = "users.export"
+    EVENT_REFUSED = "events.refused"
+    EVENT_DEAD_LETTER = "events.dead_letter"
 
 
 class Outcome(StrEnum):
@@ -35,6 +37,7 @@ class Outcome(StrEnum):
 
     SUCCESS = "success"
     REFUSED = "refused"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

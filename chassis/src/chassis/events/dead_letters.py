@@ -1,0 +1,147 @@
+"""Dead letters: events that a service cannot handle, put aside so that those behind them are handled.
+
+They lie in a stream of Redis, one per consumer group, the latest thousand. An operator lists them,
+sends them again once the cause is mended, or drops them: `python -m <service> events`. Nothing else
+holds them back: when Redis loses them, the relays publish the events of the last 24 hours again.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from asyncpg import InterfaceError, PostgresError
+from google.protobuf.message import DecodeError
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from vestibule.events.v1.events_pb2 import Event
+
+from chassis.errors import Kind, ServiceError
+from chassis.events import stream
+
+KEPT_MAX = 1_000
+
+PERMANENT_TRIES = 5
+"""What cannot succeed is tried so often: the state that it meets may still be on its way here."""
+
+UNEXPECTED_TRIES = 20
+"""What nobody foresaw, a bug most likely, is tried so often; with the pauses between for half a minute."""
+
+REFUSED_SECONDS = 15 * 60
+"""How long Redis remembers that a service has refused events, for whoever watches."""
+
+_REASON = b"reason"
+_TRIES = b"tries"
+
+_PERMANENT = frozenset({Kind.INVALID, Kind.NOT_FOUND, Kind.ALREADY_EXISTS, Kind.PRECONDITION})
+_UNEXPECTED = frozenset({Kind.INTERNAL})
+
+
+def key(group: str) -> str:
+    """Returns where the dead letters of a consumer group lie."""
+    return f"vestibule:dead-letters:{group}"
+
+
+def refused_key(group: str) -> str:
+    """Returns what tells, for a while, that a consumer group has refused events."""
+    return f"vestibule:refused-events:{group}"
+
+
+def tries_allowed(error: Exception) -> int | None:
+    """Returns how often an event is tried whose handling fails like this; None for ever.
+
+    Where something needed is away, full, or refuses us, it is waited for: the event is not to blame.
+    """
+    if isinstance(error, ServiceError):
+        if error.kind in _PERMANENT:
+            return PERMANENT_TRIES
+        return UNEXPECTED_TRIES if error.kind in _UNEXPECTED else None
+    if isinstance(error, OSError | TimeoutError | RedisError | PostgresError | InterfaceError):
+        return None
+    return PERMANENT_TRIES if isinstance(error, ValueError) else UNEXPECTED_TRIES
+
+
+def reason_of(error: Exception) -> str:
+    """Returns why handling failed, in a word that holds no data of the event."""
+    return error.reason if isinstance(error, ServiceError) else type(error).__name__
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An event that was put aside.
+
+    Attributes:
+        letter_id: Its id among the dead letters.
+        at: When it was put aside.
+        kind: The member of its payload, such as `user_changed`; `unreadable` when it cannot be parsed.
+        event_id: Its id; empty when it cannot be parsed.
+        source: Who published it, by its own word.
+        reason: Why it could not be handled.
+        tries: How often it was tried.
+        fields: What it was on the stream.
+    """
+
+    letter_id: str
+    at: datetime
+    kind: str
+    event_id: str
+    source: str
+    reason: str
+    tries: int
+    fields: dict[bytes, bytes]
+
+
+async def put_aside(redis: Redis, group: str, fields: dict[bytes, bytes], *, reason: str, tries: int) -> None:
+    """Adds a dead letter; the oldest goes when there are too many."""
+    letter: dict[Any, Any] = {**fields, _REASON: reason, _TRIES: tries}
+    await redis.xadd(key(group), letter, maxlen=KEPT_MAX, approximate=False)
+
+
+async def count(redis: Redis, group: str) -> int:
+    """Returns how many dead letters there are."""
+    return int(await redis.xlen(key(group)))
+
+
+async def listed(redis: Redis, group: str) -> list[DeadLetter]:
+    """Returns all dead letters, the oldest first."""
+    entries: list[Any] = await redis.xrange(key(group)) or []
+    return [_read(identifier, fields) for identifier, fields in entries]
+
+
+async def requeue(redis: Redis, group: str, letters: Sequence[DeadLetter]) -> None:
+    """Puts events on the stream again, with the signatures they had: to all they are sent twice."""
+    for letter in letters:
+        await redis.xadd(stream.STREAM, letter.fields)  # type: ignore[arg-type]
+        await redis.xdel(key(group), letter.letter_id)
+
+
+async def drop(redis: Redis, group: str, letters: Sequence[DeadLetter]) -> None:
+    """Forgets dead letters."""
+    for letter in letters:
+        await redis.xdel(key(group), letter.letter_id)
+
+
+async def note_refused(redis: Redis, group: str, reason: str) -> None:
+    """Lets those who watch see that events were refused just now."""
+    await redis.set(refused_key(group), f"{reason} {int(time.time())}", ex=REFUSED_SECONDS)
+
+
+def _read(identifier: bytes, fields: dict[bytes, bytes]) -> DeadLetter:
+    event = Event()
+    kind: str
+    try:
+        event.ParseFromString(fields.get(stream.FIELD, b""))
+        kind = event.WhichOneof("payload") or "none"
+    except DecodeError:
+        kind = "unreadable"
+    return DeadLetter(
+        letter_id=identifier.decode(),
+        at=datetime.fromtimestamp(stream.order(identifier)[0] / 1000, UTC),
+        kind=kind,
+        event_id=event.event_id,
+        source=event.source,
+        reason=fields.get(_REASON, b"").decode(errors="replace"),
+        tries=int(fields.get(_TRIES, b"0")),
+        fields={name: value for name, value in fields.items() if name not in (_REASON, _TRIES)},
+    )
