@@ -12,6 +12,7 @@ from vestibule.auth.v1.api_key_service_pb2_grpc import ApiKeyServiceServicer
 from auth_service.domain.api_key import ApiKey
 from auth_service.transport.idempotency import current_attempt
 from auth_service.transport.messages import moment, timestamp
+from auth_service.transport.paging import cut
 from auth_service.usecases.create_api_key import CreateApiKey
 from auth_service.usecases.list_api_keys import ListApiKeys
 from auth_service.usecases.revoke_api_key import RevokeApiKey
@@ -47,7 +48,8 @@ class ApiKeyServicer(ApiKeyServiceServicer):
     async def ListApiKeys(self, request: pb.ListApiKeysRequest, context: Any) -> pb.ListApiKeysResponse:
         """Lists the caller's keys."""
         keys = await self.list_api_keys(caller=current_caller())
-        return pb.ListApiKeysResponse(api_keys=[_message(key) for key in keys])
+        shown, pagination = cut(request, keys, lambda key: key.id)
+        return pb.ListApiKeysResponse(api_keys=[_message(key) for key in shown], pagination=pagination)
 
     async def RevokeApiKey(self, request: pb.RevokeApiKeyRequest, context: Any) -> Empty:
         """Revokes one of the caller's keys."""

@@ -15,6 +15,7 @@ from vestibule.auth.v1.passkey_service_pb2_grpc import PasskeyServiceServicer
 from auth_service.domain.passkey import Passkey
 from auth_service.transport import messages
 from auth_service.transport.idempotency import current_attempt
+from auth_service.transport.paging import cut
 from auth_service.usecases.add_passkey import AddPasskey
 from auth_service.usecases.begin_passkey import BeginPasskey
 from auth_service.usecases.begin_passkey_login import BeginPasskeyLogin
@@ -52,7 +53,8 @@ class PasskeyServicer(PasskeyServiceServicer):
     async def ListPasskeys(self, request: pb.ListPasskeysRequest, context: Any) -> pb.ListPasskeysResponse:
         """Lists the caller's passkeys."""
         passkeys = await self.list_passkeys(caller=current_caller())
-        return pb.ListPasskeysResponse(passkeys=[_shown(each) for each in passkeys])
+        shown, pagination = cut(request, passkeys, lambda passkey: passkey.id, newest_first=False)
+        return pb.ListPasskeysResponse(passkeys=[_shown(each) for each in shown], pagination=pagination)
 
     async def RemovePasskey(self, request: pb.RemovePasskeyRequest, context: Any) -> Empty:
         """Removes a passkey."""

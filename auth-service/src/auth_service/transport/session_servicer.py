@@ -10,6 +10,7 @@ from vestibule.auth.v1 import session_service_pb2 as pb
 from vestibule.auth.v1.session_service_pb2_grpc import SessionServiceServicer
 
 from auth_service.transport import messages
+from auth_service.transport.paging import cut
 from auth_service.usecases.end_session import EndSession
 from auth_service.usecases.list_sessions import ListSessions
 
@@ -25,8 +26,9 @@ class SessionServicer(SessionServiceServicer):
         """Lists the caller's open sessions."""
         caller = current_caller()
         opened = await self.list_sessions(caller=caller)
+        shown, pagination = cut(request, opened, lambda session: session.id)
         return pb.ListSessionsResponse(
-            sessions=[messages.session(each, caller.session_id) for each in opened]
+            sessions=[messages.session(each, caller.session_id) for each in shown], pagination=pagination
         )
 
     async def EndSession(self, request: pb.EndSessionRequest, context: Any) -> Empty:

@@ -7,17 +7,15 @@ from uuid import UUID
 from chassis.errors import Invalid
 from chassis.identity.caller import current_caller
 from google.protobuf.empty_pb2 import Empty
-from vestibule.api.v1.pagination_pb2 import Pagination
 from vestibule.auth.v1 import user_access_service_pb2 as pb
 from vestibule.auth.v1.user_access_service_pb2_grpc import UserAccessServiceServicer
 
-from auth_service.transport import messages
+from auth_service.transport import messages, paging
 from auth_service.transport.idempotency import current_attempt
 from auth_service.usecases.end_all_sessions import EndAllSessions
 from auth_service.usecases.invite_user import InviteUser
 from auth_service.usecases.user_access import EndUserSessions, ListUserSessions, RemoveUserMfa
 
-PAGE_SIZE = 20
 _ROLES = {number: role for role, number in messages.ROLES.items()}
 
 
@@ -52,21 +50,15 @@ class UserAccessServicer(UserAccessServiceServicer):
         caller = current_caller()
         found = await self.list_user_sessions(
             user_id=UUID(request.user_id),
-            page=request.page or 1,
-            page_size=request.page_size or PAGE_SIZE,
+            page=paging.decode_cursor(request.cursor)[0] if request.cursor else request.page or 1,
+            page_size=request.page_size or paging.PAGE_SIZE,
             caller=caller,
         )
-        total_pages = -(-found.total // found.size)
+        more = found.number * found.size < found.total and len(found.sessions) > 0
+        following = paging.encode_cursor(found.number + 1, found.sessions[-1].id) if more else None
         return pb.ListUserSessionsResponse(
             sessions=[messages.session(each, caller.session_id) for each in found.sessions],
-            pagination=Pagination(
-                page=found.number,
-                page_size=found.size,
-                total_items=found.total,
-                total_pages=total_pages,
-                has_next=found.number < total_pages,
-                has_prev=found.number > 1,
-            ),
+            pagination=paging.pagination(found.number, found.size, found.total, next_cursor=following),
         )
 
     async def EndUserSessions(self, request: pb.EndUserSessionsRequest, context: Any) -> Empty:

@@ -30,8 +30,11 @@ def search_terms(wanted: str) -> tuple[str, ...]:
     """Returns the texts of which a search text must hold one.
 
     What is looked for may be part of a name, which is folded whole, or of an address, whose
-    domain is not: there `ß` is a letter of its own.
+    domain is not: there `ß` is a letter of its own. What holds the separator is in nobody's text,
+    though the separator itself is in everybody's.
     """
+    if SEPARATOR in wanted:
+        return ()
     local, at, domain = wanted.strip().rpartition("@")
     typed = readable_email(f"x@{domain}").removeprefix("x@").lower() if domain else ""
     terms = (fold(wanted), f"{fold(local)}{at}{typed}")
