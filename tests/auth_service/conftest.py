@@ -70,6 +70,7 @@ from tests.auth_service.directory_stand_in import DirectoryStandIn
 from tests.auth_service.emptied_database import emptied
 from tests.auth_service.world import EMAIL, HERE, ISSUER, NAME, PASSWORD
 from tests.auth_service.zxcvbn_here import ZxcvbnHere
+from tests.fakes.auth_service.world import AtOnce
 from tests.fakes.service_keys import key_settings, service_tokens
 
 AUDIENCE = "vestibule"
@@ -239,6 +240,7 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
             hasher=Argon2Hasher(hashing, memory_kib=1_024, time_cost=1),
             strength=ZxcvbnHere(),
             patience=BoundedPatience(),
+            afterwards=AtOnce(),
             guess_keys=HmacGuessKeys(MASTER_KEY.derived("guess-names")),
             signer=JwtSigner(ring, ISSUER, AUDIENCE),
             refresh_tokens=HmacRefreshTokens(MASTER_KEY.derived("refresh-tokens")),

@@ -22,6 +22,7 @@ from tests.fakes.auth_service.passkeys import FakeRelyingParty
 from tests.fakes.auth_service.second_factors import FakeSecondFactorSecrets
 from tests.fakes.auth_service.state import FakeClock
 from tests.fakes.auth_service.world import (
+    AtOnce,
     FakeGuessKeys,
     FakeMailTokens,
     FakePasswordHasher,
@@ -133,6 +134,7 @@ def build_world(
         hasher=hasher,
         strength=FakePasswordStrength(),
         patience=patience,
+        afterwards=AtOnce(),
         guess_keys=FakeGuessKeys(),
         signer=signer,
         refresh_tokens=FakeRefreshTokens(),

@@ -9,10 +9,8 @@ import pytest
 from argon2 import PasswordHasher as Argon2
 from argon2 import extract_parameters
 from auth_service.adapters.argon2_hasher import Argon2Hasher
-from auth_service.adapters.bounded_patience import BoundedPatience
 from auth_service.adapters.hashing_pool import HashingPool
 from auth_service.domain.errors import HashingOverloaded
-from chassis.errors import Unavailable
 
 
 async def test_hashes_are_as_the_contract_says() -> None:
@@ -102,18 +100,6 @@ async def test_a_refusal_tells_when_a_place_may_be_free() -> None:
     assert holds[0] == 0
     assert holds[1] is not None
     assert holds[1] > 0.004, "jobs of 100 ms and more, a tenth of the last in the average, half of that"
-
-
-async def test_patience_is_bounded() -> None:
-    """Waiting costs little, but not nothing."""
-    patience = BoundedPatience(waiting_max=1)
-    waiting = asyncio.create_task(patience(60))
-    await asyncio.sleep(0)
-
-    await patience(0)
-    with pytest.raises(Unavailable):
-        await patience(0.1)
-    waiting.cancel()
 
 
 async def test_a_full_queue_is_seen_before_anything_is_done() -> None:

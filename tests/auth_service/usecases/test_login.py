@@ -49,15 +49,16 @@ async def test_addresses_are_compared_by_their_canonical_form(world: World, emai
 
 
 async def test_known_and_unknown_addresses_are_refused_alike(world: World) -> None:
-    """The same error after the same hash, and both are counted and audited."""
+    """The same error after the same hash, and both are counted; audited is what concerns somebody."""
     await world.person()
     world.hasher.verified.clear()
+    entries = len(world.database.actions)
 
     await _guess(world, 1)
     await _guess(world, 1, "nobody@example.com")
 
     assert len(world.hasher.verified) == 2
-    assert world.database.actions[-2:] == [("auth.login_refused", "refused")] * 2
+    assert world.database.actions[entries:] == [("auth.login_refused", "refused")]
     assert len(world.database.state.guesses) == 2
 
 
@@ -73,7 +74,6 @@ async def test_the_sixth_guess_of_a_client_waits(world: World, email: str) -> No
 
     assert caught.value.retry_after_seconds == 900
     assert len(world.hasher.verified) == hashes
-    assert world.database.actions[-1] == ("auth.login_refused", "refused")
 
 
 async def test_nobody_else_is_locked_out(world: World) -> None:
@@ -126,7 +126,8 @@ async def test_guesses_from_many_clients_slow_the_answers_down(world: World) -> 
 
     assert world.patience.waits[:6] == [0.0] * 6
     assert world.patience.waits[6] == 0.5
-    assert world.patience.waits[-1] == 10.0
+    assert world.patience.waits[-2] == 10.0
+    assert world.patience.waits[-1] == 1.0, "the first try of the owner's client"
 
 
 async def test_a_deactivated_account_is_told_after_the_right_password_only(world: World) -> None:

@@ -89,7 +89,7 @@ async def test_a_reset_ends_every_session(world: World, send: SendMails, postman
     await world.sign_in(password=NEW)
     with pytest.raises(TokenInvalid):
         await _reset(world, token)
-    assert world.database.actions[-1] == ("auth.password_reset", "refused")
+    assert ("auth.password_reset", "refused") not in world.database.actions, "nobody's token any more"
 
 
 async def test_a_weak_password_spends_nothing(world: World, send: SendMails, postman: FakePostman) -> None:
@@ -144,7 +144,7 @@ async def test_nobody_gets_no_mail(world: World, send: SendMails, postman: FakeP
     assert [letter.to for letter in postman.letters] == [None]
     assert not world.database.state.mails
     assert not world.database.state.mail_tokens
-    assert world.database.actions == [("auth.password_forgot", "success")]
+    assert world.database.actions == []
 
 
 async def test_a_registration_is_asked_to_verify_once(

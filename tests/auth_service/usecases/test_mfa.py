@@ -71,7 +71,6 @@ async def test_a_challenge_counts_once(world: World, guarded: Guarded) -> None:
     with pytest.raises(TokenInvalid):
         await _verify(world, token, _step(world, 1))
 
-    assert world.database.actions[-1] == ("auth.mfa_refused", "refused")
     assert isinstance(await _verify(world, await _challenge(world), _step(world, 1)), Tokens)
 
 
@@ -128,17 +127,13 @@ async def test_a_challenge_ends(world: World, guarded: Guarded) -> None:
     assert entry.details == {"reason": "TOKEN_EXPIRED"}
 
 
-async def test_an_unknown_challenge_is_audited(world: World, guarded: Guarded) -> None:
-    """As nobody's."""
+async def test_an_unknown_challenge_is_not_audited(world: World, guarded: Guarded) -> None:
+    """It concerns nobody, and anyone can make up thousands."""
+    entries = len(world.database.actions)
     with pytest.raises(TokenInvalid):
         await _verify(world, "unknown", _step(world))
 
-    entry = world.database.state.audit[-1].entry
-    assert (entry.action, entry.subject_id, entry.details["reason"]) == (
-        "auth.mfa_refused",
-        None,
-        "TOKEN_INVALID",
-    )
+    assert len(world.database.actions) == entries
 
 
 async def test_turning_it_on_takes_a_code(world: World) -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from auth_service.domain.audit import GENESIS, audited, chain_hash
 from auth_service.domain.credential import Role
-from auth_service.domain.guessing import GuessKey, GuessRecord
+from auth_service.domain.guessing import GuessKey
 from auth_service.domain.proof import passkey
 from auth_service.domain.session import IDLE, Opening
 from auth_service.domain.stores import Database
@@ -96,16 +96,21 @@ async def test_one_look_finds_credential_and_guesses(database: Database) -> None
     async with database.transaction() as stores:
         ada = await admitted(stores)
         look_up = stores.sign_ins.look_up
-        assert await look_up("ada@example.com", GUESSES) == (GuessRecord(), ada)
-        assert await look_up("bob@example.com", GUESSES) == (GuessRecord(), None)
+        first, credential = await look_up("ada@example.com", GUESSES)
+        second, nobody = await look_up("bob@example.com", GUESSES)
+        assert (credential, nobody) == (ada, None)
+        assert (first.failures, first.is_first, first.blocked_for) == (0, True, None)
+        assert (second.failures, second.is_first, second.blocked_for) == (1, False, None)
+        assert first.counted_at is not None
+        assert second.counted_at is not None
 
-        await stores.guesses.note_failure(GUESSES)
         for _ in range(5):
             await stores.guesses.note_failure(blocked)
 
-        assert await look_up("bob@example.com", GUESSES) == (GuessRecord(failures=6), None)
+        third, _ = await look_up("bob@example.com", GUESSES)
+        assert third.failures == 7
         record, _ = await look_up("ada@example.com", blocked)
-        assert record == await stores.guesses.record(blocked)
+        assert record.counted_at is None
         assert record.blocked_for is not None
 
 

@@ -1,15 +1,16 @@
 """What counters, the chain, keys and the outbox promise, in memory and on Postgres."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from auth_service.domain.audit import AuditEntry, AuditFilter, chain_hash
+from auth_service.domain.audit import AuditEntry, AuditFilter, audited, chain_hash
 from auth_service.domain.audit_head import ChainWalk
 from auth_service.domain.events import CopyOutdated, RegistrationStarted, SignedIn, TokensRevoked
 from auth_service.domain.guessing import GuessKey
 from auth_service.domain.signing_key import RetiredKey, SigningKey
 from auth_service.domain.stores import Database
+from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
 from tests.contract.auth_service.builders import LONG_AGO, MINUTE, admitted
@@ -233,3 +234,44 @@ def _entry(action: str, *, at: datetime = LONG_AGO, details: dict[str, str] | No
         request_id=str(uuid7()),
         details=details or {},
     )
+
+
+async def test_a_guess_is_counted_before_it_is_made(database: Database) -> None:
+    """No more than five, until one is taken back or the client is forgiven."""
+    key, elsewhere = GuessKey(b"eve", b"client"), GuessKey(b"eve", b"elsewhere")
+    async with database.transaction() as stores:
+        guesses = stores.guesses
+        counted = [await guesses.reserve(key) for _ in range(6)]
+        assert [each.counted_at is not None for each in counted] == [True] * 5 + [False]
+        assert [each.failures for each in counted] == [0, 1, 2, 3, 4, 5]
+        assert counted[5].blocked_for is None, "none of them is known to be wrong yet"
+        assert (await guesses.reserve(elsewhere)).failures == 5
+
+        assert counted[4].counted_at is not None
+        await guesses.release(key, counted[4].counted_at)
+        await guesses.confirm(key)
+        again = await guesses.reserve(key)
+        assert again.counted_at is not None
+
+        await guesses.confirm(key)
+        blocked = await guesses.reserve(key)
+        assert blocked.counted_at is None
+        assert blocked.blocked_for is not None
+        await guesses.erase(b"eve")
+        assert (await guesses.reserve(key)).is_first
+
+
+async def test_refusals_that_concern_nobody_are_not_chained(database: Database) -> None:
+    """Anyone can cause thousands; what concerns somebody is, and so is what succeeded."""
+    somebody = uuid7()
+    async with database.transaction() as stores:
+        for outcome, subject_id in (("refused", None), ("refused", somebody), ("success", None)):
+            await stores.audit.append(
+                audited(Caller(), datetime.now(UTC), "auth.tried", outcome, subject_id=subject_id)
+            )
+        chained = await stores.audit.page(AuditFilter(action="auth.tried"), limit=10)
+
+    assert [(row.entry.outcome, row.entry.subject_id) for row in reversed(chained)] == [
+        ("refused", somebody),
+        ("success", None),
+    ]

@@ -21,6 +21,8 @@ class FakeAuditTrail:
 
     async def append(self, entry: AuditEntry) -> None:
         """Adds an entry at the head of the chain."""
+        if entry.outcome == "refused" and entry.subject_id is None and entry.actor_id is None:
+            return
         if any(row.entry.id == entry.id for row in self._rows):
             return
         entry = entry.committed()

@@ -21,6 +21,35 @@ class FakeGuesses:
         )
         return GuessRecord(blocked_for=self._blocked_for(key), failures=failures)
 
+    async def reserve(self, key: GuessKey) -> GuessRecord:
+        """Counts a guess before it is made, if the client has one left."""
+        elsewhere = sum(
+            len(self._recent(row))
+            for known, row in self._rows.items()
+            if known.account == key.account and known.client != key.client
+        )
+        row = self._rows.setdefault(key, GuessRow())
+        recent = self._recent(row)
+        blocked_for = self._blocked_for(key)
+        if blocked_for is not None or len(recent) >= FAILURES_MAX:
+            return GuessRecord(blocked_for=blocked_for, failures=elsewhere + len(recent))
+        # Of two reservations at the same time, each is known from the other, as by Postgres' clock.
+        counted_at = max([self._clock.now(), *(at + timedelta(microseconds=1) for at in recent)])
+        row.failed_at, row.blocked_until = [*recent, counted_at], None
+        return GuessRecord(failures=elsewhere + len(recent), counted_at=counted_at, is_first=not recent)
+
+    async def confirm(self, key: GuessKey) -> None:
+        """Blocks the client when its guesses are used up."""
+        row = self._rows.get(key)
+        if row is not None and len(self._recent(row)) >= FAILURES_MAX and self._blocked_for(key) is None:
+            row.blocked_until = self._clock.now() + BLOCK
+
+    async def release(self, key: GuessKey, counted_at: datetime) -> None:
+        """Takes back a guess that was counted and not made."""
+        row = self._rows.get(key)
+        if row is not None:
+            row.failed_at = [at for at in row.failed_at if at != counted_at]
+
     async def note_failure(self, key: GuessKey) -> GuessRecord:
         """Counts a wrong password."""
         row = self._rows.setdefault(key, GuessRow())

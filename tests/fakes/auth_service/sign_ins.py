@@ -23,9 +23,9 @@ class FakeSignIns:
         self._guesses = FakeGuesses(state, clock)
 
     async def look_up(self, canonical: str, key: GuessKey) -> tuple[GuessRecord, Credential | None]:
-        """Returns what is held against client and account, and the credential."""
+        """Counts a guess; returns what is held and the credential."""
         credential = await FakeCredentials(self._state, self._clock).by_email(canonical)
-        return await self._guesses.record(key), credential
+        return await self._guesses.reserve(key), credential
 
     async def open(
         self, session_id: UUID, judged: Credential, key: GuessKey | None, entry: AuditEntry, amr: Methods

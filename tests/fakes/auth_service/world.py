@@ -1,6 +1,7 @@
 """Everything besides the database: hashing, tokens, user-service."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime
 from uuid import UUID
 
@@ -64,9 +65,21 @@ class FakePatience:
     def __init__(self) -> None:
         self.waits: list[float] = []
 
-    async def __call__(self, seconds: float) -> None:
+    def turn(self, key: GuessKey) -> AbstractAsyncContextManager[None]:
+        """Lets everybody go on."""
+        return nullcontext()
+
+    async def __call__(self, seconds: float, key: GuessKey, *, is_first: bool) -> None:
         """Returns at once."""
         self.waits.append(seconds)
+
+
+class AtOnce:
+    """`Afterwards` that does the work before the answer, for tests to see."""
+
+    async def __call__(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Does the work."""
+        await work()
 
 
 class FakeTokenSigner:

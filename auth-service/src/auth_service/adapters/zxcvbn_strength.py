@@ -108,7 +108,6 @@ class ZxcvbnStrength:
     async def _ask(self, passwords: Sequence[str], terms: Sequence[str]) -> list[Strength]:
         request = json.dumps({"passwords": list(passwords), "terms": list(terms)}).encode() + b"\n"
         async with self._turn:
-            self._stay()
             process = await self._running()
             began = time.perf_counter()
             try:
@@ -158,6 +157,8 @@ class ZxcvbnStrength:
     def _stay(self) -> None:
         if self._idle is not None:
             self._idle.cancel()
+        if self._process is None:
+            return
         self._idle = asyncio.get_running_loop().call_later(self._idle_seconds, self._rest)
 
     def _rest(self) -> None:
@@ -170,6 +171,7 @@ class ZxcvbnStrength:
 
     def _asked(self, task: "asyncio.Task[list[Strength]]") -> None:
         self._waiting -= 1
+        self._stay()
         self._asking.discard(task)
         if not task.cancelled():
             task.exception()  # Seen, even when the caller has gone.

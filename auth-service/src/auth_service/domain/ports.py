@@ -1,6 +1,7 @@
 """What the use cases need from the world, besides what is kept (`stores.py`)."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -47,14 +48,41 @@ class PasswordStrength(Protocol):
 
 
 class Patience(Protocol):
-    """Waits, holding neither a connection nor a place in the hashing pool."""
+    """Holds guesses back, without a connection or a place in the hashing pool.
 
-    async def __call__(self, seconds: float) -> None:
-        """Returns after that time; at once for 0.
+    Waiting places are bounded for each account and each client, so that those who guess at one
+    account take no place from others, nor from a client that has not tried yet.
+    """
+
+    def turn(self, key: GuessKey) -> AbstractAsyncContextManager[None]:
+        """Lets no more guesses of one client at one account be under way than it has.
+
+        The others wait for their turn, since the password of those before them may be right.
 
         Raises:
-            Unavailable: too many wait already.
+            TooManyAttempts: too many wait for their turn already.
         """
+        ...
+
+    async def __call__(self, seconds: float, key: GuessKey, *, is_first: bool) -> None:
+        """Returns after that time; at once for 0.
+
+        Args:
+            seconds: How long.
+            key: The account and the client.
+            is_first: Whether the client tries for the first time: then it is never refused.
+
+        Raises:
+            TooManyAttempts: too many wait at this account, or everywhere.
+        """
+        ...
+
+
+class Afterwards(Protocol):
+    """Does work that an answer need not wait for, and must not tell of by its time."""
+
+    async def __call__(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Returns at once. The work is dropped, and counted, when too much is left to do."""
         ...
 
 

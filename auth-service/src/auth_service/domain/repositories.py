@@ -91,7 +91,10 @@ class SignInRepository(Protocol):
     """What a sign-in reads and writes, in as few steps as can be."""
 
     async def look_up(self, canonical: str, key: GuessKey) -> tuple[GuessRecord, Credential | None]:
-        """Returns what is held against client and account, and the credential with the address."""
+        """Counts a guess before it is made, and returns what is held and the credential.
+
+        That is `GuessRepository.reserve` and the credential with the address, in one step.
+        """
         ...
 
     async def open(
@@ -175,8 +178,23 @@ class GuessRepository(Protocol):
         """Returns what is held against the client and the account now."""
         ...
 
+    async def reserve(self, key: GuessKey) -> GuessRecord:
+        """Counts a guess before it is made, if the client has one left, and returns what is held.
+
+        Of guesses at the same time no more are counted than a client has.
+        """
+        ...
+
+    async def confirm(self, key: GuessKey) -> None:
+        """Blocks the client when its guesses are used up; to be called when one was wrong."""
+        ...
+
+    async def release(self, key: GuessKey, counted_at: datetime) -> None:
+        """Takes back a guess that was counted and not made."""
+        ...
+
     async def note_failure(self, key: GuessKey) -> GuessRecord:
-        """Counts a wrong password, and blocks the client when it has sent too many."""
+        """Counts a wrong guess, and blocks the client when it has made too many."""
         ...
 
     async def forgive(self, key: GuessKey) -> timedelta | None:

@@ -8,7 +8,7 @@ from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import audited
 from auth_service.domain.mail import MailKind, nobody
-from auth_service.domain.ports import GuessKeys
+from auth_service.domain.ports import Afterwards, GuessKeys
 from auth_service.domain.stores import Database
 
 
@@ -24,6 +24,7 @@ class ForgotPassword:
     database: Database
     guess_keys: GuessKeys
     clock: Clock
+    afterwards: Afterwards
 
     async def __call__(self, *, email: str, caller: Caller) -> None:
         """Returns when the mail is queued."""
@@ -32,7 +33,14 @@ class ForgotPassword:
         async with self.database.statements() as stores:
             credential = await stores.credentials.by_email(address)
         subject_id = None if credential is None else credential.user_id
-        entry = audited(caller, self.clock.now(), "auth.password_forgot", subject_id=subject_id)
         async with self.database.transaction() as stores:
             await stores.mails.queue(MailKind.PASSWORD_RESET, subject_id or stranger)
-            await stores.audit.append(entry)
+        entry = audited(caller, self.clock.now(), "auth.password_forgot", subject_id=subject_id)
+
+        async def note() -> None:
+            if subject_id is not None:
+                async with self.database.transaction() as stores:
+                    await stores.audit.append(entry)
+
+        # What nobody is concerned by is not chained; the answer shall not tell of it by its time.
+        await self.afterwards(note)

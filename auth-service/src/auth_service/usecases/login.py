@@ -21,7 +21,7 @@ from auth_service.domain.errors import (
 from auth_service.domain.events import SignedIn
 from auth_service.domain.guessing import GuessKey, GuessRecord, whole_seconds
 from auth_service.domain.idempotency import Attempt
-from auth_service.domain.ports import GuessKeys, PasswordHasher, UserDirectory
+from auth_service.domain.ports import Afterwards, GuessKeys, PasswordHasher, UserDirectory
 from auth_service.domain.proof import PASSWORD
 from auth_service.domain.second_factor import Challenge, SecondFactorSecrets
 from auth_service.domain.session import Standing
@@ -49,6 +49,7 @@ class Login:
     secrets: SecondFactorSecrets
     note_device: NoteDevice
     clock: Clock
+    afterwards: Afterwards
 
     async def __call__(
         self, *, email: str, password: str, caller: Caller, attempt: Attempt | None = None
@@ -74,15 +75,22 @@ class Login:
         self.hasher.admit()
         address = canonical_email(email)
         key = self.guess_keys(address, caller.client_address)
+        async with self.check_password.turn(key):
+            return await self._sign_in(address, key, password, caller, attempt)
+
+    async def _sign_in(
+        self, address: str, key: GuessKey, password: str, caller: Caller, attempt: Attempt | None
+    ) -> Tokens | Challenge:
         async with self.database.statements() as stores:
             record, credential = await stores.sign_ins.look_up(address, key)
         try:
-            proven = await self._prove(record, credential, password)
+            proven = await self._prove(key, record, credential, password)
             if proven.second_factor:
+                await self.check_password.take_back(key, record)
                 return await self._challenge(await self._strengthen(proven, password))
             standing = await self._open_session(proven, key, caller, attempt)
         except (InvalidCredentials, TooManyAttempts, AccountDisabled) as refusal:
-            await self._note_refusal(refusal, key, credential, caller)
+            await self._note_refusal(refusal, credential, caller)
             raise
         tokens = self.issue_tokens(standing)
         await self._tell(standing)
@@ -90,15 +98,16 @@ class Login:
         await self._strengthen(proven, password)
         return tokens
 
-    async def _prove(self, record: GuessRecord, credential: Credential | None, password: str) -> Credential:
-        matches = await self.check_password(record, credential, password)
+    async def _prove(
+        self, key: GuessKey, record: GuessRecord, credential: Credential | None, password: str
+    ) -> Credential:
+        matches = await self.check_password(key, record, credential, password)
         if credential is None or not matches:
             raise InvalidCredentials
-        if not credential.is_active:
-            raise AccountDisabled
-        if credential.is_pending:
-            raise NotAdmittedYet
-        return credential
+        if credential.is_active and not credential.is_pending:
+            return credential
+        await self.check_password.take_back(key, record)
+        raise NotAdmittedYet if credential.is_active else AccountDisabled
 
     async def _challenge(self, proven: Credential) -> Challenge:
         token = self.secrets.challenge()
@@ -136,23 +145,24 @@ class Login:
                 await stores.outbox.append(SignedIn(user_id, standing.at))
 
     async def _note_refusal(
-        self, refusal: ServiceError, key: GuessKey, credential: Credential | None, caller: Caller
+        self, refusal: ServiceError, credential: Credential | None, caller: Caller
     ) -> None:
         disabled = isinstance(refusal, AccountDisabled)
-        action = "auth.account_disabled_refused" if disabled else "auth.login_refused"
-        async with self.database.transaction() as stores:
-            if isinstance(refusal, InvalidCredentials):
-                await stores.guesses.note_failure(key)
-            await stores.audit.append(
-                audited(
-                    caller,
-                    self.clock.now(),
-                    action,
-                    "refused",
-                    subject_id=credential.user_id if credential else None,
-                    reason=refusal.reason,
-                )
-            )
+        entry = audited(
+            caller,
+            self.clock.now(),
+            "auth.account_disabled_refused" if disabled else "auth.login_refused",
+            "refused",
+            subject_id=credential.user_id if credential else None,
+            reason=refusal.reason,
+        )
+
+        async def note() -> None:
+            async with self.database.transaction() as stores:
+                await stores.audit.append(entry)
+
+        # Only what concerns an account is chained, and that takes time: the answer shall not tell of it.
+        await self.afterwards(note)
 
     async def _strengthen(self, proven: Credential, password: str) -> Credential:
         """Hashes the password anew when the parameters have risen since; the next time will do as well."""

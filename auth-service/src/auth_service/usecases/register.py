@@ -91,18 +91,24 @@ class Register:
                 await stores.outbox.append(RegistrationStarted(user_id))
                 await stores.audit.append(audited(caller, self.clock.now(), action, actor_id=user_id))
         except EmailTaken:
-            await self._note_refusal(caller)
+            await self._note_refusal(None, caller)
             raise
 
     async def _resume(self, known: Credential, password: str, caller: Caller) -> Person:
         """Takes up a registration that was left half done, for whoever knows its password."""
         if not known.is_pending or not await self.hasher.verify(known.password_hash, password):
-            await self._note_refusal(caller)
+            await self._note_refusal(known.user_id, caller)
             raise EmailTaken
         return await self.finish(user_id=known.user_id, caller=caller)
 
-    async def _note_refusal(self, caller: Caller) -> None:
+    async def _note_refusal(self, holder: UUID | None, caller: Caller) -> None:
+        entry = audited(
+            caller,
+            self.clock.now(),
+            "auth.register",
+            "refused",
+            subject_id=holder,
+            reason=EmailTaken.reason,
+        )
         async with self.database.transaction() as stores:
-            await stores.audit.append(
-                audited(caller, self.clock.now(), "auth.register", "refused", reason=EmailTaken.reason)
-            )
+            await stores.audit.append(entry)

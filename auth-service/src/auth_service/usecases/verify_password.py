@@ -7,6 +7,7 @@ from chassis.clock import Clock
 from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import audited
+from auth_service.domain.credential import Credential
 from auth_service.domain.errors import TooManyAttempts
 from auth_service.domain.guessing import GuessKey
 from auth_service.domain.ports import GuessKeys
@@ -33,24 +34,28 @@ class VerifyPassword:
             credential = await stores.credentials.by_id(user_id)
             if credential is None:
                 return False
-            key = self.guess_keys.of(credential, caller.client_address)
-            record = await stores.guesses.record(key)
+        key = self.guess_keys.of(credential, caller.client_address)
+        async with self.check_password.turn(key):
+            return await self._verify(key, credential, password, caller)
+
+    async def _verify(self, key: GuessKey, credential: Credential, password: str, caller: Caller) -> bool:
+        async with self.database.statements() as stores:
+            record = await stores.guesses.reserve(key)
         try:
-            matches = await self.check_password(record, credential, password)
+            # Who is in a session has signed in before.
+            matches = await self.check_password(key, record, credential, password, is_trusted=True)
         except TooManyAttempts as refusal:
-            await self._note_refusal(user_id, None, caller, refusal.reason)
+            await self._note_refusal(credential.user_id, caller, refusal.reason)
             raise
         if not matches:
-            await self._note_refusal(user_id, key, caller, "WRONG_PASSWORD")
+            await self._note_refusal(credential.user_id, caller, "WRONG_PASSWORD")
             return False
         async with self.database.transaction() as stores:
             await stores.guesses.forgive(key)
         return True
 
-    async def _note_refusal(self, user_id: UUID, wrong: GuessKey | None, caller: Caller, reason: str) -> None:
+    async def _note_refusal(self, user_id: UUID, caller: Caller, reason: str) -> None:
         async with self.database.transaction() as stores:
-            if wrong is not None:
-                await stores.guesses.note_failure(wrong)
             await stores.audit.append(
                 audited(
                     caller,

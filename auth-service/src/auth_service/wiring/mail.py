@@ -19,7 +19,7 @@ from auth_service.adapters.postgres.mail_bell import MailBell
 from auth_service.domain.mail import MailKind
 from auth_service.domain.mail_ports import MailTokens, Postman
 from auth_service.domain.password_policy import PasswordPolicy
-from auth_service.domain.ports import GuessKeys, PasswordHasher, UserDirectory
+from auth_service.domain.ports import Afterwards, GuessKeys, PasswordHasher, UserDirectory
 from auth_service.domain.stores import Database
 from auth_service.settings import AuthSettings
 from auth_service.transport import schedule
@@ -59,6 +59,7 @@ def build_mail_use_cases(
     hasher: PasswordHasher,
     directory: UserDirectory,
     clock: Clock,
+    afterwards: Afterwards,
 ) -> MailUseCases:
     """Returns the use cases on the given ports."""
     tell = TellEmailVerified(database, directory)
@@ -67,7 +68,7 @@ def build_mail_use_cases(
     )
     proofs = MailedToken((MailKind.EMAIL_VERIFICATION,), "auth.email_verified", database, tokens, clock)
     return MailUseCases(
-        forgot_password=ForgotPassword(database, guess_keys, clock),
+        forgot_password=ForgotPassword(database, guess_keys, clock, afterwards),
         reset_password=ResetPassword(resets, guess_keys, policy, hasher, directory),
         verify_email=VerifyEmail(proofs, tell),
         resend_verification=ResendVerification(database, clock),

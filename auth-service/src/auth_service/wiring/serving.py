@@ -26,6 +26,7 @@ from vestibule.users.v1 import directory_service_pb2
 
 from auth_service.adapters.argon2_hasher import Argon2Hasher
 from auth_service.adapters.audit_heads import EcdsaHeadJudge
+from auth_service.adapters.background_tasks import BackgroundTasks
 from auth_service.adapters.bounded_patience import BoundedPatience
 from auth_service.adapters.hashing_pool import HashingPool, usable_cores
 from auth_service.adapters.hmac_api_keys import HmacApiKeys
@@ -150,6 +151,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
             hasher=hasher,
             strength=await lifecycle.enter(ZxcvbnStrength()),
             patience=BoundedPatience(),
+            afterwards=await lifecycle.enter(BackgroundTasks()),
             guess_keys=HmacGuessKeys(master_key.derived("guess-names")),
             signer=JwtSigner(ring, settings.issuer, settings.audience),
             refresh_tokens=HmacRefreshTokens(master_key.derived("refresh-tokens")),

@@ -14,6 +14,7 @@ from auth_service.domain.notices import ALL_NOTICES, SignInNotices
 from auth_service.domain.passkey import RelyingParty
 from auth_service.domain.password_policy import PasswordPolicy
 from auth_service.domain.ports import (
+    Afterwards,
     GuessKeys,
     HeadJudge,
     PasswordHasher,
@@ -78,6 +79,7 @@ class Ports:
     hasher: PasswordHasher
     strength: PasswordStrength
     patience: Patience
+    afterwards: Afterwards
     guess_keys: GuessKeys
     signer: TokenSigner
     refresh_tokens: RefreshTokens
@@ -141,7 +143,7 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
     """Returns the use cases on the given ports."""
     database, clock, hasher, directory = ports.database, ports.clock, ports.hasher, ports.directory
     guess_keys = ports.guess_keys
-    check = CheckPassword(hasher, ports.patience)
+    check = CheckPassword(database, hasher, ports.patience)
     issue = IssueTokens(ports.signer, ports.refresh_tokens, ports.rights_of, ports.limits)
     verify_password = VerifyPassword(database, guess_keys, check, clock)
     check_code = CheckCode(ports.second_factors, guess_keys, ports.notices.second_factor_guesses, clock)
@@ -155,13 +157,22 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
     return UseCases(
         register=Register(database, policy, hasher, finish, clock),
         login=Login(
-            database, guess_keys, check, issue, hasher, directory, ports.second_factors, note_device, clock
+            database,
+            guess_keys,
+            check,
+            issue,
+            hasher,
+            directory,
+            ports.second_factors,
+            note_device,
+            clock,
+            ports.afterwards,
         ),
         reauthenticate=Reauthenticate(database, verify_password, check_code, check_assertion, issue, clock),
         refresh=Refresh(database, ports.refresh_tokens, issue, ports.limits),
         logout=Logout(database, clock),
         logout_all=LogoutAll(database, clock),
-        change_password=ChangePassword(database, guess_keys, check, policy, hasher, directory, clock),
+        change_password=ChangePassword(database, verify_password, policy, hasher, directory, clock),
         list_sessions=ListSessions(database),
         end_session=EndSession(database, clock),
         list_audit_events=ListAuditEvents(database),
@@ -196,6 +207,7 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
             hasher=hasher,
             directory=directory,
             clock=clock,
+            afterwards=ports.afterwards,
         ),
     )
 

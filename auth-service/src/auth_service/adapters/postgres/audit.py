@@ -8,6 +8,7 @@ import asyncpg
 from chassis.errors import Forbidden
 from chassis.postgres.connection import Connection
 
+from auth_service.adapters.postgres.refusals import RefusalBounds
 from auth_service.domain.audit import AuditEntry, AuditFilter, ChainedEntry, canonical_form, chained_details
 from auth_service.domain.audit_client import chained_request_id, parted
 
@@ -17,9 +18,15 @@ class PostgresAuditTrail:
     """`AuditTrail` on one connection."""
 
     connection: Connection
+    refusals: RefusalBounds
 
     async def append(self, entry: AuditEntry) -> None:
-        """Adds an entry at the head of the chain; does nothing when its id is there already."""
+        """Adds an entry at the head of the chain; does nothing when its id is there already.
+
+        A refusal that names nobody, or is one of too many, is counted instead.
+        """
+        if not self.refusals.admits(entry):
+            return
         await self.connection.execute(
             "SELECT auth.append_audit_entry($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
             *arguments(entry),

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from chassis.postgres.connection import Connection
 from chassis.postgres.pool import Database
@@ -19,6 +19,7 @@ from auth_service.adapters.postgres.guesses import PostgresGuesses
 from auth_service.adapters.postgres.mails import PostgresMails
 from auth_service.adapters.postgres.outbox import PostgresOutbox
 from auth_service.adapters.postgres.passkeys import PostgresPasskeys
+from auth_service.adapters.postgres.refusals import RefusalBounds
 from auth_service.adapters.postgres.retention import PostgresRetention
 from auth_service.adapters.postgres.revocations import PostgresRevocations
 from auth_service.adapters.postgres.second_factors import PostgresSecondFactors
@@ -52,10 +53,15 @@ class PostgresStores:
         "signing_keys",
     )
 
-    def __init__(self, connection: Connection, limits: SessionLimits = STANDARD) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        limits: SessionLimits = STANDARD,
+        refusals: RefusalBounds | None = None,
+    ) -> None:
         self.api_keys = PostgresApiKeys(connection)
         self.attempts = PostgresAttempts(connection)
-        self.audit = PostgresAuditTrail(connection)
+        self.audit = PostgresAuditTrail(connection, refusals or RefusalBounds())
         self.audit_heads = PostgresAuditHeads(connection)
         self.credentials = PostgresCredentials(connection)
         self.devices = PostgresDevices(connection)
@@ -79,15 +85,16 @@ class PostgresDatabase:
 
     pool: Database
     limits: SessionLimits = STANDARD
+    refusals: RefusalBounds = field(default_factory=RefusalBounds)
 
     @asynccontextmanager
     async def statements(self) -> AsyncIterator[PostgresStores]:
         """Lends stores whose statements each stand alone."""
         async with self.pool.acquire() as connection:
-            yield PostgresStores(connection, self.limits)
+            yield PostgresStores(connection, self.limits, self.refusals)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PostgresStores]:
         """Lends stores that commit together at the end of the block, or not at all."""
         async with self.pool.transaction() as transaction:
-            yield PostgresStores(transaction, self.limits)
+            yield PostgresStores(transaction, self.limits, self.refusals)

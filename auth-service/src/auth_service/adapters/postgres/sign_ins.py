@@ -11,13 +11,12 @@ from chassis.postgres.connection import Connection
 
 from auth_service.adapters.postgres.audit import arguments
 from auth_service.adapters.postgres.credentials import credential_of
+from auth_service.adapters.postgres.guesses import RESERVED, reservation, reserved_of
 from auth_service.domain.audit import AuditEntry
 from auth_service.domain.credential import Credential, Role
-from auth_service.domain.guessing import WINDOW, GuessKey, GuessRecord
+from auth_service.domain.guessing import GuessKey, GuessRecord
 from auth_service.domain.proof import Methods
 from auth_service.domain.session import STANDARD, Opening, Session, SessionLimits, Standing
-
-_CLIENTS_COUNTED_MAX = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,29 +27,21 @@ class PostgresSignIns:
     limits: SessionLimits = STANDARD
 
     async def look_up(self, canonical: str, key: GuessKey) -> tuple[GuessRecord, Credential | None]:
-        """Returns what is held against client and account, and the credential: the same work for all."""
+        """Counts a guess, returns what is held and the credential: the same work for all."""
         row = await self.connection.fetchrow(
-            """
+            f"""
+            WITH {RESERVED}
             SELECT guesses.*, known.*
-              FROM (SELECT max(blocked_until - now())
-                           FILTER (WHERE client = $2 AND blocked_until > now()) AS blocked_for,
-                           coalesce(sum((SELECT count(*) FROM unnest(failed_at) AS failure
-                                          WHERE failure > now() - $3::interval)), 0)::integer AS failures
-                      FROM (SELECT client, blocked_until, failed_at FROM auth.sign_in_failures
-                             WHERE account = $1 ORDER BY client <> $2 LIMIT $4) AS counted) AS guesses
+              FROM guesses
               LEFT JOIN (SELECT user_id, email, password_hash, role, is_active, is_pending, version,
                                 second_factor, email_verified, is_invited
-                           FROM auth.credentials WHERE email_canonical = $5) AS known ON true
-            """,
-            key.account,
-            key.client,
-            WINDOW,
-            _CLIENTS_COUNTED_MAX,
+                           FROM auth.credentials WHERE email_canonical = $6) AS known ON true
+            """,  # noqa: S608 of constants
+            *reservation(key),
             canonical,
         )
         assert row is not None  # noqa: S101 an aggregate always answers
-        record = GuessRecord(blocked_for=row["blocked_for"], failures=row["failures"])
-        return record, None if row["user_id"] is None else credential_of(row)
+        return reserved_of(row), None if row["user_id"] is None else credential_of(row)
 
     async def open(
         self, session_id: UUID, judged: Credential, key: GuessKey | None, entry: AuditEntry, amr: Methods
