@@ -135,14 +135,10 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     rights_of = RightsRule(admins_need_second_factor=settings.is_strict)
     api_keys = build_api_key_use_cases(database, key_secrets, settings.address_rule, rights_of, clock)
     judge = _own_judge(settings, ring, database, api_keys)
-    hashing = HashingPool(
-        workers=settings.hash_workers or usable_cores(), queue_per_worker=settings.hash_queue
-    )
-    await lifecycle.enter(hashing)
     certificates = open_certificates(settings.tls_files)
     channel = await _open_users(lifecycle, settings, service_tokens, certificates)
     witness = await open_witness(lifecycle, settings, service_tokens, certificates)
-    hasher = Argon2Hasher(hashing, memory_kib=settings.argon2_memory_kib, time_cost=settings.argon2_time_cost)
+    hasher = await _open_hasher(lifecycle, settings)
     mail_tokens = HmacMailTokens(master_key.derived("mail-tokens"))
     does = build_use_cases(
         Ports(
@@ -189,6 +185,12 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     begin_signing(lifecycle, settings, ring, head_judge, witness)
     lifecycle.begin("verification keys", judge.keys.run())
     server.set_serving(True)
+
+
+async def _open_hasher(lifecycle: Lifecycle, settings: AuthSettings) -> Argon2Hasher:
+    workers = settings.hash_workers or usable_cores()
+    pool = await lifecycle.enter(HashingPool(workers=workers, queue_per_worker=settings.hash_queue))
+    return Argon2Hasher(pool, memory_kib=settings.argon2_memory_kib, time_cost=settings.argon2_time_cost)
 
 
 async def _open_users(

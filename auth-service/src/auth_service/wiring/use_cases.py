@@ -156,18 +156,7 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
     operators_register = Register(database, None, hasher, finish, clock)
     return UseCases(
         register=Register(database, policy, hasher, finish, clock),
-        login=Login(
-            database,
-            guess_keys,
-            check,
-            issue,
-            hasher,
-            directory,
-            ports.second_factors,
-            note_device,
-            clock,
-            ports.afterwards,
-        ),
+        login=_login(ports, check, issue, note_device),
         reauthenticate=Reauthenticate(database, verify_password, check_code, check_assertion, issue, clock),
         refresh=Refresh(database, ports.refresh_tokens, issue, ports.limits),
         logout=Logout(database, clock),
@@ -209,6 +198,21 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
             clock=clock,
             afterwards=ports.afterwards,
         ),
+    )
+
+
+def _login(ports: Ports, check: CheckPassword, issue: IssueTokens, note_device: NoteDevice) -> Login:
+    return Login(
+        database=ports.database,
+        guess_keys=ports.guess_keys,
+        check_password=check,
+        issue_tokens=issue,
+        hasher=ports.hasher,
+        directory=ports.directory,
+        secrets=ports.second_factors,
+        note_device=note_device,
+        clock=ports.clock,
+        afterwards=ports.afterwards,
     )
 
 
