@@ -142,6 +142,15 @@ class DirectoryStandIn(DirectoryServiceServicer):
             user=person, version=self.versions[request.user_id], erased=person is None
         )
 
+    async def RestoreEmail(self, request: pb.RestoreEmailRequest, context: Any) -> pb.RestoreEmailResponse:
+        """Gives a user an address back that they had."""
+        self._fail()
+        user_id = request.user_id
+        if user_id in self.people:
+            self.change(user_id, email=request.email, email_verified=True)
+            self.people[user_id].ClearField("pending_email")
+        return pb.RestoreEmailResponse()
+
     async def RecordSignIn(self, request: pb.RecordSignInRequest, context: Any) -> pb.RecordSignInResponse:
         """Notes that a person signed in."""
         self._fail()
@@ -154,7 +163,15 @@ class DirectoryStandIn(DirectoryServiceServicer):
         """Notes that an address was shown to be a person's."""
         self._fail()
         self.verified.append((request.user_id, request.email))
-        return pb.MarkEmailVerifiedResponse()
+        person = self.people.get(request.user_id)
+        if person is None:
+            return pb.MarkEmailVerifiedResponse()
+        if person.pending_email == request.email:
+            if request.email in self.taken:
+                raise EmailTaken
+            person.ClearField("pending_email")
+            self.change(request.user_id, email=request.email, email_verified=True)
+        return pb.MarkEmailVerifiedResponse(user=person)
 
     def _fail(self) -> None:
         if self.failure is not None:

@@ -149,4 +149,4 @@ async def test_a_token_of_the_release_before(house: House) -> None:
 
         await _reset(house, token)
 
-        assert await house.count("mail_tokens") == 1
+        assert await house.count("mail_tokens") == 0

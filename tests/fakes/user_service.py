@@ -17,6 +17,8 @@ from user_service.domain.folding import search_terms, search_text, sort_key
 from user_service.domain.listing import Cursor, Filter, Sort
 from user_service.domain.user import Registration, Tombstone, User
 
+from tests.fakes.user_email_changes import FakeEmailChanges
+
 
 class FakeClock:
     """Stands still until it is moved."""
@@ -150,6 +152,7 @@ class FakeUnit:
     """Everything in memory."""
 
     users: FakeUsers = field(default_factory=FakeUsers)
+    email_changes: FakeEmailChanges = field(default_factory=FakeEmailChanges)
     tombstones: FakeTombstones = field(default_factory=FakeTombstones)
     events: FakeEvents = field(default_factory=FakeEvents)
 
@@ -166,8 +169,10 @@ class FakeUnitOfWork:
         """Opens one."""
         async with self._lock:
             state = self.state
+            users, changes = FakeUsers(dict(state.users.rows)), state.email_changes
             draft = FakeUnit(
-                FakeUsers(dict(state.users.rows)),
+                users,
+                FakeEmailChanges(users.rows, dict(changes.requests), dict(changes.reserved)),
                 FakeTombstones(dict(state.tombstones.rows)),
                 FakeEvents(list(state.events.changed), list(state.events.stale), list(state.events.audited)),
             )

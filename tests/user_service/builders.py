@@ -21,6 +21,7 @@ def a_user(
     version: int = 1,
     created_at: datetime = LONG_AGO,
     last_login_at: datetime | None = None,
+    pending_email: str | None = None,
 ) -> User:
     """Returns a person."""
     user_id = user_id or uuid7()
@@ -35,6 +36,7 @@ def a_user(
         created_at=created_at,
         updated_at=created_at,
         last_login_at=last_login_at,
+        pending_email=pending_email,
     )
 
 

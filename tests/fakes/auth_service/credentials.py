@@ -24,6 +24,8 @@ class FakeCredentials:
         self._api_keys = state.api_keys
         self._mail_tokens = state.mail_tokens
         self._audit = state.audit
+        self._pending_emails = state.pending_emails
+        self._former_emails = state.former_emails
         self._clock = clock
 
     async def by_email(self, canonical: str) -> Credential | None:
@@ -142,6 +144,9 @@ class FakeCredentials:
         self._rows.pop(user_id, None)
         for key in [known for known, row in self._mail_tokens.items() if row.user_id == user_id]:
             del self._mail_tokens[key]
+        self._pending_emails.pop(user_id, None)
+        for mail_id in [key for key, former in self._former_emails.items() if former.user_id == user_id]:
+            del self._former_emails[mail_id]
         for session in [each for each in self._sessions.values() if each.user_id == user_id]:
             del self._sessions[session.id]
         for device in [known for known in self._devices if known[0] == user_id]:

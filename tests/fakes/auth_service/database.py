@@ -14,6 +14,7 @@ from tests.fakes.auth_service.attempts import FakeAttempts
 from tests.fakes.auth_service.audit import FakeAuditHeads, FakeAuditTrail
 from tests.fakes.auth_service.credentials import FakeCredentials
 from tests.fakes.auth_service.devices import FakeDevices
+from tests.fakes.auth_service.email_changes import FakeEmailChanges
 from tests.fakes.auth_service.exports import FakeExports
 from tests.fakes.auth_service.guesses import FakeGuesses
 from tests.fakes.auth_service.mails import FakeEmails, FakeMails
@@ -93,6 +94,7 @@ class FakeStores:
         self.guesses = FakeGuesses(state, clock)
         self.mails = FakeMails(state, clock)
         self.emails = FakeEmails(state)
+        self.email_changes = FakeEmailChanges(state, clock)
         self.exports = FakeExports(state)
         self.audit = FakeAuditTrail(state)
         self.audit_heads = FakeAuditHeads(state)

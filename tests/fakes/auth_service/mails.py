@@ -24,11 +24,13 @@ class FakeMails:
         self._credentials = state.credentials
         self._clock = clock
 
-    async def queue(self, kind: MailKind, user_id: UUID) -> None:
+    async def queue(self, kind: MailKind, user_id: UUID) -> UUID:
         """Adds a mail."""
+        mail_id = uuid7()
         now = self._clock.now()
         queued_at = now + next(_ORDER) * timedelta(microseconds=1)
-        self._mails[uuid7()] = MailRow(kind, user_id, due_at=now, queued_at=queued_at)
+        self._mails[mail_id] = MailRow(kind, user_id, due_at=now, queued_at=queued_at)
+        return mail_id
 
     async def claim(self, lease: timedelta) -> Mail | None:
         """Returns a mail that is due."""
@@ -63,7 +65,7 @@ class FakeMails:
     async def note_delivered(self, mail: Mail) -> None:
         """Removes a mail that was delivered; ends what was asked for before it."""
         await self.remove(mail.id)
-        if not mail.kind.has_token:
+        if not mail.kind.newest_wins:
             return
         rows: dict[UUID, MailRow | MailTokenRow] = {**self._tokens, **self._mails}
         for key, row in rows.items():

@@ -8,6 +8,7 @@ from auth_service.domain.api_key import ApiKey
 from auth_service.domain.audit import ChainedEntry
 from auth_service.domain.audit_head import SignedHead
 from auth_service.domain.credential import Credential
+from auth_service.domain.email_change import FormerEmail
 from auth_service.domain.events import Event
 from auth_service.domain.guessing import GuessKey
 from auth_service.domain.idempotency import Attempt
@@ -108,3 +109,7 @@ class State:
     events: list[Event] = field(default_factory=list)
     mails: dict[UUID, MailRow] = field(default_factory=dict)
     mail_tokens: dict[UUID, MailTokenRow] = field(default_factory=dict)
+    pending_emails: dict[UUID, str] = field(default_factory=dict)
+    former_emails: dict[UUID, FormerEmail] = field(default_factory=dict)
+    restored_emails: dict[UUID, str] = field(default_factory=dict)
+    mail_targets: dict[bytes, list[datetime]] = field(default_factory=dict)

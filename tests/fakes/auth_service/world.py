@@ -15,7 +15,7 @@ from auth_service.domain.session import RefreshToken
 from auth_service.domain.tokens import AccessGrant, unix_milliseconds
 from chassis.addresses import counted_as
 from chassis.email_address import canonical_email
-from chassis.errors import NotFound, Unavailable
+from chassis.errors import NotFound, TokenInvalid, Unavailable
 
 from tests.fakes.auth_service.database import FakeDatabase
 from tests.fakes.auth_service.state import FakeClock
@@ -189,6 +189,23 @@ class FakeUserDirectory:
         self._reach()
         self.verified.append((user_id, email))
 
+    async def confirm_email(self, user_id: UUID, email: str) -> None:
+        """Makes the pending address, which was proven, the user's."""
+        self._reach()
+        person = self.people[user_id].person
+        if person is None or email not in (person.email, person.pending_email):
+            raise TokenInvalid
+        holder = self._holder(email)
+        if holder is not None and holder.user_id != user_id:
+            raise EmailTaken
+        if email != person.email:
+            self.put(user_id, email, role=person.role, email_verified=True)
+
+    async def restore_email(self, user_id: UUID, email: str) -> None:
+        """Gives a user an address back that they had."""
+        self._reach()
+        self.put(user_id, email, email_verified=True)
+
     def put(
         self,
         user_id: UUID,
@@ -198,6 +215,7 @@ class FakeUserDirectory:
         role: Role = Role.USER,
         is_active: bool = True,
         email_verified: bool = False,
+        pending_email: str | None = None,
     ) -> Person:
         """Makes a person, or changes one."""
         person = Person(
@@ -211,6 +229,7 @@ class FakeUserDirectory:
             updated_at=self._clock.now(),
             last_login_at=None,
             etag='"1-0"',
+            pending_email=pending_email,
         )
         self.people[user_id] = Account(version=self._version(user_id) + 1, person=person)
         return person

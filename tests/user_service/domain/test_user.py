@@ -1,9 +1,10 @@
 """Changing a person."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from user_service.domain.user import Changes, Role, change, changed_fields
+from user_service.domain.user import Changes, Role, change, changed_fields, verify
 
 from tests.user_service.builders import LONG_AGO, a_user
 
@@ -30,11 +31,53 @@ def test_change() -> None:
     )
 
 
-def test_new_address_is_unverified() -> None:
+def test_new_address_is_pending() -> None:
     """Also when only its spelling is new: mail goes to the address as typed."""
     ada = a_user("ada@example.org")
 
-    assert not change(ada, Changes(email="Ada@example.org"), NOW).email_verified
+    changed = change(ada, Changes(email="Ada@example.org"), NOW)
+
+    assert (changed.email, changed.pending_email) == ("ada@example.org", "Ada@example.org")
+    assert changed.email_verified
+    assert changed_fields(ada, changed) == ("pending_email",)
+
+
+@pytest.mark.parametrize("changes", [Changes(email="ada@example.org"), Changes(is_active=False)])
+def test_a_pending_address_is_taken_back(changes: Changes) -> None:
+    """By asking for the present one, and by deactivating the user."""
+    ada = replace(a_user("ada@example.org"), pending_email="new@example.org")
+
+    changed = change(ada, changes, NOW)
+
+    assert changed.pending_email is None
+    assert verify(changed, "new@example.org", NOW) is changed
+
+
+def test_an_admin_vouches() -> None:
+    """For the address that is sent, or else for the present one; for nothing with false."""
+    ada = replace(a_user("ada@example.org", email_verified=False), pending_email="new@example.org")
+
+    other = change(ada, Changes(email="other@example.org", email_verified=True), NOW)
+    present = change(ada, Changes(email_verified=True), NOW)
+
+    assert (other.email, other.email_verified, other.pending_email) == ("other@example.org", True, None)
+    assert (present.email, present.email_verified) == ("ada@example.org", True)
+    assert present.pending_email == "new@example.org"
+    assert change(ada, Changes(email_verified=False), NOW) is ada
+
+
+def test_the_proven_address_becomes_the_address() -> None:
+    """Whichever it was; another one changes nothing, nor does a deactivated user's."""
+    ada = replace(a_user("ada@example.org", email_verified=False), pending_email="new@example.org")
+
+    present, new = verify(ada, "ada@example.org", NOW), verify(ada, "new@example.org", NOW)
+
+    assert (present.email_verified, present.pending_email) == (True, "new@example.org")
+    assert (new.email, new.email_verified, new.pending_email) == ("new@example.org", True, None)
+    assert verify(new, "new@example.org", NOW) is new
+    assert verify(ada, "other@example.org", NOW) is ada
+    idle = replace(ada, is_active=False)
+    assert verify(idle, "new@example.org", NOW) is idle
 
 
 @pytest.mark.parametrize(
@@ -45,7 +88,7 @@ def test_no_change(changes: Changes) -> None:
     ada = a_user()
 
     assert ada is change(ada, changes, NOW)
-    assert changed_fields(ada, changes) == ()
+    assert changed_fields(ada, ada) == ()
 
 
 def test_time_does_not_go_back() -> None:
@@ -60,5 +103,10 @@ def test_name_concerns_no_credential() -> None:
     assert not Changes(full_name="Ada King").concern_credential
     assert all(
         changes.concern_credential
-        for changes in (Changes(email="a@b.example"), Changes(role=Role.USER), Changes(is_active=False))
+        for changes in (
+            Changes(email="a@b.example"),
+            Changes(email_verified=True),
+            Changes(role=Role.USER),
+            Changes(is_active=False),
+        )
     )

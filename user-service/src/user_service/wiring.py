@@ -44,7 +44,7 @@ from user_service.usecases.get_audit_client import GetAuditClient
 from user_service.usecases.get_me import GetMe
 from user_service.usecases.get_user import GetUser
 from user_service.usecases.list_users import ListUsers
-from user_service.usecases.mark_email_verified import MarkEmailVerified
+from user_service.usecases.mark_email_verified import MarkEmailVerified, RestoreEmail
 from user_service.usecases.record_sign_in import RecordSignIn
 from user_service.usecases.settle_registration import SettleRegistration
 from user_service.usecases.update_me import UpdateMe
@@ -71,6 +71,7 @@ class UseCases:
     get_account: GetAccount
     record_sign_in: RecordSignIn
     mark_email_verified: MarkEmailVerified
+    restore_email: RestoreEmail
     settle_registration: SettleRegistration
     get_audit_client: GetAuditClient
     audit_events: AuditEvents
@@ -97,6 +98,7 @@ def build_use_cases(
         get_account=GetAccount(units, reader),
         record_sign_in=RecordSignIn(units),
         mark_email_verified=MarkEmailVerified(units, clock),
+        restore_email=RestoreEmail(units, clock),
         settle_registration=SettleRegistration(admit_user, accounts),
         get_audit_client=GetAuditClient(clients),
         audit_events=AuditEvents(units),
@@ -121,6 +123,7 @@ def add_servicers(server: GrpcServer, does: UseCases) -> None:
         record_sign_in=does.record_sign_in,
         mark_email_verified=does.mark_email_verified,
         get_audit_client=does.get_audit_client,
+        restore_email=does.restore_email,
     )
     server.add(add_UserServiceServicer_to_server, users)
     server.add(add_DirectoryServiceServicer_to_server, directory)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from chassis.errors import Kind, NotFound, RemoteError, ServiceError
+from chassis.errors import Kind, NotFound, RemoteError, ServiceError, TokenInvalid, Unavailable
 from chassis.grpc.channel import ServiceChannel
 from chassis.logs import get_logger
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -98,6 +98,37 @@ class GrpcUserDirectory:
         request = directory_service_pb2.MarkEmailVerifiedRequest(user_id=str(user_id), email=email)
         await self._directory.MarkEmailVerified(request, timeout=MARK_VERIFIED_SECONDS)
 
+    async def confirm_email(self, user_id: UUID, email: str) -> None:
+        """Makes the pending address, which was proven, the user's.
+
+        Raises:
+            EmailTaken: another user has it by now.
+            TokenInvalid: it is not pending any more.
+            Unavailable: user-service cannot be asked, or is of a release that does not know how.
+        """
+        request = directory_service_pb2.MarkEmailVerifiedRequest(user_id=str(user_id), email=email)
+        try:
+            response = await self._directory.MarkEmailVerified(request, timeout=MARK_VERIFIED_SECONDS)
+        except RemoteError as error:
+            raise _translated(error) from error
+        if not response.HasField("user"):
+            raise Unavailable
+        if response.user.email != email:
+            raise TokenInvalid
+
+    async def restore_email(self, user_id: UUID, email: str) -> None:
+        """Gives a user an address back that they had, proven, with none pending.
+
+        Raises:
+            EmailTaken: another user has it by now.
+            Unavailable: user-service cannot be asked.
+        """
+        request = directory_service_pb2.RestoreEmailRequest(user_id=str(user_id), email=email)
+        try:
+            await self._directory.RestoreEmail(request, timeout=MARK_VERIFIED_SECONDS)
+        except RemoteError as error:
+            raise _translated(error) from error
+
 
 def _translated(error: RemoteError) -> ServiceError:
     if error.reason == EmailTaken.reason:
@@ -117,4 +148,5 @@ def _person(user: user_pb2.User) -> Person:
         updated_at=user.updated_at.ToDatetime(UTC),
         last_login_at=user.last_login_at.ToDatetime(UTC) if user.HasField("last_login_at") else None,
         etag=user.etag,
+        pending_email=user.pending_email if user.HasField("pending_email") else None,
     )

@@ -74,6 +74,7 @@ class Person:
     updated_at: datetime
     last_login_at: datetime | None
     etag: str
+    pending_email: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

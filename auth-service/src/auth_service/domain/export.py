@@ -9,6 +9,7 @@ from uuid import UUID
 from auth_service.domain.api_key import ApiKey
 from auth_service.domain.audit import ChainedEntry
 from auth_service.domain.credential import Role
+from auth_service.domain.email_change import FormerEmail
 from auth_service.domain.mail import MailKind
 from auth_service.domain.session import Session
 
@@ -65,6 +66,7 @@ class AccountExport:
     api_keys: Sequence[ApiKey]
     waiting_mails: Sequence[MailKind]
     mail_tokens: Sequence[MailTokenExport]
+    former_emails: Sequence[FormerEmail]
     wrong_passwords: Sequence[datetime]
 
 

@@ -21,6 +21,11 @@ TOKEN_LIFETIME = timedelta(hours=1)
 INVITATION_LIFETIME = timedelta(days=7)
 """How long an invited user may take to choose a password; after that they ask for a new link."""
 
+UNDO_LIFETIME = timedelta(days=7)
+
+FORMER_EMAILS_KEPT = timedelta(days=12)
+"""How long a former address is kept: its notice may be put off for five days."""
+
 _NOBODY = UUID("e53a14c5-1a4f-4fd4-8d3c-6c2c5e7a90b1")
 
 _FIRST_WAIT = timedelta(seconds=1)
@@ -29,7 +34,7 @@ _DOUBLINGS_MAX = 20
 
 
 class MailKind(StrEnum):
-    """What a mail is for. Of each kind with a token, the one asked for last counts.
+    """What a mail is for.
 
     Kinds without a token tell people what was done to their account, so that they notice
     when it was not they who did it.
@@ -50,19 +55,44 @@ class MailKind(StrEnum):
     SECOND_FACTOR_REMOVED = "second_factor_removed"
     SECOND_FACTOR_GUESSED = "second_factor_guessed"
     NEW_DEVICE = "new_device"
+    EMAIL_CHANGE = "email_change"
+    EMAIL_CHANGE_REQUESTED = "email_change_requested"
+    EMAIL_CHANGED = "email_changed"
+    EMAIL_IN_USE = "email_in_use"
 
     @property
     def has_token(self) -> bool:
         """Whether such a mail proves who reads it."""
+        return self in OWNERS_TOKENS or self in UNDO_TOKENS
+
+    @property
+    def newest_wins(self) -> bool:
+        """Whether the token of a mail ends those of earlier ones."""
         return self in OWNERS_TOKENS
 
     @property
+    def undoes(self) -> bool:
+        """Whether such a mail goes to a former address, and its token restores it."""
+        return self in UNDO_TOKENS
+
+    @property
     def token_lifetime(self) -> timedelta:
-        """How long a token counts from the latest sending of its mail."""
-        return INVITATION_LIFETIME if self is MailKind.INVITATION else TOKEN_LIFETIME
+        """How long the token counts from the latest sending of its mail."""
+        if self is MailKind.INVITATION:
+            return INVITATION_LIFETIME
+        return UNDO_LIFETIME if self.undoes else TOKEN_LIFETIME
 
 
-OWNERS_TOKENS = (MailKind.EMAIL_VERIFICATION, MailKind.PASSWORD_RESET, MailKind.INVITATION)
+UNDO_TOKENS = (MailKind.EMAIL_CHANGE_REQUESTED, MailKind.EMAIL_CHANGED)
+"""Kinds whose token takes a change of the address back: each restores the address that it went to,
+whatever came after."""
+
+OWNERS_TOKENS = (
+    MailKind.EMAIL_VERIFICATION,
+    MailKind.PASSWORD_RESET,
+    MailKind.INVITATION,
+    MailKind.EMAIL_CHANGE,
+)
 """Kinds with a token that a recovery makes useless: it may have been asked for by an intruder."""
 
 

@@ -11,8 +11,11 @@ from auth_service.domain.mail import Mail, MailKind, MailToken
 class MailRepository(Protocol):
     """Keeps mails until they are sent, and the digests of the tokens in them."""
 
-    async def queue(self, kind: MailKind, user_id: UUID) -> None:
-        """Adds a mail and, on commit, wakes who sends it. Costs the same for an id that is nobody's."""
+    async def queue(self, kind: MailKind, user_id: UUID) -> UUID:
+        """Adds a mail and, on commit, wakes who sends it; returns its id.
+
+        Costs the same for an id that is nobody's.
+        """
         ...
 
     async def claim(self, lease: timedelta) -> Mail | None:

@@ -233,3 +233,22 @@ class UserDirectory(Protocol):
             Unavailable: user-service cannot be told in a short time.
         """
         ...
+
+    async def confirm_email(self, user_id: UUID, email: str) -> None:
+        """Makes the pending address, which was proven, the user's.
+
+        Raises:
+            EmailTaken: another user has it by now.
+            TokenInvalid: it is not pending any more.
+            Unavailable: user-service cannot be asked, or is of a release that does not know how.
+        """
+        ...
+
+    async def restore_email(self, user_id: UUID, email: str) -> None:
+        """Gives a user an address back that they had, proven, with none pending.
+
+        Raises:
+            EmailTaken: another user has it by now.
+            Unavailable: user-service cannot be asked.
+        """
+        ...

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from auth_service.domain.api_key import ApiKeyRepository
 from auth_service.domain.device import DeviceRepository
+from auth_service.domain.email_change import EmailChangeRepository
 from auth_service.domain.export import ExportRepository
 from auth_service.domain.idempotency import AttemptRepository
 from auth_service.domain.mail_repositories import EmailRepository, MailRepository
@@ -80,6 +81,11 @@ class Stores(Protocol):
     @property
     def emails(self) -> EmailRepository:
         """Verified addresses."""
+        ...
+
+    @property
+    def email_changes(self) -> EmailChangeRepository:
+        """Addresses on their way in and out."""
         ...
 
     @property

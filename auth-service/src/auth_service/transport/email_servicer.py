@@ -10,6 +10,7 @@ from vestibule.auth.v1.email_service_pb2_grpc import EmailServiceServicer
 
 from auth_service.transport.idempotency import current_attempt
 from auth_service.usecases.resend_verification import ResendVerification
+from auth_service.usecases.undo_email_change import UndoEmailChange
 from auth_service.usecases.verify_email import VerifyEmail
 
 
@@ -19,6 +20,7 @@ class EmailServicer(EmailServiceServicer):
 
     verify_email: VerifyEmail
     resend_verification: ResendVerification
+    undo_email_change: UndoEmailChange
 
     async def VerifyEmail(self, request: pb.VerifyEmailRequest, context: Any) -> Empty:
         """Takes a mailed token as the proof of an address."""
@@ -31,3 +33,8 @@ class EmailServicer(EmailServiceServicer):
         """Mails the caller a new token."""
         await self.resend_verification(caller=current_caller())
         return pb.ResendVerificationResponse()
+
+    async def UndoEmailChange(self, request: pb.UndoEmailChangeRequest, context: Any) -> Empty:
+        """Takes a change of the address back."""
+        await self.undo_email_change(token=request.token, caller=current_caller(), attempt=current_attempt())
+        return Empty()

@@ -27,6 +27,12 @@ def account(export: AccountExport) -> pb.AccountData:
             pb.MailTokenData(kind=each.kind.value, expires_at=timestamp(each.expires_at))
             for each in export.mail_tokens
         ],
+        former_emails=[
+            pb.FormerEmailData(
+                email=each.email, kept_at=timestamp(each.kept_at), expires_at=timestamp(each.expires_at)
+            )
+            for each in export.former_emails
+        ],
         wrong_passwords=[timestamp(at) for at in export.wrong_passwords],
     )
 

@@ -42,6 +42,7 @@ def user(person: Person) -> user_pb2.User:
         created_at=timestamp(person.created_at),
         updated_at=timestamp(person.updated_at),
         etag=person.etag,
+        pending_email=person.pending_email,
     )
     if person.last_login_at is not None:
         message.last_login_at.FromDatetime(person.last_login_at)

@@ -37,6 +37,7 @@ class ExportAccount:
                 api_keys=await stores.exports.api_keys(user_id),
                 waiting_mails=await stores.mails.waiting(user_id),
                 mail_tokens=await stores.exports.mail_tokens(user_id),
+                former_emails=await stores.email_changes.all_former(user_id),
                 wrong_passwords=await stores.exports.wrong_passwords(self.guess_keys.of(known, "").account),
             )
 

@@ -1,4 +1,4 @@
-"""Asking for the verification mail once more."""
+"""Asking for the mail that proves an address once more."""
 
 from dataclasses import dataclass
 
@@ -12,13 +12,19 @@ from auth_service.domain.stores import Database
 
 @dataclass(frozen=True, slots=True)
 class ResendVerification:
-    """Queues a mail with a verification token; it is dropped if the address is verified by its turn."""
+    """Queues a mail with a token: to the pending address, or else to the present one.
+
+    The latter is dropped if the address is verified by its turn.
+    """
 
     database: Database
     clock: Clock
 
     async def __call__(self, *, caller: Caller) -> None:
         """Returns when the mail is queued."""
+        user_id = caller.person()
         async with self.database.transaction() as stores:
-            await stores.mails.queue(MailKind.EMAIL_VERIFICATION, caller.person())
+            pending = await stores.email_changes.pending(user_id)
+            kind = MailKind.EMAIL_VERIFICATION if pending is None else MailKind.EMAIL_CHANGE
+            await stores.mails.queue(kind, user_id)
             await stores.audit.append(audited(caller, self.clock.now(), "auth.verification_resent"))

@@ -2,18 +2,14 @@
 
 import asyncio
 from dataclasses import dataclass
-from datetime import timedelta
 
 from chassis.errors import ServiceError
 
-from auth_service.domain.credential import Credential
 from auth_service.domain.errors import Undeliverable
-from auth_service.domain.mail import Letter, Mail, MailKind, digest, wait_after
+from auth_service.domain.mail import Mail, wait_after
 from auth_service.domain.mail_ports import MailTokens, Postman
-from auth_service.domain.stores import Database, Stores
-
-LEASE = timedelta(minutes=2)
-"""How long a mail is left to whoever claimed it: longer than any delivery lasts."""
+from auth_service.domain.stores import Database
+from auth_service.usecases.address_mail import LEASE, AddressMail
 
 AT_ONCE = 4
 """Mails on their way at a time."""
@@ -60,7 +56,7 @@ class SendMails:
 
     async def _handle(self, mail: Mail) -> None:
         async with self.database.transaction() as stores:
-            letter = await self._letter(stores, mail)
+            letter = await AddressMail(self.tokens)(stores, mail)
             if letter is None:
                 await stores.mails.remove(mail.id)
                 return
@@ -77,28 +73,3 @@ class SendMails:
                 # The lock keeps an earlier mail, on its way at this moment, from issuing its token after.
                 await stores.credentials.lock(mail.user_id)
                 await stores.mails.note_delivered(mail)
-
-    async def _letter(self, stores: Stores, mail: Mail) -> Letter | None:
-        """Returns the mail as it goes out, its token counting from now on; None when it is not to."""
-        credential = await stores.credentials.lock(mail.user_id)
-        if mail.superseded and mail.kind.has_token:
-            return None
-        if mail.kind is MailKind.EMAIL_VERIFICATION and await stores.emails.verified(mail.user_id):
-            return None
-        to = _address(credential)
-        if not mail.kind.has_token:
-            if to is None:
-                return None
-            return Letter(id=mail.id, kind=mail.kind, to=to, traceparent=mail.traceparent)
-        token = self.tokens(mail.kind, mail.id, mail.user_id, to or "")
-        if to is None:
-            await stores.mails.put_off(mail.id, LEASE)  # A write for a write.
-        elif not await stores.mails.issue(mail, digest(token), mail.kind.token_lifetime):
-            return None
-        return Letter(id=mail.id, kind=mail.kind, to=to, token=token, traceparent=mail.traceparent)
-
-
-def _address(credential: Credential | None) -> str | None:
-    if credential is None or not credential.is_active or credential.is_pending:
-        return None
-    return credential.email

@@ -6,17 +6,19 @@ from uuid import UUID
 
 from chassis.clock import Clock
 from chassis.email_address import canonical_email
+from chassis.errors import Unavailable
 from chassis.identity.caller import Caller
 
 from auth_service.domain.access import DEACTIVATED
 from auth_service.domain.audit import audited
 from auth_service.domain.credential import Account, Credential, Person
 from auth_service.domain.events import CopyOutdated
-from auth_service.domain.mail import MailKind
+from auth_service.domain.mail import FORMER_EMAILS_KEPT, OWNERS_TOKENS, MailKind
 from auth_service.domain.ports import GuessKeys, UserDirectory
 from auth_service.domain.stores import Database, Stores
 from auth_service.domain.tokens import Revocation
 from auth_service.usecases.revoking import end_access, revoke_person
+from auth_service.usecases.undo_email_change import RestoreEmail
 from auth_service.usecases.welcome import welcome
 
 
@@ -30,6 +32,7 @@ class SyncAccount:
     database: Database
     directory: UserDirectory
     guess_keys: GuessKeys
+    restore: RestoreEmail
     clock: Clock
 
     async def __call__(self, *, user_id: UUID, caller: Caller) -> Sequence[Revocation]:
@@ -42,6 +45,7 @@ class SyncAccount:
         Raises:
             Unavailable: user-service cannot be asked.
         """
+        await self.restore(user_id=user_id)
         account = await self.directory.account(user_id)
         async with self.database.transaction() as stores:
             credential = await stores.credentials.lock(user_id)
@@ -76,6 +80,8 @@ class SyncAccount:
     ) -> list[str]:
         if account.version <= credential.version and not credential.is_pending:
             return []
+        if await stores.email_changes.restored(person.user_id) is not None:
+            raise Unavailable  # The owner took the address back after user-service was asked.
         # user-service decides whose an address is: whoever else holds it here is out of date.
         outdated = await stores.credentials.release_email(canonical_email(person.email), person.user_id)
         if outdated is not None:
@@ -83,7 +89,10 @@ class SyncAccount:
         await stores.credentials.copy(person, account.version)
         changed = _differences(credential, person)
         if credential.is_pending or "email" in changed:
-            await _ask_to_verify(stores, credential, person)
+            await _follow_address(stores, credential, person)
+        if person.pending_email != await stores.email_changes.pending(person.user_id):
+            await _follow_pending(stores, person)
+            changed.append("pending_email")
         if credential.is_active and not person.is_active:
             await end_access(stores, person.user_id, DEACTIVATED, at=self.clock.now())
         elif "role" in changed:
@@ -91,10 +100,26 @@ class SyncAccount:
         return changed
 
 
-async def _ask_to_verify(stores: Stores, credential: Credential, person: Person) -> None:
+async def _follow_address(stores: Stores, credential: Credential, person: Person) -> None:
     # What was mailed to the former address, or waits to be, is no good any more.
-    await stores.mails.withdraw(person.user_id, *(kind for kind in MailKind if kind.has_token))
+    await stores.mails.withdraw(person.user_id, *OWNERS_TOKENS)
     await welcome(stores, credential, person)
+    if credential.email is not None and not credential.is_pending:
+        await _notify(stores, MailKind.EMAIL_CHANGED, person.user_id, credential.email)
+
+
+async def _follow_pending(stores: Stores, person: Person) -> None:
+    await stores.email_changes.set_pending(person.user_id, person.pending_email)
+    await stores.mails.withdraw(person.user_id, MailKind.EMAIL_CHANGE)
+    if person.pending_email is not None:
+        await stores.mails.queue(MailKind.EMAIL_CHANGE, person.user_id)
+        await _notify(stores, MailKind.EMAIL_CHANGE_REQUESTED, person.user_id, person.email)
+
+
+async def _notify(stores: Stores, kind: MailKind, user_id: UUID, former: str) -> None:
+    """Queues a notice to an address whose link restores it."""
+    mail_id = await stores.mails.queue(kind, user_id)
+    await stores.email_changes.keep_former(mail_id, user_id, former, FORMER_EMAILS_KEPT)
 
 
 def _differences(credential: Credential, person: Person) -> list[str]:

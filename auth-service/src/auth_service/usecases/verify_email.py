@@ -1,4 +1,4 @@
-"""Taking a mailed token as the proof that an address is the person's."""
+"""Taking a mailed token as the proof that an address is the user's."""
 
 from dataclasses import dataclass
 
@@ -6,49 +6,77 @@ from chassis.errors import ServiceError, TokenExpired, TokenInvalid
 from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import audited
+from auth_service.domain.credential import Credential
+from auth_service.domain.errors import EmailTaken
 from auth_service.domain.events import EmailVerified
 from auth_service.domain.idempotency import Attempt
-from auth_service.domain.mail import MailKind
+from auth_service.domain.mail import MailKind, digest
+from auth_service.domain.ports import UserDirectory
 from auth_service.usecases.mailed_token import MailedToken
 from auth_service.usecases.settling import outcome_of, settle
+from auth_service.usecases.sync_account import SyncAccount
 from auth_service.usecases.tell_email_verified import TellEmailVerified
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyEmail:
-    """Notes that the address is verified, and has user-service note it.
+    """Notes that the address is verified, or has the pending one become the address.
 
-    The call to user-service is the fast path; the event written with the change is the sure one.
+    Whose an address is decides user-service. It is asked before the token is used up: what it
+    commits reaches the credential by its event, whatever happens to this call, and when it
+    commits nothing the token can be sent again.
     """
 
     mailed: MailedToken
+    directory: UserDirectory
     tell: TellEmailVerified
+    sync: SyncAccount
 
     async def __call__(self, *, token: str, caller: Caller, attempt: Attempt | None = None) -> None:
-        """Returns when the address counts as verified, also when the attempt has done that before.
+        """Returns when the address counts, also when the attempt has done that before.
 
         Raises:
             TokenInvalid: the token is wrong, used, replaced, or for an address that was given up.
             TokenExpired: it was not used in time.
+            EmailTaken: another user has the pending address by now.
+            Unavailable: user-service cannot be asked about the pending address; try again.
         """
         if outcome_of(attempt) is not None:
             return
         try:
             async with self.mailed.database.transaction() as stores:
-                credential = await self.mailed.judge(stores, token)
-                await self.mailed.spend(stores, token)
-                await settle(stores, attempt, credential.user_id)
-                await stores.mails.withdraw(credential.user_id, MailKind.EMAIL_VERIFICATION)
-                if await stores.emails.verify(credential.user_id):
-                    await stores.outbox.append(EmailVerified(credential.user_id))
-                entry = audited(
-                    caller, self.mailed.clock.now(), self.mailed.action, actor_id=credential.user_id
-                )
-                await stores.audit.append(entry)
-        except (TokenInvalid, TokenExpired) as refusal:
+                credential, address = await self.mailed.judge_proof(stores, token)
+            is_new = address != credential.email
+            if is_new:
+                await self.directory.confirm_email(credential.user_id, address)
+            await self._note(credential, address, token, caller, attempt)
+        except (TokenInvalid, TokenExpired, EmailTaken) as refusal:
             await self.mailed.note_refusal(refusal, token, caller)
             raise
         try:
-            await self.tell(user_id=credential.user_id)
+            if is_new:
+                await self.sync(user_id=credential.user_id, caller=caller)
+            else:
+                await self.tell(user_id=credential.user_id)
         except ServiceError:
             return  # The event will.
+
+    async def _note(
+        self, judged: Credential, address: str, token: str, caller: Caller, attempt: Attempt | None
+    ) -> None:
+        user_id = judged.user_id
+        async with self.mailed.database.transaction() as stores:
+            if address == judged.email:
+                # Judged once more: the address may have been given up in between.
+                await self.mailed.judge_proof(stores, token)
+                await self.mailed.spend(stores, token)
+                await stores.mails.withdraw(user_id, MailKind.EMAIL_VERIFICATION)
+                if await stores.emails.verify(user_id):
+                    await stores.outbox.append(EmailVerified(user_id))
+            else:
+                # The change is made; its event may have ended the token already.
+                await stores.credentials.lock(user_id)
+                await stores.mails.spend(digest(token))
+            await settle(stores, attempt, user_id)
+            entry = audited(caller, self.mailed.clock.now(), self.mailed.action, actor_id=user_id)
+            await stores.audit.append(entry)

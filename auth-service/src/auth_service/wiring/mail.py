@@ -16,7 +16,7 @@ from auth_service.adapters.mail.file_carrier import FileCarrier
 from auth_service.adapters.mail.post import Carrier, Post
 from auth_service.adapters.mail.smtp_carrier import SmtpCarrier, SmtpServer
 from auth_service.adapters.postgres.mail_bell import MailBell
-from auth_service.domain.mail import MailKind
+from auth_service.domain.mail import UNDO_TOKENS, MailKind
 from auth_service.domain.mail_ports import MailTokens, Postman
 from auth_service.domain.password_policy import PasswordPolicy
 from auth_service.domain.ports import Afterwards, GuessKeys, PasswordHasher, UserDirectory
@@ -30,7 +30,9 @@ from auth_service.usecases.mailed_token import MailedToken
 from auth_service.usecases.resend_verification import ResendVerification
 from auth_service.usecases.reset_password import ResetPassword
 from auth_service.usecases.send_mails import SendMails
+from auth_service.usecases.sync_account import SyncAccount
 from auth_service.usecases.tell_email_verified import TellEmailVerified
+from auth_service.usecases.undo_email_change import UndoEmailChange
 from auth_service.usecases.verify_email import VerifyEmail
 
 log = get_logger()
@@ -47,6 +49,7 @@ class MailUseCases:
     reset_password: ResetPassword
     verify_email: VerifyEmail
     resend_verification: ResendVerification
+    undo_email_change: UndoEmailChange
     tell_email_verified: TellEmailVerified
 
 
@@ -58,19 +61,23 @@ def build_mail_use_cases(
     policy: PasswordPolicy,
     hasher: PasswordHasher,
     directory: UserDirectory,
+    sync_account: SyncAccount,
     clock: Clock,
     afterwards: Afterwards,
 ) -> MailUseCases:
     """Returns the use cases on the given ports."""
-    tell = TellEmailVerified(database, directory)
-    resets = MailedToken(
-        (MailKind.PASSWORD_RESET, MailKind.INVITATION), "auth.password_reset", database, tokens, clock
-    )
-    proofs = MailedToken((MailKind.EMAIL_VERIFICATION,), "auth.email_verified", database, tokens, clock)
+    restore = sync_account.restore
+    tell = TellEmailVerified(database, directory, restore)
+    proof_kinds = (MailKind.EMAIL_VERIFICATION, MailKind.EMAIL_CHANGE)
+    reset_kinds = (MailKind.PASSWORD_RESET, MailKind.INVITATION)
+    resets = MailedToken(reset_kinds, "auth.password_reset", database, tokens, clock)
+    proofs = MailedToken(proof_kinds, "auth.email_verified", database, tokens, clock)
+    undos = MailedToken(UNDO_TOKENS, "auth.email_change_undone", database, tokens, clock)
     return MailUseCases(
         forgot_password=ForgotPassword(database, guess_keys, clock, afterwards),
         reset_password=ResetPassword(resets, guess_keys, policy, hasher, directory),
-        verify_email=VerifyEmail(proofs, tell),
+        verify_email=VerifyEmail(proofs, directory, tell, sync_account),
+        undo_email_change=UndoEmailChange(undos, hasher, restore),
         resend_verification=ResendVerification(database, clock),
         tell_email_verified=tell,
     )
@@ -81,7 +88,8 @@ def add_mail_servicers(server: GrpcServer, does: MailUseCases) -> None:
     server.add(
         add_PasswordServiceServicer_to_server, PasswordServicer(does.forgot_password, does.reset_password)
     )
-    server.add(add_EmailServiceServicer_to_server, EmailServicer(does.verify_email, does.resend_verification))
+    emails = EmailServicer(does.verify_email, does.resend_verification, does.undo_email_change)
+    server.add(add_EmailServiceServicer_to_server, emails)
 
 
 def begin_sending(

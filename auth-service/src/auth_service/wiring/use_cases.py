@@ -61,6 +61,7 @@ from auth_service.usecases.refresh import Refresh
 from auth_service.usecases.refuse_registration import RefuseRegistration
 from auth_service.usecases.register import Register
 from auth_service.usecases.sync_account import SyncAccount
+from auth_service.usecases.undo_email_change import RestoreEmail
 from auth_service.usecases.verify_audit_events import VerifyAuditEvents
 from auth_service.usecases.verify_password import VerifyPassword
 from auth_service.wiring.api_keys import ApiKeyUseCases
@@ -152,6 +153,7 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
     policy = PasswordPolicy(ports.strength)
     refuse = RefuseRegistration(database, clock)
     finish = FinishRegistration(database, directory, refuse)
+    sync_account = SyncAccount(database, directory, guess_keys, RestoreEmail(database, directory), clock)
     # The first admin's password is the operator's own choice, as the database's is.
     operators_register = Register(database, None, hasher, finish, clock)
     return UseCases(
@@ -174,7 +176,7 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
         introspect_token=IntrospectToken(ports.judge, api_keys.judge_api_key),
         get_registration=GetRegistration(database),
         refuse_registration=refuse,
-        sync_account=SyncAccount(database, directory, guess_keys, clock),
+        sync_account=sync_account,
         verify_password=verify_password,
         export_account=ExportAccount(database, guess_keys),
         export_audit_events=ExportAuditEvents(database),
@@ -195,6 +197,7 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
             policy=policy,
             hasher=hasher,
             directory=directory,
+            sync_account=sync_account,
             clock=clock,
             afterwards=ports.afterwards,
         ),

@@ -19,7 +19,10 @@ class Action(StrEnum):
 
     ADMIT = "users.admit"
     UPDATE = "users.update"
+    EMAIL_CHANGE_REQUESTED = "users.email_change_requested"
+    EMAIL_CHANGE_CANCELLED = "users.email_change_cancelled"
     EMAIL_CHANGED = "users.email_changed"
+    EMAIL_RESTORED = "users.email_restored"
     EMAIL_VERIFIED = "users.email_verified"
     ROLE_CHANGED = "users.role_changed"
     DEACTIVATED = "users.deactivated"
@@ -116,6 +119,12 @@ def entries_of_change(caller: Caller, before: User, after: User, fields: tuple[s
     entries = [entry(Action.UPDATE, caller, before.id, {"fields": ",".join(fields)})]
     if "email" in fields:
         entries.append(entry(Action.EMAIL_CHANGED, caller, before.id))
+    elif "pending_email" in fields:
+        asked = after.pending_email is not None
+        action = Action.EMAIL_CHANGE_REQUESTED if asked else Action.EMAIL_CHANGE_CANCELLED
+        entries.append(entry(action, caller, before.id))
+    elif "email_verified" in fields:
+        entries.append(entry(Action.EMAIL_VERIFIED, caller, before.id))
     if "role" in fields:
         entries.append(entry(Action.ROLE_CHANGED, caller, before.id, {"from": before.role, "to": after.role}))
     if "is_active" in fields:

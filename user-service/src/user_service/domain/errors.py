@@ -11,6 +11,14 @@ class EmailTaken(ServiceError):
     message = "This e-mail address is in use."
 
 
+class RateLimited(ServiceError):
+    """The user has asked for other addresses as often as one may in an hour."""
+
+    kind = Kind.EXHAUSTED
+    reason = "RATE_LIMITED"
+    message = "The e-mail address can be changed 5 times an hour."
+
+
 class LastAdmin(ServiceError):
     """The change would leave nobody to administer the platform."""
 
@@ -27,5 +35,5 @@ class VersionConflict(ServiceError):
     message = "The resource has changed; read it again."
 
 
-REFUSALS = (EmailTaken, LastAdmin, VersionConflict)
+REFUSALS = (EmailTaken, LastAdmin, VersionConflict, RateLimited)
 """Refused changes that the audit trail shows."""

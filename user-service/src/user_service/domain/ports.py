@@ -1,7 +1,7 @@
 """What the use cases need from the world."""
 
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -64,6 +64,28 @@ class UserRepository(Protocol):
         ...
 
 
+class EmailChangeRepository(Protocol):
+    """What changing an address needs, inside one unit of work."""
+
+    async def count_request(
+        self, user_id: UUID, at: datetime, *, at_most: int, window: timedelta
+    ) -> timedelta | None:
+        """Counts a request of a locked user; returns how long to wait when there were too many."""
+        ...
+
+    async def is_taken(self, email: str, user_id: UUID) -> bool:
+        """Whether another user has the address, or may still have it restored."""
+        ...
+
+    async def reserve(self, email: str, user_id: UUID, duration: timedelta) -> None:
+        """Keeps an address that a user has given up from everybody else."""
+        ...
+
+    async def release(self, user_id: UUID) -> None:
+        """Gives free what was kept for a user."""
+        ...
+
+
 class TombstoneRepository(Protocol):
     """The erased, inside one unit of work."""
 
@@ -98,6 +120,11 @@ class Unit(Protocol):
     @property
     def users(self) -> UserRepository:
         """The people."""
+        ...
+
+    @property
+    def email_changes(self) -> EmailChangeRepository:
+        """What changing an address needs."""
         ...
 
     @property

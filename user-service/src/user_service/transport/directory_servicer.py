@@ -14,7 +14,7 @@ from user_service.transport.messages import user_message
 from user_service.usecases.admit_user import AdmitUser
 from user_service.usecases.get_account import GetAccount
 from user_service.usecases.get_audit_client import GetAuditClient
-from user_service.usecases.mark_email_verified import MarkEmailVerified
+from user_service.usecases.mark_email_verified import MarkEmailVerified, RestoreEmail
 from user_service.usecases.record_sign_in import RecordSignIn
 
 
@@ -29,12 +29,14 @@ class DirectoryServicer(DirectoryServiceServicer):
         record_sign_in: RecordSignIn,
         mark_email_verified: MarkEmailVerified,
         get_audit_client: GetAuditClient,
+        restore_email: RestoreEmail,
     ) -> None:
         self._admit_user = admit_user
         self._get_account = get_account
         self._record_sign_in = record_sign_in
         self._mark_email_verified = mark_email_verified
         self._get_audit_client = get_audit_client
+        self._restore_email = restore_email
 
     async def AdmitUser(self, request: pb.AdmitUserRequest, context: Any) -> pb.AdmitUserResponse:
         """Turns a pending registration into a person."""
@@ -61,6 +63,13 @@ class DirectoryServicer(DirectoryServiceServicer):
         self, request: pb.MarkEmailVerifiedRequest, context: Any
     ) -> pb.MarkEmailVerifiedResponse:
         """Notes that an address was shown to be a person's."""
+        user = await self._mark_email_verified(current_caller(), UUID(request.user_id), request.email)
+        return pb.MarkEmailVerifiedResponse(user=None if user is None else user_message(user))
+
+    async def RestoreEmail(self, request: pb.RestoreEmailRequest, context: Any) -> pb.RestoreEmailResponse:
+        """Gives a user an address back that they had."""
+        await self._restore_email(current_caller(), UUID(request.user_id), request.email)
+        return pb.RestoreEmailResponse()
         await self._mark_email_verified(current_caller(), UUID(request.user_id), request.email)
         return pb.MarkEmailVerifiedResponse()
 

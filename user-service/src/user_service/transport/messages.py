@@ -32,6 +32,7 @@ def user_message(user: User) -> user_pb2.User:
         updated_at=_timestamp(user.updated_at),
         last_login_at=None if user.last_login_at is None else _timestamp(user.last_login_at),
         etag=etag(user),
+        pending_email=user.pending_email,
     )
 
 

@@ -105,6 +105,7 @@ class UserServicer(UserServiceServicer):
         changes = Changes(
             full_name=request.full_name if request.HasField("full_name") else None,
             email=request.email if request.HasField("email") else None,
+            email_verified=request.email_verified if request.HasField("email_verified") else None,
             role=role_of(request.role) if request.HasField("role") else None,
             is_active=request.is_active if request.HasField("is_active") else None,
         )

@@ -8,6 +8,7 @@ from chassis.errors import NotFound
 from chassis.identity.caller import Caller
 
 from user_service.domain.audit import Action, AuditEntry
+from user_service.domain.errors import EmailTaken
 from user_service.domain.ports import Accounts, Unit, UnitOfWork, UserReader
 from user_service.domain.user import Registration, User
 
@@ -60,6 +61,8 @@ class AdmitUser:
             if known is None:
                 raise NotFound
             return known
+        if await unit.email_changes.is_taken(newcomer.email, user_id):
+            raise EmailTaken  # It was given up lately, and may still be restored.
         # Asked after the insert, which waits for whoever erases the same person just now.
         if await unit.tombstones.find(user_id) is not None:
             raise NotFound

@@ -20,7 +20,7 @@ class UpdateMe:
         """Returns the caller as changed.
 
         Raises:
-            EmailTaken: Another person has the address.
+            RateLimited: Other addresses were asked for too often.
             VersionConflict: The caller has another version by now.
             TokenRevoked: The caller was deactivated or erased since the token was issued.
             Unavailable: It is committed, but auth-service could not be told yet.

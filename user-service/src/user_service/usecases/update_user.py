@@ -1,6 +1,7 @@
 """Changing a person: as an admin anyone, as oneself what is one's own."""
 
 from dataclasses import dataclass
+from math import ceil
 from uuid import UUID
 
 from chassis.clock import Clock
@@ -9,9 +10,23 @@ from chassis.identity.caller import Caller
 
 from user_service.domain import etag
 from user_service.domain.audit import Action, entries_of_change
-from user_service.domain.errors import REFUSALS, LastAdmin, VersionConflict
+from user_service.domain.errors import (
+    REFUSALS,
+    EmailTaken,
+    LastAdmin,
+    RateLimited,
+    VersionConflict,
+)
 from user_service.domain.ports import Accounts, Unit, UnitOfWork
-from user_service.domain.user import Changes, User, change, changed_fields
+from user_service.domain.user import (
+    EMAIL_REQUESTS_MAX,
+    EMAIL_REQUESTS_WINDOW,
+    Changes,
+    User,
+    change,
+    changed_fields,
+)
+from user_service.usecases.mark_email_verified import take_over
 from user_service.usecases.refusal import record_refusal
 from user_service.usecases.standing import require_admin, require_standing
 
@@ -41,8 +56,9 @@ class UpdateUser:
 
         Raises:
             NotFound: There is no such person.
-            EmailTaken: Another person has the address.
+            EmailTaken: Another person has the address; only admins are told.
             LastAdmin: Nobody would be left to administer.
+            RateLimited: The caller has asked for other addresses too often.
             VersionConflict: The person has another version by now.
             TokenRevoked: The caller is not what the token says any more.
             Unavailable: It is committed, but auth-service could not be told yet.
@@ -70,17 +86,32 @@ class UpdateUser:
             raise NotFound
         if if_match is not None and not etag.matches(if_match, before):
             raise VersionConflict
-        fields = changed_fields(before, changes)
-        if not fields:
-            return before
         after = change(before, changes, self.clock.now())
+        if after is before:
+            return before
+        if after.pending_email not in (None, before.pending_email):
+            await self._require_request(unit, caller, after)
         if before.is_active_admin and not after.is_active_admin:
             await require_another_admin(unit, user_id)
-        await unit.users.save(after)
-        await unit.events.user_changed(user_id)
-        for entry in entries_of_change(caller, before, after, fields):
+        await take_over(unit, before, after)
+        for entry in entries_of_change(caller, before, after, changed_fields(before, after)):
             await unit.events.audit(entry)
         return after
+
+    async def _require_request(self, unit: Unit, caller: Caller, after: User) -> None:
+        """Makes sure that the pending address may be asked for.
+
+        Users learn nothing of whether it is taken, now or later: its owner is told by mail.
+        """
+        if after.id == caller.user_id:
+            now = self.clock.now()
+            wait = await unit.email_changes.count_request(
+                after.id, now, at_most=EMAIL_REQUESTS_MAX, window=EMAIL_REQUESTS_WINDOW
+            )
+            if wait is not None:
+                raise RateLimited(retry_after_seconds=max(1.0, ceil(wait.total_seconds())))
+        elif await unit.email_changes.is_taken(after.pending_email or "", after.id):
+            raise EmailTaken
 
 
 async def require_another_admin(unit: Unit, user_id: UUID) -> None:

@@ -38,6 +38,10 @@ _SUBJECTS = {
     MailKind.API_KEY_CREATED: "An API key was created",
     MailKind.API_KEY_REVOKED: "An API key was deleted",
     MailKind.PASSWORD_RECOVERED: "Your password was changed",
+    MailKind.EMAIL_CHANGE: "Confirm your new e-mail address",
+    MailKind.EMAIL_CHANGE_REQUESTED: "Your e-mail address is about to change",
+    MailKind.EMAIL_CHANGED: "Your e-mail address was changed",
+    MailKind.EMAIL_IN_USE: "Somebody asked for your e-mail address",
 }
 
 _HAPPENED = {
@@ -57,6 +61,9 @@ _HAPPENED = {
     MailKind.API_KEY_REVOKED: "An API key of your account was deleted: it does not work any more",
     MailKind.PASSWORD_RECOVERED: "The password of your account was changed by a link that was mailed to you."
     " You were signed out everywhere, and your API keys and passkeys were removed",
+    MailKind.EMAIL_CHANGE_REQUESTED: "Another e-mail address was asked for in place of this one. Until it is"
+    " confirmed, everything stays as it is",
+    MailKind.EMAIL_CHANGED: "The e-mail address of your account was changed. Mails do not come here any more",
 }
 """What notices tell."""
 
@@ -64,6 +71,9 @@ _PAGES = {
     MailKind.EMAIL_VERIFICATION: "/verify-email",
     MailKind.PASSWORD_RESET: "/reset-password",
     MailKind.INVITATION: "/reset-password",
+    MailKind.EMAIL_CHANGE: "/verify-email",
+    MailKind.EMAIL_CHANGE_REQUESTED: "/undo-email",
+    MailKind.EMAIL_CHANGED: "/undo-email",
 }
 """Where links lead, below the public URL: pages of whoever builds on this API."""
 
@@ -116,14 +126,15 @@ class Composer:
         values: dict[str, object] = {
             "name": self.sender.display_name or self.sender.domain,
             "subject": _SUBJECTS[letter.kind],
+            "at": _queued_at(letter),
         }
         if letter.kind.has_token:
             lifetime = letter.kind.token_lifetime
-            times = {"minutes": int(lifetime.total_seconds() // 60), "days": lifetime.days}
-            _fill(message, letter.kind.value, values | times | {"link": self.link(letter)})
-        else:
-            happened = {"happened": _HAPPENED[letter.kind], "at": _queued_at(letter)}
-            _fill(message, "notice", values | happened)
+            minutes = int(lifetime.total_seconds() // 60)
+            values |= {"link": self.link(letter), "minutes": minutes, "days": lifetime.days}
+        if letter.kind in _HAPPENED:
+            values["happened"] = _HAPPENED[letter.kind]
+        _fill(message, _template(letter.kind), values)
         return message
 
     def link(self, letter: Letter) -> str:
@@ -137,6 +148,12 @@ def envelope_address(address: str) -> str:
     if domain.isascii():
         return address
     return f"{local}@{ascii_domain(domain) or domain}"
+
+
+def _template(kind: MailKind) -> str:
+    if kind.undoes:
+        return "undo"
+    return "notice" if kind in _HAPPENED else kind.value
 
 
 def _queued_at(letter: Letter) -> str:

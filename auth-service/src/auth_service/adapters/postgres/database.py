@@ -13,6 +13,7 @@ from auth_service.adapters.postgres.audit import PostgresAuditTrail
 from auth_service.adapters.postgres.audit_heads import PostgresAuditHeads
 from auth_service.adapters.postgres.credentials import PostgresCredentials
 from auth_service.adapters.postgres.devices import PostgresDevices
+from auth_service.adapters.postgres.email_changes import PostgresEmailChanges
 from auth_service.adapters.postgres.emails import PostgresEmails
 from auth_service.adapters.postgres.exports import PostgresExports
 from auth_service.adapters.postgres.guesses import PostgresGuesses
@@ -39,6 +40,7 @@ class PostgresStores:
         "audit_heads",
         "credentials",
         "devices",
+        "email_changes",
         "emails",
         "exports",
         "guesses",
@@ -65,6 +67,7 @@ class PostgresStores:
         self.audit_heads = PostgresAuditHeads(connection)
         self.credentials = PostgresCredentials(connection)
         self.devices = PostgresDevices(connection)
+        self.email_changes = PostgresEmailChanges(connection)
         self.emails = PostgresEmails(connection)
         self.exports = PostgresExports(connection)
         self.guesses = PostgresGuesses(connection)

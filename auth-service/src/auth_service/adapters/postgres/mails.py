@@ -24,8 +24,9 @@ class PostgresMails:
 
     connection: Connection
 
-    async def queue(self, kind: MailKind, user_id: UUID) -> None:
-        """Adds a mail and, on commit, wakes who sends it."""
+    async def queue(self, kind: MailKind, user_id: UUID) -> UUID:
+        """Adds a mail and, on commit, wakes who sends it; returns its id."""
+        mail_id = uuid7()
         await self.connection.execute(
             """
             WITH queued AS (
@@ -34,12 +35,13 @@ class PostgresMails:
             )
             SELECT pg_notify($5, '')
             """,
-            uuid7(),
+            mail_id,
             kind.value,
             user_id,
             current_traceparent(),
             CHANNEL,
         )
+        return mail_id
 
     async def claim(self, lease: timedelta) -> Mail | None:
         """Returns a mail that is due, and keeps it from everybody else for the lease."""
@@ -81,7 +83,7 @@ class PostgresMails:
     async def note_delivered(self, mail: Mail) -> None:
         """Removes a mail that was delivered; ends what was asked for before it."""
         await self.remove(mail.id)
-        if not mail.kind.has_token:
+        if not mail.kind.newest_wins:
             return
         earlier = (mail.user_id, mail.kind.value, mail.queued_at, mail.id)
         await self.connection.execute(

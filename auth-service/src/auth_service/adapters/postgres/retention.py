@@ -6,6 +6,7 @@ from datetime import timedelta
 from chassis.postgres.connection import Connection, rows_affected
 
 from auth_service.domain.device import REMEMBERED
+from auth_service.domain.email_change import TARGET_WINDOW
 from auth_service.domain.guessing import BLOCK
 from auth_service.domain.idempotency import ANSWERS_KEPT
 from auth_service.domain.second_factor import CHALLENGE_LIFETIME
@@ -137,7 +138,24 @@ class PostgresRetention:
             limit,
             MAILS_KEPT,
         )
-        return sum(rows_affected(tag) for tag in (tokens, tokens_of_before, mails))
+        former = await self.connection.execute(
+            """
+            DELETE FROM auth.former_emails WHERE mail_id IN (
+                SELECT mail_id FROM auth.former_emails WHERE expires_at < now()
+                 LIMIT $1 FOR UPDATE SKIP LOCKED)
+            """,
+            limit,
+        )
+        targets = await self.connection.execute(
+            """
+            DELETE FROM auth.mail_targets WHERE target IN (
+                SELECT target FROM auth.mail_targets WHERE updated_at < now() - $2::interval
+                 LIMIT $1 FOR UPDATE SKIP LOCKED)
+            """,
+            limit,
+            TARGET_WINDOW,
+        )
+        return sum(rows_affected(tag) for tag in (tokens, tokens_of_before, mails, former, targets))
 
     async def _challenges(self, limit: int) -> int:
         # An expired second step is told apart from a wrong one for as long again.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from chassis.events.outbox import Outbox
 from chassis.postgres.pool import Database
 
+from user_service.adapters.postgres.email_changes import PostgresEmailChanges
 from user_service.adapters.postgres.outbox_events import OutboxEvents
 from user_service.adapters.postgres.tombstones import PostgresTombstones
 from user_service.adapters.postgres.users import PostgresUsers
@@ -17,6 +18,7 @@ class PostgresUnit:
     """Everything that one transaction can reach."""
 
     users: PostgresUsers
+    email_changes: PostgresEmailChanges
     tombstones: PostgresTombstones
     events: OutboxEvents
 
@@ -34,6 +36,7 @@ class PostgresUnitOfWork:
         async with self.database.transaction() as transaction:
             yield PostgresUnit(
                 users=PostgresUsers(transaction),
+                email_changes=PostgresEmailChanges(transaction),
                 tombstones=PostgresTombstones(transaction),
                 events=OutboxEvents(self.outbox, transaction),
             )

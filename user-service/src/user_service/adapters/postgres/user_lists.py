@@ -14,7 +14,7 @@ from user_service.domain.user import User
 PAGES = {
     Sort.CREATED_AT: """
         SELECT id, email, full_name, role, is_active, email_verified,
-               version, created_at, updated_at, last_login_at
+               version, created_at, updated_at, last_login_at, pending_email
         FROM users.users
         WHERE ($1::text[] IS NULL OR search_text LIKE ANY ($1))
           AND ($2::text IS NULL OR role = $2)
@@ -25,7 +25,7 @@ PAGES = {
     """,
     Sort.CREATED_AT_DESCENDING: """
         SELECT id, email, full_name, role, is_active, email_verified,
-               version, created_at, updated_at, last_login_at
+               version, created_at, updated_at, last_login_at, pending_email
         FROM users.users
         WHERE ($1::text[] IS NULL OR search_text LIKE ANY ($1))
           AND ($2::text IS NULL OR role = $2)
@@ -36,7 +36,7 @@ PAGES = {
     """,
     Sort.EMAIL: """
         SELECT id, email, full_name, role, is_active, email_verified,
-               version, created_at, updated_at, last_login_at
+               version, created_at, updated_at, last_login_at, pending_email
         FROM users.users
         WHERE ($1::text[] IS NULL OR search_text LIKE ANY ($1))
           AND ($2::text IS NULL OR role = $2)
@@ -47,7 +47,7 @@ PAGES = {
     """,
     Sort.FULL_NAME: """
         SELECT id, email, full_name, role, is_active, email_verified,
-               version, created_at, updated_at, last_login_at
+               version, created_at, updated_at, last_login_at, pending_email
         FROM users.users
         WHERE ($1::text[] IS NULL OR search_text LIKE ANY ($1))
           AND ($2::text IS NULL OR role = $2)

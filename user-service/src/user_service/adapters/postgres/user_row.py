@@ -18,4 +18,5 @@ def user_of(row: asyncpg.Record) -> User:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         last_login_at=row["last_login_at"],
+        pending_email=row["pending_email"],
     )

@@ -36,9 +36,10 @@ class PostgresUsers:
             """
             INSERT INTO users.users (
                 id, email, email_canonical, email_key, full_name, full_name_key, search_text,
-                role, is_active, email_verified, version, created_at, updated_at, last_login_at
+                role, is_active, email_verified, version, created_at, updated_at, last_login_at,
+                pending_email
             )
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
             ON CONFLICT DO NOTHING
             """,
             user.id,
@@ -50,6 +51,7 @@ class PostgresUsers:
             user.created_at,
             user.updated_at,
             user.last_login_at,
+            user.pending_email,
         )
         if rows_affected(tag) == 1:
             return True
@@ -64,7 +66,7 @@ class PostgresUsers:
         row = await self.transaction.fetchrow(
             """
             SELECT id, email, full_name, role, is_active, email_verified,
-                   version, created_at, updated_at, last_login_at
+                   version, created_at, updated_at, last_login_at, pending_email
             FROM users.users
             WHERE id = $1
             """,
@@ -77,7 +79,7 @@ class PostgresUsers:
         row = await self.transaction.fetchrow(
             """
             SELECT id, email, full_name, role, is_active, email_verified,
-                   version, created_at, updated_at, last_login_at
+                   version, created_at, updated_at, last_login_at, pending_email
             FROM users.users
             WHERE id = $1
             FOR UPDATE
@@ -100,7 +102,8 @@ class PostgresUsers:
                 UPDATE users.users
                 SET email = $2, email_canonical = $3, email_key = $4,
                     full_name = $5, full_name_key = $6, search_text = $7,
-                    role = $8, is_active = $9, email_verified = $10, version = $11, updated_at = $12
+                    role = $8, is_active = $9, email_verified = $10, version = $11, updated_at = $12,
+                    pending_email = $13
                 WHERE id = $1
                   AND NOT EXISTS (SELECT FROM users.users WHERE email_canonical = $3 AND id <> $1)
                 """,
@@ -111,6 +114,7 @@ class PostgresUsers:
                 user.email_verified,
                 user.version,
                 user.updated_at,
+                user.pending_email,
             )
         if rows_affected(tag) == 0:
             raise EmailTaken
@@ -170,7 +174,7 @@ class PostgresUserReader:
         row = await self.database.fetchrow(
             """
             SELECT id, email, full_name, role, is_active, email_verified,
-                   version, created_at, updated_at, last_login_at
+                   version, created_at, updated_at, last_login_at, pending_email
             FROM users.users
             WHERE id = $1
             """,
