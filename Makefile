@@ -3,7 +3,7 @@
 .DELETE_ON_ERROR:
 .PHONY: help up test test-faults test-upgrade test-hostile lint audit format protos docs lock clean reset \
 	bench bench-flood bench-growth bench-logins bench-staleness bench-health bench-start \
-	images cluster deploy test-cluster
+	images release cluster deploy test-cluster
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -12,7 +12,7 @@ BIN := .venv/bin
 # What hostile input meets first.
 HOSTILE := tests/system/test_openapi.py tests/system/test_grpc_fuzz.py tests/chassis/test_decoders.py \
 	tests/chassis/identity/test_verifier.py tests/gateway/test_messages.py tests/auth_service/adapters/test_secrets.py
-# The release that test-upgrade comes from: a commit or tag, or the last tag.
+# The release that test-upgrade comes from: a commit or tag, or the last one of docs/releases.md.
 FROM ?= last
 # What a test run is to do besides: make test ARGS="tests/gateway -k cache"
 ARGS ?=
@@ -28,7 +28,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 # Hundreds of processes are started here; without bytecode each of them would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-TYPED := chassis gateway auth-service user-service health-aggregator devstack bench tests
+TYPED := chassis gateway auth-service user-service health-aggregator devstack bench release tests
 DECLARED := uv.lock pyproject.toml $(wildcard */pyproject.toml) protos/build_stubs.py \
 	$(shell find protos/vestibule protos/third_party -name '*.proto')
 
@@ -114,6 +114,12 @@ images: ## Build the four images with docker, podman or buildah, whichever is th
 			--build-arg VERSION=$(IMAGE_TAG) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
 			$(BUILD_ARGS) . || exit 1; \
 	done
+
+release: .venv/.develops ## Write the release of this commit into dist/ (chart, SBOMs, notes, checksums) and build its images
+	@$(BIN)/python -m release
+	@version=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml); \
+	for each in docker podman buildah; do $$each info >/dev/null 2>&1 && exec $(MAKE) --no-print-directory images IMAGE_TAG=$$version; done; \
+	echo "no images: neither docker with its daemon nor podman nor buildah is here; run make images IMAGE_TAG=$$version where one is"
 
 cluster: ## Make a kind cluster on this machine, with the backing services
 	@command -v kind >/dev/null && command -v kubectl >/dev/null || { echo "make cluster needs kind and kubectl"; exit 1; }

@@ -18,12 +18,13 @@ from devstack.program import ProgramError
 from devstack.release import Release
 from devstack.topology import Service
 
+from release import versions
+
 ROOT = Path(__file__).parents[2]
 LAST = "last"
-"""Stands for the last tag and, before the first one, for what came before the newest migration."""
+"""Stands for the newest release in `docs/releases.md` whose commit is behind this tree."""
 
 _SCRIPT = Path(__file__).with_name("by_its_devstack.py")
-_MIGRATIONS = "*/migrations/versions/*.py"
 
 
 class Checkout(Release):
@@ -99,14 +100,13 @@ def commit_of(asked: str) -> str:
     """
     if asked != LAST:
         return _resolved(asked)
-    tagged = _tried("describe", "--tags", "--abbrev=0", "HEAD^")
-    if tagged:
-        return _resolved(tagged)
-    newest = _tried("log", "-1", "--diff-filter=A", "--format=%H", "--", _MIGRATIONS)
-    assert newest, (
-        "git knows neither a tag nor a migration: fetch the whole history, or name a commit by FROM"
+    head = _resolved("HEAD")
+    for _, _, commit in versions.released():
+        if commit != head and _tried("merge-base", commit, "HEAD") == commit:
+            return commit
+    raise AssertionError(
+        "git knows no commit of docs/releases.md: fetch the whole history, or name a commit by FROM"
     )
-    return _resolved(f"{newest}^")
 
 
 def _resolved(name: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any, NoReturn, TypeVar
 
 import uvloop
 
+from chassis import boot
 from chassis.errors import ServiceError
 from chassis.logs import get_logger
 from chassis.readiness import Readiness
@@ -167,6 +168,7 @@ def run(
     """
     if drain_seconds is None:
         drain_seconds = LINGERING_DRAIN_SECONDS if linger_seconds else DRAIN_SECONDS
+    boot.imported()
     _allow_open_files()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         status = runner.run(

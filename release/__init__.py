@@ -1,0 +1,1 @@
+"""How a release is made: one version everywhere, and what is handed out."""
