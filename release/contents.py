@@ -10,11 +10,12 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+from devstack import topology
 from release.versions import ROOT
 
 UV = ROOT / ".tools" / "bin" / "uv"
 CHANGELOG = ROOT / "CHANGELOG.md"
-SERVICES = ("gateway", "auth-service", "user-service", "health-aggregator")
+SERVICES = tuple(service.name for service in topology.SERVICES)
 
 
 def write_chart(folder: Path, version: str) -> Path:

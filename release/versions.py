@@ -13,7 +13,7 @@ RELEASES = ROOT / "docs" / "releases.md"
 
 _SEMANTIC = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?")
 _IN_PYPROJECT = re.compile(r'^(version = ")([^"]+)(")$', re.MULTILINE)
-_IN_CHART = re.compile(r"^((?:appV|v)ersion: |      image: vestibule/[a-z-]+:)(\S+)()$", re.MULTILINE)
+_IN_CHART = re.compile(r"^((?:appV|v)ersion: )(\S+)()$", re.MULTILINE)
 _ROW = re.compile(r"^\| (\d\S*) \| (\S+) \| `([0-9a-f]{40})` \|", re.MULTILINE)
 
 

@@ -55,7 +55,7 @@ def test_chart_is_packaged_with_what_helm_shows(tmp_path: Path) -> None:
     assert {"vestibule/README.md", "vestibule/values.yaml", "vestibule/templates/deployment.yaml"} <= names
     assert not any(name.startswith("vestibule/ci/") for name in names)
     assert described["icon"].startswith(("https://", "data:image/svg+xml"))
-    assert {"artifacthub.io/license", "artifacthub.io/changes", "artifacthub.io/images"} <= described[
+    assert {"artifacthub.io/license", "artifacthub.io/changes", "artifacthub.io/category"} <= described[
         "annotations"
     ].keys()
     assert contents.write_chart(tmp_path, version).read_bytes() == packed
