@@ -163,3 +163,23 @@ def test_head_is_signed(edge: Edge, admin: Person, house: House) -> None:
     assert found["intact"] is True
     assert found["signed_heads"] >= 1
     assert house.command("audit", "verify").startswith("intact: ")
+
+
+def test_refused_authorization_is_logged(edge: Edge, house: House) -> None:
+    """Who asked for what and was not allowed to is in the gateway's log, whatever else is audited."""
+    person = edge.join()
+    request_id = f"refused-{person.id}"
+    refused = edge.get("/api/users", token=person.access_token, headers={"x-request-id": request_id})
+    assert refused.status == 403
+    log = house.folder / "logs" / "gateway.log"
+    deadline = time.monotonic() + 5
+    while True:
+        lines = [line for line in log.read_text("utf-8").splitlines() if request_id in line]
+        if lines or time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+
+    (line,) = lines
+    assert "403" in line
+    assert person.id in line
+    assert "/api/users" in line

@@ -67,3 +67,18 @@ def test_no_requirement_of_asvs_is_left_out() -> None:
     numbers = [row[0] for row in rows((FOLDER / "asvs.md").read_text(encoding="utf-8"))]
 
     assert len(numbers) == len(set(numbers)) == ASVS_REQUIREMENTS
+
+
+def test_the_count_of_asvs_is_right() -> None:
+    """The line above the tables says what is in them."""
+    text = (FOLDER / "asvs.md").read_text(encoding="utf-8")
+    cells = [row[-1] for row in rows(text)]
+    said = re.search(r"^Of (\d+): " + ", ".join(rf"(\d+) {words}" for words in _WORDS), text, re.MULTILINE)
+    counts = [sum(cell.startswith(excuse) for cell in cells) for excuse in _COUNTED]
+
+    assert said
+    assert [int(number) for number in said.groups()] == [len(cells), len(cells) - sum(counts), *counts]
+
+
+_COUNTED = ("does not apply: ", "the operator's: ", "not met: ", "not assessed: ")
+_WORDS = ("shown by tests", "do not apply", "the operator's", "not met", "not assessed")
