@@ -90,6 +90,11 @@ class House:
         """Returns `host:port` of a service's HTTP: metrics and health."""
         return self._stack.services[service].http
 
+    @property
+    def master_key(self) -> MasterKey:
+        """auth-service's master key."""
+        return MasterKey(base64.b64decode(self._stack.plan.keys.auth_master_key))
+
     def change(self, statement: str, *values: object) -> None:
         """Changes something behind the services' back, as Postgres' superuser."""
         self.rows(statement, *values)
@@ -190,9 +195,8 @@ class House:
             published_at=published_at,
             active_from=active_from,
         )
-        master_key = MasterKey(base64.b64decode(self._stack.plan.keys.auth_master_key))
         headers = {} if kid is None else {"kid": kid or name}
-        return jwt.encode(dict(claims), master_key.opened(key), algorithm="ES256", headers=headers)
+        return jwt.encode(dict(claims), self.master_key.opened(key), algorithm="ES256", headers=headers)
 
     def _settle(self) -> None:
         """Waits until every service reaches every other again, which may take a connection a second.

@@ -50,7 +50,7 @@ def _holds(house: House) -> Iterator[None]:
     )
     house.change(
         "CREATE TRIGGER hold BEFORE UPDATE OF sealed_answer ON auth.attempts"
-        " FOR EACH ROW EXECUTE FUNCTION auth.hold()"
+        " FOR EACH ROW WHEN (NEW.sealed_answer IS NOT NULL) EXECUTE FUNCTION auth.hold()"
     )
     yield
     _let_go(house)

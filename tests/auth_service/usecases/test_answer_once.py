@@ -1,12 +1,14 @@
 """Answering a call that its client may make again."""
 
 import asyncio
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
-from auth_service.domain.errors import IdempotencyKeyReused
-from auth_service.domain.idempotency import Attempt
+from auth_service.domain.errors import IdempotencyKeyReused, KeptAnswerEnded
+from auth_service.domain.idempotency import Attempt, Request
 from chassis.errors import Unavailable
+from chassis.ids import uuid7
 
 from tests.auth_service.world import EMAIL, NAME, PASSWORD, World, a_client
 
@@ -28,10 +30,20 @@ class Work:
 
 
 async def _ask(
-    world: World, work: Work, *, key: str = "key", asked: bytes = b"asked", address: str = "192.0.2.1"
+    world: World,
+    work: Work,
+    *,
+    key: str = "key",
+    asked: bytes = b"asked",
+    secret: str | None = None,
+    address: str = "192.0.2.1",
 ) -> tuple[bytes, bool]:
     return await world.does.answer_once(
-        caller=a_client(address), key=key, asked=asked, seconds=1.0, work=work
+        caller=a_client(address),
+        key=key,
+        request=Request(asked=asked, secret=secret, proves=secret is not None),
+        seconds=1.0,
+        work=work,
     )
 
 
@@ -54,6 +66,76 @@ async def test_a_key_names_one_question(world: World) -> None:
         await _ask(world, work, asked=b"something else")
 
     assert [each.field for each in refusal.value.field_errors] == ["Idempotency-Key"]
+    assert len(work.attempts) == 1
+
+
+async def test_another_secret_is_another_question(world: World) -> None:
+    """Whoever knows the key and not the secret is given nothing, and after five tries nobody is."""
+    work = Work()
+    await _ask(world, work, secret="right")
+    assert await _ask(world, work, secret="right") == (b"done 1", True)
+    for _ in range(5):
+        for wrong in (None, "wrong"):
+            with pytest.raises(IdempotencyKeyReused):
+                await _ask(world, work, secret=wrong)
+    for secret in ("right", "wrong"):
+        with pytest.raises(KeptAnswerEnded):
+            await _ask(world, work, secret=secret)
+
+    assert len(work.attempts) == 1
+
+
+async def test_a_client_may_change_its_address(world: World) -> None:
+    """It is known by the secret; another secret under the same key is another client's."""
+    work = Work()
+    await _ask(world, work, secret="hers")
+
+    assert await _ask(world, work, secret="hers", address="198.51.100.7") == (b"done 1", True)
+    assert await _ask(world, work, secret="his", address="203.0.113.9") == (b"done 2", False)
+    assert await _ask(world, work, secret="his", address="203.0.113.10") == (b"done 2", True)
+    assert await _ask(world, work, secret="hers", address="203.0.113.11") == (b"done 1", True)
+
+
+async def test_two_secrets_at_once(world: World) -> None:
+    """Of two first calls under one key from one address, the one that comes second is refused."""
+    work = Work()
+    work.go_on.clear()
+    first = asyncio.create_task(_ask(world, work, secret="right"))
+    second = asyncio.create_task(_ask(world, work, secret="wrong"))
+    await asyncio.sleep(0.01)
+    work.go_on.set()
+
+    assert await first == (b"done 1", False)
+    with pytest.raises(IdempotencyKeyReused):
+        await second
+
+
+async def test_a_lost_answer_is_for_the_same_secret(world: World) -> None:
+    """Who takes up what somebody else has begun shows that it is theirs."""
+    unlucky, work = Work(is_final=False), Work()
+    await _ask(world, unlucky, secret="right")
+
+    with pytest.raises(IdempotencyKeyReused):
+        await _ask(world, work, secret="wrong")
+    assert await _ask(world, work, secret="right") == (b"done 1", False)
+    assert work.attempts == unlucky.attempts
+
+
+async def test_what_ended_is_not_given_again(world: World) -> None:
+    """A signed-in caller is told so, and nothing is done a second time."""
+    work, ada = Work(), uuid7()
+    caller = replace(a_client(), user_id=ada, session_id=uuid7())
+
+    async def ask() -> tuple[bytes, bool]:
+        request = Request(asked=b"a key, please")
+        return await world.does.answer_once(caller=caller, key="key", request=request, seconds=1.0, work=work)
+
+    await ask()
+    async with world.database.transaction() as stores:
+        await stores.attempts.end(ada)
+
+    with pytest.raises(KeptAnswerEnded):
+        await ask()
     assert len(work.attempts) == 1
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from auth_service.domain.idempotency import Attempt
+from auth_service.domain.idempotency import Attempt, Request
 from auth_service.domain.mail import MailKind
 from auth_service.domain.second_factor import Challenge
 from auth_service.domain.session import SessionLimits
@@ -37,7 +37,7 @@ async def _ask(world: World, make: Make, *, dies: bool = False) -> Any:
         return b"told", True
 
     answer_once = world.does.answer_once
-    call = answer_once(caller=a_client(), key="key", asked=b"asked", seconds=1.0, work=work)
+    call = answer_once(caller=a_client(), key="key", request=Request(asked=b"asked"), seconds=1.0, work=work)
     if dies:
         with pytest.raises(Crash):
             await call

@@ -11,7 +11,7 @@ from auth_service.domain.credential import Credential
 from auth_service.domain.email_change import FormerEmail
 from auth_service.domain.events import Event
 from auth_service.domain.guessing import GuessKey
-from auth_service.domain.idempotency import Attempt
+from auth_service.domain.idempotency import Attempt, Question
 from auth_service.domain.mail import MailKind
 from auth_service.domain.passkey import Challenge as PasskeyChallenge
 from auth_service.domain.passkey import Passkey
@@ -81,7 +81,7 @@ class AttemptRow:
     """A row of the table `attempts`."""
 
     attempt: Attempt
-    asker: UUID | None
+    question: Question
     leased_until: datetime
 
 

@@ -7,7 +7,7 @@ import os
 from chassis.identity.caller import Caller
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from auth_service.domain.idempotency import Question
+from auth_service.domain.idempotency import Question, Request
 
 _NONCE_BYTES = 12
 
@@ -25,13 +25,18 @@ class SealedAnswers:
         self._aead = AESGCM(sealing_key)
         self._digest_key = digest_key
 
-    def question(self, caller: Caller, key: str, asked: bytes) -> Question:
+    def question(self, caller: Caller, key: str, request: Request) -> Question:
         """Returns the question; a client is a person, or the address of somebody who is not signed in."""
         client = f"user {caller.user_id}" if caller.user_id else f"address {caller.client_address}"
+        is_shared = caller.user_id is None and request.proves
         return Question(
             name=self._digest(b"name\n" + client.encode() + b"\n" + key.encode()),
-            fingerprint=self._digest(b"asked\n" + asked),
+            shared_name=self._digest(b"shared\n" + key.encode() + b"\n" + request.asked)
+            if is_shared
+            else None,
+            fingerprint=self._digest(b"asked\n" + request.asked),
             asker=caller.user_id,
+            session_id=caller.session_id,
         )
 
     def seal(self, name: bytes, answer: bytes) -> bytes:

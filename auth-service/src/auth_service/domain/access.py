@@ -33,9 +33,8 @@ class Access(Flag):
     """Devices whose sign-ins are not told of by mail."""
 
 
-PASSWORD_CHANGED = Access.SESSIONS | Access.UNFINISHED
-"""Of the sessions, all but the one that changed it. Tokens for a new password go by themselves,
-as does every kept answer that the old password was part of."""
+PASSWORD_CHANGED = Access.SESSIONS | Access.UNFINISHED | Access.KEPT_ANSWERS
+"""Of the sessions, all but the one that changed it. Tokens for a new password go by themselves."""
 
 PASSWORD_RESET = (
     Access.SESSIONS
@@ -55,7 +54,7 @@ DEACTIVATED = Access.SESSIONS | Access.UNFINISHED | Access.MAILED_TOKENS | Acces
 SESSIONS_ENDED = Access.SESSIONS | Access.UNFINISHED | Access.KEPT_ANSWERS
 """The user signs out everywhere, or an admin ends the user's sessions."""
 
-SECOND_FACTOR_REMOVED = Access.SECOND_FACTOR | Access.UNFINISHED
+SECOND_FACTOR_REMOVED = Access.SECOND_FACTOR | Access.UNFINISHED | Access.KEPT_ANSWERS
 """An admin lets somebody in who lost the authenticator."""
 
 UNDONE = PASSWORD_RESET | Access.SECOND_FACTOR

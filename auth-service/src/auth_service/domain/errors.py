@@ -125,6 +125,17 @@ class IdempotencyKeyReused(Invalid):
     """The client named another request by this key."""
 
 
+class KeptAnswerEnded(ServiceError):
+    """A call was made again whose answer gave something that has ended since."""
+
+    kind = Kind.CONFLICT
+    reason = "CONFLICT"
+    message = (
+        "This call was answered, and what it gave has ended since: its answer is not given again. "
+        "Make a new call under another Idempotency-Key."
+    )
+
+
 class SuccessorWaits(ServiceError):
     """A key is published already and has not begun to sign."""
 

@@ -11,7 +11,7 @@ from vestibule.auth.v1.auth_service_pb2_grpc import AuthServiceServicer
 
 from auth_service.domain.second_factor import Challenge
 from auth_service.transport import messages
-from auth_service.transport.idempotency import current_attempt
+from auth_service.transport.idempotency import current_attempt, keep_no_answer
 from auth_service.usecases.change_password import ChangePassword
 from auth_service.usecases.login import Login
 from auth_service.usecases.logout import Logout
@@ -54,6 +54,7 @@ class AuthServicer(AuthServiceServicer):
             attempt=current_attempt(),
         )
         if isinstance(issued, Challenge):
+            keep_no_answer()
             return pb.LoginResponse(
                 mfa=pb.MfaChallenge(mfa_required=True, mfa_token=issued.token, methods=issued.methods)
             )

@@ -3,6 +3,8 @@
 It stands around the methods, inside of every check: whoever may not call is refused as ever.
 """
 
+import hashlib
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -10,13 +12,14 @@ from typing import Any
 from chassis.errors import Kind, ServiceError
 from chassis.grpc import errors
 from chassis.grpc.call import REPLAYED_KEY, current_call
+from chassis.grpc.field_rules import field_rules
 from chassis.grpc.pipeline import Behaviour
 from chassis.grpc.policy import Policy
 from google.api import annotations_pb2
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import code_pb2, status_pb2
 
-from auth_service.domain.idempotency import Attempt
+from auth_service.domain.idempotency import Attempt, Request
 from auth_service.usecases.answer_once import AnswerOnce
 
 _LEASE_SECONDS = 30.0
@@ -25,6 +28,7 @@ _LEASE_SECONDS = 30.0
 _PASSING = frozenset({Kind.EXHAUSTED, Kind.UNAVAILABLE, Kind.DEADLINE, Kind.INTERNAL})
 """Refusals that say nothing of the request: it is right to try again."""
 
+_is_passing: ContextVar[bool] = ContextVar("is_passing", default=False)
 _attempt: ContextVar[Attempt | None] = ContextVar("attempt", default=None)
 
 
@@ -45,6 +49,7 @@ class FirstAnswers:
         if rule.WhichOneof("pattern") != "post":
             return behave
         response_class = GetMessageClass(policy.descriptor.output_type)
+        ask = _compile_request(policy)
 
         async def answer(request: Any, context: Any) -> Any:
             call = current_call()
@@ -56,7 +61,7 @@ class FirstAnswers:
             told, replayed = await self._answer_once(
                 caller=call.caller,
                 key=key,
-                asked=policy.path.encode() + b"\n" + request.SerializeToString(deterministic=True),
+                request=ask(request),
                 seconds=call.remaining_seconds() or _LEASE_SECONDS,
                 work=work,
             )
@@ -68,6 +73,11 @@ class FirstAnswers:
             return work.response
 
         return answer
+
+
+def keep_no_answer() -> None:
+    """Lets the present call be answered anew when it comes again, since its answer is soon no good."""
+    _is_passing.set(True)
 
 
 @dataclass(slots=True)
@@ -83,6 +93,7 @@ class _Work:
     async def __call__(self, attempt: Attempt) -> tuple[bytes, bool]:
         """Returns the answer, and whether it is for good."""
         _attempt.set(attempt)
+        _is_passing.set(False)
         status = status_pb2.Status()
         try:
             self.response = await self.behave(self.request, self.context)
@@ -90,7 +101,31 @@ class _Work:
             self.refusal = error
             return errors.to_status(error).SerializeToString(), error.kind not in _PASSING
         status.details.add().Pack(self.response)
-        return status.SerializeToString(), True
+        return status.SerializeToString(), not _is_passing.get()
+
+
+def _compile_request(policy: Policy) -> Callable[[Any], Request]:
+    """Returns what takes a method's requests apart by how hard their fields are to guess."""
+    request_class = GetMessageClass(policy.descriptor.input_type)
+    rules = {field: field_rules(field) for field in policy.descriptor.input_type.fields}
+    guessable = [field.name for field, rule in rules.items() if rule.secret and not rule.unguessable]
+    proofs = [field for field, rule in rules.items() if rule.secret or rule.unguessable]
+    path = policy.path.encode() + b"\n"
+
+    def take_apart(request: Any) -> Request:
+        asked, secret = request_class(), request_class()
+        asked.CopyFrom(request)
+        secret.CopyFrom(request)
+        for field in rules:
+            (asked if field.name in guessable else secret).ClearField(field.name)
+        chosen = secret.SerializeToString(deterministic=True)
+        return Request(
+            asked=path + asked.SerializeToString(deterministic=True),
+            secret=hashlib.sha256(path + chosen).hexdigest() if chosen else None,
+            proves=any(field in proofs for field, _ in request.ListFields()),
+        )
+
+    return take_apart
 
 
 def _understood(told: bytes, response_class: type[Any]) -> Any:

@@ -40,6 +40,7 @@ class EndAllSessions:
         async with self.database.transaction() as stores:
             revocation = await stores.revocations.of_every_session(caller.session_id, sessions_ended=False)
             await stores.outbox.append(TokensRevoked(revocation))
+            await stores.attempts.end_everybodys(but=caller.session_id)
             await stores.audit.append(audited(caller, self.clock.now(), "auth.all_sessions_ended"))
         await self._end(revocation)
 

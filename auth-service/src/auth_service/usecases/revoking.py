@@ -37,7 +37,7 @@ async def end_access(
     if Access.MAILED_TOKENS in ends:
         await stores.mails.withdraw(user_id, *OWNERS_TOKENS)
     if Access.KEPT_ANSWERS in ends:
-        await stores.attempts.erase(user_id)
+        await stores.attempts.end(user_id)
     if Access.KNOWN_DEVICES in ends:
         await stores.devices.forget_all(user_id)
     if Access.API_KEYS in ends:
@@ -80,12 +80,14 @@ async def end_session(stores: Stores, session_id: UUID, user_id: UUID) -> bool:
 
 
 async def revoke_session(stores: Stores, session_id: UUID) -> None:
-    """Takes back the access tokens of a session that has ended."""
+    """Takes back the access tokens of a session that has ended, or an API key, and answers that hold them."""
+    await stores.attempts.end(session_id)
     await stores.outbox.append(TokensRevoked(await stores.revocations.of_session(session_id)))
 
 
 async def revoke_person(stores: Stores, user_id: UUID) -> None:
-    """Takes back every access token of a person."""
+    """Takes back every access token of a person, and answers that hold them."""
+    await stores.attempts.end(user_id)
     await stores.outbox.append(TokensRevoked(await stores.revocations.of_person(user_id)))
 
 

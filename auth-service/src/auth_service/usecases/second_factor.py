@@ -128,6 +128,7 @@ class RemoveTotp:
             credential = await stores.credentials.lock(user_id)
             if credential is None or not await stores.second_factors.remove(user_id):
                 raise NotFound
+            await stores.attempts.end(user_id)
             await revoke_lost_rights(stores, credential, self.rights_of)
             await stores.mails.queue(MailKind.SECOND_FACTOR_OFF, user_id)
             await stores.audit.append(audited(caller, self.clock.now(), "auth.mfa_disabled"))

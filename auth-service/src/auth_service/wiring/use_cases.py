@@ -181,7 +181,7 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
         export_account=ExportAccount(database, guess_keys),
         export_audit_events=ExportAuditEvents(database),
         bootstrap_admin=BootstrapAdmin(database, operators_register, clock),
-        answer_once=AnswerOnce(database, ports.answer_seal),
+        answer_once=AnswerOnce(database, ports.answer_seal, hasher),
         purge_expired=PurgeExpired(database),
         finish_stale_registrations=FinishStaleRegistrations(database, finish, clock),
         api_keys=api_keys,

@@ -1,12 +1,13 @@
 """First answers in Postgres."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
 from chassis.postgres.connection import Connection, rows_affected
 
-from auth_service.domain.idempotency import Attempt, Question
+from auth_service.domain.idempotency import SHARED_MAX, WRONG_SECRETS_MAX, Attempt, Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,28 +16,56 @@ class PostgresAttempts:
 
     connection: Connection
 
-    async def begin(self, question: Question, attempt_id: UUID, lease: timedelta) -> Attempt:
+    async def known(self, question: Question) -> Sequence[Attempt]:
+        """Returns the client's own attempt if there is one; else those of others with the shared name."""
+        rows = await self.connection.fetch(
+            """
+            SELECT attempt_id, name, fingerprint, secret_hash, wrong_secrets, sealed_answer, outcome,
+                   ended_at IS NOT NULL AS is_ended
+              FROM auth.attempts
+             WHERE name = $1 OR (shared_name = $2 AND wrong_secrets < $3)
+             ORDER BY name <> $1, began_at DESC LIMIT $4
+            """,
+            question.name,
+            question.shared_name,
+            WRONG_SECRETS_MAX,
+            SHARED_MAX,
+        )
+        return [Attempt(**dict(row)) for row in rows]
+
+    async def begin(
+        self, question: Question, attempt_id: UUID, lease: timedelta, secret_hash: str | None = None
+    ) -> Attempt:
         """Takes a question up, unless somebody is at it or has answered it."""
         while True:
             row = await self.connection.fetchrow(
                 """
-                INSERT INTO auth.attempts AS known (name, fingerprint, user_id, attempt_id, leased_until)
-                VALUES ($1, $2, $3, $4, now() + $5::interval)
+                INSERT INTO auth.attempts AS known (name, fingerprint, user_id, attempt_id, leased_until,
+                                                    shared_name, session_id, secret_hash)
+                VALUES ($1, $2, $3, $4, now() + $5::interval, $6, $7, $8)
                 ON CONFLICT (name) DO UPDATE SET leased_until = EXCLUDED.leased_until
                  WHERE known.sealed_answer IS NULL AND known.leased_until < now()
                    AND known.fingerprint = EXCLUDED.fingerprint
-                RETURNING attempt_id, outcome
+                RETURNING attempt_id, name, fingerprint, secret_hash, wrong_secrets, outcome,
+                          ended_at IS NOT NULL AS is_ended
                 """,
                 question.name,
                 question.fingerprint,
                 question.asker,
                 attempt_id,
                 lease,
+                question.shared_name,
+                question.session_id,
+                secret_hash,
             )
             if row is not None:
-                return Attempt(**dict(row), fingerprint=question.fingerprint, is_ours=True)
+                return Attempt(**dict(row), is_ours=True)
             row = await self.connection.fetchrow(
-                "SELECT attempt_id, fingerprint, sealed_answer, outcome FROM auth.attempts WHERE name = $1",
+                """
+                SELECT attempt_id, name, fingerprint, secret_hash, wrong_secrets, sealed_answer, outcome,
+                       ended_at IS NOT NULL AS is_ended
+                  FROM auth.attempts WHERE name = $1
+                """,
                 question.name,
             )
             # It may have been purged between the two statements.
@@ -52,13 +81,17 @@ class PostgresAttempts:
         )
         return rows_affected(tag) > 0
 
-    async def answer(self, name: bytes, sealed_answer: bytes) -> None:
-        """Keeps the answer of an attempt, unless it has one."""
-        await self.connection.execute(
-            "UPDATE auth.attempts SET sealed_answer = $2 WHERE name = $1 AND sealed_answer IS NULL",
+    async def answer(self, name: bytes, sealed_answer: bytes) -> bool:
+        """Keeps the answer of an attempt, unless it has one or has ended; says whether it is kept."""
+        tag = await self.connection.execute(
+            """
+            UPDATE auth.attempts SET sealed_answer = $2
+             WHERE name = $1 AND sealed_answer IS NULL AND ended_at IS NULL
+            """,
             name,
             sealed_answer,
         )
+        return rows_affected(tag) > 0
 
     async def release(self, name: bytes) -> None:
         """Lets the next call with the same question take it up at once."""
@@ -67,8 +100,62 @@ class PostgresAttempts:
             name,
         )
 
+    async def note_wrong_secret(self, name: bytes) -> None:
+        """Counts that a question was asked with another secret; its answer goes when it is exhausted."""
+        await self.connection.execute(
+            """
+            UPDATE auth.attempts
+               SET wrong_secrets = wrong_secrets + 1,
+                   sealed_answer = CASE WHEN wrong_secrets + 1 < $2 THEN sealed_answer END
+             WHERE name = $1
+            """,
+            name,
+            WRONG_SECRETS_MAX,
+        )
+
+    async def end(self, subject_id: UUID) -> None:
+        """Drops the answers that a user, a session or a key has been given."""
+        await self.connection.execute(
+            """
+            UPDATE auth.attempts
+               SET sealed_answer = NULL, ended_at = now(),
+                   leased_until = CASE WHEN sealed_answer IS NULL THEN leased_until ELSE '-infinity' END
+             WHERE ended_at IS NULL AND name IN (
+                   SELECT name FROM auth.attempts WHERE user_id = $1
+                    UNION ALL
+                   SELECT name FROM auth.attempts WHERE session_id = $1
+                    UNION ALL
+                   SELECT name FROM auth.attempts WHERE outcome = $1 AND user_id IS NOT NULL
+                    UNION ALL
+                   SELECT name FROM auth.attempts JOIN auth.sessions AS session ON session.id = outcome
+                    WHERE session.id = $1
+                    UNION ALL
+                   SELECT name FROM auth.attempts JOIN auth.sessions AS session ON session.id = outcome
+                    WHERE session.user_id = $1)
+            """,
+            subject_id,
+        )
+
+    async def end_everybodys(self, *, but: UUID) -> None:
+        """Drops every answer that was given in or with a session, but those of one session."""
+        await self.connection.execute(
+            """
+            UPDATE auth.attempts
+               SET sealed_answer = NULL, ended_at = now(),
+                   leased_until = CASE WHEN sealed_answer IS NULL THEN leased_until ELSE '-infinity' END
+             WHERE ended_at IS NULL AND $1 IS DISTINCT FROM session_id AND $1 IS DISTINCT FROM outcome
+               AND (user_id IS NOT NULL OR outcome IN (SELECT id FROM auth.sessions))
+            """,
+            but,
+        )
+
     async def erase(self, user_id: UUID) -> None:
         """Forgets what a person asked, and the registration that made the person."""
         await self.connection.execute(
-            "DELETE FROM auth.attempts WHERE user_id = $1 OR attempt_id = $1", user_id
+            """
+            DELETE FROM auth.attempts
+             WHERE user_id = $1 OR attempt_id = $1
+                OR outcome IN (SELECT id FROM auth.sessions WHERE user_id = $1)
+            """,
+            user_id,
         )

@@ -1,0 +1,199 @@
+"""Kept answers: whom they are given, what they end with, and what is not to be learned from them."""
+
+import hashlib
+import hmac
+from collections.abc import Iterator
+from typing import Any
+
+import pyotp
+import pytest
+from vestibule.auth.v1 import auth_service_pb2
+
+from tests.system.edge import PASSWORD, Answer, Edge, Person, new_email
+from tests.system.house import House
+from tests.system.machines import KEYS
+from tests.system.mailbox import Mailbox
+
+NEW_PASSWORD = "copper-lantern-orbit-fern"
+HOME, TRAIN = "203.0.113.7", "198.51.100.9"
+LOGIN = "/api/auth/login"
+
+
+def _post(edge: Edge, path: str, key: str, body: dict[str, Any], **further: Any) -> Answer:
+    headers = {"idempotency-key": key, **further.pop("headers", {})}
+    return edge.post(path, headers=headers, json=body, **further)
+
+
+def _replayed(answer: Answer) -> bool:
+    return answer.headers.get("idempotency-replayed") == "true"
+
+
+def _credentials(person: Person, password: str = PASSWORD) -> dict[str, str]:
+    return {"email": person.email, "password": password}
+
+
+@pytest.fixture(name="proxied", scope="module")
+def _proxied(house: House) -> Iterator[Edge]:
+    """Behind a proxy that says where clients are."""
+    with house.gateway(GATEWAY_TRUSTED_PROXIES="127.0.0.1/32") as url, Edge(url) as edge:
+        yield edge
+
+
+def _from(address: str) -> dict[str, str]:
+    return {"x-forwarded-for": address}
+
+
+def test_a_wrong_password_is_given_nothing(edge: Edge) -> None:
+    """After the right one, under the same key; and before it."""
+    ada = edge.register()
+    assert _post(edge, LOGIN, ada.id, _credentials(ada)).status == 200
+    for _ in range(3):
+        wrong = _post(edge, LOGIN, ada.id, _credentials(ada, NEW_PASSWORD))
+        assert (wrong.outcome, wrong.fields) == ((422, "VALIDATION_ERROR"), {"Idempotency-Key"})
+        assert wrong.data is None
+    assert _replayed(_post(edge, LOGIN, ada.id, _credentials(ada)))
+    other = new_email()
+    assert _post(edge, LOGIN, other, _credentials(ada, NEW_PASSWORD)).outcome == (401, "INVALID_CREDENTIALS")
+    assert _post(edge, LOGIN, other, _credentials(ada)).status == 422
+
+
+def test_a_changed_password_ends_kept_answers(edge: Edge) -> None:
+    """Neither the old password nor the new one brings the old session back."""
+    ada = edge.join()
+    first = _post(edge, LOGIN, ada.id, _credentials(ada))
+    change = {"old_password": PASSWORD, "new_password": NEW_PASSWORD}
+    assert edge.put("/api/users/me/password", token=ada.access_token, json=change).status == 204
+
+    assert _post(edge, LOGIN, ada.id, _credentials(ada)).outcome == (401, "TOKEN_REVOKED")
+    assert edge.who(first.data["access_token"]).outcome == (401, "TOKEN_REVOKED")
+    assert edge.post(LOGIN, json=_credentials(ada, NEW_PASSWORD)).status == 200
+
+
+@pytest.mark.parametrize("end", ["logout", "logout-all", "session", "reset", "deactivated", "reused"])
+def test_what_ends_a_session_ends_its_kept_answers(
+    edge: Edge, admin: Person, mailbox: Mailbox, end: str
+) -> None:
+    """Whichever way it ends."""
+    ada = edge.register()
+    tokens = _post(edge, LOGIN, ada.id, _credentials(ada)).data
+    token = tokens["access_token"]
+    if end in ("logout", "logout-all"):
+        assert edge.post(f"/api/auth/{end}", token=token).status == 204
+    elif end == "session":
+        (session,) = edge.get("/api/auth/sessions", token=token).data
+        other = edge.sign_in(ada).access_token
+        assert edge.delete(f"/api/auth/sessions/{session['id']}", token=other).status == 204
+    elif end == "reset":
+        edge.post("/api/auth/password/forgot", json={"email": ada.email})
+        reset = {"token": mailbox.reset_token(ada.email), "new_password": NEW_PASSWORD}
+        assert edge.post("/api/auth/password/reset", json=reset).status == 204
+    elif end == "deactivated":
+        path = f"/api/users/{ada.id}"
+        assert edge.put(path, token=admin.access_token, json={"is_active": False}).status == 200
+        assert edge.put(path, token=admin.access_token, json={"is_active": True}).status == 200
+    else:
+        newer = tokens
+        for _ in range(2):
+            newer = edge.post("/api/auth/refresh", json={"refresh_token": newer["refresh_token"]}).data
+        again = edge.post("/api/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
+        assert again.outcome == (401, "TOKEN_REVOKED")
+
+    assert _post(edge, LOGIN, ada.id, _credentials(ada)).outcome == (401, "TOKEN_REVOKED")
+
+
+def test_a_changed_role_renews_kept_tokens(edge: Edge, admin: Person) -> None:
+    """The session goes on: its tokens are given anew, with the role of now."""
+    ada = edge.register()
+    first = _post(edge, LOGIN, ada.id, _credentials(ada))
+    edge.put(f"/api/users/{ada.id}", token=admin.access_token, json={"role": "admin"})
+    assert edge.who(first.data["access_token"]).outcome == (401, "TOKEN_REVOKED")
+    again = _post(edge, LOGIN, ada.id, _credentials(ada))
+
+    assert (again.status, again.data["role"]) == (200, "admin")
+    assert edge.who(again.data["access_token"]).status == 200
+    assert len(edge.get("/api/auth/sessions", token=again.data["access_token"]).data) == 1
+    edge.put(f"/api/users/{ada.id}", token=admin.access_token, json={"role": "user"})
+
+
+def test_secrets_are_not_shown_again_past_their_end(edge: Edge) -> None:
+    """Of a revoked key, and of a second factor that was turned off; nothing is made twice."""
+    ada = edge.join(proven=True)
+    body = {"name": "report", "scopes": ["read"]}
+    made = _post(edge, KEYS, "make", body, token=ada.access_token)
+    assert _post(edge, KEYS, "make", body, token=ada.access_token).data == made.data
+    edge.delete(f"{KEYS}/{made.data['id']}", token=ada.access_token)
+    again = _post(edge, KEYS, "make", body, token=ada.access_token)
+    assert again.outcome == (409, "CONFLICT")
+    assert made.data["key"] not in again.text
+    assert edge.get(KEYS, token=ada.access_token).data == []
+
+    begun = _post(edge, "/api/auth/mfa/totp", "begin", {}, token=ada.access_token)
+    code = {"code": pyotp.TOTP(begun.data["secret"]).now()}
+    confirm = "/api/auth/mfa/totp/confirm"
+    assert _post(edge, confirm, "confirm", code, token=ada.access_token).status == 200
+    password = {"password": PASSWORD}
+    assert edge.call("DELETE", "/api/auth/mfa/totp", token=ada.access_token, json=password).status == 204
+    for path, key, asked in (("/api/auth/mfa/totp", "begin", {}), (confirm, "confirm", code)):
+        assert _post(edge, path, key, asked, token=ada.access_token).outcome == (409, "CONFLICT")
+
+
+def test_a_client_may_change_its_address(proxied: Edge, mailbox: Mailbox) -> None:
+    """A phone that loses its network asks again from another one."""
+    key = new_email()
+    registration = {"email": new_email(), "password": PASSWORD, "full_name": "Ada Lovelace"}
+    first = _post(proxied, "/api/auth/register", key, registration, headers=_from(HOME))
+    again = _post(proxied, "/api/auth/register", key, registration, headers=_from(TRAIN))
+    assert (first.status, again.status, _replayed(again)) == (201, 201, True)
+    assert first.data == again.data
+
+    credentials = {"email": registration["email"], "password": PASSWORD}
+    tokens = _post(proxied, LOGIN, key + "2", credentials, headers=_from(HOME)).data
+    assert _post(proxied, LOGIN, key + "2", credentials, headers=_from(TRAIN)).data == tokens
+    refresh = {"refresh_token": tokens["refresh_token"]}
+    refreshed = [
+        _post(proxied, "/api/auth/refresh", key + "3", refresh, headers=_from(address)).data
+        for address in (HOME, TRAIN)
+    ]
+    assert refreshed[0] == refreshed[1]
+    assert proxied.who(refreshed[1]["access_token"]).status == 200
+
+    proxied.post("/api/auth/password/forgot", json={"email": registration["email"]})
+    reset = {"token": mailbox.reset_token(registration["email"]), "new_password": NEW_PASSWORD}
+    for address in (HOME, TRAIN):
+        answer = _post(proxied, "/api/auth/password/reset", key + "4", reset, headers=_from(address))
+        assert answer.status == 204
+
+
+def test_whoever_guesses_the_key_gets_nothing(proxied: Edge) -> None:
+    """From elsewhere, without the secret: what they would get without a key."""
+    ada = proxied.register()
+    key = new_email()
+    tokens = _post(proxied, LOGIN, key, _credentials(ada), headers=_from(HOME)).data
+    guess = _post(proxied, LOGIN, key, _credentials(ada, NEW_PASSWORD), headers=_from(TRAIN))
+    assert guess.outcome == (401, "INVALID_CREDENTIALS")
+    refresh = {"refresh_token": tokens["refresh_token"]}
+    _post(proxied, "/api/auth/refresh", key + "2", refresh, headers=_from(HOME))
+    text = tokens["refresh_token"]
+    forged = {"refresh_token": text[:-2] + ("AA" if text[-2:] != "AA" else "BA")}
+    answer = _post(proxied, "/api/auth/refresh", key + "2", forged, headers=_from(TRAIN))
+    assert answer.outcome == (401, "TOKEN_INVALID")
+    assert _replayed(_post(proxied, LOGIN, key, _credentials(ada), headers=_from(HOME)))
+
+
+def test_no_fast_hash_of_a_password_is_kept(edge: Edge, house: House) -> None:
+    """Whoever has the database and the master key has to pay Argon2id's price for each guess."""
+    ada = edge.register()
+    _post(edge, LOGIN, ada.id, _credentials(ada))
+    key = house.master_key.derived("first-answer-names")
+    request = auth_service_pb2.LoginRequest(email=ada.email, password=PASSWORD)
+    path = b"/vestibule.auth.v1.AuthService/Login\n"
+
+    def digest(message: auth_service_pb2.LoginRequest) -> bytes:
+        body = path + message.SerializeToString(deterministic=True)
+        return hmac.digest(key, b"asked\n" + body, hashlib.sha256)
+
+    rows = house.rows("SELECT name, shared_name, fingerprint, secret_hash FROM auth.attempts")
+    kept = {value for row in rows for value in row[:3]}
+    assert digest(auth_service_pb2.LoginRequest(email=ada.email)) in kept
+    assert digest(request) not in kept
+    assert all(row[3] is None or row[3].startswith("$argon2id$") for row in rows)
