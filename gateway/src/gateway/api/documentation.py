@@ -19,32 +19,21 @@ from vestibule.api.v1 import options_pb2
 
 from gateway.api.fields import EMPTY, HTTP_BODY, PAGINATION, header_of
 from gateway.api.models import Models
+from gateway.api.outcomes import outcomes
 from gateway.api.routes import Route
 from gateway.http.envelope import VERSION
 from gateway.http.idempotency import HEADER as IDEMPOTENCY_KEY
 from gateway.http.idempotency import KEY_LENGTH_MAX
+
+_NOT_MODIFIED = 304
 
 TITLE = "Vestibule"
 DESCRIPTION = (
     "The front hall: sign up, sign in, people and health. Every answer under `/api/` is an envelope."
 )
 
-_ERRORS: Mapping[int, str] = {
-    400: "The body is not a JSON object.",
-    401: "Nobody is signed in, or the token or password is no good.",
-    403: "Signed in, and not allowed.",
-    404: "There is no such resource.",
-    408: "The body did not come in time.",
-    409: "It conflicts with what is there.",
-    412: "`If-Match` names another version.",
-    413: "The body is larger than 64 KiB.",
-    415: "The body is not `application/json`.",
-    422: "A field is wrong; `error.details.errors` names each.",
-    429: "Too many requests or attempts.",
-    500: "A bug.",
-    503: "Try again later.",
-    504: "The answer did not come in time.",
-}
+LICENSE = {"name": "Apache 2.0", "identifier": "Apache-2.0"}
+SERVERS: list[dict[str, Any]] = [{"url": "/", "description": "The gateway that serves this document."}]
 
 
 class ErrorDetail(BaseModel):
@@ -80,6 +69,12 @@ class ErrorEnvelope(BaseModel):
     timestamp: str
 
 
+class PlainError(BaseModel):
+    """A failure outside the envelope."""
+
+    error: ErrorBody
+
+
 class _Bearer(SecurityBase):
     """The bearer token, as the document tells of it."""
 
@@ -93,14 +88,23 @@ class _Bearer(SecurityBase):
 
 def document(routes: Iterable[Route], comments: Mapping[str, str]) -> bytes:
     """Returns the OpenAPI document of the routes, as JSON."""
-    app = FastAPI(title=TITLE, version=VERSION, description=DESCRIPTION)
+    app = FastAPI(
+        title=TITLE, version=VERSION, description=DESCRIPTION, license_info=LICENSE, servers=SERVERS
+    )
     models = Models(comments)
     bearer = _Bearer()
     for route in routes:
+        if _is_page(route):
+            continue
         _add(app, route, models, comments, bearer)
     described = app.openapi()
     _drop_unused(described)
     return json.dumps(described, separators=(",", ":")).encode()
+
+
+def _is_page(route: Route) -> bool:
+    """Says whether a route is for people, in a browser, and so no part of the API."""
+    return not route.enveloped and route.policy.descriptor.output_type.full_name == HTTP_BODY
 
 
 def _add(app: FastAPI, route: Route, models: Models, comments: Mapping[str, str], bearer: _Bearer) -> None:
@@ -122,7 +126,8 @@ def _add(app: FastAPI, route: Route, models: Models, comments: Mapping[str, str]
         tags=[method.containing_service.name.removesuffix("Service").lower()],
         status_code=status,
         dependencies=[] if public else [Depends(bearer)],
-        responses=_responses(route, status, models),
+        responses=_responses(route, status, models, comment),
+        openapi_extra={"security": []} if public else None,
         response_description="Success.",
     )
 
@@ -194,21 +199,20 @@ def _body(route: Route, models: Models) -> inspect.Parameter:
     return inspect.Parameter("body", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[model, Body()])
 
 
-def _responses(route: Route, status: int, models: Models) -> dict[int | str, dict[str, Any]]:
+def _responses(route: Route, status: int, models: Models, comment: str) -> dict[int | str, dict[str, Any]]:
     responses: dict[int | str, dict[str, Any]] = {}
     output = route.policy.descriptor.output_type
     if output.full_name == HTTP_BODY:
-        responses[status] = {"content": {"text/html": {}}, "description": "The page."}
+        responses[status] = {"content": {"*/*": {}}, "description": "The content."}
     elif route.streaming:
         responses[status] = {"content": {"text/event-stream": {}}, "description": "Server-Sent Events."}
     elif output.full_name != EMPTY:
         responses[status] = {"model": _success(route, models)}
-    if route.enveloped:
-        for code, meaning in _ERRORS.items():
-            if _can(route, code):
-                responses[code] = {"model": ErrorEnvelope, "description": meaning}
-    if "ETag" in {header_of(field) for field in _subject_fields(route)}:
-        responses[304] = {"description": "What the client has is still right."}
+    error = ErrorEnvelope if route.enveloped else PlainError
+    for code, meaning in outcomes(route, comment).items():
+        responses[code] = (
+            {"description": meaning} if code == _NOT_MODIFIED else {"model": error, "description": meaning}
+        )
     return responses
 
 
@@ -230,31 +234,6 @@ def _success(route: Route, models: Models) -> Any:
         metadata=(metadata, ...),
         timestamp=(str, ...),
     )
-
-
-def _subject_fields(route: Route) -> list[FieldDescriptor]:
-    field = route.response_field
-    if field is None or field.message_type is None or field.is_repeated:
-        return []
-    return list(field.message_type.fields)
-
-
-def _can(route: Route, status: int) -> bool:
-    """Says whether a route can answer with a status."""
-    policy, takes_input = route.policy, bool(route.policy.descriptor.input_type.fields)
-    guarded = policy.access != options_pb2.ACCESS_PUBLIC or route.verb == "POST"
-    possible = {
-        400: route.body,
-        401: guarded,
-        403: guarded,
-        404: guarded or bool(route.path_fields),
-        408: route.body,
-        409: route.verb != "GET",
-        412: bool(route.header_fields),
-        415: route.body,
-        422: takes_input or route.verb == "POST",
-    }
-    return possible.get(status, True)
 
 
 def _drop_unused(described: dict[str, Any]) -> None:
