@@ -180,6 +180,14 @@ class Edge:
         answer = self.post("/api/auth/email/verify", json=body)
         assert answer.outcome == (204, None), answer.text
 
+    def change_email(self, person: Person, email: str, mailbox: Mailbox) -> None:
+        """Changes a person's address, and proves the new one by the mail that comes to it."""
+        asked = self.put("/api/users/me", token=person.access_token, json={"email": email})
+        assert asked.outcome == (200, None), asked.text
+        proof = {"token": mailbox.verification_token(email)}
+        proven = self.post("/api/auth/email/verify", json=proof)
+        assert proven.outcome == (204, None), proven.text
+
     def who(self, token: str) -> Answer:
         """Asks who bears a token."""
         return self.get("/api/users/me", token=token)

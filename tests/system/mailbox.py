@@ -50,6 +50,10 @@ class Mailbox:
         """Returns the token of the newest of so many mails that ask to confirm the address."""
         return token_in(self.wait(address, "Confirm", count))
 
+    def undo_token(self, address: str, count: int = 1) -> str:
+        """Returns the token of the newest of so many mails that tell of a change of the address."""
+        return token_in(self.wait(address, "Your e-mail address", count))
+
 
 @cache
 def _read(file: Path) -> tuple[str, EmailMessage]:

@@ -15,12 +15,14 @@ COVERED = {
     "auth.mails": "account.waiting_mails",
     "auth.mailed_tokens": "account.mail_tokens",
     "auth.mail_tokens": "account.mail_tokens",
+    "auth.former_emails": "account.former_emails",
     "auth.audit_events": "audit_events",
     "auth.audit_clients": "audit_events",
 }
 """Tables that hold something about people, and where in the export it is."""
 
 EXEMPT = {
+    "users.reserved_emails": "the canonical form of what account.former_emails has, for as many days",
     "users.tombstones": "an id of somebody who is not there any more to ask",
     "users.audit_clients": "what is in audit_events, until auth-service has fetched it",
     "auth.revocations": "ids and times, for the quarter of an hour that tokens live",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.system.edge import PASSWORD, Edge, Person, new_email
+from tests.system.edge import PASSWORD, Edge, Person
 
 NEW_PASSWORD = "copper-lantern-orbit-fern"
 
@@ -19,39 +19,6 @@ def test_change_of_name(edge: Edge) -> None:
     assert answer.data == after.data
     assert answer.headers["etag"] == after.headers["etag"] != before.headers["etag"]
     assert before.data["updated_at"] < after.data["updated_at"]
-
-
-def test_change_of_address(edge: Edge) -> None:
-    """A new address is unverified and signs in at once; the old one no longer does."""
-    person = edge.join()
-    email = new_email()
-    answer = edge.put("/api/users/me", token=person.access_token, json={"email": email})
-
-    assert answer.outcome == (200, None)
-    assert (email, False) == (answer.data["email"], answer.data["email_verified"])
-    assert edge.who(person.access_token).status == 200
-    edge.sign_in(Person(person.id, email, PASSWORD, ""))
-    old = edge.post("/api/auth/login", json={"email": person.email, "password": PASSWORD})
-    assert old.outcome == (401, "INVALID_CREDENTIALS")
-    edge.register(email=person.email)
-
-
-def test_address_of_another(edge: Edge, ada: Person) -> None:
-    """Nobody takes another person's address, in no spelling."""
-    person = edge.join()
-    answer = edge.put("/api/users/me", token=person.access_token, json={"email": ada.email.upper()})
-
-    assert answer.outcome == (409, "EMAIL_TAKEN")
-    assert person.email == edge.who(person.access_token).data["email"]
-
-
-def test_own_address_in_another_spelling(edge: Edge) -> None:
-    """A person may respell the own address."""
-    person = edge.join()
-    answer = edge.put("/api/users/me", token=person.access_token, json={"email": person.email.title()})
-
-    assert answer.outcome == (200, None)
-    assert person.email.title() == answer.data["email"]
 
 
 @pytest.mark.parametrize("field", ["role", "is_active", "id", "email_verified", "created_at", "password"])
