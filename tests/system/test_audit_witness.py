@@ -54,8 +54,8 @@ def _until(found: Callable[[], bool], seconds: float = 30.0) -> None:
         time.sleep(0.2)
 
 
-def _auth_service(client: Edge) -> dict[str, Any]:
-    components = client.get("/api/health").data["components"]
+def _auth_service(client: Edge, token: str | None = None) -> dict[str, Any]:
+    components = client.get("/api/health", token=token).data["components"]
     return dict(next(each for each in components if each["name"] == "auth-service"))
 
 
@@ -97,7 +97,9 @@ def test_the_owner_cuts_the_chain_off(own: House, client: Edge, token: str) -> N
     assert report["witnessed"] == before["witnessed"]
     assert f"entries from {last + 1} to {before['witnessed']} were cut off" in report["problem"]
     _until(lambda: bool(_auth_service(client)["degraded"]))
-    assert "audit" in _auth_service(client)["error"]
+    assert _auth_service(client)["error"] == "its audit log is not what was witnessed"
+    assert _auth_service(client)["detail"] is None
+    assert f"entry {before['witnessed']}" in _auth_service(client, token)["detail"]
     assert client.get("/api/health").data["status"] == "degraded"
 
     own.kill("auth-service")

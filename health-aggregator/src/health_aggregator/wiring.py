@@ -51,7 +51,7 @@ from health_aggregator.domain.state import Change, CheckResult
 from health_aggregator.domain.target import Target
 from health_aggregator.settings import HealthSettings
 from health_aggregator.transport.audit_witness_servicer import AuditWitnessServicer
-from health_aggregator.transport.audit_witnessing import AuditWitnessing
+from health_aggregator.transport.audit_witnessing import CONTRADICTED, AuditWitnessing
 from health_aggregator.transport.pages import Pages
 from health_aggregator.transport.servicer import LISTENERS, HealthServicer
 from health_aggregator.usecases.get_health import GetHealth
@@ -127,7 +127,7 @@ async def serve(settings: HealthSettings, lifecycle: Lifecycle) -> None:
     )
     if witness is not None and auth is not None:
         witness_audit = WitnessAudit(GrpcAuditHeadSource(auth), witness, EcdsaHeadVerifier(), clock)
-        witnessing = AuditWitnessing(witness_audit, partial(board.blemish, AUTHORITY))
+        witnessing = AuditWitnessing(witness_audit, partial(board.blemish, AUTHORITY, CONTRADICTED))
         lifecycle.begin("audit witness", witnessing.run())
     lifecycle.on_drain(keep_watch.close)
     lifecycle.on_drain(webhooks.close)

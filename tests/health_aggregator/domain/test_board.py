@@ -223,3 +223,21 @@ def test_changes_tell_the_whole_story(steps: list[tuple[str, CheckResult]]) -> N
                 heard[aged.name] = aged.state
 
     assert heard == {name: bench.state(name) for name in NAMES}
+
+
+def test_what_no_check_sees_is_shown_until_it_is_over() -> None:
+    """Degraded, with the inner story beside; a failure of its own is told first."""
+    bench = Bench()
+    bench.see(GOOD, *NAMES, "observer")
+    for detail in ("entry 7 is gone", "entry 7 is gone", "entry 9 is gone"):
+        bench.board.blemish("auth", "its log is not whole", detail)
+
+    shown = bench.board.components()[0]
+    assert (shown.degraded, shown.error, shown.detail) == (True, "its log is not whole", "entry 9 is gone")
+    assert Status.DEGRADED is bench.board.status()
+    bench.see(BAD, "auth")
+    assert bench.board.components()[0].error == "refuses connections"
+    bench.see(GOOD, "auth", times=3)
+    bench.board.blemish("auth", "its log is not whole", None)
+    assert not bench.board.components()[0].degraded
+    assert Status.HEALTHY is bench.board.status()

@@ -73,7 +73,7 @@ class Board:
         self._sequence = 0
         self._shown: tuple[Component, ...] | None = None
         self._caused: dict[str, str] | None = None
-        self._blemishes: dict[str, str] = {}
+        self._blemishes: dict[str, tuple[str, str]] = {}
 
     @property
     def sequence(self) -> int:
@@ -155,20 +155,19 @@ class Board:
         # All are marked before the first cause is looked for.
         return [self._change(self._entries[name], state, at) for name, state in before.items()]
 
-    def blemish(self, name: str, error: str | None) -> None:
-        """Calls a component degraded for something that no check of it sees; None takes that back.
+    def blemish(self, name: str, error: str, detail: str | None) -> None:
+        """Calls a component degraded for something that no check of it sees.
 
         Args:
             name: The component.
             error: What is wrong with it, in public words.
+            detail: The inner story, for admins; None once nothing is wrong any more.
         """
-        if self._blemishes.get(name) == error:
-            return
-        if error is None:
-            del self._blemishes[name]
-        else:
-            self._blemishes[name] = error
-        self._forget()
+        before = self._blemishes.pop(name, None)
+        if detail is not None:
+            self._blemishes[name] = (error, detail)
+        if self._blemishes.get(name) != before:
+            self._forget()
 
     @property
     def cut_off(self) -> bool:
@@ -236,7 +235,10 @@ class Board:
         error = result.error if result is not None else None
         if entry.stale and error is None:
             error = _NO_RESULT
-        blemish = self._blemishes.get(entry.target.name) if entry.target.enabled else None
+        blemish, blemish_detail = (
+            self._blemishes.get(entry.target.name, (None, None)) if entry.target.enabled else (None, None)
+        )
+        detail = result.detail if result is not None else None
         return Component(
             name=entry.target.name,
             kind=entry.target.kind,
@@ -249,7 +251,7 @@ class Board:
             latency_seconds=result.latency_seconds if result is not None else None,
             since=entry.since,
             error=CUT_OFF if cut_off else error or blemish,
-            detail=result.detail if result is not None else None,
+            detail=detail or blemish_detail,
             depends_on=entry.target.depends_on,
             caused_by=cause,
         )

@@ -13,6 +13,7 @@ from health_aggregator.usecases.witness_audit import WitnessAudit
 log = structlog.get_logger()
 
 EVERY_SECONDS = 5.0
+CONTRADICTED = "its audit log is not what was witnessed"
 
 _BROKEN = Gauge("health_audit_witness_broken", "1 while the audit chain is not what this service witnessed.")
 _SEQUENCE = Gauge("health_audit_witnessed_sequence", "Place of the newest audit entry that is witnessed.")
@@ -27,7 +28,7 @@ class AuditWitnessing:
 
     Args:
         witness: Looks once.
-        show: Shows what is wrong with the audit at the component that keeps it; None once nothing is.
+        show: Shows admins what is wrong with the audit, and others that something is; None once nothing is.
     """
 
     def __init__(self, witness: WitnessAudit, show: Callable[[str | None], None]) -> None:
