@@ -67,13 +67,13 @@ def _tables_with(house: House, word: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("word", [CLIENT, REQUEST])
+@pytest.mark.parametrize("word", [CLIENT, REQUEST], ids=["client", "request"])
 def test_no_table_holds_it(erased: str, house: House, word: str) -> None:
     """Neither the audit nor an outbox, nor what waits to be fetched."""
     assert _tables_with(house, word) == []
 
 
-@pytest.mark.parametrize("word", [CLIENT, REQUEST])
+@pytest.mark.parametrize("word", [CLIENT, REQUEST], ids=["client", "request"])
 def test_no_event_on_the_stream_holds_it(erased: str, house: House, word: str) -> None:
     """It never did."""
     with Redis.from_url(house.redis_url) as redis:

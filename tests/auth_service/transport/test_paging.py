@@ -50,7 +50,9 @@ def test_pages_by_cursor(items: list[UUID]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["x", "nonsense", "%%%", "é", encode_cursor(1, uuid7()), encode_cursor(2, uuid7())[:-3]]
+    "text",
+    ["x", "nonsense", "%%%", "é", encode_cursor(1, uuid7()), encode_cursor(2, uuid7())[:-3]],
+    ids=["short", "word", "percent", "not ASCII", "other kind", "cut off"],
 )
 def test_no_cursor(text: str) -> None:
     """What is none of ours is the client's mistake."""
