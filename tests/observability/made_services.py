@@ -110,6 +110,29 @@ SERVICE_ALERTS: tuple[Made, ...] = (
             "summary": "auth-service tries one event again and again; those behind it wait.",
         },
     ),
+    gauge(
+        "VestibuleDeadLetters",
+        'events_dead_letters{job="auth-service", instance="a"}',
+        2,
+        {
+            "job": "auth-service",
+            "severity": "critical",
+            "summary": "auth-service has put 2 events aside that it could not handle.",
+        },
+    ),
+    Made(
+        "VestibuleEventsRefused",
+        {'events_refused_total{job="gateway", instance="a", reason="unsigned"}': "0+1x20"},
+        [
+            {
+                "job": "gateway",
+                "reason": "unsigned",
+                "severity": "critical",
+                "summary": "gateway refuses events (unsigned): something else than their source writes them.",
+            }
+        ],
+        [{'events_refused_total{job="gateway", instance="a", reason="unsigned"}': "5x20"}],
+    ),
     Made(
         "VestibuleHashingRefuses",
         {'auth_hashing_refused_total{job="auth-service", instance="a"}': "0+1x20"},

@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import grpc
 import pytest
+from chassis.events import dead_letters
 from devstack.database import Database
 from devstack.postgres import Postgres
 from devstack.valkey import Valkey
@@ -22,6 +23,7 @@ from health_aggregator.adapters.postgres.postgres_check import PostgresCheck
 from health_aggregator.adapters.qdrant_check import _STATUSES, QdrantCheck
 from health_aggregator.adapters.redis_check import RedisCheck
 from health_aggregator.domain.state import Outcome
+from redis.asyncio import Redis
 
 from tests.chassis.waiting import until
 from tests.health_aggregator import wire
@@ -83,6 +85,25 @@ async def test_redis_answers(valkey: Valkey) -> None:
     await check.close()
 
     assert [result.outcome for result in results] == [Outcome.UP] * 2
+
+
+async def test_redis_shows_events_that_nobody_can_handle(valkey: Valkey) -> None:
+    """A service that has put events aside, or refuses forged ones, is not silently healthy."""
+    check = RedisCheck(valkey.url)
+    async with Redis.from_url(valkey.url) as redis:
+        await redis.xgroup_create("vestibule:events", "auth-service", mkstream=True)
+        await redis.xgroup_create("vestibule:events", "user-service")
+        healthy = await look(check)
+        await dead_letters.put_aside(redis, "auth-service", {b"event": b""}, reason="INVALID", tries=5)
+        dead = await look(check)
+        await dead_letters.note_refused(redis, "user-service", "unsigned")
+        both = await look(check)
+    await check.close()
+
+    assert healthy.outcome is Outcome.UP
+    assert (dead.outcome, dead.error) == (Outcome.DEGRADED, "auth-service could not handle 1 event")
+    assert both.error is not None
+    assert "user-service refuses events that no service of ours signed" in both.error
 
 
 async def test_redis_names_wrong_credentials(valkey: Valkey) -> None:

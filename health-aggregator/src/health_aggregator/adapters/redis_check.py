@@ -1,4 +1,4 @@
-"""Checks Redis or Valkey: `PING`, replication and memory.
+"""Checks Redis or Valkey: `PING`, replication and memory, and the events that could not be handled.
 
 Spoken with hiredis alone: the client library would cost this process 20 MB and a third of its start.
 """
@@ -14,6 +14,7 @@ from health_aggregator.adapters import findings
 from health_aggregator.domain.state import CheckResult
 
 _FULL_SHARE = 0.9
+_EVENTS = "vestibule:events"
 _LIMIT_BYTES = 64 * 1024
 _PORT = 6379
 
@@ -39,7 +40,10 @@ class RedisCheck:
         try:
             if self._connection is None:
                 self._connection = await _connect(self._url)
-            replies = await self._connection.ask(("PING",), ("INFO", "replication"), ("INFO", "memory"))
+            replies = await self._connection.ask(
+                ("PING",), ("INFO", "replication"), ("INFO", "memory"), ("XINFO", "GROUPS", _EVENTS)
+            )
+            trouble = await _trouble_with_events(self._connection, replies.pop())
         except OSError as error:
             await self.close()
             return findings.unconnected(started, error, "redis")
@@ -52,7 +56,7 @@ class RedisCheck:
             # Cut short in the middle of an answer: this connection cannot be trusted any more.
             await self.close()
             raise
-        result = _judge(replies, started)
+        result = _judge(replies, started) if trouble is None else _judge_events(replies, trouble, started)
         if not result.success:
             await self.close()
         return result
@@ -126,6 +130,45 @@ def _judge(replies: list[object], started: float) -> CheckResult:
     if limit and used > _FULL_SHARE * limit:
         return findings.degraded(started, f"uses {used / limit:.0%} of its memory")
     return findings.up(started)
+
+
+async def _trouble_with_events(connection: _Connection, groups: object) -> str | None:
+    """Returns what is wrong with the events of the services that handle some; None when nothing is.
+
+    Where there is no stream of events, as in a Redis of somebody else, there is nothing to say.
+    """
+    if not isinstance(groups, list):
+        return None
+    names = [str(_pairs(group).get("name", "")) for group in groups]
+    asked = [
+        command
+        for name in names
+        for command in (
+            ("XLEN", f"vestibule:dead-letters:{name}"),
+            ("GET", f"vestibule:refused-events:{name}"),
+        )
+    ]
+    replies = await connection.ask(*asked) if asked else []
+    found = []
+    for name, letters, refused in zip(names, replies[::2], replies[1::2], strict=True):
+        if isinstance(letters, int) and letters > 0:
+            found.append(f"{name} could not handle {letters} event{'s' if letters > 1 else ''}")
+        if isinstance(refused, str):
+            found.append(f"{name} refuses events that no service of ours signed")
+    return ", ".join(found) or None
+
+
+def _pairs(reply: object) -> dict[object, object]:
+    """Returns a map as RESP2 gives it: names and values in turn."""
+    return dict(zip(reply[::2], reply[1::2], strict=False)) if isinstance(reply, list) else {}
+
+
+def _judge_events(replies: list[object], trouble: str, started: float) -> CheckResult:
+    """Returns the finding of a Redis that works, and holds events that nobody can handle."""
+    result = _judge(replies, started)
+    if result.error is not None:
+        return result
+    return findings.degraded(started, trouble, "python -m <service> events list")
 
 
 def _refused(reply: hiredis.ReplyError, started: float) -> CheckResult:
