@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import secrets
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
@@ -12,6 +11,7 @@ from typing import Any
 from chassis.identity.service_keys import new_key_pair
 
 from devstack.database import Database
+from devstack.files import write_private
 from devstack.program import ProgramError
 
 
@@ -44,7 +44,7 @@ class Keys:
         passwords = {role: secrets.token_urlsafe(24) for role in Database.role_names()}
         keys = replace(keys, role_passwords=passwords | keys.role_passwords)
         if asdict(keys) != kept:
-            _write(file, json.dumps(asdict(keys), indent=2))
+            write_private(file, json.dumps(asdict(keys), indent=2))
         return keys
 
 
@@ -72,8 +72,8 @@ class KeyPairs:
             if not pairs.private_key(service).exists():
                 private, public = new_key_pair()
                 # The public half goes first: a private key that is there has one.
-                _write(pairs.trust / f"{service}.pem", public.decode())
-                _write(pairs.private_key(service), private.decode())
+                write_private(pairs.trust / f"{service}.pem", public.decode())
+                write_private(pairs.private_key(service), private.decode())
         return pairs
 
     @property
@@ -102,14 +102,3 @@ def _read(file: Path) -> dict[str, Any]:
         raise ProgramError(
             f"{file} is damaged: bring back a copy, or set DATA_DIR to another folder"
         ) from error
-
-
-def _write(file: Path, text: str) -> None:
-    unfinished = file.with_suffix(".unfinished")
-    unfinished.unlink(missing_ok=True)
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as output:
-        output.write(text)
-        output.flush()
-        os.fsync(output.fileno())
-    unfinished.replace(file)

@@ -8,11 +8,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 from devstack.database import Database
 from devstack.keys import KeyPairs, Keys
+from devstack.redis_acl import as_user, kept_passwords
 from devstack.settings import Settings
 from devstack.topology import AUTH, GATEWAY, HEALTH, PROTO_PACKAGES, USERS, Service
 
 TOPOLOGY_FILE = "topology.json"
 KEYS_FOLDER = "service-keys"
+REDIS_FILE = "redis-passwords"
 MARK = "DEVSTACK_DATA_DIR"
 """Tells the processes of one stack from those of another."""
 
@@ -43,7 +45,7 @@ class Plan:
         settings: What the person who starts it decided.
         keys: The secrets.
         database: The database with its roles.
-        redis_url: Where Redis or Valkey is.
+        redis_url: Where Redis or Valkey is, as somebody who may do everything.
         ports: Of each process of a service, by the service's name.
         route: Leads each process to each other, such as through a proxy that makes trouble.
     """
@@ -74,7 +76,7 @@ class Plan:
             "LOG_FORMAT": "console",
             "PYTHONUNBUFFERED": "1",
             MARK: str(self.settings.data_dir),
-            "REDIS_URL": self._led(name, "redis", self.redis_url),
+            "REDIS_URL": self._led(name, "redis", self._redis(service)),
             **self.key_pairs.environment(service.name),
             "TOKEN_ISSUER": self._issuer(),
             "TOKEN_AUDIENCE": self.settings.environment.get("AUTH_AUDIENCE", "vestibule"),
@@ -83,6 +85,13 @@ class Plan:
         }
         # Ports may come from the person too, but only for the first process of a service.
         return computed | given | self._listening(service, ports)
+
+    def _redis(self, service: Service) -> str:
+        """Returns where Redis is for a service: as its own user in the embedded one."""
+        if self.settings.redis_url is not None:
+            return self.redis_url
+        passwords = kept_passwords(self.key_pairs.folder / REDIS_FILE)
+        return as_user(self.redis_url, service.name, passwords[service.name])
 
     def _listening(self, service: Service, ports: Ports) -> dict[str, str]:
         if service is GATEWAY:

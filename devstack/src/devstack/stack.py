@@ -19,10 +19,11 @@ from devstack import backing, program
 from devstack.database import Database
 from devstack.keys import KeyPairs, Keys
 from devstack.lock import lock
-from devstack.plan import KEYS_FOLDER, TOPOLOGY_FILE, Plan, Ports, Route, instance_names, straight
+from devstack.plan import KEYS_FOLDER, REDIS_FILE, TOPOLOGY_FILE, Plan, Ports, Route, instance_names, straight
 from devstack.ports import choose_ports
 from devstack.postgres import Postgres
 from devstack.program import ProgramError
+from devstack.redis_acl import kept_passwords
 from devstack.release import Release
 from devstack.service import ServiceProcess
 from devstack.settings import Settings
@@ -248,7 +249,9 @@ class Stack:
     def _start_backing(self, keys: Keys) -> tuple[Database, str]:
         began = time.monotonic()
         if self.settings.redis_url is None:
-            self.valkey = Valkey(self.folder / "valkey")
+            self.valkey = Valkey(
+                self.folder / "valkey", passwords=kept_passwords(self.folder / KEYS_FOLDER / REDIS_FILE)
+            )
             self.valkey.start()
             self._report("Valkey 9 is up", time.monotonic() - began)
         else:

@@ -4,12 +4,15 @@ import os
 import platform
 import signal
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import util
 from pathlib import Path
 
 from devstack import program
+from devstack.files import write_private
 from devstack.program import ProgramError
+from devstack.redis_acl import ADMIN, acl_file, as_user
 
 STOP_SECONDS = 5.0
 
@@ -37,10 +40,12 @@ class Valkey:
     Attributes:
         folder: Holds its log.
         port: Where it listens on 127.0.0.1; a free port when 0.
+        passwords: Of the users in `devstack.redis_acl`; open to everybody when there are none.
     """
 
     folder: Path
     port: int = 0
+    passwords: Mapping[str, str] = field(default_factory=dict)
     process: "subprocess.Popen[bytes] | None" = None
 
     def start(self) -> None:
@@ -60,6 +65,10 @@ class Valkey:
             *("--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder)),
             *("--save", "", "--appendonly", "no", "--maxmemory", "256mb", "--maxmemory-policy", "noeviction"),
         ]
+        if self.passwords:
+            users = self.folder / "users.acl"
+            write_private(users, acl_file(self.passwords))
+            command += ["--aclfile", str(users)]
         log = self.folder / "log"
         self.process = program.spawn(command, log=log, signal="TERM")
         program.wait_until(lambda: program.listens(self.port), self.process, "Valkey", log)
@@ -87,5 +96,6 @@ class Valkey:
 
     @property
     def url(self) -> str:
-        """Its URL."""
-        return f"redis://127.0.0.1:{self.port}/0"
+        """Its URL; the admin's where it has users."""
+        url = f"redis://127.0.0.1:{self.port}/0"
+        return as_user(url, ADMIN, self.passwords[ADMIN]) if self.passwords else url

@@ -1,0 +1,87 @@
+"""Who may do what in Redis: a user per service, each with the commands and keys that it needs.
+
+The one source of these rules: `make up` writes them into its Valkey's ACL file, and the files in
+`k8s/backends` and `k8s/production` are held against them (`docs/operations.md`, "Redis").
+"""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from devstack.files import write_private
+from devstack.topology import AUTH, GATEWAY, HEALTH, USERS
+
+ADMIN = "admin"
+"""Who may do everything: for the operator, and for tests."""
+
+_CONNECT = "+auth +hello +ping +select +client|setname +client|setinfo"
+_STREAM = "vestibule:events"
+_FOLLOW = f"%R~{_STREAM} %R~vestibule:pulse:auth-service +xread +xrange +info +time"
+
+
+def _publishes_and_handles(service: str) -> str:
+    """Returns the rules of a service that publishes events and handles those of others."""
+    group = "+xreadgroup +xack +xclaim +xautoclaim +xpending +xgroup|create +xgroup|delconsumer"
+    aside = f"(~vestibule:dead-letters:{service} +xadd +xlen +xrange +xdel)"
+    refused = f"(%W~vestibule:refused-events:{service} +set)"
+    return (
+        f"~{_STREAM} %W~vestibule:pulse:{service} +xadd +xread +xrange +info +time {group}"
+        f" +xinfo|groups +xinfo|consumers {aside} {refused}"
+    )
+
+
+RULES: Mapping[str, str] = {
+    AUTH.name: f"{_CONNECT} {_publishes_and_handles(AUTH.name)}",
+    USERS.name: f"{_CONNECT} %R~vestibule:pulse:auth-service {_publishes_and_handles(USERS.name)}",
+    HEALTH.name: (
+        f"{_CONNECT} %R~{_STREAM} %R~vestibule:dead-letters:* %R~vestibule:refused-events:*"
+        " +info +xinfo|groups +xlen +get"
+    ),
+    GATEWAY.name: (
+        f"{_CONNECT} {_FOLLOW}"
+        " (~vestibule:limit:* ~vestibule:lease:* +eval +evalsha +script|load +time +hmget +hset +pexpire"
+        " +zremrangebyscore +zcard +zadd +zrange)"
+    ),
+}
+"""What each service may do, in the words of an ACL file."""
+
+
+def acl_file(passwords: Mapping[str, str]) -> str:
+    """Returns an ACL file: nobody without a password, the admin, and the services.
+
+    Args:
+        passwords: Of each user; only their SHA-256 is in the file.
+    """
+    lines = [
+        "user default off nopass -@all resetkeys",
+        f"user {ADMIN} on {_hash(passwords[ADMIN])} ~* &* +@all",
+    ]
+    lines += [f"user {name} on {_hash(passwords[name])} {rules}" for name, rules in RULES.items()]
+    return "\n".join(lines) + "\n"
+
+
+def kept_passwords(file: Path) -> dict[str, str]:
+    """Reads the passwords of the users, and makes what is missing.
+
+    Raises:
+        OSError: The file cannot be read or written.
+    """
+    kept: dict[str, str] = json.loads(file.read_bytes()) if file.exists() else {}
+    passwords = {name: secrets.token_urlsafe(24) for name in (ADMIN, *RULES)} | kept
+    if passwords != kept:
+        write_private(file, json.dumps(passwords, indent=2))
+    return passwords
+
+
+def as_user(url: str, name: str, password: str) -> str:
+    """Returns the URL of Redis for a user."""
+    parts = urlsplit(url)
+    address = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{name}:{password}@{address}"))
+
+
+def _hash(password: str) -> str:
+    return "#" + hashlib.sha256(password.encode()).hexdigest()

@@ -1,0 +1,82 @@
+"""In `make up`'s Valkey each service may do what it needs, and nobody does anything without a password."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from devstack.redis_acl import ADMIN, RULES, as_user, kept_passwords
+from devstack.valkey import Valkey
+from redis import Redis
+from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
+
+
+@pytest.fixture(name="guarded", scope="module")
+def _guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    folder = tmp_path_factory.mktemp("guarded")
+    valkey = Valkey(folder, passwords=kept_passwords(folder / "passwords"))
+    valkey.start()
+    with Redis.from_url(valkey.url) as admin:
+        admin.xadd("vestibule:events", {"event": "x"})
+        admin.xgroup_create("vestibule:events", "auth-service", id="0")
+        admin.set("vestibule:limit:login:x", "1")
+    yield valkey
+    valkey.stop()
+
+
+def as_service(valkey: Valkey, name: str) -> "Redis":
+    """Returns a client that is a service's user."""
+    return Redis.from_url(as_user(valkey.url, name, valkey.passwords[name]))
+
+
+def test_nobody_without_a_password(guarded: Valkey) -> None:
+    """The default user is off; a wrong password is refused."""
+    with Redis(port=guarded.port) as stranger, pytest.raises((AuthenticationError, ResponseError)):
+        stranger.ping()
+    with (
+        Redis(port=guarded.port, username=ADMIN, password="wrong") as stranger,
+        pytest.raises(AuthenticationError),
+    ):
+        stranger.ping()
+
+
+@pytest.mark.parametrize(
+    ("service", "command"),
+    [
+        ("gateway", "XADD vestibule:events * event x"),
+        ("gateway", "XADD vestibule:pulse:auth-service * since 1"),
+        ("gateway", "XRANGE vestibule:dead-letters:auth-service - +"),
+        ("gateway", "FLUSHALL"),
+        ("gateway", "CONFIG GET *"),
+        ("gateway", "KEYS *"),
+        ("auth-service", "XADD vestibule:pulse:user-service * since 1"),
+        ("auth-service", "XDEL vestibule:events 0-1"),
+        ("auth-service", "XTRIM vestibule:events MAXLEN 0"),
+        ("auth-service", "DEL vestibule:events"),
+        ("auth-service", "GET vestibule:limit:login:x"),
+        ("auth-service", "XADD vestibule:dead-letters:user-service * event x"),
+        ("user-service", "XADD vestibule:pulse:auth-service * since 1"),
+        ("user-service", "DEL vestibule:pulse:auth-service"),
+        ("user-service", "ACL LIST"),
+        ("user-service", "CLIENT KILL ID 1"),
+        ("health-aggregator", "XADD vestibule:events * event x"),
+        ("health-aggregator", "XREAD STREAMS vestibule:events 0"),
+        ("health-aggregator", "GET vestibule:limit:login:x"),
+        ("health-aggregator", "SHUTDOWN"),
+    ],
+)
+def test_what_is_another_ones_is_refused(guarded: Valkey, service: str, command: str) -> None:
+    """A service that was taken over reaches its own keys, by the commands that it uses."""
+    with as_service(guarded, service) as redis, pytest.raises(NoPermissionError):
+        redis.execute_command(*command.split(" "))
+
+
+def test_secrets_are_in_private_files(guarded: Valkey) -> None:
+    """Passwords are in no argument, and only their hashes in the server's file."""
+    assert guarded.process is not None
+    arguments = Path(f"/proc/{guarded.process.pid}/cmdline").read_bytes().decode()
+    users = guarded.folder / "users.acl"
+    for name in (ADMIN, *RULES):
+        assert guarded.passwords[name] not in arguments
+        assert guarded.passwords[name] not in users.read_text()
+    for file in (users, guarded.folder / "passwords"):
+        assert file.stat().st_mode & 0o077 == 0
