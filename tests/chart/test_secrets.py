@@ -161,3 +161,12 @@ def test_who_removes_audit_entries_cannot_sign_for_them(render: Render) -> None:
         "vestibule-audit-export": {"AUTH_MASTER_KEY", "auth_service"},
     }
     assert not of_kind(render({}), "CronJob")
+
+
+def test_each_pod_is_its_own_user_of_redis(render: Render) -> None:
+    """With a user per service a pod gets its own URL and no other's."""
+    values = {"redis": {"existingSecret": "redis-users", "userPerService": True}}
+    for deployment in of_kind(render(values), "Deployment"):
+        variables = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
+        (url,) = (each["valueFrom"]["secretKeyRef"] for each in variables if each["name"] == "REDIS_URL")
+        assert url == {"name": "redis-users", "key": name(deployment).removeprefix("vestibule-")}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from devstack.redis_acl import ADMIN, RULES, as_user, kept_passwords
+from devstack.redis_acl import ADMIN, RULES, acl_file, as_user, kept_passwords
 from devstack.valkey import Valkey
 from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
@@ -80,3 +80,17 @@ def test_secrets_are_in_private_files(guarded: Valkey) -> None:
         assert guarded.passwords[name] not in users.read_text()
     for file in (users, guarded.folder / "passwords"):
         assert file.stat().st_mode & 0o077 == 0
+
+
+def rules_in(text: str) -> dict[str, str]:
+    """Returns the rules of each user in an ACL file, without the passwords."""
+    users = [line.split() for line in text.splitlines() if line.strip().startswith("user ")]
+    return {words[1]: " ".join(word for word in words[2:] if word[0] not in ">#") for words in users}
+
+
+@pytest.mark.parametrize("path", ["k8s/production/redis.acl", "k8s/backends/valkey.yaml"])
+def test_clusters_have_the_same_users(path: str) -> None:
+    """The files to paste and to develop with say what `make up` does."""
+    passwords = dict.fromkeys((ADMIN, *RULES), "x")
+
+    assert rules_in((Path(__file__).parents[2] / path).read_text()) == rules_in(acl_file(passwords))

@@ -134,7 +134,7 @@ NEXTCLOUD_URL: {{ . | quote }}
   valueFrom:
     secretKeyRef:
       name: {{ . }}
-      key: url
+      key: {{ ternary $.service "url" $root.Values.redis.userPerService }}
 {{- end }}
 {{- with $arrows.role }}
 {{ include "vestibule.secretEnv.password" (dict "root" $root "role" .) }}
