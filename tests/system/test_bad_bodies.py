@@ -167,9 +167,15 @@ def test_text_that_no_database_can_keep(edge: Edge, field: str, escape: str) -> 
     assert {field} == answer.fields
 
 
-@pytest.mark.parametrize("name", ["Eve\r\nSet-Cookie: a=b", "Eve\x1b[31m", "Eve\x7f", "Eve\x00", "Eve\u2028"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Eve\r\nSet-Cookie: a=b", "Eve\x1b[31m", "Eve\x7f", "Eve\x00", "Eve\u2028"),
+        *("Eve\u202enimda", "\u2066Eve", "Eve\u061c", "Eve\u200b", "Eve\U000e0041", "\u3164"),
+    ],
+)
 def test_name_is_one_line(edge: Edge, ada: Person, name: str) -> None:
-    """A name cannot carry a header, a terminal's escape or a second line."""
+    """A name cannot carry a header, a terminal's escape, a second line, or what nobody sees."""
     answer = edge.put("/api/users/me", token=ada.access_token, json={"full_name": name})
 
     assert answer.outcome == (422, "VALIDATION_ERROR")

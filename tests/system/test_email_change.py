@@ -1,8 +1,10 @@
 """Changing the e-mail address, from outside: no account is lost by it, and nobody learns of another's."""
 
 import time
+from collections.abc import Callable
 
 from tests.system.edge import PASSWORD, Answer, Edge, Person, new_email
+from tests.system.house import House
 from tests.system.mailbox import Mailbox, token_in
 
 NEW_PASSWORD = "quiet-orchard-tin-whistle"
@@ -15,6 +17,13 @@ def _ask(edge: Edge, person: Person, email: str) -> Answer:
 
 def _signs_in(edge: Edge, email: str, password: str = PASSWORD) -> bool:
     return edge.post("/api/auth/login", json={"email": email, "password": password}).status == 200
+
+
+def _until(happens: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not happens():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def _undo(edge: Edge, token: str) -> tuple[int, str | None]:
@@ -132,6 +141,23 @@ def test_five_an_hour(edge: Edge, mailbox: Mailbox) -> None:
     assert renamed.status == 200
     mailbox.wait(owner.email, IN_USE)
     assert len([mail for mail in mailbox.mails(owner.email) if IN_USE in str(mail["Subject"])]) == 1
+
+
+def test_while_user_service_is_away(edge: Edge, house: House, mailbox: Mailbox) -> None:
+    """A proof waits, and is as good afterwards; undoing is done at once, and followed later."""
+    ada, theirs = edge.join(proven=True), new_email()
+    _ask(edge, ada, theirs)
+    proof, undo = mailbox.verification_token(theirs), mailbox.undo_token(ada.email)
+    with house.without("user-service"):
+        assert _verify(edge, proof) == (503, "UNAVAILABLE")
+    _until(lambda: _verify(edge, proof) == (204, None))
+    with house.without("user-service"):
+        assert _undo(edge, undo) == (204, None)
+        assert not _signs_in(edge, theirs)
+        reset = {"token": mailbox.reset_token(ada.email), "new_password": NEW_PASSWORD}
+    _until(lambda: edge.post("/api/auth/password/reset", json=reset).status == 204)
+    back = edge.sign_in(Person(ada.id, ada.email, NEW_PASSWORD, ""))
+    _until(lambda: edge.who(back.access_token).data["email"] == ada.email)
 
 
 def test_wrong_tokens(edge: Edge, mailbox: Mailbox) -> None:

@@ -175,6 +175,21 @@ async def test_asking_for_the_proof_again(world: World, mails: Mails) -> None:
     await verify(world, proof)
 
 
+async def test_an_auth_service_of_the_release_before(world: World, mails: Mails) -> None:
+    """It copied the version and not the address that is asked for: asking again makes up for it."""
+    user_id = await world.person()
+    await mails.sent()
+    person = world.directory.put(user_id, EMAIL, pending_email=NEW, email_verified=True)
+    async with world.database.transaction() as stores:
+        await stores.credentials.copy(person, world.directory.people[user_id].version)
+
+    await world.does.mail.resend_verification(caller=Caller(user_id=user_id))
+
+    sent = await mails.sent()
+    assert {kind: to for kind, (to, _) in sent.items()} == {PROOF: NEW, ASKED: EMAIL}
+    await verify(world, sent[PROOF][1])
+
+
 async def test_mails_to_one_address_are_bounded(world: World, mails: Mails) -> None:
     """Whoever asks for it, and whether it is somebody's; the next hour is another."""
     people = [await world.person(f"person-{number}@example.com") for number in range(2)]

@@ -78,7 +78,7 @@ def build_mail_use_cases(
         reset_password=ResetPassword(resets, guess_keys, policy, hasher, directory),
         verify_email=VerifyEmail(proofs, directory, tell, sync_account),
         undo_email_change=UndoEmailChange(undos, hasher, restore),
-        resend_verification=ResendVerification(database, clock),
+        resend_verification=ResendVerification(database, sync_account, clock),
         tell_email_verified=tell,
     )
 
