@@ -1,0 +1,134 @@
+"""What surrounds a service is wrong: the last line that it writes is enough to mend it."""
+
+import asyncio
+import re
+import socket
+from urllib.parse import urlsplit, urlunsplit
+
+from devstack.database import Database
+from devstack.program import free_port
+
+from chassis import exits
+from tests.auth_service.command_line import Environment, output_of, process
+
+
+def last(output: str) -> str:
+    """Returns the last line."""
+    return output.strip().splitlines()[-1]
+
+
+def with_password(url: str, password: str) -> str:
+    """Returns a URL with another password."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{parts.username}:{password}@{parts.hostname}:{parts.port}"))
+
+
+def at_port(url: str, port: int) -> str:
+    """Returns a URL that leads to another port of this machine."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}"))
+
+
+async def test_job_ends_at_once_on_a_wrong_password(emptied_database: Database) -> None:
+    """No attempt mends it: the job says so by its status, and names whom Postgres refused."""
+    url = with_password(emptied_database.url("auth_owner"), "wrong-password")
+    status, output = await output_of({"AUTH_MIGRATION_POSTGRES_URL": url}, "migrate")
+
+    assert status == exits.CONFIG
+    assert re.search(r"refused us: .*auth_owner.*; correct the URL or provision it", last(output))
+    assert "wrong-password" not in output
+
+
+async def test_job_ends_at_once_without_its_settings() -> None:
+    """A secret that is not there is named by its variable."""
+    status, output = await output_of({}, "migrate")
+
+    assert status == exits.CONFIG
+    assert last(output).startswith("AUTH_MIGRATION_POSTGRES_URL is not set: set it.")
+
+    status, output = await output_of({}, "provision")
+    assert status == exits.CONFIG
+    assert "AUTH_ADMIN_POSTGRES_URL is not set" in output
+
+
+async def test_job_ends_at_once_on_a_database_that_is_not_there(emptied_database: Database) -> None:
+    """A name that Postgres does not know is no outage."""
+    url = urlunsplit(urlsplit(emptied_database.url("auth_owner"))._replace(path="/nowhere"))
+    status, output = await output_of({"AUTH_MIGRATION_POSTGRES_URL": url}, "migrate")
+
+    assert status == exits.CONFIG
+    assert 'database "nowhere" does not exist' in last(output)
+
+
+async def test_provisioning_may_be_tried_again_while_postgres_is_away(emptied_database: Database) -> None:
+    """It is not there yet: another attempt may find it."""
+    environment = {
+        "AUTH_ADMIN_POSTGRES_URL": at_port(emptied_database.url("auth_owner"), free_port()),
+        "AUTH_OWNER_PASSWORD": "an-owners-password",
+        "AUTH_RUNTIME_PASSWORD": "a-runtime-password",
+    }
+    status, output = await output_of(environment, "provision")
+
+    assert status == exits.TRANSIENT
+    assert "provision auth: " in last(output)
+    assert "password" not in last(output)
+
+
+async def test_provisioning_ends_at_once_without_the_right(emptied_database: Database) -> None:
+    """A role that may not make roles will not in the next attempt either."""
+    environment = {
+        "AUTH_ADMIN_POSTGRES_URL": emptied_database.url("auth_service"),
+        "AUTH_OWNER_PASSWORD": "an-owners-password",
+        "AUTH_RUNTIME_PASSWORD": "a-runtime-password",
+    }
+    status, output = await output_of(environment, "provision")
+
+    assert status == exits.CONFIG
+    assert "a role that may create roles" in last(output)
+
+
+async def test_service_names_the_postgres_that_is_away(environment: Environment) -> None:
+    """Host, port and database, without the password; then it ends, for Kubernetes to try again."""
+    port = free_port()
+    environment["AUTH_POSTGRES_URL"] = at_port(environment["AUTH_POSTGRES_URL"], port)
+    status, output = await output_of(environment)
+
+    assert status == 1
+    assert re.search(
+        rf"cannot start: Postgres at 127.0.0.1:{port}/\S+ is silent for 15 s; start it", last(output)
+    )
+
+
+async def test_service_serves_on_a_redis_that_refuses(environment: Environment) -> None:
+    """It needs no Redis to serve; what Redis said is in the log, once, with what to do."""
+    async with refusing_redis() as port:
+        environment["REDIS_URL"] = f"redis://vestibule:of-no-use@127.0.0.1:{port}/0"
+        async with process(environment) as running:
+            await asyncio.sleep(8)
+            assert running.returncode is None
+            running.terminate()
+            output = (await asyncio.wait_for(running.communicate(), 30))[0].decode()
+
+    told = [line for line in output.splitlines() if "relay is held up" in line]
+    assert len(told) == 1, "begin and end of an outage are told, not each attempt"
+    assert "correct the user and the password in REDIS_URL" in told[0]
+    assert output.count("relay leads") <= 1
+    assert "of-no-use" not in output
+
+
+class refusing_redis:  # noqa: N801 - used like a function
+    """A Redis that knows nobody."""
+
+    async def __aenter__(self) -> int:
+        self._server = await asyncio.start_server(self._refuse, "127.0.0.1", 0, family=socket.AF_INET)
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _refuse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(4096):
+            writer.write(b"-WRONGPASS invalid username-password pair or user is disabled.\r\n")
+            await writer.drain()
+        writer.close()
