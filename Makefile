@@ -124,6 +124,9 @@ release: .venv/.develops ## Write the release of this commit into dist/ (chart, 
 cluster: ## Make a kind cluster on this machine, with the backing services
 	@command -v kind >/dev/null && command -v kubectl >/dev/null || { echo "make cluster needs kind and kubectl"; exit 1; }
 	kind get clusters | grep -qx vestibule || kind create cluster --config k8s/kind.yaml
+	@# DNS as it is cached at worst, so that rollouts are tried under it.
+	kubectl --namespace kube-system get configmap coredns --output yaml | sed 's/ttl [0-9]*/ttl 30/' | kubectl replace --filename -
+	kubectl --namespace kube-system rollout restart deployment/coredns
 	kubectl apply --filename k8s/namespace.yaml --filename k8s/development.yaml
 	kubectl apply --kustomize k8s/backends
 	kubectl --namespace backends wait --for=condition=Available --timeout=300s deployment/postgres deployment/valkey

@@ -1,37 +1,54 @@
-"""The cluster of the current KUBECONFIG, with a release of its own for this run.
+"""The cluster of the current KUBECONFIG, with a release of its own for this run, on an empty database.
 
     make test-cluster ARGS="--maxfail=1"
 
 `CLUSTER_VALUES` names a value file besides the one for development (images, pull secrets);
-`k8s/backends` and the namespace's secret must be there (`make cluster`).
+`k8s/backends` and the namespace's secret must be there (`make cluster`). The database of `backends` is
+emptied at the beginning. The peers of the network are closed, so a CNI that enforces policies matters, and
+DNS should be cached for as long as the chart believes: `make cluster` has CoreDNS say 30 seconds.
 """
 
 import json
 import os
 import shutil
 import subprocess
-import threading
+import tempfile
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from devstack.program import free_port
 
+from devstack import topology
+
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "vestibule"
 NAMESPACE = os.environ.get("CLUSTER_NAMESPACE", "vestibule")
 RELEASE = "vestibule"
+SERVICES = ("auth-service", "user-service", "health-aggregator", "gateway")
+GATEWAYS = int(os.environ.get("CLUSTER_GATEWAYS", "2"))
 ALWAYS = (
     "defaults.writableRoot=false",
-    # The load comes by a NodePort, which a policy sees as the node's own address.
-    "networkPolicy.gatewayClients[0].ipBlock.cidr=0.0.0.0/0",
+    f"services.gateway.replicas={GATEWAYS}",
+    # What the program asks for in production, not in the loop of development.
+    "config.logLevel=info",
+    "config.traceRatio=0.01",
 )
+CLOSED = {
+    "networkPolicy": {
+        # The load comes by a NodePort, which a policy sees as a node's address.
+        "gatewayClients": [{"ipBlock": {"cidr": "0.0.0.0/0"}}],
+        **{
+            peer: [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "backends"}}}]
+            for peer in ("postgres", "redis", "smtp", "otlp", "qdrant", "nextcloud", "metricsClients")
+        },
+    }
+}
+"""Peers as in production: every one is named."""
 
 
 def missing() -> str | None:
@@ -81,14 +98,18 @@ def helm(*arguments: str) -> str:
     return run("helm", *arguments, "--namespace", NAMESPACE)
 
 
-def upgrade(*settings: str) -> str:
+def upgrade(*settings: str, options: Sequence[str] = ()) -> str:
     """Installs the release, or upgrades it, with settings besides those for development."""
-    files = [CHART / "ci" / "development-values.yaml"]
+    closed = Path(tempfile.gettempdir()) / f"vestibule-closed-{os.getpid()}.json"
+    closed.write_text(json.dumps(CLOSED))
+    files = [CHART / "ci" / "development-values.yaml", closed]
     if os.environ.get("CLUSTER_VALUES"):
         files.append(Path(os.environ["CLUSTER_VALUES"]))
     values = [word for path in files for word in ("--values", str(path))]
     given = [word for setting in (*ALWAYS, *settings) for word in ("--set", setting)]
-    return helm("upgrade", "--install", RELEASE, str(CHART), "--wait", "--timeout", "5m", *values, *given)
+    return helm(
+        "upgrade", "--install", RELEASE, str(CHART), "--wait", "--timeout", "5m", *values, *given, *options
+    )
 
 
 def pods(service: str) -> list[dict[str, Any]]:
@@ -106,54 +127,59 @@ def until(what: Callable[[], bool], within_seconds: float, reason: str) -> float
     return time.monotonic() - started
 
 
-@dataclass
-class Load:
-    """Requests to the gateway, one after the other, and how they went."""
+def note(event: str, what: object) -> None:
+    """Keeps what was seen, for the table of a run: `CLUSTER_NOTES` names the file."""
+    path = os.environ.get("CLUSTER_NOTES")
+    if path:
+        with Path(path).open("a", encoding="utf-8") as notes:
+            notes.write(f"| {event} | {what} | load {os.getloadavg()[0]:.1f} |\n")
 
-    url: str
-    done: int = 0
-    failed: list[str] = field(default_factory=list)
 
-    def ask(self, path: str) -> tuple[int, bytes]:
-        """Asks once."""
-        try:
-            with urllib.request.urlopen(self.url + path, timeout=10) as answer:
-                return answer.status, answer.read()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read()
+def emptied() -> None:
+    """Makes the database of `backends` as empty as a new one: no schema, no role."""
+    statements = ["DROP DATABASE IF EXISTS vestibule WITH (FORCE)"]
+    for schema in (each.schema for each in topology.SERVICES if each.schema is not None):
+        statements += [f"DROP ROLE IF EXISTS {role}" for role in (schema.owner, schema.runtime)]
+    for statement in (*statements, "CREATE DATABASE vestibule"):
+        in_postgres("psql", "--username=postgres", "--quiet", "--command", statement)
 
-    def ready(self) -> bool:
-        """Returns whether a gateway answers that it and what it calls are ready."""
-        try:
-            status, _ = self.ask("/ready")
-        except OSError:
-            return False
-        return status == 200
 
-    def go_on(self, stop: threading.Event, path: str) -> None:
-        """Asks until told to stop."""
-        while not stop.is_set():
-            try:
-                status, text = self.ask(path)
-                if status != 200:
-                    self.failed.append(f"{status}: {text.decode()[:200]}")
-            except OSError as error:
-                self.failed.append(str(error))
-            self.done += 1
-            time.sleep(0.02)
+def in_postgres(*command: str) -> str:
+    """Runs a command in the pod of Postgres."""
+    return run("kubectl", "--namespace", "backends", "exec", "deployment/postgres", "--", *command)
+
+
+def settle() -> None:
+    """Waits until every service has all its pods, and the old ones are gone."""
+    for service in SERVICES:
+        kubectl("rollout", "status", f"deployment/{RELEASE}-{service}", "--timeout=180s")
+    until(lambda: not leaving(), 120, "pods that were told to stop are still there")
+
+
+def leaving() -> list[str]:
+    """Returns the pods that were told to stop and still serve."""
+    found = get("pods", "--selector", f"app.kubernetes.io/instance={RELEASE}")["items"]
+    return [pod["metadata"]["name"] for pod in found if "deletionTimestamp" in pod["metadata"]]
 
 
 @pytest.fixture(scope="session", name="release")
 def _release(_cluster_is_there: None) -> Iterator[str]:
-    """The release, two gateways strong, removed afterwards unless `CLUSTER_KEEP` is set."""
-    upgrade("services.gateway.replicas=2")
+    """The release on an empty database, removed afterwards unless `CLUSTER_KEEP` is set."""
+    if not os.environ.get("CLUSTER_REUSE"):
+        run("helm", "uninstall", RELEASE, "--namespace", NAMESPACE, "--ignore-not-found", "--wait")
+        emptied()
+    started = time.monotonic()
+    upgrade()
+    tested = helm("test", RELEASE)
+    note("install", f"{time.monotonic() - started:.0f} s from helm install to helm test passed")
+    assert "Phase:          Succeeded" in tested
     yield RELEASE
     if not os.environ.get("CLUSTER_KEEP"):
         helm("uninstall", RELEASE, "--wait")
 
 
-@pytest.fixture(name="load")
-def _load(release: str) -> Iterator[Load]:
+@pytest.fixture(name="url")
+def _url(release: str) -> Iterator[str]:
     """A way to the gateway that outlives single pods: in the cluster's own network, by NodePort."""
     kubectl("delete", "service", "vestibule-outside", "--ignore-not-found")
     kubectl(
@@ -165,26 +191,20 @@ def _load(release: str) -> Iterator[Load]:
     address = next(
         each["address"] for each in nodes[0]["status"]["addresses"] if each["type"] == "InternalIP"
     )
-    load = Load(f"http://{address}:{node_port}")
+    url = f"http://{address}:{node_port}"
     # The nodes learn of the port a moment later.
-    until(load.ready, 120, "no gateway is ready by the NodePort")
-    yield load
+    until(lambda: ready(url), 120, "no gateway is ready by the NodePort")
+    yield url
     kubectl("delete", "service", "vestibule-outside")
 
 
-@contextmanager
-def under_load(load: Load, path: str = "/.well-known/jwks.json") -> Iterator[Load]:
-    """Keeps asking while something happens; a path that goes through gRPC by default."""
-    stop = threading.Event()
-    workers = [threading.Thread(target=load.go_on, args=(stop, path)) for _ in range(4)]
-    for worker in workers:
-        worker.start()
+def ready(url: str) -> bool:
+    """Returns whether a gateway answers that it and what it needs are ready."""
     try:
-        yield load
-    finally:
-        stop.set()
-        for worker in workers:
-            worker.join()
+        with urllib.request.urlopen(f"{url}/ready", timeout=10) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 @contextmanager

@@ -1,0 +1,50 @@
+"""How tests call the release through its gateway, and what they note of it."""
+
+import json
+import re
+import secrets
+import urllib.request
+from typing import Any
+
+from tests.cluster.conftest import forwarded, note
+from tests.cluster.load import Tally
+
+CALLS = re.compile(r"^grpc_server_handled_total\{[^}]*\} ([0-9.e+]+)$", re.MULTILINE)
+
+
+def call(url: str, method: str, path: str, body: Any = None, token: str = "") -> Any:
+    """Calls the gateway and returns the envelope."""
+    request = urllib.request.Request(
+        url + path, method=method, data=json.dumps(body).encode() if body else None
+    )
+    request.add_header("Content-Type", "application/json")
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        text = answer.read()
+    return json.loads(text) if text else None
+
+
+def join(url: str) -> dict[str, str]:
+    """Signs a new person up."""
+    person = {"email": f"cluster-{secrets.token_hex(8)}@example.com", "password": secrets.token_urlsafe(18)}
+    call(url, "POST", "/api/auth/register", {**person, "full_name": "Cluster Test"})
+    return person
+
+
+def sign_in(url: str, person: dict[str, str]) -> str:
+    """Signs a person in and returns the access token."""
+    return str(call(url, "POST", "/api/auth/login", person)["data"]["access_token"])
+
+
+def calls_taken(pod: str) -> float:
+    """Returns how many gRPC calls a pod of user-service has taken."""
+    with forwarded(f"pod/{pod}", 9102) as url, urllib.request.urlopen(f"{url}/metrics") as answer:
+        return sum(float(count) for count in CALLS.findall(answer.read().decode()))
+
+
+def unharmed(event: str, tally: Tally) -> None:
+    """Notes how it went: nothing failed, of enough requests to tell."""
+    note(event, tally)
+    assert tally.made > 500, tally
+    assert tally.failed == [], f"{tally}: {tally.failed[:10]}"

@@ -1,0 +1,70 @@
+"""What operators do to a release on a real cluster, as docs/operations.md has it."""
+
+import base64
+import json
+import urllib.error
+
+import pytest
+from chassis.identity.service_keys import new_key_pair
+
+from tests.cluster.calls import join, sign_in, unharmed
+from tests.cluster.conftest import SERVICES, get, helm, in_postgres, kubectl, pods, settle, upgrade
+from tests.cluster.load import clients
+
+pytestmark = pytest.mark.usefixtures("release")
+
+
+def test_restore(url: str) -> None:
+    """What the dump has is there, what came after it is gone, and Helm starts nothing in between."""
+    before = join(url)
+    in_postgres(
+        "sh", "-c",
+        "pg_dump --username=postgres --format=custom --schema=auth --schema=users --schema=health"
+        " --file=/tmp/vestibule.dump vestibule",
+    )  # fmt: skip
+    after = join(url)
+    part_of = "app.kubernetes.io/part-of=vestibule"
+    kubectl("scale", "deployment", "--replicas=0", "--selector", part_of)
+    kubectl(
+        "wait", "--for=delete", "pod", "--timeout=120s",
+        "--selector", f"{part_of},app.kubernetes.io/component notin (migration,test,audit)",
+    )  # fmt: skip
+    in_postgres(
+        "pg_restore", "--username=postgres", "--clean", "--if-exists", "--dbname=vestibule",
+        "/tmp/vestibule.dump",
+    )  # fmt: skip
+    upgrade()
+    assert not any(pods(service) for service in SERVICES)
+    kubectl(
+        "scale", "deployment", "--replicas=2",
+        "vestibule-gateway", "vestibule-auth-service", "vestibule-user-service",
+    )  # fmt: skip
+    kubectl("scale", "deployment", "--replicas=1", "vestibule-health-aggregator")
+    settle()
+
+    assert sign_in(url, before)
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        sign_in(url, after)
+    # Helm 4 takes a field back from `kubectl scale` when it is told to.
+    upgrade(options=("--force-conflicts",) if helm("version", "--short").startswith("v4") else ())
+    settle()
+
+
+def test_rotated_service_key_fails_nobody(url: str) -> None:
+    """A service's key is changed by ordinary rollouts: both accepted, then the new one signs, then alone."""
+    private, public = new_key_pair()
+    old = base64.b64decode(get("secret", "vestibule-service-keys")["data"]["user-service.pem"])
+    with clients(url) as tally:
+        for change, restarted in (
+            ({"user-service.pem": old + public}, SERVICES),
+            ({"user-service.key": private}, ("user-service",)),
+            ({"user-service.pem": public}, SERVICES),
+        ):
+            data = {name: base64.b64encode(text).decode() for name, text in change.items()}
+            patch = json.dumps({"data": data})
+            kubectl("patch", "secret", "vestibule-service-keys", "--type=merge", "--patch", patch)
+            for service in restarted:
+                kubectl("rollout", "restart", f"deployment/vestibule-{service}")
+            settle()
+    unharmed("user-service's key changed", tally)
+    assert sign_in(url, join(url))
