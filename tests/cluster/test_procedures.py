@@ -20,7 +20,7 @@ def test_restore(url: str) -> None:
     in_postgres(
         "sh", "-c",
         "pg_dump --username=postgres --format=custom --schema=auth --schema=users --schema=health"
-        " --file=/tmp/vestibule.dump vestibule",
+        ' --file="$PGDATA/vestibule.dump" vestibule',
     )  # fmt: skip
     after = join(url)
     part_of = "app.kubernetes.io/part-of=vestibule"
@@ -30,8 +30,8 @@ def test_restore(url: str) -> None:
         "--selector", f"{part_of},app.kubernetes.io/component notin (migration,test,audit)",
     )  # fmt: skip
     in_postgres(
-        "pg_restore", "--username=postgres", "--clean", "--if-exists", "--dbname=vestibule",
-        "/tmp/vestibule.dump",
+        "sh", "-c",
+        'pg_restore --username=postgres --clean --if-exists --dbname=vestibule "$PGDATA/vestibule.dump"',
     )  # fmt: skip
     upgrade()
     assert not any(pods(service) for service in SERVICES)
