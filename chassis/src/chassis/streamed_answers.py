@@ -5,7 +5,6 @@ noticing that it leaves. One of HTTP/1.0 does not know chunks. One that takes no
 keep a connection that is to be closed, with what was written to it, for ever.
 """
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -38,23 +37,20 @@ class StreamedAnswerProtocol(BoundedHeadProtocol):
         if transport.is_closing() and transport.get_write_buffer_size():
             self.loop.call_later(CLOSE_SECONDS, transport.abort)
 
+    def _abort(self) -> None:
+        cycle = self._answering
+        if cycle is not None:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self.transport.abort()
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        cycle.scope.setdefault("extensions", {})[ABORT_EXTENSION] = _aborting(cycle)  # type: ignore[assignment]
+        cycle.scope.setdefault("extensions", {})[ABORT_EXTENSION] = self._abort  # type: ignore[assignment]
         if cycle.scope["http_version"] == "1.0":
             # Such clients know nothing of 100 (Continue) either.
             cycle.waiting_for_100_continue = False
             app = _without_chunks(cycle, app)
         super()._start_asgi_task(cycle, app)
-
-
-def _aborting(cycle: RequestResponseCycle) -> Abort:
-    def abort() -> None:
-        cycle.disconnected = True
-        cycle.message_event.set()
-        transport: asyncio.Transport = cycle.transport
-        transport.abort()
-
-    return abort
 
 
 def _without_chunks(cycle: RequestResponseCycle, app: Any) -> Any:

@@ -162,7 +162,8 @@ class GatewayApp:
         if answer.status not in _BODYLESS and answer.sized:
             headers.append((b"content-length", str(len(answer.body)).encode()))
         body = b"" if request.verb == "HEAD" or answer.status in _BODYLESS else answer.body
-        if request.answer_whole is not None and request.answer_whole(answer.status, headers, body):
+        answer_whole = request.answer_whole
+        if answer_whole is not None and answer_whole(answer.status, headers, body):
             return
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})

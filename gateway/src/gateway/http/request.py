@@ -30,7 +30,7 @@ from gateway.http.problems import (
     RequestTimeout,
     UnsupportedMediaType,
 )
-from gateway.http.targets import check_host
+from gateway.http.targets import BAD_HOST, NO_HOST, is_host
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -155,12 +155,28 @@ class Request:
             BadRequest: the server could not read it, its `Host` is wrong, or its `Expect` is unknown.
             RequestTimeout: its head did not come in time.
         """
+        host = self.headers.get(b"host")
+        # What nearly every request is, by three look-ups.
+        if (
+            host is None
+            or not is_host(host)
+            or self.http_version != "1.1"
+            or b"expect" in self.headers
+            or REFUSAL in self.extensions
+        ):
+            self._check_closely(host)
+
+    def _check_closely(self, host: bytes | None) -> None:
         refusal = self.extensions.get(REFUSAL)
         if refusal is not None:
             raise _refused(refusal)
         if self.http_version not in _VERSIONS:
             raise BadRequest("Send HTTP/1.1 or HTTP/1.0.")
-        check_host(self.headers.get(b"host"), self.http_version)
+        if host is None:
+            if self.http_version != "1.0":
+                raise BadRequest(NO_HOST)
+        elif not is_host(host):
+            raise BadRequest(BAD_HOST)
         expected = self.headers.get(b"expect")
         if expected is not None and self.http_version != "1.0" and not _EXPECTED.fullmatch(expected):
             raise BadRequest("Only 100-continue can be expected here.", _EXPECTATION_FAILED)

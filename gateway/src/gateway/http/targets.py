@@ -19,21 +19,19 @@ BAD_HOST = "Send one Host field that holds a name or an address, and at most a p
 BAD_PATH = "The path is not a URI: encode what is not in RFC 3986, and write a percent sign as %25."
 
 
-def check_host(host: bytes | None, http_version: str) -> None:
-    """Holds a `Host` field against its form.
-
-    Args:
-        host: Its value, several joined by commas; None when there is none.
-        http_version: Such as `1.1`.
-
-    Raises:
-        BadRequest: it is missing, doubled or malformed.
-    """
-    if host is None:
-        if http_version != "1.0":
-            raise BadRequest(NO_HOST)
-    elif not _is_host(host):
-        raise BadRequest(BAD_HOST)
+@lru_cache(maxsize=1024)
+def is_host(host: bytes) -> bool:
+    """Says whether a `Host` field holds one name or address, and at most a port (RFC 9110, 7.2)."""
+    match = _HOST.fullmatch(host)
+    if match is None or int(match[3] or 0) > _PORT_MAX:
+        return False
+    if match[1] is None:
+        return True
+    try:
+        IPv6Address(match[1].decode())
+    except ValueError:
+        return False
+    return True
 
 
 def canonical_path(raw: bytes) -> bytes:
@@ -52,20 +50,6 @@ def check_path(path: bytes) -> None:
     """
     if not _PATH.fullmatch(path):
         raise BadRequest(BAD_PATH)
-
-
-@lru_cache(maxsize=1024)
-def _is_host(host: bytes) -> bool:
-    match = _HOST.fullmatch(host)
-    if match is None or int(match[3] or 0) > _PORT_MAX:
-        return False
-    if match[1] is None:
-        return True
-    try:
-        IPv6Address(match[1].decode())
-    except ValueError:
-        return False
-    return True
 
 
 def _decoded(escape: re.Match[bytes]) -> bytes:
