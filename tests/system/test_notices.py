@@ -6,7 +6,7 @@ from tests.fakes.authenticator import Authenticator
 from tests.system.edge import PASSWORD, Edge, Person
 from tests.system.house import House
 from tests.system.machines import KEYS, made
-from tests.system.mailbox import Mailbox, body
+from tests.system.mailbox import Mailbox, body, token_in
 from tests.system.passkeys import PASSKEYS, Owner, add, registration_options
 
 NEW = "copper-lantern-orbit-fern"
@@ -50,6 +50,28 @@ def test_the_second_factor(edge: Edge, mailbox: Mailbox) -> None:
 
     assert begun.data["secret"] not in on.as_string() + off.as_string()
     assert len([mail for mail in mailbox.mails(ada.email) if "turned on" in str(mail["Subject"])]) == 1
+
+
+def test_a_second_factor_is_undone_by_mail(edge: Edge, mailbox: Mailbox) -> None:
+    """Whoever turned it on with a stolen session is out; the owner chooses another password."""
+    ada = edge.join(proven=True)
+    secret = edge.post("/api/auth/mfa/totp", token=ada.access_token).data["secret"]
+    code = {"code": pyotp.TOTP(secret).now()}
+    assert edge.post("/api/auth/mfa/totp/confirm", token=ada.access_token, json=code).status == 200
+    key = made(edge, ada)["key"]
+    undo = {"token": token_in(mailbox.wait(ada.email, "The second factor was turned on"))}
+
+    assert edge.post("/api/auth/email/undo", json=undo).outcome == (204, None)
+
+    assert edge.post("/api/auth/email/undo", json=undo).outcome == (401, "TOKEN_INVALID")
+    assert edge.who(ada.access_token).outcome == (401, "TOKEN_REVOKED")
+    assert edge.who(key).outcome == (401, "TOKEN_REVOKED")
+    login = {"email": ada.email, "password": PASSWORD}
+    assert edge.post("/api/auth/login", json=login).outcome == (401, "INVALID_CREDENTIALS")
+    reset = {"token": mailbox.reset_token(ada.email), "new_password": NEW}
+    assert edge.post("/api/auth/password/reset", json=reset).outcome == (204, None)
+    signed_in = edge.post("/api/auth/login", json=login | {"password": NEW})
+    assert edge.who(signed_in.data["access_token"]).status == 200
 
 
 def test_passkeys(edge: Edge, mailbox: Mailbox, owner: Owner) -> None:

@@ -28,6 +28,14 @@ class FakeEmailChanges:
         if email is not None:
             self._state.pending_emails[user_id] = email
 
+    async def drop_pending(self, user_id: UUID) -> bool:
+        """Gives up the address that a user has asked for; user-service has yet to be told."""
+        email = self._state.credentials[user_id].credential.email
+        if self._state.pending_emails.pop(user_id, None) is None or email is None:
+            return False
+        self._state.restored_emails[user_id] = email
+        return True
+
     async def keep_former(self, mail_id: UUID, user_id: UUID, email: str, lifetime: timedelta) -> None:
         """Keeps an address for the link in a mail."""
         kept_at = self._clock.now() + len(self._state.former_emails) * timedelta(microseconds=1)

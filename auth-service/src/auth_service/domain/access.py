@@ -29,6 +29,9 @@ class Access(Flag):
     KEPT_ANSWERS = auto()
     """First answers kept for `Idempotency-Key`, which may hold tokens."""
 
+    PENDING_EMAIL = auto()
+    """An address that was asked for and not proven yet."""
+
     KNOWN_DEVICES = auto()
     """Devices whose sign-ins are not told of by mail."""
 
@@ -43,6 +46,7 @@ PASSWORD_RESET = (
     | Access.UNFINISHED
     | Access.MAILED_TOKENS
     | Access.KEPT_ANSWERS
+    | Access.PENDING_EMAIL
     | Access.KNOWN_DEVICES
 )
 """The owner of the mailbox takes the account over. The second factor stays: a mailbox alone must

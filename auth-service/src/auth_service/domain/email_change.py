@@ -44,6 +44,14 @@ class EmailChangeRepository(Protocol):
         """Copies the address that a user has asked for."""
         ...
 
+    async def drop_pending(self, user_id: UUID) -> bool:
+        """Gives up the address that a user has asked for; user-service has yet to be told.
+
+        Returns:
+            Whether there was one.
+        """
+        ...
+
     async def keep_former(self, mail_id: UUID, user_id: UUID, email: str, lifetime: timedelta) -> None:
         """Keeps an address for the link in a mail."""
         ...

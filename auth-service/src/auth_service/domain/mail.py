@@ -72,7 +72,7 @@ class MailKind(StrEnum):
 
     @property
     def undoes(self) -> bool:
-        """Whether such a mail goes to a former address, and its token restores it."""
+        """Whether such a mail goes to the address of that time, and its token restores it."""
         return self in UNDO_TOKENS
 
     @property
@@ -83,9 +83,16 @@ class MailKind(StrEnum):
         return UNDO_LIFETIME if self.undoes else TOKEN_LIFETIME
 
 
-UNDO_TOKENS = (MailKind.EMAIL_CHANGE_REQUESTED, MailKind.EMAIL_CHANGED)
-"""Kinds whose token takes a change of the address back: each restores the address that it went to,
-whatever came after."""
+EMAIL_NOTICES = (MailKind.EMAIL_CHANGE_REQUESTED, MailKind.EMAIL_CHANGED)
+
+UNDO_TOKENS = (
+    *EMAIL_NOTICES,
+    MailKind.SECOND_FACTOR_ON,
+    MailKind.PASSKEY_ADDED,
+    MailKind.API_KEY_CREATED,
+)
+"""Kinds that tell of another address or another way in, and whose token takes it back: each gives
+the account to who reads the address that it went to, whatever came after."""
 
 OWNERS_TOKENS = (
     MailKind.EMAIL_VERIFICATION,

@@ -25,6 +25,7 @@ from auth_service.domain.passkey import (
 )
 from auth_service.domain.stores import Database
 from auth_service.domain.verified_address import VerifiedAddressRule
+from auth_service.usecases.notify import notify_with_undo
 from auth_service.usecases.revoking import require_open_session
 from auth_service.usecases.settling import outcome_of, settle
 
@@ -96,7 +97,7 @@ class AddPasskey:
                 raise TooManyPasskeys
             passkey = await stores.passkeys.add(uuid7(), user_id, name, made)
             await settle(stores, attempt, passkey.id)
-            await stores.mails.queue(MailKind.PASSKEY_ADDED, user_id)
+            await notify_with_undo(stores, MailKind.PASSKEY_ADDED, user_id, credential.email)
             entry = audited(caller, self.clock.now(), ACTION, passkey_id=str(passkey.id))
             await stores.audit.append(entry)
         return passkey

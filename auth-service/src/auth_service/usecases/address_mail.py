@@ -8,7 +8,7 @@ from chassis.email_address import canonical_email
 
 from auth_service.domain.credential import Credential
 from auth_service.domain.email_change import MAILS_TO_ONE_TARGET_MAX, TARGET_WINDOW
-from auth_service.domain.mail import Letter, Mail, MailKind, digest
+from auth_service.domain.mail import EMAIL_NOTICES, Letter, Mail, MailKind, digest
 from auth_service.domain.mail_ports import MailTokens
 from auth_service.domain.stores import Stores
 
@@ -36,7 +36,11 @@ class AddressMail:
             return await self._to_pending(stores, mail, credential)
         if mail.kind.undoes:
             former = await stores.email_changes.former(mail.id)
-            return None if former is None else await self._letter(stores, mail, former.email)
+            if former is not None:
+                return await self._letter(stores, mail, former.email)
+            # Queued by the release before, which tells without a link; or undone meanwhile.
+            to = None if mail.kind in EMAIL_NOTICES else _address(credential)
+            return None if to is None else _notice(mail, to)
         to = _address(credential)
         if mail.kind.has_token:
             return await self._to_user(stores, mail, to)

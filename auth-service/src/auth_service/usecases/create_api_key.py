@@ -18,6 +18,7 @@ from auth_service.domain.idempotency import Attempt
 from auth_service.domain.mail import MailKind
 from auth_service.domain.stores import Database
 from auth_service.domain.verified_address import VerifiedAddressRule
+from auth_service.usecases.notify import notify_with_undo
 from auth_service.usecases.revoking import require_open_session
 from auth_service.usecases.settling import outcome_of, settle
 
@@ -89,7 +90,7 @@ class CreateApiKey:
                 raise TooManyApiKeys
             await stores.api_keys.add(key)
             await settle(stores, attempt, key.id)
-            await stores.mails.queue(MailKind.API_KEY_CREATED, user_id)
+            await notify_with_undo(stores, MailKind.API_KEY_CREATED, user_id, credential.email)
             key_id, told = str(key.id), ",".join(key.scopes)
             entry = audited(caller, now, "auth.api_key_created", key_id=key_id, scopes=told)
             await stores.audit.append(entry)

@@ -63,8 +63,8 @@ class MailedToken:
         self._require_ours(known, address, token)
         return credential, address
 
-    async def judge_undo(self, stores: Stores, token: str) -> FormerEmail:
-        """Returns the address that the token restores, its user's credential locked.
+    async def judge_undo(self, stores: Stores, token: str) -> tuple[FormerEmail, MailKind]:
+        """Returns the address that the token restores, its user's credential locked, and what it undoes.
 
         Raises:
             TokenInvalid: it was never sent or was used, or the change was taken back.
@@ -76,7 +76,7 @@ class MailedToken:
         if former is None:
             raise TokenInvalid
         self._require_ours(known, former.email, token)
-        return former
+        return former, known.kind
 
     async def spend(self, stores: Stores, token: str) -> None:
         """Uses the token up.

@@ -8,7 +8,7 @@ from chassis.identity.caller import Caller
 
 from auth_service.domain.access import Access
 from auth_service.domain.credential import Credential
-from auth_service.domain.events import TokensRevoked
+from auth_service.domain.events import EmailVerified, TokensRevoked
 from auth_service.domain.mail import OWNERS_TOKENS
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW
@@ -27,19 +27,8 @@ async def end_access(
         at: The time.
         keep_session: The session that goes on, if one does.
     """
-    if Access.PASSKEYS in ends:
-        await stores.passkeys.remove_all(user_id)
-    if Access.SECOND_FACTOR in ends:
-        await stores.second_factors.remove(user_id)
-    if Access.UNFINISHED in ends:
-        await stores.second_factors.discard_unfinished(user_id)
-        await stores.passkeys.close_challenges(user_id)
-    if Access.MAILED_TOKENS in ends:
-        await stores.mails.withdraw(user_id, *OWNERS_TOKENS)
-    if Access.KEPT_ANSWERS in ends:
-        await stores.attempts.end(user_id)
-    if Access.KNOWN_DEVICES in ends:
-        await stores.devices.forget_all(user_id)
+    await _end_other_ways_in(stores, user_id, ends)
+    await _end_what_was_asked_for(stores, user_id, ends)
     if Access.API_KEYS in ends:
         await stores.api_keys.revoke_all(user_id)
     if Access.SESSIONS in ends:
@@ -49,6 +38,27 @@ async def end_access(
         # Gateways that remember a key forget it by the same event; and without the second factor
         # tokens may say more than their user may do.
         await revoke_person(stores, user_id)
+
+
+async def _end_other_ways_in(stores: Stores, user_id: UUID, ends: Access) -> None:
+    if Access.PASSKEYS in ends:
+        await stores.passkeys.remove_all(user_id)
+    if Access.SECOND_FACTOR in ends:
+        await stores.second_factors.remove(user_id)
+    if Access.UNFINISHED in ends:
+        await stores.second_factors.discard_unfinished(user_id)
+        await stores.passkeys.close_challenges(user_id)
+
+
+async def _end_what_was_asked_for(stores: Stores, user_id: UUID, ends: Access) -> None:
+    if Access.MAILED_TOKENS in ends:
+        await stores.mails.withdraw(user_id, *OWNERS_TOKENS)
+    if Access.KEPT_ANSWERS in ends:
+        await stores.attempts.end(user_id)
+    if Access.PENDING_EMAIL in ends and await stores.email_changes.drop_pending(user_id):
+        await stores.outbox.append(EmailVerified(user_id))  # Has user-service drop it as well.
+    if Access.KNOWN_DEVICES in ends:
+        await stores.devices.forget_all(user_id)
 
 
 async def _end_sessions(stores: Stores, user_id: UUID, at: datetime, keep: UUID | None) -> None:

@@ -15,6 +15,7 @@ from auth_service.domain.rights import RightsRule
 from auth_service.domain.second_factor import Enrolment, SecondFactorSecrets
 from auth_service.domain.stores import Database
 from auth_service.domain.verified_address import VerifiedAddressRule
+from auth_service.usecases.notify import notify_with_undo
 from auth_service.usecases.revoking import require_open_session, revoke_lost_rights
 from auth_service.usecases.settling import outcome_of, settle
 from auth_service.usecases.verify_password import VerifyPassword
@@ -99,7 +100,7 @@ class ConfirmTotp:
             digests = [self.secrets.recovery_digest(user_id, each) for each in codes]
             await stores.second_factors.confirm(user_id, step, digests)
             await settle(stores, attempt, user_id)
-            await stores.mails.queue(MailKind.SECOND_FACTOR_ON, user_id)
+            await notify_with_undo(stores, MailKind.SECOND_FACTOR_ON, user_id, credential.email)
             await stores.audit.append(audited(caller, now, "auth.mfa_enabled"))
         return codes
 

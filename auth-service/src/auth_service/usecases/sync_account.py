@@ -13,10 +13,11 @@ from auth_service.domain.access import DEACTIVATED
 from auth_service.domain.audit import audited
 from auth_service.domain.credential import Account, Credential, Person
 from auth_service.domain.events import CopyOutdated
-from auth_service.domain.mail import FORMER_EMAILS_KEPT, OWNERS_TOKENS, MailKind
+from auth_service.domain.mail import OWNERS_TOKENS, MailKind
 from auth_service.domain.ports import GuessKeys, UserDirectory
 from auth_service.domain.stores import Database, Stores
 from auth_service.domain.tokens import Revocation
+from auth_service.usecases.notify import notify_with_undo
 from auth_service.usecases.revoking import end_access, revoke_person
 from auth_service.usecases.undo_email_change import RestoreEmail
 from auth_service.usecases.welcome import welcome
@@ -109,7 +110,7 @@ async def _follow_address(stores: Stores, credential: Credential, person: Person
     await stores.mails.withdraw(person.user_id, *OWNERS_TOKENS)
     await welcome(stores, credential, person)
     if credential.email is not None and not credential.is_pending:
-        await _notify(stores, MailKind.EMAIL_CHANGED, person.user_id, credential.email)
+        await notify_with_undo(stores, MailKind.EMAIL_CHANGED, person.user_id, credential.email)
 
 
 async def _follow_pending(stores: Stores, person: Person) -> None:
@@ -117,13 +118,7 @@ async def _follow_pending(stores: Stores, person: Person) -> None:
     await stores.mails.withdraw(person.user_id, MailKind.EMAIL_CHANGE)
     if person.pending_email is not None:
         await stores.mails.queue(MailKind.EMAIL_CHANGE, person.user_id)
-        await _notify(stores, MailKind.EMAIL_CHANGE_REQUESTED, person.user_id, person.email)
-
-
-async def _notify(stores: Stores, kind: MailKind, user_id: UUID, former: str) -> None:
-    """Queues a notice to an address whose link restores it."""
-    mail_id = await stores.mails.queue(kind, user_id)
-    await stores.email_changes.keep_former(mail_id, user_id, former, FORMER_EMAILS_KEPT)
+        await notify_with_undo(stores, MailKind.EMAIL_CHANGE_REQUESTED, person.user_id, person.email)
 
 
 def _differences(credential: Credential, person: Person) -> list[str]:

@@ -1,4 +1,4 @@
-"""Taking a change of the address back, by the link that was mailed to the former one."""
+"""Taking back another address, second factor, passkey or API key, by the link in the notice about it."""
 
 import secrets
 from dataclasses import dataclass
@@ -48,9 +48,9 @@ class RestoreEmail:
 class UndoEmailChange:
     """Gives the account back to who reads the former address, and to nobody else.
 
-    The change may have been an intruder's: sessions, keys, passkeys and the second factor end, and
-    the password is exchanged for one that nobody knows; a mail to the restored address asks for a
-    new one. A change that is still pending is taken back the same way.
+    What was changed or set up may have been an intruder's: sessions, keys, passkeys and the second
+    factor end, and the password is exchanged for one that nobody knows; a mail to the restored
+    address asks for a new one. A change that is still pending is taken back the same way.
     """
 
     mailed: MailedToken
@@ -79,18 +79,19 @@ class UndoEmailChange:
                 await self.mailed.judge_undo(stores, token)
             nobody_knows = await self.hasher.hash(secrets.token_urlsafe(32))
             async with self.mailed.database.transaction() as stores:
-                former = await self.mailed.judge_undo(stores, token)
+                former, kind = await self.mailed.judge_undo(stores, token)
                 await self.mailed.spend(stores, token)
                 await settle(stores, attempt, former.user_id)
-                await self._give_back(stores, former, nobody_knows, caller)
+                await self._give_back(stores, former, nobody_knows)
+                now = self.mailed.clock.now()
+                entry = audited(caller, now, self.mailed.action, actor_id=former.user_id, undone=kind.value)
+                await stores.audit.append(entry)
         except (TokenInvalid, TokenExpired) as refusal:
             await self.mailed.note_refusal(refusal, token, caller)
             raise
         return former.user_id
 
-    async def _give_back(
-        self, stores: Stores, former: FormerEmail, password_hash: str, caller: Caller
-    ) -> None:
+    async def _give_back(self, stores: Stores, former: FormerEmail, password_hash: str) -> None:
         user_id, now = former.user_id, self.mailed.clock.now()
         credential = await stores.credentials.by_id(user_id)
         if credential is None:
@@ -103,4 +104,3 @@ class UndoEmailChange:
         await end_access(stores, user_id, UNDONE, at=now)
         await stores.mails.queue(MailKind.PASSWORD_RESET, user_id)
         await stores.outbox.append(EmailVerified(user_id))
-        await stores.audit.append(audited(caller, now, self.mailed.action, actor_id=user_id))

@@ -72,7 +72,7 @@ def build_mail_use_cases(
     reset_kinds = (MailKind.PASSWORD_RESET, MailKind.INVITATION)
     resets = MailedToken(reset_kinds, "auth.password_reset", database, tokens, clock)
     proofs = MailedToken(proof_kinds, "auth.email_verified", database, tokens, clock)
-    undos = MailedToken(UNDO_TOKENS, "auth.email_change_undone", database, tokens, clock)
+    undos = MailedToken(UNDO_TOKENS, "auth.change_undone", database, tokens, clock)
     return MailUseCases(
         forgot_password=ForgotPassword(database, guess_keys, clock, afterwards),
         reset_password=ResetPassword(resets, guess_keys, policy, hasher, directory),

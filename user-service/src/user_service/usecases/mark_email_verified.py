@@ -60,7 +60,9 @@ class RestoreEmail:
             if before is None:
                 return
             after = restore(before, email, self.clock.now())
-            await unit.email_changes.release(user_id)
+            # Those given up before stay kept, unless one of them comes back.
+            if email != before.email:
+                await unit.email_changes.release(user_id)
             if after is not before:
                 await unit.users.save(after)
                 await unit.events.user_changed(user_id)

@@ -74,6 +74,9 @@ _PAGES = {
     MailKind.EMAIL_CHANGE: "/verify-email",
     MailKind.EMAIL_CHANGE_REQUESTED: "/undo-email",
     MailKind.EMAIL_CHANGED: "/undo-email",
+    MailKind.SECOND_FACTOR_ON: "/undo-email",
+    MailKind.PASSKEY_ADDED: "/undo-email",
+    MailKind.API_KEY_CREATED: "/undo-email",
 }
 """Where links lead, below the public URL: pages of whoever builds on this API."""
 
@@ -128,13 +131,13 @@ class Composer:
             "subject": _SUBJECTS[letter.kind],
             "at": _queued_at(letter),
         }
-        if letter.kind.has_token:
+        if letter.token:
             lifetime = letter.kind.token_lifetime
             minutes = int(lifetime.total_seconds() // 60)
             values |= {"link": self.link(letter), "minutes": minutes, "days": lifetime.days}
         if letter.kind in _HAPPENED:
             values["happened"] = _HAPPENED[letter.kind]
-        _fill(message, _template(letter.kind), values)
+        _fill(message, _template(letter), values)
         return message
 
     def link(self, letter: Letter) -> str:
@@ -150,10 +153,10 @@ def envelope_address(address: str) -> str:
     return f"{local}@{ascii_domain(domain) or domain}"
 
 
-def _template(kind: MailKind) -> str:
-    if kind.undoes:
+def _template(letter: Letter) -> str:
+    if letter.kind.undoes and letter.token:
         return "undo"
-    return "notice" if kind in _HAPPENED else kind.value
+    return "notice" if letter.kind in _HAPPENED else letter.kind.value
 
 
 def _queued_at(letter: Letter) -> str:

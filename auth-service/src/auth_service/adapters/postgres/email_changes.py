@@ -32,6 +32,17 @@ class PostgresEmailChanges:
             email,
         )
 
+    async def drop_pending(self, user_id: UUID) -> bool:
+        """Gives up the address that a user has asked for; user-service has yet to be told."""
+        tag = await self.connection.execute(
+            """
+            UPDATE auth.credentials SET pending_email = NULL, restored_email = email, updated_at = now()
+             WHERE user_id = $1 AND pending_email IS NOT NULL AND email IS NOT NULL
+            """,
+            user_id,
+        )
+        return rows_affected(tag) > 0
+
     async def keep_former(self, mail_id: UUID, user_id: UUID, email: str, lifetime: timedelta) -> None:
         """Keeps an address for the link in a mail."""
         await self.connection.execute(
