@@ -1,12 +1,12 @@
 """What a recovered account keeps of what an intruder has planted: nothing but the second factor."""
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from uuid import UUID
 
 import pytest
-from auth_service.domain.credential import Account, Role
-from auth_service.domain.errors import EmailNotVerified, InvalidCredentials, PasskeyRefused
+from auth_service.domain.credential import Role
+from auth_service.domain.errors import EmailNotVerified, PasskeyRefused
 from auth_service.domain.events import EmailVerified
 from auth_service.domain.mail import UNDO_TOKENS, Letter, MailKind
 from auth_service.domain.second_factor import Challenge
@@ -73,13 +73,18 @@ async def _key(world: World, caller: Caller) -> str:
     return text
 
 
-@pytest.fixture(name="planted")
-async def _planted(world: World) -> Planted:
+async def plant(world: World) -> Planted:
+    """Returns an account that an intruder is in."""
     user_id = await world.person(proven=True)
     tokens = await world.sign_in()
     intruder = world.signed_in(user_id, tokens)
     await _add_passkey(world, intruder)
     return Planted(world, user_id, intruder, tokens.refresh_token, await _key(world, intruder))
+
+
+@pytest.fixture(name="planted")
+async def _planted(world: World) -> Planted:
+    return await plant(world)
 
 
 async def test_keys_passkeys_and_sessions_end(planted: Planted) -> None:
@@ -258,76 +263,3 @@ async def test_the_first_admin_of_a_release_before(world: World) -> None:
     assert credentials[ada].credential.email_verified
     assert not credentials[bob].credential.email_verified
     assert EmailVerified(ada) in world.database.state.events
-
-
-async def _undo(world: World, kind: MailKind) -> None:
-    postman = Postman()
-    await SendMails(world.database, FakeMailTokens(), postman)()
-    undo = world.does.mail.undo_email_change
-    await undo(token=postman.token(kind), caller=a_client())
-
-
-@pytest.mark.parametrize(
-    "kind", [MailKind.SECOND_FACTOR_ON, MailKind.PASSKEY_ADDED, MailKind.API_KEY_CREATED]
-)
-async def test_what_was_set_up_is_undone_by_mail(planted: Planted, kind: MailKind) -> None:
-    """By the notice's link: nothing of it is left, nor a password; a mail asks for another."""
-    world = planted.world
-    await world.does.mfa.begin_totp(caller=planted.intruder)
-    await world.does.mfa.confirm_totp(code=_step(world, -1), caller=planted.intruder)
-    await _undo(world, kind)
-
-    state = world.database.state
-    assert (state.passkeys, state.authenticators, state.recovery_codes) == ({}, {}, {})
-    with pytest.raises(TokenRevoked):
-        await world.does.api_keys.judge_api_key(text=planted.key, caller=a_client())
-    with pytest.raises(TokenRevoked):
-        await world.does.refresh(refresh_token=planted.refresh_token, caller=a_client())
-    with pytest.raises(InvalidCredentials):
-        await world.sign_in()
-    entry = [row.entry for row in state.audit if row.entry.action == "auth.change_undone"][-1]
-    assert (entry.outcome, entry.details["undone"]) == ("success", kind.value)
-    assert MailKind.PASSWORD_RESET in [row.kind for row in state.mails.values()]
-
-    await planted.recover()
-    await world.sign_in(password=NEW)
-
-
-async def test_an_intruder_who_recovers_does_not_end_the_undo(planted: Planted) -> None:
-    """Who moved the account to another mailbox and reset it there is out by the owner's link all the same."""
-    world, postman = planted.world, Postman()
-    await SendMails(world.database, FakeMailTokens(), postman)()
-    world.directory.put(planted.user_id, "intruder@example.com", email_verified=True)
-    await world.does.sync_account(user_id=planted.user_id, caller=a_service())
-    await world.does.mail.forgot_password(email="intruder@example.com", caller=a_client())
-    await SendMails(world.database, FakeMailTokens(), postman)()
-    reset = postman.token(MailKind.PASSWORD_RESET)
-    await world.does.mail.reset_password(token=reset, new_password=NEW, caller=a_client())
-
-    undo = world.does.mail.undo_email_change
-    await undo(token=postman.token(MailKind.PASSKEY_ADDED), caller=a_client())
-
-    assert world.database.state.credentials[planted.user_id].credential.email == EMAIL
-    with pytest.raises(InvalidCredentials):
-        await world.sign_in("intruder@example.com", NEW)
-
-
-async def test_an_address_that_was_asked_for_is_given_up(planted: Planted) -> None:
-    """Or asking for the mail once more would prove the intruder's address."""
-    world = planted.world
-    person = world.directory.people[planted.user_id].person
-    assert person is not None
-    asked = replace(person, pending_email="intruder@example.com", email_verified=True)
-    world.directory.people[planted.user_id] = Account(version=7, person=asked)
-    await world.does.sync_account(user_id=planted.user_id, caller=a_service())
-    await planted.recover()
-    await world.does.mail.tell_email_verified(user_id=planted.user_id)
-    await world.does.sync_account(user_id=planted.user_id, caller=a_service())
-
-    after = world.directory.people[planted.user_id].person
-    assert after is not None
-    assert (after.email, after.pending_email) == (EMAIL, None)
-    assert not world.database.state.pending_emails
-    owner = world.signed_in(planted.user_id, await world.sign_in(password=NEW))
-    await world.does.mail.resend_verification(caller=owner)
-    assert MailKind.EMAIL_CHANGE not in [row.kind for row in world.database.state.mails.values()]

@@ -1,0 +1,96 @@
+"""Taking back what an intruder has set up, by the link in the notice about it."""
+
+from dataclasses import replace
+
+import pytest
+from auth_service.domain.credential import Account
+from auth_service.domain.errors import InvalidCredentials
+from auth_service.domain.mail import MailKind
+from auth_service.usecases.send_mails import SendMails
+from chassis.errors import TokenRevoked
+
+from tests.auth_service.usecases.test_recovery import NEW, Planted, Postman, plant
+from tests.auth_service.world import EMAIL, World, a_client, a_service
+from tests.fakes.auth_service.world import FakeMailTokens
+
+
+@pytest.fixture(name="planted")
+async def _planted(world: World) -> Planted:
+    return await plant(world)
+
+
+def _step(world: World, drift: int = 0) -> str:
+    return str(int(world.clock.now().timestamp()) // 30 + drift)
+
+
+async def _undo(world: World, kind: MailKind) -> None:
+    postman = Postman()
+    await SendMails(world.database, FakeMailTokens(), postman)()
+    undo = world.does.mail.undo_email_change
+    await undo(token=postman.token(kind), caller=a_client())
+
+
+@pytest.mark.parametrize(
+    "kind", [MailKind.SECOND_FACTOR_ON, MailKind.PASSKEY_ADDED, MailKind.API_KEY_CREATED]
+)
+async def test_what_was_set_up_is_undone_by_mail(planted: Planted, kind: MailKind) -> None:
+    """By the notice's link: nothing of it is left, nor a password; a mail asks for another."""
+    world = planted.world
+    await world.does.mfa.begin_totp(caller=planted.intruder)
+    await world.does.mfa.confirm_totp(code=_step(world, -1), caller=planted.intruder)
+    await _undo(world, kind)
+
+    state = world.database.state
+    assert (state.passkeys, state.authenticators, state.recovery_codes) == ({}, {}, {})
+    with pytest.raises(TokenRevoked):
+        await world.does.api_keys.judge_api_key(text=planted.key, caller=a_client())
+    with pytest.raises(TokenRevoked):
+        await world.does.refresh(refresh_token=planted.refresh_token, caller=a_client())
+    with pytest.raises(InvalidCredentials):
+        await world.sign_in()
+    entry = [row.entry for row in state.audit if row.entry.action == "auth.change_undone"][-1]
+    assert (entry.outcome, entry.details["undone"]) == ("success", kind.value)
+    assert MailKind.PASSWORD_RESET in [row.kind for row in state.mails.values()]
+
+    await planted.recover()
+    await world.sign_in(password=NEW)
+
+
+async def test_an_intruder_who_recovers_does_not_end_the_undo(planted: Planted) -> None:
+    """Who moved the account to another mailbox and reset it there is out by the owner's link all the same."""
+    world, postman = planted.world, Postman()
+    await SendMails(world.database, FakeMailTokens(), postman)()
+    world.directory.put(planted.user_id, "intruder@example.com", email_verified=True)
+    await world.does.sync_account(user_id=planted.user_id, caller=a_service())
+    await world.does.mail.forgot_password(email="intruder@example.com", caller=a_client())
+    await SendMails(world.database, FakeMailTokens(), postman)()
+    reset = postman.token(MailKind.PASSWORD_RESET)
+    await world.does.mail.reset_password(token=reset, new_password=NEW, caller=a_client())
+
+    undo = world.does.mail.undo_email_change
+    await undo(token=postman.token(MailKind.PASSKEY_ADDED), caller=a_client())
+
+    assert world.database.state.credentials[planted.user_id].credential.email == EMAIL
+    with pytest.raises(InvalidCredentials):
+        await world.sign_in("intruder@example.com", NEW)
+
+
+async def test_an_address_that_was_asked_for_is_given_up(planted: Planted) -> None:
+    """Or asking for the mail once more would prove the intruder's address."""
+    world = planted.world
+    person = world.directory.people[planted.user_id].person
+    assert person is not None
+    asked = replace(person, pending_email="intruder@example.com", email_verified=True)
+    world.directory.people[planted.user_id] = Account(version=7, person=asked)
+    await world.does.sync_account(user_id=planted.user_id, caller=a_service())
+    await planted.recover()
+    await world.does.mail.tell_email_verified(user_id=planted.user_id)
+    await world.does.sync_account(user_id=planted.user_id, caller=a_service())
+
+    after = world.directory.people[planted.user_id].person
+    assert after is not None
+    assert (after.email, after.pending_email) == (EMAIL, None)
+    assert not world.database.state.pending_emails
+    owner = world.signed_in(planted.user_id, await world.sign_in(password=NEW))
+    await world.does.mail.resend_verification(caller=owner)
+    assert MailKind.EMAIL_CHANGE not in [row.kind for row in world.database.state.mails.values()]
