@@ -14,6 +14,7 @@ from auth_service.adapters.bounded_patience import BoundedPatience
 from auth_service.adapters.hashing_pool import HashingPool
 from auth_service.adapters.hmac_api_keys import HmacApiKeys
 from auth_service.adapters.hmac_device_digests import HmacDeviceDigests
+from auth_service.adapters.hmac_device_tokens import HmacDeviceTokens
 from auth_service.adapters.hmac_guess_keys import HmacGuessKeys
 from auth_service.adapters.hmac_mail_tokens import HmacMailTokens
 from auth_service.adapters.hmac_refresh_tokens import HmacRefreshTokens
@@ -242,6 +243,7 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
             patience=BoundedPatience(),
             afterwards=AtOnce(),
             guess_keys=HmacGuessKeys(MASTER_KEY.derived("guess-names")),
+            device_tokens=HmacDeviceTokens(MASTER_KEY.derived("device-tokens")),
             signer=JwtSigner(ring, ISSUER, AUDIENCE),
             refresh_tokens=HmacRefreshTokens(MASTER_KEY.derived("refresh-tokens")),
             mail_tokens=MAIL_TOKENS,

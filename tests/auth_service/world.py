@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from auth_service.adapters.hmac_device_tokens import HmacDeviceTokens
 from auth_service.domain.credential import Role
 from auth_service.domain.notices import SignInNotices
 from auth_service.domain.rights import RightsRule
@@ -136,6 +137,7 @@ def build_world(
         patience=patience,
         afterwards=AtOnce(),
         guess_keys=FakeGuessKeys(),
+        device_tokens=HmacDeviceTokens(b"a key of the tests' own"),
         signer=signer,
         refresh_tokens=FakeRefreshTokens(),
         mail_tokens=FakeMailTokens(),

@@ -141,14 +141,18 @@ class GatewayApp:
         return await page.serve(request)
 
     async def _send(self, request: Request, answer: Answer, send: Send) -> None:
+        secure = self._always_secure or request.secure
         headers = [
             *answer.headers,
             *request.limit_headers,
             (b"x-request-id", request.request_id.encode()),
             (b"cache-control", answer.cache_control),
-            *security_headers(answer, secure=self._always_secure or request.secure),
+            *security_headers(answer, secure=secure),
             *self._cors.headers(request),
         ]
+        if answer.cookies:
+            ending = b"; Secure" if secure else b""
+            headers.extend((b"set-cookie", cookie + ending) for cookie in answer.cookies)
         if answer.status not in _BODYLESS:
             headers.append((b"content-type", answer.content_type))
         if (self._stopping() or request.awaits_invitation) and _CLOSE not in headers:

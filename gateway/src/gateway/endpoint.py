@@ -174,14 +174,14 @@ class Endpoint:
             answer.status = told.status
             return answer
         if self._status == _NO_CONTENT:
-            return Answer(_NO_CONTENT, headers=headers)
+            return Answer(_NO_CONTENT, headers=headers, cookies=told.cookies)
         cache_control = _REVALIDATE if headers else self._cache_control
         if is_unchanged(request, told.headers):
             return Answer(_NOT_MODIFIED, headers=headers, cache_control=cache_control)
         body = told.data
         if self._enveloped:
             body = success(told.data, request_id=request.request_id, pagination=told.pagination)
-        return Answer(self._status, body, headers=headers, cache_control=cache_control)
+        return Answer(self._status, body, headers=headers, cache_control=cache_control, cookies=told.cookies)
 
     def _page(self, response: Any) -> Answer:
         content_type = response.content_type.encode("latin-1")

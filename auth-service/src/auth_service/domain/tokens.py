@@ -43,6 +43,7 @@ class Tokens:
     Attributes:
         expires_in_seconds: Until the access token expires.
         refresh_expires_in_seconds: Until the refresh token expires, if it is not used.
+        device: By which the account knows the browser in later sign-ins; empty when it is not named.
     """
 
     access_token: str
@@ -50,6 +51,7 @@ class Tokens:
     expires_in_seconds: int
     refresh_expires_in_seconds: int
     role: Role
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,6 +50,7 @@ class AuthServicer(AuthServiceServicer):
         issued = await self.login(
             email=request.email,
             password=request.password,
+            device=request.device,
             caller=current_caller(),
             attempt=current_attempt(),
         )
@@ -58,7 +59,7 @@ class AuthServicer(AuthServiceServicer):
             return pb.LoginResponse(
                 mfa=pb.MfaChallenge(mfa_required=True, mfa_token=issued.token, methods=issued.methods)
             )
-        return pb.LoginResponse(tokens=messages.tokens(issued))
+        return pb.LoginResponse(tokens=messages.tokens(issued), device=issued.device)
 
     async def Reauthenticate(
         self, request: pb.ReauthenticateRequest, context: Any

@@ -46,4 +46,4 @@ class MfaServicer(MfaServiceServicer):
             caller=current_caller(),
             attempt=current_attempt(),
         )
-        return pb.VerifyMfaResponse(tokens=messages.tokens(issued))
+        return pb.VerifyMfaResponse(tokens=messages.tokens(issued), device=issued.device)

@@ -21,7 +21,7 @@ from auth_service.domain.errors import (
 from auth_service.domain.events import SignedIn
 from auth_service.domain.guessing import GuessKey, GuessRecord, whole_seconds
 from auth_service.domain.idempotency import Attempt
-from auth_service.domain.ports import Afterwards, GuessKeys, PasswordHasher, UserDirectory
+from auth_service.domain.ports import Afterwards, DeviceTokens, GuessKeys, PasswordHasher, UserDirectory
 from auth_service.domain.proof import PASSWORD
 from auth_service.domain.second_factor import Challenge, SecondFactorSecrets
 from auth_service.domain.session import Standing
@@ -34,6 +34,21 @@ from auth_service.usecases.settling import outcome_of, settle, tokens_again
 
 
 @dataclass(frozen=True, slots=True)
+class _Guess:
+    """A password that is tried.
+
+    Attributes:
+        device: The token of the browser that tries it, if it is one of the account's.
+    """
+
+    key: GuessKey
+    record: GuessRecord
+    credential: Credential | None
+    password: str
+    device: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Login:
     """Opens a session for whoever knows an account's password.
 
@@ -42,6 +57,7 @@ class Login:
 
     database: Database
     guess_keys: GuessKeys
+    device_tokens: DeviceTokens
     check_password: CheckPassword
     issue_tokens: IssueTokens
     hasher: PasswordHasher
@@ -52,13 +68,14 @@ class Login:
     afterwards: Afterwards
 
     async def __call__(
-        self, *, email: str, password: str, caller: Caller, attempt: Attempt | None = None
+        self, *, email: str, password: str, device: str = "", caller: Caller, attempt: Attempt | None = None
     ) -> Tokens | Challenge:
         """Returns the session's tokens, or what its second step needs.
 
         Args:
             email: The address.
             password: The password.
+            device: The token of a browser that has signed in before; empty when there is none.
             caller: Who signs in.
             attempt: By which the call is known when it is made again; if it opened a session and
                 its answer was lost, it is given that session's tokens.
@@ -75,16 +92,27 @@ class Login:
         self.hasher.admit()
         address = canonical_email(email)
         key = self.guess_keys(address, caller.client_address)
+        client = self.device_tokens.client(device, key.account) if device else None
+        if client is not None:
+            known = replace(key, client=client)
+            async with self.check_password.turn(known):
+                record, credential = await self._look_up(address, known)
+                if credential and self.device_tokens.is_current(device, credential.password_hash):
+                    guess = _Guess(known, record, credential, password, device)
+                    return await self._sign_in(guess, caller, attempt)
+                await self.check_password.take_back(known, record)
         async with self.check_password.turn(key):
-            return await self._sign_in(address, key, password, caller, attempt)
+            guess = _Guess(key, *await self._look_up(address, key), password)
+            return await self._sign_in(guess, caller, attempt)
 
-    async def _sign_in(
-        self, address: str, key: GuessKey, password: str, caller: Caller, attempt: Attempt | None
-    ) -> Tokens | Challenge:
+    async def _look_up(self, address: str, key: GuessKey) -> tuple[GuessRecord, Credential | None]:
         async with self.database.statements() as stores:
-            record, credential = await stores.sign_ins.look_up(address, key)
+            return await stores.sign_ins.look_up(address, key)
+
+    async def _sign_in(self, guess: "_Guess", caller: Caller, attempt: Attempt | None) -> Tokens | Challenge:
+        key, record, credential, password = guess.key, guess.record, guess.credential, guess.password
         try:
-            proven = await self._prove(key, record, credential, password)
+            proven = await self._prove(guess)
             if proven.second_factor:
                 await self.check_password.take_back(key, record)
                 return await self._challenge(await self._strengthen(proven, password))
@@ -95,13 +123,16 @@ class Login:
         tokens = self.issue_tokens(standing)
         await self._tell(standing)
         await self.note_device(user_id=proven.user_id, caller=caller)
-        await self._strengthen(proven, password)
-        return tokens
+        strengthened = await self._strengthen(proven, password)
+        if guess.device and strengthened is proven:
+            return replace(tokens, device=guess.device)
+        return replace(tokens, device=self.device_tokens.issue(key.account, strengthened.password_hash))
 
-    async def _prove(
-        self, key: GuessKey, record: GuessRecord, credential: Credential | None, password: str
-    ) -> Credential:
-        matches = await self.check_password(key, record, credential, password)
+    async def _prove(self, guess: "_Guess") -> Credential:
+        key, record, credential = guess.key, guess.record, guess.credential
+        matches = await self.check_password(
+            key, record, credential, guess.password, is_trusted=bool(guess.device)
+        )
         if credential is None or not matches:
             raise InvalidCredentials
         if credential.is_active and not credential.is_pending:

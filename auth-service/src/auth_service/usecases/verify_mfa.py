@@ -1,6 +1,6 @@
 """Finishing a sign-in with the second factor."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chassis.clock import Clock
 from chassis.errors import ServiceError, TokenExpired, TokenInvalid
@@ -12,7 +12,7 @@ from auth_service.domain.credential import Credential
 from auth_service.domain.errors import AccountDisabled, InvalidCredentials, TooManyAttempts
 from auth_service.domain.events import SignedIn
 from auth_service.domain.idempotency import Attempt
-from auth_service.domain.ports import GuessKeys
+from auth_service.domain.ports import DeviceTokens, GuessKeys
 from auth_service.domain.proof import PASSWORD_AND_CODE
 from auth_service.domain.second_factor import SecondFactorSecrets
 from auth_service.domain.session import Standing
@@ -34,6 +34,7 @@ class VerifyMfa:
     database: Database
     secrets: SecondFactorSecrets
     guess_keys: GuessKeys
+    device_tokens: DeviceTokens
     check_code: CheckCode
     issue_tokens: IssueTokens
     note_device: NoteDevice
@@ -56,7 +57,7 @@ class VerifyMfa:
             return await tokens_again(self.database, self.issue_tokens, opened)
         digest = self.secrets.challenge_digest(mfa_token)
         try:
-            standing = await self._finish(digest, code, caller, attempt)
+            standing, device = await self._finish(digest, code, caller, attempt)
         except (TokenInvalid, TokenExpired) as refusal:
             # All of it was taken back, a code that was found good as well; that it was tried is kept.
             async with self.database.transaction() as stores:
@@ -64,11 +65,14 @@ class VerifyMfa:
                 user_id = found[0].user_id if found else None
                 await self.check_code.note_refusal(stores, refusal, user_id, caller)
             raise
-        tokens = self.issue_tokens(standing)
+        tokens = replace(self.issue_tokens(standing), device=device)
         await self.note_device(user_id=standing.session.user_id, caller=caller)
         return tokens
 
-    async def _finish(self, digest: bytes, code: str, caller: Caller, attempt: Attempt | None) -> Standing:
+    async def _finish(
+        self, digest: bytes, code: str, caller: Caller, attempt: Attempt | None
+    ) -> tuple[Standing, str]:
+        """Returns the session, and by which token the account knows the browser from now on."""
         async with self.database.transaction() as stores:
             credential = await self._credential(stores, digest)
             try:
@@ -77,7 +81,8 @@ class VerifyMfa:
                 refusal: ServiceError = refused
             else:
                 await settle(stores, attempt, standing.session.id)
-                return standing
+                account = self.guess_keys.of(credential, caller.client_address).account
+                return standing, self.device_tokens.issue(account, credential.password_hash)
             # What was counted and written of the refusal is to stay: the block ends well.
             await self.check_code.note_refusal(stores, refusal, credential.user_id, caller)
         raise refusal

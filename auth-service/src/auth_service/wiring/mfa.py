@@ -6,7 +6,7 @@ from chassis.clock import Clock
 from chassis.grpc.server import GrpcServer
 from vestibule.auth.v1.mfa_service_pb2_grpc import add_MfaServiceServicer_to_server
 
-from auth_service.domain.ports import GuessKeys
+from auth_service.domain.ports import DeviceTokens, GuessKeys
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.second_factor import SecondFactorSecrets
 from auth_service.domain.stores import Database
@@ -35,6 +35,7 @@ def build_mfa_use_cases(
     database: Database,
     secrets: SecondFactorSecrets,
     guess_keys: GuessKeys,
+    device_tokens: DeviceTokens,
     verify_password: VerifyPassword,
     check_code: CheckCode,
     issue_tokens: IssueTokens,
@@ -48,7 +49,9 @@ def build_mfa_use_cases(
         begin_totp=BeginTotp(database, secrets, address_rule),
         confirm_totp=ConfirmTotp(database, secrets, address_rule, clock),
         remove_totp=RemoveTotp(database, verify_password, rights_of, clock),
-        verify_mfa=VerifyMfa(database, secrets, guess_keys, check_code, issue_tokens, note_device, clock),
+        verify_mfa=VerifyMfa(
+            database, secrets, guess_keys, device_tokens, check_code, issue_tokens, note_device, clock
+        ),
     )
 
 

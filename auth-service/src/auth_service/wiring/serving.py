@@ -31,6 +31,7 @@ from auth_service.adapters.bounded_patience import BoundedPatience
 from auth_service.adapters.hashing_pool import HashingPool, usable_cores
 from auth_service.adapters.hmac_api_keys import HmacApiKeys
 from auth_service.adapters.hmac_device_digests import HmacDeviceDigests
+from auth_service.adapters.hmac_device_tokens import HmacDeviceTokens
 from auth_service.adapters.hmac_guess_keys import HmacGuessKeys
 from auth_service.adapters.hmac_mail_tokens import HmacMailTokens
 from auth_service.adapters.hmac_refresh_tokens import HmacRefreshTokens
@@ -149,6 +150,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
             patience=BoundedPatience(),
             afterwards=await lifecycle.enter(BackgroundTasks()),
             guess_keys=HmacGuessKeys(master_key.derived("guess-names")),
+            device_tokens=HmacDeviceTokens(master_key.derived("device-tokens")),
             signer=JwtSigner(ring, settings.issuer, settings.audience),
             refresh_tokens=HmacRefreshTokens(master_key.derived("refresh-tokens")),
             mail_tokens=mail_tokens,

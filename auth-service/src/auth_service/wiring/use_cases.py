@@ -15,6 +15,7 @@ from auth_service.domain.passkey import RelyingParty
 from auth_service.domain.password_policy import PasswordPolicy
 from auth_service.domain.ports import (
     Afterwards,
+    DeviceTokens,
     GuessKeys,
     HeadJudge,
     PasswordHasher,
@@ -82,6 +83,7 @@ class Ports:
     patience: Patience
     afterwards: Afterwards
     guess_keys: GuessKeys
+    device_tokens: DeviceTokens
     signer: TokenSigner
     refresh_tokens: RefreshTokens
     mail_tokens: MailTokens
@@ -208,6 +210,7 @@ def _login(ports: Ports, check: CheckPassword, issue: IssueTokens, note_device: 
     return Login(
         database=ports.database,
         guess_keys=ports.guess_keys,
+        device_tokens=ports.device_tokens,
         check_password=check,
         issue_tokens=issue,
         hasher=ports.hasher,
@@ -230,6 +233,7 @@ def _mfa(
         database=ports.database,
         secrets=ports.second_factors,
         guess_keys=ports.guess_keys,
+        device_tokens=ports.device_tokens,
         verify_password=verify_password,
         check_code=check_code,
         issue_tokens=issue_tokens,

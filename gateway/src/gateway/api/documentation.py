@@ -10,14 +10,14 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from chassis.grpc.field_rules import field_rules
-from fastapi import Body, Depends, FastAPI, Header, Path, Query
+from fastapi import Body, Cookie, Depends, FastAPI, Header, Path, Query
 from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
 from fastapi.security.base import SecurityBase
 from google.protobuf.descriptor import FieldDescriptor
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from vestibule.api.v1 import options_pb2
 
-from gateway.api.fields import EMPTY, HTTP_BODY, PAGINATION, header_of
+from gateway.api.fields import EMPTY, HTTP_BODY, PAGINATION, cookie_of, header_of
 from gateway.api.models import Models
 from gateway.api.outcomes import outcomes
 from gateway.api.routes import Route
@@ -145,6 +145,7 @@ def _endpoint(route: Route, models: Models, comments: Mapping[str, str]) -> Any:
         *(_parameter(field, Path, models, comments) for field in route.path_fields),
         *(_parameter(field, Query, models, comments) for field in route.query_fields),
         *(_parameter(field, Header, models, comments) for field in route.header_fields),
+        *(_parameter(field, Cookie, models, comments) for field in route.cookie_fields),
     ]
     if route.verb == "POST":
         parameters.append(_idempotency_key())
@@ -165,6 +166,8 @@ def _parameter(
     options = {**models.constraints(field), "description": comments.get(field.full_name)}
     if kind is Header:
         options["alias"] = header_of(field)
+    if kind is Cookie:
+        options["alias"] = cookie_of(field)
     annotation = models.annotation(field)
     default: Any = inspect.Parameter.empty
     if kind is not Path and not rules.required:

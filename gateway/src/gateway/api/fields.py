@@ -1,8 +1,8 @@
 """How fields and values are called in JSON: the conventions that the contract rests on.
 
 Names are snake_case as in the protos. An enum value is lower case without its type's name
-(`ROLE_ADMIN` is `admin`). A field with a `header` travels as that header. A message whose
-fields are all one oneof stands for the member that is set.
+(`ROLE_ADMIN` is `admin`). A field with a `header` or a `cookie` travels as that. A message whose
+other fields are all one oneof stands for the member that is set.
 """
 
 import re
@@ -28,15 +28,20 @@ def header_of(field: FieldDescriptor) -> str:
     return field_rules(field).header
 
 
+def cookie_of(field: FieldDescriptor) -> str:
+    """Returns the cookie that a field travels as; empty for all other fields."""
+    return field_rules(field).cookie.name
+
+
 def in_json(message: Descriptor) -> list[FieldDescriptor]:
     """Returns the fields of a message that JSON shows."""
-    return [field for field in message.fields if not header_of(field)]
+    return [field for field in message.fields if not header_of(field) and not cookie_of(field)]
 
 
 def only_oneof(message: Descriptor) -> OneofDescriptor | None:
     """Returns the oneof that all fields in JSON belong to; None when the message stands for itself."""
     real = [oneof for oneof in message.oneofs if not _synthetic(oneof)]
-    if len(real) == 1 and len(real[0].fields) == len(message.fields):
+    if len(real) == 1 and len(real[0].fields) == len(in_json(message)):
         found: OneofDescriptor = real[0]
         return found
     return None

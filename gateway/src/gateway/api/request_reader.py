@@ -13,8 +13,9 @@ from chassis.grpc.field_rules import field_rules
 from google.protobuf.message_factory import GetMessageClass
 
 from gateway.api.decoder import Errors, compile_decoder, compile_text_setter
-from gateway.api.fields import header_of
+from gateway.api.fields import cookie_of, header_of
 from gateway.api.routes import Route
+from gateway.http.cookies import cookies
 from gateway.http.problems import InvalidJson
 from gateway.http.request import Request
 
@@ -40,6 +41,7 @@ def compile_reader(route: Route) -> ReadRequest:
         header_of(field).lower().encode(): (field.name, compile_text_setter(field))
         for field in route.header_fields
     }
+    set_cookies = _cookie_setter(route)
     defaults = _defaults(route)
 
     def read(request: Request, path: Mapping[str, str], body: bytes) -> Any:
@@ -53,6 +55,7 @@ def compile_reader(route: Route) -> ReadRequest:
         for header, (name, setter) in of_headers.items():
             if header in request.headers:
                 setter(message, request.header(header), name, errors)
+        set_cookies(message, request, errors)
         if route.body:
             decode(message, parse_body(body), errors)
         if authorize is not None and request.claims is not None:
@@ -62,6 +65,21 @@ def compile_reader(route: Route) -> ReadRequest:
         return message
 
     return read
+
+
+def _cookie_setter(route: Route) -> Callable[[Any, Request, Errors], None]:
+    """Returns what sets the fields that travel as cookies."""
+    setters = {cookie_of(field): (field.name, compile_text_setter(field)) for field in route.cookie_fields}
+
+    def set_fields(message: Any, request: Request, errors: Errors) -> None:
+        if not setters or b"cookie" not in request.headers:
+            return
+        for cookie, value in cookies(request.header(b"cookie")):
+            if cookie in setters:
+                name, setter = setters[cookie]
+                setter(message, value, name, errors)
+
+    return set_fields
 
 
 def parse_body(body: bytes) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from chassis.startup import StartupError
 from google.api import annotations_pb2
 from google.protobuf.descriptor import FieldDescriptor, ServiceDescriptor
 
-from gateway.api.fields import header_of
+from gateway.api.fields import cookie_of, header_of
 
 _VERBS = ("get", "put", "post", "delete", "patch")
 _VARIABLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
@@ -50,6 +50,11 @@ class Route:
         return [field for field in self.policy.descriptor.input_type.fields if header_of(field)]
 
     @property
+    def cookie_fields(self) -> list[FieldDescriptor]:
+        """The request's fields that travel as cookies."""
+        return [field for field in self.policy.descriptor.input_type.fields if cookie_of(field)]
+
+    @property
     def body_fields(self) -> list[FieldDescriptor]:
         """The request's fields that the body holds."""
         return self._others if self.body else []
@@ -66,7 +71,7 @@ class Route:
 
     @property
     def _others(self) -> list[FieldDescriptor]:
-        elsewhere = {field.name for field in (*self.path_fields, *self.header_fields)}
+        elsewhere = {field.name for field in (*self.path_fields, *self.header_fields, *self.cookie_fields)}
         return [field for field in self.policy.descriptor.input_type.fields if field.name not in elsewhere]
 
 

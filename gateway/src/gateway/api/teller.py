@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from chassis.grpc.field_rules import field_rules
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from gateway.api.encoder import Encode, compile_encoder, compile_headers
-from gateway.api.fields import PAGINATION
+from gateway.api.fields import PAGINATION, cookie_of
 from gateway.api.routes import Route
 from gateway.http.answer import Header
+from gateway.http.cookies import set_cookie
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +23,14 @@ class Told:
         data: The envelope's `data`.
         pagination: The envelope's `metadata.pagination`; empty for none.
         headers: Headers that fields travel as.
+        cookies: `Set-Cookie` fields that fields travel as, without `Secure`.
         status: A status in place of success, by the method's status rule.
     """
 
     data: bytes
     pagination: bytes = b""
     headers: tuple[Header, ...] = ()
+    cookies: tuple[bytes, ...] = ()
     status: int | None = None
 
 
@@ -37,6 +41,7 @@ def compile_teller(route: Route) -> Callable[[Any], Told]:
     encode = _encode(output, route.response_field)
     page = _page(output)
     getters = compile_headers(described)
+    set_cookies = _cookies(output)
     rule = route.policy.options.status_rule
 
     def tell(response: Any) -> Told:
@@ -46,6 +51,7 @@ def compile_teller(route: Route) -> Callable[[Any], Told]:
             orjson.dumps(shown),
             page(response) if page is not None else b"",
             tuple((name, value.encode("latin-1")) for name, get in getters if (value := get(subject))),
+            set_cookies(response) if set_cookies is not None else (),
             rule.status if rule.field and shown.get(rule.field) == rule.value else None,
         )
 
@@ -69,6 +75,17 @@ def _encode(output: Descriptor, field: FieldDescriptor | None) -> Encode:
         return lambda response: inner(getattr(response, name))
     whole = compile_encoder(output)
     return lambda response: whole(response)[name]
+
+
+def _cookies(output: Descriptor) -> Callable[[Any], tuple[bytes, ...]] | None:
+    rules = [(field.name, field_rules(field).cookie) for field in output.fields if cookie_of(field)]
+    if not rules:
+        return None
+    return lambda response: tuple(
+        set_cookie(rule.name, value, path=rule.path, max_age_seconds=rule.max_age.seconds)
+        for name, rule in rules
+        if (value := getattr(response, name))
+    )
 
 
 def _page(output: Descriptor) -> Callable[[Any], bytes] | None:

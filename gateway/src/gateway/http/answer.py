@@ -41,6 +41,7 @@ class Answer:
         cache_control: What caches may do with it.
         stream: Brings the body part by part, in place of `body`.
         sized: Whether the length of the body is known before it is sent.
+        cookies: `Set-Cookie` fields, to which `Secure` is added over TLS.
         page: Whether people look at it in a browser.
     """
 
@@ -51,4 +52,5 @@ class Answer:
     cache_control: bytes = b"no-store"
     stream: Stream | None = None
     sized: bool = True
+    cookies: tuple[bytes, ...] = ()
     page: bool = False
