@@ -14,7 +14,6 @@ from auth_service.adapters.bounded_patience import BoundedPatience
 from auth_service.adapters.hashing_pool import HashingPool
 from auth_service.adapters.hmac_api_keys import HmacApiKeys
 from auth_service.adapters.hmac_device_digests import HmacDeviceDigests
-from auth_service.adapters.hmac_device_tokens import HmacDeviceTokens
 from auth_service.adapters.hmac_guess_keys import HmacGuessKeys
 from auth_service.adapters.hmac_mail_tokens import HmacMailTokens
 from auth_service.adapters.hmac_refresh_tokens import HmacRefreshTokens
@@ -69,9 +68,8 @@ from vestibule.users.v1 import directory_service_pb2
 from tests.auth_service.command_line import Environment
 from tests.auth_service.directory_stand_in import DirectoryStandIn
 from tests.auth_service.emptied_database import emptied
-from tests.auth_service.world import EMAIL, HERE, ISSUER, NAME, PASSWORD
+from tests.auth_service.world import AT_ONCE, DEVICE_TOKENS, EMAIL, HERE, ISSUER, NAME, PASSWORD
 from tests.auth_service.zxcvbn_here import ZxcvbnHere
-from tests.fakes.auth_service.world import AtOnce
 from tests.fakes.service_keys import key_settings, service_tokens
 
 AUDIENCE = "vestibule"
@@ -241,9 +239,9 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
             hasher=Argon2Hasher(hashing, memory_kib=1_024, time_cost=1),
             strength=ZxcvbnHere(),
             patience=BoundedPatience(),
-            afterwards=AtOnce(),
+            afterwards=AT_ONCE,
             guess_keys=HmacGuessKeys(MASTER_KEY.derived("guess-names")),
-            device_tokens=HmacDeviceTokens(MASTER_KEY.derived("device-tokens")),
+            device_tokens=DEVICE_TOKENS,
             signer=JwtSigner(ring, ISSUER, AUDIENCE),
             refresh_tokens=HmacRefreshTokens(MASTER_KEY.derived("refresh-tokens")),
             mail_tokens=MAIL_TOKENS,

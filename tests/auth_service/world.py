@@ -34,6 +34,8 @@ from tests.fakes.auth_service.world import (
     FakeUserDirectory,
 )
 
+AT_ONCE = AtOnce()
+DEVICE_TOKENS = HmacDeviceTokens(b"a key of the tests' own")
 EMAIL = "Ada@Example.com"
 PASSWORD = "correct-horse-battery"
 NAME = "Ada Lovelace"
@@ -135,9 +137,9 @@ def build_world(
         hasher=hasher,
         strength=FakePasswordStrength(),
         patience=patience,
-        afterwards=AtOnce(),
+        afterwards=AT_ONCE,
         guess_keys=FakeGuessKeys(),
-        device_tokens=HmacDeviceTokens(b"a key of the tests' own"),
+        device_tokens=DEVICE_TOKENS,
         signer=signer,
         refresh_tokens=FakeRefreshTokens(),
         mail_tokens=FakeMailTokens(),
