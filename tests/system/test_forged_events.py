@@ -1,0 +1,77 @@
+"""Whoever reaches Redis, or is another service, is not believed, and those who are go on."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import redis
+from chassis.events import dead_letters, stream
+from chassis.identity.signed_events import sign_event
+from google.protobuf.timestamp_pb2 import Timestamp
+from vestibule.events.v1.events_pb2 import AuditRecorded, Event, TokensRevoked
+
+from chassis import ids
+from tests.chassis.waiting import until
+from tests.system.edge import Edge, Person
+from tests.system.house import House
+
+
+def entry(house: House, event: Event, signer: str | None) -> dict[Any, Any]:
+    """Returns the entry of an event, signed by a service or by nobody."""
+    event.event_id = str(ids.uuid7())
+    if not event.HasField("occurred_at"):
+        event.occurred_at.GetCurrentTime()
+    payload = event.SerializeToString()
+    signature = {} if signer is None else {stream.SIGNATURE: sign_event(house.service_keys(signer), payload)}
+    return {stream.FIELD: payload, **signature}
+
+
+def test_forged_events_change_nothing(house: House, edge: Edge, ada: Person) -> None:
+    """Unsigned, by another service, from 2019, until 2^62: no entry, no end of a session, nothing waits."""
+    long_ago = Timestamp()
+    long_ago.FromDatetime(datetime(2019, 1, 1, tzinfo=UTC))
+    audit = AuditRecorded(action="forged.entry", outcome="success")
+    for_ever = TokensRevoked(user_id=ada.id, issued_until_milliseconds=2**62, expires_at_milliseconds=2**62)
+    now = int(time.time() * 1000)
+    revoked = TokensRevoked(
+        user_id=ada.id, issued_until_milliseconds=now, expires_at_milliseconds=now + 900_000
+    )
+    forged = [
+        entry(house, Event(source="user-service", audit_recorded=audit), None),
+        entry(house, Event(source="user-service", audit_recorded=audit), "gateway"),
+        entry(house, Event(source="gateway", audit_recorded=audit), "gateway"),
+        entry(
+            house, Event(source="user-service", audit_recorded=audit, occurred_at=long_ago), "user-service"
+        ),
+        entry(house, Event(source="auth-service", tokens_revoked=revoked), None),
+        entry(house, Event(source="auth-service", tokens_revoked=revoked), "user-service"),
+        entry(house, Event(source="user-service", tokens_revoked=revoked), "user-service"),
+        entry(house, Event(source="auth-service", tokens_revoked=for_ever), "auth-service"),
+        {stream.FIELD: b"\xff\xff"},
+    ]
+    with redis.Redis.from_url(house.redis_url) as client:
+        for fields in forged:
+            client.xadd(stream.STREAM, fields)
+    behind = edge.register()
+
+    async def is_audited() -> bool:
+        found = "SELECT count(*) FROM auth.audit_events WHERE action = 'events.refused'"
+        return await asyncio.to_thread(house.rows, found) != [(0,)]
+
+    asyncio.run(until(is_audited, seconds=10))
+    assert edge.get("/api/users/me", token=ada.access_token).status == 200
+    assert edge.get("/api/users/me", token=edge.sign_in(behind).access_token).status == 200
+    assert house.rows("SELECT count(*) FROM auth.audit_events WHERE action = 'forged.entry'") == [(0,)]
+
+    async def is_shown() -> bool:
+        answer = await asyncio.to_thread(edge.get, "/api/health")
+        told = {each["name"]: each for each in answer.data["components"]}["redis"]
+        return answer.data["status"] == "degraded" and "no service of ours signed" in (told["error"] or "")
+
+    try:
+        asyncio.run(until(is_shown, seconds=30))
+    finally:
+        with redis.Redis.from_url(house.redis_url) as client:
+            for service in ("auth-service", "user-service"):
+                client.delete(dead_letters.key(service), dead_letters.refused_key(service))
