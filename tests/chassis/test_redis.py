@@ -87,3 +87,16 @@ def test_protected_mode_is_explained() -> None:
 
     assert "set a password there and in REDIS_URL" in explain(error)
     assert len(explain(error)) < 300
+
+
+async def test_a_refusal_of_one_of_many_commands_says_why(valkey: Valkey) -> None:
+    """The log's line has what Redis said, not what was sent."""
+    async with open_redis(valkey.url, client_name="t", retries=0) as redis:
+        await redis.set("text", "1")
+        with pytest.raises(RedisError) as caught:
+            async with redis.pipeline(transaction=False) as pipeline:
+                pipeline.xadd("text", {"event": "somebody's data (secret) of pipeline"})
+                await pipeline.execute()
+
+    assert "WRONGTYPE" in explain(caught.value)
+    assert "secret" not in explain(caught.value)

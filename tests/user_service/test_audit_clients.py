@@ -6,6 +6,9 @@ import pytest
 from chassis.errors import NotFound, RemoteError
 from chassis.grpc.call import Call, enter
 from chassis.identity.caller import Caller
+from user_service import wiring
+from user_service.adapters.postgres.unit_of_work import PostgresUnitOfWork
+from user_service.domain.audit import Action, entry
 from user_service.domain.user import User
 from vestibule.events.v1.events_pb2 import Event
 from vestibule.users.v1 import directory_service_pb2 as pb
@@ -45,6 +48,23 @@ async def test_no_event_carries_a_client(house: House) -> None:
         assert b"203.0.113.77" not in event.SerializeToString()
     (audited,) = await _audit_events(house)
     assert audited.audit_recorded.client_kept
+    client = await _client(house, audited)
+    assert (client.ip, client.user_agent, client.request_id) == ("203.0.113.77", "canary/1.0", "canary-1")
+
+
+async def test_the_release_before_is_told_in_the_event(house: House) -> None:
+    """It cannot fetch it: while it may handle events, they carry what they carried there."""
+    ada = a_user()
+    caller = Caller(
+        user_id=ada.id, client_address="203.0.113.77", user_agent=f"{CANARY}/1.0", request_id=f"{CANARY}-1"
+    )
+    async with PostgresUnitOfWork(house.database, wiring.OUTBOX, carries_clients=True)() as unit:
+        await unit.events.audit(entry(Action.UPDATE, caller, ada.id))
+
+    (audited,) = await _audit_events(house)
+    told = audited.audit_recorded
+    assert (told.ip, told.user_agent, told.request_id) == ("203.0.113.77", "canary/1.0", "canary-1")
+    assert told.client_kept
     client = await _client(house, audited)
     assert (client.ip, client.user_agent, client.request_id) == ("203.0.113.77", "canary/1.0", "canary-1")
 

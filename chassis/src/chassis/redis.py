@@ -16,6 +16,7 @@ from chassis.errors import Unavailable
 RETRY_AFTER_SECONDS = 1.0
 
 _SAID_LENGTH = 160
+_PIPELINE = re.compile(r"^Command # \d+ \(.*\) of pipeline caused error: ", re.DOTALL)
 _CREDENTIALS = re.compile(r"//[^@/\s]*@")
 _ADVICE = (
     ("protected mode", "Redis takes no connections from outside: set a password there and in REDIS_URL"),
@@ -37,7 +38,7 @@ def explain(error: BaseException) -> str:
 
     A refusal may repeat the command's arguments and an address its password: neither is in it.
     """
-    said = str(error).partition(", with args")[0] or type(error).__name__
+    said = _PIPELINE.sub("", str(error)).partition(", with args")[0] or type(error).__name__
     text = _CREDENTIALS.sub("//", " ".join(said.split()))[:_SAID_LENGTH]
     advice = next((what for word, what in _ADVICE if word.lower() in said.lower()), None)
     return f"{type(error).__name__}: {text}" + (f" ({advice})" if advice else "")

@@ -28,7 +28,7 @@ def _publishes_and_handles(service: str) -> str:
     aside = f"(~vestibule:dead-letters:{service} +xadd +xlen +xrange +xdel)"
     refused = f"(%W~vestibule:refused-events:{service} +set)"
     return (
-        f"~{_STREAM} %W~vestibule:pulse:{service} +xadd +xread +xrange +info +time {group}"
+        f"~{_STREAM} %W~vestibule:pulse:{service} +xadd +unlink +xread +xrange +info +time {group}"
         f" +xinfo|groups +xinfo|consumers {aside} {refused}"
     )
 

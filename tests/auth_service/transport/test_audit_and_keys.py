@@ -118,6 +118,34 @@ async def test_a_client_that_cannot_be_fetched_now_is_waited_for(house: House) -
     assert await house.count("audit_events") == 0
 
 
+async def test_a_client_that_the_event_carries_too(house: House) -> None:
+    """During an upgrade. It stands in where the question is not understood, but not for what is erased."""
+    record = event_handlers(
+        sync_account=house.does.sync_account,
+        record_audit=house.does.record_audit,
+        tell_email_verified=house.does.mail.tell_email_verified,
+    )
+
+    def event() -> Event:
+        told = AuditRecorded(action="users.update", outcome="success", client_kept=True)
+        told.ip, told.user_agent, told.request_id = "192.0.2.8", "sent", "mine"
+        made = Event(event_id=str(uuid7()), source="user-service", audit_recorded=told)
+        made.occurred_at.GetCurrentTime()
+        return made
+
+    await record["audit_recorded"](event())
+    house.directory.failure = Unavailable()
+    await record["audit_recorded"](event())
+    house.directory.failure = None
+    await _come_as_admin(house)
+
+    found = await house.audit.ListAuditEvents(pb.ListAuditEventsRequest(action="users.update"))
+    assert {(entry.ip, entry.user_agent, entry.request_id) for entry in found.events} == {
+        ("", "", ""),
+        ("192.0.2.8", "sent", "mine"),
+    }
+
+
 async def test_the_chain_that_postgres_wrote_verifies(house: House) -> None:
     """Both compute the same hash, whatever an entry holds."""
     record = event_handlers(

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from time import monotonic
+from typing import Any
 
 import pytest
 from chassis.errors import Forbidden, Invalid, NotFound, ServiceError, Unavailable
@@ -166,6 +167,30 @@ async def test_an_operator_sends_again_and_drops(
     await until(lambda: desk.handled == ["bad"], seconds=5)
     assert await run("list") == 0
     assert "0 dead letters" in capsys.readouterr().out
+
+
+async def test_letters_that_are_not_ours(valkey: Valkey, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who has a service's user in Redis may add any: they are listed, safe for a terminal, and dropped."""
+    forged: list[dict[Any, Any]] = [
+        {"event": b"x", "reason": "\x1b[2J\nall is well", "tries": "many"},
+        {"event": Event(source="\x1b]0;title\x07").SerializeToString(), "tries": "9" * 5000},
+        {"nothing": "in it"},
+    ]
+    async with Redis.from_url(valkey.url) as redis:
+        for letter in forged:
+            await redis.xadd(dead_letters.key(GROUP), letter)
+        await redis.xadd(dead_letters.key(GROUP), {"event": "late"}, id=f"{2**63}-0")
+
+    async def run(*arguments: str) -> tuple[int, str]:
+        status = await asyncio.to_thread(commands.main, arguments, group=GROUP, redis_url=valkey.url)
+        said = capsys.readouterr()
+        return status, said.out + said.err
+
+    status, said = await run("list")
+    assert (status, len(said.splitlines())) == (0, 5)
+    assert "\x1b" not in said
+    assert (await run("requeue", "all"))[0] == 1
+    assert await run("drop", "all") == (0, "4 dropped\n")
 
 
 async def _has(redis: "Redis", number: int) -> bool:

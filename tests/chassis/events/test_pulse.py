@@ -130,3 +130,18 @@ async def test_a_key_made_again_is_found(valkey: Valkey, begin: Begin) -> None:
             return tail.behind_seconds < 1
 
         await until(felt, seconds=5)
+
+
+async def test_a_pulse_whose_ids_were_used_up_goes_on(valkey: Valkey, begin: Begin) -> None:
+    """An entry with the last possible id holds nothing back for long."""
+    tail = follow(valkey, begin)
+    await asyncio.wait_for(tail.caught_up.wait(), 5)
+    async with Redis.from_url(valkey.url) as redis:
+        await redis.xadd(pulse.key("auth-service"), {"since": 0}, id=f"{2**64 - 1}-{2**64 - 1}")
+        await asyncio.sleep(0.5)
+
+        async def is_felt() -> bool:
+            await pulse.beat(redis, AUTH, await pulse.moment(redis))
+            return tail.behind_seconds < 1
+
+        await until(is_felt, seconds=5)

@@ -66,6 +66,25 @@ async def test_a_lost_notification_is_made_up_for_by_looking(
     await until(lambda: _has(valkey, 1), seconds=2)
 
 
+LAST_ID = f"{2**64 - 1}-{2**64 - 1}"
+
+
+@pytest.mark.parametrize("far", [f"{2**62}-0", LAST_ID])
+async def test_a_stream_whose_ids_were_put_far_ahead_is_begun_anew(
+    outbox: Outbox, empty_database: str, valkey: Valkey, append: Append, begin: Begin, far: str
+) -> None:
+    """By one entry of whoever may add any: nothing could be added after it, or be trimmed."""
+    await append("before")
+    begin(Relay(outbox, keys=KEYS, postgres_url=empty_database, redis_url=valkey.url).run())
+    await until(lambda: _has(valkey, 1))
+    async with Redis.from_url(valkey.url) as redis:
+        await redis.xadd(stream.STREAM, {"event": b""}, id=far)
+        await append("after")
+        await until(lambda: _are(valkey, ["before", "after"]), seconds=5)
+        last = (await redis.xinfo_stream(stream.STREAM))["last-generated-id"]
+        assert not stream.is_ahead(last.decode(), int((await redis.time())[0]) * 1000)
+
+
 async def test_of_two_relays_one_publishes_and_the_other_takes_over(
     pool: Database, outbox: Outbox, empty_database: str, valkey: Valkey, append: Append, begin: Begin
 ) -> None:
@@ -219,3 +238,7 @@ async def _has(valkey: Valkey, count: int) -> bool:
 def _signal(valkey: Valkey, number: int) -> None:
     assert valkey.process is not None
     valkey.process.send_signal(number)
+
+
+async def _are(valkey: Valkey, expected: list[str]) -> bool:
+    return await people(valkey) == expected

@@ -161,7 +161,8 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
         keys_refresh_seconds=settings.jwks_refresh_seconds,
     )
     does = build_use_cases(
-        PostgresUnitOfWork(database, OUTBOX),
+        # auth-service of the release before cannot fetch whom an audit event came from.
+        PostgresUnitOfWork(database, OUTBOX, carries_clients=service_tokens.accepts_shared),
         PostgresUserReader(database),
         GrpcAccounts(channel),
         PostgresAuditClients(database),

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from chassis.events import dead_letters
+from chassis.events import dead_letters, stream
 from chassis.events.dead_letters import DeadLetter
 from chassis.redis import open_redis
 
 ALL = "all"
+
+_SHOWN = 80
 
 
 def main(arguments: Sequence[str], *, group: str, redis_url: str) -> int:
@@ -45,11 +47,18 @@ async def _run(asked: argparse.Namespace, group: str, redis_url: str) -> int:
 def _show(letters: Sequence[DeadLetter]) -> int:
     for letter in letters:
         print(  # noqa: T201
-            f"{letter.letter_id}  {letter.at:%Y-%m-%dT%H:%M:%SZ}  {letter.kind}  {letter.event_id or '?'}"
-            f" of {letter.source or '?'}  {letter.reason}, tries: {letter.tries}"
+            f"{letter.letter_id}  {letter.at:%Y-%m-%dT%H:%M:%SZ}  {letter.kind}  {_plain(letter.event_id)}"
+            f" of {_plain(letter.source)}  {_plain(letter.reason)}, tries: {letter.tries}"
         )
     print(f"{len(letters)} dead letters")  # noqa: T201
     return 0
+
+
+def _plain(text: str) -> str:
+    """Returns a text as a terminal may have it: a letter may be anybody's who reached Redis."""
+    return (
+        "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text[:_SHOWN]) or "?"
+    )
 
 
 async def _act(redis: Redis, asked: argparse.Namespace, group: str, letters: Sequence[DeadLetter]) -> int:
@@ -57,6 +66,10 @@ async def _act(redis: Redis, asked: argparse.Namespace, group: str, letters: Seq
     unknown = set(asked.letters) - {ALL} - {letter.letter_id for letter in letters}
     if unknown:
         print(f"no such dead letter: {', '.join(sorted(unknown))}", file=sys.stderr)  # noqa: T201
+        return 1
+    empty = [letter.letter_id for letter in chosen if stream.FIELD not in letter.fields]
+    if empty and asked.action == "requeue":
+        print(f"no event is in: {', '.join(empty)}; drop them", file=sys.stderr)  # noqa: T201
         return 1
     await (dead_letters.requeue if asked.action == "requeue" else dead_letters.drop)(redis, group, chosen)
     print(f"{len(chosen)} {'sent again' if asked.action == 'requeue' else 'dropped'}")  # noqa: T201

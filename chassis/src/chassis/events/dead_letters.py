@@ -34,6 +34,9 @@ REFUSED_SECONDS = 15 * 60
 _REASON = b"reason"
 _TRIES = b"tries"
 
+_DIGITS_MAX = 10
+_LATEST = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp())
+
 _PERMANENT = frozenset({Kind.INVALID, Kind.NOT_FOUND, Kind.ALREADY_EXISTS, Kind.PRECONDITION})
 _UNEXPECTED = frozenset({Kind.INTERNAL})
 
@@ -137,11 +140,16 @@ def _read(identifier: bytes, fields: dict[bytes, bytes]) -> DeadLetter:
         kind = "unreadable"
     return DeadLetter(
         letter_id=identifier.decode(),
-        at=datetime.fromtimestamp(stream.order(identifier)[0] / 1000, UTC),
+        at=datetime.fromtimestamp(min(stream.order(identifier)[0] // 1000, _LATEST), UTC),
         kind=kind,
         event_id=event.event_id,
         source=event.source,
         reason=fields.get(_REASON, b"").decode(errors="replace"),
-        tries=int(fields.get(_TRIES, b"0")),
+        tries=_number(fields.get(_TRIES, b"")),
         fields={name: value for name, value in fields.items() if name not in (_REASON, _TRIES)},
     )
+
+
+def _number(text: bytes) -> int:
+    """Returns a small number; 0 for what is none, for a letter need not be ours."""
+    return int(text) if text.isdigit() and len(text) < _DIGITS_MAX else 0

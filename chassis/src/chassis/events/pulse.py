@@ -8,8 +8,9 @@ signed and says by Redis' clock since when it holds: sent again, it is as old as
 from collections.abc import Sequence
 
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
-from chassis.events.stream import SIGNATURE, Entry
+from chassis.events.stream import SIGNATURE, Entry, is_exhausted
 from chassis.identity.service_keys import ServiceKeys
 
 BEAT_SECONDS = 0.25
@@ -36,7 +37,14 @@ async def moment(redis: Redis) -> int:
 async def beat(redis: Redis, keys: ServiceKeys, since: int) -> None:
     """Says that everything committed before a `moment` is on the stream."""
     fields = {_SINCE: since, SIGNATURE: keys.sign(_PURPOSE, _message(keys.service, since))}
-    await redis.xadd(key(keys.service), fields, maxlen=_KEPT, approximate=False)  # type: ignore[arg-type]
+    try:
+        await redis.xadd(key(keys.service), fields, maxlen=_KEPT, approximate=False)  # type: ignore[arg-type]
+    except ResponseError as error:
+        if not is_exhausted(error):
+            raise
+        # Its readers look from the beginning when they have heard nothing for a while.
+        await redis.unlink(key(keys.service))
+        await redis.xadd(key(keys.service), fields, maxlen=_KEPT, approximate=False)  # type: ignore[arg-type]
 
 
 def since_when(beats: Sequence[Entry], source: str, keys: ServiceKeys) -> int | None:

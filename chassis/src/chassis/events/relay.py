@@ -4,7 +4,8 @@ Every instance of a service runs one; an advisory lock lets one of them work and
 stand by. It is woken by NOTIFY and looks several times a second in any case; having looked,
 it gives its pulse. A crash between the stream and the mark delivers twice. When the stream
 has lost entries (Redis came back without them), those that the outbox still holds are
-published again.
+published again. A stream whose ids somebody put far ahead is begun anew: with the last
+possible id nothing could be added any more, and before it nothing would ever be trimmed.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from typing import Any
 import asyncpg
 from prometheus_client import Counter, Gauge, Histogram
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from vestibule.events.v1.events_pb2 import Event
 
 from chassis import traces
@@ -149,8 +150,19 @@ class Relay:
             await self._restore(connection, redis)
         self._woken.clear()
         since = await pulse.moment(redis)
-        while await self._publish(connection, redis) == BATCH:
-            pass
+        try:
+            while await self._publish(connection, redis) == BATCH:
+                pass
+            is_ahead = self._last_id is not None and stream.is_ahead(self._last_id, since)
+        except ResponseError as error:
+            is_ahead = stream.is_exhausted(error)
+            if not is_ahead:
+                raise
+        if is_ahead:
+            log.error("stream begun anew: its ids are far ahead of the time", schema=self._outbox.schema)
+            await redis.unlink(stream.STREAM)
+            self._intact = False
+            return
         await pulse.beat(redis, self._keys, since)
         if monotonic() - self._swept_at > SWEEP_EVERY_SECONDS:
             await sweep(connection, self._outbox)

@@ -1,11 +1,15 @@
 """The stream that all events travel on: its key, its entries and its time."""
 
+from redis.exceptions import ResponseError
 from vestibule.events.v1.events_pb2 import Event
 
 STREAM = "vestibule:events"
 FIELD = b"event"
 SIGNATURE = b"signature"
 RETENTION_SECONDS = 24 * 60 * 60
+
+_AHEAD_MILLISECONDS_MAX = 60 * 60 * 1000
+"""More than Redis' clock may have been set back by."""
 
 Entry = tuple[bytes, dict[bytes, bytes]]
 
@@ -17,6 +21,16 @@ def span_attributes(event: Event) -> dict[str, str | int | float | bool]:
         "messaging.destination.name": STREAM,
         "messaging.message.id": event.event_id,
     }
+
+
+def is_ahead(identifier: str, now: int) -> bool:
+    """Whether an entry's id is of no time that Redis' clock, at `now` milliseconds, has been near."""
+    return order(identifier)[0] > now + _AHEAD_MILLISECONDS_MAX
+
+
+def is_exhausted(error: ResponseError) -> bool:
+    """Whether a stream takes nothing more because an entry has the last possible id."""
+    return "exhausted the last possible" in str(error)
 
 
 def entry_id(milliseconds: int) -> str:

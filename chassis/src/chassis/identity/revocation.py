@@ -51,6 +51,9 @@ class RevocationSet:
 
     def apply(self, revoked: TokensRevoked) -> None:
         """Takes in one revocation. One that makes no sense is logged and left out."""
+        if _reaches_too_far(revoked):
+            log.warning("revocation refused: its times are not those of a token")
+            return
         if revoked.every_session:
             self._apply_to_all(revoked)
             return
@@ -60,9 +63,6 @@ class RevocationSet:
             log.warning("revocation ignored: it names nobody")
             return
         self._expire()
-        if _reaches_too_far(revoked):
-            log.warning("revocation refused: its times are not those of a token")
-            return
         issued_until, expires_at = revoked.issued_until_milliseconds, revoked.expires_at_milliseconds
         if expires_at <= _now_milliseconds() or issued_until <= self._issued_until.get(subject, -1):
             return

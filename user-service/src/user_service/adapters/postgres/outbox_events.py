@@ -13,10 +13,18 @@ from user_service.domain.audit import AuditEntry
 
 @dataclass(frozen=True, slots=True)
 class OutboxEvents:
-    """What other services are told, if and only if the transaction commits."""
+    """What other services are told, if and only if the transaction commits.
+
+    Attributes:
+        outbox: Where it is written.
+        transaction: The one that commits it.
+        carries_clients: Whether audit events name whom they came from, as the release before reads them:
+            only while it may handle them.
+    """
 
     outbox: Outbox
     transaction: Transaction
+    carries_clients: bool = False
 
     async def user_changed(self, user_id: UUID) -> None:
         """Tells that a person was created, changed or erased."""
@@ -39,6 +47,10 @@ class OutboxEvents:
             details=dict(entry.details),
             client_kept=client is not None,
         )
+        if self.carries_clients:
+            recorded.ip = entry.actor.client_address
+            recorded.user_agent = entry.actor.user_agent
+            recorded.request_id = entry.actor.request_id
         event = await self.outbox.append(self.transaction, Event(audit_recorded=recorded))
         if client is not None:
             person_id = entry.actor_id or entry.subject_id

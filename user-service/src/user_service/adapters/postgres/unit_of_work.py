@@ -25,10 +25,17 @@ class PostgresUnit:
 
 @dataclass(frozen=True, slots=True)
 class PostgresUnitOfWork:
-    """Opens transactions."""
+    """Opens transactions.
+
+    Attributes:
+        database: Where.
+        outbox: Where their events are written.
+        carries_clients: As in `OutboxEvents`.
+    """
 
     database: Database
     outbox: Outbox
+    carries_clients: bool = False
 
     @asynccontextmanager
     async def __call__(self) -> AsyncIterator[PostgresUnit]:
@@ -38,5 +45,5 @@ class PostgresUnitOfWork:
                 users=PostgresUsers(transaction),
                 email_changes=PostgresEmailChanges(transaction),
                 tombstones=PostgresTombstones(transaction),
-                events=OutboxEvents(self.outbox, transaction),
+                events=OutboxEvents(self.outbox, transaction, self.carries_clients),
             )
