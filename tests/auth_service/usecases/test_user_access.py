@@ -1,6 +1,7 @@
 """What admins do about the accounts of others."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from auth_service.domain.events import TokensRevoked as RevocationTold
 from auth_service.domain.idempotency import Attempt
 from auth_service.domain.mail import INVITATION_LIFETIME, MailKind
 from auth_service.domain.second_factor import Challenge
+from auth_service.domain.session import ACCESS_LIFETIME
 from auth_service.domain.tokens import Tokens
 from auth_service.usecases.send_mails import SendMails
 from chassis.errors import Forbidden, NotFound, TokenExpired, TokenInvalid, TokenRevoked, Unavailable
@@ -235,6 +237,20 @@ async def test_everybodys_sessions(world: World, admin: Caller) -> None:
         assert await stores.revocations.unended() == []
     assert ("auth.all_sessions_ended", "success") in world.database.actions
     assert isinstance(await world.sign_in(BOB), Tokens)
+
+
+async def test_everybodys_sessions_are_named_to_the_release_before(world: World, admin: Caller) -> None:
+    """It knows no revocation of every session: those with a living token are revoked one by one as well."""
+    await world.person(BOB)
+    await world.sign_in(BOB)
+    world.clock.advance(ACCESS_LIFETIME + timedelta(minutes=5))
+    await world.sign_in(BOB)
+    events = len(world.database.state.events)
+    await replace(world.does.user_access.end_all_sessions, names_each=True)(caller=admin)
+
+    told = [each for each in world.database.state.events[events:] if isinstance(each, RevocationTold)]
+    assert [each.revocation.every_session for each in told] == [True, False, True]
+    assert told[1].revocation.session_id not in (None, admin.session_id)
 
 
 async def test_everybodys_sessions_after_a_crash(world: World, admin: Caller) -> None:

@@ -186,9 +186,11 @@ async def test_everybodys_sessions_end_but_one(database: Database) -> None:
         assert (revocation.every_session, revocation.kept_session_id) == (True, kept)
 
         until = revocation.issued_until
-        assert await stores.sessions.end_every(LONG_AGO, but=kept, limit=10) == 0
-        assert await stores.sessions.end_every(until, but=kept, limit=2) == 2
-        assert await stores.sessions.end_every(until, but=kept, limit=2) == 1
+        end_every, future = stores.sessions.end_every, datetime(2100, 1, 1, tzinfo=UTC)
+        assert await end_every(LONG_AGO, but=kept, limit=10, used_since=LONG_AGO) == (0, [])
+        count, living = await end_every(until, but=kept, limit=2, used_since=LONG_AGO)
+        assert (count, set(living) < set(others)) == (2, True)
+        assert await end_every(until, but=kept, limit=2, used_since=future) == (1, [])
         assert await stores.sessions.is_open(kept, ada.user_id)
         assert not await stores.sessions.is_open(kept, uuid7())
         assert not any([await stores.sessions.is_open(each, ada.user_id) for each in others])

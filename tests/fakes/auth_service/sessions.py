@@ -76,7 +76,9 @@ class FakeSessions:
             self._rows[row.id] = replace(row, ended_at=self._clock.now())
         return [row.id for row in ended if row.last_used_at >= used_since]
 
-    async def end_every(self, opened_until: datetime, *, but: UUID, limit: int) -> int:
+    async def end_every(
+        self, opened_until: datetime, *, but: UUID, limit: int, used_since: datetime
+    ) -> tuple[int, Sequence[UUID]]:
         """Ends up to `limit` open sessions of whomever, opened until then."""
         found = [
             row
@@ -85,7 +87,7 @@ class FakeSessions:
         ][:limit]
         for row in found:
             self._rows[row.id] = replace(row, ended_at=self._clock.now())
-        return len(found)
+        return len(found), [row.id for row in found if row.last_used_at >= used_since]
 
     async def is_open(self, session_id: UUID, user_id: UUID) -> bool:
         """Whether a user's session goes on."""

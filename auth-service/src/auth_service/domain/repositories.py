@@ -150,8 +150,10 @@ class SessionRepository(Protocol):
         """
         ...
 
-    async def end_every(self, opened_until: datetime, *, but: UUID, limit: int) -> int:
-        """Ends up to `limit` open sessions of whomever, opened until then; returns how many."""
+    async def end_every(
+        self, opened_until: datetime, *, but: UUID, limit: int, used_since: datetime
+    ) -> tuple[int, Sequence[UUID]]:
+        """Ends up to `limit` open sessions of whomever; returns how many, and which had living tokens."""
         ...
 
     async def is_open(self, session_id: UUID, user_id: UUID) -> bool:

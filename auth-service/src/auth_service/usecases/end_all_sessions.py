@@ -8,11 +8,17 @@ from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import audited
 from auth_service.domain.events import TokensRevoked
+from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW
 from auth_service.domain.stores import Database
 from auth_service.domain.tokens import Revocation
+from auth_service.usecases.revoking import revoke_session
 
 BATCH = 10_000
 """Sessions that end in one statement: few enough for it to be over well within its time limit."""
+
+
+NAMED_BATCH = 500
+"""Fewer when each is named by an event of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +28,17 @@ class EndAllSessions:
     One revocation without any session's name makes every gateway refuse their access tokens within
     a second, however many they are. Then the sessions themselves end, so that no refresh token is
     taken; tokens that were refreshed in between are refused by a second revocation.
+
+    Attributes:
+        database: Where sessions are.
+        clock: Tells which sessions can have a living access token.
+        names_each: Whether each such session is revoked by its name as well: processes of the release
+            before know no revocation of every session.
     """
 
     database: Database
     clock: Clock
+    names_each: bool = False
 
     async def __call__(self, *, caller: Caller) -> None:
         """Returns when no other session is left that was opened before the call.
@@ -53,12 +66,18 @@ class EndAllSessions:
     async def _end(self, revocation: Revocation) -> int:
         kept = revocation.kept_session_id
         assert kept is not None  # noqa: S101 - a revocation of every session keeps one
-        total, ended = 0, BATCH
-        while ended == BATCH:
+        batch = NAMED_BATCH if self.names_each else BATCH
+        total, ended = 0, batch
+        while ended == batch:
+            living_since = self.clock.now() - ACCESS_LIFETIME - 2 * CLOCK_SKEW
             async with self.database.transaction() as stores:
-                ended = await stores.sessions.end_every(revocation.issued_until, but=kept, limit=BATCH)
+                ended, living = await stores.sessions.end_every(
+                    revocation.issued_until, but=kept, limit=batch, used_since=living_since
+                )
                 total += ended
-                if ended < BATCH:
+                for session_id in living if self.names_each else ():
+                    await revoke_session(stores, session_id)
+                if ended < batch:
                     again = await stores.revocations.of_every_session(kept, sessions_ended=True)
                     await stores.outbox.append(TokensRevoked(again))
                     await stores.revocations.note_ended(revocation)

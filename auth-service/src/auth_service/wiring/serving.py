@@ -173,6 +173,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
             judge=judge,
             issuer=settings.issuer,
             clock=clock,
+            names_ended_sessions=service_tokens.accepts_shared,
         ),
         api_keys,
     )
@@ -268,9 +269,8 @@ def _begin_background(
 ) -> None:
     """Begins what runs beside the server: events out and in, jobs, and the first admin."""
     redis_url = settings.redis_url.get_secret_value()
-    relay = Relay(
-        OUTBOX, keys=keys, postgres_url=settings.postgres_url.get_secret_value(), redis_url=redis_url
-    )
+    postgres_url = settings.postgres_url.get_secret_value()
+    relay = Relay(OUTBOX, keys=keys, postgres_url=postgres_url, redis_url=redis_url)
     handlers = event_handlers(
         sync_account=does.sync_account,
         record_audit=does.record_audit,

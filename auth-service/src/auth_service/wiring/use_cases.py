@@ -102,6 +102,7 @@ class Ports:
     judge: TokenJudge
     issuer: str
     clock: Clock
+    names_ended_sessions: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +191,12 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
         mfa=_mfa(ports, verify_password, check_code, issue, note_device),
         passkeys=_passkeys(ports, verify_password, check_assertion, issue, note_device),
         user_access=build_user_access_use_cases(
-            database=database, hasher=hasher, finish=finish, guess_keys=guess_keys, clock=clock
+            database=database,
+            hasher=hasher,
+            finish=finish,
+            guess_keys=guess_keys,
+            clock=clock,
+            names_ended_sessions=ports.names_ended_sessions,
         ),
         mail=build_mail_use_cases(
             database=database,

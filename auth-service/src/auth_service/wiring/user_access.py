@@ -33,6 +33,7 @@ def build_user_access_use_cases(
     finish: FinishRegistration,
     guess_keys: GuessKeys,
     clock: Clock,
+    names_ended_sessions: bool,
 ) -> UserAccessUseCases:
     """Returns the use cases on the given ports."""
     return UserAccessUseCases(
@@ -40,7 +41,7 @@ def build_user_access_use_cases(
         list_user_sessions=ListUserSessions(database, clock),
         end_user_sessions=EndUserSessions(database, clock),
         remove_user_mfa=RemoveUserMfa(database, guess_keys, clock),
-        end_all_sessions=EndAllSessions(database, clock),
+        end_all_sessions=EndAllSessions(database, clock, names_ended_sessions),
     )
 
 

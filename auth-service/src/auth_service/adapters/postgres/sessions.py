@@ -106,20 +106,24 @@ class PostgresSessions:
         )
         return [row["id"] for row in rows if row["living"]]
 
-    async def end_every(self, opened_until: datetime, *, but: UUID, limit: int) -> int:
-        """Ends up to `limit` open sessions of whomever, opened until then; returns how many."""
-        tag = await self.connection.execute(
+    async def end_every(
+        self, opened_until: datetime, *, but: UUID, limit: int, used_since: datetime
+    ) -> tuple[int, Sequence[UUID]]:
+        """Ends up to `limit` open sessions of whomever, opened until then; returns which were used since."""
+        rows = await self.connection.fetch(
             """
             UPDATE auth.sessions SET ended_at = clock_timestamp() WHERE id IN (
                 SELECT id FROM auth.sessions
                  WHERE ended_at IS NULL AND created_at <= $1 AND id <> $2 LIMIT $3)
                AND ended_at IS NULL
+            RETURNING CASE WHEN last_used_at >= $4 THEN id END AS living
             """,
             opened_until,
             but,
             limit,
+            used_since,
         )
-        return rows_affected(tag)
+        return len(rows), [row["living"] for row in rows if row["living"] is not None]
 
     async def is_open(self, session_id: UUID, user_id: UUID) -> bool:
         """Whether a user's session goes on."""
