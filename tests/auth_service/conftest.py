@@ -69,7 +69,7 @@ from tests.auth_service.command_line import Environment
 from tests.auth_service.directory_stand_in import DirectoryStandIn
 from tests.auth_service.emptied_database import emptied
 from tests.auth_service.world import AT_ONCE, DEVICE_TOKENS, EMAIL, HERE, ISSUER, NAME, PASSWORD
-from tests.auth_service.zxcvbn_here import ZxcvbnHere
+from tests.auth_service.zxcvbn_here import POLICY
 from tests.fakes.service_keys import key_settings, service_tokens
 
 AUDIENCE = "vestibule"
@@ -237,7 +237,7 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
             database=database,
             directory=GrpcUserDirectory(to_users),
             hasher=Argon2Hasher(hashing, memory_kib=1_024, time_cost=1),
-            strength=ZxcvbnHere(),
+            password_policy=POLICY,
             patience=BoundedPatience(),
             afterwards=AT_ONCE,
             guess_keys=HmacGuessKeys(MASTER_KEY.derived("guess-names")),

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import socket
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from devstack.database import Database
@@ -132,3 +133,38 @@ class refusing_redis:  # noqa: N801 - used like a function
             writer.write(b"-WRONGPASS invalid username-password pair or user is disabled.\r\n")
             await writer.drain()
         writer.close()
+
+
+async def test_service_refuses_a_file_of_breached_passwords_that_it_cannot_use(
+    environment: Environment, tmp_path: Path
+) -> None:
+    """With the setting, the path and what is wrong: else passwords would be believed to be looked up."""
+    path = tmp_path / "pwned.txt"
+    environment["AUTH_BREACHED_PASSWORDS_FILE"] = str(path)
+    status, output = await output_of(environment)
+    assert status != 0
+    assert f"AUTH_BREACHED_PASSWORDS_FILE: {path} cannot be read: No such file" in last(output)
+
+    path.write_text(f"{'B' * 40}:1\n{'A' * 40}:1\n")
+    status, output = await output_of(environment)
+    assert status != 0
+    assert "not in ascending order at byte 43: sort it by `LC_ALL=C sort`" in last(output)
+
+
+async def test_service_refuses_a_service_of_breached_passwords_that_is_no_url(
+    environment: Environment,
+) -> None:
+    """And in the strict profile one without TLS."""
+    for url, why in (
+        ("api.pwnedpasswords.com/range", "it is not https://host/path/"),
+        ("https://user:secret@host/", "it is not https://host/path/"),
+        ("https://host/range?prefix=", "neither ? nor #"),
+    ):
+        environment["AUTH_BREACHED_PASSWORDS_URL"] = url
+        status, output = await output_of(environment)
+        assert status != 0
+        assert "AUTH_BREACHED_PASSWORDS_URL" in output
+        assert why in output
+    environment |= {"AUTH_BREACHED_PASSWORDS_URL": "http://pwned.internal/", "PROFILE": "strict"}
+    _, output = await output_of(environment)
+    assert "AUTH_BREACHED_PASSWORDS_URL is not an https:// URL" in output

@@ -6,6 +6,8 @@ from uuid import UUID
 from auth_service.adapters.hmac_device_tokens import HmacDeviceTokens
 from auth_service.domain.credential import Role
 from auth_service.domain.notices import SignInNotices
+from auth_service.domain.password_policy import PasswordPolicy
+from auth_service.domain.ports import BreachedPasswords
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.session import STANDARD, SessionLimits
 from auth_service.domain.tokens import Tokens
@@ -121,6 +123,7 @@ def build_world(
     admins_need_second_factor: bool = False,
     verified_email: bool = True,
     notify: bool = True,
+    breached: tuple[BreachedPasswords, ...] = (),
 ) -> World:
     """Returns a world with nobody in it, in the standard profile or another."""
     clock = FakeClock()
@@ -135,7 +138,7 @@ def build_world(
         database=database,
         directory=directory,
         hasher=hasher,
-        strength=FakePasswordStrength(),
+        password_policy=PasswordPolicy(FakePasswordStrength(), breached),
         patience=patience,
         afterwards=AT_ONCE,
         guess_keys=FakeGuessKeys(),

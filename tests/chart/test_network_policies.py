@@ -91,6 +91,23 @@ def test_backends_are_reached_by_who_needs_them(render: Render) -> None:
     assert reached == BACKENDS
 
 
+def test_the_service_of_breached_passwords_is_reached_when_it_is_asked(render: Render) -> None:
+    """By auth-service alone, at the port of its URL, and at the peers that the values name."""
+    peer = {"ipBlock": {"cidr": "192.0.2.77/32"}}
+    values = {
+        "breachedPasswords": {"url": "https://pwned.example.com:8443/range/"},
+        "networkPolicy": {"breachedPasswords": [peer]},
+    }
+    reaching = {
+        caller: rule["to"]
+        for caller, policy in policies(render(values)).items()
+        for rule in policy.get("egress", [])
+        if 8443 in {port["port"] for port in rule["ports"]}
+    }
+
+    assert reaching == {"auth-service": [peer]}
+
+
 def test_everybody_may_ask_dns(render: Render) -> None:
     """Without DNS nothing finds anything."""
     for policy in policies(render({})).values():

@@ -11,7 +11,7 @@ gateway:
   backends: [redis]
 auth-service:
   grpc: [user-service, health-aggregator]
-  backends: [postgres, redis, smtp]
+  backends: [postgres, redis, smtp, breachedPasswords]
   schema: auth
   pooled: true
   connections: 1

@@ -75,6 +75,12 @@ AUTH_USERS_ADDRESS: {{ $users | quote }}
 AUTH_NOTIFY_SECOND_FACTOR_GUESSES: {{ ternary "on" "off" $root.Values.mail.notify.secondFactorGuesses | quote }}
 AUTH_NOTIFY_NEW_DEVICE: {{ ternary "on" "off" $root.Values.mail.notify.newDevice | quote }}
 AUTH_VERIFIED_EMAIL: {{ ternary "on" "off" $root.Values.mail.verifiedAddress | quote }}
+{{- if $root.Values.breachedPasswords.existingClaim }}
+AUTH_BREACHED_PASSWORDS_FILE: {{ printf "/etc/vestibule/breached/%s" $root.Values.breachedPasswords.file | quote }}
+{{- end }}
+{{- with $root.Values.breachedPasswords.url }}
+AUTH_BREACHED_PASSWORDS_URL: {{ . | quote }}
+{{- end }}
 AUTH_WITNESS_ADDRESS: {{ $health | quote }}
 {{- with $root.Values.mail.from }}
 AUTH_MAIL_FROM: {{ . | quote }}

@@ -51,6 +51,11 @@ imagePullSecrets:
 {{- end }}
 - name: tmp
   mountPath: /tmp
+{{- if and (eq .component "auth-service") .root.Values.breachedPasswords.existingClaim }}
+- name: breached-passwords
+  mountPath: /etc/vestibule/breached
+  readOnly: true
+{{- end }}
 {{- if .root.Values.postgres.caSecret }}
 - name: postgres-ca
   mountPath: /etc/vestibule/postgres
@@ -79,6 +84,14 @@ imagePullSecrets:
 - name: tmp
   emptyDir:
     sizeLimit: 16Mi
+{{- if eq .component "auth-service" }}
+{{- with .root.Values.breachedPasswords.existingClaim }}
+- name: breached-passwords
+  persistentVolumeClaim:
+    claimName: {{ . }}
+    readOnly: true
+{{- end }}
+{{- end }}
 {{- with .root.Values.postgres.caSecret }}
 - name: postgres-ca
   secret:

@@ -11,6 +11,7 @@ _TERM_LENGTH_MIN = 3
 TOO_SHORT = f"must have at least {LENGTH_MIN} characters"
 TOO_LONG = f"must have at most {LENGTH_MAX} characters"
 TOO_PERSONAL = "must not be built around your e-mail address or name"
+BREACHED = "is known from a data breach, so attackers try it early; choose one that you use nowhere else"
 TOO_WEAK = "is too easy to guess; add another word or two, uncommon ones are better"
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from auth_service.domain.errors import WeakPassword
 from auth_service.domain.password import (
+    BREACHED,
     SCORE_MIN,
     TOO_PERSONAL,
     TOO_WEAK,
@@ -13,14 +14,20 @@ from auth_service.domain.password import (
     prepared,
     without_personal,
 )
-from auth_service.domain.ports import PasswordStrength
+from auth_service.domain.ports import BreachedPasswords, PasswordStrength
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordPolicy:
-    """Length, strength, and nothing built around the person's e-mail address or name."""
+    """Length, strength, nothing built around the user's e-mail address or name, and in no known breach.
+
+    Attributes:
+        strength: Estimates how hard a password is to guess.
+        breached: Sets of breached passwords, asked in this order about what is good otherwise.
+    """
 
     strength: PasswordStrength
+    breached: tuple[BreachedPasswords, ...] = ()
 
     async def check(self, field: str, password: str, *, email: str, full_name: str) -> None:
         """Returns when the password will do.
@@ -47,3 +54,6 @@ class PasswordPolicy:
             raise WeakPassword.because(field, whole.advice or TOO_WEAK)
         if rest.score < SCORE_MIN:
             raise WeakPassword.because(field, TOO_PERSONAL)
+        for is_breached in self.breached:
+            if await is_breached(password):
+                raise WeakPassword.because(field, BREACHED)

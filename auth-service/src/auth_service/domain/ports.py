@@ -47,6 +47,14 @@ class PasswordStrength(Protocol):
         ...
 
 
+class BreachedPasswords(Protocol):
+    """A set of passwords that are known from data breaches."""
+
+    async def __call__(self, password: str) -> bool:
+        """Says whether the password is in the set; no when the set cannot be asked, which is counted."""
+        ...
+
+
 class Patience(Protocol):
     """Holds guesses back, without a connection or a place in the hashing pool.
 

@@ -117,6 +117,16 @@ class AuthSettings(GrpcServiceSettings):
     notify_new_device: Literal["on", "off"] = Field(
         default="on", description="whether users are mailed when a new device signs in to their account"
     )
+    breached_passwords_file: Path | None = Field(
+        default=None,
+        description="file of breached passwords as Have I Been Pwned's downloader writes it: a line `SHA-1`"
+        " or `SHA-1:COUNT` each, in ascending order",
+    )
+    breached_passwords_url: str | None = Field(
+        default=None,
+        description="service of breached passwords that is asked by the first 5 hex digits of a SHA-1:"
+        " https://api.pwnedpasswords.com/range/",
+    )
     passkey_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="origins that passkeys may be used from, such as https://app.example, separated by"
@@ -146,6 +156,18 @@ class AuthSettings(GrpcServiceSettings):
             if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
                 raise ValueError(f"{origin!r} is not an origin, which is scheme://host or scheme://host:port")
         return value
+
+    @field_validator("breached_passwords_url")
+    @classmethod
+    def _is_a_folder_of_ranges(cls, value: str | None) -> str | None:
+        if value is None:
+            return value
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+            raise ValueError("it is not https://host/path/, without a user")
+        if parts.query or parts.fragment:
+            raise ValueError("5 hex digits are put at its end, so it has neither ? nor #")
+        return value.rstrip("/") + "/"
 
     @field_validator("smtp_url")
     @classmethod
@@ -199,6 +221,8 @@ class AuthSettings(GrpcServiceSettings):
             found.append("AUTH_MASTER_KEY is not safe: it was not drawn at random: `openssl rand -base64 32`")
         if self.is_strict and not self.issuer.startswith("https://"):
             found.append("AUTH_ISSUER is not an https:// URL: links in mails and the tokens' issuer need one")
+        if self.is_strict and (self.breached_passwords_url or "").startswith("http:"):
+            found.append("AUTH_BREACHED_PASSWORDS_URL is not an https:// URL: answers could be changed")
         if self.is_strict and is_too_short(self.audit_retention_years):
             found.append(TOO_SHORT)
         return found

@@ -45,7 +45,6 @@ from auth_service.adapters.postgres.outbox import OUTBOX
 from auth_service.adapters.sealed_answers import SealedAnswers
 from auth_service.adapters.totp_secrets import TotpSecrets
 from auth_service.adapters.user_directory import GrpcUserDirectory
-from auth_service.adapters.zxcvbn_strength import ZxcvbnStrength
 from auth_service.domain.audit_retention import AuditRetention
 from auth_service.domain.rights import RightsRule
 from auth_service.settings import AuthSettings
@@ -64,6 +63,7 @@ from auth_service.wiring.keys import begin_rotation, key_ring, open_keys
 from auth_service.wiring.mail import add_mail_servicers, begin_sending
 from auth_service.wiring.mfa import add_mfa_servicer
 from auth_service.wiring.passkeys import add_passkey_servicer, relying_party
+from auth_service.wiring.passwords import open_password_policy
 from auth_service.wiring.use_cases import Ports, UseCases, build_use_cases
 from auth_service.wiring.user_access import add_user_access_servicer
 from chassis import metrics, traces
@@ -146,7 +146,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
             database=database,
             directory=GrpcUserDirectory(channel),
             hasher=hasher,
-            strength=await lifecycle.enter(ZxcvbnStrength()),
+            password_policy=await open_password_policy(lifecycle, settings),
             patience=BoundedPatience(),
             afterwards=await lifecycle.enter(BackgroundTasks()),
             guess_keys=HmacGuessKeys(master_key.derived("guess-names")),

@@ -19,7 +19,6 @@ from auth_service.domain.ports import (
     GuessKeys,
     HeadJudge,
     PasswordHasher,
-    PasswordStrength,
     Patience,
     PublishedKeys,
     RefreshTokens,
@@ -79,7 +78,7 @@ class Ports:
     database: Database
     directory: UserDirectory
     hasher: PasswordHasher
-    strength: PasswordStrength
+    password_policy: PasswordPolicy
     patience: Patience
     afterwards: Afterwards
     guess_keys: GuessKeys
@@ -153,7 +152,7 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
     check_code = CheckCode(ports.second_factors, guess_keys, ports.notices.second_factor_guesses, clock)
     note_device = NoteDevice(database, ports.device_digests, ports.notices.new_device)
     check_assertion = CheckAssertion(database, ports.relying_party, clock)
-    policy = PasswordPolicy(ports.strength)
+    policy = ports.password_policy
     refuse = RefuseRegistration(database, clock)
     finish = FinishRegistration(database, directory, refuse)
     sync_account = SyncAccount(database, directory, guess_keys, RestoreEmail(database, directory), clock)

@@ -5,8 +5,9 @@ import ipaddress
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from chassis.http_exchange import NotHttp, Progress, TooLarge, exchange
+
 from health_aggregator.adapters.exposition import read_exposition
-from health_aggregator.adapters.http_exchange import NotHttp, Progress, TooLarge, exchange
 from health_aggregator.domain.figures import Reading
 
 TIMEOUT_SECONDS = 2.0

@@ -4,9 +4,10 @@ import json
 import ssl
 from typing import Any
 
+from chassis.http_exchange import Answer
+
 from health_aggregator.adapters import findings
 from health_aggregator.adapters.http_check import HttpCheck, judge_status
-from health_aggregator.adapters.http_exchange import Answer
 from health_aggregator.domain.state import CheckResult
 
 

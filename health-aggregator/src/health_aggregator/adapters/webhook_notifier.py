@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 import structlog
 from chassis.clock import Clock
+from chassis.http_exchange import NotHttp, Progress, TooLarge, exchange
 from chassis.ids import uuid7
 from prometheus_client import Counter
 
-from health_aggregator.adapters.http_exchange import NotHttp, Progress, TooLarge, exchange
 from health_aggregator.adapters.target_file import Webhook
 from health_aggregator.domain.state import Change
 

@@ -156,7 +156,7 @@ async def exchange(
 def _request(parts: SplitResult, method: str, headers: Mapping[str, str], body: bytes) -> bytes:
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     lines = [f"{method} {path} HTTP/1.1", f"Host: {parts.netloc.rpartition('@')[2]}", "Connection: close"]
-    lines += ["User-Agent: vestibule-health", "Accept-Encoding: identity"]
+    lines += ["User-Agent: vestibule", "Accept-Encoding: identity"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     if body or method == "POST":
         lines.append(f"Content-Length: {len(body)}")

@@ -1,0 +1,97 @@
+"""A password known from a breach is refused wherever one is chosen."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from auth_service.adapters.breached_passwords import BreachedPasswordsFile
+from auth_service.domain.errors import WeakPassword
+from auth_service.domain.mail import MailKind
+from auth_service.domain.password import BREACHED
+from auth_service.domain.password_policy import PasswordPolicy
+from auth_service.usecases.send_mails import SendMails
+
+from tests.auth_service.usecases.test_recovery import Postman
+from tests.auth_service.world import EMAIL, NAME, PASSWORD, World, a_client, build_world
+from tests.fakes.auth_service.world import FakeMailTokens, FakePasswordStrength
+
+IN_NO_BREACH = "another stone lamp"
+IN_A_BREACH = "orbital-walrus-7-pancake"
+
+
+@pytest.fixture(name="file")
+async def _file(tmp_path: Path) -> AsyncIterator[BreachedPasswordsFile]:
+    path = tmp_path / "pwned.txt"
+    digests = (hashlib.sha1(text.encode()).hexdigest().upper() for text in (IN_A_BREACH, "x", "y"))
+    path.write_text("\n".join(f"{digest}:3" for digest in sorted(digests)))
+    async with BreachedPasswordsFile.open(path) as file:
+        yield file
+
+
+@pytest.fixture(name="world")
+def _world(file: BreachedPasswordsFile) -> World:
+    return build_world(breached=(file,))
+
+
+def _assert_breached(error: WeakPassword, field: str) -> None:
+    assert error.reason == "WEAK_PASSWORD"
+    assert [(each.field, each.message) for each in error.field_errors] == [(field, BREACHED)]
+
+
+async def test_registering(world: World) -> None:
+    """Nothing is kept of it."""
+    with pytest.raises(WeakPassword) as refused:
+        await world.does.register(email=EMAIL, password=IN_A_BREACH, full_name=NAME, caller=a_client())
+
+    _assert_breached(refused.value, "password")
+    await world.person()
+
+
+async def test_changing(world: World) -> None:
+    """The old password goes on counting."""
+    caller = world.signed_in(await world.person(), await world.sign_in())
+    change = world.does.change_password
+    with pytest.raises(WeakPassword) as refused:
+        await change(old_password=PASSWORD, new_password=IN_A_BREACH, caller=caller)
+
+    _assert_breached(refused.value, "new_password")
+    await change(old_password=PASSWORD, new_password=IN_NO_BREACH, caller=caller)
+    await world.sign_in(password=IN_NO_BREACH)
+
+
+async def test_resetting(world: World) -> None:
+    """The token is left for a better one; an invited user's first password is chosen the same way."""
+    await world.person()
+    postman = Postman()
+    await world.does.mail.forgot_password(email=EMAIL, caller=a_client())
+    await SendMails(world.database, FakeMailTokens(), postman)()
+    token = postman.token(MailKind.PASSWORD_RESET)
+    reset = world.does.mail.reset_password
+    with pytest.raises(WeakPassword) as refused:
+        await reset(token=token, new_password=IN_A_BREACH, caller=a_client())
+
+    _assert_breached(refused.value, "new_password")
+    await reset(token=token, new_password=IN_NO_BREACH, caller=a_client())
+    await world.sign_in(password=IN_NO_BREACH)
+
+
+async def test_a_set_is_asked_about_good_passwords_only() -> None:
+    """The service outside learns nothing of what is refused here, and of nothing that another set knows."""
+    asked: list[str] = []
+
+    async def known(password: str) -> bool:
+        asked.append(password)
+        return password == IN_A_BREACH
+
+    async def outside(password: str) -> bool:
+        asked.append(f"outside: {password}")
+        return False
+
+    policy = PasswordPolicy(FakePasswordStrength(), (known, outside))
+    for refused in ("short", "lovelace", IN_A_BREACH):
+        with pytest.raises(WeakPassword):
+            await policy.check("password", refused, email=EMAIL, full_name=NAME)
+    await policy.check("password", IN_NO_BREACH, email=EMAIL, full_name=NAME)
+
+    assert asked == [IN_A_BREACH, IN_NO_BREACH, f"outside: {IN_NO_BREACH}"]
