@@ -1,6 +1,7 @@
 """What docs/development.md walks through works: its diffs, applied to a copy of the tree, are at the edge."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -33,7 +34,9 @@ class Walked(Release):
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(ROOT / part, tree / part, ignore=ignored)
         for diff in sorted(DIFFS.glob("*.diff")):
+            before = _revisions(tree)
             subprocess.run(["git", "apply", str(diff)], cwd=tree, check=True)
+            _put_last(before, _revisions(tree) - before)
         self._stubs = tree / "protos" / "gen"
         _compile(tree / "protos", self._stubs)
         self._users = tree / USERS.name / "src"
@@ -54,6 +57,22 @@ class Walked(Release):
 
     def _importing(self, *folders: Path) -> dict[str, str]:
         return {"PYTHONPATH": ":".join(map(str, (*folders, self._stubs)))}
+
+
+def _revisions(tree: Path) -> set[Path]:
+    return set((tree / USERS.name).glob("src/*/migrations/versions/[0-9]*.py"))
+
+
+def _put_last(before: set[Path], added: set[Path]) -> None:
+    """Numbers migrations that a diff brings after those that the tree has got since it was written."""
+    newest = max(int(path.name[:4]) for path in before)
+    for number, path in enumerate(sorted(added), newest + 1):
+        text = re.sub(r'^revision = "\d+"', f'revision = "{number:04}"', path.read_text(), flags=re.MULTILINE)
+        text = re.sub(
+            r'^down_revision = "\d+"', f'down_revision = "{number - 1:04}"', text, flags=re.MULTILINE
+        )
+        path.unlink()
+        path.with_name(f"{number:04}{path.name[4:]}").write_text(text)
 
 
 def _compile(protos: Path, out: Path) -> None:

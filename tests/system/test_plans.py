@@ -4,6 +4,8 @@ Statements are taken from the adapters as they stand. Sequential scans are made 
 that one in a plan means that nothing else would do, however many rows there were.
 """
 
+import ast
+import importlib
 import json
 import re
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ _STATEMENT = re.compile(r"\s*(WITH|SELECT|UPDATE|DELETE|INSERT)\b", re.IGNORECAS
 _PARAMETER = re.compile(r"\$(\d+)")
 
 SCANNED: dict[str, str] = {
+    "auth_service/adapters/postgres/attempts.py: attempts": "ending everybody's sessions: a day's answers",
     "auth_service/adapters/postgres/signing_keys.py: signing_keys": "all of a handful of keys are wanted",
     "auth_service/adapters/postgres/signing_keys.py: retired_signing_keys": "the same",
     "auth_service/adapters/postgres/mail_backlog.py: mails": "counts what waits; what was sent is deleted",
@@ -28,9 +31,25 @@ SCANNED: dict[str, str] = {
 def _statements() -> Iterator[tuple[str, str]]:
     for source in tree.product():
         if "/adapters/postgres/" in source.path:
-            for _, text in tree.texts(source):
+            for text in _texts(source):
                 if _STATEMENT.match(text):
                     yield source.path.rpartition("/src/")[2], text
+
+
+def _texts(source: tree.Source) -> Iterator[str]:
+    """Yields the literals of a file, and as a whole those that are put together from its constants."""
+    composed = [node for node in ast.walk(source.tree) if isinstance(node, ast.JoinedStr)]
+    parts = {
+        (part.lineno, part.value)
+        for node in composed
+        for part in node.values
+        if isinstance(part, ast.Constant)
+    }
+    yield from (text for line, text in tree.texts(source) if (line, text) not in parts)
+    for node in composed:
+        first = node.values[0]
+        if isinstance(first, ast.Constant) and _STATEMENT.match(first.value):
+            yield eval(ast.unparse(node), vars(importlib.import_module(source.module)))
 
 
 def _scanned(plan: dict[str, object]) -> Iterator[str]:

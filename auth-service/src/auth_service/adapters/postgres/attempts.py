@@ -154,8 +154,13 @@ class PostgresAttempts:
         await self.connection.execute(
             """
             DELETE FROM auth.attempts
-             WHERE user_id = $1 OR attempt_id = $1
-                OR outcome IN (SELECT id FROM auth.sessions WHERE user_id = $1)
+             WHERE name IN (
+                   SELECT name FROM auth.attempts WHERE user_id = $1
+                    UNION ALL
+                   SELECT name FROM auth.attempts WHERE attempt_id = $1
+                    UNION ALL
+                   SELECT name FROM auth.attempts JOIN auth.sessions AS session ON session.id = outcome
+                    WHERE session.user_id = $1)
             """,
             user_id,
         )
