@@ -6,8 +6,11 @@ from importlib import resources, util
 from pathlib import Path
 from typing import Any
 
+from chassis.grpc.call import SERVICE_IDENTITY_KEY
 from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2
+
+from bench import proof
 
 _EXTENSIONS = "type.googleapis.com/envoy.extensions"
 
@@ -26,7 +29,7 @@ def configuration(
     """Returns the bootstrap.
 
     Args:
-        folder: Where the descriptor set is laid.
+        folder: Where the descriptor set is laid, and `proof.json` is (`bench.proof`).
         port: Where to listen on 127.0.0.1.
         users: Address of user-service.
         collector: Address that takes traces.
@@ -38,6 +41,7 @@ def configuration(
     filters = [
         _filter("local_ratelimit", "local_ratelimit.v3.LocalRateLimit", _limit()),
         _filter("jwt_authn", "jwt_authn.v3.JwtAuthentication", _tokens(issuer, jwks)),
+        _filter("credential_injector", "credential_injector.v3.CredentialInjector", _proof(folder)),
         _filter(
             "grpc_json_transcoder", "grpc_json_transcoder.v3.GrpcJsonTranscoder", _transcoding(descriptors)
         ),
@@ -71,7 +75,8 @@ def configuration(
         ],
     }
     clusters = [_cluster("users", users), _cluster("collector", collector)]
-    return {"static_resources": {"listeners": [listener], "clusters": clusters}}
+    node = {"id": "edge", "cluster": "edge"}
+    return {"node": node, "static_resources": {"listeners": [listener], "clusters": clusters}}
 
 
 def write(folder: Path, **settings: Any) -> Path:
@@ -119,6 +124,17 @@ def _tokens(issuer: str, jwks: Mapping[str, Any]) -> dict[str, Any]:
     }
     rule = {"match": {"prefix": "/api/"}, "requires": {"provider_name": "house"}}
     return {"providers": {"house": provider}, "rules": [rule]}
+
+
+def _proof(folder: Path) -> dict[str, Any]:
+    source = {"path_config_source": {"path": str(folder / "proof.json")}}
+    generic = {
+        "@type": f"{_EXTENSIONS}.http.injected_credentials.generic.v3.Generic",
+        "credential": {"name": proof.SECRET, "sds_config": source},
+        "header": SERVICE_IDENTITY_KEY,
+    }
+    credential = {"name": "envoy.http.injected_credentials.generic", "typed_config": generic}
+    return {"overwrite": True, "credential": credential}
 
 
 def _transcoding(descriptors: Path) -> dict[str, Any]:

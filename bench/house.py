@@ -12,7 +12,7 @@ from typing import Any
 
 from devstack.stack import Stack
 
-from bench import envoy
+from bench import envoy, proof
 from bench.pace import Pace
 from bench.processes import pin
 from devstack import program
@@ -129,29 +129,19 @@ def _contestants(house: House, folder: Path, collector: str, running: ExitStack)
     bare = _uvicorn(folder, "bench.bare_asgi", port, {"BODY": json.dumps(me, separators=(",", ":"))})
     yield Contestant(ASGI, f"http://127.0.0.1:{port}/", running.enter_context(bare))
     port = program.free_port()
-    starlette = _uvicorn(folder, "bench.bare_starlette", port, {"USERS_ADDRESS": users})
+    key_file = house.stack.plan.key_pairs.private_key(proof.GATEWAY)
+    given = {"USERS_ADDRESS": users, "SERVICE_KEY_FILE": str(key_file)}
+    starlette = _uvicorn(folder, "bench.bare_starlette", port, given)
     yield Contestant(STARLETTE, f"http://127.0.0.1:{port}{path}", running.enter_context(starlette))
     proxy = envoy.binary()
     if proxy is not None:
         port = program.free_port()
-        jwks = ask(f"{base}/.well-known/jwks.json")
-        given = {"port": port, "users": users, "collector": collector, "issuer": base, "jwks": jwks}
-        settings = envoy.write(folder, **given)
-        command = [
-            str(proxy),
-            "-c",
-            str(settings),
-            "--concurrency",
-            "1",
-            "--disable-hot-restart",
-            "-l",
-            "warn",
-        ]
-        yield Contestant(
-            ENVOY,
-            f"http://127.0.0.1:{port}{path}",
-            running.enter_context(_process(folder, "envoy", command, port)),
-        )
+        running.enter_context(proof.kept_fresh(key_file, folder / "proof.json"))
+        issuer = {"issuer": base, "jwks": ask(f"{base}/.well-known/jwks.json")}
+        settings = envoy.write(folder, port=port, users=users, collector=collector, **issuer)
+        options = ["--concurrency", "1", "--disable-hot-restart", "-l", "warn"]
+        process = _process(folder, "envoy", [str(proxy), "-c", str(settings), *options], port)
+        yield Contestant(ENVOY, f"http://127.0.0.1:{port}{path}", running.enter_context(process))
     yield Contestant(CACHED, f"{base}/api/users/me", gateway)
     yield Contestant(UNCACHED, f"{base}{path}", gateway)
 

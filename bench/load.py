@@ -6,6 +6,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,8 +102,11 @@ def stream(url: str, headers: list[str], seconds: float, rate: float) -> Stream:
 
 def _flood_without_wrk(url: str, headers: list[str], seconds: float) -> Flood:
     share = f"--connections={CONNECTIONS // _CLIENTS_WITHOUT_WRK}"
-    clients = [_client(url, headers, seconds, share) for _ in range(_CLIENTS_WITHOUT_WRK)]
-    said = [_finished(client) for client in clients]
+    with ExitStack() as ended:
+        clients = [
+            ended.enter_context(_client(url, headers, seconds, share)) for _ in range(_CLIENTS_WITHOUT_WRK)
+        ]
+        said = [_finished(client) for client in clients]
     return Flood(sum(each["requests"] for each in said), seconds, sum(each["cpu_seconds"] for each in said))
 
 
