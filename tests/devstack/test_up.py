@@ -1,6 +1,7 @@
 """`make up` from outside: it starts, watches, stops and finds its data again."""
 
 import os
+import re
 import shutil
 import signal
 import stat
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from devstack.plan import KEYS_FOLDER, REDIS_FILE
 
 from tests.conftest import STACK_ENVIRONMENT
 from tests.devstack.running import Up, leftovers, until_none_is_left
@@ -66,13 +68,16 @@ def test_shows_progress(up: Up) -> None:
 
 
 def test_keeps_secrets(up: Up) -> None:
-    """Secrets are in one file that only the owner may read, and in no output or log."""
-    file = up.data_dir / "secrets"
-    secrets = [text for text in file.read_text().split('"') if len(text) > 24]
+    """Secrets are in files that only the owner may read, and in no output or log."""
+    files = [
+        *(up.data_dir / name for name in ("secrets", f"{KEYS_FOLDER}/{REDIS_FILE}", "postgres/password")),
+        *(up.data_dir / KEYS_FOLDER).glob("*.key"),
+    ]
+    secrets = [text for file in files for text in re.split(r'["\s]', file.read_text()) if len(text) > 24]
     shown = up.output + "".join(log.read_text() for log in (up.data_dir / "logs").glob("*.log"))
 
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert len(secrets) >= 8
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    assert len(secrets) >= 20
     assert [secret for secret in secrets if secret in shown] == []
     assert STACK_ENVIRONMENT["BOOTSTRAP_ADMIN_PASSWORD"] not in shown
 

@@ -10,6 +10,7 @@ from devstack.database import Database
 from devstack.program import free_port
 from devstack.topology import SERVICES, Service
 
+from chassis import exits
 from tests.fakes.service_keys import key_settings
 
 SECRETS = {
@@ -131,23 +132,23 @@ def test_jobs_provision_and_migrate(service: Service, empty_database: str) -> No
 
 
 def test_provisioning_says_what_is_wrong(empty_database: str) -> None:
-    """Without a role that may create roles the job says what the URL must name."""
+    """Without a role that may create roles the job says what the URL must name, and is not tried again."""
     status, line = run("user_service", {}, "provision")
-    assert status == 1
+    assert status == exits.CONFIG
     assert line.startswith("USERS_RUNTIME_PASSWORD is not set")
 
     wrong = Database(empty_database, {"nobody": "x"}).url("nobody")
     passwords = {"USERS_OWNER_PASSWORD": "o", "USERS_RUNTIME_PASSWORD": "r"}
     status, line = run("user_service", {"USERS_ADMIN_POSTGRES_URL": wrong, **passwords}, "provision")
-    assert status == 1
+    assert status == exits.CONFIG
     assert "may create roles and schemas" in line
 
 
 def test_failed_migration_is_told(empty_database: str) -> None:
-    """A migration that Postgres refuses ends the job with the schema and the reason."""
+    """A migration that Postgres refuses ends the job for good, with the schema and the reason."""
     wrong = Database(empty_database, {"nobody": "x"}).url("nobody")
 
     status, line = run("auth_service", {"AUTH_MIGRATION_POSTGRES_URL": wrong}, "migrate")
 
-    assert status == 1
+    assert status == exits.CONFIG
     assert line.startswith("migrate auth: Postgres at")

@@ -83,14 +83,16 @@ def test_the_end(edge: Edge, other: Edge, admin: Person, end: Ending, code: str)
 
 
 def test_a_new_role_counts_at_once(edge: Edge, other: Edge, admin: Person) -> None:
-    """The key goes on, with the person's role: up and down again."""
+    """The key goes on, with its scopes and the person's role: down and up again."""
     person = edge.join(proven=True)
-    key = made(edge, person)["key"]
-    for role, status in (("admin", 200), ("user", 403)):
+    path = f"/api/users/{person.id}"
+    assert edge.put(path, token=admin.access_token, json={"role": "admin"}).status == 200
+    key = made(edge, edge.sign_in(person), "read", "admin")["key"]
+    for role, status in (("user", 403), ("admin", 200)):
         for gateway in (edge, other):
             assert gateway.who(key).status == 200
-        path, body = f"/api/users/{person.id}", {"role": role}
-        assert edge.put(path, token=admin.access_token, json=body).status == 200
+        assert edge.get("/api/users", token=key).status != status
+        assert edge.put(path, token=admin.access_token, json={"role": role}).status == 200
         changed_at = time.monotonic()
         assert edge.get("/api/users", token=key).status == status
         while other.get("/api/users", token=key).status != status and time.monotonic() - changed_at < 5:

@@ -101,13 +101,14 @@ def test_traceparent_is_accepted(edge: Edge) -> None:
         assert answer.status in {200, 503}
 
 
-def test_user_is_shaped_as_promised(edge: Edge, ada: Person) -> None:
-    """A user has the nine fields of the contract; times are RFC 3339 UTC and the id is a UUIDv7."""
-    user = edge.who(ada.access_token).data
+def test_user_is_shaped_as_promised(edge: Edge) -> None:
+    """A user has the ten fields of the contract; times are RFC 3339 UTC and the id is a UUIDv7."""
+    user = edge.who(edge.join().access_token).data
 
     assert {
         "id",
         "email",
+        "pending_email",
         "full_name",
         "role",
         "is_active",
@@ -119,6 +120,7 @@ def test_user_is_shaped_as_promised(edge: Edge, ada: Person) -> None:
     assert UUID7.fullmatch(user["id"])
     assert all(TIME.fullmatch(user[name]) for name in ("created_at", "updated_at", "last_login_at"))
     assert (user["role"], user["is_active"], user["email_verified"]) == ("user", True, False)
+    assert user["pending_email"] is None
 
 
 def test_list_is_paged(edge: Edge, admin: Person) -> None:

@@ -4,6 +4,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import httpx
 import pyotp
 import pytest
 
@@ -62,6 +63,13 @@ def _refusals(house: House, person: Person | None) -> list[str]:
         person and person.id,
     )
     return [reason for (reason,) in rows]
+
+
+def _strangers(house: House) -> float:
+    """Returns how many second steps were refused that concern nobody."""
+    text = httpx.get(f"http://{house.http('auth-service')}/metrics").text
+    refused = 'auth_refusals_not_audited_total{action="auth.mfa_refused",why="nobody"}'
+    return next((float(line.split()[-1]) for line in text.splitlines() if line.startswith(refused)), 0.0)
 
 
 @pytest.fixture(name="guarded")
@@ -167,16 +175,19 @@ def test_challenge_expires(edge: Edge, guarded: Guarded, house: House) -> None:
 
 
 def test_a_challenge_has_one_purpose(edge: Edge, guarded: Guarded, house: House) -> None:
-    """It is neither a bearer token nor a refresh token, nor are those challenges. That is audited."""
+    """It is neither a bearer token nor a refresh token, nor are those challenges.
+
+    What is nobody's challenge is counted. It makes no entry of the audit, or strangers could fill it.
+    """
     token = _challenge(edge, guarded.person)
-    before = _refusals(house, None)
+    before, entries = _strangers(house), _refusals(house, None)
 
     assert edge.who(token).outcome == (401, "TOKEN_INVALID")
     refreshed = edge.post("/api/auth/refresh", json={"refresh_token": token})
     assert refreshed.outcome == (401, "TOKEN_INVALID")
     for other in (guarded.person.refresh_token, "A" * 43, "🗝"):
         assert _verify(edge, other, guarded.code()).outcome == (401, "TOKEN_INVALID")
-    assert _refusals(house, None)[len(before) :] == ["TOKEN_INVALID"] * 3
+    assert (_strangers(house) - before, _refusals(house, None)) == (3, entries)
     assert _verify(edge, token, guarded.code()).status == 200
     ((digest,),) = house.rows("SELECT count(*) FROM auth.mfa_challenges WHERE digest = $1", token.encode())
     assert digest == 0
