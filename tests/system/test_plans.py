@@ -48,7 +48,7 @@ def _texts(source: tree.Source) -> Iterator[str]:
     yield from (text for line, text in tree.texts(source) if (line, text) not in parts)
     for node in composed:
         first = node.values[0]
-        if isinstance(first, ast.Constant) and _STATEMENT.match(first.value):
+        if isinstance(first, ast.Constant) and _STATEMENT.match(str(first.value)):
             yield eval(ast.unparse(node), vars(importlib.import_module(source.module)))
 
 
