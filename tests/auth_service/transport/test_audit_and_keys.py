@@ -5,6 +5,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 from auth_service.adapters.postgres.database import PostgresDatabase
+from auth_service.domain.audit_client import COMMITMENT
 from auth_service.transport.event_handlers import event_handlers
 from chassis.errors import Forbidden, Invalid, RemoteError, Unavailable
 from chassis.ids import uuid7
@@ -99,6 +100,47 @@ async def test_a_client_is_fetched_from_who_kept_it(house: House) -> None:
         ("192.0.2.8", "sent", ""),
         ("", "", ""),
     }
+
+
+@pytest.mark.parametrize(
+    ("action", "outcome"),
+    [
+        ("auth.login", "success"),
+        ("auth.key_retired", "success"),
+        ("users.update", "weird"),
+        ("users.update" * 100, "success"),
+        ("users.\n", "success"),
+        ("", "success"),
+    ],
+)
+async def test_another_service_tells_of_its_own_acts_alone(house: House, action: str, outcome: str) -> None:
+    """However well it signs: an entry about a sign-in is auth-service's to make."""
+    record = event_handlers(
+        sync_account=house.does.sync_account,
+        record_audit=house.does.record_audit,
+        tell_email_verified=house.does.mail.tell_email_verified,
+    )
+    event = Event(event_id=str(uuid7()), source="user-service")
+    event.audit_recorded.action, event.audit_recorded.outcome = action, outcome
+
+    with pytest.raises(ValueError, match="audit entry"):
+        await record["audit_recorded"](event)
+    assert await house.count("audit_events") == 0
+
+
+async def test_a_commitment_is_not_anothers_to_make(house: House, pool: Database) -> None:
+    """It would say that there had been a client, and has been erased."""
+    record = event_handlers(
+        sync_account=house.does.sync_account,
+        record_audit=house.does.record_audit,
+        tell_email_verified=house.does.mail.tell_email_verified,
+    )
+    told = AuditRecorded(action="users.update", outcome="success", details={COMMITMENT: "00" * 32, "a": "b"})
+    event = Event(event_id=str(uuid7()), source="user-service", audit_recorded=told)
+    event.occurred_at.GetCurrentTime()
+    await record["audit_recorded"](event)
+
+    assert await pool.fetchval("SELECT details::text FROM auth.audit_events") == '{"a": "b"}'
 
 
 async def test_a_client_that_cannot_be_fetched_now_is_waited_for(house: House) -> None:

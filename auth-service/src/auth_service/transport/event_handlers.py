@@ -1,5 +1,6 @@
 """Events, of other services and our own: the second way to the same use cases, which never gets lost."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from uuid import UUID
@@ -9,10 +10,17 @@ from chassis.identity.caller import Caller
 from vestibule.events.v1.events_pb2 import Event
 
 from auth_service.domain.audit import AuditEntry
+from auth_service.domain.audit_client import COMMITMENT
 from auth_service.transport.messages import moment
 from auth_service.usecases.record_audit import RecordAudit
 from auth_service.usecases.sync_account import SyncAccount
 from auth_service.usecases.tell_email_verified import TellEmailVerified
+
+_MATTERS = {"user-service": ("users", "events")}
+"""What the actions of another service's entries begin with: nobody else's acts are its to tell."""
+
+_ACTION = re.compile(r"([a-z]{1,20})\.[a-z_]{1,40}")
+_OUTCOMES = frozenset({"success", "refused", "failed"})
 
 
 def event_handlers(
@@ -47,6 +55,9 @@ async def audit_events(record_audit: RecordAudit, action: str, details: Mapping[
 
 def _entry(event: Event) -> AuditEntry:
     told = event.audit_recorded
+    action = _ACTION.fullmatch(told.action)
+    if action is None or action[1] not in _MATTERS.get(event.source, ()) or told.outcome not in _OUTCOMES:
+        raise ValueError("no audit entry that this service may make")
     return AuditEntry(
         id=UUID(event.event_id),
         occurred_at=moment(event.occurred_at),
@@ -57,7 +68,9 @@ def _entry(event: Event) -> AuditEntry:
         ip=_storable(told.ip),
         user_agent=_storable(told.user_agent),
         request_id=_storable(told.request_id),
-        details={_storable(name): _storable(value) for name, value in told.details.items()},
+        details={
+            _storable(name): _storable(value) for name, value in told.details.items() if name != COMMITMENT
+        },
     )
 
 
