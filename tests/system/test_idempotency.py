@@ -46,6 +46,19 @@ def test_signing_in_twice(edge: Edge) -> None:
     assert len(edge.get("/api/auth/sessions", token=first.data["access_token"]).data) == 1
 
 
+def test_signing_in_twice_from_a_browser(edge: Edge) -> None:
+    """The cookie that the first answer set comes along with the second try; it asks for the same."""
+    ada = edge.register()
+    credentials = {"email": ada.email, "password": ada.password}
+
+    first = _post(edge, "/api/auth/login", f"{ada.id}-in", credentials)
+    headers = {"idempotency-key": f"{ada.id}-in", "cookie": first.headers["set-cookie"].partition(";")[0]}
+    second = edge.post("/api/auth/login", headers=headers, json=credentials)
+
+    assert (second.status, _replayed(second), second.data) == (200, True, first.data)
+    assert second.headers["set-cookie"] == first.headers["set-cookie"]
+
+
 def test_another_body(edge: Edge) -> None:
     """Is refused under a key that is taken, also on another route and after a refusal."""
     key = new_email()

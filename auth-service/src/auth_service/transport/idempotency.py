@@ -109,20 +109,25 @@ def _compile_request(policy: Policy) -> Callable[[Any], Request]:
     request_class = GetMessageClass(policy.descriptor.input_type)
     rules = {field: field_rules(field) for field in policy.descriptor.input_type.fields}
     guessable = [field.name for field, rule in rules.items() if rule.secret and not rule.unguessable]
-    proofs = [field for field, rule in rules.items() if rule.secret or rule.unguessable]
+    # A browser sends a cookie on its second try that the first answer gave it: it asks for the same.
+    cookies = [field.name for field, rule in rules.items() if rule.HasField("cookie")]
+    proofs = [field.name for field, rule in rules.items() if rule.secret or rule.unguessable]
     path = policy.path.encode() + b"\n"
 
     def take_apart(request: Any) -> Request:
         asked, secret = request_class(), request_class()
         asked.CopyFrom(request)
-        secret.CopyFrom(request)
+        for name in cookies:
+            asked.ClearField(name)
+        secret.CopyFrom(asked)
+        sent = asked.ListFields()
         for field in rules:
             (asked if field.name in guessable else secret).ClearField(field.name)
         chosen = secret.SerializeToString(deterministic=True)
         return Request(
             asked=path + asked.SerializeToString(deterministic=True),
             secret=hashlib.sha256(path + chosen).hexdigest() if chosen else None,
-            proves=any(field in proofs for field, _ in request.ListFields()),
+            proves=any(field.name in proofs for field, _ in sent),
         )
 
     return take_apart
