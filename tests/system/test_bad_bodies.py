@@ -266,3 +266,33 @@ def test_body_of_another_encoding(edge: Edge) -> None:
     answer = edge.post("/api/auth/login", content=b"\x1f\x8b\x08\x00", headers={"content-encoding": "gzip"})
 
     assert answer.outcome in {(400, "INVALID_JSON"), (415, "UNSUPPORTED_MEDIA_TYPE")}
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/auth/passkeys/login/options", "/api/auth/mfa/totp", "/api/auth/logout"]
+)
+@pytest.mark.parametrize(
+    ("body", "outcome"),
+    [
+        (b'{"scope": "all"}', (422, "VALIDATION_ERROR")),
+        (b"[]", (400, "INVALID_JSON")),
+        (b"{", (400, "INVALID_JSON")),
+    ],
+    ids=repr,
+)
+def test_calls_without_fields(
+    edge: Edge, ada: Person, path: str, body: bytes, outcome: tuple[int, str]
+) -> None:
+    """Take no field either: what is sent to no purpose is said, not passed over."""
+    answer = edge.post(path, token=ada.access_token, content=body)
+
+    assert answer.outcome == outcome
+    if answer.status == 422:
+        assert answer.fields == {"scope"}
+
+
+def test_calls_without_fields_take_an_empty_body(edge: Edge) -> None:
+    """None at all, and an empty object; another type is as wrong as elsewhere."""
+    path = "/api/auth/passkeys/login/options"
+    assert edge.post(path).status == edge.post(path, json={}).status == 200
+    assert edge.post(path, content=b"a=1", headers={"content-type": "text/plain"}).status == 415

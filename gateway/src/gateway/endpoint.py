@@ -96,7 +96,7 @@ class Endpoint:
                 return self._finish(request, told)
         # All that refuses a request whatever its body holds comes before the body is asked for.
         self._restraint.check()
-        if self.route.body:
+        if self.route.reads_body:
             request.check_media_type()
         body = await request.body()
         try:

@@ -96,7 +96,7 @@ def _codes(route: Route, comment: str) -> set[str]:
             codes.add("SECOND_FACTOR_REQUIRED")
     if policy.options.HasField("max_auth_age"):
         codes.add("REAUTHENTICATION_REQUIRED")
-    if route.body:
+    if route.reads_body:
         codes |= _WITH_BODY
     if policy.descriptor.input_type.fields or route.verb == "POST":
         codes.add("VALIDATION_ERROR")

@@ -56,7 +56,7 @@ def compile_reader(route: Route) -> ReadRequest:
             if header in request.headers:
                 setter(message, request.header(header), name, errors)
         set_cookies(message, request, errors)
-        if route.body:
+        if route.body or (body and route.reads_body):
             decode(message, parse_body(body), errors)
         if authorize is not None and request.claims is not None:
             authorize(message, request.claims)

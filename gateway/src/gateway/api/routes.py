@@ -17,6 +17,9 @@ _VARIABLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _MEMBER = re.compile(r"[A-Za-z0-9._~-]+")
 
 
+_VERBS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """One way over HTTP to one method.
@@ -53,6 +56,11 @@ class Route:
     def cookie_fields(self) -> list[FieldDescriptor]:
         """The request's fields that travel as cookies."""
         return [field for field in self.policy.descriptor.input_type.fields if cookie_of(field)]
+
+    @property
+    def reads_body(self) -> bool:
+        """Whether a body is read: where the request has no fields for one, it may only be empty or `{}`."""
+        return self.body or self.verb in _VERBS_WITH_BODY
 
     @property
     def body_fields(self) -> list[FieldDescriptor]:
