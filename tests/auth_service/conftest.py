@@ -246,12 +246,10 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
             refresh_tokens=HmacRefreshTokens(MASTER_KEY.derived("refresh-tokens")),
             mail_tokens=MAIL_TOKENS,
             device_digests=HmacDeviceDigests(MASTER_KEY.derived("known-devices")),
-            second_factors=TotpSecrets(
-                MASTER_KEY.derived("totp-secrets"), MASTER_KEY.derived("recovery-codes")
-            ),
+            second_factors=TotpSecrets(MASTER_KEY.every("totp-secrets"), MASTER_KEY.every("recovery-codes")),
             relying_party=WebauthnRelyingParty(party_id="issuer.test", name="Vestibule", origins=(ISSUER,)),
             answer_seal=SealedAnswers(
-                MASTER_KEY.derived("first-answers"), MASTER_KEY.derived("first-answer-names")
+                MASTER_KEY.every("first-answers"), MASTER_KEY.every("first-answer-names")
             ),
             published_keys=ring,
             head_judge=EcdsaHeadJudge(database, MASTER_KEY),

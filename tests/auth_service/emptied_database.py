@@ -16,6 +16,7 @@ _TABLES = (
     "sign_in_failures",
     "signing_keys",
     "retired_signing_keys",
+    "master_keys",
     "audit_events",
     "audit_heads",
     "outbox",

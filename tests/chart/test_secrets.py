@@ -12,7 +12,13 @@ from tests.chart.conftest import CHART, Render
 from tests.chart.manifests import Manifest, containers, environment, name, of_kind, pods
 
 SERVICES = ("auth-service", "gateway", "health-aggregator", "user-service")
-SECRET_SETTINGS = {"SERVICE_KEY", "AUTH_MASTER_KEY", "PGPASSWORD", "BOOTSTRAP_ADMIN_PASSWORD"}
+SECRET_SETTINGS = {
+    "SERVICE_KEY",
+    "AUTH_MASTER_KEY",
+    "AUTH_MASTER_KEYS_ACCEPTED",
+    "PGPASSWORD",
+    "BOOTSTRAP_ADMIN_PASSWORD",
+}
 
 
 def generated(manifests: list[Manifest]) -> dict[str, dict[str, str]]:
@@ -131,7 +137,7 @@ def test_pods_get_their_own_secrets_only(render: Render) -> None:
 
     assert keys == {
         "gateway": set(),
-        "auth-service": {"AUTH_MASTER_KEY", "auth_service"},
+        "auth-service": {"AUTH_MASTER_KEY", "AUTH_MASTER_KEYS_ACCEPTED", "auth_service"},
         "user-service": {"user_service"},
         "health-aggregator": {"health_aggregator"},
         "migration": {"auth_owner", "users_owner", "health_owner"},
@@ -158,7 +164,7 @@ def test_who_removes_audit_entries_cannot_sign_for_them(render: Render) -> None:
 
     assert keys == {
         "vestibule-audit-prune": {"auth_owner"},
-        "vestibule-audit-export": {"AUTH_MASTER_KEY", "auth_service"},
+        "vestibule-audit-export": {"AUTH_MASTER_KEY", "AUTH_MASTER_KEYS_ACCEPTED", "auth_service"},
     }
     assert not of_kind(render({}), "CronJob")
 

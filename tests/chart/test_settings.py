@@ -131,6 +131,7 @@ def test_services_take_what_they_are_told(
     secrets = {
         "SERVICE_KEY": "k" * 48,
         "AUTH_MASTER_KEY": "A" * 43 + "=",
+        "AUTH_MASTER_KEYS_ACCEPTED": "B" * 43 + "=",
         "REDIS_URL": "rediss://user:secret@redis:6379/0",
         "SMTP_URL": "smtps://user:secret@mail:465",
         "BOOTSTRAP_ADMIN_EMAIL": "admin@example.com",
@@ -161,6 +162,7 @@ def test_one_value_makes_every_service_strict(
     given = {
         "SERVICE_KEY": drawn,
         "AUTH_MASTER_KEY": base64.b64encode(bytes(range(32))).decode(),
+        "AUTH_MASTER_KEYS_ACCEPTED": base64.b64encode(bytes(range(1, 33))).decode(),
         "REDIS_URL": f"rediss://:{drawn}@redis:6379/0",
         "SMTP_URL": f"smtps://me:{drawn}@mail:465",
         "PGPASSWORD": drawn,

@@ -29,7 +29,7 @@ NOTHING_TO_GUESS: dict[str, str] = {
 HOMEMADE = {"ecdsa", "pycrypto", "pycryptodome", "python-jose", "rsa", "tlslite-ng", "passlib"}
 """Cryptography in Python itself, or no longer kept."""
 
-DERIVED = re.compile(r'derived\("([\w-]+)"\)')
+DERIVED = re.compile(r'(?:derived|every)\("([\w-]+)"\)')
 AUDITED_READS = {"ExportMe"}
 """They leave an entry in the audit, and change nothing else."""
 

@@ -26,11 +26,16 @@ def main(arguments: list[str]) -> None:
     commands.add_parser("migrate", help="bring the schema up to date", add_help=False)
     commands.add_parser("provision", help="make the roles and the schema, as an admin of Postgres")
     _add_audit(commands.add_parser("audit", help="look at the audit chain, and take it out"))
-    keys = commands.add_parser("keys", help="look at the signing keys, and rotate them")
+    keys = commands.add_parser(
+        "keys", help="look at the signing keys, rotate them, and follow the master key"
+    )
     commands.add_parser("events", help="look at dead letters, send them again or drop them", add_help=False)
     key_actions = keys.add_subparsers(dest="action", metavar="action", required=True)
     key_actions.add_parser("list", help="every key with its state and its times")
     key_actions.add_parser("rotate", help="publish the next key, which signs when every verifier can know it")
+    key_actions.add_parser(
+        "reseal", help="seal again with AUTH_MASTER_KEY; exit status 1 while another one is still needed"
+    )
     known, rest = parser.parse_known_args(arguments)
     if known.command == "migrate":
         sys.exit(_migrate(rest))
@@ -106,7 +111,8 @@ def _provision() -> int:
 def _keys(known: argparse.Namespace) -> int:
     from auth_service.commands import keys  # noqa: PLC0415
 
-    return keys.rotate() if known.action == "rotate" else keys.show()
+    actions = {"rotate": keys.rotate, "reseal": keys.reseal, "list": keys.show}
+    return actions[known.action]()
 
 
 def _audit(known: argparse.Namespace) -> int:

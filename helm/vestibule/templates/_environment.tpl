@@ -151,6 +151,12 @@ NEXTCLOUD_URL: {{ . | quote }}
     secretKeyRef:
       name: {{ include "vestibule.secret.name" (dict "root" $root "existing" $root.Values.secrets.authMasterKey "suffix" "auth-master-key") }}
       key: AUTH_MASTER_KEY
+- name: AUTH_MASTER_KEYS_ACCEPTED
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "vestibule.secret.name" (dict "root" $root "existing" $root.Values.secrets.authMasterKey "suffix" "auth-master-key") }}
+      key: AUTH_MASTER_KEYS_ACCEPTED
+      optional: true
 {{- with $root.Values.mail.existingSecret }}
 - name: SMTP_URL
   valueFrom:

@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 import pyotp
 import pytest
 from auth_service.adapters.totp_secrets import TotpSecrets
+from auth_service.domain.idempotency import Attempt
 from auth_service.domain.second_factor import RECOVERY_CODES, Authenticator
 from chassis.ids import uuid7
 from cryptography.exceptions import InvalidTag
 
 NOW = datetime(2026, 11, 23, 10, 0, 15, tzinfo=UTC)
 STEP = int(NOW.timestamp()) // 30
-SECRETS = TotpSecrets(b"s" * 32, b"d" * 32)
+SECRETS = TotpSecrets([b"s" * 32], [b"d" * 32])
 
 
 def _enrolled() -> tuple[pyotp.TOTP, Authenticator]:
@@ -57,7 +57,10 @@ def test_no_other_text_is_a_code(change: str) -> None:
 def test_a_secret_is_sealed_for_its_person() -> None:
     """Moved to another's row, or under another key, it opens nothing."""
     totp, authenticator = _enrolled()
-    for secrets, owner in ((SECRETS, uuid7()), (TotpSecrets(b"x" * 32, b"d" * 32), authenticator.user_id)):
+    for secrets, owner in (
+        (SECRETS, uuid7()),
+        (TotpSecrets([b"x" * 32], [b"d" * 32]), authenticator.user_id),
+    ):
         with pytest.raises(InvalidTag):
             secrets.step_of(replace(authenticator, user_id=owner), totp.at(NOW), NOW)
 
@@ -66,26 +69,30 @@ def test_recovery_codes() -> None:
     """Ten, of 120 bits, kept as a keyed digest of person and code, however they are typed."""
     user_id, codes = uuid7(), SECRETS.recovery_codes()
     first = codes[0]
-    kept = SECRETS.recovery_digest(user_id, first)
+    kept = SECRETS.recovery_digests(user_id, first)[0]
 
     assert len(set(codes)) == RECOVERY_CODES
     assert all(len(code.replace("-", "")) == 24 for code in codes)
-    assert SECRETS.recovery_digest(user_id, f" {first.upper().replace('-', ' ')}") == kept
+    assert SECRETS.recovery_digests(user_id, f" {first.upper().replace('-', ' ')}")[0] == kept
     assert first.encode() not in kept
-    assert SECRETS.recovery_digest(uuid7(), first) != kept
-    assert TotpSecrets(b"s" * 32, b"x" * 32).recovery_digest(user_id, first) != kept
+    assert SECRETS.recovery_digests(uuid7(), first)[0] != kept
+    assert TotpSecrets([b"s" * 32], [b"x" * 32]).recovery_digests(user_id, first)[0] != kept
 
 
 def test_an_attempts_recovery_codes_are_the_same_each_time() -> None:
     """So that lost ones can be shown again; whoever has not the key cannot make them from its id."""
-    attempt_id = uuid7()
-    codes = SECRETS.recovery_codes(attempt_id)
+    attempt = _attempt()
+    codes = SECRETS.recovery_codes(attempt)
 
     assert len(set(codes)) == RECOVERY_CODES
-    assert codes == SECRETS.recovery_codes(attempt_id)
-    for other in (SECRETS.recovery_codes(uuid7()), SECRETS.recovery_codes(), _other_key(attempt_id)):
+    assert codes == SECRETS.recovery_codes(attempt)
+    for other in (SECRETS.recovery_codes(_attempt()), SECRETS.recovery_codes(), _other_key(attempt)):
         assert not set(codes) & set(other)
 
 
-def _other_key(attempt_id: UUID) -> Sequence[str]:
-    return TotpSecrets(b"s" * 32, b"x" * 32).recovery_codes(attempt_id)
+def _other_key(attempt: Attempt) -> Sequence[str]:
+    return TotpSecrets([b"s" * 32], [b"x" * 32]).recovery_codes(attempt)
+
+
+def _attempt() -> Attempt:
+    return Attempt(attempt_id=uuid7(), fingerprint=b"")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from auth_service.domain.api_key import USE_NOTED_EVERY, ApiKey, DrawnKey, KeyHolder
+from auth_service.domain.idempotency import Attempt
 
 from tests.fakes.auth_service.state import FakeClock, State
 
@@ -16,9 +17,9 @@ class FakeApiKeySecrets:
     def __init__(self) -> None:
         self._numbers = itertools.count()
 
-    def draw(self, attempt_id: UUID | None = None) -> DrawnKey:
+    def draw(self, attempt: Attempt | None = None) -> DrawnKey:
         """Returns a new key."""
-        prefix = f"vst_{attempt_id or next(self._numbers)}"
+        prefix = f"vst_{attempt.attempt_id if attempt else next(self._numbers)}"
         return DrawnKey(text=f"{prefix}/secret", prefix=prefix, digest=f"{prefix}/secret".encode())
 
     def prefix(self, text: str) -> str | None:
@@ -29,6 +30,10 @@ class FakeApiKeySecrets:
     def matches(self, text: str, digest: bytes) -> bool:
         """Whether this is the key."""
         return text.encode() == digest
+
+    def digest(self, text: str) -> bytes:
+        """Returns the key."""
+        return text.encode()
 
 
 class FakeApiKeys:
@@ -79,6 +84,10 @@ class FakeApiKeys:
         """Revokes every key of a user."""
         for key in await self.of_person(user_id):
             await self.revoke(key.id, user_id)
+
+    async def keep_digest(self, key_id: UUID, digest: bytes) -> None:
+        """Keeps another digest of a key."""
+        self._rows[key_id] = replace(self._rows[key_id], digest=digest)
 
     async def note_use(self, key_id: UUID) -> None:
         """Notes that a key was used."""

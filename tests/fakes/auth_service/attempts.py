@@ -21,8 +21,11 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 class FakeAnswerSeal:
     """Names clients and what they ask legibly, and seals nothing."""
 
-    def question(self, caller: Caller, key: str, request: Request) -> Question:
+    def questions(self, caller: Caller, key: str, request: Request) -> Sequence[Question]:
         """Returns the question."""
+        return [self._question(caller, key, request)]
+
+    def _question(self, caller: Caller, key: str, request: Request) -> Question:
         client = caller.user_id or caller.client_address
         is_shared = caller.user_id is None and request.proves
         return Question(

@@ -1,5 +1,6 @@
 """Known devices in memory."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from auth_service.domain.device import DEVICES_MAX, NOTICES_MAX, NOTICES_WINDOW, REMEMBERED
@@ -10,9 +11,9 @@ from tests.fakes.auth_service.state import FakeClock, State
 class FakeDeviceDigests:
     """Writes users and devices in clear."""
 
-    def __call__(self, user_id: UUID, device: str) -> bytes:
+    def __call__(self, user_id: UUID, device: str) -> Sequence[bytes]:
         """Returns the device."""
-        return f"{user_id} {device}".encode()
+        return [f"{user_id} {device}".encode()]
 
 
 class FakeDevices:
@@ -38,6 +39,10 @@ class FakeDevices:
         for key in sorted(mine, key=lambda key: mine[key], reverse=True)[DEVICES_MAX - 1 :]:
             del self._rows[key]
         return is_new and len(mine) > 0 and lately <= NOTICES_MAX
+
+    async def keep_digest(self, user_id: UUID, known: bytes, digest: bytes) -> None:
+        """Keeps another digest of a known device."""
+        self._rows[user_id, digest] = self._rows.pop((user_id, known))
 
     async def forget_all(self, user_id: UUID) -> None:
         """Forgets every device of a user."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID, uuid4
 
+from auth_service.domain.idempotency import Attempt
 from auth_service.domain.second_factor import (
     CHALLENGE_LIFETIME,
     RECOVERY_CODES,
@@ -29,13 +30,13 @@ class FakeSecondFactorSecrets:
         near = code.isdecimal() and abs(int(code) - present) <= 1 and int(code) > authenticator.last_step
         return int(code) if near else None
 
-    def recovery_codes(self, attempt_id: UUID | None = None) -> Sequence[str]:
+    def recovery_codes(self, attempt: Attempt | None = None) -> Sequence[str]:
         """Returns new recovery codes."""
         return [f"code-{number}" for number in range(RECOVERY_CODES)]
 
-    def recovery_digest(self, user_id: UUID, code: str) -> bytes:
+    def recovery_digests(self, user_id: UUID, code: str) -> Sequence[bytes]:
         """Returns the code."""
-        return code.encode()
+        return [code.encode()]
 
     def challenge(self) -> str:
         """Returns a token."""

@@ -130,6 +130,10 @@ class FakeMailTokens:
         """Returns the token."""
         return f"{kind}/{mail_id}/{user_id}/{canonical_email(email)}"
 
+    def is_token(self, token: str, kind: MailKind, mail_id: UUID, user_id: UUID, email: str) -> bool:
+        """Whether this is the token."""
+        return token == self(kind, mail_id, user_id, email)
+
 
 class FakeUserDirectory:
     """user-service in a dictionary; it asks for registrations as the real one does.

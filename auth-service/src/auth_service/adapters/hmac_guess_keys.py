@@ -16,14 +16,16 @@ _NAME_BYTES = 16
 class HmacGuessKeys:
     """Derives both names under a key of their own."""
 
-    def __init__(self, key: bytes) -> None:
-        self._key = key
+    def __init__(self, key: bytes, *accepted: bytes) -> None:
+        """Takes the keys: names are made with the first, the others made names that tokens are bound to."""
+        self._key, self._accepted = key, accepted
 
     def __call__(self, canonical_email: str, client_address: str) -> GuessKey:
         """Returns the names of an account and a client."""
         return GuessKey(
             account=self._name(b"account\0", canonical_email),
             client=self._name(b"client\0", counted_as(client_address)),
+            former_accounts=tuple(_name(key, b"account\0", canonical_email) for key in self._accepted),
         )
 
     def of(self, credential: Credential, client_address: str) -> GuessKey:
@@ -36,4 +38,8 @@ class HmacGuessKeys:
         return GuessKey(account=self._name(b"second factor\0", str(user_id)), client=b"")
 
     def _name(self, kind: bytes, text: str) -> bytes:
-        return hmac.digest(self._key, kind + text.encode(), hashlib.sha256)[:_NAME_BYTES]
+        return _name(self._key, kind, text)
+
+
+def _name(key: bytes, kind: bytes, text: str) -> bytes:
+    return hmac.digest(key, kind + text.encode(), hashlib.sha256)[:_NAME_BYTES]

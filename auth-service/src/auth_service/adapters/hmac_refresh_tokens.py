@@ -21,18 +21,19 @@ class HmacRefreshTokens:
     are given the same successor, and a refresh that Postgres rolled back can be repeated.
     """
 
-    def __init__(self, key: bytes) -> None:
-        """Takes the key.
+    def __init__(self, key: bytes, *accepted: bytes) -> None:
+        """Takes the keys.
 
         Args:
             key: 32 secret bytes, used for nothing else.
+            accepted: Keys whose tokens are read as well.
         """
-        self._key = key
+        self._keys = (key, *accepted)
 
     def write(self, token: RefreshToken) -> str:
         """Returns the token as clients keep it."""
         body = _BODY.pack(_VERSION, token.session_id.bytes, token.counter)
-        return base64.urlsafe_b64encode(body + self._mac(body)).decode()
+        return base64.urlsafe_b64encode(body + _mac(self._keys[0], body)).decode()
 
     def read(self, text: str) -> RefreshToken | None:
         """Returns what the token names; None when we did not make it."""
@@ -43,12 +44,13 @@ class HmacRefreshTokens:
         if len(raw) != _BODY.size + _MAC_BYTES:
             return None
         body = raw[: _BODY.size]
-        if not hmac.compare_digest(raw[_BODY.size :], self._mac(body)):
+        if not any(hmac.compare_digest(raw[_BODY.size :], _mac(key, body)) for key in self._keys):
             return None
         version, session, counter = _BODY.unpack(body)
         if version != _VERSION:
             return None
         return RefreshToken(session_id=UUID(bytes=session), counter=counter)
 
-    def _mac(self, body: bytes) -> bytes:
-        return hmac.digest(self._key, body, hashlib.sha256)
+
+def _mac(key: bytes, body: bytes) -> bytes:
+    return hmac.digest(key, body, hashlib.sha256)

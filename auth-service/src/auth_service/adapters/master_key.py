@@ -3,39 +3,51 @@
 import base64
 import hashlib
 import hmac
-import os
+from dataclasses import replace
 from datetime import datetime
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from auth_service.adapters.sealing import Sealing
 from auth_service.domain.audit_export import ExportedKey
 from auth_service.domain.errors import MasterKeyMismatch
 from auth_service.domain.signing_key import RetiredKey, SigningKey
 
-_NONCE_BYTES = 12
 _COORDINATE_BYTES = 32
+_MISMATCH = (
+    "AUTH_MASTER_KEY does not open the signing keys stored in Postgres; start with the key that they"
+    " were sealed under, or name that one in AUTH_MASTER_KEYS_ACCEPTED"
+)
 
 
 class MasterKey:
     """Seals private keys by AES-256-GCM, each bound to its `kid`, and derives keys by HKDF."""
 
-    def __init__(self, key: bytes) -> None:
-        """Takes the key.
+    def __init__(self, key: bytes, *accepted: bytes) -> None:
+        """Takes the keys.
 
         Args:
-            key: 32 secret bytes.
+            key: 32 secret bytes, which everything new is made with.
+            accepted: Keys by which is read what was made with them: the one before, or the next one.
         """
-        self._aead = AESGCM(key)
-        self._key = key
+        self._sealing = Sealing(key, *accepted)
+        self._keys = (key, *accepted)
+
+    @property
+    def key_id(self) -> str:
+        """A name for the key that writes, from which the key cannot be computed."""
+        return self.derived("master-key-names")[:8].hex()
 
     def derived(self, purpose: str) -> bytes:
-        """Returns 32 bytes that serve one purpose and tell nothing of the others."""
-        hkdf = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=b"vestibule/" + purpose.encode())
-        return hkdf.derive(self._key)
+        """Returns 32 bytes of the key that writes: for one purpose, independent of other purposes'."""
+        return _derived(self._keys[0], purpose)
+
+    def every(self, purpose: str) -> tuple[bytes, ...]:
+        """Returns what is derived for a purpose of each key, that of the writing key first."""
+        return tuple(_derived(key, purpose) for key in self._keys)
 
     def generate(self, at: datetime, active_from: datetime | None = None) -> SigningKey:
         """Returns a new key, published from then on, and active from then on or from later."""
@@ -48,8 +60,7 @@ class MasterKey:
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-        nonce = os.urandom(_NONCE_BYTES)
-        sealed = nonce + self._aead.encrypt(nonce, der, kid.encode())
+        sealed = self._sealing.seal(der, kid.encode())
         return SigningKey(
             kid=kid, x=x, y=y, sealed_private_key=sealed, published_at=at, active_from=active_from or at
         )
@@ -60,14 +71,10 @@ class MasterKey:
         Raises:
             MasterKeyMismatch: it was sealed under another master key, or altered.
         """
-        nonce, sealed = key.sealed_private_key[:_NONCE_BYTES], key.sealed_private_key[_NONCE_BYTES:]
         try:
-            der = self._aead.decrypt(nonce, sealed, key.kid.encode())
+            der = self._sealing.open(key.sealed_private_key, key.kid.encode())
         except InvalidTag as error:
-            raise MasterKeyMismatch(
-                "AUTH_MASTER_KEY does not open the signing keys stored in Postgres; "
-                "start with the key that they were sealed under"
-            ) from error
+            raise MasterKeyMismatch(_MISMATCH) from error
         private = serialization.load_der_private_key(der, password=None)
         if not isinstance(private, ec.EllipticCurvePrivateKey):
             raise MasterKeyMismatch(f"signing key {key.kid} is not an elliptic curve key")
@@ -89,15 +96,42 @@ class MasterKey:
         """
         if self.opened(key).public_key() != public_key(key):
             raise MasterKeyMismatch(f"the public half of signing key {key.kid} was altered in Postgres")
-        return self._attestation(key.kid, key.x, key.y)
+        return self._attestations(key)[0]
 
     def attested(self, key: RetiredKey) -> bool:
         """Whether a retired key was ours."""
-        return hmac.compare_digest(key.attestation, self._attestation(key.kid, key.x, key.y))
+        return any(self._attests(key, ours) for ours in self._attestations(key))
 
-    def _attestation(self, kid: str, x: str, y: str) -> bytes:
-        secret = self.derived("signing-key-attestations")
-        return hmac.digest(secret, f"{kid}.{x}.{y}".encode(), "sha256")
+    def sealed_again(self, key: SigningKey) -> SigningKey | None:
+        """Returns the key sealed under the key that writes; None when it is already.
+
+        Raises:
+            MasterKeyMismatch: no key opens it, or it was altered.
+        """
+        try:
+            sealed = self._sealing.sealed_again(key.sealed_private_key, key.kid.encode())
+        except InvalidTag as error:
+            raise MasterKeyMismatch(_MISMATCH) from error
+        return None if sealed is None else replace(key, sealed_private_key=sealed)
+
+    def attested_again(self, key: RetiredKey) -> bytes | None:
+        """Returns an attestation under the key that writes; None when it has one, or is not ours."""
+        newest = self._attestations(key)[0]
+        return None if self._attests(key, newest) or not self.attested(key) else newest
+
+    def _attestations(self, key: SigningKey | RetiredKey) -> tuple[bytes, ...]:
+        text = f"{key.kid}.{key.x}.{key.y}".encode()
+        return tuple(hmac.digest(secret, text, "sha256") for secret in self.every("signing-key-attestations"))
+
+    @staticmethod
+    def _attests(key: RetiredKey, ours: bytes) -> bool:
+        kept = (key.attestation, *key.later_attestations)
+        return any(hmac.compare_digest(each, ours) for each in kept)
+
+
+def _derived(key: bytes, purpose: str) -> bytes:
+    hkdf = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=b"vestibule/" + purpose.encode())
+    return hkdf.derive(key)
 
 
 def public_key(key: SigningKey | RetiredKey | ExportedKey) -> ec.EllipticCurvePublicKey:

@@ -10,15 +10,15 @@ from datetime import datetime
 from uuid import UUID
 
 import pyotp
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from auth_service.adapters.sealing import Sealing
+from auth_service.domain.idempotency import Attempt
 from auth_service.domain.second_factor import RECOVERY_CODES, Authenticator, Enrolment
 
 _ISSUER = "Vestibule"
 _STEP_SECONDS = 30
 _DRIFT_STEPS = 1
 _DIGITS = 6
-_NONCE_BYTES = 12
 _RECOVERY_BYTES = 15
 _GROUP = 4
 
@@ -26,21 +26,20 @@ _GROUP = 4
 class TotpSecrets:
     """`SecondFactorSecrets` under two keys derived from the master key."""
 
-    def __init__(self, sealing_key: bytes, digest_key: bytes) -> None:
-        """Takes the keys.
+    def __init__(self, sealing_keys: Sequence[bytes], digest_keys: Sequence[bytes]) -> None:
+        """Takes the keys, each of 32 secret bytes, the one to write with first.
 
         Args:
-            sealing_key: 32 secret bytes that seal the secrets.
-            digest_key: 32 secret bytes that recovery codes are hashed with.
+            sealing_keys: Seal the secrets.
+            digest_keys: Hash recovery codes.
         """
-        self._aead = AESGCM(sealing_key)
-        self._digest_key = digest_key
+        self._sealing = Sealing(*sealing_keys)
+        self._digest_keys = digest_keys
 
     def seal_new(self, user_id: UUID, account: str) -> tuple[Enrolment, bytes]:
         """Returns a new secret to show, and the same one sealed for its person alone."""
         secret = pyotp.random_base32()
-        nonce = os.urandom(_NONCE_BYTES)
-        sealed = nonce + self._aead.encrypt(nonce, secret.encode(), user_id.bytes)
+        sealed = self._sealing.seal(secret.encode(), user_id.bytes)
         uri = pyotp.TOTP(secret).provisioning_uri(name=account, issuer_name=_ISSUER)
         return Enrolment(secret=secret, uri=uri), sealed
 
@@ -49,8 +48,7 @@ class TotpSecrets:
         code = code.replace(" ", "")
         if len(code) != _DIGITS or not code.isascii() or not code.isdecimal():
             return None
-        sealed, owner = authenticator.sealed_secret, authenticator.user_id
-        secret = self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], owner.bytes).decode()
+        secret = self._sealing.open(authenticator.sealed_secret, authenticator.user_id.bytes).decode()
         totp = pyotp.TOTP(secret)
         present = int(at.timestamp()) // _STEP_SECONDS
         found = None
@@ -60,20 +58,29 @@ class TotpSecrets:
                 found = step
         return found
 
-    def recovery_codes(self, attempt_id: UUID | None = None) -> Sequence[str]:
+    def sealed_again(self, user_id: UUID, sealed_secret: bytes) -> bytes | None:
+        """Returns a user's secret sealed under the key that writes; None when it is already.
+
+        Raises:
+            InvalidTag: no key opens it, or it was altered.
+        """
+        return self._sealing.sealed_again(sealed_secret, user_id.bytes)
+
+    def recovery_codes(self, attempt: Attempt | None = None) -> Sequence[str]:
         """Returns new recovery codes of 120 bits in groups of four letters, the same for an attempt."""
-        return [_grouped(base64.b32encode(self._drawn(attempt_id, n))) for n in range(RECOVERY_CODES)]
+        return [_grouped(base64.b32encode(self._drawn(attempt, n))) for n in range(RECOVERY_CODES)]
 
-    def recovery_digest(self, user_id: UUID, code: str) -> bytes:
-        """Returns what is kept of a person's recovery code; case, spaces and dashes do not matter."""
+    def recovery_digests(self, user_id: UUID, code: str) -> Sequence[bytes]:
+        """Returns what may be kept of a user's recovery code; case, spaces and dashes do not matter."""
         plain = code.replace("-", "").replace(" ", "").lower().encode()
-        return hmac.digest(self._digest_key, user_id.bytes + plain, hashlib.sha256)
+        return [hmac.digest(key, user_id.bytes + plain, hashlib.sha256) for key in self._digest_keys]
 
-    def _drawn(self, attempt_id: UUID | None, number: int) -> bytes:
-        if attempt_id is None:
+    def _drawn(self, attempt: Attempt | None, number: int) -> bytes:
+        if attempt is None:
             return os.urandom(_RECOVERY_BYTES)
-        drawn_for = b"drawn for\n" + attempt_id.bytes + bytes((number,))
-        return hmac.digest(self._digest_key, drawn_for, hashlib.sha256)[:_RECOVERY_BYTES]
+        drawn_for = b"drawn for\n" + attempt.attempt_id.bytes + bytes((number,))
+        key = self._digest_keys[attempt.key_number]
+        return hmac.digest(key, drawn_for, hashlib.sha256)[:_RECOVERY_BYTES]
 
     def challenge(self) -> str:
         """Returns a token of 256 bits."""

@@ -29,6 +29,35 @@ def rotate() -> int:
     return 0
 
 
+def reseal() -> int:
+    """Makes again what can be made with the master key of today, and prints what is left.
+
+    Returns:
+        The exit status: 0 when keys before it can be dropped, 1 when not yet, 2 when nobody can say.
+    """
+    settings = load(KeySettings)
+    try:
+        report = asyncio.run(keys.reseal(settings))
+    except (StartupError, ServiceError) as error:
+        print(f"keys reseal: {error}", file=sys.stderr)
+        return 2
+    print(f"{report.resealed} rows were sealed again with AUTH_MASTER_KEY")
+    if report.since is None:
+        print("AUTH_MASTER_KEY was not written with yet: start auth-service with it")
+    elif report.is_mixed:
+        print(f"a process wrote with another key lately; ask again after {_moment(report.since)}")
+    else:
+        print(
+            f"only AUTH_MASTER_KEY is written with since {_moment(report.since)}; from before then there are"
+        )
+    row = "{:<16}  {:>7}  {:<20}".format
+    print(row("WHAT", "COUNT", "LAST_ENDS"))
+    for each in report.remainders:
+        print(row(each.what, each.count, _moment(each.until)))
+    print("the key before " + ("can be dropped" if report.is_done else "is still needed"))
+    return 0 if report.is_done else 1
+
+
 def show() -> int:
     """Prints every key with its state and its times; returns the exit status."""
     settings = load(KeySettings)

@@ -9,6 +9,7 @@ from uuid import UUID
 from chassis.errors import TokenExpired, TokenInvalid, TokenRevoked
 
 from auth_service.domain.credential import Role
+from auth_service.domain.idempotency import Attempt
 
 ADMIN_SCOPE = "admin"
 """For what only admins may do, besides the scope for reading or changing."""
@@ -105,7 +106,7 @@ class DrawnKey:
 class ApiKeySecrets(Protocol):
     """Draws keys and tells a good one."""
 
-    def draw(self, attempt_id: UUID | None = None) -> DrawnKey:
+    def draw(self, attempt: Attempt | None = None) -> DrawnKey:
         """Returns a new key that nobody can guess, the same one each time for an attempt."""
         ...
 
@@ -115,6 +116,10 @@ class ApiKeySecrets(Protocol):
 
     def matches(self, text: str, digest: bytes) -> bool:
         """Whether this is the key of the digest, in the same time whatever differs."""
+        ...
+
+    def digest(self, text: str) -> bytes:
+        """Returns what is kept of a key."""
         ...
 
 
@@ -143,6 +148,10 @@ class ApiKeyRepository(Protocol):
 
     async def revoke_all(self, user_id: UUID) -> None:
         """Revokes every key of a user."""
+        ...
+
+    async def keep_digest(self, key_id: UUID, digest: bytes) -> None:
+        """Keeps another digest of a key, made with the master key of today."""
         ...
 
     async def note_use(self, key_id: UUID) -> None:

@@ -6,6 +6,7 @@ right password.
 
 import ipaddress
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
@@ -31,8 +32,11 @@ _IPV6_PREFIX = 32
 class DeviceDigests(Protocol):
     """Makes of a device what is remembered of it."""
 
-    def __call__(self, user_id: UUID, device: str) -> bytes:
-        """Returns a digest of 32 bytes, another one for each user, that tells nobody the device."""
+    def __call__(self, user_id: UUID, device: str) -> Sequence[bytes]:
+        """Returns a digest of 32 bytes, another one for each user, from which the device cannot be read.
+
+        There is one for each master key that is accepted; the first is to be kept.
+        """
         ...
 
 
@@ -50,6 +54,10 @@ class DeviceRepository(Protocol):
             Whether the user should be told: it is new, not the first one, and no more than
             `NOTICES_MAX` came in `NOTICES_WINDOW`.
         """
+        ...
+
+    async def keep_digest(self, user_id: UUID, known: bytes, digest: bytes) -> None:
+        """Keeps another digest of a known device, made with the master key of today."""
         ...
 
     async def forget_all(self, user_id: UUID) -> None:

@@ -1,7 +1,7 @@
 """Guessing passwords: who is made to wait, and for how long."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 FAILURES_MAX = 5
@@ -18,10 +18,15 @@ _FIRST_DELAY_SECONDS_MAX = 1.0
 
 @dataclass(frozen=True, slots=True)
 class GuessKey:
-    """Names an account and a client, neither of them legibly."""
+    """Names an account and a client, neither of them legibly.
+
+    Attributes:
+        former_accounts: The account's names under other master keys that are accepted.
+    """
 
     account: bytes
     client: bytes
+    former_accounts: tuple[bytes, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ class Question:
         fingerprint: Stands for what is asked, what people choose or type excepted.
         asker: The person who asks, whose erasure takes the answer along; None for strangers.
         session_id: The session in which it is asked; None outside of sessions.
+        key_number: Of the keys that are accepted, the one that it is named by; 0 for the newest.
     """
 
     name: bytes
@@ -52,6 +53,7 @@ class Question:
     fingerprint: bytes
     asker: UUID | None
     session_id: UUID | None = None
+    key_number: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,7 @@ class Attempt:
         is_ours: Whether it is for this call to answer.
         is_ended: Whether what the answer gave has ended since.
         wrong_secrets: How often it was asked for with another secret.
+        key_number: The question's.
     """
 
     attempt_id: UUID
@@ -79,6 +82,7 @@ class Attempt:
     is_ours: bool = False
     is_ended: bool = False
     wrong_secrets: int = 0
+    key_number: int = 0
 
     @property
     def is_exhausted(self) -> bool:
@@ -148,8 +152,11 @@ class AttemptRepository(Protocol):
 class AnswerSeal(Protocol):
     """Keeps questions and answers from whoever reads the database."""
 
-    def question(self, caller: Caller, key: str, request: Request) -> Question:
-        """Returns the question that a client asks under a key of its own."""
+    def questions(self, caller: Caller, key: str, request: Request) -> Sequence[Question]:
+        """Returns the question that a client asks under a key of its own, as each master key names it.
+
+        The first is the one to ask, unless it was asked by another name before.
+        """
         ...
 
     def seal(self, name: bytes, answer: bytes) -> bytes:

@@ -13,6 +13,10 @@ class MailTokens(Protocol):
         """Returns the token of a mail to this address: the same every time, 256 bits, not to be guessed."""
         ...
 
+    def is_token(self, token: str, kind: MailKind, mail_id: UUID, user_id: UUID, email: str) -> bool:
+        """Whether this is the token of a mail to this address, in the same time whatever differs."""
+        ...
+
 
 class Postman(Protocol):
     """Takes letters to where they are read."""

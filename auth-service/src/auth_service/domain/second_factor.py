@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
+from auth_service.domain.idempotency import Attempt
+
 METHODS = ("totp", "recovery_code")
 CHALLENGE_LIFETIME = timedelta(minutes=5)
 RECOVERY_CODES = 10
@@ -72,12 +74,12 @@ class SecondFactorSecrets(Protocol):
         """Returns the time step that the code belongs to; None when it is none near `at`."""
         ...
 
-    def recovery_codes(self, attempt_id: UUID | None = None) -> Sequence[str]:
+    def recovery_codes(self, attempt: Attempt | None = None) -> Sequence[str]:
         """Returns new recovery codes, the same ones each time for an attempt."""
         ...
 
-    def recovery_digest(self, user_id: UUID, code: str) -> bytes:
-        """Returns what is kept of a person's recovery code, however it was typed."""
+    def recovery_digests(self, user_id: UUID, code: str) -> Sequence[bytes]:
+        """Returns what may be kept of a recovery code, however typed: the first is what is kept now."""
         ...
 
     def challenge(self) -> str:

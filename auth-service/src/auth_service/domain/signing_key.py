@@ -85,6 +85,7 @@ class RetiredKey:
         x: Coordinate of the public point, base64url.
         y: Coordinate of the public point, base64url.
         attestation: Shows, by the master key, that the key was ours.
+        later_attestations: The same by master keys that followed that one.
         active_from: When it began to sign.
         removed_from: When the JWKS stopped showing it.
     """
@@ -93,6 +94,7 @@ class RetiredKey:
     x: str
     y: str
     attestation: bytes
+    later_attestations: Sequence[bytes] = ()
     published_at: datetime
     active_from: datetime
     removed_from: datetime

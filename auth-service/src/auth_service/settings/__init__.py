@@ -1,6 +1,5 @@
 """What auth-service reads from the environment: here the serving process, in `commands` the others."""
 
-import base64
 from datetime import timedelta
 from email.utils import parseaddr
 from pathlib import Path
@@ -24,10 +23,13 @@ from auth_service.settings.commands import (
 from auth_service.settings.fields import (
     AUDIT_RETENTION_YEARS,
     KEY_PUBLISH_SECONDS,
+    MASTER_KEYS_ACCEPTED,
     POSTGRES_URL,
     TOO_SHORT,
+    MasterKeysText,
     MasterKeyText,
     is_too_short,
+    master_keys,
 )
 
 __all__ = [
@@ -53,6 +55,7 @@ class AuthSettings(GrpcServiceSettings):
     master_key: MasterKeyText = Field(
         description="32 secret bytes in base64, which seal the signing keys: `openssl rand -base64 32`"
     )
+    master_keys_accepted: MasterKeysText | None = MASTER_KEYS_ACCEPTED
     key_rotation_days: float = Field(
         default=30.0, gt=0.0, le=366.0, description="how long a signing key signs before the next one does"
     )
@@ -217,8 +220,10 @@ class AuthSettings(GrpcServiceSettings):
     def shortcomings(self) -> list[str]:
         """Returns what the strict profile refuses about these settings, a line each."""
         found = super().shortcomings()
-        if self.is_strict and len(set(self.master_key_bytes)) < _DIFFERENT_BYTES_MIN:
-            found.append("AUTH_MASTER_KEY is not safe: it was not drawn at random: `openssl rand -base64 32`")
+        for position, key in enumerate(self.master_keys if self.is_strict else ()):
+            if len(set(key)) < _DIFFERENT_BYTES_MIN:
+                name = "AUTH_MASTER_KEYS_ACCEPTED" if position else "AUTH_MASTER_KEY"
+                found.append(f"{name} is not safe: it was not drawn at random: `openssl rand -base64 32`")
         if self.is_strict and not self.issuer.startswith("https://"):
             found.append("AUTH_ISSUER is not an https:// URL: links in mails and the tokens' issuer need one")
         if self.is_strict and (self.breached_passwords_url or "").startswith("http:"):
@@ -251,6 +256,6 @@ class AuthSettings(GrpcServiceSettings):
         return timedelta(days=self.key_rotation_days)
 
     @property
-    def master_key_bytes(self) -> bytes:
-        """The master key itself."""
-        return base64.b64decode(self.master_key.get_secret_value())
+    def master_keys(self) -> tuple[bytes, ...]:
+        """The master key itself, and others that are accepted."""
+        return master_keys(self.master_key, self.master_keys_accepted)

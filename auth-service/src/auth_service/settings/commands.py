@@ -1,6 +1,5 @@
 """What the commands of auth-service read from the environment."""
 
-import base64
 from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
@@ -9,12 +8,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from auth_service.settings.fields import (
     AUDIT_RETENTION_YEARS,
     KEY_PUBLISH_SECONDS,
+    MASTER_KEYS_ACCEPTED,
     OWNERS_POSTGRES_URL,
     POSTGRES_URL,
     TOO_SHORT,
     YEARS_HINT,
+    MasterKeysText,
     MasterKeyText,
     is_too_short,
+    master_keys,
 )
 
 
@@ -25,12 +27,13 @@ class KeySettings(BaseSettings):
 
     postgres_url: SecretStr = POSTGRES_URL
     master_key: MasterKeyText = Field(description="32 secret bytes in base64, which seal the signing keys")
+    master_keys_accepted: MasterKeysText | None = MASTER_KEYS_ACCEPTED
     key_publish_seconds: float = KEY_PUBLISH_SECONDS
 
     @property
-    def master_key_bytes(self) -> bytes:
-        """The master key itself."""
-        return base64.b64decode(self.master_key.get_secret_value())
+    def master_keys(self) -> tuple[bytes, ...]:
+        """The master key itself, and others that are accepted."""
+        return master_keys(self.master_key, self.master_keys_accepted)
 
 
 class MigrationSettings(BaseSettings):
@@ -50,6 +53,7 @@ class _ChainSettings(BaseSettings):
     master_key: MasterKeyText | None = Field(
         default=None, description="32 secret bytes in base64, which tell our signing keys from others"
     )
+    master_keys_accepted: MasterKeysText | None = MASTER_KEYS_ACCEPTED
     audit_retention_years: int | None = AUDIT_RETENTION_YEARS
 
     @field_validator("audit_retention_years")
@@ -60,9 +64,9 @@ class _ChainSettings(BaseSettings):
         return years
 
     @property
-    def master_key_bytes(self) -> bytes | None:
-        """The master key itself; None when it is not set."""
-        return None if self.master_key is None else base64.b64decode(self.master_key.get_secret_value())
+    def master_keys(self) -> tuple[bytes, ...]:
+        """The master key itself, and others that are accepted; empty when it is not set."""
+        return () if self.master_key is None else master_keys(self.master_key, self.master_keys_accepted)
 
 
 class AuditSettings(_ChainSettings):

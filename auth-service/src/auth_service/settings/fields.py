@@ -44,6 +44,28 @@ MasterKeyText = Annotated[SecretStr, AfterValidator(_is_a_master_key)]
 """32 secret bytes in base64."""
 
 
+def _are_master_keys(value: SecretStr) -> SecretStr:
+    for text in value.get_secret_value().split(","):
+        _is_a_master_key(SecretStr(text.strip()))
+    return value
+
+
+MasterKeysText = Annotated[SecretStr, AfterValidator(_are_master_keys)]
+"""Several of them, separated by commas."""
+
+MASTER_KEYS_ACCEPTED = Field(
+    default=None,
+    description="other master keys by which is read what was made with them, while one follows another:"
+    " each 32 secret bytes in base64, separated by commas",
+)
+
+
+def master_keys(*texts: SecretStr | None) -> tuple[bytes, ...]:
+    """Returns the master keys in these settings, in order."""
+    parts = [part for text in texts if text is not None for part in text.get_secret_value().split(",")]
+    return tuple(base64.b64decode(part.strip()) for part in parts)
+
+
 def is_too_short(years: int | None) -> bool:
     """Says whether the audit would be kept for less than the strict profile asks."""
     return years is not None and years < YEARS_MIN_STRICT

@@ -1,7 +1,7 @@
 """Answering a call that its client may make again."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -59,8 +59,8 @@ class AnswerOnce:
                 for with wrong secrets too often.
             Unavailable: the same call is still being answered, or too many passwords wait.
         """
-        question = self.seal.question(caller, key, request)
-        question, secret_hash = await self._recognize(question, request.secret)
+        questions = self.seal.questions(caller, key, request)
+        question, secret_hash = await self._recognize(questions, request.secret)
         attempt, given = await self._take_up(question, request.secret, secret_hash, seconds)
         if given is not None:
             return given, True
@@ -77,22 +77,27 @@ class AnswerOnce:
                 await asyncio.shield(self._release(question))
         return answer, False
 
-    async def _recognize(self, question: Question, secret: str | None) -> tuple[Question, str | None]:
+    async def _recognize(
+        self, questions: Sequence[Question], secret: str | None
+    ) -> tuple[Question, str | None]:
         """Returns the question by the name under which it is known, and the hash that the secret matches.
 
-        A client that is not signed in is known by its address, and at another one by its secret.
+        A client that is not signed in is known by its address, and at another one by its secret. While
+        a master key follows another, a question may be known by the name that the other gives it.
         """
-        if question.shared_name is None and secret is None:
-            return question, None
-        async with self.database.statements() as stores:
-            known = await stores.attempts.known(question)
-        for attempt in known:
-            if attempt.name == question.name:
-                # Whether it is the same question, and the same secret, is seen when it is taken up.
-                return question, None
-            if await self._is_secret(attempt, secret):
-                return replace(question, name=attempt.name), attempt.secret_hash
-        return question, None if secret is None else await self.hasher.hash(secret)
+        newest = questions[0]
+        if len(questions) == 1 and newest.shared_name is None and secret is None:
+            return newest, None
+        for question in questions:
+            async with self.database.statements() as stores:
+                known = await stores.attempts.known(question)
+            for attempt in known:
+                if attempt.name == question.name:
+                    # Whether it is the same question, and the same secret, is seen when it is taken up.
+                    return question, None
+                if await self._is_secret(attempt, secret):
+                    return replace(question, name=attempt.name), attempt.secret_hash
+        return newest, None if secret is None else await self.hasher.hash(secret)
 
     async def _take_up(
         self, question: Question, secret: str | None, secret_hash: str | None, seconds: float
@@ -105,6 +110,7 @@ class AnswerOnce:
                 attempt = await stores.attempts.begin(
                     question, uuid7(), timedelta(seconds=seconds), secret_hash
                 )
+            attempt = replace(attempt, key_number=question.key_number)
             if attempt.fingerprint != question.fingerprint:
                 raise IdempotencyKeyReused.on("Idempotency-Key", "was used with another request")
             if attempt.is_exhausted:

@@ -55,9 +55,9 @@ class CheckCode:
         step = self.secrets.step_of(authenticator, code, self.clock.now())
         if step is not None and await stores.second_factors.advance(user_id, step):
             return "totp"
-        digest = self.secrets.recovery_digest(user_id, code)
-        if await stores.second_factors.spend_recovery_code(user_id, digest):
-            return "recovery_code"
+        for digest in self.secrets.recovery_digests(user_id, code):
+            if await stores.second_factors.spend_recovery_code(user_id, digest):
+                return "recovery_code"
         raise InvalidCredentials
 
     async def note_refusal(

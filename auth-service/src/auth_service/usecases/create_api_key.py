@@ -59,7 +59,7 @@ class CreateApiKey:
             NotFound: the attempt has made it, and it was deleted since.
         """
         user_id, now = caller.person(), self.clock.now()
-        drawn = self.secrets.draw(None if attempt is None else attempt.attempt_id)
+        drawn = self.secrets.draw(attempt)
         made = outcome_of(attempt)
         if made is not None:
             return await self._made(made), drawn.text

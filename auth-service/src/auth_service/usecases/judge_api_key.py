@@ -42,6 +42,9 @@ class JudgeApiKey:
             except (TokenExpired, TokenRevoked) as refused:
                 refusal = refused
             else:
+                digest = self.secrets.digest(text)
+                if digest != holder.key.digest:  # It was made with another master key.
+                    await stores.api_keys.keep_digest(holder.key.id, digest)
                 if holder.use_is_news:
                     await stores.api_keys.note_use(holder.key.id)
                 rights = self.rights_of(holder.role, guarded=holder.guarded)

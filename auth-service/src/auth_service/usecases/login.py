@@ -92,7 +92,7 @@ class Login:
         self.hasher.admit()
         address = canonical_email(email)
         key = self.guess_keys(address, caller.client_address)
-        client = self.device_tokens.client(device, key.account) if device else None
+        client = self._client_of(device, key) if device else None
         if client is not None:
             known = replace(key, client=client)
             async with self.check_password.turn(known):
@@ -104,6 +104,10 @@ class Login:
         async with self.check_password.turn(key):
             guess = _Guess(key, *await self._look_up(address, key), password)
             return await self._sign_in(guess, caller, attempt)
+
+    def _client_of(self, device: str, key: GuessKey) -> bytes | None:
+        clients = (self.device_tokens.client(device, each) for each in (key.account, *key.former_accounts))
+        return next((client for client in clients if client is not None), None)
 
     async def _look_up(self, address: str, key: GuessKey) -> tuple[GuessRecord, Credential | None]:
         async with self.database.statements() as stores:
@@ -124,7 +128,8 @@ class Login:
         await self._tell(standing)
         await self.note_device(user_id=proven.user_id, caller=caller)
         strengthened = await self._strengthen(proven, password)
-        if guess.device and strengthened is proven:
+        is_newest = bool(guess.device) and self.device_tokens.client(guess.device, key.account) is not None
+        if is_newest and strengthened is proven:
             return replace(tokens, device=guess.device)
         return replace(tokens, device=self.device_tokens.issue(key.account, strengthened.password_hash))
 

@@ -28,14 +28,17 @@ class NoteDevice:
         """Returns when it is noted, or cannot be now; the sign-in does not depend on it."""
         if not self.is_on:
             return
-        digest = self.digests(user_id, device_of(caller.user_agent, caller.client_address))
+        digests = self.digests(user_id, device_of(caller.user_agent, caller.client_address))
         with suppress(Unavailable):
             async with self.database.statements() as stores:
-                if await stores.devices.is_known(user_id, digest):
-                    return
+                for digest in digests:
+                    if await stores.devices.is_known(user_id, digest):
+                        if digest != digests[0]:
+                            await stores.devices.keep_digest(user_id, digest, digests[0])
+                        return
             async with self.database.transaction() as stores:
                 # Of two first sign-ins at once, one is the first.
                 if await stores.credentials.lock(user_id) is not None and await stores.devices.add(
-                    user_id, digest
+                    user_id, digests[0]
                 ):
                     await stores.mails.queue(MailKind.NEW_DEVICE, user_id)

@@ -78,7 +78,7 @@ class ConfirmTotp:
             raise
 
     def _codes(self, attempt: Attempt | None) -> Sequence[str]:
-        return self.secrets.recovery_codes(None if attempt is None else attempt.attempt_id)
+        return self.secrets.recovery_codes(attempt)
 
     async def _turn_on(self, code: str, caller: Caller, attempt: Attempt | None) -> Sequence[str]:
         user_id, now = caller.person(), self.clock.now()
@@ -97,7 +97,7 @@ class ConfirmTotp:
             step = self.secrets.step_of(authenticator, code, now)
             if step is None:
                 raise Invalid.on("code", "is not the code of this moment")
-            digests = [self.secrets.recovery_digest(user_id, each) for each in codes]
+            digests = [self.secrets.recovery_digests(user_id, each)[0] for each in codes]
             await stores.second_factors.confirm(user_id, step, digests)
             await settle(stores, attempt, user_id)
             await notify_with_undo(stores, MailKind.SECOND_FACTOR_ON, user_id, credential.email)

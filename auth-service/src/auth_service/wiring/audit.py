@@ -99,8 +99,8 @@ def _verifying(database: PostgresDatabase, settings: AuditSettings | PruneSettin
 
 
 def _judge(database: PostgresDatabase, settings: AuditSettings | PruneSettings) -> EcdsaHeadJudge:
-    key = settings.master_key_bytes
-    return EcdsaHeadJudge(database, None if key is None else MasterKey(key))
+    keys = settings.master_keys
+    return EcdsaHeadJudge(database, MasterKey(*keys) if keys else None)
 
 
 async def export_audit(

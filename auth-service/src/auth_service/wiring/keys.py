@@ -2,22 +2,29 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
 from chassis.clock import SystemClock
 from chassis.lifecycle import Lifecycle
 from chassis.logs import get_logger
+from chassis.postgres.pool import Database as Pool
 from chassis.postgres.pool import open_database
 from chassis.startup import StartupError
 
+from auth_service.adapters.key_follower import MasterKeyFollower
 from auth_service.adapters.key_ring import KeyRing
 from auth_service.adapters.master_key import MasterKey
 from auth_service.adapters.postgres.database import PostgresDatabase
+from auth_service.adapters.postgres.resealing import PostgresResealing, note_use
+from auth_service.adapters.totp_secrets import TotpSecrets
 from auth_service.domain.errors import MasterKeyMismatch
+from auth_service.domain.master_key import NOTED_EVERY, ResealReport
 from auth_service.domain.signing_key import JWKS_CACHED, RELOAD, Schedule
 from auth_service.settings import AuthSettings, KeySettings
 from auth_service.transport import schedule
 from auth_service.usecases.ensure_signing_key import EnsureSigningKey
 from auth_service.usecases.list_signing_keys import ListedKey, ListSigningKeys
+from auth_service.usecases.reseal import Reseal
 from auth_service.usecases.retire_signing_keys import RetireSigningKeys
 from auth_service.usecases.rotate_signing_key import RotateSigningKey, Rotation
 
@@ -45,7 +52,12 @@ async def open_keys(ring: KeyRing) -> None:
         raise StartupError(str(error)) from error
 
 
-def begin_rotation(lifecycle: Lifecycle, settings: AuthSettings, ring: KeyRing) -> None:
+def totp_secrets(master_key: MasterKey) -> TotpSecrets:
+    """Returns what seals the secrets of second factors."""
+    return TotpSecrets(master_key.every("totp-secrets"), master_key.every("recovery-codes"))
+
+
+def begin_rotation(lifecycle: Lifecycle, settings: AuthSettings, ring: KeyRing, pool: Pool) -> None:
     """Begins to read the keys, to rotate them by schedule and to end those that are over."""
     published_for = timedelta(seconds=settings.key_publish_seconds)
     if published_for < JWKS_CACHED:
@@ -65,6 +77,9 @@ def begin_rotation(lifecycle: Lifecycle, settings: AuthSettings, ring: KeyRing) 
     seconds = ring.reload_seconds
     lifecycle.begin("key rotation", schedule.every(seconds, "key rotation", rotate.if_due))
     lifecycle.begin("key retirement", schedule.every(seconds, "key retirement", retire))
+    note = partial(note_use, pool, ring.master_key.key_id)
+    seconds = NOTED_EVERY.total_seconds()
+    lifecycle.begin("master key in use", schedule.every(seconds, "master key in use", note))
 
 
 async def rotate_key(settings: KeySettings) -> Rotation:
@@ -79,9 +94,25 @@ async def rotate_key(settings: KeySettings) -> Rotation:
     async with open_database(
         settings.postgres_url.get_secret_value(), application_name=_COMMAND, max_size=1
     ) as pool:
-        master_key = MasterKey(settings.master_key_bytes)
+        master_key = MasterKey(*settings.master_keys)
         try:
             return await RotateSigningKey(PostgresDatabase(pool), master_key, times, SystemClock())()
+        except MasterKeyMismatch as error:
+            raise StartupError(str(error)) from error
+
+
+async def reseal(settings: KeySettings) -> ResealReport:
+    """Makes with the master key of today what was made with another, for the command line.
+
+    Raises:
+        StartupError: Postgres stays away, or something was sealed under a key that is not accepted.
+    """
+    master_key = MasterKey(*settings.master_keys)
+    follower = MasterKeyFollower(master_key, totp_secrets(master_key))
+    url = settings.postgres_url.get_secret_value()
+    async with open_database(url, application_name=_COMMAND, max_size=1) as pool:
+        try:
+            return await Reseal(PostgresResealing(pool), follower)()
         except MasterKeyMismatch as error:
             raise StartupError(str(error)) from error
 

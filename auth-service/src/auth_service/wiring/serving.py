@@ -42,8 +42,8 @@ from auth_service.adapters.own_token_judge import OwnTokenJudge
 from auth_service.adapters.postgres import mail_backlog
 from auth_service.adapters.postgres.database import PostgresDatabase
 from auth_service.adapters.postgres.outbox import OUTBOX
+from auth_service.adapters.postgres.resealing import note_use
 from auth_service.adapters.sealed_answers import SealedAnswers
-from auth_service.adapters.totp_secrets import TotpSecrets
 from auth_service.adapters.user_directory import GrpcUserDirectory
 from auth_service.domain.audit_retention import AuditRetention
 from auth_service.domain.rights import RightsRule
@@ -59,7 +59,7 @@ from auth_service.transport.session_servicer import SessionServicer
 from auth_service.transport.token_servicer import TokenServicer
 from auth_service.wiring.api_keys import ApiKeyUseCases, add_api_key_servicer, build_api_key_use_cases
 from auth_service.wiring.audit import begin_signing, open_witness
-from auth_service.wiring.keys import begin_rotation, key_ring, open_keys
+from auth_service.wiring.keys import begin_rotation, key_ring, open_keys, totp_secrets
 from auth_service.wiring.mail import add_mail_servicers, begin_sending
 from auth_service.wiring.mfa import add_mfa_servicer
 from auth_service.wiring.passkeys import add_passkey_servicer, relying_party
@@ -128,11 +128,11 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     await _open_operations(lifecycle, settings)
     database, clock = await _open_database(lifecycle, settings), SystemClock()
     service_tokens = ServiceTokens(open_service_keys(SERVICE, settings))
-    master_key = MasterKey(settings.master_key_bytes)
+    master_key = MasterKey(*settings.master_keys)
     ring = key_ring(settings, database, master_key)
     await open_keys(ring)
     head_judge = EcdsaHeadJudge(database, master_key)
-    key_secrets = HmacApiKeys(master_key.derived("api-keys"))
+    key_secrets = HmacApiKeys(*master_key.every("api-keys"))
     rights_of = RightsRule(admins_need_second_factor=settings.is_strict)
     api_keys = build_api_key_use_cases(database, key_secrets, settings.address_rule, rights_of, clock)
     judge = _own_judge(settings, ring, database, api_keys)
@@ -140,7 +140,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     channel = await _open_users(lifecycle, settings, service_tokens, certificates)
     witness = await open_witness(lifecycle, settings, service_tokens, certificates)
     hasher = await _open_hasher(lifecycle, settings)
-    mail_tokens = HmacMailTokens(master_key.derived("mail-tokens"))
+    mail_tokens = HmacMailTokens(*master_key.every("mail-tokens"))
     does = build_use_cases(
         Ports(
             database=database,
@@ -149,19 +149,17 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
             password_policy=await open_password_policy(lifecycle, settings),
             patience=BoundedPatience(),
             afterwards=await lifecycle.enter(BackgroundTasks()),
-            guess_keys=HmacGuessKeys(master_key.derived("guess-names")),
-            device_tokens=HmacDeviceTokens(master_key.derived("device-tokens")),
+            guess_keys=HmacGuessKeys(*master_key.every("guess-names")),
+            device_tokens=HmacDeviceTokens(*master_key.every("device-tokens")),
             signer=JwtSigner(ring, settings.issuer, settings.audience),
-            refresh_tokens=HmacRefreshTokens(master_key.derived("refresh-tokens")),
+            refresh_tokens=HmacRefreshTokens(*master_key.every("refresh-tokens")),
             mail_tokens=mail_tokens,
-            device_digests=HmacDeviceDigests(master_key.derived("known-devices")),
+            device_digests=HmacDeviceDigests(*master_key.every("known-devices")),
             notices=settings.notices,
-            second_factors=TotpSecrets(
-                master_key.derived("totp-secrets"), master_key.derived("recovery-codes")
-            ),
+            second_factors=totp_secrets(master_key),
             relying_party=relying_party(settings),
             answer_seal=SealedAnswers(
-                master_key.derived("first-answers"), master_key.derived("first-answer-names")
+                master_key.every("first-answers"), master_key.every("first-answer-names")
             ),
             published_keys=ring,
             head_judge=head_judge,
@@ -184,7 +182,8 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     await _open_server(lifecycle, settings, server, certificates)
     _begin_background(lifecycle, settings, service_tokens.keys, does, database.pool)
     begin_sending(lifecycle, settings, SERVICE, database, mail_tokens)
-    begin_rotation(lifecycle, settings, ring)
+    await note_use(database.pool, master_key.key_id)
+    begin_rotation(lifecycle, settings, ring, database.pool)
     begin_signing(lifecycle, settings, ring, head_judge, witness)
     lifecycle.begin("verification keys", judge.keys.run())
     server.set_serving(True)

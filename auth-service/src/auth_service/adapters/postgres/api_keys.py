@@ -100,6 +100,10 @@ class PostgresApiKeys:
             "UPDATE auth.api_keys SET revoked_at = now() WHERE user_id = $1 AND revoked_at IS NULL", user_id
         )
 
+    async def keep_digest(self, key_id: UUID, digest: bytes) -> None:
+        """Keeps another digest of a key, made with the master key of today."""
+        await self.connection.execute("UPDATE auth.api_keys SET digest = $2 WHERE id = $1", key_id, digest)
+
     async def note_use(self, key_id: UUID) -> None:
         """Notes that a key was used, unless that was noted within `USE_NOTED_EVERY`."""
         await self.connection.execute(

@@ -57,6 +57,19 @@ class PostgresDevices:
         assert row is not None  # noqa: S101 an aggregate always answers
         return bool(row["is_new"] and row["devices"] > 0 and row["lately"] <= NOTICES_MAX)
 
+    async def keep_digest(self, user_id: UUID, known: bytes, digest: bytes) -> None:
+        """Keeps another digest of a known device, made with the master key of today."""
+        await self.connection.execute(
+            """
+            UPDATE auth.known_devices AS device SET digest = $3
+             WHERE user_id = $1 AND digest = $2
+               AND NOT EXISTS (SELECT FROM auth.known_devices WHERE user_id = $1 AND digest = $3)
+            """,
+            user_id,
+            known,
+            digest,
+        )
+
     async def forget_all(self, user_id: UUID) -> None:
         """Forgets every device of a user."""
         await self.connection.execute("DELETE FROM auth.known_devices WHERE user_id = $1", user_id)

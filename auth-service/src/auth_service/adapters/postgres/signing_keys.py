@@ -86,8 +86,10 @@ class PostgresSigningKeys:
         """Returns every retired key, the oldest first."""
         rows = await self.connection.fetch(
             """
-            SELECT kid, x, y, attestation, published_at, active_from, removed_from
-              FROM auth.retired_signing_keys ORDER BY active_from, kid
+            SELECT kid, x, y, attestation, published_at, active_from, removed_from,
+                   ARRAY(SELECT later.attestation FROM auth.later_attestations AS later
+                          WHERE later.kid = key.kid) AS later_attestations
+              FROM auth.retired_signing_keys AS key ORDER BY active_from, kid
             """
         )
         return [RetiredKey(**dict(row)) for row in rows]
