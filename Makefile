@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help up test test-faults test-upgrade test-hostile lint audit format protos docs lock clean reset \
-	bench bench-flood bench-growth bench-logins bench-staleness bench-health bench-start \
+	bench bench-flood bench-growth bench-logins bench-strength bench-staleness bench-health bench-start \
 	images release cluster deploy test-cluster
 
 PYTHON ?= python3
@@ -92,6 +92,9 @@ bench-growth: .venv/.develops ## Measure a house of a million people against one
 
 bench-logins: .venv/.develops ## Measure sign-ins against bare Argon2id
 	@$(BIN)/python -m bench.logins $(ARGS)
+
+bench-strength: .venv/.develops ## Measure judging passwords, and sign-ins while strangers register by the worst text
+	@$(BIN)/python -m bench.strength $(ARGS)
 
 bench-staleness: .venv/.develops ## Measure how stale another gateway's near cache can be
 	@$(BIN)/python -m bench.staleness $(ARGS)

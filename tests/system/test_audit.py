@@ -87,8 +87,8 @@ def test_reuse_is_audited(edge: Edge, about: Callable[..., Entries]) -> None:
     assert "auth.refresh_reused" in {entry["action"] for entry in about(person.id, 2)}
 
 
-def test_unknown_address_is_audited(edge: Edge, admin: Person) -> None:
-    """A sign-in to an address that nobody has is written down without the address."""
+def test_unknown_address_is_not_audited(edge: Edge, admin: Person) -> None:
+    """A sign-in to an address that nobody has is counted, and writes nothing: anyone could fill the chain."""
     email = new_email()
     edge.post(
         "/api/auth/login",
@@ -96,11 +96,8 @@ def test_unknown_address_is_audited(edge: Edge, admin: Person) -> None:
         headers={"x-request-id": "stranger"},
     )
     found = edge.get("/api/admin/audit-events", token=admin.access_token, params={"page_size": 100})
-    entry = next(entry for entry in found.data if entry["request_id"] == "stranger")
 
-    assert entry["action"].startswith("auth.login")
-    assert entry["outcome"] != "success"
-    assert entry["actor_id"] == entry["subject_id"] == ""
+    assert [entry for entry in found.data if entry["request_id"] == "stranger"] == []
     assert email not in found.text
 
 

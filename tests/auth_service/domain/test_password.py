@@ -1,9 +1,18 @@
 """What a new password must be like."""
 
+import time
+
 import pytest
 from auth_service.adapters.zxcvbn_strength import ZxcvbnStrength
 from auth_service.domain.errors import WeakPassword
-from auth_service.domain.password import TOO_PERSONAL, TOO_SHORT, prepared
+from auth_service.domain.password import (
+    TOO_PERSONAL,
+    TOO_SHORT,
+    is_personal,
+    personal_terms,
+    prepared,
+    without_personal,
+)
 from auth_service.domain.password_policy import PasswordPolicy
 
 EMAIL = "ada.lovelace@analytical-engines.example"
@@ -75,3 +84,19 @@ def test_one_password_typed_on_two_keyboards_is_one() -> None:
     """RFC 8265: composition and kinds of space make no difference; width does."""
     assert prepared("caf\u00e9 cr\u00e8me") == prepared("cafe\u0301\u00a0cre\u0300me")
     assert prepared("\uff21bc") != prepared("Abc")
+
+
+def test_personal_terms_take_no_time_whatever_the_name() -> None:
+    """They are looked for on the event loop: the longest names, addresses and passwords, at their worst."""
+    widest, marks = "\ufdfa", "".join(chr(code) for code in range(0x315, 0x2FF, -1))
+    worst = 0.0
+    for name in (widest * 255, "abc " * 63, "e" + (marks * 13)[:254], "a" * 255, "ab" * 127):
+        for local in (".".join(["abc"] * 16), "a" * 64, "-".join("a" * 32)):
+            for password in (widest * 128, "a" * 128, "e" + (marks * 6)[:127], "ab" * 64, "abc" * 42):
+                before = time.process_time()
+                terms = personal_terms(f"{local}@{'a' * 60}.example", name)
+                is_personal(password, terms)
+                without_personal(password, terms)
+                worst = max(worst, time.process_time() - before)
+
+    assert worst < 0.01

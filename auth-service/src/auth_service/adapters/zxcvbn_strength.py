@@ -24,6 +24,7 @@ WAITING_MAX = 16
 START_SECONDS = 10.0
 ANSWER_SECONDS = 2.0
 IDLE_SECONDS = 60.0
+END_SECONDS = 5.0
 
 _LINE_BYTES_MAX = 1024 * 1024
 
@@ -71,6 +72,7 @@ class ZxcvbnStrength:
         self._process: Process | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._asking: set[asyncio.Task[list[Strength]]] = set()
+        self._leaving: set[asyncio.Task[None]] = set()
         _WAITING.set_function(lambda: self._waiting)
 
     @property
@@ -104,6 +106,7 @@ class ZxcvbnStrength:
         if self._idle is not None:
             self._idle.cancel()
         await self._end()
+        await asyncio.gather(*self._leaving)
 
     async def _ask(self, passwords: Sequence[str], terms: Sequence[str]) -> list[Strength]:
         request = json.dumps({"passwords": list(passwords), "terms": list(terms)}).encode() + b"\n"
@@ -148,11 +151,8 @@ class ZxcvbnStrength:
 
     async def _end(self) -> None:
         process, self._process = self._process, None
-        if process is None:
-            return
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        if process is not None:
+            await _killed(process)
 
     def _stay(self) -> None:
         if self._idle is not None:
@@ -164,10 +164,11 @@ class ZxcvbnStrength:
     def _rest(self) -> None:
         if self._waiting or self._process is None:
             return
-        # At the end of its input it ends by itself.
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        self._process = None
+        process, self._process = self._process, None
+        # Waited for, so that neither its pipes nor its entry in the process table are left.
+        task = asyncio.create_task(_ended(process))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
 
     def _asked(self, task: "asyncio.Task[list[Strength]]") -> None:
         self._waiting -= 1
@@ -175,6 +176,24 @@ class ZxcvbnStrength:
         self._asking.discard(task)
         if not task.cancelled():
             task.exception()  # Seen, even when the caller has gone.
+
+
+async def _ended(process: Process) -> None:
+    """Returns when the process has ended, by itself or killed."""
+    assert process.stdin is not None  # noqa: S101 it is a pipe
+    # At the end of its input it ends by itself.
+    process.stdin.close()
+    try:
+        async with asyncio.timeout(END_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        await _killed(process)
+
+
+async def _killed(process: Process) -> None:
+    with suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
 
 
 async def _exchange(process: Process, request: bytes) -> Any:

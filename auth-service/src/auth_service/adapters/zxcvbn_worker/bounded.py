@@ -45,38 +45,46 @@ class _TimeIsUp(Exception):
 
 
 class Timer:
-    """Raises `_TimeIsUp` in the code that runs once a processor time is used up."""
+    """Raises `_TimeIsUp` in the code that runs once a processor time is used up.
+
+    The clock ticks, and each tick looks at the processor time: a timer of the processor's own
+    (`ITIMER_PROF`) is only as fine as the kernel's tick, 4 to 10 ms.
+    """
 
     def __init__(self) -> None:
-        self._armed = False
-        signal.signal(signal.SIGPROF, self._tick)
+        self._until: float | None = None
+        signal.signal(signal.SIGALRM, self._tick)
 
     def run(self, password: str, terms: Sequence[str], seconds: float) -> Verdict | None:
         """Returns zxcvbn's verdict; None when it takes longer than so many seconds."""
         if seconds <= 0:
             return None
-        self._armed = True
+        self._until = time.process_time() + seconds
         try:
-            # Ticks repeat, because an exception in a finalizer is lost.
-            signal.setitimer(signal.ITIMER_PROF, seconds, _TICK_SECONDS)
+            # Ticks go on after the time is up, because an exception in a finalizer is lost.
+            signal.setitimer(signal.ITIMER_REAL, _TICK_SECONDS, _TICK_SECONDS)
             return _verdict(password, terms)
         except _TimeIsUp:
             return None
         finally:
-            self._armed = False
-            signal.setitimer(signal.ITIMER_PROF, 0)
+            self._until = None
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _tick(self, number: int, frame: FrameType | None) -> None:
         del number, frame
-        if self._armed:
+        if self._until is not None and time.process_time() >= self._until:
             raise _TimeIsUp
 
 
 def judge(passwords: Sequence[str], terms: Sequence[str], timer: Timer) -> list[Verdict]:
     """Returns the verdict on each password; equal ones are judged once."""
     different = list(dict.fromkeys(passwords))
-    share = REQUEST_SECONDS / max(1, len(different))
-    verdicts = {password: _judge(password, terms, timer, share) for password in different}
+    until = time.process_time() + REQUEST_SECONDS
+    verdicts = {}
+    for done, password in enumerate(different):
+        # What one text takes too long, the others have less.
+        share = (until - time.process_time()) / (len(different) - done)
+        verdicts[password] = _judge(password, terms, timer, share)
     return [verdicts[password] for password in passwords]
 
 

@@ -1,0 +1,174 @@
+"""What guessers and strangers cannot do: keep an owner out, fill the audit, guess more by haste."""
+
+import os
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tests.system.edge import PASSWORD, Answer, Edge, Person, new_email
+from tests.system.house import House
+
+REFUSALS = int(os.environ.get("REFUSALS", "80"))
+"""Refusals that strangers cause in all; set it to 10000 for the whole measurement."""
+
+GUESSES = 60
+GUESSES_MAX = 5
+ADDRESSES = 56
+SLOWEST_SECONDS = 15.0
+"""A sign-in under attack is held back 10 s at most; the rest is the machine's."""
+PROMPT_SECONDS = 5.0
+
+Stranger = Callable[[Edge], Answer]
+
+
+def _token() -> str:
+    return secrets.token_urlsafe(32)
+
+
+STRANGERS: dict[str, Stranger] = {
+    "verify": lambda edge: edge.post("/api/auth/email/verify", json={"token": _token()}),
+    "undo": lambda edge: edge.post("/api/auth/email/undo", json={"token": _token()}),
+    "reset": lambda edge: edge.post(
+        "/api/auth/password/reset", json={"token": _token(), "new_password": "marble-otter-77-lantern"}
+    ),
+    "forgot": lambda edge: edge.post("/api/auth/password/forgot", json={"email": new_email()}),
+    "login": lambda edge: edge.post("/api/auth/login", json={"email": new_email(), "password": "a-guess"}),
+    "mfa": lambda edge: edge.post("/api/auth/mfa/verify", json={"mfa_token": _token(), "code": "123456"}),
+    "key": lambda edge: edge.get("/api/auth/me", token=f"vst_{'a' * 12}_{secrets.token_hex(32)}"),
+    "refresh": lambda edge: edge.post("/api/auth/refresh", json={"refresh_token": _token()}),
+}
+
+
+def test_strangers_do_not_write_the_audit(edge: Edge, house: House) -> None:
+    """Refusals that concern nobody are counted, not chained: made-up tokens, addresses, codes and keys."""
+
+    def length() -> int:
+        return int(house.rows("SELECT count(*) FROM auth.audit_events")[0][0])
+
+    before, outcomes = length(), Counter[tuple[str, int]]()
+    each = REFUSALS // len(STRANGERS)
+
+    def refuse(name: str) -> None:
+        for _ in range(each):
+            outcomes[name, STRANGERS[name](edge).status] += 1
+
+    with ThreadPoolExecutor(len(STRANGERS)) as pool:
+        list(pool.map(refuse, STRANGERS))
+
+    expected = {name: 202 if name == "forgot" else 401 for name in STRANGERS}
+    assert outcomes == dict.fromkeys(expected.items(), each)
+    assert length() == before
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "field"),
+    [
+        ("PUT", "/api/users/me/password", "old_password"),
+        ("DELETE", "/api/users/me", "password"),
+        ("POST", "/api/auth/passkeys/options", "password"),
+        ("POST", "/api/auth/reauthenticate", "password"),
+    ],
+)
+def test_guesses_at_once_are_no_more_than_one_after_another(
+    edge: Edge, method: str, path: str, field: str
+) -> None:
+    """Sixty wrong passwords at the same time: five are tried, whichever route they come by."""
+    person = edge.join(proven=True)
+
+    def guess(number: int) -> tuple[int, str | None]:
+        body = {field: f"a-wrong-guess-{number}"}
+        if method == "PUT":
+            body["new_password"] = "marble-otter-77-lantern"
+        return edge.call(method, path, token=person.access_token, json=body).outcome
+
+    with ThreadPoolExecutor(GUESSES) as pool:
+        outcomes = Counter(pool.map(guess, range(GUESSES)))
+
+    refused = outcomes[429, "TOO_MANY_ATTEMPTS"] + outcomes[503, "UNAVAILABLE"]
+    assert 0 < GUESSES - refused <= GUESSES_MAX, outcomes
+
+
+@pytest.fixture(scope="module", name="proxied")
+def _proxied(house: House) -> Iterator[str]:
+    """A gateway behind a proxy on this machine."""
+    with house.gateway(GATEWAY_TRUSTED_PROXIES="127.0.0.1/32", GATEWAY_RATE_LIMITS="off") as url:
+        yield url
+
+
+def _login(url: str, address: str, email: str, password: str, cookie: str = "") -> httpx.Response:
+    headers = {"X-Forwarded-For": address} | ({"Cookie": f"vestibule_device={cookie}"} if cookie else {})
+    body = {"email": email, "password": password}
+    return httpx.post(f"{url}/api/auth/login", json=body, headers=headers, timeout=60)
+
+
+def test_an_account_under_attack_is_its_owners(edge: Edge, proxied: str) -> None:
+    """Wrong passwords come from 56 addresses without end: its owner waits a little, a known browser not."""
+    person = edge.join()
+    known = _login(proxied, "192.0.2.7", person.email, PASSWORD).cookies["vestibule_device"]
+    until = time.monotonic() + 20.0
+
+    def attack(number: int) -> int:
+        tried = 0
+        while time.monotonic() < until:
+            _login(proxied, f"198.51.100.{number}", person.email, f"wrong-{number}-{tried}")
+            tried += 1
+        return tried
+
+    with ThreadPoolExecutor(ADDRESSES) as pool:
+        attackers = [pool.submit(attack, number) for number in range(ADDRESSES)]
+        time.sleep(6.0)
+        began = time.monotonic()
+        new_place = _login(proxied, "203.0.113.9", person.email, PASSWORD)
+        waited = time.monotonic() - began
+        began = time.monotonic()
+        same_browser = _login(proxied, "203.0.113.10", person.email, PASSWORD, known)
+        waited_known = time.monotonic() - began
+        until = 0.0
+        tries = sum(attacker.result() for attacker in attackers)
+
+    assert tries > 2 * ADDRESSES
+    assert new_place.status_code == 200, new_place.text
+    assert same_browser.status_code == 200, same_browser.text
+    assert waited <= SLOWEST_SECONDS
+    assert waited_known <= PROMPT_SECONDS
+
+
+def _attributes(response: httpx.Response) -> set[str]:
+    """Returns what follows the value in the one `Set-Cookie` field of an answer."""
+    (field,) = response.headers.get_list("set-cookie")
+    assert field.startswith("vestibule_device=")
+    return {part.strip() for part in field.split(";")[1:]}
+
+
+def test_the_cookie_of_a_browser(edge: Edge, base_url: str, proxied: str) -> None:
+    """No script reads it, no other site and no other path has it sent, and TLS keeps it to itself."""
+    person = edge.join()
+    body = {"email": person.email, "password": PASSWORD}
+    plain = {"Path=/api/auth", "Max-Age=7776000", "HttpOnly", "SameSite=Strict"}
+    over_tls = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.8"}
+
+    def sign_in(url: str, headers: dict[str, str]) -> httpx.Response:
+        return httpx.post(f"{url}/api/auth/login", json=body, headers=headers, timeout=30)
+
+    assert _attributes(sign_in(base_url, {})) == plain
+    assert _attributes(sign_in(proxied, {"X-Forwarded-For": "192.0.2.8"})) == plain
+    assert _attributes(sign_in(proxied, over_tls)) == plain | {"Secure"}
+    assert _attributes(sign_in(base_url, over_tls)) == plain, "nobody vouches for what this client says"
+
+
+def test_a_retried_sign_in_has_the_cookie_too(edge: Edge, ada: Person) -> None:
+    """The first answer may have been lost with its cookie."""
+    body = {"email": ada.email, "password": PASSWORD}
+    headers = {"Idempotency-Key": secrets.token_hex(16)}
+    first, again = (
+        httpx.post(f"{edge.url}/api/auth/login", json=body, headers=headers, timeout=30) for _ in range(2)
+    )
+
+    assert again.json()["data"] == first.json()["data"]
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert _attributes(again) == _attributes(first)
