@@ -47,6 +47,7 @@ def test_sign_in(edge: Edge, house: House, origin: str, attestation: str) -> Non
 
     assert answer.outcome == (200, None), answer.text
     assert set(answer.data) == TOKENS
+    assert answer.headers["set-cookie"].startswith("vestibule_device=")
     assert edge.who(answer.data["access_token"]).data["id"] == person.id
     listed = edge.get(PASSKEYS, token=answer.data["access_token"]).data
     assert [each["id"] for each in listed] == [added.data["id"]]

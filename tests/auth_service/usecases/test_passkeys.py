@@ -6,14 +6,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from auth_service.domain.errors import PasskeyRefused
+from auth_service.domain.errors import InvalidCredentials, PasskeyRefused, TooManyAttempts
 from auth_service.domain.events import SignedIn
 from auth_service.domain.passkey import has_gone_back
 from auth_service.domain.tokens import Tokens
 from chassis.errors import Invalid
 from chassis.identity.caller import Caller
 
-from tests.auth_service.world import PASSWORD, World, a_client
+from tests.auth_service.world import EMAIL, PASSWORD, World, a_client
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,22 @@ async def _sign_in(world: World, owner: Owner, **different: Any) -> Tokens:
         "user": owner.user_id,
     } | different
     return await world.does.passkeys.login_with_passkey(assertion=answer | different, caller=a_client())
+
+
+async def test_the_browser_is_known_from_then_on(world: World, owner: Owner) -> None:
+    """By a token of the account: with the password it signs in there without waiting for guessers."""
+    device = (await _sign_in(world, owner)).device
+    for number in range(8):
+        for _ in range(5):
+            with pytest.raises((InvalidCredentials, TooManyAttempts)):
+                await world.sign_in(password="wrong", address=f"198.51.100.{number}")
+    world.patience.waits.clear()
+
+    issued = await world.does.login(email=EMAIL, password=PASSWORD, device=device, caller=a_client())
+
+    assert isinstance(issued, Tokens)
+    assert issued.device == device
+    assert world.patience.waits == []
 
 
 async def test_signing_in(world: World, owner: Owner) -> None:

@@ -76,7 +76,7 @@ class PasskeyServicer(PasskeyServiceServicer):
         issued = await self.login_with_passkey(
             assertion=MessageToDict(request.credential), caller=current_caller(), attempt=current_attempt()
         )
-        return pb.LoginWithPasskeyResponse(tokens=messages.tokens(issued))
+        return pb.LoginWithPasskeyResponse(tokens=messages.tokens(issued), device=issued.device)
 
 
 def _struct(values: Mapping[str, Any]) -> Struct:

@@ -1,7 +1,7 @@
 """Signing in with a passkey."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chassis.clock import Clock
@@ -14,7 +14,7 @@ from auth_service.domain.errors import AccountDisabled, NotAdmittedYet, PasskeyR
 from auth_service.domain.events import SignedIn
 from auth_service.domain.idempotency import Attempt
 from auth_service.domain.passkey import Passkey, Signed
-from auth_service.domain.ports import GuessKeys
+from auth_service.domain.ports import DeviceTokens, GuessKeys
 from auth_service.domain.session import Standing
 from auth_service.domain.stores import Database
 from auth_service.domain.tokens import Tokens
@@ -35,6 +35,7 @@ class LoginWithPasskey:
     database: Database
     check_assertion: CheckAssertion
     guess_keys: GuessKeys
+    device_tokens: DeviceTokens
     issue_tokens: IssueTokens
     note_device: NoteDevice
     clock: Clock
@@ -55,17 +56,18 @@ class LoginWithPasskey:
             return await tokens_again(self.database, self.issue_tokens, opened)
         checked = await self.check_assertion(assertion)
         try:
-            standing = await self._open_session(*checked.proven(), caller, attempt)
+            standing, device = await self._open_session(*checked.proven(), caller, attempt)
         except (PasskeyRefused, AccountDisabled) as refusal:
             await self.check_assertion.note_refusal(refusal, checked.passkey, caller)
             raise
-        tokens = self.issue_tokens(standing)
+        tokens = replace(self.issue_tokens(standing), device=device)
         await self.note_device(user_id=standing.session.user_id, caller=caller)
         return tokens
 
     async def _open_session(
         self, passkey: Passkey, signed: Signed, caller: Caller, attempt: Attempt | None
-    ) -> Standing:
+    ) -> tuple[Standing, str]:
+        """Returns the session, and by which token the account knows the browser from now on."""
         async with self.database.transaction() as stores:
             credential = await stores.credentials.lock(passkey.user_id)
             if credential is None:
@@ -76,7 +78,8 @@ class LoginWithPasskey:
                 raise NotAdmittedYet
             await self.check_assertion.use(stores, passkey, signed)
             # Signing in forgives wrong passwords; who is blocked for them is not kept out by that.
-            await stores.guesses.forgive(self.guess_keys.of(credential, caller.client_address))
+            key = self.guess_keys.of(credential, caller.client_address)
+            await stores.guesses.forgive(key)
             now, session_id = self.clock.now(), uuid7()
             await settle(stores, attempt, session_id)
             entry = audited(
@@ -91,4 +94,4 @@ class LoginWithPasskey:
             methods = proof.passkey(is_backed_up=signed.is_backed_up)
             opening = await stores.sign_ins.open(session_id, credential, None, entry, methods)
             assert opening.standing is not None  # noqa: S101 - the credential is locked, and was active
-            return opening.standing
+            return opening.standing, self.device_tokens.issue(key.account, credential.password_hash)

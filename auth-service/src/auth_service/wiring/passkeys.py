@@ -10,7 +10,7 @@ from vestibule.auth.v1.passkey_service_pb2_grpc import add_PasskeyServiceService
 
 from auth_service.adapters.webauthn_relying_party import WebauthnRelyingParty
 from auth_service.domain.passkey import RelyingParty
-from auth_service.domain.ports import GuessKeys
+from auth_service.domain.ports import DeviceTokens, GuessKeys
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.stores import Database
 from auth_service.domain.verified_address import VerifiedAddressRule
@@ -45,6 +45,7 @@ def build_passkey_use_cases(
     database: Database,
     relying_party: RelyingParty,
     guess_keys: GuessKeys,
+    device_tokens: DeviceTokens,
     verify_password: VerifyPassword,
     check_assertion: CheckAssertion,
     issue_tokens: IssueTokens,
@@ -61,7 +62,7 @@ def build_passkey_use_cases(
         remove_passkey=RemovePasskey(database, verify_password, rights_of, clock),
         begin_passkey_login=BeginPasskeyLogin(database, relying_party),
         login_with_passkey=LoginWithPasskey(
-            database, check_assertion, guess_keys, issue_tokens, note_device, clock
+            database, check_assertion, guess_keys, device_tokens, issue_tokens, note_device, clock
         ),
     )
 

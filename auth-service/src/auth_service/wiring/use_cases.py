@@ -260,6 +260,7 @@ def _passkeys(
         database=ports.database,
         relying_party=ports.relying_party,
         guess_keys=ports.guess_keys,
+        device_tokens=ports.device_tokens,
         verify_password=verify_password,
         check_assertion=check_assertion,
         issue_tokens=issue_tokens,
