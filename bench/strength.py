@@ -6,6 +6,7 @@ whole system whose limits are off, while somebody signs in at a fixed rate; quie
 """
 
 import argparse
+import gc
 import json
 import os
 import random
@@ -75,6 +76,7 @@ def judged(each: int) -> list[Times]:
     """Judges the corpus as a registration has it judged: the text, and the text without personal terms."""
     timer, found = bounded.Timer(), []
     bounded.judge(["warm-up"], [], timer)
+    bounded.collect_by_hand()
     for kind, length, texts in corpus(each):
         processor, wall = [], []
         for text in texts:
@@ -84,7 +86,9 @@ def judged(each: int) -> list[Times]:
             bounded.judge([text, without_personal(text, terms)], terms, timer)
             processor.append((time.process_time() - before[0]) * 1e3)
             wall.append((time.perf_counter() - before[1]) * 1e3)
+            gc.collect()
         found.append(Times(kind, length, processor, wall))
+    gc.enable()
     return found
 
 

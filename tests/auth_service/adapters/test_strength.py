@@ -19,8 +19,8 @@ WORST = "$5153&24672+[+&$55(+%<%569(8|%|8#81{4911(@77@!+5&$603@948(7$@<19"
 SUBSTITUTES = "4@8({[<3691!|70$5+%2"
 TERMS = ["adalovelace", "lovelace", "example"]
 
-PROCESSOR_SECONDS_MAX = 0.12
-"""Twice what a request may use: the timer's grain is the kernel's tick, and starting costs a little."""
+PROCESSOR_SECONDS_MAX = 0.08
+"""46 ms that a request may use, the collection after it, and a tick of 10 ms by which the kernel counts."""
 
 
 def _corpus() -> Iterator[str]:

@@ -1,12 +1,13 @@
 """Answers a request per line (JSON: `passwords`, `terms`) by a line (JSON: `[[score, advice], …]`)."""
 
+import gc
 import json
 import os
 import resource
 import signal
 import sys
 
-from auth_service.adapters.zxcvbn_worker.bounded import Timer, judge
+from auth_service.adapters.zxcvbn_worker.bounded import Timer, collect_by_hand, judge
 
 _NICER_BY = 10
 
@@ -20,11 +21,13 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     timer = Timer()
+    collect_by_hand()
     for line in sys.stdin.buffer:
         request = json.loads(line)
         answer = judge(request["passwords"], request["terms"], timer)
         sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
         sys.stdout.buffer.flush()
+        gc.collect()
 
 
 if __name__ == "__main__":
