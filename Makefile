@@ -9,12 +9,12 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 UV := .tools/bin/uv
 BIN := .venv/bin
-# What hostile input meets first.
+# The tests of hostile input.
 HOSTILE := tests/system/test_openapi.py tests/system/test_grpc_fuzz.py tests/chassis/test_decoders.py \
 	tests/chassis/identity/test_verifier.py tests/gateway/test_messages.py tests/auth_service/adapters/test_secrets.py
 # The release that test-upgrade comes from: a commit or tag, or the last one of docs/releases.md.
 FROM ?= last
-# What a test run is to do besides: make test ARGS="tests/gateway -k cache"
+# More arguments for pytest: make test ARGS="tests/gateway -k cache"
 ARGS ?=
 
 SERVICES := gateway auth-service user-service health-aggregator
@@ -25,7 +25,7 @@ BUILD_ARGS ?=
 
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
-# Hundreds of processes are started here; without bytecode each of them would compile everything anew.
+# Hundreds of processes are started here; without bytecode each of them would compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
 TYPED := chassis gateway auth-service user-service health-aggregator devstack bench release tests
@@ -41,13 +41,13 @@ up: .venv/.runs ## Start the whole system here; Ctrl-C stops it; OBSERVE=1 with 
 test: .venv/.develops ## Run all tests on real Postgres, Valkey and gRPC; ARGS="…" goes to pytest
 	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
-test-faults: .venv/.develops ## Try every fault and promise, and write docs/reliability.md
+test-faults: .venv/.develops ## Inject every fault, check every invariant, and write docs/reliability.md
 	@FAULTS=all FAULTS_REPORT=docs/reliability.md $(BIN)/pytest tests/faults $(ARGS)
 
-test-upgrade: .venv/.develops ## Upgrade from the last release (FROM=<commit>: from that) and go back, under load
+test-upgrade: .venv/.develops ## Upgrade from the last release (FROM=<commit>: from that) and roll back, under load
 	@UPGRADE_FROM=$(FROM) $(BIN)/pytest tests/upgrades -s $(ARGS)
 
-test-hostile: .venv/.develops ## Send 50,000 cases made at random over HTTP, as many over gRPC and more to every decoder
+test-hostile: .venv/.develops ## Send 50,000 random cases over HTTP, as many over gRPC, and more to every decoder
 	@OPENAPI_CASES=50000 FUZZ_CASES=50000 $(BIN)/pytest --hypothesis-profile=hostile --override-ini=timeout=0 $(HOSTILE) $(ARGS)
 
 lint: .venv/.develops ## Check format, style, types, protos and who may import whom
@@ -64,14 +64,14 @@ audit: .venv/.develops ## Check the lock and its hashes, and ask osv.dev for kno
 		echo "audit: no answer from api.osv.dev: whether these packages have known vulnerabilities is NOT known" >&2; \
 		exit $$status; }
 
-format: .venv/.develops ## Format the code and mend what can be mended
+format: .venv/.develops ## Format the code and fix what can be fixed automatically
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-protos: .venv/.develops ## Generate stubs and descriptors anew
+protos: .venv/.develops ## Regenerate stubs and descriptors
 	$(UV) sync --frozen --reinstall-package vestibule-protos
 
-docs: .venv/.develops ## Write what is generated under docs/ and in the chart: catalog, OpenAPI, metrics, boards
+docs: .venv/.develops ## Regenerate pages under docs/ and in the chart: catalog, OpenAPI, metrics, dashboards
 	@$(BIN)/python -m helm.write_boards
 	@$(BIN)/python helm/write_readme.py
 	@$(BIN)/python -m tests.tidy.metrics_page
@@ -81,13 +81,13 @@ docs: .venv/.develops ## Write what is generated under docs/ and in the chart: c
 lock: $(UV) ## Bring uv.lock up to date with every pyproject.toml
 	$(UV) lock
 
-bench: .venv/.benches ## Measure the edge against others on the same work, in ten minutes; ARGS="--help"
+bench: .venv/.benches ## Measure the edge against alternatives doing the same work, in ten minutes; ARGS="--help"
 	@$(BIN)/python -m bench $(ARGS)
 
-bench-flood: .venv/.develops ## Measure what reads notice of a flood of logins
+bench-flood: .venv/.develops ## Measure read latency during a flood of logins
 	@$(BIN)/python -m bench.flood $(ARGS)
 
-bench-growth: .venv/.develops ## Measure a house of a million people against one of a thousand
+bench-growth: .venv/.develops ## Measure an installation of a million users against one of a thousand
 	@$(BIN)/python -m bench.growth $(ARGS)
 
 bench-logins: .venv/.develops ## Measure sign-ins against bare Argon2id
@@ -102,7 +102,7 @@ bench-staleness: .venv/.develops ## Measure how stale another gateway's near cac
 bench-health: .venv/.develops ## Measure the health aggregator: sweeps, detection, false flips
 	@$(BIN)/python bench/health.py $(ARGS)
 
-bench-start: .venv/.develops ## Measure what each service's start costs: CPU seconds and time to ready
+bench-start: .venv/.develops ## Measure each service's start-up: CPU seconds and time to ready
 	@$(BIN)/python -m bench.start $(ARGS)
 
 images: ## Build the four images with docker, podman or buildah, whichever is there
@@ -124,7 +124,7 @@ release: .venv/.develops ## Write the release of this commit into dist/ (chart, 
 	for each in docker podman buildah; do $$each info >/dev/null 2>&1 && exec $(MAKE) --no-print-directory images IMAGE_TAG=$$version; done; \
 	echo "no images: neither docker with its daemon nor podman nor buildah is here; run make images IMAGE_TAG=$$version where one is"
 
-cluster: ## Make a kind cluster on this machine, with the backing services
+cluster: ## Create a kind cluster on this machine, with the backing services
 	@command -v kind >/dev/null && command -v kubectl >/dev/null || { echo "make cluster needs kind and kubectl"; exit 1; }
 	kind get clusters | grep -qx vestibule || kind create cluster --config k8s/kind.yaml
 	@# DNS as it is cached at worst, so that rollouts are tried under it.

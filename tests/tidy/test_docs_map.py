@@ -68,7 +68,7 @@ def test_glossary_is_short_and_names_places_that_exist() -> None:
 
 
 def _targets(page: Path) -> list[str]:
-    text = re.sub(r"^```.*?^```", "", _text(page), flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^[ \d.]*```.*?^ *```", "", _text(page), flags=re.MULTILINE | re.DOTALL)
     found = re.findall(r"\]\(([^)\s]+)\)", text)
     return [target for target in found if not re.match(r"[a-z]+:", target)]
 
