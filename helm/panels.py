@@ -172,6 +172,17 @@ def events(job: str) -> tuple[Panel, ...]:
             (f'max by (instance) (events_blocked{{job="{job}"}})', "{{instance}}"),
             limit=1,
         ),
+        lines(
+            "Dead letters",
+            "short",
+            (f'max(events_dead_letters{{job="{job}"}})', "that lie aside"),
+            (
+                f'sum by (type) (increase(events_dead_lettered_total{{job="{job}"}}[1h]))',
+                "{{type}}, in an hour",
+            ),
+            meaning=f"Events put aside for an operator: `python -m {job.replace('-', '_')} events list`.",
+            limit=1,
+        ),
     )
 
 
