@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from chassis.errors import Invalid
 from user_service.domain.user import Changes, Role, change, changed_fields, verify
 
 from tests.user_service.builders import LONG_AGO, a_user
@@ -64,6 +65,22 @@ def test_an_admin_vouches() -> None:
     assert (present.email, present.email_verified) == ("ada@example.org", True)
     assert present.pending_email == "new@example.org"
     assert change(ada, Changes(email_verified=False), NOW) is ada
+
+
+def test_a_proven_address_stays_proven() -> None:
+    """What cannot be asked for is refused, not passed over; another address starts unproven anyway."""
+    ada = a_user("ada@example.org", email_verified=True)
+
+    for email in (None, "ada@example.org"):
+        with pytest.raises(Invalid) as refused:
+            change(ada, Changes(email=email, email_verified=False), NOW)
+        assert [error.field for error in refused.value.field_errors] == ["email_verified"]
+    pending = change(ada, Changes(email="new@example.org", email_verified=False), NOW)
+    assert (pending.email, pending.email_verified, pending.pending_email) == (
+        "ada@example.org",
+        True,
+        "new@example.org",
+    )
 
 
 def test_the_proven_address_becomes_the_address() -> None:

@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from chassis.errors import Invalid
+
 EMAIL_REQUESTS_MAX = 5
 """How often a user may ask for another address within `EMAIL_REQUESTS_WINDOW`: each time is two mails."""
 
@@ -62,7 +64,7 @@ class Changes:
     Attributes:
         email: Becomes pending until it is proven; the present address takes back what is pending.
         email_verified: True: an admin vouches for `email`, or without it for the present address,
-            and it counts at once. False asks for nothing.
+            and it counts at once. False asks for nothing, and cannot take back what is proven.
     """
 
     full_name: str | None = None
@@ -85,7 +87,13 @@ FIELDS = ("full_name", "email", "pending_email", "email_verified", "role", "is_a
 
 
 def change(user: User, changes: Changes, now: datetime) -> User:
-    """Returns the person as asked for: the same object when everything is so already."""
+    """Returns the person as asked for: the same object when everything is so already.
+
+    Raises:
+        Invalid: a proven address is to be unproven, which nobody can ask for.
+    """
+    if changes.email_verified is False and user.email_verified and changes.email in (None, user.email):
+        raise Invalid.on("email_verified", "cannot be taken back: the address is proven")
     wanted = {name: getattr(changes, name) for name in PLAIN_FIELDS}
     altered = {name: value for name, value in wanted.items() if value is not None}
     altered |= _address(user, changes)

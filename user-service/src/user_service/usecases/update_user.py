@@ -56,6 +56,7 @@ class UpdateUser:
 
         Raises:
             NotFound: There is no such person.
+            Invalid: A proven address is to be unproven.
             EmailTaken: Another person has the address; only admins are told.
             LastAdmin: Nobody would be left to administer.
             RateLimited: The caller has asked for other addresses too often.
