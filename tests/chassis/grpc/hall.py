@@ -62,9 +62,9 @@ class TableJudge:
             "reader": claims_of(USER_ID, "user", frozenset({"read"})),
             "writer": claims_of(ADMIN_ID, "admin", frozenset({"write"})),
             "director": claims_of(ADMIN_ID, "admin", frozenset({"read", "write", "admin"})),
-            "stale user": claims_of(USER_ID, "user", proved_seconds_ago=331),
-            "stale admin": claims_of(ADMIN_ID, "admin", proved_seconds_ago=331),
-            "aging admin": claims_of(ADMIN_ID, "admin", proved_seconds_ago=320),
+            "stale user": claims_of(USER_ID, "user", proved_seconds_ago=301),
+            "stale admin": claims_of(ADMIN_ID, "admin", proved_seconds_ago=301),
+            "aging admin": claims_of(ADMIN_ID, "admin", proved_seconds_ago=290),
             "admin of the release before": replace(claims_of(ADMIN_ID, "admin"), auth_time=0),
         }
     )

@@ -31,7 +31,7 @@ LOCK_OUT = pb.UpdateUserRequest(user_id=OTHER, is_active=False)
     ],
 )
 async def test_an_old_proof_does_not_do(hall: Hall, token: str, expected: str) -> None:
-    """Thirty seconds are the clocks'; whoever may not do it at all is not asked to reauthenticate."""
+    """An old proof is refused to the second; a caller without the right is not asked to reauthenticate."""
     sign_in(token)
 
     assert await reason(hall.users.UpdateUser(RENAME)) == expected
