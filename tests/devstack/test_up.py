@@ -77,6 +77,7 @@ def test_keeps_secrets(up: Up) -> None:
     shown = up.output + "".join(log.read_text() for log in (up.data_dir / "logs").glob("*.log"))
 
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    assert {stat.S_IMODE((up.data_dir / name).stat().st_mode) for name in ("logs", KEYS_FOLDER)} == {0o700}
     assert len(secrets) >= 20
     assert [secret for secret in secrets if secret in shown] == []
     assert STACK_ENVIRONMENT["BOOTSTRAP_ADMIN_PASSWORD"] not in shown

@@ -126,8 +126,9 @@ class Stack:
             ProgramError: something does not start; the message says what, and what to do.
             OSError: the folder cannot be written.
         """
-        for folder in (self.folder, self.folder / "logs"):
-            folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # Logs name users by id: they are for whoever runs this, and nobody else on the machine.
+        (self.folder / "logs").mkdir(mode=0o700, exist_ok=True)
         self._lock = lock(self.folder)
         backing.end_leftovers(self.folder)
         keys = Keys.kept_in(self.folder / "secrets")
