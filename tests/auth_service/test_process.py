@@ -128,6 +128,7 @@ async def test_a_wrong_setting_is_one_clear_line(environment: Environment) -> No
     for name, value in (
         ("AUTH_MASTER_KEY", "short"),
         ("AUTH_MASTER_KEY", base64.b64encode(b"m" * 16).decode()),
+        ("AUTH_MASTER_KEYS_ACCEPTED", base64.b64encode(b"n" * 32).decode() + ",short"),
         ("AUTH_ISSUER", ""),
         ("BOOTSTRAP_ADMIN_PASSWORD", ""),
     ):

@@ -1,8 +1,10 @@
 """What the environment may hold, and what is said when it is wrong."""
 
+from typing import Annotated
+
 import pytest
 from chassis.settings import GrpcServiceSettings
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import SettingsConfigDict
 
 from chassis import settings
@@ -24,6 +26,7 @@ class StockSettings(GrpcServiceSettings):
 
     postgres_url: SecretStr = Field(description="where the schema `stock` is")
     shelves: dict[str, int] = Field(default_factory=dict)
+    checked_secret: Annotated[SecretStr, AfterValidator(lambda secret: secret)] | None = None
 
 
 @pytest.fixture(autouse=True)
@@ -151,6 +154,7 @@ def test_secret_fields_are_known_for_redaction() -> None:
     assert settings.secret_names(StockSettings) == {
         "postgres_url",
         "postgres_password",
+        "checked_secret",
         "service_key",
         "redis_url",
     }

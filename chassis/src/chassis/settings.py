@@ -238,4 +238,5 @@ def _field(settings: type[BaseSettings], name: str) -> FieldInfo | None:
 def _is_secret(info: FieldInfo) -> bool:
     annotation = info.annotation
     choices = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
-    return SecretStr in choices
+    # A choice with checks of its own is `Annotated[SecretStr, …]`.
+    return any(SecretStr in (choice, *get_args(choice)) for choice in choices)
