@@ -93,7 +93,7 @@ bench-growth: .venv/.develops ## Measure an installation of a million users agai
 bench-logins: .venv/.develops ## Measure sign-ins against bare Argon2id
 	@$(BIN)/python -m bench.logins $(ARGS)
 
-bench-strength: .venv/.develops ## Measure judging passwords, and sign-ins while strangers register by the worst text
+bench-strength: .venv/.develops ## Measure rating passwords, and sign-ins while other clients register with the slowest ones
 	@$(BIN)/python -m bench.strength $(ARGS)
 
 bench-staleness: .venv/.develops ## Measure how stale another gateway's near cache can be
