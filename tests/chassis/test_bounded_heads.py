@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 import uvicorn
@@ -72,3 +73,33 @@ async def test_half_a_head(port: int, before: bytes) -> None:
 
     assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
     writer.close()
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: vestibule\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begin", "more"),
+    [(b"2;", b"a" * 1024), (b"2\r\n{}\r\n0\r\n", b"a: b\r\n" * 200), (b"", b"1\r\na\r\n" * 200)],
+    ids=["extension", "trailers", "behind the answer"],
+)
+async def test_what_surrounds_a_body_is_bounded(port: int, begin: bytes, more: bytes) -> None:
+    """Extensions of chunks, fields behind them, and a body that nobody reads any more."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(CHUNKED + begin)
+    reading = asyncio.create_task(reader.read())
+    sent = 0
+    while not reading.done() and sent < 20 * bounded_heads.SURPLUS_BYTES_MAX:
+        try:
+            writer.write(more)
+            await writer.drain()
+        except ConnectionError:
+            break
+        sent += len(more)
+        await asyncio.sleep(0)
+    writer.close()
+    with suppress(ConnectionError, TimeoutError):
+        async with asyncio.timeout(5):
+            await reading
+
+    assert sent < 20 * bounded_heads.SURPLUS_BYTES_MAX

@@ -1,16 +1,19 @@
 """Answers sent whole keep to HTTP as uvicorn's own do."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
 import pytest
+from chassis.bounded_heads import TOO_SLOW
 from chassis.http_server import open_http
 from chassis.whole_answers import EXTENSION
 
 _WHO = ContextVar("who", default="nobody")
 LENGTH = [(b"content-length", b"5")]
+_DATE = re.compile(rb"date: [A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT\r\n")
 
 
 async def _app(scope: Any, receive: Any, send: Any) -> None:
@@ -28,7 +31,7 @@ async def _ask(address: str, request: bytes) -> bytes:
     async with asyncio.timeout(20):
         answer = await reader.read()
     writer.close()
-    return answer
+    return _DATE.sub(b"", answer)
 
 
 async def test_connections_are_kept_until_either_side_wants_them_closed() -> None:
@@ -46,6 +49,18 @@ async def test_connections_are_kept_until_either_side_wants_them_closed() -> Non
     kept = head + b"content-length: 5\r\n\r\nwhole"
     assert by_client == kept + head + b"content-length: 5\r\nconnection: close\r\n\r\nwhole"
     assert by_app == kept + head + b"connection: close\r\ncontent-length: 5\r\n\r\nwhole"
+
+
+async def test_answers_are_dated() -> None:
+    """As a server with a clock must (RFC 9110, 6.6.1)."""
+    async with open_http(_app, host="127.0.0.1", port=0) as server:
+        host, _, port = server.address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /last HTTP/1.1\r\nhost: h\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+
+    assert len(_DATE.findall(answer)) == 1
 
 
 @pytest.mark.parametrize("value", [b"a\r\nset-cookie: b", b"a\nb", b"a\rb"])
@@ -78,7 +93,7 @@ def _talk_nonsense(connection: Any) -> None:
 
 def _dawdle(connection: Any) -> None:
     connection.data_received(b"G")
-    connection._refuse((b"408 Request Timeout", b"slow"))
+    connection.refuse(TOO_SLOW)
 
 
 @pytest.mark.parametrize("happens", [_stop, _hang_up, _talk_nonsense, _dawdle])

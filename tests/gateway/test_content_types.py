@@ -2,8 +2,10 @@
 
 import pytest
 from gateway.http.media_type import is_json
+from gateway.http.problems import UnsupportedMediaType
 
 from tests.gateway.house import Edge
+from tests.gateway.raw import HOST, ask
 
 
 @pytest.mark.parametrize(
@@ -59,3 +61,34 @@ async def test_content_type_of_a_body(edge: Edge, token: str) -> None:
     twice = [("Content-Type", "application/json"), ("Content-Type", "text/plain"), *headers.items()]
     answer = await edge.http.put("/api/users/me", content=b"{}", headers=twice)
     assert answer.status_code == 415
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "code"),
+    [
+        ({"Content-Encoding": "gzip"}, 415, "UNSUPPORTED_MEDIA_TYPE"),
+        ({"Content-Encoding": "identity, br"}, 415, "UNSUPPORTED_MEDIA_TYPE"),
+        ({"Content-Encoding": "Identity"}, 200, ""),
+        ({"Transfer-Encoding": "gzip, chunked"}, 501, "BAD_REQUEST"),
+        ({"Transfer-Encoding": "Chunked"}, 200, ""),
+    ],
+)
+async def test_codings_of_a_body(
+    edge: Edge, token: str, headers: dict[str, str], status: int, code: str
+) -> None:
+    """Nothing is read as it stands that is compressed."""
+    body = b'{"full_name":"Ada"}'
+    framing = [b"%s: %s\r\n" % (name.encode(), value.encode()) for name, value in headers.items()]
+    if "Transfer-Encoding" in headers:
+        body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    else:
+        framing.append(b"Content-Length: %d\r\n" % len(body))
+    got = await ask(
+        edge,
+        b"PUT /api/users/me HTTP/1.1\r\n" + HOST + b"Authorization: Bearer " + token.encode() + b"\r\n"
+        b"Content-Type: application/json\r\n" + b"".join(framing) + b"\r\n" + body,
+    )
+
+    assert (got.status, got.code) == (status, code)
+    if status == UnsupportedMediaType.status:
+        assert got.headers["accept-encoding"] == "identity"

@@ -74,6 +74,21 @@ async def test_no_http_in_pieces_and_behind_others(edge: Edge) -> None:
         assert len(answers) >= 2
 
 
+@pytest.mark.parametrize(
+    "line",
+    [b"FOO /api/health HTTP/1.1", b"GET /api/\xff HTTP/1.1", b"G@T  /api/x  HTTP/1.1", b"FOO /api/health"],
+)
+@pytest.mark.parametrize("ending", [b"\r\n", b"Content-Length: 12\r\n\r\nhello /world", b"a b: c\r\n\r\n"])
+async def test_what_is_read_of_a_refused_head(edge: Edge, line: bytes, ending: bytes) -> None:
+    """Neither its fields nor its body pass for the line that says where it was sent."""
+    fields = HOST + b"Accept: text/html text/plain\r\nX-Request-ID: mine\r\nConnection: close\r\n"
+    got = parsed(await send(edge, line + b"\r\n" + fields + ending))
+
+    assert (got.status, got.code) == (400, "BAD_REQUEST")
+    assert is_enveloped(got)
+    assert got.headers["x-request-id"] == "mine"
+
+
 async def test_outside_the_api(edge: Edge) -> None:
     """The same without the envelope; where the path is unreadable, it is taken for the API's."""
     outside = parsed(await send(edge, b"FOO /health HTTP/1.1\r\n" + HOST + b"\r\n"))

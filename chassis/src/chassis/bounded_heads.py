@@ -1,4 +1,8 @@
-"""Heads of requests that come too slowly or are too long, which uvicorn would wait for and keep for ever."""
+"""Heads of requests that come too slowly or are too long, which uvicorn would wait for and keep for ever.
+
+The same holds for what surrounds a body: extensions of its chunks, fields behind it, and what
+is still sent after the answer.
+"""
 
 import asyncio
 from typing import Any
@@ -10,8 +14,12 @@ HEAD_SECONDS = 10.0
 
 HEAD_BYTES_MAX = 32 * 1024
 
+SURPLUS_BYTES_MAX = 256 * 1024
+"""How much may come behind a head that no body consists of."""
+
 TOO_SLOW = Refusal(408, "The head of the request did not come in time.")
 TOO_LONG = Refusal(431, "The head of the request is larger than 32 KiB.")
+TOO_MUCH = Refusal(400, "Around the body comes more than 256 KiB of chunk sizes, extensions and trailers.")
 
 
 class BoundedHeadProtocol(RefusingProtocol):
@@ -19,6 +27,7 @@ class BoundedHeadProtocol(RefusingProtocol):
 
     _head_due: asyncio.TimerHandle | None = None
     _head_bytes = 0
+    _surplus_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Waits for the first head."""
@@ -29,8 +38,12 @@ class BoundedHeadProtocol(RefusingProtocol):
         """Takes bytes in, unless the head grows out of bounds."""
         if self._in_head:
             self._head_bytes += len(data)
+        else:
+            self._surplus_bytes += len(data)
         super().data_received(data)
-        if self._head_bytes > HEAD_BYTES_MAX:
+        if not self._in_head and self._surplus_bytes > SURPLUS_BYTES_MAX:
+            self.refuse(TOO_MUCH)
+        elif self._head_bytes > HEAD_BYTES_MAX:
             self.refuse(TOO_LONG)
         elif self._in_head and self._head_bytes and self._head_due is None:
             # Most heads come in one piece and never get here.
@@ -44,6 +57,17 @@ class BoundedHeadProtocol(RefusingProtocol):
         super().on_headers_complete()
         self._head_bytes = 0
         self._expect_nothing()
+
+    def on_body(self, body: bytes) -> None:
+        """Some of the body is there, for as long as somebody may read it."""
+        if not self.cycle.response_complete:
+            self._surplus_bytes -= len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The body is there."""
+        self._surplus_bytes = 0
+        super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Waits no longer."""

@@ -64,7 +64,6 @@ async def open_http(app: Any, *, host: str, port: int, **options: Any) -> AsyncI
         "server_header": False,
         # Whose word on the client's address counts is for the edge to judge, not for uvicorn.
         "proxy_headers": False,
-        "date_header": False,
         "timeout_keep_alive": 75,
         # A request that was sent behind another one, before its answer, would begin in that one's context.
         "reset_contextvars": True,

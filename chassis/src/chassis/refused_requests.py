@@ -7,11 +7,12 @@ to be answered in plain text. The connection ends with the answer either way.
 
 import asyncio
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+from chassis.declined_upgrades import DecliningProtocol
 
 EXTENSION = "vestibule.refusal"
 
@@ -31,11 +32,15 @@ class Refusal:
 
 MALFORMED = Refusal(400, "The request is not HTTP, or its method is unknown.")
 
-_REQUEST_LINE = re.compile(rb"(?:^|\n)([^ \r\n]{1,32}) +([!-~\x80-\xff]{1,8192})(?: [^\r\n]*)?(?:\r?\n|$)")
+# A method holds no colon, or the fields of a head would be taken for request lines.
+_REQUEST_LINE = re.compile(
+    rb"(?:^|\n)([^ :\r\n]{1,32}) +([!-~\x80-\xff]{1,8192})( +HTTP/[^\r\n]*)?(?=\r?\n|$)"
+)
+_FIELD = re.compile(rb"\r?\n([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n]*?)[ \t]*(?=\r?\n|$)")
 _SHOWN_BYTES_MAX = 64 * 1024
 
 
-class RefusingProtocol(HttpToolsProtocol):
+class RefusingProtocol(DecliningProtocol):
     """uvicorn's protocol for HTTP/1.1, with refusals that the app answers."""
 
     _answering: RequestResponseCycle | None = None
@@ -74,9 +79,13 @@ class RefusingProtocol(HttpToolsProtocol):
         """The head is there."""
         super().on_headers_complete()
         self._in_head = False
+        # What follows a body in chunks is no part of the head (RFC 9110, 6.5.1).
+        self.headers = []
 
     def on_message_complete(self) -> None:
         """The next head may come."""
+        if self._stopped:
+            return
         self._in_head = True
         super().on_message_complete()
 
@@ -111,7 +120,7 @@ class RefusingProtocol(HttpToolsProtocol):
         cycle.message_event.set()
 
     def _have_answered(self, refusal: Refusal) -> None:
-        method, target = self._asked()
+        method, target, fields = self._asked()
         path, _, query = target.partition(b"?")
         scope: Any = {
             "type": "http",
@@ -125,7 +134,7 @@ class RefusingProtocol(HttpToolsProtocol):
             "path": path.decode("latin-1"),
             "raw_path": path,
             "query_string": query,
-            "headers": list(getattr(self, "headers", None) or ()),
+            "headers": fields,
             "state": {},
             "extensions": {EXTENSION: refusal},
         }
@@ -150,17 +159,30 @@ class RefusingProtocol(HttpToolsProtocol):
         else:
             self.pipeline.appendleft((cycle, self.app))
 
-    def _asked(self) -> tuple[str, bytes]:
-        """Returns method and target, as far as they can be read; the parser keeps none that it refuses."""
-        lines: Iterator[Any] = _REQUEST_LINE.finditer(self._latest[:_SHOWN_BYTES_MAX])
-        method, target = "", b""
-        for line in lines:
-            method, target = line[1].decode("latin-1"), line[2]
-        return method, getattr(self, "url", b"") or target
+    def _asked(self) -> tuple[str, bytes, list[tuple[bytes, bytes]]]:
+        """Returns method, target and fields, as far as they can be read; the parser keeps none it refuses."""
+        shown = self._latest[:_SHOWN_BYTES_MAX]
+        lines = list(_REQUEST_LINE.finditer(shown))
+        url: bytes = getattr(self, "url", b"")
+        fields: list[tuple[bytes, bytes]] = list(getattr(self, "headers", None) or ())
+        if not lines:
+            return "", url, fields
+        # Of requests that came together, the last is the one that was refused.
+        line = next((line for line in reversed(lines) if line[3]), lines[0])
+        return line[1].decode("latin-1"), url or line[2], _fields(shown, line.end()) or fields
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
         super()._start_asgi_task(cycle, app)
+
+
+def _fields(head: bytes, at: int) -> list[tuple[bytes, bytes]]:
+    """Returns the fields of a head, up to the first line that is none."""
+    fields = []
+    while match := _FIELD.match(head, at):
+        fields.append((match[1].lower(), match[2]))
+        at = match.end()
+    return fields
 
 
 def _plain(refusal: Refusal) -> bytes:

@@ -105,6 +105,7 @@ def _answering(cycle: RequestResponseCycle, turn: _Turn) -> AnswerWhole:
         if cycle.flow.write_paused or cycle.response_started:
             return False
         lines = [name + b": " + value for name, value in headers]
+        lines += [name + b": " + value for name, value in cycle.default_headers]
         if _CLOSE in lines:
             cycle.keep_alive = False
         elif not cycle.keep_alive:

@@ -102,6 +102,13 @@ class UnsupportedMediaType(HttpError):
     reason = "UNSUPPORTED_MEDIA_TYPE"
     message = "Send the body as application/json."
 
+    def __init__(self, *, compressed: bool = False) -> None:
+        """Takes whether the body is refused for its `Content-Encoding`."""
+        self.compressed = compressed
+        if compressed:
+            self.message = "Send the body as it is, without Content-Encoding."
+        super().__init__()
+
 
 class RateLimited(ServiceError):
     """This client calls too often."""
@@ -149,6 +156,8 @@ def _headers(error: ServiceError, status: int) -> list[Header]:
         headers.append((b"retry-after", str(math.ceil(error.retry_after_seconds or 1)).encode()))
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", error.allowed.encode()))
+    if isinstance(error, UnsupportedMediaType) and error.compressed:
+        headers.append((b"accept-encoding", b"identity"))
     if isinstance(error, (PayloadTooLarge, RequestTimeout, BadRequest)):
         # What is left of the body is not read.
         headers.append((b"connection", b"close"))

@@ -46,6 +46,8 @@ DISCARD_SECONDS_MAX = 0.5
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _VERSIONS = frozenset({"1.0", "1.1"})
 _EXPECTED = re.compile(rb"100-continue(?:[ \t]*,[ \t]*100-continue)*", re.IGNORECASE)
+_NOT_IMPLEMENTED = 501
+_UNCODED = frozenset({b"identity", b""})
 _EXPECTATION_FAILED = 417
 _TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -182,13 +184,20 @@ class Request:
             raise BadRequest("Only 100-continue can be expected here.", _EXPECTATION_FAILED)
 
     def check_media_type(self) -> None:
-        """Holds the body's announced type against the one that is read.
+        """Holds the body's announced type and codings against those that are read.
 
         Raises:
-            UnsupportedMediaType: there is a body, of another type.
+            BadRequest: the body is coded for the transfer by more than chunks.
+            UnsupportedMediaType: there is a body, of another type or compressed.
         """
-        if _has_body(self.headers) and not is_json(self.headers.get(b"content-type", b"")):
+        if not _has_body(self.headers):
+            return
+        if self.headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+            raise BadRequest("The only Transfer-Encoding here is chunked.", _NOT_IMPLEMENTED)
+        if not is_json(self.headers.get(b"content-type", b"")):
             raise UnsupportedMediaType
+        if self.headers.get(b"content-encoding", b"identity").lower() not in _UNCODED:
+            raise UnsupportedMediaType(compressed=True)
 
     def announced_body_bytes(self) -> int:
         """Returns the length that the client announces; 0 when it announces none.
