@@ -169,8 +169,9 @@ def of_all(kept: UUID, until: int = NOW, expires: int | None = None) -> TokensRe
 def test_of_every_session() -> None:
     """But the kept one, and those whose tokens are issued later; API keys have no session."""
     revocations = RevocationSet()
-    revocations.apply(of_all(SESSIONS[0]))
-    revocations.apply(of_all(SESSIONS[0]))
+    delivered = of_all(SESSIONS[0])
+    revocations.apply(delivered)
+    revocations.apply(delivered)
 
     assert len(revocations) == 1
     assert revocations.is_revoked(claims(USERS[0], SESSIONS[1]))
