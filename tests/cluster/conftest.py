@@ -34,11 +34,10 @@ GATEWAYS = int(os.environ.get("CLUSTER_GATEWAYS", "2"))
 ALWAYS = (
     "defaults.writableRoot=false",
     f"services.gateway.replicas={GATEWAYS}",
-    # What the program asks for in production, not in the loop of development.
-    "config.logLevel=info",
-    "config.traceRatio=0.01",
 )
 CLOSED = {
+    # As in production, not as in the loop of development.
+    "config": {"logLevel": "info", "traceRatio": 0.01},
     "networkPolicy": {
         # The load comes by a NodePort, which a policy sees as a node's address.
         "gatewayClients": [{"ipBlock": {"cidr": "0.0.0.0/0"}}],
@@ -46,7 +45,7 @@ CLOSED = {
             peer: [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "backends"}}}]
             for peer in ("postgres", "redis", "smtp", "otlp", "qdrant", "nextcloud", "metricsClients")
         },
-    }
+    },
 }
 """Peers as in production: every one is named."""
 

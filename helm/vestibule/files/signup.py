@@ -4,23 +4,34 @@ import json
 import os
 import secrets
 import sys
+import time
 import urllib.error
 import urllib.request
+
+UNAVAILABLE = 503
 
 
 def call(method, path, expected, body=None, token=None):
     """Calls the gateway and returns the envelope; exits when the status is another one."""
     request = urllib.request.Request(os.environ["GATEWAY_URL"] + path, method=method)
     request.add_header("Content-Type", "application/json")
+    request.add_header("Idempotency-Key", secrets.token_hex(16))
     if token:
         request.add_header("Authorization", f"Bearer {token}")
-    try:
-        with urllib.request.urlopen(
-            request, json.dumps(body).encode() if body else None, timeout=30
-        ) as answer:
-            status, text = answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        status, text = error.code, error.read()
+    # After a first install services may learn of one another's names some seconds later.
+    until = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(
+                request, json.dumps(body).encode() if body else None, timeout=30
+            ) as answer:
+                status, text = answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            status, text = error.code, error.read()
+        if status != UNAVAILABLE or time.monotonic() > until:
+            break
+        print(f"{method} {path}: {status}, asking again")
+        time.sleep(1)
     if status != expected:
         sys.exit(f"{method} {path}: expected {expected}, got {status}: {text.decode()[:500]}")
     print(f"{method} {path}: {status}")
