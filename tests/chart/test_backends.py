@@ -52,3 +52,12 @@ def test_services_reach_their_pods(built: list[Manifest]) -> None:
         ports = [port for container in containers for port in container["ports"]]
         known = {port["containerPort"] for port in ports} | {port.get("name") for port in ports}
         assert {port.get("targetPort", port["port"]) for port in service["spec"]["ports"]} <= known
+
+
+def test_valkey_takes_connections_from_other_pods(built: list[Manifest]) -> None:
+    """Without a password of the default user, Valkey refuses every address but its own unless it is told."""
+    valkey = next(each for each in of_kind(built, "Deployment") if name(each) == "valkey")
+    arguments = valkey["spec"]["template"]["spec"]["containers"][0]["args"]
+
+    assert arguments[arguments.index("--protected-mode") + 1] == "no"
+    assert "--aclfile" in arguments
