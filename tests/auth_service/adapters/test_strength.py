@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,7 +85,11 @@ async def test_ordinary_texts_have_the_verdict_of_zxcvbn() -> None:
 def test_without_time_nothing_is_taken_for_strong(monkeypatch: pytest.MonkeyPatch) -> None:
     """What could not be judged is refused, with a reason that can be acted upon."""
     monkeypatch.setattr(bounded, "REQUEST_SECONDS", 0.0)
-    ((score, advice),) = bounded.judge([WORST], TERMS, bounded.Timer())
+    pytests_own = signal.getsignal(signal.SIGALRM)
+    try:
+        ((score, advice),) = bounded.judge([WORST], TERMS, bounded.Timer())
+    finally:
+        signal.signal(signal.SIGALRM, pytests_own)
 
     assert score < SCORE_MIN
     assert "could not be judged in time" in advice

@@ -96,6 +96,9 @@ class Consumer:
         }
         if unknown:
             raise ValueError(f"no such events: {sorted(unknown)}")
+        # An alert on an increase sees the first one only if the count stood at 0 before.
+        for kind in self._handlers:
+            DEAD.labels(kind)
         self._keys = keys
         self._refusals = RefusalLog(group)
         self._reported: dict[str, float] = {}

@@ -36,6 +36,10 @@ _REFUSED = Counter(
     ["reason"],
 )
 
+# An alert on an increase sees the first refusal only if the count stood at 0 before.
+for _reason in ("malformed", "unsigned", "signature", "source", "future", "old"):
+    _REFUSED.labels(_reason)
+
 
 class EventRefused(Exception):
     """An event is not believed.

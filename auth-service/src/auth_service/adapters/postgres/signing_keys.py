@@ -92,4 +92,6 @@ class PostgresSigningKeys:
               FROM auth.retired_signing_keys AS key ORDER BY active_from, kid
             """
         )
-        return [RetiredKey(**dict(row)) for row in rows]
+        return [
+            RetiredKey(**dict(row) | {"later_attestations": tuple(row["later_attestations"])}) for row in rows
+        ]
