@@ -1,6 +1,7 @@
 """Whoever reaches Redis, or is another service, is not believed, and those who are go on."""
 
 import asyncio
+import os
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,9 @@ from chassis import ids
 from tests.chassis.waiting import until
 from tests.system.edge import Edge, Person
 from tests.system.house import House
+
+FORGED = int(os.environ.get("FORGED", "2000"))
+"""How many forgeries the flood has; FORGED=1000000 for the whole of it."""
 
 
 def entry(house: House, event: Event, signer: str | None) -> dict[Any, Any]:
@@ -75,3 +79,36 @@ def test_forged_events_change_nothing(house: House, edge: Edge, ada: Person) -> 
         with redis.Redis.from_url(house.redis_url) as client:
             for service in ("auth-service", "user-service"):
                 client.delete(dead_letters.key(service), dead_letters.refused_key(service))
+
+
+def test_a_flood_of_forgeries_blocks_nothing(house: House, edge: Edge) -> None:
+    """What is true and comes behind it is handled, and the audit does not grow with it."""
+    audit = AuditRecorded(action="forged.entry", outcome="success")
+    forged = entry(house, Event(source="user-service", audit_recorded=audit), None)
+    refused = "SELECT count(*) FROM auth.audit_events WHERE action = 'events.refused'"
+    ((before,),) = house.rows(refused)
+    began = time.monotonic()
+    with redis.Redis.from_url(house.redis_url) as client:
+        for done in range(0, FORGED, 1000):
+            with client.pipeline(transaction=False) as pipeline:
+                for _ in range(min(1000, FORGED - done)):
+                    pipeline.xadd(stream.STREAM, forged, maxlen=100_000, approximate=True)
+                pipeline.execute()
+    pushed = time.monotonic()
+    user = edge.join()
+    assert edge.put("/api/users/me", token=user.access_token, json={"full_name": "Ada King"}).status == 200
+    renamed = (
+        f"SELECT count(*) FROM auth.audit_events WHERE action = 'users.update' AND subject_id = '{user.id}'"
+    )
+
+    async def is_audited() -> bool:
+        return await asyncio.to_thread(house.rows, renamed) == [(1,)]
+
+    asyncio.run(until(is_audited, seconds=30 + FORGED / 1000))
+    late = time.monotonic() - pushed
+    print(f"{FORGED} forged in {pushed - began:.1f} s, a true event behind them {late:.1f} s later")  # noqa: T201 for -s
+    ((after,),) = house.rows(refused)
+    assert after - before <= 60
+    with redis.Redis.from_url(house.redis_url) as client:
+        for service in ("auth-service", "user-service"):
+            client.delete(dead_letters.key(service), dead_letters.refused_key(service))

@@ -52,7 +52,7 @@ async def test_notify_wakes_the_relay_at_once(
     await until(lambda: relay.leading)
     for number in range(5):
         await append(str(number))
-        await until(partial(_has, valkey, number + 1), seconds=0.5)
+        await until(partial(_has, valkey, number + 1), seconds=2)
 
 
 async def test_a_lost_notification_is_made_up_for_by_looking(
