@@ -15,10 +15,14 @@ DIFFERENT_MIN = 8
 """Fewest different characters; of 16 drawn at random fewer are alike, but for one in a million."""
 
 _EXAMPLES = re.compile(
-    r"change.?me|changeit|example|secret|passw(or)?d|default|letmein|qwerty|12345|vestibule|postgres|"
+    r"change.?me|changeit|example|secret|passw(or)?d|default|letmein|qwerty|vestibule|postgres|"
     r"development|insecure|correct.horse|dummy|placeholder|sample",
     re.IGNORECASE,
 )
+
+_TYPED_RUN = re.compile(r"12345[67890]*")
+"""A run of digits that people type. It also stands in one of 20,000 hexadecimal secrets drawn at
+random, so it makes a secret weak only where the rest is too short or too uniform."""
 
 _POSTGRES = frozenset({"postgres", "postgresql"})
 _WITH_PASSWORD = _POSTGRES | {"redis", "rediss"}
@@ -34,6 +38,9 @@ def weakness(secret: str) -> str | None:
         return f"it has {len(secret)} characters, not {LENGTH_MIN} or more"
     if len(set(secret)) < DIFFERENT_MIN:
         return f"it has only {len(set(secret))} different characters"
+    rest = _TYPED_RUN.sub("", secret)
+    if len(rest) < LENGTH_MIN or len(set(rest)) < DIFFERENT_MIN:
+        return "it is, or is built around, an example that everybody knows"
     return None
 
 
