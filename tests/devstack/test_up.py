@@ -123,11 +123,11 @@ def test_part_that_dies_is_named_and_started_again(up: Up, name: str) -> None:
 
 
 def test_second_start_finds_its_data(tmp_path: Path) -> None:
-    """A person who registered is there after a restart, and so is the one admin.
+    """A user who registered is there after a restart, and so is the one admin.
 
     Where nobody can find Prometheus, it says so and starts all the same.
     """
-    person = {"email": "ada@example.com", "password": "plum-harbor-velvet-quill", "full_name": "Ada"}
+    user = {"email": "ada@example.com", "password": "plum-harbor-velvet-quill", "full_name": "Ada"}
     programs = tmp_path / "programs"
     programs.mkdir()
     for name in ("setpriv", "true"):
@@ -135,7 +135,7 @@ def test_second_start_finds_its_data(tmp_path: Path) -> None:
     with Up(tmp_path, OBSERVE="1", PATH=str(programs)) as first:
         url = first.wait_until_ready()
         assert "OBSERVE=1, but `prometheus` is not installed" in first.output
-        assert httpx.post(f"{url}/api/auth/register", json=person).status_code == 201
+        assert httpx.post(f"{url}/api/auth/register", json=user).status_code == 201
         began = time.monotonic()
         assert first.stop() == 0
         assert time.monotonic() - began < 15
@@ -143,8 +143,8 @@ def test_second_start_finds_its_data(tmp_path: Path) -> None:
         assert not (tmp_path / "topology.json").exists()
     with Up(tmp_path) as second:
         url = second.wait_until_ready()
-        del person["full_name"]
-        assert httpx.post(f"{url}/api/auth/login", json=person).status_code == 200
+        del user["full_name"]
+        assert httpx.post(f"{url}/api/auth/login", json=user).status_code == 200
         _until_signed_in(url)
         second.process.kill()
         assert until_none_is_left(tmp_path) == {}, "whoever loses the supervisor stops by itself"

@@ -1,4 +1,4 @@
-"""What docs/development.md walks through works: its diffs, applied to a copy of the tree, are at the edge."""
+"""What docs/development.md walks through works: its diffs are applied to a copy of the tree and called."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from devstack.stack import Stack
 from devstack.topology import SERVICES
 
 from tests.conftest import STACK_ENVIRONMENT
-from tests.system.edge import Edge, Person
+from tests.system.client import Client, User
 
 ROOT = Path(__file__).parents[2]
 DIFFS = ROOT / "docs" / "walkthroughs"
@@ -105,25 +105,25 @@ def _walked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield stack
 
 
-@pytest.fixture(name="edge")
-def _edge(walked: Stack) -> Iterator[Edge]:
-    with Edge(walked.base_url) as edge:
-        yield edge
+@pytest.fixture(name="client")
+def _client(walked: Stack) -> Iterator[Client]:
+    with Client(walked.base_url) as client:
+        yield client
 
 
 @pytest.fixture(name="admin")
-def _admin(walked: Stack, edge: Edge) -> Person:
-    return edge.sign_in(Person("", *walked.admin, ""))
+def _admin(walked: Stack, client: Client) -> User:
+    return client.sign_in(User("", *walked.admin, ""))
 
 
-def test_a_field_is_kept(edge: Edge, admin: Person) -> None:
+def test_a_field_is_kept(client: Client, admin: User) -> None:
     """`pronouns`: in the database, in both directions, judged by its constraints, and listed."""
-    person = edge.join()
+    user = client.join()
 
-    before = edge.get("/api/users/me", token=person.access_token)
-    changed = edge.put("/api/users/me", json={"pronouns": "they"}, token=person.access_token)
-    too_long = edge.put("/api/users/me", json={"pronouns": "x" * 41}, token=person.access_token)
-    listed = edge.get(f"/api/users?search={person.email}", token=admin.access_token)
+    before = client.get("/api/users/me", token=user.access_token)
+    changed = client.put("/api/users/me", json={"pronouns": "they"}, token=user.access_token)
+    too_long = client.put("/api/users/me", json={"pronouns": "x" * 41}, token=user.access_token)
+    listed = client.get(f"/api/users?search={user.email}", token=admin.access_token)
 
     assert before.data["pronouns"] == ""
     assert (changed.status, changed.data["pronouns"]) == (200, "they")
@@ -131,13 +131,13 @@ def test_a_field_is_kept(edge: Edge, admin: Person) -> None:
     assert [each["pronouns"] for each in listed.data] == ["they"]
 
 
-def test_a_route_is_served(edge: Edge, admin: Person) -> None:
+def test_a_route_is_served(client: Client, admin: User) -> None:
     """`GET /api/users/count`: documented, for admins alone, and answered."""
-    person = edge.join()
+    user = client.join()
 
-    counted = edge.get("/api/users/count?role=admin", token=admin.access_token)
-    refused = edge.get("/api/users/count", token=person.access_token)
+    counted = client.get("/api/users/count?role=admin", token=admin.access_token)
+    refused = client.get("/api/users/count", token=user.access_token)
 
     assert counted.data == {"total": 1}
     assert refused.outcome == (403, "FORBIDDEN")
-    assert "/api/users/count" in edge.get("/openapi.json").body["paths"]
+    assert "/api/users/count" in client.get("/openapi.json").body["paths"]

@@ -1,4 +1,4 @@
-"""One house with two of each service, and trouble on every wire when asked for."""
+"""One system with two of each service, and trouble on every wire when asked for."""
 
 import os
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tests.faults import report
 from tests.faults.clocks import Clocks
 from tests.faults.disk import Disk
 from tests.faults.faults import LONG, SERVICES
-from tests.faults.scene import Scene
+from tests.faults.faulty_system import FaultySystem
 from tests.faults.wires import Wires
 
 TWO_OF_EACH = {"gateway": 2, "auth-service": 2, "user-service": 2}
@@ -21,8 +21,8 @@ POSTGRES = {"max_wal_size": "256MB"}
 """So that what it keeps has room on its disk."""
 
 
-@pytest.fixture(scope="session", name="scene")
-def _scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+@pytest.fixture(scope="session", name="faulty")
+def _faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultySystem]:
     """Postgres flushes here, as it must where kills are survived."""
     folder = tmp_path_factory.mktemp("faults")
     clocks, disk = Clocks(folder, SERVICES), Disk(folder / "postgres")
@@ -36,7 +36,7 @@ def _scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             route=wires.route,
         )
         with stack:
-            scene = Scene(stack, wires, clocks, disk)
-            yield scene
+            faulty = FaultySystem(stack, wires, clocks, disk)
+            yield faulty
     if page := os.environ.get("FAULTS_REPORT"):
-        report.write(Path(page), scene.outcomes, scene.figures)
+        report.write(Path(page), faulty.outcomes, faulty.figures)

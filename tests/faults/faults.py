@@ -11,10 +11,10 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from tests.faults import wires
-from tests.faults.scene import Scene
+from tests.faults.faulty_system import FaultySystem
 from tests.faults.wires import Trouble
 
-Fault = Callable[[Scene], AbstractContextManager[None]]
+Fault = Callable[[FaultySystem], AbstractContextManager[None]]
 
 LONG = os.environ.get("FAULTS") == "all"
 """Whether everything is tried, which takes minutes."""
@@ -48,12 +48,12 @@ def killed(name: str) -> Fault:
     """A part ends at once, and is started again; what Redis held is lost."""
 
     @contextmanager
-    def fault(scene: Scene) -> Iterator[None]:
-        scene.stack.kill_part(name)
+    def fault(faulty: FaultySystem) -> Iterator[None]:
+        faulty.stack.kill_part(name)
         try:
             yield
         finally:
-            scene.stack.start_part(name)
+            faulty.stack.start_part(name)
 
     return fault
 
@@ -62,8 +62,8 @@ def paused(name: str) -> Fault:
     """A process hangs: it keeps its connections and answers nothing."""
 
     @contextmanager
-    def fault(scene: Scene) -> Iterator[None]:
-        process = scene.stack.services[name]
+    def fault(faulty: FaultySystem) -> Iterator[None]:
+        process = faulty.stack.services[name]
         process.pause()
         try:
             yield
@@ -77,8 +77,8 @@ def trouble_between(caller: str, called: str, trouble: Trouble) -> Fault:
     """Something is wrong on every wire from one part to another."""
 
     @contextmanager
-    def fault(scene: Scene) -> Iterator[None]:
-        with scene.wires.spoiled(scene.wires.between(caller, called), trouble):
+    def fault(faulty: FaultySystem) -> Iterator[None]:
+        with faulty.wires.spoiled(faulty.wires.between(caller, called), trouble):
             yield
 
     return fault
@@ -88,34 +88,34 @@ def clock_stepped(name: str, seconds: int) -> Fault:
     """A process's clock is set forward or back, as NTP does after a pause."""
 
     @contextmanager
-    def fault(scene: Scene) -> Iterator[None]:
-        with scene.clocks.stepped(name, seconds):
+    def fault(faulty: FaultySystem) -> Iterator[None]:
+        with faulty.clocks.stepped(name, seconds):
             yield
 
     return fault
 
 
 @contextmanager
-def disk_full(scene: Scene) -> Iterator[None]:
+def disk_full(faulty: FaultySystem) -> Iterator[None]:
     """Postgres has no room left; if that ends it, it is started again with room."""
-    with scene.disk.full():
+    with faulty.disk.full():
         yield
-    if not scene.stack.part("postgres").is_running:
-        scene.stack.start_part("postgres")
+    if not faulty.stack.part("postgres").is_running:
+        faulty.stack.start_part("postgres")
 
 
 @contextmanager
-def events_twice_and_backwards(scene: Scene) -> Iterator[None]:
+def events_twice_and_backwards(faulty: FaultySystem) -> Iterator[None]:
     """What was on the stream last is delivered again, the newest first."""
-    asyncio.run(_deliver_again(scene.house.redis_url))
+    asyncio.run(_deliver_again(faulty.system.redis_url))
     yield
-    asyncio.run(_deliver_again(scene.house.redis_url))
+    asyncio.run(_deliver_again(faulty.system.redis_url))
 
 
 @contextmanager
-def listeners_cut_off(scene: Scene) -> Iterator[None]:
+def listeners_cut_off(faulty: FaultySystem) -> Iterator[None]:
     """Nobody hears that something waits in an outbox: the connections that listen are ended."""
-    ended = scene.house.rows(
+    ended = faulty.system.rows(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'LISTEN%'"
     )
     assert ended, "nobody listened"
@@ -126,10 +126,10 @@ def together(first: Fault, second: Fault) -> Fault:
     """Two faults at the same time."""
 
     @contextmanager
-    def fault(scene: Scene) -> Iterator[None]:
+    def fault(faulty: FaultySystem) -> Iterator[None]:
         with ExitStack() as both:
-            both.enter_context(first(scene))
-            both.enter_context(second(scene))
+            both.enter_context(first(faulty))
+            both.enter_context(second(faulty))
             yield
 
     return fault

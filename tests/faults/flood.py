@@ -1,7 +1,7 @@
 """Sign-ins by clients in processes of their own, half of them at each gateway.
 
 The wires and the crowd share this process; a flood made here would take from the wires what it is to
-take from the house.
+take from the system.
 """
 
 import json
@@ -10,13 +10,13 @@ from typing import Any
 from devstack.stack import Stack
 
 from bench.flood import client, said
-from tests.system.edge import PASSWORD
+from tests.system.client import PASSWORD
 
 SECONDS = 8.0
 _CONNECTIONS = 4
 _FLOODING_CONNECTIONS = 50
 _NICENESS = 10
-"""Floods are made elsewhere: the clients give way to the house."""
+"""Floods are made elsewhere: the clients give way to the system."""
 
 
 def peak(stack: Stack) -> float:

@@ -13,7 +13,7 @@ class Call:
 
     Attributes:
         actor: Who made it.
-        does: What it was for: `read`, `rename`, `refresh`, `logout`, `login`, `register`.
+        kind: What it was for: `read`, `rename`, `refresh`, `logout`, `login`, `register`.
         gateway: Which gateway was asked.
         request_id: Names it in the audit trail too.
         began: By `time.monotonic()`.
@@ -25,7 +25,7 @@ class Call:
     """
 
     actor: str
-    does: str
+    kind: str
     gateway: str
     request_id: str
     began: float
@@ -38,7 +38,7 @@ class Call:
     def __str__(self) -> str:
         answer = f"{self.status} {self.code}" if self.status else "no answer"
         return (
-            f"{self.does} ({self.request_id}) at {self.gateway}: {answer} in {self.ended - self.began:.2f} s"
+            f"{self.kind} ({self.request_id}) at {self.gateway}: {answer} in {self.ended - self.began:.2f} s"
         )
 
     @property

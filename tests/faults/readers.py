@@ -1,29 +1,31 @@
-"""One person who reads at a fixed rate, whatever happens."""
+"""One user who reads at a fixed rate, whatever happens."""
 
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.faults.entrance import Entrance
 from tests.faults.history import History, now
-from tests.faults.stage import Stage
+from tests.faults.ingress import Ingress
+from tests.faults.system_under_load import SystemUnderLoad
 
 READERS = 12
 READS_PER_SECOND = 300
 
 
 @contextmanager
-def reading(stage: Stage, history: History, per_second: float = READS_PER_SECOND) -> Iterator[None]:
+def reading(
+    running: SystemUnderLoad, history: History, per_second: float = READS_PER_SECOND
+) -> Iterator[None]:
     """Has the admin read at a fixed rate, over several connections."""
     stop = threading.Event()
-    email, password = stage.stack.admin
-    entrance = Entrance(stage.stack.base_urls, History(), "reader")
-    _, tokens = entrance.call("login", "POST", "/api/auth/login", body={"email": email, "password": password})
-    entrance.close()
+    email, password = running.stack.admin
+    ingress = Ingress(running.stack.base_urls, History(), "reader")
+    _, tokens = ingress.call("login", "POST", "/api/auth/login", body={"email": email, "password": password})
+    ingress.close()
 
     def read(number: int) -> None:
-        own = Entrance(stage.stack.base_urls, history, f"reader-{number}")
+        own = Ingress(running.stack.base_urls, history, f"reader-{number}")
         token = tokens["access_token"]
         due = now() + number / per_second
         while not stop.is_set():

@@ -10,7 +10,7 @@ from tests.faults.outcome import Outcome
 _HEAD = """# Reliability
 
 Written by `make test-faults`: the stack as real processes, two of each service, Postgres and Valkey, a
-proxy on every wire between them. Six people register, sign in, read, rename, refresh and leave while the
+proxy on every wire between them. Six users register, sign in, read, rename, refresh and leave while the
 fault lasts, and repeat what was not answered under its `Idempotency-Key`. Afterwards every call is held
 against these invariants:
 

@@ -1,4 +1,4 @@
-"""Each fault alone, and pairs of them at random, while people use the house.
+"""Each fault alone, and pairs of them at random, while users use the system.
 
 `make test` tries a few for a moment; `make test-faults` all of them, and writes what it saw to
 `docs/reliability.md`.
@@ -11,7 +11,7 @@ from itertools import combinations
 import pytest
 
 from tests.faults.faults import FAULTS, LONG, together
-from tests.faults.scene import Scene
+from tests.faults.faulty_system import FaultySystem
 
 SECONDS = 4.0 if LONG else 1.5
 SHORT = ("auth-service killed", "redis killed")
@@ -20,20 +20,20 @@ SEED = int(os.environ.get("FAULTS_SEED", random.randrange(1_000_000)))
 
 
 @pytest.mark.parametrize("name", FAULTS if LONG else SHORT)
-def test_alone(scene: Scene, name: str) -> None:
+def test_alone(faulty: FaultySystem, name: str) -> None:
     """Nothing that was acknowledged is lost, nobody gets in who left, nobody is thrown out."""
-    outcome = scene.suffer(name, FAULTS[name], SECONDS)
+    outcome = faulty.run_fault(name, FAULTS[name], SECONDS)
 
     assert not outcome.broken
 
 
 @pytest.mark.parametrize("number", range(PAIRS))
-def test_in_pairs(scene: Scene, number: int) -> None:
+def test_in_pairs(faulty: FaultySystem, number: int) -> None:
     """Two at once, chosen by the seed: FAULTS_SEED makes the same choice again."""
     pairs = list(combinations(FAULTS, 2))
     random.Random(SEED).shuffle(pairs)
     first, second = pairs[number]
 
-    outcome = scene.suffer(f"{first}, and {second}", together(FAULTS[first], FAULTS[second]), SECONDS)
+    outcome = faulty.run_fault(f"{first}, and {second}", together(FAULTS[first], FAULTS[second]), SECONDS)
 
     assert not outcome.broken, f"FAULTS_SEED={SEED}"

@@ -11,9 +11,9 @@ import pytest
 
 from tests.faults import flood
 from tests.faults.faults import LONG
+from tests.faults.faulty_system import FaultySystem
 from tests.faults.history import History, now
 from tests.faults.readers import reading
-from tests.faults.scene import Scene
 
 pytestmark = pytest.mark.skipif(not LONG, reason="takes minutes: run by `make test-faults`")
 
@@ -22,52 +22,52 @@ DEADLINE_SECONDS = 6.0
 """The longest deadline that the protos set, and a second for the way."""
 
 
-def test_rolling_restart(scene: Scene) -> None:
+def test_rolling_restart(faulty: FaultySystem) -> None:
     """Every process in its turn, under 300 requests a second: no request fails."""
     history = History()
-    with scene.crowd(history, 4), reading(scene, history):
+    with faulty.concurrent_users(history, 4), reading(faulty, history):
         time.sleep(2)
-        for name in scene.stack.services:
-            scene.stack.stop_part(name)
-            scene.stack.start_part(name)
+        for name in faulty.stack.services:
+            faulty.stack.stop_part(name)
+            faulty.stack.start_part(name)
             time.sleep(1)
         mended = now()
-    outcome = scene.judged("rolling restart of everything", history, mended)
+    outcome = faulty.checked("rolling restart of everything", history, mended)
 
     assert not outcome.broken
     assert not outcome.failures
 
 
 @pytest.mark.parametrize("name", ["auth-service", "user-service", "gateway"])
-def test_one_of_two_is_killed(scene: Scene, name: str) -> None:
+def test_one_of_two_is_killed(faulty: FaultySystem, name: str) -> None:
     """No read fails; writes fail only if they were in flight, and can be repeated."""
     history = History()
-    with scene.crowd(history, 6):
+    with faulty.concurrent_users(history, 6):
         time.sleep(2)
         killed_at = now()
-        scene.stack.kill_part(name)
+        faulty.stack.kill_part(name)
         time.sleep(4)
-        scene.stack.start_part(name)
+        faulty.stack.start_part(name)
         mended = now()
         time.sleep(2)
-    outcome = scene.judged(f"one of two of {name} killed for 4 s", history, mended)
+    outcome = faulty.checked(f"one of two of {name} killed for 4 s", history, mended)
 
     assert not outcome.broken
     assert outcome.failed_reads == 0, outcome.failures
     assert not [str(call) for call in history if call.failed and call.began > killed_at + 0.5]
 
 
-def test_postgres_away(scene: Scene) -> None:
+def test_postgres_away(faulty: FaultySystem) -> None:
     """503 with `Retry-After` within the deadline; right again within 2 s of its return; nothing lost."""
     history = History()
-    with scene.crowd(history, 6):
+    with faulty.concurrent_users(history, 6):
         time.sleep(2)
-        scene.stack.kill_part("postgres")
+        faulty.stack.kill_part("postgres")
         time.sleep(AWAY_SECONDS)
-        scene.stack.start_part("postgres")
+        faulty.stack.start_part("postgres")
         mended = now()
         time.sleep(5)
-    outcome = scene.judged(f"postgres away for {AWAY_SECONDS:.0f} s", history, mended)
+    outcome = faulty.checked(f"postgres away for {AWAY_SECONDS:.0f} s", history, mended)
 
     assert not outcome.broken
     assert {call.status for call in history if call.failed} <= {503, 504}
@@ -75,39 +75,39 @@ def test_postgres_away(scene: Scene) -> None:
     assert outcome.recovered_seconds < 2
 
 
-def test_redis_away(scene: Scene) -> None:
+def test_redis_away(faulty: FaultySystem) -> None:
     """Sign-in, refresh, reads and revocation go on."""
     history = History()
-    with scene.crowd(history, 6):
+    with faulty.concurrent_users(history, 6):
         time.sleep(2)
-        scene.stack.kill_part("redis")
+        faulty.stack.kill_part("redis")
         time.sleep(10)
-        scene.stack.start_part("redis")
+        faulty.stack.start_part("redis")
         mended = now()
         time.sleep(3)
-    outcome = scene.judged("redis away for 10 s, its data lost", history, mended)
+    outcome = faulty.checked("redis away for 10 s, its data lost", history, mended)
 
     assert not outcome.broken
     assert not outcome.failures
 
 
-def test_flood(scene: Scene) -> None:
+def test_flood(faulty: FaultySystem) -> None:
     """Sign-ins at ten times the capacity: four fifths of the peak still succeed, memory is bounded."""
-    before = _resident_mib(scene)
-    peak = flood.peak(scene.stack)
-    flooded = flood.goodput(scene.stack, rate=10 * peak)
-    grown = _resident_mib(scene) - before
-    scene.tell("sign-ins a second at the peak", f"{peak:.0f}")
-    scene.tell("sign-ins a second when ten times as many are tried", f"{flooded:.0f}")
-    scene.tell("memory grown by, all services, MiB", f"{grown:.0f}")
+    before = _resident_mib(faulty)
+    peak = flood.peak(faulty.stack)
+    flooded = flood.goodput(faulty.stack, rate=10 * peak)
+    grown = _resident_mib(faulty) - before
+    faulty.add_figure("sign-ins a second at the peak", f"{peak:.0f}")
+    faulty.add_figure("sign-ins a second when ten times as many are tried", f"{flooded:.0f}")
+    faulty.add_figure("memory grown by, all services, MiB", f"{grown:.0f}")
 
     assert flooded > 0.8 * peak
     assert grown < 256
 
 
-def _resident_mib(scene: Scene) -> float:
+def _resident_mib(faulty: FaultySystem) -> float:
     total = 0
-    for process in scene.stack.services.values():
+    for process in faulty.stack.services.values():
         pages = Path(f"/proc/{process.pid}/statm").read_text().split()[1]
         total += int(pages) * resource.getpagesize()
     return total / 2**20

@@ -38,7 +38,7 @@ def test_rules_are_sound() -> None:
 @needs_promtool
 @pytest.mark.parametrize("path", rule_files(), ids=lambda path: path.stem)
 def test_alerts_fire_when_they_should_and_only_then(path: Path, tmp_path: Path) -> None:
-    """On made series, with the labels and the words that a person will see."""
+    """On made series, with the labels and the words that a user will see."""
     names = {alert.name for alert in alerts(path)}
     made = [each for each in MADE if each.alert in names]
     tests = [

@@ -1,4 +1,4 @@
-"""The boards are what their script writes, and every query in them finds something in the running house."""
+"""The boards are what their script writes, and every query in them finds something in the running system."""
 
 import json
 import math
@@ -16,14 +16,14 @@ from devstack.stack import Stack
 from helm.boards import BOARDS
 from helm.write_boards import written
 from tests.observability.rules import alerts, recorded
-from tests.system.edge import Edge
+from tests.system.client import Client
 
 WITHIN_SECONDS = 40.0
 
 NOT_IN_THIS_HOUSE = {
     "VestibuleCertificateExpires": "services speak in the clear on one machine: there is no certificate",
 }
-"""Alerts whose measurements a house on one machine does not have, each with the reason."""
+"""Alerts whose measurements a system on one machine does not have, each with the reason."""
 
 BOARD_NAMES = [board.name for board in BOARDS]
 
@@ -57,7 +57,7 @@ def test_board_is_drawn_without_overlap(name: str) -> None:
 
 @pytest.fixture(scope="module", name="prometheus")
 def _prometheus(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """A real Prometheus that scrapes the running house every second."""
+    """A real Prometheus that scrapes the running system every second."""
     if shutil.which("prometheus") is None:
         pytest.skip("Debian's prometheus is not installed")
     targets: dict[str, list[str]] = {}
@@ -77,18 +77,18 @@ def _prometheus(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def use(stack: Stack) -> None:
     """Does a little of everything: signs up and in, reads, changes, is refused, leaves."""
-    with Edge(stack.base_url) as edge:
-        ada = edge.join()
+    with Client(stack.base_url) as client:
+        ada = client.join()
         for _ in range(2):
-            edge.who(ada.access_token)
-        edge.put("/api/users/me", token=ada.access_token, json={"full_name": "Ada King"})
-        edge.get("/api/users", token=ada.access_token)
-        edge.post("/api/auth/login", json={"email": ada.email, "password": "wrong-horse-battery"})
-        edge.get("/api/health")
-        edge.get("/.well-known/jwks.json")
+            client.who(ada.access_token)
+        client.put("/api/users/me", token=ada.access_token, json={"full_name": "Ada King"})
+        client.get("/api/users", token=ada.access_token)
+        client.post("/api/auth/login", json={"email": ada.email, "password": "wrong-horse-battery"})
+        client.get("/api/health")
+        client.get("/.well-known/jwks.json")
         httpx.get(f"{stack.base_url}/status")
-        edge.post("/api/auth/logout", token=ada.access_token)
-        edge.who(ada.access_token)
+        client.post("/api/auth/logout", token=ada.access_token)
+        client.who(ada.access_token)
 
 
 def ask(prometheus: Prometheus, expression: str) -> list[float]:
@@ -119,7 +119,7 @@ def queries(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("name", BOARD_NAMES)
 def test_every_query_of_a_board_has_data(prometheus: Prometheus, name: str) -> None:
-    """No panel says "No data" in a house that is used."""
+    """No panel says "No data" in a system that is used."""
     (path,) = (path for path in written() if path.stem == name)
 
     assert until(prometheus, *queries(path)) == []

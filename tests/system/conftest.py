@@ -1,4 +1,4 @@
-"""The whole house, running: its gateway, an admin and a person."""
+"""The whole system, running: its gateway, an admin and a user."""
 
 import os
 from collections.abc import Iterator
@@ -8,22 +8,22 @@ from devstack.stack import Stack
 
 from tests.collector import Collector
 from tests.fakes.authenticator import Authenticator
-from tests.system.edge import Edge, Person
-from tests.system.house import House
+from tests.system.client import Client, User
 from tests.system.mailbox import Mailbox
 from tests.system.passkeys import Owner, add, registration_options
+from tests.system.running_system import System
 
 ELSEWHERE = os.environ.get("VESTIBULE_URL")
 """A gateway that runs already, with its rate limits off: whatever needs no more than it is tested there."""
 
 
-@pytest.fixture(scope="session", name="house")
-def _house(request: pytest.FixtureRequest) -> House:
-    """The running house, to be looked into and disturbed."""
+@pytest.fixture(scope="session", name="system")
+def _system(request: pytest.FixtureRequest) -> System:
+    """The running system, to be looked into and disturbed."""
     if ELSEWHERE:
         pytest.skip("looks behind the gateway of VESTIBULE_URL")
     stack: Stack = request.getfixturevalue("stack")
-    return House(stack)
+    return System(stack)
 
 
 @pytest.fixture(scope="session", name="base_url")
@@ -31,72 +31,72 @@ def _base_url(request: pytest.FixtureRequest) -> str:
     """Where the gateway is; its rate limits are off."""
     if ELSEWHERE:
         return ELSEWHERE.rstrip("/")
-    house: House = request.getfixturevalue("house")
-    return house.base_url
+    system: System = request.getfixturevalue("system")
+    return system.base_url
 
 
 @pytest.fixture(scope="session", name="collector")
 def _collector(request: pytest.FixtureRequest) -> Collector:
-    """Where the house's traces go."""
+    """Where the system's traces go."""
     if ELSEWHERE:
         pytest.skip("the traces of VESTIBULE_URL go elsewhere")
     collector: Collector = request.getfixturevalue("collector")
     return collector
 
 
-@pytest.fixture(scope="session", name="edge")
-def _edge(base_url: str, request: pytest.FixtureRequest) -> Iterator[Edge]:
+@pytest.fixture(scope="session", name="client")
+def _client(base_url: str, request: pytest.FixtureRequest) -> Iterator[Client]:
     """A client of the gateway."""
     mailbox = None if ELSEWHERE else request.getfixturevalue("mailbox")
-    with Edge(base_url, mailbox=mailbox) as edge:
-        yield edge
+    with Client(base_url, mailbox=mailbox) as client:
+        yield client
 
 
 @pytest.fixture(scope="session", name="mailbox")
-def _mailbox(house: House) -> Mailbox:
-    """What people find in their mail."""
-    return Mailbox(house.folder / "mail")
+def _mailbox(system: System) -> Mailbox:
+    """What users find in their mail."""
+    return Mailbox(system.folder / "mail")
 
 
 @pytest.fixture(scope="session", name="first_admin")
-def _first_admin(edge: Edge, request: pytest.FixtureRequest) -> Person:
-    """The admin whom the house was started with."""
+def _first_admin(client: Client, request: pytest.FixtureRequest) -> User:
+    """The admin whom the system was started with."""
     if ELSEWHERE:
         names = ("BOOTSTRAP_ADMIN_EMAIL", "BOOTSTRAP_ADMIN_PASSWORD")
         if not all(os.environ.get(name) for name in names):
             pytest.skip(f"needs {' and '.join(names)} beside VESTIBULE_URL")
         email, password = (os.environ[name] for name in names)
     else:
-        email, password = request.getfixturevalue("house").admin
-    answer = edge.post("/api/auth/login", json={"email": email, "password": password})
+        email, password = request.getfixturevalue("system").admin
+    answer = client.post("/api/auth/login", json={"email": email, "password": password})
     assert answer.outcome == (200, None), answer.text
-    user = edge.who(answer.data["access_token"]).data
-    return Person(user["id"], email, password, user["full_name"])
+    user = client.who(answer.data["access_token"]).data
+    return User(user["id"], email, password, user["full_name"])
 
 
 @pytest.fixture(scope="module", name="admin")
-def _admin(edge: Edge, first_admin: Person) -> Person:
+def _admin(client: Client, first_admin: User) -> User:
     """The first admin, signed in."""
-    return edge.sign_in(first_admin)
+    return client.sign_in(first_admin)
 
 
 @pytest.fixture(scope="module", name="ada")
-def _ada(edge: Edge) -> Person:
-    """A person, signed in, whom no test changes."""
-    return edge.join(proven=True)
+def _ada(client: Client) -> User:
+    """A user, signed in, whom no test changes."""
+    return client.join(proven=True)
 
 
 @pytest.fixture(name="origin", scope="session")
-def _origin(edge: Edge) -> str:
-    """Browsers know no passkeys for addresses, so on loopback the house goes by this name."""
-    return edge.url.replace("127.0.0.1", "localhost")
+def _origin(client: Client) -> str:
+    """Browsers know no passkeys for addresses, so on loopback the system goes by this name."""
+    return client.url.replace("127.0.0.1", "localhost")
 
 
 @pytest.fixture(name="owner")
-def _owner(edge: Edge, origin: str) -> Owner:
+def _owner(client: Client, origin: str) -> Owner:
     """Somebody new with a passkey."""
-    person, device = edge.join(proven=True), Authenticator(origin)
-    credential, made = device.create(registration_options(edge, person.access_token))
-    added = add(edge, person.access_token, made)
+    user, device = client.join(proven=True), Authenticator(origin)
+    credential, made = device.create(registration_options(client, user.access_token))
+    added = add(client, user.access_token, made)
     assert added.outcome == (201, None), added.text
-    return Owner(person, device, credential, added.data["id"])
+    return Owner(user, device, credential, added.data["id"])

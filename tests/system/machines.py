@@ -1,24 +1,24 @@
-"""Machines that act for people: making API keys and looking up what became of them."""
+"""Machines that act for users: making API keys and looking up what became of them."""
 
 from typing import Any
 
-from tests.system.edge import Edge, Person
+from tests.system.client import Client, User
 
 KEYS = "/api/auth/api-keys"
 
 
-def made(edge: Edge, person: Person, *scopes: str, **further: Any) -> dict[str, Any]:
-    """Makes a key for a person, for reading unless scopes are given."""
+def made(client: Client, user: User, *scopes: str, **further: Any) -> dict[str, Any]:
+    """Makes a key for a user, for reading unless scopes are given."""
     body = {"name": "nightly report", "scopes": scopes or ["read"]} | further
-    answer = edge.post(KEYS, token=person.access_token, json=body)
+    answer = client.post(KEYS, token=user.access_token, json=body)
     assert answer.outcome == (201, None), answer.text
     data: dict[str, Any] = answer.data
     return data
 
 
-def audited(edge: Edge, admin: Person, key_id: str) -> list[tuple[str, str, str | None, str | None]]:
+def audited(client: Client, admin: User, key_id: str) -> list[tuple[str, str, str | None, str | None]]:
     """Returns what the audit tells of a key: action, outcome, reason and method, the oldest first."""
-    found = edge.get("/api/admin/audit-events", token=admin.access_token, params={"page_size": 100})
+    found = client.get("/api/admin/audit-events", token=admin.access_token, params={"page_size": 100})
     return [
         (entry["action"], entry["outcome"], entry["details"].get("reason"), entry["details"].get("method"))
         for entry in reversed(found.data)

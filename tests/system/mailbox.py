@@ -1,4 +1,4 @@
-"""The mailboxes of people: mails that the house wrote to files."""
+"""The mailboxes of users: mails that the system wrote to files."""
 
 import email
 import re

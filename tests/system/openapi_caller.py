@@ -1,7 +1,7 @@
 """Who makes schemathesis' calls, loaded by it: somebody new whenever a call has ended the one before.
 
-The calls are taken from what the house has answered, so they sign their own caller out, take the
-role away and delete the person. Whatever came after that would be refused at the door.
+The calls are taken from what the system has answered, so they sign their own caller out, take the
+role away and delete the user. Whatever came after that would be refused at the door.
 """
 
 import os
@@ -10,7 +10,7 @@ from typing import Any
 import schemathesis
 from schemathesis import AuthContext, Case, HookContext
 
-from tests.system.edge import Edge, Person
+from tests.system.client import Client, User
 
 URL, ROLE = "OPENAPI_URL", "OPENAPI_ROLE"
 OPERATOR = "OPENAPI_OPERATOR"
@@ -24,21 +24,23 @@ class Newcomer:
 
     def get(self, case: Case[Any], context: AuthContext) -> str:
         """Returns a token that is good; asked again after each 401."""
-        with Edge(os.environ[URL]) as edge:
-            person = edge.register()
+        with Client(os.environ[URL]) as client:
+            user = client.register()
             if os.environ[ROLE] == "admin":
-                promoted = edge.put(f"/api/users/{person.id}", token=_operator(edge), json={"role": "admin"})
+                promoted = client.put(
+                    f"/api/users/{user.id}", token=_operator(client), json={"role": "admin"}
+                )
                 assert promoted.outcome == (200, None), promoted.text
-            return edge.sign_in(person).access_token
+            return client.sign_in(user).access_token
 
     def set(self, case: Case[Any], data: str, context: AuthContext) -> None:
         """Puts the token into a call."""
         case.headers["Authorization"] = f"Bearer {data}"
 
 
-def _operator(edge: Edge) -> str:
+def _operator(client: Client) -> str:
     user_id, email, password = os.environ[OPERATOR].split(" ")
-    return edge.sign_in(Person(user_id, email, password, "")).access_token
+    return client.sign_in(User(user_id, email, password, "")).access_token
 
 
 @schemathesis.hook

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.fakes.authenticator import Authenticator, Credential
-from tests.system.edge import PASSWORD, Answer, Edge, Person
-from tests.system.house import House
+from tests.system.client import PASSWORD, Answer, Client, User
+from tests.system.running_system import System
 
 PASSKEYS = "/api/auth/passkeys"
 REFUSED = (401, "INVALID_CREDENTIALS")
@@ -15,41 +15,41 @@ REFUSED = (401, "INVALID_CREDENTIALS")
 class Owner:
     """Somebody with a passkey."""
 
-    person: Person
+    user: User
     device: Authenticator
     credential: Credential
     passkey_id: str
 
 
-def registration_options(edge: Edge, token: str) -> dict[str, Any]:
+def registration_options(client: Client, token: str) -> dict[str, Any]:
     """Begins to add a passkey."""
-    answer = edge.post(f"{PASSKEYS}/options", token=token, json={"password": PASSWORD})
+    answer = client.post(f"{PASSKEYS}/options", token=token, json={"password": PASSWORD})
     assert answer.outcome == (200, None), answer.text
     options: dict[str, Any] = answer.data["public_key"]
     return options
 
 
-def login_options(edge: Edge) -> dict[str, Any]:
+def login_options(client: Client) -> dict[str, Any]:
     """Begins to sign in."""
-    answer = edge.post(f"{PASSKEYS}/login/options")
+    answer = client.post(f"{PASSKEYS}/login/options")
     assert answer.outcome == (200, None), answer.text
     options: dict[str, Any] = answer.data["public_key"]
     return options
 
 
-def add(edge: Edge, token: str, credential: Any, name: str = "Ada's phone") -> Answer:
+def add(client: Client, token: str, credential: Any, name: str = "Ada's phone") -> Answer:
     """Adds a passkey."""
-    return edge.post(PASSKEYS, token=token, json={"name": name, "credential": credential})
+    return client.post(PASSKEYS, token=token, json={"name": name, "credential": credential})
 
 
-def log_in(edge: Edge, credential: Any) -> Answer:
+def log_in(client: Client, credential: Any) -> Answer:
     """Signs in."""
-    return edge.post(f"{PASSKEYS}/login", json={"credential": credential})
+    return client.post(f"{PASSKEYS}/login", json={"credential": credential})
 
 
-def refusals(house: House, person_id: str) -> list[str]:
-    """Returns what the trail says of refused passkeys of a person."""
-    rows = house.rows(
+def refusals(system: System, person_id: str) -> list[str]:
+    """Returns what the trail says of refused passkeys of a user."""
+    rows = system.rows(
         "SELECT details ->> 'reason' FROM auth.audit_events"
         " WHERE action = 'auth.passkey_refused' AND subject_id = $1 ORDER BY sequence",
         person_id,

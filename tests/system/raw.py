@@ -7,7 +7,7 @@ import urllib.parse
 from collections.abc import Iterable
 from typing import Any
 
-from tests.system.edge import Answer, assert_envelope
+from tests.system.client import Answer, assert_envelope
 
 
 def exchange(url: str, request: bytes | Iterable[bytes], *, timeout_seconds: float = 10) -> Answer:

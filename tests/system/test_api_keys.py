@@ -1,33 +1,33 @@
-"""API keys: machines act for a person, within their scopes."""
+"""API keys: machines act for a user, within their scopes."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tests.system.edge import PASSWORD, UUID7, Answer, Edge, Person
-from tests.system.house import House
+from tests.system.client import PASSWORD, UUID7, Answer, Client, User
 from tests.system.machines import KEYS, audited, made
+from tests.system.running_system import System
 
 NEW_PASSWORD = "copper-lantern-orbit-fern"
 
 
-def rename(edge: Edge, key: str) -> Answer:
+def rename(client: Client, key: str) -> Answer:
     """Writes with a key."""
-    return edge.put("/api/users/me", token=key, json={"full_name": "Renamed"})
+    return client.put("/api/users/me", token=key, json={"full_name": "Renamed"})
 
 
-def test_shown_once(edge: Edge, ada: Person, house: House) -> None:
+def test_shown_once(client: Client, ada: User, system: System) -> None:
     """The answer holds the key; the list, and Postgres, never do."""
     expires_at = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    answer = edge.post(
+    answer = client.post(
         KEYS,
         token=ada.access_token,
         json={"name": "report", "scopes": ["write", "read"], "expires_at": expires_at},
     )
     key = answer.data
-    listed = edge.get(KEYS, token=ada.access_token)
-    ((row,),) = house.rows("SELECT to_jsonb(k)::text FROM auth.api_keys AS k WHERE id = $1", key["id"])
+    listed = client.get(KEYS, token=ada.access_token)
+    ((row,),) = system.rows("SELECT to_jsonb(k)::text FROM auth.api_keys AS k WHERE id = $1", key["id"])
 
     assert answer.outcome == (201, None)
     assert answer.headers["cache-control"] == "no-store"
@@ -42,55 +42,55 @@ def test_shown_once(edge: Edge, ada: Person, house: House) -> None:
     assert secret not in row
 
 
-def test_scopes_are_enforced(edge: Edge, admin: Person) -> None:
+def test_scopes_are_enforced(client: Client, admin: User) -> None:
     """Reading reads, writing writes, both do both; what is refused is audited and changes nothing."""
-    ada = edge.join(proven=True)
-    reader, writer = made(edge, ada), made(edge, ada, "write")
-    both = made(edge, ada, "read", "write")
+    ada = client.join(proven=True)
+    reader, writer = made(client, ada), made(client, ada, "write")
+    both = made(client, ada, "read", "write")
 
-    assert edge.who(reader["key"]).data["id"] == ada.id
-    assert edge.get("/api/users/me/export", token=reader["key"]).outcome == (403, "FORBIDDEN")
-    assert rename(edge, reader["key"]).outcome == (403, "FORBIDDEN")
-    assert edge.who(both["key"]).data["full_name"] == ada.full_name
-    assert edge.who(writer["key"]).outcome == (403, "FORBIDDEN")
-    assert rename(edge, writer["key"]).status == 200
-    assert edge.who(both["key"]).data["full_name"] == "Renamed"
-    assert rename(edge, reader["key"]).outcome == (403, "FORBIDDEN")
+    assert client.who(reader["key"]).data["id"] == ada.id
+    assert client.get("/api/users/me/export", token=reader["key"]).outcome == (403, "FORBIDDEN")
+    assert rename(client, reader["key"]).outcome == (403, "FORBIDDEN")
+    assert client.who(both["key"]).data["full_name"] == ada.full_name
+    assert client.who(writer["key"]).outcome == (403, "FORBIDDEN")
+    assert rename(client, writer["key"]).status == 200
+    assert client.who(both["key"]).data["full_name"] == "Renamed"
+    assert rename(client, reader["key"]).outcome == (403, "FORBIDDEN")
     refused = ("auth.api_key_refused", "refused", "FORBIDDEN", "/vestibule.users.v1.UserService/UpdateMe")
     export = (*refused[:3], "/vestibule.users.v1.UserService/ExportMe")
-    assert audited(edge, admin, reader["id"]) == [
+    assert audited(client, admin, reader["id"]) == [
         ("auth.api_key_created", "success", None, None),
         export,
         refused,
     ]
 
 
-def test_who_was_refused_is_told(edge: Edge, admin: Person) -> None:
+def test_who_was_refused_is_told(client: Client, admin: User) -> None:
     """The entry has the owner, the client and the request."""
-    ada = edge.join(proven=True)
-    key = made(edge, ada)
-    answer = edge.put("/api/users/me", token=key["key"], json={}, headers={"user-agent": "a machine"})
+    ada = client.join(proven=True)
+    key = made(client, ada)
+    answer = client.put("/api/users/me", token=key["key"], json={}, headers={"user-agent": "a machine"})
     parameters = {"subject_id": ada.id, "action": "auth.api_key_refused"}
-    (entry,) = edge.get("/api/admin/audit-events", token=admin.access_token, params=parameters).data
+    (entry,) = client.get("/api/admin/audit-events", token=admin.access_token, params=parameters).data
 
     assert (entry["actor_id"], entry["ip"], entry["user_agent"]) == (ada.id, "127.0.0.1", "a machine")
     assert entry["request_id"] == answer.headers["x-request-id"]
 
 
-def test_a_key_is_no_session(edge: Edge) -> None:
+def test_a_key_is_no_session(client: Client) -> None:
     """Nothing that keeps or gives access can be done with it, whatever its scopes."""
-    ada = edge.join(proven=True)
-    key = made(edge, ada, "read", "write")["key"]
+    ada = client.join(proven=True)
+    key = made(client, ada, "read", "write")["key"]
     calls: list[Answer] = [
-        edge.post(KEYS, token=key, json={"name": "more", "scopes": ["read"]}),
-        edge.get(KEYS, token=key),
-        edge.delete(f"{KEYS}/{ada.id}", token=key),
-        edge.post("/api/auth/logout", token=key),
-        edge.post("/api/auth/logout-all", token=key),
-        edge.get("/api/auth/sessions", token=key),
-        edge.post("/api/auth/mfa/totp", token=key),
-        edge.delete("/api/users/me", token=key, json={"password": PASSWORD}),
-        edge.put(
+        client.post(KEYS, token=key, json={"name": "more", "scopes": ["read"]}),
+        client.get(KEYS, token=key),
+        client.delete(f"{KEYS}/{ada.id}", token=key),
+        client.post("/api/auth/logout", token=key),
+        client.post("/api/auth/logout-all", token=key),
+        client.get("/api/auth/sessions", token=key),
+        client.post("/api/auth/mfa/totp", token=key),
+        client.delete("/api/users/me", token=key, json={"password": PASSWORD}),
+        client.put(
             "/api/users/me/password",
             token=key,
             json={"old_password": PASSWORD, "new_password": NEW_PASSWORD},
@@ -98,45 +98,45 @@ def test_a_key_is_no_session(edge: Edge) -> None:
     ]
 
     assert {call.outcome for call in calls} == {(403, "FORBIDDEN")}
-    assert edge.sign_in(ada).access_token
+    assert client.sign_in(ada).access_token
 
 
-def test_role_counts_as_well(edge: Edge, first_admin: Person) -> None:
-    """A key does what its person may, not more; of what an admin may, only with the scope for it."""
-    ada, admin = edge.join(proven=True), edge.sign_in(first_admin)
+def test_role_counts_as_well(client: Client, first_admin: User) -> None:
+    """A key does what its user may, not more; of what an admin may, only with the scope for it."""
+    ada, admin = client.join(proven=True), client.sign_in(first_admin)
     body = {"name": "directory", "scopes": ["read", "admin"]}
-    assert edge.get("/api/users", token=made(edge, ada)["key"]).outcome == (403, "FORBIDDEN")
-    refused = edge.post(KEYS, token=ada.access_token, json=body)
+    assert client.get("/api/users", token=made(client, ada)["key"]).outcome == (403, "FORBIDDEN")
+    refused = client.post(KEYS, token=ada.access_token, json=body)
     assert (refused.outcome, refused.fields) == ((403, "FORBIDDEN"), {"scopes"})
-    plain, admins = made(edge, admin, "read", "write"), made(edge, admin, "read", "admin")
-    assert edge.get("/api/users", token=plain["key"]).outcome == (403, "FORBIDDEN")
-    assert edge.get(f"/api/users/{ada.id}", token=plain["key"]).outcome == (403, "FORBIDDEN")
-    assert edge.get(f"/api/users/{admin.id}", token=plain["key"]).status == 200
-    assert edge.get("/api/users", token=admins["key"]).status == 200
+    plain, admins = made(client, admin, "read", "write"), made(client, admin, "read", "admin")
+    assert client.get("/api/users", token=plain["key"]).outcome == (403, "FORBIDDEN")
+    assert client.get(f"/api/users/{ada.id}", token=plain["key"]).outcome == (403, "FORBIDDEN")
+    assert client.get(f"/api/users/{admin.id}", token=plain["key"]).status == 200
+    assert client.get("/api/users", token=admins["key"]).status == 200
     for key in (plain, admins):
-        assert edge.delete(f"{KEYS}/{key['id']}", token=admin.access_token).status == 204
+        assert client.delete(f"{KEYS}/{key['id']}", token=admin.access_token).status == 204
 
 
-def test_an_admins_key_locks_people_out(edge: Edge, admin: Person) -> None:
+def test_an_admins_key_locks_people_out(client: Client, admin: User) -> None:
     """And does nothing else that a fresh proof is asked for; it is never told to give one."""
-    bob = edge.join()
+    bob = client.join()
     path = f"/api/users/{bob.id}"
-    key, without_write = made(edge, admin, "write", "admin"), made(edge, admin, "read", "admin")
+    key, without_write = made(client, admin, "write", "admin"), made(client, admin, "read", "admin")
     refused = [
-        edge.put(path, token=without_write["key"], json={"is_active": False}),
-        edge.put(path, token=key["key"], json={"is_active": True}),
-        edge.put(path, token=key["key"], json={"is_active": False, "full_name": "Renamed"}),
-        edge.put(path, token=key["key"], json={"role": "admin"}),
-        edge.put(path, token=key["key"], json={"email": f"new-{bob.email}"}),
-        edge.put(f"/api/users/{admin.id}", token=key["key"], json={"is_active": False}),
-        edge.delete(path, token=key["key"]),
-        edge.put("/api/users/me", token=key["key"], json={"email": f"new-{admin.email}"}),
+        client.put(path, token=without_write["key"], json={"is_active": False}),
+        client.put(path, token=key["key"], json={"is_active": True}),
+        client.put(path, token=key["key"], json={"is_active": False, "full_name": "Renamed"}),
+        client.put(path, token=key["key"], json={"role": "admin"}),
+        client.put(path, token=key["key"], json={"email": f"new-{bob.email}"}),
+        client.put(f"/api/users/{admin.id}", token=key["key"], json={"is_active": False}),
+        client.delete(path, token=key["key"]),
+        client.put("/api/users/me", token=key["key"], json={"email": f"new-{admin.email}"}),
     ]
     assert {answer.outcome for answer in refused} == {(403, "FORBIDDEN")}
-    assert edge.who(bob.access_token).status == 200
+    assert client.who(bob.access_token).status == 200
 
-    assert edge.put(path, token=key["key"], json={"is_active": False}).status == 200
-    assert edge.who(bob.access_token).outcome == (401, "TOKEN_REVOKED")
+    assert client.put(path, token=key["key"], json={"is_active": False}).status == 200
+    assert client.who(bob.access_token).outcome == (401, "TOKEN_REVOKED")
 
 
 @pytest.mark.parametrize(
@@ -155,59 +155,59 @@ def test_an_admins_key_locks_people_out(edge: Edge, admin: Person) -> None:
         ({"key": "mine"}, "key"),
     ],
 )
-def test_bad_input(edge: Edge, ada: Person, change: dict[str, Any], field: str) -> None:
+def test_bad_input(client: Client, ada: User, change: dict[str, Any], field: str) -> None:
     """Each field is named, and there is no more of a key than before."""
-    before = edge.get(KEYS, token=ada.access_token).data
+    before = client.get(KEYS, token=ada.access_token).data
     body = {"name": "report", "scopes": ["read"], "expires_at": None} | change
-    answer = edge.post(KEYS, token=ada.access_token, json=body)
+    answer = client.post(KEYS, token=ada.access_token, json=body)
 
     assert answer.outcome == (422, "VALIDATION_ERROR")
     assert answer.fields == {field}
-    assert edge.get(KEYS, token=ada.access_token).data == before
+    assert client.get(KEYS, token=ada.access_token).data == before
 
 
-def test_forged_keys(edge: Edge, ada: Person) -> None:
+def test_forged_keys(client: Client, ada: User) -> None:
     """A wrong secret, an unknown prefix, another form: all alike."""
-    key = made(edge, ada)["key"]
+    key = made(client, ada)["key"]
     flipped = key[:-1] + ("0" if key[-1] != "0" else "1")
     unknown = key.replace("vst_", "vst_aaaaaa")[: len(key)]
     for forged in (flipped, unknown, key[:-1], key + "0", key.upper(), "vst_", "vst_" + "a" * 5_000):
-        assert edge.who(forged).outcome == (401, "TOKEN_INVALID"), forged
-    assert edge.who(key).status == 200
+        assert client.who(forged).outcome == (401, "TOKEN_INVALID"), forged
+    assert client.who(key).status == 200
 
 
-def test_ones_own(edge: Edge) -> None:
+def test_ones_own(client: Client) -> None:
     """Nobody sees or ends another's key; twice ended is not found."""
-    ada, bob = edge.join(proven=True), edge.join(proven=True)
-    key = made(edge, ada)
+    ada, bob = client.join(proven=True), client.join(proven=True)
+    key = made(client, ada)
     path = f"{KEYS}/{key['id']}"
 
-    assert edge.get(KEYS, token=bob.access_token).data == []
-    assert edge.delete(path, token=bob.access_token).outcome == (404, "NOT_FOUND")
-    assert edge.get(KEYS).outcome == (401, "UNAUTHENTICATED")
-    assert edge.delete(path, token=ada.access_token).status == 204
-    assert edge.delete(path, token=ada.access_token).outcome == (404, "NOT_FOUND")
-    assert edge.delete(f"{KEYS}/no-id", token=ada.access_token).status == 422
-    assert edge.get(KEYS, token=ada.access_token).data == []
+    assert client.get(KEYS, token=bob.access_token).data == []
+    assert client.delete(path, token=bob.access_token).outcome == (404, "NOT_FOUND")
+    assert client.get(KEYS).outcome == (401, "UNAUTHENTICATED")
+    assert client.delete(path, token=ada.access_token).status == 204
+    assert client.delete(path, token=ada.access_token).outcome == (404, "NOT_FOUND")
+    assert client.delete(f"{KEYS}/no-id", token=ada.access_token).status == 422
+    assert client.get(KEYS, token=ada.access_token).data == []
 
 
-def test_last_use_is_told(edge: Edge) -> None:
+def test_last_use_is_told(client: Client) -> None:
     """From the first use on."""
-    ada = edge.join(proven=True)
-    key = made(edge, ada)
-    edge.who(key["key"])
-    (listed,) = edge.get(KEYS, token=ada.access_token).data
+    ada = client.join(proven=True)
+    key = made(client, ada)
+    client.who(key["key"])
+    (listed,) = client.get(KEYS, token=ada.access_token).data
 
     age = datetime.now(UTC) - datetime.fromisoformat(listed["last_used_at"])
     assert timedelta(minutes=-1) < age < timedelta(minutes=1)
 
 
-def test_exported(edge: Edge) -> None:
+def test_exported(client: Client) -> None:
     """Everything but the secret, revoked ones as well."""
-    ada = edge.join(proven=True)
-    kept, revoked = made(edge, ada), made(edge, ada, name="old")
-    edge.delete(f"{KEYS}/{revoked['id']}", token=ada.access_token)
-    answer = edge.get("/api/users/me/export", token=ada.access_token)
+    ada = client.join(proven=True)
+    kept, revoked = made(client, ada), made(client, ada, name="old")
+    client.delete(f"{KEYS}/{revoked['id']}", token=ada.access_token)
+    answer = client.get("/api/users/me/export", token=ada.access_token)
     keys = answer.data["account"]["api_keys"]
 
     assert [(key["name"], key["prefix"], key["revoked_at"] is None) for key in keys] == [

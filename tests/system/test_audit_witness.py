@@ -1,4 +1,4 @@
-"""The witness of the audit, on a house of its own whose audit the owner of the schema tampers with."""
+"""The witness of the audit, on a stack of its own whose audit the owner of the schema tampers with."""
 
 import os
 import time
@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from devstack.stack import Stack
 
-from tests.system.edge import Edge
-from tests.system.house import House
+from tests.system.client import Client
+from tests.system.running_system import System
 
 ADMIN, ADMIN_PASSWORD = "admin@vestibule.test", "Marble-Otter-Sunday-Lamp-94"
 MISSING = 53
 
 
 @pytest.fixture(scope="module", name="own")
-def _own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A house that signs heads quickly."""
+def _own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A system that signs heads quickly."""
     environment = {
         "PATH": os.environ["PATH"],
         "GATEWAY_RATE_LIMITS": "off",
@@ -26,22 +26,22 @@ def _own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         "BOOTSTRAP_ADMIN_PASSWORD": ADMIN_PASSWORD,
     }
     with Stack(tmp_path_factory.mktemp("witness") / "data", environment) as stack:
-        yield House(stack)
+        yield System(stack)
 
 
 @pytest.fixture(scope="module", name="client")
-def _client(own: House) -> Iterator[Edge]:
-    with Edge(own.base_url) as edge:
-        yield edge
+def _client(own: System) -> Iterator[Client]:
+    with Client(own.base_url) as client:
+        yield client
 
 
 @pytest.fixture(scope="module", name="token")
-def _token(client: Edge) -> str:
+def _token(client: Client) -> str:
     answer = client.post("/api/auth/login", json={"email": ADMIN, "password": ADMIN_PASSWORD})
     return str(answer.data["access_token"])
 
 
-def _verify(client: Edge, token: str) -> dict[str, Any]:
+def _verify(client: Client, token: str) -> dict[str, Any]:
     answer = client.get("/api/admin/audit-events/verify", token=token)
     assert answer.status == 200, answer.text
     return dict(answer.data)
@@ -54,12 +54,12 @@ def _until(found: Callable[[], bool], seconds: float = 30.0) -> None:
         time.sleep(0.2)
 
 
-def _auth_service(client: Edge, token: str | None = None) -> dict[str, Any]:
+def _auth_service(client: Client, token: str | None = None) -> dict[str, Any]:
     components = client.get("/api/health", token=token).data["components"]
     return dict(next(each for each in components if each["name"] == "auth-service"))
 
 
-def test_heads_are_witnessed(own: House, client: Edge, token: str) -> None:
+def test_heads_are_witnessed(own: System, client: Client, token: str) -> None:
     """Within seconds every entry is under a head that health-aggregator keeps."""
     for _ in range(30):
         client.post("/api/auth/login", json={"email": ADMIN, "password": ADMIN_PASSWORD})
@@ -75,7 +75,7 @@ def test_heads_are_witnessed(own: House, client: Edge, token: str) -> None:
     assert _auth_service(client)["degraded"] is False
 
 
-def test_without_the_witness_nothing_is_called_intact(own: House, client: Edge, token: str) -> None:
+def test_without_the_witness_nothing_is_called_intact(own: System, client: Client, token: str) -> None:
     """And what is missing is said."""
     with own.without("health-aggregator"):
         report = _verify(client, token)
@@ -85,7 +85,7 @@ def test_without_the_witness_nothing_is_called_intact(own: House, client: Edge, 
     _until(lambda: _verify(client, token)["intact"])
 
 
-def test_the_owner_cuts_the_chain_off(own: House, client: Edge, token: str) -> None:
+def test_the_owner_cuts_the_chain_off(own: System, client: Client, token: str) -> None:
     """Entries and heads are gone from the end: named, shown and on the record, after a restart too."""
     before = _verify(client, token)
     last = before["events"] - MISSING
@@ -115,7 +115,7 @@ def test_the_owner_cuts_the_chain_off(own: House, client: Edge, token: str) -> N
     assert _auth_service(client)["degraded"] is True
 
 
-def test_what_is_understood_is_settled(own: House, client: Edge, token: str) -> None:
+def test_what_is_understood_is_settled(own: System, client: Client, token: str) -> None:
     """Only the owner of schema `health` makes the witness forget; then signing and witnessing go on."""
     ((last,),) = own.rows("SELECT max(sequence) FROM auth.audit_heads")
     refused = own.forget_heads("health_aggregator", last)

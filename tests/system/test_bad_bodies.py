@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.edge import PASSWORD, Edge, Person, new_email
+from tests.system.client import PASSWORD, Client, User, new_email
 from tests.system.raw import chunk, exchange, head
 
 LIMIT_BYTES = 64 * 1024
@@ -14,11 +14,11 @@ GOOD = {"email": "eve@example.com", "password": PASSWORD, "full_name": "Eve"}
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _nothing_is_written(edge: Edge, admin: Person, ada: Person) -> Iterator[None]:
-    """Counts people before and after; `ada` is there before."""
+def _nothing_is_written(client: Client, admin: User, ada: User) -> Iterator[None]:
+    """Counts users before and after; `ada` is there before."""
 
     def count() -> int:
-        total = edge.get("/api/users", token=admin.access_token).pagination["total_items"]
+        total = client.get("/api/users", token=admin.access_token).pagination["total_items"]
         assert isinstance(total, int)
         return total
 
@@ -51,9 +51,9 @@ def _nothing_is_written(edge: Edge, admin: Person, ada: Person) -> Iterator[None
     ids=lambda body: repr(body[:20]),
 )
 @pytest.mark.parametrize("path", ["/api/auth/login", "/api/auth/register", "/api/auth/refresh"])
-def test_not_a_json_object(edge: Edge, path: str, body: bytes) -> None:
+def test_not_a_json_object(client: Client, path: str, body: bytes) -> None:
     """What is not JSON, or not an object, is 400."""
-    answer = edge.post(path, content=body)
+    answer = client.post(path, content=body)
 
     assert answer.outcome == (400, "INVALID_JSON")
 
@@ -62,35 +62,35 @@ def test_not_a_json_object(edge: Edge, path: str, body: bytes) -> None:
     "value", [1, 1.5, True, None, [], ["a@example.com"], {"$ne": None}, 10**40], ids=repr
 )
 @pytest.mark.parametrize("field", sorted(GOOD))
-def test_wrong_type(edge: Edge, field: str, value: Any) -> None:
+def test_wrong_type(client: Client, field: str, value: Any) -> None:
     """A wrong type is named with its field, never converted."""
-    answer = edge.post("/api/auth/register", json={**GOOD, field: value})
+    answer = client.post("/api/auth/register", json={**GOOD, field: value})
 
     assert answer.outcome == (422, "VALIDATION_ERROR")
     assert {field} == answer.fields
 
 
 @pytest.mark.parametrize("value", ["true", "yes", 1, 0, "", [], {}], ids=repr)
-def test_boolean_is_not_guessed(edge: Edge, admin: Person, ada: Person, value: Any) -> None:
+def test_boolean_is_not_guessed(client: Client, admin: User, ada: User, value: Any) -> None:
     """A truth value is `true` or `false`: nobody is deactivated by an empty text."""
-    answer = edge.put(f"/api/users/{ada.id}", token=admin.access_token, json={"is_active": value})
+    answer = client.put(f"/api/users/{ada.id}", token=admin.access_token, json={"is_active": value})
 
     assert answer.outcome == (422, "VALIDATION_ERROR")
     assert {"is_active"} == answer.fields
 
 
 @pytest.mark.parametrize("value", ["ADMIN", "root", "", 1, "ROLE_ADMIN", "unspecified", []], ids=repr)
-def test_role_is_not_guessed(edge: Edge, admin: Person, ada: Person, value: Any) -> None:
+def test_role_is_not_guessed(client: Client, admin: User, ada: User, value: Any) -> None:
     """A role is `user` or `admin`, as written in the contract."""
-    answer = edge.put(f"/api/users/{ada.id}", token=admin.access_token, json={"role": value})
+    answer = client.put(f"/api/users/{ada.id}", token=admin.access_token, json={"role": value})
 
     assert answer.outcome == (422, "VALIDATION_ERROR")
     assert {"role"} == answer.fields
 
 
-def test_every_missing_field_is_named(edge: Edge) -> None:
+def test_every_missing_field_is_named(client: Client) -> None:
     """Clients learn of all their mistakes at once."""
-    answer = edge.post("/api/auth/register", json={})
+    answer = client.post("/api/auth/register", json={})
 
     assert answer.outcome == (422, "VALIDATION_ERROR")
     assert set(GOOD) == answer.fields
@@ -99,9 +99,9 @@ def test_every_missing_field_is_named(edge: Edge) -> None:
 @pytest.mark.parametrize(
     "field", ["role", "is_active", "id", "__proto__", "email ", "Email", "user.email", "é"]
 )
-def test_unknown_field(edge: Edge, field: str) -> None:
+def test_unknown_field(client: Client, field: str) -> None:
     """A field that does not exist is refused: nobody becomes an admin by asking for it."""
-    answer = edge.post("/api/auth/register", json={**GOOD, field: "admin"})
+    answer = client.post("/api/auth/register", json={**GOOD, field: "admin"})
 
     assert answer.outcome == (422, "VALIDATION_ERROR")
     assert {field} == answer.fields
@@ -122,9 +122,9 @@ def test_unknown_field(edge: Edge, field: str) -> None:
     ],
     ids=lambda value: f"{value[:8]}…{len(value)}",
 )
-def test_lengths(edge: Edge, field: str, value: str) -> None:
+def test_lengths(client: Client, field: str, value: str) -> None:
     """What is too long or empty is refused on its field."""
-    answer = edge.post("/api/auth/register", json={**GOOD, field: value})
+    answer = client.post("/api/auth/register", json={**GOOD, field: value})
 
     assert answer.outcome == (422, "VALIDATION_ERROR")
     assert {field} == answer.fields
@@ -146,9 +146,9 @@ def test_lengths(edge: Edge, field: str, value: str) -> None:
         "a@-example.com",
     ],
 )
-def test_not_an_address(edge: Edge, email: str) -> None:
+def test_not_an_address(client: Client, email: str) -> None:
     """What cannot receive mail is not an e-mail address; headers cannot be smuggled into a mail."""
-    answer = edge.post("/api/auth/register", json={**GOOD, "email": email})
+    answer = client.post("/api/auth/register", json={**GOOD, "email": email})
 
     assert answer.outcome == (422, "VALIDATION_ERROR")
     assert {"email"} == answer.fields
@@ -156,12 +156,12 @@ def test_not_an_address(edge: Edge, email: str) -> None:
 
 @pytest.mark.parametrize("escape", ["\\u0000", "\\ud800", "\\udfff", "\\udc00\\ud800"])
 @pytest.mark.parametrize("field", sorted(GOOD))
-def test_text_that_no_database_can_keep(edge: Edge, field: str, escape: str) -> None:
+def test_text_that_no_database_can_keep(client: Client, field: str, escape: str) -> None:
     """NUL characters and lone surrogates are refused on their field."""
     fields = {name: f'"{value}"' for name, value in GOOD.items()}
     fields[field] = fields[field].replace('"', f'"{escape}', 1)
     body = "{" + ", ".join(f'"{name}": {value}' for name, value in fields.items()) + "}"
-    answer = edge.post("/api/auth/register", content=body.encode())
+    answer = client.post("/api/auth/register", content=body.encode())
 
     assert answer.outcome == (422, "VALIDATION_ERROR")
     assert {field} == answer.fields
@@ -174,9 +174,9 @@ def test_text_that_no_database_can_keep(edge: Edge, field: str, escape: str) -> 
         *("Eve\u202enimda", "\u2066Eve", "Eve\u061c", "Eve\u200b", "Eve\U000e0041", "\u3164"),
     ],
 )
-def test_name_is_one_line(edge: Edge, ada: Person, name: str) -> None:
+def test_name_is_one_line(client: Client, ada: User, name: str) -> None:
     """A name cannot carry a header, a terminal's escape, a second line, or what nobody sees."""
-    answer = edge.put("/api/users/me", token=ada.access_token, json={"full_name": name})
+    answer = client.put("/api/users/me", token=ada.access_token, json={"full_name": name})
 
     assert answer.outcome == (422, "VALIDATION_ERROR")
     assert {"full_name"} == answer.fields
@@ -192,9 +192,9 @@ def test_name_is_one_line(edge: Edge, ada: Person, name: str) -> None:
         "",
     ],
 )
-def test_other_media_type(edge: Edge, content_type: str) -> None:
+def test_other_media_type(client: Client, content_type: str) -> None:
     """Only JSON is taken: a form on another site cannot post here."""
-    answer = edge.post(
+    answer = client.post(
         "/api/auth/login", content=b'{"email": "a@example.com"}', headers={"content-type": content_type}
     )
 
@@ -204,22 +204,22 @@ def test_other_media_type(edge: Edge, content_type: str) -> None:
 @pytest.mark.parametrize(
     "content_type", ["application/json; charset=utf-8", "Application/JSON", "application/json;charset=UTF-8"]
 )
-def test_media_type_in_other_words(edge: Edge, content_type: str) -> None:
+def test_media_type_in_other_words(client: Client, content_type: str) -> None:
     """JSON may be announced in any case and with a charset."""
-    person = {"email": new_email(), "password": PASSWORD}
-    body = f'{{"email": "{person["email"]}", "password": "{PASSWORD}"}}'.encode()
-    answer = edge.post("/api/auth/login", content=body, headers={"content-type": content_type})
+    user = {"email": new_email(), "password": PASSWORD}
+    body = f'{{"email": "{user["email"]}", "password": "{PASSWORD}"}}'.encode()
+    answer = client.post("/api/auth/login", content=body, headers={"content-type": content_type})
 
     assert answer.outcome == (401, "INVALID_CREDENTIALS")
 
 
-def test_largest_body(edge: Edge) -> None:
+def test_largest_body(client: Client) -> None:
     """A body of 64 KiB is read; one more byte is not."""
     body = b'{"refresh_token": "x"}'
     fitting = body + b" " * (LIMIT_BYTES - len(body))
 
-    assert edge.post("/api/auth/refresh", content=fitting).outcome == (401, "TOKEN_INVALID")
-    assert edge.post("/api/auth/refresh", content=fitting + b" ").outcome == (413, "PAYLOAD_TOO_LARGE")
+    assert client.post("/api/auth/refresh", content=fitting).outcome == (401, "TOKEN_INVALID")
+    assert client.post("/api/auth/refresh", content=fitting + b" ").outcome == (413, "PAYLOAD_TOO_LARGE")
 
 
 def test_large_body_is_refused_unread(base_url: str) -> None:
@@ -261,9 +261,9 @@ def test_no_body_at_all(base_url: str) -> None:
     assert answer.outcome == (400, "INVALID_JSON")
 
 
-def test_body_of_another_encoding(edge: Edge) -> None:
+def test_body_of_another_encoding(client: Client) -> None:
     """A compressed body is not JSON, and not unpacked either."""
-    answer = edge.post("/api/auth/login", content=b"\x1f\x8b\x08\x00", headers={"content-encoding": "gzip"})
+    answer = client.post("/api/auth/login", content=b"\x1f\x8b\x08\x00", headers={"content-encoding": "gzip"})
 
     assert answer.outcome in {(400, "INVALID_JSON"), (415, "UNSUPPORTED_MEDIA_TYPE")}
 
@@ -281,18 +281,18 @@ def test_body_of_another_encoding(edge: Edge) -> None:
     ids=repr,
 )
 def test_calls_without_fields(
-    edge: Edge, ada: Person, path: str, body: bytes, outcome: tuple[int, str]
+    client: Client, ada: User, path: str, body: bytes, outcome: tuple[int, str]
 ) -> None:
     """Take no field either: what is sent to no purpose is said, not passed over."""
-    answer = edge.post(path, token=ada.access_token, content=body)
+    answer = client.post(path, token=ada.access_token, content=body)
 
     assert answer.outcome == outcome
     if answer.status == 422:
         assert answer.fields == {"scope"}
 
 
-def test_calls_without_fields_take_an_empty_body(edge: Edge) -> None:
+def test_calls_without_fields_take_an_empty_body(client: Client) -> None:
     """None at all, and an empty object; another type is as wrong as elsewhere."""
     path = "/api/auth/passkeys/login/options"
-    assert edge.post(path).status == edge.post(path, json={}).status == 200
-    assert edge.post(path, content=b"a=1", headers={"content-type": "text/plain"}).status == 415
+    assert client.post(path).status == client.post(path, json={}).status == 200
+    assert client.post(path, content=b"a=1", headers={"content-type": "text/plain"}).status == 415

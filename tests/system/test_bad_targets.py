@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.edge import Edge, Person
+from tests.system.client import Client, User
 from tests.system.raw import exchange, head
 
 
@@ -25,9 +25,9 @@ from tests.system.raw import exchange, head
         "x" * 2000,
     ],
 )
-def test_malformed_id(edge: Edge, admin: Person, user_id: str) -> None:
+def test_malformed_id(client: Client, admin: User, user_id: str) -> None:
     """An id that is none is refused on its field; what leaves the folder is not found."""
-    answer = edge.get(f"/api/users/{user_id}", token=admin.access_token)
+    answer = client.get(f"/api/users/{user_id}", token=admin.access_token)
 
     assert answer.outcome == (422, "VALIDATION_ERROR")
     assert {"user_id"} == answer.fields
@@ -38,7 +38,7 @@ def test_malformed_id(edge: Edge, admin: Person, user_id: str) -> None:
     "target",
     ["/api%2fusers/me", "/api/users%2fme", "/api/users%2Fme", "/%61pi%2Fusers%2Fme", "/api/users/me%2f"],
 )
-def test_encoded_slash_is_no_slash(base_url: str, ada: Person, target: str) -> None:
+def test_encoded_slash_is_no_slash(base_url: str, ada: User, target: str) -> None:
     """An encoded slash does not lead to another route."""
     answer = exchange(base_url, head("GET", target, f"Authorization: Bearer {ada.access_token}"))
 
@@ -48,7 +48,7 @@ def test_encoded_slash_is_no_slash(base_url: str, ada: Person, target: str) -> N
 @pytest.mark.parametrize(
     "target", ["/api/users/a%2fb", "/api/users/..%2f..%2fhealth", "/api/auth/sessions/a%2Fb"]
 )
-def test_encoded_slash_in_an_id(base_url: str, admin: Person, target: str) -> None:
+def test_encoded_slash_in_an_id(base_url: str, admin: User, target: str) -> None:
     """An id with an encoded slash is malformed or unknown, never another resource."""
     answer = exchange(base_url, head("GET", target, f"Authorization: Bearer {admin.access_token}"))
 
@@ -82,9 +82,9 @@ def test_encoded_slash_in_an_id(base_url: str, admin: Person, target: str) -> No
     ],
     ids=lambda text: text[:20],
 )
-def test_malformed_query(edge: Edge, admin: Person, query: str, field: str) -> None:
+def test_malformed_query(client: Client, admin: User, query: str, field: str) -> None:
     """A query parameter out of its bounds is refused on its field."""
-    answer = edge.get(f"/api/users?{query}", token=admin.access_token)
+    answer = client.get(f"/api/users?{query}", token=admin.access_token)
 
     assert answer.outcome == (422, "VALIDATION_ERROR")
     assert {field} == answer.fields
@@ -93,9 +93,9 @@ def test_malformed_query(edge: Edge, admin: Person, query: str, field: str) -> N
 @pytest.mark.parametrize(
     "search", ["%", "_", "%%", "' OR '1'='1", "'; DROP TABLE users; --", "\\", "%5C", "a%' --"]
 )
-def test_search_is_only_text(edge: Edge, admin: Person, ada: Person, search: str) -> None:
+def test_search_is_only_text(client: Client, admin: User, ada: User, search: str) -> None:
     """A search finds what contains the text: quotes and wildcards are letters like others."""
-    answer = edge.get("/api/users", token=admin.access_token, params={"search": search, "page_size": 100})
+    answer = client.get("/api/users", token=admin.access_token, params={"search": search, "page_size": 100})
 
     assert answer.outcome == (200, None)
     found = [user for user in answer.data if search not in user["email"] and search not in user["full_name"]]
@@ -105,9 +105,9 @@ def test_search_is_only_text(edge: Edge, admin: Person, ada: Person, search: str
 @pytest.mark.parametrize(
     "value", ["'", '"; DROP TABLE users', "not-an-etag", '"999999"', 'W/"1"', '""', "\xff"]
 )
-def test_odd_precondition(edge: Edge, ada: Person, value: str) -> None:
+def test_odd_precondition(client: Client, ada: User, value: str) -> None:
     """An `If-Match` that is not the present version never lets a change through."""
-    answer = edge.put(
+    answer = client.put(
         "/api/users/me",
         token=ada.access_token,
         json={"full_name": "Mallory"},
@@ -115,7 +115,7 @@ def test_odd_precondition(edge: Edge, ada: Person, value: str) -> None:
     )
 
     assert answer.outcome in {(412, "VERSION_CONFLICT"), (422, "VALIDATION_ERROR")}
-    assert edge.who(ada.access_token).data["full_name"] != "Mallory"
+    assert client.who(ada.access_token).data["full_name"] != "Mallory"
 
 
 @pytest.mark.parametrize(
@@ -148,9 +148,9 @@ def test_not_http(base_url: str, request_head: bytes) -> None:
         "action=" + "x" * 65,
     ],
 )
-def test_malformed_audit_query(edge: Edge, admin: Person, query: str) -> None:
+def test_malformed_audit_query(client: Client, admin: User, query: str) -> None:
     """The audit log's filters are held to their forms as well."""
-    answer = edge.get(f"/api/admin/audit-events?{query}", token=admin.access_token)
+    answer = client.get(f"/api/admin/audit-events?{query}", token=admin.access_token)
 
     assert answer.outcome == (422, "VALIDATION_ERROR")
     assert {query.partition("=")[0]} == answer.fields
@@ -159,17 +159,17 @@ def test_malformed_audit_query(edge: Edge, admin: Person, query: str) -> None:
 @pytest.mark.parametrize(
     "target", ["/api/users/%ff", "/api/%ff", "/api/users/..", "/api/users/%2e%2e/me", "/%00"]
 )
-def test_path_that_is_none(base_url: str, admin: Person, target: str) -> None:
+def test_path_that_is_none(base_url: str, admin: User, target: str) -> None:
     """A path that is no text, or climbs, leads nowhere: nobody resolves it into another."""
     answer = exchange(base_url, head("GET", target, f"Authorization: Bearer {admin.access_token}"))
 
     assert answer.outcome in {(404, "NOT_FOUND"), (422, "VALIDATION_ERROR")}
 
 
-def test_parameters_of_no_meaning(edge: Edge, ada: Person) -> None:
+def test_parameters_of_no_meaning(client: Client, ada: User) -> None:
     """Bytes that are no UTF-8 in a query never break the gateway."""
     answers: list[Any] = [
-        edge.get(f"/api/users/me?{query}", token=ada.access_token)
+        client.get(f"/api/users/me?{query}", token=ada.access_token)
         for query in ("%ff", "a=%ff", "a[]=1&a[]=2", "&&&", "=")
     ]
 

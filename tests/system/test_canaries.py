@@ -20,9 +20,9 @@ from redis.asyncio import Redis
 
 from tests.collector import Collector
 from tests.leaks import leaks
-from tests.system.edge import Answer, Edge, Person
-from tests.system.house import House
+from tests.system.client import Answer, Client, User
 from tests.system.mailbox import Mailbox
+from tests.system.running_system import System
 
 METRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
 STREAMS = frozenset({"/api/health/stream"})
@@ -31,8 +31,8 @@ STREAMS = frozenset({"/api/health/stream"})
 class Canaries:
     """Everything that must not be told, by what it is; calls are recorded as traces."""
 
-    def __init__(self, edge: Edge, mark: str) -> None:
-        self._edge = edge
+    def __init__(self, client: Client, mark: str) -> None:
+        self._client = client
         self.secrets: dict[str, str] = {
             # None is built around the name or address below: such passwords are refused.
             "password": f"velvet-harbor-{secrets.token_hex(6)}",
@@ -52,7 +52,7 @@ class Canaries:
         """Makes a call that is traced."""
         traceparent = f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01"
         self.calls += 1
-        return self._edge.call(method, path, headers={"traceparent": traceparent}, **arguments)
+        return self._client.call(method, path, headers={"traceparent": traceparent}, **arguments)
 
     def learn(self, data: Any, kind: str = "answer") -> Any:
         """Notes the secrets that an answer brought."""
@@ -86,7 +86,7 @@ def _is_secret(kind: str) -> bool:
     }
 
 
-def live(canaries: Canaries, mailbox: Mailbox) -> Person:
+def live(canaries: Canaries, mailbox: Mailbox) -> User:
     """Lives a life that brings every kind of secret about, and returns who lived it."""
     call, learn, password = canaries.call, canaries.learn, canaries.secrets["password"]
     email, name = canaries.personal["e-mail"], canaries.personal["name"]
@@ -117,7 +117,7 @@ def live(canaries: Canaries, mailbox: Mailbox) -> Person:
     key = call("POST", "/api/auth/api-keys", token=access, json={"name": name, "scopes": ["read"]})
     learn(key.data)
     call("GET", "/api/users/me/export", token=access)
-    return Person(user["id"], email, password, name, access)
+    return User(user["id"], email, password, name, access)
 
 
 def everywhere(canaries: Canaries, document: dict[str, Any], tokens: dict[str, str]) -> None:
@@ -155,14 +155,14 @@ def _body(canaries: Canaries, document: dict[str, Any], operation: dict[str, Any
     }
 
 
-def outputs(house: House, collector: Collector) -> Iterator[tuple[str, bytes]]:
+def outputs(system: System, collector: Collector) -> Iterator[tuple[str, bytes]]:
     """Yields all that the processes tell of themselves."""
-    for log in sorted(Path(house.folder / "logs").glob("*.log*")):
+    for log in sorted(Path(system.folder / "logs").glob("*.log*")):
         yield f"log {log.name}", log.read_bytes()
     for span in list(collector.spans):
         yield f"span {span.service}: {span.name}", span.text.encode()
-    for service in house.services:
-        answer = httpx.get(f"http://{house.http(service)}/metrics", headers=METRICS, timeout=20)
+    for service in system.services:
+        answer = httpx.get(f"http://{system.http(service)}/metrics", headers=METRICS, timeout=20)
         yield f"metrics of {service}", answer.content
 
 
@@ -180,26 +180,26 @@ async def stored(url: str) -> list[tuple[str, bytes]]:
 
 
 @pytest.fixture(scope="module", name="sung")
-def _sung(edge: Edge, mailbox: Mailbox, admin: Person, collector: Collector) -> Canaries:
+def _sung(client: Client, mailbox: Mailbox, admin: User, collector: Collector) -> Canaries:
     """The canaries, after they have been everywhere."""
-    canaries = Canaries(edge, secrets.token_hex(6))
-    person = live(canaries, mailbox)
-    document = json.loads(edge.get("/openapi.json").text)
+    canaries = Canaries(client, secrets.token_hex(6))
+    user = live(canaries, mailbox)
+    document = json.loads(client.get("/openapi.json").text)
     # An admin of their own: what it does to itself must not bother others.
-    tokens = {"stranger": canaries.secrets["made-up token"], "person": person.access_token}
+    tokens = {"stranger": canaries.secrets["made-up token"], "person": user.access_token}
     everywhere(canaries, document, tokens)
     canaries.call(
         "GET", "/api/users", token=admin.access_token, params={"search": canaries.personal["e-mail"]}
     )
     last = f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01"
-    edge.get("/api/health", headers={"traceparent": last})
+    client.get("/api/health", headers={"traceparent": last})
     collector.wait_for(last[3:35], lambda spans: len({span.service for span in spans}) > 1)
     return canaries
 
 
-def test_no_output_has_a_canary(sung: Canaries, house: House, collector: Collector) -> None:
+def test_no_output_has_a_canary(sung: Canaries, system: System, collector: Collector) -> None:
     """Logs, traces and metrics have neither secrets nor personal data."""
-    everything = list(outputs(house, collector))
+    everything = list(outputs(system, collector))
 
     assert sung.calls > 80
     assert len(sung.secrets) > 15
@@ -207,10 +207,12 @@ def test_no_output_has_a_canary(sung: Canaries, house: House, collector: Collect
     assert leaks(everything, sung.secrets | sung.personal) == []
 
 
-def test_neither_stream_nor_trail_has_a_canary(sung: Canaries, house: House) -> None:
+def test_neither_stream_nor_trail_has_a_canary(sung: Canaries, system: System) -> None:
     """Events have no personal data; the audit trail and whatever else is in Redis no secret."""
-    kept = asyncio.run(stored(house.redis_url))
-    trail = [("audit", str(row).encode()) for row in house.rows("SELECT a::text FROM auth.audit_events AS a")]
+    kept = asyncio.run(stored(system.redis_url))
+    trail = [
+        ("audit", str(row).encode()) for row in system.rows("SELECT a::text FROM auth.audit_events AS a")
+    ]
 
     assert [where for where, _ in kept].count("stream") > 1
     assert trail
@@ -218,8 +220,8 @@ def test_neither_stream_nor_trail_has_a_canary(sung: Canaries, house: House) -> 
     assert leaks(trail, sung.secrets) == []
 
 
-def test_the_search_would_have_found_them(sung: Canaries, house: House) -> None:
+def test_the_search_would_have_found_them(sung: Canaries, system: System) -> None:
     """The same search finds a canary where it has to be: in the answer to who bears the token."""
-    row = house.rows("SELECT u::text FROM users.users AS u WHERE u.email = $1", sung.personal["e-mail"])
+    row = system.rows("SELECT u::text FROM users.users AS u WHERE u.email = $1", sung.personal["e-mail"])
 
     assert leaks([("users", str(row).encode())], {"e-mail": sung.personal["e-mail"]}) != []

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import asyncpg
 import pytest
 
-from tests.system.house import House
+from tests.system.running_system import System
 
 ROLES = {"auth": "auth_service", "users": "user_service", "health": "health_aggregator"}
 
@@ -20,9 +20,9 @@ STRANGERS = [
 
 
 @pytest.mark.parametrize(("role", "schema"), STRANGERS)
-def test_schemas_are_closed(house: House, role: str, schema: str) -> None:
+def test_schemas_are_closed(system: System, role: str, schema: str) -> None:
     """Neither a service nor the owner of its schema reads or writes another service's."""
-    tables = house.rows(
+    tables = system.rows(
         "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         "WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm')",
         schema,
@@ -39,7 +39,7 @@ def test_schemas_are_closed(house: House, role: str, schema: str) -> None:
         )
     ]
 
-    assert _allowed(house.url(role), [*statements, f"CREATE TABLE {schema}.mine (id int)"]) == []
+    assert _allowed(system.url(role), [*statements, f"CREATE TABLE {schema}.mine (id int)"]) == []
 
 
 @pytest.mark.parametrize("role", ROLES.values())
@@ -55,9 +55,9 @@ def test_schemas_are_closed(house: House, role: str, schema: str) -> None:
         "ALTER ROLE postgres PASSWORD 'mine'",
     ],
 )
-def test_services_are_nobody_special(house: House, role: str, statement: str) -> None:
+def test_services_are_nobody_special(system: System, role: str, statement: str) -> None:
     """A service that is taken over cannot climb in the database."""
-    assert _allowed(house.url(role), [statement]) == []
+    assert _allowed(system.url(role), [statement]) == []
 
 
 @pytest.mark.parametrize(
@@ -80,18 +80,18 @@ def test_services_are_nobody_special(house: House, role: str, statement: str) ->
         "DELETE FROM auth.master_keys",
     ],
 )
-def test_audit_is_only_written(house: House, statement: str) -> None:
+def test_audit_is_only_written(system: System, statement: str) -> None:
     """auth-service itself can add to the audit log and read it, nothing else."""
-    assert _allowed(house.url("auth_service"), [statement]) == []
+    assert _allowed(system.url("auth_service"), [statement]) == []
     reading = "SELECT 1 FROM auth.audit_events LIMIT 1"
-    assert _allowed(house.url("auth_service"), [reading]) == [reading]
+    assert _allowed(system.url("auth_service"), [reading]) == [reading]
 
 
 @pytest.mark.parametrize(("schema", "role"), ROLES.items())
-def test_services_do_not_own_their_tables(house: House, schema: str, role: str) -> None:
+def test_services_do_not_own_their_tables(system: System, schema: str, role: str) -> None:
     """Only migrations change a schema: a running service cannot."""
-    assert _allowed(house.url(role), [f"CREATE TABLE {schema}.mine (id int)"]) == []
-    owners = house.rows(
+    assert _allowed(system.url(role), [f"CREATE TABLE {schema}.mine (id int)"]) == []
+    owners = system.rows(
         "SELECT DISTINCT pg_get_userbyid(c.relowner) FROM pg_class c "
         "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1",
         schema,

@@ -4,16 +4,16 @@ from typing import Any
 
 import pytest
 
-from tests.system.edge import Answer, Edge
+from tests.system.client import Answer, Client
 from tests.system.raw import exchange
 
 Calls = dict[tuple[str, str], dict[str, Any]]
 
 
 @pytest.fixture(scope="module", name="calls")
-def _calls(edge: Edge) -> Calls:
+def _calls(client: Client) -> Calls:
     """Every call of the document, by method and path."""
-    paths = edge.get("/openapi.json").body["paths"]
+    paths = client.get("/openapi.json").body["paths"]
     return {
         (method.upper(), path.replace("{", "").replace("}", "")): operation
         for path, operations in paths.items()

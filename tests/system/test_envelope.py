@@ -1,16 +1,16 @@
-"""Every answer under `/api/` looks the same (the `edge` fixture checks each one) and can be traced."""
+"""Every answer under `/api/` looks the same (the `client` fixture checks each one) and can be traced."""
 
 import re
 
 import httpx
 import pytest
 
-from tests.system.edge import TIME, UUID7, Edge, Person
+from tests.system.client import TIME, UUID7, Client, User
 
 
-def test_success_carries_data(edge: Edge, ada: Person) -> None:
+def test_success_carries_data(client: Client, ada: User) -> None:
     """A success says so, has data and no error."""
-    answer = edge.who(ada.access_token)
+    answer = client.who(ada.access_token)
 
     assert answer.outcome == (200, None)
     assert answer.body["success"] is True
@@ -18,9 +18,9 @@ def test_success_carries_data(edge: Edge, ada: Person) -> None:
     assert "pagination" not in answer.body["metadata"]
 
 
-def test_failure_carries_an_error(edge: Edge) -> None:
+def test_failure_carries_an_error(client: Client) -> None:
     """A failure says so, has no data and names the first field that is wrong."""
-    answer = edge.post("/api/auth/login", json={"email": "nonsense", "password": "x"})
+    answer = client.post("/api/auth/login", json={"email": "nonsense", "password": "x"})
 
     assert answer.body["success"] is False
     assert answer.body["data"] is None
@@ -35,9 +35,9 @@ def test_failure_carries_an_error(edge: Edge) -> None:
     "path",
     ["/api", "/api/", "/api/nothing", "/api/users/me/", "/api/auth/login/", "/api//users/me", "/nothing"],
 )
-def test_unknown_path(edge: Edge, path: str) -> None:
+def test_unknown_path(client: Client, path: str) -> None:
     """An unknown path is 404 in the envelope; a trailing slash is not redirected."""
-    answer = edge.get(path)
+    answer = client.get(path)
 
     assert answer.outcome == (404, "NOT_FOUND")
 
@@ -53,18 +53,18 @@ def test_unknown_path(edge: Edge, path: str) -> None:
         ("TRACE", "/api/auth/me", {"GET"}),
     ],
 )
-def test_other_method(edge: Edge, method: str, path: str, allowed: set[str]) -> None:
+def test_other_method(client: Client, method: str, path: str, allowed: set[str]) -> None:
     """A known path with another method is 405, and `Allow` says which methods it knows."""
-    answer = edge.call(method, path)
+    answer = client.call(method, path)
 
     assert answer.outcome == (405, "METHOD_NOT_ALLOWED")
     assert allowed <= set(re.split(r",\s*", answer.headers["allow"]))
 
 
 @pytest.mark.parametrize("request_id", ["a", "0192f1c4-7b1a-7c00-8000-000000000000", "A.b_c-9", "x" * 128])
-def test_request_id_is_kept(edge: Edge, request_id: str) -> None:
+def test_request_id_is_kept(client: Client, request_id: str) -> None:
     """A client's own request id comes back in the header and in the envelope."""
-    answer = edge.get("/api/health", headers={"X-Request-ID": request_id})
+    answer = client.get("/api/health", headers={"X-Request-ID": request_id})
 
     assert request_id == answer.headers["x-request-id"]
 
@@ -72,16 +72,16 @@ def test_request_id_is_kept(edge: Edge, request_id: str) -> None:
 @pytest.mark.parametrize(
     "request_id", ["", "x" * 129, "a b", "a,b", "<script>", "é".encode(), b"\xff", "a\tb"]
 )
-def test_request_id_is_replaced(edge: Edge, request_id: str | bytes) -> None:
+def test_request_id_is_replaced(client: Client, request_id: str | bytes) -> None:
     """A request id that could hurt a log or a page never comes back."""
-    answer = edge.get("/api/health", headers={"X-Request-ID": request_id})
+    answer = client.get("/api/health", headers={"X-Request-ID": request_id})
 
     assert UUID7.fullmatch(answer.headers["x-request-id"])
 
 
-def test_request_ids_differ(edge: Edge) -> None:
+def test_request_ids_differ(client: Client) -> None:
     """Two requests never share an id that the gateway made up, errors included."""
-    ids = {edge.get("/api/nothing").headers["x-request-id"] for _ in range(5)}
+    ids = {client.get("/api/nothing").headers["x-request-id"] for _ in range(5)}
 
     assert len(ids) == 5
 
@@ -93,17 +93,17 @@ def test_request_id_outside_the_api(base_url: str) -> None:
     assert response.headers["x-request-id"] == "mine"
 
 
-def test_traceparent_is_accepted(edge: Edge) -> None:
+def test_traceparent_is_accepted(client: Client) -> None:
     """A caller's trace context, good or broken, never spoils the call."""
     for value in ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "nonsense", "00-0-0-01"):
-        answer = edge.get("/api/health", headers={"traceparent": value, "tracestate": "a=b"})
+        answer = client.get("/api/health", headers={"traceparent": value, "tracestate": "a=b"})
 
         assert answer.status in {200, 503}
 
 
-def test_user_is_shaped_as_promised(edge: Edge) -> None:
+def test_user_is_shaped_as_promised(client: Client) -> None:
     """A user has the ten fields of the contract; times are RFC 3339 UTC and the id is a UUIDv7."""
-    user = edge.who(edge.join().access_token).data
+    user = client.who(client.join().access_token).data
 
     assert {
         "id",
@@ -123,9 +123,9 @@ def test_user_is_shaped_as_promised(edge: Edge) -> None:
     assert user["pending_email"] is None
 
 
-def test_list_is_paged(edge: Edge, admin: Person) -> None:
+def test_list_is_paged(client: Client, admin: User) -> None:
     """A list puts its rows in `data` and its place in `metadata.pagination`."""
-    answer = edge.get("/api/users", token=admin.access_token)
+    answer = client.get("/api/users", token=admin.access_token)
 
     assert isinstance(answer.data, list)
     assert {
@@ -139,12 +139,12 @@ def test_list_is_paged(edge: Edge, admin: Person) -> None:
     } == set(answer.pagination)
 
 
-def test_documentation_is_served(edge: Edge) -> None:
+def test_documentation_is_served(client: Client) -> None:
     """The routes are documented where FastAPI's users look for them."""
-    described = edge.get("/openapi.json")
+    described = client.get("/openapi.json")
     paths = described.body["paths"]
 
-    assert edge.get("/docs").status == 200
+    assert client.get("/docs").status == 200
     assert {"post"} == set(paths["/api/auth/login"])
     assert {"get", "put", "delete"} <= set(paths["/api/users/me"])
     assert "VALIDATION_ERROR" in described.text

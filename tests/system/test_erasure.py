@@ -1,4 +1,4 @@
-"""After a person is erased, nothing anywhere holds the address or the name. Ids remain in the audit chain.
+"""After a user is erased, nothing anywhere holds the address or the name. Ids remain in the audit chain.
 
 What was delivered to a mailbox is the recipient's: the `.eml` files are not looked into.
 """
@@ -13,95 +13,97 @@ import pytest
 from chassis.ids import uuid7
 from redis import Redis
 
-from tests.system.edge import PASSWORD, Edge, Person, new_email
-from tests.system.house import House
+from tests.system.client import PASSWORD, Client, User, new_email
 from tests.system.mailbox import Mailbox
+from tests.system.running_system import System
 
 NEW = "copper-lantern-violet-mast"
 
 
 @pytest.fixture(name="canaries", scope="module")
 def _canaries() -> list[str]:
-    """Words that stand nowhere but in one person's addresses and names."""
+    """Words that stand nowhere but in one user's addresses and names."""
     return [f"canary{secrets.token_hex(8)}" for _ in range(4)]
 
 
 @pytest.fixture(name="erased", scope="module")
 def _erased(
-    edge: Edge, house: House, first_admin: Person, mailbox: Mailbox, canaries: list[str]
+    client: Client, system: System, first_admin: User, mailbox: Mailbox, canaries: list[str]
 ) -> tuple[str, str]:
     """Id and last address of somebody who used everything there is, and was erased."""
     address, name, later_address, later_name = canaries
-    admin = edge.sign_in(first_admin).access_token
+    admin = client.sign_in(first_admin).access_token
     first = f"{address.title()}@Example.com"
-    ada = edge.join(email=first, full_name=f"Ada {name.title()}")
-    _knock(edge, first, ada.full_name)
-    edge.post("/api/auth/email/verify", json={"token": mailbox.verification_token(first)})
-    edge.post("/api/auth/email/resend", token=ada.access_token)
-    edge.post("/api/auth/password/forgot", json={"email": first})
-    _look(edge, admin, ada.id, canaries)
-    _collide(house, ada.id)
+    ada = client.join(email=first, full_name=f"Ada {name.title()}")
+    _knock(client, first, ada.full_name)
+    client.post("/api/auth/email/verify", json={"token": mailbox.verification_token(first)})
+    client.post("/api/auth/email/resend", token=ada.access_token)
+    client.post("/api/auth/password/forgot", json={"email": first})
+    _look(client, admin, ada.id, canaries)
+    _collide(system, ada.id)
     second = f"{later_address}@example.com"
-    edge.put("/api/users/me", token=ada.access_token, json={"full_name": f"Ada {later_name}"})
-    edge.change_email(ada, second, mailbox)
+    client.put("/api/users/me", token=ada.access_token, json={"full_name": f"Ada {later_name}"})
+    client.change_email(ada, second, mailbox)
     body = {"old_password": PASSWORD, "new_password": NEW}
-    assert edge.put("/api/users/me/password", token=ada.access_token, json=body).status == 204
-    edge.put(f"/api/users/{ada.id}", token=admin, json={"full_name": f"Ada {name} {later_name}"})
-    edge.put("/api/users/me", token=ada.access_token, json={"email": edge.register().email})
-    _knock(edge, second, f"Ada {later_name}")
-    edge.post("/api/auth/password/forgot", json={"email": second})
+    assert client.put("/api/users/me/password", token=ada.access_token, json=body).status == 204
+    client.put(f"/api/users/{ada.id}", token=admin, json={"full_name": f"Ada {name} {later_name}"})
+    client.put("/api/users/me", token=ada.access_token, json={"email": client.register().email})
+    _knock(client, second, f"Ada {later_name}")
+    client.post("/api/auth/password/forgot", json={"email": second})
     reset = {"token": mailbox.reset_token(second), "new_password": PASSWORD}
-    assert edge.post("/api/auth/password/reset", json=reset).status == 204
-    ada = edge.sign_in(Person(ada.id, second, PASSWORD, ""))
-    edge.post("/api/auth/refresh", json={"refresh_token": ada.refresh_token})
-    assert edge.get("/api/users/me/export", token=ada.access_token).status == 200
-    _look(edge, admin, ada.id, canaries)
-    edge.post("/api/auth/login", json={"email": second, "password": "wrong"})
-    edge.post("/api/auth/password/forgot", json={"email": second})
-    edge.delete("/api/users/me", token=ada.access_token, json={"password": "wrong"})
-    gone = edge.delete("/api/users/me", token=ada.access_token, json={"password": PASSWORD})
+    assert client.post("/api/auth/password/reset", json=reset).status == 204
+    ada = client.sign_in(User(ada.id, second, PASSWORD, ""))
+    client.post("/api/auth/refresh", json={"refresh_token": ada.refresh_token})
+    assert client.get("/api/users/me/export", token=ada.access_token).status == 200
+    _look(client, admin, ada.id, canaries)
+    client.post("/api/auth/login", json={"email": second, "password": "wrong"})
+    client.post("/api/auth/password/forgot", json={"email": second})
+    client.delete("/api/users/me", token=ada.access_token, json={"password": "wrong"})
+    gone = client.delete("/api/users/me", token=ada.access_token, json={"password": PASSWORD})
     assert gone.outcome == (204, None), gone.text
-    edge.post("/api/auth/login", json={"email": second, "password": PASSWORD})
-    edge.post("/api/auth/password/forgot", json={"email": second})
+    client.post("/api/auth/login", json={"email": second, "password": PASSWORD})
+    client.post("/api/auth/password/forgot", json={"email": second})
     return ada.id, second
 
 
-def _knock(edge: Edge, email: str, name: str) -> None:
+def _knock(client: Client, email: str, name: str) -> None:
     """Makes every refusal that has to do with an address or a name."""
-    bob = edge.join()
-    assert edge.put("/api/users/me", token=bob.access_token, json={"email": email}).status == 200
+    bob = client.join()
+    assert client.put("/api/users/me", token=bob.access_token, json={"email": email}).status == 200
     # Taken back: what somebody else has typed and asks for stays theirs.
-    edge.put("/api/users/me", token=bob.access_token, json={"email": bob.email})
+    client.put("/api/users/me", token=bob.access_token, json={"email": bob.email})
     taken = {"email": email.upper(), "password": PASSWORD, "full_name": name}
-    assert edge.post("/api/auth/register", json=taken).code == "EMAIL_TAKEN"
+    assert client.post("/api/auth/register", json=taken).code == "EMAIL_TAKEN"
     weak = {"email": f"x{email}", "password": name, "full_name": name}
-    assert edge.post("/api/auth/register", json=weak).status == 422
-    assert edge.post("/api/auth/register", json={name: email, "email": f"{email}@"}).status == 422
-    assert edge.post("/api/auth/login", json={"email": email, "password": "wrong"}).status == 401
-    assert edge.post("/api/auth/login", content=f'{{"email": "{email}"').status == 400
-    assert edge.post("/api/auth/password/forgot", json={"email": [email, name]}).status == 422
-    assert edge.get(f"/api/users/{email}", token=name).status in {401, 422}
-    assert edge.get(f"/api/{email}", params={"q": name}).status == 404
-    assert edge.get("/api/users", params={"search": name}, headers={"x-request-id": f"{name} {email}"}).status
+    assert client.post("/api/auth/register", json=weak).status == 422
+    assert client.post("/api/auth/register", json={name: email, "email": f"{email}@"}).status == 422
+    assert client.post("/api/auth/login", json={"email": email, "password": "wrong"}).status == 401
+    assert client.post("/api/auth/login", content=f'{{"email": "{email}"').status == 400
+    assert client.post("/api/auth/password/forgot", json={"email": [email, name]}).status == 422
+    assert client.get(f"/api/users/{email}", token=name).status in {401, 422}
+    assert client.get(f"/api/{email}", params={"q": name}).status == 404
+    assert client.get(
+        "/api/users", params={"search": name}, headers={"x-request-id": f"{name} {email}"}
+    ).status
 
 
-def _collide(house: House, user_id: str) -> None:
+def _collide(system: System, user_id: str) -> None:
     """Runs into the constraints on addresses, as two who ask at the same moment would."""
     for table, role in (("users.users", "user_service"), ("auth.credentials", "auth_service")):
         key = "id" if role == "user_service" else "user_id"
-        ((whole,),) = house.rows(f"SELECT to_jsonb(t) FROM {table} AS t WHERE {key} = $1", user_id)
+        ((whole,),) = system.rows(f"SELECT to_jsonb(t) FROM {table} AS t WHERE {key} = $1", user_id)
         copied = f"INSERT INTO {table} SELECT * FROM jsonb_populate_record(NULL::{table}, $1::text::jsonb)"
         with pytest.raises(asyncpg.UniqueViolationError):
-            house.run(role, copied, json.dumps(json.loads(whole) | {key: str(uuid7())}))
+            system.run(role, copied, json.dumps(json.loads(whole) | {key: str(uuid7())}))
 
 
-def _look(edge: Edge, admin: str, user_id: str, canaries: list[str]) -> None:
+def _look(client: Client, admin: str, user_id: str, canaries: list[str]) -> None:
     """Has an admin search and read."""
     for word in canaries:
-        assert edge.get("/api/users", token=admin, params={"search": word}).status == 200
-        edge.get("/api/admin/audit-events", token=admin, params={"action": word})
+        assert client.get("/api/users", token=admin, params={"search": word}).status == 200
+        client.get("/api/admin/audit-events", token=admin, params={"action": word})
     for _ in range(2):
-        assert edge.get(f"/api/users/{user_id}", token=admin).status == 200
+        assert client.get(f"/api/users/{user_id}", token=admin).status == 200
 
 
 def _forms(canaries: list[str]) -> Iterator[bytes]:
@@ -117,9 +119,9 @@ def _held(content: bytes, canaries: list[str]) -> bool:
     return any(form in lowered for form in _forms(canaries))
 
 
-def test_no_table_holds_it(erased: tuple[str, str], house: House, canaries: list[str]) -> None:
+def test_no_table_holds_it(erased: tuple[str, str], system: System, canaries: list[str]) -> None:
     """Not one column of one table of any schema."""
-    tables = house.rows(
+    tables = system.rows(
         "SELECT schemaname::text, tablename::text FROM pg_tables"
         " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
     )
@@ -128,25 +130,25 @@ def test_no_table_holds_it(erased: tuple[str, str], house: House, canaries: list
     holding = [
         f"{schema}.{table}: {row}"
         for schema, table in tables
-        for (row,) in house.rows(f'SELECT t::text FROM {schema}."{table}" AS t WHERE t::text ~* $1', pattern)
+        for (row,) in system.rows(f'SELECT t::text FROM {schema}."{table}" AS t WHERE t::text ~* $1', pattern)
     ]
 
     assert holding == []
 
 
-def test_the_canaries_would_be_found(edge: Edge, house: House) -> None:
-    """The net has no holes: a person who is there is caught."""
-    ada = edge.register(email=new_email())
-    found = house.rows(
+def test_the_canaries_would_be_found(client: Client, system: System) -> None:
+    """The net has no holes: a user who is there is caught."""
+    ada = client.register(email=new_email())
+    found = system.rows(
         "SELECT t::text FROM users.users AS t WHERE t::text ~* $1", ada.email.partition("@")[0]
     )
 
     assert len(found) == 1
 
 
-def test_no_key_of_redis_holds_it(erased: tuple[str, str], house: House, canaries: list[str]) -> None:
+def test_no_key_of_redis_holds_it(erased: tuple[str, str], system: System, canaries: list[str]) -> None:
     """Streams, limits and whatever else is there."""
-    with Redis.from_url(house.redis_url) as redis:
+    with Redis.from_url(system.redis_url) as redis:
         keys = list(redis.scan_iter(count=1000))
         assert keys
         holding = [key for key in keys if _held(key + _content(redis, key), canaries)]
@@ -167,14 +169,14 @@ def _content(redis: "Redis", key: bytes) -> bytes:
     return repr(read[redis.type(key)]()).encode()
 
 
-def test_no_log_or_file_holds_it(erased: tuple[str, str], house: House, canaries: list[str]) -> None:
+def test_no_log_or_file_holds_it(erased: tuple[str, str], system: System, canaries: list[str]) -> None:
     """Of any program; nor is a mail left half written."""
     files = [
         file
-        for file in house.folder.rglob("*")
-        if file.is_file() and file.suffix != ".eml" and not _is_in_a_table(file.relative_to(house.folder))
+        for file in system.folder.rglob("*")
+        if file.is_file() and file.suffix != ".eml" and not _is_in_a_table(file.relative_to(system.folder))
     ]
-    names = {str(file.relative_to(house.folder)) for file in files}
+    names = {str(file.relative_to(system.folder)) for file in files}
     assert {"logs/auth-service.log", "logs/gateway.log", "postgres/log"} <= names
     holding = [str(file) for file in files if _held(file.read_bytes(), canaries)]
 
@@ -186,34 +188,34 @@ def _is_in_a_table(file: Path) -> bool:
     return file.parts[:2] == ("postgres", "data")
 
 
-def test_no_mail_waits(erased: tuple[str, str], house: House) -> None:
+def test_no_mail_waits(erased: tuple[str, str], system: System) -> None:
     """Nor is there a token."""
     user_id, _ = erased
 
-    assert not house.rows("SELECT kind FROM auth.mails WHERE user_id = $1", user_id)
+    assert not system.rows("SELECT kind FROM auth.mails WHERE user_id = $1", user_id)
     for table in ("mail_tokens", "mailed_tokens"):
-        assert not house.rows(f"SELECT kind FROM auth.{table} WHERE user_id = $1", user_id)
+        assert not system.rows(f"SELECT kind FROM auth.{table} WHERE user_id = $1", user_id)
 
 
-def test_the_chain_keeps_the_id(erased: tuple[str, str], edge: Edge, admin: Person) -> None:
+def test_the_chain_keeps_the_id(erased: tuple[str, str], client: Client, admin: User) -> None:
     """What happened stays told, and whole."""
     user_id, _ = erased
-    found = edge.get("/api/admin/audit-events", token=admin.access_token, params={"subject_id": user_id})
-    report = edge.get("/api/admin/audit-events/verify", token=admin.access_token).data
+    found = client.get("/api/admin/audit-events", token=admin.access_token, params={"subject_id": user_id})
+    report = client.get("/api/admin/audit-events/verify", token=admin.access_token).data
 
     assert "users.delete" in {entry["action"] for entry in found.data}
     assert report["intact"] is True
 
 
-def test_the_address_registers_anew(erased: tuple[str, str], edge: Edge, mailbox: Mailbox) -> None:
+def test_the_address_registers_anew(erased: tuple[str, str], client: Client, mailbox: Mailbox) -> None:
     """As somebody else, with nothing of the former one."""
     user_id, email = erased
     mails = len([mail for mail in mailbox.mails(email) if "Confirm" in str(mail["Subject"])])
-    ada = edge.join(email=email)
+    ada = client.join(email=email)
 
     assert ada.id != user_id
-    assert edge.who(ada.access_token).data["email_verified"] is False
-    exported = edge.get("/api/users/me/export", token=ada.access_token)
+    assert client.who(ada.access_token).data["email_verified"] is False
+    exported = client.get("/api/users/me/export", token=ada.access_token)
     assert user_id not in exported.text
     assert mailbox.verification_token(email, count=mails + 1)
-    assert edge.delete("/api/users/me", token=ada.access_token, json={"password": PASSWORD}).status == 204
+    assert client.delete("/api/users/me", token=ada.access_token, json={"password": PASSWORD}).status == 204

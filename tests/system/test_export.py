@@ -1,8 +1,8 @@
-"""Everything that is held about a person, for the person."""
+"""Everything that is held about a user, for the user."""
 
-from tests.system.edge import Edge, Person
-from tests.system.house import House
+from tests.system.client import Client, User
 from tests.system.mailbox import Mailbox
+from tests.system.running_system import System
 
 COVERED = {
     "users.users": "user",
@@ -19,7 +19,7 @@ COVERED = {
     "auth.audit_events": "audit_events",
     "auth.audit_trail": "audit_events",
 }
-"""Tables that hold something about people, and where in the export it is."""
+"""Tables that hold something about users, and where in the export it is."""
 
 EXEMPT = {
     "users.reserved_emails": "the canonical form of what account.former_emails has, for as many days",
@@ -33,19 +33,19 @@ EXEMPT = {
 }
 
 
-def test_export(edge: Edge, mailbox: Mailbox) -> None:
-    """The person, the account with its sessions, and what happened."""
-    ada = edge.join()
-    other = edge.sign_in(ada)
-    edge.post("/api/auth/logout", token=other.access_token)
-    edge.post("/api/auth/login", json={"email": ada.email, "password": "wrong"})
+def test_export(client: Client, mailbox: Mailbox) -> None:
+    """The user, the account with its sessions, and what happened."""
+    ada = client.join()
+    other = client.sign_in(ada)
+    client.post("/api/auth/logout", token=other.access_token)
+    client.post("/api/auth/login", json={"email": ada.email, "password": "wrong"})
     mailbox.verification_token(ada.email)
 
-    answer = edge.get("/api/users/me/export", token=ada.access_token)
+    answer = client.get("/api/users/me/export", token=ada.access_token)
 
     assert answer.outcome == (200, None)
     data = answer.data
-    who = edge.who(ada.access_token).data
+    who = client.who(ada.access_token).data
     assert data["user"] | {"last_login_at": None} == who | {"last_login_at": None}
     account = data["account"]
     assert (account["email"], account["role"], account["email_verified"]) == (ada.email, "user", False)
@@ -63,12 +63,12 @@ def test_export(edge: Edge, mailbox: Mailbox) -> None:
     assert "argon2" not in answer.text
 
 
-def test_what_others_did_is_told_without_where_they_sat(edge: Edge, admin: Person) -> None:
+def test_what_others_did_is_told_without_where_they_sat(client: Client, admin: User) -> None:
     """An admin's address is the admin's."""
-    ada = edge.join(proven=True)
-    edge.get(f"/api/users/{ada.id}", token=admin.access_token)
+    ada = client.join(proven=True)
+    client.get(f"/api/users/{ada.id}", token=admin.access_token)
     for _ in range(100):
-        events = edge.get("/api/users/me/export", token=ada.access_token).data["audit_events"]
+        events = client.get("/api/users/me/export", token=ada.access_token).data["audit_events"]
         reads = [event for event in events if event["action"] == "users.read"]
         if reads:
             break
@@ -77,34 +77,34 @@ def test_what_others_did_is_told_without_where_they_sat(edge: Edge, admin: Perso
     assert any(event["ip"] == "127.0.0.1" for event in events)
 
 
-def test_it_is_ones_own(edge: Edge) -> None:
+def test_it_is_ones_own(client: Client) -> None:
     """Nobody else is in it; who is not signed in gets none."""
-    ada, bob = edge.join(proven=True), edge.join(proven=True)
-    text = edge.get("/api/users/me/export", token=ada.access_token).text
+    ada, bob = client.join(proven=True), client.join(proven=True)
+    text = client.get("/api/users/me/export", token=ada.access_token).text
 
     assert bob.id not in text
     assert bob.email not in text
-    assert edge.get("/api/users/me/export").outcome == (401, "UNAUTHENTICATED")
+    assert client.get("/api/users/me/export").outcome == (401, "UNAUTHENTICATED")
 
 
-def test_it_is_audited(edge: Edge, admin: Person) -> None:
+def test_it_is_audited(client: Client, admin: User) -> None:
     """Once each time."""
-    ada = edge.join(proven=True)
-    edge.get("/api/users/me/export", token=ada.access_token)
+    ada = client.join(proven=True)
+    client.get("/api/users/me/export", token=ada.access_token)
     parameters = {"subject_id": ada.id, "action": "users.export"}
     for _ in range(100):
-        found = edge.get("/api/admin/audit-events", token=admin.access_token, params=parameters)
+        found = client.get("/api/admin/audit-events", token=admin.access_token, params=parameters)
         if found.data:
             break
 
     assert [entry["actor_id"] for entry in found.data] == [ada.id]
 
 
-def test_no_table_is_forgotten(house: House) -> None:
-    """A new table about people is exported, or the reason why not stands here."""
+def test_no_table_is_forgotten(system: System) -> None:
+    """A new table about users is exported, or the reason why not stands here."""
     tables = {
         f"{schema}.{table}"
-        for schema, table in house.rows(
+        for schema, table in system.rows(
             "SELECT DISTINCT table_schema::text, table_name::text FROM information_schema.columns"
             " WHERE table_schema IN ('auth', 'users') AND column_name IN ('user_id', 'actor_id', 'person_id')"
         )

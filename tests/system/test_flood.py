@@ -7,35 +7,35 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.system.edge import Answer, Edge, Person
+from tests.system.client import Answer, Client, User
 
 AT_A_TIME = 48
 """More than threads and queue take on up to 5 cores."""
 
 EACH = 4
-"""Logins of one person at a time: fewer than wait for each other because they may be guesses."""
+"""Logins of one user at a time: fewer than wait for each other because they may be guesses."""
 
 PATIENCE_SECONDS = 40.0
 
 
-def test_logins_beyond_the_queue(edge: Edge) -> None:
+def test_logins_beyond_the_queue(client: Client) -> None:
     """Each is answered, with a session or 503; whoever was refused did not wait for those before."""
-    people = [edge.join() for _ in range(AT_A_TIME // EACH)]
-    ada = people[0]
+    users = [client.join() for _ in range(AT_A_TIME // EACH)]
+    ada = users[0]
     refused = threading.Event()
     deadline = time.monotonic() + PATIENCE_SECONDS
 
     def log_in(number: int) -> list[tuple[float, Answer]]:
-        person, answers = people[number // EACH], []
+        user, answers = users[number // EACH], []
         while not refused.is_set() and time.monotonic() < deadline:
-            answer = edge.post("/api/auth/login", json={"email": person.email, "password": person.password})
+            answer = client.post("/api/auth/login", json={"email": user.email, "password": user.password})
             answers.append((time.monotonic(), answer))
             if answer.status == 503:
                 refused.set()
         return answers
 
     with ThreadPoolExecutor(AT_A_TIME + 1) as pool:
-        reads = pool.submit(_read_until, refused, edge, ada, deadline)
+        reads = pool.submit(_read_until, refused, client, ada, deadline)
         logins = [each for answers in pool.map(log_in, range(AT_A_TIME)) for each in answers]
 
     outcomes = [answer.outcome for _, answer in logins]
@@ -44,12 +44,12 @@ def test_logins_beyond_the_queue(edge: Edge) -> None:
     first_refusal = min(at for at, answer in logins if answer.status == 503)
     assert first_refusal < max(at for at, answer in logins if answer.status == 200)
     assert {answer.status for answer in reads.result()} == {200}
-    edge.sign_in(ada)
+    client.sign_in(ada)
 
 
-def _read_until(over: threading.Event, edge: Edge, person: Person, deadline: float) -> list[Answer]:
+def _read_until(over: threading.Event, client: Client, user: User, deadline: float) -> list[Answer]:
     """Reads at least once, and as long as the flood lasts."""
-    answers = [edge.who(person.access_token)]
+    answers = [client.who(user.access_token)]
     while not over.is_set() and time.monotonic() < deadline:
-        answers.append(edge.who(person.access_token))
+        answers.append(client.who(user.access_token))
     return answers

@@ -12,8 +12,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.system.edge import Edge, Person
-from tests.system.house import House
+from tests.system.client import Client, User
+from tests.system.running_system import System
 
 PROTECTED = [
     ("GET", "/api/users/me"),
@@ -40,35 +40,35 @@ PROTECTED = [
 
 
 @pytest.mark.parametrize(("method", "path"), PROTECTED)
-def test_no_token(edge: Edge, method: str, path: str) -> None:
+def test_no_token(client: Client, method: str, path: str) -> None:
     """Without a token nothing is told, not even whether the request is well formed."""
-    answer = edge.call(method, path)
+    answer = client.call(method, path)
 
     assert answer.outcome == (401, "UNAUTHENTICATED")
 
 
 @pytest.mark.parametrize(("method", "path"), PROTECTED)
-def test_unsigned_token(edge: Edge, ada: Person, method: str, path: str) -> None:
+def test_unsigned_token(client: Client, ada: User, method: str, path: str) -> None:
     """No protected route takes an unsigned token."""
     claims = jwt.decode(ada.access_token, options={"verify_signature": False})
-    answer = edge.call(method, path, token=_unsigned(claims, {"alg": "none", "typ": "JWT"}))
+    answer = client.call(method, path, token=_unsigned(claims, {"alg": "none", "typ": "JWT"}))
 
     assert answer.outcome == (401, "TOKEN_INVALID")
     assert 'error="invalid_token"' in answer.headers["www-authenticate"]
 
 
 @pytest.mark.parametrize("value", ["", "Bearer", "Basic YTpi", "Token abc", "bearer"])
-def test_no_bearer(edge: Edge, value: str) -> None:
+def test_no_bearer(client: Client, value: str) -> None:
     """Another scheme, or none, is no bearer token."""
-    answer = edge.get("/api/users/me", headers={"authorization": value})
+    answer = client.get("/api/users/me", headers={"authorization": value})
 
     assert answer.outcome == (401, "UNAUTHENTICATED")
 
 
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER"])
-def test_scheme_in_any_case(edge: Edge, ada: Person, scheme: str) -> None:
+def test_scheme_in_any_case(client: Client, ada: User, scheme: str) -> None:
     """The scheme's case does not matter (RFC 9110)."""
-    answer = edge.get("/api/users/me", headers={"authorization": f"{scheme} {ada.access_token}"})
+    answer = client.get("/api/users/me", headers={"authorization": f"{scheme} {ada.access_token}"})
 
     assert answer.status == 200
 
@@ -78,28 +78,28 @@ def test_scheme_in_any_case(edge: Edge, ada: Person, scheme: str) -> None:
     ["x", "a.b.c", "..", "e30.e30.e30", "x" * 5000, "a b", "\xff\xfe", "null", "eyJhbGciOiJFUzI1NiJ9..AAAA"],
     ids=lambda token: repr(token[:12]),
 )
-def test_nonsense(edge: Edge, token: str) -> None:
+def test_nonsense(client: Client, token: str) -> None:
     """What is no JWT is an invalid token."""
-    answer = edge.get("/api/users/me", headers={"authorization": b"Bearer " + token.encode("latin-1")})
+    answer = client.get("/api/users/me", headers={"authorization": b"Bearer " + token.encode("latin-1")})
 
     assert answer.outcome == (401, "TOKEN_INVALID")
 
 
 @pytest.mark.parametrize("part", [0, 1, 2])
-def test_altered(edge: Edge, ada: Person, part: int) -> None:
+def test_altered(client: Client, ada: User, part: int) -> None:
     """A token with one byte changed, wherever, is invalid."""
     parts = ada.access_token.split(".")
     content = bytearray(_decode(parts[part]))
     content[len(content) // 2] ^= 1
     parts[part] = _encode(bytes(content))
 
-    assert edge.who(".".join(parts)).outcome == (401, "TOKEN_INVALID")
+    assert client.who(".".join(parts)).outcome == (401, "TOKEN_INVALID")
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
-def test_signed_by_the_public_key(edge: Edge, ada: Person, algorithm: str) -> None:
+def test_signed_by_the_public_key(client: Client, ada: User, algorithm: str) -> None:
     """The public key is not taken for a shared secret, in no format."""
-    (key, *_) = edge.get("/.well-known/jwks.json").body["keys"]
+    (key, *_) = client.get("/.well-known/jwks.json").body["keys"]
     public = jwt.PyJWK(key).key
     claims = jwt.decode(ada.access_token, options={"verify_signature": False})
     secrets = [
@@ -110,24 +110,24 @@ def test_signed_by_the_public_key(edge: Edge, ada: Person, algorithm: str) -> No
     for secret in secrets:
         token = _hmac(claims, {"alg": algorithm, "typ": "JWT", "kid": key["kid"]}, secret, algorithm)
 
-        assert edge.who(token).outcome == (401, "TOKEN_INVALID")
+        assert client.who(token).outcome == (401, "TOKEN_INVALID")
 
 
 @pytest.mark.parametrize(
     "extra", [{}, {"jku": "http://127.0.0.1:9/jwks.json"}, {"x5u": "http://127.0.0.1:9/"}]
 )
 @pytest.mark.parametrize("known_kid", [True, False])
-def test_signed_by_a_stranger(edge: Edge, ada: Person, known_kid: bool, extra: dict[str, str]) -> None:
+def test_signed_by_a_stranger(client: Client, ada: User, known_kid: bool, extra: dict[str, str]) -> None:
     """A stranger's key is not ours, whatever `kid` it claims and wherever it says it can be fetched."""
     stranger = ec.generate_private_key(ec.SECP256R1())
     kid = jwt.get_unverified_header(ada.access_token)["kid"] if known_kid else "stranger"
     claims = jwt.decode(ada.access_token, options={"verify_signature": False})
     token = jwt.encode(claims, stranger, algorithm="ES256", headers={"kid": kid, **extra})
 
-    assert edge.who(token).outcome == (401, "TOKEN_INVALID")
+    assert client.who(token).outcome == (401, "TOKEN_INVALID")
 
 
-def test_key_in_the_token(edge: Edge, ada: Person) -> None:
+def test_key_in_the_token(client: Client, ada: User) -> None:
     """A key that a token brings along does not count."""
     stranger = ec.generate_private_key(ec.SECP256R1())
     key = jwt.algorithms.ECAlgorithm.to_jwk(stranger.public_key(), as_dict=True)
@@ -135,7 +135,7 @@ def test_key_in_the_token(edge: Edge, ada: Person) -> None:
     claims = jwt.decode(ada.access_token, options={"verify_signature": False})
     token = jwt.encode(claims, stranger, algorithm="ES256", headers={"kid": kid, "jwk": key})
 
-    assert edge.who(token).outcome == (401, "TOKEN_INVALID")
+    assert client.who(token).outcome == (401, "TOKEN_INVALID")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_key_in_the_token(edge: Edge, ada: Person) -> None:
     ids=str,
 )
 def test_claims_of_a_good_signature(
-    edge: Edge, house: House, ada: Person, change: Mapping[str, Any], code: str | None
+    client: Client, system: System, ada: User, change: Mapping[str, Any], code: str | None
 ) -> None:
     """Even our own signature is worth nothing under claims for somebody else or another time.
 
@@ -174,33 +174,33 @@ def test_claims_of_a_good_signature(
             del claims[name]
         else:
             claims[name] = int(time.time()) + value if isinstance(value, int) else value
-    answer = edge.who(house.sign(claims))
+    answer = client.who(system.sign(claims))
 
     assert code == answer.code
 
 
-def test_kid_of_no_key(edge: Edge, house: House, ada: Person) -> None:
+def test_kid_of_no_key(client: Client, system: System, ada: User) -> None:
     """Our own signature under an unknown `kid`, or none, is invalid."""
     claims = jwt.decode(ada.access_token, options={"verify_signature": False})
 
-    assert edge.who(house.sign(claims, kid="../../dev/null")).outcome == (401, "TOKEN_INVALID")
-    assert edge.who(house.sign(claims, kid=None)).outcome == (401, "TOKEN_INVALID")
+    assert client.who(system.sign(claims, kid="../../dev/null")).outcome == (401, "TOKEN_INVALID")
+    assert client.who(system.sign(claims, kid=None)).outcome == (401, "TOKEN_INVALID")
 
 
-def test_role_in_the_token_is_signed(edge: Edge, ada: Person) -> None:
+def test_role_in_the_token_is_signed(client: Client, ada: User) -> None:
     """Nobody becomes an admin by writing so."""
     header, payload, signature = ada.access_token.split(".")
     claims = {**json.loads(_decode(payload)), "role": "admin"}
     token = ".".join((header, _encode(json.dumps(claims).encode()), signature))
 
-    assert edge.get("/api/users", token=token).outcome == (401, "TOKEN_INVALID")
+    assert client.get("/api/users", token=token).outcome == (401, "TOKEN_INVALID")
 
 
-def test_token_of_nobody(edge: Edge, house: House, ada: Person) -> None:
-    """A token for a person who never was opens nothing."""
+def test_token_of_nobody(client: Client, system: System, ada: User) -> None:
+    """A token for a user who never was opens nothing."""
     claims = jwt.decode(ada.access_token, options={"verify_signature": False})
     claims["sub"] = str(uuid.UUID("0192f1c4-7b1a-7c00-8000-000000000000"))
-    answer = edge.who(house.sign(claims))
+    answer = client.who(system.sign(claims))
 
     assert answer.outcome in {(401, "TOKEN_INVALID"), (401, "TOKEN_REVOKED"), (404, "NOT_FOUND")}
 

@@ -23,8 +23,8 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from vestibule.api.v1 import options_pb2
 
-from tests.system.edge import PASSWORD, Edge, Person
-from tests.system.house import House
+from tests.system.client import PASSWORD, Client, User
+from tests.system.running_system import System
 
 CASES = int(os.environ.get("FUZZ_CASES", "800"))
 ENDS_THE_SESSION = {"Logout", "LogoutAll", "EndAllSessions"}
@@ -65,12 +65,12 @@ class Prober:
         operator: The admin who makes that one, and is spared.
     """
 
-    house: House
-    edge: Edge
-    operator: Person
+    system: System
+    client: Client
+    operator: User
     chance: random.Random
     told: deque[str] = dataclasses.field(default_factory=lambda: deque(TEXTS, maxlen=TOLD_MAX))
-    boss: Person | None = None
+    boss: User | None = None
 
     async def probe(self, channel: grpc.aio.Channel, policy: Policy) -> str | None:
         """Makes one call; returns what is a bug in it."""
@@ -91,7 +91,7 @@ class Prober:
         self.boss = self.boss or self._new_boss()
         caller = min(policy.services or {"gateway"})
         metadata = (
-            (SERVICE_IDENTITY_KEY, self.house.service_token(caller, policy.audience)),
+            (SERVICE_IDENTITY_KEY, self.system.service_token(caller, policy.audience)),
             ("authorization", f"Bearer {self.boss.access_token}"),
         )
         answers: Any = channel.unary_stream(policy.path)
@@ -108,22 +108,22 @@ class Prober:
         except asyncio.CancelledError:
             return grpc.StatusCode.OK, "", b""
 
-    def _new_boss(self) -> Person:
-        person = self.edge.register()
-        operator = self.edge.sign_in(self.operator)
-        self.edge.put(f"/api/users/{person.id}", token=operator.access_token, json={"role": "admin"})
-        return self.edge.sign_in(person)
+    def _new_boss(self) -> User:
+        user = self.client.register()
+        operator = self.client.sign_in(self.operator)
+        self.client.put(f"/api/users/{user.id}", token=operator.access_token, json={"role": "admin"})
+        return self.client.sign_in(user)
 
 
-async def test_any_message(house: House, edge: Edge, first_admin: Person) -> None:
+async def test_any_message(system: System, client: Client, first_admin: User) -> None:
     """Whole messages with odd fields, and bytes that are none; FUZZ_SEED makes the same again."""
     seed = int(os.environ.get("FUZZ_SEED", random.randrange(10**6)))
-    prober = Prober(house, edge, first_admin, random.Random(seed))
+    prober = Prober(system, client, first_admin, random.Random(seed))
     bugs: list[str] = []
     async with AsyncExitStack() as stack:
         methods = []
         for package, service in PROTO_PACKAGES.items():
-            channel = await stack.enter_async_context(grpc.aio.insecure_channel(house.grpc(service.name)))
+            channel = await stack.enter_async_context(grpc.aio.insecure_channel(system.grpc(service.name)))
             methods.append([(channel, policy) for policy in _policies(package)])
         for number in range(CASES):
             found = await prober.probe(*prober.chance.choice(methods[number % len(methods)]))

@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.system.edge import PASSWORD, Answer, Edge, Person, new_email
-from tests.system.house import House
+from tests.system.client import PASSWORD, Answer, Client, User, new_email
+from tests.system.running_system import System
 
 REFUSALS = int(os.environ.get("REFUSALS", "80"))
 """Refusals that strangers cause in all; set it to 10000 for the whole measurement."""
@@ -23,7 +23,7 @@ SLOWEST_SECONDS = 15.0
 """A sign-in under attack is held back 10 s at most; the rest is the machine's."""
 PROMPT_SECONDS = 5.0
 
-Stranger = Callable[[Edge], Answer]
+Stranger = Callable[[Client], Answer]
 
 
 def _token() -> str:
@@ -31,31 +31,33 @@ def _token() -> str:
 
 
 STRANGERS: dict[str, Stranger] = {
-    "verify": lambda edge: edge.post("/api/auth/email/verify", json={"token": _token()}),
-    "undo": lambda edge: edge.post("/api/auth/email/undo", json={"token": _token()}),
-    "reset": lambda edge: edge.post(
+    "verify": lambda client: client.post("/api/auth/email/verify", json={"token": _token()}),
+    "undo": lambda client: client.post("/api/auth/email/undo", json={"token": _token()}),
+    "reset": lambda client: client.post(
         "/api/auth/password/reset", json={"token": _token(), "new_password": "marble-otter-77-lantern"}
     ),
-    "forgot": lambda edge: edge.post("/api/auth/password/forgot", json={"email": new_email()}),
-    "login": lambda edge: edge.post("/api/auth/login", json={"email": new_email(), "password": "a-guess"}),
-    "mfa": lambda edge: edge.post("/api/auth/mfa/verify", json={"mfa_token": _token(), "code": "123456"}),
-    "key": lambda edge: edge.get("/api/auth/me", token=f"vst_{'a' * 12}_{secrets.token_hex(32)}"),
-    "refresh": lambda edge: edge.post("/api/auth/refresh", json={"refresh_token": _token()}),
+    "forgot": lambda client: client.post("/api/auth/password/forgot", json={"email": new_email()}),
+    "login": lambda client: client.post(
+        "/api/auth/login", json={"email": new_email(), "password": "a-guess"}
+    ),
+    "mfa": lambda client: client.post("/api/auth/mfa/verify", json={"mfa_token": _token(), "code": "123456"}),
+    "key": lambda client: client.get("/api/auth/me", token=f"vst_{'a' * 12}_{secrets.token_hex(32)}"),
+    "refresh": lambda client: client.post("/api/auth/refresh", json={"refresh_token": _token()}),
 }
 
 
-def test_strangers_do_not_write_the_audit(edge: Edge, house: House) -> None:
+def test_strangers_do_not_write_the_audit(client: Client, system: System) -> None:
     """Refusals that concern nobody are counted, not chained: made-up tokens, addresses, codes and keys."""
 
     def length() -> int:
-        return int(house.rows("SELECT count(*) FROM auth.audit_events")[0][0])
+        return int(system.rows("SELECT count(*) FROM auth.audit_events")[0][0])
 
     before, outcomes = length(), Counter[tuple[str, int]]()
     each = REFUSALS // len(STRANGERS)
 
     def refuse(name: str) -> None:
         for _ in range(each):
-            outcomes[name, STRANGERS[name](edge).status] += 1
+            outcomes[name, STRANGERS[name](client).status] += 1
 
     with ThreadPoolExecutor(len(STRANGERS)) as pool:
         list(pool.map(refuse, STRANGERS))
@@ -75,16 +77,16 @@ def test_strangers_do_not_write_the_audit(edge: Edge, house: House) -> None:
     ],
 )
 def test_guesses_at_once_are_no_more_than_one_after_another(
-    edge: Edge, method: str, path: str, field: str
+    client: Client, method: str, path: str, field: str
 ) -> None:
     """Sixty wrong passwords at the same time: five are tried, whichever route they come by."""
-    person = edge.join(proven=True)
+    user = client.join(proven=True)
 
     def guess(number: int) -> tuple[int, str | None]:
         body = {field: f"a-wrong-guess-{number}"}
         if method == "PUT":
             body["new_password"] = "marble-otter-77-lantern"
-        return edge.call(method, path, token=person.access_token, json=body).outcome
+        return client.call(method, path, token=user.access_token, json=body).outcome
 
     with ThreadPoolExecutor(GUESSES) as pool:
         outcomes = Counter(pool.map(guess, range(GUESSES)))
@@ -94,9 +96,9 @@ def test_guesses_at_once_are_no_more_than_one_after_another(
 
 
 @pytest.fixture(scope="module", name="proxied")
-def _proxied(house: House) -> Iterator[str]:
+def _proxied(system: System) -> Iterator[str]:
     """A gateway behind a proxy on this machine."""
-    with house.gateway(GATEWAY_TRUSTED_PROXIES="127.0.0.1/32", GATEWAY_RATE_LIMITS="off") as url:
+    with system.gateway(GATEWAY_TRUSTED_PROXIES="127.0.0.1/32", GATEWAY_RATE_LIMITS="off") as url:
         yield url
 
 
@@ -106,16 +108,16 @@ def _login(url: str, address: str, email: str, password: str, cookie: str = "") 
     return httpx.post(f"{url}/api/auth/login", json=body, headers=headers, timeout=60)
 
 
-def test_an_account_under_attack_is_its_owners(edge: Edge, proxied: str) -> None:
+def test_an_account_under_attack_is_its_owners(client: Client, proxied: str) -> None:
     """Wrong passwords come from 56 addresses without end: its owner waits a little, a known browser not."""
-    person = edge.join()
-    known = _login(proxied, "192.0.2.7", person.email, PASSWORD).cookies["vestibule_device"]
+    user = client.join()
+    known = _login(proxied, "192.0.2.7", user.email, PASSWORD).cookies["vestibule_device"]
     until = time.monotonic() + 20.0
 
     def attack(number: int) -> int:
         tried = 0
         while time.monotonic() < until:
-            _login(proxied, f"198.51.100.{number}", person.email, f"wrong-{number}-{tried}")
+            _login(proxied, f"198.51.100.{number}", user.email, f"wrong-{number}-{tried}")
             tried += 1
         return tried
 
@@ -123,10 +125,10 @@ def test_an_account_under_attack_is_its_owners(edge: Edge, proxied: str) -> None
         attackers = [pool.submit(attack, number) for number in range(ADDRESSES)]
         time.sleep(6.0)
         began = time.monotonic()
-        new_place = _login(proxied, "203.0.113.9", person.email, PASSWORD)
+        new_place = _login(proxied, "203.0.113.9", user.email, PASSWORD)
         waited = time.monotonic() - began
         began = time.monotonic()
-        same_browser = _login(proxied, "203.0.113.10", person.email, PASSWORD, known)
+        same_browser = _login(proxied, "203.0.113.10", user.email, PASSWORD, known)
         waited_known = time.monotonic() - began
         until = 0.0
         tries = sum(attacker.result() for attacker in attackers)
@@ -145,10 +147,10 @@ def _attributes(response: httpx.Response) -> set[str]:
     return {part.strip() for part in field.split(";")[1:]}
 
 
-def test_the_cookie_of_a_browser(edge: Edge, base_url: str, proxied: str) -> None:
+def test_the_cookie_of_a_browser(client: Client, base_url: str, proxied: str) -> None:
     """No script reads it, no other site and no other path has it sent, and TLS keeps it to itself."""
-    person = edge.join()
-    body = {"email": person.email, "password": PASSWORD}
+    user = client.join()
+    body = {"email": user.email, "password": PASSWORD}
     plain = {"Path=/api/auth", "Max-Age=7776000", "HttpOnly", "SameSite=Strict"}
     over_tls = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.8"}
 
@@ -161,12 +163,12 @@ def test_the_cookie_of_a_browser(edge: Edge, base_url: str, proxied: str) -> Non
     assert _attributes(sign_in(base_url, over_tls)) == plain, "nobody vouches for what this client says"
 
 
-def test_a_retried_sign_in_has_the_cookie_too(edge: Edge, ada: Person) -> None:
+def test_a_retried_sign_in_has_the_cookie_too(client: Client, ada: User) -> None:
     """The first answer may have been lost with its cookie."""
     body = {"email": ada.email, "password": PASSWORD}
     headers = {"Idempotency-Key": secrets.token_hex(16)}
     first, again = (
-        httpx.post(f"{edge.url}/api/auth/login", json=body, headers=headers, timeout=30) for _ in range(2)
+        httpx.post(f"{client.url}/api/auth/login", json=body, headers=headers, timeout=30) for _ in range(2)
     )
 
     assert again.json()["data"] == first.json()["data"]

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.system.edge import Edge, Person
-from tests.system.house import House
+from tests.system.client import Client, User
+from tests.system.running_system import System
 
 ORIGIN = "https://app.example.com"
 
@@ -24,9 +24,9 @@ ORIGIN = "https://app.example.com"
         "/nothing",
     ],
 )
-def test_security_headers(edge: Edge, path: str) -> None:
+def test_security_headers(client: Client, path: str) -> None:
     """No answer is sniffed, framed, or tells other sites where the reader came from."""
-    headers = edge.get(path).headers
+    headers = client.get(path).headers
 
     kind, _, parameters = headers["content-type"].partition(";")
     assert kind == ("text/html" if path in {"/docs", "/status"} else kind)
@@ -42,30 +42,33 @@ def test_security_headers(edge: Edge, path: str) -> None:
     assert "x-powered-by" not in headers
 
 
-def test_scripts_are_not_allowed_by_the_api(edge: Edge) -> None:
+def test_scripts_are_not_allowed_by_the_api(client: Client) -> None:
     """An answer of the API, opened in a browser, runs nothing."""
-    policy = edge.get("/api/users/me").headers["content-security-policy"]
+    policy = client.get("/api/users/me").headers["content-security-policy"]
 
     assert "default-src 'none'" in policy
 
 
-def test_answers_about_people_are_not_kept(edge: Edge, ada: Person) -> None:
-    """No cache between keeps what belongs to one person."""
+def test_answers_about_people_are_not_kept(client: Client, ada: User) -> None:
+    """No cache between keeps what belongs to one user."""
     for path in ("/api/users/me", "/api/auth/sessions"):
-        control = edge.get(path, token=ada.access_token).headers["cache-control"]
+        control = client.get(path, token=ada.access_token).headers["cache-control"]
 
         assert "no-store" in control or "private" in control
         assert "public" not in control
 
 
 @pytest.fixture(scope="module", name="listed")
-def _listed(house: House) -> Iterator[Edge]:
+def _listed(system: System) -> Iterator[Client]:
     """A gateway that one other origin may call."""
-    with house.gateway(GATEWAY_CORS_ORIGINS=f"{ORIGIN},https://admin.example.com") as url, Edge(url) as edge:
-        yield edge
+    with (
+        system.gateway(GATEWAY_CORS_ORIGINS=f"{ORIGIN},https://admin.example.com") as url,
+        Client(url) as client,
+    ):
+        yield client
 
 
-def test_preflight(listed: Edge) -> None:
+def test_preflight(listed: Client) -> None:
     """A listed origin may send what the contract's calls need."""
     answer = _preflight(listed, ORIGIN, "PUT")
 
@@ -88,7 +91,7 @@ def test_preflight(listed: Edge) -> None:
     assert "origin" in answer["vary"].lower()
 
 
-def test_answer_to_a_listed_origin(listed: Edge) -> None:
+def test_answer_to_a_listed_origin(listed: Client) -> None:
     """A listed origin reads answers, errors too, and the headers that the contract names."""
     for path in ("/api/health", "/api/users/me", "/api/nothing"):
         headers = listed.get(path, headers={"origin": ORIGIN}).headers
@@ -119,23 +122,23 @@ def test_answer_to_a_listed_origin(listed: Edge) -> None:
         "https://APP.example.com.",
     ],
 )
-def test_other_origins(listed: Edge, origin: str) -> None:
+def test_other_origins(listed: Client, origin: str) -> None:
     """Another origin, however alike, reads nothing."""
     assert "access-control-allow-origin" not in _preflight(listed, origin, "GET")
     assert "access-control-allow-origin" not in listed.get("/api/health", headers={"origin": origin}).headers
 
 
-def test_nobody_is_listed_by_default(edge: Edge) -> None:
+def test_nobody_is_listed_by_default(client: Client) -> None:
     """Without an allow-list no other origin reads anything."""
-    headers = edge.get("/api/health", headers={"origin": ORIGIN}).headers
+    headers = client.get("/api/health", headers={"origin": ORIGIN}).headers
 
     assert "access-control-allow-origin" not in headers
 
 
-def _preflight(edge: Edge, origin: str, method: str) -> dict[str, str]:
+def _preflight(client: Client, origin: str, method: str) -> dict[str, str]:
     """Asks as a browser does before a call; returns headers in lower case, and the status."""
-    with Edge(edge.url) as client:
-        response = client._client.options(
+    with Client(client.url) as browser:
+        response = browser._client.options(
             "/api/users/me",
             headers={
                 "origin": origin,

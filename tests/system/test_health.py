@@ -7,8 +7,8 @@ import time
 import httpx
 import pytest
 
-from tests.system.edge import TIME, Answer, Edge
-from tests.system.house import House
+from tests.system.client import TIME, Answer, Client
+from tests.system.running_system import System
 
 COMPONENTS = {
     "gateway",
@@ -34,28 +34,28 @@ COMPONENT_FIELDS = {
 }
 
 
-def test_liveness(edge: Edge) -> None:
+def test_liveness(client: Client) -> None:
     """`/health` says that the process serves."""
-    body = edge.get("/health").body
+    body = client.get("/health").body
 
     assert {"status", "service", "version", "timestamp"} == set(body)
     assert (body["status"], body["service"]) == ("healthy", "gateway")
     assert TIME.fullmatch(body["timestamp"])
 
 
-def test_readiness(edge: Edge) -> None:
+def test_readiness(client: Client) -> None:
     """`/ready` says what this gateway waits for: nothing, once it is ready."""
-    answer = edge.get("/ready")
+    answer = client.get("/ready")
 
     assert answer.status == 200
     assert answer.body["status"] == "ready"
     assert answer.body["checks"]
 
 
-def test_metrics(edge: Edge) -> None:
+def test_metrics(client: Client) -> None:
     """`/metrics` speaks Prometheus, and counts requests by route, not by path."""
-    edge.get("/api/nothing/at/all-123456")
-    answer = edge.get("/metrics")
+    client.get("/api/nothing/at/all-123456")
+    answer = client.get("/metrics")
 
     assert answer.status == 200
     assert answer.headers["content-type"].startswith(("text/plain", "application/openmetrics-text"))
@@ -63,9 +63,9 @@ def test_metrics(edge: Edge) -> None:
     assert "all-123456" not in answer.text
 
 
-def test_system(edge: Edge) -> None:
+def test_system(client: Client) -> None:
     """`/api/health` lists every component with its state; what is not configured is disabled."""
-    answer = _settled(edge)
+    answer = _settled(client)
 
     assert answer.outcome == (200, None)
     assert answer.data["status"] == "healthy"
@@ -97,22 +97,22 @@ def test_stream_starts_with_the_state(base_url: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/status", "/docs"])
-def test_pages(edge: Edge, path: str) -> None:
-    """The pages for people are HTML."""
-    answer = edge.get(path)
+def test_pages(client: Client, path: str) -> None:
+    """The pages for users are HTML."""
+    answer = client.get(path)
 
     assert answer.status == 200
     assert answer.headers["content-type"].startswith("text/html")
 
 
-def test_upstream_that_is_down(edge: Edge, house: House) -> None:
+def test_upstream_that_is_down(client: Client, system: System) -> None:
     """Without user-service its calls are 503, this gateway stays ready, and the system's health tells."""
-    token = edge.join().access_token
+    token = client.join().access_token
     seen: list[str] = []
     listening = threading.Event()
 
     def listen() -> None:
-        with httpx.stream("GET", f"{edge.url}/api/health/stream", timeout=20) as stream:
+        with httpx.stream("GET", f"{client.url}/api/health/stream", timeout=20) as stream:
             for line in stream.iter_lines():
                 if line.startswith("data: "):
                     seen.append(line)
@@ -123,30 +123,30 @@ def test_upstream_that_is_down(edge: Edge, house: House) -> None:
     listener = threading.Thread(target=listen)
     listener.start()
     assert listening.wait(10)
-    with house.without("user-service"):
+    with system.without("user-service"):
         time.sleep(0.1)
-        answer = edge.get("/api/auth/me", token=token, headers={"Cache-Control": "no-cache"})
-        listed = edge.put("/api/users/me", token=token, json={"full_name": "Nobody there"})
+        answer = client.get("/api/auth/me", token=token, headers={"Cache-Control": "no-cache"})
+        listed = client.put("/api/users/me", token=token, json={"full_name": "Nobody there"})
 
         assert answer.outcome in {(503, "UNAVAILABLE"), (200, None)}, "a cached read may be 5 s old"
         assert listed.outcome == (503, "UNAVAILABLE")
         assert "127.0.0.1" not in listed.text
-        assert edge.get("/ready").status == 200
-        assert edge.get("/health").status == 200
+        assert client.get("/ready").status == 200
+        assert client.get("/health").status == 200
         listener.join(20)
         assert not listener.is_alive()
-        state = edge.get("/api/health")
+        state = client.get("/api/health")
         assert state.data["status"] == "unhealthy"
         assert state.status == 503
         assert state.code == "UNAVAILABLE"
-    assert edge.put("/api/users/me", token=token, json={"full_name": "Back again"}).status == 200
-    assert _settled(edge).status == 200
+    assert client.put("/api/users/me", token=token, json={"full_name": "Back again"}).status == 200
+    assert _settled(client).status == 200
 
 
-def _settled(edge: Edge, seconds: float = 20) -> Answer:
+def _settled(client: Client, seconds: float = 20) -> Answer:
     deadline = time.monotonic() + seconds
     while True:
-        answer = edge.get("/api/health")
+        answer = client.get("/api/health")
         if answer.data["status"] == "healthy" or time.monotonic() > deadline:
             return answer
         time.sleep(0.2)

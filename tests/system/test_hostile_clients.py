@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.system.edge import Edge
+from tests.system.client import Client
 from tests.system.raw import chunk, head
 
 PATIENCE_SECONDS = 30.0
@@ -76,14 +76,14 @@ def test_endless_body(base_url: str) -> None:
         assert sent < 16 * 1024 * 1024
 
 
-def test_many_idle_connections(edge: Edge, base_url: str) -> None:
+def test_many_idle_connections(client: Client, base_url: str) -> None:
     """Do not keep others from being served."""
     with contextlib.ExitStack() as held:
         for _ in range(IDLE):
             held.enter_context(_connect(base_url))
 
-        assert edge.get("/api/health").status in {200, 503}
-        assert edge.join().access_token
+        assert client.get("/api/health").status in {200, 503}
+        assert client.join().access_token
 
 
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: vestibule\r\n\r\n"

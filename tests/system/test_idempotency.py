@@ -4,69 +4,69 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.system.edge import PASSWORD, Answer, Edge, Person, new_email
-from tests.system.house import House
+from tests.system.client import PASSWORD, Answer, Client, User, new_email
+from tests.system.running_system import System
 
 
 def _registration(email: str | None = None) -> dict[str, str]:
     return {"email": email or new_email(), "password": PASSWORD, "full_name": "Ada Lovelace"}
 
 
-def _post(edge: Edge, path: str, key: str, body: dict[str, str], token: str | None = None) -> Answer:
-    return edge.post(path, headers={"idempotency-key": key}, json=body, token=token)
+def _post(client: Client, path: str, key: str, body: dict[str, str], token: str | None = None) -> Answer:
+    return client.post(path, headers={"idempotency-key": key}, json=body, token=token)
 
 
 def _replayed(answer: Answer) -> bool:
     return answer.headers.get("idempotency-replayed") == "true"
 
 
-def test_registering_twice(edge: Edge) -> None:
-    """Makes one person; the second answer is the first, under a request id of its own."""
+def test_registering_twice(client: Client) -> None:
+    """Makes one user; the second answer is the first, under a request id of its own."""
     registration = _registration()
 
-    first = _post(edge, "/api/auth/register", "key-1", registration)
-    second = _post(edge, "/api/auth/register", "key-1", registration)
+    first = _post(client, "/api/auth/register", "key-1", registration)
+    second = _post(client, "/api/auth/register", "key-1", registration)
 
     assert (first.status, _replayed(first)) == (201, False)
     assert (second.status, _replayed(second)) == (201, True)
     assert first.data == second.data
     assert first.headers["x-request-id"] != second.headers["x-request-id"]
-    assert edge.post("/api/auth/register", json=registration).outcome == (409, "EMAIL_TAKEN")
+    assert client.post("/api/auth/register", json=registration).outcome == (409, "EMAIL_TAKEN")
 
 
-def test_signing_in_twice(edge: Edge) -> None:
+def test_signing_in_twice(client: Client) -> None:
     """Opens one session, with the same tokens for both."""
-    ada = edge.register()
+    ada = client.register()
     credentials = {"email": ada.email, "password": ada.password}
 
-    first = _post(edge, "/api/auth/login", f"{ada.id}-in", credentials)
-    second = _post(edge, "/api/auth/login", f"{ada.id}-in", credentials)
+    first = _post(client, "/api/auth/login", f"{ada.id}-in", credentials)
+    second = _post(client, "/api/auth/login", f"{ada.id}-in", credentials)
 
     assert first.data == second.data
-    assert len(edge.get("/api/auth/sessions", token=first.data["access_token"]).data) == 1
+    assert len(client.get("/api/auth/sessions", token=first.data["access_token"]).data) == 1
 
 
-def test_signing_in_twice_from_a_browser(edge: Edge) -> None:
+def test_signing_in_twice_from_a_browser(client: Client) -> None:
     """The cookie that the first answer set comes along with the second try; it asks for the same."""
-    ada = edge.register()
+    ada = client.register()
     credentials = {"email": ada.email, "password": ada.password}
 
-    first = _post(edge, "/api/auth/login", f"{ada.id}-in", credentials)
+    first = _post(client, "/api/auth/login", f"{ada.id}-in", credentials)
     headers = {"idempotency-key": f"{ada.id}-in", "cookie": first.headers["set-cookie"].partition(";")[0]}
-    second = edge.post("/api/auth/login", headers=headers, json=credentials)
+    second = client.post("/api/auth/login", headers=headers, json=credentials)
 
     assert (second.status, _replayed(second), second.data) == (200, True, first.data)
     assert second.headers["set-cookie"] == first.headers["set-cookie"]
 
 
-def test_another_body(edge: Edge) -> None:
+def test_another_body(client: Client) -> None:
     """Is refused under a key that is taken, also on another route and after a refusal."""
     key = new_email()
-    taken = edge.register()
-    refused = _post(edge, "/api/auth/register", key, _registration(taken.email))
-    again = _post(edge, "/api/auth/register", key, _registration(taken.email))
-    other = _post(edge, "/api/auth/register", key, _registration())
-    elsewhere = _post(edge, "/api/auth/login", key, {"email": taken.email, "password": PASSWORD})
+    taken = client.register()
+    refused = _post(client, "/api/auth/register", key, _registration(taken.email))
+    again = _post(client, "/api/auth/register", key, _registration(taken.email))
+    other = _post(client, "/api/auth/register", key, _registration())
+    elsewhere = _post(client, "/api/auth/login", key, {"email": taken.email, "password": PASSWORD})
 
     assert refused.outcome == again.outcome == (409, "EMAIL_TAKEN")
     assert (_replayed(refused), _replayed(again)) == (False, True)
@@ -74,23 +74,23 @@ def test_another_body(edge: Edge) -> None:
     assert other.fields == {"Idempotency-Key"}
 
 
-def test_a_persons_keys_are_their_own(edge: Edge) -> None:
-    """Two people may choose the same."""
+def test_a_persons_keys_are_their_own(client: Client) -> None:
+    """Two users may choose the same."""
     key = new_email()
-    for person in (edge.join(proven=True), edge.join(proven=True)):
-        answer = _post(edge, "/api/auth/mfa/totp", key, {}, person.access_token)
-        again = _post(edge, "/api/auth/mfa/totp", key, {}, person.access_token)
+    for user in (client.join(proven=True), client.join(proven=True)):
+        answer = _post(client, "/api/auth/mfa/totp", key, {}, user.access_token)
+        again = _post(client, "/api/auth/mfa/totp", key, {}, user.access_token)
 
         assert (answer.status, _replayed(answer), _replayed(again)) == (200, False, True)
         assert answer.data["secret"] == again.data["secret"]
 
 
-def test_all_at_once(edge: Edge) -> None:
+def test_all_at_once(client: Client) -> None:
     """Ten of the same at one moment: one does the work, all have its answer."""
     registration = _registration()
 
     def register(_: int) -> Answer:
-        return _post(edge, "/api/auth/register", "at-once", registration)
+        return _post(client, "/api/auth/register", "at-once", registration)
 
     with ThreadPoolExecutor(10) as pool:
         answers = list(pool.map(register, range(10)))
@@ -100,55 +100,55 @@ def test_all_at_once(edge: Edge) -> None:
     assert [_replayed(answer) for answer in answers].count(False) == 1
 
 
-def test_done_and_not_told(edge: Edge, house: House) -> None:
-    """A registration whose answer was lost with its process is told of the person whom it made."""
+def test_done_and_not_told(client: Client, system: System) -> None:
+    """A registration whose answer was lost with its process is told of the user whom it made."""
     registration = _registration()
-    first = _post(edge, "/api/auth/register", "lost", registration)
-    house.change(
+    first = _post(client, "/api/auth/register", "lost", registration)
+    system.change(
         "UPDATE auth.attempts SET sealed_answer = NULL, leased_until = '-infinity' WHERE attempt_id = $1",
         first.data["id"],
     )
 
-    second = _post(edge, "/api/auth/register", "lost", registration)
+    second = _post(client, "/api/auth/register", "lost", registration)
 
     assert (second.status, second.data["id"], _replayed(second)) == (201, first.data["id"], False)
 
 
-def test_nothing_can_be_read_from_what_is_kept(edge: Edge, house: House) -> None:
-    """Neither key, nor person, nor password, nor token; and it goes when the person does."""
+def test_nothing_can_be_read_from_what_is_kept(client: Client, system: System) -> None:
+    """Neither key, nor user, nor password, nor token; and it goes when the user does."""
     registration = _registration()
-    answer = _post(edge, "/api/auth/register", "legible-key", registration)
-    ada = edge.sign_in(Person(answer.data["id"], registration["email"], PASSWORD, "Ada Lovelace"))
-    _post(edge, "/api/auth/email/resend", "legible-key", {}, ada.access_token)
+    answer = _post(client, "/api/auth/register", "legible-key", registration)
+    ada = client.sign_in(User(answer.data["id"], registration["email"], PASSWORD, "Ada Lovelace"))
+    _post(client, "/api/auth/email/resend", "legible-key", {}, ada.access_token)
     mine = "SELECT attempts::text FROM auth.attempts WHERE $1 IN (user_id, attempt_id)"
-    kept = str(house.rows(mine, ada.id))
+    kept = str(system.rows(mine, ada.id))
 
     for secret in ("legible-key", registration["email"], PASSWORD, "Lovelace"):
         assert secret not in kept
         assert secret.encode().hex() not in kept
-    assert len(house.rows(mine, ada.id)) == 2
+    assert len(system.rows(mine, ada.id)) == 2
     assert (
-        edge.call("DELETE", "/api/users/me", token=ada.access_token, json={"password": PASSWORD}).status
+        client.call("DELETE", "/api/users/me", token=ada.access_token, json={"password": PASSWORD}).status
         == 204
     )
-    assert house.rows(mine, ada.id) == []
+    assert system.rows(mine, ada.id) == []
 
 
 @pytest.mark.parametrize("key", ["", "k" * 129, b"\xe9"])
-def test_what_is_no_key(edge: Edge, key: str | bytes) -> None:
+def test_what_is_no_key(client: Client, key: str | bytes) -> None:
     """Is refused by name, with nothing done."""
     registration = _registration()
-    answer = edge.post("/api/auth/register", headers={"idempotency-key": key}, json=registration)
+    answer = client.post("/api/auth/register", headers={"idempotency-key": key}, json=registration)
 
     assert answer.outcome == (422, "VALIDATION_ERROR")
     assert answer.fields == {"Idempotency-Key"}
-    assert edge.post("/api/auth/register", json=registration).status == 201
+    assert client.post("/api/auth/register", json=registration).status == 201
 
 
-def test_it_takes_part_in_nothing_but_posts(edge: Edge, ada: Person) -> None:
+def test_it_takes_part_in_nothing_but_posts(client: Client, ada: User) -> None:
     """Reading and replacing may be repeated anyway."""
     for name in ("Ada K", "Ada L"):
-        answer = edge.put(
+        answer = client.put(
             "/api/users/me",
             headers={"idempotency-key": "the-same"},
             json={"full_name": name},

@@ -9,135 +9,138 @@ import pyotp
 import pytest
 from vestibule.auth.v1 import auth_service_pb2
 
-from tests.system.edge import PASSWORD, Answer, Edge, Person, new_email
-from tests.system.house import House
+from tests.system.client import PASSWORD, Answer, Client, User, new_email
 from tests.system.machines import KEYS
 from tests.system.mailbox import Mailbox
+from tests.system.running_system import System
 
 NEW_PASSWORD = "copper-lantern-orbit-fern"
 HOME, TRAIN = "203.0.113.7", "198.51.100.9"
 LOGIN = "/api/auth/login"
 
 
-def _post(edge: Edge, path: str, key: str, body: dict[str, Any], **further: Any) -> Answer:
+def _post(client: Client, path: str, key: str, body: dict[str, Any], **further: Any) -> Answer:
     headers = {"idempotency-key": key, **further.pop("headers", {})}
-    return edge.post(path, headers=headers, json=body, **further)
+    return client.post(path, headers=headers, json=body, **further)
 
 
 def _replayed(answer: Answer) -> bool:
     return answer.headers.get("idempotency-replayed") == "true"
 
 
-def _credentials(person: Person, password: str = PASSWORD) -> dict[str, str]:
-    return {"email": person.email, "password": password}
+def _credentials(user: User, password: str = PASSWORD) -> dict[str, str]:
+    return {"email": user.email, "password": password}
 
 
 @pytest.fixture(name="proxied", scope="module")
-def _proxied(house: House) -> Iterator[Edge]:
+def _proxied(system: System) -> Iterator[Client]:
     """Behind a proxy that says where clients are."""
-    with house.gateway(GATEWAY_TRUSTED_PROXIES="127.0.0.1/32") as url, Edge(url) as edge:
-        yield edge
+    with system.gateway(GATEWAY_TRUSTED_PROXIES="127.0.0.1/32") as url, Client(url) as client:
+        yield client
 
 
 def _from(address: str) -> dict[str, str]:
     return {"x-forwarded-for": address}
 
 
-def test_a_wrong_password_is_given_nothing(edge: Edge) -> None:
+def test_a_wrong_password_is_given_nothing(client: Client) -> None:
     """After the right one, under the same key; and before it."""
-    ada = edge.register()
-    assert _post(edge, LOGIN, ada.id, _credentials(ada)).status == 200
+    ada = client.register()
+    assert _post(client, LOGIN, ada.id, _credentials(ada)).status == 200
     for _ in range(3):
-        wrong = _post(edge, LOGIN, ada.id, _credentials(ada, NEW_PASSWORD))
+        wrong = _post(client, LOGIN, ada.id, _credentials(ada, NEW_PASSWORD))
         assert (wrong.outcome, wrong.fields) == ((422, "VALIDATION_ERROR"), {"Idempotency-Key"})
         assert wrong.data is None
-    assert _replayed(_post(edge, LOGIN, ada.id, _credentials(ada)))
+    assert _replayed(_post(client, LOGIN, ada.id, _credentials(ada)))
     other = new_email()
-    assert _post(edge, LOGIN, other, _credentials(ada, NEW_PASSWORD)).outcome == (401, "INVALID_CREDENTIALS")
-    assert _post(edge, LOGIN, other, _credentials(ada)).status == 422
+    assert _post(client, LOGIN, other, _credentials(ada, NEW_PASSWORD)).outcome == (
+        401,
+        "INVALID_CREDENTIALS",
+    )
+    assert _post(client, LOGIN, other, _credentials(ada)).status == 422
 
 
-def test_a_changed_password_ends_kept_answers(edge: Edge) -> None:
+def test_a_changed_password_ends_kept_answers(client: Client) -> None:
     """Neither the old password nor the new one brings the old session back."""
-    ada = edge.join()
-    first = _post(edge, LOGIN, ada.id, _credentials(ada))
+    ada = client.join()
+    first = _post(client, LOGIN, ada.id, _credentials(ada))
     change = {"old_password": PASSWORD, "new_password": NEW_PASSWORD}
-    assert edge.put("/api/users/me/password", token=ada.access_token, json=change).status == 204
+    assert client.put("/api/users/me/password", token=ada.access_token, json=change).status == 204
 
-    assert _post(edge, LOGIN, ada.id, _credentials(ada)).outcome == (401, "TOKEN_REVOKED")
-    assert edge.who(first.data["access_token"]).outcome == (401, "TOKEN_REVOKED")
-    assert edge.post(LOGIN, json=_credentials(ada, NEW_PASSWORD)).status == 200
+    assert _post(client, LOGIN, ada.id, _credentials(ada)).outcome == (401, "TOKEN_REVOKED")
+    assert client.who(first.data["access_token"]).outcome == (401, "TOKEN_REVOKED")
+    assert client.post(LOGIN, json=_credentials(ada, NEW_PASSWORD)).status == 200
 
 
 @pytest.mark.parametrize("end", ["logout", "logout-all", "session", "reset", "deactivated", "reused"])
 def test_what_ends_a_session_ends_its_kept_answers(
-    edge: Edge, admin: Person, mailbox: Mailbox, end: str
+    client: Client, admin: User, mailbox: Mailbox, end: str
 ) -> None:
     """Whichever way it ends."""
-    ada = edge.register()
-    tokens = _post(edge, LOGIN, ada.id, _credentials(ada)).data
+    ada = client.register()
+    tokens = _post(client, LOGIN, ada.id, _credentials(ada)).data
     token = tokens["access_token"]
     if end in ("logout", "logout-all"):
-        assert edge.post(f"/api/auth/{end}", token=token).status == 204
+        assert client.post(f"/api/auth/{end}", token=token).status == 204
     elif end == "session":
-        (session,) = edge.get("/api/auth/sessions", token=token).data
-        other = edge.sign_in(ada).access_token
-        assert edge.delete(f"/api/auth/sessions/{session['id']}", token=other).status == 204
+        (session,) = client.get("/api/auth/sessions", token=token).data
+        other = client.sign_in(ada).access_token
+        assert client.delete(f"/api/auth/sessions/{session['id']}", token=other).status == 204
     elif end == "reset":
-        edge.post("/api/auth/password/forgot", json={"email": ada.email})
+        client.post("/api/auth/password/forgot", json={"email": ada.email})
         reset = {"token": mailbox.reset_token(ada.email), "new_password": NEW_PASSWORD}
-        assert edge.post("/api/auth/password/reset", json=reset).status == 204
+        assert client.post("/api/auth/password/reset", json=reset).status == 204
     elif end == "deactivated":
         path = f"/api/users/{ada.id}"
-        assert edge.put(path, token=admin.access_token, json={"is_active": False}).status == 200
-        assert edge.put(path, token=admin.access_token, json={"is_active": True}).status == 200
+        assert client.put(path, token=admin.access_token, json={"is_active": False}).status == 200
+        assert client.put(path, token=admin.access_token, json={"is_active": True}).status == 200
     else:
         newer = tokens
         for _ in range(2):
-            newer = edge.post("/api/auth/refresh", json={"refresh_token": newer["refresh_token"]}).data
-        again = edge.post("/api/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
+            newer = client.post("/api/auth/refresh", json={"refresh_token": newer["refresh_token"]}).data
+        again = client.post("/api/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
         assert again.outcome == (401, "TOKEN_REVOKED")
 
-    assert _post(edge, LOGIN, ada.id, _credentials(ada)).outcome == (401, "TOKEN_REVOKED")
+    assert _post(client, LOGIN, ada.id, _credentials(ada)).outcome == (401, "TOKEN_REVOKED")
 
 
-def test_a_changed_role_renews_kept_tokens(edge: Edge, admin: Person) -> None:
+def test_a_changed_role_renews_kept_tokens(client: Client, admin: User) -> None:
     """The session goes on: its tokens are given anew, with the role of now."""
-    ada = edge.register()
-    first = _post(edge, LOGIN, ada.id, _credentials(ada))
-    edge.put(f"/api/users/{ada.id}", token=admin.access_token, json={"role": "admin"})
-    assert edge.who(first.data["access_token"]).outcome == (401, "TOKEN_REVOKED")
-    again = _post(edge, LOGIN, ada.id, _credentials(ada))
+    ada = client.register()
+    first = _post(client, LOGIN, ada.id, _credentials(ada))
+    client.put(f"/api/users/{ada.id}", token=admin.access_token, json={"role": "admin"})
+    assert client.who(first.data["access_token"]).outcome == (401, "TOKEN_REVOKED")
+    again = _post(client, LOGIN, ada.id, _credentials(ada))
 
     assert (again.status, again.data["role"]) == (200, "admin")
-    assert edge.who(again.data["access_token"]).status == 200
-    assert len(edge.get("/api/auth/sessions", token=again.data["access_token"]).data) == 1
-    edge.put(f"/api/users/{ada.id}", token=admin.access_token, json={"role": "user"})
+    assert client.who(again.data["access_token"]).status == 200
+    assert len(client.get("/api/auth/sessions", token=again.data["access_token"]).data) == 1
+    client.put(f"/api/users/{ada.id}", token=admin.access_token, json={"role": "user"})
 
 
-def test_secrets_are_not_shown_again_past_their_end(edge: Edge) -> None:
+def test_secrets_are_not_shown_again_past_their_end(client: Client) -> None:
     """Of a revoked key, and of a second factor that was turned off; nothing is made twice."""
-    ada = edge.join(proven=True)
+    ada = client.join(proven=True)
     body = {"name": "report", "scopes": ["read"]}
-    made = _post(edge, KEYS, "make", body, token=ada.access_token)
-    assert _post(edge, KEYS, "make", body, token=ada.access_token).data == made.data
-    edge.delete(f"{KEYS}/{made.data['id']}", token=ada.access_token)
-    again = _post(edge, KEYS, "make", body, token=ada.access_token)
+    made = _post(client, KEYS, "make", body, token=ada.access_token)
+    assert _post(client, KEYS, "make", body, token=ada.access_token).data == made.data
+    client.delete(f"{KEYS}/{made.data['id']}", token=ada.access_token)
+    again = _post(client, KEYS, "make", body, token=ada.access_token)
     assert again.outcome == (409, "CONFLICT")
     assert made.data["key"] not in again.text
-    assert edge.get(KEYS, token=ada.access_token).data == []
+    assert client.get(KEYS, token=ada.access_token).data == []
 
-    begun = _post(edge, "/api/auth/mfa/totp", "begin", {}, token=ada.access_token)
+    begun = _post(client, "/api/auth/mfa/totp", "begin", {}, token=ada.access_token)
     code = {"code": pyotp.TOTP(begun.data["secret"]).now()}
     confirm = "/api/auth/mfa/totp/confirm"
-    assert _post(edge, confirm, "confirm", code, token=ada.access_token).status == 200
+    assert _post(client, confirm, "confirm", code, token=ada.access_token).status == 200
     password = {"password": PASSWORD}
-    assert edge.call("DELETE", "/api/auth/mfa/totp", token=ada.access_token, json=password).status == 204
+    assert client.call("DELETE", "/api/auth/mfa/totp", token=ada.access_token, json=password).status == 204
     for path, key, asked in (("/api/auth/mfa/totp", "begin", {}), (confirm, "confirm", code)):
-        assert _post(edge, path, key, asked, token=ada.access_token).outcome == (409, "CONFLICT")
+        assert _post(client, path, key, asked, token=ada.access_token).outcome == (409, "CONFLICT")
 
 
-def test_a_client_may_change_its_address(proxied: Edge, mailbox: Mailbox) -> None:
+def test_a_client_may_change_its_address(proxied: Client, mailbox: Mailbox) -> None:
     """A phone that loses its network asks again from another one."""
     key = new_email()
     registration = {"email": new_email(), "password": PASSWORD, "full_name": "Ada Lovelace"}
@@ -164,7 +167,7 @@ def test_a_client_may_change_its_address(proxied: Edge, mailbox: Mailbox) -> Non
         assert answer.status == 204
 
 
-def test_whoever_guesses_the_key_gets_nothing(proxied: Edge) -> None:
+def test_whoever_guesses_the_key_gets_nothing(proxied: Client) -> None:
     """From elsewhere, without the secret: what they would get without a key."""
     ada = proxied.register()
     key = new_email()
@@ -180,11 +183,11 @@ def test_whoever_guesses_the_key_gets_nothing(proxied: Edge) -> None:
     assert _replayed(_post(proxied, LOGIN, key, _credentials(ada), headers=_from(HOME)))
 
 
-def test_no_fast_hash_of_a_password_is_kept(edge: Edge, house: House) -> None:
+def test_no_fast_hash_of_a_password_is_kept(client: Client, system: System) -> None:
     """Whoever has the database and the master key has to pay Argon2id's price for each guess."""
-    ada = edge.register()
-    _post(edge, LOGIN, ada.id, _credentials(ada))
-    key = house.master_key.derived("first-answer-names")
+    ada = client.register()
+    _post(client, LOGIN, ada.id, _credentials(ada))
+    key = system.master_key.derived("first-answer-names")
     request = auth_service_pb2.LoginRequest(email=ada.email, password=PASSWORD)
     path = b"/vestibule.auth.v1.AuthService/Login\n"
 
@@ -192,7 +195,7 @@ def test_no_fast_hash_of_a_password_is_kept(edge: Edge, house: House) -> None:
         body = path + message.SerializeToString(deterministic=True)
         return hmac.digest(key, b"asked\n" + body, hashlib.sha256)
 
-    rows = house.rows("SELECT name, shared_name, fingerprint, secret_hash FROM auth.attempts")
+    rows = system.rows("SELECT name, shared_name, fingerprint, secret_hash FROM auth.attempts")
     kept = {value for row in rows for value in row[:3]}
     assert digest(auth_service_pb2.LoginRequest(email=ada.email)) in kept
     assert digest(request) not in kept

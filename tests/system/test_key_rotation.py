@@ -1,4 +1,4 @@
-"""Rotating the signing key while people work: nobody notices."""
+"""Rotating the signing key while users work: nobody notices."""
 
 import threading
 import time
@@ -8,15 +8,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import jwt
 import pytest
 
-from tests.system.edge import Answer, Edge
-from tests.system.house import House
+from tests.system.client import Answer, Client
+from tests.system.running_system import System
 
-PEOPLE = 3
+USERS = 3
 PATIENCE_SECONDS = 40.0
 
 
 class Work:
-    """People who refresh, read and write without a pause."""
+    """Users who refresh, read and write without a pause."""
 
     def __init__(self, url: str) -> None:
         self.refused: list[Answer] = []
@@ -25,22 +25,22 @@ class Work:
         self._url = url
         self._done = threading.Event()
 
-    def person(self, number: int) -> None:
+    def user(self, number: int) -> None:
         """Works until it is over."""
-        with Edge(self._url) as edge:
-            person = edge.join()
-            access, refresh = person.access_token, person.refresh_token
+        with Client(self._url) as client:
+            user = client.join()
+            access, refresh = user.access_token, user.refresh_token
             while not self._done.is_set():
-                refreshed = self._note(edge.post("/api/auth/refresh", json={"refresh_token": refresh}))
+                refreshed = self._note(client.post("/api/auth/refresh", json={"refresh_token": refresh}))
                 if refreshed.status == 200:
                     access, refresh = refreshed.data["access_token"], refreshed.data["refresh_token"]
-                self._note(edge.put("/api/users/me", token=access, json={"full_name": "Ada Lovelace"}))
-                self._note(edge.get("/api/auth/sessions", token=access))
+                self._note(client.put("/api/users/me", token=access, json={"full_name": "Ada Lovelace"}))
+                self._note(client.get("/api/auth/sessions", token=access))
                 self.signed_by[number] = jwt.get_unverified_header(access)["kid"]
 
     def all_signed_by(self, kid: str) -> bool:
         """Whether everybody's newest token is signed by a key."""
-        return len(self.signed_by) == PEOPLE and set(self.signed_by.values()) == {kid}
+        return len(self.signed_by) == USERS and set(self.signed_by.values()) == {kid}
 
     def end(self) -> None:
         """Lets everybody finish what they do."""
@@ -56,34 +56,34 @@ class Work:
 @pytest.fixture(name="work")
 def _work(base_url: str) -> Iterator[Work]:
     work = Work(base_url)
-    with ThreadPoolExecutor(PEOPLE) as pool:
-        people: list[Future[None]] = [pool.submit(work.person, number) for number in range(PEOPLE)]
+    with ThreadPoolExecutor(USERS) as pool:
+        users: list[Future[None]] = [pool.submit(work.user, number) for number in range(USERS)]
         try:
             yield work
         finally:
             work.end()
-    for person in people:
-        person.result()
+    for user in users:
+        user.result()
 
 
-def test_rotation_under_load(edge: Edge, house: House, work: Work) -> None:
+def test_rotation_under_load(client: Client, system: System, work: Work) -> None:
     """Published, active, retired and destroyed: not one request is refused meanwhile."""
-    (old,) = _published(edge)
+    (old,) = _published(client)
     _until(lambda: work.all_signed_by(old))
 
-    new = house.command("keys", "rotate").split()[0]
-    _until(lambda: _published(edge) == [new, old])
+    new = system.command("keys", "rotate").split()[0]
+    _until(lambda: _published(client) == [new, old])
     _until(lambda: work.all_signed_by(new))
-    assert [line.split()[:2] for line in house.command("keys", "list").splitlines()[1:]] == [
+    assert [line.split()[:2] for line in system.command("keys", "list").splitlines()[1:]] == [
         [old, "retiring"],
         [new, "active"],
     ]
 
     # The old key's last token has a quarter of an hour; nobody works with one any more.
-    house.change("UPDATE auth.signing_keys SET removed_from = now() WHERE kid = $1", old)
-    _until(lambda: _published(edge) == [new])
-    _until(lambda: house.rows("SELECT kid FROM auth.retired_signing_keys") == [(old,)])
-    assert house.rows("SELECT kid FROM auth.signing_keys") == [(new,)]
+    system.change("UPDATE auth.signing_keys SET removed_from = now() WHERE kid = $1", old)
+    _until(lambda: _published(client) == [new])
+    _until(lambda: system.rows("SELECT kid FROM auth.retired_signing_keys") == [(old,)])
+    assert system.rows("SELECT kid FROM auth.signing_keys") == [(new,)]
     calls = work.calls
     _until(lambda: work.calls > calls + 10)
     work.end()
@@ -92,8 +92,8 @@ def test_rotation_under_load(edge: Edge, house: House, work: Work) -> None:
     assert work.calls > 50
 
 
-def _published(edge: Edge) -> list[str]:
-    return [key["kid"] for key in edge.get("/.well-known/jwks.json").body["keys"]]
+def _published(client: Client) -> list[str]:
+    return [key["kid"] for key in client.get("/.well-known/jwks.json").body["keys"]]
 
 
 def _until(is_so: Callable[[], bool]) -> None:

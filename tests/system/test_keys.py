@@ -2,12 +2,12 @@
 
 import jwt
 
-from tests.system.edge import Edge, Person
+from tests.system.client import Client, User
 
 
-def test_key_set(edge: Edge) -> None:
+def test_key_set(client: Client) -> None:
     """The key set has public P-256 keys for ES256, and not a digit of a private one."""
-    answer = edge.get("/.well-known/jwks.json")
+    answer = client.get("/.well-known/jwks.json")
 
     assert answer.status == 200
     assert "public" in answer.headers["cache-control"]
@@ -18,10 +18,10 @@ def test_key_set(edge: Edge) -> None:
         assert tuple(key[name] for name in ("kty", "crv", "use", "alg")) == ("EC", "P-256", "sig", "ES256")
 
 
-def test_token_verifies_by_the_key_set_alone(edge: Edge, ada: Person) -> None:
+def test_token_verifies_by_the_key_set_alone(client: Client, ada: User) -> None:
     """A stranger verifies a token with what the two pages publish."""
-    metadata = edge.get("/.well-known/openid-configuration").body
-    keys = edge.get("/" + metadata["jwks_uri"].split("/", 3)[3]).body
+    metadata = client.get("/.well-known/openid-configuration").body
+    keys = client.get("/" + metadata["jwks_uri"].split("/", 3)[3]).body
     header = jwt.get_unverified_header(ada.access_token)
     key = jwt.PyJWKSet.from_dict(keys)[header["kid"]]
     claims = jwt.decode(
@@ -31,9 +31,9 @@ def test_token_verifies_by_the_key_set_alone(edge: Edge, ada: Person) -> None:
     assert ada.id == claims["sub"]
 
 
-def test_issuer_metadata(edge: Edge) -> None:
+def test_issuer_metadata(client: Client) -> None:
     """The metadata has what OpenID Connect Discovery asks of an issuer."""
-    answer = edge.get("/.well-known/openid-configuration")
+    answer = client.get("/.well-known/openid-configuration")
 
     assert answer.body["jwks_uri"] == f"{answer.body['issuer']}/.well-known/jwks.json"
     assert answer.body["id_token_signing_alg_values_supported"] == ["ES256"]

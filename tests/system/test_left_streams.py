@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.edge import Edge
-from tests.system.house import House
+from tests.system.client import Client
 from tests.system.raw import exchange, head
+from tests.system.running_system import System
 
 LEFT = int(os.environ.get("STREAMS_LEFT", "600"))
 """How many streams are opened and left; the report's figure is of 5,000."""
@@ -23,34 +23,34 @@ GROWTH_MEGABYTES_MAX = 25
 pytestmark = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="measures by /proc")
 
 
-def test_streams_that_were_left_are_given_back(edge: Edge, house: House) -> None:
+def test_streams_that_were_left_are_given_back(client: Client, system: System) -> None:
     """The service is silent all the while; two seconds later nothing is open, and nothing has grown."""
-    _open_and_leave(edge.url, AT_ONCE)
-    before = _resident_megabytes(house)
+    _open_and_leave(client.url, AT_ONCE)
+    before = _resident_megabytes(system)
     started = time.monotonic()
-    _open_and_leave(edge.url, LEFT)
+    _open_and_leave(client.url, LEFT)
     seconds = time.monotonic() - started
     time.sleep(2)
-    still, after = _open_streams(edge), _resident_megabytes(house)
+    still, after = _open_streams(client), _resident_megabytes(system)
 
     figures = f"open {still:.0f}, {before:.0f} MB before, {after:.0f} MB after"
     print(f"{LEFT} opened and left in {seconds:.1f} s: {figures}")  # noqa: T201 asked for with -s
     assert still == 0
     assert after - before < GROWTH_MEGABYTES_MAX
-    assert edge.get("/api/health").outcome == (200, None)
+    assert client.get("/api/health").outcome == (200, None)
 
 
-def test_one_client_holds_so_many(edge: Edge) -> None:
+def test_one_client_holds_so_many(client: Client) -> None:
     """The next one is told so, before any event; the places are given back when the client goes."""
-    held = [_connect(edge.url) for _ in range(AT_ONCE)]
-    refused = exchange(edge.url, head("GET", "/api/health/stream"))
-    for client in held:
-        client.close()
+    held = [_connect(client.url) for _ in range(AT_ONCE)]
+    refused = exchange(client.url, head("GET", "/api/health/stream"))
+    for connection in held:
+        connection.close()
     time.sleep(1)
 
     assert refused.outcome == (429, "RATE_LIMITED")
     assert "retry-after" in refused.headers
-    _connect(edge.url).close()
+    _connect(client.url).close()
 
 
 def _open_and_leave(url: str, number: int) -> None:
@@ -62,27 +62,27 @@ def _connect(url: str) -> socket.socket:
     """Opens a stream and reads its first event's name; tries again while the last place is being freed."""
     address = urllib.parse.urlsplit(url)
     for _ in range(50):
-        client = socket.create_connection((address.hostname or "", address.port or 0), timeout=10)
-        client.sendall(head("GET", "/api/health/stream"))
+        connection = socket.create_connection((address.hostname or "", address.port or 0), timeout=10)
+        connection.sendall(head("GET", "/api/health/stream"))
         got = b""
-        while b"event: state" not in got and b"RATE_LIMITED" not in got and (more := client.recv(65536)):
+        while b"event: state" not in got and b"RATE_LIMITED" not in got and (more := connection.recv(65536)):
             got += more
         if b"event: state" in got:
-            return client
-        client.close()
+            return connection
+        connection.close()
         time.sleep(0.05)
     raise AssertionError(got)
 
 
-def _open_streams(edge: Edge) -> float:
+def _open_streams(client: Client) -> float:
     found = re.search(
-        r'^gateway_streams_open{method="StreamHealth"} (\S+)$', edge.get("/metrics").text, re.MULTILINE
+        r'^gateway_streams_open{method="StreamHealth"} (\S+)$', client.get("/metrics").text, re.MULTILINE
     )
     assert found
     return float(found[1])
 
 
-def _resident_megabytes(house: House) -> float:
-    services = json.loads((house.folder / "topology.json").read_text("utf-8"))["services"]
+def _resident_megabytes(system: System) -> float:
+    services = json.loads((system.folder / "topology.json").read_text("utf-8"))["services"]
     rollup = Path(f"/proc/{services['gateway']['pid']}/smaps_rollup").read_text("utf-8")
     return int(rollup.partition("Rss:")[2].split()[0]) / 1024

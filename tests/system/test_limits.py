@@ -6,24 +6,24 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.system.edge import PASSWORD, Edge, new_email
-from tests.system.house import House
+from tests.system.client import PASSWORD, Client, new_email
+from tests.system.running_system import System
 
 _addresses = itertools.count(1)
 
 
 @pytest.fixture(scope="module", name="limited_url")
-def _limited_url(house: House) -> Iterator[str]:
+def _limited_url(system: System) -> Iterator[str]:
     """A gateway with limits, behind a proxy on this machine."""
-    with house.gateway(GATEWAY_RATE_LIMITS="on", GATEWAY_TRUSTED_PROXIES="127.0.0.0/8") as url:
+    with system.gateway(GATEWAY_RATE_LIMITS="on", GATEWAY_TRUSTED_PROXIES="127.0.0.0/8") as url:
         yield url
 
 
 @pytest.fixture(name="limited")
-def _limited(limited_url: str) -> Iterator[Edge]:
+def _limited(limited_url: str) -> Iterator[Client]:
     """A client with an address of its own, as the proxy saw it."""
-    with Edge(limited_url, {"x-forwarded-for": f"198.51.100.{next(_addresses)}"}) as edge:
-        yield edge
+    with Client(limited_url, {"x-forwarded-for": f"198.51.100.{next(_addresses)}"}) as client:
+        yield client
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def _limited(limited_url: str) -> Iterator[Edge]:
         ("/api/auth/password/reset", 5, 3600),
     ],
 )
-def test_limit(limited: Edge, path: str, requests: int, window: int) -> None:
+def test_limit(limited: Client, path: str, requests: int, window: int) -> None:
     """The contract's number of requests is let through, told along the way, and no more."""
     answers = [limited.post(path, json={}) for _ in range(requests + 1)]
 
@@ -54,8 +54,8 @@ def test_clients_are_apart(limited_url: str) -> None:
     hasty, patient = (f"198.51.100.{next(_addresses)}" for _ in range(2))
 
     def try_login(forwarded: str) -> str | None:
-        with Edge(limited_url, {"x-forwarded-for": forwarded}) as edge:
-            return edge.post("/api/auth/login", json={}).code
+        with Client(limited_url, {"x-forwarded-for": forwarded}) as client:
+            return client.post("/api/auth/login", json={}).code
 
     assert try_login(hasty) == "VALIDATION_ERROR"
     codes = [try_login(f"203.0.113.{number}, {hasty}") for number in range(10)]
@@ -64,20 +64,20 @@ def test_clients_are_apart(limited_url: str) -> None:
     assert try_login(f"{hasty}, 127.0.0.1") == "RATE_LIMITED"
 
 
-def test_forged_address_does_not_help(house: House) -> None:
+def test_forged_address_does_not_help(system: System) -> None:
     """Without trusted proxies X-Forwarded-For says nothing: nobody escapes a limit, or puts one on others."""
-    with house.gateway(GATEWAY_RATE_LIMITS="on") as url:
+    with system.gateway(GATEWAY_RATE_LIMITS="on") as url:
         codes = []
         for number in range(11):
-            with Edge(
+            with Client(
                 url, {"x-forwarded-for": f"192.0.2.{number}", "forwarded": f"for=192.0.2.{number}"}
-            ) as edge:
-                codes.append(edge.post("/api/auth/login", json={}).code)
+            ) as client:
+                codes.append(client.post("/api/auth/login", json={}).code)
 
     assert codes[-1] == "RATE_LIMITED"
 
 
-def test_other_routes_go_on(limited: Edge) -> None:
+def test_other_routes_go_on(limited: Client) -> None:
     """A client who used up one limit is served elsewhere."""
     for _ in range(11):
         limited.post("/api/auth/login", json={})
@@ -86,7 +86,7 @@ def test_other_routes_go_on(limited: Edge) -> None:
     assert limited.get("/api/health").status in {200, 503}
 
 
-def test_refused_requests_do_nothing(limited: Edge, edge: Edge) -> None:
+def test_refused_requests_do_nothing(limited: Client, client: Client) -> None:
     """A request over the limit is not carried out."""
     for _ in range(5):
         limited.post("/api/auth/register", json={})
@@ -96,4 +96,4 @@ def test_refused_requests_do_nothing(limited: Edge, edge: Edge) -> None:
     )
 
     assert refused.outcome == (429, "RATE_LIMITED")
-    edge.register(email=email)
+    client.register(email=email)

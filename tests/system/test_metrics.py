@@ -9,8 +9,8 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.system.edge import Edge, Person
-from tests.system.house import House
+from tests.system.client import Client, User
+from tests.system.running_system import System
 from tests.tidy.metrics_page import declarations
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -21,8 +21,8 @@ _NOT_OURS = re.compile("process_|python_")
 class Telling:
     """What one service tells, read once."""
 
-    def __init__(self, house: House, service: str) -> None:
-        answer = httpx.get(f"http://{house.http(service)}/metrics", timeout=20)
+    def __init__(self, system: System, service: str) -> None:
+        answer = httpx.get(f"http://{system.http(service)}/metrics", timeout=20)
         assert answer.status_code == 200, answer.text
         families = list(text_string_to_metric_families(answer.text))
         self.families = {family.name + "_total" * (family.type == "counter") for family in families}
@@ -47,28 +47,28 @@ def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_tells_what_the_page_says(house: House, service: str) -> None:
+def test_a_service_tells_what_the_page_says(system: System, service: str) -> None:
     """The column `service` of docs/metrics.md is true, and nothing is told that is not on the page."""
-    told = {name for name in Telling(house, service).families if not _NOT_OURS.match(name)}
+    told = {name for name in Telling(system, service).families if not _NOT_OURS.match(name)}
 
     assert told == {each.name for each in declarations() if service in each.services}
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_says_what_it_is(house: House, service: str) -> None:
+def test_a_service_says_what_it_is(system: System, service: str) -> None:
     """Version, commit and interpreter of each program."""
-    assert Telling(house, service).sum("vestibule_build_info", service=service) == 1
+    assert Telling(system, service).sum("vestibule_build_info", service=service) == 1
 
 
-def test_the_gateway_counts_by_route_template(house: House, edge: Edge, ada: Person) -> None:
+def test_the_gateway_counts_by_route_template(system: System, client: Client, ada: User) -> None:
     """Rate, errors and duration, by templates; the near cache's hits."""
     route = {"route": "/api/users/{user_id}", "method": "GET"}
-    edge.get(f"/api/users/{ada.id}", token=ada.access_token)
-    before = Telling(house, "gateway")
-    edge.get(f"/api/users/{ada.id}", token=ada.access_token)
-    edge.get("/api/users/me", token=ada.access_token)
-    edge.get("/api/users/me", token=ada.access_token)
-    after = Telling(house, "gateway")
+    client.get(f"/api/users/{ada.id}", token=ada.access_token)
+    before = Telling(system, "gateway")
+    client.get(f"/api/users/{ada.id}", token=ada.access_token)
+    client.get("/api/users/me", token=ada.access_token)
+    client.get("/api/users/me", token=ada.access_token)
+    after = Telling(system, "gateway")
 
     for name in ("http_server_requests_total", "http_server_request_duration_seconds_count"):
         assert after.sum(name, **route) >= before.sum(name, **route) + 1
@@ -81,14 +81,14 @@ def test_the_gateway_counts_by_route_template(house: House, edge: Edge, ada: Per
     assert after.sum("gateway_breaker_open", upstream="vestibule.auth.v1") == 0
 
 
-def test_signing_up_moves_what_it_passes(house: House, edge: Edge) -> None:
+def test_signing_up_moves_what_it_passes(system: System, client: Client) -> None:
     """RPCs, hashing, the pool, both outboxes, consumers, tails and mails."""
-    before = {service: Telling(house, service) for service in SERVICES}
-    person = edge.join()
-    assert edge.post("/api/auth/logout", token=person.access_token).status == 204
+    before = {service: Telling(system, service) for service in SERVICES}
+    user = client.join()
+    assert client.post("/api/auth/logout", token=user.access_token).status == 204
 
     def moved(service: str, name: str, **labels: str) -> bool:
-        return Telling(house, service).sum(name, **labels) > before[service].sum(name, **labels)
+        return Telling(system, service).sum(name, **labels) > before[service].sum(name, **labels)
 
     for service, name, labels in (
         ("auth-service", "grpc_server_handled_total", {"method": "Register", "code": "OK"}),
@@ -111,11 +111,11 @@ def test_signing_up_moves_what_it_passes(house: House, edge: Edge) -> None:
         until(lambda: moved(service, name, **labels))  # noqa: B023 it is called before the next round
 
 
-def test_states_are_told(house: House, edge: Edge) -> None:
+def test_states_are_told(system: System, client: Client) -> None:
     """Keys and their age, leaders, freshness: what has a value without being moved."""
-    person = edge.join()
-    edge.post("/api/auth/logout", token=person.access_token)
-    auth, gateway = Telling(house, "auth-service"), Telling(house, "gateway")
+    user = client.join()
+    client.post("/api/auth/logout", token=user.access_token)
+    auth, gateway = Telling(system, "auth-service"), Telling(system, "gateway")
 
     assert auth.sum("auth_signing_keys", state="active") == 1
     assert auth.sum("auth_signing_key_age_seconds") > 0
@@ -128,11 +128,11 @@ def test_states_are_told(house: House, edge: Edge) -> None:
     assert gateway.sum("events_tail_silent_seconds") < 30
 
 
-def test_openmetrics_is_told_to_those_who_ask(house: House) -> None:
+def test_openmetrics_is_told_to_those_who_ask(system: System) -> None:
     """Exemplars need that format; it is well formed for each service."""
     for service in SERVICES:
         answer = httpx.get(
-            f"http://{house.http(service)}/metrics", headers={"Accept": OPENMETRICS}, timeout=20
+            f"http://{system.http(service)}/metrics", headers={"Accept": OPENMETRICS}, timeout=20
         )
         assert answer.headers["content-type"].startswith("application/openmetrics-text")
         assert list(parse_openmetrics(answer.text))  # type: ignore[no-untyped-call]

@@ -8,9 +8,9 @@ import httpx
 import pyotp
 import pytest
 
-from tests.system.edge import PASSWORD, Answer, Edge, Person
-from tests.system.house import House
+from tests.system.client import PASSWORD, Answer, Client, User
 from tests.system.mailbox import Mailbox
+from tests.system.running_system import System
 
 STEP_SECONDS = 30
 
@@ -19,7 +19,7 @@ STEP_SECONDS = 30
 class Guarded:
     """Somebody with a second factor."""
 
-    person: Person
+    user: User
     totp: pyotp.TOTP
     recovery_codes: list[str]
 
@@ -28,21 +28,21 @@ class Guarded:
         return self.totp.at(time.time() + drift * STEP_SECONDS)
 
 
-def _guard(edge: Edge) -> Guarded:
-    person = edge.join(proven=True)
-    begun = edge.post("/api/auth/mfa/totp", token=person.access_token)
+def _guard(client: Client) -> Guarded:
+    user = client.join(proven=True)
+    begun = client.post("/api/auth/mfa/totp", token=user.access_token)
     assert begun.outcome == (200, None), begun.text
     totp = pyotp.TOTP(begun.data["secret"])
     assert begun.data["otpauth_uri"].startswith("otpauth://totp/")
     # A step back, so that the codes of now and of the next step are still good.
     code = totp.at(time.time() - STEP_SECONDS)
-    confirmed = edge.post("/api/auth/mfa/totp/confirm", token=person.access_token, json={"code": code})
+    confirmed = client.post("/api/auth/mfa/totp/confirm", token=user.access_token, json={"code": code})
     assert confirmed.outcome == (200, None), confirmed.text
-    return Guarded(person, totp, confirmed.data["recovery_codes"])
+    return Guarded(user, totp, confirmed.data["recovery_codes"])
 
 
-def _challenge(edge: Edge, person: Person) -> str:
-    answer = edge.post("/api/auth/login", json={"email": person.email, "password": PASSWORD})
+def _challenge(client: Client, user: User) -> str:
+    answer = client.post("/api/auth/login", json={"email": user.email, "password": PASSWORD})
     assert answer.outcome == (200, None), answer.text
     assert answer.data["mfa_required"] is True
     assert answer.data["methods"] == ["totp", "recovery_code"]
@@ -51,208 +51,208 @@ def _challenge(edge: Edge, person: Person) -> str:
     return token
 
 
-def _verify(edge: Edge, token: str, code: str) -> Answer:
-    return edge.post("/api/auth/mfa/verify", json={"mfa_token": token, "code": code})
+def _verify(client: Client, token: str, code: str) -> Answer:
+    return client.post("/api/auth/mfa/verify", json={"mfa_token": token, "code": code})
 
 
-def _refusals(house: House, person: Person | None) -> list[str]:
-    """Returns what the trail says of refused second steps: a person's, or nobody's."""
-    rows = house.rows(
+def _refusals(system: System, user: User | None) -> list[str]:
+    """Returns what the trail says of refused second steps: a user's, or nobody's."""
+    rows = system.rows(
         "SELECT details ->> 'reason' FROM auth.audit_events"
         " WHERE action = 'auth.mfa_refused' AND subject_id IS NOT DISTINCT FROM $1 ORDER BY sequence",
-        person and person.id,
+        user and user.id,
     )
     return [reason for (reason,) in rows]
 
 
-def _strangers(house: House) -> float:
+def _strangers(system: System) -> float:
     """Returns how many second steps were refused that concern nobody."""
-    text = httpx.get(f"http://{house.http('auth-service')}/metrics").text
+    text = httpx.get(f"http://{system.http('auth-service')}/metrics").text
     refused = 'auth_refusals_not_audited_total{action="auth.mfa_refused",why="nobody"}'
     return next((float(line.split()[-1]) for line in text.splitlines() if line.startswith(refused)), 0.0)
 
 
 @pytest.fixture(name="guarded")
-def _guarded(edge: Edge) -> Guarded:
+def _guarded(client: Client) -> Guarded:
     """Somebody new with a second factor."""
-    return _guard(edge)
+    return _guard(client)
 
 
-def test_sign_in(edge: Edge, guarded: Guarded) -> None:
+def test_sign_in(client: Client, guarded: Guarded) -> None:
     """Password and code open a session; token and code are used up."""
-    token, code = _challenge(edge, guarded.person), guarded.code()
-    answer = _verify(edge, token, code)
+    token, code = _challenge(client, guarded.user), guarded.code()
+    answer = _verify(client, token, code)
 
     assert answer.outcome == (200, None), answer.text
     assert answer.data["token_type"] == "bearer"
-    assert edge.who(answer.data["access_token"]).status == 200
-    assert _verify(edge, token, code).outcome == (401, "TOKEN_INVALID")
-    replayed = _verify(edge, _challenge(edge, guarded.person), code)
+    assert client.who(answer.data["access_token"]).status == 200
+    assert _verify(client, token, code).outcome == (401, "TOKEN_INVALID")
+    replayed = _verify(client, _challenge(client, guarded.user), code)
     assert replayed.outcome == (401, "INVALID_CREDENTIALS")
 
 
-def test_codes_are_shown_once_and_count_once(edge: Edge, guarded: Guarded) -> None:
+def test_codes_are_shown_once_and_count_once(client: Client, guarded: Guarded) -> None:
     """There are ten different recovery codes, each good for one sign-in, however they are typed."""
     first = guarded.recovery_codes[0]
 
     assert len(set(guarded.recovery_codes)) == 10
-    assert _verify(edge, _challenge(edge, guarded.person), first.upper()).status == 200
-    again = _verify(edge, _challenge(edge, guarded.person), first)
+    assert _verify(client, _challenge(client, guarded.user), first.upper()).status == 200
+    again = _verify(client, _challenge(client, guarded.user), first)
     assert again.outcome == (401, "INVALID_CREDENTIALS")
 
 
 @pytest.mark.parametrize("drift", [0, 1])
-def test_drift_of_a_step(edge: Edge, guarded: Guarded, drift: int) -> None:
+def test_drift_of_a_step(client: Client, guarded: Guarded, drift: int) -> None:
     """A code of this moment and one of a clock ahead count; one of a clock behind turned it on."""
-    assert _verify(edge, _challenge(edge, guarded.person), guarded.code(drift)).status == 200
+    assert _verify(client, _challenge(client, guarded.user), guarded.code(drift)).status == 200
 
 
-def test_drift_of_more_than_a_step(edge: Edge, guarded: Guarded) -> None:
+def test_drift_of_more_than_a_step(client: Client, guarded: Guarded) -> None:
     """A clock that is minutes off does not get in."""
     for drift in (-3, 3):
-        answer = _verify(edge, _challenge(edge, guarded.person), guarded.code(drift))
+        answer = _verify(client, _challenge(client, guarded.user), guarded.code(drift))
         assert answer.outcome == (401, "INVALID_CREDENTIALS")
 
 
 @pytest.mark.parametrize("code", ["1", "1234567", "abcdef", "०१२३४५", "0" * 64])
-def test_malformed_codes(edge: Edge, guarded: Guarded, code: str) -> None:
+def test_malformed_codes(client: Client, guarded: Guarded, code: str) -> None:
     """A code of the wrong length or script is a wrong code."""
-    answer = _verify(edge, _challenge(edge, guarded.person), code)
+    answer = _verify(client, _challenge(client, guarded.user), code)
 
     assert answer.outcome == (401, "INVALID_CREDENTIALS")
 
 
-def test_guessing(edge: Edge, guarded: Guarded, house: House) -> None:
+def test_guessing(client: Client, guarded: Guarded, system: System) -> None:
     """Five wrong codes and the account's second factor waits, apart from its passwords."""
-    token = _challenge(edge, guarded.person)
-    outcomes = [_verify(edge, token, "000000").outcome for _ in range(5)]
-    refused = _verify(edge, token, guarded.code())
+    token = _challenge(client, guarded.user)
+    outcomes = [_verify(client, token, "000000").outcome for _ in range(5)]
+    refused = _verify(client, token, guarded.code())
 
     assert outcomes == [(401, "INVALID_CREDENTIALS")] * 5
     assert refused.outcome == (429, "TOO_MANY_ATTEMPTS")
-    _challenge(edge, guarded.person)
-    ((noted,),) = house.rows(
+    _challenge(client, guarded.user)
+    ((noted,),) = system.rows(
         "SELECT count(*) FROM auth.audit_events WHERE action = 'auth.mfa_refused' AND subject_id = $1",
-        guarded.person.id,
+        guarded.user.id,
     )
     assert noted == 6
 
 
-def test_one_recovery_code_in_fifty_hands(edge: Edge, guarded: Guarded) -> None:
+def test_one_recovery_code_in_fifty_hands(client: Client, guarded: Guarded) -> None:
     """Of fifty calls with one recovery code, one wins."""
-    tokens = [_challenge(edge, guarded.person) for _ in range(5)]
+    tokens = [_challenge(client, guarded.user) for _ in range(5)]
     code = guarded.recovery_codes[0]
     with ThreadPoolExecutor(10) as pool:
-        answers = list(pool.map(lambda number: _verify(edge, tokens[number % 5], code), range(50)))
+        answers = list(pool.map(lambda number: _verify(client, tokens[number % 5], code), range(50)))
 
     assert [answer.status for answer in answers].count(200) == 1
     assert {answer.status for answer in answers} <= {200, 401, 429}
 
 
-def test_challenge_ends_with_the_password(edge: Edge, guarded: Guarded) -> None:
+def test_challenge_ends_with_the_password(client: Client, guarded: Guarded) -> None:
     """A sign-in that was begun with the former password cannot be finished."""
-    token = _challenge(edge, guarded.person)
-    changed = edge.put(
+    token = _challenge(client, guarded.user)
+    changed = client.put(
         "/api/users/me/password",
-        token=guarded.person.access_token,
+        token=guarded.user.access_token,
         json={"old_password": PASSWORD, "new_password": "copper-lantern-orbit-fern"},
     )
 
     assert changed.status == 204
-    assert _verify(edge, token, guarded.code()).outcome == (401, "TOKEN_INVALID")
+    assert _verify(client, token, guarded.code()).outcome == (401, "TOKEN_INVALID")
 
 
-def test_challenge_expires(edge: Edge, guarded: Guarded, house: House) -> None:
+def test_challenge_expires(client: Client, guarded: Guarded, system: System) -> None:
     """After its five minutes a challenge is expired, and says so."""
-    token = _challenge(edge, guarded.person)
-    house.rows(
+    token = _challenge(client, guarded.user)
+    system.rows(
         "UPDATE auth.mfa_challenges SET expires_at = expires_at - interval '5 minutes' WHERE user_id = $1",
-        guarded.person.id,
+        guarded.user.id,
     )
 
-    assert _verify(edge, token, guarded.code()).outcome == (401, "TOKEN_EXPIRED")
-    assert _refusals(house, guarded.person) == ["TOKEN_EXPIRED"]
+    assert _verify(client, token, guarded.code()).outcome == (401, "TOKEN_EXPIRED")
+    assert _refusals(system, guarded.user) == ["TOKEN_EXPIRED"]
 
 
-def test_a_challenge_has_one_purpose(edge: Edge, guarded: Guarded, house: House) -> None:
+def test_a_challenge_has_one_purpose(client: Client, guarded: Guarded, system: System) -> None:
     """It is neither a bearer token nor a refresh token, nor are those challenges.
 
     What is nobody's challenge is counted. It makes no entry of the audit, or strangers could fill it.
     """
-    token = _challenge(edge, guarded.person)
-    before, entries = _strangers(house), _refusals(house, None)
+    token = _challenge(client, guarded.user)
+    before, entries = _strangers(system), _refusals(system, None)
 
-    assert edge.who(token).outcome == (401, "TOKEN_INVALID")
-    refreshed = edge.post("/api/auth/refresh", json={"refresh_token": token})
+    assert client.who(token).outcome == (401, "TOKEN_INVALID")
+    refreshed = client.post("/api/auth/refresh", json={"refresh_token": token})
     assert refreshed.outcome == (401, "TOKEN_INVALID")
-    for other in (guarded.person.refresh_token, "A" * 43, "🗝"):
-        assert _verify(edge, other, guarded.code()).outcome == (401, "TOKEN_INVALID")
-    assert (_strangers(house) - before, _refusals(house, None)) == (3, entries)
-    assert _verify(edge, token, guarded.code()).status == 200
-    ((digest,),) = house.rows("SELECT count(*) FROM auth.mfa_challenges WHERE digest = $1", token.encode())
+    for other in (guarded.user.refresh_token, "A" * 43, "🗝"):
+        assert _verify(client, other, guarded.code()).outcome == (401, "TOKEN_INVALID")
+    assert (_strangers(system) - before, _refusals(system, None)) == (3, entries)
+    assert _verify(client, token, guarded.code()).status == 200
+    ((digest,),) = system.rows("SELECT count(*) FROM auth.mfa_challenges WHERE digest = $1", token.encode())
     assert digest == 0
 
 
-def test_one_code_for_two_sign_ins(edge: Edge, guarded: Guarded) -> None:
+def test_one_code_for_two_sign_ins(client: Client, guarded: Guarded) -> None:
     """Of calls with one code and different challenges at the same time, one wins."""
-    tokens = [_challenge(edge, guarded.person) for _ in range(4)]
+    tokens = [_challenge(client, guarded.user) for _ in range(4)]
     code = guarded.code()
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda token: _verify(edge, token, code), tokens))
+        answers = list(pool.map(lambda token: _verify(client, token, code), tokens))
 
     assert [answer.status for answer in answers].count(200) == 1
     assert {answer.outcome for answer in answers} == {(200, None), (401, "INVALID_CREDENTIALS")}
 
 
-def test_turning_off(edge: Edge, guarded: Guarded) -> None:
+def test_turning_off(client: Client, guarded: Guarded) -> None:
     """The password turns it off; a wrong one does not."""
-    token = guarded.person.access_token
-    wrong = edge.delete("/api/auth/mfa/totp", token=token, json={"password": "wrong-guess-of-eve"})
+    token = guarded.user.access_token
+    wrong = client.delete("/api/auth/mfa/totp", token=token, json={"password": "wrong-guess-of-eve"})
     assert wrong.outcome == (422, "VALIDATION_ERROR")
     assert wrong.fields == {"password"}
-    twice = edge.post("/api/auth/mfa/totp", token=token)
+    twice = client.post("/api/auth/mfa/totp", token=token)
     assert twice.outcome == (409, "CONFLICT")
 
-    assert edge.delete("/api/auth/mfa/totp", token=token, json={"password": PASSWORD}).status == 204
-    edge.sign_in(guarded.person)
-    off = edge.delete("/api/auth/mfa/totp", token=token, json={"password": PASSWORD})
+    assert client.delete("/api/auth/mfa/totp", token=token, json={"password": PASSWORD}).status == 204
+    client.sign_in(guarded.user)
+    off = client.delete("/api/auth/mfa/totp", token=token, json={"password": PASSWORD})
     assert off.outcome == (404, "NOT_FOUND")
 
 
-def test_a_reset_leaves_it_on(edge: Edge, guarded: Guarded, mailbox: Mailbox) -> None:
+def test_a_reset_leaves_it_on(client: Client, guarded: Guarded, mailbox: Mailbox) -> None:
     """Whoever reads somebody's mail still has no code."""
-    person, new = guarded.person, "copper-lantern-violet-mast"
-    edge.post("/api/auth/password/forgot", json={"email": person.email})
-    body = {"token": mailbox.reset_token(person.email), "new_password": new}
-    assert edge.post("/api/auth/password/reset", json=body).status == 204
+    user, new = guarded.user, "copper-lantern-violet-mast"
+    client.post("/api/auth/password/forgot", json={"email": user.email})
+    body = {"token": mailbox.reset_token(user.email), "new_password": new}
+    assert client.post("/api/auth/password/reset", json=body).status == 204
 
-    answer = edge.post("/api/auth/login", json={"email": person.email, "password": new})
+    answer = client.post("/api/auth/login", json={"email": user.email, "password": new})
 
     assert answer.data["mfa_required"] is True
     assert "access_token" not in answer.data
 
 
-def test_wrong_code_turns_nothing_on(edge: Edge, house: House) -> None:
+def test_wrong_code_turns_nothing_on(client: Client, system: System) -> None:
     """Whoever has not got the secret into an app still signs in with the password. It is audited."""
-    person = edge.join(proven=True)
-    edge.post("/api/auth/mfa/totp", token=person.access_token)
-    answer = edge.post("/api/auth/mfa/totp/confirm", token=person.access_token, json={"code": "12345"})
+    user = client.join(proven=True)
+    client.post("/api/auth/mfa/totp", token=user.access_token)
+    answer = client.post("/api/auth/mfa/totp/confirm", token=user.access_token, json={"code": "12345"})
 
     assert answer.outcome == (422, "VALIDATION_ERROR")
     assert answer.fields == {"code"}
-    edge.sign_in(person)
-    told = house.rows(
-        "SELECT outcome FROM auth.audit_events WHERE action = 'auth.mfa_enabled' AND actor_id = $1", person.id
+    client.sign_in(user)
+    told = system.rows(
+        "SELECT outcome FROM auth.audit_events WHERE action = 'auth.mfa_enabled' AND actor_id = $1", user.id
     )
     assert told == [("refused",)]
 
 
-def test_erased_with_the_person(edge: Edge, guarded: Guarded, house: House) -> None:
-    """Nothing of a second factor outlives its person."""
-    _challenge(edge, guarded.person)
-    token = guarded.person.access_token
-    assert edge.delete("/api/users/me", token=token, json={"password": PASSWORD}).status == 204
+def test_erased_with_the_person(client: Client, guarded: Guarded, system: System) -> None:
+    """Nothing of a second factor outlives its user."""
+    _challenge(client, guarded.user)
+    token = guarded.user.access_token
+    assert client.delete("/api/users/me", token=token, json={"password": PASSWORD}).status == 204
 
     for table in ("authenticators", "recovery_codes", "mfa_challenges"):
-        left = house.rows(f"SELECT 1 FROM auth.{table} WHERE user_id = $1", guarded.person.id)
+        left = system.rows(f"SELECT 1 FROM auth.{table} WHERE user_id = $1", guarded.user.id)
         assert left == []

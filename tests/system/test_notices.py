@@ -1,22 +1,22 @@
-"""Mails that tell people what was done to their account."""
+"""Mails that tell users what was done to their account."""
 
 import pyotp
 
 from tests.fakes.authenticator import Authenticator
-from tests.system.edge import PASSWORD, Edge, Person
-from tests.system.house import House
+from tests.system.client import PASSWORD, Client, User
 from tests.system.machines import KEYS, made
 from tests.system.mailbox import Mailbox, body, token_in
 from tests.system.passkeys import PASSKEYS, Owner, add, registration_options
+from tests.system.running_system import System
 
 NEW = "copper-lantern-orbit-fern"
 
 
-def test_a_changed_password(edge: Edge, mailbox: Mailbox) -> None:
-    """In text and HTML, without a token or a link; the person is not named."""
-    ada = edge.join()
+def test_a_changed_password(client: Client, mailbox: Mailbox) -> None:
+    """In text and HTML, without a token or a link; the user is not named."""
+    ada = client.join()
     body_of = {"old_password": PASSWORD, "new_password": NEW}
-    assert edge.put("/api/users/me/password", token=ada.access_token, json=body_of).status == 204
+    assert client.put("/api/users/me/password", token=ada.access_token, json=body_of).status == 204
     mail = mailbox.wait(ada.email, "Your password was changed")
 
     for form in ("plain", "html"):
@@ -27,104 +27,104 @@ def test_a_changed_password(edge: Edge, mailbox: Mailbox) -> None:
         assert ada.full_name not in told
 
 
-def test_a_reset_password(edge: Edge, mailbox: Mailbox) -> None:
+def test_a_reset_password(client: Client, mailbox: Mailbox) -> None:
     """Also whoever got it by a mailed token is told."""
-    ada = edge.register()
-    edge.post("/api/auth/password/forgot", json={"email": ada.email})
+    ada = client.register()
+    client.post("/api/auth/password/forgot", json={"email": ada.email})
     token = mailbox.reset_token(ada.email)
-    assert edge.post("/api/auth/password/reset", json={"token": token, "new_password": NEW}).status == 204
+    assert client.post("/api/auth/password/reset", json={"token": token, "new_password": NEW}).status == 204
 
     assert mailbox.wait(ada.email, "Your password was changed")
 
 
-def test_the_second_factor(edge: Edge, mailbox: Mailbox) -> None:
+def test_the_second_factor(client: Client, mailbox: Mailbox) -> None:
     """On and off; what was refused is not told of."""
-    ada = edge.join(proven=True)
-    begun = edge.post("/api/auth/mfa/totp", token=ada.access_token)
-    edge.post("/api/auth/mfa/totp/confirm", token=ada.access_token, json={"code": "1"})
+    ada = client.join(proven=True)
+    begun = client.post("/api/auth/mfa/totp", token=ada.access_token)
+    client.post("/api/auth/mfa/totp/confirm", token=ada.access_token, json={"code": "1"})
     code = pyotp.TOTP(begun.data["secret"]).now()
-    edge.post("/api/auth/mfa/totp/confirm", token=ada.access_token, json={"code": code})
+    client.post("/api/auth/mfa/totp/confirm", token=ada.access_token, json={"code": code})
     on = mailbox.wait(ada.email, "The second factor was turned on")
-    edge.delete("/api/auth/mfa/totp", token=ada.access_token, json={"password": PASSWORD})
+    client.delete("/api/auth/mfa/totp", token=ada.access_token, json={"password": PASSWORD})
     off = mailbox.wait(ada.email, "The second factor was turned off")
 
     assert begun.data["secret"] not in on.as_string() + off.as_string()
     assert len([mail for mail in mailbox.mails(ada.email) if "turned on" in str(mail["Subject"])]) == 1
 
 
-def test_a_second_factor_is_undone_by_mail(edge: Edge, mailbox: Mailbox) -> None:
+def test_a_second_factor_is_undone_by_mail(client: Client, mailbox: Mailbox) -> None:
     """Whoever turned it on with a stolen session is out; the owner chooses another password."""
-    ada = edge.join(proven=True)
-    secret = edge.post("/api/auth/mfa/totp", token=ada.access_token).data["secret"]
+    ada = client.join(proven=True)
+    secret = client.post("/api/auth/mfa/totp", token=ada.access_token).data["secret"]
     code = {"code": pyotp.TOTP(secret).now()}
-    assert edge.post("/api/auth/mfa/totp/confirm", token=ada.access_token, json=code).status == 200
-    key = made(edge, ada)["key"]
+    assert client.post("/api/auth/mfa/totp/confirm", token=ada.access_token, json=code).status == 200
+    key = made(client, ada)["key"]
     undo = {"token": token_in(mailbox.wait(ada.email, "The second factor was turned on"))}
 
-    assert edge.post("/api/auth/email/undo", json=undo).outcome == (204, None)
+    assert client.post("/api/auth/email/undo", json=undo).outcome == (204, None)
 
-    assert edge.post("/api/auth/email/undo", json=undo).outcome == (401, "TOKEN_INVALID")
-    assert edge.who(ada.access_token).outcome == (401, "TOKEN_REVOKED")
-    assert edge.who(key).outcome == (401, "TOKEN_REVOKED")
+    assert client.post("/api/auth/email/undo", json=undo).outcome == (401, "TOKEN_INVALID")
+    assert client.who(ada.access_token).outcome == (401, "TOKEN_REVOKED")
+    assert client.who(key).outcome == (401, "TOKEN_REVOKED")
     login = {"email": ada.email, "password": PASSWORD}
-    assert edge.post("/api/auth/login", json=login).outcome == (401, "INVALID_CREDENTIALS")
+    assert client.post("/api/auth/login", json=login).outcome == (401, "INVALID_CREDENTIALS")
     reset = {"token": mailbox.reset_token(ada.email), "new_password": NEW}
-    assert edge.post("/api/auth/password/reset", json=reset).outcome == (204, None)
-    signed_in = edge.post("/api/auth/login", json=login | {"password": NEW})
-    assert edge.who(signed_in.data["access_token"]).status == 200
+    assert client.post("/api/auth/password/reset", json=reset).outcome == (204, None)
+    signed_in = client.post("/api/auth/login", json=login | {"password": NEW})
+    assert client.who(signed_in.data["access_token"]).status == 200
 
 
-def test_passkeys(edge: Edge, mailbox: Mailbox, owner: Owner) -> None:
+def test_passkeys(client: Client, mailbox: Mailbox, owner: Owner) -> None:
     """Each one that was added or removed."""
-    person = owner.person
-    mailbox.wait(person.email, "A passkey was added")
-    options = registration_options(edge, person.access_token)
-    added = add(edge, person.access_token, Authenticator(owner.device.origin).create(options)[1], "Key")
-    mailbox.wait(person.email, "A passkey was added", count=2)
+    user = owner.user
+    mailbox.wait(user.email, "A passkey was added")
+    options = registration_options(client, user.access_token)
+    added = add(client, user.access_token, Authenticator(owner.device.origin).create(options)[1], "Key")
+    mailbox.wait(user.email, "A passkey was added", count=2)
     path = f"{PASSKEYS}/{added.data['id']}"
-    edge.delete(path, token=person.access_token, json={"password": PASSWORD})
+    client.delete(path, token=user.access_token, json={"password": PASSWORD})
 
-    assert mailbox.wait(person.email, "A passkey was removed")
+    assert mailbox.wait(user.email, "A passkey was removed")
 
 
-def test_api_keys(edge: Edge, mailbox: Mailbox) -> None:
+def test_api_keys(client: Client, mailbox: Mailbox) -> None:
     """Made and deleted; the mail holds nothing of the key."""
-    ada = edge.join(proven=True)
-    key = made(edge, ada)
+    ada = client.join(proven=True)
+    key = made(client, ada)
     told = mailbox.wait(ada.email, "An API key was created")
-    assert edge.delete(f"{KEYS}/{key['id']}", token=ada.access_token).status == 204
+    assert client.delete(f"{KEYS}/{key['id']}", token=ada.access_token).status == 204
 
     assert mailbox.wait(ada.email, "An API key was deleted")
     assert key["prefix"] not in told.as_string()
 
 
-def test_a_new_device(edge: Edge, mailbox: Mailbox, house: House) -> None:
+def test_a_new_device(client: Client, mailbox: Mailbox, system: System) -> None:
     """Once for each browser; neither the first one nor one that is known. Postgres cannot read it."""
-    ada = edge.join()
+    ada = client.join()
     login = {"email": ada.email, "password": PASSWORD}
     for browser in ("Netscape Navigator", "Netscape Navigator", "Lynx/2.8"):
-        answer = edge.post("/api/auth/login", json=login, headers={"user-agent": browser})
+        answer = client.post("/api/auth/login", json=login, headers={"user-agent": browser})
         assert answer.outcome == (200, None)
     mailbox.wait(ada.email, "A new device signed in", count=2)
 
-    assert edge.post("/api/auth/login", json=login, headers={"user-agent": "Lynx/2.9"}).status == 200
+    assert client.post("/api/auth/login", json=login, headers={"user-agent": "Lynx/2.9"}).status == 200
     waiting = "SELECT FROM auth.mails WHERE kind = 'new_device' AND user_id = $1"
-    assert house.rows(waiting, ada.id) == []
+    assert system.rows(waiting, ada.id) == []
     told = [mail for mail in mailbox.mails(ada.email) if "new device" in str(mail["Subject"])]
     assert len(told) == 2
-    digests = house.rows("SELECT digest FROM auth.known_devices WHERE user_id = $1", ada.id)
+    digests = system.rows("SELECT digest FROM auth.known_devices WHERE user_id = $1", ada.id)
     assert [len(digest) for (digest,) in digests] == [32] * 3
 
 
-def test_guessed_codes(edge: Edge, mailbox: Mailbox) -> None:
+def test_guessed_codes(client: Client, mailbox: Mailbox) -> None:
     """Whoever guesses codes has the password; the owner is told once."""
-    ada = edge.join(proven=True)
-    secret = edge.post("/api/auth/mfa/totp", token=ada.access_token).data["secret"]
+    ada = client.join(proven=True)
+    secret = client.post("/api/auth/mfa/totp", token=ada.access_token).data["secret"]
     code = {"code": pyotp.TOTP(secret).now()}
-    edge.post("/api/auth/mfa/totp/confirm", token=ada.access_token, json=code)
-    begun = edge.post("/api/auth/login", json={"email": ada.email, "password": PASSWORD})
+    client.post("/api/auth/mfa/totp/confirm", token=ada.access_token, json=code)
+    begun = client.post("/api/auth/login", json={"email": ada.email, "password": PASSWORD})
     guess = {"mfa_token": begun.data["mfa_token"], "code": "wrong"}
-    outcomes = [edge.post("/api/auth/mfa/verify", json=guess).code for _ in range(7)]
+    outcomes = [client.post("/api/auth/mfa/verify", json=guess).code for _ in range(7)]
     assert outcomes == ["INVALID_CREDENTIALS"] * 5 + ["TOO_MANY_ATTEMPTS"] * 2
 
     mail = mailbox.wait(ada.email, "Somebody has your password")
@@ -133,9 +133,11 @@ def test_guessed_codes(edge: Edge, mailbox: Mailbox) -> None:
     assert len(told) == 1
 
 
-def test_what_failed_is_not_told(edge: Edge, house: House, ada: Person) -> None:
+def test_what_failed_is_not_told(client: Client, system: System, ada: User) -> None:
     """A notice is queued by the transaction that made the change, or not at all."""
     body_of = {"old_password": "wrong-guess-of-eve", "new_password": NEW}
-    assert edge.put("/api/users/me/password", token=ada.access_token, json=body_of).status == 422
+    assert client.put("/api/users/me/password", token=ada.access_token, json=body_of).status == 422
 
-    assert house.rows("SELECT FROM auth.mails WHERE kind = 'password_changed' AND user_id = $1", ada.id) == []
+    assert (
+        system.rows("SELECT FROM auth.mails WHERE kind = 'password_changed' AND user_id = $1", ada.id) == []
+    )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.edge import Edge, Person
+from tests.system.client import Client, User
 
 ROOT = Path(__file__).parents[2]
 CALLER = "tests.system.openapi_caller"
@@ -64,9 +64,9 @@ FOR_PEOPLE = "^/status"
 FOR_ADMINS = "^/api/admin/|^/api/users$"
 
 
-def test_every_call_is_described(edge: Edge) -> None:
+def test_every_call_is_described(client: Client) -> None:
     """The documentation has every call of the contract."""
-    described = edge.get("/openapi.json").body["paths"]
+    described = client.get("/openapi.json").body["paths"]
     missing = {
         (path, method)
         for path, methods in CONTRACT.items()
@@ -77,9 +77,9 @@ def test_every_call_is_described(edge: Edge) -> None:
     assert set() == missing
 
 
-def test_every_protected_call_says_so(edge: Edge) -> None:
+def test_every_protected_call_says_so(client: Client) -> None:
     """Whoever generates a client sees which calls need a token, and what they answer without one."""
-    described = edge.get("/openapi.json").body
+    described = client.get("/openapi.json").body
     public = {"/api/auth/register", "/api/auth/login", "/api/auth/refresh"}
     for path, methods in CONTRACT.items():
         for method in methods:
@@ -134,12 +134,12 @@ Runs = Mapping[str, "Future[Outcome]"]
 
 
 @pytest.fixture(scope="module", name="runs")
-def _runs(edge: Edge, first_admin: Person, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+def _runs(client: Client, first_admin: User, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     """The callers' runs, all at the same time."""
     operator = f"{first_admin.id} {first_admin.email} {first_admin.password}"
 
     def run(caller: Caller) -> Outcome:
-        return _tried(edge.url, tmp_path_factory.mktemp("schemathesis"), caller, operator)
+        return _tried(client.url, tmp_path_factory.mktemp("schemathesis"), caller, operator)
 
     with ThreadPoolExecutor(len(CALLERS)) as pool:
         return {who: pool.submit(run, caller) for who, caller in CALLERS.items()}

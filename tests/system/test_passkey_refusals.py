@@ -8,8 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.fakes.authenticator import USER_PRESENT, Authenticator
-from tests.system.edge import Edge, Person
-from tests.system.house import House
+from tests.system.client import Client, User
 from tests.system.passkeys import (
     PASSKEYS,
     REFUSED,
@@ -20,29 +19,30 @@ from tests.system.passkeys import (
     refusals,
     registration_options,
 )
+from tests.system.running_system import System
 
 
-def test_a_counter_that_goes_back(edge: Edge, owner: Owner, house: House) -> None:
+def test_a_counter_that_goes_back(client: Client, owner: Owner, system: System) -> None:
     """A copy of the authenticator is noticed: refused, audited, and the counter stays."""
     for _ in range(3):
-        assert log_in(edge, owner.device.get(login_options(edge), owner.credential)).status == 200
-    copied = owner.device.get(login_options(edge), owner.credential, sign_count=2)
+        assert log_in(client, owner.device.get(login_options(client), owner.credential)).status == 200
+    copied = owner.device.get(login_options(client), owner.credential, sign_count=2)
 
-    assert log_in(edge, copied).outcome == REFUSED
-    assert refusals(house, owner.person.id) == ["COUNTER_WENT_BACK"]
-    ((count,),) = house.rows("SELECT sign_count FROM auth.passkeys WHERE id = $1", owner.passkey_id)
+    assert log_in(client, copied).outcome == REFUSED
+    assert refusals(system, owner.user.id) == ["COUNTER_WENT_BACK"]
+    ((count,),) = system.rows("SELECT sign_count FROM auth.passkeys WHERE id = $1", owner.passkey_id)
     assert count == 3
 
 
-def test_replayed(edge: Edge, owner: Owner, house: House) -> None:
+def test_replayed(client: Client, owner: Owner, system: System) -> None:
     """Of many calls with one assertion, one signs in."""
-    assertion = owner.device.get(login_options(edge), owner.credential)
+    assertion = owner.device.get(login_options(client), owner.credential)
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: log_in(edge, assertion), range(16)))
+        answers = list(pool.map(lambda _: log_in(client, assertion), range(16)))
 
     assert sorted({answer.outcome for answer in answers}, key=str) == [(200, None), REFUSED]
     assert [answer.status for answer in answers].count(200) == 1
-    assert set(refusals(house, owner.person.id)) == {"NO_OPEN_CHALLENGE"}
+    assert set(refusals(system, owner.user.id)) == {"NO_OPEN_CHALLENGE"}
 
 
 Spoil = Callable[[Owner, dict[str, Any]], dict[str, Any]]
@@ -95,15 +95,17 @@ def _unknown(owner: Owner, options: dict[str, Any]) -> dict[str, Any]:
         (_unknown, None),
     ],
 )
-def test_wrong_assertions(edge: Edge, owner: Owner, house: House, spoil: Spoil, why: str | None) -> None:
+def test_wrong_assertions(
+    client: Client, owner: Owner, system: System, spoil: Spoil, why: str | None
+) -> None:
     """One and the same answer, whatever is wrong; the trail knows what; nothing changes."""
-    spoiled = spoil(owner, login_options(edge))
-    answer = log_in(edge, spoiled)
+    spoiled = spoil(owner, login_options(client))
+    answer = log_in(client, spoiled)
 
     assert answer.outcome == REFUSED
     assert answer.body["error"]["message"] == "This passkey is not accepted."
-    assert refusals(house, owner.person.id) == ([why] if why else [])
-    ((count, used),) = house.rows(
+    assert refusals(system, owner.user.id) == ([why] if why else [])
+    ((count, used),) = system.rows(
         "SELECT sign_count, last_used_at FROM auth.passkeys WHERE id = $1", owner.passkey_id
     )
     assert (count, used) == (0, None)
@@ -113,52 +115,52 @@ def test_wrong_assertions(edge: Edge, owner: Owner, house: House, spoil: Spoil, 
     "credential",
     [{}, {"id": 1}, {"id": "a", "rawId": "a", "type": "public-key", "response": []}, "text", None],
 )
-def test_malformed(edge: Edge, ada: Person, credential: Any) -> None:
+def test_malformed(client: Client, ada: User, credential: Any) -> None:
     """What is no answer of an authenticator at all is named."""
-    for answer in (log_in(edge, credential), add(edge, ada.access_token, credential)):
+    for answer in (log_in(client, credential), add(client, ada.access_token, credential)):
         assert answer.outcome == (422, "VALIDATION_ERROR")
         assert answer.fields == {"credential"}
 
 
 def test_a_challenge_has_one_purpose_one_person_and_one_session(
-    edge: Edge, owner: Owner, origin: str
+    client: Client, owner: Owner, origin: str
 ) -> None:
-    """Options of a sign-in, of another session or another person add nothing; nor do used or old ones."""
-    token, device = owner.person.access_token, Authenticator(origin)
-    options = registration_options(edge, token)
-    later = edge.sign_in(owner.person).access_token
-    other = edge.join().access_token
-    signing_in = options | {"challenge": login_options(edge)["challenge"]}
+    """Options of a sign-in, of another session or another user add nothing; nor do used or old ones."""
+    token, device = owner.user.access_token, Authenticator(origin)
+    options = registration_options(client, token)
+    later = client.sign_in(owner.user).access_token
+    other = client.join().access_token
+    signing_in = options | {"challenge": login_options(client)["challenge"]}
     for bearer, asked in ((later, options), (other, options), (token, signing_in)):
-        answer = add(edge, bearer, device.create(asked)[1])
+        answer = add(client, bearer, device.create(asked)[1])
         assert (answer.outcome, answer.fields) == ((422, "VALIDATION_ERROR"), {"credential"})
-    assert log_in(edge, device.get(options, owner.credential)).outcome == REFUSED
+    assert log_in(client, device.get(options, owner.credential)).outcome == REFUSED
 
-    assert add(edge, token, device.create(options)[1]).status == 201
-    assert add(edge, token, device.create(options)[1]).outcome == (422, "VALIDATION_ERROR")
+    assert add(client, token, device.create(options)[1]).status == 201
+    assert add(client, token, device.create(options)[1]).outcome == (422, "VALIDATION_ERROR")
 
 
-def test_challenges_end(edge: Edge, owner: Owner, house: House, origin: str) -> None:
+def test_challenges_end(client: Client, owner: Owner, system: System, origin: str) -> None:
     """After five minutes neither kind is answered any more. At rest there is none, only its digest."""
-    token = owner.person.access_token
-    to_add, to_sign_in = registration_options(edge, token), login_options(edge)
-    house.change("UPDATE auth.passkey_challenges SET expires_at = expires_at - interval '5 minutes'")
+    token = owner.user.access_token
+    to_add, to_sign_in = registration_options(client, token), login_options(client)
+    system.change("UPDATE auth.passkey_challenges SET expires_at = expires_at - interval '5 minutes'")
 
-    assert add(edge, token, Authenticator(origin).create(to_add)[1]).fields == {"credential"}
-    assert log_in(edge, owner.device.get(to_sign_in, owner.credential)).outcome == REFUSED
+    assert add(client, token, Authenticator(origin).create(to_add)[1]).fields == {"credential"}
+    assert log_in(client, owner.device.get(to_sign_in, owner.credential)).outcome == REFUSED
 
 
 @pytest.mark.parametrize("fault", ["origin", "unverified"])
-def test_wrong_attestations(edge: Edge, ada: Person, house: House, origin: str, fault: str) -> None:
-    """Of another origin, or without knowing its person, a passkey is not added; that is audited."""
+def test_wrong_attestations(client: Client, ada: User, system: System, origin: str, fault: str) -> None:
+    """Of another origin, or without knowing its user, a passkey is not added; that is audited."""
     device = Authenticator("https://evil.example" if fault == "origin" else origin)
     if fault == "unverified":
         device.flags = USER_PRESENT
-    answer = add(edge, ada.access_token, device.create(registration_options(edge, ada.access_token))[1])
+    answer = add(client, ada.access_token, device.create(registration_options(client, ada.access_token))[1])
 
     assert (answer.outcome, answer.fields) == ((422, "VALIDATION_ERROR"), {"credential"})
-    assert edge.get(PASSKEYS, token=ada.access_token).data == []
-    ((noted,),) = house.rows(
+    assert client.get(PASSKEYS, token=ada.access_token).data == []
+    ((noted,),) = system.rows(
         "SELECT max(outcome) FROM auth.audit_events WHERE action = 'auth.passkey_added' AND actor_id = $1",
         ada.id,
     )

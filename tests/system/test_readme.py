@@ -37,7 +37,7 @@ class Step:
 
 @pytest.fixture(name="started")
 def _started(tmp_path: Path) -> Iterator[str]:
-    """The house as the README starts it, by the command that it prints; only place and port are others."""
+    """The system as the README starts it, by the command that it prints; only place and port are others."""
     (command,) = re.findall(r"^(BOOTSTRAP_ADMIN_EMAIL=.*make up)$", README.read_text("utf-8"), re.MULTILINE)
     make = shutil.which("make")
     if make is None:
@@ -48,21 +48,21 @@ def _started(tmp_path: Path) -> Iterator[str]:
     port = free_port()
     environment = {**kept, "GATEWAY_PORT": str(port), "DATA_DIR": str(tmp_path / "data")}
     with (tmp_path / "log").open("w+b") as log:
-        house = subprocess.Popen(
+        system = subprocess.Popen(
             ["bash", "-c", script], env=environment, stdout=log, stderr=log, start_new_session=True
         )
         try:
-            _wait_until_ready(tmp_path / "log", house)
+            _wait_until_ready(tmp_path / "log", system)
             yield f"http://127.0.0.1:{port}"
         finally:
-            os.killpg(house.pid, signal.SIGTERM)
-            house.wait(30)
+            os.killpg(system.pid, signal.SIGTERM)
+            system.wait(30)
 
 
-def _wait_until_ready(log: Path, house: "subprocess.Popen[bytes]") -> None:
+def _wait_until_ready(log: Path, system: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + 120
     while "ready: http://127.0.0.1:" not in log.read_text("utf-8"):
-        assert house.poll() is None, log.read_text("utf-8")
+        assert system.poll() is None, log.read_text("utf-8")
         assert time.monotonic() < deadline, log.read_text("utf-8")
         time.sleep(0.1)
 

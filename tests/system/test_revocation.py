@@ -5,143 +5,143 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.system.edge import PASSWORD, Answer, Edge, Person
-from tests.system.house import House
+from tests.system.client import PASSWORD, Answer, Client, User
+from tests.system.running_system import System
 
 SECOND = 1.0
 
 
 @pytest.fixture(scope="module", name="other")
-def _other(house: House) -> Iterator[Edge]:
-    """Another gateway of the same house."""
-    with house.gateway() as url, Edge(url) as edge:
-        yield edge
+def _other(system: System) -> Iterator[Client]:
+    """Another gateway of the same system."""
+    with system.gateway() as url, Client(url) as client:
+        yield client
 
 
-Ending = Callable[[Edge, Person, Person], Answer]
+Ending = Callable[[Client, User, User], Answer]
 
 
-def _log_out(edge: Edge, admin: Person, person: Person) -> Answer:
-    return edge.post("/api/auth/logout", token=person.access_token)
+def _log_out(client: Client, admin: User, user: User) -> Answer:
+    return client.post("/api/auth/logout", token=user.access_token)
 
 
-def _log_out_everywhere(edge: Edge, admin: Person, person: Person) -> Answer:
-    return edge.post("/api/auth/logout-all", token=person.access_token)
+def _log_out_everywhere(client: Client, admin: User, user: User) -> Answer:
+    return client.post("/api/auth/logout-all", token=user.access_token)
 
 
-def _change_role(edge: Edge, admin: Person, person: Person) -> Answer:
-    return edge.put(f"/api/users/{person.id}", token=admin.access_token, json={"role": "admin"})
+def _change_role(client: Client, admin: User, user: User) -> Answer:
+    return client.put(f"/api/users/{user.id}", token=admin.access_token, json={"role": "admin"})
 
 
-def _deactivate(edge: Edge, admin: Person, person: Person) -> Answer:
-    return edge.put(f"/api/users/{person.id}", token=admin.access_token, json={"is_active": False})
+def _deactivate(client: Client, admin: User, user: User) -> Answer:
+    return client.put(f"/api/users/{user.id}", token=admin.access_token, json={"is_active": False})
 
 
-def _delete(edge: Edge, admin: Person, person: Person) -> Answer:
-    return edge.delete(f"/api/users/{person.id}", token=admin.access_token)
+def _delete(client: Client, admin: User, user: User) -> Answer:
+    return client.delete(f"/api/users/{user.id}", token=admin.access_token)
 
 
-def _leave(edge: Edge, admin: Person, person: Person) -> Answer:
-    return edge.delete("/api/users/me", token=person.access_token, json={"password": PASSWORD})
+def _leave(client: Client, admin: User, user: User) -> Answer:
+    return client.delete("/api/users/me", token=user.access_token, json={"password": PASSWORD})
 
 
 ENDINGS = [_log_out, _log_out_everywhere, _change_role, _deactivate, _delete, _leave]
 
 
 @pytest.mark.parametrize("end", ENDINGS)
-def test_other_gateway_refuses(edge: Edge, other: Edge, admin: Person, end: Ending) -> None:
+def test_other_gateway_refuses(client: Client, other: Client, admin: User, end: Ending) -> None:
     """The gateway that took the call refuses at once, another one within a second."""
-    person = edge.join()
-    assert other.who(person.access_token).status == 200
-    assert end(edge, admin, person).status in {200, 204}
+    user = client.join()
+    assert other.who(user.access_token).status == 200
+    assert end(client, admin, user).status in {200, 204}
     ended_at = time.monotonic()
 
-    assert edge.who(person.access_token).outcome == (401, "TOKEN_REVOKED")
-    while other.who(person.access_token).status != 401 and time.monotonic() - ended_at < 5:
+    assert client.who(user.access_token).outcome == (401, "TOKEN_REVOKED")
+    while other.who(user.access_token).status != 401 and time.monotonic() - ended_at < 5:
         time.sleep(0.01)
     took_seconds = time.monotonic() - ended_at
-    assert other.who(person.access_token).outcome == (401, "TOKEN_REVOKED")
+    assert other.who(user.access_token).outcome == (401, "TOKEN_REVOKED")
     assert took_seconds < SECOND
 
 
-def test_password_change_at_the_other_gateway(edge: Edge, other: Edge) -> None:
+def test_password_change_at_the_other_gateway(client: Client, other: Client) -> None:
     """A new password ends the other sessions everywhere, and not this one."""
-    person = edge.join()
-    elsewhere = other.sign_in(person)
-    answer = edge.put(
+    user = client.join()
+    elsewhere = other.sign_in(user)
+    answer = client.put(
         "/api/users/me/password",
-        token=person.access_token,
+        token=user.access_token,
         json={"old_password": PASSWORD, "new_password": "copper-lantern-orbit-fern"},
     )
     assert answer.status == 204
     time.sleep(SECOND)
 
     assert other.who(elsewhere.access_token).outcome == (401, "TOKEN_REVOKED")
-    assert other.who(person.access_token).status == 200
+    assert other.who(user.access_token).status == 200
 
 
-def test_cached_read_is_dropped_everywhere(edge: Edge, other: Edge, admin: Person) -> None:
-    """A read that another gateway keeps is dropped when the person changes: no stale name is served."""
-    person = edge.join()
-    other.who(person.access_token)
-    edge.put(f"/api/users/{person.id}", token=admin.access_token, json={"full_name": "Renamed"})
+def test_cached_read_is_dropped_everywhere(client: Client, other: Client, admin: User) -> None:
+    """A read that another gateway keeps is dropped when the user changes: no stale name is served."""
+    user = client.join()
+    other.who(user.access_token)
+    client.put(f"/api/users/{user.id}", token=admin.access_token, json={"full_name": "Renamed"})
 
-    assert edge.who(person.access_token).data["full_name"] == "Renamed"
+    assert client.who(user.access_token).data["full_name"] == "Renamed"
     time.sleep(SECOND)
-    assert other.who(person.access_token).data["full_name"] == "Renamed"
+    assert other.who(user.access_token).data["full_name"] == "Renamed"
 
 
-def test_gateway_that_starts_later_knows(edge: Edge, house: House) -> None:
+def test_gateway_that_starts_later_knows(client: Client, system: System) -> None:
     """A gateway that was not there when a token was revoked refuses it from its first request on."""
-    person = edge.join()
-    edge.post("/api/auth/logout", token=person.access_token)
-    with house.gateway() as url, Edge(url) as late:
-        assert late.who(person.access_token).outcome == (401, "TOKEN_REVOKED")
+    user = client.join()
+    client.post("/api/auth/logout", token=user.access_token)
+    with system.gateway() as url, Client(url) as late:
+        assert late.who(user.access_token).outcome == (401, "TOKEN_REVOKED")
 
 
-def test_without_auth_service(edge: Edge, house: House) -> None:
+def test_without_auth_service(client: Client, system: System) -> None:
     """Good tokens are read without auth-service; what needs it says so."""
-    person = edge.join()
-    assert edge.who(person.access_token).status == 200
-    with house.without("auth-service"):
-        assert edge.who(person.access_token).status == 200
-        refused = edge.post("/api/auth/login", json={"email": person.email, "password": PASSWORD})
+    user = client.join()
+    assert client.who(user.access_token).status == 200
+    with system.without("auth-service"):
+        assert client.who(user.access_token).status == 200
+        refused = client.post("/api/auth/login", json={"email": user.email, "password": PASSWORD})
         assert refused.outcome == (503, "UNAVAILABLE")
-    edge.sign_in(person)
+    client.sign_in(user)
 
 
-def test_redis_that_lost_its_data(edge: Edge, other: Edge, house: House) -> None:
+def test_redis_that_lost_its_data(client: Client, other: Client, system: System) -> None:
     """When Redis comes back empty nothing that was revoked is good again, and new revocations arrive."""
-    before, after = edge.join(), edge.join()
-    edge.post("/api/auth/logout", token=before.access_token)
-    house.kill("redis")
-    house.start("redis")
+    before, after = client.join(), client.join()
+    client.post("/api/auth/logout", token=before.access_token)
+    system.kill("redis")
+    system.start("redis")
     time.sleep(SECOND)
 
     assert other.who(before.access_token).outcome == (401, "TOKEN_REVOKED")
-    edge.post("/api/auth/logout", token=after.access_token)
+    client.post("/api/auth/logout", token=after.access_token)
     deadline = time.monotonic() + 5
     while other.who(after.access_token).status != 401 and time.monotonic() < deadline:
         time.sleep(0.05)
     assert other.who(after.access_token).outcome == (401, "TOKEN_REVOKED")
 
 
-def test_without_redis(edge: Edge, other: Edge, admin: Person, house: House) -> None:
-    """With Redis stopped both gateways refuse what is ended, by asking auth-service, and people sign in."""
-    before = edge.join()
-    people = [edge.join() for _ in ENDINGS]
-    edge.post("/api/auth/logout", token=before.access_token)
-    with house.without("redis"):
+def test_without_redis(client: Client, other: Client, admin: User, system: System) -> None:
+    """With Redis stopped both gateways refuse what is ended, by asking auth-service, and users sign in."""
+    before = client.join()
+    users = [client.join() for _ in ENDINGS]
+    client.post("/api/auth/logout", token=before.access_token)
+    with system.without("redis"):
         # Until a gateway notices, its memory is as fresh as the last word from Redis: under a second.
         time.sleep(SECOND + 0.2)
-        for gateway in (edge, other):
+        for gateway in (client, other):
             assert gateway.who(before.access_token).outcome == (401, "TOKEN_REVOKED")
-        for end, person in zip(ENDINGS, people, strict=True):
-            assert other.who(person.access_token).status == 200
-            assert end(edge, admin, person).status in {200, 204}, end
-            assert edge.who(person.access_token).outcome == (401, "TOKEN_REVOKED"), end
-            assert other.who(person.access_token).outcome == (401, "TOKEN_REVOKED"), end
-        for gateway in (edge, other):
+        for end, user in zip(ENDINGS, users, strict=True):
+            assert other.who(user.access_token).status == 200
+            assert end(client, admin, user).status in {200, 204}, end
+            assert client.who(user.access_token).outcome == (401, "TOKEN_REVOKED"), end
+            assert other.who(user.access_token).outcome == (401, "TOKEN_REVOKED"), end
+        for gateway in (client, other):
             newcomer = gateway.join()
             assert gateway.who(newcomer.access_token).status == 200
             assert (

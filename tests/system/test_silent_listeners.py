@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.edge import Edge
-from tests.system.house import House
+from tests.system.client import Client
 from tests.system.raw import head
+from tests.system.running_system import System
 
 CLIENTS = 1000
 EACH_CLIENT = 20
@@ -25,18 +25,18 @@ EACH_KILOBYTES_MAX = 150
 pytestmark = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="measures by /proc")
 
 
-def test_a_thousand_who_never_read(edge: Edge, house: House) -> None:
+def test_a_thousand_who_never_read(client: Client, system: System) -> None:
     """They all get in, cost little, and others are answered as before; then they are forgotten."""
-    token = edge.join().access_token
-    alone = _median_seconds(edge, token)
-    before = {name: _resident_kilobytes(house, name) for name in PROCESSES}
-    already = _active(edge)
-    with _silent(edge.url):
-        _until(lambda: _active(edge) >= already + CLIENTS)
-        among_them = _median_seconds(edge, token)
-        cost = {name: (_resident_kilobytes(house, name) - before[name]) / CLIENTS for name in PROCESSES}
-        _until(lambda: edge.get("/api/health").outcome == (200, None))
-    _until(lambda: _active(edge) < already + CLIENTS / 10)
+    token = client.join().access_token
+    alone = _median_seconds(client, token)
+    before = {name: _resident_kilobytes(system, name) for name in PROCESSES}
+    already = _active(client)
+    with _silent(client.url):
+        _until(lambda: _active(client) >= already + CLIENTS)
+        among_them = _median_seconds(client, token)
+        cost = {name: (_resident_kilobytes(system, name) - before[name]) / CLIENTS for name in PROCESSES}
+        _until(lambda: client.get("/api/health").outcome == (200, None))
+    _until(lambda: _active(client) < already + CLIENTS / 10)
 
     assert max(cost.values()) < EACH_KILOBYTES_MAX, cost
     assert among_them < 10 * alone + 0.05, (alone, among_them)
@@ -48,13 +48,13 @@ def _silent(url: str) -> Iterator[None]:
     address = urllib.parse.urlsplit(url)
     with contextlib.ExitStack() as connections:
         for number in range(CLIENTS):
-            client = connections.enter_context(socket.socket())
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-            client.settimeout(20)
+            connection = connections.enter_context(socket.socket())
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            connection.settimeout(20)
             # A client may have so many streams, and this machine has as many addresses as it takes.
-            client.bind((f"127.0.1.{1 + number // EACH_CLIENT}", 0))
-            client.connect((address.hostname, address.port))
-            client.sendall(head("GET", "/api/health/stream", "Accept: text/event-stream"))
+            connection.bind((f"127.0.1.{1 + number // EACH_CLIENT}", 0))
+            connection.connect((address.hostname, address.port))
+            connection.sendall(head("GET", "/api/health/stream", "Accept: text/event-stream"))
         yield
 
 
@@ -65,22 +65,22 @@ def _until(condition: Callable[[], bool], seconds: float = 40) -> None:
         time.sleep(0.05)
 
 
-def _active(edge: Edge) -> float:
-    found = re.search(r"^http_server_active_requests (\S+)$", edge.get("/metrics").text, re.MULTILINE)
+def _active(client: Client) -> float:
+    found = re.search(r"^http_server_active_requests (\S+)$", client.get("/metrics").text, re.MULTILINE)
     assert found
     return float(found[1])
 
 
-def _median_seconds(edge: Edge, token: str) -> float:
+def _median_seconds(client: Client, token: str) -> float:
     times = []
     for _ in range(30):
         started = time.perf_counter()
-        assert edge.who(token).status == 200
+        assert client.who(token).status == 200
         times.append(time.perf_counter() - started)
     return statistics.median(times)
 
 
-def _resident_kilobytes(house: House, name: str) -> int:
-    services = json.loads((house.folder / "topology.json").read_text("utf-8"))["services"]
+def _resident_kilobytes(system: System, name: str) -> int:
+    services = json.loads((system.folder / "topology.json").read_text("utf-8"))["services"]
     rollup = Path(f"/proc/{services[name]['pid']}/smaps_rollup").read_text("utf-8")
     return int(rollup.partition("Rss:")[2].split()[0])

@@ -1,4 +1,4 @@
-"""The strict profile, on a house of its own: TLS between the services, admins with a second factor."""
+"""The strict profile, on a stack of its own: TLS between the services, admins with a second factor."""
 
 import os
 import subprocess
@@ -13,9 +13,9 @@ from devstack.stack import Stack
 from devstack.topology import SERVICES, Service
 
 from tests.chassis.grpc.authority import Authority
-from tests.system.edge import PASSWORD, Answer, Edge
-from tests.system.house import House
+from tests.system.client import PASSWORD, Answer, Client
 from tests.system.machines import KEYS
+from tests.system.running_system import System
 
 ADMIN = "admin@vestibule.test"
 ADMIN_PASSWORD = "Marble-Otter-Sunday-Lamp-94"
@@ -42,114 +42,114 @@ def _strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture(name="strict_edge")
-def _strict_edge(strict: Stack) -> Iterator[Edge]:
-    with Edge(strict.base_url) as edge:
-        yield edge
+def _strict_edge(strict: Stack) -> Iterator[Client]:
+    with Client(strict.base_url) as client:
+        yield client
 
 
-def _login(edge: Edge) -> Answer:
-    return edge.post("/api/auth/login", json={"email": ADMIN, "password": ADMIN_PASSWORD})
+def _login(client: Client) -> Answer:
+    return client.post("/api/auth/login", json={"email": ADMIN, "password": ADMIN_PASSWORD})
 
 
-def _refresh(edge: Edge, token: str) -> Answer:
-    return edge.post("/api/auth/refresh", json={"refresh_token": token})
+def _refresh(client: Client, token: str) -> Answer:
+    return client.post("/api/auth/refresh", json={"refresh_token": token})
 
 
-def test_admin_has_to_enrol(strict_edge: Edge) -> None:
+def test_admin_has_to_enrol(strict_edge: Client) -> None:
     """The password alone gets an admin as far as the second factor; with it, everything opens."""
-    edge = strict_edge
-    tokens = _login(edge).data
+    client = strict_edge
+    tokens = _login(client).data
     token = tokens["access_token"]
 
     assert tokens["role"] == "admin"
     claims = jwt.decode(token, options={"verify_signature": False})
     assert (claims["role"], claims["enrol"]) == ("user", True)
     closed = [
-        edge.get("/api/users", token=token),
-        edge.get("/api/admin/audit-events", token=token),
-        edge.get("/api/auth/sessions", token=token),
-        edge.get("/api/users/me/export", token=token),
-        edge.put("/api/users/me", token=token, json={"full_name": "Somebody Else"}),
-        edge.put(
+        client.get("/api/users", token=token),
+        client.get("/api/admin/audit-events", token=token),
+        client.get("/api/auth/sessions", token=token),
+        client.get("/api/users/me/export", token=token),
+        client.put("/api/users/me", token=token, json={"full_name": "Somebody Else"}),
+        client.put(
             "/api/users/me/password",
             token=token,
             json={"old_password": ADMIN_PASSWORD, "new_password": PASSWORD},
         ),
-        edge.call("DELETE", "/api/users/me", token=token, json={"password": ADMIN_PASSWORD}),
+        client.call("DELETE", "/api/users/me", token=token, json={"password": ADMIN_PASSWORD}),
     ]
     assert {answer.outcome for answer in closed} == {(403, "SECOND_FACTOR_REQUIRED")}
-    assert edge.who(token).data["email"] == ADMIN
-    token = _refresh(edge, tokens["refresh_token"]).data["access_token"]
-    assert edge.get("/api/users", token=token).code == "SECOND_FACTOR_REQUIRED"
+    assert client.who(token).data["email"] == ADMIN
+    token = _refresh(client, tokens["refresh_token"]).data["access_token"]
+    assert client.get("/api/users", token=token).code == "SECOND_FACTOR_REQUIRED"
 
-    tokens = _login(edge).data
-    begun = edge.post("/api/auth/mfa/totp", token=tokens["access_token"])
+    tokens = _login(client).data
+    begun = client.post("/api/auth/mfa/totp", token=tokens["access_token"])
     totp = pyotp.TOTP(begun.data["secret"])
     code = totp.at(time.time() - 30)
-    confirmed = edge.post("/api/auth/mfa/totp/confirm", token=tokens["access_token"], json={"code": code})
+    confirmed = client.post("/api/auth/mfa/totp/confirm", token=tokens["access_token"], json={"code": code})
     assert confirmed.outcome == (200, None)
-    assert edge.get("/api/users", token=tokens["access_token"]).code == "SECOND_FACTOR_REQUIRED"
-    refreshed = _refresh(edge, tokens["refresh_token"]).data
-    assert edge.get("/api/users", token=refreshed["access_token"]).outcome == (200, None)
+    assert client.get("/api/users", token=tokens["access_token"]).code == "SECOND_FACTOR_REQUIRED"
+    refreshed = _refresh(client, tokens["refresh_token"]).data
+    assert client.get("/api/users", token=refreshed["access_token"]).outcome == (200, None)
 
-    challenge = _login(edge).data
+    challenge = _login(client).data
     assert challenge["mfa_required"] is True
     proof = {"mfa_token": challenge["mfa_token"], "code": totp.now()}
-    verified = edge.post("/api/auth/mfa/verify", json=proof).data
-    assert edge.get("/api/users", token=verified["access_token"]).outcome == (200, None)
+    verified = client.post("/api/auth/mfa/verify", json=proof).data
+    assert client.get("/api/users", token=verified["access_token"]).outcome == (200, None)
 
 
-def test_keys_may_do_no_more_than_sessions(strict_edge: Edge, strict: Stack) -> None:
+def test_keys_may_do_no_more_than_sessions(strict_edge: Client, strict: Stack) -> None:
     """A key of somebody who was promoted, and of an admin who turned the second factor off, at once."""
-    house, edge = House(strict), strict_edge
-    house.change("DELETE FROM auth.authenticators")
-    house.change("UPDATE auth.credentials SET second_factor = false")
-    tokens = _login(edge).data
-    begun = edge.post("/api/auth/mfa/totp", token=tokens["access_token"])
+    system, client = System(strict), strict_edge
+    system.change("DELETE FROM auth.authenticators")
+    system.change("UPDATE auth.credentials SET second_factor = false")
+    tokens = _login(client).data
+    begun = client.post("/api/auth/mfa/totp", token=tokens["access_token"])
     code = pyotp.TOTP(begun.data["secret"]).now()
-    edge.post("/api/auth/mfa/totp/confirm", token=tokens["access_token"], json={"code": code})
-    admin = _refresh(edge, tokens["refresh_token"]).data["access_token"]
-    bob = edge.join()
-    house.change("UPDATE auth.credentials SET email_verified = true WHERE user_id = $1", bob.id)
-    bobs = edge.post(KEYS, token=bob.access_token, json={"name": "b", "scopes": ["read", "write"]}).data[
+    client.post("/api/auth/mfa/totp/confirm", token=tokens["access_token"], json={"code": code})
+    admin = _refresh(client, tokens["refresh_token"]).data["access_token"]
+    bob = client.join()
+    system.change("UPDATE auth.credentials SET email_verified = true WHERE user_id = $1", bob.id)
+    bobs = client.post(KEYS, token=bob.access_token, json={"name": "b", "scopes": ["read", "write"]}).data[
         "key"
     ]
     body = {"name": "directory", "scopes": ["read", "write", "admin"]}
-    admins = edge.post(KEYS, token=admin, json=body).data["key"]
+    admins = client.post(KEYS, token=admin, json=body).data["key"]
     own = f"/api/users/{bob.id}"
-    assert [edge.get(own, token=key).status for key in (bobs, admins)] == [200, 200]
+    assert [client.get(own, token=key).status for key in (bobs, admins)] == [200, 200]
 
-    assert edge.put(own, token=admin, json={"role": "admin"}).status == 200
-    assert edge.get(own, token=bobs).outcome == (403, "SECOND_FACTOR_REQUIRED")
-    assert edge.get("/api/users", token=bobs).outcome == (403, "SECOND_FACTOR_REQUIRED")
-    assert edge.who(bobs).status == 200
+    assert client.put(own, token=admin, json={"role": "admin"}).status == 200
+    assert client.get(own, token=bobs).outcome == (403, "SECOND_FACTOR_REQUIRED")
+    assert client.get("/api/users", token=bobs).outcome == (403, "SECOND_FACTOR_REQUIRED")
+    assert client.who(bobs).status == 200
 
-    removed = edge.call("DELETE", "/api/auth/mfa/totp", token=admin, json={"password": ADMIN_PASSWORD})
+    removed = client.call("DELETE", "/api/auth/mfa/totp", token=admin, json={"password": ADMIN_PASSWORD})
     assert removed.status == 204
-    assert edge.get("/api/users", token=admin).outcome == (401, "TOKEN_REVOKED")
+    assert client.get("/api/users", token=admin).outcome == (401, "TOKEN_REVOKED")
     for path in (own, "/api/users", "/api/admin/audit-events"):
-        assert edge.get(path, token=admins).outcome == (403, "SECOND_FACTOR_REQUIRED")
-    lock_out = edge.put(own, token=admins, json={"is_active": False})
+        assert client.get(path, token=admins).outcome == (403, "SECOND_FACTOR_REQUIRED")
+    lock_out = client.put(own, token=admins, json={"is_active": False})
     assert lock_out.outcome == (403, "SECOND_FACTOR_REQUIRED")
 
 
-def test_idle_sessions_end(strict_edge: Edge, strict: Stack) -> None:
+def test_idle_sessions_end(strict_edge: Client, strict: Stack) -> None:
     """Signed out after 15 minutes without use, whenever the session began; tokens live for five."""
-    person = strict_edge.register()
-    answer = strict_edge.post("/api/auth/login", json={"email": person.email, "password": PASSWORD})
+    user = strict_edge.register()
+    answer = strict_edge.post("/api/auth/login", json={"email": user.email, "password": PASSWORD})
     assert (answer.data["expires_in"], answer.data["refresh_expires_in"]) == (5 * MINUTE, 15 * MINUTE)
     claims = jwt.decode(answer.data["access_token"], options={"verify_signature": False})
     assert claims["exp"] - claims["iat"] == 5 * MINUTE
 
     token = answer.data["refresh_token"]
-    _pass_minutes(strict, person.id, 14)
+    _pass_minutes(strict, user.id, 14)
     token = _refresh(strict_edge, token).data["refresh_token"]
     # A session from before the profile was strict may have had a week.
-    _pass_minutes(strict, person.id, 16, "7 days")
+    _pass_minutes(strict, user.id, 16, "7 days")
     assert _refresh(strict_edge, token).outcome == (401, "TOKEN_EXPIRED")
 
 
-def test_browsers_are_told_to_stay_with_tls(strict_edge: Edge) -> None:
+def test_browsers_are_told_to_stay_with_tls(strict_edge: Client) -> None:
     """For a year, and for subdomains as well."""
     answer = strict_edge.post("/api/auth/refresh", json={"refresh_token": "nonsense"})
 
@@ -182,7 +182,7 @@ def test_weak_settings_are_refused(strict: Stack, service: Service) -> None:
 
 def _pass_minutes(stack: Stack, user_id: str, minutes: int, expires: str | None = None) -> None:
     """Lets time go by for somebody's sessions."""
-    House(stack).change(
+    System(stack).change(
         "UPDATE auth.sessions SET created_at = created_at - make_interval(mins => $2),"
         " last_used_at = last_used_at - make_interval(mins => $2),"
         " rotated_at = rotated_at - make_interval(mins => $2),"

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.system.edge import PASSWORD, Answer, Edge, new_email
-from tests.system.house import House
+from tests.system.client import PASSWORD, Answer, Client, new_email
 from tests.system.mailbox import Mailbox
+from tests.system.running_system import System
 from tests.system.timing import Samples, differ, sampled
 
 PAIRS = 150
@@ -33,57 +33,57 @@ def _expect(status: int, answer: Answer) -> None:
     assert answer.status == status, answer.text
 
 
-def _copies(edge: Edge, house: House, count: int) -> list[str]:
-    """Returns addresses of people who have the same password hash as somebody who registered."""
-    person, emails = edge.register(), [new_email() for _ in range(count)]
-    house.change(
+def _copies(client: Client, system: System, count: int) -> list[str]:
+    """Returns addresses of users who have the same password hash as somebody who registered."""
+    user, emails = client.register(), [new_email() for _ in range(count)]
+    system.change(
         "INSERT INTO auth.credentials (user_id, email, email_canonical, password_hash, role, is_pending)"
         " SELECT gen_random_uuid(), address, address, known.password_hash, known.role, false"
         " FROM auth.credentials AS known, unnest($2::text[]) AS address WHERE known.user_id = $1",
-        person.id,
+        user.id,
         emails,
     )
     return emails
 
 
-def test_login(edge: Edge, house: House) -> None:
+def test_login(client: Client, system: System) -> None:
     """A wrong password of a known and of an unknown address."""
 
     def measure() -> Samples:
         count = LOGIN_PAIRS // GUESSES_EACH
         emails = {
-            True: iter(_copies(edge, house, count) * GUESSES_EACH),
+            True: iter(_copies(client, system, count) * GUESSES_EACH),
             False: iter([new_email() for _ in range(count)] * GUESSES_EACH),
         }
 
         def guess(known: bool) -> None:
             body = {"email": next(emails[known]), "password": f"not {PASSWORD}"}
-            _expect(401, edge.post("/api/auth/login", json=body))
+            _expect(401, client.post("/api/auth/login", json=body))
 
         return sampled(guess, LOGIN_PAIRS)
 
     assert not _tells_apart(measure)
 
 
-def test_forgot(edge: Edge) -> None:
+def test_forgot(client: Client) -> None:
     """A known and an unknown address."""
-    emails = {True: edge.register().email, False: new_email()}
+    emails = {True: client.register().email, False: new_email()}
 
     def ask(known: bool) -> None:
-        _expect(202, edge.post("/api/auth/password/forgot", json={"email": emails[known]}))
+        _expect(202, client.post("/api/auth/password/forgot", json={"email": emails[known]}))
 
     assert not _tells_apart(lambda: sampled(ask, PAIRS))
 
 
-def test_resend(edge: Edge, mailbox: Mailbox) -> None:
+def test_resend(client: Client, mailbox: Mailbox) -> None:
     """It is for those who are signed in, about themselves: verified or not makes no difference either."""
-    verified, unverified = edge.join(), edge.join()
-    edge.post("/api/auth/email/verify", json={"token": mailbox.verification_token(verified.email)})
+    verified, unverified = client.join(), client.join()
+    client.post("/api/auth/email/verify", json={"token": mailbox.verification_token(verified.email)})
     tokens = {True: verified.access_token, False: unverified.access_token}
 
     def measure() -> Samples:
         samples = sampled(
-            lambda which: _expect(202, edge.post("/api/auth/email/resend", token=tokens[which])), PAIRS // 3
+            lambda which: _expect(202, client.post("/api/auth/email/resend", token=tokens[which])), PAIRS // 3
         )
         samples.after = {True: [0.0], False: [0.0]}  # A mail that is sent takes time; it is one's own.
         return samples

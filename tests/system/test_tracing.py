@@ -3,8 +3,8 @@
 import os
 
 from tests.collector import Collector, Span
-from tests.system.edge import PASSWORD, Edge, new_email
-from tests.system.house import House
+from tests.system.client import PASSWORD, Client, new_email
+from tests.system.running_system import System
 
 DELIVERED = {
     "auth-service: publish registration_started",
@@ -26,11 +26,11 @@ def labels(spans: list[Span]) -> set[str]:
     return {f"{span.service}: {span.name}" for span in spans}
 
 
-def test_a_registration_is_one_trace(collector: Collector, edge: Edge) -> None:
+def test_a_registration_is_one_trace(collector: Collector, client: Client) -> None:
     """From HTTP through gRPC to SQL, both ways of delivery and the consumers, each below what caused it."""
     traceparent = new_traceparent()
-    person = {"email": new_email(), "password": PASSWORD, "full_name": "Ada Lovelace"}
-    answer = edge.post("/api/auth/register", json=person, headers={"traceparent": traceparent})
+    user = {"email": new_email(), "password": PASSWORD, "full_name": "Ada Lovelace"}
+    answer = client.post("/api/auth/register", json=user, headers={"traceparent": traceparent})
     assert answer.status == 201, answer.text
     root = collector.tree(traceparent[3:35], "gateway: POST /api/auth/register", *DELIVERED)
     print(root.drawn())  # noqa: T201 docs/tracing.md shows it
@@ -51,7 +51,7 @@ def test_a_registration_is_one_trace(collector: Collector, edge: Edge) -> None:
     for branch, of in ((served, "auth-service"), (admitted, "user-service")):
         assert branch.find(f"{of}: COMMIT").span.kind == "CLIENT"
     # What goes by the outbox hangs where the row was written, and the consumer is linked to it. The
-    # person's row was written by the call or by the consumer of the registration, whichever was first.
+    # user's row was written by the call or by the consumer of the registration, whichever was first.
     for writer, published, consumed in (
         (served, "auth-service: publish registration_started", "user-service: process registration_started"),
         (root, "user-service: publish user_changed", "auth-service: process user_changed"),
@@ -68,13 +68,13 @@ def test_a_registration_is_one_trace(collector: Collector, edge: Edge) -> None:
     assert (mailed.span.kind, mailed.span.links) == ("CLIENT", (mailed.span.parent_id,))
 
 
-def test_statements_are_told_without_values(collector: Collector, edge: Edge) -> None:
+def test_statements_are_told_without_values(collector: Collector, client: Client) -> None:
     """SQL has its placeholders, and no attribute holds what the request did."""
-    traceparent, person = new_traceparent(), edge.join(full_name="Grace Canary Hopper")
-    answer = edge.put(
+    traceparent, user = new_traceparent(), client.join(full_name="Grace Canary Hopper")
+    answer = client.put(
         "/api/users/me",
         json={"full_name": "Grace Canary Murray"},
-        token=person.access_token,
+        token=user.access_token,
         headers={"traceparent": traceparent},
     )
     assert answer.status == 200
@@ -84,20 +84,20 @@ def test_statements_are_told_without_values(collector: Collector, edge: Edge) ->
     (statement,) = [span for span in spans if span.name == "UPDATE users.users"]
 
     assert "$1" in statement.attributes["db.query.text"]
-    for secret in ("Canary", person.email, person.access_token):
+    for secret in ("Canary", user.email, user.access_token):
         assert not [span for span in spans if secret in span.text]
 
 
 def test_a_failure_is_told_though_its_trace_is_not_recorded(
-    collector: Collector, edge: Edge, house: House
+    collector: Collector, client: Client, system: System
 ) -> None:
     """The gateway's request and the call that failed below it have spans; what went well has none."""
     fine, failing = new_traceparent(recorded=False), new_traceparent(recorded=False)
-    person = edge.join()
-    with house.without("user-service"):
-        answer = edge.get("/api/users/me/export", token=person.access_token, headers={"traceparent": failing})
+    user = client.join()
+    with system.without("user-service"):
+        answer = client.get("/api/users/me/export", token=user.access_token, headers={"traceparent": failing})
         assert answer.status == 503
-    edge.get("/api/users/me", token=person.access_token, headers={"traceparent": fine})
+    client.get("/api/users/me", token=user.access_token, headers={"traceparent": fine})
     root = collector.tree(failing[3:35], "gateway: GET /api/users/me/export")
 
     assert (root.label, root.span.is_error) == ("gateway: GET /api/users/me/export", True)
@@ -108,12 +108,12 @@ def test_a_failure_is_told_though_its_trace_is_not_recorded(
     assert collector.of(fine[3:35]) == []
 
 
-def test_a_revocation_is_told_by_everybody_who_learns_of_it(collector: Collector, edge: Edge) -> None:
+def test_a_revocation_is_told_by_everybody_who_learns_of_it(collector: Collector, client: Client) -> None:
     """Signing out is in each process that judges tokens, below what revoked them and linked to it."""
-    traceparent, person = new_traceparent(), edge.join()
+    traceparent, user = new_traceparent(), client.join()
     learned = {f"{service}: take in tokens_revoked" for service in ("gateway", "user-service")}
     headers = {"traceparent": traceparent}
-    assert edge.post("/api/auth/logout", token=person.access_token, headers=headers).status == 204
+    assert client.post("/api/auth/logout", token=user.access_token, headers=headers).status == 204
     root = collector.tree(traceparent[3:35], "gateway: POST /api/auth/logout", *learned)
 
     revoking = root.find("auth-service: vestibule.auth.v1.AuthService/Logout")
@@ -122,12 +122,12 @@ def test_a_revocation_is_told_by_everybody_who_learns_of_it(collector: Collector
         assert (taken.span.kind, taken.span.links) == ("CONSUMER", (taken.span.parent_id,))
 
 
-def test_redis_commands_are_in_the_trace(collector: Collector, house: House) -> None:
+def test_redis_commands_are_in_the_trace(collector: Collector, system: System) -> None:
     """A limited route asks Redis; its span has the command and no key, which holds the client's address."""
     traceparent = new_traceparent()
     settings = {"GATEWAY_RATE_LIMITS": "on", "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint}
-    with house.gateway(**settings) as url, Edge(url) as edge:
-        edge.post(
+    with system.gateway(**settings) as url, Client(url) as client:
+        client.post(
             "/api/auth/password/forgot", json={"email": new_email()}, headers={"traceparent": traceparent}
         )
         root = collector.tree(traceparent[3:35], "gateway: POST /api/auth/password/forgot")
@@ -136,7 +136,7 @@ def test_redis_commands_are_in_the_trace(collector: Collector, house: House) -> 
     assert "127.0.0.1" not in root.find("gateway: EVALSHA").span.text
 
 
-def test_only_trusted_proxies_bring_traces(collector: Collector, house: House) -> None:
+def test_only_trusted_proxies_bring_traces(collector: Collector, system: System) -> None:
     """Where proxies are named, anybody else's trace context is not taken up: he begins a trace of ours."""
     stranger, proxied = new_traceparent(), new_traceparent()
     settings = {
@@ -144,11 +144,14 @@ def test_only_trusted_proxies_bring_traces(collector: Collector, house: House) -
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
         "TRACE_RATIO": "1",
     }
-    with house.gateway(**settings) as url, Edge(url) as edge:
-        request_id = edge.get("/api/health", headers={"traceparent": stranger}).headers["x-request-id"]
+    with system.gateway(**settings) as url, Client(url) as client:
+        request_id = client.get("/api/health", headers={"traceparent": stranger}).headers["x-request-id"]
         (ours,) = _until_one(collector, request_id)
-    with house.gateway(**settings | {"GATEWAY_TRUSTED_PROXIES": "127.0.0.1/32"}) as url, Edge(url) as edge:
-        edge.get("/api/health", headers={"traceparent": proxied})
+    with (
+        system.gateway(**settings | {"GATEWAY_TRUSTED_PROXIES": "127.0.0.1/32"}) as url,
+        Client(url) as client,
+    ):
+        client.get("/api/health", headers={"traceparent": proxied})
         assert collector.wait_for(proxied[3:35], bool)
 
     assert ours.trace_id != stranger[3:35]

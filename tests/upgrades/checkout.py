@@ -74,10 +74,10 @@ class Checkout(Release):
             self._environments = self._ask("environments", _of_plan(plan))
         return self._environments[name]
 
-    def _ask(self, action: str, house: Mapping[str, Any]) -> Any:
+    def _ask(self, action: str, system: Mapping[str, Any]) -> Any:
         ran = subprocess.run(
             [self.python, "-P", str(_SCRIPT), action],
-            input=json.dumps(house),
+            input=json.dumps(system),
             env={"PATH": os.environ["PATH"]},
             capture_output=True,
             text=True,

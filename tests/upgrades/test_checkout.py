@@ -1,11 +1,11 @@
-"""The short form: the running house against the very same tree, told of and started as another release."""
+"""The short form: the running system against the very same tree, told of and started as another release."""
 
 import sys
 
 import pytest
 from devstack.stack import Stack
 
-from tests.system.house import House
+from tests.system.running_system import System
 from tests.upgrades.checkout import Checkout, commit_of
 
 SAME_TREE = Checkout("the same tree", sys.executable)
@@ -15,9 +15,9 @@ def test_settings_are_those_of_its_devstack(stack: Stack) -> None:
     """What a checkout's own devstack would tell its processes is what ours tell the running ones."""
     for name, process in stack.services.items():
         listening = stack.plan.ports[process.service.name][0]
-        told = SAME_TREE.environment(stack.plan, process.service, listening, name)
+        found = SAME_TREE.environment(stack.plan, process.service, listening, name)
 
-        assert told == process.environment
+        assert found == process.environment
 
 
 def test_process_of_another_release_takes_over(stack: Stack) -> None:
@@ -28,7 +28,7 @@ def test_process_of_another_release_takes_over(stack: Stack) -> None:
     SAME_TREE.migrate(stack.database)
 
     stack.change_release("user-service", SAME_TREE)
-    House(stack)._settle()
+    System(stack)._settle()
 
     assert service.grpc == before
     assert service.pid != ended

@@ -16,9 +16,9 @@ from devstack.topology import SERVICES
 
 from tests.conftest import STACK_ENVIRONMENT
 from tests.fakes.service_keys import SHARED_KEY
-from tests.faults.stage import Stage
+from tests.faults.system_under_load import SystemUnderLoad
 from tests.upgrades.checkout import Checkout, commit_of
-from tests.upgrades.course import Course
+from tests.upgrades.upgrade import Upgrade
 
 FROM = os.environ.get("UPGRADE_FROM", "")
 TWO_OF_EACH = {service.name: 2 for service in SERVICES}
@@ -45,9 +45,9 @@ def _earlier(tmp_path: Path, terminal: Terminal) -> Checkout:
     return checkout
 
 
-@pytest.fixture(name="stage")
-def _stage(tmp_path: Path, earlier: Checkout, terminal: Terminal) -> Iterator[Stage]:
-    """A house of that release, two of each service."""
+@pytest.fixture(name="running")
+def _running(tmp_path: Path, earlier: Checkout, terminal: Terminal) -> Iterator[SystemUnderLoad]:
+    """A system of that release, two of each service."""
     with Stack(
         tmp_path / "house",
         STACK_ENVIRONMENT | {"SERVICE_KEY": SHARED_KEY},
@@ -55,32 +55,32 @@ def _stage(tmp_path: Path, earlier: Checkout, terminal: Terminal) -> Iterator[St
         release=earlier,
         report=terminal.step,
     ) as stack:
-        yield Stage(stack)
+        yield SystemUnderLoad(stack)
 
 
-def test_upgrade_and_rollback(stage: Stage, earlier: Checkout, terminal: Terminal) -> None:
+def test_upgrade_and_rollback(running: SystemUnderLoad, earlier: Checkout, terminal: Terminal) -> None:
     """There, back on the new schema, and there again: nothing fails, every invariant holds."""
     this = Release()
-    course = Course(stage, terminal)
+    upgrade = Upgrade(running, terminal)
 
-    with course.under_load("upgrade"):
-        course.step("schema to this release", lambda: _migrate(stage, this))
-        course.roll(this)
-    with course.under_load("rollback"):
+    with upgrade.under_load("upgrade"):
+        upgrade.step("schema to this release", lambda: _migrate(running, this))
+        upgrade.roll(this)
+    with upgrade.under_load("rollback"):
         # GitOps tools go back by installing the older chart, whose jobs meet the newer schema.
-        course.step(f"jobs of {earlier.name}", lambda: _migrate(stage, earlier))
-        course.roll(earlier)
-    with course.under_load("upgrade again"):
-        course.step("jobs of this release", lambda: _migrate(stage, this))
-        course.roll(this)
+        upgrade.step(f"jobs of {earlier.name}", lambda: _migrate(running, earlier))
+        upgrade.roll(earlier)
+    with upgrade.under_load("upgrade again"):
+        upgrade.step("jobs of this release", lambda: _migrate(running, this))
+        upgrade.roll(this)
 
-    terminal.say(f"\n{course.table()}")
-    assert not [broken for outcome in course.outcomes for broken in outcome.broken]
-    assert not [call for step in course.steps for call in step.failed]
+    terminal.say(f"\n{upgrade.table()}")
+    assert not [broken for outcome in upgrade.outcomes for broken in outcome.broken]
+    assert not [call for step in upgrade.steps for call in step.failed]
 
 
-def _migrate(stage: Stage, release: Release) -> None:
+def _migrate(running: SystemUnderLoad, release: Release) -> None:
     """Does what the chart's jobs do before any pod is changed."""
-    database = stage.stack.database
+    database = running.stack.database
     release.provision(database, "the embedded Postgres")
     release.migrate(database)

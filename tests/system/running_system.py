@@ -1,4 +1,4 @@
-"""The running house as tests need it: to look behind the gateway, and to break parts of it."""
+"""The running system as tests need it: to look behind the gateway, and to break parts of it."""
 
 import asyncio
 import base64
@@ -24,7 +24,7 @@ from devstack.service import ServiceProcess
 from devstack.stack import Stack
 from devstack.topology import AUTH, GATEWAY, HEALTH
 
-from tests.system.edge import PASSWORD, Edge, new_email
+from tests.system.client import PASSWORD, Client, new_email
 
 SETTLE_SECONDS = 5.0
 """A client that was told `Retry-After: 1` a few times has been served by then."""
@@ -32,7 +32,7 @@ SETTLE_SECONDS = 5.0
 _numbers = itertools.count(1)
 
 
-class House:
+class System:
     """A running stack.
 
     Args:
@@ -58,7 +58,7 @@ class House:
 
     @property
     def folder(self) -> Path:
-        """Where everything is that the house keeps."""
+        """Where everything is that the system keeps."""
         return self._stack.folder
 
     def grpc(self, name: str) -> str:
@@ -112,11 +112,11 @@ class House:
         self._stack.kill_part(name)
 
     def start(self, name: str, *, settle: bool = True) -> None:
-        """Starts a part again and waits until the whole house has found it.
+        """Starts a part again and waits until the whole system has found it.
 
         Args:
             name: The part.
-            settle: Whether the house is whole again with it.
+            settle: Whether the system is whole again with it.
         """
         self._stack.start_part(name)
         if settle:
@@ -177,7 +177,7 @@ class House:
         )
 
     def sign(self, claims: Mapping[str, Any], *, kid: str | None = "") -> str:
-        """Signs claims with the house's own key.
+        """Signs claims with the system's own key.
 
         Args:
             claims: What the token is to say.
@@ -207,11 +207,11 @@ class House:
         registration = {"email": new_email(), "password": PASSWORD, "full_name": "Early Bird"}
         credentials = {name: registration[name] for name in ("email", "password")}
         deadline = time.monotonic() + SETTLE_SECONDS
-        with Edge(self.base_url) as edge:
+        with Client(self.base_url) as client:
             while True:
-                registered = edge.post("/api/auth/register", json=registration)
-                signed_in = edge.post("/api/auth/login", json=credentials)
-                if signed_in.status == 200 and edge.who(signed_in.data["access_token"]).status == 200:
+                registered = client.post("/api/auth/register", json=registration)
+                signed_in = client.post("/api/auth/login", json=credentials)
+                if signed_in.status == 200 and client.who(signed_in.data["access_token"]).status == 200:
                     return
                 assert time.monotonic() < deadline, (registered.text, signed_in.text)
                 time.sleep(0.1)

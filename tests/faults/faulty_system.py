@@ -1,4 +1,4 @@
-"""A house with two of each service, in which a fault happens while people use it."""
+"""A system with two of each service, in which a fault happens while users use it."""
 
 import time
 from collections.abc import Callable
@@ -10,16 +10,16 @@ from tests.faults.clocks import Clocks
 from tests.faults.disk import Disk
 from tests.faults.history import History, now
 from tests.faults.outcome import Outcome
-from tests.faults.stage import Stage
+from tests.faults.system_under_load import SystemUnderLoad
 from tests.faults.wires import Wires
 
-MEMBERS = 6
+USERS = 6
 BEFORE_SECONDS = 1.0
 AFTER_SECONDS = 3.0
 
 
-class Scene(Stage):
-    """A running house, its wires, and what may happen to it.
+class FaultySystem(SystemUnderLoad):
+    """A running system, its wires, and what may happen to it.
 
     Attributes:
         wires: Between any two of its parts.
@@ -33,10 +33,10 @@ class Scene(Stage):
         self.clocks = clocks
         self.disk = disk
 
-    def suffer(
-        self, name: str, fault: Callable[["Scene"], AbstractContextManager[None]], seconds: float
+    def run_fault(
+        self, name: str, fault: Callable[["FaultySystem"], AbstractContextManager[None]], seconds: float
     ) -> Outcome:
-        """Lets people use the house while a fault lasts, and judges what they saw.
+        """Lets users use the system while a fault lasts, and judges what they saw.
 
         Args:
             name: What to call the fault.
@@ -44,10 +44,10 @@ class Scene(Stage):
             seconds: How long it lasts.
         """
         history = History()
-        with self.crowd(history, MEMBERS):
+        with self.concurrent_users(history, USERS):
             time.sleep(BEFORE_SECONDS)
             with fault(self):
                 time.sleep(seconds)
             mended = now()
             time.sleep(AFTER_SECONDS)
-        return self.judged(name, history, mended)
+        return self.checked(name, history, mended)

@@ -13,7 +13,7 @@ TIMEOUT_SECONDS = 15.0
 _numbers = itertools.count()
 
 
-class Entrance:
+class Ingress:
     """One client's connections to all gateways.
 
     Like an ingress it goes to the next gateway when one takes no connection, and repeats a
@@ -33,7 +33,7 @@ class Entrance:
 
     def call(
         self,
-        does: str,
+        kind: str,
         method: str,
         path: str,
         *,
@@ -56,7 +56,7 @@ class Entrance:
             headers["idempotency-key"] = key
         began = now()
         url, response = self._send(method, path, headers, body, gateway)
-        call, data = self._noted(does, url, request_id, began, response, sent or {})
+        call, data = self._noted(kind, url, request_id, began, response, sent or {})
         self._history.add(call)
         return call, data
 
@@ -81,7 +81,7 @@ class Entrance:
 
     def _noted(
         self,
-        does: str,
+        kind: str,
         url: str,
         request_id: str,
         began: float,
@@ -90,12 +90,12 @@ class Entrance:
     ) -> tuple[Call, Any]:
         ended = now()
         if response is None:
-            return Call(self._actor, does, url, request_id, began, ended, 0, sent=sent), None
+            return Call(self._actor, kind, url, request_id, began, ended, 0, sent=sent), None
         envelope = response.json() if response.content else {"data": None, "error": None}
         code = envelope["error"]["code"] if envelope["error"] else None
         data = envelope["data"]
         if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
             assert int(response.headers["retry-after"]) >= 1, "503 says when to come back"
         got = {name: data[name] for name in ("full_name", "refresh_token", "id") if data and name in data}
-        call = Call(self._actor, does, url, request_id, began, ended, response.status_code, code, sent, got)
+        call = Call(self._actor, kind, url, request_id, began, ended, response.status_code, code, sent, got)
         return call, data

@@ -1,4 +1,4 @@
-"""People who use the house while it suffers, each doing one thing after the other."""
+"""Users who use the system while it suffers, each doing one thing after the other."""
 
 import random
 import threading
@@ -6,16 +6,16 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
-from tests.faults.entrance import Entrance
 from tests.faults.history import Call, History
-from tests.system.edge import PASSWORD, new_email
+from tests.faults.ingress import Ingress
+from tests.system.client import PASSWORD, new_email
 
-PATIENCE_SECONDS = 60.0
+ANSWER_SECONDS = 60.0
 _PAUSE_SECONDS = 0.05
 
 
-class Member(threading.Thread):
-    """One person: registers, signs in, and then reads, renames, refreshes and now and then leaves.
+class UserThread(threading.Thread):
+    """One user: registers, signs in, and then reads, renames, refreshes and now and then leaves.
 
     Whoever is left in doubt repeats the call under the same `Idempotency-Key`, as the contract
     invites clients to do, until it is answered.
@@ -24,7 +24,7 @@ class Member(threading.Thread):
     def __init__(self, number: int, urls: Sequence[str], history: History, stop: threading.Event) -> None:
         super().__init__(name=f"member-{number}", daemon=True)
         self.error: BaseException | None = None
-        self._entrance = Entrance(urls, history, self.name)
+        self._ingress = Ingress(urls, history, self.name)
         self._urls = urls
         self._stop_asked = stop
         self._random = random.Random(number)
@@ -51,7 +51,7 @@ class Member(threading.Thread):
         except BaseException as error:  # noqa: BLE001 told by the crowd
             self.error = error
         finally:
-            self._entrance.close()
+            self._ingress.close()
 
     def _register(self) -> None:
         self._email = new_email()
@@ -68,12 +68,12 @@ class Member(threading.Thread):
             time.sleep(_PAUSE_SECONDS)
 
     def _read(self) -> None:
-        self._entrance.call("read", "GET", "/api/users/me", token=self._access, sent={"token": self._access})
+        self._ingress.call("read", "GET", "/api/users/me", token=self._access, sent={"token": self._access})
 
     def _rename(self) -> None:
         self._names += 1
         body = {"full_name": str(self._names)}
-        self._entrance.call(
+        self._ingress.call(
             "rename", "PUT", "/api/users/me", token=self._access, body=body, sent={"name": self._names}
         )
 
@@ -92,13 +92,11 @@ class Member(threading.Thread):
     def _leave_and_come_back(self) -> None:
         """Signs out and then looks whether the door is really shut, at every gateway."""
         token = self._access
-        call, _ = self._entrance.call(
-            "logout", "POST", "/api/auth/logout", token=token, sent={"token": token}
-        )
+        call, _ = self._ingress.call("logout", "POST", "/api/auth/logout", token=token, sent={"token": token})
         if call.acknowledged:
             time.sleep(1.0)
             for url in self._urls:
-                self._entrance.call(
+                self._ingress.call(
                     "read", "GET", "/api/users/me", token=token, gateway=url, sent={"token": token}
                 )
         self._sign_in()
@@ -109,37 +107,37 @@ class Member(threading.Thread):
         return token
 
     def _until_answered(
-        self, does: str, method: str, path: str, *, sent: dict[str, Any] | None = None, **call: Any
+        self, kind: str, method: str, path: str, *, sent: dict[str, Any] | None = None, **call: Any
     ) -> tuple[Call, Any]:
         self._keys += 1
         key = f"{self.name}-{self._keys}"
-        until = time.monotonic() + PATIENCE_SECONDS
+        until = time.monotonic() + ANSWER_SECONDS
         while True:
-            noted, data = self._entrance.call(
-                does, method, path, key=key, sent={"key": key, **(sent or {})}, **call
+            noted, data = self._ingress.call(
+                kind, method, path, key=key, sent={"key": key, **(sent or {})}, **call
             )
             if not noted.in_doubt:
                 return noted, data
-            assert time.monotonic() < until, f"{does} is not answered: {noted}"
+            assert time.monotonic() < until, f"{kind} is not answered: {noted}"
             time.sleep(0.2)
 
 
-class Crowd:
-    """Some people at once."""
+class ConcurrentUsers:
+    """Some users at once."""
 
     def __init__(self, urls: Sequence[str], history: History, size: int, *, first: int = 0) -> None:
         self._stop = threading.Event()
-        self._members = [Member(first + number, urls, history, self._stop) for number in range(size)]
+        self._threads = [UserThread(first + number, urls, history, self._stop) for number in range(size)]
 
     def __enter__(self) -> Self:
-        for member in self._members:
-            member.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        for member in self._members:
-            member.join(PATIENCE_SECONDS + 30)
-        errors = [member.error for member in self._members if member.error is not None]
+        for thread in self._threads:
+            thread.join(ANSWER_SECONDS + 30)
+        errors = [thread.error for thread in self._threads if thread.error is not None]
         if errors:
             raise errors[0]

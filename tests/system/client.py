@@ -68,7 +68,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Person:
+class User:
     """Somebody who registered and perhaps signed in."""
 
     id: str
@@ -79,7 +79,7 @@ class Person:
     refresh_token: str = ""
 
 
-class Edge:
+class Client:
     """Calls one gateway.
 
     Args:
@@ -142,47 +142,47 @@ class Edge:
         """DELETE."""
         return self.call("DELETE", path, **arguments)
 
-    def register(self, *, email: str | None = None, full_name: str = "Ada Lovelace") -> Person:
+    def register(self, *, email: str | None = None, full_name: str = "Ada Lovelace") -> User:
         """Registers somebody, with a new address unless one is given."""
         email = email or new_email()
-        person = {"email": email, "password": PASSWORD, "full_name": full_name}
-        answer = self.post("/api/auth/register", json=person)
+        user = {"email": email, "password": PASSWORD, "full_name": full_name}
+        answer = self.post("/api/auth/register", json=user)
 
         assert answer.outcome == (201, None), answer.text
-        return Person(answer.data["id"], email, PASSWORD, full_name)
+        return User(answer.data["id"], email, PASSWORD, full_name)
 
-    def sign_in(self, person: Person) -> Person:
-        """Returns the person with the tokens of a new session."""
-        answer = self.post("/api/auth/login", json={"email": person.email, "password": person.password})
+    def sign_in(self, user: User) -> User:
+        """Returns the user with the tokens of a new session."""
+        answer = self.post("/api/auth/login", json={"email": user.email, "password": user.password})
 
         assert answer.outcome == (200, None), answer.text
-        return Person(
-            person.id,
-            person.email,
-            person.password,
-            person.full_name,
+        return User(
+            user.id,
+            user.email,
+            user.password,
+            user.full_name,
             answer.data["access_token"],
             answer.data["refresh_token"],
         )
 
-    def join(self, *, proven: bool = False, **arguments: Any) -> Person:
-        """Registers somebody and signs the person in, with a proven address if asked for."""
-        person = self.register(**arguments)
+    def join(self, *, proven: bool = False, **arguments: Any) -> User:
+        """Registers somebody and signs the user in, with a proven address if asked for."""
+        user = self.register(**arguments)
         if proven:
-            self.prove(person)
-        return self.sign_in(person)
+            self.prove(user)
+        return self.sign_in(user)
 
-    def prove(self, person: Person) -> None:
-        """Proves a person's address by the mail that came to it."""
+    def prove(self, user: User) -> None:
+        """Proves a user's address by the mail that came to it."""
         if self._mailbox is None:
             pytest.skip("proves addresses by mails, which cannot be read here")
-        body = {"token": self._mailbox.verification_token(person.email)}
+        body = {"token": self._mailbox.verification_token(user.email)}
         answer = self.post("/api/auth/email/verify", json=body)
         assert answer.outcome == (204, None), answer.text
 
-    def change_email(self, person: Person, email: str, mailbox: Mailbox) -> None:
-        """Changes a person's address, and proves the new one by the mail that comes to it."""
-        asked = self.put("/api/users/me", token=person.access_token, json={"email": email})
+    def change_email(self, user: User, email: str, mailbox: Mailbox) -> None:
+        """Changes a user's address, and proves the new one by the mail that comes to it."""
+        asked = self.put("/api/users/me", token=user.access_token, json={"email": email})
         assert asked.outcome == (200, None), asked.text
         proof = {"token": mailbox.verification_token(email)}
         proven = self.post("/api/auth/email/verify", json=proof)
@@ -195,7 +195,7 @@ class Edge:
 
 def new_email() -> str:
     """Returns an address that nobody has."""
-    return f"person-{next(_numbers)}-{secrets.token_hex(6)}@example.com"
+    return f"user-{next(_numbers)}-{secrets.token_hex(6)}@example.com"
 
 
 def _bytes(value: str | bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The course of an upgrade as the Helm chart takes it, step by step, while people use the house."""
+"""The course of an upgrade as the Helm chart takes it, step by step, while users use the system."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,9 +13,9 @@ from devstack.terminal import Terminal
 from tests.faults.history import Call, History, now
 from tests.faults.outcome import Outcome
 from tests.faults.readers import reading
-from tests.faults.stage import Stage
+from tests.faults.system_under_load import SystemUnderLoad
 
-PEOPLE = 6
+USERS = 6
 READS_PER_SECOND = 100.0
 BESIDE_SECONDS = 2.5
 """How long both releases stand side by side after each step."""
@@ -36,11 +36,11 @@ class Step:
     failed: Sequence[Call]
 
 
-class Course:
-    """Takes a house from release to release.
+class Upgrade:
+    """Takes a system from release to release.
 
     Args:
-        stage: The house.
+        stage: The system.
         terminal: Hears of progress.
 
     Attributes:
@@ -48,20 +48,23 @@ class Course:
         outcomes: What the judges said of each way.
     """
 
-    def __init__(self, stage: Stage, terminal: Terminal) -> None:
+    def __init__(self, running: SystemUnderLoad, terminal: Terminal) -> None:
         self.steps: list[Step] = []
         self.outcomes: list[Outcome] = []
-        self._stage = stage
+        self._running = running
         self._terminal = terminal
         self._began: list[tuple[str, float]] = []
 
     @contextmanager
     def under_load(self, way: str) -> Iterator[None]:
-        """Lets people use the house on one way, and judges what they saw."""
+        """Lets users use the system on one way, and judges what they saw."""
         self._terminal.say(f"\n{way}")
         history = History()
         self._began = []
-        with self._stage.crowd(history, PEOPLE), reading(self._stage, history, READS_PER_SECOND):
+        with (
+            self._running.concurrent_users(history, USERS),
+            reading(self._running, history, READS_PER_SECOND),
+        ):
             self.step("as it was", lambda: None)
             yield
         self._began.append(("", now()))
@@ -71,14 +74,14 @@ class Course:
         ]
         self.steps += steps
         for call in (call for step in steps for call in step.failed):
-            self._terminal.trouble(f"{call.does} failed: {call.status} {call.code} ({call.request_id})")
-        outcome = self._stage.judged(way, history, now())
+            self._terminal.trouble(f"{call.kind} failed: {call.status} {call.code} ({call.request_id})")
+        outcome = self._running.checked(way, history, now())
         for line in outcome.broken:
             self._terminal.trouble(line)
         self.outcomes.append(outcome)
 
     def step(self, name: str, work: Callable[[], None]) -> None:
-        """Does one thing, and leaves the house with it for a while."""
+        """Does one thing, and leaves the system with it for a while."""
         began = now()
         self._began.append((name, began))
         work()
@@ -91,7 +94,7 @@ class Course:
         The first of each service comes before any second one, so that calls go all ways:
         from old to new, from new to old.
         """
-        stack = self._stage.stack
+        stack = self._running.stack
         firsts_first = sorted(stack.services, key=lambda name: name != stack.services[name].service.name)
         for name in firsts_first:
             self.step(f"{name} to {release.name}", partial(stack.change_release, name, release))
@@ -100,7 +103,7 @@ class Course:
         """Returns what happened to how many calls, for people and for pages."""
         lines = ["| step | calls | failed reads | failed writes |", "|---|---|---|---|"]
         for step in self.steps:
-            reads = sum(call.does == "read" for call in step.failed)
+            reads = sum(call.kind == "read" for call in step.failed)
             lines.append(f"| {step.name} | {step.calls} | {reads} | {len(step.failed) - reads} |")
         return "\n".join(lines)
 

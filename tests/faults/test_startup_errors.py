@@ -21,13 +21,13 @@ STRICT = [service for service in OWNING if service.name != "health-aggregator"]
 """The aggregator starts without its database: it has to tell that Postgres is away."""
 
 
-@pytest.fixture(name="told")
+@pytest.fixture(name="needed")
 def _told() -> dict[str, dict[str, str]]:
     """What each service needs but for its secrets, on free ports."""
-    told = {}
+    needed = {}
     for service in SERVICES:
         listening = ("HTTP_PORT", "GRPC_PORT") if service.grpc_port else ("PORT",)
-        told[service.name] = {
+        needed[service.name] = {
             **key_settings(service.name),
             "REDIS_URL": "redis://127.0.0.1:1/0",
             "TOKEN_ISSUER": "http://issuer.test",
@@ -38,7 +38,7 @@ def _told() -> dict[str, dict[str, str]]:
             f"{service.prefix}_POSTGRES_URL": "postgresql://127.0.0.1:1/x",
             **{f"{service.prefix}_{name}": str(free_port()) for name in listening},
         }
-    return told
+    return needed
 
 
 def run(module: str, settings: dict[str, str], *arguments: str) -> tuple[int, str]:
@@ -56,9 +56,9 @@ def run(module: str, settings: dict[str, str], *arguments: str) -> tuple[int, st
 
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
-def test_missing_secret_is_named(service: Service, told: dict[str, dict[str, str]]) -> None:
+def test_missing_secret_is_named(service: Service, needed: dict[str, dict[str, str]]) -> None:
     """A pod without its key says so, and how one is made."""
-    settings = {name: value for name, value in told[service.name].items() if name != "SERVICE_KEY_FILE"}
+    settings = {name: value for name, value in needed[service.name].items() if name != "SERVICE_KEY_FILE"}
 
     status, line = run(service.module, settings | SECRETS)
 
@@ -67,9 +67,9 @@ def test_missing_secret_is_named(service: Service, told: dict[str, dict[str, str
     assert "openssl" in line
 
 
-def test_missing_master_key_is_named(told: dict[str, dict[str, str]]) -> None:
+def test_missing_master_key_is_named(needed: dict[str, dict[str, str]]) -> None:
     """So does auth-service without the key that seals the signing keys."""
-    status, line = run("auth_service", told["auth-service"])
+    status, line = run("auth_service", needed["auth-service"])
 
     assert status == 1
     assert line.startswith("AUTH_MASTER_KEY is not set: set it.")
@@ -78,14 +78,14 @@ def test_missing_master_key_is_named(told: dict[str, dict[str, str]]) -> None:
 
 @pytest.mark.parametrize("service", STRICT, ids=lambda service: service.name)
 def test_wrong_database_password_is_told(
-    service: Service, told: dict[str, dict[str, str]], empty_database: str
+    service: Service, needed: dict[str, dict[str, str]], empty_database: str
 ) -> None:
     """A password that Postgres refuses is told with the place, without the password."""
     assert service.schema is not None
     database = Database(empty_database, {service.schema.runtime: "not-the-password"})
     url = {f"{service.prefix}_POSTGRES_URL": database.url(service.schema.runtime)}
 
-    status, line = run(service.module, told[service.name] | SECRETS | url)
+    status, line = run(service.module, needed[service.name] | SECRETS | url)
 
     assert status == 1
     assert "refused us: password authentication failed" in line
@@ -95,7 +95,7 @@ def test_wrong_database_password_is_told(
 
 @pytest.mark.parametrize("service", STRICT, ids=lambda service: service.name)
 async def test_schema_behind_the_image_is_told(
-    service: Service, told: dict[str, dict[str, str]], empty_database: str
+    service: Service, needed: dict[str, dict[str, str]], empty_database: str
 ) -> None:
     """An image without its schema's revision names both and the command."""
     assert service.schema is not None
@@ -103,7 +103,7 @@ async def test_schema_behind_the_image_is_told(
     await database.provision()
     url = {f"{service.prefix}_POSTGRES_URL": database.url(service.schema.runtime)}
 
-    status, line = run(service.module, told[service.name] | SECRETS | url)
+    status, line = run(service.module, needed[service.name] | SECRETS | url)
 
     assert status == 1
     head = revision.head(service.module)
