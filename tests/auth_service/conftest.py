@@ -29,8 +29,8 @@ from auth_service.adapters.webauthn_relying_party import WebauthnRelyingParty
 from auth_service.domain import rights
 from auth_service.domain.verified_address import REQUIRED
 from auth_service.transport.idempotency import FirstAnswers
-from auth_service.usecases.ensure_signing_key import EnsureSigningKey
-from auth_service.usecases.sign_audit_head import SignAuditHead
+from auth_service.usecases.audit_heads import SignAuditHead
+from auth_service.usecases.signing_keys import EnsureSigningKey
 from auth_service.wiring import serving
 from auth_service.wiring.api_keys import build_api_key_use_cases
 from auth_service.wiring.use_cases import Ports, UseCases, build_use_cases

@@ -16,10 +16,8 @@ from auth_service.adapters.postgres.database import PostgresDatabase
 from auth_service.domain.audit import chain_hash
 from auth_service.domain.audit_retention import FOR_EVER
 from auth_service.domain.signing_key import OUTLIVES, Schedule
-from auth_service.usecases.find_audit_beginning import FindAuditBeginning
-from auth_service.usecases.retire_signing_keys import RetireSigningKeys
-from auth_service.usecases.rotate_signing_key import RotateSigningKey
-from auth_service.usecases.verify_audit_events import VerifyAuditEvents
+from auth_service.usecases.audit_verification import FindAuditBeginning, VerifyAuditEvents
+from auth_service.usecases.signing_keys import RetireSigningKeys, RotateSigningKey
 from chassis.postgres.pool import Database
 from devstack.database import Database as DevelopmentDatabase
 

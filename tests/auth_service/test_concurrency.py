@@ -8,7 +8,7 @@ from auth_service.adapters.master_key import MasterKey
 from auth_service.adapters.postgres.database import PostgresDatabase
 from auth_service.domain.guessing import FAILURES_MAX
 from auth_service.usecases.bootstrap_admin import Bootstrap
-from auth_service.usecases.ensure_signing_key import EnsureSigningKey
+from auth_service.usecases.signing_keys import EnsureSigningKey
 from chassis.clock import SystemClock
 from chassis.errors import DeadlineExceeded, RemoteError, Unavailable
 from chassis.ids import uuid7

@@ -10,10 +10,12 @@ from auth_service.adapters.master_key import MasterKey
 from auth_service.adapters.postgres.database import PostgresDatabase
 from auth_service.domain.errors import SuccessorWaits
 from auth_service.domain.signing_key import OUTLIVES, KeyState, Schedule
-from auth_service.usecases.ensure_signing_key import EnsureSigningKey
-from auth_service.usecases.list_signing_keys import ListSigningKeys
-from auth_service.usecases.retire_signing_keys import RetireSigningKeys
-from auth_service.usecases.rotate_signing_key import RotateSigningKey
+from auth_service.usecases.signing_keys import (
+    EnsureSigningKey,
+    ListSigningKeys,
+    RetireSigningKeys,
+    RotateSigningKey,
+)
 from chassis.postgres.pool import Database
 from devstack.database import Database as DevelopmentDatabase
 

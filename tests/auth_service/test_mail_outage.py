@@ -11,7 +11,7 @@ from auth_service.adapters.mail.smtp_carrier import SmtpCarrier, SmtpServer
 from auth_service.adapters.postgres.database import PostgresDatabase
 from auth_service.adapters.postgres.mail_bell import MailBell
 from auth_service.domain.mail import MailKind
-from auth_service.usecases.send_mails import SendMails
+from auth_service.usecases.mail_delivery import SendMails
 from chassis.clock import SystemClock
 from chassis.ids import uuid7
 from devstack.database import Database as DevelopmentDatabase

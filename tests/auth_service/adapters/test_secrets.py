@@ -17,7 +17,7 @@ from auth_service.domain.errors import MasterKeyMismatch
 from auth_service.domain.proof import PASSWORD
 from auth_service.domain.session import RefreshToken
 from auth_service.domain.tokens import AccessGrant
-from auth_service.usecases.ensure_signing_key import EnsureSigningKey
+from auth_service.usecases.signing_keys import EnsureSigningKey
 from chassis.errors import Unavailable
 from chassis.ids import unix_milliseconds, uuid7
 from hypothesis import given

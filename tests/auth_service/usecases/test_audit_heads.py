@@ -8,7 +8,7 @@ import pytest
 from auth_service.domain.audit import AuditEntry, ChainedEntry, chain_hash
 from auth_service.domain.audit_head import SignedHead, statement
 from auth_service.domain.errors import ChainBroken
-from auth_service.usecases.sign_audit_head import SignAuditHead
+from auth_service.usecases.audit_heads import SignAuditHead
 from chassis.ids import uuid7
 
 from tests.auth_service.world import World

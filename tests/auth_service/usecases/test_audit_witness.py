@@ -10,10 +10,8 @@ from auth_service.domain.audit_head import SignedHead
 from auth_service.domain.audit_retention import FOR_EVER
 from auth_service.domain.audit_witness import NOT_CONFIGURED, UNREACHABLE
 from auth_service.domain.errors import ChainBroken
-from auth_service.usecases.find_audit_beginning import FindAuditBeginning
-from auth_service.usecases.list_audit_heads import ListAuditHeads
-from auth_service.usecases.sign_audit_head import SignAuditHead
-from auth_service.usecases.verify_audit_events import VerifyAuditEvents
+from auth_service.usecases.audit_heads import ListAuditHeads, SignAuditHead
+from auth_service.usecases.audit_verification import FindAuditBeginning, VerifyAuditEvents
 from chassis.ids import uuid7
 
 from tests.auth_service.world import World

@@ -10,7 +10,7 @@ from auth_service.domain.errors import WeakPassword
 from auth_service.domain.mail import MailKind
 from auth_service.domain.password import BREACHED
 from auth_service.domain.password_policy import PasswordPolicy
-from auth_service.usecases.send_mails import SendMails
+from auth_service.usecases.mail_delivery import SendMails
 
 from tests.auth_service.usecases.test_recovery import Postman
 from tests.auth_service.world import EMAIL, NAME, PASSWORD, World, a_client, build_world

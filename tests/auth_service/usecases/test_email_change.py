@@ -7,7 +7,7 @@ import pytest
 from auth_service.domain.email_change import MAILS_TO_ONE_TARGET_MAX
 from auth_service.domain.errors import EmailTaken, InvalidCredentials
 from auth_service.domain.mail import MailKind
-from auth_service.usecases.send_mails import SendMails
+from auth_service.usecases.mail_delivery import SendMails
 from chassis.errors import TokenInvalid, Unavailable
 from chassis.identity.caller import Caller
 

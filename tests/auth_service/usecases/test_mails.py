@@ -8,7 +8,7 @@ import pytest
 from auth_service.domain.errors import AccountDisabled, Undeliverable, WeakPassword
 from auth_service.domain.events import EmailVerified
 from auth_service.domain.mail import Letter, MailKind, wait_after
-from auth_service.usecases.send_mails import SendMails
+from auth_service.usecases.mail_delivery import SendMails
 from chassis.errors import ServiceError, TokenExpired, TokenInvalid, TokenRevoked, Unavailable
 from chassis.identity.caller import Caller
 

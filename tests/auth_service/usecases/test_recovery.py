@@ -11,7 +11,7 @@ from auth_service.domain.events import EmailVerified
 from auth_service.domain.mail import UNDO_TOKENS, Letter, MailKind
 from auth_service.domain.second_factor import Challenge
 from auth_service.usecases.bootstrap_admin import Bootstrap
-from auth_service.usecases.send_mails import SendMails
+from auth_service.usecases.mail_delivery import SendMails
 from chassis.errors import Invalid, NotFound, TokenInvalid, TokenRevoked
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7

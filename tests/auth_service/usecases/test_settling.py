@@ -10,7 +10,7 @@ from auth_service.domain.mail import MailKind
 from auth_service.domain.second_factor import Challenge
 from auth_service.domain.session import SessionLimits
 from auth_service.domain.tokens import Tokens
-from auth_service.usecases.send_mails import SendMails
+from auth_service.usecases.mail_delivery import SendMails
 from chassis.errors import NotFound, TokenExpired, TokenRevoked, Unavailable
 from chassis.identity.caller import Caller
 

@@ -6,7 +6,7 @@ import pytest
 from auth_service.domain.credential import Account
 from auth_service.domain.errors import InvalidCredentials
 from auth_service.domain.mail import MailKind
-from auth_service.usecases.send_mails import SendMails
+from auth_service.usecases.mail_delivery import SendMails
 from chassis.errors import TokenRevoked
 
 from tests.auth_service.usecases.test_recovery import NEW, Planted, Postman, plant

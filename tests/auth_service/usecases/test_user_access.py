@@ -14,7 +14,7 @@ from auth_service.domain.mail import INVITATION_LIFETIME, MailKind
 from auth_service.domain.second_factor import Challenge
 from auth_service.domain.session import ACCESS_LIFETIME
 from auth_service.domain.tokens import Tokens
-from auth_service.usecases.send_mails import SendMails
+from auth_service.usecases.mail_delivery import SendMails
 from chassis.errors import Forbidden, NotFound, TokenExpired, TokenInvalid, TokenRevoked, Unavailable
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7

@@ -15,8 +15,7 @@ from auth_service.adapters.key_ring import KeyRing
 from auth_service.domain.api_key import KeyHolder
 from auth_service.domain.stores import Database
 from auth_service.domain.tokens import from_unix_milliseconds, unix_milliseconds
-from auth_service.usecases.judge_api_key import JudgeApiKey
-from auth_service.usecases.note_refused_key import ReportRefusedKey
+from auth_service.usecases.api_keys import JudgeApiKey, ReportRefusedKey
 
 
 class OwnTokenJudge:

@@ -11,11 +11,10 @@ from vestibule.auth.v1.account_service_pb2_grpc import AccountServiceServicer
 from vestibule.events.v1.events_pb2 import Event
 
 from auth_service.transport import exports, messages
-from auth_service.usecases.export_account import ExportAccount, ExportAuditEvents
-from auth_service.usecases.get_registration import GetRegistration
-from auth_service.usecases.refuse_registration import RefuseRegistration
-from auth_service.usecases.sync_account import SyncAccount
-from auth_service.usecases.verify_password import VerifyPassword
+from auth_service.usecases.account_export import ExportAccount, ExportAuditEvents
+from auth_service.usecases.account_sync import SyncAccount
+from auth_service.usecases.password_check import VerifyPassword
+from auth_service.usecases.registration import GetRegistration, RefuseRegistration
 
 
 @dataclass(frozen=True, slots=True)

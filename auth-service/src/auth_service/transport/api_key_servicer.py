@@ -13,9 +13,7 @@ from auth_service.domain.api_key import ApiKey
 from auth_service.transport.idempotency import current_attempt
 from auth_service.transport.messages import moment, timestamp
 from auth_service.transport.paging import cut
-from auth_service.usecases.create_api_key import CreateApiKey
-from auth_service.usecases.list_api_keys import ListApiKeys
-from auth_service.usecases.revoke_api_key import RevokeApiKey
+from auth_service.usecases.api_keys import CreateApiKey, ListApiKeys, RevokeApiKey
 
 
 @dataclass(frozen=True, slots=True)

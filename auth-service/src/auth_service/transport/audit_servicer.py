@@ -12,9 +12,9 @@ from vestibule.auth.v1.audit_service_pb2_grpc import AuditServiceServicer
 
 from auth_service.domain.audit import AuditFilter
 from auth_service.transport import messages
-from auth_service.usecases.list_audit_events import AuditPage, ListAuditEvents
-from auth_service.usecases.list_audit_heads import ListAuditHeads
-from auth_service.usecases.verify_audit_events import VerifyAuditEvents
+from auth_service.usecases.audit import AuditPage, ListAuditEvents
+from auth_service.usecases.audit_heads import ListAuditHeads
+from auth_service.usecases.audit_verification import VerifyAuditEvents
 
 PAGE_SIZE = 20
 

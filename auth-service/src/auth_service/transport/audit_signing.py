@@ -4,7 +4,7 @@ from chassis.logs import get_logger
 from prometheus_client import Gauge
 
 from auth_service.domain.errors import ChainBroken
-from auth_service.usecases.sign_audit_head import SignAuditHead
+from auth_service.usecases.audit_heads import SignAuditHead
 
 log = get_logger()
 

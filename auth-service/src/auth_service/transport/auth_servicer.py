@@ -12,13 +12,12 @@ from vestibule.auth.v1.auth_service_pb2_grpc import AuthServiceServicer
 from auth_service.domain.second_factor import Challenge
 from auth_service.transport import messages
 from auth_service.transport.idempotency import current_attempt, keep_no_answer
-from auth_service.usecases.change_password import ChangePassword
 from auth_service.usecases.login import Login
-from auth_service.usecases.logout import Logout
-from auth_service.usecases.logout_all import LogoutAll
-from auth_service.usecases.reauthenticate import Reauthenticate
-from auth_service.usecases.refresh import Refresh
-from auth_service.usecases.register import Register
+from auth_service.usecases.passwords import ChangePassword
+from auth_service.usecases.reauthentication import Reauthenticate
+from auth_service.usecases.registration import Register
+from auth_service.usecases.sessions import Logout, LogoutAll
+from auth_service.usecases.tokens import Refresh
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,8 @@ from vestibule.auth.v1 import email_service_pb2 as pb
 from vestibule.auth.v1.email_service_pb2_grpc import EmailServiceServicer
 
 from auth_service.transport.idempotency import current_attempt
-from auth_service.usecases.resend_verification import ResendVerification
-from auth_service.usecases.undo_email_change import UndoEmailChange
-from auth_service.usecases.verify_email import VerifyEmail
+from auth_service.usecases.email_verification import ResendVerification, VerifyEmail
+from auth_service.usecases.undo import UndoEmailChange
 
 
 @dataclass(frozen=True, slots=True)

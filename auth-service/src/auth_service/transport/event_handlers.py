@@ -12,9 +12,9 @@ from vestibule.events.v1.events_pb2 import Event
 from auth_service.domain.audit import AuditEntry
 from auth_service.domain.audit_client import COMMITMENT
 from auth_service.transport.messages import moment
-from auth_service.usecases.record_audit import RecordAudit
-from auth_service.usecases.sync_account import SyncAccount
-from auth_service.usecases.tell_email_verified import TellEmailVerified
+from auth_service.usecases.account_sync import SyncAccount
+from auth_service.usecases.audit import RecordAudit
+from auth_service.usecases.email_verification import TellEmailVerified
 
 _MATTERS = {"user-service": ("users", "events")}
 """What the actions of another service's entries begin with: nobody else's acts are its to tell."""

@@ -20,7 +20,7 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import code_pb2, status_pb2
 
 from auth_service.domain.idempotency import Attempt, Request
-from auth_service.usecases.answer_once import AnswerOnce
+from auth_service.usecases.idempotency import AnswerOnce
 
 _LEASE_SECONDS = 30.0
 """For calls without a deadline, of which the gateway makes none."""

@@ -7,8 +7,7 @@ from vestibule.auth.v1 import key_service_pb2 as pb
 from vestibule.auth.v1.key_service_pb2_grpc import KeyServiceServicer
 
 from auth_service.transport import messages
-from auth_service.usecases.get_jwks import GetJwks
-from auth_service.usecases.get_openid_configuration import GetOpenidConfiguration
+from auth_service.usecases.signing_keys import GetJwks, GetOpenidConfiguration
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from vestibule.auth.v1.mfa_service_pb2_grpc import MfaServiceServicer
 
 from auth_service.transport import messages
 from auth_service.transport.idempotency import current_attempt
+from auth_service.usecases.mfa_login import VerifyMfa
 from auth_service.usecases.second_factor import BeginTotp, ConfirmTotp, RemoveTotp
-from auth_service.usecases.verify_mfa import VerifyMfa
 
 
 @dataclass(frozen=True, slots=True)

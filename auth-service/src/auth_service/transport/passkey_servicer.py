@@ -16,12 +16,8 @@ from auth_service.domain.passkey import Passkey
 from auth_service.transport import messages
 from auth_service.transport.idempotency import current_attempt
 from auth_service.transport.paging import cut
-from auth_service.usecases.add_passkey import AddPasskey
-from auth_service.usecases.begin_passkey import BeginPasskey
-from auth_service.usecases.begin_passkey_login import BeginPasskeyLogin
-from auth_service.usecases.list_passkeys import ListPasskeys
-from auth_service.usecases.login_with_passkey import LoginWithPasskey
-from auth_service.usecases.remove_passkey import RemovePasskey
+from auth_service.usecases.passkey_login import BeginPasskeyLogin, LoginWithPasskey
+from auth_service.usecases.passkeys import AddPasskey, BeginPasskey, ListPasskeys, RemovePasskey
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,7 @@ from vestibule.auth.v1 import password_service_pb2 as pb
 from vestibule.auth.v1.password_service_pb2_grpc import PasswordServiceServicer
 
 from auth_service.transport.idempotency import current_attempt
-from auth_service.usecases.forgot_password import ForgotPassword
-from auth_service.usecases.reset_password import ResetPassword
+from auth_service.usecases.passwords import ForgotPassword, ResetPassword
 
 
 @dataclass(frozen=True, slots=True)

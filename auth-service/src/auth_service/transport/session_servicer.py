@@ -11,8 +11,7 @@ from vestibule.auth.v1.session_service_pb2_grpc import SessionServiceServicer
 
 from auth_service.transport import messages
 from auth_service.transport.paging import cut
-from auth_service.usecases.end_session import EndSession
-from auth_service.usecases.list_sessions import ListSessions
+from auth_service.usecases.sessions import EndSession, ListSessions
 
 
 @dataclass(frozen=True, slots=True)

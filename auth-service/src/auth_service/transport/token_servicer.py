@@ -10,9 +10,9 @@ from vestibule.auth.v1.token_service_pb2_grpc import TokenServiceServicer
 
 from auth_service.domain.api_key import KeyHolder
 from auth_service.transport import messages
-from auth_service.usecases.introspect_token import IntrospectToken
-from auth_service.usecases.list_revocations import ListRevocations
-from auth_service.usecases.note_refused_key import ReportRefusedKey
+from auth_service.usecases.api_keys import ReportRefusedKey
+from auth_service.usecases.revocation import ListRevocations
+from auth_service.usecases.tokens import IntrospectToken
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,8 @@ from vestibule.auth.v1.user_access_service_pb2_grpc import UserAccessServiceServ
 
 from auth_service.transport import messages, paging
 from auth_service.transport.idempotency import current_attempt
-from auth_service.usecases.end_all_sessions import EndAllSessions
-from auth_service.usecases.invite_user import InviteUser
-from auth_service.usecases.user_access import EndUserSessions, ListUserSessions, RemoveUserMfa
+from auth_service.usecases.sessions import EndAllSessions
+from auth_service.usecases.user_access import EndUserSessions, InviteUser, ListUserSessions, RemoveUserMfa
 
 _ROLES = {number: role for role, number in messages.ROLES.items()}
 

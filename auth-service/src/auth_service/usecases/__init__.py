@@ -1,1 +1,1 @@
-"""One verb a file: what auth-service does, told in terms of its ports."""
+"""What auth-service does, one file per noun, in terms of its ports."""

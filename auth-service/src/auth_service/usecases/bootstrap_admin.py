@@ -13,7 +13,7 @@ from auth_service.domain.credential import Role
 from auth_service.domain.errors import EmailTaken
 from auth_service.domain.events import EmailVerified
 from auth_service.domain.stores import Database
-from auth_service.usecases.register import Register
+from auth_service.usecases.registration import Register
 
 FULL_NAME = "Administrator"
 

@@ -27,10 +27,10 @@ from auth_service.domain.second_factor import Challenge, SecondFactorSecrets
 from auth_service.domain.session import Standing
 from auth_service.domain.stores import Database
 from auth_service.domain.tokens import Tokens
-from auth_service.usecases.check_password import CheckPassword
-from auth_service.usecases.issue_tokens import IssueTokens
-from auth_service.usecases.note_device import NoteDevice
-from auth_service.usecases.settling import outcome_of, settle, tokens_again
+from auth_service.usecases.devices import NoteDevice
+from auth_service.usecases.idempotency import outcome_of, settle
+from auth_service.usecases.password_check import CheckPassword
+from auth_service.usecases.tokens import IssueTokens, tokens_again
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,14 @@ from auth_service.domain.rights import RightsRule
 from auth_service.domain.stores import Database
 from auth_service.domain.verified_address import VerifiedAddressRule
 from auth_service.transport.api_key_servicer import ApiKeyServicer
-from auth_service.usecases.create_api_key import CreateApiKey
-from auth_service.usecases.judge_api_key import JudgeApiKey
-from auth_service.usecases.list_api_keys import ListApiKeys
-from auth_service.usecases.note_refused_key import NoteRefusedKey, ReportRefusedKey
-from auth_service.usecases.revoke_api_key import RevokeApiKey
+from auth_service.usecases.api_keys import (
+    CreateApiKey,
+    JudgeApiKey,
+    ListApiKeys,
+    NoteRefusedKey,
+    ReportRefusedKey,
+    RevokeApiKey,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

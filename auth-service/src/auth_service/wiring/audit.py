@@ -25,11 +25,9 @@ from auth_service.domain.ports import HeadJudge
 from auth_service.settings import AuditSettings, AuthSettings, PruneSettings
 from auth_service.transport import schedule
 from auth_service.transport.audit_signing import AuditSigning
-from auth_service.usecases.export_audit import ExportAudit
-from auth_service.usecases.find_audit_beginning import FindAuditBeginning
-from auth_service.usecases.prune_audit import PruneAudit
-from auth_service.usecases.sign_audit_head import SignAuditHead
-from auth_service.usecases.verify_audit_events import VerifyAuditEvents
+from auth_service.usecases.audit_archive import ExportAudit, PruneAudit
+from auth_service.usecases.audit_heads import SignAuditHead
+from auth_service.usecases.audit_verification import FindAuditBeginning, VerifyAuditEvents
 
 
 async def open_witness(

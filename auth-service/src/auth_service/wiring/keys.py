@@ -22,11 +22,15 @@ from auth_service.domain.master_key import NOTED_EVERY, ResealReport
 from auth_service.domain.signing_key import JWKS_CACHED, RELOAD, Schedule
 from auth_service.settings import AuthSettings, KeySettings
 from auth_service.transport import schedule
-from auth_service.usecases.ensure_signing_key import EnsureSigningKey
-from auth_service.usecases.list_signing_keys import ListedKey, ListSigningKeys
-from auth_service.usecases.reseal import Reseal
-from auth_service.usecases.retire_signing_keys import RetireSigningKeys
-from auth_service.usecases.rotate_signing_key import RotateSigningKey, Rotation
+from auth_service.usecases.master_key import Reseal
+from auth_service.usecases.signing_keys import (
+    EnsureSigningKey,
+    ListedKey,
+    ListSigningKeys,
+    RetireSigningKeys,
+    RotateSigningKey,
+    Rotation,
+)
 
 log = get_logger()
 

@@ -25,15 +25,12 @@ from auth_service.settings import AuthSettings
 from auth_service.transport import schedule
 from auth_service.transport.email_servicer import EmailServicer
 from auth_service.transport.password_servicer import PasswordServicer
-from auth_service.usecases.forgot_password import ForgotPassword
-from auth_service.usecases.mailed_token import MailedToken
-from auth_service.usecases.resend_verification import ResendVerification
-from auth_service.usecases.reset_password import ResetPassword
-from auth_service.usecases.send_mails import SendMails
-from auth_service.usecases.sync_account import SyncAccount
-from auth_service.usecases.tell_email_verified import TellEmailVerified
-from auth_service.usecases.undo_email_change import UndoEmailChange
-from auth_service.usecases.verify_email import VerifyEmail
+from auth_service.usecases.account_sync import SyncAccount
+from auth_service.usecases.email_verification import ResendVerification, TellEmailVerified, VerifyEmail
+from auth_service.usecases.mail_delivery import SendMails
+from auth_service.usecases.mailed_tokens import MailedToken
+from auth_service.usecases.passwords import ForgotPassword, ResetPassword
+from auth_service.usecases.undo import UndoEmailChange
 
 log = get_logger()
 

@@ -12,12 +12,11 @@ from auth_service.domain.second_factor import SecondFactorSecrets
 from auth_service.domain.stores import Database
 from auth_service.domain.verified_address import VerifiedAddressRule
 from auth_service.transport.mfa_servicer import MfaServicer
-from auth_service.usecases.check_code import CheckCode
-from auth_service.usecases.issue_tokens import IssueTokens
-from auth_service.usecases.note_device import NoteDevice
-from auth_service.usecases.second_factor import BeginTotp, ConfirmTotp, RemoveTotp
-from auth_service.usecases.verify_mfa import VerifyMfa
-from auth_service.usecases.verify_password import VerifyPassword
+from auth_service.usecases.devices import NoteDevice
+from auth_service.usecases.mfa_login import VerifyMfa
+from auth_service.usecases.password_check import VerifyPassword
+from auth_service.usecases.second_factor import BeginTotp, CheckCode, ConfirmTotp, RemoveTotp
+from auth_service.usecases.tokens import IssueTokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

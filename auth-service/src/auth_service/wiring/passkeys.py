@@ -16,16 +16,11 @@ from auth_service.domain.stores import Database
 from auth_service.domain.verified_address import VerifiedAddressRule
 from auth_service.settings import AuthSettings
 from auth_service.transport.passkey_servicer import PasskeyServicer
-from auth_service.usecases.add_passkey import AddPasskey
-from auth_service.usecases.begin_passkey import BeginPasskey
-from auth_service.usecases.begin_passkey_login import BeginPasskeyLogin
-from auth_service.usecases.check_assertion import CheckAssertion
-from auth_service.usecases.issue_tokens import IssueTokens
-from auth_service.usecases.list_passkeys import ListPasskeys
-from auth_service.usecases.login_with_passkey import LoginWithPasskey
-from auth_service.usecases.note_device import NoteDevice
-from auth_service.usecases.remove_passkey import RemovePasskey
-from auth_service.usecases.verify_password import VerifyPassword
+from auth_service.usecases.devices import NoteDevice
+from auth_service.usecases.passkey_login import BeginPasskeyLogin, CheckAssertion, LoginWithPasskey
+from auth_service.usecases.passkeys import AddPasskey, BeginPasskey, ListPasskeys, RemovePasskey
+from auth_service.usecases.password_check import VerifyPassword
+from auth_service.usecases.tokens import IssueTokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,39 +31,33 @@ from auth_service.domain.second_factor import SecondFactorSecrets
 from auth_service.domain.session import STANDARD, SessionLimits
 from auth_service.domain.stores import Database
 from auth_service.domain.verified_address import REQUIRED, VerifiedAddressRule
-from auth_service.usecases.answer_once import AnswerOnce
+from auth_service.usecases.account_export import ExportAccount, ExportAuditEvents
+from auth_service.usecases.account_sync import SyncAccount
+from auth_service.usecases.audit import ListAuditEvents, RecordAudit
+from auth_service.usecases.audit_heads import ListAuditHeads
+from auth_service.usecases.audit_verification import FindAuditBeginning, VerifyAuditEvents
 from auth_service.usecases.bootstrap_admin import BootstrapAdmin
-from auth_service.usecases.change_password import ChangePassword
-from auth_service.usecases.check_assertion import CheckAssertion
-from auth_service.usecases.check_code import CheckCode
-from auth_service.usecases.check_password import CheckPassword
-from auth_service.usecases.end_session import EndSession
-from auth_service.usecases.export_account import ExportAccount, ExportAuditEvents
-from auth_service.usecases.find_audit_beginning import FindAuditBeginning
-from auth_service.usecases.finish_registration import FinishRegistration
-from auth_service.usecases.get_jwks import GetJwks
-from auth_service.usecases.get_openid_configuration import GetOpenidConfiguration
-from auth_service.usecases.get_registration import GetRegistration
-from auth_service.usecases.introspect_token import IntrospectToken
-from auth_service.usecases.issue_tokens import IssueTokens
-from auth_service.usecases.list_audit_events import ListAuditEvents
-from auth_service.usecases.list_audit_heads import ListAuditHeads
-from auth_service.usecases.list_revocations import ListRevocations
-from auth_service.usecases.list_sessions import ListSessions
+from auth_service.usecases.devices import NoteDevice
+from auth_service.usecases.idempotency import AnswerOnce
 from auth_service.usecases.login import Login
-from auth_service.usecases.logout import Logout
-from auth_service.usecases.logout_all import LogoutAll
-from auth_service.usecases.note_device import NoteDevice
-from auth_service.usecases.purge_expired import FinishStaleRegistrations, PurgeExpired
-from auth_service.usecases.reauthenticate import Reauthenticate
-from auth_service.usecases.record_audit import RecordAudit
-from auth_service.usecases.refresh import Refresh
-from auth_service.usecases.refuse_registration import RefuseRegistration
-from auth_service.usecases.register import Register
-from auth_service.usecases.sync_account import SyncAccount
-from auth_service.usecases.undo_email_change import RestoreEmail
-from auth_service.usecases.verify_audit_events import VerifyAuditEvents
-from auth_service.usecases.verify_password import VerifyPassword
+from auth_service.usecases.passkey_login import CheckAssertion
+from auth_service.usecases.password_check import CheckPassword, VerifyPassword
+from auth_service.usecases.passwords import ChangePassword
+from auth_service.usecases.reauthentication import Reauthenticate
+from auth_service.usecases.registration import (
+    FinishRegistration,
+    FinishStaleRegistrations,
+    GetRegistration,
+    RefuseRegistration,
+    Register,
+)
+from auth_service.usecases.retention import PurgeExpired
+from auth_service.usecases.revocation import ListRevocations
+from auth_service.usecases.second_factor import CheckCode
+from auth_service.usecases.sessions import EndSession, ListSessions, Logout, LogoutAll
+from auth_service.usecases.signing_keys import GetJwks, GetOpenidConfiguration
+from auth_service.usecases.tokens import IntrospectToken, IssueTokens, Refresh
+from auth_service.usecases.undo import RestoreEmail
 from auth_service.wiring.api_keys import ApiKeyUseCases
 from auth_service.wiring.mail import MailUseCases, build_mail_use_cases
 from auth_service.wiring.mfa import MfaUseCases, build_mfa_use_cases

@@ -9,10 +9,9 @@ from vestibule.auth.v1.user_access_service_pb2_grpc import add_UserAccessService
 from auth_service.domain.ports import GuessKeys, PasswordHasher
 from auth_service.domain.stores import Database
 from auth_service.transport.user_access_servicer import UserAccessServicer
-from auth_service.usecases.end_all_sessions import EndAllSessions
-from auth_service.usecases.finish_registration import FinishRegistration
-from auth_service.usecases.invite_user import InviteUser
-from auth_service.usecases.user_access import EndUserSessions, ListUserSessions, RemoveUserMfa
+from auth_service.usecases.registration import FinishRegistration
+from auth_service.usecases.sessions import EndAllSessions
+from auth_service.usecases.user_access import EndUserSessions, InviteUser, ListUserSessions, RemoveUserMfa
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

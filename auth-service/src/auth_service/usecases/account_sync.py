@@ -1,0 +1,129 @@
+"""Bringing a credential up to date with the user that user-service has."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from chassis.clock import Clock
+from chassis.email_address import canonical_email
+from chassis.errors import Unavailable
+from chassis.identity.caller import Caller
+
+from auth_service.domain.access import DEACTIVATED
+from auth_service.domain.audit import audited
+from auth_service.domain.credential import Account, Credential, Person
+from auth_service.domain.events import CopyOutdated
+from auth_service.domain.mail import OWNERS_TOKENS, MailKind
+from auth_service.domain.ports import GuessKeys, UserDirectory
+from auth_service.domain.stores import Database, Stores
+from auth_service.domain.tokens import Revocation
+from auth_service.usecases.registration import welcome
+from auth_service.usecases.revocation import end_access, revoke_person
+from auth_service.usecases.undo import RestoreEmail, notify_with_undo
+
+
+@dataclass(frozen=True, slots=True)
+class SyncAccount:
+    """Fetches the person as user-service has them now, and copies what is newer.
+
+    The same for a call, which is quick, and for an event, which is sure.
+    """
+
+    database: Database
+    directory: UserDirectory
+    guess_keys: GuessKeys
+    restore: RestoreEmail
+    clock: Clock
+
+    async def __call__(self, *, user_id: UUID, caller: Caller) -> Sequence[Revocation]:
+        """Makes the credential as new as the person was when this was called.
+
+        Returns:
+            The revocations of the person's tokens in force. The event may have been faster
+            than the call, and who called must know of them all the same.
+
+        Raises:
+            Unavailable: user-service cannot be asked.
+        """
+        await self.restore(user_id=user_id)
+        account = await self.directory.account(user_id)
+        async with self.database.transaction() as stores:
+            credential = await stores.credentials.lock(user_id)
+            if account is not None and credential is not None:
+                await self._follow(stores, credential, account, caller)
+            return await stores.revocations.concerning(user_id)
+
+    async def _follow(self, stores: Stores, credential: Credential, account: Account, caller: Caller) -> None:
+        if account.person is None:
+            await self._erase(stores, credential)
+            changed = ["erased"]
+        else:
+            changed = await self._copy(stores, credential, account, account.person)
+        if changed:
+            told = ",".join(changed)
+            subject_id = credential.user_id
+            entry = audited(
+                caller, self.clock.now(), "auth.account_synced", subject_id=subject_id, changed=told
+            )
+            await stores.audit.append(entry)
+
+    async def _erase(self, stores: Stores, credential: Credential) -> None:
+        await stores.guesses.erase(self.guess_keys.of(credential, "").account)
+        await stores.guesses.erase(self.guess_keys.of_second_factor(credential.user_id).account)
+        await stores.mails.withdraw(credential.user_id, *MailKind)
+        await stores.attempts.erase(credential.user_id)
+        await stores.credentials.erase(credential.user_id)
+        await revoke_person(stores, credential.user_id)
+
+    async def _copy(
+        self, stores: Stores, credential: Credential, account: Account, person: Person
+    ) -> list[str]:
+        pending = await stores.email_changes.pending(person.user_id)
+        if account.version <= credential.version and not credential.is_pending:
+            # The release before copies versions without the address that is asked for.
+            overlooked = account.version == credential.version and person.pending_email not in (None, pending)
+            if not overlooked:
+                return []
+        if await stores.email_changes.restored(person.user_id) is not None:
+            raise Unavailable  # The owner took the address back after user-service was asked.
+        # user-service decides whose an address is: whoever else holds it here is out of date.
+        outdated = await stores.credentials.release_email(canonical_email(person.email), person.user_id)
+        if outdated is not None:
+            await stores.outbox.append(CopyOutdated(outdated))
+        await stores.credentials.copy(person, account.version)
+        changed = _differences(credential, person)
+        if credential.is_pending or "email" in changed:
+            await _follow_address(stores, credential, person)
+        if person.pending_email != pending:
+            await _follow_pending(stores, person)
+            changed.append("pending_email")
+        if credential.is_active and not person.is_active:
+            await end_access(stores, person.user_id, DEACTIVATED, at=self.clock.now())
+        elif "role" in changed:
+            await revoke_person(stores, person.user_id)
+        return changed
+
+
+async def _follow_address(stores: Stores, credential: Credential, person: Person) -> None:
+    # What was mailed to the former address, or waits to be, is no good any more.
+    await stores.mails.withdraw(person.user_id, *OWNERS_TOKENS)
+    await welcome(stores, credential, person)
+    if credential.email is not None and not credential.is_pending:
+        await notify_with_undo(stores, MailKind.EMAIL_CHANGED, person.user_id, credential.email)
+
+
+async def _follow_pending(stores: Stores, person: Person) -> None:
+    await stores.email_changes.set_pending(person.user_id, person.pending_email)
+    await stores.mails.withdraw(person.user_id, MailKind.EMAIL_CHANGE)
+    if person.pending_email is not None:
+        await stores.mails.queue(MailKind.EMAIL_CHANGE, person.user_id)
+        await notify_with_undo(stores, MailKind.EMAIL_CHANGE_REQUESTED, person.user_id, person.email)
+
+
+def _differences(credential: Credential, person: Person) -> list[str]:
+    pairs = {
+        "email": credential.email != person.email,
+        "role": credential.role is not person.role,
+        "is_active": credential.is_active is not person.is_active,
+    }
+    return [name for name, differs in pairs.items() if differs]

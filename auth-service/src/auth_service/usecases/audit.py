@@ -1,0 +1,120 @@
+"""The audit log: recording entries and listing them."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from chassis.errors import Invalid, Unavailable
+
+from auth_service.domain.audit import AuditEntry, AuditFilter, ChainedEntry
+from auth_service.domain.audit_client import chained_request_id
+from auth_service.domain.ports import UserDirectory
+from auth_service.domain.stores import Database
+
+
+@dataclass(frozen=True, slots=True)
+class RecordAudit:
+    """Appends an entry once, however often it is delivered."""
+
+    database: Database
+    directory: UserDirectory
+
+    async def __call__(self, *, entry: AuditEntry, client_kept: bool = False) -> None:
+        """Returns when the entry is in the chain.
+
+        Args:
+            entry: The entry.
+            client_kept: Whether the service that told of it keeps whom it came from: no event says so.
+
+        Raises:
+            Unavailable: that cannot be asked now, and the event does not say it either.
+        """
+        if client_kept:
+            entry = await self._from_its_client(entry)
+        async with self.database.transaction() as stores:
+            await stores.audit.append(entry)
+
+    async def _from_its_client(self, entry: AuditEntry) -> AuditEntry:
+        """Returns the entry with its client, as far as that is not erased."""
+        try:
+            client = await self.directory.audit_client(entry.id)
+        except Unavailable:
+            # While an upgrade is under way the event carries it too, and may be asked about where
+            # nobody knows the question. Of who is erased by now nothing is written either way.
+            if not (entry.ip or entry.user_agent):
+                raise
+            return entry
+        if client is None:
+            return replace(entry, ip="", user_agent="", request_id=chained_request_id(entry.request_id))
+        request_id = client.request_id or entry.request_id
+        return replace(entry, ip=client.ip, user_agent=client.user_agent, request_id=request_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditPage:
+    """A page of entries and where it stands."""
+
+    entries: Sequence[ChainedEntry]
+    page: int
+    page_size: int
+    total: int
+    next_cursor: str | None
+
+    @property
+    def total_pages(self) -> int:
+        """Pages in the whole list."""
+        return -(-self.total // self.page_size)
+
+
+@dataclass(frozen=True, slots=True)
+class ListAuditEvents:
+    """Lists entries of the chain, the newest first."""
+
+    database: Database
+
+    async def __call__(
+        self, *, wanted: AuditFilter, page: int, page_size: int, cursor: str | None
+    ) -> AuditPage:
+        """Returns a page.
+
+        Args:
+            wanted: Which entries.
+            page: The page's number, from 1.
+            page_size: Entries a page.
+            cursor: Where the page before ended; wins over `page`.
+
+        Raises:
+            Invalid: the cursor is not one of ours.
+        """
+        below: int | None = None
+        if cursor is not None:
+            page, below = _read(cursor)
+        offset = 0 if cursor is not None else (page - 1) * page_size
+        async with self.database.transaction() as stores:
+            total = await stores.audit.count(wanted)
+            found = await stores.audit.page(wanted, limit=page_size + 1, offset=offset, below=below)
+        entries = found[:page_size]
+        more = len(found) > page_size
+        return AuditPage(
+            entries=entries,
+            page=page,
+            page_size=page_size,
+            total=total,
+            next_cursor=_write(page + 1, entries[-1].sequence) if more else None,
+        )
+
+
+def _write(page: int, below: int) -> str:
+    return base64.urlsafe_b64encode(f"{page}.{below}".encode()).decode().rstrip("=")
+
+
+def _read(cursor: str) -> tuple[int, int]:
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        page, below = (int(part) for part in raw.decode("ascii").split("."))
+    except (binascii.Error, ValueError) as error:
+        raise Invalid.on("cursor", "is not a cursor of this list") from error
+    if not (1 <= page < 2**31 and 0 <= below < 2**63):
+        raise Invalid.on("cursor", "is not a cursor of this list")
+    return page, below

@@ -1,0 +1,184 @@
+"""Signed heads of the audit chain: signing them, and listing them for the witness."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from chassis.clock import Clock
+from chassis.errors import ServiceError
+from chassis.identity.caller import Caller
+
+from auth_service.domain.audit import GENESIS, audited
+from auth_service.domain.audit_export import ExportedKey
+from auth_service.domain.audit_head import ChainWalk, SignedHead
+from auth_service.domain.audit_witness import AuditWitness
+from auth_service.domain.errors import ChainBroken
+from auth_service.domain.ports import HeadJudge, HeadSigner
+from auth_service.domain.stores import Database
+
+BATCH = 500
+
+
+@dataclass(slots=True)
+class SignAuditHead:
+    """Signs the newest entry when there is one that no head covers.
+
+    It signs only what follows from the last head, and remembers that head: whoever rewrites
+    the chain and removes the heads that contradict it is noticed while one instance lives, and by
+    the witness after that.
+    """
+
+    database: Database
+    signer: HeadSigner
+    judge: HeadJudge
+    clock: Clock
+    every: timedelta
+    witness: AuditWitness | None = None
+    _last: SignedHead | None = field(default=None, init=False)
+    _noted: str | None = field(default=None, init=False)
+
+    async def __call__(self) -> SignedHead | None:
+        """Returns the head that was signed; None when nothing was to be signed.
+
+        Raises:
+            ChainBroken: the chain does not follow from the last head, that head is gone, or the witness
+                knows of a later or another one.
+            Unavailable: there is no key yet, or Postgres is away.
+        """
+        try:
+            return await self._sign()
+        except ChainBroken as broken:
+            with suppress(ServiceError):
+                await self._note(str(broken.details["problem"]))
+            raise
+
+    async def _sign(self) -> SignedHead | None:
+        async with self.database.statements() as stores:
+            newest = await stores.audit_heads.newest()
+        await self._check(newest)
+        await self._check_witness(newest)
+        now = self.clock.now()
+        if newest is not None and now - newest.at < self.every / 2:
+            # Another instance has just done it.
+            return None
+        walk = ChainWalk(newest.sequence, newest.hash) if newest else ChainWalk(0, GENESIS)
+        while True:
+            async with self.database.statements() as stores:
+                batch = await stores.audit.after(walk.sequence, BATCH)
+            for chained in batch:
+                walk.step(chained)
+            if walk.problem is not None:
+                raise ChainBroken(details={"problem": walk.problem})
+            if len(batch) < BATCH:
+                break
+        if not walk.events:
+            return None
+        head = self.signer.sign(walk.sequence, walk.hash, now)
+        async with self.database.statements() as stores:
+            added = await stores.audit_heads.add(head)
+        return head if added else None
+
+    async def _check(self, newest: SignedHead | None) -> None:
+        """Holds the newest head against the entry at its place, and against what is remembered."""
+        last = self._last
+        if last is not None and (newest is None or newest.sequence < last.sequence):
+            raise ChainBroken(details={"problem": f"the head signed at entry {last.sequence} was removed"})
+        problem = await end_problem(self.database, self.judge, newest)
+        if problem is not None:
+            raise ChainBroken(details={"problem": problem})
+        self._last = newest
+
+    async def _check_witness(self, newest: SignedHead | None) -> None:
+        """Holds the chain against the witness' newest head; a witness that is away stops no signing."""
+        if self.witness is None:
+            return
+        try:
+            witnessed = await self.witness.newest()
+        except ServiceError:
+            return
+        if witnessed is None:
+            return
+        if newest is None or newest.sequence < witnessed.sequence:
+            # What another instance has signed meanwhile may be witnessed already.
+            async with self.database.statements() as stores:
+                newest = await stores.audit_heads.newest()
+        async with self.database.statements() as stores:
+            there = next(iter(await stores.audit.after(witnessed.sequence - 1, 1)), None)
+        place = f"the head of entry {witnessed.sequence} was witnessed"
+        if newest is None or newest.sequence < witnessed.sequence:
+            raise ChainBroken(details={"problem": f"{place}, and it is gone: the chain was cut off"})
+        if there is not None and there.sequence == witnessed.sequence and there.hash != witnessed.hash:
+            raise ChainBroken(details={"problem": f"{place}, and another entry stands there"})
+
+    async def _note(self, problem: str) -> None:
+        """Puts the break itself on the record, once an instance and problem."""
+        if problem == self._noted:
+            return
+        by = Caller(service="auth-service")
+        entry = audited(by, self.clock.now(), "auth.audit_chain_broken", "failed", problem=problem)
+        async with self.database.transaction() as stores:
+            await stores.audit.append(entry)
+        self._noted = problem
+
+
+async def end_problem(database: Database, judge: HeadJudge, newest: SignedHead | None) -> str | None:
+    """Returns what is wrong with the entry at the newest head, in words; None when nothing is."""
+    if newest is None:
+        return None
+    walk = ChainWalk(newest.sequence - 1)
+    async with database.statements() as stores:
+        there = await stores.audit.after(newest.sequence - 1, 1)
+    if not there or there[0].sequence != newest.sequence:
+        walk.end(newest)
+    else:
+        walk.sequence, walk.hash = newest.sequence, there[0].hash
+        (fault,) = await judge.judge([newest])
+        walk.meet(newest, fault)
+    return walk.problem
+
+
+HEADS_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadList:
+    """Heads with the keys that signed them.
+
+    Attributes:
+        heads: The heads, the lowest first.
+        keys: The keys of these heads.
+        problem: What is wrong at the end of the chain, in words; None when nothing is.
+    """
+
+    heads: Sequence[SignedHead]
+    keys: Sequence[ExportedKey]
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListAuditHeads:
+    """Lists the good heads from a place on, up to the first that is not ours.
+
+    A head that somebody put into our schema is not handed on: the witness would keep it for good.
+    """
+
+    database: Database
+    judge: HeadJudge
+
+    async def __call__(self, *, from_sequence: int) -> HeadList:
+        """Returns heads at this place and beyond it."""
+        async with self.database.statements() as stores:
+            found = await stores.audit_heads.after(from_sequence - 1, HEADS_AT_ONCE)
+            newest = await stores.audit_heads.newest()
+            live, over = await stores.signing_keys.all(), await stores.signing_keys.retired()
+        faults = await self.judge.judge(found) if found else ()
+        bad = next((place for place, fault in enumerate(faults) if fault is not None), len(found))
+        heads = found[:bad]
+        kids = {head.kid for head in heads}
+        known = {key.kid: ExportedKey(kid=key.kid, x=key.x, y=key.y) for keys in (live, over) for key in keys}
+        return HeadList(
+            heads=heads,
+            keys=[key for kid, key in known.items() if kid in kids],
+            problem=await end_problem(self.database, self.judge, newest),
+        )

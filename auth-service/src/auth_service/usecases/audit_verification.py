@@ -1,0 +1,135 @@
+"""Verifying the audit chain from its beginning to its end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chassis.clock import Clock
+from chassis.errors import ServiceError
+
+from auth_service.domain.audit import BEGINNING, Anchor, ChainedEntry
+from auth_service.domain.audit_head import ChainReport, ChainWalk, SignedHead
+from auth_service.domain.audit_retention import AuditRetention
+from auth_service.domain.audit_witness import NOT_CONFIGURED, UNREACHABLE, AuditWitness, WitnessedHead
+from auth_service.domain.ports import HeadJudge
+from auth_service.domain.stores import Database
+
+
+@dataclass(frozen=True, slots=True)
+class FindAuditBeginning:
+    """Believes that entries were pruned, not taken away, by a good head that is as old as the retention."""
+
+    database: Database
+    judge: HeadJudge
+    retention: AuditRetention
+    clock: Clock
+
+    async def __call__(self) -> Anchor:
+        """Returns the entry after which the chain begins; that of all if no head vouches for another."""
+        async with self.database.statements() as stores:
+            first = next(iter(await stores.audit.after(0, 1)), None)
+            if first is None or first.sequence == 1:
+                return BEGINNING
+            # Pruning removes the heads before the one that it stopped at.
+            head = next(iter(await stores.audit_heads.after(0, 1)), None)
+        if head is None or head.sequence >= first.sequence:
+            return BEGINNING
+        (fault,) = await self.judge.judge([head])
+        if fault is not None or not self.retention.over(head, self.clock.now()):
+            return BEGINNING
+        return Anchor(sequence=head.sequence, hash=head.hash)
+
+
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyAuditEvents:
+    """Computes every hash again, from the first entry to the last, and holds it against every head.
+
+    Those that are signed in our own schema, and those that the witness keeps.
+    """
+
+    database: Database
+    judge: HeadJudge
+    find_beginning: FindAuditBeginning
+    witness: AuditWitness | None = None
+
+    async def __call__(self) -> ChainReport:
+        """Returns what was found; names the first entry that is not what it was."""
+        after, witness = await self.find_beginning(), _Asked(self.witness)
+        walk = ChainWalk(after.sequence, after.hash, await witness.newest())
+        _hold_beginning(walk, after, await witness.after(after.sequence - 1, 1))
+        while True:
+            # No connection is held while a batch is hashed. Heads are read before the entries that
+            # they were signed for, so one beyond the last entry is of an entry that is gone.
+            witnessed = await witness.after(walk.sequence, BATCH)
+            async with self.database.statements() as stores:
+                heads = await stores.audit_heads.after(walk.sequence, BATCH)
+                batch = await stores.audit.after(walk.sequence, BATCH)
+            beyond = await self._walk(walk, batch, heads, witnessed)
+            if len(batch) < BATCH:
+                walk.end(beyond)
+                walk.end_witnessed()
+                return ChainReport.of(walk, after, witness.unwitnessed)
+
+    async def _walk(
+        self,
+        walk: ChainWalk,
+        batch: Sequence[ChainedEntry],
+        heads: Sequence[SignedHead],
+        witnessed: Sequence[WitnessedHead],
+    ) -> SignedHead | None:
+        """Walks a batch; returns the first head beyond it."""
+        reached = [head for head in heads if batch and head.sequence <= batch[-1].sequence]
+        faults = dict(zip(reached, await self.judge.judge(reached), strict=True)) if reached else {}
+        signed, seen = list(reversed(reached)), list(reversed(witnessed))
+        for chained in batch:
+            walk.step(chained)
+            while signed and signed[-1].sequence <= chained.sequence:
+                head = signed.pop()
+                walk.meet(head, faults[head])
+            while seen and seen[-1].sequence <= chained.sequence:
+                walk.meet_witnessed(seen.pop())
+        return next(iter(heads[len(reached) :]), None)
+
+
+class _Asked:
+    """The witness as one walk asks it: once it cannot be asked, it is not asked again.
+
+    Attributes:
+        unwitnessed: Why the chain was not held against it, in words; None while it is.
+    """
+
+    def __init__(self, witness: AuditWitness | None) -> None:
+        self._witness = witness
+        self.unwitnessed = NOT_CONFIGURED if witness is None else None
+
+    async def newest(self) -> WitnessedHead | None:
+        """Returns its newest head, if it has one and answers."""
+        if self._witness is None:
+            return None
+        try:
+            return await self._witness.newest()
+        except ServiceError:
+            self._give_up()
+            return None
+
+    async def after(self, sequence: int, limit: int) -> Sequence[WitnessedHead]:
+        """Returns its heads beyond a place, if it answers."""
+        if self._witness is None or sequence < 0:
+            return ()
+        try:
+            return await self._witness.after(sequence, limit)
+        except ServiceError:
+            self._give_up()
+            return ()
+
+    def _give_up(self) -> None:
+        self._witness, self.unwitnessed = None, UNREACHABLE
+
+
+def _hold_beginning(walk: ChainWalk, after: Anchor, witnessed: Sequence[WitnessedHead]) -> None:
+    """Holds the head that the chain begins behind, which somebody with the master key could have made."""
+    for head in witnessed:
+        if after != BEGINNING and head.sequence == after.sequence:
+            walk.meet_witnessed(head)

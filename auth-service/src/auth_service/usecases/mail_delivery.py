@@ -1,0 +1,164 @@
+"""Delivering queued mails."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from chassis.email_address import canonical_email
+from chassis.errors import ServiceError
+
+from auth_service.domain.credential import Credential
+from auth_service.domain.email_change import MAILS_TO_ONE_TARGET_MAX, TARGET_WINDOW
+from auth_service.domain.errors import Undeliverable
+from auth_service.domain.mail import EMAIL_NOTICES, Letter, Mail, MailKind, digest, wait_after
+from auth_service.domain.mail_ports import MailTokens, Postman
+from auth_service.domain.stores import Database, Stores
+
+LEASE = timedelta(minutes=2)
+"""How long a mail is left to whoever claimed it: longer than any delivery lasts."""
+
+TO_ONE_USER_MAX = 10
+"""How many mails of one kind with a token a user gets within an hour; the last one's link works."""
+
+_NO_ID = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressMail:
+    """Reads addresses at the last moment: mails go to what is stored then."""
+
+    tokens: MailTokens
+
+    async def __call__(self, stores: Stores, mail: Mail) -> Letter | None:
+        """Returns the mail as it goes out, its token counting from now on; None when it is not to."""
+        credential = await stores.credentials.lock(mail.user_id)
+        if mail.superseded and mail.kind.newest_wins:
+            return None
+        if mail.kind is MailKind.EMAIL_CHANGE:
+            return await self._to_pending(stores, mail, credential)
+        if mail.kind.undoes:
+            former = await stores.email_changes.former(mail.id)
+            if former is not None:
+                return await self._letter(stores, mail, former.email)
+            # Queued by the release before, which tells without a link; or undone meanwhile.
+            to = None if mail.kind in EMAIL_NOTICES else _address(credential)
+            return None if to is None else _notice(mail, to)
+        to = _address(credential)
+        if mail.kind.has_token:
+            return await self._to_user(stores, mail, to)
+        return None if to is None else _notice(mail, to)
+
+    async def _to_user(self, stores: Stores, mail: Mail, to: str | None) -> Letter | None:
+        if mail.kind is MailKind.EMAIL_VERIFICATION and await stores.emails.verified(mail.user_id):
+            return None
+        target = self.tokens(mail.kind, _NO_ID, mail.user_id, "")
+        if not await self._admits(stores, mail, target, TO_ONE_USER_MAX):
+            return None
+        return await self._letter(stores, mail, to)
+
+    async def _to_pending(self, stores: Stores, mail: Mail, credential: Credential | None) -> Letter | None:
+        """Returns the proof of an address that is asked for, or the notice to whoever has it already.
+
+        Both cost the same, and what is kept of them is the same, so that nobody who asks for an
+        address learns whether it is somebody's: a taken one has a token that is mailed to nobody.
+        """
+        pending = await stores.email_changes.pending(mail.user_id)
+        if pending is None or _address(credential) is None:
+            return None
+        target = self.tokens(mail.kind, _NO_ID, _NO_ID, pending)
+        if not await self._admits(stores, mail, target, MAILS_TO_ONE_TARGET_MAX):
+            return None
+        owner = await stores.credentials.by_email(canonical_email(pending))
+        letter = await self._letter(stores, mail, pending)
+        if letter is None or owner is None or owner.is_pending or owner.user_id == mail.user_id:
+            return letter
+        return _notice(mail, _address(owner), MailKind.EMAIL_IN_USE)
+
+    async def _letter(self, stores: Stores, mail: Mail, to: str | None) -> Letter | None:
+        token = self.tokens(mail.kind, mail.id, mail.user_id, to or "")
+        if to is None:
+            await stores.mails.put_off(mail.id, LEASE)  # A write for a write.
+        elif not await stores.mails.issue(mail, digest(token), mail.kind.token_lifetime):
+            return None
+        return Letter(id=mail.id, kind=mail.kind, to=to, token=token, traceparent=mail.traceparent)
+
+    async def _admits(self, stores: Stores, mail: Mail, target: str, at_most: int) -> bool:
+        # A mail is counted once, however often it is tried.
+        return mail.attempts > 1 or await stores.email_changes.admit_mail(
+            digest(target), at_most, TARGET_WINDOW
+        )
+
+
+def _notice(mail: Mail, to: str | None, kind: MailKind | None = None) -> Letter:
+    return Letter(id=mail.id, kind=kind or mail.kind, to=to, traceparent=mail.traceparent)
+
+
+def _address(credential: Credential | None) -> str | None:
+    if credential is None or not credential.is_active or credential.is_pending:
+        return None
+    return credential.email
+
+
+AT_ONCE = 4
+"""Mails on their way at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendMails:
+    """Sends every mail that is due, each at least once; several instances may do it at the same time.
+
+    A mail leaves the queue when it is out of our hands. No connection is held meanwhile.
+    """
+
+    database: Database
+    tokens: MailTokens
+    postman: Postman
+
+    async def __call__(self) -> int:
+        """Returns how many mails were sent, dropped or put off.
+
+        Raises:
+            Unavailable: Postgres is away.
+        """
+        first = await self._claim()
+        if first is None:
+            return 0
+        counts = await asyncio.gather(
+            self._work(first), *(self._work(None) for _ in range(AT_ONCE - 1)), return_exceptions=True
+        )
+        for count in counts:
+            if isinstance(count, BaseException):
+                raise count
+        return sum(count for count in counts if isinstance(count, int))
+
+    async def _work(self, mail: Mail | None) -> int:
+        handled = 0
+        while mail := mail or await self._claim():
+            await self._handle(mail)
+            handled, mail = handled + 1, None
+        return handled
+
+    async def _claim(self) -> Mail | None:
+        async with self.database.statements() as stores:
+            return await stores.mails.claim(LEASE)
+
+    async def _handle(self, mail: Mail) -> None:
+        async with self.database.transaction() as stores:
+            letter = await AddressMail(self.tokens)(stores, mail)
+            if letter is None:
+                await stores.mails.remove(mail.id)
+                return
+        try:
+            await self.postman(letter)
+        except Undeliverable:  # The log knows; there is nobody else to inform.
+            async with self.database.transaction() as stores:
+                await stores.mails.note_refused(mail)
+        except ServiceError:
+            async with self.database.statements() as stores:
+                await stores.mails.put_off(mail.id, wait_after(mail.attempts))
+        else:
+            async with self.database.transaction() as stores:
+                # The lock keeps an earlier mail, on its way at this moment, from issuing its token after.
+                await stores.credentials.lock(mail.user_id)
+                await stores.mails.note_delivered(mail)

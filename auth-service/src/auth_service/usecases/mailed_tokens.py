@@ -1,0 +1,115 @@
+"""Verifying mailed tokens; a step of several use cases."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from chassis.clock import Clock
+from chassis.errors import ServiceError, TokenExpired, TokenInvalid
+from chassis.identity.caller import Caller
+
+from auth_service.domain.audit import audited
+from auth_service.domain.credential import Credential
+from auth_service.domain.email_change import FormerEmail
+from auth_service.domain.mail import MailKind, MailToken, digest
+from auth_service.domain.mail_ports import MailTokens
+from auth_service.domain.stores import Database, Stores
+
+
+@dataclass(frozen=True, slots=True)
+class MailedToken:
+    """Verifies tokens of some kinds, and puts refusals on the record.
+
+    Attributes:
+        action: What the record calls the use of such a token.
+    """
+
+    kinds: tuple[MailKind, ...]
+    action: str
+    database: Database
+    tokens: MailTokens
+    clock: Clock
+
+    async def judge(self, stores: Stores, token: str) -> Credential:
+        """Returns the credential that the token is for, locked.
+
+        Raises:
+            TokenInvalid: it was never sent, was used, was replaced by a newer one, or was
+                sent to another address than the person's.
+            TokenExpired: it was not used in time.
+        """
+        credential, _ = await self.judge_proof(stores, token)
+        return credential
+
+    async def judge_proof(self, stores: Stores, token: str) -> tuple[Credential, str]:
+        """Returns the credential that the token is for, locked, and the address that it was sent to.
+
+        That is the pending address for a token that proves one.
+
+        Raises:
+            TokenInvalid: it was never sent, was used, was replaced by a newer one, or was sent to
+                an address that is not the user's, nor asked for, any more.
+            TokenExpired: it was not used in time.
+        """
+        known = await self._known(stores, token)
+        credential = await stores.credentials.lock(known.user_id)
+        if credential is None or credential.is_pending:
+            raise TokenInvalid
+        address = credential.email
+        if known.kind is MailKind.EMAIL_CHANGE:
+            address = await stores.email_changes.pending(known.user_id) if credential.is_active else None
+        if address is None:
+            raise TokenInvalid
+        self._require_ours(known, address, token)
+        return credential, address
+
+    async def judge_undo(self, stores: Stores, token: str) -> tuple[FormerEmail, MailKind]:
+        """Returns the address that the token restores, its user's credential locked, and what it undoes.
+
+        Raises:
+            TokenInvalid: it was never sent or was used, or the change was taken back.
+            TokenExpired: it was not used in time.
+        """
+        known = await self._known(stores, token)
+        await stores.credentials.lock(known.user_id)
+        former = await stores.email_changes.former(known.mail_id)
+        if former is None:
+            raise TokenInvalid
+        self._require_ours(known, former.email, token)
+        return former, known.kind
+
+    async def spend(self, stores: Stores, token: str) -> None:
+        """Uses the token up.
+
+        Raises:
+            TokenInvalid: somebody else just did.
+        """
+        if not await stores.mails.spend(digest(token)):
+            raise TokenInvalid
+
+    async def note_refusal(self, refusal: ServiceError, token: str, caller: Caller) -> None:
+        """Puts a refusal on the record."""
+        async with self.database.transaction() as stores:
+            known = await stores.mails.token(digest(token))
+            subject_id: UUID | None = known.user_id if known else None
+            await stores.audit.append(
+                audited(
+                    caller,
+                    self.clock.now(),
+                    self.action,
+                    "refused",
+                    subject_id=subject_id,
+                    reason=refusal.reason,
+                )
+            )
+
+    async def _known(self, stores: Stores, token: str) -> MailToken:
+        known = await stores.mails.token(digest(token))
+        if known is None or known.kind not in self.kinds:
+            raise TokenInvalid
+        return known
+
+    def _require_ours(self, known: MailToken, address: str, token: str) -> None:
+        if not self.tokens.is_token(token, known.kind, known.mail_id, known.user_id, address):
+            raise TokenInvalid
+        if known.is_expired:
+            raise TokenExpired

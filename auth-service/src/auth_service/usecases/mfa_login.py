@@ -1,0 +1,125 @@
+"""The second step of signing in: a code of the second factor."""
+
+from dataclasses import dataclass, replace
+
+from chassis.clock import Clock
+from chassis.errors import ServiceError, TokenExpired, TokenInvalid
+from chassis.identity.caller import Caller
+from chassis.ids import uuid7
+
+from auth_service.domain.audit import audited
+from auth_service.domain.credential import Credential
+from auth_service.domain.errors import AccountDisabled, InvalidCredentials, TooManyAttempts
+from auth_service.domain.events import SignedIn
+from auth_service.domain.idempotency import Attempt
+from auth_service.domain.ports import DeviceTokens, GuessKeys
+from auth_service.domain.proof import PASSWORD_AND_CODE
+from auth_service.domain.second_factor import SecondFactorSecrets
+from auth_service.domain.session import Standing
+from auth_service.domain.stores import Database, Stores
+from auth_service.domain.tokens import Tokens
+from auth_service.usecases.devices import NoteDevice
+from auth_service.usecases.idempotency import outcome_of, settle
+from auth_service.usecases.second_factor import CheckCode
+from auth_service.usecases.tokens import IssueTokens, tokens_again
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyMfa:
+    """Opens the session that a challenge stands for, once.
+
+    Everything happens under the credential's lock: of calls with one code, one wins.
+    """
+
+    database: Database
+    secrets: SecondFactorSecrets
+    guess_keys: GuessKeys
+    device_tokens: DeviceTokens
+    check_code: CheckCode
+    issue_tokens: IssueTokens
+    note_device: NoteDevice
+    clock: Clock
+
+    async def __call__(
+        self, *, mfa_token: str, code: str, caller: Caller, attempt: Attempt | None = None
+    ) -> Tokens:
+        """Returns the session's tokens, the same session's when the attempt opened one before.
+
+        Raises:
+            InvalidCredentials: the code is wrong, or was used.
+            TokenInvalid: the token is unknown, used, or of a former password.
+            TokenExpired: it was not used in time.
+            TooManyAttempts: too many wrong codes for this account.
+            AccountDisabled: the account was deactivated meanwhile.
+        """
+        opened = outcome_of(attempt)
+        if opened is not None:
+            return await tokens_again(self.database, self.issue_tokens, opened)
+        digest = self.secrets.challenge_digest(mfa_token)
+        try:
+            standing, device = await self._finish(digest, code, caller, attempt)
+        except (TokenInvalid, TokenExpired) as refusal:
+            # All of it was taken back, a code that was found good as well; that it was tried is kept.
+            async with self.database.transaction() as stores:
+                found = await stores.second_factors.pending(digest)
+                user_id = found[0].user_id if found else None
+                await self.check_code.note_refusal(stores, refusal, user_id, caller)
+            raise
+        tokens = replace(self.issue_tokens(standing), device=device)
+        await self.note_device(user_id=standing.session.user_id, caller=caller)
+        return tokens
+
+    async def _finish(
+        self, digest: bytes, code: str, caller: Caller, attempt: Attempt | None
+    ) -> tuple[Standing, str]:
+        """Returns the session, and by which token the account knows the browser from now on."""
+        async with self.database.transaction() as stores:
+            credential = await self._credential(stores, digest)
+            try:
+                standing = await self._open_session(stores, digest, credential, code, caller)
+            except (InvalidCredentials, TooManyAttempts, AccountDisabled) as refused:
+                refusal: ServiceError = refused
+            else:
+                await settle(stores, attempt, standing.session.id)
+                account = self.guess_keys.of(credential, caller.client_address).account
+                return standing, self.device_tokens.issue(account, credential.password_hash)
+            # What was counted and written of the refusal is to stay: the block ends well.
+            await self.check_code.note_refusal(stores, refusal, credential.user_id, caller)
+        raise refusal
+
+    async def _credential(self, stores: Stores, digest: bytes) -> Credential:
+        found = await stores.second_factors.pending(digest)
+        if found is None:
+            raise TokenInvalid
+        waiting, at = found
+        if at >= waiting.expires_at:
+            raise TokenExpired
+        credential = await stores.credentials.lock(waiting.user_id)
+        if credential is None or credential.password_hash != waiting.password_hash:
+            raise TokenInvalid
+        return credential
+
+    async def _open_session(
+        self, stores: Stores, digest: bytes, credential: Credential, code: str, caller: Caller
+    ) -> Standing:
+        user_id, now = credential.user_id, self.clock.now()
+        guesses = self.guess_keys.of_second_factor(user_id)
+        await self.check_code.require_allowed(stores, user_id)
+        if not credential.is_active:
+            raise AccountDisabled
+        method = await self.check_code(stores, user_id, code)
+        if not await stores.second_factors.close(digest):
+            raise TokenInvalid  # Somebody was faster; the code is as good as before.
+        # Signing in forgives wrong passwords as well as wrong codes.
+        await stores.guesses.forgive(self.guess_keys.of(credential, caller.client_address))
+        session_id = uuid7()
+        entry = audited(
+            caller, now, "auth.login", actor_id=user_id, session_id=str(session_id), second_factor=method
+        )
+        await stores.outbox.append(SignedIn(user_id, now))
+        opening = await stores.sign_ins.open(session_id, credential, guesses, entry, PASSWORD_AND_CODE)
+        if opening.standing is None:
+            raise TokenInvalid
+        if method == "recovery_code":
+            await stores.audit.append(audited(caller, now, "auth.recovery_code_used", actor_id=user_id))
+        return opening.standing

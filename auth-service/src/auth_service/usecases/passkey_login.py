@@ -1,0 +1,213 @@
+"""Signing in with a passkey."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from chassis.clock import Clock
+from chassis.errors import ServiceError
+from chassis.identity.caller import Caller
+from chassis.ids import uuid7
+
+from auth_service.domain import proof
+from auth_service.domain.audit import audited
+from auth_service.domain.errors import AccountDisabled, NotAdmittedYet, PasskeyRefused
+from auth_service.domain.events import SignedIn
+from auth_service.domain.idempotency import Attempt
+from auth_service.domain.passkey import (
+    CHALLENGE_LIFETIME,
+    Assertion,
+    Ceremony,
+    Challenge,
+    Passkey,
+    RelyingParty,
+    Signed,
+    digest_of,
+    has_gone_back,
+)
+from auth_service.domain.ports import DeviceTokens, GuessKeys
+from auth_service.domain.session import Standing
+from auth_service.domain.stores import Database, Stores
+from auth_service.domain.tokens import Tokens
+from auth_service.usecases.devices import NoteDevice
+from auth_service.usecases.idempotency import outcome_of, settle
+from auth_service.usecases.tokens import IssueTokens, tokens_again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedAssertion:
+    """What an assertion came to.
+
+    Attributes:
+        passkey: Which passkey it says to be of; None when we know none such.
+        signed: What the passkey has signed; None when it is refused.
+        refusal: Why it is refused; None when it is good.
+    """
+
+    passkey: Passkey | None
+    signed: Signed | None = None
+    refusal: PasskeyRefused | None = None
+
+    def proven(self) -> tuple[Passkey, Signed]:
+        """Returns the passkey and what it has signed.
+
+        Raises:
+            PasskeyRefused: the assertion is no good.
+        """
+        if self.refusal is not None:
+            raise self.refusal
+        assert self.passkey is not None  # noqa: S101 - else there is a refusal
+        assert self.signed is not None  # noqa: S101 - else there is a refusal
+        return self.passkey, self.signed
+
+
+@dataclass(frozen=True, slots=True)
+class CheckAssertion:
+    """Spends the challenge whatever the assertion is worth. Why one is refused is for the audit alone."""
+
+    database: Database
+    relying_party: RelyingParty
+    clock: Clock
+
+    async def __call__(self, assertion: Mapping[str, Any]) -> CheckedAssertion:
+        """Returns what the assertion came to.
+
+        Raises:
+            Invalid: it is malformed.
+        """
+        claimed = self.relying_party.assertion(assertion)
+        challenge = Challenge(digest=digest_of(claimed.challenge), ceremony=Ceremony.SIGN_IN)
+        async with self.database.transaction() as stores:
+            is_open = await stores.passkeys.spend_challenge(challenge)
+            passkey = await stores.passkeys.by_credential_id(claimed.credential_id)
+        signed = self.relying_party.signed(assertion, claimed.challenge, passkey)
+        refusal = _refusal(claimed, passkey, signed, is_open=is_open)
+        return CheckedAssertion(passkey=passkey, signed=signed, refusal=refusal)
+
+    async def use(self, stores: Stores, passkey: Passkey, signed: Signed) -> None:
+        """Notes that a passkey was used, in the transaction of what it was used for.
+
+        Raises:
+            PasskeyRefused: a copy of it was used at the same time, or it was removed.
+        """
+        # Compared once more where it is written: of two copies at the same time one is late.
+        if not await stores.passkeys.use(passkey.id, signed):
+            raise PasskeyRefused("COUNTER_WENT_BACK")
+
+    async def note_refusal(self, refusal: ServiceError, passkey: Passkey | None, caller: Caller) -> None:
+        """Audits that a passkey was refused."""
+        reason = refusal.why if isinstance(refusal, PasskeyRefused) else refusal.reason
+        entry = audited(
+            caller,
+            self.clock.now(),
+            "auth.passkey_refused",
+            "refused",
+            subject_id=passkey.user_id if passkey else None,
+            passkey_id=str(passkey.id) if passkey else "",
+            reason=reason,
+        )
+        async with self.database.transaction() as stores:
+            await stores.audit.append(entry)
+
+
+def _refusal(
+    claimed: Assertion, passkey: Passkey | None, signed: Signed | None, *, is_open: bool
+) -> PasskeyRefused | None:
+    if not is_open:
+        return PasskeyRefused("NO_OPEN_CHALLENGE")
+    if passkey is None or claimed.user_handle != passkey.user_id.bytes:
+        return PasskeyRefused("NO_SUCH_PASSKEY")
+    if signed is None:
+        return PasskeyRefused("NOT_SIGNED_BY_IT")
+    if has_gone_back(passkey.sign_count, signed.sign_count):
+        return PasskeyRefused("COUNTER_WENT_BACK")
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class BeginPasskeyLogin:
+    """Opens a challenge for anybody: who it is will be seen from the passkey."""
+
+    database: Database
+    relying_party: RelyingParty
+
+    async def __call__(self) -> Mapping[str, Any]:
+        """Returns the options for the browser."""
+        fresh = self.relying_party.challenge()
+        challenge = Challenge(digest=digest_of(fresh), ceremony=Ceremony.SIGN_IN)
+        async with self.database.statements() as stores:
+            await stores.passkeys.open_challenge(challenge, CHALLENGE_LIFETIME)
+        return self.relying_party.sign_in_options(fresh)
+
+
+@dataclass(frozen=True, slots=True)
+class LoginWithPasskey:
+    """Opens a session for whoever has a passkey and has shown the authenticator who they are.
+
+    That is two factors at once, so no second step follows. What is wrong with a passkey that
+    is refused is told to the audit trail alone.
+    """
+
+    database: Database
+    check_assertion: CheckAssertion
+    guess_keys: GuessKeys
+    device_tokens: DeviceTokens
+    issue_tokens: IssueTokens
+    note_device: NoteDevice
+    clock: Clock
+
+    async def __call__(
+        self, *, assertion: Mapping[str, Any], caller: Caller, attempt: Attempt | None = None
+    ) -> Tokens:
+        """Returns the session's tokens, the same session's when the attempt opened one before.
+
+        Raises:
+            Invalid: the assertion is malformed.
+            PasskeyRefused: it is for another origin or challenge, was used, is of no passkey
+                that we know, not signed by it, or of a copy of it.
+            AccountDisabled: the right passkey of a deactivated account.
+        """
+        opened = outcome_of(attempt)
+        if opened is not None:
+            return await tokens_again(self.database, self.issue_tokens, opened)
+        checked = await self.check_assertion(assertion)
+        try:
+            standing, device = await self._open_session(*checked.proven(), caller, attempt)
+        except (PasskeyRefused, AccountDisabled) as refusal:
+            await self.check_assertion.note_refusal(refusal, checked.passkey, caller)
+            raise
+        tokens = replace(self.issue_tokens(standing), device=device)
+        await self.note_device(user_id=standing.session.user_id, caller=caller)
+        return tokens
+
+    async def _open_session(
+        self, passkey: Passkey, signed: Signed, caller: Caller, attempt: Attempt | None
+    ) -> tuple[Standing, str]:
+        """Returns the session, and by which token the account knows the browser from now on."""
+        async with self.database.transaction() as stores:
+            credential = await stores.credentials.lock(passkey.user_id)
+            if credential is None:
+                raise PasskeyRefused("NO_SUCH_PASSKEY")
+            if not credential.is_active:
+                raise AccountDisabled
+            if credential.is_pending:
+                raise NotAdmittedYet
+            await self.check_assertion.use(stores, passkey, signed)
+            # Signing in forgives wrong passwords; who is blocked for them is not kept out by that.
+            key = self.guess_keys.of(credential, caller.client_address)
+            await stores.guesses.forgive(key)
+            now, session_id = self.clock.now(), uuid7()
+            await settle(stores, attempt, session_id)
+            entry = audited(
+                caller,
+                now,
+                "auth.login",
+                actor_id=passkey.user_id,
+                session_id=str(session_id),
+                passkey_id=str(passkey.id),
+            )
+            await stores.outbox.append(SignedIn(passkey.user_id, now))
+            methods = proof.passkey(is_backed_up=signed.is_backed_up)
+            opening = await stores.sign_ins.open(session_id, credential, None, entry, methods)
+            assert opening.standing is not None  # noqa: S101 - the credential is locked, and was active
+            return opening.standing, self.device_tokens.issue(key.account, credential.password_hash)

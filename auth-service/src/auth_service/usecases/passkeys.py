@@ -1,0 +1,197 @@
+"""Passkeys: adding, listing and removing them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from chassis.clock import Clock
+from chassis.errors import Invalid, NotFound, ServiceError, Unauthenticated
+from chassis.identity.caller import Caller
+from chassis.ids import uuid7
+
+from auth_service.domain.audit import audited
+from auth_service.domain.errors import EmailNotVerified, PasskeyRegistered, TooManyPasskeys
+from auth_service.domain.idempotency import Attempt
+from auth_service.domain.mail import MailKind
+from auth_service.domain.passkey import (
+    CHALLENGE_LIFETIME,
+    PASSKEYS_MAX,
+    Ceremony,
+    Challenge,
+    NewPasskey,
+    Passkey,
+    RelyingParty,
+    digest_of,
+)
+from auth_service.domain.rights import RightsRule
+from auth_service.domain.stores import Database
+from auth_service.domain.verified_address import VerifiedAddressRule
+from auth_service.usecases.idempotency import outcome_of, settle
+from auth_service.usecases.password_check import VerifyPassword
+from auth_service.usecases.revocation import require_open_session, revoke_lost_rights
+from auth_service.usecases.undo import notify_with_undo
+
+
+@dataclass(frozen=True, slots=True)
+class BeginPasskey:
+    """Opens a challenge for whoever knows the password, so that a stolen session adds no way in."""
+
+    database: Database
+    relying_party: RelyingParty
+    verify_password: VerifyPassword
+    address_rule: VerifiedAddressRule
+
+    async def __call__(self, *, password: str, caller: Caller) -> Mapping[str, Any]:
+        """Returns the options for the browser.
+
+        Raises:
+            Invalid: the password is wrong.
+            EmailNotVerified: the address has to be proven first.
+            TooManyAttempts: this client has guessed at this account too often.
+            TooManyPasskeys: the person has `PASSKEYS_MAX`.
+        """
+        user_id = caller.person()
+        if not await self.verify_password(user_id=user_id, password=password, caller=caller):
+            raise Invalid.on("password", "is not your password")
+        fresh = self.relying_party.challenge()
+        challenge = Challenge(
+            digest=digest_of(fresh),
+            ceremony=Ceremony.REGISTRATION,
+            user_id=user_id,
+            session_id=caller.session_id,
+        )
+        async with self.database.transaction() as stores:
+            credential = await stores.credentials.lock(user_id)
+            if credential is None:
+                raise Unauthenticated
+            self.address_rule.check(credential)
+            await require_open_session(stores, caller)
+            known = await stores.passkeys.of_person(user_id)
+            if len(known) >= PASSKEYS_MAX:
+                raise TooManyPasskeys
+            await stores.passkeys.open_challenge(challenge, CHALLENGE_LIFETIME)
+        account = credential.email or str(user_id)
+        return self.relying_party.registration_options(user_id, account, fresh, known)
+
+
+ACTION = "auth.passkey_added"
+
+
+@dataclass(frozen=True, slots=True)
+class AddPasskey:
+    """Keeps a passkey that answers the challenge of the same person's same session."""
+
+    database: Database
+    relying_party: RelyingParty
+    address_rule: VerifiedAddressRule
+    clock: Clock
+
+    async def __call__(
+        self, *, name: str, attestation: Mapping[str, Any], caller: Caller, attempt: Attempt | None = None
+    ) -> Passkey:
+        """Returns the passkey, the same one when the attempt has added it before.
+
+        Raises:
+            Invalid: the attestation is malformed, forged, of another origin, or late.
+            EmailNotVerified: the address has to be proven first.
+            PasskeyRegistered: somebody has it already.
+            TooManyPasskeys: the person has `PASSKEYS_MAX`.
+            NotFound: the attempt has added it, and it was removed since.
+        """
+        added = outcome_of(attempt)
+        if added is not None:
+            return await self._added(added, caller)
+        try:
+            made = await self._made(attestation, caller)
+            return await self._keep(name, made, caller, attempt)
+        except (Invalid, EmailNotVerified, PasskeyRegistered, TooManyPasskeys) as refusal:
+            await self._note_refusal(refusal, caller)
+            raise
+
+    async def _made(self, attestation: Mapping[str, Any], caller: Caller) -> NewPasskey:
+        answered = self.relying_party.challenge_in(attestation)
+        challenge = Challenge(
+            digest=digest_of(answered),
+            ceremony=Ceremony.REGISTRATION,
+            user_id=caller.person(),
+            session_id=caller.session_id,
+        )
+        async with self.database.transaction() as stores:
+            is_open = await stores.passkeys.spend_challenge(challenge)
+        if not is_open:
+            raise Invalid.on("credential", "answers no open challenge; ask for new options")
+        return self.relying_party.attested(attestation, answered)
+
+    async def _added(self, passkey_id: UUID, caller: Caller) -> Passkey:
+        async with self.database.statements() as stores:
+            passkeys = await stores.passkeys.of_person(caller.person())
+        for passkey in passkeys:
+            if passkey.id == passkey_id:
+                return passkey
+        raise NotFound  # It was removed again since.
+
+    async def _keep(self, name: str, made: NewPasskey, caller: Caller, attempt: Attempt | None) -> Passkey:
+        user_id = caller.person()
+        async with self.database.transaction() as stores:
+            credential = await stores.credentials.lock(user_id)
+            if credential is None:
+                raise Unauthenticated
+            self.address_rule.check(credential)
+            await require_open_session(stores, caller)
+            if len(await stores.passkeys.of_person(user_id)) >= PASSKEYS_MAX:
+                raise TooManyPasskeys
+            passkey = await stores.passkeys.add(uuid7(), user_id, name, made)
+            await settle(stores, attempt, passkey.id)
+            await notify_with_undo(stores, MailKind.PASSKEY_ADDED, user_id, credential.email)
+            entry = audited(caller, self.clock.now(), ACTION, passkey_id=str(passkey.id))
+            await stores.audit.append(entry)
+        return passkey
+
+    async def _note_refusal(self, refusal: ServiceError, caller: Caller) -> None:
+        entry = audited(caller, self.clock.now(), ACTION, "refused", reason=refusal.reason)
+        async with self.database.transaction() as stores:
+            await stores.audit.append(entry)
+
+
+@dataclass(frozen=True, slots=True)
+class ListPasskeys:
+    """Lists the caller's passkeys."""
+
+    database: Database
+
+    async def __call__(self, *, caller: Caller) -> Sequence[Passkey]:
+        """Returns them, the oldest first."""
+        async with self.database.statements() as stores:
+            return await stores.passkeys.of_person(caller.person())
+
+
+@dataclass(frozen=True, slots=True)
+class RemovePasskey:
+    """Forgets a passkey of somebody who knows the password; from then on it opens nothing."""
+
+    database: Database
+    verify_password: VerifyPassword
+    rights_of: RightsRule
+    clock: Clock
+
+    async def __call__(self, *, passkey_id: UUID, password: str, caller: Caller) -> None:
+        """Returns when it is gone.
+
+        Raises:
+            Invalid: the password is wrong.
+            TooManyAttempts: this client has guessed at this account too often.
+            NotFound: the person has no such passkey.
+        """
+        user_id = caller.person()
+        if not await self.verify_password(user_id=user_id, password=password, caller=caller):
+            raise Invalid.on("password", "is not your password")
+        async with self.database.transaction() as stores:
+            credential = await stores.credentials.lock(user_id)
+            if credential is None or not await stores.passkeys.remove(passkey_id, user_id):
+                raise NotFound
+            if not credential.second_factor:
+                await revoke_lost_rights(stores, credential, self.rights_of)
+            await stores.mails.queue(MailKind.PASSKEY_REMOVED, user_id)
+            entry = audited(caller, self.clock.now(), "auth.passkey_removed", passkey_id=str(passkey_id))
+            await stores.audit.append(entry)

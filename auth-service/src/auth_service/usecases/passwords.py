@@ -1,0 +1,183 @@
+"""Passwords: changing, forgetting and resetting them."""
+
+from dataclasses import dataclass
+
+from chassis.clock import Clock
+from chassis.email_address import canonical_email
+from chassis.errors import Invalid, TokenExpired, TokenInvalid, Unauthenticated
+from chassis.identity.caller import Caller
+
+from auth_service.domain.access import PASSWORD_CHANGED, PASSWORD_RESET
+from auth_service.domain.audit import audited
+from auth_service.domain.credential import Credential
+from auth_service.domain.errors import CredentialChanged
+from auth_service.domain.events import EmailVerified
+from auth_service.domain.idempotency import Attempt
+from auth_service.domain.mail import MailKind, nobody
+from auth_service.domain.password_policy import PasswordPolicy
+from auth_service.domain.ports import Afterwards, GuessKeys, PasswordHasher, UserDirectory
+from auth_service.domain.stores import Database
+from auth_service.usecases.idempotency import outcome_of, settle
+from auth_service.usecases.mailed_tokens import MailedToken
+from auth_service.usecases.password_check import VerifyPassword
+from auth_service.usecases.revocation import end_access
+
+WRONG = "is not your password"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePassword:
+    """Takes a new password from somebody who knows the old one; every other session ends."""
+
+    database: Database
+    verify_password: VerifyPassword
+    policy: PasswordPolicy
+    hasher: PasswordHasher
+    directory: UserDirectory
+    clock: Clock
+
+    async def __call__(self, *, old_password: str, new_password: str, caller: Caller) -> None:
+        """Returns when the new password counts.
+
+        Raises:
+            Invalid: the old password is wrong.
+            TooManyAttempts: this client has guessed at this account too often.
+            WeakPassword: the new one would be guessed.
+            Unavailable: it cannot be judged now.
+        """
+        user_id = caller.person()
+        async with self.database.statements() as stores:
+            credential = await stores.credentials.by_id(user_id)
+            if credential is None:
+                raise Unauthenticated
+        if not await self.verify_password(user_id=user_id, password=old_password, caller=caller):
+            raise Invalid.on("old_password", WRONG)
+        await self._judge(credential, new_password)
+        new_hash = await self.hasher.hash(new_password)
+        await self._exchange(credential, new_hash, caller)
+
+    async def _judge(self, credential: Credential, new_password: str) -> None:
+        # The name is kept by user-service alone, and the rules speak of it.
+        account = await self.directory.account(credential.user_id)
+        full_name = account.person.full_name if account and account.person else ""
+        await self.policy.check(
+            "new_password", new_password, email=credential.email or "", full_name=full_name
+        )
+
+    async def _exchange(self, credential: Credential, new_hash: str, caller: Caller) -> None:
+        now = self.clock.now()
+        async with self.database.transaction() as stores:
+            await stores.credentials.lock(credential.user_id)
+            if not await stores.credentials.replace_hash(
+                credential.user_id, credential.password_hash, new_hash
+            ):
+                raise CredentialChanged
+            await stores.mails.withdraw(credential.user_id, MailKind.PASSWORD_RESET)
+            await stores.mails.queue(MailKind.PASSWORD_CHANGED, credential.user_id)
+            await end_access(
+                stores, credential.user_id, PASSWORD_CHANGED, at=now, keep_session=caller.session_id
+            )
+            await stores.audit.append(audited(caller, now, "auth.password_changed"))
+
+
+@dataclass(frozen=True, slots=True)
+class ForgotPassword:
+    """Queues a mail with a reset token.
+
+    For an unknown address the same statements queue a mail to nobody, which goes the same
+    way until it is dropped: the answer tells nothing, and neither does the time of this
+    answer or the next.
+    """
+
+    database: Database
+    guess_keys: GuessKeys
+    clock: Clock
+    afterwards: Afterwards
+
+    async def __call__(self, *, email: str, caller: Caller) -> None:
+        """Returns when the mail is queued."""
+        address = canonical_email(email)
+        stranger = nobody(self.guess_keys(address, "").account)
+        async with self.database.statements() as stores:
+            credential = await stores.credentials.by_email(address)
+        subject_id = None if credential is None else credential.user_id
+        async with self.database.transaction() as stores:
+            await stores.mails.queue(MailKind.PASSWORD_RESET, subject_id or stranger)
+        entry = audited(caller, self.clock.now(), "auth.password_forgot", subject_id=subject_id)
+
+        async def note() -> None:
+            if subject_id is not None:
+                async with self.database.transaction() as stores:
+                    await stores.audit.append(entry)
+
+        # What nobody is concerned by is not chained; the answer shall not tell of it by its time.
+        await self.afterwards(note)
+
+
+@dataclass(frozen=True, slots=True)
+class ResetPassword:
+    """Takes a new password from whoever reads the account's mail, and ends every other way in.
+
+    Sessions, API keys and passkeys may be an intruder's; the second factor stays.
+    A password that is too weak leaves the token as it was, to be tried with a better one.
+    """
+
+    mailed: MailedToken
+    guess_keys: GuessKeys
+    policy: PasswordPolicy
+    hasher: PasswordHasher
+    directory: UserDirectory
+
+    async def __call__(
+        self, *, token: str, new_password: str, caller: Caller, attempt: Attempt | None = None
+    ) -> None:
+        """Returns when the new password counts, also when the attempt has set it before.
+
+        Raises:
+            TokenInvalid: the token is wrong, used, replaced, or the password or the address
+                has changed since.
+            TokenExpired: it was not used in time.
+            WeakPassword: the password would be guessed.
+            Unavailable: it cannot be judged now.
+        """
+        if outcome_of(attempt) is not None:
+            return
+        try:
+            async with self.mailed.database.transaction() as stores:
+                credential = _active(await self.mailed.judge(stores, token))
+            await self._judge(credential, new_password)
+            await self._exchange(token, await self.hasher.hash(new_password), caller, attempt)
+        except (TokenInvalid, TokenExpired) as refusal:
+            await self.mailed.note_refusal(refusal, token, caller)
+            raise
+
+    async def _judge(self, credential: Credential, new_password: str) -> None:
+        # The name is kept by user-service alone, and the rules speak of it.
+        account = await self.directory.account(credential.user_id)
+        full_name = account.person.full_name if account and account.person else ""
+        await self.policy.check(
+            "new_password", new_password, email=credential.email or "", full_name=full_name
+        )
+
+    async def _exchange(self, token: str, new_hash: str, caller: Caller, attempt: Attempt | None) -> None:
+        now = self.mailed.clock.now()
+        async with self.mailed.database.transaction() as stores:
+            credential = _active(await self.mailed.judge(stores, token))
+            user_id = credential.user_id
+            await self.mailed.spend(stores, token)
+            await settle(stores, attempt, user_id)
+            await stores.credentials.replace_hash(user_id, credential.password_hash, new_hash)
+            await stores.mails.queue(MailKind.PASSWORD_RECOVERED, user_id)
+            # Whoever was locked out for guessing had forgotten it.
+            await stores.guesses.erase(self.guess_keys.of(credential, "").account)
+            await end_access(stores, user_id, PASSWORD_RESET, at=now)
+            # The token came back from the mailbox, which proves the address as well.
+            if await stores.emails.verify(user_id):
+                await stores.outbox.append(EmailVerified(user_id))
+            await stores.audit.append(audited(caller, now, self.mailed.action, actor_id=user_id))
+
+
+def _active(credential: Credential) -> Credential:
+    if not credential.is_active:
+        raise TokenInvalid
+    return credential

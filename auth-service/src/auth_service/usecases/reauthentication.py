@@ -1,0 +1,162 @@
+"""Proving again, within a session, who the user is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from chassis.clock import Clock
+from chassis.errors import Forbidden, Invalid, ServiceError, TokenExpired, TokenRevoked
+from chassis.identity.caller import Caller
+
+from auth_service.domain import proof
+from auth_service.domain.audit import audited
+from auth_service.domain.credential import Credential
+from auth_service.domain.errors import CredentialChanged, InvalidCredentials, PasskeyRefused, TooManyAttempts
+from auth_service.domain.idempotency import Attempt
+from auth_service.domain.passkey import Passkey, Signed
+from auth_service.domain.stores import Database, Stores
+from auth_service.domain.tokens import Tokens
+from auth_service.usecases.idempotency import outcome_of, settle
+from auth_service.usecases.passkey_login import CheckAssertion, CheckedAssertion
+from auth_service.usecases.password_check import VerifyPassword
+from auth_service.usecases.second_factor import CheckCode
+from auth_service.usecases.tokens import IssueTokens, tokens_again
+
+
+@dataclass(frozen=True, slots=True)
+class Reauthenticate:
+    """Renews the proof of a session by what signing in takes; the session stays what it was.
+
+    Wrong passwords and wrong codes are counted like those of a sign-in.
+    """
+
+    database: Database
+    verify_password: VerifyPassword
+    check_code: CheckCode
+    check_assertion: CheckAssertion
+    issue_tokens: IssueTokens
+    clock: Clock
+
+    async def __call__(
+        self,
+        *,
+        password: str | None,
+        code: str | None,
+        assertion: Mapping[str, Any] | None,
+        caller: Caller,
+        attempt: Attempt | None = None,
+    ) -> Tokens:
+        """Returns the session's tokens; the access token says that the proof is of now.
+
+        Args:
+            password: The user's password; None with a passkey.
+            code: A code of the second factor, where one is on.
+            assertion: A passkey's answer to a challenge for signing in; None with a password.
+            caller: The user, in a session.
+            attempt: By which the call is known when it is made again; if the proof was taken and the
+                answer was lost, it is given tokens of the same session.
+
+        Raises:
+            Invalid: neither password nor passkey, or both; or the second factor's code is missing.
+            InvalidCredentials: the password or the code is wrong.
+            PasskeyRefused: the passkey is not accepted, or is another user's.
+            TooManyAttempts: too many wrong guesses.
+            CredentialChanged: the password was changed at the same time.
+            TokenRevoked: the session has ended.
+            TokenExpired: the session was not used in time.
+        """
+        if caller.session_id is None:
+            raise Forbidden
+        if outcome_of(attempt) == caller.session_id:
+            return await tokens_again(self.database, self.issue_tokens, caller.session_id)
+        if (password is None) == (assertion is None):
+            raise Invalid.on("password", "is required, or `credential` in its place")
+        if password is not None:
+            return await self._by_password(password, code, caller, caller.session_id, attempt)
+        assert assertion is not None  # noqa: S101 - one of the two is there
+        return await self._by_passkey(assertion, caller, caller.session_id, attempt)
+
+    async def _by_password(
+        self, password: str, code: str | None, caller: Caller, session_id: UUID, attempt: Attempt | None
+    ) -> Tokens:
+        user_id = caller.person()
+        async with self.database.statements() as stores:
+            known = await stores.credentials.by_id(user_id)
+        if known is None:
+            raise TokenRevoked
+        if not await self.verify_password(user_id=user_id, password=password, caller=caller):
+            raise InvalidCredentials
+        async with self.database.transaction() as stores:
+            credential = await stores.credentials.lock(user_id)
+            if credential is None or credential.password_hash != known.password_hash:
+                raise CredentialChanged
+            try:
+                methods = await self._second_step(stores, credential, code)
+            except (InvalidCredentials, TooManyAttempts) as refused:
+                refusal: ServiceError = refused
+            else:
+                return await self._renew(stores, session_id, methods, caller, attempt)
+            # What was counted and written of the refusal is to stay: the block ends well.
+            await self.check_code.note_refusal(stores, refusal, user_id, caller)
+        raise refusal
+
+    async def _second_step(self, stores: Stores, credential: Credential, code: str | None) -> proof.Methods:
+        if not credential.second_factor:
+            return proof.PASSWORD
+        if code is None:
+            raise Invalid.on("code", "is required, since the second factor is on")
+        await self.check_code.require_allowed(stores, credential.user_id)
+        await self.check_code(stores, credential.user_id, code)
+        return proof.PASSWORD_AND_CODE
+
+    async def _by_passkey(
+        self, assertion: Mapping[str, Any], caller: Caller, session_id: UUID, attempt: Attempt | None
+    ) -> Tokens:
+        checked = await self.check_assertion(assertion)
+        try:
+            passkey, signed = _own(checked, caller)
+            async with self.database.transaction() as stores:
+                if await stores.credentials.lock(passkey.user_id) is None:
+                    raise TokenRevoked
+                await self.check_assertion.use(stores, passkey, signed)
+                methods = proof.passkey(is_backed_up=signed.is_backed_up)
+                return await self._renew(stores, session_id, methods, caller, attempt)
+        except PasskeyRefused as refusal:
+            await self.check_assertion.note_refusal(refusal, checked.passkey, caller)
+            raise
+
+    async def _renew(
+        self,
+        stores: Stores,
+        session_id: UUID,
+        methods: proof.Methods,
+        caller: Caller,
+        attempt: Attempt | None,
+    ) -> Tokens:
+        standing = await stores.sessions.lock(session_id)
+        if standing is None or standing.session.ended_at is not None:
+            raise TokenRevoked
+        limits, at = self.issue_tokens.limits, standing.at
+        session = limits.applied(standing.session)
+        if at >= session.expires_at:
+            raise TokenExpired
+        proven = replace(limits.used(session, at), auth_time=at, amr=methods)
+        await stores.sessions.renew(proven)
+        await settle(stores, attempt, session_id)
+        entry = audited(
+            caller,
+            self.clock.now(),
+            "auth.reauthenticated",
+            session_id=str(session_id),
+            amr=" ".join(methods),
+        )
+        await stores.audit.append(entry)
+        return self.issue_tokens(replace(standing, session=proven))
+
+
+def _own(checked: CheckedAssertion, caller: Caller) -> tuple[Passkey, Signed]:
+    passkey, signed = checked.proven()
+    if passkey.user_id != caller.user_id:
+        raise PasskeyRefused("ANOTHER_USERS")
+    return passkey, signed

@@ -1,0 +1,25 @@
+"""Deleting rows whose retention time is over."""
+
+from dataclasses import dataclass
+
+from auth_service.domain.stores import Database
+
+BATCH = 500
+"""Rows per statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeExpired:
+    """Deletes in small batches; several instances may do it at once."""
+
+    database: Database
+
+    async def __call__(self) -> int:
+        """Returns how many rows were deleted."""
+        deleted = 0
+        while True:
+            async with self.database.statements() as stores:
+                batch = await stores.retention.purge(BATCH)
+            deleted += batch
+            if batch < BATCH:
+                return deleted

@@ -1,0 +1,166 @@
+"""Sessions: listing and ending them, for their user and for an admin who ends everybody's."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from chassis.clock import Clock
+from chassis.errors import Forbidden, NotFound
+from chassis.identity.caller import Caller
+
+from auth_service.domain.access import SESSIONS_ENDED
+from auth_service.domain.audit import audited
+from auth_service.domain.events import TokensRevoked
+from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW, Session
+from auth_service.domain.stores import Database
+from auth_service.domain.tokens import Revocation
+from auth_service.usecases import revocation
+from auth_service.usecases.revocation import end_access, end_session, revoke_session
+
+SESSIONS_MAX = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class ListSessions:
+    """Lists the caller's open sessions."""
+
+    database: Database
+
+    async def __call__(self, *, caller: Caller) -> Sequence[Session]:
+        """Returns them, the newest first, `SESSIONS_MAX` at most."""
+        async with self.database.statements() as stores:
+            return await stores.sessions.open_sessions(caller.person(), SESSIONS_MAX)
+
+
+@dataclass(frozen=True, slots=True)
+class EndSession:
+    """Ends one of the caller's open sessions, this one or another."""
+
+    database: Database
+    clock: Clock
+
+    async def __call__(self, *, session_id: UUID, caller: Caller) -> None:
+        """Returns when it has ended.
+
+        Raises:
+            NotFound: the caller has no such open session.
+        """
+        async with self.database.transaction() as stores:
+            if not await revocation.end_session(stores, session_id, caller.person()):
+                raise NotFound
+            await stores.audit.append(
+                audited(caller, self.clock.now(), "auth.session_ended", session_id=str(session_id))
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Logout:
+    """Ends the session that the caller's access token belongs to."""
+
+    database: Database
+    clock: Clock
+
+    async def __call__(self, *, caller: Caller) -> None:
+        """Returns when it has ended; does nothing when it has already.
+
+        Raises:
+            Forbidden: the caller's token belongs to no session.
+        """
+        user_id = caller.person()
+        if caller.session_id is None:
+            raise Forbidden
+        async with self.database.transaction() as stores:
+            if await end_session(stores, caller.session_id, user_id):
+                session_id = str(caller.session_id)
+                await stores.audit.append(
+                    audited(caller, self.clock.now(), "auth.logout", session_id=session_id)
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class LogoutAll:
+    """Ends every session of the caller."""
+
+    database: Database
+    clock: Clock
+
+    async def __call__(self, *, caller: Caller) -> None:
+        """Returns when all have ended."""
+        user_id = caller.person()
+        now = self.clock.now()
+        async with self.database.transaction() as stores:
+            # The lock makes sign-ins and refreshes wait: none slips in between the two steps.
+            await stores.credentials.lock(user_id)
+            await end_access(stores, user_id, SESSIONS_ENDED, at=now)
+            await stores.audit.append(audited(caller, now, "auth.logout_all"))
+
+
+BATCH = 10_000
+"""Sessions that end in one statement: few enough for it to be over well within its time limit."""
+
+
+NAMED_BATCH = 500
+"""Fewer when each is named by an event of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndAllSessions:
+    """Ends every session of everybody but the one that asks.
+
+    One revocation without any session's name makes every gateway refuse their access tokens within
+    a second, however many they are. Then the sessions themselves end, so that no refresh token is
+    taken; tokens that were refreshed in between are refused by a second revocation.
+
+    Attributes:
+        database: Where sessions are.
+        clock: Tells which sessions can have a living access token.
+        names_each: Whether each such session is revoked by its name as well: processes of the release
+            before know no revocation of every session.
+    """
+
+    database: Database
+    clock: Clock
+    names_each: bool = False
+
+    async def __call__(self, *, caller: Caller) -> None:
+        """Returns when no other session is left that was opened before the call.
+
+        Raises:
+            Forbidden: the caller has no session.
+            Unavailable: the tokens are refused, and the sessions will end later.
+        """
+        caller.person()
+        if caller.session_id is None:
+            raise Forbidden
+        async with self.database.transaction() as stores:
+            revocation = await stores.revocations.of_every_session(caller.session_id, sessions_ended=False)
+            await stores.outbox.append(TokensRevoked(revocation))
+            await stores.attempts.end_everybodys(but=caller.session_id)
+            await stores.audit.append(audited(caller, self.clock.now(), "auth.all_sessions_ended"))
+        await self._end(revocation)
+
+    async def finish(self) -> int:
+        """Ends the sessions of calls that died before they had; returns how many."""
+        async with self.database.statements() as stores:
+            unended = await stores.revocations.unended()
+        return sum([await self._end(revocation) for revocation in unended])
+
+    async def _end(self, revocation: Revocation) -> int:
+        kept = revocation.kept_session_id
+        assert kept is not None  # noqa: S101 - a revocation of every session keeps one
+        batch = NAMED_BATCH if self.names_each else BATCH
+        total, ended = 0, batch
+        while ended == batch:
+            living_since = self.clock.now() - ACCESS_LIFETIME - 2 * CLOCK_SKEW
+            async with self.database.transaction() as stores:
+                ended, living = await stores.sessions.end_every(
+                    revocation.issued_until, but=kept, limit=batch, used_since=living_since
+                )
+                total += ended
+                for session_id in living if self.names_each else ():
+                    await revoke_session(stores, session_id)
+                if ended < batch:
+                    again = await stores.revocations.of_every_session(kept, sessions_ended=True)
+                    await stores.outbox.append(TokensRevoked(again))
+                    await stores.revocations.note_ended(revocation)
+        return total

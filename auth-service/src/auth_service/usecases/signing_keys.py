@@ -1,0 +1,240 @@
+"""Signing keys: creating, rotating, retiring, listing and publishing them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from chassis.clock import Clock
+from chassis.identity.caller import Caller
+
+from auth_service.domain.audit import audited
+from auth_service.domain.errors import SuccessorWaits
+from auth_service.domain.ports import KeySealer, PublishedKeys
+from auth_service.domain.signing_key import (
+    KeyState,
+    RetiredKey,
+    Schedule,
+    SigningKey,
+    is_due,
+    retired,
+    state,
+    succeeded,
+    waiting,
+)
+from auth_service.domain.stores import Database, Stores
+
+
+@dataclass(frozen=True, slots=True)
+class EnsureSigningKey:
+    """Makes the first key when there is none. Instances may start at once; one makes it."""
+
+    database: Database
+    sealer: KeySealer
+    clock: Clock
+
+    async def __call__(self) -> None:
+        """Returns when there is a key that can be opened.
+
+        Raises:
+            MasterKeyMismatch: the keys were sealed under another master key.
+        """
+        async with self.database.transaction() as stores:
+            await stores.signing_keys.lock()
+            keys = await stores.signing_keys.all()
+            if not keys:
+                await stores.signing_keys.add(self.sealer.generate(self.clock.now()))
+        for key in keys:
+            self.sealer.check(key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rotation:
+    """What rotating has set down.
+
+    Attributes:
+        successor: The new key.
+        ended: The keys that it succeeds, each with the time of its end.
+    """
+
+    successor: SigningKey
+    ended: Sequence[SigningKey]
+
+
+@dataclass(frozen=True, slots=True)
+class RotateSigningKey:
+    """Publishes a successor; times decide the rest. Instances may try at once; one of them does it."""
+
+    database: Database
+    sealer: KeySealer
+    schedule: Schedule
+    clock: Clock
+
+    async def __call__(self) -> Rotation:
+        """Rotates now, whatever the schedule says.
+
+        Raises:
+            SuccessorWaits: the next key is published and has not begun to sign.
+            MasterKeyMismatch: the keys were sealed under another master key.
+        """
+        async with self.database.transaction() as stores:
+            await stores.signing_keys.lock()
+            keys, at = await stores.signing_keys.all(), self.clock.now()
+            waits = waiting(keys, at)
+            if waits is not None:
+                raise SuccessorWaits(
+                    details={"kid": waits.kid, "active_from": f"{waits.active_from:%Y-%m-%dT%H:%M:%SZ}"}
+                )
+            return await self._rotate(stores, keys, at, reason="command")
+
+    async def if_due(self) -> int:
+        """Rotates when the newest key nears the end of its time; returns how many keys were made.
+
+        Raises:
+            MasterKeyMismatch: the keys were sealed under another master key.
+        """
+        async with self.database.statements() as stores:
+            if not is_due(await stores.signing_keys.all(), self.clock.now(), self.schedule):
+                return 0
+        async with self.database.transaction() as stores:
+            await stores.signing_keys.lock()
+            keys, at = await stores.signing_keys.all(), self.clock.now()
+            if not is_due(keys, at, self.schedule):
+                return 0
+            await self._rotate(stores, keys, at, reason="schedule")
+            return 1
+
+    async def _rotate(
+        self, stores: Stores, keys: Sequence[SigningKey], at: datetime, *, reason: str
+    ) -> Rotation:
+        for key in keys:
+            self.sealer.check(key)
+        successor = self.sealer.generate(at, at + self.schedule.published_for)
+        ended = succeeded(keys, successor)
+        await stores.signing_keys.add(successor)
+        for key in ended:
+            await stores.signing_keys.end(key)
+        by = Caller(service="auth-service")
+        await stores.audit.append(audited(by, at, "auth.key_rotated", kid=successor.kid, reason=reason))
+        return Rotation(successor=successor, ended=ended)
+
+
+@dataclass(frozen=True, slots=True)
+class RetireSigningKeys:
+    """Destroys the private halves of keys that are over, and keeps the public ones."""
+
+    database: Database
+    sealer: KeySealer
+    clock: Clock
+
+    async def __call__(self) -> int:
+        """Returns how many keys were retired.
+
+        Raises:
+            MasterKeyMismatch: the keys were sealed under another master key.
+        """
+        async with self.database.statements() as stores:
+            if not retired(await stores.signing_keys.all(), self.clock.now()):
+                return 0
+        async with self.database.transaction() as stores:
+            await stores.signing_keys.lock()
+            at = self.clock.now()
+            over = retired(await stores.signing_keys.all(), at)
+            for key in over:
+                await stores.signing_keys.retire(
+                    RetiredKey(
+                        kid=key.kid,
+                        x=key.x,
+                        y=key.y,
+                        attestation=self.sealer.attest(key),
+                        published_at=key.published_at,
+                        active_from=key.active_from,
+                        removed_from=key.removed_from or at,
+                    )
+                )
+            for key in over:
+                entry = audited(Caller(service="auth-service"), at, "auth.key_retired", kid=key.kid)
+                await stores.audit.append(entry)
+            return len(over)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedKey:
+    """A key as operators see it: nothing of its private half."""
+
+    kid: str
+    state: KeyState
+    published_at: datetime
+    active_from: datetime
+    removed_from: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListSigningKeys:
+    """Lists every key there ever was."""
+
+    database: Database
+    clock: Clock
+
+    async def __call__(self) -> Sequence[ListedKey]:
+        """Returns the keys, the oldest first."""
+        async with self.database.statements() as stores:
+            keys = await stores.signing_keys.all()
+            over = await stores.signing_keys.retired()
+        now, gone = self.clock.now(), {key.kid for key in over}
+        states: list[tuple[SigningKey | RetiredKey, KeyState]] = [(key, KeyState.RETIRED) for key in over]
+        states += [(key, state(key, keys, now)) for key in keys if key.kid not in gone]
+        return [
+            ListedKey(
+                kid=key.kid,
+                state=stands,
+                published_at=key.published_at,
+                active_from=key.active_from,
+                removed_from=key.removed_from,
+            )
+            for key, stands in states
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class GetJwks:
+    """Returns the keys published, active and not yet retired."""
+
+    keys: PublishedKeys
+
+    async def __call__(self) -> Sequence[SigningKey]:
+        """Returns them, the newest first."""
+        return self.keys.published()
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerMetadata:
+    """OpenID Connect Discovery 1.0, as far as it applies."""
+
+    issuer: str
+    jwks_uri: str
+    signing_algorithms: tuple[str, ...] = ("ES256",)
+    subject_types: tuple[str, ...] = ("public",)
+    response_types: tuple[str, ...] = ("token",)
+    claims: tuple[str, ...] = (
+        "iss",
+        "aud",
+        "sub",
+        "sid",
+        "role",
+        "iat",
+        "exp",
+        "jti",
+        "auth_time",
+        "amr",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class GetOpenidConfiguration:
+    """Returns the issuer's metadata."""
+
+    issuer: str
+
+    async def __call__(self) -> IssuerMetadata:
+        """Returns it."""
+        return IssuerMetadata(issuer=self.issuer, jwks_uri=self.issuer.rstrip("/") + "/.well-known/jwks.json")

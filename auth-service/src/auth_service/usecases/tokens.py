@@ -1,0 +1,205 @@
+"""Tokens: issuing, refreshing, reissuing and introspecting them."""
+
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from chassis.errors import TokenExpired, TokenInvalid, TokenRevoked
+from chassis.identity.api_key import is_api_key
+from chassis.identity.caller import Caller
+
+from auth_service.domain.api_key import KeyHolder
+from auth_service.domain.audit import audited
+from auth_service.domain.idempotency import Attempt
+from auth_service.domain.ports import RefreshTokens, TokenJudge, TokenSigner
+from auth_service.domain.rights import RightsRule
+from auth_service.domain.session import (
+    STANDARD,
+    Exchange,
+    RefreshToken,
+    SessionLimits,
+    Standing,
+    judge_exchange,
+)
+from auth_service.domain.stores import Database, Stores
+from auth_service.domain.tokens import AccessGrant, Tokens
+from auth_service.usecases.api_keys import JudgeApiKey
+from auth_service.usecases.idempotency import outcome_of, settle
+from auth_service.usecases.revocation import end_session
+
+
+@dataclass(frozen=True, slots=True)
+class IssueTokens:
+    """Signs an access token and writes the newest refresh token."""
+
+    signer: TokenSigner
+    refresh_tokens: RefreshTokens
+    rights_of: RightsRule
+    limits: SessionLimits = STANDARD
+
+    def __call__(self, standing: Standing) -> Tokens:
+        """Returns the tokens.
+
+        Raises:
+            Unavailable: there is no signing key yet.
+        """
+        session = standing.session
+        rights = self.rights_of(standing.role, guarded=standing.guarded)
+        grant = AccessGrant(
+            user_id=session.user_id,
+            session_id=session.id,
+            role=rights.role,
+            at=standing.at,
+            lifetime=self.limits.access,
+            must_enrol=rights.must_enrol,
+            auth_time=session.auth_time,
+            amr=session.amr,
+        )
+        newest = RefreshToken(session_id=session.id, counter=session.counter)
+        return Tokens(
+            access_token=self.signer.sign(grant),
+            refresh_token=self.refresh_tokens.write(newest),
+            expires_in_seconds=int(self.limits.access.total_seconds()),
+            refresh_expires_in_seconds=int((session.expires_at - standing.at).total_seconds()),
+            role=standing.role,
+        )
+
+
+async def tokens_again(database: Database, issue_tokens: IssueTokens, session_id: UUID) -> Tokens:
+    """Returns tokens of a session that was opened and whose tokens were lost.
+
+    Raises:
+        TokenRevoked: it has ended since.
+        TokenExpired: it was not used in time.
+    """
+    limits = issue_tokens.limits
+    async with database.transaction() as stores:
+        standing = await stores.sessions.lock(session_id)
+        if standing is None or standing.session.ended_at is not None:
+            raise TokenRevoked
+        session = limits.applied(standing.session)
+        if standing.at >= session.expires_at:
+            raise TokenExpired
+        # Whoever ends the session looks here whether a token of it may still be alive.
+        used = limits.used(session, standing.at)
+        await stores.sessions.renew(used)
+    return issue_tokens(replace(standing, session=used))
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """Rotates a session's refresh token; ends the session when a spent one comes back."""
+
+    database: Database
+    refresh_tokens: RefreshTokens
+    issue_tokens: IssueTokens
+    limits: SessionLimits = STANDARD
+
+    async def __call__(self, *, refresh_token: str, caller: Caller, attempt: Attempt | None = None) -> Tokens:
+        """Returns the session's new tokens.
+
+        Args:
+            refresh_token: The token to spend.
+            caller: Who asks.
+            attempt: By which the call is known when it is made again: if it spent the token and
+                its answer was lost, it is given the same successor.
+
+        Raises:
+            TokenInvalid: we did not make the token.
+            TokenExpired: it was not used in time.
+            TokenRevoked: the session has ended, or ends now because the token was spent.
+            Unavailable: the same call is still being answered.
+        """
+        token = self.refresh_tokens.read(refresh_token)
+        if token is None:
+            raise TokenInvalid
+        async with self.database.transaction() as stores:
+            standing = await stores.sessions.lock(token.session_id)
+            if standing is None:
+                raise TokenRevoked
+            session = self.limits.applied(standing.session)
+            is_told_again = outcome_of(attempt) == session.id
+            verdict = judge_exchange(session, token.counter, standing.at, is_told_again=is_told_again)
+            if verdict in (Exchange.ROTATE, Exchange.SAME_SUCCESSOR) and not is_told_again:
+                await settle(stores, attempt, session.id)
+            standing = await self._apply(stores, verdict, standing, caller, is_told_again=is_told_again)
+        match verdict:
+            case Exchange.ROTATE | Exchange.SAME_SUCCESSOR:
+                return self.issue_tokens(standing)
+            case Exchange.EXPIRED:
+                raise TokenExpired
+            case Exchange.NEVER_ISSUED:
+                raise TokenInvalid
+            case Exchange.SPENT | Exchange.ENDED:
+                raise TokenRevoked
+
+    async def _apply(
+        self, stores: Stores, verdict: Exchange, standing: Standing, caller: Caller, *, is_told_again: bool
+    ) -> Standing:
+        """Returns the session as the exchange leaves it."""
+        if verdict is Exchange.ROTATE:
+            return await self._rotated(stores, standing)
+        if verdict is Exchange.SPENT:
+            await _end_reused(stores, standing, caller)
+        elif verdict is Exchange.SAME_SUCCESSOR and is_told_again:
+            # Long after the rotation another access token is given out: whoever ends the session
+            # looks here whether one may still be alive.
+            used = self.limits.used(self.limits.applied(standing.session), standing.at)
+            await stores.sessions.renew(used)
+            return replace(standing, session=used)
+        return standing
+
+    async def _rotated(self, stores: Stores, standing: Standing) -> Standing:
+        session, at = standing.session, standing.at
+        expires_at = self.limits.expiry_after_use(session.created_at, at)
+        if not await stores.sessions.rotate(session, at, expires_at):
+            raise TokenRevoked
+        rotated = replace(
+            session, counter=session.counter + 1, rotated_at=at, last_used_at=at, expires_at=expires_at
+        )
+        return replace(standing, session=rotated)
+
+
+async def _end_reused(stores: Stores, standing: Standing, caller: Caller) -> None:
+    session = standing.session
+    await end_session(stores, session.id, session.user_id)
+    await stores.audit.append(
+        audited(
+            caller,
+            standing.at,
+            "auth.refresh_reused",
+            "refused",
+            subject_id=session.user_id,
+            session_id=str(session.id),
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Introspection:
+    """A judgement.
+
+    Attributes:
+        refusal: Why the token is no good; empty when it is good.
+        key: The token, when it is an API key and good.
+    """
+
+    refusal: str = ""
+    key: KeyHolder | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IntrospectToken:
+    """Judges a token against Postgres."""
+
+    judge: TokenJudge
+    judge_api_key: JudgeApiKey
+
+    async def __call__(self, *, token: str, caller: Caller) -> Introspection:
+        """Returns the judgement; `caller` is who sent the token, as the asking service says."""
+        try:
+            if is_api_key(token):
+                return Introspection(key=await self.judge_api_key(text=token, caller=caller))
+            await self.judge.judge(token)
+        except (TokenInvalid, TokenExpired, TokenRevoked) as refused:
+            return Introspection(refusal=refused.reason)
+        return Introspection()
