@@ -19,8 +19,8 @@ from auth_service.adapters.hmac_mail_tokens import HmacMailTokens
 from auth_service.adapters.hmac_refresh_tokens import HmacRefreshTokens
 from auth_service.adapters.jwt_signer import JwtSigner
 from auth_service.adapters.key_ring import KeyRing
+from auth_service.adapters.local_authenticator import LocalAuthenticator
 from auth_service.adapters.master_key import MasterKey
-from auth_service.adapters.own_token_judge import OwnTokenJudge
 from auth_service.adapters.postgres.database import PostgresDatabase
 from auth_service.adapters.sealed_answers import SealedAnswers
 from auth_service.adapters.totp_secrets import TotpSecrets
@@ -226,7 +226,7 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
     await ring.load()
     api_keys = build_api_key_use_cases(database, API_KEYS, REQUIRED, rights.STANDARD, clock)
     judging = (api_keys.judge_api_key, api_keys.report_refused_key)
-    judge = OwnTokenJudge(ring, database, *judging, issuer=ISSUER, audience=AUDIENCE)
+    authenticator = LocalAuthenticator(ring, database, *judging, issuer=ISSUER, audience=AUDIENCE)
     to_users = open_channel(
         directory.address,
         service_tokens=service_tokens(serving.SERVICE),
@@ -253,7 +253,7 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
             ),
             published_keys=ring,
             head_judge=EcdsaHeadJudge(database, MASTER_KEY),
-            judge=judge,
+            authenticator=authenticator,
             issuer=ISSUER,
             clock=clock,
         ),
@@ -261,7 +261,7 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
     )
     server = build_server(
         service_tokens=service_tokens(serving.SERVICE),
-        judge=judge,
+        authenticator=authenticator,
         around=FirstAnswers(does.answer_once).around,
     )
     serving.add_servicers(server, does)

@@ -25,10 +25,10 @@ from vestibule.users.v1.directory_service_pb2_grpc import (
 from tests.fakes.service_keys import service_tokens
 
 
-class _NobodysJudge:
+class _NoAuthenticator:
     """Only services call here."""
 
-    async def judge(self, token: str) -> Claims:
+    async def authenticate(self, token: str) -> Claims:
         """Finds every token bad."""
         raise TokenInvalid
 
@@ -63,7 +63,9 @@ class DirectoryStandIn(DirectoryServiceServicer):
 
     async def start(self) -> None:
         """Begins to listen."""
-        self._server = build_server(service_tokens=service_tokens("user-service"), judge=_NobodysJudge())
+        self._server = build_server(
+            service_tokens=service_tokens("user-service"), authenticator=_NoAuthenticator()
+        )
         self._server.add(add_DirectoryServiceServicer_to_server, self)
         self.address = f"127.0.0.1:{await self._server.start('127.0.0.1:0')}"
         self._server.set_serving(True)

@@ -53,10 +53,10 @@ class NoKeys:
         return ()
 
 
-class NoJudge:
-    """No judgement."""
+class NoAuthenticator:
+    """Accepts every token."""
 
-    async def judge(self, token: str) -> object:
+    async def authenticate(self, token: str) -> object:
         """Finds every token good."""
         return token
 
@@ -153,7 +153,7 @@ def build_world(
         answer_seal=FakeAnswerSeal(),
         published_keys=NoKeys(),
         head_judge=FakeHeadSigner(),
-        judge=NoJudge(),
+        authenticator=NoAuthenticator(),
         issuer=ISSUER,
         clock=clock,
     )

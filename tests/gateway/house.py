@@ -10,11 +10,11 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+from chassis.auth_client.client import AUTH_SERVICE
 from chassis.errors import NotFound, ServiceError
 from chassis.events import pulse
 from chassis.grpc import committed
 from chassis.grpc.server import GrpcServer, build_server
-from chassis.identity.authority import AUTHORITY
 from chassis.identity.caller import Caller, current_caller
 from chassis.identity.claims import Claims
 from chassis.lifecycle import Lifecycle, Stop
@@ -158,10 +158,10 @@ class Health(HealthServiceServicer):
             yield health_service_pb2.StreamHealthResponse(event_id=str(number), change=change)
 
 
-class _SignatureJudge:
-    """The service's judge: believes what the gateway has let through, but reads the token itself."""
+class _VerifyingAuthenticator:
+    """The service's authenticator: believes what the gateway has let through, but reads the token itself."""
 
-    async def judge(self, token: str) -> Claims:
+    async def authenticate(self, token: str) -> Claims:
         import jwt  # noqa: PLC0415
 
         claims = jwt.decode(token, options={"verify_signature": False})
@@ -187,7 +187,9 @@ def _concrete(servicer: Any) -> Any:
 @asynccontextmanager
 async def serving_users(behind: Behind) -> AsyncIterator[str]:
     """Runs the services behind; gives their address."""
-    server: GrpcServer = build_server(service_tokens=service_tokens("user-service"), judge=_SignatureJudge())
+    server: GrpcServer = build_server(
+        service_tokens=service_tokens("user-service"), authenticator=_VerifyingAuthenticator()
+    )
     # Methods that no test calls stay abstract.
     users: Any = Users
     health: Any = Health
@@ -256,7 +258,7 @@ async def _beating(redis_url: str) -> None:
     """Gives the pulse that auth-service's relay gives."""
     async with Redis.from_url(redis_url) as redis:
         while True:
-            await pulse.beat(redis, service_keys(AUTHORITY), await pulse.moment(redis))
+            await pulse.beat(redis, service_keys(AUTH_SERVICE), await pulse.moment(redis))
             await asyncio.sleep(pulse.BEAT_SECONDS)
 
 

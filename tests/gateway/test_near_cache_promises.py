@@ -13,10 +13,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from chassis.identity.api_key_memory import ApiKeyMemory
+from chassis.auth_client.api_key_cache import ApiKeyCache
+from chassis.auth_client.revocation_feed import RevocationFeed
+from chassis.auth_client.revocations import RevocationSet
 from chassis.identity.claims import Claims
-from chassis.identity.revocation import RevocationSet
-from chassis.identity.revocation_feed import RevocationFeed
 from chassis.ids import uuid7
 from gateway.api import descriptors
 from gateway.cache.near_cache import Fetch, NearCache
@@ -69,7 +69,7 @@ class Gateways(RuleBasedStateMachine):
         self.cache: NearCache[tuple[UUID, int]] = NearCache()
         self.in_force = RevocationSet()
         authority: Any = self
-        self.feed = RevocationFeed(self.in_force, ApiKeyMemory(), authority)
+        self.feed = RevocationFeed(self.in_force, ApiKeyCache(), authority)
         self.stream: list[Event] = []
         self.broken = False
         self.last_read = self.now
@@ -191,7 +191,7 @@ class Gateways(RuleBasedStateMachine):
             self.cache.keep(fetch, self.key(person), value, seconds=BOUND_SECONDS)
 
     def admitted(self, person: Person) -> bool:
-        """Whether the gateway lets the token in, as the judge and auth-service say."""
+        """Whether the gateway lets the token in, as the authenticator and auth-service say."""
         claims = Claims(
             user_id=person.id,
             role="user",

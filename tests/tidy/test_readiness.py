@@ -9,11 +9,11 @@ from graphlib import CycleError, TopologicalSorter
 
 import pytest
 import yaml
-from chassis.identity.authority import AUTHORITY
+from chassis.auth_client.client import AUTH_SERVICE
 
 from tests.tidy import tree
 
-NAMES = {"AUTHORITY": AUTHORITY}
+NAMES = {"AUTH_SERVICE": AUTH_SERVICE}
 """Constants that wirings name a service by."""
 
 LOCAL = frozenset({"started"})
@@ -42,12 +42,12 @@ def test_readiness_waits_in_no_ring() -> None:
 def test_a_ring_would_be_found() -> None:
     """What stopped a fresh install: the first admin needs user-service, whose tokens need auth-service."""
     with pytest.raises(CycleError):
-        TopologicalSorter(waits() | {AUTHORITY: {"user-service"}}).prepare()
+        TopologicalSorter(waits() | {AUTH_SERVICE: {"user-service"}}).prepare()
 
 
 def test_authority_waits_for_no_service() -> None:
     """Everybody's tokens are verified by its keys, so it stands first."""
-    assert waits()[AUTHORITY] == set()
+    assert waits()[AUTH_SERVICE] == set()
 
 
 def test_waits_are_the_charts() -> None:

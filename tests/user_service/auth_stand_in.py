@@ -87,7 +87,7 @@ class AuthStandIn:
 
     async def start(self) -> None:
         """Starts it, on the same port each time."""
-        self._server = build_server(service_tokens=self.service_tokens, judge=_NobodyJudge())
+        self._server = build_server(service_tokens=self.service_tokens, authenticator=_NoAuthenticator())
         self._server.add(add_KeyServiceServicer_to_server, _Keys(self))
         self._server.add(add_TokenServiceServicer_to_server, _Tokens(self))
         self._server.add(add_AccountServiceServicer_to_server, _Accounts(self))
@@ -112,8 +112,8 @@ async def serving() -> AsyncIterator[AuthStandIn]:
         await auth.stop()
 
 
-class _NobodyJudge:
-    async def judge(self, token: str) -> Claims:
+class _NoAuthenticator:
+    async def authenticate(self, token: str) -> Claims:
         raise TokenInvalid
 
     async def report_refusal(self, claims: Claims, method: str, sender: Caller) -> None:

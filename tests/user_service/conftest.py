@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from chassis.auth_client.client import AUTH_CLIENT_SERVICES, AuthClient
 from chassis.clock import SystemClock
 from chassis.grpc.call import Call, enter
 from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.server import build_server
-from chassis.identity.authority import AUTHORITY_SERVICES, Authority
-from chassis.identity.caller import NOBODY, Caller
+from chassis.identity.caller import ANONYMOUS, Caller
 from chassis.identity.claims import Claims
 from chassis.identity.keys import KeyCache
 from chassis.identity.verifier import TokenVerifier
@@ -35,13 +35,13 @@ from tests.user_service.auth_stand_in import AUDIENCE, ISSUER, AuthStandIn
 from tests.user_service.emptied_database import emptied
 
 
-class VerifierJudge:
+class VerifyingAuthenticator:
     """Judges by the signature alone: revocation is the chassis' own matter and tested there."""
 
     def __init__(self, verifier: TokenVerifier) -> None:
         self._verifier = verifier
 
-    async def judge(self, token: str) -> Any:
+    async def authenticate(self, token: str) -> Any:
         """Returns the token's claims."""
         return await self._verifier.verify(token)
 
@@ -80,7 +80,7 @@ class House:
     def sign_in(self, user: User | None) -> None:
         """Makes the calls that follow in this test the person's."""
         token = "" if user is None else self.auth.token(user.id, user.role)
-        enter(Call(caller=NOBODY, bearer_token=token))
+        enter(Call(caller=ANONYMOUS, bearer_token=token))
 
     async def add(self, *users: User) -> None:
         """Puts people into the database."""
@@ -135,12 +135,12 @@ async def _house(users_database: Database, auth: AuthStandIn) -> AsyncIterator[H
         auth.address,
         service_tokens=service_tokens(wiring.SERVICE),
         services=(
-            *AUTHORITY_SERVICES,
+            *AUTH_CLIENT_SERVICES,
             account_service_pb2.DESCRIPTOR.services_by_name["AccountService"],
         ),
     )
-    keys = KeyCache(Authority(to_auth).keys)
-    judge = VerifierJudge(TokenVerifier(keys, issuer=ISSUER, audience=AUDIENCE))
+    keys = KeyCache(AuthClient(to_auth).keys)
+    authenticator = VerifyingAuthenticator(TokenVerifier(keys, issuer=ISSUER, audience=AUDIENCE))
     does = wiring.build_use_cases(
         PostgresUnitOfWork(users_database, wiring.OUTBOX),
         PostgresUserReader(users_database),
@@ -148,7 +148,7 @@ async def _house(users_database: Database, auth: AuthStandIn) -> AsyncIterator[H
         PostgresAuditClients(users_database),
         SystemClock(),
     )
-    server = build_server(service_tokens=service_tokens(wiring.SERVICE), judge=judge)
+    server = build_server(service_tokens=service_tokens(wiring.SERVICE), authenticator=authenticator)
     wiring.add_servicers(server, does)
     port = await server.start("127.0.0.1:0")
     server.set_serving(True)

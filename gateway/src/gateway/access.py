@@ -1,10 +1,11 @@
 """Who may call a route: the token at the edge, so that strangers cost no service anything.
 
-Every service judges again; the edge is not trusted.
+Every service verifies the token again: it does not trust the gateway.
 """
 
 from collections.abc import Awaitable, Callable
 
+from chassis.auth_client.authenticator import TokenAuthenticator
 from chassis.errors import Forbidden, ServiceError
 from chassis.grpc.access import bearer_token, report_refused_key
 from chassis.grpc.authorization import compile_authorization
@@ -12,7 +13,6 @@ from chassis.grpc.policy import Policy
 from chassis.identity.api_key import is_api_key
 from chassis.identity.caller import Caller
 from chassis.identity.claims import Claims
-from chassis.identity.judge import RevocationJudge
 from vestibule.api.v1 import options_pb2
 
 from gateway.http.request import Request
@@ -24,7 +24,7 @@ Count = Callable[[Request, Claims | None], Awaitable[None]]
 """Counts a request for the user or API key that sent it, or for its address; raises `RateLimited`."""
 
 
-def compile_admission(policy: Policy, judge: RevocationJudge, count: Count) -> Admit:
+def compile_admission(policy: Policy, authenticator: TokenAuthenticator, count: Count) -> Admit:
     """Returns what admits requests of a route, or raises.
 
     It raises `RateLimited`, `Unauthenticated`, `TokenInvalid`, `TokenExpired`, `TokenRevoked`,
@@ -33,7 +33,7 @@ def compile_admission(policy: Policy, judge: RevocationJudge, count: Count) -> A
     """
     if policy.access == options_pb2.ACCESS_PUBLIC:
         return _anyone(count)
-    authenticate = _authenticate(judge, count)
+    authenticate = _authenticate(authenticator, count)
     authorize = compile_authorization(policy)
 
     async def admit(request: Request) -> tuple[str, Claims]:
@@ -42,7 +42,7 @@ def compile_admission(policy: Policy, judge: RevocationJudge, count: Count) -> A
         try:
             authorize(claims)
         except Forbidden:
-            await report_refused_key(judge, policy, claims, sender(request))
+            await report_refused_key(authenticator, policy, claims, sender(request))
             raise
         return token, claims
 
@@ -58,16 +58,18 @@ def sender(request: Request) -> Caller:
     )
 
 
-def _authenticate(judge: RevocationJudge, count: Count) -> Callable[[Request], Awaitable[tuple[str, Claims]]]:
+def _authenticate(
+    authenticator: TokenAuthenticator, count: Count
+) -> Callable[[Request], Awaitable[tuple[str, Claims]]]:
     """Returns what learns who calls, and counts the call before it costs any service anything."""
 
     async def authenticate(request: Request) -> tuple[str, Claims]:
         try:
             token = bearer_token(request.header(b"authorization"))
-            remembered = judge.recall(token)
+            remembered = authenticator.authenticate_cached(token)
             proven = remembered
             if proven is None and not is_api_key(token):
-                proven = await judge.verify(token)
+                proven = await authenticator.verify(token)
         except ServiceError:
             await count(request, None)
             raise
@@ -75,7 +77,7 @@ def _authenticate(judge: RevocationJudge, count: Count) -> Callable[[Request], A
         await count(request, proven)
         if remembered is not None:
             return token, remembered
-        claims = await judge.judge(token, sender(request))
+        claims = await authenticator.authenticate(token, sender(request))
         if proven is None:
             await count(request, claims)
         return token, claims

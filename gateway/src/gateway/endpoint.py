@@ -48,7 +48,7 @@ class Endpoint:
         self._parts = parts
         self._enveloped = route.enveloped
         self._limit = route_limit(method.name, options)
-        self._admit = compile_admission(route.policy, parts.judge, self._count)
+        self._admit = compile_admission(route.policy, parts.authenticator, self._count)
         self._read = compile_reader(route)
         self._parse = GetMessageClass(method.output_type).FromString
         self._tell = compile_teller(route)
@@ -89,7 +89,7 @@ class Endpoint:
 
     async def _answer(self, request: Request, path: Mapping[str, str]) -> Answer:
         token, claims = await self._admit(request)
-        near = claims is not None and self._near_seconds and self._parts.judge.feed.fresh
+        near = claims is not None and self._near_seconds and self._parts.authenticator.feed.fresh
         if near and claims is not None:
             told = self._parts.cache.get(self._key(request, claims))
             if told is not None:
@@ -103,7 +103,9 @@ class Endpoint:
             message = self._read(request, path, body)
         except Forbidden:
             if claims is not None:
-                await report_refused_key(self._parts.judge, self.route.policy, claims, sender(request))
+                await report_refused_key(
+                    self._parts.authenticator, self.route.policy, claims, sender(request)
+                )
             raise
         enter(self._handed_on(request, token, claims))
         if self.route.streaming:

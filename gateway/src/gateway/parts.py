@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from chassis.identity.judge import RevocationJudge
+from chassis.auth_client.authenticator import TokenAuthenticator
 from vestibule.events.v1.events_pb2 import Event
 
 from gateway.api.teller import Told
@@ -20,7 +20,7 @@ class Parts:
 
     Attributes:
         upstreams: Where services are.
-        judge: Judges tokens.
+        authenticator: Authenticates tokens.
         limits: Counts requests.
         cache: Keeps answers.
         on_event: Takes in what calls committed.
@@ -30,7 +30,7 @@ class Parts:
     """
 
     upstreams: Upstreams
-    judge: RevocationJudge
+    authenticator: TokenAuthenticator
     limits: RequestLimits
     cache: NearCache[Told]
     on_event: Callable[[Event], object]

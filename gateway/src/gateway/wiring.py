@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
+from chassis.auth_client.authenticator import TokenAuthenticator
+from chassis.auth_client.client import AUTH_CLIENT_SERVICES, AUTH_SERVICE, AuthClient
 from chassis.events.tail import Tail
 from chassis.grpc.certificates import open_certificates
 from chassis.grpc.secret_fields import secret_fields
 from chassis.http_server import open_http
-from chassis.identity.authority import AUTHORITY, AUTHORITY_SERVICES, Authority
-from chassis.identity.judge import RevocationJudge
 from chassis.identity.service_keys import ServiceKeys, open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
@@ -45,19 +45,19 @@ CLIENT_LIMIT_SECONDS = 60.0
 class Memory:
     """What events change in this process: revocations and cached answers."""
 
-    judge: RevocationJudge
+    authenticator: TokenAuthenticator
     cache: NearCache[Told]
 
     def on_event(self, event: Event) -> bool:
         """Takes in an event, from the stream or from a call's answer; says whether it concerned us."""
-        revokes = self.judge.feed.on_event(event)
+        revokes = self.authenticator.feed.on_event(event)
         self.cache.drop(event.tags)
         return revokes or bool(event.tags)
 
     async def on_lost(self) -> None:
         """Makes up for events that may have been missed."""
         self.cache.clear()
-        await self.judge.feed.on_lost()
+        await self.authenticator.feed.on_lost()
 
 
 async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
@@ -71,13 +71,13 @@ async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
     tokens = ServiceTokens(open_service_keys(SERVICE, settings))
     certificates = open_certificates(settings.tls_files)
     upstreams = await lifecycle.enter(Upstreams(settings, protos.services, tokens, certificates))
-    judge = _judge(settings, upstreams)
-    memory = Memory(judge, NearCache())
+    authenticator = _authenticator(settings, upstreams)
+    memory = Memory(authenticator, NearCache())
     await _follow_events(lifecycle, settings, tokens.keys, memory)
     parts = Parts(
         upstreams=upstreams,
-        judge=judge,
-        limits=RequestLimits(await _limiter(lifecycle, settings), judge, _everything(settings)),
+        authenticator=authenticator,
+        limits=RequestLimits(await _limiter(lifecycle, settings), authenticator, _everything(settings)),
         cache=memory.cache,
         on_event=memory.on_event,
         deadline_seconds=settings.deadline_seconds,
@@ -115,16 +115,16 @@ def _document(routes: tuple[Route, ...], protos: Protos) -> bytes:
     return documentation.document(routes, protos.comments)
 
 
-def _judge(settings: GatewaySettings, upstreams: Upstreams) -> RevocationJudge:
-    name = AUTHORITY_SERVICES[0].full_name
-    if not upstreams.serves(AUTHORITY_SERVICES[0]):
+def _authenticator(settings: GatewaySettings, upstreams: Upstreams) -> TokenAuthenticator:
+    name = AUTH_CLIENT_SERVICES[0].full_name
+    if not upstreams.serves(AUTH_CLIENT_SERVICES[0]):
         raise StartupError(
-            f"GATEWAY_UPSTREAMS does not say where {name} is: tokens could not be judged."
+            f"GATEWAY_UPSTREAMS does not say where {name} is: tokens cannot be verified."
             ' Add {"vestibule.auth.v1": {"address": "host:port"}}.'
         )
-    authority = Authority(upstreams.channel(name))
-    return RevocationJudge(
-        authority,
+    client = AuthClient(upstreams.channel(name))
+    return TokenAuthenticator(
+        client,
         issuer=settings.token_issuer,
         audience=settings.token_audience,
         keys_refresh_seconds=settings.jwks_refresh_seconds,
@@ -140,11 +140,11 @@ async def _follow_events(
         keys=keys,
         on_event=memory.on_event,
         on_lost=memory.on_lost,
-        pulse_of=AUTHORITY,
+        pulse_of=AUTH_SERVICE,
     )
     lifecycle.begin("event tail", tail.run())
-    lifecycle.begin("token judge", memory.judge.run(tail))
-    lifecycle.readiness.ask("token_judge", lambda: memory.judge.ready, waits_for=AUTHORITY)
+    lifecycle.begin("token authenticator", memory.authenticator.run(tail))
+    lifecycle.readiness.ask("authenticator", lambda: memory.authenticator.ready, waits_for=AUTH_SERVICE)
 
 
 async def _limiter(lifecycle: Lifecycle, settings: GatewaySettings) -> RateLimiter | None:

@@ -9,13 +9,13 @@ from importlib.metadata import version
 from typing import Any
 
 import structlog
+from chassis.auth_client.client import AUTH_CLIENT_SERVICES, AUTH_SERVICE, AuthClient
 from chassis.clock import SystemClock
 from chassis.errors import ServiceError
 from chassis.grpc.certificates import Certificates, open_certificates
 from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.server import GrpcServer, build_server
-from chassis.identity.authority import AUTHORITY, AUTHORITY_SERVICES, Authority
-from chassis.identity.claims import TokenJudge
+from chassis.identity.claims import Authenticator
 from chassis.identity.service_keys import open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.ids import uuid7
@@ -31,7 +31,7 @@ from health_aggregator.adapters.audit_heads import AUDIT_SERVICE, EcdsaHeadVerif
 from health_aggregator.adapters.change_feed import ChangeFeed
 from health_aggregator.adapters.check_factory import HOUSE_TLS, CheckFactory
 from health_aggregator.adapters.file_watch import on_change
-from health_aggregator.adapters.introspecting_judge import IntrospectingJudge, NoJudge
+from health_aggregator.adapters.introspecting_authenticator import IntrospectingAuthenticator, NoAuthenticator
 from health_aggregator.adapters.kubernetes.api import KubernetesApi
 from health_aggregator.adapters.kubernetes.cluster import Cluster
 from health_aggregator.adapters.memory_history import MemoryHistory
@@ -127,7 +127,7 @@ async def serve(settings: HealthSettings, lifecycle: Lifecycle) -> None:
     )
     if witness is not None and auth is not None:
         witness_audit = WitnessAudit(GrpcAuditHeadSource(auth), witness, EcdsaHeadVerifier(), clock)
-        witnessing = AuditWitnessing(witness_audit, partial(board.blemish, AUTHORITY, CONTRADICTED))
+        witnessing = AuditWitnessing(witness_audit, partial(board.blemish, AUTH_SERVICE, CONTRADICTED))
         lifecycle.begin("audit witness", witnessing.run())
     lifecycle.on_drain(keep_watch.close)
     lifecycle.on_drain(webhooks.close)
@@ -211,7 +211,7 @@ def _build_server(
 ) -> GrpcServer:
     # Listeners must never take the place of callers and health checks.
     server = build_server(
-        service_tokens=tokens, judge=_judge(settings, auth), concurrent_rpcs_max=2 * LISTENERS
+        service_tokens=tokens, authenticator=_authenticator(settings, auth), concurrent_rpcs_max=2 * LISTENERS
     )
     server.add(add_HealthServiceServicer_to_server, servicer)
     server.add(add_AuditWitnessServiceServicer_to_server, AuditWitnessServicer(witness))
@@ -237,16 +237,18 @@ async def _open_auth(
         open_channel(
             settings.auth_address,
             service_tokens=tokens,
-            services=[*AUTHORITY_SERVICES, AUDIT_SERVICE],
+            services=[*AUTH_CLIENT_SERVICES, AUDIT_SERVICE],
             credentials=certificates,
         )
     )
 
 
-def _judge(settings: HealthSettings, auth: ServiceChannel | None) -> TokenJudge:
+def _authenticator(settings: HealthSettings, auth: ServiceChannel | None) -> Authenticator:
     if auth is None or settings.token_issuer is None:
-        return NoJudge()
-    return IntrospectingJudge(Authority(auth), issuer=settings.token_issuer, audience=settings.token_audience)
+        return NoAuthenticator()
+    return IntrospectingAuthenticator(
+        AuthClient(auth), issuer=settings.token_issuer, audience=settings.token_audience
+    )
 
 
 def _backing(settings: HealthSettings, own_address: str) -> dict[str, Mapping[str, Any]]:

@@ -38,7 +38,7 @@ SERVICES = (
 def claims_of(
     user_id: UUID, role: str, scopes: frozenset[str] | None = None, *, proved_seconds_ago: float = 0
 ) -> Claims:
-    """Returns claims as a judge would: of an API key when there are scopes."""
+    """Returns claims as an authenticator would: of an API key when there are scopes."""
     return Claims(
         user_id=user_id,
         role=role,
@@ -52,7 +52,7 @@ def claims_of(
 
 
 @dataclass
-class TableJudge:
+class TableAuthenticator:
     """Knows some tokens by heart, and counts how often it is asked."""
 
     tokens: dict[str, Claims] = field(
@@ -71,7 +71,7 @@ class TableJudge:
     asked: int = 0
     reported: list[tuple[str, Caller]] = field(default_factory=list)
 
-    async def judge(self, token: str) -> Claims:
+    async def authenticate(self, token: str) -> Claims:
         """Looks the token up."""
         self.asked += 1
         if token not in self.tokens:
@@ -173,7 +173,7 @@ class Hall:
     """A running server and a channel to it."""
 
     script: Script
-    judge: TableJudge
+    authenticator: TableAuthenticator
     server: GrpcServer
     port: int
     channel: ServiceChannel
@@ -187,10 +187,10 @@ async def open_hall(
     *, port: int = 0, service: str = "gateway", deadline_seconds: float = 5.0
 ) -> AsyncIterator[Hall]:
     """Opens a house whose channel speaks as `service`."""
-    script, judge = Script(), TableJudge()
+    script, authenticator = Script(), TableAuthenticator()
     server = build_server(
         service_tokens=service_tokens("user-service"),
-        judge=judge,
+        authenticator=authenticator,
         deadline_seconds=deadline_seconds,
     )
     server.add(user_service_pb2_grpc.add_UserServiceServicer_to_server, People(script))  # type: ignore[abstract]
@@ -202,7 +202,7 @@ async def open_hall(
     try:
         yield Hall(
             script=script,
-            judge=judge,
+            authenticator=authenticator,
             server=server,
             port=port,
             channel=channel,

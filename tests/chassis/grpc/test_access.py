@@ -19,7 +19,7 @@ from chassis.identity.service_tokens import ServiceTokens
 from vestibule.health.v1 import health_service_pb2
 from vestibule.users.v1 import directory_service_pb2, user_service_pb2
 
-from tests.chassis.grpc.hall import ADMIN_ID, USER_ID, Hall, TableJudge, open_hall, reason, sign_in
+from tests.chassis.grpc.hall import ADMIN_ID, USER_ID, Hall, TableAuthenticator, open_hall, reason, sign_in
 from tests.fakes.service_keys import proof, service_keys, service_tokens
 
 GET_ME = user_service_pb2.GetMeRequest()
@@ -139,7 +139,7 @@ async def test_refused_keys_are_reported(hall: Hall) -> None:
     await reason(hall.users.UpdateMe(user_service_pb2.UpdateMeRequest()))
     sign_in("user")
     await reason(hall.users.ListUsers(user_service_pb2.ListUsersRequest()))
-    ((method, sender),) = hall.judge.reported
+    ((method, sender),) = hall.authenticator.reported
 
     assert method == "/vestibule.users.v1.UserService/UpdateMe"
     assert (sender.client_address, sender.request_id, sender.service) == ("203.0.113.7", "r-1", "gateway")
@@ -226,7 +226,9 @@ async def test_word_of_a_stranger_about_itself() -> None:
     declared = method_policy(
         user_service_pb2.DESCRIPTOR.services_by_name["UserService"].methods_by_name["GetMe"]
     )
-    admit = compile_admission(replace(declared, services=None), service_tokens("user-service"), TableJudge())
+    admit = compile_admission(
+        replace(declared, services=None), service_tokens("user-service"), TableAuthenticator()
+    )
     lies = (
         ("authorization", "Bearer user"),
         ("vestibule-client-address", "203.0.113.7"),

@@ -109,7 +109,7 @@ async def test_an_admins_key_may_lock_people_out_and_no_more(
     """And a key without the scope `admin` not even that; each refusal is reported for the audit."""
     sign_in("director")
     assert await reason(hall.users.UpdateUser(request_)) == expected
-    assert len(hall.judge.reported) == (expected != "OK")
+    assert len(hall.authenticator.reported) == (expected != "OK")
     sign_in("writer")
     assert await reason(hall.users.UpdateUser(request_)) == "FORBIDDEN"
 
@@ -117,7 +117,9 @@ async def test_an_admins_key_may_lock_people_out_and_no_more(
 async def test_admins_calls_need_the_scope_admin(hall: Hall) -> None:
     """Also about others where one may ask about oneself."""
     asked = {}
-    hall.judge.tokens["admin who reads"] = replace(hall.judge.tokens["writer"], scopes=frozenset({"read"}))
+    hall.authenticator.tokens["admin who reads"] = replace(
+        hall.authenticator.tokens["writer"], scopes=frozenset({"read"})
+    )
     for token in ("director", "admin who reads"):
         sign_in(token)
         asked[token] = (

@@ -16,7 +16,7 @@ from chassis.startup import StartupError
 from vestibule.health.v1 import health_service_pb2, health_service_pb2_grpc
 
 from tests.chassis.grpc.authority import PEM, Authority
-from tests.chassis.grpc.hall import SERVICES, Health, Script, TableJudge
+from tests.chassis.grpc.hall import SERVICES, Health, Script, TableAuthenticator
 from tests.fakes.service_keys import service_tokens
 
 
@@ -51,7 +51,9 @@ def _authority() -> Authority:
 
 @pytest.fixture(name="house")
 async def _house(authority: Authority, tmp_path: Path) -> AsyncIterator[House]:
-    server = build_server(service_tokens=service_tokens("health-aggregator"), judge=TableJudge())
+    server = build_server(
+        service_tokens=service_tokens("health-aggregator"), authenticator=TableAuthenticator()
+    )
     health = Health(Script())  # type: ignore[abstract]
     server.add(health_service_pb2_grpc.add_HealthServiceServicer_to_server, health)
     port = await server.start("127.0.0.1:0", authority.issue(tmp_path / "server"))
@@ -133,7 +135,9 @@ async def test_calls_in_flight_outlive_a_rotation(authority: Authority, tmp_path
         return health_service_pb2.GetHealthResponse()
 
     script.answers["GetHealth"] = slow
-    server = build_server(service_tokens=service_tokens("health-aggregator"), judge=TableJudge())
+    server = build_server(
+        service_tokens=service_tokens("health-aggregator"), authenticator=TableAuthenticator()
+    )
     server.add(health_service_pb2_grpc.add_HealthServiceServicer_to_server, Health(script))  # type: ignore[abstract]
     port = await server.start("127.0.0.1:0", authority.issue(tmp_path / "server"))
     server.set_serving(True)

@@ -24,7 +24,7 @@ from vestibule.users.v1 import user_service_pb2
 from tests.chassis.grpc.hall import (
     USER_ID,
     Hall,
-    TableJudge,
+    TableAuthenticator,
     open_hall,
     reason,
     sign_in,
@@ -161,7 +161,7 @@ async def watch(stub: Any, service: str) -> AsyncIterator[int]:
 async def test_health() -> None:
     """Not serving until told so, by service and as a whole; watchers see each change and the end."""
     serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
-    server = build_server(service_tokens=service_tokens("user-service"), judge=TableJudge())
+    server = build_server(service_tokens=service_tokens("user-service"), authenticator=TableAuthenticator())
     port = await server.start("127.0.0.1:0")
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         stub = health_pb2_grpc.HealthStub(channel)

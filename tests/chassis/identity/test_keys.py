@@ -74,7 +74,7 @@ async def test_new_key_is_found_after_the_pause() -> None:
 
 
 async def test_failure_forgets_nothing() -> None:
-    """Good keys stay when auth-service is away; unknown ones cannot be judged."""
+    """Good keys stay when auth-service is away; unknown ones cannot be verified."""
     source = Source()
     cache = KeyCache(source.fetch, cooldown_seconds=0, retry_seconds=0)
     await cache.find("a")

@@ -185,12 +185,12 @@ async def test_remembered_until_it_expires() -> None:
     verifier = new_verifier()
     token = sign(KEY)
 
-    assert verifier.recall(token) is None
+    assert verifier.verify_cached(token) is None
     claims = await verifier.verify(token)
-    assert claims is verifier.recall(token)
+    assert claims is verifier.verify_cached(token)
     verifier._leeway_seconds = -1_000
     with pytest.raises(TokenExpired):
-        verifier.recall(token)
+        verifier.verify_cached(token)
 
 
 async def test_withdrawn_key() -> None:
@@ -203,7 +203,7 @@ async def test_withdrawn_key() -> None:
     published.keys = {"key-2": OTHER_KEY.public_key()}
     await verifier.verify(sign(OTHER_KEY, kid="key-2"))
 
-    assert verifier.recall(token) is None
+    assert verifier.verify_cached(token) is None
     with pytest.raises(TokenInvalid):
         await verifier.verify(token)
 
@@ -215,9 +215,9 @@ async def test_memory_is_bounded() -> None:
     for token in (first, second, first, third):
         await verifier.verify(token)
 
-    assert verifier.recall(second) is None
-    assert verifier.recall(first) is not None
-    assert verifier.recall(third) is not None
+    assert verifier.verify_cached(second) is None
+    assert verifier.verify_cached(first) is not None
+    assert verifier.verify_cached(third) is not None
     await verifier.verify(second)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 from chassis.errors import Unavailable
-from chassis.identity.caller import NOBODY
+from chassis.identity.caller import ANONYMOUS
 from user_service.domain.user import Registration, Role
 
 from tests.user_service.builders import a_user
@@ -17,7 +17,7 @@ async def test_admitted(world: World) -> None:
     world.accounts.waiting[user_id] = ADA
 
     for _ in range(3):
-        await world.does.settle_registration(NOBODY, user_id)
+        await world.does.settle_registration(ANONYMOUS, user_id)
 
     user = world.units.state.users.rows[user_id]
     assert (ADA.email, ADA.full_name, Role.USER) == (user.email, user.full_name, user.role)
@@ -33,7 +33,7 @@ async def test_refused_when_the_address_is_taken(world: World) -> None:
     world.add(a_user("ada@EXAMPLE.org"))
     world.accounts.waiting[user_id] = ADA
 
-    await world.does.settle_registration(NOBODY, user_id)
+    await world.does.settle_registration(ANONYMOUS, user_id)
 
     assert [user_id] == world.accounts.refused
     assert user_id not in world.units.state.users.rows
@@ -41,7 +41,7 @@ async def test_refused_when_the_address_is_taken(world: World) -> None:
 
 async def test_long_done(world: World) -> None:
     """A late announcement of what was admitted, refused or erased is no error."""
-    await world.does.settle_registration(NOBODY, a_user().id)
+    await world.does.settle_registration(ANONYMOUS, a_user().id)
 
     assert world.accounts.refused == []
 
@@ -51,4 +51,4 @@ async def test_tried_again_while_auth_service_is_away(world: World) -> None:
     world.accounts.away = True
 
     with pytest.raises(Unavailable):
-        await world.does.settle_registration(NOBODY, a_user().id)
+        await world.does.settle_registration(ANONYMOUS, a_user().id)

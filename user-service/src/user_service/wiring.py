@@ -4,6 +4,8 @@ import asyncio
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from chassis.auth_client.authenticator import TokenAuthenticator
+from chassis.auth_client.client import AUTH_CLIENT_SERVICES, AUTH_SERVICE, AuthClient
 from chassis.clock import Clock, SystemClock
 from chassis.events.consumer import Consumer
 from chassis.events.outbox import Outbox
@@ -12,8 +14,6 @@ from chassis.events.tail import Tail
 from chassis.grpc.certificates import open_certificates
 from chassis.grpc.channel import open_channel
 from chassis.grpc.server import GrpcServer, build_server
-from chassis.identity.authority import AUTHORITY, AUTHORITY_SERVICES, Authority
-from chassis.identity.judge import RevocationJudge
 from chassis.identity.service_keys import ServiceKeys, open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
@@ -130,7 +130,7 @@ def add_servicers(server: GrpcServer, does: UseCases) -> None:
 
 
 async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
-    """Starts the service on a lifecycle: returns once it listens; it is ready when it can judge tokens.
+    """Starts the service on a lifecycle: returns once it listens; it is ready when it can verify tokens.
 
     Raises:
         StartupError: A port, Postgres or the schema is not as it must be.
@@ -150,12 +150,12 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
         open_channel(
             settings.auth_address,
             service_tokens=service_tokens,
-            services=(*AUTHORITY_SERVICES, account_service),
+            services=(*AUTH_CLIENT_SERVICES, account_service),
             credentials=certificates,
         )
     )
-    judge = RevocationJudge(
-        Authority(channel),
+    authenticator = TokenAuthenticator(
+        AuthClient(channel),
         issuer=settings.token_issuer,
         audience=settings.token_audience,
         keys_refresh_seconds=settings.jwks_refresh_seconds,
@@ -168,26 +168,26 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
         PostgresAuditClients(database),
         SystemClock(),
     )
-    server = build_server(service_tokens=service_tokens, judge=judge)
+    server = build_server(service_tokens=service_tokens, authenticator=authenticator)
     add_servicers(server, does)
 
     tail = Tail(
         redis_url=redis_url,
         client_name=SERVICE,
         keys=service_tokens.keys,
-        on_event=judge.feed.on_event,
-        on_lost=judge.feed.on_lost,
-        pulse_of=AUTHORITY,
+        on_event=authenticator.feed.on_event,
+        on_lost=authenticator.feed.on_lost,
+        pulse_of=AUTH_SERVICE,
     )
     lifecycle.begin("event tail", tail.run())
-    lifecycle.begin("token judge", judge.run(tail))
+    lifecycle.begin("token authenticator", authenticator.run(tail))
     _begin_events(lifecycle, settings, service_tokens.keys, does)
 
     await server.start(f"{settings.grpc_host}:{settings.grpc_port}", certificates)
     lifecycle.on_drain(server.drain)
     lifecycle.on_stop(server.stop)
-    lifecycle.readiness.ask("token_judge", lambda: judge.ready, waits_for=AUTHORITY)
-    lifecycle.begin("health", _serve_when_ready(server, judge))
+    lifecycle.readiness.ask("authenticator", lambda: authenticator.ready, waits_for=AUTH_SERVICE)
+    lifecycle.begin("health", _serve_when_ready(server, authenticator))
 
 
 def _begin_events(lifecycle: Lifecycle, settings: UsersSettings, keys: ServiceKeys, does: UseCases) -> None:
@@ -222,8 +222,8 @@ async def _open_operations(lifecycle: Lifecycle, settings: UsersSettings) -> Non
     await lifecycle.enter(metrics.sampling_event_loop())
 
 
-async def _serve_when_ready(server: GrpcServer, judge: RevocationJudge) -> None:
-    """Tells health checks once that calls can be judged; auth-service may come up after us."""
-    while not judge.ready:  # noqa: ASYNC110 two caches fill by themselves, neither has an event
+async def _serve_when_ready(server: GrpcServer, authenticator: TokenAuthenticator) -> None:
+    """Reports healthy once tokens can be verified; auth-service may start later."""
+    while not authenticator.ready:  # noqa: ASYNC110 two caches fill by themselves, neither has an event
         await asyncio.sleep(0.05)
     server.set_serving(True)

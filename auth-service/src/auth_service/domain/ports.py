@@ -195,17 +195,17 @@ class PublishedKeys(Protocol):
         ...
 
 
-class TokenJudge(Protocol):
-    """Judges access tokens by what Postgres says."""
+class Authenticator(Protocol):
+    """Authenticates access tokens against Postgres."""
 
-    async def judge(self, token: str) -> object:
+    async def authenticate(self, token: str) -> object:
         """Returns when the token is good now.
 
         Raises:
             TokenInvalid: it is not one of ours.
             TokenExpired: it has lived its time.
             TokenRevoked: it was taken back.
-            Unavailable: nobody can tell just now.
+            Unavailable: Postgres cannot be reached.
         """
         ...
 

@@ -10,7 +10,7 @@ from chassis.identity.caller import Caller
 from auth_service.domain.api_key import KeyHolder
 from auth_service.domain.audit import audited
 from auth_service.domain.idempotency import Attempt
-from auth_service.domain.ports import RefreshTokens, TokenJudge, TokenSigner
+from auth_service.domain.ports import Authenticator, RefreshTokens, TokenSigner
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.session import (
     STANDARD,
@@ -191,7 +191,7 @@ class Introspection:
 class IntrospectToken:
     """Judges a token against Postgres."""
 
-    judge: TokenJudge
+    authenticator: Authenticator
     judge_api_key: JudgeApiKey
 
     async def __call__(self, *, token: str, caller: Caller) -> Introspection:
@@ -199,7 +199,7 @@ class IntrospectToken:
         try:
             if is_api_key(token):
                 return Introspection(key=await self.judge_api_key(text=token, caller=caller))
-            await self.judge.judge(token)
+            await self.authenticator.authenticate(token)
         except (TokenInvalid, TokenExpired, TokenRevoked) as refused:
             return Introspection(refusal=refused.reason)
         return Introspection()

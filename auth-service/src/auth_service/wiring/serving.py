@@ -37,8 +37,8 @@ from auth_service.adapters.hmac_mail_tokens import HmacMailTokens
 from auth_service.adapters.hmac_refresh_tokens import HmacRefreshTokens
 from auth_service.adapters.jwt_signer import JwtSigner
 from auth_service.adapters.key_ring import KeyRing
+from auth_service.adapters.local_authenticator import LocalAuthenticator
 from auth_service.adapters.master_key import MasterKey
-from auth_service.adapters.own_token_judge import OwnTokenJudge
 from auth_service.adapters.postgres import mail_backlog
 from auth_service.adapters.postgres.database import PostgresDatabase
 from auth_service.adapters.postgres.outbox import OUTBOX
@@ -135,7 +135,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     key_secrets = HmacApiKeys(*master_key.every("api-keys"))
     rights_of = RightsRule(admins_need_second_factor=settings.is_strict)
     api_keys = build_api_key_use_cases(database, key_secrets, settings.address_rule, rights_of, clock)
-    judge = _own_judge(settings, ring, database, api_keys)
+    authenticator = _local_authenticator(settings, ring, database, api_keys)
     certificates = open_certificates(settings.tls_files)
     channel = await _open_users(lifecycle, settings, service_tokens, certificates)
     witness = await open_witness(lifecycle, settings, service_tokens, certificates)
@@ -168,16 +168,15 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
             limits=settings.limits,
             rights_of=rights_of,
             address_rule=settings.address_rule,
-            judge=judge,
+            authenticator=authenticator,
             issuer=settings.issuer,
             clock=clock,
             names_ended_sessions=service_tokens.accepts_shared,
         ),
         api_keys,
     )
-    server = build_server(
-        service_tokens=service_tokens, judge=judge, around=FirstAnswers(does.answer_once).around
-    )
+    around = FirstAnswers(does.answer_once).around
+    server = build_server(service_tokens=service_tokens, authenticator=authenticator, around=around)
     add_servicers(server, does)
     await _open_server(lifecycle, settings, server, certificates)
     _begin_background(lifecycle, settings, service_tokens.keys, does, database.pool)
@@ -185,7 +184,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     await note_use(database.pool, master_key.key_id)
     begin_rotation(lifecycle, settings, ring, database.pool)
     begin_signing(lifecycle, settings, ring, head_judge, witness)
-    lifecycle.begin("verification keys", judge.keys.run())
+    lifecycle.begin("verification keys", authenticator.keys.run())
     server.set_serving(True)
 
 
@@ -212,10 +211,10 @@ async def _open_users(
     )
 
 
-def _own_judge(
+def _local_authenticator(
     settings: AuthSettings, ring: KeyRing, database: PostgresDatabase, api_keys: ApiKeyUseCases
-) -> OwnTokenJudge:
-    return OwnTokenJudge(
+) -> LocalAuthenticator:
+    return LocalAuthenticator(
         ring,
         database,
         api_keys.judge_api_key,

@@ -15,6 +15,7 @@ from auth_service.domain.passkey import RelyingParty
 from auth_service.domain.password_policy import PasswordPolicy
 from auth_service.domain.ports import (
     Afterwards,
+    Authenticator,
     DeviceTokens,
     GuessKeys,
     HeadJudge,
@@ -22,7 +23,6 @@ from auth_service.domain.ports import (
     Patience,
     PublishedKeys,
     RefreshTokens,
-    TokenJudge,
     TokenSigner,
     UserDirectory,
 )
@@ -92,7 +92,7 @@ class Ports:
     limits: SessionLimits = STANDARD
     rights_of: RightsRule = rights.STANDARD
     address_rule: VerifiedAddressRule = REQUIRED
-    judge: TokenJudge
+    authenticator: Authenticator
     issuer: str
     clock: Clock
     names_ended_sessions: bool = False
@@ -169,7 +169,7 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
         get_jwks=GetJwks(ports.published_keys),
         get_openid_configuration=GetOpenidConfiguration(ports.issuer),
         list_revocations=ListRevocations(database),
-        introspect_token=IntrospectToken(ports.judge, api_keys.judge_api_key),
+        introspect_token=IntrospectToken(ports.authenticator, api_keys.judge_api_key),
         get_registration=GetRegistration(database),
         refuse_registration=refuse,
         sync_account=sync_account,

@@ -1,6 +1,6 @@
 """Who may call a method: from a call's metadata to a `Call`, or a refusal.
 
-The edge is not trusted: every service judges the person's token itself. What a service
+The edge is not trusted: every service authenticates the user's token itself. What a service
 says about the client's address and the request counts only together with its own token.
 """
 
@@ -27,7 +27,7 @@ from chassis.grpc.call import (
 )
 from chassis.grpc.policy import Policy
 from chassis.identity.caller import Caller
-from chassis.identity.claims import Claims, TokenJudge
+from chassis.identity.claims import Authenticator, Claims
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.ids import uuid7
 
@@ -43,7 +43,9 @@ _SIGNED_IN = frozenset(
 _TRACEPARENT_LENGTH = 55
 
 
-def compile_admission(policy: Policy, service_tokens: ServiceTokens, judge: TokenJudge) -> Admission:
+def compile_admission(
+    policy: Policy, service_tokens: ServiceTokens, authenticator: Authenticator
+) -> Admission:
     """Returns what turns a call's metadata and its peer into a `Call` that may go on.
 
     What has a route is the gateway's to call, whose limits would count nothing otherwise. Where the
@@ -54,7 +56,9 @@ def compile_admission(policy: Policy, service_tokens: ServiceTokens, judge: Toke
     the request is left to `chassis.grpc.authorization.compile_request_authorization`.
     """
     services, audience = policy.services, policy.audience
-    authenticate = _demand(policy, judge) if policy.access in _SIGNED_IN else _recognise(policy, judge)
+    authenticate = (
+        _required(policy, authenticator) if policy.access in _SIGNED_IN else _optional(policy, authenticator)
+    )
     name = policy.path.strip("/")
 
     async def admit(metadata: Metadata, peer: _Peer, names: CertificateNames | None = None) -> Call:
@@ -119,31 +123,33 @@ def _is_certified(service: str, names: frozenset[str], service_tokens: ServiceTo
     return service in names or (service_tokens.accepts_shared and not names & service_tokens.keys.services)
 
 
-def _demand(policy: Policy, judge: TokenJudge) -> _Authenticate:
+def _required(policy: Policy, authenticator: Authenticator) -> _Authenticate:
     authorize = compile_authorization(policy)
 
     async def authenticate(
         said: dict[str, str], service: str | None, peer: _Peer
     ) -> tuple[str, Claims | None]:
         token = bearer_token(said.get(AUTHORIZATION_KEY, ""))
-        claims = await judge.judge(token)
+        claims = await authenticator.authenticate(token)
         try:
             authorize(claims)
         except Forbidden:
-            await report_refused_key(judge, policy, claims, _caller(said, service, None, peer))
+            await report_refused_key(authenticator, policy, claims, _caller(said, service, None, peer))
             raise
         return token, claims
 
     return authenticate
 
 
-async def report_refused_key(judge: TokenJudge, policy: Policy, claims: Claims, sender: Caller) -> None:
+async def report_refused_key(
+    authenticator: Authenticator, policy: Policy, claims: Claims, sender: Caller
+) -> None:
     """Has it audited that a caller was refused a method, if it was an API key."""
     if claims.scopes is not None:
-        await judge.report_refusal(claims, policy.path, sender)
+        await authenticator.report_refusal(claims, policy.path, sender)
 
 
-def _recognise(policy: Policy, judge: TokenJudge) -> _Authenticate:
+def _optional(policy: Policy, authenticator: Authenticator) -> _Authenticate:
     """Takes a bearer token where none is asked for: one that would be refused is as good as none.
 
     A service speaks for whoever called it, whose scopes were asked about there.
@@ -156,7 +162,7 @@ def _recognise(policy: Policy, judge: TokenJudge) -> _Authenticate:
             return "", None
         try:
             token = bearer_token(authorization)
-            claims = await judge.judge(token)
+            claims = await authenticator.authenticate(token)
         except ServiceError:
             return "", None
         if (

@@ -31,7 +31,7 @@ class Call:
 
     Attributes:
         caller: Who made it.
-        bearer_token: The person's access token, judged good; empty when there is none.
+        bearer_token: The user's verified token; empty when there is none.
         traceparent: W3C trace context; empty when there is none.
         deadline: When the answer must be there, by `time.monotonic()`; None for never.
         idempotency_key: By which the client will know this call again; empty when it will not.

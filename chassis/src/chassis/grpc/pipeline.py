@@ -29,7 +29,7 @@ from chassis.grpc.certificates import certificate_names
 from chassis.grpc.constraints import compile_validator
 from chassis.grpc.observation import MethodObserver
 from chassis.grpc.policy import Policy
-from chassis.identity.claims import TokenJudge
+from chassis.identity.claims import Authenticator
 from chassis.identity.service_keys import ServiceKeys
 from chassis.identity.service_tokens import ServiceTokens
 
@@ -50,7 +50,7 @@ class Pipeline:
 
     Attributes:
         service_tokens: Verifies the names of calling services.
-        judge: Judges the tokens of people.
+        authenticator: Authenticates users' tokens.
         deadline_seconds: How long a unary call may take whose caller set no deadline and
             whose policy names none.
         around: Wraps the work of each method with one answer, inside of everything else here.
@@ -60,7 +60,7 @@ class Pipeline:
     """
 
     service_tokens: ServiceTokens
-    judge: TokenJudge
+    authenticator: Authenticator
     deadline_seconds: float = 5.0
     around: Around | None = None
     certified: bool = False
@@ -177,7 +177,7 @@ class Pipeline:
             self.streams.discard(stream)
 
     def _prepare(self, policy: Policy, handler: Handler, default_seconds: float | None) -> _Prepare:
-        admit = compile_admission(policy, self.service_tokens, self.judge)
+        admit = compile_admission(policy, self.service_tokens, self.authenticator)
         authorize = compile_request_authorization(policy)
         validate = compile_validator(policy.descriptor.input_type)
         parse: Any = handler.request_deserializer
@@ -199,7 +199,7 @@ class Pipeline:
                 try:
                     authorize(request, call.claims)
                 except Forbidden:
-                    await report_refused_key(self.judge, policy, call.claims, call.caller)
+                    await report_refused_key(self.authenticator, policy, call.claims, call.caller)
                     raise
             if validate is not None:
                 validate(request)

@@ -13,7 +13,7 @@ from chassis.grpc.health import HealthServicer
 from chassis.grpc.pipeline import Around, Handler, Pipeline
 from chassis.grpc.policy import STREAM_SECONDS_MAX, find_service, method_policy
 from chassis.grpc.secret_fields import secret_fields
-from chassis.identity.claims import TokenJudge
+from chassis.identity.claims import Authenticator
 from chassis.identity.service_tokens import ServiceTokens
 
 REQUEST_BYTES_MAX = 256 * 1024
@@ -31,7 +31,7 @@ class GrpcServer:
 
     Made by `build_server`, filled by a service's wiring, then started:
 
-        server = build_server(service_tokens=tokens, judge=judge)
+        server = build_server(service_tokens=tokens, authenticator=authenticator)
         server.add(add_UserServiceServicer_to_server, UserServicer(...))
         port = await server.start("127.0.0.1:0")
         server.set_serving(True)
@@ -125,7 +125,7 @@ class _Registrar:
 def build_server(
     *,
     service_tokens: ServiceTokens,
-    judge: TokenJudge,
+    authenticator: Authenticator,
     deadline_seconds: float = 5.0,
     around: Around | None = None,
     connection_age_seconds: float = _CONNECTION_AGE_SECONDS,
@@ -135,7 +135,7 @@ def build_server(
 
     Args:
         service_tokens: Verifies the names of calling services.
-        judge: Judges the tokens of people.
+        authenticator: Authenticates users' tokens.
         deadline_seconds: For unary calls that come without a deadline.
         around: Wraps the work of each method with one answer, after all checks.
         connection_age_seconds: After this, clients are told to connect anew, so that they
@@ -154,6 +154,9 @@ def build_server(
     ]
     server = grpc.aio.server(options=options, maximum_concurrent_rpcs=concurrent_rpcs_max)
     pipeline = Pipeline(
-        service_tokens=service_tokens, judge=judge, deadline_seconds=deadline_seconds, around=around
+        service_tokens=service_tokens,
+        authenticator=authenticator,
+        deadline_seconds=deadline_seconds,
+        around=around,
     )
     return GrpcServer(server, pipeline)

@@ -53,12 +53,12 @@ class Caller:
         return self.user_id
 
 
-NOBODY = Caller()
-_caller: ContextVar[Caller] = ContextVar("caller", default=NOBODY)
+ANONYMOUS = Caller()
+_caller: ContextVar[Caller] = ContextVar("caller", default=ANONYMOUS)
 
 
 def current_caller() -> Caller:
-    """Returns who made the call being handled; `NOBODY` outside of calls."""
+    """Returns who made the call being handled; `ANONYMOUS` outside of calls."""
     return _caller.get()
 
 

@@ -1,4 +1,4 @@
-"""What a good token says, and what a judge of tokens promises."""
+"""What a good token says, and what an authenticator of tokens promises."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -62,10 +62,10 @@ class Claims:
         )
 
 
-class TokenJudge(Protocol):
+class Authenticator(Protocol):
     """Decides whether a bearer token, an access token or an API key, is good now."""
 
-    async def judge(self, token: str) -> Claims:
+    async def authenticate(self, token: str) -> Claims:
         """Returns the token's claims.
 
         Raises:

@@ -1,7 +1,6 @@
-"""The keys that verify tokens: fetched before they are needed, never forgotten by accident."""
+"""The public keys that verify tokens: fetched ahead of need, and kept while auth-service is down."""
 
 import asyncio
-import contextvars
 from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
 
@@ -11,6 +10,7 @@ from prometheus_client import Gauge
 
 from chassis.backoff import Backoff
 from chassis.errors import ServiceError, TokenInvalid, Unavailable
+from chassis.single_flight import SingleFlight
 
 log = structlog.get_logger()
 
@@ -18,10 +18,10 @@ REFRESH_SECONDS = 300.0
 COOLDOWN_SECONDS = 30.0
 RETRY_SECONDS = 1.0
 
-_KEYS = Gauge("verification_keys", "Keys in memory that tokens are verified by.")
+_KEYS = Gauge("verification_keys", "Public keys in memory that verify tokens.")
 _AGE = Gauge(
     "verification_keys_age_seconds",
-    "Since the keys were last fetched; they are every 5 minutes. +Inf before the first time.",
+    "Since the keys were last fetched, which happens every 5 minutes. +Inf before the first time.",
 )
 
 Fetch = Callable[[], Awaitable[Mapping[str, EllipticCurvePublicKey]]]
@@ -30,9 +30,9 @@ Fetch = Callable[[], Awaitable[Mapping[str, EllipticCurvePublicKey]]]
 class KeyCache:
     """Holds the published keys.
 
-    A fetch that succeeds replaces them, so that a retired key goes; one that fails changes
-    nothing. An unknown `kid` is worth a fetch, once for all who wait and at most every half
-    minute: forged tokens must not become a load on auth-service.
+    A fetch that succeeds replaces them all, so that retired keys go; one that fails changes nothing. An
+    unknown `kid` causes a fetch, shared by all that wait for it and at most every half minute: forged
+    tokens must not become load on auth-service.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class KeyCache:
         self._cooldown_seconds = cooldown_seconds
         self._retry_seconds = retry_seconds
         self._keys: dict[str, EllipticCurvePublicKey] = {}
-        self._fetching: asyncio.Task[None] | None = None
+        self._fetching: SingleFlight[None, None] = SingleFlight()
         self._next_miss_at = float("-inf")
         self._last_failed = True
         self._fetched_at = float("-inf")
@@ -65,15 +65,15 @@ class KeyCache:
         return self._keys.get(kid)
 
     async def find(self, kid: str) -> EllipticCurvePublicKey:
-        """Returns a key, asking for it when it is not in memory.
+        """Returns a key, fetching the keys if it is not in memory.
 
         Raises:
             TokenInvalid: no such key is published.
-            Unavailable: it is not in memory and nobody can be asked.
+            Unavailable: it is not in memory and the keys cannot be fetched.
         """
         key = self._keys.get(kid)
-        if key is None and (self._fetching is not None or monotonic() >= self._next_miss_at):
-            await self._fetch_for_a_miss()
+        if key is None and (self._fetching.is_running(None) or monotonic() >= self._next_miss_at):
+            await self._fetching.run(None, self._fetch_after_a_miss)
             key = self._keys.get(kid)
         if key is not None:
             return key
@@ -82,7 +82,7 @@ class KeyCache:
         raise TokenInvalid
 
     async def run(self) -> None:
-        """Fetches now, with back-off until it works, and again every few minutes, until cancelled."""
+        """Fetches now, with back-off until it succeeds, then every few minutes until cancelled."""
         backoff = Backoff(limit_seconds=RETRY_SECONDS * 5)
         while True:
             await self._fetch_once()
@@ -92,24 +92,19 @@ class KeyCache:
                 backoff.reset()
                 await asyncio.sleep(self._refresh_seconds)
 
-    async def _fetch_for_a_miss(self) -> None:
-        if self._fetching is None:
-            # A context of its own: the first waiter's deadline is not the others'.
-            self._fetching = asyncio.create_task(self._fetch_once(), context=contextvars.Context())
-            self._fetching.add_done_callback(self._forget_task)
-        await asyncio.shield(self._fetching)
-
-    def _forget_task(self, _: "asyncio.Task[None]") -> None:
-        self._fetching = None
-        wait = self._retry_seconds if self._last_failed else self._cooldown_seconds
-        self._next_miss_at = monotonic() + wait
+    async def _fetch_after_a_miss(self) -> None:
+        try:
+            await self._fetch_once()
+        finally:
+            wait = self._retry_seconds if self._last_failed else self._cooldown_seconds
+            self._next_miss_at = monotonic() + wait
 
     async def _fetch_once(self) -> None:
         try:
             fetched = await self._fetch()
         except ServiceError as error:
             if not self._last_failed or not self._keys:
-                log.warning("keys cannot be fetched", reason=error.reason)
+                log.warning("verification keys cannot be fetched; retrying", reason=error.reason)
             self._last_failed = True
             return
         known = self._keys

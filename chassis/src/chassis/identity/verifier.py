@@ -55,7 +55,7 @@ class TokenVerifier:
         self._remembered: OrderedDict[bytes, _Remembered] = OrderedDict()
         _REMEMBERED.set_function(lambda: len(self._remembered))
 
-    def recall(self, token: str) -> Claims | None:
+    def verify_cached(self, token: str) -> Claims | None:
         """Returns the claims of a token verified before; None when it must be verified.
 
         Raises:
@@ -84,7 +84,7 @@ class TokenVerifier:
             TokenExpired: it has lived its time.
             Unavailable: its key is not known and cannot be asked for.
         """
-        claims = self.recall(token)
+        claims = self.verify_cached(token)
         if claims is not None:
             return claims
         kid = _key_id(token)

@@ -83,7 +83,7 @@ class _Bearer(SecurityBase):
         self.scheme_name = "bearer"
 
     def __call__(self) -> None:
-        """Does nothing: tokens are judged below FastAPI."""
+        """Does nothing: tokens are verified below FastAPI."""
 
 
 def document(routes: Iterable[Route], comments: Mapping[str, str]) -> bytes:

@@ -6,10 +6,10 @@ address otherwise.
 """
 
 from chassis.addresses import counted_as
+from chassis.auth_client.authenticator import TokenAuthenticator
 from chassis.errors import ServiceError
 from chassis.grpc.access import bearer_token
 from chassis.identity.claims import Claims
-from chassis.identity.judge import RevocationJudge
 from prometheus_client import Counter
 from vestibule.api.v1 import options_pb2
 
@@ -26,13 +26,15 @@ class RequestLimits:
 
     Args:
         limiter: Counts; None when limits are off.
-        judge: Knows which tokens are good.
+        authenticator: Knows which tokens are good.
         everything: The limit on everything together; None for no such limit.
     """
 
-    def __init__(self, limiter: RateLimiter | None, judge: RevocationJudge, everything: Limit | None) -> None:
+    def __init__(
+        self, limiter: RateLimiter | None, authenticator: TokenAuthenticator, everything: Limit | None
+    ) -> None:
         self._limiter = limiter
-        self._judge = judge
+        self._authenticator = authenticator
         self._everything = everything
 
     async def count(self, request: Request, claims: Claims | None, own: Limit | None = None) -> None:
@@ -74,7 +76,7 @@ class RequestLimits:
         if authorization is None:
             return None
         try:
-            return self._judge.recall(bearer_token(authorization.decode("latin-1")))
+            return self._authenticator.authenticate_cached(bearer_token(authorization.decode("latin-1")))
         except ServiceError:
             return None
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chassis.identity.caller import NOBODY
+from chassis.identity.caller import ANONYMOUS
 
 from user_service.domain.audit import Action, Outcome, entry
 from user_service.domain.ports import UnitOfWork
@@ -23,4 +23,4 @@ class AuditEvents:
             details: Why, and which kind of event.
         """
         async with self.units() as unit:
-            await unit.events.audit(entry(Action(action), NOBODY, details=details, outcome=Outcome.FAILED))
+            await unit.events.audit(entry(Action(action), ANONYMOUS, details=details, outcome=Outcome.FAILED))

@@ -5,8 +5,8 @@ from random import Random
 from uuid import UUID
 
 import pytest
+from chassis.auth_client.revocations import RevocationSet
 from chassis.identity.claims import Claims
-from chassis.identity.revocation import RevocationSet
 from chassis.ids import unix_milliseconds, uuid7
 from hypothesis import given
 from hypothesis import strategies as st
@@ -137,7 +137,7 @@ EVENTS = st.builds(of_user, st.sampled_from(USERS), st.integers(NOW - 5, NOW + 5
 
 @given(st.lists(EVENTS), st.randoms())
 def test_order_and_repetition_do_not_matter(events: list[TokensRevoked], random: Random) -> None:
-    """Delivered twice, late or in any order: the judgement is that of the plain definition."""
+    """Delivered twice, late or in any order: the result is that of the plain definition."""
     revocations = RevocationSet()
     delivered = events * 2
     random.shuffle(delivered)

@@ -1,28 +1,28 @@
 """Recognises admins by asking auth-service about each token: seldom needed here, so never kept in memory."""
 
+from chassis.auth_client.client import AuthClient
 from chassis.errors import TokenInvalid
 from chassis.identity.api_key import is_api_key
-from chassis.identity.authority import Authority
 from chassis.identity.caller import Caller
 from chassis.identity.claims import Claims
 from chassis.identity.keys import KeyCache
 from chassis.identity.verifier import TokenVerifier
 
 
-class IntrospectingJudge:
+class IntrospectingAuthenticator:
     """Verifies a token and asks whether it is still good.
 
     Args:
-        authority: The client of auth-service.
+        client: The client of auth-service.
         issuer: The `iss` of good tokens.
         audience: Their `aud`.
     """
 
-    def __init__(self, authority: Authority, *, issuer: str, audience: str) -> None:
-        self._authority = authority
-        self._verifier = TokenVerifier(KeyCache(authority.keys), issuer=issuer, audience=audience)
+    def __init__(self, client: AuthClient, *, issuer: str, audience: str) -> None:
+        self._client = client
+        self._verifier = TokenVerifier(KeyCache(client.keys), issuer=issuer, audience=audience)
 
-    async def judge(self, token: str) -> Claims:
+    async def authenticate(self, token: str) -> Claims:
         """Returns the token's claims.
 
         Raises:
@@ -32,20 +32,20 @@ class IntrospectingJudge:
             Unavailable: auth-service cannot be reached.
         """
         if is_api_key(token):
-            claims, _ = await self._authority.introspect_key(token)
+            claims, _ = await self._client.introspect_key(token)
             return claims
         claims = await self._verifier.verify(token)
-        await self._authority.introspect(token)
+        await self._client.introspect(token)
         return claims
 
     async def report_refusal(self, claims: Claims, method: str, sender: Caller) -> None:
         """Does nothing: no method here asks for a token, so none refuses a key."""
 
 
-class NoJudge:
+class NoAuthenticator:
     """Knows nobody: without auth-service's address, no caller is an admin."""
 
-    async def judge(self, token: str) -> Claims:
+    async def authenticate(self, token: str) -> Claims:
         """Refuses.
 
         Raises:

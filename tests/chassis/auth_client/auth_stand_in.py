@@ -1,4 +1,4 @@
-"""A judge and the auth-service that it asks, on loopback."""
+"""An authenticator and the auth-service that it asks, on loopback."""
 
 import asyncio
 import time
@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from chassis.auth_client.authenticator import TokenAuthenticator
+from chassis.auth_client.client import AUTH_CLIENT_SERVICES, AuthClient
 from chassis.grpc.channel import open_channel
 from chassis.grpc.server import build_server
-from chassis.identity.authority import AUTHORITY_SERVICES, Authority
 from chassis.identity.caller import current_caller
-from chassis.identity.judge import RevocationJudge
 from vestibule.auth.v1 import (
     key_service_pb2,
     key_service_pb2_grpc,
@@ -20,7 +20,7 @@ from vestibule.auth.v1 import (
 )
 from vestibule.events.v1.events_pb2 import TokensRevoked
 
-from tests.chassis.grpc.hall import TableJudge
+from tests.chassis.grpc.hall import TableAuthenticator
 from tests.chassis.identity.tokens import AUDIENCE, ISSUER, KID, new_key, published
 from tests.fakes.service_keys import service_tokens
 
@@ -29,7 +29,7 @@ KEY = new_key()
 
 @dataclass
 class AuthService(key_service_pb2_grpc.KeyServiceServicer, token_service_pb2_grpc.TokenServiceServicer):
-    """What a judge asks of auth-service, answered by a test."""
+    """What an authenticator asks of auth-service, answered by a test."""
 
     keys: list[key_service_pb2.JsonWebKey] = field(default_factory=lambda: [published(KID, KEY)])
     revocations: list[TokensRevoked] = field(default_factory=list)
@@ -76,39 +76,39 @@ class Stream:
 
 
 @dataclass
-class Court:
-    """A judge and all that it asks."""
+class Stack:
+    """An authenticator and all that it asks."""
 
     auth: AuthService
     stream: Stream
-    judge: RevocationJudge
+    authenticator: TokenAuthenticator
     stop: Any
 
 
 @asynccontextmanager
-async def open_court(*, service: str = "gateway") -> AsyncIterator[Court]:
-    """Opens a court whose judge speaks as `service`; nothing is fetched yet."""
+async def open_stack(*, service: str = "gateway") -> AsyncIterator[Stack]:
+    """Opens a stack whose authenticator speaks as `service`; nothing is fetched yet."""
     auth, stream = AuthService(), Stream()
-    server = build_server(service_tokens=service_tokens("auth-service"), judge=TableJudge())
+    server = build_server(service_tokens=service_tokens("auth-service"), authenticator=TableAuthenticator())
     server.add(key_service_pb2_grpc.add_KeyServiceServicer_to_server, auth)
     server.add(token_service_pb2_grpc.add_TokenServiceServicer_to_server, auth)
     port = await server.start("127.0.0.1:0")
     server.set_serving(True)
     tokens = service_tokens(service)
     async with open_channel(
-        f"127.0.0.1:{port}", service_tokens=tokens, services=AUTHORITY_SERVICES
+        f"127.0.0.1:{port}", service_tokens=tokens, services=AUTH_CLIENT_SERVICES
     ) as channel:
-        judge = RevocationJudge(Authority(channel), issuer=ISSUER, audience=AUDIENCE)
+        authenticator = TokenAuthenticator(AuthClient(channel), issuer=ISSUER, audience=AUDIENCE)
         try:
-            yield Court(auth, stream, judge, lambda: server.stop(0))
+            yield Stack(auth, stream, authenticator, lambda: server.stop(0))
         finally:
             await server.stop(0)
 
 
-async def ready(judge: RevocationJudge) -> None:
-    """Waits until a judge is ready."""
+async def ready(authenticator: TokenAuthenticator) -> None:
+    """Waits until an authenticator is ready."""
     for _ in range(500):
-        if judge.ready:
+        if authenticator.ready:
             return
         await asyncio.sleep(0.01)
     raise AssertionError("never ready")

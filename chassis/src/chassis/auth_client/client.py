@@ -1,10 +1,7 @@
-"""The client of auth-service's judgement: its keys, its revocations, its word on one token."""
+"""Calls auth-service: public keys, revocations, and the introspection of one token."""
 
-import asyncio
-import contextvars
 import math
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
 from uuid import UUID
 
 import jwt
@@ -25,23 +22,19 @@ from chassis.errors import (
     TokenRevoked,
     Unavailable,
 )
-from chassis.grpc.call import Call, enter
 from chassis.grpc.channel import ServiceChannel
-from chassis.identity.caller import Caller
 from chassis.identity.claims import Claims
 
 log = structlog.get_logger()
 
-_T = TypeVar("_T")
+AUTH_SERVICE = "auth-service"
+"""The service whose heartbeat shows that every revocation is on the stream."""
 
-AUTHORITY = "auth-service"
-"""Who judges tokens, and whose pulse tells that no revocation is held back."""
-
-AUTHORITY_SERVICES: tuple[ServiceDescriptor, ...] = (
+AUTH_CLIENT_SERVICES: tuple[ServiceDescriptor, ...] = (
     key_service_pb2.DESCRIPTOR.services_by_name["KeyService"],
     token_service_pb2.DESCRIPTOR.services_by_name["TokenService"],
 )
-"""What `open_channel` must know of for an `Authority`."""
+"""The services that `open_channel` needs for an `AuthClient`."""
 
 INTROSPECTION_SECONDS = 2.0
 
@@ -50,15 +43,15 @@ _REFUSALS: dict[str, type[ServiceError]] = {
 }
 
 
-class Authority:
-    """Asks auth-service. Every method raises `Unavailable` when it gives no usable answer."""
+class AuthClient:
+    """Calls auth-service. Every method raises `Unavailable` when there is no usable answer."""
 
     def __init__(self, channel: ServiceChannel) -> None:
         self._tokens = TokenServiceStub(channel)
         self._keys = KeyServiceStub(channel)
 
     async def keys(self) -> Mapping[str, EllipticCurvePublicKey]:
-        """Returns the keys that verify tokens, by `kid`.
+        """Returns the public keys that verify tokens, by `kid`.
 
         Raises:
             Unavailable: auth-service cannot be reached or has published no usable key.
@@ -73,7 +66,7 @@ class Authority:
         return keys
 
     async def revocations(self) -> list[TokensRevoked]:
-        """Returns every revocation in force, as Postgres has it.
+        """Returns every revocation in force, from auth-service's database.
 
         Raises:
             Unavailable: auth-service cannot be reached.
@@ -85,23 +78,23 @@ class Authority:
         return list(response.revocations)
 
     async def introspect(self, token: str) -> None:
-        """Returns when Postgres says that the token is good now.
+        """Returns if the token is good now, by auth-service's database.
 
         Raises:
-            TokenInvalid: it is not one of ours.
-            TokenExpired: it has lived its time.
-            TokenRevoked: it was taken back.
+            TokenInvalid: auth-service did not issue it.
+            TokenExpired: it has expired.
+            TokenRevoked: it is revoked.
             Unavailable: auth-service cannot be reached.
         """
         await self._introspected(token)
 
     async def introspect_key(self, key: str) -> tuple[Claims, float]:
-        """Returns what an API key lets its bearer do now, and for how many seconds it will.
+        """Returns an API key's claims and its remaining lifetime in seconds.
 
         Raises:
-            TokenInvalid: it is not one of ours.
-            TokenExpired: it has lived its time.
-            TokenRevoked: it was taken back, or its person is deactivated.
+            TokenInvalid: auth-service did not issue it.
+            TokenExpired: it has expired.
+            TokenRevoked: it is revoked, or its user is deactivated.
             Unavailable: auth-service cannot be reached.
         """
         response = await self._introspected(key)
@@ -110,7 +103,7 @@ class Authority:
         return _key_claims(response.api_key)
 
     async def report_refused_key(self, key_id: UUID, method: str) -> None:
-        """Tells that an API key was refused a method, named as gRPC does.
+        """Reports that an API key was refused a method, such as `/vestibule.user.v1.UserService/GetMe`.
 
         Raises:
             Unavailable: auth-service cannot be reached.
@@ -127,7 +120,7 @@ class Authority:
             response: token_service_pb2.IntrospectTokenResponse = await self._tokens.IntrospectToken(
                 request,
                 timeout=INTROSPECTION_SECONDS,
-                # Memory decides when nobody is there: see `RevocationJudge`.
+                # If no auth-service runs, `TokenAuthenticator` decides from memory at once.
                 wait_for_ready=False,
             )
         except (RemoteError, DeadlineExceeded) as error:
@@ -137,29 +130,19 @@ class Authority:
         return response
 
 
-def in_the_name_of(sender: Caller, work: Callable[[], Coroutine[Any, Any, _T]]) -> "asyncio.Task[_T]":
-    """Begins work in a context of its own: the first asker's deadline is not the others'."""
-
-    async def run() -> _T:
-        enter(Call(caller=sender))
-        return await work()
-
-    return asyncio.create_task(run(), context=contextvars.Context())
-
-
-def _key_claims(said: token_service_pb2.ApiKeyClaims) -> tuple[Claims, float]:
-    expires_at = said.expires_at.ToNanoseconds() / 1e9 if said.HasField("expires_at") else math.inf
+def _key_claims(answer: token_service_pb2.ApiKeyClaims) -> tuple[Claims, float]:
+    expires_at = answer.expires_at.ToNanoseconds() / 1e9 if answer.HasField("expires_at") else math.inf
     claims = Claims(
-        user_id=UUID(said.user_id),
-        role=said.role,
+        user_id=UUID(answer.user_id),
+        role=answer.role,
         session_id=None,
-        token_id=UUID(said.key_id),
+        token_id=UUID(answer.key_id),
         expires_at=expires_at,
-        issued_at_milliseconds=said.read_at.ToMilliseconds(),
-        scopes=frozenset(said.scopes),
-        must_enrol=said.must_enrol,
+        issued_at_milliseconds=answer.read_at.ToMilliseconds(),
+        scopes=frozenset(answer.scopes),
+        must_enrol=answer.must_enrol,
     )
-    return claims, expires_at - said.read_at.ToNanoseconds() / 1e9
+    return claims, expires_at - answer.read_at.ToNanoseconds() / 1e9
 
 
 def _public_key(key: key_service_pb2.JsonWebKey) -> EllipticCurvePublicKey | None:
@@ -169,6 +152,6 @@ def _public_key(key: key_service_pb2.JsonWebKey) -> EllipticCurvePublicKey | Non
     try:
         public = jwt.PyJWK.from_dict(members, algorithm="ES256").key
     except jwt.PyJWTError:
-        log.warning("published key ignored", kid=key.kid)
+        log.warning("published key ignored: it is malformed", kid=key.kid)
         return None
     return public if isinstance(public, EllipticCurvePublicKey) else None

@@ -14,17 +14,17 @@ from devstack.valkey import Valkey
 from redis.asyncio import Redis
 from vestibule.events.v1.events_pb2 import Event, TokensRevoked
 
-from tests.chassis.identity.court import KEY, Court, of_user, open_court, ready
+from tests.chassis.auth_client.auth_stand_in import KEY, Stack, of_user, open_stack, ready
 from tests.chassis.identity.tokens import payload, sign
 from tests.chassis.waiting import until
 from tests.fakes.service_keys import entry_of, service_keys
 
 
 @asynccontextmanager
-async def open_fed_court(valkey: Valkey) -> AsyncIterator[Court]:
-    """Opens a court whose judge hears of revocations by a real stream."""
-    async with open_court() as court:
-        feed = court.judge.feed
+async def open_fed_court(valkey: Valkey) -> AsyncIterator[Stack]:
+    """Opens a stack whose authenticator hears of revocations by a real stream."""
+    async with open_stack() as stack:
+        feed = stack.authenticator.feed
         tail = Tail(
             redis_url=valkey.url,
             client_name="test",
@@ -32,11 +32,11 @@ async def open_fed_court(valkey: Valkey) -> AsyncIterator[Court]:
             on_event=feed.on_event,
             on_lost=feed.on_lost,
         )
-        running = [asyncio.create_task(work) for work in (tail.run(), court.judge.run(tail))]
-        await ready(court.judge)
+        running = [asyncio.create_task(work) for work in (tail.run(), stack.authenticator.run(tail))]
+        await ready(stack.authenticator)
         await until(lambda: feed.fresh)
         try:
-            yield court
+            yield stack
         finally:
             for task in running:
                 await end_task(task)
@@ -49,10 +49,10 @@ async def publish(valkey: Valkey, revoked: TokensRevoked) -> None:
         await client.xadd(stream.STREAM, entry_of(event, "auth-service"))
 
 
-async def refused(court: Court, token: str) -> bool:
+async def refused(stack: Stack, token: str) -> bool:
     """Says whether a token is refused."""
     try:
-        await court.judge.judge(token)
+        await stack.authenticator.authenticate(token)
     except ServiceError:
         return True
     return False
@@ -62,14 +62,14 @@ async def test_revocation_by_the_stream(valkey: Valkey) -> None:
     """Within a second, without a question."""
     claims = payload()
     token = sign(KEY, claims)
-    async with open_fed_court(valkey) as court:
-        await court.judge.judge(token)
+    async with open_fed_court(valkey) as stack:
+        await stack.authenticator.authenticate(token)
         started = time.monotonic()
         await publish(valkey, of_user(claims))
-        await until(lambda: refused(court, token))
+        await until(lambda: refused(stack, token))
 
         assert time.monotonic() - started < 1
-        assert court.auth.introspected == 0
+        assert stack.auth.introspected == 0
 
 
 @pytest.mark.parametrize("freezes", [False, True])
@@ -77,28 +77,28 @@ async def test_revocation_while_redis_is_away(own_valkey: Valkey, freezes: bool)
     """Dead or frozen: auth-service is asked instead, and memory is trusted again afterwards."""
     claims = payload()
     token = sign(KEY, claims)
-    async with open_fed_court(own_valkey) as court:
-        await court.judge.judge(token)
+    async with open_fed_court(own_valkey) as stack:
+        await stack.authenticator.authenticate(token)
         if freezes:
             assert own_valkey.process is not None
             own_valkey.process.send_signal(19)
         else:
             own_valkey.kill()
-        court.auth.refusal = "TOKEN_REVOKED"
+        stack.auth.refusal = "TOKEN_REVOKED"
         started = time.monotonic()
-        await until(lambda: refused(court, token))
+        await until(lambda: refused(stack, token))
         seconds = time.monotonic() - started
-        court.auth.revocations = [of_user(claims)]
+        stack.auth.revocations = [of_user(claims)]
         if freezes:
             assert own_valkey.process is not None
             own_valkey.process.send_signal(18)
         else:
             await asyncio.to_thread(own_valkey.start)
-        await until(lambda: court.judge.feed.fresh)
-        asked = court.auth.introspected
+        await until(lambda: stack.authenticator.feed.fresh)
+        asked = stack.auth.introspected
 
         # What a dead stream has lost is on auth-service's list; a frozen one has lost nothing.
-        assert freezes or await refused(court, token)
-        await court.judge.judge(sign(KEY))
+        assert freezes or await refused(stack, token)
+        await stack.authenticator.authenticate(sign(KEY))
         assert seconds < 1.2
-        assert asked == court.auth.introspected
+        assert asked == stack.auth.introspected

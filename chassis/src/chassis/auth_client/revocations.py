@@ -1,4 +1,4 @@
-"""The revocations in force, in memory: checking a token is two look-ups."""
+"""The revocations in force, in memory: checking a token takes two look-ups."""
 
 import heapq
 import time
@@ -17,50 +17,48 @@ SKEW_MILLISECONDS = 30_000
 """How far the clocks of two services may differ."""
 
 LIFETIME_MILLISECONDS_MAX = 60 * 60 * 1000
-"""Longer than any access token lives, 15 minutes, with everybody's skew."""
+"""More than the lifetime of an access token (15 minutes) with all clock skew."""
 
-_IN_FORCE = Gauge(
-    "revocations_in_force", "Sessions and persons whose tokens are refused, as this process knows."
-)
+_IN_FORCE = Gauge("revocations_in_force", "Sessions and users whose tokens this process refuses.")
 
 
-class _OfAll(NamedTuple):
-    """Refuses the tokens of every session but the kept one."""
+class _OfEverySession(NamedTuple):
+    """Refuses the tokens of every session but `kept_session_id`."""
 
     issued_until: int
-    kept: str
+    kept_session_id: str
     expires_at: int
 
 
 class RevocationSet:
-    """Which sessions' and persons' tokens are refused, and up to which time of issue.
+    """Which sessions' and users' tokens are refused, and up to which time of issue.
 
-    An entry goes when the last token that it concerns has expired by itself. Applying a
-    revocation twice, late or out of order changes nothing.
+    An entry is dropped when the last token that it concerns has expired. Applying revocations twice, late
+    or out of order gives the same set.
     """
 
     def __init__(self) -> None:
         self._issued_until: dict[UUID, int] = {}
         self._expiries: list[tuple[int, UUID, int]] = []
-        self._of_all: list[_OfAll] = []
+        self._of_every_session: list[_OfEverySession] = []
         _IN_FORCE.set_function(self.__len__)
 
     def __len__(self) -> int:
-        """Returns how many sessions and persons are concerned."""
-        return len(self._issued_until) + len(self._of_all)
+        """Returns how many entries there are."""
+        return len(self._issued_until) + len(self._of_every_session)
 
     def apply(self, revoked: TokensRevoked) -> None:
-        """Takes in one revocation. One that makes no sense is logged and left out."""
+        """Applies one revocation; logs and ignores one that is malformed."""
         if _reaches_too_far(revoked):
-            log.warning("revocation refused: its times are not those of a token")
+            log.warning("revocation ignored: its times lie too far ahead")
             return
         if revoked.every_session:
-            self._apply_to_all(revoked)
+            self._apply_to_every_session(revoked)
             return
         try:
             subject = UUID(revoked.session_id or revoked.user_id)
         except ValueError:
-            log.warning("revocation ignored: it names nobody")
+            log.warning("revocation ignored: it names no session and no user")
             return
         self._expire()
         issued_until, expires_at = revoked.issued_until_milliseconds, revoked.expires_at_milliseconds
@@ -71,7 +69,7 @@ class RevocationSet:
 
     def is_revoked(self, claims: Claims) -> bool:
         """Whether a token with these claims is refused."""
-        if self._of_all and self._is_revoked_with_all(claims):
+        if self._of_every_session and self._is_revoked_with_every_session(claims):
             return True
         revoked = self._issued_until
         if not revoked:
@@ -81,20 +79,21 @@ class RevocationSet:
             claims.session_id is not None and issued_at <= revoked.get(claims.session_id, -1)
         )
 
-    def _apply_to_all(self, revoked: TokensRevoked) -> None:
+    def _apply_to_every_session(self, revoked: TokensRevoked) -> None:
         now = _now_milliseconds()
-        kept = revoked.kept_session_id
-        taken_in = _OfAll(revoked.issued_until_milliseconds, kept, revoked.expires_at_milliseconds)
-        known = [each for each in self._of_all if each.expires_at > now and each != taken_in]
-        self._of_all = [*known, taken_in] if taken_in.expires_at > now else known
+        added = _OfEverySession(
+            revoked.issued_until_milliseconds, revoked.kept_session_id, revoked.expires_at_milliseconds
+        )
+        known = [each for each in self._of_every_session if each.expires_at > now and each != added]
+        self._of_every_session = [*known, added] if added.expires_at > now else known
 
-    def _is_revoked_with_all(self, claims: Claims) -> bool:
+    def _is_revoked_with_every_session(self, claims: Claims) -> bool:
         if claims.session_id is None:
             return False
         session_id = str(claims.session_id)
         return any(
-            claims.issued_at_milliseconds <= each.issued_until and session_id != each.kept
-            for each in self._of_all
+            claims.issued_at_milliseconds <= each.issued_until and session_id != each.kept_session_id
+            for each in self._of_every_session
         )
 
     def _expire(self) -> None:
@@ -107,7 +106,7 @@ class RevocationSet:
 
 
 def _reaches_too_far(revoked: TokensRevoked) -> bool:
-    """Whether a revocation would refuse tokens that are not issued yet, or for longer than tokens live."""
+    """Whether a revocation would refuse tokens issued in the future, or for longer than tokens live."""
     now = _now_milliseconds()
     return (
         revoked.issued_until_milliseconds > now + SKEW_MILLISECONDS

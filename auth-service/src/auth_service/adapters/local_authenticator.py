@@ -1,11 +1,11 @@
-"""auth-service's own judge of bearer tokens: its keys from memory, the rest from Postgres."""
+"""auth-service's own authenticator of bearer tokens: its keys from memory, the rest from Postgres."""
 
 import math
 from collections.abc import Mapping
 
 from chassis.errors import TokenRevoked, Unavailable
 from chassis.identity.api_key import is_api_key
-from chassis.identity.caller import NOBODY, Caller
+from chassis.identity.caller import ANONYMOUS, Caller
 from chassis.identity.claims import Claims
 from chassis.identity.keys import Fetch, KeyCache
 from chassis.identity.verifier import TokenVerifier
@@ -18,7 +18,7 @@ from auth_service.domain.tokens import from_unix_milliseconds, unix_milliseconds
 from auth_service.usecases.api_keys import JudgeApiKey, ReportRefusedKey
 
 
-class OwnTokenJudge:
+class LocalAuthenticator:
     """Asks Postgres about every token, so that here a revocation counts from its commit on.
 
     Attributes:
@@ -41,7 +41,7 @@ class OwnTokenJudge:
         self._judge_api_key = judge_api_key
         self._report_refused_key = report_refused_key
 
-    async def judge(self, token: str) -> Claims:
+    async def authenticate(self, token: str) -> Claims:
         """Returns the token's claims.
 
         Raises:
@@ -51,7 +51,7 @@ class OwnTokenJudge:
             Unavailable: Postgres is away.
         """
         if is_api_key(token):
-            return _key_claims(await self._judge_api_key(text=token, caller=NOBODY))
+            return _key_claims(await self._judge_api_key(text=token, caller=ANONYMOUS))
         claims = await self._verifier.verify(token)
         if claims.session_id is None:
             raise TokenRevoked

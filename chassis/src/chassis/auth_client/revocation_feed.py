@@ -1,0 +1,96 @@
+"""Keeps a `RevocationSet` up to date: from auth-service at first, then from the event stream.
+
+The same events evict cached API keys.
+"""
+
+from typing import Protocol
+
+import structlog
+from vestibule.events.v1.events_pb2 import Event
+
+from chassis.auth_client.api_key_cache import ApiKeyCache
+from chassis.auth_client.client import AuthClient
+from chassis.auth_client.revocations import RevocationSet
+from chassis.backoff import Backoff
+from chassis.errors import ServiceError
+
+log = structlog.get_logger()
+
+FRESH_SECONDS = 0.8
+"""How far the revocations may lag behind auth-service. Every process must know one within 1 s."""
+
+
+class EventSource(Protocol):
+    """The reader of the event stream, as a feed sees it; `chassis.events.tail.Tail` is one."""
+
+    @property
+    def silent_seconds(self) -> float:
+        """Since the stream was last read to its end; infinite before the first time."""
+        ...
+
+    @property
+    def behind_seconds(self) -> float:
+        """Since everything that auth-service had committed was read; infinite before the first time."""
+        ...
+
+
+class RevocationFeed:
+    """Applies revocations from the stream, and knows whether they are complete.
+
+    The stream's reader calls `on_event` with each event, and awaits `on_lost` before it reads on after
+    events may have been lost.
+    """
+
+    def __init__(self, revocations: RevocationSet, api_keys: ApiKeyCache, client: AuthClient) -> None:
+        self._revocations = revocations
+        self._api_keys = api_keys
+        self._client = client
+        self._source: EventSource | None = None
+        self._fetched = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether the revocations in force have been fetched at least once."""
+        return self._fetched
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the set holds every revocation older than a second. If not, introspect."""
+        return self._fetched and self._source is not None and self._source.behind_seconds < FRESH_SECONDS
+
+    @property
+    def readable(self) -> bool:
+        """Whether the set holds every revocation that is on the stream."""
+        return self._fetched and self._source is not None and self._source.silent_seconds < FRESH_SECONDS
+
+    async def start(self, source: EventSource) -> None:
+        """Fetches the revocations in force, retrying until it succeeds; from then on the stream counts."""
+        self._source = source
+        backoff = Backoff(limit_seconds=2.0)
+        while True:
+            try:
+                await self.on_lost()
+            except ServiceError as error:
+                log.warning("revocations cannot be fetched; retrying", reason=error.reason)
+                await backoff.pause()
+            else:
+                return
+
+    def on_event(self, event: Event) -> bool:
+        """Applies an event from the stream or from a response; returns whether it revokes anything."""
+        if not event.HasField("tokens_revoked"):
+            return False
+        self._revocations.apply(event.tokens_revoked)
+        self._api_keys.evict(event.tokens_revoked)
+        return True
+
+    async def on_lost(self) -> None:
+        """Fetches the revocations in force again: events may have been lost.
+
+        Raises:
+            Unavailable: auth-service cannot be reached.
+        """
+        for revoked in await self._client.revocations():
+            self._revocations.apply(revoked)
+        self._api_keys.clear()
+        self._fetched = True

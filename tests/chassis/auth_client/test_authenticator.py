@@ -1,0 +1,184 @@
+"""Tokens are authenticated from memory while it is up to date, and by auth-service otherwise."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from chassis.errors import ServiceError, TokenInvalid, TokenRevoked, Unavailable
+from vestibule.events.v1.events_pb2 import Event
+
+from tests.chassis.auth_client.auth_stand_in import KEY, Stack, of_user, open_stack, ready
+from tests.chassis.identity.tokens import KID, new_key, payload, published, sign
+
+
+@pytest_asyncio.fixture(name="stack")
+async def open_one() -> AsyncIterator[Stack]:
+    """An authenticator that is ready."""
+    async with open_stack() as stack:
+        running = asyncio.create_task(stack.authenticator.run(stack.stream))
+        await ready(stack.authenticator)
+        yield stack
+        running.cancel()
+
+
+async def test_good_token_costs_no_question(stack: Stack) -> None:
+    """Once verified it is remembered, and auth-service is not asked."""
+    token = sign(KEY)
+    unknown = stack.authenticator.authenticate_cached(token)
+    claims = await stack.authenticator.authenticate(token)
+
+    assert unknown is None
+    assert claims is await stack.authenticator.authenticate(token)
+    assert claims is stack.authenticator.authenticate_cached(token)
+    assert stack.auth.introspected == 0
+
+
+async def test_revoked_by_an_event(stack: Stack) -> None:
+    """From the event on a remembered token is refused; other events change nothing."""
+    claims = payload()
+    token = sign(KEY, claims)
+    await stack.authenticator.authenticate(token)
+    stack.authenticator.feed.on_event(Event(tags=["user:x"]))
+    await stack.authenticator.authenticate(token)
+    stack.authenticator.feed.on_event(Event(tokens_revoked=of_user(claims)))
+    with pytest.raises(TokenRevoked):
+        await stack.authenticator.authenticate(token)
+    with pytest.raises(TokenRevoked):
+        stack.authenticator.authenticate_cached(token)
+
+
+async def test_revoked_before_the_start() -> None:
+    """The list of auth-service is taken before anything is believed."""
+    claims = payload()
+    async with open_stack() as stack:
+        stack.auth.revocations = [of_user(claims)]
+        running = asyncio.create_task(stack.authenticator.run(stack.stream))
+        await ready(stack.authenticator)
+        with pytest.raises(TokenRevoked):
+            await stack.authenticator.authenticate(sign(KEY, claims))
+        running.cancel()
+
+
+async def test_revoked_while_events_were_lost(stack: Stack) -> None:
+    """When the stream was lost the list is taken again."""
+    claims = payload()
+    stack.auth.revocations = [of_user(claims)]
+    await stack.authenticator.authenticate(sign(KEY, claims))
+    await stack.authenticator.feed.on_lost()
+    with pytest.raises(TokenRevoked):
+        await stack.authenticator.authenticate(sign(KEY, claims))
+
+
+@pytest.mark.parametrize("reason", ["TOKEN_REVOKED", "TOKEN_EXPIRED", "TOKEN_INVALID", "TOKEN_NEW_REASON"])
+async def test_silent_stream(stack: Stack, reason: str) -> None:
+    """Memory may be old: every token is introspected, each time, until the stream is back."""
+    token = sign(KEY)
+    await stack.authenticator.authenticate(token)
+    stack.stream.silent_seconds = 1
+    await stack.authenticator.authenticate(token)
+    stack.auth.refusal = reason
+    unsure = stack.authenticator.authenticate_cached(token)
+    with pytest.raises(ServiceError) as caught:
+        await stack.authenticator.authenticate(token)
+    asked = stack.auth.introspected
+    stack.stream.silent_seconds = 0
+    await stack.authenticator.authenticate(token)
+
+    assert unsure is None
+    assert caught.value.reason == (reason if reason != "TOKEN_NEW_REASON" else TokenInvalid.reason)
+    assert asked == stack.auth.introspected == 2
+
+
+async def test_same_question_is_asked_once_at_a_time(stack: Stack) -> None:
+    """A page that sends twenty requests with one token asks once, and one that hangs up harms none."""
+    token = sign(KEY)
+    stack.stream.silent_seconds = 1
+    asking = [asyncio.create_task(stack.authenticator.authenticate(token)) for _ in range(20)]
+    await asyncio.sleep(0.01)
+    asking[0].cancel()
+    answers = await asyncio.gather(*asking[1:])
+
+    assert len(answers) == 19
+    assert stack.auth.introspected == 1
+
+
+async def test_neither_stream_nor_auth_service(stack: Stack) -> None:
+    """Nobody is let in on a guess, and a revoked token stays revoked."""
+    claims = payload()
+    token = sign(KEY)
+    await stack.authenticator.authenticate(token)
+    stack.authenticator.feed.on_event(Event(tokens_revoked=of_user(claims)))
+    stack.stream.silent_seconds = 1
+    await stack.stop()
+    with pytest.raises(Unavailable):
+        await stack.authenticator.authenticate(token)
+    with pytest.raises(TokenRevoked):
+        await stack.authenticator.authenticate(sign(KEY, claims))
+
+
+async def test_auth_service_that_cannot_reach_the_stream(stack: Stack) -> None:
+    """The stream is read and brings nothing: every token is introspected until the pulse is back."""
+    token = sign(KEY)
+    await stack.authenticator.authenticate(token)
+    stack.stream.held_back_seconds = 1
+    await stack.authenticator.authenticate(token)
+    stack.auth.refusal = "TOKEN_REVOKED"
+    with pytest.raises(TokenRevoked):
+        await stack.authenticator.authenticate(token)
+
+    assert stack.auth.introspected == 2
+
+
+async def test_no_auth_service_at_all(stack: Stack) -> None:
+    """Nobody listens there, so nobody revokes: what the stream has brought goes on to count."""
+    claims = payload()
+    token = sign(KEY)
+    await stack.authenticator.authenticate(token)
+    stack.authenticator.feed.on_event(Event(tokens_revoked=of_user(claims)))
+    stack.stream.held_back_seconds = 1
+    await stack.stop()
+
+    await stack.authenticator.authenticate(token)
+    with pytest.raises(TokenRevoked):
+        await stack.authenticator.authenticate(sign(KEY, claims))
+
+
+async def test_auth_service_away_at_the_start() -> None:
+    """Not ready, nobody let in, and ready by itself when auth-service comes."""
+    async with open_stack() as stack:
+        await stack.stop()
+        running = asyncio.create_task(stack.authenticator.run(stack.stream))
+        await asyncio.sleep(0.2)
+        with pytest.raises(Unavailable):
+            await stack.authenticator.authenticate(sign(KEY))
+
+        assert not stack.authenticator.ready
+        running.cancel()
+
+
+async def test_service_that_may_not_ask() -> None:
+    """A refusal of the service itself is not taken for a verdict on the token."""
+    async with open_stack(service="stranger") as stack:
+        with pytest.raises(Unavailable):
+            await stack.authenticator.authenticate(sign(KEY))
+        with pytest.raises(Unavailable):
+            await stack.authenticator.feed.on_lost()
+
+
+@pytest.mark.parametrize(
+    "change", [{"kid": ""}, {"alg": "ES384"}, {"use": "enc"}, {"crv": "P-384"}, {"x": "AAAA"}, {"kty": "RSA"}]
+)
+async def test_keys_that_are_no_use(stack: Stack, change: dict[str, str]) -> None:
+    """A key of another kind is left out; publishing nothing else is a failure."""
+    bad = published("bad", new_key())
+    for name, value in change.items():
+        setattr(bad, name, value)
+    client = stack.authenticator._client
+    stack.auth.keys = [bad, published(KID, KEY)]
+    usable = await client.keys()
+    stack.auth.keys = [bad]
+
+    assert {KID} == set(usable)
+    with pytest.raises(Unavailable):
+        await client.keys()
