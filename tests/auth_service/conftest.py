@@ -27,7 +27,7 @@ from auth_service.adapters.totp_secrets import TotpSecrets
 from auth_service.adapters.user_directory import GrpcUserDirectory
 from auth_service.adapters.webauthn_relying_party import WebauthnRelyingParty
 from auth_service.domain import rights
-from auth_service.domain.verified_address import REQUIRED
+from auth_service.domain.verified_email import REQUIRED
 from auth_service.transport.idempotency import FirstAnswers
 from auth_service.usecases.audit_heads import SignAuditHead
 from auth_service.usecases.signing_keys import EnsureSigningKey

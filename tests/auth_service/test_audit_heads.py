@@ -14,7 +14,7 @@ from auth_service.adapters.master_key import MasterKey
 from auth_service.adapters.postgres.audit import chained_of
 from auth_service.adapters.postgres.database import PostgresDatabase
 from auth_service.domain.audit import chain_hash
-from auth_service.domain.audit_retention import FOR_EVER
+from auth_service.domain.retention import FOR_EVER
 from auth_service.domain.signing_key import OUTLIVES, Schedule
 from auth_service.usecases.audit_verification import FindAuditBeginning, VerifyAuditEvents
 from auth_service.usecases.signing_keys import RetireSigningKeys, RotateSigningKey

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from auth_service.adapters.master_key import MasterKey
 from auth_service.adapters.postgres.database import PostgresDatabase
-from auth_service.domain.guessing import FAILURES_MAX
+from auth_service.domain.login_throttle import FAILURES_MAX
 from auth_service.usecases.bootstrap_admin import Bootstrap
 from auth_service.usecases.signing_keys import EnsureSigningKey
 from chassis.clock import SystemClock

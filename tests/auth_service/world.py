@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from auth_service.adapters.hmac_device_tokens import HmacDeviceTokens
-from auth_service.domain.credential import Role
 from auth_service.domain.notices import SignInNotices
-from auth_service.domain.password_policy import PasswordPolicy
-from auth_service.domain.ports import BreachedPasswords
+from auth_service.domain.password import BreachedPasswords, PasswordPolicy
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.session import STANDARD, SessionLimits
 from auth_service.domain.tokens import Tokens
-from auth_service.domain.verified_address import VerifiedAddressRule
+from auth_service.domain.user import Role
+from auth_service.domain.verified_email import VerifiedAddressRule
 from auth_service.wiring.api_keys import build_api_key_use_cases
 from auth_service.wiring.use_cases import Ports, UseCases, build_use_cases
 from chassis.identity.caller import Caller

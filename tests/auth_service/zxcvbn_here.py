@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from auth_service.domain.password import Strength
-from auth_service.domain.password_policy import PasswordPolicy
+from auth_service.domain.password import PasswordPolicy, Strength
 from zxcvbn import zxcvbn
 
 

@@ -6,7 +6,7 @@ import pytest
 from auth_service.adapters.background_tasks import BackgroundTasks
 from auth_service.adapters.bounded_patience import TURNS_WAITING_MAX, BoundedPatience
 from auth_service.domain.errors import TooManyAttempts
-from auth_service.domain.guessing import FAILURES_MAX, GuessKey
+from auth_service.domain.login_throttle import FAILURES_MAX, GuessKey
 
 ADA, BOB = b"ada", b"bob"
 

@@ -12,11 +12,11 @@ from auth_service.adapters.hmac_refresh_tokens import HmacRefreshTokens
 from auth_service.adapters.jwt_signer import JwtSigner
 from auth_service.adapters.key_ring import KeyRing
 from auth_service.adapters.master_key import MasterKey, public_key
-from auth_service.domain.credential import Role
 from auth_service.domain.errors import MasterKeyMismatch
 from auth_service.domain.proof import PASSWORD
 from auth_service.domain.session import RefreshToken
 from auth_service.domain.tokens import AccessGrant
+from auth_service.domain.user import Role
 from auth_service.usecases.signing_keys import EnsureSigningKey
 from chassis.errors import Unavailable
 from chassis.ids import unix_milliseconds, uuid7

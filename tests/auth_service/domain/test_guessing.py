@@ -1,6 +1,7 @@
 """How long answers are held back."""
 
-from auth_service.domain.guessing import GuessRecord, delay_seconds
+from auth_service.domain.login_delay import delay_seconds
+from auth_service.domain.login_throttle import GuessRecord
 
 
 def test_the_delay_grows_and_ends() -> None:

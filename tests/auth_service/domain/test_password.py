@@ -8,12 +8,12 @@ from auth_service.domain.errors import WeakPassword
 from auth_service.domain.password import (
     TOO_PERSONAL,
     TOO_SHORT,
+    PasswordPolicy,
     is_personal,
     personal_terms,
     prepared,
     without_personal,
 )
-from auth_service.domain.password_policy import PasswordPolicy
 
 EMAIL = "ada.lovelace@analytical-engines.example"
 NAME = "Ada Lovelace"

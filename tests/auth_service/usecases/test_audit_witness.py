@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 from auth_service.domain.audit import AuditEntry, chain_hash
 from auth_service.domain.audit_head import SignedHead
-from auth_service.domain.audit_retention import FOR_EVER
 from auth_service.domain.audit_witness import NOT_CONFIGURED, UNREACHABLE
 from auth_service.domain.errors import ChainBroken
+from auth_service.domain.retention import FOR_EVER
 from auth_service.usecases.audit_heads import ListAuditHeads, SignAuditHead
 from auth_service.usecases.audit_verification import FindAuditBeginning, VerifyAuditEvents
 from chassis.ids import uuid7

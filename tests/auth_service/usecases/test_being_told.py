@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from auth_service.domain.device import NOTICES_MAX, NOTICES_WINDOW, device_of
 from auth_service.domain.errors import InvalidCredentials, TooManyAttempts
-from auth_service.domain.guessing import BLOCK, FAILURES_MAX
+from auth_service.domain.login_throttle import BLOCK, FAILURES_MAX
 from auth_service.domain.mail import MailKind
 from auth_service.domain.second_factor import Challenge
 from chassis.identity.caller import Caller

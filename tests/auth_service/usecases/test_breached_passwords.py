@@ -8,8 +8,7 @@ import pytest
 from auth_service.adapters.breached_passwords import BreachedPasswordsFile
 from auth_service.domain.errors import WeakPassword
 from auth_service.domain.mail import MailKind
-from auth_service.domain.password import BREACHED
-from auth_service.domain.password_policy import PasswordPolicy
+from auth_service.domain.password import BREACHED, PasswordPolicy
 from auth_service.usecases.mail_delivery import SendMails
 
 from tests.auth_service.usecases.test_recovery import Postman

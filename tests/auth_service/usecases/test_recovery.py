@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 import pytest
-from auth_service.domain.credential import Role
 from auth_service.domain.errors import EmailNotVerified, PasskeyRefused
 from auth_service.domain.events import EmailVerified
 from auth_service.domain.mail import UNDO_TOKENS, Letter, MailKind
 from auth_service.domain.second_factor import Challenge
+from auth_service.domain.user import Role
 from auth_service.usecases.bootstrap_admin import Bootstrap
 from auth_service.usecases.mail_delivery import SendMails
 from chassis.errors import Invalid, NotFound, TokenInvalid, TokenRevoked

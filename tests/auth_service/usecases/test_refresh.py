@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 import pytest
-from auth_service.domain.credential import Role
 from auth_service.domain.events import TokensRevoked
 from auth_service.domain.session import SessionLimits
+from auth_service.domain.user import Role
 from chassis.errors import TokenExpired, TokenInvalid, TokenRevoked
 
 from tests.auth_service.world import World, a_client, a_service

@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 import pytest
-from auth_service.domain.credential import Role
 from auth_service.domain.errors import EmailTaken, WeakPassword
 from auth_service.domain.events import RegistrationStarted
+from auth_service.domain.user import Role
 from auth_service.usecases.bootstrap_admin import Bootstrap
 from chassis.errors import NotFound, Unavailable
 from chassis.ids import uuid7

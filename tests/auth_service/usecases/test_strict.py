@@ -5,12 +5,12 @@ from uuid import UUID
 
 import pytest
 from auth_service.domain.audit import audited
-from auth_service.domain.credential import Role
-from auth_service.domain.guessing import GuessKey
+from auth_service.domain.login_throttle import GuessKey
 from auth_service.domain.passkey import NewPasskey
 from auth_service.domain.proof import PASSWORD_AND_CODE
 from auth_service.domain.session import ACCESS_LIFETIME, STANDARD, STRICT, SessionLimits
 from auth_service.domain.tokens import Tokens
+from auth_service.domain.user import Role
 from chassis.errors import TokenExpired
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7

@@ -1,9 +1,9 @@
 """Making credentials equal to people."""
 
 import pytest
-from auth_service.domain.credential import Role
 from auth_service.domain.errors import AccountDisabled, InvalidCredentials
 from auth_service.domain.events import CopyOutdated, TokensRevoked
+from auth_service.domain.user import Role
 from chassis.errors import TokenRevoked, Unavailable
 from chassis.ids import uuid7
 

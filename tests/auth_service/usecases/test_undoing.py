@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from auth_service.domain.credential import Account
 from auth_service.domain.errors import InvalidCredentials
 from auth_service.domain.mail import MailKind
+from auth_service.domain.user import Account
 from auth_service.usecases.mail_delivery import SendMails
 from chassis.errors import TokenRevoked
 

@@ -6,7 +6,6 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from auth_service.domain.credential import Role
 from auth_service.domain.errors import EmailTaken, InvalidCredentials
 from auth_service.domain.events import TokensRevoked as RevocationTold
 from auth_service.domain.idempotency import Attempt
@@ -14,6 +13,7 @@ from auth_service.domain.mail import INVITATION_LIFETIME, MailKind
 from auth_service.domain.second_factor import Challenge
 from auth_service.domain.session import ACCESS_LIFETIME
 from auth_service.domain.tokens import Tokens
+from auth_service.domain.user import Role
 from auth_service.usecases.mail_delivery import SendMails
 from chassis.errors import Forbidden, NotFound, TokenExpired, TokenInvalid, TokenRevoked, Unavailable
 from chassis.identity.caller import Caller

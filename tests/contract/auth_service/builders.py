@@ -3,11 +3,12 @@
 from datetime import UTC, datetime, timedelta
 
 from auth_service.domain.audit import AuditEntry
-from auth_service.domain.credential import Credential, Person, Registration, Role
-from auth_service.domain.guessing import GuessKey
+from auth_service.domain.credential import Credential, Registration
+from auth_service.domain.login_throttle import GuessKey
 from auth_service.domain.proof import PASSWORD
 from auth_service.domain.session import Opening
-from auth_service.domain.stores import Stores
+from auth_service.domain.unit_of_work import Stores
+from auth_service.domain.user import Person, Role
 from chassis.ids import uuid7
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from auth_service.adapters.postgres.database import PostgresDatabase
-from auth_service.domain.stores import Database
+from auth_service.domain.unit_of_work import Database
 from chassis.postgres.pool import open_database
 from devstack.database import Database as DevelopmentDatabase
 from devstack.postgres import Postgres

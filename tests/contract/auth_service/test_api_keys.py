@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from auth_service.domain.api_key import ApiKey
-from auth_service.domain.credential import Role
-from auth_service.domain.stores import Database
+from auth_service.domain.unit_of_work import Database
+from auth_service.domain.user import Role
 from chassis.ids import uuid7
 
 from tests.contract.auth_service.builders import a_person, a_registration, admitted

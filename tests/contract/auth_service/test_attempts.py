@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from auth_service.domain.idempotency import WRONG_SECRETS_MAX, Attempt, Question
-from auth_service.domain.stores import Database
+from auth_service.domain.unit_of_work import Database
 from chassis.ids import uuid7
 
 from tests.contract.auth_service.builders import admitted, opened

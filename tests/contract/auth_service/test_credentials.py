@@ -3,10 +3,11 @@
 from datetime import UTC, datetime
 
 import pytest
-from auth_service.domain.credential import Credential, Role
+from auth_service.domain.credential import Credential
 from auth_service.domain.errors import EmailTaken
 from auth_service.domain.events import RegistrationStarted
-from auth_service.domain.stores import Database
+from auth_service.domain.unit_of_work import Database
+from auth_service.domain.user import Role
 from chassis.ids import uuid7
 
 from tests.contract.auth_service.builders import LONG_AGO, a_person, a_registration, admitted, opened

@@ -1,7 +1,7 @@
 """Known devices: what fake and Postgres both promise."""
 
 from auth_service.domain.device import DEVICES_MAX, NOTICES_MAX
-from auth_service.domain.stores import Database
+from auth_service.domain.unit_of_work import Database
 from chassis.ids import uuid7
 
 from tests.contract.auth_service.builders import admitted

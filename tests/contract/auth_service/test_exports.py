@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 
 from auth_service.domain.audit import AuditEntry
-from auth_service.domain.credential import Role
-from auth_service.domain.guessing import GuessKey
-from auth_service.domain.stores import Database
+from auth_service.domain.login_throttle import GuessKey
+from auth_service.domain.unit_of_work import Database
+from auth_service.domain.user import Role
 from chassis.ids import uuid7
 
 from tests.contract.auth_service.builders import admitted

@@ -4,7 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from auth_service.domain.mail import Mail, MailKind
-from auth_service.domain.stores import Database, Stores
+from auth_service.domain.unit_of_work import Database, Stores
 from chassis.ids import uuid7
 
 from tests.contract.auth_service.builders import MINUTE, a_person, a_registration, admitted

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from auth_service.domain.errors import PasskeyRegistered
 from auth_service.domain.passkey import Ceremony, Challenge, NewPasskey, Signed
-from auth_service.domain.stores import Database
+from auth_service.domain.unit_of_work import Database
 from chassis.ids import uuid7
 
 from tests.contract.auth_service.builders import MINUTE, admitted

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from auth_service.domain.second_factor import CHALLENGE_LIFETIME, Authenticator
-from auth_service.domain.stores import Database, Stores
+from auth_service.domain.unit_of_work import Database, Stores
 from chassis.ids import uuid7
 
 from tests.contract.auth_service.builders import admitted

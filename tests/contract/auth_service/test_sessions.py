@@ -3,12 +3,12 @@
 from datetime import UTC, datetime, timedelta
 
 from auth_service.domain.audit import GENESIS, audited, chain_hash
-from auth_service.domain.credential import Role
-from auth_service.domain.guessing import GuessKey
+from auth_service.domain.login_throttle import GuessKey
 from auth_service.domain.proof import passkey
 from auth_service.domain.session import IDLE, Opening
-from auth_service.domain.stores import Database
 from auth_service.domain.tokens import unix_milliseconds
+from auth_service.domain.unit_of_work import Database
+from auth_service.domain.user import Role
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 

@@ -7,9 +7,9 @@ from uuid import UUID
 from auth_service.domain.audit import AuditEntry, AuditFilter, audited, chain_hash
 from auth_service.domain.audit_head import ChainWalk
 from auth_service.domain.events import CopyOutdated, RegistrationStarted, SignedIn, TokensRevoked
-from auth_service.domain.guessing import GuessKey
+from auth_service.domain.login_throttle import GuessKey
 from auth_service.domain.signing_key import RetiredKey, SigningKey
-from auth_service.domain.stores import Database
+from auth_service.domain.unit_of_work import Database
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from auth_service.domain.credential import Credential, Person, Registration, Role
+from auth_service.domain.credential import Credential, Registration
 from auth_service.domain.errors import EmailTaken
+from auth_service.domain.user import Person, Role
 from chassis.email_address import canonical_email
 
 from tests.fakes.auth_service.audit import without_client

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from auth_service.domain.guessing import BLOCK, FAILURES_MAX, WINDOW, GuessKey, GuessRecord
+from auth_service.domain.login_throttle import BLOCK, FAILURES_MAX, WINDOW, GuessKey, GuessRecord
 
 from tests.fakes.auth_service.state import FakeClock, GuessRow, State
 

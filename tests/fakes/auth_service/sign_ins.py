@@ -4,7 +4,7 @@ from uuid import UUID
 
 from auth_service.domain.audit import AuditEntry
 from auth_service.domain.credential import Credential
-from auth_service.domain.guessing import GuessKey, GuessRecord
+from auth_service.domain.login_throttle import GuessKey, GuessRecord
 from auth_service.domain.proof import Methods
 from auth_service.domain.session import IDLE, Opening, Session, Standing
 

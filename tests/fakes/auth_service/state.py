@@ -10,8 +10,8 @@ from auth_service.domain.audit_head import SignedHead
 from auth_service.domain.credential import Credential
 from auth_service.domain.email_change import FormerEmail
 from auth_service.domain.events import Event
-from auth_service.domain.guessing import GuessKey
 from auth_service.domain.idempotency import Attempt, Question
+from auth_service.domain.login_throttle import GuessKey
 from auth_service.domain.mail import MailKind
 from auth_service.domain.passkey import Challenge as PasskeyChallenge
 from auth_service.domain.passkey import Passkey

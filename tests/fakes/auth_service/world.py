@@ -6,13 +6,14 @@ from datetime import datetime
 from uuid import UUID
 
 from auth_service.domain.audit_client import AuditClient
-from auth_service.domain.credential import Account, Credential, Person, Role
+from auth_service.domain.credential import Credential
 from auth_service.domain.errors import EmailTaken, HashingOverloaded
-from auth_service.domain.guessing import GuessKey
+from auth_service.domain.login_throttle import GuessKey
 from auth_service.domain.mail import MailKind
 from auth_service.domain.password import Strength
 from auth_service.domain.session import RefreshToken
 from auth_service.domain.tokens import AccessGrant, unix_milliseconds
+from auth_service.domain.user import Account, Person, Role
 from chassis.addresses import counted_as
 from chassis.email_address import canonical_email
 from chassis.errors import NotFound, TokenInvalid, Unavailable

@@ -14,7 +14,7 @@ from auth_service.adapters.master_key import MasterKey, public_key, thumbprint
 from auth_service.domain.audit_head import HeadFault, SignedHead, statement
 from auth_service.domain.errors import MasterKeyMismatch
 from auth_service.domain.signing_key import RetiredKey, SigningKey
-from auth_service.domain.stores import Database
+from auth_service.domain.unit_of_work import Database
 
 _ALGORITHM = ec.ECDSA(hashes.SHA256())
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from prometheus_client import Gauge
 
 from auth_service.domain.errors import TooManyAttempts
-from auth_service.domain.guessing import FAILURES_MAX, GuessKey
+from auth_service.domain.login_throttle import FAILURES_MAX, GuessKey
 
 WAITING_MAX = 2_048
 WAITING_PER_ACCOUNT_MAX = 256

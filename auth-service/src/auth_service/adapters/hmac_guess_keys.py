@@ -8,7 +8,7 @@ from chassis.addresses import counted_as
 from chassis.email_address import canonical_email
 
 from auth_service.domain.credential import Credential
-from auth_service.domain.guessing import GuessKey
+from auth_service.domain.login_throttle import GuessKey
 
 _NAME_BYTES = 16
 

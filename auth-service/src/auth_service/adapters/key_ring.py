@@ -13,7 +13,7 @@ from prometheus_client import Gauge
 
 from auth_service.adapters.master_key import MasterKey, public_key
 from auth_service.domain.signing_key import RELOAD, KeyState, SigningKey, published, signing, state
-from auth_service.domain.stores import Database
+from auth_service.domain.unit_of_work import Database
 
 log = get_logger()
 

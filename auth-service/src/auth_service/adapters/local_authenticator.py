@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from auth_service.adapters.key_ring import KeyRing
 from auth_service.domain.api_key import KeyHolder
-from auth_service.domain.stores import Database
 from auth_service.domain.tokens import from_unix_milliseconds, unix_milliseconds
+from auth_service.domain.unit_of_work import Database
 from auth_service.usecases.api_keys import JudgeApiKey, ReportRefusedKey
 
 

@@ -11,8 +11,8 @@ from vestibule.users.v1 import directory_service_pb2, user_pb2
 from vestibule.users.v1.directory_service_pb2_grpc import DirectoryServiceStub
 
 from auth_service.domain.audit_client import AuditClient
-from auth_service.domain.credential import Account, Person, Role
 from auth_service.domain.errors import EmailTaken
+from auth_service.domain.user import Account, Person, Role
 
 log = get_logger()
 

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from chassis.errors import TokenExpired, TokenInvalid, TokenRevoked
 
-from auth_service.domain.credential import Role
 from auth_service.domain.idempotency import Attempt
+from auth_service.domain.user import Role
 
 ADMIN_SCOPE = "admin"
 """For what only admins may do, besides the scope for reading or changing."""

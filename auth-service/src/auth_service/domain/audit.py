@@ -15,9 +15,10 @@ An entry whose client stands beside the chain (`audit_client`) has empty `ip` an
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Protocol
 from uuid import UUID
 
 from chassis.identity.caller import Caller
@@ -172,3 +173,33 @@ def audited(
         request_id=caller.request_id,
         details=details,
     )
+
+
+class AuditTrail(Protocol):
+    """The hash chain. Appending comes last in a transaction: it holds the chain's lock."""
+
+    async def append(self, entry: AuditEntry) -> None:
+        """Adds an entry at the head of the chain; does nothing when its id is there already."""
+        ...
+
+    async def page(
+        self, wanted: AuditFilter, *, limit: int, offset: int = 0, below: int | None = None
+    ) -> Sequence[ChainedEntry]:
+        """Returns entries, the newest first; with `below`, those with a smaller sequence."""
+        ...
+
+    async def count(self, wanted: AuditFilter) -> int:
+        """Returns how many entries the filter lets through."""
+        ...
+
+    async def after(self, sequence: int, limit: int) -> Sequence[ChainedEntry]:
+        """Returns entries that follow a sequence, the oldest first."""
+        ...
+
+    async def prune(self, through: int) -> int:
+        """Removes every entry up to a signed head's, and the heads before it; says how many entries.
+
+        Raises:
+            Forbidden: the role of the serving process may not.
+        """
+        ...

@@ -12,9 +12,11 @@ the hash in hexadecimal digits, the time as in the chain's canonical form.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
+from typing import Protocol
 
 from auth_service.domain.audit import BEGINNING, GENESIS, Anchor, ChainedEntry, chain_hash
 from auth_service.domain.audit_witness import NOT_CONFIGURED, WitnessedHead
@@ -222,3 +224,39 @@ class ChainReport:
         Where there is none, `unwitnessed` says so.
         """
         return self.first_broken is None and self.unwitnessed in {None, NOT_CONFIGURED}
+
+
+class HeadSigner(Protocol):
+    """Signs heads of the audit chain."""
+
+    def sign(self, sequence: int, chain_hash: bytes, at: datetime) -> SignedHead:
+        """Returns the head of the chain, signed.
+
+        Raises:
+            Unavailable: there is no key yet.
+        """
+        ...
+
+
+class HeadJudge(Protocol):
+    """Judges signed heads of the audit chain by every key that ever signed."""
+
+    async def judge(self, heads: Sequence[SignedHead]) -> Sequence[HeadFault | None]:
+        """Returns what is wrong with each head by itself."""
+        ...
+
+
+class AuditHeadRepository(Protocol):
+    """Keeps the signed heads of the chain."""
+
+    async def add(self, head: SignedHead) -> bool:
+        """Keeps a head; says whether it is the first one at its place."""
+        ...
+
+    async def newest(self, *, signed_before: datetime | None = None) -> SignedHead | None:
+        """Returns the head with the highest place, of those signed before a time."""
+        ...
+
+    async def after(self, sequence: int, limit: int) -> Sequence[SignedHead]:
+        """Returns heads beyond a place, the lowest first."""
+        ...

@@ -1,16 +1,12 @@
-"""A credential: how one person proves who they are, and what auth-service copies of them."""
+"""A credential: what proves who a user is, and what auth-service copies of the user's record."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+from typing import Protocol
 from uuid import UUID
 
-
-class Role(StrEnum):
-    """What a person may do."""
-
-    USER = "user"
-    ADMIN = "admin"
+from auth_service.domain.user import Person, Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,31 +56,69 @@ class Registration:
     is_invited: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
-    """A person as user-service answers: passed on, never kept."""
+class CredentialRepository(Protocol):
+    """Keeps one credential a person; canonical addresses are unique."""
 
-    user_id: UUID
-    email: str
-    full_name: str
-    role: Role
-    is_active: bool
-    email_verified: bool
-    created_at: datetime
-    updated_at: datetime
-    last_login_at: datetime | None
-    etag: str
-    pending_email: str | None = None
+    async def by_email(self, canonical: str) -> Credential | None:
+        """Returns the credential with this canonical address."""
+        ...
 
+    async def by_id(self, user_id: UUID) -> Credential | None:
+        """Returns a person's credential."""
+        ...
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """What user-service says of a person now.
+    async def lock(self, user_id: UUID) -> Credential | None:
+        """Returns a person's credential and keeps everybody else from changing or using it."""
+        ...
 
-    Attributes:
-        version: Counts the person's changes; a copy replaces only smaller versions.
-        person: None once erased.
-    """
+    async def add_pending(self, registration: Registration, password_hash: str) -> None:
+        """Keeps a registration until it is admitted or dropped.
 
-    version: int
-    person: Person | None
+        Raises:
+            EmailTaken: another credential has the address.
+        """
+        ...
+
+    async def pending(self, user_id: UUID) -> Registration | None:
+        """Returns a registration that waits to be admitted."""
+        ...
+
+    async def pending_before(self, before: datetime, limit: int) -> Sequence[UUID]:
+        """Returns the people whose registrations wait since before that time, the oldest first."""
+        ...
+
+    async def drop_pending(self, user_id: UUID) -> bool:
+        """Drops a registration; says whether there was one."""
+        ...
+
+    async def activate(self, user_id: UUID) -> bool:
+        """Turns a registration into a credential; says whether there was one."""
+        ...
+
+    async def release_email(self, canonical: str, keeper: UUID) -> UUID | None:
+        """Takes the address from whoever holds it but `keeper`: drops a registration, empties a copy.
+
+        Returns:
+            The person whose copy has been emptied.
+        """
+        ...
+
+    async def copy(self, person: Person, version: int) -> None:
+        """Makes the credential equal to the person, and active if it was pending.
+
+        Raises:
+            EmailTaken: another credential has the address.
+        """
+        ...
+
+    async def replace_hash(self, user_id: UUID, old_hash: str, new_hash: str) -> bool:
+        """Exchanges the password's hash if it is still the old one."""
+        ...
+
+    async def erase(self, user_id: UUID) -> None:
+        """Deletes a person's credential with everything that hangs on it."""
+        ...
+
+    async def has_admin(self) -> bool:
+        """Whether an admitted, active admin exists."""
+        ...

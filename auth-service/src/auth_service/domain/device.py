@@ -76,3 +76,28 @@ def _network_of(address: str) -> str:
         return ""
     prefix = _IPV4_PREFIX if isinstance(parsed, ipaddress.IPv4Address) else _IPV6_PREFIX
     return str(ipaddress.ip_network((parsed, prefix), strict=False))
+
+
+class DeviceTokens(Protocol):
+    """Tokens by which an account knows browsers that have signed in to it (OWASP's device cookies).
+
+    Such a browser has guesses of its own, as few as anyone, and does not wait because of others'.
+    A token names nobody, is of no use at another account, and ends with the password it was issued for.
+    """
+
+    def issue(self, account: bytes, password_hash: str) -> str:
+        """Returns a token for a browser that has just signed in.
+
+        Args:
+            account: The account, as `GuessKey` names it.
+            password_hash: Its password's hash.
+        """
+        ...
+
+    def client(self, token: str, account: bytes) -> bytes | None:
+        """Returns the client's name for `GuessKey`; None when the token is not of this account."""
+        ...
+
+    def is_current(self, token: str, password_hash: str) -> bool:
+        """Whether the account still has the password that the token was issued for."""
+        ...

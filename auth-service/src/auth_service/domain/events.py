@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 from auth_service.domain.tokens import Revocation
@@ -44,3 +45,11 @@ class CopyOutdated:
 
 
 Event = RegistrationStarted | SignedIn | EmailVerified | TokensRevoked | CopyOutdated
+
+
+class Outbox(Protocol):
+    """Where events are written in the transaction of the change they tell of."""
+
+    async def append(self, event: Event) -> None:
+        """Writes an event; it is delivered at least once if the transaction commits."""
+        ...

@@ -8,10 +8,10 @@ from uuid import UUID
 
 from auth_service.domain.api_key import ApiKey
 from auth_service.domain.audit import ChainedEntry
-from auth_service.domain.credential import Role
 from auth_service.domain.email_change import FormerEmail
 from auth_service.domain.mail import MailKind
 from auth_service.domain.session import Session
+from auth_service.domain.user import Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,11 @@
 """Passwords: the form in which they are hashed, and the rules a new one must keep."""
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
+
+from auth_service.domain.errors import WeakPassword
 
 LENGTH_MIN = 8
 LENGTH_MAX = 128
@@ -84,3 +88,84 @@ def _split(local: str) -> list[str]:
     for mark in "._-+":
         local = local.replace(mark, " ")
     return local.split()
+
+
+class PasswordHasher(Protocol):
+    """Hashes passwords beside the event loop; refuses at once when too many wait.
+
+    Every method raises `HashingOverloaded` when they do.
+    """
+
+    def admit(self) -> None:
+        """Returns when there is room for another password now: asked first, so that refusing costs little."""
+        ...
+
+    async def hash(self, password: str) -> str:
+        """Returns a salted hash in PHC string format."""
+        ...
+
+    async def verify(self, password_hash: str | None, password: str) -> bool:
+        """Says whether it is the password; None costs the same time and is never right."""
+        ...
+
+    def is_outdated(self, password_hash: str) -> bool:
+        """Whether the hash was made with lesser parameters than today's."""
+        ...
+
+
+class PasswordStrength(Protocol):
+    """Estimates how hard passwords are to guess, beside the event loop."""
+
+    async def __call__(self, passwords: Sequence[str], terms: Sequence[str]) -> Sequence[Strength]:
+        """Returns the strength of each, for a guesser who knows the terms."""
+        ...
+
+
+class BreachedPasswords(Protocol):
+    """A set of passwords that are known from data breaches."""
+
+    async def __call__(self, password: str) -> bool:
+        """Says whether the password is in the set; no when the set cannot be asked, which is counted."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordPolicy:
+    """Length, strength, nothing built around the user's e-mail address or name, and in no known breach.
+
+    Attributes:
+        strength: Estimates how hard a password is to guess.
+        breached: Sets of breached passwords, asked in this order about what is good otherwise.
+    """
+
+    strength: PasswordStrength
+    breached: tuple[BreachedPasswords, ...] = ()
+
+    async def check(self, field: str, password: str, *, email: str, full_name: str) -> None:
+        """Returns when the password will do.
+
+        Args:
+            field: Where the request holds the password, to be named in the error.
+            password: The password as typed.
+            email: The person's address.
+            full_name: The person's name.
+
+        Raises:
+            WeakPassword: it will not, and why.
+            HashingOverloaded: too many passwords wait to be judged.
+        """
+        password = prepared(password)
+        fault = length_fault(password)
+        if fault is not None:
+            raise WeakPassword.because(field, fault)
+        terms = personal_terms(email, full_name)
+        if is_personal(password, terms):
+            raise WeakPassword.because(field, TOO_PERSONAL)
+        whole, rest = await self.strength([password, without_personal(password, terms)], terms)
+        if whole.score < SCORE_MIN:
+            raise WeakPassword.because(field, whole.advice or TOO_WEAK)
+        if rest.score < SCORE_MIN:
+            raise WeakPassword.because(field, TOO_PERSONAL)
+        for is_breached in self.breached:
+            if await is_breached(password):
+                raise WeakPassword.because(field, BREACHED)

@@ -5,7 +5,7 @@ Both are derived here and nowhere else, so that no key outlives what its user ha
 
 from dataclasses import dataclass
 
-from auth_service.domain.credential import Role
+from auth_service.domain.user import Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

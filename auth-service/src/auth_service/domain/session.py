@@ -1,12 +1,17 @@
 """A session: one row, a counter, and the rules by which its refresh token is exchanged."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
+from typing import Protocol
 from uuid import UUID
 
-from auth_service.domain.credential import Role
+from auth_service.domain.audit import AuditEntry
+from auth_service.domain.credential import Credential
+from auth_service.domain.login_throttle import GuessKey, GuessRecord
 from auth_service.domain.proof import Methods
+from auth_service.domain.user import Role
 
 IDLE = timedelta(days=7)
 LIFETIME = timedelta(days=30)
@@ -157,3 +162,89 @@ def judge_exchange(session: Session, counter: int, at: datetime, *, is_told_agai
     if at >= session.expires_at:
         return Exchange.EXPIRED
     return Exchange.SAME_SUCCESSOR if behind else Exchange.ROTATE
+
+
+class SignInRepository(Protocol):
+    """What a sign-in reads and writes, in as few steps as can be."""
+
+    async def look_up(self, canonical: str, key: GuessKey) -> tuple[GuessRecord, Credential | None]:
+        """Counts a guess before it is made, and returns what is held and the credential.
+
+        That is `GuessRepository.reserve` and the credential with the address, in one step.
+        """
+        ...
+
+    async def open(
+        self, session_id: UUID, judged: Credential, key: GuessKey | None, entry: AuditEntry, amr: Methods
+    ) -> Opening:
+        """Opens a session, forgives the client's wrong guesses and appends the entry, or none of it.
+
+        Args:
+            session_id: The session's id.
+            judged: The credential as it was when it was found proven.
+            key: The account and the client; None for a passkey, which cannot be guessed.
+            entry: Of the sign-in; address and User-Agent of the session are its.
+            amr: How the user has proved who they are.
+        """
+        ...
+
+
+class SessionRepository(Protocol):
+    """Keeps sessions, one row each."""
+
+    async def lock(self, session_id: UUID) -> Standing | None:
+        """Locks a session's credential against change and the session for a change.
+
+        Returns:
+            None when there is no such session, or its person may not sign in.
+        """
+        ...
+
+    async def rotate(self, session: Session, at: datetime, expires_at: datetime) -> bool:
+        """Raises the counter by one if it is still the session's; says whether it was."""
+        ...
+
+    async def renew(self, session: Session) -> None:
+        """Keeps when an open, locked session was used, until when it lasts and how it is proven."""
+        ...
+
+    async def end(self, session_id: UUID, user_id: UUID) -> bool:
+        """Ends a person's open session; says whether it was one."""
+        ...
+
+    async def end_all(
+        self, user_id: UUID, *, but: UUID | None = None, used_since: datetime
+    ) -> Sequence[UUID]:
+        """Ends a person's open sessions.
+
+        Args:
+            user_id: The person.
+            but: The session that goes on.
+            used_since: Name only sessions used since then: older ones have no living token.
+
+        Returns:
+            The sessions ended, as far as `used_since` asks for them.
+        """
+        ...
+
+    async def end_every(
+        self, opened_until: datetime, *, but: UUID, limit: int, used_since: datetime
+    ) -> tuple[int, Sequence[UUID]]:
+        """Ends up to `limit` open sessions of whomever; returns how many, and which had living tokens."""
+        ...
+
+    async def is_open(self, session_id: UUID, user_id: UUID) -> bool:
+        """Whether a user's session goes on."""
+        ...
+
+    async def open_sessions(self, user_id: UUID, limit: int, offset: int = 0) -> Sequence[Session]:
+        """Returns a person's open sessions, the newest first."""
+        ...
+
+    async def count_open(self, user_id: UUID) -> int:
+        """Returns how many open sessions a user has."""
+        ...
+
+    async def allows(self, session_id: UUID, user_id: UUID, issued_at: datetime) -> bool:
+        """Whether an access token of the session, issued then, has not been revoked."""
+        ...

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Protocol
 
 from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW
 
@@ -149,3 +150,63 @@ def retired(keys: Sequence[SigningKey], at: datetime) -> Sequence[SigningKey]:
     return [
         key for key in keys if key.removed_from is not None and key.removed_from <= at and key not in shown
     ]
+
+
+class KeySealer(Protocol):
+    """Makes key pairs and keeps their private halves under the master key."""
+
+    def generate(self, at: datetime, active_from: datetime | None = None) -> SigningKey:
+        """Returns a new key, published from then on, and active from then on or from later."""
+        ...
+
+    def attest(self, key: SigningKey) -> bytes:
+        """Returns what shows for ever, to whoever has the master key, that the public half is ours.
+
+        Raises:
+            MasterKeyMismatch: the key was sealed under another master key.
+        """
+        ...
+
+    def check(self, key: SigningKey) -> None:
+        """Opens the key's private half.
+
+        Raises:
+            MasterKeyMismatch: it was sealed under another master key.
+        """
+        ...
+
+
+class PublishedKeys(Protocol):
+    """Knows the keys that verify tokens now."""
+
+    def published(self) -> Sequence[SigningKey]:
+        """Returns them, the newest first."""
+        ...
+
+
+class SigningKeyRepository(Protocol):
+    """Keeps the signing keys, their private halves sealed."""
+
+    async def all(self) -> Sequence[SigningKey]:
+        """Returns every key, the oldest first."""
+        ...
+
+    async def lock(self) -> None:
+        """Keeps every other instance from adding keys until the end of the transaction."""
+        ...
+
+    async def add(self, key: SigningKey) -> None:
+        """Adds a key."""
+        ...
+
+    async def end(self, key: SigningKey) -> None:
+        """Keeps when the JWKS stops showing a key."""
+        ...
+
+    async def retire(self, key: RetiredKey) -> None:
+        """Destroys a key's private half and keeps its public half for ever."""
+        ...
+
+    async def retired(self) -> Sequence[RetiredKey]:
+        """Returns every retired key, the oldest first."""
+        ...

@@ -1,4 +1,4 @@
-"""What a session hands out, and what takes it back."""
+"""Tokens: what access tokens grant, and what revokes them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from auth_service.domain.credential import Role
 from auth_service.domain.proof import Methods
-from auth_service.domain.session import ACCESS_LIFETIME
+from auth_service.domain.session import ACCESS_LIFETIME, RefreshToken
+from auth_service.domain.user import Role
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -121,3 +121,42 @@ def unix_milliseconds(at: datetime) -> int:
 def from_unix_milliseconds(milliseconds: int) -> datetime:
     """Returns the moment of a Unix time in milliseconds."""
     return _EPOCH + milliseconds * _MILLISECOND
+
+
+class TokenSigner(Protocol):
+    """Signs access tokens."""
+
+    def sign(self, grant: AccessGrant) -> str:
+        """Returns a JWT that says what is granted.
+
+        Raises:
+            Unavailable: there is no key yet.
+        """
+        ...
+
+
+class RefreshTokens(Protocol):
+    """Makes and reads refresh tokens."""
+
+    def write(self, token: RefreshToken) -> str:
+        """Returns the token as clients keep it; the same one for the same session and counter."""
+        ...
+
+    def read(self, text: str) -> RefreshToken | None:
+        """Returns what the token names; None when we did not make it."""
+        ...
+
+
+class Authenticator(Protocol):
+    """Authenticates access tokens against Postgres."""
+
+    async def authenticate(self, token: str) -> object:
+        """Returns when the token is good now.
+
+        Raises:
+            TokenInvalid: it is not one of ours.
+            TokenExpired: it has lived its time.
+            TokenRevoked: it was taken back.
+            Unavailable: Postgres cannot be reached.
+        """
+        ...

@@ -12,7 +12,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from auth_service.domain.notices import SignInNotices
 from auth_service.domain.session import STANDARD, STRICT, SessionLimits
-from auth_service.domain.verified_address import VerifiedAddressRule
+from auth_service.domain.verified_email import VerifiedAddressRule
 from auth_service.settings.commands import (
     AuditSettings,
     KeySettings,

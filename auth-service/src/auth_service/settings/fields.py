@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from auth_service.domain.audit_retention import YEARS_MIN_STRICT
+from auth_service.domain.retention import YEARS_MIN_STRICT
 
 _MASTER_KEY_BYTES = 32
 POSTGRES_URL = Field(

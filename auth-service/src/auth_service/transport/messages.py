@@ -10,10 +10,10 @@ from vestibule.users.v1 import user_pb2
 
 from auth_service.domain.audit import ChainedEntry
 from auth_service.domain.audit_head import SignedHead
-from auth_service.domain.credential import Person, Role
 from auth_service.domain.session import Session
 from auth_service.domain.signing_key import SigningKey
 from auth_service.domain.tokens import Revocation, Tokens, unix_milliseconds
+from auth_service.domain.user import Person, Role
 
 ROLES = {Role.USER: user_pb2.ROLE_USER, Role.ADMIN: user_pb2.ROLE_ADMIN}
 

@@ -8,8 +8,8 @@ from chassis.errors import NotFound
 
 from auth_service.domain.audit import AuditEntry, ChainedEntry
 from auth_service.domain.export import AccountExport
-from auth_service.domain.ports import GuessKeys
-from auth_service.domain.stores import Database
+from auth_service.domain.login_throttle import GuessKeys
+from auth_service.domain.unit_of_work import Database
 
 
 @dataclass(frozen=True, slots=True)

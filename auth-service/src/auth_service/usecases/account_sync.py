@@ -11,12 +11,13 @@ from chassis.identity.caller import Caller
 
 from auth_service.domain.access import DEACTIVATED
 from auth_service.domain.audit import audited
-from auth_service.domain.credential import Account, Credential, Person
+from auth_service.domain.credential import Credential
 from auth_service.domain.events import CopyOutdated
+from auth_service.domain.login_throttle import GuessKeys
 from auth_service.domain.mail import OWNERS_TOKENS, MailKind
-from auth_service.domain.ports import GuessKeys, UserDirectory
-from auth_service.domain.stores import Database, Stores
 from auth_service.domain.tokens import Revocation
+from auth_service.domain.unit_of_work import Database, Stores
+from auth_service.domain.user import Account, Person, UserDirectory
 from auth_service.usecases.registration import welcome
 from auth_service.usecases.revocation import end_access, revoke_person
 from auth_service.usecases.undo import RestoreEmail, notify_with_undo

@@ -30,13 +30,13 @@ from auth_service.domain.api_key import (
     found,
 )
 from auth_service.domain.audit import audited
-from auth_service.domain.credential import Role
 from auth_service.domain.errors import AdminScopeRefused, TooManyApiKeys
 from auth_service.domain.idempotency import Attempt
 from auth_service.domain.mail import MailKind
 from auth_service.domain.rights import RightsRule
-from auth_service.domain.stores import Database
-from auth_service.domain.verified_address import VerifiedAddressRule
+from auth_service.domain.unit_of_work import Database
+from auth_service.domain.user import Role
+from auth_service.domain.verified_email import VerifiedAddressRule
 from auth_service.usecases.idempotency import outcome_of, settle
 from auth_service.usecases.revocation import require_open_session, revoke_session
 from auth_service.usecases.undo import notify_with_undo

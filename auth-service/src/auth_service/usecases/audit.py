@@ -9,8 +9,8 @@ from chassis.errors import Invalid, Unavailable
 
 from auth_service.domain.audit import AuditEntry, AuditFilter, ChainedEntry
 from auth_service.domain.audit_client import chained_request_id
-from auth_service.domain.ports import UserDirectory
-from auth_service.domain.stores import Database
+from auth_service.domain.unit_of_work import Database
+from auth_service.domain.user import UserDirectory
 
 
 @dataclass(frozen=True, slots=True)

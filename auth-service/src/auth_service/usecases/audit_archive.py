@@ -10,11 +10,10 @@ from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import Anchor, audited
 from auth_service.domain.audit_export import ExportedKey, entry_line, first_line, head_line, key_line
-from auth_service.domain.audit_head import ChainWalk, SignedHead
-from auth_service.domain.audit_retention import AuditRetention
+from auth_service.domain.audit_head import ChainWalk, HeadJudge, SignedHead
 from auth_service.domain.errors import ChainBroken
-from auth_service.domain.ports import HeadJudge
-from auth_service.domain.stores import Database
+from auth_service.domain.retention import AuditRetention
+from auth_service.domain.unit_of_work import Database
 from auth_service.usecases.audit_verification import VerifyAuditEvents
 
 BATCH = 500

@@ -11,11 +11,10 @@ from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import GENESIS, audited
 from auth_service.domain.audit_export import ExportedKey
-from auth_service.domain.audit_head import ChainWalk, SignedHead
+from auth_service.domain.audit_head import ChainWalk, HeadJudge, HeadSigner, SignedHead
 from auth_service.domain.audit_witness import AuditWitness
 from auth_service.domain.errors import ChainBroken
-from auth_service.domain.ports import HeadJudge, HeadSigner
-from auth_service.domain.stores import Database
+from auth_service.domain.unit_of_work import Database
 
 BATCH = 500
 

@@ -7,11 +7,10 @@ from chassis.clock import Clock
 from chassis.errors import ServiceError
 
 from auth_service.domain.audit import BEGINNING, Anchor, ChainedEntry
-from auth_service.domain.audit_head import ChainReport, ChainWalk, SignedHead
-from auth_service.domain.audit_retention import AuditRetention
+from auth_service.domain.audit_head import ChainReport, ChainWalk, HeadJudge, SignedHead
 from auth_service.domain.audit_witness import NOT_CONFIGURED, UNREACHABLE, AuditWitness, WitnessedHead
-from auth_service.domain.ports import HeadJudge
-from auth_service.domain.stores import Database
+from auth_service.domain.retention import AuditRetention
+from auth_service.domain.unit_of_work import Database
 
 
 @dataclass(frozen=True, slots=True)

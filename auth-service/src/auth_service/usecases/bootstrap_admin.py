@@ -9,10 +9,10 @@ from chassis.email_address import canonical_email
 from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import audited
-from auth_service.domain.credential import Role
 from auth_service.domain.errors import EmailTaken
 from auth_service.domain.events import EmailVerified
-from auth_service.domain.stores import Database
+from auth_service.domain.unit_of_work import Database
+from auth_service.domain.user import Role
 from auth_service.usecases.registration import Register
 
 FULL_NAME = "Administrator"

@@ -9,7 +9,7 @@ from chassis.identity.caller import Caller
 
 from auth_service.domain.device import DeviceDigests, device_of
 from auth_service.domain.mail import MailKind
-from auth_service.domain.stores import Database
+from auth_service.domain.unit_of_work import Database
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from auth_service.domain.errors import EmailTaken
 from auth_service.domain.events import EmailVerified
 from auth_service.domain.idempotency import Attempt
 from auth_service.domain.mail import MailKind, digest
-from auth_service.domain.ports import UserDirectory
-from auth_service.domain.stores import Database
+from auth_service.domain.unit_of_work import Database
+from auth_service.domain.user import UserDirectory
 from auth_service.usecases.account_sync import SyncAccount
 from auth_service.usecases.idempotency import outcome_of, settle
 from auth_service.usecases.mailed_tokens import MailedToken

@@ -12,8 +12,8 @@ from chassis.ids import uuid7
 
 from auth_service.domain.errors import IdempotencyKeyReused, KeptAnswerEnded
 from auth_service.domain.idempotency import AnswerSeal, Attempt, Question, Request
-from auth_service.domain.ports import PasswordHasher
-from auth_service.domain.stores import Database, Stores
+from auth_service.domain.password import PasswordHasher
+from auth_service.domain.unit_of_work import Database, Stores
 
 _LOOK_SECONDS = 0.05
 _MARGIN_SECONDS = 0.5

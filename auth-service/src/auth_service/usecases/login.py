@@ -10,7 +10,9 @@ from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
 from auth_service.domain.audit import audited
+from auth_service.domain.background import Afterwards
 from auth_service.domain.credential import Credential
+from auth_service.domain.device import DeviceTokens
 from auth_service.domain.errors import (
     AccountDisabled,
     HashingOverloaded,
@@ -19,14 +21,15 @@ from auth_service.domain.errors import (
     TooManyAttempts,
 )
 from auth_service.domain.events import SignedIn
-from auth_service.domain.guessing import GuessKey, GuessRecord, whole_seconds
 from auth_service.domain.idempotency import Attempt
-from auth_service.domain.ports import Afterwards, DeviceTokens, GuessKeys, PasswordHasher, UserDirectory
+from auth_service.domain.login_throttle import GuessKey, GuessKeys, GuessRecord, whole_seconds
+from auth_service.domain.password import PasswordHasher
 from auth_service.domain.proof import PASSWORD
 from auth_service.domain.second_factor import Challenge, SecondFactorSecrets
 from auth_service.domain.session import Standing
-from auth_service.domain.stores import Database
 from auth_service.domain.tokens import Tokens
+from auth_service.domain.unit_of_work import Database
+from auth_service.domain.user import UserDirectory
 from auth_service.usecases.devices import NoteDevice
 from auth_service.usecases.idempotency import outcome_of, settle
 from auth_service.usecases.password_check import CheckPassword

@@ -11,9 +11,17 @@ from chassis.errors import ServiceError
 from auth_service.domain.credential import Credential
 from auth_service.domain.email_change import MAILS_TO_ONE_TARGET_MAX, TARGET_WINDOW
 from auth_service.domain.errors import Undeliverable
-from auth_service.domain.mail import EMAIL_NOTICES, Letter, Mail, MailKind, digest, wait_after
-from auth_service.domain.mail_ports import MailTokens, Postman
-from auth_service.domain.stores import Database, Stores
+from auth_service.domain.mail import (
+    EMAIL_NOTICES,
+    Letter,
+    Mail,
+    MailKind,
+    MailTokens,
+    Postman,
+    digest,
+    wait_after,
+)
+from auth_service.domain.unit_of_work import Database, Stores
 
 LEASE = timedelta(minutes=2)
 """How long a mail is left to whoever claimed it: longer than any delivery lasts."""

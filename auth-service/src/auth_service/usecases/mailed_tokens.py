@@ -10,9 +10,8 @@ from chassis.identity.caller import Caller
 from auth_service.domain.audit import audited
 from auth_service.domain.credential import Credential
 from auth_service.domain.email_change import FormerEmail
-from auth_service.domain.mail import MailKind, MailToken, digest
-from auth_service.domain.mail_ports import MailTokens
-from auth_service.domain.stores import Database, Stores
+from auth_service.domain.mail import MailKind, MailToken, MailTokens, digest
+from auth_service.domain.unit_of_work import Database, Stores
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,16 @@ from chassis.ids import uuid7
 
 from auth_service.domain.audit import audited
 from auth_service.domain.credential import Credential
+from auth_service.domain.device import DeviceTokens
 from auth_service.domain.errors import AccountDisabled, InvalidCredentials, TooManyAttempts
 from auth_service.domain.events import SignedIn
 from auth_service.domain.idempotency import Attempt
-from auth_service.domain.ports import DeviceTokens, GuessKeys
+from auth_service.domain.login_throttle import GuessKeys
 from auth_service.domain.proof import PASSWORD_AND_CODE
 from auth_service.domain.second_factor import SecondFactorSecrets
 from auth_service.domain.session import Standing
-from auth_service.domain.stores import Database, Stores
 from auth_service.domain.tokens import Tokens
+from auth_service.domain.unit_of_work import Database, Stores
 from auth_service.usecases.devices import NoteDevice
 from auth_service.usecases.idempotency import outcome_of, settle
 from auth_service.usecases.second_factor import CheckCode

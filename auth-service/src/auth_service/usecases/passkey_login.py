@@ -11,9 +11,11 @@ from chassis.ids import uuid7
 
 from auth_service.domain import proof
 from auth_service.domain.audit import audited
+from auth_service.domain.device import DeviceTokens
 from auth_service.domain.errors import AccountDisabled, NotAdmittedYet, PasskeyRefused
 from auth_service.domain.events import SignedIn
 from auth_service.domain.idempotency import Attempt
+from auth_service.domain.login_throttle import GuessKeys
 from auth_service.domain.passkey import (
     CHALLENGE_LIFETIME,
     Assertion,
@@ -25,10 +27,9 @@ from auth_service.domain.passkey import (
     digest_of,
     has_gone_back,
 )
-from auth_service.domain.ports import DeviceTokens, GuessKeys
 from auth_service.domain.session import Standing
-from auth_service.domain.stores import Database, Stores
 from auth_service.domain.tokens import Tokens
+from auth_service.domain.unit_of_work import Database, Stores
 from auth_service.usecases.devices import NoteDevice
 from auth_service.usecases.idempotency import outcome_of, settle
 from auth_service.usecases.tokens import IssueTokens, tokens_again

@@ -25,8 +25,8 @@ from auth_service.domain.passkey import (
     digest_of,
 )
 from auth_service.domain.rights import RightsRule
-from auth_service.domain.stores import Database
-from auth_service.domain.verified_address import VerifiedAddressRule
+from auth_service.domain.unit_of_work import Database
+from auth_service.domain.verified_email import VerifiedAddressRule
 from auth_service.usecases.idempotency import outcome_of, settle
 from auth_service.usecases.password_check import VerifyPassword
 from auth_service.usecases.revocation import require_open_session, revoke_lost_rights

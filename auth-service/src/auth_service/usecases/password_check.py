@@ -11,9 +11,10 @@ from chassis.identity.caller import Caller
 from auth_service.domain.audit import audited
 from auth_service.domain.credential import Credential
 from auth_service.domain.errors import TooManyAttempts
-from auth_service.domain.guessing import GuessKey, GuessRecord, delay_seconds, whole_seconds
-from auth_service.domain.ports import GuessKeys, PasswordHasher, Patience
-from auth_service.domain.stores import Database
+from auth_service.domain.login_delay import Patience, delay_seconds
+from auth_service.domain.login_throttle import GuessKey, GuessKeys, GuessRecord, whole_seconds
+from auth_service.domain.password import PasswordHasher
+from auth_service.domain.unit_of_work import Database
 
 
 @dataclass(frozen=True, slots=True)

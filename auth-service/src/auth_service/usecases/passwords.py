@@ -9,14 +9,16 @@ from chassis.identity.caller import Caller
 
 from auth_service.domain.access import PASSWORD_CHANGED, PASSWORD_RESET
 from auth_service.domain.audit import audited
+from auth_service.domain.background import Afterwards
 from auth_service.domain.credential import Credential
 from auth_service.domain.errors import CredentialChanged
 from auth_service.domain.events import EmailVerified
 from auth_service.domain.idempotency import Attempt
+from auth_service.domain.login_throttle import GuessKeys
 from auth_service.domain.mail import MailKind, nobody
-from auth_service.domain.password_policy import PasswordPolicy
-from auth_service.domain.ports import Afterwards, GuessKeys, PasswordHasher, UserDirectory
-from auth_service.domain.stores import Database
+from auth_service.domain.password import PasswordHasher, PasswordPolicy
+from auth_service.domain.unit_of_work import Database
+from auth_service.domain.user import UserDirectory
 from auth_service.usecases.idempotency import outcome_of, settle
 from auth_service.usecases.mailed_tokens import MailedToken
 from auth_service.usecases.password_check import VerifyPassword

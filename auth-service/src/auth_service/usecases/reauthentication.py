@@ -15,8 +15,8 @@ from auth_service.domain.credential import Credential
 from auth_service.domain.errors import CredentialChanged, InvalidCredentials, PasskeyRefused, TooManyAttempts
 from auth_service.domain.idempotency import Attempt
 from auth_service.domain.passkey import Passkey, Signed
-from auth_service.domain.stores import Database, Stores
 from auth_service.domain.tokens import Tokens
+from auth_service.domain.unit_of_work import Database, Stores
 from auth_service.usecases.idempotency import outcome_of, settle
 from auth_service.usecases.passkey_login import CheckAssertion, CheckedAssertion
 from auth_service.usecases.password_check import VerifyPassword

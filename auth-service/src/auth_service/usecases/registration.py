@@ -11,13 +11,13 @@ from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
 from auth_service.domain.audit import audited
-from auth_service.domain.credential import Credential, Person, Registration, Role
+from auth_service.domain.credential import Credential, Registration
 from auth_service.domain.errors import EmailTaken
 from auth_service.domain.events import RegistrationStarted
 from auth_service.domain.mail import MailKind
-from auth_service.domain.password_policy import PasswordPolicy
-from auth_service.domain.ports import PasswordHasher, UserDirectory
-from auth_service.domain.stores import Database, Stores
+from auth_service.domain.password import PasswordHasher, PasswordPolicy
+from auth_service.domain.unit_of_work import Database, Stores
+from auth_service.domain.user import Person, Role, UserDirectory
 
 
 async def welcome(stores: Stores, credential: Credential, person: Person) -> None:

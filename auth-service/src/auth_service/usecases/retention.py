@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from auth_service.domain.stores import Database
+from auth_service.domain.unit_of_work import Database
 
 BATCH = 500
 """Rows per statement."""

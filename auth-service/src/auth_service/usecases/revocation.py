@@ -14,8 +14,8 @@ from auth_service.domain.events import EmailVerified, TokensRevoked
 from auth_service.domain.mail import OWNERS_TOKENS
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW
-from auth_service.domain.stores import Database, Stores
 from auth_service.domain.tokens import Revocation
+from auth_service.domain.unit_of_work import Database, Stores
 
 
 async def end_access(

@@ -10,14 +10,13 @@ from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import audited
 from auth_service.domain.errors import EmailNotVerified, InvalidCredentials, SecondFactorOn, TooManyAttempts
-from auth_service.domain.guessing import whole_seconds
 from auth_service.domain.idempotency import Attempt
+from auth_service.domain.login_throttle import GuessKeys, whole_seconds
 from auth_service.domain.mail import MailKind
-from auth_service.domain.ports import GuessKeys
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.second_factor import Enrolment, SecondFactorSecrets
-from auth_service.domain.stores import Database, Stores
-from auth_service.domain.verified_address import VerifiedAddressRule
+from auth_service.domain.unit_of_work import Database, Stores
+from auth_service.domain.verified_email import VerifiedAddressRule
 from auth_service.usecases.idempotency import outcome_of, settle
 from auth_service.usecases.password_check import VerifyPassword
 from auth_service.usecases.revocation import require_open_session, revoke_lost_rights

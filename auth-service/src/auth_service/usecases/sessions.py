@@ -12,8 +12,8 @@ from auth_service.domain.access import SESSIONS_ENDED
 from auth_service.domain.audit import audited
 from auth_service.domain.events import TokensRevoked
 from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW, Session
-from auth_service.domain.stores import Database
 from auth_service.domain.tokens import Revocation
+from auth_service.domain.unit_of_work import Database
 from auth_service.usecases import revocation
 from auth_service.usecases.revocation import end_access, end_session, revoke_session
 

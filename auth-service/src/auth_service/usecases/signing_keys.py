@@ -9,9 +9,10 @@ from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import audited
 from auth_service.domain.errors import SuccessorWaits
-from auth_service.domain.ports import KeySealer, PublishedKeys
 from auth_service.domain.signing_key import (
+    KeySealer,
     KeyState,
+    PublishedKeys,
     RetiredKey,
     Schedule,
     SigningKey,
@@ -21,7 +22,7 @@ from auth_service.domain.signing_key import (
     succeeded,
     waiting,
 )
-from auth_service.domain.stores import Database, Stores
+from auth_service.domain.unit_of_work import Database, Stores
 
 
 @dataclass(frozen=True, slots=True)

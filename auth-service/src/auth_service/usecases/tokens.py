@@ -10,7 +10,6 @@ from chassis.identity.caller import Caller
 from auth_service.domain.api_key import KeyHolder
 from auth_service.domain.audit import audited
 from auth_service.domain.idempotency import Attempt
-from auth_service.domain.ports import Authenticator, RefreshTokens, TokenSigner
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.session import (
     STANDARD,
@@ -20,8 +19,8 @@ from auth_service.domain.session import (
     Standing,
     judge_exchange,
 )
-from auth_service.domain.stores import Database, Stores
-from auth_service.domain.tokens import AccessGrant, Tokens
+from auth_service.domain.tokens import AccessGrant, Authenticator, RefreshTokens, Tokens, TokenSigner
+from auth_service.domain.unit_of_work import Database, Stores
 from auth_service.usecases.api_keys import JudgeApiKey
 from auth_service.usecases.idempotency import outcome_of, settle
 from auth_service.usecases.revocation import end_session

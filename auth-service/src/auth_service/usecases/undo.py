@@ -14,8 +14,9 @@ from auth_service.domain.email_change import FormerEmail
 from auth_service.domain.events import CopyOutdated, EmailVerified
 from auth_service.domain.idempotency import Attempt
 from auth_service.domain.mail import FORMER_EMAILS_KEPT, MailKind
-from auth_service.domain.ports import PasswordHasher, UserDirectory
-from auth_service.domain.stores import Database, Stores
+from auth_service.domain.password import PasswordHasher
+from auth_service.domain.unit_of_work import Database, Stores
+from auth_service.domain.user import UserDirectory
 from auth_service.usecases.idempotency import outcome_of, settle
 from auth_service.usecases.mailed_tokens import MailedToken
 from auth_service.usecases.revocation import end_access

@@ -13,14 +13,16 @@ from chassis.ids import uuid7
 
 from auth_service.domain.access import SECOND_FACTOR_REMOVED, SESSIONS_ENDED
 from auth_service.domain.audit import audited
-from auth_service.domain.credential import Credential, Person, Registration, Role
+from auth_service.domain.credential import Credential, Registration
 from auth_service.domain.errors import EmailTaken
 from auth_service.domain.events import RegistrationStarted
 from auth_service.domain.idempotency import Attempt
+from auth_service.domain.login_throttle import GuessKeys
 from auth_service.domain.mail import MailKind
-from auth_service.domain.ports import GuessKeys, PasswordHasher
+from auth_service.domain.password import PasswordHasher
 from auth_service.domain.session import Session
-from auth_service.domain.stores import Database
+from auth_service.domain.unit_of_work import Database
+from auth_service.domain.user import Person, Role
 from auth_service.usecases.registration import FinishRegistration
 from auth_service.usecases.revocation import end_access
 

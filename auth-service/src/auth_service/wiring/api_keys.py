@@ -8,8 +8,8 @@ from vestibule.auth.v1.api_key_service_pb2_grpc import add_ApiKeyServiceServicer
 
 from auth_service.domain.api_key import ApiKeySecrets
 from auth_service.domain.rights import RightsRule
-from auth_service.domain.stores import Database
-from auth_service.domain.verified_address import VerifiedAddressRule
+from auth_service.domain.unit_of_work import Database
+from auth_service.domain.verified_email import VerifiedAddressRule
 from auth_service.transport.api_key_servicer import ApiKeyServicer
 from auth_service.usecases.api_keys import (
     CreateApiKey,

@@ -18,10 +18,9 @@ from auth_service.adapters.key_ring import KeyRing
 from auth_service.adapters.master_key import MasterKey
 from auth_service.adapters.postgres.database import PostgresDatabase
 from auth_service.domain.audit import BEGINNING, Anchor
-from auth_service.domain.audit_head import ChainReport, SignedHead
-from auth_service.domain.audit_retention import AuditRetention
+from auth_service.domain.audit_head import ChainReport, HeadJudge, SignedHead
 from auth_service.domain.audit_witness import AuditWitness
-from auth_service.domain.ports import HeadJudge
+from auth_service.domain.retention import AuditRetention
 from auth_service.settings import AuditSettings, AuthSettings, PruneSettings
 from auth_service.transport import schedule
 from auth_service.transport.audit_signing import AuditSigning

@@ -16,11 +16,12 @@ from auth_service.adapters.mail.file_carrier import FileCarrier
 from auth_service.adapters.mail.post import Carrier, Post
 from auth_service.adapters.mail.smtp_carrier import SmtpCarrier, SmtpServer
 from auth_service.adapters.postgres.mail_bell import MailBell
-from auth_service.domain.mail import UNDO_TOKENS, MailKind
-from auth_service.domain.mail_ports import MailTokens, Postman
-from auth_service.domain.password_policy import PasswordPolicy
-from auth_service.domain.ports import Afterwards, GuessKeys, PasswordHasher, UserDirectory
-from auth_service.domain.stores import Database
+from auth_service.domain.background import Afterwards
+from auth_service.domain.login_throttle import GuessKeys
+from auth_service.domain.mail import UNDO_TOKENS, MailKind, MailTokens, Postman
+from auth_service.domain.password import PasswordHasher, PasswordPolicy
+from auth_service.domain.unit_of_work import Database
+from auth_service.domain.user import UserDirectory
 from auth_service.settings import AuthSettings
 from auth_service.transport import schedule
 from auth_service.transport.email_servicer import EmailServicer

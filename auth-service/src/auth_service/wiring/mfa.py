@@ -6,11 +6,12 @@ from chassis.clock import Clock
 from chassis.grpc.server import GrpcServer
 from vestibule.auth.v1.mfa_service_pb2_grpc import add_MfaServiceServicer_to_server
 
-from auth_service.domain.ports import DeviceTokens, GuessKeys
+from auth_service.domain.device import DeviceTokens
+from auth_service.domain.login_throttle import GuessKeys
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.second_factor import SecondFactorSecrets
-from auth_service.domain.stores import Database
-from auth_service.domain.verified_address import VerifiedAddressRule
+from auth_service.domain.unit_of_work import Database
+from auth_service.domain.verified_email import VerifiedAddressRule
 from auth_service.transport.mfa_servicer import MfaServicer
 from auth_service.usecases.devices import NoteDevice
 from auth_service.usecases.mfa_login import VerifyMfa

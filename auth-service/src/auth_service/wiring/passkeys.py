@@ -9,11 +9,12 @@ from chassis.grpc.server import GrpcServer
 from vestibule.auth.v1.passkey_service_pb2_grpc import add_PasskeyServiceServicer_to_server
 
 from auth_service.adapters.webauthn_relying_party import WebauthnRelyingParty
+from auth_service.domain.device import DeviceTokens
+from auth_service.domain.login_throttle import GuessKeys
 from auth_service.domain.passkey import RelyingParty
-from auth_service.domain.ports import DeviceTokens, GuessKeys
 from auth_service.domain.rights import RightsRule
-from auth_service.domain.stores import Database
-from auth_service.domain.verified_address import VerifiedAddressRule
+from auth_service.domain.unit_of_work import Database
+from auth_service.domain.verified_email import VerifiedAddressRule
 from auth_service.settings import AuthSettings
 from auth_service.transport.passkey_servicer import PasskeyServicer
 from auth_service.usecases.devices import NoteDevice

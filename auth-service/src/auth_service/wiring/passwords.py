@@ -9,8 +9,7 @@ from auth_service.adapters.breached_passwords import (
     BreachedPasswordsService,
 )
 from auth_service.adapters.zxcvbn_strength import ZxcvbnStrength
-from auth_service.domain.password_policy import PasswordPolicy
-from auth_service.domain.ports import BreachedPasswords
+from auth_service.domain.password import BreachedPasswords, PasswordPolicy
 from auth_service.settings import AuthSettings
 
 

@@ -45,7 +45,7 @@ from auth_service.adapters.postgres.outbox import OUTBOX
 from auth_service.adapters.postgres.resealing import note_use
 from auth_service.adapters.sealed_answers import SealedAnswers
 from auth_service.adapters.user_directory import GrpcUserDirectory
-from auth_service.domain.audit_retention import AuditRetention
+from auth_service.domain.retention import AuditRetention
 from auth_service.domain.rights import RightsRule
 from auth_service.settings import AuthSettings
 from auth_service.transport import schedule

@@ -5,32 +5,26 @@ from dataclasses import dataclass
 from chassis.clock import Clock
 
 from auth_service.domain import rights
-from auth_service.domain.audit_retention import FOR_EVER, AuditRetention
+from auth_service.domain.audit_head import HeadJudge
 from auth_service.domain.audit_witness import AuditWitness
-from auth_service.domain.device import DeviceDigests
+from auth_service.domain.background import Afterwards
+from auth_service.domain.device import DeviceDigests, DeviceTokens
 from auth_service.domain.idempotency import AnswerSeal
-from auth_service.domain.mail_ports import MailTokens
+from auth_service.domain.login_delay import Patience
+from auth_service.domain.login_throttle import GuessKeys
+from auth_service.domain.mail import MailTokens
 from auth_service.domain.notices import ALL_NOTICES, SignInNotices
 from auth_service.domain.passkey import RelyingParty
-from auth_service.domain.password_policy import PasswordPolicy
-from auth_service.domain.ports import (
-    Afterwards,
-    Authenticator,
-    DeviceTokens,
-    GuessKeys,
-    HeadJudge,
-    PasswordHasher,
-    Patience,
-    PublishedKeys,
-    RefreshTokens,
-    TokenSigner,
-    UserDirectory,
-)
+from auth_service.domain.password import PasswordHasher, PasswordPolicy
+from auth_service.domain.retention import FOR_EVER, AuditRetention
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.second_factor import SecondFactorSecrets
 from auth_service.domain.session import STANDARD, SessionLimits
-from auth_service.domain.stores import Database
-from auth_service.domain.verified_address import REQUIRED, VerifiedAddressRule
+from auth_service.domain.signing_key import PublishedKeys
+from auth_service.domain.tokens import Authenticator, RefreshTokens, TokenSigner
+from auth_service.domain.unit_of_work import Database
+from auth_service.domain.user import UserDirectory
+from auth_service.domain.verified_email import REQUIRED, VerifiedAddressRule
 from auth_service.usecases.account_export import ExportAccount, ExportAuditEvents
 from auth_service.usecases.account_sync import SyncAccount
 from auth_service.usecases.audit import ListAuditEvents, RecordAudit

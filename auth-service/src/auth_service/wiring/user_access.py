@@ -6,8 +6,9 @@ from chassis.clock import Clock
 from chassis.grpc.server import GrpcServer
 from vestibule.auth.v1.user_access_service_pb2_grpc import add_UserAccessServiceServicer_to_server
 
-from auth_service.domain.ports import GuessKeys, PasswordHasher
-from auth_service.domain.stores import Database
+from auth_service.domain.login_throttle import GuessKeys
+from auth_service.domain.password import PasswordHasher
+from auth_service.domain.unit_of_work import Database
 from auth_service.transport.user_access_servicer import UserAccessServicer
 from auth_service.usecases.registration import FinishRegistration
 from auth_service.usecases.sessions import EndAllSessions

@@ -8,7 +8,7 @@ from uuid import UUID
 from chassis.postgres.connection import Connection, rows_affected
 
 from auth_service.domain.api_key import USE_NOTED_EVERY, ApiKey, KeyHolder
-from auth_service.domain.credential import Role
+from auth_service.domain.user import Role
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ import asyncpg
 from chassis.email_address import canonical_email
 from chassis.postgres.connection import Connection, rows_affected
 
-from auth_service.domain.credential import Credential, Person, Registration, Role
+from auth_service.domain.credential import Credential, Registration
 from auth_service.domain.errors import EmailTaken
+from auth_service.domain.user import Person, Role
 
 _EMAIL_UNIQUE = "credentials_email_unique"
 

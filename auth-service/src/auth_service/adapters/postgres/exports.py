@@ -11,7 +11,6 @@ from auth_service.adapters.postgres.api_keys import api_key_of
 from auth_service.adapters.postgres.audit import chained_of
 from auth_service.domain.api_key import ApiKey
 from auth_service.domain.audit import ChainedEntry
-from auth_service.domain.credential import Role
 from auth_service.domain.export import (
     CredentialExport,
     MailTokenExport,
@@ -19,6 +18,7 @@ from auth_service.domain.export import (
 )
 from auth_service.domain.mail import MailKind
 from auth_service.domain.session import Session
+from auth_service.domain.user import Role
 
 
 @dataclass(frozen=True, slots=True)

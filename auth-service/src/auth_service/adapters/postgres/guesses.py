@@ -6,7 +6,7 @@ from typing import Any
 
 from chassis.postgres.connection import Connection
 
-from auth_service.domain.guessing import BLOCK, FAILURES_MAX, WINDOW, GuessKey, GuessRecord
+from auth_service.domain.login_throttle import BLOCK, FAILURES_MAX, WINDOW, GuessKey, GuessRecord
 
 CLIENTS_COUNTED_MAX = 32
 

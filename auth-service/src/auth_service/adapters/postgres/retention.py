@@ -7,8 +7,8 @@ from chassis.postgres.connection import Connection, rows_affected
 
 from auth_service.domain.device import REMEMBERED
 from auth_service.domain.email_change import TARGET_WINDOW
-from auth_service.domain.guessing import BLOCK
 from auth_service.domain.idempotency import ANSWERS_KEPT
+from auth_service.domain.login_throttle import BLOCK
 from auth_service.domain.second_factor import CHALLENGE_LIFETIME
 
 SESSIONS_KEPT = timedelta(days=30)

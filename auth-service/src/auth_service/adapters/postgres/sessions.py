@@ -8,9 +8,9 @@ from uuid import UUID
 
 from chassis.postgres.connection import Connection, rows_affected
 
-from auth_service.domain.credential import Role
 from auth_service.domain.proof import unrecorded
 from auth_service.domain.session import Session, Standing
+from auth_service.domain.user import Role
 
 
 @dataclass(frozen=True, slots=True)

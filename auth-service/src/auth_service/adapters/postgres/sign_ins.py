@@ -13,10 +13,11 @@ from auth_service.adapters.postgres.audit import arguments
 from auth_service.adapters.postgres.credentials import credential_of
 from auth_service.adapters.postgres.guesses import RESERVED, reservation, reserved_of
 from auth_service.domain.audit import AuditEntry
-from auth_service.domain.credential import Credential, Role
-from auth_service.domain.guessing import GuessKey, GuessRecord
+from auth_service.domain.credential import Credential
+from auth_service.domain.login_throttle import GuessKey, GuessRecord
 from auth_service.domain.proof import Methods
 from auth_service.domain.session import STANDARD, Opening, Session, SessionLimits, Standing
+from auth_service.domain.user import Role
 
 
 @dataclass(frozen=True, slots=True)

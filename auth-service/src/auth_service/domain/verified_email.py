@@ -5,6 +5,8 @@ it when the owner of the mailbox takes the account over.
 """
 
 from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
 
 from auth_service.domain.credential import Credential
 from auth_service.domain.errors import EmailNotVerified
@@ -31,3 +33,15 @@ class VerifiedAddressRule:
 
 
 REQUIRED = VerifiedAddressRule()
+
+
+class EmailRepository(Protocol):
+    """Keeps which addresses were shown to be their persons'."""
+
+    async def verify(self, user_id: UUID) -> bool:
+        """Notes that a person's present address is verified; says whether that is new."""
+        ...
+
+    async def verified(self, user_id: UUID) -> str | None:
+        """Returns a person's address if it is verified."""
+        ...

@@ -1,28 +1,26 @@
-"""Everything that auth-service keeps, as the use cases reach it."""
+"""The unit of work: all repositories on one connection."""
 
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from auth_service.domain.api_key import ApiKeyRepository
+from auth_service.domain.audit import AuditTrail
+from auth_service.domain.audit_head import AuditHeadRepository
+from auth_service.domain.credential import CredentialRepository
 from auth_service.domain.device import DeviceRepository
 from auth_service.domain.email_change import EmailChangeRepository
+from auth_service.domain.events import Outbox
 from auth_service.domain.export import ExportRepository
 from auth_service.domain.idempotency import AttemptRepository
-from auth_service.domain.mail_repositories import EmailRepository, MailRepository
+from auth_service.domain.login_throttle import GuessRepository
+from auth_service.domain.mail import MailRepository
 from auth_service.domain.passkey import PasskeyRepository
-from auth_service.domain.repositories import (
-    AuditHeadRepository,
-    AuditTrail,
-    CredentialRepository,
-    GuessRepository,
-    Outbox,
-    Retention,
-    SessionRepository,
-    SigningKeyRepository,
-    SignInRepository,
-)
+from auth_service.domain.retention import Retention
 from auth_service.domain.second_factor import SecondFactorRepository
+from auth_service.domain.session import SessionRepository, SignInRepository
+from auth_service.domain.signing_key import SigningKeyRepository
 from auth_service.domain.tokens import RevocationRepository
+from auth_service.domain.verified_email import EmailRepository
 
 
 class Stores(Protocol):

@@ -1,12 +1,8 @@
-"""How long the audit is kept, and where a chain begins whose oldest entries have served their time.
-
-Entries go oldest first and as far as a signed head, which stays: its signature tells what stood
-there and since when. A head cannot be made older by whoever has not the master key, so a chain that
-begins behind one may have lost only what its time was over for.
-"""
+"""Retention: how long rows and audit entries are kept."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from auth_service.domain.audit_head import SignedHead
 
@@ -34,3 +30,11 @@ class AuditRetention:
 
 FOR_EVER = AuditRetention()
 """What holds where nothing is set."""
+
+
+class Retention(Protocol):
+    """Deletes what has served its time, a small batch at a time."""
+
+    async def purge(self, limit: int) -> int:
+        """Deletes up to `limit` rows of each kind; returns how many it deleted."""
+        ...
