@@ -6,8 +6,8 @@ import pytest
 from chassis.errors import ServiceError, Unavailable
 from chassis.grpc.channel import open_channel
 from user_service.adapters.accounts import GrpcAccounts
-from user_service.domain.ports import Accounts
-from user_service.domain.user import Registration, Role
+from user_service.domain.accounts import Accounts, Registration
+from user_service.domain.user import Role
 from user_service.wiring import SERVICE
 from vestibule.auth.v1 import account_service_pb2
 

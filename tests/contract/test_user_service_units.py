@@ -12,9 +12,11 @@ from user_service.adapters.postgres.unit_of_work import PostgresUnitOfWork
 from user_service.adapters.postgres.users import PostgresUserReader
 from user_service.domain.audit import Action, entry
 from user_service.domain.errors import EmailTaken
-from user_service.domain.listing import Cursor, Filter, Sort, cursor_behind
-from user_service.domain.ports import UnitOfWork, UserReader
-from user_service.domain.user import Role, Tombstone, User
+from user_service.domain.listing import Cursor, Filter, Sort, cursor_after
+from user_service.domain.tombstone import Tombstone
+from user_service.domain.unit_of_work import UnitOfWork
+from user_service.domain.user import Role, User
+from user_service.domain.user_repository import UserReader
 from user_service.wiring import OUTBOX
 
 from tests.fakes.user_service import FakeUnitOfWork, FakeUserReader
@@ -175,16 +177,16 @@ class UnitOfWorkContract:
         await _add(units, *people)
 
         async with units() as unit:
-            rows = await unit.users.page(Filter(), sort, behind=None, offset=0, limit=100)
+            rows = await unit.users.page(Filter(), sort, after=None, offset=0, limit=100)
             assert [_key(user, sort) for user in rows] == sorted(
                 (_key(user, sort) for user in people), reverse=sort is Sort.CREATED_AT_DESCENDING
             )
             for index, user in enumerate(rows):
-                behind = cursor_behind(user, sort, 1)
+                behind = cursor_after(user, sort, 1)
                 assert rows[index + 1 : index + 4] == await unit.users.page(
-                    Filter(), sort, behind=behind, offset=0, limit=3
+                    Filter(), sort, after=behind, offset=0, limit=3
                 )
-            assert rows[2:5] == await unit.users.page(Filter(), sort, behind=None, offset=2, limit=3)
+            assert rows[2:5] == await unit.users.page(Filter(), sort, after=None, offset=2, limit=3)
 
     async def test_cursor_of_a_row_that_is_gone(self, world: World) -> None:
         """It still marks the place."""
@@ -196,7 +198,7 @@ class UnitOfWorkContract:
         )
 
         async with units() as unit:
-            rows = await unit.users.page(Filter(), Sort.CREATED_AT, behind=behind, offset=0, limit=10)
+            rows = await unit.users.page(Filter(), Sort.CREATED_AT, after=behind, offset=0, limit=10)
 
         assert people[1:] == rows
 
@@ -228,7 +230,7 @@ class UnitOfWorkContract:
         await _add(units, *people)
 
         async with units() as unit:
-            rows = await unit.users.page(which, Sort.EMAIL, behind=None, offset=0, limit=10)
+            rows = await unit.users.page(which, Sort.EMAIL, after=None, offset=0, limit=10)
             count = await unit.users.count(which)
 
         assert [people[index] for index in sorted(found)] == rows
@@ -282,4 +284,4 @@ async def _add(units: UnitOfWork, *users: User) -> None:
 
 
 def _key(user: User, sort: Sort) -> tuple[object, ...]:
-    return (cursor_behind(user, sort, 1).key, user.id)
+    return (cursor_after(user, sort, 1).key, user.id)

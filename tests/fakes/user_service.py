@@ -10,12 +10,14 @@ from uuid import UUID
 from chassis.email_address import canonical_email
 from chassis.errors import Unavailable
 from chassis.text import fold
+from user_service.domain.accounts import Registration
 from user_service.domain.audit import AuditClient, AuditEntry
 from user_service.domain.errors import EmailTaken
 from user_service.domain.export import AccountData, AuditData, AuditPage
 from user_service.domain.folding import search_terms, search_text, sort_key
 from user_service.domain.listing import Cursor, Filter, Sort
-from user_service.domain.user import Registration, Tombstone, User
+from user_service.domain.tombstone import Tombstone
+from user_service.domain.user import User
 
 from tests.fakes.user_email_changes import FakeEmailChanges
 
@@ -105,14 +107,14 @@ class FakeUsers:
         del self.rows[user_id]
 
     async def page(
-        self, which: Filter, sort: Sort, *, behind: Cursor | None, offset: int, limit: int
+        self, which: Filter, sort: Sort, *, after: Cursor | None, offset: int, limit: int
     ) -> list[User]:
         """Returns people in order."""
         rows = [user for user in self.rows.values() if _passes(user, which)]
         descending = sort is Sort.CREATED_AT_DESCENDING
         rows.sort(key=lambda user: _position(user, sort), reverse=descending)
-        if behind is not None:
-            edge = (behind.key, behind.user_id)
+        if after is not None:
+            edge = (after.key, after.user_id)
             rows = [
                 user
                 for user in rows

@@ -18,7 +18,8 @@ from chassis.identity.claims import Claims
 from chassis.ids import uuid7
 from cryptography.hazmat.primitives.asymmetric import ec
 from google.protobuf.timestamp_pb2 import Timestamp
-from user_service.domain.user import Registration, Role
+from user_service.domain.accounts import Registration
+from user_service.domain.user import Role
 from vestibule.auth.v1 import account_service_pb2, key_service_pb2, token_service_pb2
 from vestibule.auth.v1.account_service_pb2_grpc import (
     AccountServiceServicer,

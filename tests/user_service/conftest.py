@@ -1,4 +1,4 @@
-"""The service in this process, on a real Postgres and a real gRPC auth-service."""
+"""user-service in this process, with a real Postgres and a gRPC stand-in for auth-service."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -22,12 +22,20 @@ from user_service.adapters.accounts import GrpcAccounts
 from user_service.adapters.postgres.audit_clients import PostgresAuditClients
 from user_service.adapters.postgres.unit_of_work import PostgresUnitOfWork
 from user_service.adapters.postgres.users import PostgresUserReader
+from user_service.domain.accounts import Accounts
+from user_service.domain.unit_of_work import UnitOfWork
 from user_service.domain.user import User
+from user_service.domain.user_repository import UserReader
+from user_service.transport.directory_servicer import DirectoryServicer
+from user_service.transport.user_servicer import UserServicer
 from vestibule.auth.v1 import account_service_pb2
 from vestibule.events.v1.events_pb2 import Event
 from vestibule.users.v1 import directory_service_pb2, user_service_pb2
-from vestibule.users.v1.directory_service_pb2_grpc import DirectoryServiceStub
-from vestibule.users.v1.user_service_pb2_grpc import UserServiceStub
+from vestibule.users.v1.directory_service_pb2_grpc import (
+    DirectoryServiceStub,
+    add_DirectoryServiceServicer_to_server,
+)
+from vestibule.users.v1.user_service_pb2_grpc import UserServiceStub, add_UserServiceServicer_to_server
 
 from tests.fakes.service_keys import service_tokens
 from tests.user_service import auth_stand_in
@@ -36,7 +44,7 @@ from tests.user_service.emptied_database import emptied
 
 
 class VerifyingAuthenticator:
-    """Judges by the signature alone: revocation is the chassis' own matter and tested there."""
+    """Checks the signature alone; revocation is tested with the chassis."""
 
     def __init__(self, verifier: TokenVerifier) -> None:
         self._verifier = verifier
@@ -46,55 +54,55 @@ class VerifyingAuthenticator:
         return await self._verifier.verify(token)
 
     async def report_refusal(self, claims: Claims, method: str, sender: Caller) -> None:
-        """Has nobody to tell."""
+        """Ignores it."""
 
 
 @dataclass(frozen=True)
-class House:
-    """The service as others reach it.
+class Service:
+    """The running service, its ports, and channels to it.
 
     Attributes:
-        auth: The auth-service beside it.
+        auth: The auth-service that it calls.
         database: The service's own pool.
-        does: Its use cases, to call without the wire.
         channel: From the gateway to it.
         internal: From auth-service to it.
     """
 
     auth: AuthStandIn
     database: Database
-    does: wiring.UseCases
+    units: UnitOfWork
+    reader: UserReader
+    accounts: Accounts
     channel: ServiceChannel
     internal: ServiceChannel
 
     @property
     def users(self) -> UserServiceStub:
-        """People, for clients."""
+        """UserService, called by the gateway."""
         return UserServiceStub(self.channel)
 
     @property
     def directory(self) -> DirectoryServiceStub:
-        """People, for auth-service."""
+        """DirectoryService, called by auth-service."""
         return DirectoryServiceStub(self.internal)
 
     def sign_in(self, user: User | None) -> None:
-        """Makes the calls that follow in this test the person's."""
+        """Makes the following calls of this test the user's."""
         token = "" if user is None else self.auth.token(user.id, user.role)
         enter(Call(caller=ANONYMOUS, bearer_token=token))
 
     async def add(self, *users: User) -> None:
-        """Puts people into the database."""
-        units = PostgresUnitOfWork(self.database, wiring.OUTBOX)
-        async with units() as unit:
+        """Stores users."""
+        async with self.units() as unit:
             for user in users:
                 assert await unit.users.insert(user)
 
     async def find(self, user: User) -> User | None:
-        """Returns a person as committed."""
-        return await PostgresUserReader(self.database).find(user.id)
+        """Returns a user as committed."""
+        return await self.reader.find(user.id)
 
     async def events(self) -> list[Event]:
-        """Returns what is in the outbox, in order."""
+        """Returns the events in the outbox, in order."""
         rows = await self.database.fetch("SELECT payload FROM users.outbox ORDER BY position")
         return [Event.FromString(row["payload"]) for row in rows]
 
@@ -109,13 +117,13 @@ class House:
 
 @pytest.fixture(name="emptied_database")
 async def _emptied_database(postgres: Postgres, migrated: DevelopmentDatabase) -> DevelopmentDatabase:
-    """A database without people, shared with other tests: none of its tables may be changed."""
+    """A database without rows, shared with other tests, which must not alter its tables."""
     return await emptied(postgres, migrated)
 
 
 @pytest.fixture(name="users_database")
 async def _users_database(emptied_database: DevelopmentDatabase) -> AsyncIterator[Database]:
-    """The service's own pool, with the role that it has in production."""
+    """The service's pool, with its production role."""
     url = emptied_database.url("user_service")
     async with open_database(url, application_name="test", max_size=10) as opened:
         yield opened
@@ -123,14 +131,14 @@ async def _users_database(emptied_database: DevelopmentDatabase) -> AsyncIterato
 
 @pytest.fixture(name="auth")
 async def _auth() -> AsyncIterator[AuthStandIn]:
-    """A real gRPC auth-service with its answers in the test's hands."""
+    """A gRPC auth-service whose responses the test sets."""
     async with auth_stand_in.serving() as auth:
         yield auth
 
 
-@pytest.fixture(name="house")
-async def _house(users_database: Database, auth: AuthStandIn) -> AsyncIterator[House]:
-    """The service behind a real port."""
+@pytest.fixture(name="service")
+async def _service(users_database: Database, auth: AuthStandIn) -> AsyncIterator[Service]:
+    """The service on a real port."""
     to_auth = open_channel(
         auth.address,
         service_tokens=service_tokens(wiring.SERVICE),
@@ -141,15 +149,13 @@ async def _house(users_database: Database, auth: AuthStandIn) -> AsyncIterator[H
     )
     keys = KeyCache(AuthClient(to_auth).keys)
     authenticator = VerifyingAuthenticator(TokenVerifier(keys, issuer=ISSUER, audience=AUDIENCE))
-    does = wiring.build_use_cases(
-        PostgresUnitOfWork(users_database, wiring.OUTBOX),
-        PostgresUserReader(users_database),
-        GrpcAccounts(to_auth),
-        PostgresAuditClients(users_database),
-        SystemClock(),
-    )
+    units = PostgresUnitOfWork(users_database, wiring.OUTBOX)
+    reader, accounts, clock = PostgresUserReader(users_database), GrpcAccounts(to_auth), SystemClock()
+    clients = PostgresAuditClients(users_database)
     server = build_server(service_tokens=service_tokens(wiring.SERVICE), authenticator=authenticator)
-    wiring.add_servicers(server, does)
+    server.add(add_UserServiceServicer_to_server, UserServicer(units, reader, accounts, clock))
+    directory = DirectoryServicer(units, reader, accounts, clients, clock)
+    server.add(add_DirectoryServiceServicer_to_server, directory)
     port = await server.start("127.0.0.1:0")
     server.set_serving(True)
     channels = {
@@ -163,7 +169,9 @@ async def _house(users_database: Database, auth: AuthStandIn) -> AsyncIterator[H
         )
         for name in ("gateway", "auth-service")
     }
-    yield House(auth, users_database, does, channels["gateway"], channels["auth-service"])
+    yield Service(
+        auth, users_database, units, reader, accounts, channels["gateway"], channels["auth-service"]
+    )
     for channel in (*channels.values(), to_auth):
         await channel.close()
     await server.stop(0)

@@ -9,26 +9,26 @@ from vestibule.users.v1 import user_service_pb2 as pb
 
 from tests.migrating import migrate_once_more
 from tests.user_service.builders import a_user, an_admin
-from tests.user_service.conftest import House
+from tests.user_service.conftest import Service
 
 MIGRATION = "user_service.migrations.versions.0004_rewrite_canonical_addresses"
 OLD_FORM = "UPDATE users.users SET email_canonical = $2, search_text = $2 WHERE id = $1"
 
 
-async def _found(house: House, admin: User, wanted: str) -> list[str]:
-    house.sign_in(admin)
-    page = await house.users.ListUsers(pb.ListUsersRequest(search=wanted))
+async def _found(service: Service, admin: User, wanted: str) -> list[str]:
+    service.sign_in(admin)
+    page = await service.users.ListUsers(pb.ListUsersRequest(search=wanted))
     assert page.pagination.total_items == len(page.users)
     return [user.id for user in page.users]
 
 
-async def test_one_mailbox_is_one_person(house: House) -> None:
+async def test_one_mailbox_is_one_person(service: Service) -> None:
     """Letters and A-labels of a domain are one; what looks alike is another's."""
-    await house.add(a_user("x@stra\u00dfe.example"))
+    await service.add(a_user("x@stra\u00dfe.example"))
 
     with pytest.raises(EmailTaken):
-        await house.add(a_user("X@XN--STRAE-OQA.example"))
-    await house.add(a_user("x@strasse.example"))
+        await service.add(a_user("X@XN--STRAE-OQA.example"))
+    await service.add(a_user("x@strasse.example"))
 
 
 @pytest.mark.parametrize(
@@ -42,41 +42,41 @@ async def test_one_mailbox_is_one_person(house: House) -> None:
         "x@str",
     ],
 )
-async def test_search_knows_every_spelling(house: House, wanted: str) -> None:
+async def test_search_knows_every_spelling(service: Service, wanted: str) -> None:
     """A domain is found as people write it and as DNS does."""
     admin, wanted_person = an_admin(), a_user("x@stra\u00dfe.example", full_name="Ada")
-    await house.add(admin, wanted_person, a_user("y@elsewhere.example", full_name="Eve"))
+    await service.add(admin, wanted_person, a_user("y@elsewhere.example", full_name="Eve"))
 
-    assert await _found(house, admin, wanted) == [str(wanted_person.id)]
+    assert await _found(service, admin, wanted) == [str(wanted_person.id)]
 
 
-async def test_search_keeps_domains_apart(house: House) -> None:
+async def test_search_keeps_domains_apart(service: Service) -> None:
     """A whole address finds its own person alone."""
     admin, other = an_admin(), a_user("x@strasse.example", full_name="Eve")
-    await house.add(admin, a_user("x@stra\u00dfe.example", full_name="Ada"), other)
+    await service.add(admin, a_user("x@stra\u00dfe.example", full_name="Ada"), other)
 
-    assert await _found(house, admin, "x@strasse.example") == [str(other.id)]
+    assert await _found(service, admin, "x@strasse.example") == [str(other.id)]
 
 
-async def test_old_forms_are_rewritten(house: House, emptied_database: Database) -> None:
+async def test_old_forms_are_rewritten(service: Service, emptied_database: Database) -> None:
     """After the upgrade the mailbox is found, and the other domain is free."""
     person = a_user("x@stra\u00dfe.example")
-    await house.add(person)
-    await house.database.execute(OLD_FORM, person.id, "x@strasse.example")
+    await service.add(person)
+    await service.database.execute(OLD_FORM, person.id, "x@strasse.example")
 
     await migrate_once_more(emptied_database.url("users_owner"), MIGRATION)
 
-    await house.add(a_user("x@strasse.example"))
+    await service.add(a_user("x@strasse.example"))
     with pytest.raises(EmailTaken):
-        await house.add(a_user("x@xn--strae-oqa.example"))
+        await service.add(a_user("x@xn--strae-oqa.example"))
 
 
-async def test_two_people_with_one_mailbox(house: House, emptied_database: Database) -> None:
+async def test_two_people_with_one_mailbox(service: Service, emptied_database: Database) -> None:
     """Nothing is changed, and the operator learns who they are."""
     person, other = a_user("x@stra\u00dfe.example"), a_user("x@xn--strae-oqa.example")
-    await house.add(person)
-    await house.database.execute(OLD_FORM, person.id, "x@strasse.example")
-    await house.add(other)
+    await service.add(person)
+    await service.database.execute(OLD_FORM, person.id, "x@strasse.example")
+    await service.add(other)
 
     with pytest.raises(StartupError, match=f"{person.id} and {other.id}"):
         await migrate_once_more(emptied_database.url("users_owner"), MIGRATION)

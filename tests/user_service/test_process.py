@@ -21,7 +21,8 @@ from devstack.valkey import Valkey
 from google.protobuf.timestamp_pb2 import Timestamp
 from redis.asyncio import Redis
 from user_service.adapters.postgres.users import PostgresUserReader
-from user_service.domain.user import Registration, Role
+from user_service.domain.accounts import Registration
+from user_service.domain.user import Role
 from vestibule.events.v1.events_pb2 import Event, RegistrationStarted, SignedIn
 from vestibule.users.v1 import directory_service_pb2 as pb
 from vestibule.users.v1.directory_service_pb2_grpc import DirectoryServiceStub

@@ -5,190 +5,192 @@ from dataclasses import replace
 import pytest
 from chassis.errors import Kind, RemoteError
 from chassis.ids import uuid7
-from user_service.domain.user import EMAIL_REQUESTS_MAX, Registration, Role, User
+from user_service.domain.accounts import Registration
+from user_service.domain.email_change import EMAIL_REQUESTS_MAX
+from user_service.domain.user import Role, User
 from vestibule.users.v1 import directory_service_pb2
 from vestibule.users.v1 import user_service_pb2 as pb
 
 from tests.user_service.builders import a_user, an_admin
-from tests.user_service.conftest import House
+from tests.user_service.conftest import Service
 
 NEW = "new@example.org"
 
 
-async def _ask(house: House, user: User, email: str) -> pb.UpdateMeResponse:
-    house.sign_in(user)
-    return await house.users.UpdateMe(pb.UpdateMeRequest(email=email))
+async def _ask(service: Service, user: User, email: str) -> pb.UpdateMeResponse:
+    service.sign_in(user)
+    return await service.users.UpdateMe(pb.UpdateMeRequest(email=email))
 
 
-async def _prove(house: House, user: User, email: str) -> directory_service_pb2.MarkEmailVerifiedResponse:
+async def _prove(service: Service, user: User, email: str) -> directory_service_pb2.MarkEmailVerifiedResponse:
     request = directory_service_pb2.MarkEmailVerifiedRequest(user_id=str(user.id), email=email)
-    return await house.directory.MarkEmailVerified(request)
+    return await service.directory.MarkEmailVerified(request)
 
 
-async def _restore(house: House, user: User, email: str) -> None:
+async def _restore(service: Service, user: User, email: str) -> None:
     request = directory_service_pb2.RestoreEmailRequest(user_id=str(user.id), email=email)
-    await house.directory.RestoreEmail(request)
+    await service.directory.RestoreEmail(request)
 
 
-async def _register(house: House, email: str) -> None:
+async def _register(service: Service, email: str) -> None:
     user_id = uuid7()
-    house.auth.waiting[user_id] = Registration(email, "Eve", Role.USER)
-    await house.directory.AdmitUser(directory_service_pb2.AdmitUserRequest(user_id=str(user_id)))
+    service.auth.waiting[user_id] = Registration(email, "Eve", Role.USER)
+    await service.directory.AdmitUser(directory_service_pb2.AdmitUserRequest(user_id=str(user_id)))
 
 
-async def test_a_taken_address_is_answered_like_a_free_one(house: House) -> None:
+async def test_a_taken_address_is_answered_like_a_free_one(service: Service) -> None:
     """By the change, by reading oneself, and by version, time and tag."""
     ada, eve, owner = a_user(), a_user(), a_user("Taken@B\u00fccher.example")
-    await house.add(ada, eve, owner)
+    await service.add(ada, eve, owner)
 
-    free = await _ask(house, ada, NEW)
-    taken = await _ask(house, eve, "taken@xn--bcher-kva.example")
+    free = await _ask(service, ada, NEW)
+    taken = await _ask(service, eve, "taken@xn--bcher-kva.example")
 
     assert taken.user.pending_email == "taken@xn--bcher-kva.example"
     for answer, user in ((free, ada), (taken, eve)):
         assert (answer.user.email, answer.user.email_verified) == (user.email, True)
         assert answer.user.etag == '"2-0"'
-        house.sign_in(user)
-        assert (await house.users.GetMe(pb.GetMeRequest())).user == answer.user
-    assert [action for action, _ in await house.audited()] == 2 * [
+        service.sign_in(user)
+        assert (await service.users.GetMe(pb.GetMeRequest())).user == answer.user
+    assert [action for action, _ in await service.audited()] == 2 * [
         "users.update",
         "users.email_change_requested",
     ]
 
 
-async def test_nobody_is_kept_from_an_address_that_is_only_asked_for(house: House) -> None:
+async def test_nobody_is_kept_from_an_address_that_is_only_asked_for(service: Service) -> None:
     """Two may ask for it, and a third registers with it; then it is too late for the two."""
     ada, eve = a_user(), a_user()
-    await house.add(ada, eve)
-    await _ask(house, ada, NEW)
-    await _ask(house, eve, NEW)
-    await _register(house, NEW)
+    await service.add(ada, eve)
+    await _ask(service, ada, NEW)
+    await _ask(service, eve, NEW)
+    await _register(service, NEW)
 
     for user in (ada, eve):
         with pytest.raises(RemoteError) as caught:
-            await _prove(house, user, NEW)
+            await _prove(service, user, NEW)
         assert (caught.value.kind, caught.value.reason) == (Kind.ALREADY_EXISTS, "EMAIL_TAKEN")
-    assert (await house.audited())[-1] == ("users.email_changed", "refused")
+    assert (await service.audited())[-1] == ("users.email_changed", "refused")
 
 
-async def test_five_requests_an_hour(house: House) -> None:
+async def test_five_requests_an_hour(service: Service) -> None:
     """The next is refused with the time to wait, whoever has the address; names can be changed on."""
     ada, owner = a_user(), a_user("taken@example.org")
-    await house.add(ada, owner)
+    await service.add(ada, owner)
     for number in range(EMAIL_REQUESTS_MAX):
-        await _ask(house, ada, f"new-{number}@example.org")
-    await _ask(house, ada, f"new-{EMAIL_REQUESTS_MAX - 1}@example.org")
+        await _ask(service, ada, f"new-{number}@example.org")
+    await _ask(service, ada, f"new-{EMAIL_REQUESTS_MAX - 1}@example.org")
 
     for email in (NEW, owner.email):
         with pytest.raises(RemoteError) as caught:
-            await _ask(house, ada, email)
+            await _ask(service, ada, email)
         assert (caught.value.kind, caught.value.reason) == (Kind.EXHAUSTED, "RATE_LIMITED")
         assert 3500 < (caught.value.retry_after_seconds or 0) <= 3600
-    await house.users.UpdateMe(pb.UpdateMeRequest(full_name="Ada King"))
-    assert not (await _ask(house, ada, ada.email)).user.HasField("pending_email")
+    await service.users.UpdateMe(pb.UpdateMeRequest(full_name="Ada King"))
+    assert not (await _ask(service, ada, ada.email)).user.HasField("pending_email")
 
-    await house.database.execute("UPDATE users.users SET email_requests[1] = now() - interval '61 minutes'")
-    await _ask(house, ada, NEW)
+    await service.database.execute("UPDATE users.users SET email_requests[1] = now() - interval '61 minutes'")
+    await _ask(service, ada, NEW)
 
 
-async def test_a_proven_address_becomes_the_address(house: House) -> None:
+async def test_a_proven_address_becomes_the_address(service: Service) -> None:
     """Once, and the former one is kept from others while it can be restored."""
     ada = a_user("ada@example.org")
-    await house.add(ada)
-    await _ask(house, ada, NEW)
+    await service.add(ada)
+    await _ask(service, ada, NEW)
 
     for _ in range(2):
-        user = (await _prove(house, ada, NEW)).user
+        user = (await _prove(service, ada, NEW)).user
         assert (user.email, user.email_verified, user.HasField("pending_email")) == (NEW, True, False)
     with pytest.raises(RemoteError) as caught:
-        await _register(house, "Ada@example.org")
+        await _register(service, "Ada@example.org")
     assert caught.value.reason == "EMAIL_TAKEN"
 
-    await _ask(house, ada, "ada@example.org")
-    assert (await _prove(house, ada, "ada@example.org")).user.email == "ada@example.org"
+    await _ask(service, ada, "ada@example.org")
+    assert (await _prove(service, ada, "ada@example.org")).user.email == "ada@example.org"
 
 
-async def test_a_former_address_is_free_after_its_time(house: House) -> None:
+async def test_a_former_address_is_free_after_its_time(service: Service) -> None:
     """Then anybody registers with it."""
     ada = a_user("ada@example.org")
-    await house.add(ada)
-    await _ask(house, ada, NEW)
-    await _prove(house, ada, NEW)
-    await house.database.execute("UPDATE users.reserved_emails SET reserved_until = now()")
+    await service.add(ada)
+    await _ask(service, ada, NEW)
+    await _prove(service, ada, NEW)
+    await service.database.execute("UPDATE users.reserved_emails SET reserved_until = now()")
 
-    await _register(house, "ada@example.org")
+    await _register(service, "ada@example.org")
 
     with pytest.raises(RemoteError) as caught:
-        await _restore(house, ada, "ada@example.org")
+        await _restore(service, ada, "ada@example.org")
     assert caught.value.reason == "EMAIL_TAKEN"
 
 
-async def test_restoring(house: House) -> None:
+async def test_restoring(service: Service) -> None:
     """The address is back, proven, nothing is pending, and nothing is kept any more."""
     ada = a_user("ada@example.org", email_verified=False)
-    await house.add(ada)
-    await _ask(house, ada, NEW)
-    await _prove(house, ada, NEW)
-    await _ask(house, ada, "newer@example.org")
+    await service.add(ada)
+    await _ask(service, ada, NEW)
+    await _prove(service, ada, NEW)
+    await _ask(service, ada, "newer@example.org")
 
     for _ in range(2):
-        await _restore(house, ada, "ada@example.org")
+        await _restore(service, ada, "ada@example.org")
 
-    found = await house.find(ada)
+    found = await service.find(ada)
     assert found is not None
     assert (found.email, found.email_verified, found.pending_email) == ("ada@example.org", True, None)
-    assert (await house.audited())[-1] == ("users.email_restored", "success")
-    assert (await house.audited()).count(("users.email_restored", "success")) == 1
-    await _register(house, NEW)
+    assert (await service.audited())[-1] == ("users.email_restored", "success")
+    assert (await service.audited()).count(("users.email_restored", "success")) == 1
+    await _register(service, NEW)
 
 
-async def test_an_admin_asks_for_another(house: House) -> None:
+async def test_an_admin_asks_for_another(service: Service) -> None:
     """It is pending, unless the admin vouches for it; admins are told that it is taken."""
     ada, admin = a_user("ada@example.org"), an_admin("admin@example.org")
-    await house.add(ada, admin)
-    house.sign_in(admin)
+    await service.add(ada, admin)
+    service.sign_in(admin)
     for vouches in (None, True):
         with pytest.raises(RemoteError) as caught:
-            await house.users.UpdateUser(
+            await service.users.UpdateUser(
                 pb.UpdateUserRequest(user_id=str(ada.id), email=admin.email, email_verified=vouches)
             )
         assert caught.value.reason == "EMAIL_TAKEN"
 
-    asked = await house.users.UpdateUser(pb.UpdateUserRequest(user_id=str(ada.id), email=NEW))
+    asked = await service.users.UpdateUser(pb.UpdateUserRequest(user_id=str(ada.id), email=NEW))
     assert (asked.user.email, asked.user.pending_email) == (ada.email, NEW)
-    vouched = await house.users.UpdateUser(
+    vouched = await service.users.UpdateUser(
         pb.UpdateUserRequest(user_id=str(ada.id), email=NEW, email_verified=True)
     )
 
     user = vouched.user
     assert (user.email, user.email_verified, user.HasField("pending_email")) == (NEW, True, False)
     with pytest.raises(RemoteError):
-        await _register(house, ada.email)
+        await _register(service, ada.email)
 
 
-async def test_vouching_for_the_present_address(house: House) -> None:
+async def test_vouching_for_the_present_address(service: Service) -> None:
     """What is pending stays pending."""
     ada, admin = a_user(email_verified=False), an_admin()
-    await house.add(replace(ada, pending_email=NEW), admin)
-    house.sign_in(admin)
+    await service.add(replace(ada, pending_email=NEW), admin)
+    service.sign_in(admin)
 
-    answer = await house.users.UpdateUser(pb.UpdateUserRequest(user_id=str(ada.id), email_verified=True))
+    answer = await service.users.UpdateUser(pb.UpdateUserRequest(user_id=str(ada.id), email_verified=True))
 
     assert (answer.user.email, answer.user.email_verified) == (ada.email, True)
     assert answer.user.pending_email == NEW
-    assert [action for action, _ in await house.audited()] == ["users.update", "users.email_verified"]
+    assert [action for action, _ in await service.audited()] == ["users.update", "users.email_verified"]
 
 
-async def test_erasing_while_something_is_pending(house: House) -> None:
+async def test_erasing_while_something_is_pending(service: Service) -> None:
     """Nothing of it remains, and a late proof changes nothing."""
     ada, admin = a_user("ada@example.org"), an_admin()
-    await house.add(ada, admin)
-    await _ask(house, ada, NEW)
-    await _prove(house, ada, NEW)
-    house.sign_in(admin)
-    await house.users.DeleteUser(pb.DeleteUserRequest(user_id=str(ada.id)))
+    await service.add(ada, admin)
+    await _ask(service, ada, NEW)
+    await _prove(service, ada, NEW)
+    service.sign_in(admin)
+    await service.users.DeleteUser(pb.DeleteUserRequest(user_id=str(ada.id)))
 
-    assert not (await _prove(house, ada, NEW)).HasField("user")
-    await _restore(house, ada, "ada@example.org")
-    await _register(house, "ada@example.org")
-    await _register(house, NEW)
+    assert not (await _prove(service, ada, NEW)).HasField("user")
+    await _restore(service, ada, "ada@example.org")
+    await _register(service, "ada@example.org")
+    await _register(service, NEW)

@@ -8,20 +8,20 @@ from vestibule.users.v1 import user_pb2
 from vestibule.users.v1 import user_service_pb2 as pb
 
 from tests.user_service.builders import a_user
-from tests.user_service.conftest import House
+from tests.user_service.conftest import Service
 
 
 def _changed(events: list[object]) -> list[str]:
     return [event.user_changed.user_id for event in events if event.HasField("user_changed")]  # type: ignore[attr-defined]
 
 
-async def test_get_me(house: House) -> None:
+async def test_get_me(service: Service) -> None:
     """A person sees everything that is held of oneself."""
     ada = a_user("Ada@Example.org", version=7)
-    await house.add(ada)
-    house.sign_in(ada)
+    await service.add(ada)
+    service.sign_in(ada)
 
-    answer = await house.users.GetMe(pb.GetMeRequest())
+    answer = await service.users.GetMe(pb.GetMeRequest())
 
     assert str(ada.id) == answer.user.id
     assert answer.user.email == "Ada@Example.org"
@@ -31,163 +31,163 @@ async def test_get_me(house: House) -> None:
     assert ada.created_at.timestamp() == answer.user.created_at.seconds
 
 
-async def test_strangers_are_refused(house: House) -> None:
+async def test_strangers_are_refused(service: Service) -> None:
     """Without a token nobody reads anything."""
     with pytest.raises(RemoteError) as caught:
-        await house.users.GetMe(pb.GetMeRequest())
+        await service.users.GetMe(pb.GetMeRequest())
 
     assert Unauthenticated.reason == caught.value.reason
 
 
-async def test_token_outlives_its_person_in_vain(house: House) -> None:
+async def test_token_outlives_its_person_in_vain(service: Service) -> None:
     """Who was erased or deactivated is refused here even before the token is revoked."""
     ghost, sleeper = a_user(), a_user(is_active=False)
-    await house.add(sleeper)
+    await service.add(sleeper)
 
     for person in (ghost, sleeper):
-        house.sign_in(person)
+        service.sign_in(person)
         with pytest.raises(RemoteError) as caught:
-            await house.users.GetMe(pb.GetMeRequest())
+            await service.users.GetMe(pb.GetMeRequest())
         assert caught.value.reason == "TOKEN_REVOKED"
 
 
-async def test_update_me(house: House) -> None:
+async def test_update_me(service: Service) -> None:
     """A new name and address are answered, stored, told to auth-service and on the record."""
     ada = a_user("ada@example.org")
-    await house.add(ada)
-    house.sign_in(ada)
+    await service.add(ada)
+    service.sign_in(ada)
     noted = committed.collect()
 
-    answer = await house.users.UpdateMe(pb.UpdateMeRequest(full_name="Ada King", email="ada@king.example"))
+    answer = await service.users.UpdateMe(pb.UpdateMeRequest(full_name="Ada King", email="ada@king.example"))
 
     assert (answer.user.full_name, answer.user.email) == ("Ada King", "ada@example.org")
     assert answer.user.pending_email == "ada@king.example"
     assert answer.user.email_verified
     assert answer.user.etag == '"2-0"'
-    assert [ada.id] == house.auth.synced
+    assert [ada.id] == service.auth.synced
     assert [str(ada.id)] == _changed([each.event for each in noted])
-    assert await house.audited() == [
+    assert await service.audited() == [
         ("users.update", "success"),
         ("users.email_change_requested", "success"),
     ]
 
 
-async def test_name_alone_is_no_matter_of_auth_service(house: House) -> None:
+async def test_name_alone_is_no_matter_of_auth_service(service: Service) -> None:
     """A new name is acknowledged even when auth-service is away."""
     ada = a_user()
-    await house.add(ada)
-    house.sign_in(ada)
-    await house.users.GetMe(pb.GetMeRequest())
-    house.auth.failure = Unavailable()
+    await service.add(ada)
+    service.sign_in(ada)
+    await service.users.GetMe(pb.GetMeRequest())
+    service.auth.failure = Unavailable()
 
-    answer = await house.users.UpdateMe(pb.UpdateMeRequest(full_name="Ada King"))
+    answer = await service.users.UpdateMe(pb.UpdateMeRequest(full_name="Ada King"))
 
     assert answer.user.full_name == "Ada King"
-    assert house.auth.synced == []
+    assert service.auth.synced == []
 
 
-async def test_unacknowledged_change_is_finished_by_its_repeat(house: House) -> None:
+async def test_unacknowledged_change_is_finished_by_its_repeat(service: Service) -> None:
     """While auth-service is away a change is committed, not acknowledged; asked again, it is."""
     ada = a_user()
-    await house.add(ada)
-    house.sign_in(ada)
-    await house.users.GetMe(pb.GetMeRequest())
-    house.auth.failure = Unavailable()
+    await service.add(ada)
+    service.sign_in(ada)
+    await service.users.GetMe(pb.GetMeRequest())
+    service.auth.failure = Unavailable()
     request = pb.UpdateMeRequest(email="ada@king.example")
 
     with pytest.raises(Unavailable) as caught:
-        await house.users.UpdateMe(request)
-    house.auth.failure = None
-    answer = await house.users.UpdateMe(request)
+        await service.users.UpdateMe(request)
+    service.auth.failure = None
+    answer = await service.users.UpdateMe(request)
 
     assert caught.value.retry_after_seconds
     assert answer.user.etag == '"2-0"'
-    assert [ada.id] == house.auth.synced
-    assert [str(ada.id)] == _changed(list(await house.events()))
+    assert [ada.id] == service.auth.synced
+    assert [str(ada.id)] == _changed(list(await service.events()))
 
 
-async def test_empty_update_changes_nothing(house: House) -> None:
+async def test_empty_update_changes_nothing(service: Service) -> None:
     """Nothing asked for, nothing done: no version, no event."""
     ada = a_user()
-    await house.add(ada)
-    house.sign_in(ada)
+    await service.add(ada)
+    service.sign_in(ada)
 
-    answer = await house.users.UpdateMe(pb.UpdateMeRequest())
+    answer = await service.users.UpdateMe(pb.UpdateMeRequest())
 
     assert answer.user.etag == '"1-0"'
-    assert await house.events() == []
+    assert await service.events() == []
 
 
 @pytest.mark.parametrize("if_match", ['"1-0"', '"9-0", "1-zz"', "*", '"1-abc"'])
-async def test_matching_condition(house: House, if_match: str) -> None:
+async def test_matching_condition(service: Service, if_match: str) -> None:
     """A condition that names the present version, whatever the sign-in, lets the change through."""
     ada = a_user()
-    await house.add(ada)
-    house.sign_in(ada)
+    await service.add(ada)
+    service.sign_in(ada)
 
-    answer = await house.users.UpdateMe(pb.UpdateMeRequest(full_name="Ada King", if_match=if_match))
+    answer = await service.users.UpdateMe(pb.UpdateMeRequest(full_name="Ada King", if_match=if_match))
 
     assert answer.user.etag == '"2-0"'
 
 
 @pytest.mark.parametrize("if_match", ['"2-0"', 'W/"1-0"', "1-0", "garbage", '"1'])
-async def test_conflicting_condition(house: House, if_match: str) -> None:
+async def test_conflicting_condition(service: Service, if_match: str) -> None:
     """Any other condition refuses it with the kind that becomes 412."""
     ada = a_user()
-    await house.add(ada)
-    house.sign_in(ada)
+    await service.add(ada)
+    service.sign_in(ada)
 
     with pytest.raises(RemoteError) as caught:
-        await house.users.UpdateMe(pb.UpdateMeRequest(full_name="Ada King", if_match=if_match))
+        await service.users.UpdateMe(pb.UpdateMeRequest(full_name="Ada King", if_match=if_match))
 
     assert (caught.value.kind, caught.value.reason) == (Kind.PRECONDITION, "VERSION_CONFLICT")
-    assert ada == await house.find(ada)
+    assert ada == await service.find(ada)
 
 
-async def test_delete_me(house: House) -> None:
+async def test_delete_me(service: Service) -> None:
     """With the right password nothing remains but a tombstone, and the address is free."""
     ada = a_user("ada@example.org")
-    await house.add(ada)
-    house.auth.passwords[ada.id] = "correct"
-    house.sign_in(ada)
+    await service.add(ada)
+    service.auth.passwords[ada.id] = "correct"
+    service.sign_in(ada)
 
-    assert Empty() == await house.users.DeleteMe(pb.DeleteMeRequest(password="correct"))
+    assert Empty() == await service.users.DeleteMe(pb.DeleteMeRequest(password="correct"))
 
-    assert await house.find(ada) is None
-    assert [ada.id] == house.auth.synced
-    assert await house.audited() == [("users.delete", "success")]
+    assert await service.find(ada) is None
+    assert [ada.id] == service.auth.synced
+    assert await service.audited() == [("users.delete", "success")]
     assert [ada.id] == [
-        row["user_id"] for row in await house.database.fetch("SELECT user_id FROM users.tombstones")
+        row["user_id"] for row in await service.database.fetch("SELECT user_id FROM users.tombstones")
     ]
-    await house.add(a_user("ADA@example.org"))
+    await service.add(a_user("ADA@example.org"))
 
 
-async def test_delete_me_with_a_wrong_password(house: House) -> None:
+async def test_delete_me_with_a_wrong_password(service: Service) -> None:
     """It is the field that is wrong, and nothing is erased."""
     ada = a_user()
-    await house.add(ada)
-    house.sign_in(ada)
+    await service.add(ada)
+    service.sign_in(ada)
 
     with pytest.raises(RemoteError) as caught:
-        await house.users.DeleteMe(pb.DeleteMeRequest(password="wrong"))
+        await service.users.DeleteMe(pb.DeleteMeRequest(password="wrong"))
 
     assert (Invalid.kind, Invalid.reason) == (caught.value.kind, caught.value.reason)
     assert [error.field for error in caught.value.field_errors] == ["password"]
-    assert ada == await house.find(ada)
-    assert await house.audited() == [("users.delete", "refused")]
+    assert ada == await service.find(ada)
+    assert await service.audited() == [("users.delete", "refused")]
 
 
-async def test_export(house: House) -> None:
+async def test_export(service: Service) -> None:
     """One document, out of what both services hold."""
     ada = a_user("Ada@Example.org")
-    await house.add(ada)
-    house.sign_in(ada)
+    await service.add(ada)
+    service.sign_in(ada)
 
-    answer = await house.users.ExportMe(pb.ExportMeRequest())
+    answer = await service.users.ExportMe(pb.ExportMeRequest())
 
     assert answer.data.user.email == "Ada@Example.org"
     assert answer.data.account.email == "kept by auth-service"
     assert [event.sequence for event in answer.data.audit_events] == [2, 1]
     assert not answer.data.audit_events_truncated
     assert answer.data.exported_at.seconds
-    assert ("users.export", "success") in await house.audited()
+    assert ("users.export", "success") in await service.audited()

@@ -1,50 +1,40 @@
-"""The use cases on a world in memory."""
+"""The ports of the use cases, in memory."""
 
 from dataclasses import dataclass, field
 
 import pytest
 from user_service.domain.user import User
-from user_service.wiring import UseCases, build_use_cases
 
-from tests.fakes.user_service import (
-    FakeAccounts,
-    FakeAuditClients,
-    FakeClock,
-    FakeEvents,
-    FakeUnitOfWork,
-    FakeUserReader,
-)
+from tests.fakes.user_service import FakeAccounts, FakeClock, FakeEvents, FakeUnitOfWork, FakeUserReader
 
 
 @dataclass
-class World:
-    """Everything around the use cases."""
+class Ports:
+    """The fakes, and shortcuts into them."""
 
     units: FakeUnitOfWork = field(default_factory=FakeUnitOfWork)
     accounts: FakeAccounts = field(default_factory=FakeAccounts)
     clock: FakeClock = field(default_factory=FakeClock)
 
     @property
-    def does(self) -> UseCases:
-        """The use cases."""
-        return build_use_cases(
-            self.units, FakeUserReader(self.units), self.accounts, FakeAuditClients(), self.clock
-        )
+    def reader(self) -> FakeUserReader:
+        """Reads what the units committed."""
+        return FakeUserReader(self.units)
 
     @property
     def events(self) -> FakeEvents:
-        """What was told so far."""
+        """The committed events."""
         return self.units.state.events
 
     def add(self, *users: User) -> None:
-        """Puts people in."""
+        """Stores users."""
         self.units.state.users.rows |= {user.id: user for user in users}
 
     def find(self, user: User) -> User | None:
-        """Returns a person as committed."""
+        """Returns a user as committed."""
         return self.units.state.users.rows.get(user.id)
 
 
-@pytest.fixture(name="world")
-def _world() -> World:
-    return World()
+@pytest.fixture(name="ports")
+def _ports() -> Ports:
+    return Ports()

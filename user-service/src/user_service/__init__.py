@@ -1,1 +1,1 @@
-"""Owns people and roles."""
+"""Owns users and their roles."""

@@ -1,1 +1,1 @@
-"""The world as the use cases' ports want it."""
+"""Implementations of the ports."""

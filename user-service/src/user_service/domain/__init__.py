@@ -1,1 +1,1 @@
-"""People as the business sees them: nouns, rules, errors, and what the use cases need."""
+"""Users: entities, rules, errors, and the ports that the use cases need."""

@@ -1,12 +1,13 @@
-"""What the audit trail is told about what happens to people.
+"""Audit entries about users.
 
-An entry names people by id and changes by the field: never an e-mail address, a name or
-a search term, so that erasing a person leaves nothing behind in the trail.
+An entry names users by id and changes by field, never an e-mail address, a name or a search
+term, so that erasing a user leaves nothing behind in the audit trail.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
 from uuid import UUID
 
 from chassis.identity.caller import Caller
@@ -15,7 +16,7 @@ from user_service.domain.user import User
 
 
 class Action(StrEnum):
-    """What was done, or refused."""
+    """What was done or refused."""
 
     ADMIT = "users.admit"
     UPDATE = "users.update"
@@ -45,12 +46,12 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditClient:
-    """Whom an entry came from: kept apart from what is told of it, and erased with the person.
+    """The client behind an entry: stored apart from it, and erased with the user.
 
     Attributes:
         ip: The client's address.
         user_agent: The client's User-Agent.
-        request_id: The request's id where the client chose it; empty where the gateway made it.
+        request_id: The request's id if the client chose it; empty if the gateway made it.
     """
 
     ip: str
@@ -60,13 +61,13 @@ class AuditClient:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """One line of the trail.
+    """One entry of the audit trail.
 
     Attributes:
-        actor: Who did it, from where.
-        actor_id: Who did it, where it is not the caller: a registration is the person's own act.
-        subject_id: To whom; None when not to a single person.
-        details: What else belongs to the action.
+        actor: The caller.
+        actor_id: The user who acted; not always the caller, since a registration is the user's own act.
+        subject_id: The user concerned; None when it is not a single one.
+        details: Further facts about the action.
     """
 
     action: Action
@@ -78,7 +79,7 @@ class AuditEntry:
 
     @property
     def request_id(self) -> str:
-        """The request's id where it says nothing about anybody: a UUID; empty where it is other text."""
+        """The request's id if it is a UUID, which identifies no user; empty if it is other text."""
         chosen = self.actor.request_id
         try:
             return chosen if str(UUID(chosen)) == chosen else ""
@@ -87,13 +88,21 @@ class AuditEntry:
 
     @property
     def client(self) -> AuditClient | None:
-        """Whom it came from; None where nothing is known that would have to be erased."""
+        """The client, or None when nothing is known of it that would have to be erased."""
         own_request_id = "" if self.request_id else self.actor.request_id
         if not (self.actor.client_address or self.actor.user_agent or own_request_id):
             return None
         return AuditClient(
             ip=self.actor.client_address, user_agent=self.actor.user_agent, request_id=own_request_id
         )
+
+
+class AuditClients(Protocol):
+    """The stored clients behind audit entries, which auth-service fetches."""
+
+    async def find(self, event_id: UUID) -> AuditClient | None:
+        """Returns the client behind an audit event; None when erased or expired."""
+        ...
 
 
 def entry(
@@ -103,7 +112,7 @@ def entry(
     details: Mapping[str, str] | None = None,
     outcome: Outcome = Outcome.SUCCESS,
 ) -> AuditEntry:
-    """Returns the entry for something that the caller did."""
+    """Returns the entry for an action of the caller."""
     return AuditEntry(
         action=action,
         actor=caller,
@@ -115,13 +124,13 @@ def entry(
 
 
 def entries_of_change(caller: Caller, before: User, after: User, fields: tuple[str, ...]) -> list[AuditEntry]:
-    """Returns the entries for a change: one for the whole, one more for each grave part."""
+    """Returns the entries for a change: one for the whole, and one for each critical field."""
     entries = [entry(Action.UPDATE, caller, before.id, {"fields": ",".join(fields)})]
     if "email" in fields:
         entries.append(entry(Action.EMAIL_CHANGED, caller, before.id))
     elif "pending_email" in fields:
-        asked = after.pending_email is not None
-        action = Action.EMAIL_CHANGE_REQUESTED if asked else Action.EMAIL_CHANGE_CANCELLED
+        requested = after.pending_email is not None
+        action = Action.EMAIL_CHANGE_REQUESTED if requested else Action.EMAIL_CHANGE_CANCELLED
         entries.append(entry(action, caller, before.id))
     elif "email_verified" in fields:
         entries.append(entry(Action.EMAIL_VERIFIED, caller, before.id))

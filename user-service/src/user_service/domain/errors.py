@@ -1,10 +1,10 @@
-"""What can be wrong with a request about people."""
+"""Errors of requests about users."""
 
 from chassis.errors import Kind, ServiceError
 
 
 class EmailTaken(ServiceError):
-    """Another person has this e-mail address, in its canonical form."""
+    """Another user has this e-mail address, in its canonical form."""
 
     kind = Kind.ALREADY_EXISTS
     reason = "EMAIL_TAKEN"
@@ -12,7 +12,7 @@ class EmailTaken(ServiceError):
 
 
 class RateLimited(ServiceError):
-    """The user has asked for other addresses as often as one may in an hour."""
+    """The user has requested other addresses too often within an hour."""
 
     kind = Kind.EXHAUSTED
     reason = "RATE_LIMITED"
@@ -20,7 +20,7 @@ class RateLimited(ServiceError):
 
 
 class LastAdmin(ServiceError):
-    """The change would leave nobody to administer the platform."""
+    """The change would leave no active admin."""
 
     kind = Kind.CONFLICT
     reason = "LAST_ADMIN"
@@ -28,7 +28,7 @@ class LastAdmin(ServiceError):
 
 
 class VersionConflict(ServiceError):
-    """The person has changed since the client read it."""
+    """The user has changed since the client read it."""
 
     kind = Kind.PRECONDITION
     reason = "VERSION_CONFLICT"
@@ -36,4 +36,4 @@ class VersionConflict(ServiceError):
 
 
 REFUSALS = (EmailTaken, LastAdmin, VersionConflict, RateLimited)
-"""Refused changes that the audit trail shows."""
+"""Errors that are audited as refused changes."""

@@ -1,7 +1,7 @@
-"""Versions of a person as HTTP's entity tags, strong ones: `"7-lx2k4a8p"`.
+"""Versions of a user as strong HTTP entity tags, such as `"7-lx2k4a8p"`.
 
-A tag holds the version and the last sign-in, because either changes what a reader sees.
-A condition looks at the version alone: a sign-in elsewhere does not spoil a change.
+A tag contains the version and the last sign-in, since both are part of the response.
+`If-Match` compares the version alone, so a sign-in elsewhere does not invalidate a change.
 """
 
 import re
@@ -14,15 +14,15 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def etag(user: User) -> str:
-    """Returns the entity tag of a person."""
+    """Returns the entity tag of a user."""
     signed_in = 0 if user.last_login_at is None else round(user.last_login_at.timestamp() * 1000)
     return f'"{user.version}-{_base36(signed_in)}"'
 
 
 def matches(if_match: str, user: User) -> bool:
-    """Whether a person meets the value of `If-Match` (RFC 9110, 13.1.1).
+    """Whether a user matches the value of `If-Match` (RFC 9110, 13.1.1).
 
-    Weak tags match nothing, as the RFC has it, nor does what is not a list of tags.
+    Weak tags match nothing, as the RFC demands; neither does a malformed list.
     """
     if if_match.strip() == "*":
         return True

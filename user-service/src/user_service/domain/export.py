@@ -1,6 +1,6 @@
-"""Everything that is held about a person, for the person.
+"""The export of everything that is stored about a user.
 
-What auth-service holds is passed on as it came: nothing here depends on what it says.
+auth-service's part is passed on unread.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from typing import NewType
 from user_service.domain.user import User
 
 AccountData = NewType("AccountData", object)
-"""What auth-service holds, the audit chain excepted."""
+"""What auth-service stores, except the audit chain."""
 
 AuditData = NewType("AuditData", object)
 """An entry of the audit chain."""
@@ -19,10 +19,10 @@ AuditData = NewType("AuditData", object)
 
 @dataclass(frozen=True, slots=True)
 class AuditPage:
-    """Entries by or about a person, the newest first.
+    """Entries by or about a user, newest first.
 
     Attributes:
-        next_below: What the next page is below; None when there is none.
+        next_below: The next page has sequences below this; None when this is the last page.
     """
 
     entries: Sequence[AuditData]
@@ -31,10 +31,10 @@ class AuditPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonalData:
-    """The whole.
+    """The whole export.
 
     Attributes:
-        is_truncated: Whether there are older entries than those.
+        is_truncated: Whether older audit entries were left out.
     """
 
     exported_at: datetime

@@ -1,4 +1,4 @@
-"""Lists of people: which, in what order, and where a page stands."""
+"""Lists of users: filter, order, pages and cursors."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,10 +24,10 @@ class Sort(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which people to list; None lets everybody through.
+    """Which users to list; None does not filter.
 
     Attributes:
-        search: Part of an e-mail address or name, whatever the case.
+        search: Part of an e-mail address or name, case-insensitive.
     """
 
     search: str | None = None
@@ -37,13 +37,13 @@ class Filter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cursor:
-    """The row that a page ended with: the next page begins behind it, whatever changed since.
+    """The last row of a page; the next page begins after it, even if rows were added or removed since.
 
     Attributes:
-        sort: The order in which the row was the last one.
-        key: What that order compares: a time, or folded text.
+        sort: The order of the list.
+        key: The row's sort key: a time, or folded text.
         user_id: Breaks ties.
-        page: Number of the page that ended there.
+        page: Number of the page that ended with the row.
     """
 
     sort: Sort
@@ -52,8 +52,8 @@ class Cursor:
     page: int
 
 
-def cursor_behind(user: User, sort: Sort, page: int) -> Cursor:
-    """Returns the cursor of a page that ends with the person."""
+def cursor_after(user: User, sort: Sort, page: int) -> Cursor:
+    """Returns the cursor of a page that ends with the user."""
     key: datetime | str
     match sort:
         case Sort.EMAIL:
@@ -77,7 +77,7 @@ class Page:
 
     @property
     def total_pages(self) -> int:
-        """Pages in the whole list."""
+        """Number of pages in the list."""
         return ceil(self.total_items / self.size)
 
     @property
@@ -87,5 +87,5 @@ class Page:
 
     @property
     def has_prev(self) -> bool:
-        """Whether a page comes before."""
+        """Whether a page precedes this one."""
         return self.number > 1

@@ -1,25 +1,16 @@
-"""A person, and what may change about one."""
+"""The user: entity, and rules for changing one."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from chassis.errors import Invalid
 
-EMAIL_REQUESTS_MAX = 5
-"""How often a user may ask for another address within `EMAIL_REQUESTS_WINDOW`: each time is two mails."""
-
-EMAIL_REQUESTS_WINDOW = timedelta(hours=1)
-
-RESTORABLE = timedelta(days=8)
-"""How long an address that was given up is kept for its former user: a day longer than the link in
-auth-service's notice counts."""
-
 
 class Role(StrEnum):
-    """What a person may do."""
+    """What a user may do."""
 
     USER = "user"
     ADMIN = "admin"
@@ -27,16 +18,16 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person.
+    """A user.
 
     Attributes:
-        id: UUIDv7, given by auth-service at the registration.
+        id: UUIDv7, assigned by auth-service at registration.
         email: As typed.
-        version: Counts changes from 1; a sign-in is not one.
-        updated_at: When anything but the last sign-in changed.
+        version: Counts changes from 1; sign-ins do not count.
+        updated_at: Time of the last change, sign-ins excluded.
         last_login_at: None before the first sign-in.
-        pending_email: The address that is asked for, as typed, until it is proven. It may be
-            another user's: whoever proves it first gets it.
+        pending_email: The requested address, as typed, until it is verified. Another user may have
+            requested it too; the first to verify it gets it.
     """
 
     id: UUID
@@ -53,18 +44,18 @@ class User:
 
     @property
     def is_active_admin(self) -> bool:
-        """Whether the person administers the platform now."""
+        """Whether the user has admin rights now."""
         return self.is_active and self.role is Role.ADMIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """What somebody asks to change about a person; None leaves a field as it is.
+    """The requested changes to a user; None leaves a field as it is.
 
     Attributes:
-        email: Becomes pending until it is proven; the present address takes back what is pending.
-        email_verified: True: an admin vouches for `email`, or without it for the present address,
-            and it counts at once. False asks for nothing, and cannot take back what is proven.
+        email: Becomes pending until verified; sending the current address cancels a pending one.
+        email_verified: True: an admin vouches for `email`, or without it for the current address,
+            and it takes effect at once. False requests nothing and cannot undo a verification.
     """
 
     full_name: str | None = None
@@ -75,22 +66,22 @@ class Changes:
 
     @property
     def concern_credential(self) -> bool:
-        """Whether auth-service keeps a copy of anything that is asked for."""
-        asked = (self.email, self.email_verified, self.role, self.is_active)
-        return any(each is not None for each in asked)
+        """Whether auth-service keeps a copy of any of the fields."""
+        copied = (self.email, self.email_verified, self.role, self.is_active)
+        return any(each is not None for each in copied)
 
 
 PLAIN_FIELDS = ("full_name", "role", "is_active")
-"""Fields that become what is asked for."""
+"""Fields that simply take the requested value."""
 
 FIELDS = ("full_name", "email", "pending_email", "email_verified", "role", "is_active")
 
 
 def change(user: User, changes: Changes, now: datetime) -> User:
-    """Returns the person as asked for: the same object when everything is so already.
+    """Returns the user with the changes; the same object when nothing changes.
 
     Raises:
-        Invalid: a proven address is to be unproven, which nobody can ask for.
+        Invalid: A verified address cannot become unverified.
     """
     if changes.email_verified is False and user.email_verified and changes.email in (None, user.email):
         raise Invalid.on("email_verified", "cannot be taken back: the address is proven")
@@ -114,9 +105,10 @@ def _address(user: User, changes: Changes) -> dict[str, object]:
 
 
 def verify(user: User, email: str, now: datetime) -> User:
-    """Returns the user with the proven address: the same object for another address, or again.
+    """Returns the user after an address was verified; the same object when nothing changes.
 
-    Proving the pending address makes it the address, unless the user is deactivated.
+    Verifying the pending address makes it the current one, unless the user is deactivated. Any
+    address but these two is ignored.
     """
     if email == user.email:
         return _altered(user, {"email_verified": True}, now)
@@ -126,7 +118,7 @@ def verify(user: User, email: str, now: datetime) -> User:
 
 
 def restore(user: User, email: str, now: datetime) -> User:
-    """Returns the user with a proven address and none pending: the same object when it is so already."""
+    """Returns the user with a verified address and none pending; the same object when nothing changes."""
     return _altered(user, {"email": email, "email_verified": True, "pending_email": None}, now)
 
 
@@ -140,30 +132,3 @@ def _altered(user: User, values: dict[str, object], now: datetime) -> User:
     if not altered:
         return user
     return replace(user, **altered, version=user.version + 1, updated_at=max(now, user.updated_at))
-
-
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """What auth-service knows of somebody who waits to be admitted.
-
-    Attributes:
-        email_verified: Whether the operator vouches for the address.
-    """
-
-    email: str
-    full_name: str
-    role: Role
-    email_verified: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Tombstone:
-    """All that remains of an erased person: that there was one.
-
-    Attributes:
-        version: Greater than any that the person had.
-    """
-
-    user_id: UUID
-    version: int
-    erased_at: datetime

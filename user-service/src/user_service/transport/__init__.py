@@ -1,1 +1,1 @@
-"""The wire: messages in, a use case, messages out."""
+"""gRPC: message in, use case, message out."""

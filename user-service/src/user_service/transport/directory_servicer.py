@@ -1,83 +1,80 @@
-"""`vestibule.users.v1.DirectoryService`: people, for the other services."""
+"""`vestibule.users.v1.DirectoryService`: users, for auth-service."""
 
 from datetime import UTC
 from typing import Any
 from uuid import UUID
 
+from chassis.clock import Clock
 from chassis.errors import Invalid
 from chassis.identity.caller import current_caller
 from vestibule.users.v1 import directory_service_pb2 as pb
 from vestibule.users.v1.directory_service_pb2_grpc import DirectoryServiceServicer
 
-from user_service.domain.user import Tombstone
+from user_service.domain.accounts import Accounts
+from user_service.domain.audit import AuditClients
+from user_service.domain.tombstone import Tombstone
+from user_service.domain.unit_of_work import UnitOfWork
+from user_service.domain.user_repository import UserReader
 from user_service.transport.messages import user_message
-from user_service.usecases.admit_user import AdmitUser
-from user_service.usecases.get_account import GetAccount
-from user_service.usecases.get_audit_client import GetAuditClient
-from user_service.usecases.mark_email_verified import MarkEmailVerified, RestoreEmail
-from user_service.usecases.record_sign_in import RecordSignIn
+from user_service.usecases.audit import GetAuditClient
+from user_service.usecases.email_addresses import MarkEmailVerified, RestoreEmail
+from user_service.usecases.registration import AdmitUser
+from user_service.usecases.users import GetAccount, RecordSignIn
 
 
 class DirectoryServicer(DirectoryServiceServicer):
-    """Answers each call by its use case."""
+    """Runs one use case per call."""
 
     def __init__(
-        self,
-        *,
-        admit_user: AdmitUser,
-        get_account: GetAccount,
-        record_sign_in: RecordSignIn,
-        mark_email_verified: MarkEmailVerified,
-        get_audit_client: GetAuditClient,
-        restore_email: RestoreEmail,
+        self, units: UnitOfWork, reader: UserReader, accounts: Accounts, clients: AuditClients, clock: Clock
     ) -> None:
-        self._admit_user = admit_user
-        self._get_account = get_account
-        self._record_sign_in = record_sign_in
-        self._mark_email_verified = mark_email_verified
-        self._get_audit_client = get_audit_client
-        self._restore_email = restore_email
+        self._admit_user = AdmitUser(units, reader, accounts, clock)
+        self._get_account = GetAccount(units, reader)
+        self._record_sign_in = RecordSignIn(units)
+        self._mark_email_verified = MarkEmailVerified(units, clock)
+        self._restore_email = RestoreEmail(units, clock)
+        self._get_audit_client = GetAuditClient(clients)
 
     async def AdmitUser(self, request: pb.AdmitUserRequest, context: Any) -> pb.AdmitUserResponse:
-        """Turns a pending registration into a person."""
-        user = await self._admit_user(current_caller(), UUID(request.user_id))
+        """Creates the user of a pending registration."""
+        user = await self._admit_user(caller=current_caller(), user_id=UUID(request.user_id))
         return pb.AdmitUserResponse(user=user_message(user), version=user.version)
 
     async def GetAccount(self, request: pb.GetAccountRequest, context: Any) -> pb.GetAccountResponse:
-        """Returns what a service may copy of a person."""
-        found = await self._get_account(UUID(request.user_id))
+        """Returns what auth-service copies of a user."""
+        found = await self._get_account(user_id=UUID(request.user_id))
         if isinstance(found, Tombstone):
             return pb.GetAccountResponse(version=found.version, erased=True)
         return pb.GetAccountResponse(user=user_message(found), version=found.version)
 
     async def RecordSignIn(self, request: pb.RecordSignInRequest, context: Any) -> pb.RecordSignInResponse:
-        """Notes that a person signed in."""
+        """Records a sign-in."""
         try:
             signed_in_at = request.signed_in_at.ToDatetime(UTC)
         except (ValueError, OverflowError) as error:
             raise Invalid.on("signed_in_at", "is not a moment") from error
-        await self._record_sign_in(UUID(request.user_id), signed_in_at)
+        await self._record_sign_in(user_id=UUID(request.user_id), signed_in_at=signed_in_at)
         return pb.RecordSignInResponse()
 
     async def MarkEmailVerified(
         self, request: pb.MarkEmailVerifiedRequest, context: Any
     ) -> pb.MarkEmailVerifiedResponse:
-        """Notes that an address was shown to be a person's."""
-        user = await self._mark_email_verified(current_caller(), UUID(request.user_id), request.email)
+        """Records that a user's address was verified."""
+        user = await self._mark_email_verified(
+            caller=current_caller(), user_id=UUID(request.user_id), email=request.email
+        )
         return pb.MarkEmailVerifiedResponse(user=None if user is None else user_message(user))
 
     async def RestoreEmail(self, request: pb.RestoreEmailRequest, context: Any) -> pb.RestoreEmailResponse:
-        """Gives a user an address back that they had."""
-        await self._restore_email(current_caller(), UUID(request.user_id), request.email)
+        """Restores a user's former address."""
+        await self._restore_email(caller=current_caller(), user_id=UUID(request.user_id), email=request.email)
         return pb.RestoreEmailResponse()
-        await self._mark_email_verified(current_caller(), UUID(request.user_id), request.email)
-        return pb.MarkEmailVerifiedResponse()
 
     async def GetAuditClient(
         self, request: pb.GetAuditClientRequest, context: Any
     ) -> pb.GetAuditClientResponse:
-        """Returns whom an audit event came from."""
-        client = await self._get_audit_client(UUID(request.event_id))
+        """Returns the client behind an audit event."""
+        client = await self._get_audit_client(event_id=UUID(request.event_id))
         return pb.GetAuditClientResponse(
             ip=client.ip, user_agent=client.user_agent, request_id=client.request_id
         )

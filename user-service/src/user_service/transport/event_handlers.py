@@ -1,27 +1,33 @@
-"""Events of other services: the second way to the same use cases, which never gets lost."""
+"""Handlers of other services' events: a second path to use cases, which survives crashes of the first."""
 
 from collections.abc import Mapping
 from datetime import UTC
 from uuid import UUID
 
+from chassis.clock import Clock
 from chassis.events.consumer import Handler
 from chassis.identity.caller import current_caller
 from vestibule.events.v1.events_pb2 import Event
 
-from user_service.usecases.record_sign_in import RecordSignIn
-from user_service.usecases.settle_registration import SettleRegistration
+from user_service.domain.accounts import Accounts
+from user_service.domain.unit_of_work import UnitOfWork
+from user_service.domain.user_repository import UserReader
+from user_service.usecases.registration import AdmitUser, CompleteRegistration
+from user_service.usecases.users import RecordSignIn
 
 
 def event_handlers(
-    *, settle_registration: SettleRegistration, record_sign_in: RecordSignIn
+    units: UnitOfWork, reader: UserReader, accounts: Accounts, clock: Clock
 ) -> Mapping[str, Handler]:
-    """Returns what to do for which member of an event's payload. Doing it twice does it once."""
+    """Returns the handler for each member of an event's payload. All of them are idempotent."""
+    complete_registration = CompleteRegistration(AdmitUser(units, reader, accounts, clock), accounts)
+    record_sign_in = RecordSignIn(units)
 
     async def registration_started(event: Event) -> None:
-        await settle_registration(current_caller(), UUID(event.registration_started.user_id))
+        await complete_registration(caller=current_caller(), user_id=UUID(event.registration_started.user_id))
 
     async def signed_in(event: Event) -> None:
         payload = event.signed_in
-        await record_sign_in(UUID(payload.user_id), payload.signed_in_at.ToDatetime(UTC))
+        await record_sign_in(user_id=UUID(payload.user_id), signed_in_at=payload.signed_in_at.ToDatetime(UTC))
 
     return {"registration_started": registration_started, "signed_in": signed_in}

@@ -1,4 +1,4 @@
-"""People as messages, and back."""
+"""Users as protobuf messages, and back."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,7 +20,7 @@ _ROLE_IN = {value: role for role, value in _ROLE_OUT.items()}
 
 
 def user_message(user: User) -> user_pb2.User:
-    """Returns a person as a message."""
+    """Returns a user as a message."""
     return user_pb2.User(
         id=str(user.id),
         email=user.email,
@@ -37,7 +37,7 @@ def user_message(user: User) -> user_pb2.User:
 
 
 def pagination_message(page: Page) -> Pagination:
-    """Returns where a page stands."""
+    """Returns the position of a page in its list."""
     return Pagination(
         page=page.number,
         page_size=page.size,
@@ -50,7 +50,7 @@ def pagination_message(page: Page) -> Pagination:
 
 
 def personal_data_message(data: PersonalData) -> export_pb2.PersonalData:
-    """Returns everything that is held about a person."""
+    """Returns an export as a message."""
     return export_pb2.PersonalData(
         exported_at=_timestamp(data.exported_at),
         user=user_message(data.user),
@@ -72,7 +72,7 @@ def role_of(value: user_pb2.Role.ValueType) -> Role:
     return role
 
 
-def _timestamp(moment: datetime) -> Timestamp:
+def _timestamp(at: datetime) -> Timestamp:
     timestamp = Timestamp()
-    timestamp.FromDatetime(moment)
+    timestamp.FromDatetime(at)
     return timestamp

@@ -1,6 +1,6 @@
-"""Cursors as clients carry them: opaque text, checked when it comes back.
+"""Cursors as opaque text for clients; validated when it comes back.
 
-A cursor is not signed: it holds nothing that an admin could not ask for in another way.
+A cursor is not signed: it contains nothing that an admin could not request in another way.
 """
 
 import base64
@@ -28,10 +28,10 @@ def encode(cursor: Cursor) -> str:
 
 
 def decode(text: str, sort: Sort) -> Cursor:
-    """Returns the cursor in a text.
+    """Returns the cursor that a text encodes.
 
     Raises:
-        Invalid: It is not one of ours, or was made for another order.
+        Invalid: It is malformed, or was made for another order.
     """
     try:
         padded = text.encode("ascii") + b"=" * (-len(text) % 4)
@@ -58,11 +58,11 @@ def _cursor(content: Any) -> Cursor:
 
 def _key(sort: Sort, text: str) -> datetime | str:
     if sort in _TIMES:
-        moment = datetime.fromisoformat(text)
-        if moment.utcoffset() is None:
-            raise ValueError("not a moment")
-        return moment.astimezone(UTC)
+        at = datetime.fromisoformat(text)
+        if at.utcoffset() is None:
+            raise ValueError("not a time with an offset")
+        return at.astimezone(UTC)
     if len(text) > SORT_KEY_LENGTH or "\0" in text:
         raise ValueError("not a sort key")
-    text.encode()  # A lone surrogate, which JSON can hold, ends here.
+    text.encode()  # Raises for a lone surrogate, which JSON can contain.
     return text

@@ -1,15 +1,19 @@
-"""`vestibule.users.v1.UserService`: people, for clients."""
+"""`vestibule.users.v1.UserService`: users, for clients."""
 
 from typing import Any
 from uuid import UUID
 
+from chassis.clock import Clock
 from chassis.identity.caller import current_caller
 from google.protobuf.empty_pb2 import Empty
 from vestibule.users.v1 import user_service_pb2 as pb
 from vestibule.users.v1.user_service_pb2_grpc import UserServiceServicer
 
+from user_service.domain.accounts import Accounts
 from user_service.domain.listing import Filter, Sort
+from user_service.domain.unit_of_work import UnitOfWork
 from user_service.domain.user import Changes
+from user_service.domain.user_repository import UserReader
 from user_service.transport import page_cursor
 from user_service.transport.messages import (
     pagination_message,
@@ -17,50 +21,35 @@ from user_service.transport.messages import (
     role_of,
     user_message,
 )
-from user_service.usecases.delete_me import DeleteMe
-from user_service.usecases.delete_user import DeleteUser
-from user_service.usecases.export_me import ExportMe
-from user_service.usecases.get_me import GetMe
-from user_service.usecases.get_user import GetUser
-from user_service.usecases.list_users import ListUsers
-from user_service.usecases.update_me import UpdateMe
-from user_service.usecases.update_user import UpdateUser
+from user_service.usecases.erasure import DeleteMe, DeleteUser
+from user_service.usecases.export import ExportMe
+from user_service.usecases.user_changes import UpdateMe, UpdateUser
+from user_service.usecases.users import GetMe, GetUser, ListUsers
 
 PAGE_SIZE = 20
 
 
 class UserServicer(UserServiceServicer):
-    """Answers each call by its use case."""
+    """Runs one use case per call."""
 
-    def __init__(
-        self,
-        *,
-        get_me: GetMe,
-        update_me: UpdateMe,
-        delete_me: DeleteMe,
-        export_me: ExportMe,
-        list_users: ListUsers,
-        get_user: GetUser,
-        update_user: UpdateUser,
-        delete_user: DeleteUser,
-    ) -> None:
-        self._get_me = get_me
-        self._update_me = update_me
-        self._delete_me = delete_me
-        self._export_me = export_me
-        self._list_users = list_users
-        self._get_user = get_user
-        self._update_user = update_user
-        self._delete_user = delete_user
+    def __init__(self, units: UnitOfWork, reader: UserReader, accounts: Accounts, clock: Clock) -> None:
+        self._get_me = GetMe(reader)
+        self._get_user = GetUser(units, reader)
+        self._list_users = ListUsers(units)
+        self._update_user = UpdateUser(units, accounts, clock)
+        self._update_me = UpdateMe(self._update_user)
+        self._delete_user = DeleteUser(units, accounts, clock)
+        self._delete_me = DeleteMe(reader, accounts, self._delete_user)
+        self._export_me = ExportMe(units, reader, accounts, clock)
 
     async def GetMe(self, request: pb.GetMeRequest, context: Any) -> pb.GetMeResponse:
-        """Returns the caller."""
-        return pb.GetMeResponse(user=user_message(await self._get_me(current_caller())))
+        """Returns the caller's user."""
+        return pb.GetMeResponse(user=user_message(await self._get_me(caller=current_caller())))
 
     async def UpdateMe(self, request: pb.UpdateMeRequest, context: Any) -> pb.UpdateMeResponse:
-        """Changes the caller."""
+        """Changes the caller's user."""
         user = await self._update_me(
-            current_caller(),
+            caller=current_caller(),
             full_name=request.full_name if request.HasField("full_name") else None,
             email=request.email if request.HasField("email") else None,
             if_match=request.if_match if request.HasField("if_match") else None,
@@ -68,25 +57,25 @@ class UserServicer(UserServiceServicer):
         return pb.UpdateMeResponse(user=user_message(user))
 
     async def DeleteMe(self, request: pb.DeleteMeRequest, context: Any) -> Empty:
-        """Erases the caller."""
-        await self._delete_me(current_caller(), request.password)
+        """Erases the caller's user."""
+        await self._delete_me(caller=current_caller(), password=request.password)
         return Empty()
 
     async def ExportMe(self, request: pb.ExportMeRequest, context: Any) -> pb.ExportMeResponse:
-        """Returns everything that every service holds about the caller."""
-        return pb.ExportMeResponse(data=personal_data_message(await self._export_me(current_caller())))
+        """Returns everything that all services store about the caller's user."""
+        return pb.ExportMeResponse(data=personal_data_message(await self._export_me(caller=current_caller())))
 
     async def ListUsers(self, request: pb.ListUsersRequest, context: Any) -> pb.ListUsersResponse:
-        """Lists people."""
+        """Lists users."""
         sort = Sort(request.sort or Sort.CREATED_AT)
         page = await self._list_users(
-            current_caller(),
-            Filter(
+            caller=current_caller(),
+            which=Filter(
                 search=request.search or None,
                 role=role_of(request.role) if request.HasField("role") else None,
                 is_active=request.is_active if request.HasField("is_active") else None,
             ),
-            sort,
+            sort=sort,
             page=request.page or 1,
             page_size=request.page_size or PAGE_SIZE,
             cursor=page_cursor.decode(request.cursor, sort) if request.HasField("cursor") else None,
@@ -96,12 +85,12 @@ class UserServicer(UserServiceServicer):
         )
 
     async def GetUser(self, request: pb.GetUserRequest, context: Any) -> pb.GetUserResponse:
-        """Returns a person."""
-        user = await self._get_user(current_caller(), UUID(request.user_id))
+        """Returns a user."""
+        user = await self._get_user(caller=current_caller(), user_id=UUID(request.user_id))
         return pb.GetUserResponse(user=user_message(user))
 
     async def UpdateUser(self, request: pb.UpdateUserRequest, context: Any) -> pb.UpdateUserResponse:
-        """Changes a person."""
+        """Changes a user."""
         changes = Changes(
             full_name=request.full_name if request.HasField("full_name") else None,
             email=request.email if request.HasField("email") else None,
@@ -110,14 +99,14 @@ class UserServicer(UserServiceServicer):
             is_active=request.is_active if request.HasField("is_active") else None,
         )
         user = await self._update_user(
-            current_caller(),
-            UUID(request.user_id),
-            changes,
-            request.if_match if request.HasField("if_match") else None,
+            caller=current_caller(),
+            user_id=UUID(request.user_id),
+            changes=changes,
+            if_match=request.if_match if request.HasField("if_match") else None,
         )
         return pb.UpdateUserResponse(user=user_message(user))
 
     async def DeleteUser(self, request: pb.DeleteUserRequest, context: Any) -> Empty:
-        """Erases a person."""
-        await self._delete_user(current_caller(), UUID(request.user_id))
+        """Erases a user."""
+        await self._delete_user(caller=current_caller(), user_id=UUID(request.user_id))
         return Empty()

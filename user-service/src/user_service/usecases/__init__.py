@@ -1,1 +1,1 @@
-"""What can be done with people: one verb a file, each readable as prose."""
+"""What user-service does: one file per noun, one class per operation."""

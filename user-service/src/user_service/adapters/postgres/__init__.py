@@ -1,1 +1,1 @@
-"""The schema `users`: all SQL of this service, beside its row mapping."""
+"""The schema `users`: all SQL of this service."""

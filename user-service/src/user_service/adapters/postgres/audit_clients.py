@@ -1,4 +1,4 @@
-"""Whom audit events came from: `users.audit_clients`, until auth-service has fetched it."""
+"""The clients behind audit events, kept until auth-service has fetched them: `users.audit_clients`."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -16,17 +16,15 @@ class PostgresAuditClients:
     database: Database
 
     async def find(self, event_id: UUID) -> AuditClient | None:
-        """Returns whom an event came from; None once that is erased or has served its time."""
+        """Returns the client behind an audit event; None when erased or expired."""
         row = await self.database.fetchrow(
             "SELECT ip, user_agent, request_id FROM users.audit_clients WHERE event_id = $1", event_id
         )
         return None if row is None else AuditClient(**dict(row))
 
 
-async def insert(
-    transaction: Transaction, event_id: UUID, person_id: UUID | None, client: AuditClient
-) -> None:
-    """Keeps whom an event came from, unless the person is erased in this very transaction or before."""
+async def insert(transaction: Transaction, event_id: UUID, user_id: UUID | None, client: AuditClient) -> None:
+    """Stores the client behind an event, unless the user was erased before or in this transaction."""
     await transaction.execute(
         """
         INSERT INTO users.audit_clients (event_id, person_id, ip, user_agent, request_id)
@@ -34,12 +32,12 @@ async def insert(
          WHERE $2::uuid IS NULL OR NOT EXISTS (SELECT FROM users.tombstones WHERE user_id = $2)
         """,
         event_id,
-        person_id,
+        user_id,
         *(text.replace("\0", "\N{REPLACEMENT CHARACTER}") for text in (client.ip, client.user_agent)),
         client.request_id.replace("\0", "\N{REPLACEMENT CHARACTER}"),
     )
 
 
-async def erase(transaction: Transaction, person_id: UUID) -> None:
-    """Forgets everything that came from a person."""
-    await transaction.execute("DELETE FROM users.audit_clients WHERE person_id = $1", person_id)
+async def erase(transaction: Transaction, user_id: UUID) -> None:
+    """Deletes every client of a user."""
+    await transaction.execute("DELETE FROM users.audit_clients WHERE person_id = $1", user_id)

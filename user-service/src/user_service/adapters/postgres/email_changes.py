@@ -1,4 +1,4 @@
-"""What changing an address needs: who may ask again, and which addresses are kept for their former users."""
+"""Counted requests for other addresses, and reserved former addresses."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -37,7 +37,7 @@ class PostgresEmailChanges:
         return None
 
     async def is_taken(self, email: str, user_id: UUID) -> bool:
-        """Whether another user has the address, or may still have it restored."""
+        """Whether another user has the address, or it is reserved for another user."""
         return bool(
             await self.transaction.fetchval(
                 """
@@ -51,7 +51,7 @@ class PostgresEmailChanges:
         )
 
     async def reserve(self, email: str, user_id: UUID, duration: timedelta) -> None:
-        """Keeps an address that a user has given up from everybody else."""
+        """Reserves a user's former address, so that no other user can take it."""
         await self.transaction.execute(
             """
             INSERT INTO users.reserved_emails AS known (email_canonical, user_id, reserved_until)
@@ -65,7 +65,7 @@ class PostgresEmailChanges:
         )
 
     async def release(self, user_id: UUID) -> None:
-        """Gives free what was kept for a user, and some of what was kept for too long."""
+        """Ends all reservations for a user, and deletes some expired ones."""
         tag = await self.transaction.execute("DELETE FROM users.reserved_emails WHERE user_id = $1", user_id)
         if rows_affected(tag) == 0:
             return

@@ -1,4 +1,4 @@
-"""Events, written to the outbox in the transaction of the change that they tell of."""
+"""Events, written to the outbox in the transaction of the change."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -13,13 +13,13 @@ from user_service.domain.audit import AuditEntry
 
 @dataclass(frozen=True, slots=True)
 class OutboxEvents:
-    """What other services are told, if and only if the transaction commits.
+    """`Events` of one transaction.
 
     Attributes:
-        outbox: Where it is written.
-        transaction: The one that commits it.
-        carries_clients: Whether audit events name whom they came from, as the release before reads them:
-            only while it may handle them.
+        outbox: Where they are written.
+        transaction: Commits them.
+        carries_clients: Whether audit events contain the client, as the previous release expects; only
+            while it may still handle them.
     """
 
     outbox: Outbox
@@ -27,16 +27,16 @@ class OutboxEvents:
     carries_clients: bool = False
 
     async def user_changed(self, user_id: UUID) -> None:
-        """Tells that a person was created, changed or erased."""
+        """A user was created, changed or erased."""
         changed = UserChanged(user_id=str(user_id))
         await self.outbox.append(self.transaction, Event(tags=[_tag(user_id)], user_changed=changed))
 
     async def user_stale(self, user_id: UUID) -> None:
-        """Tells that copies of a person for reading are out of date, and nothing more."""
+        """Cached copies of a user are out of date; nothing that other services copy has changed."""
         await self.outbox.append(self.transaction, Event(tags=[_tag(user_id)]))
 
     async def audit(self, entry: AuditEntry) -> None:
-        """Adds to the audit trail, which auth-service keeps, and fetches whom it came from."""
+        """Adds an entry to the audit trail, which auth-service keeps; it fetches the client by event id."""
         client = entry.client
         recorded = AuditRecorded(
             actor_id=str(entry.actor_id or ""),
@@ -53,8 +53,8 @@ class OutboxEvents:
             recorded.request_id = entry.actor.request_id
         event = await self.outbox.append(self.transaction, Event(audit_recorded=recorded))
         if client is not None:
-            person_id = entry.actor_id or entry.subject_id
-            await audit_clients.insert(self.transaction, UUID(event.event_id), person_id, client)
+            user_id = entry.actor_id or entry.subject_id
+            await audit_clients.insert(self.transaction, UUID(event.event_id), user_id, client)
 
 
 def _tag(user_id: UUID) -> str:

@@ -1,21 +1,21 @@
-"""The erased: `users.tombstones`."""
+"""Erased users: `users.tombstones`."""
 
 from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.postgres.connection import Transaction
 
-from user_service.domain.user import Tombstone
+from user_service.domain.tombstone import Tombstone
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresTombstones:
-    """The erased, inside one transaction."""
+    """`TombstoneRepository` inside one transaction."""
 
     transaction: Transaction
 
     async def insert(self, tombstone: Tombstone) -> None:
-        """Notes that a person was erased."""
+        """Records that a user was erased."""
         await self.transaction.execute(
             "INSERT INTO users.tombstones (user_id, version, erased_at) VALUES ($1, $2, $3)",
             tombstone.user_id,
@@ -24,7 +24,7 @@ class PostgresTombstones:
         )
 
     async def find(self, user_id: UUID) -> Tombstone | None:
-        """Returns the tombstone of an erased person."""
+        """Returns the tombstone of an erased user; None when there is none."""
         row = await self.transaction.fetchrow(
             "SELECT user_id, version, erased_at FROM users.tombstones WHERE user_id = $1", user_id
         )

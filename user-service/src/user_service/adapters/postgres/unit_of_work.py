@@ -1,4 +1,4 @@
-"""Units of work: one Postgres transaction, its repositories, and its events."""
+"""Units of work on Postgres: one transaction, its repositories and its events."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ from user_service.adapters.postgres.users import PostgresUsers
 
 @dataclass(frozen=True, slots=True)
 class PostgresUnit:
-    """Everything that one transaction can reach."""
+    """`Unit` of one transaction."""
 
     users: PostgresUsers
     email_changes: PostgresEmailChanges
@@ -25,11 +25,11 @@ class PostgresUnit:
 
 @dataclass(frozen=True, slots=True)
 class PostgresUnitOfWork:
-    """Opens transactions.
+    """`UnitOfWork` on Postgres.
 
     Attributes:
-        database: Where.
-        outbox: Where their events are written.
+        database: Opens the transactions.
+        outbox: Takes their events.
         carries_clients: As in `OutboxEvents`.
     """
 
@@ -39,7 +39,7 @@ class PostgresUnitOfWork:
 
     @asynccontextmanager
     async def __call__(self) -> AsyncIterator[PostgresUnit]:
-        """Opens one: it commits when the block ends and rolls back when the block raises."""
+        """Opens one. It commits when the block ends and rolls back when the block raises."""
         async with self.database.transaction() as transaction:
             yield PostgresUnit(
                 users=PostgresUsers(transaction),

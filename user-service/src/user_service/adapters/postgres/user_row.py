@@ -1,22 +1,16 @@
-"""A row of `users.users` as a person."""
+"""A row of `users.users` as a user."""
 
 import asyncpg
 
 from user_service.domain.user import Role, User
 
+COLUMNS = """
+    id, email, full_name, role, is_active, email_verified,
+    version, created_at, updated_at, last_login_at, pending_email
+"""
+"""The columns that `user_of` reads."""
+
 
 def user_of(row: asyncpg.Record) -> User:
-    """Returns the person in a row; extra columns are ignored."""
-    return User(
-        id=row["id"],
-        email=row["email"],
-        full_name=row["full_name"],
-        role=Role(row["role"]),
-        is_active=row["is_active"],
-        email_verified=row["email_verified"],
-        version=row["version"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-        last_login_at=row["last_login_at"],
-        pending_email=row["pending_email"],
-    )
+    """Returns the user in a row."""
+    return User(**{**row, "role": Role(row["role"])})

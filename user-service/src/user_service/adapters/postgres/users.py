@@ -1,4 +1,4 @@
-"""The people: `users.users`."""
+"""The users: `users.users`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from chassis.postgres.pool import Database
 from chassis.text import fold
 
 from user_service.adapters.postgres import audit_clients, user_lists
-from user_service.adapters.postgres.user_row import user_of
+from user_service.adapters.postgres.user_row import COLUMNS, user_of
 from user_service.domain.errors import EmailTaken
 from user_service.domain.folding import search_text, sort_key
 from user_service.domain.listing import Cursor, Filter, Sort
@@ -22,16 +22,12 @@ from user_service.domain.user import User
 
 @dataclass(frozen=True, slots=True)
 class PostgresUsers:
-    """The people, inside one transaction."""
+    """`UserRepository` inside one transaction."""
 
     transaction: Transaction
 
     async def insert(self, user: User) -> bool:
-        """Adds a person; returns False, and adds nothing, when the id is there already.
-
-        Raises:
-            EmailTaken: Another person has the address.
-        """
+        """Adds a user; returns False, and adds nothing, when the id exists already."""
         tag = await self.transaction.execute(
             """
             INSERT INTO users.users (
@@ -55,47 +51,32 @@ class PostgresUsers:
         )
         if rows_affected(tag) == 1:
             return True
-        # Both constraints are asked at once: with the id alone, whoever inserts the same person at
-        # the same moment can run into its own address, and be told that another has it.
+        # The statement checks both constraints: if it named only the id, a concurrent insert of the
+        # same user could violate the address's constraint and be refused as a duplicate address.
         if await self.find(user.id) is None:
             raise EmailTaken
         return False
 
     async def find(self, user_id: UUID) -> User | None:
-        """Returns a person as committed."""
+        """Returns a user as committed."""
         row = await self.transaction.fetchrow(
-            """
-            SELECT id, email, full_name, role, is_active, email_verified,
-                   version, created_at, updated_at, last_login_at, pending_email
-            FROM users.users
-            WHERE id = $1
-            """,
+            f"SELECT {COLUMNS} FROM users.users WHERE id = $1",  # noqa: S608 of constants
             user_id,
         )
         return None if row is None else user_of(row)
 
     async def lock(self, user_id: UUID) -> User | None:
-        """Returns a person whom nobody else can change before the unit ends."""
+        """Returns a user, locked against changes by others until the transaction ends."""
         row = await self.transaction.fetchrow(
-            """
-            SELECT id, email, full_name, role, is_active, email_verified,
-                   version, created_at, updated_at, last_login_at, pending_email
-            FROM users.users
-            WHERE id = $1
-            FOR UPDATE
-            """,
+            f"SELECT {COLUMNS} FROM users.users WHERE id = $1 FOR UPDATE",  # noqa: S608 of constants
             user_id,
         )
         return None if row is None else user_of(row)
 
     async def save(self, user: User) -> None:
-        """Overwrites a locked person, the last sign-in excepted.
-
-        Raises:
-            EmailTaken: Another person has the address.
-        """
-        # Asked first, because Postgres' log tells of a violated constraint with the address; the
-        # constraint still decides between two who ask at once.
+        """Overwrites a locked user, except for the last sign-in."""
+        # NOT EXISTS comes first because Postgres logs a violated constraint with the address; the
+        # constraint still decides between concurrent calls.
         with _email_taken():
             tag = await self.transaction.execute(
                 """
@@ -133,12 +114,9 @@ class PostgresUsers:
         return rows_affected(tag) == 1
 
     async def is_last_active_admin(self, user_id: UUID) -> bool:
-        """Whether nobody but this person is an active admin.
-
-        Holds off every other unit that asks until this one ends, so the answer stays true.
-        """
+        """Whether no other user is an active admin; other units that ask wait for this one to end."""
         await self.transaction.execute("SELECT pg_advisory_xact_lock(hashtextextended('users:admins', 0))")
-        # A statement of its own: its snapshot must be taken after the lock.
+        # A separate statement, because its snapshot must be taken after the lock.
         another = await self.transaction.fetchval(
             """
             SELECT EXISTS (SELECT FROM users.users WHERE role = 'admin' AND is_active AND id <> $1)
@@ -148,36 +126,31 @@ class PostgresUsers:
         return not another
 
     async def delete(self, user_id: UUID) -> None:
-        """Removes a locked person's row, and whom their entries of the audit came from."""
+        """Removes a locked user's row, and the clients behind the user's audit entries."""
         await self.transaction.execute("DELETE FROM users.users WHERE id = $1", user_id)
         await audit_clients.erase(self.transaction, user_id)
 
     async def page(
-        self, which: Filter, sort: Sort, *, behind: Cursor | None, offset: int, limit: int
+        self, which: Filter, sort: Sort, *, after: Cursor | None, offset: int, limit: int
     ) -> list[User]:
-        """Returns people in order, behind a cursor or else from an offset, at most `limit`."""
-        return await user_lists.page(self.transaction, which, sort, behind=behind, offset=offset, limit=limit)
+        """Returns users in order, after a cursor or from an offset, at most `limit`."""
+        return await user_lists.page(self.transaction, which, sort, after=after, offset=offset, limit=limit)
 
     async def count(self, which: Filter) -> int:
-        """Returns how many people a filter lets through."""
+        """Returns how many users match a filter."""
         return await user_lists.count(self.transaction, which)
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresUserReader:
-    """Single reads, each on a connection for as long as it takes."""
+    """`UserReader` on the pool; a connection is held only while it reads."""
 
     database: Database
 
     async def find(self, user_id: UUID) -> User | None:
-        """Returns a person as committed."""
+        """Returns a user as committed."""
         row = await self.database.fetchrow(
-            """
-            SELECT id, email, full_name, role, is_active, email_verified,
-                   version, created_at, updated_at, last_login_at, pending_email
-            FROM users.users
-            WHERE id = $1
-            """,
+            f"SELECT {COLUMNS} FROM users.users WHERE id = $1",  # noqa: S608 of constants
             user_id,
         )
         return None if row is None else user_of(row)

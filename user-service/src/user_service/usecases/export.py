@@ -1,14 +1,16 @@
-"""Everything that every service holds about the caller."""
+"""Exporting everything that all services store about a user."""
 
 from dataclasses import dataclass
 
 from chassis.clock import Clock
 from chassis.identity.caller import Caller
 
+from user_service.domain.accounts import Accounts
 from user_service.domain.audit import Action, entry
 from user_service.domain.export import AuditData, PersonalData
-from user_service.domain.ports import Accounts, UnitOfWork, UserReader
-from user_service.usecases.standing import require_standing
+from user_service.domain.unit_of_work import UnitOfWork
+from user_service.domain.user_repository import UserReader
+from user_service.usecases.callers import require_active
 
 AUDIT_EVENTS_MAX = 10_000
 PAGE_SIZE = 1_000
@@ -16,21 +18,21 @@ PAGE_SIZE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class ExportMe:
-    """Gathers it, and puts on the record that it was asked for."""
+    """Exports the data of the caller's user. Exporting is audited."""
 
     units: UnitOfWork
     reader: UserReader
     accounts: Accounts
     clock: Clock
 
-    async def __call__(self, caller: Caller) -> PersonalData:
-        """Returns it, with the latest `AUDIT_EVENTS_MAX` audit entries.
+    async def __call__(self, *, caller: Caller) -> PersonalData:
+        """Returns the data, with the newest `AUDIT_EVENTS_MAX` audit entries.
 
         Raises:
-            TokenRevoked: The caller was deactivated or erased since the token was issued.
-            Unavailable: auth-service could not be asked.
+            TokenRevoked: The user was deactivated or erased since the token was issued.
+            Unavailable: auth-service could not be reached.
         """
-        user = require_standing(await self.reader.find(caller.person()))
+        user = require_active(await self.reader.find(caller.person()))
         account = await self.accounts.export(user.id)
         events: list[AuditData] = []
         below: int | None = None

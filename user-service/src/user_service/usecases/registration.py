@@ -1,4 +1,4 @@
-"""Turning a registration into a person: on auth-service's call, and again on its event."""
+"""Admitting the users who registered with auth-service."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -7,35 +7,37 @@ from chassis.clock import Clock
 from chassis.errors import NotFound
 from chassis.identity.caller import Caller
 
+from user_service.domain.accounts import Accounts, Registration
 from user_service.domain.audit import Action, AuditEntry
 from user_service.domain.errors import EmailTaken
-from user_service.domain.ports import Accounts, Unit, UnitOfWork, UserReader
-from user_service.domain.user import Registration, User
+from user_service.domain.unit_of_work import Unit, UnitOfWork
+from user_service.domain.user import User
+from user_service.domain.user_repository import UserReader
 
 
 @dataclass(frozen=True, slots=True)
 class AdmitUser:
-    """Makes a person of a pending registration; does nothing when the person exists."""
+    """Creates the user of a pending registration; does nothing when the user exists."""
 
     units: UnitOfWork
     reader: UserReader
     accounts: Accounts
     clock: Clock
 
-    async def __call__(self, caller: Caller, user_id: UUID) -> User:
-        """Returns the person.
+    async def __call__(self, *, caller: Caller, user_id: UUID) -> User:
+        """Returns the user.
 
         Raises:
-            EmailTaken: Another person has the address.
-            NotFound: There is no such registration, or the person was erased.
-            Unavailable: auth-service could not be asked.
+            EmailTaken: Another user has the address.
+            NotFound: There is no such registration, or the user was erased.
+            Unavailable: auth-service could not be reached.
         """
         known = await self.reader.find(user_id)
         if known is not None:
             return known
         registration = await self.accounts.registration(user_id)
         if registration is None:
-            # Somebody else may have admitted the person while we asked.
+            # A concurrent call may have admitted the user in the meantime.
             known = await self.reader.find(user_id)
             if known is None:
                 raise NotFound
@@ -45,7 +47,7 @@ class AdmitUser:
 
     async def _admit(self, unit: Unit, caller: Caller, user_id: UUID, registration: Registration) -> User:
         now = self.clock.now()
-        newcomer = User(
+        user = User(
             id=user_id,
             email=registration.email,
             full_name=registration.full_name,
@@ -56,18 +58,39 @@ class AdmitUser:
             created_at=now,
             updated_at=now,
         )
-        if not await unit.users.insert(newcomer):
+        if not await unit.users.insert(user):
             known = await unit.users.find(user_id)
             if known is None:
                 raise NotFound
             return known
-        if await unit.email_changes.is_taken(newcomer.email, user_id):
-            raise EmailTaken  # It was given up lately, and may still be restored.
-        # Asked after the insert, which waits for whoever erases the same person just now.
+        if await unit.email_changes.is_taken(user.email, user_id):
+            raise EmailTaken  # Reserved: its former user may still have it restored.
+        # Read after the insert, which waits for a concurrent erasure of the same user.
         if await unit.tombstones.find(user_id) is not None:
             raise NotFound
         await unit.events.user_changed(user_id)
         await unit.events.audit(
             AuditEntry(action=Action.ADMIT, actor=caller, actor_id=user_id, subject_id=user_id)
         )
-        return newcomer
+        return user
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteRegistration:
+    """Handles the event of a registration, so that none stays half done after a crash."""
+
+    admit_user: AdmitUser
+    accounts: Accounts
+
+    async def __call__(self, *, caller: Caller, user_id: UUID) -> None:
+        """Admits the user, or has auth-service drop the registration when the address is taken.
+
+        Raises:
+            Unavailable: auth-service could not be reached; retry.
+        """
+        try:
+            await self.admit_user(caller=caller, user_id=user_id)
+        except EmailTaken:
+            await self.accounts.refuse_registration(user_id)
+        except NotFound:
+            return

@@ -1,4 +1,4 @@
-"""Taking in what auth-service found proven about a user's address: on its call, and again on its event."""
+"""Verifying and restoring e-mail addresses: called by auth-service, and again for its events."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -7,24 +7,25 @@ from chassis.clock import Clock
 from chassis.identity.caller import Caller
 
 from user_service.domain.audit import Action, AuditEntry
+from user_service.domain.email_change import RESTORABLE
 from user_service.domain.errors import EmailTaken
-from user_service.domain.ports import Unit, UnitOfWork
-from user_service.domain.user import RESTORABLE, User, restore, verify
-from user_service.usecases.refusal import record_refusal
+from user_service.domain.unit_of_work import Unit, UnitOfWork
+from user_service.domain.user import User, restore, verify
+from user_service.usecases.audit import record_refusal
 
 
 @dataclass(frozen=True, slots=True)
 class MarkEmailVerified:
-    """Marks the address as verified, or makes the pending one the address: whichever was proven."""
+    """Marks the current address as verified, or makes the pending address the current one."""
 
     units: UnitOfWork
     clock: Clock
 
-    async def __call__(self, caller: Caller, user_id: UUID, email: str) -> User | None:
-        """Returns the user as they are then; None when erased. Another address changes nothing.
+    async def __call__(self, *, caller: Caller, user_id: UUID, email: str) -> User | None:
+        """Returns the changed user; None when erased. An address that is neither changes nothing.
 
         Raises:
-            EmailTaken: Another user has the pending address by now.
+            EmailTaken: Another user has taken the pending address.
         """
         try:
             async with self.units() as unit:
@@ -33,7 +34,7 @@ class MarkEmailVerified:
                     return None
                 after = verify(before, email, self.clock.now())
                 if after is not before:
-                    await take_over(unit, before, after)
+                    await save_with_address(unit, before, after)
                     action = Action.EMAIL_VERIFIED if after.email == before.email else Action.EMAIL_CHANGED
                     await _record(unit, action, caller, user_id)
                 return after
@@ -44,23 +45,23 @@ class MarkEmailVerified:
 
 @dataclass(frozen=True, slots=True)
 class RestoreEmail:
-    """Gives a user an address back that they had: they did not want the change."""
+    """Restores a user's former address after a change that the user did not want."""
 
     units: UnitOfWork
     clock: Clock
 
-    async def __call__(self, caller: Caller, user_id: UUID, email: str) -> None:
-        """Returns when it is theirs; does nothing for a user erased since, or the second time.
+    async def __call__(self, *, caller: Caller, user_id: UUID, email: str) -> None:
+        """Restores the address; does nothing for an erased user, or on a repeat.
 
         Raises:
-            EmailTaken: Another user has it, because it was kept no longer.
+            EmailTaken: The reservation has expired, and another user has the address.
         """
         async with self.units() as unit:
             before = await unit.users.lock(user_id)
             if before is None:
                 return
             after = restore(before, email, self.clock.now())
-            # Those given up before stay kept, unless one of them comes back.
+            # A repeat must not end the reservations of addresses from before.
             if email != before.email:
                 await unit.email_changes.release(user_id)
             if after is not before:
@@ -69,15 +70,15 @@ class RestoreEmail:
                 await _record(unit, Action.EMAIL_RESTORED, caller, user_id)
 
 
-async def take_over(unit: Unit, before: User, after: User) -> None:
-    """Saves a changed user; an address that was given up is kept from others while it can be restored.
+async def save_with_address(unit: Unit, before: User, after: User) -> None:
+    """Saves a changed user; a replaced address is reserved for as long as it can be restored.
 
     Raises:
-        EmailTaken: Another user has the new address, or may still have it restored.
+        EmailTaken: Another user has the new address, or it is reserved for another user.
     """
     await unit.users.save(after)
     if after.email != before.email:
-        # Asked after the row is written: whoever gives the address up at this moment was waited for.
+        # Read after the row is written, which waits for a user who gives the address up just now.
         if await unit.email_changes.is_taken(after.email, after.id):
             raise EmailTaken
         await unit.email_changes.reserve(before.email, before.id, RESTORABLE)

@@ -1,0 +1,61 @@
+"""Completing registrations that an event announces."""
+
+import pytest
+from chassis.errors import Unavailable
+from chassis.identity.caller import ANONYMOUS
+from user_service.domain.accounts import Registration
+from user_service.domain.user import Role
+from user_service.usecases.registration import AdmitUser, CompleteRegistration
+
+from tests.user_service.builders import a_user
+from tests.user_service.usecases.conftest import Ports
+
+ADA = Registration("Ada@example.org", "Ada Lovelace", Role.USER)
+
+
+def _complete(ports: Ports) -> CompleteRegistration:
+    admit_user = AdmitUser(ports.units, ports.reader, ports.accounts, ports.clock)
+    return CompleteRegistration(admit_user, ports.accounts)
+
+
+async def test_admitted(ports: Ports) -> None:
+    """The user is active and unverified; the audit entry names the user as the actor."""
+    user_id = a_user().id
+    ports.accounts.waiting[user_id] = ADA
+
+    for _ in range(3):
+        await _complete(ports)(caller=ANONYMOUS, user_id=user_id)
+
+    user = ports.units.state.users.rows[user_id]
+    assert (ADA.email, ADA.full_name, Role.USER) == (user.email, user.full_name, user.role)
+    assert (user.is_active, user.email_verified, user.version, user.last_login_at) == (True, False, 1, None)
+    assert [user_id] == ports.events.changed
+    (audited,) = ports.events.audited
+    assert ("users.admit", user_id, user_id) == (audited.action, audited.actor_id, audited.subject_id)
+
+
+async def test_refused_when_the_address_is_taken(ports: Ports) -> None:
+    """auth-service drops the registration."""
+    user_id = a_user().id
+    ports.add(a_user("ada@EXAMPLE.org"))
+    ports.accounts.waiting[user_id] = ADA
+
+    await _complete(ports)(caller=ANONYMOUS, user_id=user_id)
+
+    assert [user_id] == ports.accounts.refused
+    assert user_id not in ports.units.state.users.rows
+
+
+async def test_late_event_is_ignored(ports: Ports) -> None:
+    """The registration may have been admitted, refused or erased before."""
+    await _complete(ports)(caller=ANONYMOUS, user_id=a_user().id)
+
+    assert ports.accounts.refused == []
+
+
+async def test_fails_while_auth_service_is_down(ports: Ports) -> None:
+    """So the event is retried."""
+    ports.accounts.away = True
+
+    with pytest.raises(Unavailable):
+        await _complete(ports)(caller=ANONYMOUS, user_id=a_user().id)

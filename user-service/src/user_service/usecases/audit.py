@@ -1,0 +1,55 @@
+"""Audit entries besides those of successful changes, and the clients behind audit entries."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from chassis.errors import NotFound, ServiceError
+from chassis.identity.caller import ANONYMOUS, Caller
+
+from user_service.domain.audit import Action, AuditClient, AuditClients, Outcome, entry
+from user_service.domain.unit_of_work import UnitOfWork
+
+
+async def record_refusal(
+    units: UnitOfWork, action: Action, caller: Caller, subject_id: UUID, error: ServiceError
+) -> None:
+    """Audits a refused change, in a unit of work of its own, since the change's was rolled back."""
+    async with units() as unit:
+        details = {"reason": error.reason}
+        await unit.events.audit(entry(action, caller, subject_id, details, Outcome.REFUSED))
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvents:
+    """Audits that an event was refused or became a dead letter."""
+
+    units: UnitOfWork
+
+    async def __call__(self, action: str, details: Mapping[str, str]) -> None:
+        """Adds the entry.
+
+        Args:
+            action: `events.refused` or `events.dead_letter`.
+            details: The reason, and the kind of event.
+        """
+        async with self.units() as unit:
+            await unit.events.audit(entry(Action(action), ANONYMOUS, details=details, outcome=Outcome.FAILED))
+
+
+@dataclass(frozen=True, slots=True)
+class GetAuditClient:
+    """Returns the client behind an audit event to auth-service; no event carries it."""
+
+    clients: AuditClients
+
+    async def __call__(self, *, event_id: UUID) -> AuditClient:
+        """Returns the client.
+
+        Raises:
+            NotFound: It was erased, or there never was one.
+        """
+        client = await self.clients.find(event_id)
+        if client is None:
+            raise NotFound
+        return client

@@ -1,0 +1,92 @@
+"""Erasing users."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from chassis.clock import Clock
+from chassis.errors import Invalid, NotFound
+from chassis.identity.caller import Caller
+
+from user_service.domain.accounts import Accounts
+from user_service.domain.audit import Action, entry
+from user_service.domain.errors import LastAdmin
+from user_service.domain.last_admin import require_another_admin
+from user_service.domain.tombstone import Tombstone
+from user_service.domain.unit_of_work import Unit, UnitOfWork
+from user_service.domain.user_repository import UserReader
+from user_service.usecases.audit import record_refusal
+from user_service.usecases.callers import require_active, require_admin
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteUser:
+    """Erases a user; a tombstone without personal data remains.
+
+    The outbox completes the erasure in every case once it is committed. The call succeeds only when
+    auth-service has erased the credential and ended the sessions.
+    """
+
+    units: UnitOfWork
+    accounts: Accounts
+    clock: Clock
+
+    async def __call__(self, *, caller: Caller, user_id: UUID) -> None:
+        """Erases the user.
+
+        Raises:
+            NotFound: No such user, or erased before.
+            LastAdmin: No active admin would remain.
+            TokenRevoked: The caller is no longer what the token says.
+            Unavailable: Committed, but auth-service could not be reached.
+        """
+        try:
+            async with self.units() as unit:
+                erased_before = not await self._erase(unit, caller, user_id)
+        except LastAdmin as refusal:
+            await record_refusal(self.units, Action.DELETE, caller, user_id, refusal)
+            raise
+        # On a repeat as well: the first call may have failed before auth-service was reached.
+        await self.accounts.sync(user_id)
+        if erased_before:
+            raise NotFound
+
+    async def _erase(self, unit: Unit, caller: Caller, user_id: UUID) -> bool:
+        """Returns False when the user was erased before."""
+        user = await unit.users.lock(user_id)
+        if user_id != caller.user_id:
+            await require_admin(unit, caller)
+        if user is None:
+            if await unit.tombstones.find(user_id) is None:
+                raise NotFound
+            return False
+        await require_another_admin(unit.users, user, None)
+        await unit.users.delete(user_id)
+        await unit.tombstones.insert(Tombstone(user_id, user.version + 1, self.clock.now()))
+        await unit.events.user_changed(user_id)
+        await unit.events.audit(entry(Action.DELETE, caller, user_id))
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteMe:
+    """Erases the caller's user after checking the password."""
+
+    reader: UserReader
+    accounts: Accounts
+    delete_user: DeleteUser
+
+    async def __call__(self, *, caller: Caller, password: str) -> None:
+        """Erases the user.
+
+        Raises:
+            Invalid: The password is wrong; the error is on that field.
+            LastAdmin: No active admin would remain.
+            TokenRevoked: The user was deactivated or erased since the token was issued.
+            Unavailable: auth-service could not be reached, before or after the commit.
+        """
+        user = require_active(await self.reader.find(caller.person()))
+        if not await self.accounts.verify_password(user.id, password):
+            refusal = Invalid.on("password", "is wrong")
+            await record_refusal(self.delete_user.units, Action.DELETE, caller, user.id, refusal)
+            raise refusal
+        await self.delete_user(caller=caller, user_id=user.id)

@@ -1,0 +1,144 @@
+"""Reading users, and recording their sign-ins."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from chassis.errors import NotFound
+from chassis.identity.caller import Caller
+
+from user_service.domain.audit import Action, entry
+from user_service.domain.listing import Cursor, Filter, Page, Sort, cursor_after
+from user_service.domain.tombstone import Tombstone
+from user_service.domain.unit_of_work import UnitOfWork
+from user_service.domain.user import User
+from user_service.domain.user_repository import UserReader
+from user_service.usecases.callers import require_active, require_admin
+
+
+@dataclass(frozen=True, slots=True)
+class GetMe:
+    """Returns the caller's user."""
+
+    reader: UserReader
+
+    async def __call__(self, *, caller: Caller) -> User:
+        """Returns the user.
+
+        Raises:
+            TokenRevoked: The user was deactivated or erased since the token was issued.
+        """
+        return require_active(await self.reader.find(caller.person()))
+
+
+@dataclass(frozen=True, slots=True)
+class GetUser:
+    """Returns a user by id. That an admin read another user's data is audited."""
+
+    units: UnitOfWork
+    reader: UserReader
+
+    async def __call__(self, *, caller: Caller, user_id: UUID) -> User:
+        """Returns the user.
+
+        Args:
+            caller: An admin, or the user; the transport has checked that.
+            user_id: Whom to read.
+
+        Raises:
+            NotFound: No such user.
+            TokenRevoked: The caller is no longer an active admin.
+        """
+        if user_id == caller.user_id:
+            return require_active(await self.reader.find(user_id))
+        async with self.units() as unit:
+            await require_admin(unit, caller)
+            user = await unit.users.find(user_id)
+            if user is None:
+                raise NotFound
+            await unit.events.audit(entry(Action.READ, caller, user_id))
+        return user
+
+
+@dataclass(frozen=True, slots=True)
+class ListUsers:
+    """Lists users, page by page. Listing is audited."""
+
+    units: UnitOfWork
+
+    async def __call__(
+        self,
+        *,
+        caller: Caller,
+        which: Filter,
+        sort: Sort,
+        page: int,
+        page_size: int,
+        cursor: Cursor | None = None,
+    ) -> Page:
+        """Returns one page.
+
+        Args:
+            caller: An admin.
+            which: Which users to list.
+            sort: The order.
+            page: Number of the page, from 1; ignored with a cursor.
+            page_size: Rows per page.
+            cursor: Return the page after this one, which was made for the same order.
+
+        Raises:
+            TokenRevoked: The caller is no longer an active admin.
+        """
+        number = page if cursor is None else cursor.page + 1
+        offset = (page - 1) * page_size if cursor is None else 0
+        async with self.units() as unit:
+            await require_admin(unit, caller)
+            total_items = await unit.users.count(which)
+            # One row more than the page shows whether another page follows.
+            rows = await unit.users.page(which, sort, after=cursor, offset=offset, limit=page_size + 1)
+            users = tuple(rows[:page_size])
+            details = {"rows": str(len(users)), "searched": str(bool(which.search)).lower()}
+            await unit.events.audit(entry(Action.LIST, caller, details=details))
+        return Page(
+            users=users,
+            number=number,
+            size=page_size,
+            total_items=total_items,
+            next_cursor=cursor_after(users[-1], sort, number) if len(rows) > page_size else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GetAccount:
+    """Returns to auth-service what it copies of a user."""
+
+    units: UnitOfWork
+    reader: UserReader
+
+    async def __call__(self, *, user_id: UUID) -> User | Tombstone:
+        """Returns the user as committed, or the tombstone of an erased one.
+
+        Raises:
+            NotFound: The id was never a user's.
+        """
+        user = await self.reader.find(user_id)
+        if user is not None:
+            return user
+        async with self.units() as unit:
+            tombstone = await unit.tombstones.find(user_id)
+        if tombstone is None:
+            raise NotFound
+        return tombstone
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSignIn:
+    """Records a sign-in: called by auth-service, and again for its event."""
+
+    units: UnitOfWork
+
+    async def __call__(self, *, user_id: UUID, signed_in_at: datetime) -> None:
+        """Moves the last sign-in forward, never back; an erased user is ignored."""
+        async with self.units() as unit:
+            if await unit.users.record_sign_in(user_id, signed_in_at):
+                await unit.events.user_stale(user_id)
