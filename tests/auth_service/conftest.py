@@ -21,7 +21,7 @@ from auth_service.adapters.jwt_signer import JwtSigner
 from auth_service.adapters.key_ring import KeyRing
 from auth_service.adapters.local_authenticator import LocalAuthenticator
 from auth_service.adapters.master_key import MasterKey
-from auth_service.adapters.postgres.database import PostgresDatabase
+from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from auth_service.adapters.sealed_answers import SealedAnswers
 from auth_service.adapters.totp_secrets import TotpSecrets
 from auth_service.adapters.user_directory import GrpcUserDirectory
@@ -220,13 +220,13 @@ async def _directory() -> AsyncIterator[DirectoryStandIn]:
 @pytest.fixture(name="house")
 async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStandIn) -> AsyncIterator[House]:
     """The service behind a real port."""
-    database, clock = PostgresDatabase(pool), SystemClock()
-    await EnsureSigningKey(database, MASTER_KEY, clock)()
-    ring = KeyRing(database, MASTER_KEY, clock)
+    units, clock = PostgresUnitsOfWork(pool), SystemClock()
+    await EnsureSigningKey(units, MASTER_KEY, clock)()
+    ring = KeyRing(units, MASTER_KEY, clock)
     await ring.load()
-    api_keys = build_api_key_use_cases(database, API_KEYS, REQUIRED, rights.STANDARD, clock)
+    api_keys = build_api_key_use_cases(units, API_KEYS, REQUIRED, rights.STANDARD, clock)
     judging = (api_keys.judge_api_key, api_keys.report_refused_key)
-    authenticator = LocalAuthenticator(ring, database, *judging, issuer=ISSUER, audience=AUDIENCE)
+    authenticator = LocalAuthenticator(ring, units, *judging, issuer=ISSUER, audience=AUDIENCE)
     to_users = open_channel(
         directory.address,
         service_tokens=service_tokens(serving.SERVICE),
@@ -234,7 +234,7 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
     )
     does = build_use_cases(
         Ports(
-            database=database,
+            units=units,
             directory=GrpcUserDirectory(to_users),
             hasher=Argon2Hasher(hashing, memory_kib=1_024, time_cost=1),
             password_policy=POLICY,
@@ -252,7 +252,7 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
                 MASTER_KEY.every("first-answers"), MASTER_KEY.every("first-answer-names")
             ),
             published_keys=ring,
-            head_judge=EcdsaHeadJudge(database, MASTER_KEY),
+            head_judge=EcdsaHeadJudge(units, MASTER_KEY),
             authenticator=authenticator,
             issuer=ISSUER,
             clock=clock,
@@ -269,7 +269,7 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
     server.set_serving(True)
     directory.meet(address)
     channel = open_channel(address, service_tokens=service_tokens("gateway"), services=_SERVICES)
-    sign = SignAuditHead(database, EcdsaHeadSigner(ring), does.verify_audit_events.judge, clock, timedelta(0))
+    sign = SignAuditHead(units, EcdsaHeadSigner(ring), does.verify_audit_events.judge, clock, timedelta(0))
     house = House(directory, pool, does, channel, sign)
     house.come_as()
     yield house

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from auth_service.adapters.postgres.database import PostgresDatabase
+from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from auth_service.domain.audit import AuditEntry, AuditFilter, canonical_form
 from chassis.postgres.pool import Database
 from devstack.database import Database as DevelopmentDatabase
@@ -39,8 +39,8 @@ async def test_both_forms_are_one_chain(house: House, pool: Database) -> None:
     await _append_as_before(pool, "198.51.100.8")
 
     report = await house.does.verify_audit_events()
-    async with PostgresDatabase(pool).statements() as stores:
-        chain = await stores.audit.after(0, 20)
+    async with PostgresUnitsOfWork(pool).statements() as unit:
+        chain = await unit.audit.after(0, 20)
 
     assert (report.intact, report.events) == (True, len(chain))
     shown = [chained.entry.ip for chained in chain]
@@ -87,8 +87,8 @@ async def test_erased_with_the_account(house: House, pool: Database) -> None:
 
     assert await house.count("audit_clients") == 0
     assert (await house.does.verify_audit_events()).intact
-    async with PostgresDatabase(pool).statements() as stores:
-        told = await stores.exports.audit(UUID(user_id), None, 10)
+    async with PostgresUnitsOfWork(pool).statements() as unit:
+        told = await unit.exports.audit(UUID(user_id), None, 10)
     assert {(each.entry.ip, each.entry.user_agent) for each in told} == {("", "")}
 
 

@@ -1,4 +1,4 @@
-"""Signed heads on a real Postgres: with keys that come and go, and against whoever owns the database."""
+"""Signed heads on Postgres: keys that come and go, and an attacker who owns the database."""
 
 import json
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from auth_service.adapters.audit_heads import EcdsaHeadJudge, EcdsaHeadSigner
 from auth_service.adapters.key_ring import KeyRing
 from auth_service.adapters.master_key import MasterKey
 from auth_service.adapters.postgres.audit import chained_of
-from auth_service.adapters.postgres.database import PostgresDatabase
+from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from auth_service.domain.audit import chain_hash
 from auth_service.domain.retention import FOR_EVER
 from auth_service.domain.signing_key import OUTLIVES, Schedule
@@ -63,20 +63,20 @@ async def _rewrite(owner: Owner, first: int) -> None:
 async def test_signatures_outlive_their_keys(house: House, pool: Database) -> None:
     """A key that is long retired still vouches for what it signed."""
     await _signed(house)
-    database, clock = PostgresDatabase(pool), FakeClock(datetime.now(UTC))
+    units, clock = PostgresUnitsOfWork(pool), FakeClock(datetime.now(UTC))
     times = Schedule(every=timedelta(days=30), published_for=timedelta(minutes=15))
-    rotation = await RotateSigningKey(database, MASTER_KEY, times, clock)()
+    rotation = await RotateSigningKey(units, MASTER_KEY, times, clock)()
     clock.advance(times.published_for + OUTLIVES)
-    assert await RetireSigningKeys(database, MASTER_KEY, clock)() == 1
-    ring = KeyRing(database, MASTER_KEY, clock)
+    assert await RetireSigningKeys(units, MASTER_KEY, clock)() == 1
+    ring = KeyRing(units, MASTER_KEY, clock)
     await ring.load()
-    async with database.statements() as stores:
-        (newest,) = await stores.audit.after(7, 10)
-        await stores.audit_heads.add(EcdsaHeadSigner(ring).sign(8, newest.hash, clock.now()))
+    async with units.statements() as unit:
+        (newest,) = await unit.audit.after(7, 10)
+        await unit.audit_heads.add(EcdsaHeadSigner(ring).sign(8, newest.hash, clock.now()))
 
-    judge = EcdsaHeadJudge(database, MASTER_KEY)
-    beginning = FindAuditBeginning(database, judge, FOR_EVER, clock)
-    report = await VerifyAuditEvents(database, judge, beginning)()
+    judge = EcdsaHeadJudge(units, MASTER_KEY)
+    beginning = FindAuditBeginning(units, judge, FOR_EVER, clock)
+    report = await VerifyAuditEvents(units, judge, beginning)()
 
     assert (report.intact, report.events, report.heads, report.signed_until) == (True, 8, 3, 8)
     assert (
@@ -139,8 +139,8 @@ async def test_a_key_of_ones_own_signs_nothing(
         key.y,
         mallory.attest(key),
     )
-    database = PostgresDatabase(pool)
-    ring = KeyRing(database, mallory, clock)
+    units = PostgresUnitsOfWork(pool)
+    ring = KeyRing(units, mallory, clock)
     ring._keys, ring._private = [key], {key.kid: mallory.opened(key)}
     forged = await owner.fetchval("SELECT hash FROM auth.audit_events WHERE sequence = 6")
     head = EcdsaHeadSigner(ring).sign(6, forged, clock.now())

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from auth_service.adapters.audit_heads import EcdsaHeadSigner
 from auth_service.adapters.key_ring import KeyRing
-from auth_service.adapters.postgres.database import PostgresDatabase
+from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from chassis.clock import SystemClock
 from chassis.postgres.pool import Database
 from devstack.database import Database as DevelopmentDatabase
@@ -38,17 +38,17 @@ def _six_years(environment: Environment, emptied_database: DevelopmentDatabase) 
 
 async def _seven_entries(house: House, pool: Database) -> None:
     """Heads signed seven years ago at 2, six and a half at 4, yesterday at 6, and none at 7."""
-    database, clock = PostgresDatabase(pool), SystemClock()
-    ring = KeyRing(database, MASTER_KEY, clock)
+    units, clock = PostgresUnitsOfWork(pool), SystemClock()
+    ring = KeyRing(units, MASTER_KEY, clock)
     await ring.load()
     await house.register()
     for _ in range(6):
         await house.login()
     for place, days in ((2, 7 * 366), (4, 6 * 366 + 183), (6, 1)):
-        async with database.statements() as stores:
-            (entry,) = await stores.audit.after(place - 1, 1)
+        async with units.statements() as unit:
+            (entry,) = await unit.audit.after(place - 1, 1)
             at = datetime.now(UTC) - timedelta(days=days)
-            await stores.audit_heads.add(EcdsaHeadSigner(ring).sign(place, entry.hash, at))
+            await unit.audit_heads.add(EcdsaHeadSigner(ring).sign(place, entry.hash, at))
 
 
 def names_in(folder: Path) -> list[str]:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 from auth_service.adapters.master_key import MasterKey
-from auth_service.adapters.postgres.database import PostgresDatabase
+from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from auth_service.domain.login_throttle import FAILURES_MAX
 from auth_service.usecases.bootstrap_admin import Bootstrap
 from auth_service.usecases.signing_keys import EnsureSigningKey
@@ -54,7 +54,7 @@ async def test_registering_one_address_twenty_times_makes_one_person(house: Hous
 
 async def test_instances_that_start_at_once_make_one_key(pool: Database) -> None:
     """An advisory lock lets one of them make it."""
-    ensure = EnsureSigningKey(PostgresDatabase(pool), MASTER_KEY, SystemClock())
+    ensure = EnsureSigningKey(PostgresUnitsOfWork(pool), MASTER_KEY, SystemClock())
 
     await asyncio.gather(*(ensure() for _ in range(8)))
 
@@ -141,8 +141,8 @@ async def test_a_refresh_that_was_rolled_back_has_not_happened(house: House, poo
 
 async def test_another_master_key_opens_nothing(pool: Database) -> None:
     """A start with the wrong one fails, and changes nothing."""
-    await EnsureSigningKey(PostgresDatabase(pool), MASTER_KEY, SystemClock())()
+    await EnsureSigningKey(PostgresUnitsOfWork(pool), MASTER_KEY, SystemClock())()
 
     with pytest.raises(Exception, match="AUTH_MASTER_KEY"):
-        await EnsureSigningKey(PostgresDatabase(pool), MasterKey(b"x" * 32), SystemClock())()
+        await EnsureSigningKey(PostgresUnitsOfWork(pool), MasterKey(b"x" * 32), SystemClock())()
     assert await pool.fetchval("SELECT count(*) FROM auth.signing_keys") == 1

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 from auth_service.adapters.key_ring import KeyRing
 from auth_service.adapters.master_key import MasterKey
-from auth_service.adapters.postgres.database import PostgresDatabase
+from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from auth_service.domain.errors import SuccessorWaits
 from auth_service.domain.signing_key import OUTLIVES, KeyState, Schedule
 from auth_service.usecases.signing_keys import (
@@ -32,20 +32,20 @@ class Keys:
 
     def __init__(self, pool: Database) -> None:
         self.clock = FakeClock()
-        self.database = PostgresDatabase(pool)
-        self.rotate = RotateSigningKey(self.database, MASTER_KEY, TIMES, self.clock)
-        self.retire = RetireSigningKeys(self.database, MASTER_KEY, self.clock)
+        self.units = PostgresUnitsOfWork(pool)
+        self.rotate = RotateSigningKey(self.units, MASTER_KEY, TIMES, self.clock)
+        self.retire = RetireSigningKeys(self.units, MASTER_KEY, self.clock)
 
     async def first(self) -> KeyRing:
         """Makes the first key, and returns the ring of a process."""
-        await EnsureSigningKey(self.database, MASTER_KEY, self.clock)()
-        ring = KeyRing(self.database, MASTER_KEY, self.clock)
+        await EnsureSigningKey(self.units, MASTER_KEY, self.clock)()
+        ring = KeyRing(self.units, MASTER_KEY, self.clock)
         await ring.load()
         return ring
 
     async def states(self) -> list[KeyState]:
         """Returns the state of each key, the oldest first."""
-        return [key.state for key in await ListSigningKeys(self.database, self.clock)()]
+        return [key.state for key in await ListSigningKeys(self.units, self.clock)()]
 
 
 @pytest.fixture(name="keys")
@@ -79,8 +79,8 @@ async def test_a_key_lives_from_publication_to_its_destruction(keys: Keys, pool:
     await ring.load()
     assert list(ring.verifying()) == [new]
     assert await keys.states() == ["retired", "active"]
-    async with keys.database.statements() as stores:
-        (over,) = await stores.signing_keys.retired()
+    async with keys.units.statements() as unit:
+        (over,) = await unit.signing_keys.retired()
     assert (over.kid, MASTER_KEY.attested(over)) == (old, True)
     assert not MasterKey(b"x" * 32).attested(over)
     rows = await pool.fetch("SELECT to_jsonb(k)::text AS row FROM auth.retired_signing_keys k")
@@ -135,14 +135,14 @@ async def test_what_is_kept_of_retired_keys_cannot_be_changed(
     owner = await asyncpg.connect(emptied_database.url("auth_owner"))
     await owner.execute("UPDATE auth.retired_signing_keys SET x = y")
     await owner.close()
-    async with keys.database.statements() as stores:
-        assert [MASTER_KEY.attested(key) for key in await stores.signing_keys.retired()] == [False]
+    async with keys.units.statements() as unit:
+        assert [MASTER_KEY.attested(key) for key in await unit.signing_keys.retired()] == [False]
 
 
 async def test_keys_from_the_command_line(environment: Environment, keys: Keys, pool: Database) -> None:
     """`rotate` says what it did, or why not; `list` shows every key and nothing of its private half."""
     keys.clock.time = datetime.now(UTC)
-    await EnsureSigningKey(keys.database, MASTER_KEY, keys.clock)()
+    await EnsureSigningKey(keys.units, MASTER_KEY, keys.clock)()
 
     status, said = await ran(environment, "keys", "rotate")
     again, refused = await ran(environment, "keys", "rotate")
@@ -163,7 +163,7 @@ async def test_keys_from_the_command_line(environment: Environment, keys: Keys, 
 async def test_the_command_line_needs_the_right_master_key(environment: Environment, keys: Keys) -> None:
     """A key sealed by another one would be lost to every instance."""
     keys.clock.time = datetime.now(UTC)
-    await EnsureSigningKey(keys.database, MASTER_KEY, keys.clock)()
+    await EnsureSigningKey(keys.units, MASTER_KEY, keys.clock)()
     other = {**environment, "AUTH_MASTER_KEY": "eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg="}
 
     status, said = await ran(other, "keys", "rotate")

@@ -8,8 +8,8 @@ from email.headerregistry import Address
 from auth_service.adapters.mail.composer import Composer
 from auth_service.adapters.mail.post import Post
 from auth_service.adapters.mail.smtp_carrier import SmtpCarrier, SmtpServer
-from auth_service.adapters.postgres.database import PostgresDatabase
 from auth_service.adapters.postgres.mail_bell import MailBell
+from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from auth_service.domain.mail import MailKind
 from auth_service.usecases.mail_delivery import SendMails
 from chassis.clock import SystemClock
@@ -28,7 +28,7 @@ def sender(house: House, port: int) -> SendMails:
     sender = Address("Vestibule", addr_spec="no-reply@vestibule.test")
     carrier = SmtpCarrier(SmtpServer.of(f"smtp://127.0.0.1:{port}"), "vestibule.test")
     post = Post(Composer(sender, "https://id.example", SystemClock()), carrier)
-    return SendMails(PostgresDatabase(house.pool), MAIL_TOKENS, post)
+    return SendMails(PostgresUnitsOfWork(house.pool), MAIL_TOKENS, post)
 
 
 async def test_mails_wait_for_the_server(house: House) -> None:
@@ -63,8 +63,8 @@ async def test_a_sender_that_dies_leaves_its_mail_to_another(house: House) -> No
     async with server.running():
         send = sender(house, server.port)
         await house.register()
-        async with PostgresDatabase(house.pool).statements() as stores:
-            assert await stores.mails.claim(timedelta(minutes=1))
+        async with PostgresUnitsOfWork(house.pool).statements() as unit:
+            assert await unit.mails.claim(timedelta(minutes=1))
         assert await send() == 0
         await house.pool.execute("UPDATE auth.mails SET due_at = now()")
 
@@ -81,8 +81,8 @@ async def test_the_bell_rings(house: House, emptied_database: DevelopmentDatabas
         quiet = asyncio.create_task(bell.wait(10))
         await asyncio.sleep(0.1)
         assert not quiet.done()
-        async with PostgresDatabase(house.pool).transaction() as stores:
-            await stores.mails.queue(MailKind.PASSWORD_RESET, uuid7())
+        async with PostgresUnitsOfWork(house.pool).transaction() as unit:
+            await unit.mails.queue(MailKind.PASSWORD_RESET, uuid7())
         await asyncio.wait_for(quiet, 5)
     finally:
         task.cancel()

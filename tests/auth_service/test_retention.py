@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from auth_service.adapters.postgres.database import PostgresDatabase
+from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from chassis.postgres.pool import Database
 
 from tests.auth_service.conftest import House
@@ -90,8 +90,8 @@ async def test_a_locked_row_is_left_for_the_next_time(house: House, pool: Databa
     async with pool.transaction() as other:
         await other.execute("SELECT FROM auth.sessions LIMIT 1 FOR UPDATE")
 
-        async with PostgresDatabase(pool).statements() as stores:
-            assert await stores.retention.purge(10) == 1
+        async with PostgresUnitsOfWork(pool).statements() as unit:
+            assert await unit.retention.purge(10) == 1
 
     assert await house.does.purge_expired() == 1
 

@@ -18,11 +18,11 @@ from chassis.identity.caller import Caller
 from tests.fakes.auth_service.api_keys import FakeApiKeySecrets
 from tests.fakes.auth_service.attempts import FakeAnswerSeal
 from tests.fakes.auth_service.audit import FakeHeadSigner
-from tests.fakes.auth_service.database import FakeDatabase
 from tests.fakes.auth_service.devices import FakeDeviceDigests
 from tests.fakes.auth_service.passkeys import FakeRelyingParty
 from tests.fakes.auth_service.second_factors import FakeSecondFactorSecrets
 from tests.fakes.auth_service.state import FakeClock
+from tests.fakes.auth_service.unit_of_work import FakeUnitsOfWork
 from tests.fakes.auth_service.world import (
     AtOnce,
     FakeGuessKeys,
@@ -65,7 +65,7 @@ class World:
     """Everything there is."""
 
     clock: FakeClock
-    database: FakeDatabase
+    units: FakeUnitsOfWork
     directory: FakeUserDirectory
     hasher: FakePasswordHasher
     patience: FakePatience
@@ -126,15 +126,15 @@ def build_world(
 ) -> World:
     """Returns a world with nobody in it, in the standard profile or another."""
     clock = FakeClock()
-    database = FakeDatabase(clock)
-    directory = FakeUserDirectory(database, clock)
-    hasher, patience, signer = FakePasswordHasher(database), FakePatience(), FakeTokenSigner()
+    units = FakeUnitsOfWork(clock)
+    directory = FakeUserDirectory(units, clock)
+    hasher, patience, signer = FakePasswordHasher(units), FakePatience(), FakeTokenSigner()
     address_rule, rights_of = VerifiedAddressRule(verified_email), RightsRule(admins_need_second_factor)
     ports = Ports(
         address_rule=address_rule,
         limits=limits,
         rights_of=rights_of,
-        database=database,
+        units=units,
         directory=directory,
         hasher=hasher,
         password_policy=PasswordPolicy(FakePasswordStrength(), breached),
@@ -158,12 +158,12 @@ def build_world(
     )
     return World(
         clock=clock,
-        database=database,
+        units=units,
         directory=directory,
         hasher=hasher,
         patience=patience,
         signer=signer,
         does=build_use_cases(
-            ports, build_api_key_use_cases(database, FakeApiKeySecrets(), address_rule, rights_of, clock)
+            ports, build_api_key_use_cases(units, FakeApiKeySecrets(), address_rule, rights_of, clock)
         ),
     )

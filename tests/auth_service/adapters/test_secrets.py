@@ -23,8 +23,8 @@ from chassis.ids import unix_milliseconds, uuid7
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fakes.auth_service.database import FakeDatabase
 from tests.fakes.auth_service.state import FakeClock
+from tests.fakes.auth_service.unit_of_work import FakeUnitsOfWork
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123_999, tzinfo=UTC)
 MASTER = MasterKey(b"m" * 32)
@@ -91,15 +91,15 @@ def test_names_of_accounts_and_clients_are_not_legible() -> None:
 async def test_access_tokens_say_what_was_granted() -> None:
     """ES256, the key's name, our claims and no others; the jti tells Postgres' millisecond."""
     clock = FakeClock()
-    database = FakeDatabase(clock)
-    ring = KeyRing(database, MASTER, clock)
+    units = FakeUnitsOfWork(clock)
+    ring = KeyRing(units, MASTER, clock)
     signer = JwtSigner(ring, "http://issuer.test", "vestibule")
     grant = AccessGrant(
         user_id=uuid7(), session_id=uuid7(), role=Role.ADMIN, at=NOON, auth_time=NOON, amr=PASSWORD
     )
     with pytest.raises(Unavailable):
         signer.sign(grant)
-    await EnsureSigningKey(database, MASTER, clock)()
+    await EnsureSigningKey(units, MASTER, clock)()
     await ring.load()
 
     token = signer.sign(grant)
@@ -132,15 +132,15 @@ async def test_access_tokens_say_what_was_granted() -> None:
 async def test_the_ring_keeps_its_keys_when_reading_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """A key that was good stays good."""
     clock = FakeClock()
-    database = FakeDatabase(clock)
-    await EnsureSigningKey(database, MASTER, clock)()
-    ring = KeyRing(database, MASTER, clock)
+    units = FakeUnitsOfWork(clock)
+    await EnsureSigningKey(units, MASTER, clock)()
+    ring = KeyRing(units, MASTER, clock)
     await ring.load()
 
     def away() -> None:
         raise Unavailable
 
-    monkeypatch.setattr(database, "statements", away)
+    monkeypatch.setattr(units, "statements", away)
     with pytest.raises(Unavailable):
         await ring.load()
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from auth_service.adapters.postgres.database import PostgresDatabase
+from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from auth_service.domain.audit_client import COMMITMENT
 from auth_service.transport.event_handlers import event_handlers
 from chassis.errors import Forbidden, Invalid, RemoteError, Unavailable
@@ -264,7 +264,7 @@ async def test_the_keys_are_public(house: House) -> None:
 @pytest.mark.usefixtures("house")
 async def test_private_halves_are_sealed(pool: Database) -> None:
     """What is stored is no key without the master key."""
-    async with PostgresDatabase(pool).statements() as stores:
-        (key,) = await stores.signing_keys.all()
+    async with PostgresUnitsOfWork(pool).statements() as unit:
+        (key,) = await unit.signing_keys.all()
 
     assert b"\x06\x07*\x86H\xce=" not in key.sealed_private_key

@@ -131,8 +131,8 @@ async def test_what_ended_is_not_given_again(world: World) -> None:
         return await world.does.answer_once(caller=caller, key="key", request=request, seconds=1.0, work=work)
 
     await ask()
-    async with world.database.transaction() as stores:
-        await stores.attempts.end(ada)
+    async with world.units.transaction() as unit:
+        await unit.attempts.end(ada)
 
     with pytest.raises(KeptAnswerEnded):
         await ask()
@@ -189,4 +189,4 @@ async def test_a_registration_knows_itself_again(world: World) -> None:
     again = await register(email=EMAIL, password=PASSWORD, full_name=NAME, caller=a_client(), user_id=attempt)
 
     assert first.user_id == again.user_id == attempt
-    assert world.database.actions == [("auth.register", "success")]
+    assert world.units.actions == [("auth.register", "success")]

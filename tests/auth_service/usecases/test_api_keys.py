@@ -40,8 +40,8 @@ async def test_a_key_is_its_persons(world: World) -> None:
     assert (holder.key.id, holder.key.user_id, holder.role.value) == (key_id, owner.user_id, "user")
     assert list(holder.key.scopes) == ["read", "write"]
     assert listed.last_used_at == world.clock.now()
-    assert world.database.actions[-1] == ("auth.api_key_created", "success")
-    assert world.database.state.audit[-1].entry.details == {"key_id": str(key_id), "scopes": "read,write"}
+    assert world.units.actions[-1] == ("auth.api_key_created", "success")
+    assert world.units.state.audit[-1].entry.details == {"key_id": str(key_id), "scopes": "read,write"}
 
 
 @pytest.mark.parametrize("lifetime", [timedelta(0), -MINUTE, LIFETIME_MAX + MINUTE])
@@ -52,7 +52,7 @@ async def test_times_that_make_no_sense(world: World, lifetime: timedelta) -> No
         await _made(world, owner, lifetime)
 
     assert [error.field for error in caught.value.field_errors] == ["expires_at"]
-    assert not world.database.state.api_keys
+    assert not world.units.state.api_keys
 
 
 async def test_there_is_a_limit(world: World) -> None:
@@ -79,12 +79,12 @@ async def test_nobody_makes_none(world: World) -> None:
 async def test_wrong_keys(world: World) -> None:
     """Of no form, of an unknown prefix, with another secret: all alike, none audited."""
     _, text = await _made(world, await _owner(world))
-    before = world.database.actions
+    before = world.units.actions
     for wrong in ("vst_", "vst_9/secret", text + "s"):
         with pytest.raises(TokenInvalid):
             await world.does.api_keys.judge_api_key(text=wrong, caller=a_client())
 
-    assert world.database.actions == before
+    assert world.units.actions == before
 
 
 async def test_expired(world: World) -> None:
@@ -95,13 +95,13 @@ async def test_expired(world: World) -> None:
     for _ in range(3):
         with pytest.raises(TokenExpired):
             await world.does.api_keys.judge_api_key(text=text, caller=a_client())
-    assert world.database.actions.count(("auth.api_key_refused", "refused")) == 1
-    entry = world.database.state.audit[-1].entry
+    assert world.units.actions.count(("auth.api_key_refused", "refused")) == 1
+    entry = world.units.state.audit[-1].entry
     world.clock.advance(MINUTE)
     with pytest.raises(TokenExpired):
         await world.does.api_keys.judge_api_key(text=text, caller=a_client())
 
-    assert world.database.actions.count(("auth.api_key_refused", "refused")) == 2
+    assert world.units.actions.count(("auth.api_key_refused", "refused")) == 2
     assert (entry.actor_id, entry.subject_id, entry.ip) == (owner.user_id, owner.user_id, "192.0.2.1")
     assert entry.details == {"key_id": str(key_id), "reason": "TOKEN_EXPIRED", "method": "any"}
 
@@ -116,11 +116,11 @@ async def test_revoked(world: World) -> None:
         await world.does.api_keys.judge_api_key(text=text, caller=a_client())
     with pytest.raises(NotFound):
         await world.does.api_keys.revoke_api_key(key_id=key_id, caller=owner)
-    (revocation,) = world.database.state.revocations
+    (revocation,) = world.units.state.revocations
     assert revocation.session_id == key_id
-    assert RevocationTold(revocation) in world.database.state.events
+    assert RevocationTold(revocation) in world.units.state.events
     assert not await world.does.api_keys.list_api_keys(caller=owner)
-    assert ("auth.api_key_revoked", "success") in world.database.actions
+    assert ("auth.api_key_revoked", "success") in world.units.actions
 
 
 async def test_anothers_key_is_not_found(world: World) -> None:
@@ -141,12 +141,12 @@ async def test_use_is_noted_once_a_minute(world: World) -> None:
     await world.does.api_keys.judge_api_key(text=text, caller=a_client())
     world.clock.advance(MINUTE / 2)
     await world.does.api_keys.judge_api_key(text=text, caller=a_client())
-    noted = world.database.state.api_keys[key_id].last_used_at
+    noted = world.units.state.api_keys[key_id].last_used_at
     world.clock.advance(MINUTE / 2)
     await world.does.api_keys.judge_api_key(text=text, caller=a_client())
 
     assert noted == first
-    assert world.database.state.api_keys[key_id].last_used_at == first + MINUTE
+    assert world.units.state.api_keys[key_id].last_used_at == first + MINUTE
 
 
 async def test_what_others_refused_is_audited(world: World) -> None:
@@ -157,7 +157,7 @@ async def test_what_others_refused_is_audited(world: World) -> None:
         await world.does.api_keys.report_refused_key(key_id=key_id, method=method, caller=a_service())
     await world.does.api_keys.report_refused_key(key_id=uuid7(), method="/a/A", caller=a_service())
     told = [
-        row.entry.details for row in world.database.state.audit if row.entry.action == "auth.api_key_refused"
+        row.entry.details for row in world.units.state.audit if row.entry.action == "auth.api_key_refused"
     ]
 
     assert [(details["reason"], details["method"]) for details in told] == [

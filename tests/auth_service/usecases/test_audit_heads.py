@@ -18,16 +18,16 @@ MINUTE = timedelta(minutes=1)
 
 
 def _job(world: World) -> SignAuditHead:
-    return SignAuditHead(world.database, FakeHeadSigner(), FakeHeadSigner(), world.clock, MINUTE)
+    return SignAuditHead(world.units, FakeHeadSigner(), FakeHeadSigner(), world.clock, MINUTE)
 
 
 async def _fill(world: World, count: int) -> None:
-    async with world.database.statements() as stores:
+    async with world.units.statements() as unit:
         for number in range(count):
             entry = AuditEntry(
                 occurred_at=world.clock.now(), action="a", outcome="success", details={"n": str(number)}
             )
-            await stores.audit.append(entry)
+            await unit.audit.append(entry)
 
 
 async def _signed(world: World) -> SignAuditHead:
@@ -57,7 +57,7 @@ async def test_a_head_is_signed_when_it_has_moved(world: World) -> None:
     await _fill(world, 3)
     head = await sign()
     assert head is not None
-    assert (head.sequence, head.hash) == (3, world.database.state.audit[2].hash)
+    assert (head.sequence, head.hash) == (3, world.units.state.audit[2].hash)
     world.clock.advance(MINUTE)
     assert (await sign(), await other()) == (None, None)
 
@@ -67,7 +67,7 @@ async def test_a_head_is_signed_when_it_has_moved(world: World) -> None:
     assert await sign() is None
     world.clock.advance(MINUTE)
     assert await sign() is not None
-    assert sorted(world.database.state.audit_heads) == [3, 4, 5]
+    assert sorted(world.units.state.audit_heads) == [3, 4, 5]
 
 
 async def test_a_signed_chain_is_intact(world: World) -> None:
@@ -95,16 +95,16 @@ async def test_heads_and_entries_in_more_than_one_batch(world: World) -> None:
 
 
 def _alter(world: World) -> None:
-    chain = world.database.state.audit
+    chain = world.units.state.audit
     chain[5] = replace(chain[5], entry=replace(chain[5].entry, outcome="failed"))
 
 
 def _remove(world: World) -> None:
-    del world.database.state.audit[5]
+    del world.units.state.audit[5]
 
 
 def _put_in_between(world: World) -> None:
-    chain = world.database.state.audit
+    chain = world.units.state.audit
     for place in range(5, 10):
         chain[place] = replace(chain[place], sequence=place + 2)
     chain.insert(5, ChainedEntry(sequence=6, hash=b"", entry=replace(chain[5].entry, id=uuid7())))
@@ -112,31 +112,31 @@ def _put_in_between(world: World) -> None:
 
 
 def _rewrite_tail(world: World) -> None:
-    _rewrite(world.database.state.audit, 6)
+    _rewrite(world.units.state.audit, 6)
 
 
 def _rewrite_everything(world: World) -> None:
-    _rewrite(world.database.state.audit, 1)
+    _rewrite(world.units.state.audit, 1)
 
 
 def _cut_off(world: World) -> None:
-    del world.database.state.audit[8:]
+    del world.units.state.audit[8:]
 
 
 def _cut_everything_off(world: World) -> None:
-    world.database.state.audit.clear()
+    world.units.state.audit.clear()
 
 
 def _rewrite_and_sign_with_another_key(world: World) -> None:
     _rewrite_tail(world)
-    state, eve = world.database.state, FakeHeadSigner("eve")
+    state, eve = world.units.state, FakeHeadSigner("eve")
     for place in (8, 10):
         state.audit_heads[place] = eve.sign(place, state.audit[place - 1].hash, world.clock.now())
 
 
 def _rewrite_and_forge(world: World) -> None:
     _rewrite_tail(world)
-    state = world.database.state
+    state = world.units.state
     for place in (8, 10):
         state.audit_heads[place] = replace(state.audit_heads[place], hash=state.audit[place - 1].hash)
 
@@ -188,7 +188,7 @@ async def test_heads_cannot_vanish_unnoticed(world: World) -> None:
     await sign()
     _rewrite_tail(world)
     for place in (8, 10):
-        del world.database.state.audit_heads[place]
+        del world.units.state.audit_heads[place]
 
     with pytest.raises(ChainBroken) as caught:
         await sign()

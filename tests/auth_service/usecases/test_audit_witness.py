@@ -28,21 +28,19 @@ def _witness() -> FakeAuditWitness:
 
 def _signing(world: World, witness: FakeAuditWitness | None) -> SignAuditHead:
     signer = FakeHeadSigner()
-    return SignAuditHead(world.database, signer, signer, world.clock, MINUTE, witness)
+    return SignAuditHead(world.units, signer, signer, world.clock, MINUTE, witness)
 
 
 def _verify(world: World, witness: FakeAuditWitness | None) -> VerifyAuditEvents:
     judge = FakeHeadSigner()
-    beginning = FindAuditBeginning(world.database, judge, FOR_EVER, world.clock)
-    return VerifyAuditEvents(world.database, judge, beginning, witness)
+    beginning = FindAuditBeginning(world.units, judge, FOR_EVER, world.clock)
+    return VerifyAuditEvents(world.units, judge, beginning, witness)
 
 
 async def _append(world: World, count: int) -> None:
-    async with world.database.statements() as stores:
+    async with world.units.statements() as unit:
         for _ in range(count):
-            await stores.audit.append(
-                AuditEntry(occurred_at=world.clock.now(), action="a", outcome="success")
-            )
+            await unit.audit.append(AuditEntry(occurred_at=world.clock.now(), action="a", outcome="success"))
 
 
 async def _witnessed(world: World, witness: FakeAuditWitness) -> None:
@@ -59,7 +57,7 @@ async def _witnessed(world: World, witness: FakeAuditWitness) -> None:
 
 def _cut_off(world: World, last: int) -> None:
     """Removes the end of the chain, and every head that was signed for it."""
-    state = world.database.state
+    state = world.units.state
     state.audit[:] = [row for row in state.audit if row.sequence <= last]
     for place in [place for place in state.audit_heads if place > last]:
         del state.audit_heads[place]
@@ -67,7 +65,7 @@ def _cut_off(world: World, last: int) -> None:
 
 def _rewrite(world: World, first: int) -> None:
     """Alters an entry and computes every hash after it anew."""
-    chain = world.database.state.audit
+    chain = world.units.state.audit
     entry = replace(chain[first - 1].entry, outcome="failed", id=uuid7())
     chain[first - 1] = replace(chain[first - 1], entry=entry)
     previous = chain[first - 2].hash if first > 1 else bytes(32)
@@ -79,7 +77,7 @@ def _rewrite(world: World, first: int) -> None:
 def _rewrite_and_sign(world: World, first: int) -> None:
     """The same by somebody who has the master key as well: every head is signed anew."""
     _rewrite(world, first)
-    state, signer = world.database.state, FakeHeadSigner()
+    state, signer = world.units.state, FakeHeadSigner()
     for place, head in list(state.audit_heads.items()):
         state.audit_heads[place] = signer.sign(place, state.audit[place - 1].hash, head.at)
 
@@ -152,7 +150,7 @@ async def test_rewritten(
 async def test_only_the_heads_were_removed(world: World, witness: FakeAuditWitness) -> None:
     """The entries are all there, and the witness vouches for them."""
     await _witnessed(world, witness)
-    world.database.state.audit_heads.clear()
+    world.units.state.audit_heads.clear()
 
     report = await _verify(world, witness)()
 
@@ -191,7 +189,7 @@ async def test_a_new_process_does_not_go_on(world: World, witness: FakeAuditWitn
         with pytest.raises(ChainBroken) as broken:
             await restarted()
     assert "entry 10" in str(broken.value.details["problem"])
-    noted = [row.entry for row in world.database.state.audit if row.entry.action == "auth.audit_chain_broken"]
+    noted = [row.entry for row in world.units.state.audit if row.entry.action == "auth.audit_chain_broken"]
     assert [(entry.outcome, "entry 10" in entry.details["problem"]) for entry in noted] == [("failed", True)]
 
 
@@ -207,11 +205,11 @@ async def test_signing_goes_on_without_the_witness(world: World, witness: FakeAu
 async def test_the_witness_gets_only_our_heads(world: World, witness: FakeAuditWitness) -> None:
     """One that somebody put into our schema is not handed on, nor is what comes after it."""
     await _witnessed(world, witness)
-    state = world.database.state
+    state = world.units.state
     forged: SignedHead = FakeHeadSigner("eve").sign(9, bytes(32), world.clock.now())
     state.audit_heads[9] = forged
 
-    found = await ListAuditHeads(world.database, FakeHeadSigner())(from_sequence=4)
+    found = await ListAuditHeads(world.units, FakeHeadSigner())(from_sequence=4)
 
     assert [head.sequence for head in found.heads] == [4, 8]
     assert found.problem is None
@@ -220,9 +218,9 @@ async def test_the_witness_gets_only_our_heads(world: World, witness: FakeAuditW
 async def test_the_witness_hears_what_we_find(world: World, witness: FakeAuditWitness) -> None:
     """Entries cut off before their head are ours to find."""
     await _witnessed(world, witness)
-    state = world.database.state
+    state = world.units.state
     state.audit[:] = state.audit[:7]
 
-    found = await ListAuditHeads(world.database, FakeHeadSigner())(from_sequence=10)
+    found = await ListAuditHeads(world.units, FakeHeadSigner())(from_sequence=10)
 
     assert "cut off" in str(found.problem)

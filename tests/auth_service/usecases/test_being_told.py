@@ -25,7 +25,7 @@ async def _sign_in(world: World, user_agent: str = CHROME, address: str = "192.0
 
 
 def _told(world: World, kind: MailKind = MailKind.NEW_DEVICE) -> int:
-    return [row.kind for row in world.database.state.mails.values()].count(kind)
+    return [row.kind for row in world.units.state.mails.values()].count(kind)
 
 
 async def test_a_new_device_is_told_of_once(world: World) -> None:
@@ -50,7 +50,7 @@ async def test_a_wrong_password_is_no_sign_in(world: World) -> None:
     caller = replace(a_client(), user_agent=FIREFOX)
     with pytest.raises(InvalidCredentials):
         await world.does.login(email=EMAIL, password="wrong", caller=caller)
-    assert (_told(world), len(world.database.state.devices)) == (0, 1)
+    assert (_told(world), len(world.units.state.devices)) == (0, 1)
 
 
 async def test_there_is_no_flood_of_mails(world: World) -> None:
@@ -78,9 +78,9 @@ async def test_devices_are_each_users_own(world: World) -> None:
     ada = await world.person()
     bob = await world.person("bob@example.com")
     await _sign_in(world)
-    assert {user_id for user_id, _ in world.database.state.devices} == {ada}
+    assert {user_id for user_id, _ in world.units.state.devices} == {ada}
     await world.sign_in("bob@example.com")
-    assert {user_id for user_id, _ in world.database.state.devices} == {ada, bob}
+    assert {user_id for user_id, _ in world.units.state.devices} == {ada, bob}
 
 
 def test_devices() -> None:
@@ -126,7 +126,7 @@ async def test_guessed_codes_are_told_of_once_for_each_block(world: World) -> No
 async def test_codes_guessed_in_a_session_count_as_well(world: World) -> None:
     """Proving oneself once more is another way to guess."""
     user_id = await _guarded(world)
-    (session_id,) = world.database.state.sessions
+    (session_id,) = world.units.state.sessions
     caller = Caller(user_id=user_id, role="user", session_id=session_id, client_address="192.0.2.1")
     for _ in range(FAILURES_MAX):
         with pytest.raises(InvalidCredentials):
@@ -142,4 +142,4 @@ async def test_turned_off() -> None:
     await _sign_in(world, FIREFOX)
 
     assert _told(world, MailKind.SECOND_FACTOR_GUESSED) == 0
-    assert not world.database.state.devices
+    assert not world.units.state.devices

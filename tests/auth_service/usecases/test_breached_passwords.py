@@ -64,7 +64,7 @@ async def test_resetting(world: World) -> None:
     await world.person()
     postman = Postman()
     await world.does.mail.forgot_password(email=EMAIL, caller=a_client())
-    await SendMails(world.database, FakeMailTokens(), postman)()
+    await SendMails(world.units, FakeMailTokens(), postman)()
     token = postman.token(MailKind.PASSWORD_RESET)
     reset = world.does.mail.reset_password
     with pytest.raises(WeakPassword) as refused:

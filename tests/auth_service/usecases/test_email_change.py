@@ -24,7 +24,7 @@ class Mails:
 
     def __init__(self, world: World) -> None:
         self.postman = FakePostman()
-        self._send = SendMails(world.database, FakeMailTokens(), self.postman)
+        self._send = SendMails(world.units, FakeMailTokens(), self.postman)
 
     async def sent(self) -> dict[MailKind, tuple[str | None, str]]:
         """Sends what waits; returns receiver and token of the last mail of each kind."""
@@ -96,9 +96,9 @@ async def test_the_proof_makes_it_the_address(world: World, mails: Mails) -> Non
         )
     with pytest.raises(TokenInvalid):
         await verify(world, proof)
-    assert ("auth.email_verified", "success") in world.database.actions
-    assert EMAIL not in repr(world.database.state.audit)
-    assert NEW not in repr(world.database.state.audit)
+    assert ("auth.email_verified", "success") in world.units.actions
+    assert EMAIL not in repr(world.units.state.audit)
+    assert NEW not in repr(world.units.state.audit)
 
 
 async def test_a_proof_waits_for_user_service(world: World, mails: Mails) -> None:
@@ -141,7 +141,7 @@ async def test_a_taken_address_tells_its_owner(world: World, mails: Mails) -> No
 
     assert sent[MailKind.EMAIL_IN_USE] == (OTHER, "")
     assert PROOF not in sent
-    state = world.database.state
+    state = world.units.state
     assert [row.kind for row in state.mail_tokens.values() if row.user_id == ada][-2:] == [PROOF, ASKED]
     assert not [row for row in state.mail_tokens.values() if row.user_id == grace and row.kind is PROOF]
 
@@ -158,7 +158,7 @@ async def test_two_ask_for_one_address(world: World, mails: Mails) -> None:
     for _ in range(2):
         with pytest.raises(EmailTaken):
             await verify(world, adas)
-    assert world.database.actions[-1] == ("auth.email_verified", "refused")
+    assert world.units.actions[-1] == ("auth.email_verified", "refused")
     await world.sign_in()
 
 
@@ -180,8 +180,8 @@ async def test_an_auth_service_of_the_release_before(world: World, mails: Mails)
     user_id = await world.person()
     await mails.sent()
     person = world.directory.put(user_id, EMAIL, pending_email=NEW, email_verified=True)
-    async with world.database.transaction() as stores:
-        await stores.credentials.copy(person, world.directory.people[user_id].version)
+    async with world.units.transaction() as unit:
+        await unit.credentials.copy(person, world.directory.people[user_id].version)
 
     await world.does.mail.resend_verification(caller=Caller(user_id=user_id))
 
@@ -231,5 +231,5 @@ async def test_erased_while_pending(world: World, mails: Mails) -> None:
             await verify(world, token)
         with pytest.raises(TokenInvalid):
             await undo_change(world, token)
-    state = world.database.state
+    state = world.units.state
     assert [state.former_emails, state.pending_emails, state.mail_tokens] == [{}, {}, {}]

@@ -40,7 +40,7 @@ def _postman() -> FakePostman:
 
 @pytest.fixture(name="send")
 def _send(world: World, postman: FakePostman) -> SendMails:
-    return SendMails(world.database, FakeMailTokens(), postman)
+    return SendMails(world.units, FakeMailTokens(), postman)
 
 
 async def _token(world: World, send: SendMails, postman: FakePostman, email: str = EMAIL) -> str:
@@ -53,22 +53,22 @@ async def _token(world: World, send: SendMails, postman: FakePostman, email: str
 async def test_no_notice_stands_for_another(world: World, send: SendMails, postman: FakePostman) -> None:
     """Of two that wait, both are sent; none to somebody deactivated meanwhile. A new address keeps them."""
     user_id = await world.person()
-    async with world.database.transaction() as stores:
+    async with world.units.transaction() as unit:
         for _ in range(2):
-            await stores.mails.queue(MailKind.PASSKEY_ADDED, user_id)
+            await unit.mails.queue(MailKind.PASSKEY_ADDED, user_id)
     world.directory.put(user_id, "new@example.com")
     await world.does.sync_account(user_id=user_id, caller=a_service())
     await send()
     told = [letter for letter in postman.letters if letter.kind is MailKind.PASSKEY_ADDED]
     assert [(letter.to, letter.token) for letter in told] == [("new@example.com", "")] * 2
 
-    async with world.database.transaction() as stores:
-        await stores.mails.queue(MailKind.PASSKEY_ADDED, user_id)
+    async with world.units.transaction() as unit:
+        await unit.mails.queue(MailKind.PASSKEY_ADDED, user_id)
     world.directory.put(user_id, "new@example.com", is_active=False)
     await world.does.sync_account(user_id=user_id, caller=a_service())
     await send()
     assert len([letter for letter in postman.letters if letter.kind is MailKind.PASSKEY_ADDED]) == 2
-    assert not world.database.state.mails
+    assert not world.units.state.mails
 
 
 async def _reset(world: World, token: str, password: str = NEW) -> None:
@@ -85,11 +85,11 @@ async def test_a_reset_ends_every_session(world: World, send: SendMails, postman
 
     with pytest.raises(TokenRevoked):
         await world.does.refresh(refresh_token=tokens.refresh_token, caller=a_client())
-    assert [each.user_id for each in world.database.state.revocations] == [user_id]
+    assert [each.user_id for each in world.units.state.revocations] == [user_id]
     await world.sign_in(password=NEW)
     with pytest.raises(TokenInvalid):
         await _reset(world, token)
-    assert ("auth.password_reset", "refused") not in world.database.actions, "nobody's token any more"
+    assert ("auth.password_reset", "refused") not in world.units.actions, "nobody's token any more"
 
 
 async def test_a_weak_password_spends_nothing(world: World, send: SendMails, postman: FakePostman) -> None:
@@ -114,7 +114,7 @@ async def test_an_hour(world: World, send: SendMails, postman: FakePostman) -> N
 
     with pytest.raises(TokenExpired):
         await _reset(world, token)
-    assert world.database.actions[-1] == ("auth.password_reset", "refused")
+    assert world.units.actions[-1] == ("auth.password_reset", "refused")
 
 
 async def test_deactivated(world: World, send: SendMails, postman: FakePostman) -> None:
@@ -137,14 +137,14 @@ async def test_deactivated(world: World, send: SendMails, postman: FakePostman) 
 async def test_nobody_gets_no_mail(world: World, send: SendMails, postman: FakePostman) -> None:
     """What was queued for nobody goes to nobody, the same way."""
     await world.does.mail.forgot_password(email="nobody@example.com", caller=a_client())
-    assert len(world.database.state.mails) == 1
+    assert len(world.units.state.mails) == 1
 
     assert await send() == 1
 
     assert [letter.to for letter in postman.letters] == [None]
-    assert not world.database.state.mails
-    assert not world.database.state.mail_tokens
-    assert world.database.actions == []
+    assert not world.units.state.mails
+    assert not world.units.state.mail_tokens
+    assert world.units.actions == []
 
 
 async def test_a_registration_is_asked_to_verify_once(
@@ -188,7 +188,7 @@ async def test_verifying_is_told_to_user_service(world: World, send: SendMails, 
     world.directory.away = True
     await world.does.mail.verify_email(token=postman.letters[-1].token, caller=a_client())
     assert not world.directory.verified
-    assert EmailVerified(user_id) in world.database.state.events
+    assert EmailVerified(user_id) in world.units.state.events
     with pytest.raises(Unavailable):
         await world.does.mail.tell_email_verified(user_id=user_id)
     world.directory.away = False
@@ -230,7 +230,7 @@ async def test_asking_again(world: World, send: SendMails, postman: FakePostman)
     await send()
 
     assert len(postman.letters) == 2
-    assert not world.database.state.mails
+    assert not world.units.state.mails
 
 
 async def test_a_mail_that_cannot_be_sent_waits_longer_and_longer(
@@ -248,7 +248,7 @@ async def test_a_mail_that_cannot_be_sent_waits_longer_and_longer(
     await send()
 
     assert len({(letter.id, letter.token) for letter in postman.letters}) == 1
-    assert not world.database.state.mails
+    assert not world.units.state.mails
     await world.does.mail.verify_email(token=postman.letters[-1].token, caller=a_client())
 
 
@@ -260,7 +260,7 @@ async def test_a_mail_that_is_refused_for_good_is_dropped(
     postman.failure = Undeliverable
     await send()
 
-    assert not world.database.state.mails
+    assert not world.units.state.mails
 
 
 async def test_erasing_drops_what_waits(world: World, send: SendMails, postman: FakePostman) -> None:
@@ -270,8 +270,8 @@ async def test_erasing_drops_what_waits(world: World, send: SendMails, postman: 
     world.directory.erase(user_id)
     await world.does.sync_account(user_id=user_id, caller=a_service())
 
-    assert not world.database.state.mails
-    assert not world.database.state.mail_tokens
+    assert not world.units.state.mails
+    assert not world.units.state.mail_tokens
     await send()
     assert not postman.letters
 

@@ -53,7 +53,7 @@ async def test_a_step_either_way(world: World, guarded: Guarded, drift: int) -> 
     """Clocks may differ by a step: the one before turned it on."""
     tokens = await _verify(world, await _challenge(world), _step(world, drift))
 
-    assert world.database.state.sessions[world.session_of(tokens)].user_id == guarded.user_id
+    assert world.units.state.sessions[world.session_of(tokens)].user_id == guarded.user_id
 
 
 async def test_a_code_counts_once(world: World, guarded: Guarded) -> None:
@@ -78,11 +78,11 @@ async def test_a_recovery_code_counts_once(world: World, guarded: Guarded) -> No
     """There are ten; using one is audited."""
     code = guarded.recovery_codes[3]
     await _verify(world, await _challenge(world), code)
-    assert world.database.actions[-1] == ("auth.recovery_code_used", "success")
+    assert world.units.actions[-1] == ("auth.recovery_code_used", "success")
     with pytest.raises(InvalidCredentials):
         await _verify(world, await _challenge(world), code)
 
-    assert len(world.database.state.recovery_codes[guarded.user_id]) == 9
+    assert len(world.units.state.recovery_codes[guarded.user_id]) == 9
 
 
 async def test_wrong_codes_are_counted_apart(world: World, guarded: Guarded) -> None:
@@ -95,7 +95,7 @@ async def test_wrong_codes_are_counted_apart(world: World, guarded: Guarded) -> 
         await _verify(world, token, _step(world))
 
     later = await _challenge(world)
-    assert world.database.actions[-6:] == [("auth.mfa_refused", "refused")] * 6
+    assert world.units.actions[-6:] == [("auth.mfa_refused", "refused")] * 6
     world.clock.advance(timedelta(minutes=15, seconds=1))
     with pytest.raises(TokenExpired):
         await _verify(world, later, _step(world))
@@ -122,18 +122,18 @@ async def test_a_challenge_ends(world: World, guarded: Guarded) -> None:
     with pytest.raises(TokenExpired):
         await _verify(world, token, _step(world))
 
-    entry = world.database.state.audit[-1].entry
+    entry = world.units.state.audit[-1].entry
     assert (entry.action, entry.outcome, entry.subject_id) == ("auth.mfa_refused", "refused", guarded.user_id)
     assert entry.details == {"reason": "TOKEN_EXPIRED"}
 
 
 async def test_an_unknown_challenge_is_not_audited(world: World, guarded: Guarded) -> None:
     """It concerns nobody, and anyone can make up thousands."""
-    entries = len(world.database.actions)
+    entries = len(world.units.actions)
     with pytest.raises(TokenInvalid):
         await _verify(world, "unknown", _step(world))
 
-    assert len(world.database.actions) == entries
+    assert len(world.units.actions) == entries
 
 
 async def test_turning_it_on_takes_a_code(world: World) -> None:
@@ -146,7 +146,7 @@ async def test_turning_it_on_takes_a_code(world: World) -> None:
     with pytest.raises(Invalid):
         await world.does.mfa.confirm_totp(code=_step(world, 5), caller=caller)
 
-    assert world.database.actions[-1] == ("auth.mfa_enabled", "refused")
+    assert world.units.actions[-1] == ("auth.mfa_enabled", "refused")
     await world.sign_in()
 
 
@@ -160,6 +160,6 @@ async def test_turning_it_off_takes_the_password(world: World, guarded: Guarded)
 
     await world.does.mfa.remove_totp(password=PASSWORD, caller=guarded.caller)
 
-    assert world.database.actions[-1] == ("auth.mfa_disabled", "success")
-    assert not world.database.state.challenges
+    assert world.units.actions[-1] == ("auth.mfa_disabled", "success")
+    assert not world.units.state.challenges
     await world.sign_in()

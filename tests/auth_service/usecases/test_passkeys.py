@@ -71,11 +71,11 @@ async def test_signing_in(world: World, owner: Owner) -> None:
 
     (passkey,) = await world.does.passkeys.list_passkeys(caller=owner.caller)
     assert (passkey.sign_count, passkey.last_used_at) == (3, world.clock.now())
-    assert world.database.state.sessions[world.session_of(tokens)].user_id == owner.user_id
-    entry = world.database.state.audit[-1].entry
+    assert world.units.state.sessions[world.session_of(tokens)].user_id == owner.user_id
+    entry = world.units.state.audit[-1].entry
     assert (entry.action, entry.actor_id) == ("auth.login", owner.user_id)
     assert entry.details["passkey_id"] == str(passkey.id)
-    assert world.database.state.events[-1] == SignedIn(owner.user_id, world.clock.now())
+    assert world.units.state.events[-1] == SignedIn(owner.user_id, world.clock.now())
 
 
 async def test_no_second_step(world: World, owner: Owner) -> None:
@@ -112,18 +112,18 @@ async def test_it_is_no_guess(world: World, owner: Owner) -> None:
 async def test_refusals(world: World, owner: Owner, different: dict[str, Any], why: str) -> None:
     """All look the same from outside; the trail tells them apart."""
     await _sign_in(world, owner, count=4)
-    sessions = len(world.database.state.sessions)
+    sessions = len(world.units.state.sessions)
     with pytest.raises(PasskeyRefused) as caught:
         await _sign_in(world, owner, **different)
 
     assert (caught.value.reason, caught.value.details) == ("INVALID_CREDENTIALS", {})
-    entry = world.database.state.audit[-1].entry
+    entry = world.units.state.audit[-1].entry
     if "id" in different:
         assert entry.outcome == "success", "a passkey that nobody has concerns nobody"
     else:
         assert (entry.action, entry.outcome) == ("auth.passkey_refused", "refused")
         assert entry.details["reason"] == why
-    assert len(world.database.state.sessions) == sessions
+    assert len(world.units.state.sessions) == sessions
 
 
 async def test_a_challenge_is_spent_by_a_wrong_answer(world: World, owner: Owner) -> None:
@@ -150,8 +150,8 @@ async def test_refused_additions_are_audited(world: World, owner: Owner) -> None
     with pytest.raises(Exception, match="CONFLICT"):
         await _add(world, owner.caller)
 
-    assert world.database.actions[-3:] == [("auth.passkey_added", "refused")] * 3
-    assert len(world.database.state.passkeys) == 1
+    assert world.units.actions[-3:] == [("auth.passkey_added", "refused")] * 3
+    assert len(world.units.state.passkeys) == 1
 
 
 @pytest.mark.parametrize(("kept", "told", "back"), [(0, 0, False), (0, 1, False), (1, 1, True), (2, 0, True)])

@@ -37,7 +37,7 @@ async def _prove(world: World, caller: Caller, **proof: Any) -> Tokens:
 def _proof(world: World, caller: Caller) -> tuple[datetime, tuple[str, ...]]:
     """Returns what the session keeps, having held the newest access token against it."""
     assert caller.session_id is not None
-    session, grant = world.database.state.sessions[caller.session_id], world.signer.grants[-1]
+    session, grant = world.units.state.sessions[caller.session_id], world.signer.grants[-1]
     assert (grant.session_id, grant.auth_time, grant.amr) == (session.id, session.auth_time, session.amr)
     return session.auth_time, tuple(session.amr)
 
@@ -64,7 +64,7 @@ async def test_a_password(world: World, caller: Caller) -> None:
 
     assert _proof(world, caller) == (proven_at, ("pwd",))
     assert world.session_of(tokens) == caller.session_id
-    assert world.database.actions[-1] == ("auth.reauthenticated", "success")
+    assert world.units.actions[-1] == ("auth.reauthenticated", "success")
     world.clock.advance(HOUR)
     await world.does.refresh(refresh_token=tokens.refresh_token, caller=a_client())
     assert _proof(world, caller) == (proven_at, ("pwd",))
@@ -96,7 +96,7 @@ async def test_the_second_factor_is_asked_where_it_is_on(world: World, caller: C
     for _ in range(5):
         with pytest.raises(InvalidCredentials):
             await _prove(world, caller, password=PASSWORD, code=_step(world))
-    assert world.database.actions[-1] == ("auth.mfa_refused", "refused")
+    assert world.units.actions[-1] == ("auth.mfa_refused", "refused")
     with pytest.raises(TooManyAttempts):
         await _prove(world, caller, password=PASSWORD, code=_step(world, 1))
     # Passwords are not blocked by that: signing in gets as far as the second step.
@@ -112,7 +112,7 @@ async def test_a_passkey(world: World, caller: Caller) -> None:
     await _add_passkey(world, mallory, "hers")
     with pytest.raises(PasskeyRefused):
         await _prove(world, caller, assertion=await _assertion(world, mallory.user_id, "hers"))
-    assert world.database.state.audit[-1].entry.details["reason"] == "ANOTHER_USERS"
+    assert world.units.state.audit[-1].entry.details["reason"] == "ANOTHER_USERS"
     assertion = await _assertion(world, caller.user_id, "phone")
     await _prove(world, caller, assertion=assertion)
 
@@ -152,7 +152,7 @@ async def test_a_token_given_here_ends_with_the_session(world: World, caller: Ca
     world.clock.advance(timedelta(minutes=10))
     await world.does.change_password(old_password=PASSWORD, new_password="another-" + PASSWORD, caller=caller)
 
-    assert other.session_id in {each.session_id for each in world.database.state.revocations}
+    assert other.session_id in {each.session_id for each in world.units.state.revocations}
 
 
 async def test_a_password_changed_meanwhile(world: World, caller: Caller) -> None:
@@ -161,8 +161,8 @@ async def test_a_password_changed_meanwhile(world: World, caller: Caller) -> Non
 
     async def slow(password_hash: str | None, password: str) -> bool:
         matches = await verify(password_hash, password)
-        async with world.database.transaction() as stores:
-            await stores.credentials.replace_hash(caller.person(), password_hash or "", "1:another")
+        async with world.units.transaction() as unit:
+            await unit.credentials.replace_hash(caller.person(), password_hash or "", "1:another")
         return matches
 
     world.hasher.verify = slow  # type: ignore[method-assign]

@@ -51,7 +51,7 @@ class Planted:
         """Lets the owner of the mailbox take the account over."""
         postman = Postman()
         await self.world.does.mail.forgot_password(email=EMAIL, caller=a_client())
-        await SendMails(self.world.database, FakeMailTokens(), postman)()
+        await SendMails(self.world.units, FakeMailTokens(), postman)()
         token = postman.token(MailKind.PASSWORD_RESET)
         await self.world.does.mail.reset_password(token=token, new_password=NEW, caller=a_client())
 
@@ -100,8 +100,8 @@ async def test_keys_passkeys_and_sessions_end(planted: Planted) -> None:
     answer = {"challenge": login["challenge"], "id": "phone", "by": "phone", "user": planted.user_id}
     with pytest.raises(PasskeyRefused):
         await world.does.passkeys.login_with_passkey(assertion=answer, caller=a_client())
-    assert [each.user_id for each in world.database.state.revocations] == [planted.user_id]
-    assert MailKind.PASSWORD_RECOVERED in [row.kind for row in world.database.state.mails.values()]
+    assert [each.user_id for each in world.units.state.revocations] == [planted.user_id]
+    assert MailKind.PASSWORD_RECOVERED in [row.kind for row in world.units.state.mails.values()]
 
 
 async def test_what_was_begun_cannot_be_finished(planted: Planted) -> None:
@@ -112,15 +112,15 @@ async def test_what_was_begun_cannot_be_finished(planted: Planted) -> None:
     await planted.recover()
     owner = world.signed_in(planted.user_id, await world.sign_in(password=NEW))
 
-    assert not world.database.state.authenticators
-    assert not world.database.state.passkey_challenges
-    assert all(row.kind in UNDO_TOKENS for row in world.database.state.mail_tokens.values())
+    assert not world.units.state.authenticators
+    assert not world.units.state.passkey_challenges
+    assert all(row.kind in UNDO_TOKENS for row in world.units.state.mail_tokens.values())
     with pytest.raises(NotFound):
         await world.does.mfa.confirm_totp(code=_step(world), caller=owner)
     answer = {"challenge": options["challenge"], "id": "tablet", "by": "tablet"}
     with pytest.raises(Invalid):
         await world.does.passkeys.add_passkey(name="t", attestation=answer, caller=planted.intruder)
-    assert not world.database.state.passkeys
+    assert not world.units.state.passkeys
 
 
 async def test_the_second_factor_stays(planted: Planted) -> None:
@@ -150,14 +150,14 @@ async def test_calls_under_way_add_nothing(planted: Planted) -> None:
     ):
         with pytest.raises(TokenRevoked):
             await attempt
-    assert not world.database.state.authenticators
+    assert not world.units.state.authenticators
 
 
 async def test_two_recoveries_at_once(planted: Planted) -> None:
     """The token counts once."""
     world, postman = planted.world, Postman()
     await world.does.mail.forgot_password(email=EMAIL, caller=a_client())
-    await SendMails(world.database, FakeMailTokens(), postman)()
+    await SendMails(world.units, FakeMailTokens(), postman)()
     token = postman.token(MailKind.PASSWORD_RESET)
     reset = world.does.mail.reset_password
     outcomes = await asyncio.gather(
@@ -173,7 +173,7 @@ async def test_a_recovery_proves_the_address(world: World) -> None:
     user_id = await world.person()
     await Planted(world, user_id, a_client(), "", "").recover()
 
-    assert EmailVerified(user_id) in world.database.state.events
+    assert EmailVerified(user_id) in world.units.state.events
     owner = world.signed_in(user_id, await world.sign_in(password=NEW))
     await _key(world, owner)
 
@@ -185,8 +185,8 @@ async def test_a_changed_password_keeps_keys_and_passkeys(planted: Planted) -> N
     await world.does.change_password(old_password=PASSWORD, new_password=NEW, caller=planted.intruder)
 
     await world.does.api_keys.judge_api_key(text=planted.key, caller=a_client())
-    assert world.database.state.passkeys
-    assert not world.database.state.authenticators
+    assert world.units.state.passkeys
+    assert not world.units.state.authenticators
 
 
 async def test_nothing_is_set_up_on_an_address_that_is_not_proven(world: World) -> None:
@@ -201,11 +201,11 @@ async def test_nothing_is_set_up_on_an_address_that_is_not_proven(world: World) 
     ):
         with pytest.raises(EmailNotVerified):
             await attempt
-    assert not world.database.state.api_keys
-    assert not world.database.state.authenticators
+    assert not world.units.state.api_keys
+    assert not world.units.state.authenticators
 
-    async with world.database.transaction() as stores:
-        await stores.emails.verify(user_id)
+    async with world.units.transaction() as unit:
+        await unit.emails.verify(user_id)
     await _key(world, caller)
     await world.does.mfa.begin_totp(caller=caller)
     await _add_passkey(world, caller)
@@ -222,7 +222,7 @@ async def test_an_address_changed_meanwhile_is_not_proven(world: World) -> None:
     answer = {"challenge": options["challenge"], "id": "phone", "by": "phone"}
     with pytest.raises(EmailNotVerified):
         await world.does.passkeys.add_passkey(name="p", attestation=answer, caller=caller)
-    assert ("auth.passkey_added", "refused") in world.database.actions
+    assert ("auth.passkey_added", "refused") in world.units.actions
 
 
 async def test_where_no_mail_can_be_sent() -> None:
@@ -241,12 +241,12 @@ async def test_the_first_admin_is_proven(world: World) -> None:
     bootstrap = world.does.bootstrap_admin
     assert await bootstrap(email=EMAIL, password=PASSWORD, user_id=uuid7()) is Bootstrap.CREATED
 
-    (row,) = world.database.state.credentials.values()
+    (row,) = world.units.state.credentials.values()
     assert row.credential.email_verified
     (account,) = world.directory.people.values()
     assert account.person is not None
     assert account.person.email_verified
-    assert not world.database.state.mails
+    assert not world.units.state.mails
 
 
 async def test_the_first_admin_of_a_release_before(world: World) -> None:
@@ -259,7 +259,7 @@ async def test_the_first_admin_of_a_release_before(world: World) -> None:
     )
     assert await bootstrap(email=EMAIL, password=PASSWORD, user_id=uuid7()) is Bootstrap.NOT_NEEDED
 
-    credentials = world.database.state.credentials
+    credentials = world.units.state.credentials
     assert credentials[ada].credential.email_verified
     assert not credentials[bob].credential.email_verified
-    assert EmailVerified(ada) in world.database.state.events
+    assert EmailVerified(ada) in world.units.state.events

@@ -49,10 +49,10 @@ async def _ask(world: World, make: Make, *, dies: bool = False) -> Any:
 async def _lost_and_told(world: World, make: Make, *, after: timedelta = HOUR) -> tuple[Any, Any]:
     """Returns the answer that was lost, and the one given when the client asks again."""
     lost = await _ask(world, make, dies=True)
-    entries = len(world.database.actions)
+    entries = len(world.units.actions)
     world.clock.advance(after)
     told = await _ask(world, make)
-    assert len(world.database.actions) == entries, "nothing happened a second time"
+    assert len(world.units.actions) == entries, "nothing happened a second time"
     return lost, told
 
 
@@ -75,7 +75,7 @@ async def test_a_refresh_gives_the_same_successor(world: World) -> None:
     lost, told = await _lost_and_told(world, _refreshes(world, signed_in.refresh_token))
 
     assert told.refresh_token == lost.refresh_token
-    assert world.database.state.sessions[world.session_of(told)].counter == 1
+    assert world.units.state.sessions[world.session_of(told)].counter == 1
 
 
 async def test_the_second_of_two_tabs_is_told_again_too(world: World) -> None:
@@ -98,7 +98,7 @@ async def test_whoever_has_but_the_token_ends_the_session(world: World) -> None:
 
     with pytest.raises(TokenRevoked):
         await _ask(world, _refreshes(world, signed_in.refresh_token))
-    assert world.database.actions[-1] == ("auth.refresh_reused", "refused")
+    assert world.units.actions[-1] == ("auth.refresh_reused", "refused")
 
 
 async def test_a_successor_in_use_is_not_given_again(world: World) -> None:
@@ -111,7 +111,7 @@ async def test_a_successor_in_use_is_not_given_again(world: World) -> None:
 
     with pytest.raises(TokenRevoked):
         await _ask(world, refresh)
-    assert world.database.actions[-1] == ("auth.refresh_reused", "refused")
+    assert world.units.actions[-1] == ("auth.refresh_reused", "refused")
 
 
 async def test_an_idle_session_is_not_revived() -> None:
@@ -143,7 +143,7 @@ async def test_a_sign_in_opens_one_session(world: World) -> None:
     lost, told = await _lost_and_told(world, _signs_in(world))
 
     assert world.session_of(lost) == world.session_of(told)
-    assert len(world.database.state.sessions) == 1
+    assert len(world.units.state.sessions) == 1
 
 
 async def test_a_session_that_ended_stays_ended(world: World) -> None:
@@ -259,7 +259,7 @@ async def test_mailed_tokens_are_spent_once(world: World, kind: MailKind) -> Non
     await world.person()
     postman, mail = FakePostman(), world.does.mail
     await mail.forgot_password(email=EMAIL, caller=a_client())
-    await SendMails(world.database, FakeMailTokens(), postman)()
+    await SendMails(world.units, FakeMailTokens(), postman)()
     (token,) = [letter.token for letter in postman.letters if letter.kind is kind]
 
     async def spend(attempt: Attempt) -> None:
@@ -275,10 +275,10 @@ async def test_who_was_given_up_for_dead_and_lives(world: World) -> None:
     """Of two calls under one attempt one makes the change; the other has changed nothing."""
     await world.person(proven=True)
     lost = await _ask(world, _signs_in(world), dies=True)
-    (row,) = world.database.state.attempts.values()
+    (row,) = world.units.state.attempts.values()
     unaware = Attempt(attempt_id=row.attempt.attempt_id, fingerprint=row.attempt.fingerprint)
 
     with pytest.raises(Unavailable):
         await _signs_in(world)(unaware)
 
-    assert list(world.database.state.sessions) == [world.session_of(lost)]
+    assert list(world.units.state.sessions) == [world.session_of(lost)]

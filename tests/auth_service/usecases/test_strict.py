@@ -77,14 +77,14 @@ async def test_an_admin_without_a_second_factor(strict: World) -> None:
 
     tokens = await _refresh(strict, tokens)
     assert _granted(strict) == (Role.USER, True)
-    async with strict.database.transaction() as stores:
-        await stores.second_factors.begin(user_id, b"sealed")
-        await stores.second_factors.confirm(user_id, 1, [])
+    async with strict.units.transaction() as unit:
+        await unit.second_factors.begin(user_id, b"sealed")
+        await unit.second_factors.confirm(user_id, 1, [])
     tokens = await _refresh(strict, tokens)
     assert _granted(strict) == (Role.ADMIN, False)
 
-    async with strict.database.transaction() as stores:
-        await stores.second_factors.remove(user_id)
+    async with strict.units.transaction() as unit:
+        await unit.second_factors.remove(user_id)
     await _refresh(strict, tokens)
     assert _granted(strict) == (Role.USER, True)
 
@@ -122,9 +122,9 @@ async def test_others_need_none(strict: World, world: World) -> None:
 async def test_a_key_may_do_no_more_than_a_session(strict: World) -> None:
     """Of a promoted user, of an admin who turned the second factor off, with and without a passkey."""
     user_id = await strict.person(role=Role.ADMIN, proven=True)
-    async with strict.database.transaction() as stores:
-        await stores.second_factors.begin(user_id, b"sealed")
-        await stores.second_factors.confirm(user_id, 1, [])
+    async with strict.units.transaction() as unit:
+        await unit.second_factors.begin(user_id, b"sealed")
+        await unit.second_factors.confirm(user_id, 1, [])
     caller = Caller(user_id=user_id, role="admin", session_id=await _a_session(strict, user_id))
     _, text = await strict.does.api_keys.create_api_key(
         name="directory", scopes=["read", "write", "admin"], expires_at=None, caller=caller
@@ -137,23 +137,23 @@ async def test_a_key_may_do_no_more_than_a_session(strict: World) -> None:
     assert await judged() == (Role.ADMIN, False)
     await strict.does.mfa.remove_totp(password=PASSWORD, caller=caller)
     assert await judged() == (Role.USER, True)
-    assert strict.database.state.revocations[-1].user_id == user_id
-    async with strict.database.transaction() as stores:
+    assert strict.units.state.revocations[-1].user_id == user_id
+    async with strict.units.transaction() as unit:
         made = NewPasskey(credential_id=b"phone", public_key=b"", sign_count=0)
-        passkey = await stores.passkeys.add(uuid7(), user_id, "Phone", made)
+        passkey = await unit.passkeys.add(uuid7(), user_id, "Phone", made)
     assert await judged() == (Role.ADMIN, False)
-    revoked = len(strict.database.state.revocations)
+    revoked = len(strict.units.state.revocations)
     await strict.does.passkeys.remove_passkey(passkey_id=passkey.id, password=PASSWORD, caller=caller)
     assert await judged() == (Role.USER, True)
-    assert len(strict.database.state.revocations) == revoked + 1
+    assert len(strict.units.state.revocations) == revoked + 1
 
 
 async def _a_session(strict: World, user_id: UUID) -> UUID:
-    async with strict.database.transaction() as stores:
-        credential = await stores.credentials.by_id(user_id)
+    async with strict.units.transaction() as unit:
+        credential = await unit.credentials.by_id(user_id)
         assert credential is not None
         entry = audited(a_client(), strict.clock.now(), "auth.login", actor_id=user_id)
-        opening = await stores.sign_ins.open(
+        opening = await unit.sign_ins.open(
             uuid7(), credential, GuessKey(b"a", b"c"), entry, PASSWORD_AND_CODE
         )
     assert opening.standing is not None

@@ -11,7 +11,7 @@ from tests.auth_service.world import EMAIL, World, a_client, a_service
 
 
 def _revoked_people(world: World) -> list[object]:
-    events = [event for event in world.database.state.events if isinstance(event, TokensRevoked)]
+    events = [event for event in world.units.state.events if isinstance(event, TokensRevoked)]
     return [event.revocation.user_id for event in events]
 
 
@@ -25,7 +25,7 @@ async def test_a_new_address_is_the_one_to_sign_in_with(world: World) -> None:
     await world.sign_in("countess@example.com")
     with pytest.raises(InvalidCredentials):
         await world.sign_in(EMAIL)
-    assert ("auth.account_synced", "success") in world.database.actions
+    assert ("auth.account_synced", "success") in world.units.actions
     assert not _revoked_people(world)
 
 
@@ -73,7 +73,7 @@ async def test_an_erased_person_leaves_only_ids(world: World) -> None:
 
     await world.does.sync_account(user_id=user_id, caller=a_service())
 
-    state = world.database.state
+    state = world.units.state
     assert not state.credentials
     assert not state.sessions
     assert not state.guesses
@@ -86,11 +86,11 @@ async def test_doing_it_twice_does_it_once(world: World) -> None:
     user_id = await world.person()
     world.directory.put(user_id, EMAIL, role=Role.ADMIN)
     await world.does.sync_account(user_id=user_id, caller=a_service())
-    before = world.database.state
+    before = world.units.state
 
     await world.does.sync_account(user_id=user_id, caller=a_service())
 
-    assert world.database.state == before
+    assert world.units.state == before
 
 
 async def test_people_unknown_here_or_there_change_nothing(world: World) -> None:
@@ -100,7 +100,7 @@ async def test_people_unknown_here_or_there_change_nothing(world: World) -> None
     world.directory.put(stranger, EMAIL)
     await world.does.sync_account(user_id=stranger, caller=a_service())
 
-    assert not world.database.actions
+    assert not world.units.actions
 
 
 async def test_addresses_that_changed_hands_settle(world: World) -> None:
@@ -110,10 +110,10 @@ async def test_addresses_that_changed_hands_settle(world: World) -> None:
     world.directory.put(bob, "a@example.com")
 
     await world.does.sync_account(user_id=ada, caller=a_service())
-    assert CopyOutdated(bob) in world.database.state.events
+    assert CopyOutdated(bob) in world.units.state.events
     await world.does.sync_account(user_id=bob, caller=a_service())
 
-    state = world.database.state
+    state = world.units.state
     assert state.credentials[ada].canonical == "b@example.com"
     assert state.credentials[bob].canonical == "a@example.com"
 
@@ -129,4 +129,4 @@ async def test_a_waiting_registration_gives_way_to_an_admitted_person(world: Wor
 
     await world.does.sync_account(user_id=ada, caller=a_service())
 
-    assert list(world.database.state.credentials) == [ada]
+    assert list(world.units.state.credentials) == [ada]

@@ -25,7 +25,7 @@ def _step(world: World, drift: int = 0) -> str:
 
 async def _undo(world: World, kind: MailKind) -> None:
     postman = Postman()
-    await SendMails(world.database, FakeMailTokens(), postman)()
+    await SendMails(world.units, FakeMailTokens(), postman)()
     undo = world.does.mail.undo_email_change
     await undo(token=postman.token(kind), caller=a_client())
 
@@ -40,7 +40,7 @@ async def test_what_was_set_up_is_undone_by_mail(planted: Planted, kind: MailKin
     await world.does.mfa.confirm_totp(code=_step(world, -1), caller=planted.intruder)
     await _undo(world, kind)
 
-    state = world.database.state
+    state = world.units.state
     assert (state.passkeys, state.authenticators, state.recovery_codes) == ({}, {}, {})
     with pytest.raises(TokenRevoked):
         await world.does.api_keys.judge_api_key(text=planted.key, caller=a_client())
@@ -59,18 +59,18 @@ async def test_what_was_set_up_is_undone_by_mail(planted: Planted, kind: MailKin
 async def test_an_intruder_who_recovers_does_not_end_the_undo(planted: Planted) -> None:
     """Who moved the account to another mailbox and reset it there is out by the owner's link all the same."""
     world, postman = planted.world, Postman()
-    await SendMails(world.database, FakeMailTokens(), postman)()
+    await SendMails(world.units, FakeMailTokens(), postman)()
     world.directory.put(planted.user_id, "intruder@example.com", email_verified=True)
     await world.does.sync_account(user_id=planted.user_id, caller=a_service())
     await world.does.mail.forgot_password(email="intruder@example.com", caller=a_client())
-    await SendMails(world.database, FakeMailTokens(), postman)()
+    await SendMails(world.units, FakeMailTokens(), postman)()
     reset = postman.token(MailKind.PASSWORD_RESET)
     await world.does.mail.reset_password(token=reset, new_password=NEW, caller=a_client())
 
     undo = world.does.mail.undo_email_change
     await undo(token=postman.token(MailKind.PASSKEY_ADDED), caller=a_client())
 
-    assert world.database.state.credentials[planted.user_id].credential.email == EMAIL
+    assert world.units.state.credentials[planted.user_id].credential.email == EMAIL
     with pytest.raises(InvalidCredentials):
         await world.sign_in("intruder@example.com", NEW)
 
@@ -90,7 +90,7 @@ async def test_an_address_that_was_asked_for_is_given_up(planted: Planted) -> No
     after = world.directory.people[planted.user_id].person
     assert after is not None
     assert (after.email, after.pending_email) == (EMAIL, None)
-    assert not world.database.state.pending_emails
+    assert not world.units.state.pending_emails
     owner = world.signed_in(planted.user_id, await world.sign_in(password=NEW))
     await world.does.mail.resend_verification(caller=owner)
-    assert MailKind.EMAIL_CHANGE not in [row.kind for row in world.database.state.mails.values()]
+    assert MailKind.EMAIL_CHANGE not in [row.kind for row in world.units.state.mails.values()]

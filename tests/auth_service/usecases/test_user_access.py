@@ -42,14 +42,14 @@ async def _invite(
 
 async def _posted(world: World) -> Postman:
     postman = Postman()
-    await SendMails(world.database, FakeMailTokens(), postman)()
+    await SendMails(world.units, FakeMailTokens(), postman)()
     return postman
 
 
 async def test_an_invited_user_chooses_a_password(world: World, admin: Caller) -> None:
     """By the link, once; that proves the address. Actor and subject are on the record."""
     bob = await _invite(world, admin, role=Role.ADMIN)
-    entry = world.database.state.audit[-1].entry
+    entry = world.units.state.audit[-1].entry
     assert (entry.action, entry.actor_id, entry.subject_id) == ("auth.user_invited", admin.user_id, bob)
     postman = await _posted(world)
     assert [letter.kind for letter in postman.letters if letter.to == BOB] == [MailKind.INVITATION]
@@ -60,7 +60,7 @@ async def test_an_invited_user_chooses_a_password(world: World, admin: Caller) -
     tokens = await world.sign_in(BOB, NEW)
 
     assert tokens.role is Role.ADMIN
-    assert world.database.state.credentials[bob].credential.email_verified
+    assert world.units.state.credentials[bob].credential.email_verified
     with pytest.raises(TokenInvalid):
         await reset(token=token, new_password=NEW, caller=a_client())
 
@@ -108,8 +108,8 @@ async def test_a_taken_address(world: World, admin: Caller) -> None:
     with pytest.raises(EmailTaken):
         await _invite(world, admin)
 
-    assert world.database.actions[-1] == ("auth.user_invited", "refused")
-    assert len(world.database.state.credentials) == 2
+    assert world.units.actions[-1] == ("auth.user_invited", "refused")
+    assert len(world.units.state.credentials) == 2
 
 
 async def test_an_invitation_that_was_cut_off(world: World, admin: Caller) -> None:
@@ -121,7 +121,7 @@ async def test_an_invitation_that_was_cut_off(world: World, admin: Caller) -> No
     bob = await _invite(world, admin)
 
     await world.does.sync_account(user_id=bob, caller=a_service())
-    kinds = [row.kind for row in world.database.state.mails.values() if row.user_id == bob]
+    kinds = [row.kind for row in world.units.state.mails.values() if row.user_id == bob]
     assert kinds == [MailKind.INVITATION]
 
 
@@ -131,11 +131,11 @@ async def test_an_invitation_finished_by_the_event(world: World, admin: Caller) 
     with pytest.raises(Unavailable):
         await _invite(world, admin)
     world.directory.away = False
-    (bob,) = [each for each in world.database.state.credentials if each != admin.user_id]
+    (bob,) = [each for each in world.units.state.credentials if each != admin.user_id]
     await world.directory.admit(bob)
     await world.does.sync_account(user_id=bob, caller=a_service())
 
-    assert [row.kind for row in world.database.state.mails.values() if row.user_id == bob] == [
+    assert [row.kind for row in world.units.state.mails.values() if row.user_id == bob] == [
         MailKind.INVITATION
     ]
 
@@ -153,7 +153,7 @@ async def test_anothers_sessions(world: World, admin: Caller) -> None:
     access = world.does.user_access
     page = await access.list_user_sessions(user_id=bob, page=2, page_size=2, caller=admin)
     assert (len(page.sessions), page.total) == (1, 3)
-    assert world.database.actions[-1] == ("auth.user_sessions_read", "success")
+    assert world.units.actions[-1] == ("auth.user_sessions_read", "success")
 
     for _ in range(2):
         await access.end_user_sessions(user_id=bob, caller=admin)
@@ -161,13 +161,13 @@ async def test_anothers_sessions(world: World, admin: Caller) -> None:
     for each in tokens:
         with pytest.raises(TokenRevoked):
             await world.does.refresh(refresh_token=each.refresh_token, caller=a_client())
-    entry = world.database.state.audit[-1].entry
+    entry = world.units.state.audit[-1].entry
     assert (entry.action, entry.actor_id, entry.subject_id) == (
         "auth.user_sessions_ended",
         admin.user_id,
         bob,
     )
-    mails = [row.kind for row in world.database.state.mails.values() if row.user_id == bob]
+    mails = [row.kind for row in world.units.state.mails.values() if row.user_id == bob]
     assert mails.count(MailKind.SESSIONS_ENDED) == 1
     assert isinstance(await world.sign_in(BOB), Tokens)
 
@@ -188,8 +188,8 @@ async def test_anothers_second_factor(world: World, admin: Caller) -> None:
     assert isinstance(await world.sign_in(BOB), Tokens)
     with pytest.raises(TokenInvalid):
         await world.does.mfa.verify_mfa(mfa_token=pending.token, code=str(step), caller=a_client())
-    assert MailKind.SECOND_FACTOR_REMOVED in [row.kind for row in world.database.state.mails.values()]
-    assert ("auth.user_mfa_removed", "success") in world.database.actions
+    assert MailKind.SECOND_FACTOR_REMOVED in [row.kind for row in world.units.state.mails.values()]
+    assert ("auth.user_mfa_removed", "success") in world.units.actions
     with pytest.raises(NotFound):
         await remove(user_id=bob, caller=admin)
 
@@ -200,7 +200,7 @@ async def test_nobody_that_is_there(world: World, admin: Caller) -> None:
     world.directory.away = True
     with pytest.raises(Unavailable):
         await _invite(world, admin)
-    (pending,) = [each for each in world.database.state.credentials if each != admin.user_id]
+    (pending,) = [each for each in world.units.state.credentials if each != admin.user_id]
     for user_id in (uuid7(), pending):
         for call in (
             access.list_user_sessions(user_id=user_id, page=1, page_size=20, caller=admin),
@@ -221,21 +221,21 @@ async def test_everybodys_sessions(world: World, admin: Caller) -> None:
     """End by one revocation that names none of them, and one after; the caller's goes on."""
     await world.person(BOB)
     bobs, other = await world.sign_in(BOB), await world.sign_in()
-    events = len(world.database.state.events)
+    events = len(world.units.state.events)
     end_all = world.does.user_access.end_all_sessions
     await end_all(caller=admin)
 
     for tokens in (bobs, other):
         with pytest.raises(TokenRevoked):
             await world.does.refresh(refresh_token=tokens.refresh_token, caller=a_client())
-    told = [each for each in world.database.state.events[events:] if isinstance(each, RevocationTold)]
+    told = [each for each in world.units.state.events[events:] if isinstance(each, RevocationTold)]
     assert [(each.revocation.every_session, each.revocation.kept_session_id) for each in told] == [
         (True, admin.session_id)
     ] * 2
-    async with world.database.statements() as stores:
-        assert await stores.sessions.is_open(admin.session_id, admin.person())  # type: ignore[arg-type]
-        assert await stores.revocations.unended() == []
-    assert ("auth.all_sessions_ended", "success") in world.database.actions
+    async with world.units.statements() as unit:
+        assert await unit.sessions.is_open(admin.session_id, admin.person())  # type: ignore[arg-type]
+        assert await unit.revocations.unended() == []
+    assert ("auth.all_sessions_ended", "success") in world.units.actions
     assert isinstance(await world.sign_in(BOB), Tokens)
 
 
@@ -245,10 +245,10 @@ async def test_everybodys_sessions_are_named_to_the_release_before(world: World,
     await world.sign_in(BOB)
     world.clock.advance(ACCESS_LIFETIME + timedelta(minutes=5))
     await world.sign_in(BOB)
-    events = len(world.database.state.events)
+    events = len(world.units.state.events)
     await replace(world.does.user_access.end_all_sessions, names_each=True)(caller=admin)
 
-    told = [each for each in world.database.state.events[events:] if isinstance(each, RevocationTold)]
+    told = [each for each in world.units.state.events[events:] if isinstance(each, RevocationTold)]
     assert [each.revocation.every_session for each in told] == [True, False, True]
     assert told[1].revocation.session_id not in (None, admin.session_id)
 
@@ -258,8 +258,8 @@ async def test_everybodys_sessions_after_a_crash(world: World, admin: Caller) ->
     await world.person(BOB)
     bobs = await world.sign_in(BOB)
     assert admin.session_id is not None
-    async with world.database.transaction() as stores:
-        await stores.revocations.of_every_session(admin.session_id, sessions_ended=False)
+    async with world.units.transaction() as unit:
+        await unit.revocations.of_every_session(admin.session_id, sessions_ended=False)
     world.clock.advance(timedelta(seconds=1))
     newer = await world.sign_in(BOB)
     finish = world.does.user_access.end_all_sessions.finish

@@ -7,7 +7,7 @@ from auth_service.domain.credential import Credential, Registration
 from auth_service.domain.login_throttle import GuessKey
 from auth_service.domain.proof import PASSWORD
 from auth_service.domain.session import Opening
-from auth_service.domain.unit_of_work import Stores
+from auth_service.domain.unit_of_work import UnitOfWork
 from auth_service.domain.user import Person, Role
 from chassis.ids import uuid7
 
@@ -39,21 +39,21 @@ def a_person(
     )
 
 
-async def admitted(stores: Stores, email: str = "Ada@Example.com", role: Role = Role.USER) -> Credential:
+async def admitted(unit: UnitOfWork, email: str = "Ada@Example.com", role: Role = Role.USER) -> Credential:
     """Adds a credential that may sign in."""
     registration = a_registration(email, role)
-    await stores.credentials.add_pending(registration, "hash")
-    await stores.credentials.activate(registration.user_id)
-    credential = await stores.credentials.by_id(registration.user_id)
+    await unit.credentials.add_pending(registration, "hash")
+    await unit.credentials.activate(registration.user_id)
+    credential = await unit.credentials.by_id(registration.user_id)
     assert credential is not None
     return credential
 
 
 async def opened(
-    stores: Stores, credential: Credential, ip: str = "", user_agent: str = "", key: GuessKey = GUESSES
+    unit: UnitOfWork, credential: Credential, ip: str = "", user_agent: str = "", key: GuessKey = GUESSES
 ) -> Opening:
     """Opens a session for a credential."""
     entry = AuditEntry(
         occurred_at=LONG_AGO, action="auth.login", outcome="success", ip=ip, user_agent=user_agent
     )
-    return await stores.sign_ins.open(uuid7(), credential, key, entry, PASSWORD)
+    return await unit.sign_ins.open(uuid7(), credential, key, entry, PASSWORD)

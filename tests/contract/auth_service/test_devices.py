@@ -1,17 +1,17 @@
 """Known devices: what fake and Postgres both promise."""
 
 from auth_service.domain.device import DEVICES_MAX, NOTICES_MAX
-from auth_service.domain.unit_of_work import Database
+from auth_service.domain.unit_of_work import UnitsOfWork
 from chassis.ids import uuid7
 
 from tests.contract.auth_service.builders import admitted
 
 
-async def test_the_first_device_is_no_news(database: Database) -> None:
+async def test_the_first_device_is_no_news(units: UnitsOfWork) -> None:
     """Every other one is, once."""
-    async with database.transaction() as stores:
-        ada, bob = await admitted(stores), await admitted(stores, "bob@example.com")
-        devices = stores.devices
+    async with units.transaction() as unit:
+        ada, bob = await admitted(unit), await admitted(unit, "bob@example.com")
+        devices = unit.devices
         assert not await devices.is_known(ada.user_id, b"one")
         assert not await devices.add(ada.user_id, b"one")
         assert await devices.is_known(ada.user_id, b"one")
@@ -27,28 +27,28 @@ async def test_the_first_device_is_no_news(database: Database) -> None:
         assert not await devices.add(ada.user_id, b"two")
 
 
-async def test_devices_are_bounded(database: Database) -> None:
+async def test_devices_are_bounded(units: UnitsOfWork) -> None:
     """In number, and mails about them in a day."""
     digests = [str(number).encode() for number in range(DEVICES_MAX + 5)]
     news = []
-    async with database.transaction() as stores:
-        ada = await admitted(stores)
+    async with units.transaction() as unit:
+        ada = await admitted(unit)
     for digest in digests:
-        async with database.transaction() as stores:
-            news.append(await stores.devices.add(ada.user_id, digest))
-    async with database.transaction() as stores:
-        known = [await stores.devices.is_known(ada.user_id, digest) for digest in digests]
+        async with units.transaction() as unit:
+            news.append(await unit.devices.add(ada.user_id, digest))
+    async with units.transaction() as unit:
+        known = [await unit.devices.is_known(ada.user_id, digest) for digest in digests]
 
     assert news == [False, *[True] * NOTICES_MAX, *[False] * (len(digests) - NOTICES_MAX - 1)]
     assert sum(known) == DEVICES_MAX
 
 
-async def test_users_who_are_gone_have_none(database: Database) -> None:
+async def test_users_who_are_gone_have_none(units: UnitsOfWork) -> None:
     """Erasing a user forgets them."""
-    async with database.transaction() as stores:
-        ada = await admitted(stores)
-        await stores.devices.add(ada.user_id, b"one")
-        await stores.devices.add(ada.user_id, b"two")
-        await stores.credentials.erase(ada.user_id)
-        assert not await stores.devices.is_known(ada.user_id, b"one")
-        assert not await stores.devices.is_known(uuid7(), b"one")
+    async with units.transaction() as unit:
+        ada = await admitted(unit)
+        await unit.devices.add(ada.user_id, b"one")
+        await unit.devices.add(ada.user_id, b"two")
+        await unit.credentials.erase(ada.user_id)
+        assert not await unit.devices.is_known(ada.user_id, b"one")
+        assert not await unit.devices.is_known(uuid7(), b"one")

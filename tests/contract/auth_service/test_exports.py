@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from auth_service.domain.audit import AuditEntry
 from auth_service.domain.login_throttle import GuessKey
-from auth_service.domain.unit_of_work import Database
+from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import Role
 from chassis.ids import uuid7
 
@@ -13,44 +13,44 @@ from tests.contract.auth_service.builders import admitted
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 
 
-async def test_what_is_kept_of_a_person(database: Database) -> None:
+async def test_what_is_kept_of_a_person(units: UnitsOfWork) -> None:
     """And nothing of somebody who is not there."""
     key = GuessKey(account=b"account", client=b"client")
-    async with database.transaction() as stores:
-        ada = await admitted(stores, "Ada@example.com")
-        await stores.emails.verify(ada.user_id)
-        await stores.guesses.note_failure(key)
+    async with units.transaction() as unit:
+        ada = await admitted(unit, "Ada@example.com")
+        await unit.emails.verify(ada.user_id)
+        await unit.guesses.note_failure(key)
 
-    async with database.statements() as stores:
-        credential = await stores.exports.credential(ada.user_id)
+    async with units.statements() as unit:
+        credential = await unit.exports.credential(ada.user_id)
         assert credential is not None
         assert (credential.email, credential.email_verified) == ("Ada@example.com", True)
         assert (credential.role, credential.is_active) == (Role.USER, True)
-        assert len(await stores.exports.wrong_passwords(b"account")) == 1
-        assert not await stores.exports.wrong_passwords(b"another")
-        assert not await stores.exports.sessions(ada.user_id)
-        assert not await stores.exports.second_factors(ada.user_id)
-        assert not await stores.exports.mail_tokens(ada.user_id)
-        assert await stores.exports.credential(uuid7()) is None
+        assert len(await unit.exports.wrong_passwords(b"account")) == 1
+        assert not await unit.exports.wrong_passwords(b"another")
+        assert not await unit.exports.sessions(ada.user_id)
+        assert not await unit.exports.second_factors(ada.user_id)
+        assert not await unit.exports.mail_tokens(ada.user_id)
+        assert await unit.exports.credential(uuid7()) is None
 
 
-async def test_entries_by_and_about_a_person(database: Database) -> None:
+async def test_entries_by_and_about_a_person(units: UnitsOfWork) -> None:
     """The newest first, each once, page by page."""
     ada, admin = uuid7(), uuid7()
     pairs = [(ada, ada), (admin, ada), (admin, admin), (ada, None), (None, ada), (admin, None)]
-    async with database.transaction() as stores:
+    async with units.transaction() as unit:
         for actor_id, subject_id in pairs:
             entry = AuditEntry(
                 occurred_at=NOW, action="a", outcome="success", actor_id=actor_id, subject_id=subject_id
             )
-            await stores.audit.append(entry)
+            await unit.audit.append(entry)
 
-    async with database.statements() as stores:
-        whole = await stores.exports.audit(ada, None, 10)
+    async with units.statements() as unit:
+        whole = await unit.exports.audit(ada, None, 10)
         assert [(each.entry.actor_id, each.entry.subject_id) for each in whole] == [
             pairs[index] for index in (4, 3, 1, 0)
         ]
-        first = await stores.exports.audit(ada, None, 2)
-        second = await stores.exports.audit(ada, first[-1].sequence, 2)
+        first = await unit.exports.audit(ada, None, 2)
+        second = await unit.exports.audit(ada, first[-1].sequence, 2)
         assert [*first, *second] == whole
-        assert not await stores.exports.audit(ada, second[-1].sequence, 2)
+        assert not await unit.exports.audit(ada, second[-1].sequence, 2)

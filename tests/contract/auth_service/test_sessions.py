@@ -7,7 +7,7 @@ from auth_service.domain.login_throttle import GuessKey
 from auth_service.domain.proof import passkey
 from auth_service.domain.session import IDLE, Opening
 from auth_service.domain.tokens import unix_milliseconds
-from auth_service.domain.unit_of_work import Database
+from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import Role
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
@@ -23,79 +23,79 @@ from tests.contract.auth_service.builders import (
 )
 
 
-async def test_a_session_opens_for_what_was_judged(database: Database) -> None:
+async def test_a_session_opens_for_what_was_judged(units: UnitsOfWork) -> None:
     """With its entry in the trail; not when password or activity have changed since."""
-    async with database.transaction() as stores:
-        ada = await admitted(stores)
-        standing = (await opened(stores, ada, "192.0.2.1", "agent")).standing
+    async with units.transaction() as unit:
+        ada = await admitted(unit)
+        standing = (await opened(unit, ada, "192.0.2.1", "agent")).standing
         assert standing is not None
         session = standing.session
         assert (standing.role, session.counter, session.ended_at) == (Role.USER, 0, None)
         assert session.expires_at == standing.at + IDLE
         assert (session.ip, session.user_agent) == ("192.0.2.1", "agent")
-        (chained,) = await stores.audit.after(0, 10)
+        (chained,) = await unit.audit.after(0, 10)
         assert (chained.entry.action, chained.hash) == (
             "auth.login",
             chain_hash(GENESIS, 1, chained.entry),
         )
 
-        locked = await stores.sessions.lock(session.id)
+        locked = await unit.sessions.lock(session.id)
         assert locked is not None
         assert locked.session == session
-        await stores.credentials.replace_hash(ada.user_id, "hash", "newer")
-        assert await opened(stores, ada) == Opening()
-        assert len(await stores.audit.after(0, 10)) == 1
+        await unit.credentials.replace_hash(ada.user_id, "hash", "newer")
+        assert await opened(unit, ada) == Opening()
+        assert len(await unit.audit.after(0, 10)) == 1
 
 
-async def test_a_session_stands_guarded_by_two_factors(database: Database) -> None:
+async def test_a_session_stands_guarded_by_two_factors(units: UnitsOfWork) -> None:
     """One of a passkey always; one of a password when the person has a second factor by now."""
-    async with database.transaction() as stores:
-        ada = await admitted(stores)
-        by_password = (await opened(stores, ada)).standing
+    async with units.transaction() as unit:
+        ada = await admitted(unit)
+        by_password = (await opened(unit, ada)).standing
         entry = audited(Caller(), LONG_AGO, "auth.login")
         by_passkey = (
-            await stores.sign_ins.open(uuid7(), ada, None, entry, passkey(is_backed_up=False))
+            await unit.sign_ins.open(uuid7(), ada, None, entry, passkey(is_backed_up=False))
         ).standing
         assert by_password is not None
         assert by_passkey is not None
         assert (by_password.guarded, by_passkey.guarded) == (False, True)
 
         async def stand() -> list[bool]:
-            locked = [await stores.sessions.lock(each.session.id) for each in (by_password, by_passkey)]
+            locked = [await unit.sessions.lock(each.session.id) for each in (by_password, by_passkey)]
             return [each is not None and each.guarded for each in locked]
 
         assert await stand() == [False, True]
-        await stores.second_factors.begin(ada.user_id, b"sealed")
-        await stores.second_factors.confirm(ada.user_id, 1, [])
+        await unit.second_factors.begin(ada.user_id, b"sealed")
+        await unit.second_factors.confirm(ada.user_id, 1, [])
         assert await stand() == [True, True]
 
 
-async def test_opening_forgives_whoever_is_not_blocked(database: Database) -> None:
+async def test_opening_forgives_whoever_is_not_blocked(units: UnitsOfWork) -> None:
     """A client that used up its attempts meanwhile opens nothing."""
     blocked = GuessKey(b"account", b"blocked")
-    async with database.transaction() as stores:
-        ada = await admitted(stores)
-        await stores.guesses.note_failure(GUESSES)
+    async with units.transaction() as unit:
+        ada = await admitted(unit)
+        await unit.guesses.note_failure(GUESSES)
         for _ in range(5):
-            await stores.guesses.note_failure(blocked)
+            await unit.guesses.note_failure(blocked)
 
-        assert (await opened(stores, ada)).standing is not None
-        refused = await opened(stores, ada, key=blocked)
+        assert (await opened(unit, ada)).standing is not None
+        refused = await opened(unit, ada, key=blocked)
 
         assert refused.standing is None
         assert refused.blocked_for is not None
         assert timedelta(minutes=14) < refused.blocked_for <= timedelta(minutes=15)
-        assert (await stores.guesses.record(GUESSES)).failures == 5
-        assert len(await stores.audit.after(0, 10)) == 1
-        assert len(await stores.sessions.open_sessions(ada.user_id, 10)) == 1
+        assert (await unit.guesses.record(GUESSES)).failures == 5
+        assert len(await unit.audit.after(0, 10)) == 1
+        assert len(await unit.sessions.open_sessions(ada.user_id, 10)) == 1
 
 
-async def test_one_look_finds_credential_and_guesses(database: Database) -> None:
+async def test_one_look_finds_credential_and_guesses(units: UnitsOfWork) -> None:
     """Known or not."""
     blocked = GuessKey(b"account", b"blocked")
-    async with database.transaction() as stores:
-        ada = await admitted(stores)
-        look_up = stores.sign_ins.look_up
+    async with units.transaction() as unit:
+        ada = await admitted(unit)
+        look_up = unit.sign_ins.look_up
         first, credential = await look_up("ada@example.com", GUESSES)
         second, nobody = await look_up("bob@example.com", GUESSES)
         assert (credential, nobody) == (ada, None)
@@ -105,7 +105,7 @@ async def test_one_look_finds_credential_and_guesses(database: Database) -> None
         assert second.counted_at is not None
 
         for _ in range(5):
-            await stores.guesses.note_failure(blocked)
+            await unit.guesses.note_failure(blocked)
 
         third, _ = await look_up("bob@example.com", GUESSES)
         assert third.failures == 7
@@ -114,128 +114,128 @@ async def test_one_look_finds_credential_and_guesses(database: Database) -> None
         assert record.blocked_for is not None
 
 
-async def test_nobody_inactive_or_waiting_has_a_session(database: Database) -> None:
+async def test_nobody_inactive_or_waiting_has_a_session(units: UnitsOfWork) -> None:
     """Neither opens one nor uses one."""
     ada, bob = a_registration("a@example.com"), a_registration("b@example.com")
-    async with database.transaction() as stores:
-        await stores.credentials.add_pending(ada, "hash")
-        await stores.credentials.add_pending(bob, "hash")
-        await stores.credentials.activate(ada.user_id)
-        active = await stores.credentials.by_id(ada.user_id)
-        waiting = await stores.credentials.by_id(bob.user_id)
+    async with units.transaction() as unit:
+        await unit.credentials.add_pending(ada, "hash")
+        await unit.credentials.add_pending(bob, "hash")
+        await unit.credentials.activate(ada.user_id)
+        active = await unit.credentials.by_id(ada.user_id)
+        waiting = await unit.credentials.by_id(bob.user_id)
         assert active is not None
         assert waiting is not None
-        standing = (await opened(stores, active)).standing
+        standing = (await opened(unit, active)).standing
         assert standing is not None
 
-        await stores.credentials.copy(a_person(ada, "a@example.com", is_active=False), 1)
+        await unit.credentials.copy(a_person(ada, "a@example.com", is_active=False), 1)
 
-        assert await stores.sessions.lock(standing.session.id) is None
-        assert await opened(stores, active) == Opening()
-        assert await opened(stores, waiting) == Opening()
+        assert await unit.sessions.lock(standing.session.id) is None
+        assert await opened(unit, active) == Opening()
+        assert await opened(unit, waiting) == Opening()
 
 
-async def test_rotating_is_compare_and_swap(database: Database) -> None:
+async def test_rotating_is_compare_and_swap(units: UnitsOfWork) -> None:
     """Once for each counter."""
-    async with database.transaction() as stores:
-        ada = await admitted(stores)
-        standing = (await opened(stores, ada)).standing
+    async with units.transaction() as unit:
+        ada = await admitted(unit)
+        standing = (await opened(unit, ada)).standing
         assert standing is not None
         at, expires_at = standing.at + MINUTE, standing.at + 2 * MINUTE
 
-        assert await stores.sessions.rotate(standing.session, at, expires_at)
-        assert not await stores.sessions.rotate(standing.session, at, expires_at)
+        assert await unit.sessions.rotate(standing.session, at, expires_at)
+        assert not await unit.sessions.rotate(standing.session, at, expires_at)
 
-        rotated = await stores.sessions.lock(standing.session.id)
+        rotated = await unit.sessions.lock(standing.session.id)
         assert rotated is not None
         session = rotated.session
         assert (session.counter, session.rotated_at, session.expires_at) == (1, at, expires_at)
         assert session.last_used_at == at
 
 
-async def test_sessions_end_once_and_for_their_person_only(database: Database) -> None:
+async def test_sessions_end_once_and_for_their_person_only(units: UnitsOfWork) -> None:
     """And are not listed any more."""
-    async with database.transaction() as stores:
-        ada = await admitted(stores)
-        standings = [(await opened(stores, ada)).standing for _ in range(4)]
+    async with units.transaction() as unit:
+        ada = await admitted(unit)
+        standings = [(await opened(unit, ada)).standing for _ in range(4)]
         ids = [standing.session.id for standing in standings if standing]
 
-        assert not await stores.sessions.end(ids[0], uuid7())
-        assert await stores.sessions.end(ids[0], ada.user_id)
-        assert not await stores.sessions.end(ids[0], ada.user_id)
-        listed = await stores.sessions.open_sessions(ada.user_id, 10)
+        assert not await unit.sessions.end(ids[0], uuid7())
+        assert await unit.sessions.end(ids[0], ada.user_id)
+        assert not await unit.sessions.end(ids[0], ada.user_id)
+        listed = await unit.sessions.open_sessions(ada.user_id, 10)
         assert {session.id for session in listed} == set(ids[1:])
-        assert len(await stores.sessions.open_sessions(ada.user_id, 2)) == 2
+        assert len(await unit.sessions.open_sessions(ada.user_id, 2)) == 2
 
-        ended = await stores.sessions.end_all(ada.user_id, but=ids[3], used_since=LONG_AGO)
+        ended = await unit.sessions.end_all(ada.user_id, but=ids[3], used_since=LONG_AGO)
         assert set(ended) == set(ids[1:3])
-        (left,) = await stores.sessions.open_sessions(ada.user_id, 10)
+        (left,) = await unit.sessions.open_sessions(ada.user_id, 10)
         assert left.id == ids[3]
         future = datetime(2100, 1, 1, tzinfo=UTC)
-        assert not await stores.sessions.end_all(ada.user_id, used_since=future)
-        assert not await stores.sessions.open_sessions(ada.user_id, 10)
+        assert not await unit.sessions.end_all(ada.user_id, used_since=future)
+        assert not await unit.sessions.open_sessions(ada.user_id, 10)
 
 
-async def test_everybodys_sessions_end_but_one(database: Database) -> None:
+async def test_everybodys_sessions_end_but_one(units: UnitsOfWork) -> None:
     """In batches; those opened later stay. The revocation counts until its sessions have ended too."""
-    async with database.transaction() as stores:
-        ada = await admitted(stores)
-        standings = [(await opened(stores, ada)).standing for _ in range(4)]
+    async with units.transaction() as unit:
+        ada = await admitted(unit)
+        standings = [(await opened(unit, ada)).standing for _ in range(4)]
         kept, *others = [standing.session.id for standing in standings if standing]
-        revocation = await stores.revocations.of_every_session(kept, sessions_ended=False)
+        revocation = await unit.revocations.of_every_session(kept, sessions_ended=False)
         assert (revocation.every_session, revocation.kept_session_id) == (True, kept)
 
         until = revocation.issued_until
-        end_every, future = stores.sessions.end_every, datetime(2100, 1, 1, tzinfo=UTC)
+        end_every, future = unit.sessions.end_every, datetime(2100, 1, 1, tzinfo=UTC)
         assert await end_every(LONG_AGO, but=kept, limit=10, used_since=LONG_AGO) == (0, [])
         count, living = await end_every(until, but=kept, limit=2, used_since=LONG_AGO)
         assert (count, set(living) < set(others)) == (2, True)
         assert await end_every(until, but=kept, limit=2, used_since=future) == (1, [])
-        assert await stores.sessions.is_open(kept, ada.user_id)
-        assert not await stores.sessions.is_open(kept, uuid7())
-        assert not any([await stores.sessions.is_open(each, ada.user_id) for each in others])
-        assert await stores.sessions.count_open(ada.user_id) == 1
+        assert await unit.sessions.is_open(kept, ada.user_id)
+        assert not await unit.sessions.is_open(kept, uuid7())
+        assert not any([await unit.sessions.is_open(each, ada.user_id) for each in others])
+        assert await unit.sessions.count_open(ada.user_id) == 1
 
-        assert await stores.revocations.unended() == [revocation]
-        await stores.revocations.note_ended(revocation)
-        assert await stores.revocations.unended() == []
-        in_force, _ = await stores.revocations.in_force()
+        assert await unit.revocations.unended() == [revocation]
+        await unit.revocations.note_ended(revocation)
+        assert await unit.revocations.unended() == []
+        in_force, _ = await unit.revocations.in_force()
         assert revocation in in_force
 
 
-async def test_what_is_revoked_is_not_allowed(database: Database) -> None:
+async def test_what_is_revoked_is_not_allowed(units: UnitsOfWork) -> None:
     """A session's tokens by its end, a person's by the time of their issue."""
-    async with database.transaction() as stores:
-        ada = await admitted(stores)
-        one = (await opened(stores, ada)).standing
-        two = (await opened(stores, ada)).standing
+    async with units.transaction() as unit:
+        ada = await admitted(unit)
+        one = (await opened(unit, ada)).standing
+        two = (await opened(unit, ada)).standing
         assert one is not None
         assert two is not None
-        sessions = stores.sessions
+        sessions = unit.sessions
         assert await sessions.allows(one.session.id, ada.user_id, one.at)
         assert not await sessions.allows(one.session.id, uuid7(), one.at)
         assert not await sessions.allows(uuid7(), ada.user_id, one.at)
 
         await sessions.end(one.session.id, ada.user_id)
-        of_session = await stores.revocations.of_session(one.session.id)
+        of_session = await unit.revocations.of_session(one.session.id)
         assert not await sessions.allows(one.session.id, ada.user_id, one.at)
         assert await sessions.allows(two.session.id, ada.user_id, two.at)
 
-        of_person = await stores.revocations.of_person(ada.user_id)
+        of_person = await unit.revocations.of_person(ada.user_id)
         assert not await sessions.allows(two.session.id, ada.user_id, two.at)
         assert await sessions.allows(two.session.id, ada.user_id, of_person.issued_until + MINUTE)
 
-        in_force, read_at = await stores.revocations.in_force()
+        in_force, read_at = await unit.revocations.in_force()
         assert set(in_force) == {of_session, of_person}
         assert read_at >= of_person.issued_until
 
 
-async def test_the_next_token_is_of_a_later_millisecond(database: Database) -> None:
+async def test_the_next_token_is_of_a_later_millisecond(units: UnitsOfWork) -> None:
     """Or a sign-in right after a revocation would be refused."""
-    async with database.transaction() as stores:
-        ada = await admitted(stores)
-        revocation = await stores.revocations.of_person(ada.user_id)
-        standing = (await opened(stores, ada)).standing
+    async with units.transaction() as unit:
+        ada = await admitted(unit)
+        revocation = await unit.revocations.of_person(ada.user_id)
+        standing = (await opened(unit, ada)).standing
 
         assert standing is not None
         assert unix_milliseconds(standing.at) > unix_milliseconds(revocation.issued_until)

@@ -9,14 +9,14 @@ from auth_service.domain.audit_head import ChainWalk
 from auth_service.domain.events import CopyOutdated, RegistrationStarted, SignedIn, TokensRevoked
 from auth_service.domain.login_throttle import GuessKey
 from auth_service.domain.signing_key import RetiredKey, SigningKey
-from auth_service.domain.unit_of_work import Database
+from auth_service.domain.unit_of_work import UnitsOfWork
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
 from tests.contract.auth_service.builders import LONG_AGO, MINUTE, admitted
 
 
-async def test_five_failures_block_the_client(database: Database) -> None:
+async def test_five_failures_block_the_client(units: UnitsOfWork) -> None:
     """Not another client, not another account; all of them count for the account."""
     key, elsewhere, other = (
         GuessKey(b"ada", b"here"),
@@ -25,11 +25,11 @@ async def test_five_failures_block_the_client(database: Database) -> None:
     )
     records = []
     for _ in range(5):
-        async with database.transaction() as stores:
-            records.append(await stores.guesses.note_failure(key))
+        async with units.transaction() as unit:
+            records.append(await unit.guesses.note_failure(key))
 
-    async with database.transaction() as stores:
-        guesses = stores.guesses
+    async with units.transaction() as unit:
+        guesses = unit.guesses
         assert [record.failures for record in records] == [1, 2, 3, 4, 5]
         assert [record.blocked_for is None for record in records] == [True] * 4 + [False]
         record = await guesses.record(key)
@@ -40,11 +40,11 @@ async def test_five_failures_block_the_client(database: Database) -> None:
         assert (await guesses.record(other)).failures == 0
 
 
-async def test_only_who_is_not_blocked_is_forgiven(database: Database) -> None:
+async def test_only_who_is_not_blocked_is_forgiven(units: UnitsOfWork) -> None:
     """A block runs its time, unless the account is erased."""
     key, blocked = GuessKey(b"ada", b"here"), GuessKey(b"ada", b"elsewhere")
-    async with database.transaction() as stores:
-        guesses = stores.guesses
+    async with units.transaction() as unit:
+        guesses = unit.guesses
         await guesses.note_failure(key)
         for _ in range(5):
             await guesses.note_failure(blocked)
@@ -57,32 +57,32 @@ async def test_only_who_is_not_blocked_is_forgiven(database: Database) -> None:
         assert (await guesses.record(blocked)).failures == 0
 
 
-async def test_the_chain_follows(database: Database) -> None:
+async def test_the_chain_follows(units: UnitsOfWork) -> None:
     """Each hash from the one before, each id once."""
     entries = [_entry("auth.login"), _entry("auth.logout"), _entry("auth.login")]
-    async with database.transaction() as stores:
+    async with units.transaction() as unit:
         for entry in [*entries, entries[0]]:
-            await stores.audit.append(entry)
+            await unit.audit.append(entry)
 
-        chain = await stores.audit.after(0, 10)
+        chain = await unit.audit.after(0, 10)
         assert [chained.entry for chained in chain] == entries
         assert [chained.sequence for chained in chain] == [1, 2, 3]
         previous = bytes(32)
         for chained in chain:
             assert chained.hash == chain_hash(previous, chained.sequence, chained.entry)
             previous = chained.hash
-        assert [chained.sequence for chained in await stores.audit.after(1, 1)] == [2]
+        assert [chained.sequence for chained in await unit.audit.after(1, 1)] == [2]
 
 
-async def test_the_trail_is_filtered_and_paged(database: Database) -> None:
+async def test_the_trail_is_filtered_and_paged(units: UnitsOfWork) -> None:
     """The newest first."""
     login = _entry("auth.login", details={"a": "\u00e9"})
     logout, later = _entry("auth.logout"), _entry("auth.login", at=LONG_AGO + MINUTE)
-    async with database.transaction() as stores:
-        assert await stores.audit.count(AuditFilter()) == 0
+    async with units.transaction() as unit:
+        assert await unit.audit.count(AuditFilter()) == 0
         for entry in (login, logout, later):
-            await stores.audit.append(entry)
-        audit = stores.audit
+            await unit.audit.append(entry)
+        audit = unit.audit
         assert await audit.count(AuditFilter()) == 3
 
         async def found(wanted: AuditFilter, **where: int) -> list[AuditEntry]:
@@ -100,10 +100,10 @@ async def test_the_trail_is_filtered_and_paged(database: Database) -> None:
         assert await audit.count(AuditFilter(action="auth.login")) == 2
 
 
-async def test_clients_are_erased_with_their_person(database: Database) -> None:
+async def test_clients_are_erased_with_their_person(units: UnitsOfWork) -> None:
     """Of what a person did, and of what was tried with their account; somebody else's stays."""
-    async with database.transaction() as stores:
-        ada, bob = await admitted(stores), await admitted(stores, "bob@example.com")
+    async with units.transaction() as unit:
+        ada, bob = await admitted(unit), await admitted(unit, "bob@example.com")
         for actor_id, subject_id in (
             (ada.user_id, ada.user_id),
             (None, ada.user_id),
@@ -111,15 +111,15 @@ async def test_clients_are_erased_with_their_person(database: Database) -> None:
             (bob.user_id, ada.user_id),
             (None, None),
         ):
-            await stores.audit.append(_from_somewhere(actor_id, subject_id))
-        before = [_client(chained.entry) for chained in await stores.audit.after(0, 10)]
+            await unit.audit.append(_from_somewhere(actor_id, subject_id))
+        before = [_client(chained.entry) for chained in await unit.audit.after(0, 10)]
 
-    async with database.transaction() as stores:
-        await stores.credentials.erase(ada.user_id)
-    async with database.transaction() as stores:
+    async with units.transaction() as unit:
+        await unit.credentials.erase(ada.user_id)
+    async with units.transaction() as unit:
         # What is told of somebody who is erased by then.
-        await stores.audit.append(_from_somewhere(ada.user_id, ada.user_id))
-        chain = await stores.audit.after(0, 10)
+        await unit.audit.append(_from_somewhere(ada.user_id, ada.user_id))
+        chain = await unit.audit.after(0, 10)
 
     whole = ("192.0.2.1", "Canary/1.0", "canary")
     assert before == [whole] * 5
@@ -132,20 +132,20 @@ async def test_clients_are_erased_with_their_person(database: Database) -> None:
     assert walk.problem is None
 
 
-async def test_an_id_that_is_there_keeps_its_client(database: Database) -> None:
+async def test_an_id_that_is_there_keeps_its_client(units: UnitsOfWork) -> None:
     """Delivered twice, with another salt: the first one stands."""
     entry = _from_somewhere(None, None)
-    async with database.transaction() as stores:
-        await stores.audit.append(entry)
-        await stores.audit.append(_from_somewhere(None, None))
-        await stores.audit.append(entry)
-        chain = await stores.audit.after(0, 10)
+    async with units.transaction() as unit:
+        await unit.audit.append(entry)
+        await unit.audit.append(_from_somewhere(None, None))
+        await unit.audit.append(entry)
+        chain = await unit.audit.after(0, 10)
 
     assert len(chain) == 2
     assert all(chained.entry.is_client_true for chained in chain)
 
 
-async def test_signing_keys_come_back_in_order(database: Database) -> None:
+async def test_signing_keys_come_back_in_order(units: UnitsOfWork) -> None:
     """The oldest first, sealed as they were."""
     keys = [
         SigningKey(
@@ -159,15 +159,15 @@ async def test_signing_keys_come_back_in_order(database: Database) -> None:
         )
         for kid, wait in (("newer", MINUTE), ("older", timedelta(0)))
     ]
-    async with database.transaction() as stores:
-        await stores.signing_keys.lock()
+    async with units.transaction() as unit:
+        await unit.signing_keys.lock()
         for key in keys:
-            await stores.signing_keys.add(key)
+            await unit.signing_keys.add(key)
 
-        assert list(await stores.signing_keys.all()) == keys[::-1]
+        assert list(await unit.signing_keys.all()) == keys[::-1]
 
 
-async def test_a_retired_key_keeps_its_public_half_alone(database: Database) -> None:
+async def test_a_retired_key_keeps_its_public_half_alone(units: UnitsOfWork) -> None:
     """What signed is gone, what verifies stays."""
     key = SigningKey(
         kid="old", x="x", y="y", sealed_private_key=b"sealed", published_at=LONG_AGO, active_from=LONG_AGO
@@ -182,29 +182,29 @@ async def test_a_retired_key_keeps_its_public_half_alone(database: Database) -> 
         active_from=LONG_AGO,
         removed_from=end,
     )
-    async with database.transaction() as stores:
-        await stores.signing_keys.add(key)
-        await stores.signing_keys.end(replace(key, removed_from=end))
-        assert list(await stores.signing_keys.all()) == [replace(key, removed_from=end)]
+    async with units.transaction() as unit:
+        await unit.signing_keys.add(key)
+        await unit.signing_keys.end(replace(key, removed_from=end))
+        assert list(await unit.signing_keys.all()) == [replace(key, removed_from=end)]
 
-        await stores.signing_keys.retire(over)
+        await unit.signing_keys.retire(over)
 
-        assert list(await stores.signing_keys.all()) == []
-        assert list(await stores.signing_keys.retired()) == [over]
+        assert list(await unit.signing_keys.all()) == []
+        assert list(await unit.signing_keys.retired()) == [over]
 
 
-async def test_every_event_can_be_told(database: Database) -> None:
+async def test_every_event_can_be_told(units: UnitsOfWork) -> None:
     """In the transaction of its change."""
-    async with database.transaction() as stores:
-        ada = await admitted(stores)
-        revocation = await stores.revocations.of_person(ada.user_id)
+    async with units.transaction() as unit:
+        ada = await admitted(unit)
+        revocation = await unit.revocations.of_person(ada.user_id)
         for event in (
             RegistrationStarted(ada.user_id),
             SignedIn(ada.user_id, LONG_AGO),
             TokensRevoked(revocation),
             CopyOutdated(ada.user_id),
         ):
-            await stores.outbox.append(event)
+            await unit.outbox.append(event)
 
 
 def _from_somewhere(actor_id: UUID | None, subject_id: UUID | None) -> AuditEntry:
@@ -236,11 +236,11 @@ def _entry(action: str, *, at: datetime = LONG_AGO, details: dict[str, str] | No
     )
 
 
-async def test_a_guess_is_counted_before_it_is_made(database: Database) -> None:
+async def test_a_guess_is_counted_before_it_is_made(units: UnitsOfWork) -> None:
     """No more than five, until one is taken back or the client is forgiven."""
     key, elsewhere = GuessKey(b"eve", b"client"), GuessKey(b"eve", b"elsewhere")
-    async with database.transaction() as stores:
-        guesses = stores.guesses
+    async with units.transaction() as unit:
+        guesses = unit.guesses
         counted = [await guesses.reserve(key) for _ in range(6)]
         assert [each.counted_at is not None for each in counted] == [True] * 5 + [False]
         assert [each.failures for each in counted] == [0, 1, 2, 3, 4, 5]
@@ -261,15 +261,15 @@ async def test_a_guess_is_counted_before_it_is_made(database: Database) -> None:
         assert (await guesses.reserve(key)).is_first
 
 
-async def test_refusals_that_concern_nobody_are_not_chained(database: Database) -> None:
+async def test_refusals_that_concern_nobody_are_not_chained(units: UnitsOfWork) -> None:
     """Anyone can cause thousands; what concerns somebody is, and so is what succeeded."""
     somebody = uuid7()
-    async with database.transaction() as stores:
+    async with units.transaction() as unit:
         for outcome, subject_id in (("refused", None), ("refused", somebody), ("success", None)):
-            await stores.audit.append(
+            await unit.audit.append(
                 audited(Caller(), datetime.now(UTC), "auth.tried", outcome, subject_id=subject_id)
             )
-        chained = await stores.audit.page(AuditFilter(action="auth.tried"), limit=10)
+        chained = await unit.audit.page(AuditFilter(action="auth.tried"), limit=10)
 
     assert [(row.entry.outcome, row.entry.subject_id) for row in reversed(chained)] == [
         ("refused", somebody),

@@ -1,4 +1,4 @@
-"""Everything besides the database: hashing, tokens, user-service."""
+"""Everything besides storage: hashing, tokens, user-service."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -18,18 +18,18 @@ from chassis.addresses import counted_as
 from chassis.email_address import canonical_email
 from chassis.errors import NotFound, TokenInvalid, Unavailable
 
-from tests.fakes.auth_service.database import FakeDatabase
 from tests.fakes.auth_service.state import FakeClock
+from tests.fakes.auth_service.unit_of_work import FakeUnitsOfWork
 
 
 class FakePasswordHasher:
     """Keeps the password in the hash, for all to read. `generation` is what parameters are elsewhere."""
 
-    def __init__(self, database: FakeDatabase) -> None:
+    def __init__(self, units: FakeUnitsOfWork) -> None:
         self.generation = 1
         self.verified: list[str | None] = []
         self.is_full = False
-        self._database = database
+        self._units = units
 
     def admit(self) -> None:
         """Has room unless told otherwise."""
@@ -38,12 +38,12 @@ class FakePasswordHasher:
 
     async def hash(self, password: str) -> str:
         """Returns the password in a wrapper."""
-        assert self._database.open_connections == 0, "a connection was held across a hash"
+        assert self._units.open_connections == 0, "a connection was held across a hash"
         return f"{self.generation}:{password}"
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
         """Says whether it is the password."""
-        assert self._database.open_connections == 0, "a connection was held across a hash"
+        assert self._units.open_connections == 0, "a connection was held across a hash"
         self.verified.append(password_hash)
         return password_hash is not None and password_hash.partition(":")[2] == password
 
@@ -144,13 +144,13 @@ class FakeUserDirectory:
         admits: Whether it has the address free.
     """
 
-    def __init__(self, database: FakeDatabase, clock: FakeClock) -> None:
+    def __init__(self, units: FakeUnitsOfWork, clock: FakeClock) -> None:
         self.people: dict[UUID, Account] = {}
         self.sign_ins: list[tuple[UUID, datetime]] = []
         self.verified: list[tuple[UUID, str]] = []
         self.audit_clients: dict[UUID, AuditClient] = {}
         self.away = False
-        self._database = database
+        self._units = units
         self._clock = clock
 
     async def admit(self, user_id: UUID) -> Person:
@@ -159,8 +159,8 @@ class FakeUserDirectory:
         known = self.people.get(user_id)
         if known is not None and known.person is not None:
             return known.person
-        async with self._database.statements() as stores:
-            registration = await stores.credentials.pending(user_id)
+        async with self._units.statements() as unit:
+            registration = await unit.credentials.pending(user_id)
         if registration is None:
             raise NotFound
         if self._holder(registration.email) is not None:
@@ -252,6 +252,6 @@ class FakeUserDirectory:
         return next((each for each in people if canonical_email(each.email) == canonical), None)
 
     def _reach(self) -> None:
-        assert self._database.open_connections == 0, "a connection was held across a call"
+        assert self._units.open_connections == 0, "a connection was held across a call"
         if self.away:
             raise Unavailable

@@ -14,7 +14,7 @@ from auth_service.adapters.master_key import MasterKey, public_key, thumbprint
 from auth_service.domain.audit_head import HeadFault, SignedHead, statement
 from auth_service.domain.errors import MasterKeyMismatch
 from auth_service.domain.signing_key import RetiredKey, SigningKey
-from auth_service.domain.unit_of_work import Database
+from auth_service.domain.unit_of_work import UnitsOfWork
 
 _ALGORITHM = ec.ECDSA(hashes.SHA256())
 
@@ -46,7 +46,7 @@ class EcdsaHeadJudge:
     a key from ours; without it any key is believed.
     """
 
-    database: Database
+    units: UnitsOfWork
     master_key: MasterKey | None
     _ours: dict[str, ec.EllipticCurvePublicKey] = field(default_factory=dict)
 
@@ -57,8 +57,8 @@ class EcdsaHeadJudge:
         return await asyncio.to_thread(lambda: [judge_head(self._ours, head) for head in heads])
 
     async def _load(self) -> None:
-        async with self.database.statements() as stores:
-            live, over = await stores.signing_keys.all(), await stores.signing_keys.retired()
+        async with self.units.statements() as unit:
+            live, over = await unit.signing_keys.all(), await unit.signing_keys.retired()
         known: list[SigningKey | RetiredKey] = [*live, *over]
         self._ours.update({key.kid: public_key(key) for key in known if self._is_ours(key)})
 

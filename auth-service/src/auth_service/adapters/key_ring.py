@@ -13,7 +13,7 @@ from prometheus_client import Gauge
 
 from auth_service.adapters.master_key import MasterKey, public_key
 from auth_service.domain.signing_key import RELOAD, KeyState, SigningKey, published, signing, state
-from auth_service.domain.unit_of_work import Database
+from auth_service.domain.unit_of_work import UnitsOfWork
 
 log = get_logger()
 
@@ -25,7 +25,7 @@ _KEYS = Gauge("auth_signing_keys", "Keys of this process that are not retired.",
 class KeyRing:
     """Answers which key signs and which keys verify now. It never forgets keys because a reading failed."""
 
-    database: Database
+    units: UnitsOfWork
     master_key: MasterKey
     clock: Clock
     reload_seconds: float = RELOAD.total_seconds()
@@ -40,8 +40,8 @@ class KeyRing:
             MasterKeyMismatch: a key cannot be opened.
             Unavailable: Postgres is away.
         """
-        async with self.database.statements() as stores:
-            keys = await stores.signing_keys.all()
+        async with self.units.statements() as unit:
+            keys = await unit.signing_keys.all()
         for key in keys:
             if key.kid not in self._private:
                 self._private[key.kid] = self.master_key.opened(key)

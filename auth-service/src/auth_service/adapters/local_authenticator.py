@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from auth_service.adapters.key_ring import KeyRing
 from auth_service.domain.api_key import KeyHolder
 from auth_service.domain.tokens import from_unix_milliseconds, unix_milliseconds
-from auth_service.domain.unit_of_work import Database
+from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.usecases.api_keys import JudgeApiKey, ReportRefusedKey
 
 
@@ -28,7 +28,7 @@ class LocalAuthenticator:
     def __init__(
         self,
         ring: KeyRing,
-        database: Database,
+        units: UnitsOfWork,
         judge_api_key: JudgeApiKey,
         report_refused_key: ReportRefusedKey,
         *,
@@ -37,7 +37,7 @@ class LocalAuthenticator:
     ) -> None:
         self.keys = KeyCache(_source(ring), cooldown_seconds=1.0)
         self._verifier = TokenVerifier(self.keys, issuer=issuer, audience=audience)
-        self._database = database
+        self._units = units
         self._judge_api_key = judge_api_key
         self._report_refused_key = report_refused_key
 
@@ -56,8 +56,8 @@ class LocalAuthenticator:
         if claims.session_id is None:
             raise TokenRevoked
         issued_at = from_unix_milliseconds(claims.issued_at_milliseconds)
-        async with self._database.statements() as stores:
-            if not await stores.sessions.allows(claims.session_id, claims.user_id, issued_at):
+        async with self._units.statements() as unit:
+            if not await unit.sessions.allows(claims.session_id, claims.user_id, issued_at):
                 raise TokenRevoked
         return claims
 

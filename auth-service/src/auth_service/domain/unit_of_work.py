@@ -23,8 +23,8 @@ from auth_service.domain.tokens import RevocationRepository
 from auth_service.domain.verified_email import EmailRepository
 
 
-class Stores(Protocol):
-    """The repositories, bound to one connection."""
+class UnitOfWork(Protocol):
+    """All repositories, on one connection."""
 
     @property
     def credentials(self) -> CredentialRepository:
@@ -122,13 +122,13 @@ class Stores(Protocol):
         ...
 
 
-class Database(Protocol):
-    """Lends `Stores`."""
+class UnitsOfWork(Protocol):
+    """Opens units of work."""
 
-    def statements(self) -> AbstractAsyncContextManager[Stores]:
-        """Lends stores whose statements each stand alone."""
+    def statements(self) -> AbstractAsyncContextManager[UnitOfWork]:
+        """Opens a unit whose statements commit one by one."""
         ...
 
-    def transaction(self) -> AbstractAsyncContextManager[Stores]:
-        """Lends stores that commit together at the end of the block, or not at all."""
+    def transaction(self) -> AbstractAsyncContextManager[UnitOfWork]:
+        """Opens a unit that commits as a whole at the end of the block, or not at all."""
         ...

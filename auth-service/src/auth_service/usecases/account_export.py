@@ -9,14 +9,14 @@ from chassis.errors import NotFound
 from auth_service.domain.audit import AuditEntry, ChainedEntry
 from auth_service.domain.export import AccountExport
 from auth_service.domain.login_throttle import GuessKeys
-from auth_service.domain.unit_of_work import Database
+from auth_service.domain.unit_of_work import UnitsOfWork
 
 
 @dataclass(frozen=True, slots=True)
 class ExportAccount:
     """Reads everything but the audit chain."""
 
-    database: Database
+    units: UnitsOfWork
     guess_keys: GuessKeys
 
     async def __call__(self, *, user_id: UUID) -> AccountExport:
@@ -25,20 +25,20 @@ class ExportAccount:
         Raises:
             NotFound: there is no such person, or not any more.
         """
-        async with self.database.statements() as stores:
-            known = await stores.credentials.by_id(user_id)
-            credential = await stores.exports.credential(user_id)
+        async with self.units.statements() as unit:
+            known = await unit.credentials.by_id(user_id)
+            credential = await unit.exports.credential(user_id)
             if known is None or credential is None:
                 raise NotFound
             return AccountExport(
                 credential=credential,
-                sessions=await stores.exports.sessions(user_id),
-                second_factors=await stores.exports.second_factors(user_id),
-                api_keys=await stores.exports.api_keys(user_id),
-                waiting_mails=await stores.mails.waiting(user_id),
-                mail_tokens=await stores.exports.mail_tokens(user_id),
-                former_emails=await stores.email_changes.all_former(user_id),
-                wrong_passwords=await stores.exports.wrong_passwords(self.guess_keys.of(known, "").account),
+                sessions=await unit.exports.sessions(user_id),
+                second_factors=await unit.exports.second_factors(user_id),
+                api_keys=await unit.exports.api_keys(user_id),
+                waiting_mails=await unit.mails.waiting(user_id),
+                mail_tokens=await unit.exports.mail_tokens(user_id),
+                former_emails=await unit.email_changes.all_former(user_id),
+                wrong_passwords=await unit.exports.wrong_passwords(self.guess_keys.of(known, "").account),
             )
 
 
@@ -46,12 +46,12 @@ class ExportAccount:
 class ExportAuditEvents:
     """Reads what happened by or to a person. Of what others did, where they sat is theirs."""
 
-    database: Database
+    units: UnitsOfWork
 
     async def __call__(self, *, user_id: UUID, below: int | None, page_size: int) -> Sequence[ChainedEntry]:
         """Returns a page, the newest first."""
-        async with self.database.statements() as stores:
-            entries = await stores.exports.audit(user_id, below, page_size)
+        async with self.units.statements() as unit:
+            entries = await unit.exports.audit(user_id, below, page_size)
         return [replace(each, entry=_as_told_to(user_id, each.entry)) for each in entries]
 
 

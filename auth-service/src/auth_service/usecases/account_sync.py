@@ -16,7 +16,7 @@ from auth_service.domain.events import CopyOutdated
 from auth_service.domain.login_throttle import GuessKeys
 from auth_service.domain.mail import OWNERS_TOKENS, MailKind
 from auth_service.domain.tokens import Revocation
-from auth_service.domain.unit_of_work import Database, Stores
+from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from auth_service.domain.user import Account, Person, UserDirectory
 from auth_service.usecases.registration import welcome
 from auth_service.usecases.revocation import end_access, revoke_person
@@ -30,7 +30,7 @@ class SyncAccount:
     The same for a call, which is quick, and for an event, which is sure.
     """
 
-    database: Database
+    units: UnitsOfWork
     directory: UserDirectory
     guess_keys: GuessKeys
     restore: RestoreEmail
@@ -48,77 +48,79 @@ class SyncAccount:
         """
         await self.restore(user_id=user_id)
         account = await self.directory.account(user_id)
-        async with self.database.transaction() as stores:
-            credential = await stores.credentials.lock(user_id)
+        async with self.units.transaction() as unit:
+            credential = await unit.credentials.lock(user_id)
             if account is not None and credential is not None:
-                await self._follow(stores, credential, account, caller)
-            return await stores.revocations.concerning(user_id)
+                await self._follow(unit, credential, account, caller)
+            return await unit.revocations.concerning(user_id)
 
-    async def _follow(self, stores: Stores, credential: Credential, account: Account, caller: Caller) -> None:
+    async def _follow(
+        self, unit: UnitOfWork, credential: Credential, account: Account, caller: Caller
+    ) -> None:
         if account.person is None:
-            await self._erase(stores, credential)
+            await self._erase(unit, credential)
             changed = ["erased"]
         else:
-            changed = await self._copy(stores, credential, account, account.person)
+            changed = await self._copy(unit, credential, account, account.person)
         if changed:
             told = ",".join(changed)
             subject_id = credential.user_id
             entry = audited(
                 caller, self.clock.now(), "auth.account_synced", subject_id=subject_id, changed=told
             )
-            await stores.audit.append(entry)
+            await unit.audit.append(entry)
 
-    async def _erase(self, stores: Stores, credential: Credential) -> None:
-        await stores.guesses.erase(self.guess_keys.of(credential, "").account)
-        await stores.guesses.erase(self.guess_keys.of_second_factor(credential.user_id).account)
-        await stores.mails.withdraw(credential.user_id, *MailKind)
-        await stores.attempts.erase(credential.user_id)
-        await stores.credentials.erase(credential.user_id)
-        await revoke_person(stores, credential.user_id)
+    async def _erase(self, unit: UnitOfWork, credential: Credential) -> None:
+        await unit.guesses.erase(self.guess_keys.of(credential, "").account)
+        await unit.guesses.erase(self.guess_keys.of_second_factor(credential.user_id).account)
+        await unit.mails.withdraw(credential.user_id, *MailKind)
+        await unit.attempts.erase(credential.user_id)
+        await unit.credentials.erase(credential.user_id)
+        await revoke_person(unit, credential.user_id)
 
     async def _copy(
-        self, stores: Stores, credential: Credential, account: Account, person: Person
+        self, unit: UnitOfWork, credential: Credential, account: Account, person: Person
     ) -> list[str]:
-        pending = await stores.email_changes.pending(person.user_id)
+        pending = await unit.email_changes.pending(person.user_id)
         if account.version <= credential.version and not credential.is_pending:
             # The release before copies versions without the address that is asked for.
             overlooked = account.version == credential.version and person.pending_email not in (None, pending)
             if not overlooked:
                 return []
-        if await stores.email_changes.restored(person.user_id) is not None:
+        if await unit.email_changes.restored(person.user_id) is not None:
             raise Unavailable  # The owner took the address back after user-service was asked.
         # user-service decides whose an address is: whoever else holds it here is out of date.
-        outdated = await stores.credentials.release_email(canonical_email(person.email), person.user_id)
+        outdated = await unit.credentials.release_email(canonical_email(person.email), person.user_id)
         if outdated is not None:
-            await stores.outbox.append(CopyOutdated(outdated))
-        await stores.credentials.copy(person, account.version)
+            await unit.outbox.append(CopyOutdated(outdated))
+        await unit.credentials.copy(person, account.version)
         changed = _differences(credential, person)
         if credential.is_pending or "email" in changed:
-            await _follow_address(stores, credential, person)
+            await _follow_address(unit, credential, person)
         if person.pending_email != pending:
-            await _follow_pending(stores, person)
+            await _follow_pending(unit, person)
             changed.append("pending_email")
         if credential.is_active and not person.is_active:
-            await end_access(stores, person.user_id, DEACTIVATED, at=self.clock.now())
+            await end_access(unit, person.user_id, DEACTIVATED, at=self.clock.now())
         elif "role" in changed:
-            await revoke_person(stores, person.user_id)
+            await revoke_person(unit, person.user_id)
         return changed
 
 
-async def _follow_address(stores: Stores, credential: Credential, person: Person) -> None:
+async def _follow_address(unit: UnitOfWork, credential: Credential, person: Person) -> None:
     # What was mailed to the former address, or waits to be, is no good any more.
-    await stores.mails.withdraw(person.user_id, *OWNERS_TOKENS)
-    await welcome(stores, credential, person)
+    await unit.mails.withdraw(person.user_id, *OWNERS_TOKENS)
+    await welcome(unit, credential, person)
     if credential.email is not None and not credential.is_pending:
-        await notify_with_undo(stores, MailKind.EMAIL_CHANGED, person.user_id, credential.email)
+        await notify_with_undo(unit, MailKind.EMAIL_CHANGED, person.user_id, credential.email)
 
 
-async def _follow_pending(stores: Stores, person: Person) -> None:
-    await stores.email_changes.set_pending(person.user_id, person.pending_email)
-    await stores.mails.withdraw(person.user_id, MailKind.EMAIL_CHANGE)
+async def _follow_pending(unit: UnitOfWork, person: Person) -> None:
+    await unit.email_changes.set_pending(person.user_id, person.pending_email)
+    await unit.mails.withdraw(person.user_id, MailKind.EMAIL_CHANGE)
     if person.pending_email is not None:
-        await stores.mails.queue(MailKind.EMAIL_CHANGE, person.user_id)
-        await notify_with_undo(stores, MailKind.EMAIL_CHANGE_REQUESTED, person.user_id, person.email)
+        await unit.mails.queue(MailKind.EMAIL_CHANGE, person.user_id)
+        await notify_with_undo(unit, MailKind.EMAIL_CHANGE_REQUESTED, person.user_id, person.email)
 
 
 def _differences(credential: Credential, person: Person) -> list[str]:

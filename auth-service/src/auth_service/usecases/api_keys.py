@@ -34,7 +34,7 @@ from auth_service.domain.errors import AdminScopeRefused, TooManyApiKeys
 from auth_service.domain.idempotency import Attempt
 from auth_service.domain.mail import MailKind
 from auth_service.domain.rights import RightsRule
-from auth_service.domain.unit_of_work import Database
+from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import Role
 from auth_service.domain.verified_email import VerifiedAddressRule
 from auth_service.usecases.idempotency import outcome_of, settle
@@ -55,7 +55,7 @@ class NoteRefusedKey:
         noted: When each kind of refusal was audited last, the oldest first.
     """
 
-    database: Database
+    units: UnitsOfWork
     clock: Clock
     noted: OrderedDict[tuple[UUID, str, str], datetime] = field(default_factory=OrderedDict)
 
@@ -82,8 +82,8 @@ class NoteRefusedKey:
             reason=reason,
             method=method or "any",
         )
-        async with self.database.transaction() as stores:
-            await stores.audit.append(entry)
+        async with self.units.transaction() as unit:
+            await unit.audit.append(entry)
         self.noted[kind] = now
         self.noted.move_to_end(kind)
         if len(self.noted) > REMEMBERED_MAX:
@@ -94,13 +94,13 @@ class NoteRefusedKey:
 class ReportRefusedKey:
     """Audits what another service refused a key."""
 
-    database: Database
+    units: UnitsOfWork
     note_refused_key: NoteRefusedKey
 
     async def __call__(self, *, key_id: UUID, method: str, caller: Caller) -> None:
         """Returns when it is audited; of a key that is not there any more, nothing is."""
-        async with self.database.statements() as stores:
-            key = await stores.api_keys.by_id(key_id)
+        async with self.units.statements() as unit:
+            key = await unit.api_keys.by_id(key_id)
         if key is not None:
             await self.note_refused_key(key=key, reason=Forbidden.reason, caller=caller, method=method)
 
@@ -109,7 +109,7 @@ class ReportRefusedKey:
 class JudgeApiKey:
     """Says what a key lets its bearer do now, by what Postgres says, and notes that it was used."""
 
-    database: Database
+    units: UnitsOfWork
     secrets: ApiKeySecrets
     rights_of: RightsRule
     note_refused_key: NoteRefusedKey
@@ -129,8 +129,8 @@ class JudgeApiKey:
         prefix = self.secrets.prefix(text)
         if prefix is None:
             raise TokenInvalid
-        async with self.database.statements() as stores:
-            holder = found(await stores.api_keys.find(prefix), text, self.secrets)
+        async with self.units.statements() as unit:
+            holder = found(await unit.api_keys.find(prefix), text, self.secrets)
             try:
                 holder.check()
             except (TokenExpired, TokenRevoked) as refused:
@@ -138,9 +138,9 @@ class JudgeApiKey:
             else:
                 digest = self.secrets.digest(text)
                 if digest != holder.key.digest:  # It was made with another master key.
-                    await stores.api_keys.keep_digest(holder.key.id, digest)
+                    await unit.api_keys.keep_digest(holder.key.id, digest)
                 if holder.use_is_news:
-                    await stores.api_keys.note_use(holder.key.id)
+                    await unit.api_keys.note_use(holder.key.id)
                 rights = self.rights_of(holder.role, guarded=holder.guarded)
                 return replace(holder, role=rights.role, must_enrol=rights.must_enrol)
         await self.note_refused_key(key=holder.key, reason=refusal.reason, caller=caller)
@@ -151,7 +151,7 @@ class JudgeApiKey:
 class CreateApiKey:
     """Makes a key for the caller."""
 
-    database: Database
+    units: UnitsOfWork
     secrets: ApiKeySecrets
     address_rule: VerifiedAddressRule
     clock: Clock
@@ -201,28 +201,28 @@ class CreateApiKey:
             created_at=now,
             expires_at=expires_at,
         )
-        async with self.database.transaction() as stores:
+        async with self.units.transaction() as unit:
             # Whoever makes two at once waits here, so that the count stays true.
-            credential = await stores.credentials.lock(user_id)
+            credential = await unit.credentials.lock(user_id)
             if credential is None:
                 raise Unauthenticated
             if ADMIN_SCOPE in key.scopes and credential.role is not Role.ADMIN:
                 raise AdminScopeRefused
             self.address_rule.check(credential)
-            await require_open_session(stores, caller)
-            if len(await stores.api_keys.of_person(user_id)) >= KEYS_MAX:
+            await require_open_session(unit, caller)
+            if len(await unit.api_keys.of_person(user_id)) >= KEYS_MAX:
                 raise TooManyApiKeys
-            await stores.api_keys.add(key)
-            await settle(stores, attempt, key.id)
-            await notify_with_undo(stores, MailKind.API_KEY_CREATED, user_id, credential.email)
+            await unit.api_keys.add(key)
+            await settle(unit, attempt, key.id)
+            await notify_with_undo(unit, MailKind.API_KEY_CREATED, user_id, credential.email)
             key_id, told = str(key.id), ",".join(key.scopes)
             entry = audited(caller, now, "auth.api_key_created", key_id=key_id, scopes=told)
-            await stores.audit.append(entry)
+            await unit.audit.append(entry)
         return key, drawn.text
 
     async def _made(self, key_id: UUID) -> ApiKey:
-        async with self.database.statements() as stores:
-            key = await stores.api_keys.by_id(key_id)
+        async with self.units.statements() as unit:
+            key = await unit.api_keys.by_id(key_id)
         if key is None or key.revoked_at is not None:
             raise NotFound
         return key
@@ -232,19 +232,19 @@ class CreateApiKey:
 class ListApiKeys:
     """Lists the caller's keys that were not revoked."""
 
-    database: Database
+    units: UnitsOfWork
 
     async def __call__(self, *, caller: Caller) -> Sequence[ApiKey]:
         """Returns them, the newest first."""
-        async with self.database.statements() as stores:
-            return await stores.api_keys.of_person(caller.person())
+        async with self.units.statements() as unit:
+            return await unit.api_keys.of_person(caller.person())
 
 
 @dataclass(frozen=True, slots=True)
 class RevokeApiKey:
     """Revokes a key of the caller."""
 
-    database: Database
+    units: UnitsOfWork
     clock: Clock
 
     async def __call__(self, *, key_id: UUID, caller: Caller) -> None:
@@ -253,11 +253,11 @@ class RevokeApiKey:
         Raises:
             NotFound: the caller has no such key, or it is revoked already.
         """
-        async with self.database.transaction() as stores:
-            if not await stores.api_keys.revoke(key_id, caller.person()):
+        async with self.units.transaction() as unit:
+            if not await unit.api_keys.revoke(key_id, caller.person()):
                 raise NotFound
             # Whoever remembers the key hears of it as of a session's end.
-            await revoke_session(stores, key_id)
-            await stores.mails.queue(MailKind.API_KEY_REVOKED, caller.person())
+            await revoke_session(unit, key_id)
+            await unit.mails.queue(MailKind.API_KEY_REVOKED, caller.person())
             entry = audited(caller, self.clock.now(), "auth.api_key_revoked", key_id=str(key_id))
-            await stores.audit.append(entry)
+            await unit.audit.append(entry)

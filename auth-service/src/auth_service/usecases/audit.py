@@ -9,7 +9,7 @@ from chassis.errors import Invalid, Unavailable
 
 from auth_service.domain.audit import AuditEntry, AuditFilter, ChainedEntry
 from auth_service.domain.audit_client import chained_request_id
-from auth_service.domain.unit_of_work import Database
+from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import UserDirectory
 
 
@@ -17,7 +17,7 @@ from auth_service.domain.user import UserDirectory
 class RecordAudit:
     """Appends an entry once, however often it is delivered."""
 
-    database: Database
+    units: UnitsOfWork
     directory: UserDirectory
 
     async def __call__(self, *, entry: AuditEntry, client_kept: bool = False) -> None:
@@ -32,8 +32,8 @@ class RecordAudit:
         """
         if client_kept:
             entry = await self._from_its_client(entry)
-        async with self.database.transaction() as stores:
-            await stores.audit.append(entry)
+        async with self.units.transaction() as unit:
+            await unit.audit.append(entry)
 
     async def _from_its_client(self, entry: AuditEntry) -> AuditEntry:
         """Returns the entry with its client, as far as that is not erased."""
@@ -71,7 +71,7 @@ class AuditPage:
 class ListAuditEvents:
     """Lists entries of the chain, the newest first."""
 
-    database: Database
+    units: UnitsOfWork
 
     async def __call__(
         self, *, wanted: AuditFilter, page: int, page_size: int, cursor: str | None
@@ -91,9 +91,9 @@ class ListAuditEvents:
         if cursor is not None:
             page, below = _read(cursor)
         offset = 0 if cursor is not None else (page - 1) * page_size
-        async with self.database.transaction() as stores:
-            total = await stores.audit.count(wanted)
-            found = await stores.audit.page(wanted, limit=page_size + 1, offset=offset, below=below)
+        async with self.units.transaction() as unit:
+            total = await unit.audit.count(wanted)
+            found = await unit.audit.page(wanted, limit=page_size + 1, offset=offset, below=below)
         entries = found[:page_size]
         more = len(found) > page_size
         return AuditPage(

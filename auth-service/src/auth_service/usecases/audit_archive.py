@@ -13,7 +13,7 @@ from auth_service.domain.audit_export import ExportedKey, entry_line, first_line
 from auth_service.domain.audit_head import ChainWalk, HeadJudge, SignedHead
 from auth_service.domain.errors import ChainBroken
 from auth_service.domain.retention import AuditRetention
-from auth_service.domain.unit_of_work import Database
+from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.usecases.audit_verification import VerifyAuditEvents
 
 BATCH = 500
@@ -23,13 +23,13 @@ BATCH = 500
 class ExportAudit:
     """Exports the chain after an entry, until the last head that was signed before a time."""
 
-    database: Database
+    units: UnitsOfWork
     judge: HeadJudge
 
     async def head(self, after: Anchor, until: datetime) -> SignedHead | None:
         """Returns the head at which the export ends; None when there is nothing to export."""
-        async with self.database.statements() as stores:
-            found = await stores.audit_heads.newest(signed_before=until)
+        async with self.units.statements() as unit:
+            found = await unit.audit_heads.newest(signed_before=until)
         return None if found is None or found.sequence <= after.sequence else found
 
     async def lines(self, after: Anchor, head: SignedHead) -> AsyncIterator[str]:
@@ -41,8 +41,8 @@ class ExportAudit:
         walk = ChainWalk(after.sequence, after.hash)
         yield first_line(after)
         while walk.sequence < head.sequence:
-            async with self.database.statements() as stores:
-                batch = await stores.audit.after(walk.sequence, BATCH)
+            async with self.units.statements() as unit:
+                batch = await unit.audit.after(walk.sequence, BATCH)
             for chained in batch:
                 if walk.sequence < head.sequence:
                     walk.step(chained)
@@ -57,8 +57,8 @@ class ExportAudit:
         yield head_line(head)
 
     async def _key(self, kid: str) -> ExportedKey:
-        async with self.database.statements() as stores:
-            live, over = await stores.signing_keys.all(), await stores.signing_keys.retired()
+        async with self.units.statements() as unit:
+            live, over = await unit.signing_keys.all(), await unit.signing_keys.retired()
         return next(
             ExportedKey(kid=key.kid, x=key.x, y=key.y)
             for keys in (live, over)
@@ -83,7 +83,7 @@ class PruneAudit:
     and what follows it stay however old they are: the chain goes on from there.
     """
 
-    database: Database
+    units: UnitsOfWork
     verify: VerifyAuditEvents
     retention: AuditRetention
     clock: Clock
@@ -100,10 +100,10 @@ class PruneAudit:
             raise ChainBroken(details={"problem": report.problem})
         removed, begins = 0, report.after
         while (head := await self._next(begins)) is not None:
-            async with self.database.transaction() as stores:
-                count = await stores.audit.prune(head.sequence)
+            async with self.units.transaction() as unit:
+                count = await unit.audit.prune(head.sequence)
                 by, through = Caller(service="auth-service"), str(head.sequence)
-                await stores.audit.append(
+                await unit.audit.append(
                     audited(by, self.clock.now(), "auth.audit_pruned", events=str(count), through=through)
                 )
             removed, begins = removed + count, Anchor(sequence=head.sequence, hash=head.hash)
@@ -111,9 +111,9 @@ class PruneAudit:
 
     async def _next(self, begins: Anchor) -> SignedHead | None:
         """Returns the head up to which entries go next; None when the time of none is over."""
-        async with self.database.statements() as stores:
-            newest = await stores.audit_heads.newest()
-            heads = await stores.audit_heads.after(begins.sequence, HEADS_AT_ONCE)
+        async with self.units.statements() as unit:
+            newest = await unit.audit_heads.newest()
+            heads = await unit.audit_heads.after(begins.sequence, HEADS_AT_ONCE)
         now = self.clock.now()
         over = list(takewhile(lambda head: head != newest and self.retention.over(head, now), heads))
         return over[-1] if over else None

@@ -14,7 +14,7 @@ from auth_service.domain.audit_export import ExportedKey
 from auth_service.domain.audit_head import ChainWalk, HeadJudge, HeadSigner, SignedHead
 from auth_service.domain.audit_witness import AuditWitness
 from auth_service.domain.errors import ChainBroken
-from auth_service.domain.unit_of_work import Database
+from auth_service.domain.unit_of_work import UnitsOfWork
 
 BATCH = 500
 
@@ -28,7 +28,7 @@ class SignAuditHead:
     the witness after that.
     """
 
-    database: Database
+    units: UnitsOfWork
     signer: HeadSigner
     judge: HeadJudge
     clock: Clock
@@ -53,8 +53,8 @@ class SignAuditHead:
             raise
 
     async def _sign(self) -> SignedHead | None:
-        async with self.database.statements() as stores:
-            newest = await stores.audit_heads.newest()
+        async with self.units.statements() as unit:
+            newest = await unit.audit_heads.newest()
         await self._check(newest)
         await self._check_witness(newest)
         now = self.clock.now()
@@ -63,8 +63,8 @@ class SignAuditHead:
             return None
         walk = ChainWalk(newest.sequence, newest.hash) if newest else ChainWalk(0, GENESIS)
         while True:
-            async with self.database.statements() as stores:
-                batch = await stores.audit.after(walk.sequence, BATCH)
+            async with self.units.statements() as unit:
+                batch = await unit.audit.after(walk.sequence, BATCH)
             for chained in batch:
                 walk.step(chained)
             if walk.problem is not None:
@@ -74,8 +74,8 @@ class SignAuditHead:
         if not walk.events:
             return None
         head = self.signer.sign(walk.sequence, walk.hash, now)
-        async with self.database.statements() as stores:
-            added = await stores.audit_heads.add(head)
+        async with self.units.statements() as unit:
+            added = await unit.audit_heads.add(head)
         return head if added else None
 
     async def _check(self, newest: SignedHead | None) -> None:
@@ -83,7 +83,7 @@ class SignAuditHead:
         last = self._last
         if last is not None and (newest is None or newest.sequence < last.sequence):
             raise ChainBroken(details={"problem": f"the head signed at entry {last.sequence} was removed"})
-        problem = await end_problem(self.database, self.judge, newest)
+        problem = await end_problem(self.units, self.judge, newest)
         if problem is not None:
             raise ChainBroken(details={"problem": problem})
         self._last = newest
@@ -100,10 +100,10 @@ class SignAuditHead:
             return
         if newest is None or newest.sequence < witnessed.sequence:
             # What another instance has signed meanwhile may be witnessed already.
-            async with self.database.statements() as stores:
-                newest = await stores.audit_heads.newest()
-        async with self.database.statements() as stores:
-            there = next(iter(await stores.audit.after(witnessed.sequence - 1, 1)), None)
+            async with self.units.statements() as unit:
+                newest = await unit.audit_heads.newest()
+        async with self.units.statements() as unit:
+            there = next(iter(await unit.audit.after(witnessed.sequence - 1, 1)), None)
         place = f"the head of entry {witnessed.sequence} was witnessed"
         if newest is None or newest.sequence < witnessed.sequence:
             raise ChainBroken(details={"problem": f"{place}, and it is gone: the chain was cut off"})
@@ -116,18 +116,18 @@ class SignAuditHead:
             return
         by = Caller(service="auth-service")
         entry = audited(by, self.clock.now(), "auth.audit_chain_broken", "failed", problem=problem)
-        async with self.database.transaction() as stores:
-            await stores.audit.append(entry)
+        async with self.units.transaction() as unit:
+            await unit.audit.append(entry)
         self._noted = problem
 
 
-async def end_problem(database: Database, judge: HeadJudge, newest: SignedHead | None) -> str | None:
+async def end_problem(units: UnitsOfWork, judge: HeadJudge, newest: SignedHead | None) -> str | None:
     """Returns what is wrong with the entry at the newest head, in words; None when nothing is."""
     if newest is None:
         return None
     walk = ChainWalk(newest.sequence - 1)
-    async with database.statements() as stores:
-        there = await stores.audit.after(newest.sequence - 1, 1)
+    async with units.statements() as unit:
+        there = await unit.audit.after(newest.sequence - 1, 1)
     if not there or there[0].sequence != newest.sequence:
         walk.end(newest)
     else:
@@ -162,15 +162,15 @@ class ListAuditHeads:
     A head that somebody put into our schema is not handed on: the witness would keep it for good.
     """
 
-    database: Database
+    units: UnitsOfWork
     judge: HeadJudge
 
     async def __call__(self, *, from_sequence: int) -> HeadList:
         """Returns heads at this place and beyond it."""
-        async with self.database.statements() as stores:
-            found = await stores.audit_heads.after(from_sequence - 1, HEADS_AT_ONCE)
-            newest = await stores.audit_heads.newest()
-            live, over = await stores.signing_keys.all(), await stores.signing_keys.retired()
+        async with self.units.statements() as unit:
+            found = await unit.audit_heads.after(from_sequence - 1, HEADS_AT_ONCE)
+            newest = await unit.audit_heads.newest()
+            live, over = await unit.signing_keys.all(), await unit.signing_keys.retired()
         faults = await self.judge.judge(found) if found else ()
         bad = next((place for place, fault in enumerate(faults) if fault is not None), len(found))
         heads = found[:bad]
@@ -179,5 +179,5 @@ class ListAuditHeads:
         return HeadList(
             heads=heads,
             keys=[key for kid, key in known.items() if kid in kids],
-            problem=await end_problem(self.database, self.judge, newest),
+            problem=await end_problem(self.units, self.judge, newest),
         )

@@ -10,26 +10,26 @@ from auth_service.domain.audit import BEGINNING, Anchor, ChainedEntry
 from auth_service.domain.audit_head import ChainReport, ChainWalk, HeadJudge, SignedHead
 from auth_service.domain.audit_witness import NOT_CONFIGURED, UNREACHABLE, AuditWitness, WitnessedHead
 from auth_service.domain.retention import AuditRetention
-from auth_service.domain.unit_of_work import Database
+from auth_service.domain.unit_of_work import UnitsOfWork
 
 
 @dataclass(frozen=True, slots=True)
 class FindAuditBeginning:
     """Believes that entries were pruned, not taken away, by a good head that is as old as the retention."""
 
-    database: Database
+    units: UnitsOfWork
     judge: HeadJudge
     retention: AuditRetention
     clock: Clock
 
     async def __call__(self) -> Anchor:
         """Returns the entry after which the chain begins; that of all if no head vouches for another."""
-        async with self.database.statements() as stores:
-            first = next(iter(await stores.audit.after(0, 1)), None)
+        async with self.units.statements() as unit:
+            first = next(iter(await unit.audit.after(0, 1)), None)
             if first is None or first.sequence == 1:
                 return BEGINNING
             # Pruning removes the heads before the one that it stopped at.
-            head = next(iter(await stores.audit_heads.after(0, 1)), None)
+            head = next(iter(await unit.audit_heads.after(0, 1)), None)
         if head is None or head.sequence >= first.sequence:
             return BEGINNING
         (fault,) = await self.judge.judge([head])
@@ -48,7 +48,7 @@ class VerifyAuditEvents:
     Those that are signed in our own schema, and those that the witness keeps.
     """
 
-    database: Database
+    units: UnitsOfWork
     judge: HeadJudge
     find_beginning: FindAuditBeginning
     witness: AuditWitness | None = None
@@ -62,9 +62,9 @@ class VerifyAuditEvents:
             # No connection is held while a batch is hashed. Heads are read before the entries that
             # they were signed for, so one beyond the last entry is of an entry that is gone.
             witnessed = await witness.after(walk.sequence, BATCH)
-            async with self.database.statements() as stores:
-                heads = await stores.audit_heads.after(walk.sequence, BATCH)
-                batch = await stores.audit.after(walk.sequence, BATCH)
+            async with self.units.statements() as unit:
+                heads = await unit.audit_heads.after(walk.sequence, BATCH)
+                batch = await unit.audit.after(walk.sequence, BATCH)
             beyond = await self._walk(walk, batch, heads, witnessed)
             if len(batch) < BATCH:
                 walk.end(beyond)

@@ -11,7 +11,7 @@ from chassis.identity.caller import Caller
 from auth_service.domain.audit import audited
 from auth_service.domain.errors import EmailTaken
 from auth_service.domain.events import EmailVerified
-from auth_service.domain.unit_of_work import Database
+from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import Role
 from auth_service.usecases.registration import Register
 
@@ -33,7 +33,7 @@ class BootstrapAdmin:
     The operator has named the address, so it counts as proven.
     """
 
-    database: Database
+    units: UnitsOfWork
     register: Register
     clock: Clock
 
@@ -69,16 +69,16 @@ class BootstrapAdmin:
 
     async def _vouch(self, email: str, caller: Caller) -> None:
         """Proves the address of an admin who was made before addresses had to be proven."""
-        async with self.database.transaction() as stores:
-            found = await stores.credentials.by_email(canonical_email(email))
-            known = None if found is None else await stores.credentials.lock(found.user_id)
+        async with self.units.transaction() as unit:
+            found = await unit.credentials.by_email(canonical_email(email))
+            known = None if found is None else await unit.credentials.lock(found.user_id)
             if known is None or known.role is not Role.ADMIN or known.is_pending:
                 return
-            if await stores.emails.verify(known.user_id):
-                await stores.outbox.append(EmailVerified(known.user_id))
+            if await unit.emails.verify(known.user_id):
+                await unit.outbox.append(EmailVerified(known.user_id))
                 entry = audited(caller, self.clock.now(), "auth.email_verified", subject_id=known.user_id)
-                await stores.audit.append(entry)
+                await unit.audit.append(entry)
 
     async def _has_admin(self) -> bool:
-        async with self.database.statements() as stores:
-            return await stores.credentials.has_admin()
+        async with self.units.statements() as unit:
+            return await unit.credentials.has_admin()

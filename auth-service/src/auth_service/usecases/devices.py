@@ -9,7 +9,7 @@ from chassis.identity.caller import Caller
 
 from auth_service.domain.device import DeviceDigests, device_of
 from auth_service.domain.mail import MailKind
-from auth_service.domain.unit_of_work import Database
+from auth_service.domain.unit_of_work import UnitsOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class NoteDevice:
         is_on: Whether users are to be told.
     """
 
-    database: Database
+    units: UnitsOfWork
     digests: DeviceDigests
     is_on: bool
 
@@ -30,15 +30,15 @@ class NoteDevice:
             return
         digests = self.digests(user_id, device_of(caller.user_agent, caller.client_address))
         with suppress(Unavailable):
-            async with self.database.statements() as stores:
+            async with self.units.statements() as unit:
                 for digest in digests:
-                    if await stores.devices.is_known(user_id, digest):
+                    if await unit.devices.is_known(user_id, digest):
                         if digest != digests[0]:
-                            await stores.devices.keep_digest(user_id, digest, digests[0])
+                            await unit.devices.keep_digest(user_id, digest, digests[0])
                         return
-            async with self.database.transaction() as stores:
+            async with self.units.transaction() as unit:
                 # Of two first sign-ins at once, one is the first.
-                if await stores.credentials.lock(user_id) is not None and await stores.devices.add(
+                if await unit.credentials.lock(user_id) is not None and await unit.devices.add(
                     user_id, digests[0]
                 ):
-                    await stores.mails.queue(MailKind.NEW_DEVICE, user_id)
+                    await unit.mails.queue(MailKind.NEW_DEVICE, user_id)

@@ -14,7 +14,7 @@ from auth_service.domain.errors import EmailTaken
 from auth_service.domain.events import EmailVerified
 from auth_service.domain.idempotency import Attempt
 from auth_service.domain.mail import MailKind, digest
-from auth_service.domain.unit_of_work import Database
+from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import UserDirectory
 from auth_service.usecases.account_sync import SyncAccount
 from auth_service.usecases.idempotency import outcome_of, settle
@@ -26,7 +26,7 @@ from auth_service.usecases.undo import RestoreEmail
 class TellEmailVerified:
     """Tells what is so now; nothing when the address has changed since. May be repeated."""
 
-    database: Database
+    units: UnitsOfWork
     directory: UserDirectory
     restore: RestoreEmail
 
@@ -38,8 +38,8 @@ class TellEmailVerified:
             Unavailable: user-service cannot be told.
         """
         await self.restore(user_id=user_id)
-        async with self.database.statements() as stores:
-            email = await stores.emails.verified(user_id)
+        async with self.units.statements() as unit:
+            email = await unit.emails.verified(user_id)
         if email is not None:
             await self.directory.mark_email_verified(user_id, email)
 
@@ -70,8 +70,8 @@ class VerifyEmail:
         if outcome_of(attempt) is not None:
             return
         try:
-            async with self.mailed.database.transaction() as stores:
-                credential, address = await self.mailed.judge_proof(stores, token)
+            async with self.mailed.units.transaction() as unit:
+                credential, address = await self.mailed.judge_proof(unit, token)
             is_new = address != credential.email
             if is_new:
                 await self.directory.confirm_email(credential.user_id, address)
@@ -91,21 +91,21 @@ class VerifyEmail:
         self, judged: Credential, address: str, token: str, caller: Caller, attempt: Attempt | None
     ) -> None:
         user_id = judged.user_id
-        async with self.mailed.database.transaction() as stores:
+        async with self.mailed.units.transaction() as unit:
             if address == judged.email:
                 # Judged once more: the address may have been given up in between.
-                await self.mailed.judge_proof(stores, token)
-                await self.mailed.spend(stores, token)
-                await stores.mails.withdraw(user_id, MailKind.EMAIL_VERIFICATION)
-                if await stores.emails.verify(user_id):
-                    await stores.outbox.append(EmailVerified(user_id))
+                await self.mailed.judge_proof(unit, token)
+                await self.mailed.spend(unit, token)
+                await unit.mails.withdraw(user_id, MailKind.EMAIL_VERIFICATION)
+                if await unit.emails.verify(user_id):
+                    await unit.outbox.append(EmailVerified(user_id))
             else:
                 # The change is made; its event may have ended the token already.
-                await stores.credentials.lock(user_id)
-                await stores.mails.spend(digest(token))
-            await settle(stores, attempt, user_id)
+                await unit.credentials.lock(user_id)
+                await unit.mails.spend(digest(token))
+            await settle(unit, attempt, user_id)
             entry = audited(caller, self.mailed.clock.now(), self.mailed.action, actor_id=user_id)
-            await stores.audit.append(entry)
+            await unit.audit.append(entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class ResendVerification:
     The latter is dropped if the address is verified by its turn.
     """
 
-    database: Database
+    units: UnitsOfWork
     sync: SyncAccount
     clock: Clock
 
@@ -124,8 +124,8 @@ class ResendVerification:
         user_id = caller.person()
         with suppress(ServiceError):  # What is asked for may have come here by the release before.
             await self.sync(user_id=user_id, caller=caller)
-        async with self.database.transaction() as stores:
-            pending = await stores.email_changes.pending(user_id)
+        async with self.units.transaction() as unit:
+            pending = await unit.email_changes.pending(user_id)
             kind = MailKind.EMAIL_VERIFICATION if pending is None else MailKind.EMAIL_CHANGE
-            await stores.mails.queue(kind, user_id)
-            await stores.audit.append(audited(caller, self.clock.now(), "auth.verification_resent"))
+            await unit.mails.queue(kind, user_id)
+            await unit.audit.append(audited(caller, self.clock.now(), "auth.verification_resent"))

@@ -13,7 +13,7 @@ from chassis.ids import uuid7
 from auth_service.domain.errors import IdempotencyKeyReused, KeptAnswerEnded
 from auth_service.domain.idempotency import AnswerSeal, Attempt, Question, Request
 from auth_service.domain.password import PasswordHasher
-from auth_service.domain.unit_of_work import Database, Stores
+from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 
 _LOOK_SECONDS = 0.05
 _MARGIN_SECONDS = 0.5
@@ -28,7 +28,7 @@ class AnswerOnce:
     outcome the work can tell that it has been done.
     """
 
-    database: Database
+    units: UnitsOfWork
     seal: AnswerSeal
     hasher: PasswordHasher
 
@@ -69,9 +69,9 @@ class AnswerOnce:
         try:
             answer, is_final = await work(attempt)
             if is_final:
-                async with self.database.statements() as stores:
+                async with self.units.statements() as unit:
                     sealed = self.seal.seal(question.name, answer)
-                    kept = await stores.attempts.answer(question.name, sealed)
+                    kept = await unit.attempts.answer(question.name, sealed)
         finally:
             if not kept:
                 # Also when the caller has hung up: whoever asks again is not to wait for nobody.
@@ -90,8 +90,8 @@ class AnswerOnce:
         if len(questions) == 1 and newest.shared_name is None and secret is None:
             return newest, None
         for question in questions:
-            async with self.database.statements() as stores:
-                known = await stores.attempts.known(question)
+            async with self.units.statements() as unit:
+                known = await unit.attempts.known(question)
             for attempt in known:
                 if attempt.name == question.name:
                     # Whether it is the same question, and the same secret, is seen when it is taken up.
@@ -107,8 +107,8 @@ class AnswerOnce:
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds - _MARGIN_SECONDS
         while True:
-            async with self.database.statements() as stores:
-                attempt = await stores.attempts.begin(
+            async with self.units.statements() as unit:
+                attempt = await unit.attempts.begin(
                     question, uuid7(), timedelta(seconds=seconds), secret_hash
                 )
             attempt = replace(attempt, key_number=question.key_number)
@@ -148,13 +148,13 @@ class AnswerOnce:
             return secret is None and attempt.secret_hash is None
         if await self.hasher.verify(attempt.secret_hash, secret):
             return True
-        async with self.database.statements() as stores:
-            await stores.attempts.note_wrong_secret(attempt.name)
+        async with self.units.statements() as unit:
+            await unit.attempts.note_wrong_secret(attempt.name)
         return False
 
     async def _release(self, question: Question) -> None:
-        async with self.database.statements() as stores:
-            await stores.attempts.release(question.name)
+        async with self.units.statements() as unit:
+            await unit.attempts.release(question.name)
 
 
 def outcome_of(attempt: Attempt | None) -> UUID | None:
@@ -162,12 +162,12 @@ def outcome_of(attempt: Attempt | None) -> UUID | None:
     return None if attempt is None else attempt.outcome
 
 
-async def settle(stores: Stores, attempt: Attempt | None, outcome: UUID) -> None:
+async def settle(unit: UnitOfWork, attempt: Attempt | None, outcome: UUID) -> None:
     """Notes with a change what the attempt came to, so that it is not made twice.
 
     Raises:
         Unavailable: somebody who had been given up for dead has made the change; the next call
             is told of it.
     """
-    if attempt is not None and not await stores.attempts.settle(attempt.attempt_id, outcome):
+    if attempt is not None and not await unit.attempts.settle(attempt.attempt_id, outcome):
         raise Unavailable

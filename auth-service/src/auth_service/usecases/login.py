@@ -28,7 +28,7 @@ from auth_service.domain.proof import PASSWORD
 from auth_service.domain.second_factor import Challenge, SecondFactorSecrets
 from auth_service.domain.session import Standing
 from auth_service.domain.tokens import Tokens
-from auth_service.domain.unit_of_work import Database
+from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import UserDirectory
 from auth_service.usecases.devices import NoteDevice
 from auth_service.usecases.idempotency import outcome_of, settle
@@ -58,7 +58,7 @@ class Login:
     An unknown address costs the same statements and the same hash as a known one.
     """
 
-    database: Database
+    units: UnitsOfWork
     guess_keys: GuessKeys
     device_tokens: DeviceTokens
     check_password: CheckPassword
@@ -91,7 +91,7 @@ class Login:
         """
         opened = outcome_of(attempt)
         if opened is not None:
-            return await tokens_again(self.database, self.issue_tokens, opened)
+            return await tokens_again(self.units, self.issue_tokens, opened)
         self.hasher.admit()
         address = canonical_email(email)
         key = self.guess_keys(address, caller.client_address)
@@ -113,8 +113,8 @@ class Login:
         return next((client for client in clients if client is not None), None)
 
     async def _look_up(self, address: str, key: GuessKey) -> tuple[GuessRecord, Credential | None]:
-        async with self.database.statements() as stores:
-            return await stores.sign_ins.look_up(address, key)
+        async with self.units.statements() as unit:
+            return await unit.sign_ins.look_up(address, key)
 
     async def _sign_in(self, guess: "_Guess", caller: Caller, attempt: Attempt | None) -> Tokens | Challenge:
         key, record, credential, password = guess.key, guess.record, guess.credential, guess.password
@@ -150,8 +150,8 @@ class Login:
 
     async def _challenge(self, proven: Credential) -> Challenge:
         token = self.secrets.challenge()
-        async with self.database.transaction() as stores:
-            await stores.second_factors.challenge(
+        async with self.units.transaction() as unit:
+            await unit.second_factors.challenge(
                 self.secrets.challenge_digest(token), proven.user_id, proven.password_hash
             )
         return Challenge(token=token)
@@ -164,14 +164,14 @@ class Login:
             caller, self.clock.now(), "auth.login", actor_id=proven.user_id, session_id=str(session_id)
         )
         # One statement is enough, unless the attempt is to know of it.
-        lend = self.database.statements if attempt is None else self.database.transaction
-        async with lend() as stores:
-            opening = await stores.sign_ins.open(session_id, proven, key, entry, PASSWORD)
+        lend = self.units.statements if attempt is None else self.units.transaction
+        async with lend() as unit:
+            opening = await unit.sign_ins.open(session_id, proven, key, entry, PASSWORD)
             if opening.blocked_for is not None:  # Guesses made at the same time have used up the attempts.
                 raise TooManyAttempts(retry_after_seconds=whole_seconds(opening.blocked_for))
             if opening.standing is None:
                 raise Unavailable  # The account changed since it was read: the next try sees how.
-            await settle(stores, attempt, session_id)
+            await settle(unit, attempt, session_id)
         return opening.standing
 
     async def _tell(self, standing: Standing) -> None:
@@ -180,8 +180,8 @@ class Login:
         if await self.directory.record_sign_in(user_id, standing.at):
             return
         with suppress(Unavailable):
-            async with self.database.transaction() as stores:
-                await stores.outbox.append(SignedIn(user_id, standing.at))
+            async with self.units.transaction() as unit:
+                await unit.outbox.append(SignedIn(user_id, standing.at))
 
     async def _note_refusal(
         self, refusal: ServiceError, credential: Credential | None, caller: Caller
@@ -197,8 +197,8 @@ class Login:
         )
 
         async def note() -> None:
-            async with self.database.transaction() as stores:
-                await stores.audit.append(entry)
+            async with self.units.transaction() as unit:
+                await unit.audit.append(entry)
 
         # Only what concerns an account is chained, and that takes time: the answer shall not tell of it.
         await self.afterwards(note)
@@ -211,6 +211,6 @@ class Login:
             stronger = await self.hasher.hash(password)
         except HashingOverloaded:
             return proven
-        async with self.database.transaction() as stores:
-            await stores.credentials.replace_hash(proven.user_id, proven.password_hash, stronger)
+        async with self.units.transaction() as unit:
+            await unit.credentials.replace_hash(proven.user_id, proven.password_hash, stronger)
         return replace(proven, password_hash=stronger)

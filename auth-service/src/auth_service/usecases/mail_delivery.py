@@ -21,7 +21,7 @@ from auth_service.domain.mail import (
     digest,
     wait_after,
 )
-from auth_service.domain.unit_of_work import Database, Stores
+from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 
 LEASE = timedelta(minutes=2)
 """How long a mail is left to whoever claimed it: longer than any delivery lasts."""
@@ -38,62 +38,62 @@ class AddressMail:
 
     tokens: MailTokens
 
-    async def __call__(self, stores: Stores, mail: Mail) -> Letter | None:
+    async def __call__(self, unit: UnitOfWork, mail: Mail) -> Letter | None:
         """Returns the mail as it goes out, its token counting from now on; None when it is not to."""
-        credential = await stores.credentials.lock(mail.user_id)
+        credential = await unit.credentials.lock(mail.user_id)
         if mail.superseded and mail.kind.newest_wins:
             return None
         if mail.kind is MailKind.EMAIL_CHANGE:
-            return await self._to_pending(stores, mail, credential)
+            return await self._to_pending(unit, mail, credential)
         if mail.kind.undoes:
-            former = await stores.email_changes.former(mail.id)
+            former = await unit.email_changes.former(mail.id)
             if former is not None:
-                return await self._letter(stores, mail, former.email)
+                return await self._letter(unit, mail, former.email)
             # Queued by the release before, which tells without a link; or undone meanwhile.
             to = None if mail.kind in EMAIL_NOTICES else _address(credential)
             return None if to is None else _notice(mail, to)
         to = _address(credential)
         if mail.kind.has_token:
-            return await self._to_user(stores, mail, to)
+            return await self._to_user(unit, mail, to)
         return None if to is None else _notice(mail, to)
 
-    async def _to_user(self, stores: Stores, mail: Mail, to: str | None) -> Letter | None:
-        if mail.kind is MailKind.EMAIL_VERIFICATION and await stores.emails.verified(mail.user_id):
+    async def _to_user(self, unit: UnitOfWork, mail: Mail, to: str | None) -> Letter | None:
+        if mail.kind is MailKind.EMAIL_VERIFICATION and await unit.emails.verified(mail.user_id):
             return None
         target = self.tokens(mail.kind, _NO_ID, mail.user_id, "")
-        if not await self._admits(stores, mail, target, TO_ONE_USER_MAX):
+        if not await self._admits(unit, mail, target, TO_ONE_USER_MAX):
             return None
-        return await self._letter(stores, mail, to)
+        return await self._letter(unit, mail, to)
 
-    async def _to_pending(self, stores: Stores, mail: Mail, credential: Credential | None) -> Letter | None:
+    async def _to_pending(self, unit: UnitOfWork, mail: Mail, credential: Credential | None) -> Letter | None:
         """Returns the proof of an address that is asked for, or the notice to whoever has it already.
 
         Both cost the same, and what is kept of them is the same, so that nobody who asks for an
         address learns whether it is somebody's: a taken one has a token that is mailed to nobody.
         """
-        pending = await stores.email_changes.pending(mail.user_id)
+        pending = await unit.email_changes.pending(mail.user_id)
         if pending is None or _address(credential) is None:
             return None
         target = self.tokens(mail.kind, _NO_ID, _NO_ID, pending)
-        if not await self._admits(stores, mail, target, MAILS_TO_ONE_TARGET_MAX):
+        if not await self._admits(unit, mail, target, MAILS_TO_ONE_TARGET_MAX):
             return None
-        owner = await stores.credentials.by_email(canonical_email(pending))
-        letter = await self._letter(stores, mail, pending)
+        owner = await unit.credentials.by_email(canonical_email(pending))
+        letter = await self._letter(unit, mail, pending)
         if letter is None or owner is None or owner.is_pending or owner.user_id == mail.user_id:
             return letter
         return _notice(mail, _address(owner), MailKind.EMAIL_IN_USE)
 
-    async def _letter(self, stores: Stores, mail: Mail, to: str | None) -> Letter | None:
+    async def _letter(self, unit: UnitOfWork, mail: Mail, to: str | None) -> Letter | None:
         token = self.tokens(mail.kind, mail.id, mail.user_id, to or "")
         if to is None:
-            await stores.mails.put_off(mail.id, LEASE)  # A write for a write.
-        elif not await stores.mails.issue(mail, digest(token), mail.kind.token_lifetime):
+            await unit.mails.put_off(mail.id, LEASE)  # A write for a write.
+        elif not await unit.mails.issue(mail, digest(token), mail.kind.token_lifetime):
             return None
         return Letter(id=mail.id, kind=mail.kind, to=to, token=token, traceparent=mail.traceparent)
 
-    async def _admits(self, stores: Stores, mail: Mail, target: str, at_most: int) -> bool:
+    async def _admits(self, unit: UnitOfWork, mail: Mail, target: str, at_most: int) -> bool:
         # A mail is counted once, however often it is tried.
-        return mail.attempts > 1 or await stores.email_changes.admit_mail(
+        return mail.attempts > 1 or await unit.email_changes.admit_mail(
             digest(target), at_most, TARGET_WINDOW
         )
 
@@ -119,7 +119,7 @@ class SendMails:
     A mail leaves the queue when it is out of our hands. No connection is held meanwhile.
     """
 
-    database: Database
+    units: UnitsOfWork
     tokens: MailTokens
     postman: Postman
 
@@ -148,25 +148,25 @@ class SendMails:
         return handled
 
     async def _claim(self) -> Mail | None:
-        async with self.database.statements() as stores:
-            return await stores.mails.claim(LEASE)
+        async with self.units.statements() as unit:
+            return await unit.mails.claim(LEASE)
 
     async def _handle(self, mail: Mail) -> None:
-        async with self.database.transaction() as stores:
-            letter = await AddressMail(self.tokens)(stores, mail)
+        async with self.units.transaction() as unit:
+            letter = await AddressMail(self.tokens)(unit, mail)
             if letter is None:
-                await stores.mails.remove(mail.id)
+                await unit.mails.remove(mail.id)
                 return
         try:
             await self.postman(letter)
         except Undeliverable:  # The log knows; there is nobody else to inform.
-            async with self.database.transaction() as stores:
-                await stores.mails.note_refused(mail)
+            async with self.units.transaction() as unit:
+                await unit.mails.note_refused(mail)
         except ServiceError:
-            async with self.database.statements() as stores:
-                await stores.mails.put_off(mail.id, wait_after(mail.attempts))
+            async with self.units.statements() as unit:
+                await unit.mails.put_off(mail.id, wait_after(mail.attempts))
         else:
-            async with self.database.transaction() as stores:
+            async with self.units.transaction() as unit:
                 # The lock keeps an earlier mail, on its way at this moment, from issuing its token after.
-                await stores.credentials.lock(mail.user_id)
-                await stores.mails.note_delivered(mail)
+                await unit.credentials.lock(mail.user_id)
+                await unit.mails.note_delivered(mail)

@@ -11,7 +11,7 @@ from auth_service.domain.audit import audited
 from auth_service.domain.credential import Credential
 from auth_service.domain.email_change import FormerEmail
 from auth_service.domain.mail import MailKind, MailToken, MailTokens, digest
-from auth_service.domain.unit_of_work import Database, Stores
+from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,11 @@ class MailedToken:
 
     kinds: tuple[MailKind, ...]
     action: str
-    database: Database
+    units: UnitsOfWork
     tokens: MailTokens
     clock: Clock
 
-    async def judge(self, stores: Stores, token: str) -> Credential:
+    async def judge(self, unit: UnitOfWork, token: str) -> Credential:
         """Returns the credential that the token is for, locked.
 
         Raises:
@@ -36,10 +36,10 @@ class MailedToken:
                 sent to another address than the person's.
             TokenExpired: it was not used in time.
         """
-        credential, _ = await self.judge_proof(stores, token)
+        credential, _ = await self.judge_proof(unit, token)
         return credential
 
-    async def judge_proof(self, stores: Stores, token: str) -> tuple[Credential, str]:
+    async def judge_proof(self, unit: UnitOfWork, token: str) -> tuple[Credential, str]:
         """Returns the credential that the token is for, locked, and the address that it was sent to.
 
         That is the pending address for a token that proves one.
@@ -49,48 +49,48 @@ class MailedToken:
                 an address that is not the user's, nor asked for, any more.
             TokenExpired: it was not used in time.
         """
-        known = await self._known(stores, token)
-        credential = await stores.credentials.lock(known.user_id)
+        known = await self._known(unit, token)
+        credential = await unit.credentials.lock(known.user_id)
         if credential is None or credential.is_pending:
             raise TokenInvalid
         address = credential.email
         if known.kind is MailKind.EMAIL_CHANGE:
-            address = await stores.email_changes.pending(known.user_id) if credential.is_active else None
+            address = await unit.email_changes.pending(known.user_id) if credential.is_active else None
         if address is None:
             raise TokenInvalid
         self._require_ours(known, address, token)
         return credential, address
 
-    async def judge_undo(self, stores: Stores, token: str) -> tuple[FormerEmail, MailKind]:
+    async def judge_undo(self, unit: UnitOfWork, token: str) -> tuple[FormerEmail, MailKind]:
         """Returns the address that the token restores, its user's credential locked, and what it undoes.
 
         Raises:
             TokenInvalid: it was never sent or was used, or the change was taken back.
             TokenExpired: it was not used in time.
         """
-        known = await self._known(stores, token)
-        await stores.credentials.lock(known.user_id)
-        former = await stores.email_changes.former(known.mail_id)
+        known = await self._known(unit, token)
+        await unit.credentials.lock(known.user_id)
+        former = await unit.email_changes.former(known.mail_id)
         if former is None:
             raise TokenInvalid
         self._require_ours(known, former.email, token)
         return former, known.kind
 
-    async def spend(self, stores: Stores, token: str) -> None:
+    async def spend(self, unit: UnitOfWork, token: str) -> None:
         """Uses the token up.
 
         Raises:
             TokenInvalid: somebody else just did.
         """
-        if not await stores.mails.spend(digest(token)):
+        if not await unit.mails.spend(digest(token)):
             raise TokenInvalid
 
     async def note_refusal(self, refusal: ServiceError, token: str, caller: Caller) -> None:
         """Puts a refusal on the record."""
-        async with self.database.transaction() as stores:
-            known = await stores.mails.token(digest(token))
+        async with self.units.transaction() as unit:
+            known = await unit.mails.token(digest(token))
             subject_id: UUID | None = known.user_id if known else None
-            await stores.audit.append(
+            await unit.audit.append(
                 audited(
                     caller,
                     self.clock.now(),
@@ -101,8 +101,8 @@ class MailedToken:
                 )
             )
 
-    async def _known(self, stores: Stores, token: str) -> MailToken:
-        known = await stores.mails.token(digest(token))
+    async def _known(self, unit: UnitOfWork, token: str) -> MailToken:
+        known = await unit.mails.token(digest(token))
         if known is None or known.kind not in self.kinds:
             raise TokenInvalid
         return known

@@ -18,7 +18,7 @@ from auth_service.domain.proof import PASSWORD_AND_CODE
 from auth_service.domain.second_factor import SecondFactorSecrets
 from auth_service.domain.session import Standing
 from auth_service.domain.tokens import Tokens
-from auth_service.domain.unit_of_work import Database, Stores
+from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from auth_service.usecases.devices import NoteDevice
 from auth_service.usecases.idempotency import outcome_of, settle
 from auth_service.usecases.second_factor import CheckCode
@@ -32,7 +32,7 @@ class VerifyMfa:
     Everything happens under the credential's lock: of calls with one code, one wins.
     """
 
-    database: Database
+    units: UnitsOfWork
     secrets: SecondFactorSecrets
     guess_keys: GuessKeys
     device_tokens: DeviceTokens
@@ -55,16 +55,16 @@ class VerifyMfa:
         """
         opened = outcome_of(attempt)
         if opened is not None:
-            return await tokens_again(self.database, self.issue_tokens, opened)
+            return await tokens_again(self.units, self.issue_tokens, opened)
         digest = self.secrets.challenge_digest(mfa_token)
         try:
             standing, device = await self._finish(digest, code, caller, attempt)
         except (TokenInvalid, TokenExpired) as refusal:
             # All of it was taken back, a code that was found good as well; that it was tried is kept.
-            async with self.database.transaction() as stores:
-                found = await stores.second_factors.pending(digest)
+            async with self.units.transaction() as unit:
+                found = await unit.second_factors.pending(digest)
                 user_id = found[0].user_id if found else None
-                await self.check_code.note_refusal(stores, refusal, user_id, caller)
+                await self.check_code.note_refusal(unit, refusal, user_id, caller)
             raise
         tokens = replace(self.issue_tokens(standing), device=device)
         await self.note_device(user_id=standing.session.user_id, caller=caller)
@@ -74,53 +74,53 @@ class VerifyMfa:
         self, digest: bytes, code: str, caller: Caller, attempt: Attempt | None
     ) -> tuple[Standing, str]:
         """Returns the session, and by which token the account knows the browser from now on."""
-        async with self.database.transaction() as stores:
-            credential = await self._credential(stores, digest)
+        async with self.units.transaction() as unit:
+            credential = await self._credential(unit, digest)
             try:
-                standing = await self._open_session(stores, digest, credential, code, caller)
+                standing = await self._open_session(unit, digest, credential, code, caller)
             except (InvalidCredentials, TooManyAttempts, AccountDisabled) as refused:
                 refusal: ServiceError = refused
             else:
-                await settle(stores, attempt, standing.session.id)
+                await settle(unit, attempt, standing.session.id)
                 account = self.guess_keys.of(credential, caller.client_address).account
                 return standing, self.device_tokens.issue(account, credential.password_hash)
             # What was counted and written of the refusal is to stay: the block ends well.
-            await self.check_code.note_refusal(stores, refusal, credential.user_id, caller)
+            await self.check_code.note_refusal(unit, refusal, credential.user_id, caller)
         raise refusal
 
-    async def _credential(self, stores: Stores, digest: bytes) -> Credential:
-        found = await stores.second_factors.pending(digest)
+    async def _credential(self, unit: UnitOfWork, digest: bytes) -> Credential:
+        found = await unit.second_factors.pending(digest)
         if found is None:
             raise TokenInvalid
         waiting, at = found
         if at >= waiting.expires_at:
             raise TokenExpired
-        credential = await stores.credentials.lock(waiting.user_id)
+        credential = await unit.credentials.lock(waiting.user_id)
         if credential is None or credential.password_hash != waiting.password_hash:
             raise TokenInvalid
         return credential
 
     async def _open_session(
-        self, stores: Stores, digest: bytes, credential: Credential, code: str, caller: Caller
+        self, unit: UnitOfWork, digest: bytes, credential: Credential, code: str, caller: Caller
     ) -> Standing:
         user_id, now = credential.user_id, self.clock.now()
         guesses = self.guess_keys.of_second_factor(user_id)
-        await self.check_code.require_allowed(stores, user_id)
+        await self.check_code.require_allowed(unit, user_id)
         if not credential.is_active:
             raise AccountDisabled
-        method = await self.check_code(stores, user_id, code)
-        if not await stores.second_factors.close(digest):
+        method = await self.check_code(unit, user_id, code)
+        if not await unit.second_factors.close(digest):
             raise TokenInvalid  # Somebody was faster; the code is as good as before.
         # Signing in forgives wrong passwords as well as wrong codes.
-        await stores.guesses.forgive(self.guess_keys.of(credential, caller.client_address))
+        await unit.guesses.forgive(self.guess_keys.of(credential, caller.client_address))
         session_id = uuid7()
         entry = audited(
             caller, now, "auth.login", actor_id=user_id, session_id=str(session_id), second_factor=method
         )
-        await stores.outbox.append(SignedIn(user_id, now))
-        opening = await stores.sign_ins.open(session_id, credential, guesses, entry, PASSWORD_AND_CODE)
+        await unit.outbox.append(SignedIn(user_id, now))
+        opening = await unit.sign_ins.open(session_id, credential, guesses, entry, PASSWORD_AND_CODE)
         if opening.standing is None:
             raise TokenInvalid
         if method == "recovery_code":
-            await stores.audit.append(audited(caller, now, "auth.recovery_code_used", actor_id=user_id))
+            await unit.audit.append(audited(caller, now, "auth.recovery_code_used", actor_id=user_id))
         return opening.standing

@@ -29,7 +29,7 @@ from auth_service.domain.passkey import (
 )
 from auth_service.domain.session import Standing
 from auth_service.domain.tokens import Tokens
-from auth_service.domain.unit_of_work import Database, Stores
+from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from auth_service.usecases.devices import NoteDevice
 from auth_service.usecases.idempotency import outcome_of, settle
 from auth_service.usecases.tokens import IssueTokens, tokens_again
@@ -66,7 +66,7 @@ class CheckedAssertion:
 class CheckAssertion:
     """Spends the challenge whatever the assertion is worth. Why one is refused is for the audit alone."""
 
-    database: Database
+    units: UnitsOfWork
     relying_party: RelyingParty
     clock: Clock
 
@@ -78,21 +78,21 @@ class CheckAssertion:
         """
         claimed = self.relying_party.assertion(assertion)
         challenge = Challenge(digest=digest_of(claimed.challenge), ceremony=Ceremony.SIGN_IN)
-        async with self.database.transaction() as stores:
-            is_open = await stores.passkeys.spend_challenge(challenge)
-            passkey = await stores.passkeys.by_credential_id(claimed.credential_id)
+        async with self.units.transaction() as unit:
+            is_open = await unit.passkeys.spend_challenge(challenge)
+            passkey = await unit.passkeys.by_credential_id(claimed.credential_id)
         signed = self.relying_party.signed(assertion, claimed.challenge, passkey)
         refusal = _refusal(claimed, passkey, signed, is_open=is_open)
         return CheckedAssertion(passkey=passkey, signed=signed, refusal=refusal)
 
-    async def use(self, stores: Stores, passkey: Passkey, signed: Signed) -> None:
+    async def use(self, unit: UnitOfWork, passkey: Passkey, signed: Signed) -> None:
         """Notes that a passkey was used, in the transaction of what it was used for.
 
         Raises:
             PasskeyRefused: a copy of it was used at the same time, or it was removed.
         """
         # Compared once more where it is written: of two copies at the same time one is late.
-        if not await stores.passkeys.use(passkey.id, signed):
+        if not await unit.passkeys.use(passkey.id, signed):
             raise PasskeyRefused("COUNTER_WENT_BACK")
 
     async def note_refusal(self, refusal: ServiceError, passkey: Passkey | None, caller: Caller) -> None:
@@ -107,8 +107,8 @@ class CheckAssertion:
             passkey_id=str(passkey.id) if passkey else "",
             reason=reason,
         )
-        async with self.database.transaction() as stores:
-            await stores.audit.append(entry)
+        async with self.units.transaction() as unit:
+            await unit.audit.append(entry)
 
 
 def _refusal(
@@ -129,15 +129,15 @@ def _refusal(
 class BeginPasskeyLogin:
     """Opens a challenge for anybody: who it is will be seen from the passkey."""
 
-    database: Database
+    units: UnitsOfWork
     relying_party: RelyingParty
 
     async def __call__(self) -> Mapping[str, Any]:
         """Returns the options for the browser."""
         fresh = self.relying_party.challenge()
         challenge = Challenge(digest=digest_of(fresh), ceremony=Ceremony.SIGN_IN)
-        async with self.database.statements() as stores:
-            await stores.passkeys.open_challenge(challenge, CHALLENGE_LIFETIME)
+        async with self.units.statements() as unit:
+            await unit.passkeys.open_challenge(challenge, CHALLENGE_LIFETIME)
         return self.relying_party.sign_in_options(fresh)
 
 
@@ -149,7 +149,7 @@ class LoginWithPasskey:
     is refused is told to the audit trail alone.
     """
 
-    database: Database
+    units: UnitsOfWork
     check_assertion: CheckAssertion
     guess_keys: GuessKeys
     device_tokens: DeviceTokens
@@ -170,7 +170,7 @@ class LoginWithPasskey:
         """
         opened = outcome_of(attempt)
         if opened is not None:
-            return await tokens_again(self.database, self.issue_tokens, opened)
+            return await tokens_again(self.units, self.issue_tokens, opened)
         checked = await self.check_assertion(assertion)
         try:
             standing, device = await self._open_session(*checked.proven(), caller, attempt)
@@ -185,20 +185,20 @@ class LoginWithPasskey:
         self, passkey: Passkey, signed: Signed, caller: Caller, attempt: Attempt | None
     ) -> tuple[Standing, str]:
         """Returns the session, and by which token the account knows the browser from now on."""
-        async with self.database.transaction() as stores:
-            credential = await stores.credentials.lock(passkey.user_id)
+        async with self.units.transaction() as unit:
+            credential = await unit.credentials.lock(passkey.user_id)
             if credential is None:
                 raise PasskeyRefused("NO_SUCH_PASSKEY")
             if not credential.is_active:
                 raise AccountDisabled
             if credential.is_pending:
                 raise NotAdmittedYet
-            await self.check_assertion.use(stores, passkey, signed)
+            await self.check_assertion.use(unit, passkey, signed)
             # Signing in forgives wrong passwords; who is blocked for them is not kept out by that.
             key = self.guess_keys.of(credential, caller.client_address)
-            await stores.guesses.forgive(key)
+            await unit.guesses.forgive(key)
             now, session_id = self.clock.now(), uuid7()
-            await settle(stores, attempt, session_id)
+            await settle(unit, attempt, session_id)
             entry = audited(
                 caller,
                 now,
@@ -207,8 +207,8 @@ class LoginWithPasskey:
                 session_id=str(session_id),
                 passkey_id=str(passkey.id),
             )
-            await stores.outbox.append(SignedIn(passkey.user_id, now))
+            await unit.outbox.append(SignedIn(passkey.user_id, now))
             methods = proof.passkey(is_backed_up=signed.is_backed_up)
-            opening = await stores.sign_ins.open(session_id, credential, None, entry, methods)
+            opening = await unit.sign_ins.open(session_id, credential, None, entry, methods)
             assert opening.standing is not None  # noqa: S101 - the credential is locked, and was active
             return opening.standing, self.device_tokens.issue(key.account, credential.password_hash)

@@ -25,7 +25,7 @@ from auth_service.domain.passkey import (
     digest_of,
 )
 from auth_service.domain.rights import RightsRule
-from auth_service.domain.unit_of_work import Database
+from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.verified_email import VerifiedAddressRule
 from auth_service.usecases.idempotency import outcome_of, settle
 from auth_service.usecases.password_check import VerifyPassword
@@ -37,7 +37,7 @@ from auth_service.usecases.undo import notify_with_undo
 class BeginPasskey:
     """Opens a challenge for whoever knows the password, so that a stolen session adds no way in."""
 
-    database: Database
+    units: UnitsOfWork
     relying_party: RelyingParty
     verify_password: VerifyPassword
     address_rule: VerifiedAddressRule
@@ -61,16 +61,16 @@ class BeginPasskey:
             user_id=user_id,
             session_id=caller.session_id,
         )
-        async with self.database.transaction() as stores:
-            credential = await stores.credentials.lock(user_id)
+        async with self.units.transaction() as unit:
+            credential = await unit.credentials.lock(user_id)
             if credential is None:
                 raise Unauthenticated
             self.address_rule.check(credential)
-            await require_open_session(stores, caller)
-            known = await stores.passkeys.of_person(user_id)
+            await require_open_session(unit, caller)
+            known = await unit.passkeys.of_person(user_id)
             if len(known) >= PASSKEYS_MAX:
                 raise TooManyPasskeys
-            await stores.passkeys.open_challenge(challenge, CHALLENGE_LIFETIME)
+            await unit.passkeys.open_challenge(challenge, CHALLENGE_LIFETIME)
         account = credential.email or str(user_id)
         return self.relying_party.registration_options(user_id, account, fresh, known)
 
@@ -82,7 +82,7 @@ ACTION = "auth.passkey_added"
 class AddPasskey:
     """Keeps a passkey that answers the challenge of the same person's same session."""
 
-    database: Database
+    units: UnitsOfWork
     relying_party: RelyingParty
     address_rule: VerifiedAddressRule
     clock: Clock
@@ -117,15 +117,15 @@ class AddPasskey:
             user_id=caller.person(),
             session_id=caller.session_id,
         )
-        async with self.database.transaction() as stores:
-            is_open = await stores.passkeys.spend_challenge(challenge)
+        async with self.units.transaction() as unit:
+            is_open = await unit.passkeys.spend_challenge(challenge)
         if not is_open:
             raise Invalid.on("credential", "answers no open challenge; ask for new options")
         return self.relying_party.attested(attestation, answered)
 
     async def _added(self, passkey_id: UUID, caller: Caller) -> Passkey:
-        async with self.database.statements() as stores:
-            passkeys = await stores.passkeys.of_person(caller.person())
+        async with self.units.statements() as unit:
+            passkeys = await unit.passkeys.of_person(caller.person())
         for passkey in passkeys:
             if passkey.id == passkey_id:
                 return passkey
@@ -133,44 +133,44 @@ class AddPasskey:
 
     async def _keep(self, name: str, made: NewPasskey, caller: Caller, attempt: Attempt | None) -> Passkey:
         user_id = caller.person()
-        async with self.database.transaction() as stores:
-            credential = await stores.credentials.lock(user_id)
+        async with self.units.transaction() as unit:
+            credential = await unit.credentials.lock(user_id)
             if credential is None:
                 raise Unauthenticated
             self.address_rule.check(credential)
-            await require_open_session(stores, caller)
-            if len(await stores.passkeys.of_person(user_id)) >= PASSKEYS_MAX:
+            await require_open_session(unit, caller)
+            if len(await unit.passkeys.of_person(user_id)) >= PASSKEYS_MAX:
                 raise TooManyPasskeys
-            passkey = await stores.passkeys.add(uuid7(), user_id, name, made)
-            await settle(stores, attempt, passkey.id)
-            await notify_with_undo(stores, MailKind.PASSKEY_ADDED, user_id, credential.email)
+            passkey = await unit.passkeys.add(uuid7(), user_id, name, made)
+            await settle(unit, attempt, passkey.id)
+            await notify_with_undo(unit, MailKind.PASSKEY_ADDED, user_id, credential.email)
             entry = audited(caller, self.clock.now(), ACTION, passkey_id=str(passkey.id))
-            await stores.audit.append(entry)
+            await unit.audit.append(entry)
         return passkey
 
     async def _note_refusal(self, refusal: ServiceError, caller: Caller) -> None:
         entry = audited(caller, self.clock.now(), ACTION, "refused", reason=refusal.reason)
-        async with self.database.transaction() as stores:
-            await stores.audit.append(entry)
+        async with self.units.transaction() as unit:
+            await unit.audit.append(entry)
 
 
 @dataclass(frozen=True, slots=True)
 class ListPasskeys:
     """Lists the caller's passkeys."""
 
-    database: Database
+    units: UnitsOfWork
 
     async def __call__(self, *, caller: Caller) -> Sequence[Passkey]:
         """Returns them, the oldest first."""
-        async with self.database.statements() as stores:
-            return await stores.passkeys.of_person(caller.person())
+        async with self.units.statements() as unit:
+            return await unit.passkeys.of_person(caller.person())
 
 
 @dataclass(frozen=True, slots=True)
 class RemovePasskey:
     """Forgets a passkey of somebody who knows the password; from then on it opens nothing."""
 
-    database: Database
+    units: UnitsOfWork
     verify_password: VerifyPassword
     rights_of: RightsRule
     clock: Clock
@@ -186,12 +186,12 @@ class RemovePasskey:
         user_id = caller.person()
         if not await self.verify_password(user_id=user_id, password=password, caller=caller):
             raise Invalid.on("password", "is not your password")
-        async with self.database.transaction() as stores:
-            credential = await stores.credentials.lock(user_id)
-            if credential is None or not await stores.passkeys.remove(passkey_id, user_id):
+        async with self.units.transaction() as unit:
+            credential = await unit.credentials.lock(user_id)
+            if credential is None or not await unit.passkeys.remove(passkey_id, user_id):
                 raise NotFound
             if not credential.second_factor:
-                await revoke_lost_rights(stores, credential, self.rights_of)
-            await stores.mails.queue(MailKind.PASSKEY_REMOVED, user_id)
+                await revoke_lost_rights(unit, credential, self.rights_of)
+            await unit.mails.queue(MailKind.PASSKEY_REMOVED, user_id)
             entry = audited(caller, self.clock.now(), "auth.passkey_removed", passkey_id=str(passkey_id))
-            await stores.audit.append(entry)
+            await unit.audit.append(entry)

@@ -14,7 +14,7 @@ from auth_service.domain.errors import TooManyAttempts
 from auth_service.domain.login_delay import Patience, delay_seconds
 from auth_service.domain.login_throttle import GuessKey, GuessKeys, GuessRecord, whole_seconds
 from auth_service.domain.password import PasswordHasher
-from auth_service.domain.unit_of_work import Database
+from auth_service.domain.unit_of_work import UnitsOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +25,12 @@ class CheckPassword:
     client has. The whole of it, with what is done for a right password, is one `turn`:
 
         async with check_password.turn(key):
-            record = await stores.guesses.reserve(key)
+            record = await unit.guesses.reserve(key)
             if await check_password(key, record, credential, password):
                 ...  # forgive the client
     """
 
-    database: Database
+    units: UnitsOfWork
     hasher: PasswordHasher
     patience: Patience
 
@@ -77,22 +77,22 @@ class CheckPassword:
             await self.take_back(key, record)
             raise
         if not matches:
-            async with self.database.statements() as stores:
-                await stores.guesses.confirm(key)
+            async with self.units.statements() as unit:
+                await unit.guesses.confirm(key)
         return matches
 
     async def take_back(self, key: GuessKey, record: GuessRecord) -> None:
         """Uncounts a guess that was not made, or was right and opened nothing yet."""
         if record.counted_at is not None:
-            async with self.database.statements() as stores:
-                await stores.guesses.release(key, record.counted_at)
+            async with self.units.statements() as unit:
+                await unit.guesses.release(key, record.counted_at)
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyPassword:
     """Checks a password; a wrong one counts like a sign-in's."""
 
-    database: Database
+    units: UnitsOfWork
     guess_keys: GuessKeys
     check_password: CheckPassword
     clock: Clock
@@ -103,8 +103,8 @@ class VerifyPassword:
         Raises:
             TooManyAttempts: this client has guessed at this account too often.
         """
-        async with self.database.statements() as stores:
-            credential = await stores.credentials.by_id(user_id)
+        async with self.units.statements() as unit:
+            credential = await unit.credentials.by_id(user_id)
             if credential is None:
                 return False
         key = self.guess_keys.of(credential, caller.client_address)
@@ -112,8 +112,8 @@ class VerifyPassword:
             return await self._verify(key, credential, password, caller)
 
     async def _verify(self, key: GuessKey, credential: Credential, password: str, caller: Caller) -> bool:
-        async with self.database.statements() as stores:
-            record = await stores.guesses.reserve(key)
+        async with self.units.statements() as unit:
+            record = await unit.guesses.reserve(key)
         try:
             # Who is in a session has signed in before.
             matches = await self.check_password(key, record, credential, password, is_trusted=True)
@@ -123,13 +123,13 @@ class VerifyPassword:
         if not matches:
             await self._note_refusal(credential.user_id, caller, "WRONG_PASSWORD")
             return False
-        async with self.database.transaction() as stores:
-            await stores.guesses.forgive(key)
+        async with self.units.transaction() as unit:
+            await unit.guesses.forgive(key)
         return True
 
     async def _note_refusal(self, user_id: UUID, caller: Caller, reason: str) -> None:
-        async with self.database.transaction() as stores:
-            await stores.audit.append(
+        async with self.units.transaction() as unit:
+            await unit.audit.append(
                 audited(
                     caller,
                     self.clock.now(),

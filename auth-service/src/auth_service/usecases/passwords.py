@@ -17,7 +17,7 @@ from auth_service.domain.idempotency import Attempt
 from auth_service.domain.login_throttle import GuessKeys
 from auth_service.domain.mail import MailKind, nobody
 from auth_service.domain.password import PasswordHasher, PasswordPolicy
-from auth_service.domain.unit_of_work import Database
+from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import UserDirectory
 from auth_service.usecases.idempotency import outcome_of, settle
 from auth_service.usecases.mailed_tokens import MailedToken
@@ -31,7 +31,7 @@ WRONG = "is not your password"
 class ChangePassword:
     """Takes a new password from somebody who knows the old one; every other session ends."""
 
-    database: Database
+    units: UnitsOfWork
     verify_password: VerifyPassword
     policy: PasswordPolicy
     hasher: PasswordHasher
@@ -48,8 +48,8 @@ class ChangePassword:
             Unavailable: it cannot be judged now.
         """
         user_id = caller.person()
-        async with self.database.statements() as stores:
-            credential = await stores.credentials.by_id(user_id)
+        async with self.units.statements() as unit:
+            credential = await unit.credentials.by_id(user_id)
             if credential is None:
                 raise Unauthenticated
         if not await self.verify_password(user_id=user_id, password=old_password, caller=caller):
@@ -68,18 +68,18 @@ class ChangePassword:
 
     async def _exchange(self, credential: Credential, new_hash: str, caller: Caller) -> None:
         now = self.clock.now()
-        async with self.database.transaction() as stores:
-            await stores.credentials.lock(credential.user_id)
-            if not await stores.credentials.replace_hash(
+        async with self.units.transaction() as unit:
+            await unit.credentials.lock(credential.user_id)
+            if not await unit.credentials.replace_hash(
                 credential.user_id, credential.password_hash, new_hash
             ):
                 raise CredentialChanged
-            await stores.mails.withdraw(credential.user_id, MailKind.PASSWORD_RESET)
-            await stores.mails.queue(MailKind.PASSWORD_CHANGED, credential.user_id)
+            await unit.mails.withdraw(credential.user_id, MailKind.PASSWORD_RESET)
+            await unit.mails.queue(MailKind.PASSWORD_CHANGED, credential.user_id)
             await end_access(
-                stores, credential.user_id, PASSWORD_CHANGED, at=now, keep_session=caller.session_id
+                unit, credential.user_id, PASSWORD_CHANGED, at=now, keep_session=caller.session_id
             )
-            await stores.audit.append(audited(caller, now, "auth.password_changed"))
+            await unit.audit.append(audited(caller, now, "auth.password_changed"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class ForgotPassword:
     answer or the next.
     """
 
-    database: Database
+    units: UnitsOfWork
     guess_keys: GuessKeys
     clock: Clock
     afterwards: Afterwards
@@ -100,17 +100,17 @@ class ForgotPassword:
         """Returns when the mail is queued."""
         address = canonical_email(email)
         stranger = nobody(self.guess_keys(address, "").account)
-        async with self.database.statements() as stores:
-            credential = await stores.credentials.by_email(address)
+        async with self.units.statements() as unit:
+            credential = await unit.credentials.by_email(address)
         subject_id = None if credential is None else credential.user_id
-        async with self.database.transaction() as stores:
-            await stores.mails.queue(MailKind.PASSWORD_RESET, subject_id or stranger)
+        async with self.units.transaction() as unit:
+            await unit.mails.queue(MailKind.PASSWORD_RESET, subject_id or stranger)
         entry = audited(caller, self.clock.now(), "auth.password_forgot", subject_id=subject_id)
 
         async def note() -> None:
             if subject_id is not None:
-                async with self.database.transaction() as stores:
-                    await stores.audit.append(entry)
+                async with self.units.transaction() as unit:
+                    await unit.audit.append(entry)
 
         # What nobody is concerned by is not chained; the answer shall not tell of it by its time.
         await self.afterwards(note)
@@ -145,8 +145,8 @@ class ResetPassword:
         if outcome_of(attempt) is not None:
             return
         try:
-            async with self.mailed.database.transaction() as stores:
-                credential = _active(await self.mailed.judge(stores, token))
+            async with self.mailed.units.transaction() as unit:
+                credential = _active(await self.mailed.judge(unit, token))
             await self._judge(credential, new_password)
             await self._exchange(token, await self.hasher.hash(new_password), caller, attempt)
         except (TokenInvalid, TokenExpired) as refusal:
@@ -163,20 +163,20 @@ class ResetPassword:
 
     async def _exchange(self, token: str, new_hash: str, caller: Caller, attempt: Attempt | None) -> None:
         now = self.mailed.clock.now()
-        async with self.mailed.database.transaction() as stores:
-            credential = _active(await self.mailed.judge(stores, token))
+        async with self.mailed.units.transaction() as unit:
+            credential = _active(await self.mailed.judge(unit, token))
             user_id = credential.user_id
-            await self.mailed.spend(stores, token)
-            await settle(stores, attempt, user_id)
-            await stores.credentials.replace_hash(user_id, credential.password_hash, new_hash)
-            await stores.mails.queue(MailKind.PASSWORD_RECOVERED, user_id)
+            await self.mailed.spend(unit, token)
+            await settle(unit, attempt, user_id)
+            await unit.credentials.replace_hash(user_id, credential.password_hash, new_hash)
+            await unit.mails.queue(MailKind.PASSWORD_RECOVERED, user_id)
             # Whoever was locked out for guessing had forgotten it.
-            await stores.guesses.erase(self.guess_keys.of(credential, "").account)
-            await end_access(stores, user_id, PASSWORD_RESET, at=now)
+            await unit.guesses.erase(self.guess_keys.of(credential, "").account)
+            await end_access(unit, user_id, PASSWORD_RESET, at=now)
             # The token came back from the mailbox, which proves the address as well.
-            if await stores.emails.verify(user_id):
-                await stores.outbox.append(EmailVerified(user_id))
-            await stores.audit.append(audited(caller, now, self.mailed.action, actor_id=user_id))
+            if await unit.emails.verify(user_id):
+                await unit.outbox.append(EmailVerified(user_id))
+            await unit.audit.append(audited(caller, now, self.mailed.action, actor_id=user_id))
 
 
 def _active(credential: Credential) -> Credential:

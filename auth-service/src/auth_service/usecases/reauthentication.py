@@ -16,7 +16,7 @@ from auth_service.domain.errors import CredentialChanged, InvalidCredentials, Pa
 from auth_service.domain.idempotency import Attempt
 from auth_service.domain.passkey import Passkey, Signed
 from auth_service.domain.tokens import Tokens
-from auth_service.domain.unit_of_work import Database, Stores
+from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from auth_service.usecases.idempotency import outcome_of, settle
 from auth_service.usecases.passkey_login import CheckAssertion, CheckedAssertion
 from auth_service.usecases.password_check import VerifyPassword
@@ -31,7 +31,7 @@ class Reauthenticate:
     Wrong passwords and wrong codes are counted like those of a sign-in.
     """
 
-    database: Database
+    units: UnitsOfWork
     verify_password: VerifyPassword
     check_code: CheckCode
     check_assertion: CheckAssertion
@@ -69,7 +69,7 @@ class Reauthenticate:
         if caller.session_id is None:
             raise Forbidden
         if outcome_of(attempt) == caller.session_id:
-            return await tokens_again(self.database, self.issue_tokens, caller.session_id)
+            return await tokens_again(self.units, self.issue_tokens, caller.session_id)
         if (password is None) == (assertion is None):
             raise Invalid.on("password", "is required, or `credential` in its place")
         if password is not None:
@@ -81,33 +81,33 @@ class Reauthenticate:
         self, password: str, code: str | None, caller: Caller, session_id: UUID, attempt: Attempt | None
     ) -> Tokens:
         user_id = caller.person()
-        async with self.database.statements() as stores:
-            known = await stores.credentials.by_id(user_id)
+        async with self.units.statements() as unit:
+            known = await unit.credentials.by_id(user_id)
         if known is None:
             raise TokenRevoked
         if not await self.verify_password(user_id=user_id, password=password, caller=caller):
             raise InvalidCredentials
-        async with self.database.transaction() as stores:
-            credential = await stores.credentials.lock(user_id)
+        async with self.units.transaction() as unit:
+            credential = await unit.credentials.lock(user_id)
             if credential is None or credential.password_hash != known.password_hash:
                 raise CredentialChanged
             try:
-                methods = await self._second_step(stores, credential, code)
+                methods = await self._second_step(unit, credential, code)
             except (InvalidCredentials, TooManyAttempts) as refused:
                 refusal: ServiceError = refused
             else:
-                return await self._renew(stores, session_id, methods, caller, attempt)
+                return await self._renew(unit, session_id, methods, caller, attempt)
             # What was counted and written of the refusal is to stay: the block ends well.
-            await self.check_code.note_refusal(stores, refusal, user_id, caller)
+            await self.check_code.note_refusal(unit, refusal, user_id, caller)
         raise refusal
 
-    async def _second_step(self, stores: Stores, credential: Credential, code: str | None) -> proof.Methods:
+    async def _second_step(self, unit: UnitOfWork, credential: Credential, code: str | None) -> proof.Methods:
         if not credential.second_factor:
             return proof.PASSWORD
         if code is None:
             raise Invalid.on("code", "is required, since the second factor is on")
-        await self.check_code.require_allowed(stores, credential.user_id)
-        await self.check_code(stores, credential.user_id, code)
+        await self.check_code.require_allowed(unit, credential.user_id)
+        await self.check_code(unit, credential.user_id, code)
         return proof.PASSWORD_AND_CODE
 
     async def _by_passkey(
@@ -116,25 +116,25 @@ class Reauthenticate:
         checked = await self.check_assertion(assertion)
         try:
             passkey, signed = _own(checked, caller)
-            async with self.database.transaction() as stores:
-                if await stores.credentials.lock(passkey.user_id) is None:
+            async with self.units.transaction() as unit:
+                if await unit.credentials.lock(passkey.user_id) is None:
                     raise TokenRevoked
-                await self.check_assertion.use(stores, passkey, signed)
+                await self.check_assertion.use(unit, passkey, signed)
                 methods = proof.passkey(is_backed_up=signed.is_backed_up)
-                return await self._renew(stores, session_id, methods, caller, attempt)
+                return await self._renew(unit, session_id, methods, caller, attempt)
         except PasskeyRefused as refusal:
             await self.check_assertion.note_refusal(refusal, checked.passkey, caller)
             raise
 
     async def _renew(
         self,
-        stores: Stores,
+        unit: UnitOfWork,
         session_id: UUID,
         methods: proof.Methods,
         caller: Caller,
         attempt: Attempt | None,
     ) -> Tokens:
-        standing = await stores.sessions.lock(session_id)
+        standing = await unit.sessions.lock(session_id)
         if standing is None or standing.session.ended_at is not None:
             raise TokenRevoked
         limits, at = self.issue_tokens.limits, standing.at
@@ -142,8 +142,8 @@ class Reauthenticate:
         if at >= session.expires_at:
             raise TokenExpired
         proven = replace(limits.used(session, at), auth_time=at, amr=methods)
-        await stores.sessions.renew(proven)
-        await settle(stores, attempt, session_id)
+        await unit.sessions.renew(proven)
+        await settle(unit, attempt, session_id)
         entry = audited(
             caller,
             self.clock.now(),
@@ -151,7 +151,7 @@ class Reauthenticate:
             session_id=str(session_id),
             amr=" ".join(methods),
         )
-        await stores.audit.append(entry)
+        await unit.audit.append(entry)
         return self.issue_tokens(replace(standing, session=proven))
 
 

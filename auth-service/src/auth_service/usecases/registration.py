@@ -16,36 +16,36 @@ from auth_service.domain.errors import EmailTaken
 from auth_service.domain.events import RegistrationStarted
 from auth_service.domain.mail import MailKind
 from auth_service.domain.password import PasswordHasher, PasswordPolicy
-from auth_service.domain.unit_of_work import Database, Stores
+from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from auth_service.domain.user import Person, Role, UserDirectory
 
 
-async def welcome(stores: Stores, credential: Credential, person: Person) -> None:
+async def welcome(unit: UnitOfWork, credential: Credential, person: Person) -> None:
     """Queues the mail that a new user, or the owner of a new address, has to answer, if any.
 
     Args:
-        stores: In a transaction, the credential locked.
+        unit: In a transaction, the credential locked.
         credential: As it was before.
         person: As user-service has it now.
     """
     if credential.is_invited:
-        await stores.mails.queue(MailKind.INVITATION, person.user_id)
+        await unit.mails.queue(MailKind.INVITATION, person.user_id)
     elif not person.email_verified:
-        await stores.mails.queue(MailKind.EMAIL_VERIFICATION, person.user_id)
+        await unit.mails.queue(MailKind.EMAIL_VERIFICATION, person.user_id)
 
 
 @dataclass(frozen=True, slots=True)
 class RefuseRegistration:
     """Deletes a pending credential; does nothing when there is none."""
 
-    database: Database
+    units: UnitsOfWork
     clock: Clock
 
     async def __call__(self, *, user_id: UUID, caller: Caller) -> None:
         """Returns when it is gone."""
-        async with self.database.transaction() as stores:
-            if await stores.credentials.drop_pending(user_id):
-                await stores.audit.append(
+        async with self.units.transaction() as unit:
+            if await unit.credentials.drop_pending(user_id):
+                await unit.audit.append(
                     audited(
                         caller,
                         self.clock.now(),
@@ -61,7 +61,7 @@ class RefuseRegistration:
 class FinishRegistration:
     """Has user-service admit the person, then lets the credential count. May be repeated."""
 
-    database: Database
+    units: UnitsOfWork
     directory: UserDirectory
     refuse: RefuseRegistration
 
@@ -77,10 +77,10 @@ class FinishRegistration:
         except (EmailTaken, NotFound) as error:
             await self.refuse(user_id=user_id, caller=caller)
             raise EmailTaken from error
-        async with self.database.transaction() as stores:
-            credential = await stores.credentials.lock(user_id)
-            if await stores.credentials.activate(user_id) and credential is not None:
-                await welcome(stores, credential, person)
+        async with self.units.transaction() as unit:
+            credential = await unit.credentials.lock(user_id)
+            if await unit.credentials.activate(user_id) and credential is not None:
+                await welcome(unit, credential, person)
         return person
 
 
@@ -95,7 +95,7 @@ class Register:
         policy: What the password must be like; None takes any, for the operator's own.
     """
 
-    database: Database
+    units: UnitsOfWork
     policy: PasswordPolicy | None
     hasher: PasswordHasher
     finish: FinishRegistration
@@ -129,8 +129,8 @@ class Register:
             WeakPassword: the password would be guessed.
             Unavailable: it will be finished later, or can be repeated.
         """
-        async with self.database.statements() as stores:
-            known = await stores.credentials.by_email(canonical_email(email))
+        async with self.units.statements() as unit:
+            known = await unit.credentials.by_email(canonical_email(email))
         if known is not None:
             if known.user_id == user_id:
                 return await self.finish(user_id=user_id, caller=caller)
@@ -152,10 +152,10 @@ class Register:
         # Nobody registers an admin but the operator, at the first start.
         action = "auth.register" if registration.role is Role.USER else "auth.bootstrap_admin"
         try:
-            async with self.database.transaction() as stores:
-                await stores.credentials.add_pending(registration, password_hash)
-                await stores.outbox.append(RegistrationStarted(user_id))
-                await stores.audit.append(audited(caller, self.clock.now(), action, actor_id=user_id))
+            async with self.units.transaction() as unit:
+                await unit.credentials.add_pending(registration, password_hash)
+                await unit.outbox.append(RegistrationStarted(user_id))
+                await unit.audit.append(audited(caller, self.clock.now(), action, actor_id=user_id))
         except EmailTaken:
             await self._note_refusal(None, caller)
             raise
@@ -176,15 +176,15 @@ class Register:
             subject_id=holder,
             reason=EmailTaken.reason,
         )
-        async with self.database.transaction() as stores:
-            await stores.audit.append(entry)
+        async with self.units.transaction() as unit:
+            await unit.audit.append(entry)
 
 
 @dataclass(frozen=True, slots=True)
 class GetRegistration:
     """Returns a registration that waits to be admitted."""
 
-    database: Database
+    units: UnitsOfWork
 
     async def __call__(self, *, user_id: UUID) -> Registration:
         """Returns it.
@@ -192,8 +192,8 @@ class GetRegistration:
         Raises:
             NotFound: there is none, or it was admitted or refused.
         """
-        async with self.database.statements() as stores:
-            registration = await stores.credentials.pending(user_id)
+        async with self.units.statements() as unit:
+            registration = await unit.credentials.pending(user_id)
         if registration is None:
             raise NotFound
         return registration
@@ -207,7 +207,7 @@ STALE = timedelta(minutes=10)
 class FinishStaleRegistrations:
     """Finishes registrations that neither their call nor their event did: admitted or dropped."""
 
-    database: Database
+    units: UnitsOfWork
     finish: FinishRegistration
     clock: Clock
 
@@ -217,8 +217,8 @@ class FinishStaleRegistrations:
         Raises:
             Unavailable: user-service cannot be asked.
         """
-        async with self.database.statements() as stores:
-            waiting = await stores.credentials.pending_before(self.clock.now() - STALE, BATCH)
+        async with self.units.statements() as unit:
+            waiting = await unit.credentials.pending_before(self.clock.now() - STALE, BATCH)
         for user_id in waiting:
             try:
                 await self.finish(user_id=user_id, caller=Caller(service="auth-service"))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from auth_service.domain.unit_of_work import Database
+from auth_service.domain.unit_of_work import UnitsOfWork
 
 BATCH = 500
 """Rows per statement."""
@@ -12,14 +12,14 @@ BATCH = 500
 class PurgeExpired:
     """Deletes in small batches; several instances may do it at once."""
 
-    database: Database
+    units: UnitsOfWork
 
     async def __call__(self) -> int:
         """Returns how many rows were deleted."""
         deleted = 0
         while True:
-            async with self.database.statements() as stores:
-                batch = await stores.retention.purge(BATCH)
+            async with self.units.statements() as unit:
+                batch = await unit.retention.purge(BATCH)
             deleted += batch
             if batch < BATCH:
                 return deleted

@@ -15,64 +15,64 @@ from auth_service.domain.mail import OWNERS_TOKENS
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW
 from auth_service.domain.tokens import Revocation
-from auth_service.domain.unit_of_work import Database, Stores
+from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 
 
 async def end_access(
-    stores: Stores, user_id: UUID, ends: Access, *, at: datetime, keep_session: UUID | None = None
+    unit: UnitOfWork, user_id: UUID, ends: Access, *, at: datetime, keep_session: UUID | None = None
 ) -> None:
     """Ends what an extent names; the credential must be locked.
 
     Args:
-        stores: In a transaction.
+        unit: In a transaction.
         user_id: Whose access ends.
         ends: How far it reaches: one of the extents in `domain/access.py`.
         at: The time.
         keep_session: The session that goes on, if one does.
     """
-    await _end_other_ways_in(stores, user_id, ends)
-    await _end_what_was_asked_for(stores, user_id, ends)
+    await _end_other_ways_in(unit, user_id, ends)
+    await _end_what_was_asked_for(unit, user_id, ends)
     if Access.API_KEYS in ends:
-        await stores.api_keys.revoke_all(user_id)
+        await unit.api_keys.revoke_all(user_id)
     if Access.SESSIONS in ends:
-        await _end_sessions(stores, user_id, at, keep_session)
+        await _end_sessions(unit, user_id, at, keep_session)
     all_sessions = Access.SESSIONS in ends and keep_session is None
     if Access.API_KEYS in ends or Access.SECOND_FACTOR in ends or all_sessions:
         # Gateways that remember a key forget it by the same event; and without the second factor
         # tokens may say more than their user may do.
-        await revoke_person(stores, user_id)
+        await revoke_person(unit, user_id)
 
 
-async def _end_other_ways_in(stores: Stores, user_id: UUID, ends: Access) -> None:
+async def _end_other_ways_in(unit: UnitOfWork, user_id: UUID, ends: Access) -> None:
     if Access.PASSKEYS in ends:
-        await stores.passkeys.remove_all(user_id)
+        await unit.passkeys.remove_all(user_id)
     if Access.SECOND_FACTOR in ends:
-        await stores.second_factors.remove(user_id)
+        await unit.second_factors.remove(user_id)
     if Access.UNFINISHED in ends:
-        await stores.second_factors.discard_unfinished(user_id)
-        await stores.passkeys.close_challenges(user_id)
+        await unit.second_factors.discard_unfinished(user_id)
+        await unit.passkeys.close_challenges(user_id)
 
 
-async def _end_what_was_asked_for(stores: Stores, user_id: UUID, ends: Access) -> None:
+async def _end_what_was_asked_for(unit: UnitOfWork, user_id: UUID, ends: Access) -> None:
     if Access.MAILED_TOKENS in ends:
-        await stores.mails.withdraw(user_id, *OWNERS_TOKENS)
+        await unit.mails.withdraw(user_id, *OWNERS_TOKENS)
     if Access.KEPT_ANSWERS in ends:
-        await stores.attempts.end(user_id)
-    if Access.PENDING_EMAIL in ends and await stores.email_changes.drop_pending(user_id):
-        await stores.outbox.append(EmailVerified(user_id))  # Has user-service drop it as well.
+        await unit.attempts.end(user_id)
+    if Access.PENDING_EMAIL in ends and await unit.email_changes.drop_pending(user_id):
+        await unit.outbox.append(EmailVerified(user_id))  # Has user-service drop it as well.
     if Access.KNOWN_DEVICES in ends:
-        await stores.devices.forget_all(user_id)
+        await unit.devices.forget_all(user_id)
 
 
-async def _end_sessions(stores: Stores, user_id: UUID, at: datetime, keep: UUID | None) -> None:
+async def _end_sessions(unit: UnitOfWork, user_id: UUID, at: datetime, keep: UUID | None) -> None:
     living = at - ACCESS_LIFETIME - 2 * CLOCK_SKEW
-    ended = await stores.sessions.end_all(user_id, but=keep, used_since=living)
+    ended = await unit.sessions.end_all(user_id, but=keep, used_since=living)
     if keep is not None:
         for session_id in ended:
-            await revoke_session(stores, session_id)
+            await revoke_session(unit, session_id)
 
 
-async def require_open_session(stores: Stores, caller: Caller) -> None:
+async def require_open_session(unit: UnitOfWork, caller: Caller) -> None:
     """Returns when the caller's session still goes on; the credential must be locked.
 
     A call that waited for the lock while the account was recovered must not add a way in.
@@ -80,49 +80,49 @@ async def require_open_session(stores: Stores, caller: Caller) -> None:
     Raises:
         TokenRevoked: it has ended since the call was let in.
     """
-    if caller.session_id is None or not await stores.sessions.is_open(caller.session_id, caller.person()):
+    if caller.session_id is None or not await unit.sessions.is_open(caller.session_id, caller.person()):
         raise TokenRevoked
 
 
-async def end_session(stores: Stores, session_id: UUID, user_id: UUID) -> bool:
+async def end_session(unit: UnitOfWork, session_id: UUID, user_id: UUID) -> bool:
     """Ends a person's session and its access tokens; says whether it was open."""
-    if not await stores.sessions.end(session_id, user_id):
+    if not await unit.sessions.end(session_id, user_id):
         return False
-    await revoke_session(stores, session_id)
+    await revoke_session(unit, session_id)
     return True
 
 
-async def revoke_session(stores: Stores, session_id: UUID) -> None:
+async def revoke_session(unit: UnitOfWork, session_id: UUID) -> None:
     """Takes back the access tokens of a session that has ended, or an API key, and answers that hold them."""
-    await stores.attempts.end(session_id)
-    await stores.outbox.append(TokensRevoked(await stores.revocations.of_session(session_id)))
+    await unit.attempts.end(session_id)
+    await unit.outbox.append(TokensRevoked(await unit.revocations.of_session(session_id)))
 
 
-async def revoke_person(stores: Stores, user_id: UUID) -> None:
+async def revoke_person(unit: UnitOfWork, user_id: UUID) -> None:
     """Takes back every access token of a person, and answers that hold them."""
-    await stores.attempts.end(user_id)
-    await stores.outbox.append(TokensRevoked(await stores.revocations.of_person(user_id)))
+    await unit.attempts.end(user_id)
+    await unit.outbox.append(TokensRevoked(await unit.revocations.of_person(user_id)))
 
 
-async def revoke_lost_rights(stores: Stores, credential: Credential, rights_of: RightsRule) -> None:
+async def revoke_lost_rights(unit: UnitOfWork, credential: Credential, rights_of: RightsRule) -> None:
     """Takes back tokens that may say more than their user may do once a factor has been removed.
 
     Args:
-        stores: In the transaction that removes the factor.
+        unit: In the transaction that removes the factor.
         credential: The user's, locked, as it was before.
         rights_of: Derives what the user may do.
     """
     if rights_of(credential.role, guarded=False).must_enrol:
-        await revoke_person(stores, credential.user_id)
+        await revoke_person(unit, credential.user_id)
 
 
 @dataclass(frozen=True, slots=True)
 class ListRevocations:
     """Returns every revocation that can still concern a token."""
 
-    database: Database
+    units: UnitsOfWork
 
     async def __call__(self) -> tuple[Sequence[Revocation], datetime]:
         """Returns them, and when Postgres was read."""
-        async with self.database.statements() as stores:
-            return await stores.revocations.in_force()
+        async with self.units.statements() as unit:
+            return await unit.revocations.in_force()

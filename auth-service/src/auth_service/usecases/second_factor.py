@@ -15,7 +15,7 @@ from auth_service.domain.login_throttle import GuessKeys, whole_seconds
 from auth_service.domain.mail import MailKind
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.second_factor import Enrolment, SecondFactorSecrets
-from auth_service.domain.unit_of_work import Database, Stores
+from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from auth_service.domain.verified_email import VerifiedAddressRule
 from auth_service.usecases.idempotency import outcome_of, settle
 from auth_service.usecases.password_check import VerifyPassword
@@ -39,61 +39,61 @@ class CheckCode:
     notify: bool
     clock: Clock
 
-    async def require_allowed(self, stores: Stores, user_id: UUID) -> None:
+    async def require_allowed(self, unit: UnitOfWork, user_id: UUID) -> None:
         """Returns when another code may be tried.
 
         Raises:
             TooManyAttempts: there were too many wrong ones.
         """
-        record = await stores.guesses.record(self.guess_keys.of_second_factor(user_id))
+        record = await unit.guesses.record(self.guess_keys.of_second_factor(user_id))
         if record.blocked_for is not None:
             raise TooManyAttempts(retry_after_seconds=whole_seconds(record.blocked_for))
 
-    async def __call__(self, stores: Stores, user_id: UUID, code: str) -> str:
+    async def __call__(self, unit: UnitOfWork, user_id: UUID, code: str) -> str:
         """Returns what the code is: `totp` or `recovery_code`.
 
         Raises:
             InvalidCredentials: it is wrong, or was used.
             TokenInvalid: the second factor is not on any more.
         """
-        authenticator = await stores.second_factors.authenticator(user_id)
+        authenticator = await unit.second_factors.authenticator(user_id)
         if authenticator is None or not authenticator.is_confirmed:
             raise TokenInvalid
         step = self.secrets.step_of(authenticator, code, self.clock.now())
-        if step is not None and await stores.second_factors.advance(user_id, step):
+        if step is not None and await unit.second_factors.advance(user_id, step):
             return "totp"
         for digest in self.secrets.recovery_digests(user_id, code):
-            if await stores.second_factors.spend_recovery_code(user_id, digest):
+            if await unit.second_factors.spend_recovery_code(user_id, digest):
                 return "recovery_code"
         raise InvalidCredentials
 
     async def note_refusal(
-        self, stores: Stores, refusal: ServiceError, user_id: UUID | None, caller: Caller
+        self, unit: UnitOfWork, refusal: ServiceError, user_id: UUID | None, caller: Caller
     ) -> None:
         """Counts a wrong code and audits the refusal.
 
         Args:
-            stores: Where; the transaction is to commit although the call is refused.
+            unit: Where; the transaction is to commit although the call is refused.
             refusal: Why.
             user_id: Whose second factor it was; None when that is unknown.
             caller: Who tried.
         """
         if isinstance(refusal, InvalidCredentials) and user_id is not None:
-            record = await stores.guesses.note_failure(self.guess_keys.of_second_factor(user_id))
+            record = await unit.guesses.note_failure(self.guess_keys.of_second_factor(user_id))
             # While it is blocked no code is counted: this happens once for each block.
             if record.blocked_for is not None and self.notify:
-                await stores.mails.queue(MailKind.SECOND_FACTOR_GUESSED, user_id)
+                await unit.mails.queue(MailKind.SECOND_FACTOR_GUESSED, user_id)
         entry = audited(
             caller, self.clock.now(), "auth.mfa_refused", "refused", subject_id=user_id, reason=refusal.reason
         )
-        await stores.audit.append(entry)
+        await unit.audit.append(entry)
 
 
 @dataclass(frozen=True, slots=True)
 class BeginTotp:
     """Makes a secret that counts once confirmed."""
 
-    database: Database
+    units: UnitsOfWork
     secrets: SecondFactorSecrets
     address_rule: VerifiedAddressRule
 
@@ -105,14 +105,14 @@ class BeginTotp:
             SecondFactorOn: one is confirmed already.
         """
         user_id = caller.person()
-        async with self.database.transaction() as stores:
-            credential = await stores.credentials.lock(user_id)
+        async with self.units.transaction() as unit:
+            credential = await unit.credentials.lock(user_id)
             if credential is None:
                 raise Unauthenticated
             self.address_rule.check(credential)
-            await require_open_session(stores, caller)
+            await require_open_session(unit, caller)
             enrolment, sealed = self.secrets.seal_new(user_id, credential.email or str(user_id))
-            if not await stores.second_factors.begin(user_id, sealed):
+            if not await unit.second_factors.begin(user_id, sealed):
                 raise SecondFactorOn
         return enrolment
 
@@ -121,7 +121,7 @@ class BeginTotp:
 class ConfirmTotp:
     """Turns the second factor on for whoever has the secret in their app."""
 
-    database: Database
+    units: UnitsOfWork
     secrets: SecondFactorSecrets
     address_rule: VerifiedAddressRule
     clock: Clock
@@ -141,8 +141,8 @@ class ConfirmTotp:
             return await self._turn_on(code, caller, attempt)
         except (Invalid, EmailNotVerified) as refusal:
             entry = audited(caller, self.clock.now(), "auth.mfa_enabled", "refused", reason=refusal.reason)
-            async with self.database.transaction() as stores:
-                await stores.audit.append(entry)
+            async with self.units.transaction() as unit:
+                await unit.audit.append(entry)
             raise
 
     def _codes(self, attempt: Attempt | None) -> Sequence[str]:
@@ -151,13 +151,13 @@ class ConfirmTotp:
     async def _turn_on(self, code: str, caller: Caller, attempt: Attempt | None) -> Sequence[str]:
         user_id, now = caller.person(), self.clock.now()
         codes = self._codes(attempt)
-        async with self.database.transaction() as stores:
-            credential = await stores.credentials.lock(user_id)
+        async with self.units.transaction() as unit:
+            credential = await unit.credentials.lock(user_id)
             if credential is None:
                 raise Unauthenticated
             self.address_rule.check(credential)
-            await require_open_session(stores, caller)
-            authenticator = await stores.second_factors.authenticator(user_id)
+            await require_open_session(unit, caller)
+            authenticator = await unit.second_factors.authenticator(user_id)
             if authenticator is None:
                 raise NotFound
             if authenticator.is_confirmed:
@@ -166,10 +166,10 @@ class ConfirmTotp:
             if step is None:
                 raise Invalid.on("code", "is not the code of this moment")
             digests = [self.secrets.recovery_digests(user_id, each)[0] for each in codes]
-            await stores.second_factors.confirm(user_id, step, digests)
-            await settle(stores, attempt, user_id)
-            await notify_with_undo(stores, MailKind.SECOND_FACTOR_ON, user_id, credential.email)
-            await stores.audit.append(audited(caller, now, "auth.mfa_enabled"))
+            await unit.second_factors.confirm(user_id, step, digests)
+            await settle(unit, attempt, user_id)
+            await notify_with_undo(unit, MailKind.SECOND_FACTOR_ON, user_id, credential.email)
+            await unit.audit.append(audited(caller, now, "auth.mfa_enabled"))
         return codes
 
 
@@ -177,7 +177,7 @@ class ConfirmTotp:
 class RemoveTotp:
     """Turns the second factor off for whoever knows the password."""
 
-    database: Database
+    units: UnitsOfWork
     verify_password: VerifyPassword
     rights_of: RightsRule
     clock: Clock
@@ -193,11 +193,11 @@ class RemoveTotp:
         user_id = caller.person()
         if not await self.verify_password(user_id=user_id, password=password, caller=caller):
             raise Invalid.on("password", "is not your password")
-        async with self.database.transaction() as stores:
-            credential = await stores.credentials.lock(user_id)
-            if credential is None or not await stores.second_factors.remove(user_id):
+        async with self.units.transaction() as unit:
+            credential = await unit.credentials.lock(user_id)
+            if credential is None or not await unit.second_factors.remove(user_id):
                 raise NotFound
-            await stores.attempts.end(user_id)
-            await revoke_lost_rights(stores, credential, self.rights_of)
-            await stores.mails.queue(MailKind.SECOND_FACTOR_OFF, user_id)
-            await stores.audit.append(audited(caller, self.clock.now(), "auth.mfa_disabled"))
+            await unit.attempts.end(user_id)
+            await revoke_lost_rights(unit, credential, self.rights_of)
+            await unit.mails.queue(MailKind.SECOND_FACTOR_OFF, user_id)
+            await unit.audit.append(audited(caller, self.clock.now(), "auth.mfa_disabled"))

@@ -13,7 +13,7 @@ from auth_service.domain.audit import audited
 from auth_service.domain.events import TokensRevoked
 from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW, Session
 from auth_service.domain.tokens import Revocation
-from auth_service.domain.unit_of_work import Database
+from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.usecases import revocation
 from auth_service.usecases.revocation import end_access, end_session, revoke_session
 
@@ -24,19 +24,19 @@ SESSIONS_MAX = 1_000
 class ListSessions:
     """Lists the caller's open sessions."""
 
-    database: Database
+    units: UnitsOfWork
 
     async def __call__(self, *, caller: Caller) -> Sequence[Session]:
         """Returns them, the newest first, `SESSIONS_MAX` at most."""
-        async with self.database.statements() as stores:
-            return await stores.sessions.open_sessions(caller.person(), SESSIONS_MAX)
+        async with self.units.statements() as unit:
+            return await unit.sessions.open_sessions(caller.person(), SESSIONS_MAX)
 
 
 @dataclass(frozen=True, slots=True)
 class EndSession:
     """Ends one of the caller's open sessions, this one or another."""
 
-    database: Database
+    units: UnitsOfWork
     clock: Clock
 
     async def __call__(self, *, session_id: UUID, caller: Caller) -> None:
@@ -45,10 +45,10 @@ class EndSession:
         Raises:
             NotFound: the caller has no such open session.
         """
-        async with self.database.transaction() as stores:
-            if not await revocation.end_session(stores, session_id, caller.person()):
+        async with self.units.transaction() as unit:
+            if not await revocation.end_session(unit, session_id, caller.person()):
                 raise NotFound
-            await stores.audit.append(
+            await unit.audit.append(
                 audited(caller, self.clock.now(), "auth.session_ended", session_id=str(session_id))
             )
 
@@ -57,7 +57,7 @@ class EndSession:
 class Logout:
     """Ends the session that the caller's access token belongs to."""
 
-    database: Database
+    units: UnitsOfWork
     clock: Clock
 
     async def __call__(self, *, caller: Caller) -> None:
@@ -69,10 +69,10 @@ class Logout:
         user_id = caller.person()
         if caller.session_id is None:
             raise Forbidden
-        async with self.database.transaction() as stores:
-            if await end_session(stores, caller.session_id, user_id):
+        async with self.units.transaction() as unit:
+            if await end_session(unit, caller.session_id, user_id):
                 session_id = str(caller.session_id)
-                await stores.audit.append(
+                await unit.audit.append(
                     audited(caller, self.clock.now(), "auth.logout", session_id=session_id)
                 )
 
@@ -81,18 +81,18 @@ class Logout:
 class LogoutAll:
     """Ends every session of the caller."""
 
-    database: Database
+    units: UnitsOfWork
     clock: Clock
 
     async def __call__(self, *, caller: Caller) -> None:
         """Returns when all have ended."""
         user_id = caller.person()
         now = self.clock.now()
-        async with self.database.transaction() as stores:
+        async with self.units.transaction() as unit:
             # The lock makes sign-ins and refreshes wait: none slips in between the two steps.
-            await stores.credentials.lock(user_id)
-            await end_access(stores, user_id, SESSIONS_ENDED, at=now)
-            await stores.audit.append(audited(caller, now, "auth.logout_all"))
+            await unit.credentials.lock(user_id)
+            await end_access(unit, user_id, SESSIONS_ENDED, at=now)
+            await unit.audit.append(audited(caller, now, "auth.logout_all"))
 
 
 BATCH = 10_000
@@ -118,7 +118,7 @@ class EndAllSessions:
             before know no revocation of every session.
     """
 
-    database: Database
+    units: UnitsOfWork
     clock: Clock
     names_each: bool = False
 
@@ -132,17 +132,17 @@ class EndAllSessions:
         caller.person()
         if caller.session_id is None:
             raise Forbidden
-        async with self.database.transaction() as stores:
-            revocation = await stores.revocations.of_every_session(caller.session_id, sessions_ended=False)
-            await stores.outbox.append(TokensRevoked(revocation))
-            await stores.attempts.end_everybodys(but=caller.session_id)
-            await stores.audit.append(audited(caller, self.clock.now(), "auth.all_sessions_ended"))
+        async with self.units.transaction() as unit:
+            revocation = await unit.revocations.of_every_session(caller.session_id, sessions_ended=False)
+            await unit.outbox.append(TokensRevoked(revocation))
+            await unit.attempts.end_everybodys(but=caller.session_id)
+            await unit.audit.append(audited(caller, self.clock.now(), "auth.all_sessions_ended"))
         await self._end(revocation)
 
     async def finish(self) -> int:
         """Ends the sessions of calls that died before they had; returns how many."""
-        async with self.database.statements() as stores:
-            unended = await stores.revocations.unended()
+        async with self.units.statements() as unit:
+            unended = await unit.revocations.unended()
         return sum([await self._end(revocation) for revocation in unended])
 
     async def _end(self, revocation: Revocation) -> int:
@@ -152,15 +152,15 @@ class EndAllSessions:
         total, ended = 0, batch
         while ended == batch:
             living_since = self.clock.now() - ACCESS_LIFETIME - 2 * CLOCK_SKEW
-            async with self.database.transaction() as stores:
-                ended, living = await stores.sessions.end_every(
+            async with self.units.transaction() as unit:
+                ended, living = await unit.sessions.end_every(
                     revocation.issued_until, but=kept, limit=batch, used_since=living_since
                 )
                 total += ended
                 for session_id in living if self.names_each else ():
-                    await revoke_session(stores, session_id)
+                    await revoke_session(unit, session_id)
                 if ended < batch:
-                    again = await stores.revocations.of_every_session(kept, sessions_ended=True)
-                    await stores.outbox.append(TokensRevoked(again))
-                    await stores.revocations.note_ended(revocation)
+                    again = await unit.revocations.of_every_session(kept, sessions_ended=True)
+                    await unit.outbox.append(TokensRevoked(again))
+                    await unit.revocations.note_ended(revocation)
         return total

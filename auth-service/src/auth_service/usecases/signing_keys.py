@@ -22,14 +22,14 @@ from auth_service.domain.signing_key import (
     succeeded,
     waiting,
 )
-from auth_service.domain.unit_of_work import Database, Stores
+from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 
 
 @dataclass(frozen=True, slots=True)
 class EnsureSigningKey:
     """Makes the first key when there is none. Instances may start at once; one makes it."""
 
-    database: Database
+    units: UnitsOfWork
     sealer: KeySealer
     clock: Clock
 
@@ -39,11 +39,11 @@ class EnsureSigningKey:
         Raises:
             MasterKeyMismatch: the keys were sealed under another master key.
         """
-        async with self.database.transaction() as stores:
-            await stores.signing_keys.lock()
-            keys = await stores.signing_keys.all()
+        async with self.units.transaction() as unit:
+            await unit.signing_keys.lock()
+            keys = await unit.signing_keys.all()
             if not keys:
-                await stores.signing_keys.add(self.sealer.generate(self.clock.now()))
+                await unit.signing_keys.add(self.sealer.generate(self.clock.now()))
         for key in keys:
             self.sealer.check(key)
 
@@ -65,7 +65,7 @@ class Rotation:
 class RotateSigningKey:
     """Publishes a successor; times decide the rest. Instances may try at once; one of them does it."""
 
-    database: Database
+    units: UnitsOfWork
     sealer: KeySealer
     schedule: Schedule
     clock: Clock
@@ -77,15 +77,15 @@ class RotateSigningKey:
             SuccessorWaits: the next key is published and has not begun to sign.
             MasterKeyMismatch: the keys were sealed under another master key.
         """
-        async with self.database.transaction() as stores:
-            await stores.signing_keys.lock()
-            keys, at = await stores.signing_keys.all(), self.clock.now()
+        async with self.units.transaction() as unit:
+            await unit.signing_keys.lock()
+            keys, at = await unit.signing_keys.all(), self.clock.now()
             waits = waiting(keys, at)
             if waits is not None:
                 raise SuccessorWaits(
                     details={"kid": waits.kid, "active_from": f"{waits.active_from:%Y-%m-%dT%H:%M:%SZ}"}
                 )
-            return await self._rotate(stores, keys, at, reason="command")
+            return await self._rotate(unit, keys, at, reason="command")
 
     async def if_due(self) -> int:
         """Rotates when the newest key nears the end of its time; returns how many keys were made.
@@ -93,29 +93,29 @@ class RotateSigningKey:
         Raises:
             MasterKeyMismatch: the keys were sealed under another master key.
         """
-        async with self.database.statements() as stores:
-            if not is_due(await stores.signing_keys.all(), self.clock.now(), self.schedule):
+        async with self.units.statements() as unit:
+            if not is_due(await unit.signing_keys.all(), self.clock.now(), self.schedule):
                 return 0
-        async with self.database.transaction() as stores:
-            await stores.signing_keys.lock()
-            keys, at = await stores.signing_keys.all(), self.clock.now()
+        async with self.units.transaction() as unit:
+            await unit.signing_keys.lock()
+            keys, at = await unit.signing_keys.all(), self.clock.now()
             if not is_due(keys, at, self.schedule):
                 return 0
-            await self._rotate(stores, keys, at, reason="schedule")
+            await self._rotate(unit, keys, at, reason="schedule")
             return 1
 
     async def _rotate(
-        self, stores: Stores, keys: Sequence[SigningKey], at: datetime, *, reason: str
+        self, unit: UnitOfWork, keys: Sequence[SigningKey], at: datetime, *, reason: str
     ) -> Rotation:
         for key in keys:
             self.sealer.check(key)
         successor = self.sealer.generate(at, at + self.schedule.published_for)
         ended = succeeded(keys, successor)
-        await stores.signing_keys.add(successor)
+        await unit.signing_keys.add(successor)
         for key in ended:
-            await stores.signing_keys.end(key)
+            await unit.signing_keys.end(key)
         by = Caller(service="auth-service")
-        await stores.audit.append(audited(by, at, "auth.key_rotated", kid=successor.kid, reason=reason))
+        await unit.audit.append(audited(by, at, "auth.key_rotated", kid=successor.kid, reason=reason))
         return Rotation(successor=successor, ended=ended)
 
 
@@ -123,7 +123,7 @@ class RotateSigningKey:
 class RetireSigningKeys:
     """Destroys the private halves of keys that are over, and keeps the public ones."""
 
-    database: Database
+    units: UnitsOfWork
     sealer: KeySealer
     clock: Clock
 
@@ -133,15 +133,15 @@ class RetireSigningKeys:
         Raises:
             MasterKeyMismatch: the keys were sealed under another master key.
         """
-        async with self.database.statements() as stores:
-            if not retired(await stores.signing_keys.all(), self.clock.now()):
+        async with self.units.statements() as unit:
+            if not retired(await unit.signing_keys.all(), self.clock.now()):
                 return 0
-        async with self.database.transaction() as stores:
-            await stores.signing_keys.lock()
+        async with self.units.transaction() as unit:
+            await unit.signing_keys.lock()
             at = self.clock.now()
-            over = retired(await stores.signing_keys.all(), at)
+            over = retired(await unit.signing_keys.all(), at)
             for key in over:
-                await stores.signing_keys.retire(
+                await unit.signing_keys.retire(
                     RetiredKey(
                         kid=key.kid,
                         x=key.x,
@@ -154,7 +154,7 @@ class RetireSigningKeys:
                 )
             for key in over:
                 entry = audited(Caller(service="auth-service"), at, "auth.key_retired", kid=key.kid)
-                await stores.audit.append(entry)
+                await unit.audit.append(entry)
             return len(over)
 
 
@@ -173,14 +173,14 @@ class ListedKey:
 class ListSigningKeys:
     """Lists every key there ever was."""
 
-    database: Database
+    units: UnitsOfWork
     clock: Clock
 
     async def __call__(self) -> Sequence[ListedKey]:
         """Returns the keys, the oldest first."""
-        async with self.database.statements() as stores:
-            keys = await stores.signing_keys.all()
-            over = await stores.signing_keys.retired()
+        async with self.units.statements() as unit:
+            keys = await unit.signing_keys.all()
+            over = await unit.signing_keys.retired()
         now, gone = self.clock.now(), {key.kid for key in over}
         states: list[tuple[SigningKey | RetiredKey, KeyState]] = [(key, KeyState.RETIRED) for key in over]
         states += [(key, state(key, keys, now)) for key in keys if key.kid not in gone]

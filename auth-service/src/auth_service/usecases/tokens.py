@@ -20,7 +20,7 @@ from auth_service.domain.session import (
     judge_exchange,
 )
 from auth_service.domain.tokens import AccessGrant, Authenticator, RefreshTokens, Tokens, TokenSigner
-from auth_service.domain.unit_of_work import Database, Stores
+from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from auth_service.usecases.api_keys import JudgeApiKey
 from auth_service.usecases.idempotency import outcome_of, settle
 from auth_service.usecases.revocation import end_session
@@ -63,7 +63,7 @@ class IssueTokens:
         )
 
 
-async def tokens_again(database: Database, issue_tokens: IssueTokens, session_id: UUID) -> Tokens:
+async def tokens_again(units: UnitsOfWork, issue_tokens: IssueTokens, session_id: UUID) -> Tokens:
     """Returns tokens of a session that was opened and whose tokens were lost.
 
     Raises:
@@ -71,8 +71,8 @@ async def tokens_again(database: Database, issue_tokens: IssueTokens, session_id
         TokenExpired: it was not used in time.
     """
     limits = issue_tokens.limits
-    async with database.transaction() as stores:
-        standing = await stores.sessions.lock(session_id)
+    async with units.transaction() as unit:
+        standing = await unit.sessions.lock(session_id)
         if standing is None or standing.session.ended_at is not None:
             raise TokenRevoked
         session = limits.applied(standing.session)
@@ -80,7 +80,7 @@ async def tokens_again(database: Database, issue_tokens: IssueTokens, session_id
             raise TokenExpired
         # Whoever ends the session looks here whether a token of it may still be alive.
         used = limits.used(session, standing.at)
-        await stores.sessions.renew(used)
+        await unit.sessions.renew(used)
     return issue_tokens(replace(standing, session=used))
 
 
@@ -88,7 +88,7 @@ async def tokens_again(database: Database, issue_tokens: IssueTokens, session_id
 class Refresh:
     """Rotates a session's refresh token; ends the session when a spent one comes back."""
 
-    database: Database
+    units: UnitsOfWork
     refresh_tokens: RefreshTokens
     issue_tokens: IssueTokens
     limits: SessionLimits = STANDARD
@@ -111,16 +111,16 @@ class Refresh:
         token = self.refresh_tokens.read(refresh_token)
         if token is None:
             raise TokenInvalid
-        async with self.database.transaction() as stores:
-            standing = await stores.sessions.lock(token.session_id)
+        async with self.units.transaction() as unit:
+            standing = await unit.sessions.lock(token.session_id)
             if standing is None:
                 raise TokenRevoked
             session = self.limits.applied(standing.session)
             is_told_again = outcome_of(attempt) == session.id
             verdict = judge_exchange(session, token.counter, standing.at, is_told_again=is_told_again)
             if verdict in (Exchange.ROTATE, Exchange.SAME_SUCCESSOR) and not is_told_again:
-                await settle(stores, attempt, session.id)
-            standing = await self._apply(stores, verdict, standing, caller, is_told_again=is_told_again)
+                await settle(unit, attempt, session.id)
+            standing = await self._apply(unit, verdict, standing, caller, is_told_again=is_told_again)
         match verdict:
             case Exchange.ROTATE | Exchange.SAME_SUCCESSOR:
                 return self.issue_tokens(standing)
@@ -132,25 +132,25 @@ class Refresh:
                 raise TokenRevoked
 
     async def _apply(
-        self, stores: Stores, verdict: Exchange, standing: Standing, caller: Caller, *, is_told_again: bool
+        self, unit: UnitOfWork, verdict: Exchange, standing: Standing, caller: Caller, *, is_told_again: bool
     ) -> Standing:
         """Returns the session as the exchange leaves it."""
         if verdict is Exchange.ROTATE:
-            return await self._rotated(stores, standing)
+            return await self._rotated(unit, standing)
         if verdict is Exchange.SPENT:
-            await _end_reused(stores, standing, caller)
+            await _end_reused(unit, standing, caller)
         elif verdict is Exchange.SAME_SUCCESSOR and is_told_again:
             # Long after the rotation another access token is given out: whoever ends the session
             # looks here whether one may still be alive.
             used = self.limits.used(self.limits.applied(standing.session), standing.at)
-            await stores.sessions.renew(used)
+            await unit.sessions.renew(used)
             return replace(standing, session=used)
         return standing
 
-    async def _rotated(self, stores: Stores, standing: Standing) -> Standing:
+    async def _rotated(self, unit: UnitOfWork, standing: Standing) -> Standing:
         session, at = standing.session, standing.at
         expires_at = self.limits.expiry_after_use(session.created_at, at)
-        if not await stores.sessions.rotate(session, at, expires_at):
+        if not await unit.sessions.rotate(session, at, expires_at):
             raise TokenRevoked
         rotated = replace(
             session, counter=session.counter + 1, rotated_at=at, last_used_at=at, expires_at=expires_at
@@ -158,10 +158,10 @@ class Refresh:
         return replace(standing, session=rotated)
 
 
-async def _end_reused(stores: Stores, standing: Standing, caller: Caller) -> None:
+async def _end_reused(unit: UnitOfWork, standing: Standing, caller: Caller) -> None:
     session = standing.session
-    await end_session(stores, session.id, session.user_id)
-    await stores.audit.append(
+    await end_session(unit, session.id, session.user_id)
+    await unit.audit.append(
         audited(
             caller,
             standing.at,

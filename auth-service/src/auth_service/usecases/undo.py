@@ -15,32 +15,32 @@ from auth_service.domain.events import CopyOutdated, EmailVerified
 from auth_service.domain.idempotency import Attempt
 from auth_service.domain.mail import FORMER_EMAILS_KEPT, MailKind
 from auth_service.domain.password import PasswordHasher
-from auth_service.domain.unit_of_work import Database, Stores
+from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from auth_service.domain.user import UserDirectory
 from auth_service.usecases.idempotency import outcome_of, settle
 from auth_service.usecases.mailed_tokens import MailedToken
 from auth_service.usecases.revocation import end_access
 
 
-async def notify_with_undo(stores: Stores, kind: MailKind, user_id: UUID, email: str | None) -> None:
+async def notify_with_undo(unit: UnitOfWork, kind: MailKind, user_id: UUID, email: str | None) -> None:
     """Queues a notice to an address whose link restores it and ends every way in.
 
     Args:
-        stores: In a transaction, the credential locked.
+        unit: In a transaction, the credential locked.
         kind: What is told of, one of `UNDO_TOKENS`.
         user_id: Whose account it is.
         email: The address before the change; None for a user who has none at this moment.
     """
-    mail_id = await stores.mails.queue(kind, user_id)
+    mail_id = await unit.mails.queue(kind, user_id)
     if email is not None:
-        await stores.email_changes.keep_former(mail_id, user_id, email, FORMER_EMAILS_KEPT)
+        await unit.email_changes.keep_former(mail_id, user_id, email, FORMER_EMAILS_KEPT)
 
 
 @dataclass(frozen=True, slots=True)
 class RestoreEmail:
     """Has user-service restore an address that its owner took back here. May be repeated."""
 
-    database: Database
+    units: UnitsOfWork
     directory: UserDirectory
 
     async def __call__(self, *, user_id: UUID) -> None:
@@ -50,13 +50,13 @@ class RestoreEmail:
             EmailTaken: another user has the address by now.
             Unavailable: user-service cannot be reached.
         """
-        async with self.database.statements() as stores:
-            email = await stores.email_changes.restored(user_id)
+        async with self.units.statements() as unit:
+            email = await unit.email_changes.restored(user_id)
         if email is None:
             return
         await self.directory.restore_email(user_id, email)
-        async with self.database.statements() as stores:
-            await stores.email_changes.note_restored(user_id, email)
+        async with self.units.statements() as unit:
+            await unit.email_changes.note_restored(user_id, email)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,32 +90,32 @@ class UndoEmailChange:
 
     async def _undo(self, token: str, caller: Caller, attempt: Attempt | None) -> UUID:
         try:
-            async with self.mailed.database.transaction() as stores:
-                await self.mailed.judge_undo(stores, token)
+            async with self.mailed.units.transaction() as unit:
+                await self.mailed.judge_undo(unit, token)
             nobody_knows = await self.hasher.hash(secrets.token_urlsafe(32))
-            async with self.mailed.database.transaction() as stores:
-                former, kind = await self.mailed.judge_undo(stores, token)
-                await self.mailed.spend(stores, token)
-                await settle(stores, attempt, former.user_id)
-                await self._give_back(stores, former, nobody_knows)
+            async with self.mailed.units.transaction() as unit:
+                former, kind = await self.mailed.judge_undo(unit, token)
+                await self.mailed.spend(unit, token)
+                await settle(unit, attempt, former.user_id)
+                await self._give_back(unit, former, nobody_knows)
                 now = self.mailed.clock.now()
                 entry = audited(caller, now, self.mailed.action, actor_id=former.user_id, undone=kind.value)
-                await stores.audit.append(entry)
+                await unit.audit.append(entry)
         except (TokenInvalid, TokenExpired) as refusal:
             await self.mailed.note_refusal(refusal, token, caller)
             raise
         return former.user_id
 
-    async def _give_back(self, stores: Stores, former: FormerEmail, password_hash: str) -> None:
+    async def _give_back(self, unit: UnitOfWork, former: FormerEmail, password_hash: str) -> None:
         user_id, now = former.user_id, self.mailed.clock.now()
-        credential = await stores.credentials.by_id(user_id)
+        credential = await unit.credentials.by_id(user_id)
         if credential is None:
             raise TokenInvalid
-        outdated = await stores.credentials.release_email(canonical_email(former.email), user_id)
+        outdated = await unit.credentials.release_email(canonical_email(former.email), user_id)
         if outdated is not None:
-            await stores.outbox.append(CopyOutdated(outdated))
-        await stores.email_changes.restore(former)
-        await stores.credentials.replace_hash(user_id, credential.password_hash, password_hash)
-        await end_access(stores, user_id, UNDONE, at=now)
-        await stores.mails.queue(MailKind.PASSWORD_RESET, user_id)
-        await stores.outbox.append(EmailVerified(user_id))
+            await unit.outbox.append(CopyOutdated(outdated))
+        await unit.email_changes.restore(former)
+        await unit.credentials.replace_hash(user_id, credential.password_hash, password_hash)
+        await end_access(unit, user_id, UNDONE, at=now)
+        await unit.mails.queue(MailKind.PASSWORD_RESET, user_id)
+        await unit.outbox.append(EmailVerified(user_id))

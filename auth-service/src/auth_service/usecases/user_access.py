@@ -21,7 +21,7 @@ from auth_service.domain.login_throttle import GuessKeys
 from auth_service.domain.mail import MailKind
 from auth_service.domain.password import PasswordHasher
 from auth_service.domain.session import Session
-from auth_service.domain.unit_of_work import Database
+from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import Person, Role
 from auth_service.usecases.registration import FinishRegistration
 from auth_service.usecases.revocation import end_access
@@ -39,7 +39,7 @@ class InviteUser:
     refused like a wrong password, in the same time.
     """
 
-    database: Database
+    units: UnitsOfWork
     hasher: PasswordHasher
     finish: FinishRegistration
     clock: Clock
@@ -61,8 +61,8 @@ class InviteUser:
             Unavailable: it will be finished later, or can be repeated.
         """
         user_id = uuid7() if attempt is None else attempt.attempt_id
-        async with self.database.statements() as stores:
-            known = await stores.credentials.by_email(canonical_email(email))
+        async with self.units.statements() as unit:
+            known = await unit.credentials.by_email(canonical_email(email))
         if known is not None:
             if known.user_id != user_id and not _is_half_invited(known):
                 await self._note_refusal(caller)
@@ -80,18 +80,18 @@ class InviteUser:
         user_id, role = registration.user_id, registration.role.value
         entry = audited(caller, self.clock.now(), ACTION, subject_id=user_id, role=role)
         try:
-            async with self.database.transaction() as stores:
-                await stores.credentials.add_pending(registration, password_hash)
-                await stores.outbox.append(RegistrationStarted(user_id))
-                await stores.audit.append(entry)
+            async with self.units.transaction() as unit:
+                await unit.credentials.add_pending(registration, password_hash)
+                await unit.outbox.append(RegistrationStarted(user_id))
+                await unit.audit.append(entry)
         except EmailTaken:
             await self._note_refusal(caller)
             raise
 
     async def _note_refusal(self, caller: Caller) -> None:
         entry = audited(caller, self.clock.now(), ACTION, "refused", reason=EmailTaken.reason)
-        async with self.database.transaction() as stores:
-            await stores.audit.append(entry)
+        async with self.units.transaction() as unit:
+            await unit.audit.append(entry)
 
 
 def _is_half_invited(known: Credential) -> bool:
@@ -118,7 +118,7 @@ class SessionPage:
 class ListUserSessions:
     """Lists a user's open sessions; that an admin looked is on the record."""
 
-    database: Database
+    units: UnitsOfWork
     clock: Clock
 
     async def __call__(self, *, user_id: UUID, page: int, page_size: int, caller: Caller) -> SessionPage:
@@ -127,12 +127,12 @@ class ListUserSessions:
         Raises:
             NotFound: there is no such user.
         """
-        async with self.database.transaction() as stores:
-            _require(await stores.credentials.by_id(user_id))
-            total = await stores.sessions.count_open(user_id)
-            found = await stores.sessions.open_sessions(user_id, page_size, (page - 1) * page_size)
+        async with self.units.transaction() as unit:
+            _require(await unit.credentials.by_id(user_id))
+            total = await unit.sessions.count_open(user_id)
+            found = await unit.sessions.open_sessions(user_id, page_size, (page - 1) * page_size)
             entry = audited(caller, self.clock.now(), "auth.user_sessions_read", subject_id=user_id)
-            await stores.audit.append(entry)
+            await unit.audit.append(entry)
         return SessionPage(sessions=found, number=page, size=page_size, total=total)
 
 
@@ -140,7 +140,7 @@ class ListUserSessions:
 class EndUserSessions:
     """Signs a user out everywhere."""
 
-    database: Database
+    units: UnitsOfWork
     clock: Clock
 
     async def __call__(self, *, user_id: UUID, caller: Caller) -> None:
@@ -150,20 +150,20 @@ class EndUserSessions:
             NotFound: there is no such user.
         """
         now = self.clock.now()
-        async with self.database.transaction() as stores:
-            _require(await stores.credentials.lock(user_id))
-            had_some = bool(await stores.sessions.open_sessions(user_id, 1))
-            await end_access(stores, user_id, SESSIONS_ENDED, at=now)
+        async with self.units.transaction() as unit:
+            _require(await unit.credentials.lock(user_id))
+            had_some = bool(await unit.sessions.open_sessions(user_id, 1))
+            await end_access(unit, user_id, SESSIONS_ENDED, at=now)
             if had_some:
-                await stores.mails.queue(MailKind.SESSIONS_ENDED, user_id)
-            await stores.audit.append(audited(caller, now, "auth.user_sessions_ended", subject_id=user_id))
+                await unit.mails.queue(MailKind.SESSIONS_ENDED, user_id)
+            await unit.audit.append(audited(caller, now, "auth.user_sessions_ended", subject_id=user_id))
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveUserMfa:
     """Turns off the second factor of another user."""
 
-    database: Database
+    units: UnitsOfWork
     guess_keys: GuessKeys
     clock: Clock
 
@@ -177,13 +177,13 @@ class RemoveUserMfa:
         if user_id == caller.user_id:
             raise Forbidden
         now = self.clock.now()
-        async with self.database.transaction() as stores:
-            if not _require(await stores.credentials.lock(user_id)).second_factor:
+        async with self.units.transaction() as unit:
+            if not _require(await unit.credentials.lock(user_id)).second_factor:
                 raise NotFound
-            await end_access(stores, user_id, SECOND_FACTOR_REMOVED, at=now)
-            await stores.guesses.erase(self.guess_keys.of_second_factor(user_id).account)
-            await stores.mails.queue(MailKind.SECOND_FACTOR_REMOVED, user_id)
-            await stores.audit.append(audited(caller, now, "auth.user_mfa_removed", subject_id=user_id))
+            await end_access(unit, user_id, SECOND_FACTOR_REMOVED, at=now)
+            await unit.guesses.erase(self.guess_keys.of_second_factor(user_id).account)
+            await unit.mails.queue(MailKind.SECOND_FACTOR_REMOVED, user_id)
+            await unit.audit.append(audited(caller, now, "auth.user_mfa_removed", subject_id=user_id))
 
 
 def _require(credential: Credential | None) -> Credential:

@@ -8,7 +8,7 @@ from vestibule.auth.v1.api_key_service_pb2_grpc import add_ApiKeyServiceServicer
 
 from auth_service.domain.api_key import ApiKeySecrets
 from auth_service.domain.rights import RightsRule
-from auth_service.domain.unit_of_work import Database
+from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.verified_email import VerifiedAddressRule
 from auth_service.transport.api_key_servicer import ApiKeyServicer
 from auth_service.usecases.api_keys import (
@@ -33,20 +33,20 @@ class ApiKeyUseCases:
 
 
 def build_api_key_use_cases(
-    database: Database,
+    units: UnitsOfWork,
     secrets: ApiKeySecrets,
     address_rule: VerifiedAddressRule,
     rights_of: RightsRule,
     clock: Clock,
 ) -> ApiKeyUseCases:
     """Returns the use cases on the given ports."""
-    note = NoteRefusedKey(database, clock)
+    note = NoteRefusedKey(units, clock)
     return ApiKeyUseCases(
-        create_api_key=CreateApiKey(database, secrets, address_rule, clock),
-        list_api_keys=ListApiKeys(database),
-        revoke_api_key=RevokeApiKey(database, clock),
-        judge_api_key=JudgeApiKey(database, secrets, rights_of, note),
-        report_refused_key=ReportRefusedKey(database, note),
+        create_api_key=CreateApiKey(units, secrets, address_rule, clock),
+        list_api_keys=ListApiKeys(units),
+        revoke_api_key=RevokeApiKey(units, clock),
+        judge_api_key=JudgeApiKey(units, secrets, rights_of, note),
+        report_refused_key=ReportRefusedKey(units, note),
     )
 
 

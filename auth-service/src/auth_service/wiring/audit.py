@@ -16,7 +16,7 @@ from auth_service.adapters.audit_heads import EcdsaHeadJudge, EcdsaHeadSigner
 from auth_service.adapters.audit_witness import WITNESS_SERVICE, GrpcAuditWitness
 from auth_service.adapters.key_ring import KeyRing
 from auth_service.adapters.master_key import MasterKey
-from auth_service.adapters.postgres.database import PostgresDatabase
+from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from auth_service.domain.audit import BEGINNING, Anchor
 from auth_service.domain.audit_head import ChainReport, HeadJudge, SignedHead
 from auth_service.domain.audit_witness import AuditWitness
@@ -56,7 +56,7 @@ def begin_signing(
     """Begins to sign the head of the chain whenever it has moved."""
     seconds = settings.audit_head_seconds
     sign = SignAuditHead(
-        ring.database, EcdsaHeadSigner(ring), judge, SystemClock(), timedelta(seconds=seconds), witness
+        ring.units, EcdsaHeadSigner(ring), judge, SystemClock(), timedelta(seconds=seconds), witness
     )
     lifecycle.begin("audit heads", schedule.every(seconds, "audit heads", AuditSigning(sign)))
 
@@ -69,8 +69,8 @@ async def verify_audit(settings: AuditSettings) -> ChainReport:
     """
     url = settings.postgres_url.get_secret_value()
     async with open_database(url, application_name="auth-service-audit", max_size=1) as pool:
-        database = PostgresDatabase(pool)
-        return await _verifying(database, settings)()
+        units = PostgresUnitsOfWork(pool)
+        return await _verifying(units, settings)()
 
 
 async def prune_audit(settings: PruneSettings) -> tuple[int, Anchor]:
@@ -85,19 +85,19 @@ async def prune_audit(settings: PruneSettings) -> tuple[int, Anchor]:
     """
     url = settings.migration_postgres_url.get_secret_value()
     async with open_database(url, application_name="auth-service-audit", max_size=1) as pool:
-        database, retention = PostgresDatabase(pool), AuditRetention(settings.audit_retention_years)
-        return await PruneAudit(database, _verifying(database, settings), retention, SystemClock())()
+        units, retention = PostgresUnitsOfWork(pool), AuditRetention(settings.audit_retention_years)
+        return await PruneAudit(units, _verifying(units, settings), retention, SystemClock())()
 
 
-def _verifying(database: PostgresDatabase, settings: AuditSettings | PruneSettings) -> VerifyAuditEvents:
-    judge = _judge(database, settings)
+def _verifying(units: PostgresUnitsOfWork, settings: AuditSettings | PruneSettings) -> VerifyAuditEvents:
+    judge = _judge(units, settings)
     retention = AuditRetention(settings.audit_retention_years)
-    return VerifyAuditEvents(database, judge, FindAuditBeginning(database, judge, retention, SystemClock()))
+    return VerifyAuditEvents(units, judge, FindAuditBeginning(units, judge, retention, SystemClock()))
 
 
-def _judge(database: PostgresDatabase, settings: AuditSettings | PruneSettings) -> EcdsaHeadJudge:
+def _judge(units: PostgresUnitsOfWork, settings: AuditSettings | PruneSettings) -> EcdsaHeadJudge:
     keys = settings.master_keys
-    return EcdsaHeadJudge(database, MasterKey(*keys) if keys else None)
+    return EcdsaHeadJudge(units, MasterKey(*keys) if keys else None)
 
 
 async def export_audit(
@@ -115,13 +115,11 @@ async def export_audit(
     """
     url = settings.postgres_url.get_secret_value()
     async with open_database(url, application_name="auth-service-audit", max_size=1) as pool:
-        database = PostgresDatabase(pool)
-        judge, retention = _judge(database, settings), AuditRetention(settings.audit_retention_years)
+        units = PostgresUnitsOfWork(pool)
+        judge, retention = _judge(units, settings), AuditRetention(settings.audit_retention_years)
         if place.after == BEGINNING:
-            place = replace(
-                place, after=await FindAuditBeginning(database, judge, retention, SystemClock())()
-            )
-        export = ExportAudit(database, judge)
+            place = replace(place, after=await FindAuditBeginning(units, judge, retention, SystemClock())())
+        export = ExportAudit(units, judge)
         head = await export.head(place.after, until)
         if head is None:
             return None

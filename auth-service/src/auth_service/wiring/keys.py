@@ -14,8 +14,8 @@ from chassis.startup import StartupError
 from auth_service.adapters.key_follower import MasterKeyFollower
 from auth_service.adapters.key_ring import KeyRing
 from auth_service.adapters.master_key import MasterKey
-from auth_service.adapters.postgres.database import PostgresDatabase
 from auth_service.adapters.postgres.resealing import PostgresResealing, note_use
+from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from auth_service.adapters.totp_secrets import TotpSecrets
 from auth_service.domain.errors import MasterKeyMismatch
 from auth_service.domain.master_key import NOTED_EVERY, ResealReport
@@ -37,10 +37,10 @@ log = get_logger()
 _COMMAND = "auth-service-keys"
 
 
-def key_ring(settings: AuthSettings, database: PostgresDatabase, master_key: MasterKey) -> KeyRing:
+def key_ring(settings: AuthSettings, units: PostgresUnitsOfWork, master_key: MasterKey) -> KeyRing:
     """Returns the keys in memory, read often enough to have the next one before it signs."""
     reload_seconds = min(RELOAD.total_seconds(), settings.key_publish_seconds / 4)
-    return KeyRing(database, master_key, SystemClock(), reload_seconds)
+    return KeyRing(units, master_key, SystemClock(), reload_seconds)
 
 
 async def open_keys(ring: KeyRing) -> None:
@@ -50,7 +50,7 @@ async def open_keys(ring: KeyRing) -> None:
         StartupError: the master key does not open them.
     """
     try:
-        await EnsureSigningKey(ring.database, ring.master_key, ring.clock)()
+        await EnsureSigningKey(ring.units, ring.master_key, ring.clock)()
         await ring.load()
     except MasterKeyMismatch as error:
         raise StartupError(str(error)) from error
@@ -71,12 +71,12 @@ def begin_rotation(lifecycle: Lifecycle, settings: AuthSettings, ring: KeyRing, 
             needed_seconds=JWKS_CACHED.total_seconds(),
         )
     rotate = RotateSigningKey(
-        ring.database,
+        ring.units,
         ring.master_key,
         Schedule(every=settings.key_rotation, published_for=published_for),
         ring.clock,
     )
-    retire = RetireSigningKeys(ring.database, ring.master_key, ring.clock)
+    retire = RetireSigningKeys(ring.units, ring.master_key, ring.clock)
     lifecycle.begin("signing keys", ring.keep_loaded())
     seconds = ring.reload_seconds
     lifecycle.begin("key rotation", schedule.every(seconds, "key rotation", rotate.if_due))
@@ -100,7 +100,7 @@ async def rotate_key(settings: KeySettings) -> Rotation:
     ) as pool:
         master_key = MasterKey(*settings.master_keys)
         try:
-            return await RotateSigningKey(PostgresDatabase(pool), master_key, times, SystemClock())()
+            return await RotateSigningKey(PostgresUnitsOfWork(pool), master_key, times, SystemClock())()
         except MasterKeyMismatch as error:
             raise StartupError(str(error)) from error
 
@@ -130,4 +130,4 @@ async def list_keys(settings: KeySettings) -> Sequence[ListedKey]:
     async with open_database(
         settings.postgres_url.get_secret_value(), application_name=_COMMAND, max_size=1
     ) as pool:
-        return await ListSigningKeys(PostgresDatabase(pool), SystemClock())()
+        return await ListSigningKeys(PostgresUnitsOfWork(pool), SystemClock())()

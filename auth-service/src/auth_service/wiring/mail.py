@@ -20,7 +20,7 @@ from auth_service.domain.background import Afterwards
 from auth_service.domain.login_throttle import GuessKeys
 from auth_service.domain.mail import UNDO_TOKENS, MailKind, MailTokens, Postman
 from auth_service.domain.password import PasswordHasher, PasswordPolicy
-from auth_service.domain.unit_of_work import Database
+from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import UserDirectory
 from auth_service.settings import AuthSettings
 from auth_service.transport import schedule
@@ -53,7 +53,7 @@ class MailUseCases:
 
 def build_mail_use_cases(
     *,
-    database: Database,
+    units: UnitsOfWork,
     tokens: MailTokens,
     guess_keys: GuessKeys,
     policy: PasswordPolicy,
@@ -65,18 +65,18 @@ def build_mail_use_cases(
 ) -> MailUseCases:
     """Returns the use cases on the given ports."""
     restore = sync_account.restore
-    tell = TellEmailVerified(database, directory, restore)
+    tell = TellEmailVerified(units, directory, restore)
     proof_kinds = (MailKind.EMAIL_VERIFICATION, MailKind.EMAIL_CHANGE)
     reset_kinds = (MailKind.PASSWORD_RESET, MailKind.INVITATION)
-    resets = MailedToken(reset_kinds, "auth.password_reset", database, tokens, clock)
-    proofs = MailedToken(proof_kinds, "auth.email_verified", database, tokens, clock)
-    undos = MailedToken(UNDO_TOKENS, "auth.change_undone", database, tokens, clock)
+    resets = MailedToken(reset_kinds, "auth.password_reset", units, tokens, clock)
+    proofs = MailedToken(proof_kinds, "auth.email_verified", units, tokens, clock)
+    undos = MailedToken(UNDO_TOKENS, "auth.change_undone", units, tokens, clock)
     return MailUseCases(
-        forgot_password=ForgotPassword(database, guess_keys, clock, afterwards),
+        forgot_password=ForgotPassword(units, guess_keys, clock, afterwards),
         reset_password=ResetPassword(resets, guess_keys, policy, hasher, directory),
         verify_email=VerifyEmail(proofs, directory, tell, sync_account),
         undo_email_change=UndoEmailChange(undos, hasher, restore),
-        resend_verification=ResendVerification(database, sync_account, clock),
+        resend_verification=ResendVerification(units, sync_account, clock),
         tell_email_verified=tell,
     )
 
@@ -91,7 +91,7 @@ def add_mail_servicers(server: GrpcServer, does: MailUseCases) -> None:
 
 
 def begin_sending(
-    lifecycle: Lifecycle, settings: AuthSettings, service: str, database: Database, tokens: MailTokens
+    lifecycle: Lifecycle, settings: AuthSettings, service: str, units: UnitsOfWork, tokens: MailTokens
 ) -> None:
     """Begins to send mails beside the server; without a place to send them to they wait."""
     clock = SystemClock()
@@ -101,7 +101,7 @@ def begin_sending(
         return
     bell = MailBell(settings.postgres_url.get_secret_value(), f"{service}-mail")
     lifecycle.begin("mail bell", bell.run())
-    send = SendMails(database, tokens, postman)
+    send = SendMails(units, tokens, postman)
     lifecycle.begin("mails", schedule.whenever_rung(bell.wait, LOOK_SECONDS, "mails", send))
 
 

@@ -10,7 +10,7 @@ from auth_service.domain.device import DeviceTokens
 from auth_service.domain.login_throttle import GuessKeys
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.second_factor import SecondFactorSecrets
-from auth_service.domain.unit_of_work import Database
+from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.verified_email import VerifiedAddressRule
 from auth_service.transport.mfa_servicer import MfaServicer
 from auth_service.usecases.devices import NoteDevice
@@ -32,7 +32,7 @@ class MfaUseCases:
 
 def build_mfa_use_cases(
     *,
-    database: Database,
+    units: UnitsOfWork,
     secrets: SecondFactorSecrets,
     guess_keys: GuessKeys,
     device_tokens: DeviceTokens,
@@ -46,11 +46,11 @@ def build_mfa_use_cases(
 ) -> MfaUseCases:
     """Returns the use cases on the given ports."""
     return MfaUseCases(
-        begin_totp=BeginTotp(database, secrets, address_rule),
-        confirm_totp=ConfirmTotp(database, secrets, address_rule, clock),
-        remove_totp=RemoveTotp(database, verify_password, rights_of, clock),
+        begin_totp=BeginTotp(units, secrets, address_rule),
+        confirm_totp=ConfirmTotp(units, secrets, address_rule, clock),
+        remove_totp=RemoveTotp(units, verify_password, rights_of, clock),
         verify_mfa=VerifyMfa(
-            database, secrets, guess_keys, device_tokens, check_code, issue_tokens, note_device, clock
+            units, secrets, guess_keys, device_tokens, check_code, issue_tokens, note_device, clock
         ),
     )
 

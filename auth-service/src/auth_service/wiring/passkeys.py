@@ -13,7 +13,7 @@ from auth_service.domain.device import DeviceTokens
 from auth_service.domain.login_throttle import GuessKeys
 from auth_service.domain.passkey import RelyingParty
 from auth_service.domain.rights import RightsRule
-from auth_service.domain.unit_of_work import Database
+from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.verified_email import VerifiedAddressRule
 from auth_service.settings import AuthSettings
 from auth_service.transport.passkey_servicer import PasskeyServicer
@@ -38,7 +38,7 @@ class PasskeyUseCases:
 
 def build_passkey_use_cases(
     *,
-    database: Database,
+    units: UnitsOfWork,
     relying_party: RelyingParty,
     guess_keys: GuessKeys,
     device_tokens: DeviceTokens,
@@ -52,13 +52,13 @@ def build_passkey_use_cases(
 ) -> PasskeyUseCases:
     """Returns the use cases on the given ports."""
     return PasskeyUseCases(
-        begin_passkey=BeginPasskey(database, relying_party, verify_password, address_rule),
-        add_passkey=AddPasskey(database, relying_party, address_rule, clock),
-        list_passkeys=ListPasskeys(database),
-        remove_passkey=RemovePasskey(database, verify_password, rights_of, clock),
-        begin_passkey_login=BeginPasskeyLogin(database, relying_party),
+        begin_passkey=BeginPasskey(units, relying_party, verify_password, address_rule),
+        add_passkey=AddPasskey(units, relying_party, address_rule, clock),
+        list_passkeys=ListPasskeys(units),
+        remove_passkey=RemovePasskey(units, verify_password, rights_of, clock),
+        begin_passkey_login=BeginPasskeyLogin(units, relying_party),
         login_with_passkey=LoginWithPasskey(
-            database, check_assertion, guess_keys, device_tokens, issue_tokens, note_device, clock
+            units, check_assertion, guess_keys, device_tokens, issue_tokens, note_device, clock
         ),
     )
 

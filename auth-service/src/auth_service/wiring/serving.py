@@ -40,9 +40,9 @@ from auth_service.adapters.key_ring import KeyRing
 from auth_service.adapters.local_authenticator import LocalAuthenticator
 from auth_service.adapters.master_key import MasterKey
 from auth_service.adapters.postgres import mail_backlog
-from auth_service.adapters.postgres.database import PostgresDatabase
 from auth_service.adapters.postgres.outbox import OUTBOX
 from auth_service.adapters.postgres.resealing import note_use
+from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from auth_service.adapters.sealed_answers import SealedAnswers
 from auth_service.adapters.user_directory import GrpcUserDirectory
 from auth_service.domain.retention import AuditRetention
@@ -126,16 +126,16 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
         StartupError: a port, Postgres, the schema or the master key is not as it must be.
     """
     await _open_operations(lifecycle, settings)
-    database, clock = await _open_database(lifecycle, settings), SystemClock()
+    units, clock = await _open_database(lifecycle, settings), SystemClock()
     service_tokens = ServiceTokens(open_service_keys(SERVICE, settings))
     master_key = MasterKey(*settings.master_keys)
-    ring = key_ring(settings, database, master_key)
+    ring = key_ring(settings, units, master_key)
     await open_keys(ring)
-    head_judge = EcdsaHeadJudge(database, master_key)
+    head_judge = EcdsaHeadJudge(units, master_key)
     key_secrets = HmacApiKeys(*master_key.every("api-keys"))
     rights_of = RightsRule(admins_need_second_factor=settings.is_strict)
-    api_keys = build_api_key_use_cases(database, key_secrets, settings.address_rule, rights_of, clock)
-    authenticator = _local_authenticator(settings, ring, database, api_keys)
+    api_keys = build_api_key_use_cases(units, key_secrets, settings.address_rule, rights_of, clock)
+    authenticator = _local_authenticator(settings, ring, units, api_keys)
     certificates = open_certificates(settings.tls_files)
     channel = await _open_users(lifecycle, settings, service_tokens, certificates)
     witness = await open_witness(lifecycle, settings, service_tokens, certificates)
@@ -143,7 +143,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     mail_tokens = HmacMailTokens(*master_key.every("mail-tokens"))
     does = build_use_cases(
         Ports(
-            database=database,
+            units=units,
             directory=GrpcUserDirectory(channel),
             hasher=hasher,
             password_policy=await open_password_policy(lifecycle, settings),
@@ -179,10 +179,10 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     server = build_server(service_tokens=service_tokens, authenticator=authenticator, around=around)
     add_servicers(server, does)
     await _open_server(lifecycle, settings, server, certificates)
-    _begin_background(lifecycle, settings, service_tokens.keys, does, database.pool)
-    begin_sending(lifecycle, settings, SERVICE, database, mail_tokens)
-    await note_use(database.pool, master_key.key_id)
-    begin_rotation(lifecycle, settings, ring, database.pool)
+    _begin_background(lifecycle, settings, service_tokens.keys, does, units.pool)
+    begin_sending(lifecycle, settings, SERVICE, units, mail_tokens)
+    await note_use(units.pool, master_key.key_id)
+    begin_rotation(lifecycle, settings, ring, units.pool)
     begin_signing(lifecycle, settings, ring, head_judge, witness)
     lifecycle.begin("verification keys", authenticator.keys.run())
     server.set_serving(True)
@@ -212,11 +212,11 @@ async def _open_users(
 
 
 def _local_authenticator(
-    settings: AuthSettings, ring: KeyRing, database: PostgresDatabase, api_keys: ApiKeyUseCases
+    settings: AuthSettings, ring: KeyRing, units: PostgresUnitsOfWork, api_keys: ApiKeyUseCases
 ) -> LocalAuthenticator:
     return LocalAuthenticator(
         ring,
-        database,
+        units,
         api_keys.judge_api_key,
         api_keys.report_refused_key,
         issuer=settings.issuer,
@@ -224,7 +224,7 @@ def _local_authenticator(
     )
 
 
-async def _open_database(lifecycle: Lifecycle, settings: AuthSettings) -> PostgresDatabase:
+async def _open_database(lifecycle: Lifecycle, settings: AuthSettings) -> PostgresUnitsOfWork:
     pool = await lifecycle.enter(
         open_database(
             settings.postgres_url.get_secret_value(),
@@ -233,7 +233,7 @@ async def _open_database(lifecycle: Lifecycle, settings: AuthSettings) -> Postgr
         )
     )
     await revision.require(pool, schema=SCHEMA, package=PACKAGE)
-    return PostgresDatabase(pool, settings.limits)
+    return PostgresUnitsOfWork(pool, settings.limits)
 
 
 async def _open_server(

@@ -22,7 +22,7 @@ from auth_service.domain.second_factor import SecondFactorSecrets
 from auth_service.domain.session import STANDARD, SessionLimits
 from auth_service.domain.signing_key import PublishedKeys
 from auth_service.domain.tokens import Authenticator, RefreshTokens, TokenSigner
-from auth_service.domain.unit_of_work import Database
+from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import UserDirectory
 from auth_service.domain.verified_email import REQUIRED, VerifiedAddressRule
 from auth_service.usecases.account_export import ExportAccount, ExportAuditEvents
@@ -63,7 +63,7 @@ from auth_service.wiring.user_access import UserAccessUseCases, build_user_acces
 class Ports:
     """What the use cases stand on."""
 
-    database: Database
+    units: UnitsOfWork
     directory: UserDirectory
     hasher: PasswordHasher
     password_policy: PasswordPolicy
@@ -132,53 +132,53 @@ class UseCases:
 
 def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
     """Returns the use cases on the given ports."""
-    database, clock, hasher, directory = ports.database, ports.clock, ports.hasher, ports.directory
+    units, clock, hasher, directory = ports.units, ports.clock, ports.hasher, ports.directory
     guess_keys = ports.guess_keys
-    check = CheckPassword(database, hasher, ports.patience)
+    check = CheckPassword(units, hasher, ports.patience)
     issue = IssueTokens(ports.signer, ports.refresh_tokens, ports.rights_of, ports.limits)
-    verify_password = VerifyPassword(database, guess_keys, check, clock)
+    verify_password = VerifyPassword(units, guess_keys, check, clock)
     check_code = CheckCode(ports.second_factors, guess_keys, ports.notices.second_factor_guesses, clock)
-    note_device = NoteDevice(database, ports.device_digests, ports.notices.new_device)
-    check_assertion = CheckAssertion(database, ports.relying_party, clock)
+    note_device = NoteDevice(units, ports.device_digests, ports.notices.new_device)
+    check_assertion = CheckAssertion(units, ports.relying_party, clock)
     policy = ports.password_policy
-    refuse = RefuseRegistration(database, clock)
-    finish = FinishRegistration(database, directory, refuse)
-    sync_account = SyncAccount(database, directory, guess_keys, RestoreEmail(database, directory), clock)
+    refuse = RefuseRegistration(units, clock)
+    finish = FinishRegistration(units, directory, refuse)
+    sync_account = SyncAccount(units, directory, guess_keys, RestoreEmail(units, directory), clock)
     # The first admin's password is the operator's own choice, as the database's is.
-    operators_register = Register(database, None, hasher, finish, clock)
+    operators_register = Register(units, None, hasher, finish, clock)
     return UseCases(
-        register=Register(database, policy, hasher, finish, clock),
+        register=Register(units, policy, hasher, finish, clock),
         login=_login(ports, check, issue, note_device),
-        reauthenticate=Reauthenticate(database, verify_password, check_code, check_assertion, issue, clock),
-        refresh=Refresh(database, ports.refresh_tokens, issue, ports.limits),
-        logout=Logout(database, clock),
-        logout_all=LogoutAll(database, clock),
-        change_password=ChangePassword(database, verify_password, policy, hasher, directory, clock),
-        list_sessions=ListSessions(database),
-        end_session=EndSession(database, clock),
-        list_audit_events=ListAuditEvents(database),
+        reauthenticate=Reauthenticate(units, verify_password, check_code, check_assertion, issue, clock),
+        refresh=Refresh(units, ports.refresh_tokens, issue, ports.limits),
+        logout=Logout(units, clock),
+        logout_all=LogoutAll(units, clock),
+        change_password=ChangePassword(units, verify_password, policy, hasher, directory, clock),
+        list_sessions=ListSessions(units),
+        end_session=EndSession(units, clock),
+        list_audit_events=ListAuditEvents(units),
         verify_audit_events=_verify_audit_events(ports),
-        list_audit_heads=ListAuditHeads(database, ports.head_judge),
-        record_audit=RecordAudit(database, directory),
+        list_audit_heads=ListAuditHeads(units, ports.head_judge),
+        record_audit=RecordAudit(units, directory),
         get_jwks=GetJwks(ports.published_keys),
         get_openid_configuration=GetOpenidConfiguration(ports.issuer),
-        list_revocations=ListRevocations(database),
+        list_revocations=ListRevocations(units),
         introspect_token=IntrospectToken(ports.authenticator, api_keys.judge_api_key),
-        get_registration=GetRegistration(database),
+        get_registration=GetRegistration(units),
         refuse_registration=refuse,
         sync_account=sync_account,
         verify_password=verify_password,
-        export_account=ExportAccount(database, guess_keys),
-        export_audit_events=ExportAuditEvents(database),
-        bootstrap_admin=BootstrapAdmin(database, operators_register, clock),
-        answer_once=AnswerOnce(database, ports.answer_seal, hasher),
-        purge_expired=PurgeExpired(database),
-        finish_stale_registrations=FinishStaleRegistrations(database, finish, clock),
+        export_account=ExportAccount(units, guess_keys),
+        export_audit_events=ExportAuditEvents(units),
+        bootstrap_admin=BootstrapAdmin(units, operators_register, clock),
+        answer_once=AnswerOnce(units, ports.answer_seal, hasher),
+        purge_expired=PurgeExpired(units),
+        finish_stale_registrations=FinishStaleRegistrations(units, finish, clock),
         api_keys=api_keys,
         mfa=_mfa(ports, verify_password, check_code, issue, note_device),
         passkeys=_passkeys(ports, verify_password, check_assertion, issue, note_device),
         user_access=build_user_access_use_cases(
-            database=database,
+            units=units,
             hasher=hasher,
             finish=finish,
             guess_keys=guess_keys,
@@ -186,7 +186,7 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
             names_ended_sessions=ports.names_ended_sessions,
         ),
         mail=build_mail_use_cases(
-            database=database,
+            units=units,
             tokens=ports.mail_tokens,
             guess_keys=guess_keys,
             policy=policy,
@@ -201,7 +201,7 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
 
 def _login(ports: Ports, check: CheckPassword, issue: IssueTokens, note_device: NoteDevice) -> Login:
     return Login(
-        database=ports.database,
+        units=ports.units,
         guess_keys=ports.guess_keys,
         device_tokens=ports.device_tokens,
         check_password=check,
@@ -223,7 +223,7 @@ def _mfa(
     note_device: NoteDevice,
 ) -> MfaUseCases:
     return build_mfa_use_cases(
-        database=ports.database,
+        units=ports.units,
         secrets=ports.second_factors,
         guess_keys=ports.guess_keys,
         device_tokens=ports.device_tokens,
@@ -245,7 +245,7 @@ def _passkeys(
     note_device: NoteDevice,
 ) -> PasskeyUseCases:
     return build_passkey_use_cases(
-        database=ports.database,
+        units=ports.units,
         relying_party=ports.relying_party,
         guess_keys=ports.guess_keys,
         device_tokens=ports.device_tokens,
@@ -260,6 +260,6 @@ def _passkeys(
 
 
 def _verify_audit_events(ports: Ports) -> VerifyAuditEvents:
-    database, judge = ports.database, ports.head_judge
-    beginning = FindAuditBeginning(database, judge, ports.audit_retention, ports.clock)
-    return VerifyAuditEvents(database, judge, beginning, ports.audit_witness)
+    units, judge = ports.units, ports.head_judge
+    beginning = FindAuditBeginning(units, judge, ports.audit_retention, ports.clock)
+    return VerifyAuditEvents(units, judge, beginning, ports.audit_witness)

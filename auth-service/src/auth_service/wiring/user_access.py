@@ -8,7 +8,7 @@ from vestibule.auth.v1.user_access_service_pb2_grpc import add_UserAccessService
 
 from auth_service.domain.login_throttle import GuessKeys
 from auth_service.domain.password import PasswordHasher
-from auth_service.domain.unit_of_work import Database
+from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.transport.user_access_servicer import UserAccessServicer
 from auth_service.usecases.registration import FinishRegistration
 from auth_service.usecases.sessions import EndAllSessions
@@ -28,7 +28,7 @@ class UserAccessUseCases:
 
 def build_user_access_use_cases(
     *,
-    database: Database,
+    units: UnitsOfWork,
     hasher: PasswordHasher,
     finish: FinishRegistration,
     guess_keys: GuessKeys,
@@ -37,11 +37,11 @@ def build_user_access_use_cases(
 ) -> UserAccessUseCases:
     """Returns the use cases on the given ports."""
     return UserAccessUseCases(
-        invite_user=InviteUser(database, hasher, finish, clock),
-        list_user_sessions=ListUserSessions(database, clock),
-        end_user_sessions=EndUserSessions(database, clock),
-        remove_user_mfa=RemoveUserMfa(database, guess_keys, clock),
-        end_all_sessions=EndAllSessions(database, clock, names_ended_sessions),
+        invite_user=InviteUser(units, hasher, finish, clock),
+        list_user_sessions=ListUserSessions(units, clock),
+        end_user_sessions=EndUserSessions(units, clock),
+        remove_user_mfa=RemoveUserMfa(units, guess_keys, clock),
+        end_all_sessions=EndAllSessions(units, clock, names_ended_sessions),
     )
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from chassis.postgres.pool import Database
 
-from auth_service.adapters.postgres.database import PostgresDatabase
+from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from auth_service.domain.idempotency import ANSWERS_KEPT
 from auth_service.domain.master_key import NOTED_EVERY, Remainder
 from auth_service.domain.signing_key import RetiredKey, SigningKey
@@ -43,13 +43,13 @@ class PostgresResealing:
 
     async def signing_keys(self) -> Sequence[SigningKey]:
         """Returns the signing keys that are not retired."""
-        async with PostgresDatabase(self.pool).statements() as stores:
-            return await stores.signing_keys.all()
+        async with PostgresUnitsOfWork(self.pool).statements() as unit:
+            return await unit.signing_keys.all()
 
     async def retired_keys(self) -> Sequence[RetiredKey]:
         """Returns the retired ones."""
-        async with PostgresDatabase(self.pool).statements() as stores:
-            return await stores.signing_keys.retired()
+        async with PostgresUnitsOfWork(self.pool).statements() as unit:
+            return await unit.signing_keys.retired()
 
     async def authenticators(self) -> AsyncIterator[tuple[UUID, bytes]]:
         """Yields users and their sealed secrets."""

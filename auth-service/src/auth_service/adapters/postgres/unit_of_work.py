@@ -30,8 +30,8 @@ from auth_service.adapters.postgres.signing_keys import PostgresSigningKeys
 from auth_service.domain.session import STANDARD, SessionLimits
 
 
-class PostgresStores:
-    """`Stores` on one connection; the outbox works in a transaction only."""
+class PostgresUnitOfWork:
+    """`UnitOfWork` on one connection; the outbox works in a transaction only."""
 
     __slots__ = (
         "api_keys",
@@ -83,21 +83,21 @@ class PostgresStores:
 
 
 @dataclass(frozen=True, slots=True)
-class PostgresDatabase:
-    """`Database` on a pool."""
+class PostgresUnitsOfWork:
+    """`UnitsOfWork` on a pool."""
 
     pool: Database
     limits: SessionLimits = STANDARD
     refusals: RefusalBounds = field(default_factory=RefusalBounds)
 
     @asynccontextmanager
-    async def statements(self) -> AsyncIterator[PostgresStores]:
-        """Lends stores whose statements each stand alone."""
+    async def statements(self) -> AsyncIterator[PostgresUnitOfWork]:
+        """Opens a unit whose statements commit one by one."""
         async with self.pool.acquire() as connection:
-            yield PostgresStores(connection, self.limits, self.refusals)
+            yield PostgresUnitOfWork(connection, self.limits, self.refusals)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[PostgresStores]:
-        """Lends stores that commit together at the end of the block, or not at all."""
+    async def transaction(self) -> AsyncIterator[PostgresUnitOfWork]:
+        """Opens a unit that commits as a whole at the end of the block, or not at all."""
         async with self.pool.transaction() as transaction:
-            yield PostgresStores(transaction, self.limits, self.refusals)
+            yield PostgresUnitOfWork(transaction, self.limits, self.refusals)

@@ -78,8 +78,8 @@ class FakeRetention:
         return 0
 
 
-class FakeStores:
-    """`Stores` on a state."""
+class FakeUnitOfWork:
+    """`UnitOfWork` on a state."""
 
     def __init__(self, state: State, clock: FakeClock) -> None:
         self.api_keys = FakeApiKeys(state, clock)
@@ -103,11 +103,11 @@ class FakeStores:
         self.retention = FakeRetention()
 
 
-class FakeDatabase:
+class FakeUnitsOfWork:
     """`Database` in memory: one transaction at a time, undone when it fails.
 
     Attributes:
-        open_connections: Stores lent at this moment; 0 wherever none may be held.
+        open_connections: UnitOfWork lent at this moment; 0 wherever none may be held.
     """
 
     def __init__(self, clock: FakeClock) -> None:
@@ -117,22 +117,22 @@ class FakeDatabase:
         self._turn = asyncio.Lock()
 
     @asynccontextmanager
-    async def statements(self) -> AsyncIterator[FakeStores]:
-        """Lends stores whose statements each stand alone."""
+    async def statements(self) -> AsyncIterator[FakeUnitOfWork]:
+        """Opens a unit whose statements commit one by one."""
         self.open_connections += 1
         try:
-            yield FakeStores(self.state, self._clock)
+            yield FakeUnitOfWork(self.state, self._clock)
         finally:
             self.open_connections -= 1
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[FakeStores]:
-        """Lends stores that commit together, or not at all."""
+    async def transaction(self) -> AsyncIterator[FakeUnitOfWork]:
+        """Opens a unit that commits as a whole, or not at all."""
         async with self._turn:
             draft = copy.deepcopy(self.state)
             self.open_connections += 1
             try:
-                yield FakeStores(draft, self._clock)
+                yield FakeUnitOfWork(draft, self._clock)
             finally:
                 self.open_connections -= 1
             self.state = draft
