@@ -1,4 +1,4 @@
-"""Compiles the protos into `gen/vestibule`: messages, gRPC stubs, types and the descriptor set."""
+"""Compiles the protos into `gen`: messages, gRPC stubs, types and the descriptor set."""
 
 import shutil
 import subprocess
@@ -10,6 +10,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 HERE = Path(__file__).parent
 OUT = HERE / "gen"
+THIRD_PARTY = ["buf/validate/validate.proto"]
+"""Compiled besides our own protos: no package on PyPI that is small enough for the images carries them."""
 DESCRIPTOR_SET = OUT / "vestibule" / "descriptors.binpb"
 
 
@@ -17,12 +19,12 @@ class StubsBuildHook(BuildHookInterface):  # type: ignore[type-arg]
     """Runs protoc before the wheel, editable or not, is put together."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Generates everything anew, so that nothing of a removed proto stays behind."""
+        """Generates everything again, so that nothing of a removed proto stays behind."""
         compile_protos()
 
 
 def compile_protos() -> None:
-    """Runs protoc over every proto of the house.
+    """Runs protoc over every proto.
 
     Raises:
         subprocess.CalledProcessError: a proto does not compile; protoc has said why.
@@ -43,11 +45,13 @@ def compile_protos() -> None:
             "--include_imports",
             "--include_source_info",
             *sources,
+            *THIRD_PARTY,
         ],
         cwd=HERE,
         check=True,
         env={"PATH": f"{Path(sys.executable).parent}", "PYTHONPATH": ":".join(sys.path)},
     )
-    for folder in [OUT / "vestibule", *(path for path in (OUT / "vestibule").rglob("*") if path.is_dir())]:
+    for folder in [path for path in OUT.rglob("*") if path.is_dir()]:
         (folder / "__init__.py").touch()
-    (OUT / "vestibule" / "py.typed").touch()
+    for package in OUT.iterdir():
+        (package / "py.typed").touch()

@@ -2,7 +2,7 @@
 
 import pytest
 from chassis.email_address import ascii_domain, canonical_email, readable_email
-from chassis.grpc.field_rules import is_email
+from chassis.grpc.value_checks import is_email
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -170,6 +170,7 @@ def _distributions() -> Mapping[str, Sequence[str]]:
             for folder in (*tree.services(), "chassis", "devstack")
         },
         "vestibule": ["vestibule-protos"],
+        "buf": ["vestibule-protos"],
         "google": ["protobuf", "googleapis-common-protos"],
     }
 

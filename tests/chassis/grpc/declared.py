@@ -3,11 +3,13 @@
 import itertools
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, struct_pb2
+from buf.validate import validate_pb2
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, struct_pb2, text_format
 from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from google.protobuf.message import Message
-from vestibule.api.v1 import options_pb2
+from vestibule.api.v1 import options_pb2, string_rules_pb2  # noqa: F401 registers its rules
 
+_RULES = ("buf/validate/validate.proto", "vestibule/api/v1/string_rules.proto")
 _numbers = itertools.count()
 FieldProto = descriptor_pb2.FieldDescriptorProto
 
@@ -19,15 +21,15 @@ def field(
     repeated: bool = False,
     optional: bool = False,
     type_name: str = "",
-    **rules: Any,
+    rules: str = "",
 ) -> descriptor_pb2.FieldDescriptorProto:
-    """Declares a field with rules."""
+    """Declares a field with rules, in the text that stands in the braces of `buf.validate.field`."""
     label = FieldProto.LABEL_REPEATED if repeated else FieldProto.LABEL_OPTIONAL
     declared = FieldProto(name=name, type=kind, label=label, proto3_optional=optional)
     if type_name:
         declared.type_name = type_name
     if rules:
-        declared.options.Extensions[options_pb2.field].CopyFrom(options_pb2.FieldRules(**rules))
+        text_format.Parse(rules, declared.options.Extensions[validate_pb2.field])
     return declared
 
 
@@ -35,7 +37,7 @@ def declare(**messages: list[descriptor_pb2.FieldDescriptorProto]) -> Descriptor
     """Declares messages in a package of their own and returns the first; a type name refers to another."""
     package = f"declared{next(_numbers)}"
     file = descriptor_pb2.FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto3")
-    file.dependency.extend(["vestibule/api/v1/options.proto", struct_pb2.DESCRIPTOR.name])
+    file.dependency.extend([*_RULES, struct_pb2.DESCRIPTOR.name])
     for name, fields in messages.items():
         message = file.message_type.add(name=name)
         for number, each in enumerate(fields, start=1):

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from chassis.errors import Invalid
 from chassis.grpc.constraints import compile_validator
-from chassis.grpc.field_rules import HIDDEN, is_email
+from chassis.grpc.field_rules import UnsupportedRuleError
+from chassis.grpc.value_checks import HIDDEN, is_email
 from chassis.text import is_visible
 from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
-from vestibule.api.v1 import options_pb2
 from vestibule.auth.v1 import auth_service_pb2
 from vestibule.users.v1 import user_service_pb2
 
@@ -32,46 +32,46 @@ def wrong(message: Message) -> dict[str, str]:
     return {}
 
 
-def wrong_with(value: Any, kind: Any = FieldProto.TYPE_STRING, **rules: Any) -> str | None:
+def wrong_with(value: Any, rules: str, kind: Any = FieldProto.TYPE_STRING) -> str | None:
     """Returns what is wrong with the value of one optional field under rules."""
-    descriptor = declare(Thing=[field("value", kind, optional=True, **rules)])
+    descriptor = declare(Thing=[field("value", kind, optional=True, rules=rules)])
     return wrong(make(descriptor, value=value)).get("value")
 
 
 @pytest.mark.parametrize(
     ("rules", "value", "expected"),
     [
-        ({}, "any text\n", None),
-        ({}, "a\0b", "must not contain NUL characters"),
-        ({"max_length": 3}, "äöü", None),
-        ({"max_length": 3}, "äöü!", "must be at most 3 characters"),
-        ({"max_length": 1}, "🙂", None),
-        ({"min_length": 1}, "", "must be at least 1 character"),
-        ({"min_length": 8}, "1234567", "must be at least 8 characters"),
-        ({"required": True}, "", "is required"),
-        ({"format": options_pb2.FORMAT_EMAIL}, "", "not an e-mail address"),
-        ({"format": options_pb2.FORMAT_EMAIL}, "ada@example.com", None),
-        ({"format": options_pb2.FORMAT_UUID}, "0192f1c4-0000-7000-8000-000000000000", None),
-        ({"format": options_pb2.FORMAT_UUID}, "0192F1C4-0000-7000-8000-000000000000", "not a UUID"),
-        ({"format": options_pb2.FORMAT_UUID}, "{0192f1c4-0000-7000-8000-000000000000}", "not a UUID"),
-        ({"format": options_pb2.FORMAT_UUID}, "0192f1c4-0000-7000-8000-000000000000\n", "not a UUID"),
-        ({"format": options_pb2.FORMAT_LINE}, "Ada Lovelace", None),
-        ({"format": options_pb2.FORMAT_LINE}, "آدا‌لاولیس", None),
-        ({"format": options_pb2.FORMAT_LINE}, "a\tb", "must not contain control characters"),
-        ({"format": options_pb2.FORMAT_LINE}, "a\u2028b", "must not contain control characters"),
-        ({"format": options_pb2.FORMAT_LINE}, "a\x85b", "must not contain control characters"),
-        ({"format": options_pb2.FORMAT_LINE}, " \u00a0\u200b", "must not be blank"),
-        ({"format": options_pb2.FORMAT_LINE}, "Ada\u202eecalevoL", HIDDEN),
-        ({"format": options_pb2.FORMAT_LINE}, "\u0dc1\u0dca\u200d\u0dbb\u0dd3", None),
-        ({"pattern": "[a-z]+"}, "abc", None),
-        ({"pattern": "[a-z]+"}, "abc\n", "must match [a-z]+"),
-        ({"one_of": ["a", "-a"]}, "-a", None),
-        ({"one_of": ["a", "-a"]}, "b", "must be one of a, -a"),
+        ("", "any text\n", None),
+        ("", "a\0b", "must not contain NUL characters"),
+        ("string {max_len: 3}", "äöü", None),
+        ("string {max_len: 3}", "äöü!", "must be at most 3 characters"),
+        ("string {max_len: 1}", "🙂", None),
+        ("string {min_len: 1}", "", "must be at least 1 character"),
+        ("string {min_len: 8}", "1234567", "must be at least 8 characters"),
+        ("required: true", "", "is required"),
+        ("string {[vestibule.api.v1.email_address]: true}", "", "not an e-mail address"),
+        ("string {[vestibule.api.v1.email_address]: true}", "ada@example.com", None),
+        ("string {uuid: true}", "0192f1c4-0000-7000-8000-000000000000", None),
+        ("string {uuid: true}", "0192F1C4-0000-7000-8000-000000000000", "not a UUID"),
+        ("string {uuid: true}", "{0192f1c4-0000-7000-8000-000000000000}", "not a UUID"),
+        ("string {uuid: true}", "0192f1c4-0000-7000-8000-000000000000\n", "not a UUID"),
+        ("string {[vestibule.api.v1.line]: true}", "Ada Lovelace", None),
+        ("string {[vestibule.api.v1.line]: true}", "آدا‌لاولیس", None),
+        ("string {[vestibule.api.v1.line]: true}", "a\tb", "must not contain control characters"),
+        ("string {[vestibule.api.v1.line]: true}", "a\u2028b", "must not contain control characters"),
+        ("string {[vestibule.api.v1.line]: true}", "a\x85b", "must not contain control characters"),
+        ("string {[vestibule.api.v1.line]: true}", " \u00a0\u200b", "must not be blank"),
+        ("string {[vestibule.api.v1.line]: true}", "Ada\u202eecalevoL", HIDDEN),
+        ("string {[vestibule.api.v1.line]: true}", "\u0dc1\u0dca\u200d\u0dbb\u0dd3", None),
+        ('string {pattern: "^[a-z]+$"}', "abc", None),
+        ('string {pattern: "^[a-z]+$"}', "abc\n", "must match ^[a-z]+$"),
+        ('string {in: ["a", "-a"]}', "-a", None),
+        ('string {in: ["a", "-a"]}', "b", "must be one of a, -a"),
     ],
 )
-def test_rules_of_strings(rules: dict[str, Any], value: str, expected: str | None) -> None:
+def test_rules_of_strings(rules: str, value: str, expected: str | None) -> None:
     """Lengths count code points; forms match the whole string."""
-    assert expected == wrong_with(value, **rules)
+    assert expected == wrong_with(value, rules)
 
 
 @pytest.mark.parametrize(
@@ -81,39 +81,42 @@ def test_rules_of_strings(rules: dict[str, Any], value: str, expected: str | Non
         (FieldProto.TYPE_INT32, 0, "must be at least 1"),
         (FieldProto.TYPE_INT64, -(2**63), "must be at least 1"),
         (FieldProto.TYPE_UINT32, 101, "must be at most 100"),
-        (FieldProto.TYPE_DOUBLE, 100.5, "must be at most 100"),
-        (FieldProto.TYPE_DOUBLE, float("nan"), "must be at least 1"),
+        (FieldProto.TYPE_DOUBLE, 100.5, "must be at most 100.0"),
+        (FieldProto.TYPE_DOUBLE, float("nan"), "must be at least 1.0"),
     ],
 )
 def test_rules_of_numbers(kind: Any, value: float, expected: str | None) -> None:
     """A range holds for every number, a zero that was sent included."""
-    assert expected == wrong_with(value, kind, minimum=1, maximum=100)
+    name = FieldProto.Type.Name(kind).removeprefix("TYPE_").lower()
+
+    assert expected == wrong_with(value, f"{name} {{gte: 1, lte: 100}}", kind)
 
 
 def test_absent_fields_have_nothing_wrong_with_them() -> None:
-    """Rules speak of values; only `required` speaks of absence."""
-    rules: dict[str, Any] = {"min_length": 3, "format": options_pb2.FORMAT_EMAIL}
+    """Rules are about values; only `required` is about absence, which a plain field cannot express."""
+    rules = "string {min_len: 3, uuid: true}"
     descriptor = declare(
         Thing=[
-            field("plain", **rules),
-            field("optional", optional=True, **rules),
-            field("must", required=True),
+            field("ignoring", rules=f"ignore: IGNORE_IF_ZERO_VALUE, {rules}"),
+            field("optional", optional=True, rules=rules),
+            field("plain", rules=rules),
+            field("must", rules="required: true"),
         ]
     )
 
-    assert wrong(make(descriptor)) == {"must": "is required"}
+    assert wrong(make(descriptor)) == {"plain": "must be at least 3 characters", "must": "is required"}
 
 
 def test_required_values_of_every_kind() -> None:
     """A false is a value, also where its absence cannot be seen."""
     inner = declare(
         Thing=[
-            field("flag", FieldProto.TYPE_BOOL, required=True),
-            field("seen", FieldProto.TYPE_BOOL, optional=True, required=True),
-            field("number", FieldProto.TYPE_INT32, required=True),
-            field("part", FieldProto.TYPE_MESSAGE, type_name="Part", required=True),
-            field("parts", FieldProto.TYPE_MESSAGE, type_name="Part", repeated=True, required=True),
-            field("raw", FieldProto.TYPE_BYTES, required=True),
+            field("flag", FieldProto.TYPE_BOOL, rules="required: true"),
+            field("seen", FieldProto.TYPE_BOOL, optional=True, rules="required: true"),
+            field("number", FieldProto.TYPE_INT32, rules="required: true"),
+            field("part", FieldProto.TYPE_MESSAGE, type_name="Part", rules="required: true"),
+            field("parts", FieldProto.TYPE_MESSAGE, type_name="Part", repeated=True, rules="required: true"),
+            field("raw", FieldProto.TYPE_BYTES, rules="required: true"),
         ],
         Part=[],
     )
@@ -126,12 +129,16 @@ def test_nested_fields_are_named_by_their_path() -> None:
     """Lists, messages and messages that hold themselves are walked to the end."""
     descriptor = declare(
         Tree=[
-            field("name", max_length=3),
-            field("tags", repeated=True, max_length=2, format=options_pb2.FORMAT_LINE),
+            field("name", rules="string {max_len: 3}"),
+            field(
+                "tags",
+                repeated=True,
+                rules="repeated {max_items: 2, items {string {[vestibule.api.v1.line]: true}}}",
+            ),
             field("left", FieldProto.TYPE_MESSAGE, type_name="Tree"),
             field("leaves", FieldProto.TYPE_MESSAGE, type_name="Leaf", repeated=True),
         ],
-        Leaf=[field("colour", one_of=["green"])],
+        Leaf=[field("colour", rules='string {in: ["green"]}')],
     )
     tree = make(
         descriptor,
@@ -161,10 +168,26 @@ def test_nul_is_found_everywhere() -> None:
 
 
 def test_unknown_enum_numbers() -> None:
-    """proto3 lets any number through; the house does not."""
+    """proto3 lets any number through; the servers do not."""
     request = user_service_pb2.UpdateUserRequest(user_id=str(uuid.uuid4()), role=7)  # type: ignore[arg-type]
 
     assert wrong(request) == {"role": "not a known value"}
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        'string {prefix: "a"}',
+        "string {email: true}",
+        'cel: {id: "x", expression: "this != \\"\\""}',
+        "string {max_len: 3, ip: true}",
+        "ignore: IGNORE_ALWAYS",
+    ],
+)
+def test_rules_that_are_not_enforced_are_refused(rules: str) -> None:
+    """A rule in a proto that holds nowhere is worse than none."""
+    with pytest.raises(UnsupportedRuleError, match=r"declared\d+\.Thing\.value: buf\.validate's rule"):
+        compile_validator(declare(Thing=[field("value", rules=rules)]))
 
 
 def test_unconstrained_messages_cost_nothing() -> None:

@@ -1,4 +1,4 @@
-"""Validators of messages, compiled from the field rules in the protos, one a message type.
+"""Validators of messages, compiled from the constraints in the protos, one per message type.
 
 Reading rules by reflection on each call would cost more than the call. Compiled once, a
 type whose fields can hold anything costs nothing at all.
@@ -11,7 +11,8 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from chassis.errors import FieldError, Invalid
-from chassis.grpc.field_rules import REQUIRED, Check, check_item_count, compile_check, field_rules
+from chassis.grpc.field_rules import ANYTHING, Constraints, constraints
+from chassis.grpc.value_checks import REQUIRED, Check, check_item_count, compile_check
 
 Validator: TypeAlias = Callable[[Message], None]
 _Step: TypeAlias = Callable[[Message, str, list[FieldError]], None]
@@ -22,6 +23,9 @@ def compile_validator(message: Descriptor) -> Validator | None:
     """Returns what validates messages of a type; None when any message will do.
 
     The validator raises `Invalid`, naming every field that is wrong, never its value.
+
+    Raises:
+        UnsupportedRuleError: a field declares a rule that is not enforced here.
     """
     steps = _steps(message, {})
     if not steps:
@@ -53,26 +57,30 @@ def _step(field: FieldDescriptor, compiled: _Compiled) -> _Step | None:
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
         return _map_step(field, compiled)
     if field.is_repeated:
-        return _list_step(field, _item_check(field, compiled))
+        return _list_step(field, compiled)
     if field.message_type is not None:
         return _message_step(field, compiled)
     return _value_step(field)
 
 
 def _value_step(field: FieldDescriptor) -> _Step | None:
-    check, required = compile_check(field), field_rules(field).required
+    allowed = constraints(field)
+    check, required = compile_check(field, allowed), allowed.required
     name, has_presence = field.name, field.has_presence
     if check is None and not required:
         return None
-    # A false without presence is a value; anything else that is empty without it is absent.
-    absent_when_empty = not has_presence and field.type != FieldDescriptor.TYPE_BOOL
+    # A false without presence is a value. Anything else that is empty without it is absent where
+    # that is an error; otherwise the checks hold for it, as in protovalidate.
+    skip_empty = allowed.skip_empty or (
+        not has_presence
+        and field.type != FieldDescriptor.TYPE_BOOL
+        and (required or check is None or check(field.default_value) is None)
+    )
     must_hold_something = required and field.type in (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
 
     def step(message: Message, prefix: str, errors: list[FieldError]) -> None:
         value = getattr(message, name)
-        if not value and (
-            absent_when_empty or must_hold_something or (has_presence and not message.HasField(name))
-        ):
+        if not value and (skip_empty or must_hold_something or (has_presence and not message.HasField(name))):
             if required:
                 errors.append(FieldError(prefix + name, REQUIRED))
             return
@@ -83,7 +91,7 @@ def _value_step(field: FieldDescriptor) -> _Step | None:
 
 
 def _message_step(field: FieldDescriptor, compiled: _Compiled) -> _Step | None:
-    name, required = field.name, field_rules(field).required
+    name, required = field.name, constraints(field).required
     inner = _nested(field, compiled)
     if inner is None and not required:
         return None
@@ -101,7 +109,7 @@ def _message_step(field: FieldDescriptor, compiled: _Compiled) -> _Step | None:
 _ItemCheck: TypeAlias = Callable[[Any, str, list[FieldError]], None]
 
 
-def _item_check(field: FieldDescriptor, compiled: _Compiled) -> _ItemCheck | None:
+def _item_check(field: FieldDescriptor, allowed: Constraints, compiled: _Compiled) -> _ItemCheck | None:
     if field.message_type is not None:
         inner = _nested(field, compiled)
         if inner is None:
@@ -112,7 +120,7 @@ def _item_check(field: FieldDescriptor, compiled: _Compiled) -> _ItemCheck | Non
                 each(item, path + ".", errors)
 
         return walk
-    return _named(compile_check(field))
+    return _named(compile_check(field, allowed))
 
 
 def _named(check: Check | None) -> _ItemCheck | None:
@@ -126,9 +134,10 @@ def _named(check: Check | None) -> _ItemCheck | None:
     return name_it
 
 
-def _list_step(field: FieldDescriptor, item_check: _ItemCheck | None) -> _Step | None:
-    rules = field_rules(field)
-    name, required, count = field.name, rules.required, check_item_count(rules)
+def _list_step(field: FieldDescriptor, compiled: _Compiled) -> _Step | None:
+    allowed = constraints(field)
+    item_check = _item_check(field, allowed.items or ANYTHING, compiled)
+    name, required, count = field.name, allowed.required, check_item_count(allowed)
     if item_check is None and count is None and not required:
         return None
 
@@ -149,10 +158,10 @@ def _list_step(field: FieldDescriptor, item_check: _ItemCheck | None) -> _Step |
 def _map_step(field: FieldDescriptor, compiled: _Compiled) -> _Step | None:
     entry = field.message_type
     assert entry is not None  # noqa: S101 maps are lists of entry messages
-    rules = field_rules(field)
-    name, required, count = field.name, rules.required, check_item_count(rules)
-    key_check = _named(compile_check(entry.fields_by_name["key"]))
-    value_check = _item_check(entry.fields_by_name["value"], compiled)
+    allowed = constraints(field)
+    name, required, count = field.name, allowed.required, check_item_count(allowed)
+    key_check = _named(compile_check(entry.fields_by_name["key"], allowed.keys or ANYTHING))
+    value_check = _item_check(entry.fields_by_name["value"], allowed.items or ANYTHING, compiled)
     if key_check is None and value_check is None and count is None and not required:
         return None
 

@@ -1,148 +1,135 @@
-"""Checks of single values, compiled from the `FieldRules` in the protos.
+"""What the protos say about a field: `buf.validate.field` on what it may hold, our own option on the rest.
 
-A check takes a value and returns what is wrong with it, or None. The words are those that
-clients read, so the gateway uses the same checks.
+Rules of protovalidate that the checks do not know are refused, so that no rule stands in a proto
+without being enforced.
 """
 
-import functools
-import re
-from collections.abc import Callable, Iterable
-from types import ModuleType
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any, TypeAlias
 
+from buf.validate import validate_pb2
 from google.protobuf.descriptor import FieldDescriptor
-from vestibule.api.v1 import options_pb2
+from google.protobuf.message import Message
+from vestibule.api.v1 import options_pb2, string_rules_pb2
 
-from chassis.email_address import ascii_domain
-from chassis.text import has_hidden_format, is_visible
+Rules: TypeAlias = validate_pb2.FieldRules
 
-Check: TypeAlias = Callable[[Any], str | None]
 
-REQUIRED = "is required"
-NUL = "must not contain NUL characters"
-HIDDEN = "must not contain invisible formatting characters"
+class UnsupportedRuleError(Exception):
+    """A proto declares a rule that is not enforced here."""
 
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-# C0, DEL, C1, and the two separators that end a line in Unicode.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_NUMBERS = frozenset(
-    {
-        FieldDescriptor.CPPTYPE_INT32,
-        FieldDescriptor.CPPTYPE_INT64,
-        FieldDescriptor.CPPTYPE_UINT32,
-        FieldDescriptor.CPPTYPE_UINT64,
-        FieldDescriptor.CPPTYPE_DOUBLE,
-        FieldDescriptor.CPPTYPE_FLOAT,
-    }
-)
+
+class Form(Enum):
+    """A well-known form of a string."""
+
+    EMAIL = "email"
+    UUID = "uuid"
+    LINE = "line"
+
+
+@dataclass(frozen=True, slots=True)
+class Constraints:
+    """What a field, or one item of it, may hold.
+
+    Attributes:
+        required: Whether it must be sent, and hold something if it is text, bytes, a list or a map.
+        skip_empty: Whether the other rules leave an empty value alone that was sent.
+        length_min: Fewest code points of a string, bytes, or items; 0 for any number.
+        length_max: Most of them; 0 for any number.
+        form: The form of a string.
+        pattern: A regular expression that is found in a string.
+        one_of: The only strings allowed; empty for any.
+        minimum: Smallest number.
+        maximum: Largest number.
+        items: Of each item of a list, or each value of a map.
+        keys: Of each key of a map.
+    """
+
+    required: bool = False
+    skip_empty: bool = False
+    length_min: int = 0
+    length_max: int = 0
+    form: Form | None = None
+    pattern: str = ""
+    one_of: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    items: "Constraints | None" = None
+    keys: "Constraints | None" = None
+
+
+ANYTHING = Constraints()
+"""No constraint."""
+
+_FORMS = {
+    "buf.validate.StringRules.uuid": Form.UUID,
+    string_rules_pb2.email_address.full_name: Form.EMAIL,
+    string_rules_pb2.line.full_name: Form.LINE,
+}
+_NAMES = {
+    "min_len": "length_min",
+    "min_items": "length_min",
+    "min_pairs": "length_min",
+    "max_len": "length_max",
+    "max_items": "length_max",
+    "max_pairs": "length_max",
+    "pattern": "pattern",
+    "gte": "minimum",
+    "lte": "maximum",
+}
+_NESTED = {"items": "items", "values": "items", "keys": "keys"}
+_ENUM_RULES = frozenset({"defined_only"})
 
 
 def field_rules(field: FieldDescriptor) -> options_pb2.FieldRules:
-    """Returns a field's rules; empty ones when the proto gives none."""
+    """Returns how a field travels and who may see it; empty rules when the proto gives none."""
     return field.GetOptions().Extensions[options_pb2.field]
 
 
-def compile_check(field: FieldDescriptor) -> Check | None:
-    """Returns the check of one value of a field; None when any value will do.
+def constraints(field: FieldDescriptor) -> Constraints:
+    """Returns what a field may hold.
 
-    For a repeated field it is the check of one item: the rules on lengths then speak of
-    the list and are left out.
+    Raises:
+        UnsupportedRuleError: the proto declares a rule that is not enforced here.
     """
-    rules = field_rules(field)
-    if field.type == FieldDescriptor.TYPE_STRING:
-        return _first_of(_string_checks(rules, lengths=not field.is_repeated))
-    if field.enum_type is not None:
-        return _known_number(frozenset(field.enum_type.values_by_number))
-    if field.cpp_type in _NUMBERS:
-        return _first_of(_number_checks(rules))
-    return None
+    return _read(field.GetOptions().Extensions[validate_pb2.field], field.full_name)
 
 
-@functools.cache
-def _email_validator() -> ModuleType:
-    """Imports it for the first address: its patterns are a twentieth of what a start costs."""
-    import email_validator  # noqa: PLC0415
-
-    # The library's documented way to let `.test`, `.local` and the like through: whether mail
-    # gets there is not a question of form.
-    email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
-    return email_validator
-
-
-def is_email(text: str) -> bool:
-    """Whether the text has the form of an e-mail address at a domain with a dot.
-
-    Nothing is looked up, and names kept for tests or private networks are let through. The
-    domain has a canonical form: `chassis.email_address` tells addresses apart by it.
-    """
-    validator = _email_validator()
-    try:
-        validator.validate_email(text, check_deliverability=False, strict=True)
-    except validator.EmailNotValidError:
-        return False
-    return ascii_domain(text.rpartition("@")[2]) is not None
+def _read(rules: Rules, where: str) -> Constraints:
+    found: dict[str, Any] = {}
+    for descriptor, value in rules.ListFields():
+        match descriptor.name:
+            case "required":
+                found["required"] = value
+            case "ignore" if value == validate_pb2.IGNORE_IF_ZERO_VALUE:
+                found["skip_empty"] = True
+            case _ if descriptor.containing_oneof is not None and descriptor.containing_oneof.name == "type":
+                found |= _read_typed(value, where)
+            case _:
+                raise _unsupported(descriptor.name, where)
+    return Constraints(**found)
 
 
-def check_item_count(rules: options_pb2.FieldRules) -> Check | None:
-    """Returns the check of how many items a list or map holds."""
-    return _first_of(_length_checks(rules, "item"))
+def _read_typed(rules: Message, where: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for descriptor, value in rules.ListFields():
+        name = descriptor.name
+        if form := _FORMS.get(descriptor.full_name):
+            found["form"] = form if value else None
+        elif name == "in" and isinstance(rules, validate_pb2.StringRules):
+            found["one_of"] = tuple(value)
+        elif name in _NESTED:
+            found[_NESTED[name]] = _read(value, where)
+        elif name in _NAMES:
+            found[_NAMES[name]] = value
+        elif not (isinstance(rules, validate_pb2.EnumRules) and name in _ENUM_RULES):
+            raise _unsupported(f"{rules.DESCRIPTOR.name}.{name}", where)
+    return found
 
 
-def _first_of(checks: Iterable[Check]) -> Check | None:
-    ordered = tuple(checks)
-    if len(ordered) <= 1:
-        return ordered[0] if ordered else None
-
-    def check(value: object) -> str | None:
-        for each in ordered:
-            if wrong := each(value):
-                return wrong
-        return None
-
-    return check
-
-
-def _string_checks(rules: options_pb2.FieldRules, *, lengths: bool) -> Iterable[Check]:
-    yield lambda value: NUL if "\0" in value else None
-    if lengths:
-        yield from _length_checks(rules, "character")
-    match rules.format:
-        case options_pb2.FORMAT_EMAIL:
-            yield lambda value: None if is_email(value) else "not an e-mail address"
-        case options_pb2.FORMAT_UUID:
-            yield lambda value: None if _UUID.fullmatch(value) else "not a UUID"
-        case options_pb2.FORMAT_LINE:
-            yield lambda value: "must not contain control characters" if _CONTROL.search(value) else None
-            yield lambda value: None if is_visible(value) else "must not be blank"
-            yield lambda value: HIDDEN if has_hidden_format(value) else None
-    if rules.pattern:
-        pattern = re.compile(rules.pattern)
-        yield lambda value: None if pattern.fullmatch(value) else f"must match {pattern.pattern}"
-    if rules.one_of:
-        allowed = tuple(rules.one_of)
-        yield lambda value: None if value in allowed else f"must be one of {', '.join(allowed)}"
-
-
-def _length_checks(rules: options_pb2.FieldRules, unit: str) -> Iterable[Check]:
-    fewest, most = rules.min_length, rules.max_length
-    if most:
-        yield lambda value: f"must be at most {_count(most, unit)}" if len(value) > most else None
-    if fewest:
-        yield lambda value: f"must be at least {_count(fewest, unit)}" if len(value) < fewest else None
-
-
-def _number_checks(rules: options_pb2.FieldRules) -> Iterable[Check]:
-    if rules.HasField("minimum"):
-        minimum = rules.minimum
-        yield lambda value: None if value >= minimum else f"must be at least {minimum}"
-    if rules.HasField("maximum"):
-        maximum = rules.maximum
-        yield lambda value: None if value <= maximum else f"must be at most {maximum}"
-
-
-def _known_number(numbers: frozenset[int]) -> Check:
-    return lambda value: None if value in numbers else "not a known value"
-
-
-def _count(number: int, unit: str) -> str:
-    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+def _unsupported(rule: str, where: str) -> UnsupportedRuleError:
+    return UnsupportedRuleError(
+        f"{where}: buf.validate's rule {rule} is not enforced here: use one that is (docs/development.md, "
+        "field rules), or check it in the use case"
+    )

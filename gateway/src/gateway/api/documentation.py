@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from chassis.grpc.field_rules import field_rules
+from chassis.grpc.field_rules import constraints, field_rules
 from fastapi import Body, Cookie, Depends, FastAPI, Header, Path, Query
 from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
 from fastapi.security.base import SecurityBase
@@ -162,7 +162,6 @@ def _endpoint(route: Route, models: Models, comments: Mapping[str, str]) -> Any:
 def _parameter(
     field: FieldDescriptor, kind: Any, models: Models, comments: Mapping[str, str]
 ) -> inspect.Parameter:
-    rules = field_rules(field)
     options = {**models.constraints(field), "description": comments.get(field.full_name)}
     if kind is Header:
         options["alias"] = header_of(field)
@@ -170,8 +169,9 @@ def _parameter(
         options["alias"] = cookie_of(field)
     annotation = models.annotation(field)
     default: Any = inspect.Parameter.empty
-    if kind is not Path and not rules.required:
-        default = json.loads(rules.default_value) if rules.default_value else None
+    if kind is not Path and not constraints(field).required:
+        given = field_rules(field).default_value
+        default = json.loads(given) if given else None
         annotation = annotation if default is not None else annotation | None
     return inspect.Parameter(
         field.name,

@@ -7,7 +7,7 @@ other fields are all one oneof stands for the member that is set.
 
 import re
 
-from chassis.grpc.field_rules import field_rules
+from chassis.grpc.field_rules import constraints, field_rules
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, OneofDescriptor
 
 TIMESTAMP = "google.protobuf.Timestamp"
@@ -58,7 +58,7 @@ def takes_null(field: FieldDescriptor) -> bool:
     Answers show a time that is not set as null, and what was answered can be sent.
     """
     is_time = field.message_type is not None and field.message_type.full_name == TIMESTAMP
-    return is_time and not field.is_repeated and not field_rules(field).required
+    return is_time and not field.is_repeated and not constraints(field).required
 
 
 def is_map(field: FieldDescriptor) -> bool:

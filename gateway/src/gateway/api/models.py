@@ -6,10 +6,9 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Union
 from uuid import UUID
 
-from chassis.grpc.field_rules import field_rules
+from chassis.grpc.field_rules import Form, constraints, field_rules
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from pydantic import BaseModel, ConfigDict, EmailStr, Field, create_model
-from vestibule.api.v1 import options_pb2
 
 from gateway.api.fields import OBJECT, TIMESTAMP, enum_names, in_json, is_map, only_oneof, takes_null
 
@@ -36,10 +35,8 @@ class Models:
         """Returns the model of a body: unknown fields are refused."""
         members: dict[str, Any] = {}
         for field in fields:
-            rules = field_rules(field)
-            described = Field(
-                default=... if rules.required else None, **self._described(field), **self.constraints(field)
-            )
+            default = ... if constraints(field).required else None
+            described = Field(default=default, **self._described(field), **self.constraints(field))
             annotation = self.annotation(field)
             members[field.name] = (annotation | None if takes_null(field) else annotation, described)
         return create_model(name, __config__=ConfigDict(extra="forbid"), **members)
@@ -84,35 +81,35 @@ class Models:
 
     def constraints(self, field: FieldDescriptor) -> dict[str, Any]:
         """Returns a field's constraints in Pydantic's words."""
-        rules = field_rules(field)
+        allowed = constraints(field)
         options: dict[str, Any] = {}
-        is_text = field.cpp_type == FieldDescriptor.CPPTYPE_STRING and not rules.one_of
-        if field.is_repeated or (
-            is_text and rules.format not in (options_pb2.FORMAT_UUID, options_pb2.FORMAT_EMAIL)
-        ):
-            least = rules.min_length or (1 if rules.required else 0)
+        is_text = field.cpp_type == FieldDescriptor.CPPTYPE_STRING and not allowed.one_of
+        if field.is_repeated or (is_text and allowed.form not in (Form.UUID, Form.EMAIL)):
+            least = allowed.length_min or (1 if allowed.required else 0)
             options |= {"min_length": least} if least else {}
-        if rules.max_length and (field.is_repeated or (is_text and rules.format != options_pb2.FORMAT_UUID)):
-            options["max_length"] = rules.max_length
-        if rules.HasField("minimum"):
-            options["ge"] = rules.minimum
-        if rules.HasField("maximum"):
-            options["le"] = rules.maximum
-        if rules.example:
-            options["examples"] = [json.loads(rules.example)]
+        if allowed.length_max and (field.is_repeated or (is_text and allowed.form != Form.UUID)):
+            options["max_length"] = allowed.length_max
+        if allowed.minimum is not None:
+            options["ge"] = allowed.minimum
+        if allowed.maximum is not None:
+            options["le"] = allowed.maximum
+        if example := field_rules(field).example:
+            options["examples"] = [json.loads(example)]
         return options
 
     def _single(self, field: FieldDescriptor) -> Any:
-        rules = field_rules(field)
+        allowed = constraints(field)
+        if field.is_repeated and allowed.items:
+            allowed = allowed.items
         if field.message_type is not None:
             return self.message(field.message_type)
         if field.enum_type is not None:
             return Literal.__getitem__(tuple(enum_names(field.enum_type).values()))
-        if rules.one_of:
-            return Literal.__getitem__(tuple(rules.one_of))
-        if rules.format == options_pb2.FORMAT_UUID:
+        if allowed.one_of:
+            return Literal.__getitem__(allowed.one_of)
+        if allowed.form == Form.UUID:
             return UUID
-        if rules.format == options_pb2.FORMAT_EMAIL:
+        if allowed.form == Form.EMAIL:
             return EmailStr
         return _SCALARS[field.cpp_type]
 

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from chassis.errors import FieldError
-from chassis.grpc.field_rules import NUL
+from chassis.grpc.value_checks import NUL
 
 DEPTH_MAX = 16
 """Objects and lists within one another; protobuf itself ends at 33."""
