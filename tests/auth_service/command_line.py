@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout
 from unittest.mock import patch
 
-from auth_service.__main__ import main
+from auth_service.__main__ import service
 
 Environment = dict[str, str]
 
@@ -48,7 +48,7 @@ async def ran(environment: Environment, *arguments: str) -> tuple[int | None, st
             redirect_stderr(said),
         ):
             try:
-                main(list(arguments))
+                service.main(arguments)
             except SystemExit as end:
                 return end.code if isinstance(end.code, int) else None
         return None

@@ -189,4 +189,4 @@ async def test_the_command_line_explains_itself(environment: Environment) -> Non
     status, output = await output_of(environment, "nonsense")
 
     assert status == 2
-    assert "invalid choice" in output
+    assert "there is no command 'nonsense'" in output

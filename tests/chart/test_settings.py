@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 from auth_service import settings as auth
-from chassis.settings import ServiceSettings, environment_name
+from chassis.settings import (
+    MigrationSettings,
+    ProvisionSettings,
+    ServiceSettings,
+    environment_name,
+    prefixed,
+)
 from health_aggregator import settings as health
 from pydantic_settings import BaseSettings
 from user_service import settings as users
@@ -21,15 +27,12 @@ SERVING: dict[str, type[BaseSettings]] = {
     "user-service": users.UsersSettings,
     "health-aggregator": health.HealthSettings,
 }
+PREFIXES = {"auth-service": "AUTH_", "user-service": "USERS_", "health-aggregator": "HEALTH_"}
 MIGRATING: dict[str, type[BaseSettings]] = {
-    "auth-service": auth.MigrationSettings,
-    "user-service": users.MigrationSettings,
-    "health-aggregator": health.MigrationSettings,
+    service: prefixed(MigrationSettings, prefix) for service, prefix in PREFIXES.items()
 }
 PROVISIONING: dict[str, type[BaseSettings]] = {
-    "auth-service": auth.ProvisionSettings,
-    "user-service": users.ProvisionSettings,
-    "health-aggregator": health.ProvisionSettings,
+    service: prefixed(ProvisionSettings, prefix) for service, prefix in PREFIXES.items()
 }
 AUDITING: dict[str, type[BaseSettings]] = {"export": auth.AuditSettings, "prune": auth.PruneSettings}
 DRIVERS = {"PGPASSWORD"}

@@ -134,7 +134,11 @@ def _declared(node: ast.Call, module: str) -> Declaration | None:
 @cache
 def _imports() -> grimp.ImportGraph:
     packages = ("chassis", *(tree.package_of(service) for service in tree.services()))
-    return grimp.build_graph(*packages, cache_dir=None)
+    graph = grimp.build_graph(*packages, cache_dir=None)
+    # Commands are imported when they run: a process that serves has none of their metrics.
+    for command in ("postgres.migrate", "postgres.provision", "events.commands"):
+        graph.remove_import(importer="chassis.service", imported=f"chassis.{command}")
+    return graph
 
 
 @cache

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import UnionType
-from typing import Literal, Self, TypeVar, Union, get_args, get_origin
+from typing import Literal, Self, TypeVar, Union, cast, get_args, get_origin
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -150,6 +150,29 @@ class EventsSettings(BaseSettings):
     )
 
 
+class MigrationSettings(BaseSettings):
+    """The settings of `python -m <package> migrate`, under the service's prefix."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    migration_postgres_url: SecretStr = Field(
+        description="where the service's schema is, with the role that owns it:"
+        " postgresql://<schema>_owner:…@host/database"
+    )
+
+
+class ProvisionSettings(BaseSettings):
+    """The settings of `python -m <package> provision`, under the service's prefix."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    admin_postgres_url: SecretStr = Field(
+        description="the database, with a role that may create roles and schemas"
+    )
+    owner_password: SecretStr = Field(description="the password that the schema's owner gets")
+    runtime_password: SecretStr = Field(description="the password that the role of the service gets")
+
+
 class GrpcServiceSettings(ServiceSettings):
     """What a service behind the gateway reads besides: its two ports, under its prefix."""
 
@@ -189,6 +212,12 @@ def load(settings: type[Settings], *, exit_status: int = 1) -> Settings:
     for line in lines:
         print(line, file=sys.stderr)  # noqa: T201 - there is no log before there are settings
     sys.exit(exit_status)
+
+
+def prefixed(settings: type[Settings], env_prefix: str) -> type[Settings]:
+    """Returns the class with the prefix of a service's variables, such as `USERS_`."""
+    namespace = {"__module__": settings.__module__, "model_config": SettingsConfigDict(env_prefix=env_prefix)}
+    return cast("type[Settings]", type(settings.__name__, (settings,), namespace))
 
 
 def environment_name(settings: type[BaseSettings], field: str) -> str:

@@ -1,42 +1,25 @@
-"""`python -m gateway`: settings, wiring, run."""
+"""Runs the gateway."""
 
 if __name__ == "__main__":
     from chassis import boot
 
     boot.quick()
 
-from chassis.lifecycle import Lifecycle, run
-from chassis.settings import load, secret_names
+import sys
 
-from chassis import logs, metrics, traces
+from chassis.service import Service, Start
+
 from gateway.http.envelope import VERSION
 from gateway.settings import GatewaySettings
-from gateway.wiring import SERVICE, start
 
 
-def main() -> None:
-    """Serves until told to stop."""
-    settings = load(GatewaySettings)
-    logs.configure(
-        SERVICE,
-        log_format=settings.log_format,
-        level=settings.log_level,
-        secret_names=secret_names(GatewaySettings),
-    )
-    metrics.set_build_info(service=SERVICE, version=VERSION, revision=settings.revision)
+def _start() -> Start[GatewaySettings]:
+    from gateway.wiring import start  # noqa: PLC0415 - commands do without
 
-    async def begin(lifecycle: Lifecycle) -> None:
-        await lifecycle.enter(traces.tracing(settings, service=SERVICE, version=VERSION))
-        await lifecycle.enter(metrics.sampling_event_loop())
-        await start(lifecycle, settings)
+    return start
 
-    run(
-        SERVICE,
-        begin,
-        grace_seconds=settings.shutdown_grace_seconds,
-        linger_seconds=settings.shutdown_linger_seconds,
-    )
 
+service = Service("gateway", GatewaySettings, _start, release=VERSION)
 
 if __name__ == "__main__":
-    main()
+    service.main(sys.argv[1:])

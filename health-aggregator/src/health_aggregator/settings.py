@@ -5,7 +5,7 @@ from pathlib import Path
 
 from chassis.settings import GrpcServiceSettings
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 
 class HealthSettings(GrpcServiceSettings):
@@ -61,30 +61,3 @@ class HealthSettings(GrpcServiceSettings):
     kubernetes_namespace: str | None = Field(
         default=None, description="where to look for targets; the pod's own namespace by default"
     )
-
-
-class MigrationSettings(BaseSettings):
-    """The settings of `python -m health_aggregator migrate`."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="HEALTH_", frozen=True, extra="ignore", env_ignore_empty=True
-    )
-
-    migration_postgres_url: SecretStr = Field(
-        description="where the schema `health` is, with its owner's role: "
-        "postgresql://health_owner:…@host/database"
-    )
-
-
-class ProvisionSettings(BaseSettings):
-    """The settings of `python -m health_aggregator provision`."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="HEALTH_", frozen=True, extra="ignore", env_ignore_empty=True
-    )
-
-    admin_postgres_url: SecretStr = Field(
-        description="the database, with a role that may create roles and schemas"
-    )
-    owner_password: SecretStr = Field(description="the password that health_owner gets")
-    runtime_password: SecretStr = Field(description="the password that health_aggregator gets")

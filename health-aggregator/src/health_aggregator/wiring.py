@@ -5,7 +5,6 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 import structlog
@@ -20,13 +19,11 @@ from chassis.identity.service_keys import open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.ids import uuid7
 from chassis.lifecycle import Lifecycle
-from chassis.operations_http import open_operations
 from chassis.postgres.pool import Database, open_database
 from prometheus_client import REGISTRY
 from vestibule.health.v1.audit_witness_service_pb2_grpc import add_AuditWitnessServiceServicer_to_server
 from vestibule.health.v1.health_service_pb2_grpc import add_HealthServiceServicer_to_server
 
-from chassis import metrics, traces
 from health_aggregator.adapters.audit_heads import AUDIT_SERVICE, EcdsaHeadVerifier, GrpcAuditHeadSource
 from health_aggregator.adapters.change_feed import ChangeFeed
 from health_aggregator.adapters.check_factory import HOUSE_TLS, CheckFactory
@@ -63,8 +60,6 @@ from health_aggregator.usecases.sweep import Sweep
 from health_aggregator.usecases.take_up_targets import TakeUpTargets
 from health_aggregator.usecases.witness_audit import WitnessAudit
 
-VERSION = version("vestibule-health-aggregator")
-
 _SETTLE_SECONDS = 0.1
 
 log = structlog.get_logger()
@@ -92,15 +87,12 @@ class _AllEars:
             ear.heard(target, result)
 
 
-async def serve(settings: HealthSettings, lifecycle: Lifecycle) -> None:
+async def start(lifecycle: Lifecycle, settings: HealthSettings) -> None:
     """Starts everything on the lifecycle; nothing that is watched needs to be there.
 
     Raises:
         StartupError: A port cannot be had.
     """
-    metrics.set_build_info(service=OBSERVER, version=VERSION, revision=settings.revision)
-    await lifecycle.enter(traces.tracing(settings, service=OBSERVER, version=VERSION))
-    await lifecycle.enter(metrics.sampling_event_loop())
     clock = SystemClock()
     board = Board(OBSERVER)
     feed, telemetry = ChangeFeed(), Telemetry(board)
@@ -144,15 +136,6 @@ async def serve(settings: HealthSettings, lifecycle: Lifecycle) -> None:
     lifecycle.begin("keep-watch", keep_watch())
     lifecycle.begin("history", history())
     lifecycle.begin("figures", figures())
-    await lifecycle.enter(
-        open_operations(
-            lifecycle.readiness,
-            service=OBSERVER,
-            version=VERSION,
-            host=settings.http_host,
-            port=settings.http_port,
-        )
-    )
     server.set_serving(True)
 
 

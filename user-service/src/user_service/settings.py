@@ -2,7 +2,7 @@
 
 from chassis.settings import GrpcServiceSettings
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 
 class UsersSettings(GrpcServiceSettings):
@@ -23,25 +23,3 @@ class UsersSettings(GrpcServiceSettings):
         validation_alias="TOKEN_AUDIENCE",
         description="the `aud` of access tokens, auth-service's AUTH_AUDIENCE",
     )
-
-
-class MigrationSettings(BaseSettings):
-    """The settings of `python -m user_service migrate`."""
-
-    model_config = SettingsConfigDict(env_prefix="USERS_", frozen=True, extra="ignore", env_ignore_empty=True)
-
-    migration_postgres_url: SecretStr = Field(
-        description="where the schema `users` is, with its owner's role: postgresql://users_owner:…@host/database"
-    )
-
-
-class ProvisionSettings(BaseSettings):
-    """The settings of `python -m user_service provision`."""
-
-    model_config = SettingsConfigDict(env_prefix="USERS_", frozen=True, extra="ignore", env_ignore_empty=True)
-
-    admin_postgres_url: SecretStr = Field(
-        description="the database, with a role that may create roles and schemas"
-    )
-    owner_password: SecretStr = Field(description="the password that users_owner gets")
-    runtime_password: SecretStr = Field(description="the password that user_service gets")

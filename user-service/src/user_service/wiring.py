@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from importlib.metadata import version
 
 from chassis.auth_client.authenticator import TokenAuthenticator
 from chassis.auth_client.client import AUTH_CLIENT_SERVICES, AUTH_SERVICE, AuthClient
@@ -17,14 +16,12 @@ from chassis.grpc.server import GrpcServer, build_server
 from chassis.identity.service_keys import ServiceKeys, open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
-from chassis.operations_http import open_operations
 from chassis.postgres import revision
 from chassis.postgres.pool import open_database
 from vestibule.auth.v1 import account_service_pb2
 from vestibule.users.v1.directory_service_pb2_grpc import add_DirectoryServiceServicer_to_server
 from vestibule.users.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
 
-from chassis import metrics, traces
 from user_service.adapters.accounts import GrpcAccounts
 from user_service.adapters.postgres.audit_clients import PostgresAuditClients
 from user_service.adapters.postgres.unit_of_work import PostgresUnitOfWork
@@ -46,7 +43,6 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
     Raises:
         StartupError: A port is in use, or Postgres or its schema is not as required.
     """
-    await _open_operations(lifecycle, settings)
     database = await lifecycle.enter(
         open_database(
             settings.postgres_url.get_secret_value(),
@@ -119,23 +115,6 @@ def _begin_events(
     consumer = Consumer(group=SERVICE, handlers=handlers, keys=keys, redis_url=redis_url, audit=audit)
     lifecycle.begin("outbox relay", relay.run())
     lifecycle.begin("event consumer", consumer.run())
-
-
-async def _open_operations(lifecycle: Lifecycle, settings: UsersSettings) -> None:
-    """Opens metrics, traces, and the port for health and readiness."""
-    release = version("vestibule-user-service")
-    metrics.set_build_info(service=SERVICE, version=release, revision=settings.revision)
-    await lifecycle.enter(traces.tracing(settings, service=SERVICE, version=release))
-    await lifecycle.enter(
-        open_operations(
-            lifecycle.readiness,
-            service=SERVICE,
-            version=release,
-            host=settings.http_host,
-            port=settings.http_port,
-        )
-    )
-    await lifecycle.enter(metrics.sampling_event_loop())
 
 
 async def _serve_when_ready(server: GrpcServer, authenticator: TokenAuthenticator) -> None:

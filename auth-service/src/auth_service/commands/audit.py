@@ -1,5 +1,6 @@
 """`python -m auth_service audit`: walking the chain, and taking it out of the database."""
 
+import argparse
 import asyncio
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,48 @@ from auth_service.settings import AuditSettings, PruneSettings
 from auth_service.wiring import audit
 
 INTACT, BROKEN, UNANSWERED = 0, 1, 2
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs `audit verify`, `prune` or `export` and returns the exit status."""
+    known = _parser().parse_args(arguments)
+    if known.action == "prune":
+        return prune()
+    if known.action == "verify":
+        return verify() if known.path is None else verify_files(known.path, known.kid)
+    try:
+        until = None if known.until is None else _time(known.until)
+    except ValueError:
+        print(f"--until {known.until} is not a time: write 2026-11-23 or RFC 3339", file=sys.stderr)
+        return UNANSWERED
+    return export(known.output, until)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m auth_service audit", description=__doc__)
+    actions = parser.add_subparsers(dest="action", metavar="action", required=True)
+    verifying = actions.add_parser(
+        "verify", help="compute every hash and check every signature; exit status 1 when one is wrong"
+    )
+    verifying.add_argument(
+        "path", nargs="?", type=Path, help="an exported file, or a folder of them; without it, Postgres"
+    )
+    verifying.add_argument(
+        "--kid",
+        action="append",
+        default=[],
+        help="believe this key; any when not given. Write `--kid=ID`: an id may begin with a dash",
+    )
+    actions.add_parser("prune", help="remove what is older than AUTH_AUDIT_RETENTION_YEARS, as the owner")
+    exporting = actions.add_parser("export", help="write the chain to files that verify on their own")
+    exporting.add_argument("--until", help="only what was signed before this time; by default everything")
+    exporting.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        help="the file to write, or a folder that gets a file with what is new",
+    )
+    return parser
 
 
 def verify() -> int:
@@ -113,7 +156,7 @@ def prune() -> int:
     return INTACT
 
 
-def moment(text: str) -> datetime:
+def _time(text: str) -> datetime:
     """Reads a date or a time of RFC 3339, UTC when it names no offset.
 
     Raises:

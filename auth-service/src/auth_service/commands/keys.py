@@ -1,7 +1,9 @@
 """`python -m auth_service keys`: the signing keys, for operators."""
 
+import argparse
 import asyncio
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from chassis.errors import ServiceError
@@ -10,6 +12,19 @@ from chassis.startup import StartupError
 
 from auth_service.settings import KeySettings
 from auth_service.wiring import keys
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs `keys list`, `rotate` or `reseal` and returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m auth_service keys", description=__doc__)
+    actions = parser.add_subparsers(dest="action", metavar="action", required=True)
+    actions.add_parser("list", help="every key with its state and its times")
+    actions.add_parser("rotate", help="publish the next key, which signs when every verifier can know it")
+    actions.add_parser(
+        "reseal", help="seal again with AUTH_MASTER_KEY; exit status 1 while another one is still needed"
+    )
+    action = parser.parse_args(arguments).action
+    return {"list": show, "rotate": rotate, "reseal": reseal}[action]()
 
 
 def rotate() -> int:

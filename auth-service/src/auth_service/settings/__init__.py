@@ -16,8 +16,6 @@ from auth_service.domain.verified_email import VerifiedAddressRule
 from auth_service.settings.commands import (
     AuditSettings,
     KeySettings,
-    MigrationSettings,
-    ProvisionSettings,
     PruneSettings,
 )
 from auth_service.settings.fields import (
@@ -36,8 +34,6 @@ __all__ = [
     "AuditSettings",
     "AuthSettings",
     "KeySettings",
-    "MigrationSettings",
-    "ProvisionSettings",
     "PruneSettings",
 ]
 

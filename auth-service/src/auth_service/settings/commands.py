@@ -36,14 +36,6 @@ class KeySettings(BaseSettings):
         return master_keys(self.master_key, self.master_keys_accepted)
 
 
-class MigrationSettings(BaseSettings):
-    """The settings of `python -m auth_service migrate`."""
-
-    model_config = SettingsConfigDict(env_prefix="AUTH_", frozen=True, extra="ignore", env_ignore_empty=True)
-
-    migration_postgres_url: SecretStr = OWNERS_POSTGRES_URL
-
-
 class _ChainSettings(BaseSettings):
     """What walking the audit chain needs, whoever walks it."""
 
@@ -80,15 +72,3 @@ class PruneSettings(_ChainSettings):
 
     migration_postgres_url: SecretStr = OWNERS_POSTGRES_URL
     audit_retention_years: int = Field(ge=1, le=100, description=YEARS_HINT)
-
-
-class ProvisionSettings(BaseSettings):
-    """The settings of `python -m auth_service provision`."""
-
-    model_config = SettingsConfigDict(env_prefix="AUTH_", frozen=True, extra="ignore", env_ignore_empty=True)
-
-    admin_postgres_url: SecretStr = Field(
-        description="the database, with a role that may create roles and schemas"
-    )
-    owner_password: SecretStr = Field(description="the password that auth_owner gets")
-    runtime_password: SecretStr = Field(description="the password that auth_service gets")

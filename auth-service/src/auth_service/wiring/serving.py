@@ -1,7 +1,6 @@
 """Which part stands for which port: the one module that names the concrete ones."""
 
 from functools import partial
-from importlib.metadata import version
 
 from chassis.clock import SystemClock
 from chassis.events.consumer import Consumer
@@ -12,7 +11,6 @@ from chassis.grpc.server import GrpcServer, build_server
 from chassis.identity.service_keys import ServiceKeys, open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
-from chassis.operations_http import open_operations
 from chassis.postgres import revision
 from chassis.postgres.pool import Database as Pool
 from chassis.postgres.pool import open_database
@@ -66,7 +64,6 @@ from auth_service.wiring.passkeys import add_passkey_servicer, relying_party
 from auth_service.wiring.passwords import open_password_policy
 from auth_service.wiring.use_cases import Ports, UseCases, build_use_cases
 from auth_service.wiring.user_access import add_user_access_servicer
-from chassis import metrics, traces
 
 SERVICE = "auth-service"
 PACKAGE = "auth_service"
@@ -125,7 +122,6 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     Raises:
         StartupError: a port, Postgres, the schema or the master key is not as it must be.
     """
-    await _open_operations(lifecycle, settings)
     units, clock = await _open_database(lifecycle, settings), SystemClock()
     service_tokens = ServiceTokens(open_service_keys(SERVICE, settings))
     master_key = MasterKey(*settings.master_keys)
@@ -243,23 +239,6 @@ async def _open_server(
     await server.start(f"{settings.grpc_host}:{settings.grpc_port}", certificates)
     lifecycle.on_drain(server.drain)
     lifecycle.on_stop(server.stop)
-
-
-async def _open_operations(lifecycle: Lifecycle, settings: AuthSettings) -> None:
-    """Opens what operators look at: metrics, health, readiness, traces."""
-    release = version("vestibule-auth-service")
-    metrics.set_build_info(service=SERVICE, version=release, revision=settings.revision)
-    await lifecycle.enter(traces.tracing(settings, service=SERVICE, version=release))
-    await lifecycle.enter(
-        open_operations(
-            lifecycle.readiness,
-            service=SERVICE,
-            version=release,
-            host=settings.http_host,
-            port=settings.http_port,
-        )
-    )
-    await lifecycle.enter(metrics.sampling_event_loop())
 
 
 def _begin_background(
