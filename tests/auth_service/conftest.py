@@ -10,16 +10,18 @@ from typing import Any
 import pytest
 from auth_service.adapters.argon2_hasher import Argon2Hasher
 from auth_service.adapters.audit_heads import EcdsaHeadJudge, EcdsaHeadSigner
-from auth_service.adapters.bounded_patience import BoundedPatience
 from auth_service.adapters.hashing_pool import HashingPool
-from auth_service.adapters.hmac_api_keys import HmacApiKeys
-from auth_service.adapters.hmac_device_digests import HmacDeviceDigests
-from auth_service.adapters.hmac_guess_keys import HmacGuessKeys
-from auth_service.adapters.hmac_mail_tokens import HmacMailTokens
-from auth_service.adapters.hmac_refresh_tokens import HmacRefreshTokens
+from auth_service.adapters.hmac_secrets import (
+    HmacApiKeys,
+    HmacDeviceDigests,
+    HmacMailTokens,
+    HmacRefreshTokens,
+    HmacThrottleKeys,
+)
 from auth_service.adapters.jwt_signer import JwtSigner
 from auth_service.adapters.key_ring import KeyRing
 from auth_service.adapters.local_authenticator import LocalAuthenticator
+from auth_service.adapters.login_delay import InProcessLoginDelay
 from auth_service.adapters.master_key import MasterKey
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from auth_service.adapters.sealed_answers import SealedAnswers
@@ -238,9 +240,9 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
             directory=GrpcUserDirectory(to_users),
             hasher=Argon2Hasher(hashing, memory_kib=1_024, time_cost=1),
             password_policy=POLICY,
-            patience=BoundedPatience(),
+            patience=InProcessLoginDelay(),
             afterwards=AT_ONCE,
-            guess_keys=HmacGuessKeys(MASTER_KEY.derived("guess-names")),
+            guess_keys=HmacThrottleKeys(MASTER_KEY.derived("guess-names")),
             device_tokens=DEVICE_TOKENS,
             signer=JwtSigner(ring, ISSUER, AUDIENCE),
             refresh_tokens=HmacRefreshTokens(MASTER_KEY.derived("refresh-tokens")),

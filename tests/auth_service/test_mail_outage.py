@@ -6,9 +6,9 @@ from datetime import timedelta
 from email.headerregistry import Address
 
 from auth_service.adapters.mail.composer import Composer
-from auth_service.adapters.mail.post import Post
+from auth_service.adapters.mail.delivery import MailDelivery
 from auth_service.adapters.mail.smtp_carrier import SmtpCarrier, SmtpServer
-from auth_service.adapters.postgres.mail_bell import MailBell
+from auth_service.adapters.postgres.mails import MailQueueListener
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from auth_service.domain.mail import MailKind
 from auth_service.usecases.mail_delivery import SendMails
@@ -27,7 +27,7 @@ def sender(house: House, port: int) -> SendMails:
     """Returns what sends the queue to a server on this port."""
     sender = Address("Vestibule", addr_spec="no-reply@vestibule.test")
     carrier = SmtpCarrier(SmtpServer.of(f"smtp://127.0.0.1:{port}"), "vestibule.test")
-    post = Post(Composer(sender, "https://id.example", SystemClock()), carrier)
+    post = MailDelivery(Composer(sender, "https://id.example", SystemClock()), carrier)
     return SendMails(PostgresUnitsOfWork(house.pool), MAIL_TOKENS, post)
 
 
@@ -72,13 +72,13 @@ async def test_a_sender_that_dies_leaves_its_mail_to_another(house: House) -> No
     assert len(server.taken) == 1
 
 
-async def test_the_bell_rings(house: House, emptied_database: DevelopmentDatabase) -> None:
-    """When a mail is queued, whoever did; not while nothing happens."""
-    bell = MailBell(emptied_database.url("auth_service"), "test-mail")
-    task = asyncio.create_task(bell.run())
+async def test_the_listener_is_notified(house: House, emptied_database: DevelopmentDatabase) -> None:
+    """When a mail is queued, by any process; not while nothing happens."""
+    listener = MailQueueListener(emptied_database.url("auth_service"), "test-mail")
+    task = asyncio.create_task(listener.run())
     try:
-        await asyncio.wait_for(bell.wait(10), 5)  # It rings once when it listens: something may wait.
-        quiet = asyncio.create_task(bell.wait(10))
+        await asyncio.wait_for(listener.wait(10), 5)
+        quiet = asyncio.create_task(listener.wait(10))
         await asyncio.sleep(0.1)
         assert not quiet.done()
         async with PostgresUnitsOfWork(house.pool).transaction() as unit:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from auth_service.adapters.postgres.refusals import PER_MINUTE_MAX, RefusalBounds
+from auth_service.adapters.postgres.audit import PER_MINUTE_MAX, RefusalBounds
 from auth_service.domain.audit import audited
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from auth_service.adapters.hmac_device_tokens import HmacDeviceTokens
+from auth_service.adapters.hmac_secrets import HmacDeviceTokens
 from auth_service.domain.notices import SignInNotices
 from auth_service.domain.password import BreachedPasswords, PasswordPolicy
 from auth_service.domain.rights import RightsRule

@@ -68,7 +68,7 @@ def _refusals(system: System, user: User | None) -> list[str]:
 def _strangers(system: System) -> float:
     """Returns how many second steps were refused that concern nobody."""
     text = httpx.get(f"http://{system.http('auth-service')}/metrics").text
-    refused = 'auth_refusals_not_audited_total{action="auth.mfa_refused",why="nobody"}'
+    refused = 'auth_refusals_not_audited_total{action="auth.mfa_refused",why="no_user"}'
     return next((float(line.split()[-1]) for line in text.splitlines() if line.startswith(refused)), 0.0)
 
 

@@ -5,12 +5,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from auth_service.adapters.hmac_api_keys import HmacApiKeys
-from auth_service.adapters.hmac_device_digests import HmacDeviceDigests
-from auth_service.adapters.hmac_device_tokens import HmacDeviceTokens
-from auth_service.adapters.hmac_guess_keys import HmacGuessKeys
-from auth_service.adapters.hmac_mail_tokens import HmacMailTokens
-from auth_service.adapters.hmac_refresh_tokens import HmacRefreshTokens
+from auth_service.adapters.hmac_secrets import (
+    HmacApiKeys,
+    HmacDeviceDigests,
+    HmacDeviceTokens,
+    HmacMailTokens,
+    HmacRefreshTokens,
+    HmacThrottleKeys,
+)
 from auth_service.adapters.master_key import MasterKey
 from auth_service.adapters.sealed_answers import SealedAnswers
 from auth_service.adapters.sealing import Sealing
@@ -51,9 +53,9 @@ def _known_device(made: MasterKey, read: MasterKey) -> bool:
 
 
 def _device_token(made: MasterKey, read: MasterKey) -> bool:
-    account = HmacGuessKeys(*made.every("g"))("ada@example.com", "").account
+    account = HmacThrottleKeys(*made.every("g"))("ada@example.com", "").account
     token = HmacDeviceTokens(*made.every("t")).issue(account, "a hash")
-    key = HmacGuessKeys(*read.every("g"))("ada@example.com", "")
+    key = HmacThrottleKeys(*read.every("g"))("ada@example.com", "")
     reading = HmacDeviceTokens(*read.every("t"))
     clients = [reading.client(token, each) for each in (key.account, *key.former_accounts)]
     return any(clients) and reading.is_current(token, "a hash")

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import pytest
 from auth_service.adapters.mail.composer import Composer
+from auth_service.adapters.mail.delivery import Carrier, MailDelivery
 from auth_service.adapters.mail.file_carrier import FileCarrier
-from auth_service.adapters.mail.post import Carrier, Post
 from auth_service.adapters.mail.smtp_carrier import SmtpCarrier, SmtpServer
 from auth_service.domain.errors import Undeliverable
 from auth_service.domain.mail import Letter, MailKind
@@ -33,9 +33,9 @@ def a_composer(name: str = "Vestibule") -> Composer:
     return Composer(sender, "https://id.example/", FakeClock())
 
 
-def by_smtp(where: str, scheme: str = "smtp") -> Post:
+def by_smtp(where: str, scheme: str = "smtp") -> MailDelivery:
     carrier: Carrier = SmtpCarrier(SmtpServer.of(f"{scheme}://{where}"), "vestibule.test")
-    return Post(a_composer(), carrier)
+    return MailDelivery(a_composer(), carrier)
 
 
 def text(message: EmailMessage, form: str = "plain") -> str:
@@ -139,7 +139,7 @@ async def test_to_nobody(tmp_path: Path) -> None:
         await by_smtp(where)(letter)
     with pytest.raises(Unavailable):
         await by_smtp(where)(letter)
-    await Post(a_composer(), FileCarrier(tmp_path / "mail"))(letter)
+    await MailDelivery(a_composer(), FileCarrier(tmp_path / "mail"))(letter)
 
     assert not server.taken
     assert not list((tmp_path / "mail").iterdir())
@@ -186,7 +186,7 @@ async def test_addresses_of_the_whole_world() -> None:
 async def test_a_file(tmp_path: Path) -> None:
     """Whole, readable by its owner alone, the same one when it is sent again."""
     folder, letter = tmp_path / "deep" / "mail", a_letter()
-    post = Post(a_composer(), FileCarrier(folder))
+    post = MailDelivery(a_composer(), FileCarrier(folder))
     await post(letter)
     await post(letter)
 
@@ -203,12 +203,12 @@ async def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "mail").write_text("not a folder")
 
     with pytest.raises(Unavailable):
-        await Post(a_composer(), FileCarrier(tmp_path / "mail"))(a_letter())
+        await MailDelivery(a_composer(), FileCarrier(tmp_path / "mail"))(a_letter())
 
 
 async def test_what_a_sender_is_called_is_no_markup(tmp_path: Path) -> None:
     """Names are text, of any script."""
-    await Post(a_composer('Grüße & <b>"Co"</b>'), FileCarrier(tmp_path))(a_letter())
+    await MailDelivery(a_composer('Grüße & <b>"Co"</b>'), FileCarrier(tmp_path))(a_letter())
 
     message = message_from_bytes(_only(tmp_path).read_bytes(), policy=default)
     assert "<b>" not in text(message, "html")

@@ -7,8 +7,7 @@ from uuid import UUID
 
 import jwt
 import pytest
-from auth_service.adapters.hmac_guess_keys import HmacGuessKeys
-from auth_service.adapters.hmac_refresh_tokens import HmacRefreshTokens
+from auth_service.adapters.hmac_secrets import HmacRefreshTokens, HmacThrottleKeys
 from auth_service.adapters.jwt_signer import JwtSigner
 from auth_service.adapters.key_ring import KeyRing
 from auth_service.adapters.master_key import MasterKey, public_key
@@ -81,11 +80,11 @@ def test_derived_keys_tell_nothing_of_one_another() -> None:
 
 def test_names_of_accounts_and_clients_are_not_legible() -> None:
     """The same for the same, and without the key nobody can say whose."""
-    names = HmacGuessKeys(b"k" * 32)
+    names = HmacThrottleKeys(b"k" * 32)
 
     assert names("ada@example.com", "2001:db8::1") == names("ada@example.com", "2001:db8::2")
     assert names("ada@example.com", "192.0.2.1") != names("ada@example.com", "192.0.2.2")
-    assert HmacGuessKeys(b"o" * 32)("ada@example.com", "") != names("ada@example.com", "")
+    assert HmacThrottleKeys(b"o" * 32)("ada@example.com", "") != names("ada@example.com", "")
 
 
 async def test_access_tokens_say_what_was_granted() -> None:

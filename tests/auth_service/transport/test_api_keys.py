@@ -4,7 +4,7 @@ import hmac
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from auth_service.adapters.hmac_api_keys import HmacApiKeys
+from auth_service.adapters.hmac_secrets import HmacApiKeys
 from auth_service.domain.idempotency import Attempt
 from chassis.errors import RemoteError
 from chassis.identity.api_key import prefix_of

@@ -14,7 +14,7 @@ from chassis.startup import StartupError
 from auth_service.adapters.key_follower import MasterKeyFollower
 from auth_service.adapters.key_ring import KeyRing
 from auth_service.adapters.master_key import MasterKey
-from auth_service.adapters.postgres.resealing import PostgresResealing, note_use
+from auth_service.adapters.postgres.master_keys import PostgresResealing, note_use
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from auth_service.adapters.totp_secrets import TotpSecrets
 from auth_service.domain.errors import MasterKeyMismatch

@@ -12,10 +12,10 @@ from vestibule.auth.v1.email_service_pb2_grpc import add_EmailServiceServicer_to
 from vestibule.auth.v1.password_service_pb2_grpc import add_PasswordServiceServicer_to_server
 
 from auth_service.adapters.mail.composer import Composer
+from auth_service.adapters.mail.delivery import Carrier, MailDelivery
 from auth_service.adapters.mail.file_carrier import FileCarrier
-from auth_service.adapters.mail.post import Carrier, Post
 from auth_service.adapters.mail.smtp_carrier import SmtpCarrier, SmtpServer
-from auth_service.adapters.postgres.mail_bell import MailBell
+from auth_service.adapters.postgres.mails import MailQueueListener
 from auth_service.domain.background import Afterwards
 from auth_service.domain.login_throttle import GuessKeys
 from auth_service.domain.mail import UNDO_TOKENS, MailKind, MailTokens, Postman
@@ -36,7 +36,7 @@ from auth_service.usecases.undo import UndoEmailChange
 log = get_logger()
 
 LOOK_SECONDS = 1.0
-"""How often the queue is looked at when no bell rings: for mails that were put off."""
+"""How often the queue is looked at without a notification: for mails to be retried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,10 +99,10 @@ def begin_sending(
     if postman is None:
         log.warning("mails wait: set SMTP_URL, or AUTH_MAIL_DIR for files")
         return
-    bell = MailBell(settings.postgres_url.get_secret_value(), f"{service}-mail")
-    lifecycle.begin("mail bell", bell.run())
+    listener = MailQueueListener(settings.postgres_url.get_secret_value(), f"{service}-mail")
+    lifecycle.begin("mail queue listener", listener.run())
     send = SendMails(units, tokens, postman)
-    lifecycle.begin("mails", schedule.whenever_rung(bell.wait, LOOK_SECONDS, "mails", send))
+    lifecycle.begin("mails", schedule.whenever_rung(listener.wait, LOOK_SECONDS, "mails", send))
 
 
 def build_postman(settings: AuthSettings, clock: Clock) -> Postman | None:
@@ -116,4 +116,4 @@ def build_postman(settings: AuthSettings, clock: Clock) -> Postman | None:
         carrier = FileCarrier(settings.mail_dir)
     else:
         return None
-    return Post(Composer(sender, settings.public_url or settings.issuer, clock), carrier)
+    return MailDelivery(Composer(sender, settings.public_url or settings.issuer, clock), carrier)

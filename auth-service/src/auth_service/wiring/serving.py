@@ -25,21 +25,23 @@ from vestibule.users.v1 import directory_service_pb2
 from auth_service.adapters.argon2_hasher import Argon2Hasher
 from auth_service.adapters.audit_heads import EcdsaHeadJudge
 from auth_service.adapters.background_tasks import BackgroundTasks
-from auth_service.adapters.bounded_patience import BoundedPatience
 from auth_service.adapters.hashing_pool import HashingPool, usable_cores
-from auth_service.adapters.hmac_api_keys import HmacApiKeys
-from auth_service.adapters.hmac_device_digests import HmacDeviceDigests
-from auth_service.adapters.hmac_device_tokens import HmacDeviceTokens
-from auth_service.adapters.hmac_guess_keys import HmacGuessKeys
-from auth_service.adapters.hmac_mail_tokens import HmacMailTokens
-from auth_service.adapters.hmac_refresh_tokens import HmacRefreshTokens
+from auth_service.adapters.hmac_secrets import (
+    HmacApiKeys,
+    HmacDeviceDigests,
+    HmacDeviceTokens,
+    HmacMailTokens,
+    HmacRefreshTokens,
+    HmacThrottleKeys,
+)
 from auth_service.adapters.jwt_signer import JwtSigner
 from auth_service.adapters.key_ring import KeyRing
 from auth_service.adapters.local_authenticator import LocalAuthenticator
+from auth_service.adapters.login_delay import InProcessLoginDelay
 from auth_service.adapters.master_key import MasterKey
-from auth_service.adapters.postgres import mail_backlog
+from auth_service.adapters.postgres.mails import measure_backlog
+from auth_service.adapters.postgres.master_keys import note_use
 from auth_service.adapters.postgres.outbox import OUTBOX
-from auth_service.adapters.postgres.resealing import note_use
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from auth_service.adapters.sealed_answers import SealedAnswers
 from auth_service.adapters.user_directory import GrpcUserDirectory
@@ -143,9 +145,9 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
             directory=GrpcUserDirectory(channel),
             hasher=hasher,
             password_policy=await open_password_policy(lifecycle, settings),
-            patience=BoundedPatience(),
+            patience=InProcessLoginDelay(),
             afterwards=await lifecycle.enter(BackgroundTasks()),
-            guess_keys=HmacGuessKeys(*master_key.every("guess-names")),
+            guess_keys=HmacThrottleKeys(*master_key.every("guess-names")),
             device_tokens=HmacDeviceTokens(*master_key.every("device-tokens")),
             signer=JwtSigner(ring, settings.issuer, settings.audience),
             refresh_tokens=HmacRefreshTokens(*master_key.every("refresh-tokens")),
@@ -269,7 +271,7 @@ def _begin_background(
     )
     finish = does.user_access.end_all_sessions.finish
     lifecycle.begin("unended sessions", schedule.every(FINISH_SECONDS, "unended sessions", finish))
-    measure = partial(mail_backlog.measure, pool)
+    measure = partial(measure_backlog, pool)
     lifecycle.begin("mail backlog", schedule.every(MAIL_BACKLOG_SECONDS, "mail backlog", measure))
     email, password = settings.bootstrap_admin_email, settings.bootstrap_admin_password
     if email is not None and password is not None:

@@ -10,6 +10,11 @@ from chassis.postgres.connection import Connection, rows_affected
 from auth_service.domain.api_key import USE_NOTED_EVERY, ApiKey, KeyHolder
 from auth_service.domain.user import Role
 
+SELECT = """
+SELECT id, user_id, name, scopes, prefix, digest, created_at, expires_at, last_used_at, revoked_at
+  FROM auth.api_keys"""
+"""What `api_key_of` reads, to be followed by a condition."""
+
 
 @dataclass(frozen=True, slots=True)
 class PostgresApiKeys:
@@ -35,32 +40,19 @@ class PostgresApiKeys:
         )
 
     async def of_person(self, user_id: UUID) -> Sequence[ApiKey]:
-        """Returns a person's keys that were not revoked, the newest first."""
+        """Returns a user's keys that were not revoked, newest first."""
         rows = await self.connection.fetch(
-            """
-            SELECT id, user_id, name, scopes, prefix, digest, created_at, expires_at, last_used_at,
-                   revoked_at
-              FROM auth.api_keys WHERE user_id = $1 AND revoked_at IS NULL
-             ORDER BY created_at DESC, id DESC
-            """,
-            user_id,
+            SELECT + " WHERE user_id = $1 AND revoked_at IS NULL ORDER BY created_at DESC, id DESC", user_id
         )
         return [api_key_of(row) for row in rows]
 
     async def by_id(self, key_id: UUID) -> ApiKey | None:
         """Returns a key."""
-        row = await self.connection.fetchrow(
-            """
-            SELECT id, user_id, name, scopes, prefix, digest, created_at, expires_at, last_used_at,
-                   revoked_at
-              FROM auth.api_keys WHERE id = $1
-            """,
-            key_id,
-        )
+        row = await self.connection.fetchrow(SELECT + " WHERE id = $1", key_id)
         return None if row is None else api_key_of(row)
 
     async def find(self, prefix: str) -> KeyHolder | None:
-        """Returns the key that begins so, with its person."""
+        """Returns the key that begins with this prefix, with its user."""
         row = await self.connection.fetchrow(
             """
             SELECT key.id, user_id, key.name, key.scopes, key.prefix, key.digest, key.created_at,
@@ -83,7 +75,7 @@ class PostgresApiKeys:
         )
 
     async def revoke(self, key_id: UUID, user_id: UUID) -> bool:
-        """Revokes a person's key; says whether there was one."""
+        """Revokes a user's key; returns whether there was one."""
         tag = await self.connection.execute(
             """
             UPDATE auth.api_keys SET revoked_at = now()
@@ -101,11 +93,11 @@ class PostgresApiKeys:
         )
 
     async def keep_digest(self, key_id: UUID, digest: bytes) -> None:
-        """Keeps another digest of a key, made with the master key of today."""
+        """Replaces the digest of a key by one made with the current master key."""
         await self.connection.execute("UPDATE auth.api_keys SET digest = $2 WHERE id = $1", key_id, digest)
 
     async def note_use(self, key_id: UUID) -> None:
-        """Notes that a key was used, unless that was noted within `USE_NOTED_EVERY`."""
+        """Records that a key was used, unless that was recorded within `USE_NOTED_EVERY`."""
         await self.connection.execute(
             """
             UPDATE auth.api_keys SET last_used_at = now()
@@ -117,7 +109,7 @@ class PostgresApiKeys:
 
 
 def api_key_of(row: Any) -> ApiKey:
-    """Returns the key in a row."""
+    """Returns the key in a row of `SELECT`, which may have more columns."""
     return ApiKey(
         id=row["id"],
         user_id=row["user_id"],

@@ -14,6 +14,12 @@ from auth_service.domain.credential import Credential, Registration
 from auth_service.domain.errors import EmailTaken
 from auth_service.domain.user import Person, Role
 
+SELECT = """
+SELECT user_id, email, password_hash, role, is_active, is_pending, version, second_factor, email_verified,
+       is_invited
+  FROM auth.credentials"""
+"""What `credential_of` reads, to be followed by a condition."""
+
 _EMAIL_UNIQUE = "credentials_email_unique"
 
 
@@ -25,42 +31,21 @@ class PostgresCredentials:
 
     async def by_email(self, canonical: str) -> Credential | None:
         """Returns the credential with this canonical address."""
-        row = await self.connection.fetchrow(
-            """
-            SELECT user_id, email, password_hash, role, is_active, is_pending, version, second_factor,
-                   email_verified, is_invited
-              FROM auth.credentials WHERE email_canonical = $1
-            """,
-            canonical,
-        )
+        row = await self.connection.fetchrow(SELECT + " WHERE email_canonical = $1", canonical)
         return None if row is None else credential_of(row)
 
     async def by_id(self, user_id: UUID) -> Credential | None:
-        """Returns a person's credential."""
-        row = await self.connection.fetchrow(
-            """
-            SELECT user_id, email, password_hash, role, is_active, is_pending, version, second_factor,
-                   email_verified, is_invited
-              FROM auth.credentials WHERE user_id = $1
-            """,
-            user_id,
-        )
+        """Returns a user's credential."""
+        row = await self.connection.fetchrow(SELECT + " WHERE user_id = $1", user_id)
         return None if row is None else credential_of(row)
 
     async def lock(self, user_id: UUID) -> Credential | None:
-        """Returns a person's credential and keeps everybody else from changing or using it."""
-        row = await self.connection.fetchrow(
-            """
-            SELECT user_id, email, password_hash, role, is_active, is_pending, version, second_factor,
-                   email_verified, is_invited
-              FROM auth.credentials WHERE user_id = $1 FOR UPDATE
-            """,
-            user_id,
-        )
+        """Returns a user's credential, locked against change and use until the transaction ends."""
+        row = await self.connection.fetchrow(SELECT + " WHERE user_id = $1 FOR UPDATE", user_id)
         return None if row is None else credential_of(row)
 
     async def add_pending(self, registration: Registration, password_hash: str) -> None:
-        """Keeps a registration until it is admitted or dropped.
+        """Stores a registration until it is admitted or dropped.
 
         Raises:
             EmailTaken: another credential has the address.
@@ -86,7 +71,7 @@ class PostgresCredentials:
             raise _translated(error) from error
 
     async def pending(self, user_id: UUID) -> Registration | None:
-        """Returns a registration that waits to be admitted."""
+        """Returns a registration that is not admitted yet."""
         row = await self.connection.fetchrow(
             """
             SELECT user_id, email, full_name, role, email_verified
@@ -94,18 +79,10 @@ class PostgresCredentials:
             """,
             user_id,
         )
-        if row is None:
-            return None
-        return Registration(
-            user_id=row["user_id"],
-            email=row["email"],
-            full_name=row["full_name"],
-            role=Role(row["role"]),
-            email_verified=row["email_verified"],
-        )
+        return None if row is None else Registration(**{**row, "role": Role(row["role"])})
 
     async def pending_before(self, before: datetime, limit: int) -> Sequence[UUID]:
-        """Returns the people whose registrations wait since before that time, the oldest first."""
+        """Returns the users whose registrations have been pending since before that time, oldest first."""
         rows = await self.connection.fetch(
             """
             SELECT user_id FROM auth.credentials
@@ -117,14 +94,14 @@ class PostgresCredentials:
         return [row["user_id"] for row in rows]
 
     async def drop_pending(self, user_id: UUID) -> bool:
-        """Drops a registration; says whether there was one."""
+        """Deletes a registration; returns whether there was one."""
         tag = await self.connection.execute(
             "DELETE FROM auth.credentials WHERE user_id = $1 AND is_pending", user_id
         )
         return rows_affected(tag) > 0
 
     async def activate(self, user_id: UUID) -> bool:
-        """Turns a registration into a credential; says whether there was one."""
+        """Turns a registration into a credential; returns whether there was one."""
         tag = await self.connection.execute(
             """
             UPDATE auth.credentials SET is_pending = false, full_name = NULL, updated_at = now()
@@ -135,7 +112,11 @@ class PostgresCredentials:
         return rows_affected(tag) > 0
 
     async def release_email(self, canonical: str, keeper: UUID) -> UUID | None:
-        """Takes the address from whoever holds it but `keeper`: drops a registration, empties a copy."""
+        """Takes the address from every user but `keeper`: deletes a registration, empties a copy.
+
+        Returns:
+            The user whose copy has been emptied.
+        """
         await self.connection.execute(
             "DELETE FROM auth.credentials WHERE email_canonical = $1 AND user_id <> $2 AND is_pending",
             canonical,
@@ -154,7 +135,7 @@ class PostgresCredentials:
         return emptied
 
     async def copy(self, person: Person, version: int) -> None:
-        """Makes the credential equal to the person, and active if it was pending.
+        """Makes the credential equal to the user, and active if it was pending.
 
         Raises:
             EmailTaken: another credential has the address.
@@ -180,7 +161,7 @@ class PostgresCredentials:
             raise _translated(error) from error
 
     async def replace_hash(self, user_id: UUID, old_hash: str, new_hash: str) -> bool:
-        """Exchanges the password's hash if it is still the old one."""
+        """Replaces the password's hash if it is still the old one; returns whether it was."""
         tag = await self.connection.execute(
             """
             UPDATE auth.credentials SET password_hash = $3, password_changed_at = now(), is_invited = false,
@@ -194,7 +175,7 @@ class PostgresCredentials:
         return rows_affected(tag) > 0
 
     async def erase(self, user_id: UUID) -> None:
-        """Deletes a person's credential; the sessions go with it by their foreign key."""
+        """Deletes a user's credential; foreign keys delete the sessions with it."""
         await self.connection.execute("DELETE FROM auth.credentials WHERE user_id = $1", user_id)
 
     async def has_admin(self) -> bool:
@@ -209,7 +190,7 @@ class PostgresCredentials:
 
 
 def credential_of(row: Any) -> Credential:
-    """Returns the credential in a row that has its columns."""
+    """Returns the credential in a row of `SELECT`, which may have more columns."""
     return Credential(
         user_id=row["user_id"],
         email=row["email"],

@@ -1,4 +1,4 @@
-"""Known devices in Postgres."""
+"""Devices that users have signed in from, in Postgres."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -15,7 +15,7 @@ class PostgresDevices:
     connection: Connection
 
     async def is_known(self, user_id: UUID, digest: bytes) -> bool:
-        """Whether the user has signed in from there before."""
+        """Whether the user has signed in from this device before."""
         found = await self.connection.fetchval(
             """
             SELECT EXISTS (SELECT FROM auth.known_devices
@@ -28,7 +28,7 @@ class PostgresDevices:
         return bool(found)
 
     async def add(self, user_id: UUID, digest: bytes) -> bool:
-        """Remembers a device; says whether the user should be told."""
+        """Stores a device; returns whether to notify the user."""
         row = await self.connection.fetchrow(
             """
             WITH before AS (
@@ -58,7 +58,7 @@ class PostgresDevices:
         return bool(row["is_new"] and row["devices"] > 0 and row["lately"] <= NOTICES_MAX)
 
     async def keep_digest(self, user_id: UUID, known: bytes, digest: bytes) -> None:
-        """Keeps another digest of a known device, made with the master key of today."""
+        """Replaces the digest of a known device by one made with the current master key."""
         await self.connection.execute(
             """
             UPDATE auth.known_devices AS device SET digest = $3
@@ -71,5 +71,5 @@ class PostgresDevices:
         )
 
     async def forget_all(self, user_id: UUID) -> None:
-        """Forgets every device of a user."""
+        """Deletes every device of a user."""
         await self.connection.execute("DELETE FROM auth.known_devices WHERE user_id = $1", user_id)

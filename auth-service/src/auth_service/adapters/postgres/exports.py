@@ -1,4 +1,4 @@
-"""What is held about a person, for the person, out of every table that holds any of it."""
+"""The export of a user's data, from every table that has any of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,15 +7,10 @@ from uuid import UUID
 
 from chassis.postgres.connection import Connection
 
-from auth_service.adapters.postgres.api_keys import api_key_of
-from auth_service.adapters.postgres.audit import chained_of
+from auth_service.adapters.postgres import api_keys, audit
 from auth_service.domain.api_key import ApiKey
 from auth_service.domain.audit import ChainedEntry
-from auth_service.domain.export import (
-    CredentialExport,
-    MailTokenExport,
-    SecondFactorExport,
-)
+from auth_service.domain.export import CredentialExport, MailTokenExport, SecondFactorExport
 from auth_service.domain.mail import MailKind
 from auth_service.domain.session import Session
 from auth_service.domain.user import Role
@@ -28,7 +23,7 @@ class PostgresExports:
     connection: Connection
 
     async def credential(self, user_id: UUID) -> CredentialExport | None:
-        """Returns a person's credential."""
+        """Returns a user's credential."""
         row = await self.connection.fetchrow(
             """
             SELECT email, email_verified, role, is_active, created_at, password_changed_at
@@ -39,7 +34,7 @@ class PostgresExports:
         return None if row is None else CredentialExport(**{**row, "role": Role(row["role"])})
 
     async def sessions(self, user_id: UUID) -> Sequence[Session]:
-        """Returns a person's sessions, ended ones as well, the newest first."""
+        """Returns a user's sessions, including ended ones, newest first."""
         rows = await self.connection.fetch(
             """
             SELECT id, user_id, counter, rotated_at, created_at, last_used_at, expires_at, ended_at, ip,
@@ -48,10 +43,10 @@ class PostgresExports:
             """,
             user_id,
         )
-        return [Session(**dict(row)) for row in rows]
+        return [Session(**row) for row in rows]
 
     async def second_factors(self, user_id: UUID) -> Sequence[SecondFactorExport]:
-        """Returns what else than the password proves who the person is."""
+        """Returns what besides the password authenticates the user."""
         rows = await self.connection.fetch(
             """
             SELECT 'totp' AS kind, '' AS name, is_confirmed, 1 AS count,
@@ -66,22 +61,17 @@ class PostgresExports:
             """,
             user_id,
         )
-        return [SecondFactorExport(**dict(row)) for row in rows]
+        return [SecondFactorExport(**row) for row in rows]
 
     async def api_keys(self, user_id: UUID) -> Sequence[ApiKey]:
-        """Returns a person's API keys, revoked ones as well, the newest first."""
+        """Returns a user's API keys, including revoked ones, newest first."""
         rows = await self.connection.fetch(
-            """
-            SELECT id, user_id, name, scopes, prefix, digest, created_at, expires_at, last_used_at,
-                   revoked_at
-              FROM auth.api_keys WHERE user_id = $1 ORDER BY created_at DESC, id DESC
-            """,
-            user_id,
+            api_keys.SELECT + " WHERE user_id = $1 ORDER BY created_at DESC, id DESC", user_id
         )
-        return [api_key_of(row) for row in rows]
+        return [api_keys.api_key_of(row) for row in rows]
 
     async def mail_tokens(self, user_id: UUID) -> Sequence[MailTokenExport]:
-        """Returns a person's tokens that were mailed."""
+        """Returns the tokens that were mailed to a user."""
         rows = await self.connection.fetch(
             """
             SELECT kind, expires_at FROM auth.mailed_tokens WHERE user_id = $1
@@ -91,10 +81,10 @@ class PostgresExports:
             """,
             user_id,
         )
-        return [MailTokenExport(kind=MailKind(row["kind"]), expires_at=row["expires_at"]) for row in rows]
+        return [MailTokenExport(**{**row, "kind": MailKind(row["kind"])}) for row in rows]
 
     async def wrong_passwords(self, account: bytes) -> Sequence[datetime]:
-        """Returns when wrong passwords were sent for an account."""
+        """Returns when logins at an account failed."""
         rows = await self.connection.fetch(
             """
             SELECT failure FROM auth.sign_in_failures, unnest(failed_at) AS failure
@@ -105,11 +95,11 @@ class PostgresExports:
         return [row["failure"] for row in rows]
 
     async def audit(self, user_id: UUID, below: int | None, limit: int) -> Sequence[ChainedEntry]:
-        """Returns entries by or about a person, the newest first; with `below`, those before it."""
-        # Each half walks its own index from its end, however long the chain is.
+        """Returns audit entries by or about a user, newest first; with `below`, those before it."""
+        # Each half reads its own index from the end, so the length of the chain does not matter.
         rows = await self.connection.fetch(
-            """
-            WITH told AS (
+            f"""
+            WITH own AS (
                 (SELECT sequence FROM auth.audit_events
                   WHERE actor_id = $1 AND sequence < coalesce($2, 9223372036854775807)
                   ORDER BY sequence DESC LIMIT $3)
@@ -118,13 +108,11 @@ class PostgresExports:
                   WHERE subject_id = $1 AND sequence < coalesce($2, 9223372036854775807)
                   ORDER BY sequence DESC LIMIT $3)
             )
-            SELECT sequence, id, occurred_at, actor_id, subject_id, action, outcome, ip, user_agent,
-                   request_id, details, hash, salt
-              FROM auth.audit_trail WHERE sequence IN (SELECT sequence FROM told)
-             ORDER BY sequence DESC LIMIT $3
-            """,
+            {audit.SELECT}
+             WHERE sequence IN (SELECT sequence FROM own) ORDER BY sequence DESC LIMIT $3
+            """,  # noqa: S608 of constants
             user_id,
             below,
             limit,
         )
-        return [chained_of(row) for row in rows]
+        return [audit.chained_of(row) for row in rows]

@@ -1,21 +1,35 @@
-"""Mails and their tokens in Postgres."""
+"""The mail queue in Postgres, the tokens in mails, and the notification that a mail was queued."""
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
+import asyncpg
+from chassis.backoff import Backoff
 from chassis.grpc.call import current_traceparent
 from chassis.ids import uuid7
+from chassis.logs import get_logger
 from chassis.postgres.connection import Connection, rows_affected
+from chassis.postgres.failures import BUSY, LOST
+from chassis.postgres.pool import Database
+from prometheus_client import Gauge
 
 from auth_service.domain.mail import Mail, MailKind, MailToken
 
+log = get_logger()
+
 CHANNEL = "auth_mails"
-"""Notified when a mail was queued."""
+"""Notified when a mail is queued."""
 
 KNOWN_BEFORE = (MailKind.EMAIL_VERIFICATION, MailKind.PASSWORD_RESET)
-"""Kinds of tokens that the release before takes, by its own table `auth.mail_tokens`."""
+"""Kinds of tokens that the previous release accepts, from its own table `auth.mail_tokens`."""
+
+_PENDING = Gauge("mails_pending", "Mails in the queue, including those that will be retried.")
+_PENDING_AGE = Gauge("mails_oldest_pending_seconds", "Age of the oldest mail in the queue.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +39,7 @@ class PostgresMails:
     connection: Connection
 
     async def queue(self, kind: MailKind, user_id: UUID) -> UUID:
-        """Adds a mail and, on commit, wakes who sends it; returns its id."""
+        """Adds a mail and, on commit, notifies the senders; returns its id."""
         mail_id = uuid7()
         await self.connection.execute(
             """
@@ -44,7 +58,7 @@ class PostgresMails:
         return mail_id
 
     async def claim(self, lease: timedelta) -> Mail | None:
-        """Returns a mail that is due, and keeps it from everybody else for the lease."""
+        """Returns a mail that is due, and reserves it for the lease."""
         row = await self.connection.fetchrow(
             """
             UPDATE auth.mails AS mail SET due_at = now() + $1::interval, attempts = attempts + 1
@@ -56,32 +70,22 @@ class PostgresMails:
                                  AND (newer.queued_at, newer.id) > (mail.queued_at, mail.id)) AS superseded
             """,
             lease,
-            [kind.value for kind in MailKind],  # A kind of a later release is left to it.
+            [kind.value for kind in MailKind],  # A kind of a later release is left to that.
         )
-        if row is None:
-            return None
-        return Mail(
-            id=row["id"],
-            kind=MailKind(row["kind"]),
-            user_id=row["user_id"],
-            attempts=row["attempts"],
-            queued_at=row["queued_at"],
-            superseded=row["superseded"],
-            traceparent=row["traceparent"],
-        )
+        return None if row is None else Mail(**{**row, "kind": MailKind(row["kind"])})
 
     async def put_off(self, mail_id: UUID, wait: timedelta) -> None:
-        """Lets a mail wait."""
+        """Postpones a mail."""
         await self.connection.execute(
             "UPDATE auth.mails SET due_at = now() + $2::interval WHERE id = $1", mail_id, wait
         )
 
     async def remove(self, mail_id: UUID) -> None:
-        """Removes a mail that will not be sent any more, and leaves tokens as they are."""
+        """Deletes a mail that will not be sent any more, and leaves tokens as they are."""
         await self.connection.execute("DELETE FROM auth.mails WHERE id = $1", mail_id)
 
     async def note_delivered(self, mail: Mail) -> None:
-        """Removes a mail that was delivered; ends what was asked for before it."""
+        """Deletes a mail that was delivered, with the earlier mails of its kind and their tokens."""
         await self.remove(mail.id)
         if not mail.kind.newest_wins:
             return
@@ -101,13 +105,13 @@ class PostgresMails:
         )
 
     async def note_refused(self, mail: Mail) -> None:
-        """Removes a mail that was refused for good, with its token."""
+        """Deletes a mail that was rejected for good, with its token."""
         await self.remove(mail.id)
         await self.connection.execute("DELETE FROM auth.mailed_tokens WHERE mail_id = $1", mail.id)
         await self.connection.execute("DELETE FROM auth.mail_tokens WHERE mail_id = $1", mail.id)
 
     async def withdraw(self, user_id: UUID, *kinds: MailKind) -> None:
-        """Removes a person's waiting mails of these kinds and makes their tokens useless."""
+        """Deletes a user's queued mails of these kinds, and their tokens."""
         names = [kind.value for kind in kinds]
         await self.connection.execute(
             "DELETE FROM auth.mails WHERE user_id = $1 AND kind = ANY($2::text[])", user_id, names
@@ -122,14 +126,14 @@ class PostgresMails:
         )
 
     async def waiting(self, user_id: UUID) -> Sequence[MailKind]:
-        """Returns what kinds of mail wait for a person."""
+        """Returns the kinds of a user's queued mails."""
         rows = await self.connection.fetch(
             "SELECT kind FROM auth.mails WHERE user_id = $1 ORDER BY queued_at, id", user_id
         )
         return [MailKind(row["kind"]) for row in rows]
 
     async def issue(self, mail: Mail, digest: bytes, lifetime: timedelta) -> bool:
-        """Makes a token count from now on, beside those of earlier mails."""
+        """Makes a token valid from now on, beside those of earlier mails."""
         tag = await self.connection.execute(
             """
             INSERT INTO auth.mailed_tokens (mail_id, user_id, kind, digest, queued_at, expires_at)
@@ -171,17 +175,10 @@ class PostgresMails:
             """,
             digest,
         )
-        if row is None:
-            return None
-        return MailToken(
-            mail_id=row["mail_id"],
-            kind=MailKind(row["kind"]),
-            user_id=row["user_id"],
-            is_expired=row["is_expired"],
-        )
+        return None if row is None else MailToken(**{**row, "kind": MailKind(row["kind"])})
 
     async def spend(self, digest: bytes) -> bool:
-        """Uses a token up; says whether it still counted."""
+        """Uses up a token; returns whether it was still valid."""
         counted = await self.connection.fetchval(
             """
             WITH spent AS (
@@ -194,3 +191,73 @@ class PostgresMails:
             digest,
         )
         return bool(counted)
+
+
+class MailQueueListener:
+    """Waits for notifications that a mail was queued, on a connection of its own.
+
+    A connection of the pool cannot listen. While Postgres is unreachable there are no notifications;
+    the sender looks at the queue from time to time in any case.
+    """
+
+    def __init__(self, postgres_url: str, application_name: str) -> None:
+        self._postgres_url = postgres_url
+        self._application_name = application_name
+        self._queued = asyncio.Event()
+
+    async def wait(self, seconds: float) -> None:
+        """Returns when a mail was queued since the last call, or after that time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._queued.wait()
+        self._queued.clear()
+
+    async def run(self) -> None:
+        """Listens until cancelled."""
+        backoff = Backoff(limit_seconds=2.0)
+        while True:
+            try:
+                await self._listen()
+                backoff.reset()
+            except (*LOST, *BUSY) as error:
+                log.info("mail queue listener disconnected, retrying", error=type(error).__name__)
+            await backoff.pause()
+
+    async def _listen(self) -> None:
+        lost = asyncio.Event()
+        connection: Any = await asyncpg.connect(
+            self._postgres_url,
+            timeout=2.0,
+            command_timeout=5.0,
+            server_settings={"application_name": self._application_name},
+        )
+        try:
+            connection.add_termination_listener(lambda _: lost.set())
+            await connection.add_listener(CHANNEL, self._notify)
+            self._notify()
+            await lost.wait()
+        finally:
+            with suppress(*LOST):
+                await connection.close(timeout=1.0)
+
+    def _notify(self, *_: object) -> None:
+        self._queued.set()
+
+
+async def measure_backlog(pool: Database) -> int:
+    """Sets the gauges of the queue, which are the same at every instance: aggregate them by max, not sum.
+
+    Returns:
+        0, since there is nothing for a log to count.
+
+    Raises:
+        Unavailable: Postgres cannot be reached.
+    """
+    row = await pool.fetchrow(
+        "SELECT count(*) AS pending, extract(epoch FROM now() - min(queued_at))::float8 AS age"
+        " FROM auth.mails"
+    )
+    if row is not None:
+        _PENDING.set(row["pending"])
+        _PENDING_AGE.set(row["age"] or 0.0)
+    return 0

@@ -1,4 +1,4 @@
-"""The outbox: domain events as they travel to the other services."""
+"""The outbox: domain events as messages to the other services."""
 
 from dataclasses import dataclass
 
@@ -22,19 +22,23 @@ OUTBOX = Outbox(schema="auth", source="auth-service")
 
 @dataclass(frozen=True, slots=True)
 class PostgresOutbox:
-    """`Outbox` on one connection, which has to be in a transaction."""
+    """`Outbox` on one connection, which must be in a transaction."""
 
     connection: Connection
 
     async def append(self, event: Event) -> None:
-        """Writes an event; it is delivered at least once if the transaction commits."""
+        """Writes an event; it is delivered at least once if the transaction commits.
+
+        Raises:
+            TypeError: the connection is not in a transaction.
+        """
         if not isinstance(self.connection, Transaction):
-            raise TypeError("events are written in a transaction, with the change they tell of")
+            raise TypeError("an event is written in the transaction of the change that it reports")
         await OUTBOX.append(self.connection, _on_the_wire(event))
 
 
 def revocation_on_the_wire(revocation: Revocation) -> events_pb2.TokensRevoked:
-    """Returns a revocation as events and answers carry it."""
+    """Returns a revocation as a message of events and responses."""
     return events_pb2.TokensRevoked(
         session_id="" if revocation.session_id is None else str(revocation.session_id),
         user_id="" if revocation.user_id is None else str(revocation.user_id),
@@ -50,9 +54,9 @@ def _on_the_wire(event: Event) -> events_pb2.Event:
         case RegistrationStarted(user_id):
             return events_pb2.Event(registration_started=events_pb2.RegistrationStarted(user_id=str(user_id)))
         case SignedIn(user_id, at):
-            moment = Timestamp()
-            moment.FromDatetime(at)
-            signed_in = events_pb2.SignedIn(user_id=str(user_id), signed_in_at=moment)
+            signed_in_at = Timestamp()
+            signed_in_at.FromDatetime(at)
+            signed_in = events_pb2.SignedIn(user_id=str(user_id), signed_in_at=signed_in_at)
             return events_pb2.Event(tags=[f"user:{user_id}"], signed_in=signed_in)
         case EmailVerified(user_id):
             return events_pb2.Event(email_verified=events_pb2.EmailVerified(user_id=str(user_id)))

@@ -1,4 +1,4 @@
-"""Passkeys and the challenges they answer, in Postgres."""
+"""Passkeys and the challenges that they answer, in Postgres."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +12,12 @@ from chassis.postgres.connection import Connection, rows_affected
 from auth_service.domain.errors import PasskeyRegistered
 from auth_service.domain.passkey import Challenge, NewPasskey, Passkey, Signed
 
+_COLUMNS = (
+    "id, user_id, name, credential_id, public_key, sign_count, transports, is_backed_up, created_at,"
+    " last_used_at"
+)
+_SELECT = f"SELECT {_COLUMNS} FROM auth.passkeys"  # noqa: S608 of constants
+
 
 @dataclass(frozen=True, slots=True)
 class PostgresPasskeys:
@@ -20,7 +26,7 @@ class PostgresPasskeys:
     connection: Connection
 
     async def open_challenge(self, challenge: Challenge, lifetime: timedelta) -> None:
-        """Keeps a challenge for that time."""
+        """Stores a challenge for that time."""
         await self.connection.execute(
             """
             INSERT INTO auth.passkey_challenges (digest, ceremony, user_id, session_id, expires_at)
@@ -34,7 +40,7 @@ class PostgresPasskeys:
         )
 
     async def spend_challenge(self, challenge: Challenge) -> bool:
-        """Uses a challenge up; says whether it was open, and for just this."""
+        """Deletes a challenge; returns whether it was open, for exactly this ceremony, user and session."""
         tag = await self.connection.execute(
             """
             DELETE FROM auth.passkey_challenges
@@ -49,44 +55,29 @@ class PostgresPasskeys:
         return rows_affected(tag) > 0
 
     async def of_person(self, user_id: UUID) -> Sequence[Passkey]:
-        """Returns a person's passkeys, the oldest first."""
-        rows = await self.connection.fetch(
-            """
-            SELECT id, user_id, name, credential_id, public_key, sign_count, transports, is_backed_up,
-                   created_at, last_used_at
-              FROM auth.passkeys WHERE user_id = $1 ORDER BY created_at, id
-            """,
-            user_id,
-        )
+        """Returns a user's passkeys, oldest first."""
+        rows = await self.connection.fetch(_SELECT + " WHERE user_id = $1 ORDER BY created_at, id", user_id)
         return [_passkey_of(row) for row in rows]
 
     async def by_credential_id(self, credential_id: bytes) -> Passkey | None:
-        """Returns the passkey that an authenticator calls so."""
-        row = await self.connection.fetchrow(
-            """
-            SELECT id, user_id, name, credential_id, public_key, sign_count, transports, is_backed_up,
-                   created_at, last_used_at
-              FROM auth.passkeys WHERE credential_id = $1
-            """,
-            credential_id,
-        )
+        """Returns the passkey with the id that its authenticator gave it."""
+        row = await self.connection.fetchrow(_SELECT + " WHERE credential_id = $1", credential_id)
         return None if row is None else _passkey_of(row)
 
     async def add(self, passkey_id: UUID, user_id: UUID, name: str, made: NewPasskey) -> Passkey:
-        """Keeps a passkey.
+        """Adds a passkey.
 
         Raises:
-            PasskeyRegistered: somebody has it already.
+            PasskeyRegistered: it is registered already, for this user or another.
         """
         try:
             row = await self.connection.fetchrow(
-                """
+                f"""
                 INSERT INTO auth.passkeys
                        (id, user_id, name, credential_id, public_key, sign_count, transports, is_backed_up)
                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-                RETURNING id, user_id, name, credential_id, public_key, sign_count, transports, is_backed_up,
-                          created_at, last_used_at
-                """,
+                RETURNING {_COLUMNS}
+                """,  # noqa: S608 of constants
                 passkey_id,
                 user_id,
                 name,
@@ -103,7 +94,7 @@ class PostgresPasskeys:
         return _passkey_of(row)
 
     async def use(self, passkey_id: UUID, signed: Signed) -> bool:
-        """Notes a sign-in; False when the counter has not risen, or the passkey is gone."""
+        """Records a sign-in; returns False when the counter has not risen, or the passkey was removed."""
         tag = await self.connection.execute(
             """
             UPDATE auth.passkeys SET sign_count = $2, is_backed_up = $3, last_used_at = now()
@@ -116,14 +107,14 @@ class PostgresPasskeys:
         return rows_affected(tag) > 0
 
     async def remove(self, passkey_id: UUID, user_id: UUID) -> bool:
-        """Forgets a person's passkey; says whether there was one."""
+        """Deletes a user's passkey; returns whether there was one."""
         tag = await self.connection.execute(
             "DELETE FROM auth.passkeys WHERE id = $1 AND user_id = $2", passkey_id, user_id
         )
         return rows_affected(tag) > 0
 
     async def remove_all(self, user_id: UUID) -> None:
-        """Forgets every passkey of a user."""
+        """Deletes every passkey of a user."""
         await self.connection.execute("DELETE FROM auth.passkeys WHERE user_id = $1", user_id)
 
     async def close_challenges(self, user_id: UUID) -> None:

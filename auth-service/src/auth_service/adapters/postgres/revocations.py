@@ -1,4 +1,4 @@
-"""Revocations in Postgres."""
+"""Revocations in Postgres: of a session, of a user, and of every session but one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +11,12 @@ from chassis.postgres.connection import Connection
 from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW
 from auth_service.domain.tokens import Revocation
 
+_LIFETIME = ACCESS_LIFETIME + CLOCK_SKEW
+"""How long a revocation matters: until the last token that it refuses has expired by itself."""
+
+_SELECT = "SELECT session_id, user_id, issued_until, expires_at FROM auth.revocations"
+_SELECT_OF_ALL = "SELECT kept_session_id, issued_until, expires_at FROM auth.revocations_of_all"
+
 
 @dataclass(frozen=True, slots=True)
 class PostgresRevocations:
@@ -20,22 +26,22 @@ class PostgresRevocations:
 
     async def of_session(self, session_id: UUID) -> Revocation:
         """Refuses every access token of a session issued until now."""
-        row = await self.connection.fetchrow(
+        row: Any = await self.connection.fetchrow(
             """
             INSERT INTO auth.revocations (session_id, issued_until, expires_at)
             SELECT $1, at, at + $2 FROM clock_timestamp() AS at
             RETURNING session_id, user_id, issued_until, expires_at
             """,
             session_id,
-            ACCESS_LIFETIME + CLOCK_SKEW,
+            _LIFETIME,
         )
-        return _revocation(row)
+        return Revocation(**row)
 
     async def of_person(self, user_id: UUID) -> Revocation:
-        """Refuses every access token of a person issued until now."""
-        # Tokens and revocations compare by milliseconds. The sleep, under the credential's
-        # lock, lets the next token be of a later one, or a fresh sign-in might be refused.
-        row = await self.connection.fetchrow(
+        """Refuses every access token of a user issued until now."""
+        # Tokens and revocations are compared by milliseconds. The sleep, under the credential's lock,
+        # gives the next token a later millisecond; otherwise a fresh sign-in could be refused.
+        row: Any = await self.connection.fetchrow(
             """
             WITH written AS (
                 INSERT INTO auth.revocations (user_id, issued_until, expires_at)
@@ -45,36 +51,31 @@ class PostgresRevocations:
             SELECT session_id, user_id, issued_until, expires_at FROM written, pg_sleep(0.0015)
             """,
             user_id,
-            ACCESS_LIFETIME + CLOCK_SKEW,
+            _LIFETIME,
         )
-        return _revocation(row)
+        return Revocation(**row)
 
     async def of_every_session(self, kept: UUID, *, sessions_ended: bool) -> Revocation:
-        """Refuses the access tokens of everybody's sessions but one, issued until now."""
-        row = await self.connection.fetchrow(
+        """Refuses the access tokens of all sessions but one, issued until now."""
+        row: Any = await self.connection.fetchrow(
             """
             INSERT INTO auth.revocations_of_all (kept_session_id, issued_until, expires_at, sessions_ended)
             SELECT $1, at, at + $2, $3 FROM clock_timestamp() AS at
             RETURNING kept_session_id, issued_until, expires_at
             """,
             kept,
-            ACCESS_LIFETIME + CLOCK_SKEW,
+            _LIFETIME,
             sessions_ended,
         )
-        return _revocation_of_all(row)
+        return Revocation(every_session=True, **row)
 
     async def unended(self) -> Sequence[Revocation]:
-        """Returns revocations of every session whose sessions have yet to end."""
-        rows = await self.connection.fetch(
-            """
-            SELECT kept_session_id, issued_until, expires_at
-              FROM auth.revocations_of_all WHERE NOT sessions_ended ORDER BY position
-            """
-        )
-        return [_revocation_of_all(row) for row in rows]
+        """Returns the revocations of all sessions whose sessions are not all ended yet."""
+        rows = await self.connection.fetch(_SELECT_OF_ALL + " WHERE NOT sessions_ended ORDER BY position")
+        return [Revocation(every_session=True, **row) for row in rows]
 
     async def note_ended(self, revocation: Revocation) -> None:
-        """Notes that the sessions of an `unended` revocation have ended."""
+        """Records that the sessions of an `unended` revocation have ended."""
         await self.connection.execute(
             """
             UPDATE auth.revocations_of_all SET sessions_ended = true
@@ -85,47 +86,14 @@ class PostgresRevocations:
         )
 
     async def concerning(self, user_id: UUID) -> Sequence[Revocation]:
-        """Returns the revocations of a person's tokens that can still matter."""
-        rows = await self.connection.fetch(
-            """
-            SELECT session_id, user_id, issued_until, expires_at
-              FROM auth.revocations WHERE user_id = $1 AND expires_at > now()
-            """,
-            user_id,
-        )
-        return [_revocation(row) for row in rows]
+        """Returns the revocations of a user's tokens that can still matter."""
+        rows = await self.connection.fetch(_SELECT + " WHERE user_id = $1 AND expires_at > now()", user_id)
+        return [Revocation(**row) for row in rows]
 
     async def in_force(self) -> tuple[Sequence[Revocation], datetime]:
         """Returns every revocation that can still matter, and when it was read."""
         at: datetime = await self.connection.fetchval("SELECT clock_timestamp()")
-        rows = await self.connection.fetch(
-            """
-            SELECT session_id, user_id, issued_until, expires_at
-              FROM auth.revocations WHERE expires_at > now()
-            """
-        )
-        of_all = await self.connection.fetch(
-            """
-            SELECT kept_session_id, issued_until, expires_at
-              FROM auth.revocations_of_all WHERE expires_at > now()
-            """
-        )
-        return [*map(_revocation_of_all, of_all), *map(_revocation, rows)], at
-
-
-def _revocation_of_all(row: Any) -> Revocation:
-    return Revocation(
-        every_session=True,
-        kept_session_id=row["kept_session_id"],
-        issued_until=row["issued_until"],
-        expires_at=row["expires_at"],
-    )
-
-
-def _revocation(row: Any) -> Revocation:
-    return Revocation(
-        session_id=row["session_id"],
-        user_id=row["user_id"],
-        issued_until=row["issued_until"],
-        expires_at=row["expires_at"],
-    )
+        rows = await self.connection.fetch(_SELECT + " WHERE expires_at > now()")
+        of_all = await self.connection.fetch(_SELECT_OF_ALL + " WHERE expires_at > now()")
+        found = [Revocation(every_session=True, **row) for row in of_all]
+        return [*found, *(Revocation(**row) for row in rows)], at

@@ -1,4 +1,4 @@
-"""Second factors in Postgres. `credentials.second_factor` says at a sign-in whether one is on."""
+"""Second factors in Postgres. A sign-in learns from `credentials.second_factor` whether one is on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class PostgresSecondFactors:
     connection: Connection
 
     async def authenticator(self, user_id: UUID) -> Authenticator | None:
-        """Returns a person's authenticator."""
+        """Returns a user's authenticator."""
         row = await self.connection.fetchrow(
             """
             SELECT user_id, sealed_secret, last_step, is_confirmed
@@ -28,7 +28,7 @@ class PostgresSecondFactors:
         return None if row is None else Authenticator(**dict(row))
 
     async def begin(self, user_id: UUID, sealed_secret: bytes) -> bool:
-        """Keeps an unconfirmed authenticator in place of another; False when one is confirmed."""
+        """Stores an unconfirmed authenticator in place of another; returns False when one is confirmed."""
         tag = await self.connection.execute(
             """
             INSERT INTO auth.authenticators AS known (user_id, sealed_secret) VALUES ($1, $2)
@@ -41,7 +41,7 @@ class PostgresSecondFactors:
         return rows_affected(tag) > 0
 
     async def confirm(self, user_id: UUID, step: int, recovery: Sequence[bytes]) -> None:
-        """Makes a person's authenticator count, with these recovery codes."""
+        """Confirms a user's authenticator and stores its recovery codes."""
         await self.connection.execute(
             "UPDATE auth.authenticators SET is_confirmed = true, last_step = $2 WHERE user_id = $1",
             user_id,
@@ -57,7 +57,7 @@ class PostgresSecondFactors:
         )
 
     async def remove(self, user_id: UUID) -> bool:
-        """Forgets everything about a person's second factor; says whether it was on."""
+        """Deletes everything about a user's second factor; returns whether it was on."""
         tag = await self.connection.execute(
             "UPDATE auth.credentials SET second_factor = false WHERE user_id = $1 AND second_factor", user_id
         )
@@ -67,14 +67,14 @@ class PostgresSecondFactors:
         return rows_affected(tag) > 0
 
     async def discard_unfinished(self, user_id: UUID) -> None:
-        """Forgets an authenticator that was not confirmed, and sign-ins that wait for a code."""
+        """Deletes an authenticator that was not confirmed, and sign-ins that wait for a code."""
         await self.connection.execute("DELETE FROM auth.mfa_challenges WHERE user_id = $1", user_id)
         await self.connection.execute(
             "DELETE FROM auth.authenticators WHERE user_id = $1 AND NOT is_confirmed", user_id
         )
 
     async def advance(self, user_id: UUID, step: int) -> bool:
-        """Uses up every code until this time step; says whether this one was still good."""
+        """Uses up every code until this time step; returns whether this one was still valid."""
         tag = await self.connection.execute(
             """
             UPDATE auth.authenticators SET last_step = $2
@@ -86,14 +86,14 @@ class PostgresSecondFactors:
         return rows_affected(tag) > 0
 
     async def spend_recovery_code(self, user_id: UUID, digest: bytes) -> bool:
-        """Uses a recovery code up; says whether there was one."""
+        """Uses up a recovery code; returns whether there was one."""
         tag = await self.connection.execute(
             "DELETE FROM auth.recovery_codes WHERE user_id = $1 AND digest = $2", user_id, digest
         )
         return rows_affected(tag) > 0
 
     async def challenge(self, digest: bytes, credential_id: UUID, password_hash: str) -> None:
-        """Keeps a challenge for `CHALLENGE_LIFETIME`; those long expired go at this occasion."""
+        """Stores a challenge for `CHALLENGE_LIFETIME`, and deletes the user's expired ones."""
         await self.connection.execute(
             """
             DELETE FROM auth.mfa_challenges
@@ -114,7 +114,7 @@ class PostgresSecondFactors:
         )
 
     async def pending(self, digest: bytes) -> tuple[PendingSignIn, datetime] | None:
-        """Returns a challenge, and the time."""
+        """Returns the sign-in that a challenge stands for, and Postgres' time."""
         row = await self.connection.fetchrow(
             """
             SELECT user_id, password_hash, expires_at, clock_timestamp() AS at
@@ -130,6 +130,6 @@ class PostgresSecondFactors:
         return waiting, row["at"]
 
     async def close(self, digest: bytes) -> bool:
-        """Uses a challenge up; says whether there was one."""
+        """Uses up a challenge; returns whether there was one."""
         tag = await self.connection.execute("DELETE FROM auth.mfa_challenges WHERE digest = $1", digest)
         return rows_affected(tag) > 0

@@ -12,6 +12,11 @@ from auth_service.domain.proof import unrecorded
 from auth_service.domain.session import Session, Standing
 from auth_service.domain.user import Role
 
+_SELECT = """
+SELECT id, user_id, counter, rotated_at, created_at, last_used_at, expires_at, ended_at, ip, user_agent,
+       by_passkey, auth_time, amr
+  FROM auth.sessions"""
+
 
 @dataclass(frozen=True, slots=True)
 class PostgresSessions:
@@ -22,22 +27,20 @@ class PostgresSessions:
     async def lock(self, session_id: UUID) -> Standing | None:
         """Locks a session's credential against change and the session for a change."""
         row = await self.connection.fetchrow(
-            """
+            f"""
             WITH credential AS MATERIALIZED (
                 SELECT user_id, role, second_factor FROM auth.credentials
                  WHERE user_id = (SELECT user_id FROM auth.sessions WHERE id = $1)
                    AND is_active AND NOT is_pending
                    FOR SHARE
             ), session AS MATERIALIZED (
-                SELECT id, user_id, counter, rotated_at, created_at, last_used_at, expires_at, ended_at,
-                       ip, user_agent, by_passkey, auth_time, amr
-                  FROM auth.sessions
+                {_SELECT}
                  WHERE id = $1 AND user_id = (SELECT user_id FROM credential)
                    FOR UPDATE
             )
             SELECT session.*, credential.role, credential.second_factor, clock_timestamp() AS at
               FROM session, credential
-            """,
+            """,  # noqa: S608 of constants
             session_id,
         )
         if row is None:
@@ -50,7 +53,7 @@ class PostgresSessions:
         )
 
     async def rotate(self, session: Session, at: datetime, expires_at: datetime) -> bool:
-        """Raises the counter by one if it is still the session's; says whether it was."""
+        """Raises the counter by one if it is still the session's; returns whether it was."""
         tag = await self.connection.execute(
             """
             UPDATE auth.sessions
@@ -65,7 +68,7 @@ class PostgresSessions:
         return rows_affected(tag) > 0
 
     async def renew(self, session: Session) -> None:
-        """Keeps when an open, locked session was used, until when it lasts and how it is proven."""
+        """Stores when an open, locked session was used, when it expires and how it was authenticated."""
         await self.connection.execute(
             """
             UPDATE auth.sessions SET last_used_at = $2, expires_at = $3, auth_time = $4, amr = $5
@@ -79,7 +82,7 @@ class PostgresSessions:
         )
 
     async def end(self, session_id: UUID, user_id: UUID) -> bool:
-        """Ends a person's open session; says whether it was one."""
+        """Ends a user's open session; returns whether it was one."""
         tag = await self.connection.execute(
             """
             UPDATE auth.sessions SET ended_at = clock_timestamp()
@@ -93,7 +96,7 @@ class PostgresSessions:
     async def end_all(
         self, user_id: UUID, *, but: UUID | None = None, used_since: datetime
     ) -> Sequence[UUID]:
-        """Ends a person's open sessions; returns those used since then."""
+        """Ends a user's open sessions but one; returns those used since that time."""
         rows = await self.connection.fetch(
             """
             UPDATE auth.sessions SET ended_at = clock_timestamp()
@@ -109,7 +112,11 @@ class PostgresSessions:
     async def end_every(
         self, opened_until: datetime, *, but: UUID, limit: int, used_since: datetime
     ) -> tuple[int, Sequence[UUID]]:
-        """Ends up to `limit` open sessions of whomever, opened until then; returns which were used since."""
+        """Ends up to `limit` open sessions of all users, opened until then.
+
+        Returns:
+            How many ended, and those of them that were used since `used_since`.
+        """
         rows = await self.connection.fetch(
             """
             UPDATE auth.sessions SET ended_at = clock_timestamp() WHERE id IN (
@@ -126,7 +133,7 @@ class PostgresSessions:
         return len(rows), [row["living"] for row in rows if row["living"] is not None]
 
     async def is_open(self, session_id: UUID, user_id: UUID) -> bool:
-        """Whether a user's session goes on."""
+        """Whether a user's session is open."""
         found = await self.connection.fetchval(
             """
             SELECT EXISTS (SELECT FROM auth.sessions
@@ -138,15 +145,11 @@ class PostgresSessions:
         return bool(found)
 
     async def open_sessions(self, user_id: UUID, limit: int, offset: int = 0) -> Sequence[Session]:
-        """Returns a person's open sessions, the newest first."""
+        """Returns a user's open sessions, newest first."""
         rows = await self.connection.fetch(
-            """
-            SELECT id, user_id, counter, rotated_at, created_at, last_used_at, expires_at, ended_at,
-                   ip, user_agent, by_passkey, auth_time, amr
-              FROM auth.sessions
-             WHERE user_id = $1 AND ended_at IS NULL AND expires_at > now()
-             ORDER BY created_at DESC, id DESC LIMIT $2 OFFSET $3
-            """,
+            _SELECT
+            + " WHERE user_id = $1 AND ended_at IS NULL AND expires_at > now()"
+            + " ORDER BY created_at DESC, id DESC LIMIT $2 OFFSET $3",
             user_id,
             limit,
             offset,

@@ -1,23 +1,168 @@
-"""Sign-ins in Postgres: one statement before the password is checked, one after.
+"""Sign-ins and failed passwords in Postgres.
 
-A sign-in is to cost little more than its hash, and each round trip is a tenth of a
-millisecond, so what other repositories do in steps is done here at once.
+A sign-in should cost little more than its hash, and each round trip takes a tenth of a millisecond: so it
+is one statement before the password is verified and one after it.
 """
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from chassis.postgres.connection import Connection
 
+from auth_service.adapters.postgres import credentials
 from auth_service.adapters.postgres.audit import arguments
-from auth_service.adapters.postgres.credentials import credential_of
-from auth_service.adapters.postgres.guesses import RESERVED, reservation, reserved_of
 from auth_service.domain.audit import AuditEntry
 from auth_service.domain.credential import Credential
-from auth_service.domain.login_throttle import GuessKey, GuessRecord
+from auth_service.domain.login_throttle import BLOCK, FAILURES_MAX, WINDOW, GuessKey, GuessRecord
 from auth_service.domain.proof import Methods
 from auth_service.domain.session import STANDARD, Opening, Session, SessionLimits, Standing
 from auth_service.domain.user import Role
+
+CLIENTS_COUNTED_MAX = 32
+
+_RESERVED = """
+    reserved AS (
+        INSERT INTO auth.sign_in_failures AS known (account, client, failed_at, updated_at)
+        VALUES ($1, $2, ARRAY[clock_timestamp()], now())
+        ON CONFLICT (account, client) DO UPDATE
+           SET failed_at = ARRAY(SELECT failure FROM unnest(known.failed_at) AS failure
+                                  WHERE failure > now() - $3::interval ORDER BY failure) || clock_timestamp(),
+               blocked_until = NULL,
+               updated_at = now()
+         WHERE coalesce(known.blocked_until <= now(), true)
+           AND (SELECT count(*) FROM unnest(known.failed_at) AS failure
+                 WHERE failure > now() - $3::interval) < $4
+        RETURNING failed_at[cardinality(failed_at)] AS counted_at, cardinality(failed_at) - 1 AS earlier
+    ), held AS (
+        SELECT max(blocked_until - now()) FILTER (WHERE client = $2 AND blocked_until > now()) AS blocked_for,
+               coalesce(sum((SELECT count(*) FROM unnest(failed_at) AS failure
+                              WHERE failure > now() - $3::interval)) FILTER (WHERE client <> $2), 0)::integer
+                 AS elsewhere
+          FROM (SELECT client, blocked_until, failed_at FROM auth.sign_in_failures
+                 WHERE account = $1 ORDER BY client <> $2 LIMIT $5) AS counted
+    ), guesses AS (
+        SELECT held.blocked_for, held.elsewhere + coalesce(reserved.earlier, $4) AS failures,
+               reserved.counted_at, coalesce(reserved.earlier = 0, false) AS is_first,
+               -- A crash of Postgres may lose a failure that was just counted; waiting for its disk would
+               -- cost every sign-in a write.
+               set_config('synchronous_commit', 'off', true) AS commit
+          FROM held LEFT JOIN reserved ON true
+    )"""
+"""The part of a statement that counts a login in advance: `$1` to `$5` are `_reservation(key)`."""
+
+
+def _reservation(key: GuessKey) -> tuple[object, ...]:
+    """Returns the arguments of `_RESERVED`."""
+    return key.account, key.client, WINDOW, FAILURES_MAX, CLIENTS_COUNTED_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresGuesses:
+    """`GuessRepository` on one connection."""
+
+    connection: Connection
+
+    async def record(self, key: GuessKey) -> GuessRecord:
+        """Returns what is recorded against the client and the account now."""
+        row = await self.connection.fetchrow(
+            """
+            SELECT (SELECT blocked_until - now() FROM auth.sign_in_failures
+                     WHERE account = $1 AND client = $2 AND blocked_until > now()) AS blocked_for,
+                   (SELECT count(*) FROM
+                      (SELECT failed_at FROM auth.sign_in_failures WHERE account = $1 LIMIT $4) AS counted,
+                      unnest(counted.failed_at) AS failure
+                     WHERE failure > now() - $3::interval) AS failures
+            """,
+            key.account,
+            key.client,
+            WINDOW,
+            CLIENTS_COUNTED_MAX,
+        )
+        return _record(row)
+
+    async def reserve(self, key: GuessKey) -> GuessRecord:
+        """Counts a failure in advance, if the client has one left; returns the record."""
+        row = await self.connection.fetchrow(
+            f"WITH {_RESERVED} SELECT blocked_for, failures, counted_at, is_first FROM guesses",  # noqa: S608 of constants
+            *_reservation(key),
+        )
+        return _reserved(row)
+
+    async def confirm(self, key: GuessKey) -> None:
+        """Blocks the client when its failures are used up."""
+        await self.connection.execute(
+            """
+            UPDATE auth.sign_in_failures AS known SET blocked_until = now() + $5::interval
+             WHERE account = $1 AND client = $2 AND coalesce(blocked_until <= now(), true)
+               AND (SELECT count(*) FROM unnest(known.failed_at) AS failure
+                     WHERE failure > now() - $3::interval) >= $4
+            """,
+            key.account,
+            key.client,
+            WINDOW,
+            FAILURES_MAX,
+            BLOCK,
+        )
+
+    async def release(self, key: GuessKey, counted_at: datetime) -> None:
+        """Removes a failure that was counted in advance and did not happen."""
+        await self.connection.execute(
+            """
+            UPDATE auth.sign_in_failures SET failed_at = array_remove(failed_at, $3)
+             WHERE account = $1 AND client = $2
+            """,
+            key.account,
+            key.client,
+            counted_at,
+        )
+
+    async def note_failure(self, key: GuessKey) -> GuessRecord:
+        """Counts a failure, and blocks the client when it has too many."""
+        row = await self.connection.fetchrow(
+            """
+            INSERT INTO auth.sign_in_failures AS known (account, client, failed_at, updated_at)
+            VALUES ($1, $2, ARRAY[now()], now())
+            ON CONFLICT (account, client) DO UPDATE
+               SET failed_at = ARRAY(SELECT failure FROM unnest(known.failed_at) AS failure
+                                      WHERE failure > now() - $3::interval
+                                      ORDER BY failure DESC LIMIT $4 - 1) || now(),
+                   blocked_until = CASE
+                       WHEN known.blocked_until > now() THEN known.blocked_until
+                       WHEN (SELECT count(*) FROM unnest(known.failed_at) AS failure
+                              WHERE failure > now() - $3::interval) >= $4 - 1 THEN now() + $5::interval
+                   END,
+                   updated_at = now()
+            RETURNING blocked_until - now() AS blocked_for, cardinality(failed_at) AS failures
+            """,
+            key.account,
+            key.client,
+            WINDOW,
+            FAILURES_MAX,
+            BLOCK,
+        )
+        return _record(row)
+
+    async def forgive(self, key: GuessKey) -> timedelta | None:
+        """Deletes the client's failures, unless it is blocked: then returns for how long."""
+        blocked_for: timedelta | None = await self.connection.fetchval(
+            """
+            WITH forgotten AS (
+                DELETE FROM auth.sign_in_failures
+                 WHERE account = $1 AND client = $2 AND (blocked_until IS NULL OR blocked_until <= now())
+            )
+            SELECT blocked_until - now() FROM auth.sign_in_failures
+             WHERE account = $1 AND client = $2 AND blocked_until > now()
+            """,
+            key.account,
+            key.client,
+        )
+        return blocked_for
+
+    async def erase(self, account: bytes) -> None:
+        """Deletes everything recorded about an account."""
+        await self.connection.execute("DELETE FROM auth.sign_in_failures WHERE account = $1", account)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,28 +173,26 @@ class PostgresSignIns:
     limits: SessionLimits = STANDARD
 
     async def look_up(self, canonical: str, key: GuessKey) -> tuple[GuessRecord, Credential | None]:
-        """Counts a guess, returns what is held and the credential: the same work for all."""
+        """Counts a failure in advance; returns record and credential, at the same cost if there is none."""
         row = await self.connection.fetchrow(
             f"""
-            WITH {RESERVED}
+            WITH {_RESERVED}
             SELECT guesses.*, known.*
               FROM guesses
-              LEFT JOIN (SELECT user_id, email, password_hash, role, is_active, is_pending, version,
-                                second_factor, email_verified, is_invited
-                           FROM auth.credentials WHERE email_canonical = $6) AS known ON true
+              LEFT JOIN ({credentials.SELECT} WHERE email_canonical = $6) AS known ON true
             """,  # noqa: S608 of constants
-            *reservation(key),
+            *_reservation(key),
             canonical,
         )
         assert row is not None  # noqa: S101 an aggregate always answers
-        return reserved_of(row), None if row["user_id"] is None else credential_of(row)
+        return _reserved(row), None if row["user_id"] is None else credentials.credential_of(row)
 
     async def open(
         self, session_id: UUID, judged: Credential, key: GuessKey | None, entry: AuditEntry, amr: Methods
     ) -> Opening:
-        """Opens a session, forgives the client's wrong guesses and writes the entry, or none of it."""
-        # The clock is read in a step of its own, which cannot begin before the credential is
-        # locked. The entry comes last, when both changes are made: it takes the chain's lock.
+        """Opens a session, deletes the client's failures and writes the audit entry, or none of it."""
+        # The clock is read in a step of its own, which cannot begin before the credential is locked.
+        # The entry comes last, after both changes: it takes the lock of the audit chain.
         row = await self.connection.fetchrow(
             """
             WITH blocked AS MATERIALIZED (
@@ -113,3 +256,17 @@ class PostgresSignIns:
         )
         guarded = judged.second_factor or session.by_passkey
         return Opening(standing=Standing(session=session, role=Role(row["role"]), at=at, guarded=guarded))
+
+
+def _reserved(row: Any) -> GuessRecord:
+    """Returns the record in a row of `_RESERVED`."""
+    return GuessRecord(
+        blocked_for=row["blocked_for"],
+        failures=row["failures"],
+        counted_at=row["counted_at"],
+        is_first=row["is_first"],
+    )
+
+
+def _record(row: Any) -> GuessRecord:
+    return GuessRecord(blocked_for=row["blocked_for"], failures=row["failures"])

@@ -1,4 +1,4 @@
-"""Signing keys in Postgres, their private halves sealed."""
+"""Signing keys in Postgres, their private halves encrypted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,28 +15,17 @@ class PostgresSigningKeys:
     connection: Connection
 
     async def all(self) -> Sequence[SigningKey]:
-        """Returns every key, the oldest first."""
+        """Returns every key that is not retired, oldest first."""
         rows = await self.connection.fetch(
             """
             SELECT kid, x, y, sealed_private_key, published_at, active_from, removed_from
               FROM auth.signing_keys ORDER BY active_from, kid
             """
         )
-        return [
-            SigningKey(
-                kid=row["kid"],
-                x=row["x"],
-                y=row["y"],
-                sealed_private_key=row["sealed_private_key"],
-                published_at=row["published_at"],
-                active_from=row["active_from"],
-                removed_from=row["removed_from"],
-            )
-            for row in rows
-        ]
+        return [SigningKey(**row) for row in rows]
 
     async def lock(self) -> None:
-        """Keeps every other instance from adding keys until the end of the transaction."""
+        """Prevents every other process from adding keys until the transaction ends."""
         await self.connection.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended('auth.signing_keys', 0))"
         )
@@ -59,13 +48,13 @@ class PostgresSigningKeys:
         )
 
     async def end(self, key: SigningKey) -> None:
-        """Keeps when the JWKS stops showing a key."""
+        """Stores when the JWKS stops showing a key."""
         await self.connection.execute(
             "UPDATE auth.signing_keys SET removed_from = $2 WHERE kid = $1", key.kid, key.removed_from
         )
 
     async def retire(self, key: RetiredKey) -> None:
-        """Destroys a key's private half and keeps its public half for ever."""
+        """Deletes a key's private half and keeps its public half for ever."""
         await self.connection.execute(
             """
             INSERT INTO auth.retired_signing_keys
@@ -83,7 +72,7 @@ class PostgresSigningKeys:
         await self.connection.execute("DELETE FROM auth.signing_keys WHERE kid = $1", key.kid)
 
     async def retired(self) -> Sequence[RetiredKey]:
-        """Returns every retired key, the oldest first."""
+        """Returns every retired key, oldest first."""
         rows = await self.connection.fetch(
             """
             SELECT kid, x, y, attestation, published_at, active_from, removed_from,
@@ -92,6 +81,4 @@ class PostgresSigningKeys:
               FROM auth.retired_signing_keys AS key ORDER BY active_from, kid
             """
         )
-        return [
-            RetiredKey(**dict(row) | {"later_attestations": tuple(row["later_attestations"])}) for row in rows
-        ]
+        return [RetiredKey(**{**row, "later_attestations": tuple(row["later_attestations"])}) for row in rows]

@@ -8,24 +8,20 @@ from chassis.postgres.connection import Connection
 from chassis.postgres.pool import Database
 
 from auth_service.adapters.postgres.api_keys import PostgresApiKeys
-from auth_service.adapters.postgres.attempts import PostgresAttempts
-from auth_service.adapters.postgres.audit import PostgresAuditTrail
-from auth_service.adapters.postgres.audit_heads import PostgresAuditHeads
+from auth_service.adapters.postgres.audit import PostgresAuditHeads, PostgresAuditTrail, RefusalBounds
 from auth_service.adapters.postgres.credentials import PostgresCredentials
 from auth_service.adapters.postgres.devices import PostgresDevices
-from auth_service.adapters.postgres.email_changes import PostgresEmailChanges
-from auth_service.adapters.postgres.emails import PostgresEmails
+from auth_service.adapters.postgres.email_addresses import PostgresEmailChanges, PostgresEmails
 from auth_service.adapters.postgres.exports import PostgresExports
-from auth_service.adapters.postgres.guesses import PostgresGuesses
+from auth_service.adapters.postgres.idempotency import PostgresAttempts
 from auth_service.adapters.postgres.mails import PostgresMails
 from auth_service.adapters.postgres.outbox import PostgresOutbox
 from auth_service.adapters.postgres.passkeys import PostgresPasskeys
-from auth_service.adapters.postgres.refusals import RefusalBounds
 from auth_service.adapters.postgres.retention import PostgresRetention
 from auth_service.adapters.postgres.revocations import PostgresRevocations
 from auth_service.adapters.postgres.second_factors import PostgresSecondFactors
 from auth_service.adapters.postgres.sessions import PostgresSessions
-from auth_service.adapters.postgres.sign_ins import PostgresSignIns
+from auth_service.adapters.postgres.sign_ins import PostgresGuesses, PostgresSignIns
 from auth_service.adapters.postgres.signing_keys import PostgresSigningKeys
 from auth_service.domain.session import STANDARD, SessionLimits
 

@@ -38,7 +38,7 @@ class Carrier(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
+class MailDelivery:
     """`Postman` by a carrier. The log never shows an address, nor what mail servers say: they repeat it."""
 
     compose: Composer

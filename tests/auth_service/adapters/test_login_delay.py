@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from auth_service.adapters.background_tasks import BackgroundTasks
-from auth_service.adapters.bounded_patience import TURNS_WAITING_MAX, BoundedPatience
+from auth_service.adapters.login_delay import TURNS_WAITING_MAX, InProcessLoginDelay
 from auth_service.domain.errors import TooManyAttempts
 from auth_service.domain.login_throttle import FAILURES_MAX, GuessKey
 
@@ -17,7 +17,7 @@ def _key(account: bytes, client: int) -> GuessKey:
 
 async def test_an_account_that_is_attacked_takes_no_place_from_others() -> None:
     """Its own places are used up: more of its attackers are refused, and nobody else."""
-    patience = BoundedPatience(waiting_max=10, waiting_per_account_max=3)
+    patience = InProcessLoginDelay(waiting_max=10, waiting_per_account_max=3)
     waiting = [asyncio.create_task(patience(60, _key(ADA, client), is_first=False)) for client in range(3)]
     await asyncio.sleep(0)
 
@@ -36,7 +36,7 @@ async def test_an_account_that_is_attacked_takes_no_place_from_others() -> None:
 
 async def test_waiting_is_bounded_everywhere_together() -> None:
     """But not for the first try of a client."""
-    patience = BoundedPatience(waiting_max=1)
+    patience = InProcessLoginDelay(waiting_max=1)
     waiting = asyncio.create_task(patience(60, _key(ADA, 1), is_first=False))
     await asyncio.sleep(0)
 
@@ -48,7 +48,7 @@ async def test_waiting_is_bounded_everywhere_together() -> None:
 
 async def test_a_client_has_no_more_guesses_under_way_than_it_has() -> None:
     """The others wait for their turn, a bounded number of them; other clients go on."""
-    patience, gate, under_way = BoundedPatience(), asyncio.Event(), 0
+    patience, gate, under_way = InProcessLoginDelay(), asyncio.Event(), 0
 
     async def guess() -> None:
         nonlocal under_way

@@ -1,4 +1,4 @@
-"""First answers in Postgres."""
+"""Idempotent requests in Postgres: one row per request, with its first response, encrypted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +9,16 @@ from chassis.postgres.connection import Connection, rows_affected
 
 from auth_service.domain.idempotency import SHARED_MAX, WRONG_SECRETS_MAX, Attempt, Question
 
+_SELECT = """
+SELECT attempt_id, name, fingerprint, secret_hash, wrong_secrets, sealed_answer, outcome,
+       ended_at IS NOT NULL AS is_ended
+  FROM auth.attempts"""
+_END = """
+UPDATE auth.attempts
+   SET sealed_answer = NULL, ended_at = now(),
+       leased_until = CASE WHEN sealed_answer IS NULL THEN leased_until ELSE '-infinity' END
+ WHERE ended_at IS NULL"""
+
 
 @dataclass(frozen=True, slots=True)
 class PostgresAttempts:
@@ -17,26 +27,22 @@ class PostgresAttempts:
     connection: Connection
 
     async def known(self, question: Question) -> Sequence[Attempt]:
-        """Returns the client's own attempt if there is one; else those of others with the shared name."""
+        """Returns the client's own attempt if there is one; otherwise those with the shared name."""
         rows = await self.connection.fetch(
-            """
-            SELECT attempt_id, name, fingerprint, secret_hash, wrong_secrets, sealed_answer, outcome,
-                   ended_at IS NOT NULL AS is_ended
-              FROM auth.attempts
-             WHERE name = $1 OR (shared_name = $2 AND wrong_secrets < $3)
-             ORDER BY name <> $1, began_at DESC LIMIT $4
-            """,
+            _SELECT
+            + " WHERE name = $1 OR (shared_name = $2 AND wrong_secrets < $3)"
+            + " ORDER BY name <> $1, began_at DESC LIMIT $4",
             question.name,
             question.shared_name,
             WRONG_SECRETS_MAX,
             SHARED_MAX,
         )
-        return [Attempt(**dict(row)) for row in rows]
+        return [Attempt(**row) for row in rows]
 
     async def begin(
         self, question: Question, attempt_id: UUID, lease: timedelta, secret_hash: str | None = None
     ) -> Attempt:
-        """Takes a question up, unless somebody is at it or has answered it."""
+        """Begins an attempt, unless one is under way or has a response; returns the one that counts."""
         while True:
             row = await self.connection.fetchrow(
                 """
@@ -59,21 +65,14 @@ class PostgresAttempts:
                 secret_hash,
             )
             if row is not None:
-                return Attempt(**dict(row), is_ours=True)
-            row = await self.connection.fetchrow(
-                """
-                SELECT attempt_id, name, fingerprint, secret_hash, wrong_secrets, sealed_answer, outcome,
-                       ended_at IS NOT NULL AS is_ended
-                  FROM auth.attempts WHERE name = $1
-                """,
-                question.name,
-            )
-            # It may have been purged between the two statements.
+                return Attempt(**row, is_ours=True)
+            row = await self.connection.fetchrow(_SELECT + " WHERE name = $1", question.name)
+            # None: it was purged between the two statements.
             if row is not None:
-                return Attempt(**dict(row))
+                return Attempt(**row)
 
     async def settle(self, attempt_id: UUID, outcome: UUID) -> bool:
-        """Notes what an attempt came to, with the change itself; says whether it is the first to."""
+        """Records what an attempt changed, in the transaction of the change; returns whether it is first."""
         tag = await self.connection.execute(
             "UPDATE auth.attempts SET outcome = $2 WHERE attempt_id = $1 AND outcome IS NULL",
             attempt_id,
@@ -82,7 +81,7 @@ class PostgresAttempts:
         return rows_affected(tag) > 0
 
     async def answer(self, name: bytes, sealed_answer: bytes) -> bool:
-        """Keeps the answer of an attempt, unless it has one or has ended; says whether it is kept."""
+        """Stores the response of an attempt, unless it has one or has ended; returns whether it did."""
         tag = await self.connection.execute(
             """
             UPDATE auth.attempts SET sealed_answer = $2
@@ -94,14 +93,14 @@ class PostgresAttempts:
         return rows_affected(tag) > 0
 
     async def release(self, name: bytes) -> None:
-        """Lets the next call with the same question take it up at once."""
+        """Lets the next call with the same request begin at once."""
         await self.connection.execute(
             "UPDATE auth.attempts SET leased_until = '-infinity' WHERE name = $1 AND sealed_answer IS NULL",
             name,
         )
 
     async def note_wrong_secret(self, name: bytes) -> None:
-        """Counts that a question was asked with another secret; its answer goes when it is exhausted."""
+        """Counts a retry with another secret; deletes the response after too many."""
         await self.connection.execute(
             """
             UPDATE auth.attempts
@@ -114,13 +113,10 @@ class PostgresAttempts:
         )
 
     async def end(self, subject_id: UUID) -> None:
-        """Drops the answers that a user, a session or a key has been given."""
+        """Deletes the responses that a user, a session or an API key has been given."""
         await self.connection.execute(
-            """
-            UPDATE auth.attempts
-               SET sealed_answer = NULL, ended_at = now(),
-                   leased_until = CASE WHEN sealed_answer IS NULL THEN leased_until ELSE '-infinity' END
-             WHERE ended_at IS NULL AND name IN (
+            f"""
+            {_END} AND name IN (
                    SELECT name FROM auth.attempts WHERE user_id = $1
                     UNION ALL
                    SELECT name FROM auth.attempts WHERE session_id = $1
@@ -132,25 +128,22 @@ class PostgresAttempts:
                     UNION ALL
                    SELECT name FROM auth.attempts JOIN auth.sessions AS session ON session.id = outcome
                     WHERE session.user_id = $1)
-            """,
+            """,  # noqa: S608 of constants
             subject_id,
         )
 
     async def end_everybodys(self, *, but: UUID) -> None:
-        """Drops every answer that was given in or with a session, but those of one session."""
+        """Deletes every response that was given in or with a session, except those of one session."""
         await self.connection.execute(
-            """
-            UPDATE auth.attempts
-               SET sealed_answer = NULL, ended_at = now(),
-                   leased_until = CASE WHEN sealed_answer IS NULL THEN leased_until ELSE '-infinity' END
-             WHERE ended_at IS NULL AND $1 IS DISTINCT FROM session_id AND $1 IS DISTINCT FROM outcome
+            f"""
+            {_END} AND $1 IS DISTINCT FROM session_id AND $1 IS DISTINCT FROM outcome
                AND (user_id IS NOT NULL OR outcome IN (SELECT id FROM auth.sessions))
-            """,
+            """,  # noqa: S608 of constants
             but,
         )
 
     async def erase(self, user_id: UUID) -> None:
-        """Forgets what a person asked, and the registration that made the person."""
+        """Deletes a user's requests, and the registration that created the user."""
         await self.connection.execute(
             """
             DELETE FROM auth.attempts

@@ -1,4 +1,4 @@
-"""Waiting that is cheap, and bounded all the same: everywhere, for each account, and for each client."""
+"""Delays logins at accounts whose password is being guessed, with bounded numbers of waiting calls."""
 
 import asyncio
 import math
@@ -16,28 +16,28 @@ WAITING_MAX = 2_048
 WAITING_PER_ACCOUNT_MAX = 256
 TURNS_WAITING_MAX = 64
 
-_WAITING = Gauge("auth_guesses_waiting", "Passwords held back because their account is guessed at.")
+_WAITING = Gauge("auth_guesses_waiting", "Logins delayed because their account's password is being guessed.")
 
 
 @dataclass(slots=True)
 class _Lane:
-    """The guesses of one client at one account."""
+    """The logins of one client at one account."""
 
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(FAILURES_MAX))
-    guesses: int = 0
+    logins: int = 0
 
 
-class BoundedPatience:
-    """Lets limited numbers of calls wait, in this process."""
+class InProcessLoginDelay:
+    """Counts the waiting calls of this process: in all, per account and per client."""
 
     def __init__(
         self, waiting_max: int = WAITING_MAX, *, waiting_per_account_max: int = WAITING_PER_ACCOUNT_MAX
     ) -> None:
-        """Starts with nobody waiting.
+        """Starts with no waiting call.
 
         Args:
-            waiting_max: Calls that may be held back at once.
-            waiting_per_account_max: Likewise, for one account.
+            waiting_max: Calls that may be delayed at the same time.
+            waiting_per_account_max: The same, for one account.
         """
         self._waiting_max = waiting_max
         self._waiting_per_account_max = waiting_per_account_max
@@ -47,28 +47,28 @@ class BoundedPatience:
 
     @asynccontextmanager
     async def turn(self, key: GuessKey) -> AsyncIterator[None]:
-        """Lets no more guesses of one client at one account be under way than it has.
+        """Waits while as many logins of this client at this account are under way as it has failures left.
 
         Raises:
-            TooManyAttempts: too many wait for their turn already.
+            TooManyAttempts: too many of them wait already.
         """
         lane = self._lanes.setdefault(key, _Lane())
-        if lane.guesses >= FAILURES_MAX + TURNS_WAITING_MAX:
+        if lane.logins >= FAILURES_MAX + TURNS_WAITING_MAX:
             raise TooManyAttempts(retry_after_seconds=1)
-        lane.guesses += 1
+        lane.logins += 1
         try:
             async with lane.places:
                 yield
         finally:
-            lane.guesses -= 1
-            if not lane.guesses:
+            lane.logins -= 1
+            if not lane.logins:
                 del self._lanes[key]
 
     async def __call__(self, seconds: float, key: GuessKey, *, is_first: bool) -> None:
-        """Returns after that time; at once for 0.
+        """Returns after that time; at once for 0. The first try of a client needs no place.
 
         Raises:
-            TooManyAttempts: too many wait at this account, or everywhere.
+            TooManyAttempts: too many calls wait for this account, or in all.
         """
         if seconds <= 0:
             return

@@ -1,4 +1,4 @@
-"""What depends on the master key, in Postgres: read, replaced and counted."""
+"""What in Postgres depends on the master key: read, encrypted again, and counted."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from auth_service.domain.signing_key import RetiredKey, SigningKey
 
 _BATCH = 500
 _STILL_NOTED = 2 * NOTED_EVERY
-"""For so long after its last note a process may have written with a key."""
+"""For how long after its last use is recorded a process may have written with a key."""
 
 _REMAINDERS = """
 SELECT 'refresh tokens' AS what, count(*) AS count, max(expires_at) AS until
@@ -32,7 +32,7 @@ SELECT 'tokens in mails', count(*), max(expires_at)
 SELECT 'kept answers', count(*), max(began_at) + $2::interval
   FROM auth.attempts WHERE began_at > now() - $2::interval AND began_at <= $1
 """
-"""What is used after the key before has ended is made again then: so API keys count by their last use."""
+"""What was made with an earlier master key and not used since: what is used is made again then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,12 @@ class PostgresResealing:
             return await unit.signing_keys.all()
 
     async def retired_keys(self) -> Sequence[RetiredKey]:
-        """Returns the retired ones."""
+        """Returns the retired signing keys."""
         async with PostgresUnitsOfWork(self.pool).statements() as unit:
             return await unit.signing_keys.retired()
 
     async def authenticators(self) -> AsyncIterator[tuple[UUID, bytes]]:
-        """Yields users and their sealed secrets."""
+        """Yields users and their encrypted secrets."""
         after = UUID(int=0)
         while True:
             rows = await self.pool.fetch(
@@ -70,7 +70,7 @@ class PostgresResealing:
             after = rows[-1]["user_id"]
 
     async def keep_signing_key(self, before: SigningKey, after: SigningKey) -> None:
-        """Replaces a sealed private half, unless it has changed meanwhile."""
+        """Replaces an encrypted private half, unless it has changed meanwhile."""
         await self.pool.execute(
             "UPDATE auth.signing_keys SET sealed_private_key = $3 WHERE kid = $1 AND sealed_private_key = $2",
             before.kid,
@@ -87,7 +87,7 @@ class PostgresResealing:
         )
 
     async def keep_authenticator(self, user_id: UUID, before: bytes, after: bytes) -> None:
-        """Replaces a sealed secret, unless it has changed meanwhile."""
+        """Replaces an encrypted secret, unless it has changed meanwhile."""
         await self.pool.execute(
             "UPDATE auth.authenticators SET sealed_secret = $3 WHERE user_id = $1 AND sealed_secret = $2",
             user_id,
@@ -96,7 +96,7 @@ class PostgresResealing:
         )
 
     async def written_since(self, key_id: str) -> tuple[datetime | None, bool]:
-        """Returns since when that key alone is written with, and whether another may still be."""
+        """Returns since when only that key is written with, and whether another may still be in use."""
         row = await self.pool.fetchrow(
             """
             WITH others AS (
@@ -111,16 +111,19 @@ class PostgresResealing:
         return (None, False) if row is None else (row["since"], row["is_mixed"])
 
     async def remainders(self, since: datetime | None) -> Sequence[Remainder]:
-        """Returns what was made before then; None for whatever there is."""
+        """Returns what was made before then; with None, everything."""
         rows = await self.pool.fetch(_REMAINDERS, since or datetime.now(UTC), ANSWERS_KEPT)
-        return [Remainder(**dict(row)) for row in rows]
+        return [Remainder(**row) for row in rows]
 
 
 async def note_use(pool: Database, key_id: str) -> int:
-    """Notes that this process writes with a master key; returns 0, for there is nothing done to log.
+    """Records that this process writes with a master key.
+
+    Returns:
+        0, since there is nothing for a log to count.
 
     Raises:
-        Unavailable: Postgres is away.
+        Unavailable: Postgres cannot be reached.
     """
     await pool.execute(
         """
