@@ -1,7 +1,7 @@
 # Everything a developer does; `make` lists it. Needs Python 3.11 or newer with pip, nothing else.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test test-faults test-upgrade test-hostile lint audit format protos docs lock clean reset \
+.PHONY: help up test test-nightly test-faults test-upgrade test-hostile lint audit format protos docs lock clean reset \
 	bench bench-flood bench-growth bench-logins bench-strength bench-staleness bench-health bench-start \
 	images release cluster deploy test-cluster
 
@@ -16,6 +16,8 @@ HOSTILE := tests/system/test_openapi.py tests/system/test_grpc_fuzz.py tests/cha
 FROM ?= last
 # More arguments for pytest: make test ARGS="tests/gateway -k cache"
 ARGS ?=
+# Tests that share a running stack, and those of one file, stay in one of two processes.
+PARALLEL := -n 2 --dist loadgroup --no-loadscope-reorder
 
 SERVICES := gateway auth-service user-service health-aggregator
 # Images are called IMAGE_PREFIX + service:IMAGE_TAG; BUILD_ARGS goes to the builder.
@@ -38,8 +40,11 @@ help: ## List these commands
 up: .venv/.runs ## Start the whole system here; Ctrl-C stops it; OBSERVE=1 with Prometheus
 	@exec $(BIN)/python -m devstack up --with-parent
 
-test: .venv/.develops ## Run all tests on real Postgres, Valkey and gRPC; ARGS="…" goes to pytest
-	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+test: .venv/.develops ## Run the tests, all but the long ones, on real Postgres, Valkey and gRPC; ARGS="…" goes to pytest
+	@$(BIN)/pytest $(PARALLEL) -m "not nightly" $(ARGS)
+
+test-nightly: .venv/.develops ## Run the tests that take long, and send more random cases
+	@OPENAPI_CASES=2800 FUZZ_CASES=800 $(BIN)/pytest $(PARALLEL) -m "nightly or more_cases" $(ARGS)
 
 test-faults: .venv/.develops ## Inject every fault, check every invariant, and write docs/reliability.md
 	@FAULTS=all FAULTS_REPORT=docs/reliability.md $(BIN)/pytest tests/faults $(ARGS)

@@ -1,10 +1,11 @@
-"""Real servers for the tests: each starts once, on a free port, in a folder that is thrown away."""
+"""Real servers for the tests: each starts once, on a free port, in a folder that is removed afterwards."""
 
-import asyncio
 import gc
 import itertools
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -12,12 +13,13 @@ import structlog
 from devstack.database import Database
 from devstack.postgres import Postgres
 from devstack.stack import Stack
-from devstack.topology import SERVICES
 from devstack.valkey import Valkey
 from hypothesis import settings
 from redis.asyncio import Redis
 
+from tests import migrated_cluster
 from tests.collector import Collector
+from tests.migrated_cluster import PASSWORDS, TEMPLATE, UNFLUSHED
 
 structlog.configure(
     processors=[
@@ -26,30 +28,75 @@ structlog.configure(
         structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
     ]
 )
-"""What is logged within the tests; structlog's own choice paints each traceback for a tenth of a second."""
+"""How the tests log; structlog's default formats each traceback for a tenth of a second."""
 
-settings.register_profile("house", deadline=None)
+settings.register_profile("default", deadline=None)
 settings.register_profile("hostile", deadline=None, max_examples=20_000)
-settings.load_profile("house")
-"""A machine may be busy; `make test-hostile` tries for longer."""
+settings.load_profile("default")
+"""No deadline: the machine may be busy. `make test-hostile` tries more cases."""
 
 _NUMBERS = itertools.count()
-TEMPLATE = "migrated"
+
+
+USES_THE_STACK = frozenset({"stack", "system", "base_url"})
+"""Fixtures of the stack that tests share."""
+
+LONGEST_FIRST = (
+    "stack",
+    "tests/devstack/",
+    "tests/faults/",
+    "tests/system/",
+    "tests/bench/",
+    "tests/auth_service/test_",
+)
+"""The beginnings of the groups that take longest, in the order in which they run."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Groups tests for `--dist loadgroup`: those of the shared stack, which starts once, and those of a file.
+
+    The longest groups come first, so that the workers finish at about the same time.
+    """
+    groups = {item: _group(item) for item in items}
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: _rank(groups[item]))
+
+
+def _group(item: pytest.Item) -> str:
+    uses_the_stack = USES_THE_STACK & set(getattr(item, "fixturenames", ()))
+    return "stack" if uses_the_stack else item.path.relative_to(item.config.rootpath).as_posix()
+
+
+def _rank(group: str) -> int:
+    ranks = (rank for rank, prefix in enumerate(LONGEST_FIRST) if group.startswith(prefix))
+    return next(ranks, len(LONGEST_FIRST))
 
 
 def pytest_collection_finish() -> None:
-    """Sets aside what was imported: walking it at each collection of garbage took 8 % of a run."""
+    """Excludes what was imported from garbage collection, which took 8 % of a run."""
     gc.collect()
     gc.freeze()
 
 
+ClusterCopy = Callable[[Path], None]
+
+
+@pytest.fixture(scope="session", name="copy_cluster")
+def _copy_cluster(pytestconfig: pytest.Config) -> ClusterCopy:
+    """Copies the migrated cluster into the folder of a server that has not started yet."""
+    cache = pytestconfig.cache
+    assert cache is not None
+    return partial(migrated_cluster.copy_into, cache=cache.mkdir("migrated-cluster"))
+
+
 @pytest.fixture(scope="session", name="postgres")
-def _postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """One Postgres for the whole run. It does not flush: nobody cuts its power."""
-    server = Postgres(
-        tmp_path_factory.mktemp("postgres"),
-        settings={"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"},
-    )
+def _postgres(tmp_path_factory: pytest.TempPathFactory, copy_cluster: ClusterCopy) -> Iterator[Postgres]:
+    """One Postgres for the whole run, whose data need not survive a power cut."""
+    folder = tmp_path_factory.mktemp("postgres")
+    copy_cluster(folder)
+    server = Postgres(folder, settings=UNFLUSHED)
     try:
         server.start()
         yield server
@@ -59,21 +106,8 @@ def _postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 @pytest.fixture(scope="session", name="migrated")
 def _migrated(postgres: Postgres) -> Database:
-    """A database with every service's schema, migrated by their own commands; copied for each test."""
-
-    async def prepare() -> Database:
-        admin = await asyncpg.connect(postgres.url())
-        await admin.execute(f"CREATE DATABASE {TEMPLATE}")
-        await admin.close()
-        passwords = {role: f"{role}-password" for role in Database.role_names()}
-        database = Database(postgres.url(database=TEMPLATE), passwords)
-        await database.provision()
-        for service in SERVICES:
-            if service.schema is not None:
-                await database.migrate(service)
-        return database
-
-    return asyncio.run(prepare())
+    """A database with the schema of every service, copied for each test."""
+    return Database(postgres.url(database=TEMPLATE), PASSWORDS)
 
 
 @pytest.fixture(name="database")
@@ -132,9 +166,11 @@ def _own_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 
 
 @pytest.fixture(name="own_postgres")
-def _own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def _own_postgres(tmp_path_factory: pytest.TempPathFactory, copy_cluster: ClusterCopy) -> Iterator[Postgres]:
     """A Postgres of this test's own, to be stopped, killed and started at will."""
-    server = Postgres(tmp_path_factory.mktemp("own-postgres"))
+    folder = tmp_path_factory.mktemp("own-postgres")
+    copy_cluster(folder)
+    server = Postgres(folder)
     try:
         server.start()
         yield server
@@ -154,6 +190,21 @@ STACK_ENVIRONMENT = {
 """How `stack` is started; a stack of a test's own may take it and change it."""
 
 
+StackFolder = Callable[[str], Path]
+
+
+@pytest.fixture(scope="session", name="stack_folder")
+def _stack_folder(tmp_path_factory: pytest.TempPathFactory, copy_cluster: ClusterCopy) -> StackFolder:
+    """Makes folders for stacks of a test's own, whose Postgres is migrated already."""
+
+    def make(name: str) -> Path:
+        folder = tmp_path_factory.mktemp(name)
+        copy_cluster(folder / "postgres")
+        return folder
+
+    return make
+
+
 @pytest.fixture(scope="session", name="collector")
 def _collector() -> Iterator[Collector]:
     """Where the stack's traces go."""
@@ -162,8 +213,8 @@ def _collector() -> Iterator[Collector]:
 
 
 @pytest.fixture(scope="session", name="stack")
-def _stack(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[Stack]:
+def _stack(stack_folder: StackFolder, collector: Collector) -> Iterator[Stack]:
     """The whole system, running, with one gateway and no rate limits; shared by all tests."""
     environment = STACK_ENVIRONMENT | {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint}
-    with Stack(tmp_path_factory.mktemp("stack"), environment) as stack:
+    with Stack(stack_folder("stack"), environment, postgres_settings=UNFLUSHED) as stack:
         yield stack

@@ -187,7 +187,8 @@ async def _stop(running: asyncio.subprocess.Process) -> None:
     await asyncio.wait_for(running.communicate(), 30)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.nightly
+@pytest.mark.timeout(900)
 async def test_one_key_follows_another(
     environment: Environment, pool: Database, directory: DirectoryStandIn, tmp_path: Path
 ) -> None:

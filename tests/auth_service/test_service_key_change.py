@@ -69,7 +69,8 @@ def _read(pairs: KeyPairs) -> ServiceKeys:
     return open_service_keys(CHANGED, ServiceSettings.model_validate(values))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
+@pytest.mark.nightly
 async def test_a_key_is_changed_without_a_refusal(environment: Environment, tmp_path: Path) -> None:
     """In each step old and new pods of both services work together; then the old key is worth nothing."""
     pairs = KeyPairs.kept_in(tmp_path / "keys", (service.name for service in SERVICES))

@@ -14,7 +14,8 @@ from devstack.release import Release
 from devstack.stack import Stack
 from devstack.topology import SERVICES
 
-from tests.conftest import STACK_ENVIRONMENT
+from tests.conftest import STACK_ENVIRONMENT, StackFolder
+from tests.migrated_cluster import UNFLUSHED
 from tests.system.client import Client, User
 
 ROOT = Path(__file__).parents[2]
@@ -91,16 +92,14 @@ def _compile(protos: Path, out: Path) -> None:
 
 
 @pytest.fixture(scope="module", name="walked")
-def _walked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    folder = tmp_path_factory.mktemp("walked")
-    release = Walked(folder / "tree")
-    relaxed = {"fsync": "off"}
+def _walked(stack_folder: StackFolder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    release = Walked(tmp_path_factory.mktemp("walked"))
     with Stack(
-        folder / "stack",
+        stack_folder("walked-stack"),
         STACK_ENVIRONMENT,
         release=release,
         overrides=release.settings,
-        postgres_settings=relaxed,
+        postgres_settings=UNFLUSHED,
     ) as stack:
         yield stack
 

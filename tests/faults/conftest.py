@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from devstack.stack import Stack
 
-from tests.conftest import STACK_ENVIRONMENT
+from tests.conftest import STACK_ENVIRONMENT, ClusterCopy
 from tests.faults import report
 from tests.faults.clocks import Clocks
 from tests.faults.disk import Disk
@@ -22,11 +22,12 @@ POSTGRES = {"max_wal_size": "256MB"}
 
 
 @pytest.fixture(scope="session", name="faulty")
-def _faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultySystem]:
+def _faulty(tmp_path_factory: pytest.TempPathFactory, copy_cluster: ClusterCopy) -> Iterator[FaultySystem]:
     """Postgres flushes here, as it must where kills are survived."""
     folder = tmp_path_factory.mktemp("faults")
     clocks, disk = Clocks(folder, SERVICES), Disk(folder / "postgres")
     with Wires() as wires, disk.mounted() if LONG else nullcontext():
+        copy_cluster(folder / "postgres")
         stack = Stack(
             folder,
             STACK_ENVIRONMENT,

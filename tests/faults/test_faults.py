@@ -1,6 +1,6 @@
 """Each fault alone, and pairs of them at random, while users use the system.
 
-`make test` tries a few for a moment; `make test-faults` all of them, and writes what it saw to
+`make test-nightly` injects two, for a moment each; `make test-faults` all of them, and writes the results to
 `docs/reliability.md`.
 """
 
@@ -12,6 +12,8 @@ import pytest
 
 from tests.faults.faults import FAULTS, LONG, together
 from tests.faults.faulty_system import FaultySystem
+
+pytestmark = pytest.mark.nightly
 
 SECONDS = 4.0 if LONG else 1.5
 SHORT = ("auth-service killed", "redis killed")

@@ -1,6 +1,6 @@
 """What operators are promised: restarts, losses and floods, each with its figures.
 
-Run by `make test-faults`; `make test` has the short form of the faults.
+Run by `make test-faults`; `make test-nightly` has the short form of the faults.
 """
 
 import resource

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from devstack.stack import Stack
 
+from tests.conftest import StackFolder
+from tests.migrated_cluster import UNFLUSHED
 from tests.system.client import Client
 from tests.system.running_system import System
 
@@ -16,7 +18,7 @@ MISSING = 53
 
 
 @pytest.fixture(scope="module", name="own")
-def _own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def _own(stack_folder: StackFolder) -> Iterator[System]:
     """A system that signs heads quickly."""
     environment = {
         "PATH": os.environ["PATH"],
@@ -25,7 +27,7 @@ def _own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         "BOOTSTRAP_ADMIN_EMAIL": ADMIN,
         "BOOTSTRAP_ADMIN_PASSWORD": ADMIN_PASSWORD,
     }
-    with Stack(tmp_path_factory.mktemp("witness") / "data", environment) as stack:
+    with Stack(stack_folder("witness"), environment, postgres_settings=UNFLUSHED) as stack:
         yield System(stack)
 
 

@@ -13,6 +13,8 @@ from devstack.stack import Stack
 from devstack.topology import SERVICES, Service
 
 from tests.chassis.grpc.authority import Authority
+from tests.conftest import StackFolder
+from tests.migrated_cluster import UNFLUSHED
 from tests.system.client import PASSWORD, Answer, Client
 from tests.system.machines import KEYS
 from tests.system.running_system import System
@@ -23,8 +25,8 @@ MINUTE = 60
 
 
 @pytest.fixture(scope="module", name="strict")
-def _strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    folder = tmp_path_factory.mktemp("strict")
+def _strict(stack_folder: StackFolder) -> Iterator[Stack]:
+    folder = stack_folder("strict")
     Authority().write(folder / "tls", *(service.name for service in SERVICES))
     environment = {
         "PATH": os.environ["PATH"],
@@ -37,7 +39,7 @@ def _strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         "BOOTSTRAP_ADMIN_EMAIL": ADMIN,
         "BOOTSTRAP_ADMIN_PASSWORD": ADMIN_PASSWORD,
     }
-    with Stack(folder / "data", environment) as stack:
+    with Stack(folder, environment, postgres_settings=UNFLUSHED) as stack:
         yield stack
 
 
