@@ -20,7 +20,7 @@ import asyncio, sys
 from contextlib import asynccontextmanager
 from chassis import lifecycle, logs
 from chassis.errors import Unavailable
-from chassis.operations_http import open_operations
+from chassis.http.operations import open_operations
 from chassis.startup import StartupError
 
 logs.configure("stock-service")

@@ -151,7 +151,7 @@ def test_second_start_finds_its_data(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_while_starting(tmp_path: Path) -> None:
-    """Told to stop in the middle of a start, it leaves nothing behind."""
+    """EncodedResponse to stop in the middle of a start, it leaves nothing behind."""
     with Up(tmp_path) as up:
         up.wait_for("Valkey 9 is up")
         up.process.send_signal(signal.SIGINT)

@@ -12,7 +12,7 @@ from uuid import UUID
 import httpx
 from chassis.auth_client.client import AUTH_SERVICE
 from chassis.errors import NotFound, ServiceError
-from chassis.events import pulse
+from chassis.events import heartbeat
 from chassis.grpc import committed
 from chassis.grpc.server import GrpcServer, build_server
 from chassis.identity.caller import Caller, current_caller
@@ -258,8 +258,8 @@ async def _beating(redis_url: str) -> None:
     """Gives the pulse that auth-service's relay gives."""
     async with Redis.from_url(redis_url) as redis:
         while True:
-            await pulse.beat(redis, service_keys(AUTH_SERVICE), await pulse.moment(redis))
-            await asyncio.sleep(pulse.BEAT_SECONDS)
+            await heartbeat.send(redis, service_keys(AUTH_SERVICE), await heartbeat.now_milliseconds(redis))
+            await asyncio.sleep(heartbeat.INTERVAL_SECONDS)
 
 
 def bearer(token: str, **headers: str) -> Mapping[str, str]:

@@ -1,8 +1,8 @@
 """What is wrong with the HTTP itself is answered in the contract's form, whatever layer notices it."""
 
 import pytest
+from chassis.http import head_limits
 
-from chassis import bounded_heads
 from tests.gateway.house import Edge
 from tests.gateway.raw import HOST, Got, ask, parsed, send
 
@@ -104,7 +104,7 @@ async def test_heads_out_of_bounds(edge: Edge, monkeypatch: pytest.MonkeyPatch) 
     got = await ask(edge, large)
     assert (got.status, got.code, is_enveloped(got)) == (431, "BAD_REQUEST", True)
 
-    monkeypatch.setattr(bounded_heads, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(head_limits, "HEAD_SECONDS", 0.2)
     got = await ask(edge, b"GET /api/health HTTP/1.1\r\nHost: vesti")
     assert (got.status, got.code, is_enveloped(got)) == (408, "REQUEST_TIMEOUT", True)
 

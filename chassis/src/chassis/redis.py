@@ -10,8 +10,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from chassis import traces
 from chassis.errors import Unavailable
+from chassis.tracing import traces
 
 RETRY_AFTER_SECONDS = 1.0
 

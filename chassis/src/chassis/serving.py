@@ -4,10 +4,11 @@ from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import NoReturn, TypeVar
 
-from chassis import lifecycle, logs, metrics, traces
+from chassis import lifecycle, logs, metrics
+from chassis.http.operations import open_operations
 from chassis.lifecycle import Lifecycle
-from chassis.operations_http import open_operations
 from chassis.settings import GrpcServiceSettings, ServiceSettings, secret_names
+from chassis.tracing import traces
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
 

@@ -6,9 +6,9 @@ import orjson
 import structlog
 from chassis.logs import json_lines
 from chassis.metrics import LATENCY_BUCKETS
+from chassis.tracing import traces
 from prometheus_client import Counter, Gauge, Histogram
 
-from chassis import traces
 from gateway.http.request import Request
 
 log = structlog.get_logger()

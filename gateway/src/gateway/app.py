@@ -4,16 +4,16 @@ from collections.abc import Callable, Iterable
 
 import structlog
 from chassis.errors import ServiceError
+from chassis.tracing import traces
 
-from chassis import traces
 from gateway.access_log import AccessLog
 from gateway.api.router import Match, Router
 from gateway.endpoint import Endpoint
-from gateway.http.answer import Answer
 from gateway.http.client_address import TrustedProxies
 from gateway.http.cors import Cors
 from gateway.http.problems import HttpError, MethodNotAllowed, RouteNotFound, answer_to
 from gateway.http.request import ClientGone, Receive, Request, Scope, Send
+from gateway.http.response import Response
 from gateway.http.security_headers import security_headers
 from gateway.http.streaming import send_until_gone
 from gateway.http.targets import canonical_path, check_path
@@ -32,7 +32,7 @@ class GatewayApp:
     """The ASGI app: routes from the protos, pages of its own, one envelope around all of it.
 
     Attributes:
-        answers_refusals: That requests which are no HTTP are answered here too (`chassis.refused_requests`).
+        answers_refusals: That malformed requests are answered here too (`chassis.http.refused_requests`).
     """
 
     answers_refusals = True
@@ -82,7 +82,7 @@ class GatewayApp:
                 await answer.stream.close()
             self._access_log.write(request, status)
 
-    async def _answer(self, request: Request) -> Answer:
+    async def _answer(self, request: Request) -> Response:
         try:
             return await self._route(request)
         except ServiceError as error:
@@ -93,7 +93,7 @@ class GatewayApp:
             log.exception("request failed", request_id=request.request_id, route=request.route)
             return answer_to(ServiceError(), request_id=request.request_id, enveloped=request.in_api)
 
-    async def _route(self, request: Request) -> Answer:
+    async def _route(self, request: Request) -> Response:
         try:
             match = self._find(request)
         except HttpError:
@@ -128,7 +128,7 @@ class GatewayApp:
             check_path(request.path)
         return match
 
-    async def _page(self, request: Request) -> Answer:
+    async def _page(self, request: Request) -> Response:
         page = self._pages.find(request.path)
         if page is None or not page.probe:
             await self._limits.count(request, None)
@@ -140,7 +140,7 @@ class GatewayApp:
             raise MethodNotAllowed("GET, HEAD")
         return await page.serve(request)
 
-    async def _send(self, request: Request, answer: Answer, send: Send) -> None:
+    async def _send(self, request: Request, answer: Response, send: Send) -> None:
         secure = self._always_secure or request.secure
         headers = [
             *answer.headers,
@@ -166,8 +166,8 @@ class GatewayApp:
         if answer.status not in _BODYLESS and answer.sized:
             headers.append((b"content-length", str(len(answer.body)).encode()))
         body = b"" if request.verb == "HEAD" or answer.status in _BODYLESS else answer.body
-        answer_whole = request.answer_whole
-        if answer_whole is not None and answer_whole(answer.status, headers, body):
+        write_response = request.write_response
+        if write_response is not None and write_response(answer.status, headers, body):
             return
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})

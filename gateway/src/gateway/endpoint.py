@@ -17,20 +17,20 @@ from google.protobuf.message_factory import GetMessageClass
 from gateway.access import compile_admission, sender
 from gateway.api.fields import HTTP_BODY
 from gateway.api.request_reader import compile_reader
+from gateway.api.response_encoder import EncodedResponse, compile_response_encoder
 from gateway.api.routes import Route
-from gateway.api.teller import Told, compile_teller
-from gateway.http.answer import Answer
 from gateway.http.conditional import is_unchanged
 from gateway.http.envelope import success
 from gateway.http.idempotency import REPLAYED, idempotency_key
 from gateway.http.problems import answer_to
 from gateway.http.request import Request
+from gateway.http.response import Response
 from gateway.limits.request_limits import counted_for, route_limit
 from gateway.parts import Parts
 from gateway.streams import events
 from gateway.streams.bounds import bounds_of
 from gateway.streams.event_stream import EventStream
-from gateway.upstream.restraint import Restraint
+from gateway.upstream.overload_gate import OverloadGate
 
 _OK = 200
 _NO_CONTENT = 204
@@ -51,14 +51,14 @@ class Endpoint:
         self._admit = compile_admission(route.policy, parts.authenticator, self._count)
         self._read = compile_reader(route)
         self._parse = GetMessageClass(method.output_type).FromString
-        self._tell = compile_teller(route)
+        self._encode = compile_response_encoder(route)
         self._status = options.success_status or _OK
         self._near_seconds = options.cache.near.ToNanoseconds() / 1e9
         self._tags = tuple(options.cache.tags)
         shared = options.cache.shared.seconds
         self._cache_control = f"public, max-age={shared}".encode() if shared else b"no-store"
         self._breaker = parts.upstreams.breaker(service)
-        self._restraint = Restraint(method.name)
+        self._overload_gate = OverloadGate(method.name)
         if route.streaming:
             self._bounds = bounds_of(options)
             self._event = events.compile_event(method.output_type)
@@ -67,7 +67,7 @@ class Endpoint:
         self._takes_key = route.verb == "POST"
         self._deadline_seconds = route.policy.deadline_seconds or parts.deadline_seconds
 
-    async def __call__(self, request: Request, path: Mapping[str, str]) -> Answer:
+    async def __call__(self, request: Request, path: Mapping[str, str]) -> Response:
         """Answers one request; errors are answers too.
 
         Args:
@@ -87,15 +87,15 @@ class Endpoint:
         await self._parts.limits.count(request, claims, self._limit)
         request.announced_body_bytes()
 
-    async def _answer(self, request: Request, path: Mapping[str, str]) -> Answer:
+    async def _answer(self, request: Request, path: Mapping[str, str]) -> Response:
         token, claims = await self._admit(request)
         near = claims is not None and self._near_seconds and self._parts.authenticator.feed.fresh
         if near and claims is not None:
-            told = self._parts.cache.get(self._key(request, claims))
-            if told is not None:
-                return self._finish(request, told)
+            encoded = self._parts.cache.get(self._key(request, claims))
+            if encoded is not None:
+                return self._finish(request, encoded)
         # All that refuses a request whatever its body holds comes before the body is asked for.
-        self._restraint.check()
+        self._overload_gate.check()
         if self.route.reads_body:
             request.check_media_type()
         body = await request.body()
@@ -115,19 +115,19 @@ class Endpoint:
         response = await self._ask(message)
         if self.route.policy.descriptor.output_type.full_name == HTTP_BODY:
             return self._page(response)
-        return self._finish(request, self._tell(response))
+        return self._finish(request, self._encode(response))
 
-    async def _fetch(self, request: Request, message: Any, claims: Claims) -> Told:
-        """Asks the service and keeps what it told, unless an event made it stale meanwhile."""
+    async def _fetch(self, request: Request, message: Any, claims: Claims) -> EncodedResponse:
+        """Asks the service and keeps what it encoded, unless an event made it stale meanwhile."""
         cache = self._parts.cache
         fetch = cache.begin(tuple(_resolve(tag, message, claims) for tag in self._tags))
         try:
-            told = self._tell(await self._ask(message))
+            encoded = self._encode(await self._ask(message))
         except BaseException:
             cache.forget(fetch)
             raise
-        cache.keep(fetch, self._key(request, claims), told, seconds=self._near_seconds)
-        return told
+        cache.keep(fetch, self._key(request, claims), encoded, seconds=self._near_seconds)
+        return encoded
 
     async def _ask(self, message: Any) -> Any:
         """Calls the service; what the call committed is taken in before anybody is answered."""
@@ -136,7 +136,7 @@ class Endpoint:
         try:
             return self._parse(await self._breaker.call(lambda: self._call(raw)))
         except Unavailable as error:
-            self._restraint.heed(error)
+            self._overload_gate.record(error)
             raise
         finally:
             for each in noted:
@@ -167,30 +167,34 @@ class Endpoint:
         request.call = call
         return call
 
-    def _finish(self, request: Request, told: Told) -> Answer:
-        headers = list(told.headers)
-        if told.status is not None:
+    def _finish(self, request: Request, encoded: EncodedResponse) -> Response:
+        headers = list(encoded.headers)
+        if encoded.status is not None:
             answer = answer_to(
-                Unavailable(), request_id=request.request_id, enveloped=self._enveloped, data=told.data
+                Unavailable(), request_id=request.request_id, enveloped=self._enveloped, data=encoded.data
             )
-            answer.status = told.status
+            answer.status = encoded.status
             return answer
         if self._status == _NO_CONTENT:
-            return Answer(_NO_CONTENT, headers=headers, cookies=told.cookies)
+            return Response(_NO_CONTENT, headers=headers, cookies=encoded.cookies)
         cache_control = _REVALIDATE if headers else self._cache_control
-        if is_unchanged(request, told.headers):
-            return Answer(_NOT_MODIFIED, headers=headers, cache_control=cache_control)
-        body = told.data
+        if is_unchanged(request, encoded.headers):
+            return Response(_NOT_MODIFIED, headers=headers, cache_control=cache_control)
+        body = encoded.data
         if self._enveloped:
-            body = success(told.data, request_id=request.request_id, pagination=told.pagination)
-        return Answer(self._status, body, headers=headers, cache_control=cache_control, cookies=told.cookies)
+            body = success(encoded.data, request_id=request.request_id, pagination=encoded.pagination)
+        return Response(
+            self._status, body, headers=headers, cache_control=cache_control, cookies=encoded.cookies
+        )
 
-    def _page(self, response: Any) -> Answer:
+    def _page(self, response: Any) -> Response:
         content_type = response.content_type.encode("latin-1")
-        return Answer(self._status, response.data, content_type, cache_control=self._cache_control, page=True)
+        return Response(
+            self._status, response.data, content_type, cache_control=self._cache_control, page=True
+        )
 
-    async def _stream(self, request: Request, message: Any, claims: Claims | None) -> Answer:
-        answer = Answer(
+    async def _stream(self, request: Request, message: Any, claims: Claims | None) -> Response:
+        answer = Response(
             _OK, content_type=events.CONTENT_TYPE, headers=list(events.HEADERS), cache_control=b"no-cache"
         )
         if request.verb == "HEAD":

@@ -5,13 +5,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 
-from chassis.operations_http import OperationsApp
+from chassis.http.operations import OperationsApp
 
 from chassis import metrics
-from gateway.http.answer import Answer
 from gateway.http.request import Request
+from gateway.http.response import Response
 
-_Serve = Callable[[Request], Awaitable[Answer]]
+_Serve = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,28 +87,28 @@ class Pages:
         """Returns the page at a path."""
         return self._pages.get(path)
 
-    async def _health(self, _: Request) -> Answer:
-        return Answer(200, self._operations.health())
+    async def _health(self, _: Request) -> Response:
+        return Response(200, self._operations.health())
 
-    async def _ready(self, _: Request) -> Answer:
+    async def _ready(self, _: Request) -> Response:
         status, body = self._operations.ready()
-        return Answer(status, body)
+        return Response(status, body)
 
-    async def _describe(self, _: Request) -> Answer:
+    async def _describe(self, _: Request) -> Response:
         if not self._openapi:
             # Half a second of work, which the event loop must not wait for.
             self._openapi = await asyncio.to_thread(self._document)
-        return Answer(200, self._openapi, cache_control=b"no-cache")
+        return Response(200, self._openapi, cache_control=b"no-cache")
 
 
-async def _metrics(request: Request) -> Answer:
+async def _metrics(request: Request) -> Response:
     body, content_type = metrics.exposition(request.header(b"accept"))
-    return Answer(200, body, content_type.encode())
+    return Response(200, body, content_type.encode())
 
 
 def _text(text: bytes, content_type: bytes, *, page: bool = False) -> Page:
-    async def serve(_: Request) -> Answer:
-        return Answer(200, text, content_type, page=page)
+    async def serve(_: Request) -> Response:
+        return Response(200, text, content_type, page=page)
 
     return Page(serve)
 
@@ -116,9 +116,9 @@ def _text(text: bytes, content_type: bytes, *, page: bool = False) -> Page:
 def _asset(name: str, content_type: bytes) -> Page:
     """Serves a file of Swagger UI out of its wheel, so that the page works without the internet."""
 
-    async def serve(_: Request) -> Answer:
+    async def serve(_: Request) -> Response:
         file = resources.files("swagger_ui").joinpath("static", name)
         content = await asyncio.to_thread(file.read_bytes)
-        return Answer(200, content, content_type, cache_control=_ASSET_CACHE)
+        return Response(200, content, content_type, cache_control=_ASSET_CACHE)
 
     return Page(serve)

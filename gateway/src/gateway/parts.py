@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from chassis.auth_client.authenticator import TokenAuthenticator
 from vestibule.events.v1.events_pb2 import Event
 
-from gateway.api.teller import Told
+from gateway.api.response_encoder import EncodedResponse
 from gateway.cache.near_cache import NearCache
 from gateway.limits.request_limits import RequestLimits
 from gateway.streams.registry import StreamRegistry
@@ -32,7 +32,7 @@ class Parts:
     upstreams: Upstreams
     authenticator: TokenAuthenticator
     limits: RequestLimits
-    cache: NearCache[Told]
+    cache: NearCache[EncodedResponse]
     on_event: Callable[[Event], object]
     deadline_seconds: float
     streams: StreamRegistry = field(default_factory=StreamRegistry)

@@ -1,30 +1,27 @@
 """Puts the gateway together: the one module that knows every part."""
 
-from dataclasses import dataclass
-
 from chassis.auth_client.authenticator import TokenAuthenticator
 from chassis.auth_client.client import AUTH_CLIENT_SERVICES, AUTH_SERVICE, AuthClient
 from chassis.events.tail import Tail
 from chassis.grpc.certificates import open_certificates
 from chassis.grpc.secret_fields import secret_fields
-from chassis.http_server import open_http
+from chassis.http.operations import OperationsApp
+from chassis.http.server import open_http
 from chassis.identity.service_keys import ServiceKeys, open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
-from chassis.operations_http import OperationsApp
 from chassis.redis import open_redis
 from chassis.startup import StartupError
-from vestibule.events.v1.events_pb2 import Event
 
 from chassis import logs
 from gateway.api import descriptors
 from gateway.api.descriptors import Protos
 from gateway.api.fields import header_of
 from gateway.api.routes import Route, compile_routes
-from gateway.api.teller import Told
 from gateway.app import GatewayApp
 from gateway.cache.near_cache import NearCache
 from gateway.endpoint import Endpoint
+from gateway.event_handler import EventHandler
 from gateway.http.client_address import TrustedProxies
 from gateway.http.cors import Cors
 from gateway.http.envelope import VERSION
@@ -41,25 +38,6 @@ LIMITER_TIMEOUT_SECONDS = 0.25
 CLIENT_LIMIT_SECONDS = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What events change in this process: revocations and cached answers."""
-
-    authenticator: TokenAuthenticator
-    cache: NearCache[Told]
-
-    def on_event(self, event: Event) -> bool:
-        """Takes in an event, from the stream or from a call's answer; says whether it concerned us."""
-        revokes = self.authenticator.feed.on_event(event)
-        self.cache.drop(event.tags)
-        return revokes or bool(event.tags)
-
-    async def on_lost(self) -> None:
-        """Makes up for events that may have been missed."""
-        self.cache.clear()
-        await self.authenticator.feed.on_lost()
-
-
 async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
     """Opens everything and serves; returns `host:port`.
 
@@ -72,14 +50,14 @@ async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
     certificates = open_certificates(settings.tls_files)
     upstreams = await lifecycle.enter(Upstreams(settings, protos.services, tokens, certificates))
     authenticator = _authenticator(settings, upstreams)
-    memory = Memory(authenticator, NearCache())
-    await _follow_events(lifecycle, settings, tokens.keys, memory)
+    events = EventHandler(authenticator.feed, NearCache())
+    await _follow_events(lifecycle, settings, tokens.keys, events, authenticator)
     parts = Parts(
         upstreams=upstreams,
         authenticator=authenticator,
         limits=RequestLimits(await _limiter(lifecycle, settings), authenticator, _everything(settings)),
-        cache=memory.cache,
-        on_event=memory.on_event,
+        cache=events.cache,
+        on_event=events.on_event,
         deadline_seconds=settings.deadline_seconds,
     )
     routes = compile_routes(service for service in protos.services if upstreams.serves(service))
@@ -132,19 +110,23 @@ def _authenticator(settings: GatewaySettings, upstreams: Upstreams) -> TokenAuth
 
 
 async def _follow_events(
-    lifecycle: Lifecycle, settings: GatewaySettings, keys: ServiceKeys, memory: Memory
+    lifecycle: Lifecycle,
+    settings: GatewaySettings,
+    keys: ServiceKeys,
+    events: EventHandler,
+    authenticator: TokenAuthenticator,
 ) -> None:
     tail = Tail(
         redis_url=settings.redis_url.get_secret_value(),
         client_name=SERVICE,
         keys=keys,
-        on_event=memory.on_event,
-        on_lost=memory.on_lost,
-        pulse_of=AUTH_SERVICE,
+        on_event=events.on_event,
+        on_lost=events.on_lost,
+        heartbeat_of=AUTH_SERVICE,
     )
     lifecycle.begin("event tail", tail.run())
-    lifecycle.begin("token authenticator", memory.authenticator.run(tail))
-    lifecycle.readiness.ask("authenticator", lambda: memory.authenticator.ready, waits_for=AUTH_SERVICE)
+    lifecycle.begin("token authenticator", authenticator.run(tail))
+    lifecycle.readiness.ask("authenticator", lambda: authenticator.ready, waits_for=AUTH_SERVICE)
 
 
 async def _limiter(lifecycle: Lifecycle, settings: GatewaySettings) -> RateLimiter | None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from chassis.operations_http import open_operations
+from chassis.http.operations import open_operations
 from chassis.readiness import Readiness
 from devstack.program import free_port
 from health_aggregator.adapters.exposition import read_exposition

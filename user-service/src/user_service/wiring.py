@@ -87,7 +87,7 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
         keys=service_tokens.keys,
         on_event=authenticator.feed.on_event,
         on_lost=authenticator.feed.on_lost,
-        pulse_of=AUTH_SERVICE,
+        heartbeat_of=AUTH_SERVICE,
     )
     lifecycle.begin("event tail", tail.run())
     lifecycle.begin("token authenticator", authenticator.run(tail))

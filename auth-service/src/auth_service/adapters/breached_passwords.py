@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from chassis.http_exchange import Answer, NotHttp, Progress, TooLarge, exchange
+from chassis.http.client import Answer, NotHttp, Progress, TooLarge, exchange
 from chassis.logs import get_logger
 from prometheus_client import Counter
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Self, TypeVar
 
+from chassis.tracing import traces
 from prometheus_client import Counter, Gauge, Histogram
 
 from auth_service.domain.errors import HashingOverloaded
-from chassis import traces
 
 Result = TypeVar("Result")
 

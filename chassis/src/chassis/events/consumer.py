@@ -24,7 +24,6 @@ from redis.typing import StreamIdT
 from structlog.contextvars import bound_contextvars
 from vestibule.events.v1.events_pb2 import Event
 
-from chassis import traces
 from chassis.backoff import Backoff
 from chassis.events import dead_letters, stream
 from chassis.grpc.call import Call, enter
@@ -34,6 +33,7 @@ from chassis.identity.signed_events import EventRefused, RefusalLog, verify_even
 from chassis.ids import uuid7
 from chassis.logs import get_logger
 from chassis.redis import explain, open_redis
+from chassis.tracing import traces
 
 log = get_logger()
 

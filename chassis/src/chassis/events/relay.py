@@ -21,15 +21,15 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 from vestibule.events.v1.events_pb2 import Event
 
-from chassis import traces
 from chassis.backoff import Backoff
-from chassis.events import pulse, stream
+from chassis.events import heartbeat, stream
 from chassis.events.outbox import Outbox, sweep
 from chassis.identity.service_keys import ServiceKeys
 from chassis.identity.signed_events import sign_event
 from chassis.logs import get_logger
 from chassis.postgres.failures import BUSY, LOST
 from chassis.redis import explain, open_redis
+from chassis.tracing import traces
 
 log = get_logger()
 
@@ -149,7 +149,7 @@ class Relay:
         if not self._intact or not await self._last_is_there(redis):
             await self._restore(connection, redis)
         self._woken.clear()
-        since = await pulse.moment(redis)
+        since = await heartbeat.now_milliseconds(redis)
         try:
             while await self._publish(connection, redis) == BATCH:
                 pass
@@ -163,12 +163,12 @@ class Relay:
             await redis.unlink(stream.STREAM)
             self._intact = False
             return
-        await pulse.beat(redis, self._keys, since)
+        await heartbeat.send(redis, self._keys, since)
         if monotonic() - self._swept_at > SWEEP_EVERY_SECONDS:
             await sweep(connection, self._outbox)
             self._swept_at = monotonic()
         with suppress(TimeoutError):
-            async with asyncio.timeout(pulse.BEAT_SECONDS):
+            async with asyncio.timeout(heartbeat.INTERVAL_SECONDS):
                 await self._woken.wait()
         if connection.is_closed():
             raise ConnectionResetError("the relay's connection to Postgres was lost")

@@ -15,13 +15,13 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from vestibule.events.v1.events_pb2 import Event
 
-from chassis import traces
 from chassis.backoff import Backoff
-from chassis.events import pulse, stream
+from chassis.events import heartbeat, stream
 from chassis.identity.service_keys import ServiceKeys
 from chassis.identity.signed_events import SKEW_SECONDS, EventRefused, RefusalLog, verify_event
 from chassis.logs import get_logger
 from chassis.redis import explain, open_redis
+from chassis.tracing import traces
 
 log = get_logger()
 
@@ -31,7 +31,7 @@ TIMEOUT_SECONDS = 0.9
 BETWEEN = 50
 """So many events are taken in before the event loop gets its turn."""
 
-PULSE_LOST_SECONDS = 2.0
+HEARTBEAT_LOST_SECONDS = 2.0
 
 LOSSES = Counter("events_tail_losses_total", "Times that events may have been missed.")
 LAG = Histogram(
@@ -51,14 +51,14 @@ class Tail:
     Args:
         redis_url: Where the stream is.
         client_name: Shown by CLIENT LIST.
-        keys: Whom to believe: events and beats that their source has not signed are passed over.
+        keys: Whom to believe: events and heartbeats that their source has not signed are passed over.
         on_event: Called with each event, in order, at least once; says whether it was any concern
             of this process. Must not raise or wait.
         on_lost: Awaited before reading on, when events may have been missed; it takes the
             present state from its source. While it fails it is tried again, and the tail
             counts as silent.
         window_seconds: How far back to begin.
-        pulse_of: A service whose pulse tells that it holds no event back; none when empty.
+        heartbeat_of: A service whose pulse tells that it holds no event back; none when empty.
 
     Attributes:
         caught_up: Set once everything up to now has been read, for the first time.
@@ -73,7 +73,7 @@ class Tail:
         on_event: Callable[[Event], bool],
         on_lost: Callable[[], Awaitable[None]],
         window_seconds: float = 15 * 60,
-        pulse_of: str = "",
+        heartbeat_of: str = "",
     ) -> None:
         self._redis_url = redis_url
         self._client_name = client_name
@@ -85,11 +85,11 @@ class Tail:
         self._server = ""
         self._position = ""
         self._seen = ""
-        self._pulse_of = pulse_of
-        self._pulse_key = pulse.key(pulse_of) if pulse_of else ""
-        self._pulse_position = "$"
+        self._heartbeat_of = heartbeat_of
+        self._heartbeat_key = heartbeat.key(heartbeat_of) if heartbeat_of else ""
+        self._heartbeat_position = "$"
         self._last_read = float("-inf")
-        self._last_whole = float("-inf")
+        self._watermark_read = float("-inf")
         self._is_live = False
         self.caught_up = asyncio.Event()
         SILENT.set_function(lambda: self.silent_seconds)
@@ -106,8 +106,8 @@ class Tail:
 
     @property
     def behind_seconds(self) -> float:
-        """How long ago all had been read that `pulse_of` had committed; infinite before its first beat."""
-        return monotonic() - (self._last_whole if self._pulse_key else self._last_read)
+        """Since all that `heartbeat_of` had committed was read; infinite before its first heartbeat."""
+        return monotonic() - (self._watermark_read if self._heartbeat_key else self._last_read)
 
     async def run(self) -> None:
         """Follows until cancelled. Outages are waited out; only their begin and end are logged."""
@@ -150,8 +150,8 @@ class Tail:
 
     async def _turn(self, redis: Redis) -> None:
         positions: dict[Any, Any] = {stream.STREAM: self._position}
-        if self._pulse_key:
-            positions[self._pulse_key] = self._pulse_position
+        if self._heartbeat_key:
+            positions[self._heartbeat_key] = self._heartbeat_position
         asked_at = monotonic()
         answer = await redis.xread(positions, count=BATCH, block=int(BLOCK_SECONDS * 1000))
         entries = stream.entries(answer)
@@ -179,33 +179,33 @@ class Tail:
             # What came after the question was asked may have missed the answer.
             self._last_read = asked_at
             self.caught_up.set()
-            if self._pulse_key:
-                await self._feel(redis, stream.entries(answer, self._pulse_key))
+            if self._heartbeat_key:
+                await self._apply_heartbeats(redis, stream.entries(answer, self._heartbeat_key))
 
-    async def _feel(self, redis: Redis, beats: list[stream.Entry]) -> None:
-        """Takes in the beats that came, all events before them having been read.
+    async def _apply_heartbeats(self, redis: Redis, heartbeats: list[stream.Entry]) -> None:
+        """Takes in the heartbeats that came, all events before them having been read.
 
         How old they are is told by Redis' clock, asked now: an entry's id is whatever its writer chose.
         """
-        if beats:
-            self._pulse_position = beats[-1][0].decode()
-        elif self.behind_seconds > PULSE_LOST_SECONDS:
+        if heartbeats:
+            self._heartbeat_position = heartbeats[-1][0].decode()
+        elif self.behind_seconds > HEARTBEAT_LOST_SECONDS:
             # The key may have been made again, with ids before ours.
-            self._pulse_position = "0-0"
-        since = pulse.since_when(beats, self._pulse_of, self._keys)
+            self._heartbeat_position = "0-0"
+        since = heartbeat.watermark(heartbeats, self._heartbeat_of, self._keys)
         if since is None:
             return
         asked_at = monotonic()
-        age_seconds = (await pulse.moment(redis) - since) / 1000
+        age_seconds = (await heartbeat.now_milliseconds(redis) - since) / 1000
         if age_seconds > -SKEW_SECONDS:
-            self._last_whole = max(self._last_whole, asked_at - max(0.0, age_seconds))
+            self._watermark_read = max(self._watermark_read, asked_at - max(0.0, age_seconds))
 
     async def _rewind(self, redis: Redis) -> None:
         seconds, microseconds = await redis.time()
         begin = seconds * 1000 + microseconds // 1000 - int(self._window_seconds * 1000)
         self._position = stream.entry_id(begin)
         self._seen = ""
-        self._pulse_position = "$"
+        self._heartbeat_position = "$"
         # What is read again from there on says nothing about lateness.
         self._is_live = False
 

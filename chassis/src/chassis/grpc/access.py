@@ -10,7 +10,6 @@ from urllib.parse import unquote
 
 from vestibule.api.v1 import options_pb2
 
-from chassis import traces
 from chassis.addresses import normal_address
 from chassis.errors import Forbidden, ServiceError, Unauthenticated
 from chassis.grpc.authorization import compile_authorization
@@ -30,6 +29,7 @@ from chassis.identity.caller import Caller
 from chassis.identity.claims import Authenticator, Claims
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.ids import uuid7
+from chassis.tracing import traces
 
 Metadata: TypeAlias = Any
 CertificateNames: TypeAlias = Callable[[], frozenset[str]]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from structlog.contextvars import bind_contextvars
 
-from chassis import traces
 from chassis.identity.caller import Caller, set_current_caller
 from chassis.identity.claims import Claims
+from chassis.tracing import traces
 
 SERVICE_IDENTITY_KEY = "vestibule-service-identity"
 SHARED_TOKEN_KEY = "vestibule-service-token"  # noqa: S105 a header, not a secret

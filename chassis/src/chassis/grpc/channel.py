@@ -17,7 +17,6 @@ import grpc
 import grpc.aio
 from google.protobuf.descriptor import ServiceDescriptor
 
-from chassis import traces
 from chassis.errors import DeadlineExceeded, ServiceError, Unavailable
 from chassis.grpc import committed, errors
 from chassis.grpc.call import REPLAYED_KEY, current_call
@@ -29,7 +28,8 @@ from chassis.grpc.rotating_channel import RotatingChannel
 from chassis.grpc.service_config import service_config
 from chassis.identity.service_keys import ServiceKeys
 from chassis.identity.service_tokens import ServiceTokens
-from chassis.span import Attributes
+from chassis.tracing import traces
+from chassis.tracing.span import Attributes
 
 DEADLINE_SECONDS = 5.0
 RESPONSE_BYTES_MAX = 16 * 1024 * 1024

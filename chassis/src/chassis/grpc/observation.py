@@ -2,9 +2,9 @@
 
 from prometheus_client import Counter, Histogram
 
-from chassis import traces
 from chassis.grpc.call import current_call
 from chassis.metrics import LATENCY_BUCKETS
+from chassis.tracing import traces
 
 FAILURES = frozenset({"DATA_LOSS", "DEADLINE_EXCEEDED", "INTERNAL", "UNAVAILABLE", "UNKNOWN"})
 """Codes that say that something is wrong with us, not with the request."""

@@ -4,8 +4,8 @@ import re
 from contextlib import AbstractContextManager
 from functools import lru_cache
 
-from chassis import traces
-from chassis.span import Attributes
+from chassis.tracing import traces
+from chassis.tracing.span import Attributes
 
 TEXT_LENGTH_MAX = 1_000
 

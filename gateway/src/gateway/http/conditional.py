@@ -1,7 +1,7 @@
 """Conditional requests: an answer that the client has already is not sent again (RFC 9110, 13.1.2)."""
 
-from gateway.http.answer import Header
 from gateway.http.request import Request
+from gateway.http.response import Header
 
 
 def is_unchanged(request: Request, headers: tuple[Header, ...]) -> bool:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from gateway.http.answer import Answer, Header
 from gateway.http.request import Request
+from gateway.http.response import Header, Response
 
 _READ_EVERYWHERE = frozenset(
     {
@@ -46,7 +46,7 @@ class Cors:
         self._origins = frozenset(origin.encode() for origin in origins)
         self._allowed_headers = ", ".join(sorted(_READ_EVERYWHERE.union(headers), key=str.lower)).encode()
 
-    def preflight(self, request: Request, allowed: str) -> Answer | None:
+    def preflight(self, request: Request, allowed: str) -> Response | None:
         """Returns the answer to a preflight; None when the request is none.
 
         Args:
@@ -62,7 +62,7 @@ class Cors:
                 (b"access-control-allow-headers", self._allowed_headers),
                 (b"access-control-max-age", _MAX_AGE),
             ]
-        return Answer(204, headers=headers)
+        return Response(204, headers=headers)
 
     def headers(self, request: Request) -> list[Header]:
         """Returns what lets a browser hand the answer to its page."""

@@ -8,8 +8,8 @@ import re
 
 from chassis.errors import Invalid
 
-from gateway.http.answer import Header
 from gateway.http.request import Request
+from gateway.http.response import Header
 
 HEADER = "Idempotency-Key"
 KEY_LENGTH_MAX = 128

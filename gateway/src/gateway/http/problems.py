@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 from chassis.errors import Kind, ReauthenticationRequired, ServiceError
 
-from gateway.http.answer import Answer, Header
 from gateway.http.envelope import failure
+from gateway.http.response import Header, Response
 
 STATUSES: dict[Kind, int] = {
     Kind.INVALID: 422,
@@ -118,7 +118,7 @@ class RateLimited(ServiceError):
     message = "Too many requests; try again later."
 
 
-def answer_to(error: ServiceError, *, request_id: str, enveloped: bool, data: bytes = b"null") -> Answer:
+def answer_to(error: ServiceError, *, request_id: str, enveloped: bool, data: bytes = b"null") -> Response:
     """Returns the answer that tells a client of an error.
 
     Args:
@@ -130,7 +130,7 @@ def answer_to(error: ServiceError, *, request_id: str, enveloped: bool, data: by
     status = error.status if isinstance(error, HttpError) else STATUSES[error.kind]
     told = error_object(error)
     body = failure(told, request_id=request_id, data=data) if enveloped else b'{"error":' + told + b"}"
-    return Answer(status, body, headers=_headers(error, status))
+    return Response(status, body, headers=_headers(error, status))
 
 
 def error_object(error: ServiceError) -> bytes:

@@ -10,16 +10,17 @@ from typing import Any, TypeAlias
 
 from chassis.addresses import normal_address
 from chassis.grpc.call import Call
+from chassis.http.refused_requests import EXTENSION as REFUSAL
+from chassis.http.refused_requests import Refusal
+from chassis.http.response_writer import EXTENSION as RESPONSE_WRITER
+from chassis.http.response_writer import WriteResponse
+from chassis.http.streamed_answers import ABORT_EXTENSION as ABORT
+from chassis.http.streamed_answers import Abort
 from chassis.identity.claims import Claims
-from chassis.refused_requests import EXTENSION as REFUSAL
-from chassis.refused_requests import Refusal
-from chassis.span import Span
-from chassis.streamed_answers import ABORT_EXTENSION as ABORT
-from chassis.streamed_answers import Abort
-from chassis.whole_answers import EXTENSION as WHOLE_ANSWER
-from chassis.whole_answers import AnswerWhole
+from chassis.tracing import traces
+from chassis.tracing.span import Span
 
-from chassis import ids, traces
+from chassis import ids
 from gateway.http.client_address import TrustedProxies
 from gateway.http.forwarded import came_by_tls
 from gateway.http.media_type import is_json
@@ -136,9 +137,9 @@ class Request:
         return self.headers.get(name, b"").decode("latin-1")
 
     @property
-    def answer_whole(self) -> AnswerWhole | None:
+    def write_response(self) -> WriteResponse | None:
         """Sends an answer at once, where the server can."""
-        return self.extensions.get(WHOLE_ANSWER)
+        return self.extensions.get(RESPONSE_WRITER)
 
     @property
     def abort(self) -> Abort | None:

@@ -1,6 +1,6 @@
 """The headers that tell browsers what an answer may not do."""
 
-from gateway.http.answer import Answer, Header
+from gateway.http.response import Header, Response
 
 _ALWAYS: list[Header] = [
     (b"x-content-type-options", b"nosniff"),
@@ -24,7 +24,7 @@ _OF_DATA = (*_ALWAYS, _DATA)
 _OF_PAGES = (*_ALWAYS, _PAGE)
 
 
-def security_headers(answer: Answer, *, secure: bool) -> tuple[Header, ...]:
+def security_headers(answer: Response, *, secure: bool) -> tuple[Header, ...]:
     """Returns the headers for an answer; HSTS only where the client came over TLS."""
     headers = _OF_PAGES if answer.page else _OF_DATA
     return (*headers, _HSTS) if secure else headers

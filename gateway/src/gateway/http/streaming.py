@@ -2,8 +2,8 @@
 
 import asyncio
 
-from gateway.http.answer import Stream
 from gateway.http.request import Request, Send
+from gateway.http.response import Stream
 
 LAST_PART_SECONDS = 1.0
 """How long the client may take for what is on its way when the stream is over."""

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache
 
-from gateway.http.answer import Header
+from gateway.http.response import Header
 from gateway.limits.rate_limiter import Limit, Verdict
 
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from urllib.parse import urljoin, urlsplit
 
-from chassis.http_exchange import Answer, NotHttp, Progress, TooLarge, exchange
+from chassis.http.client import Answer, NotHttp, Progress, TooLarge, exchange
 
 from health_aggregator.adapters import findings
 from health_aggregator.domain.state import CheckResult, timed_out

@@ -5,7 +5,7 @@ import ipaddress
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from chassis.http_exchange import NotHttp, Progress, TooLarge, exchange
+from chassis.http.client import NotHttp, Progress, TooLarge, exchange
 
 from health_aggregator.adapters.exposition import read_exposition
 from health_aggregator.domain.figures import Reading

@@ -4,7 +4,7 @@ import json
 import ssl
 from typing import Any
 
-from chassis.http_exchange import Answer
+from chassis.http.client import Answer
 
 from health_aggregator.adapters import findings
 from health_aggregator.adapters.http_check import HttpCheck, judge_status

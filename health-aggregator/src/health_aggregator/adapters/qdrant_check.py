@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import quote
 
-from chassis.http_exchange import Answer, NotHttp, Progress, TooLarge, exchange
+from chassis.http.client import Answer, NotHttp, Progress, TooLarge, exchange
 
 from health_aggregator.adapters import findings
 from health_aggregator.domain.state import CheckResult

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import structlog
 from chassis.clock import Clock
-from chassis.http_exchange import NotHttp, Progress, TooLarge, exchange
+from chassis.http.client import NotHttp, Progress, TooLarge, exchange
 from chassis.ids import uuid7
 from prometheus_client import Counter
 

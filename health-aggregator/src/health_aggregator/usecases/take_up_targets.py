@@ -14,7 +14,7 @@ class TakeUpTargets:
 
     Attributes:
         read: Returns them, or raises `TargetsRefused`.
-        refused: Told of a faulty list.
+        refused: EncodedResponse of a faulty list.
         taken: Called once a list is taken up, with it.
     """
 

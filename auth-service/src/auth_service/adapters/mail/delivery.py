@@ -6,12 +6,12 @@ from typing import Protocol
 
 from chassis.errors import ServiceError
 from chassis.logs import get_logger
+from chassis.tracing import traces
 from prometheus_client import Counter
 
 from auth_service.adapters.mail.composer import Composer
 from auth_service.domain.errors import Undeliverable
 from auth_service.domain.mail import Letter
-from chassis import traces
 
 log = get_logger()
 

@@ -30,7 +30,7 @@ class Stream(Protocol):
 
 
 @dataclass(slots=True)
-class Answer:
+class Response:
     """What a client gets.
 
     Attributes:

@@ -4,7 +4,7 @@ import secrets
 import subprocess
 import sys
 
-from chassis.trace_notes import NOTES_MAX
+from chassis.tracing.deferred_spans import DEFERRED_MAX
 from devstack.program import free_port
 
 from tests.collector import Collector, grown
@@ -15,7 +15,7 @@ CAME_IN = f"00-{secrets.token_hex(16)}-b7ad6b7169203331-01"
 BEGIN = """
 import sys, time
 from pathlib import Path
-from chassis import traces
+from chassis.tracing import traces
 from chassis.grpc.call import Call, current_traceparent, enter
 from chassis.grpc.observation import MethodObserver
 from chassis.identity.caller import Caller
@@ -160,7 +160,7 @@ traces.shutdown()
     (root,) = grown(collector.of(came_in[3:35]))
 
     assert (root.span.name, root.span.is_error) == ("stock.v1.Stock/Take", True)
-    assert len(root.below) == NOTES_MAX
+    assert len(root.below) == DEFERRED_MAX
     assert not [branch for branch in root.below if "OK" in branch.span.text]
     *went_well, failed = (branch.span for branch in root.below)
     assert not [span for span in went_well if span.is_error]

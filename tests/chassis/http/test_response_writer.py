@@ -7,9 +7,9 @@ from contextvars import ContextVar
 from typing import Any
 
 import pytest
-from chassis.bounded_heads import TOO_SLOW
-from chassis.http_server import open_http
-from chassis.whole_answers import EXTENSION
+from chassis.http.head_limits import TOO_SLOW
+from chassis.http.response_writer import EXTENSION
+from chassis.http.server import open_http
 
 _WHO = ContextVar("who", default="nobody")
 LENGTH = [(b"content-length", b"5")]

@@ -13,14 +13,14 @@ from redis.exceptions import ResponseError
 from chassis.events.stream import SIGNATURE, Entry, is_exhausted
 from chassis.identity.service_keys import ServiceKeys
 
-BEAT_SECONDS = 0.25
-"""How often a relay beats."""
+INTERVAL_SECONDS = 0.25
+"""How often a relay heartbeats."""
 
 _KEPT = 4
 _SINCE = b"since"
 _PURPOSE = "heartbeat"
 _LOOKED_AT_MAX = 8
-"""Of beats that come together, the latest are looked at; more are not the relay's."""
+"""Of heartbeats that come together, the latest are looked at; more are not the relay's."""
 
 
 def key(source: str) -> str:
@@ -28,13 +28,13 @@ def key(source: str) -> str:
     return f"vestibule:pulse:{source}"
 
 
-async def moment(redis: Redis) -> int:
+async def now_milliseconds(redis: Redis) -> int:
     """Returns the time by Redis' own clock, in milliseconds: the one clock that both sides read."""
     seconds, microseconds = await redis.time()
     return int(seconds) * 1000 + int(microseconds) // 1000
 
 
-async def beat(redis: Redis, keys: ServiceKeys, since: int) -> None:
+async def send(redis: Redis, keys: ServiceKeys, since: int) -> None:
     """Says that everything committed before a `moment` is on the stream."""
     fields = {_SINCE: since, SIGNATURE: keys.sign(_PURPOSE, _message(keys.service, since))}
     try:
@@ -47,9 +47,9 @@ async def beat(redis: Redis, keys: ServiceKeys, since: int) -> None:
         await redis.xadd(key(keys.service), fields, maxlen=_KEPT, approximate=False)  # type: ignore[arg-type]
 
 
-def since_when(beats: Sequence[Entry], source: str, keys: ServiceKeys) -> int | None:
-    """Returns the latest `moment` that the source's beats speak of; None when none is the source's."""
-    for _, fields in reversed(beats[-_LOOKED_AT_MAX:]):
+def watermark(heartbeats: Sequence[Entry], source: str, keys: ServiceKeys) -> int | None:
+    """Returns the latest `moment` that the source's heartbeats speak of; None when none is the source's."""
+    for _, fields in reversed(heartbeats[-_LOOKED_AT_MAX:]):
         try:
             since = int(fields[_SINCE])
         except (KeyError, ValueError):

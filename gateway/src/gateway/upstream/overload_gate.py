@@ -13,7 +13,7 @@ _HELD = Counter(
 )
 
 
-class Restraint:
+class OverloadGate:
     """Refuses the calls of one method for the moment that its service asks for.
 
     Of ten times as many sign-ins as can be hashed, nine would each cost a call on both sides, only
@@ -36,7 +36,7 @@ class Restraint:
             _HELD.labels(self._method).inc()
             raise Unavailable(retry_after_seconds=self._retry_after_seconds)
 
-    def heed(self, refusal: Unavailable) -> None:
+    def record(self, refusal: Unavailable) -> None:
         """Holds calls back for as long as the refusal says, if it says so."""
         if refusal.hold_seconds:
             self._until = time.monotonic() + min(refusal.hold_seconds, HOLD_SECONDS_MAX)

@@ -6,11 +6,10 @@ from contextlib import suppress
 
 import pytest
 import uvicorn
-from chassis.bounded_heads import BoundedHeadProtocol
+from chassis.http import head_limits
+from chassis.http.head_limits import HeadLimitProtocol
 from devstack.program import free_port
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
-
-from chassis import bounded_heads
 
 LIMIT_SECONDS = 0.3
 GET = b"GET / HTTP/1.1\r\nHost: vestibule\r\n\r\n"
@@ -28,10 +27,10 @@ async def _answer(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCall
 @pytest.fixture(name="port")
 async def _port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     """A server that waits for a head as long as the tests do."""
-    monkeypatch.setattr(bounded_heads, "HEAD_SECONDS", LIMIT_SECONDS)
+    monkeypatch.setattr(head_limits, "HEAD_SECONDS", LIMIT_SECONDS)
     port = free_port()
     config = uvicorn.Config(
-        _answer, port=port, http=BoundedHeadProtocol, lifespan="off", log_config=None, timeout_keep_alive=30
+        _answer, port=port, http=HeadLimitProtocol, lifespan="off", log_config=None, timeout_keep_alive=30
     )
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve())
@@ -89,7 +88,7 @@ async def test_what_surrounds_a_body_is_bounded(port: int, begin: bytes, more: b
     writer.write(CHUNKED + begin)
     reading = asyncio.create_task(reader.read())
     sent = 0
-    while not reading.done() and sent < 20 * bounded_heads.SURPLUS_BYTES_MAX:
+    while not reading.done() and sent < 20 * head_limits.SURPLUS_BYTES_MAX:
         try:
             writer.write(more)
             await writer.drain()
@@ -102,4 +101,4 @@ async def test_what_surrounds_a_body_is_bounded(port: int, begin: bytes, more: b
         async with asyncio.timeout(5):
             await reading
 
-    assert sent < 20 * bounded_heads.SURPLUS_BYTES_MAX
+    assert sent < 20 * head_limits.SURPLUS_BYTES_MAX

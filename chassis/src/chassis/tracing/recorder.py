@@ -100,7 +100,7 @@ class Recorder:
         started_ns: int | None = None,
         attributes: Mapping[str, str | int | float | bool] | None = None,
     ) -> _Span:
-        """Begins a span; see `chassis.traces.serve` and `record` for what the arguments mean."""
+        """Begins a span; see `chassis.tracing.traces.serve` and `record` for what the arguments mean."""
         context = Context()
         if parent:
             context = set_span_in_context(NonRecordingSpan(_context(parent)), context)

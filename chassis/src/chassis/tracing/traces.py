@@ -16,18 +16,18 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
-from chassis.span import Attributes, Kind, Span
-from chassis.trace_notes import Note, reason_of
+from chassis.tracing.deferred_spans import DeferredSpan, reason_of
+from chassis.tracing.span import Attributes, Kind, Span
 
 if TYPE_CHECKING:
-    from chassis.trace_recorder import Recorder
+    from chassis.tracing.recorder import Recorder
 
 SHUTDOWN_SECONDS = 2.5
 """How long a stop waits for the last spans to be sent."""
 
 _recorder: "Recorder | None" = None
 _present: ContextVar[Span | None] = ContextVar("span", default=None)
-_notes: ContextVar[list[Note] | None] = ContextVar("notes", default=None)
+_notes: ContextVar[list[DeferredSpan] | None] = ContextVar("notes", default=None)
 """What is noted for the case of failure, below work whose trace is not recorded."""
 NOT_RECORDED: AbstractContextManager[None] = nullcontext()
 """What `span` returns where nothing is recorded."""
@@ -66,7 +66,7 @@ def setup(settings: TraceSettings, *, service: str, version: str) -> None:
     """Turns tracing on when an endpoint is set."""
     global _recorder  # noqa: PLW0603 - one recorder a process, set once at start
     if settings.otel_exporter_otlp_endpoint:
-        from chassis.trace_recorder import Recorder  # noqa: PLC0415 - 25 MB that most do without
+        from chassis.tracing.recorder import Recorder  # noqa: PLC0415 - 25 MB that most do without
 
         _recorder = Recorder(
             settings.otel_exporter_otlp_endpoint, settings.trace_ratio, service=service, version=version
@@ -150,7 +150,7 @@ def span(
         return NOT_RECORDED
     if present is None:
         notes = _notes.get()
-        return NOT_RECORDED if notes is None else Note(notes, name, kind, attributes)
+        return NOT_RECORDED if notes is None else DeferredSpan(notes, name, kind, attributes)
     return _Child(_recorder.start(name, kind, present.traceparent, attributes=attributes))
 
 

@@ -12,14 +12,14 @@ from weakref import WeakKeyDictionary
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from chassis.refused_requests import Refusal
-from chassis.streamed_answers import StreamedAnswerProtocol
+from chassis.http.refused_requests import Refusal
+from chassis.http.streamed_answers import StreamedAnswerProtocol
 
-EXTENSION = "vestibule.whole_answer"
+EXTENSION = "vestibule.write_response"
 _CLOSE = b"connection: close"
 
 
-class AnswerWhole(Protocol):
+class WriteResponse(Protocol):
     """Sends an answer; says whether it was taken. If not, ASGI's own way is to be gone."""
 
     def __call__(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
@@ -64,7 +64,7 @@ class _Turn:
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, _Turn] = WeakKeyDictionary()
 
 
-class WholeAnswerProtocol(StreamedAnswerProtocol):
+class ResponseWriterProtocol(StreamedAnswerProtocol):
     """uvicorn's protocol for HTTP/1.1, with the extension.
 
     Whatever else may write to the connection or close it ends the turn first.
@@ -100,7 +100,7 @@ class WholeAnswerProtocol(StreamedAnswerProtocol):
         super()._start_asgi_task(cycle, app)
 
 
-def _answering(cycle: RequestResponseCycle, turn: _Turn) -> AnswerWhole:
+def _answering(cycle: RequestResponseCycle, turn: _Turn) -> WriteResponse:
     def answer(status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
         if cycle.flow.write_paused or cycle.response_started:
             return False

@@ -11,12 +11,12 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from gateway.api.encoder import Encode, compile_encoder, compile_headers
 from gateway.api.fields import PAGINATION, cookie_of
 from gateway.api.routes import Route
-from gateway.http.answer import Header
 from gateway.http.cookies import set_cookie
+from gateway.http.response import Header
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class EncodedResponse:
     """A response in JSON, good for the envelope of any request: this is what the near cache keeps.
 
     Attributes:
@@ -34,7 +34,7 @@ class Told:
     status: int | None = None
 
 
-def compile_teller(route: Route) -> Callable[[Any], Told]:
+def compile_response_encoder(route: Route) -> Callable[[Any], EncodedResponse]:
     """Returns what tells a route's responses."""
     output = route.policy.descriptor.output_type
     described, select = _subject(output, route.response_field)
@@ -44,10 +44,10 @@ def compile_teller(route: Route) -> Callable[[Any], Told]:
     set_cookies = _cookies(output)
     rule = route.policy.options.status_rule
 
-    def tell(response: Any) -> Told:
+    def encode_response(response: Any) -> EncodedResponse:
         shown = encode(response)
         subject = select(response)
-        return Told(
+        return EncodedResponse(
             orjson.dumps(shown),
             page(response) if page is not None else b"",
             tuple((name, value.encode("latin-1")) for name, get in getters if (value := get(subject))),
@@ -55,7 +55,7 @@ def compile_teller(route: Route) -> Callable[[Any], Told]:
             rule.status if rule.field and shown.get(rule.field) == rule.value else None,
         )
 
-    return tell
+    return encode_response
 
 
 def _subject(output: Descriptor, field: FieldDescriptor | None) -> tuple[Descriptor, Callable[[Any], Any]]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import uvicorn
 
+from chassis.http.response_writer import ResponseWriterProtocol
 from chassis.startup import StartupError
-from chassis.whole_answers import WholeAnswerProtocol
 
 UNACKNOWLEDGED_MILLISECONDS = 60_000
 """How long a client may leave unacknowledged what was sent to it before it counts as gone."""
@@ -56,7 +56,7 @@ async def open_http(app: Any, *, host: str, port: int, **options: Any) -> AsyncI
     listener = listen(host, port)
     defaults: dict[str, Any] = {
         "loop": "none",
-        "http": WholeAnswerProtocol,
+        "http": ResponseWriterProtocol,
         "ws": "none",
         "lifespan": "off",
         "log_config": None,

@@ -6,13 +6,13 @@ A note is two looks at the clock and a place in a list; nothing of OpenTelemetry
 import time
 from types import TracebackType
 
-from chassis.span import Attributes, Kind
+from chassis.tracing.span import Attributes, Kind
 
-NOTES_MAX = 64
+DEFERRED_MAX = 64
 """Notes kept of one request: the last so many."""
 
 
-class Note:
+class DeferredSpan:
     """A block, what it was and how it ended.
 
     Attributes:
@@ -24,10 +24,12 @@ class Note:
         error: What failed; empty if nothing did.
     """
 
-    __slots__ = ("_notes", "attributes", "ended_ns", "error", "kind", "name", "started_ns")
+    __slots__ = ("_deferred", "attributes", "ended_ns", "error", "kind", "name", "started_ns")
 
-    def __init__(self, notes: "list[Note]", name: str, kind: Kind, attributes: Attributes | None) -> None:
-        self._notes = notes
+    def __init__(
+        self, deferred: "list[DeferredSpan]", name: str, kind: Kind, attributes: Attributes | None
+    ) -> None:
+        self._deferred = deferred
         self.name = name
         self.kind = kind
         self.attributes = attributes
@@ -40,10 +42,10 @@ class Note:
     ) -> None:
         self.ended_ns = time.time_ns()
         self.error = "" if error is None else reason_of(error)
-        notes = self._notes
-        if len(notes) >= NOTES_MAX:
-            del notes[0]
-        notes.append(self)
+        deferred = self._deferred
+        if len(deferred) >= DEFERRED_MAX:
+            del deferred[0]
+        deferred.append(self)
 
 
 def reason_of(error: BaseException) -> str:

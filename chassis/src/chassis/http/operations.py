@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chassis import metrics
-from chassis.http_server import HttpServer, open_http
+from chassis.http.server import HttpServer, open_http
 from chassis.readiness import Readiness
 
 Scope = MutableMapping[str, Any]

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from chassis.operations_http import open_operations
+from chassis.http.operations import open_operations
 from chassis.readiness import Readiness
 
 from chassis import metrics

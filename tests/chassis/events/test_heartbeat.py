@@ -4,7 +4,7 @@ import asyncio
 import time
 from typing import Any
 
-from chassis.events import pulse
+from chassis.events import heartbeat
 from chassis.events.tail import Tail
 from devstack.valkey import Valkey
 from redis.asyncio import Redis
@@ -33,7 +33,7 @@ def follow(valkey: Valkey, begin: Begin) -> Tail:
         keys=service_keys("gateway"),
         on_event=on_event,
         on_lost=on_lost,
-        pulse_of="auth-service",
+        heartbeat_of="auth-service",
     )
     begin(tail.run())
     return tail
@@ -44,7 +44,7 @@ async def test_without_a_pulse_nothing_is_known(valkey: Valkey, begin: Begin) ->
     tail = follow(valkey, begin)
     await asyncio.wait_for(tail.caught_up.wait(), 5)
     async with Redis.from_url(valkey.url) as redis:
-        await pulse.beat(redis, service_keys("user-service"), await pulse.moment(redis))
+        await heartbeat.send(redis, service_keys("user-service"), await heartbeat.now_milliseconds(redis))
     await until(lambda: tail.silent_seconds < 1)
 
     assert tail.behind_seconds == float("inf")
@@ -57,7 +57,7 @@ async def test_a_beat_is_worth_what_it_says(valkey: Valkey, begin: Begin) -> Non
     async with Redis.from_url(valkey.url) as redis:
 
         async def beat(age_seconds: int) -> None:
-            await pulse.beat(redis, AUTH, await pulse.moment(redis) - age_seconds * 1000)
+            await heartbeat.send(redis, AUTH, await heartbeat.now_milliseconds(redis) - age_seconds * 1000)
 
         async def felt(seconds: int) -> bool:
             await beat(seconds)
@@ -76,7 +76,7 @@ async def test_it_fades(valkey: Valkey, begin: Begin) -> None:
     async with Redis.from_url(valkey.url) as redis:
 
         async def felt() -> bool:
-            await pulse.beat(redis, AUTH, await pulse.moment(redis))
+            await heartbeat.send(redis, AUTH, await heartbeat.now_milliseconds(redis))
             return tail.behind_seconds < 1
 
         await until(felt)
@@ -92,17 +92,17 @@ async def test_beats_of_others_count_for_nothing(valkey: Valkey, begin: Begin) -
     async with Redis.from_url(valkey.url) as redis:
 
         async def felt() -> bool:
-            await pulse.beat(redis, AUTH, await pulse.moment(redis))
+            await heartbeat.send(redis, AUTH, await heartbeat.now_milliseconds(redis))
             return tail.behind_seconds < 1
 
         await until(felt)
-        key = pulse.key("auth-service")
+        key = heartbeat.key("auth-service")
         entries: Any = await redis.xrevrange(key, count=1)
         identifier, true_beat = entries[0]
         begin_ms = int(identifier.split(b"-")[0])
         began = time.monotonic()
         while time.monotonic() - began < 1.5:
-            now = await pulse.moment(redis)
+            now = await heartbeat.now_milliseconds(redis)
             mine = service_keys("user-service").sign("heartbeat", f"auth-service\0{now}".encode())
             begin_ms += 1
             await redis.xadd(key, true_beat, id=f"{begin_ms}-0")
@@ -121,12 +121,12 @@ async def test_a_key_made_again_is_found(valkey: Valkey, begin: Begin) -> None:
     tail = follow(valkey, begin)
     await asyncio.wait_for(tail.caught_up.wait(), 5)
     async with Redis.from_url(valkey.url) as redis:
-        await redis.xadd(pulse.key("auth-service"), {"since": 1}, id=f"{2**60}-0")
+        await redis.xadd(heartbeat.key("auth-service"), {"since": 1}, id=f"{2**60}-0")
         await asyncio.sleep(0.5)
-        await redis.delete(pulse.key("auth-service"))
+        await redis.delete(heartbeat.key("auth-service"))
 
         async def felt() -> bool:
-            await pulse.beat(redis, AUTH, await pulse.moment(redis))
+            await heartbeat.send(redis, AUTH, await heartbeat.now_milliseconds(redis))
             return tail.behind_seconds < 1
 
         await until(felt, seconds=5)
@@ -137,11 +137,11 @@ async def test_a_pulse_whose_ids_were_used_up_goes_on(valkey: Valkey, begin: Beg
     tail = follow(valkey, begin)
     await asyncio.wait_for(tail.caught_up.wait(), 5)
     async with Redis.from_url(valkey.url) as redis:
-        await redis.xadd(pulse.key("auth-service"), {"since": 0}, id=f"{2**64 - 1}-{2**64 - 1}")
+        await redis.xadd(heartbeat.key("auth-service"), {"since": 0}, id=f"{2**64 - 1}-{2**64 - 1}")
         await asyncio.sleep(0.5)
 
         async def is_felt() -> bool:
-            await pulse.beat(redis, AUTH, await pulse.moment(redis))
+            await heartbeat.send(redis, AUTH, await heartbeat.now_milliseconds(redis))
             return tail.behind_seconds < 1
 
         await until(is_felt, seconds=5)

@@ -10,7 +10,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from chassis.bounded_heads import BoundedHeadProtocol
+from chassis.http.head_limits import HeadLimitProtocol
 
 ABORT_EXTENSION = "vestibule.abort"
 CLOSE_SECONDS = 10.0
@@ -20,7 +20,7 @@ Abort = Callable[[], None]
 """Ends a connection at once, without what is still to be sent: an extension of ASGI, by `ABORT_EXTENSION`."""
 
 
-class StreamedAnswerProtocol(BoundedHeadProtocol):
+class StreamedAnswerProtocol(HeadLimitProtocol):
     """uvicorn's protocol for HTTP/1.1, with bounds on answers that take their time."""
 
     def data_received(self, data: bytes) -> None:

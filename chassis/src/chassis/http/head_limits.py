@@ -7,7 +7,7 @@ is still sent after the answer.
 import asyncio
 from typing import Any
 
-from chassis.refused_requests import Refusal, RefusingProtocol
+from chassis.http.refused_requests import Refusal, RefusingProtocol
 
 HEAD_SECONDS = 10.0
 """How long a head may take from its first byte, and a new connection until its first head is there."""
@@ -22,7 +22,7 @@ TOO_LONG = Refusal(431, "The head of the request is larger than 32 KiB.")
 TOO_MUCH = Refusal(400, "Around the body comes more than 256 KiB of chunk sizes, extensions and trailers.")
 
 
-class BoundedHeadProtocol(RefusingProtocol):
+class HeadLimitProtocol(RefusingProtocol):
     """uvicorn's protocol for HTTP/1.1, with bounds on the head of a request."""
 
     _head_due: asyncio.TimerHandle | None = None

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from chassis.http_server import open_http
+from chassis.http.server import open_http
 
 OFFERS = (
     b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",

@@ -12,7 +12,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from chassis.declined_upgrades import DecliningProtocol
+from chassis.http.declined_upgrades import DecliningProtocol
 
 EXTENSION = "vestibule.refusal"
 

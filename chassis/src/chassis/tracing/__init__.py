@@ -1,0 +1,1 @@
+"""Traces: W3C trace context always, OpenTelemetry spans where an endpoint is set and a trace is sampled."""
