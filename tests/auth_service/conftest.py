@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from auth_service.adapters.argon2_hasher import Argon2Hasher
-from auth_service.adapters.audit_heads import EcdsaHeadJudge, EcdsaHeadSigner
+from auth_service.adapters.audit_heads import EcdsaHeadSigner, EcdsaHeadVerifier
 from auth_service.adapters.hashing_pool import HashingPool
 from auth_service.adapters.hmac_secrets import (
     HmacApiKeys,
@@ -30,7 +30,7 @@ from auth_service.adapters.user_directory import GrpcUserDirectory
 from auth_service.adapters.webauthn_relying_party import WebauthnRelyingParty
 from auth_service.domain import rights
 from auth_service.domain.verified_email import REQUIRED
-from auth_service.transport.idempotency import FirstAnswers
+from auth_service.transport.idempotency import IdempotencyInterceptor
 from auth_service.usecases.audit_heads import SignAuditHead
 from auth_service.usecases.signing_keys import EnsureSigningKey
 from auth_service.wiring import serving
@@ -212,7 +212,7 @@ async def _hashing() -> AsyncIterator[HashingPool]:
 
 @pytest.fixture(name="directory")
 async def _directory() -> AsyncIterator[DirectoryStandIn]:
-    """A real gRPC user-service with its people in the test's hands."""
+    """A real gRPC user-service with its users in the test's hands."""
     directory = DirectoryStandIn()
     await directory.start()
     yield directory
@@ -227,7 +227,7 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
     ring = KeyRing(units, MASTER_KEY, clock)
     await ring.load()
     api_keys = build_api_key_use_cases(units, API_KEYS, REQUIRED, rights.STANDARD, clock)
-    judging = (api_keys.judge_api_key, api_keys.report_refused_key)
+    judging = (api_keys.verify_api_key, api_keys.report_refused_key)
     authenticator = LocalAuthenticator(ring, units, *judging, issuer=ISSUER, audience=AUDIENCE)
     to_users = open_channel(
         directory.address,
@@ -240,9 +240,9 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
             directory=GrpcUserDirectory(to_users),
             hasher=Argon2Hasher(hashing, memory_kib=1_024, time_cost=1),
             password_policy=POLICY,
-            patience=InProcessLoginDelay(),
-            afterwards=AT_ONCE,
-            guess_keys=HmacThrottleKeys(MASTER_KEY.derived("guess-names")),
+            login_delay=InProcessLoginDelay(),
+            background=AT_ONCE,
+            throttle_keys=HmacThrottleKeys(MASTER_KEY.derived("guess-names")),
             device_tokens=DEVICE_TOKENS,
             signer=JwtSigner(ring, ISSUER, AUDIENCE),
             refresh_tokens=HmacRefreshTokens(MASTER_KEY.derived("refresh-tokens")),
@@ -250,11 +250,11 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
             device_digests=HmacDeviceDigests(MASTER_KEY.derived("known-devices")),
             second_factors=TotpSecrets(MASTER_KEY.every("totp-secrets"), MASTER_KEY.every("recovery-codes")),
             relying_party=WebauthnRelyingParty(party_id="issuer.test", name="Vestibule", origins=(ISSUER,)),
-            answer_seal=SealedAnswers(
+            response_seal=SealedAnswers(
                 MASTER_KEY.every("first-answers"), MASTER_KEY.every("first-answer-names")
             ),
             published_keys=ring,
-            head_judge=EcdsaHeadJudge(units, MASTER_KEY),
+            head_verifier=EcdsaHeadVerifier(units, MASTER_KEY),
             authenticator=authenticator,
             issuer=ISSUER,
             clock=clock,
@@ -264,14 +264,14 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
     server = build_server(
         service_tokens=service_tokens(serving.SERVICE),
         authenticator=authenticator,
-        around=FirstAnswers(does.answer_once).around,
+        around=IdempotencyInterceptor(does.run_once).around,
     )
     serving.add_servicers(server, does)
     address = f"127.0.0.1:{await server.start('127.0.0.1:0')}"
     server.set_serving(True)
     directory.meet(address)
     channel = open_channel(address, service_tokens=service_tokens("gateway"), services=_SERVICES)
-    sign = SignAuditHead(units, EcdsaHeadSigner(ring), does.verify_audit_events.judge, clock, timedelta(0))
+    sign = SignAuditHead(units, EcdsaHeadSigner(ring), does.verify_audit_events.verifier, clock, timedelta(0))
     house = House(directory, pool, does, channel, sign)
     house.come_as()
     yield house

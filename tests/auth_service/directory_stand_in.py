@@ -1,4 +1,4 @@
-"""A small, real user-service: people over gRPC, admitted as the real one admits them."""
+"""A small, real user-service: users over gRPC, admitted as the real one admits them."""
 
 # ruff: noqa: N802 - servicers bear the names of RPCs
 
@@ -41,8 +41,8 @@ class DirectoryStandIn(DirectoryServiceServicer):
     """What user-service would know.
 
     Attributes:
-        people: By id.
-        versions: By id; of erased people as well.
+        users: By id.
+        versions: By id; of erased users as well.
         signed_in: Who was told to have signed in.
         verified: Which addresses were told to be whose.
         taken: Addresses that somebody else has.
@@ -50,7 +50,7 @@ class DirectoryStandIn(DirectoryServiceServicer):
         failure: What every call fails with; None when all is well.
     """
 
-    people: dict[str, user_pb2.User] = field(default_factory=dict)
+    users: dict[str, user_pb2.User] = field(default_factory=dict)
     versions: dict[str, int] = field(default_factory=dict)
     signed_in: list[UUID] = field(default_factory=list)
     verified: list[tuple[str, str]] = field(default_factory=list)
@@ -90,14 +90,14 @@ class DirectoryStandIn(DirectoryServiceServicer):
         return AccountServiceStub(self._to_auth)
 
     def change(self, user_id: str, **fields: Any) -> None:
-        """Changes a person."""
+        """Changes a user."""
         for name, value in fields.items():
-            setattr(self.people[user_id], name, value)
+            setattr(self.users[user_id], name, value)
         self.versions[user_id] += 1
 
     def erase(self, user_id: str) -> None:
-        """Erases a person."""
-        del self.people[user_id]
+        """Erases a user."""
+        del self.users[user_id]
         self.versions[user_id] += 1
 
     async def GetAuditClient(
@@ -110,10 +110,10 @@ class DirectoryStandIn(DirectoryServiceServicer):
         return self.audit_clients[request.event_id]
 
     async def AdmitUser(self, request: pb.AdmitUserRequest, context: Any) -> pb.AdmitUserResponse:
-        """Turns a pending registration into a person."""
+        """Turns a pending registration into a user."""
         self._fail()
         user_id = request.user_id
-        if user_id not in self.people:
+        if user_id not in self.users:
             registration = await self.accounts.GetRegistration(
                 account_service_pb2.GetRegistrationRequest(user_id=user_id)
             )
@@ -121,7 +121,7 @@ class DirectoryStandIn(DirectoryServiceServicer):
                 raise EmailTaken
             now = Timestamp()
             now.GetCurrentTime()
-            self.people[user_id] = user_pb2.User(
+            self.users[user_id] = user_pb2.User(
                 id=user_id,
                 email=registration.email,
                 full_name=registration.full_name,
@@ -132,29 +132,27 @@ class DirectoryStandIn(DirectoryServiceServicer):
                 etag='"1-0"',
             )
             self.versions[user_id] = 1
-        return pb.AdmitUserResponse(user=self.people[user_id], version=self.versions[user_id])
+        return pb.AdmitUserResponse(user=self.users[user_id], version=self.versions[user_id])
 
     async def GetAccount(self, request: pb.GetAccountRequest, context: Any) -> pb.GetAccountResponse:
-        """Returns what a service may copy of a person."""
+        """Returns what a service may copy of a user."""
         self._fail()
         if request.user_id not in self.versions:
             raise NotFound
-        person = self.people.get(request.user_id)
-        return pb.GetAccountResponse(
-            user=person, version=self.versions[request.user_id], erased=person is None
-        )
+        user = self.users.get(request.user_id)
+        return pb.GetAccountResponse(user=user, version=self.versions[request.user_id], erased=user is None)
 
     async def RestoreEmail(self, request: pb.RestoreEmailRequest, context: Any) -> pb.RestoreEmailResponse:
         """Gives a user an address back that they had."""
         self._fail()
         user_id = request.user_id
-        if user_id in self.people:
+        if user_id in self.users:
             self.change(user_id, email=request.email, email_verified=True)
-            self.people[user_id].ClearField("pending_email")
+            self.users[user_id].ClearField("pending_email")
         return pb.RestoreEmailResponse()
 
     async def RecordSignIn(self, request: pb.RecordSignInRequest, context: Any) -> pb.RecordSignInResponse:
-        """Notes that a person signed in."""
+        """Notes that a user signed in."""
         self._fail()
         self.signed_in.append(UUID(request.user_id))
         return pb.RecordSignInResponse()
@@ -162,18 +160,18 @@ class DirectoryStandIn(DirectoryServiceServicer):
     async def MarkEmailVerified(
         self, request: pb.MarkEmailVerifiedRequest, context: Any
     ) -> pb.MarkEmailVerifiedResponse:
-        """Notes that an address was shown to be a person's."""
+        """Notes that an address was shown to be a user's."""
         self._fail()
         self.verified.append((request.user_id, request.email))
-        person = self.people.get(request.user_id)
-        if person is None:
+        user = self.users.get(request.user_id)
+        if user is None:
             return pb.MarkEmailVerifiedResponse()
-        if person.pending_email == request.email:
+        if user.pending_email == request.email:
             if request.email in self.taken:
                 raise EmailTaken
-            person.ClearField("pending_email")
+            user.ClearField("pending_email")
             self.change(request.user_id, email=request.email, email_verified=True)
-        return pb.MarkEmailVerifiedResponse(user=person)
+        return pb.MarkEmailVerifiedResponse(user=user)
 
     def _fail(self) -> None:
         if self.failure is not None:

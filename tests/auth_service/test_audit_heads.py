@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from auth_service.adapters.audit_heads import EcdsaHeadJudge, EcdsaHeadSigner
+from auth_service.adapters.audit_heads import EcdsaHeadSigner, EcdsaHeadVerifier
 from auth_service.adapters.key_ring import KeyRing
 from auth_service.adapters.master_key import MasterKey
 from auth_service.adapters.postgres.audit import chained_of
@@ -74,7 +74,7 @@ async def test_signatures_outlive_their_keys(house: House, pool: Database) -> No
         (newest,) = await unit.audit.after(7, 10)
         await unit.audit_heads.add(EcdsaHeadSigner(ring).sign(8, newest.hash, clock.now()))
 
-    judge = EcdsaHeadJudge(units, MASTER_KEY)
+    judge = EcdsaHeadVerifier(units, MASTER_KEY)
     beginning = FindAuditBeginning(units, judge, FOR_EVER, clock)
     report = await VerifyAuditEvents(units, judge, beginning)()
 

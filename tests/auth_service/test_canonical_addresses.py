@@ -16,12 +16,12 @@ from tests.migrating import migrate_once_more
 MIGRATION = "auth_service.migrations.versions.0029_rewrite_canonical_addresses"
 
 
-async def _keep(database: Database, *people: tuple[str, str]) -> list[UUID]:
+async def _keep(database: Database, *users: tuple[str, str]) -> list[UUID]:
     """Keeps credentials by typed address and canonical form."""
     owner = await asyncpg.connect(database.url("auth_owner"))
-    ids = [uuid7() for _ in people]
+    ids = [uuid7() for _ in users]
     try:
-        for user_id, (email, form) in zip(ids, people, strict=True):
+        for user_id, (email, form) in zip(ids, users, strict=True):
             await owner.execute(
                 "INSERT INTO auth.credentials"
                 " (user_id, email, email_canonical, password_hash, role, is_pending)"
@@ -45,32 +45,32 @@ async def _forms(database: Database) -> dict[str, str]:
 
 
 async def test_old_forms_are_rewritten(postgres: Postgres, migrated: Database) -> None:
-    """Also where one person's new form is what another's was; the rest stays as it is."""
+    """Also where one user's new form is what another's was; the rest stays as it is."""
     database = await emptied(postgres, migrated)
-    people = {
+    users = {
         "x@stra\u00dfe.example": "x@strasse.example",
         "x@stra\u00dfe\u00df.example": "x@xn--strae-oqa.example",
         "x@b\u00fccher.example": "x@xn--bcher-kva.example",
         "X@Example.org": "x@example.org",
     }
-    await _keep(database, *people.items())
+    await _keep(database, *users.items())
 
     await migrate_once_more(database.url("auth_owner"), MIGRATION)
 
-    assert await _forms(database) == {email: canonical_email(email) for email in people}
+    assert await _forms(database) == {email: canonical_email(email) for email in users}
 
 
 async def test_two_people_with_one_mailbox(postgres: Postgres, migrated: Database) -> None:
     """Nothing is changed, and the operator learns who they are: by id, not by address."""
     database = await emptied(postgres, migrated)
-    people = {
+    users = {
         "x@stra\u00dfe.example": "x@strasse.example",
         "x@xn--strae-oqa.example": "x@xn--strae-oqa.example",
     }
-    ids = await _keep(database, *people.items())
+    ids = await _keep(database, *users.items())
 
     with pytest.raises(StartupError, match=f"{ids[0]} and {ids[1]}") as refusal:
         await migrate_once_more(database.url("auth_owner"), MIGRATION)
 
     assert "@" not in str(refusal.value)
-    assert await _forms(database) == people
+    assert await _forms(database) == users

@@ -49,7 +49,7 @@ async def test_registering_one_address_twenty_times_makes_one_person(house: Hous
     assert len(ids) == 1
     assert {refusal.reason for refusal in refusals if isinstance(refusal, RemoteError)} <= {"EMAIL_TAKEN"}
     assert all(isinstance(refusal, RemoteError) for refusal in refusals)
-    assert await house.count("credentials") == len(house.directory.people) == 1
+    assert await house.count("credentials") == len(house.directory.users) == 1
 
 
 async def test_instances_that_start_at_once_make_one_key(pool: Database) -> None:

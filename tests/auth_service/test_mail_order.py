@@ -35,7 +35,7 @@ async def _all_due(house: House) -> None:
 
 
 async def test_a_delivered_link_outlives_a_mail_put_off(house: House) -> None:
-    """The person has one link, and it works."""
+    """The user has one link, and it works."""
     server = MailServer()
     async with server.running():
         send = sender(house, server.port)

@@ -38,7 +38,7 @@ async def test_mails_wait_for_the_server(house: House) -> None:
         pass
     one, other = sender(house, server.port), sender(house, server.port)
     for number in range(PEOPLE):
-        await house.register(f"person-{number}@example.com")
+        await house.register(f"user-{number}@example.com")
     await one()
     await one()
     assert await house.count("mails") == PEOPLE
@@ -48,7 +48,7 @@ async def test_mails_wait_for_the_server(house: House) -> None:
         handled = await asyncio.gather(one(), other(), one())
 
     assert sum(handled) == PEOPLE
-    assert sorted(server.recipients) == [f"person-{number}@example.com" for number in range(PEOPLE)]
+    assert sorted(server.recipients) == [f"user-{number}@example.com" for number in range(PEOPLE)]
     assert await house.count("mails") == 0
     for message in server.taken:
         found = re.search(r"token=([\w-]+)", message.as_string())

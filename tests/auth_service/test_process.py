@@ -77,7 +77,7 @@ async def test_first_admin_is_made_when_user_service_answers(
         await until(lambda: _admin_is_made(environment), seconds=40)
         assert (await _login(environment)).role == user_pb2.ROLE_ADMIN
 
-        ((user_id, _),) = directory.people.items()
+        ((user_id, _),) = directory.users.items()
         directory.change(user_id, is_active=False)
         changed = Event(
             event_id=str(uuid7()), source="user-service", user_changed=UserChanged(user_id=user_id)

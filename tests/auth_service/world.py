@@ -1,4 +1,4 @@
-"""The use cases on a world in memory, and people to try them with."""
+"""The use cases on a world in memory, and users to try them with."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -16,7 +16,7 @@ from auth_service.wiring.use_cases import Ports, UseCases, build_use_cases
 from chassis.identity.caller import Caller
 
 from tests.fakes.auth_service.api_keys import FakeApiKeySecrets
-from tests.fakes.auth_service.attempts import FakeAnswerSeal
+from tests.fakes.auth_service.attempts import FakeResponseSeal
 from tests.fakes.auth_service.audit import FakeHeadSigner
 from tests.fakes.auth_service.devices import FakeDeviceDigests
 from tests.fakes.auth_service.passkeys import FakeRelyingParty
@@ -25,12 +25,12 @@ from tests.fakes.auth_service.state import FakeClock
 from tests.fakes.auth_service.unit_of_work import FakeUnitsOfWork
 from tests.fakes.auth_service.world import (
     AtOnce,
-    FakeGuessKeys,
+    FakeLoginDelay,
     FakeMailTokens,
     FakePasswordHasher,
     FakePasswordStrength,
-    FakePatience,
     FakeRefreshTokens,
+    FakeThrottleKeys,
     FakeTokenSigner,
     FakeUserDirectory,
 )
@@ -68,13 +68,13 @@ class World:
     units: FakeUnitsOfWork
     directory: FakeUserDirectory
     hasher: FakePasswordHasher
-    patience: FakePatience
+    login_delay: FakeLoginDelay
     signer: FakeTokenSigner
     does: UseCases
 
-    async def person(self, email: str = EMAIL, *, role: Role = Role.USER, proven: bool = False) -> UUID:
+    async def user(self, email: str = EMAIL, *, role: Role = Role.USER, proven: bool = False) -> UUID:
         """Registers somebody, who has `PASSWORD` and whose address is proven, if `proven`."""
-        person = await self.does.register(
+        user = await self.does.register(
             email=email,
             password=PASSWORD,
             full_name=NAME,
@@ -82,7 +82,7 @@ class World:
             email_verified=proven,
             caller=a_client(),
         )
-        return person.user_id
+        return user.user_id
 
     async def sign_in(self, email: str = EMAIL, password: str = PASSWORD, address: str = HERE) -> Tokens:
         """Signs somebody in."""
@@ -128,7 +128,7 @@ def build_world(
     clock = FakeClock()
     units = FakeUnitsOfWork(clock)
     directory = FakeUserDirectory(units, clock)
-    hasher, patience, signer = FakePasswordHasher(units), FakePatience(), FakeTokenSigner()
+    hasher, login_delay, signer = FakePasswordHasher(units), FakeLoginDelay(), FakeTokenSigner()
     address_rule, rights_of = VerifiedAddressRule(verified_email), RightsRule(admins_need_second_factor)
     ports = Ports(
         address_rule=address_rule,
@@ -138,9 +138,9 @@ def build_world(
         directory=directory,
         hasher=hasher,
         password_policy=PasswordPolicy(FakePasswordStrength(), breached),
-        patience=patience,
-        afterwards=AT_ONCE,
-        guess_keys=FakeGuessKeys(),
+        login_delay=login_delay,
+        background=AT_ONCE,
+        throttle_keys=FakeThrottleKeys(),
         device_tokens=DEVICE_TOKENS,
         signer=signer,
         refresh_tokens=FakeRefreshTokens(),
@@ -149,9 +149,9 @@ def build_world(
         notices=SignInNotices(second_factor_guesses=notify, new_device=notify),
         second_factors=FakeSecondFactorSecrets(),
         relying_party=FakeRelyingParty(),
-        answer_seal=FakeAnswerSeal(),
+        response_seal=FakeResponseSeal(),
         published_keys=NoKeys(),
-        head_judge=FakeHeadSigner(),
+        head_verifier=FakeHeadSigner(),
         authenticator=NoAuthenticator(),
         issuer=ISSUER,
         clock=clock,
@@ -161,7 +161,7 @@ def build_world(
         units=units,
         directory=directory,
         hasher=hasher,
-        patience=patience,
+        login_delay=login_delay,
         signer=signer,
         does=build_use_cases(
             ports, build_api_key_use_cases(units, FakeApiKeySecrets(), address_rule, rights_of, clock)

@@ -16,7 +16,7 @@ from auth_service.adapters.hmac_secrets import (
 from auth_service.adapters.master_key import MasterKey
 from auth_service.adapters.sealed_answers import SealedAnswers
 from auth_service.adapters.sealing import Sealing
-from auth_service.domain.idempotency import Attempt, Request
+from auth_service.domain.idempotency import IdempotencyRecord, Request
 from auth_service.domain.mail import MailKind
 from auth_service.domain.session import RefreshToken
 from auth_service.domain.signing_key import RetiredKey
@@ -28,7 +28,7 @@ from cryptography.exceptions import InvalidTag
 OLD, NEW = b"o" * 32, b"n" * 32
 BEFORE, BOTH, AFTER = MasterKey(OLD), MasterKey(NEW, OLD), MasterKey(NEW)
 USER, MAIL = uuid7(), uuid7()
-ATTEMPT = Attempt(attempt_id=uuid7(), fingerprint=b"")
+ATTEMPT = IdempotencyRecord(attempt_id=uuid7(), fingerprint=b"")
 DEVICE = "a browser in a network"
 
 
@@ -69,9 +69,9 @@ def _recovery_code(made: MasterKey, read: MasterKey) -> bool:
 def _kept_answer(made: MasterKey, read: MasterKey) -> bool:
     asked = (Caller(client_address="192.0.2.1"), "a key", Request(asked=b"what"))
     writing, reading = (SealedAnswers(key.every("a"), key.every("n")) for key in (made, read))
-    question = writing.questions(*asked)[0]
+    question = writing.keys(*asked)[0]
     sealed = writing.seal(question.name, b"answer")
-    return question.name in [each.name for each in reading.questions(*asked)] and (
+    return question.name in [each.name for each in reading.keys(*asked)] and (
         reading.open(question.name, sealed) == b"answer"
     )
 
@@ -105,7 +105,7 @@ def test_read_while_accepted(good: Callable[[MasterKey, MasterKey], bool]) -> No
 
 def test_an_attempts_secrets_are_drawn_by_the_key_of_its_question() -> None:
     """Else who asks again for a lost answer would be shown a key, or codes, that do not count."""
-    again = Attempt(attempt_id=ATTEMPT.attempt_id, fingerprint=b"", key_number=1)
+    again = IdempotencyRecord(attempt_id=ATTEMPT.attempt_id, fingerprint=b"", key_number=1)
     drawn, both = HmacApiKeys(OLD).draw(ATTEMPT), HmacApiKeys(NEW, OLD)
     assert both.draw(again).text == drawn.text != both.draw(ATTEMPT).text
     codes = totp_secrets(BEFORE).recovery_codes(ATTEMPT)

@@ -6,53 +6,53 @@ import pytest
 from auth_service.adapters.background_tasks import BackgroundTasks
 from auth_service.adapters.login_delay import TURNS_WAITING_MAX, InProcessLoginDelay
 from auth_service.domain.errors import TooManyAttempts
-from auth_service.domain.login_throttle import FAILURES_MAX, GuessKey
+from auth_service.domain.login_throttle import FAILURES_MAX, ThrottleKey
 
 ADA, BOB = b"ada", b"bob"
 
 
-def _key(account: bytes, client: int) -> GuessKey:
-    return GuessKey(account=account, client=str(client).encode())
+def _key(account: bytes, client: int) -> ThrottleKey:
+    return ThrottleKey(account=account, client=str(client).encode())
 
 
 async def test_an_account_that_is_attacked_takes_no_place_from_others() -> None:
     """Its own places are used up: more of its attackers are refused, and nobody else."""
-    patience = InProcessLoginDelay(waiting_max=10, waiting_per_account_max=3)
-    waiting = [asyncio.create_task(patience(60, _key(ADA, client), is_first=False)) for client in range(3)]
+    login_delay = InProcessLoginDelay(waiting_max=10, waiting_per_account_max=3)
+    waiting = [asyncio.create_task(login_delay(60, _key(ADA, client), is_first=False)) for client in range(3)]
     await asyncio.sleep(0)
 
     with pytest.raises(TooManyAttempts) as caught:
-        await patience(7.5, _key(ADA, 4), is_first=False)
-    await patience(0.01, _key(ADA, 5), is_first=True)
-    await patience(0.01, _key(BOB, 4), is_first=False)
-    await patience(0, _key(ADA, 4), is_first=False)
+        await login_delay(7.5, _key(ADA, 4), is_first=False)
+    await login_delay(0.01, _key(ADA, 5), is_first=True)
+    await login_delay(0.01, _key(BOB, 4), is_first=False)
+    await login_delay(0, _key(ADA, 4), is_first=False)
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
-    await patience(0.01, _key(ADA, 4), is_first=False)
+    await login_delay(0.01, _key(ADA, 4), is_first=False)
 
     assert caught.value.retry_after_seconds == 8
 
 
 async def test_waiting_is_bounded_everywhere_together() -> None:
     """But not for the first try of a client."""
-    patience = InProcessLoginDelay(waiting_max=1)
-    waiting = asyncio.create_task(patience(60, _key(ADA, 1), is_first=False))
+    login_delay = InProcessLoginDelay(waiting_max=1)
+    waiting = asyncio.create_task(login_delay(60, _key(ADA, 1), is_first=False))
     await asyncio.sleep(0)
 
     with pytest.raises(TooManyAttempts):
-        await patience(0.1, _key(BOB, 1), is_first=False)
-    await patience(0.01, _key(BOB, 2), is_first=True)
+        await login_delay(0.1, _key(BOB, 1), is_first=False)
+    await login_delay(0.01, _key(BOB, 2), is_first=True)
     waiting.cancel()
 
 
 async def test_a_client_has_no_more_guesses_under_way_than_it_has() -> None:
     """The others wait for their turn, a bounded number of them; other clients go on."""
-    patience, gate, under_way = InProcessLoginDelay(), asyncio.Event(), 0
+    login_delay, gate, under_way = InProcessLoginDelay(), asyncio.Event(), 0
 
     async def guess() -> None:
         nonlocal under_way
-        async with patience.turn(_key(ADA, 1)):
+        async with login_delay.turn(_key(ADA, 1)):
             under_way += 1
             await gate.wait()
             under_way -= 1
@@ -62,7 +62,7 @@ async def test_a_client_has_no_more_guesses_under_way_than_it_has() -> None:
     assert under_way == FAILURES_MAX
     with pytest.raises(TooManyAttempts):
         await guess()
-    async with patience.turn(_key(ADA, 2)), patience.turn(_key(BOB, 1)):
+    async with login_delay.turn(_key(ADA, 2)), login_delay.turn(_key(BOB, 1)):
         pass
     gate.set()
     await asyncio.gather(*guesses)
@@ -82,10 +82,10 @@ async def test_work_after_an_answer_is_bounded_and_finished() -> None:
     async def fail() -> None:
         raise RuntimeError
 
-    async with BackgroundTasks(tasks_max=3) as afterwards:
-        await afterwards(fail)
+    async with BackgroundTasks(tasks_max=3) as background:
+        await background(fail)
         for _ in range(4):
-            await afterwards(work)
+            await background(work)
         assert done == []
         gate.set()
 

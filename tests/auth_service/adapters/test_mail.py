@@ -14,7 +14,7 @@ from auth_service.adapters.mail.delivery import Carrier, MailDelivery
 from auth_service.adapters.mail.file_carrier import FileCarrier
 from auth_service.adapters.mail.smtp_carrier import SmtpCarrier, SmtpServer
 from auth_service.domain.errors import Undeliverable
-from auth_service.domain.mail import Letter, MailKind
+from auth_service.domain.mail import MailKind, OutgoingMail
 from chassis.errors import Unavailable
 from chassis.ids import uuid7
 
@@ -24,8 +24,8 @@ from tests.fakes.auth_service.state import FakeClock
 TOKEN = "t0ken-_" * 6
 
 
-def a_letter(to: str = "Ada@Example.com", kind: MailKind = MailKind.PASSWORD_RESET) -> Letter:
-    return Letter(id=uuid7(), kind=kind, to=to, token=TOKEN)
+def a_letter(to: str = "Ada@Example.com", kind: MailKind = MailKind.PASSWORD_RESET) -> OutgoingMail:
+    return OutgoingMail(id=uuid7(), kind=kind, to=to, token=TOKEN)
 
 
 def a_composer(name: str = "Vestibule") -> Composer:
@@ -78,7 +78,7 @@ async def test_a_server_takes_it(kind: MailKind, page: str) -> None:
 def test_notices(kind: MailKind) -> None:
     """Say what happened and when, and carry nothing to click."""
     mail_id = uuid7(now_ms=1_795_428_000_000)
-    message = a_composer()(Letter(id=mail_id, kind=kind, to="ada@example.com"))
+    message = a_composer()(OutgoingMail(id=mail_id, kind=kind, to="ada@example.com"))
 
     for form in ("plain", "html"):
         assert "(on 23 November 2026 at 10:00 UTC)" in text(message, form)
@@ -134,7 +134,10 @@ async def test_refusals(recipient: str, data: str, error: type[Exception]) -> No
 
 async def test_to_nobody(tmp_path: Path) -> None:
     """All is done but the handing over, failing included."""
-    server, letter = MailServer(), Letter(id=uuid7(), kind=MailKind.PASSWORD_RESET, to=None, token=TOKEN)
+    server, letter = (
+        MailServer(),
+        OutgoingMail(id=uuid7(), kind=MailKind.PASSWORD_RESET, to=None, token=TOKEN),
+    )
     async with server.running() as where:
         await by_smtp(where)(letter)
     with pytest.raises(Unavailable):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pyotp
 import pytest
 from auth_service.adapters.totp_secrets import TotpSecrets
-from auth_service.domain.idempotency import Attempt
+from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.second_factor import RECOVERY_CODES, Authenticator
 from chassis.ids import uuid7
 from cryptography.exceptions import InvalidTag
@@ -66,7 +66,7 @@ def test_a_secret_is_sealed_for_its_person() -> None:
 
 
 def test_recovery_codes() -> None:
-    """Ten, of 120 bits, kept as a keyed digest of person and code, however they are typed."""
+    """Ten, of 120 bits, kept as a keyed digest of user and code, however they are typed."""
     user_id, codes = uuid7(), SECRETS.recovery_codes()
     first = codes[0]
     kept = SECRETS.recovery_digests(user_id, first)[0]
@@ -81,18 +81,18 @@ def test_recovery_codes() -> None:
 
 def test_an_attempts_recovery_codes_are_the_same_each_time() -> None:
     """So that lost ones can be shown again; whoever has not the key cannot make them from its id."""
-    attempt = _attempt()
-    codes = SECRETS.recovery_codes(attempt)
+    idempotency = _attempt()
+    codes = SECRETS.recovery_codes(idempotency)
 
     assert len(set(codes)) == RECOVERY_CODES
-    assert codes == SECRETS.recovery_codes(attempt)
-    for other in (SECRETS.recovery_codes(_attempt()), SECRETS.recovery_codes(), _other_key(attempt)):
+    assert codes == SECRETS.recovery_codes(idempotency)
+    for other in (SECRETS.recovery_codes(_attempt()), SECRETS.recovery_codes(), _other_key(idempotency)):
         assert not set(codes) & set(other)
 
 
-def _other_key(attempt: Attempt) -> Sequence[str]:
-    return TotpSecrets([b"s" * 32], [b"x" * 32]).recovery_codes(attempt)
+def _other_key(idempotency: IdempotencyRecord) -> Sequence[str]:
+    return TotpSecrets([b"s" * 32], [b"x" * 32]).recovery_codes(idempotency)
 
 
-def _attempt() -> Attempt:
-    return Attempt(attempt_id=uuid7(), fingerprint=b"")
+def _attempt() -> IdempotencyRecord:
+    return IdempotencyRecord(attempt_id=uuid7(), fingerprint=b"")

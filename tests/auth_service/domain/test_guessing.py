@@ -1,16 +1,16 @@
 """How long answers are held back."""
 
 from auth_service.domain.login_delay import delay_seconds
-from auth_service.domain.login_throttle import GuessRecord
+from auth_service.domain.login_throttle import ThrottleState
 
 
 def test_the_delay_grows_and_ends() -> None:
     """Nothing for what one client alone may do; ten seconds at most."""
-    records = [GuessRecord(failures=failures) for failures in (0, 5, 6, 10, 25, 1_000)]
+    records = [ThrottleState(failures=failures) for failures in (0, 5, 6, 10, 25, 1_000)]
 
     assert [delay_seconds(record) for record in records] == [0, 0, 0.5, 2.5, 10, 10]
 
 
 def test_the_first_try_of_a_client_hardly_waits() -> None:
     """It may be the owner's, from a place where nobody has guessed."""
-    assert delay_seconds(GuessRecord(failures=1_000, is_first=True)) == 1
+    assert delay_seconds(ThrottleState(failures=1_000, is_first=True)) == 1

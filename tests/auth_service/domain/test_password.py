@@ -52,7 +52,7 @@ async def test_short_passwords_are_refused(password: str) -> None:
 
 @pytest.mark.parametrize("password", ["password", "12345678", "qwertyuiop", "aaaaaaaaaaaa", "letmein2024"])
 async def test_guessable_passwords_are_refused_with_advice(password: str) -> None:
-    """The advice is a sentence for the person."""
+    """The advice is a sentence for the user."""
     why = await _why(password)
 
     assert why

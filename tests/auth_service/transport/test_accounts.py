@@ -1,4 +1,4 @@
-"""Credentials in step with people, over gRPC."""
+"""Credentials in step with users, over gRPC."""
 
 import pytest
 from chassis.errors import RemoteError, TokenRevoked

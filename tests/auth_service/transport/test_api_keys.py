@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from auth_service.adapters.hmac_secrets import HmacApiKeys
-from auth_service.domain.idempotency import Attempt
+from auth_service.domain.idempotency import IdempotencyRecord
 from chassis.errors import RemoteError
 from chassis.identity.api_key import prefix_of
 from chassis.ids import uuid7
@@ -101,15 +101,15 @@ def test_keys_are_drawn_from_256_bits() -> None:
 
 def test_an_attempts_key_is_the_same_each_time() -> None:
     """So that a lost one can be shown again; whoever has not the key cannot draw it from the id."""
-    attempt, one = _attempt(), HmacApiKeys(b"k" * 32)
-    drawn = one.draw(attempt)
+    idempotency, one = _attempt(), HmacApiKeys(b"k" * 32)
+    drawn = one.draw(idempotency)
 
-    assert drawn == one.draw(attempt)
+    assert drawn == one.draw(idempotency)
     assert one.prefix(drawn.text) == drawn.prefix
-    for other in (one.draw(_attempt()), one.draw(), HmacApiKeys(b"o" * 32).draw(attempt)):
+    for other in (one.draw(_attempt()), one.draw(), HmacApiKeys(b"o" * 32).draw(idempotency)):
         assert other.prefix != drawn.prefix
         assert other.text.split("_")[2] != drawn.text.split("_")[2]
 
 
-def _attempt() -> Attempt:
-    return Attempt(attempt_id=uuid7(), fingerprint=b"")
+def _attempt() -> IdempotencyRecord:
+    return IdempotencyRecord(attempt_id=uuid7(), fingerprint=b"")

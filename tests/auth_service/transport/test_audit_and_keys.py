@@ -77,7 +77,7 @@ async def test_a_client_is_fetched_from_who_kept_it(house: House) -> None:
     record = event_handlers(
         sync_account=house.does.sync_account,
         record_audit=house.does.record_audit,
-        tell_email_verified=house.does.mail.tell_email_verified,
+        report_email_verified=house.does.mail.report_email_verified,
     )
     ids = [str(uuid7()) for _ in range(3)]
     house.directory.audit_clients[ids[0]] = directory_service_pb2.GetAuditClientResponse(
@@ -118,7 +118,7 @@ async def test_another_service_tells_of_its_own_acts_alone(house: House, action:
     record = event_handlers(
         sync_account=house.does.sync_account,
         record_audit=house.does.record_audit,
-        tell_email_verified=house.does.mail.tell_email_verified,
+        report_email_verified=house.does.mail.report_email_verified,
     )
     event = Event(event_id=str(uuid7()), source="user-service")
     event.audit_recorded.action, event.audit_recorded.outcome = action, outcome
@@ -133,7 +133,7 @@ async def test_a_commitment_is_not_anothers_to_make(house: House, pool: Database
     record = event_handlers(
         sync_account=house.does.sync_account,
         record_audit=house.does.record_audit,
-        tell_email_verified=house.does.mail.tell_email_verified,
+        report_email_verified=house.does.mail.report_email_verified,
     )
     told = AuditRecorded(action="users.update", outcome="success", details={COMMITMENT: "00" * 32, "a": "b"})
     event = Event(event_id=str(uuid7()), source="user-service", audit_recorded=told)
@@ -148,7 +148,7 @@ async def test_a_client_that_cannot_be_fetched_now_is_waited_for(house: House) -
     record = event_handlers(
         sync_account=house.does.sync_account,
         record_audit=house.does.record_audit,
-        tell_email_verified=house.does.mail.tell_email_verified,
+        report_email_verified=house.does.mail.report_email_verified,
     )
     recorded = AuditRecorded(action="users.update", outcome="success", client_kept=True)
     event = Event(event_id=str(uuid7()), source="user-service", audit_recorded=recorded)
@@ -165,7 +165,7 @@ async def test_a_client_that_the_event_carries_too(house: House) -> None:
     record = event_handlers(
         sync_account=house.does.sync_account,
         record_audit=house.does.record_audit,
-        tell_email_verified=house.does.mail.tell_email_verified,
+        report_email_verified=house.does.mail.report_email_verified,
     )
 
     def event() -> Event:
@@ -193,7 +193,7 @@ async def test_the_chain_that_postgres_wrote_verifies(house: House) -> None:
     record = event_handlers(
         sync_account=house.does.sync_account,
         record_audit=house.does.record_audit,
-        tell_email_verified=house.does.mail.tell_email_verified,
+        report_email_verified=house.does.mail.report_email_verified,
     )
     for user_agent in ("", 'quote " and \\ back', "\u00e9\u4e2d\U0001f600", "line\nbreak\t\x7f", "nul\0"):
         told = AuditRecorded(action="users.update", outcome="success", user_agent=user_agent)

@@ -33,7 +33,7 @@ async def _reason(house: House, request: pb.RegisterRequest | pb.LoginRequest) -
 
 
 async def test_a_person_registers_and_signs_in(house: House) -> None:
-    """The answer is the person as user-service has them."""
+    """The answer is the user as user-service has them."""
     request = pb.RegisterRequest(email=EMAIL, password=PASSWORD, full_name=NAME)
     user = (await house.auth.Register(request)).user
 

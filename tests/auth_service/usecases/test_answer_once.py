@@ -5,8 +5,8 @@ from dataclasses import replace
 from uuid import UUID
 
 import pytest
-from auth_service.domain.errors import IdempotencyKeyReused, KeptAnswerEnded
-from auth_service.domain.idempotency import Attempt, Request
+from auth_service.domain.errors import IdempotencyKeyReused, StoredResponseExpired
+from auth_service.domain.idempotency import IdempotencyRecord, Request
 from chassis.errors import Unavailable
 from chassis.ids import uuid7
 
@@ -22,9 +22,9 @@ class Work:
         self.go_on.set()
         self._is_final = is_final
 
-    async def __call__(self, attempt: Attempt) -> tuple[bytes, bool]:
+    async def __call__(self, idempotency: IdempotencyRecord) -> tuple[bytes, bool]:
         """Does it."""
-        self.attempts.append(attempt.attempt_id)
+        self.attempts.append(idempotency.attempt_id)
         await self.go_on.wait()
         return b"done %d" % len(self.attempts), self._is_final
 
@@ -38,12 +38,12 @@ async def _ask(
     secret: str | None = None,
     address: str = "192.0.2.1",
 ) -> tuple[bytes, bool]:
-    return await world.does.answer_once(
+    return await world.does.run_once(
         caller=a_client(address),
-        key=key,
+        client_key=key,
         request=Request(asked=asked, secret=secret, proves=secret is not None),
         seconds=1.0,
-        work=work,
+        run=work,
     )
 
 
@@ -79,7 +79,7 @@ async def test_another_secret_is_another_question(world: World) -> None:
             with pytest.raises(IdempotencyKeyReused):
                 await _ask(world, work, secret=wrong)
     for secret in ("right", "wrong"):
-        with pytest.raises(KeptAnswerEnded):
+        with pytest.raises(StoredResponseExpired):
             await _ask(world, work, secret=secret)
 
     assert len(work.attempts) == 1
@@ -128,19 +128,21 @@ async def test_what_ended_is_not_given_again(world: World) -> None:
 
     async def ask() -> tuple[bytes, bool]:
         request = Request(asked=b"a key, please")
-        return await world.does.answer_once(caller=caller, key="key", request=request, seconds=1.0, work=work)
+        return await world.does.run_once(
+            caller=caller, client_key="key", request=request, seconds=1.0, run=work
+        )
 
     await ask()
     async with world.units.transaction() as unit:
-        await unit.attempts.end(ada)
+        await unit.idempotency.expire(ada)
 
-    with pytest.raises(KeptAnswerEnded):
+    with pytest.raises(StoredResponseExpired):
         await ask()
     assert len(work.attempts) == 1
 
 
 async def test_what_only_says_to_try_again_is_not_kept(world: World) -> None:
-    """The next one is the same attempt."""
+    """The next one is the same idempotency."""
     unlucky, work = Work(is_final=False), Work()
 
     assert await _ask(world, unlucky) == (b"done 1", False)
@@ -166,7 +168,7 @@ async def test_two_at_once(world: World) -> None:
 
 
 async def test_whoever_hung_up_is_not_waited_for(world: World) -> None:
-    """What was cancelled or failed may be taken up at once, as the same attempt."""
+    """What was cancelled or failed may be taken up at once, as the same idempotency."""
     work = Work()
     work.go_on.clear()
     first = asyncio.create_task(_ask(world, work))
@@ -181,12 +183,16 @@ async def test_whoever_hung_up_is_not_waited_for(world: World) -> None:
 
 
 async def test_a_registration_knows_itself_again(world: World) -> None:
-    """Done, but its answer lost: the same attempt is told of the same person, and nobody else."""
-    attempt = UUID("019ab000-0000-7000-8000-000000000001")
+    """Done, but its answer lost: the same attempt is told of the same user, and nobody else."""
+    idempotency = UUID("019ab000-0000-7000-8000-000000000001")
     register = world.does.register
 
-    first = await register(email=EMAIL, password=PASSWORD, full_name=NAME, caller=a_client(), user_id=attempt)
-    again = await register(email=EMAIL, password=PASSWORD, full_name=NAME, caller=a_client(), user_id=attempt)
+    first = await register(
+        email=EMAIL, password=PASSWORD, full_name=NAME, caller=a_client(), user_id=idempotency
+    )
+    again = await register(
+        email=EMAIL, password=PASSWORD, full_name=NAME, caller=a_client(), user_id=idempotency
+    )
 
-    assert first.user_id == again.user_id == attempt
+    assert first.user_id == again.user_id == idempotency
     assert world.units.actions == [("auth.register", "success")]

@@ -17,7 +17,7 @@ MINUTE = timedelta(minutes=1)
 
 
 async def _owner(world: World, email: str = EMAIL) -> Caller:
-    user_id = await world.person(email, proven=True)
+    user_id = await world.user(email, proven=True)
     return world.signed_in(user_id, await world.sign_in(email))
 
 
@@ -30,11 +30,11 @@ async def _made(world: World, owner: Caller, lifetime: timedelta | None = None) 
 
 
 async def test_a_key_is_its_persons(world: World) -> None:
-    """It is judged with the person's role; its secret is not kept."""
+    """It is judged with the user's role; its secret is not kept."""
     owner = await _owner(world)
     key_id, text = await _made(world, owner)
 
-    holder = await world.does.api_keys.judge_api_key(text=text, caller=a_client())
+    holder = await world.does.api_keys.verify_api_key(text=text, caller=a_client())
     (listed,) = await world.does.api_keys.list_api_keys(caller=owner)
 
     assert (holder.key.id, holder.key.user_id, holder.role.value) == (key_id, owner.user_id, "user")
@@ -56,7 +56,7 @@ async def test_times_that_make_no_sense(world: World, lifetime: timedelta) -> No
 
 
 async def test_there_is_a_limit(world: World) -> None:
-    """For each person; a revoked key makes room."""
+    """For each user; a revoked key makes room."""
     owner, bob = await _owner(world), await _owner(world, "bob@example.com")
     keys = [await _made(world, owner) for _ in range(KEYS_MAX)]
     with pytest.raises(TooManyApiKeys):
@@ -82,7 +82,7 @@ async def test_wrong_keys(world: World) -> None:
     before = world.units.actions
     for wrong in ("vst_", "vst_9/secret", text + "s"):
         with pytest.raises(TokenInvalid):
-            await world.does.api_keys.judge_api_key(text=wrong, caller=a_client())
+            await world.does.api_keys.verify_api_key(text=wrong, caller=a_client())
 
     assert world.units.actions == before
 
@@ -94,12 +94,12 @@ async def test_expired(world: World) -> None:
     world.clock.advance(MINUTE)
     for _ in range(3):
         with pytest.raises(TokenExpired):
-            await world.does.api_keys.judge_api_key(text=text, caller=a_client())
+            await world.does.api_keys.verify_api_key(text=text, caller=a_client())
     assert world.units.actions.count(("auth.api_key_refused", "refused")) == 1
     entry = world.units.state.audit[-1].entry
     world.clock.advance(MINUTE)
     with pytest.raises(TokenExpired):
-        await world.does.api_keys.judge_api_key(text=text, caller=a_client())
+        await world.does.api_keys.verify_api_key(text=text, caller=a_client())
 
     assert world.units.actions.count(("auth.api_key_refused", "refused")) == 2
     assert (entry.actor_id, entry.subject_id, entry.ip) == (owner.user_id, owner.user_id, "192.0.2.1")
@@ -113,7 +113,7 @@ async def test_revoked(world: World) -> None:
     await world.does.api_keys.revoke_api_key(key_id=key_id, caller=owner)
 
     with pytest.raises(TokenRevoked):
-        await world.does.api_keys.judge_api_key(text=text, caller=a_client())
+        await world.does.api_keys.verify_api_key(text=text, caller=a_client())
     with pytest.raises(NotFound):
         await world.does.api_keys.revoke_api_key(key_id=key_id, caller=owner)
     (revocation,) = world.units.state.revocations
@@ -130,7 +130,7 @@ async def test_anothers_key_is_not_found(world: World) -> None:
     with pytest.raises(NotFound):
         await world.does.api_keys.revoke_api_key(key_id=key_id, caller=bob)
 
-    assert (await world.does.api_keys.judge_api_key(text=text, caller=a_client())).key.id == key_id
+    assert (await world.does.api_keys.verify_api_key(text=text, caller=a_client())).key.id == key_id
 
 
 async def test_use_is_noted_once_a_minute(world: World) -> None:
@@ -138,12 +138,12 @@ async def test_use_is_noted_once_a_minute(world: World) -> None:
     owner = await _owner(world)
     key_id, text = await _made(world, owner)
     first = world.clock.now()
-    await world.does.api_keys.judge_api_key(text=text, caller=a_client())
+    await world.does.api_keys.verify_api_key(text=text, caller=a_client())
     world.clock.advance(MINUTE / 2)
-    await world.does.api_keys.judge_api_key(text=text, caller=a_client())
+    await world.does.api_keys.verify_api_key(text=text, caller=a_client())
     noted = world.units.state.api_keys[key_id].last_used_at
     world.clock.advance(MINUTE / 2)
-    await world.does.api_keys.judge_api_key(text=text, caller=a_client())
+    await world.does.api_keys.verify_api_key(text=text, caller=a_client())
 
     assert noted == first
     assert world.units.state.api_keys[key_id].last_used_at == first + MINUTE
@@ -180,15 +180,15 @@ async def test_introspection_tells_what_a_key_may(world: World) -> None:
 
 
 async def test_a_deactivated_persons_key(world: World) -> None:
-    """Is refused until the person is active again."""
+    """Is refused until the user is active again."""
     owner = await _owner(world)
     _, text = await _made(world, owner)
     user_id = owner.person()
     world.directory.put(user_id, EMAIL, is_active=False)
     await world.does.sync_account(user_id=user_id, caller=a_service())
     with pytest.raises(TokenRevoked):
-        await world.does.api_keys.judge_api_key(text=text, caller=a_client())
+        await world.does.api_keys.verify_api_key(text=text, caller=a_client())
     world.directory.put(user_id, EMAIL, is_active=True)
     await world.does.sync_account(user_id=user_id, caller=a_service())
 
-    assert (await world.does.api_keys.judge_api_key(text=text, caller=a_client())).is_active
+    assert (await world.does.api_keys.verify_api_key(text=text, caller=a_client())).is_active

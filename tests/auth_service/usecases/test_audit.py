@@ -61,7 +61,7 @@ async def test_a_cursor_is_not_moved_by_new_entries(world: World) -> None:
 
 
 async def test_filters_narrow(world: World) -> None:
-    """By person, by action, by time."""
+    """By user, by action, by time."""
     entries = await _fill(world, 6)
     wanted = AuditFilter(
         actor_id=entries[1].actor_id,

@@ -30,7 +30,7 @@ def _told(world: World, kind: MailKind = MailKind.NEW_DEVICE) -> int:
 
 async def test_a_new_device_is_told_of_once(world: World) -> None:
     """The first one of a user is no news; a newer version of the browser is no other device."""
-    await world.person()
+    await world.user()
     await _sign_in(world)
     await _sign_in(world, CHROME.replace("119", "120"))
     await _sign_in(world, address="192.0.77.9")
@@ -45,7 +45,7 @@ async def test_a_new_device_is_told_of_once(world: World) -> None:
 
 async def test_a_wrong_password_is_no_sign_in(world: World) -> None:
     """Nor does it make the device known."""
-    await world.person()
+    await world.user()
     await _sign_in(world)
     caller = replace(a_client(), user_agent=FIREFOX)
     with pytest.raises(InvalidCredentials):
@@ -55,7 +55,7 @@ async def test_a_wrong_password_is_no_sign_in(world: World) -> None:
 
 async def test_there_is_no_flood_of_mails(world: World) -> None:
     """Whoever has the password does not fill the mailbox by calling itself something else each time."""
-    await world.person()
+    await world.user()
     for number in range(NOTICES_MAX + 10):
         await _sign_in(world, f"Browser {number}")
     assert _told(world) == NOTICES_MAX
@@ -67,7 +67,7 @@ async def test_there_is_no_flood_of_mails(world: World) -> None:
 
 async def test_two_at_once(world: World) -> None:
     """One mail."""
-    await world.person()
+    await world.user()
     await _sign_in(world)
     await asyncio.gather(*(_sign_in(world, FIREFOX) for _ in range(4)))
     assert _told(world) == 1
@@ -75,8 +75,8 @@ async def test_two_at_once(world: World) -> None:
 
 async def test_devices_are_each_users_own(world: World) -> None:
     """One user's device is not known as another's."""
-    ada = await world.person()
-    bob = await world.person("bob@example.com")
+    ada = await world.user()
+    bob = await world.user("bob@example.com")
     await _sign_in(world)
     assert {user_id for user_id, _ in world.units.state.devices} == {ada}
     await world.sign_in("bob@example.com")
@@ -94,7 +94,7 @@ def test_devices() -> None:
 
 
 async def _guarded(world: World) -> UUID:
-    user_id = await world.person(proven=True)
+    user_id = await world.user(proven=True)
     caller = world.signed_in(user_id, await world.sign_in())
     step = int(world.clock.now().timestamp()) // 30
     await world.does.mfa.begin_totp(caller=caller)

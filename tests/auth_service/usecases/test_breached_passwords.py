@@ -11,7 +11,7 @@ from auth_service.domain.mail import MailKind
 from auth_service.domain.password import BREACHED, PasswordPolicy
 from auth_service.usecases.mail_delivery import SendMails
 
-from tests.auth_service.usecases.test_recovery import Postman
+from tests.auth_service.usecases.test_recovery import MailSender
 from tests.auth_service.world import EMAIL, NAME, PASSWORD, World, a_client, build_world
 from tests.fakes.auth_service.world import FakeMailTokens, FakePasswordStrength
 
@@ -44,12 +44,12 @@ async def test_registering(world: World) -> None:
         await world.does.register(email=EMAIL, password=IN_A_BREACH, full_name=NAME, caller=a_client())
 
     _assert_breached(refused.value, "password")
-    await world.person()
+    await world.user()
 
 
 async def test_changing(world: World) -> None:
     """The old password goes on counting."""
-    caller = world.signed_in(await world.person(), await world.sign_in())
+    caller = world.signed_in(await world.user(), await world.sign_in())
     change = world.does.change_password
     with pytest.raises(WeakPassword) as refused:
         await change(old_password=PASSWORD, new_password=IN_A_BREACH, caller=caller)
@@ -61,11 +61,11 @@ async def test_changing(world: World) -> None:
 
 async def test_resetting(world: World) -> None:
     """The token is left for a better one; an invited user's first password is chosen the same way."""
-    await world.person()
-    postman = Postman()
+    await world.user()
+    sender = MailSender()
     await world.does.mail.forgot_password(email=EMAIL, caller=a_client())
-    await SendMails(world.units, FakeMailTokens(), postman)()
-    token = postman.token(MailKind.PASSWORD_RESET)
+    await SendMails(world.units, FakeMailTokens(), sender)()
+    token = sender.token(MailKind.PASSWORD_RESET)
     reset = world.does.mail.reset_password
     with pytest.raises(WeakPassword) as refused:
         await reset(token=token, new_password=IN_A_BREACH, caller=a_client())

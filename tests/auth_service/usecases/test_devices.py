@@ -23,20 +23,20 @@ async def _attack(world: World, address: str | None = None) -> None:
 
 async def test_it_does_not_wait(world: World) -> None:
     """Others do, the second time."""
-    await world.person()
+    await world.user()
     device = (await _sign_in(world)).device
     await _attack(world)
-    world.patience.waits.clear()
+    world.login_delay.waits.clear()
 
     assert (await _sign_in(world, device)).device == device
-    assert world.patience.waits == []
+    assert world.login_delay.waits == []
     await world.sign_in(address="192.0.2.77")
-    assert world.patience.waits == [1.0]
+    assert world.login_delay.waits == [1.0]
 
 
 async def test_it_is_let_in_where_its_address_is_blocked(world: World) -> None:
     """Whoever shares the address with somebody who guesses has guesses of their own: five."""
-    await world.person()
+    await world.user()
     device = (await _sign_in(world)).device
     await _attack(world, address="192.0.2.1")
 
@@ -53,14 +53,14 @@ async def test_it_is_let_in_where_its_address_is_blocked(world: World) -> None:
 @pytest.mark.parametrize("token", ["", "nonsense", "A" * 64, "\u00e9" * 64])
 async def test_a_token_that_is_none(world: World, token: str) -> None:
     """Is as good as none, and says nothing."""
-    await world.person()
+    await world.user()
     await _sign_in(world, token)
 
 
 async def test_it_is_of_no_use_at_another_account(world: World) -> None:
     """Nor does it name the one it is for."""
-    user_id = await world.person()
-    await world.person("bob@example.com")
+    user_id = await world.user()
+    await world.user("bob@example.com")
     device = (await _sign_in(world)).device
     await _attack(world, address="192.0.2.1")
     for _ in range(5):
@@ -75,7 +75,7 @@ async def test_it_is_of_no_use_at_another_account(world: World) -> None:
 
 async def test_another_password_ends_it(world: World) -> None:
     """A stolen one is worth nothing after a reset."""
-    user_id = await world.person()
+    user_id = await world.user()
     device = (await _sign_in(world)).device
     row = world.units.state.credentials[user_id]
     async with world.units.transaction() as unit:

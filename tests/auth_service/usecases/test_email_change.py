@@ -11,7 +11,7 @@ from auth_service.usecases.mail_delivery import SendMails
 from chassis.errors import TokenInvalid, Unavailable
 from chassis.identity.caller import Caller
 
-from tests.auth_service.usecases.test_mails import FakePostman
+from tests.auth_service.usecases.test_mails import FakeMailSender
 from tests.auth_service.world import EMAIL, PASSWORD, World, a_client, a_service
 from tests.fakes.auth_service.world import FakeMailTokens
 
@@ -23,14 +23,14 @@ class Mails:
     """What goes out."""
 
     def __init__(self, world: World) -> None:
-        self.postman = FakePostman()
-        self._send = SendMails(world.units, FakeMailTokens(), self.postman)
+        self.sender = FakeMailSender()
+        self._send = SendMails(world.units, FakeMailTokens(), self.sender)
 
     async def sent(self) -> dict[MailKind, tuple[str | None, str]]:
         """Sends what waits; returns receiver and token of the last mail of each kind."""
-        self.postman.letters.clear()
+        self.sender.letters.clear()
         await self._send()
-        return {letter.kind: (letter.to, letter.token) for letter in self.postman.letters}
+        return {letter.kind: (letter.to, letter.token) for letter in self.sender.letters}
 
 
 @pytest.fixture(name="mails")
@@ -61,7 +61,7 @@ async def forget(world: World, email: str) -> None:
 
 async def test_until_it_is_proven_everything_stays(world: World, mails: Mails) -> None:
     """The new address gets the proof and nothing else; the old one is told, and goes on."""
-    user_id = await world.person()
+    user_id = await world.user()
     await mails.sent()
     await ask(world, user_id)
     sent = await mails.sent()
@@ -76,7 +76,7 @@ async def test_until_it_is_proven_everything_stays(world: World, mails: Mails) -
 
 async def test_the_proof_makes_it_the_address(world: World, mails: Mails) -> None:
     """At both services; the former address is told once more, and its reset link is dead."""
-    user_id = await world.person()
+    user_id = await world.user()
     session = await world.sign_in()
     await forget(world, EMAIL)
     _, reset = (await mails.sent())[MailKind.PASSWORD_RESET]
@@ -103,7 +103,7 @@ async def test_the_proof_makes_it_the_address(world: World, mails: Mails) -> Non
 
 async def test_a_proof_waits_for_user_service(world: World, mails: Mails) -> None:
     """Nothing is used up meanwhile."""
-    user_id = await world.person()
+    user_id = await world.user()
     await ask(world, user_id)
     _, proof = (await mails.sent())[PROOF]
     world.directory.away = True
@@ -116,7 +116,7 @@ async def test_a_proof_waits_for_user_service(world: World, mails: Mails) -> Non
 
 async def test_the_last_one_asked_for_wins(world: World, mails: Mails) -> None:
     """Proofs of another are useless; so are they once it is taken back."""
-    user_id = await world.person()
+    user_id = await world.user()
     await ask(world, user_id, NEW)
     _, first = (await mails.sent())[PROOF]
     await ask(world, user_id, NEWER)
@@ -134,7 +134,7 @@ async def test_the_last_one_asked_for_wins(world: World, mails: Mails) -> None:
 
 async def test_a_taken_address_tells_its_owner(world: World, mails: Mails) -> None:
     """And nobody else: what is kept about who asked is what is kept of a free one."""
-    ada, grace = await world.person(), await world.person(OTHER)
+    ada, grace = await world.user(), await world.user(OTHER)
     await mails.sent()
     await ask(world, ada, "GRACE@example.com")
     sent = await mails.sent()
@@ -148,7 +148,7 @@ async def test_a_taken_address_tells_its_owner(world: World, mails: Mails) -> No
 
 async def test_two_ask_for_one_address(world: World, mails: Mails) -> None:
     """Whoever proves it first has it; the other is told, and can ask again."""
-    ada, grace = await world.person(), await world.person(OTHER)
+    ada, grace = await world.user(), await world.user(OTHER)
     await ask(world, ada)
     _, adas = (await mails.sent())[PROOF]
     await ask(world, grace, present=OTHER)
@@ -164,7 +164,7 @@ async def test_two_ask_for_one_address(world: World, mails: Mails) -> None:
 
 async def test_asking_for_the_proof_again(world: World, mails: Mails) -> None:
     """It goes to the pending address as long as there is one."""
-    user_id = await world.person()
+    user_id = await world.user()
     await ask(world, user_id)
     await mails.sent()
     caller = Caller(user_id=user_id, client_address="192.0.2.1")
@@ -177,11 +177,11 @@ async def test_asking_for_the_proof_again(world: World, mails: Mails) -> None:
 
 async def test_an_auth_service_of_the_release_before(world: World, mails: Mails) -> None:
     """It copied the version and not the address that is asked for: asking again makes up for it."""
-    user_id = await world.person()
+    user_id = await world.user()
     await mails.sent()
-    person = world.directory.put(user_id, EMAIL, pending_email=NEW, email_verified=True)
+    user = world.directory.put(user_id, EMAIL, pending_email=NEW, email_verified=True)
     async with world.units.transaction() as unit:
-        await unit.credentials.copy(person, world.directory.people[user_id].version)
+        await unit.credentials.copy(user, world.directory.users[user_id].version)
 
     await world.does.mail.resend_verification(caller=Caller(user_id=user_id))
 
@@ -192,23 +192,23 @@ async def test_an_auth_service_of_the_release_before(world: World, mails: Mails)
 
 async def test_mails_to_one_address_are_bounded(world: World, mails: Mails) -> None:
     """Whoever asks for it, and whether it is somebody's; the next hour is another."""
-    people = [await world.person(f"person-{number}@example.com") for number in range(2)]
+    users = [await world.user(f"user-{number}@example.com") for number in range(2)]
     await mails.sent()
     taken = 0
     for number in range(3 * MAILS_TO_ONE_TARGET_MAX):
-        await ask(world, people[number % 2], None, f"person-{number % 2}@example.com")
-        await ask(world, people[number % 2], NEW, f"person-{number % 2}@example.com")
+        await ask(world, users[number % 2], None, f"user-{number % 2}@example.com")
+        await ask(world, users[number % 2], NEW, f"user-{number % 2}@example.com")
         taken += (await mails.sent()).get(PROOF, ("", ""))[0] == NEW
 
     assert taken == MAILS_TO_ONE_TARGET_MAX
     world.clock.advance(timedelta(hours=1))
-    await world.does.mail.resend_verification(caller=Caller(user_id=people[0]))
+    await world.does.mail.resend_verification(caller=Caller(user_id=users[0]))
     assert (await mails.sent())[PROOF][0] == NEW
 
 
 async def test_deactivated_while_pending(world: World, mails: Mails) -> None:
     """The proof is useless, before and after user-service has dropped what was pending."""
-    user_id = await world.person()
+    user_id = await world.user()
     await ask(world, user_id)
     _, proof = (await mails.sent())[PROOF]
     world.directory.put(user_id, EMAIL, is_active=False)
@@ -220,7 +220,7 @@ async def test_deactivated_while_pending(world: World, mails: Mails) -> None:
 
 async def test_erased_while_pending(world: World, mails: Mails) -> None:
     """Nothing waits, and no link works."""
-    user_id = await world.person()
+    user_id = await world.user()
     await ask(world, user_id)
     sent = await mails.sent()
     world.directory.erase(user_id)

@@ -28,7 +28,7 @@ async def _guess(
 
 async def test_the_right_password_opens_a_session(world: World) -> None:
     """Tokens, the sign-in told to user-service, the audit entry: all of one session."""
-    user_id = await world.person()
+    user_id = await world.user()
 
     tokens = await world.sign_in()
 
@@ -43,14 +43,14 @@ async def test_the_right_password_opens_a_session(world: World) -> None:
 @pytest.mark.parametrize("email", ["ada@example.com", "ADA@EXAMPLE.COM", "\uff21da@example.com"])
 async def test_addresses_are_compared_by_their_canonical_form(world: World, email: str) -> None:
     """However it is written, it is one address."""
-    await world.person("Ada@Example.com")
+    await world.user("Ada@Example.com")
 
     await world.sign_in(email)
 
 
 async def test_known_and_unknown_addresses_are_refused_alike(world: World) -> None:
     """The same error after the same hash, and both are counted; audited is what concerns somebody."""
-    await world.person()
+    await world.user()
     world.hasher.verified.clear()
     entries = len(world.units.actions)
 
@@ -65,7 +65,7 @@ async def test_known_and_unknown_addresses_are_refused_alike(world: World) -> No
 @pytest.mark.parametrize("email", ["ada@example.com", "nobody@example.com"])
 async def test_the_sixth_guess_of_a_client_waits(world: World, email: str) -> None:
     """Five wrong passwords block the client for this account, with the right password as well."""
-    await world.person()
+    await world.user()
     await _guess(world, 5, email)
     hashes = len(world.hasher.verified)
 
@@ -78,8 +78,8 @@ async def test_the_sixth_guess_of_a_client_waits(world: World, email: str) -> No
 
 async def test_nobody_else_is_locked_out(world: World) -> None:
     """Another client signs in while one is blocked, and the blocked one may guess elsewhere."""
-    await world.person()
-    await world.person("bob@example.com")
+    await world.user()
+    await world.user("bob@example.com")
     await _guess(world, 5)
 
     await world.sign_in(address="192.0.2.2")
@@ -88,7 +88,7 @@ async def test_nobody_else_is_locked_out(world: World) -> None:
 
 async def test_a_block_ends(world: World) -> None:
     """After a quarter of an hour the client may try again."""
-    await world.person()
+    await world.user()
     await _guess(world, 5)
 
     world.clock.advance(timedelta(minutes=15, seconds=1))
@@ -98,7 +98,7 @@ async def test_a_block_ends(world: World) -> None:
 
 async def test_only_guesses_of_the_last_quarter_hour_count(world: World) -> None:
     """Four now and four later are no five."""
-    await world.person()
+    await world.user()
     await _guess(world, 4)
     world.clock.advance(timedelta(minutes=16))
     await _guess(world, 4)
@@ -108,7 +108,7 @@ async def test_only_guesses_of_the_last_quarter_hour_count(world: World) -> None
 
 async def test_signing_in_resets_the_count(world: World) -> None:
     """Four wrong, one right, four wrong: still not blocked."""
-    await world.person()
+    await world.user()
     await _guess(world, 4)
     await world.sign_in()
     await _guess(world, 4)
@@ -118,21 +118,21 @@ async def test_signing_in_resets_the_count(world: World) -> None:
 
 async def test_guesses_from_many_clients_slow_the_answers_down(world: World) -> None:
     """More with each guess, ten seconds at most; never a lock."""
-    await world.person()
+    await world.user()
     for number in range(7):
         await _guess(world, 4, address=f"198.51.100.{number}")
 
     await world.sign_in()
 
-    assert world.patience.waits[:6] == [0.0] * 6
-    assert world.patience.waits[6] == 0.5
-    assert world.patience.waits[-2] == 10.0
-    assert world.patience.waits[-1] == 1.0, "the first try of the owner's client"
+    assert world.login_delay.waits[:6] == [0.0] * 6
+    assert world.login_delay.waits[6] == 0.5
+    assert world.login_delay.waits[-2] == 10.0
+    assert world.login_delay.waits[-1] == 1.0, "the first try of the owner's client"
 
 
 async def test_a_deactivated_account_is_told_after_the_right_password_only(world: World) -> None:
     """Whoever does not know the password learns nothing of the account."""
-    user_id = await world.person()
+    user_id = await world.user()
     world.directory.put(user_id, "ada@example.com", is_active=False)
     await world.does.sync_account(user_id=user_id, caller=a_service())
 
@@ -147,7 +147,7 @@ async def test_a_registration_not_admitted_yet_cannot_sign_in_yet(world: World) 
     """It is not wrong, only early; others learn nothing."""
     world.directory.away = True
     with pytest.raises(Unavailable):
-        await world.person()
+        await world.user()
 
     with pytest.raises(NotAdmittedYet):
         await world.sign_in()
@@ -156,7 +156,7 @@ async def test_a_registration_not_admitted_yet_cannot_sign_in_yet(world: World) 
 
 async def test_user_service_is_not_needed(world: World) -> None:
     """Signing in goes on while it is away; an event will tell it."""
-    user_id = await world.person()
+    user_id = await world.user()
     world.directory.away = True
 
     tokens = await world.sign_in()
@@ -167,7 +167,7 @@ async def test_user_service_is_not_needed(world: World) -> None:
 
 async def test_an_old_hash_is_replaced(world: World) -> None:
     """When the parameters have risen, the next sign-in hashes anew."""
-    user_id = await world.person()
+    user_id = await world.user()
     world.hasher.generation = 2
 
     await world.sign_in()
@@ -177,7 +177,7 @@ async def test_an_old_hash_is_replaced(world: World) -> None:
 
 async def test_nothing_in_the_trail_names_a_person(world: World) -> None:
     """Entries hold ids, never an address, a name or a password."""
-    await world.person()
+    await world.user()
     await world.sign_in()
     await _guess(world, 6 - 1)
 
@@ -188,7 +188,7 @@ async def test_nothing_in_the_trail_names_a_person(world: World) -> None:
 
 async def test_guesses_in_parallel_do_not_slip_past_the_limit(world: World) -> None:
     """A right password that was checked while the fifth guess was counted is refused."""
-    user_id = await world.person()
+    user_id = await world.user()
     verify = world.hasher.verify
 
     async def slow(password_hash: str | None, password: str) -> bool:
@@ -205,7 +205,7 @@ async def test_guesses_in_parallel_do_not_slip_past_the_limit(world: World) -> N
 
 async def test_a_flood_is_refused_before_anything_is_asked(world: World) -> None:
     """Known or not: no statement, no hash, nothing counted."""
-    await world.person()
+    await world.user()
     hashes, entries = len(world.hasher.verified), len(world.units.state.audit)
     world.hasher.is_full = True
     for email in ("ada@example.com", "nobody@example.com"):

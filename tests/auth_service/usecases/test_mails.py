@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from auth_service.domain.errors import AccountDisabled, Undeliverable, WeakPassword
 from auth_service.domain.events import EmailVerified
-from auth_service.domain.mail import Letter, MailKind, wait_after
+from auth_service.domain.mail import MailKind, OutgoingMail, wait_after
 from auth_service.usecases.mail_delivery import SendMails
 from chassis.errors import ServiceError, TokenExpired, TokenInvalid, TokenRevoked, Unavailable
 from chassis.identity.caller import Caller
@@ -20,46 +20,46 @@ RESET, PROOF = MailKind.PASSWORD_RESET, MailKind.EMAIL_VERIFICATION
 
 
 @dataclass
-class FakePostman:
+class FakeMailSender:
     """Keeps letters, or fails."""
 
-    letters: list[Letter] = field(default_factory=list)
+    letters: list[OutgoingMail] = field(default_factory=list)
     failure: Callable[[], ServiceError] | None = None
 
-    async def __call__(self, letter: Letter) -> None:
+    async def __call__(self, letter: OutgoingMail) -> None:
         """Takes a letter."""
         self.letters.append(letter)
         if self.failure is not None:
             raise self.failure()
 
 
-@pytest.fixture(name="postman")
-def _postman() -> FakePostman:
-    return FakePostman()
+@pytest.fixture(name="sender")
+def _postman() -> FakeMailSender:
+    return FakeMailSender()
 
 
 @pytest.fixture(name="send")
-def _send(world: World, postman: FakePostman) -> SendMails:
-    return SendMails(world.units, FakeMailTokens(), postman)
+def _send(world: World, sender: FakeMailSender) -> SendMails:
+    return SendMails(world.units, FakeMailTokens(), sender)
 
 
-async def _token(world: World, send: SendMails, postman: FakePostman, email: str = EMAIL) -> str:
+async def _token(world: World, send: SendMails, sender: FakeMailSender, email: str = EMAIL) -> str:
     """Returns the token that somebody who forgot the password is sent."""
     await world.does.mail.forgot_password(email=email, caller=a_client())
     await send()
-    return [letter.token for letter in postman.letters if letter.kind is RESET][-1]
+    return [letter.token for letter in sender.letters if letter.kind is RESET][-1]
 
 
-async def test_no_notice_stands_for_another(world: World, send: SendMails, postman: FakePostman) -> None:
+async def test_no_notice_stands_for_another(world: World, send: SendMails, sender: FakeMailSender) -> None:
     """Of two that wait, both are sent; none to somebody deactivated meanwhile. A new address keeps them."""
-    user_id = await world.person()
+    user_id = await world.user()
     async with world.units.transaction() as unit:
         for _ in range(2):
             await unit.mails.queue(MailKind.PASSKEY_ADDED, user_id)
     world.directory.put(user_id, "new@example.com")
     await world.does.sync_account(user_id=user_id, caller=a_service())
     await send()
-    told = [letter for letter in postman.letters if letter.kind is MailKind.PASSKEY_ADDED]
+    told = [letter for letter in sender.letters if letter.kind is MailKind.PASSKEY_ADDED]
     assert [(letter.to, letter.token) for letter in told] == [("new@example.com", "")] * 2
 
     async with world.units.transaction() as unit:
@@ -67,7 +67,7 @@ async def test_no_notice_stands_for_another(world: World, send: SendMails, postm
     world.directory.put(user_id, "new@example.com", is_active=False)
     await world.does.sync_account(user_id=user_id, caller=a_service())
     await send()
-    assert len([letter for letter in postman.letters if letter.kind is MailKind.PASSKEY_ADDED]) == 2
+    assert len([letter for letter in sender.letters if letter.kind is MailKind.PASSKEY_ADDED]) == 2
     assert not world.units.state.mails
 
 
@@ -75,11 +75,11 @@ async def _reset(world: World, token: str, password: str = NEW) -> None:
     await world.does.mail.reset_password(token=token, new_password=password, caller=a_client())
 
 
-async def test_a_reset_ends_every_session(world: World, send: SendMails, postman: FakePostman) -> None:
+async def test_a_reset_ends_every_session(world: World, send: SendMails, sender: FakeMailSender) -> None:
     """And takes back every token."""
-    user_id = await world.person()
+    user_id = await world.user()
     tokens = await world.sign_in()
-    token = await _token(world, send, postman)
+    token = await _token(world, send, sender)
 
     await _reset(world, token)
 
@@ -92,10 +92,10 @@ async def test_a_reset_ends_every_session(world: World, send: SendMails, postman
     assert ("auth.password_reset", "refused") not in world.units.actions, "nobody's token any more"
 
 
-async def test_a_weak_password_spends_nothing(world: World, send: SendMails, postman: FakePostman) -> None:
+async def test_a_weak_password_spends_nothing(world: World, send: SendMails, sender: FakeMailSender) -> None:
     """Nor does a user-service that is away."""
-    await world.person()
-    token = await _token(world, send, postman)
+    await world.user()
+    token = await _token(world, send, sender)
     with pytest.raises(WeakPassword):
         await _reset(world, token, "lovelace")
     world.directory.away = True
@@ -106,10 +106,10 @@ async def test_a_weak_password_spends_nothing(world: World, send: SendMails, pos
     await _reset(world, token)
 
 
-async def test_an_hour(world: World, send: SendMails, postman: FakePostman) -> None:
+async def test_an_hour(world: World, send: SendMails, sender: FakeMailSender) -> None:
     """Then it has expired."""
-    await world.person()
-    token = await _token(world, send, postman)
+    await world.user()
+    token = await _token(world, send, sender)
     world.clock.advance(timedelta(hours=1))
 
     with pytest.raises(TokenExpired):
@@ -117,11 +117,11 @@ async def test_an_hour(world: World, send: SendMails, postman: FakePostman) -> N
     assert world.units.actions[-1] == ("auth.password_reset", "refused")
 
 
-async def test_deactivated(world: World, send: SendMails, postman: FakePostman) -> None:
+async def test_deactivated(world: World, send: SendMails, sender: FakeMailSender) -> None:
     """A token that was sent before is no good, and none is sent after."""
-    user_id = await world.person()
-    token = await _token(world, send, postman)
-    sent = len(postman.letters)
+    user_id = await world.user()
+    token = await _token(world, send, sender)
+    sent = len(sender.letters)
     world.directory.put(user_id, EMAIL, is_active=False)
     await world.does.sync_account(user_id=user_id, caller=a_service())
 
@@ -129,49 +129,49 @@ async def test_deactivated(world: World, send: SendMails, postman: FakePostman) 
         await _reset(world, token)
     await world.does.mail.forgot_password(email=EMAIL, caller=a_client())
     await send()
-    assert [letter.to for letter in postman.letters[sent:]] == [None]
+    assert [letter.to for letter in sender.letters[sent:]] == [None]
     with pytest.raises(AccountDisabled):
         await world.sign_in()
 
 
-async def test_nobody_gets_no_mail(world: World, send: SendMails, postman: FakePostman) -> None:
+async def test_nobody_gets_no_mail(world: World, send: SendMails, sender: FakeMailSender) -> None:
     """What was queued for nobody goes to nobody, the same way."""
     await world.does.mail.forgot_password(email="nobody@example.com", caller=a_client())
     assert len(world.units.state.mails) == 1
 
     assert await send() == 1
 
-    assert [letter.to for letter in postman.letters] == [None]
+    assert [letter.to for letter in sender.letters] == [None]
     assert not world.units.state.mails
     assert not world.units.state.mail_tokens
     assert world.units.actions == []
 
 
 async def test_a_registration_is_asked_to_verify_once(
-    world: World, send: SendMails, postman: FakePostman
+    world: World, send: SendMails, sender: FakeMailSender
 ) -> None:
     """However the registration is finished."""
-    user_id = await world.person()
+    user_id = await world.user()
     await world.does.sync_account(user_id=user_id, caller=a_service())
     await send()
 
-    assert [(letter.kind, letter.to) for letter in postman.letters] == [(PROOF, EMAIL)]
+    assert [(letter.kind, letter.to) for letter in sender.letters] == [(PROOF, EMAIL)]
 
 
 async def test_an_address_that_changed_at_once_is_asked_to_verify(
-    world: World, send: SendMails, postman: FakePostman
+    world: World, send: SendMails, sender: FakeMailSender
 ) -> None:
     """What the old one was sent is no good, sent or not."""
-    user_id = await world.person()
-    reset = await _token(world, send, postman)
-    proof = next(letter.token for letter in postman.letters if letter.kind is PROOF)
+    user_id = await world.user()
+    reset = await _token(world, send, sender)
+    proof = next(letter.token for letter in sender.letters if letter.kind is PROOF)
     await world.does.mail.forgot_password(email=EMAIL, caller=a_client())
     world.directory.put(user_id, "new@example.com")
     await world.does.sync_account(user_id=user_id, caller=a_service())
-    postman.letters.clear()
+    sender.letters.clear()
     await send()
 
-    assert [(letter.kind, letter.to) for letter in postman.letters] == [
+    assert [(letter.kind, letter.to) for letter in sender.letters] == [
         (PROOF, "new@example.com"),
         (MailKind.EMAIL_CHANGED, EMAIL),
     ]
@@ -181,47 +181,49 @@ async def test_an_address_that_changed_at_once_is_asked_to_verify(
         await world.does.mail.verify_email(token=proof, caller=a_client())
 
 
-async def test_verifying_is_told_to_user_service(world: World, send: SendMails, postman: FakePostman) -> None:
+async def test_verifying_is_told_to_user_service(
+    world: World, send: SendMails, sender: FakeMailSender
+) -> None:
     """At once, and by the event when user-service was away."""
-    user_id = await world.person()
+    user_id = await world.user()
     await send()
     world.directory.away = True
-    await world.does.mail.verify_email(token=postman.letters[-1].token, caller=a_client())
+    await world.does.mail.verify_email(token=sender.letters[-1].token, caller=a_client())
     assert not world.directory.verified
     assert EmailVerified(user_id) in world.units.state.events
     with pytest.raises(Unavailable):
-        await world.does.mail.tell_email_verified(user_id=user_id)
+        await world.does.mail.report_email_verified(user_id=user_id)
     world.directory.away = False
 
-    await world.does.mail.tell_email_verified(user_id=user_id)
+    await world.does.mail.report_email_verified(user_id=user_id)
 
     assert world.directory.verified == [(user_id, EMAIL)]
     with pytest.raises(TokenInvalid):
-        await world.does.mail.verify_email(token=postman.letters[-1].token, caller=a_client())
+        await world.does.mail.verify_email(token=sender.letters[-1].token, caller=a_client())
 
 
-async def test_an_address_given_up_is_not_told(world: World, send: SendMails, postman: FakePostman) -> None:
+async def test_an_address_given_up_is_not_told(world: World, send: SendMails, sender: FakeMailSender) -> None:
     """The event may come late."""
-    user_id = await world.person()
+    user_id = await world.user()
     await send()
-    await world.does.mail.verify_email(token=postman.letters[-1].token, caller=a_client())
+    await world.does.mail.verify_email(token=sender.letters[-1].token, caller=a_client())
     world.directory.verified.clear()
     world.directory.put(user_id, "new@example.com")
     await world.does.sync_account(user_id=user_id, caller=a_service())
 
-    await world.does.mail.tell_email_verified(user_id=user_id)
+    await world.does.mail.report_email_verified(user_id=user_id)
 
     assert not world.directory.verified
 
 
-async def test_asking_again(world: World, send: SendMails, postman: FakePostman) -> None:
+async def test_asking_again(world: World, send: SendMails, sender: FakeMailSender) -> None:
     """Gives a new token in place of the old; nothing once the address is verified."""
-    user_id = await world.person()
+    user_id = await world.user()
     await send()
     caller = Caller(user_id=user_id, client_address="192.0.2.1")
     await world.does.mail.resend_verification(caller=caller)
     await send()
-    older, newer = (letter.token for letter in postman.letters)
+    older, newer = (letter.token for letter in sender.letters)
     with pytest.raises(TokenInvalid):
         await world.does.mail.verify_email(token=older, caller=a_client())
     await world.does.mail.verify_email(token=newer, caller=a_client())
@@ -229,43 +231,43 @@ async def test_asking_again(world: World, send: SendMails, postman: FakePostman)
     await world.does.mail.resend_verification(caller=caller)
     await send()
 
-    assert len(postman.letters) == 2
+    assert len(sender.letters) == 2
     assert not world.units.state.mails
 
 
 async def test_a_mail_that_cannot_be_sent_waits_longer_and_longer(
-    world: World, send: SendMails, postman: FakePostman
+    world: World, send: SendMails, sender: FakeMailSender
 ) -> None:
     """The same letter each time; nothing is lost."""
-    await world.person()
-    postman.failure = Unavailable
-    for attempt in range(1, 9):
+    await world.user()
+    sender.failure = Unavailable
+    for idempotency in range(1, 9):
         await send()
         await send()
-        assert len(postman.letters) == attempt
-        world.clock.advance(wait_after(attempt))
-    postman.failure = None
+        assert len(sender.letters) == idempotency
+        world.clock.advance(wait_after(idempotency))
+    sender.failure = None
     await send()
 
-    assert len({(letter.id, letter.token) for letter in postman.letters}) == 1
+    assert len({(letter.id, letter.token) for letter in sender.letters}) == 1
     assert not world.units.state.mails
-    await world.does.mail.verify_email(token=postman.letters[-1].token, caller=a_client())
+    await world.does.mail.verify_email(token=sender.letters[-1].token, caller=a_client())
 
 
 async def test_a_mail_that_is_refused_for_good_is_dropped(
-    world: World, send: SendMails, postman: FakePostman
+    world: World, send: SendMails, sender: FakeMailSender
 ) -> None:
     """Nobody tries again."""
-    await world.person()
-    postman.failure = Undeliverable
+    await world.user()
+    sender.failure = Undeliverable
     await send()
 
     assert not world.units.state.mails
 
 
-async def test_erasing_drops_what_waits(world: World, send: SendMails, postman: FakePostman) -> None:
+async def test_erasing_drops_what_waits(world: World, send: SendMails, sender: FakeMailSender) -> None:
     """Mails and tokens."""
-    user_id = await world.person()
+    user_id = await world.user()
     await world.does.mail.forgot_password(email=EMAIL, caller=a_client())
     world.directory.erase(user_id)
     await world.does.sync_account(user_id=user_id, caller=a_service())
@@ -273,16 +275,16 @@ async def test_erasing_drops_what_waits(world: World, send: SendMails, postman: 
     assert not world.units.state.mails
     assert not world.units.state.mail_tokens
     await send()
-    assert not postman.letters
+    assert not sender.letters
 
 
 async def test_changing_the_password_makes_reset_tokens_useless(
-    world: World, send: SendMails, postman: FakePostman
+    world: World, send: SendMails, sender: FakeMailSender
 ) -> None:
     """Whoever took the account back must not lose it to an older mail."""
-    user_id = await world.person()
+    user_id = await world.user()
     caller = world.signed_in(user_id, await world.sign_in())
-    token = await _token(world, send, postman)
+    token = await _token(world, send, sender)
     await world.does.change_password(old_password=PASSWORD, new_password=NEW, caller=caller)
 
     with pytest.raises(TokenInvalid):

@@ -31,7 +31,7 @@ def _step(world: World, drift: int = 0) -> str:
 
 @pytest.fixture(name="guarded")
 async def _guarded(world: World) -> Guarded:
-    user_id = await world.person(proven=True)
+    user_id = await world.user(proven=True)
     caller = world.signed_in(user_id, await world.sign_in())
     await world.does.mfa.begin_totp(caller=caller)
     codes = await world.does.mfa.confirm_totp(code=_step(world, -1), caller=caller)
@@ -138,7 +138,7 @@ async def test_an_unknown_challenge_is_not_audited(world: World, guarded: Guarde
 
 async def test_turning_it_on_takes_a_code(world: World) -> None:
     """A wrong one is audited and turns nothing on; there has to be a secret first."""
-    user_id = await world.person(proven=True)
+    user_id = await world.user(proven=True)
     caller = world.signed_in(user_id, await world.sign_in())
     with pytest.raises(NotFound):
         await world.does.mfa.confirm_totp(code=_step(world), caller=caller)

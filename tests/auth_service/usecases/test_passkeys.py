@@ -26,7 +26,7 @@ class Owner:
 
 @pytest.fixture(name="owner")
 async def _owner(world: World) -> Owner:
-    user_id = await world.person(proven=True)
+    user_id = await world.user(proven=True)
     caller = world.signed_in(user_id, await world.sign_in())
     await _add(world, caller)
     return Owner(user_id, caller)
@@ -56,13 +56,13 @@ async def test_the_browser_is_known_from_then_on(world: World, owner: Owner) -> 
         for _ in range(5):
             with pytest.raises((InvalidCredentials, TooManyAttempts)):
                 await world.sign_in(password="wrong", address=f"198.51.100.{number}")
-    world.patience.waits.clear()
+    world.login_delay.waits.clear()
 
     issued = await world.does.login(email=EMAIL, password=PASSWORD, device=device, caller=a_client())
 
     assert isinstance(issued, Tokens)
     assert issued.device == device
-    assert world.patience.waits == []
+    assert world.login_delay.waits == []
 
 
 async def test_signing_in(world: World, owner: Owner) -> None:

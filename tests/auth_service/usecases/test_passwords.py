@@ -12,7 +12,7 @@ NEW = "another stone lamp"
 
 async def test_the_new_password_counts_and_other_sessions_end(world: World) -> None:
     """Here one stays signed in."""
-    user_id = await world.person()
+    user_id = await world.user()
     here, elsewhere = await world.sign_in(), await world.sign_in()
 
     await world.does.change_password(
@@ -32,7 +32,7 @@ async def test_the_new_password_counts_and_other_sessions_end(world: World) -> N
 
 async def test_a_wrong_old_password_is_counted(world: World) -> None:
     """It is named on its field, and after five the client has to wait."""
-    user_id = await world.person()
+    user_id = await world.user()
     caller = world.signed_in(user_id, await world.sign_in())
     for _ in range(5):
         with pytest.raises(Invalid) as caught:
@@ -47,7 +47,7 @@ async def test_a_wrong_old_password_is_counted(world: World) -> None:
 
 async def test_a_weak_new_password_changes_nothing(world: World) -> None:
     """The name, which only user-service knows, counts as well."""
-    user_id = await world.person()
+    user_id = await world.user()
     caller = world.signed_in(user_id, await world.sign_in())
 
     for weak in ("short", "lovelace"):
@@ -59,8 +59,8 @@ async def test_a_weak_new_password_changes_nothing(world: World) -> None:
 
 
 async def test_another_service_may_ask(world: World) -> None:
-    """Yes or no; a wrong one counts like a sign-in's, an unknown person has none."""
-    user_id = await world.person()
+    """Yes or no; a wrong one counts like a sign-in's, an unknown user has none."""
+    user_id = await world.user()
     check = world.does.verify_password
 
     assert await check(user_id=user_id, password=PASSWORD, caller=a_service())

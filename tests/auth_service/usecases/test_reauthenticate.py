@@ -24,7 +24,7 @@ HOUR = timedelta(hours=1)
 @pytest.fixture(name="caller")
 async def _caller(world: World) -> Caller:
     """Somebody who signed in an hour ago."""
-    caller = world.signed_in(await world.person(proven=True), await world.sign_in())
+    caller = world.signed_in(await world.user(proven=True), await world.sign_in())
     world.clock.advance(HOUR)
     return caller
 
@@ -107,7 +107,7 @@ async def test_a_passkey(world: World, caller: Caller) -> None:
     """It is both factors, and must be the caller's own."""
     await _add_passkey(world, caller, "phone")
     mallory = world.signed_in(
-        await world.person("m@example.com", proven=True), await world.sign_in("m@example.com")
+        await world.user("m@example.com", proven=True), await world.sign_in("m@example.com")
     )
     await _add_passkey(world, mallory, "hers")
     with pytest.raises(PasskeyRefused):

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from auth_service.domain.errors import EmailNotVerified, PasskeyRefused
 from auth_service.domain.events import EmailVerified
-from auth_service.domain.mail import UNDO_TOKENS, Letter, MailKind
+from auth_service.domain.mail import UNDO_TOKENS, MailKind, OutgoingMail
 from auth_service.domain.second_factor import Challenge
 from auth_service.domain.user import Role
 from auth_service.usecases.bootstrap_admin import Bootstrap
@@ -23,12 +23,12 @@ NEW = "another stone lamp"
 
 
 @dataclass
-class Postman:
+class MailSender:
     """Keeps letters."""
 
-    letters: list[Letter] = field(default_factory=list)
+    letters: list[OutgoingMail] = field(default_factory=list)
 
-    async def __call__(self, letter: Letter) -> None:
+    async def __call__(self, letter: OutgoingMail) -> None:
         """Takes a letter."""
         self.letters.append(letter)
 
@@ -49,10 +49,10 @@ class Planted:
 
     async def recover(self) -> None:
         """Lets the owner of the mailbox take the account over."""
-        postman = Postman()
+        sender = MailSender()
         await self.world.does.mail.forgot_password(email=EMAIL, caller=a_client())
-        await SendMails(self.world.units, FakeMailTokens(), postman)()
-        token = postman.token(MailKind.PASSWORD_RESET)
+        await SendMails(self.world.units, FakeMailTokens(), sender)()
+        token = sender.token(MailKind.PASSWORD_RESET)
         await self.world.does.mail.reset_password(token=token, new_password=NEW, caller=a_client())
 
 
@@ -75,7 +75,7 @@ async def _key(world: World, caller: Caller) -> str:
 
 async def plant(world: World) -> Planted:
     """Returns an account that an intruder is in."""
-    user_id = await world.person(proven=True)
+    user_id = await world.user(proven=True)
     tokens = await world.sign_in()
     intruder = world.signed_in(user_id, tokens)
     await _add_passkey(world, intruder)
@@ -94,7 +94,7 @@ async def test_keys_passkeys_and_sessions_end(planted: Planted) -> None:
     await planted.recover()
 
     with pytest.raises(TokenRevoked):
-        await world.does.api_keys.judge_api_key(text=planted.key, caller=a_client())
+        await world.does.api_keys.verify_api_key(text=planted.key, caller=a_client())
     with pytest.raises(TokenRevoked):
         await world.does.refresh(refresh_token=planted.refresh_token, caller=a_client())
     answer = {"challenge": login["challenge"], "id": "phone", "by": "phone", "user": planted.user_id}
@@ -143,22 +143,22 @@ async def test_calls_under_way_add_nothing(planted: Planted) -> None:
     world = planted.world
     await planted.recover()
 
-    for attempt in (
+    for idempotency in (
         _key(world, planted.intruder),
         world.does.mfa.begin_totp(caller=planted.intruder),
         world.does.mfa.confirm_totp(code="1", caller=planted.intruder),
     ):
         with pytest.raises(TokenRevoked):
-            await attempt
+            await idempotency
     assert not world.units.state.authenticators
 
 
 async def test_two_recoveries_at_once(planted: Planted) -> None:
     """The token counts once."""
-    world, postman = planted.world, Postman()
+    world, sender = planted.world, MailSender()
     await world.does.mail.forgot_password(email=EMAIL, caller=a_client())
-    await SendMails(world.units, FakeMailTokens(), postman)()
-    token = postman.token(MailKind.PASSWORD_RESET)
+    await SendMails(world.units, FakeMailTokens(), sender)()
+    token = sender.token(MailKind.PASSWORD_RESET)
     reset = world.does.mail.reset_password
     outcomes = await asyncio.gather(
         *(reset(token=token, new_password=f"{NEW} {each}", caller=a_client()) for each in range(2)),
@@ -170,7 +170,7 @@ async def test_two_recoveries_at_once(planted: Planted) -> None:
 
 async def test_a_recovery_proves_the_address(world: World) -> None:
     """The token came from the mailbox; user-service is told."""
-    user_id = await world.person()
+    user_id = await world.user()
     await Planted(world, user_id, a_client(), "", "").recover()
 
     assert EmailVerified(user_id) in world.units.state.events
@@ -184,23 +184,23 @@ async def test_a_changed_password_keeps_keys_and_passkeys(planted: Planted) -> N
     await world.does.mfa.begin_totp(caller=planted.intruder)
     await world.does.change_password(old_password=PASSWORD, new_password=NEW, caller=planted.intruder)
 
-    await world.does.api_keys.judge_api_key(text=planted.key, caller=a_client())
+    await world.does.api_keys.verify_api_key(text=planted.key, caller=a_client())
     assert world.units.state.passkeys
     assert not world.units.state.authenticators
 
 
 async def test_nothing_is_set_up_on_an_address_that_is_not_proven(world: World) -> None:
     """Neither key nor passkey nor second factor; once it is proven, all of them."""
-    user_id = await world.person()
+    user_id = await world.user()
     caller = world.signed_in(user_id, await world.sign_in())
-    for attempt in (
+    for idempotency in (
         _key(world, caller),
         world.does.mfa.begin_totp(caller=caller),
         world.does.mfa.confirm_totp(code="1", caller=caller),
         _add_passkey(world, caller),
     ):
         with pytest.raises(EmailNotVerified):
-            await attempt
+            await idempotency
     assert not world.units.state.api_keys
     assert not world.units.state.authenticators
 
@@ -213,7 +213,7 @@ async def test_nothing_is_set_up_on_an_address_that_is_not_proven(world: World) 
 
 async def test_an_address_changed_meanwhile_is_not_proven(world: World) -> None:
     """A passkey that was begun on a proven address is not added on another."""
-    user_id = await world.person(proven=True)
+    user_id = await world.user(proven=True)
     caller = world.signed_in(user_id, await world.sign_in())
     options = await world.does.passkeys.begin_passkey(password=PASSWORD, caller=caller)
     world.directory.put(user_id, "other@example.com")
@@ -228,7 +228,7 @@ async def test_an_address_changed_meanwhile_is_not_proven(world: World) -> None:
 async def test_where_no_mail_can_be_sent() -> None:
     """`AUTH_VERIFIED_EMAIL=off` lifts it."""
     world = build_world(verified_email=False)
-    user_id = await world.person()
+    user_id = await world.user()
     caller = world.signed_in(user_id, await world.sign_in())
 
     await _key(world, caller)
@@ -243,16 +243,16 @@ async def test_the_first_admin_is_proven(world: World) -> None:
 
     (row,) = world.units.state.credentials.values()
     assert row.credential.email_verified
-    (account,) = world.directory.people.values()
-    assert account.person is not None
-    assert account.person.email_verified
+    (account,) = world.directory.users.values()
+    assert account.user is not None
+    assert account.user.email_verified
     assert not world.units.state.mails
 
 
 async def test_the_first_admin_of_a_release_before(world: World) -> None:
     """Is vouched for by the operator who names the address; nobody else is."""
-    ada = await world.person(role=Role.ADMIN)
-    bob = await world.person("bob@example.com")
+    ada = await world.user(role=Role.ADMIN)
+    bob = await world.user("bob@example.com")
     bootstrap = world.does.bootstrap_admin
     assert (
         await bootstrap(email="bob@example.com", password=PASSWORD, user_id=uuid7()) is Bootstrap.NOT_NEEDED

@@ -17,7 +17,7 @@ async def _refresh(world: World, token: str) -> str:
 
 async def test_a_token_is_exchanged_for_its_successor(world: World) -> None:
     """The session goes on, one further."""
-    await world.person()
+    await world.user()
     tokens = await world.sign_in()
 
     successor = await _refresh(world, tokens.refresh_token)
@@ -28,7 +28,7 @@ async def test_a_token_is_exchanged_for_its_successor(world: World) -> None:
 
 async def test_two_tabs_get_the_same_successor(world: World) -> None:
     """Within ten seconds the token before the newest still works, and nothing is advanced."""
-    await world.person()
+    await world.user()
     tokens = await world.sign_in()
     first = await _refresh(world, tokens.refresh_token)
     world.clock.advance(timedelta(seconds=10))
@@ -44,7 +44,7 @@ async def test_two_tabs_get_the_same_successor(world: World) -> None:
 )
 async def test_a_spent_token_ends_the_session(world: World, rotations: int, wait: timedelta) -> None:
     """Somebody else may hold the successor: everybody has to sign in again, and it is audited."""
-    await world.person()
+    await world.user()
     tokens = await world.sign_in()
     newest = tokens.refresh_token
     for _ in range(rotations):
@@ -64,7 +64,7 @@ async def test_a_spent_token_ends_the_session(world: World, rotations: int, wait
 
 async def test_an_idle_session_expires(world: World) -> None:
     """After seven days without use."""
-    await world.person()
+    await world.user()
     tokens = await world.sign_in()
     world.clock.advance(timedelta(days=7, seconds=1))
 
@@ -74,7 +74,7 @@ async def test_an_idle_session_expires(world: World) -> None:
 
 async def test_no_session_lives_longer_than_a_month(world: World) -> None:
     """However often it is used."""
-    await world.person()
+    await world.user()
     token = (await world.sign_in()).refresh_token
     for _ in range(5):
         world.clock.advance(timedelta(days=5))
@@ -91,7 +91,7 @@ async def test_no_session_lives_longer_than_a_month(world: World) -> None:
 
 async def test_what_we_did_not_make_is_invalid(world: World) -> None:
     """A token of the future included: no transaction that committed has made it."""
-    await world.person()
+    await world.user()
     tokens = await world.sign_in()
 
     for text in ("nonsense", f"{world.session_of(tokens)}/9"):
@@ -101,7 +101,7 @@ async def test_what_we_did_not_make_is_invalid(world: World) -> None:
 
 async def test_a_new_role_comes_with_the_next_refresh(world: World) -> None:
     """A changed role refuses access tokens, not the session."""
-    user_id = await world.person()
+    user_id = await world.user()
     tokens = await world.sign_in()
     world.directory.put(user_id, "ada@example.com", role=Role.ADMIN)
     await world.does.sync_account(user_id=user_id, caller=a_service())
@@ -113,7 +113,7 @@ async def test_a_new_role_comes_with_the_next_refresh(world: World) -> None:
 
 async def test_a_failed_transaction_spends_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was rolled back has not happened: the client tries again with the same token."""
-    await world.person()
+    await world.user()
     tokens = await world.sign_in()
     whole = world.does.refresh
 

@@ -15,7 +15,7 @@ from tests.auth_service.world import EMAIL, NAME, PASSWORD, World, a_client, a_s
 
 async def test_a_person_is_admitted_and_may_sign_in(world: World) -> None:
     """Both halves in one call; the copy of the name goes as soon as it is not needed."""
-    user_id = await world.person()
+    user_id = await world.user()
 
     row = world.units.state.credentials[user_id]
     assert not row.credential.is_pending
@@ -27,10 +27,10 @@ async def test_a_person_is_admitted_and_may_sign_in(world: World) -> None:
 @pytest.mark.parametrize("email", [EMAIL, EMAIL.upper()])
 async def test_an_address_registers_once(world: World, email: str) -> None:
     """Compared by the canonical form."""
-    await world.person()
+    await world.user()
 
     with pytest.raises(EmailTaken):
-        await world.person(email)
+        await world.user(email)
     assert world.units.actions[-1] == ("auth.register", "refused")
 
 
@@ -47,7 +47,7 @@ async def test_while_user_service_is_away_the_registration_waits(world: World) -
     """503, and the event will finish it."""
     world.directory.away = True
     with pytest.raises(Unavailable):
-        await world.person()
+        await world.user()
     (user_id,) = world.units.state.credentials
     registration = await world.does.get_registration(user_id=user_id)
     assert (registration.email, registration.full_name, registration.role) == (EMAIL, NAME, Role.USER)
@@ -62,16 +62,16 @@ async def test_while_user_service_is_away_the_registration_waits(world: World) -
 
 
 async def test_repeating_the_registration_resumes_it(world: World) -> None:
-    """With the right password it is the same person; with another the address is taken."""
+    """With the right password it is the same user; with another the address is taken."""
     world.directory.away = True
     with pytest.raises(Unavailable):
-        await world.person()
+        await world.user()
     world.directory.away = False
     (waiting,) = world.units.state.credentials
 
     with pytest.raises(EmailTaken):
         await world.does.register(email=EMAIL, password="another password", full_name=NAME, caller=a_client())
-    assert await world.person() == waiting
+    assert await world.user() == waiting
 
 
 async def test_an_address_that_user_service_has_given_away_is_taken(world: World) -> None:
@@ -79,15 +79,15 @@ async def test_an_address_that_user_service_has_given_away_is_taken(world: World
     world.directory.put(uuid7(), EMAIL)
 
     with pytest.raises(EmailTaken):
-        await world.person()
+        await world.user()
 
     assert not world.units.state.credentials
     assert world.units.actions[-1] == ("auth.register", "refused")
 
 
 async def test_refusing_drops_only_what_waits(world: World) -> None:
-    """An admitted person's credential stays, and refusing twice is refusing once."""
-    user_id = await world.person()
+    """An admitted user's credential stays, and refusing twice is refusing once."""
+    user_id = await world.user()
 
     await world.does.refuse_registration(user_id=user_id, caller=a_service())
     await world.does.refuse_registration(user_id=uuid7(), caller=a_service())
@@ -99,7 +99,7 @@ async def test_what_neither_call_nor_event_finished_is_finished_later(world: Wor
     """A registration that waits for long is taken up by a job."""
     world.directory.away = True
     with pytest.raises(Unavailable):
-        await world.person()
+        await world.user()
     world.directory.away = False
     assert await world.does.finish_stale_registrations() == 0
 
@@ -134,7 +134,7 @@ async def test_the_first_admin_waits_for_user_service(world: World) -> None:
 
 async def test_an_ordinary_persons_address_makes_no_admin(world: World) -> None:
     """Nobody is promoted by a setting."""
-    await world.person()
+    await world.user()
 
     outcome = await world.does.bootstrap_admin(email=EMAIL, password=PASSWORD, user_id=uuid7())
 

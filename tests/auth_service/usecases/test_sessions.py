@@ -13,8 +13,8 @@ from tests.auth_service.world import World, a_client
 
 async def test_open_sessions_are_listed_the_newest_first(world: World) -> None:
     """One's own, and only open ones."""
-    user_id = await world.person()
-    await world.person("bob@example.com")
+    user_id = await world.user()
+    await world.user("bob@example.com")
     first = await world.sign_in()
     world.clock.advance(timedelta(minutes=1))
     second = await world.sign_in()
@@ -29,7 +29,7 @@ async def test_open_sessions_are_listed_the_newest_first(world: World) -> None:
 
 async def test_logging_out_ends_this_session(world: World) -> None:
     """Its tokens are taken back; doing it twice is doing it once."""
-    user_id = await world.person()
+    user_id = await world.user()
     here, elsewhere = await world.sign_in(), await world.sign_in()
     caller = world.signed_in(user_id, here)
 
@@ -46,8 +46,8 @@ async def test_logging_out_ends_this_session(world: World) -> None:
 
 
 async def test_logging_out_everywhere_ends_all(world: World) -> None:
-    """One entry refuses every access token of the person."""
-    user_id = await world.person()
+    """One entry refuses every access token of the user."""
+    user_id = await world.user()
     everywhere = [await world.sign_in() for _ in range(3)]
 
     await world.does.logout_all(caller=world.signed_in(user_id, everywhere[0]))
@@ -61,8 +61,8 @@ async def test_logging_out_everywhere_ends_all(world: World) -> None:
 
 async def test_only_ones_own_session_can_be_ended(world: World) -> None:
     """Another's, an unknown one and an ended one are all not found."""
-    user_id = await world.person()
-    await world.person("bob@example.com")
+    user_id = await world.user()
+    await world.user("bob@example.com")
     mine, bobs = await world.sign_in(), await world.sign_in("bob@example.com")
     caller = world.signed_in(user_id, mine)
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from auth_service.domain.idempotency import Attempt, Request
+from auth_service.domain.idempotency import IdempotencyRecord, Request
 from auth_service.domain.mail import MailKind
 from auth_service.domain.second_factor import Challenge
 from auth_service.domain.session import SessionLimits
@@ -14,11 +14,11 @@ from auth_service.usecases.mail_delivery import SendMails
 from chassis.errors import NotFound, TokenExpired, TokenRevoked, Unavailable
 from chassis.identity.caller import Caller
 
-from tests.auth_service.usecases.test_mails import NEW, FakePostman
+from tests.auth_service.usecases.test_mails import NEW, FakeMailSender
 from tests.auth_service.world import EMAIL, PASSWORD, World, a_client, build_world
 from tests.fakes.auth_service.world import FakeMailTokens
 
-Make = Callable[[Attempt], Awaitable[Any]]
+Make = Callable[[IdempotencyRecord], Awaitable[Any]]
 HOUR = timedelta(hours=1)
 
 
@@ -30,14 +30,16 @@ async def _ask(world: World, make: Make, *, dies: bool = False) -> Any:
     """Makes a call under the one key of this test; returns what is told."""
     told: list[Any] = []
 
-    async def work(attempt: Attempt) -> tuple[bytes, bool]:
-        told.append(await make(attempt))
+    async def work(idempotency: IdempotencyRecord) -> tuple[bytes, bool]:
+        told.append(await make(idempotency))
         if dies:
             raise Crash
         return b"told", True
 
-    answer_once = world.does.answer_once
-    call = answer_once(caller=a_client(), key="key", request=Request(asked=b"asked"), seconds=1.0, work=work)
+    run_once = world.does.run_once
+    call = run_once(
+        caller=a_client(), client_key="key", request=Request(asked=b"asked"), seconds=1.0, run=work
+    )
     if dies:
         with pytest.raises(Crash):
             await call
@@ -57,19 +59,19 @@ async def _lost_and_told(world: World, make: Make, *, after: timedelta = HOUR) -
 
 
 async def _signed_in(world: World) -> Caller:
-    return world.signed_in(await world.person(proven=True), await world.sign_in())
+    return world.signed_in(await world.user(proven=True), await world.sign_in())
 
 
 def _refreshes(world: World, token: str) -> Make:
-    async def refresh(attempt: Attempt) -> Tokens:
-        return await world.does.refresh(refresh_token=token, caller=a_client(), attempt=attempt)
+    async def refresh(idempotency: IdempotencyRecord) -> Tokens:
+        return await world.does.refresh(refresh_token=token, caller=a_client(), idempotency=idempotency)
 
     return refresh
 
 
 async def test_a_refresh_gives_the_same_successor(world: World) -> None:
     """Long after the ten seconds of two tabs, and the session is not advanced a second time."""
-    await world.person(proven=True)
+    await world.user(proven=True)
     signed_in = await world.sign_in()
 
     lost, told = await _lost_and_told(world, _refreshes(world, signed_in.refresh_token))
@@ -80,7 +82,7 @@ async def test_a_refresh_gives_the_same_successor(world: World) -> None:
 
 async def test_the_second_of_two_tabs_is_told_again_too(world: World) -> None:
     """It was given the successor in time, and lost it."""
-    await world.person(proven=True)
+    await world.user(proven=True)
     signed_in = await world.sign_in()
     first = await world.does.refresh(refresh_token=signed_in.refresh_token, caller=a_client())
 
@@ -91,7 +93,7 @@ async def test_the_second_of_two_tabs_is_told_again_too(world: World) -> None:
 
 async def test_whoever_has_but_the_token_ends_the_session(world: World) -> None:
     """A thief does not know the key; nor does a call that was not the one that spent the token."""
-    await world.person(proven=True)
+    await world.user(proven=True)
     signed_in = await world.sign_in()
     await world.does.refresh(refresh_token=signed_in.refresh_token, caller=a_client())
     world.clock.advance(HOUR)
@@ -103,7 +105,7 @@ async def test_whoever_has_but_the_token_ends_the_session(world: World) -> None:
 
 async def test_a_successor_in_use_is_not_given_again(world: World) -> None:
     """Somebody has it: who asks with what came before it is as late as anybody."""
-    await world.person(proven=True)
+    await world.user(proven=True)
     refresh = _refreshes(world, (await world.sign_in()).refresh_token)
     lost = await _ask(world, refresh, dies=True)
     await world.does.refresh(refresh_token=lost.refresh_token, caller=a_client())
@@ -119,7 +121,7 @@ async def test_an_idle_session_is_not_revived() -> None:
     limits = SessionLimits(idle=HOUR, lifetime=12 * HOUR, access=timedelta(minutes=5))
     for by_refresh in (True, False):
         world = build_world(limits)
-        await world.person(proven=True)
+        await world.user(proven=True)
         signed_in = await world.sign_in()
         make = _refreshes(world, signed_in.refresh_token) if by_refresh else _signs_in(world)
         await _ask(world, make, dies=True)
@@ -130,15 +132,17 @@ async def test_an_idle_session_is_not_revived() -> None:
 
 
 def _signs_in(world: World) -> Make:
-    async def login(attempt: Attempt) -> Tokens | Challenge:
-        return await world.does.login(email=EMAIL, password=PASSWORD, caller=a_client(), attempt=attempt)
+    async def login(idempotency: IdempotencyRecord) -> Tokens | Challenge:
+        return await world.does.login(
+            email=EMAIL, password=PASSWORD, caller=a_client(), idempotency=idempotency
+        )
 
     return login
 
 
 async def test_a_sign_in_opens_one_session(world: World) -> None:
     """The second answer is of the session whose tokens nobody got, unless that has ended."""
-    await world.person(proven=True)
+    await world.user(proven=True)
 
     lost, told = await _lost_and_told(world, _signs_in(world))
 
@@ -148,7 +152,7 @@ async def test_a_sign_in_opens_one_session(world: World) -> None:
 
 async def test_a_session_that_ended_stays_ended(world: World) -> None:
     """Signing out everywhere concerns the session that nobody was told of as well."""
-    user_id = await world.person(proven=True)
+    user_id = await world.user(proven=True)
     here = world.signed_in(user_id, await world.sign_in())
     await _ask(world, _signs_in(world), dies=True)
     await world.does.logout_all(caller=here)
@@ -167,8 +171,10 @@ async def test_a_second_factor_opens_one_session(world: World) -> None:
     assert isinstance(issued, Challenge)
     code = _step(world)
 
-    async def verify(attempt: Attempt) -> Tokens:
-        return await mfa.verify_mfa(mfa_token=issued.token, code=code, caller=a_client(), attempt=attempt)
+    async def verify(idempotency: IdempotencyRecord) -> Tokens:
+        return await mfa.verify_mfa(
+            mfa_token=issued.token, code=code, caller=a_client(), idempotency=idempotency
+        )
 
     lost, told = await _lost_and_told(world, verify)
 
@@ -181,8 +187,8 @@ async def test_recovery_codes_are_shown_again(world: World) -> None:
     await world.does.mfa.begin_totp(caller=caller)
     code = _step(world)
 
-    async def confirm(attempt: Attempt) -> Any:
-        return await world.does.mfa.confirm_totp(code=code, caller=caller, attempt=attempt)
+    async def confirm(idempotency: IdempotencyRecord) -> Any:
+        return await world.does.mfa.confirm_totp(code=code, caller=caller, idempotency=idempotency)
 
     lost, told = await _lost_and_told(world, confirm)
 
@@ -200,9 +206,9 @@ async def test_passkeys_are_added_and_used_once(world: World) -> None:
     begun = await passkeys.begin_passkey(password=PASSWORD, caller=caller)
     attestation = {"challenge": begun["challenge"], "id": "phone", "by": "phone"}
 
-    async def add(attempt: Attempt) -> Any:
+    async def add(idempotency: IdempotencyRecord) -> Any:
         return await passkeys.add_passkey(
-            name="Phone", attestation=attestation, caller=caller, attempt=attempt
+            name="Phone", attestation=attestation, caller=caller, idempotency=idempotency
         )
 
     lost, told = await _lost_and_told(world, add)
@@ -211,12 +217,12 @@ async def test_passkeys_are_added_and_used_once(world: World) -> None:
     (known,) = await passkeys.list_passkeys(caller=caller)
     await passkeys.remove_passkey(passkey_id=known.id, password=PASSWORD, caller=caller)
     with pytest.raises(NotFound):
-        await add(Attempt(attempt_id=known.id, fingerprint=b"", outcome=known.id))
+        await add(IdempotencyRecord(attempt_id=known.id, fingerprint=b"", outcome=known.id))
 
 
 async def test_a_passkey_opens_one_session(world: World) -> None:
     """However often the same assertion comes under the same key."""
-    user_id = await world.person(proven=True)
+    user_id = await world.user(proven=True)
     caller = world.signed_in(user_id, await world.sign_in())
     passkeys = world.does.passkeys
     begun = await passkeys.begin_passkey(password=PASSWORD, caller=caller)
@@ -225,8 +231,10 @@ async def test_a_passkey_opens_one_session(world: World) -> None:
     options = await passkeys.begin_passkey_login()
     assertion = {**made, "challenge": options["challenge"], "user": user_id, "count": 3}
 
-    async def login(attempt: Attempt) -> Tokens:
-        return await passkeys.login_with_passkey(assertion=assertion, caller=a_client(), attempt=attempt)
+    async def login(idempotency: IdempotencyRecord) -> Tokens:
+        return await passkeys.login_with_passkey(
+            assertion=assertion, caller=a_client(), idempotency=idempotency
+        )
 
     lost, told = await _lost_and_told(world, login)
 
@@ -238,45 +246,47 @@ async def test_an_api_key_is_shown_again(world: World) -> None:
     caller = await _signed_in(world)
     keys = world.does.api_keys
 
-    async def create(attempt: Attempt) -> Any:
+    async def create(idempotency: IdempotencyRecord) -> Any:
         return await keys.create_api_key(
-            name="report", scopes=["read"], expires_at=None, caller=caller, attempt=attempt
+            name="report", scopes=["read"], expires_at=None, caller=caller, idempotency=idempotency
         )
 
     lost, told = await _lost_and_told(world, create)
 
     assert lost == told
-    assert (await keys.judge_api_key(text=told[1], caller=a_client())).key.id == told[0].id
+    assert (await keys.verify_api_key(text=told[1], caller=a_client())).key.id == told[0].id
     (listed,) = await keys.list_api_keys(caller=caller)
     await keys.revoke_api_key(key_id=listed.id, caller=caller)
     with pytest.raises(NotFound):
-        await create(Attempt(attempt_id=listed.id, fingerprint=b"", outcome=listed.id))
+        await create(IdempotencyRecord(attempt_id=listed.id, fingerprint=b"", outcome=listed.id))
 
 
 @pytest.mark.parametrize("kind", [MailKind.PASSWORD_RESET, MailKind.EMAIL_VERIFICATION])
 async def test_mailed_tokens_are_spent_once(world: World, kind: MailKind) -> None:
     """The new password counts, the address is verified: that is what is told."""
-    await world.person()
-    postman, mail = FakePostman(), world.does.mail
+    await world.user()
+    sender, mail = FakeMailSender(), world.does.mail
     await mail.forgot_password(email=EMAIL, caller=a_client())
-    await SendMails(world.units, FakeMailTokens(), postman)()
-    (token,) = [letter.token for letter in postman.letters if letter.kind is kind]
+    await SendMails(world.units, FakeMailTokens(), sender)()
+    (token,) = [letter.token for letter in sender.letters if letter.kind is kind]
 
-    async def spend(attempt: Attempt) -> None:
+    async def spend(idempotency: IdempotencyRecord) -> None:
         if kind is MailKind.EMAIL_VERIFICATION:
-            await mail.verify_email(token=token, caller=a_client(), attempt=attempt)
+            await mail.verify_email(token=token, caller=a_client(), idempotency=idempotency)
         else:
-            await mail.reset_password(token=token, new_password=NEW, caller=a_client(), attempt=attempt)
+            await mail.reset_password(
+                token=token, new_password=NEW, caller=a_client(), idempotency=idempotency
+            )
 
     await _lost_and_told(world, spend)
 
 
 async def test_who_was_given_up_for_dead_and_lives(world: World) -> None:
-    """Of two calls under one attempt one makes the change; the other has changed nothing."""
-    await world.person(proven=True)
+    """Of two calls under one record one makes the change; the other has changed nothing."""
+    await world.user(proven=True)
     lost = await _ask(world, _signs_in(world), dies=True)
     (row,) = world.units.state.attempts.values()
-    unaware = Attempt(attempt_id=row.attempt.attempt_id, fingerprint=row.attempt.fingerprint)
+    unaware = IdempotencyRecord(attempt_id=row.record.attempt_id, fingerprint=row.record.fingerprint)
 
     with pytest.raises(Unavailable):
         await _signs_in(world)(unaware)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 from auth_service.domain.audit import audited
-from auth_service.domain.login_throttle import GuessKey
+from auth_service.domain.login_throttle import ThrottleKey
 from auth_service.domain.passkey import NewPasskey
 from auth_service.domain.proof import PASSWORD_AND_CODE
 from auth_service.domain.session import ACCESS_LIFETIME, STANDARD, STRICT, SessionLimits
@@ -35,7 +35,7 @@ def _granted(world: World) -> tuple[Role, bool]:
 
 async def test_a_session_ends_without_use(strict: World) -> None:
     """However long its last limit said: 15 minutes after it was used last."""
-    await strict.person()
+    await strict.user()
     tokens = await strict.sign_in()
     for _ in range(3):
         strict.clock.advance(14 * MINUTE)
@@ -49,7 +49,7 @@ async def test_a_session_ends_without_use(strict: World) -> None:
 
 async def test_a_session_ends_with_the_day(strict: World) -> None:
     """However much it is used."""
-    await strict.person()
+    await strict.user()
     tokens = await strict.sign_in()
     for _ in range(12 * 6 - 1):
         strict.clock.advance(10 * MINUTE)
@@ -70,7 +70,7 @@ def test_a_token_lives_no_longer_than_its_session(limits: SessionLimits) -> None
 
 async def test_an_admin_without_a_second_factor(strict: World) -> None:
     """Gets tokens to set one up with and, that done, tokens for everything."""
-    user_id = await strict.person(role=Role.ADMIN, proven=True)
+    user_id = await strict.user(role=Role.ADMIN, proven=True)
     tokens = await strict.sign_in()
     assert _granted(strict) == (Role.USER, True)
     assert tokens.role is Role.ADMIN
@@ -91,7 +91,7 @@ async def test_an_admin_without_a_second_factor(strict: World) -> None:
 
 async def test_a_passkey_is_two_factors(strict: World) -> None:
     """An admin who signs in with one needs no other; by the password alone the admin still does."""
-    user_id = await strict.person(role=Role.ADMIN, proven=True)
+    user_id = await strict.user(role=Role.ADMIN, proven=True)
     caller = strict.signed_in(user_id, await strict.sign_in())
     options = await strict.does.passkeys.begin_passkey(password=PASSWORD, caller=caller)
     made = {"challenge": options["challenge"], "id": "phone", "by": "phone"}
@@ -109,19 +109,19 @@ async def test_a_passkey_is_two_factors(strict: World) -> None:
 
 
 async def test_others_need_none(strict: World, world: World) -> None:
-    """Neither people who are no admins, nor admins in the standard profile."""
-    await strict.person()
+    """Neither users who are no admins, nor admins in the standard profile."""
+    await strict.user()
     await strict.sign_in()
     assert _granted(strict) == (Role.USER, False)
 
-    await world.person(role=Role.ADMIN, proven=True)
+    await world.user(role=Role.ADMIN, proven=True)
     await world.sign_in()
     assert _granted(world) == (Role.ADMIN, False)
 
 
 async def test_a_key_may_do_no_more_than_a_session(strict: World) -> None:
     """Of a promoted user, of an admin who turned the second factor off, with and without a passkey."""
-    user_id = await strict.person(role=Role.ADMIN, proven=True)
+    user_id = await strict.user(role=Role.ADMIN, proven=True)
     async with strict.units.transaction() as unit:
         await unit.second_factors.begin(user_id, b"sealed")
         await unit.second_factors.confirm(user_id, 1, [])
@@ -131,7 +131,7 @@ async def test_a_key_may_do_no_more_than_a_session(strict: World) -> None:
     )
 
     async def judged() -> tuple[Role, bool]:
-        holder = await strict.does.api_keys.judge_api_key(text=text, caller=a_client())
+        holder = await strict.does.api_keys.verify_api_key(text=text, caller=a_client())
         return holder.role, holder.must_enrol
 
     assert await judged() == (Role.ADMIN, False)
@@ -154,7 +154,7 @@ async def _a_session(strict: World, user_id: UUID) -> UUID:
         assert credential is not None
         entry = audited(a_client(), strict.clock.now(), "auth.login", actor_id=user_id)
         opening = await unit.sign_ins.open(
-            uuid7(), credential, GuessKey(b"a", b"c"), entry, PASSWORD_AND_CODE
+            uuid7(), credential, ThrottleKey(b"a", b"c"), entry, PASSWORD_AND_CODE
         )
-    assert opening.standing is not None
-    return opening.standing.session.id
+    assert opening.locked is not None
+    return opening.locked.session.id

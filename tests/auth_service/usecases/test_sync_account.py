@@ -1,4 +1,4 @@
-"""Making credentials equal to people."""
+"""Making credentials equal to users."""
 
 import pytest
 from auth_service.domain.errors import AccountDisabled, InvalidCredentials
@@ -17,7 +17,7 @@ def _revoked_people(world: World) -> list[object]:
 
 async def test_a_new_address_is_the_one_to_sign_in_with(world: World) -> None:
     """The old one is free at once."""
-    user_id = await world.person()
+    user_id = await world.user()
     world.directory.put(user_id, "Countess@Example.com")
 
     await world.does.sync_account(user_id=user_id, caller=a_service())
@@ -31,7 +31,7 @@ async def test_a_new_address_is_the_one_to_sign_in_with(world: World) -> None:
 
 async def test_a_new_role_revokes_the_access_tokens(world: World) -> None:
     """The sessions go on."""
-    user_id = await world.person()
+    user_id = await world.user()
     tokens = await world.sign_in()
     world.directory.put(user_id, EMAIL, role=Role.ADMIN)
 
@@ -45,7 +45,7 @@ async def test_a_new_role_revokes_the_access_tokens(world: World) -> None:
 
 async def test_deactivation_ends_every_session(world: World) -> None:
     """Neither the sessions nor the password are good any more; reactivation gives the password back."""
-    user_id = await world.person()
+    user_id = await world.user()
     tokens = await world.sign_in()
     world.directory.put(user_id, EMAIL, is_active=False)
     await world.does.sync_account(user_id=user_id, caller=a_service())
@@ -65,7 +65,7 @@ async def test_deactivation_ends_every_session(world: World) -> None:
 
 async def test_an_erased_person_leaves_only_ids(world: World) -> None:
     """Credential, sessions and counters go, tokens are revoked, and the address registers anew."""
-    user_id = await world.person()
+    user_id = await world.user()
     await world.sign_in()
     with pytest.raises(InvalidCredentials):
         await world.sign_in(password="wrong password")
@@ -78,12 +78,12 @@ async def test_an_erased_person_leaves_only_ids(world: World) -> None:
     assert not state.sessions
     assert not state.guesses
     assert _revoked_people(world) == [user_id]
-    assert await world.person() != user_id
+    assert await world.user() != user_id
 
 
 async def test_doing_it_twice_does_it_once(world: World) -> None:
     """Call and event both come."""
-    user_id = await world.person()
+    user_id = await world.user()
     world.directory.put(user_id, EMAIL, role=Role.ADMIN)
     await world.does.sync_account(user_id=user_id, caller=a_service())
     before = world.units.state
@@ -94,7 +94,7 @@ async def test_doing_it_twice_does_it_once(world: World) -> None:
 
 
 async def test_people_unknown_here_or_there_change_nothing(world: World) -> None:
-    """An id that was never a person's, and one whose credential is gone."""
+    """An id that was never a user's, and one whose credential is gone."""
     stranger = uuid7()
     await world.does.sync_account(user_id=stranger, caller=a_service())
     world.directory.put(stranger, EMAIL)
@@ -104,8 +104,8 @@ async def test_people_unknown_here_or_there_change_nothing(world: World) -> None
 
 
 async def test_addresses_that_changed_hands_settle(world: World) -> None:
-    """Two people swapped addresses: whichever is copied first takes the address, the other is told."""
-    ada, bob = await world.person("a@example.com"), await world.person("b@example.com")
+    """Two users swapped addresses: whichever is copied first takes the address, the other is told."""
+    ada, bob = await world.user("a@example.com"), await world.user("b@example.com")
     world.directory.put(ada, "b@example.com")
     world.directory.put(bob, "a@example.com")
 
@@ -120,10 +120,10 @@ async def test_addresses_that_changed_hands_settle(world: World) -> None:
 
 async def test_a_waiting_registration_gives_way_to_an_admitted_person(world: World) -> None:
     """user-service decides whose an address is."""
-    ada = await world.person("a@example.com")
+    ada = await world.user("a@example.com")
     world.directory.away = True
     with pytest.raises(Unavailable):
-        await world.person("b@example.com")
+        await world.user("b@example.com")
     world.directory.away = False
     world.directory.put(ada, "b@example.com")
 

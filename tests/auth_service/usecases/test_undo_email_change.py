@@ -32,7 +32,7 @@ def _mails(world: World) -> Mails:
 @pytest.mark.parametrize("proven", [False, True])
 async def test_undoing(world: World, mails: Mails, proven: bool) -> None:
     """Before and after the proof: the address is back, and whoever was in is out."""
-    user_id = await world.person()
+    user_id = await world.user()
     tokens = await world.sign_in()
     await ask(world, user_id)
     sent = await mails.sent()
@@ -45,9 +45,9 @@ async def test_undoing(world: World, mails: Mails, proven: bool) -> None:
 
     await undo_change(world, undo)
 
-    person = world.directory.people[user_id].person
-    assert person is not None
-    assert (person.email, person.email_verified, person.pending_email) == (EMAIL, True, None)
+    user = world.directory.users[user_id].user
+    assert user is not None
+    assert (user.email, user.email_verified, user.pending_email) == (EMAIL, True, None)
     with pytest.raises(TokenRevoked):
         await world.does.refresh(refresh_token=tokens.refresh_token, caller=a_client())
     for email in (EMAIL, NEW):
@@ -67,7 +67,7 @@ async def test_undoing(world: World, mails: Mails, proven: bool) -> None:
 
 async def test_every_notice_undoes_its_own_change(world: World, mails: Mails) -> None:
     """An intruder who changes the address twice is out by the first link, and has none of his own."""
-    user_id = await world.person()
+    user_id = await world.user()
     await ask(world, user_id, NEW)
     sent = await mails.sent()
     (_, proof), (_, undo) = sent[PROOF], sent[ASKED]
@@ -81,16 +81,16 @@ async def test_every_notice_undoes_its_own_change(world: World, mails: Mails) ->
 
     await undo_change(world, undo)
 
-    person = world.directory.people[user_id].person
-    assert person is not None
-    assert person.email == EMAIL
+    user = world.directory.users[user_id].user
+    assert user is not None
+    assert user.email == EMAIL
     with pytest.raises(TokenInvalid):
         await undo_change(world, intruders)
 
 
 async def test_a_week(world: World, mails: Mails) -> None:
     """Then the link has expired."""
-    user_id = await world.person()
+    user_id = await world.user()
     await ask(world, user_id)
     _, undo = (await mails.sent())[ASKED]
     world.clock.advance(timedelta(days=7) - timedelta(seconds=1))
@@ -104,7 +104,7 @@ async def test_a_week(world: World, mails: Mails) -> None:
 
 async def test_undoing_while_user_service_is_away(world: World, mails: Mails) -> None:
     """The account is its owner's at once; the event restores the address there as well."""
-    user_id = await world.person()
+    user_id = await world.user()
     await ask(world, user_id)
     sent = await mails.sent()
     (_, proof), (_, undo) = sent[PROOF], sent[ASKED]
@@ -118,18 +118,18 @@ async def test_undoing_while_user_service_is_away(world: World, mails: Mails) ->
     world.directory.away = False
     assert EmailVerified(user_id) in world.units.state.events
 
-    await world.does.mail.tell_email_verified(user_id=user_id)
+    await world.does.mail.report_email_verified(user_id=user_id)
 
-    person = world.directory.people[user_id].person
-    assert person is not None
-    assert person.email == EMAIL
+    user = world.directory.users[user_id].user
+    assert user is not None
+    assert user.email == EMAIL
     await world.does.sync_account(user_id=user_id, caller=a_service())
     assert DONE not in await mails.sent()
 
 
 async def test_an_admin_vouches(world: World, mails: Mails) -> None:
     """The address counts at once, needs no proof, and the former one can undo it."""
-    user_id = await world.person()
+    user_id = await world.user()
     await mails.sent()
     world.directory.put(user_id, NEW, email_verified=True)
     await world.does.sync_account(user_id=user_id, caller=a_service())

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 from auth_service.domain.errors import InvalidCredentials
 from auth_service.domain.mail import MailKind
-from auth_service.domain.user import Account
+from auth_service.domain.user import UserState
 from auth_service.usecases.mail_delivery import SendMails
 from chassis.errors import TokenRevoked
 
-from tests.auth_service.usecases.test_recovery import NEW, Planted, Postman, plant
+from tests.auth_service.usecases.test_recovery import NEW, MailSender, Planted, plant
 from tests.auth_service.world import EMAIL, World, a_client, a_service
 from tests.fakes.auth_service.world import FakeMailTokens
 
@@ -24,10 +24,10 @@ def _step(world: World, drift: int = 0) -> str:
 
 
 async def _undo(world: World, kind: MailKind) -> None:
-    postman = Postman()
-    await SendMails(world.units, FakeMailTokens(), postman)()
+    sender = MailSender()
+    await SendMails(world.units, FakeMailTokens(), sender)()
     undo = world.does.mail.undo_email_change
-    await undo(token=postman.token(kind), caller=a_client())
+    await undo(token=sender.token(kind), caller=a_client())
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ async def test_what_was_set_up_is_undone_by_mail(planted: Planted, kind: MailKin
     state = world.units.state
     assert (state.passkeys, state.authenticators, state.recovery_codes) == ({}, {}, {})
     with pytest.raises(TokenRevoked):
-        await world.does.api_keys.judge_api_key(text=planted.key, caller=a_client())
+        await world.does.api_keys.verify_api_key(text=planted.key, caller=a_client())
     with pytest.raises(TokenRevoked):
         await world.does.refresh(refresh_token=planted.refresh_token, caller=a_client())
     with pytest.raises(InvalidCredentials):
@@ -58,17 +58,17 @@ async def test_what_was_set_up_is_undone_by_mail(planted: Planted, kind: MailKin
 
 async def test_an_intruder_who_recovers_does_not_end_the_undo(planted: Planted) -> None:
     """Who moved the account to another mailbox and reset it there is out by the owner's link all the same."""
-    world, postman = planted.world, Postman()
-    await SendMails(world.units, FakeMailTokens(), postman)()
+    world, sender = planted.world, MailSender()
+    await SendMails(world.units, FakeMailTokens(), sender)()
     world.directory.put(planted.user_id, "intruder@example.com", email_verified=True)
     await world.does.sync_account(user_id=planted.user_id, caller=a_service())
     await world.does.mail.forgot_password(email="intruder@example.com", caller=a_client())
-    await SendMails(world.units, FakeMailTokens(), postman)()
-    reset = postman.token(MailKind.PASSWORD_RESET)
+    await SendMails(world.units, FakeMailTokens(), sender)()
+    reset = sender.token(MailKind.PASSWORD_RESET)
     await world.does.mail.reset_password(token=reset, new_password=NEW, caller=a_client())
 
     undo = world.does.mail.undo_email_change
-    await undo(token=postman.token(MailKind.PASSKEY_ADDED), caller=a_client())
+    await undo(token=sender.token(MailKind.PASSKEY_ADDED), caller=a_client())
 
     assert world.units.state.credentials[planted.user_id].credential.email == EMAIL
     with pytest.raises(InvalidCredentials):
@@ -78,16 +78,16 @@ async def test_an_intruder_who_recovers_does_not_end_the_undo(planted: Planted) 
 async def test_an_address_that_was_asked_for_is_given_up(planted: Planted) -> None:
     """Or asking for the mail once more would prove the intruder's address."""
     world = planted.world
-    person = world.directory.people[planted.user_id].person
-    assert person is not None
-    asked = replace(person, pending_email="intruder@example.com", email_verified=True)
-    world.directory.people[planted.user_id] = Account(version=7, person=asked)
+    user = world.directory.users[planted.user_id].user
+    assert user is not None
+    asked = replace(user, pending_email="intruder@example.com", email_verified=True)
+    world.directory.users[planted.user_id] = UserState(version=7, user=asked)
     await world.does.sync_account(user_id=planted.user_id, caller=a_service())
     await planted.recover()
-    await world.does.mail.tell_email_verified(user_id=planted.user_id)
+    await world.does.mail.report_email_verified(user_id=planted.user_id)
     await world.does.sync_account(user_id=planted.user_id, caller=a_service())
 
-    after = world.directory.people[planted.user_id].person
+    after = world.directory.users[planted.user_id].user
     assert after is not None
     assert (after.email, after.pending_email) == (EMAIL, None)
     assert not world.units.state.pending_emails

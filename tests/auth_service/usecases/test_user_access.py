@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from auth_service.domain.errors import EmailTaken, InvalidCredentials
 from auth_service.domain.events import TokensRevoked as RevocationTold
-from auth_service.domain.idempotency import Attempt
+from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.mail import INVITATION_LIFETIME, MailKind
 from auth_service.domain.second_factor import Challenge
 from auth_service.domain.session import ACCESS_LIFETIME
@@ -19,7 +19,7 @@ from chassis.errors import Forbidden, NotFound, TokenExpired, TokenInvalid, Toke
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
-from tests.auth_service.usecases.test_recovery import Postman
+from tests.auth_service.usecases.test_recovery import MailSender
 from tests.auth_service.world import NAME, PASSWORD, World, a_client, a_service
 from tests.fakes.auth_service.world import FakeMailTokens
 
@@ -29,21 +29,21 @@ BOB = "bob@example.com"
 
 @pytest.fixture(name="admin")
 async def _admin(world: World) -> Caller:
-    user_id = await world.person(role=Role.ADMIN, proven=True)
+    user_id = await world.user(role=Role.ADMIN, proven=True)
     return world.signed_in(user_id, await world.sign_in())
 
 
 async def _invite(
-    world: World, admin: Caller, *, role: Role = Role.USER, attempt: Attempt | None = None
+    world: World, admin: Caller, *, role: Role = Role.USER, idempotency: IdempotencyRecord | None = None
 ) -> UUID:
     invite = world.does.user_access.invite_user
-    return (await invite(email=BOB, full_name=NAME, role=role, caller=admin, attempt=attempt)).user_id
+    return (await invite(email=BOB, full_name=NAME, role=role, caller=admin, idempotency=idempotency)).user_id
 
 
-async def _posted(world: World) -> Postman:
-    postman = Postman()
-    await SendMails(world.units, FakeMailTokens(), postman)()
-    return postman
+async def _posted(world: World) -> MailSender:
+    sender = MailSender()
+    await SendMails(world.units, FakeMailTokens(), sender)()
+    return sender
 
 
 async def test_an_invited_user_chooses_a_password(world: World, admin: Caller) -> None:
@@ -51,10 +51,10 @@ async def test_an_invited_user_chooses_a_password(world: World, admin: Caller) -
     bob = await _invite(world, admin, role=Role.ADMIN)
     entry = world.units.state.audit[-1].entry
     assert (entry.action, entry.actor_id, entry.subject_id) == ("auth.user_invited", admin.user_id, bob)
-    postman = await _posted(world)
-    assert [letter.kind for letter in postman.letters if letter.to == BOB] == [MailKind.INVITATION]
+    sender = await _posted(world)
+    assert [letter.kind for letter in sender.letters if letter.to == BOB] == [MailKind.INVITATION]
 
-    token = postman.token(MailKind.INVITATION)
+    token = sender.token(MailKind.INVITATION)
     reset = world.does.mail.reset_password
     await reset(token=token, new_password=NEW, caller=a_client())
     tokens = await world.sign_in(BOB, NEW)
@@ -142,13 +142,15 @@ async def test_an_invitation_finished_by_the_event(world: World, admin: Caller) 
 
 async def test_an_invitation_made_again_by_its_key(world: World, admin: Caller) -> None:
     """Answers with the same user."""
-    attempt = Attempt(attempt_id=uuid7(), fingerprint=b"")
-    assert await _invite(world, admin, attempt=attempt) == await _invite(world, admin, attempt=attempt)
+    idempotency = IdempotencyRecord(attempt_id=uuid7(), fingerprint=b"")
+    assert await _invite(world, admin, idempotency=idempotency) == await _invite(
+        world, admin, idempotency=idempotency
+    )
 
 
 async def test_anothers_sessions(world: World, admin: Caller) -> None:
     """Listed in pages; ended with their tokens, audited, told by mail once."""
-    bob = await world.person(BOB)
+    bob = await world.user(BOB)
     tokens = [await world.sign_in(BOB) for _ in range(3)]
     access = world.does.user_access
     page = await access.list_user_sessions(user_id=bob, page=2, page_size=2, caller=admin)
@@ -174,7 +176,7 @@ async def test_anothers_sessions(world: World, admin: Caller) -> None:
 
 async def test_anothers_second_factor(world: World, admin: Caller) -> None:
     """Removed, with a sign-in that waits for its code; the user signs in with the password alone."""
-    bob = await world.person(BOB, proven=True)
+    bob = await world.user(BOB, proven=True)
     caller = world.signed_in(bob, await world.sign_in(BOB))
     step = int(world.clock.now().timestamp()) // 30
     await world.does.mfa.begin_totp(caller=caller)
@@ -219,7 +221,7 @@ async def test_ones_own_second_factor(world: World, admin: Caller) -> None:
 
 async def test_everybodys_sessions(world: World, admin: Caller) -> None:
     """End by one revocation that names none of them, and one after; the caller's goes on."""
-    await world.person(BOB)
+    await world.user(BOB)
     bobs, other = await world.sign_in(BOB), await world.sign_in()
     events = len(world.units.state.events)
     end_all = world.does.user_access.end_all_sessions
@@ -241,7 +243,7 @@ async def test_everybodys_sessions(world: World, admin: Caller) -> None:
 
 async def test_everybodys_sessions_are_named_to_the_release_before(world: World, admin: Caller) -> None:
     """It knows no revocation of every session: those with a living token are revoked one by one as well."""
-    await world.person(BOB)
+    await world.user(BOB)
     await world.sign_in(BOB)
     world.clock.advance(ACCESS_LIFETIME + timedelta(minutes=5))
     await world.sign_in(BOB)
@@ -255,7 +257,7 @@ async def test_everybodys_sessions_are_named_to_the_release_before(world: World,
 
 async def test_everybodys_sessions_after_a_crash(world: World, admin: Caller) -> None:
     """A call that died after its revocation is finished; sessions opened since stay."""
-    await world.person(BOB)
+    await world.user(BOB)
     bobs = await world.sign_in(BOB)
     assert admin.session_id is not None
     async with world.units.transaction() as unit:

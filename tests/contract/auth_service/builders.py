@@ -4,16 +4,16 @@ from datetime import UTC, datetime, timedelta
 
 from auth_service.domain.audit import AuditEntry
 from auth_service.domain.credential import Credential, Registration
-from auth_service.domain.login_throttle import GuessKey
+from auth_service.domain.login_throttle import ThrottleKey
 from auth_service.domain.proof import PASSWORD
 from auth_service.domain.session import Opening
 from auth_service.domain.unit_of_work import UnitOfWork
-from auth_service.domain.user import Person, Role
+from auth_service.domain.user import Role, User
 from chassis.ids import uuid7
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-GUESSES = GuessKey(b"account", b"client")
+GUESSES = ThrottleKey(b"account", b"client")
 
 
 def a_registration(email: str = "Ada@Example.com", role: Role = Role.USER) -> Registration:
@@ -21,11 +21,9 @@ def a_registration(email: str = "Ada@Example.com", role: Role = Role.USER) -> Re
     return Registration(user_id=uuid7(), email=email, full_name="Ada Lovelace", role=role)
 
 
-def a_person(
-    registration: Registration, email: str, role: Role = Role.USER, *, is_active: bool = True
-) -> Person:
-    """Returns the person of a registration, changed."""
-    return Person(
+def a_user(registration: Registration, email: str, role: Role = Role.USER, *, is_active: bool = True) -> User:
+    """Returns the user of a registration, changed."""
+    return User(
         user_id=registration.user_id,
         email=email,
         full_name="Ada King",
@@ -50,7 +48,7 @@ async def admitted(unit: UnitOfWork, email: str = "Ada@Example.com", role: Role 
 
 
 async def opened(
-    unit: UnitOfWork, credential: Credential, ip: str = "", user_agent: str = "", key: GuessKey = GUESSES
+    unit: UnitOfWork, credential: Credential, ip: str = "", user_agent: str = "", key: ThrottleKey = GUESSES
 ) -> Opening:
     """Opens a session for a credential."""
     entry = AuditEntry(

@@ -8,7 +8,7 @@ from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import Role
 from chassis.ids import uuid7
 
-from tests.contract.auth_service.builders import a_person, a_registration, admitted
+from tests.contract.auth_service.builders import a_registration, a_user, admitted
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 
@@ -28,7 +28,7 @@ def a_key(user_id: UUID, prefix: str = "vst_a", created_at: datetime = NOW, dige
 
 
 async def test_kept_as_given(units: UnitsOfWork) -> None:
-    """And found by its prefix, with its person and the time."""
+    """And found by its prefix, with its user and the time."""
     async with units.transaction() as unit:
         ada = await admitted(unit, role=Role.ADMIN)
         key = a_key(ada.user_id)
@@ -55,7 +55,7 @@ async def test_a_persons_keys(units: UnitsOfWork) -> None:
         assert await unit.api_keys.revoke(revoked.id, ada.user_id)
 
     async with units.statements() as unit:
-        assert await unit.api_keys.of_person(ada.user_id) == [new, old]
+        assert await unit.api_keys.of_user(ada.user_id) == [new, old]
         exported = await unit.exports.api_keys(ada.user_id)
         assert [key.id for key in exported] == [revoked.id, new.id, old.id]
         assert exported[0].revoked_at is not None
@@ -95,12 +95,12 @@ async def test_use_is_noted(units: UnitsOfWork) -> None:
 
 
 async def test_follows_its_person(units: UnitsOfWork) -> None:
-    """Role and activity are the person's; with the person it goes."""
+    """Role and activity are the user's; with the user it goes."""
     registration = a_registration()
     async with units.transaction() as unit:
         await unit.credentials.add_pending(registration, "hash")
         await unit.api_keys.add(a_key(registration.user_id))
-        changed = a_person(registration, "ada@example.com", Role.ADMIN, is_active=False)
+        changed = a_user(registration, "ada@example.com", Role.ADMIN, is_active=False)
         await unit.credentials.copy(changed, 1)
         holder = await unit.api_keys.find("vst_a")
         assert holder is not None

@@ -10,7 +10,7 @@ from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import Role
 from chassis.ids import uuid7
 
-from tests.contract.auth_service.builders import LONG_AGO, a_person, a_registration, admitted, opened
+from tests.contract.auth_service.builders import LONG_AGO, a_registration, a_user, admitted, opened
 
 
 async def test_a_transaction_is_whole_or_not_at_all(units: UnitsOfWork) -> None:
@@ -58,7 +58,7 @@ async def test_an_address_is_one_persons(units: UnitsOfWork) -> None:
             await unit.credentials.add_pending(a_registration("A@EXAMPLE.com"), "hash")
     with pytest.raises(EmailTaken):
         async with units.transaction() as unit:
-            await unit.credentials.copy(a_person(bob, "A@example.com"), 1)
+            await unit.credentials.copy(a_user(bob, "A@example.com"), 1)
 
 
 async def test_a_registration_waits_until_it_is_admitted_or_dropped(units: UnitsOfWork) -> None:
@@ -98,7 +98,7 @@ async def test_a_copy_is_equal_to_the_person(units: UnitsOfWork) -> None:
     registration = a_registration()
     async with units.transaction() as unit:
         await unit.credentials.add_pending(registration, "hash")
-        changed = a_person(registration, "New@example.com", Role.ADMIN, is_active=False)
+        changed = a_user(registration, "New@example.com", Role.ADMIN, is_active=False)
 
         await unit.credentials.copy(changed, 7)
 
@@ -146,7 +146,7 @@ async def test_an_admin_is_admitted_and_active(units: UnitsOfWork) -> None:
         assert not await unit.credentials.has_admin()
         await unit.credentials.activate(registration.user_id)
         assert await unit.credentials.has_admin()
-        off = a_person(registration, "a@example.com", Role.ADMIN, is_active=False)
+        off = a_user(registration, "a@example.com", Role.ADMIN, is_active=False)
         await unit.credentials.copy(off, 1)
         assert not await unit.credentials.has_admin()
 
@@ -155,10 +155,10 @@ async def test_erasing_takes_the_sessions_along(units: UnitsOfWork) -> None:
     """Nothing hangs on nobody."""
     async with units.transaction() as unit:
         ada = await admitted(unit)
-        standing = (await opened(unit, ada)).standing
-        assert standing is not None
+        locked = (await opened(unit, ada)).locked
+        assert locked is not None
 
         await unit.credentials.erase(ada.user_id)
 
         assert await unit.credentials.by_id(ada.user_id) is None
-        assert await unit.sessions.lock(standing.session.id) is None
+        assert await unit.sessions.lock(locked.session.id) is None

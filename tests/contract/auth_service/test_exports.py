@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from auth_service.domain.audit import AuditEntry
-from auth_service.domain.login_throttle import GuessKey
+from auth_service.domain.login_throttle import ThrottleKey
 from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import Role
 from chassis.ids import uuid7
@@ -15,11 +15,11 @@ NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 
 async def test_what_is_kept_of_a_person(units: UnitsOfWork) -> None:
     """And nothing of somebody who is not there."""
-    key = GuessKey(account=b"account", client=b"client")
+    key = ThrottleKey(account=b"account", client=b"client")
     async with units.transaction() as unit:
         ada = await admitted(unit, "Ada@example.com")
         await unit.emails.verify(ada.user_id)
-        await unit.guesses.note_failure(key)
+        await unit.login_throttle.count_failure(key)
 
     async with units.statements() as unit:
         credential = await unit.exports.credential(ada.user_id)

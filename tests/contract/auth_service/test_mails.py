@@ -7,7 +7,7 @@ from auth_service.domain.mail import Mail, MailKind
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from chassis.ids import uuid7
 
-from tests.contract.auth_service.builders import MINUTE, a_person, a_registration, admitted
+from tests.contract.auth_service.builders import MINUTE, a_registration, a_user, admitted
 
 RESET, PROOF = MailKind.PASSWORD_RESET, MailKind.EMAIL_VERIFICATION
 HOUR = timedelta(hours=1)
@@ -41,7 +41,7 @@ async def test_a_mail_is_claimed_by_one_until_the_lease_is_over(units: UnitsOfWo
 
 
 async def test_a_newer_mail_of_the_kind_supersedes(units: UnitsOfWork) -> None:
-    """Not one of another kind, nor another person's."""
+    """Not one of another kind, nor another user's."""
     user_id = uuid7()
     for kind, whose in ((RESET, user_id), (PROOF, user_id), (RESET, uuid7()), (RESET, user_id)):
         async with units.transaction() as unit:
@@ -140,13 +140,13 @@ async def test_an_address_is_verified_until_it_changes(units: UnitsOfWork) -> No
         await unit.credentials.add_pending(registration, "hash")
         user_id = registration.user_id
         assert await unit.emails.verified(user_id) is None
-        await unit.credentials.copy(a_person(registration, "Ada@example.com"), 1)
+        await unit.credentials.copy(a_user(registration, "Ada@example.com"), 1)
 
         assert await unit.emails.verify(user_id)
         assert not await unit.emails.verify(user_id)
-        await unit.credentials.copy(a_person(registration, "Ada@example.com"), 2)
+        await unit.credentials.copy(a_user(registration, "Ada@example.com"), 2)
         assert await unit.emails.verified(user_id) == "Ada@example.com"
-        await unit.credentials.copy(a_person(registration, "ada@example.com"), 3)
+        await unit.credentials.copy(a_user(registration, "ada@example.com"), 3)
         assert await unit.emails.verified(user_id) is None
         assert not await unit.emails.verify(uuid7())
 

@@ -17,7 +17,7 @@ MADE = NewPasskey(
 
 
 async def test_what_is_kept(units: UnitsOfWork) -> None:
-    """A passkey is found by its person and by its credential id, and is as it was made."""
+    """A passkey is found by its user and by its credential id, and is as it was made."""
     async with units.transaction() as unit:
         ada = await admitted(unit)
         added = await unit.passkeys.add(uuid7(), ada.user_id, "Phone", MADE)
@@ -25,10 +25,10 @@ async def test_what_is_kept(units: UnitsOfWork) -> None:
 
         assert (added.name, added.credential_id, added.public_key) == ("Phone", b"credential", b"key")
         assert (added.transports, added.is_backed_up, added.last_used_at) == (("usb", "nfc"), True, None)
-        assert await unit.passkeys.of_person(ada.user_id) == [added, second]
+        assert await unit.passkeys.of_user(ada.user_id) == [added, second]
         assert await unit.passkeys.by_credential_id(b"credential") == added
         assert await unit.passkeys.by_credential_id(b"another") is None
-        assert not await unit.passkeys.of_person(uuid7())
+        assert not await unit.passkeys.of_user(uuid7())
 
 
 async def test_a_credential_id_is_one_persons(units: UnitsOfWork) -> None:
@@ -53,14 +53,14 @@ async def test_counters_rise(units: UnitsOfWork, kept: int, told: int, counts: b
 
         assert await unit.passkeys.use(added.id, Signed(sign_count=told, is_backed_up=False)) is counts
 
-        (now,) = await unit.passkeys.of_person(ada.user_id)
+        (now,) = await unit.passkeys.of_user(ada.user_id)
         assert now.sign_count == (told if counts else kept)
         assert (now.last_used_at is not None, now.is_backed_up) == (counts, not counts)
         assert not await unit.passkeys.use(uuid7(), Signed(sign_count=9, is_backed_up=False))
 
 
 async def test_removing(units: UnitsOfWork) -> None:
-    """Takes one's own alone; erasing a person takes them all."""
+    """Takes one's own alone; erasing a user takes them all."""
     async with units.transaction() as unit:
         ada = await admitted(unit)
         first = await unit.passkeys.add(uuid7(), ada.user_id, "Phone", MADE)
@@ -74,7 +74,7 @@ async def test_removing(units: UnitsOfWork) -> None:
 
 
 async def test_challenges_are_spent_once_and_for_one_purpose(units: UnitsOfWork) -> None:
-    """By the same person in the same session; not after their time."""
+    """By the same user in the same session; not after their time."""
     async with units.transaction() as unit:
         ada = await admitted(unit)
         asked = Challenge(

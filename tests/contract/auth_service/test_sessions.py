@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from auth_service.domain.audit import GENESIS, audited, chain_hash
-from auth_service.domain.login_throttle import GuessKey
+from auth_service.domain.login_throttle import ThrottleKey
 from auth_service.domain.proof import passkey
 from auth_service.domain.session import IDLE, Opening
 from auth_service.domain.tokens import unix_milliseconds
@@ -16,8 +16,8 @@ from tests.contract.auth_service.builders import (
     GUESSES,
     LONG_AGO,
     MINUTE,
-    a_person,
     a_registration,
+    a_user,
     admitted,
     opened,
 )
@@ -27,11 +27,11 @@ async def test_a_session_opens_for_what_was_judged(units: UnitsOfWork) -> None:
     """With its entry in the trail; not when password or activity have changed since."""
     async with units.transaction() as unit:
         ada = await admitted(unit)
-        standing = (await opened(unit, ada, "192.0.2.1", "agent")).standing
-        assert standing is not None
-        session = standing.session
-        assert (standing.role, session.counter, session.ended_at) == (Role.USER, 0, None)
-        assert session.expires_at == standing.at + IDLE
+        locked = (await opened(unit, ada, "192.0.2.1", "agent")).locked
+        assert locked is not None
+        session = locked.session
+        assert (locked.role, session.counter, session.ended_at) == (Role.USER, 0, None)
+        assert session.expires_at == locked.at + IDLE
         assert (session.ip, session.user_agent) == ("192.0.2.1", "agent")
         (chained,) = await unit.audit.after(0, 10)
         assert (chained.entry.action, chained.hash) == (
@@ -48,14 +48,12 @@ async def test_a_session_opens_for_what_was_judged(units: UnitsOfWork) -> None:
 
 
 async def test_a_session_stands_guarded_by_two_factors(units: UnitsOfWork) -> None:
-    """One of a passkey always; one of a password when the person has a second factor by now."""
+    """One of a passkey always; one of a password when the user has a second factor by now."""
     async with units.transaction() as unit:
         ada = await admitted(unit)
-        by_password = (await opened(unit, ada)).standing
+        by_password = (await opened(unit, ada)).locked
         entry = audited(Caller(), LONG_AGO, "auth.login")
-        by_passkey = (
-            await unit.sign_ins.open(uuid7(), ada, None, entry, passkey(is_backed_up=False))
-        ).standing
+        by_passkey = (await unit.sign_ins.open(uuid7(), ada, None, entry, passkey(is_backed_up=False))).locked
         assert by_password is not None
         assert by_passkey is not None
         assert (by_password.guarded, by_passkey.guarded) == (False, True)
@@ -72,27 +70,27 @@ async def test_a_session_stands_guarded_by_two_factors(units: UnitsOfWork) -> No
 
 async def test_opening_forgives_whoever_is_not_blocked(units: UnitsOfWork) -> None:
     """A client that used up its attempts meanwhile opens nothing."""
-    blocked = GuessKey(b"account", b"blocked")
+    blocked = ThrottleKey(b"account", b"blocked")
     async with units.transaction() as unit:
         ada = await admitted(unit)
-        await unit.guesses.note_failure(GUESSES)
+        await unit.login_throttle.count_failure(GUESSES)
         for _ in range(5):
-            await unit.guesses.note_failure(blocked)
+            await unit.login_throttle.count_failure(blocked)
 
-        assert (await opened(unit, ada)).standing is not None
+        assert (await opened(unit, ada)).locked is not None
         refused = await opened(unit, ada, key=blocked)
 
-        assert refused.standing is None
+        assert refused.locked is None
         assert refused.blocked_for is not None
         assert timedelta(minutes=14) < refused.blocked_for <= timedelta(minutes=15)
-        assert (await unit.guesses.record(GUESSES)).failures == 5
+        assert (await unit.login_throttle.state(GUESSES)).failures == 5
         assert len(await unit.audit.after(0, 10)) == 1
         assert len(await unit.sessions.open_sessions(ada.user_id, 10)) == 1
 
 
 async def test_one_look_finds_credential_and_guesses(units: UnitsOfWork) -> None:
     """Known or not."""
-    blocked = GuessKey(b"account", b"blocked")
+    blocked = ThrottleKey(b"account", b"blocked")
     async with units.transaction() as unit:
         ada = await admitted(unit)
         look_up = unit.sign_ins.look_up
@@ -105,7 +103,7 @@ async def test_one_look_finds_credential_and_guesses(units: UnitsOfWork) -> None
         assert second.counted_at is not None
 
         for _ in range(5):
-            await unit.guesses.note_failure(blocked)
+            await unit.login_throttle.count_failure(blocked)
 
         third, _ = await look_up("bob@example.com", GUESSES)
         assert third.failures == 7
@@ -125,12 +123,12 @@ async def test_nobody_inactive_or_waiting_has_a_session(units: UnitsOfWork) -> N
         waiting = await unit.credentials.by_id(bob.user_id)
         assert active is not None
         assert waiting is not None
-        standing = (await opened(unit, active)).standing
-        assert standing is not None
+        locked = (await opened(unit, active)).locked
+        assert locked is not None
 
-        await unit.credentials.copy(a_person(ada, "a@example.com", is_active=False), 1)
+        await unit.credentials.copy(a_user(ada, "a@example.com", is_active=False), 1)
 
-        assert await unit.sessions.lock(standing.session.id) is None
+        assert await unit.sessions.lock(locked.session.id) is None
         assert await opened(unit, active) == Opening()
         assert await opened(unit, waiting) == Opening()
 
@@ -139,14 +137,14 @@ async def test_rotating_is_compare_and_swap(units: UnitsOfWork) -> None:
     """Once for each counter."""
     async with units.transaction() as unit:
         ada = await admitted(unit)
-        standing = (await opened(unit, ada)).standing
-        assert standing is not None
-        at, expires_at = standing.at + MINUTE, standing.at + 2 * MINUTE
+        locked = (await opened(unit, ada)).locked
+        assert locked is not None
+        at, expires_at = locked.at + MINUTE, locked.at + 2 * MINUTE
 
-        assert await unit.sessions.rotate(standing.session, at, expires_at)
-        assert not await unit.sessions.rotate(standing.session, at, expires_at)
+        assert await unit.sessions.rotate(locked.session, at, expires_at)
+        assert not await unit.sessions.rotate(locked.session, at, expires_at)
 
-        rotated = await unit.sessions.lock(standing.session.id)
+        rotated = await unit.sessions.lock(locked.session.id)
         assert rotated is not None
         session = rotated.session
         assert (session.counter, session.rotated_at, session.expires_at) == (1, at, expires_at)
@@ -157,8 +155,8 @@ async def test_sessions_end_once_and_for_their_person_only(units: UnitsOfWork) -
     """And are not listed any more."""
     async with units.transaction() as unit:
         ada = await admitted(unit)
-        standings = [(await opened(unit, ada)).standing for _ in range(4)]
-        ids = [standing.session.id for standing in standings if standing]
+        standings = [(await opened(unit, ada)).locked for _ in range(4)]
+        ids = [locked.session.id for locked in standings if locked]
 
         assert not await unit.sessions.end(ids[0], uuid7())
         assert await unit.sessions.end(ids[0], ada.user_id)
@@ -180,8 +178,8 @@ async def test_everybodys_sessions_end_but_one(units: UnitsOfWork) -> None:
     """In batches; those opened later stay. The revocation counts until its sessions have ended too."""
     async with units.transaction() as unit:
         ada = await admitted(unit)
-        standings = [(await opened(unit, ada)).standing for _ in range(4)]
-        kept, *others = [standing.session.id for standing in standings if standing]
+        standings = [(await opened(unit, ada)).locked for _ in range(4)]
+        kept, *others = [locked.session.id for locked in standings if locked]
         revocation = await unit.revocations.of_every_session(kept, sessions_ended=False)
         assert (revocation.every_session, revocation.kept_session_id) == (True, kept)
 
@@ -204,11 +202,11 @@ async def test_everybodys_sessions_end_but_one(units: UnitsOfWork) -> None:
 
 
 async def test_what_is_revoked_is_not_allowed(units: UnitsOfWork) -> None:
-    """A session's tokens by its end, a person's by the time of their issue."""
+    """A session's tokens by its end, a user's by the time of their issue."""
     async with units.transaction() as unit:
         ada = await admitted(unit)
-        one = (await opened(unit, ada)).standing
-        two = (await opened(unit, ada)).standing
+        one = (await opened(unit, ada)).locked
+        two = (await opened(unit, ada)).locked
         assert one is not None
         assert two is not None
         sessions = unit.sessions
@@ -221,21 +219,21 @@ async def test_what_is_revoked_is_not_allowed(units: UnitsOfWork) -> None:
         assert not await sessions.allows(one.session.id, ada.user_id, one.at)
         assert await sessions.allows(two.session.id, ada.user_id, two.at)
 
-        of_person = await unit.revocations.of_person(ada.user_id)
+        of_user = await unit.revocations.of_user(ada.user_id)
         assert not await sessions.allows(two.session.id, ada.user_id, two.at)
-        assert await sessions.allows(two.session.id, ada.user_id, of_person.issued_until + MINUTE)
+        assert await sessions.allows(two.session.id, ada.user_id, of_user.issued_until + MINUTE)
 
         in_force, read_at = await unit.revocations.in_force()
-        assert set(in_force) == {of_session, of_person}
-        assert read_at >= of_person.issued_until
+        assert set(in_force) == {of_session, of_user}
+        assert read_at >= of_user.issued_until
 
 
 async def test_the_next_token_is_of_a_later_millisecond(units: UnitsOfWork) -> None:
     """Or a sign-in right after a revocation would be refused."""
     async with units.transaction() as unit:
         ada = await admitted(unit)
-        revocation = await unit.revocations.of_person(ada.user_id)
-        standing = (await opened(unit, ada)).standing
+        revocation = await unit.revocations.of_user(ada.user_id)
+        locked = (await opened(unit, ada)).locked
 
-        assert standing is not None
-        assert unix_milliseconds(standing.at) > unix_milliseconds(revocation.issued_until)
+        assert locked is not None
+        assert unix_milliseconds(locked.at) > unix_milliseconds(revocation.issued_until)

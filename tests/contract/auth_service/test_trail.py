@@ -7,7 +7,7 @@ from uuid import UUID
 from auth_service.domain.audit import AuditEntry, AuditFilter, audited, chain_hash
 from auth_service.domain.audit_head import ChainWalk
 from auth_service.domain.events import CopyOutdated, RegistrationStarted, SignedIn, TokensRevoked
-from auth_service.domain.login_throttle import GuessKey
+from auth_service.domain.login_throttle import ThrottleKey
 from auth_service.domain.signing_key import RetiredKey, SigningKey
 from auth_service.domain.unit_of_work import UnitsOfWork
 from chassis.identity.caller import Caller
@@ -19,42 +19,42 @@ from tests.contract.auth_service.builders import LONG_AGO, MINUTE, admitted
 async def test_five_failures_block_the_client(units: UnitsOfWork) -> None:
     """Not another client, not another account; all of them count for the account."""
     key, elsewhere, other = (
-        GuessKey(b"ada", b"here"),
-        GuessKey(b"ada", b"elsewhere"),
-        GuessKey(b"bob", b"here"),
+        ThrottleKey(b"ada", b"here"),
+        ThrottleKey(b"ada", b"elsewhere"),
+        ThrottleKey(b"bob", b"here"),
     )
     records = []
     for _ in range(5):
         async with units.transaction() as unit:
-            records.append(await unit.guesses.note_failure(key))
+            records.append(await unit.login_throttle.count_failure(key))
 
     async with units.transaction() as unit:
-        guesses = unit.guesses
+        throttle = unit.login_throttle
         assert [record.failures for record in records] == [1, 2, 3, 4, 5]
         assert [record.blocked_for is None for record in records] == [True] * 4 + [False]
-        record = await guesses.record(key)
+        record = await throttle.state(key)
         assert record.blocked_for is not None
         assert timedelta(minutes=14) < record.blocked_for <= timedelta(minutes=15)
-        from_elsewhere = await guesses.record(elsewhere)
+        from_elsewhere = await throttle.state(elsewhere)
         assert (from_elsewhere.blocked_for, from_elsewhere.failures) == (None, 5)
-        assert (await guesses.record(other)).failures == 0
+        assert (await throttle.state(other)).failures == 0
 
 
 async def test_only_who_is_not_blocked_is_forgiven(units: UnitsOfWork) -> None:
     """A block runs its time, unless the account is erased."""
-    key, blocked = GuessKey(b"ada", b"here"), GuessKey(b"ada", b"elsewhere")
+    key, blocked = ThrottleKey(b"ada", b"here"), ThrottleKey(b"ada", b"elsewhere")
     async with units.transaction() as unit:
-        guesses = unit.guesses
-        await guesses.note_failure(key)
+        throttle = unit.login_throttle
+        await throttle.count_failure(key)
         for _ in range(5):
-            await guesses.note_failure(blocked)
+            await throttle.count_failure(blocked)
 
-        assert await guesses.forgive(key) is None
-        assert await guesses.forgive(blocked) is not None
+        assert await throttle.reset(key) is None
+        assert await throttle.reset(blocked) is not None
 
-        assert (await guesses.record(key)).failures == 5
-        await guesses.erase(b"ada")
-        assert (await guesses.record(blocked)).failures == 0
+        assert (await throttle.state(key)).failures == 5
+        await throttle.erase(b"ada")
+        assert (await throttle.state(blocked)).failures == 0
 
 
 async def test_the_chain_follows(units: UnitsOfWork) -> None:
@@ -101,7 +101,7 @@ async def test_the_trail_is_filtered_and_paged(units: UnitsOfWork) -> None:
 
 
 async def test_clients_are_erased_with_their_person(units: UnitsOfWork) -> None:
-    """Of what a person did, and of what was tried with their account; somebody else's stays."""
+    """Of what a user did, and of what was tried with their account; somebody else's stays."""
     async with units.transaction() as unit:
         ada, bob = await admitted(unit), await admitted(unit, "bob@example.com")
         for actor_id, subject_id in (
@@ -197,7 +197,7 @@ async def test_every_event_can_be_told(units: UnitsOfWork) -> None:
     """In the transaction of its change."""
     async with units.transaction() as unit:
         ada = await admitted(unit)
-        revocation = await unit.revocations.of_person(ada.user_id)
+        revocation = await unit.revocations.of_user(ada.user_id)
         for event in (
             RegistrationStarted(ada.user_id),
             SignedIn(ada.user_id, LONG_AGO),
@@ -238,27 +238,27 @@ def _entry(action: str, *, at: datetime = LONG_AGO, details: dict[str, str] | No
 
 async def test_a_guess_is_counted_before_it_is_made(units: UnitsOfWork) -> None:
     """No more than five, until one is taken back or the client is forgiven."""
-    key, elsewhere = GuessKey(b"eve", b"client"), GuessKey(b"eve", b"elsewhere")
+    key, elsewhere = ThrottleKey(b"eve", b"client"), ThrottleKey(b"eve", b"elsewhere")
     async with units.transaction() as unit:
-        guesses = unit.guesses
-        counted = [await guesses.reserve(key) for _ in range(6)]
+        throttle = unit.login_throttle
+        counted = [await throttle.reserve(key) for _ in range(6)]
         assert [each.counted_at is not None for each in counted] == [True] * 5 + [False]
         assert [each.failures for each in counted] == [0, 1, 2, 3, 4, 5]
         assert counted[5].blocked_for is None, "none of them is known to be wrong yet"
-        assert (await guesses.reserve(elsewhere)).failures == 5
+        assert (await throttle.reserve(elsewhere)).failures == 5
 
         assert counted[4].counted_at is not None
-        await guesses.release(key, counted[4].counted_at)
-        await guesses.confirm(key)
-        again = await guesses.reserve(key)
+        await throttle.release(key, counted[4].counted_at)
+        await throttle.confirm_failure(key)
+        again = await throttle.reserve(key)
         assert again.counted_at is not None
 
-        await guesses.confirm(key)
-        blocked = await guesses.reserve(key)
+        await throttle.confirm_failure(key)
+        blocked = await throttle.reserve(key)
         assert blocked.counted_at is None
         assert blocked.blocked_for is not None
-        await guesses.erase(b"eve")
-        assert (await guesses.reserve(key)).is_first
+        await throttle.erase(b"eve")
+        assert (await throttle.reserve(key)).is_first
 
 
 async def test_refusals_that_concern_nobody_are_not_chained(units: UnitsOfWork) -> None:

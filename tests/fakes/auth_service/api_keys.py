@@ -6,7 +6,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from auth_service.domain.api_key import USE_NOTED_EVERY, ApiKey, DrawnKey, KeyHolder
-from auth_service.domain.idempotency import Attempt
+from auth_service.domain.idempotency import IdempotencyRecord
 
 from tests.fakes.auth_service.state import FakeClock, State
 
@@ -17,9 +17,9 @@ class FakeApiKeySecrets:
     def __init__(self) -> None:
         self._numbers = itertools.count()
 
-    def draw(self, attempt: Attempt | None = None) -> DrawnKey:
+    def draw(self, idempotency: IdempotencyRecord | None = None) -> DrawnKey:
         """Returns a new key."""
-        prefix = f"vst_{attempt.attempt_id if attempt else next(self._numbers)}"
+        prefix = f"vst_{idempotency.attempt_id if idempotency else next(self._numbers)}"
         return DrawnKey(text=f"{prefix}/secret", prefix=prefix, digest=f"{prefix}/secret".encode())
 
     def prefix(self, text: str) -> str | None:
@@ -48,8 +48,8 @@ class FakeApiKeys:
         """Adds a key."""
         self._rows[key.id] = key
 
-    async def of_person(self, user_id: UUID) -> Sequence[ApiKey]:
-        """Returns a person's keys that were not revoked, the newest first."""
+    async def of_user(self, user_id: UUID) -> Sequence[ApiKey]:
+        """Returns a user's keys that were not revoked, the newest first."""
         mine = [key for key in self._rows.values() if key.user_id == user_id and key.revoked_at is None]
         return sorted(mine, key=lambda key: (key.created_at, key.id), reverse=True)
 
@@ -58,7 +58,7 @@ class FakeApiKeys:
         return self._rows.get(key_id)
 
     async def find(self, prefix: str) -> KeyHolder | None:
-        """Returns the key that begins so, with its person."""
+        """Returns the key that begins so, with its user."""
         for key in self._rows.values():
             if key.prefix == prefix:
                 owner = self._state.credentials[key.user_id].credential
@@ -73,7 +73,7 @@ class FakeApiKeys:
         return None
 
     async def revoke(self, key_id: UUID, user_id: UUID) -> bool:
-        """Revokes a person's key."""
+        """Revokes a user's key."""
         key = self._rows.get(key_id)
         if key is None or key.user_id != user_id or key.revoked_at is not None:
             return False
@@ -82,7 +82,7 @@ class FakeApiKeys:
 
     async def revoke_all(self, user_id: UUID) -> None:
         """Revokes every key of a user."""
-        for key in await self.of_person(user_id):
+        for key in await self.of_user(user_id):
             await self.revoke(key.id, user_id)
 
     async def keep_digest(self, key_id: UUID, digest: bytes) -> None:

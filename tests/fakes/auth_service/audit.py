@@ -26,8 +26,8 @@ class FakeAuditTrail:
         if any(row.entry.id == entry.id for row in self._rows):
             return
         entry = entry.committed()
-        person = entry.actor_id or entry.subject_id
-        if person is not None and person not in self._credentials:
+        user = entry.actor_id or entry.subject_id
+        if user is not None and user not in self._credentials:
             entry = without_client(entry)
         sequence = self._rows[-1].sequence + 1 if self._rows else 1
         previous = self._rows[-1].hash if self._rows else GENESIS
@@ -102,7 +102,7 @@ class FakeHeadSigner:
         head = SignedHead(sequence=sequence, hash=chain_hash, at=at, kid=self._kid)
         return replace(head, signature=statement(head))
 
-    async def judge(self, heads: Sequence[SignedHead]) -> Sequence[HeadFault | None]:
+    async def verify(self, heads: Sequence[SignedHead]) -> Sequence[HeadFault | None]:
         """Returns what is wrong with each head by itself."""
         return [self._fault(head) for head in heads]
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from auth_service.domain.credential import Credential, Registration
 from auth_service.domain.errors import EmailTaken
-from auth_service.domain.user import Person, Role
+from auth_service.domain.user import Role, User
 from chassis.email_address import canonical_email
 
 from tests.fakes.auth_service.audit import without_client
@@ -34,12 +34,12 @@ class FakeCredentials:
         return next((row.credential for row in self._rows.values() if row.canonical == canonical), None)
 
     async def by_id(self, user_id: UUID) -> Credential | None:
-        """Returns a person's credential."""
+        """Returns a user's credential."""
         row = self._rows.get(user_id)
         return row.credential if row else None
 
     async def lock(self, user_id: UUID) -> Credential | None:
-        """Returns a person's credential; the fake's transactions are one at a time anyway."""
+        """Returns a user's credential; the fake's transactions are one at a time anyway."""
         return await self.by_id(user_id)
 
     async def add_pending(self, registration: Registration, password_hash: str) -> None:
@@ -75,7 +75,7 @@ class FakeCredentials:
         )
 
     async def pending_before(self, before: datetime, limit: int) -> Sequence[UUID]:
-        """Returns the people whose registrations wait since before that time."""
+        """Returns the users whose registrations wait since before that time."""
         waiting = [
             (row.created_at, user_id)
             for user_id, row in self._rows.items()
@@ -111,25 +111,25 @@ class FakeCredentials:
             return user_id
         return None
 
-    async def copy(self, person: Person, version: int) -> None:
-        """Makes the credential equal to the person."""
-        row = self._rows.get(person.user_id)
+    async def copy(self, user: User, version: int) -> None:
+        """Makes the credential equal to the user."""
+        row = self._rows.get(user.user_id)
         if row is None:
             return
-        canonical = canonical_email(person.email)
+        canonical = canonical_email(user.email)
         holder = await self.by_email(canonical)
-        if holder is not None and holder.user_id != person.user_id:
+        if holder is not None and holder.user_id != user.user_id:
             raise EmailTaken
         row.canonical, row.full_name = canonical, None
-        stays = row.credential.email_verified and row.credential.email == person.email
+        stays = row.credential.email_verified and row.credential.email == user.email
         row.credential = replace(
             row.credential,
-            email=person.email,
-            role=person.role,
-            is_active=person.is_active,
+            email=user.email,
+            role=user.role,
+            is_active=user.is_active,
             is_pending=False,
             version=version,
-            email_verified=person.email_verified or stays,
+            email_verified=user.email_verified or stays,
         )
 
     async def replace_hash(self, user_id: UUID, old_hash: str, new_hash: str) -> bool:
@@ -141,7 +141,7 @@ class FakeCredentials:
         return True
 
     async def erase(self, user_id: UUID) -> None:
-        """Deletes a person's credential and sessions."""
+        """Deletes a user's credential and sessions."""
         self._rows.pop(user_id, None)
         for key in [known for known, row in self._mail_tokens.items() if row.user_id == user_id]:
             del self._mail_tokens[key]

@@ -1,4 +1,4 @@
-"""What is held about a person, in memory."""
+"""What is held about a user, in memory."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,7 +23,7 @@ class FakeExports:
         self._state = state
 
     async def credential(self, user_id: UUID) -> CredentialExport | None:
-        """Returns a person's credential."""
+        """Returns a user's credential."""
         row = self._state.credentials.get(user_id)
         if row is None:
             return None
@@ -37,7 +37,7 @@ class FakeExports:
         )
 
     async def sessions(self, user_id: UUID) -> Sequence[Session]:
-        """Returns a person's sessions."""
+        """Returns a user's sessions."""
         return [session for session in self._state.sessions.values() if session.user_id == user_id][::-1]
 
     async def second_factors(self, user_id: UUID) -> Sequence[SecondFactorExport]:
@@ -45,11 +45,11 @@ class FakeExports:
         return []
 
     async def api_keys(self, user_id: UUID) -> Sequence[ApiKey]:
-        """Returns a person's API keys, the newest first."""
+        """Returns a user's API keys, the newest first."""
         return [key for key in self._state.api_keys.values() if key.user_id == user_id][::-1]
 
     async def mail_tokens(self, user_id: UUID) -> Sequence[MailTokenExport]:
-        """Returns a person's tokens."""
+        """Returns a user's tokens."""
         return [
             MailTokenExport(kind=row.kind, expires_at=row.expires_at)
             for row in sorted(self._state.mail_tokens.values(), key=lambda row: row.kind)
@@ -62,7 +62,7 @@ class FakeExports:
         return sorted(at for row in rows for at in row.failed_at)
 
     async def audit(self, user_id: UUID, below: int | None, limit: int) -> Sequence[ChainedEntry]:
-        """Returns entries by or about a person, the newest first."""
+        """Returns entries by or about a user, the newest first."""
         found = [
             row
             for row in reversed(self._state.audit)

@@ -79,7 +79,7 @@ class FakeMails:
         self._tokens.pop(mail.id, None)
 
     async def withdraw(self, user_id: UUID, *kinds: MailKind) -> None:
-        """Removes a person's waiting mails of these kinds and makes their tokens useless."""
+        """Removes a user's waiting mails of these kinds and makes their tokens useless."""
         for key in [key for key, row in self._mails.items() if row.user_id == user_id and row.kind in kinds]:
             del self._mails[key]
         for key, token in list(self._tokens.items()):
@@ -87,14 +87,14 @@ class FakeMails:
                 del self._tokens[key]
 
     async def waiting(self, user_id: UUID) -> Sequence[MailKind]:
-        """Returns what kinds of mail wait for a person."""
+        """Returns what kinds of mail wait for a user."""
         return [row.kind for row in self._mails.values() if row.user_id == user_id]
 
     async def issue(self, mail: Mail, digest: bytes, lifetime: timedelta) -> bool:
         """Makes a token count from now on."""
         if mail.id not in self._mails:
             return False
-        assert mail.user_id in self._credentials, "only people have tokens"
+        assert mail.user_id in self._credentials, "only users have tokens"
         until = self._clock.now() + lifetime
         self._tokens[mail.id] = MailTokenRow(mail.user_id, mail.kind, digest, mail.queued_at, until)
         return True
@@ -123,7 +123,7 @@ class FakeEmails:
         self._rows = state.credentials
 
     async def verify(self, user_id: UUID) -> bool:
-        """Notes that a person's present address is verified; says whether that is new."""
+        """Notes that a user's present address is verified; says whether that is new."""
         row = self._rows.get(user_id)
         if row is None or row.credential.email is None or row.credential.email_verified:
             return False
@@ -131,6 +131,6 @@ class FakeEmails:
         return True
 
     async def verified(self, user_id: UUID) -> str | None:
-        """Returns a person's address if it is verified."""
+        """Returns a user's address if it is verified."""
         row = self._rows.get(user_id)
         return row.credential.email if row and row.credential.email_verified else None

@@ -80,8 +80,8 @@ class FakePasskeys:
         del self._state.passkey_challenges[challenge]
         return True
 
-    async def of_person(self, user_id: UUID) -> Sequence[Passkey]:
-        """Returns a person's passkeys."""
+    async def of_user(self, user_id: UUID) -> Sequence[Passkey]:
+        """Returns a user's passkeys."""
         return [passkey for passkey in self._state.passkeys.values() if passkey.user_id == user_id]
 
     async def by_credential_id(self, credential_id: bytes) -> Passkey | None:
@@ -120,7 +120,7 @@ class FakePasskeys:
         return True
 
     async def remove(self, passkey_id: UUID, user_id: UUID) -> bool:
-        """Forgets a person's passkey."""
+        """Forgets a user's passkey."""
         known = self._state.passkeys.get(passkey_id)
         if known is None or known.user_id != user_id:
             return False
@@ -129,7 +129,7 @@ class FakePasskeys:
 
     async def remove_all(self, user_id: UUID) -> None:
         """Forgets every passkey of a user."""
-        for passkey in await self.of_person(user_id):
+        for passkey in await self.of_user(user_id):
             del self._state.passkeys[passkey.id]
 
     async def close_challenges(self, user_id: UUID) -> None:

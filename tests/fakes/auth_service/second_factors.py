@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from auth_service.domain.idempotency import Attempt
+from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.second_factor import (
     CHALLENGE_LIFETIME,
     RECOVERY_CODES,
@@ -30,7 +30,7 @@ class FakeSecondFactorSecrets:
         near = code.isdecimal() and abs(int(code) - present) <= 1 and int(code) > authenticator.last_step
         return int(code) if near else None
 
-    def recovery_codes(self, attempt: Attempt | None = None) -> Sequence[str]:
+    def recovery_codes(self, idempotency: IdempotencyRecord | None = None) -> Sequence[str]:
         """Returns new recovery codes."""
         return [f"code-{number}" for number in range(RECOVERY_CODES)]
 
@@ -55,7 +55,7 @@ class FakeSecondFactors:
         self._clock = clock
 
     async def authenticator(self, user_id: UUID) -> Authenticator | None:
-        """Returns a person's authenticator."""
+        """Returns a user's authenticator."""
         return self._state.authenticators.get(user_id)
 
     async def begin(self, user_id: UUID, sealed_secret: bytes) -> bool:
@@ -67,14 +67,14 @@ class FakeSecondFactors:
         return True
 
     async def confirm(self, user_id: UUID, step: int, recovery: Sequence[bytes]) -> None:
-        """Makes a person's authenticator count."""
+        """Makes a user's authenticator count."""
         known = self._state.authenticators[user_id]
         self._state.authenticators[user_id] = replace(known, last_step=step, is_confirmed=True)
         self._state.recovery_codes[user_id] = set(recovery)
         self._flag(user_id, on=True)
 
     async def remove(self, user_id: UUID) -> bool:
-        """Forgets everything about a person's second factor."""
+        """Forgets everything about a user's second factor."""
         known = self._state.authenticators.pop(user_id, None)
         self._state.recovery_codes.pop(user_id, None)
         for digest in [key for key, row in self._state.challenges.items() if row.user_id == user_id]:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from auth_service.domain.credential import Credential
-from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW, Session, Standing
+from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW, LockedSession, Session
 from auth_service.domain.tokens import Revocation, unix_milliseconds
 
 from tests.fakes.auth_service.state import FakeClock, State
@@ -20,13 +20,13 @@ class FakeSessions:
         self._rows = state.sessions
         self._clock = clock
 
-    async def lock(self, session_id: UUID) -> Standing | None:
+    async def lock(self, session_id: UUID) -> LockedSession | None:
         """Returns a session as it stands."""
         session = self._rows.get(session_id)
         credential = self._usable(session.user_id) if session else None
         if session is None or credential is None:
             return None
-        return Standing(
+        return LockedSession(
             session=session,
             role=credential.role,
             at=self._clock.now(),
@@ -56,7 +56,7 @@ class FakeSessions:
             )
 
     async def end(self, session_id: UUID, user_id: UUID) -> bool:
-        """Ends a person's open session."""
+        """Ends a user's open session."""
         row = self._rows.get(session_id)
         if row is None or row.user_id != user_id or not self._is_open(row):
             return False
@@ -66,7 +66,7 @@ class FakeSessions:
     async def end_all(
         self, user_id: UUID, *, but: UUID | None = None, used_since: datetime
     ) -> Sequence[UUID]:
-        """Ends a person's open sessions."""
+        """Ends a user's open sessions."""
         ended = [
             row
             for row in self._rows.values()
@@ -95,7 +95,7 @@ class FakeSessions:
         return row is not None and row.user_id == user_id and self._is_open(row)
 
     async def open_sessions(self, user_id: UUID, limit: int, offset: int = 0) -> Sequence[Session]:
-        """Returns a person's open sessions, the newest first."""
+        """Returns a user's open sessions, the newest first."""
         found = [row for row in self._rows.values() if row.user_id == user_id and self._is_open(row)]
         return sorted(found, key=lambda row: (row.created_at, row.id), reverse=True)[offset:][:limit]
 
@@ -138,8 +138,8 @@ class FakeRevocations:
             Revocation(session_id=session_id, issued_until=self._clock.now(), expires_at=self._end())
         )
 
-    async def of_person(self, user_id: UUID) -> Revocation:
-        """Refuses every access token of a person issued until now."""
+    async def of_user(self, user_id: UUID) -> Revocation:
+        """Refuses every access token of a user issued until now."""
         taken_back = Revocation(user_id=user_id, issued_until=self._clock.now(), expires_at=self._end())
         self._clock.advance(timedelta(milliseconds=1))
         return self._add(taken_back)
@@ -167,7 +167,7 @@ class FakeRevocations:
         self._unended.remove(revocation)
 
     async def concerning(self, user_id: UUID) -> Sequence[Revocation]:
-        """Returns the revocations of a person's tokens that can still matter."""
+        """Returns the revocations of a user's tokens that can still matter."""
         now = self._clock.now()
         return [each for each in self._rows if each.user_id == user_id and each.expires_at > now]
 

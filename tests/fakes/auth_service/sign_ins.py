@@ -4,13 +4,13 @@ from uuid import UUID
 
 from auth_service.domain.audit import AuditEntry
 from auth_service.domain.credential import Credential
-from auth_service.domain.login_throttle import GuessKey, GuessRecord
+from auth_service.domain.login_throttle import ThrottleKey, ThrottleState
 from auth_service.domain.proof import Methods
-from auth_service.domain.session import IDLE, Opening, Session, Standing
+from auth_service.domain.session import IDLE, LockedSession, Opening, Session
 
 from tests.fakes.auth_service.audit import FakeAuditTrail
 from tests.fakes.auth_service.credentials import FakeCredentials
-from tests.fakes.auth_service.guesses import FakeGuesses
+from tests.fakes.auth_service.guesses import FakeLoginThrottle
 from tests.fakes.auth_service.state import FakeClock, State
 
 
@@ -20,18 +20,18 @@ class FakeSignIns:
     def __init__(self, state: State, clock: FakeClock) -> None:
         self._state = state
         self._clock = clock
-        self._guesses = FakeGuesses(state, clock)
+        self._throttle = FakeLoginThrottle(state, clock)
 
-    async def look_up(self, canonical: str, key: GuessKey) -> tuple[GuessRecord, Credential | None]:
+    async def look_up(self, canonical: str, key: ThrottleKey) -> tuple[ThrottleState, Credential | None]:
         """Counts a guess; returns what is held and the credential."""
         credential = await FakeCredentials(self._state, self._clock).by_email(canonical)
-        return await self._guesses.reserve(key), credential
+        return await self._throttle.reserve(key), credential
 
     async def open(
-        self, session_id: UUID, judged: Credential, key: GuessKey | None, entry: AuditEntry, amr: Methods
+        self, session_id: UUID, judged: Credential, key: ThrottleKey | None, entry: AuditEntry, amr: Methods
     ) -> Opening:
         """Opens a session, forgives and appends the entry, or none of it."""
-        blocked_for = (await self._guesses.record(key)).blocked_for if key else None
+        blocked_for = (await self._throttle.state(key)).blocked_for if key else None
         if blocked_for is not None:
             return Opening(blocked_for=blocked_for)
         row = self._state.credentials.get(judged.user_id)
@@ -59,7 +59,7 @@ class FakeSignIns:
         )
         self._state.sessions[session_id] = session
         if key is not None:
-            await self._guesses.forgive(key)
+            await self._throttle.reset(key)
         await FakeAuditTrail(self._state).append(entry)
         role, guarded = row.credential.role, row.credential.second_factor or session.by_passkey
-        return Opening(standing=Standing(session=session, role=role, at=at, guarded=guarded))
+        return Opening(locked=LockedSession(session=session, role=role, at=at, guarded=guarded))

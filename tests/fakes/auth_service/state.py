@@ -10,8 +10,8 @@ from auth_service.domain.audit_head import SignedHead
 from auth_service.domain.credential import Credential
 from auth_service.domain.email_change import FormerEmail
 from auth_service.domain.events import Event
-from auth_service.domain.idempotency import Attempt, Question
-from auth_service.domain.login_throttle import GuessKey
+from auth_service.domain.idempotency import IdempotencyKey, IdempotencyRecord
+from auth_service.domain.login_throttle import ThrottleKey
 from auth_service.domain.mail import MailKind
 from auth_service.domain.passkey import Challenge as PasskeyChallenge
 from auth_service.domain.passkey import Passkey
@@ -77,11 +77,11 @@ class MailTokenRow:
 
 
 @dataclass
-class AttemptRow:
+class IdempotencyRow:
     """A row of the table `attempts`."""
 
-    attempt: Attempt
-    question: Question
+    record: IdempotencyRecord
+    key: IdempotencyKey
     leased_until: datetime
 
 
@@ -93,7 +93,7 @@ class State:
     sessions: dict[UUID, Session] = field(default_factory=dict)
     revocations: list[Revocation] = field(default_factory=list)
     unended_revocations: list[Revocation] = field(default_factory=list)
-    guesses: dict[GuessKey, GuessRow] = field(default_factory=dict)
+    guesses: dict[ThrottleKey, GuessRow] = field(default_factory=dict)
     audit: list[ChainedEntry] = field(default_factory=list)
     audit_heads: dict[int, SignedHead] = field(default_factory=dict)
     signing_keys: list[SigningKey] = field(default_factory=list)
@@ -105,7 +105,7 @@ class State:
     passkey_challenges: dict[PasskeyChallenge, datetime] = field(default_factory=dict)
     api_keys: dict[UUID, ApiKey] = field(default_factory=dict)
     devices: dict[tuple[UUID, bytes], datetime] = field(default_factory=dict)
-    attempts: dict[bytes, AttemptRow] = field(default_factory=dict)
+    attempts: dict[bytes, IdempotencyRow] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     mails: dict[UUID, MailRow] = field(default_factory=dict)
     mail_tokens: dict[UUID, MailTokenRow] = field(default_factory=dict)

@@ -10,13 +10,13 @@ from auth_service.domain.events import Event
 from auth_service.domain.signing_key import RetiredKey, SigningKey
 
 from tests.fakes.auth_service.api_keys import FakeApiKeys
-from tests.fakes.auth_service.attempts import FakeAttempts
+from tests.fakes.auth_service.attempts import FakeIdempotency
 from tests.fakes.auth_service.audit import FakeAuditHeads, FakeAuditTrail
 from tests.fakes.auth_service.credentials import FakeCredentials
 from tests.fakes.auth_service.devices import FakeDevices
 from tests.fakes.auth_service.email_changes import FakeEmailChanges
 from tests.fakes.auth_service.exports import FakeExports
-from tests.fakes.auth_service.guesses import FakeGuesses
+from tests.fakes.auth_service.guesses import FakeLoginThrottle
 from tests.fakes.auth_service.mails import FakeEmails, FakeMails
 from tests.fakes.auth_service.passkeys import FakePasskeys
 from tests.fakes.auth_service.second_factors import FakeSecondFactors
@@ -83,7 +83,7 @@ class FakeUnitOfWork:
 
     def __init__(self, state: State, clock: FakeClock) -> None:
         self.api_keys = FakeApiKeys(state, clock)
-        self.attempts = FakeAttempts(state, clock)
+        self.idempotency = FakeIdempotency(state, clock)
         self.credentials = FakeCredentials(state, clock)
         self.devices = FakeDevices(state, clock)
         self.sessions = FakeSessions(state, clock)
@@ -91,7 +91,7 @@ class FakeUnitOfWork:
         self.second_factors = FakeSecondFactors(state, clock)
         self.passkeys = FakePasskeys(state, clock)
         self.revocations = FakeRevocations(state, clock)
-        self.guesses = FakeGuesses(state, clock)
+        self.login_throttle = FakeLoginThrottle(state, clock)
         self.mails = FakeMails(state, clock)
         self.emails = FakeEmails(state)
         self.email_changes = FakeEmailChanges(state, clock)

@@ -8,12 +8,12 @@ from uuid import UUID
 from auth_service.domain.audit_client import AuditClient
 from auth_service.domain.credential import Credential
 from auth_service.domain.errors import EmailTaken, HashingOverloaded
-from auth_service.domain.login_throttle import GuessKey
+from auth_service.domain.login_throttle import ThrottleKey
 from auth_service.domain.mail import MailKind
 from auth_service.domain.password import Strength
 from auth_service.domain.session import RefreshToken
 from auth_service.domain.tokens import AccessGrant, unix_milliseconds
-from auth_service.domain.user import Account, Person, Role
+from auth_service.domain.user import Role, User, UserState
 from chassis.addresses import counted_as
 from chassis.email_address import canonical_email
 from chassis.errors import NotFound, TokenInvalid, Unavailable
@@ -60,23 +60,23 @@ class FakePasswordStrength:
         return [Strength(4) if len(each) >= 10 else Strength(1, "use more words") for each in passwords]
 
 
-class FakePatience:
+class FakeLoginDelay:
     """Notes how long it would have waited."""
 
     def __init__(self) -> None:
         self.waits: list[float] = []
 
-    def turn(self, key: GuessKey) -> AbstractAsyncContextManager[None]:
+    def turn(self, key: ThrottleKey) -> AbstractAsyncContextManager[None]:
         """Lets everybody go on."""
         return nullcontext()
 
-    async def __call__(self, seconds: float, key: GuessKey, *, is_first: bool) -> None:
+    async def __call__(self, seconds: float, key: ThrottleKey, *, is_first: bool) -> None:
         """Returns at once."""
         self.waits.append(seconds)
 
 
 class AtOnce:
-    """`Afterwards` that does the work before the answer, for tests to see."""
+    """`Background` that does the work before the answer, for tests to see."""
 
     async def __call__(self, work: Callable[[], Awaitable[None]]) -> None:
         """Does the work."""
@@ -108,20 +108,20 @@ class FakeRefreshTokens:
         return RefreshToken(session_id=UUID(session_id), counter=int(counter)) if slash else None
 
 
-class FakeGuessKeys:
+class FakeThrottleKeys:
     """Names accounts and clients legibly."""
 
-    def __call__(self, canonical_email: str, client_address: str) -> GuessKey:
+    def __call__(self, canonical_email: str, client_address: str) -> ThrottleKey:
         """Returns the names of an account and a client."""
-        return GuessKey(account=canonical_email.encode(), client=counted_as(client_address).encode())
+        return ThrottleKey(account=canonical_email.encode(), client=counted_as(client_address).encode())
 
-    def of(self, credential: Credential, client_address: str) -> GuessKey:
+    def of(self, credential: Credential, client_address: str) -> ThrottleKey:
         """Returns the names of a credential's account and a client."""
         return self(canonical_email(credential.email or str(credential.user_id)), client_address)
 
-    def of_second_factor(self, user_id: UUID) -> GuessKey:
-        """Returns the name under which a person's wrong codes are counted."""
-        return GuessKey(account=f"second factor {user_id}".encode(), client=b"")
+    def of_second_factor(self, user_id: UUID) -> ThrottleKey:
+        """Returns the name under which a user's wrong codes are counted."""
+        return ThrottleKey(account=f"second factor {user_id}".encode(), client=b"")
 
 
 class FakeMailTokens:
@@ -145,7 +145,7 @@ class FakeUserDirectory:
     """
 
     def __init__(self, units: FakeUnitsOfWork, clock: FakeClock) -> None:
-        self.people: dict[UUID, Account] = {}
+        self.users: dict[UUID, UserState] = {}
         self.sign_ins: list[tuple[UUID, datetime]] = []
         self.verified: list[tuple[UUID, str]] = []
         self.audit_clients: dict[UUID, AuditClient] = {}
@@ -153,12 +153,12 @@ class FakeUserDirectory:
         self._units = units
         self._clock = clock
 
-    async def admit(self, user_id: UUID) -> Person:
-        """Turns a registration into a person."""
+    async def admit(self, user_id: UUID) -> User:
+        """Turns a registration into a user."""
         self._reach()
-        known = self.people.get(user_id)
-        if known is not None and known.person is not None:
-            return known.person
+        known = self.users.get(user_id)
+        if known is not None and known.user is not None:
+            return known.user
         async with self._units.statements() as unit:
             registration = await unit.credentials.pending(user_id)
         if registration is None:
@@ -173,10 +173,10 @@ class FakeUserDirectory:
             email_verified=registration.email_verified,
         )
 
-    async def account(self, user_id: UUID) -> Account | None:
-        """Returns a person as they are now."""
+    async def account(self, user_id: UUID) -> UserState | None:
+        """Returns a user as they are now."""
         self._reach()
-        return self.people.get(user_id)
+        return self.users.get(user_id)
 
     async def audit_client(self, event_id: UUID) -> AuditClient | None:
         """Returns whom an audit event came from."""
@@ -197,14 +197,14 @@ class FakeUserDirectory:
     async def confirm_email(self, user_id: UUID, email: str) -> None:
         """Makes the pending address, which was proven, the user's."""
         self._reach()
-        person = self.people[user_id].person
-        if person is None or email not in (person.email, person.pending_email):
+        user = self.users[user_id].user
+        if user is None or email not in (user.email, user.pending_email):
             raise TokenInvalid
         holder = self._holder(email)
         if holder is not None and holder.user_id != user_id:
             raise EmailTaken
-        if email != person.email:
-            self.put(user_id, email, role=person.role, email_verified=True)
+        if email != user.email:
+            self.put(user_id, email, role=user.role, email_verified=True)
 
     async def restore_email(self, user_id: UUID, email: str) -> None:
         """Gives a user an address back that they had."""
@@ -221,9 +221,9 @@ class FakeUserDirectory:
         is_active: bool = True,
         email_verified: bool = False,
         pending_email: str | None = None,
-    ) -> Person:
-        """Makes a person, or changes one."""
-        person = Person(
+    ) -> User:
+        """Makes a user, or changes one."""
+        user = User(
             user_id=user_id,
             email=email,
             full_name=full_name,
@@ -236,20 +236,20 @@ class FakeUserDirectory:
             etag='"1-0"',
             pending_email=pending_email,
         )
-        self.people[user_id] = Account(version=self._version(user_id) + 1, person=person)
-        return person
+        self.users[user_id] = UserState(version=self._version(user_id) + 1, user=user)
+        return user
 
     def erase(self, user_id: UUID) -> None:
-        """Erases a person."""
-        self.people[user_id] = Account(version=self._version(user_id) + 1, person=None)
+        """Erases a user."""
+        self.users[user_id] = UserState(version=self._version(user_id) + 1, user=None)
 
     def _version(self, user_id: UUID) -> int:
-        return self.people[user_id].version if user_id in self.people else 0
+        return self.users[user_id].version if user_id in self.users else 0
 
-    def _holder(self, email: str) -> Person | None:
+    def _holder(self, email: str) -> User | None:
         canonical = canonical_email(email)
-        people = [account.person for account in self.people.values() if account.person]
-        return next((each for each in people if canonical_email(each.email) == canonical), None)
+        users = [account.user for account in self.users.values() if account.user]
+        return next((each for each in users if canonical_email(each.email) == canonical), None)
 
     def _reach(self) -> None:
         assert self._units.open_connections == 0, "a connection was held across a call"

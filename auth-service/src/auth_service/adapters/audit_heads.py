@@ -39,7 +39,7 @@ class EcdsaHeadSigner:
 
 
 @dataclass(slots=True)
-class EcdsaHeadJudge:
+class EcdsaHeadVerifier:
     """Judges signatures by every key in Postgres, the retired ones too.
 
     Whoever can write to Postgres can put a key of their own there. The master key tells such
@@ -50,7 +50,7 @@ class EcdsaHeadJudge:
     master_key: MasterKey | None
     _ours: dict[str, ec.EllipticCurvePublicKey] = field(default_factory=dict)
 
-    async def judge(self, heads: Sequence[SignedHead]) -> Sequence[HeadFault | None]:
+    async def verify(self, heads: Sequence[SignedHead]) -> Sequence[HeadFault | None]:
         """Returns what is wrong with each head by itself."""
         if any(head.kid not in self._ours for head in heads):
             await self._load()

@@ -16,7 +16,7 @@ _DROPPED = Counter("auth_work_dropped_total", "Pieces of work after an answer th
 
 
 class BackgroundTasks:
-    """`Afterwards` by tasks; leaving the context waits for those under way."""
+    """`Background` by tasks; leaving the context waits for those under way."""
 
     def __init__(self, tasks_max: int = TASKS_MAX) -> None:
         self._tasks_max = tasks_max

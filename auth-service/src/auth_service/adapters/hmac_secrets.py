@@ -21,8 +21,8 @@ from chassis.identity import api_key
 
 from auth_service.domain.api_key import DrawnKey
 from auth_service.domain.credential import Credential
-from auth_service.domain.idempotency import Attempt
-from auth_service.domain.login_throttle import GuessKey
+from auth_service.domain.idempotency import IdempotencyRecord
+from auth_service.domain.login_throttle import ThrottleKey
 from auth_service.domain.mail import MailKind
 from auth_service.domain.session import RefreshToken
 
@@ -106,13 +106,13 @@ class HmacApiKeys(_Hmac):
     their own to it.
     """
 
-    def draw(self, attempt: Attempt | None = None) -> DrawnKey:
-        """Returns a new key, the same one each time for an attempt.
+    def draw(self, idempotency: IdempotencyRecord | None = None) -> DrawnKey:
+        """Returns a new key, the same one each time for a record.
 
-        The key of an attempt cannot be drawn again once the attempt's row is deleted, after a day:
+        The key of a record cannot be drawn again once the record is deleted, after a day:
         its id is stored nowhere else.
         """
-        drawn = os.urandom(_API_KEY_BYTES) if attempt is None else self._drawn(attempt)
+        drawn = os.urandom(_API_KEY_BYTES) if idempotency is None else self._drawn(idempotency)
         found_by = base64.b32encode(drawn[_API_KEY_SECRET_BYTES:]).decode().lower()
         prefix = (api_key.MARK + found_by)[: api_key.PREFIX_LENGTH]
         text = f"{prefix}_{drawn[:_API_KEY_SECRET_BYTES].hex()}"
@@ -130,9 +130,9 @@ class HmacApiKeys(_Hmac):
         """Returns the digest of a key that is stored."""
         return _digest(self._keys[0], text.encode())
 
-    def _drawn(self, attempt: Attempt) -> bytes:
-        drawn_for = b"drawn for\n" + attempt.attempt_id.bytes
-        return hmac.digest(self._keys[attempt.key_number], drawn_for, hashlib.sha512)[:_API_KEY_BYTES]
+    def _drawn(self, idempotency: IdempotencyRecord) -> bytes:
+        drawn_for = b"drawn for\n" + idempotency.attempt_id.bytes
+        return hmac.digest(self._keys[idempotency.key_number], drawn_for, hashlib.sha512)[:_API_KEY_BYTES]
 
 
 class HmacDeviceTokens(_Hmac):
@@ -175,20 +175,20 @@ class HmacDeviceDigests(_Hmac):
 class HmacThrottleKeys(_Hmac):
     """Derives the keys of the failed-login table: account and client, from which neither can be read."""
 
-    def __call__(self, canonical_email: str, client_address: str) -> GuessKey:
+    def __call__(self, canonical_email: str, client_address: str) -> ThrottleKey:
         """Returns the keys of an account and a client."""
         account, *former = self._names(b"account\0", canonical_email)
         client, *_ = self._names(b"client\0", counted_as(client_address))
-        return GuessKey(account=account, client=client, former_accounts=tuple(former))
+        return ThrottleKey(account=account, client=client, former_accounts=tuple(former))
 
-    def of(self, credential: Credential, client_address: str) -> GuessKey:
+    def of(self, credential: Credential, client_address: str) -> ThrottleKey:
         """Returns the keys of a credential's account and a client."""
         account = canonical_email(credential.email) if credential.email else str(credential.user_id)
         return self(account, client_address)
 
-    def of_second_factor(self, user_id: UUID) -> GuessKey:
+    def of_second_factor(self, user_id: UUID) -> ThrottleKey:
         """Returns the key under which a user's wrong codes are counted, whichever client sent them."""
-        return GuessKey(account=self._names(b"second factor\0", str(user_id))[0], client=b"")
+        return ThrottleKey(account=self._names(b"second factor\0", str(user_id))[0], client=b"")
 
     def _names(self, kind: bytes, text: str) -> list[bytes]:
         return [digest[:_NAME_BYTES] for digest in self._digests(kind + text.encode())]

@@ -15,7 +15,7 @@ from auth_service.adapters.key_ring import KeyRing
 from auth_service.domain.api_key import KeyHolder
 from auth_service.domain.tokens import from_unix_milliseconds, unix_milliseconds
 from auth_service.domain.unit_of_work import UnitsOfWork
-from auth_service.usecases.api_keys import JudgeApiKey, ReportRefusedKey
+from auth_service.usecases.api_keys import ReportRefusedKey, VerifyApiKey
 
 
 class LocalAuthenticator:
@@ -29,7 +29,7 @@ class LocalAuthenticator:
         self,
         ring: KeyRing,
         units: UnitsOfWork,
-        judge_api_key: JudgeApiKey,
+        verify_api_key: VerifyApiKey,
         report_refused_key: ReportRefusedKey,
         *,
         issuer: str,
@@ -38,7 +38,7 @@ class LocalAuthenticator:
         self.keys = KeyCache(_source(ring), cooldown_seconds=1.0)
         self._verifier = TokenVerifier(self.keys, issuer=issuer, audience=audience)
         self._units = units
-        self._judge_api_key = judge_api_key
+        self._judge_api_key = verify_api_key
         self._report_refused_key = report_refused_key
 
     async def authenticate(self, token: str) -> Claims:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from prometheus_client import Gauge
 
 from auth_service.domain.errors import TooManyAttempts
-from auth_service.domain.login_throttle import FAILURES_MAX, GuessKey
+from auth_service.domain.login_throttle import FAILURES_MAX, ThrottleKey
 
 WAITING_MAX = 2_048
 WAITING_PER_ACCOUNT_MAX = 256
@@ -42,11 +42,11 @@ class InProcessLoginDelay:
         self._waiting_max = waiting_max
         self._waiting_per_account_max = waiting_per_account_max
         self._waiting: Counter[bytes] = Counter()
-        self._lanes: dict[GuessKey, _Lane] = {}
+        self._lanes: dict[ThrottleKey, _Lane] = {}
         _WAITING.set_function(self._waiting.total)
 
     @asynccontextmanager
-    async def turn(self, key: GuessKey) -> AsyncIterator[None]:
+    async def turn(self, key: ThrottleKey) -> AsyncIterator[None]:
         """Waits while as many logins of this client at this account are under way as it has failures left.
 
         Raises:
@@ -64,7 +64,7 @@ class InProcessLoginDelay:
             if not lane.logins:
                 del self._lanes[key]
 
-    async def __call__(self, seconds: float, key: GuessKey, *, is_first: bool) -> None:
+    async def __call__(self, seconds: float, key: ThrottleKey, *, is_first: bool) -> None:
         """Returns after that time; at once for 0. The first try of a client needs no place.
 
         Raises:

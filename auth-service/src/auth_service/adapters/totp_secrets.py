@@ -12,7 +12,7 @@ from uuid import UUID
 import pyotp
 
 from auth_service.adapters.sealing import Sealing
-from auth_service.domain.idempotency import Attempt
+from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.second_factor import RECOVERY_CODES, Authenticator, Enrolment
 
 _ISSUER = "Vestibule"
@@ -37,7 +37,7 @@ class TotpSecrets:
         self._digest_keys = digest_keys
 
     def seal_new(self, user_id: UUID, account: str) -> tuple[Enrolment, bytes]:
-        """Returns a new secret to show, and the same one sealed for its person alone."""
+        """Returns a new secret to show, and the same one sealed for its user alone."""
         secret = pyotp.random_base32()
         sealed = self._sealing.seal(secret.encode(), user_id.bytes)
         uri = pyotp.TOTP(secret).provisioning_uri(name=account, issuer_name=_ISSUER)
@@ -66,20 +66,20 @@ class TotpSecrets:
         """
         return self._sealing.sealed_again(sealed_secret, user_id.bytes)
 
-    def recovery_codes(self, attempt: Attempt | None = None) -> Sequence[str]:
-        """Returns new recovery codes of 120 bits in groups of four letters, the same for an attempt."""
-        return [_grouped(base64.b32encode(self._drawn(attempt, n))) for n in range(RECOVERY_CODES)]
+    def recovery_codes(self, idempotency: IdempotencyRecord | None = None) -> Sequence[str]:
+        """Returns new recovery codes of 120 bits in groups of four letters, the same for a record."""
+        return [_grouped(base64.b32encode(self._drawn(idempotency, n))) for n in range(RECOVERY_CODES)]
 
     def recovery_digests(self, user_id: UUID, code: str) -> Sequence[bytes]:
         """Returns what may be kept of a user's recovery code; case, spaces and dashes do not matter."""
         plain = code.replace("-", "").replace(" ", "").lower().encode()
         return [hmac.digest(key, user_id.bytes + plain, hashlib.sha256) for key in self._digest_keys]
 
-    def _drawn(self, attempt: Attempt | None, number: int) -> bytes:
-        if attempt is None:
+    def _drawn(self, idempotency: IdempotencyRecord | None, number: int) -> bytes:
+        if idempotency is None:
             return os.urandom(_RECOVERY_BYTES)
-        drawn_for = b"drawn for\n" + attempt.attempt_id.bytes + bytes((number,))
-        key = self._digest_keys[attempt.key_number]
+        drawn_for = b"drawn for\n" + idempotency.attempt_id.bytes + bytes((number,))
+        key = self._digest_keys[idempotency.key_number]
         return hmac.digest(key, drawn_for, hashlib.sha256)[:_RECOVERY_BYTES]
 
     def challenge(self) -> str:

@@ -12,7 +12,7 @@ from vestibule.users.v1.directory_service_pb2_grpc import DirectoryServiceStub
 
 from auth_service.domain.audit_client import AuditClient
 from auth_service.domain.errors import EmailTaken
-from auth_service.domain.user import Account, Person, Role
+from auth_service.domain.user import Role, User, UserState
 
 log = get_logger()
 
@@ -28,8 +28,8 @@ class GrpcUserDirectory:
     def __init__(self, channel: ServiceChannel) -> None:
         self._directory = DirectoryServiceStub(channel)
 
-    async def admit(self, user_id: UUID) -> Person:
-        """Turns a registration into a person; answers the same when it is one already.
+    async def admit(self, user_id: UUID) -> User:
+        """Turns a registration into a user; answers the same when it is one already.
 
         Raises:
             EmailTaken: somebody has the address.
@@ -44,8 +44,8 @@ class GrpcUserDirectory:
             raise _translated(error) from error
         return _person(response.user)
 
-    async def account(self, user_id: UUID) -> Account | None:
-        """Returns a person as they are now; None for an id that was never a person's.
+    async def account(self, user_id: UUID) -> UserState | None:
+        """Returns a user as they are now; None for an id that was never a user's.
 
         Raises:
             Unavailable: user-service cannot be asked.
@@ -58,7 +58,7 @@ class GrpcUserDirectory:
             if error.reason == NotFound.reason:
                 return None
             raise
-        return Account(version=response.version, person=None if response.erased else _person(response.user))
+        return UserState(version=response.version, user=None if response.erased else _person(response.user))
 
     async def audit_client(self, event_id: UUID) -> AuditClient | None:
         """Returns whom an audit event of user-service's came from; None once that is erased.
@@ -90,7 +90,7 @@ class GrpcUserDirectory:
         return True
 
     async def mark_email_verified(self, user_id: UUID, email: str) -> None:
-        """Tells that an address was shown to be a person's.
+        """Tells that an address was shown to be a user's.
 
         Raises:
             Unavailable: user-service cannot be told in a short time.
@@ -136,8 +136,8 @@ def _translated(error: RemoteError) -> ServiceError:
     return NotFound() if error.reason == NotFound.reason else error
 
 
-def _person(user: user_pb2.User) -> Person:
-    return Person(
+def _person(user: user_pb2.User) -> User:
+    return User(
         user_id=UUID(user.id),
         email=user.email,
         full_name=user.full_name,

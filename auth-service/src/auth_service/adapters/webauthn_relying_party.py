@@ -26,14 +26,14 @@ _NOT_BELIEVED = "does not answer these options, or is not from an origin of ours
 
 
 class WebauthnRelyingParty:
-    """Asks for discoverable passkeys that verify their person, and for no attestation of their maker."""
+    """Asks for discoverable passkeys that verify their user, and for no attestation of their maker."""
 
     def __init__(self, *, party_id: str, name: str, origins: Sequence[str]) -> None:
         """Takes who we are.
 
         Args:
             party_id: The domain that passkeys are bound to, or one above all origins.
-            name: What people are shown.
+            name: What users are shown.
             origins: Where ceremonies may take place.
         """
         self._party_id = party_id
@@ -104,7 +104,7 @@ class WebauthnRelyingParty:
         """Returns the passkey that an attestation tells of.
 
         Raises:
-            Invalid: it is of another origin, another party, without the person's consent, or forged.
+            Invalid: it is of another origin, another party, without the user's consent, or forged.
         """
         import webauthn  # noqa: PLC0415
         from webauthn.helpers.structs import AttestationFormat  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""API keys: how machines act for a person. Of a key its prefix and a digest are kept."""
+"""API keys: how machines act for a user. Of a key its prefix and a digest are kept."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from uuid import UUID
 
 from chassis.errors import TokenExpired, TokenInvalid, TokenRevoked
 
-from auth_service.domain.idempotency import Attempt
+from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.user import Role
 
 ADMIN_SCOPE = "admin"
@@ -16,7 +16,7 @@ ADMIN_SCOPE = "admin"
 
 SCOPES = ("read", "write", ADMIN_SCOPE)
 KEYS_MAX = 50
-"""Keys that one person may have at a time, expired ones as well."""
+"""Keys that one user may have at a time, expired ones as well."""
 
 LIFETIME_MAX = timedelta(days=3653)
 """How far from now a key may expire: ten years. Who wants longer leaves the time out."""
@@ -52,13 +52,13 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyHolder:
-    """A key with its person.
+    """A key with its user.
 
     Attributes:
-        role: The person's; once the key is judged, the role to act in.
-        is_active: Whether the person may do anything.
-        guarded: Whether two factors stand before the person's account: TOTP is on, or there is a passkey.
-        must_enrol: Whether the key does nothing until its person has set up a second factor.
+        role: The user's; once the key is judged, the role to act in.
+        is_active: Whether the user may do anything.
+        guarded: Whether two factors stand before the user's account: TOTP is on, or there is a passkey.
+        must_enrol: Whether the key does nothing until its user has set up a second factor.
         read_at: When this was read, by the same clock as the key's times.
     """
 
@@ -73,7 +73,7 @@ class KeyHolder:
         """Returns when the key is good.
 
         Raises:
-            TokenRevoked: it was revoked, or its person is deactivated.
+            TokenRevoked: it was revoked, or its user is deactivated.
             TokenExpired: it has lived its time.
         """
         if self.key.revoked_at is not None or not self.is_active:
@@ -106,7 +106,7 @@ class DrawnKey:
 class ApiKeySecrets(Protocol):
     """Draws keys and tells a good one."""
 
-    def draw(self, attempt: Attempt | None = None) -> DrawnKey:
+    def draw(self, idempotency: IdempotencyRecord | None = None) -> DrawnKey:
         """Returns a new key that nobody can guess, the same one each time for an attempt."""
         ...
 
@@ -130,8 +130,8 @@ class ApiKeyRepository(Protocol):
         """Adds a key."""
         ...
 
-    async def of_person(self, user_id: UUID) -> Sequence[ApiKey]:
-        """Returns a person's keys that were not revoked, the newest first."""
+    async def of_user(self, user_id: UUID) -> Sequence[ApiKey]:
+        """Returns a user's keys that were not revoked, the newest first."""
         ...
 
     async def by_id(self, key_id: UUID) -> ApiKey | None:
@@ -139,11 +139,11 @@ class ApiKeyRepository(Protocol):
         ...
 
     async def find(self, prefix: str) -> KeyHolder | None:
-        """Returns the key that begins so, with its person."""
+        """Returns the key that begins so, with its user."""
         ...
 
     async def revoke(self, key_id: UUID, user_id: UUID) -> bool:
-        """Revokes a person's key; says whether there was one."""
+        """Revokes a user's key; says whether there was one."""
         ...
 
     async def revoke_all(self, user_id: UUID) -> None:

@@ -32,7 +32,7 @@ GENESIS = bytes(32)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """One thing that happened. It names people by id only.
+    """One thing that happened. It names users by id only.
 
     Attributes:
         id: UUIDv7; an entry with a known id is written once.
@@ -41,7 +41,7 @@ class AuditEntry:
         subject_id: To whom; None when unknown.
         action: What, such as `auth.login`.
         outcome: `success`, `refused` or `failed`.
-        details: What else belongs to the action; never a person's data, never a secret.
+        details: What else belongs to the action; never a user's data, never a secret.
         commitment: Commits to the client beside the chain; empty where the chain holds it, or it is none.
         salt: What the commitment was made with; empty once the client is erased.
     """
@@ -153,7 +153,7 @@ def audited(
     """Returns the entry for something that a caller did.
 
     Args:
-        caller: Who called; the actor, unless `actor_id` names the person the call proved.
+        caller: Who called; the actor, unless `actor_id` names the user the call proved.
         at: When.
         action: What.
         outcome: `success`, `refused` or `failed`.

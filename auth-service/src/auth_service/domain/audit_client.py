@@ -1,4 +1,4 @@
-"""Whom an audit entry came from: kept beside the chain, so that it can be erased with the person.
+"""Whom an audit entry came from: kept beside the chain, so that it can be erased with the user.
 
 Client addresses, user agents and request ids that a client chose are personal data, and what the chain
 covers can never be removed. So an entry carries, among its details under `client_sha256`, only

@@ -238,10 +238,10 @@ class HeadSigner(Protocol):
         ...
 
 
-class HeadJudge(Protocol):
+class HeadVerifier(Protocol):
     """Judges signed heads of the audit chain by every key that ever signed."""
 
-    async def judge(self, heads: Sequence[SignedHead]) -> Sequence[HeadFault | None]:
+    async def verify(self, heads: Sequence[SignedHead]) -> Sequence[HeadFault | None]:
         """Returns what is wrong with each head by itself."""
         ...
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 
-class Afterwards(Protocol):
+class Background(Protocol):
     """Does work that an answer need not wait for, and must not tell of by its time."""
 
     async def __call__(self, work: Callable[[], Awaitable[None]]) -> None:

@@ -6,22 +6,22 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from auth_service.domain.user import Person, Role
+from auth_service.domain.user import Role, User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """One person's password, with the copy of what user-service says of the person.
+    """One user's password, with the copy of what user-service says of the user.
 
     Attributes:
-        user_id: The person.
+        user_id: The user.
         email: As typed; None while an address taken over by somebody else awaits its
             successor.
         password_hash: In PHC string format.
         role: As of `version`.
-        is_active: Whether the person may sign in.
-        is_pending: Whether user-service has yet to admit the person.
-        version: The version of the person that was copied; 0 before the first.
+        is_active: Whether the user may sign in.
+        is_pending: Whether user-service has yet to admit the user.
+        version: The version of the user that was copied; 0 before the first.
         second_factor: Whether the password alone does not open a session.
         email_verified: Whether the present address is proven to be the user's.
         is_invited: Whether an admin made the user, who has yet to choose a password.
@@ -57,18 +57,18 @@ class Registration:
 
 
 class CredentialRepository(Protocol):
-    """Keeps one credential a person; canonical addresses are unique."""
+    """Keeps one credential a user; canonical addresses are unique."""
 
     async def by_email(self, canonical: str) -> Credential | None:
         """Returns the credential with this canonical address."""
         ...
 
     async def by_id(self, user_id: UUID) -> Credential | None:
-        """Returns a person's credential."""
+        """Returns a user's credential."""
         ...
 
     async def lock(self, user_id: UUID) -> Credential | None:
-        """Returns a person's credential and keeps everybody else from changing or using it."""
+        """Returns a user's credential and keeps everybody else from changing or using it."""
         ...
 
     async def add_pending(self, registration: Registration, password_hash: str) -> None:
@@ -84,7 +84,7 @@ class CredentialRepository(Protocol):
         ...
 
     async def pending_before(self, before: datetime, limit: int) -> Sequence[UUID]:
-        """Returns the people whose registrations wait since before that time, the oldest first."""
+        """Returns the users whose registrations wait since before that time, the oldest first."""
         ...
 
     async def drop_pending(self, user_id: UUID) -> bool:
@@ -99,12 +99,12 @@ class CredentialRepository(Protocol):
         """Takes the address from whoever holds it but `keeper`: drops a registration, empties a copy.
 
         Returns:
-            The person whose copy has been emptied.
+            The user whose copy has been emptied.
         """
         ...
 
-    async def copy(self, person: Person, version: int) -> None:
-        """Makes the credential equal to the person, and active if it was pending.
+    async def copy(self, user: User, version: int) -> None:
+        """Makes the credential equal to the user, and active if it was pending.
 
         Raises:
             EmailTaken: another credential has the address.
@@ -116,7 +116,7 @@ class CredentialRepository(Protocol):
         ...
 
     async def erase(self, user_id: UUID) -> None:
-        """Deletes a person's credential with everything that hangs on it."""
+        """Deletes a user's credential with everything that hangs on it."""
         ...
 
     async def has_admin(self) -> bool:

@@ -89,13 +89,13 @@ class DeviceTokens(Protocol):
         """Returns a token for a browser that has just signed in.
 
         Args:
-            account: The account, as `GuessKey` names it.
+            account: The account, as `ThrottleKey` names it.
             password_hash: Its password's hash.
         """
         ...
 
     def client(self, token: str, account: bytes) -> bytes | None:
-        """Returns the client's name for `GuessKey`; None when the token is not of this account."""
+        """Returns the client's name for `ThrottleKey`; None when the token is not of this account."""
         ...
 
     def is_current(self, token: str, password_hash: str) -> bool:

@@ -20,7 +20,7 @@ class WeakPassword(ServiceError):
 
     @classmethod
     def because(cls, field: str, why: str) -> "WeakPassword":
-        """Returns the error that tells the person what to do better."""
+        """Returns the error that tells the user what to do better."""
         return cls(field_errors=(FieldError(field, why),))
 
 
@@ -37,7 +37,7 @@ class TooManyAttempts(ServiceError):
 
     kind = Kind.EXHAUSTED
     reason = "TOO_MANY_ATTEMPTS"
-    message = "Too many wrong guesses. Wait before you try again."
+    message = "Too many wrong throttle. Wait before you try again."
 
 
 class AccountDisabled(ServiceError):
@@ -114,7 +114,7 @@ class AdminScopeRefused(Forbidden):
 
 
 class TooManyApiKeys(ServiceError):
-    """The person has as many API keys as one may have."""
+    """The user has as many API keys as one may have."""
 
     kind = Kind.CONFLICT
     reason = "CONFLICT"
@@ -125,7 +125,7 @@ class IdempotencyKeyReused(Invalid):
     """The client named another request by this key."""
 
 
-class KeptAnswerEnded(ServiceError):
+class StoredResponseExpired(ServiceError):
     """A call was made again whose answer gave something that has ended since."""
 
     kind = Kind.CONFLICT

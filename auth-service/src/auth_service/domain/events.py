@@ -17,7 +17,7 @@ class RegistrationStarted:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A person signed in."""
+    """A user signed in."""
 
     user_id: UUID
     at: datetime
@@ -25,7 +25,7 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class EmailVerified:
-    """A person showed that the address is theirs."""
+    """A user showed that the address is theirs."""
 
     user_id: UUID
 
@@ -39,7 +39,7 @@ class TokensRevoked:
 
 @dataclass(frozen=True, slots=True)
 class CopyOutdated:
-    """The copy of a person is known to be old and has to be made again."""
+    """The copy of a user is known to be old and has to be made again."""
 
     user_id: UUID
 

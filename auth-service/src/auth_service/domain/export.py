@@ -1,4 +1,4 @@
-"""What is held about a person, for the person. Secrets are told of, not told."""
+"""What is held about a user, for the user. Secrets are told of, not told."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class SecondFactorExport:
 
     Attributes:
         kind: `totp`, `recovery_codes` or `passkey`.
-        name: As the person called it; empty when it has none.
+        name: As the user called it; empty when it has none.
         count: Of recovery codes, how many are left; 1 otherwise.
     """
 
@@ -74,23 +74,23 @@ class ExportRepository(Protocol):
     """Reads what no other use case asks for."""
 
     async def credential(self, user_id: UUID) -> CredentialExport | None:
-        """Returns a person's credential."""
+        """Returns a user's credential."""
         ...
 
     async def sessions(self, user_id: UUID) -> Sequence[Session]:
-        """Returns a person's sessions, ended ones as well, the newest first."""
+        """Returns a user's sessions, ended ones as well, the newest first."""
         ...
 
     async def second_factors(self, user_id: UUID) -> Sequence[SecondFactorExport]:
-        """Returns what else than the password proves who the person is."""
+        """Returns what else than the password proves who the user is."""
         ...
 
     async def api_keys(self, user_id: UUID) -> Sequence[ApiKey]:
-        """Returns a person's API keys, revoked ones as well, the newest first."""
+        """Returns a user's API keys, revoked ones as well, the newest first."""
         ...
 
     async def mail_tokens(self, user_id: UUID) -> Sequence[MailTokenExport]:
-        """Returns a person's tokens that were mailed."""
+        """Returns a user's tokens that were mailed."""
         ...
 
     async def wrong_passwords(self, account: bytes) -> Sequence[datetime]:
@@ -98,5 +98,5 @@ class ExportRepository(Protocol):
         ...
 
     async def audit(self, user_id: UUID, below: int | None, limit: int) -> Sequence[ChainedEntry]:
-        """Returns entries by or about a person, the newest first; with `below`, those before it."""
+        """Returns entries by or about a user, the newest first; with `below`, those before it."""
         ...

@@ -1,4 +1,4 @@
-"""Calls that may be made again: the first answer is kept, and given again to the same question."""
+"""Idempotency: a response is stored, and replayed when the client repeats its request."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,25 +8,25 @@ from uuid import UUID
 
 from chassis.identity.caller import Caller
 
-ANSWERS_KEPT = timedelta(hours=24)
-"""How long a first answer is given again."""
+RESPONSES_KEPT = timedelta(hours=24)
+"""How long a response is replayed."""
 
 WRONG_SECRETS_MAX = 5
-"""How often a kept answer may be asked for with another secret before nobody is given it any more."""
+"""How often a stored response may be asked for with another secret before it is replayed to no client."""
 
 SHARED_MAX = 3
-"""How many questions of other clients, alike but for their secrets, one secret is held against."""
+"""With how many records of other clients, equal but for their secrets, one secret is compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What a call asks, taken apart by how hard it is to guess.
+    """What a request asks, split by how hard it is to guess.
 
     Attributes:
-        asked: The method and everything but what people choose or type; the same bytes each time.
-        secret: What people choose or type, such as passwords and codes: no fast hash of it is kept.
-            None when there is none.
-        proves: Whether it holds something that nobody but its sender knows.
+        asked: The method and every field but `secret`'s; the same bytes each time.
+        secret: What people choose or type, such as passwords and codes, of which no fast hash may be
+            stored; None without any.
+        proves: Whether the request holds something that only its sender knows.
     """
 
     asked: bytes
@@ -35,42 +35,42 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """A call that its client may make again.
+class IdempotencyKey:
+    """The key of a request that its client may repeat.
 
     Attributes:
-        name: Stands for the client and its key; neither can be read from it.
-        shared_name: Stands for the key and what is asked, whoever asks; None unless somebody who
-            is not signed in proves to know a secret: their address may change.
-        fingerprint: Stands for what is asked, what people choose or type excepted.
-        asker: The person who asks, whose erasure takes the answer along; None for strangers.
-        session_id: The session in which it is asked; None outside of sessions.
-        key_number: Of the keys that are accepted, the one that it is named by; 0 for the newest.
+        name: HMAC of the client and its `Idempotency-Key`.
+        shared_name: HMAC of the `Idempotency-Key` and the request, without the client, whose address may
+            change; None unless a client that is not signed in proves a secret.
+        fingerprint: HMAC of the request without its secret.
+        user_id: The user, whose erasure deletes the record; None for a client that is not signed in.
+        session_id: The session of the request; None outside of sessions.
+        key_number: Which of the accepted master keys the HMACs are made with; 0 for the newest.
     """
 
     name: bytes
     shared_name: bytes | None = None
     fingerprint: bytes
-    asker: UUID | None
+    user_id: UUID | None
     session_id: UUID | None = None
     key_number: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """What is known of a question.
+class IdempotencyRecord:
+    """What is stored under a key.
 
     Attributes:
-        attempt_id: The same each time that the question is taken up.
-        name: The question's.
-        fingerprint: What was asked the first time.
-        secret_hash: The Argon2id hash of the secret that was sent the first time; None without one.
-        sealed_answer: The first answer; None while there is none.
-        outcome: What was made or changed, when that was done and nobody was told; None before.
-        is_ours: Whether it is for this call to answer.
-        is_ended: Whether what the answer gave has ended since.
+        attempt_id: The same for every repetition of the request.
+        name: The key's.
+        fingerprint: Of the first request.
+        secret_hash: Argon2id hash of the first request's secret; None without one.
+        sealed_answer: The response, encrypted; None before there is one.
+        outcome: The id of what the request made or changed; None before that is committed.
+        is_ours: Whether this call is to run the request.
+        is_ended: Whether what the response gave has ended since.
         wrong_secrets: How often it was asked for with another secret.
-        key_number: The question's.
+        key_number: The key's.
     """
 
     attempt_id: UUID
@@ -86,83 +86,80 @@ class Attempt:
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether so many wrong secrets were sent that nobody is answered under this name any more."""
+        """Whether too many wrong secrets were sent: the response is replayed to no client any more."""
         return self.wrong_secrets >= WRONG_SECRETS_MAX
 
 
-class AttemptRepository(Protocol):
-    """Keeps one attempt a question."""
+class IdempotencyRepository(Protocol):
+    """Stores one record per key."""
 
-    async def known(self, question: Question) -> Sequence[Attempt]:
-        """Returns the client's own attempt if there is one; else those of others with the shared name.
+    async def find(self, key: IdempotencyKey) -> Sequence[IdempotencyRecord]:
+        """Returns the client's own record if there is one, else those of others with the shared name.
 
         At most `SHARED_MAX`, the newest first, and none that is exhausted.
         """
         ...
 
     async def begin(
-        self, question: Question, attempt_id: UUID, lease: timedelta, secret_hash: str | None = None
-    ) -> Attempt:
-        """Takes a question up, unless somebody is at it or has answered it.
+        self, key: IdempotencyKey, attempt_id: UUID, lease: timedelta, secret_hash: str | None = None
+    ) -> IdempotencyRecord:
+        """Takes the record over, unless another call is running the request or has stored the response.
 
         Args:
-            question: The question.
-            attempt_id: Names the attempt, if it is the first.
-            lease: How long everybody else leaves it to this call.
-            secret_hash: Of the secret that is sent, if it is the first.
+            key: The key.
+            attempt_id: The record's, if it is new.
+            lease: How long no other call may take it over.
+            secret_hash: The record's, if it is new.
         """
         ...
 
-    async def settle(self, attempt_id: UUID, outcome: UUID) -> bool:
-        """Notes what an attempt came to, in the transaction of the change and with the credential locked.
+    async def record_outcome(self, attempt_id: UUID, outcome: UUID) -> bool:
+        """Records what the request made or changed, in that transaction and with the credential locked.
 
         Returns:
-            Whether this is the first change under the attempt.
+            Whether there was no outcome yet.
         """
         ...
 
-    async def answer(self, name: bytes, sealed_answer: bytes) -> bool:
-        """Keeps the answer of an attempt, unless it has one or has ended; says whether it is kept."""
+    async def store_response(self, name: bytes, sealed_answer: bytes) -> bool:
+        """Stores the response, unless there is one or the record has ended; says whether it did."""
         ...
 
     async def release(self, name: bytes) -> None:
-        """Lets the next call with the same question take it up at once."""
+        """Lets the next retry take the record over at once."""
         ...
 
-    async def note_wrong_secret(self, name: bytes) -> None:
-        """Counts that a question was asked with another secret; its answer goes when it is exhausted."""
+    async def count_wrong_secret(self, name: bytes) -> None:
+        """Counts a retry with a wrong secret; deletes the response when that exhausts the record."""
         ...
 
-    async def end(self, subject_id: UUID) -> None:
-        """Drops the answers that a user, a session or a key has been given, in the transaction that ends it.
+    async def expire(self, subject_id: UUID) -> None:
+        """Deletes the responses that a user, a session or a key has got, in the transaction that ends it.
 
-        That they were asked for is kept, so that nothing is done a second time.
+        The records stay, so that no request runs a second time.
         """
         ...
 
-    async def end_everybodys(self, *, but: UUID) -> None:
-        """Drops every answer that was given in or with a session, but those of one session."""
+    async def expire_all(self, *, but: UUID) -> None:
+        """Deletes the responses of all sessions but one."""
         ...
 
     async def erase(self, user_id: UUID) -> None:
-        """Forgets what a person asked, and the registration that made the person."""
+        """Deletes a user's records, and that of the registration which made the user."""
         ...
 
 
-class AnswerSeal(Protocol):
-    """Keeps questions and answers from whoever reads the database."""
+class ResponseSeal(Protocol):
+    """Keeps requests and responses unreadable in the database."""
 
-    def questions(self, caller: Caller, key: str, request: Request) -> Sequence[Question]:
-        """Returns the question that a client asks under a key of its own, as each master key names it.
-
-        The first is the one to ask, unless it was asked by another name before.
-        """
+    def keys(self, caller: Caller, client_key: str, request: Request) -> Sequence[IdempotencyKey]:
+        """Returns the key of a request under each accepted master key, the newest first."""
         ...
 
-    def seal(self, name: bytes, answer: bytes) -> bytes:
-        """Returns an answer that only `open` can read, for this question alone."""
+    def seal(self, name: bytes, response: bytes) -> bytes:
+        """Encrypts a response, for the key of this name alone."""
         ...
 
-    def open(self, name: bytes, sealed_answer: bytes) -> bytes:
-        """Returns the answer."""
+    def open(self, name: bytes, sealed: bytes) -> bytes:
+        """Decrypts a response."""
         ...

@@ -16,7 +16,7 @@ BLOCK = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
-class GuessKey:
+class ThrottleKey:
     """Names an account and a client, neither of them legibly.
 
     Attributes:
@@ -29,7 +29,7 @@ class GuessKey:
 
 
 @dataclass(frozen=True, slots=True)
-class GuessRecord:
+class ThrottleState:
     """What is held against a client and an account.
 
     Attributes:
@@ -51,49 +51,49 @@ def whole_seconds(wait: timedelta) -> float:
     return float(max(1, math.ceil(wait.total_seconds())))
 
 
-class GuessKeys(Protocol):
+class ThrottleKeys(Protocol):
     """Names accounts and clients illegibly."""
 
-    def __call__(self, canonical_email: str, client_address: str) -> GuessKey:
+    def __call__(self, canonical_email: str, client_address: str) -> ThrottleKey:
         """Returns the names of an account and a client."""
         ...
 
-    def of(self, credential: Credential, client_address: str) -> GuessKey:
+    def of(self, credential: Credential, client_address: str) -> ThrottleKey:
         """Returns the names of a credential's account and a client."""
         ...
 
-    def of_second_factor(self, user_id: UUID) -> GuessKey:
-        """Returns the name under which a person's wrong codes are counted, by whichever client."""
+    def of_second_factor(self, user_id: UUID) -> ThrottleKey:
+        """Returns the name under which a user's wrong codes are counted, by whichever client."""
         ...
 
 
-class GuessRepository(Protocol):
+class LoginThrottleRepository(Protocol):
     """Counts wrong passwords by account and client."""
 
-    async def record(self, key: GuessKey) -> GuessRecord:
+    async def state(self, key: ThrottleKey) -> ThrottleState:
         """Returns what is held against the client and the account now."""
         ...
 
-    async def reserve(self, key: GuessKey) -> GuessRecord:
+    async def reserve(self, key: ThrottleKey) -> ThrottleState:
         """Counts a guess before it is made, if the client has one left, and returns what is held.
 
         Of guesses at the same time no more are counted than a client has.
         """
         ...
 
-    async def confirm(self, key: GuessKey) -> None:
+    async def confirm_failure(self, key: ThrottleKey) -> None:
         """Blocks the client when its guesses are used up; to be called when one was wrong."""
         ...
 
-    async def release(self, key: GuessKey, counted_at: datetime) -> None:
+    async def release(self, key: ThrottleKey, counted_at: datetime) -> None:
         """Takes back a guess that was counted and not made."""
         ...
 
-    async def note_failure(self, key: GuessKey) -> GuessRecord:
+    async def count_failure(self, key: ThrottleKey) -> ThrottleState:
         """Counts a wrong guess, and blocks the client when it has made too many."""
         ...
 
-    async def forgive(self, key: GuessKey) -> timedelta | None:
+    async def reset(self, key: ThrottleKey) -> timedelta | None:
         """Forgets the client's failures, unless it is blocked: then returns for how long."""
         ...
 

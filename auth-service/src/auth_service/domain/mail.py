@@ -1,12 +1,12 @@
-"""Mails to people, and the tokens in them that prove who reads a mailbox.
+"""Mails to users, and the tokens in them that prove who reads a mailbox.
 
-A token is computed when its mail is sent, from the mail's id, the person and the address it
+A token is computed when its mail is sent, from the mail's id, the user and the address it
 goes to: neither it nor the address is kept in the queue, sending again sends the same
 token, and none outlives a change of the address. What is kept of it is its digest.
 
 A token counts from the moment before its mail goes out, because the server may have delivered
 what it did not acknowledge. It ends the tokens of mails asked for before it only once its own
-mail has been delivered: until then theirs may be the only links that reached the person.
+mail has been delivered: until then theirs may be the only links that reached the user.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ _DOUBLINGS_MAX = 20
 class MailKind(StrEnum):
     """What a mail is for.
 
-    Kinds without a token tell people what was done to their account, so that they notice
+    Kinds without a token tell users what was done to their account, so that they notice
     when it was not they who did it.
     """
 
@@ -110,10 +110,10 @@ class Mail:
     """A mail that waits to be sent.
 
     Attributes:
-        user_id: To whom, at the address the person has when it is sent.
+        user_id: To whom, at the address the user has when it is sent.
         attempts: How often it was tried, this time included.
         queued_at: When it was asked for; with the id, this orders the mails of a kind.
-        superseded: Whether a newer one of the kind waits for the person.
+        superseded: Whether a newer one of the kind waits for the user.
         traceparent: The trace context of what asked for it; empty if there was none.
     """
 
@@ -142,13 +142,13 @@ class MailToken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class OutgoingMail:
     """A mail as it goes out.
 
     Attributes:
         id: The mail's id, the same on every attempt.
         to: The address, as typed; None for nobody: it is dropped at the last moment, so that
-            all the work until then tells nothing of whether there is such a person.
+            all the work until then tells nothing of whether there is such a user.
         token: What its link carries; empty where the mail only tells of something.
         traceparent: As the mail's.
     """
@@ -188,10 +188,10 @@ class MailTokens(Protocol):
         ...
 
 
-class Postman(Protocol):
+class MailSender(Protocol):
     """Takes letters to where they are read."""
 
-    async def __call__(self, letter: Letter) -> None:
+    async def __call__(self, letter: OutgoingMail) -> None:
         """Returns when the letter is out of our hands.
 
         Raises:
@@ -236,14 +236,14 @@ class MailRepository(Protocol):
         ...
 
     async def withdraw(self, user_id: UUID, *kinds: MailKind) -> None:
-        """Removes a person's waiting mails of these kinds and makes their tokens useless.
+        """Removes a user's waiting mails of these kinds and makes their tokens useless.
 
         With the credential locked, no mail that was claimed before can issue a token after.
         """
         ...
 
     async def waiting(self, user_id: UUID) -> Sequence[MailKind]:
-        """Returns what kinds of mail wait for a person."""
+        """Returns what kinds of mail wait for a user."""
         ...
 
     async def issue(self, mail: Mail, digest: bytes, lifetime: timedelta) -> bool:

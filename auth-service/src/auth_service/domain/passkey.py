@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 PASSKEYS_MAX = 20
-"""Passkeys that one person may have."""
+"""Passkeys that one user may have."""
 
 CHALLENGE_LIFETIME = timedelta(minutes=5)
 
@@ -26,12 +26,12 @@ class Passkey:
     """A passkey as it is kept: its public half.
 
     Attributes:
-        name: As the person calls it.
-        credential_id: As the authenticator calls it; unique among all people's.
+        name: As the user calls it.
+        credential_id: As the authenticator calls it; unique among all users'.
         public_key: In COSE form.
         sign_count: What its counter last said; 0 for ever where it does not count.
         transports: How the browser reaches it, in the words of WebAuthn.
-        is_backed_up: Whether it is on other devices of the person's as well.
+        is_backed_up: Whether it is on other devices of the user's as well.
         last_used_at: None before the first sign-in.
     """
 
@@ -78,7 +78,7 @@ class Assertion:
     """What somebody who signs in with a passkey says, before any of it is believed.
 
     Attributes:
-        user_handle: The person's id, as the authenticator has kept it.
+        user_handle: The user's id, as the authenticator has kept it.
     """
 
     credential_id: bytes
@@ -133,7 +133,7 @@ class RelyingParty(Protocol):
         """Returns the passkey that an attestation tells of.
 
         Raises:
-            Invalid: it is of another origin, another party, without the person's consent, or forged.
+            Invalid: it is of another origin, another party, without the user's consent, or forged.
         """
         ...
 
@@ -163,8 +163,8 @@ class PasskeyRepository(Protocol):
         """Uses a challenge up; says whether it was open, and for just this."""
         ...
 
-    async def of_person(self, user_id: UUID) -> Sequence[Passkey]:
-        """Returns a person's passkeys, the oldest first."""
+    async def of_user(self, user_id: UUID) -> Sequence[Passkey]:
+        """Returns a user's passkeys, the oldest first."""
         ...
 
     async def by_credential_id(self, credential_id: bytes) -> Passkey | None:
@@ -184,7 +184,7 @@ class PasskeyRepository(Protocol):
         ...
 
     async def remove(self, passkey_id: UUID, user_id: UUID) -> bool:
-        """Forgets a person's passkey; says whether there was one."""
+        """Forgets a user's passkey; says whether there was one."""
         ...
 
     async def remove_all(self, user_id: UUID) -> None:

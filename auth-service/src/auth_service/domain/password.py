@@ -147,8 +147,8 @@ class PasswordPolicy:
         Args:
             field: Where the request holds the password, to be named in the error.
             password: The password as typed.
-            email: The person's address.
-            full_name: The person's name.
+            email: The user's address.
+            full_name: The user's name.
 
         Raises:
             WeakPassword: it will not, and why.

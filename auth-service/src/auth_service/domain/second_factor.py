@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from auth_service.domain.idempotency import Attempt
+from auth_service.domain.idempotency import IdempotencyRecord
 
 METHODS = ("totp", "recovery_code")
 CHALLENGE_LIFETIME = timedelta(minutes=5)
@@ -15,7 +15,7 @@ RECOVERY_CODES = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authenticator:
-    """A person's authenticator app.
+    """A user's authenticator app.
 
     Attributes:
         sealed_secret: The secret, readable under the master key alone.
@@ -31,7 +31,7 @@ class Authenticator:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrolment:
-    """A new secret, as it is shown to the person."""
+    """A new secret, as it is shown to the user."""
 
     secret: str
     uri: str
@@ -74,7 +74,7 @@ class SecondFactorSecrets(Protocol):
         """Returns the time step that the code belongs to; None when it is none near `at`."""
         ...
 
-    def recovery_codes(self, attempt: Attempt | None = None) -> Sequence[str]:
+    def recovery_codes(self, idempotency: IdempotencyRecord | None = None) -> Sequence[str]:
         """Returns new recovery codes, the same ones each time for an attempt."""
         ...
 
@@ -95,7 +95,7 @@ class SecondFactorRepository(Protocol):
     """Keeps authenticators, recovery codes and challenges."""
 
     async def authenticator(self, user_id: UUID) -> Authenticator | None:
-        """Returns a person's authenticator."""
+        """Returns a user's authenticator."""
         ...
 
     async def begin(self, user_id: UUID, sealed_secret: bytes) -> bool:
@@ -103,11 +103,11 @@ class SecondFactorRepository(Protocol):
         ...
 
     async def confirm(self, user_id: UUID, step: int, recovery: Sequence[bytes]) -> None:
-        """Makes a person's authenticator count, with these recovery codes."""
+        """Makes a user's authenticator count, with these recovery codes."""
         ...
 
     async def remove(self, user_id: UUID) -> bool:
-        """Forgets everything about a person's second factor; says whether it was on."""
+        """Forgets everything about a user's second factor; says whether it was on."""
         ...
 
     async def discard_unfinished(self, user_id: UUID) -> None:

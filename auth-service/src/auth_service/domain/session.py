@@ -9,13 +9,13 @@ from uuid import UUID
 
 from auth_service.domain.audit import AuditEntry
 from auth_service.domain.credential import Credential
-from auth_service.domain.login_throttle import GuessKey, GuessRecord
+from auth_service.domain.login_throttle import ThrottleKey, ThrottleState
 from auth_service.domain.proof import Methods
 from auth_service.domain.user import Role
 
 IDLE = timedelta(days=7)
 LIFETIME = timedelta(days=30)
-TWO_TABS = timedelta(seconds=10)
+REUSE_GRACE = timedelta(seconds=10)
 """How long after a rotation the token before it still gives the same successor."""
 
 ACCESS_LIFETIME = timedelta(minutes=15)
@@ -59,7 +59,7 @@ STRICT = SessionLimits(idle=timedelta(minutes=15), lifetime=timedelta(hours=12),
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A place where a person is signed in.
+    """A place where a user is signed in.
 
     Attributes:
         counter: Which refresh token is the newest.
@@ -89,13 +89,13 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class LockedSession:
     """A session locked for a change, with what a new token of it would say.
 
     Attributes:
-        role: The person's role now.
+        role: The user's role now.
         at: Postgres' clock, read under the lock.
-        guarded: Whether it took two factors: the person has a second one, or came by a passkey.
+        guarded: Whether it took two factors: the user has a second one, or came by a passkey.
     """
 
     session: Session
@@ -109,11 +109,11 @@ class Opening:
     """What trying to open a session came to: at most one of the two.
 
     Attributes:
-        standing: The session; None when the credential is not what was judged any more.
+        locked: The session; None when the credential is not what was judged any more.
         blocked_for: How long the client has to wait, having guessed too often meanwhile.
     """
 
-    standing: Standing | None = None
+    locked: LockedSession | None = None
     blocked_for: timedelta | None = None
 
 
@@ -136,10 +136,10 @@ class Exchange(Enum):
     NEVER_ISSUED = auto()
 
 
-def judge_exchange(session: Session, counter: int, at: datetime, *, is_told_again: bool = False) -> Exchange:
+def evaluate_exchange(session: Session, counter: int, at: datetime, *, is_replay: bool = False) -> Exchange:
     """Decides what becomes of a refresh token with this counter.
 
-    The token just before the newest is honoured for `TWO_TABS`: two tabs that refresh at
+    The token just before the newest is honoured for `REUSE_GRACE`: two tabs that refresh at
     once both get the same successor, and the session is not advanced a second time. Whoever
     spent it and lost the answer is told again for longer, by the name of the attempt: nobody
     who merely has the token knows that.
@@ -148,16 +148,16 @@ def judge_exchange(session: Session, counter: int, at: datetime, *, is_told_agai
         session: The session, locked.
         counter: The token's.
         at: The time.
-        is_told_again: Whether the very attempt that spent the token asks for its answer.
+        is_replay: Whether the very attempt that spent the token asks for its answer.
     """
     if session.ended_at is not None:
         return Exchange.ENDED
     if counter > session.counter:
         return Exchange.NEVER_ISSUED
     behind = session.counter - counter
-    if behind == 1 and at - session.rotated_at <= TWO_TABS:
+    if behind == 1 and at - session.rotated_at <= REUSE_GRACE:
         return Exchange.SAME_SUCCESSOR
-    if behind > 1 or (behind == 1 and not is_told_again):
+    if behind > 1 or (behind == 1 and not is_replay):
         return Exchange.SPENT
     if at >= session.expires_at:
         return Exchange.EXPIRED
@@ -167,15 +167,15 @@ def judge_exchange(session: Session, counter: int, at: datetime, *, is_told_agai
 class SignInRepository(Protocol):
     """What a sign-in reads and writes, in as few steps as can be."""
 
-    async def look_up(self, canonical: str, key: GuessKey) -> tuple[GuessRecord, Credential | None]:
+    async def look_up(self, canonical: str, key: ThrottleKey) -> tuple[ThrottleState, Credential | None]:
         """Counts a guess before it is made, and returns what is held and the credential.
 
-        That is `GuessRepository.reserve` and the credential with the address, in one step.
+        That is `LoginThrottleRepository.reserve` and the credential with the address, in one step.
         """
         ...
 
     async def open(
-        self, session_id: UUID, judged: Credential, key: GuessKey | None, entry: AuditEntry, amr: Methods
+        self, session_id: UUID, judged: Credential, key: ThrottleKey | None, entry: AuditEntry, amr: Methods
     ) -> Opening:
         """Opens a session, forgives the client's wrong guesses and appends the entry, or none of it.
 
@@ -192,11 +192,11 @@ class SignInRepository(Protocol):
 class SessionRepository(Protocol):
     """Keeps sessions, one row each."""
 
-    async def lock(self, session_id: UUID) -> Standing | None:
+    async def lock(self, session_id: UUID) -> LockedSession | None:
         """Locks a session's credential against change and the session for a change.
 
         Returns:
-            None when there is no such session, or its person may not sign in.
+            None when there is no such session, or its user may not sign in.
         """
         ...
 
@@ -209,16 +209,16 @@ class SessionRepository(Protocol):
         ...
 
     async def end(self, session_id: UUID, user_id: UUID) -> bool:
-        """Ends a person's open session; says whether it was one."""
+        """Ends a user's open session; says whether it was one."""
         ...
 
     async def end_all(
         self, user_id: UUID, *, but: UUID | None = None, used_since: datetime
     ) -> Sequence[UUID]:
-        """Ends a person's open sessions.
+        """Ends a user's open sessions.
 
         Args:
-            user_id: The person.
+            user_id: The user.
             but: The session that goes on.
             used_since: Name only sessions used since then: older ones have no living token.
 
@@ -238,7 +238,7 @@ class SessionRepository(Protocol):
         ...
 
     async def open_sessions(self, user_id: UUID, limit: int, offset: int = 0) -> Sequence[Session]:
-        """Returns a person's open sessions, the newest first."""
+        """Returns a user's open sessions, the newest first."""
         ...
 
     async def count_open(self, user_id: UUID) -> int:

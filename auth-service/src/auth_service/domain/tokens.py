@@ -56,7 +56,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revocation:
-    """Refuses access tokens of one session, of one person, or of every session but one.
+    """Refuses access tokens of one session, of one user, or of every session but one.
 
     Attributes:
         every_session: Whether it is about everybody's sessions.
@@ -80,8 +80,8 @@ class RevocationRepository(Protocol):
         """Refuses every access token of a session issued until now."""
         ...
 
-    async def of_person(self, user_id: UUID) -> Revocation:
-        """Refuses every access token of a person issued until now.
+    async def of_user(self, user_id: UUID) -> Revocation:
+        """Refuses every access token of a user issued until now.
 
         Tokens issued after the transaction commits are later by a millisecond at least.
         """
@@ -105,7 +105,7 @@ class RevocationRepository(Protocol):
         ...
 
     async def concerning(self, user_id: UUID) -> Sequence[Revocation]:
-        """Returns the revocations of a person's tokens that can still matter."""
+        """Returns the revocations of a user's tokens that can still matter."""
         ...
 
     async def in_force(self) -> tuple[Sequence[Revocation], datetime]:

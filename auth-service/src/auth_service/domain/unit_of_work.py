@@ -11,8 +11,8 @@ from auth_service.domain.device import DeviceRepository
 from auth_service.domain.email_change import EmailChangeRepository
 from auth_service.domain.events import Outbox
 from auth_service.domain.export import ExportRepository
-from auth_service.domain.idempotency import AttemptRepository
-from auth_service.domain.login_throttle import GuessRepository
+from auth_service.domain.idempotency import IdempotencyRepository
+from auth_service.domain.login_throttle import LoginThrottleRepository
 from auth_service.domain.mail import MailRepository
 from auth_service.domain.passkey import PasskeyRepository
 from auth_service.domain.retention import Retention
@@ -47,7 +47,7 @@ class UnitOfWork(Protocol):
         ...
 
     @property
-    def guesses(self) -> GuessRepository:
+    def login_throttle(self) -> LoginThrottleRepository:
         """Wrong passwords."""
         ...
 
@@ -107,13 +107,13 @@ class UnitOfWork(Protocol):
         ...
 
     @property
-    def attempts(self) -> AttemptRepository:
+    def idempotency(self) -> IdempotencyRepository:
         """Calls that may be made again, and their first answers."""
         ...
 
     @property
     def exports(self) -> ExportRepository:
-        """What is held about a person."""
+        """What is held about a user."""
         ...
 
     @property

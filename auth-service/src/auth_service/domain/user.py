@@ -10,15 +10,15 @@ from auth_service.domain.audit_client import AuditClient
 
 
 class Role(StrEnum):
-    """What a person may do."""
+    """What a user may do."""
 
     USER = "user"
     ADMIN = "admin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
-    """A person as user-service answers: passed on, never kept."""
+class User:
+    """A user as user-service answers: passed on, never kept."""
 
     user_id: UUID
     email: str
@@ -34,23 +34,23 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """What user-service says of a person now.
+class UserState:
+    """What user-service says of a user now.
 
     Attributes:
-        version: Counts the person's changes; a copy replaces only smaller versions.
-        person: None once erased.
+        version: Counts the user's changes; a copy replaces only smaller versions.
+        user: None once erased.
     """
 
     version: int
-    person: Person | None
+    user: User | None
 
 
 class UserDirectory(Protocol):
     """user-service, which decides who there is."""
 
-    async def admit(self, user_id: UUID) -> Person:
-        """Turns a registration into a person; answers the same when it is one already.
+    async def admit(self, user_id: UUID) -> User:
+        """Turns a registration into a user; answers the same when it is one already.
 
         Raises:
             EmailTaken: somebody has the address.
@@ -59,8 +59,8 @@ class UserDirectory(Protocol):
         """
         ...
 
-    async def account(self, user_id: UUID) -> Account | None:
-        """Returns a person as they are now; None for an id that was never a person's.
+    async def account(self, user_id: UUID) -> UserState | None:
+        """Returns a user as they are now; None for an id that was never a user's.
 
         Raises:
             Unavailable: user-service cannot be asked.
@@ -80,7 +80,7 @@ class UserDirectory(Protocol):
         ...
 
     async def mark_email_verified(self, user_id: UUID, email: str) -> None:
-        """Tells that an address was shown to be a person's.
+        """Tells that an address was shown to be a user's.
 
         Raises:
             Unavailable: user-service cannot be told in a short time.

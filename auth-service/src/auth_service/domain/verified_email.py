@@ -39,9 +39,9 @@ class EmailRepository(Protocol):
     """Keeps which addresses were shown to be their persons'."""
 
     async def verify(self, user_id: UUID) -> bool:
-        """Notes that a person's present address is verified; says whether that is new."""
+        """Notes that a user's present address is verified; says whether that is new."""
         ...
 
     async def verified(self, user_id: UUID) -> str | None:
-        """Returns a person's address if it is verified."""
+        """Returns a user's address if it is verified."""
         ...

@@ -137,7 +137,7 @@ class AuthSettings(GrpcServiceSettings):
         " the first origin's when not set",
     )
     passkey_rp_name: str | None = Field(
-        default=None, description="the name that people see beside their passkey; MAIL_FROM's when not set"
+        default=None, description="the name that users see beside their passkey; MAIL_FROM's when not set"
     )
 
     @field_validator("passkey_origins", mode="before")

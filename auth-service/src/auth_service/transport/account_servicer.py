@@ -48,7 +48,7 @@ class AccountServicer(AccountServiceServicer):
         return pb.RefuseRegistrationResponse()
 
     async def SyncAccount(self, request: pb.SyncAccountRequest, context: Any) -> pb.SyncAccountResponse:
-        """Makes the credential equal to the person."""
+        """Makes the credential equal to the user."""
         revocations = await self.sync_account(user_id=UUID(request.user_id), caller=current_caller())
         for revocation in revocations:
             committed.note(Event(tokens_revoked=messages.revocation(revocation)))
@@ -57,21 +57,21 @@ class AccountServicer(AccountServiceServicer):
     async def VerifyPassword(
         self, request: pb.VerifyPasswordRequest, context: Any
     ) -> pb.VerifyPasswordResponse:
-        """Says whether a password is the person's."""
+        """Says whether a password is the user's."""
         matches = await self.verify_password(
             user_id=UUID(request.user_id), password=request.password, caller=current_caller()
         )
         return pb.VerifyPasswordResponse(matches=matches)
 
     async def ExportAccount(self, request: pb.ExportAccountRequest, context: Any) -> pb.ExportAccountResponse:
-        """Returns everything that is held about a person, the audit chain excepted."""
+        """Returns everything that is held about a user, the audit chain excepted."""
         export = await self.export_account(user_id=UUID(request.user_id))
         return pb.ExportAccountResponse(account=exports.account(export))
 
     async def ExportAuditEvents(
         self, request: pb.ExportAuditEventsRequest, context: Any
     ) -> pb.ExportAuditEventsResponse:
-        """Returns a page of what happened by a person or to a person."""
+        """Returns a page of what happened by a user or to a user."""
         entries = await self.export_audit_events(
             user_id=UUID(request.user_id),
             below=request.below if request.HasField("below") else None,

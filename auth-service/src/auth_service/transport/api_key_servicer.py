@@ -10,7 +10,7 @@ from vestibule.auth.v1 import api_key_service_pb2 as pb
 from vestibule.auth.v1.api_key_service_pb2_grpc import ApiKeyServiceServicer
 
 from auth_service.domain.api_key import ApiKey
-from auth_service.transport.idempotency import current_attempt
+from auth_service.transport.idempotency import current_idempotency
 from auth_service.transport.messages import moment, timestamp
 from auth_service.transport.paging import cut
 from auth_service.usecases.api_keys import CreateApiKey, ListApiKeys, RevokeApiKey
@@ -31,7 +31,7 @@ class ApiKeyServicer(ApiKeyServiceServicer):
             scopes=request.scopes,
             expires_at=moment(request.expires_at) if request.HasField("expires_at") else None,
             caller=current_caller(),
-            attempt=current_attempt(),
+            idempotency=current_idempotency(),
         )
         return pb.CreateApiKeyResponse(
             id=str(key.id),

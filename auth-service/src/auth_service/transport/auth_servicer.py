@@ -11,7 +11,7 @@ from vestibule.auth.v1.auth_service_pb2_grpc import AuthServiceServicer
 
 from auth_service.domain.second_factor import Challenge
 from auth_service.transport import messages
-from auth_service.transport.idempotency import current_attempt, keep_no_answer
+from auth_service.transport.idempotency import current_idempotency, store_no_response
 from auth_service.usecases.login import Login
 from auth_service.usecases.passwords import ChangePassword
 from auth_service.usecases.reauthentication import Reauthenticate
@@ -33,28 +33,28 @@ class AuthServicer(AuthServiceServicer):
     change_password: ChangePassword
 
     async def Register(self, request: pb.RegisterRequest, context: Any) -> pb.RegisterResponse:
-        """Registers a person."""
-        attempt = current_attempt()
-        person = await self.register(
+        """Registers a user."""
+        idempotency = current_idempotency()
+        user = await self.register(
             email=request.email,
             password=request.password,
             full_name=request.full_name,
             caller=current_caller(),
-            user_id=None if attempt is None else attempt.attempt_id,
+            user_id=None if idempotency is None else idempotency.attempt_id,
         )
-        return pb.RegisterResponse(user=messages.user(person))
+        return pb.RegisterResponse(user=messages.user(user))
 
     async def Login(self, request: pb.LoginRequest, context: Any) -> pb.LoginResponse:
-        """Signs a person in."""
+        """Signs a user in."""
         issued = await self.login(
             email=request.email,
             password=request.password,
             device=request.device,
             caller=current_caller(),
-            attempt=current_attempt(),
+            idempotency=current_idempotency(),
         )
         if isinstance(issued, Challenge):
-            keep_no_answer()
+            store_no_response()
             return pb.LoginResponse(
                 mfa=pb.MfaChallenge(mfa_required=True, mfa_token=issued.token, methods=issued.methods)
             )
@@ -69,7 +69,7 @@ class AuthServicer(AuthServiceServicer):
             code=request.code if request.HasField("code") else None,
             assertion=MessageToDict(request.credential) if request.HasField("credential") else None,
             caller=current_caller(),
-            attempt=current_attempt(),
+            idempotency=current_idempotency(),
         )
         return pb.ReauthenticateResponse(
             access_token=issued.access_token,
@@ -80,7 +80,7 @@ class AuthServicer(AuthServiceServicer):
     async def Refresh(self, request: pb.RefreshRequest, context: Any) -> pb.RefreshResponse:
         """Exchanges a refresh token."""
         issued = await self.refresh(
-            refresh_token=request.refresh_token, caller=current_caller(), attempt=current_attempt()
+            refresh_token=request.refresh_token, caller=current_caller(), idempotency=current_idempotency()
         )
         return pb.RefreshResponse(tokens=messages.tokens(issued))
 

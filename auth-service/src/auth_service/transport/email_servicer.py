@@ -8,7 +8,7 @@ from google.protobuf.empty_pb2 import Empty
 from vestibule.auth.v1 import email_service_pb2 as pb
 from vestibule.auth.v1.email_service_pb2_grpc import EmailServiceServicer
 
-from auth_service.transport.idempotency import current_attempt
+from auth_service.transport.idempotency import current_idempotency
 from auth_service.usecases.email_verification import ResendVerification, VerifyEmail
 from auth_service.usecases.undo import UndoEmailChange
 
@@ -23,7 +23,9 @@ class EmailServicer(EmailServiceServicer):
 
     async def VerifyEmail(self, request: pb.VerifyEmailRequest, context: Any) -> Empty:
         """Takes a mailed token as the proof of an address."""
-        await self.verify_email(token=request.token, caller=current_caller(), attempt=current_attempt())
+        await self.verify_email(
+            token=request.token, caller=current_caller(), idempotency=current_idempotency()
+        )
         return Empty()
 
     async def ResendVerification(
@@ -35,5 +37,7 @@ class EmailServicer(EmailServiceServicer):
 
     async def UndoEmailChange(self, request: pb.UndoEmailChangeRequest, context: Any) -> Empty:
         """Takes a change of the address back."""
-        await self.undo_email_change(token=request.token, caller=current_caller(), attempt=current_attempt())
+        await self.undo_email_change(
+            token=request.token, caller=current_caller(), idempotency=current_idempotency()
+        )
         return Empty()

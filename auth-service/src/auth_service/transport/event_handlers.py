@@ -14,7 +14,7 @@ from auth_service.domain.audit_client import COMMITMENT
 from auth_service.transport.messages import moment
 from auth_service.usecases.account_sync import SyncAccount
 from auth_service.usecases.audit import RecordAudit
-from auth_service.usecases.email_verification import TellEmailVerified
+from auth_service.usecases.email_verification import ReportEmailVerified
 
 _MATTERS = {"user-service": ("users", "events")}
 """What the actions of another service's entries begin with: nobody else's acts are its to tell."""
@@ -24,7 +24,7 @@ _OUTCOMES = frozenset({"success", "refused", "failed"})
 
 
 def event_handlers(
-    *, sync_account: SyncAccount, record_audit: RecordAudit, tell_email_verified: TellEmailVerified
+    *, sync_account: SyncAccount, record_audit: RecordAudit, report_email_verified: ReportEmailVerified
 ) -> Mapping[str, Handler]:
     """Returns what to do for which member of an event's payload. Doing it twice does it once."""
 
@@ -35,7 +35,7 @@ def event_handlers(
         await record_audit(entry=_entry(event), client_kept=event.audit_recorded.client_kept)
 
     async def email_verified(event: Event) -> None:
-        await tell_email_verified(user_id=UUID(event.email_verified.user_id))
+        await report_email_verified(user_id=UUID(event.email_verified.user_id))
 
     return {
         "user_changed": user_changed,

@@ -1,6 +1,6 @@
-"""`Idempotency-Key`: a POST that comes again is given its first answer.
+"""`Idempotency-Key`: a repeated POST gets the response of the first.
 
-It stands around the methods, inside of every check: whoever may not call is refused as ever.
+The interceptor runs inside every check: a caller who may not make the call is refused as usual.
 """
 
 import hashlib
@@ -19,102 +19,102 @@ from google.api import annotations_pb2
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import code_pb2, status_pb2
 
-from auth_service.domain.idempotency import Attempt, Request
-from auth_service.usecases.idempotency import AnswerOnce
+from auth_service.domain.idempotency import IdempotencyRecord, Request
+from auth_service.usecases.idempotency import RunOnce
 
 _LEASE_SECONDS = 30.0
-"""For calls without a deadline, of which the gateway makes none."""
+"""For calls without a deadline; the gateway makes none."""
 
-_PASSING = frozenset({Kind.EXHAUSTED, Kind.UNAVAILABLE, Kind.DEADLINE, Kind.INTERNAL})
-"""Refusals that say nothing of the request: it is right to try again."""
+_TRANSIENT = frozenset({Kind.EXHAUSTED, Kind.UNAVAILABLE, Kind.DEADLINE, Kind.INTERNAL})
+"""Errors that are not due to the request: a retry may succeed, so they are not stored."""
 
-_is_passing: ContextVar[bool] = ContextVar("is_passing", default=False)
-_attempt: ContextVar[Attempt | None] = ContextVar("attempt", default=None)
-
-
-def current_attempt() -> Attempt | None:
-    """Returns what is known of the call being answered, if its client may make it again."""
-    return _attempt.get()
+_is_transient: ContextVar[bool] = ContextVar("is_transient", default=False)
+_record: ContextVar[IdempotencyRecord | None] = ContextVar("record", default=None)
 
 
-class FirstAnswers:
-    """Wraps the methods that clients reach by POST."""
+def current_idempotency() -> IdempotencyRecord | None:
+    """Returns the idempotency record of the current call; None when the call has no key."""
+    return _record.get()
 
-    def __init__(self, answer_once: AnswerOnce) -> None:
-        self._answer_once = answer_once
+
+def store_no_response() -> None:
+    """Lets a retry of the current call run again, since its response is valid for a short time only."""
+    _is_transient.set(True)
+
+
+class IdempotencyInterceptor:
+    """Wraps the methods that clients call by POST."""
+
+    def __init__(self, run_once: RunOnce) -> None:
+        self._run_once = run_once
 
     def around(self, policy: Policy, behave: Behaviour) -> Behaviour:
-        """Returns the method's work, done once for each key of a client."""
+        """Returns the method's behaviour, run once per key of a client."""
         rule = policy.descriptor.GetOptions().Extensions[annotations_pb2.http]
         if rule.WhichOneof("pattern") != "post":
             return behave
         response_class = GetMessageClass(policy.descriptor.output_type)
-        ask = _compile_request(policy)
+        split = _compile_split(policy)
 
-        async def answer(request: Any, context: Any) -> Any:
+        async def run_or_replay(request: Any, context: Any) -> Any:
             call = current_call()
             if call is None or not call.idempotency_key:
                 return await behave(request, context)
-            # The key is spent here: what this call makes other services do is its own affair.
-            key, call.idempotency_key = call.idempotency_key, ""
-            work = _Work(behave, request, context)
-            told, replayed = await self._answer_once(
+            # The key ends here: calls that this one makes to other services must not carry it.
+            client_key, call.idempotency_key = call.idempotency_key, ""
+            run = _Run(behave, request, context)
+            status, is_replay = await self._run_once(
                 caller=call.caller,
-                key=key,
-                request=ask(request),
+                client_key=client_key,
+                request=split(request),
                 seconds=call.remaining_seconds() or _LEASE_SECONDS,
-                work=work,
+                run=run,
             )
-            if replayed:
+            if is_replay:
                 context.set_trailing_metadata(((REPLAYED_KEY, "1"),))
-                return _understood(told, response_class)
-            if work.refusal is not None:
-                raise work.refusal
-            return work.response
+                return _decode(status, response_class)
+            if run.error is not None:
+                raise run.error
+            return run.response
 
-        return answer
-
-
-def keep_no_answer() -> None:
-    """Lets the present call be answered anew when it comes again, since its answer is soon no good."""
-    _is_passing.set(True)
+        return run_or_replay
 
 
 @dataclass(slots=True)
-class _Work:
-    """A method's work, whose answer or refusal is written as a `Status`."""
+class _Run:
+    """One run of a method, whose response or error is encoded as a `Status`."""
 
     behave: Behaviour
     request: Any
     context: Any
     response: Any = None
-    refusal: ServiceError | None = None
+    error: ServiceError | None = None
 
-    async def __call__(self, attempt: Attempt) -> tuple[bytes, bool]:
-        """Returns the answer, and whether it is for good."""
-        _attempt.set(attempt)
-        _is_passing.set(False)
+    async def __call__(self, record: IdempotencyRecord) -> tuple[bytes, bool]:
+        """Returns the encoded response, and whether it is final."""
+        _record.set(record)
+        _is_transient.set(False)
         status = status_pb2.Status()
         try:
             self.response = await self.behave(self.request, self.context)
         except ServiceError as error:
-            self.refusal = error
-            return errors.to_status(error).SerializeToString(), error.kind not in _PASSING
+            self.error = error
+            return errors.to_status(error).SerializeToString(), error.kind not in _TRANSIENT
         status.details.add().Pack(self.response)
-        return status.SerializeToString(), not _is_passing.get()
+        return status.SerializeToString(), not _is_transient.get()
 
 
-def _compile_request(policy: Policy) -> Callable[[Any], Request]:
-    """Returns what takes a method's requests apart by how hard their fields are to guess."""
+def _compile_split(policy: Policy) -> Callable[[Any], Request]:
+    """Returns what splits a method's requests by how hard their fields are to guess."""
     request_class = GetMessageClass(policy.descriptor.input_type)
     rules = {field: field_rules(field) for field in policy.descriptor.input_type.fields}
     guessable = [field.name for field, rule in rules.items() if rule.secret and not rule.unguessable]
-    # A browser sends a cookie on its second try that the first answer gave it: it asks for the same.
+    # A retry may carry a cookie that the first response has set: it is the same request.
     cookies = [field.name for field, rule in rules.items() if rule.HasField("cookie")]
     proofs = [field.name for field, rule in rules.items() if rule.secret or rule.unguessable]
     path = policy.path.encode() + b"\n"
 
-    def take_apart(request: Any) -> Request:
+    def split(request: Any) -> Request:
         asked, secret = request_class(), request_class()
         asked.CopyFrom(request)
         for name in cookies:
@@ -130,12 +130,12 @@ def _compile_request(policy: Policy) -> Callable[[Any], Request]:
             proves=any(field.name in proofs for field, _ in sent),
         )
 
-    return take_apart
+    return split
 
 
-def _understood(told: bytes, response_class: type[Any]) -> Any:
-    """Returns the answer, or raises the refusal."""
-    status = status_pb2.Status.FromString(told)
+def _decode(encoded: bytes, response_class: type[Any]) -> Any:
+    """Returns the stored response, or raises the stored error."""
+    status = status_pb2.Status.FromString(encoded)
     if status.code != code_pb2.OK:
         raise errors.from_status(status)
     response = response_class()

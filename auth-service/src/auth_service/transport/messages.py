@@ -13,7 +13,7 @@ from auth_service.domain.audit_head import SignedHead
 from auth_service.domain.session import Session
 from auth_service.domain.signing_key import SigningKey
 from auth_service.domain.tokens import Revocation, Tokens, unix_milliseconds
-from auth_service.domain.user import Person, Role
+from auth_service.domain.user import Role, User
 
 ROLES = {Role.USER: user_pb2.ROLE_USER, Role.ADMIN: user_pb2.ROLE_ADMIN}
 
@@ -30,22 +30,22 @@ def moment(message: Timestamp) -> datetime:
     return message.ToDatetime(UTC)
 
 
-def user(person: Person) -> user_pb2.User:
-    """Returns a person."""
+def user(user: User) -> user_pb2.User:
+    """Returns a user."""
     message = user_pb2.User(
-        id=str(person.user_id),
-        email=person.email,
-        full_name=person.full_name,
-        role=ROLES[person.role],
-        is_active=person.is_active,
-        email_verified=person.email_verified,
-        created_at=timestamp(person.created_at),
-        updated_at=timestamp(person.updated_at),
-        etag=person.etag,
-        pending_email=person.pending_email,
+        id=str(user.user_id),
+        email=user.email,
+        full_name=user.full_name,
+        role=ROLES[user.role],
+        is_active=user.is_active,
+        email_verified=user.email_verified,
+        created_at=timestamp(user.created_at),
+        updated_at=timestamp(user.updated_at),
+        etag=user.etag,
+        pending_email=user.pending_email,
     )
-    if person.last_login_at is not None:
-        message.last_login_at.FromDatetime(person.last_login_at)
+    if user.last_login_at is not None:
+        message.last_login_at.FromDatetime(user.last_login_at)
     return message
 
 

@@ -9,7 +9,7 @@ from vestibule.auth.v1 import mfa_service_pb2 as pb
 from vestibule.auth.v1.mfa_service_pb2_grpc import MfaServiceServicer
 
 from auth_service.transport import messages
-from auth_service.transport.idempotency import current_attempt
+from auth_service.transport.idempotency import current_idempotency
 from auth_service.usecases.mfa_login import VerifyMfa
 from auth_service.usecases.second_factor import BeginTotp, ConfirmTotp, RemoveTotp
 
@@ -30,7 +30,9 @@ class MfaServicer(MfaServiceServicer):
 
     async def ConfirmTotp(self, request: pb.ConfirmTotpRequest, context: Any) -> pb.ConfirmTotpResponse:
         """Turns the second factor on."""
-        codes = await self.confirm_totp(code=request.code, caller=current_caller(), attempt=current_attempt())
+        codes = await self.confirm_totp(
+            code=request.code, caller=current_caller(), idempotency=current_idempotency()
+        )
         return pb.ConfirmTotpResponse(recovery_codes=codes)
 
     async def RemoveTotp(self, request: pb.RemoveTotpRequest, context: Any) -> Empty:
@@ -44,6 +46,6 @@ class MfaServicer(MfaServiceServicer):
             mfa_token=request.mfa_token,
             code=request.code,
             caller=current_caller(),
-            attempt=current_attempt(),
+            idempotency=current_idempotency(),
         )
         return pb.VerifyMfaResponse(tokens=messages.tokens(issued), device=issued.device)

@@ -14,7 +14,7 @@ from vestibule.auth.v1.passkey_service_pb2_grpc import PasskeyServiceServicer
 
 from auth_service.domain.passkey import Passkey
 from auth_service.transport import messages
-from auth_service.transport.idempotency import current_attempt
+from auth_service.transport.idempotency import current_idempotency
 from auth_service.transport.paging import cut
 from auth_service.usecases.passkey_login import BeginPasskeyLogin, LoginWithPasskey
 from auth_service.usecases.passkeys import AddPasskey, BeginPasskey, ListPasskeys, RemovePasskey
@@ -42,7 +42,7 @@ class PasskeyServicer(PasskeyServiceServicer):
             name=request.name,
             attestation=MessageToDict(request.credential),
             caller=current_caller(),
-            attempt=current_attempt(),
+            idempotency=current_idempotency(),
         )
         return pb.AddPasskeyResponse(passkey=_shown(passkey))
 
@@ -62,15 +62,17 @@ class PasskeyServicer(PasskeyServiceServicer):
     async def BeginPasskeyLogin(
         self, request: pb.BeginPasskeyLoginRequest, context: Any
     ) -> pb.BeginPasskeyLoginResponse:
-        """Begins to sign a person in."""
+        """Begins to sign a user in."""
         return pb.BeginPasskeyLoginResponse(public_key=_struct(await self.begin_passkey_login()))
 
     async def LoginWithPasskey(
         self, request: pb.LoginWithPasskeyRequest, context: Any
     ) -> pb.LoginWithPasskeyResponse:
-        """Signs a person in."""
+        """Signs a user in."""
         issued = await self.login_with_passkey(
-            assertion=MessageToDict(request.credential), caller=current_caller(), attempt=current_attempt()
+            assertion=MessageToDict(request.credential),
+            caller=current_caller(),
+            idempotency=current_idempotency(),
         )
         return pb.LoginWithPasskeyResponse(tokens=messages.tokens(issued), device=issued.device)
 

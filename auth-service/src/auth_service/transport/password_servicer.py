@@ -8,7 +8,7 @@ from google.protobuf.empty_pb2 import Empty
 from vestibule.auth.v1 import password_service_pb2 as pb
 from vestibule.auth.v1.password_service_pb2_grpc import PasswordServiceServicer
 
-from auth_service.transport.idempotency import current_attempt
+from auth_service.transport.idempotency import current_idempotency
 from auth_service.usecases.passwords import ForgotPassword, ResetPassword
 
 
@@ -32,6 +32,6 @@ class PasswordServicer(PasswordServiceServicer):
             token=request.token,
             new_password=request.new_password,
             caller=current_caller(),
-            attempt=current_attempt(),
+            idempotency=current_idempotency(),
         )
         return Empty()

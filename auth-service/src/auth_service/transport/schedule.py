@@ -36,7 +36,7 @@ async def every(seconds: float, name: str, job: Callable[[], Awaitable[int]]) ->
             log.info("job done", job=name, count=done)
 
 
-async def whenever_rung(
+async def when_notified(
     wait: Callable[[float], Awaitable[None]], seconds: float, name: str, job: Callable[[], Awaitable[int]]
 ) -> None:
     """Runs a job whenever a bell rings, and after that time in any case, until cancelled."""

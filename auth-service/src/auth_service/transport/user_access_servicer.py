@@ -11,7 +11,7 @@ from vestibule.auth.v1 import user_access_service_pb2 as pb
 from vestibule.auth.v1.user_access_service_pb2_grpc import UserAccessServiceServicer
 
 from auth_service.transport import messages, paging
-from auth_service.transport.idempotency import current_attempt
+from auth_service.transport.idempotency import current_idempotency
 from auth_service.usecases.sessions import EndAllSessions
 from auth_service.usecases.user_access import EndUserSessions, InviteUser, ListUserSessions, RemoveUserMfa
 
@@ -33,14 +33,14 @@ class UserAccessServicer(UserAccessServiceServicer):
         role = _ROLES.get(request.role)
         if role is None:
             raise Invalid.on("role", "is not a role")
-        person = await self.invite_user(
+        user = await self.invite_user(
             email=request.email,
             full_name=request.full_name,
             role=role,
             caller=current_caller(),
-            attempt=current_attempt(),
+            idempotency=current_idempotency(),
         )
-        return pb.InviteUserResponse(user=messages.user(person))
+        return pb.InviteUserResponse(user=messages.user(user))
 
     async def ListUserSessions(
         self, request: pb.ListUserSessionsRequest, context: Any

@@ -8,7 +8,7 @@ from chassis.errors import NotFound
 
 from auth_service.domain.audit import AuditEntry, ChainedEntry
 from auth_service.domain.export import AccountExport
-from auth_service.domain.login_throttle import GuessKeys
+from auth_service.domain.login_throttle import ThrottleKeys
 from auth_service.domain.unit_of_work import UnitsOfWork
 
 
@@ -17,13 +17,13 @@ class ExportAccount:
     """Reads everything but the audit chain."""
 
     units: UnitsOfWork
-    guess_keys: GuessKeys
+    throttle_keys: ThrottleKeys
 
     async def __call__(self, *, user_id: UUID) -> AccountExport:
         """Returns it.
 
         Raises:
-            NotFound: there is no such person, or not any more.
+            NotFound: there is no such user, or not any more.
         """
         async with self.units.statements() as unit:
             known = await unit.credentials.by_id(user_id)
@@ -38,13 +38,13 @@ class ExportAccount:
                 waiting_mails=await unit.mails.waiting(user_id),
                 mail_tokens=await unit.exports.mail_tokens(user_id),
                 former_emails=await unit.email_changes.all_former(user_id),
-                wrong_passwords=await unit.exports.wrong_passwords(self.guess_keys.of(known, "").account),
+                wrong_passwords=await unit.exports.wrong_passwords(self.throttle_keys.of(known, "").account),
             )
 
 
 @dataclass(frozen=True, slots=True)
 class ExportAuditEvents:
-    """Reads what happened by or to a person. Of what others did, where they sat is theirs."""
+    """Reads what happened by or to a user. Of what others did, where they sat is theirs."""
 
     units: UnitsOfWork
 

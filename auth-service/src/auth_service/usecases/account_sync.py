@@ -13,34 +13,34 @@ from auth_service.domain.access import DEACTIVATED
 from auth_service.domain.audit import audited
 from auth_service.domain.credential import Credential
 from auth_service.domain.events import CopyOutdated
-from auth_service.domain.login_throttle import GuessKeys
+from auth_service.domain.login_throttle import ThrottleKeys
 from auth_service.domain.mail import OWNERS_TOKENS, MailKind
 from auth_service.domain.tokens import Revocation
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
-from auth_service.domain.user import Account, Person, UserDirectory
-from auth_service.usecases.registration import welcome
-from auth_service.usecases.revocation import end_access, revoke_person
+from auth_service.domain.user import User, UserDirectory, UserState
+from auth_service.usecases.registration import queue_first_mail
+from auth_service.usecases.revocation import end_access, revoke_user
 from auth_service.usecases.undo import RestoreEmail, notify_with_undo
 
 
 @dataclass(frozen=True, slots=True)
 class SyncAccount:
-    """Fetches the person as user-service has them now, and copies what is newer.
+    """Fetches the user as user-service has them now, and copies what is newer.
 
     The same for a call, which is quick, and for an event, which is sure.
     """
 
     units: UnitsOfWork
     directory: UserDirectory
-    guess_keys: GuessKeys
+    throttle_keys: ThrottleKeys
     restore: RestoreEmail
     clock: Clock
 
     async def __call__(self, *, user_id: UUID, caller: Caller) -> Sequence[Revocation]:
-        """Makes the credential as new as the person was when this was called.
+        """Makes the credential as new as the user was when this was called.
 
         Returns:
-            The revocations of the person's tokens in force. The event may have been faster
+            The revocations of the user's tokens in force. The event may have been faster
             than the call, and who called must know of them all the same.
 
         Raises:
@@ -55,13 +55,13 @@ class SyncAccount:
             return await unit.revocations.concerning(user_id)
 
     async def _follow(
-        self, unit: UnitOfWork, credential: Credential, account: Account, caller: Caller
+        self, unit: UnitOfWork, credential: Credential, account: UserState, caller: Caller
     ) -> None:
-        if account.person is None:
+        if account.user is None:
             await self._erase(unit, credential)
             changed = ["erased"]
         else:
-            changed = await self._copy(unit, credential, account, account.person)
+            changed = await self._copy(unit, credential, account, account.user)
         if changed:
             told = ",".join(changed)
             subject_id = credential.user_id
@@ -71,62 +71,62 @@ class SyncAccount:
             await unit.audit.append(entry)
 
     async def _erase(self, unit: UnitOfWork, credential: Credential) -> None:
-        await unit.guesses.erase(self.guess_keys.of(credential, "").account)
-        await unit.guesses.erase(self.guess_keys.of_second_factor(credential.user_id).account)
+        await unit.login_throttle.erase(self.throttle_keys.of(credential, "").account)
+        await unit.login_throttle.erase(self.throttle_keys.of_second_factor(credential.user_id).account)
         await unit.mails.withdraw(credential.user_id, *MailKind)
-        await unit.attempts.erase(credential.user_id)
+        await unit.idempotency.erase(credential.user_id)
         await unit.credentials.erase(credential.user_id)
-        await revoke_person(unit, credential.user_id)
+        await revoke_user(unit, credential.user_id)
 
     async def _copy(
-        self, unit: UnitOfWork, credential: Credential, account: Account, person: Person
+        self, unit: UnitOfWork, credential: Credential, account: UserState, user: User
     ) -> list[str]:
-        pending = await unit.email_changes.pending(person.user_id)
+        pending = await unit.email_changes.pending(user.user_id)
         if account.version <= credential.version and not credential.is_pending:
             # The release before copies versions without the address that is asked for.
-            overlooked = account.version == credential.version and person.pending_email not in (None, pending)
+            overlooked = account.version == credential.version and user.pending_email not in (None, pending)
             if not overlooked:
                 return []
-        if await unit.email_changes.restored(person.user_id) is not None:
+        if await unit.email_changes.restored(user.user_id) is not None:
             raise Unavailable  # The owner took the address back after user-service was asked.
         # user-service decides whose an address is: whoever else holds it here is out of date.
-        outdated = await unit.credentials.release_email(canonical_email(person.email), person.user_id)
+        outdated = await unit.credentials.release_email(canonical_email(user.email), user.user_id)
         if outdated is not None:
             await unit.outbox.append(CopyOutdated(outdated))
-        await unit.credentials.copy(person, account.version)
-        changed = _differences(credential, person)
+        await unit.credentials.copy(user, account.version)
+        changed = _differences(credential, user)
         if credential.is_pending or "email" in changed:
-            await _follow_address(unit, credential, person)
-        if person.pending_email != pending:
-            await _follow_pending(unit, person)
+            await _follow_address(unit, credential, user)
+        if user.pending_email != pending:
+            await _follow_pending(unit, user)
             changed.append("pending_email")
-        if credential.is_active and not person.is_active:
-            await end_access(unit, person.user_id, DEACTIVATED, at=self.clock.now())
+        if credential.is_active and not user.is_active:
+            await end_access(unit, user.user_id, DEACTIVATED, at=self.clock.now())
         elif "role" in changed:
-            await revoke_person(unit, person.user_id)
+            await revoke_user(unit, user.user_id)
         return changed
 
 
-async def _follow_address(unit: UnitOfWork, credential: Credential, person: Person) -> None:
+async def _follow_address(unit: UnitOfWork, credential: Credential, user: User) -> None:
     # What was mailed to the former address, or waits to be, is no good any more.
-    await unit.mails.withdraw(person.user_id, *OWNERS_TOKENS)
-    await welcome(unit, credential, person)
+    await unit.mails.withdraw(user.user_id, *OWNERS_TOKENS)
+    await queue_first_mail(unit, credential, user)
     if credential.email is not None and not credential.is_pending:
-        await notify_with_undo(unit, MailKind.EMAIL_CHANGED, person.user_id, credential.email)
+        await notify_with_undo(unit, MailKind.EMAIL_CHANGED, user.user_id, credential.email)
 
 
-async def _follow_pending(unit: UnitOfWork, person: Person) -> None:
-    await unit.email_changes.set_pending(person.user_id, person.pending_email)
-    await unit.mails.withdraw(person.user_id, MailKind.EMAIL_CHANGE)
-    if person.pending_email is not None:
-        await unit.mails.queue(MailKind.EMAIL_CHANGE, person.user_id)
-        await notify_with_undo(unit, MailKind.EMAIL_CHANGE_REQUESTED, person.user_id, person.email)
+async def _follow_pending(unit: UnitOfWork, user: User) -> None:
+    await unit.email_changes.set_pending(user.user_id, user.pending_email)
+    await unit.mails.withdraw(user.user_id, MailKind.EMAIL_CHANGE)
+    if user.pending_email is not None:
+        await unit.mails.queue(MailKind.EMAIL_CHANGE, user.user_id)
+        await notify_with_undo(unit, MailKind.EMAIL_CHANGE_REQUESTED, user.user_id, user.email)
 
 
-def _differences(credential: Credential, person: Person) -> list[str]:
+def _differences(credential: Credential, user: User) -> list[str]:
     pairs = {
-        "email": credential.email != person.email,
-        "role": credential.role is not person.role,
-        "is_active": credential.is_active is not person.is_active,
+        "email": credential.email != user.email,
+        "role": credential.role is not user.role,
+        "is_active": credential.is_active is not user.is_active,
     }
     return [name for name, differs in pairs.items() if differs]

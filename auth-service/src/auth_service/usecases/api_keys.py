@@ -31,13 +31,13 @@ from auth_service.domain.api_key import (
 )
 from auth_service.domain.audit import audited
 from auth_service.domain.errors import AdminScopeRefused, TooManyApiKeys
-from auth_service.domain.idempotency import Attempt
+from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.mail import MailKind
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import Role
 from auth_service.domain.verified_email import VerifiedAddressRule
-from auth_service.usecases.idempotency import outcome_of, settle
+from auth_service.usecases.idempotency import record_outcome, recorded_outcome
 from auth_service.usecases.revocation import require_open_session, revoke_session
 from auth_service.usecases.undo import notify_with_undo
 
@@ -48,7 +48,7 @@ REMEMBERED_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class NoteRefusedKey:
+class AuditRefusedKey:
     """Audits the first refusal of its kind of a key in each minute, in this process.
 
     Attributes:
@@ -95,27 +95,27 @@ class ReportRefusedKey:
     """Audits what another service refused a key."""
 
     units: UnitsOfWork
-    note_refused_key: NoteRefusedKey
+    audit_refused_key: AuditRefusedKey
 
     async def __call__(self, *, key_id: UUID, method: str, caller: Caller) -> None:
         """Returns when it is audited; of a key that is not there any more, nothing is."""
         async with self.units.statements() as unit:
             key = await unit.api_keys.by_id(key_id)
         if key is not None:
-            await self.note_refused_key(key=key, reason=Forbidden.reason, caller=caller, method=method)
+            await self.audit_refused_key(key=key, reason=Forbidden.reason, caller=caller, method=method)
 
 
 @dataclass(frozen=True, slots=True)
-class JudgeApiKey:
+class VerifyApiKey:
     """Says what a key lets its bearer do now, by what Postgres says, and notes that it was used."""
 
     units: UnitsOfWork
     secrets: ApiKeySecrets
     rights_of: RightsRule
-    note_refused_key: NoteRefusedKey
+    audit_refused_key: AuditRefusedKey
 
     async def __call__(self, *, text: str, caller: Caller) -> KeyHolder:
-        """Returns the key with what its person may do now.
+        """Returns the key with what its user may do now.
 
         Args:
             text: The key.
@@ -124,7 +124,7 @@ class JudgeApiKey:
         Raises:
             TokenInvalid: there is no such key.
             TokenExpired: it has lived its time.
-            TokenRevoked: it was revoked, or its person is deactivated.
+            TokenRevoked: it was revoked, or its user is deactivated.
         """
         prefix = self.secrets.prefix(text)
         if prefix is None:
@@ -143,7 +143,7 @@ class JudgeApiKey:
                     await unit.api_keys.note_use(holder.key.id)
                 rights = self.rights_of(holder.role, guarded=holder.guarded)
                 return replace(holder, role=rights.role, must_enrol=rights.must_enrol)
-        await self.note_refused_key(key=holder.key, reason=refusal.reason, caller=caller)
+        await self.audit_refused_key(key=holder.key, reason=refusal.reason, caller=caller)
         raise refusal
 
 
@@ -163,16 +163,16 @@ class CreateApiKey:
         scopes: Sequence[str],
         expires_at: datetime | None,
         caller: Caller,
-        attempt: Attempt | None = None,
+        idempotency: IdempotencyRecord | None = None,
     ) -> tuple[ApiKey, str]:
         """Returns the key as it is kept, and as it is shown this once.
 
         Args:
-            name: What its person calls it.
+            name: What its user calls it.
             scopes: What it may do.
             expires_at: When it ends; None for never.
-            caller: Its person.
-            attempt: By which the call is known when it is made again; if it made a key and its
+            caller: Its user.
+            idempotency: By which the call is known when it is made again; if it made a key and its
                 answer was lost, it is given that key.
 
         Raises:
@@ -183,8 +183,8 @@ class CreateApiKey:
             NotFound: the attempt has made it, and it was deleted since.
         """
         user_id, now = caller.person(), self.clock.now()
-        drawn = self.secrets.draw(attempt)
-        made = outcome_of(attempt)
+        drawn = self.secrets.draw(idempotency)
+        made = recorded_outcome(idempotency)
         if made is not None:
             return await self._made(made), drawn.text
         if expires_at is not None and expires_at <= now:
@@ -210,10 +210,10 @@ class CreateApiKey:
                 raise AdminScopeRefused
             self.address_rule.check(credential)
             await require_open_session(unit, caller)
-            if len(await unit.api_keys.of_person(user_id)) >= KEYS_MAX:
+            if len(await unit.api_keys.of_user(user_id)) >= KEYS_MAX:
                 raise TooManyApiKeys
             await unit.api_keys.add(key)
-            await settle(unit, attempt, key.id)
+            await record_outcome(unit, idempotency, key.id)
             await notify_with_undo(unit, MailKind.API_KEY_CREATED, user_id, credential.email)
             key_id, told = str(key.id), ",".join(key.scopes)
             entry = audited(caller, now, "auth.api_key_created", key_id=key_id, scopes=told)
@@ -237,7 +237,7 @@ class ListApiKeys:
     async def __call__(self, *, caller: Caller) -> Sequence[ApiKey]:
         """Returns them, the newest first."""
         async with self.units.statements() as unit:
-            return await unit.api_keys.of_person(caller.person())
+            return await unit.api_keys.of_user(caller.person())
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import Anchor, audited
 from auth_service.domain.audit_export import ExportedKey, entry_line, first_line, head_line, key_line
-from auth_service.domain.audit_head import ChainWalk, HeadJudge, SignedHead
+from auth_service.domain.audit_head import ChainWalk, HeadVerifier, SignedHead
 from auth_service.domain.errors import ChainBroken
 from auth_service.domain.retention import AuditRetention
 from auth_service.domain.unit_of_work import UnitsOfWork
@@ -24,7 +24,7 @@ class ExportAudit:
     """Exports the chain after an entry, until the last head that was signed before a time."""
 
     units: UnitsOfWork
-    judge: HeadJudge
+    verifier: HeadVerifier
 
     async def head(self, after: Anchor, until: datetime) -> SignedHead | None:
         """Returns the head at which the export ends; None when there is nothing to export."""
@@ -50,7 +50,7 @@ class ExportAudit:
             if not batch:
                 walk.end(head)
             _require(walk)
-        (fault,) = await self.judge.judge([head])
+        (fault,) = await self.verifier.verify([head])
         walk.meet(head, fault)
         _require(walk)
         yield key_line(await self._key(head.kid))

@@ -11,7 +11,7 @@ from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import GENESIS, audited
 from auth_service.domain.audit_export import ExportedKey
-from auth_service.domain.audit_head import ChainWalk, HeadJudge, HeadSigner, SignedHead
+from auth_service.domain.audit_head import ChainWalk, HeadSigner, HeadVerifier, SignedHead
 from auth_service.domain.audit_witness import AuditWitness
 from auth_service.domain.errors import ChainBroken
 from auth_service.domain.unit_of_work import UnitsOfWork
@@ -30,7 +30,7 @@ class SignAuditHead:
 
     units: UnitsOfWork
     signer: HeadSigner
-    judge: HeadJudge
+    verifier: HeadVerifier
     clock: Clock
     every: timedelta
     witness: AuditWitness | None = None
@@ -83,7 +83,7 @@ class SignAuditHead:
         last = self._last
         if last is not None and (newest is None or newest.sequence < last.sequence):
             raise ChainBroken(details={"problem": f"the head signed at entry {last.sequence} was removed"})
-        problem = await end_problem(self.units, self.judge, newest)
+        problem = await end_problem(self.units, self.verifier, newest)
         if problem is not None:
             raise ChainBroken(details={"problem": problem})
         self._last = newest
@@ -121,7 +121,7 @@ class SignAuditHead:
         self._noted = problem
 
 
-async def end_problem(units: UnitsOfWork, judge: HeadJudge, newest: SignedHead | None) -> str | None:
+async def end_problem(units: UnitsOfWork, verifier: HeadVerifier, newest: SignedHead | None) -> str | None:
     """Returns what is wrong with the entry at the newest head, in words; None when nothing is."""
     if newest is None:
         return None
@@ -132,7 +132,7 @@ async def end_problem(units: UnitsOfWork, judge: HeadJudge, newest: SignedHead |
         walk.end(newest)
     else:
         walk.sequence, walk.hash = newest.sequence, there[0].hash
-        (fault,) = await judge.judge([newest])
+        (fault,) = await verifier.verify([newest])
         walk.meet(newest, fault)
     return walk.problem
 
@@ -163,7 +163,7 @@ class ListAuditHeads:
     """
 
     units: UnitsOfWork
-    judge: HeadJudge
+    verifier: HeadVerifier
 
     async def __call__(self, *, from_sequence: int) -> HeadList:
         """Returns heads at this place and beyond it."""
@@ -171,7 +171,7 @@ class ListAuditHeads:
             found = await unit.audit_heads.after(from_sequence - 1, HEADS_AT_ONCE)
             newest = await unit.audit_heads.newest()
             live, over = await unit.signing_keys.all(), await unit.signing_keys.retired()
-        faults = await self.judge.judge(found) if found else ()
+        faults = await self.verifier.verify(found) if found else ()
         bad = next((place for place, fault in enumerate(faults) if fault is not None), len(found))
         heads = found[:bad]
         kids = {head.kid for head in heads}
@@ -179,5 +179,5 @@ class ListAuditHeads:
         return HeadList(
             heads=heads,
             keys=[key for kid, key in known.items() if kid in kids],
-            problem=await end_problem(self.units, self.judge, newest),
+            problem=await end_problem(self.units, self.verifier, newest),
         )

@@ -7,7 +7,7 @@ from chassis.clock import Clock
 from chassis.errors import ServiceError
 
 from auth_service.domain.audit import BEGINNING, Anchor, ChainedEntry
-from auth_service.domain.audit_head import ChainReport, ChainWalk, HeadJudge, SignedHead
+from auth_service.domain.audit_head import ChainReport, ChainWalk, HeadVerifier, SignedHead
 from auth_service.domain.audit_witness import NOT_CONFIGURED, UNREACHABLE, AuditWitness, WitnessedHead
 from auth_service.domain.retention import AuditRetention
 from auth_service.domain.unit_of_work import UnitsOfWork
@@ -18,7 +18,7 @@ class FindAuditBeginning:
     """Believes that entries were pruned, not taken away, by a good head that is as old as the retention."""
 
     units: UnitsOfWork
-    judge: HeadJudge
+    verifier: HeadVerifier
     retention: AuditRetention
     clock: Clock
 
@@ -32,7 +32,7 @@ class FindAuditBeginning:
             head = next(iter(await unit.audit_heads.after(0, 1)), None)
         if head is None or head.sequence >= first.sequence:
             return BEGINNING
-        (fault,) = await self.judge.judge([head])
+        (fault,) = await self.verifier.verify([head])
         if fault is not None or not self.retention.over(head, self.clock.now()):
             return BEGINNING
         return Anchor(sequence=head.sequence, hash=head.hash)
@@ -49,7 +49,7 @@ class VerifyAuditEvents:
     """
 
     units: UnitsOfWork
-    judge: HeadJudge
+    verifier: HeadVerifier
     find_beginning: FindAuditBeginning
     witness: AuditWitness | None = None
 
@@ -80,7 +80,7 @@ class VerifyAuditEvents:
     ) -> SignedHead | None:
         """Walks a batch; returns the first head beyond it."""
         reached = [head for head in heads if batch and head.sequence <= batch[-1].sequence]
-        faults = dict(zip(reached, await self.judge.judge(reached), strict=True)) if reached else {}
+        faults = dict(zip(reached, await self.verifier.verify(reached), strict=True)) if reached else {}
         signed, seen = list(reversed(reached)), list(reversed(witnessed))
         for chained in batch:
             walk.step(chained)

@@ -13,7 +13,7 @@ from auth_service.domain.unit_of_work import UnitsOfWork
 
 
 @dataclass(frozen=True, slots=True)
-class NoteDevice:
+class RecordDevice:
     """Remembers the device, and queues a mail if it is new; the first one of a user is no news.
 
     Attributes:

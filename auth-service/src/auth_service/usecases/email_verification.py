@@ -12,18 +12,18 @@ from auth_service.domain.audit import audited
 from auth_service.domain.credential import Credential
 from auth_service.domain.errors import EmailTaken
 from auth_service.domain.events import EmailVerified
-from auth_service.domain.idempotency import Attempt
+from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.mail import MailKind, digest
 from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import UserDirectory
 from auth_service.usecases.account_sync import SyncAccount
-from auth_service.usecases.idempotency import outcome_of, settle
+from auth_service.usecases.idempotency import record_outcome, recorded_outcome
 from auth_service.usecases.mailed_tokens import MailedToken
 from auth_service.usecases.undo import RestoreEmail
 
 
 @dataclass(frozen=True, slots=True)
-class TellEmailVerified:
+class ReportEmailVerified:
     """Tells what is so now; nothing when the address has changed since. May be repeated."""
 
     units: UnitsOfWork
@@ -55,10 +55,12 @@ class VerifyEmail:
 
     mailed: MailedToken
     directory: UserDirectory
-    tell: TellEmailVerified
+    tell: ReportEmailVerified
     sync: SyncAccount
 
-    async def __call__(self, *, token: str, caller: Caller, attempt: Attempt | None = None) -> None:
+    async def __call__(
+        self, *, token: str, caller: Caller, idempotency: IdempotencyRecord | None = None
+    ) -> None:
         """Returns when the address counts, also when the attempt has done that before.
 
         Raises:
@@ -67,17 +69,17 @@ class VerifyEmail:
             EmailTaken: another user has the pending address by now.
             Unavailable: user-service cannot be asked about the pending address; try again.
         """
-        if outcome_of(attempt) is not None:
+        if recorded_outcome(idempotency) is not None:
             return
         try:
             async with self.mailed.units.transaction() as unit:
-                credential, address = await self.mailed.judge_proof(unit, token)
+                credential, address = await self.mailed.verify_proof(unit, token)
             is_new = address != credential.email
             if is_new:
                 await self.directory.confirm_email(credential.user_id, address)
-            await self._note(credential, address, token, caller, attempt)
+            await self._note(credential, address, token, caller, idempotency)
         except (TokenInvalid, TokenExpired, EmailTaken) as refusal:
-            await self.mailed.note_refusal(refusal, token, caller)
+            await self.mailed.audit_refusal(refusal, token, caller)
             raise
         try:
             if is_new:
@@ -88,13 +90,18 @@ class VerifyEmail:
             return  # The event will.
 
     async def _note(
-        self, judged: Credential, address: str, token: str, caller: Caller, attempt: Attempt | None
+        self,
+        judged: Credential,
+        address: str,
+        token: str,
+        caller: Caller,
+        idempotency: IdempotencyRecord | None,
     ) -> None:
         user_id = judged.user_id
         async with self.mailed.units.transaction() as unit:
             if address == judged.email:
                 # Judged once more: the address may have been given up in between.
-                await self.mailed.judge_proof(unit, token)
+                await self.mailed.verify_proof(unit, token)
                 await self.mailed.spend(unit, token)
                 await unit.mails.withdraw(user_id, MailKind.EMAIL_VERIFICATION)
                 if await unit.emails.verify(user_id):
@@ -103,7 +110,7 @@ class VerifyEmail:
                 # The change is made; its event may have ended the token already.
                 await unit.credentials.lock(user_id)
                 await unit.mails.spend(digest(token))
-            await settle(unit, attempt, user_id)
+            await record_outcome(unit, idempotency, user_id)
             entry = audited(caller, self.mailed.clock.now(), self.mailed.action, actor_id=user_id)
             await unit.audit.append(entry)
 

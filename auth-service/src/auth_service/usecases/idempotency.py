@@ -1,4 +1,4 @@
-"""Idempotent requests: a response is stored, and replayed to the client that repeats its request."""
+"""Idempotent requests: the first response is stored, and replayed to the client that repeats its request."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,164 +10,162 @@ from chassis.errors import Unavailable
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
-from auth_service.domain.errors import IdempotencyKeyReused, KeptAnswerEnded
-from auth_service.domain.idempotency import AnswerSeal, Attempt, Question, Request
+from auth_service.domain.errors import IdempotencyKeyReused, StoredResponseExpired
+from auth_service.domain.idempotency import IdempotencyKey, IdempotencyRecord, Request, ResponseSeal
 from auth_service.domain.password import PasswordHasher
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 
-_LOOK_SECONDS = 0.05
+_POLL_SECONDS = 0.05
 _MARGIN_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerOnce:
-    """Keeps the first answer of a call, and gives it again to whoever proves the same secret.
+class RunOnce:
+    """Runs a request once per idempotency key, and replays its response to a retry with the same secret.
 
-    The answer is kept after the work has committed and before anybody is told. Who dies in
-    between leaves an attempt without an answer, which the next call takes up: by its id or its
-    outcome the work can tell that it has been done.
+    The response is stored after the change has committed and before it is sent. A process that dies in
+    between leaves a record without a response, which the next retry takes over: by the record's id or its
+    outcome the use case sees that the change has been made.
     """
 
     units: UnitsOfWork
-    seal: AnswerSeal
+    seal: ResponseSeal
     hasher: PasswordHasher
 
     async def __call__(
         self,
         *,
         caller: Caller,
-        key: str,
+        client_key: str,
         request: Request,
         seconds: float,
-        work: Callable[[Attempt], Awaitable[tuple[bytes, bool]]],
+        run: Callable[[IdempotencyRecord], Awaitable[tuple[bytes, bool]]],
     ) -> tuple[bytes, bool]:
-        """Answers.
+        """Runs the request, or replays its response.
 
         Args:
-            caller: Who asks.
-            key: The client's name for this call.
-            request: What is asked.
-            seconds: How long the answer may take.
-            work: Does what is asked and returns the answer, and whether it is for good: one
-                that only tells to try again is not kept.
+            caller: Who sends the request.
+            client_key: The client's `Idempotency-Key`.
+            request: The request.
+            seconds: How long it may take.
+            run: Runs the request; returns the response and whether it is final: one that only asks to
+                try again is not stored.
 
         Returns:
-            The answer, and whether it was given before.
+            The response, and whether it is a replay.
 
         Raises:
-            IdempotencyKeyReused: the client asked something else under this key, or with another secret.
-            KeptAnswerEnded: it was answered, and what the answer gave has ended since; or it was asked
-                for with wrong secrets too often.
-            Unavailable: the same call is still being answered, or too many passwords wait.
+            IdempotencyKeyReused: The key was used with another request, or with another secret.
+            StoredResponseExpired: What the response gave has ended since, or too many retries had a wrong
+                secret.
+            Unavailable: The first request is still running, or too many passwords wait to be hashed.
         """
-        questions = self.seal.questions(caller, key, request)
-        question, secret_hash = await self._recognize(questions, request.secret)
-        attempt, given = await self._take_up(question, request.secret, secret_hash, seconds)
-        if given is not None:
-            return given, True
-        kept = False
+        keys = self.seal.keys(caller, client_key, request)
+        key, secret_hash = await self._recognize(keys, request.secret)
+        record, stored = await self._take_over(key, request.secret, secret_hash, seconds)
+        if stored is not None:
+            return stored, True
+        is_stored = False
         try:
-            answer, is_final = await work(attempt)
+            response, is_final = await run(record)
             if is_final:
                 async with self.units.statements() as unit:
-                    sealed = self.seal.seal(question.name, answer)
-                    kept = await unit.attempts.answer(question.name, sealed)
+                    is_stored = await unit.idempotency.store_response(
+                        key.name, self.seal.seal(key.name, response)
+                    )
         finally:
-            if not kept:
-                # Also when the caller has hung up: whoever asks again is not to wait for nobody.
-                await asyncio.shield(self._release(question))
-        return answer, False
+            if not is_stored:
+                # Also when the caller has hung up: a retry must not wait for a request that is gone.
+                await asyncio.shield(self._release(key))
+        return response, False
 
     async def _recognize(
-        self, questions: Sequence[Question], secret: str | None
-    ) -> tuple[Question, str | None]:
-        """Returns the question by the name under which it is known, and the hash that the secret matches.
+        self, keys: Sequence[IdempotencyKey], secret: str | None
+    ) -> tuple[IdempotencyKey, str | None]:
+        """Returns the key by the name under which it is stored, and the stored hash that the secret matches.
 
-        A client that is not signed in is known by its address, and at another one by its secret. While
-        a master key follows another, a question may be known by the name that the other gives it.
+        A client that is not signed in is recognized by its address, and at another address by its secret.
+        While one master key replaces another, a key may be stored under the name that the former gives it.
         """
-        newest = questions[0]
-        if len(questions) == 1 and newest.shared_name is None and secret is None:
+        newest = keys[0]
+        if len(keys) == 1 and newest.shared_name is None and secret is None:
             return newest, None
-        for question in questions:
+        for key in keys:
             async with self.units.statements() as unit:
-                known = await unit.attempts.known(question)
-            for attempt in known:
-                if attempt.name == question.name:
-                    # Whether it is the same question, and the same secret, is seen when it is taken up.
-                    return question, None
-                if await self._is_secret(attempt, secret):
-                    return replace(question, name=attempt.name), attempt.secret_hash
+                found = await unit.idempotency.find(key)
+            for record in found:
+                if record.name == key.name:
+                    # Whether the request and the secret are the same is checked when it is taken over.
+                    return key, None
+                if await self._matches(record, secret):
+                    return replace(key, name=record.name), record.secret_hash
         return newest, None if secret is None else await self.hasher.hash(secret)
 
-    async def _take_up(
-        self, question: Question, secret: str | None, secret_hash: str | None, seconds: float
-    ) -> tuple[Attempt, bytes | None]:
-        """Returns the attempt to make, or the answer that was given."""
+    async def _take_over(
+        self, key: IdempotencyKey, secret: str | None, secret_hash: str | None, seconds: float
+    ) -> tuple[IdempotencyRecord, bytes | None]:
+        """Returns the record, and its stored response; None when the request is to be run."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds - _MARGIN_SECONDS
         while True:
             async with self.units.statements() as unit:
-                attempt = await unit.attempts.begin(
-                    question, uuid7(), timedelta(seconds=seconds), secret_hash
-                )
-            attempt = replace(attempt, key_number=question.key_number)
-            if attempt.fingerprint != question.fingerprint:
+                record = await unit.idempotency.begin(key, uuid7(), timedelta(seconds=seconds), secret_hash)
+            record = replace(record, key_number=key.key_number)
+            if record.fingerprint != key.fingerprint:
                 raise IdempotencyKeyReused.on("Idempotency-Key", "was used with another request")
-            if attempt.is_exhausted:
-                raise KeptAnswerEnded
-            if attempt.secret_hash != secret_hash:
-                # Somebody was there before: what is answered there is answered to that secret alone.
-                await self._require_secret(attempt, question, secret)
-                secret_hash = attempt.secret_hash
-            if attempt.is_ended and question.asker is not None:
-                raise KeptAnswerEnded
-            if attempt.is_ours:
-                return attempt, None
-            if attempt.sealed_answer is not None:
-                return attempt, self.seal.open(question.name, attempt.sealed_answer)
+            if record.is_exhausted:
+                raise StoredResponseExpired
+            if record.secret_hash != secret_hash:
+                # The key is in use: its response is for that secret alone.
+                await self._require_secret(record, key, secret)
+                secret_hash = record.secret_hash
+            if record.is_ended and key.user_id is not None:
+                raise StoredResponseExpired
+            if record.is_ours:
+                return record, None
+            if record.sealed_answer is not None:
+                return record, self.seal.open(key.name, record.sealed_answer)
             if loop.time() >= until:
                 raise Unavailable
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
 
-    async def _require_secret(self, attempt: Attempt, question: Question, secret: str | None) -> None:
+    async def _require_secret(
+        self, record: IdempotencyRecord, key: IdempotencyKey, secret: str | None
+    ) -> None:
+        is_same = False
         try:
-            is_secret = await self._is_secret(replace(attempt, name=question.name), secret)
-        except Unavailable:
-            if attempt.is_ours:
-                await self._release(question)
-            raise
-        if not is_secret:
-            if attempt.is_ours:
-                await self._release(question)
+            is_same = await self._matches(replace(record, name=key.name), secret)
+        finally:
+            if not is_same and record.is_ours:
+                await self._release(key)
+        if not is_same:
             raise IdempotencyKeyReused.on("Idempotency-Key", "was used with another request")
 
-    async def _is_secret(self, attempt: Attempt, secret: str | None) -> bool:
-        """Whether the secret is the first one; how often it is not is counted."""
-        if secret is None or attempt.secret_hash is None:
-            return secret is None and attempt.secret_hash is None
-        if await self.hasher.verify(attempt.secret_hash, secret):
+    async def _matches(self, record: IdempotencyRecord, secret: str | None) -> bool:
+        """Whether the secret is the first request's; counts those that are not."""
+        if secret is None or record.secret_hash is None:
+            return secret is None and record.secret_hash is None
+        if await self.hasher.verify(record.secret_hash, secret):
             return True
         async with self.units.statements() as unit:
-            await unit.attempts.note_wrong_secret(attempt.name)
+            await unit.idempotency.count_wrong_secret(record.name)
         return False
 
-    async def _release(self, question: Question) -> None:
+    async def _release(self, key: IdempotencyKey) -> None:
         async with self.units.statements() as unit:
-            await unit.attempts.release(question.name)
+            await unit.idempotency.release(key.name)
 
 
-def outcome_of(attempt: Attempt | None) -> UUID | None:
-    """Returns what was made under this attempt already, by a call of which nobody was told."""
-    return None if attempt is None else attempt.outcome
+def recorded_outcome(idempotency: IdempotencyRecord | None) -> UUID | None:
+    """Returns the id of what an earlier attempt made or changed, whose response was lost."""
+    return None if idempotency is None else idempotency.outcome
 
 
-async def settle(unit: UnitOfWork, attempt: Attempt | None, outcome: UUID) -> None:
-    """Notes with a change what the attempt came to, so that it is not made twice.
+async def record_outcome(unit: UnitOfWork, idempotency: IdempotencyRecord | None, outcome: UUID) -> None:
+    """Records, in the transaction of the change, what it made, so that a retry does not make it again.
 
     Raises:
-        Unavailable: somebody who had been given up for dead has made the change; the next call
-            is told of it.
+        Unavailable: A previous attempt, presumed dead, already committed; the next retry returns its result.
     """
-    if attempt is not None and not await unit.attempts.settle(attempt.attempt_id, outcome):
+    if idempotency is not None and not await unit.idempotency.record_outcome(idempotency.attempt_id, outcome):
         raise Unavailable

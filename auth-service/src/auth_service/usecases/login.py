@@ -10,7 +10,7 @@ from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
 from auth_service.domain.audit import audited
-from auth_service.domain.background import Afterwards
+from auth_service.domain.background import Background
 from auth_service.domain.credential import Credential
 from auth_service.domain.device import DeviceTokens
 from auth_service.domain.errors import (
@@ -21,19 +21,19 @@ from auth_service.domain.errors import (
     TooManyAttempts,
 )
 from auth_service.domain.events import SignedIn
-from auth_service.domain.idempotency import Attempt
-from auth_service.domain.login_throttle import GuessKey, GuessKeys, GuessRecord, whole_seconds
+from auth_service.domain.idempotency import IdempotencyRecord
+from auth_service.domain.login_throttle import ThrottleKey, ThrottleKeys, ThrottleState, whole_seconds
 from auth_service.domain.password import PasswordHasher
 from auth_service.domain.proof import PASSWORD
 from auth_service.domain.second_factor import Challenge, SecondFactorSecrets
-from auth_service.domain.session import Standing
+from auth_service.domain.session import LockedSession
 from auth_service.domain.tokens import Tokens
 from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import UserDirectory
-from auth_service.usecases.devices import NoteDevice
-from auth_service.usecases.idempotency import outcome_of, settle
+from auth_service.usecases.devices import RecordDevice
+from auth_service.usecases.idempotency import record_outcome, recorded_outcome
 from auth_service.usecases.password_check import CheckPassword
-from auth_service.usecases.tokens import IssueTokens, tokens_again
+from auth_service.usecases.tokens import IssueTokens, reissue_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ class _Guess:
         device: The token of the browser that tries it, if it is one of the account's.
     """
 
-    key: GuessKey
-    record: GuessRecord
+    key: ThrottleKey
+    record: ThrottleState
     credential: Credential | None
     password: str
     device: str = ""
@@ -59,19 +59,25 @@ class Login:
     """
 
     units: UnitsOfWork
-    guess_keys: GuessKeys
+    throttle_keys: ThrottleKeys
     device_tokens: DeviceTokens
     check_password: CheckPassword
     issue_tokens: IssueTokens
     hasher: PasswordHasher
     directory: UserDirectory
     secrets: SecondFactorSecrets
-    note_device: NoteDevice
+    record_device: RecordDevice
     clock: Clock
-    afterwards: Afterwards
+    background: Background
 
     async def __call__(
-        self, *, email: str, password: str, device: str = "", caller: Caller, attempt: Attempt | None = None
+        self,
+        *,
+        email: str,
+        password: str,
+        device: str = "",
+        caller: Caller,
+        idempotency: IdempotencyRecord | None = None,
     ) -> Tokens | Challenge:
         """Returns the session's tokens, or what its second step needs.
 
@@ -80,7 +86,7 @@ class Login:
             password: The password.
             device: The token of a browser that has signed in before; empty when there is none.
             caller: Who signs in.
-            attempt: By which the call is known when it is made again; if it opened a session and
+            idempotency: By which the call is known when it is made again; if it opened a session and
                 its answer was lost, it is given that session's tokens.
 
         Raises:
@@ -89,12 +95,12 @@ class Login:
             AccountDisabled: the right password of a deactivated account.
             Unavailable: it cannot be decided now.
         """
-        opened = outcome_of(attempt)
+        opened = recorded_outcome(idempotency)
         if opened is not None:
-            return await tokens_again(self.units, self.issue_tokens, opened)
+            return await reissue_tokens(self.units, self.issue_tokens, opened)
         self.hasher.admit()
         address = canonical_email(email)
-        key = self.guess_keys(address, caller.client_address)
+        key = self.throttle_keys(address, caller.client_address)
         client = self._client_of(device, key) if device else None
         if client is not None:
             known = replace(key, client=client)
@@ -102,34 +108,36 @@ class Login:
                 record, credential = await self._look_up(address, known)
                 if credential and self.device_tokens.is_current(device, credential.password_hash):
                     guess = _Guess(known, record, credential, password, device)
-                    return await self._sign_in(guess, caller, attempt)
+                    return await self._sign_in(guess, caller, idempotency)
                 await self.check_password.take_back(known, record)
         async with self.check_password.turn(key):
             guess = _Guess(key, *await self._look_up(address, key), password)
-            return await self._sign_in(guess, caller, attempt)
+            return await self._sign_in(guess, caller, idempotency)
 
-    def _client_of(self, device: str, key: GuessKey) -> bytes | None:
+    def _client_of(self, device: str, key: ThrottleKey) -> bytes | None:
         clients = (self.device_tokens.client(device, each) for each in (key.account, *key.former_accounts))
         return next((client for client in clients if client is not None), None)
 
-    async def _look_up(self, address: str, key: GuessKey) -> tuple[GuessRecord, Credential | None]:
+    async def _look_up(self, address: str, key: ThrottleKey) -> tuple[ThrottleState, Credential | None]:
         async with self.units.statements() as unit:
             return await unit.sign_ins.look_up(address, key)
 
-    async def _sign_in(self, guess: "_Guess", caller: Caller, attempt: Attempt | None) -> Tokens | Challenge:
+    async def _sign_in(
+        self, guess: "_Guess", caller: Caller, idempotency: IdempotencyRecord | None
+    ) -> Tokens | Challenge:
         key, record, credential, password = guess.key, guess.record, guess.credential, guess.password
         try:
             proven = await self._prove(guess)
             if proven.second_factor:
                 await self.check_password.take_back(key, record)
                 return await self._challenge(await self._strengthen(proven, password))
-            standing = await self._open_session(proven, key, caller, attempt)
+            locked = await self._open_session(proven, key, caller, idempotency)
         except (InvalidCredentials, TooManyAttempts, AccountDisabled) as refusal:
-            await self._note_refusal(refusal, credential, caller)
+            await self._audit_refusal(refusal, credential, caller)
             raise
-        tokens = self.issue_tokens(standing)
-        await self._tell(standing)
-        await self.note_device(user_id=proven.user_id, caller=caller)
+        tokens = self.issue_tokens(locked)
+        await self._tell(locked)
+        await self.record_device(user_id=proven.user_id, caller=caller)
         strengthened = await self._strengthen(proven, password)
         is_newest = bool(guess.device) and self.device_tokens.client(guess.device, key.account) is not None
         if is_newest and strengthened is proven:
@@ -157,33 +165,33 @@ class Login:
         return Challenge(token=token)
 
     async def _open_session(
-        self, proven: Credential, key: GuessKey, caller: Caller, attempt: Attempt | None
-    ) -> Standing:
+        self, proven: Credential, key: ThrottleKey, caller: Caller, idempotency: IdempotencyRecord | None
+    ) -> LockedSession:
         session_id = uuid7()
         entry = audited(
             caller, self.clock.now(), "auth.login", actor_id=proven.user_id, session_id=str(session_id)
         )
         # One statement is enough, unless the attempt is to know of it.
-        lend = self.units.statements if attempt is None else self.units.transaction
+        lend = self.units.statements if idempotency is None else self.units.transaction
         async with lend() as unit:
             opening = await unit.sign_ins.open(session_id, proven, key, entry, PASSWORD)
             if opening.blocked_for is not None:  # Guesses made at the same time have used up the attempts.
                 raise TooManyAttempts(retry_after_seconds=whole_seconds(opening.blocked_for))
-            if opening.standing is None:
+            if opening.locked is None:
                 raise Unavailable  # The account changed since it was read: the next try sees how.
-            await settle(unit, attempt, session_id)
-        return opening.standing
+            await record_outcome(unit, idempotency, session_id)
+        return opening.locked
 
-    async def _tell(self, standing: Standing) -> None:
+    async def _tell(self, locked: LockedSession) -> None:
         """Lets user-service know, now or by an event; the sign-in does not depend on either."""
-        user_id = standing.session.user_id
-        if await self.directory.record_sign_in(user_id, standing.at):
+        user_id = locked.session.user_id
+        if await self.directory.record_sign_in(user_id, locked.at):
             return
         with suppress(Unavailable):
             async with self.units.transaction() as unit:
-                await unit.outbox.append(SignedIn(user_id, standing.at))
+                await unit.outbox.append(SignedIn(user_id, locked.at))
 
-    async def _note_refusal(
+    async def _audit_refusal(
         self, refusal: ServiceError, credential: Credential | None, caller: Caller
     ) -> None:
         disabled = isinstance(refusal, AccountDisabled)
@@ -201,7 +209,7 @@ class Login:
                 await unit.audit.append(entry)
 
         # Only what concerns an account is chained, and that takes time: the answer shall not tell of it.
-        await self.afterwards(note)
+        await self.background(note)
 
     async def _strengthen(self, proven: Credential, password: str) -> Credential:
         """Hashes the password anew when the parameters have risen since; the next time will do as well."""

@@ -13,11 +13,11 @@ from auth_service.domain.email_change import MAILS_TO_ONE_TARGET_MAX, TARGET_WIN
 from auth_service.domain.errors import Undeliverable
 from auth_service.domain.mail import (
     EMAIL_NOTICES,
-    Letter,
     Mail,
     MailKind,
+    MailSender,
     MailTokens,
-    Postman,
+    OutgoingMail,
     digest,
     wait_after,
 )
@@ -38,7 +38,7 @@ class AddressMail:
 
     tokens: MailTokens
 
-    async def __call__(self, unit: UnitOfWork, mail: Mail) -> Letter | None:
+    async def __call__(self, unit: UnitOfWork, mail: Mail) -> OutgoingMail | None:
         """Returns the mail as it goes out, its token counting from now on; None when it is not to."""
         credential = await unit.credentials.lock(mail.user_id)
         if mail.superseded and mail.kind.newest_wins:
@@ -57,7 +57,7 @@ class AddressMail:
             return await self._to_user(unit, mail, to)
         return None if to is None else _notice(mail, to)
 
-    async def _to_user(self, unit: UnitOfWork, mail: Mail, to: str | None) -> Letter | None:
+    async def _to_user(self, unit: UnitOfWork, mail: Mail, to: str | None) -> OutgoingMail | None:
         if mail.kind is MailKind.EMAIL_VERIFICATION and await unit.emails.verified(mail.user_id):
             return None
         target = self.tokens(mail.kind, _NO_ID, mail.user_id, "")
@@ -65,7 +65,9 @@ class AddressMail:
             return None
         return await self._letter(unit, mail, to)
 
-    async def _to_pending(self, unit: UnitOfWork, mail: Mail, credential: Credential | None) -> Letter | None:
+    async def _to_pending(
+        self, unit: UnitOfWork, mail: Mail, credential: Credential | None
+    ) -> OutgoingMail | None:
         """Returns the proof of an address that is asked for, or the notice to whoever has it already.
 
         Both cost the same, and what is kept of them is the same, so that nobody who asks for an
@@ -83,13 +85,13 @@ class AddressMail:
             return letter
         return _notice(mail, _address(owner), MailKind.EMAIL_IN_USE)
 
-    async def _letter(self, unit: UnitOfWork, mail: Mail, to: str | None) -> Letter | None:
+    async def _letter(self, unit: UnitOfWork, mail: Mail, to: str | None) -> OutgoingMail | None:
         token = self.tokens(mail.kind, mail.id, mail.user_id, to or "")
         if to is None:
             await unit.mails.put_off(mail.id, LEASE)  # A write for a write.
         elif not await unit.mails.issue(mail, digest(token), mail.kind.token_lifetime):
             return None
-        return Letter(id=mail.id, kind=mail.kind, to=to, token=token, traceparent=mail.traceparent)
+        return OutgoingMail(id=mail.id, kind=mail.kind, to=to, token=token, traceparent=mail.traceparent)
 
     async def _admits(self, unit: UnitOfWork, mail: Mail, target: str, at_most: int) -> bool:
         # A mail is counted once, however often it is tried.
@@ -98,8 +100,8 @@ class AddressMail:
         )
 
 
-def _notice(mail: Mail, to: str | None, kind: MailKind | None = None) -> Letter:
-    return Letter(id=mail.id, kind=kind or mail.kind, to=to, traceparent=mail.traceparent)
+def _notice(mail: Mail, to: str | None, kind: MailKind | None = None) -> OutgoingMail:
+    return OutgoingMail(id=mail.id, kind=kind or mail.kind, to=to, traceparent=mail.traceparent)
 
 
 def _address(credential: Credential | None) -> str | None:
@@ -121,7 +123,7 @@ class SendMails:
 
     units: UnitsOfWork
     tokens: MailTokens
-    postman: Postman
+    sender: MailSender
 
     async def __call__(self) -> int:
         """Returns how many mails were sent, dropped or put off.
@@ -158,7 +160,7 @@ class SendMails:
                 await unit.mails.remove(mail.id)
                 return
         try:
-            await self.postman(letter)
+            await self.sender(letter)
         except Undeliverable:  # The log knows; there is nobody else to inform.
             async with self.units.transaction() as unit:
                 await unit.mails.note_refused(mail)

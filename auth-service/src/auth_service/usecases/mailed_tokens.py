@@ -28,18 +28,18 @@ class MailedToken:
     tokens: MailTokens
     clock: Clock
 
-    async def judge(self, unit: UnitOfWork, token: str) -> Credential:
+    async def verify(self, unit: UnitOfWork, token: str) -> Credential:
         """Returns the credential that the token is for, locked.
 
         Raises:
             TokenInvalid: it was never sent, was used, was replaced by a newer one, or was
-                sent to another address than the person's.
+                sent to another address than the user's.
             TokenExpired: it was not used in time.
         """
-        credential, _ = await self.judge_proof(unit, token)
+        credential, _ = await self.verify_proof(unit, token)
         return credential
 
-    async def judge_proof(self, unit: UnitOfWork, token: str) -> tuple[Credential, str]:
+    async def verify_proof(self, unit: UnitOfWork, token: str) -> tuple[Credential, str]:
         """Returns the credential that the token is for, locked, and the address that it was sent to.
 
         That is the pending address for a token that proves one.
@@ -61,7 +61,7 @@ class MailedToken:
         self._require_ours(known, address, token)
         return credential, address
 
-    async def judge_undo(self, unit: UnitOfWork, token: str) -> tuple[FormerEmail, MailKind]:
+    async def verify_undo(self, unit: UnitOfWork, token: str) -> tuple[FormerEmail, MailKind]:
         """Returns the address that the token restores, its user's credential locked, and what it undoes.
 
         Raises:
@@ -85,7 +85,7 @@ class MailedToken:
         if not await unit.mails.spend(digest(token)):
             raise TokenInvalid
 
-    async def note_refusal(self, refusal: ServiceError, token: str, caller: Caller) -> None:
+    async def audit_refusal(self, refusal: ServiceError, token: str, caller: Caller) -> None:
         """Puts a refusal on the record."""
         async with self.units.transaction() as unit:
             known = await unit.mails.token(digest(token))

@@ -12,17 +12,17 @@ from auth_service.domain.credential import Credential
 from auth_service.domain.device import DeviceTokens
 from auth_service.domain.errors import AccountDisabled, InvalidCredentials, TooManyAttempts
 from auth_service.domain.events import SignedIn
-from auth_service.domain.idempotency import Attempt
-from auth_service.domain.login_throttle import GuessKeys
+from auth_service.domain.idempotency import IdempotencyRecord
+from auth_service.domain.login_throttle import ThrottleKeys
 from auth_service.domain.proof import PASSWORD_AND_CODE
 from auth_service.domain.second_factor import SecondFactorSecrets
-from auth_service.domain.session import Standing
+from auth_service.domain.session import LockedSession
 from auth_service.domain.tokens import Tokens
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
-from auth_service.usecases.devices import NoteDevice
-from auth_service.usecases.idempotency import outcome_of, settle
+from auth_service.usecases.devices import RecordDevice
+from auth_service.usecases.idempotency import record_outcome, recorded_outcome
 from auth_service.usecases.second_factor import CheckCode
-from auth_service.usecases.tokens import IssueTokens, tokens_again
+from auth_service.usecases.tokens import IssueTokens, reissue_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +34,15 @@ class VerifyMfa:
 
     units: UnitsOfWork
     secrets: SecondFactorSecrets
-    guess_keys: GuessKeys
+    throttle_keys: ThrottleKeys
     device_tokens: DeviceTokens
     check_code: CheckCode
     issue_tokens: IssueTokens
-    note_device: NoteDevice
+    record_device: RecordDevice
     clock: Clock
 
     async def __call__(
-        self, *, mfa_token: str, code: str, caller: Caller, attempt: Attempt | None = None
+        self, *, mfa_token: str, code: str, caller: Caller, idempotency: IdempotencyRecord | None = None
     ) -> Tokens:
         """Returns the session's tokens, the same session's when the attempt opened one before.
 
@@ -53,39 +53,39 @@ class VerifyMfa:
             TooManyAttempts: too many wrong codes for this account.
             AccountDisabled: the account was deactivated meanwhile.
         """
-        opened = outcome_of(attempt)
+        opened = recorded_outcome(idempotency)
         if opened is not None:
-            return await tokens_again(self.units, self.issue_tokens, opened)
+            return await reissue_tokens(self.units, self.issue_tokens, opened)
         digest = self.secrets.challenge_digest(mfa_token)
         try:
-            standing, device = await self._finish(digest, code, caller, attempt)
+            locked, device = await self._finish(digest, code, caller, idempotency)
         except (TokenInvalid, TokenExpired) as refusal:
             # All of it was taken back, a code that was found good as well; that it was tried is kept.
             async with self.units.transaction() as unit:
                 found = await unit.second_factors.pending(digest)
                 user_id = found[0].user_id if found else None
-                await self.check_code.note_refusal(unit, refusal, user_id, caller)
+                await self.check_code.audit_refusal(unit, refusal, user_id, caller)
             raise
-        tokens = replace(self.issue_tokens(standing), device=device)
-        await self.note_device(user_id=standing.session.user_id, caller=caller)
+        tokens = replace(self.issue_tokens(locked), device=device)
+        await self.record_device(user_id=locked.session.user_id, caller=caller)
         return tokens
 
     async def _finish(
-        self, digest: bytes, code: str, caller: Caller, attempt: Attempt | None
-    ) -> tuple[Standing, str]:
+        self, digest: bytes, code: str, caller: Caller, idempotency: IdempotencyRecord | None
+    ) -> tuple[LockedSession, str]:
         """Returns the session, and by which token the account knows the browser from now on."""
         async with self.units.transaction() as unit:
             credential = await self._credential(unit, digest)
             try:
-                standing = await self._open_session(unit, digest, credential, code, caller)
+                locked = await self._open_session(unit, digest, credential, code, caller)
             except (InvalidCredentials, TooManyAttempts, AccountDisabled) as refused:
                 refusal: ServiceError = refused
             else:
-                await settle(unit, attempt, standing.session.id)
-                account = self.guess_keys.of(credential, caller.client_address).account
-                return standing, self.device_tokens.issue(account, credential.password_hash)
+                await record_outcome(unit, idempotency, locked.session.id)
+                account = self.throttle_keys.of(credential, caller.client_address).account
+                return locked, self.device_tokens.issue(account, credential.password_hash)
             # What was counted and written of the refusal is to stay: the block ends well.
-            await self.check_code.note_refusal(unit, refusal, credential.user_id, caller)
+            await self.check_code.audit_refusal(unit, refusal, credential.user_id, caller)
         raise refusal
 
     async def _credential(self, unit: UnitOfWork, digest: bytes) -> Credential:
@@ -102,9 +102,9 @@ class VerifyMfa:
 
     async def _open_session(
         self, unit: UnitOfWork, digest: bytes, credential: Credential, code: str, caller: Caller
-    ) -> Standing:
+    ) -> LockedSession:
         user_id, now = credential.user_id, self.clock.now()
-        guesses = self.guess_keys.of_second_factor(user_id)
+        code_key = self.throttle_keys.of_second_factor(user_id)
         await self.check_code.require_allowed(unit, user_id)
         if not credential.is_active:
             raise AccountDisabled
@@ -112,15 +112,15 @@ class VerifyMfa:
         if not await unit.second_factors.close(digest):
             raise TokenInvalid  # Somebody was faster; the code is as good as before.
         # Signing in forgives wrong passwords as well as wrong codes.
-        await unit.guesses.forgive(self.guess_keys.of(credential, caller.client_address))
+        await unit.login_throttle.reset(self.throttle_keys.of(credential, caller.client_address))
         session_id = uuid7()
         entry = audited(
             caller, now, "auth.login", actor_id=user_id, session_id=str(session_id), second_factor=method
         )
         await unit.outbox.append(SignedIn(user_id, now))
-        opening = await unit.sign_ins.open(session_id, credential, guesses, entry, PASSWORD_AND_CODE)
-        if opening.standing is None:
+        opening = await unit.sign_ins.open(session_id, credential, code_key, entry, PASSWORD_AND_CODE)
+        if opening.locked is None:
             raise TokenInvalid
         if method == "recovery_code":
             await unit.audit.append(audited(caller, now, "auth.recovery_code_used", actor_id=user_id))
-        return opening.standing
+        return opening.locked

@@ -14,8 +14,8 @@ from auth_service.domain.audit import audited
 from auth_service.domain.device import DeviceTokens
 from auth_service.domain.errors import AccountDisabled, NotAdmittedYet, PasskeyRefused
 from auth_service.domain.events import SignedIn
-from auth_service.domain.idempotency import Attempt
-from auth_service.domain.login_throttle import GuessKeys
+from auth_service.domain.idempotency import IdempotencyRecord
+from auth_service.domain.login_throttle import ThrottleKeys
 from auth_service.domain.passkey import (
     CHALLENGE_LIFETIME,
     Assertion,
@@ -27,12 +27,12 @@ from auth_service.domain.passkey import (
     digest_of,
     has_gone_back,
 )
-from auth_service.domain.session import Standing
+from auth_service.domain.session import LockedSession
 from auth_service.domain.tokens import Tokens
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
-from auth_service.usecases.devices import NoteDevice
-from auth_service.usecases.idempotency import outcome_of, settle
-from auth_service.usecases.tokens import IssueTokens, tokens_again
+from auth_service.usecases.devices import RecordDevice
+from auth_service.usecases.idempotency import record_outcome, recorded_outcome
+from auth_service.usecases.tokens import IssueTokens, reissue_tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,7 @@ class CheckAssertion:
         if not await unit.passkeys.use(passkey.id, signed):
             raise PasskeyRefused("COUNTER_WENT_BACK")
 
-    async def note_refusal(self, refusal: ServiceError, passkey: Passkey | None, caller: Caller) -> None:
+    async def audit_refusal(self, refusal: ServiceError, passkey: Passkey | None, caller: Caller) -> None:
         """Audits that a passkey was refused."""
         reason = refusal.why if isinstance(refusal, PasskeyRefused) else refusal.reason
         entry = audited(
@@ -151,14 +151,14 @@ class LoginWithPasskey:
 
     units: UnitsOfWork
     check_assertion: CheckAssertion
-    guess_keys: GuessKeys
+    throttle_keys: ThrottleKeys
     device_tokens: DeviceTokens
     issue_tokens: IssueTokens
-    note_device: NoteDevice
+    record_device: RecordDevice
     clock: Clock
 
     async def __call__(
-        self, *, assertion: Mapping[str, Any], caller: Caller, attempt: Attempt | None = None
+        self, *, assertion: Mapping[str, Any], caller: Caller, idempotency: IdempotencyRecord | None = None
     ) -> Tokens:
         """Returns the session's tokens, the same session's when the attempt opened one before.
 
@@ -168,22 +168,22 @@ class LoginWithPasskey:
                 that we know, not signed by it, or of a copy of it.
             AccountDisabled: the right passkey of a deactivated account.
         """
-        opened = outcome_of(attempt)
+        opened = recorded_outcome(idempotency)
         if opened is not None:
-            return await tokens_again(self.units, self.issue_tokens, opened)
+            return await reissue_tokens(self.units, self.issue_tokens, opened)
         checked = await self.check_assertion(assertion)
         try:
-            standing, device = await self._open_session(*checked.proven(), caller, attempt)
+            locked, device = await self._open_session(*checked.proven(), caller, idempotency)
         except (PasskeyRefused, AccountDisabled) as refusal:
-            await self.check_assertion.note_refusal(refusal, checked.passkey, caller)
+            await self.check_assertion.audit_refusal(refusal, checked.passkey, caller)
             raise
-        tokens = replace(self.issue_tokens(standing), device=device)
-        await self.note_device(user_id=standing.session.user_id, caller=caller)
+        tokens = replace(self.issue_tokens(locked), device=device)
+        await self.record_device(user_id=locked.session.user_id, caller=caller)
         return tokens
 
     async def _open_session(
-        self, passkey: Passkey, signed: Signed, caller: Caller, attempt: Attempt | None
-    ) -> tuple[Standing, str]:
+        self, passkey: Passkey, signed: Signed, caller: Caller, idempotency: IdempotencyRecord | None
+    ) -> tuple[LockedSession, str]:
         """Returns the session, and by which token the account knows the browser from now on."""
         async with self.units.transaction() as unit:
             credential = await unit.credentials.lock(passkey.user_id)
@@ -195,10 +195,10 @@ class LoginWithPasskey:
                 raise NotAdmittedYet
             await self.check_assertion.use(unit, passkey, signed)
             # Signing in forgives wrong passwords; who is blocked for them is not kept out by that.
-            key = self.guess_keys.of(credential, caller.client_address)
-            await unit.guesses.forgive(key)
+            key = self.throttle_keys.of(credential, caller.client_address)
+            await unit.login_throttle.reset(key)
             now, session_id = self.clock.now(), uuid7()
-            await settle(unit, attempt, session_id)
+            await record_outcome(unit, idempotency, session_id)
             entry = audited(
                 caller,
                 now,
@@ -210,5 +210,5 @@ class LoginWithPasskey:
             await unit.outbox.append(SignedIn(passkey.user_id, now))
             methods = proof.passkey(is_backed_up=signed.is_backed_up)
             opening = await unit.sign_ins.open(session_id, credential, None, entry, methods)
-            assert opening.standing is not None  # noqa: S101 - the credential is locked, and was active
-            return opening.standing, self.device_tokens.issue(key.account, credential.password_hash)
+            assert opening.locked is not None  # noqa: S101 - the credential is locked, and was active
+            return opening.locked, self.device_tokens.issue(key.account, credential.password_hash)

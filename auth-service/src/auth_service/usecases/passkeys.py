@@ -12,7 +12,7 @@ from chassis.ids import uuid7
 
 from auth_service.domain.audit import audited
 from auth_service.domain.errors import EmailNotVerified, PasskeyRegistered, TooManyPasskeys
-from auth_service.domain.idempotency import Attempt
+from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.mail import MailKind
 from auth_service.domain.passkey import (
     CHALLENGE_LIFETIME,
@@ -27,7 +27,7 @@ from auth_service.domain.passkey import (
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.verified_email import VerifiedAddressRule
-from auth_service.usecases.idempotency import outcome_of, settle
+from auth_service.usecases.idempotency import record_outcome, recorded_outcome
 from auth_service.usecases.password_check import VerifyPassword
 from auth_service.usecases.revocation import require_open_session, revoke_lost_rights
 from auth_service.usecases.undo import notify_with_undo
@@ -49,7 +49,7 @@ class BeginPasskey:
             Invalid: the password is wrong.
             EmailNotVerified: the address has to be proven first.
             TooManyAttempts: this client has guessed at this account too often.
-            TooManyPasskeys: the person has `PASSKEYS_MAX`.
+            TooManyPasskeys: the user has `PASSKEYS_MAX`.
         """
         user_id = caller.person()
         if not await self.verify_password(user_id=user_id, password=password, caller=caller):
@@ -67,7 +67,7 @@ class BeginPasskey:
                 raise Unauthenticated
             self.address_rule.check(credential)
             await require_open_session(unit, caller)
-            known = await unit.passkeys.of_person(user_id)
+            known = await unit.passkeys.of_user(user_id)
             if len(known) >= PASSKEYS_MAX:
                 raise TooManyPasskeys
             await unit.passkeys.open_challenge(challenge, CHALLENGE_LIFETIME)
@@ -80,7 +80,7 @@ ACTION = "auth.passkey_added"
 
 @dataclass(frozen=True, slots=True)
 class AddPasskey:
-    """Keeps a passkey that answers the challenge of the same person's same session."""
+    """Keeps a passkey that answers the challenge of the same user's same session."""
 
     units: UnitsOfWork
     relying_party: RelyingParty
@@ -88,7 +88,12 @@ class AddPasskey:
     clock: Clock
 
     async def __call__(
-        self, *, name: str, attestation: Mapping[str, Any], caller: Caller, attempt: Attempt | None = None
+        self,
+        *,
+        name: str,
+        attestation: Mapping[str, Any],
+        caller: Caller,
+        idempotency: IdempotencyRecord | None = None,
     ) -> Passkey:
         """Returns the passkey, the same one when the attempt has added it before.
 
@@ -96,17 +101,17 @@ class AddPasskey:
             Invalid: the attestation is malformed, forged, of another origin, or late.
             EmailNotVerified: the address has to be proven first.
             PasskeyRegistered: somebody has it already.
-            TooManyPasskeys: the person has `PASSKEYS_MAX`.
+            TooManyPasskeys: the user has `PASSKEYS_MAX`.
             NotFound: the attempt has added it, and it was removed since.
         """
-        added = outcome_of(attempt)
+        added = recorded_outcome(idempotency)
         if added is not None:
             return await self._added(added, caller)
         try:
             made = await self._made(attestation, caller)
-            return await self._keep(name, made, caller, attempt)
+            return await self._keep(name, made, caller, idempotency)
         except (Invalid, EmailNotVerified, PasskeyRegistered, TooManyPasskeys) as refusal:
-            await self._note_refusal(refusal, caller)
+            await self._audit_refusal(refusal, caller)
             raise
 
     async def _made(self, attestation: Mapping[str, Any], caller: Caller) -> NewPasskey:
@@ -125,13 +130,15 @@ class AddPasskey:
 
     async def _added(self, passkey_id: UUID, caller: Caller) -> Passkey:
         async with self.units.statements() as unit:
-            passkeys = await unit.passkeys.of_person(caller.person())
+            passkeys = await unit.passkeys.of_user(caller.person())
         for passkey in passkeys:
             if passkey.id == passkey_id:
                 return passkey
         raise NotFound  # It was removed again since.
 
-    async def _keep(self, name: str, made: NewPasskey, caller: Caller, attempt: Attempt | None) -> Passkey:
+    async def _keep(
+        self, name: str, made: NewPasskey, caller: Caller, idempotency: IdempotencyRecord | None
+    ) -> Passkey:
         user_id = caller.person()
         async with self.units.transaction() as unit:
             credential = await unit.credentials.lock(user_id)
@@ -139,16 +146,16 @@ class AddPasskey:
                 raise Unauthenticated
             self.address_rule.check(credential)
             await require_open_session(unit, caller)
-            if len(await unit.passkeys.of_person(user_id)) >= PASSKEYS_MAX:
+            if len(await unit.passkeys.of_user(user_id)) >= PASSKEYS_MAX:
                 raise TooManyPasskeys
             passkey = await unit.passkeys.add(uuid7(), user_id, name, made)
-            await settle(unit, attempt, passkey.id)
+            await record_outcome(unit, idempotency, passkey.id)
             await notify_with_undo(unit, MailKind.PASSKEY_ADDED, user_id, credential.email)
             entry = audited(caller, self.clock.now(), ACTION, passkey_id=str(passkey.id))
             await unit.audit.append(entry)
         return passkey
 
-    async def _note_refusal(self, refusal: ServiceError, caller: Caller) -> None:
+    async def _audit_refusal(self, refusal: ServiceError, caller: Caller) -> None:
         entry = audited(caller, self.clock.now(), ACTION, "refused", reason=refusal.reason)
         async with self.units.transaction() as unit:
             await unit.audit.append(entry)
@@ -163,7 +170,7 @@ class ListPasskeys:
     async def __call__(self, *, caller: Caller) -> Sequence[Passkey]:
         """Returns them, the oldest first."""
         async with self.units.statements() as unit:
-            return await unit.passkeys.of_person(caller.person())
+            return await unit.passkeys.of_user(caller.person())
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +188,7 @@ class RemovePasskey:
         Raises:
             Invalid: the password is wrong.
             TooManyAttempts: this client has guessed at this account too often.
-            NotFound: the person has no such passkey.
+            NotFound: the user has no such passkey.
         """
         user_id = caller.person()
         if not await self.verify_password(user_id=user_id, password=password, caller=caller):

@@ -11,8 +11,8 @@ from chassis.identity.caller import Caller
 from auth_service.domain.audit import audited
 from auth_service.domain.credential import Credential
 from auth_service.domain.errors import TooManyAttempts
-from auth_service.domain.login_delay import Patience, delay_seconds
-from auth_service.domain.login_throttle import GuessKey, GuessKeys, GuessRecord, whole_seconds
+from auth_service.domain.login_delay import LoginDelay, delay_seconds
+from auth_service.domain.login_throttle import ThrottleKey, ThrottleKeys, ThrottleState, whole_seconds
 from auth_service.domain.password import PasswordHasher
 from auth_service.domain.unit_of_work import UnitsOfWork
 
@@ -25,27 +25,27 @@ class CheckPassword:
     client has. The whole of it, with what is done for a right password, is one `turn`:
 
         async with check_password.turn(key):
-            record = await unit.guesses.reserve(key)
+            record = await unit.login_throttle.reserve(key)
             if await check_password(key, record, credential, password):
                 ...  # forgive the client
     """
 
     units: UnitsOfWork
     hasher: PasswordHasher
-    patience: Patience
+    login_delay: LoginDelay
 
-    def turn(self, key: GuessKey) -> AbstractAsyncContextManager[None]:
+    def turn(self, key: ThrottleKey) -> AbstractAsyncContextManager[None]:
         """Waits until one of the client's guesses at the account can be made.
 
         Raises:
             TooManyAttempts: too many of them wait already.
         """
-        return self.patience.turn(key)
+        return self.login_delay.turn(key)
 
     async def __call__(
         self,
-        key: GuessKey,
-        record: GuessRecord,
+        key: ThrottleKey,
+        record: ThrottleState,
         credential: Credential | None,
         password: str,
         *,
@@ -71,21 +71,21 @@ class CheckPassword:
             raise TooManyAttempts(retry_after_seconds=wait)
         try:
             if not is_trusted:
-                await self.patience(delay_seconds(record), key, is_first=record.is_first)
+                await self.login_delay(delay_seconds(record), key, is_first=record.is_first)
             matches = await self.hasher.verify(credential.password_hash if credential else None, password)
         except ServiceError:
             await self.take_back(key, record)
             raise
         if not matches:
             async with self.units.statements() as unit:
-                await unit.guesses.confirm(key)
+                await unit.login_throttle.confirm_failure(key)
         return matches
 
-    async def take_back(self, key: GuessKey, record: GuessRecord) -> None:
+    async def take_back(self, key: ThrottleKey, record: ThrottleState) -> None:
         """Uncounts a guess that was not made, or was right and opened nothing yet."""
         if record.counted_at is not None:
             async with self.units.statements() as unit:
-                await unit.guesses.release(key, record.counted_at)
+                await unit.login_throttle.release(key, record.counted_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +93,12 @@ class VerifyPassword:
     """Checks a password; a wrong one counts like a sign-in's."""
 
     units: UnitsOfWork
-    guess_keys: GuessKeys
+    throttle_keys: ThrottleKeys
     check_password: CheckPassword
     clock: Clock
 
     async def __call__(self, *, user_id: UUID, password: str, caller: Caller) -> bool:
-        """Says whether it is the person's password.
+        """Says whether it is the user's password.
 
         Raises:
             TooManyAttempts: this client has guessed at this account too often.
@@ -107,27 +107,27 @@ class VerifyPassword:
             credential = await unit.credentials.by_id(user_id)
             if credential is None:
                 return False
-        key = self.guess_keys.of(credential, caller.client_address)
+        key = self.throttle_keys.of(credential, caller.client_address)
         async with self.check_password.turn(key):
             return await self._verify(key, credential, password, caller)
 
-    async def _verify(self, key: GuessKey, credential: Credential, password: str, caller: Caller) -> bool:
+    async def _verify(self, key: ThrottleKey, credential: Credential, password: str, caller: Caller) -> bool:
         async with self.units.statements() as unit:
-            record = await unit.guesses.reserve(key)
+            record = await unit.login_throttle.reserve(key)
         try:
             # Who is in a session has signed in before.
             matches = await self.check_password(key, record, credential, password, is_trusted=True)
         except TooManyAttempts as refusal:
-            await self._note_refusal(credential.user_id, caller, refusal.reason)
+            await self._audit_refusal(credential.user_id, caller, refusal.reason)
             raise
         if not matches:
-            await self._note_refusal(credential.user_id, caller, "WRONG_PASSWORD")
+            await self._audit_refusal(credential.user_id, caller, "WRONG_PASSWORD")
             return False
         async with self.units.transaction() as unit:
-            await unit.guesses.forgive(key)
+            await unit.login_throttle.reset(key)
         return True
 
-    async def _note_refusal(self, user_id: UUID, caller: Caller, reason: str) -> None:
+    async def _audit_refusal(self, user_id: UUID, caller: Caller, reason: str) -> None:
         async with self.units.transaction() as unit:
             await unit.audit.append(
                 audited(

@@ -9,17 +9,17 @@ from chassis.identity.caller import Caller
 
 from auth_service.domain.access import PASSWORD_CHANGED, PASSWORD_RESET
 from auth_service.domain.audit import audited
-from auth_service.domain.background import Afterwards
+from auth_service.domain.background import Background
 from auth_service.domain.credential import Credential
 from auth_service.domain.errors import CredentialChanged
 from auth_service.domain.events import EmailVerified
-from auth_service.domain.idempotency import Attempt
-from auth_service.domain.login_throttle import GuessKeys
+from auth_service.domain.idempotency import IdempotencyRecord
+from auth_service.domain.login_throttle import ThrottleKeys
 from auth_service.domain.mail import MailKind, nobody
 from auth_service.domain.password import PasswordHasher, PasswordPolicy
 from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import UserDirectory
-from auth_service.usecases.idempotency import outcome_of, settle
+from auth_service.usecases.idempotency import record_outcome, recorded_outcome
 from auth_service.usecases.mailed_tokens import MailedToken
 from auth_service.usecases.password_check import VerifyPassword
 from auth_service.usecases.revocation import end_access
@@ -61,7 +61,7 @@ class ChangePassword:
     async def _judge(self, credential: Credential, new_password: str) -> None:
         # The name is kept by user-service alone, and the rules speak of it.
         account = await self.directory.account(credential.user_id)
-        full_name = account.person.full_name if account and account.person else ""
+        full_name = account.user.full_name if account and account.user else ""
         await self.policy.check(
             "new_password", new_password, email=credential.email or "", full_name=full_name
         )
@@ -92,14 +92,14 @@ class ForgotPassword:
     """
 
     units: UnitsOfWork
-    guess_keys: GuessKeys
+    throttle_keys: ThrottleKeys
     clock: Clock
-    afterwards: Afterwards
+    background: Background
 
     async def __call__(self, *, email: str, caller: Caller) -> None:
         """Returns when the mail is queued."""
         address = canonical_email(email)
-        stranger = nobody(self.guess_keys(address, "").account)
+        stranger = nobody(self.throttle_keys(address, "").account)
         async with self.units.statements() as unit:
             credential = await unit.credentials.by_email(address)
         subject_id = None if credential is None else credential.user_id
@@ -113,7 +113,7 @@ class ForgotPassword:
                     await unit.audit.append(entry)
 
         # What nobody is concerned by is not chained; the answer shall not tell of it by its time.
-        await self.afterwards(note)
+        await self.background(note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +125,13 @@ class ResetPassword:
     """
 
     mailed: MailedToken
-    guess_keys: GuessKeys
+    throttle_keys: ThrottleKeys
     policy: PasswordPolicy
     hasher: PasswordHasher
     directory: UserDirectory
 
     async def __call__(
-        self, *, token: str, new_password: str, caller: Caller, attempt: Attempt | None = None
+        self, *, token: str, new_password: str, caller: Caller, idempotency: IdempotencyRecord | None = None
     ) -> None:
         """Returns when the new password counts, also when the attempt has set it before.
 
@@ -142,36 +142,38 @@ class ResetPassword:
             WeakPassword: the password would be guessed.
             Unavailable: it cannot be judged now.
         """
-        if outcome_of(attempt) is not None:
+        if recorded_outcome(idempotency) is not None:
             return
         try:
             async with self.mailed.units.transaction() as unit:
-                credential = _active(await self.mailed.judge(unit, token))
+                credential = _active(await self.mailed.verify(unit, token))
             await self._judge(credential, new_password)
-            await self._exchange(token, await self.hasher.hash(new_password), caller, attempt)
+            await self._exchange(token, await self.hasher.hash(new_password), caller, idempotency)
         except (TokenInvalid, TokenExpired) as refusal:
-            await self.mailed.note_refusal(refusal, token, caller)
+            await self.mailed.audit_refusal(refusal, token, caller)
             raise
 
     async def _judge(self, credential: Credential, new_password: str) -> None:
         # The name is kept by user-service alone, and the rules speak of it.
         account = await self.directory.account(credential.user_id)
-        full_name = account.person.full_name if account and account.person else ""
+        full_name = account.user.full_name if account and account.user else ""
         await self.policy.check(
             "new_password", new_password, email=credential.email or "", full_name=full_name
         )
 
-    async def _exchange(self, token: str, new_hash: str, caller: Caller, attempt: Attempt | None) -> None:
+    async def _exchange(
+        self, token: str, new_hash: str, caller: Caller, idempotency: IdempotencyRecord | None
+    ) -> None:
         now = self.mailed.clock.now()
         async with self.mailed.units.transaction() as unit:
-            credential = _active(await self.mailed.judge(unit, token))
+            credential = _active(await self.mailed.verify(unit, token))
             user_id = credential.user_id
             await self.mailed.spend(unit, token)
-            await settle(unit, attempt, user_id)
+            await record_outcome(unit, idempotency, user_id)
             await unit.credentials.replace_hash(user_id, credential.password_hash, new_hash)
             await unit.mails.queue(MailKind.PASSWORD_RECOVERED, user_id)
             # Whoever was locked out for guessing had forgotten it.
-            await unit.guesses.erase(self.guess_keys.of(credential, "").account)
+            await unit.login_throttle.erase(self.throttle_keys.of(credential, "").account)
             await end_access(unit, user_id, PASSWORD_RESET, at=now)
             # The token came back from the mailbox, which proves the address as well.
             if await unit.emails.verify(user_id):

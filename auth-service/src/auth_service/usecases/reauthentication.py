@@ -13,15 +13,15 @@ from auth_service.domain import proof
 from auth_service.domain.audit import audited
 from auth_service.domain.credential import Credential
 from auth_service.domain.errors import CredentialChanged, InvalidCredentials, PasskeyRefused, TooManyAttempts
-from auth_service.domain.idempotency import Attempt
+from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.passkey import Passkey, Signed
 from auth_service.domain.tokens import Tokens
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
-from auth_service.usecases.idempotency import outcome_of, settle
+from auth_service.usecases.idempotency import record_outcome, recorded_outcome
 from auth_service.usecases.passkey_login import CheckAssertion, CheckedAssertion
 from auth_service.usecases.password_check import VerifyPassword
 from auth_service.usecases.second_factor import CheckCode
-from auth_service.usecases.tokens import IssueTokens, tokens_again
+from auth_service.usecases.tokens import IssueTokens, reissue_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Reauthenticate:
         code: str | None,
         assertion: Mapping[str, Any] | None,
         caller: Caller,
-        attempt: Attempt | None = None,
+        idempotency: IdempotencyRecord | None = None,
     ) -> Tokens:
         """Returns the session's tokens; the access token says that the proof is of now.
 
@@ -54,31 +54,36 @@ class Reauthenticate:
             code: A code of the second factor, where one is on.
             assertion: A passkey's answer to a challenge for signing in; None with a password.
             caller: The user, in a session.
-            attempt: By which the call is known when it is made again; if the proof was taken and the
+            idempotency: By which the call is known when it is made again; if the proof was taken and the
                 answer was lost, it is given tokens of the same session.
 
         Raises:
             Invalid: neither password nor passkey, or both; or the second factor's code is missing.
             InvalidCredentials: the password or the code is wrong.
             PasskeyRefused: the passkey is not accepted, or is another user's.
-            TooManyAttempts: too many wrong guesses.
+            TooManyAttempts: too many wrong throttle.
             CredentialChanged: the password was changed at the same time.
             TokenRevoked: the session has ended.
             TokenExpired: the session was not used in time.
         """
         if caller.session_id is None:
             raise Forbidden
-        if outcome_of(attempt) == caller.session_id:
-            return await tokens_again(self.units, self.issue_tokens, caller.session_id)
+        if recorded_outcome(idempotency) == caller.session_id:
+            return await reissue_tokens(self.units, self.issue_tokens, caller.session_id)
         if (password is None) == (assertion is None):
             raise Invalid.on("password", "is required, or `credential` in its place")
         if password is not None:
-            return await self._by_password(password, code, caller, caller.session_id, attempt)
+            return await self._by_password(password, code, caller, caller.session_id, idempotency)
         assert assertion is not None  # noqa: S101 - one of the two is there
-        return await self._by_passkey(assertion, caller, caller.session_id, attempt)
+        return await self._by_passkey(assertion, caller, caller.session_id, idempotency)
 
     async def _by_password(
-        self, password: str, code: str | None, caller: Caller, session_id: UUID, attempt: Attempt | None
+        self,
+        password: str,
+        code: str | None,
+        caller: Caller,
+        session_id: UUID,
+        idempotency: IdempotencyRecord | None,
     ) -> Tokens:
         user_id = caller.person()
         async with self.units.statements() as unit:
@@ -96,9 +101,9 @@ class Reauthenticate:
             except (InvalidCredentials, TooManyAttempts) as refused:
                 refusal: ServiceError = refused
             else:
-                return await self._renew(unit, session_id, methods, caller, attempt)
+                return await self._renew(unit, session_id, methods, caller, idempotency)
             # What was counted and written of the refusal is to stay: the block ends well.
-            await self.check_code.note_refusal(unit, refusal, user_id, caller)
+            await self.check_code.audit_refusal(unit, refusal, user_id, caller)
         raise refusal
 
     async def _second_step(self, unit: UnitOfWork, credential: Credential, code: str | None) -> proof.Methods:
@@ -111,7 +116,11 @@ class Reauthenticate:
         return proof.PASSWORD_AND_CODE
 
     async def _by_passkey(
-        self, assertion: Mapping[str, Any], caller: Caller, session_id: UUID, attempt: Attempt | None
+        self,
+        assertion: Mapping[str, Any],
+        caller: Caller,
+        session_id: UUID,
+        idempotency: IdempotencyRecord | None,
     ) -> Tokens:
         checked = await self.check_assertion(assertion)
         try:
@@ -121,9 +130,9 @@ class Reauthenticate:
                     raise TokenRevoked
                 await self.check_assertion.use(unit, passkey, signed)
                 methods = proof.passkey(is_backed_up=signed.is_backed_up)
-                return await self._renew(unit, session_id, methods, caller, attempt)
+                return await self._renew(unit, session_id, methods, caller, idempotency)
         except PasskeyRefused as refusal:
-            await self.check_assertion.note_refusal(refusal, checked.passkey, caller)
+            await self.check_assertion.audit_refusal(refusal, checked.passkey, caller)
             raise
 
     async def _renew(
@@ -132,18 +141,18 @@ class Reauthenticate:
         session_id: UUID,
         methods: proof.Methods,
         caller: Caller,
-        attempt: Attempt | None,
+        idempotency: IdempotencyRecord | None,
     ) -> Tokens:
-        standing = await unit.sessions.lock(session_id)
-        if standing is None or standing.session.ended_at is not None:
+        locked = await unit.sessions.lock(session_id)
+        if locked is None or locked.session.ended_at is not None:
             raise TokenRevoked
-        limits, at = self.issue_tokens.limits, standing.at
-        session = limits.applied(standing.session)
+        limits, at = self.issue_tokens.limits, locked.at
+        session = limits.applied(locked.session)
         if at >= session.expires_at:
             raise TokenExpired
         proven = replace(limits.used(session, at), auth_time=at, amr=methods)
         await unit.sessions.renew(proven)
-        await settle(unit, attempt, session_id)
+        await record_outcome(unit, idempotency, session_id)
         entry = audited(
             caller,
             self.clock.now(),
@@ -152,7 +161,7 @@ class Reauthenticate:
             amr=" ".join(methods),
         )
         await unit.audit.append(entry)
-        return self.issue_tokens(replace(standing, session=proven))
+        return self.issue_tokens(replace(locked, session=proven))
 
 
 def _own(checked: CheckedAssertion, caller: Caller) -> tuple[Passkey, Signed]:

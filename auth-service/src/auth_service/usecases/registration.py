@@ -17,21 +17,21 @@ from auth_service.domain.events import RegistrationStarted
 from auth_service.domain.mail import MailKind
 from auth_service.domain.password import PasswordHasher, PasswordPolicy
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
-from auth_service.domain.user import Person, Role, UserDirectory
+from auth_service.domain.user import Role, User, UserDirectory
 
 
-async def welcome(unit: UnitOfWork, credential: Credential, person: Person) -> None:
+async def queue_first_mail(unit: UnitOfWork, credential: Credential, user: User) -> None:
     """Queues the mail that a new user, or the owner of a new address, has to answer, if any.
 
     Args:
         unit: In a transaction, the credential locked.
         credential: As it was before.
-        person: As user-service has it now.
+        user: As user-service has it now.
     """
     if credential.is_invited:
-        await unit.mails.queue(MailKind.INVITATION, person.user_id)
-    elif not person.email_verified:
-        await unit.mails.queue(MailKind.EMAIL_VERIFICATION, person.user_id)
+        await unit.mails.queue(MailKind.INVITATION, user.user_id)
+    elif not user.email_verified:
+        await unit.mails.queue(MailKind.EMAIL_VERIFICATION, user.user_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,34 +59,34 @@ class RefuseRegistration:
 
 @dataclass(frozen=True, slots=True)
 class FinishRegistration:
-    """Has user-service admit the person, then lets the credential count. May be repeated."""
+    """Has user-service admit the user, then lets the credential count. May be repeated."""
 
     units: UnitsOfWork
     directory: UserDirectory
     refuse: RefuseRegistration
 
-    async def __call__(self, *, user_id: UUID, caller: Caller) -> Person:
-        """Returns the person.
+    async def __call__(self, *, user_id: UUID, caller: Caller) -> User:
+        """Returns the user.
 
         Raises:
             EmailTaken: somebody else has the address, and the registration is dropped.
             Unavailable: user-service cannot be asked now; it will be told.
         """
         try:
-            person = await self.directory.admit(user_id)
+            user = await self.directory.admit(user_id)
         except (EmailTaken, NotFound) as error:
             await self.refuse(user_id=user_id, caller=caller)
             raise EmailTaken from error
         async with self.units.transaction() as unit:
             credential = await unit.credentials.lock(user_id)
             if await unit.credentials.activate(user_id) and credential is not None:
-                await welcome(unit, credential, person)
-        return person
+                await queue_first_mail(unit, credential, user)
+        return user
 
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """Keeps a pending credential, then has user-service admit the person.
+    """Keeps a pending credential, then has user-service admit the user.
 
     The event written with the credential makes user-service do the same later, should this
     call or either service die in between; and repeating the registration resumes it.
@@ -111,8 +111,8 @@ class Register:
         role: Role = Role.USER,
         email_verified: bool = False,
         user_id: UUID | None = None,
-    ) -> Person:
-        """Returns the person.
+    ) -> User:
+        """Returns the user.
 
         Args:
             email: Where they are reached.
@@ -121,7 +121,7 @@ class Register:
             caller: Who registers.
             role: What they may do.
             email_verified: Whether the address is known to be theirs.
-            user_id: The id that they are to have; the person who has it already was made by
+            user_id: The id that they are to have; the user who has it already was made by
                 this very registration, which is then only answered again.
 
         Raises:
@@ -157,17 +157,17 @@ class Register:
                 await unit.outbox.append(RegistrationStarted(user_id))
                 await unit.audit.append(audited(caller, self.clock.now(), action, actor_id=user_id))
         except EmailTaken:
-            await self._note_refusal(None, caller)
+            await self._audit_refusal(None, caller)
             raise
 
-    async def _resume(self, known: Credential, password: str, caller: Caller) -> Person:
+    async def _resume(self, known: Credential, password: str, caller: Caller) -> User:
         """Takes up a registration that was left half done, for whoever knows its password."""
         if not known.is_pending or not await self.hasher.verify(known.password_hash, password):
-            await self._note_refusal(known.user_id, caller)
+            await self._audit_refusal(known.user_id, caller)
             raise EmailTaken
         return await self.finish(user_id=known.user_id, caller=caller)
 
-    async def _note_refusal(self, holder: UUID | None, caller: Caller) -> None:
+    async def _audit_refusal(self, holder: UUID | None, caller: Caller) -> None:
         entry = audited(
             caller,
             self.clock.now(),

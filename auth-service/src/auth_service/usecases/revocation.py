@@ -40,7 +40,7 @@ async def end_access(
     if Access.API_KEYS in ends or Access.SECOND_FACTOR in ends or all_sessions:
         # Gateways that remember a key forget it by the same event; and without the second factor
         # tokens may say more than their user may do.
-        await revoke_person(unit, user_id)
+        await revoke_user(unit, user_id)
 
 
 async def _end_other_ways_in(unit: UnitOfWork, user_id: UUID, ends: Access) -> None:
@@ -57,7 +57,7 @@ async def _end_what_was_asked_for(unit: UnitOfWork, user_id: UUID, ends: Access)
     if Access.MAILED_TOKENS in ends:
         await unit.mails.withdraw(user_id, *OWNERS_TOKENS)
     if Access.KEPT_ANSWERS in ends:
-        await unit.attempts.end(user_id)
+        await unit.idempotency.expire(user_id)
     if Access.PENDING_EMAIL in ends and await unit.email_changes.drop_pending(user_id):
         await unit.outbox.append(EmailVerified(user_id))  # Has user-service drop it as well.
     if Access.KNOWN_DEVICES in ends:
@@ -85,7 +85,7 @@ async def require_open_session(unit: UnitOfWork, caller: Caller) -> None:
 
 
 async def end_session(unit: UnitOfWork, session_id: UUID, user_id: UUID) -> bool:
-    """Ends a person's session and its access tokens; says whether it was open."""
+    """Ends a user's session and its access tokens; says whether it was open."""
     if not await unit.sessions.end(session_id, user_id):
         return False
     await revoke_session(unit, session_id)
@@ -94,14 +94,14 @@ async def end_session(unit: UnitOfWork, session_id: UUID, user_id: UUID) -> bool
 
 async def revoke_session(unit: UnitOfWork, session_id: UUID) -> None:
     """Takes back the access tokens of a session that has ended, or an API key, and answers that hold them."""
-    await unit.attempts.end(session_id)
+    await unit.idempotency.expire(session_id)
     await unit.outbox.append(TokensRevoked(await unit.revocations.of_session(session_id)))
 
 
-async def revoke_person(unit: UnitOfWork, user_id: UUID) -> None:
-    """Takes back every access token of a person, and answers that hold them."""
-    await unit.attempts.end(user_id)
-    await unit.outbox.append(TokensRevoked(await unit.revocations.of_person(user_id)))
+async def revoke_user(unit: UnitOfWork, user_id: UUID) -> None:
+    """Takes back every access token of a user, and answers that hold them."""
+    await unit.idempotency.expire(user_id)
+    await unit.outbox.append(TokensRevoked(await unit.revocations.of_user(user_id)))
 
 
 async def revoke_lost_rights(unit: UnitOfWork, credential: Credential, rights_of: RightsRule) -> None:
@@ -113,7 +113,7 @@ async def revoke_lost_rights(unit: UnitOfWork, credential: Credential, rights_of
         rights_of: Derives what the user may do.
     """
     if rights_of(credential.role, guarded=False).must_enrol:
-        await revoke_person(unit, credential.user_id)
+        await revoke_user(unit, credential.user_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,14 @@ from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import audited
 from auth_service.domain.errors import EmailNotVerified, InvalidCredentials, SecondFactorOn, TooManyAttempts
-from auth_service.domain.idempotency import Attempt
-from auth_service.domain.login_throttle import GuessKeys, whole_seconds
+from auth_service.domain.idempotency import IdempotencyRecord
+from auth_service.domain.login_throttle import ThrottleKeys, whole_seconds
 from auth_service.domain.mail import MailKind
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.second_factor import Enrolment, SecondFactorSecrets
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from auth_service.domain.verified_email import VerifiedAddressRule
-from auth_service.usecases.idempotency import outcome_of, settle
+from auth_service.usecases.idempotency import record_outcome, recorded_outcome
 from auth_service.usecases.password_check import VerifyPassword
 from auth_service.usecases.revocation import require_open_session, revoke_lost_rights
 from auth_service.usecases.undo import notify_with_undo
@@ -35,7 +35,7 @@ class CheckCode:
     """
 
     secrets: SecondFactorSecrets
-    guess_keys: GuessKeys
+    throttle_keys: ThrottleKeys
     notify: bool
     clock: Clock
 
@@ -45,7 +45,7 @@ class CheckCode:
         Raises:
             TooManyAttempts: there were too many wrong ones.
         """
-        record = await unit.guesses.record(self.guess_keys.of_second_factor(user_id))
+        record = await unit.login_throttle.state(self.throttle_keys.of_second_factor(user_id))
         if record.blocked_for is not None:
             raise TooManyAttempts(retry_after_seconds=whole_seconds(record.blocked_for))
 
@@ -67,7 +67,7 @@ class CheckCode:
                 return "recovery_code"
         raise InvalidCredentials
 
-    async def note_refusal(
+    async def audit_refusal(
         self, unit: UnitOfWork, refusal: ServiceError, user_id: UUID | None, caller: Caller
     ) -> None:
         """Counts a wrong code and audits the refusal.
@@ -79,7 +79,7 @@ class CheckCode:
             caller: Who tried.
         """
         if isinstance(refusal, InvalidCredentials) and user_id is not None:
-            record = await unit.guesses.note_failure(self.guess_keys.of_second_factor(user_id))
+            record = await unit.login_throttle.count_failure(self.throttle_keys.of_second_factor(user_id))
             # While it is blocked no code is counted: this happens once for each block.
             if record.blocked_for is not None and self.notify:
                 await unit.mails.queue(MailKind.SECOND_FACTOR_GUESSED, user_id)
@@ -126,7 +126,9 @@ class ConfirmTotp:
     address_rule: VerifiedAddressRule
     clock: Clock
 
-    async def __call__(self, *, code: str, caller: Caller, attempt: Attempt | None = None) -> Sequence[str]:
+    async def __call__(
+        self, *, code: str, caller: Caller, idempotency: IdempotencyRecord | None = None
+    ) -> Sequence[str]:
         """Returns the recovery codes, the same ones when the attempt has turned it on before.
 
         Raises:
@@ -135,22 +137,24 @@ class ConfirmTotp:
             NotFound: no secret waits to be confirmed.
             SecondFactorOn: one is confirmed already.
         """
-        if outcome_of(attempt) is not None:
-            return self._codes(attempt)
+        if recorded_outcome(idempotency) is not None:
+            return self._codes(idempotency)
         try:
-            return await self._turn_on(code, caller, attempt)
+            return await self._turn_on(code, caller, idempotency)
         except (Invalid, EmailNotVerified) as refusal:
             entry = audited(caller, self.clock.now(), "auth.mfa_enabled", "refused", reason=refusal.reason)
             async with self.units.transaction() as unit:
                 await unit.audit.append(entry)
             raise
 
-    def _codes(self, attempt: Attempt | None) -> Sequence[str]:
-        return self.secrets.recovery_codes(attempt)
+    def _codes(self, idempotency: IdempotencyRecord | None) -> Sequence[str]:
+        return self.secrets.recovery_codes(idempotency)
 
-    async def _turn_on(self, code: str, caller: Caller, attempt: Attempt | None) -> Sequence[str]:
+    async def _turn_on(
+        self, code: str, caller: Caller, idempotency: IdempotencyRecord | None
+    ) -> Sequence[str]:
         user_id, now = caller.person(), self.clock.now()
-        codes = self._codes(attempt)
+        codes = self._codes(idempotency)
         async with self.units.transaction() as unit:
             credential = await unit.credentials.lock(user_id)
             if credential is None:
@@ -167,7 +171,7 @@ class ConfirmTotp:
                 raise Invalid.on("code", "is not the code of this moment")
             digests = [self.secrets.recovery_digests(user_id, each)[0] for each in codes]
             await unit.second_factors.confirm(user_id, step, digests)
-            await settle(unit, attempt, user_id)
+            await record_outcome(unit, idempotency, user_id)
             await notify_with_undo(unit, MailKind.SECOND_FACTOR_ON, user_id, credential.email)
             await unit.audit.append(audited(caller, now, "auth.mfa_enabled"))
         return codes
@@ -197,7 +201,7 @@ class RemoveTotp:
             credential = await unit.credentials.lock(user_id)
             if credential is None or not await unit.second_factors.remove(user_id):
                 raise NotFound
-            await unit.attempts.end(user_id)
+            await unit.idempotency.expire(user_id)
             await revoke_lost_rights(unit, credential, self.rights_of)
             await unit.mails.queue(MailKind.SECOND_FACTOR_OFF, user_id)
             await unit.audit.append(audited(caller, self.clock.now(), "auth.mfa_disabled"))

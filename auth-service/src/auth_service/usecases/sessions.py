@@ -135,7 +135,7 @@ class EndAllSessions:
         async with self.units.transaction() as unit:
             revocation = await unit.revocations.of_every_session(caller.session_id, sessions_ended=False)
             await unit.outbox.append(TokensRevoked(revocation))
-            await unit.attempts.end_everybodys(but=caller.session_id)
+            await unit.idempotency.expire_all(but=caller.session_id)
             await unit.audit.append(audited(caller, self.clock.now(), "auth.all_sessions_ended"))
         await self._end(revocation)
 

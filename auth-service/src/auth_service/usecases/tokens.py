@@ -9,20 +9,20 @@ from chassis.identity.caller import Caller
 
 from auth_service.domain.api_key import KeyHolder
 from auth_service.domain.audit import audited
-from auth_service.domain.idempotency import Attempt
+from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.session import (
     STANDARD,
     Exchange,
+    LockedSession,
     RefreshToken,
     SessionLimits,
-    Standing,
-    judge_exchange,
+    evaluate_exchange,
 )
 from auth_service.domain.tokens import AccessGrant, Authenticator, RefreshTokens, Tokens, TokenSigner
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
-from auth_service.usecases.api_keys import JudgeApiKey
-from auth_service.usecases.idempotency import outcome_of, settle
+from auth_service.usecases.api_keys import VerifyApiKey
+from auth_service.usecases.idempotency import record_outcome, recorded_outcome
 from auth_service.usecases.revocation import end_session
 
 
@@ -35,19 +35,19 @@ class IssueTokens:
     rights_of: RightsRule
     limits: SessionLimits = STANDARD
 
-    def __call__(self, standing: Standing) -> Tokens:
+    def __call__(self, locked: LockedSession) -> Tokens:
         """Returns the tokens.
 
         Raises:
             Unavailable: there is no signing key yet.
         """
-        session = standing.session
-        rights = self.rights_of(standing.role, guarded=standing.guarded)
+        session = locked.session
+        rights = self.rights_of(locked.role, guarded=locked.guarded)
         grant = AccessGrant(
             user_id=session.user_id,
             session_id=session.id,
             role=rights.role,
-            at=standing.at,
+            at=locked.at,
             lifetime=self.limits.access,
             must_enrol=rights.must_enrol,
             auth_time=session.auth_time,
@@ -58,12 +58,12 @@ class IssueTokens:
             access_token=self.signer.sign(grant),
             refresh_token=self.refresh_tokens.write(newest),
             expires_in_seconds=int(self.limits.access.total_seconds()),
-            refresh_expires_in_seconds=int((session.expires_at - standing.at).total_seconds()),
-            role=standing.role,
+            refresh_expires_in_seconds=int((session.expires_at - locked.at).total_seconds()),
+            role=locked.role,
         )
 
 
-async def tokens_again(units: UnitsOfWork, issue_tokens: IssueTokens, session_id: UUID) -> Tokens:
+async def reissue_tokens(units: UnitsOfWork, issue_tokens: IssueTokens, session_id: UUID) -> Tokens:
     """Returns tokens of a session that was opened and whose tokens were lost.
 
     Raises:
@@ -72,16 +72,16 @@ async def tokens_again(units: UnitsOfWork, issue_tokens: IssueTokens, session_id
     """
     limits = issue_tokens.limits
     async with units.transaction() as unit:
-        standing = await unit.sessions.lock(session_id)
-        if standing is None or standing.session.ended_at is not None:
+        locked = await unit.sessions.lock(session_id)
+        if locked is None or locked.session.ended_at is not None:
             raise TokenRevoked
-        session = limits.applied(standing.session)
-        if standing.at >= session.expires_at:
+        session = limits.applied(locked.session)
+        if locked.at >= session.expires_at:
             raise TokenExpired
         # Whoever ends the session looks here whether a token of it may still be alive.
-        used = limits.used(session, standing.at)
+        used = limits.used(session, locked.at)
         await unit.sessions.renew(used)
-    return issue_tokens(replace(standing, session=used))
+    return issue_tokens(replace(locked, session=used))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +93,15 @@ class Refresh:
     issue_tokens: IssueTokens
     limits: SessionLimits = STANDARD
 
-    async def __call__(self, *, refresh_token: str, caller: Caller, attempt: Attempt | None = None) -> Tokens:
+    async def __call__(
+        self, *, refresh_token: str, caller: Caller, idempotency: IdempotencyRecord | None = None
+    ) -> Tokens:
         """Returns the session's new tokens.
 
         Args:
             refresh_token: The token to spend.
             caller: Who asks.
-            attempt: By which the call is known when it is made again: if it spent the token and
+            idempotency: By which the call is known when it is made again: if it spent the token and
                 its answer was lost, it is given the same successor.
 
         Raises:
@@ -112,18 +114,18 @@ class Refresh:
         if token is None:
             raise TokenInvalid
         async with self.units.transaction() as unit:
-            standing = await unit.sessions.lock(token.session_id)
-            if standing is None:
+            locked = await unit.sessions.lock(token.session_id)
+            if locked is None:
                 raise TokenRevoked
-            session = self.limits.applied(standing.session)
-            is_told_again = outcome_of(attempt) == session.id
-            verdict = judge_exchange(session, token.counter, standing.at, is_told_again=is_told_again)
-            if verdict in (Exchange.ROTATE, Exchange.SAME_SUCCESSOR) and not is_told_again:
-                await settle(unit, attempt, session.id)
-            standing = await self._apply(unit, verdict, standing, caller, is_told_again=is_told_again)
+            session = self.limits.applied(locked.session)
+            is_replay = recorded_outcome(idempotency) == session.id
+            verdict = evaluate_exchange(session, token.counter, locked.at, is_replay=is_replay)
+            if verdict in (Exchange.ROTATE, Exchange.SAME_SUCCESSOR) and not is_replay:
+                await record_outcome(unit, idempotency, session.id)
+            locked = await self._apply(unit, verdict, locked, caller, is_replay=is_replay)
         match verdict:
             case Exchange.ROTATE | Exchange.SAME_SUCCESSOR:
-                return self.issue_tokens(standing)
+                return self.issue_tokens(locked)
             case Exchange.EXPIRED:
                 raise TokenExpired
             case Exchange.NEVER_ISSUED:
@@ -132,39 +134,39 @@ class Refresh:
                 raise TokenRevoked
 
     async def _apply(
-        self, unit: UnitOfWork, verdict: Exchange, standing: Standing, caller: Caller, *, is_told_again: bool
-    ) -> Standing:
+        self, unit: UnitOfWork, verdict: Exchange, locked: LockedSession, caller: Caller, *, is_replay: bool
+    ) -> LockedSession:
         """Returns the session as the exchange leaves it."""
         if verdict is Exchange.ROTATE:
-            return await self._rotated(unit, standing)
+            return await self._rotated(unit, locked)
         if verdict is Exchange.SPENT:
-            await _end_reused(unit, standing, caller)
-        elif verdict is Exchange.SAME_SUCCESSOR and is_told_again:
+            await _end_reused(unit, locked, caller)
+        elif verdict is Exchange.SAME_SUCCESSOR and is_replay:
             # Long after the rotation another access token is given out: whoever ends the session
             # looks here whether one may still be alive.
-            used = self.limits.used(self.limits.applied(standing.session), standing.at)
+            used = self.limits.used(self.limits.applied(locked.session), locked.at)
             await unit.sessions.renew(used)
-            return replace(standing, session=used)
-        return standing
+            return replace(locked, session=used)
+        return locked
 
-    async def _rotated(self, unit: UnitOfWork, standing: Standing) -> Standing:
-        session, at = standing.session, standing.at
+    async def _rotated(self, unit: UnitOfWork, locked: LockedSession) -> LockedSession:
+        session, at = locked.session, locked.at
         expires_at = self.limits.expiry_after_use(session.created_at, at)
         if not await unit.sessions.rotate(session, at, expires_at):
             raise TokenRevoked
         rotated = replace(
             session, counter=session.counter + 1, rotated_at=at, last_used_at=at, expires_at=expires_at
         )
-        return replace(standing, session=rotated)
+        return replace(locked, session=rotated)
 
 
-async def _end_reused(unit: UnitOfWork, standing: Standing, caller: Caller) -> None:
-    session = standing.session
+async def _end_reused(unit: UnitOfWork, locked: LockedSession, caller: Caller) -> None:
+    session = locked.session
     await end_session(unit, session.id, session.user_id)
     await unit.audit.append(
         audited(
             caller,
-            standing.at,
+            locked.at,
             "auth.refresh_reused",
             "refused",
             subject_id=session.user_id,
@@ -191,13 +193,13 @@ class IntrospectToken:
     """Judges a token against Postgres."""
 
     authenticator: Authenticator
-    judge_api_key: JudgeApiKey
+    verify_api_key: VerifyApiKey
 
     async def __call__(self, *, token: str, caller: Caller) -> Introspection:
         """Returns the judgement; `caller` is who sent the token, as the asking service says."""
         try:
             if is_api_key(token):
-                return Introspection(key=await self.judge_api_key(text=token, caller=caller))
+                return Introspection(key=await self.verify_api_key(text=token, caller=caller))
             await self.authenticator.authenticate(token)
         except (TokenInvalid, TokenExpired, TokenRevoked) as refused:
             return Introspection(refusal=refused.reason)

@@ -12,12 +12,12 @@ from auth_service.domain.access import UNDONE
 from auth_service.domain.audit import audited
 from auth_service.domain.email_change import FormerEmail
 from auth_service.domain.events import CopyOutdated, EmailVerified
-from auth_service.domain.idempotency import Attempt
+from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.mail import FORMER_EMAILS_KEPT, MailKind
 from auth_service.domain.password import PasswordHasher
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from auth_service.domain.user import UserDirectory
-from auth_service.usecases.idempotency import outcome_of, settle
+from auth_service.usecases.idempotency import record_outcome, recorded_outcome
 from auth_service.usecases.mailed_tokens import MailedToken
 from auth_service.usecases.revocation import end_access
 
@@ -72,7 +72,9 @@ class UndoEmailChange:
     hasher: PasswordHasher
     restore: RestoreEmail
 
-    async def __call__(self, *, token: str, caller: Caller, attempt: Attempt | None = None) -> None:
+    async def __call__(
+        self, *, token: str, caller: Caller, idempotency: IdempotencyRecord | None = None
+    ) -> None:
         """Returns when the account is its former owner's; user-service follows at once, or by the event.
 
         Raises:
@@ -80,29 +82,29 @@ class UndoEmailChange:
             TokenExpired: it was not used in time.
             Unavailable: it cannot be done now.
         """
-        user_id = outcome_of(attempt)
+        user_id = recorded_outcome(idempotency)
         if user_id is None:
-            user_id = await self._undo(token, caller, attempt)
+            user_id = await self._undo(token, caller, idempotency)
         try:
             await self.restore(user_id=user_id)
         except ServiceError:
             return  # The event will.
 
-    async def _undo(self, token: str, caller: Caller, attempt: Attempt | None) -> UUID:
+    async def _undo(self, token: str, caller: Caller, idempotency: IdempotencyRecord | None) -> UUID:
         try:
             async with self.mailed.units.transaction() as unit:
-                await self.mailed.judge_undo(unit, token)
+                await self.mailed.verify_undo(unit, token)
             nobody_knows = await self.hasher.hash(secrets.token_urlsafe(32))
             async with self.mailed.units.transaction() as unit:
-                former, kind = await self.mailed.judge_undo(unit, token)
+                former, kind = await self.mailed.verify_undo(unit, token)
                 await self.mailed.spend(unit, token)
-                await settle(unit, attempt, former.user_id)
+                await record_outcome(unit, idempotency, former.user_id)
                 await self._give_back(unit, former, nobody_knows)
                 now = self.mailed.clock.now()
                 entry = audited(caller, now, self.mailed.action, actor_id=former.user_id, undone=kind.value)
                 await unit.audit.append(entry)
         except (TokenInvalid, TokenExpired) as refusal:
-            await self.mailed.note_refusal(refusal, token, caller)
+            await self.mailed.audit_refusal(refusal, token, caller)
             raise
         return former.user_id
 

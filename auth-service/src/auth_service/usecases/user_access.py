@@ -16,13 +16,13 @@ from auth_service.domain.audit import audited
 from auth_service.domain.credential import Credential, Registration
 from auth_service.domain.errors import EmailTaken
 from auth_service.domain.events import RegistrationStarted
-from auth_service.domain.idempotency import Attempt
-from auth_service.domain.login_throttle import GuessKeys
+from auth_service.domain.idempotency import IdempotencyRecord
+from auth_service.domain.login_throttle import ThrottleKeys
 from auth_service.domain.mail import MailKind
 from auth_service.domain.password import PasswordHasher
 from auth_service.domain.session import Session
 from auth_service.domain.unit_of_work import UnitsOfWork
-from auth_service.domain.user import Person, Role
+from auth_service.domain.user import Role, User
 from auth_service.usecases.registration import FinishRegistration
 from auth_service.usecases.revocation import end_access
 
@@ -45,8 +45,14 @@ class InviteUser:
     clock: Clock
 
     async def __call__(
-        self, *, email: str, full_name: str, role: Role, caller: Caller, attempt: Attempt | None = None
-    ) -> Person:
+        self,
+        *,
+        email: str,
+        full_name: str,
+        role: Role,
+        caller: Caller,
+        idempotency: IdempotencyRecord | None = None,
+    ) -> User:
         """Returns the user, who is mailed a link.
 
         Args:
@@ -54,18 +60,18 @@ class InviteUser:
             full_name: What the user is called.
             role: What the user may do.
             caller: The admin.
-            attempt: By which the call is known when it is made again.
+            idempotency: By which the call is known when it is made again.
 
         Raises:
             EmailTaken: somebody has the address.
             Unavailable: it will be finished later, or can be repeated.
         """
-        user_id = uuid7() if attempt is None else attempt.attempt_id
+        user_id = uuid7() if idempotency is None else idempotency.attempt_id
         async with self.units.statements() as unit:
             known = await unit.credentials.by_email(canonical_email(email))
         if known is not None:
             if known.user_id != user_id and not _is_half_invited(known):
-                await self._note_refusal(caller)
+                await self._audit_refusal(caller)
                 raise EmailTaken
             return await self.finish(user_id=known.user_id, caller=caller)
         registration = Registration(
@@ -85,10 +91,10 @@ class InviteUser:
                 await unit.outbox.append(RegistrationStarted(user_id))
                 await unit.audit.append(entry)
         except EmailTaken:
-            await self._note_refusal(caller)
+            await self._audit_refusal(caller)
             raise
 
-    async def _note_refusal(self, caller: Caller) -> None:
+    async def _audit_refusal(self, caller: Caller) -> None:
         entry = audited(caller, self.clock.now(), ACTION, "refused", reason=EmailTaken.reason)
         async with self.units.transaction() as unit:
             await unit.audit.append(entry)
@@ -164,7 +170,7 @@ class RemoveUserMfa:
     """Turns off the second factor of another user."""
 
     units: UnitsOfWork
-    guess_keys: GuessKeys
+    throttle_keys: ThrottleKeys
     clock: Clock
 
     async def __call__(self, *, user_id: UUID, caller: Caller) -> None:
@@ -181,7 +187,7 @@ class RemoveUserMfa:
             if not _require(await unit.credentials.lock(user_id)).second_factor:
                 raise NotFound
             await end_access(unit, user_id, SECOND_FACTOR_REMOVED, at=now)
-            await unit.guesses.erase(self.guess_keys.of_second_factor(user_id).account)
+            await unit.login_throttle.erase(self.throttle_keys.of_second_factor(user_id).account)
             await unit.mails.queue(MailKind.SECOND_FACTOR_REMOVED, user_id)
             await unit.audit.append(audited(caller, now, "auth.user_mfa_removed", subject_id=user_id))
 

@@ -12,12 +12,12 @@ from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.verified_email import VerifiedAddressRule
 from auth_service.transport.api_key_servicer import ApiKeyServicer
 from auth_service.usecases.api_keys import (
+    AuditRefusedKey,
     CreateApiKey,
-    JudgeApiKey,
     ListApiKeys,
-    NoteRefusedKey,
     ReportRefusedKey,
     RevokeApiKey,
+    VerifyApiKey,
 )
 
 
@@ -28,7 +28,7 @@ class ApiKeyUseCases:
     create_api_key: CreateApiKey
     list_api_keys: ListApiKeys
     revoke_api_key: RevokeApiKey
-    judge_api_key: JudgeApiKey
+    verify_api_key: VerifyApiKey
     report_refused_key: ReportRefusedKey
 
 
@@ -40,12 +40,12 @@ def build_api_key_use_cases(
     clock: Clock,
 ) -> ApiKeyUseCases:
     """Returns the use cases on the given ports."""
-    note = NoteRefusedKey(units, clock)
+    note = AuditRefusedKey(units, clock)
     return ApiKeyUseCases(
         create_api_key=CreateApiKey(units, secrets, address_rule, clock),
         list_api_keys=ListApiKeys(units),
         revoke_api_key=RevokeApiKey(units, clock),
-        judge_api_key=JudgeApiKey(units, secrets, rights_of, note),
+        verify_api_key=VerifyApiKey(units, secrets, rights_of, note),
         report_refused_key=ReportRefusedKey(units, note),
     )
 

@@ -12,13 +12,13 @@ from chassis.lifecycle import Lifecycle
 from chassis.postgres.pool import open_database
 
 from auth_service.adapters.audit_files import Place, write
-from auth_service.adapters.audit_heads import EcdsaHeadJudge, EcdsaHeadSigner
+from auth_service.adapters.audit_heads import EcdsaHeadSigner, EcdsaHeadVerifier
 from auth_service.adapters.audit_witness import WITNESS_SERVICE, GrpcAuditWitness
 from auth_service.adapters.key_ring import KeyRing
 from auth_service.adapters.master_key import MasterKey
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from auth_service.domain.audit import BEGINNING, Anchor
-from auth_service.domain.audit_head import ChainReport, HeadJudge, SignedHead
+from auth_service.domain.audit_head import ChainReport, HeadVerifier, SignedHead
 from auth_service.domain.audit_witness import AuditWitness
 from auth_service.domain.retention import AuditRetention
 from auth_service.settings import AuditSettings, AuthSettings, PruneSettings
@@ -50,13 +50,13 @@ def begin_signing(
     lifecycle: Lifecycle,
     settings: AuthSettings,
     ring: KeyRing,
-    judge: HeadJudge,
+    verifier: HeadVerifier,
     witness: AuditWitness | None,
 ) -> None:
     """Begins to sign the head of the chain whenever it has moved."""
     seconds = settings.audit_head_seconds
     sign = SignAuditHead(
-        ring.units, EcdsaHeadSigner(ring), judge, SystemClock(), timedelta(seconds=seconds), witness
+        ring.units, EcdsaHeadSigner(ring), verifier, SystemClock(), timedelta(seconds=seconds), witness
     )
     lifecycle.begin("audit heads", schedule.every(seconds, "audit heads", AuditSigning(sign)))
 
@@ -90,14 +90,14 @@ async def prune_audit(settings: PruneSettings) -> tuple[int, Anchor]:
 
 
 def _verifying(units: PostgresUnitsOfWork, settings: AuditSettings | PruneSettings) -> VerifyAuditEvents:
-    judge = _judge(units, settings)
+    verifier = _head_verifier(units, settings)
     retention = AuditRetention(settings.audit_retention_years)
-    return VerifyAuditEvents(units, judge, FindAuditBeginning(units, judge, retention, SystemClock()))
+    return VerifyAuditEvents(units, verifier, FindAuditBeginning(units, verifier, retention, SystemClock()))
 
 
-def _judge(units: PostgresUnitsOfWork, settings: AuditSettings | PruneSettings) -> EcdsaHeadJudge:
+def _head_verifier(units: PostgresUnitsOfWork, settings: AuditSettings | PruneSettings) -> EcdsaHeadVerifier:
     keys = settings.master_keys
-    return EcdsaHeadJudge(units, MasterKey(*keys) if keys else None)
+    return EcdsaHeadVerifier(units, MasterKey(*keys) if keys else None)
 
 
 async def export_audit(
@@ -116,10 +116,12 @@ async def export_audit(
     url = settings.postgres_url.get_secret_value()
     async with open_database(url, application_name="auth-service-audit", max_size=1) as pool:
         units = PostgresUnitsOfWork(pool)
-        judge, retention = _judge(units, settings), AuditRetention(settings.audit_retention_years)
+        verifier, retention = _head_verifier(units, settings), AuditRetention(settings.audit_retention_years)
         if place.after == BEGINNING:
-            place = replace(place, after=await FindAuditBeginning(units, judge, retention, SystemClock())())
-        export = ExportAudit(units, judge)
+            place = replace(
+                place, after=await FindAuditBeginning(units, verifier, retention, SystemClock())()
+            )
+        export = ExportAudit(units, verifier)
         head = await export.head(place.after, until)
         if head is None:
             return None

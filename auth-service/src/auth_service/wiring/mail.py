@@ -16,9 +16,9 @@ from auth_service.adapters.mail.delivery import Carrier, MailDelivery
 from auth_service.adapters.mail.file_carrier import FileCarrier
 from auth_service.adapters.mail.smtp_carrier import SmtpCarrier, SmtpServer
 from auth_service.adapters.postgres.mails import MailQueueListener
-from auth_service.domain.background import Afterwards
-from auth_service.domain.login_throttle import GuessKeys
-from auth_service.domain.mail import UNDO_TOKENS, MailKind, MailTokens, Postman
+from auth_service.domain.background import Background
+from auth_service.domain.login_throttle import ThrottleKeys
+from auth_service.domain.mail import UNDO_TOKENS, MailKind, MailSender, MailTokens
 from auth_service.domain.password import PasswordHasher, PasswordPolicy
 from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import UserDirectory
@@ -27,7 +27,7 @@ from auth_service.transport import schedule
 from auth_service.transport.email_servicer import EmailServicer
 from auth_service.transport.password_servicer import PasswordServicer
 from auth_service.usecases.account_sync import SyncAccount
-from auth_service.usecases.email_verification import ResendVerification, TellEmailVerified, VerifyEmail
+from auth_service.usecases.email_verification import ReportEmailVerified, ResendVerification, VerifyEmail
 from auth_service.usecases.mail_delivery import SendMails
 from auth_service.usecases.mailed_tokens import MailedToken
 from auth_service.usecases.passwords import ForgotPassword, ResetPassword
@@ -48,36 +48,36 @@ class MailUseCases:
     verify_email: VerifyEmail
     resend_verification: ResendVerification
     undo_email_change: UndoEmailChange
-    tell_email_verified: TellEmailVerified
+    report_email_verified: ReportEmailVerified
 
 
 def build_mail_use_cases(
     *,
     units: UnitsOfWork,
     tokens: MailTokens,
-    guess_keys: GuessKeys,
+    throttle_keys: ThrottleKeys,
     policy: PasswordPolicy,
     hasher: PasswordHasher,
     directory: UserDirectory,
     sync_account: SyncAccount,
     clock: Clock,
-    afterwards: Afterwards,
+    background: Background,
 ) -> MailUseCases:
     """Returns the use cases on the given ports."""
     restore = sync_account.restore
-    tell = TellEmailVerified(units, directory, restore)
+    tell = ReportEmailVerified(units, directory, restore)
     proof_kinds = (MailKind.EMAIL_VERIFICATION, MailKind.EMAIL_CHANGE)
     reset_kinds = (MailKind.PASSWORD_RESET, MailKind.INVITATION)
     resets = MailedToken(reset_kinds, "auth.password_reset", units, tokens, clock)
     proofs = MailedToken(proof_kinds, "auth.email_verified", units, tokens, clock)
     undos = MailedToken(UNDO_TOKENS, "auth.change_undone", units, tokens, clock)
     return MailUseCases(
-        forgot_password=ForgotPassword(units, guess_keys, clock, afterwards),
-        reset_password=ResetPassword(resets, guess_keys, policy, hasher, directory),
+        forgot_password=ForgotPassword(units, throttle_keys, clock, background),
+        reset_password=ResetPassword(resets, throttle_keys, policy, hasher, directory),
         verify_email=VerifyEmail(proofs, directory, tell, sync_account),
         undo_email_change=UndoEmailChange(undos, hasher, restore),
         resend_verification=ResendVerification(units, sync_account, clock),
-        tell_email_verified=tell,
+        report_email_verified=tell,
     )
 
 
@@ -95,17 +95,17 @@ def begin_sending(
 ) -> None:
     """Begins to send mails beside the server; without a place to send them to they wait."""
     clock = SystemClock()
-    postman = build_postman(settings, clock)
-    if postman is None:
+    sender = build_mail_sender(settings, clock)
+    if sender is None:
         log.warning("mails wait: set SMTP_URL, or AUTH_MAIL_DIR for files")
         return
     listener = MailQueueListener(settings.postgres_url.get_secret_value(), f"{service}-mail")
     lifecycle.begin("mail queue listener", listener.run())
-    send = SendMails(units, tokens, postman)
-    lifecycle.begin("mails", schedule.whenever_rung(listener.wait, LOOK_SECONDS, "mails", send))
+    send = SendMails(units, tokens, sender)
+    lifecycle.begin("mails", schedule.when_notified(listener.wait, LOOK_SECONDS, "mails", send))
 
 
-def build_postman(settings: AuthSettings, clock: Clock) -> Postman | None:
+def build_mail_sender(settings: AuthSettings, clock: Clock) -> MailSender | None:
     """Returns who takes mails away; None when nobody was named."""
     name, address = parseaddr(settings.mail_from)
     sender = Address(display_name=name, addr_spec=address)

@@ -7,13 +7,13 @@ from chassis.grpc.server import GrpcServer
 from vestibule.auth.v1.mfa_service_pb2_grpc import add_MfaServiceServicer_to_server
 
 from auth_service.domain.device import DeviceTokens
-from auth_service.domain.login_throttle import GuessKeys
+from auth_service.domain.login_throttle import ThrottleKeys
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.second_factor import SecondFactorSecrets
 from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.verified_email import VerifiedAddressRule
 from auth_service.transport.mfa_servicer import MfaServicer
-from auth_service.usecases.devices import NoteDevice
+from auth_service.usecases.devices import RecordDevice
 from auth_service.usecases.mfa_login import VerifyMfa
 from auth_service.usecases.password_check import VerifyPassword
 from auth_service.usecases.second_factor import BeginTotp, CheckCode, ConfirmTotp, RemoveTotp
@@ -34,12 +34,12 @@ def build_mfa_use_cases(
     *,
     units: UnitsOfWork,
     secrets: SecondFactorSecrets,
-    guess_keys: GuessKeys,
+    throttle_keys: ThrottleKeys,
     device_tokens: DeviceTokens,
     verify_password: VerifyPassword,
     check_code: CheckCode,
     issue_tokens: IssueTokens,
-    note_device: NoteDevice,
+    record_device: RecordDevice,
     rights_of: RightsRule,
     address_rule: VerifiedAddressRule,
     clock: Clock,
@@ -50,7 +50,7 @@ def build_mfa_use_cases(
         confirm_totp=ConfirmTotp(units, secrets, address_rule, clock),
         remove_totp=RemoveTotp(units, verify_password, rights_of, clock),
         verify_mfa=VerifyMfa(
-            units, secrets, guess_keys, device_tokens, check_code, issue_tokens, note_device, clock
+            units, secrets, throttle_keys, device_tokens, check_code, issue_tokens, record_device, clock
         ),
     )
 

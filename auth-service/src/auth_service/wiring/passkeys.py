@@ -10,14 +10,14 @@ from vestibule.auth.v1.passkey_service_pb2_grpc import add_PasskeyServiceService
 
 from auth_service.adapters.webauthn_relying_party import WebauthnRelyingParty
 from auth_service.domain.device import DeviceTokens
-from auth_service.domain.login_throttle import GuessKeys
+from auth_service.domain.login_throttle import ThrottleKeys
 from auth_service.domain.passkey import RelyingParty
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.verified_email import VerifiedAddressRule
 from auth_service.settings import AuthSettings
 from auth_service.transport.passkey_servicer import PasskeyServicer
-from auth_service.usecases.devices import NoteDevice
+from auth_service.usecases.devices import RecordDevice
 from auth_service.usecases.passkey_login import BeginPasskeyLogin, CheckAssertion, LoginWithPasskey
 from auth_service.usecases.passkeys import AddPasskey, BeginPasskey, ListPasskeys, RemovePasskey
 from auth_service.usecases.password_check import VerifyPassword
@@ -40,12 +40,12 @@ def build_passkey_use_cases(
     *,
     units: UnitsOfWork,
     relying_party: RelyingParty,
-    guess_keys: GuessKeys,
+    throttle_keys: ThrottleKeys,
     device_tokens: DeviceTokens,
     verify_password: VerifyPassword,
     check_assertion: CheckAssertion,
     issue_tokens: IssueTokens,
-    note_device: NoteDevice,
+    record_device: RecordDevice,
     rights_of: RightsRule,
     address_rule: VerifiedAddressRule,
     clock: Clock,
@@ -58,7 +58,7 @@ def build_passkey_use_cases(
         remove_passkey=RemovePasskey(units, verify_password, rights_of, clock),
         begin_passkey_login=BeginPasskeyLogin(units, relying_party),
         login_with_passkey=LoginWithPasskey(
-            units, check_assertion, guess_keys, device_tokens, issue_tokens, note_device, clock
+            units, check_assertion, throttle_keys, device_tokens, issue_tokens, record_device, clock
         ),
     )
 

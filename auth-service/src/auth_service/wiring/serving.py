@@ -23,7 +23,7 @@ from vestibule.auth.v1.token_service_pb2_grpc import add_TokenServiceServicer_to
 from vestibule.users.v1 import directory_service_pb2
 
 from auth_service.adapters.argon2_hasher import Argon2Hasher
-from auth_service.adapters.audit_heads import EcdsaHeadJudge
+from auth_service.adapters.audit_heads import EcdsaHeadVerifier
 from auth_service.adapters.background_tasks import BackgroundTasks
 from auth_service.adapters.hashing_pool import HashingPool, usable_cores
 from auth_service.adapters.hmac_secrets import (
@@ -53,7 +53,7 @@ from auth_service.transport.account_servicer import AccountServicer
 from auth_service.transport.audit_servicer import AuditServicer
 from auth_service.transport.auth_servicer import AuthServicer
 from auth_service.transport.event_handlers import audit_events, event_handlers
-from auth_service.transport.idempotency import FirstAnswers
+from auth_service.transport.idempotency import IdempotencyInterceptor
 from auth_service.transport.key_servicer import KeyServicer
 from auth_service.transport.session_servicer import SessionServicer
 from auth_service.transport.token_servicer import TokenServicer
@@ -129,7 +129,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     master_key = MasterKey(*settings.master_keys)
     ring = key_ring(settings, units, master_key)
     await open_keys(ring)
-    head_judge = EcdsaHeadJudge(units, master_key)
+    head_verifier = EcdsaHeadVerifier(units, master_key)
     key_secrets = HmacApiKeys(*master_key.every("api-keys"))
     rights_of = RightsRule(admins_need_second_factor=settings.is_strict)
     api_keys = build_api_key_use_cases(units, key_secrets, settings.address_rule, rights_of, clock)
@@ -145,9 +145,9 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
             directory=GrpcUserDirectory(channel),
             hasher=hasher,
             password_policy=await open_password_policy(lifecycle, settings),
-            patience=InProcessLoginDelay(),
-            afterwards=await lifecycle.enter(BackgroundTasks()),
-            guess_keys=HmacThrottleKeys(*master_key.every("guess-names")),
+            login_delay=InProcessLoginDelay(),
+            background=await lifecycle.enter(BackgroundTasks()),
+            throttle_keys=HmacThrottleKeys(*master_key.every("guess-names")),
             device_tokens=HmacDeviceTokens(*master_key.every("device-tokens")),
             signer=JwtSigner(ring, settings.issuer, settings.audience),
             refresh_tokens=HmacRefreshTokens(*master_key.every("refresh-tokens")),
@@ -156,11 +156,11 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
             notices=settings.notices,
             second_factors=totp_secrets(master_key),
             relying_party=relying_party(settings),
-            answer_seal=SealedAnswers(
+            response_seal=SealedAnswers(
                 master_key.every("first-answers"), master_key.every("first-answer-names")
             ),
             published_keys=ring,
-            head_judge=head_judge,
+            head_verifier=head_verifier,
             audit_witness=witness,
             audit_retention=AuditRetention(settings.audit_retention_years),
             limits=settings.limits,
@@ -173,7 +173,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
         ),
         api_keys,
     )
-    around = FirstAnswers(does.answer_once).around
+    around = IdempotencyInterceptor(does.run_once).around
     server = build_server(service_tokens=service_tokens, authenticator=authenticator, around=around)
     add_servicers(server, does)
     await _open_server(lifecycle, settings, server, certificates)
@@ -181,7 +181,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     begin_sending(lifecycle, settings, SERVICE, units, mail_tokens)
     await note_use(units.pool, master_key.key_id)
     begin_rotation(lifecycle, settings, ring, units.pool)
-    begin_signing(lifecycle, settings, ring, head_judge, witness)
+    begin_signing(lifecycle, settings, ring, head_verifier, witness)
     lifecycle.begin("verification keys", authenticator.keys.run())
     server.set_serving(True)
 
@@ -215,7 +215,7 @@ def _local_authenticator(
     return LocalAuthenticator(
         ring,
         units,
-        api_keys.judge_api_key,
+        api_keys.verify_api_key,
         api_keys.report_refused_key,
         issuer=settings.issuer,
         audience=settings.audience,
@@ -253,7 +253,7 @@ def _begin_background(
     handlers = event_handlers(
         sync_account=does.sync_account,
         record_audit=does.record_audit,
-        tell_email_verified=does.mail.tell_email_verified,
+        report_email_verified=does.mail.report_email_verified,
     )
     consumer = Consumer(
         group=SERVICE,

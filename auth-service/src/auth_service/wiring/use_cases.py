@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from chassis.clock import Clock
 
 from auth_service.domain import rights
-from auth_service.domain.audit_head import HeadJudge
+from auth_service.domain.audit_head import HeadVerifier
 from auth_service.domain.audit_witness import AuditWitness
-from auth_service.domain.background import Afterwards
+from auth_service.domain.background import Background
 from auth_service.domain.device import DeviceDigests, DeviceTokens
-from auth_service.domain.idempotency import AnswerSeal
-from auth_service.domain.login_delay import Patience
-from auth_service.domain.login_throttle import GuessKeys
+from auth_service.domain.idempotency import ResponseSeal
+from auth_service.domain.login_delay import LoginDelay
+from auth_service.domain.login_throttle import ThrottleKeys
 from auth_service.domain.mail import MailTokens
 from auth_service.domain.notices import ALL_NOTICES, SignInNotices
 from auth_service.domain.passkey import RelyingParty
@@ -31,8 +31,8 @@ from auth_service.usecases.audit import ListAuditEvents, RecordAudit
 from auth_service.usecases.audit_heads import ListAuditHeads
 from auth_service.usecases.audit_verification import FindAuditBeginning, VerifyAuditEvents
 from auth_service.usecases.bootstrap_admin import BootstrapAdmin
-from auth_service.usecases.devices import NoteDevice
-from auth_service.usecases.idempotency import AnswerOnce
+from auth_service.usecases.devices import RecordDevice
+from auth_service.usecases.idempotency import RunOnce
 from auth_service.usecases.login import Login
 from auth_service.usecases.passkey_login import CheckAssertion
 from auth_service.usecases.password_check import CheckPassword, VerifyPassword
@@ -67,9 +67,9 @@ class Ports:
     directory: UserDirectory
     hasher: PasswordHasher
     password_policy: PasswordPolicy
-    patience: Patience
-    afterwards: Afterwards
-    guess_keys: GuessKeys
+    login_delay: LoginDelay
+    background: Background
+    throttle_keys: ThrottleKeys
     device_tokens: DeviceTokens
     signer: TokenSigner
     refresh_tokens: RefreshTokens
@@ -78,9 +78,9 @@ class Ports:
     notices: SignInNotices = ALL_NOTICES
     second_factors: SecondFactorSecrets
     relying_party: RelyingParty
-    answer_seal: AnswerSeal
+    response_seal: ResponseSeal
     published_keys: PublishedKeys
-    head_judge: HeadJudge
+    head_verifier: HeadVerifier
     audit_witness: AuditWitness | None = None
     audit_retention: AuditRetention = FOR_EVER
     limits: SessionLimits = STANDARD
@@ -120,7 +120,7 @@ class UseCases:
     export_account: ExportAccount
     export_audit_events: ExportAuditEvents
     bootstrap_admin: BootstrapAdmin
-    answer_once: AnswerOnce
+    run_once: RunOnce
     purge_expired: PurgeExpired
     finish_stale_registrations: FinishStaleRegistrations
     mail: MailUseCases
@@ -133,22 +133,22 @@ class UseCases:
 def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
     """Returns the use cases on the given ports."""
     units, clock, hasher, directory = ports.units, ports.clock, ports.hasher, ports.directory
-    guess_keys = ports.guess_keys
-    check = CheckPassword(units, hasher, ports.patience)
+    throttle_keys = ports.throttle_keys
+    check = CheckPassword(units, hasher, ports.login_delay)
     issue = IssueTokens(ports.signer, ports.refresh_tokens, ports.rights_of, ports.limits)
-    verify_password = VerifyPassword(units, guess_keys, check, clock)
-    check_code = CheckCode(ports.second_factors, guess_keys, ports.notices.second_factor_guesses, clock)
-    note_device = NoteDevice(units, ports.device_digests, ports.notices.new_device)
+    verify_password = VerifyPassword(units, throttle_keys, check, clock)
+    check_code = CheckCode(ports.second_factors, throttle_keys, ports.notices.second_factor_guesses, clock)
+    record_device = RecordDevice(units, ports.device_digests, ports.notices.new_device)
     check_assertion = CheckAssertion(units, ports.relying_party, clock)
     policy = ports.password_policy
     refuse = RefuseRegistration(units, clock)
     finish = FinishRegistration(units, directory, refuse)
-    sync_account = SyncAccount(units, directory, guess_keys, RestoreEmail(units, directory), clock)
+    sync_account = SyncAccount(units, directory, throttle_keys, RestoreEmail(units, directory), clock)
     # The first admin's password is the operator's own choice, as the database's is.
     operators_register = Register(units, None, hasher, finish, clock)
     return UseCases(
         register=Register(units, policy, hasher, finish, clock),
-        login=_login(ports, check, issue, note_device),
+        login=_login(ports, check, issue, record_device),
         reauthenticate=Reauthenticate(units, verify_password, check_code, check_assertion, issue, clock),
         refresh=Refresh(units, ports.refresh_tokens, issue, ports.limits),
         logout=Logout(units, clock),
@@ -158,60 +158,60 @@ def build_use_cases(ports: Ports, api_keys: ApiKeyUseCases) -> UseCases:
         end_session=EndSession(units, clock),
         list_audit_events=ListAuditEvents(units),
         verify_audit_events=_verify_audit_events(ports),
-        list_audit_heads=ListAuditHeads(units, ports.head_judge),
+        list_audit_heads=ListAuditHeads(units, ports.head_verifier),
         record_audit=RecordAudit(units, directory),
         get_jwks=GetJwks(ports.published_keys),
         get_openid_configuration=GetOpenidConfiguration(ports.issuer),
         list_revocations=ListRevocations(units),
-        introspect_token=IntrospectToken(ports.authenticator, api_keys.judge_api_key),
+        introspect_token=IntrospectToken(ports.authenticator, api_keys.verify_api_key),
         get_registration=GetRegistration(units),
         refuse_registration=refuse,
         sync_account=sync_account,
         verify_password=verify_password,
-        export_account=ExportAccount(units, guess_keys),
+        export_account=ExportAccount(units, throttle_keys),
         export_audit_events=ExportAuditEvents(units),
         bootstrap_admin=BootstrapAdmin(units, operators_register, clock),
-        answer_once=AnswerOnce(units, ports.answer_seal, hasher),
+        run_once=RunOnce(units, ports.response_seal, hasher),
         purge_expired=PurgeExpired(units),
         finish_stale_registrations=FinishStaleRegistrations(units, finish, clock),
         api_keys=api_keys,
-        mfa=_mfa(ports, verify_password, check_code, issue, note_device),
-        passkeys=_passkeys(ports, verify_password, check_assertion, issue, note_device),
+        mfa=_mfa(ports, verify_password, check_code, issue, record_device),
+        passkeys=_passkeys(ports, verify_password, check_assertion, issue, record_device),
         user_access=build_user_access_use_cases(
             units=units,
             hasher=hasher,
             finish=finish,
-            guess_keys=guess_keys,
+            throttle_keys=throttle_keys,
             clock=clock,
             names_ended_sessions=ports.names_ended_sessions,
         ),
         mail=build_mail_use_cases(
             units=units,
             tokens=ports.mail_tokens,
-            guess_keys=guess_keys,
+            throttle_keys=throttle_keys,
             policy=policy,
             hasher=hasher,
             directory=directory,
             sync_account=sync_account,
             clock=clock,
-            afterwards=ports.afterwards,
+            background=ports.background,
         ),
     )
 
 
-def _login(ports: Ports, check: CheckPassword, issue: IssueTokens, note_device: NoteDevice) -> Login:
+def _login(ports: Ports, check: CheckPassword, issue: IssueTokens, record_device: RecordDevice) -> Login:
     return Login(
         units=ports.units,
-        guess_keys=ports.guess_keys,
+        throttle_keys=ports.throttle_keys,
         device_tokens=ports.device_tokens,
         check_password=check,
         issue_tokens=issue,
         hasher=ports.hasher,
         directory=ports.directory,
         secrets=ports.second_factors,
-        note_device=note_device,
+        record_device=record_device,
         clock=ports.clock,
-        afterwards=ports.afterwards,
+        background=ports.background,
     )
 
 
@@ -220,17 +220,17 @@ def _mfa(
     verify_password: VerifyPassword,
     check_code: CheckCode,
     issue_tokens: IssueTokens,
-    note_device: NoteDevice,
+    record_device: RecordDevice,
 ) -> MfaUseCases:
     return build_mfa_use_cases(
         units=ports.units,
         secrets=ports.second_factors,
-        guess_keys=ports.guess_keys,
+        throttle_keys=ports.throttle_keys,
         device_tokens=ports.device_tokens,
         verify_password=verify_password,
         check_code=check_code,
         issue_tokens=issue_tokens,
-        note_device=note_device,
+        record_device=record_device,
         rights_of=ports.rights_of,
         address_rule=ports.address_rule,
         clock=ports.clock,
@@ -242,17 +242,17 @@ def _passkeys(
     verify_password: VerifyPassword,
     check_assertion: CheckAssertion,
     issue_tokens: IssueTokens,
-    note_device: NoteDevice,
+    record_device: RecordDevice,
 ) -> PasskeyUseCases:
     return build_passkey_use_cases(
         units=ports.units,
         relying_party=ports.relying_party,
-        guess_keys=ports.guess_keys,
+        throttle_keys=ports.throttle_keys,
         device_tokens=ports.device_tokens,
         verify_password=verify_password,
         check_assertion=check_assertion,
         issue_tokens=issue_tokens,
-        note_device=note_device,
+        record_device=record_device,
         rights_of=ports.rights_of,
         address_rule=ports.address_rule,
         clock=ports.clock,
@@ -260,6 +260,6 @@ def _passkeys(
 
 
 def _verify_audit_events(ports: Ports) -> VerifyAuditEvents:
-    units, judge = ports.units, ports.head_judge
+    units, judge = ports.units, ports.head_verifier
     beginning = FindAuditBeginning(units, judge, ports.audit_retention, ports.clock)
     return VerifyAuditEvents(units, judge, beginning, ports.audit_witness)

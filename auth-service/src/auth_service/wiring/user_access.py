@@ -6,7 +6,7 @@ from chassis.clock import Clock
 from chassis.grpc.server import GrpcServer
 from vestibule.auth.v1.user_access_service_pb2_grpc import add_UserAccessServiceServicer_to_server
 
-from auth_service.domain.login_throttle import GuessKeys
+from auth_service.domain.login_throttle import ThrottleKeys
 from auth_service.domain.password import PasswordHasher
 from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.transport.user_access_servicer import UserAccessServicer
@@ -31,7 +31,7 @@ def build_user_access_use_cases(
     units: UnitsOfWork,
     hasher: PasswordHasher,
     finish: FinishRegistration,
-    guess_keys: GuessKeys,
+    throttle_keys: ThrottleKeys,
     clock: Clock,
     names_ended_sessions: bool,
 ) -> UserAccessUseCases:
@@ -40,7 +40,7 @@ def build_user_access_use_cases(
         invite_user=InviteUser(units, hasher, finish, clock),
         list_user_sessions=ListUserSessions(units, clock),
         end_user_sessions=EndUserSessions(units, clock),
-        remove_user_mfa=RemoveUserMfa(units, guess_keys, clock),
+        remove_user_mfa=RemoveUserMfa(units, throttle_keys, clock),
         end_all_sessions=EndAllSessions(units, clock, names_ended_sessions),
     )
 

@@ -17,7 +17,7 @@ from chassis.email_address import ascii_domain
 from chassis.ids import unix_milliseconds
 
 from auth_service.domain.errors import Undeliverable
-from auth_service.domain.mail import Letter, MailKind
+from auth_service.domain.mail import MailKind, OutgoingMail
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -102,14 +102,14 @@ class Composer:
 
     Attributes:
         sender: Who writes; the display name also signs.
-        public_url: What people's browsers reach.
+        public_url: What users' browsers reach.
     """
 
     sender: Address
     public_url: str
     clock: Clock
 
-    def __call__(self, letter: Letter) -> EmailMessage:
+    def __call__(self, letter: OutgoingMail) -> EmailMessage:
         """Returns the letter as a message.
 
         Raises:
@@ -140,8 +140,8 @@ class Composer:
         _fill(message, _template(letter), values)
         return message
 
-    def link(self, letter: Letter) -> str:
-        """Returns what the person is to click."""
+    def link(self, letter: OutgoingMail) -> str:
+        """Returns what the user is to click."""
         return f"{self.public_url.rstrip('/')}{_PAGES[letter.kind]}?{urlencode({'token': letter.token})}"
 
 
@@ -153,13 +153,13 @@ def envelope_address(address: str) -> str:
     return f"{local}@{ascii_domain(domain) or domain}"
 
 
-def _template(letter: Letter) -> str:
+def _template(letter: OutgoingMail) -> str:
     if letter.kind.undoes and letter.token:
         return "undo"
     return "notice" if letter.kind in _HAPPENED else letter.kind.value
 
 
-def _queued_at(letter: Letter) -> str:
+def _queued_at(letter: OutgoingMail) -> str:
     """Returns when the mail was asked for, which is when it happened."""
     at = datetime.fromtimestamp(unix_milliseconds(letter.id) / 1_000, UTC)
     return f"{at.day} {at:%B %Y} at {at:%H:%M} UTC"

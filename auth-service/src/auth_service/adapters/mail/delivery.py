@@ -11,7 +11,7 @@ from prometheus_client import Counter
 
 from auth_service.adapters.mail.composer import Composer
 from auth_service.domain.errors import Undeliverable
-from auth_service.domain.mail import Letter
+from auth_service.domain.mail import OutgoingMail
 
 log = get_logger()
 
@@ -39,12 +39,12 @@ class Carrier(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MailDelivery:
-    """`Postman` by a carrier. The log never shows an address, nor what mail servers say: they repeat it."""
+    """`MailSender` by a carrier. Addresses and servers' replies, which repeat them, are never logged."""
 
     compose: Composer
     carrier: Carrier
 
-    async def __call__(self, letter: Letter) -> None:
+    async def __call__(self, letter: OutgoingMail) -> None:
         """Returns when the letter is out of our hands.
 
         Raises:

@@ -39,7 +39,7 @@ class PostgresApiKeys:
             key.expires_at,
         )
 
-    async def of_person(self, user_id: UUID) -> Sequence[ApiKey]:
+    async def of_user(self, user_id: UUID) -> Sequence[ApiKey]:
         """Returns a user's keys that were not revoked, newest first."""
         rows = await self.connection.fetch(
             SELECT + " WHERE user_id = $1 AND revoked_at IS NULL ORDER BY created_at DESC, id DESC", user_id

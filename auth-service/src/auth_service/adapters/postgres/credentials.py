@@ -12,7 +12,7 @@ from chassis.postgres.connection import Connection, rows_affected
 
 from auth_service.domain.credential import Credential, Registration
 from auth_service.domain.errors import EmailTaken
-from auth_service.domain.user import Person, Role
+from auth_service.domain.user import Role, User
 
 SELECT = """
 SELECT user_id, email, password_hash, role, is_active, is_pending, version, second_factor, email_verified,
@@ -134,7 +134,7 @@ class PostgresCredentials:
         )
         return emptied
 
-    async def copy(self, person: Person, version: int) -> None:
+    async def copy(self, user: User, version: int) -> None:
         """Makes the credential equal to the user, and active if it was pending.
 
         Raises:
@@ -149,13 +149,13 @@ class PostgresCredentials:
                        is_pending = false, full_name = NULL, updated_at = now()
                  WHERE user_id = $1
                 """,
-                person.user_id,
-                person.email,
-                canonical_email(person.email),
-                person.role.value,
-                person.is_active,
+                user.user_id,
+                user.email,
+                canonical_email(user.email),
+                user.role.value,
+                user.is_active,
                 version,
-                person.email_verified,
+                user.email_verified,
             )
         except asyncpg.UniqueViolationError as error:
             raise _translated(error) from error

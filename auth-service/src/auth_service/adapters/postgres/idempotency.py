@@ -7,7 +7,7 @@ from uuid import UUID
 
 from chassis.postgres.connection import Connection, rows_affected
 
-from auth_service.domain.idempotency import SHARED_MAX, WRONG_SECRETS_MAX, Attempt, Question
+from auth_service.domain.idempotency import SHARED_MAX, WRONG_SECRETS_MAX, IdempotencyKey, IdempotencyRecord
 
 _SELECT = """
 SELECT attempt_id, name, fingerprint, secret_hash, wrong_secrets, sealed_answer, outcome,
@@ -21,27 +21,27 @@ UPDATE auth.attempts
 
 
 @dataclass(frozen=True, slots=True)
-class PostgresAttempts:
-    """`AttemptRepository` on one connection."""
+class PostgresIdempotency:
+    """`IdempotencyRepository` on one connection."""
 
     connection: Connection
 
-    async def known(self, question: Question) -> Sequence[Attempt]:
+    async def find(self, key: IdempotencyKey) -> Sequence[IdempotencyRecord]:
         """Returns the client's own attempt if there is one; otherwise those with the shared name."""
         rows = await self.connection.fetch(
             _SELECT
             + " WHERE name = $1 OR (shared_name = $2 AND wrong_secrets < $3)"
             + " ORDER BY name <> $1, began_at DESC LIMIT $4",
-            question.name,
-            question.shared_name,
+            key.name,
+            key.shared_name,
             WRONG_SECRETS_MAX,
             SHARED_MAX,
         )
-        return [Attempt(**row) for row in rows]
+        return [IdempotencyRecord(**row) for row in rows]
 
     async def begin(
-        self, question: Question, attempt_id: UUID, lease: timedelta, secret_hash: str | None = None
-    ) -> Attempt:
+        self, key: IdempotencyKey, attempt_id: UUID, lease: timedelta, secret_hash: str | None = None
+    ) -> IdempotencyRecord:
         """Begins an attempt, unless one is under way or has a response; returns the one that counts."""
         while True:
             row = await self.connection.fetchrow(
@@ -55,23 +55,23 @@ class PostgresAttempts:
                 RETURNING attempt_id, name, fingerprint, secret_hash, wrong_secrets, outcome,
                           ended_at IS NOT NULL AS is_ended
                 """,
-                question.name,
-                question.fingerprint,
-                question.asker,
+                key.name,
+                key.fingerprint,
+                key.user_id,
                 attempt_id,
                 lease,
-                question.shared_name,
-                question.session_id,
+                key.shared_name,
+                key.session_id,
                 secret_hash,
             )
             if row is not None:
-                return Attempt(**row, is_ours=True)
-            row = await self.connection.fetchrow(_SELECT + " WHERE name = $1", question.name)
+                return IdempotencyRecord(**row, is_ours=True)
+            row = await self.connection.fetchrow(_SELECT + " WHERE name = $1", key.name)
             # None: it was purged between the two statements.
             if row is not None:
-                return Attempt(**row)
+                return IdempotencyRecord(**row)
 
-    async def settle(self, attempt_id: UUID, outcome: UUID) -> bool:
+    async def record_outcome(self, attempt_id: UUID, outcome: UUID) -> bool:
         """Records what an attempt changed, in the transaction of the change; returns whether it is first."""
         tag = await self.connection.execute(
             "UPDATE auth.attempts SET outcome = $2 WHERE attempt_id = $1 AND outcome IS NULL",
@@ -80,7 +80,7 @@ class PostgresAttempts:
         )
         return rows_affected(tag) > 0
 
-    async def answer(self, name: bytes, sealed_answer: bytes) -> bool:
+    async def store_response(self, name: bytes, sealed_answer: bytes) -> bool:
         """Stores the response of an attempt, unless it has one or has ended; returns whether it did."""
         tag = await self.connection.execute(
             """
@@ -99,7 +99,7 @@ class PostgresAttempts:
             name,
         )
 
-    async def note_wrong_secret(self, name: bytes) -> None:
+    async def count_wrong_secret(self, name: bytes) -> None:
         """Counts a retry with another secret; deletes the response after too many."""
         await self.connection.execute(
             """
@@ -112,7 +112,7 @@ class PostgresAttempts:
             WRONG_SECRETS_MAX,
         )
 
-    async def end(self, subject_id: UUID) -> None:
+    async def expire(self, subject_id: UUID) -> None:
         """Deletes the responses that a user, a session or an API key has been given."""
         await self.connection.execute(
             f"""
@@ -132,7 +132,7 @@ class PostgresAttempts:
             subject_id,
         )
 
-    async def end_everybodys(self, *, but: UUID) -> None:
+    async def expire_all(self, *, but: UUID) -> None:
         """Deletes every response that was given in or with a session, except those of one session."""
         await self.connection.execute(
             f"""

@@ -8,7 +8,7 @@ from uuid import UUID
 from chassis.postgres.pool import Database
 
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
-from auth_service.domain.idempotency import ANSWERS_KEPT
+from auth_service.domain.idempotency import RESPONSES_KEPT
 from auth_service.domain.master_key import NOTED_EVERY, Remainder
 from auth_service.domain.signing_key import RetiredKey, SigningKey
 
@@ -112,7 +112,7 @@ class PostgresResealing:
 
     async def remainders(self, since: datetime | None) -> Sequence[Remainder]:
         """Returns what was made before then; with None, everything."""
-        rows = await self.pool.fetch(_REMAINDERS, since or datetime.now(UTC), ANSWERS_KEPT)
+        rows = await self.pool.fetch(_REMAINDERS, since or datetime.now(UTC), RESPONSES_KEPT)
         return [Remainder(**row) for row in rows]
 
 

@@ -54,7 +54,7 @@ class PostgresPasskeys:
         )
         return rows_affected(tag) > 0
 
-    async def of_person(self, user_id: UUID) -> Sequence[Passkey]:
+    async def of_user(self, user_id: UUID) -> Sequence[Passkey]:
         """Returns a user's passkeys, oldest first."""
         rows = await self.connection.fetch(_SELECT + " WHERE user_id = $1 ORDER BY created_at, id", user_id)
         return [_passkey_of(row) for row in rows]

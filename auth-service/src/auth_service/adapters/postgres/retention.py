@@ -7,7 +7,7 @@ from chassis.postgres.connection import Connection, rows_affected
 
 from auth_service.domain.device import REMEMBERED
 from auth_service.domain.email_change import TARGET_WINDOW
-from auth_service.domain.idempotency import ANSWERS_KEPT
+from auth_service.domain.idempotency import RESPONSES_KEPT
 from auth_service.domain.login_throttle import BLOCK
 from auth_service.domain.second_factor import CHALLENGE_LIFETIME
 
@@ -60,7 +60,7 @@ EXPIRED = (
     ),
     _Expired("sessions", "id", "ended_at < now() - $2::interval", SESSIONS_KEPT),
     _Expired("sessions", "id", "ended_at IS NULL AND expires_at < now() - $2::interval", SESSIONS_KEPT),
-    _Expired("attempts", "name", "began_at < now() - $2::interval", ANSWERS_KEPT),
+    _Expired("attempts", "name", "began_at < now() - $2::interval", RESPONSES_KEPT),
     _Expired("known_devices", "user_id, digest", "added_at < now() - $2::interval", REMEMBERED),
     _Expired("api_keys", "id", "least(expires_at, revoked_at) < now() - $2::interval", API_KEYS_KEPT),
     _Expired("mailed_tokens", "mail_id", "expires_at < now() - $2::interval", MAIL_TOKENS_KEPT),

@@ -37,7 +37,7 @@ class PostgresRevocations:
         )
         return Revocation(**row)
 
-    async def of_person(self, user_id: UUID) -> Revocation:
+    async def of_user(self, user_id: UUID) -> Revocation:
         """Refuses every access token of a user issued until now."""
         # Tokens and revocations are compared by milliseconds. The sleep, under the credential's lock,
         # gives the next token a later millisecond; otherwise a fresh sign-in could be refused.

@@ -9,7 +9,7 @@ from uuid import UUID
 from chassis.postgres.connection import Connection, rows_affected
 
 from auth_service.domain.proof import unrecorded
-from auth_service.domain.session import Session, Standing
+from auth_service.domain.session import LockedSession, Session
 from auth_service.domain.user import Role
 
 _SELECT = """
@@ -24,7 +24,7 @@ class PostgresSessions:
 
     connection: Connection
 
-    async def lock(self, session_id: UUID) -> Standing | None:
+    async def lock(self, session_id: UUID) -> LockedSession | None:
         """Locks a session's credential against change and the session for a change."""
         row = await self.connection.fetchrow(
             f"""
@@ -45,7 +45,7 @@ class PostgresSessions:
         )
         if row is None:
             return None
-        return Standing(
+        return LockedSession(
             session=_session(row),
             role=Role(row["role"]),
             at=row["at"],

@@ -15,9 +15,9 @@ from auth_service.adapters.postgres import credentials
 from auth_service.adapters.postgres.audit import arguments
 from auth_service.domain.audit import AuditEntry
 from auth_service.domain.credential import Credential
-from auth_service.domain.login_throttle import BLOCK, FAILURES_MAX, WINDOW, GuessKey, GuessRecord
+from auth_service.domain.login_throttle import BLOCK, FAILURES_MAX, WINDOW, ThrottleKey, ThrottleState
 from auth_service.domain.proof import Methods
-from auth_service.domain.session import STANDARD, Opening, Session, SessionLimits, Standing
+from auth_service.domain.session import STANDARD, LockedSession, Opening, Session, SessionLimits
 from auth_service.domain.user import Role
 
 CLIENTS_COUNTED_MAX = 32
@@ -53,18 +53,18 @@ _RESERVED = """
 """The part of a statement that counts a login in advance: `$1` to `$5` are `_reservation(key)`."""
 
 
-def _reservation(key: GuessKey) -> tuple[object, ...]:
+def _reservation(key: ThrottleKey) -> tuple[object, ...]:
     """Returns the arguments of `_RESERVED`."""
     return key.account, key.client, WINDOW, FAILURES_MAX, CLIENTS_COUNTED_MAX
 
 
 @dataclass(frozen=True, slots=True)
-class PostgresGuesses:
-    """`GuessRepository` on one connection."""
+class PostgresLoginThrottle:
+    """`LoginThrottleRepository` on one connection."""
 
     connection: Connection
 
-    async def record(self, key: GuessKey) -> GuessRecord:
+    async def state(self, key: ThrottleKey) -> ThrottleState:
         """Returns what is recorded against the client and the account now."""
         row = await self.connection.fetchrow(
             """
@@ -82,7 +82,7 @@ class PostgresGuesses:
         )
         return _record(row)
 
-    async def reserve(self, key: GuessKey) -> GuessRecord:
+    async def reserve(self, key: ThrottleKey) -> ThrottleState:
         """Counts a failure in advance, if the client has one left; returns the record."""
         row = await self.connection.fetchrow(
             f"WITH {_RESERVED} SELECT blocked_for, failures, counted_at, is_first FROM guesses",  # noqa: S608 of constants
@@ -90,7 +90,7 @@ class PostgresGuesses:
         )
         return _reserved(row)
 
-    async def confirm(self, key: GuessKey) -> None:
+    async def confirm_failure(self, key: ThrottleKey) -> None:
         """Blocks the client when its failures are used up."""
         await self.connection.execute(
             """
@@ -106,7 +106,7 @@ class PostgresGuesses:
             BLOCK,
         )
 
-    async def release(self, key: GuessKey, counted_at: datetime) -> None:
+    async def release(self, key: ThrottleKey, counted_at: datetime) -> None:
         """Removes a failure that was counted in advance and did not happen."""
         await self.connection.execute(
             """
@@ -118,7 +118,7 @@ class PostgresGuesses:
             counted_at,
         )
 
-    async def note_failure(self, key: GuessKey) -> GuessRecord:
+    async def count_failure(self, key: ThrottleKey) -> ThrottleState:
         """Counts a failure, and blocks the client when it has too many."""
         row = await self.connection.fetchrow(
             """
@@ -144,7 +144,7 @@ class PostgresGuesses:
         )
         return _record(row)
 
-    async def forgive(self, key: GuessKey) -> timedelta | None:
+    async def reset(self, key: ThrottleKey) -> timedelta | None:
         """Deletes the client's failures, unless it is blocked: then returns for how long."""
         blocked_for: timedelta | None = await self.connection.fetchval(
             """
@@ -172,12 +172,12 @@ class PostgresSignIns:
     connection: Connection
     limits: SessionLimits = STANDARD
 
-    async def look_up(self, canonical: str, key: GuessKey) -> tuple[GuessRecord, Credential | None]:
+    async def look_up(self, canonical: str, key: ThrottleKey) -> tuple[ThrottleState, Credential | None]:
         """Counts a failure in advance; returns record and credential, at the same cost if there is none."""
         row = await self.connection.fetchrow(
             f"""
             WITH {_RESERVED}
-            SELECT guesses.*, known.*
+            SELECT throttle.*, known.*
               FROM guesses
               LEFT JOIN ({credentials.SELECT} WHERE email_canonical = $6) AS known ON true
             """,  # noqa: S608 of constants
@@ -188,7 +188,7 @@ class PostgresSignIns:
         return _reserved(row), None if row["user_id"] is None else credentials.credential_of(row)
 
     async def open(
-        self, session_id: UUID, judged: Credential, key: GuessKey | None, entry: AuditEntry, amr: Methods
+        self, session_id: UUID, judged: Credential, key: ThrottleKey | None, entry: AuditEntry, amr: Methods
     ) -> Opening:
         """Opens a session, deletes the client's failures and writes the audit entry, or none of it."""
         # The clock is read in a step of its own, which cannot begin before the credential is locked.
@@ -255,12 +255,12 @@ class PostgresSignIns:
             amr=amr,
         )
         guarded = judged.second_factor or session.by_passkey
-        return Opening(standing=Standing(session=session, role=Role(row["role"]), at=at, guarded=guarded))
+        return Opening(locked=LockedSession(session=session, role=Role(row["role"]), at=at, guarded=guarded))
 
 
-def _reserved(row: Any) -> GuessRecord:
+def _reserved(row: Any) -> ThrottleState:
     """Returns the record in a row of `_RESERVED`."""
-    return GuessRecord(
+    return ThrottleState(
         blocked_for=row["blocked_for"],
         failures=row["failures"],
         counted_at=row["counted_at"],
@@ -268,5 +268,5 @@ def _reserved(row: Any) -> GuessRecord:
     )
 
 
-def _record(row: Any) -> GuessRecord:
-    return GuessRecord(blocked_for=row["blocked_for"], failures=row["failures"])
+def _record(row: Any) -> ThrottleState:
+    return ThrottleState(blocked_for=row["blocked_for"], failures=row["failures"])

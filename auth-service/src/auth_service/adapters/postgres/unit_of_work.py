@@ -13,7 +13,7 @@ from auth_service.adapters.postgres.credentials import PostgresCredentials
 from auth_service.adapters.postgres.devices import PostgresDevices
 from auth_service.adapters.postgres.email_addresses import PostgresEmailChanges, PostgresEmails
 from auth_service.adapters.postgres.exports import PostgresExports
-from auth_service.adapters.postgres.idempotency import PostgresAttempts
+from auth_service.adapters.postgres.idempotency import PostgresIdempotency
 from auth_service.adapters.postgres.mails import PostgresMails
 from auth_service.adapters.postgres.outbox import PostgresOutbox
 from auth_service.adapters.postgres.passkeys import PostgresPasskeys
@@ -21,7 +21,7 @@ from auth_service.adapters.postgres.retention import PostgresRetention
 from auth_service.adapters.postgres.revocations import PostgresRevocations
 from auth_service.adapters.postgres.second_factors import PostgresSecondFactors
 from auth_service.adapters.postgres.sessions import PostgresSessions
-from auth_service.adapters.postgres.sign_ins import PostgresGuesses, PostgresSignIns
+from auth_service.adapters.postgres.sign_ins import PostgresLoginThrottle, PostgresSignIns
 from auth_service.adapters.postgres.signing_keys import PostgresSigningKeys
 from auth_service.domain.session import STANDARD, SessionLimits
 
@@ -31,7 +31,6 @@ class PostgresUnitOfWork:
 
     __slots__ = (
         "api_keys",
-        "attempts",
         "audit",
         "audit_heads",
         "credentials",
@@ -39,7 +38,8 @@ class PostgresUnitOfWork:
         "email_changes",
         "emails",
         "exports",
-        "guesses",
+        "idempotency",
+        "login_throttle",
         "mails",
         "outbox",
         "passkeys",
@@ -58,7 +58,7 @@ class PostgresUnitOfWork:
         refusals: RefusalBounds | None = None,
     ) -> None:
         self.api_keys = PostgresApiKeys(connection)
-        self.attempts = PostgresAttempts(connection)
+        self.idempotency = PostgresIdempotency(connection)
         self.audit = PostgresAuditTrail(connection, refusals or RefusalBounds())
         self.audit_heads = PostgresAuditHeads(connection)
         self.credentials = PostgresCredentials(connection)
@@ -66,7 +66,7 @@ class PostgresUnitOfWork:
         self.email_changes = PostgresEmailChanges(connection)
         self.emails = PostgresEmails(connection)
         self.exports = PostgresExports(connection)
-        self.guesses = PostgresGuesses(connection)
+        self.login_throttle = PostgresLoginThrottle(connection)
         self.mails = PostgresMails(connection)
         self.passkeys = PostgresPasskeys(connection)
         self.retention = PostgresRetention(connection)
