@@ -6,75 +6,33 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
-import grpc.aio
 import httpx
 import pytest
 from chassis.ids import uuid7
 from devstack.program import free_port
 from devstack.valkey import Valkey
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from user_service.domain.user import Role
 
+from tests.fakes.echo_service import PACKAGE, EchoService, serve_echo, write_descriptors
 from tests.fakes.service_keys import key_settings
 from tests.gateway.house import bearer
 from tests.user_service.auth_stand_in import AUDIENCE, ISSUER, AuthStandIn
-
-HERE = Path(__file__).parent
-PROTOS = HERE.parents[1] / "protos"
-PACKAGE = "example.echo.v1"
 
 
 @pytest.fixture(scope="session", name="descriptors")
 def _descriptors(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The service's descriptor set, as its own build would make it."""
     path = tmp_path_factory.mktemp("echo") / "echo.binpb"
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "grpc_tools.protoc"),
-            *(f"-I{HERE}", f"-I{PROTOS}", f"-I{PROTOS / 'third_party'}"),
-            *("--include_imports", "--include_source_info", f"--descriptor_set_out={path}"),
-            "echo.proto",
-        ],
-        check=True,
-    )
+    write_descriptors(path)
     return path
 
 
 @pytest.fixture(name="echo_address")
-async def _echo_address(descriptors: Path) -> AsyncIterator[str]:
+async def _echo_address() -> AsyncIterator[str]:
     """The service itself: plain gRPC, without a line of ours."""
-    pool = _pool(descriptors)
-
-    def message(name: str) -> Any:
-        return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{PACKAGE}.{name}"))
-
-    async def say(request: Any, context: Any) -> Any:
-        response = message("SayResponse")()
-        response.said.words.extend([request.word] * request.times)
-        response.said.tone = request.tone
-        response.said.notes.update(request.notes)
-        response.said.since.CopyFrom(request.since)
-        return response
-
-    async def who_am_i(request: Any, context: Any) -> Any:
-        metadata = dict(context.invocation_metadata())
-        return message("WhoAmIResponse")(request_id=str(metadata["x-request-id"]))
-
-    handlers: dict[str, Any] = {
-        name: grpc.unary_unary_rpc_method_handler(
-            behave, message(f"{name}Request").FromString, lambda response: response.SerializeToString()
-        )
-        for name, behave in (("Say", say), ("WhoAmI", who_am_i))
-    }
-    server = grpc.aio.server()
-    server.add_generic_rpc_handlers(
-        (grpc.method_handlers_generic_handler(f"{PACKAGE}.EchoService", handlers),)
-    )
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    yield f"127.0.0.1:{port}"
+    server, address = await serve_echo(EchoService())
+    yield address
     await server.stop(0)
 
 
@@ -132,13 +90,6 @@ async def test_echo_is_at_the_edge(gateway: str, auth: AuthStandIn) -> None:
     assert known.json()["data"] == {"request_id": "me"}
     assert paths["/api/echo/{word}"]["post"]["description"] == "Says a word back, as often as asked."
     assert absent.status_code == 404, "a service whose address is not set is not served"
-
-
-def _pool(descriptors: Path) -> Any:
-    pool = descriptor_pool.DescriptorPool()
-    for file in descriptor_pb2.FileDescriptorSet.FromString(descriptors.read_bytes()).file:
-        pool.Add(file)  # type: ignore[no-untyped-call]
-    return pool
 
 
 async def _ready(client: httpx.AsyncClient) -> bool:

@@ -179,6 +179,10 @@ class NotFound(ServiceError):
     message = "There is no such resource."
 
 
+DRAINING: Mapping[str, str] = {"draining": "true"}
+"""The details that make an `Unavailable` a `Draining`."""
+
+
 class Unavailable(ServiceError):
     """Something that is needed cannot be reached, or is too busy, just now."""
 
@@ -186,6 +190,13 @@ class Unavailable(ServiceError):
     reason = "UNAVAILABLE"
     message = "The service is not available just now."
     retry_after_seconds = 1.0
+
+
+class Draining(Unavailable):
+    """The process is stopping: the same request succeeds elsewhere at once."""
+
+    def __init__(self) -> None:
+        super().__init__(details=DRAINING)
 
 
 class DeadlineExceeded(ServiceError):

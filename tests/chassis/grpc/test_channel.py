@@ -224,11 +224,3 @@ async def test_calls_outside_of_calls(hall: Hall) -> None:
     health: Any = hall.channel.unary_unary("/vestibule.health.v1.HealthService/GetHealth")
 
     assert await health(b"") == b""
-
-
-async def test_streams_of_requests_are_not_spoken(hall: Hall) -> None:
-    """No method of the house has one."""
-    with pytest.raises(TypeError):
-        hall.channel.stream_unary("/x/Y")
-    with pytest.raises(TypeError):
-        hall.channel.stream_stream("/x/Y")

@@ -90,7 +90,9 @@ def test_policies_that_cannot_be_kept(policy: dict[str, Any]) -> None:
     [
         ({"per_person": 2, "lifetime": {"seconds": 3600}}, True, ""),
         ({"lifetime": {"seconds": 3601}}, True, "3600 s at most"),
-        ({"per_person": 2}, False, "stream their answers"),
+        ({"message_bytes": 1048577}, True, "1048576 at most"),
+        ({"per_person": -1}, True, "not negative"),
+        ({"per_person": 2}, False, "for methods that stream"),
     ],
 )
 def test_bounds_of_streams(bounds: dict[str, Any], streams: bool, refused: str) -> None:

@@ -12,6 +12,7 @@ from chassis.grpc.call import (
     current_traceparent,
 )
 from chassis.identity.service_tokens import ServiceTokens
+from chassis.tracing.span import Span
 
 
 class CallMetadata(grpc.aio.Metadata):
@@ -32,8 +33,14 @@ class CallMetadata(grpc.aio.Metadata):
         return len(self._pairs)
 
 
-def call_metadata(service_tokens: ServiceTokens, audience: str) -> CallMetadata:
-    """Returns what a call to the service `audience`, made for the present call's sake, carries."""
+def call_metadata(service_tokens: ServiceTokens, audience: str, span: Span | None = None) -> CallMetadata:
+    """Returns what a call to the service `audience`, made for the present call's sake, carries.
+
+    Args:
+        service_tokens: Proves this service's name.
+        audience: The service that is called.
+        span: The call's own, where it is not the present one.
+    """
     pairs: list[tuple[str, str | bytes]] = [(SERVICE_IDENTITY_KEY, service_tokens.mint(audience))]
     shared = service_tokens.mint_shared()
     if shared is not None:
@@ -41,7 +48,7 @@ def call_metadata(service_tokens: ServiceTokens, audience: str) -> CallMetadata:
     call = current_call()
     if call is not None:
         pairs += call.metadata()
-    traceparent = current_traceparent()
+    traceparent = span.traceparent if span is not None else current_traceparent()
     if traceparent:
         pairs.append((TRACEPARENT_KEY, traceparent))
     return CallMetadata(pairs)

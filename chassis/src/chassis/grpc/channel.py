@@ -7,11 +7,11 @@ per RPC.
 """
 
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from time import monotonic
 from types import TracebackType
-from typing import Any, NoReturn, Self, cast
+from typing import Any, Self, cast
 
 import grpc
 import grpc.aio
@@ -26,6 +26,7 @@ from chassis.grpc.policy import Policy, policies_by_path
 from chassis.grpc.reconnection import Reconnection
 from chassis.grpc.rotating_channel import RotatingChannel
 from chassis.grpc.service_config import service_config
+from chassis.grpc.stream_calls import StreamMethod, StreamStream, StreamUnary, UnaryStream
 from chassis.identity.service_keys import ServiceKeys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.tracing import traces
@@ -117,35 +118,6 @@ class UnaryMethod:
         return response
 
 
-@dataclass(frozen=True, slots=True)
-class StreamMethod:
-    """A method with a stream of answers. Calling it returns an iterator of them."""
-
-    multicallable: Any
-    service_tokens: ServiceTokens
-    audience: str
-    limit_seconds: float | None
-
-    async def __call__(
-        self,
-        request: Any,
-        *,
-        timeout: float | None = None,  # noqa: ASYNC109 gRPC's name
-    ) -> AsyncIterator[Any]:
-        """Calls; arguments and errors are as for `UnaryMethod`, without a limit by default."""
-        seconds = remaining_seconds(timeout or self.limit_seconds)
-        metadata = call_metadata(self.service_tokens, self.audience)
-        call = self.multicallable(request, timeout=seconds, metadata=metadata)
-        try:
-            async for message in call:
-                yield message
-        except grpc.aio.AioRpcError as error:
-            raise _understood(error, self.service_tokens.keys) from error
-        finally:
-            call.cancel()
-        _take_in(await call.trailing_metadata(), self.service_tokens.keys)
-
-
 class ServiceChannel(grpc.aio.Channel):
     """A channel to one service, to build generated stubs on: `UserServiceStub(channel)`."""
 
@@ -172,19 +144,37 @@ class ServiceChannel(grpc.aio.Channel):
         return UnaryMethod(call, self._service_tokens, audience, limit, self._reconnection, name, attributes)
 
     def unary_stream(self, method: str, *args: Any, **options: Any) -> Any:
-        """Returns a method with a stream of answers."""
+        """Returns a method with a stream of responses."""
+        return UnaryStream(self._streaming(method, self._channel.unary_stream(method, *args, **options)))
+
+    def stream_unary(self, method: str, *args: Any, **options: Any) -> Any:
+        """Returns a method with a stream of requests."""
+        return StreamUnary(self.duplex(method, *args, **options))
+
+    def stream_stream(self, method: str, *args: Any, **options: Any) -> Any:
+        """Returns a method that streams both ways."""
+        return StreamStream(self.duplex(method, *args, **options))
+
+    def duplex(self, method: str, *args: Any, **options: Any) -> StreamMethod:
+        """Returns a method whose requests stream, to be called message by message.
+
+        One response is a stream of one: on the wire there is no difference.
+        """
+        return self._streaming(method, self._channel.stream_stream(method, *args, **options))
+
+    def _streaming(self, method: str, multicallable: Any) -> StreamMethod:
         policy = self._policies.get(method)
-        limit = policy.deadline_seconds if policy else None
-        call = self._channel.unary_stream(method, *args, **options)
-        return StreamMethod(call, self._service_tokens, _audience(method, policy), limit)
-
-    def stream_unary(self, *_: Any, **__: Any) -> NoReturn:
-        """Refuses: no method of the house streams requests."""
-        raise TypeError("streams of requests are not spoken here")
-
-    def stream_stream(self, *_: Any, **__: Any) -> NoReturn:
-        """Refuses: no method of the house streams requests."""
-        raise TypeError("streams of requests are not spoken here")
+        keys = self._service_tokens.keys
+        return StreamMethod(
+            multicallable,
+            method.strip("/"),
+            self._service_tokens,
+            _audience(method, policy),
+            policy.deadline_seconds if policy else None,
+            remaining_seconds,
+            lambda error: _understood(error, keys),
+            lambda trailing: _take_in(trailing, keys),
+        )
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:  # noqa: FBT001, FBT002 gRPC's
         """Returns the state of the connection."""

@@ -7,7 +7,16 @@ import grpc.aio
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
-from chassis.errors import DeadlineExceeded, FieldError, Kind, RemoteError, ServiceError, Unavailable
+from chassis.errors import (
+    DRAINING,
+    DeadlineExceeded,
+    Draining,
+    FieldError,
+    Kind,
+    RemoteError,
+    ServiceError,
+    Unavailable,
+)
 
 DOMAIN = "vestibule"
 DETAILS_KEY = "grpc-status-details-bin"
@@ -109,6 +118,8 @@ def from_status(status: status_pb2.Status, kind: Kind | None = None) -> ServiceE
         return _bare(kind)
     details = dict(info.metadata)
     if kind is Kind.UNAVAILABLE and info.reason == Unavailable.reason:
+        if details == DRAINING:
+            return Draining()
         return Unavailable(details=details, retry_after_seconds=seconds)
     if kind is Kind.DEADLINE and info.reason == DeadlineExceeded.reason:
         return DeadlineExceeded(details=details, retry_after_seconds=seconds)

@@ -8,6 +8,8 @@ from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from vestibule.api.v1 import options_pb2
 
+from chassis.grpc.stream_policy import STREAM_SECONDS_MAX, stream_problem
+
 ADMIN_SCOPE = "admin"
 """The scope that an API key needs for what only admins may do, besides `read` or `write`."""
 
@@ -18,9 +20,6 @@ _REPEATABLE = (
     descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS,
     descriptor_pb2.MethodOptions.IDEMPOTENT,
 )
-
-STREAM_SECONDS_MAX = 3600.0
-"""How long a stream may last: connections, on which pods are found that have come since, age no slower."""
 
 
 class PolicyMissingError(Exception):
@@ -74,6 +73,11 @@ class Policy:
         """How long ago the caller may have proved who they are; 0 for any time."""
         return self.options.max_auth_age.seconds
 
+    @property
+    def stream_seconds(self) -> float:
+        """How long a stream of the method may last."""
+        return self.options.stream.lifetime.ToNanoseconds() / 1e9 or STREAM_SECONDS_MAX
+
 
 def method_policy(method: MethodDescriptor) -> Policy:
     """Reads a method's policy.
@@ -98,10 +102,8 @@ def method_policy(method: MethodDescriptor) -> Policy:
         raise PolicyMissingError(
             f"{name}: ACCESS_ADMIN_OR_SELF needs a `user_id` in {method.input_type.name}"
         )
-    if policy.stream.lifetime.ToNanoseconds() / 1e9 > STREAM_SECONDS_MAX:
-        raise PolicyMissingError(f"{name}: a stream's `lifetime` is {STREAM_SECONDS_MAX:.0f} s at most")
-    if policy.HasField("stream") and not method.server_streaming:
-        raise PolicyMissingError(f"{name}: `stream` is for methods that stream their answers")
+    if problem := stream_problem(method, policy):
+        raise PolicyMissingError(f"{name}: {problem}")
     deadline = policy.deadline.ToNanoseconds() / 1e9 if policy.HasField("deadline") else None
     return Policy(
         path=f"/{method.containing_service.full_name}/{method.name}",

@@ -8,8 +8,10 @@ import grpc
 import grpc.aio
 
 from chassis.grpc.certificates import Certificates
+from chassis.grpc.stream_policy import STREAM_SECONDS_MAX
 
-OLD_CALLS_SECONDS = 60.0
+OLD_CALLS_SECONDS = STREAM_SECONDS_MAX + 60.0
+"""How long calls may go on that were made before certificates rotated: as long as any stream lasts."""
 
 Open = Callable[[grpc.ChannelCredentials], grpc.aio.Channel]
 
@@ -46,6 +48,10 @@ class RotatingChannel:
     def unary_stream(self, method: str, *arguments: Any, **options: Any) -> "Turning":
         """Returns a method with a stream of answers."""
         return Turning(self, lambda channel: channel.unary_stream(method, *arguments, **options))
+
+    def stream_stream(self, method: str, *arguments: Any, **options: Any) -> "Turning":
+        """Returns a method that streams both ways."""
+        return Turning(self, lambda channel: channel.stream_stream(method, *arguments, **options))
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:  # noqa: FBT001, FBT002 gRPC's
         """Returns the state of the connection."""

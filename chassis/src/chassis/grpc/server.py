@@ -11,8 +11,9 @@ from chassis import logs
 from chassis.grpc.certificates import Certificates
 from chassis.grpc.health import HealthServicer
 from chassis.grpc.pipeline import Around, Handler, Pipeline
-from chassis.grpc.policy import STREAM_SECONDS_MAX, find_service, method_policy
+from chassis.grpc.policy import Policy, find_service, method_policy
 from chassis.grpc.secret_fields import secret_fields
+from chassis.grpc.stream_policy import streams
 from chassis.identity.claims import Authenticator
 from chassis.identity.service_tokens import ServiceTokens
 
@@ -20,8 +21,9 @@ REQUEST_BYTES_MAX = 256 * 1024
 CONCURRENT_RPCS_MAX = 1_000
 # gRPC adds or takes a tenth at random; a pod that has come is to be used within a minute.
 _CONNECTION_AGE_SECONDS = 30
-# A connection that has aged takes no new calls and lasts until its streams have ended.
-_CONNECTION_AGE_GRACE_SECONDS = round(STREAM_SECONDS_MAX) + 60
+# A connection that has aged takes no new calls and lasts until its last call has ended.
+_CALL_GRACE_SECONDS = 60
+_MESSAGE_OVERHEAD_BYTES = 4096
 
 Servicer = TypeVar("Servicer")
 
@@ -39,12 +41,14 @@ class GrpcServer:
         await server.stop(grace_seconds=10)
     """
 
-    def __init__(self, server: grpc.aio.Server, pipeline: Pipeline) -> None:
-        self._server = server
+    def __init__(self, pipeline: Pipeline, connection_age_seconds: float, concurrent_rpcs_max: int) -> None:
         self._pipeline = pipeline
+        self._connection_age_seconds = connection_age_seconds
+        self._concurrent_rpcs_max = concurrent_rpcs_max
+        self._handlers: list[grpc.GenericRpcHandler] = []
+        self._policies: list[Policy] = []
         self._health = HealthServicer()
-        self._started = False
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        self._server: grpc.aio.Server | None = None
 
     def add(self, register: Callable[[Servicer, grpc.aio.Server], None], servicer: Servicer) -> None:
         """Adds a generated servicer, each method wrapped in what its policy asks for.
@@ -62,12 +66,10 @@ class GrpcServer:
         """Adds the handlers of one service, by the names of its methods."""
         descriptor = find_service(service)
         logs.hide(secret_fields([descriptor]))
-        methods = descriptor.methods_by_name
-        wrapped = {
-            name: self._pipeline.wrap(method_policy(methods[name]), handler)
-            for name, handler in handlers.items()
-        }
-        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, wrapped),))
+        policies = {name: method_policy(descriptor.methods_by_name[name]) for name in handlers}
+        wrapped = {name: self._pipeline.wrap(policies[name], handler) for name, handler in handlers.items()}
+        self._policies += policies.values()
+        self._handlers.append(grpc.method_handlers_generic_handler(service, wrapped))
         self._health.expect(service)
 
     async def start(self, address: str, certificates: Certificates | None = None) -> int:
@@ -83,14 +85,36 @@ class GrpcServer:
         Raises:
             RuntimeError: the address cannot be bound.
         """
+        server = grpc.aio.server(options=self._options(), maximum_concurrent_rpcs=self._concurrent_rpcs_max)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        server.add_generic_rpc_handlers(tuple(self._handlers))
         if certificates is None:
-            port = self._server.add_insecure_port(address)
+            port = server.add_insecure_port(address)
         else:
-            port = self._server.add_secure_port(address, certificates.server_credentials())
+            port = server.add_secure_port(address, certificates.server_credentials())
             self._pipeline.certified = True
-        await self._server.start()
-        self._started = True
+        await server.start()
+        self._server = server
         return port
+
+    def _options(self) -> list[tuple[str, int]]:
+        """Returns the options of gRPC's server; what streams need is derived from their policies."""
+        streaming = [policy for policy in self._policies if streams(policy.descriptor)]
+        longest_seconds = max((policy.stream_seconds for policy in streaming), default=0.0)
+        largest_bytes = max((policy.options.stream.message_bytes for policy in streaming), default=0)
+        return [
+            (
+                "grpc.max_receive_message_length",
+                max(REQUEST_BYTES_MAX, largest_bytes + _MESSAGE_OVERHEAD_BYTES),
+            ),
+            ("grpc.max_connection_age_ms", round(self._connection_age_seconds * 1000)),
+            ("grpc.max_connection_age_grace_ms", round((longest_seconds + _CALL_GRACE_SECONDS) * 1000)),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+            ("grpc.http2.max_ping_strikes", 3),
+            # Two processes on one port would share its calls without a word.
+            ("grpc.so_reuseport", 0),
+        ]
 
     def set_serving(self, serving: bool, service: str | None = None) -> None:  # noqa: FBT001 a plain setter
         """Tells health checks whether to send calls here, to one service or to all."""
@@ -104,7 +128,7 @@ class GrpcServer:
         """Takes no new calls, ends streams, and gives calls in flight the grace to finish."""
         self.drain()
         self._pipeline.end_streams()
-        if self._started:
+        if self._server is not None:
             await self._server.stop(grace_seconds)
 
 
@@ -131,7 +155,7 @@ def build_server(
     connection_age_seconds: float = _CONNECTION_AGE_SECONDS,
     concurrent_rpcs_max: int = CONCURRENT_RPCS_MAX,
 ) -> GrpcServer:
-    """Returns a server with nothing in it yet. Call it within the event loop.
+    """Returns a server with nothing in it yet.
 
     Args:
         service_tokens: Verifies the names of calling services.
@@ -142,21 +166,10 @@ def build_server(
             find pods that have come since.
         concurrent_rpcs_max: Calls and streams in flight beyond which further ones are refused.
     """
-    options: list[tuple[str, int]] = [
-        ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
-        ("grpc.max_connection_age_ms", round(connection_age_seconds * 1000)),
-        ("grpc.max_connection_age_grace_ms", _CONNECTION_AGE_GRACE_SECONDS * 1000),
-        ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-        ("grpc.http2.max_ping_strikes", 3),
-        # Two processes on one port would share its calls without a word.
-        ("grpc.so_reuseport", 0),
-    ]
-    server = grpc.aio.server(options=options, maximum_concurrent_rpcs=concurrent_rpcs_max)
     pipeline = Pipeline(
         service_tokens=service_tokens,
         authenticator=authenticator,
         deadline_seconds=deadline_seconds,
         around=around,
     )
-    return GrpcServer(server, pipeline)
+    return GrpcServer(pipeline, connection_age_seconds, concurrent_rpcs_max)

@@ -1,25 +1,62 @@
-"""Requests that offer another protocol besides, served as the HTTP/1.1 that they are (RFC 9110, 7.8).
+"""Requests that offer another protocol besides: the app may take the offer, or answer by HTTP/1.1.
 
 The parser stops at such an offer and takes the body, and all that follows, for the other
 protocol. Java's client and `curl --http2` offer h2c with every first request in clear text.
+An offer that nobody takes is served as the HTTP/1.1 that it is (RFC 9110, 7.8).
 """
 
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+UPGRADE_EXTENSION = "vestibule.upgrade"
+
+Upgrade = Callable[[Iterable[tuple[bytes, bytes]], asyncio.Protocol], bool]
+"""Answers a request that offers a protocol by 101 with the given headers, and hands its connection to what
+speaks that protocol: an extension of ASGI, by `UPGRADE_EXTENSION`. Returns False, and does nothing, where the
+client has sent more than the offer already."""
 
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+_SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\n"
 
 
 class DecliningProtocol(HttpToolsProtocol):
     """uvicorn's protocol for HTTP/1.1, which reads on behind an offer to upgrade."""
 
+    _offer: RequestResponseCycle | None = None
+    """The request that offers a protocol, as long as nothing has come behind it."""
+
     def data_received(self, data: bytes) -> None:
         """Takes bytes in."""
+        self._offer = None
         self._unset_keepalive_if_required()
         try:
             self._parse(data)
         except httptools.HttpParserError as error:
             self.send_400_response(str(error))
+
+    def upgrade(self, headers: Iterable[tuple[bytes, bytes]], protocol: asyncio.Protocol) -> bool:
+        """Does what `Upgrade` says."""
+        cycle, transport = self._offer, self.transport
+        if cycle is None or cycle.disconnected or cycle.response_started or transport.is_closing():
+            return False
+        self._offer = None
+        cycle.response_started = cycle.response_complete = True
+        self.connections.discard(self)
+        self._unset_keepalive_if_required()
+        lines = (b"%s: %s\r\n" % field for field in headers)
+        transport.write(b"".join((_SWITCHING, *lines, b"\r\n")))
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        return True
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if any(name == b"upgrade" for name, _ in cycle.scope["headers"]):
+            cycle.scope.setdefault("extensions", {})[UPGRADE_EXTENSION] = self.upgrade  # type: ignore[assignment]
+        super()._start_asgi_task(cycle, app)
 
     def _parse(self, data: bytes) -> None:
         while True:
@@ -28,6 +65,8 @@ class DecliningProtocol(HttpToolsProtocol):
             except httptools.HttpParserUpgrade as stopped:
                 data = data[stopped.args[0] :]
                 self._read_on()
+                if not data:
+                    self._offer = self.cycle
             else:
                 return
 
@@ -47,7 +86,7 @@ class DecliningProtocol(HttpToolsProtocol):
 
 
 class _Follower:
-    """Hears for the protocol what comes behind a head that it knows already."""
+    """Passes on what comes behind a head that the protocol knows already."""
 
     def __init__(self, protocol: HttpToolsProtocol) -> None:
         self._protocol = protocol

@@ -154,6 +154,12 @@ def span(
     return _Child(_recorder.start(name, kind, present.traceparent, attributes=attributes))
 
 
+def begin(name: str, kind: Kind) -> Span | None:
+    """Begins a child of the present span that outlives a block; None where there is no present span."""
+    present = _present.get()
+    return None if _recorder is None or present is None else _recorder.start(name, kind, present.traceparent)
+
+
 @contextmanager
 def followed(name: str, kind: Kind, cause: str, attributes: Attributes) -> Iterator[None]:
     """Records the block as what came, perhaps much later, of a span elsewhere: below it and linked to it.

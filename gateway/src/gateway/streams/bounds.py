@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from chassis.grpc.policy import STREAM_SECONDS_MAX
+from chassis.grpc.stream_policy import STREAM_SECONDS_MAX
 from vestibule.api.v1 import options_pb2
 
 PER_HOLDER = 10

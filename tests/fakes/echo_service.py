@@ -1,0 +1,173 @@
+"""A service of another team: its proto is `tests/gateway/echo.proto`, its methods are written here."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.descriptor import ServiceDescriptor
+
+PACKAGE = "example.echo.v1"
+SERVICE = f"{PACKAGE}.EchoService"
+
+_HERE = Path(__file__).parents[1] / "gateway"
+_PROTOS = _HERE.parents[1] / "protos"
+
+
+def write_descriptors(path: Path) -> None:
+    """Writes the service's descriptor set, as its own build would."""
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "grpc_tools.protoc"),
+            *(f"-I{_HERE}", f"-I{_PROTOS}", f"-I{_PROTOS / 'third_party'}"),
+            *("--include_imports", "--include_source_info", f"--descriptor_set_out={path}"),
+            "echo.proto",
+        ],
+        check=True,
+    )
+
+
+@cache
+def echo_descriptor() -> ServiceDescriptor:
+    """Returns the service's descriptor, from the pool of this process."""
+    # The options' extensions have to be known before they are read.
+    from vestibule.api.v1 import options_pb2  # noqa: F401, PLC0415
+
+    pool: Any = descriptor_pool.Default()  # type: ignore[no-untyped-call]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "echo.binpb"
+        write_descriptors(path)
+        files = descriptor_pb2.FileDescriptorSet.FromString(path.read_bytes()).file
+    pool.AddSerializedFile(next(file for file in files if file.name == "echo.proto").SerializeToString())
+    service: ServiceDescriptor = pool.FindServiceByName(SERVICE)
+    return service
+
+
+def message(name: str, **fields: Any) -> Any:
+    """Returns a message of the service."""
+    return message_type(name)(**fields)
+
+
+def message_type(name: str) -> Any:
+    """Returns the class of a message of the service."""
+    found = echo_descriptor().file.message_types_by_name[name]
+    return message_factory.GetMessageClass(found)
+
+
+@dataclass
+class EchoService:
+    """The methods, and what they have seen.
+
+    Attributes:
+        open: How many streams are being answered.
+        heard: How many messages of clients have been read.
+        sent: How many messages of floods and counts were taken by gRPC.
+        metadata: What the last call brought.
+    """
+
+    open: int = 0
+    heard: int = 0
+    sent: int = 0
+    metadata: dict[str, Any] | None = None
+
+    async def say(self, request: Any, context: Any) -> Any:
+        """Says a word back."""
+        response = message("SayResponse")
+        response.said.words.extend([request.word] * request.times)
+        response.said.tone = request.tone
+        response.said.notes.update(request.notes)
+        response.said.since.CopyFrom(request.since)
+        return response
+
+    async def who_am_i(self, request: Any, context: Any) -> Any:
+        """Says which request asks."""
+        return message("WhoAmIResponse", request_id=str(dict(context.invocation_metadata())["x-request-id"]))
+
+    async def count(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        """Counts."""
+        self.open += 1
+        self.metadata = dict(context.invocation_metadata())
+        try:
+            number = int(request.last_event_id or 0)
+            while not request.until or number < request.until:
+                number += 1
+                await asyncio.sleep(request.pause_milliseconds / 1000)
+                if number == request.fail_at:
+                    await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too far")
+                counted = message("Number", value=number, padding="x" * request.padding)
+                kind = "round" if number % 10 == 0 else "number"
+                yield message("CountResponse", number_id=str(number), **{kind: counted})
+                self.sent += 1
+        finally:
+            self.open -= 1
+
+    async def collect(self, requests: AsyncIterator[Any], context: Any) -> Any:
+        """Joins words."""
+        self.open += 1
+        try:
+            words = []
+            async for request in requests:
+                self.heard += 1
+                words.append(request.word)
+            return message("CollectResponse", text=" ".join(words))
+        finally:
+            self.open -= 1
+
+    async def talk(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+        """Says back."""
+        self.open += 1
+        self.metadata = dict(context.invocation_metadata())
+        try:
+            async for request in requests:
+                self.heard += 1
+                match request.WhichOneof("request"):
+                    case "audio":
+                        yield message("TalkResponse", room=request.room, audio=request.audio)
+                    case "flood":
+                        for number in range(request.flood):
+                            yield message("TalkResponse", flooded=number, room="x" * 1000)
+                            self.sent += 1
+                    case "fail":
+                        await context.abort(grpc.StatusCode[request.fail], "as asked")
+                    case "sleep_milliseconds":
+                        await asyncio.sleep(request.sleep_milliseconds / 1000)
+                    case "stop":
+                        return
+                    case _:
+                        yield message("TalkResponse", room=request.room, said=request.say)
+        finally:
+            self.open -= 1
+
+    def handlers(self) -> dict[str, Any]:
+        """Returns gRPC's handlers by the names of the methods."""
+        shapes = {
+            "Say": (grpc.unary_unary_rpc_method_handler, self.say),
+            "WhoAmI": (grpc.unary_unary_rpc_method_handler, self.who_am_i),
+            "Count": (grpc.unary_stream_rpc_method_handler, self.count),
+            "Collect": (grpc.stream_unary_rpc_method_handler, self.collect),
+            "Talk": (grpc.stream_stream_rpc_method_handler, self.talk),
+        }
+        return {
+            name: shape(
+                behave, message_type(f"{name}Request").FromString, lambda each: each.SerializeToString()
+            )
+            for name, (shape, behave) in shapes.items()
+        }
+
+
+async def serve_echo(echo: EchoService, address: str = "127.0.0.1:0") -> tuple[grpc.aio.Server, str]:
+    """Serves by plain gRPC, without a line of the chassis; returns the server and its address."""
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, echo.handlers()),))
+    host, _, _ = address.rpartition(":")
+    port = server.add_insecure_port(address)
+    await server.start()
+    return server, f"{host}:{port}"
