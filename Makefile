@@ -19,7 +19,8 @@ ARGS ?=
 # Tests that share a running stack, and those of one file, stay in one of two processes.
 PARALLEL := -n 2 --dist loadgroup --no-loadscope-reorder
 
-SERVICES := gateway auth-service user-service health-aggregator
+# A folder whose `__main__.py` declares a service.
+SERVICES := $(shell grep --files-with-matches '^service = Service' */src/*/__main__.py | cut -d / -f 1)
 # Images are called IMAGE_PREFIX + service:IMAGE_TAG; BUILD_ARGS goes to the builder.
 IMAGE_PREFIX ?= vestibule/
 IMAGE_TAG ?= dev
@@ -30,7 +31,6 @@ export UV_PROJECT_ENVIRONMENT := .venv
 # Hundreds of processes are started here; without bytecode each of them would compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
-TYPED := chassis gateway auth-service user-service health-aggregator devstack bench release tests
 DECLARED := uv.lock pyproject.toml $(wildcard */pyproject.toml) protos/build_stubs.py \
 	$(shell find protos/vestibule protos/third_party -name '*.proto')
 
@@ -58,7 +58,7 @@ test-hostile: .venv/.develops ## Send 50,000 random cases over HTTP, as many ove
 lint: .venv/.develops ## Check format, style, types, protos and who may import whom
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
-	$(BIN)/mypy $(TYPED)
+	$(BIN)/mypy
 	$(BIN)/buf lint
 	$(BIN)/lint-imports
 
@@ -110,7 +110,7 @@ bench-health: .venv/.develops ## Measure the health aggregator: sweeps, detectio
 bench-start: .venv/.develops ## Measure each service's start-up: CPU seconds and time to ready
 	@$(BIN)/python -m bench.start $(ARGS)
 
-images: ## Build the four images with docker, podman or buildah, whichever is there
+images: ## Build the services' images with docker, podman or buildah, whichever is there
 	@builder=; for each in docker podman buildah; do \
 		command -v $$each >/dev/null && $$each info >/dev/null 2>&1 && { builder=$$(command -v $$each); break; }; done; \
 	[ -n "$$builder" ] || \
@@ -118,7 +118,7 @@ images: ## Build the four images with docker, podman or buildah, whichever is th
 	case $$builder in */buildah) build=bud ;; *) build=build ;; esac; \
 	for service in $(SERVICES); do \
 		echo "building $(IMAGE_PREFIX)$$service:$(IMAGE_TAG) with $$builder"; \
-		$$builder $$build --file $$service/Dockerfile --tag $(IMAGE_PREFIX)$$service:$(IMAGE_TAG) \
+		$$builder $$build --build-arg SERVICE=$$service --tag $(IMAGE_PREFIX)$$service:$(IMAGE_TAG) \
 			--build-arg VERSION=$(IMAGE_TAG) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
 			$(BUILD_ARGS) . || exit 1; \
 	done

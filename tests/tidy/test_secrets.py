@@ -100,7 +100,7 @@ def test_no_secret_is_in_an_address() -> None:
 
 def test_images_hold_what_is_named() -> None:
     """Every file that an image is built from is named: no history, no notes, no settings of somebody's."""
-    for dockerfile in tree.ROOT.glob("*/Dockerfile"):
+    for dockerfile in (tree.ROOT / "Dockerfile", tree.ROOT / "tests/Dockerfile"):
         copied = re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile.read_text(), re.MULTILINE)
         assert copied, dockerfile
         for source in " ".join(copied).split():

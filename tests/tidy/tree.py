@@ -78,9 +78,9 @@ def text_files() -> tuple[Path, ...]:
 
 @functools.cache
 def services() -> tuple[str, ...]:
-    """Returns the names of the services: the folders that hold a program and its image."""
+    """Returns the names of the services: the folders whose `__main__.py` declares one."""
     mains = ROOT.glob("*/src/*/__main__.py")
-    return tuple(sorted(main.parents[2].name for main in mains if (main.parents[2] / "Dockerfile").is_file()))
+    return tuple(sorted(main.parents[2].name for main in mains if "\nservice = Service(" in main.read_text()))
 
 
 def package_of(service: str) -> str:

@@ -99,7 +99,8 @@ class Service(Generic[Settings]):
         name, *rest = arguments
         if name in commands:
             sys.exit(commands[name](rest))
-        usage = f"usage: python -m {self.package} [{' | '.join(commands)}]\nWithout a command it serves."
+        choice = f" [{' | '.join(commands)}]" if commands else ""
+        usage = f"usage: python -m {self.package}{choice}\nWithout a command it serves."
         if name in ("-h", "--help"):
             print(usage)  # noqa: T201 - a command line's answer
             sys.exit(0)
