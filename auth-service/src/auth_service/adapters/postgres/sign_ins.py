@@ -177,7 +177,7 @@ class PostgresSignIns:
         row = await self.connection.fetchrow(
             f"""
             WITH {_RESERVED}
-            SELECT throttle.*, known.*
+            SELECT guesses.*, known.*
               FROM guesses
               LEFT JOIN ({credentials.SELECT} WHERE email_canonical = $6) AS known ON true
             """,  # noqa: S608 of constants
