@@ -38,9 +38,6 @@ settings.load_profile("default")
 _NUMBERS = itertools.count()
 
 
-USES_THE_STACK = frozenset({"stack", "system", "base_url"})
-"""Fixtures of the stack that tests share."""
-
 LONGEST_FIRST = (
     "stack",
     "tests/devstack/",
@@ -65,8 +62,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _group(item: pytest.Item) -> str:
-    uses_the_stack = USES_THE_STACK & set(getattr(item, "fixturenames", ()))
-    return "stack" if uses_the_stack else item.path.relative_to(item.config.rootpath).as_posix()
+    path = item.path.relative_to(item.config.rootpath).as_posix()
+    fixtures = set(getattr(item, "fixturenames", ()))
+    # The fixtures of tests/system ask for the stack only when there is no VESTIBULE_URL.
+    by_the_system = path.startswith("tests/system/") and fixtures & {"system", "base_url"}
+    return "stack" if by_the_system or fixtures >= {"stack", "stack_folder"} else path
 
 
 def _rank(group: str) -> int:
@@ -182,7 +182,7 @@ STACK_ENVIRONMENT = {
     "PATH": os.environ["PATH"],
     "GATEWAY_RATE_LIMITS": "off",
     "AUTH_AUDIT_HEAD_SECONDS": "1",
-    "AUTH_KEY_PUBLISH_SECONDS": "4",
+    "AUTH_KEY_PUBLISH_SECONDS": "2",
     "JWKS_REFRESH_SECONDS": "1",
     "BOOTSTRAP_ADMIN_EMAIL": "admin@vestibule.test",
     "BOOTSTRAP_ADMIN_PASSWORD": "marble-otter-sunday-lamp",

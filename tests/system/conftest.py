@@ -52,6 +52,13 @@ def _client(base_url: str, request: pytest.FixtureRequest) -> Iterator[Client]:
         yield client
 
 
+@pytest.fixture(scope="session", name="other")
+def _other(system: System) -> Iterator[Client]:
+    """A client of a second gateway of the same system."""
+    with system.gateway() as url, Client(url) as client:
+        yield client
+
+
 @pytest.fixture(scope="session", name="mailbox")
 def _mailbox(system: System) -> Mailbox:
     """What users find in their mail."""

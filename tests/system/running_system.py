@@ -5,7 +5,6 @@ import base64
 import itertools
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,9 +24,7 @@ from devstack.stack import Stack
 from devstack.topology import AUTH, GATEWAY, HEALTH
 
 from tests.system.client import PASSWORD, Client, new_email
-
-SETTLE_SECONDS = 5.0
-"""A client that was told `Retry-After: 1` a few times has been served by then."""
+from tests.waiting import wait_for
 
 _numbers = itertools.count(1)
 
@@ -202,19 +199,18 @@ class System:
         """Waits until every service reaches every other again, which may take a connection a second.
 
         Raises:
-            AssertionError: they have not found one another within `SETTLE_SECONDS`.
+            AssertionError: they have not found one another in time.
         """
         registration = {"email": new_email(), "password": PASSWORD, "full_name": "Early Bird"}
         credentials = {name: registration[name] for name in ("email", "password")}
-        deadline = time.monotonic() + SETTLE_SECONDS
         with Client(self.base_url) as client:
-            while True:
-                registered = client.post("/api/auth/register", json=registration)
+
+            def works() -> bool:
+                client.post("/api/auth/register", json=registration)
                 signed_in = client.post("/api/auth/login", json=credentials)
-                if signed_in.status == 200 and client.who(signed_in.data["access_token"]).status == 200:
-                    return
-                assert time.monotonic() < deadline, (registered.text, signed_in.text)
-                time.sleep(0.1)
+                return signed_in.status == 200 and client.who(signed_in.data["access_token"]).status == 200
+
+            wait_for(works)
 
 
 def _ask(url: str, statement: str, *values: object) -> list[tuple[Any, ...]]:

@@ -1,7 +1,7 @@
 """How API keys end: by themselves, by their user and with their user, at every gateway."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,16 +9,12 @@ import pytest
 from tests.system.client import PASSWORD, Answer, Client, User
 from tests.system.machines import KEYS, audited, made
 from tests.system.running_system import System
+from tests.waiting import wait_for
 
-SECOND = 1.0
+UNNOTICED_SECONDS = 1.2
+"""How long a gateway may take to notice that Redis is away; until then it trusts what it has read."""
+
 NEW_PASSWORD = "copper-lantern-orbit-fern"
-
-
-@pytest.fixture(scope="module", name="other")
-def _other(system: System) -> Iterator[Client]:
-    """Another gateway of the same system."""
-    with system.gateway() as url, Client(url) as client:
-        yield client
 
 
 def test_expired(client: Client, admin: User, system: System) -> None:
@@ -66,20 +62,15 @@ def _leave(client: Client, admin: User, user: User, key_id: str) -> Answer:
     ],
 )
 def test_the_end(client: Client, other: Client, admin: User, end: Ending, code: str) -> None:
-    """The gateway that took the call refuses the key at once, another one within a second."""
+    """The gateway that took the call refuses the key at once, another one soon."""
     user = client.join(proven=True)
     key = made(client, user)
     for gateway in (client, other):
         assert gateway.who(key["key"]).status == 200
     assert end(client, admin, user, key["id"]).status in {200, 204}
-    ended_at = time.monotonic()
 
     assert client.who(key["key"]).outcome == (401, code)
-    while other.who(key["key"]).status != 401 and time.monotonic() - ended_at < 5:
-        time.sleep(0.01)
-    took_seconds = time.monotonic() - ended_at
-    assert other.who(key["key"]).outcome == (401, code)
-    assert took_seconds < SECOND
+    wait_for(lambda: other.who(key["key"]).outcome == (401, code))
 
 
 def test_a_new_role_counts_at_once(client: Client, other: Client, admin: User) -> None:
@@ -93,11 +84,8 @@ def test_a_new_role_counts_at_once(client: Client, other: Client, admin: User) -
             assert gateway.who(key).status == 200
         assert client.get("/api/users", token=key).status != status
         assert client.put(path, token=admin.access_token, json={"role": role}).status == 200
-        changed_at = time.monotonic()
         assert client.get("/api/users", token=key).status == status
-        while other.get("/api/users", token=key).status != status and time.monotonic() - changed_at < 5:
-            time.sleep(0.01)
-        assert time.monotonic() - changed_at < SECOND
+        wait_for(lambda: other.get("/api/users", token=key).status == status)  # noqa: B023 called at once
 
 
 def test_keys_outlive_sessions(client: Client, other: Client) -> None:
@@ -122,7 +110,7 @@ def test_deactivated_and_back(client: Client, admin: User) -> None:
         assert client.who(key).status == status
 
 
-def test_erased_with_the_person(client: Client, system: System) -> None:
+def test_erased_with_the_user(client: Client, system: System) -> None:
     """No row is left."""
     ada = client.join(proven=True)
     key = made(client, ada)
@@ -138,7 +126,7 @@ def test_without_redis(client: Client, other: Client, system: System) -> None:
     for gateway in (client, other):
         assert gateway.who(deleted["key"]).status == 200
     with system.without("redis"):
-        time.sleep(SECOND + 0.2)
+        time.sleep(UNNOTICED_SECONDS)
         assert client.delete(f"{KEYS}/{deleted['id']}", token=ada.access_token).status == 204
         for gateway in (client, other):
             assert gateway.who(deleted["key"]).outcome == (401, "TOKEN_REVOKED")

@@ -7,6 +7,8 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.system.client import Answer, Client, User
 
 AT_A_TIME = 48
@@ -18,6 +20,7 @@ EACH = 4
 PATIENCE_SECONDS = 40.0
 
 
+@pytest.mark.nightly
 def test_logins_beyond_the_queue(client: Client) -> None:
     """Each is answered, with a session or 503; whoever was refused did not wait for those before."""
     users = [client.join() for _ in range(AT_A_TIME // EACH)]

@@ -108,6 +108,7 @@ def _login(url: str, address: str, email: str, password: str, cookie: str = "") 
     return httpx.post(f"{url}/api/auth/login", json=body, headers=headers, timeout=60)
 
 
+@pytest.mark.nightly
 def test_an_account_under_attack_is_its_owners(client: Client, proxied: str) -> None:
     """Wrong passwords come from 56 addresses without end: its owner waits a little, a known browser not."""
     user = client.join()

@@ -22,7 +22,10 @@ PROCESSES = ("gateway", "health-aggregator")
 EACH_KILOBYTES_MAX = 150
 """What a silent client may cost a process: its connection, a task or two, and what is not yet sent."""
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="measures by /proc")
+pytestmark = [
+    pytest.mark.nightly,
+    pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="measures by /proc"),
+]
 
 
 def test_a_thousand_who_never_read(client: Client, system: System) -> None:

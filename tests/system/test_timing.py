@@ -46,6 +46,7 @@ def _copies(client: Client, system: System, count: int) -> list[str]:
     return emails
 
 
+@pytest.mark.nightly
 def test_login(client: Client, system: System) -> None:
     """A wrong password of a known and of an unknown address."""
 
@@ -65,6 +66,7 @@ def test_login(client: Client, system: System) -> None:
     assert not _tells_apart(measure)
 
 
+@pytest.mark.nightly
 def test_forgot(client: Client) -> None:
     """A known and an unknown address."""
     emails = {True: client.register().email, False: new_email()}
@@ -75,6 +77,7 @@ def test_forgot(client: Client) -> None:
     assert not _tells_apart(lambda: sampled(ask, PAIRS))
 
 
+@pytest.mark.nightly
 def test_resend(client: Client, mailbox: Mailbox) -> None:
     """It is for those who are signed in, about themselves: verified or not makes no difference either."""
     verified, unverified = client.join(), client.join()
