@@ -41,7 +41,7 @@ from chassis.grpc.call import Call, enter
 from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.server import build_server
 from chassis.identity.caller import Caller
-from chassis.postgres.pool import Database, open_database
+from chassis.postgres.pool import Pool, open_pool
 from devstack.database import Database as DevelopmentDatabase
 from devstack.postgres import Postgres
 from devstack.program import free_port
@@ -109,7 +109,7 @@ class House:
     """
 
     directory: DirectoryStandIn
-    pool: Database
+    pool: Pool
     does: UseCases
     channel: ServiceChannel
     sign_audit_head: SignAuditHead
@@ -196,10 +196,10 @@ async def _emptied_database(postgres: Postgres, migrated: DevelopmentDatabase) -
 
 
 @pytest.fixture(name="pool")
-async def _pool(emptied_database: DevelopmentDatabase) -> AsyncIterator[Database]:
+async def _pool(emptied_database: DevelopmentDatabase) -> AsyncIterator[Pool]:
     """The service's own pool, with the role that it has in production."""
     url = emptied_database.url("auth_service")
-    async with open_database(url, application_name="test", max_size=10) as opened:
+    async with open_pool(url, application_name="test", max_size=10) as opened:
         yield opened
 
 
@@ -220,7 +220,7 @@ async def _directory() -> AsyncIterator[DirectoryStandIn]:
 
 
 @pytest.fixture(name="house")
-async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStandIn) -> AsyncIterator[House]:
+async def _house(pool: Pool, hashing: HashingPool, directory: DirectoryStandIn) -> AsyncIterator[House]:
     """The service behind a real port."""
     units, clock = PostgresUnitsOfWork(pool), SystemClock()
     await EnsureSigningKey(units, MASTER_KEY, clock)()
@@ -264,7 +264,7 @@ async def _house(pool: Database, hashing: HashingPool, directory: DirectoryStand
     server = build_server(
         service_tokens=service_tokens(serving.SERVICE),
         authenticator=authenticator,
-        around=IdempotencyInterceptor(does.run_once).around,
+        interceptor=IdempotencyInterceptor(does.run_once).around,
     )
     serving.add_servicers(server, does)
     address = f"127.0.0.1:{await server.start('127.0.0.1:0')}"

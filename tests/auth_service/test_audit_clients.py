@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from auth_service.domain.audit import AuditEntry, AuditFilter, canonical_form
-from chassis.postgres.pool import Database
+from chassis.postgres.pool import Pool
 from devstack.database import Database as DevelopmentDatabase
 
 from tests.auth_service.command_line import Environment, ran
@@ -18,7 +18,7 @@ from tests.auth_service.world import HERE
 _OLD = "SELECT auth.append_audit_event($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 
 
-async def _append_as_before(pool: Database, address: str) -> None:
+async def _append_as_before(pool: Pool, address: str) -> None:
     """What the release before this one does, which stands beside it during an upgrade."""
     entry = AuditEntry(
         occurred_at=datetime.now(UTC), action="auth.login", outcome="refused", ip=address, user_agent="old"
@@ -30,7 +30,7 @@ async def _append_as_before(pool: Database, address: str) -> None:
     )
 
 
-async def test_both_forms_are_one_chain(house: House, pool: Database) -> None:
+async def test_both_forms_are_one_chain(house: House, pool: Pool) -> None:
     """While old and new processes write side by side; each shows what it knows."""
     await house.register()
     await _append_as_before(pool, "198.51.100.7")
@@ -78,7 +78,7 @@ async def test_the_owner_alters_a_client(
     assert (report.intact, report.first_broken) == (False, 1)
 
 
-async def test_erased_with_the_account(house: House, pool: Database) -> None:
+async def test_erased_with_the_account(house: House, pool: Pool) -> None:
     """By whatever way a credential goes; the chain is whole, and an admin is shown nothing of the client."""
     user_id = await house.register()
     await house.login()

@@ -18,7 +18,7 @@ from auth_service.domain.retention import FOR_EVER
 from auth_service.domain.signing_key import OUTLIVES, Schedule
 from auth_service.usecases.audit_verification import FindAuditBeginning, VerifyAuditEvents
 from auth_service.usecases.signing_keys import RetireSigningKeys, RotateSigningKey
-from chassis.postgres.pool import Database
+from chassis.postgres.pool import Pool
 from devstack.database import Database as DevelopmentDatabase
 
 from tests.auth_service.command_line import Environment, ran
@@ -60,7 +60,7 @@ async def _rewrite(owner: Owner, first: int) -> None:
         )
 
 
-async def test_signatures_outlive_their_keys(house: House, pool: Database) -> None:
+async def test_signatures_outlive_their_keys(house: House, pool: Pool) -> None:
     """A key that is long retired still vouches for what it signed."""
     await _signed(house)
     units, clock = PostgresUnitsOfWork(pool), FakeClock(datetime.now(UTC))
@@ -125,7 +125,7 @@ async def test_a_tail_written_anew(house: House, owner: Owner, environment: Envi
 
 
 async def test_a_key_of_ones_own_signs_nothing(
-    house: House, owner: Owner, pool: Database, environment: Environment
+    house: House, owner: Owner, pool: Pool, environment: Environment
 ) -> None:
     """Whoever owns the database can put a key there, but not one that the master key knows."""
     await _signed(house)
@@ -161,7 +161,7 @@ async def test_a_key_of_ones_own_signs_nothing(
     assert "the signing keys were believed: set AUTH_MASTER_KEY" in said
 
 
-async def test_the_runtime_role_can_only_add_heads(house: House, pool: Database) -> None:
+async def test_the_runtime_role_can_only_add_heads(house: House, pool: Pool) -> None:
     """Neither change one nor remove one."""
     await _signed(house)
 

@@ -12,7 +12,7 @@ from auth_service.adapters.audit_heads import EcdsaHeadSigner
 from auth_service.adapters.key_ring import KeyRing
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from chassis.clock import SystemClock
-from chassis.postgres.pool import Database
+from chassis.postgres.pool import Pool
 from devstack.database import Database as DevelopmentDatabase
 
 from tests.auth_service.command_line import Environment, ran
@@ -36,7 +36,7 @@ def _six_years(environment: Environment, emptied_database: DevelopmentDatabase) 
     return environment | {"AUTH_AUDIT_RETENTION_YEARS": "6", "AUTH_MIGRATION_POSTGRES_URL": url}
 
 
-async def _seven_entries(house: House, pool: Database) -> None:
+async def _seven_entries(house: House, pool: Pool) -> None:
     """Heads signed seven years ago at 2, six and a half at 4, yesterday at 6, and none at 7."""
     units, clock = PostgresUnitsOfWork(pool), SystemClock()
     ring = KeyRing(units, MASTER_KEY, clock)
@@ -62,7 +62,7 @@ async def _places(owner: Owner) -> list[int]:
 
 
 async def test_what_is_over_goes_and_the_rest_still_verifies(
-    house: House, pool: Database, owner: Owner, six_years: Environment, tmp_path: Path
+    house: House, pool: Pool, owner: Owner, six_years: Environment, tmp_path: Path
 ) -> None:
     """As far as the last head that is old enough; the chain goes on, is signed, verified and exported."""
     await _seven_entries(house, pool)
@@ -99,7 +99,7 @@ async def test_what_is_over_goes_and_the_rest_still_verifies(
 )
 async def test_whoever_removes_more_is_found_out(
     house: House,
-    pool: Database,
+    pool: Pool,
     owner: Owner,
     six_years: Environment,
     years: str,
@@ -117,7 +117,7 @@ async def test_whoever_removes_more_is_found_out(
 
 
 async def test_nothing_is_removed_of_a_broken_chain(
-    house: House, pool: Database, owner: Owner, six_years: Environment
+    house: House, pool: Pool, owner: Owner, six_years: Environment
 ) -> None:
     """It may be evidence."""
     await _seven_entries(house, pool)
@@ -130,7 +130,7 @@ async def test_nothing_is_removed_of_a_broken_chain(
 
 
 async def test_the_newest_head_stays_however_old(
-    house: House, pool: Database, owner: Owner, six_years: Environment
+    house: House, pool: Pool, owner: Owner, six_years: Environment
 ) -> None:
     """The chain goes on from there."""
     await _seven_entries(house, pool)
@@ -144,7 +144,7 @@ async def test_the_newest_head_stays_however_old(
 
 
 async def test_who_may_not(
-    house: House, pool: Database, owner: Owner, six_years: Environment, emptied_database: DevelopmentDatabase
+    house: House, pool: Pool, owner: Owner, six_years: Environment, emptied_database: DevelopmentDatabase
 ) -> None:
     """The service's own role removes nothing, and the strict profile keeps for six years at least."""
     await _seven_entries(house, pool)

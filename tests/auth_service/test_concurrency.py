@@ -12,7 +12,7 @@ from auth_service.usecases.signing_keys import EnsureSigningKey
 from chassis.clock import SystemClock
 from chassis.errors import DeadlineExceeded, RemoteError, Unavailable
 from chassis.ids import uuid7
-from chassis.postgres.pool import Database
+from chassis.postgres.pool import Pool
 from vestibule.auth.v1 import auth_service_pb2 as pb
 
 from tests.auth_service.conftest import MASTER_KEY, House
@@ -52,7 +52,7 @@ async def test_registering_one_address_twenty_times_makes_one_person(house: Hous
     assert await house.count("credentials") == len(house.directory.users) == 1
 
 
-async def test_instances_that_start_at_once_make_one_key(pool: Database) -> None:
+async def test_instances_that_start_at_once_make_one_key(pool: Pool) -> None:
     """An advisory lock lets one of them make it."""
     ensure = EnsureSigningKey(PostgresUnitsOfWork(pool), MASTER_KEY, SystemClock())
 
@@ -125,7 +125,7 @@ async def test_ending_everything_leaves_no_session_behind(house: House) -> None:
     assert left == 0
 
 
-async def test_a_refresh_that_was_rolled_back_has_not_happened(house: House, pool: Database) -> None:
+async def test_a_refresh_that_was_rolled_back_has_not_happened(house: House, pool: Pool) -> None:
     """Postgres cuts the connection in the middle of the transaction; the client's retry works."""
     await house.register()
     tokens = await house.login()
@@ -139,7 +139,7 @@ async def test_a_refresh_that_was_rolled_back_has_not_happened(house: House, poo
     assert (await house.refresh(tokens.refresh_token)).refresh_token != tokens.refresh_token
 
 
-async def test_another_master_key_opens_nothing(pool: Database) -> None:
+async def test_another_master_key_opens_nothing(pool: Pool) -> None:
     """A start with the wrong one fails, and changes nothing."""
     await EnsureSigningKey(PostgresUnitsOfWork(pool), MASTER_KEY, SystemClock())()
 

@@ -16,7 +16,7 @@ from auth_service.usecases.signing_keys import (
     RetireSigningKeys,
     RotateSigningKey,
 )
-from chassis.postgres.pool import Database
+from chassis.postgres.pool import Pool
 from devstack.database import Database as DevelopmentDatabase
 
 from tests.auth_service.command_line import Environment, output_of, ran
@@ -30,7 +30,7 @@ TIMES = Schedule(every=30 * DAY, published_for=15 * MINUTE)
 class Keys:
     """The use cases about keys, at a time of the test's choice."""
 
-    def __init__(self, pool: Database) -> None:
+    def __init__(self, pool: Pool) -> None:
         self.clock = FakeClock()
         self.units = PostgresUnitsOfWork(pool)
         self.rotate = RotateSigningKey(self.units, MASTER_KEY, TIMES, self.clock)
@@ -49,11 +49,11 @@ class Keys:
 
 
 @pytest.fixture(name="keys")
-def _keys(pool: Database) -> Keys:
+def _keys(pool: Pool) -> Keys:
     return Keys(pool)
 
 
-async def test_a_key_lives_from_publication_to_its_destruction(keys: Keys, pool: Database) -> None:
+async def test_a_key_lives_from_publication_to_its_destruction(keys: Keys, pool: Pool) -> None:
     """A successor is published in time; the old key goes with its last token, its public half stays."""
     ring = await keys.first()
     old, _ = ring.signing()
@@ -117,7 +117,7 @@ async def test_a_key_is_not_passed_over(keys: Keys) -> None:
 
 
 async def test_what_is_kept_of_retired_keys_cannot_be_changed(
-    keys: Keys, pool: Database, emptied_database: DevelopmentDatabase
+    keys: Keys, pool: Pool, emptied_database: DevelopmentDatabase
 ) -> None:
     """Not by the service; whoever changes it as the owner is found out by the master key."""
     await keys.first()
@@ -139,7 +139,7 @@ async def test_what_is_kept_of_retired_keys_cannot_be_changed(
         assert [MASTER_KEY.attested(key) for key in await unit.signing_keys.retired()] == [False]
 
 
-async def test_keys_from_the_command_line(environment: Environment, keys: Keys, pool: Database) -> None:
+async def test_keys_from_the_command_line(environment: Environment, keys: Keys, pool: Pool) -> None:
     """`rotate` says what it did, or why not; `list` shows every key and nothing of its private half."""
     keys.clock.time = datetime.now(UTC)
     await EnsureSigningKey(keys.units, MASTER_KEY, keys.clock)()

@@ -17,7 +17,7 @@ from chassis.errors import RemoteError
 from chassis.grpc.call import Call, enter
 from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.identity.caller import Caller
-from chassis.postgres.pool import Database
+from chassis.postgres.pool import Pool
 from devstack.program import free_port
 from vestibule.auth.v1 import (
     api_key_service_pb2,
@@ -63,7 +63,7 @@ class Clients:
         answers: Idempotency keys and the access tokens that were answered under them.
     """
 
-    pool: Database
+    pool: Pool
     mail_dir: Path
     refresh_token: str = ""
     device: str = ""
@@ -190,7 +190,7 @@ async def _stop(running: asyncio.subprocess.Process) -> None:
 @pytest.mark.nightly
 @pytest.mark.timeout(900)
 async def test_one_key_follows_another(
-    environment: Environment, pool: Database, directory: DirectoryStandIn, tmp_path: Path
+    environment: Environment, pool: Pool, directory: DirectoryStandIn, tmp_path: Path
 ) -> None:
     """Whatever was given out before a step is good after it, at old and new processes side by side."""
     clients = Clients(pool, tmp_path)
@@ -257,7 +257,7 @@ def _counts(said: str) -> dict[str, int]:
     return {name: int(number) for name, number in found}
 
 
-async def _end_the_old_key(pool: Database) -> None:
+async def _end_the_old_key(pool: Pool) -> None:
     """Moves the last note of the old key back, so that it has ended now and not two minutes hence."""
     await pool.execute(
         """
@@ -269,7 +269,7 @@ async def _end_the_old_key(pool: Database) -> None:
     await pool.execute("UPDATE auth.api_keys SET last_used_at = last_used_at - interval '1 hour'")
 
 
-async def _pass_a_month(pool: Database) -> None:
+async def _pass_a_month(pool: Pool) -> None:
     """Ends what ends by itself; what is used goes on."""
     since = "(SELECT min(last_used_at) + interval '2 minutes' FROM auth.master_keys)"
     for statement in (

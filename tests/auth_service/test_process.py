@@ -11,7 +11,7 @@ import asyncpg
 from chassis.events import stream
 from chassis.grpc.channel import open_channel
 from chassis.ids import uuid7
-from chassis.postgres.pool import Database
+from chassis.postgres.pool import Pool
 from devstack.database import Database as DevelopmentDatabase
 from devstack.program import free_port
 from devstack.valkey import Valkey
@@ -66,7 +66,7 @@ async def _login(environment: Environment) -> auth_service_pb2.Tokens:
 
 
 async def test_first_admin_is_made_when_user_service_answers(
-    environment: Environment, directory: DirectoryStandIn, pool: Database, valkey: Valkey
+    environment: Environment, directory: DirectoryStandIn, pool: Pool, valkey: Valkey
 ) -> None:
     """It is ready without user-service and makes the admin when that has come; it does what events ask."""
     async with process(environment) as running, Redis.from_url(valkey.url) as redis:
@@ -156,7 +156,7 @@ async def test_the_master_key_has_to_be_the_one_that_sealed(
 
 
 async def test_the_chain_is_verified_from_the_command_line(
-    environment: Environment, pool: Database, emptied_database: DevelopmentDatabase
+    environment: Environment, pool: Pool, emptied_database: DevelopmentDatabase
 ) -> None:
     """Status 0 and the head, or 1 and the first entry that does not follow."""
     for _ in range(3):

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
-from chassis.postgres.pool import Database
+from chassis.postgres.pool import Pool
 
 from tests.auth_service.conftest import House
 
@@ -16,7 +16,7 @@ _SESSIONS = """
 """
 
 
-async def test_only_what_has_served_its_time_goes(house: House, pool: Database) -> None:
+async def test_only_what_has_served_its_time_goes(house: House, pool: Pool) -> None:
     """Sessions after a month, revocations with their last token, wrong passwords with their block."""
     user_id = UUID(await house.register())
     for expires, ended, count in (
@@ -56,7 +56,7 @@ async def test_only_what_has_served_its_time_goes(house: House, pool: Database) 
     assert {row["account"] for row in left} == {b"b", b"c"}
 
 
-async def test_api_keys_go_a_month_after_their_end(house: House, pool: Database) -> None:
+async def test_api_keys_go_a_month_after_their_end(house: House, pool: Pool) -> None:
     """Revoked or expired; who has no end stays."""
     user_id = UUID(await house.register())
     ends = [("-31 days", None), ("1 day", "-31 days"), (None, "-31 days"), ("-29 days", "-29 days")]
@@ -75,7 +75,7 @@ async def test_api_keys_go_a_month_after_their_end(house: House, pool: Database)
     assert await house.count("api_keys") == 2
 
 
-async def test_whatever_the_number(house: House, pool: Database) -> None:
+async def test_whatever_the_number(house: House, pool: Pool) -> None:
     """Batch after batch, until nothing is left; two may do it at once."""
     user_id = UUID(await house.register())
     await pool.execute(_SESSIONS, user_id, "-31 days", None, 1_200)
@@ -83,7 +83,7 @@ async def test_whatever_the_number(house: House, pool: Database) -> None:
     assert await house.does.purge_expired() == 1_200
 
 
-async def test_a_locked_row_is_left_for_the_next_time(house: House, pool: Database) -> None:
+async def test_a_locked_row_is_left_for_the_next_time(house: House, pool: Pool) -> None:
     """The job waits for nobody."""
     user_id = UUID(await house.register())
     await pool.execute(_SESSIONS, user_id, "-31 days", None, 2)
@@ -96,7 +96,7 @@ async def test_a_locked_row_is_left_for_the_next_time(house: House, pool: Databa
     assert await house.does.purge_expired() == 1
 
 
-async def test_challenges(house: House, pool: Database) -> None:
+async def test_challenges(house: House, pool: Pool) -> None:
     """Those of a second step are told as expired for as long again; those of passkeys go at once."""
     user_id = UUID(await house.register())
     for digest, age in ((b"open", "-1 minute"), (b"late", "4 minutes"), (b"gone", "6 minutes")):

@@ -34,7 +34,7 @@ def lines(output: io.StringIO) -> list[dict[str, Any]]:
 def test_a_line_carries_time_level_service_and_context(output: io.StringIO) -> None:
     logs.configure("stock-service", stream=output)
     logs.bind(request_id="r1", user_id="u1")
-    logs.get_logger().info("item sold", price=3)
+    structlog.get_logger().info("item sold", price=3)
     (line,) = lines(output)
     assert line.pop("timestamp").endswith("Z")
     assert line == {
@@ -49,7 +49,7 @@ def test_a_line_carries_time_level_service_and_context(output: io.StringIO) -> N
 
 def test_secrets_are_redacted_by_key(output: io.StringIO) -> None:
     logs.configure("s", stream=output, secret_names={"postgres_url"})
-    logs.get_logger().info(
+    structlog.get_logger().info(
         "x", postgres_url="hush", Password="hush", headers={"Authorization": "hush", "a": 1}
     )
     assert "hush" not in output.getvalue()
@@ -62,7 +62,7 @@ def test_what_the_protos_call_secret_is_redacted(output: io.StringIO) -> None:
     names = secret_fields([service])
     assert {"password", "refresh_token", "old_password", "new_password"} <= names
     logs.hide(names | {"pass_phrase"})
-    logs.get_logger().info("x", pass_phrase="hush", body=dict.fromkeys(names, "hush"))
+    structlog.get_logger().info("x", pass_phrase="hush", body=dict.fromkeys(names, "hush"))
     assert "hush" not in output.getvalue()
 
 
@@ -71,7 +71,7 @@ def test_an_exception_is_one_line(output: io.StringIO) -> None:
     try:
         dict[str, int]()["missing"]
     except KeyError:
-        logs.get_logger().exception("failed")
+        structlog.get_logger().exception("failed")
     (line,) = lines(output)
     assert "KeyError: 'missing'" in line["exception"]
 
@@ -87,13 +87,13 @@ def test_libraries_that_use_logging_come_along(output: io.StringIO) -> None:
 
 def test_levels_below_are_not_written(output: io.StringIO) -> None:
     logs.configure("s", stream=output, level="warning")
-    logs.get_logger().info("quiet")
-    logs.get_logger().warning("loud")
+    structlog.get_logger().info("quiet")
+    structlog.get_logger().warning("loud")
     assert [line["event"] for line in lines(output)] == ["loud"]
 
 
 def test_the_console_is_for_people(output: io.StringIO) -> None:
     logs.configure("s", stream=output, log_format="console")
-    logs.get_logger().info("hello", number=1)
+    structlog.get_logger().info("hello", number=1)
     assert "hello" in output.getvalue()
     assert "number=1" in output.getvalue()

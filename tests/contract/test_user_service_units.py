@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from chassis.postgres.pool import open_database
+from chassis.postgres.pool import open_pool
 from devstack.database import Database as DevelopmentDatabase
 from devstack.postgres import Postgres
 from user_service.adapters.postgres.unit_of_work import PostgresUnitOfWork
@@ -273,7 +273,7 @@ class TestPostgresUnitOfWork(UnitOfWorkContract):
     @pytest.fixture(name="world")
     async def _world(self, postgres: Postgres, migrated: DevelopmentDatabase) -> AsyncIterator[World]:
         url = (await emptied(postgres, migrated)).url("user_service")
-        async with open_database(url, application_name="test", max_size=5) as opened:
+        async with open_pool(url, application_name="test", max_size=5) as opened:
             yield PostgresUnitOfWork(opened, OUTBOX), PostgresUserReader(opened)
 
 

@@ -14,7 +14,7 @@ from chassis.identity.caller import ANONYMOUS, Caller
 from chassis.identity.claims import Claims
 from chassis.identity.keys import KeyCache
 from chassis.identity.verifier import TokenVerifier
-from chassis.postgres.pool import Database, open_database
+from chassis.postgres.pool import Pool, open_pool
 from devstack.database import Database as DevelopmentDatabase
 from devstack.postgres import Postgres
 from user_service import wiring
@@ -69,7 +69,7 @@ class Service:
     """
 
     auth: AuthStandIn
-    database: Database
+    database: Pool
     units: UnitOfWork
     reader: UserReader
     accounts: Accounts
@@ -122,10 +122,10 @@ async def _emptied_database(postgres: Postgres, migrated: DevelopmentDatabase) -
 
 
 @pytest.fixture(name="users_database")
-async def _users_database(emptied_database: DevelopmentDatabase) -> AsyncIterator[Database]:
+async def _users_database(emptied_database: DevelopmentDatabase) -> AsyncIterator[Pool]:
     """The service's pool, with its production role."""
     url = emptied_database.url("user_service")
-    async with open_database(url, application_name="test", max_size=10) as opened:
+    async with open_pool(url, application_name="test", max_size=10) as opened:
         yield opened
 
 
@@ -137,7 +137,7 @@ async def _auth() -> AsyncIterator[AuthStandIn]:
 
 
 @pytest.fixture(name="service")
-async def _service(users_database: Database, auth: AuthStandIn) -> AsyncIterator[Service]:
+async def _service(users_database: Pool, auth: AuthStandIn) -> AsyncIterator[Service]:
     """The service on a real port."""
     to_auth = open_channel(
         auth.address,

@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 from chassis.events import stream
 from chassis.grpc.channel import open_channel
-from chassis.postgres.pool import Database
+from chassis.postgres.pool import Pool
 from devstack.database import Database as DevelopmentDatabase
 from devstack.program import free_port
 from devstack.valkey import Valkey
@@ -74,7 +74,7 @@ def _environment(emptied_database: DevelopmentDatabase, valkey: Valkey) -> dict[
 
 
 async def test_ready_once_auth_service_has_come(
-    environment: dict[str, str], users_database: Database, valkey: Valkey
+    environment: dict[str, str], users_database: Pool, valkey: Valkey
 ) -> None:
     """It starts before auth-service, is ready after it, does what events ask for, and stops cleanly."""
     auth = AuthStandIn()
@@ -125,7 +125,7 @@ async def test_ready_once_auth_service_has_come(
 
 
 async def test_works_without_redis(
-    environment: dict[str, str], users_database: Database, auth: AuthStandIn
+    environment: dict[str, str], users_database: Pool, auth: AuthStandIn
 ) -> None:
     """With Redis away it is ready all the same, and admits people."""
     environment |= {"USERS_AUTH_ADDRESS": auth.address, "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}

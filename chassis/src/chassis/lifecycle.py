@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, NoReturn, TypeVar
 
+import structlog
 import uvloop
 
 from chassis import boot
 from chassis.errors import ServiceError
-from chassis.logs import get_logger
 from chassis.readiness import Readiness
 from chassis.startup import StartupError
 
-log = get_logger()
+log = structlog.get_logger()
 
 CANCEL_AGAIN_SECONDS = 1.0
 

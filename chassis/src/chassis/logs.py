@@ -158,11 +158,6 @@ def configure(
     logging.captureWarnings(capture=True)
 
 
-def get_logger(**initial: Any) -> Any:
-    """Returns a logger; `initial` is on every line it writes."""
-    return structlog.get_logger(**initial)
-
-
 def bind(**values: str) -> None:
     """Puts `request_id`, `trace_id`, `user_id` and the like on every later line of this context."""
     structlog.contextvars.bind_contextvars(**values)

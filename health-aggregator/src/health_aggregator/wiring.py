@@ -19,7 +19,7 @@ from chassis.identity.service_keys import open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.ids import uuid7
 from chassis.lifecycle import Lifecycle
-from chassis.postgres.pool import Database, open_database
+from chassis.postgres.pool import Pool, open_pool
 from prometheus_client import REGISTRY
 from vestibule.health.v1.audit_witness_service_pb2_grpc import add_AuditWitnessServiceServicer_to_server
 from vestibule.health.v1.health_service_pb2_grpc import add_HealthServiceServicer_to_server
@@ -168,18 +168,16 @@ class _LazyCluster:
         return self._cluster
 
 
-async def _database(settings: HealthSettings, lifecycle: Lifecycle) -> Database | None:
+async def _database(settings: HealthSettings, lifecycle: Lifecycle) -> Pool | None:
     if settings.postgres_url is None:
         return None
     # No connection is made before the first is needed: Postgres may be away when we start.
     return await lifecycle.enter(
-        open_database(
-            settings.postgres_url.get_secret_value(), application_name=OBSERVER, min_size=0, max_size=2
-        )
+        open_pool(settings.postgres_url.get_secret_value(), application_name=OBSERVER, min_size=0, max_size=2)
     )
 
 
-def _history_store(database: Database | None) -> HistoryStore:
+def _history_store(database: Pool | None) -> HistoryStore:
     if database is None:
         return MemoryHistory()
     return PostgresHistory(database, f"{socket.gethostname()}/{uuid7()}")

@@ -9,7 +9,7 @@ from auth_service.domain.audit_client import COMMITMENT
 from auth_service.transport.event_handlers import event_handlers
 from chassis.errors import Forbidden, Invalid, RemoteError, Unavailable
 from chassis.ids import uuid7
-from chassis.postgres.pool import Database
+from chassis.postgres.pool import Pool
 from devstack.database import Database as DevelopmentDatabase
 from vestibule.auth.v1 import audit_service_pb2 as pb
 from vestibule.auth.v1 import key_service_pb2
@@ -128,7 +128,7 @@ async def test_another_service_tells_of_its_own_acts_alone(house: House, action:
     assert await house.count("audit_events") == 0
 
 
-async def test_a_commitment_is_not_anothers_to_make(house: House, pool: Database) -> None:
+async def test_a_commitment_is_not_anothers_to_make(house: House, pool: Pool) -> None:
     """It would say that there had been a client, and has been erased."""
     record = event_handlers(
         sync_account=house.does.sync_account,
@@ -237,7 +237,7 @@ async def test_whoever_tampers_is_found_out(
     assert (report.intact, report.first_broken) == (False, broken)
 
 
-async def test_the_runtime_role_can_only_add(house: House, pool: Database) -> None:
+async def test_the_runtime_role_can_only_add(house: House, pool: Pool) -> None:
     """Neither change an entry nor remove one, nor empty the table."""
     await house.register()
 
@@ -262,7 +262,7 @@ async def test_the_keys_are_public(house: House) -> None:
 
 
 @pytest.mark.usefixtures("house")
-async def test_private_halves_are_sealed(pool: Database) -> None:
+async def test_private_halves_are_sealed(pool: Pool) -> None:
     """What is stored is no key without the master key."""
     async with PostgresUnitsOfWork(pool).statements() as unit:
         (key,) = await unit.signing_keys.all()

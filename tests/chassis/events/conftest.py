@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from chassis.events.outbox import Outbox
 from chassis.lifecycle import end_task
-from chassis.postgres.pool import Database
+from chassis.postgres.pool import Pool
 from vestibule.events.v1.events_pb2 import Event, UserChanged
 
 Begin = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
@@ -29,7 +29,7 @@ async def begin() -> AsyncIterator[Begin]:
 
 
 @pytest.fixture
-def append(pool: Database, outbox: Outbox) -> Append:
+def append(pool: Pool, outbox: Outbox) -> Append:
     """Commits an event about a person."""
 
     async def commit(person: str) -> Event:

@@ -4,14 +4,14 @@ import asyncpg
 import pytest
 from chassis.events.outbox import Outbox
 from chassis.grpc import committed
-from chassis.postgres.pool import Database
+from chassis.postgres.pool import Pool
 from vestibule.events.v1.events_pb2 import Event, UserChanged
 
 from devstack import database as devstack_database
 from tests.chassis.conftest import OUTBOX_SQL
 
 
-async def test_an_event_is_completed_written_and_noted(pool: Database, outbox: Outbox) -> None:
+async def test_an_event_is_completed_written_and_noted(pool: Pool, outbox: Outbox) -> None:
     noted = committed.collect()
     async with pool.transaction() as transaction:
         event = await outbox.append(
@@ -29,7 +29,7 @@ async def test_an_event_is_completed_written_and_noted(pool: Database, outbox: O
     assert row["published_at"] is None
 
 
-async def test_a_rollback_leaves_nothing(pool: Database, outbox: Outbox) -> None:
+async def test_a_rollback_leaves_nothing(pool: Pool, outbox: Outbox) -> None:
     noted = committed.collect()
     with pytest.raises(KeyError):
         async with pool.transaction() as transaction:

@@ -12,7 +12,7 @@ from chassis.events import stream
 from chassis.events.outbox import Outbox, sweep
 from chassis.events.relay import Relay
 from chassis.lifecycle import end_task
-from chassis.postgres.pool import Database, open_database
+from chassis.postgres.pool import Pool, open_pool
 from devstack.postgres import Postgres
 from devstack.valkey import Valkey
 from redis.asyncio import Redis
@@ -34,7 +34,7 @@ async def people(valkey: Valkey) -> list[str]:
 
 
 async def test_events_arrive_in_order_and_are_marked(
-    pool: Database, outbox: Outbox, empty_database: str, valkey: Valkey, append: Append, begin: Begin
+    pool: Pool, outbox: Outbox, empty_database: str, valkey: Valkey, append: Append, begin: Begin
 ) -> None:
     for number in range(450):
         await append(str(number))
@@ -56,7 +56,7 @@ async def test_notify_wakes_the_relay_at_once(
 
 
 async def test_a_lost_notification_is_made_up_for_by_looking(
-    pool: Database, outbox: Outbox, empty_database: str, valkey: Valkey, begin: Begin
+    pool: Pool, outbox: Outbox, empty_database: str, valkey: Valkey, begin: Begin
 ) -> None:
     relay = Relay(outbox, keys=KEYS, postgres_url=empty_database, redis_url=valkey.url)
     begin(relay.run())
@@ -86,7 +86,7 @@ async def test_a_stream_whose_ids_were_put_far_ahead_is_begun_anew(
 
 
 async def test_of_two_relays_one_publishes_and_the_other_takes_over(
-    pool: Database, outbox: Outbox, empty_database: str, valkey: Valkey, append: Append, begin: Begin
+    pool: Pool, outbox: Outbox, empty_database: str, valkey: Valkey, append: Append, begin: Begin
 ) -> None:
     relays = [Relay(outbox, keys=KEYS, postgres_url=empty_database, redis_url=valkey.url) for _ in range(2)]
     tasks = [begin(relay.run()) for relay in relays]
@@ -105,7 +105,7 @@ async def test_of_two_relays_one_publishes_and_the_other_takes_over(
 
 
 async def test_while_redis_is_away_events_wait(
-    pool: Database,
+    pool: Pool,
     outbox: Outbox,
     empty_database: str,
     own_valkey: Valkey,
@@ -122,7 +122,7 @@ async def test_while_redis_is_away_events_wait(
 
 
 async def test_a_killed_redis_gets_everything_again(
-    pool: Database,
+    pool: Pool,
     outbox: Outbox,
     empty_database: str,
     own_valkey: Valkey,
@@ -141,7 +141,7 @@ async def test_a_killed_redis_gets_everything_again(
 
 
 async def test_a_redis_that_lost_its_data_while_no_relay_ran_is_noticed_at_start(
-    pool: Database,
+    pool: Pool,
     outbox: Outbox,
     empty_database: str,
     own_valkey: Valkey,
@@ -159,7 +159,7 @@ async def test_a_redis_that_lost_its_data_while_no_relay_ran_is_noticed_at_start
 
 
 async def test_a_lost_end_of_the_stream_is_published_again_and_the_rest_is_not(
-    pool: Database, outbox: Outbox, empty_database: str, valkey: Valkey, append: Append, begin: Begin
+    pool: Pool, outbox: Outbox, empty_database: str, valkey: Valkey, append: Append, begin: Begin
 ) -> None:
     begin(Relay(outbox, keys=KEYS, postgres_url=empty_database, redis_url=valkey.url).run())
     for number in range(10):
@@ -174,7 +174,7 @@ async def test_a_lost_end_of_the_stream_is_published_again_and_the_rest_is_not(
 
 
 async def test_a_silent_redis_holds_up_nothing_but_itself(
-    pool: Database,
+    pool: Pool,
     outbox: Outbox,
     empty_database: str,
     own_valkey: Valkey,
@@ -195,7 +195,7 @@ async def test_a_silent_redis_holds_up_nothing_but_itself(
 
 async def test_a_postgres_restart_is_survived(own_postgres: Postgres, valkey: Valkey, begin: Begin) -> None:
     outbox = Outbox(schema="stock", source="user-service")
-    async with open_database(own_postgres.url(), application_name="t") as pool:
+    async with open_pool(own_postgres.url(), application_name="t") as pool:
         await pool.execute(OUTBOX_SQL)
         relay = Relay(outbox, keys=KEYS, postgres_url=own_postgres.url(), redis_url=valkey.url)
         task = begin(relay.run())
@@ -209,7 +209,7 @@ async def test_a_postgres_restart_is_survived(own_postgres: Postgres, valkey: Va
 
 
 async def test_old_rows_are_swept(
-    pool: Database, outbox: Outbox, empty_database: str, append: Append, monkeypatch: pytest.MonkeyPatch
+    pool: Pool, outbox: Outbox, empty_database: str, append: Append, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox_module, "SWEEP_BATCH", 3)
     for number in range(8):
@@ -223,7 +223,7 @@ async def test_old_rows_are_swept(
     assert await pool.fetchval("SELECT count(*) FROM stock.outbox") == 1
 
 
-async def _pending_is(pool: Database, count: int) -> bool:
+async def _pending_is(pool: Pool, count: int) -> bool:
     return bool(await pool.fetchval("SELECT count(*) FROM stock.outbox WHERE published_at IS NULL") == count)
 
 

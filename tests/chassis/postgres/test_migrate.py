@@ -10,7 +10,7 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from chassis.postgres import migrate, revision
-from chassis.postgres.pool import Database
+from chassis.postgres.pool import Pool
 from chassis.startup import StartupError
 from devstack.postgres import Postgres
 
@@ -60,13 +60,13 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
 
 
 @pytest.fixture
-async def schema(pool: Database) -> str:
+async def schema(pool: Pool) -> str:
     await pool.execute("CREATE SCHEMA shop")
     return "shop"
 
 
 async def test_an_empty_schema_gets_everything(
-    shop: Shop, schema: str, pool: Database, empty_database: str
+    shop: Shop, schema: str, pool: Pool, empty_database: str
 ) -> None:
     shop.add(1, FIRST, doc="Create items")
     shop.add(2, "ALTER TABLE item ADD COLUMN price int", doc="Price items")
@@ -91,7 +91,7 @@ async def test_a_second_run_does_nothing(shop: Shop, schema: str, empty_database
     assert lines == ["schema shop is at 0001: nothing to do"]
 
 
-async def test_two_at_once_take_turns(shop: Shop, schema: str, pool: Database, empty_database: str) -> None:
+async def test_two_at_once_take_turns(shop: Shop, schema: str, pool: Pool, empty_database: str) -> None:
     shop.add(1, FIRST + "SELECT pg_sleep(0.6);")
     lines: list[str] = []
     async with asyncio.TaskGroup() as group:
@@ -106,7 +106,7 @@ async def test_two_at_once_take_turns(shop: Shop, schema: str, pool: Database, e
 
 
 async def test_an_index_is_built_concurrently_while_another_waits(
-    shop: Shop, schema: str, pool: Database, empty_database: str
+    shop: Shop, schema: str, pool: Pool, empty_database: str
 ) -> None:
     shop.add(1, FIRST + "SELECT pg_sleep(0.4);")
     shop.add(
@@ -123,7 +123,7 @@ async def test_an_index_is_built_concurrently_while_another_waits(
 
 
 async def test_a_failing_migration_leaves_what_was_before(
-    shop: Shop, schema: str, pool: Database, empty_database: str
+    shop: Shop, schema: str, pool: Pool, empty_database: str
 ) -> None:
     shop.add(1, FIRST)
     shop.add(2, "CREATE TABLE half (name text); SELECT 1/0")
@@ -137,7 +137,7 @@ async def test_a_failing_migration_leaves_what_was_before(
 
 
 async def test_a_statement_does_not_wait_for_a_lock_for_ever(
-    shop: Shop, schema: str, pool: Database, empty_database: str
+    shop: Shop, schema: str, pool: Pool, empty_database: str
 ) -> None:
     shop.add(1, FIRST)
     await migrate.upgrade(empty_database, schema=schema, package=shop.name, say=_silent)
@@ -151,7 +151,7 @@ async def test_a_statement_does_not_wait_for_a_lock_for_ever(
 
 
 async def test_the_runtime_role_may_read_the_revision_only(
-    postgres: Postgres, shop: Shop, schema: str, pool: Database, empty_database: str
+    postgres: Postgres, shop: Shop, schema: str, pool: Pool, empty_database: str
 ) -> None:
     role = "shop_service_for_test"
     await pool.execute(
@@ -170,7 +170,7 @@ async def test_the_runtime_role_may_read_the_revision_only(
 
 
 async def test_a_binary_starts_on_its_own_revision_and_on_later_ones(
-    shop: Shop, schema: str, pool: Database, empty_database: str
+    shop: Shop, schema: str, pool: Pool, empty_database: str
 ) -> None:
     shop.add(1, FIRST)
     shop.add(2, "SELECT 1")
@@ -184,7 +184,7 @@ async def test_a_binary_starts_on_its_own_revision_and_on_later_ones(
 
 
 async def test_a_binary_refuses_an_older_schema_and_names_the_command(
-    shop: Shop, schema: str, pool: Database, empty_database: str
+    shop: Shop, schema: str, pool: Pool, empty_database: str
 ) -> None:
     shop.add(1, FIRST)
     with pytest.raises(StartupError) as caught:

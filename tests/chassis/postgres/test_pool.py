@@ -7,13 +7,13 @@ import asyncpg
 import pytest
 from chassis.errors import Unavailable
 from chassis.postgres.connection import rows_affected
-from chassis.postgres.pool import Database, open_database
+from chassis.postgres.pool import Pool, open_pool
 from chassis.startup import StartupError
 from devstack.postgres import Postgres
 from devstack.program import free_port
 
 
-async def test_a_transaction_commits_and_then_calls_back(pool: Database) -> None:
+async def test_a_transaction_commits_and_then_calls_back(pool: Pool) -> None:
     await pool.execute("CREATE TABLE item (name text)")
     called: list[int] = []
     async with pool.transaction() as transaction:
@@ -25,7 +25,7 @@ async def test_a_transaction_commits_and_then_calls_back(pool: Database) -> None
     assert await pool.fetchval("SELECT count(*) FROM item") == 2
 
 
-async def test_an_error_rolls_back_and_calls_nothing(pool: Database) -> None:
+async def test_an_error_rolls_back_and_calls_nothing(pool: Pool) -> None:
     await pool.execute("CREATE TABLE item (name text)")
     called: list[int] = []
     with pytest.raises(KeyError):
@@ -37,7 +37,7 @@ async def test_an_error_rolls_back_and_calls_nothing(pool: Database) -> None:
     assert await pool.fetchval("SELECT count(*) FROM item") == 0
 
 
-async def test_a_commit_that_fails_calls_nothing(pool: Database) -> None:
+async def test_a_commit_that_fails_calls_nothing(pool: Pool) -> None:
     await pool.execute("CREATE TABLE item (name text UNIQUE DEFERRABLE INITIALLY DEFERRED)")
     called: list[int] = []
     with pytest.raises(asyncpg.UniqueViolationError):
@@ -47,14 +47,14 @@ async def test_a_commit_that_fails_calls_nothing(pool: Database) -> None:
     assert called == []
 
 
-async def test_constraint_violations_reach_the_adapter_by_name(pool: Database) -> None:
+async def test_constraint_violations_reach_the_adapter_by_name(pool: Pool) -> None:
     await pool.execute("CREATE TABLE item (name text CONSTRAINT item_name_unique UNIQUE)")
     with pytest.raises(asyncpg.UniqueViolationError) as caught:
         await pool.execute("INSERT INTO item VALUES ('a'), ('a')")
     assert caught.value.constraint_name == "item_name_unique"
 
 
-async def test_json_and_times_are_python_values(pool: Database) -> None:
+async def test_json_and_times_are_python_values(pool: Pool) -> None:
     row = await pool.fetchrow("SELECT $1::jsonb AS document, now() AS time", {"a": [1, "ü"]})
     assert row is not None
     assert row["document"] == {"a": [1, "ü"]}
@@ -62,7 +62,7 @@ async def test_json_and_times_are_python_values(pool: Database) -> None:
 
 
 async def test_an_exhausted_pool_is_unavailable_in_time(empty_database: str) -> None:
-    async with open_database(
+    async with open_pool(
         empty_database, application_name="t", max_size=1, acquire_timeout_seconds=0.2
     ) as pool:
         async with pool.acquire():
@@ -75,7 +75,7 @@ async def test_an_exhausted_pool_is_unavailable_in_time(empty_database: str) -> 
 
 
 async def test_a_slow_statement_is_cut_and_the_connection_lives_on(empty_database: str) -> None:
-    async with open_database(
+    async with open_pool(
         empty_database, application_name="t", max_size=1, statement_timeout_seconds=0.2
     ) as pool:
         before = await pool.fetchval("SELECT pg_backend_pid()")
@@ -85,7 +85,7 @@ async def test_a_slow_statement_is_cut_and_the_connection_lives_on(empty_databas
 
 
 async def test_waiting_for_a_lock_ends(empty_database: str) -> None:
-    async with open_database(empty_database, application_name="t", lock_timeout_seconds=0.2) as pool:
+    async with open_pool(empty_database, application_name="t", lock_timeout_seconds=0.2) as pool:
         await pool.execute("CREATE TABLE item (name text)")
         async with pool.transaction() as holder:
             await holder.execute("LOCK TABLE item")
@@ -93,7 +93,7 @@ async def test_waiting_for_a_lock_ends(empty_database: str) -> None:
                 await pool.execute("INSERT INTO item VALUES ('a')")
 
 
-async def test_want_of_room_is_unavailable(pool: Database) -> None:
+async def test_want_of_room_is_unavailable(pool: Pool) -> None:
     """So is a full disk, which Postgres tells by the same class of errors."""
     async with pool.acquire() as connection:
         await connection.execute("SET temp_file_limit = '64kB'")
@@ -106,7 +106,7 @@ async def test_want_of_room_is_unavailable(pool: Database) -> None:
 
 async def test_a_server_that_no_longer_writes_is_left(empty_database: str) -> None:
     """As after a failover: what was the primary refuses, and the next connection finds the new one."""
-    async with open_database(empty_database, application_name="t", max_size=1) as pool:
+    async with open_pool(empty_database, application_name="t", max_size=1) as pool:
         before = await pool.fetchval("SELECT pg_backend_pid()")
         async with pool.acquire() as connection:
             await connection.execute("SET default_transaction_read_only = on")
@@ -117,7 +117,7 @@ async def test_a_server_that_no_longer_writes_is_left(empty_database: str) -> No
 
 
 async def test_a_transaction_left_idle_is_ended_by_postgres(empty_database: str) -> None:
-    async with open_database(
+    async with open_pool(
         empty_database, application_name="t", idle_in_transaction_timeout_seconds=0.2
     ) as pool:
         with pytest.raises(Unavailable):
@@ -129,7 +129,7 @@ async def test_a_transaction_left_idle_is_ended_by_postgres(empty_database: str)
 
 
 async def test_a_cancelled_query_gives_its_connection_back(empty_database: str) -> None:
-    async with open_database(empty_database, application_name="t", max_size=1) as pool:
+    async with open_pool(empty_database, application_name="t", max_size=1) as pool:
         for _ in range(5):
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.05), pool.transaction() as transaction:
@@ -138,7 +138,7 @@ async def test_a_cancelled_query_gives_its_connection_back(empty_database: str) 
 
 
 async def test_session_settings_are_what_was_asked(empty_database: str) -> None:
-    async with open_database(empty_database, application_name="stock-service") as pool:
+    async with open_pool(empty_database, application_name="stock-service") as pool:
         assert await pool.fetchval("SHOW application_name") == "stock-service"
         assert await pool.fetchval("SHOW statement_timeout") == "5s"
         assert await pool.fetchval("SHOW lock_timeout") == "3s"
@@ -146,7 +146,7 @@ async def test_session_settings_are_what_was_asked(empty_database: str) -> None:
 
 
 async def test_an_outage_is_unavailable_at_once_and_heals(own_postgres: Postgres) -> None:
-    async with open_database(own_postgres.url(), application_name="t", max_size=3) as pool:
+    async with open_pool(own_postgres.url(), application_name="t", max_size=3) as pool:
         await pool.execute("CREATE TABLE item (name text)")
         with pytest.raises(Unavailable):
             async with pool.transaction() as transaction:
@@ -161,7 +161,7 @@ async def test_an_outage_is_unavailable_at_once_and_heals(own_postgres: Postgres
         assert await pool.fetchval("SELECT count(*) FROM item") == 0
 
 
-async def test_terminated_backends_are_unavailable_once(pool: Database, empty_database: str) -> None:
+async def test_terminated_backends_are_unavailable_once(pool: Pool, empty_database: str) -> None:
     async with pool.acquire() as connection:
         pid = await connection.fetchval("SELECT pg_backend_pid()")
         other = await asyncpg.connect(empty_database)
@@ -183,7 +183,7 @@ async def test_start_waits_for_postgres(own_postgres: Postgres) -> None:
 async def test_start_gives_up_with_a_sentence_and_no_password() -> None:
     port = free_port()
     with pytest.raises(StartupError) as caught:
-        async with open_database(
+        async with open_pool(
             f"postgresql://me:hush@127.0.0.1:{port}/x", application_name="t", connect_within_seconds=0.3
         ):
             pass
@@ -194,11 +194,11 @@ async def test_start_gives_up_with_a_sentence_and_no_password() -> None:
 async def test_an_unknown_database_is_told_at_once(postgres: Postgres) -> None:
     started = monotonic()
     with pytest.raises(StartupError, match="nowhere"):
-        async with open_database(postgres.url(database="nowhere"), application_name="t"):
+        async with open_pool(postgres.url(database="nowhere"), application_name="t"):
             pass
     assert monotonic() - started < 2
 
 
 async def _select_one(url: str) -> int:
-    async with open_database(url, application_name="t", connect_within_seconds=10) as pool:
+    async with open_pool(url, application_name="t", connect_within_seconds=10) as pool:
         return int(await pool.fetchval("SELECT 1"))

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from auth_service.domain.unit_of_work import UnitsOfWork
-from chassis.postgres.pool import open_database
+from chassis.postgres.pool import open_pool
 from devstack.database import Database as DevelopmentDatabase
 from devstack.postgres import Postgres
 
@@ -23,5 +23,5 @@ async def _units(
         yield FakeUnitsOfWork(FakeClock())
         return
     url = (await emptied(postgres, migrated)).url("auth_service")
-    async with open_database(url, application_name="test", max_size=4) as pool:
+    async with open_pool(url, application_name="test", max_size=4) as pool:
         yield PostgresUnitsOfWork(pool)

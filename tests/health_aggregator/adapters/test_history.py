@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from chassis.errors import Unavailable
-from chassis.postgres.pool import open_database
+from chassis.postgres.pool import open_pool
 from devstack.database import Database
 from devstack.postgres import Postgres
 from health_aggregator.adapters.memory_history import MemoryHistory
@@ -22,7 +22,7 @@ async def _store(request: pytest.FixtureRequest, database: Database) -> AsyncIte
     if request.param == "memory":
         yield MemoryHistory()
         return
-    async with open_database(
+    async with open_pool(
         database.url("health_aggregator"), application_name="test", min_size=0, max_size=2
     ) as pool:
         yield PostgresHistory(pool, "test")
@@ -87,7 +87,7 @@ async def test_forgets_after_90_days(store: HistoryStore) -> None:
 async def test_one_aggregator_writes(database: Database) -> None:
     """Of two, the one that came first writes; the other adds nothing, so nothing counts twice."""
     url = database.url("health_aggregator")
-    async with open_database(url, application_name="test", min_size=0, max_size=2) as pool:
+    async with open_pool(url, application_name="test", min_size=0, max_size=2) as pool:
         first, second = PostgresHistory(pool, "first"), PostgresHistory(pool, "second")
 
         assert await first.append([seen(0)], [])
@@ -106,7 +106,7 @@ async def test_says_unavailable_when_postgres_is_away(own_postgres: Postgres) ->
     """A pool opens without Postgres, and says so when it is needed."""
     url = own_postgres.url()
     own_postgres.stop()
-    async with open_database(
+    async with open_pool(
         url, application_name="test", min_size=0, max_size=1, acquire_timeout_seconds=0.5
     ) as pool:
         with pytest.raises(Unavailable):

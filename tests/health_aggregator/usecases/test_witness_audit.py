@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from chassis.clock import SystemClock
 from chassis.errors import Unavailable
-from chassis.postgres.pool import open_database
+from chassis.postgres.pool import open_pool
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from devstack.database import Database
@@ -62,7 +62,7 @@ class Chain:
 @pytest.fixture(name="store")
 async def _store(database: Database) -> AsyncIterator[PostgresWitnessStore]:
     url = database.url("health_aggregator")
-    async with open_database(url, application_name="test", min_size=0, max_size=2) as pool:
+    async with open_pool(url, application_name="test", min_size=0, max_size=2) as pool:
         yield PostgresWitnessStore(pool)
 
 
@@ -185,7 +185,7 @@ async def test_the_alarm_stands_while_nobody_can_be_asked(chain: Chain, witness:
 )
 async def test_the_witness_itself_can_only_add(database: Database, statement_: str) -> None:
     """Its runtime role can neither change a head nor remove one."""
-    async with open_database(
+    async with open_pool(
         database.url("health_aggregator"), application_name="test", min_size=0, max_size=2
     ) as pool:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):

@@ -17,7 +17,7 @@ from chassis.identity.service_keys import ServiceKeys, open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
 from chassis.postgres import revision
-from chassis.postgres.pool import open_database
+from chassis.postgres.pool import open_pool
 from vestibule.auth.v1 import account_service_pb2
 from vestibule.users.v1.directory_service_pb2_grpc import add_DirectoryServiceServicer_to_server
 from vestibule.users.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
@@ -44,7 +44,7 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
         StartupError: A port is in use, or Postgres or its schema is not as required.
     """
     database = await lifecycle.enter(
-        open_database(
+        open_pool(
             settings.postgres_url.get_secret_value(),
             application_name=SERVICE,
             max_size=settings.postgres_pool_size,

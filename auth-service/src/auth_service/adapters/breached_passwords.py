@@ -15,11 +15,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from chassis.http.client import Answer, NotHttp, Progress, TooLarge, exchange
-from chassis.logs import get_logger
 from prometheus_client import Counter
 
-log = get_logger()
+log = structlog.get_logger()
 
 SERVICE_SECONDS = 1.0
 _ANSWER_BYTES_MAX = 256 * 1024

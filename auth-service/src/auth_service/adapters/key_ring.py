@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import structlog
 from chassis.clock import Clock
 from chassis.errors import ServiceError, Unavailable
-from chassis.logs import get_logger
 from cryptography.hazmat.primitives.asymmetric import ec
 from prometheus_client import Gauge
 
@@ -15,7 +15,7 @@ from auth_service.adapters.master_key import MasterKey, public_key
 from auth_service.domain.signing_key import RELOAD, KeyState, SigningKey, published, signing, state
 from auth_service.domain.unit_of_work import UnitsOfWork
 
-log = get_logger()
+log = structlog.get_logger()
 
 _AGE = Gauge("auth_signing_key_age_seconds", "How long the key that signs now has been active.")
 _KEYS = Gauge("auth_signing_keys", "Keys of this process that are not retired.", ["state"])

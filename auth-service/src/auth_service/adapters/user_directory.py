@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
+import structlog
 from chassis.errors import Kind, NotFound, RemoteError, ServiceError, TokenInvalid, Unavailable
 from chassis.grpc.channel import ServiceChannel
-from chassis.logs import get_logger
 from google.protobuf.timestamp_pb2 import Timestamp
 from vestibule.users.v1 import directory_service_pb2, user_pb2
 from vestibule.users.v1.directory_service_pb2_grpc import DirectoryServiceStub
@@ -14,7 +14,7 @@ from auth_service.domain.audit_client import AuditClient
 from auth_service.domain.errors import EmailTaken
 from auth_service.domain.user import Role, User, UserState
 
-log = get_logger()
+log = structlog.get_logger()
 
 RECORD_SIGN_IN_SECONDS = 0.5
 MARK_VERIFIED_SECONDS = 2.0

@@ -1,12 +1,12 @@
 """The job that signs the head of the audit chain, and raises the alarm when it cannot be signed."""
 
-from chassis.logs import get_logger
+import structlog
 from prometheus_client import Gauge
 
 from auth_service.domain.errors import ChainBroken
 from auth_service.usecases.audit_heads import SignAuditHead
 
-log = get_logger()
+log = structlog.get_logger()
 
 _BROKEN = Gauge("auth_audit_chain_broken", "1 while the audit chain is not what was signed.")
 _SIGNED = Gauge("auth_audit_signed_sequence", "Place of the last entry whose head this process signed.")

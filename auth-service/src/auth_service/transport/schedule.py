@@ -4,15 +4,15 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 
+import structlog
 from chassis.backoff import Backoff
 from chassis.errors import ServiceError
 from chassis.ids import uuid7
-from chassis.logs import get_logger
 from prometheus_client import Gauge
 
 from auth_service.usecases.bootstrap_admin import Bootstrap, BootstrapAdmin
 
-log = get_logger()
+log = structlog.get_logger()
 
 _BOOTSTRAP_PENDING = Gauge(
     "bootstrap_admin_pending",

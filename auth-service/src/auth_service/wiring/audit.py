@@ -9,7 +9,7 @@ from chassis.grpc.certificates import Certificates
 from chassis.grpc.channel import open_channel
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
-from chassis.postgres.pool import open_database
+from chassis.postgres.pool import open_pool
 
 from auth_service.adapters.audit_files import Place, write
 from auth_service.adapters.audit_heads import EcdsaHeadSigner, EcdsaHeadVerifier
@@ -68,7 +68,7 @@ async def verify_audit(settings: AuditSettings) -> ChainReport:
         StartupError: Postgres stays away.
     """
     url = settings.postgres_url.get_secret_value()
-    async with open_database(url, application_name="auth-service-audit", max_size=1) as pool:
+    async with open_pool(url, application_name="auth-service-audit", max_size=1) as pool:
         units = PostgresUnitsOfWork(pool)
         return await _verifying(units, settings)()
 
@@ -84,7 +84,7 @@ async def prune_audit(settings: PruneSettings) -> tuple[int, Anchor]:
         ChainBroken: the chain is not what was signed.
     """
     url = settings.migration_postgres_url.get_secret_value()
-    async with open_database(url, application_name="auth-service-audit", max_size=1) as pool:
+    async with open_pool(url, application_name="auth-service-audit", max_size=1) as pool:
         units, retention = PostgresUnitsOfWork(pool), AuditRetention(settings.audit_retention_years)
         return await PruneAudit(units, _verifying(units, settings), retention, SystemClock())()
 
@@ -114,7 +114,7 @@ async def export_audit(
         OSError: the file cannot be written.
     """
     url = settings.postgres_url.get_secret_value()
-    async with open_database(url, application_name="auth-service-audit", max_size=1) as pool:
+    async with open_pool(url, application_name="auth-service-audit", max_size=1) as pool:
         units = PostgresUnitsOfWork(pool)
         verifier, retention = _head_verifier(units, settings), AuditRetention(settings.audit_retention_years)
         if place.after == BEGINNING:

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
+import structlog
 from chassis.clock import SystemClock
 from chassis.lifecycle import Lifecycle
-from chassis.logs import get_logger
-from chassis.postgres.pool import Database as Pool
-from chassis.postgres.pool import open_database
+from chassis.postgres.pool import Pool, open_pool
 from chassis.startup import StartupError
 
 from auth_service.adapters.key_follower import MasterKeyFollower
@@ -32,7 +31,7 @@ from auth_service.usecases.signing_keys import (
     Rotation,
 )
 
-log = get_logger()
+log = structlog.get_logger()
 
 _COMMAND = "auth-service-keys"
 
@@ -95,7 +94,7 @@ async def rotate_key(settings: KeySettings) -> Rotation:
     """
     # A rotation that is asked for takes no notice of how long keys are to sign.
     times = Schedule(every=timedelta.max, published_for=timedelta(seconds=settings.key_publish_seconds))
-    async with open_database(
+    async with open_pool(
         settings.postgres_url.get_secret_value(), application_name=_COMMAND, max_size=1
     ) as pool:
         master_key = MasterKey(*settings.master_keys)
@@ -114,7 +113,7 @@ async def reseal(settings: KeySettings) -> ResealReport:
     master_key = MasterKey(*settings.master_keys)
     follower = MasterKeyFollower(master_key, totp_secrets(master_key))
     url = settings.postgres_url.get_secret_value()
-    async with open_database(url, application_name=_COMMAND, max_size=1) as pool:
+    async with open_pool(url, application_name=_COMMAND, max_size=1) as pool:
         try:
             return await Reseal(PostgresResealing(pool), follower)()
         except MasterKeyMismatch as error:
@@ -127,7 +126,7 @@ async def list_keys(settings: KeySettings) -> Sequence[ListedKey]:
     Raises:
         StartupError: Postgres stays away.
     """
-    async with open_database(
+    async with open_pool(
         settings.postgres_url.get_secret_value(), application_name=_COMMAND, max_size=1
     ) as pool:
         return await ListSigningKeys(PostgresUnitsOfWork(pool), SystemClock())()

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from email.headerregistry import Address
 from email.utils import parseaddr
 
+import structlog
 from chassis.clock import Clock, SystemClock
 from chassis.grpc.server import GrpcServer
 from chassis.lifecycle import Lifecycle
-from chassis.logs import get_logger
 from vestibule.auth.v1.email_service_pb2_grpc import add_EmailServiceServicer_to_server
 from vestibule.auth.v1.password_service_pb2_grpc import add_PasswordServiceServicer_to_server
 
@@ -33,7 +33,7 @@ from auth_service.usecases.mailed_tokens import MailedToken
 from auth_service.usecases.passwords import ForgotPassword, ResetPassword
 from auth_service.usecases.undo import UndoEmailChange
 
-log = get_logger()
+log = structlog.get_logger()
 
 LOOK_SECONDS = 1.0
 """How often the queue is looked at without a notification: for mails to be retried."""

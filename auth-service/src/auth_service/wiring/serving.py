@@ -12,8 +12,7 @@ from chassis.identity.service_keys import ServiceKeys, open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
 from chassis.postgres import revision
-from chassis.postgres.pool import Database as Pool
-from chassis.postgres.pool import open_database
+from chassis.postgres.pool import Pool, open_pool
 from vestibule.auth.v1.account_service_pb2_grpc import add_AccountServiceServicer_to_server
 from vestibule.auth.v1.audit_service_pb2_grpc import add_AuditServiceServicer_to_server
 from vestibule.auth.v1.auth_service_pb2_grpc import add_AuthServiceServicer_to_server
@@ -173,8 +172,8 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
         ),
         api_keys,
     )
-    around = IdempotencyInterceptor(does.run_once).around
-    server = build_server(service_tokens=service_tokens, authenticator=authenticator, around=around)
+    interceptor = IdempotencyInterceptor(does.run_once).around
+    server = build_server(service_tokens=service_tokens, authenticator=authenticator, interceptor=interceptor)
     add_servicers(server, does)
     await _open_server(lifecycle, settings, server, certificates)
     _begin_background(lifecycle, settings, service_tokens.keys, does, units.pool)
@@ -224,7 +223,7 @@ def _local_authenticator(
 
 async def _open_database(lifecycle: Lifecycle, settings: AuthSettings) -> PostgresUnitsOfWork:
     pool = await lifecycle.enter(
-        open_database(
+        open_pool(
             settings.postgres_url.get_secret_value(),
             application_name=SERVICE,
             max_size=settings.postgres_pool_size,

@@ -17,6 +17,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
 
+import structlog
 from prometheus_client import Counter, Gauge, Histogram
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
@@ -31,11 +32,10 @@ from chassis.identity.caller import Caller
 from chassis.identity.service_keys import ServiceKeys
 from chassis.identity.signed_events import EventRefused, RefusalLog, verify_event
 from chassis.ids import uuid7
-from chassis.logs import get_logger
 from chassis.redis import explain, open_redis
 from chassis.tracing import traces
 
-log = get_logger()
+log = structlog.get_logger()
 
 Handler = Callable[[Event], Awaitable[None]]
 Audit = Callable[[str, Mapping[str, str]], Awaitable[None]]

@@ -16,6 +16,7 @@ from time import monotonic, time_ns
 from typing import Any
 
 import asyncpg
+import structlog
 from prometheus_client import Counter, Gauge, Histogram
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
@@ -26,12 +27,11 @@ from chassis.events import heartbeat, stream
 from chassis.events.outbox import Outbox, sweep
 from chassis.identity.service_keys import ServiceKeys
 from chassis.identity.signed_events import sign_event
-from chassis.logs import get_logger
 from chassis.postgres.failures import BUSY, LOST
 from chassis.redis import explain, open_redis
 from chassis.tracing import traces
 
-log = get_logger()
+log = structlog.get_logger()
 
 BATCH = 200
 STAND_BY_SECONDS = 1.0

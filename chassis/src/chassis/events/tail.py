@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from time import monotonic, time, time_ns
 from typing import Any
 
+import structlog
 from prometheus_client import Counter, Gauge, Histogram
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -19,11 +20,10 @@ from chassis.backoff import Backoff
 from chassis.events import heartbeat, stream
 from chassis.identity.service_keys import ServiceKeys
 from chassis.identity.signed_events import SKEW_SECONDS, EventRefused, RefusalLog, verify_event
-from chassis.logs import get_logger
 from chassis.redis import explain, open_redis
 from chassis.tracing import traces
 
-log = get_logger()
+log = structlog.get_logger()
 
 BATCH = 500
 BLOCK_SECONDS = 0.3

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 
 import grpc
 import grpc.aio
+import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from prometheus_client import Gauge
 
-from chassis.logs import get_logger
 from chassis.startup import StartupError
 
-log = get_logger()
+log = structlog.get_logger()
 
 _EXPIRES = Gauge(
     "tls_certificate_expires_timestamp_seconds",

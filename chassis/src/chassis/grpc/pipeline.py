@@ -28,7 +28,7 @@ from chassis.identity.service_tokens import ServiceTokens
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Behaviour: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
-Around: TypeAlias = Callable[[Policy, Behaviour], Behaviour]
+Interceptor: TypeAlias = Callable[[Policy, Behaviour], Behaviour]
 
 STREAM_GRACE_SECONDS = 60.0
 """How much longer than its lifetime a stream may last here: the gateway is to end it, not the service."""
@@ -43,14 +43,14 @@ class Pipeline:
         authenticator: Authenticates users' tokens.
         deadline_seconds: How long a unary call may take whose caller set no deadline and
             whose policy names none.
-        around: Wraps the work of each unary method, inside of everything else here.
+        interceptor: Wraps the work of each unary method, within everything else here.
         certified: Whether peers show certificates, which then have to name the service that calls.
     """
 
     service_tokens: ServiceTokens
     authenticator: Authenticator
     deadline_seconds: float = 5.0
-    around: Around | None = None
+    interceptor: Interceptor | None = None
     certified: bool = False
     _streams: ServedStreams = field(init=False)
 
@@ -58,7 +58,7 @@ class Pipeline:
         self._streams = ServedStreams(self.service_tokens.keys)
 
     def wrap(self, policy: Policy, handler: Handler) -> Handler:
-        """Returns a handler that does everything around the given one."""
+        """Returns a handler that runs the pipeline and then the given one."""
         if streams(policy.descriptor):
             admit = self._admit(
                 policy, policy.deadline_seconds or policy.stream_seconds + STREAM_GRACE_SECONDS
@@ -86,8 +86,8 @@ class Pipeline:
         admit = self._admit(policy, policy.deadline_seconds or self.deadline_seconds)
         read = self._read(policy, handler)
         behave: Any = handler.unary_unary
-        if self.around is not None:
-            behave = self.around(policy, behave)
+        if self.interceptor is not None:
+            behave = self.interceptor(policy, behave)
         path, keys = policy.path, self.service_tokens.keys
         observer = MethodObserver(policy.descriptor.containing_service.full_name, policy.descriptor.name)
 

@@ -10,7 +10,7 @@ from grpc_health.v1 import health_pb2_grpc
 from chassis import logs
 from chassis.grpc.certificates import Certificates
 from chassis.grpc.health import HealthServicer
-from chassis.grpc.pipeline import Around, Handler, Pipeline
+from chassis.grpc.pipeline import Handler, Interceptor, Pipeline
 from chassis.grpc.policy import Policy, find_service, method_policy
 from chassis.grpc.secret_fields import secret_fields
 from chassis.grpc.stream_policy import streams
@@ -151,7 +151,7 @@ def build_server(
     service_tokens: ServiceTokens,
     authenticator: Authenticator,
     deadline_seconds: float = 5.0,
-    around: Around | None = None,
+    interceptor: Interceptor | None = None,
     connection_age_seconds: float = _CONNECTION_AGE_SECONDS,
     concurrent_rpcs_max: int = CONCURRENT_RPCS_MAX,
 ) -> GrpcServer:
@@ -161,7 +161,7 @@ def build_server(
         service_tokens: Verifies the names of calling services.
         authenticator: Authenticates users' tokens.
         deadline_seconds: For unary calls that come without a deadline.
-        around: Wraps the work of each method with one answer, after all checks.
+        interceptor: Wraps each unary method's servicer method; runs after all checks.
         connection_age_seconds: After this, clients are told to connect anew, so that they
             find pods that have come since.
         concurrent_rpcs_max: Calls and streams in flight beyond which further ones are refused.
@@ -170,6 +170,6 @@ def build_server(
         service_tokens=service_tokens,
         authenticator=authenticator,
         deadline_seconds=deadline_seconds,
-        around=around,
+        interceptor=interceptor,
     )
     return GrpcServer(pipeline, connection_age_seconds, concurrent_rpcs_max)

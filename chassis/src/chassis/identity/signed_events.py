@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from functools import cache
 from uuid import UUID
 
+import structlog
 from prometheus_client import Counter
-from structlog import get_logger
 from vestibule.api.v1 import options_pb2
 from vestibule.events.v1.events_pb2 import Event
 
 from chassis.identity.service_keys import ServiceKeys
 
-log = get_logger()
+log = structlog.get_logger()
 
 PURPOSE = "event"
 

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import asyncpg
+import structlog
 
-from chassis.logs import get_logger
 from chassis.postgres.failures import BUSY, LOST, meaning
 from chassis.postgres.statement_spans import statement
 
-log = get_logger()
+log = structlog.get_logger()
 
 
 class Connection:

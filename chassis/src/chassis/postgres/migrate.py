@@ -136,7 +136,7 @@ async def current(url: str, *, schema: str) -> str | None:
     Raises:
         StartupError: Postgres stays away.
     """
-    async with pool.open_database(
+    async with pool.open_pool(
         url, application_name="migrate", max_size=1, connect_within_seconds=5.0
     ) as database:
         return await revision.recorded(database, schema)
@@ -188,7 +188,7 @@ async def _lock(connection: AsyncConnection, schema: str, say: Say) -> None:
 
 
 async def _await_postgres(url: str, within_seconds: float) -> None:
-    async with pool.open_database(
+    async with pool.open_pool(
         url, application_name="migrate", max_size=1, connect_within_seconds=within_seconds
     ) as database:
         await database.fetchval("SELECT 1")

@@ -10,15 +10,15 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import asyncpg
+import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
-from chassis.logs import get_logger
 from chassis.postgres.connection import Connection, Transaction
 from chassis.postgres.failures import LOST, meaning, translated
 from chassis.postgres.statement_spans import statement
 from chassis.startup import StartupError, StartupRefused
 
-log = get_logger()
+log = structlog.get_logger()
 
 Isolation = Literal["read_committed", "repeatable_read", "serializable"]
 
@@ -48,7 +48,7 @@ class _PooledConnection(asyncpg.Connection):  # type: ignore[misc] # asyncpg has
         return ""
 
 
-class Database:
+class Pool:
     """A pool of connections to Postgres."""
 
     def __init__(self, pool: Any, *, acquire_timeout_seconds: float) -> None:
@@ -159,7 +159,7 @@ async def _roll_back(block: Any) -> None:
 
 
 @asynccontextmanager
-async def open_database(
+async def open_pool(
     url: str,
     *,
     application_name: str,
@@ -170,7 +170,7 @@ async def open_database(
     lock_timeout_seconds: float = 3.0,
     idle_in_transaction_timeout_seconds: float = 10.0,
     connect_within_seconds: float = 15.0,
-) -> AsyncIterator[Database]:
+) -> AsyncIterator[Pool]:
     """Opens a pool and closes it at the end of the block.
 
     Postgres may come up to `connect_within_seconds` after us; later outages heal by
@@ -195,12 +195,12 @@ async def open_database(
             "timezone": "UTC",
         },
     }
-    pool = await connect_patiently(url, lambda: asyncpg.create_pool(url, **options), connect_within_seconds)
-    database = Database(pool, acquire_timeout_seconds=acquire_timeout_seconds)
+    driver = await connect_patiently(url, lambda: asyncpg.create_pool(url, **options), connect_within_seconds)
+    pool = Pool(driver, acquire_timeout_seconds=acquire_timeout_seconds)
     try:
-        yield database
+        yield pool
     finally:
-        await database.close()
+        await pool.close()
 
 
 async def connect_patiently(url: str, connect: Any, within_seconds: float) -> Any:

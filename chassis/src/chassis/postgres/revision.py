@@ -9,7 +9,7 @@ import importlib.resources
 
 import asyncpg
 
-from chassis.postgres.pool import Database
+from chassis.postgres.pool import Pool
 from chassis.startup import StartupError
 
 VERSION_TABLE = "alembic_version"
@@ -28,16 +28,16 @@ def head(package: str) -> str:
     return max(found)
 
 
-async def recorded(database: Database, schema: str) -> str | None:
+async def recorded(pool: Pool, schema: str) -> str | None:
     """Returns the revision that a schema is at; None when nothing was ever migrated."""
     try:
-        value = await database.fetchval(f"SELECT version_num FROM {schema}.{VERSION_TABLE}")  # noqa: S608
+        value = await pool.fetchval(f"SELECT version_num FROM {schema}.{VERSION_TABLE}")  # noqa: S608
     except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
         return None
     return None if value is None else str(value)
 
 
-async def require(database: Database, *, schema: str, package: str) -> None:
+async def require(pool: Pool, *, schema: str, package: str) -> None:
     """Makes sure that a schema is at this binary's revision or a later one. Takes no lock.
 
     Raises:
@@ -47,7 +47,7 @@ async def require(database: Database, *, schema: str, package: str) -> None:
     needed = head(package)
     command = f"python -m {package} migrate"
     try:
-        found = await recorded(database, schema)
+        found = await recorded(pool, schema)
     except asyncpg.InsufficientPrivilegeError as error:
         raise StartupError(
             f"the role may not read schema `{schema}`: provision it, then run `{command}`"

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from chassis.errors import ServiceError
-from chassis.postgres.pool import open_database
+from chassis.postgres.pool import open_pool
 from chassis.settings import MigrationSettings, load, prefixed
 from chassis.startup import StartupError
 
@@ -43,5 +43,5 @@ def _sequence(text: str) -> int:
 
 
 async def _forget(url: str, after: int) -> list[WitnessedHead]:
-    async with open_database(url, application_name="health-aggregator-forget-heads", max_size=1) as pool:
+    async with open_pool(url, application_name="health-aggregator-forget-heads", max_size=1) as pool:
         return await forget(pool, after)

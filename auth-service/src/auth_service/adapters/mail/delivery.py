@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Protocol
 
+import structlog
 from chassis.errors import ServiceError
-from chassis.logs import get_logger
 from chassis.tracing import traces
 from prometheus_client import Counter
 
@@ -13,7 +13,7 @@ from auth_service.adapters.mail.composer import Composer
 from auth_service.domain.errors import Undeliverable
 from auth_service.domain.mail import OutgoingMail
 
-log = get_logger()
+log = structlog.get_logger()
 
 MAILS = Counter(
     "mails_total", "Mails delivered, dropped as nobody's, refused for good, or put off.", ["kind", "outcome"]

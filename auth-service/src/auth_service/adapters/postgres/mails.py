@@ -9,18 +9,18 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import structlog
 from chassis.backoff import Backoff
 from chassis.grpc.call import current_traceparent
 from chassis.ids import uuid7
-from chassis.logs import get_logger
 from chassis.postgres.connection import Connection, rows_affected
 from chassis.postgres.failures import BUSY, LOST
-from chassis.postgres.pool import Database
+from chassis.postgres.pool import Pool
 from prometheus_client import Gauge
 
 from auth_service.domain.mail import Mail, MailKind, MailToken
 
-log = get_logger()
+log = structlog.get_logger()
 
 CHANNEL = "auth_mails"
 """Notified when a mail is queued."""
@@ -244,7 +244,7 @@ class MailQueueListener:
         self._queued.set()
 
 
-async def measure_backlog(pool: Database) -> int:
+async def measure_backlog(pool: Pool) -> int:
     """Sets the gauges of the queue, which are the same at every instance: aggregate them by max, not sum.
 
     Returns:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from chassis.postgres.pool import Database
+from chassis.postgres.pool import Pool
 
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from auth_service.domain.idempotency import RESPONSES_KEPT
@@ -39,7 +39,7 @@ SELECT 'kept answers', count(*), max(began_at) + $2::interval
 class PostgresResealing:
     """`ResealRepository` on a pool."""
 
-    pool: Database
+    pool: Pool
 
     async def signing_keys(self) -> Sequence[SigningKey]:
         """Returns the signing keys that are not retired."""
@@ -116,7 +116,7 @@ class PostgresResealing:
         return [Remainder(**row) for row in rows]
 
 
-async def note_use(pool: Database, key_id: str) -> int:
+async def note_use(pool: Pool, key_id: str) -> int:
     """Records that this process writes with a master key.
 
     Returns:

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from chassis.postgres.connection import Connection
-from chassis.postgres.pool import Database
+from chassis.postgres.pool import Pool
 
 from auth_service.adapters.postgres.api_keys import PostgresApiKeys
 from auth_service.adapters.postgres.audit import PostgresAuditHeads, PostgresAuditTrail, RefusalBounds
@@ -82,7 +82,7 @@ class PostgresUnitOfWork:
 class PostgresUnitsOfWork:
     """`UnitsOfWork` on a pool."""
 
-    pool: Database
+    pool: Pool
     limits: SessionLimits = STANDARD
     refusals: RefusalBounds = field(default_factory=RefusalBounds)
 

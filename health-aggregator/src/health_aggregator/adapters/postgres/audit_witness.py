@@ -5,7 +5,7 @@ from datetime import datetime
 
 import asyncpg
 from chassis.errors import Forbidden
-from chassis.postgres.pool import Database
+from chassis.postgres.pool import Pool
 
 from health_aggregator.domain.audit_witness import SignedHead, WitnessedHead
 
@@ -17,7 +17,7 @@ class PostgresWitnessStore:
         database: A pool with the role `health_aggregator`; it may be away for any time.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Pool) -> None:
         self._database = database
 
     async def newest(self) -> WitnessedHead | None:
@@ -62,7 +62,7 @@ class PostgresWitnessStore:
             return kept
 
 
-async def forget(database: Database, after: int) -> list[WitnessedHead]:
+async def forget(database: Pool, after: int) -> list[WitnessedHead]:
     """Removes every head beyond a place, for an operator who knows why the chain is shorter.
 
     Raises:

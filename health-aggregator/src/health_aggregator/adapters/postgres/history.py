@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from chassis.postgres.connection import Connection
-from chassis.postgres.pool import Database
+from chassis.postgres.pool import Pool
 
 from health_aggregator.domain.history import Observation, Period, Resolution, sum_up
 from health_aggregator.domain.state import Change, State
@@ -22,7 +22,7 @@ class PostgresHistory:
         holder: Names this process in the writer's lease.
     """
 
-    def __init__(self, database: Database, holder: str) -> None:
+    def __init__(self, database: Pool, holder: str) -> None:
         self._database = database
         self._holder = holder
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.postgres.connection import Transaction
-from chassis.postgres.pool import Database
+from chassis.postgres.pool import Pool
 
 from user_service.domain.audit import AuditClient
 
@@ -13,7 +13,7 @@ from user_service.domain.audit import AuditClient
 class PostgresAuditClients:
     """`AuditClients` by single reads."""
 
-    database: Database
+    database: Pool
 
     async def find(self, event_id: UUID) -> AuditClient | None:
         """Returns the client behind an audit event; None when erased or expired."""

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from chassis.events.outbox import Outbox
-from chassis.postgres.pool import Database
+from chassis.postgres.pool import Pool
 
 from user_service.adapters.postgres.email_changes import PostgresEmailChanges
 from user_service.adapters.postgres.outbox_events import OutboxEvents
@@ -33,7 +33,7 @@ class PostgresUnitOfWork:
         carries_clients: As in `OutboxEvents`.
     """
 
-    database: Database
+    database: Pool
     outbox: Outbox
     carries_clients: bool = False
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 from chassis.email_address import canonical_email
 from chassis.postgres.connection import Transaction, rows_affected
-from chassis.postgres.pool import Database
+from chassis.postgres.pool import Pool
 from chassis.text import fold
 
 from user_service.adapters.postgres import audit_clients, user_lists
@@ -145,7 +145,7 @@ class PostgresUsers:
 class PostgresUserReader:
     """`UserReader` on the pool; a connection is held only while it reads."""
 
-    database: Database
+    database: Pool
 
     async def find(self, user_id: UUID) -> User | None:
         """Returns a user as committed."""
