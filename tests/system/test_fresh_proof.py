@@ -51,7 +51,7 @@ def _proven(client: Client, system: System) -> User:
 
 def _call(client: Client, route: Route, token: str) -> Answer:
     path = "/".join(part if isinstance(part, str) else str(uuid4()) for part in route.segments)
-    return client.call(route.verb, f"/{path}", token=token, json={} if route.body else None)
+    return client.call(route.method, f"/{path}", token=token, json={} if route.body else None)
 
 
 @pytest.fixture(name="direct", scope="module")

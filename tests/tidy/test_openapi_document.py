@@ -20,7 +20,7 @@ _ERRORS = re.compile(r"\b[A-Z]{3,}(?:_[A-Z]+)+\b")
 
 
 def _described(route: Route) -> dict[str, Any]:
-    operation: dict[str, Any] = DOCUMENT["paths"][route.template][route.verb.lower()]
+    operation: dict[str, Any] = DOCUMENT["paths"][route.template][route.method.lower()]
     return operation
 
 
@@ -47,7 +47,7 @@ def test_pages_for_people_are_no_part_of_the_api() -> None:
     }
 
 
-@pytest.mark.parametrize("route", API, ids=lambda route: f"{route.verb} {route.template}")
+@pytest.mark.parametrize("route", API, ids=lambda route: f"{route.method} {route.template}")
 def test_statuses(route: Route) -> None:
     """Each is there for a reason that the descriptor gives."""
     operation, named = _described(route), {str(CODES[code]) for code in named_errors(_comment(route))}
@@ -56,7 +56,7 @@ def test_statuses(route: Route) -> None:
 
     assert operation["security"] == ([] if public else [{"bearer": []}])
     assert {"401", "403"} & statuses == ({"401", "403"} & named if public else {"401", "403"})
-    assert ("304" in statuses) <= (route.verb == "GET")
+    assert ("304" in statuses) <= (route.method == "GET")
     assert {"408", "415"} <= statuses if route.reads_body else not {"408", "415"} & statuses
     assert {"404", "409"} & statuses == {"404", "409"} & named
     assert {"400", "413", "429", "500", "503", "504"} <= statuses

@@ -25,7 +25,7 @@ _DURATION = Histogram(
     buckets=LATENCY_BUCKETS,
 )
 _ACTIVE = Gauge("http_server_active_requests", "Requests being answered, streams among them.")
-_VERBS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 
 
 class AccessLog:
@@ -47,26 +47,26 @@ class AccessLog:
         self._active -= 1
         seconds = time.perf_counter() - request.started
         route = request.route or UNKNOWN_ROUTE
-        verb = request.verb if request.verb in _VERBS else "OTHER"
-        counter = self._counters.get((route, verb, status))
+        method = request.method if request.method in _METHODS else "OTHER"
+        counter = self._counters.get((route, method, status))
         if counter is None:
-            counter = self._counters[route, verb, status] = _REQUESTS.labels(route, verb, str(status))
+            counter = self._counters[route, method, status] = _REQUESTS.labels(route, method, str(status))
         counter.inc()
-        histogram = self._histograms.get((route, verb))
+        histogram = self._histograms.get((route, method))
         if histogram is None:
-            histogram = self._histograms[route, verb] = _DURATION.labels(route, verb)
-        recorded = _end_span(request, verb, route, status) if traces.enabled() else ""
+            histogram = self._histograms[route, method] = _DURATION.labels(route, method)
+        recorded = _end_span(request, method, route, status) if traces.enabled() else ""
         histogram.observe(seconds, traces.exemplar(recorded))
         if route in _QUIET:
             return
         lines = json_lines()
         if lines is not None and status < _SERVER_ERROR:
-            lines.write(_stitched(request, verb, route, status, seconds))
+            lines.write(_stitched(request, method, route, status, seconds))
             return
         write = log.warning if status >= _SERVER_ERROR else log.info
         write(
             "request",
-            method=verb,
+            method=method,
             route=route,
             status=status,
             duration_ms=round(seconds * 1000, 3),
@@ -76,11 +76,11 @@ class AccessLog:
         )
 
 
-def _end_span(request: Request, verb: str, route: str, status: int) -> str:
+def _end_span(request: Request, method: str, route: str, status: int) -> str:
     """Ends the request's span, or records a failure that had none; returns its trace context."""
-    name, error = f"{verb} {route}", str(status) if status >= _SERVER_ERROR else ""
+    name, error = f"{method} {route}", str(status) if status >= _SERVER_ERROR else ""
     attributes: dict[str, str | int | float | bool] = {
-        "http.request.method": verb,
+        "http.request.method": method,
         "http.route": route,
         "http.response.status_code": status,
         "vestibule.request_id": request.request_id,
@@ -107,17 +107,17 @@ def _end_span(request: Request, verb: str, route: str, status: int) -> str:
     )
 
 
-def _stitched(request: Request, verb: str, route: str, status: int, seconds: float) -> str:
+def _stitched(request: Request, method: str, route: str, status: int, seconds: float) -> str:
     """Returns the fields of a line as JSON.
 
-    Only the client's address can hold what JSON escapes (an IPv6 zone is any text): verbs and routes
+    Only the client's address can hold what JSON escapes (an IPv6 zone is any text): methods and routes
     are of fixed lists, and the rest has been held against its form on the way in.
     """
     who = f',"trace_id":"{request.traceparent[3:35]}"' if request.traceparent else ""
     if request.claims is not None:
         who = f'{who},"user_id":"{request.claims.user_id}"'
     return (
-        f'"event":"request","method":"{verb}","route":"{route}","status":{status}'
+        f'"event":"request","method":"{method}","route":"{route}","status":{status}'
         f',"duration_ms":{seconds * 1000:.3f},"request_id":"{request.request_id}"'
         f',"client":{orjson.dumps(request.client_address).decode()}{who}'
     )

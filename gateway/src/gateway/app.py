@@ -49,7 +49,7 @@ class GatewayApp:
         stopping: Callable[[], bool],
     ) -> None:
         self._router = Router(
-            (endpoint.route.verb, endpoint.route.segments, endpoint) for endpoint in endpoints
+            (endpoint.route.method, endpoint.route.segments, endpoint) for endpoint in endpoints
         )
         self._pages = pages
         self._limits = limits
@@ -67,7 +67,7 @@ class GatewayApp:
         status, answer = _CLIENT_GONE, None
         self._access_log.begin()
         request.span = traces.serve(
-            request.verb, "SERVER", request.caller_traceparent, own=request.traceparent
+            request.method, "SERVER", request.caller_traceparent, own=request.traceparent
         )
         try:
             answer = await self._answer(request)
@@ -101,12 +101,12 @@ class GatewayApp:
             raise
         if match is None:
             return await self._page(request)
-        verb = "GET" if request.verb == "HEAD" else request.verb
-        endpoint = match.by_verb.get(verb)
+        method = "GET" if request.method == "HEAD" else request.method
+        endpoint = match.by_method.get(method)
         if endpoint is None:
-            request.route = next(iter(match.by_verb.values())).route.template
+            request.route = next(iter(match.by_method.values())).route.template
             await self._limits.count(request, None)
-            allowed = _allowed(match.by_verb)
+            allowed = _allowed(match.by_method)
             preflight = self._cors.preflight(request, allowed)
             if preflight is not None:
                 return preflight
@@ -136,7 +136,7 @@ class GatewayApp:
             request.announced_body_bytes()
             raise RouteNotFound
         request.route = request.path.decode("latin-1")
-        if request.verb not in ("GET", "HEAD"):
+        if request.method not in ("GET", "HEAD"):
             raise MethodNotAllowed("GET, HEAD")
         return await page.serve(request)
 
@@ -165,7 +165,7 @@ class GatewayApp:
             return
         if answer.status not in _BODYLESS and answer.sized:
             headers.append((b"content-length", str(len(answer.body)).encode()))
-        body = b"" if request.verb == "HEAD" or answer.status in _BODYLESS else answer.body
+        body = b"" if request.method == "HEAD" or answer.status in _BODYLESS else answer.body
         write_response = request.write_response
         if write_response is not None and write_response(answer.status, headers, body):
             return
@@ -173,6 +173,6 @@ class GatewayApp:
         await send({"type": "http.response.body", "body": body})
 
 
-def _allowed(by_verb: Iterable[str]) -> str:
-    verbs = set(by_verb)
-    return ", ".join(sorted(verbs | {"HEAD"} if "GET" in verbs else verbs))
+def _allowed(by_method: Iterable[str]) -> str:
+    methods = set(by_method)
+    return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))

@@ -64,7 +64,7 @@ class Endpoint:
             self._event = events.compile_event(method.output_type)
         open_call = parts.upstreams.stream if route.streaming else parts.upstreams.unary
         self._call = open_call(route.policy.path, service)
-        self._takes_key = route.verb == "POST"
+        self._takes_key = route.method == "POST"
         self._deadline_seconds = route.policy.deadline_seconds or parts.deadline_seconds
 
     async def __call__(self, request: Request, path: Mapping[str, str]) -> Response:
@@ -197,7 +197,7 @@ class Endpoint:
         answer = Response(
             _OK, content_type=events.CONTENT_TYPE, headers=list(events.HEADERS), cache_control=b"no-cache"
         )
-        if request.verb == "HEAD":
+        if request.method == "HEAD":
             answer.sized = False
             return answer
         holder = counted_for(request, claims)

@@ -119,7 +119,7 @@ def _add(app: FastAPI, route: Route, models: Models, comments: Mapping[str, str]
     app.add_api_route(
         route.template,
         _endpoint(route, models, comments),
-        methods=[route.verb],
+        methods=[route.method],
         operation_id=f"{method.name}{suffix}",
         summary=summary,
         description=comment,
@@ -147,7 +147,7 @@ def _endpoint(route: Route, models: Models, comments: Mapping[str, str]) -> Any:
         *(_parameter(field, Header, models, comments) for field in route.header_fields),
         *(_parameter(field, Cookie, models, comments) for field in route.cookie_fields),
     ]
-    if route.verb == "POST":
+    if route.method == "POST":
         parameters.append(_idempotency_key())
     if route.body:
         parameters.append(_body(route, models))

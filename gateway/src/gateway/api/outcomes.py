@@ -77,7 +77,7 @@ def outcomes(route: Route, comment: str) -> dict[int, str]:
     found = {
         status: f"{MEANINGS[status]} {_listed(codes, status)}" for status in {CODES[code] for code in codes}
     }
-    if route.verb == "GET" and _has_etag(route):
+    if route.method == "GET" and _has_etag(route):
         found[304] = MEANINGS[304]
     return dict(sorted(found.items()))
 
@@ -98,7 +98,7 @@ def _codes(route: Route, comment: str) -> set[str]:
         codes.add("REAUTHENTICATION_REQUIRED")
     if route.reads_body:
         codes |= _WITH_BODY
-    if policy.descriptor.input_type.fields or route.verb == "POST":
+    if policy.descriptor.input_type.fields or route.method == "POST":
         codes.add("VALIDATION_ERROR")
     if "If-Match" in {header_of(field) for field in route.header_fields}:
         codes.add("VERSION_CONFLICT")

@@ -15,7 +15,7 @@ _DOTS = frozenset({".", ".."})
 @dataclass(slots=True)
 class _Path(Generic[Endpoint]):
     segments: tuple[str | FieldDescriptor, ...]
-    by_verb: dict[str, Endpoint] = field(default_factory=dict)
+    by_method: dict[str, Endpoint] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,11 @@ class Match(Generic[Endpoint]):
     """A path that is known.
 
     Attributes:
-        by_verb: What answers each HTTP method.
+        by_method: What answers each HTTP method.
         values: What the path holds for each variable, decoded.
     """
 
-    by_verb: dict[str, Endpoint]
+    by_method: dict[str, Endpoint]
     values: dict[str, str]
 
 
@@ -38,13 +38,13 @@ class Router(Generic[Endpoint]):
         self._fixed: dict[bytes, Match[Endpoint]] = {}
         self._variable: dict[int, list[_Path[Endpoint]]] = {}
         paths: dict[tuple[str, ...], _Path[Endpoint]] = {}
-        for verb, segments, endpoint in routes:
+        for method, segments, endpoint in routes:
             key = tuple(part if isinstance(part, str) else "{}" for part in segments)
-            paths.setdefault(key, _Path(segments)).by_verb[verb] = endpoint
+            paths.setdefault(key, _Path(segments)).by_method[method] = endpoint
         for path in paths.values():
             words = [part for part in path.segments if isinstance(part, str)]
             if len(words) == len(path.segments):
-                self._fixed[b"/" + "/".join(words).encode()] = Match(path.by_verb, {})
+                self._fixed[b"/" + "/".join(words).encode()] = Match(path.by_method, {})
             else:
                 self._variable.setdefault(len(path.segments), []).append(path)
 
@@ -64,7 +64,7 @@ class Router(Generic[Endpoint]):
         for path in self._variable.get(len(parts), ()):
             values = _values(path.segments, parts)
             if values is not None:
-                return Match(path.by_verb, values)
+                return Match(path.by_method, values)
         return None
 
 

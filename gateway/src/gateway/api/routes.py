@@ -12,12 +12,12 @@ from google.protobuf.descriptor import FieldDescriptor, ServiceDescriptor
 
 from gateway.api.fields import cookie_of, header_of
 
-_VERBS = ("get", "put", "post", "delete", "patch")
+_METHODS = ("get", "put", "post", "delete", "patch")
 _VARIABLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _MEMBER = re.compile(r"[A-Za-z0-9._~-]+")
 
 
-_VERBS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Route:
     """One way over HTTP to one method.
 
     Attributes:
-        verb: HTTP method.
+        method: HTTP method.
         template: Path as documented, such as `/api/users/{user_id}`.
         segments: The path's parts; a variable's part is its field.
         policy: Who may call, how often, how long.
@@ -34,7 +34,7 @@ class Route:
         response_field: The response's field that is answered; None for all of it.
     """
 
-    verb: str
+    method: str
     template: str
     segments: tuple["str | FieldDescriptor", ...]
     policy: Policy
@@ -60,7 +60,7 @@ class Route:
     @property
     def reads_body(self) -> bool:
         """Whether a body is read: where the request has no fields for one, it may only be empty or `{}`."""
-        return self.body or self.verb in _VERBS_WITH_BODY
+        return self.body or self.method in _METHODS_WITH_BODY
 
     @property
     def body_fields(self) -> list[FieldDescriptor]:
@@ -94,10 +94,12 @@ def compile_routes(services: Iterable[ServiceDescriptor]) -> tuple[Route, ...]:
     for service in services:
         for policy in service_policies(service):
             for route in _routes(policy):
-                key = (route.verb, _VARIABLE.sub("{}", route.template))
+                key = (route.method, _VARIABLE.sub("{}", route.template))
                 if key in routes:
                     other = routes[key].policy.path
-                    raise StartupError(f"{policy.path} and {other} both claim {route.verb} {route.template}")
+                    raise StartupError(
+                        f"{policy.path} and {other} both claim {route.method} {route.template}"
+                    )
                 routes[key] = route
     return tuple(routes.values())
 
@@ -110,24 +112,23 @@ def _routes(policy: Policy) -> Iterator[Route]:
 
 
 def _route(policy: Policy, rule: Any) -> Route:
-    verb = rule.WhichOneof("pattern")
-    if verb not in _VERBS:
-        raise StartupError(f"{policy.path}: routes are {', '.join(_VERBS)}, not {verb}")
+    method = rule.WhichOneof("pattern")
+    if method not in _METHODS:
+        raise StartupError(f"{policy.path}: routes are {', '.join(_METHODS)}, not {method}")
     if rule.body not in ("", "*"):
         raise StartupError(f"{policy.path}: `body` is `*` or absent")
-    method = policy.descriptor
-    template = getattr(rule, verb)
+    template = getattr(rule, method)
     response_field = None
     if rule.response_body:
-        response_field = method.output_type.fields_by_name.get(rule.response_body)
+        response_field = policy.descriptor.output_type.fields_by_name.get(rule.response_body)
         if response_field is None:
             raise StartupError(f"{policy.path}: the response has no field `{rule.response_body}`")
     return Route(
-        verb=verb.upper(),
+        method=method.upper(),
         template=template,
         segments=tuple(_segments(policy, template)),
         policy=policy,
-        streaming=method.server_streaming,
+        streaming=policy.descriptor.server_streaming,
         body=rule.body == "*",
         response_field=response_field,
     )

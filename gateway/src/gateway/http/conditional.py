@@ -7,7 +7,7 @@ from gateway.http.response import Header
 def is_unchanged(request: Request, headers: tuple[Header, ...]) -> bool:
     """Says whether `If-None-Match` names the answer's `ETag`."""
     wanted = request.headers.get(b"if-none-match")
-    if not wanted or request.verb not in ("GET", "HEAD"):
+    if not wanted or request.method not in ("GET", "HEAD"):
         return False
     etag = next((value for name, value in headers if name == b"etag"), None)
     if etag is None:

@@ -53,7 +53,7 @@ class Cors:
             request: The request.
             allowed: The methods of its path, separated by commas.
         """
-        if request.verb != "OPTIONS" or b"access-control-request-method" not in request.headers:
+        if request.method != "OPTIONS" or b"access-control-request-method" not in request.headers:
             return None
         headers: list[Header] = []
         if request.headers.get(b"origin") in self._origins:

@@ -58,7 +58,7 @@ class Request:
     """One request.
 
     Attributes:
-        verb: HTTP method.
+        method: HTTP method.
         path: The path, still percent-encoded.
         query: The query string, still percent-encoded.
         headers: By lower-case name; repeated ones joined by commas.
@@ -80,7 +80,7 @@ class Request:
         limit_headers: What the answer says of the client's rate limits, once the request is counted.
     """
 
-    verb: str
+    method: str
     path: bytes
     query: bytes
     headers: dict[bytes, bytes]
@@ -113,7 +113,7 @@ class Request:
         caller_traceparent = _caller_traceparent(headers, trusted=told)
         expected = headers.get(b"expect")
         return cls(
-            verb=scope["method"],
+            method=scope["method"],
             path=scope["raw_path"],
             query=scope["query_string"],
             headers=headers,
