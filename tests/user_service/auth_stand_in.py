@@ -10,11 +10,10 @@ from typing import Any
 from uuid import UUID
 
 import jwt
-from chassis.errors import NotFound, ServiceError, TokenInvalid
+from chassis.errors import NotFound, ServiceError
 from chassis.grpc.server import GrpcServer, build_server
 from chassis.identity.api_key import is_api_key
-from chassis.identity.caller import Caller
-from chassis.identity.claims import Claims
+from chassis.identity.claims import NoAuthenticator
 from chassis.ids import uuid7
 from cryptography.hazmat.primitives.asymmetric import ec
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -88,7 +87,7 @@ class AuthStandIn:
 
     async def start(self) -> None:
         """Starts it, on the same port each time."""
-        self._server = build_server(service_tokens=self.service_tokens, authenticator=_NoAuthenticator())
+        self._server = build_server(service_tokens=self.service_tokens, authenticator=NoAuthenticator())
         self._server.add(add_KeyServiceServicer_to_server, _Keys(self))
         self._server.add(add_TokenServiceServicer_to_server, _Tokens(self))
         self._server.add(add_AccountServiceServicer_to_server, _Accounts(self))
@@ -111,14 +110,6 @@ async def serving() -> AsyncIterator[AuthStandIn]:
         yield auth
     finally:
         await auth.stop()
-
-
-class _NoAuthenticator:
-    async def authenticate(self, token: str) -> Claims:
-        raise TokenInvalid
-
-    async def report_refusal(self, claims: Claims, method: str, sender: Caller) -> None:
-        """Has nobody to tell."""
 
 
 class _Keys(KeyServiceServicer):

@@ -10,7 +10,7 @@ from devstack.database import Database
 from devstack.keys import KeyPairs, Keys
 from devstack.redis_acl import as_user, kept_passwords
 from devstack.settings import Settings
-from devstack.topology import AUTH, GATEWAY, HEALTH, PROTO_PACKAGES, USERS, Service
+from devstack.topology import AUTH, BY_NAME, GATEWAY, HEALTH, PROTO_PACKAGES, Service
 
 TOPOLOGY_FILE = "topology.json"
 KEYS_FOLDER = "service-keys"
@@ -102,29 +102,24 @@ class Plan:
         }
 
     def _own(self, service: Service, name: str) -> dict[str, str]:
-        mail = str(self.settings.data_dir / "mail")
-        return {
-            AUTH: {
+        """Returns where a service finds those that it calls, and what only one service has."""
+        called = (BY_NAME[each] for each in service.calls)
+        addresses = {f"{service.prefix}_{each.prefix}_ADDRESS": self._grpc(name, each) for each in called}
+        if service is AUTH:
+            return addresses | {
                 "AUTH_ISSUER": self._issuer(),
                 "AUTH_MASTER_KEY": self.keys.auth_master_key,
-                "AUTH_USERS_ADDRESS": self._grpc(name, USERS),
                 "AUTH_WITNESS_ADDRESS": self._grpc(name, HEALTH),
-                "AUTH_MAIL_DIR": mail,
-            },
-            USERS: {"USERS_AUTH_ADDRESS": self._grpc(name, AUTH)},
-            HEALTH: {
-                "HEALTH_AUTH_ADDRESS": self._grpc(name, AUTH),
-                "HEALTH_TOPOLOGY": str(self.settings.data_dir / TOPOLOGY_FILE),
-            },
-            GATEWAY: {
-                "GATEWAY_UPSTREAMS": json.dumps(
-                    {
-                        package: {"address": self._grpc(name, other)}
-                        for package, other in PROTO_PACKAGES.items()
-                    }
-                )
-            },
-        }[service]
+                "AUTH_MAIL_DIR": str(self.settings.data_dir / "mail"),
+            }
+        if service is HEALTH:
+            return addresses | {"HEALTH_TOPOLOGY": str(self.settings.data_dir / TOPOLOGY_FILE)}
+        if service is GATEWAY:
+            upstreams = {
+                package: {"address": self._grpc(name, each)} for package, each in PROTO_PACKAGES.items()
+            }
+            return addresses | {"GATEWAY_UPSTREAMS": json.dumps(upstreams)}
+        return addresses
 
     def _issuer(self) -> str:
         given = self.settings.environment

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from devstack.files import write_private
-from devstack.topology import AUTH, GATEWAY, HEALTH, USERS
+from devstack.topology import AUTH, GATEWAY, HEALTH, SERVICES, USERS
 
 ADMIN = "admin"
 """Who may do everything: for the operator, and for tests."""
@@ -33,20 +33,23 @@ def _publishes_and_handles(service: str) -> str:
     )
 
 
-RULES: Mapping[str, str] = {
-    AUTH.name: f"{_CONNECT} {_publishes_and_handles(AUTH.name)}",
-    USERS.name: f"{_CONNECT} %R~vestibule:pulse:auth-service {_publishes_and_handles(USERS.name)}",
+_OWN_RULES: Mapping[str, str] = {
+    AUTH.name: _publishes_and_handles(AUTH.name),
+    USERS.name: f"%R~vestibule:pulse:auth-service {_publishes_and_handles(USERS.name)}",
     HEALTH.name: (
-        f"{_CONNECT} %R~{_STREAM} %R~vestibule:dead-letters:* %R~vestibule:refused-events:*"
+        f"%R~{_STREAM} %R~vestibule:dead-letters:* %R~vestibule:refused-events:*"
         " +info +xinfo|groups +xlen +get"
     ),
     GATEWAY.name: (
-        f"{_CONNECT} {_FOLLOW}"
+        f"{_FOLLOW}"
         " (~vestibule:limit:* ~vestibule:lease:* +eval +evalsha +script|load +time +hmget +hset +pexpire"
         " +zremrangebyscore +zcard +zadd +zrange)"
     ),
 }
-"""What each service may do, in the words of an ACL file."""
+RULES: Mapping[str, str] = {
+    service.name: f"{_CONNECT} {_OWN_RULES.get(service.name, _FOLLOW)}" for service in SERVICES
+}
+"""What each service may do, in the syntax of an ACL file; by default it follows revocations."""
 
 
 def acl_file(passwords: Mapping[str, str]) -> str:

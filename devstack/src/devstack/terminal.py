@@ -2,14 +2,15 @@
 
 import os
 import sys
+from itertools import cycle
 from pathlib import Path
 from typing import TextIO
 
 from devstack.prometheus import Prometheus
 from devstack.stack import Stack
-from devstack.topology import GATEWAY
+from devstack.topology import SERVICES
 
-_COLOURS = {"auth-service": 36, "user-service": 32, "health-aggregator": 35, "gateway": 34}
+_COLOURS = dict(zip((service.name for service in SERVICES), cycle((36, 32, 35, 34, 33)), strict=False))
 _BOLD, _DIM, _RED = 1, 2, 31
 _LINES_BYTES_MAX = 1_000_000
 
@@ -77,7 +78,7 @@ class Terminal:
         width = max(len(name) for name in stack.services) if stack.services else 0
         for name, service in stack.services.items():
             for line in self._new_lines(service.log_path):
-                colour = _COLOURS.get(service.service.name, _COLOURS[GATEWAY.name])
+                colour = _COLOURS[service.service.name]
                 self.say(f"{self._paint(name.ljust(width), colour)} {self._paint('|', _DIM)} {line}")
 
     def ignore_older(self, folder: Path) -> None:

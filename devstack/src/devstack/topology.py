@@ -1,6 +1,6 @@
-"""The one source of the services' names, modules, default ports and schemas.
+"""The one list of the services: names, ports, schemas, protos, and who calls whom.
 
-The chart, the images, skaffold and the tests are held against it.
+Chart, images, skaffold, Redis users and tests are generated from it or compared with it.
 """
 
 from dataclasses import dataclass
@@ -12,65 +12,81 @@ class Schema:
 
     Attributes:
         name: The schema.
-        owner: The role that migrates it.
         runtime: The role that the service runs as.
-        extensions: Extensions of Postgres that its migrations use where they are there.
+        extensions: Extensions of Postgres that its migrations use where the server offers them.
     """
 
     name: str
-    owner: str
     runtime: str
     extensions: tuple[str, ...] = ()
+
+    @property
+    def owner(self) -> str:
+        """The role that migrates it."""
+        return f"{self.name}_owner"
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One program of the house.
+    """One service.
 
     Attributes:
         name: Its name everywhere: folder, image, Kubernetes Service, health component.
-        module: What `python -m` runs.
         prefix: Prefix of its settings.
         http_port: Default port of HTTP: the API for the gateway, metrics and health elsewhere.
         grpc_port: Default port of gRPC; None for the gateway.
+        package: The package of the protos that it serves; empty for the gateway.
+        calls: Names of services whose address it is given, as `<PREFIX>_<THEIR PREFIX>_ADDRESS`.
         schema: What it owns in Postgres.
     """
 
     name: str
-    module: str
     prefix: str
     http_port: int
     grpc_port: int | None = None
+    package: str = ""
+    calls: tuple[str, ...] = ()
     schema: Schema | None = None
+
+    @property
+    def module(self) -> str:
+        """What `python -m` runs."""
+        return self.name.replace("-", "_")
 
 
 AUTH = Service(
-    "auth-service", "auth_service", "AUTH", 9101, 50051, Schema("auth", "auth_owner", "auth_service")
+    name="auth-service",
+    prefix="AUTH",
+    http_port=9101,
+    grpc_port=50051,
+    package="vestibule.auth.v1",
+    calls=("user-service",),
+    schema=Schema("auth", "auth_service"),
 )
 USERS = Service(
-    "user-service",
-    "user_service",
-    "USERS",
-    9102,
-    50052,
-    Schema("users", "users_owner", "user_service", extensions=("pg_trgm",)),
+    name="user-service",
+    prefix="USERS",
+    http_port=9102,
+    grpc_port=50052,
+    package="vestibule.users.v1",
+    calls=("auth-service",),
+    schema=Schema("users", "user_service", extensions=("pg_trgm",)),
 )
 HEALTH = Service(
-    "health-aggregator",
-    "health_aggregator",
-    "HEALTH",
-    9103,
-    50053,
-    Schema("health", "health_owner", "health_aggregator"),
+    name="health-aggregator",
+    prefix="HEALTH",
+    http_port=9103,
+    grpc_port=50053,
+    package="vestibule.health.v1",
+    calls=("auth-service",),
+    schema=Schema("health", "health_aggregator"),
 )
-GATEWAY = Service("gateway", "gateway", "GATEWAY", 8000)
+GATEWAY = Service(name="gateway", prefix="GATEWAY", http_port=8000)
 
 SERVICES = (AUTH, USERS, HEALTH, GATEWAY)
-"""In the order in which they are started; they are stopped the other way round."""
+"""In the order in which they are started; they are stopped in reverse."""
 
-PROTO_PACKAGES = {
-    "vestibule.auth.v1": AUTH,
-    "vestibule.users.v1": USERS,
-    "vestibule.health.v1": HEALTH,
-}
+BY_NAME = {service.name: service for service in SERVICES}
+
+PROTO_PACKAGES = {service.package: service for service in SERVICES if service.package}
 """Which service serves which package of the protos."""

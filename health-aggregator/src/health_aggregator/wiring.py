@@ -14,7 +14,7 @@ from chassis.errors import ServiceError
 from chassis.grpc.certificates import Certificates, open_certificates
 from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.server import GrpcServer, build_server
-from chassis.identity.claims import Authenticator
+from chassis.identity.claims import Authenticator, NoAuthenticator
 from chassis.identity.service_keys import open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.ids import uuid7
@@ -28,7 +28,7 @@ from health_aggregator.adapters.audit_heads import AUDIT_SERVICE, EcdsaHeadVerif
 from health_aggregator.adapters.change_feed import ChangeFeed
 from health_aggregator.adapters.check_factory import HOUSE_TLS, CheckFactory
 from health_aggregator.adapters.file_watch import on_change
-from health_aggregator.adapters.introspecting_authenticator import IntrospectingAuthenticator, NoAuthenticator
+from health_aggregator.adapters.introspecting_authenticator import IntrospectingAuthenticator
 from health_aggregator.adapters.kubernetes.api import KubernetesApi
 from health_aggregator.adapters.kubernetes.cluster import Cluster
 from health_aggregator.adapters.memory_history import MemoryHistory

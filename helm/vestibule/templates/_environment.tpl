@@ -43,7 +43,12 @@ TOKEN_AUDIENCE: {{ $config.audience | quote }}
 {{ . }}_GRPC_PORT: {{ $values.ports.grpc | quote }}
 {{ . }}_HTTP_HOST: 0.0.0.0
 {{ . }}_HTTP_PORT: {{ $values.ports.http | quote }}
+{{- if ne $.service "auth-service" }}
+{{ . }}_AUTH_ADDRESS: {{ $auth | quote }}
+{{- end }}
+{{- if $arrows.schema }}
 {{ . }}_POSTGRES_URL: {{ include "vestibule.postgres.url" (dict "root" $root "role" $arrows.role) | quote }}
+{{- end }}
 {{- if $arrows.pooled }}
 {{ . }}_POSTGRES_POOL_SIZE: {{ $root.Values.postgres.poolMax | quote }}
 {{- end }}
@@ -64,7 +69,13 @@ GATEWAY_CLIENT_LIMIT: {{ $config.clientLimit | quote }}
 GATEWAY_CORS_ORIGINS: {{ join "," $config.corsOrigins | quote }}
 GATEWAY_TRUSTED_PROXIES: {{ join "," $config.trustedProxies | quote }}
 GATEWAY_FORWARDED_HEADER: {{ $config.forwardedHeader | quote }}
-GATEWAY_UPSTREAMS: {{ dict "vestibule.auth.v1" (dict "address" $auth) "vestibule.users.v1" (dict "address" $users) "vestibule.health.v1" (dict "address" $health) | toJson | quote }}
+{{- $upstreams := dict }}
+{{- range $name, $each := include "vestibule.architecture" $root | fromYaml }}
+{{- with $each.package }}
+{{- $_ := set $upstreams . (dict "address" (include "vestibule.grpc.address" (dict "root" $root "service" $name))) }}
+{{- end }}
+{{- end }}
+GATEWAY_UPSTREAMS: {{ $upstreams | toJson | quote }}
 {{- else if eq .service "auth-service" }}
 AUTH_ISSUER: {{ $config.publicUrl | quote }}
 {{- if $root.Values.audit.retentionYears }}
@@ -88,10 +99,7 @@ AUTH_MAIL_FROM: {{ . | quote }}
 {{- if and $root.Values.mail.url (not $root.Values.mail.existingSecret) }}
 SMTP_URL: {{ $root.Values.mail.url | quote }}
 {{- end }}
-{{- else if eq .service "user-service" }}
-USERS_AUTH_ADDRESS: {{ $auth | quote }}
 {{- else if eq .service "health-aggregator" }}
-HEALTH_AUTH_ADDRESS: {{ $auth | quote }}
 {{- $told := dict .service (printf "127.0.0.1:%v" $values.ports.http) }}
 {{- range $arrows.metrics }}
 {{- $_ := set $told . (printf "%s:%v" (include "vestibule.service.name" (dict "root" $root "service" .)) (index $root.Values.services .).ports.http) }}

@@ -33,7 +33,11 @@
 {{- if gt $needed (int .Values.postgres.maxConnections) }}
 {{- fail (printf "postgres.maxConnections is %d, but at their most the pods open %d connections (auth-service and user-service: twice maxReplicas + 1, because in a rollout the old ones serve on, times postgres.poolMax + 1; health-aggregator: twice replicas + 1, times 3; plus postgres.reservedConnections). Raise max_connections and postgres.maxConnections, or lower poolMax or maxReplicas." (int .Values.postgres.maxConnections) $needed) }}
 {{- end }}
+{{- $known := include "vestibule.architecture" . | fromYaml }}
 {{- range $service := keys .Values.services | sortAlpha }}
+{{- if not (hasKey $known $service) }}
+{{- fail (printf "services.%s is not a service: the services are %s." $service (keys $known | sortAlpha | join ", ")) }}
+{{- end }}
 {{- $scaling := (include "vestibule.service.values" (dict "root" $root "service" $service) | fromYaml).autoscaling }}
 {{- if and $scaling.enabled (gt (int $scaling.minReplicas) (int $scaling.maxReplicas)) }}
 {{- fail (printf "autoscaling of %s: minReplicas is %d and maxReplicas %d. Raise maxReplicas or lower minReplicas, in services.%s.autoscaling or defaults.autoscaling." $service (int $scaling.minReplicas) (int $scaling.maxReplicas) $service) }}

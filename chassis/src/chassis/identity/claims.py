@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from chassis.errors import TokenInvalid
 from chassis.identity.caller import Caller
 from chassis.ids import unix_milliseconds
 
@@ -85,3 +86,19 @@ class Authenticator(Protocol):
             sender: Who sent the key, as far as that is known.
         """
         ...
+
+
+class NoAuthenticator:
+    """Refuses every token: for a service that serves the public and other services only."""
+
+    async def authenticate(self, token: str) -> Claims:
+        """Refuses.
+
+        Raises:
+            TokenInvalid: Always.
+        """
+        del token
+        raise TokenInvalid
+
+    async def report_refusal(self, claims: Claims, method: str, sender: Caller) -> None:
+        """Does nothing: there are no claims."""

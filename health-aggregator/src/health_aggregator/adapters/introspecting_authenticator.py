@@ -1,7 +1,6 @@
 """Recognises admins by asking auth-service about each token: seldom needed here, so never kept in memory."""
 
 from chassis.auth_client.client import AuthClient
-from chassis.errors import TokenInvalid
 from chassis.identity.api_key import is_api_key
 from chassis.identity.caller import Caller
 from chassis.identity.claims import Claims
@@ -40,19 +39,3 @@ class IntrospectingAuthenticator:
 
     async def report_refusal(self, claims: Claims, method: str, sender: Caller) -> None:
         """Does nothing: no method here asks for a token, so none refuses a key."""
-
-
-class NoAuthenticator:
-    """Knows nobody: without auth-service's address, no caller is an admin."""
-
-    async def authenticate(self, token: str) -> Claims:
-        """Refuses.
-
-        Raises:
-            TokenInvalid: always.
-        """
-        del token
-        raise TokenInvalid
-
-    async def report_refusal(self, claims: Claims, method: str, sender: Caller) -> None:
-        """Does nothing: there are no claims."""

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from health_aggregator.domain.errors import TargetsRefused
-from health_aggregator.domain.house import NAMES
 
 _NUMBER = re.compile(r"-\d+$")
 
@@ -29,7 +28,7 @@ def read_topology(path: Path) -> dict[str, Mapping[str, Any]]:
     services = content.get("services") if isinstance(content, dict) else None
     if not isinstance(services, dict):
         raise TargetsRefused(path.name, 'has no object "services"', 1)
-    return {name: _options(path, name, services[name]) for name in NAMES if name in services}
+    return {name: _options(path, name, services[name]) for name in services if not _NUMBER.search(name)}
 
 
 def _options(path: Path, name: str, service: object) -> Mapping[str, Any]:
@@ -52,4 +51,4 @@ def metrics_addresses(path: Path) -> dict[str, list[str]]:
             found.setdefault(_NUMBER.sub("", name), []).append(str(service["http"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
-    return {name: found[name] for name in NAMES if name in found}
+    return found

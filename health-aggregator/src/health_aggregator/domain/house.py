@@ -29,15 +29,18 @@ _PARTS: Mapping[str, Part] = {
     "qdrant": Part("qdrant", critical=False),
     "nextcloud": Part("nextcloud", critical=False),
 }
-NAMES = tuple(_PARTS)
+_FURTHER_SERVICE = Part("grpc", critical=False)
 
 
 def house_targets(options: Mapping[str, Mapping[str, Any]]) -> list[Target]:
-    """Returns every part of the house, disabled where no options are known for it.
+    """Returns every part of the system, disabled where no options are known for it.
+
+    A service that is not listed here is watched over gRPC and is not critical.
 
     Args:
         options: How to reach each part, by name.
     """
+    parts = {**dict.fromkeys(options, _FURTHER_SERVICE), **_PARTS}
     return [
         Target(
             name=name,
@@ -47,7 +50,7 @@ def house_targets(options: Mapping[str, Mapping[str, Any]]) -> list[Target]:
             enabled=name in options,
             options=dict(options.get(name, {})),
         )
-        for name, part in _PARTS.items()
+        for name, part in parts.items()
     ]
 
 
