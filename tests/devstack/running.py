@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.conftest import STACK_ENVIRONMENT
+from tests.waiting import WITHIN_SECONDS
 
-START_SECONDS = 60.0
+START_SECONDS = 240.0
+"""The limit of a start on a busy machine."""
 
 
 class Up:
@@ -117,9 +119,9 @@ def leftovers(data_dir: Path, environment_too: bool = True) -> Mapping[int, str]
     return found
 
 
-def until_none_is_left(data_dir: Path, seconds: float = 10.0) -> Mapping[int, str]:
-    """Waits until no process works in a folder; returns those that still do."""
-    deadline = time.monotonic() + seconds
+def until_none_is_left(data_dir: Path) -> Mapping[int, str]:
+    """Waits until no process works in a folder; returns those that still do after a minute."""
+    deadline = time.monotonic() + WITHIN_SECONDS
     while (left := leftovers(data_dir)) and time.monotonic() < deadline:
         time.sleep(0.05)
     return left

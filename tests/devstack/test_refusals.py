@@ -11,6 +11,7 @@ import pytest
 from devstack.postgres import Postgres
 from devstack.program import bound_to_us, free_port, group_of
 
+from tests.conftest import ClusterCopy
 from tests.devstack.running import Up, until_none_is_left
 
 NOBODY = 65_534
@@ -103,8 +104,9 @@ def test_damaged_secrets(tmp_path: Path) -> None:
     assert "secrets is damaged" in _refused(Up(tmp_path))
 
 
-def test_setting_that_a_service_refuses(tmp_path: Path) -> None:
+def test_setting_that_a_service_refuses(tmp_path: Path, copy_cluster: ClusterCopy) -> None:
     """The service's own line comes through."""
+    copy_cluster(tmp_path / "postgres")
     line = _refused(Up(tmp_path, AUTH_HASH_WORKERS="many"))
 
     assert "auth-service ended with status 1: AUTH_HASH_WORKERS is wrong" in line
