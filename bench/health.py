@@ -22,13 +22,14 @@ import uvloop
 from chassis.clock import SystemClock
 from health_aggregator.adapters.check_factory import CheckFactory
 from health_aggregator.domain.board import Board
+from health_aggregator.domain.check import CheckResult
 from health_aggregator.domain.damping import Damped, DampingRules, step
+from health_aggregator.domain.observer import Observer
 from health_aggregator.domain.schedule import next_delay_seconds
-from health_aggregator.domain.state import Change, CheckResult, State
+from health_aggregator.domain.state import Change, State
 from health_aggregator.domain.target import Cadence, Target
-from health_aggregator.usecases.keep_watch import KeepWatch
-from health_aggregator.usecases.run_check import RunCheck
-from health_aggregator.usecases.sweep import Sweep
+from health_aggregator.usecases.check_scheduler import CheckScheduler
+from health_aggregator.usecases.checks import CheckAll, RunCheck
 
 SIZES = (10, 100, 1000)
 LATENCY_MS, JITTER_MS, LOSS = 20.0, 10.0, 0.01
@@ -76,47 +77,43 @@ def farm(*arguments: float) -> Iterator[Farm]:
         process.wait()
 
 
-class Notes:
-    """Hears changes with the time at which they came."""
+class Recorder(Observer):
+    """Records changes with their times, and the slowest check."""
 
     def __init__(self) -> None:
         self.changes: list[tuple[float, Change]] = []
         self.slowest_seconds = 0.0
 
-    def heard(self, target: Target, result: CheckResult) -> None:
-        """Notes the slowest check."""
-        del target
+    def checked(self, target: Target, result: CheckResult) -> None:  # noqa: ARG002 of any target
+        """Records the slowest check."""
         self.slowest_seconds = max(self.slowest_seconds, result.latency_seconds)
 
-    def discarded(self, target: Target, result: CheckResult) -> None:
-        """Is not interested."""
-
-    def broken(self, target: Target, error: Exception) -> None:
-        """Ends the benchmark: a broken check measures nothing."""
+    def failed(self, target: Target, error: Exception) -> None:
+        """Ends the benchmark: a faulty check measures nothing."""
         raise SystemExit(f"{target.name}: {error!r}")
 
-    def publish(self, changes: Sequence[Change]) -> None:
-        """Notes changes."""
+    def changed(self, changes: Sequence[Change]) -> None:
+        """Records changes."""
         now = time.monotonic()
         self.changes.extend((now, change) for change in changes)
 
 
-def observer(count: int, port: int) -> tuple[Notes, KeepWatch, Sweep, list[Target]]:
+def aggregator(count: int, port: int) -> tuple[Recorder, CheckScheduler, CheckAll, list[Target]]:
     """Returns an aggregator without its servers."""
-    notes, board, clock = Notes(), Board("nobody"), SystemClock()
-    run_check = RunCheck(board, clock, notes, notes, notes)
-    keep_watch = KeepWatch(board, run_check, CheckFactory(clock, lambda: None), clock, notes)
+    recorder, board, clock = Recorder(), Board("self"), SystemClock()
+    run_check = RunCheck(board, clock, recorder)
+    scheduler = CheckScheduler(board, run_check, CheckFactory(clock, lambda: None), clock, recorder)
     targets = [
         Target(str(number), "http", options={"url": f"http://127.0.0.1:{port}/{number}"})
         for number in range(count)
     ]
-    return notes, keep_watch, Sweep(run_check, keep_watch.watched), targets
+    return recorder, scheduler, CheckAll(run_check, scheduler.checks), targets
 
 
 async def sweep_time(count: int) -> tuple[float, float, float]:
     """Returns medians over sweeps: its time, that over the slowest check in it, and processor time."""
     with farm(LATENCY_MS, JITTER_MS, 0.0, SLOWEST_MS) as targets_farm:
-        notes, keep_watch, sweep, targets = observer(count, targets_farm.port)
+        recorder, scheduler, check_all, targets = aggregator(count, targets_farm.port)
         slow = [
             Target(
                 each.name,
@@ -126,17 +123,17 @@ async def sweep_time(count: int) -> tuple[float, float, float]:
             )
             for each in targets
         ]
-        await keep_watch.take_up(slow)
+        await scheduler.set_targets(slow)
         await asyncio.sleep(3)
         times, over, used = [], [], []
         for _ in range(9):
-            notes.slowest_seconds = 0.0
+            recorder.slowest_seconds = 0.0
             started, before = time.perf_counter(), time.process_time()
-            await sweep()
+            await check_all()
             times.append(time.perf_counter() - started)
-            over.append(times[-1] / notes.slowest_seconds - 1)
+            over.append(times[-1] / recorder.slowest_seconds - 1)
             used.append(time.process_time() - before)
-        await keep_watch.close()
+        await scheduler.close()
     return statistics.median(times), statistics.median(over), statistics.median(used)
 
 
@@ -147,8 +144,8 @@ async def detection(count: int, rounds: int) -> tuple[list[float], list[float], 
         Seconds to detect, seconds to clear, the share of a core used, and false flips of the others.
     """
     with farm(LATENCY_MS, JITTER_MS, LOSS, 0.0) as targets_farm:
-        notes, keep_watch, _, targets = observer(count, targets_farm.port)
-        await keep_watch.take_up(targets)
+        recorder, scheduler, _, targets = aggregator(count, targets_farm.port)
+        await scheduler.set_targets(targets)
         await asyncio.sleep(8)
         found: list[float] = []
         cleared: list[float] = []
@@ -156,27 +153,27 @@ async def detection(count: int, rounds: int) -> tuple[list[float], list[float], 
         began, used = time.monotonic(), time.process_time()
         for victim in victims:
             # On a busy machine even a sound target may be down for a moment: it is killed when it is up.
-            while keep_watch.board.memory(victim).state is not State.UP:  # noqa: ASYNC110 it may poll
+            while scheduler.board.damped(victim).state is not State.UP:  # noqa: ASYNC110 it may poll
                 await asyncio.sleep(0.05)
-            found.append(await _until(notes, victim, State.DOWN, targets_farm, f"die {victim}"))
+            found.append(await _until(recorder, victim, State.DOWN, targets_farm, f"die {victim}"))
             await asyncio.sleep(random.random() * 2)
-            cleared.append(await _until(notes, victim, State.UP, targets_farm, f"live {victim}"))
+            cleared.append(await _until(recorder, victim, State.UP, targets_farm, f"live {victim}"))
         share = (time.process_time() - used) / (time.monotonic() - began)
-        await keep_watch.close()
+        await scheduler.close()
         wrong = [
             change
-            for at, change in notes.changes
+            for at, change in recorder.changes
             if at > began and change.name not in victims and change.state in {State.DOWN, State.FLAPPING}
         ]
     return found, cleared, share, len(wrong)
 
 
-async def _until(notes: Notes, name: str, state: State, targets_farm: Farm, command: str) -> float:
-    seen = len(notes.changes)
+async def _until(recorder: Recorder, name: str, state: State, targets_farm: Farm, command: str) -> float:
+    seen = len(recorder.changes)
     started = time.monotonic()
     targets_farm.tell(command)
     while True:
-        for at, change in notes.changes[seen:]:
+        for at, change in recorder.changes[seen:]:
             if change.name == name and change.state is state:
                 return at - started
         if time.monotonic() - started > _PATIENCE_SECONDS:
@@ -195,7 +192,7 @@ def false_flips(target_days: float, *, burst_seconds: float) -> tuple[int, int]:
     Returns:
         How often it was called down or flapping, and how many checks were made.
     """
-    memory = Damped(state=State.UP, verdict=True, success=True, run=1)
+    damped = Damped(state=State.UP, confirmed=True, success=True, run=1)
     at, flips, checks = 0.0, 0, 0
     gap = burst_seconds * (1 - LOSS) / LOSS
     lost_from, lost_until = _next_burst(0.0, gap, burst_seconds)
@@ -206,11 +203,11 @@ def false_flips(target_days: float, *, burst_seconds: float) -> tuple[int, int]:
             success = at < lost_from
         else:
             success = random.random() >= LOSS
-        before, memory = memory.state, step(memory, RULES, success=success)
-        flips += memory.state is not before and memory.state in {State.DOWN, State.FLAPPING}
+        before, damped = damped.state, step(damped, RULES, success=success)
+        flips += damped.state is not before and damped.state in {State.DOWN, State.FLAPPING}
         checks += 1
         at += (0.02 if success else CADENCE.timeout_seconds) + next_delay_seconds(
-            CADENCE, memory, down_threshold=RULES.failures_to_down, chance=random.random()
+            CADENCE, damped, down_threshold=RULES.failures_to_down, chance=random.random()
         )
     return flips, checks
 
@@ -228,16 +225,16 @@ def flapping_target(half_period_seconds: float, hours: float = 2.0) -> tuple[flo
     Returns:
         Seconds until it is called flapping, changes of state told an hour, and changes that it made an hour.
     """
-    memory = Damped(state=State.UP, verdict=True, success=True, run=1)
+    damped = Damped(state=State.UP, confirmed=True, success=True, run=1)
     at, named, told = 0.0, None, 0
     while at < hours * 3600:
         success = at // half_period_seconds % 2 == 0
-        before, memory = memory.state, step(memory, RULES, success=success)
-        told += memory.state is not before
-        if memory.state is State.FLAPPING and named is None:
+        before, damped = damped.state, step(damped, RULES, success=success)
+        told += damped.state is not before
+        if damped.state is State.FLAPPING and named is None:
             named = at
         at += 0.02 + next_delay_seconds(
-            CADENCE, memory, down_threshold=RULES.failures_to_down, chance=random.random()
+            CADENCE, damped, down_threshold=RULES.failures_to_down, chance=random.random()
         )
     return named, told / hours, 3600 / half_period_seconds
 

@@ -1,4 +1,4 @@
-"""Streams of health that their clients have left, whatever way they went."""
+"""Streams of health end when their clients leave, in any way."""
 
 import asyncio
 import re
@@ -13,8 +13,8 @@ from vestibule.health.v1.health_service_pb2_grpc import HealthServiceStub
 from tests.health_aggregator.test_process import Aggregator, as_gateway, running
 
 
-async def test_streams_are_given_back_while_nothing_happens(tmp_path: Path) -> None:
-    """Within a second of the client's leaving, though there is nothing to send that would fail."""
+async def test_streams_end_while_nothing_is_sent(tmp_path: Path) -> None:
+    """Within a second after the client has cancelled, although no send could fail."""
     async with (
         running(Aggregator(tmp_path)) as aggregator,
         grpc.aio.insecure_channel(f"127.0.0.1:{aggregator.grpc_port}") as channel,
@@ -27,15 +27,15 @@ async def test_streams_are_given_back_while_nothing_happens(tmp_path: Path) -> N
         assert await _listeners(aggregator) == 0
 
 
-async def test_streams_are_given_back_when_a_gateway_is_gone(tmp_path: Path) -> None:
-    """Its connection is closed by the kernel, and nobody has cancelled anything."""
+async def test_streams_end_when_a_gateway_disappears(tmp_path: Path) -> None:
+    """The kernel closes its connection; no stream is cancelled."""
     async with running(Aggregator(tmp_path)) as aggregator:
         relays: set[asyncio.StreamWriter] = set()
 
         async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             there, here = await asyncio.open_connection("127.0.0.1", aggregator.grpc_port)
             relays.update((writer, here))
-            await asyncio.gather(_pass_on(reader, here), _pass_on(there, writer), return_exceptions=True)
+            await asyncio.gather(_forward(reader, here), _forward(there, writer), return_exceptions=True)
 
         between = await asyncio.start_server(relay, "127.0.0.1", 0)
         port = between.sockets[0].getsockname()[1]
@@ -60,7 +60,7 @@ async def _listen(channel: grpc.aio.Channel, count: int) -> list[Any]:
     return streams
 
 
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while piece := await reader.read(65_536):
         writer.write(piece)
         await writer.drain()

@@ -39,7 +39,7 @@ OWNS = {
     ),
     "user-service": "People and their roles.",
     "health-aggregator": (
-        "The state of the house and its history; the status page and the page of figures; the witnessed "
+        "The state of the system and its history; the status and metrics pages; the witnessed "
         "heads of the audit."
     ),
 }

@@ -21,8 +21,8 @@ NOTHING_TO_GUESS: dict[str, str] = {
     "chassis/src/chassis/tracing/traces.py": "trace ids protect nothing",
     "gateway/src/gateway/streams/events.py": "clients come back at different moments",
     "health-aggregator/src/health_aggregator/adapters/webhook_notifier.py": "attempts at different moments",
-    "health-aggregator/src/health_aggregator/usecases/keep_watch.py": "looks at different moments",
-    "health-aggregator/src/health_aggregator/usecases/sweep.py": "the same",
+    "health-aggregator/src/health_aggregator/usecases/check_scheduler.py": "spreads checks over time",
+    "health-aggregator/src/health_aggregator/usecases/checks.py": "the same",
 }
 """Who may use `random`, which can be foretold, and why; others draw from `secrets` or `os.urandom`."""
 

@@ -1,6 +1,7 @@
-"""Settings of the health aggregator: the one reader of the environment."""
+"""The settings of health-aggregator, read from the environment."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from chassis.settings import GrpcServiceSettings
@@ -9,7 +10,7 @@ from pydantic_settings import SettingsConfigDict
 
 
 class HealthSettings(GrpcServiceSettings):
-    """What the health aggregator reads, under `HEALTH_` unless named otherwise."""
+    """The settings of the serving process, with the prefix `HEALTH_` unless named otherwise."""
 
     model_config = SettingsConfigDict(env_prefix="HEALTH_")
 
@@ -19,8 +20,8 @@ class HealthSettings(GrpcServiceSettings):
     config: Path | None = Field(default=None, description="path of a TOML or YAML file with further targets")
     metrics: dict[str, str] = Field(
         default={},
-        description="where each service tells its metrics, as a JSON object of host:port by name; "
-        "the topology file says it too. A host may stand for several processes",
+        description="where each service exposes its metrics, as a JSON object of host:port by name; "
+        "the topology file names them too. A host may resolve to several processes",
     )
     postgres_url: SecretStr | None = Field(
         default=None, description="DSN of the database, with the role health_aggregator"
@@ -61,3 +62,14 @@ class HealthSettings(GrpcServiceSettings):
     kubernetes_namespace: str | None = Field(
         default=None, description="where to look for targets; the pod's own namespace by default"
     )
+
+    @property
+    def backend_urls(self) -> Mapping[str, str]:
+        """The URLs of the configured backends, by the target's name."""
+        urls = {
+            "postgres": self.postgres_url,
+            "redis": self.redis_url,
+            "qdrant": self.qdrant_url,
+            "nextcloud": self.nextcloud_url,
+        }
+        return {name: url.get_secret_value() for name, url in urls.items() if url is not None}

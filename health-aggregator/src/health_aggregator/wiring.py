@@ -1,11 +1,9 @@
-"""Puts the parts together: the one module that names concrete adapters."""
+"""Builds the service: the one module that names concrete adapters."""
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import structlog
 from chassis.auth_client.client import AUTH_CLIENT_SERVICES, AUTH_SERVICE, AuthClient
@@ -25,8 +23,8 @@ from vestibule.health.v1.audit_witness_service_pb2_grpc import add_AuditWitnessS
 from vestibule.health.v1.health_service_pb2_grpc import add_HealthServiceServicer_to_server
 
 from health_aggregator.adapters.audit_heads import AUDIT_SERVICE, EcdsaHeadVerifier, GrpcAuditHeadSource
-from health_aggregator.adapters.change_feed import ChangeFeed
-from health_aggregator.adapters.check_factory import HOUSE_TLS, CheckFactory
+from health_aggregator.adapters.built_in_source import BuiltInSource
+from health_aggregator.adapters.check_factory import CheckFactory
 from health_aggregator.adapters.file_watch import on_change
 from health_aggregator.adapters.introspecting_authenticator import IntrospectingAuthenticator
 from health_aggregator.adapters.kubernetes.api import KubernetesApi
@@ -37,81 +35,58 @@ from health_aggregator.adapters.postgres.audit_witness import PostgresWitnessSto
 from health_aggregator.adapters.postgres.history import PostgresHistory
 from health_aggregator.adapters.target_sources import TargetSources
 from health_aggregator.adapters.telemetry import StateCollector, Telemetry
-from health_aggregator.adapters.topology_file import metrics_addresses, read_topology
+from health_aggregator.adapters.topology_file import metrics_addresses
 from health_aggregator.adapters.webhooks import Webhooks
 from health_aggregator.domain.audit_witness import WitnessStore
 from health_aggregator.domain.board import Board
+from health_aggregator.domain.built_in_targets import AGGREGATOR
 from health_aggregator.domain.errors import TargetsRefused
-from health_aggregator.domain.house import OBSERVER, house_targets
-from health_aggregator.domain.ports import ChangePublisher, Ear, HistoryStore
-from health_aggregator.domain.state import Change, CheckResult
-from health_aggregator.domain.target import Target
+from health_aggregator.domain.history import HistoryStore
+from health_aggregator.domain.observer import Observers
 from health_aggregator.settings import HealthSettings
 from health_aggregator.transport.audit_witness_servicer import AuditWitnessServicer
 from health_aggregator.transport.audit_witnessing import CONTRADICTED, AuditWitnessing
 from health_aggregator.transport.pages import Pages
 from health_aggregator.transport.servicer import LISTENERS, HealthServicer
-from health_aggregator.usecases.get_health import GetHealth
-from health_aggregator.usecases.keep_figures import KeepFigures
-from health_aggregator.usecases.keep_watch import KeepWatch
-from health_aggregator.usecases.record_history import RecordHistory
-from health_aggregator.usecases.run_check import RunCheck
-from health_aggregator.usecases.sweep import Sweep
-from health_aggregator.usecases.take_up_targets import TakeUpTargets
-from health_aggregator.usecases.witness_audit import WitnessAudit
+from health_aggregator.usecases.audit_witness import WitnessAudit
+from health_aggregator.usecases.change_feed import ChangeFeed
+from health_aggregator.usecases.check_scheduler import CheckScheduler
+from health_aggregator.usecases.checks import CheckAll, RunCheck
+from health_aggregator.usecases.history import RecordHistory
+from health_aggregator.usecases.service_metrics import CollectMetrics
+from health_aggregator.usecases.target_reload import ReloadTargets
 
-_SETTLE_SECONDS = 0.1
+# A rolling update is many changes of the cluster; those within this time are applied together.
+_CLUSTER_CHANGES_SECONDS = 0.1
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class _Everyone:
-    """Hands changes to several publishers."""
-
-    publishers: Sequence[ChangePublisher]
-
-    def publish(self, changes: Sequence[Change]) -> None:
-        for publisher in self.publishers:
-            publisher.publish(changes)
-
-
-@dataclass(frozen=True, slots=True)
-class _AllEars:
-    """Lets several listeners hear of results."""
-
-    ears: Sequence[Ear]
-
-    def heard(self, target: Target, result: CheckResult) -> None:
-        for ear in self.ears:
-            ear.heard(target, result)
-
-
 async def start(lifecycle: Lifecycle, settings: HealthSettings) -> None:
-    """Starts everything on the lifecycle; nothing that is watched needs to be there.
+    """Starts the service; none of the targets needs to be up.
 
     Raises:
-        StartupError: A port cannot be had.
+        StartupError: A port is in use.
     """
     clock = SystemClock()
-    board = Board(OBSERVER)
-    feed, telemetry = ChangeFeed(), Telemetry(board)
+    board = Board(AGGREGATOR)
     REGISTRY.register(StateCollector(board))
     database = await _database(settings, lifecycle)
-    history = RecordHistory(board, _history_store(database), clock, _history_lost)
+    history = RecordHistory(board, _history_store(database), clock, _log_failed_write)
     webhooks = Webhooks(clock, lambda: history.leading)
-    publisher = _Everyone([feed, telemetry, history, webhooks])
-    run_check = RunCheck(board, clock, publisher, _AllEars([telemetry, history]), telemetry)
-    changed = asyncio.Event()
-    cluster = _LazyCluster(settings, lifecycle, changed.set)
+    feed = ChangeFeed()
+    observers = Observers(feed, Telemetry(board), history, webhooks)
+    run_check = RunCheck(board, clock, observers)
+    cluster_changed = asyncio.Event()
+    cluster = _LazyCluster(settings, lifecycle, cluster_changed.set)
     certificates = open_certificates(settings.tls_files)
     credentials = certificates.channel_credentials if certificates is not None else None
-    checks = CheckFactory(clock, cluster, credentials)
-    keep_watch = KeepWatch(board, run_check, checks, clock, publisher)
-    get_health = GetHealth(board, Sweep(run_check, keep_watch.watched))
-    figures = KeepFigures(MetricsScraper(partial(_metrics_addresses, settings)))
-    servicer = HealthServicer(get_health, feed, Pages(history, figures, clock))
-    tokens = ServiceTokens(open_service_keys(OBSERVER, settings))
+    make_check = CheckFactory(clock, cluster, credentials)
+    scheduler = CheckScheduler(board, run_check, make_check, clock, observers)
+    collect_metrics = CollectMetrics(MetricsScraper(partial(_metrics_addresses, settings)))
+    pages = Pages(history, collect_metrics, clock)
+    servicer = HealthServicer(board, CheckAll(run_check, scheduler.checks), feed, pages)
+    tokens = ServiceTokens(open_service_keys(AGGREGATOR, settings))
     auth = await _open_auth(settings, lifecycle, tokens, certificates)
     witness = None if database is None or auth is None else PostgresWitnessStore(database)
     server, address = await _open_grpc(
@@ -119,37 +94,37 @@ async def start(lifecycle: Lifecycle, settings: HealthSettings) -> None:
     )
     if witness is not None and auth is not None:
         witness_audit = WitnessAudit(GrpcAuditHeadSource(auth), witness, EcdsaHeadVerifier(), clock)
-        witnessing = AuditWitnessing(witness_audit, partial(board.blemish, AUTH_SERVICE, CONTRADICTED))
+        witnessing = AuditWitnessing(witness_audit, partial(board.mark_degraded, AUTH_SERVICE, CONTRADICTED))
         lifecycle.begin("audit witness", witnessing.run())
-    lifecycle.on_drain(keep_watch.close)
+    lifecycle.on_drain(scheduler.close)
     lifecycle.on_drain(webhooks.close)
-    sources = TargetSources(
-        partial(_house, settings, address), settings.config, cluster() if settings.kubernetes else None
+    built_in = BuiltInSource(
+        settings.backend_urls, address, settings.topology, settings.tls_files is not None
     )
-    take_up = TakeUpTargets(keep_watch, sources, _refused, lambda _: webhooks.take_up(sources.webhooks))
-    if not await take_up():
-        # A faulty list must not keep the rest from being watched.
-        await keep_watch.take_up(house_targets(_backing(settings, address)))
+    sources = TargetSources(built_in, settings.config, cluster() if settings.kubernetes else None)
+    reload = ReloadTargets(scheduler, sources, _log_refused, lambda: webhooks.set(sources.webhooks))
+    if not await reload():
+        # A faulty file must not keep the backends from being checked.
+        await scheduler.set_targets(built_in.without_topology())
     files = [path for path in (settings.topology, settings.config) if path is not None]
-    lifecycle.begin("target-files", on_change(files, take_up))
-    lifecycle.begin("cluster-targets", _follow(changed, take_up))
-    lifecycle.begin("keep-watch", keep_watch())
-    lifecycle.begin("history", history())
-    lifecycle.begin("figures", figures())
+    lifecycle.begin("target files", on_change(files, reload))
+    lifecycle.begin("cluster targets", _on_event(cluster_changed, reload))
+    lifecycle.begin("stale checks", scheduler.run())
+    lifecycle.begin("history", history.run())
+    lifecycle.begin("metrics collection", collect_metrics.run())
     server.set_serving(True)
 
 
-async def _follow(changed: asyncio.Event, take_up: TakeUpTargets) -> None:
+async def _on_event(event: asyncio.Event, call: Callable[[], Awaitable[object]]) -> None:
     while True:
-        await changed.wait()
-        changed.clear()
-        await take_up()
-        # A rolling update is many changes: they are taken up together.
-        await asyncio.sleep(_SETTLE_SECONDS)
+        await event.wait()
+        event.clear()
+        await call()
+        await asyncio.sleep(_CLUSTER_CHANGES_SECONDS)
 
 
 class _LazyCluster:
-    """Follows the cluster from the moment that somebody first asks for it."""
+    """Returns the cluster, and begins to follow it on the first call."""
 
     def __init__(self, settings: HealthSettings, lifecycle: Lifecycle, changed: Callable[[], None]) -> None:
         self._settings = settings
@@ -171,9 +146,11 @@ class _LazyCluster:
 async def _database(settings: HealthSettings, lifecycle: Lifecycle) -> Pool | None:
     if settings.postgres_url is None:
         return None
-    # No connection is made before the first is needed: Postgres may be away when we start.
+    # No connection is opened before it is needed, since Postgres may start later.
     return await lifecycle.enter(
-        open_pool(settings.postgres_url.get_secret_value(), application_name=OBSERVER, min_size=0, max_size=2)
+        open_pool(
+            settings.postgres_url.get_secret_value(), application_name=AGGREGATOR, min_size=0, max_size=2
+        )
     )
 
 
@@ -190,7 +167,7 @@ def _build_server(
     servicer: HealthServicer,
     witness: WitnessStore | None,
 ) -> GrpcServer:
-    # Listeners must never take the place of callers and health checks.
+    # The limit leaves room for calls and health checks when the maximum of streams is open.
     server = build_server(
         service_tokens=tokens, authenticator=_authenticator(settings, auth), concurrent_rpcs_max=2 * LISTENERS
     )
@@ -232,39 +209,14 @@ def _authenticator(settings: HealthSettings, auth: ServiceChannel | None) -> Aut
     )
 
 
-def _backing(settings: HealthSettings, own_address: str) -> dict[str, Mapping[str, Any]]:
-    # Under TLS nobody may ask without a certificate: then Kubernetes says how we are.
-    options: dict[str, Mapping[str, Any]] = (
-        {OBSERVER: {"address": own_address}} if settings.tls_files is None else {}
-    )
-    urls = {
-        "postgres": settings.postgres_url,
-        "redis": settings.redis_url,
-        "qdrant": settings.qdrant_url,
-        "nextcloud": settings.nextcloud_url,
-    }
-    return options | {name: {"url": url.get_secret_value()} for name, url in urls.items() if url is not None}
-
-
-def _house(settings: HealthSettings, own_address: str) -> list[Target]:
-    services = read_topology(settings.topology) if settings.topology is not None else {}
-    options = services | _backing(settings, own_address)
-    if settings.tls_files is not None:
-        speaks_tls = {HOUSE_TLS: True}
-        options = {
-            name: {**known, **speaks_tls} if "address" in known else known for name, known in options.items()
-        }
-    return house_targets(options)
-
-
 def _metrics_addresses(settings: HealthSettings) -> Mapping[str, Sequence[str]]:
     found = metrics_addresses(settings.topology) if settings.topology is not None else {}
     return {**found, **{name: [address] for name, address in settings.metrics.items()}}
 
 
-def _refused(error: TargetsRefused) -> None:
+def _log_refused(error: TargetsRefused) -> None:
     log.error("targets refused", source=error.source, line=error.line, problem=error.problem)
 
 
-def _history_lost(error: ServiceError, waiting: int) -> None:
-    log.warning("history waits", reason=error.reason, observations=waiting)
+def _log_failed_write(error: ServiceError, buffered: int) -> None:
+    log.warning("history write failed, retrying in 5 s", reason=error.reason, buffered=buffered)

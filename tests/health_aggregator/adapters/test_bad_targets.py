@@ -1,4 +1,4 @@
-"""Targets that misbehave: bounded time and memory, and a public word for each."""
+"""Targets that misbehave: bounded time and memory, and a public error for each."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ import pytest
 from chassis.clock import SystemClock
 from devstack.program import free_port
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from health_aggregator.adapters.check_factory import HOUSE_TLS, CheckFactory
+from health_aggregator.adapters.check_factory import INTERNAL_TLS, CheckFactory
 from health_aggregator.adapters.grpc_check import GrpcCheck
 from health_aggregator.adapters.http_check import HttpCheck
 from health_aggregator.adapters.nextcloud_check import nextcloud_check
@@ -19,21 +19,20 @@ from health_aggregator.adapters.postgres.postgres_check import PostgresCheck
 from health_aggregator.adapters.qdrant_check import QdrantCheck
 from health_aggregator.adapters.redis_check import RedisCheck
 from health_aggregator.adapters.tls_check import TlsCheck
-from health_aggregator.domain.ports import Check
-from health_aggregator.domain.state import Outcome
+from health_aggregator.domain.check import Check, Outcome
 from health_aggregator.domain.target import Target
 
-from tests.health_aggregator import wire
-from tests.health_aggregator.looking import look
+from tests.health_aggregator import servers
+from tests.health_aggregator.checking import check_once
 
 SECRET = "hunter2-secret"
 KINDS = ("http", "nextcloud", "qdrant", "grpc", "redis", "postgres", "tls")
-TALKS = {
-    "hangs": wire.hang,
-    "closes at once": wire.close_at_once,
-    "answers garbage": wire.garbage,
-    "sends 10 MB": wire.ten_megabytes,
-    "drips": wire.drip,
+BEHAVIOURS = {
+    "hangs": servers.hang,
+    "closes at once": servers.close_at_once,
+    "answers garbage": servers.garbage,
+    "sends 10 MB": servers.ten_megabytes,
+    "drips": servers.drip,
 }
 
 
@@ -52,13 +51,13 @@ def check_of(kind: str, port: int) -> Check:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("misdeed", TALKS)
-async def test_is_down_in_time_and_with_a_public_word(kind: str, misdeed: str) -> None:
-    """Whatever it does, the check ends in time; the word names neither host nor port nor credentials."""
-    async with wire.serving(TALKS[misdeed]) as port:
+@pytest.mark.parametrize("misbehaviour", BEHAVIOURS)
+async def test_is_down_in_time_with_a_public_error(kind: str, misbehaviour: str) -> None:
+    """The check ends in time; its error names neither host nor port nor credentials."""
+    async with servers.serving(BEHAVIOURS[misbehaviour]) as port:
         check = check_of(kind, port)
         started = time.monotonic()
-        result = await look(check, timeout_seconds=0.3)
+        result = await check_once(check, timeout_seconds=0.3)
         took = time.monotonic() - started
         await check.close()
 
@@ -71,28 +70,28 @@ async def test_is_down_in_time_and_with_a_public_word(kind: str, misdeed: str) -
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_closed_port_is_a_refusal_not_silence(kind: str) -> None:
+async def test_a_closed_port_is_not_silent(kind: str) -> None:
     """A refusal proves that the network works."""
     check = check_of(kind, free_port())
-    result = await look(check)
+    result = await check_once(check)
     await check.close()
 
     assert (result.outcome, result.error, result.silent) == (Outcome.DOWN, "refuses connections", False)
 
 
 async def test_a_hanging_http_server_is_not_silent() -> None:
-    """It took the connection: that is an answer, and no reason to doubt the observer."""
-    async with wire.serving(wire.hang) as port:
-        result = await look(check_of("http", port), timeout_seconds=0.2)
+    """It accepted the connection, so the network works."""
+    async with servers.serving(servers.hang) as port:
+        result = await check_once(check_of("http", port), timeout_seconds=0.2)
 
     assert (result.error, result.silent) == ("no answer within 0.2 s", False)
 
 
 async def test_ten_megabytes_take_no_memory() -> None:
     """Reading stops at 64 KiB."""
-    async with wire.serving(wire.ten_megabytes) as port:
+    async with servers.serving(servers.ten_megabytes) as port:
         tracemalloc.start()
-        result = await look(check_of("http", port))
+        result = await check_once(check_of("http", port))
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
 
@@ -100,7 +99,7 @@ async def test_ten_megabytes_take_no_memory() -> None:
     assert peak < 2_000_000
 
 
-async def test_endless_redirects_end() -> None:
+async def test_endless_redirects() -> None:
     """Three are followed."""
     seen: list[str] = []
 
@@ -109,18 +108,18 @@ async def test_endless_redirects_end() -> None:
         seen.append(path)
         return 302, b"", {"location": f"/{len(seen)}"}
 
-    async with wire.serving(wire.http(turn)) as port:
-        result = await look(check_of("http", port))
+    async with servers.serving(servers.http(turn)) as port:
+        result = await check_once(check_of("http", port))
 
     assert result.error == "redirects more than 3 times"
     assert len(seen) == 4
 
 
 async def test_a_redirect_to_another_host_is_not_followed() -> None:
-    """A target cannot send the observer elsewhere."""
-    talk = wire.http(lambda _method, _path: (302, b"", {"location": "http://169.254.169.254/secret"}))
-    async with wire.serving(talk) as port:
-        result = await look(check_of("http", port))
+    """A target cannot make the aggregator call another host."""
+    talk = servers.http(lambda _method, _path: (302, b"", {"location": "http://169.254.169.254/secret"}))
+    async with servers.serving(talk) as port:
+        result = await check_once(check_of("http", port))
 
     assert result.error == "redirects to another host"
 
@@ -133,27 +132,27 @@ async def test_a_redirect_to_another_host_is_not_followed() -> None:
         (90, "localhost", False, "its certificate is not trusted"),
     ],
 )
-async def test_a_bad_certificate_is_named(
-    tmp_path: Path, days: int, name: str, trusted: bool, words: str
-) -> None:
-    """By HTTP and by the TLS check alike."""
-    path = wire.certificate(tmp_path, days=days, name=name)
-    tls = wire.client_tls(path) if trusted else None
-    async with wire.serving(wire.http(lambda _method, _path: (200, b"", {})), wire.server_tls(path)) as port:
-        by_http = await look(HttpCheck(f"https://localhost:{port}/", tls=tls))
-        by_tls = await look(TlsCheck(f"localhost:{port}", SystemClock(), tls=tls))
+async def test_bad_certificates(tmp_path: Path, days: int, name: str, trusted: bool, words: str) -> None:
+    """For HTTP and for the TLS check."""
+    path = servers.certificate(tmp_path, days=days, name=name)
+    tls = servers.client_tls(path) if trusted else None
+    async with servers.serving(
+        servers.http(lambda _method, _path: (200, b"", {})), servers.server_tls(path)
+    ) as port:
+        by_http = await check_once(HttpCheck(f"https://localhost:{port}/", tls=tls))
+        by_tls = await check_once(TlsCheck(f"localhost:{port}", SystemClock(), tls=tls))
 
     assert [words, words] == [by_http.error, by_tls.error]
 
 
-async def test_a_certificate_is_watched_before_it_expires(tmp_path: Path) -> None:
-    """Two weeks before the end it is degraded; long before, it is up."""
+async def test_a_certificate_before_it_expires(tmp_path: Path) -> None:
+    """Less than two weeks before, it is degraded; otherwise up."""
     results = []
     for days in (5, 90):
-        path = wire.certificate(tmp_path, days=days)
-        async with wire.serving(wire.hang, wire.server_tls(path)) as port:
+        path = servers.certificate(tmp_path, days=days)
+        async with servers.serving(servers.hang, servers.server_tls(path)) as port:
             results.append(
-                await look(TlsCheck(f"localhost:{port}", SystemClock(), tls=wire.client_tls(path)))
+                await check_once(TlsCheck(f"localhost:{port}", SystemClock(), tls=servers.client_tls(path)))
             )
 
     assert [result.outcome for result in results] == [Outcome.DEGRADED, Outcome.UP]
@@ -161,23 +160,23 @@ async def test_a_certificate_is_watched_before_it_expires(tmp_path: Path) -> Non
 
 
 async def test_a_grpc_server_with_a_bad_certificate_is_down(tmp_path: Path) -> None:
-    """TLS is verified there too."""
-    path = wire.certificate(tmp_path, days=90)
+    """TLS is verified for gRPC too."""
+    path = servers.certificate(tmp_path, days=90)
     server = grpc.aio.server()
     pem = path.read_bytes()
     port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([(pem, pem)]))
     await server.start()
     check = GrpcCheck(f"localhost:{port}", "", lambda: None, grpc.ssl_channel_credentials())
-    result = await look(check)
+    result = await check_once(check)
     await check.close()
     await server.stop(0)
 
     assert result.error == "its certificate is not trusted"
 
 
-async def test_a_server_that_wants_a_certificate_gets_the_house_s(tmp_path: Path) -> None:
-    """Under mTLS a service of the house is up for who shows the house's certificate, and down for others."""
-    path = wire.certificate(tmp_path, days=90)
+async def test_internal_tls_presents_the_service_certificate(tmp_path: Path) -> None:
+    """With mTLS a built-in service is checked with the certificate that the services share."""
+    path = servers.certificate(tmp_path, days=90)
     pem = path.read_bytes()
     server = grpc.aio.server()
     servicer = health.aio.HealthServicer()
@@ -187,33 +186,33 @@ async def test_a_server_that_wants_a_certificate_gets_the_house_s(tmp_path: Path
         "127.0.0.1:0", grpc.ssl_server_credentials([(pem, pem)], pem, require_client_auth=True)
     )
     await server.start()
-    asked: list[str] = []
+    calls: list[str] = []
 
     def credentials() -> grpc.ChannelCredentials:
-        asked.append("credentials")
+        calls.append("credentials")
         return grpc.ssl_channel_credentials(pem, pem, pem)
 
     factory = CheckFactory(SystemClock(), lambda: None, credentials)
-    house = {"address": f"localhost:{port}", HOUSE_TLS: True}
-    stranger = {"address": f"localhost:{port}", "ca_file": str(path)}
+    internal = {"address": f"localhost:{port}", INTERNAL_TLS: True}
+    external = {"address": f"localhost:{port}", "ca_file": str(path)}
     results = []
-    for options in (house, stranger):
+    for options in (internal, external):
         check = factory(Target("user-service", "grpc", options=options), lambda: None)
-        results.append(await look(check, timeout_seconds=20))
+        results.append(await check_once(check, timeout_seconds=20))
         await check.close()
     await server.stop(0)
 
     assert [result.outcome for result in results] == [Outcome.UP, Outcome.DOWN]
     assert results[1].error
     assert "localhost" not in results[1].error
-    assert asked == ["credentials"]
+    assert calls == ["credentials"]
 
 
 async def test_checks_leave_nothing_open() -> None:
-    """A hundred looks at a hanging server leave no task behind."""
+    """A hundred checks of a hanging server leave no task behind."""
     before = len(asyncio.all_tasks())
-    async with wire.serving(wire.hang) as port:
-        await asyncio.gather(*(look(check_of("http", port), timeout_seconds=0.1) for _ in range(100)))
+    async with servers.serving(servers.hang) as port:
+        await asyncio.gather(*(check_once(check_of("http", port), timeout_seconds=0.1) for _ in range(100)))
         await asyncio.sleep(0)
 
     assert len(asyncio.all_tasks()) <= before + 1

@@ -1,7 +1,6 @@
-"""Checks of targets that do what they should, more or less, on the real thing where it can run here.
+"""Checks of targets that work, fully or degraded.
 
-Postgres, Valkey and gRPC are real. Nextcloud and Qdrant cannot run here: small servers speak their
-real HTTP.
+Postgres, Valkey and gRPC are real. Nextcloud and Qdrant are small servers with the same HTTP API.
 """
 
 import asyncio
@@ -22,38 +21,38 @@ from health_aggregator.adapters.nextcloud_check import nextcloud_check
 from health_aggregator.adapters.postgres.postgres_check import PostgresCheck
 from health_aggregator.adapters.qdrant_check import _STATUSES, QdrantCheck
 from health_aggregator.adapters.redis_check import RedisCheck
-from health_aggregator.domain.state import Outcome
+from health_aggregator.domain.check import Outcome
 from redis.asyncio import Redis
 
 from tests.chassis.waiting import until
-from tests.health_aggregator import wire
-from tests.health_aggregator.looking import look
+from tests.health_aggregator import servers
+from tests.health_aggregator.checking import check_once
 
 
 @pytest.mark.parametrize(("status", "outcome"), [(200, Outcome.UP), (204, Outcome.UP), (503, Outcome.DOWN)])
-async def test_http_goes_by_the_status(status: int, outcome: Outcome) -> None:
+async def test_http_status(status: int, outcome: Outcome) -> None:
     """Below 400 is up."""
-    async with wire.serving(wire.http(lambda _method, _path: (status, b"", {}))) as port:
-        result = await look(HttpCheck(f"http://127.0.0.1:{port}/ready"))
+    async with servers.serving(servers.http(lambda _method, _path: (status, b"", {}))) as port:
+        result = await check_once(HttpCheck(f"http://127.0.0.1:{port}/ready"))
 
     assert outcome is result.outcome
     assert (None if status < 400 else "answers with status 503") == result.error
 
 
-async def test_postgres_answers_as_the_service_role(database: Database) -> None:
-    """A real query by the aggregator's own role."""
+async def test_postgres(database: Database) -> None:
+    """A query with the aggregator's own role."""
     check = PostgresCheck(database.url("health_aggregator"), lambda: None)
-    results = [await look(check) for _ in range(2)]
+    results = [await check_once(check) for _ in range(2)]
     await check.close()
 
     assert [result.outcome for result in results] == [Outcome.UP] * 2
 
 
-async def test_postgres_names_a_wrong_password(database: Database) -> None:
-    """Without telling it."""
+async def test_postgres_with_a_wrong_password(database: Database) -> None:
+    """The error does not contain it."""
     right = database.url("health_aggregator")
     wrong = right.replace(database.passwords["health_aggregator"], "hunter2")
-    result = await look(PostgresCheck(wrong, lambda: None))
+    result = await check_once(PostgresCheck(wrong, lambda: None))
 
     assert result.error == "refuses the role or its password"
 
@@ -61,10 +60,10 @@ async def test_postgres_names_a_wrong_password(database: Database) -> None:
 async def test_postgres_wakes_when_the_server_ends_the_session(
     postgres: Postgres, database: Database
 ) -> None:
-    """The loss of the connection is known before the next look."""
+    """A lost connection is detected before the next check."""
     woken = asyncio.Event()
     check = PostgresCheck(database.url("health_aggregator"), woken.set)
-    await look(check)
+    await check_once(check)
     admin = await asyncpg.connect(postgres.url())
     await admin.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'health_aggregator'"
@@ -72,32 +71,32 @@ async def test_postgres_wakes_when_the_server_ends_the_session(
     await admin.close()
     async with asyncio.timeout(2):
         await woken.wait()
-    result = await look(check)
+    result = await check_once(check)
     await check.close()
 
     assert Outcome.UP is result.outcome
 
 
-async def test_redis_answers(valkey: Valkey) -> None:
-    """PING, replication and memory, over one connection."""
+async def test_redis(valkey: Valkey) -> None:
+    """PING, replication and memory, on one connection."""
     check = RedisCheck(valkey.url)
-    results = [await look(check) for _ in range(2)]
+    results = [await check_once(check) for _ in range(2)]
     await check.close()
 
     assert [result.outcome for result in results] == [Outcome.UP] * 2
 
 
-async def test_redis_shows_events_that_nobody_can_handle(valkey: Valkey) -> None:
-    """A service that has put events aside, or refuses forged ones, is not silently healthy."""
+async def test_redis_with_events_that_a_service_cannot_handle(valkey: Valkey) -> None:
+    """Dead letters and refused events make it degraded."""
     check = RedisCheck(valkey.url)
     async with Redis.from_url(valkey.url) as redis:
         await redis.xgroup_create("vestibule:events", "auth-service", mkstream=True)
         await redis.xgroup_create("vestibule:events", "user-service")
-        healthy = await look(check)
+        healthy = await check_once(check)
         await dead_letters.put_aside(redis, "auth-service", {b"event": b""}, reason="INVALID", tries=5)
-        dead = await look(check)
+        dead = await check_once(check)
         await dead_letters.note_refused(redis, "user-service", "unsigned")
-        both = await look(check)
+        both = await check_once(check)
     await check.close()
 
     assert healthy.outcome is Outcome.UP
@@ -106,29 +105,29 @@ async def test_redis_shows_events_that_nobody_can_handle(valkey: Valkey) -> None
     assert "user-service refuses events that no service of ours signed" in both.error
 
 
-async def test_redis_names_wrong_credentials(valkey: Valkey) -> None:
-    """A refused AUTH shows."""
-    result = await look(RedisCheck(valkey.url.replace("redis://", "redis://nobody:wrong@")))
+async def test_redis_with_wrong_credentials(valkey: Valkey) -> None:
+    """A refused AUTH is down."""
+    result = await check_once(RedisCheck(valkey.url.replace("redis://", "redis://unknown:wrong@")))
 
     assert result.error == "refuses the credentials"
 
 
 async def test_redis_without_its_primary_is_degraded(own_valkey: Valkey) -> None:
-    """A replica that has lost its primary still answers."""
+    """A replica without its primary still responds."""
     check = RedisCheck(own_valkey.url)
-    await look(check)
+    await check_once(check)
     connection = await asyncio.open_connection("127.0.0.1", own_valkey.port)
     connection[1].write(b"REPLICAOF 127.0.0.1 1\r\n")
     await connection[0].readline()
     connection[1].close()
-    result = await look(check)
+    result = await check_once(check)
     await check.close()
 
     assert (result.outcome, result.error) == (Outcome.DEGRADED, "has lost the primary that it follows")
 
 
-async def test_grpc_follows_what_the_server_says() -> None:
-    """Serving is up, not serving is down, and a change wakes by `Watch`."""
+async def test_grpc() -> None:
+    """Serving is up, not serving is down; `Watch` reports a change at once."""
     servicer = health.aio.HealthServicer()
     server = grpc.aio.server()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
@@ -137,16 +136,16 @@ async def test_grpc_follows_what_the_server_says() -> None:
     await servicer.set("echo", health_pb2.HealthCheckResponse.SERVING)
     wakes: list[None] = []
     check = GrpcCheck(f"127.0.0.1:{port}", "echo", lambda: wakes.append(None))
-    serving = await look(check)
+    serving = await check_once(check)
     await until(lambda: len(wakes) == 1)
     await servicer.set("echo", health_pb2.HealthCheckResponse.NOT_SERVING)
     await until(lambda: len(wakes) == 2)
-    refusing = await look(check)
-    unknown = GrpcCheck(f"127.0.0.1:{port}", "nobody", lambda: None)
-    missing = await look(unknown)
+    refusing = await check_once(check)
+    unknown = GrpcCheck(f"127.0.0.1:{port}", "unknown", lambda: None)
+    missing = await check_once(unknown)
     await server.stop(0)
     await until(lambda: len(wakes) == 3)
-    gone = await look(check)
+    gone = await check_once(check)
     await check.close()
     await unknown.close()
 
@@ -180,9 +179,7 @@ NEXTCLOUD = {
         (500, {}, Outcome.DOWN, "answers with status 500"),
     ],
 )
-async def test_nextcloud_by_its_status_page(
-    status: int, facts: dict[str, Any], outcome: Outcome, words: str | None
-) -> None:
+async def test_nextcloud(status: int, facts: dict[str, Any], outcome: Outcome, words: str | None) -> None:
     """Maintenance is degraded, not down."""
     body = json.dumps(NEXTCLOUD | facts).encode()
     paths: list[str] = []
@@ -191,25 +188,25 @@ async def test_nextcloud_by_its_status_page(
         paths.append(f"{method} {path}")
         return status, body, {"content-type": "application/json"}
 
-    async with wire.serving(wire.http(answer)) as port:
-        result = await look(nextcloud_check(f"http://127.0.0.1:{port}/"))
+    async with servers.serving(servers.http(answer)) as port:
+        result = await check_once(nextcloud_check(f"http://127.0.0.1:{port}/"))
 
     assert (outcome, words) == (result.outcome, result.error)
     assert paths == ["GET /status.php"]
 
 
 class QdrantStandIn:
-    """Speaks as much of Qdrant's HTTP API as the real client asks for."""
+    """The part of Qdrant's HTTP API that the check and the real client use."""
 
     def __init__(self) -> None:
         self.ready = True
         self.status = "green"
-        self.asked: list[str] = []
+        self.requested: list[str] = []
 
-    def answer(self, head: str) -> wire.Response:
-        """Answers one request; whoever wants to know of collections needs the key."""
+    def answer(self, head: str) -> servers.Response:
+        """Responds to one request; collections need the key."""
         _, path, _ = head.split(" ", 2)
-        self.asked.append(path)
+        self.requested.append(path)
         if path == "/readyz":
             return (200 if self.ready else 503), b"all shards are ready", {"content-type": "text/plain"}
         if "\r\napi-key: key\r\n" not in head:
@@ -240,21 +237,21 @@ class QdrantStandIn:
         return 200, body, {"content-type": "application/json"}
 
 
-async def test_qdrant_by_readiness_and_collections() -> None:
-    """Ready, with the collections that must be there, in a good state."""
+async def test_qdrant() -> None:
+    """Readiness, required collections and their statuses."""
     stand_in = QdrantStandIn()
-    async with wire.serving(wire.http_by_head(stand_in.answer)) as port:
+    async with servers.serving(servers.http_by_head(stand_in.answer)) as port:
         url = f"http://127.0.0.1:{port}"
         check, lacking = QdrantCheck(url, "key", ["notes"]), QdrantCheck(url, "key", ["notes", "images"])
         found = {}
         for status in ("green", "grey", "yellow", "red", "purple"):
             stand_in.status = status
-            found[status] = await look(check)
-        missing = await look(lacking)
-        listed = await look(QdrantCheck(url, "key"))
-        refused = await look(QdrantCheck(url, "wrong"))
+            found[status] = await check_once(check)
+        missing = await check_once(lacking)
+        listed = await check_once(QdrantCheck(url, "key"))
+        refused = await check_once(QdrantCheck(url, "wrong"))
         stand_in.ready = False
-        unready = await look(check)
+        unready = await check_once(check)
 
     assert {status: (result.outcome, result.error) for status, result in found.items()} == {
         "green": (Outcome.UP, None),
@@ -268,24 +265,24 @@ async def test_qdrant_by_readiness_and_collections() -> None:
     assert (unready.outcome, unready.error) == (Outcome.DOWN, "says it is not ready")
 
 
-async def test_qdrant_is_asked_as_its_own_client_asks() -> None:
-    """Its client understands the stand-in, asks for the same paths, and knows no other status."""
-    # Imported for a second, by nobody else.
+async def test_qdrant_stand_in_matches_the_real_client() -> None:
+    """The client understands the stand-in, requests the same paths, and knows the same statuses."""
+    # Importing takes a second, and only this test needs it.
     from qdrant_client import AsyncQdrantClient  # noqa: PLC0415
     from qdrant_client.models import CollectionStatus  # noqa: PLC0415
 
     stand_in = QdrantStandIn()
-    async with wire.serving(wire.http_by_head(stand_in.answer)) as port:
+    async with servers.serving(servers.http_by_head(stand_in.answer)) as port:
         url = f"http://127.0.0.1:{port}"
         client = AsyncQdrantClient(url=url, headers={"api-key": "key"}, check_compatibility=False, timeout=20)
         listed = await client.get_collections()
         collection = await client.get_collection("notes")
         await client.close()
-        theirs, stand_in.asked = stand_in.asked, []
-        await look(QdrantCheck(url, "key"), timeout_seconds=20)
-        await look(QdrantCheck(url, "key", ["notes"]), timeout_seconds=20)
+        theirs, stand_in.requested = stand_in.requested, []
+        await check_once(QdrantCheck(url, "key"), timeout_seconds=20)
+        await check_once(QdrantCheck(url, "key", ["notes"]), timeout_seconds=20)
 
     assert [each.name for each in listed.collections] == ["notes"]
     assert collection.status is CollectionStatus.GREEN
-    assert theirs == [path for path in stand_in.asked if path != "/readyz"]
+    assert theirs == [path for path in stand_in.requested if path != "/readyz"]
     assert set(_STATUSES) == {status.value for status in CollectionStatus}

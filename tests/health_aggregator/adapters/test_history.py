@@ -1,4 +1,4 @@
-"""What every history store promises: the one in memory and the one in Postgres alike."""
+"""The contract of history stores: in memory and in Postgres."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -10,8 +10,7 @@ from devstack.database import Database
 from devstack.postgres import Postgres
 from health_aggregator.adapters.memory_history import MemoryHistory
 from health_aggregator.adapters.postgres.history import PostgresHistory
-from health_aggregator.domain.history import Observation, Resolution
-from health_aggregator.domain.ports import HistoryStore
+from health_aggregator.domain.history import HistoryStore, Observation, Resolution
 from health_aggregator.domain.state import Change, State
 
 NOON = datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)
@@ -28,7 +27,7 @@ async def _store(request: pytest.FixtureRequest, database: Database) -> AsyncIte
         yield PostgresHistory(pool, "test")
 
 
-def seen(seconds: float, *, success: bool = True, available: bool = True) -> Observation:
+def observed(seconds: float, *, success: bool = True, available: bool = True) -> Observation:
     """Returns an observation of `postgres` some seconds after half past noon."""
     return Observation("postgres", NOON + timedelta(seconds=seconds), success, available, 1.0, 0.002)
 
@@ -41,9 +40,9 @@ def changed(seconds: float, state: State, previous: State) -> Change:
 
 
 async def test_sums_up_by_minute_hour_and_day(store: HistoryStore) -> None:
-    """Batches add up; each observation counts once in each of the three sums."""
-    assert await store.append([seen(0), seen(1, success=False)], [])
-    assert await store.append([seen(2, success=False, available=False), seen(40)], [])
+    """Each observation counts once in each of the three sums, also across batches."""
+    assert await store.append([observed(0), observed(1, success=False)], [])
+    assert await store.append([observed(2, success=False, available=False), observed(40)], [])
 
     minutes = await store.periods(Resolution.MINUTE, NOON - timedelta(hours=1))
     hours = await store.periods(Resolution.HOUR, NOON - timedelta(hours=1))
@@ -72,9 +71,9 @@ async def test_returns_the_newest_changes_oldest_first(store: HistoryStore) -> N
     assert await store.changes(NOON + timedelta(minutes=1), 10) == []
 
 
-async def test_forgets_after_90_days(store: HistoryStore) -> None:
-    """Days stay for 90 days and not longer."""
-    await store.append([seen(0)], [])
+async def test_deletes_after_90_days(store: HistoryStore) -> None:
+    """Sums by day are kept for 90 days."""
+    await store.append([observed(0)], [])
 
     await store.prune(NOON + timedelta(days=89))
     kept = await store.periods(Resolution.DAY, NOON - timedelta(days=1))
@@ -85,14 +84,14 @@ async def test_forgets_after_90_days(store: HistoryStore) -> None:
 
 
 async def test_one_aggregator_writes(database: Database) -> None:
-    """Of two, the one that came first writes; the other adds nothing, so nothing counts twice."""
+    """Of two, the first one writes; the other adds nothing, so nothing is counted twice."""
     url = database.url("health_aggregator")
     async with open_pool(url, application_name="test", min_size=0, max_size=2) as pool:
         first, second = PostgresHistory(pool, "first"), PostgresHistory(pool, "second")
 
-        assert await first.append([seen(0)], [])
-        assert not await second.append([seen(0)], [])
-        assert await first.append([seen(1)], [])
+        assert await first.append([observed(0)], [])
+        assert not await second.append([observed(0)], [])
+        assert await first.append([observed(1)], [])
 
         days = await second.periods(Resolution.DAY, NOON - timedelta(days=1))
         assert [period.checks for period in days] == [2]
@@ -102,12 +101,12 @@ async def test_one_aggregator_writes(database: Database) -> None:
         assert await pool.fetchval("SELECT count(*) FROM health.observations") == 0
 
 
-async def test_says_unavailable_when_postgres_is_away(own_postgres: Postgres) -> None:
-    """A pool opens without Postgres, and says so when it is needed."""
+async def test_unavailable_when_postgres_is_down(own_postgres: Postgres) -> None:
+    """The pool opens without Postgres; its use fails."""
     url = own_postgres.url()
     own_postgres.stop()
     async with open_pool(
         url, application_name="test", min_size=0, max_size=1, acquire_timeout_seconds=0.5
     ) as pool:
         with pytest.raises(Unavailable):
-            await PostgresHistory(pool, "test").append([seen(0)], [])
+            await PostgresHistory(pool, "test").append([observed(0)], [])

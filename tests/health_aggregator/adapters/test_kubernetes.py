@@ -1,7 +1,7 @@
-"""Kubernetes: pods and EndpointSlices by list and watch, through the real client.
+"""Kubernetes: pods and EndpointSlices by list and watch.
 
-No cluster can run here. A small server speaks the API's HTTP as a real one does: lists, chunked
-watches with bookmarks, 410 Gone for a version that is too old, and connections that end.
+A small server has the API's HTTP interface: lists, chunked watches with bookmarks, 410 Gone for a
+version that is too old, and connections that end.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ from health_aggregator.adapters.kubernetes.cluster import Cluster
 from health_aggregator.adapters.kubernetes.discovery import discover
 from health_aggregator.adapters.kubernetes.kubernetes_check import KubernetesCheck
 from health_aggregator.adapters.kubernetes.objects import matches, pod_of
-from health_aggregator.domain.state import Outcome
+from health_aggregator.domain.check import Outcome
 
 from tests.chassis.waiting import until
-from tests.health_aggregator import wire
-from tests.health_aggregator.looking import look
+from tests.health_aggregator import servers
+from tests.health_aggregator.checking import check_once
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 
@@ -37,14 +37,14 @@ def a_pod(
     annotations: dict[str, str] | None = None,
     terminating: bool = False,
 ) -> dict[str, Any]:
-    """Returns a pod as the API's JSON has it."""
+    """Returns a pod in the API's JSON."""
     state = {"waiting": {"reason": reason}} if reason else {"running": {"startedAt": "2026-11-23T00:00:00Z"}}
     last: dict[str, Any] = {}
     if restarted_at is not None:
         last = {"terminated": {"exitCode": 1, "finishedAt": f"{restarted_at:%Y-%m-%dT%H:%M:%SZ}"}}
     metadata: dict[str, Any] = {
         "name": name,
-        "namespace": "hall",
+        "namespace": "vestibule",
         "labels": {"app.kubernetes.io/component": component, "tier": "back"},
         "annotations": {"health.vestibule/watch": "true", **(annotations or {})},
         "resourceVersion": "1",
@@ -75,7 +75,7 @@ def a_pod(
 
 
 class Api:
-    """As much of the Kubernetes API as a follower asks for."""
+    """The part of the Kubernetes API that a follower uses."""
 
     def __init__(self, *pods: dict[str, Any]) -> None:
         self.pods = {pod["metadata"]["name"]: pod for pod in pods}
@@ -85,7 +85,7 @@ class Api:
         self._watchers: list[asyncio.Queue[dict[str, Any] | None]] = []
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answers requests on one connection."""
+        """Handles requests on one connection."""
         while True:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             url = urlsplit(head.split(" ", 2)[1])
@@ -109,7 +109,7 @@ class Api:
             writer.write(header.encode() + body)
             await writer.drain()
 
-    def tell(self, kind: str, thing: dict[str, Any]) -> None:
+    def send(self, kind: str, thing: dict[str, Any]) -> None:
         """Sends an event to every watcher of pods."""
         self.version += 1
         thing["metadata"]["resourceVersion"] = str(self.version)
@@ -177,8 +177,8 @@ def _api() -> Api:
 
 @pytest.fixture(name="cluster")
 async def _cluster(api: Api) -> AsyncIterator[Cluster]:
-    async with wire.serving(api.talk) as port:
-        cluster = Cluster(lambda: None, KubernetesApi(f"http://127.0.0.1:{port}"), "hall")
+    async with servers.serving(api.talk) as port:
+        cluster = Cluster(lambda: None, KubernetesApi(f"http://127.0.0.1:{port}"), "vestibule")
         following = asyncio.ensure_future(cluster.run())
         await until(lambda: cluster.age_seconds is not None, seconds=40)
         yield cluster
@@ -198,24 +198,24 @@ def check_of(cluster: Cluster, **options: Any) -> KubernetesCheck:
 
 
 async def test_follows_pods_by_watch(api: Api, cluster: Cluster) -> None:
-    """Ready of wanted, why not, a wake at each change; an expired version is listed anew."""
+    """Ready and wanted pods, reasons, a wake per change; after an expired version it lists again."""
     wakes: list[None] = []
     check = check_of(cluster, wake=lambda: wakes.append(None))
-    first = await look(check)
+    first = await check_once(check)
     await until(lambda: len(api._watchers) == 1)
-    api.tell("MODIFIED", a_pod("search-2"))
+    api.send("MODIFIED", a_pod("search-2"))
     await until(lambda: len(wakes) == 1)
-    second = await look(check)
-    api.tell("MODIFIED", a_pod("search-1", ready=False, reason="SecretReason"))
-    api.tell("DELETED", a_pod("search-2"))
+    second = await check_once(check)
+    api.send("MODIFIED", a_pod("search-1", ready=False, reason="SecretReason"))
+    api.send("DELETED", a_pod("search-2"))
     await until(lambda: len(wakes) == 3)
-    third = await look(check)
+    third = await check_once(check)
     lists = api.lists
     api.gone = True
     api.cut()
     await until(lambda: api.lists > lists, seconds=10)
     await until(lambda: len(api._watchers) == 1)
-    api.tell("ADDED", a_pod("search-3"))
+    api.send("ADDED", a_pod("search-3"))
     await until(lambda: "search-3" in cluster.pods)
 
     assert (first.outcome, first.error) == (Outcome.DEGRADED, "1 of 2 pods are ready (CrashLoopBackOff)")
@@ -224,15 +224,15 @@ async def test_follows_pods_by_watch(api: Api, cluster: Cluster) -> None:
     assert third.detail == "search-1: SecretReason"
 
 
-async def test_counts_wanted_pods_endpoints_and_restarts(api: Api, cluster: Cluster) -> None:
-    """More can be wanted than there are, a Service must have an endpoint, a fresh restart shows."""
-    too_few = await look(check_of(cluster, wanted=3))
-    no_endpoint = await look(check_of(cluster, wanted=1, service="nobody"))
-    endpoint = await look(check_of(cluster, wanted=1, service="search"))
+async def test_wanted_pods_endpoints_and_restarts(api: Api, cluster: Cluster) -> None:
+    """Missing pods, a Service without an endpoint, and a recent restart."""
+    too_few = await check_once(check_of(cluster, wanted=3))
+    no_endpoint = await check_once(check_of(cluster, wanted=1, service="unknown"))
+    endpoint = await check_once(check_of(cluster, wanted=1, service="search"))
     await until(lambda: len(api._watchers) == 1)
-    api.tell("MODIFIED", a_pod("search-2", restarted_at=datetime.now(UTC)))
+    api.send("MODIFIED", a_pod("search-2", restarted_at=datetime.now(UTC)))
     await until(lambda: cluster.pods["search-2"].ready)
-    restarted = await look(check_of(cluster))
+    restarted = await check_once(check_of(cluster))
 
     assert too_few.error == "1 of 3 pods are ready (CrashLoopBackOff)"
     assert no_endpoint.error == "no endpoint of its Service is ready"
@@ -244,7 +244,7 @@ async def test_counts_wanted_pods_endpoints_and_restarts(api: Api, cluster: Clus
 
 
 def test_finds_targets_by_annotation() -> None:
-    """One target a component; a part of the house keeps what the house knows of it."""
+    """One target per component; a built-in one keeps its known properties."""
     pods = [
         pod_of(a_pod("search-1", annotations={"health.vestibule/depends-on": "postgres, redis"})),
         pod_of(a_pod("search-2")),

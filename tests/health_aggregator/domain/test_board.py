@@ -1,9 +1,10 @@
-"""The board: results in, changes out, whatever the clock and the network do."""
+"""The board: states and changes, with a jumping clock and without a network."""
 
 from datetime import UTC, datetime, timedelta
 
 from health_aggregator.domain.board import CUT_OFF, Board
-from health_aggregator.domain.state import CheckResult, Outcome, State, Status
+from health_aggregator.domain.check import CheckResult, Outcome
+from health_aggregator.domain.state import State, Status
 from health_aggregator.domain.target import Target
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,24 +19,24 @@ TARGETS = (
     Target("users", "grpc", critical=True, depends_on=("postgres",)),
     Target("postgres", "postgres", critical=True),
     Target("redis", "redis"),
-    Target("observer", "grpc"),
+    Target("self", "grpc"),
     Target("qdrant", "qdrant", enabled=False),
 )
 
 
-class Bench:
-    """A board and the time."""
+class BoardAndClock:
+    """A board, and the times of its results."""
 
     def __init__(self, *targets: Target) -> None:
-        self.board = Board("observer")
+        self.board = Board("self")
         self.now = 100.0
         self.at = NOON
         self.board.retarget(targets or TARGETS, now=self.now, at=self.at)
 
-    def see(
+    def record(
         self, result: CheckResult, *names: str, times: int = 1, apart_seconds: float = 1.0
     ) -> list[State]:
-        """Records a result for some components, several times; returns the states that they came to."""
+        """Records a result for some components, several times; returns their states."""
         for _ in range(times):
             self.now += apart_seconds
             for name in names:
@@ -51,21 +52,21 @@ class Bench:
         return next(each.caused_by for each in self.board.components() if each.name == name)
 
 
-def test_not_configured_is_disabled_and_harmless() -> None:
-    """A part without settings is no failure."""
-    bench = Bench()
-    bench.see(GOOD, *NAMES, "observer")
+def test_unconfigured_components_are_disabled() -> None:
+    """They are not a failure."""
+    bench = BoardAndClock()
+    bench.record(GOOD, *NAMES, "self")
 
     assert State.DISABLED is bench.state("qdrant")
     assert Status.HEALTHY is bench.board.status()
     assert bench.board.record("qdrant", BAD, now=200, at=NOON) is None
 
 
-def test_failures_that_follow_are_collapsed() -> None:
-    """Three are down, one is the cause."""
-    bench = Bench()
-    bench.see(GOOD, *NAMES, "observer")
-    bench.see(BAD, "postgres", "auth", "users", times=3)
+def test_failures_have_one_cause() -> None:
+    """Three are down; one is the cause of the others."""
+    bench = BoardAndClock()
+    bench.record(GOOD, *NAMES, "self")
+    bench.record(BAD, "postgres", "auth", "users", times=3)
 
     assert (bench.cause("auth"), bench.cause("users"), bench.cause("postgres")) == (
         "postgres",
@@ -75,102 +76,102 @@ def test_failures_that_follow_are_collapsed() -> None:
     assert Status.UNHEALTHY is bench.board.status()
 
 
-def test_raw_and_damped_are_both_told() -> None:
-    """After one failure the component is suspect, and the last check was bad."""
-    bench = Bench()
-    bench.see(GOOD, *NAMES)
-    bench.see(BAD, "redis")
+def test_raw_and_damped_state() -> None:
+    """After one failure the component is suspect, and its last check failed."""
+    bench = BoardAndClock()
+    bench.record(GOOD, *NAMES)
+    bench.record(BAD, "redis")
 
     redis = next(each for each in bench.board.components() if each.name == "redis")
     assert (redis.state, redis.raw, redis.error) == (State.SUSPECT, State.DOWN, "refuses connections")
 
 
-def test_old_news_is_stale_and_never_up() -> None:
-    """Results that no longer come are said to be missing."""
-    bench = Bench()
-    bench.see(GOOD, *NAMES, "observer")
+def test_old_results_are_stale() -> None:
+    """A component without recent results is stale, never up."""
+    bench = BoardAndClock()
+    bench.record(GOOD, *NAMES, "self")
     changes = bench.board.age(now=bench.now + 60, at=NOON)
 
-    assert {"auth", "users", "postgres", "redis", "observer"} == {change.name for change in changes}
+    assert {"auth", "users", "postgres", "redis", "self"} == {change.name for change in changes}
     assert {State.STALE} == {change.state for change in changes}
     assert Status.DEGRADED is bench.board.status()
     assert bench.board.age(now=bench.now + 61, at=NOON) == []
 
-    bench.see(GOOD, "redis", apart_seconds=61)
+    bench.record(GOOD, "redis", apart_seconds=61)
     assert State.UP is bench.state("redis")
 
 
 def test_a_jumping_wall_clock_changes_nothing() -> None:
-    """Years forward or back: only what is shown moves."""
-    bench = Bench()
-    bench.see(GOOD, *NAMES)
+    """Only displayed times change."""
+    bench = BoardAndClock()
+    bench.record(GOOD, *NAMES)
     for years in (-20, 30):
         bench.at = NOON + timedelta(days=365 * years)
-        assert bench.see(GOOD, *NAMES) == [State.UP] * 4
+        assert bench.record(GOOD, *NAMES) == [State.UP] * 4
         assert bench.board.age(now=bench.now, at=bench.at) == []
 
 
-def test_one_silent_component_is_down_when_others_answer() -> None:
-    """Silence is believed as soon as somebody else was heard since."""
-    bench = Bench()
-    bench.see(GOOD, *NAMES)
+def test_one_silent_component_is_down_when_others_respond() -> None:
+    """A silent component is down when another one has responded since."""
+    bench = BoardAndClock()
+    bench.record(GOOD, *NAMES)
     for _ in range(3):
-        bench.see(SILENT, "postgres")
-        bench.see(GOOD, "auth", "users", "redis")
-    bench.see(SILENT, "postgres")
+        bench.record(SILENT, "postgres")
+        bench.record(GOOD, "auth", "users", "redis")
+    bench.record(SILENT, "postgres")
 
     assert State.DOWN is bench.state("postgres")
 
 
-def test_cut_off_says_so_instead_of_calling_everything_down() -> None:
-    """When nothing answers any more, the observer doubts itself."""
-    bench = Bench()
-    bench.see(GOOD, *NAMES, "observer")
+def test_losing_the_own_network_is_not_everything_down() -> None:
+    """When no component responds any more, the aggregator reports that it is cut off."""
+    bench = BoardAndClock()
+    bench.record(GOOD, *NAMES, "self")
     for _ in range(20):
-        bench.see(SILENT, *NAMES)
-        bench.see(GOOD, "observer", apart_seconds=0)
+        bench.record(SILENT, *NAMES)
+        bench.record(GOOD, "self", apart_seconds=0)
         bench.board.age(now=bench.now, at=bench.at)
 
-    observer = next(each for each in bench.board.components() if each.name == "observer")
+    own = next(each for each in bench.board.components() if each.name == "self")
     assert [bench.state(name) for name in NAMES] == [State.STALE] * 4
-    assert [bench.cause(name) for name in NAMES] == ["observer"] * 4
-    assert (observer.error, observer.degraded) == (CUT_OFF, True)
+    assert [bench.cause(name) for name in NAMES] == ["self"] * 4
+    assert (own.error, own.degraded) == (CUT_OFF, True)
     assert Status.DEGRADED is bench.board.status()
 
-    bench.see(GOOD, *NAMES)
+    bench.record(GOOD, *NAMES)
     assert [bench.state(name) for name in NAMES] == [State.UP] * 4
     assert not bench.board.cut_off
 
 
-def test_what_starts_with_the_observer_has_a_moment_of_grace() -> None:
-    """Failures of the first seconds are no incident; later ones are."""
-    bench = Bench()
+def test_failures_right_after_the_start_are_ignored() -> None:
+    """Components may start a few seconds later than the aggregator."""
+    bench = BoardAndClock()
 
-    assert bench.see(BAD, "auth", times=20, apart_seconds=0.2) == [State.UNKNOWN]
-    assert bench.see(BAD, "auth", times=5) == [State.DOWN]
+    assert bench.record(BAD, "auth", times=20, apart_seconds=0.2) == [State.UNKNOWN]
+    assert bench.record(BAD, "auth", times=5) == [State.DOWN]
 
 
-def test_refusals_are_answers() -> None:
-    """Everything refusing is everything down: the network brought the refusals."""
-    bench = Bench()
-    bench.see(GOOD, *NAMES)
+def test_refusals_are_responses() -> None:
+    """When all components refuse connections, they are down: the network works."""
+    bench = BoardAndClock()
+    bench.record(GOOD, *NAMES)
 
-    assert bench.see(BAD, *NAMES, times=3) == [State.DOWN] * 4
+    assert bench.record(BAD, *NAMES, times=3) == [State.DOWN] * 4
     assert not bench.board.cut_off
 
 
-def test_with_two_targets_silence_is_believed() -> None:
-    """Too few witnesses prove nothing."""
-    bench = Bench(Target("a", "http"), Target("b", "http"))
-    bench.see(GOOD, "a", "b")
+def test_with_two_targets_silence_is_down() -> None:
+    """Two targets are too few to suspect the network."""
+    bench = BoardAndClock(Target("a", "http"), Target("b", "http"))
+    bench.record(GOOD, "a", "b")
 
-    assert bench.see(SILENT, "a", "b", times=3) == [State.DOWN] * 2
+    assert bench.record(SILENT, "a", "b", times=3) == [State.DOWN] * 2
 
 
-def test_a_new_list_keeps_what_is_checked_as_before() -> None:
-    """Only what changed starts from nothing."""
-    bench = Bench()
-    bench.see(GOOD, *NAMES)
+def test_new_targets_keep_known_states() -> None:
+    """Only components of another kind start again."""
+    bench = BoardAndClock()
+    bench.record(GOOD, *NAMES)
     other = Target("auth", "http", options={"url": "http://elsewhere"})
     moved = Target("users", "grpc", options={"address": "elsewhere:1"})
     bench.board.retarget([other, moved, TARGETS[2]], now=bench.now, at=NOON)
@@ -187,18 +188,18 @@ def test_a_new_list_keeps_what_is_checked_as_before() -> None:
 def test_order_of_arrival_between_components_does_not_matter(
     results: dict[str, list[bool]], data: st.DataObject
 ) -> None:
-    """Each component's own results decide, however those of others fall in between."""
+    """Only the order of each component's own results matters."""
     order = data.draw(st.permutations([name for name in NAMES for _ in results[name]]))
-    shuffled, plain = Bench(), Bench()
-    shuffled.now = plain.now = 200.0  # the grace of the first seconds goes by time, not by order
+    shuffled, plain = BoardAndClock(), BoardAndClock()
+    shuffled.now = plain.now = 200.0  # after the first seconds, whose failures are ignored
     queues = {name: list(results[name]) for name in NAMES}
     for name in order:
-        shuffled.see(GOOD if queues[name].pop(0) else BAD, name)
+        shuffled.record(GOOD if queues[name].pop(0) else BAD, name)
     for name in NAMES:
         for success in results[name]:
-            plain.see(GOOD if success else BAD, name)
+            plain.record(GOOD if success else BAD, name)
 
-    def shown(bench: Bench) -> list[tuple[str, State, str | None]]:
+    def shown(bench: BoardAndClock) -> list[tuple[str, State, str | None]]:
         return [(each.name, each.state, each.caused_by) for each in bench.board.components()]
 
     assert shown(plain) == shown(shuffled)
@@ -206,38 +207,38 @@ def test_order_of_arrival_between_components_does_not_matter(
 
 
 @given(steps=st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from((GOOD, BAD, SILENT))), max_size=60))
-def test_changes_tell_the_whole_story(steps: list[tuple[str, CheckResult]]) -> None:
-    """Who hears every change knows every state, and positions rise by one."""
-    bench = Bench()
-    heard = dict.fromkeys(NAMES, State.UNKNOWN)
+def test_changes_are_complete(steps: list[tuple[str, CheckResult]]) -> None:
+    """The changes contain every state, and their positions rise by one."""
+    bench = BoardAndClock()
+    known = dict.fromkeys(NAMES, State.UNKNOWN)
     for position, (name, result) in enumerate(steps):
         bench.now += 1
         change = bench.board.record(name, result, now=bench.now, at=NOON)
         before = bench.board.sequence
         if change is not None:
-            assert change.previous is heard[change.name]
+            assert change.previous is known[change.name]
             assert before == change.sequence
-            heard[change.name] = change.state
+            known[change.name] = change.state
         for aged in bench.board.age(now=bench.now, at=NOON) if position % 7 == 0 else []:
-            if aged.name in heard:
-                heard[aged.name] = aged.state
+            if aged.name in known:
+                known[aged.name] = aged.state
 
-    assert heard == {name: bench.state(name) for name in NAMES}
+    assert known == {name: bench.state(name) for name in NAMES}
 
 
-def test_what_no_check_sees_is_shown_until_it_is_over() -> None:
-    """Degraded, with the inner story beside; a failure of its own is told first."""
-    bench = Bench()
-    bench.see(GOOD, *NAMES, "observer")
+def test_mark_degraded() -> None:
+    """The component is degraded until the mark is removed; errors of its check take precedence."""
+    bench = BoardAndClock()
+    bench.record(GOOD, *NAMES, "self")
     for detail in ("entry 7 is gone", "entry 7 is gone", "entry 9 is gone"):
-        bench.board.blemish("auth", "its log is not whole", detail)
+        bench.board.mark_degraded("auth", "its log is not whole", detail)
 
     shown = bench.board.components()[0]
     assert (shown.degraded, shown.error, shown.detail) == (True, "its log is not whole", "entry 9 is gone")
     assert Status.DEGRADED is bench.board.status()
-    bench.see(BAD, "auth")
+    bench.record(BAD, "auth")
     assert bench.board.components()[0].error == "refuses connections"
-    bench.see(GOOD, "auth", times=3)
-    bench.board.blemish("auth", "its log is not whole", None)
+    bench.record(GOOD, "auth", times=3)
+    bench.board.mark_degraded("auth", "its log is not whole", None)
     assert not bench.board.components()[0].degraded
     assert Status.HEALTHY is bench.board.status()

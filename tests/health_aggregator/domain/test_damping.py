@@ -1,4 +1,4 @@
-"""Damping: a lost packet flips nothing, a real change is soon confirmed, alternation gets its name."""
+"""Damping: a lost packet changes no state, a real change is soon confirmed, alternation is flapping."""
 
 from health_aggregator.domain.damping import TRANSITIONS, Damped, DampingRules, step, weighted_share
 from health_aggregator.domain.state import State
@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 RULES = DampingRules()
-FINDINGS = st.lists(st.booleans(), max_size=80)
+RESULTS = st.lists(st.booleans(), max_size=80)
 
 
-def feed(memory: Damped, *findings: bool) -> Damped:
-    """Takes in several findings."""
-    for success in findings:
-        memory = step(memory, RULES, success=success)
-    return memory
+def feed(damped: Damped, *results: bool) -> Damped:
+    """Returns the damped state after several results."""
+    for success in results:
+        damped = step(damped, RULES, success=success)
+    return damped
 
 
 UP = feed(Damped(), True)
@@ -21,19 +21,19 @@ DOWN = feed(Damped(), False, False, False)
 
 
 def test_first_success_is_up() -> None:
-    """What was never down needs no second proof."""
+    """A component that was never down needs no confirmation."""
     assert State.UP is UP.state
 
 
 def test_first_failures_stay_unknown_until_confirmed() -> None:
-    """What was never up is not suspect; it becomes down."""
+    """A component that was never up is not suspect; it becomes down."""
     states = [feed(Damped(), *[False] * count).state for count in range(1, 4)]
 
     assert states == [State.UNKNOWN, State.UNKNOWN, State.DOWN]
 
 
 def test_goes_down_by_way_of_suspect_and_up_by_way_of_recovering() -> None:
-    """Each edge is confirmed."""
+    """Each change is confirmed."""
     falling = [feed(UP, *[False] * count).state for count in range(1, 4)]
     rising = [feed(DOWN, *[True] * count).state for count in range(1, 3)]
 
@@ -41,9 +41,9 @@ def test_goes_down_by_way_of_suspect_and_up_by_way_of_recovering() -> None:
     assert rising == [State.RECOVERING, State.UP]
 
 
-@given(before=FINDINGS, after=FINDINGS)
+@given(before=RESULTS, after=RESULTS)
 def test_a_lone_failure_never_brings_down(before: list[bool], after: list[bool]) -> None:
-    """Wherever it falls among successes, one lost packet is at most suspect."""
+    """One failure among successes is at most suspect."""
     calm = feed(Damped(), *[True] * TRANSITIONS, *(True for _ in before))
 
     lost = feed(calm, False)
@@ -54,73 +54,73 @@ def test_a_lone_failure_never_brings_down(before: list[bool], after: list[bool])
     assert State.DOWN is not feed(found, *(True for _ in after)).state
 
 
-@given(findings=FINDINGS)
-def test_down_only_after_a_run_of_failures(findings: list[bool]) -> None:
-    """Whatever came before, `down` on a failure means that the last ones all failed."""
-    memory = Damped()
-    for success in findings:
-        before, memory = memory, step(memory, RULES, success=success)
-        if memory.state is State.DOWN and before.state is not State.DOWN and not success:
-            assert memory.run >= RULES.failures_to_down or before.verdict is False
+@given(results=RESULTS)
+def test_down_only_after_a_run_of_failures(results: list[bool]) -> None:
+    """After any history, a change to `down` means that the last checks all failed."""
+    damped = Damped()
+    for success in results:
+        before, damped = damped, step(damped, RULES, success=success)
+        if damped.state is State.DOWN and before.state is not State.DOWN and not success:
+            assert damped.run >= RULES.failures_to_down or before.confirmed is False
 
 
-@given(findings=FINDINGS)
-def test_settles_whatever_came_before(findings: list[bool]) -> None:
-    """Nothing flaps for ever: equal findings end in the plain state."""
-    memory = feed(Damped(), *findings)
+@given(results=RESULTS)
+def test_becomes_stable_after_any_history(results: list[bool]) -> None:
+    """Flapping ends: equal results lead to the plain state."""
+    damped = feed(Damped(), *results)
 
-    assert State.UP is feed(memory, *[True] * (TRANSITIONS + 1)).state
-    assert State.DOWN is feed(memory, *[False] * RULES.failures_to_end_flapping).state
+    assert State.UP is feed(damped, *[True] * (TRANSITIONS + 1)).state
+    assert State.DOWN is feed(damped, *[False] * RULES.failures_to_end_flapping).state
 
 
-@given(findings=FINDINGS)
-def test_up_is_only_said_after_a_success(findings: list[bool]) -> None:
-    """A failed check never leaves `up` behind."""
-    memory = feed(Damped(), *findings, False)
+@given(results=RESULTS)
+def test_never_up_after_a_failure(results: list[bool]) -> None:
+    """A failed check never results in `up`."""
+    damped = feed(Damped(), *results, False)
 
-    assert State.UP is not memory.state
+    assert State.UP is not damped.state
 
 
 def test_alternation_is_flapping() -> None:
-    """Fast alternation never confirms anything, and is seen all the same."""
-    memory = feed(UP, *[False, True] * 6)
+    """Fast alternation is detected although it confirms nothing."""
+    damped = feed(UP, *[False, True] * 6)
 
-    assert State.FLAPPING is memory.state
+    assert State.FLAPPING is damped.state
 
 
-def test_going_down_and_up_again_and_again_is_flapping() -> None:
-    """Slow alternation confirms each time, and is seen as well."""
-    memory = feed(UP, *([False] * 3 + [True] * 2) * 4)
+def test_repeated_outages_are_flapping() -> None:
+    """Slow alternation, which confirms each change, is detected as well."""
+    damped = feed(UP, *([False] * 3 + [True] * 2) * 4)
 
-    assert State.FLAPPING is memory.state
+    assert State.FLAPPING is damped.state
 
 
 def test_two_restarts_are_not_flapping() -> None:
-    """A service that is killed twice within the window is down twice, and up."""
-    memory = feed(UP, *[True] * 5, *[False] * 4, *[True] * 6, *[False] * 4)
+    """A service that is killed twice within the window is down, then up."""
+    damped = feed(UP, *[True] * 5, *[False] * 4, *[True] * 6, *[False] * 4)
 
-    assert State.DOWN is memory.state
-    assert State.UP is feed(memory, True, True).state
+    assert State.DOWN is damped.state
+    assert State.UP is feed(damped, True, True).state
 
 
 def test_flapping_does_not_hide_what_is_down() -> None:
-    """Six failures in a row are down, whatever the window says."""
-    memory = feed(UP, *[False, True] * 8)
+    """Six failures in a row are down, even while flapping."""
+    damped = feed(UP, *[False, True] * 8)
 
-    assert State.FLAPPING is memory.state
-    assert State.DOWN is feed(memory, *[False] * 6).state
+    assert State.FLAPPING is damped.state
+    assert State.DOWN is feed(damped, *[False] * 6).state
 
 
-def test_leaving_takes_more_calm_than_entering() -> None:
-    """There are two thresholds: just below the first one it still flaps."""
-    memory = feed(UP, *[False, True] * 6)
+def test_flapping_has_two_thresholds() -> None:
+    """Just below the threshold to enter, it still flaps."""
+    damped = feed(UP, *[False, True] * 6)
 
-    assert State.FLAPPING is feed(memory, True, True, True).state
-    assert State.UP is feed(memory, *[True] * 15).state
+    assert State.FLAPPING is feed(damped, True, True, True).state
+    assert State.UP is feed(damped, *[True] * 15).state
 
 
 @given(changes=st.integers(min_value=0, max_value=2**TRANSITIONS - 1))
-def test_share_lies_between_nothing_and_all(changes: int) -> None:
-    """Newer changes weigh more, and all together weigh one."""
+def test_weighted_share(changes: int) -> None:
+    """Newer changes weigh more; all weights together are one."""
     assert 0.0 <= weighted_share(changes) <= 1.0 + 1e-9
     assert weighted_share(1) > weighted_share(1 << TRANSITIONS - 1)

@@ -1,6 +1,6 @@
-"""The status page in a real Chromium, before the whole house: live, in order, and readable by anyone.
+"""The status pages of a running system in Chromium: live, well-structured and accessible.
 
-With `SCREENSHOTS` set to a folder, it leaves the pictures there that `docs/health.md` shows.
+With `SCREENSHOTS` set to a folder, it stores the pictures for `docs/health.md` there.
 """
 
 import os
@@ -41,7 +41,7 @@ def opened(
     script: bool = True,
     path: str = "/status",
 ) -> Page:
-    """Returns the status page, or another, in a window of its own."""
+    """Returns the status page, or another, in its own window."""
     context = browser.new_context(
         viewport={"width": width, "height": 900},
         color_scheme="dark" if scheme == "dark" else "light",
@@ -54,7 +54,7 @@ def opened(
 
 
 def keep(page: Page, name: str) -> None:
-    """Takes a picture for the documentation."""
+    """Takes a screenshot for the documentation."""
     folder = os.environ.get("SCREENSHOTS")
     if folder:
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -66,8 +66,8 @@ def component(name: str, state: str) -> str:
     return f'#component-{name}[data-state="{state}"]'
 
 
-def seen_by(stack: Stack, *, signed_in: bool) -> str | None:
-    """Returns the inner story of user-service's failure, as a stranger or the admin is told it."""
+def detail_for(stack: Stack, *, signed_in: bool) -> str | None:
+    """Returns the detail of user-service's failure, as returned to anonymous callers or to the admin."""
     headers = {}
     if signed_in:
         email, password = stack.admin
@@ -78,18 +78,18 @@ def seen_by(stack: Stack, *, signed_in: bool) -> str | None:
     return detail
 
 
-def settled(page: Page) -> None:
+def wait_until_healthy(page: Page) -> None:
     """Waits until everything is up and the page is live."""
     page.wait_for_selector('.headline[data-status="healthy"]', timeout=15_000)
     page.wait_for_selector("#live.on", timeout=5_000)
 
 
-def test_shows_a_killed_component_without_reload(browser: Browser, stack: Stack) -> None:
-    """Within two seconds of the kill, and its return as soon, in the same document."""
+def test_shows_a_killed_component_without_a_reload(browser: Browser, stack: Stack) -> None:
+    """Within two seconds, and its recovery too, in the same document."""
     page = opened(browser, stack)
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    settled(page)
+    errors: list[str] = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    wait_until_healthy(page)
     keep(page, "status-healthy")
     page.evaluate("window.sameDocument = true")
 
@@ -107,27 +107,27 @@ def test_shows_a_killed_component_without_reload(browser: Browser, stack: Stack)
         keep(other, name)
         other.context.close()
 
-    details = [seen_by(stack, signed_in=signed_in) for signed_in in (False, True)]
+    details = [detail_for(stack, signed_in=signed_in) for signed_in in (False, True)]
 
     stack.start_part("user-service")
     page.wait_for_selector(component("user-service", "up"), timeout=15_000)
-    settled(page)
+    wait_until_healthy(page)
 
     assert details[0] is None
     assert "127.0.0.1" in (details[1] or "")
     assert took < SHOWN_WITHIN_SECONDS
-    assert headline == "A critical part is down"
+    assert headline == "A critical component is down"
     assert "user-service is down" in (story or "")
-    assert "A critical part is down" in (announced or "")
+    assert "A critical component is down" in (announced or "")
     assert page.evaluate("window.sameDocument") is True
-    assert [each for each in complaints if "Content Security Policy" in each] == []
+    assert [each for each in errors if "Content Security Policy" in each] == []
     assert page.locator(".incidents li").filter(has_text="user-service").count() >= 1
     keep(page, "status-incident")
     page.context.close()
 
 
-def test_is_in_order_without_javascript(browser: Browser, stack: Stack) -> None:
-    """Everything is there, and the page reloads itself."""
+def test_works_without_javascript(browser: Browser, stack: Stack) -> None:
+    """It is complete, and reloads itself."""
     page = opened(browser, stack, script=False)
 
     assert page.locator(".component").count() == 8
@@ -147,8 +147,8 @@ def test_fits_a_small_screen(browser: Browser, stack: Stack, scheme: str) -> Non
     page.context.close()
 
 
-def test_can_be_read_by_a_screen_reader(browser: Browser, stack: Stack) -> None:
-    """One main heading, headed sections, every drawing either named or decoration, states in words."""
+def test_is_accessible_to_screen_readers(browser: Browser, stack: Stack) -> None:
+    """One main heading, sections with headings, labelled graphics, states in words."""
     page = opened(browser, stack)
     tree = page.locator("body").aria_snapshot()
 
@@ -156,24 +156,24 @@ def test_can_be_read_by_a_screen_reader(browser: Browser, stack: Stack) -> None:
     assert page.locator('svg:not([aria-hidden="true"]):not([aria-label]):not([aria-labelledby])').count() == 0
     assert page.locator(".component .state .word:empty").count() == 0
     assert page.locator("html").get_attribute("lang") == "en"
-    for needed in ('heading "Components"', 'heading "What builds on what"', 'heading "Incidents"', "status"):
+    for needed in ('heading "Components"', 'heading "Dependencies"', 'heading "Incidents"', "status"):
         assert needed in tree
     page.context.close()
 
 
-FIGURES = "/status/metrics"
+METRICS = "/status/metrics"
 
 
-def test_figures_come_by_themselves(browser: Browser, stack: Stack) -> None:
-    """The page of figures shows what every service does, and goes on in the same document."""
+def test_metrics_refresh(browser: Browser, stack: Stack) -> None:
+    """The metrics page shows every service, and refreshes in the same document."""
     for _ in range(3):
         httpx.get(f"{stack.base_url}/api/health")
-    page = opened(browser, stack, path=FIGURES)
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page = opened(browser, stack, path=METRICS)
+    errors: list[str] = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.wait_for_selector("#live.on", timeout=5_000)
     page.evaluate("window.sameDocument = true")
-    # Rates come with the second look.
+    # Rates are known after the second scrape.
     page.wait_for_selector("section[aria-labelledby=traffic] tbody tr:first-child svg.spark", timeout=30_000)
     before = page.locator("time").get_attribute("datetime")
     page.wait_for_function(
@@ -183,19 +183,19 @@ def test_figures_come_by_themselves(browser: Browser, stack: Stack) -> None:
     rows = page.locator("section[aria-labelledby=processes] tbody tr").count()
 
     assert page.evaluate("window.sameDocument") is True
-    assert complaints == []
+    assert errors == []
     assert rows == 4
     for needed in ('heading "Requests"', 'heading "What waits"', 'rowheader "auth-service"', "Oldest event"):
         assert needed in tree
     assert page.locator('svg:not([aria-hidden="true"]):not([aria-label])').count() == 0
-    keep(page, "status-figures")
+    keep(page, "status-metrics")
     page.context.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_figures_fit_a_small_screen_and_need_no_script(browser: Browser, stack: Stack, scheme: str) -> None:
-    """At 360 pixels each row is a block whose figures bear their names; without a script it reloads."""
-    page = opened(browser, stack, path=FIGURES, width=360, scheme=scheme, script=False)
+def test_metrics_fit_a_small_screen_and_need_no_script(browser: Browser, stack: Stack, scheme: str) -> None:
+    """At 360 pixels each row is a block with labelled values; without a script it reloads."""
+    page = opened(browser, stack, path=METRICS, width=360, scheme=scheme, script=False)
     label = "td => getComputedStyle(td, '::before').content"
 
     assert page.locator("table").count() == 3
@@ -203,10 +203,10 @@ def test_figures_fit_a_small_screen_and_need_no_script(browser: Browser, stack: 
     first = page.locator("td").first
     assert first.is_visible()
     assert (first.bounding_box() or {"width": 999})["width"] <= 360
-    assert first.get_attribute("data-label") == "Requests a second"
-    narrow = opened(browser, stack, path=FIGURES, width=360, scheme=scheme)
+    assert first.get_attribute("data-label") == "Requests per second"
+    narrow = opened(browser, stack, path=METRICS, width=360, scheme=scheme)
     assert narrow.evaluate("document.documentElement.scrollWidth") <= 360
-    assert narrow.locator("td").first.evaluate(label) in {'"Requests a second"', "attr(data-label)"}
-    keep(narrow, f"status-figures-narrow-{scheme}")
+    assert narrow.locator("td").first.evaluate(label) in {'"Requests per second"', "attr(data-label)"}
+    keep(narrow, f"status-metrics-narrow-{scheme}")
     page.context.close()
     narrow.context.close()

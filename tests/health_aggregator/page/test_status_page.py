@@ -1,4 +1,4 @@
-"""The status page and the badges as documents: escaped, well-formed, and with enough contrast."""
+"""The status pages and badges as documents: escaped, well-formed, with enough contrast."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -8,8 +8,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from health_aggregator.domain.board import CUT_OFF, Component
-from health_aggregator.domain.figures import ServiceFigures
 from health_aggregator.domain.history import Incident, Period
+from health_aggregator.domain.service_metrics import ServiceMetrics
 from health_aggregator.domain.state import State, Status
 from health_aggregator.page.badge import component_badge, system_badge
 from health_aggregator.page.charts import day_words, spark_words, sparkline
@@ -71,8 +71,8 @@ class _Tags(HTMLParser):
 
 
 @pytest.mark.parametrize("state", State)
-def test_every_state_makes_a_sound_document(state: State) -> None:
-    """Tags nest, nothing is inline that a strict Content-Security-Policy forbids, and names are escaped."""
+def test_every_state_makes_a_valid_document(state: State) -> None:
+    """Tags are balanced, names are escaped, and a strict Content-Security-Policy allows everything."""
     page = a_page(
         a_component(EVIL, state, error=EVIL, depends_on=("postgres",), caused_by="postgres"),
         a_component("postgres", State.DOWN, error="refuses connections"),
@@ -92,9 +92,9 @@ def test_every_state_makes_a_sound_document(state: State) -> None:
     assert len(set(identifiers)) == len(identifiers)
 
 
-def test_figures_make_a_sound_document() -> None:
-    """Escaped and well-formed, also before anything is known; what is too high is told in words too."""
-    stuck = ServiceFigures(
+def test_metrics_make_a_valid_document() -> None:
+    """Also before the first scrape; high values are marked in words too."""
+    stuck = ServiceMetrics(
         "auth-service",
         processes=1,
         requests_per_second=1.5,
@@ -102,26 +102,26 @@ def test_figures_make_a_sound_document() -> None:
         levels={"outbox_oldest_pending_seconds": 40.0, "auth_hashing_jobs": 3, "auth_hashing_jobs_max": 9},
         recent=(None, 1.0, 1.5),
     )
-    page = metrics_page([stuck, ServiceFigures("gateway", processes=0)], NOON)
+    page = metrics_page([stuck, ServiceMetrics("gateway", processes=0)], NOON)
     tags = _Tags()
     tags.feed(page)
 
     assert tags.open == []
     assert '40 s<span class="unseen"> (high)</span>' in page
     assert "3 of 9" in page
-    assert "none answers" in page
-    assert "Nobody has been asked yet" in metrics_page([], NOON)
+    assert "none responds" in page
+    assert "No metrics yet" in metrics_page([], NOON)
 
 
-def test_says_when_the_observer_is_cut_off() -> None:
-    """It does not pretend to know."""
+def test_reports_that_the_aggregator_is_cut_off() -> None:
+    """The page says that its states may be out of date."""
     page = a_page(a_component("health-aggregator", degraded=True, error=CUT_OFF), status=Status.DEGRADED)
 
-    assert "The observer itself cannot reach anything" in page
+    assert "health-aggregator cannot reach any component" in page
 
 
 def test_marks_the_cause_in_the_graph() -> None:
-    """The cause wears a tag, and the caption says it in words."""
+    """By a tag, and in the caption."""
     drawn = graph(
         [
             a_component("auth", State.DOWN, depends_on=("postgres",), caused_by="postgres"),
@@ -134,20 +134,20 @@ def test_marks_the_cause_in_the_graph() -> None:
     assert drawn.count('class="edge bad"') == 2
 
 
-def test_draws_a_thousand_components_as_far_as_they_matter() -> None:
-    """Only what fails and what it touches is drawn."""
-    crowd = [
+def test_a_large_graph_shows_failures_and_their_neighbours() -> None:
+    """Other components are left out."""
+    components = [
         a_component(f"c{index}", depends_on=("postgres",) if index == 7 else ()) for index in range(1000)
     ]
-    drawn = graph([*crowd, a_component("postgres", State.DOWN)])
+    drawn = graph([*components, a_component("postgres", State.DOWN)])
 
     assert "c7" in drawn
     assert "c8<" not in drawn
-    assert graph(crowd) == ""
+    assert graph(components) == ""
 
 
-def test_layers_put_everything_above_what_it_builds_on() -> None:
-    """Loners come last."""
+def test_layers_are_above_their_dependencies() -> None:
+    """Components without any come last."""
     components = [
         a_component("gateway", depends_on=("auth", "users")),
         a_component("auth", depends_on=("postgres",)),
@@ -159,16 +159,16 @@ def test_layers_put_everything_above_what_it_builds_on() -> None:
     assert layers(components) == [["gateway"], ["auth", "users"], ["postgres"], ["alone"]]
 
 
-def test_charts_say_in_words_what_they_show() -> None:
-    """For those who do not see them."""
+def test_charts_have_text_alternatives() -> None:
+    """For screen readers."""
     assert spark_words((0.001, None, 0.003)) == "last 3 checks: median 3 ms, slowest 3 ms, 1 failed"
     assert spark_words((None, None)) == "the last 2 checks failed"
     assert day_words({}) == "no history yet"
     assert "no checks yet" in sparkline(())
 
 
-def test_figures_are_honest() -> None:
-    """Less than all is never called all."""
+def test_percentages_and_durations() -> None:
+    """A share below 1 is never rounded to 100 %."""
     assert [percent(share) for share in (1.0, 0.999999, 0.5)] == ["100 %", "99.99 %", "50.00 %"]
     assert [duration(timedelta(seconds=seconds)) for seconds in (0, 65, 2 * 86400 + 3600 + 59)] == [
         "0 s",
@@ -178,22 +178,22 @@ def test_figures_are_honest() -> None:
 
 
 @pytest.mark.parametrize("state", State)
-def test_badges_are_images_with_words(state: State) -> None:
-    """Well-formed SVG that says its state to screen readers too."""
+def test_badges_have_text_alternatives(state: State) -> None:
+    """Well-formed SVG with its state as a label."""
     image = ET.fromstring(component_badge(a_component("a<b", state)))
 
     assert image.attrib["aria-label"].startswith("a<b: ")
 
 
 def test_the_system_has_a_badge() -> None:
-    """One for each judgement."""
+    """One for each status."""
     labels = [ET.fromstring(system_badge(status)).attrib["aria-label"] for status in Status]
 
     assert labels == ["system: healthy", "system: degraded", "system: unhealthy"]
 
 
-def test_every_colour_can_be_read_on_its_ground() -> None:
-    """4.5 to 1, as WCAG AA asks, in both schemes."""
+def test_every_colour_has_enough_contrast() -> None:
+    """4.5 to 1 (WCAG AA), in both colour schemes."""
     style = files("health_aggregator.page").joinpath("assets", "style.css").read_text("utf-8")
     light, dark = (dict(re.findall(r"--([\w-]+): (#\w+);", block)) for block in _roots(style))
     for scheme in (light, light | dark):

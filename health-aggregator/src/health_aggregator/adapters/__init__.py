@@ -1,1 +1,1 @@
-"""The world: one technology of checks a file, and where results go."""
+"""One kind of check per file, and where results go."""

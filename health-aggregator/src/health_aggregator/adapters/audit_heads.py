@@ -1,4 +1,4 @@
-"""Signed heads of the audit chain: fetched from auth-service, and verified by the keys that come along."""
+"""Signed heads of the audit chain: fetched from auth-service, and verified with the keys sent along."""
 
 import base64
 import binascii
@@ -16,7 +16,7 @@ from vestibule.auth.v1.audit_service_pb2_grpc import AuditServiceStub
 from health_aggregator.domain.audit_witness import ChainContradicted, HeadKey, SignedHead, statement
 
 AUDIT_SERVICE = audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"]
-"""What `open_channel` must know of."""
+"""The service, for `open_channel`."""
 
 _NO_KEY = audit_service_pb2.AuditKey()
 
@@ -28,7 +28,7 @@ class GrpcAuditHeadSource:
         self._audit = AuditServiceStub(channel)
 
     async def heads(self, from_sequence: int) -> Sequence[SignedHead]:
-        """Returns heads at this place and beyond it, the lowest first."""
+        """Returns heads from this sequence number on, in order."""
         request = audit_service_pb2.ListAuditHeadsRequest(from_sequence=from_sequence)
         answer = await self._audit.ListAuditHeads(request)
         if answer.problem:
@@ -40,12 +40,12 @@ class GrpcAuditHeadSource:
 class EcdsaHeadVerifier:
     """Verifies ECDSA on P-256 with SHA-256.
 
-    Which keys are auth-service's own is for auth-service to say, which proves its name on the wire; a
-    key is kept beside its head, so that the signature can be verified without asking again.
+    auth-service, which is authenticated on the channel, says which keys are its own. A key is stored
+    beside its head, so that the signature can be verified later without auth-service.
     """
 
     def verify(self, head: SignedHead) -> bool:
-        """Says whether the head's key signed it, and its `kid` is the key's thumbprint."""
+        """Whether the head's key signed it, and its `kid` is the key's thumbprint."""
         try:
             return head.key.kid == _thumbprint(head.key) and _verified(head)
         except (ValueError, binascii.Error):

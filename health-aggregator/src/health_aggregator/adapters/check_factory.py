@@ -1,4 +1,4 @@
-"""Makes the check of a target by its kind; heavy clients are loaded only when a target needs them."""
+"""Creates the check of a target by its kind; large clients are imported only when needed."""
 
 import ssl
 from collections.abc import Callable
@@ -10,21 +10,20 @@ from chassis.clock import Clock
 from health_aggregator.adapters.http_check import HttpCheck
 from health_aggregator.adapters.nextcloud_check import nextcloud_check
 from health_aggregator.adapters.tls_check import WARN_DAYS, TlsCheck
-from health_aggregator.domain.ports import Check
+from health_aggregator.domain.check import Check
 from health_aggregator.domain.target import Target
 
-HOUSE_TLS = "house_tls"
-"""Option of a `grpc` target that belongs to the house: speak to it as its services do to one another."""
+INTERNAL_TLS = "internal_tls"
+"""Option of a built-in `grpc` target: connect with the certificate that the services use among themselves."""
 
 
 class CheckFactory:
-    """Makes checks.
+    """`CheckFactory` for every kind.
 
     Args:
         clock: For checks that compare dates.
-        cluster: Returns the cluster to ask for `kubernetes` targets; called when one is first needed.
-        credentials: Returns what the services of the house show one another; None where they speak in
-            the clear.
+        cluster: Returns the cluster of `kubernetes` targets; called when one is first needed.
+        credentials: Returns the credentials that the services use among themselves; None without TLS.
     """
 
     def __init__(
@@ -38,12 +37,12 @@ class CheckFactory:
         """Returns the check for a target.
 
         Raises:
-            ValueError: there is no check of that kind.
+            ValueError: Unknown kind.
         """
         options = target.options
         match target.kind:
             case "grpc":
-                return _grpc(options, wake, self._credentials if options.get(HOUSE_TLS) else None)
+                return _grpc(options, wake, self._credentials if options.get(INTERNAL_TLS) else None)
             case "http":
                 return HttpCheck(options["url"], tls=_tls(options))
             case "postgres":
@@ -85,12 +84,12 @@ class CheckFactory:
                 raise ValueError(f"no check of kind {kind}")
 
 
-def _grpc(options: Any, wake: Callable[[], None], house: Callable[[], Any] | None) -> Check:
+def _grpc(options: Any, wake: Callable[[], None], internal: Callable[[], Any] | None) -> Check:
     import grpc  # noqa: PLC0415
 
     from health_aggregator.adapters.grpc_check import GrpcCheck  # noqa: PLC0415
 
-    credentials = house() if house is not None else None
+    credentials = internal() if internal is not None else None
     if options.get("tls") or options.get("ca_file"):
         authorities = Path(options["ca_file"]).read_bytes() if options.get("ca_file") else None
         credentials = grpc.ssl_channel_credentials(authorities)

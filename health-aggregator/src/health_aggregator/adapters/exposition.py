@@ -1,13 +1,13 @@
-"""Reads, out of what a process tells Prometheus, the few things that the page of figures draws.
+"""Reads the few metrics that the metrics page shows from a process's Prometheus exposition.
 
-A general parser takes a hundred times as long over the thousands of lines that it would only throw away.
+A general parser takes a hundred times as long, for thousands of lines that are not used.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from health_aggregator.domain.figures import Reading
+from health_aggregator.domain.service_metrics import Reading
 
 _LINE = re.compile(rb"^([a-z_]+)(?:\{(.*)\})? ([^ ]+)")
 _BOUND = re.compile(rb'le="([^"]+)"')
@@ -16,7 +16,7 @@ _STREAMS = re.compile(rb'method="Stream|route="/api/health/stream"|route="/(?:he
 
 @dataclass(frozen=True, slots=True)
 class _Total:
-    """A counter that is summed up under a name of ours; only series whose labels match count."""
+    """A counter that is summed under another name; only series whose labels match are counted."""
 
     name: str
     labels: re.Pattern[bytes] = field(default=re.compile(b""))
@@ -26,7 +26,7 @@ _PROBED = rb'(?!.*route="/(?:health|ready|metrics)")'
 _TOTALS: dict[bytes, tuple[_Total, ...]] = {
     b"http_server_requests_total": (
         _Total("requests", re.compile(_PROBED)),
-        # `/api/health` answers 503 when it has something to say.
+        # `/api/health` responds with 503 when the system is unhealthy.
         _Total("failed", re.compile(_PROBED + rb'(?!.*route="/api/health")(?=.*status="5)')),
     ),
     b"grpc_server_handled_total": (
@@ -58,11 +58,11 @@ _STARTED = b"process_start_time_seconds"
 
 
 def read_exposition(text: bytes, *, address: str, at: float) -> Reading:
-    """Returns what a process told; what it did not tell, or told in another form, is left out.
+    """Returns the reading of a process; metrics that are missing or malformed are left out.
 
     Args:
         text: In Prometheus' text format.
-        address: Where it was asked; behind one address there may be several processes in turn.
+        address: The scraped address, at which several processes may respond in turn.
         at: Monotonic time in seconds.
     """
     totals: dict[str, float] = {}

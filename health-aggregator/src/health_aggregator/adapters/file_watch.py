@@ -1,6 +1,6 @@
-"""Notices that a file has changed, also behind the symbolic links of a ConfigMap volume.
+"""Detects changes of files, also behind the symbolic links of a ConfigMap volume.
 
-Asked for, not told: inotify does not see a volume being swapped, and looking costs microseconds.
+It polls, because inotify does not detect that a volume was swapped, and polling takes microseconds.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ _Mark = tuple[int, int, int] | None
 async def on_change(
     paths: Sequence[Path], changed: Callable[[], Awaitable[object]], every_seconds: float = 0.5
 ) -> None:
-    """Calls back after each change of one of the files, for ever; `changed` is never called twice at once."""
+    """Calls `changed` after each change of a file, never concurrently, until cancelled."""
     seen = [_mark(path) for path in paths]
     while True:
         await asyncio.sleep(every_seconds)

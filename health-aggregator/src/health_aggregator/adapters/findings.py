@@ -1,11 +1,11 @@
-"""Findings of checks in public words: chosen here, never taken from what a target or a driver says."""
+"""Results of checks with public errors: fixed texts, never taken from a target or a driver."""
 
 import errno
 import socket
 import ssl
 import time
 
-from health_aggregator.domain.state import CheckResult, Outcome
+from health_aggregator.domain.check import CheckResult, Outcome
 
 REFUSED = "refuses connections"
 CLOSED = "closed the connection without an answer"
@@ -17,38 +17,38 @@ _SILENT_ERRNOS = frozenset(
 
 
 def up(started: float) -> CheckResult:
-    """Returns the finding that all is well.
+    """Returns the result of a target that works.
 
     Args:
-        started: Monotonic time at which the check began.
+        started: Monotonic start time of the check.
     """
     return CheckResult(Outcome.UP, time.monotonic() - started)
 
 
 def degraded(started: float, error: str, detail: str | None = None) -> CheckResult:
-    """Returns the finding that the target works, but not as well as it should."""
+    """Returns the result of a target that works, but not as well as it should."""
     return CheckResult(Outcome.DEGRADED, time.monotonic() - started, error, detail)
 
 
 def down(started: float, error: str, detail: str | None = None, *, silent: bool = False) -> CheckResult:
-    """Returns the finding that the target does not do its work."""
+    """Returns the result of a target that does not work."""
     return CheckResult(Outcome.DOWN, time.monotonic() - started, error, detail, silent)
 
 
 def unconnected(started: float, error: OSError, address: str) -> CheckResult:
-    """Returns the finding for a connection that could not be made, or broke.
+    """Returns the result of a connection that failed or broke.
 
     Args:
-        started: Monotonic time at which the check began.
-        error: What the socket or TLS said.
-        address: Where to; only for admins.
+        started: Monotonic start time of the check.
+        error: The error of the socket or of TLS.
+        address: Its address; only for admins.
     """
     words, silent = _explain(error)
     return down(started, words, f"{address}: {error}", silent=silent)
 
 
 def certificate_words(error: ssl.SSLCertVerificationError) -> str:
-    """Returns what is wrong with a certificate."""
+    """Returns the public error of a certificate."""
     match error.verify_code:
         case 10:
             return "its certificate has expired"

@@ -1,7 +1,7 @@
 """Checks a gRPC service by `grpc.health.v1`.
 
-`Watch` tells of a change, or of a lost connection, the moment it happens; `Check` on the same
-channel is still asked at each look, since it measures the latency and sees a peer that hangs.
+`Watch` reports a change or a lost connection at once. Each check still calls `Check` on the same
+channel, which measures the latency and detects a server that hangs.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from health_aggregator.adapters import findings
-from health_aggregator.domain.state import CheckResult, timed_out
+from health_aggregator.domain.check import CheckResult, timed_out
 
 _WATCH_AGAIN_SECONDS = 0.5
 _OPTIONS = (
@@ -29,13 +29,13 @@ _SERVING = health_pb2.HealthCheckResponse.SERVING
 
 
 class GrpcCheck:
-    """Asks a gRPC server for the health of one of its services.
+    """Checks the health of one service of a gRPC server.
 
     Args:
         address: `host:port`.
         service: Full name of the service; empty for the server as a whole.
-        wake: Called when the server tells of a change, or is gone.
-        credentials: For TLS; None speaks in the clear.
+        wake: Called when the server reports a change, or the connection is lost.
+        credentials: For TLS; None means plaintext.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class GrpcCheck:
         self._watching: asyncio.Task[None] | None = None
 
     async def __call__(self, timeout_seconds: float) -> CheckResult:
-        """Asks once."""
+        """Checks once."""
         if self._watching is None:
             self._watching = asyncio.ensure_future(self._watch())
         started = time.monotonic()

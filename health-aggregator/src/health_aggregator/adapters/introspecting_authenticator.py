@@ -1,4 +1,4 @@
-"""Recognises admins by asking auth-service about each token: seldom needed here, so never kept in memory."""
+"""Recognises admins by introspecting each token with auth-service; rarely needed, so nothing is cached."""
 
 from chassis.auth_client.client import AuthClient
 from chassis.identity.api_key import is_api_key
@@ -9,11 +9,11 @@ from chassis.identity.verifier import TokenVerifier
 
 
 class IntrospectingAuthenticator:
-    """Verifies a token and asks whether it is still good.
+    """Verifies a token, and introspects it.
 
     Args:
         client: The client of auth-service.
-        issuer: The `iss` of good tokens.
+        issuer: The `iss` of valid tokens.
         audience: Their `aud`.
     """
 
@@ -25,9 +25,9 @@ class IntrospectingAuthenticator:
         """Returns the token's claims.
 
         Raises:
-            TokenInvalid: it is not one of ours.
-            TokenExpired: it has lived its time.
-            TokenRevoked: it was taken back.
+            TokenInvalid: It was not issued by auth-service.
+            TokenExpired: It has expired.
+            TokenRevoked: It was revoked.
             Unavailable: auth-service cannot be reached.
         """
         if is_api_key(token):
@@ -38,4 +38,4 @@ class IntrospectingAuthenticator:
         return claims
 
     async def report_refusal(self, claims: Claims, method: str, sender: Caller) -> None:
-        """Does nothing: no method here asks for a token, so none refuses a key."""
+        """Does nothing: no method here requires a token, so none refuses an API key."""

@@ -1,4 +1,4 @@
-"""History without a database: bounded, and gone with the process."""
+"""The history in memory, where there is no database: bounded, and lost with the process."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from health_aggregator.domain.history import Observation, Period, Resolution, sum_up
 from health_aggregator.domain.state import Change
 
-# Minutes are many: without a database only an hour of them is kept.
+# Sums by minute take the most memory, so only an hour of them is kept.
 KEPT = {
     Resolution.MINUTE: timedelta(hours=1),
     Resolution.HOUR: timedelta(days=2),
@@ -17,7 +17,7 @@ _CHANGES = 2000
 
 
 class MemoryHistory:
-    """Sums observations as they come; keeps no single one."""
+    """`HistoryStore` that keeps sums and changes, but no single observations."""
 
     def __init__(self) -> None:
         self._periods: dict[Resolution, dict[tuple[datetime, str], Period]] = {
@@ -26,7 +26,7 @@ class MemoryHistory:
         self._changes: deque[Change] = deque(maxlen=_CHANGES)
 
     async def append(self, observations: Sequence[Observation], changes: Sequence[Change]) -> bool:
-        """Adds what was seen."""
+        """Adds observations to the sums, and changes."""
         for resolution, period in sum_up(observations):
             periods = self._periods[resolution]
             key = (period.starts_at, period.component)
@@ -36,7 +36,7 @@ class MemoryHistory:
         return True
 
     async def prune(self, now: datetime) -> None:
-        """Forgets old sums."""
+        """Deletes old sums."""
         for resolution, periods in self._periods.items():
             oldest = resolution.start_of(now - KEPT[resolution])
             for key in [key for key in periods if key[0] < oldest]:

@@ -1,4 +1,4 @@
-"""Asks every process of the house for its metrics."""
+"""Scrapes the metrics of every process of the services."""
 
 import asyncio
 import ipaddress
@@ -8,32 +8,32 @@ from collections.abc import Callable, Mapping, Sequence
 from chassis.http.client import NotHttp, Progress, TooLarge, exchange
 
 from health_aggregator.adapters.exposition import read_exposition
-from health_aggregator.domain.figures import Reading
+from health_aggregator.domain.service_metrics import Reading
 
 TIMEOUT_SECONDS = 2.0
 LIMIT_BYTES = 4 * 1024 * 1024
 PROCESSES_MAX = 32
-"""Of one service: the rest is not asked."""
+"""Processes of one service; further ones are not scraped."""
 
 _OK = 200
 
 
 class MetricsScraper:
-    """Scrapes `/metrics` of every process.
+    """`MetricsSource` by `/metrics` of every process.
 
     Args:
-        addresses: Returns the `host:port`s of each service. A host may stand for several processes, as the
-            name of a headless Service in Kubernetes does.
+        addresses: Returns the `host:port`s of each service. A host may resolve to several processes, such
+            as the name of a headless Service in Kubernetes.
     """
 
     def __init__(self, addresses: Callable[[], Mapping[str, Sequence[str]]]) -> None:
         self._addresses = addresses
 
     async def __call__(self) -> Mapping[str, Sequence[Reading]]:
-        """Returns what each process of each service told; nothing of those that do not answer."""
-        asked = self._addresses()
-        told = await asyncio.gather(*(self._service(addresses) for addresses in asked.values()))
-        return dict(zip(asked, told, strict=True))
+        """Returns the readings of each service; processes that do not respond are left out."""
+        services = self._addresses()
+        readings = await asyncio.gather(*(self._service(addresses) for addresses in services.values()))
+        return dict(zip(services, readings, strict=True))
 
     async def _service(self, addresses: Sequence[str]) -> list[Reading]:
         found = await asyncio.gather(*(_resolved(address) for address in addresses))

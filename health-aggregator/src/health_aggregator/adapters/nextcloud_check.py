@@ -7,27 +7,27 @@ from typing import Any
 from chassis.http.client import Answer
 
 from health_aggregator.adapters import findings
-from health_aggregator.adapters.http_check import HttpCheck, judge_status
-from health_aggregator.domain.state import CheckResult
+from health_aggregator.adapters.http_check import HttpCheck, evaluate_status
+from health_aggregator.domain.check import CheckResult
 
 
 def nextcloud_check(url: str, tls: ssl.SSLContext | None = None) -> HttpCheck:
-    """Returns the check of a Nextcloud: maintenance and a waiting upgrade are degraded, not down.
+    """Returns the check of a Nextcloud: maintenance and a pending upgrade are degraded, not down.
 
     Args:
-        url: Where Nextcloud is, with or without `/status.php`.
+        url: URL of Nextcloud, with or without `/status.php`.
         tls: How to verify the server.
     """
     base = url.rstrip("/")
-    return HttpCheck(base if base.endswith("/status.php") else f"{base}/status.php", _judge, tls)
+    return HttpCheck(base if base.endswith("/status.php") else f"{base}/status.php", _evaluate, tls)
 
 
-def _judge(answer: Answer, started: float) -> CheckResult:
+def _evaluate(answer: Answer, started: float) -> CheckResult:
     facts = _facts(bytes(answer.body))
-    # In maintenance, Nextcloud answers 503 on other pages and, in old releases, here as well.
+    # In maintenance, old releases of Nextcloud send 503 here too.
     if facts is not None and facts.get("maintenance") is True:
         return findings.degraded(started, "is in maintenance mode")
-    by_status = judge_status(answer, started)
+    by_status = evaluate_status(answer, started)
     if not by_status.success:
         return by_status
     if facts is None:

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 import hiredis
 
 from health_aggregator.adapters import findings
-from health_aggregator.domain.state import CheckResult
+from health_aggregator.domain.check import CheckResult
 
 _FULL_SHARE = 0.9
 _EVENTS = "vestibule:events"
@@ -20,11 +20,11 @@ _PORT = 6379
 
 
 class _NotRedisError(Exception):
-    """The answer is not RESP, or too long."""
+    """The response is not RESP, or too long."""
 
 
 class RedisCheck:
-    """Asks over one connection that is kept, and made anew when it broke.
+    """Sends commands on a connection that is kept, and replaced when it breaks.
 
     Args:
         url: `redis://…` or `rediss://…`, with credentials and database.
@@ -34,8 +34,8 @@ class RedisCheck:
         self._url = url
         self._connection: _Connection | None = None
 
-    async def __call__(self, timeout_seconds: float) -> CheckResult:  # noqa: ARG002 the caller cuts it short
-        """Asks once."""
+    async def __call__(self, timeout_seconds: float) -> CheckResult:  # noqa: ARG002 the caller enforces it
+        """Checks once."""
         started = time.monotonic()
         try:
             if self._connection is None:
@@ -43,7 +43,7 @@ class RedisCheck:
             replies = await self._connection.ask(
                 ("PING",), ("INFO", "replication"), ("INFO", "memory"), ("XINFO", "GROUPS", _EVENTS)
             )
-            trouble = await _trouble_with_events(self._connection, replies.pop())
+            problem = await _event_problem(self._connection, replies.pop())
         except OSError as error:
             await self.close()
             return findings.unconnected(started, error, "redis")
@@ -53,16 +53,18 @@ class RedisCheck:
             await self.close()
             return findings.down(started, "does not answer as Redis does", str(error))
         except BaseException:
-            # Cut short in the middle of an answer: this connection cannot be trusted any more.
+            # Cancelled in the middle of a response: this connection cannot be used any more.
             await self.close()
             raise
-        result = _judge(replies, started) if trouble is None else _judge_events(replies, trouble, started)
+        result = (
+            _evaluate(replies, started) if problem is None else _evaluate_events(replies, problem, started)
+        )
         if not result.success:
             await self.close()
         return result
 
     async def close(self) -> None:
-        """Ends the connection."""
+        """Closes the connection."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.writer.transport.abort()
@@ -117,7 +119,7 @@ async def _connect(url: str) -> _Connection:
     return connection
 
 
-def _judge(replies: list[object], started: float) -> CheckResult:
+def _evaluate(replies: list[object], started: float) -> CheckResult:
     for reply in replies:
         if isinstance(reply, hiredis.ReplyError):
             return _refused(reply, started)
@@ -132,11 +134,8 @@ def _judge(replies: list[object], started: float) -> CheckResult:
     return findings.up(started)
 
 
-async def _trouble_with_events(connection: _Connection, groups: object) -> str | None:
-    """Returns what is wrong with the events of the services that handle some; None when nothing is.
-
-    Where there is no stream of events, as in a Redis of somebody else, there is nothing to say.
-    """
+async def _event_problem(connection: _Connection, groups: object) -> str | None:
+    """Returns what is wrong with the services' events; None when nothing is, or there is no event stream."""
     if not isinstance(groups, list):
         return None
     names = [str(_pairs(group).get("name", "")) for group in groups]
@@ -159,16 +158,16 @@ async def _trouble_with_events(connection: _Connection, groups: object) -> str |
 
 
 def _pairs(reply: object) -> dict[object, object]:
-    """Returns a map as RESP2 gives it: names and values in turn."""
+    """Returns a map in RESP2 form, in which names and values alternate."""
     return dict(zip(reply[::2], reply[1::2], strict=False)) if isinstance(reply, list) else {}
 
 
-def _judge_events(replies: list[object], trouble: str, started: float) -> CheckResult:
-    """Returns the finding of a Redis that works, and holds events that nobody can handle."""
-    result = _judge(replies, started)
+def _evaluate_events(replies: list[object], problem: str, started: float) -> CheckResult:
+    """Returns the result of a Redis that works, but has events that a service cannot handle."""
+    result = _evaluate(replies, started)
     if result.error is not None:
         return result
-    return findings.degraded(started, trouble, "python -m <service> events list")
+    return findings.degraded(started, problem, "python -m <service> events list")
 
 
 def _refused(reply: hiredis.ReplyError, started: float) -> CheckResult:

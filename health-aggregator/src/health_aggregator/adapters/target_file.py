@@ -13,211 +13,212 @@
     url = "https://example.org/hooks/health"
     secret_file = "/run/secrets/webhook"
 
-Whatever is faulty is refused with its line; nothing of a faulty file is taken.
+A faulty file is refused as a whole.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from health_aggregator.adapters.located import Located, read_located
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from health_aggregator.adapters.document import read_document
 from health_aggregator.domain.damping import DampingRules
 from health_aggregator.domain.errors import TargetsRefused
 from health_aggregator.domain.target import Cadence, Target
 
-Test = Callable[[Any], bool]
+_PORT_MAX = 65_535
 
 
-@dataclass(frozen=True, slots=True)
-class Webhook:
-    """Where changes are sent.
+def _url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+        raise ValueError("expected a URL such as http://host:8080/ready")
+    return value
+
+
+def _address(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not (host and port.isascii() and port.isdigit() and 0 < int(port[:6]) <= _PORT_MAX):
+        raise ValueError("expected host:port")
+    return value
+
+
+def _file(value: str) -> str:
+    if not Path(value).is_file():
+        raise ValueError("expected the path of an existing file")
+    return value
+
+
+_Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+_Url = Annotated[str, AfterValidator(_url)]
+_Address = Annotated[str, AfterValidator(_address)]
+_File = Annotated[str, AfterValidator(_file)]
+
+
+class _Table(BaseModel):
+    """A table of the file. A secret may be in a file of its own, named by `<name>_file`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_files(cls, table: Any) -> Any:
+        read = dict(table) if isinstance(table, dict) else {}
+        for name in {"url", "api_key", "secret"} & cls.model_fields.keys():
+            path = read.pop(f"{name}_file", None)
+            if path is not None:
+                try:
+                    read[name] = Path(path).read_text("utf-8").strip()
+                except (OSError, TypeError, ValueError) as error:
+                    raise ValueError(f"{name}_file: expected the path of a readable file") from error
+        return read or table
+
+
+class _Defaults(_Table):
+    interval_seconds: Annotated[float, Field(ge=0.1, le=3600)] | None = None
+    timeout_seconds: Annotated[float, Field(ge=0.01, le=60)] | None = None
+    confirm_seconds: Annotated[float, Field(ge=0.01, le=60)] | None = None
+    backoff_limit: Annotated[float, Field(ge=1, le=100)] | None = None
+    failures_to_down: Annotated[int, Field(ge=2, le=20)] | None = None
+    successes_to_up: Annotated[int, Field(ge=1, le=20)] | None = None
+
+
+class _Target(_Defaults):
+    critical: bool = False
+    enabled: bool = True
+    depends_on: list[_Text] = []
+
+
+class _Grpc(_Target):
+    kind: Literal["grpc"]
+    address: _Address
+    service: _Text | None = None
+    tls: bool | None = None
+    ca_file: _File | None = None
+
+
+class _Http(_Target):
+    kind: Literal["http", "nextcloud"]
+    url: _Url
+    ca_file: _File | None = None
+
+
+class _Database(_Target):
+    kind: Literal["postgres", "redis"]
+    url: _Text
+
+
+class _Qdrant(_Target):
+    kind: Literal["qdrant"]
+    url: _Url
+    api_key: _Text | None = None
+    collections: list[_Text] | None = None
+
+
+class _Tls(_Target):
+    kind: Literal["tls"]
+    address: _Address
+    server_name: _Text | None = None
+    ca_file: _File | None = None
+    warn_days: Annotated[float, Field(ge=0, le=3650)] | None = None
+
+
+class _Kubernetes(_Target):
+    kind: Literal["kubernetes"]
+    selector: _Text
+    service: _Text | None = None
+    wanted: Annotated[int, Field(ge=1, le=10_000)] | None = None
+
+
+_AnyTarget = Annotated[_Grpc | _Http | _Database | _Qdrant | _Tls | _Kubernetes, Field(discriminator="kind")]
+
+_KINDS = "grpc, http, nextcloud, postgres, redis, qdrant, tls, kubernetes"
+
+
+class Webhook(_Table):
+    """A receiver of changes.
 
     Attributes:
-        url: Where to.
+        url: Its URL.
         secret: Key of the signature.
     """
 
-    url: str
-    secret: str = field(repr=False)
+    url: _Url
+    secret: _Text = Field(repr=False)
+
+
+class _Content(_Table):
+    defaults: _Defaults = _Defaults()
+    targets: dict[str, _AnyTarget] = {}
+    webhooks: list[Webhook] = []
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What the file says."""
+    """The content of the file."""
 
     targets: tuple[Target, ...] = ()
     webhooks: tuple[Webhook, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    test: Test
-    expected: str
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip())
-
-
-def _is_url(value: Any) -> bool:
-    if not _is_text(value):
-        return False
-    try:
-        parts = urlsplit(value)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        return False
-
-
-def _is_address(value: Any) -> bool:
-    host, _, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
-    return bool(host) and port.isascii() and port.isdigit() and 0 < int(port[:6]) <= 65535  # noqa: PLR2004
-
-
-def _is_number(low: float, high: float) -> Test:
-    return lambda value: type(value) in {int, float} and low <= value <= high
-
-
-def _is_count(low: int, high: int) -> Test:
-    return lambda value: type(value) is int and low <= value <= high
-
-
-_TEXT = _Rule(_is_text, "a text")
-_FILE = _Rule(lambda value: _is_text(value) and Path(value).is_file(), "the path of a file that is there")
-_URL = _Rule(_is_url, "a URL such as http://host:8080/ready")
-_ADDRESS = _Rule(_is_address, "host:port")
-_FLAG = _Rule(lambda value: isinstance(value, bool), "true or false")
-_NAMES = _Rule(lambda value: isinstance(value, list) and all(map(_is_text, value)), "a list of names")
-_CADENCE = {
-    "interval_seconds": _Rule(_is_number(0.1, 3600), "seconds from 0.1 to 3600"),
-    "timeout_seconds": _Rule(_is_number(0.01, 60), "seconds from 0.01 to 60"),
-    "confirm_seconds": _Rule(_is_number(0.01, 60), "seconds from 0.01 to 60"),
-    "backoff_limit": _Rule(_is_number(1, 100), "a number from 1 to 100"),
-}
-_DAMPING = {
-    "failures_to_down": _Rule(_is_count(2, 20), "a whole number from 2 to 20"),
-    "successes_to_up": _Rule(_is_count(1, 20), "a whole number from 1 to 20"),
-}
-_COMMON = {"kind": _TEXT, "critical": _FLAG, "enabled": _FLAG, "depends_on": _NAMES, **_CADENCE, **_DAMPING}
-_KINDS: Mapping[str, Mapping[str, _Rule]] = {
-    "grpc": {"address": _ADDRESS, "service": _TEXT, "tls": _FLAG, "ca_file": _FILE},
-    "http": {"url": _URL, "ca_file": _FILE},
-    "postgres": {"url": _TEXT},
-    "redis": {"url": _TEXT},
-    "qdrant": {"url": _URL, "api_key": _TEXT, "collections": _NAMES},
-    "nextcloud": {"url": _URL, "ca_file": _FILE},
-    "tls": {
-        "address": _ADDRESS,
-        "server_name": _TEXT,
-        "ca_file": _FILE,
-        "warn_days": _Rule(_is_number(0, 3650), "days from 0 to 3650"),
-    },
-    "kubernetes": {
-        "selector": _TEXT,
-        "service": _TEXT,
-        "wanted": _Rule(_is_count(1, 10_000), "a whole number from 1 on"),
-    },
-}
-_NEEDED = {"grpc": "address", "tls": "address", "kubernetes": "selector"}
-# Secrets may stand in files of their own, which a Secret volume can hold.
-_FROM_FILES = frozenset({"url", "api_key", "secret"})
-
-
 def read_configuration(path: Path) -> Configuration:
-    """Returns what the file says.
+    """Returns the content of a file.
 
     Raises:
-        TargetsRefused: the file is faulty; names the line.
+        TargetsRefused: The file cannot be read, or is faulty; names the line or the value.
     """
-    return _Reader(path.name).read(read_located(path))
+    try:
+        content = _Content.model_validate(read_document(path))
+    except ValidationError as error:
+        raise TargetsRefused(path.name, _problem(error)) from error
+    defaults = content.defaults.model_dump(exclude_unset=True)
+    targets = (
+        _target(name, defaults | table.model_dump(exclude_unset=True))
+        for name, table in content.targets.items()
+    )
+    return Configuration(tuple(targets), tuple(content.webhooks))
 
 
-class _Reader:
-    def __init__(self, source: str) -> None:
-        self._source = source
+def _target(name: str, values: dict[str, Any]) -> Target:
+    def take(names: Iterable[str]) -> dict[str, Any]:
+        return {option: values.pop(option) for option in names if option in values}
 
-    def read(self, root: Located) -> Configuration:
-        content = self._table(root, {"defaults", "targets", "webhooks"})
-        defaults = content.get("defaults", Located({}, 1))
-        rules = {**_CADENCE, **_DAMPING}
-        base = self._values(self._table(defaults, set(rules)), rules)
-        targets = self._table(content.get("targets", Located({}, 1)))
-        hooks = content.get("webhooks", Located([], 1))
-        if not isinstance(hooks.value, list):
-            raise self._refuse(hooks, "webhooks: expected a list of tables, [[webhooks]]")
-        return Configuration(
-            tuple(self._target(name, target, base) for name, target in targets.items()),
-            tuple(self._webhook(hook) for hook in hooks.value),
-        )
+    cadence = {option: float(value) for option, value in take(each.name for each in fields(Cadence)).items()}
+    damping = take(each.name for each in fields(DampingRules))
+    return Target(
+        name=name,
+        cadence=Cadence(**cadence),
+        damping=DampingRules(**damping),
+        depends_on=tuple(values.pop("depends_on", ())),
+        **take(("kind", "critical", "enabled")),
+        options=values,
+    )
 
-    def _target(self, name: str, located: Located, base: Mapping[str, Any]) -> Target:
-        content = self._table(located)
-        if "kind" not in content:
-            raise self._refuse(located, f'"{name}" has no kind; one of {", ".join(_KINDS)}')
-        kind = content["kind"].value
-        if kind not in _KINDS:
-            raise self._refuse(content["kind"], f'"{kind}" is no kind; one of {", ".join(_KINDS)}')
-        rules = {**_COMMON, **_KINDS[kind]}
-        content = self._files(content, rules)
-        self._table(located, {*rules, *(f"{option}_file" for option in rules if option in _FROM_FILES)})
-        values = {**base, **self._values(content, rules)}
-        needed = _NEEDED.get(kind, "url")
-        if needed not in values:
-            raise self._refuse(located, f'"{name}" is of kind {kind} and has no {needed}')
-        return Target(
-            name=name,
-            kind=kind,
-            critical=values.get("critical", False),
-            depends_on=tuple(values.get("depends_on", ())),
-            enabled=values.get("enabled", True),
-            cadence=Cadence(**{option: float(values[option]) for option in _CADENCE if option in values}),
-            damping=DampingRules(**{option: values[option] for option in _DAMPING if option in values}),
-            options={option: values[option] for option in _KINDS[kind] if option in values},
-        )
 
-    def _webhook(self, located: Located) -> Webhook:
-        rules = {"url": _URL, "secret": _TEXT}
-        self._table(located, {"url", "url_file", "secret", "secret_file"})
-        values = self._values(self._files(self._table(located), rules), rules)
-        if set(values) != set(rules):
-            raise self._refuse(located, "a webhook needs url and secret, or url_file and secret_file")
-        return Webhook(values["url"], values["secret"])
-
-    def _files(self, content: Mapping[str, Located], rules: Mapping[str, _Rule]) -> dict[str, Located]:
-        merged = dict(content)
-        for option in _FROM_FILES & set(rules):
-            located = merged.pop(f"{option}_file", None)
-            if located is None:
-                continue
-            if not _is_text(located.value):
-                raise self._refuse(located, f"{option}_file: expected the path of a file")
-            try:
-                text = Path(located.value).read_text("utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                raise self._refuse(located, f"{option}_file: cannot be read") from error
-            merged[option] = Located(text, located.line)
-        return merged
-
-    def _values(self, content: Mapping[str, Located], rules: Mapping[str, _Rule]) -> dict[str, Any]:
-        values = {}
-        for name, located in content.items():
-            if name not in rules:
-                continue
-            values[name] = located.plain()
-            if not rules[name].test(values[name]):
-                raise self._refuse(located, f"{name}: expected {rules[name].expected}")
-        return values
-
-    def _table(self, located: Located, allowed: set[str] | None = None) -> Mapping[str, Located]:
-        if not isinstance(located.value, dict):
-            raise self._refuse(located, "expected a table of names and values")
-        content: Mapping[str, Located] = located.value
-        for name, value in content.items():
-            if allowed is not None and name not in allowed:
-                raise self._refuse(value, f'"{name}" is not known here; one of {", ".join(sorted(allowed))}')
-        return content
-
-    def _refuse(self, located: Located, problem: str) -> TargetsRefused:
-        return TargetsRefused(self._source, problem, located.line)
+def _problem(error: ValidationError) -> str:
+    """Returns the first fault, with its place. It never quotes a value, which may be secret."""
+    fault = error.errors(include_input=False, include_url=False)[0]
+    place = [str(part) for part in fault["loc"]]
+    if place[:1] == ["targets"]:
+        del place[2:3]  # The target's kind, which is no part of the file's structure.
+    match fault["type"]:
+        case "extra_forbidden":
+            problem = "unknown name"
+        case "missing":
+            problem = "is missing"
+        case "union_tag_not_found" | "union_tag_invalid":
+            problem = f"kind: expected one of {_KINDS}"
+        case _:
+            problem = fault["msg"].removeprefix("Value error, ")
+    return f"{'.'.join(place) or 'the file'}: {problem}"

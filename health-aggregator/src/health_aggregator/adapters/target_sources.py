@@ -1,4 +1,4 @@
-"""Everything that names targets: the house, the configuration file, the cluster."""
+"""The sources of targets: built-in, the configuration file, the cluster."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,18 +11,18 @@ from health_aggregator.domain.target_list import check_dependencies, overlay
 
 
 class TargetSources:
-    """Reads them all; where a name comes twice, the more particular source wins.
+    """Reads all sources. Of targets with the same name, the file's wins, then the cluster's.
 
     Args:
-        house: Returns the parts of the house.
+        built_in: Returns the built-in targets.
         config: The configuration file.
-        cluster: Where to look for annotated pods.
+        cluster: The cluster whose annotated pods are targets.
     """
 
     def __init__(
-        self, house: Callable[[], Sequence[Target]], config: Path | None, cluster: Cluster | None
+        self, built_in: Callable[[], Sequence[Target]], config: Path | None, cluster: Cluster | None
     ) -> None:
-        self._house = house
+        self._built_in = built_in
         self._config = config
         self._cluster = cluster
         self.webhooks: tuple[Webhook, ...] = ()
@@ -31,11 +31,11 @@ class TargetSources:
         """Returns every target.
 
         Raises:
-            TargetsRefused: one of the sources is faulty.
+            TargetsRefused: A source is faulty.
         """
         found = discover(self._cluster.pods.values()) if self._cluster is not None else []
         configuration = read_configuration(self._config) if self._config is not None else Configuration()
-        targets = overlay(self._house(), found, configuration.targets)
+        targets = overlay(self._built_in(), found, configuration.targets)
         check_dependencies(self._config.name if self._config is not None else "targets", targets)
         self.webhooks = configuration.webhooks
         return targets

@@ -1,4 +1,4 @@
-"""Checks the certificate that a TLS server presents: trusted, for the name, and not about to expire."""
+"""Checks a TLS server's certificate: trusted, for the right name, and not about to expire."""
 
 import asyncio
 import ssl
@@ -8,21 +8,21 @@ from datetime import UTC, datetime
 from chassis.clock import Clock
 
 from health_aggregator.adapters import findings
-from health_aggregator.domain.state import CheckResult
+from health_aggregator.domain.check import CheckResult
 
 WARN_DAYS = 14.0
 _DAY_SECONDS = 86400
 
 
 class TlsCheck:
-    """Shakes hands and reads the date.
+    """Makes a handshake and reads the expiry date.
 
     Args:
         address: `host:port`.
-        clock: Tells how long the certificate is still good.
-        server_name: Name that the certificate must be for; the host by default.
+        clock: Compared with the expiry date.
+        server_name: Required name of the certificate; the host by default.
         warn_days: Degraded when it expires within this many days.
-        tls: How to verify the server; the system's authorities by default.
+        tls: How to verify the server; by default with the system's authorities.
     """
 
     def __init__(
@@ -40,8 +40,8 @@ class TlsCheck:
         self._warn_days = warn_days
         self._tls = tls or ssl.create_default_context()
 
-    async def __call__(self, timeout_seconds: float) -> CheckResult:  # noqa: ARG002 the caller cuts it short
-        """Looks once."""
+    async def __call__(self, timeout_seconds: float) -> CheckResult:  # noqa: ARG002 the caller enforces it
+        """Checks once."""
         started = time.monotonic()
         address = f"{self._host}:{self._port}"
         try:
@@ -51,14 +51,14 @@ class TlsCheck:
         except OSError as error:
             return findings.unconnected(started, error, address)
         try:
-            return self._judge(writer.get_extra_info("peercert"), started)
+            return self._evaluate(writer.get_extra_info("peercert"), started)
         finally:
             writer.transport.abort()
 
     async def close(self) -> None:
-        """Has nothing to give back: no connection outlives a check."""
+        """Does nothing: no connection outlives a check."""
 
-    def _judge(self, certificate: dict[str, str], started: float) -> CheckResult:
+    def _evaluate(self, certificate: dict[str, str], started: float) -> CheckResult:
         expires = datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC)
         days = (expires - self._clock.now()).total_seconds() / _DAY_SECONDS
         if days <= 0:

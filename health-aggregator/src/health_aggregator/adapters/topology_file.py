@@ -1,4 +1,4 @@
-"""Reads where the services are from the topology file that `make up` keeps."""
+"""Reads the addresses of the services from the topology file that `make up` writes."""
 
 import json
 import re
@@ -12,10 +12,10 @@ _NUMBER = re.compile(r"-\d+$")
 
 
 def read_topology(path: Path) -> dict[str, Mapping[str, Any]]:
-    """Returns how to reach each service; an absent file names none.
+    """Returns the options of each service's target; none when there is no file.
 
     Raises:
-        TargetsRefused: the file cannot be read, or is not what the contract says.
+        TargetsRefused: The file cannot be read, or has another format.
     """
     try:
         content = json.loads(path.read_bytes())
@@ -37,13 +37,13 @@ def _options(path: Path, name: str, service: object) -> Mapping[str, Any]:
             return {"address": service["grpc"]}
         if name == "gateway" and isinstance(service.get("http"), str):
             return {"url": f"http://{service['http'].removeprefix('http://').rstrip('/')}/ready"}
-    raise TargetsRefused(path.name, f'"{name}" does not say where it is')
+    raise TargetsRefused(path.name, f'"{name}" has no address')
 
 
 def metrics_addresses(path: Path) -> dict[str, list[str]]:
-    """Returns the `host:port`s at which each service tells its metrics; none when the file names none.
+    """Returns the `host:port`s of each service's metrics; none when the file cannot be read.
 
-    Further processes of a service bear its name and a number, as in `gateway-2`.
+    Further processes of a service have its name and a number, such as `gateway-2`.
     """
     found: dict[str, list[str]] = {}
     try:

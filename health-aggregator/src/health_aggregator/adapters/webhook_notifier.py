@@ -1,7 +1,7 @@
-"""Tells webhooks of changes: signed, retried, and never holding anything up.
+"""Sends changes to webhooks: signed, retried, and without delaying checks.
 
 Bodies and headers follow Standard Webhooks (standardwebhooks.com): the signature is an HMAC-SHA256
-over `id.timestamp.body`, so that a receiver can tell us from others and a replay from a first try.
+over `id.timestamp.body`, by which a receiver recognises the sender and detects replays.
 """
 
 import asyncio
@@ -21,11 +21,12 @@ from chassis.ids import uuid7
 from prometheus_client import Counter
 
 from health_aggregator.adapters.target_file import Webhook
+from health_aggregator.domain.observer import Observer
 from health_aggregator.domain.state import Change
 
 log = structlog.get_logger()
 
-_SENT = Counter("health_notices", "Notices to webhooks, by how they ended.", ["outcome"])
+_SENT = Counter("health_notices", "Notices to webhooks, by outcome.", ["outcome"])
 _WAITING = 1000
 _ATTEMPTS = 10
 _FIRST_RETRY_SECONDS = 1.0
@@ -33,7 +34,7 @@ _RETRY_SECONDS_MAX = 300.0
 _TIMEOUT_SECONDS = 5.0
 _TOO_MANY = 429
 _OK = range(200, 300)
-_WORTH_A_RETRY = frozenset({408, 409, 425, _TOO_MANY})
+_RETRIED = frozenset({408, 409, 425, _TOO_MANY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +43,13 @@ class _Notice:
     body: bytes
 
 
-class WebhookNotifier:
+class WebhookNotifier(Observer):
     """Sends each change to one webhook, in order.
 
     Args:
-        webhook: Where to, and the key of the signature.
+        webhook: URL, and the key of the signature.
         clock: Dates the signature.
-        allowed: Whether this aggregator is the one that sends; asked at each change.
+        allowed: Whether this aggregator is the one that sends; called for each change.
     """
 
     def __init__(
@@ -65,8 +66,8 @@ class WebhookNotifier:
         self._waiting: deque[_Notice] = deque()
         self._woken = asyncio.Event()
 
-    def publish(self, changes: Sequence[Change]) -> None:
-        """Takes changes over; of a backlog of more than a thousand, the oldest are given up."""
+    def changed(self, changes: Sequence[Change]) -> None:
+        """Queues changes; the oldest are dropped when more than a thousand wait."""
         if not self._allowed():
             return
         for change in changes:
@@ -76,7 +77,7 @@ class WebhookNotifier:
             self._waiting.append(_Notice(f"msg_{uuid7()}", _body(change)))
         self._woken.set()
 
-    async def __call__(self) -> None:
+    async def run(self) -> None:
         """Sends, until cancelled."""
         while True:
             await self._woken.wait()
@@ -91,7 +92,7 @@ class WebhookNotifier:
             if problem is None:
                 _SENT.labels("delivered").inc()
                 return
-            log.warning("webhook failed", problem=problem, attempt=attempt, notice=notice.identifier)
+            log.warning("webhook delivery failed", problem=problem, attempt=attempt, notice=notice.identifier)
             if not again:
                 break
             await asyncio.sleep(wait_seconds * random.uniform(0.5, 1.0))  # noqa: S311 spreads load
@@ -99,7 +100,7 @@ class WebhookNotifier:
         _SENT.labels("given_up").inc()
 
     async def _send(self, notice: _Notice) -> tuple[str | None, bool]:
-        """Returns what went wrong, if anything, and whether it makes sense to try again."""
+        """Returns what went wrong, if anything, and whether a retry makes sense."""
         timestamp = str(int(self._clock.now().timestamp()))
         headers = {
             "Content-Type": "application/json",
@@ -116,7 +117,7 @@ class WebhookNotifier:
             return type(error).__name__, True
         if answer.status in _OK:
             return None, False
-        again = answer.status >= 500 or answer.status in _WORTH_A_RETRY  # noqa: PLR2004
+        again = answer.status >= 500 or answer.status in _RETRIED  # noqa: PLR2004
         return f"status {answer.status}", again
 
 
@@ -125,8 +126,8 @@ def sign(secret: str, identifier: str, timestamp: str, body: bytes) -> str:
 
     Args:
         secret: Shared with the receiver; `whsec_` and base64, or any text.
-        identifier: The notice's id; the same for each try.
-        timestamp: Unix seconds of this try.
+        identifier: The notice's id; the same for each attempt.
+        timestamp: Unix seconds of this attempt.
         body: The body as sent.
     """
     key = base64.b64decode(secret[6:]) if secret.startswith("whsec_") else secret.encode()

@@ -1,1 +1,1 @@
-"""What operators run by hand."""
+"""Commands for operators."""

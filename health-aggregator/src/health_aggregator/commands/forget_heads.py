@@ -1,4 +1,4 @@
-"""`python -m health_aggregator forget-heads`: accepts that the audit chain is now shorter."""
+"""`python -m health_aggregator forget-heads`: accepts an audit chain that is known to be shorter."""
 
 import argparse
 import asyncio

@@ -1,1 +1,1 @@
-"""What health means: states, damping, judgement and causes, without a clock or a network of their own."""
+"""States, damping, evaluation and causes, without a clock or a network; and the ports."""

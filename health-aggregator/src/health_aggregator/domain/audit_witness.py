@@ -1,12 +1,12 @@
-"""The witness of the audit chain: what was signed is kept here, and what contradicts it is named.
+"""The witness of the audit chain: stores signed heads, and detects a chain that contradicts them.
 
-auth-service signs the newest entry of its chain again and again. This service keeps those heads in a
-schema that none of auth-service's database roles can write, so the owner of the chain cannot cut it off
-or rewrite it, heads and all, without the chain disagreeing with what is kept here.
+auth-service repeatedly signs the newest entry of its chain. This service stores those heads in a
+schema that no database role of auth-service can write. The owner of the chain can therefore not
+truncate or rewrite it, heads included, without contradicting what is stored here.
 
-What is signed is the line `vestibule audit head 1`, a line feed, and the JSON object of `at`, `hash`,
-`kid` and `sequence`: keys sorted, no white space, the hash in hexadecimal digits, the time in RFC 3339
-UTC with six digits of a second and `Z`.
+The signed text is the line `vestibule audit head 1`, a line feed, and the JSON object of `at`,
+`hash`, `kid` and `sequence`: keys sorted, no white space, the hash in hexadecimal, the time in
+RFC 3339 UTC with six digits of a second and `Z`.
 """
 
 import json
@@ -20,7 +20,7 @@ _PURPOSE = b"vestibule audit head 1\n"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadKey:
-    """The public key that a head was signed with: coordinates of a point on P-256, base64url."""
+    """The public key of a head's signature: coordinates of a point on P-256, base64url."""
 
     kid: str
     x: str
@@ -29,10 +29,10 @@ class HeadKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedHead:
-    """Says that the chain's newest entry at some time was this one.
+    """A statement that this was the newest entry of the chain at some time.
 
     Attributes:
-        sequence: The entry's place.
+        sequence: The entry's sequence number.
         hash: The entry's hash.
         at: When it was signed.
         key: The key that signed it.
@@ -48,7 +48,7 @@ class SignedHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WitnessedHead:
-    """A head as it was when it was first seen."""
+    """A stored head, as it was when first seen."""
 
     sequence: int
     hash: bytes
@@ -57,55 +57,43 @@ class WitnessedHead:
 
 
 class ChainContradicted(Exception):
-    """The audit chain is not what was witnessed; the message says what is missing or differs, in words."""
+    """The audit chain contradicts the stored heads; the message says what is missing or differs."""
 
 
 class AuditHeadSource(Protocol):
-    """Knows the heads that auth-service has signed."""
+    """The heads that auth-service has signed."""
 
     async def heads(self, from_sequence: int) -> Sequence[SignedHead]:
-        """Returns heads at this place and beyond it, the lowest first; not all when there are many.
+        """Returns heads from this sequence number on, in order; when there are many, only the first.
 
         Raises:
-            ChainContradicted: auth-service itself finds something wrong at the end of the chain.
-            Unavailable: auth-service cannot be asked.
+            ChainContradicted: auth-service itself found a fault at the end of the chain.
+            Unavailable: auth-service cannot be reached.
         """
         ...
 
 
 class WitnessStore(Protocol):
-    """Keeps heads for good: they are added and read, never changed."""
+    """Stores heads permanently. Every method raises `Unavailable` when the store cannot be reached."""
 
     async def newest(self) -> WitnessedHead | None:
-        """Returns the head with the highest place.
-
-        Raises:
-            Unavailable: the store cannot be reached.
-        """
+        """Returns the head with the highest sequence number; None when there is none."""
         ...
 
     async def after(self, sequence: int, limit: int) -> Sequence[WitnessedHead]:
-        """Returns heads beyond a place, the lowest first.
-
-        Raises:
-            Unavailable: the store cannot be reached.
-        """
+        """Returns heads after a sequence number, in order."""
         ...
 
     async def add(self, head: SignedHead, witnessed_at: datetime) -> bytes:
-        """Keeps a head, if it is the first one at its place; returns the hash that is kept there.
-
-        Raises:
-            Unavailable: the store cannot be reached.
-        """
+        """Adds a head unless its sequence number is taken; returns the hash that is stored there."""
         ...
 
 
 class HeadVerifier(Protocol):
-    """Verifies signatures of heads."""
+    """Verifies the signatures of heads."""
 
     def verify(self, head: SignedHead) -> bool:
-        """Says whether the head's key signed it, and its `kid` is the key's thumbprint."""
+        """Whether the head's key signed it, and its `kid` is the key's thumbprint."""
         ...
 
 
@@ -121,17 +109,17 @@ def statement(head: SignedHead) -> bytes:
 
 
 def continuation(witnessed: WitnessedHead | None, offered: Sequence[SignedHead]) -> Sequence[SignedHead]:
-    """Returns the heads that are new, of those that auth-service has from the witnessed one on.
+    """Returns the new heads among those that auth-service has.
 
     Args:
-        witnessed: The newest head that is kept; None before the first.
-        offered: What auth-service has at its place and beyond it.
+        witnessed: The newest stored head; None before the first.
+        offered: The heads of auth-service from that sequence number on.
 
     Raises:
-        ChainContradicted: the witnessed head is not there any more, or is another one.
+        ChainContradicted: The stored head is missing, or differs.
     """
-    places = [head.sequence for head in offered]
-    if places != sorted(set(places)):
+    sequences = [head.sequence for head in offered]
+    if sequences != sorted(set(sequences)):
         raise ChainContradicted("heads of the audit are not in the order of their entries")
     if witnessed is None:
         return offered

@@ -1,15 +1,15 @@
-"""What can be wrong in this domain."""
+"""Errors of this domain."""
 
 from chassis.errors import Kind, ServiceError, Unavailable
 
 
 class TargetsRefused(Exception):
-    """A list of targets is faulty and was not taken up.
+    """A list of targets is faulty and was not applied.
 
     Attributes:
-        source: Where it came from: a file's name, or `kubernetes`.
-        line: Line of the fault, from 1 on; None when it has none.
-        problem: What is wrong, and what is expected.
+        source: A file's name, or `targets` for all sources together.
+        line: Line of a syntax error, from 1; None for other faults.
+        problem: What is wrong, where, and what is expected.
     """
 
     def __init__(self, source: str, problem: str, line: int | None = None) -> None:
@@ -20,7 +20,7 @@ class TargetsRefused(Exception):
 
 
 class TooManyListeners(ServiceError):
-    """As many streams are open as this process will serve."""
+    """The maximum number of streams is open."""
 
     kind = Kind.EXHAUSTED
     reason = "UNAVAILABLE"
@@ -29,6 +29,6 @@ class TooManyListeners(ServiceError):
 
 
 class NothingWitnessed(Unavailable):
-    """This process keeps no heads of the audit: it has no database, or does not know auth-service."""
+    """This process stores no audit heads: it has no database, or no address of auth-service."""
 
     message = "The audit is not witnessed here: HEALTH_POSTGRES_URL and HEALTH_AUTH_ADDRESS are not both set."

@@ -1,9 +1,10 @@
-"""What is remembered: single observations, sums over periods, changes, and the incidents they make."""
+"""History: single observations, their sums over periods, changes, and incidents."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from typing import Protocol
 
 from health_aggregator.domain.state import Change, State
 
@@ -13,14 +14,14 @@ _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=
 
 
 class Resolution(Enum):
-    """How long the periods are over which observations are summed."""
+    """Length of the periods over which observations are summed."""
 
     MINUTE = "minute"
     HOUR = "hour"
     DAY = "day"
 
     def start_of(self, at: datetime) -> datetime:
-        """Returns the start of the period that holds a moment (UTC)."""
+        """Returns the start of the period that contains a time (UTC)."""
         start = at.replace(second=0, microsecond=0)
         if self is Resolution.MINUTE:
             return start
@@ -29,21 +30,21 @@ class Resolution(Enum):
 
     @property
     def length(self) -> timedelta:
-        """How long a period is."""
+        """Length of a period."""
         return {Resolution.MINUTE: _MINUTE, Resolution.HOUR: _HOUR, Resolution.DAY: _DAY}[self]
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One result as history keeps it.
+    """One result of a check, as stored in the history.
 
     Attributes:
         component: Its name.
         at: When.
-        success: What the check alone found.
-        available: What the component was called after damping: whether it counted as up.
-        covers_seconds: The time since the observation before, for which this one stands.
-        latency_seconds: How long the check took.
+        success: Whether the check succeeded.
+        available: Whether the component counted as up, after damping.
+        covers_seconds: Time since the previous observation, for which this one counts.
+        latency_seconds: Duration of the check.
     """
 
     component: str
@@ -61,10 +62,10 @@ class Period:
     Attributes:
         component: Its name.
         starts_at: Start of the period.
-        checks: How many there were.
-        failures: How many of them failed.
-        covered_seconds: The time that was observed at all.
-        available_seconds: The part of it in which the component counted as up.
+        checks: Number of checks.
+        failures: Number of failed checks.
+        covered_seconds: Time that was observed.
+        available_seconds: Part of it in which the component counted as up.
         latency_seconds_sum: Sum over the checks.
         latency_seconds_max: The slowest check.
     """
@@ -80,11 +81,11 @@ class Period:
 
     @property
     def availability(self) -> float | None:
-        """The available share of the observed time, from 0 to 1; None when nothing was observed."""
+        """Available share of the observed time, from 0 to 1; None when nothing was observed."""
         return self.available_seconds / self.covered_seconds if self.covered_seconds else None
 
     def plus(self, other: "Period") -> "Period":
-        """Returns both together, under this one's name and start. Order does not matter for the sums."""
+        """Returns the sum of both, with this one's name and start."""
         return Period(
             self.component,
             self.starts_at,
@@ -98,7 +99,7 @@ class Period:
 
 
 def period_of(observation: Observation, resolution: Resolution) -> Period:
-    """Returns the period that holds a single observation."""
+    """Returns the period of a single observation."""
     return Period(
         component=observation.component,
         starts_at=resolution.start_of(observation.at),
@@ -124,7 +125,7 @@ def sum_up(observations: Iterable[Observation]) -> list[tuple[Resolution, Period
 
 
 def availability(periods: Iterable[Period]) -> float | None:
-    """Returns the available share over several periods, or None when nothing was observed."""
+    """Returns the available share over several periods; None when nothing was observed."""
     covered = available = 0.0
     for period in periods:
         covered += period.covered_seconds
@@ -134,13 +135,13 @@ def availability(periods: Iterable[Period]) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """A time in which a component was not what it should be.
+    """A time during which a component was failing.
 
     Attributes:
         component: Its name.
-        started_at: When it was first called so.
+        started_at: When it began to fail.
         ended_at: When it was up again; None while it lasts.
-        worst: The worst that it was called.
+        worst: Its worst state.
         error: What was wrong at the start.
         caused_by: The component whose failure explained it.
     """
@@ -157,21 +158,21 @@ _RANK = {State.STALE: 0, State.FLAPPING: 1, State.RECOVERING: 2, State.DOWN: 3}
 
 
 def incidents(changes: Sequence[Change]) -> list[Incident]:
-    """Folds changes, oldest first, into incidents, newest first."""
-    open_ones: dict[str, Incident] = {}
+    """Returns the incidents, newest first, in changes, oldest first."""
+    ongoing: dict[str, Incident] = {}
     found: list[Incident] = []
     for change in changes:
-        current = open_ones.pop(change.name, None)
+        current = ongoing.pop(change.name, None)
         if change.state in _NO_INCIDENT:
             if current is not None:
                 found.append(_with(current, ended_at=change.at))
         elif current is None:
-            open_ones[change.name] = Incident(
+            ongoing[change.name] = Incident(
                 change.name, change.at, None, change.state, change.error, change.caused_by
             )
         else:
-            open_ones[change.name] = _with(current, change=change)
-    found.extend(open_ones.values())
+            ongoing[change.name] = _with(current, change=change)
+    found.extend(ongoing.values())
     return sorted(found, key=lambda incident: (incident.started_at, incident.component), reverse=True)
 
 
@@ -181,3 +182,30 @@ def _with(incident: Incident, change: Change | None = None, ended_at: datetime |
         worst = max(worst, change.state, key=lambda state: _RANK.get(state, 0))
         cause = cause or change.caused_by
     return Incident(incident.component, incident.started_at, ended_at, worst, incident.error, cause)
+
+
+class HistoryStore(Protocol):
+    """Stores observations for a day; their sums by minute, hour and day, and changes, for 90 days."""
+
+    async def append(self, observations: Sequence[Observation], changes: Sequence[Change]) -> bool:
+        """Adds observations and changes, all or nothing, and sums the observations up.
+
+        Returns:
+            False when another aggregator is the writer, and nothing was added.
+
+        Raises:
+            Unavailable: The store cannot be reached; nothing was added.
+        """
+        ...
+
+    async def prune(self, now: datetime) -> None:
+        """Deletes what is older than it may be."""
+        ...
+
+    async def periods(self, resolution: Resolution, since: datetime) -> list[Period]:
+        """Returns the sums of every component since a time, oldest first."""
+        ...
+
+    async def changes(self, since: datetime, limit: int) -> list[Change]:
+        """Returns the newest changes since a time, oldest first."""
+        ...

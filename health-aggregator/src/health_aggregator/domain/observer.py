@@ -1,45 +1,50 @@
-"""Doubts the observer before it doubts everything else.
+"""The observer: receives every check result and every change of a component's state."""
 
-When nothing answers any more, the likeliest broken part is the one link that all observations
-share: our own. A target that refuses a connection or answers nonsense has answered; only silence
-(a timeout, no route, no name) is open to doubt.
-"""
+from collections.abc import Sequence
 
-from dataclasses import dataclass
-
-FEWEST_WITNESSES = 3
+from health_aggregator.domain.check import CheckResult
+from health_aggregator.domain.state import Change
+from health_aggregator.domain.target import Target
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What all targets but the observer itself tell about it.
+class Observer:
+    """Ignores everything; subclasses override what they need. No method may block."""
 
-    Attributes:
-        witnesses: How many are watched.
-        silent: How many of them are silent now.
-        answered_at: Monotonic time of the last answer of any of them, whatever it said; None before
-            the first.
-    """
+    def checked(self, target: Target, result: CheckResult) -> None:
+        """A result was recorded on the board."""
 
-    witnesses: int
-    silent: int
-    answered_at: float | None
+    def discarded(self, target: Target, result: CheckResult) -> None:
+        """A failure was ignored, because this process itself was suspended during the check."""
 
-    @property
-    def nothing_answers(self) -> bool:
-        """Whether everything fell silent that had answered before.
+    def failed(self, target: Target, error: Exception) -> None:
+        """A check raised an exception."""
 
-        Fewer than three witnesses prove nothing: then each one's silence is its own.
-        """
-        return self.witnesses >= FEWEST_WITNESSES and self.silent == self.witnesses and self.heard
+    def changed(self, changes: Sequence[Change]) -> None:
+        """Components changed their states, in this order."""
 
-    @property
-    def heard(self) -> bool:
-        """Whether anything ever answered."""
-        return self.answered_at is not None
 
-    def incriminates(self, silent_since: float) -> bool:
-        """Returns whether a target silent since then is itself to blame: another one has answered since."""
-        if self.witnesses < FEWEST_WITNESSES or self.answered_at is None:
-            return True
-        return self.answered_at >= silent_since
+class Observers(Observer):
+    """Passes everything on to several observers, in order."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = observers
+
+    def checked(self, target: Target, result: CheckResult) -> None:
+        """Passes a result on."""
+        for observer in self._observers:
+            observer.checked(target, result)
+
+    def discarded(self, target: Target, result: CheckResult) -> None:
+        """Passes an ignored failure on."""
+        for observer in self._observers:
+            observer.discarded(target, result)
+
+    def failed(self, target: Target, error: Exception) -> None:
+        """Passes an exception on."""
+        for observer in self._observers:
+            observer.failed(target, error)
+
+    def changed(self, changes: Sequence[Change]) -> None:
+        """Passes changes on."""
+        for observer in self._observers:
+            observer.changed(changes)

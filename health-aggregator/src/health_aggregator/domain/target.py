@@ -1,4 +1,4 @@
-"""What is watched, and how often."""
+"""Targets: what is checked, and how often."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,10 +12,10 @@ class Cadence:
     """When a target is checked.
 
     Attributes:
-        interval_seconds: Between two checks while nothing happens.
-        timeout_seconds: Longest time one check may take.
-        confirm_seconds: Between two checks while a change waits to be confirmed.
-        backoff_limit: How many intervals lie between two checks of a target that stays down, at most.
+        interval_seconds: Between two checks while nothing changes.
+        timeout_seconds: Maximum duration of one check.
+        confirm_seconds: Between two checks while a change is unconfirmed.
+        backoff_limit: Maximum intervals between two checks of a target that stays down.
     """
 
     interval_seconds: float = 1.0
@@ -32,11 +32,11 @@ class Target:
         name: Its name, unique.
         kind: The technology of its check: `grpc`, `http`, `postgres` and so on.
         critical: Whether the system is unhealthy without it.
-        depends_on: Names of the targets that it cannot do without.
-        enabled: False for a part that is known but not configured.
+        depends_on: Names of the targets that it needs.
+        enabled: False for a component that is known but not configured.
         cadence: When it is checked.
         damping: How fast its state changes.
-        options: What the check of this kind needs to know, such as `address` or `url`.
+        options: What the check of this kind needs, such as `address` or `url`.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Rules that a list of targets as a whole must keep."""
+"""Rules for the list of targets as a whole."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ from health_aggregator.domain.target import Target
 
 
 def overlay(*lists: Iterable[Target]) -> list[Target]:
-    """Returns all targets; where a name comes twice, the later list wins."""
+    """Returns all targets; of two with the same name, that of the later list."""
     merged: dict[str, Target] = {}
     for targets in lists:
         for target in targets:
@@ -20,7 +20,7 @@ def check_dependencies(source: str, targets: Iterable[Target]) -> None:
     """Refuses unknown dependencies and cycles.
 
     Raises:
-        TargetsRefused: with the names concerned.
+        TargetsRefused: Names the targets concerned.
     """
     depends_on = {target.name: target.depends_on for target in targets}
     for name, others in depends_on.items():

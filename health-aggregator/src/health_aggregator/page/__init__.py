@@ -1,1 +1,1 @@
-"""The status page: HTML and SVG from what is known, for people with any browser."""
+"""The status page, the metrics page and badges, as HTML and SVG for any browser."""

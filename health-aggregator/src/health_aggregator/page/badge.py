@@ -1,4 +1,4 @@
-"""Badges: one state in a small SVG that other pages can show."""
+"""Badges: a state as a small SVG, to embed in other pages."""
 
 from html import escape
 
@@ -25,7 +25,7 @@ _LETTER, _PADDING = 6.6, 9
 def component_badge(component: Component) -> str:
     """Returns the badge of a component."""
     if component.degraded and component.state is State.UP:
-        return badge(component.name, "impaired", "warn")
+        return badge(component.name, "degraded", "warn")
     return badge(component.name, STATE_WORDS[component.state].lower(), _TONES.get(component.state, "none"))
 
 
@@ -35,7 +35,7 @@ def system_badge(status: Status) -> str:
 
 
 def badge(label: str, word: str, tone: str) -> str:
-    """Returns an SVG image: a label, and a word on a coloured ground."""
+    """Returns an SVG image: a label, and a word on a coloured background."""
     left = len(label) * _LETTER + 2 * _PADDING
     right = len(word) * _LETTER + 2 * _PADDING
     width = left + right

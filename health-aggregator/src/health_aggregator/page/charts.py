@@ -1,4 +1,4 @@
-"""Small drawings in a line of text: latency sparklines and the bars of 90 days."""
+"""Small inline charts: latency sparklines and the bars of 90 days."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -9,16 +9,16 @@ from health_aggregator.page.words import percent
 _SPARK_WIDTH, _SPARK_HEIGHT = 120, 28
 _BAR_WIDTH, _BAR_GAP, _BAR_HEIGHT = 3, 1, 28
 DAYS = 90
-_IMPAIRED_BELOW = 0.999
+_DEGRADED_BELOW = 0.999
 
 
 def sparkline(latencies: Sequence[float | None], slots: int = 60, label: str = "") -> str:
     """Returns the latencies of the last checks as a line; failed ones are ticks at the bottom.
 
     Args:
-        latencies: In any unit, oldest first; None where there is nothing to draw.
-        slots: How many there may be.
-        label: What it shows, in words; those of latencies by default.
+        latencies: In any unit, oldest first; None for a failed check.
+        slots: Maximum number.
+        label: Text alternative; by default that of latencies.
     """
     known = [latency for latency in latencies if latency is not None]
     if not latencies:
@@ -47,7 +47,7 @@ def sparkline(latencies: Sequence[float | None], slots: int = 60, label: str = "
 
 
 def spark_words(latencies: Sequence[float | None]) -> str:
-    """Returns what a sparkline shows, in words."""
+    """Returns the text alternative of a sparkline."""
     known = sorted(latency for latency in latencies if latency is not None)
     failed = len(latencies) - len(known)
     if not known:
@@ -58,7 +58,7 @@ def spark_words(latencies: Sequence[float | None]) -> str:
 
 
 def day_bars(days: Mapping[datetime, Period], today: datetime) -> str:
-    """Returns one bar a day for 90 days: the taller the notch from above, the longer it was down."""
+    """Returns one bar per day for 90 days; the notch from above is the share of time that it was down."""
     bars = []
     for age in range(DAYS - 1, -1, -1):
         day = today - timedelta(days=age)
@@ -74,20 +74,20 @@ def day_bars(days: Mapping[datetime, Period], today: datetime) -> str:
 
 
 def day_words(days: Mapping[datetime, Period]) -> str:
-    """Returns what the bars show, in words."""
+    """Returns the text alternative of the bars."""
     share = availability(days.values())
     if share is None:
         return "no history yet"
     shares = [period.availability for period in days.values()]
-    bad = sum(1 for each in shares if each is not None and each < _IMPAIRED_BELOW)
+    bad = sum(1 for each in shares if each is not None and each < _DEGRADED_BELOW)
     words = f"available {percent(share)} over {len(days)} day{'s' if len(days) != 1 else ''}"
-    return f"{words}, impaired on {bad}" if bad else words
+    return f"{words}, degraded on {bad}" if bad else words
 
 
 def _bar(x: float, share: float | None, day: str) -> str:
     if share is None:
         return _rect("empty", x, _BAR_HEIGHT - 4, 4, f"{day}: no data")
-    # A short outage must still be seen: the lost part is drawn at least a fifth high.
+    # The notch is at least a fifth high, so that a short outage is visible.
     lost = 0.0 if share >= 1 else max(0.2, 1 - share) * _BAR_HEIGHT
     title = f"{day}: {percent(share)}"
     good = _rect("good", x, lost, _BAR_HEIGHT - lost, title)

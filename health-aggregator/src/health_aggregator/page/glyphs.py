@@ -1,4 +1,4 @@
-"""A shape for each state, so that colour is never needed to tell them apart."""
+"""A shape for each state, so that states differ in more than colour."""
 
 from health_aggregator.domain.state import State, Status
 
@@ -27,7 +27,7 @@ STATUS_GLYPHS = {Status.HEALTHY: "up", Status.DEGRADED: "warn", Status.UNHEALTHY
 
 
 def sprite() -> str:
-    """Returns the hidden SVG that defines every glyph once."""
+    """Returns the hidden SVG that defines all glyphs."""
     symbols = "".join(
         f'<symbol id="glyph-{name}" viewBox="0 0 16 16">{path}</symbol>' for name, path in _PATHS.items()
     )
@@ -35,7 +35,7 @@ def sprite() -> str:
 
 
 def glyph(name: str, tone: str) -> str:
-    """Returns a glyph for running text; the words beside it say the same."""
+    """Returns a glyph for running text, which contains the same information in words."""
     return (
         f'<svg class="glyph tone-{tone}" aria-hidden="true" focusable="false">'
         f'<use href="#glyph-{name}"/></svg>'

@@ -1,13 +1,13 @@
-"""Draws what builds on what, with the cause of a failure marked."""
+"""The graph of dependencies, with the cause of a failure marked."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
 from health_aggregator.domain.board import Component
-from health_aggregator.domain.judgement import FAILING
+from health_aggregator.domain.evaluation import FAILING
 from health_aggregator.page.glyphs import STATE_GLYPHS, tone
-from health_aggregator.page.words import IMPAIRED, STATE_WORDS
+from health_aggregator.page.words import DEGRADED, STATE_WORDS
 
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 184, 56, 20, 52, 16
 _NAME_LETTERS = 18
@@ -21,8 +21,8 @@ class _Spot:
 
 
 def graph(components: Sequence[Component]) -> str:
-    """Returns the figure, in a wide and a narrow form of which a screen shows one."""
-    drawn = _worth_drawing(components)
+    """Returns the graph in a wide and a narrow form, of which a screen displays one."""
+    drawn = _shown(components)
     if not drawn:
         return ""
     marked = {component.caused_by for component in drawn if component.caused_by}
@@ -30,17 +30,17 @@ def graph(components: Sequence[Component]) -> str:
     note = (
         ""
         if len(drawn) == len(components)
-        else "<p class=note>Only what fails, and what it touches, is drawn.</p>"
+        else "<p class=note>Only failing components and their neighbours are shown.</p>"
     )
     return (
-        '<section aria-labelledby="graph-title"><h2 id="graph-title">What builds on what</h2>'
-        f"<figure>{forms}<figcaption>An arrow points to what a component builds on."
+        '<section aria-labelledby="graph-title"><h2 id="graph-title">Dependencies</h2>'
+        f"<figure>{forms}<figcaption>Arrows point from a component to its dependencies."
         f"{_caption(drawn)}</figcaption></figure>{note}</section>"
     )
 
 
 def layers(components: Sequence[Component]) -> list[list[str]]:
-    """Returns names in layers: each component above everything that it builds on; loners come last."""
+    """Returns names in layers: each component above its dependencies; those without any come last."""
     depends_on = {component.name: component.depends_on for component in components}
     known = {name: [other for other in others if other in depends_on] for name, others in depends_on.items()}
     touched = {name for name, others in known.items() if others} | {
@@ -62,7 +62,7 @@ def layers(components: Sequence[Component]) -> list[list[str]]:
     return [rows[index] for index in sorted(rows)]
 
 
-def _worth_drawing(components: Sequence[Component]) -> list[Component]:
+def _shown(components: Sequence[Component]) -> list[Component]:
     if len(components) <= _NODES:
         return list(components)
     failing = {component.name for component in components if component.state in FAILING}
@@ -125,7 +125,7 @@ def _edge(start: _Spot, end: _Spot, form: str, *, bad: bool) -> str:
 
 def _node(component: Component, spot: _Spot, cause: bool) -> str:  # noqa: FBT001
     family = tone(component.state, degraded=component.degraded)
-    words = IMPAIRED if component.degraded and family == "warn" else STATE_WORDS[component.state]
+    words = DEGRADED if component.degraded and family == "warn" else STATE_WORDS[component.state]
     glyph = "warn" if component.degraded and family == "warn" else STATE_GLYPHS[component.state]
     classes = f"node tone-{family}{' cause' if cause else ''}"
     halo = (

@@ -1,11 +1,11 @@
-"""Composes the page of figures: what Prometheus would draw, for a house without it."""
+"""The metrics page: an overview for systems without Prometheus."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 
-from health_aggregator.domain.figures import WINDOW_SECONDS, ServiceFigures
+from health_aggregator.domain.service_metrics import WINDOW_SECONDS, ServiceMetrics
 from health_aggregator.page import charts, glyphs
 from health_aggregator.page.words import clock_time, machine_time, percent
 
@@ -16,14 +16,14 @@ _READS_SECONDS_MAX = 0.25
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """A level that some services tell.
+    """A gauge that some services expose.
 
     Attributes:
         metric: Its name.
-        words: What it is.
-        shown: Writes its value.
-        limit: From where on an alert would fire.
-        full: Name of the metric that says how much there may be.
+        words: Its description.
+        shown: Formats its value.
+        limit: Value at which an alert would fire.
+        full: Name of the metric that is its maximum.
     """
 
     metric: str
@@ -53,46 +53,46 @@ _LEVELS = (
 )
 
 
-def metrics_page(services: Sequence[ServiceFigures], at: datetime) -> str:
+def metrics_page(services: Sequence[ServiceMetrics], at: datetime) -> str:
     """Returns the whole document.
 
     Args:
-        services: What is known of each; empty while nobody was asked.
-        at: When it is true.
+        services: The metrics of each service; empty before the first scrape.
+        at: Time of the page.
     """
     body = (
         _traffic(services) + _waiting(services) + _processes(services)
         if services
-        else '<p class="note">Nobody has been asked yet, or it is not said where the services are.</p>'
+        else '<p class="note">No metrics yet, or no addresses of services are configured.</p>'
     )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
-        "<title>Figures · Vestibule status</title>"
+        "<title>Metrics · Vestibule status</title>"
         '<link rel="stylesheet" href="/status/style.css">'
         '<link rel="icon" href="/status/badge/system.svg" type="image/svg+xml">'
         '<script src="/status/live.js" defer></script>'
         '<noscript><meta http-equiv="refresh" content="15"></noscript></head><body data-seconds="5">'
         f"{glyphs.sprite()}"
-        '<a class="skip" href="#traffic">Skip to the figures</a>'
-        '<header><p class="brand"><a href="/status">Vestibule</a> <span>figures</span></p>'
+        '<a class="skip" href="#traffic">Skip to the metrics</a>'
+        '<header><p class="brand"><a href="/status">Vestibule</a> <span>metrics</span></p>'
         '<p id="live" class="live" hidden><span class="dot" aria-hidden="true"></span>'
         '<span id="live-word"></span></p></header>'
-        '<main><h1 class="title">What the services do</h1><p class="note">Rates of the last '
+        '<main><h1 class="title">Service metrics</h1><p class="note">Rates of the last '
         f"{WINDOW_SECONDS:.0f} seconds, curves of the last 5 minutes, as of <time "
         f'datetime="{machine_time(at)}">{clock_time(at)}</time>.</p>{body}</main>'
-        "<footer><p>Without a script this page reloads every 15 seconds. Prometheus finds more at each "
-        'service\'s <code>/metrics</code>. <a href="/status">What is up and what is down</a>.</p></footer>'
+        "<footer><p>Without a script this page reloads every 15 seconds. Prometheus can scrape more at each "
+        'service\'s <code>/metrics</code>. <a href="/status">Status of the components</a>.</p></footer>'
         "</body></html>\n"
     )
 
 
-def _traffic(services: Sequence[ServiceFigures]) -> str:
+def _traffic(services: Sequence[ServiceMetrics]) -> str:
     rows = []
     for each in services:
         known = [rate for rate in each.recent if rate is not None]
-        spark = charts.sparkline(known, label=f"requests a second at the last {len(known)} looks")
+        spark = charts.sparkline(known, label=f"requests per second at the last {len(known)} scrapes")
         requests = _known(each.requests_per_second, lambda value: f"{value:.3g}")
         rows.append(
             (
@@ -104,11 +104,11 @@ def _traffic(services: Sequence[ServiceFigures]) -> str:
                 _known(each.hits, percent),
             )
         )
-    heads = ("Service", "Requests a second", "Failing", "Half within", "99 % within", "Cache hits")
+    heads = ("Service", "Requests per second", "Failing", "Median", "99th percentile", "Cache hits")
     return _table("traffic", "Requests", heads, rows)
 
 
-def _waiting(services: Sequence[ServiceFigures]) -> str:
+def _waiting(services: Sequence[ServiceMetrics]) -> str:
     rows = []
     for level in _LEVELS:
         for each in services:
@@ -122,18 +122,18 @@ def _waiting(services: Sequence[ServiceFigures]) -> str:
     return _table("waiting", "What waits", ("What", "Where", "Now"), rows)
 
 
-def _processes(services: Sequence[ServiceFigures]) -> str:
+def _processes(services: Sequence[ServiceMetrics]) -> str:
     rows = [
         (
             each.service,
-            _count(each.processes) if each.processes else _marked("none answers"),
+            _count(each.processes) if each.processes else _marked("none responds"),
             _known(each.cores, lambda value: f"{value:.2f}"),
             _known(each.memory_bytes, lambda value: f"{value / 1_000_000:.0f} MB"),
             _known(each.loop_p99_seconds, _seconds, _READS_SECONDS_MAX),
         )
         for each in services
     ]
-    heads = ("Service", "Processes", "Cores used", "Memory", "Event loop late, 99 %")
+    heads = ("Service", "Processes", "Cores used", "Memory", "Event loop delay, 99th percentile")
     return _table("processes", "Processes", heads, rows)
 
 
@@ -144,7 +144,7 @@ def _known(value: float | None, shown: Callable[[float], str], limit: float = fl
 
 
 def _marked(text: str) -> str:
-    """Returns a figure that an operator should look at, told by a shape and a word as well as by colour."""
+    """Returns a high value, marked by a shape and a word as well as by colour."""
     glyph = glyphs.glyph("warn", "down")
     return f'<strong class="high tone-down">{glyph}{text}<span class="unseen"> (high)</span></strong>'
 

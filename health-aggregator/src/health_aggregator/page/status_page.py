@@ -1,4 +1,4 @@
-"""Composes the status page. In order without its script; the script only fetches it anew."""
+"""The status page. It works without its script, which only refreshes it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from health_aggregator.domain.state import State, Status
 from health_aggregator.page import charts, glyphs
 from health_aggregator.page.graph import graph
 from health_aggregator.page.words import (
-    IMPAIRED,
+    DEGRADED,
     STATE_WORDS,
     STATUS_WORDS,
     clock_time,
@@ -33,11 +33,11 @@ _ORDER = {
 
 @dataclass(frozen=True, slots=True)
 class PageContent:
-    """Everything that the page shows.
+    """The content of the page.
 
     Attributes:
-        at: When it is true.
-        status: The judgement.
+        at: Time of the page.
+        status: Status of the system.
         components: Every component.
         recent: Returns the latencies of a component's last checks.
         days: Sums by component and day.
@@ -72,7 +72,7 @@ def status_page(content: PageContent) -> str:
         '</header><p id="announce" class="unseen" role="status" aria-live="polite"></p>'
         f"<main>{_headline(content)}{graph(content.components)}{_components(content)}{_incidents(content)}</main>"
         "<footer><p>Without a script this page reloads every 15 seconds. "
-        '<a href="/status/metrics">Figures</a>. For machines: '
+        '<a href="/status/metrics">Metrics</a>. For programs: '
         '<a href="/api/health">state as JSON</a>, <a href="/api/health/stream">changes as events</a>, '
         '<a href="/status/badge/system.svg">badge</a>.</p></footer></body></html>\n'
     )
@@ -88,7 +88,7 @@ def _headline(content: PageContent) -> str:
     )
     configured = [component for component in content.components if component.state is not State.DISABLED]
     if any(component.error == CUT_OFF for component in content.components):
-        story = "The observer itself cannot reach anything. What it last knew may no longer be true."
+        story = "health-aggregator cannot reach any component. The states below may be out of date."
     elif roots:
         story = f"{'; '.join(_sentence(component) for component in roots[:3])}."
         if len(roots) > 3:  # noqa: PLR2004
@@ -107,7 +107,7 @@ def _headline(content: PageContent) -> str:
 
 def _sentence(component: Component) -> str:
     if component.degraded and component.state in {State.UP, State.SUSPECT}:
-        word = IMPAIRED.lower()
+        word = DEGRADED.lower()
     else:
         word = STATE_WORDS[component.state].lower()
     error = f" ({escape(component.error)})" if component.error else ""
@@ -120,15 +120,15 @@ def _components(content: PageContent) -> str:
         '<section aria-labelledby="components"><h2 id="components" tabindex="-1">Components</h2>'
         f'<ul class="components">{rows}</ul>'
         '<p class="note">Left: latency of the last 60 checks. Right: the last 90 days, oldest first; '
-        "a notch from above is time lost, a dot at the bottom a day without data.</p></section>"
+        "a notch from above is downtime, a dot at the bottom a day without data.</p></section>"
     )
 
 
 def _row(component: Component, content: PageContent) -> str:
     tone = glyphs.tone(component.state, degraded=component.degraded)
-    impaired = component.degraded and tone == "warn"
-    word = IMPAIRED if impaired else STATE_WORDS[component.state]
-    glyph = glyphs.glyph("warn" if impaired else glyphs.STATE_GLYPHS[component.state], tone)
+    degraded = component.degraded and tone == "warn"
+    word = DEGRADED if degraded else STATE_WORDS[component.state]
+    glyph = glyphs.glyph("warn" if degraded else glyphs.STATE_GLYPHS[component.state], tone)
     name = escape(component.name)
     head = (
         f"<h3>{name}{_critical(component)}</h3>"
@@ -158,7 +158,7 @@ def _facts(component: Component, at: datetime) -> str:
     if component.error and component.state is not State.STALE:
         facts.append(escape(component.error))
     if component.state is State.STALE:
-        facts.append("its last result is too old to be believed")
+        facts.append("its last result is too old")
     if component.caused_by:
         cause = escape(component.caused_by)
         facts.append(f'because of <a href="#component-{cause}">{cause}</a>')
@@ -207,7 +207,7 @@ def _incident(incident: Incident, at: datetime) -> str:
     glyph = glyphs.glyph(glyphs.STATE_GLYPHS[incident.worst], glyphs.tone(incident.worst))
     start = f'<time datetime="{machine_time(started)}">{clock_time(started)}</time>'
     if ended is None:
-        span = f"since {start}, <strong>lasting</strong> {duration(at - started)}"
+        span = f"since {start}, <strong>ongoing</strong> {duration(at - started)}"
     else:
         end = f'<time datetime="{machine_time(ended)}">{clock_time(ended)}</time>'
         span = f"{start} to {end}, {duration(ended - started)}"

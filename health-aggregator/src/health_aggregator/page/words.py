@@ -1,4 +1,4 @@
-"""What the page says for states and times."""
+"""Words for states, and formats for times."""
 
 from datetime import datetime, timedelta
 
@@ -10,25 +10,25 @@ STATE_WORDS = {
     State.DOWN: "Down",
     State.RECOVERING: "Recovering",
     State.FLAPPING: "Flapping",
-    State.STALE: "No news",
+    State.STALE: "Stale",
     State.UNKNOWN: "Not checked yet",
     State.DISABLED: "Not configured",
 }
 STATUS_WORDS = {
-    Status.HEALTHY: "All systems work",
-    Status.DEGRADED: "Some of it is impaired",
-    Status.UNHEALTHY: "A critical part is down",
+    Status.HEALTHY: "All systems operational",
+    Status.DEGRADED: "Some components are degraded",
+    Status.UNHEALTHY: "A critical component is down",
 }
-IMPAIRED = "Impaired"
+DEGRADED = "Degraded"
 
 
 def clock_time(at: datetime) -> str:
-    """Returns a moment as people read it."""
+    """Returns a time for display."""
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def machine_time(at: datetime) -> str:
-    """Returns a moment for the `datetime` attribute."""
+    """Returns a time for the `datetime` attribute."""
     return f"{at:%Y-%m-%dT%H:%M:%S}Z"
 
 

@@ -15,7 +15,7 @@ class AuditWitnessServicer(pb_grpc.AuditWitnessServiceServicer):
     """Serves `vestibule.health.v1.AuditWitnessService`.
 
     Args:
-        store: Where the heads are; None when this aggregator has no database to keep them in.
+        store: The stored heads; None when this aggregator has no database.
     """
 
     def __init__(self, store: WitnessStore | None) -> None:
@@ -24,7 +24,7 @@ class AuditWitnessServicer(pb_grpc.AuditWitnessServiceServicer):
     async def ListWitnessedHeads(
         self, request: pb.ListWitnessedHeadsRequest, context: Any
     ) -> pb.ListWitnessedHeadsResponse:
-        """Returns heads beyond a place."""
+        """Returns stored heads after a sequence number."""
         if self._store is None:
             raise NothingWitnessed
         heads = await self._store.after(request.after_sequence, request.limit) if request.limit else ()
@@ -36,11 +36,14 @@ class AuditWitnessServicer(pb_grpc.AuditWitnessServiceServicer):
 
 def _message(head: WitnessedHead) -> pb.WitnessedHead:
     return pb.WitnessedHead(
-        sequence=head.sequence, hash=head.hash, at=_moment(head.at), witnessed_at=_moment(head.witnessed_at)
+        sequence=head.sequence,
+        hash=head.hash,
+        at=_timestamp(head.at),
+        witnessed_at=_timestamp(head.witnessed_at),
     )
 
 
-def _moment(at: datetime) -> Timestamp:
-    moment = Timestamp()
-    moment.FromDatetime(at)
-    return moment
+def _timestamp(at: datetime) -> Timestamp:
+    timestamp = Timestamp()
+    timestamp.FromDatetime(at)
+    return timestamp

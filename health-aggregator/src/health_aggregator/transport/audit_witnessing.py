@@ -1,4 +1,4 @@
-"""The job that witnesses the audit, and raises the alarm when the chain is not what was witnessed."""
+"""The job that witnesses the audit chain, and reports a chain that contradicts the stored heads."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,58 +8,60 @@ from chassis.errors import ServiceError
 from prometheus_client import Gauge
 
 from health_aggregator.domain.audit_witness import ChainContradicted
-from health_aggregator.usecases.witness_audit import WitnessAudit
+from health_aggregator.usecases.audit_witness import WitnessAudit
 
 log = structlog.get_logger()
 
 EVERY_SECONDS = 5.0
 CONTRADICTED = "its audit log is not what was witnessed"
 
-_BROKEN = Gauge("health_audit_witness_broken", "1 while the audit chain is not what this service witnessed.")
-_SEQUENCE = Gauge("health_audit_witnessed_sequence", "Place of the newest audit entry that is witnessed.")
-_LOOKED = Gauge(
+_BROKEN = Gauge(
+    "health_audit_witness_broken", "1 while the audit chain contradicts what this service witnessed."
+)
+_SEQUENCE = Gauge("health_audit_witnessed_sequence", "Sequence number of the newest witnessed audit entry.")
+_COMPARED = Gauge(
     "health_audit_witness_timestamp_seconds",
-    "Unix time at which the audit chain was last held against what is witnessed.",
+    "Unix time at which the audit chain was last compared with what is witnessed.",
 )
 
 
 class AuditWitnessing:
-    """Looks again and again, and tells what it finds once, until it finds something else.
+    """Witnesses the chain every few seconds, and logs each new problem once.
 
     Args:
-        witness: Looks once.
-        show: Shows admins what is wrong with the audit, and others that something is; None once nothing is.
+        witness: Witnesses the chain once.
+        show: Sets the problem that the status shows; None clears it.
     """
 
     def __init__(self, witness: WitnessAudit, show: Callable[[str | None], None]) -> None:
         self._witness = witness
         self._show = show
         self._problem: str | None = None
-        self._unheard = False
+        self._unreachable = False
 
     async def run(self) -> None:
-        """Looks until cancelled."""
+        """Witnesses until cancelled."""
         while True:
-            await self.look()
+            await self.witness_once()
             await asyncio.sleep(EVERY_SECONDS)
 
-    async def look(self) -> None:
-        """Looks once."""
+    async def witness_once(self) -> None:
+        """Witnesses once."""
         try:
             newest = await self._witness()
         except ChainContradicted as contradiction:
             self._found(str(contradiction))
         except ServiceError as error:
-            # What was found before stands until the chain can be looked at again.
-            if not self._unheard:
-                log.warning("audit not witnessed", reason=error.reason, exc_info=error.__cause__)
-            self._unheard = True
+            # A known problem stays until the chain can be compared again.
+            if not self._unreachable:
+                log.warning("audit not witnessed, retrying", reason=error.reason, exc_info=error.__cause__)
+            self._unreachable = True
             return
         else:
             self._found(None)
             _SEQUENCE.set(0 if newest is None else newest.sequence)
-        self._unheard = False
-        _LOOKED.set_to_current_time()
+        self._unreachable = False
+        _COMPARED.set_to_current_time()
 
     def _found(self, problem: str | None) -> None:
         _BROKEN.set(0 if problem is None else 1)

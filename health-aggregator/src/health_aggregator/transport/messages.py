@@ -1,18 +1,18 @@
-"""Protobuf messages from what the use cases return."""
+"""Results of use cases as protobuf messages."""
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from vestibule.health.v1 import health_service_pb2 as pb
 
 from health_aggregator.domain.board import Component
 from health_aggregator.domain.state import Change, State, Status
-from health_aggregator.usecases.get_health import Health
+from health_aggregator.usecases.health import Health
 
 _STATES = {state: pb.State.Value(f"STATE_{state.name}") for state in State}
 _STATUSES = {status: pb.Status.Value(f"STATUS_{status.name}") for status in Status}
 
 
 def health_message(health: Health, *, with_details: bool = False) -> pb.GetHealthResponse:
-    """Returns the whole state; details are for admins."""
+    """Returns the health of the system as a message; details are for admins."""
     return pb.GetHealthResponse(
         status=_STATUSES[health.status],
         components=[_component(component, with_details=with_details) for component in health.components],
@@ -20,7 +20,7 @@ def health_message(health: Health, *, with_details: bool = False) -> pb.GetHealt
 
 
 def change_message(change: Change) -> pb.ComponentChange:
-    """Returns a change."""
+    """Returns a change as a message."""
     at = Timestamp()
     at.FromDatetime(change.at)
     return pb.ComponentChange(

@@ -1,4 +1,4 @@
-"""The status page and its parts as `HttpBody`: rendered once for everybody who looks at the same moment."""
+"""The status page and its parts as `HttpBody`, cached for concurrent readers."""
 
 from importlib.resources import files
 
@@ -9,9 +9,9 @@ from google.api.httpbody_pb2 import HttpBody
 from health_aggregator.page.badge import component_badge, system_badge
 from health_aggregator.page.metrics_page import metrics_page
 from health_aggregator.page.status_page import PageContent, status_page
-from health_aggregator.usecases.get_health import Health
-from health_aggregator.usecases.keep_figures import KeepFigures
-from health_aggregator.usecases.record_history import RecordHistory
+from health_aggregator.usecases.health import Health
+from health_aggregator.usecases.history import RecordHistory
+from health_aggregator.usecases.service_metrics import CollectMetrics
 
 _HTML, _CSS, _SCRIPT, _SVG = (
     "text/html; charset=utf-8",
@@ -22,11 +22,11 @@ _HTML, _CSS, _SCRIPT, _SVG = (
 
 
 class Pages:
-    """Renders pages, at most one of a kind a second while nothing changes."""
+    """Renders each page at most once per second while nothing changes."""
 
-    def __init__(self, history: RecordHistory, figures: KeepFigures, clock: Clock) -> None:
+    def __init__(self, history: RecordHistory, metrics: CollectMetrics, clock: Clock) -> None:
         self._history = history
-        self._figures = figures
+        self._collected = metrics
         self._clock = clock
         self._page: tuple[object, HttpBody] | None = None
         self._metrics: tuple[int, HttpBody] | None = None
@@ -50,11 +50,11 @@ class Pages:
         return self._page[1]
 
     def metrics(self) -> HttpBody:
-        """Returns the page of figures."""
-        looks = self._figures.looks
-        if self._metrics is None or self._metrics[0] != looks:
-            page = metrics_page(self._figures.present, self._clock.now())
-            self._metrics = looks, _body(_HTML, page)
+        """Returns the metrics page."""
+        scrapes = self._collected.scrapes
+        if self._metrics is None or self._metrics[0] != scrapes:
+            page = metrics_page(self._collected.present, self._clock.now())
+            self._metrics = scrapes, _body(_HTML, page)
         return self._metrics[1]
 
     def style(self) -> HttpBody:
@@ -69,7 +69,7 @@ class Pages:
         """Returns the badge of a component, or of the system.
 
         Raises:
-            NotFound: there is no such component.
+            NotFound: No such component.
         """
         wanted = name.removesuffix(".svg")
         if wanted == "system":

@@ -1,4 +1,4 @@
-"""HealthService: protobuf in, use case, protobuf out."""
+"""`vestibule.health.v1.HealthService`: message in, use case, message out."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -9,30 +9,32 @@ from prometheus_client import Gauge
 from vestibule.health.v1 import health_service_pb2 as pb
 from vestibule.health.v1 import health_service_pb2_grpc as pb_grpc
 
+from health_aggregator.domain.board import Board
 from health_aggregator.domain.errors import TooManyListeners
-from health_aggregator.domain.ports import Changes
 from health_aggregator.domain.state import Change
 from health_aggregator.transport.messages import change_message, health_message
 from health_aggregator.transport.pages import Pages
-from health_aggregator.usecases.get_health import GetHealth, Health
+from health_aggregator.usecases.change_feed import ChangeFeed
+from health_aggregator.usecases.checks import CheckAll
+from health_aggregator.usecases.health import GetHealth, Health
 
 LISTENERS = 4000
-"""Streams at once; a listener is a place in the one ring of changes: one that never reads costs no buffer."""
+"""Concurrent streams. A listener is only a position in the ring buffer of changes, so it costs no memory."""
 
-_OPEN = Gauge("health_listeners", "Streams of health being answered.")
+_OPEN = Gauge("health_listeners", "Open streams of health.")
 
 
 class HealthServicer(pb_grpc.HealthServiceServicer):
-    """Serves `vestibule.health.v1.HealthService`."""
+    """Runs one use case per call."""
 
-    def __init__(self, get_health: GetHealth, feed: Changes, pages: Pages) -> None:
-        self._get_health = get_health
+    def __init__(self, board: Board, check_all: CheckAll, feed: ChangeFeed, pages: Pages) -> None:
+        self._get_health = GetHealth(board, check_all)
         self._feed = feed
         self._pages = pages
         self._listeners = 0
 
     async def GetHealth(self, request: pb.GetHealthRequest, context: Any) -> pb.GetHealthResponse:
-        """Returns the state of everything."""
+        """Returns the health of the system; details are for admins."""
         return health_message(await self._get_health(), with_details=current_caller().is_admin)
 
     async def StreamHealth(
@@ -40,7 +42,7 @@ class HealthServicer(pb_grpc.HealthServiceServicer):
         request: pb.StreamHealthRequest,
         context: Any,
     ) -> AsyncIterator[pb.StreamHealthResponse]:
-        """Sends what the client has missed, the whole state, and then each change."""
+        """Sends the changes that the client has missed, the whole state, and then each change."""
         if self._listeners >= LISTENERS:
             raise TooManyListeners
         self._listeners += 1
@@ -55,7 +57,7 @@ class HealthServicer(pb_grpc.HealthServiceServicer):
                 yield self._whole(health)
                 async for message in self._changes(health.sequence):
                     yield message
-                # The client was too slow, and changes are forgotten: it starts anew.
+                # The client was too slow for the buffer of changes: send the whole state again.
                 health = self._get_health.now()
         finally:
             self._listeners -= 1
@@ -66,7 +68,7 @@ class HealthServicer(pb_grpc.HealthServiceServicer):
         return self._pages.status(await self._get_health())
 
     async def GetMetricsPage(self, request: pb.GetMetricsPageRequest, context: Any) -> HttpBody:
-        """Returns the page of figures."""
+        """Returns the metrics page."""
         return self._pages.metrics()
 
     async def GetStatusStyle(self, request: pb.GetStatusStyleRequest, context: Any) -> HttpBody:

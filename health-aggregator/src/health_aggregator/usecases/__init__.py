@@ -1,1 +1,1 @@
-"""What the aggregator does, one verb a file."""
+"""What the aggregator does: one file per noun."""

@@ -1,1 +1,1 @@
-"""What the Kubernetes API tells: pods and EndpointSlices, followed by watch."""
+"""Pods and EndpointSlices, followed by the Kubernetes API's watch."""

@@ -1,7 +1,7 @@
-"""The two requests of the Kubernetes API that health needs, a list and a watch, as plain JSON over HTTP.
+"""The two requests to the Kubernetes API that checks need, list and watch, as plain JSON over HTTP.
 
-Kubernetes' own client builds hundreds of models when it is imported, 85 MB of memory and a second of
-processor time, of which nothing but its JSON was used.
+Importing Kubernetes' own client takes 85 MB of memory and a second of CPU time for models that are
+not used here.
 """
 
 import asyncio
@@ -22,10 +22,10 @@ _OK = 200
 
 
 class ApiError(Exception):
-    """The API refuses or breaks off.
+    """The API refused a request or broke the connection.
 
     Attributes:
-        status: What it answered; 0 when it broke off.
+        status: Its status; 0 when it broke the connection.
     """
 
     def __init__(self, status: int, reason: str) -> None:
@@ -35,7 +35,7 @@ class ApiError(Exception):
 
 @dataclass(slots=True)
 class _Answer:
-    """Takes in an answer piece by piece."""
+    """Collects a response piece by piece."""
 
     status: int = 0
     body: bytearray = field(default_factory=bytearray)
@@ -49,11 +49,11 @@ class _Answer:
 
 
 class KubernetesApi:
-    """The API as a pod's service account sees it.
+    """The API, used with a pod's service account.
 
     Args:
-        url: Where it is, without credentials; None for a pod's own cluster, with its service account.
-        host: Its host in the pod's own cluster, as Kubernetes' variables say.
+        url: Its URL, used without credentials; None for the pod's own cluster, with its service account.
+        host: Its host in the pod's own cluster.
         port: Its port there.
     """
 
@@ -68,7 +68,7 @@ class KubernetesApi:
         """Returns the namespace of the pod.
 
         Raises:
-            OSError: this is no pod with a service account.
+            OSError: This is not a pod with a service account.
         """
         return (await asyncio.to_thread((_ACCOUNT / "namespace").read_text)).strip()
 
@@ -76,8 +76,8 @@ class KubernetesApi:
         """Returns an object or a list.
 
         Raises:
-            ApiError: the API refuses.
-            OSError: it cannot be reached; TimeoutError when it is silent.
+            ApiError: The API refuses.
+            OSError: It cannot be reached; TimeoutError when it does not respond.
         """
         async with asyncio.timeout(within_seconds), self._request(path) as (answer, reader, parser):
             while not answer.complete:
@@ -93,8 +93,8 @@ class KubernetesApi:
         """Yields events until the API ends the watch.
 
         Raises:
-            ApiError: the API refuses, or says so in an event.
-            OSError: it cannot be reached, or breaks off; TimeoutError when it is silent for the time.
+            ApiError: The API refuses, or sends an error event.
+            OSError: It cannot be reached; TimeoutError when it is silent for the time.
         """
         query = urlencode({"watch": "true", **parameters})
         async with self._request(f"{path}?{query}") as (answer, reader, parser):
@@ -128,14 +128,14 @@ class KubernetesApi:
                 writer.transport.abort()
 
     def _tls(self) -> ssl.SSLContext:
-        """Reads whom to trust anew for each request: a cluster's authority may be replaced."""
+        """Loads the cluster's authority for each request, since it may be replaced."""
         return ssl.create_default_context(cafile=_ACCOUNT / "ca.crt" if self._account else None)
 
     def _head(self, path: str) -> bytes:
         lines = [f"GET {path} HTTP/1.1", f"Host: {self._netloc}", "Accept: application/json"]
         lines += ["User-Agent: vestibule-health", "Accept-Encoding: identity", "Connection: close"]
         if self._account:
-            # The kubelet replaces the token within the hour.
+            # The kubelet replaces the token every hour.
             lines.append(f"Authorization: Bearer {(_ACCOUNT / 'token').read_text().strip()}")
         return "\r\n".join([*lines, "", ""]).encode()
 
@@ -143,7 +143,7 @@ class KubernetesApi:
 async def _feed(answer: _Answer, reader: asyncio.StreamReader, parser: Any) -> None:
     piece = await reader.read(_READ_BYTES)
     if not piece:
-        raise ConnectionResetError("the Kubernetes API broke off")
+        raise ConnectionResetError("the Kubernetes API closed the connection")
     try:
         parser.feed_data(piece)
     except httptools.HttpParserError as error:

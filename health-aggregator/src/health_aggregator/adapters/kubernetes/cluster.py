@@ -1,4 +1,4 @@
-"""Follows the pods and EndpointSlices of a namespace: a list, then a watch, for ever."""
+"""Follows the pods and EndpointSlices of a namespace: a list, then a watch."""
 
 import asyncio
 import time
@@ -24,32 +24,32 @@ _KINDS = 2
 
 
 class Cluster:
-    """A namespace as it is now.
+    """The current pods and EndpointSlices of a namespace.
 
     Args:
         changed: Called after every change.
-        api: Where to ask.
-        namespace: Which one; the pod's own by default.
+        api: The Kubernetes API.
+        namespace: The namespace; the pod's own by default.
     """
 
     def __init__(self, changed: Callable[[], None], api: KubernetesApi, namespace: str | None = None) -> None:
         self._changed = changed
         self._namespace = namespace
         self._api = api
-        self._heard: dict[str, float] = {}
+        self._received: dict[str, float] = {}
         self._listeners: list[Callable[[], None]] = []
         self.pods: dict[str, Pod] = {}
         self.endpoint_slices: dict[str, EndpointSlice] = {}
 
     @property
     def age_seconds(self) -> float | None:
-        """How long ago the API was last heard, at worst; None before both lists came."""
-        if len(self._heard) < _KINDS:
+        """Age of the last data from the API, of the older list; None before both lists have arrived."""
+        if len(self._received) < _KINDS:
             return None
-        return time.monotonic() - min(self._heard.values())
+        return time.monotonic() - min(self._received.values())
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Calls back after every change; returns what ends that."""
+        """Calls the listener after every change; returns a function that ends it."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
@@ -60,13 +60,13 @@ class Cluster:
         slices = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
         async with asyncio.TaskGroup() as tasks:
             for follow in (
-                _Follower(self._api, pods, self.pods, pod_of, self._tell),
-                _Follower(self._api, slices, self.endpoint_slices, endpoint_slice_of, self._tell),
+                _Follower(self._api, pods, self.pods, pod_of, self._received_update),
+                _Follower(self._api, slices, self.endpoint_slices, endpoint_slice_of, self._received_update),
             ):
                 tasks.create_task(follow())
 
-    def _tell(self, what: str, *, changed: bool) -> None:
-        self._heard[what] = time.monotonic()
+    def _received_update(self, what: str, *, changed: bool) -> None:
+        self._received[what] = time.monotonic()
         if changed:
             self._changed()
             for listener in tuple(self._listeners):
@@ -79,7 +79,7 @@ class _Follower(Generic[Thing]):
     path: str
     things: dict[str, Thing]
     thing_of: Callable[[Mapping[str, Any]], Thing]
-    tell: Any
+    received: Any
 
     async def __call__(self) -> None:
         retry_seconds, what = _RETRY_SECONDS, self.path.rpartition("/")[2]
@@ -89,12 +89,12 @@ class _Follower(Generic[Thing]):
                 retry_seconds = _RETRY_SECONDS
                 while True:
                     version = await self._watch(version)
-            except Exception as error:  # noqa: BLE001 whatever the API does, it is asked again
+            except Exception as error:  # noqa: BLE001 retried whatever the API does
                 status = error.status if isinstance(error, ApiError) else None
                 if status == _GONE:
                     continue
                 reason = str(error) or type(error).__name__
-                log.warning("kubernetes not followed", what=what, status=status, error=reason)
+                log.warning("kubernetes watch failed, retrying", what=what, status=status, error=reason)
                 await asyncio.sleep(retry_seconds)
                 retry_seconds = min(retry_seconds * 2, _RETRY_SECONDS_MAX)
 
@@ -104,7 +104,7 @@ class _Follower(Generic[Thing]):
         for item in listed.get("items") or ():
             thing = self.thing_of(item)
             self.things[thing.name] = thing
-        self.tell(self.path, changed=True)
+        self.received(self.path, changed=True)
         return str(listed["metadata"]["resourceVersion"])
 
     async def _watch(self, version: str) -> str:
@@ -122,6 +122,6 @@ class _Follower(Generic[Thing]):
             elif event["type"] != "BOOKMARK":
                 thing = self.thing_of(raw)
                 self.things[thing.name] = thing
-            self.tell(self.path, changed=event["type"] != "BOOKMARK")
-        self.tell(self.path, changed=False)
+            self.received(self.path, changed=event["type"] != "BOOKMARK")
+        self.received(self.path, changed=False)
         return version

@@ -1,19 +1,19 @@
-"""Finds targets in a cluster: pods that ask, by annotation, to be watched.
+"""Finds targets in a cluster: pods with an annotation.
 
-`health.vestibule/watch: "true"` is enough: the pods of one `app.kubernetes.io/component` are one
-target, judged by what Kubernetes says of them. More can be said:
+With `health.vestibule/watch: "true"` the pods of one `app.kubernetes.io/component` are one target,
+checked by their state in Kubernetes. Further annotations:
 
     health.vestibule/name: search            another name than the component's
     health.vestibule/critical: "true"        the system is unhealthy without it
-    health.vestibule/depends-on: postgres    names, by comma
-    health.vestibule/grpc: search:50051      ask this address by grpc.health.v1 instead
-    health.vestibule/http: http://search/ready   ask this URL instead
+    health.vestibule/depends-on: postgres    names, separated by commas
+    health.vestibule/grpc: search:50051      check this address by grpc.health.v1 instead
+    health.vestibule/http: http://search/ready   check this URL instead
 """
 
 from collections.abc import Iterable, Mapping
 
 from health_aggregator.adapters.kubernetes.objects import WATCHED, Pod
-from health_aggregator.domain.house import part_of_the_house
+from health_aggregator.domain.built_in_targets import BUILT_IN
 from health_aggregator.domain.target import Target
 
 _PREFIX = "health.vestibule/"
@@ -22,7 +22,7 @@ _APP_LABELS = (_COMPONENT, "app.kubernetes.io/name", "app")
 
 
 def discover(pods: Iterable[Pod]) -> list[Target]:
-    """Returns one target for each component that has a watched pod, by name."""
+    """Returns one target for each component with an annotated pod."""
     found: dict[str, Target] = {}
     for pod in sorted(pods, key=lambda pod: pod.name):
         if pod.terminating or pod.annotations.get(WATCHED) != "true":
@@ -35,7 +35,7 @@ def discover(pods: Iterable[Pod]) -> list[Target]:
 
 
 def _target(name: str, selector: str, annotations: Mapping[str, str]) -> Target:
-    part = part_of_the_house(name)
+    known = BUILT_IN.get(name)
     critical = annotations.get(f"{_PREFIX}critical")
     depends_on = annotations.get(f"{_PREFIX}depends-on")
     kind, options = "kubernetes", {"selector": selector}
@@ -46,9 +46,9 @@ def _target(name: str, selector: str, annotations: Mapping[str, str]) -> Target:
     return Target(
         name=name,
         kind=kind,
-        critical=critical == "true" if critical is not None else part is not None and part.critical,
+        critical=critical == "true" if critical is not None else known is not None and known.critical,
         depends_on=tuple(each.strip() for each in depends_on.split(",") if each.strip())
         if depends_on is not None
-        else (part.depends_on if part is not None else ()),
+        else (known.depends_on if known is not None else ()),
         options=options,
     )

@@ -1,4 +1,4 @@
-"""Checks what Kubernetes says of a set of pods: how many of those wanted are ready, and why not."""
+"""Checks a set of pods by their state in Kubernetes: how many are ready, and why others are not."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -9,12 +9,12 @@ from chassis.clock import Clock
 from health_aggregator.adapters import findings
 from health_aggregator.adapters.kubernetes.cluster import Cluster
 from health_aggregator.adapters.kubernetes.objects import Pod, matches
-from health_aggregator.domain.state import CheckResult
+from health_aggregator.domain.check import CheckResult
 
-# A watch is renewed every minute: silence for longer means that the API is gone.
-_BELIEVED_SECONDS = 90.0
+# A watch is renewed every minute: when nothing arrives for longer, the API is gone.
+_AGE_SECONDS_MAX = 90.0
 _RECENT_RESTART = timedelta(minutes=10)
-# Words of Kubernetes' own that may be shown to anyone; others are only for admins.
+# Reasons given by Kubernetes that are public; others are only for admins.
 _REASONS = frozenset(
     {"CrashLoopBackOff", "ImagePullBackOff", "ErrImagePull", "OOMKilled", "Error", "Evicted", "Unschedulable"}
     | {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "ContainerCannotRun"}
@@ -22,15 +22,15 @@ _REASONS = frozenset(
 
 
 class KubernetesCheck:
-    """Reads what the watch has brought: it costs no request.
+    """Reads what the watch has received; it makes no request.
 
     Args:
-        cluster: Where the pods are.
+        cluster: The followed namespace.
         selector: Labels of the pods, such as `app.kubernetes.io/component=search`.
-        wanted: How many there should be; as many as there are by default.
-        service: Counts the ready endpoints of this Service as well, by its EndpointSlices.
+        wanted: Number of pods that must be ready; by default all that exist.
+        service: A Service that must have a ready endpoint as well.
         wake: Called when something in the cluster changed.
-        clock: Tells which restarts are recent.
+        clock: Compared with the times of restarts.
     """
 
     def __init__(
@@ -50,24 +50,24 @@ class KubernetesCheck:
         self._clock = clock
         self._unlisten = cluster.listen(wake)
 
-    async def __call__(self, timeout_seconds: float) -> CheckResult:  # noqa: ARG002 nothing is waited for
-        """Looks once."""
+    async def __call__(self, timeout_seconds: float) -> CheckResult:  # noqa: ARG002 it does not wait
+        """Checks once."""
         started = time.monotonic()
         age = self._cluster.age_seconds
-        if age is None or age > _BELIEVED_SECONDS:
+        if age is None or age > _AGE_SECONDS_MAX:
             return findings.down(started, "the Kubernetes API does not answer", silent=True)
         pods = [
             pod
             for pod in self._cluster.pods.values()
             if not pod.terminating and matches(self._selector, pod.labels)
         ]
-        return self._judge(pods, started)
+        return self._evaluate(pods, started)
 
     async def close(self) -> None:
         """Stops listening."""
         self._unlisten()
 
-    def _judge(self, pods: Sequence[Pod], started: float) -> CheckResult:
+    def _evaluate(self, pods: Sequence[Pod], started: float) -> CheckResult:
         wanted = self._wanted if self._wanted is not None else len(pods)
         ready = sum(pod.ready for pod in pods)
         reasons = sorted({pod.reason for pod in pods if pod.reason and not pod.ready})

@@ -1,4 +1,4 @@
-"""Pods and EndpointSlices, as far as health needs them, from the API's JSON."""
+"""Pods and EndpointSlices, reduced to what checks need, from the API's JSON."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,8 +18,8 @@ class Pod:
         labels: Its labels.
         annotations: Its annotations.
         ready: Whether Kubernetes sends it traffic.
-        terminating: Whether it is on its way out, and no longer wanted.
-        restarts: How often its containers were started again.
+        terminating: Whether it is being deleted.
+        restarts: Restarts of its containers.
         restarted_at: When one of them last ended.
         reason: Why it is not ready, such as `CrashLoopBackOff`.
     """
@@ -41,8 +41,8 @@ class EndpointSlice:
     Attributes:
         name: Its name.
         service: The Service that it belongs to.
-        ready: How many of its endpoints take traffic.
-        total: How many it has.
+        ready: Number of its endpoints that take traffic.
+        total: Number of its endpoints.
     """
 
     name: str
@@ -70,7 +70,7 @@ def pod_of(raw: Mapping[str, Any]) -> Pod:
 
 
 def endpoint_slice_of(raw: Mapping[str, Any]) -> EndpointSlice:
-    """Reads an EndpointSlice from JSON; an endpoint that does not say counts as ready, as the API has it."""
+    """Reads an EndpointSlice from JSON; as in the API, an endpoint without the condition counts as ready."""
     metadata = raw.get("metadata") or {}
     endpoints = raw.get("endpoints") or ()
     ready = sum((each.get("conditions") or {}).get("ready") is not False for each in endpoints)

@@ -1,1 +1,1 @@
-"""Everything that speaks SQL."""
+"""The schema `health`: all SQL of this service."""

@@ -11,24 +11,24 @@ from health_aggregator.domain.audit_witness import SignedHead, WitnessedHead
 
 
 class PostgresWitnessStore:
-    """`WitnessStore` with a role that can add rows and read them, and do nothing else.
+    """`WitnessStore` with a role that may only add and read rows.
 
     Args:
-        database: A pool with the role `health_aggregator`; it may be away for any time.
+        database: A pool with the role `health_aggregator`; Postgres may be down.
     """
 
     def __init__(self, database: Pool) -> None:
         self._database = database
 
     async def newest(self) -> WitnessedHead | None:
-        """Returns the head with the highest place."""
+        """Returns the head with the highest sequence number; None when there is none."""
         row = await self._database.fetchrow(
             "SELECT sequence, hash, at, witnessed_at FROM health.audit_heads ORDER BY sequence DESC LIMIT 1"
         )
         return None if row is None else WitnessedHead(**dict(row))
 
     async def after(self, sequence: int, limit: int) -> Sequence[WitnessedHead]:
-        """Returns heads beyond a place, the lowest first."""
+        """Returns heads after a sequence number, in order."""
         rows = await self._database.fetch(
             """
             SELECT sequence, hash, at, witnessed_at
@@ -40,7 +40,7 @@ class PostgresWitnessStore:
         return [WitnessedHead(**dict(row)) for row in rows]
 
     async def add(self, head: SignedHead, witnessed_at: datetime) -> bytes:
-        """Keeps a head, if it is the first one at its place; returns the hash that is kept there."""
+        """Adds a head unless its sequence number is taken; returns the hash that is stored there."""
         async with self._database.acquire() as connection:
             await connection.execute(
                 """
@@ -63,11 +63,11 @@ class PostgresWitnessStore:
 
 
 async def forget(database: Pool, after: int) -> list[WitnessedHead]:
-    """Removes every head beyond a place, for an operator who knows why the chain is shorter.
+    """Removes every head after a sequence number, for an operator who knows why the chain is shorter.
 
     Raises:
-        Forbidden: the role is not the schema's owner.
-        Unavailable: the store cannot be reached.
+        Forbidden: The role is not the schema's owner.
+        Unavailable: The store cannot be reached.
     """
     try:
         rows = await database.fetch(

@@ -1,4 +1,4 @@
-"""History in Postgres, schema `health`."""
+"""The history in Postgres, schema `health`."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -15,11 +15,11 @@ LEASE_SECONDS = 20.0
 
 
 class PostgresHistory:
-    """Keeps history for all aggregators, of which one writes at a time.
+    """`HistoryStore` shared by all aggregators, of which one writes at a time.
 
     Args:
-        database: A pool with the role `health_aggregator`; it may be away for any time.
-        holder: Names this process in the writer's lease.
+        database: A pool with the role `health_aggregator`; Postgres may be down.
+        holder: Name of this process in the writer's lease.
     """
 
     def __init__(self, database: Pool, holder: str) -> None:
@@ -27,7 +27,7 @@ class PostgresHistory:
         self._holder = holder
 
     async def append(self, observations: Sequence[Observation], changes: Sequence[Change]) -> bool:
-        """Adds what was seen, all or nothing; does nothing when another aggregator is the writer."""
+        """Adds observations and changes; adds nothing when another aggregator is the writer."""
         async with self._database.transaction() as transaction:
             if not await self._lead(transaction):
                 return False
@@ -37,7 +37,7 @@ class PostgresHistory:
         return True
 
     async def prune(self, now: datetime) -> None:
-        """Forgets single observations after a day and everything after 90 days."""
+        """Deletes single observations after a day and everything after 90 days."""
         async with self._database.acquire() as connection:
             await connection.execute(
                 "DELETE FROM health.observations WHERE observed_at < $1", now - OBSERVATIONS_KEPT
@@ -46,7 +46,7 @@ class PostgresHistory:
             await connection.execute("DELETE FROM health.changes WHERE changed_at < $1", now - KEPT)
 
     async def periods(self, resolution: Resolution, since: datetime) -> list[Period]:
-        """Returns sums, oldest first."""
+        """Returns the sums of every component, oldest first."""
         rows = await self._database.fetch(
             """
             SELECT component, starts_at, checks, failures, covered_seconds, available_seconds,
@@ -82,7 +82,7 @@ class PostgresHistory:
         ]
 
     async def _lead(self, connection: Connection) -> bool:
-        # Postgres' clock alone decides, so that the aggregators' clocks may differ.
+        # Only Postgres' clock is used, so that the aggregators' clocks may differ.
         holder = await connection.fetchval(
             """
             INSERT INTO health.writer AS writer (holder, held_until)

@@ -1,4 +1,4 @@
-"""Checks Postgres: a query as the aggregator's own role."""
+"""Checks Postgres by a query with the aggregator's own role."""
 
 import time
 from collections.abc import Callable
@@ -6,14 +6,14 @@ from collections.abc import Callable
 import asyncpg
 
 from health_aggregator.adapters import findings
-from health_aggregator.domain.state import CheckResult
+from health_aggregator.domain.check import CheckResult
 
 
 class PostgresCheck:
-    """Asks one question over a connection that is kept, and made anew when it broke.
+    """Runs a query on a connection that is kept, and replaced when it breaks.
 
     Args:
-        url: DSN with the role to ask as.
+        url: DSN, with the role.
         wake: Called when the server ends the connection.
     """
 
@@ -22,8 +22,8 @@ class PostgresCheck:
         self._wake = wake
         self._connection: asyncpg.Connection | None = None
 
-    async def __call__(self, timeout_seconds: float) -> CheckResult:  # noqa: ARG002 the caller cuts it short
-        """Asks once."""
+    async def __call__(self, timeout_seconds: float) -> CheckResult:  # noqa: ARG002 the caller enforces it
+        """Checks once."""
         started = time.monotonic()
         try:
             if self._connection is None or self._connection.is_closed():
@@ -33,7 +33,7 @@ class PostgresCheck:
             self._drop()
             return _failed(error, started)
         except BaseException:
-            # Cut short in the middle of an answer: this connection cannot be trusted any more.
+            # Cancelled in the middle of a response: this connection cannot be used any more.
             self._drop()
             raise
         if recovering:
@@ -41,7 +41,7 @@ class PostgresCheck:
         return findings.up(started)
 
     async def close(self) -> None:
-        """Ends the connection."""
+        """Closes the connection."""
         self._drop()
 
     async def _connect(self) -> asyncpg.Connection:
@@ -60,7 +60,7 @@ class PostgresCheck:
 
 
 def _failed(error: Exception, started: float) -> CheckResult:  # noqa: PLR0911 a table
-    # The inner text is left out: asyncpg's may quote the DSN.
+    # Without the error's text: asyncpg may quote the DSN.
     inner = type(error).__name__
     match error:
         case asyncpg.CannotConnectNowError():

@@ -1,5 +1,5 @@
-// Keeps the status pages live: each event of the stream, and every few seconds, the page is fetched anew and its
-// content exchanged. The page of figures, which says how many seconds, needs no events. The server alone decides what anything looks like; without this script the page reloads itself.
+// Refreshes the status page at each event of the stream and every 15 seconds, and the metrics page, which says how
+// often, at intervals. It replaces the page's content with the server's; without this script the page reloads itself.
 "use strict";
 (() => {
   const live = document.getElementById("live");

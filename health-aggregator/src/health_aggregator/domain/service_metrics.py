@@ -1,27 +1,28 @@
-"""Figures about the services: rates, shares and quantiles out of readings taken one after another."""
+"""Metrics of the services: rates, shares and quantiles, computed from successive readings."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Protocol
 
 WINDOW_SECONDS = 60.0
-"""A rate is that of the last minute."""
+"""Rates are those of the last minute."""
 
 Buckets = Mapping[float, float]
-"""How many observations were at most so long, by upper bound in seconds."""
+"""Number of observations up to each upper bound, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one process told at one moment.
+    """The metrics of one process at one time.
 
     Attributes:
-        process: Tells this process from every other.
+        process: Identifies the process.
         at: Monotonic time in seconds.
-        totals: What only grows: `requests`, `failed`, `hits`, `lookups`, `cpu_seconds`.
-        levels: What goes up and down, by the metric's name.
-        durations: How long answers took, streams apart.
-        delays: How late the event loop was.
+        totals: Counters: `requests`, `failed`, `hits`, `lookups`, `cpu_seconds`.
+        levels: Gauges, by the metric's name.
+        durations: Durations of responses, streams excluded.
+        delays: Delays of the event loop.
     """
 
     process: str
@@ -33,22 +34,22 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceFigures:
-    """What is shown of a service; None for what is not known (yet), as a share of nothing.
+class ServiceMetrics:
+    """What is displayed of a service; None for what is not known, such as a share of nothing.
 
     Attributes:
         service: Its name.
-        processes: How many of its processes answered the last time.
-        requests_per_second: Requests or calls answered.
-        failing: Share of them that failed by our fault.
-        p50_seconds: Half of them took at most so long.
-        p99_seconds: All but one in a hundred took at most so long.
-        loop_p99_seconds: How late the event loop was, all but one time in a hundred.
-        cores: Cores used by all of its processes.
+        processes: Number of its processes that responded to the last scrape.
+        requests_per_second: Requests or calls handled.
+        failing: Share of them that failed by the service's fault.
+        p50_seconds: Median duration.
+        p99_seconds: 99th percentile of durations.
+        loop_p99_seconds: 99th percentile of the event loop's delay.
+        cores: CPU cores used by all of its processes.
         memory_bytes: Memory of all of its processes.
-        hits: Share of the look-ups in its cache that found something.
-        levels: The worst of its processes, by the metric's name.
-        recent: Requests per second at the last looks, oldest first.
+        hits: Share of cache lookups that were hits.
+        levels: Gauges, the worst of its processes, by the metric's name.
+        recent: Requests per second at the last scrapes, oldest first.
     """
 
     service: str
@@ -65,14 +66,22 @@ class ServiceFigures:
     recent: tuple[float | None, ...] = ()
 
 
-def figures(
+class MetricsSource(Protocol):
+    """The processes that expose metrics."""
+
+    async def __call__(self) -> Mapping[str, Sequence[Reading]]:
+        """Scrapes each process of each service once; processes that do not respond are left out."""
+        ...
+
+
+def service_metrics(
     service: str, present: Sequence[Reading], past: Iterable[Sequence[Reading]], now: float
-) -> ServiceFigures:
-    """Returns what the readings of a service say.
+) -> ServiceMetrics:
+    """Computes the metrics of a service.
 
     Args:
         service: Its name.
-        present: What each process that answers told last.
+        present: The last reading of each process that responded.
         past: All readings of each process, oldest first.
         now: Monotonic time in seconds.
     """
@@ -81,7 +90,7 @@ def figures(
     durations = _grown([(first.durations, last.durations) for first, last in spans])
     names = {name for reading in present for name in reading.levels}
     memory = "process_resident_memory_bytes"
-    return ServiceFigures(
+    return ServiceMetrics(
         service=service,
         processes=len(present),
         requests_per_second=requests,
@@ -97,26 +106,26 @@ def figures(
 
 
 def quantile(buckets: Buckets, share: float) -> float | None:
-    """Returns the length that a share of the observations does not exceed; None without observations.
+    """Returns the quantile of a histogram; None without observations.
 
-    Between two bounds it is in proportion, as Prometheus has it; beyond the last one it is that bound.
+    Like Prometheus, it interpolates between two bounds; above the last finite bound it returns that.
     """
     bounds = sorted(buckets)
     if not bounds or buckets[bounds[-1]] <= 0:
         return None
-    wanted = share * buckets[bounds[-1]]
+    rank = share * buckets[bounds[-1]]
     for low, high in pairwise([0.0, *bounds]):
         below = buckets.get(low, 0.0) if low else 0.0
-        if buckets[high] >= wanted:
+        if buckets[high] >= rank:
             if high == float("inf"):
                 return low
             inside = buckets[high] - below
-            return low + (high - low) * ((wanted - below) / inside if inside else 1.0)
+            return low + (high - low) * ((rank - below) / inside if inside else 1.0)
     return bounds[-1]
 
 
 def _span(readings: Sequence[Reading], now: float) -> tuple[Reading, Reading] | None:
-    """Returns the first and the last reading within the window, if there are two."""
+    """Returns the first and the last reading within the window; None when there are fewer than two."""
     within = [reading for reading in readings if now - reading.at <= WINDOW_SECONDS]
     return (within[0], within[-1]) if len(within) > 1 and within[-1].at > within[0].at else None
 

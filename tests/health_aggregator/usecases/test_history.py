@@ -1,4 +1,4 @@
-"""Recording: nothing is lost while the store is away, nothing is counted twice, and time is covered truly."""
+"""Recording the history: nothing is lost while the store is down, and nothing is counted twice."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -6,31 +6,32 @@ from datetime import UTC, datetime, timedelta
 from chassis.errors import ServiceError, Unavailable
 from health_aggregator.adapters.memory_history import MemoryHistory
 from health_aggregator.domain.board import Board
+from health_aggregator.domain.check import CheckResult, Outcome
 from health_aggregator.domain.history import Observation, Resolution, incidents
-from health_aggregator.domain.state import Change, CheckResult, Outcome, State
-from health_aggregator.usecases.record_history import RecordHistory
+from health_aggregator.domain.state import Change, State
+from health_aggregator.usecases.history import RecordHistory
 
-from tests.health_aggregator.looking import a_target
+from tests.health_aggregator.checking import a_target
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 class Clock:
-    """Stands at noon."""
+    """Always noon."""
 
     def now(self) -> datetime:
         """Returns noon."""
         return NOON
 
 
-class LossyHistory(MemoryHistory):
-    """A store that is away for some time."""
+class FailingHistory(MemoryHistory):
+    """A store that can be down."""
 
-    away = False
+    down = False
 
     async def append(self, observations: Sequence[Observation], changes: Sequence[Change]) -> bool:
-        """Adds, unless it is away."""
-        if self.away:
+        """Adds, unless it is down."""
+        if self.down:
             raise Unavailable
         return await super().append(observations, changes)
 
@@ -40,28 +41,28 @@ def changed(minutes: float, name: str, state: State, previous: State, cause: str
     return Change(1, name, state, previous, NOON + timedelta(minutes=minutes), "refuses connections", cause)
 
 
-async def test_what_waits_is_written_once_the_store_is_back() -> None:
-    """And only once."""
-    store, lost = LossyHistory(), list[ServiceError]()
-    board = Board("observer")
+async def test_buffered_data_is_written_once() -> None:
+    """When the store is up again."""
+    store, failures = FailingHistory(), list[ServiceError]()
+    board = Board("self")
     board.retarget([a_target("a")], now=0.0, at=NOON)
-    history = RecordHistory(board, store, Clock(), lambda error, _: lost.append(error))
-    store.away = True
+    history = RecordHistory(board, store, Clock(), lambda error, _: failures.append(error))
+    store.down = True
     for now in range(3):
         board.record("a", CheckResult(Outcome.UP, 0.01), now=float(now), at=NOON)
-        history.heard(a_target("a"), CheckResult(Outcome.UP, 0.01))
-    history.publish([changed(0, "a", State.DOWN, State.UP)])
+        history.checked(a_target("a"), CheckResult(Outcome.UP, 0.01))
+    history.changed([changed(0, "a", State.DOWN, State.UP)])
     for _ in range(2):
         try:
             await history.flush()
         except Unavailable as error:
-            lost.append(error)
-    store.away = False
+            failures.append(error)
+    store.down = False
     await history.flush()
     await history.flush()
     await history.refresh()
 
-    assert len(lost) == 2
+    assert len(failures) == 2
     assert [period.checks for period in await store.periods(Resolution.DAY, NOON - timedelta(days=1))] == [3]
     assert [period.checks for period in history.days["a"].values()] == [3]
     assert len(await store.changes(NOON - timedelta(days=1), 10)) == 1
@@ -70,7 +71,7 @@ async def test_what_waits_is_written_once_the_store_is_back() -> None:
 
 
 def test_changes_fold_into_incidents() -> None:
-    """From the first trouble to the return, with the worst in between and its cause."""
+    """From the first failure to the recovery, with the worst state and the cause."""
     found = incidents(
         [
             changed(0, "auth", State.SUSPECT, State.UP),

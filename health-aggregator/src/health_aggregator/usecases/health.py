@@ -1,22 +1,22 @@
-"""Says how everything is, from the board: a caller costs no check."""
+"""Reading the health of the system from the board; it costs no check."""
 
 import asyncio
 from dataclasses import dataclass
 
 from health_aggregator.domain.board import Board, Component
 from health_aggregator.domain.state import State, Status
-from health_aggregator.usecases.sweep import Sweep
+from health_aggregator.usecases.checks import CheckAll
 
-_FIRST_LOOK_SECONDS = 1.0
+_FIRST_RESULTS_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The whole state at one moment.
+    """The health of the system at one time.
 
     Attributes:
-        sequence: Position of the last change that is in it.
-        status: The judgement.
+        sequence: Position of the last change that it contains.
+        status: Status of the system.
         components: Every component.
     """
 
@@ -27,17 +27,17 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class GetHealth:
-    """Reads the board."""
+    """Returns the health of the system."""
 
     board: Board
-    sweep: Sweep
+    check_all: CheckAll
 
     async def __call__(self) -> Health:
-        """Returns the present state; right after the start, waits a moment for the first results."""
+        """Returns the current health; shortly after the start, waits for the first results."""
         if any(component.state is State.UNKNOWN for component in self.board.components()):
-            await asyncio.wait((asyncio.ensure_future(self.sweep()),), timeout=_FIRST_LOOK_SECONDS)
+            await asyncio.wait((asyncio.ensure_future(self.check_all()),), timeout=_FIRST_RESULTS_SECONDS)
         return self.now()
 
     def now(self) -> Health:
-        """Returns the present state, known or not."""
+        """Returns the current health without waiting."""
         return Health(self.board.sequence, self.board.status(), self.board.components())

@@ -1,4 +1,4 @@
-"""Witnessing the audit chain: taking each new signed head down before anybody can take it back."""
+"""Witnessing the audit chain: storing each new signed head before it could be withdrawn."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ from health_aggregator.domain.audit_witness import (
 
 @dataclass(frozen=True, slots=True)
 class WitnessAudit:
-    """Asks for the heads from the newest witnessed one on, and keeps those that follow from it.
+    """Fetches the heads from the newest stored one on, and stores the new ones.
 
-    A chain that contradicts what is kept is never taken over: the same contradiction is found again
-    each time, after a restart as well, until the operator has settled it.
+    A chain that contradicts the stored heads is never accepted: each run finds the contradiction
+    again, also after a restart, until the operator has resolved it.
     """
 
     source: AuditHeadSource
@@ -30,11 +30,11 @@ class WitnessAudit:
     clock: Clock
 
     async def __call__(self) -> WitnessedHead | None:
-        """Returns the newest head that is kept; None while there is none.
+        """Returns the newest stored head; None while there is none.
 
         Raises:
-            ChainContradicted: the chain is not what was witnessed.
-            Unavailable: auth-service or the store cannot be asked.
+            ChainContradicted: The chain contradicts the stored heads.
+            Unavailable: auth-service or the store cannot be reached.
         """
         while True:
             newest = await self.store.newest()
@@ -42,15 +42,15 @@ class WitnessAudit:
             new = continuation(newest, offered)
             if not new:
                 return newest
-            await self._keep(new)
+            await self._store(new)
 
-    async def _keep(self, heads: Sequence[SignedHead]) -> None:
+    async def _store(self, heads: Sequence[SignedHead]) -> None:
         for head in heads:
             if not self.verifier.verify(head):
                 raise ChainContradicted(
                     f"the head of audit entry {head.sequence} has a signature that is not its key's"
                 )
-            # Another aggregator may have been first.
+            # Another aggregator may have stored it first.
             if await self.store.add(head, self.clock.now()) != head.hash:
                 raise ChainContradicted(
                     f"the audit forks: two different heads were signed at entry {head.sequence}"

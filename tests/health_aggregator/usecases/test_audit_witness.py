@@ -1,4 +1,4 @@
-"""Witnessing: real signatures in a real Postgres, and every way in which a chain can contradict them."""
+"""Witnessing, with real signatures and a real Postgres: every way to contradict stored heads."""
 
 import base64
 import hashlib
@@ -18,7 +18,7 @@ from health_aggregator.adapters.audit_heads import EcdsaHeadVerifier
 from health_aggregator.adapters.postgres.audit_witness import PostgresWitnessStore
 from health_aggregator.domain.audit_witness import ChainContradicted, HeadKey, SignedHead, statement
 from health_aggregator.transport.audit_witnessing import AuditWitnessing
-from health_aggregator.usecases.witness_audit import WitnessAudit
+from health_aggregator.usecases.audit_witness import WitnessAudit
 
 NOON = datetime(2026, 11, 23, 12, 0, 30, 123456, tzinfo=UTC)
 
@@ -28,7 +28,7 @@ def _base64url(number: int) -> str:
 
 
 class Signer:
-    """A key of auth-service's."""
+    """A signing key of auth-service."""
 
     def __init__(self) -> None:
         self._private = ec.generate_private_key(ec.SECP256R1())
@@ -39,7 +39,7 @@ class Signer:
         self.key = HeadKey(kid=kid, x=x, y=y)
 
     def sign(self, sequence: int, word: str = "") -> SignedHead:
-        """Returns the head of an entry; another word makes it another entry."""
+        """Returns the signed head of an entry; another word makes it another entry."""
         digest = hashlib.sha256(f"{sequence}{word}".encode()).digest()
         head = SignedHead(sequence=sequence, hash=digest, at=NOON, key=self.key, signature=b"")
         return replace(head, signature=self._private.sign(statement(head), ec.ECDSA(hashes.SHA256())))
@@ -47,16 +47,16 @@ class Signer:
 
 @dataclass
 class Chain:
-    """The heads that auth-service has."""
+    """The heads that auth-service has, as a source."""
 
-    heads_there: list[SignedHead] = field(default_factory=list)
-    away: bool = False
+    available: list[SignedHead] = field(default_factory=list)
+    down: bool = False
 
     async def heads(self, from_sequence: int) -> Sequence[SignedHead]:
-        """Returns heads at this place and beyond it."""
-        if self.away:
+        """Returns heads from this sequence number on."""
+        if self.down:
             raise Unavailable
-        return [head for head in self.heads_there if head.sequence >= from_sequence]
+        return [head for head in self.available if head.sequence >= from_sequence]
 
 
 @pytest.fixture(name="store")
@@ -76,18 +76,16 @@ def _witness(chain: Chain, store: PostgresWitnessStore) -> WitnessAudit:
     return WitnessAudit(chain, store, EcdsaHeadVerifier(), SystemClock())
 
 
-async def test_takes_down_what_is_new(
-    chain: Chain, witness: WitnessAudit, store: PostgresWitnessStore
-) -> None:
-    """All there is at first, and then what follows; once each."""
+async def test_stores_new_heads(chain: Chain, witness: WitnessAudit, store: PostgresWitnessStore) -> None:
+    """All heads at first, then the new ones; each once."""
     first, second = Signer(), Signer()
     assert await witness() is None
-    chain.heads_there = [first.sign(3), first.sign(7)]
+    chain.available = [first.sign(3), first.sign(7)]
     newest = await witness()
     assert newest is not None
-    assert (newest.sequence, newest.hash, newest.at) == (7, chain.heads_there[1].hash, NOON)
+    assert (newest.sequence, newest.hash, newest.at) == (7, chain.available[1].hash, NOON)
 
-    chain.heads_there.append(second.sign(9))
+    chain.available.append(second.sign(9))
     await witness()
     await witness()
 
@@ -104,11 +102,11 @@ async def test_takes_down_what_is_new(
     ],
 )
 async def test_missing(chain: Chain, witness: WitnessAudit, left: list[int], problem: str) -> None:
-    """Removed at the end or in between; and it stays noticed."""
+    """Heads removed at the end or in between are detected, repeatedly."""
     signer = Signer()
-    chain.heads_there = [signer.sign(3), signer.sign(7)]
+    chain.available = [signer.sign(3), signer.sign(7)]
     await witness()
-    chain.heads_there = [signer.sign(place) for place in left]
+    chain.available = [signer.sign(sequence) for sequence in left]
 
     for _ in range(2):
         with pytest.raises(ChainContradicted, match=problem):
@@ -116,11 +114,11 @@ async def test_missing(chain: Chain, witness: WitnessAudit, left: list[int], pro
 
 
 async def test_rewritten(chain: Chain, witness: WitnessAudit, store: PostgresWitnessStore) -> None:
-    """Another hash at a witnessed place, with a good signature: nothing that follows is taken over."""
+    """Another hash at a stored head, validly signed: no later head is stored."""
     signer = Signer()
-    chain.heads_there = [signer.sign(3), signer.sign(7)]
+    chain.available = [signer.sign(3), signer.sign(7)]
     await witness()
-    chain.heads_there = [signer.sign(3, "other"), signer.sign(7, "other"), signer.sign(9)]
+    chain.available = [signer.sign(3, "other"), signer.sign(7, "other"), signer.sign(9)]
 
     with pytest.raises(ChainContradicted, match="rewritten: entry 7"):
         await witness()
@@ -128,9 +126,9 @@ async def test_rewritten(chain: Chain, witness: WitnessAudit, store: PostgresWit
 
 
 async def test_a_fork(chain: Chain, witness: WitnessAudit, store: PostgresWitnessStore) -> None:
-    """Two aggregators were told of different entries at one place."""
+    """Two aggregators saw different entries with one sequence number."""
     signer = Signer()
-    chain.heads_there = [signer.sign(3)]
+    chain.available = [signer.sign(3)]
     await store.add(signer.sign(5, "other"), NOON)
     with pytest.raises(ChainContradicted, match="cut off"):
         await witness()
@@ -140,9 +138,9 @@ async def test_a_fork(chain: Chain, witness: WitnessAudit, store: PostgresWitnes
 
 @pytest.mark.parametrize("change", ["signature", "kid", "hash", "at", "sequence", "no key"])
 async def test_forged(chain: Chain, witness: WitnessAudit, store: PostgresWitnessStore, change: str) -> None:
-    """A head that its key did not sign is never kept."""
+    """A head that its key did not sign is never stored."""
     head = Signer().sign(3)
-    chain.heads_there = [
+    chain.available = [
         {
             "signature": replace(head, signature=b"\x30\x00"),
             "kid": replace(head, key=replace(head.key, kid="mine")),
@@ -158,19 +156,19 @@ async def test_forged(chain: Chain, witness: WitnessAudit, store: PostgresWitnes
     assert await store.newest() is None
 
 
-async def test_the_alarm_stands_while_nobody_can_be_asked(chain: Chain, witness: WitnessAudit) -> None:
-    """What was found is shown until the chain agrees again."""
+async def test_a_problem_is_shown_until_the_chain_agrees(chain: Chain, witness: WitnessAudit) -> None:
+    """Also while auth-service cannot be reached."""
     shown: list[str | None] = []
     witnessing = AuditWitnessing(witness, shown.append)
     signer = Signer()
-    chain.heads_there = [signer.sign(3)]
-    await witnessing.look()
-    chain.heads_there = []
-    await witnessing.look()
-    chain.away = True
-    await witnessing.look()
-    chain.away, chain.heads_there = False, [signer.sign(3)]
-    await witnessing.look()
+    chain.available = [signer.sign(3)]
+    await witnessing.witness_once()
+    chain.available = []
+    await witnessing.witness_once()
+    chain.down = True
+    await witnessing.witness_once()
+    chain.down, chain.available = False, [signer.sign(3)]
+    await witnessing.witness_once()
 
     assert [bool(problem) for problem in shown] == [False, True, False]
 
@@ -183,8 +181,8 @@ async def test_the_alarm_stands_while_nobody_can_be_asked(chain: Chain, witness:
         "TRUNCATE health.audit_heads",
     ],
 )
-async def test_the_witness_itself_can_only_add(database: Database, statement_: str) -> None:
-    """Its runtime role can neither change a head nor remove one."""
+async def test_the_runtime_role_can_only_add_heads(database: Database, statement_: str) -> None:
+    """It can neither change a head nor remove one."""
     async with open_pool(
         database.url("health_aggregator"), application_name="test", min_size=0, max_size=2
     ) as pool:

@@ -1,4 +1,4 @@
-"""Remembers every result and every change, in batches, and never lets a slow store hold up a check."""
+"""Recording the history: results and changes are written in batches; a slow store delays no check."""
 
 import asyncio
 import time
@@ -11,10 +11,19 @@ from chassis.clock import Clock
 from chassis.errors import ServiceError
 
 from health_aggregator.domain.board import Board
-from health_aggregator.domain.history import AVAILABLE, Incident, Observation, Period, Resolution, incidents
-from health_aggregator.domain.ports import HistoryStore
+from health_aggregator.domain.check import CheckResult
+from health_aggregator.domain.history import (
+    AVAILABLE,
+    HistoryStore,
+    Incident,
+    Observation,
+    Period,
+    Resolution,
+    incidents,
+)
+from health_aggregator.domain.observer import Observer
 from health_aggregator.domain.schedule import stale_after_seconds
-from health_aggregator.domain.state import Change, CheckResult, State
+from health_aggregator.domain.state import Change, State
 from health_aggregator.domain.target import Target
 
 DAYS = 90
@@ -26,20 +35,21 @@ _INCIDENT_CHANGES = 2000
 
 
 @dataclass(slots=True)
-class RecordHistory:
-    """Collects, writes every few seconds, and keeps what the status page shows at hand.
+class RecordHistory(Observer):
+    """Buffers results and changes, writes them every few seconds, and caches what the status page shows.
 
-    While the store is away, the newest hundred thousand observations wait in memory.
+    While the store is down, the newest 100,000 observations stay in memory.
 
     Attributes:
-        leading: Whether this aggregator is the one that writes; the last to write, while the store is away.
-        days: Sums of the last 90 days, by component and then by day, as last read.
+        write_failed: Called with the error and the number of buffered observations.
+        leading: Whether this aggregator is the writer; while the store is down, whether it was the last one.
+        days: Sums of the last 90 days, by component and day, as last read.
     """
 
     board: Board
     store: HistoryStore
     clock: Clock
-    lost: Callable[[ServiceError, int], None]
+    write_failed: Callable[[ServiceError, int], None]
     leading: bool = True
     days: Mapping[str, Mapping[datetime, Period]] = field(default_factory=dict)
     _observations: deque[Observation] = field(default_factory=lambda: deque(maxlen=_BUFFERED))
@@ -49,14 +59,14 @@ class RecordHistory:
     _seen_at: dict[str, float] = field(default_factory=dict)
     _recent: dict[str, deque[float | None]] = field(default_factory=dict)
 
-    def heard(self, target: Target, result: CheckResult) -> None:
-        """Takes note of a result."""
+    def checked(self, target: Target, result: CheckResult) -> None:
+        """Buffers a result."""
         now = time.monotonic()
         before = self._seen_at.get(target.name, now)
         self._seen_at[target.name] = now
-        memory = self.board.memory(target.name)
-        covers = min(now - before, stale_after_seconds(target.cadence, memory))
-        available = result.success if memory.state is State.FLAPPING else memory.state in AVAILABLE
+        damped = self.board.damped(target.name)
+        covers = min(now - before, stale_after_seconds(target.cadence, damped))
+        available = result.success if damped.state is State.FLAPPING else damped.state in AVAILABLE
         self._observations.append(
             Observation(
                 target.name, self.clock.now(), result.success, available, covers, result.latency_seconds
@@ -65,17 +75,17 @@ class RecordHistory:
         recent = self._recent.setdefault(target.name, deque(maxlen=_RECENT))
         recent.append(result.latency_seconds if result.success else None)
 
-    def publish(self, changes: Sequence[Change]) -> None:
-        """Takes note of changes."""
+    def changed(self, changes: Sequence[Change]) -> None:
+        """Buffers changes."""
         self._changes.extend(changes)
         self._log.extend(changes)
 
     def recent(self, name: str) -> Sequence[float | None]:
-        """Returns the latencies of the last checks in seconds, oldest first; None for a failed one."""
+        """Returns the latencies in seconds of the last checks, oldest first; None for a failed one."""
         return tuple(self._recent.get(name, ()))
 
-    async def __call__(self) -> None:
-        """Writes and reads, for ever."""
+    async def run(self) -> None:
+        """Writes and reads, until cancelled."""
         turn = 0
         while True:
             try:
@@ -83,7 +93,7 @@ class RecordHistory:
                 if turn % _REFRESH_FLUSHES == 0:
                     await self.refresh()
             except ServiceError as error:
-                self.lost(error, len(self._observations))
+                self.write_failed(error, len(self._observations))
             turn += 1
             await asyncio.sleep(_FLUSH_SECONDS)
 
@@ -101,7 +111,7 @@ class RecordHistory:
             self._changes.popleft()
 
     async def refresh(self) -> None:
-        """Prunes the store and reads from it what the page shows."""
+        """Prunes the store, and reads what the status page shows."""
         now = self.clock.now()
         if self.leading:
             await self.store.prune(now)
@@ -119,5 +129,5 @@ class RecordHistory:
             self._loaded = True
 
     def incidents(self) -> list[Incident]:
-        """Returns what went wrong in the last 90 days, newest first."""
+        """Returns the incidents of the last 90 days, newest first."""
         return incidents(tuple(self._log))

@@ -1,4 +1,4 @@
-"""Servers for the tests that speak, or break, real protocols on real sockets."""
+"""Servers for tests that speak, or break, protocols on real sockets."""
 
 import asyncio
 import ipaddress
@@ -13,77 +13,77 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def serving(talk: Talk, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """Serves on a free port, which it returns; ends every conversation at the end of the block."""
-    conversations: set[asyncio.Task[None]] = set()
+async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """Serves on a free port, which it yields; ends every connection at the end of the block."""
+    connections: set[asyncio.Task[None]] = set()
 
-    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        conversations.add(task)
+        connections.add(task)
         try:
-            await talk(reader, writer)
+            await handler(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
-            conversations.discard(task)
+            connections.discard(task)
             writer.transport.abort()
 
-    server = await asyncio.start_server(converse, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        for task in tuple(conversations):
+        for task in tuple(connections):
             task.cancel()
-        await asyncio.gather(*conversations, return_exceptions=True)
+        await asyncio.gather(*connections, return_exceptions=True)
 
 
 Response = tuple[int, bytes, dict[str, str]]
 
 
-def http(answer: Callable[[str, str], Response]) -> Talk:
-    """Returns a talk in HTTP/1.1, one request a connection; `answer` takes method and path."""
+def http(answer: Callable[[str, str], Response]) -> Handler:
+    """Returns a handler of HTTP/1.1, one request per connection; `answer` takes method and path."""
     return http_by_head(lambda head: answer(*head.split(" ", 2)[:2]))
 
 
-def http_by_head(answer: Callable[[str], Response]) -> Talk:
-    """Returns the same, of an `answer` that takes the whole head of the request."""
+def http_by_head(answer: Callable[[str], Response]) -> Handler:
+    """Returns the same with an `answer` that takes the whole head of the request."""
 
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         status, body, headers = answer((await reader.readuntil(b"\r\n\r\n")).decode("latin-1"))
         lines = [f"HTTP/1.1 {status} Whatever", f"content-length: {len(body)}", "connection: close"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         writer.write("\r\n".join([*lines, "", ""]).encode() + body)
         await writer.drain()
 
-    return talk
+    return handler
 
 
 async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Takes the connection and never says a word."""
+    """Accepts the connection and sends nothing."""
     del reader, writer
     await asyncio.sleep(3600)
 
 
 async def close_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Takes the connection and ends it."""
+    """Accepts the connection and closes it."""
     del reader, writer
 
 
 async def garbage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Says something that no protocol knows."""
+    """Sends bytes that are valid in no protocol."""
     writer.write(bytes(range(256)) * 8)
     await writer.drain()
     await reader.read(1)
 
 
 async def ten_megabytes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Says far too much, in HTTP."""
+    """Sends a response that is far too long, in HTTP."""
     await reader.read(1024)
     writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 10485760\r\n\r\n")
     for _ in range(160):
@@ -92,7 +92,7 @@ async def ten_megabytes(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
 
 
 async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Says one byte of an endless header at a time."""
+    """Sends an endless header, byte by byte."""
     del reader
     writer.write(b"HTTP/1.1 200 OK\r\nx: ")
     while True:
@@ -105,9 +105,9 @@ def certificate(folder: Path, *, days: float, name: str = "localhost") -> Path:
     """Writes a self-signed certificate with its key and returns the path.
 
     Args:
-        folder: Where to.
-        days: How long it is good from now on; negative for one that has expired.
-        name: What it is for, besides 127.0.0.1 when the name is `localhost`.
+        folder: Its folder.
+        days: Days until it expires; negative for an expired one.
+        name: Its name; `localhost` includes 127.0.0.1.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

@@ -1,0 +1,54 @@
+"""The components of Vestibule itself, which are watched wherever it runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from health_aggregator.domain.target import Target
+
+AGGREGATOR = "health-aggregator"
+"""The component that this process itself is."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltIn:
+    """What is known of a component before it is configured."""
+
+    kind: str
+    critical: bool
+    depends_on: tuple[str, ...] = ()
+
+
+# Redis is not critical: without it tokens are introspected, and signing in still works.
+BUILT_IN: Mapping[str, BuiltIn] = {
+    "gateway": BuiltIn("http", critical=True, depends_on=("auth-service", "user-service", AGGREGATOR)),
+    "auth-service": BuiltIn("grpc", critical=True, depends_on=("postgres", "redis")),
+    "user-service": BuiltIn("grpc", critical=True, depends_on=("postgres", "redis")),
+    AGGREGATOR: BuiltIn("grpc", critical=False),
+    "postgres": BuiltIn("postgres", critical=True),
+    "redis": BuiltIn("redis", critical=False),
+    "qdrant": BuiltIn("qdrant", critical=False),
+    "nextcloud": BuiltIn("nextcloud", critical=False),
+}
+_FURTHER_SERVICE = BuiltIn("grpc", critical=False)
+
+
+def built_in_targets(options: Mapping[str, Mapping[str, Any]]) -> list[Target]:
+    """Returns a target for each built-in component; one without options is disabled.
+
+    Args:
+        options: How to reach each component, by name. A service that is not listed here is checked
+            by gRPC and is not critical.
+    """
+    known = {**BUILT_IN, **{name: _FURTHER_SERVICE for name in options if name not in BUILT_IN}}
+    return [
+        Target(
+            name=name,
+            kind=component.kind,
+            critical=component.critical,
+            depends_on=component.depends_on,
+            enabled=name in options,
+            options=dict(options.get(name, {})),
+        )
+        for name, component in known.items()
+    ]
