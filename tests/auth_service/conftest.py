@@ -28,18 +28,13 @@ from auth_service.adapters.sealed_answers import SealedAnswers
 from auth_service.adapters.totp_secrets import TotpSecrets
 from auth_service.adapters.user_directory import GrpcUserDirectory
 from auth_service.adapters.webauthn_relying_party import WebauthnRelyingParty
-from auth_service.domain import rights
-from auth_service.domain.verified_email import REQUIRED
-from auth_service.transport.idempotency import IdempotencyInterceptor
 from auth_service.usecases.audit_heads import SignAuditHead
+from auth_service.usecases.ports import Ports
 from auth_service.usecases.signing_keys import EnsureSigningKey
 from auth_service.wiring import serving
-from auth_service.wiring.api_keys import build_api_key_use_cases
-from auth_service.wiring.use_cases import Ports, UseCases, build_use_cases
 from chassis.clock import SystemClock
 from chassis.grpc.call import Call, enter
 from chassis.grpc.channel import ServiceChannel, open_channel
-from chassis.grpc.server import build_server
 from chassis.identity.caller import Caller
 from chassis.postgres.pool import Pool, open_pool
 from devstack.database import Database as DevelopmentDatabase
@@ -70,6 +65,7 @@ from vestibule.users.v1 import directory_service_pb2
 from tests.auth_service.command_line import Environment
 from tests.auth_service.directory_stand_in import DirectoryStandIn
 from tests.auth_service.emptied_database import emptied
+from tests.auth_service.use_cases import UseCases
 from tests.auth_service.world import AT_ONCE, DEVICE_TOKENS, EMAIL, HERE, ISSUER, NAME, PASSWORD
 from tests.auth_service.zxcvbn_here import POLICY
 from tests.fakes.service_keys import key_settings, service_tokens
@@ -97,20 +93,20 @@ _SERVICES = [
 
 
 @dataclass(frozen=True)
-class House:
+class Service:
     """The service as the gateway reaches it.
 
     Attributes:
         directory: The user-service beside it.
         pool: The service's own pool.
-        does: Its use cases, to call without the wire.
+        use_cases: Its use cases, called without the wire.
         channel: From the gateway to it.
         sign_audit_head: What runs each minute.
     """
 
     directory: DirectoryStandIn
     pool: Pool
-    does: UseCases
+    use_cases: UseCases
     channel: ServiceChannel
     sign_audit_head: SignAuditHead
 
@@ -219,62 +215,54 @@ async def _directory() -> AsyncIterator[DirectoryStandIn]:
     await directory.stop()
 
 
-@pytest.fixture(name="house")
-async def _house(pool: Pool, hashing: HashingPool, directory: DirectoryStandIn) -> AsyncIterator[House]:
+@pytest.fixture(name="service")
+async def _service(pool: Pool, hashing: HashingPool, directory: DirectoryStandIn) -> AsyncIterator[Service]:
     """The service behind a real port."""
     units, clock = PostgresUnitsOfWork(pool), SystemClock()
     await EnsureSigningKey(units, MASTER_KEY, clock)()
     ring = KeyRing(units, MASTER_KEY, clock)
     await ring.load()
-    api_keys = build_api_key_use_cases(units, API_KEYS, REQUIRED, rights.STANDARD, clock)
-    judging = (api_keys.verify_api_key, api_keys.report_refused_key)
-    authenticator = LocalAuthenticator(ring, units, *judging, issuer=ISSUER, audience=AUDIENCE)
     to_users = open_channel(
         directory.address,
         service_tokens=service_tokens(serving.SERVICE),
         services=[directory_service_pb2.DESCRIPTOR.services_by_name["DirectoryService"]],
     )
-    does = build_use_cases(
-        Ports(
-            units=units,
-            directory=GrpcUserDirectory(to_users),
-            hasher=Argon2Hasher(hashing, memory_kib=1_024, time_cost=1),
-            password_policy=POLICY,
-            login_delay=InProcessLoginDelay(),
-            background=AT_ONCE,
-            throttle_keys=HmacThrottleKeys(MASTER_KEY.derived("guess-names")),
-            device_tokens=DEVICE_TOKENS,
-            signer=JwtSigner(ring, ISSUER, AUDIENCE),
-            refresh_tokens=HmacRefreshTokens(MASTER_KEY.derived("refresh-tokens")),
-            mail_tokens=MAIL_TOKENS,
-            device_digests=HmacDeviceDigests(MASTER_KEY.derived("known-devices")),
-            second_factors=TotpSecrets(MASTER_KEY.every("totp-secrets"), MASTER_KEY.every("recovery-codes")),
-            relying_party=WebauthnRelyingParty(party_id="issuer.test", name="Vestibule", origins=(ISSUER,)),
-            response_seal=SealedAnswers(
-                MASTER_KEY.every("first-answers"), MASTER_KEY.every("first-answer-names")
-            ),
-            published_keys=ring,
-            head_verifier=EcdsaHeadVerifier(units, MASTER_KEY),
-            authenticator=authenticator,
-            issuer=ISSUER,
-            clock=clock,
+    ports = Ports(
+        units=units,
+        directory=GrpcUserDirectory(to_users),
+        hasher=Argon2Hasher(hashing, memory_kib=1_024, time_cost=1),
+        password_policy=POLICY,
+        login_delay=InProcessLoginDelay(),
+        background=AT_ONCE,
+        throttle_keys=HmacThrottleKeys(MASTER_KEY.derived("guess-names")),
+        device_tokens=DEVICE_TOKENS,
+        device_digests=HmacDeviceDigests(MASTER_KEY.derived("known-devices")),
+        signer=JwtSigner(ring, ISSUER, AUDIENCE),
+        refresh_tokens=HmacRefreshTokens(MASTER_KEY.derived("refresh-tokens")),
+        mail_tokens=MAIL_TOKENS,
+        second_factors=TotpSecrets(MASTER_KEY.every("totp-secrets"), MASTER_KEY.every("recovery-codes")),
+        relying_party=WebauthnRelyingParty(party_id="issuer.test", name="Vestibule", origins=(ISSUER,)),
+        api_key_secrets=API_KEYS,
+        response_seal=SealedAnswers(
+            MASTER_KEY.every("first-answers"), MASTER_KEY.every("first-answer-names")
         ),
-        api_keys,
+        published_keys=ring,
+        head_verifier=EcdsaHeadVerifier(units, MASTER_KEY),
+        issuer=ISSUER,
+        clock=clock,
     )
-    server = build_server(
-        service_tokens=service_tokens(serving.SERVICE),
-        authenticator=authenticator,
-        interceptor=IdempotencyInterceptor(does.run_once).around,
+    authenticator = LocalAuthenticator(
+        ring, units, ports.verify_api_key, ports.report_refused_key, issuer=ISSUER, audience=AUDIENCE
     )
-    serving.add_servicers(server, does)
+    server = serving.serve(service_tokens(serving.SERVICE), ports, authenticator)
     address = f"127.0.0.1:{await server.start('127.0.0.1:0')}"
     server.set_serving(True)
     directory.meet(address)
     channel = open_channel(address, service_tokens=service_tokens("gateway"), services=_SERVICES)
-    sign = SignAuditHead(units, EcdsaHeadSigner(ring), does.verify_audit_events.verifier, clock, timedelta(0))
-    house = House(directory, pool, does, channel, sign)
-    house.come_as()
-    yield house
+    sign = SignAuditHead(units, EcdsaHeadSigner(ring), ports.head_verifier, clock, timedelta(0))
+    service = Service(directory, pool, UseCases(ports, authenticator), channel, sign)
+    service.come_as()
+    yield service
     await channel.close()
     await server.stop(0)
     await to_users.close()

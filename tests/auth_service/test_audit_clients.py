@@ -12,7 +12,7 @@ from chassis.postgres.pool import Pool
 from devstack.database import Database as DevelopmentDatabase
 
 from tests.auth_service.command_line import Environment, ran
-from tests.auth_service.conftest import House
+from tests.auth_service.conftest import Service
 from tests.auth_service.world import HERE
 
 _OLD = "SELECT auth.append_audit_event($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
@@ -30,15 +30,15 @@ async def _append_as_before(pool: Pool, address: str) -> None:
     )
 
 
-async def test_both_forms_are_one_chain(house: House, pool: Pool) -> None:
+async def test_both_forms_are_one_chain(service: Service, pool: Pool) -> None:
     """While old and new processes write side by side; each shows what it knows."""
-    await house.register()
+    await service.register()
     await _append_as_before(pool, "198.51.100.7")
-    await house.login()
-    await house.sign_audit_head()
+    await service.login()
+    await service.sign_audit_head()
     await _append_as_before(pool, "198.51.100.8")
 
-    report = await house.does.verify_audit_events()
+    report = await service.use_cases.audit.verify_audit_events()
     async with PostgresUnitsOfWork(pool).statements() as unit:
         chain = await unit.audit.after(0, 20)
 
@@ -63,40 +63,42 @@ async def test_both_forms_are_one_chain(house: House, pool: Pool) -> None:
     ],
 )
 async def test_the_owner_alters_a_client(
-    house: House, emptied_database: DevelopmentDatabase, tampering: str
+    service: Service, emptied_database: DevelopmentDatabase, tampering: str
 ) -> None:
     """It is found, as everything else is."""
-    await house.register()
+    await service.register()
     owner = await asyncpg.connect(emptied_database.url("auth_owner"))
     try:
         await owner.execute(tampering)
     finally:
         await owner.close()
 
-    report = await house.does.verify_audit_events()
+    report = await service.use_cases.audit.verify_audit_events()
 
     assert (report.intact, report.first_broken) == (False, 1)
 
 
-async def test_erased_with_the_account(house: House, pool: Pool) -> None:
+async def test_erased_with_the_account(service: Service, pool: Pool) -> None:
     """By whatever way a credential goes; the chain is whole, and an admin is shown nothing of the client."""
-    user_id = await house.register()
-    await house.login()
-    assert await house.count("audit_clients") > 0
+    user_id = await service.register()
+    await service.login()
+    assert await service.count("audit_clients") > 0
     await pool.execute("DELETE FROM auth.credentials WHERE user_id = $1", user_id)
 
-    assert await house.count("audit_clients") == 0
-    assert (await house.does.verify_audit_events()).intact
+    assert await service.count("audit_clients") == 0
+    assert (await service.use_cases.audit.verify_audit_events()).intact
     async with PostgresUnitsOfWork(pool).statements() as unit:
         told = await unit.exports.audit(UUID(user_id), None, 10)
     assert {(each.entry.ip, each.entry.user_agent) for each in told} == {("", "")}
 
 
-async def test_exported_files_hold_no_client(house: House, environment: Environment, tmp_path: Path) -> None:
+async def test_exported_files_hold_no_client(
+    service: Service, environment: Environment, tmp_path: Path
+) -> None:
     """A file outlives whoever is erased; it verifies on its own all the same."""
-    await house.register()
-    await house.login()
-    await house.sign_audit_head()
+    await service.register()
+    await service.login()
+    await service.sign_audit_head()
     file = tmp_path / "audit.jsonl"
 
     status, said = await ran(environment, "audit", "export", "--output", str(file))
@@ -106,11 +108,11 @@ async def test_exported_files_hold_no_client(house: House, environment: Environm
     assert status == 0, said
 
 
-async def test_admins_see_clients(house: House) -> None:
+async def test_admins_see_clients(service: Service) -> None:
     """While they are there."""
-    await house.register()
-    await house.login()
-    found = await house.does.list_audit_events(
+    await service.register()
+    await service.login()
+    found = await service.use_cases.audit.list_audit_events(
         wanted=AuditFilter(),
         page=1,
         page_size=20,

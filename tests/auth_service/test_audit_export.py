@@ -16,26 +16,26 @@ from auth_service.domain.audit_export import NotAnExport
 from devstack.database import Database as DevelopmentDatabase
 
 from tests.auth_service.command_line import Environment, output_of, ran
-from tests.auth_service.conftest import House
+from tests.auth_service.conftest import Service
 
 Lines = list[dict[str, Any]]
 ALONE = {"PATH": os.environ["PATH"]}
 """What a program is told that has no database, no master key and no settings."""
 
 
-async def _happen(house: House, times: int = 2) -> None:
+async def _happen(service: Service, times: int = 2) -> None:
     """Signs somebody in, and the head after that."""
-    if not await house.count("credentials"):
-        await house.register()
+    if not await service.count("credentials"):
+        await service.register()
     for _ in range(times):
-        await house.login()
-    assert await house.sign_audit_head() is not None
+        await service.login()
+    assert await service.sign_audit_head() is not None
 
 
-async def test_a_file_verifies_on_its_own(house: House, environment: Environment, tmp_path: Path) -> None:
+async def test_a_file_verifies_on_its_own(service: Service, environment: Environment, tmp_path: Path) -> None:
     """Written whole, for its owner alone, as far as the chain was signed; read without a database."""
-    await _happen(house, 3)
-    await house.login()
+    await _happen(service, 3)
+    await service.login()
     file = tmp_path / "audit.jsonl"
 
     written = await ran(environment, "audit", "export", "--output", str(file))
@@ -63,15 +63,15 @@ def _names(folder: Path) -> list[str]:
 
 
 async def test_a_folder_gets_what_is_new(
-    house: House, environment: Environment, emptied_database: DevelopmentDatabase, tmp_path: Path
+    service: Service, environment: Environment, emptied_database: DevelopmentDatabase, tmp_path: Path
 ) -> None:
     """File after file, each following the one before; a chain rewritten since is not written after it."""
     export = ("audit", "export", "--output", str(tmp_path))
-    await _happen(house)
+    await _happen(service)
     assert (await ran(environment, *export))[0] == 0
     status, said = await ran(environment, *export)
     assert (status, said.startswith("nothing to export")) == (0, True)
-    await _happen(house)
+    await _happen(service)
     assert (await ran(environment, *export))[0] == 0
 
     names = _names(tmp_path)
@@ -79,7 +79,7 @@ async def test_a_folder_gets_what_is_new(
     assert names == ["audit-000000000001-000000000003.jsonl", "audit-000000000004-000000000005.jsonl"]
     assert (status, said.count(": intact: ")) == (0, 2)
 
-    await _happen(house)
+    await _happen(service)
     owner = await asyncpg.connect(emptied_database.url("auth_owner"))
     await owner.execute("UPDATE auth.audit_events SET hash = sha256(hash) WHERE sequence >= 5")
     await owner.close()
@@ -93,9 +93,11 @@ async def test_a_folder_gets_what_is_new(
     assert (status, "does not follow the file before it" in said) == (1, True)
 
 
-async def test_only_what_was_signed_before(house: House, environment: Environment, tmp_path: Path) -> None:
+async def test_only_what_was_signed_before(
+    service: Service, environment: Environment, tmp_path: Path
+) -> None:
     """`--until` is a time or a date; one that is none is refused."""
-    await _happen(house)
+    await _happen(service)
     tomorrow, yesterday = (
         f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}" for days in (1, -1)
     )
@@ -173,10 +175,10 @@ def _more(lines: Lines) -> None:
     ],
 )
 async def test_a_file_that_was_touched(
-    house: House, environment: Environment, tmp_path: Path, tamper: Callable[[Lines], None], problem: str
+    service: Service, environment: Environment, tmp_path: Path, tamper: Callable[[Lines], None], problem: str
 ) -> None:
     """Whatever was done to it, it says so."""
-    await _happen(house, 3)
+    await _happen(service, 3)
     file = tmp_path / "audit.jsonl"
     await ran(environment, "audit", "export", "--output", str(file))
     lines = [json.loads(line) for line in file.read_text().splitlines()]

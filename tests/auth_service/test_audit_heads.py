@@ -22,7 +22,7 @@ from chassis.postgres.pool import Pool
 from devstack.database import Database as DevelopmentDatabase
 
 from tests.auth_service.command_line import Environment, ran
-from tests.auth_service.conftest import MASTER_KEY, House
+from tests.auth_service.conftest import MASTER_KEY, Service
 from tests.fakes.auth_service.state import FakeClock
 
 Owner = Any  # asyncpg has no types
@@ -37,13 +37,13 @@ async def _owner(emptied_database: DevelopmentDatabase) -> AsyncIterator[Owner]:
     await connection.close()
 
 
-async def _signed(house: House) -> None:
+async def _signed(service: Service) -> None:
     """Six entries, with heads signed at 3 and 6."""
-    await house.register()
+    await service.register()
     for _ in range(2):
-        for _ in range(3 if await house.count("audit_heads") else 2):
-            await house.login()
-        assert await house.sign_audit_head() is not None
+        for _ in range(3 if await service.count("audit_heads") else 2):
+            await service.login()
+        assert await service.sign_audit_head() is not None
 
 
 async def _rewrite(owner: Owner, first: int) -> None:
@@ -60,9 +60,9 @@ async def _rewrite(owner: Owner, first: int) -> None:
         )
 
 
-async def test_signatures_outlive_their_keys(house: House, pool: Pool) -> None:
+async def test_signatures_outlive_their_keys(service: Service, pool: Pool) -> None:
     """A key that is long retired still vouches for what it signed."""
-    await _signed(house)
+    await _signed(service)
     units, clock = PostgresUnitsOfWork(pool), FakeClock(datetime.now(UTC))
     times = Schedule(every=timedelta(days=30), published_for=timedelta(minutes=15))
     rotation = await RotateSigningKey(units, MASTER_KEY, times, clock)()
@@ -99,24 +99,24 @@ async def test_signatures_outlive_their_keys(house: House, pool: Pool) -> None:
     ],
 )
 async def test_tampering_as_the_owner(
-    house: House, owner: Owner, tampering: str, broken: int, problem: str
+    service: Service, owner: Owner, tampering: str, broken: int, problem: str
 ) -> None:
     """Cut off at the end, or a head that was touched."""
-    await _signed(house)
+    await _signed(service)
     await owner.execute(tampering)
 
-    report = await house.does.verify_audit_events()
+    report = await service.use_cases.audit.verify_audit_events()
 
     assert (report.intact, report.first_broken) == (False, broken)
     assert problem in (report.problem or "")
 
 
-async def test_a_tail_written_anew(house: House, owner: Owner, environment: Environment) -> None:
+async def test_a_tail_written_anew(service: Service, owner: Owner, environment: Environment) -> None:
     """Every hash follows, but the head that was signed does not; edge and command line say where."""
-    await _signed(house)
+    await _signed(service)
     await _rewrite(owner, 5)
 
-    report = await house.does.verify_audit_events()
+    report = await service.use_cases.audit.verify_audit_events()
     status, said = await ran(environment, "audit", "verify")
 
     problem = "entries from 4 to 6 were rewritten: the head signed there differs"
@@ -125,10 +125,10 @@ async def test_a_tail_written_anew(house: House, owner: Owner, environment: Envi
 
 
 async def test_a_key_of_ones_own_signs_nothing(
-    house: House, owner: Owner, pool: Pool, environment: Environment
+    service: Service, owner: Owner, pool: Pool, environment: Environment
 ) -> None:
     """Whoever owns the database can put a key there, but not one that the master key knows."""
-    await _signed(house)
+    await _signed(service)
     await _rewrite(owner, 5)
     mallory, clock = MasterKey(b"e" * 32), FakeClock(datetime.now(UTC))
     key = mallory.generate(clock.now())
@@ -152,7 +152,7 @@ async def test_a_key_of_ones_own_signs_nothing(
         head.signature,
     )
 
-    report = await house.does.verify_audit_events()
+    report = await service.use_cases.audit.verify_audit_events()
     unaware = {name: value for name, value in environment.items() if name != "AUTH_MASTER_KEY"}
     status, said = await ran(unaware, "audit", "verify")
 
@@ -161,9 +161,9 @@ async def test_a_key_of_ones_own_signs_nothing(
     assert "the signing keys were believed: set AUTH_MASTER_KEY" in said
 
 
-async def test_the_runtime_role_can_only_add_heads(house: House, pool: Pool) -> None:
+async def test_the_runtime_role_can_only_add_heads(service: Service, pool: Pool) -> None:
     """Neither change one nor remove one."""
-    await _signed(house)
+    await _signed(service)
 
     for statement in (
         "UPDATE auth.audit_heads SET hash = ''",

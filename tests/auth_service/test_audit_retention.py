@@ -16,7 +16,7 @@ from chassis.postgres.pool import Pool
 from devstack.database import Database as DevelopmentDatabase
 
 from tests.auth_service.command_line import Environment, ran
-from tests.auth_service.conftest import MASTER_KEY, House
+from tests.auth_service.conftest import MASTER_KEY, Service
 
 Owner = Any  # asyncpg has no types
 
@@ -36,14 +36,14 @@ def _six_years(environment: Environment, emptied_database: DevelopmentDatabase) 
     return environment | {"AUTH_AUDIT_RETENTION_YEARS": "6", "AUTH_MIGRATION_POSTGRES_URL": url}
 
 
-async def _seven_entries(house: House, pool: Pool) -> None:
+async def _seven_entries(service: Service, pool: Pool) -> None:
     """Heads signed seven years ago at 2, six and a half at 4, yesterday at 6, and none at 7."""
     units, clock = PostgresUnitsOfWork(pool), SystemClock()
     ring = KeyRing(units, MASTER_KEY, clock)
     await ring.load()
-    await house.register()
+    await service.register()
     for _ in range(6):
-        await house.login()
+        await service.login()
     for place, days in ((2, 7 * 366), (4, 6 * 366 + 183), (6, 1)):
         async with units.statements() as unit:
             (entry,) = await unit.audit.after(place - 1, 1)
@@ -62,10 +62,10 @@ async def _places(owner: Owner) -> list[int]:
 
 
 async def test_what_is_over_goes_and_the_rest_still_verifies(
-    house: House, pool: Pool, owner: Owner, six_years: Environment, tmp_path: Path
+    service: Service, pool: Pool, owner: Owner, six_years: Environment, tmp_path: Path
 ) -> None:
     """As far as the last head that is old enough; the chain goes on, is signed, verified and exported."""
-    await _seven_entries(house, pool)
+    await _seven_entries(service, pool)
     status, said = await ran(six_years, "audit", "prune")
     assert (status, said) == (0, "4 events older than 6 years were removed; the chain begins after 4\n")
     assert await _places(owner) == [5, 6, 7, 8]
@@ -75,7 +75,7 @@ async def test_what_is_over_goes_and_the_rest_still_verifies(
     assert details == {"events": "4", "through": "4"}
     assert (await ran(six_years, "audit", "prune"))[1].startswith("0 events")
 
-    assert (await house.sign_audit_head()) is not None
+    assert (await service.sign_audit_head()) is not None
     status, said = await ran(six_years, "audit", "verify")
     assert status == 0, said
     assert "intact: 4 events" in said
@@ -98,7 +98,7 @@ async def test_what_is_over_goes_and_the_rest_still_verifies(
     ],
 )
 async def test_whoever_removes_more_is_found_out(
-    house: House,
+    service: Service,
     pool: Pool,
     owner: Owner,
     six_years: Environment,
@@ -107,7 +107,7 @@ async def test_whoever_removes_more_is_found_out(
     problem: str,
 ) -> None:
     """A head cannot be made older, and vouches for nothing where entries are kept longer or for ever."""
-    await _seven_entries(house, pool)
+    await _seven_entries(service, pool)
     assert (await ran(six_years, "audit", "prune"))[0] == 0
     await owner.execute(tampering)
 
@@ -117,10 +117,10 @@ async def test_whoever_removes_more_is_found_out(
 
 
 async def test_nothing_is_removed_of_a_broken_chain(
-    house: House, pool: Pool, owner: Owner, six_years: Environment
+    service: Service, pool: Pool, owner: Owner, six_years: Environment
 ) -> None:
     """It may be evidence."""
-    await _seven_entries(house, pool)
+    await _seven_entries(service, pool)
     await owner.execute("UPDATE auth.audit_events SET ip = 'x' WHERE sequence = 7")
 
     status, said = await ran(six_years, "audit", "prune")
@@ -130,10 +130,10 @@ async def test_nothing_is_removed_of_a_broken_chain(
 
 
 async def test_the_newest_head_stays_however_old(
-    house: House, pool: Pool, owner: Owner, six_years: Environment
+    service: Service, pool: Pool, owner: Owner, six_years: Environment
 ) -> None:
     """The chain goes on from there."""
-    await _seven_entries(house, pool)
+    await _seven_entries(service, pool)
     await owner.execute("DELETE FROM auth.audit_events WHERE sequence = 7")
     await owner.execute("DELETE FROM auth.audit_heads WHERE sequence = 6")
 
@@ -144,10 +144,14 @@ async def test_the_newest_head_stays_however_old(
 
 
 async def test_who_may_not(
-    house: House, pool: Pool, owner: Owner, six_years: Environment, emptied_database: DevelopmentDatabase
+    service: Service,
+    pool: Pool,
+    owner: Owner,
+    six_years: Environment,
+    emptied_database: DevelopmentDatabase,
 ) -> None:
     """The service's own role removes nothing, and the strict profile keeps for six years at least."""
-    await _seven_entries(house, pool)
+    await _seven_entries(service, pool)
     writer = six_years | {"AUTH_MIGRATION_POSTGRES_URL": emptied_database.url("auth_service")}
     hasty = six_years | {"PROFILE": "strict", "AUTH_AUDIT_RETENTION_YEARS": "5"}
     for environment, status, problem in ((writer, 2, "set auth_owner's"), (hasty, 1, "is less than 6")):

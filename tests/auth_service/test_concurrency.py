@@ -15,7 +15,7 @@ from chassis.ids import uuid7
 from chassis.postgres.pool import Pool
 from vestibule.auth.v1 import auth_service_pb2 as pb
 
-from tests.auth_service.conftest import MASTER_KEY, House
+from tests.auth_service.conftest import MASTER_KEY, Service
 from tests.auth_service.world import EMAIL, NAME, PASSWORD
 from tests.chassis.waiting import until
 
@@ -25,31 +25,33 @@ _CUT = (
 )
 
 
-async def test_fifty_refreshes_of_one_token_have_one_successor(house: House) -> None:
+async def test_fifty_refreshes_of_one_token_have_one_successor(service: Service) -> None:
     """Nobody is logged out, and the session is advanced once."""
-    await house.register()
-    tokens = await house.login()
+    await service.register()
+    tokens = await service.login()
 
-    answers = await asyncio.gather(*(house.refresh(tokens.refresh_token) for _ in range(50)))
+    answers = await asyncio.gather(*(service.refresh(tokens.refresh_token) for _ in range(50)))
 
     assert len({answer.refresh_token for answer in answers}) == 1
-    assert await house.pool.fetchval("SELECT counter FROM auth.sessions") == 1
-    await house.refresh(answers[0].refresh_token)
-    assert ("auth.refresh_reused", "refused") not in await house.actions()
+    assert await service.pool.fetchval("SELECT counter FROM auth.sessions") == 1
+    await service.refresh(answers[0].refresh_token)
+    assert ("auth.refresh_reused", "refused") not in await service.actions()
 
 
-async def test_registering_one_address_twenty_times_makes_one_person(house: House) -> None:
+async def test_registering_one_address_twenty_times_makes_one_person(service: Service) -> None:
     """The others are told that it is taken, or resume the same registration."""
     request = pb.RegisterRequest(email=EMAIL, password=PASSWORD, full_name=NAME)
 
-    answers = await asyncio.gather(*(house.auth.Register(request) for _ in range(20)), return_exceptions=True)
+    answers = await asyncio.gather(
+        *(service.auth.Register(request) for _ in range(20)), return_exceptions=True
+    )
 
     ids = {answer.user.id for answer in answers if isinstance(answer, pb.RegisterResponse)}
     refusals = [answer for answer in answers if isinstance(answer, BaseException)]
     assert len(ids) == 1
     assert {refusal.reason for refusal in refusals if isinstance(refusal, RemoteError)} <= {"EMAIL_TAKEN"}
     assert all(isinstance(refusal, RemoteError) for refusal in refusals)
-    assert await house.count("credentials") == len(house.directory.users) == 1
+    assert await service.count("credentials") == len(service.directory.users) == 1
 
 
 async def test_instances_that_start_at_once_make_one_key(pool: Pool) -> None:
@@ -61,27 +63,27 @@ async def test_instances_that_start_at_once_make_one_key(pool: Pool) -> None:
     assert await pool.fetchval("SELECT count(*) FROM auth.signing_keys") == 1
 
 
-async def test_instances_that_start_at_once_make_one_admin(house: House) -> None:
+async def test_instances_that_start_at_once_make_one_admin(service: Service) -> None:
     """Whoever comes second finds it made, or taken up."""
-    job = house.does.bootstrap_admin
+    job = service.use_cases.bootstrap_admin
 
     outcomes = await asyncio.gather(
         *(job(email=EMAIL, password=PASSWORD, user_id=uuid7()) for _ in range(4)), return_exceptions=True
     )
 
     assert outcomes.count(Bootstrap.CREATED) <= 1, "the one that made it says so, and no other"
-    assert await house.count("credentials") == 1
+    assert await service.count("credentials") == 1
     assert await job(email=EMAIL, password=PASSWORD, user_id=uuid7()) is Bootstrap.NOT_NEEDED
 
 
-async def test_guesses_at_once_do_not_slip_past_the_limit(house: House) -> None:
+async def test_guesses_at_once_do_not_slip_past_the_limit(service: Service) -> None:
     """Thirty at once, the right one among them: after five wrong ones no right one is found."""
-    await house.register()
+    await service.register()
     answered: list[str] = []
 
     async def guess(password: str) -> str:
         try:
-            await house.login(password=password)
+            await service.login(password=password)
         except RemoteError as error:
             return error.reason
         finally:
@@ -97,46 +99,46 @@ async def test_guesses_at_once_do_not_slip_past_the_limit(house: House) -> None:
     assert right == "TOO_MANY_ATTEMPTS" or answered.index(PASSWORD) < FAILURES_MAX + 5
 
 
-async def test_the_chain_is_whole_after_a_crowd(house: House) -> None:
+async def test_the_chain_is_whole_after_a_crowd(service: Service) -> None:
     """Entries of concurrent transactions follow one another without a gap."""
-    await house.register()
-    await asyncio.gather(*(house.login() for _ in range(16)))
+    await service.register()
+    await asyncio.gather(*(service.login() for _ in range(16)))
 
-    report = await house.does.verify_audit_events()
+    report = await service.use_cases.audit.verify_audit_events()
 
     assert (report.intact, report.events) == (True, 17)
 
 
-async def test_ending_everything_leaves_no_session_behind(house: House) -> None:
+async def test_ending_everything_leaves_no_session_behind(service: Service) -> None:
     """Sign-ins and refreshes that run at the same time come before or after, never in between."""
-    user_id = await house.register()
-    tokens = [await house.login() for _ in range(3)]
-    house.come_as(tokens[0].access_token)
+    user_id = await service.register()
+    tokens = [await service.login() for _ in range(3)]
+    service.come_as(tokens[0].access_token)
 
     await asyncio.gather(
-        house.auth.LogoutAll(pb.LogoutAllRequest()),
-        *(house.refresh(each.refresh_token) for each in tokens),
+        service.auth.LogoutAll(pb.LogoutAllRequest()),
+        *(service.refresh(each.refresh_token) for each in tokens),
         return_exceptions=True,
     )
 
-    left = await house.pool.fetchval(
+    left = await service.pool.fetchval(
         "SELECT count(*) FROM auth.sessions WHERE user_id = $1 AND ended_at IS NULL", UUID(user_id)
     )
     assert left == 0
 
 
-async def test_a_refresh_that_was_rolled_back_has_not_happened(house: House, pool: Pool) -> None:
+async def test_a_refresh_that_was_rolled_back_has_not_happened(service: Service, pool: Pool) -> None:
     """Postgres cuts the connection in the middle of the transaction; the client's retry works."""
-    await house.register()
-    tokens = await house.login()
+    await service.register()
+    tokens = await service.login()
     async with pool.transaction() as blocker:
         await blocker.execute("SELECT FROM auth.sessions FOR UPDATE")
-        refreshing = asyncio.create_task(house.refresh(tokens.refresh_token))
+        refreshing = asyncio.create_task(service.refresh(tokens.refresh_token))
         await until(lambda: pool.fetchval(_CUT))
         with pytest.raises((DeadlineExceeded, Unavailable)):
             await refreshing
 
-    assert (await house.refresh(tokens.refresh_token)).refresh_token != tokens.refresh_token
+    assert (await service.refresh(tokens.refresh_token)).refresh_token != tokens.refresh_token
 
 
 async def test_another_master_key_opens_nothing(pool: Pool) -> None:

@@ -18,61 +18,61 @@ from devstack.database import Database as DevelopmentDatabase
 from vestibule.auth.v1 import email_service_pb2
 
 from tests.auth_service.adapters.mail_server import MailServer
-from tests.auth_service.conftest import MAIL_TOKENS, House
+from tests.auth_service.conftest import MAIL_TOKENS, Service
 
 PEOPLE = 5
 
 
-def sender(house: House, port: int) -> SendMails:
+def sender(service: Service, port: int) -> SendMails:
     """Returns what sends the queue to a server on this port."""
     sender = Address("Vestibule", addr_spec="no-reply@vestibule.test")
     carrier = SmtpCarrier(SmtpServer.of(f"smtp://127.0.0.1:{port}"), "vestibule.test")
     post = MailDelivery(Composer(sender, "https://id.example", SystemClock()), carrier)
-    return SendMails(PostgresUnitsOfWork(house.pool), MAIL_TOKENS, post)
+    return SendMails(PostgresUnitsOfWork(service.pool), MAIL_TOKENS, post)
 
 
-async def test_mails_wait_for_the_server(house: House) -> None:
+async def test_mails_wait_for_the_server(service: Service) -> None:
     """Every one is delivered once it is back, by whichever instance, and its token works."""
     server = MailServer()
     async with server.running():
         pass
-    one, other = sender(house, server.port), sender(house, server.port)
+    one, other = sender(service, server.port), sender(service, server.port)
     for number in range(PEOPLE):
-        await house.register(f"user-{number}@example.com")
+        await service.register(f"user-{number}@example.com")
     await one()
     await one()
-    assert await house.count("mails") == PEOPLE
+    assert await service.count("mails") == PEOPLE
 
-    await house.pool.execute("UPDATE auth.mails SET due_at = now()")
+    await service.pool.execute("UPDATE auth.mails SET due_at = now()")
     async with server.running():
         handled = await asyncio.gather(one(), other(), one())
 
     assert sum(handled) == PEOPLE
     assert sorted(server.recipients) == [f"user-{number}@example.com" for number in range(PEOPLE)]
-    assert await house.count("mails") == 0
+    assert await service.count("mails") == 0
     for message in server.taken:
         found = re.search(r"token=([\w-]+)", message.as_string())
         assert found
-        await house.emails.VerifyEmail(email_service_pb2.VerifyEmailRequest(token=found[1]))
-    assert len(house.directory.verified) == PEOPLE
+        await service.emails.VerifyEmail(email_service_pb2.VerifyEmailRequest(token=found[1]))
+    assert len(service.directory.verified) == PEOPLE
 
 
-async def test_a_sender_that_dies_leaves_its_mail_to_another(house: House) -> None:
+async def test_a_sender_that_dies_leaves_its_mail_to_another(service: Service) -> None:
     """Once its lease is over."""
     server = MailServer()
     async with server.running():
-        send = sender(house, server.port)
-        await house.register()
-        async with PostgresUnitsOfWork(house.pool).statements() as unit:
+        send = sender(service, server.port)
+        await service.register()
+        async with PostgresUnitsOfWork(service.pool).statements() as unit:
             assert await unit.mails.claim(timedelta(minutes=1))
         assert await send() == 0
-        await house.pool.execute("UPDATE auth.mails SET due_at = now()")
+        await service.pool.execute("UPDATE auth.mails SET due_at = now()")
 
         assert await send() == 1
     assert len(server.taken) == 1
 
 
-async def test_the_listener_is_notified(house: House, emptied_database: DevelopmentDatabase) -> None:
+async def test_the_listener_is_notified(service: Service, emptied_database: DevelopmentDatabase) -> None:
     """When a mail is queued, by any process; not while nothing happens."""
     listener = MailQueueListener(emptied_database.url("auth_service"), "test-mail")
     task = asyncio.create_task(listener.run())
@@ -81,7 +81,7 @@ async def test_the_listener_is_notified(house: House, emptied_database: Developm
         quiet = asyncio.create_task(listener.wait(10))
         await asyncio.sleep(0.1)
         assert not quiet.done()
-        async with PostgresUnitsOfWork(house.pool).transaction() as unit:
+        async with PostgresUnitsOfWork(service.pool).transaction() as unit:
             await unit.mails.queue(MailKind.PASSWORD_RESET, uuid7())
         await asyncio.wait_for(quiet, 5)
     finally:

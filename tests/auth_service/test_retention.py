@@ -5,7 +5,7 @@ from uuid import UUID
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from chassis.postgres.pool import Pool
 
-from tests.auth_service.conftest import House
+from tests.auth_service.conftest import Service
 
 _SESSIONS = """
     INSERT INTO auth.sessions
@@ -16,9 +16,9 @@ _SESSIONS = """
 """
 
 
-async def test_only_what_has_served_its_time_goes(house: House, pool: Pool) -> None:
+async def test_only_what_has_served_its_time_goes(service: Service, pool: Pool) -> None:
     """Sessions after a month, revocations with their last token, wrong passwords with their block."""
-    user_id = UUID(await house.register())
+    user_id = UUID(await service.register())
     for expires, ended, count in (
         ("-31 days", None, 2),
         ("-29 days", None, 3),
@@ -47,18 +47,18 @@ async def test_only_what_has_served_its_time_goes(house: House, pool: Pool) -> N
             block,
         )
 
-    deleted = await house.does.purge_expired()
+    deleted = await service.use_cases.purge_expired()
 
     assert deleted == 2 + 4 + 1 + 1
-    assert await house.count("sessions") == 3 + 5 + 6
-    assert await house.count("revocations") == 1
+    assert await service.count("sessions") == 3 + 5 + 6
+    assert await service.count("revocations") == 1
     left = await pool.fetch("SELECT account FROM auth.sign_in_failures")
     assert {row["account"] for row in left} == {b"b", b"c"}
 
 
-async def test_api_keys_go_a_month_after_their_end(house: House, pool: Pool) -> None:
+async def test_api_keys_go_a_month_after_their_end(service: Service, pool: Pool) -> None:
     """Revoked or expired; who has no end stays."""
-    user_id = UUID(await house.register())
+    user_id = UUID(await service.register())
     ends = [("-31 days", None), ("1 day", "-31 days"), (None, "-31 days"), ("-29 days", "-29 days")]
     for number, (expires, revoked) in enumerate([*ends, (None, None)]):
         await pool.execute(
@@ -71,21 +71,21 @@ async def test_api_keys_go_a_month_after_their_end(house: House, pool: Pool) -> 
             revoked,
         )
 
-    assert await house.does.purge_expired() == 3
-    assert await house.count("api_keys") == 2
+    assert await service.use_cases.purge_expired() == 3
+    assert await service.count("api_keys") == 2
 
 
-async def test_whatever_the_number(house: House, pool: Pool) -> None:
+async def test_whatever_the_number(service: Service, pool: Pool) -> None:
     """Batch after batch, until nothing is left; two may do it at once."""
-    user_id = UUID(await house.register())
+    user_id = UUID(await service.register())
     await pool.execute(_SESSIONS, user_id, "-31 days", None, 1_200)
 
-    assert await house.does.purge_expired() == 1_200
+    assert await service.use_cases.purge_expired() == 1_200
 
 
-async def test_a_locked_row_is_left_for_the_next_time(house: House, pool: Pool) -> None:
+async def test_a_locked_row_is_left_for_the_next_time(service: Service, pool: Pool) -> None:
     """The job waits for nobody."""
-    user_id = UUID(await house.register())
+    user_id = UUID(await service.register())
     await pool.execute(_SESSIONS, user_id, "-31 days", None, 2)
     async with pool.transaction() as other:
         await other.execute("SELECT FROM auth.sessions LIMIT 1 FOR UPDATE")
@@ -93,12 +93,12 @@ async def test_a_locked_row_is_left_for_the_next_time(house: House, pool: Pool) 
         async with PostgresUnitsOfWork(pool).statements() as unit:
             assert await unit.retention.purge(10) == 1
 
-    assert await house.does.purge_expired() == 1
+    assert await service.use_cases.purge_expired() == 1
 
 
-async def test_challenges(house: House, pool: Pool) -> None:
+async def test_challenges(service: Service, pool: Pool) -> None:
     """Those of a second step are told as expired for as long again; those of passkeys go at once."""
-    user_id = UUID(await house.register())
+    user_id = UUID(await service.register())
     for digest, age in ((b"open", "-1 minute"), (b"late", "4 minutes"), (b"gone", "6 minutes")):
         await pool.execute(
             "INSERT INTO auth.mfa_challenges (digest, user_id, password_hash, expires_at)"
@@ -114,5 +114,5 @@ async def test_challenges(house: House, pool: Pool) -> None:
             age,
         )
 
-    assert await house.does.purge_expired() == 1 + 2
-    assert (await house.count("mfa_challenges"), await house.count("passkey_challenges")) == (2, 1)
+    assert await service.use_cases.purge_expired() == 1 + 2
+    assert (await service.count("mfa_challenges"), await service.count("passkey_challenges")) == (2, 1)

@@ -1,6 +1,5 @@
 """The use cases on a world in memory, and users to try them with."""
 
-from dataclasses import dataclass
 from uuid import UUID
 
 from auth_service.adapters.hmac_secrets import HmacDeviceTokens
@@ -11,10 +10,10 @@ from auth_service.domain.session import STANDARD, SessionLimits
 from auth_service.domain.tokens import Tokens
 from auth_service.domain.user import Role
 from auth_service.domain.verified_email import VerifiedAddressRule
-from auth_service.wiring.api_keys import build_api_key_use_cases
-from auth_service.wiring.use_cases import Ports, UseCases, build_use_cases
+from auth_service.usecases.ports import Ports
 from chassis.identity.caller import Caller
 
+from tests.auth_service.use_cases import UseCases
 from tests.fakes.auth_service.api_keys import FakeApiKeySecrets
 from tests.fakes.auth_service.attempts import FakeResponseSeal
 from tests.fakes.auth_service.audit import FakeHeadSigner
@@ -52,29 +51,39 @@ class NoKeys:
         return ()
 
 
-class NoAuthenticator:
+class AcceptingAuthenticator:
     """Accepts every token."""
 
     async def authenticate(self, token: str) -> object:
-        """Finds every token good."""
+        """Returns the token."""
         return token
 
 
-@dataclass(frozen=True)
-class World:
-    """Everything there is."""
+class World(UseCases):
+    """The use cases on fakes."""
 
-    clock: FakeClock
-    units: FakeUnitsOfWork
-    directory: FakeUserDirectory
-    hasher: FakePasswordHasher
-    login_delay: FakeLoginDelay
-    signer: FakeTokenSigner
-    does: UseCases
+    def __init__(
+        self,
+        ports: Ports,
+        units: FakeUnitsOfWork,
+        directory: FakeUserDirectory,
+        hasher: FakePasswordHasher,
+        *,
+        login_delay: FakeLoginDelay,
+        signer: FakeTokenSigner,
+        clock: FakeClock,
+    ) -> None:
+        super().__init__(ports, AcceptingAuthenticator())
+        self.units = units
+        self.directory = directory
+        self.hasher = hasher
+        self.login_delay = login_delay
+        self.signer = signer
+        self.clock = clock
 
     async def user(self, email: str = EMAIL, *, role: Role = Role.USER, proven: bool = False) -> UUID:
         """Registers somebody, who has `PASSWORD` and whose address is proven, if `proven`."""
-        user = await self.does.register(
+        user = await self.auth.register(
             email=email,
             password=PASSWORD,
             full_name=NAME,
@@ -86,7 +95,7 @@ class World:
 
     async def sign_in(self, email: str = EMAIL, password: str = PASSWORD, address: str = HERE) -> Tokens:
         """Signs somebody in."""
-        issued = await self.does.login(email=email, password=password, caller=a_client(address))
+        issued = await self.auth.login(email=email, password=password, caller=a_client(address))
         assert isinstance(issued, Tokens)
         return issued
 
@@ -129,11 +138,10 @@ def build_world(
     units = FakeUnitsOfWork(clock)
     directory = FakeUserDirectory(units, clock)
     hasher, login_delay, signer = FakePasswordHasher(units), FakeLoginDelay(), FakeTokenSigner()
-    address_rule, rights_of = VerifiedAddressRule(verified_email), RightsRule(admins_need_second_factor)
     ports = Ports(
-        address_rule=address_rule,
+        address_rule=VerifiedAddressRule(verified_email),
         limits=limits,
-        rights_of=rights_of,
+        rights_of=RightsRule(admins_need_second_factor),
         units=units,
         directory=directory,
         hasher=hasher,
@@ -149,21 +157,11 @@ def build_world(
         notices=SignInNotices(second_factor_guesses=notify, new_device=notify),
         second_factors=FakeSecondFactorSecrets(),
         relying_party=FakeRelyingParty(),
+        api_key_secrets=FakeApiKeySecrets(),
         response_seal=FakeResponseSeal(),
         published_keys=NoKeys(),
         head_verifier=FakeHeadSigner(),
-        authenticator=NoAuthenticator(),
         issuer=ISSUER,
         clock=clock,
     )
-    return World(
-        clock=clock,
-        units=units,
-        directory=directory,
-        hasher=hasher,
-        login_delay=login_delay,
-        signer=signer,
-        does=build_use_cases(
-            ports, build_api_key_use_cases(units, FakeApiKeySecrets(), address_rule, rights_of, clock)
-        ),
-    )
+    return World(ports, units, directory, hasher, login_delay=login_delay, signer=signer, clock=clock)

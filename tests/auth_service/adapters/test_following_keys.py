@@ -20,7 +20,7 @@ from auth_service.domain.idempotency import IdempotencyRecord, Request
 from auth_service.domain.mail import MailKind
 from auth_service.domain.session import RefreshToken
 from auth_service.domain.signing_key import RetiredKey
-from auth_service.wiring.keys import totp_secrets
+from auth_service.wiring.adapters import totp_secrets
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 from cryptography.exceptions import InvalidTag

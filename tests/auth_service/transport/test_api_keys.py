@@ -13,48 +13,48 @@ from vestibule.auth.v1 import api_key_service_pb2 as pb
 from vestibule.auth.v1 import auth_service_pb2, email_service_pb2, token_service_pb2
 from vestibule.auth.v1.api_key_service_pb2_grpc import ApiKeyServiceStub
 
-from tests.auth_service.conftest import House
+from tests.auth_service.conftest import Service
 
 
-async def _key(house: House, *scopes: str, lives: timedelta | None = None) -> pb.CreateApiKeyResponse:
-    tokens = await house.login()
-    await house.pool.execute("UPDATE auth.credentials SET email_verified = true")  # As by the mailed token.
-    house.come_as(tokens.access_token)
+async def _key(service: Service, *scopes: str, lives: timedelta | None = None) -> pb.CreateApiKeyResponse:
+    tokens = await service.login()
+    await service.pool.execute("UPDATE auth.credentials SET email_verified = true")  # As by the mailed token.
+    service.come_as(tokens.access_token)
     request = pb.CreateApiKeyRequest(name="report", scopes=scopes)
     if lives is not None:
         request.expires_at.FromDatetime(datetime.now(UTC) + lives)
-    made: pb.CreateApiKeyResponse = await ApiKeyServiceStub(house.channel).CreateApiKey(request)
+    made: pb.CreateApiKeyResponse = await ApiKeyServiceStub(service.channel).CreateApiKey(request)
     return made
 
 
-async def _introspected(house: House, key: str) -> token_service_pb2.IntrospectTokenResponse:
+async def _introspected(service: Service, key: str) -> token_service_pb2.IntrospectTokenResponse:
     request = token_service_pb2.IntrospectTokenRequest(token=key)
-    said: token_service_pb2.IntrospectTokenResponse = await house.tokens.IntrospectToken(request)
+    said: token_service_pb2.IntrospectTokenResponse = await service.tokens.IntrospectToken(request)
     return said
 
 
-async def test_the_service_refuses_keys_itself(house: House) -> None:
+async def test_the_service_refuses_keys_itself(service: Service) -> None:
     """Who comes past the edge is refused like anybody, and audited: the address is a session's matter."""
-    await house.register()
-    for key in (await _key(house, "read"), await _key(house, "read", "write")):
-        house.come_as(key.key)
+    await service.register()
+    for key in (await _key(service, "read"), await _key(service, "read", "write")):
+        service.come_as(key.key)
         for call in (
-            house.emails.ResendVerification(email_service_pb2.ResendVerificationRequest()),
-            house.auth.LogoutAll(auth_service_pb2.LogoutAllRequest()),
+            service.emails.ResendVerification(email_service_pb2.ResendVerificationRequest()),
+            service.auth.LogoutAll(auth_service_pb2.LogoutAllRequest()),
         ):
             with pytest.raises(RemoteError) as caught:
                 await call
             assert caught.value.reason == "FORBIDDEN"
 
-    assert (await house.actions()).count(("auth.api_key_refused", "refused")) == 4
+    assert (await service.actions()).count(("auth.api_key_refused", "refused")) == 4
 
 
-async def test_introspection_tells_what_others_need(house: House) -> None:
+async def test_introspection_tells_what_others_need(service: Service) -> None:
     """Whose it is, what it may, when it ends and what time it is."""
-    user_id = await house.register()
-    made = await _key(house, "read", "write", lives=timedelta(hours=1))
-    said = await _introspected(house, made.key)
-    wrong = await _introspected(house, made.key[:-1] + ("0" if made.key[-1] != "0" else "1"))
+    user_id = await service.register()
+    made = await _key(service, "read", "write", lives=timedelta(hours=1))
+    said = await _introspected(service, made.key)
+    wrong = await _introspected(service, made.key[:-1] + ("0" if made.key[-1] != "0" else "1"))
 
     assert (said.active, said.api_key.key_id, said.api_key.user_id) == (True, made.id, user_id)
     assert (said.api_key.role, list(said.api_key.scopes)) == ("user", ["read", "write"])
@@ -63,21 +63,21 @@ async def test_introspection_tells_what_others_need(house: House) -> None:
     assert (wrong.active, wrong.reason, wrong.HasField("api_key")) == (False, "TOKEN_INVALID", False)
 
 
-async def test_revoked_from_the_commit_on(house: House) -> None:
+async def test_revoked_from_the_commit_on(service: Service) -> None:
     """And told to everybody in the words that end a session."""
-    await house.register()
-    made = await _key(house, "read")
-    await ApiKeyServiceStub(house.channel).RevokeApiKey(pb.RevokeApiKeyRequest(key_id=made.id))
+    await service.register()
+    made = await _key(service, "read")
+    await ApiKeyServiceStub(service.channel).RevokeApiKey(pb.RevokeApiKeyRequest(key_id=made.id))
 
-    assert (await _introspected(house, made.key)).reason == "TOKEN_REVOKED"
-    assert made.id in {event.tokens_revoked.session_id for event in await house.events()}
+    assert (await _introspected(service, made.key)).reason == "TOKEN_REVOKED"
+    assert made.id in {event.tokens_revoked.session_id for event in await service.events()}
 
 
-async def test_postgres_holds_no_key(house: House) -> None:
+async def test_postgres_holds_no_key(service: Service) -> None:
     """Its HMAC alone, which the table without the master key cannot make."""
-    await house.register()
-    made = await _key(house, "read")
-    row = await house.pool.fetchrow("SELECT prefix, digest FROM auth.api_keys")
+    await service.register()
+    made = await _key(service, "read")
+    row = await service.pool.fetchrow("SELECT prefix, digest FROM auth.api_keys")
 
     assert row is not None
     assert row["prefix"] == made.prefix == prefix_of(made.key)

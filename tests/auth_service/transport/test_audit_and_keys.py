@@ -16,27 +16,27 @@ from vestibule.auth.v1 import key_service_pb2
 from vestibule.events.v1.events_pb2 import AuditRecorded, Event
 from vestibule.users.v1 import directory_service_pb2, user_pb2
 
-from tests.auth_service.conftest import House
+from tests.auth_service.conftest import Service
 from tests.auth_service.world import ISSUER, a_service
 
 
-async def _come_as_admin(house: House) -> str:
-    user_id = await house.register()
-    house.directory.change(user_id, role=user_pb2.ROLE_ADMIN)
-    await house.does.sync_account(user_id=UUID(user_id), caller=a_service())
-    house.come_as((await house.login()).access_token)
+async def _come_as_admin(service: Service) -> str:
+    user_id = await service.register()
+    service.directory.change(user_id, role=user_pb2.ROLE_ADMIN)
+    await service.use_cases.accounts.sync_account(user_id=UUID(user_id), caller=a_service())
+    service.come_as((await service.login()).access_token)
     return user_id
 
 
-async def test_admins_read_the_trail(house: House) -> None:
+async def test_admins_read_the_trail(service: Service) -> None:
     """The newest first, filtered, in pages."""
-    user_id = await _come_as_admin(house)
+    user_id = await _come_as_admin(service)
 
-    answer = await house.audit.ListAuditEvents(pb.ListAuditEventsRequest(page_size=2))
-    rest = await house.audit.ListAuditEvents(
+    answer = await service.audit.ListAuditEvents(pb.ListAuditEventsRequest(page_size=2))
+    rest = await service.audit.ListAuditEvents(
         pb.ListAuditEventsRequest(page_size=2, cursor=answer.pagination.next_cursor)
     )
-    logins = await house.audit.ListAuditEvents(
+    logins = await service.audit.ListAuditEvents(
         pb.ListAuditEventsRequest(action="auth.login", actor_id=user_id)
     )
 
@@ -53,34 +53,30 @@ async def test_admins_read_the_trail(house: House) -> None:
     assert len(login.hash) == 64
 
 
-async def test_others_may_not(house: House) -> None:
+async def test_others_may_not(service: Service) -> None:
     """Nor see whether a filter is well made."""
-    await house.register()
-    house.come_as((await house.login()).access_token)
+    await service.register()
+    service.come_as((await service.login()).access_token)
 
     with pytest.raises(RemoteError) as caught:
-        await house.audit.ListAuditEvents(pb.ListAuditEventsRequest())
+        await service.audit.ListAuditEvents(pb.ListAuditEventsRequest())
     assert caught.value.reason == Forbidden.reason
 
 
-async def test_a_made_up_cursor_is_refused(house: House) -> None:
+async def test_a_made_up_cursor_is_refused(service: Service) -> None:
     """On its field."""
-    await _come_as_admin(house)
+    await _come_as_admin(service)
 
     with pytest.raises(RemoteError) as caught:
-        await house.audit.ListAuditEvents(pb.ListAuditEventsRequest(cursor="nonsense"))
+        await service.audit.ListAuditEvents(pb.ListAuditEventsRequest(cursor="nonsense"))
     assert caught.value.reason == Invalid.reason
 
 
-async def test_a_client_is_fetched_from_who_kept_it(house: House) -> None:
+async def test_a_client_is_fetched_from_who_kept_it(service: Service) -> None:
     """No event carries it; the release before sent it along; what is erased there is not known here."""
-    record = event_handlers(
-        sync_account=house.does.sync_account,
-        record_audit=house.does.record_audit,
-        report_email_verified=house.does.mail.report_email_verified,
-    )
+    record = event_handlers(service.use_cases.ports)
     ids = [str(uuid7()) for _ in range(3)]
-    house.directory.audit_clients[ids[0]] = directory_service_pb2.GetAuditClientResponse(
+    service.directory.audit_clients[ids[0]] = directory_service_pb2.GetAuditClientResponse(
         ip="192.0.2.9", user_agent="kept", request_id="mine"
     )
     told = [
@@ -92,9 +88,9 @@ async def test_a_client_is_fetched_from_who_kept_it(house: House) -> None:
         event = Event(event_id=event_id, source="user-service", audit_recorded=recorded)
         event.occurred_at.GetCurrentTime()
         await record["audit_recorded"](event)
-    await _come_as_admin(house)
+    await _come_as_admin(service)
 
-    found = await house.audit.ListAuditEvents(pb.ListAuditEventsRequest(action="users.update"))
+    found = await service.audit.ListAuditEvents(pb.ListAuditEventsRequest(action="users.update"))
     assert {(entry.ip, entry.user_agent, entry.request_id) for entry in found.events} == {
         ("192.0.2.9", "kept", "mine"),
         ("192.0.2.8", "sent", ""),
@@ -113,28 +109,22 @@ async def test_a_client_is_fetched_from_who_kept_it(house: House) -> None:
         ("", "success"),
     ],
 )
-async def test_another_service_tells_of_its_own_acts_alone(house: House, action: str, outcome: str) -> None:
+async def test_another_service_tells_of_its_own_acts_alone(
+    service: Service, action: str, outcome: str
+) -> None:
     """However well it signs: an entry about a sign-in is auth-service's to make."""
-    record = event_handlers(
-        sync_account=house.does.sync_account,
-        record_audit=house.does.record_audit,
-        report_email_verified=house.does.mail.report_email_verified,
-    )
+    record = event_handlers(service.use_cases.ports)
     event = Event(event_id=str(uuid7()), source="user-service")
     event.audit_recorded.action, event.audit_recorded.outcome = action, outcome
 
     with pytest.raises(ValueError, match="audit entry"):
         await record["audit_recorded"](event)
-    assert await house.count("audit_events") == 0
+    assert await service.count("audit_events") == 0
 
 
-async def test_a_commitment_is_not_anothers_to_make(house: House, pool: Pool) -> None:
+async def test_a_commitment_is_not_anothers_to_make(service: Service, pool: Pool) -> None:
     """It would say that there had been a client, and has been erased."""
-    record = event_handlers(
-        sync_account=house.does.sync_account,
-        record_audit=house.does.record_audit,
-        report_email_verified=house.does.mail.report_email_verified,
-    )
+    record = event_handlers(service.use_cases.ports)
     told = AuditRecorded(action="users.update", outcome="success", details={COMMITMENT: "00" * 32, "a": "b"})
     event = Event(event_id=str(uuid7()), source="user-service", audit_recorded=told)
     event.occurred_at.GetCurrentTime()
@@ -143,30 +133,22 @@ async def test_a_commitment_is_not_anothers_to_make(house: House, pool: Pool) ->
     assert await pool.fetchval("SELECT details::text FROM auth.audit_events") == '{"a": "b"}'
 
 
-async def test_a_client_that_cannot_be_fetched_now_is_waited_for(house: House) -> None:
+async def test_a_client_that_cannot_be_fetched_now_is_waited_for(service: Service) -> None:
     """The entry comes when user-service answers again: it is not written without its client."""
-    record = event_handlers(
-        sync_account=house.does.sync_account,
-        record_audit=house.does.record_audit,
-        report_email_verified=house.does.mail.report_email_verified,
-    )
+    record = event_handlers(service.use_cases.ports)
     recorded = AuditRecorded(action="users.update", outcome="success", client_kept=True)
     event = Event(event_id=str(uuid7()), source="user-service", audit_recorded=recorded)
     event.occurred_at.GetCurrentTime()
-    house.directory.failure = Unavailable()
+    service.directory.failure = Unavailable()
 
     with pytest.raises(Unavailable):
         await record["audit_recorded"](event)
-    assert await house.count("audit_events") == 0
+    assert await service.count("audit_events") == 0
 
 
-async def test_a_client_that_the_event_carries_too(house: House) -> None:
+async def test_a_client_that_the_event_carries_too(service: Service) -> None:
     """During an upgrade. It stands in where the question is not understood, but not for what is erased."""
-    record = event_handlers(
-        sync_account=house.does.sync_account,
-        record_audit=house.does.record_audit,
-        report_email_verified=house.does.mail.report_email_verified,
-    )
+    record = event_handlers(service.use_cases.ports)
 
     def event() -> Event:
         told = AuditRecorded(action="users.update", outcome="success", client_kept=True)
@@ -176,25 +158,21 @@ async def test_a_client_that_the_event_carries_too(house: House) -> None:
         return made
 
     await record["audit_recorded"](event())
-    house.directory.failure = Unavailable()
+    service.directory.failure = Unavailable()
     await record["audit_recorded"](event())
-    house.directory.failure = None
-    await _come_as_admin(house)
+    service.directory.failure = None
+    await _come_as_admin(service)
 
-    found = await house.audit.ListAuditEvents(pb.ListAuditEventsRequest(action="users.update"))
+    found = await service.audit.ListAuditEvents(pb.ListAuditEventsRequest(action="users.update"))
     assert {(entry.ip, entry.user_agent, entry.request_id) for entry in found.events} == {
         ("", "", ""),
         ("192.0.2.8", "sent", "mine"),
     }
 
 
-async def test_the_chain_that_postgres_wrote_verifies(house: House) -> None:
+async def test_the_chain_that_postgres_wrote_verifies(service: Service) -> None:
     """Both compute the same hash, whatever an entry holds."""
-    record = event_handlers(
-        sync_account=house.does.sync_account,
-        record_audit=house.does.record_audit,
-        report_email_verified=house.does.mail.report_email_verified,
-    )
+    record = event_handlers(service.use_cases.ports)
     for user_agent in ("", 'quote " and \\ back', "\u00e9\u4e2d\U0001f600", "line\nbreak\t\x7f", "nul\0"):
         told = AuditRecorded(action="users.update", outcome="success", user_agent=user_agent)
         told.details["emoji \U0001f600"] = "\u2028"
@@ -202,12 +180,12 @@ async def test_the_chain_that_postgres_wrote_verifies(house: House) -> None:
         event.occurred_at.GetCurrentTime()
         await record["audit_recorded"](event)
         await record["audit_recorded"](event)
-    await _come_as_admin(house)
+    await _come_as_admin(service)
 
-    report = await house.audit.VerifyAuditEvents(pb.VerifyAuditEventsRequest())
+    report = await service.audit.VerifyAuditEvents(pb.VerifyAuditEventsRequest())
 
     assert (report.intact, report.events, report.HasField("first_broken")) == (True, 8, False)
-    newest = (await house.audit.ListAuditEvents(pb.ListAuditEventsRequest(page_size=1))).events[0]
+    newest = (await service.audit.ListAuditEvents(pb.ListAuditEventsRequest(page_size=1))).events[0]
     assert report.head == newest.hash
 
 
@@ -221,25 +199,25 @@ async def test_the_chain_that_postgres_wrote_verifies(house: House) -> None:
     ],
 )
 async def test_whoever_tampers_is_found_out(
-    house: House, emptied_database: DevelopmentDatabase, tampering: str, broken: int
+    service: Service, emptied_database: DevelopmentDatabase, tampering: str, broken: int
 ) -> None:
     """Even as the schema's owner."""
-    await house.register()
+    await service.register()
     for _ in range(5):
         with pytest.raises(RemoteError):
-            await house.login(password="wrong")
+            await service.login(password="wrong")
     owner = await asyncpg.connect(emptied_database.url("auth_owner"))
     await owner.execute(tampering)
     await owner.close()
 
-    report = await house.does.verify_audit_events()
+    report = await service.use_cases.audit.verify_audit_events()
 
     assert (report.intact, report.first_broken) == (False, broken)
 
 
-async def test_the_runtime_role_can_only_add(house: House, pool: Pool) -> None:
+async def test_the_runtime_role_can_only_add(service: Service, pool: Pool) -> None:
     """Neither change an entry nor remove one, nor empty the table."""
-    await house.register()
+    await service.register()
 
     for statement in (
         "UPDATE auth.audit_events SET outcome = 'x'",
@@ -251,17 +229,17 @@ async def test_the_runtime_role_can_only_add(house: House, pool: Pool) -> None:
             await pool.execute(statement)
 
 
-async def test_the_keys_are_public(house: House) -> None:
+async def test_the_keys_are_public(service: Service) -> None:
     """Without signing in, in OpenID Connect's form."""
-    (key,) = (await house.keys.GetJwks(key_service_pb2.GetJwksRequest())).keys
-    about = await house.keys.GetOpenidConfiguration(key_service_pb2.GetOpenidConfigurationRequest())
+    (key,) = (await service.keys.GetJwks(key_service_pb2.GetJwksRequest())).keys
+    about = await service.keys.GetOpenidConfiguration(key_service_pb2.GetOpenidConfigurationRequest())
 
     assert (key.kty, key.crv, key.use, key.alg) == ("EC", "P-256", "sig", "ES256")
     assert about.issuer == ISSUER
     assert about.jwks_uri == f"{ISSUER}/.well-known/jwks.json"
 
 
-@pytest.mark.usefixtures("house")
+@pytest.mark.usefixtures("service")
 async def test_private_halves_are_sealed(pool: Pool) -> None:
     """What is stored is no key without the master key."""
     async with PostgresUnitsOfWork(pool).statements() as unit:

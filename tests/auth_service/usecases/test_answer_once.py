@@ -38,7 +38,7 @@ async def _ask(
     secret: str | None = None,
     address: str = "192.0.2.1",
 ) -> tuple[bytes, bool]:
-    return await world.does.run_once(
+    return await world.run_once(
         caller=a_client(address),
         client_key=key,
         request=Request(asked=asked, secret=secret, proves=secret is not None),
@@ -128,9 +128,7 @@ async def test_what_ended_is_not_given_again(world: World) -> None:
 
     async def ask() -> tuple[bytes, bool]:
         request = Request(asked=b"a key, please")
-        return await world.does.run_once(
-            caller=caller, client_key="key", request=request, seconds=1.0, run=work
-        )
+        return await world.run_once(caller=caller, client_key="key", request=request, seconds=1.0, run=work)
 
     await ask()
     async with world.units.transaction() as unit:
@@ -185,7 +183,7 @@ async def test_whoever_hung_up_is_not_waited_for(world: World) -> None:
 async def test_a_registration_knows_itself_again(world: World) -> None:
     """Done, but its answer lost: the same attempt is told of the same user, and nobody else."""
     idempotency = UUID("019ab000-0000-7000-8000-000000000001")
-    register = world.does.register
+    register = world.auth.register
 
     first = await register(
         email=EMAIL, password=PASSWORD, full_name=NAME, caller=a_client(), user_id=idempotency

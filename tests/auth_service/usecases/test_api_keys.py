@@ -23,7 +23,7 @@ async def _owner(world: World, email: str = EMAIL) -> Caller:
 
 async def _made(world: World, owner: Caller, lifetime: timedelta | None = None) -> tuple[UUID, str]:
     expires_at = None if lifetime is None else world.clock.now() + lifetime
-    key, text = await world.does.api_keys.create_api_key(
+    key, text = await world.api_keys.create_api_key(
         name="report", scopes=["write", "read", "write"], expires_at=expires_at, caller=owner
     )
     return key.id, text
@@ -34,8 +34,8 @@ async def test_a_key_is_its_persons(world: World) -> None:
     owner = await _owner(world)
     key_id, text = await _made(world, owner)
 
-    holder = await world.does.api_keys.verify_api_key(text=text, caller=a_client())
-    (listed,) = await world.does.api_keys.list_api_keys(caller=owner)
+    holder = await world.ports.verify_api_key(text=text, caller=a_client())
+    (listed,) = await world.api_keys.list_api_keys(caller=owner)
 
     assert (holder.key.id, holder.key.user_id, holder.role.value) == (key_id, owner.user_id, "user")
     assert list(holder.key.scopes) == ["read", "write"]
@@ -62,10 +62,10 @@ async def test_there_is_a_limit(world: World) -> None:
     with pytest.raises(TooManyApiKeys):
         await _made(world, owner)
     await _made(world, bob)
-    await world.does.api_keys.revoke_api_key(key_id=keys[0][0], caller=owner)
+    await world.api_keys.revoke_api_key(key_id=keys[0][0], caller=owner)
     await _made(world, owner)
 
-    assert len(await world.does.api_keys.list_api_keys(caller=owner)) == KEYS_MAX
+    assert len(await world.api_keys.list_api_keys(caller=owner)) == KEYS_MAX
 
 
 async def test_nobody_makes_none(world: World) -> None:
@@ -82,7 +82,7 @@ async def test_wrong_keys(world: World) -> None:
     before = world.units.actions
     for wrong in ("vst_", "vst_9/secret", text + "s"):
         with pytest.raises(TokenInvalid):
-            await world.does.api_keys.verify_api_key(text=wrong, caller=a_client())
+            await world.ports.verify_api_key(text=wrong, caller=a_client())
 
     assert world.units.actions == before
 
@@ -94,12 +94,12 @@ async def test_expired(world: World) -> None:
     world.clock.advance(MINUTE)
     for _ in range(3):
         with pytest.raises(TokenExpired):
-            await world.does.api_keys.verify_api_key(text=text, caller=a_client())
+            await world.ports.verify_api_key(text=text, caller=a_client())
     assert world.units.actions.count(("auth.api_key_refused", "refused")) == 1
     entry = world.units.state.audit[-1].entry
     world.clock.advance(MINUTE)
     with pytest.raises(TokenExpired):
-        await world.does.api_keys.verify_api_key(text=text, caller=a_client())
+        await world.ports.verify_api_key(text=text, caller=a_client())
 
     assert world.units.actions.count(("auth.api_key_refused", "refused")) == 2
     assert (entry.actor_id, entry.subject_id, entry.ip) == (owner.user_id, owner.user_id, "192.0.2.1")
@@ -110,16 +110,16 @@ async def test_revoked(world: World) -> None:
     """Everybody who remembers the key hears of it as of a session; twice is not found."""
     owner = await _owner(world)
     key_id, text = await _made(world, owner)
-    await world.does.api_keys.revoke_api_key(key_id=key_id, caller=owner)
+    await world.api_keys.revoke_api_key(key_id=key_id, caller=owner)
 
     with pytest.raises(TokenRevoked):
-        await world.does.api_keys.verify_api_key(text=text, caller=a_client())
+        await world.ports.verify_api_key(text=text, caller=a_client())
     with pytest.raises(NotFound):
-        await world.does.api_keys.revoke_api_key(key_id=key_id, caller=owner)
+        await world.api_keys.revoke_api_key(key_id=key_id, caller=owner)
     (revocation,) = world.units.state.revocations
     assert revocation.session_id == key_id
     assert RevocationTold(revocation) in world.units.state.events
-    assert not await world.does.api_keys.list_api_keys(caller=owner)
+    assert not await world.api_keys.list_api_keys(caller=owner)
     assert ("auth.api_key_revoked", "success") in world.units.actions
 
 
@@ -128,9 +128,9 @@ async def test_anothers_key_is_not_found(world: World) -> None:
     owner, bob = await _owner(world), await _owner(world, "bob@example.com")
     key_id, text = await _made(world, owner)
     with pytest.raises(NotFound):
-        await world.does.api_keys.revoke_api_key(key_id=key_id, caller=bob)
+        await world.api_keys.revoke_api_key(key_id=key_id, caller=bob)
 
-    assert (await world.does.api_keys.verify_api_key(text=text, caller=a_client())).key.id == key_id
+    assert (await world.ports.verify_api_key(text=text, caller=a_client())).key.id == key_id
 
 
 async def test_use_is_noted_once_a_minute(world: World) -> None:
@@ -138,12 +138,12 @@ async def test_use_is_noted_once_a_minute(world: World) -> None:
     owner = await _owner(world)
     key_id, text = await _made(world, owner)
     first = world.clock.now()
-    await world.does.api_keys.verify_api_key(text=text, caller=a_client())
+    await world.ports.verify_api_key(text=text, caller=a_client())
     world.clock.advance(MINUTE / 2)
-    await world.does.api_keys.verify_api_key(text=text, caller=a_client())
+    await world.ports.verify_api_key(text=text, caller=a_client())
     noted = world.units.state.api_keys[key_id].last_used_at
     world.clock.advance(MINUTE / 2)
-    await world.does.api_keys.verify_api_key(text=text, caller=a_client())
+    await world.ports.verify_api_key(text=text, caller=a_client())
 
     assert noted == first
     assert world.units.state.api_keys[key_id].last_used_at == first + MINUTE
@@ -154,8 +154,8 @@ async def test_what_others_refused_is_audited(world: World) -> None:
     owner = await _owner(world)
     key_id, _ = await _made(world, owner)
     for method in ("/a/A", "/a/A", "/a/B"):
-        await world.does.api_keys.report_refused_key(key_id=key_id, method=method, caller=a_service())
-    await world.does.api_keys.report_refused_key(key_id=uuid7(), method="/a/A", caller=a_service())
+        await world.ports.report_refused_key(key_id=key_id, method=method, caller=a_service())
+    await world.ports.report_refused_key(key_id=uuid7(), method="/a/A", caller=a_service())
     told = [
         row.entry.details for row in world.units.state.audit if row.entry.action == "auth.api_key_refused"
     ]
@@ -170,9 +170,9 @@ async def test_introspection_tells_what_a_key_may(world: World) -> None:
     """Or why it is no good."""
     owner = await _owner(world)
     key_id, text = await _made(world, owner)
-    good = await world.does.introspect_token(token=text, caller=a_service())
-    await world.does.api_keys.revoke_api_key(key_id=key_id, caller=owner)
-    bad = await world.does.introspect_token(token=text, caller=a_service())
+    good = await world.tokens.introspect_token(token=text, caller=a_service())
+    await world.api_keys.revoke_api_key(key_id=key_id, caller=owner)
+    bad = await world.tokens.introspect_token(token=text, caller=a_service())
 
     assert good.key is not None
     assert (good.refusal, good.key.key.id) == ("", key_id)
@@ -185,10 +185,10 @@ async def test_a_deactivated_persons_key(world: World) -> None:
     _, text = await _made(world, owner)
     user_id = owner.person()
     world.directory.put(user_id, EMAIL, is_active=False)
-    await world.does.sync_account(user_id=user_id, caller=a_service())
+    await world.accounts.sync_account(user_id=user_id, caller=a_service())
     with pytest.raises(TokenRevoked):
-        await world.does.api_keys.verify_api_key(text=text, caller=a_client())
+        await world.ports.verify_api_key(text=text, caller=a_client())
     world.directory.put(user_id, EMAIL, is_active=True)
-    await world.does.sync_account(user_id=user_id, caller=a_service())
+    await world.accounts.sync_account(user_id=user_id, caller=a_service())
 
-    assert (await world.does.api_keys.verify_api_key(text=text, caller=a_client())).is_active
+    assert (await world.ports.verify_api_key(text=text, caller=a_client())).is_active

@@ -25,7 +25,7 @@ async def _fill(world: World, count: int) -> list[AuditEntry]:
             actor_id=actor if number % 2 else None,
             details={"number": str(number)},
         )
-        await world.does.record_audit(entry=entry)
+        await world.record_audit(entry=entry)
         entries.append(entry)
     return entries
 
@@ -33,7 +33,7 @@ async def _fill(world: World, count: int) -> list[AuditEntry]:
 async def test_pages_and_cursors_walk_the_same_list(world: World) -> None:
     """The newest first, each entry once, however one walks."""
     entries = await _fill(world, 7)
-    walk = world.does.list_audit_events
+    walk = world.audit.list_audit_events
     by_page, by_cursor, cursor = [], [], None
     for number in (1, 2, 3):
         page = await walk(wanted=EVERYTHING, page=number, page_size=3, cursor=None)
@@ -50,10 +50,10 @@ async def test_pages_and_cursors_walk_the_same_list(world: World) -> None:
 async def test_a_cursor_is_not_moved_by_new_entries(world: World) -> None:
     """What comes in between two pages shifts nothing."""
     entries = await _fill(world, 4)
-    first = await world.does.list_audit_events(wanted=EVERYTHING, page=1, page_size=2, cursor=None)
+    first = await world.audit.list_audit_events(wanted=EVERYTHING, page=1, page_size=2, cursor=None)
     await _fill(world, 3)
 
-    second = await world.does.list_audit_events(
+    second = await world.audit.list_audit_events(
         wanted=EVERYTHING, page=1, page_size=2, cursor=first.next_cursor
     )
 
@@ -70,7 +70,7 @@ async def test_filters_narrow(world: World) -> None:
         until=entries[5].occurred_at,
     )
 
-    page = await world.does.list_audit_events(wanted=wanted, page=1, page_size=20, cursor=None)
+    page = await world.audit.list_audit_events(wanted=wanted, page=1, page_size=20, cursor=None)
 
     assert [each.entry for each in page.entries] == [entries[3], entries[1]]
 
@@ -79,24 +79,24 @@ async def test_filters_narrow(world: World) -> None:
 async def test_a_made_up_cursor_is_refused(world: World, cursor: str) -> None:
     """On its field."""
     with pytest.raises(Invalid) as caught:
-        await world.does.list_audit_events(wanted=EVERYTHING, page=1, page_size=2, cursor=cursor)
+        await world.audit.list_audit_events(wanted=EVERYTHING, page=1, page_size=2, cursor=cursor)
     assert [error.field for error in caught.value.field_errors] == ["cursor"]
 
 
 async def test_an_event_delivered_twice_is_one_entry(world: World) -> None:
     """Its id names it."""
     (entry,) = await _fill(world, 1)
-    await world.does.record_audit(entry=entry)
+    await world.record_audit(entry=entry)
 
     assert len(world.units.state.audit) == 1
 
 
 async def test_an_untouched_chain_is_intact(world: World) -> None:
     """From nothing to its head."""
-    assert (await world.does.verify_audit_events()).head is None
+    assert (await world.audit.verify_audit_events()).head is None
     await _fill(world, 5)
 
-    report = await world.does.verify_audit_events()
+    report = await world.audit.verify_audit_events()
 
     assert (report.intact, report.events) == (True, 5)
     assert report.head == world.units.state.audit[-1].hash
@@ -138,7 +138,7 @@ async def test_the_first_entry_that_does_not_follow_is_named(
     assert callable(tamper)
     tamper(world.units.state.audit)
 
-    report = await world.does.verify_audit_events()
+    report = await world.audit.verify_audit_events()
 
     assert (report.intact, report.first_broken) == (False, broken)
     assert report.problem is not None

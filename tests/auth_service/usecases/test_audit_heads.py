@@ -75,7 +75,7 @@ async def test_a_signed_chain_is_intact(world: World) -> None:
     await _signed(world)
     await _fill(world, 1)
 
-    report = await world.does.verify_audit_events()
+    report = await world.audit.verify_audit_events()
 
     assert (report.intact, report.events, report.heads, report.signed_until) == (True, 11, 3, 10)
     assert report.problem is None
@@ -89,7 +89,7 @@ async def test_heads_and_entries_in_more_than_one_batch(world: World) -> None:
         await _fill(world, count)
         await sign()
 
-    report = await world.does.verify_audit_events()
+    report = await world.audit.verify_audit_events()
 
     assert (report.intact, report.events, report.heads, report.signed_until) == (True, 1002, 4, 1002)
 
@@ -162,7 +162,7 @@ async def test_whoever_rewrites_the_chain_is_found_out(
     await _signed(world)
     tamper(world)
 
-    report = await world.does.verify_audit_events()
+    report = await world.audit.verify_audit_events()
 
     assert (report.intact, report.first_broken) == (False, broken)
     assert report.problem is not None

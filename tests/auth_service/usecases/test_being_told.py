@@ -21,7 +21,7 @@ FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:120.0) Gecko/20100101 Firefox/120.
 
 async def _sign_in(world: World, user_agent: str = CHROME, address: str = "192.0.2.1") -> None:
     caller = replace(a_client(address), user_agent=user_agent)
-    await world.does.login(email=EMAIL, password=PASSWORD, caller=caller)
+    await world.auth.login(email=EMAIL, password=PASSWORD, caller=caller)
 
 
 def _told(world: World, kind: MailKind = MailKind.NEW_DEVICE) -> int:
@@ -49,7 +49,7 @@ async def test_a_wrong_password_is_no_sign_in(world: World) -> None:
     await _sign_in(world)
     caller = replace(a_client(), user_agent=FIREFOX)
     with pytest.raises(InvalidCredentials):
-        await world.does.login(email=EMAIL, password="wrong", caller=caller)
+        await world.auth.login(email=EMAIL, password="wrong", caller=caller)
     assert (_told(world), len(world.units.state.devices)) == (0, 1)
 
 
@@ -97,17 +97,17 @@ async def _guarded(world: World) -> UUID:
     user_id = await world.user(proven=True)
     caller = world.signed_in(user_id, await world.sign_in())
     step = int(world.clock.now().timestamp()) // 30
-    await world.does.mfa.begin_totp(caller=caller)
-    await world.does.mfa.confirm_totp(code=str(step - 1), caller=caller)
+    await world.mfa.begin_totp(caller=caller)
+    await world.mfa.confirm_totp(code=str(step - 1), caller=caller)
     return user_id
 
 
 async def _guess(world: World, times: int) -> None:
-    issued = await world.does.login(email=EMAIL, password=PASSWORD, caller=a_client())
+    issued = await world.auth.login(email=EMAIL, password=PASSWORD, caller=a_client())
     assert isinstance(issued, Challenge)
     for _ in range(times):
         with pytest.raises((InvalidCredentials, TooManyAttempts)):
-            await world.does.mfa.verify_mfa(mfa_token=issued.token, code="wrong", caller=a_client())
+            await world.mfa.verify_mfa(mfa_token=issued.token, code="wrong", caller=a_client())
 
 
 async def test_guessed_codes_are_told_of_once_for_each_block(world: World) -> None:
@@ -130,7 +130,7 @@ async def test_codes_guessed_in_a_session_count_as_well(world: World) -> None:
     caller = Caller(user_id=user_id, role="user", session_id=session_id, client_address="192.0.2.1")
     for _ in range(FAILURES_MAX):
         with pytest.raises(InvalidCredentials):
-            await world.does.reauthenticate(password=PASSWORD, code="wrong", assertion=None, caller=caller)
+            await world.auth.reauthenticate(password=PASSWORD, code="wrong", assertion=None, caller=caller)
     assert _told(world, MailKind.SECOND_FACTOR_GUESSED) == 1
 
 

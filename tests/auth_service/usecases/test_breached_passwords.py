@@ -41,7 +41,7 @@ def _assert_breached(error: WeakPassword, field: str) -> None:
 async def test_registering(world: World) -> None:
     """Nothing is kept of it."""
     with pytest.raises(WeakPassword) as refused:
-        await world.does.register(email=EMAIL, password=IN_A_BREACH, full_name=NAME, caller=a_client())
+        await world.auth.register(email=EMAIL, password=IN_A_BREACH, full_name=NAME, caller=a_client())
 
     _assert_breached(refused.value, "password")
     await world.user()
@@ -50,7 +50,7 @@ async def test_registering(world: World) -> None:
 async def test_changing(world: World) -> None:
     """The old password goes on counting."""
     caller = world.signed_in(await world.user(), await world.sign_in())
-    change = world.does.change_password
+    change = world.auth.change_password
     with pytest.raises(WeakPassword) as refused:
         await change(old_password=PASSWORD, new_password=IN_A_BREACH, caller=caller)
 
@@ -63,10 +63,10 @@ async def test_resetting(world: World) -> None:
     """The token is left for a better one; an invited user's first password is chosen the same way."""
     await world.user()
     sender = MailSender()
-    await world.does.mail.forgot_password(email=EMAIL, caller=a_client())
+    await world.passwords.forgot_password(email=EMAIL, caller=a_client())
     await SendMails(world.units, FakeMailTokens(), sender)()
     token = sender.token(MailKind.PASSWORD_RESET)
-    reset = world.does.mail.reset_password
+    reset = world.passwords.reset_password
     with pytest.raises(WeakPassword) as refused:
         await reset(token=token, new_password=IN_A_BREACH, caller=a_client())
 

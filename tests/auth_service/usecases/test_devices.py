@@ -8,7 +8,7 @@ from tests.auth_service.world import EMAIL, PASSWORD, World, a_client
 
 
 async def _sign_in(world: World, device: str = "", password: str = PASSWORD, email: str = EMAIL) -> Tokens:
-    issued = await world.does.login(email=email, password=password, device=device, caller=a_client())
+    issued = await world.auth.login(email=email, password=password, device=device, caller=a_client())
     assert isinstance(issued, Tokens)
     return issued
 

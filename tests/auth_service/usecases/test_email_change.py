@@ -41,22 +41,22 @@ def _mails(world: World) -> Mails:
 async def ask(world: World, user_id: UUID, email: str | None = NEW, present: str = EMAIL) -> None:
     """Has a user ask for another address; None takes it back."""
     world.directory.put(user_id, present, pending_email=email, email_verified=True)
-    await world.does.sync_account(user_id=user_id, caller=a_service())
+    await world.accounts.sync_account(user_id=user_id, caller=a_service())
 
 
 async def verify(world: World, token: str) -> None:
     """Proves an address."""
-    await world.does.mail.verify_email(token=token, caller=a_client())
+    await world.emails.verify_email(token=token, caller=a_client())
 
 
 async def undo_change(world: World, token: str) -> None:
     """Takes a change back."""
-    await world.does.mail.undo_email_change(token=token, caller=a_client())
+    await world.emails.undo_email_change(token=token, caller=a_client())
 
 
 async def forget(world: World, email: str) -> None:
     """Asks for a new password."""
-    await world.does.mail.forgot_password(email=email, caller=a_client())
+    await world.passwords.forgot_password(email=email, caller=a_client())
 
 
 async def test_until_it_is_proven_everything_stays(world: World, mails: Mails) -> None:
@@ -69,7 +69,7 @@ async def test_until_it_is_proven_everything_stays(world: World, mails: Mails) -
     assert {kind: to for kind, (to, _) in sent.items()} == {PROOF: NEW, ASKED: EMAIL}
     await world.sign_in()
     with pytest.raises(InvalidCredentials):
-        await world.does.login(email=NEW, password=PASSWORD, caller=a_client())
+        await world.auth.login(email=NEW, password=PASSWORD, caller=a_client())
     await forget(world, EMAIL)
     assert (await mails.sent())[MailKind.PASSWORD_RESET][0] == EMAIL
 
@@ -85,13 +85,13 @@ async def test_the_proof_makes_it_the_address(world: World, mails: Mails) -> Non
 
     await verify(world, proof)
 
-    await world.does.login(email=NEW, password=PASSWORD, caller=a_client())
+    await world.auth.login(email=NEW, password=PASSWORD, caller=a_client())
     with pytest.raises(InvalidCredentials):
         await world.sign_in()
-    await world.does.refresh(refresh_token=session.refresh_token, caller=a_client())
+    await world.auth.refresh(refresh_token=session.refresh_token, caller=a_client())
     assert {kind: to for kind, (to, _) in (await mails.sent()).items()} == {DONE: EMAIL}
     with pytest.raises(TokenInvalid):
-        await world.does.mail.reset_password(
+        await world.passwords.reset_password(
             token=reset, new_password="another stone lamp", caller=a_client()
         )
     with pytest.raises(TokenInvalid):
@@ -168,7 +168,7 @@ async def test_asking_for_the_proof_again(world: World, mails: Mails) -> None:
     await ask(world, user_id)
     await mails.sent()
     caller = Caller(user_id=user_id, client_address="192.0.2.1")
-    await world.does.mail.resend_verification(caller=caller)
+    await world.emails.resend_verification(caller=caller)
     to, proof = (await mails.sent())[PROOF]
 
     assert to == NEW
@@ -183,7 +183,7 @@ async def test_an_auth_service_of_the_release_before(world: World, mails: Mails)
     async with world.units.transaction() as unit:
         await unit.credentials.copy(user, world.directory.users[user_id].version)
 
-    await world.does.mail.resend_verification(caller=Caller(user_id=user_id))
+    await world.emails.resend_verification(caller=Caller(user_id=user_id))
 
     sent = await mails.sent()
     assert {kind: to for kind, (to, _) in sent.items()} == {PROOF: NEW, ASKED: EMAIL}
@@ -202,7 +202,7 @@ async def test_mails_to_one_address_are_bounded(world: World, mails: Mails) -> N
 
     assert taken == MAILS_TO_ONE_TARGET_MAX
     world.clock.advance(timedelta(hours=1))
-    await world.does.mail.resend_verification(caller=Caller(user_id=users[0]))
+    await world.emails.resend_verification(caller=Caller(user_id=users[0]))
     assert (await mails.sent())[PROOF][0] == NEW
 
 
@@ -212,7 +212,7 @@ async def test_deactivated_while_pending(world: World, mails: Mails) -> None:
     await ask(world, user_id)
     _, proof = (await mails.sent())[PROOF]
     world.directory.put(user_id, EMAIL, is_active=False)
-    await world.does.sync_account(user_id=user_id, caller=a_service())
+    await world.accounts.sync_account(user_id=user_id, caller=a_service())
 
     with pytest.raises(TokenInvalid):
         await verify(world, proof)
@@ -224,7 +224,7 @@ async def test_erased_while_pending(world: World, mails: Mails) -> None:
     await ask(world, user_id)
     sent = await mails.sent()
     world.directory.erase(user_id)
-    await world.does.sync_account(user_id=user_id, caller=a_service())
+    await world.accounts.sync_account(user_id=user_id, caller=a_service())
 
     for token in (sent[PROOF][1], sent[ASKED][1]):
         with pytest.raises(TokenInvalid):

@@ -134,7 +134,7 @@ async def test_a_deactivated_account_is_told_after_the_right_password_only(world
     """Whoever does not know the password learns nothing of the account."""
     user_id = await world.user()
     world.directory.put(user_id, "ada@example.com", is_active=False)
-    await world.does.sync_account(user_id=user_id, caller=a_service())
+    await world.accounts.sync_account(user_id=user_id, caller=a_service())
 
     await _guess(world, 1)
     with pytest.raises(AccountDisabled):

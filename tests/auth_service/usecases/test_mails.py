@@ -45,7 +45,7 @@ def _send(world: World, sender: FakeMailSender) -> SendMails:
 
 async def _token(world: World, send: SendMails, sender: FakeMailSender, email: str = EMAIL) -> str:
     """Returns the token that somebody who forgot the password is sent."""
-    await world.does.mail.forgot_password(email=email, caller=a_client())
+    await world.passwords.forgot_password(email=email, caller=a_client())
     await send()
     return [letter.token for letter in sender.letters if letter.kind is RESET][-1]
 
@@ -57,7 +57,7 @@ async def test_no_notice_stands_for_another(world: World, send: SendMails, sende
         for _ in range(2):
             await unit.mails.queue(MailKind.PASSKEY_ADDED, user_id)
     world.directory.put(user_id, "new@example.com")
-    await world.does.sync_account(user_id=user_id, caller=a_service())
+    await world.accounts.sync_account(user_id=user_id, caller=a_service())
     await send()
     told = [letter for letter in sender.letters if letter.kind is MailKind.PASSKEY_ADDED]
     assert [(letter.to, letter.token) for letter in told] == [("new@example.com", "")] * 2
@@ -65,14 +65,14 @@ async def test_no_notice_stands_for_another(world: World, send: SendMails, sende
     async with world.units.transaction() as unit:
         await unit.mails.queue(MailKind.PASSKEY_ADDED, user_id)
     world.directory.put(user_id, "new@example.com", is_active=False)
-    await world.does.sync_account(user_id=user_id, caller=a_service())
+    await world.accounts.sync_account(user_id=user_id, caller=a_service())
     await send()
     assert len([letter for letter in sender.letters if letter.kind is MailKind.PASSKEY_ADDED]) == 2
     assert not world.units.state.mails
 
 
 async def _reset(world: World, token: str, password: str = NEW) -> None:
-    await world.does.mail.reset_password(token=token, new_password=password, caller=a_client())
+    await world.passwords.reset_password(token=token, new_password=password, caller=a_client())
 
 
 async def test_a_reset_ends_every_session(world: World, send: SendMails, sender: FakeMailSender) -> None:
@@ -84,7 +84,7 @@ async def test_a_reset_ends_every_session(world: World, send: SendMails, sender:
     await _reset(world, token)
 
     with pytest.raises(TokenRevoked):
-        await world.does.refresh(refresh_token=tokens.refresh_token, caller=a_client())
+        await world.auth.refresh(refresh_token=tokens.refresh_token, caller=a_client())
     assert [each.user_id for each in world.units.state.revocations] == [user_id]
     await world.sign_in(password=NEW)
     with pytest.raises(TokenInvalid):
@@ -123,11 +123,11 @@ async def test_deactivated(world: World, send: SendMails, sender: FakeMailSender
     token = await _token(world, send, sender)
     sent = len(sender.letters)
     world.directory.put(user_id, EMAIL, is_active=False)
-    await world.does.sync_account(user_id=user_id, caller=a_service())
+    await world.accounts.sync_account(user_id=user_id, caller=a_service())
 
     with pytest.raises(TokenInvalid):
         await _reset(world, token)
-    await world.does.mail.forgot_password(email=EMAIL, caller=a_client())
+    await world.passwords.forgot_password(email=EMAIL, caller=a_client())
     await send()
     assert [letter.to for letter in sender.letters[sent:]] == [None]
     with pytest.raises(AccountDisabled):
@@ -136,7 +136,7 @@ async def test_deactivated(world: World, send: SendMails, sender: FakeMailSender
 
 async def test_nobody_gets_no_mail(world: World, send: SendMails, sender: FakeMailSender) -> None:
     """What was queued for nobody goes to nobody, the same way."""
-    await world.does.mail.forgot_password(email="nobody@example.com", caller=a_client())
+    await world.passwords.forgot_password(email="nobody@example.com", caller=a_client())
     assert len(world.units.state.mails) == 1
 
     assert await send() == 1
@@ -152,7 +152,7 @@ async def test_a_registration_is_asked_to_verify_once(
 ) -> None:
     """However the registration is finished."""
     user_id = await world.user()
-    await world.does.sync_account(user_id=user_id, caller=a_service())
+    await world.accounts.sync_account(user_id=user_id, caller=a_service())
     await send()
 
     assert [(letter.kind, letter.to) for letter in sender.letters] == [(PROOF, EMAIL)]
@@ -165,9 +165,9 @@ async def test_an_address_that_changed_at_once_is_asked_to_verify(
     user_id = await world.user()
     reset = await _token(world, send, sender)
     proof = next(letter.token for letter in sender.letters if letter.kind is PROOF)
-    await world.does.mail.forgot_password(email=EMAIL, caller=a_client())
+    await world.passwords.forgot_password(email=EMAIL, caller=a_client())
     world.directory.put(user_id, "new@example.com")
-    await world.does.sync_account(user_id=user_id, caller=a_service())
+    await world.accounts.sync_account(user_id=user_id, caller=a_service())
     sender.letters.clear()
     await send()
 
@@ -178,7 +178,7 @@ async def test_an_address_that_changed_at_once_is_asked_to_verify(
     with pytest.raises(TokenInvalid):
         await _reset(world, reset)
     with pytest.raises(TokenInvalid):
-        await world.does.mail.verify_email(token=proof, caller=a_client())
+        await world.emails.verify_email(token=proof, caller=a_client())
 
 
 async def test_verifying_is_told_to_user_service(
@@ -188,30 +188,30 @@ async def test_verifying_is_told_to_user_service(
     user_id = await world.user()
     await send()
     world.directory.away = True
-    await world.does.mail.verify_email(token=sender.letters[-1].token, caller=a_client())
+    await world.emails.verify_email(token=sender.letters[-1].token, caller=a_client())
     assert not world.directory.verified
     assert EmailVerified(user_id) in world.units.state.events
     with pytest.raises(Unavailable):
-        await world.does.mail.report_email_verified(user_id=user_id)
+        await world.ports.report_email_verified(user_id=user_id)
     world.directory.away = False
 
-    await world.does.mail.report_email_verified(user_id=user_id)
+    await world.ports.report_email_verified(user_id=user_id)
 
     assert world.directory.verified == [(user_id, EMAIL)]
     with pytest.raises(TokenInvalid):
-        await world.does.mail.verify_email(token=sender.letters[-1].token, caller=a_client())
+        await world.emails.verify_email(token=sender.letters[-1].token, caller=a_client())
 
 
 async def test_an_address_given_up_is_not_told(world: World, send: SendMails, sender: FakeMailSender) -> None:
     """The event may come late."""
     user_id = await world.user()
     await send()
-    await world.does.mail.verify_email(token=sender.letters[-1].token, caller=a_client())
+    await world.emails.verify_email(token=sender.letters[-1].token, caller=a_client())
     world.directory.verified.clear()
     world.directory.put(user_id, "new@example.com")
-    await world.does.sync_account(user_id=user_id, caller=a_service())
+    await world.accounts.sync_account(user_id=user_id, caller=a_service())
 
-    await world.does.mail.report_email_verified(user_id=user_id)
+    await world.ports.report_email_verified(user_id=user_id)
 
     assert not world.directory.verified
 
@@ -221,14 +221,14 @@ async def test_asking_again(world: World, send: SendMails, sender: FakeMailSende
     user_id = await world.user()
     await send()
     caller = Caller(user_id=user_id, client_address="192.0.2.1")
-    await world.does.mail.resend_verification(caller=caller)
+    await world.emails.resend_verification(caller=caller)
     await send()
     older, newer = (letter.token for letter in sender.letters)
     with pytest.raises(TokenInvalid):
-        await world.does.mail.verify_email(token=older, caller=a_client())
-    await world.does.mail.verify_email(token=newer, caller=a_client())
+        await world.emails.verify_email(token=older, caller=a_client())
+    await world.emails.verify_email(token=newer, caller=a_client())
 
-    await world.does.mail.resend_verification(caller=caller)
+    await world.emails.resend_verification(caller=caller)
     await send()
 
     assert len(sender.letters) == 2
@@ -251,7 +251,7 @@ async def test_a_mail_that_cannot_be_sent_waits_longer_and_longer(
 
     assert len({(letter.id, letter.token) for letter in sender.letters}) == 1
     assert not world.units.state.mails
-    await world.does.mail.verify_email(token=sender.letters[-1].token, caller=a_client())
+    await world.emails.verify_email(token=sender.letters[-1].token, caller=a_client())
 
 
 async def test_a_mail_that_is_refused_for_good_is_dropped(
@@ -268,9 +268,9 @@ async def test_a_mail_that_is_refused_for_good_is_dropped(
 async def test_erasing_drops_what_waits(world: World, send: SendMails, sender: FakeMailSender) -> None:
     """Mails and tokens."""
     user_id = await world.user()
-    await world.does.mail.forgot_password(email=EMAIL, caller=a_client())
+    await world.passwords.forgot_password(email=EMAIL, caller=a_client())
     world.directory.erase(user_id)
-    await world.does.sync_account(user_id=user_id, caller=a_service())
+    await world.accounts.sync_account(user_id=user_id, caller=a_service())
 
     assert not world.units.state.mails
     assert not world.units.state.mail_tokens
@@ -285,7 +285,7 @@ async def test_changing_the_password_makes_reset_tokens_useless(
     user_id = await world.user()
     caller = world.signed_in(user_id, await world.sign_in())
     token = await _token(world, send, sender)
-    await world.does.change_password(old_password=PASSWORD, new_password=NEW, caller=caller)
+    await world.auth.change_password(old_password=PASSWORD, new_password=NEW, caller=caller)
 
     with pytest.raises(TokenInvalid):
         await _reset(world, token, "yet another stone")

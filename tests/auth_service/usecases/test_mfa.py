@@ -33,19 +33,19 @@ def _step(world: World, drift: int = 0) -> str:
 async def _guarded(world: World) -> Guarded:
     user_id = await world.user(proven=True)
     caller = world.signed_in(user_id, await world.sign_in())
-    await world.does.mfa.begin_totp(caller=caller)
-    codes = await world.does.mfa.confirm_totp(code=_step(world, -1), caller=caller)
+    await world.mfa.begin_totp(caller=caller)
+    codes = await world.mfa.confirm_totp(code=_step(world, -1), caller=caller)
     return Guarded(user_id, caller, list(codes))
 
 
 async def _challenge(world: World) -> str:
-    issued = await world.does.login(email=EMAIL, password=PASSWORD, caller=a_client())
+    issued = await world.auth.login(email=EMAIL, password=PASSWORD, caller=a_client())
     assert isinstance(issued, Challenge)
     return issued.token
 
 
 async def _verify(world: World, token: str, code: str) -> Tokens:
-    return await world.does.mfa.verify_mfa(mfa_token=token, code=code, caller=a_client())
+    return await world.mfa.verify_mfa(mfa_token=token, code=code, caller=a_client())
 
 
 @pytest.mark.parametrize("drift", [0, 1])
@@ -141,10 +141,10 @@ async def test_turning_it_on_takes_a_code(world: World) -> None:
     user_id = await world.user(proven=True)
     caller = world.signed_in(user_id, await world.sign_in())
     with pytest.raises(NotFound):
-        await world.does.mfa.confirm_totp(code=_step(world), caller=caller)
-    await world.does.mfa.begin_totp(caller=caller)
+        await world.mfa.confirm_totp(code=_step(world), caller=caller)
+    await world.mfa.begin_totp(caller=caller)
     with pytest.raises(Invalid):
-        await world.does.mfa.confirm_totp(code=_step(world, 5), caller=caller)
+        await world.mfa.confirm_totp(code=_step(world, 5), caller=caller)
 
     assert world.units.actions[-1] == ("auth.mfa_enabled", "refused")
     await world.sign_in()
@@ -154,11 +154,11 @@ async def test_turning_it_off_takes_the_password(world: World, guarded: Guarded)
     """Then the password is enough again, challenges and recovery codes are gone."""
     await _challenge(world)
     with pytest.raises(Invalid):
-        await world.does.mfa.remove_totp(password="not the password", caller=guarded.caller)
+        await world.mfa.remove_totp(password="not the password", caller=guarded.caller)
     with pytest.raises(SecondFactorOn):
-        await world.does.mfa.begin_totp(caller=guarded.caller)
+        await world.mfa.begin_totp(caller=guarded.caller)
 
-    await world.does.mfa.remove_totp(password=PASSWORD, caller=guarded.caller)
+    await world.mfa.remove_totp(password=PASSWORD, caller=guarded.caller)
 
     assert world.units.actions[-1] == ("auth.mfa_disabled", "success")
     assert not world.units.state.challenges

@@ -33,20 +33,20 @@ async def _owner(world: World) -> Owner:
 
 
 async def _add(world: World, caller: Caller, **different: Any) -> None:
-    options = await world.does.passkeys.begin_passkey(password=PASSWORD, caller=caller)
+    options = await world.passkeys.begin_passkey(password=PASSWORD, caller=caller)
     answer = {"challenge": options["challenge"], "id": "phone", "by": "phone"} | different
-    await world.does.passkeys.add_passkey(name="Phone", attestation=answer, caller=caller)
+    await world.passkeys.add_passkey(name="Phone", attestation=answer, caller=caller)
 
 
 async def _sign_in(world: World, owner: Owner, **different: Any) -> Tokens:
-    options = await world.does.passkeys.begin_passkey_login()
+    options = await world.passkeys.begin_passkey_login()
     answer = {
         "challenge": options["challenge"],
         "id": "phone",
         "by": "phone",
         "user": owner.user_id,
     } | different
-    return await world.does.passkeys.login_with_passkey(assertion=answer | different, caller=a_client())
+    return await world.passkeys.login_with_passkey(assertion=answer | different, caller=a_client())
 
 
 async def test_the_browser_is_known_from_then_on(world: World, owner: Owner) -> None:
@@ -58,7 +58,7 @@ async def test_the_browser_is_known_from_then_on(world: World, owner: Owner) -> 
                 await world.sign_in(password="wrong", address=f"198.51.100.{number}")
     world.login_delay.waits.clear()
 
-    issued = await world.does.login(email=EMAIL, password=PASSWORD, device=device, caller=a_client())
+    issued = await world.auth.login(email=EMAIL, password=PASSWORD, device=device, caller=a_client())
 
     assert isinstance(issued, Tokens)
     assert issued.device == device
@@ -69,7 +69,7 @@ async def test_signing_in(world: World, owner: Owner) -> None:
     """A session, the entry with the passkey, and user-service is told."""
     tokens = await _sign_in(world, owner, count=3)
 
-    (passkey,) = await world.does.passkeys.list_passkeys(caller=owner.caller)
+    (passkey,) = await world.passkeys.list_passkeys(caller=owner.caller)
     assert (passkey.sign_count, passkey.last_used_at) == (3, world.clock.now())
     assert world.units.state.sessions[world.session_of(tokens)].user_id == owner.user_id
     entry = world.units.state.audit[-1].entry
@@ -80,10 +80,10 @@ async def test_signing_in(world: World, owner: Owner) -> None:
 
 async def test_no_second_step(world: World, owner: Owner) -> None:
     """What has shown two factors is not asked for another."""
-    enrolled = await world.does.mfa.begin_totp(caller=owner.caller)
+    enrolled = await world.mfa.begin_totp(caller=owner.caller)
     assert enrolled.secret
     step = int(world.clock.now().timestamp()) // 30
-    await world.does.mfa.confirm_totp(code=str(step), caller=owner.caller)
+    await world.mfa.confirm_totp(code=str(step), caller=owner.caller)
 
     assert isinstance(await _sign_in(world, owner), Tokens)
 
@@ -128,7 +128,7 @@ async def test_refusals(world: World, owner: Owner, different: dict[str, Any], w
 
 async def test_a_challenge_is_spent_by_a_wrong_answer(world: World, owner: Owner) -> None:
     """Whoever fails has to ask again."""
-    options = await world.does.passkeys.begin_passkey_login()
+    options = await world.passkeys.begin_passkey_login()
     for by in ("somebody", "phone"):
         with pytest.raises(PasskeyRefused):
             await _sign_in(world, owner, challenge=options["challenge"], by=by)
@@ -136,7 +136,7 @@ async def test_a_challenge_is_spent_by_a_wrong_answer(world: World, owner: Owner
 
 async def test_challenges_end(world: World, owner: Owner) -> None:
     """After five minutes."""
-    options = await world.does.passkeys.begin_passkey_login()
+    options = await world.passkeys.begin_passkey_login()
     world.clock.advance(timedelta(minutes=5))
     with pytest.raises(PasskeyRefused):
         await _sign_in(world, owner, challenge=options["challenge"])

@@ -15,13 +15,13 @@ async def test_the_new_password_counts_and_other_sessions_end(world: World) -> N
     user_id = await world.user()
     here, elsewhere = await world.sign_in(), await world.sign_in()
 
-    await world.does.change_password(
+    await world.auth.change_password(
         old_password=PASSWORD, new_password=NEW, caller=world.signed_in(user_id, here)
     )
 
-    await world.does.refresh(refresh_token=here.refresh_token, caller=a_client())
+    await world.auth.refresh(refresh_token=here.refresh_token, caller=a_client())
     with pytest.raises(TokenRevoked):
-        await world.does.refresh(refresh_token=elsewhere.refresh_token, caller=a_client())
+        await world.auth.refresh(refresh_token=elsewhere.refresh_token, caller=a_client())
     revoked = [each.session_id for each in world.units.state.revocations]
     assert revoked == [world.session_of(elsewhere)]
     with pytest.raises(InvalidCredentials):
@@ -36,11 +36,11 @@ async def test_a_wrong_old_password_is_counted(world: World) -> None:
     caller = world.signed_in(user_id, await world.sign_in())
     for _ in range(5):
         with pytest.raises(Invalid) as caught:
-            await world.does.change_password(old_password="wrong", new_password=NEW, caller=caller)
+            await world.auth.change_password(old_password="wrong", new_password=NEW, caller=caller)
         assert [error.field for error in caught.value.field_errors] == ["old_password"]
 
     with pytest.raises(TooManyAttempts):
-        await world.does.change_password(old_password=PASSWORD, new_password=NEW, caller=caller)
+        await world.auth.change_password(old_password=PASSWORD, new_password=NEW, caller=caller)
 
     assert world.units.actions[-6:] == [("auth.password_refused", "refused")] * 6
 
@@ -52,7 +52,7 @@ async def test_a_weak_new_password_changes_nothing(world: World) -> None:
 
     for weak in ("short", "lovelace"):
         with pytest.raises(WeakPassword) as caught:
-            await world.does.change_password(old_password=PASSWORD, new_password=weak, caller=caller)
+            await world.auth.change_password(old_password=PASSWORD, new_password=weak, caller=caller)
         assert [error.field for error in caught.value.field_errors] == ["new_password"]
 
     await world.sign_in()
@@ -61,7 +61,7 @@ async def test_a_weak_new_password_changes_nothing(world: World) -> None:
 async def test_another_service_may_ask(world: World) -> None:
     """Yes or no; a wrong one counts like a sign-in's, an unknown user has none."""
     user_id = await world.user()
-    check = world.does.verify_password
+    check = world.accounts.verify_password
 
     assert await check(user_id=user_id, password=PASSWORD, caller=a_service())
     assert not await check(user_id=uuid7(), password=PASSWORD, caller=a_service())

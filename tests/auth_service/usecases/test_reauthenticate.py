@@ -31,7 +31,7 @@ async def _caller(world: World) -> Caller:
 
 async def _prove(world: World, caller: Caller, **proof: Any) -> Tokens:
     given = {"password": None, "code": None, "assertion": None} | proof
-    return await world.does.reauthenticate(**given, caller=caller)
+    return await world.auth.reauthenticate(**given, caller=caller)
 
 
 def _proof(world: World, caller: Caller) -> tuple[datetime, tuple[str, ...]]:
@@ -47,13 +47,13 @@ def _step(world: World, drift: int = 0) -> str:
 
 
 async def _add_passkey(world: World, caller: Caller, name: str) -> None:
-    options = await world.does.passkeys.begin_passkey(password=PASSWORD, caller=caller)
+    options = await world.passkeys.begin_passkey(password=PASSWORD, caller=caller)
     attestation = {"challenge": options["challenge"], "id": name, "by": name}
-    await world.does.passkeys.add_passkey(name=name, attestation=attestation, caller=caller)
+    await world.passkeys.add_passkey(name=name, attestation=attestation, caller=caller)
 
 
 async def _assertion(world: World, user_id: UUID | None, name: str) -> dict[str, Any]:
-    options = await world.does.passkeys.begin_passkey_login()
+    options = await world.passkeys.begin_passkey_login()
     return {"challenge": options["challenge"], "id": name, "by": name, "user": user_id, "count": 1}
 
 
@@ -66,7 +66,7 @@ async def test_a_password(world: World, caller: Caller) -> None:
     assert world.session_of(tokens) == caller.session_id
     assert world.units.actions[-1] == ("auth.reauthenticated", "success")
     world.clock.advance(HOUR)
-    await world.does.refresh(refresh_token=tokens.refresh_token, caller=a_client())
+    await world.auth.refresh(refresh_token=tokens.refresh_token, caller=a_client())
     assert _proof(world, caller) == (proven_at, ("pwd",))
 
 
@@ -84,8 +84,8 @@ async def test_a_wrong_password_counts_like_a_sign_ins(world: World, caller: Cal
 
 async def test_the_second_factor_is_asked_where_it_is_on(world: World, caller: Caller) -> None:
     """A wrong code is counted apart from passwords; a code counts once."""
-    await world.does.mfa.begin_totp(caller=caller)
-    await world.does.mfa.confirm_totp(code=_step(world, -1), caller=caller)
+    await world.mfa.begin_totp(caller=caller)
+    await world.mfa.confirm_totp(code=_step(world, -1), caller=caller)
     with pytest.raises(Invalid) as missing:
         await _prove(world, caller, password=PASSWORD)
     assert missing.value.field_errors[0].field == "code"
@@ -100,7 +100,7 @@ async def test_the_second_factor_is_asked_where_it_is_on(world: World, caller: C
     with pytest.raises(TooManyAttempts):
         await _prove(world, caller, password=PASSWORD, code=_step(world, 1))
     # Passwords are not blocked by that: signing in gets as far as the second step.
-    await world.does.login(email=EMAIL, password=PASSWORD, caller=a_client())
+    await world.auth.login(email=EMAIL, password=PASSWORD, caller=a_client())
 
 
 async def test_a_passkey(world: World, caller: Caller) -> None:
@@ -139,7 +139,7 @@ async def test_no_session_no_proof(world: World, caller: Caller) -> None:
     with pytest.raises(TokenExpired):
         await _prove(world, caller, password=PASSWORD)
     other = world.signed_in(caller.person(), await world.sign_in())
-    await world.does.logout(caller=other)
+    await world.auth.logout(caller=other)
     with pytest.raises(TokenRevoked):
         await _prove(world, other, password=PASSWORD)
 
@@ -150,7 +150,7 @@ async def test_a_token_given_here_ends_with_the_session(world: World, caller: Ca
     world.clock.advance(timedelta(minutes=14))
     await _prove(world, other, password=PASSWORD)
     world.clock.advance(timedelta(minutes=10))
-    await world.does.change_password(old_password=PASSWORD, new_password="another-" + PASSWORD, caller=caller)
+    await world.auth.change_password(old_password=PASSWORD, new_password="another-" + PASSWORD, caller=caller)
 
     assert other.session_id in {each.session_id for each in world.units.state.revocations}
 

@@ -50,10 +50,10 @@ class Planted:
     async def recover(self) -> None:
         """Lets the owner of the mailbox take the account over."""
         sender = MailSender()
-        await self.world.does.mail.forgot_password(email=EMAIL, caller=a_client())
+        await self.world.passwords.forgot_password(email=EMAIL, caller=a_client())
         await SendMails(self.world.units, FakeMailTokens(), sender)()
         token = sender.token(MailKind.PASSWORD_RESET)
-        await self.world.does.mail.reset_password(token=token, new_password=NEW, caller=a_client())
+        await self.world.passwords.reset_password(token=token, new_password=NEW, caller=a_client())
 
 
 def _step(world: World, drift: int = 0) -> str:
@@ -61,13 +61,13 @@ def _step(world: World, drift: int = 0) -> str:
 
 
 async def _add_passkey(world: World, caller: Caller, name: str = "phone") -> None:
-    options = await world.does.passkeys.begin_passkey(password=PASSWORD, caller=caller)
+    options = await world.passkeys.begin_passkey(password=PASSWORD, caller=caller)
     answer = {"challenge": options["challenge"], "id": name, "by": name}
-    await world.does.passkeys.add_passkey(name=name, attestation=answer, caller=caller)
+    await world.passkeys.add_passkey(name=name, attestation=answer, caller=caller)
 
 
 async def _key(world: World, caller: Caller) -> str:
-    _, text = await world.does.api_keys.create_api_key(
+    _, text = await world.api_keys.create_api_key(
         name="report", scopes=["read"], expires_at=None, caller=caller
     )
     return text
@@ -90,16 +90,16 @@ async def _planted(world: World) -> Planted:
 async def test_keys_passkeys_and_sessions_end(planted: Planted) -> None:
     """By one revocation, which makes gateways forget the key too; the notice says so."""
     world = planted.world
-    login = await world.does.passkeys.begin_passkey_login()
+    login = await world.passkeys.begin_passkey_login()
     await planted.recover()
 
     with pytest.raises(TokenRevoked):
-        await world.does.api_keys.verify_api_key(text=planted.key, caller=a_client())
+        await world.ports.verify_api_key(text=planted.key, caller=a_client())
     with pytest.raises(TokenRevoked):
-        await world.does.refresh(refresh_token=planted.refresh_token, caller=a_client())
+        await world.auth.refresh(refresh_token=planted.refresh_token, caller=a_client())
     answer = {"challenge": login["challenge"], "id": "phone", "by": "phone", "user": planted.user_id}
     with pytest.raises(PasskeyRefused):
-        await world.does.passkeys.login_with_passkey(assertion=answer, caller=a_client())
+        await world.passkeys.login_with_passkey(assertion=answer, caller=a_client())
     assert [each.user_id for each in world.units.state.revocations] == [planted.user_id]
     assert MailKind.PASSWORD_RECOVERED in [row.kind for row in world.units.state.mails.values()]
 
@@ -107,8 +107,8 @@ async def test_keys_passkeys_and_sessions_end(planted: Planted) -> None:
 async def test_what_was_begun_cannot_be_finished(planted: Planted) -> None:
     """Neither a passkey's registration, nor an authenticator, nor a mailed token."""
     world = planted.world
-    options = await world.does.passkeys.begin_passkey(password=PASSWORD, caller=planted.intruder)
-    await world.does.mfa.begin_totp(caller=planted.intruder)
+    options = await world.passkeys.begin_passkey(password=PASSWORD, caller=planted.intruder)
+    await world.mfa.begin_totp(caller=planted.intruder)
     await planted.recover()
     owner = world.signed_in(planted.user_id, await world.sign_in(password=NEW))
 
@@ -116,26 +116,26 @@ async def test_what_was_begun_cannot_be_finished(planted: Planted) -> None:
     assert not world.units.state.passkey_challenges
     assert all(row.kind in UNDO_TOKENS for row in world.units.state.mail_tokens.values())
     with pytest.raises(NotFound):
-        await world.does.mfa.confirm_totp(code=_step(world), caller=owner)
+        await world.mfa.confirm_totp(code=_step(world), caller=owner)
     answer = {"challenge": options["challenge"], "id": "tablet", "by": "tablet"}
     with pytest.raises(Invalid):
-        await world.does.passkeys.add_passkey(name="t", attestation=answer, caller=planted.intruder)
+        await world.passkeys.add_passkey(name="t", attestation=answer, caller=planted.intruder)
     assert not world.units.state.passkeys
 
 
 async def test_the_second_factor_stays(planted: Planted) -> None:
     """A mailbox alone does not open an account that asks for two factors; a pending sign-in ends."""
     world = planted.world
-    await world.does.mfa.begin_totp(caller=planted.intruder)
-    await world.does.mfa.confirm_totp(code=_step(world, -1), caller=planted.intruder)
-    pending = await world.does.login(email=EMAIL, password=PASSWORD, caller=a_client())
+    await world.mfa.begin_totp(caller=planted.intruder)
+    await world.mfa.confirm_totp(code=_step(world, -1), caller=planted.intruder)
+    pending = await world.auth.login(email=EMAIL, password=PASSWORD, caller=a_client())
     assert isinstance(pending, Challenge)
     await planted.recover()
 
-    issued = await world.does.login(email=EMAIL, password=NEW, caller=a_client())
+    issued = await world.auth.login(email=EMAIL, password=NEW, caller=a_client())
     assert isinstance(issued, Challenge)
     with pytest.raises(TokenInvalid):
-        await world.does.mfa.verify_mfa(mfa_token=pending.token, code=_step(world), caller=a_client())
+        await world.mfa.verify_mfa(mfa_token=pending.token, code=_step(world), caller=a_client())
 
 
 async def test_calls_under_way_add_nothing(planted: Planted) -> None:
@@ -145,8 +145,8 @@ async def test_calls_under_way_add_nothing(planted: Planted) -> None:
 
     for idempotency in (
         _key(world, planted.intruder),
-        world.does.mfa.begin_totp(caller=planted.intruder),
-        world.does.mfa.confirm_totp(code="1", caller=planted.intruder),
+        world.mfa.begin_totp(caller=planted.intruder),
+        world.mfa.confirm_totp(code="1", caller=planted.intruder),
     ):
         with pytest.raises(TokenRevoked):
             await idempotency
@@ -156,10 +156,10 @@ async def test_calls_under_way_add_nothing(planted: Planted) -> None:
 async def test_two_recoveries_at_once(planted: Planted) -> None:
     """The token counts once."""
     world, sender = planted.world, MailSender()
-    await world.does.mail.forgot_password(email=EMAIL, caller=a_client())
+    await world.passwords.forgot_password(email=EMAIL, caller=a_client())
     await SendMails(world.units, FakeMailTokens(), sender)()
     token = sender.token(MailKind.PASSWORD_RESET)
-    reset = world.does.mail.reset_password
+    reset = world.passwords.reset_password
     outcomes = await asyncio.gather(
         *(reset(token=token, new_password=f"{NEW} {each}", caller=a_client()) for each in range(2)),
         return_exceptions=True,
@@ -181,10 +181,10 @@ async def test_a_recovery_proves_the_address(world: World) -> None:
 async def test_a_changed_password_keeps_keys_and_passkeys(planted: Planted) -> None:
     """Their owner knew the old one; what was begun elsewhere ends."""
     world = planted.world
-    await world.does.mfa.begin_totp(caller=planted.intruder)
-    await world.does.change_password(old_password=PASSWORD, new_password=NEW, caller=planted.intruder)
+    await world.mfa.begin_totp(caller=planted.intruder)
+    await world.auth.change_password(old_password=PASSWORD, new_password=NEW, caller=planted.intruder)
 
-    await world.does.api_keys.verify_api_key(text=planted.key, caller=a_client())
+    await world.ports.verify_api_key(text=planted.key, caller=a_client())
     assert world.units.state.passkeys
     assert not world.units.state.authenticators
 
@@ -195,8 +195,8 @@ async def test_nothing_is_set_up_on_an_address_that_is_not_proven(world: World) 
     caller = world.signed_in(user_id, await world.sign_in())
     for idempotency in (
         _key(world, caller),
-        world.does.mfa.begin_totp(caller=caller),
-        world.does.mfa.confirm_totp(code="1", caller=caller),
+        world.mfa.begin_totp(caller=caller),
+        world.mfa.confirm_totp(code="1", caller=caller),
         _add_passkey(world, caller),
     ):
         with pytest.raises(EmailNotVerified):
@@ -207,7 +207,7 @@ async def test_nothing_is_set_up_on_an_address_that_is_not_proven(world: World) 
     async with world.units.transaction() as unit:
         await unit.emails.verify(user_id)
     await _key(world, caller)
-    await world.does.mfa.begin_totp(caller=caller)
+    await world.mfa.begin_totp(caller=caller)
     await _add_passkey(world, caller)
 
 
@@ -215,13 +215,13 @@ async def test_an_address_changed_meanwhile_is_not_proven(world: World) -> None:
     """A passkey that was begun on a proven address is not added on another."""
     user_id = await world.user(proven=True)
     caller = world.signed_in(user_id, await world.sign_in())
-    options = await world.does.passkeys.begin_passkey(password=PASSWORD, caller=caller)
+    options = await world.passkeys.begin_passkey(password=PASSWORD, caller=caller)
     world.directory.put(user_id, "other@example.com")
-    await world.does.sync_account(user_id=user_id, caller=a_service())
+    await world.accounts.sync_account(user_id=user_id, caller=a_service())
 
     answer = {"challenge": options["challenge"], "id": "phone", "by": "phone"}
     with pytest.raises(EmailNotVerified):
-        await world.does.passkeys.add_passkey(name="p", attestation=answer, caller=caller)
+        await world.passkeys.add_passkey(name="p", attestation=answer, caller=caller)
     assert ("auth.passkey_added", "refused") in world.units.actions
 
 
@@ -232,13 +232,13 @@ async def test_where_no_mail_can_be_sent() -> None:
     caller = world.signed_in(user_id, await world.sign_in())
 
     await _key(world, caller)
-    await world.does.mfa.begin_totp(caller=caller)
+    await world.mfa.begin_totp(caller=caller)
     await _add_passkey(world, caller)
 
 
 async def test_the_first_admin_is_proven(world: World) -> None:
     """From the start: nobody is mailed, and user-service makes the admin so."""
-    bootstrap = world.does.bootstrap_admin
+    bootstrap = world.bootstrap_admin
     assert await bootstrap(email=EMAIL, password=PASSWORD, user_id=uuid7()) is Bootstrap.CREATED
 
     (row,) = world.units.state.credentials.values()
@@ -253,7 +253,7 @@ async def test_the_first_admin_of_a_release_before(world: World) -> None:
     """Is vouched for by the operator who names the address; nobody else is."""
     ada = await world.user(role=Role.ADMIN)
     bob = await world.user("bob@example.com")
-    bootstrap = world.does.bootstrap_admin
+    bootstrap = world.bootstrap_admin
     assert (
         await bootstrap(email="bob@example.com", password=PASSWORD, user_id=uuid7()) is Bootstrap.NOT_NEEDED
     )

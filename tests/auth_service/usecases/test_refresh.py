@@ -12,7 +12,7 @@ from tests.auth_service.world import World, a_client, a_service
 
 
 async def _refresh(world: World, token: str) -> str:
-    return (await world.does.refresh(refresh_token=token, caller=a_client())).refresh_token
+    return (await world.auth.refresh(refresh_token=token, caller=a_client())).refresh_token
 
 
 async def test_a_token_is_exchanged_for_its_successor(world: World) -> None:
@@ -80,7 +80,7 @@ async def test_no_session_lives_longer_than_a_month(world: World) -> None:
         world.clock.advance(timedelta(days=5))
         token = await _refresh(world, token)
     world.clock.advance(timedelta(days=4))
-    tokens = await world.does.refresh(refresh_token=token, caller=a_client())
+    tokens = await world.auth.refresh(refresh_token=token, caller=a_client())
     assert tokens.refresh_expires_in_seconds == 86_400
 
     world.clock.advance(timedelta(days=1))
@@ -104,9 +104,9 @@ async def test_a_new_role_comes_with_the_next_refresh(world: World) -> None:
     user_id = await world.user()
     tokens = await world.sign_in()
     world.directory.put(user_id, "ada@example.com", role=Role.ADMIN)
-    await world.does.sync_account(user_id=user_id, caller=a_service())
+    await world.accounts.sync_account(user_id=user_id, caller=a_service())
 
-    renewed = await world.does.refresh(refresh_token=tokens.refresh_token, caller=a_client())
+    renewed = await world.auth.refresh(refresh_token=tokens.refresh_token, caller=a_client())
 
     assert renewed.role is Role.ADMIN
 
@@ -115,7 +115,7 @@ async def test_a_failed_transaction_spends_nothing(world: World, monkeypatch: py
     """What was rolled back has not happened: the client tries again with the same token."""
     await world.user()
     tokens = await world.sign_in()
-    whole = world.does.refresh
+    whole = world.auth.refresh
 
     def broken(_: object) -> str:
         raise RuntimeError("power cut")

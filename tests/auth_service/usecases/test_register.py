@@ -37,7 +37,7 @@ async def test_an_address_registers_once(world: World, email: str) -> None:
 async def test_a_weak_password_is_refused_before_anything_is_kept(world: World) -> None:
     """The error says why, on the field."""
     with pytest.raises(WeakPassword) as caught:
-        await world.does.register(email=EMAIL, password="hunter22", full_name=NAME, caller=a_client())
+        await world.auth.register(email=EMAIL, password="hunter22", full_name=NAME, caller=a_client())
 
     assert [error.field for error in caught.value.field_errors] == ["password"]
     assert not world.units.state.credentials
@@ -49,16 +49,16 @@ async def test_while_user_service_is_away_the_registration_waits(world: World) -
     with pytest.raises(Unavailable):
         await world.user()
     (user_id,) = world.units.state.credentials
-    registration = await world.does.get_registration(user_id=user_id)
+    registration = await world.accounts.get_registration(user_id=user_id)
     assert (registration.email, registration.full_name, registration.role) == (EMAIL, NAME, Role.USER)
 
     world.directory.away = False
     await world.directory.admit(user_id)
-    await world.does.sync_account(user_id=user_id, caller=a_service())
+    await world.accounts.sync_account(user_id=user_id, caller=a_service())
 
     await world.sign_in()
     with pytest.raises(NotFound):
-        await world.does.get_registration(user_id=user_id)
+        await world.accounts.get_registration(user_id=user_id)
 
 
 async def test_repeating_the_registration_resumes_it(world: World) -> None:
@@ -70,7 +70,7 @@ async def test_repeating_the_registration_resumes_it(world: World) -> None:
     (waiting,) = world.units.state.credentials
 
     with pytest.raises(EmailTaken):
-        await world.does.register(email=EMAIL, password="another password", full_name=NAME, caller=a_client())
+        await world.auth.register(email=EMAIL, password="another password", full_name=NAME, caller=a_client())
     assert await world.user() == waiting
 
 
@@ -89,8 +89,8 @@ async def test_refusing_drops_only_what_waits(world: World) -> None:
     """An admitted user's credential stays, and refusing twice is refusing once."""
     user_id = await world.user()
 
-    await world.does.refuse_registration(user_id=user_id, caller=a_service())
-    await world.does.refuse_registration(user_id=uuid7(), caller=a_service())
+    await world.accounts.refuse_registration(user_id=user_id, caller=a_service())
+    await world.accounts.refuse_registration(user_id=uuid7(), caller=a_service())
 
     await world.sign_in()
 
@@ -101,17 +101,17 @@ async def test_what_neither_call_nor_event_finished_is_finished_later(world: Wor
     with pytest.raises(Unavailable):
         await world.user()
     world.directory.away = False
-    assert await world.does.finish_stale_registrations() == 0
+    assert await world.finish_stale_registrations() == 0
 
     world.clock.advance(timedelta(minutes=11))
-    assert await world.does.finish_stale_registrations() == 1
+    assert await world.finish_stale_registrations() == 1
 
     await world.sign_in()
 
 
 async def test_the_first_admin_is_made_once(world: World) -> None:
     """Through the same registration; any password is the operator's choice."""
-    job = world.does.bootstrap_admin
+    job = world.bootstrap_admin
 
     assert await job(email=EMAIL, password="weak", user_id=uuid7()) is Bootstrap.CREATED
     assert await job(email="other@example.com", password=PASSWORD, user_id=uuid7()) is Bootstrap.NOT_NEEDED
@@ -123,7 +123,7 @@ async def test_the_first_admin_is_made_once(world: World) -> None:
 async def test_the_first_admin_waits_for_user_service(world: World) -> None:
     """The job is tried again, and resumes what it has begun."""
     world.directory.away = True
-    job, user_id = world.does.bootstrap_admin, uuid7()
+    job, user_id = world.bootstrap_admin, uuid7()
     with pytest.raises(Unavailable):
         await job(email=EMAIL, password=PASSWORD, user_id=user_id)
     world.directory.away = False
@@ -136,6 +136,6 @@ async def test_an_ordinary_persons_address_makes_no_admin(world: World) -> None:
     """Nobody is promoted by a setting."""
     await world.user()
 
-    outcome = await world.does.bootstrap_admin(email=EMAIL, password=PASSWORD, user_id=uuid7())
+    outcome = await world.bootstrap_admin(email=EMAIL, password=PASSWORD, user_id=uuid7())
 
     assert outcome is Bootstrap.ADDRESS_TAKEN

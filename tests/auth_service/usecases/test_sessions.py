@@ -20,9 +20,9 @@ async def test_open_sessions_are_listed_the_newest_first(world: World) -> None:
     second = await world.sign_in()
     await world.sign_in("bob@example.com")
     ended = await world.sign_in()
-    await world.does.logout(caller=world.signed_in(user_id, ended))
+    await world.auth.logout(caller=world.signed_in(user_id, ended))
 
-    listed = await world.does.list_sessions(caller=world.signed_in(user_id, first))
+    listed = await world.sessions.list_sessions(caller=world.signed_in(user_id, first))
 
     assert [each.id for each in listed] == [world.session_of(second), world.session_of(first)]
 
@@ -33,15 +33,15 @@ async def test_logging_out_ends_this_session(world: World) -> None:
     here, elsewhere = await world.sign_in(), await world.sign_in()
     caller = world.signed_in(user_id, here)
 
-    await world.does.logout(caller=caller)
-    await world.does.logout(caller=caller)
+    await world.auth.logout(caller=caller)
+    await world.auth.logout(caller=caller)
 
     (revocation,) = world.units.state.revocations
     assert revocation.session_id == world.session_of(here)
     assert TokensRevoked(revocation) in world.units.state.events
     with pytest.raises(TokenRevoked):
-        await world.does.refresh(refresh_token=here.refresh_token, caller=a_client())
-    await world.does.refresh(refresh_token=elsewhere.refresh_token, caller=a_client())
+        await world.auth.refresh(refresh_token=here.refresh_token, caller=a_client())
+    await world.auth.refresh(refresh_token=elsewhere.refresh_token, caller=a_client())
     assert world.units.actions.count(("auth.logout", "success")) == 1
 
 
@@ -50,12 +50,12 @@ async def test_logging_out_everywhere_ends_all(world: World) -> None:
     user_id = await world.user()
     everywhere = [await world.sign_in() for _ in range(3)]
 
-    await world.does.logout_all(caller=world.signed_in(user_id, everywhere[0]))
+    await world.auth.logout_all(caller=world.signed_in(user_id, everywhere[0]))
 
     assert [each.user_id for each in world.units.state.revocations] == [user_id]
     for tokens in everywhere:
         with pytest.raises(TokenRevoked):
-            await world.does.refresh(refresh_token=tokens.refresh_token, caller=a_client())
+            await world.auth.refresh(refresh_token=tokens.refresh_token, caller=a_client())
     await world.sign_in()
 
 
@@ -68,18 +68,18 @@ async def test_only_ones_own_session_can_be_ended(world: World) -> None:
 
     for session_id in (world.session_of(bobs), uuid7()):
         with pytest.raises(NotFound):
-            await world.does.end_session(session_id=session_id, caller=caller)
-    await world.does.end_session(session_id=world.session_of(mine), caller=caller)
+            await world.sessions.end_session(session_id=session_id, caller=caller)
+    await world.sessions.end_session(session_id=world.session_of(mine), caller=caller)
     with pytest.raises(NotFound):
-        await world.does.end_session(session_id=world.session_of(mine), caller=caller)
+        await world.sessions.end_session(session_id=world.session_of(mine), caller=caller)
 
-    await world.does.refresh(refresh_token=bobs.refresh_token, caller=a_client())
+    await world.auth.refresh(refresh_token=bobs.refresh_token, caller=a_client())
     assert world.units.actions[-1] == ("auth.session_ended", "success")
 
 
 async def test_a_caller_without_a_session_has_nothing_to_end(world: World) -> None:
     """Nobody, and somebody who came with a key."""
     with pytest.raises(Unauthenticated):
-        await world.does.logout(caller=a_client())
+        await world.auth.logout(caller=a_client())
     with pytest.raises(Forbidden):
-        await world.does.logout(caller=Caller(user_id=uuid7(), role="user"))
+        await world.auth.logout(caller=Caller(user_id=uuid7(), role="user"))

@@ -36,7 +36,7 @@ async def _ask(world: World, make: Make, *, dies: bool = False) -> Any:
             raise Crash
         return b"told", True
 
-    run_once = world.does.run_once
+    run_once = world.run_once
     call = run_once(
         caller=a_client(), client_key="key", request=Request(asked=b"asked"), seconds=1.0, run=work
     )
@@ -64,7 +64,7 @@ async def _signed_in(world: World) -> Caller:
 
 def _refreshes(world: World, token: str) -> Make:
     async def refresh(idempotency: IdempotencyRecord) -> Tokens:
-        return await world.does.refresh(refresh_token=token, caller=a_client(), idempotency=idempotency)
+        return await world.auth.refresh(refresh_token=token, caller=a_client(), idempotency=idempotency)
 
     return refresh
 
@@ -84,7 +84,7 @@ async def test_the_second_of_two_tabs_is_told_again_too(world: World) -> None:
     """It was given the successor in time, and lost it."""
     await world.user(proven=True)
     signed_in = await world.sign_in()
-    first = await world.does.refresh(refresh_token=signed_in.refresh_token, caller=a_client())
+    first = await world.auth.refresh(refresh_token=signed_in.refresh_token, caller=a_client())
 
     lost, told = await _lost_and_told(world, _refreshes(world, signed_in.refresh_token))
 
@@ -95,7 +95,7 @@ async def test_whoever_has_but_the_token_ends_the_session(world: World) -> None:
     """A thief does not know the key; nor does a call that was not the one that spent the token."""
     await world.user(proven=True)
     signed_in = await world.sign_in()
-    await world.does.refresh(refresh_token=signed_in.refresh_token, caller=a_client())
+    await world.auth.refresh(refresh_token=signed_in.refresh_token, caller=a_client())
     world.clock.advance(HOUR)
 
     with pytest.raises(TokenRevoked):
@@ -108,7 +108,7 @@ async def test_a_successor_in_use_is_not_given_again(world: World) -> None:
     await world.user(proven=True)
     refresh = _refreshes(world, (await world.sign_in()).refresh_token)
     lost = await _ask(world, refresh, dies=True)
-    await world.does.refresh(refresh_token=lost.refresh_token, caller=a_client())
+    await world.auth.refresh(refresh_token=lost.refresh_token, caller=a_client())
     world.clock.advance(HOUR)
 
     with pytest.raises(TokenRevoked):
@@ -133,7 +133,7 @@ async def test_an_idle_session_is_not_revived() -> None:
 
 def _signs_in(world: World) -> Make:
     async def login(idempotency: IdempotencyRecord) -> Tokens | Challenge:
-        return await world.does.login(
+        return await world.auth.login(
             email=EMAIL, password=PASSWORD, caller=a_client(), idempotency=idempotency
         )
 
@@ -155,7 +155,7 @@ async def test_a_session_that_ended_stays_ended(world: World) -> None:
     user_id = await world.user(proven=True)
     here = world.signed_in(user_id, await world.sign_in())
     await _ask(world, _signs_in(world), dies=True)
-    await world.does.logout_all(caller=here)
+    await world.auth.logout_all(caller=here)
 
     with pytest.raises(TokenRevoked):
         await _ask(world, _signs_in(world))
@@ -164,10 +164,10 @@ async def test_a_session_that_ended_stays_ended(world: World) -> None:
 async def test_a_second_factor_opens_one_session(world: World) -> None:
     """Its code and its token were spent by the call whose answer was lost."""
     caller = await _signed_in(world)
-    mfa = world.does.mfa
+    mfa = world.mfa
     await mfa.begin_totp(caller=caller)
     await mfa.confirm_totp(code=_step(world, -1), caller=caller)
-    issued = await world.does.login(email=EMAIL, password=PASSWORD, caller=a_client())
+    issued = await world.auth.login(email=EMAIL, password=PASSWORD, caller=a_client())
     assert isinstance(issued, Challenge)
     code = _step(world)
 
@@ -184,11 +184,11 @@ async def test_a_second_factor_opens_one_session(world: World) -> None:
 async def test_recovery_codes_are_shown_again(world: World) -> None:
     """The second factor is on, and would have locked out whoever lost the codes."""
     caller = await _signed_in(world)
-    await world.does.mfa.begin_totp(caller=caller)
+    await world.mfa.begin_totp(caller=caller)
     code = _step(world)
 
     async def confirm(idempotency: IdempotencyRecord) -> Any:
-        return await world.does.mfa.confirm_totp(code=code, caller=caller, idempotency=idempotency)
+        return await world.mfa.confirm_totp(code=code, caller=caller, idempotency=idempotency)
 
     lost, told = await _lost_and_told(world, confirm)
 
@@ -202,7 +202,7 @@ def _step(world: World, drift: int = 0) -> str:
 async def test_passkeys_are_added_and_used_once(world: World) -> None:
     """The challenge is spent, and so is what the authenticator signed."""
     caller = await _signed_in(world)
-    passkeys = world.does.passkeys
+    passkeys = world.passkeys
     begun = await passkeys.begin_passkey(password=PASSWORD, caller=caller)
     attestation = {"challenge": begun["challenge"], "id": "phone", "by": "phone"}
 
@@ -224,7 +224,7 @@ async def test_a_passkey_opens_one_session(world: World) -> None:
     """However often the same assertion comes under the same key."""
     user_id = await world.user(proven=True)
     caller = world.signed_in(user_id, await world.sign_in())
-    passkeys = world.does.passkeys
+    passkeys = world.passkeys
     begun = await passkeys.begin_passkey(password=PASSWORD, caller=caller)
     made = {"challenge": begun["challenge"], "id": "phone", "by": "phone"}
     await passkeys.add_passkey(name="Phone", attestation=made, caller=caller)
@@ -244,7 +244,7 @@ async def test_a_passkey_opens_one_session(world: World) -> None:
 async def test_an_api_key_is_shown_again(world: World) -> None:
     """One key is made, and it is the one that is shown; not when it was deleted since."""
     caller = await _signed_in(world)
-    keys = world.does.api_keys
+    keys = world.api_keys
 
     async def create(idempotency: IdempotencyRecord) -> Any:
         return await keys.create_api_key(
@@ -254,7 +254,7 @@ async def test_an_api_key_is_shown_again(world: World) -> None:
     lost, told = await _lost_and_told(world, create)
 
     assert lost == told
-    assert (await keys.verify_api_key(text=told[1], caller=a_client())).key.id == told[0].id
+    assert (await world.ports.verify_api_key(text=told[1], caller=a_client())).key.id == told[0].id
     (listed,) = await keys.list_api_keys(caller=caller)
     await keys.revoke_api_key(key_id=listed.id, caller=caller)
     with pytest.raises(NotFound):
@@ -265,16 +265,16 @@ async def test_an_api_key_is_shown_again(world: World) -> None:
 async def test_mailed_tokens_are_spent_once(world: World, kind: MailKind) -> None:
     """The new password counts, the address is verified: that is what is told."""
     await world.user()
-    sender, mail = FakeMailSender(), world.does.mail
-    await mail.forgot_password(email=EMAIL, caller=a_client())
+    sender = FakeMailSender()
+    await world.passwords.forgot_password(email=EMAIL, caller=a_client())
     await SendMails(world.units, FakeMailTokens(), sender)()
     (token,) = [letter.token for letter in sender.letters if letter.kind is kind]
 
     async def spend(idempotency: IdempotencyRecord) -> None:
         if kind is MailKind.EMAIL_VERIFICATION:
-            await mail.verify_email(token=token, caller=a_client(), idempotency=idempotency)
+            await world.emails.verify_email(token=token, caller=a_client(), idempotency=idempotency)
         else:
-            await mail.reset_password(
+            await world.passwords.reset_password(
                 token=token, new_password=NEW, caller=a_client(), idempotency=idempotency
             )
 

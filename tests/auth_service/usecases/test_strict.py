@@ -26,7 +26,7 @@ def _strict() -> World:
 
 
 async def _refresh(world: World, tokens: Tokens) -> Tokens:
-    return await world.does.refresh(refresh_token=tokens.refresh_token, caller=a_client())
+    return await world.auth.refresh(refresh_token=tokens.refresh_token, caller=a_client())
 
 
 def _granted(world: World) -> tuple[Role, bool]:
@@ -93,13 +93,13 @@ async def test_a_passkey_is_two_factors(strict: World) -> None:
     """An admin who signs in with one needs no other; by the password alone the admin still does."""
     user_id = await strict.user(role=Role.ADMIN, proven=True)
     caller = strict.signed_in(user_id, await strict.sign_in())
-    options = await strict.does.passkeys.begin_passkey(password=PASSWORD, caller=caller)
+    options = await strict.passkeys.begin_passkey(password=PASSWORD, caller=caller)
     made = {"challenge": options["challenge"], "id": "phone", "by": "phone"}
-    await strict.does.passkeys.add_passkey(name="Phone", attestation=made, caller=caller)
+    await strict.passkeys.add_passkey(name="Phone", attestation=made, caller=caller)
 
-    options = await strict.does.passkeys.begin_passkey_login()
+    options = await strict.passkeys.begin_passkey_login()
     shown = {"challenge": options["challenge"], "id": "phone", "by": "phone", "user": user_id}
-    tokens = await strict.does.passkeys.login_with_passkey(assertion=shown, caller=a_client())
+    tokens = await strict.passkeys.login_with_passkey(assertion=shown, caller=a_client())
     assert _granted(strict) == (Role.ADMIN, False)
     await _refresh(strict, tokens)
     assert _granted(strict) == (Role.ADMIN, False)
@@ -126,16 +126,16 @@ async def test_a_key_may_do_no_more_than_a_session(strict: World) -> None:
         await unit.second_factors.begin(user_id, b"sealed")
         await unit.second_factors.confirm(user_id, 1, [])
     caller = Caller(user_id=user_id, role="admin", session_id=await _a_session(strict, user_id))
-    _, text = await strict.does.api_keys.create_api_key(
+    _, text = await strict.api_keys.create_api_key(
         name="directory", scopes=["read", "write", "admin"], expires_at=None, caller=caller
     )
 
     async def judged() -> tuple[Role, bool]:
-        holder = await strict.does.api_keys.verify_api_key(text=text, caller=a_client())
+        holder = await strict.ports.verify_api_key(text=text, caller=a_client())
         return holder.role, holder.must_enrol
 
     assert await judged() == (Role.ADMIN, False)
-    await strict.does.mfa.remove_totp(password=PASSWORD, caller=caller)
+    await strict.mfa.remove_totp(password=PASSWORD, caller=caller)
     assert await judged() == (Role.USER, True)
     assert strict.units.state.revocations[-1].user_id == user_id
     async with strict.units.transaction() as unit:
@@ -143,7 +143,7 @@ async def test_a_key_may_do_no_more_than_a_session(strict: World) -> None:
         passkey = await unit.passkeys.add(uuid7(), user_id, "Phone", made)
     assert await judged() == (Role.ADMIN, False)
     revoked = len(strict.units.state.revocations)
-    await strict.does.passkeys.remove_passkey(passkey_id=passkey.id, password=PASSWORD, caller=caller)
+    await strict.passkeys.remove_passkey(passkey_id=passkey.id, password=PASSWORD, caller=caller)
     assert await judged() == (Role.USER, True)
     assert len(strict.units.state.revocations) == revoked + 1
 

@@ -20,7 +20,7 @@ async def test_a_new_address_is_the_one_to_sign_in_with(world: World) -> None:
     user_id = await world.user()
     world.directory.put(user_id, "Countess@Example.com")
 
-    await world.does.sync_account(user_id=user_id, caller=a_service())
+    await world.accounts.sync_account(user_id=user_id, caller=a_service())
 
     await world.sign_in("countess@example.com")
     with pytest.raises(InvalidCredentials):
@@ -35,11 +35,11 @@ async def test_a_new_role_revokes_the_access_tokens(world: World) -> None:
     tokens = await world.sign_in()
     world.directory.put(user_id, EMAIL, role=Role.ADMIN)
 
-    await world.does.sync_account(user_id=user_id, caller=a_service())
+    await world.accounts.sync_account(user_id=user_id, caller=a_service())
 
     assert _revoked_people(world) == [user_id]
     assert (
-        await world.does.refresh(refresh_token=tokens.refresh_token, caller=a_client())
+        await world.auth.refresh(refresh_token=tokens.refresh_token, caller=a_client())
     ).role is Role.ADMIN
 
 
@@ -48,19 +48,19 @@ async def test_deactivation_ends_every_session(world: World) -> None:
     user_id = await world.user()
     tokens = await world.sign_in()
     world.directory.put(user_id, EMAIL, is_active=False)
-    await world.does.sync_account(user_id=user_id, caller=a_service())
+    await world.accounts.sync_account(user_id=user_id, caller=a_service())
 
     assert _revoked_people(world) == [user_id]
     with pytest.raises(TokenRevoked):
-        await world.does.refresh(refresh_token=tokens.refresh_token, caller=a_client())
+        await world.auth.refresh(refresh_token=tokens.refresh_token, caller=a_client())
     with pytest.raises(AccountDisabled):
         await world.sign_in()
 
     world.directory.put(user_id, EMAIL, is_active=True)
-    await world.does.sync_account(user_id=user_id, caller=a_service())
+    await world.accounts.sync_account(user_id=user_id, caller=a_service())
     await world.sign_in()
     with pytest.raises(TokenRevoked):
-        await world.does.refresh(refresh_token=tokens.refresh_token, caller=a_client())
+        await world.auth.refresh(refresh_token=tokens.refresh_token, caller=a_client())
 
 
 async def test_an_erased_person_leaves_only_ids(world: World) -> None:
@@ -71,7 +71,7 @@ async def test_an_erased_person_leaves_only_ids(world: World) -> None:
         await world.sign_in(password="wrong password")
     world.directory.erase(user_id)
 
-    await world.does.sync_account(user_id=user_id, caller=a_service())
+    await world.accounts.sync_account(user_id=user_id, caller=a_service())
 
     state = world.units.state
     assert not state.credentials
@@ -85,10 +85,10 @@ async def test_doing_it_twice_does_it_once(world: World) -> None:
     """Call and event both come."""
     user_id = await world.user()
     world.directory.put(user_id, EMAIL, role=Role.ADMIN)
-    await world.does.sync_account(user_id=user_id, caller=a_service())
+    await world.accounts.sync_account(user_id=user_id, caller=a_service())
     before = world.units.state
 
-    await world.does.sync_account(user_id=user_id, caller=a_service())
+    await world.accounts.sync_account(user_id=user_id, caller=a_service())
 
     assert world.units.state == before
 
@@ -96,9 +96,9 @@ async def test_doing_it_twice_does_it_once(world: World) -> None:
 async def test_people_unknown_here_or_there_change_nothing(world: World) -> None:
     """An id that was never a user's, and one whose credential is gone."""
     stranger = uuid7()
-    await world.does.sync_account(user_id=stranger, caller=a_service())
+    await world.accounts.sync_account(user_id=stranger, caller=a_service())
     world.directory.put(stranger, EMAIL)
-    await world.does.sync_account(user_id=stranger, caller=a_service())
+    await world.accounts.sync_account(user_id=stranger, caller=a_service())
 
     assert not world.units.actions
 
@@ -109,9 +109,9 @@ async def test_addresses_that_changed_hands_settle(world: World) -> None:
     world.directory.put(ada, "b@example.com")
     world.directory.put(bob, "a@example.com")
 
-    await world.does.sync_account(user_id=ada, caller=a_service())
+    await world.accounts.sync_account(user_id=ada, caller=a_service())
     assert CopyOutdated(bob) in world.units.state.events
-    await world.does.sync_account(user_id=bob, caller=a_service())
+    await world.accounts.sync_account(user_id=bob, caller=a_service())
 
     state = world.units.state
     assert state.credentials[ada].canonical == "b@example.com"
@@ -127,6 +127,6 @@ async def test_a_waiting_registration_gives_way_to_an_admitted_person(world: Wor
     world.directory.away = False
     world.directory.put(ada, "b@example.com")
 
-    await world.does.sync_account(user_id=ada, caller=a_service())
+    await world.accounts.sync_account(user_id=ada, caller=a_service())
 
     assert list(world.units.state.credentials) == [ada]

@@ -49,10 +49,10 @@ async def test_undoing(world: World, mails: Mails, proven: bool) -> None:
     assert user is not None
     assert (user.email, user.email_verified, user.pending_email) == (EMAIL, True, None)
     with pytest.raises(TokenRevoked):
-        await world.does.refresh(refresh_token=tokens.refresh_token, caller=a_client())
+        await world.auth.refresh(refresh_token=tokens.refresh_token, caller=a_client())
     for email in (EMAIL, NEW):
         with pytest.raises(InvalidCredentials):
-            await world.does.login(email=email, password=PASSWORD, caller=a_client())
+            await world.auth.login(email=email, password=PASSWORD, caller=a_client())
     for token in (undo, proof):
         with pytest.raises(TokenInvalid):
             await undo_change(world, token)
@@ -60,7 +60,7 @@ async def test_undoing(world: World, mails: Mails, proven: bool) -> None:
             await verify(world, token)
     to, reset = (await mails.sent())[MailKind.PASSWORD_RESET]
     assert to == EMAIL
-    await world.does.mail.reset_password(token=reset, new_password="another stone lamp", caller=a_client())
+    await world.passwords.reset_password(token=reset, new_password="another stone lamp", caller=a_client())
     await world.sign_in(password="another stone lamp")
     assert ("auth.change_undone", "success") in world.units.actions
 
@@ -94,7 +94,7 @@ async def test_a_week(world: World, mails: Mails) -> None:
     await ask(world, user_id)
     _, undo = (await mails.sent())[ASKED]
     world.clock.advance(timedelta(days=7) - timedelta(seconds=1))
-    await world.does.mail.resend_verification(caller=Caller(user_id=user_id))
+    await world.emails.resend_verification(caller=Caller(user_id=user_id))
     world.clock.advance(timedelta(seconds=1))
 
     with pytest.raises(TokenExpired):
@@ -114,16 +114,16 @@ async def test_undoing_while_user_service_is_away(world: World, mails: Mails) ->
     await forget(world, EMAIL)
     assert (await mails.sent())[MailKind.PASSWORD_RESET][0] == EMAIL
     with pytest.raises(Unavailable):
-        await world.does.sync_account(user_id=user_id, caller=a_service())
+        await world.accounts.sync_account(user_id=user_id, caller=a_service())
     world.directory.away = False
     assert EmailVerified(user_id) in world.units.state.events
 
-    await world.does.mail.report_email_verified(user_id=user_id)
+    await world.ports.report_email_verified(user_id=user_id)
 
     user = world.directory.users[user_id].user
     assert user is not None
     assert user.email == EMAIL
-    await world.does.sync_account(user_id=user_id, caller=a_service())
+    await world.accounts.sync_account(user_id=user_id, caller=a_service())
     assert DONE not in await mails.sent()
 
 
@@ -132,7 +132,7 @@ async def test_an_admin_vouches(world: World, mails: Mails) -> None:
     user_id = await world.user()
     await mails.sent()
     world.directory.put(user_id, NEW, email_verified=True)
-    await world.does.sync_account(user_id=user_id, caller=a_service())
+    await world.accounts.sync_account(user_id=user_id, caller=a_service())
     sent = await mails.sent()
 
     assert {kind: to for kind, (to, _) in sent.items()} == {DONE: EMAIL}

@@ -26,7 +26,7 @@ def _step(world: World, drift: int = 0) -> str:
 async def _undo(world: World, kind: MailKind) -> None:
     sender = MailSender()
     await SendMails(world.units, FakeMailTokens(), sender)()
-    undo = world.does.mail.undo_email_change
+    undo = world.emails.undo_email_change
     await undo(token=sender.token(kind), caller=a_client())
 
 
@@ -36,16 +36,16 @@ async def _undo(world: World, kind: MailKind) -> None:
 async def test_what_was_set_up_is_undone_by_mail(planted: Planted, kind: MailKind) -> None:
     """By the notice's link: nothing of it is left, nor a password; a mail asks for another."""
     world = planted.world
-    await world.does.mfa.begin_totp(caller=planted.intruder)
-    await world.does.mfa.confirm_totp(code=_step(world, -1), caller=planted.intruder)
+    await world.mfa.begin_totp(caller=planted.intruder)
+    await world.mfa.confirm_totp(code=_step(world, -1), caller=planted.intruder)
     await _undo(world, kind)
 
     state = world.units.state
     assert (state.passkeys, state.authenticators, state.recovery_codes) == ({}, {}, {})
     with pytest.raises(TokenRevoked):
-        await world.does.api_keys.verify_api_key(text=planted.key, caller=a_client())
+        await world.ports.verify_api_key(text=planted.key, caller=a_client())
     with pytest.raises(TokenRevoked):
-        await world.does.refresh(refresh_token=planted.refresh_token, caller=a_client())
+        await world.auth.refresh(refresh_token=planted.refresh_token, caller=a_client())
     with pytest.raises(InvalidCredentials):
         await world.sign_in()
     entry = [row.entry for row in state.audit if row.entry.action == "auth.change_undone"][-1]
@@ -61,13 +61,13 @@ async def test_an_intruder_who_recovers_does_not_end_the_undo(planted: Planted) 
     world, sender = planted.world, MailSender()
     await SendMails(world.units, FakeMailTokens(), sender)()
     world.directory.put(planted.user_id, "intruder@example.com", email_verified=True)
-    await world.does.sync_account(user_id=planted.user_id, caller=a_service())
-    await world.does.mail.forgot_password(email="intruder@example.com", caller=a_client())
+    await world.accounts.sync_account(user_id=planted.user_id, caller=a_service())
+    await world.passwords.forgot_password(email="intruder@example.com", caller=a_client())
     await SendMails(world.units, FakeMailTokens(), sender)()
     reset = sender.token(MailKind.PASSWORD_RESET)
-    await world.does.mail.reset_password(token=reset, new_password=NEW, caller=a_client())
+    await world.passwords.reset_password(token=reset, new_password=NEW, caller=a_client())
 
-    undo = world.does.mail.undo_email_change
+    undo = world.emails.undo_email_change
     await undo(token=sender.token(MailKind.PASSKEY_ADDED), caller=a_client())
 
     assert world.units.state.credentials[planted.user_id].credential.email == EMAIL
@@ -82,15 +82,15 @@ async def test_an_address_that_was_asked_for_is_given_up(planted: Planted) -> No
     assert user is not None
     asked = replace(user, pending_email="intruder@example.com", email_verified=True)
     world.directory.users[planted.user_id] = UserState(version=7, user=asked)
-    await world.does.sync_account(user_id=planted.user_id, caller=a_service())
+    await world.accounts.sync_account(user_id=planted.user_id, caller=a_service())
     await planted.recover()
-    await world.does.mail.report_email_verified(user_id=planted.user_id)
-    await world.does.sync_account(user_id=planted.user_id, caller=a_service())
+    await world.ports.report_email_verified(user_id=planted.user_id)
+    await world.accounts.sync_account(user_id=planted.user_id, caller=a_service())
 
     after = world.directory.users[planted.user_id].user
     assert after is not None
     assert (after.email, after.pending_email) == (EMAIL, None)
     assert not world.units.state.pending_emails
     owner = world.signed_in(planted.user_id, await world.sign_in(password=NEW))
-    await world.does.mail.resend_verification(caller=owner)
+    await world.emails.resend_verification(caller=owner)
     assert MailKind.EMAIL_CHANGE not in [row.kind for row in world.units.state.mails.values()]

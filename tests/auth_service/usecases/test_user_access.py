@@ -36,7 +36,7 @@ async def _admin(world: World) -> Caller:
 async def _invite(
     world: World, admin: Caller, *, role: Role = Role.USER, idempotency: IdempotencyRecord | None = None
 ) -> UUID:
-    invite = world.does.user_access.invite_user
+    invite = world.user_access.invite_user
     return (await invite(email=BOB, full_name=NAME, role=role, caller=admin, idempotency=idempotency)).user_id
 
 
@@ -55,7 +55,7 @@ async def test_an_invited_user_chooses_a_password(world: World, admin: Caller) -
     assert [letter.kind for letter in sender.letters if letter.to == BOB] == [MailKind.INVITATION]
 
     token = sender.token(MailKind.INVITATION)
-    reset = world.does.mail.reset_password
+    reset = world.passwords.reset_password
     await reset(token=token, new_password=NEW, caller=a_client())
     tokens = await world.sign_in(BOB, NEW)
 
@@ -82,12 +82,12 @@ async def test_a_lost_invitation(world: World, admin: Caller) -> None:
     await _invite(world, admin)
     invitation = (await _posted(world)).token(MailKind.INVITATION)
     world.clock.advance(INVITATION_LIFETIME - timedelta(minutes=1))
-    await world.does.mail.forgot_password(email=BOB, caller=a_client())
+    await world.passwords.forgot_password(email=BOB, caller=a_client())
     token = (await _posted(world)).token(MailKind.PASSWORD_RESET)
-    await world.does.mail.reset_password(token=token, new_password=NEW, caller=a_client())
+    await world.passwords.reset_password(token=token, new_password=NEW, caller=a_client())
 
     with pytest.raises(TokenInvalid):
-        await world.does.mail.reset_password(token=invitation, new_password=PASSWORD, caller=a_client())
+        await world.passwords.reset_password(token=invitation, new_password=PASSWORD, caller=a_client())
     await world.sign_in(BOB, NEW)
 
 
@@ -98,7 +98,7 @@ async def test_an_invitation_expires(world: World, admin: Caller) -> None:
     world.clock.advance(INVITATION_LIFETIME)
 
     with pytest.raises(TokenExpired):
-        await world.does.mail.reset_password(token=token, new_password=NEW, caller=a_client())
+        await world.passwords.reset_password(token=token, new_password=NEW, caller=a_client())
 
 
 async def test_a_taken_address(world: World, admin: Caller) -> None:
@@ -120,7 +120,7 @@ async def test_an_invitation_that_was_cut_off(world: World, admin: Caller) -> No
     world.directory.away = False
     bob = await _invite(world, admin)
 
-    await world.does.sync_account(user_id=bob, caller=a_service())
+    await world.accounts.sync_account(user_id=bob, caller=a_service())
     kinds = [row.kind for row in world.units.state.mails.values() if row.user_id == bob]
     assert kinds == [MailKind.INVITATION]
 
@@ -133,7 +133,7 @@ async def test_an_invitation_finished_by_the_event(world: World, admin: Caller) 
     world.directory.away = False
     (bob,) = [each for each in world.units.state.credentials if each != admin.user_id]
     await world.directory.admit(bob)
-    await world.does.sync_account(user_id=bob, caller=a_service())
+    await world.accounts.sync_account(user_id=bob, caller=a_service())
 
     assert [row.kind for row in world.units.state.mails.values() if row.user_id == bob] == [
         MailKind.INVITATION
@@ -152,7 +152,7 @@ async def test_anothers_sessions(world: World, admin: Caller) -> None:
     """Listed in pages; ended with their tokens, audited, told by mail once."""
     bob = await world.user(BOB)
     tokens = [await world.sign_in(BOB) for _ in range(3)]
-    access = world.does.user_access
+    access = world.user_access
     page = await access.list_user_sessions(user_id=bob, page=2, page_size=2, caller=admin)
     assert (len(page.sessions), page.total) == (1, 3)
     assert world.units.actions[-1] == ("auth.user_sessions_read", "success")
@@ -162,7 +162,7 @@ async def test_anothers_sessions(world: World, admin: Caller) -> None:
 
     for each in tokens:
         with pytest.raises(TokenRevoked):
-            await world.does.refresh(refresh_token=each.refresh_token, caller=a_client())
+            await world.auth.refresh(refresh_token=each.refresh_token, caller=a_client())
     entry = world.units.state.audit[-1].entry
     assert (entry.action, entry.actor_id, entry.subject_id) == (
         "auth.user_sessions_ended",
@@ -179,17 +179,17 @@ async def test_anothers_second_factor(world: World, admin: Caller) -> None:
     bob = await world.user(BOB, proven=True)
     caller = world.signed_in(bob, await world.sign_in(BOB))
     step = int(world.clock.now().timestamp()) // 30
-    await world.does.mfa.begin_totp(caller=caller)
-    await world.does.mfa.confirm_totp(code=str(step - 1), caller=caller)
-    pending = await world.does.login(email=BOB, password=PASSWORD, caller=a_client())
+    await world.mfa.begin_totp(caller=caller)
+    await world.mfa.confirm_totp(code=str(step - 1), caller=caller)
+    pending = await world.auth.login(email=BOB, password=PASSWORD, caller=a_client())
     assert isinstance(pending, Challenge)
-    remove = world.does.user_access.remove_user_mfa
+    remove = world.user_access.remove_user_mfa
 
     await remove(user_id=bob, caller=admin)
 
     assert isinstance(await world.sign_in(BOB), Tokens)
     with pytest.raises(TokenInvalid):
-        await world.does.mfa.verify_mfa(mfa_token=pending.token, code=str(step), caller=a_client())
+        await world.mfa.verify_mfa(mfa_token=pending.token, code=str(step), caller=a_client())
     assert MailKind.SECOND_FACTOR_REMOVED in [row.kind for row in world.units.state.mails.values()]
     assert ("auth.user_mfa_removed", "success") in world.units.actions
     with pytest.raises(NotFound):
@@ -198,7 +198,7 @@ async def test_anothers_second_factor(world: World, admin: Caller) -> None:
 
 async def test_nobody_that_is_there(world: World, admin: Caller) -> None:
     """Unknown users are not found, nor are those who wait to be admitted."""
-    access = world.does.user_access
+    access = world.user_access
     world.directory.away = True
     with pytest.raises(Unavailable):
         await _invite(world, admin)
@@ -216,7 +216,7 @@ async def test_nobody_that_is_there(world: World, admin: Caller) -> None:
 async def test_ones_own_second_factor(world: World, admin: Caller) -> None:
     """Is not turned off so: there the password is asked."""
     with pytest.raises(Forbidden):
-        await world.does.user_access.remove_user_mfa(user_id=admin.person(), caller=admin)
+        await world.user_access.remove_user_mfa(user_id=admin.person(), caller=admin)
 
 
 async def test_everybodys_sessions(world: World, admin: Caller) -> None:
@@ -224,12 +224,12 @@ async def test_everybodys_sessions(world: World, admin: Caller) -> None:
     await world.user(BOB)
     bobs, other = await world.sign_in(BOB), await world.sign_in()
     events = len(world.units.state.events)
-    end_all = world.does.user_access.end_all_sessions
+    end_all = world.user_access.end_all_sessions
     await end_all(caller=admin)
 
     for tokens in (bobs, other):
         with pytest.raises(TokenRevoked):
-            await world.does.refresh(refresh_token=tokens.refresh_token, caller=a_client())
+            await world.auth.refresh(refresh_token=tokens.refresh_token, caller=a_client())
     told = [each for each in world.units.state.events[events:] if isinstance(each, RevocationTold)]
     assert [(each.revocation.every_session, each.revocation.kept_session_id) for each in told] == [
         (True, admin.session_id)
@@ -248,7 +248,7 @@ async def test_everybodys_sessions_are_named_to_the_release_before(world: World,
     world.clock.advance(ACCESS_LIFETIME + timedelta(minutes=5))
     await world.sign_in(BOB)
     events = len(world.units.state.events)
-    await replace(world.does.user_access.end_all_sessions, names_each=True)(caller=admin)
+    await replace(world.user_access.end_all_sessions, names_each=True)(caller=admin)
 
     told = [each for each in world.units.state.events[events:] if isinstance(each, RevocationTold)]
     assert [each.revocation.every_session for each in told] == [True, False, True]
@@ -264,16 +264,16 @@ async def test_everybodys_sessions_after_a_crash(world: World, admin: Caller) ->
         await unit.revocations.of_every_session(admin.session_id, sessions_ended=False)
     world.clock.advance(timedelta(seconds=1))
     newer = await world.sign_in(BOB)
-    finish = world.does.user_access.end_all_sessions.finish
+    finish = world.user_access.end_all_sessions.finish
 
     assert (await finish(), await finish()) == (1, 0)
 
     with pytest.raises(TokenRevoked):
-        await world.does.refresh(refresh_token=bobs.refresh_token, caller=a_client())
-    await world.does.refresh(refresh_token=newer.refresh_token, caller=a_client())
+        await world.auth.refresh(refresh_token=bobs.refresh_token, caller=a_client())
+    await world.auth.refresh(refresh_token=newer.refresh_token, caller=a_client())
 
 
 async def test_a_key_does_not_end_everybodys_sessions(world: World, admin: Caller) -> None:
     """Only a session does: it is the one that goes on."""
     with pytest.raises(Forbidden):
-        await world.does.user_access.end_all_sessions(caller=Caller(user_id=admin.user_id, role="admin"))
+        await world.user_access.end_all_sessions(caller=Caller(user_id=admin.user_id, role="admin"))

@@ -16,7 +16,7 @@ from auth_service.domain.audit import Anchor
 from auth_service.domain.audit_export import NotAnExport
 from auth_service.domain.errors import ChainBroken
 from auth_service.settings import AuditSettings, PruneSettings
-from auth_service.wiring import audit
+from auth_service.wiring import commands
 
 INTACT, BROKEN, UNANSWERED = 0, 1, 2
 
@@ -67,7 +67,7 @@ def verify() -> int:
     """Walks the chain in Postgres; returns the exit status."""
     settings = load(AuditSettings)
     try:
-        report = asyncio.run(audit.verify_audit(settings))
+        report = asyncio.run(commands.verify_audit(settings))
     except (StartupError, ServiceError) as error:
         print(f"audit verify: {error}", file=sys.stderr)
         return UNANSWERED
@@ -114,7 +114,7 @@ def export(output: Path, until: datetime | None) -> int:
     settings = load(AuditSettings)
     try:
         place = audit_files.Place.at(output)
-        exported = asyncio.run(audit.export_audit(settings, place, until or datetime.now(UTC)))
+        exported = asyncio.run(commands.export_audit(settings, place, until or datetime.now(UTC)))
     except ChainBroken as error:
         print(f"audit export: nothing was written: {error.details['problem']}", file=sys.stderr)
         return BROKEN
@@ -139,7 +139,7 @@ def prune() -> int:
     """Removes the entries that have served their time; returns the exit status."""
     settings = load(PruneSettings)
     try:
-        removed, begins = asyncio.run(audit.prune_audit(settings))
+        removed, begins = asyncio.run(commands.prune_audit(settings))
     except ChainBroken as error:
         print(f"audit prune: nothing was removed: {error.details['problem']}", file=sys.stderr)
         return BROKEN

@@ -11,7 +11,7 @@ from chassis.settings import load
 from chassis.startup import StartupError
 
 from auth_service.settings import KeySettings
-from auth_service.wiring import keys
+from auth_service.wiring import commands
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -31,7 +31,7 @@ def rotate() -> int:
     """Publishes the next key; returns the exit status."""
     settings = load(KeySettings)
     try:
-        rotation = asyncio.run(keys.rotate_key(settings))
+        rotation = asyncio.run(commands.rotate_key(settings))
     except (StartupError, ServiceError) as error:
         details = error.details if isinstance(error, ServiceError) else {}
         about = "".join(f" ({name} {value})" for name, value in details.items())
@@ -52,7 +52,7 @@ def reseal() -> int:
     """
     settings = load(KeySettings)
     try:
-        report = asyncio.run(keys.reseal(settings))
+        report = asyncio.run(commands.reseal(settings))
     except (StartupError, ServiceError) as error:
         print(f"keys reseal: {error}", file=sys.stderr)
         return 2
@@ -77,7 +77,7 @@ def show() -> int:
     """Prints every key with its state and its times; returns the exit status."""
     settings = load(KeySettings)
     try:
-        listed = asyncio.run(keys.list_keys(settings))
+        listed = asyncio.run(commands.list_keys(settings))
     except StartupError as error:
         print(f"keys list: {error}", file=sys.stderr)
         return 2

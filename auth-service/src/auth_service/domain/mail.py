@@ -96,12 +96,13 @@ UNDO_TOKENS = (
 """Kinds that tell of another address or another way in, and whose token takes it back: each gives
 the account to who reads the address that it went to, whatever came after."""
 
-OWNERS_TOKENS = (
-    MailKind.EMAIL_VERIFICATION,
-    MailKind.PASSWORD_RESET,
-    MailKind.INVITATION,
-    MailKind.EMAIL_CHANGE,
-)
+VERIFICATIONS = (MailKind.EMAIL_VERIFICATION, MailKind.EMAIL_CHANGE)
+"""Kinds whose token proves an address."""
+
+RESETS = (MailKind.PASSWORD_RESET, MailKind.INVITATION)
+"""Kinds whose token sets a password."""
+
+OWNERS_TOKENS = (*VERIFICATIONS, *RESETS)
 """Kinds with a token that a recovery makes useless: it may have been asked for by an intruder."""
 
 

@@ -46,5 +46,5 @@ class RightsRule:
         return Rights(role=role)
 
 
-STANDARD = RightsRule()
+ROLE_ALONE = RightsRule()
 """Of the standard profile: the role says it all."""

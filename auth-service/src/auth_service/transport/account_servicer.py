@@ -1,6 +1,5 @@
 """`vestibule.auth.v1.AccountService`: credentials, for user-service."""
 
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -12,21 +11,20 @@ from vestibule.events.v1.events_pb2 import Event
 
 from auth_service.transport import exports, messages
 from auth_service.usecases.account_export import ExportAccount, ExportAuditEvents
-from auth_service.usecases.account_sync import SyncAccount
-from auth_service.usecases.password_check import VerifyPassword
-from auth_service.usecases.registration import GetRegistration, RefuseRegistration
+from auth_service.usecases.ports import Ports
+from auth_service.usecases.registration import GetRegistration
 
 
-@dataclass(frozen=True, slots=True)
 class AccountServicer(AccountServiceServicer):
-    """Answers each call by its use case."""
+    """Runs one use case per call."""
 
-    get_registration: GetRegistration
-    refuse_registration: RefuseRegistration
-    sync_account: SyncAccount
-    verify_password: VerifyPassword
-    export_account: ExportAccount
-    export_audit_events: ExportAuditEvents
+    def __init__(self, ports: Ports) -> None:
+        self.get_registration = GetRegistration(ports.units)
+        self.refuse_registration = ports.refuse_registration
+        self.sync_account = ports.sync_account
+        self.verify_password = ports.verify_password
+        self.export_account = ExportAccount(ports.units, ports.throttle_keys)
+        self.export_audit_events = ExportAuditEvents(ports.units)
 
     async def GetRegistration(
         self, request: pb.GetRegistrationRequest, context: Any

@@ -1,6 +1,5 @@
 """`vestibule.auth.v1.ApiKeyService`: how machines act for the caller."""
 
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -14,15 +13,18 @@ from auth_service.transport.idempotency import current_idempotency
 from auth_service.transport.messages import moment, timestamp
 from auth_service.transport.paging import cut
 from auth_service.usecases.api_keys import CreateApiKey, ListApiKeys, RevokeApiKey
+from auth_service.usecases.ports import Ports
 
 
-@dataclass(frozen=True, slots=True)
 class ApiKeyServicer(ApiKeyServiceServicer):
-    """Answers each call by its use case."""
+    """Runs one use case per call."""
 
-    create_api_key: CreateApiKey
-    list_api_keys: ListApiKeys
-    revoke_api_key: RevokeApiKey
+    def __init__(self, ports: Ports) -> None:
+        self.create_api_key = CreateApiKey(
+            ports.units, ports.api_key_secrets, ports.address_rule, ports.clock
+        )
+        self.list_api_keys = ListApiKeys(ports.units)
+        self.revoke_api_key = RevokeApiKey(ports.units, ports.clock)
 
     async def CreateApiKey(self, request: pb.CreateApiKeyRequest, context: Any) -> pb.CreateApiKeyResponse:
         """Makes a key."""

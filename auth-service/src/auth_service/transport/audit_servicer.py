@@ -1,6 +1,5 @@
 """`vestibule.auth.v1.AuditService`: the audit chain, for admins."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,18 +13,21 @@ from auth_service.domain.audit import AuditFilter
 from auth_service.transport import messages
 from auth_service.usecases.audit import AuditPage, ListAuditEvents
 from auth_service.usecases.audit_heads import ListAuditHeads
-from auth_service.usecases.audit_verification import VerifyAuditEvents
+from auth_service.usecases.audit_verification import FindAuditBeginning, VerifyAuditEvents
+from auth_service.usecases.ports import Ports
 
 PAGE_SIZE = 20
 
 
-@dataclass(frozen=True, slots=True)
 class AuditServicer(AuditServiceServicer):
-    """Answers each call by its use case."""
+    """Runs one use case per call."""
 
-    list_audit_events: ListAuditEvents
-    verify_audit_events: VerifyAuditEvents
-    list_audit_heads: ListAuditHeads
+    def __init__(self, ports: Ports) -> None:
+        units, verifier = ports.units, ports.head_verifier
+        beginning = FindAuditBeginning(units, verifier, ports.audit_retention, ports.clock)
+        self.list_audit_events = ListAuditEvents(units)
+        self.verify_audit_events = VerifyAuditEvents(units, verifier, beginning, ports.audit_witness)
+        self.list_audit_heads = ListAuditHeads(units, verifier)
 
     async def ListAuditEvents(
         self, request: pb.ListAuditEventsRequest, context: Any

@@ -1,6 +1,5 @@
 """`vestibule.auth.v1.AuthService`: signing up, in and out."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from chassis.identity.caller import current_caller
@@ -14,23 +13,41 @@ from auth_service.transport import messages
 from auth_service.transport.idempotency import current_idempotency, store_no_response
 from auth_service.usecases.login import Login
 from auth_service.usecases.passwords import ChangePassword
+from auth_service.usecases.ports import Ports
 from auth_service.usecases.reauthentication import Reauthenticate
 from auth_service.usecases.registration import Register
 from auth_service.usecases.sessions import Logout, LogoutAll
 from auth_service.usecases.tokens import Refresh
 
 
-@dataclass(frozen=True, slots=True)
 class AuthServicer(AuthServiceServicer):
-    """Answers each call by its use case."""
+    """Runs one use case per call."""
 
-    register: Register
-    login: Login
-    reauthenticate: Reauthenticate
-    refresh: Refresh
-    logout: Logout
-    logout_all: LogoutAll
-    change_password: ChangePassword
+    def __init__(self, ports: Ports) -> None:
+        units, hasher, clock = ports.units, ports.hasher, ports.clock
+        self.register = Register(units, ports.password_policy, hasher, ports.finish_registration, clock)
+        self.login = Login(
+            units=units,
+            throttle_keys=ports.throttle_keys,
+            device_tokens=ports.device_tokens,
+            check_password=ports.check_password,
+            issue_tokens=ports.issue_tokens,
+            hasher=hasher,
+            directory=ports.directory,
+            secrets=ports.second_factors,
+            record_device=ports.record_device,
+            clock=clock,
+            background=ports.background,
+        )
+        self.reauthenticate = Reauthenticate(
+            units, ports.verify_password, ports.check_code, ports.check_assertion, ports.issue_tokens, clock
+        )
+        self.refresh = Refresh(units, ports.refresh_tokens, ports.issue_tokens, ports.limits)
+        self.logout = Logout(units, clock)
+        self.logout_all = LogoutAll(units, clock)
+        self.change_password = ChangePassword(
+            units, ports.verify_password, ports.password_policy, hasher, ports.directory, clock
+        )
 
     async def Register(self, request: pb.RegisterRequest, context: Any) -> pb.RegisterResponse:
         """Registers a user."""

@@ -12,9 +12,8 @@ from vestibule.events.v1.events_pb2 import Event
 from auth_service.domain.audit import AuditEntry
 from auth_service.domain.audit_client import COMMITMENT
 from auth_service.transport.messages import moment
-from auth_service.usecases.account_sync import SyncAccount
 from auth_service.usecases.audit import RecordAudit
-from auth_service.usecases.email_verification import ReportEmailVerified
+from auth_service.usecases.ports import Ports
 
 _MATTERS = {"user-service": ("users", "events")}
 """What the actions of another service's entries begin with: nobody else's acts are its to tell."""
@@ -23,19 +22,20 @@ _ACTION = re.compile(r"([a-z]{1,20})\.[a-z_]{1,40}")
 _OUTCOMES = frozenset({"success", "refused", "failed"})
 
 
-def event_handlers(
-    *, sync_account: SyncAccount, record_audit: RecordAudit, report_email_verified: ReportEmailVerified
-) -> Mapping[str, Handler]:
-    """Returns what to do for which member of an event's payload. Doing it twice does it once."""
+def event_handlers(ports: Ports) -> Mapping[str, Handler]:
+    """Returns a handler per member of an event's payload; each is idempotent."""
+    record_audit = RecordAudit(ports.units, ports.directory)
 
     async def user_changed(event: Event) -> None:
-        await sync_account(user_id=UUID(event.user_changed.user_id), caller=Caller(service=event.source))
+        await ports.sync_account(
+            user_id=UUID(event.user_changed.user_id), caller=Caller(service=event.source)
+        )
 
     async def audit_recorded(event: Event) -> None:
         await record_audit(entry=_entry(event), client_kept=event.audit_recorded.client_kept)
 
     async def email_verified(event: Event) -> None:
-        await report_email_verified(user_id=UUID(event.email_verified.user_id))
+        await ports.report_email_verified(user_id=UUID(event.email_verified.user_id))
 
     return {
         "user_changed": user_changed,

@@ -1,21 +1,21 @@
 """`vestibule.auth.v1.KeyService`: the public half of the signing keys."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from vestibule.auth.v1 import key_service_pb2 as pb
 from vestibule.auth.v1.key_service_pb2_grpc import KeyServiceServicer
 
 from auth_service.transport import messages
+from auth_service.usecases.ports import Ports
 from auth_service.usecases.signing_keys import GetJwks, GetOpenidConfiguration
 
 
-@dataclass(frozen=True, slots=True)
 class KeyServicer(KeyServiceServicer):
-    """Answers each call by its use case."""
+    """Runs one use case per call."""
 
-    get_jwks: GetJwks
-    get_openid_configuration: GetOpenidConfiguration
+    def __init__(self, ports: Ports) -> None:
+        self.get_jwks = GetJwks(ports.published_keys)
+        self.get_openid_configuration = GetOpenidConfiguration(ports.issuer)
 
     async def GetJwks(self, request: pb.GetJwksRequest, context: Any) -> pb.GetJwksResponse:
         """Returns the keys that verify tokens."""

@@ -1,6 +1,5 @@
 """`vestibule.auth.v1.MfaService`: the second factor."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from chassis.identity.caller import current_caller
@@ -11,17 +10,28 @@ from vestibule.auth.v1.mfa_service_pb2_grpc import MfaServiceServicer
 from auth_service.transport import messages
 from auth_service.transport.idempotency import current_idempotency
 from auth_service.usecases.mfa_login import VerifyMfa
+from auth_service.usecases.ports import Ports
 from auth_service.usecases.second_factor import BeginTotp, ConfirmTotp, RemoveTotp
 
 
-@dataclass(frozen=True, slots=True)
 class MfaServicer(MfaServiceServicer):
-    """Answers each call by its use case."""
+    """Runs one use case per call."""
 
-    begin_totp: BeginTotp
-    confirm_totp: ConfirmTotp
-    remove_totp: RemoveTotp
-    verify_mfa: VerifyMfa
+    def __init__(self, ports: Ports) -> None:
+        units, secrets, clock = ports.units, ports.second_factors, ports.clock
+        self.begin_totp = BeginTotp(units, secrets, ports.address_rule)
+        self.confirm_totp = ConfirmTotp(units, secrets, ports.address_rule, clock)
+        self.remove_totp = RemoveTotp(units, ports.verify_password, ports.rights_of, clock)
+        self.verify_mfa = VerifyMfa(
+            units=units,
+            secrets=secrets,
+            throttle_keys=ports.throttle_keys,
+            device_tokens=ports.device_tokens,
+            check_code=ports.check_code,
+            issue_tokens=ports.issue_tokens,
+            record_device=ports.record_device,
+            clock=clock,
+        )
 
     async def BeginTotp(self, request: pb.BeginTotpRequest, context: Any) -> pb.BeginTotpResponse:
         """Makes a secret."""

@@ -1,7 +1,6 @@
 """`vestibule.auth.v1.PasskeyService`: passkeys, and signing in with them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -18,18 +17,28 @@ from auth_service.transport.idempotency import current_idempotency
 from auth_service.transport.paging import cut
 from auth_service.usecases.passkey_login import BeginPasskeyLogin, LoginWithPasskey
 from auth_service.usecases.passkeys import AddPasskey, BeginPasskey, ListPasskeys, RemovePasskey
+from auth_service.usecases.ports import Ports
 
 
-@dataclass(frozen=True, slots=True)
 class PasskeyServicer(PasskeyServiceServicer):
-    """Answers each call by its use case."""
+    """Runs one use case per call."""
 
-    begin_passkey: BeginPasskey
-    add_passkey: AddPasskey
-    list_passkeys: ListPasskeys
-    remove_passkey: RemovePasskey
-    begin_passkey_login: BeginPasskeyLogin
-    login_with_passkey: LoginWithPasskey
+    def __init__(self, ports: Ports) -> None:
+        units, party, clock = ports.units, ports.relying_party, ports.clock
+        self.begin_passkey = BeginPasskey(units, party, ports.verify_password, ports.address_rule)
+        self.add_passkey = AddPasskey(units, party, ports.address_rule, clock)
+        self.list_passkeys = ListPasskeys(units)
+        self.remove_passkey = RemovePasskey(units, ports.verify_password, ports.rights_of, clock)
+        self.begin_passkey_login = BeginPasskeyLogin(units, party)
+        self.login_with_passkey = LoginWithPasskey(
+            units=units,
+            check_assertion=ports.check_assertion,
+            throttle_keys=ports.throttle_keys,
+            device_tokens=ports.device_tokens,
+            issue_tokens=ports.issue_tokens,
+            record_device=ports.record_device,
+            clock=clock,
+        )
 
     async def BeginPasskey(self, request: pb.BeginPasskeyRequest, context: Any) -> pb.BeginPasskeyResponse:
         """Begins to add a passkey."""

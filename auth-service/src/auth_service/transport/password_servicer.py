@@ -1,6 +1,5 @@
 """`vestibule.auth.v1.PasswordService`: getting back in without the password."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from chassis.identity.caller import current_caller
@@ -8,16 +7,25 @@ from google.protobuf.empty_pb2 import Empty
 from vestibule.auth.v1 import password_service_pb2 as pb
 from vestibule.auth.v1.password_service_pb2_grpc import PasswordServiceServicer
 
+from auth_service.domain.mail import RESETS
 from auth_service.transport.idempotency import current_idempotency
+from auth_service.usecases.mailed_tokens import MailedTokens
 from auth_service.usecases.passwords import ForgotPassword, ResetPassword
+from auth_service.usecases.ports import Ports
 
 
-@dataclass(frozen=True, slots=True)
 class PasswordServicer(PasswordServiceServicer):
-    """Answers each call by its use case."""
+    """Runs one use case per call."""
 
-    forgot_password: ForgotPassword
-    reset_password: ResetPassword
+    def __init__(self, ports: Ports) -> None:
+        self.forgot_password = ForgotPassword(ports.units, ports.throttle_keys, ports.clock, ports.background)
+        self.reset_password = ResetPassword(
+            MailedTokens(RESETS, "auth.password_reset", ports.units, ports.mail_tokens, ports.clock),
+            ports.throttle_keys,
+            ports.password_policy,
+            ports.hasher,
+            ports.directory,
+        )
 
     async def ForgotPassword(
         self, request: pb.ForgotPasswordRequest, context: Any

@@ -1,6 +1,5 @@
 """`vestibule.auth.v1.SessionService`: where the caller is signed in."""
 
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -11,15 +10,16 @@ from vestibule.auth.v1.session_service_pb2_grpc import SessionServiceServicer
 
 from auth_service.transport import messages
 from auth_service.transport.paging import cut
+from auth_service.usecases.ports import Ports
 from auth_service.usecases.sessions import EndSession, ListSessions
 
 
-@dataclass(frozen=True, slots=True)
 class SessionServicer(SessionServiceServicer):
-    """Answers each call by its use case."""
+    """Runs one use case per call."""
 
-    list_sessions: ListSessions
-    end_session: EndSession
+    def __init__(self, ports: Ports) -> None:
+        self.list_sessions = ListSessions(ports.units)
+        self.end_session = EndSession(ports.units, ports.clock)
 
     async def ListSessions(self, request: pb.ListSessionsRequest, context: Any) -> pb.ListSessionsResponse:
         """Lists the caller's open sessions."""

@@ -1,6 +1,5 @@
 """`vestibule.auth.v1.TokenService`: judging tokens, for the other services."""
 
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -9,19 +8,20 @@ from vestibule.auth.v1 import token_service_pb2 as pb
 from vestibule.auth.v1.token_service_pb2_grpc import TokenServiceServicer
 
 from auth_service.domain.api_key import KeyHolder
+from auth_service.domain.tokens import Authenticator
 from auth_service.transport import messages
-from auth_service.usecases.api_keys import ReportRefusedKey
+from auth_service.usecases.ports import Ports
 from auth_service.usecases.revocation import ListRevocations
 from auth_service.usecases.tokens import IntrospectToken
 
 
-@dataclass(frozen=True, slots=True)
 class TokenServicer(TokenServiceServicer):
-    """Answers each call by its use case."""
+    """Runs one use case per call."""
 
-    list_revocations: ListRevocations
-    introspect_token: IntrospectToken
-    report_refused_key: ReportRefusedKey
+    def __init__(self, ports: Ports, authenticator: Authenticator) -> None:
+        self.list_revocations = ListRevocations(ports.units)
+        self.introspect_token = IntrospectToken(authenticator, ports.verify_api_key)
+        self.report_refused_key = ports.report_refused_key
 
     async def ListRevocations(
         self, request: pb.ListRevocationsRequest, context: Any

@@ -1,6 +1,5 @@
 """`vestibule.auth.v1.UserAccessService`: what admins do about the accounts of others."""
 
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -12,21 +11,23 @@ from vestibule.auth.v1.user_access_service_pb2_grpc import UserAccessServiceServ
 
 from auth_service.transport import messages, paging
 from auth_service.transport.idempotency import current_idempotency
+from auth_service.usecases.ports import Ports
 from auth_service.usecases.sessions import EndAllSessions
 from auth_service.usecases.user_access import EndUserSessions, InviteUser, ListUserSessions, RemoveUserMfa
 
 _ROLES = {number: role for role, number in messages.ROLES.items()}
 
 
-@dataclass(frozen=True, slots=True)
 class UserAccessServicer(UserAccessServiceServicer):
-    """Answers each call by its use case."""
+    """Runs one use case per call."""
 
-    invite_user: InviteUser
-    list_user_sessions: ListUserSessions
-    end_user_sessions: EndUserSessions
-    remove_user_mfa: RemoveUserMfa
-    end_all_sessions: EndAllSessions
+    def __init__(self, ports: Ports) -> None:
+        units, clock = ports.units, ports.clock
+        self.invite_user = InviteUser(units, ports.hasher, ports.finish_registration, clock)
+        self.list_user_sessions = ListUserSessions(units, clock)
+        self.end_user_sessions = EndUserSessions(units, clock)
+        self.remove_user_mfa = RemoveUserMfa(units, ports.throttle_keys, clock)
+        self.end_all_sessions = EndAllSessions(units, clock, ports.names_ended_sessions)
 
     async def InviteUser(self, request: pb.InviteUserRequest, context: Any) -> pb.InviteUserResponse:
         """Makes a user."""

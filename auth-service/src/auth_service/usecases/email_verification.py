@@ -18,7 +18,7 @@ from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import UserDirectory
 from auth_service.usecases.account_sync import SyncAccount
 from auth_service.usecases.idempotency import record_outcome, recorded_outcome
-from auth_service.usecases.mailed_tokens import MailedToken
+from auth_service.usecases.mailed_tokens import MailedTokens
 from auth_service.usecases.undo import RestoreEmail
 
 
@@ -53,7 +53,7 @@ class VerifyEmail:
     commits nothing the token can be sent again.
     """
 
-    mailed: MailedToken
+    mailed: MailedTokens
     directory: UserDirectory
     tell: ReportEmailVerified
     sync: SyncAccount

@@ -15,7 +15,7 @@ from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 
 
 @dataclass(frozen=True, slots=True)
-class MailedToken:
+class MailedTokens:
     """Verifies tokens of some kinds, and puts refusals on the record.
 
     Attributes:

@@ -20,7 +20,7 @@ from auth_service.domain.password import PasswordHasher, PasswordPolicy
 from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import UserDirectory
 from auth_service.usecases.idempotency import record_outcome, recorded_outcome
-from auth_service.usecases.mailed_tokens import MailedToken
+from auth_service.usecases.mailed_tokens import MailedTokens
 from auth_service.usecases.password_check import VerifyPassword
 from auth_service.usecases.revocation import end_access
 
@@ -124,7 +124,7 @@ class ResetPassword:
     A password that is too weak leaves the token as it was, to be tried with a better one.
     """
 
-    mailed: MailedToken
+    mailed: MailedTokens
     throttle_keys: ThrottleKeys
     policy: PasswordPolicy
     hasher: PasswordHasher

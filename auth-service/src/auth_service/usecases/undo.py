@@ -18,7 +18,7 @@ from auth_service.domain.password import PasswordHasher
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from auth_service.domain.user import UserDirectory
 from auth_service.usecases.idempotency import record_outcome, recorded_outcome
-from auth_service.usecases.mailed_tokens import MailedToken
+from auth_service.usecases.mailed_tokens import MailedTokens
 from auth_service.usecases.revocation import end_access
 
 
@@ -68,7 +68,7 @@ class UndoEmailChange:
     address asks for a new one. A change that is still pending is taken back the same way.
     """
 
-    mailed: MailedToken
+    mailed: MailedTokens
     hasher: PasswordHasher
     restore: RestoreEmail
 

@@ -1,1 +1,1 @@
-"""How the parts come together."""
+"""Which adapter implements which port."""

@@ -1,120 +1,82 @@
-"""Which part stands for which port: the one module that names the concrete ones."""
+"""Starts the service: its servicers, the jobs beside them, and their order."""
 
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from functools import partial
 
-from chassis.clock import SystemClock
+import structlog
 from chassis.events.consumer import Consumer
 from chassis.events.relay import Relay
-from chassis.grpc.certificates import Certificates, open_certificates
-from chassis.grpc.channel import ServiceChannel, open_channel
+from chassis.grpc.certificates import open_certificates
 from chassis.grpc.server import GrpcServer, build_server
 from chassis.identity.service_keys import ServiceKeys, open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
 from chassis.postgres import revision
 from chassis.postgres.pool import Pool, open_pool
-from vestibule.auth.v1.account_service_pb2_grpc import add_AccountServiceServicer_to_server
-from vestibule.auth.v1.audit_service_pb2_grpc import add_AuditServiceServicer_to_server
-from vestibule.auth.v1.auth_service_pb2_grpc import add_AuthServiceServicer_to_server
-from vestibule.auth.v1.key_service_pb2_grpc import add_KeyServiceServicer_to_server
-from vestibule.auth.v1.session_service_pb2_grpc import add_SessionServiceServicer_to_server
-from vestibule.auth.v1.token_service_pb2_grpc import add_TokenServiceServicer_to_server
-from vestibule.users.v1 import directory_service_pb2
-
-from auth_service.adapters.argon2_hasher import Argon2Hasher
-from auth_service.adapters.audit_heads import EcdsaHeadVerifier
-from auth_service.adapters.background_tasks import BackgroundTasks
-from auth_service.adapters.hashing_pool import HashingPool, usable_cores
-from auth_service.adapters.hmac_secrets import (
-    HmacApiKeys,
-    HmacDeviceDigests,
-    HmacDeviceTokens,
-    HmacMailTokens,
-    HmacRefreshTokens,
-    HmacThrottleKeys,
+from vestibule.auth.v1 import (
+    account_service_pb2_grpc,
+    api_key_service_pb2_grpc,
+    audit_service_pb2_grpc,
+    auth_service_pb2_grpc,
+    email_service_pb2_grpc,
+    key_service_pb2_grpc,
+    mfa_service_pb2_grpc,
+    passkey_service_pb2_grpc,
+    password_service_pb2_grpc,
+    session_service_pb2_grpc,
+    token_service_pb2_grpc,
+    user_access_service_pb2_grpc,
 )
-from auth_service.adapters.jwt_signer import JwtSigner
+
+from auth_service.adapters.audit_heads import EcdsaHeadSigner
 from auth_service.adapters.key_ring import KeyRing
 from auth_service.adapters.local_authenticator import LocalAuthenticator
-from auth_service.adapters.login_delay import InProcessLoginDelay
-from auth_service.adapters.master_key import MasterKey
-from auth_service.adapters.postgres.mails import measure_backlog
+from auth_service.adapters.postgres.mails import MailQueueListener, measure_backlog
 from auth_service.adapters.postgres.master_keys import note_use
 from auth_service.adapters.postgres.outbox import OUTBOX
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
-from auth_service.adapters.sealed_answers import SealedAnswers
-from auth_service.adapters.user_directory import GrpcUserDirectory
-from auth_service.domain.retention import AuditRetention
-from auth_service.domain.rights import RightsRule
+from auth_service.domain.master_key import NOTED_EVERY
+from auth_service.domain.signing_key import JWKS_CACHED, Schedule
 from auth_service.settings import AuthSettings
 from auth_service.transport import schedule
 from auth_service.transport.account_servicer import AccountServicer
+from auth_service.transport.api_key_servicer import ApiKeyServicer
 from auth_service.transport.audit_servicer import AuditServicer
+from auth_service.transport.audit_signing import AuditSigning
 from auth_service.transport.auth_servicer import AuthServicer
+from auth_service.transport.email_servicer import EmailServicer
 from auth_service.transport.event_handlers import audit_events, event_handlers
 from auth_service.transport.idempotency import IdempotencyInterceptor
 from auth_service.transport.key_servicer import KeyServicer
+from auth_service.transport.mfa_servicer import MfaServicer
+from auth_service.transport.passkey_servicer import PasskeyServicer
+from auth_service.transport.password_servicer import PasswordServicer
 from auth_service.transport.session_servicer import SessionServicer
 from auth_service.transport.token_servicer import TokenServicer
-from auth_service.wiring.api_keys import ApiKeyUseCases, add_api_key_servicer, build_api_key_use_cases
-from auth_service.wiring.audit import begin_signing, open_witness
-from auth_service.wiring.keys import begin_rotation, key_ring, open_keys, totp_secrets
-from auth_service.wiring.mail import add_mail_servicers, begin_sending
-from auth_service.wiring.mfa import add_mfa_servicer
-from auth_service.wiring.passkeys import add_passkey_servicer, relying_party
-from auth_service.wiring.passwords import open_password_policy
-from auth_service.wiring.use_cases import Ports, UseCases, build_use_cases
-from auth_service.wiring.user_access import add_user_access_servicer
+from auth_service.transport.user_access_servicer import UserAccessServicer
+from auth_service.usecases.audit import RecordAudit
+from auth_service.usecases.audit_heads import SignAuditHead
+from auth_service.usecases.bootstrap_admin import BootstrapAdmin
+from auth_service.usecases.idempotency import RunOnce
+from auth_service.usecases.mail_delivery import SendMails
+from auth_service.usecases.ports import Ports
+from auth_service.usecases.registration import FinishStaleRegistrations, Register
+from auth_service.usecases.retention import PurgeExpired
+from auth_service.usecases.sessions import EndAllSessions
+from auth_service.usecases.signing_keys import RetireSigningKeys, RotateSigningKey
+from auth_service.wiring.adapters import mail_sender, open_key_ring, open_ports
+
+log = structlog.get_logger()
 
 SERVICE = "auth-service"
 PACKAGE = "auth_service"
 SCHEMA = "auth"
 
-PURGE_SECONDS = 60.0
-FINISH_SECONDS = 60.0
+MINUTE_SECONDS = 60.0
 MAIL_BACKLOG_SECONDS = 5.0
-
-
-def add_servicers(server: GrpcServer, does: UseCases) -> None:
-    """Adds every service to a server."""
-    server.add(
-        add_AuthServiceServicer_to_server,
-        AuthServicer(
-            register=does.register,
-            login=does.login,
-            reauthenticate=does.reauthenticate,
-            refresh=does.refresh,
-            logout=does.logout,
-            logout_all=does.logout_all,
-            change_password=does.change_password,
-        ),
-    )
-    server.add(add_SessionServiceServicer_to_server, SessionServicer(does.list_sessions, does.end_session))
-    server.add(
-        add_AuditServiceServicer_to_server,
-        AuditServicer(does.list_audit_events, does.verify_audit_events, does.list_audit_heads),
-    )
-    server.add(add_KeyServiceServicer_to_server, KeyServicer(does.get_jwks, does.get_openid_configuration))
-    server.add(
-        add_TokenServiceServicer_to_server,
-        TokenServicer(does.list_revocations, does.introspect_token, does.api_keys.report_refused_key),
-    )
-    server.add(
-        add_AccountServiceServicer_to_server,
-        AccountServicer(
-            get_registration=does.get_registration,
-            refuse_registration=does.refuse_registration,
-            sync_account=does.sync_account,
-            verify_password=does.verify_password,
-            export_account=does.export_account,
-            export_audit_events=does.export_audit_events,
-        ),
-    )
-    add_mail_servicers(server, does.mail)
-    add_api_key_servicer(server, does.api_keys)
-    add_mfa_servicer(server, does.mfa)
-    add_passkey_servicer(server, does.passkeys)
-    add_user_access_servicer(server, does.user_access)
+MAIL_QUEUE_SECONDS = 1.0
+"""How often the mail queue is read without a notification: for mails that wait for another attempt."""
 
 
 async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
@@ -123,105 +85,66 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     Raises:
         StartupError: a port, Postgres, the schema or the master key is not as it must be.
     """
-    units, clock = await _open_database(lifecycle, settings), SystemClock()
+    units = await _open_units(lifecycle, settings)
     service_tokens = ServiceTokens(open_service_keys(SERVICE, settings))
-    master_key = MasterKey(*settings.master_keys)
-    ring = key_ring(settings, units, master_key)
-    await open_keys(ring)
-    head_verifier = EcdsaHeadVerifier(units, master_key)
-    key_secrets = HmacApiKeys(*master_key.every("api-keys"))
-    rights_of = RightsRule(admins_need_second_factor=settings.is_strict)
-    api_keys = build_api_key_use_cases(units, key_secrets, settings.address_rule, rights_of, clock)
-    authenticator = _local_authenticator(settings, ring, units, api_keys)
+    ring = await open_key_ring(settings, units)
     certificates = open_certificates(settings.tls_files)
-    channel = await _open_users(lifecycle, settings, service_tokens, certificates)
-    witness = await open_witness(lifecycle, settings, service_tokens, certificates)
-    hasher = await _open_hasher(lifecycle, settings)
-    mail_tokens = HmacMailTokens(*master_key.every("mail-tokens"))
-    does = build_use_cases(
-        Ports(
-            units=units,
-            directory=GrpcUserDirectory(channel),
-            hasher=hasher,
-            password_policy=await open_password_policy(lifecycle, settings),
-            login_delay=InProcessLoginDelay(),
-            background=await lifecycle.enter(BackgroundTasks()),
-            throttle_keys=HmacThrottleKeys(*master_key.every("guess-names")),
-            device_tokens=HmacDeviceTokens(*master_key.every("device-tokens")),
-            signer=JwtSigner(ring, settings.issuer, settings.audience),
-            refresh_tokens=HmacRefreshTokens(*master_key.every("refresh-tokens")),
-            mail_tokens=mail_tokens,
-            device_digests=HmacDeviceDigests(*master_key.every("known-devices")),
-            notices=settings.notices,
-            second_factors=totp_secrets(master_key),
-            relying_party=relying_party(settings),
-            response_seal=SealedAnswers(
-                master_key.every("first-answers"), master_key.every("first-answer-names")
-            ),
-            published_keys=ring,
-            head_verifier=head_verifier,
-            audit_witness=witness,
-            audit_retention=AuditRetention(settings.audit_retention_years),
-            limits=settings.limits,
-            rights_of=rights_of,
-            address_rule=settings.address_rule,
-            authenticator=authenticator,
-            issuer=settings.issuer,
-            clock=clock,
-            names_ended_sessions=service_tokens.accepts_shared,
-        ),
-        api_keys,
+    ports = await open_ports(
+        lifecycle,
+        settings,
+        service_tokens=service_tokens,
+        certificates=certificates,
+        units=units,
+        ring=ring,
     )
-    interceptor = IdempotencyInterceptor(does.run_once).around
-    server = build_server(service_tokens=service_tokens, authenticator=authenticator, interceptor=interceptor)
-    add_servicers(server, does)
-    await _open_server(lifecycle, settings, server, certificates)
-    _begin_background(lifecycle, settings, service_tokens.keys, does, units.pool)
-    begin_sending(lifecycle, settings, SERVICE, units, mail_tokens)
-    await note_use(units.pool, master_key.key_id)
-    begin_rotation(lifecycle, settings, ring, units.pool)
-    begin_signing(lifecycle, settings, ring, head_verifier, witness)
+    authenticator = LocalAuthenticator(
+        ring,
+        units,
+        ports.verify_api_key,
+        ports.report_refused_key,
+        issuer=settings.issuer,
+        audience=settings.audience,
+    )
+    server = serve(service_tokens, ports, authenticator)
+    await server.start(f"{settings.grpc_host}:{settings.grpc_port}", certificates)
+    lifecycle.on_drain(server.drain)
+    lifecycle.on_stop(server.stop)
+    await note_use(units.pool, ring.master_key.key_id)
+    _begin_events(lifecycle, settings, service_tokens.keys, ports)
+    _begin_jobs(lifecycle, settings, ports, units)
+    _begin_mails(lifecycle, settings, ports)
+    _begin_keys(lifecycle, settings, ports, ring, units.pool)
     lifecycle.begin("verification keys", authenticator.keys.run())
     server.set_serving(True)
 
 
-async def _open_hasher(lifecycle: Lifecycle, settings: AuthSettings) -> Argon2Hasher:
-    workers = settings.hash_workers or usable_cores()
-    pool = await lifecycle.enter(HashingPool(workers=workers, queue_per_worker=settings.hash_queue))
-    return Argon2Hasher(pool, memory_kib=settings.argon2_memory_kib, time_cost=settings.argon2_time_cost)
-
-
-async def _open_users(
-    lifecycle: Lifecycle,
-    settings: AuthSettings,
-    service_tokens: ServiceTokens,
-    certificates: Certificates | None,
-) -> ServiceChannel:
-    """Opens the channel to user-service."""
-    return await lifecycle.enter(
-        open_channel(
-            settings.users_address,
-            service_tokens=service_tokens,
-            services=[directory_service_pb2.DESCRIPTOR.services_by_name["DirectoryService"]],
-            credentials=certificates,
-        )
+def serve(service_tokens: ServiceTokens, ports: Ports, authenticator: LocalAuthenticator) -> GrpcServer:
+    """Returns a server with every service of this program."""
+    run_once = RunOnce(ports.units, ports.response_seal, ports.hasher)
+    server = build_server(
+        service_tokens=service_tokens,
+        authenticator=authenticator,
+        interceptor=IdempotencyInterceptor(run_once).around,
     )
-
-
-def _local_authenticator(
-    settings: AuthSettings, ring: KeyRing, units: PostgresUnitsOfWork, api_keys: ApiKeyUseCases
-) -> LocalAuthenticator:
-    return LocalAuthenticator(
-        ring,
-        units,
-        api_keys.verify_api_key,
-        api_keys.report_refused_key,
-        issuer=settings.issuer,
-        audience=settings.audience,
+    server.add(auth_service_pb2_grpc.add_AuthServiceServicer_to_server, AuthServicer(ports))
+    server.add(session_service_pb2_grpc.add_SessionServiceServicer_to_server, SessionServicer(ports))
+    server.add(password_service_pb2_grpc.add_PasswordServiceServicer_to_server, PasswordServicer(ports))
+    server.add(email_service_pb2_grpc.add_EmailServiceServicer_to_server, EmailServicer(ports))
+    server.add(mfa_service_pb2_grpc.add_MfaServiceServicer_to_server, MfaServicer(ports))
+    server.add(passkey_service_pb2_grpc.add_PasskeyServiceServicer_to_server, PasskeyServicer(ports))
+    server.add(api_key_service_pb2_grpc.add_ApiKeyServiceServicer_to_server, ApiKeyServicer(ports))
+    server.add(
+        user_access_service_pb2_grpc.add_UserAccessServiceServicer_to_server, UserAccessServicer(ports)
     )
+    server.add(audit_service_pb2_grpc.add_AuditServiceServicer_to_server, AuditServicer(ports))
+    server.add(key_service_pb2_grpc.add_KeyServiceServicer_to_server, KeyServicer(ports))
+    server.add(account_service_pb2_grpc.add_AccountServiceServicer_to_server, AccountServicer(ports))
+    token_servicer = TokenServicer(ports, authenticator)
+    server.add(token_service_pb2_grpc.add_TokenServiceServicer_to_server, token_servicer)
+    return server
 
 
-async def _open_database(lifecycle: Lifecycle, settings: AuthSettings) -> PostgresUnitsOfWork:
+async def _open_units(lifecycle: Lifecycle, settings: AuthSettings) -> PostgresUnitsOfWork:
     pool = await lifecycle.enter(
         open_pool(
             settings.postgres_url.get_secret_value(),
@@ -233,46 +156,87 @@ async def _open_database(lifecycle: Lifecycle, settings: AuthSettings) -> Postgr
     return PostgresUnitsOfWork(pool, settings.limits)
 
 
-async def _open_server(
-    lifecycle: Lifecycle, settings: AuthSettings, server: GrpcServer, certificates: Certificates | None
-) -> None:
-    """Opens the port; the server stops with the lifecycle."""
-    await server.start(f"{settings.grpc_host}:{settings.grpc_port}", certificates)
-    lifecycle.on_drain(server.drain)
-    lifecycle.on_stop(server.stop)
-
-
-def _begin_background(
-    lifecycle: Lifecycle, settings: AuthSettings, keys: ServiceKeys, does: UseCases, pool: Pool
-) -> None:
-    """Begins what runs beside the server: events out and in, jobs, and the first admin."""
+def _begin_events(lifecycle: Lifecycle, settings: AuthSettings, keys: ServiceKeys, ports: Ports) -> None:
+    """Begins to publish events from the outbox and to consume those of the stream."""
     redis_url = settings.redis_url.get_secret_value()
-    postgres_url = settings.postgres_url.get_secret_value()
-    relay = Relay(OUTBOX, keys=keys, postgres_url=postgres_url, redis_url=redis_url)
-    handlers = event_handlers(
-        sync_account=does.sync_account,
-        record_audit=does.record_audit,
-        report_email_verified=does.mail.report_email_verified,
+    relay = Relay(
+        OUTBOX, keys=keys, postgres_url=settings.postgres_url.get_secret_value(), redis_url=redis_url
     )
+    record_audit = RecordAudit(ports.units, ports.directory)
     consumer = Consumer(
         group=SERVICE,
-        handlers=handlers,
+        handlers=event_handlers(ports),
         keys=keys,
         redis_url=redis_url,
-        audit=partial(audit_events, does.record_audit),
+        audit=partial(audit_events, record_audit),
     )
     lifecycle.begin("outbox relay", relay.run())
     lifecycle.begin("event consumer", consumer.run())
-    lifecycle.begin("retention", schedule.every(PURGE_SECONDS, "retention", does.purge_expired))
-    lifecycle.begin(
-        "stale registrations",
-        schedule.every(FINISH_SECONDS, "stale registrations", does.finish_stale_registrations),
-    )
-    finish = does.user_access.end_all_sessions.finish
-    lifecycle.begin("unended sessions", schedule.every(FINISH_SECONDS, "unended sessions", finish))
-    measure = partial(measure_backlog, pool)
-    lifecycle.begin("mail backlog", schedule.every(MAIL_BACKLOG_SECONDS, "mail backlog", measure))
+
+
+def _begin_jobs(
+    lifecycle: Lifecycle, settings: AuthSettings, ports: Ports, units: PostgresUnitsOfWork
+) -> None:
+    """Begins the jobs that clean up and finish what was interrupted, and the first admin's."""
+    begin = partial(_begin_job, lifecycle)
+    finish_stale = FinishStaleRegistrations(units, ports.finish_registration, ports.clock)
+    end_all = EndAllSessions(units, ports.clock, ports.names_ended_sessions)
+    begin("retention", MINUTE_SECONDS, PurgeExpired(units))
+    begin("stale registrations", MINUTE_SECONDS, finish_stale)
+    begin("unended sessions", MINUTE_SECONDS, end_all.finish)
+    begin("mail backlog", MAIL_BACKLOG_SECONDS, partial(measure_backlog, units.pool))
     email, password = settings.bootstrap_admin_email, settings.bootstrap_admin_password
     if email is not None and password is not None:
-        job = schedule.bootstrap(does.bootstrap_admin, email, password.get_secret_value())
+        # Without a policy: the first admin's password is the operator's choice.
+        register = Register(units, None, ports.hasher, ports.finish_registration, ports.clock)
+        bootstrap = BootstrapAdmin(units, register, ports.clock)
+        job = schedule.bootstrap(bootstrap, email, password.get_secret_value())
         lifecycle.begin("bootstrap admin", job)
+
+
+def _begin_mails(lifecycle: Lifecycle, settings: AuthSettings, ports: Ports) -> None:
+    """Begins to send queued mails; without anything to send them with, they stay queued."""
+    sender = mail_sender(settings, ports.clock)
+    if sender is None:
+        log.warning("mails stay queued: set SMTP_URL, or AUTH_MAIL_DIR for files")
+        return
+    listener = MailQueueListener(settings.postgres_url.get_secret_value(), f"{SERVICE}-mail")
+    lifecycle.begin("mail queue listener", listener.run())
+    send = SendMails(ports.units, ports.mail_tokens, sender)
+    lifecycle.begin("mails", schedule.when_notified(listener.wait, MAIL_QUEUE_SECONDS, "mails", send))
+
+
+def _begin_keys(
+    lifecycle: Lifecycle, settings: AuthSettings, ports: Ports, ring: KeyRing, pool: Pool
+) -> None:
+    """Begins to reload, rotate and retire the signing keys, and to sign the head of the audit chain."""
+    published_for = timedelta(seconds=settings.key_publish_seconds)
+    if published_for < JWKS_CACHED:
+        log.warning(
+            "AUTH_KEY_PUBLISH_SECONDS is shorter than verifiers may cache the published keys",
+            set_seconds=settings.key_publish_seconds,
+            needed_seconds=JWKS_CACHED.total_seconds(),
+        )
+    begin = partial(_begin_job, lifecycle)
+    times = Schedule(every=settings.key_rotation, published_for=published_for)
+    lifecycle.begin("signing keys", ring.keep_loaded())
+    rotate = RotateSigningKey(ports.units, ring.master_key, times, ports.clock)
+    begin("key rotation", ring.reload_seconds, rotate.if_due)
+    begin("key retirement", ring.reload_seconds, RetireSigningKeys(ports.units, ring.master_key, ports.clock))
+    begin("master key in use", NOTED_EVERY.total_seconds(), partial(note_use, pool, ring.master_key.key_id))
+    every_seconds = settings.audit_head_seconds
+    sign = SignAuditHead(
+        ports.units,
+        EcdsaHeadSigner(ring),
+        ports.head_verifier,
+        ports.clock,
+        timedelta(seconds=every_seconds),
+        ports.audit_witness,
+    )
+    begin("audit heads", every_seconds, AuditSigning(sign))
+
+
+def _begin_job(
+    lifecycle: Lifecycle, name: str, every_seconds: float, job: Callable[[], Awaitable[int]]
+) -> None:
+    lifecycle.begin(name, schedule.every(every_seconds, name, job))
