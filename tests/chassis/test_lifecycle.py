@@ -150,14 +150,16 @@ def test_readiness_comes_after_the_start_and_goes_with_the_signal(program: Progr
 
 
 def test_it_serves_on_while_names_lead_here(program: Program) -> None:
-    """After the signal it is ready no longer, and yet answers, until cached names have run out."""
-    program.start(ORDERED, linger=1.0)
+    """After the signal it answers and is ready, until cached names have run out; then it is unready."""
+    program.start(ORDERED, linger=1.0, drain=1.0)
     base = "http://" + program.read_until(r"http (\S+)")[1]
     program.read_until('"serving"')
     program.signal(signal.SIGTERM)
     program.read_until('"stopping"')
-    assert [httpx.get(base + path).status_code for path in ("/ready", "/health")] == [503, 200]
+    assert [httpx.get(base + path).status_code for path in ("/ready", "/health")] == [200, 200]
     assert "drain" not in program.lines
+    program.read_until("drain")
+    assert httpx.get(base + "/ready").status_code == 503
 
 
 def test_work_in_flight_may_take_the_grace_and_no_longer(program: Program) -> None:

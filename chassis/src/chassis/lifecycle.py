@@ -41,7 +41,7 @@ class Stop:
     """How long each part of a stop may take, in seconds.
 
     Attributes:
-        linger_seconds: For serving on, ready no longer.
+        linger_seconds: For serving on as before, still ready.
         drain_seconds: For serving on after everybody was told to turn to others.
         grace_seconds: For what is in flight after that.
     """
@@ -61,7 +61,7 @@ class Lifecycle:
 
     Attributes:
         service: The service's name.
-        readiness: Unready until `main` has returned, and again from the stop signal on.
+        readiness: Unready until `main` has returned, and again when the service stops lingering.
         stopping: Set when the stop signal has come.
         started: Whether `main` has come to its end.
         failure: What ended a background task before its time.
@@ -121,9 +121,11 @@ class Lifecycle:
 
     async def drain(self, stop: "Stop") -> None:
         """Runs the callbacks of a stop; called by `run`."""
-        self.readiness.stop()
         if stop.linger_seconds:
+            # Still ready: Kubernetes takes a pod that it deletes out of its Services without asking, and where
+            # every pod of a Service is leaving it sends requests to those that are ready.
             await asyncio.sleep(stop.linger_seconds)
+        self.readiness.stop()
         for drain in self._drains:
             answer = drain()
             if answer is not None:
@@ -149,7 +151,7 @@ def run(
     """Runs a service and exits.
 
     `main` opens everything and returns; the service then serves until SIGTERM or SIGINT:
-    readiness goes, `linger_seconds` pass in which everything is served as before, drain callbacks
+    `linger_seconds` pass in which everything is served as before, readiness ends, drain callbacks
     run, `drain_seconds` pass, servers stop with the grace, resources close in reverse. A second
     signal ends the process at once.
 

@@ -71,7 +71,7 @@ async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
             settings.cors_origins, {header_of(field) for route in routes for field in route.header_fields}
         ),
         always_secure=settings.tls == "on",
-        stopping=lambda: lifecycle.readiness.stopping,
+        stopping=lifecycle.stopping.is_set,
     )
     server = await lifecycle.enter(open_http(app, host=settings.host, port=settings.port))
     lifecycle.on_drain(parts.streams.drain)
