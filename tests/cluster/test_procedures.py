@@ -14,8 +14,14 @@ from tests.cluster.load import clients
 pytestmark = pytest.mark.usefixtures("release")
 
 
+AUTOSCALED = ("defaults.autoscaling.enabled=true", "defaults.autoscaling.maxReplicas=2")
+"""As by default; the values for development turn it off."""
+
+
 def test_restore(url: str) -> None:
-    """What the dump has is there, what came after it is gone, and Helm starts nothing in between."""
+    """What the dump has is there, what came later is gone, and neither Helm nor an autoscaler starts pods."""
+    upgrade(*AUTOSCALED)
+    settle()
     before = join(url)
     in_postgres(
         "sh", "-c",
@@ -33,7 +39,8 @@ def test_restore(url: str) -> None:
         "sh", "-c",
         'pg_restore --username=postgres --clean --if-exists --dbname=vestibule "$PGDATA/vestibule.dump"',
     )  # fmt: skip
-    upgrade()
+    notes = upgrade(*AUTOSCALED)
+    assert "scaled to zero" in notes
     assert not any(pods(service) for service in SERVICES)
     kubectl(
         "scale", "deployment", "--replicas=2",
@@ -41,6 +48,11 @@ def test_restore(url: str) -> None:
     )  # fmt: skip
     kubectl("scale", "deployment", "--replicas=1", "vestibule-health-aggregator")
     settle()
+    autoscalers = {each["metadata"]["name"] for each in get("hpa")["items"]}
+    assert {"vestibule-gateway", "vestibule-auth-service", "vestibule-user-service"} <= autoscalers
+    assert {service: len(pods(service)) for service in SERVICES} == {
+        "auth-service": 2, "user-service": 2, "gateway": 2, "health-aggregator": 1,
+    }  # fmt: skip
 
     assert sign_in(url, before)
     with pytest.raises(urllib.error.HTTPError, match="401"):
