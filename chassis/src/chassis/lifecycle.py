@@ -122,8 +122,8 @@ class Lifecycle:
     async def drain(self, stop: "Stop") -> None:
         """Runs the callbacks of a stop; called by `run`."""
         if stop.linger_seconds:
-            # Still ready: Kubernetes takes a pod that it deletes out of its Services without asking, and where
-            # every pod of a Service is leaving it sends requests to those that are ready.
+            # Still ready: Kubernetes takes a pod that it deletes out of its Services by itself. Where every
+            # pod of a Service is being deleted it sends requests to those that are ready.
             await asyncio.sleep(stop.linger_seconds)
         self.readiness.stop()
         for drain in self._drains:
