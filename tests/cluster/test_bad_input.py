@@ -111,7 +111,7 @@ FIRST = {
     "auth-service": "NOAUTH",
     "user-service": "NOPERM",
     "gateway": "gone",
-    "health-aggregator": "WRONGPASS",
+    "health-aggregator": "watched",
 }
 SECOND = {
     "auth-service": "WRONGPASS",
