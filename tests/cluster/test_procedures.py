@@ -26,7 +26,7 @@ def test_restore(url: str) -> None:
     in_postgres(
         "sh", "-c",
         "pg_dump --username=postgres --format=custom --schema=auth --schema=users --schema=health"
-        ' --file="$PGDATA/vestibule.dump" vestibule',
+        ' --extension=pg_trgm --file="$PGDATA/vestibule.dump" vestibule',
     )  # fmt: skip
     after = join(url)
     part_of = "app.kubernetes.io/part-of=vestibule"
