@@ -5,7 +5,7 @@ from ipaddress import ip_network
 import pytest
 from devstack.valkey import Valkey
 from gateway.http.client_address import TrustedProxies
-from gateway.http.forwarded import came_by_tls
+from gateway.http.forwarded import used_tls
 from gateway.settings import ForwardedHeader
 
 from tests.gateway.house import Behind, bearer, serving_gateway, serving_users, settings
@@ -171,7 +171,7 @@ def test_only_trusted_peers_are_believed() -> None:
 )
 def test_the_client_came_by_tls(proto: bytes | None, forwarded: bytes | None, tls: bool) -> None:
     """By either header; the client's own connection is the first."""
-    assert came_by_tls(proto, forwarded) is tls
+    assert used_tls(proto, forwarded) is tls
 
 
 async def test_clients_of_a_dual_stack_listener(

@@ -33,7 +33,7 @@ async def test_the_limit_is_global_within_five_percent(redis: Redis, gateways: i
     verdicts = [await limiter.take(HOUR, "client") for limiter in limiters]
     while verdicts[-1].allowed:
         verdicts.append(await limiters[0].take(HOUR, "client"))
-    allowed = sum(verdict.allowed for verdict in verdicts)
+    allowed = sum(decision.allowed for decision in verdicts)
     other = await limiters[0].take(HOUR, "other")
 
     assert HOUR.requests * 0.95 <= allowed <= HOUR.requests
@@ -48,21 +48,21 @@ async def test_many_requests_share_a_round_trip(redis: Redis) -> None:
     limiter = LeasingRateLimiter(RedisRateLimiter(redis))
     verdicts = await asyncio.gather(*(limiter.take(HOUR, "client") for _ in range(1_000)))
 
-    assert all(verdict.allowed for verdict in verdicts)
-    assert len({verdict.remaining for verdict in verdicts}) > 900
+    assert all(decision.allowed for decision in verdicts)
+    assert len({decision.remaining for decision in verdicts}) > 900
     assert await _calls(redis) - before < 1_000 / 10
 
 
 async def test_another_window_lets_through_again(redis: Redis) -> None:
     """Who was refused is told when to come back, and is let in then."""
     limiter = LeasingRateLimiter(RedisRateLimiter(redis))
-    verdict = await limiter.take(QUICK, "client")
-    while verdict.allowed:
-        verdict = await limiter.take(QUICK, "client")
+    decision = await limiter.take(QUICK, "client")
+    while decision.allowed:
+        decision = await limiter.take(QUICK, "client")
     async with asyncio.timeout(20):
-        while not verdict.allowed:
-            await asyncio.sleep(verdict.reset_seconds)
-            verdict = await limiter.take(QUICK, "client")
+        while not decision.allowed:
+            await asyncio.sleep(decision.reset_seconds)
+            decision = await limiter.take(QUICK, "client")
 
 
 async def test_without_redis_each_counts_for_itself(own_valkey: Valkey) -> None:

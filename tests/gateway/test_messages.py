@@ -7,7 +7,7 @@ from gateway.api import descriptors
 from gateway.api.decoder import Errors, compile_decoder
 from gateway.api.encoder import compile_encoder
 from gateway.api.fields import enum_names
-from gateway.api.objects import fill_object, show_object
+from gateway.api.objects import encode_object, fill_object
 from gateway.api.router import Router
 from gateway.api.routes import compile_routes
 from gateway.times import rfc3339
@@ -124,7 +124,7 @@ def test_objects_of_any_shape(value: Any) -> None:
         assert not message.fields
     else:
         received = Struct.FromString(message.SerializeToString())
-        assert orjson.loads(orjson.dumps(show_object(received))) == value
+        assert orjson.loads(orjson.dumps(encode_object(received))) == value
 
 
 def test_objects_are_not_endlessly_deep() -> None:

@@ -24,7 +24,7 @@ from tests.user_service.auth_stand_in import AuthStandIn
 
 def keep(cache: NearCache[str], key: Hashable, value: str, *tags: str, seconds: float = 60) -> None:
     """Fetches and keeps a value."""
-    cache.keep(cache.begin(tags), key, value, seconds=seconds)
+    cache.put(cache.begin(tags), key, value, seconds=seconds)
 
 
 def test_an_event_drops_what_it_touches() -> None:
@@ -42,7 +42,7 @@ def test_what_was_on_its_way_is_not_kept() -> None:
     cache: NearCache[str] = NearCache()
     fetch = cache.begin(("user:1",))
     cache.drop(["user:1"])
-    cache.keep(fetch, 1, "old", seconds=60)
+    cache.put(fetch, 1, "old", seconds=60)
 
     assert cache.get(1) is None
 
@@ -107,7 +107,7 @@ class Readers(RuleBasedStateMachine):
         """One of the answers arrives."""
         if self.fetches:
             fetch, value = self.fetches.pop(data.draw(st.integers(0, len(self.fetches) - 1)))
-            self.cache.keep(fetch, "key", value, seconds=60)
+            self.cache.put(fetch, "key", value, seconds=60)
 
     @rule()
     def write(self) -> None:

@@ -181,14 +181,14 @@ class Gateways(RuleBasedStateMachine):
         self.read_begins(number)
         if len(self.fetches) > before:
             fetch, person, value = self.fetches.pop()
-            self.cache.keep(fetch, self.key(person), value, seconds=BOUND_SECONDS)
+            self.cache.put(fetch, self.key(person), value, seconds=BOUND_SECONDS)
 
     @rule(data=st.data())
     def read_ends(self, data: st.DataObject) -> None:
         """One of the answers arrives."""
         if self.fetches:
             fetch, person, value = self.fetches.pop(data.draw(st.integers(0, len(self.fetches) - 1)))
-            self.cache.keep(fetch, self.key(person), value, seconds=BOUND_SECONDS)
+            self.cache.put(fetch, self.key(person), value, seconds=BOUND_SECONDS)
 
     def admitted(self, person: Person) -> bool:
         """Whether the gateway lets the token in, as the authenticator and auth-service say."""
@@ -241,7 +241,7 @@ def test_an_answer_that_was_slow_to_come_is_not_younger_for_it() -> None:
         patch.setattr(time, "monotonic", lambda: clock[0])
         fetch = cache.begin(("t",))
         clock[0] += 4
-        cache.keep(fetch, "key", "value", seconds=BOUND_SECONDS)
+        cache.put(fetch, "key", "value", seconds=BOUND_SECONDS)
         assert cache.get("key") == "value"
         clock[0] += 1
         assert cache.get("key") is None

@@ -4,7 +4,7 @@ import httpx
 import pytest
 from devstack.valkey import Valkey
 from gateway.limits.headers import rate_limit_headers
-from gateway.limits.rate_limiter import Limit, MemoryRateLimiter, RateLimiter, RedisRateLimiter, Verdict
+from gateway.limits.rate_limiter import Decision, Limit, MemoryRateLimiter, RateLimiter, RedisRateLimiter
 from redis.asyncio import Redis
 
 from tests.gateway.house import Behind, serving_gateway, serving_users, settings
@@ -21,8 +21,8 @@ async def test_a_window_lets_so_many_through(valkey: Valkey, kind: str) -> None:
         verdicts = [await limiter.take(THREE, "client") for _ in range(4)]
         other = await limiter.take(THREE, "other")
 
-    assert [verdict.allowed for verdict in verdicts] == [True, True, True, False]
-    assert [verdict.remaining for verdict in verdicts] == [2, 1, 0, 0]
+    assert [decision.allowed for decision in verdicts] == [True, True, True, False]
+    assert [decision.remaining for decision in verdicts] == [2, 1, 0, 0]
     assert 55 < verdicts[3].reset_seconds <= 60
     assert other.allowed
 
@@ -62,8 +62,8 @@ async def test_without_redis_each_counts_for_itself(own_valkey: Valkey) -> None:
 
 def test_fields_are_those_of_the_draft() -> None:
     """`RateLimit-Policy` names the limit, `RateLimit` where the client stands."""
-    login = (Limit("login", 10, 60), Verdict(True, 7, 12.3))
-    everything = (Limit("client", 1200, 60), Verdict(True, 1100, 59.5))
+    login = (Limit("login", 10, 60), Decision(True, 7, 12.3))
+    everything = (Limit("client", 1200, 60), Decision(True, 1100, 59.5))
 
     assert rate_limit_headers([login, everything]) == [
         (b"ratelimit-policy", b'"login";q=10;w=60, "client";q=1200;w=60'),

@@ -1,1 +1,1 @@
-"""The edge: turns HTTP into gRPC by what the protos declare."""
+"""The API gateway: serves as HTTP what the protos declare, and calls the services by gRPC."""

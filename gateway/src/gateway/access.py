@@ -1,4 +1,4 @@
-"""Who may call a route: the token at the edge, so that strangers cost no service anything.
+"""Who may call a route. Tokens are verified here so that unauthenticated requests reach no service.
 
 Every service verifies the token again: it does not trust the gateway.
 """
@@ -18,21 +18,21 @@ from vestibule.api.v1 import options_pb2
 from gateway.http.request import Request
 
 Admit = Callable[[Request], Awaitable[tuple[str, Claims | None]]]
-"""Takes a request; returns the bearer token and its claims."""
+"""Authenticates and authorizes a request; returns the bearer token and its claims."""
 
 Count = Callable[[Request, Claims | None], Awaitable[None]]
-"""Counts a request for the user or API key that sent it, or for its address; raises `RateLimited`."""
+"""Counts a request against the limits of its user, API key or address; raises `RateLimited`."""
 
 
 def compile_admission(policy: Policy, authenticator: TokenAuthenticator, count: Count) -> Admit:
-    """Returns what admits requests of a route, or raises.
+    """Returns a function that admits a route's requests or raises.
 
     It raises `RateLimited`, `Unauthenticated`, `TokenInvalid`, `TokenExpired`, `TokenRevoked`,
     `SecondFactorRequired`, `Forbidden`, `ReauthenticationRequired` or `Unavailable`. What depends on
-    the request's fields is decided where they are read, in `gateway.api.request_reader`.
+    the request's fields is decided where they are decoded, in `gateway.api.request_reader`.
     """
     if policy.access == options_pb2.ACCESS_PUBLIC:
-        return _anyone(count)
+        return _admit_public(count)
     authenticate = _authenticate(authenticator, count)
     authorize = compile_authorization(policy)
 
@@ -50,7 +50,7 @@ def compile_admission(policy: Policy, authenticator: TokenAuthenticator, count: 
 
 
 def sender(request: Request) -> Caller:
-    """Returns who sent a request, whoever they prove to be."""
+    """Returns the client that sent a request, before it is authenticated."""
     return Caller(
         client_address=request.client_address,
         user_agent=request.header(b"user-agent"),
@@ -61,22 +61,22 @@ def sender(request: Request) -> Caller:
 def _authenticate(
     authenticator: TokenAuthenticator, count: Count
 ) -> Callable[[Request], Awaitable[tuple[str, Claims]]]:
-    """Returns what learns who calls, and counts the call before it costs any service anything."""
+    """Returns a function that authenticates a request, and counts it before any service is called."""
 
     async def authenticate(request: Request) -> tuple[str, Claims]:
         try:
             token = bearer_token(request.header(b"authorization"))
-            remembered = authenticator.authenticate_cached(token)
-            proven = remembered
+            cached = authenticator.authenticate_cached(token)
+            proven = cached
             if proven is None and not is_api_key(token):
                 proven = await authenticator.verify(token)
         except ServiceError:
             await count(request, None)
             raise
-        # Only auth-service knows whether an API key is genuine: until it has said so, the address pays.
+        # Only auth-service knows whether an API key is genuine: until then the address is counted.
         await count(request, proven)
-        if remembered is not None:
-            return token, remembered
+        if cached is not None:
+            return token, cached
         claims = await authenticator.authenticate(token, sender(request))
         if proven is None:
             await count(request, claims)
@@ -85,8 +85,8 @@ def _authenticate(
     return authenticate
 
 
-def _anyone(count: Count) -> Admit:
-    """A token that nobody asks for is handed on; the service that needs it verifies it."""
+def _admit_public(count: Count) -> Admit:
+    """A token that a public route does not need is passed on; the service verifies it if it uses it."""
 
     async def admit(request: Request) -> tuple[str, None]:
         await count(request, None)

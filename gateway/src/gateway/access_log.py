@@ -1,4 +1,4 @@
-"""One log line, one observation and one span a request, by route: never a query, a body or a token."""
+"""One log line, one observation and one span per request, by route: never a query, a body or a token."""
 
 import time
 
@@ -20,7 +20,7 @@ _SERVER_ERROR = 500
 _REQUESTS = Counter("http_server_requests_total", "Requests answered.", ["route", "method", "status"])
 _DURATION = Histogram(
     "http_server_request_duration_seconds",
-    "From the request's head to the end of the answer.",
+    "From the request's head to the end of the response.",
     ["route", "method"],
     buckets=LATENCY_BUCKETS,
 )
@@ -29,21 +29,21 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"
 
 
 class AccessLog:
-    """Tells of every request once it is answered."""
+    """Logs and measures every request when it is answered."""
 
     def __init__(self) -> None:
-        # Looking a labelled metric up costs more than counting with it.
+        # Finding a labelled series costs more than counting on it.
         self._counters: dict[tuple[str, str, int], Counter] = {}
         self._histograms: dict[tuple[str, str], Histogram] = {}
         self._active = 0
         _ACTIVE.set_function(lambda: self._active)
 
     def begin(self) -> None:
-        """Notes that a request has come; `write` notes that it is answered."""
+        """Counts a request as active; `write` ends that."""
         self._active += 1
 
     def write(self, request: Request, status: int) -> None:
-        """Writes the line, counts, and ends the span; a failure has one in any case."""
+        """Writes the line, counts, and ends the span; a failed request always gets a span."""
         self._active -= 1
         seconds = time.perf_counter() - request.started
         route = request.route or UNKNOWN_ROUTE
@@ -61,7 +61,7 @@ class AccessLog:
             return
         lines = json_lines()
         if lines is not None and status < _SERVER_ERROR:
-            lines.write(_stitched(request, method, route, status, seconds))
+            lines.write(_json_fields(request, method, route, status, seconds))
             return
         write = log.warning if status >= _SERVER_ERROR else log.info
         write(
@@ -72,12 +72,12 @@ class AccessLog:
             duration_ms=round(seconds * 1000, 3),
             request_id=request.request_id,
             client=request.client_address,
-            **_who(request),
+            **_identity(request),
         )
 
 
 def _end_span(request: Request, method: str, route: str, status: int) -> str:
-    """Ends the request's span, or records a failure that had none; returns its trace context."""
+    """Ends the request's span, or records one for a failure; returns its trace context, or nothing."""
     name, error = f"{method} {route}", str(status) if status >= _SERVER_ERROR else ""
     attributes: dict[str, str | int | float | bool] = {
         "http.request.method": method,
@@ -107,23 +107,23 @@ def _end_span(request: Request, method: str, route: str, status: int) -> str:
     )
 
 
-def _stitched(request: Request, method: str, route: str, status: int, seconds: float) -> str:
-    """Returns the fields of a line as JSON.
+def _json_fields(request: Request, method: str, route: str, status: int, seconds: float) -> str:
+    """Returns the fields of a line as JSON, concatenated.
 
-    Only the client's address can hold what JSON escapes (an IPv6 zone is any text): methods and routes
-    are of fixed lists, and the rest has been held against its form on the way in.
+    Only the client's address needs escaping (an IPv6 zone is any text): methods and routes come from fixed
+    lists, and the other values were validated when the request was read.
     """
-    who = f',"trace_id":"{request.traceparent[3:35]}"' if request.traceparent else ""
+    identity = f',"trace_id":"{request.traceparent[3:35]}"' if request.traceparent else ""
     if request.claims is not None:
-        who = f'{who},"user_id":"{request.claims.user_id}"'
+        identity = f'{identity},"user_id":"{request.claims.user_id}"'
     return (
         f'"event":"request","method":"{method}","route":"{route}","status":{status}'
         f',"duration_ms":{seconds * 1000:.3f},"request_id":"{request.request_id}"'
-        f',"client":{orjson.dumps(request.client_address).decode()}{who}'
+        f',"client":{orjson.dumps(request.client_address).decode()}{identity}'
     )
 
 
-def _who(request: Request) -> dict[str, str]:
+def _identity(request: Request) -> dict[str, str]:
     known = {"trace_id": request.traceparent[3:35]} if request.traceparent else {}
     if request.claims is not None:
         known["user_id"] = str(request.claims.user_id)

@@ -1,4 +1,4 @@
-"""The walk of a request: from ASGI to an answer, with everything that every answer carries."""
+"""The ASGI app: finds the endpoint or page of a request, and sends the response with its common headers."""
 
 from collections.abc import Callable, Iterable
 
@@ -11,7 +11,7 @@ from gateway.api.router import Match, Router
 from gateway.endpoint import Endpoint
 from gateway.http.client_address import TrustedProxies
 from gateway.http.cors import Cors
-from gateway.http.problems import HttpError, MethodNotAllowed, RouteNotFound, answer_to
+from gateway.http.problems import HttpError, MethodNotAllowed, RouteNotFound, error_response
 from gateway.http.request import ClientGone, Receive, Request, Scope, Send
 from gateway.http.response import Response
 from gateway.http.security_headers import security_headers
@@ -29,7 +29,7 @@ _CLOSE = (b"connection", b"close")
 
 
 class GatewayApp:
-    """The ASGI app: routes from the protos, pages of its own, one envelope around all of it.
+    """Serves the routes from the protos and the gateway's own pages.
 
     Attributes:
         answers_refusals: That malformed requests are answered here too (`chassis.http.refused_requests`).
@@ -64,34 +64,34 @@ class GatewayApp:
         if scope["type"] != "http":
             return
         request = Request.of(scope, receive, self._proxies)
-        status, answer = _CLIENT_GONE, None
+        status, response = _CLIENT_GONE, None
         self._access_log.begin()
         request.span = traces.serve(
             request.method, "SERVER", request.caller_traceparent, own=request.traceparent
         )
         try:
-            answer = await self._answer(request)
-            status = answer.status
+            response = await self._respond(request)
+            status = response.status
             if status == _TOO_LARGE:
                 await request.discard()
-            await self._send(request, answer, send)
+            await self._send(request, response, send)
         except ClientGone:
             pass
         finally:
-            if answer is not None and answer.stream is not None:
-                await answer.stream.close()
+            if response is not None and response.stream is not None:
+                await response.stream.close()
             self._access_log.write(request, status)
 
-    async def _answer(self, request: Request) -> Response:
+    async def _respond(self, request: Request) -> Response:
         try:
             return await self._route(request)
         except ServiceError as error:
-            return answer_to(error, request_id=request.request_id, enveloped=request.in_api)
+            return error_response(error, request_id=request.request_id, enveloped=request.in_api)
         except ClientGone:
             raise
         except Exception:
             log.exception("request failed", request_id=request.request_id, route=request.route)
-            return answer_to(ServiceError(), request_id=request.request_id, enveloped=request.in_api)
+            return error_response(ServiceError(), request_id=request.request_id, enveloped=request.in_api)
 
     async def _route(self, request: Request) -> Response:
         try:
@@ -140,36 +140,36 @@ class GatewayApp:
             raise MethodNotAllowed("GET, HEAD")
         return await page.serve(request)
 
-    async def _send(self, request: Request, answer: Response, send: Send) -> None:
+    async def _send(self, request: Request, response: Response, send: Send) -> None:
         secure = self._always_secure or request.secure
         headers = [
-            *answer.headers,
+            *response.headers,
             *request.limit_headers,
             (b"x-request-id", request.request_id.encode()),
-            (b"cache-control", answer.cache_control),
-            *security_headers(answer, secure=secure),
+            (b"cache-control", response.cache_control),
+            *security_headers(response, secure=secure),
             *self._cors.headers(request),
         ]
-        if answer.cookies:
+        if response.cookies:
             ending = b"; Secure" if secure else b""
-            headers.extend((b"set-cookie", cookie + ending) for cookie in answer.cookies)
-        if answer.status not in _BODYLESS:
-            headers.append((b"content-type", answer.content_type))
-        if (self._stopping() or request.awaits_invitation) and _CLOSE not in headers:
-            # The client comes back by a new connection, to a gateway that stays. One that keeps its body
-            # back may send it all the same, and it would be taken for the next request.
+            headers.extend((b"set-cookie", cookie + ending) for cookie in response.cookies)
+        if response.status not in _BODYLESS:
+            headers.append((b"content-type", response.content_type))
+        if (self._stopping() or request.expects_continue) and _CLOSE not in headers:
+            # The client reconnects, to a gateway that stays up. One that waits for 100 (Continue) may send
+            # its body nevertheless, which would be read as the next request.
             headers.append(_CLOSE)
-        if answer.stream is not None:
-            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-            await send_until_gone(answer.stream, request, send)
+        if response.stream is not None:
+            await send({"type": "http.response.start", "status": response.status, "headers": headers})
+            await send_until_gone(response.stream, request, send)
             return
-        if answer.status not in _BODYLESS and answer.sized:
-            headers.append((b"content-length", str(len(answer.body)).encode()))
-        body = b"" if request.method == "HEAD" or answer.status in _BODYLESS else answer.body
+        if response.status not in _BODYLESS and response.sized:
+            headers.append((b"content-length", str(len(response.body)).encode()))
+        body = b"" if request.method == "HEAD" or response.status in _BODYLESS else response.body
         write_response = request.write_response
-        if write_response is not None and write_response(answer.status, headers, body):
+        if write_response is not None and write_response(response.status, headers, body):
             return
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
 

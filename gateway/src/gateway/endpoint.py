@@ -1,4 +1,4 @@
-"""One route at work: limit, admit, look near, read, call, tell."""
+"""Handles one route: rate limit, authenticate, cache lookup, decode, call, encode."""
 
 import asyncio
 import math
@@ -22,7 +22,7 @@ from gateway.api.routes import Route
 from gateway.http.conditional import is_unchanged
 from gateway.http.envelope import success
 from gateway.http.idempotency import REPLAYED, idempotency_key
-from gateway.http.problems import answer_to
+from gateway.http.problems import error_response
 from gateway.http.request import Request
 from gateway.http.response import Response
 from gateway.limits.request_limits import counted_for, route_limit
@@ -39,7 +39,7 @@ _REVALIDATE = b"private, no-cache"
 
 
 class Endpoint:
-    """Answers the requests of one route."""
+    """Handles the requests of one route."""
 
     def __init__(self, route: Route, parts: Parts) -> None:
         method, options = route.policy.descriptor, route.policy.options
@@ -53,7 +53,7 @@ class Endpoint:
         self._parse = GetMessageClass(method.output_type).FromString
         self._encode = compile_response_encoder(route)
         self._status = options.success_status or _OK
-        self._near_seconds = options.cache.near.ToNanoseconds() / 1e9
+        self._cache_seconds = options.cache.near.ToNanoseconds() / 1e9
         self._tags = tuple(options.cache.tags)
         shared = options.cache.shared.seconds
         self._cache_control = f"public, max-age={shared}".encode() if shared else b"no-store"
@@ -68,33 +68,33 @@ class Endpoint:
         self._deadline_seconds = route.policy.deadline_seconds or parts.deadline_seconds
 
     async def __call__(self, request: Request, path: Mapping[str, str]) -> Response:
-        """Answers one request; errors are answers too.
+        """Handles one request; errors become responses.
 
         Args:
             request: The request.
-            path: What the path holds for each variable.
+            path: The values of the path's variables.
         """
         try:
-            answer = await self._answer(request, path)
+            response = await self._respond(request, path)
         except ServiceError as error:
-            answer = answer_to(error, request_id=request.request_id, enveloped=self._enveloped)
+            response = error_response(error, request_id=request.request_id, enveloped=self._enveloped)
         if request.call is not None and request.call.replayed:
-            answer.headers.append(REPLAYED)
-        return answer
+            response.headers.append(REPLAYED)
+        return response
 
     async def _count(self, request: Request, claims: Claims | None) -> None:
-        """Counts the request against the limits, before anything is done for it."""
+        """Counts the request against its limits, before any work is done for it."""
         await self._parts.limits.count(request, claims, self._limit)
         request.announced_body_bytes()
 
-    async def _answer(self, request: Request, path: Mapping[str, str]) -> Response:
+    async def _respond(self, request: Request, path: Mapping[str, str]) -> Response:
         token, claims = await self._admit(request)
-        near = claims is not None and self._near_seconds and self._parts.authenticator.feed.fresh
-        if near and claims is not None:
+        cacheable = claims is not None and self._cache_seconds and self._parts.authenticator.feed.fresh
+        if cacheable and claims is not None:
             encoded = self._parts.cache.get(self._key(request, claims))
             if encoded is not None:
                 return self._finish(request, encoded)
-        # All that refuses a request whatever its body holds comes before the body is asked for.
+        # What refuses a request regardless of its body comes before 100 (Continue) is sent.
         self._overload_gate.check()
         if self.route.reads_body:
             request.check_media_type()
@@ -107,30 +107,30 @@ class Endpoint:
                     self._parts.authenticator, self.route.policy, claims, sender(request)
                 )
             raise
-        enter(self._handed_on(request, token, claims))
+        enter(self._call_context(request, token, claims))
         if self.route.streaming:
             return await self._stream(request, message, claims)
-        if near and claims is not None:
+        if cacheable and claims is not None:
             return self._finish(request, await self._fetch(request, message, claims))
-        response = await self._ask(message)
+        response = await self._call_service(message)
         if self.route.policy.descriptor.output_type.full_name == HTTP_BODY:
             return self._page(response)
         return self._finish(request, self._encode(response))
 
     async def _fetch(self, request: Request, message: Any, claims: Claims) -> EncodedResponse:
-        """Asks the service and keeps what it encoded, unless an event made it stale meanwhile."""
+        """Calls the service and caches the response, unless an event invalidates it meanwhile."""
         cache = self._parts.cache
         fetch = cache.begin(tuple(_resolve(tag, message, claims) for tag in self._tags))
         try:
-            encoded = self._encode(await self._ask(message))
+            encoded = self._encode(await self._call_service(message))
         except BaseException:
-            cache.forget(fetch)
+            cache.cancel(fetch)
             raise
-        cache.keep(fetch, self._key(request, claims), encoded, seconds=self._near_seconds)
+        cache.put(fetch, self._key(request, claims), encoded, seconds=self._cache_seconds)
         return encoded
 
-    async def _ask(self, message: Any) -> Any:
-        """Calls the service; what the call committed is taken in before anybody is answered."""
+    async def _call_service(self, message: Any) -> Any:
+        """Calls the service; applies the events that the call committed before the response is sent."""
         noted = committed.collect()
         raw = message.SerializeToString()
         try:
@@ -152,7 +152,7 @@ class Endpoint:
             request.query,
         )
 
-    def _handed_on(self, request: Request, token: str, claims: Claims | None) -> Call:
+    def _call_context(self, request: Request, token: str, claims: Claims | None) -> Call:
         caller = Caller(
             user_id=claims.user_id if claims else None,
             client_address=request.client_address,
@@ -170,11 +170,11 @@ class Endpoint:
     def _finish(self, request: Request, encoded: EncodedResponse) -> Response:
         headers = list(encoded.headers)
         if encoded.status is not None:
-            answer = answer_to(
+            response = error_response(
                 Unavailable(), request_id=request.request_id, enveloped=self._enveloped, data=encoded.data
             )
-            answer.status = encoded.status
-            return answer
+            response.status = encoded.status
+            return response
         if self._status == _NO_CONTENT:
             return Response(_NO_CONTENT, headers=headers, cookies=encoded.cookies)
         cache_control = _REVALIDATE if headers else self._cache_control
@@ -194,12 +194,12 @@ class Endpoint:
         )
 
     async def _stream(self, request: Request, message: Any, claims: Claims | None) -> Response:
-        answer = Response(
+        response = Response(
             _OK, content_type=events.CONTENT_TYPE, headers=list(events.HEADERS), cache_control=b"no-cache"
         )
         if request.method == "HEAD":
-            answer.sized = False
-            return answer
+            response.sized = False
+            return response
         holder = counted_for(request, claims)
         place = self._parts.streams.open(self.route.policy.descriptor.name, holder, self._bounds)
         token_seconds = claims.expires_at - time.time() if claims else math.inf
@@ -213,12 +213,12 @@ class Endpoint:
             raise
         finally:
             gone.cancel()
-        answer.stream = stream
-        return answer
+        response.stream = stream
+        return response
 
 
 def _resolve(tag: str, message: Any, claims: Claims) -> str:
-    """Returns a cache tag with its variable filled in: `user:{caller}`, `user:{user_id}`."""
+    """Returns a cache tag with its variable replaced: `user:{caller}`, `user:{user_id}`."""
     kind, _, variable = tag.partition(":")
     name = variable.strip("{}")
     return f"{kind}:{claims.user_id if name == 'caller' else getattr(message, name)}"

@@ -1,4 +1,4 @@
-"""The gateway's own pages: what its operators, probes and readers of the documentation ask for."""
+"""The gateway's own pages: probes, metrics and the API documentation."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,8 +20,8 @@ class Page:
 
     Attributes:
         serve: Answers a request for it.
-        probe: Whether machines ask for it to learn how this process is; such calls have no limit,
-            for a refusal would be taken for a fault.
+        probe: Whether monitoring requests it; such requests have no rate limit, since a refusal would
+            look like a failure.
     """
 
     serve: _Serve
@@ -59,14 +59,14 @@ _START = b"""window.ui = SwaggerUIBundle({
 
 
 class Pages:
-    """Finds pages by their path."""
+    """The pages by path."""
 
     def __init__(self, operations: OperationsApp, document: Callable[[], bytes]) -> None:
-        """Takes what the pages tell of.
+        """Makes the pages.
 
         Args:
             operations: Health, readiness and metrics of this process.
-            document: Makes the OpenAPI document; asked once, when somebody wants to read it.
+            document: Makes the OpenAPI document; called once, at the first request for it.
         """
         self._operations = operations
         self._document = document
@@ -96,7 +96,7 @@ class Pages:
 
     async def _describe(self, _: Request) -> Response:
         if not self._openapi:
-            # Half a second of work, which the event loop must not wait for.
+            # It takes half a second, which must not block the event loop.
             self._openapi = await asyncio.to_thread(self._document)
         return Response(200, self._openapi, cache_control=b"no-cache")
 
@@ -114,7 +114,7 @@ def _text(text: bytes, content_type: bytes, *, page: bool = False) -> Page:
 
 
 def _asset(name: str, content_type: bytes) -> Page:
-    """Serves a file of Swagger UI out of its wheel, so that the page works without the internet."""
+    """Serves a file of Swagger UI from its wheel, so that the page works offline."""
 
     async def serve(_: Request) -> Response:
         file = resources.files("swagger_ui").joinpath("static", name)

@@ -1,4 +1,4 @@
-"""What every endpoint shares; made by the wiring."""
+"""The objects that all endpoints share; made by the wiring."""
 
 import time
 from collections.abc import Callable
@@ -16,17 +16,17 @@ from gateway.upstream.upstreams import Upstreams
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The gateway's parts.
+    """The shared objects.
 
     Attributes:
         upstreams: Where services are.
         authenticator: Authenticates tokens.
         limits: Counts requests.
-        cache: Keeps answers.
-        on_event: Takes in what calls committed.
-        deadline_seconds: How long a call may take when its policy does not say.
+        cache: Caches responses.
+        on_event: Applies events that calls committed.
+        deadline_seconds: Deadline of calls whose policy has none.
         streams: The streams that are open.
-        now: The monotonic clock that deadlines are told by.
+        now: The monotonic clock for deadlines.
     """
 
     upstreams: Upstreams

@@ -20,7 +20,7 @@ class Upstream(BaseModel):
 
 
 class GatewaySettings(ServiceSettings):
-    """What the gateway reads."""
+    """The gateway's settings."""
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_")
 
@@ -47,7 +47,7 @@ class GatewaySettings(ServiceSettings):
     )
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
         default=(),
-        description="networks whose word on the client's address is believed, as CIDRs separated by commas",
+        description="networks whose report of the client's address is believed, as CIDRs separated by commas",
     )
     forwarded_header: ForwardedHeader = Field(
         default="any",
@@ -68,15 +68,15 @@ class GatewaySettings(ServiceSettings):
         return value
 
     def shortcomings(self) -> list[str]:
-        """Returns what the strict profile refuses about these settings, a line each."""
+        """Returns what the strict profile refuses about these settings, one line each."""
         found = super().shortcomings()
         if self.is_strict and self.rate_limits == "off":
-            found.append("GATEWAY_RATE_LIMITS is off: passwords could be guessed as fast as we answer")
+            found.append("GATEWAY_RATE_LIMITS is off: passwords could be guessed at full speed")
         if self.is_strict and self.tls == "off":
             found.append("GATEWAY_TLS is off: clients have to reach the gateway over TLS")
         return found
 
     def address_of(self, service: str) -> str | None:
-        """Returns the address that serves a gRPC service: of the longest name it begins with."""
+        """Returns the address of a gRPC service, by the longest matching prefix of its name."""
         names = [name for name in self.upstreams if service == name or service.startswith(f"{name}.")]
         return self.upstreams[max(names, key=len)].address if names else None

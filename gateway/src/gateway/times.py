@@ -1,4 +1,4 @@
-"""Times as the contract writes them."""
+"""Times in the contract's format."""
 
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -13,5 +13,5 @@ def rfc3339(seconds: int, nanoseconds: int) -> str:
 
 @lru_cache(maxsize=1024)
 def _to_the_second(seconds: int) -> str:
-    # Nearly every answer is of this second, and tells of times told before: 3 % of a cached read.
+    # Nearly every response repeats the same few seconds; formatting them was 3 % of a cached read.
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

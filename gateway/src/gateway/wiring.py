@@ -1,4 +1,4 @@
-"""Puts the gateway together: the one module that knows every part."""
+"""Builds the gateway from its parts."""
 
 from chassis.auth_client.authenticator import TokenAuthenticator
 from chassis.auth_client.client import AUTH_CLIENT_SERVICES, AUTH_SERVICE, AuthClient
@@ -42,7 +42,7 @@ async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
     """Opens everything and serves; returns `host:port`.
 
     Raises:
-        StartupError: a setting does not fit the protos, or the port cannot be had.
+        StartupError: a setting contradicts the protos, or the port is not free.
     """
     protos = descriptors.load(settings.descriptors)
     logs.hide(secret_fields(protos.services))
@@ -55,7 +55,7 @@ async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
     parts = Parts(
         upstreams=upstreams,
         authenticator=authenticator,
-        limits=RequestLimits(await _limiter(lifecycle, settings), authenticator, _everything(settings)),
+        limits=RequestLimits(await _limiter(lifecycle, settings), authenticator, _total_limit(settings)),
         cache=events.cache,
         on_event=events.on_event,
         deadline_seconds=settings.deadline_seconds,
@@ -79,15 +79,15 @@ async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
     return server.address
 
 
-def _everything(settings: GatewaySettings) -> Limit | None:
-    """Returns the limit on everything that one client does."""
+def _total_limit(settings: GatewaySettings) -> Limit | None:
+    """Returns the limit on all requests of one client together."""
     if not settings.client_limit:
         return None
     return Limit("client", settings.client_limit, CLIENT_LIMIT_SECONDS, by_user=True)
 
 
 def _document(routes: tuple[Route, ...], protos: Protos) -> bytes:
-    """Imports FastAPI when its document is wanted: 30 MB that a gateway nobody reads does without."""
+    """Imports FastAPI, 30 MB, only when the document is requested."""
     from gateway.api import documentation  # noqa: PLC0415
 
     return documentation.document(routes, protos.comments)

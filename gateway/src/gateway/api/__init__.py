@@ -1,1 +1,1 @@
-"""The API as the protos declare it: descriptors to routes, messages to JSON and back, documentation."""
+"""The API as the protos declare it: routes, JSON to messages and back, documentation."""

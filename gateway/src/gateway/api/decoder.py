@@ -1,4 +1,4 @@
-"""JSON values, query strings, paths and headers to messages, with an error for every wrong field."""
+"""Decodes JSON, query strings, paths and headers into messages, with an error for every wrong field."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -13,7 +13,7 @@ from gateway.api.objects import fill_object
 
 Errors: TypeAlias = list[FieldError]
 Setter: TypeAlias = Callable[[Any, Any, str, Errors], None]
-"""Takes message, value, path and errors; sets the field or adds an error."""
+"""Takes the message, the value, the field's path and the errors; sets the field or adds an error."""
 
 _INTEGER_RANGES = {
     FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
@@ -27,14 +27,14 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\
 
 
 def compile_decoder(fields: Iterable[FieldDescriptor]) -> Callable[[Any, Mapping[str, Any], Errors], None]:
-    """Returns what sets fields of a message from a JSON object; keys of no field are errors."""
+    """Returns a function that sets fields from a JSON object; unknown keys are errors."""
     setters = {field.name: _field_setter(field, {}) for field in fields}
 
     def decode(message: Any, values: Mapping[str, Any], errors: Errors) -> None:
         for name, value in values.items():
             setter = setters.get(name)
             if setter is None:
-                errors.append(FieldError(_shown(name), "is not a known field"))
+                errors.append(FieldError(_quotable(name), "is not a known field"))
             else:
                 setter(message, value, name, errors)
 
@@ -42,13 +42,13 @@ def compile_decoder(fields: Iterable[FieldDescriptor]) -> Callable[[Any, Mapping
 
 
 def compile_text_setter(field: FieldDescriptor) -> Setter:
-    """Returns what sets a field from the text of a path, query or header."""
+    """Returns a function that sets a field from the text of a path, query or header."""
     setter = _field_setter(field, {})
     convert = _text_converter(field)
 
     def set_from_text(message: Any, text: Any, path: str, errors: Errors) -> None:
         value = convert(text)
-        # What is no number or truth value stays text, and the setter says what is wrong with it.
+        # Text that does not convert stays text, and the setter reports what is wrong with it.
         setter(message, text if value is None else value, path, errors)
 
     return set_from_text
@@ -75,7 +75,7 @@ def _field_setter(field: FieldDescriptor, compiled: dict[str, dict[str, Setter]]
 
 def _message_setter(field: FieldDescriptor, compiled: dict[str, dict[str, Setter]]) -> Setter:
     name = field.name
-    assert field.message_type is not None  # noqa: S101 the caller has looked
+    assert field.message_type is not None  # noqa: S101 the caller has checked
     fill, may_be_null = _filler(field.message_type, compiled), takes_null(field)
 
     def set_message(message: Any, value: Any, path: str, errors: Errors) -> None:
@@ -89,7 +89,7 @@ def _message_setter(field: FieldDescriptor, compiled: dict[str, dict[str, Setter
 
 
 def _filler(descriptor: Descriptor, compiled: dict[str, dict[str, Setter]]) -> Setter:
-    """Returns what fills a message from its JSON value."""
+    """Returns a function that fills a message from its JSON value."""
     if descriptor.full_name == TIMESTAMP:
         return _fill_timestamp
     if descriptor.full_name == OBJECT:
@@ -107,7 +107,7 @@ def _filler(descriptor: Descriptor, compiled: dict[str, dict[str, Setter]]) -> S
         for name, inner in value.items():
             setter = known.get(name)
             if setter is None:
-                errors.append(FieldError(f"{path}.{_shown(name)}", "is not a known field"))
+                errors.append(FieldError(f"{path}.{_quotable(name)}", "is not a known field"))
             else:
                 setter(target, inner, f"{path}.{name}", errors)
 
@@ -168,7 +168,7 @@ _Scalar: TypeAlias = Callable[[Any], tuple[Any, str]]
 
 
 def _scalar(field: FieldDescriptor) -> _Scalar:
-    """Returns what checks a JSON value's type: the value to set, or what is wrong."""
+    """Returns a function from a JSON value to the value to set, or to what is wrong with it."""
     if field.enum_type is not None:
         return _one_of({name: number for number, name in enum_names(field.enum_type).items()})
     if field.cpp_type in _INTEGER_RANGES:
@@ -238,6 +238,6 @@ def _text_converter(field: FieldDescriptor) -> Callable[[str], Any]:
     return lambda text: text
 
 
-def _shown(name: str) -> str:
-    """Returns a client's own key as it may be shown back: short, and valid text."""
+def _quotable(name: str) -> str:
+    """Returns a client's key for an error message: short, and valid text."""
     return name[:64].encode("utf-8", "replace").decode()

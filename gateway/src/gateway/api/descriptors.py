@@ -1,4 +1,4 @@
-"""Loads the protos: the house's own, and further descriptor sets that the settings name."""
+"""Loads the protos: Vestibule's own, and further descriptor sets from the settings."""
 
 import importlib
 from collections.abc import Iterable, Iterator
@@ -19,11 +19,11 @@ _FIELDS, _METHODS, _NESTED = 2, 2, 3
 
 @dataclass(frozen=True, slots=True)
 class Protos:
-    """What was loaded.
+    """The loaded protos.
 
     Attributes:
         services: Every service, in the order of the files.
-        comments: What stands above a service, method, message or field, by its full name.
+        comments: The comment of each service, method, message and field, by full name.
     """
 
     services: tuple[ServiceDescriptor, ...]
@@ -31,13 +31,13 @@ class Protos:
 
 
 def load(further: Iterable[Path] = ()) -> Protos:
-    """Loads the house's descriptor set and further ones.
+    """Loads Vestibule's descriptor set and further ones.
 
     Raises:
-        StartupError: a file cannot be read or is no descriptor set.
+        StartupError: a file cannot be read or is not a descriptor set.
     """
     own = resources.files("vestibule").joinpath("descriptors.binpb").read_bytes()
-    sets = [_parse(own, "the house's own")]
+    sets = [_parse(own, "Vestibule's own")]
     for path in further:
         try:
             sets.append(_parse(path.read_bytes(), str(path)))
@@ -59,13 +59,13 @@ def _parse(content: bytes, name: str) -> descriptor_pb2.FileDescriptorSet:
         return descriptor_pb2.FileDescriptorSet.FromString(content)
     except DecodeError as error:
         raise StartupError(
-            f"GATEWAY_DESCRIPTORS: {name} is no descriptor set; make one with"
+            f"GATEWAY_DESCRIPTORS: {name} is not a descriptor set; make one with"
             " `protoc --include_imports --include_source_info --descriptor_set_out=…`"
         ) from error
 
 
 def _add(file: descriptor_pb2.FileDescriptorProto) -> None:
-    """Makes a file known: by its generated module where there is one, else by its descriptor."""
+    """Registers a file: by its generated module if there is one, otherwise by its descriptor."""
     module = file.name.removesuffix(".proto").replace("/", ".").replace("-", "_") + "_pb2"
     with suppress(ImportError):
         importlib.import_module(module)
@@ -89,7 +89,7 @@ def _comments(file: descriptor_pb2.FileDescriptorProto) -> Iterator[tuple[str, s
 
 
 def _named(file: descriptor_pb2.FileDescriptorProto, path: list[int]) -> str | None:
-    """Returns the full name of what a path of source info leads to; None for other things."""
+    """Returns the full name of the element at a path of source info; None for other elements."""
     match path:
         case [kind, index] if kind == _SERVICES:
             return f"{file.package}.{file.service[index].name}"

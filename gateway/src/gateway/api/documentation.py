@@ -1,7 +1,6 @@
-"""The OpenAPI document: routes and Pydantic models made from the protos, told by FastAPI.
+"""The OpenAPI document, made by FastAPI from routes and Pydantic models of the protos.
 
-FastAPI only documents; requests are served below it, where its own path would cost more
-than the work.
+FastAPI only documents. Requests are not served by it: its overhead would exceed their work.
 """
 
 import inspect
@@ -29,7 +28,7 @@ _NOT_MODIFIED = 304
 
 TITLE = "Vestibule"
 DESCRIPTION = (
-    "The front hall: sign up, sign in, people and health. Every answer under `/api/` is an envelope."
+    "Authentication, user management and system health. Every response under `/api/` has an envelope."
 )
 
 LICENSE = {"name": "Apache 2.0", "identifier": "Apache-2.0"}
@@ -53,7 +52,7 @@ class ErrorBody(BaseModel):
 
 
 class Metadata(BaseModel):
-    """What every answer says of itself."""
+    """Data about the response."""
 
     request_id: str
     version: str
@@ -76,7 +75,7 @@ class PlainError(BaseModel):
 
 
 class _Bearer(SecurityBase):
-    """The bearer token, as the document tells of it."""
+    """The bearer token's security scheme."""
 
     def __init__(self) -> None:
         self.model = HTTPBearerModel(bearerFormat="JWT")
@@ -103,7 +102,7 @@ def document(routes: Iterable[Route], comments: Mapping[str, str]) -> bytes:
 
 
 def _is_page(route: Route) -> bool:
-    """Says whether a route is for people, in a browser, and so no part of the API."""
+    """Returns whether a route is a page for browsers, and so not part of the API."""
     return not route.enveloped and route.policy.descriptor.output_type.full_name == HTTP_BODY
 
 
@@ -140,7 +139,7 @@ def _first_template(route: Route) -> str:
 
 
 def _endpoint(route: Route, models: Models, comments: Mapping[str, str]) -> Any:
-    """Returns a function whose signature tells FastAPI what the route takes."""
+    """Returns a function whose signature describes the route's parameters to FastAPI."""
     parameters = [
         *(_parameter(field, Path, models, comments) for field in route.path_fields),
         *(_parameter(field, Query, models, comments) for field in route.query_fields),
@@ -182,17 +181,17 @@ def _parameter(
 
 
 def _idempotency_key() -> inspect.Parameter:
-    told = Header(
+    header = Header(
         alias=IDEMPOTENCY_KEY,
         min_length=1,
         max_length=KEY_LENGTH_MAX,
         pattern="^[!-~]([ -~]*[!-~])?$",
-        description="Names this request: sent again within 24 hours, it is given its first answer again.",
+        description="Names this request: a retry within 24 hours returns the first response.",
     )
     return inspect.Parameter(
         "idempotency_key",
         inspect.Parameter.KEYWORD_ONLY,
-        annotation=Annotated[str | None, told],
+        annotation=Annotated[str | None, header],
         default=None,
     )
 
@@ -240,7 +239,7 @@ def _success(route: Route, models: Models) -> Any:
 
 
 def _drop_unused(described: dict[str, Any]) -> None:
-    """Takes out what FastAPI adds for its own validation, which does not serve here."""
+    """Removes what FastAPI adds for its own validation, which is not used."""
     schemas = described.get("components", {}).get("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)

@@ -1,4 +1,4 @@
-"""Messages to JSON values, compiled once a message type."""
+"""Encodes messages as JSON values; compiled once per message type."""
 
 import math
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from gateway.api.fields import OBJECT, TIMESTAMP, enum_names, header_of, in_json, is_map, only_oneof
-from gateway.api.objects import show_object
+from gateway.api.objects import encode_object
 from gateway.times import rfc3339
 
 Encode: TypeAlias = Callable[[Any], Any]
@@ -15,12 +15,12 @@ _Getter: TypeAlias = Callable[[Any], Any]
 
 
 def compile_encoder(message: Descriptor) -> Encode:
-    """Returns what turns messages of a type into values that JSON can show."""
+    """Returns a function from messages of a type to JSON values."""
     return _message_encoder(message, {})
 
 
 def compile_headers(message: Descriptor) -> list[tuple[bytes, Callable[[Any], str]]]:
-    """Returns, for each field that travels as a header, the header's name and what reads it."""
+    """Returns the header's name and a getter for each field that is sent as a header."""
     return [
         (header_of(field).lower().encode(), _attribute(field.name))
         for field in message.fields
@@ -32,11 +32,11 @@ def _message_encoder(message: Descriptor, compiled: dict[str, list[Encode]]) -> 
     if message.full_name == TIMESTAMP:
         return lambda value: rfc3339(value.seconds, value.nanos)
     if message.full_name == OBJECT:
-        return show_object
+        return encode_object
     if message.full_name in compiled:
-        # A type that holds itself: its encoder is there by the time it is called.
+        # A recursive type: its encoder exists by the time it is called.
         later = compiled[message.full_name]
-        return lambda value: later[0](value)  # noqa: PLW0108 there is nothing in it yet
+        return lambda value: later[0](value)  # noqa: PLW0108 the list is still empty
     holder = compiled[message.full_name] = []
     oneof = only_oneof(message)
     encode = _plain(message, compiled) if oneof is None else _chosen(message, oneof.name, compiled)

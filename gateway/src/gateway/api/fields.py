@@ -1,8 +1,8 @@
-"""How fields and values are called in JSON: the conventions that the contract rests on.
+"""The mapping of fields and values to JSON.
 
 Names are snake_case as in the protos. An enum value is lower case without its type's name
-(`ROLE_ADMIN` is `admin`). A field with a `header` or a `cookie` travels as that. A message whose
-other fields are all one oneof stands for the member that is set.
+(`ROLE_ADMIN` is `admin`). A field with a `header` or a `cookie` is sent as that. A message whose other
+fields all belong to one oneof is encoded as the member that is set.
 """
 
 import re
@@ -24,22 +24,22 @@ def enum_names(enum: EnumDescriptor) -> dict[int, str]:
 
 
 def header_of(field: FieldDescriptor) -> str:
-    """Returns the header that a field travels as; empty for fields of body and query."""
+    """Returns the header that a field is sent as; empty for other fields."""
     return field_rules(field).header
 
 
 def cookie_of(field: FieldDescriptor) -> str:
-    """Returns the cookie that a field travels as; empty for all other fields."""
+    """Returns the cookie that a field is sent as; empty for other fields."""
     return field_rules(field).cookie.name
 
 
 def in_json(message: Descriptor) -> list[FieldDescriptor]:
-    """Returns the fields of a message that JSON shows."""
+    """Returns the fields of a message that are in its JSON."""
     return [field for field in message.fields if not header_of(field) and not cookie_of(field)]
 
 
 def only_oneof(message: Descriptor) -> OneofDescriptor | None:
-    """Returns the oneof that all fields in JSON belong to; None when the message stands for itself."""
+    """Returns the oneof that all fields in JSON belong to; None if there is none."""
     real = [oneof for oneof in message.oneofs if not _synthetic(oneof)]
     if len(real) == 1 and len(real[0].fields) == len(in_json(message)):
         found: OneofDescriptor = real[0]
@@ -48,24 +48,24 @@ def only_oneof(message: Descriptor) -> OneofDescriptor | None:
 
 
 def stream_oneof(message: Descriptor) -> str:
-    """Returns the oneof of a streamed message whose set member names and holds the event; empty for none."""
+    """Returns the oneof of a streamed message whose set member is the event; empty for none."""
     return next((str(oneof.name) for oneof in message.oneofs if not _synthetic(oneof)), "")
 
 
 def takes_null(field: FieldDescriptor) -> bool:
-    """Says whether null in a request is as good as leaving the field out: it is for times alone.
+    """Returns whether null in a request means that the field is absent: only for times.
 
-    Answers show a time that is not set as null, and what was answered can be sent.
+    Responses have null for a time that is not set, and clients may send back what they received.
     """
     is_time = field.message_type is not None and field.message_type.full_name == TIMESTAMP
     return is_time and not field.is_repeated and not constraints(field).required
 
 
 def is_map(field: FieldDescriptor) -> bool:
-    """Says whether a field is a map."""
+    """Returns whether a field is a map."""
     return field.message_type is not None and field.message_type.GetOptions().map_entry
 
 
 def _synthetic(oneof: OneofDescriptor) -> bool:
-    """An `optional` field makes a oneof of its own, which nobody wrote."""
+    """Returns whether a oneof only stands for an `optional` field."""
     return oneof.name.startswith("_") and len(oneof.fields) == 1

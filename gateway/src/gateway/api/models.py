@@ -25,14 +25,14 @@ _SCALARS: Mapping[int, Any] = {
 
 
 class Models:
-    """Makes models, one a message, with the protos' comments and constraints."""
+    """Makes one model per message, with the protos' comments and constraints."""
 
     def __init__(self, comments: Mapping[str, str]) -> None:
         self._comments = comments
         self._made: dict[str, Any] = {}
 
     def request(self, name: str, fields: Iterable[FieldDescriptor]) -> type[BaseModel]:
-        """Returns the model of a body: unknown fields are refused."""
+        """Returns the model of a request body: unknown fields are refused."""
         members: dict[str, Any] = {}
         for field in fields:
             default = ... if constraints(field).required else None
@@ -48,7 +48,7 @@ class Models:
         return self.annotation(field)
 
     def message(self, message: Descriptor) -> Any:
-        """Returns the model of a message as answers show it: every field is there."""
+        """Returns the model of a message in responses: every field is present."""
         if message.full_name == TIMESTAMP:
             return datetime
         if message.full_name == OBJECT:
@@ -58,9 +58,9 @@ class Models:
         oneof = only_oneof(message)
         if oneof is not None:
             choices = tuple(self.annotation(field) for field in oneof.fields)
-            made: Any = Union[choices]  # noqa: UP007 made of a tuple
+            made: Any = Union[choices]  # noqa: UP007 from a tuple
         else:
-            members = {field.name: (self._shown(field), ...) for field in in_json(message)}
+            members = {field.name: (self._response_annotation(field), ...) for field in in_json(message)}
             made = create_model(
                 message.name,
                 __config__=ConfigDict(extra="forbid"),
@@ -80,7 +80,7 @@ class Models:
         return list[single] if field.is_repeated else single  # type: ignore[valid-type]
 
     def constraints(self, field: FieldDescriptor) -> dict[str, Any]:
-        """Returns a field's constraints in Pydantic's words."""
+        """Returns a field's constraints as arguments of Pydantic's `Field`."""
         allowed = constraints(field)
         options: dict[str, Any] = {}
         is_text = field.cpp_type == FieldDescriptor.CPPTYPE_STRING and not allowed.one_of
@@ -113,7 +113,7 @@ class Models:
             return EmailStr
         return _SCALARS[field.cpp_type]
 
-    def _shown(self, field: FieldDescriptor) -> Any:
+    def _response_annotation(self, field: FieldDescriptor) -> Any:
         annotation = self.annotation(field)
         if field.has_presence and not field.is_repeated:
             annotation = annotation | None

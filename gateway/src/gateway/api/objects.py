@@ -1,4 +1,4 @@
-"""Objects of any shape (`google.protobuf.Struct`): JSON that somebody else's standard lays down."""
+"""Objects of any shape (`google.protobuf.Struct`), for JSON that another standard defines."""
 
 import math
 from typing import Any
@@ -7,7 +7,7 @@ from chassis.errors import FieldError
 from chassis.grpc.value_checks import NUL
 
 DEPTH_MAX = 16
-"""Objects and lists within one another; protobuf itself ends at 33."""
+"""Nesting of objects and lists; protobuf's own limit is 33."""
 
 _EXACT_MAX = 2**53
 
@@ -22,13 +22,13 @@ def fill_object(target: Any, value: Any, path: str, errors: list[FieldError]) ->
         target.update(value)
 
 
-def show_object(struct: Any) -> dict[str, Any]:
-    """Returns a `Struct` as JSON; whole numbers are shown as such."""
-    return {name: _shown(value) for name, value in sorted(struct.fields.items())}
+def encode_object(struct: Any) -> dict[str, Any]:
+    """Returns a `Struct` as JSON; whole numbers become integers."""
+    return {name: _encode(value) for name, value in sorted(struct.fields.items())}
 
 
 def _fault(value: Any, depth: int) -> str:
-    """Says what keeps a JSON value out of a message; empty when nothing does."""
+    """Returns why a JSON value cannot be in a message; empty if it can."""
     match value:
         case str():
             return _text_fault(value)
@@ -57,12 +57,12 @@ def _text_fault(text: str) -> str:
     return ""
 
 
-def _shown(value: Any) -> Any:
+def _encode(value: Any) -> Any:
     kind = value.WhichOneof("kind")
     if kind == "struct_value":
-        return show_object(value.struct_value)
+        return encode_object(value.struct_value)
     if kind == "list_value":
-        return [_shown(each) for each in value.list_value.values]
+        return [_encode(each) for each in value.list_value.values]
     if kind == "number_value":
         number = value.number_value
         return int(number) if number.is_integer() and abs(number) <= _EXACT_MAX else number

@@ -1,4 +1,4 @@
-"""Which statuses a route can answer with, by its policy, its fields and the errors that its comment names."""
+"""The error statuses that a route can return: by its policy, its fields and the errors in its comment."""
 
 import re
 from collections.abc import Mapping
@@ -41,25 +41,25 @@ CODES: Mapping[str, int] = {
 """The contract's codes and their statuses; `docs/errors.md` says what to do about each."""
 
 MEANINGS: Mapping[int, str] = {
-    304: "What the client has is still right.",
-    400: "The HTTP or the body is malformed.",
-    401: "Nobody is signed in, or the token or password is no good.",
-    403: "Signed in, and not allowed.",
-    404: "There is no such resource.",
-    408: "The request did not come in time.",
-    409: "It conflicts with what is there.",
+    304: "The client's copy is current.",
+    400: "The request or its body is malformed.",
+    401: "The request is not authenticated, or its token or password is not valid.",
+    403: "The caller is not allowed to do this.",
+    404: "The resource does not exist.",
+    408: "The request did not arrive in time.",
+    409: "The request conflicts with the current state.",
     412: "`If-Match` names another version.",
     413: "The body is larger than 64 KiB.",
     415: "The body is not `application/json`.",
     422: "A field is wrong; `error.details.errors` names each.",
     429: "Too many requests or attempts; `Retry-After` says when to try again.",
-    500: "A bug.",
+    500: "An internal error.",
     503: "Try again later.",
-    504: "The answer did not come in time.",
+    504: "The response did not arrive in time.",
 }
 
 _NAMED = re.compile(r"\b[A-Z][A-Z_]+\b")
-# Whatever route it is: the HTTP may be wrong, the client too fast, the system not well.
+# Any route can return these.
 _ALWAYS = frozenset({"BAD_REQUEST", "RATE_LIMITED", "INTERNAL"})
 _BY_CALLING = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED"})
 _GUARDED = frozenset({"UNAUTHENTICATED", "TOKEN_INVALID", "TOKEN_EXPIRED", "TOKEN_REVOKED", "FORBIDDEN"})
@@ -67,11 +67,11 @@ _WITH_BODY = frozenset({"INVALID_JSON", "REQUEST_TIMEOUT", "UNSUPPORTED_MEDIA_TY
 
 
 def outcomes(route: Route, comment: str) -> dict[int, str]:
-    """Returns the statuses besides success, each with its meaning and codes.
+    """Returns the statuses other than success, each with its meaning and codes.
 
     Args:
         route: The route.
-        comment: The method's, in which `Errors:` is followed by the codes of its own.
+        comment: The method's comment, where `Errors:` is followed by its own codes.
     """
     codes = _codes(route, comment)
     found = {
@@ -83,7 +83,7 @@ def outcomes(route: Route, comment: str) -> dict[int, str]:
 
 
 def named_errors(comment: str) -> set[str]:
-    """Returns the codes that a method's comment names as its own errors."""
+    """Returns the codes that a method's comment names after `Errors:`."""
     return set(_NAMED.findall(comment.partition("Errors:")[2])) & CODES.keys()
 
 

@@ -1,4 +1,4 @@
-"""A request's path, query, headers and body to the method's message."""
+"""Builds the method's message from a request's path, query, headers, cookies and body."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
 import orjson
-from chassis.errors import FieldError, Invalid
+from chassis.errors import Invalid
 from chassis.grpc.authorization import compile_request_authorization
 from chassis.grpc.constraints import compile_validator
 from chassis.grpc.field_rules import field_rules
@@ -22,14 +22,14 @@ from gateway.http.request import Request
 QUERY_PAIRS_MAX = 100
 
 ReadRequest = Callable[[Request, Mapping[str, str], bytes], Any]
-"""Takes request, path values and body; returns the message."""
+"""Takes the request, the path's values and the body; returns the message."""
 
 
 def compile_reader(route: Route) -> ReadRequest:
-    """Returns what reads requests of a route.
+    """Returns a function that reads a route's requests.
 
-    It raises `InvalidJson`, `UnsupportedMediaType`; `Forbidden` or `ReauthenticationRequired` where the
-    policy has a say about the fields; and `Invalid` naming every wrong field.
+    It raises `InvalidJson`; `Forbidden` or `ReauthenticationRequired` if the policy has rules on fields;
+    and `Invalid` that names every wrong field.
     """
     message_type = GetMessageClass(route.policy.descriptor.input_type)
     validate = compile_validator(route.policy.descriptor.input_type)
@@ -68,7 +68,7 @@ def compile_reader(route: Route) -> ReadRequest:
 
 
 def _cookie_setter(route: Route) -> Callable[[Any, Request, Errors], None]:
-    """Returns what sets the fields that travel as cookies."""
+    """Returns a function that sets the fields that are sent as cookies."""
     setters = {cookie_of(field): (field.name, compile_text_setter(field)) for field in route.cookie_fields}
 
     def set_fields(message: Any, request: Request, errors: Errors) -> None:
@@ -83,17 +83,17 @@ def _cookie_setter(route: Route) -> Callable[[Any, Request, Errors], None]:
 
 
 def parse_body(body: bytes) -> dict[str, Any]:
-    """Returns the JSON object that a body holds.
+    """Returns the JSON object in a body.
 
     Raises:
-        InvalidJson: it holds none.
+        InvalidJson: there is none.
     """
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         if b"\\u" not in body:
             raise InvalidJson from error
-        # A lone surrogate is JSON but no text: which field has it is for the decoder to say.
+        # A lone surrogate is valid JSON but not valid text: the decoder reports which field has it.
         value = _parse_leniently(body)
     if not isinstance(value, dict):
         raise InvalidJson
@@ -132,17 +132,13 @@ def _fill_in(message: Any, defaults: Mapping[str, Any]) -> None:
 
 
 def _validate(message: Any, validate: Callable[[Any], None] | None, errors: Errors) -> None:
-    """Adds what the field rules say of the fields that could be read, and raises when anything is wrong."""
+    """Adds errors by the field rules for fields that could be decoded; raises if there are any errors."""
     if validate is not None:
         try:
             validate(message)
         except Invalid as invalid:
+            # A field that could not be decoded is absent for the rules; one error is enough.
             named = {error.field for error in errors}
-            errors.extend(error for error in invalid.field_errors if not _told(error, named))
+            errors.extend(error for error in invalid.field_errors if error.field not in named)
     if errors:
         raise Invalid(field_errors=errors)
-
-
-def _told(error: FieldError, named: set[str]) -> bool:
-    """A field that could not be read looks absent to the rules: one error is enough."""
-    return error.field in named

@@ -1,4 +1,4 @@
-"""A method's response as JSON, apart from the envelope: data, page, headers, status."""
+"""Encodes a method's response: JSON data, pagination, headers, cookies and status, without the envelope."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from gateway.http.response import Header
 
 @dataclass(frozen=True, slots=True)
 class EncodedResponse:
-    """A response in JSON, good for the envelope of any request: this is what the near cache keeps.
+    """An encoded response, independent of the request; the near cache holds these.
 
     Attributes:
         data: The envelope's `data`.
         pagination: The envelope's `metadata.pagination`; empty for none.
-        headers: Headers that fields travel as.
-        cookies: `Set-Cookie` fields that fields travel as, without `Secure`.
-        status: A status in place of success, by the method's status rule.
+        headers: The fields that are sent as headers.
+        cookies: The fields that are sent as cookies: `Set-Cookie` without `Secure`.
+        status: The status in place of success, by the method's status rule; None for success.
     """
 
     data: bytes
@@ -35,22 +35,22 @@ class EncodedResponse:
 
 
 def compile_response_encoder(route: Route) -> Callable[[Any], EncodedResponse]:
-    """Returns what tells a route's responses."""
+    """Returns a function that encodes a route's responses."""
     output = route.policy.descriptor.output_type
-    described, select = _subject(output, route.response_field)
+    header_source, select = _header_source(output, route.response_field)
     encode = _encode(output, route.response_field)
     page = _page(output)
-    getters = compile_headers(described)
+    getters = compile_headers(header_source)
     set_cookies = _cookies(output)
     rule = route.policy.options.status_rule
 
     def encode_response(response: Any) -> EncodedResponse:
         shown = encode(response)
-        subject = select(response)
+        source = select(response)
         return EncodedResponse(
             orjson.dumps(shown),
             page(response) if page is not None else b"",
-            tuple((name, value.encode("latin-1")) for name, get in getters if (value := get(subject))),
+            tuple((name, value.encode("latin-1")) for name, get in getters if (value := get(source))),
             set_cookies(response) if set_cookies is not None else (),
             rule.status if rule.field and shown.get(rule.field) == rule.value else None,
         )
@@ -58,8 +58,10 @@ def compile_response_encoder(route: Route) -> Callable[[Any], EncodedResponse]:
     return encode_response
 
 
-def _subject(output: Descriptor, field: FieldDescriptor | None) -> tuple[Descriptor, Callable[[Any], Any]]:
-    """Returns the message whose headers are told, and what takes it out of the response."""
+def _header_source(
+    output: Descriptor, field: FieldDescriptor | None
+) -> tuple[Descriptor, Callable[[Any], Any]]:
+    """Returns the message that headers come from, and a function that gets it from the response."""
     if field is None or field.message_type is None or field.is_repeated:
         return output, lambda response: response
     name = field.name

@@ -1,4 +1,4 @@
-"""Finds the route of a request: fixed paths by one look-up, the others part by part."""
+"""Finds the endpoints of a path: fixed paths by one look-up, paths with variables part by part."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -20,11 +20,11 @@ class _Path(Generic[Endpoint]):
 
 @dataclass(frozen=True, slots=True)
 class Match(Generic[Endpoint]):
-    """A path that is known.
+    """A matched path.
 
     Attributes:
-        by_method: What answers each HTTP method.
-        values: What the path holds for each variable, decoded.
+        by_method: The endpoint of each HTTP method.
+        values: The decoded value of each variable.
     """
 
     by_method: dict[str, Endpoint]
@@ -32,7 +32,7 @@ class Match(Generic[Endpoint]):
 
 
 class Router(Generic[Endpoint]):
-    """Leads from paths to endpoints."""
+    """Maps paths to endpoints."""
 
     def __init__(self, routes: Iterable[tuple[str, tuple[str | FieldDescriptor, ...], Endpoint]]) -> None:
         self._fixed: dict[bytes, Match[Endpoint]] = {}
@@ -49,17 +49,17 @@ class Router(Generic[Endpoint]):
                 self._variable.setdefault(len(path.segments), []).append(path)
 
     def find(self, raw_path: bytes) -> Match[Endpoint] | None:
-        """Returns where a path leads; None when it is unknown.
+        """Returns the match of a path; None if there is none.
 
         Args:
-            raw_path: The path as it came, still percent-encoded: an encoded slash parts nothing.
+            raw_path: The path, still percent-encoded: an encoded slash separates nothing.
         """
         fixed = self._fixed.get(raw_path)
         if fixed is not None:
             return fixed
         parts = _parts(raw_path)
         if not _DOTS.isdisjoint(parts):
-            # What leads up or nowhere names nothing; whoever resolves it does so before it is sent.
+            # Clients resolve dot segments before they send a path (RFC 3986, 5.2.4).
             return None
         for path in self._variable.get(len(parts), ()):
             values = _values(path.segments, parts)
@@ -69,7 +69,7 @@ class Router(Generic[Endpoint]):
 
 
 def _parts(raw_path: bytes) -> list[str]:
-    """Returns the decoded parts. What is no UTF-8 names nothing; its field's own rules say so."""
+    """Returns the decoded parts. Invalid UTF-8 is replaced, and refused by the field's own rules."""
     if b"%" not in raw_path:
         return raw_path[1:].decode(errors="replace").split("/")
     return [unquote_to_bytes(part).decode(errors="replace") for part in raw_path[1:].split(b"/")]

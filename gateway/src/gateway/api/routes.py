@@ -1,4 +1,4 @@
-"""Methods to routes: what `google.api.http` and the policies say, read once."""
+"""The HTTP routes of gRPC methods, compiled from `google.api.http` and the policies."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -22,16 +22,16 @@ _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One way over HTTP to one method.
+    """One HTTP route of one gRPC method.
 
     Attributes:
         method: HTTP method.
-        template: Path as documented, such as `/api/users/{user_id}`.
+        template: The path as documented, such as `/api/users/{user_id}`.
         segments: The path's parts; a variable's part is its field.
-        policy: Who may call, how often, how long.
-        streaming: Whether the answer is a stream.
-        body: Whether the request's fields come in a JSON body.
-        response_field: The response's field that is answered; None for all of it.
+        policy: The method's policy: access, limits, deadline.
+        streaming: Whether the response is a stream.
+        body: Whether the request's fields are in a JSON body.
+        response_field: The response's field that becomes `data`; None for all of it.
     """
 
     method: str
@@ -44,37 +44,37 @@ class Route:
 
     @property
     def path_fields(self) -> list[FieldDescriptor]:
-        """The request's fields that the path holds."""
+        """The request's fields in the path."""
         return [segment for segment in self.segments if not isinstance(segment, str)]
 
     @property
     def header_fields(self) -> list[FieldDescriptor]:
-        """The request's fields that travel as headers."""
+        """The request's fields in headers."""
         return [field for field in self.policy.descriptor.input_type.fields if header_of(field)]
 
     @property
     def cookie_fields(self) -> list[FieldDescriptor]:
-        """The request's fields that travel as cookies."""
+        """The request's fields in cookies."""
         return [field for field in self.policy.descriptor.input_type.fields if cookie_of(field)]
 
     @property
     def reads_body(self) -> bool:
-        """Whether a body is read: where the request has no fields for one, it may only be empty or `{}`."""
+        """Whether a body is read; without fields for one it must be empty or `{}`."""
         return self.body or self.method in _METHODS_WITH_BODY
 
     @property
     def body_fields(self) -> list[FieldDescriptor]:
-        """The request's fields that the body holds."""
+        """The request's fields in the body."""
         return self._others if self.body else []
 
     @property
     def query_fields(self) -> list[FieldDescriptor]:
-        """The request's fields that the query holds."""
+        """The request's fields in the query."""
         return [] if self.body else self._others
 
     @property
     def enveloped(self) -> bool:
-        """Whether answers come in the envelope."""
+        """Whether responses have the envelope."""
         return self.template.startswith("/api/")
 
     @property
@@ -140,7 +140,7 @@ def _segments(policy: Policy, template: str) -> Iterator["str | FieldDescriptor"
     for part in template[1:].split("/"):
         variable = _VARIABLE.fullmatch(part)
         if variable is None:
-            # A variable may stand before a suffix, as in `{name}.svg`: nobody needs more.
+            # Only whole parts can be variables.
             if not _MEMBER.fullmatch(part):
                 raise StartupError(
                     f"{policy.path}: `{part}` in the path {template} is neither a word nor a field"

@@ -1,7 +1,7 @@
-"""Answers in this gateway's memory: per principal and request, under tags that events drop.
+"""Responses in this gateway's memory, per caller and request, under tags that events invalidate.
 
-An answer is never older than its bound, whatever happens. One that was being fetched when
-an event made its tags stale is not kept: it may have been read before the change.
+A response is never older than its lifetime. One that was being fetched when an event invalidated its
+tags is not cached: it may have been read before the change.
 """
 
 import time
@@ -18,8 +18,8 @@ ENTRIES_MAX = 50_000
 
 _LOOKUPS = Counter("gateway_cache_lookups_total", "Look-ups in the near cache.", ["outcome"])
 _HITS, _MISSES = _LOOKUPS.labels("hit"), _LOOKUPS.labels("miss")
-_DROPPED = Counter("gateway_cache_dropped_total", "Answers dropped because an event made them stale.")
-_ENTRIES = Gauge("gateway_cache_entries", "Answers in the near cache.")
+_DROPPED = Counter("gateway_cache_dropped_total", "Responses dropped because an event invalidated them.")
+_ENTRIES = Gauge("gateway_cache_entries", "Responses in the near cache.")
 
 
 @dataclass(slots=True)
@@ -30,19 +30,19 @@ class _Entry(Generic[Value]):
 
 
 class Fetch:
-    """An answer on its way; `stale` once an event has touched its tags."""
+    """A response being fetched; `stale` once an event has invalidated its tags."""
 
     __slots__ = ("began_at", "stale", "tags")
 
     def __init__(self, tags: tuple[str, ...]) -> None:
         self.tags = tags
-        # From here on the truth may be another, however long the answer takes to come.
+        # The lifetime counts from here: the data may change while the response is under way.
         self.began_at = time.monotonic()
         self.stale = False
 
 
 class NearCache(Generic[Value]):
-    """Keeps answers, the least recently used forgotten first."""
+    """Caches responses; evicts the least recently used."""
 
     def __init__(self, *, entries_max: int = ENTRIES_MAX) -> None:
         self._entries_max = entries_max
@@ -55,7 +55,7 @@ class NearCache(Generic[Value]):
         return len(self._entries)
 
     def get(self, key: Hashable) -> Value | None:
-        """Returns an answer that is still good."""
+        """Returns a cached response; None if there is none within its lifetime."""
         entry = self._entries.get(key)
         if entry is None:
             _MISSES.inc()
@@ -69,15 +69,15 @@ class NearCache(Generic[Value]):
         return entry.value
 
     def begin(self, tags: tuple[str, ...]) -> Fetch:
-        """Announces a fetch, before it is sent; end it with `keep` or `forget`."""
+        """Begins a fetch, before the call is made; end it with `put` or `cancel`."""
         fetch = Fetch(tags)
         for tag in tags:
             self._fetches.setdefault(tag, set()).add(fetch)
         return fetch
 
-    def keep(self, fetch: Fetch, key: Hashable, value: Value, *, seconds: float) -> None:
-        """Ends a fetch and keeps its answer, unless it may be stale already."""
-        self.forget(fetch)
+    def put(self, fetch: Fetch, key: Hashable, value: Value, *, seconds: float) -> None:
+        """Ends a fetch and caches its response, unless it may be stale."""
+        self.cancel(fetch)
         if fetch.stale:
             return
         self._remove(key)
@@ -87,8 +87,8 @@ class NearCache(Generic[Value]):
         if len(self._entries) > self._entries_max:
             self._remove(next(iter(self._entries)))
 
-    def forget(self, fetch: Fetch) -> None:
-        """Ends a fetch."""
+    def cancel(self, fetch: Fetch) -> None:
+        """Ends a fetch without a response."""
         for tag in fetch.tags:
             fetches = self._fetches.get(tag)
             if fetches is not None:
@@ -97,7 +97,7 @@ class NearCache(Generic[Value]):
                     del self._fetches[tag]
 
     def drop(self, tags: Iterable[str]) -> None:
-        """Drops what stands under any of the tags, and keeps nothing that is on its way."""
+        """Drops all entries with any of the tags, and marks such fetches as stale."""
         for tag in tags:
             for fetch in self._fetches.get(tag, ()):
                 fetch.stale = True
@@ -106,7 +106,7 @@ class NearCache(Generic[Value]):
                 _DROPPED.inc()
 
     def clear(self) -> None:
-        """Drops everything: events may have been missed."""
+        """Drops everything: events may have been lost."""
         for fetches in self._fetches.values():
             for fetch in fetches:
                 fetch.stale = True

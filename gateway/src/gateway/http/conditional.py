@@ -1,11 +1,11 @@
-"""Conditional requests: an answer that the client has already is not sent again (RFC 9110, 13.1.2)."""
+"""Conditional requests: a response that the client has is not sent again (RFC 9110, 13.1.2)."""
 
 from gateway.http.request import Request
 from gateway.http.response import Header
 
 
 def is_unchanged(request: Request, headers: tuple[Header, ...]) -> bool:
-    """Says whether `If-None-Match` names the answer's `ETag`."""
+    """Returns whether `If-None-Match` names the response's `ETag`."""
     wanted = request.headers.get(b"if-none-match")
     if not wanted or request.method not in ("GET", "HEAD"):
         return False

@@ -1,4 +1,4 @@
-"""Cookies (RFC 6265): the pairs that a client sends, and the fields that set them."""
+"""Cookies (RFC 6265): reading those of a request, and writing `Set-Cookie`."""
 
 import re
 from collections.abc import Iterator
@@ -7,11 +7,10 @@ _VALUE = re.compile(r"[A-Za-z0-9._~-]+")
 
 
 def cookies(header: str) -> Iterator[tuple[str, str]]:
-    """Yields name and value of each cookie that a client sends; what is malformed is left out.
+    """Yields name and value of each cookie of a request; malformed ones are skipped.
 
     Args:
-        header: The `Cookie` field; empty when there is none. HTTP/1.1 clients send one, and lines
-            that were joined by commas are read alike.
+        header: The `Cookie` field, perhaps several joined by commas; empty when there is none.
     """
     for pair in re.split("[;,]", header):
         name, equals, value = pair.strip().partition("=")
@@ -20,10 +19,10 @@ def cookies(header: str) -> Iterator[tuple[str, str]]:
 
 
 def set_cookie(name: str, value: str, *, path: str, max_age_seconds: int) -> bytes:
-    """Returns a `Set-Cookie` field for a cookie that no script reads and no other site sends.
+    """Returns a `Set-Cookie` field, hidden from scripts and bound to this site.
 
     Raises:
-        ValueError: the value is more than letters, digits and `._~-`.
+        ValueError: the value has other characters than letters, digits and `._~-`.
     """
     if not _VALUE.fullmatch(value):
         raise ValueError(name)

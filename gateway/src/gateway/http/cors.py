@@ -1,18 +1,18 @@
-"""Cross-origin calls: by an allow-list, with the bearer token and without cookies."""
+"""Cross-origin requests: allowed by a list of origins, with the bearer token and without cookies."""
 
 from collections.abc import Iterable
 
 from gateway.http.request import Request
 from gateway.http.response import Header, Response
 
-_READ_EVERYWHERE = frozenset(
+_ALWAYS_ALLOWED = frozenset(
     {
         "Authorization",
         "Content-Type",
         "Idempotency-Key",
         "If-None-Match",
         "X-Request-ID",
-        # What browsers' tracing sends with every call, whether or not it is believed.
+        # Browsers' tracing sends these with every call; most are ignored.
         "baggage",
         "traceparent",
         "tracestate",
@@ -34,24 +34,24 @@ _MAX_AGE = b"600"
 
 
 class Cors:
-    """Which origins may call, and how they are told."""
+    """The headers for allowed origins."""
 
     def __init__(self, origins: tuple[str, ...], headers: Iterable[str] = ()) -> None:
-        """Takes who may call and what is read of their calls.
+        """Makes the headers for the allowed origins.
 
         Args:
-            origins: Those allowed.
-            headers: What routes read, besides what is read of every request.
+            origins: The allowed origins.
+            headers: Request headers that routes read, besides those that every route reads.
         """
         self._origins = frozenset(origin.encode() for origin in origins)
-        self._allowed_headers = ", ".join(sorted(_READ_EVERYWHERE.union(headers), key=str.lower)).encode()
+        self._allowed_headers = ", ".join(sorted(_ALWAYS_ALLOWED.union(headers), key=str.lower)).encode()
 
     def preflight(self, request: Request, allowed: str) -> Response | None:
-        """Returns the answer to a preflight; None when the request is none.
+        """Returns the response to a preflight; None if the request is not one.
 
         Args:
             request: The request.
-            allowed: The methods of its path, separated by commas.
+            allowed: The methods of the path, separated by commas.
         """
         if request.method != "OPTIONS" or b"access-control-request-method" not in request.headers:
             return None
@@ -65,7 +65,7 @@ class Cors:
         return Response(204, headers=headers)
 
     def headers(self, request: Request) -> list[Header]:
-        """Returns what lets a browser hand the answer to its page."""
+        """Returns the headers by which a browser gives the response to the page."""
         if not self._origins:
             return []
         origin = request.headers.get(b"origin", b"")

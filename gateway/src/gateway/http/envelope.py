@@ -1,4 +1,4 @@
-"""The envelope around every answer under `/api/`, stitched from bytes: only `data` is ever encoded."""
+"""The envelope of every response under `/api/`, concatenated from bytes: only `data` is encoded."""
 
 import time
 
@@ -11,7 +11,7 @@ _METADATA = b'","version":"' + VERSION.encode() + b'"'
 
 
 def success(data: bytes, *, request_id: str, pagination: bytes = b"") -> bytes:
-    """Returns the envelope of a success around JSON that is there already."""
+    """Returns the envelope of a success around encoded JSON."""
     page = b',"pagination":' + pagination if pagination else b""
     return b"".join(
         (
@@ -29,7 +29,7 @@ def success(data: bytes, *, request_id: str, pagination: bytes = b"") -> bytes:
 
 
 def failure(error: bytes, *, request_id: str, data: bytes = b"null") -> bytes:
-    """Returns the envelope of a failure around JSON that is there already."""
+    """Returns the envelope of a failure around encoded JSON."""
     return b"".join(
         (
             b'{"success":false,"data":',
@@ -47,6 +47,6 @@ def failure(error: bytes, *, request_id: str, data: bytes = b"null") -> bytes:
 
 
 def now() -> bytes:
-    """Returns the present time as RFC 3339, to the millisecond."""
+    """Returns the current time as RFC 3339, to the millisecond."""
     seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
     return rfc3339(seconds, nanoseconds).encode()

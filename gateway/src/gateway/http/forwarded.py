@@ -1,4 +1,4 @@
-"""The syntax of `Forwarded` (RFC 7239) and its like: lists and parameters in which quotes hide separators."""
+"""The syntax of `Forwarded` (RFC 7239) and similar headers: lists and parameters with quoted strings."""
 
 import re
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ _ESCAPED = re.compile(r"\\(.)")
 
 
 def split_from_right(text: str, separator: str) -> Iterator[str]:
-    """Yields a list's elements, the last one first; empty ones are left out.
+    """Yields a list's elements, the last one first; empty ones are skipped.
 
-    Read backwards, a quote that a client leaves open hides nothing of what proxies wrote behind it.
+    Read from the right, a quote that a client left open cannot hide what proxies appended.
 
     Args:
         text: The list.
-        separator: One character; within quotes it separates nothing.
+        separator: One character; ignored within quotes.
     """
     end, quoted = len(text), False
     for at in range(len(text) - 1, -1, -1):
@@ -36,7 +36,7 @@ def parameters(element: str) -> dict[str, str]:
     """Returns the parameters of one element (`for=192.0.2.1;proto=https`), names in lower case.
 
     Returns:
-        Their values, unquoted; none at all when the element is malformed or names one twice.
+        Their values, unquoted; an empty dict if the element is malformed or repeats a name.
     """
     found: dict[str, str] = {}
     at = 0
@@ -50,12 +50,12 @@ def parameters(element: str) -> dict[str, str]:
     return found
 
 
-def came_by_tls(x_forwarded_proto: bytes | None, forwarded: bytes | None) -> bool:
-    """Says whether trusted proxies say that the client came over TLS.
+def used_tls(x_forwarded_proto: bytes | None, forwarded: bytes | None) -> bool:
+    """Returns whether the client used TLS, as trusted proxies report.
 
     Args:
-        x_forwarded_proto: That header; the client's own connection comes first. None when there is none.
-        forwarded: Likewise.
+        x_forwarded_proto: The header, with the client's own connection first; None if absent.
+        forwarded: The header; None if absent.
     """
     if x_forwarded_proto is not None:
         return x_forwarded_proto.partition(b",")[0].strip().lower() == b"https"

@@ -1,7 +1,6 @@
-"""`Idempotency-Key`: how a client names a POST that it may send again.
+"""`Idempotency-Key`: names a POST so that the client can safely retry it.
 
-The service that is called keeps the first answer, with the change that it tells of; the
-gateway keeps nothing.
+The service keeps the first response in the transaction of the change; the gateway keeps nothing.
 """
 
 import re
@@ -20,10 +19,10 @@ _KEY = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")
 
 
 def idempotency_key(request: Request) -> str:
-    """Returns the key of a request; empty when it has none.
+    """Returns the key of a request; empty if it has none.
 
     Raises:
-        Invalid: it cannot be a key.
+        Invalid: it is malformed.
     """
     key = request.headers.get(_NAME)
     if key is None:

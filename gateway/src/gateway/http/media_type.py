@@ -1,4 +1,4 @@
-"""`Content-Type` of request bodies, by RFC 9110, 8.3: JSON in UTF-8 and nothing else."""
+"""`Content-Type` of request bodies (RFC 9110, 8.3): only JSON in UTF-8 is accepted."""
 
 import re
 from functools import lru_cache
@@ -13,10 +13,10 @@ _UTF_8 = frozenset({b"utf-8", b"utf8"})
 
 @lru_cache(maxsize=256)
 def is_json(content_type: bytes) -> bool:
-    """Says whether a body of this type is read: `application/json` in UTF-8.
+    """Returns whether a type is `application/json` in UTF-8.
 
-    Parameters that say nothing of the charset are ignored, as are empty ones (`…;`). Another
-    charset, a malformed parameter, or two fields (joined by a comma) are not JSON.
+    Parameters other than the charset are ignored, as are empty ones (`…;`). Another charset, a malformed
+    parameter, or two fields (joined by a comma) are refused.
 
     Args:
         content_type: The field's value.

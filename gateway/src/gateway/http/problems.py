@@ -1,4 +1,4 @@
-"""Errors become HTTP here and nowhere else: kinds to statuses, and the errors that only HTTP has."""
+"""Errors as HTTP responses: the status of each kind, and the errors that only HTTP has."""
 
 import math
 from typing import Any
@@ -35,23 +35,23 @@ class HttpError(ServiceError):
 
 
 class InvalidJson(HttpError):
-    """The body is not what every body must be."""
+    """The body is not a JSON object."""
 
     reason = "INVALID_JSON"
     message = "The body must be a JSON object."
 
 
 class BadRequest(HttpError):
-    """The HTTP itself is wrong."""
+    """The request violates HTTP."""
 
     reason = "BAD_REQUEST"
     message = "The request is not HTTP, or its method is unknown."
 
     def __init__(self, message: str = "", status: int = 400) -> None:
-        """Takes what is wrong.
+        """Describes the violation.
 
         Args:
-            message: In words; constant, without what the client sent.
+            message: Constant, without what the client sent.
             status: A status that says more than 400.
         """
         self.message = message or self.message
@@ -68,7 +68,7 @@ class RouteNotFound(HttpError):
 
 
 class MethodNotAllowed(HttpError):
-    """The path is known, with other methods."""
+    """The path exists, but not with this method."""
 
     status = 405
     reason = "METHOD_NOT_ALLOWED"
@@ -80,7 +80,7 @@ class MethodNotAllowed(HttpError):
 
 
 class RequestTimeout(HttpError):
-    """The request took too long to come."""
+    """The request did not arrive in time."""
 
     status = 408
     reason = "REQUEST_TIMEOUT"
@@ -88,7 +88,7 @@ class RequestTimeout(HttpError):
 
 
 class PayloadTooLarge(HttpError):
-    """The body is longer than any body here may be."""
+    """The body is too large."""
 
     status = 413
     reason = "PAYLOAD_TOO_LARGE"
@@ -96,14 +96,14 @@ class PayloadTooLarge(HttpError):
 
 
 class UnsupportedMediaType(HttpError):
-    """The body is of another type."""
+    """The body has an unsupported type or encoding."""
 
     status = 415
     reason = "UNSUPPORTED_MEDIA_TYPE"
     message = "Send the body as application/json."
 
     def __init__(self, *, compressed: bool = False) -> None:
-        """Takes whether the body is refused for its `Content-Encoding`."""
+        """`compressed`: whether the body is refused for its `Content-Encoding`."""
         self.compressed = compressed
         if compressed:
             self.message = "Send the body as it is, without Content-Encoding."
@@ -111,41 +111,40 @@ class UnsupportedMediaType(HttpError):
 
 
 class RateLimited(ServiceError):
-    """This client calls too often."""
+    """The client sends too many requests."""
 
     kind = Kind.EXHAUSTED
     reason = "RATE_LIMITED"
     message = "Too many requests; try again later."
 
 
-def answer_to(error: ServiceError, *, request_id: str, enveloped: bool, data: bytes = b"null") -> Response:
-    """Returns the answer that tells a client of an error.
+def error_response(
+    error: ServiceError, *, request_id: str, enveloped: bool, data: bytes = b"null"
+) -> Response:
+    """Returns the response to a failed request.
 
     Args:
-        error: What went wrong.
-        request_id: Names the request.
-        enveloped: Whether the route answers in the envelope.
-        data: JSON that is given all the same.
+        error: The failure.
+        request_id: The request's id.
+        enveloped: Whether the route's responses have the envelope.
+        data: JSON for the envelope's `data`.
     """
     status = error.status if isinstance(error, HttpError) else STATUSES[error.kind]
-    told = error_object(error)
-    body = failure(told, request_id=request_id, data=data) if enveloped else b'{"error":' + told + b"}"
+    encoded = error_object(error)
+    plain = b'{"error":' + encoded + b"}"
+    body = failure(encoded, request_id=request_id, data=data) if enveloped else plain
     return Response(status, body, headers=_headers(error, status))
 
 
 def error_object(error: ServiceError) -> bytes:
     """Returns the contract's error object, as JSON."""
-    return orjson.dumps(_told(error))
-
-
-def _told(error: ServiceError) -> dict[str, Any]:
     details: dict[str, Any] = dict(error.details)
     message, field = error.message, None
     if error.field_errors:
         first = error.field_errors[0]
         message, field = f"{first.field}: {first.message}", first.field
         details["errors"] = [{"field": each.field, "message": each.message} for each in error.field_errors]
-    return {"code": error.reason, "message": message, "field": field, "details": details}
+    return orjson.dumps({"code": error.reason, "message": message, "field": field, "details": details})
 
 
 def _headers(error: ServiceError, status: int) -> list[Header]:
@@ -159,13 +158,13 @@ def _headers(error: ServiceError, status: int) -> list[Header]:
     if isinstance(error, UnsupportedMediaType) and error.compressed:
         headers.append((b"accept-encoding", b"identity"))
     if isinstance(error, (PayloadTooLarge, RequestTimeout, BadRequest)):
-        # What is left of the body is not read.
+        # The rest of the body is not read.
         headers.append((b"connection", b"close"))
     return headers
 
 
 def _challenge(error: ServiceError) -> bytes:
-    """Returns the challenge of RFC 6750, or of RFC 9470 when the proof is too old."""
+    """Returns the challenge of RFC 6750, or of RFC 9470 if the last authentication is too old."""
     if error.reason == ReauthenticationRequired.reason:
         return (
             'Bearer realm="vestibule", error="insufficient_user_authentication", '

@@ -1,4 +1,4 @@
-"""A request as the edge sees it, and what its body may be."""
+"""A request, the checks that every request must pass, and reading its body within limits."""
 
 import asyncio
 import re
@@ -22,7 +22,7 @@ from chassis.tracing.span import Span
 
 from chassis import ids
 from gateway.http.client_address import TrustedProxies
-from gateway.http.forwarded import came_by_tls
+from gateway.http.forwarded import used_tls
 from gateway.http.media_type import is_json
 from gateway.http.problems import (
     BadRequest,
@@ -48,7 +48,7 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _VERSIONS = frozenset({"1.0", "1.1"})
 _EXPECTED = re.compile(rb"100-continue(?:[ \t]*,[ \t]*100-continue)*", re.IGNORECASE)
 _NOT_IMPLEMENTED = 501
-_UNCODED = frozenset({b"identity", b""})
+_NO_ENCODING = frozenset({b"identity", b""})
 _EXPECTATION_FAILED = 417
 _TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -62,22 +62,21 @@ class Request:
         path: The path, still percent-encoded.
         query: The query string, still percent-encoded.
         headers: By lower-case name; repeated ones joined by commas.
-        request_id: The client's, when it is well formed, or a new one.
+        request_id: The client's if it is well formed, or a new one.
         client_address: The client's IP address in its normal form (`chassis.addresses`).
-        secure: Whether the client came over TLS, as far as a trusted proxy says.
-        traceparent: Context of the trace, the client's or a new one, with our span.
-        caller_traceparent: The client's trace context; empty when there is none that is trusted.
-        receive: Brings the body.
+        secure: Whether the client used TLS, as a trusted proxy reports.
+        traceparent: Trace context of this request's span, in the client's trace or a new one.
+        caller_traceparent: The client's trace context; empty if there is none that is trusted.
+        receive: ASGI's function that receives the body.
         http_version: Such as `1.1`.
-        extensions: What the server can do besides, and what it found wrong with the request.
-        awaits_invitation: Whether the client holds its body back until it is asked for
-            (`Expect: 100-continue`).
-        started: When it came, by `time.perf_counter()`.
-        route: Template of the route that answers, for logs and metrics.
-        span: Our span, if the trace is recorded.
-        claims: Who calls, once that is known.
-        call: What the service is told, once it is asked.
-        limit_headers: What the answer says of the client's rate limits, once the request is counted.
+        extensions: ASGI's extensions, among them the server's refusal of a malformed request.
+        expects_continue: Whether the client sends the body only after 100 (Continue).
+        started: When it arrived, by `time.perf_counter()`.
+        route: Template of the matched route, for logs and metrics.
+        span: This request's span, if the trace is recorded.
+        claims: The authenticated caller's claims, once known.
+        call: The context of the gRPC call, once it is made.
+        limit_headers: The `RateLimit` fields of the response, once the request is counted.
     """
 
     method: str
@@ -92,7 +91,7 @@ class Request:
     receive: Receive
     http_version: str = "1.1"
     extensions: Mapping[str, Any] = field(default_factory=dict)
-    awaits_invitation: bool = False
+    expects_continue: bool = False
     started: float = field(default_factory=time.perf_counter)
     route: str = ""
     span: Span | None = None
@@ -102,15 +101,16 @@ class Request:
 
     @classmethod
     def of(cls, scope: Scope, receive: Receive, proxies: TrustedProxies) -> "Request":
-        """Reads what ASGI hands over."""
+        """Makes a request from ASGI's scope."""
         headers: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
             headers[name] = headers[name] + b"," + value if name in headers else value
         request_id = headers.get(b"x-request-id", b"")
         peer = normal_address(scope["client"][0]) if scope.get("client") else ""
         trusted = bool(proxies) and proxies.trusts(peer)
-        told = trusted or (not proxies and _is_local(peer))
-        caller_traceparent = _caller_traceparent(headers, trusted=told)
+        caller_traceparent = _caller_traceparent(
+            headers, trusted=trusted or (not proxies and _is_local(peer))
+        )
         expected = headers.get(b"expect")
         return cls(
             method=scope["method"],
@@ -123,43 +123,43 @@ class Request:
                 if trusted
                 else peer
             ),
-            secure=trusted and came_by_tls(headers.get(b"x-forwarded-proto"), headers.get(b"forwarded")),
+            secure=trusted and used_tls(headers.get(b"x-forwarded-proto"), headers.get(b"forwarded")),
             traceparent=traces.own(caller_traceparent),
             caller_traceparent=caller_traceparent,
             receive=receive,
             http_version=scope["http_version"],
             extensions=scope.get("extensions", _NONE),
-            awaits_invitation=expected is not None and _has_body(headers),
+            expects_continue=expected is not None and _has_body(headers),
         )
 
     def header(self, name: bytes) -> str:
-        """Returns a header as text; empty when it is absent."""
+        """Returns a header as text; empty if absent."""
         return self.headers.get(name, b"").decode("latin-1")
 
     @property
     def write_response(self) -> WriteResponse | None:
-        """Sends an answer at once, where the server can."""
+        """Sends a complete response in one write, if the server can."""
         return self.extensions.get(RESPONSE_WRITER)
 
     @property
     def abort(self) -> Abort | None:
-        """Ends the connection at once, where the server can."""
+        """Ends the connection at once, if the server can."""
         return self.extensions.get(ABORT)
 
     @property
     def in_api(self) -> bool:
-        """Whether answers come in the envelope, as they do when nobody can say where a request was sent."""
+        """Whether the response has the envelope; it does if the path could not be read."""
         return not self.path or self.path.startswith(b"/api/") or self.path == b"/api"
 
     def check(self) -> None:
-        """Holds the request against what HTTP asks of every one.
+        """Checks what HTTP demands of every request.
 
         Raises:
             BadRequest: the server could not read it, its `Host` is wrong, or its `Expect` is unknown.
-            RequestTimeout: its head did not come in time.
+            RequestTimeout: its head did not arrive in time.
         """
         host = self.headers.get(b"host")
-        # What nearly every request is, by three look-ups.
+        # Nearly every request passes by these five checks.
         if (
             host is None
             or not is_host(host)
@@ -167,9 +167,9 @@ class Request:
             or b"expect" in self.headers
             or REFUSAL in self.extensions
         ):
-            self._check_closely(host)
+            self._check_details(host)
 
-    def _check_closely(self, host: bytes | None) -> None:
+    def _check_details(self, host: bytes | None) -> None:
         refusal = self.extensions.get(REFUSAL)
         if refusal is not None:
             raise _refused(refusal)
@@ -185,11 +185,11 @@ class Request:
             raise BadRequest("Only 100-continue can be expected here.", _EXPECTATION_FAILED)
 
     def check_media_type(self) -> None:
-        """Holds the body's announced type and codings against those that are read.
+        """Checks the type and the encodings of the body.
 
         Raises:
-            BadRequest: the body is coded for the transfer by more than chunks.
-            UnsupportedMediaType: there is a body, of another type or compressed.
+            BadRequest: the transfer encoding is more than `chunked`.
+            UnsupportedMediaType: there is a body that is not JSON, or is compressed.
         """
         if not _has_body(self.headers):
             return
@@ -197,14 +197,14 @@ class Request:
             raise BadRequest("The only Transfer-Encoding here is chunked.", _NOT_IMPLEMENTED)
         if not is_json(self.headers.get(b"content-type", b"")):
             raise UnsupportedMediaType
-        if self.headers.get(b"content-encoding", b"identity").lower() not in _UNCODED:
+        if self.headers.get(b"content-encoding", b"identity").lower() not in _NO_ENCODING:
             raise UnsupportedMediaType(compressed=True)
 
     def announced_body_bytes(self) -> int:
-        """Returns the length that the client announces; 0 when it announces none.
+        """Returns the announced length of the body; 0 if there is none.
 
         Raises:
-            PayloadTooLarge: it is more than anything here takes.
+            PayloadTooLarge: it is more than 64 KiB.
         """
         length = self.headers.get(b"content-length", b"")
         announced = int(length) if length.isdigit() and len(length) < 20 else 0  # noqa: PLR2004 digits of 2**64
@@ -213,17 +213,17 @@ class Request:
         return announced
 
     async def body(self) -> bytes:
-        """Reads the body, never more of it than it may be.
+        """Reads the body, within its limits.
 
         Raises:
             PayloadTooLarge: it is longer than 64 KiB.
-            RequestTimeout: it did not come within half a minute.
-            BadRequest: it broke off, or what is not HTTP came instead.
-            ClientGone: the client hung up.
+            RequestTimeout: it did not arrive within 30 s.
+            BadRequest: it ended early, or its framing is malformed.
+            ClientGone: the client disconnected.
         """
         if self.announced_body_bytes() == 0 and b"transfer-encoding" not in self.headers:
             return b""
-        self.awaits_invitation = False
+        self.expects_continue = False
         chunks: list[bytes] = []
         size = 0
         try:
@@ -247,17 +247,16 @@ class Request:
         return b"".join(chunks)
 
     async def gone(self) -> None:
-        """Returns when the client has left; what it sends until then is thrown away."""
+        """Returns when the client has disconnected; discards what it sends until then."""
         while (await self.receive())["type"] != "http.disconnect":
             pass
 
     async def discard(self) -> None:
-        """Throws away what comes of a refused body, some of it and for a moment.
+        """Discards a refused body, up to 1 MiB and for up to half a second.
 
-        A connection that is closed with bytes unread is reset, and the client may never see
-        the answer that tells it why.
+        Closing a connection with unread bytes resets it, and the client may lose the response.
         """
-        if self.awaits_invitation:
+        if self.expects_continue:
             return
         size = 0
         with suppress(TimeoutError):
@@ -270,7 +269,7 @@ class Request:
 
 
 def _caller_traceparent(headers: dict[bytes, bytes], *, trusted: bool) -> str:
-    """Returns the client's trace context, if its word counts: it decides what is recorded, which costs."""
+    """Returns the client's trace context if it is trusted: it decides what is recorded, which costs."""
     traceparent = headers.get(b"traceparent")
     if traceparent is None or not trusted or not _TRACEPARENT.fullmatch(traceparent):
         return ""
@@ -282,16 +281,16 @@ def _has_body(headers: Mapping[bytes, bytes]) -> bool:
 
 
 def _refused(refusal: Refusal) -> HttpError:
-    """Returns the error that tells what the server found wrong."""
+    """Returns the error for what the server found wrong."""
     if refusal.status == RequestTimeout.status:
         return RequestTimeout()
     return BadRequest(refusal.message, refusal.status)
 
 
 def _is_local(peer: str) -> bool:
-    """Says whether a client is on this machine: where no proxy is named, only such a one is trusted."""
+    """Returns whether a client is on this machine: without configured proxies, only these are trusted."""
     return peer.startswith("127.") or peer == "::1"
 
 
 class ClientGone(Exception):
-    """The client hung up before its request was whole."""
+    """The client disconnected before its request was complete."""

@@ -1,4 +1,4 @@
-"""An answer on its way out."""
+"""The response to a request."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -11,13 +11,13 @@ JSON = b"application/json"
 
 
 class Stream(Protocol):
-    """A body that comes part by part; whoever is given one closes it."""
+    """A body that is sent part by part; its receiver must close it."""
 
     lifetime_seconds: float
 
     @property
     def stopped(self) -> "asyncio.Future[None]":
-        """Done when the stream is to end before its time."""
+        """Done when the stream must end early."""
         ...
 
     def parts(self) -> AsyncGenerator[bytes, None]:
@@ -25,13 +25,13 @@ class Stream(Protocol):
         ...
 
     async def close(self) -> None:
-        """Frees what the stream holds; closing twice does no harm."""
+        """Releases the stream's resources; may be called twice."""
         ...
 
 
 @dataclass(slots=True)
 class Response:
-    """What a client gets.
+    """A response.
 
     Attributes:
         status: HTTP status.
@@ -39,10 +39,10 @@ class Response:
         content_type: The body's type.
         headers: Further headers, names in lower case.
         cache_control: What caches may do with it.
-        stream: Brings the body part by part, in place of `body`.
-        sized: Whether the length of the body is known before it is sent.
+        stream: Yields the body part by part, in place of `body`.
+        sized: Whether the body's length is known before it is sent.
         cookies: `Set-Cookie` fields, to which `Secure` is added over TLS.
-        page: Whether people look at it in a browser.
+        page: Whether it is a page for browsers.
     """
 
     status: int

@@ -1,4 +1,4 @@
-"""The headers that tell browsers what an answer may not do."""
+"""The headers that restrict what a browser does with a response."""
 
 from gateway.http.response import Header, Response
 
@@ -24,7 +24,7 @@ _OF_DATA = (*_ALWAYS, _DATA)
 _OF_PAGES = (*_ALWAYS, _PAGE)
 
 
-def security_headers(answer: Response, *, secure: bool) -> tuple[Header, ...]:
-    """Returns the headers for an answer; HSTS only where the client came over TLS."""
-    headers = _OF_PAGES if answer.page else _OF_DATA
+def security_headers(response: Response, *, secure: bool) -> tuple[Header, ...]:
+    """Returns the headers for a response; HSTS only if the client used TLS."""
+    headers = _OF_PAGES if response.page else _OF_DATA
     return (*headers, _HSTS) if secure else headers

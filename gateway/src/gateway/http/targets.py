@@ -1,4 +1,4 @@
-"""What a request is sent to: `Host` and path, by RFC 9110, 9112 and 3986."""
+"""`Host` and path of a request, by RFC 9110, 9112 and 3986."""
 
 import re
 from functools import lru_cache
@@ -21,7 +21,7 @@ BAD_PATH = "The path is not a URI: encode what is not in RFC 3986, and write a p
 
 @lru_cache(maxsize=1024)
 def is_host(host: bytes) -> bool:
-    """Says whether a `Host` field holds one name or address, and at most a port (RFC 9110, 7.2)."""
+    """Returns whether a `Host` field holds one name or address, and at most a port (RFC 9110, 7.2)."""
     match = _HOST.fullmatch(host)
     if match is None or int(match[3] or 0) > _PORT_MAX:
         return False
@@ -35,7 +35,7 @@ def is_host(host: bytes) -> bool:
 
 
 def canonical_path(raw: bytes) -> bytes:
-    """Returns the one spelling of a path: what needs no percent-encoding is decoded, the rest stays.
+    """Returns the canonical path: characters that need no percent-encoding are decoded, others stay encoded.
 
     An encoded slash therefore separates nothing, and `%6De` is `me` (RFC 3986, 6.2.2).
     """
@@ -43,10 +43,10 @@ def canonical_path(raw: bytes) -> bytes:
 
 
 def check_path(path: bytes) -> None:
-    """Holds a path against RFC 3986.
+    """Checks a path against RFC 3986.
 
     Raises:
-        BadRequest: it holds something that no path may, or a percent sign without two digits.
+        BadRequest: it has a character that no path may have, or a percent sign without two digits.
     """
     if not _PATH.fullmatch(path):
         raise BadRequest(BAD_PATH)

@@ -5,18 +5,18 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from gateway.http.response import Header
-from gateway.limits.rate_limiter import Limit, Verdict
+from gateway.limits.rate_limiter import Decision, Limit
 
 
-def rate_limit_headers(taken: Sequence[tuple[Limit, Verdict]]) -> list[Header]:
-    """Returns the fields that say where a client stands.
+def rate_limit_headers(taken: Sequence[tuple[Limit, Decision]]) -> list[Header]:
+    """Returns the fields with the state of a client's limits.
 
     Args:
         taken: The limits that the request counted against, the route's own first.
     """
     state = ", ".join(
-        f'"{limit.name}";r={verdict.remaining};t={math.ceil(verdict.reset_seconds)}'
-        for limit, verdict in taken
+        f'"{limit.name}";r={decision.remaining};t={math.ceil(decision.reset_seconds)}'
+        for limit, decision in taken
     )
     return [_policy(tuple(limit for limit, _ in taken)), (b"ratelimit", state.encode())]
 

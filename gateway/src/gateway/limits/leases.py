@@ -1,8 +1,8 @@
-"""Large limits, counted in Redis by the lease: a round trip for a hundredth of what is left, not for each.
+"""Large limits: a gateway leases a hundredth of the remaining requests from Redis with one round trip.
 
-Tokens are taken from Redis before they are spent, so that all gateways together never let through
-more than the limit. A client that turns to another gateway leaves the rest of a lease behind: at
-most a hundredth of the limit a gateway.
+Requests are taken from Redis before they are used, so that all gateways together never allow more than
+the limit. A client that moves to another gateway loses the rest of its lease: at most a hundredth of the
+limit per gateway.
 """
 
 import asyncio
@@ -10,12 +10,12 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from gateway.limits.rate_limiter import CLIENTS_IN_MEMORY_MAX, Limit, RedisRateLimiter, Verdict
+from gateway.limits.rate_limiter import CLIENTS_IN_MEMORY_MAX, Decision, Limit, RedisRateLimiter
 
 LEASED_FROM = 1_000
-"""Limits of so many requests are leased; smaller ones are worth a round trip each, and exact."""
+"""Limits from this size are leased; smaller ones cost a round trip per request, and are exact."""
 
-# A sliding window by two counters: what this window took, and the share of the last one that still counts.
+# A sliding window by two counters: this window's, and the share of the last one's that still counts.
 _LEASE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -41,7 +41,7 @@ return {lease, left - lease, math.max(1, window - elapsed)}
 
 @dataclass(slots=True)
 class _Lease:
-    """Tokens to spend; none means that the client is refused until the lease ends."""
+    """Requests that may be used; with none left, the client is refused until the lease ends."""
 
     tokens: int
     left: int
@@ -50,7 +50,7 @@ class _Lease:
 
 
 class LeasingRateLimiter:
-    """Leases large limits and hands small ones on."""
+    """Leases large limits; passes small ones to the exact limiter."""
 
     def __init__(self, exact: RedisRateLimiter) -> None:
         self._exact = exact
@@ -58,7 +58,7 @@ class LeasingRateLimiter:
         self._leases: OrderedDict[tuple[str, str], _Lease] = OrderedDict()
         self._renewals: dict[tuple[str, str], asyncio.Task[None]] = {}
 
-    async def take(self, limit: Limit, client: str) -> Verdict:
+    async def take(self, limit: Limit, client: str) -> Decision:
         """Counts one request of a client and says whether it may go on."""
         if limit.requests < LEASED_FROM:
             return await self._exact.take(limit, client)
@@ -68,13 +68,13 @@ class LeasingRateLimiter:
             if lease is not None and now < lease.ends_at:
                 if lease.tokens:
                     lease.tokens -= 1
-                    return Verdict(True, lease.left + lease.tokens, lease.ends_at - now)  # noqa: FBT003
+                    return Decision(True, lease.left + lease.tokens, lease.ends_at - now)  # noqa: FBT003
                 if lease.refused:
-                    return Verdict(False, 0, lease.ends_at - now)  # noqa: FBT003
+                    return Decision(False, 0, lease.ends_at - now)  # noqa: FBT003
             await self._renewed(key, limit)
 
     async def _renewed(self, key: tuple[str, str], limit: Limit) -> None:
-        """Renews a lease, once for all who wait for it."""
+        """Renews a lease, once for all requests that wait for it."""
         task = self._renewals.get(key)
         if task is None:
             task = self._renewals[key] = asyncio.create_task(self._renew(key, limit))
@@ -88,7 +88,7 @@ class LeasingRateLimiter:
         )
         now = time.monotonic()
         if answer is None:
-            # Redis is away: this gateway counts a window for itself.
+            # Redis is unreachable: this gateway counts the window by itself.
             lease = _Lease(limit.requests, 0, now + limit.window_seconds, refused=True)
         else:
             tokens, left, milliseconds = answer

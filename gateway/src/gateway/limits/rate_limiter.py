@@ -1,4 +1,4 @@
-"""Rate limits per client: a sliding window in Redis, in memory while Redis is away, never open."""
+"""Rate limits per client: a sliding window in Redis, or in memory while Redis is unreachable."""
 
 import time
 from collections import OrderedDict, deque
@@ -16,7 +16,7 @@ from chassis import ids
 
 log = structlog.get_logger()
 
-# Keeps one member a request let through; what is older than the window goes first. Atomic.
+# Keeps one member per allowed request and drops those older than the window. Atomic.
 _SLIDING_WINDOW = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -35,11 +35,11 @@ local oldest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 return {allowed, limit - used, oldest[2] + window - now}
 """
 
-AWAY_SECONDS = 1.0
+UNREACHABLE_SECONDS = 1.0
 CLIENTS_IN_MEMORY_MAX = 50_000
 
 _IN_MEMORY = Gauge(
-    "gateway_rate_limits_in_memory", "1 while Redis is away and each gateway counts requests for itself."
+    "gateway_rate_limits_in_memory", "1 while Redis is unreachable and each gateway counts by itself."
 )
 
 
@@ -48,11 +48,11 @@ class Limit:
     """How often a client may call one method.
 
     Attributes:
-        name: Names the limit in headers and keys.
-        requests: Requests in a window.
+        name: The limit's name in headers and keys.
+        requests: Allowed requests per window.
         window_seconds: The window's length.
-        by_user: Whether signed-in callers are counted by user or API key; all others, and
-            everybody where this is false, are counted by address.
+        by_user: Whether authenticated callers are counted by user or API key; all other requests
+            are counted by address.
     """
 
     name: str
@@ -62,13 +62,13 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a limiter says of one request.
+class Decision:
+    """A limiter's decision about one request.
 
     Attributes:
-        allowed: Whether it may go on.
+        allowed: Whether it may proceed.
         remaining: Requests left in this window.
-        reset_seconds: Until one more is let through.
+        reset_seconds: Until the next request is allowed.
     """
 
     allowed: bool
@@ -79,19 +79,19 @@ class Verdict:
 class RateLimiter(Protocol):
     """Counts requests."""
 
-    async def take(self, limit: Limit, client: str) -> Verdict:
-        """Counts one request of a client and says whether it may go on."""
+    async def take(self, limit: Limit, client: str) -> Decision:
+        """Counts one request of a client and decides whether it may proceed."""
         ...
 
 
 class MemoryRateLimiter:
-    """Counts in this process alone."""
+    """Counts in this process only."""
 
     def __init__(self) -> None:
         self._taken: OrderedDict[tuple[str, str], deque[float]] = OrderedDict()
 
-    async def take(self, limit: Limit, client: str) -> Verdict:
-        """Counts one request of a client and says whether it may go on."""
+    async def take(self, limit: Limit, client: str) -> Decision:
+        """Counts one request of a client and decides whether it may proceed."""
         now = time.monotonic()
         key = (limit.name, client)
         taken = self._taken.setdefault(key, deque())
@@ -103,48 +103,48 @@ class MemoryRateLimiter:
         allowed = len(taken) < limit.requests
         if allowed:
             taken.append(now)
-        return Verdict(allowed, limit.requests - len(taken), taken[0] + limit.window_seconds - now)
+        return Decision(allowed, limit.requests - len(taken), taken[0] + limit.window_seconds - now)
 
 
 class RedisRateLimiter:
-    """Counts in Redis, for all gateways together. While Redis is away each counts for itself."""
+    """Counts in Redis, for all gateways together; in memory while Redis is unreachable."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._script = self.script(_SLIDING_WINDOW)
         self._fallback = MemoryRateLimiter()
-        self._away_until = float("-inf")
-        self._away = False
-        _IN_MEMORY.set_function(lambda: self._away)
+        self._skip_until = float("-inf")
+        self._unreachable = False
+        _IN_MEMORY.set_function(lambda: self._unreachable)
 
     def script(self, text: str) -> AsyncScript:
         """Returns a script for `ask`."""
         return self._redis.register_script(text)
 
-    async def take(self, limit: Limit, client: str) -> Verdict:
-        """Counts one request of a client and says whether it may go on."""
+    async def take(self, limit: Limit, client: str) -> Decision:
+        """Counts one request of a client and decides whether it may proceed."""
         window = int(limit.window_seconds * 1000)
         key = f"vestibule:limit:{limit.name}:{client}"
         answer = await self.ask(self._script, key, window, limit.requests, str(ids.uuid7()))
         if answer is None:
             return await self._fallback.take(limit, client)
         allowed, remaining, reset_milliseconds = answer
-        return Verdict(bool(allowed), int(remaining), float(reset_milliseconds) / 1000)
+        return Decision(bool(allowed), int(remaining), float(reset_milliseconds) / 1000)
 
     async def ask(self, script: AsyncScript, key: str, *arguments: str | int) -> list[Any] | None:
-        """Runs a script on one key; returns None while Redis is away."""
-        if time.monotonic() < self._away_until:
+        """Runs a script on one key; returns None while Redis is unreachable."""
+        if time.monotonic() < self._skip_until:
             return None
         try:
             answer: list[Any] = await script(keys=[key], args=list(arguments))
         except (RedisError, OSError) as error:
-            if not self._away:
-                log.warning("rate limits are counted in memory: Redis is away", error=explain(error))
-            self._away = True
-            # Not every request shall wait for a connection that does not come.
-            self._away_until = time.monotonic() + AWAY_SECONDS
+            if not self._unreachable:
+                log.warning("Redis unreachable; rate limits are counted in memory", error=explain(error))
+            self._unreachable = True
+            # So that not every request waits for a connection.
+            self._skip_until = time.monotonic() + UNREACHABLE_SECONDS
             return None
-        if self._away:
-            log.info("rate limits are counted in Redis again")
-            self._away = False
+        if self._unreachable:
+            log.info("Redis reachable again; rate limits are counted there")
+            self._unreachable = False
         return answer

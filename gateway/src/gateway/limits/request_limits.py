@@ -1,8 +1,7 @@
-"""Which limits a request counts against, and for whom.
+"""Which limits a request counts against, and under which client.
 
-Everybody has one limit on everything together, and a route may have another of its own. A
-request counts for the user or the API key that is known to have sent it, and for the client's
-address otherwise.
+Each client has one limit on all requests together, and a route may have its own. A request counts for
+the user or API key if that is proven, otherwise for the client's address.
 """
 
 from chassis.addresses import counted_as
@@ -16,62 +15,64 @@ from vestibule.api.v1 import options_pb2
 from gateway.http.problems import RateLimited
 from gateway.http.request import Request
 from gateway.limits.headers import rate_limit_headers
-from gateway.limits.rate_limiter import Limit, RateLimiter, Verdict
+from gateway.limits.rate_limiter import Decision, Limit, RateLimiter
 
-_LIMITED = Counter("gateway_rate_limited_total", "Requests refused as too many of one client.", ["limit"])
+_LIMITED = Counter(
+    "gateway_rate_limited_total", "Requests refused because their client exceeded a limit.", ["limit"]
+)
 
 
 class RequestLimits:
-    """Counts requests.
+    """Counts requests against their limits.
 
     Args:
-        limiter: Counts; None when limits are off.
-        authenticator: Knows which tokens are good.
-        everything: The limit on everything together; None for no such limit.
+        limiter: Counts; None if limits are off.
+        authenticator: Finds the user of a request whose route does not authenticate.
+        total: The limit on all requests of a client together; None for no such limit.
     """
 
     def __init__(
-        self, limiter: RateLimiter | None, authenticator: TokenAuthenticator, everything: Limit | None
+        self, limiter: RateLimiter | None, authenticator: TokenAuthenticator, total: Limit | None
     ) -> None:
         self._limiter = limiter
         self._authenticator = authenticator
-        self._everything = everything
+        self._total = total
 
     async def count(self, request: Request, claims: Claims | None, own: Limit | None = None) -> None:
-        """Counts a request, and notes in it what its answer says of the limits.
+        """Counts a request, and sets the `RateLimit` fields of its response.
 
         Args:
             request: The request.
-            claims: Who sent it; None when nobody has proven that, or when no route asked. It then
-                counts for the bearer of a token that memory knows, or for the client's address.
-            own: The limit of the route.
+            claims: The authenticated caller's; None if not authenticated. The request then counts for
+                the user of a cached token, or for the client's address.
+            own: The route's limit.
 
         Raises:
-            RateLimited: it is one too many.
+            RateLimited: the limit is exceeded.
         """
         limiter = self._limiter
         if limiter is None:
             return
         if claims is None:
-            claims = self._remembered(request)
-        taken: list[tuple[Limit, Verdict]] = []
-        # The limit on everything goes first: beyond it nothing is asked of Redis.
-        if self._everything is not None:
-            verdict = await limiter.take(self._everything, counted_for(request, claims))
-            taken.append((self._everything, verdict))
-            if not verdict.allowed:
+            claims = self._cached_claims(request)
+        taken: list[tuple[Limit, Decision]] = []
+        # The total comes first: once it is exceeded, Redis is not asked for the route's own.
+        if self._total is not None:
+            decision = await limiter.take(self._total, counted_for(request, claims))
+            taken.append((self._total, decision))
+            if not decision.allowed:
                 raise _refusal(request, taken)
         if own is not None:
             key = counted_for(request, claims) if own.by_user else counted_as(request.client_address)
-            verdict = await limiter.take(own, key)
-            taken.insert(0, (own, verdict))
-            if not verdict.allowed:
+            decision = await limiter.take(own, key)
+            taken.insert(0, (own, decision))
+            if not decision.allowed:
                 raise _refusal(request, taken[:1])
         if taken:
             request.limit_headers = rate_limit_headers(taken)
 
-    def _remembered(self, request: Request) -> Claims | None:
-        """Returns who sent a request, as far as memory knows; no service is asked."""
+    def _cached_claims(self, request: Request) -> Claims | None:
+        """Returns the claims of a request's token if they are cached; calls no service."""
         authorization = request.headers.get(b"authorization")
         if authorization is None:
             return None
@@ -82,7 +83,7 @@ class RequestLimits:
 
 
 def route_limit(method_name: str, options: options_pb2.MethodPolicy) -> Limit | None:
-    """Returns the limit that a method's policy declares; None when it has none."""
+    """Returns the limit in a method's policy; None if it has none."""
     rate = options.rate_limit
     if not rate.requests:
         return None
@@ -91,7 +92,7 @@ def route_limit(method_name: str, options: options_pb2.MethodPolicy) -> Limit | 
 
 
 def counted_for(request: Request, claims: Claims | None) -> str:
-    """Returns what a request counts for: an API key, a user, or a client where neither is proven."""
+    """Returns the key to count a request under: its API key, its user, or its address."""
     if claims is None:
         return counted_as(request.client_address)
     if claims.session_id is None:
@@ -99,8 +100,8 @@ def counted_for(request: Request, claims: Claims | None) -> str:
     return f"user:{claims.user_id.hex}"
 
 
-def _refusal(request: Request, taken: list[tuple[Limit, Verdict]]) -> RateLimited:
-    limit, verdict = taken[0]
+def _refusal(request: Request, taken: list[tuple[Limit, Decision]]) -> RateLimited:
+    limit, decision = taken[0]
     _LIMITED.labels(limit.name).inc()
     request.limit_headers = rate_limit_headers(taken)
-    return RateLimited(retry_after_seconds=verdict.reset_seconds)
+    return RateLimited(retry_after_seconds=decision.reset_seconds)

@@ -1,4 +1,4 @@
-"""A circuit breaker per upstream: when nobody is there, calls are refused at once."""
+"""A circuit breaker per upstream: while it cannot be reached, calls fail at once."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -18,19 +18,21 @@ OPEN_SECONDS = 0.1
 
 _OPEN = Gauge("gateway_breaker_open", "Whether calls to an upstream are refused at once.", ["upstream"])
 _REFUSED = Counter(
-    "gateway_breaker_refused_total", "Calls refused at once, since nobody was there.", ["upstream"]
+    "gateway_breaker_refused_total",
+    "Calls refused at once because the upstream could not be reached.",
+    ["upstream"],
 )
 
 
 class Breaker:
-    """Opens after several calls in a row that reached nobody; then lets ten a second through.
+    """Opens after several calls in a row that did not reach the upstream; then lets ten per second through.
 
-    A service that restarts is the channel's concern, whose calls wait a moment for a connection. What a
-    service itself refuses, for being too busy, shows that it is there.
+    Restarts do not open it: a channel's calls wait briefly for a connection. A refusal by the service
+    itself, such as for overload, shows that it can be reached.
     """
 
     def __init__(self, upstream: str) -> None:
-        """Takes the upstream's name, for the log."""
+        """`upstream`: the name for log and metrics."""
         self._upstream = upstream
         self._failures = 0
         self._probe_at = 0.0
@@ -38,12 +40,12 @@ class Breaker:
         self._gauge.set(0)
         self._refused = _REFUSED.labels(upstream)
 
-    async def call(self, work: Callable[[], Awaitable[Result]]) -> Result:
-        """Makes a call, or refuses to.
+    async def call(self, make: Callable[[], Awaitable[Result]]) -> Result:
+        """Makes a call unless the breaker is open.
 
         Raises:
-            Unavailable: nobody is there, or was a moment ago.
-            ServiceError: whatever the call raises.
+            Unavailable: the breaker is open.
+            ServiceError: the call failed.
         """
         if self._failures >= FAILURES_TO_OPEN:
             now = time.monotonic()
@@ -52,7 +54,7 @@ class Breaker:
                 raise Unavailable
             self._probe_at = now + OPEN_SECONDS
         try:
-            result = await work()
+            result = await make()
         except ServiceError as error:
             if reached_nobody(error):
                 self._failed()
@@ -68,10 +70,10 @@ class Breaker:
         if self._failures == FAILURES_TO_OPEN:
             self._probe_at = time.monotonic() + OPEN_SECONDS
             self._gauge.set(1)
-            log.warning("upstream is away", upstream=self._upstream)
+            log.warning("upstream unreachable; calls fail at once", upstream=self._upstream)
 
     def _answered(self) -> None:
         if self._failures >= FAILURES_TO_OPEN:
             self._gauge.set(0)
-            log.info("upstream is back", upstream=self._upstream)
+            log.info("upstream reachable again", upstream=self._upstream)
         self._failures = 0

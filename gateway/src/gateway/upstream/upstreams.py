@@ -1,4 +1,4 @@
-"""One channel and one breaker an address, shared by the services behind it."""
+"""One channel and one circuit breaker per address, shared by the services behind it."""
 
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
@@ -15,7 +15,7 @@ from gateway.upstream.breaker import Breaker
 
 
 class Upstreams:
-    """Where each service is."""
+    """The channel and the breaker of each service."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Upstreams:
         self._stack = AsyncExitStack()
 
     def serves(self, service: ServiceDescriptor) -> bool:
-        """Says whether the settings say where a service is."""
+        """Returns whether the settings have an address for a service."""
         return service.full_name in self._address_of
 
     def channel(self, service: str) -> ServiceChannel:
@@ -52,15 +52,15 @@ class Upstreams:
         return self._channels[self._address_of[service]]
 
     def breaker(self, service: str) -> Breaker:
-        """Returns the breaker in front of a service."""
+        """Returns the circuit breaker of a service."""
         return self._breakers[self._address_of[service]]
 
     def unary(self, path: str, service: str) -> Any:
-        """Returns a method with one answer, bytes in and bytes out."""
+        """Returns a unary method, bytes in and bytes out."""
         return self.channel(service).unary_unary(path)
 
     def stream(self, path: str, service: str) -> Any:
-        """Returns a method with a stream of answers, bytes in and bytes out."""
+        """Returns a method that streams responses, bytes in and bytes out."""
         return self.channel(service).unary_stream(path)
 
     async def __aenter__(self) -> Self:
