@@ -1,22 +1,22 @@
-"""The boards: what an operator looks at, from the whole house down to one service."""
+"""The boards for operators, from the whole system down to one service."""
 
 from helm import panels
 from helm.objectives import OBJECTIVES, READS, REQUESTS
-from helm.panels import HOUSE, Board, figure, lines, quantiles
+from helm.panels import SERVICES, Board, figure, lines, quantiles
 
 HITS = 'sum(rate(gateway_cache_lookups_total{outcome="hit"}[5m]))'
-TROUBLE = 'state=~"suspect|down|recovering|flapping|stale"'
+FAILING = 'state=~"suspect|down|recovering|flapping|stale"'
 
 OVERVIEW = Board(
     "overview",
     "Overview",
-    "Look here first: what people see, and which service it comes from.",
+    "Start here: what users experience, and which service causes it.",
     (
         figure(
             "System",
             "short",
             'max(health_system_status{status="healthy"})',
-            meaning="1 while all is healthy.",
+            meaning="1 while every component is healthy.",
         ),
         figure("Requests", "reqps", f"sum(rate(http_server_requests_total{{{REQUESTS}}}[5m]))"),
         figure(
@@ -34,9 +34,9 @@ OVERVIEW = Board(
             limit=0.25,
         ),
         figure(
-            "Instances away",
+            "Instances down",
             "short",
-            f"count(up{{{HOUSE}}}) - sum(up{{{HOUSE}}})",
+            f"count(up{{{SERVICES}}}) - sum(up{{{SERVICES}}})",
             limit=1,
         ),
         figure("Oldest event", "s", "max(outbox_oldest_pending_seconds)", limit=15),
@@ -45,30 +45,30 @@ OVERVIEW = Board(
         lines(
             "Calls by service",
             "reqps",
-            (f"sum by (job) (rate(grpc_server_handled_total{{{HOUSE}}}[5m]))", "{{job}}"),
+            (f"sum by (job) (rate(grpc_server_handled_total{{{SERVICES}}}[5m]))", "{{job}}"),
         ),
         quantiles(
             "Calls, p99 by service",
-            f'grpc_server_handling_seconds{{{HOUSE}, method!~"Stream.*"}}',
+            f'grpc_server_handling_seconds{{{SERVICES}, method!~"Stream.*"}}',
             by="job",
             legend="{{job}}",
             shares=(0.99,),
         ),
-        lines("Instances that answer", "short", ("vestibule:instances:up", "{{job}}")),
+        lines("Instances up", "short", ("vestibule:instances:up", "{{job}}")),
         lines(
             "Versions",
             "short",
             ("count by (service, version) (vestibule_build_info)", "{{service}} {{version}}"),
-            meaning="Two versions of one service side by side are a roll-out.",
+            meaning="Two versions of one service at the same time are a rollout.",
         ),
-        *panels.process(HOUSE),
+        *panels.process(SERVICES),
     ),
 )
 
 GATEWAY = Board(
     "gateway",
     "Gateway",
-    "Which route is slow, refused or failing, and what the gateway has in memory.",
+    "Which routes are slow, refused or failing, and what the gateway keeps in memory.",
     (
         lines(
             "Requests by route",
@@ -91,7 +91,7 @@ GATEWAY = Board(
                 'sum by (route, status) (rate(http_server_requests_total{status=~"4.."}[5m]))',
                 "{{status}} {{route}}",
             ),
-            meaning="A wave of 401 or 429 is somebody who tries passwords or calls too often.",
+            meaning="Many 401 or 429: a client guesses passwords or calls too often.",
         ),
         lines(
             "Near cache, share of hits",
@@ -102,7 +102,7 @@ GATEWAY = Board(
             ),
         ),
         lines(
-            "Near cache, answers dropped by events",
+            "Near cache, responses dropped by events",
             "ops",
             ("sum(rate(gateway_cache_dropped_total[5m]))", "dropped"),
         ),
@@ -117,16 +117,16 @@ GATEWAY = Board(
             "Events that may have been missed",
             "ops",
             ("sum by (job, instance) (rate(events_tail_losses_total[5m]))", "{{job}} {{instance}}"),
-            meaning="After each the revocations are fetched from auth-service anew.",
+            meaning="After each, the revocations are fetched from auth-service again.",
         ),
         *panels.revocation("gateway"),
         lines(
-            "Requests being answered",
+            "Requests in progress",
             "short",
             ("sum by (instance) (http_server_active_requests)", "{{instance}}"),
         ),
         lines(
-            "Answers in the near cache",
+            "Responses in the near cache",
             "short",
             ("sum by (instance) (gateway_cache_entries)", "{{instance}}"),
         ),
@@ -134,7 +134,7 @@ GATEWAY = Board(
             "Rate limits counted in memory",
             "short",
             ("max by (instance) (gateway_rate_limits_in_memory)", "{{instance}}"),
-            meaning="1 while Redis is away and each gateway counts for itself.",
+            meaning="1 while Redis is down and each gateway counts for itself.",
             limit=1,
         ),
         *panels.process('job="gateway"'),
@@ -160,8 +160,8 @@ AUTH = Board(
             "short",
             ("sum by (instance) (auth_hashing_jobs)", "{{instance}}"),
             ("sum by (instance) (auth_hashing_workers)", "threads of {{instance}}"),
-            ("sum by (instance) (auth_hashing_jobs_max)", "room at {{instance}}"),
-            meaning="More than the threads means that sign-ins wait; beyond the room they are refused.",
+            ("sum by (instance) (auth_hashing_jobs_max)", "limit of {{instance}}"),
+            meaning="Above the number of threads sign-ins wait; above the limit they are refused.",
         ),
         quantiles("Waiting for a thread", "auth_hashing_wait_seconds"),
         quantiles("Hashing", "auth_hashing_work_seconds"),
@@ -182,7 +182,10 @@ AUTH = Board(
             "Audit chain",
             "s",
             ("time() - max(auth_audit_head_signed_timestamp_seconds)", "since its head was signed"),
-            ("time() - max(health_audit_witness_timestamp_seconds)", "since it was held against its witness"),
+            (
+                "time() - max(health_audit_witness_timestamp_seconds)",
+                "since compared with its witness",
+            ),
             ("max(auth_audit_chain_broken or health_audit_witness_broken)", "broken"),
             limit=300,
         ),
@@ -207,7 +210,7 @@ AUTH = Board(
 USERS = Board(
     "users",
     "user-service",
-    "People: reads, changes, events and the pool.",
+    "Users: reads, changes, events and the pool.",
     (
         *panels.rpcs("user-service"),
         *panels.events("user-service"),
@@ -220,7 +223,7 @@ USERS = Board(
 AGGREGATOR = Board(
     "aggregator",
     "Health aggregator",
-    "What the house thinks of itself, and whether the observer can be believed.",
+    "The state of the system, and whether health-aggregator can reach it.",
     (
         figure("Healthy", "short", 'max(health_system_status{status="healthy"})'),
         figure("Degraded", "short", 'max(health_system_status{status="degraded"})', limit=1),
@@ -230,7 +233,7 @@ AGGREGATOR = Board(
             "Components that are not up",
             "short",
             (
-                f"max by (component, state) (health_component_state{{{TROUBLE}}})",
+                f"max by (component, state) (health_component_state{{{FAILING}}})",
                 "{{component}} {{state}}",
             ),
             limit=1,
@@ -253,10 +256,10 @@ AGGREGATOR = Board(
             shares=(0.99,),
         ),
         lines(
-            "Results not believed",
+            "Ignored results",
             "ops",
             ("sum(rate(health_checks_discarded_total[5m]))", "discarded"),
-            meaning="The process itself had slept: its core is too small.",
+            meaning="The process itself was suspended: it needs more CPU.",
         ),
         *panels.rpcs("health-aggregator"),
         *panels.postgres("health-aggregator"),
@@ -267,7 +270,7 @@ AGGREGATOR = Board(
 SLO = Board(
     "slo",
     "Objectives",
-    "How much of the month's error budget is left, and how fast it goes.",
+    "How much of the 30 days' error budget is left, and how fast it is used.",
     (
         *(panel for objective in OBJECTIVES for panel in panels.objective(objective)),
         panels.requests_by_status(),

@@ -121,7 +121,7 @@ def _alerts(objective: Objective) -> str:
         limit = f"{burn.factor * objective.budget:g}"
         both = " and ".join(f"{objective.record(window)} > {limit}" for window in (burn.long, burn.short))
         summary = (
-            f"{{{{ $value | humanizePercentage }}}} of the answers are bad: {objective.trouble}, "
+            f"{{{{ $value | humanizePercentage }}}} of the responses are bad: {objective.trouble}, "
             f"{burn.factor:g} times faster than the budget of 30 days allows."
         )
         lines += [

@@ -1,19 +1,19 @@
-"""What a board is made of, and the panels that several boards have."""
+"""The parts of a board, and panels that several boards share."""
 
 from dataclasses import dataclass
 
 from helm.objectives import READS, REQUESTS, WINDOWS, Objective
 
-HOUSE = 'job=~"gateway|auth-service|user-service|health-aggregator"'
+SERVICES = 'job=~"gateway|auth-service|user-service|health-aggregator"'
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One question to Prometheus.
+    """One query to Prometheus.
 
     Attributes:
         expression: In PromQL.
-        legend: What each series is called; `{{label}}` is filled in.
+        legend: Name of each series; `{{label}}` is filled in.
     """
 
     expression: str
@@ -22,15 +22,15 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One drawing.
+    """One graph or number.
 
     Attributes:
         title: Its heading.
         unit: Grafana's name of the unit.
-        queries: What it draws.
-        meaning: What to read from it.
+        queries: What it shows.
+        meaning: How to read it.
         kind: `timeseries` or `stat`.
-        limit: From where on it is drawn in red.
+        limit: Value from which it is red.
         width: In columns of 24.
         height: In Grafana's rows.
     """
@@ -70,7 +70,7 @@ def figure(title: str, unit: str, expression: str, *, meaning: str = "", limit: 
 def lines(
     title: str, unit: str, *queries: tuple[str, str], meaning: str = "", limit: float | None = None
 ) -> Panel:
-    """Returns a drawing over time of (expression, legend) pairs."""
+    """Returns a graph over time of (expression, legend) pairs."""
     return Panel(title, unit, tuple(Query(*each) for each in queries), meaning, limit=limit)
 
 
@@ -92,7 +92,7 @@ def quantiles(
 
 
 def requests_by_status() -> Panel:
-    """Returns the gateway's answers by status."""
+    """Returns the gateway's responses by status."""
     return lines(
         "Requests by status",
         "reqps",
@@ -101,7 +101,7 @@ def requests_by_status() -> Panel:
 
 
 def read_durations() -> Panel:
-    """Returns how long reads take at the gateway."""
+    """Returns the duration of reads at the gateway."""
     return quantiles("Duration of reads", f"http_server_request_duration_seconds{{{READS}}}")
 
 
@@ -150,13 +150,13 @@ def postgres(job: str) -> tuple[Panel, ...]:
 
 
 def events(job: str) -> tuple[Panel, ...]:
-    """Returns what a service publishes and handles."""
+    """Returns the events that a service publishes and handles."""
     return (
         lines(
             "Oldest event in the outbox",
             "s",
             (f'max by (instance) (outbox_oldest_pending_seconds{{job="{job}"}})', "{{instance}}"),
-            meaning="Zero but for moments. It grows while Redis or the relay is away.",
+            meaning="Normally zero. It grows while Redis or the relay is down.",
             limit=15,
         ),
         quantiles("From commit to stream", f'outbox_latency_seconds{{job="{job}"}}'),
@@ -180,14 +180,14 @@ def events(job: str) -> tuple[Panel, ...]:
                 f'sum by (type) (increase(events_dead_lettered_total{{job="{job}"}}[1h]))',
                 "{{type}}, in an hour",
             ),
-            meaning=f"Events put aside for an operator: `python -m {job.replace('-', '_')} events list`.",
+            meaning=f"Dead letters: `python -m {job.replace('-', '_')} events list`.",
             limit=1,
         ),
     )
 
 
 def process(selector: str) -> tuple[Panel, ...]:
-    """Returns what processes use of their machine."""
+    """Returns the resources that processes use."""
     name = "{{job}} {{instance}}"
     return (
         lines(
@@ -206,7 +206,7 @@ def process(selector: str) -> tuple[Panel, ...]:
 
 
 def revocation(job: str) -> tuple[Panel, ...]:
-    """Returns how well a process knows which tokens are refused."""
+    """Returns how up to date a process is with revocations."""
     one = f'job="{job}"'
     return (
         lines(
@@ -237,13 +237,13 @@ def revocation(job: str) -> tuple[Panel, ...]:
 
 
 def objective(promised: Objective) -> tuple[Panel, ...]:
-    """Returns how much of a promise's budget is left, and how fast it goes."""
+    """Returns how much of an objective's error budget is left, and how fast it is used."""
     return (
         figure(
             f"{promised.alert}: budget left at the pace of 3 days",
             "percentunit",
             f"1 - {promised.record('3d')} / {promised.budget:g}",
-            meaning=f"{promised.promise}, over 30 days. Below zero it is missed at this pace.",
+            meaning=f"{promised.promise}, over 30 days. Below zero the objective is missed.",
         ),
         *(
             figure(
@@ -259,7 +259,7 @@ def objective(promised: Objective) -> tuple[Panel, ...]:
             f"{promised.alert}: burn rate by window",
             "short",
             *((f"{promised.record(window)} / {promised.budget:g}", window) for window in WINDOWS),
-            meaning="1 spends the budget of 30 days in 30 days; 14.4 over an hour wakes somebody.",
+            meaning="1 uses the budget of 30 days in 30 days; 14.4 over an hour fires a critical alert.",
             limit=1,
         ),
     )

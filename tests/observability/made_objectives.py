@@ -32,7 +32,7 @@ def burning(window: str, factor: str, share: str, trouble: str, severity: str) -
         "severity": severity,
         "window": window,
         "summary": (
-            f"{share} of the answers are bad: {trouble}, "
+            f"{share} of the responses are bad: {trouble}, "
             f"{factor} times faster than the budget of 30 days allows."
         ),
     }

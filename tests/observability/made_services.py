@@ -11,13 +11,13 @@ SERVICE_ALERTS: tuple[Made, ...] = (
     Made(
         "VestibuleServiceDown",
         {**UP, 'up{job="gateway", instance="a"}': "0x20"},
-        [{"job": "gateway", "severity": "critical", "summary": "No instance of gateway answers."}],
+        [{"job": "gateway", "severity": "critical", "summary": "No instance of gateway responds."}],
         [UP, {**UP, 'up{job="gateway", instance="b"}': "0x20"}],
     ),
     Made(
         "VestibuleServiceDown",
         {series: values for series, values in UP.items() if "user-service" not in series},
-        [{"job": "user-service", "severity": "critical", "summary": "No instance of user-service answers."}],
+        [{"job": "user-service", "severity": "critical", "summary": "No instance of user-service responds."}],
     ),
     Made(
         "VestibuleInstanceDown",
@@ -27,7 +27,7 @@ SERVICE_ALERTS: tuple[Made, ...] = (
                 "job": "gateway",
                 "instance": "b",
                 "severity": "warning",
-                "summary": "b of gateway does not answer; the others do its work.",
+                "summary": "b of gateway does not respond; the other instances take its load.",
             }
         ],
         [
@@ -44,7 +44,7 @@ SERVICE_ALERTS: tuple[Made, ...] = (
                 "job": "gateway",
                 "instance": "a",
                 "severity": "warning",
-                "summary": "a of gateway has more to do than its core can.",
+                "summary": "a of gateway is overloaded: its CPU core is busy.",
             }
         ],
         [histogram("event_loop_delay_seconds", between=("0.001", "0.005"), by='job="gateway", instance="a"')],
@@ -57,7 +57,7 @@ SERVICE_ALERTS: tuple[Made, ...] = (
                 "job": "user-service",
                 "method": "GetMe",
                 "severity": "warning",
-                "summary": "GetMe of user-service fails by a fault of its own.",
+                "summary": "GetMe of user-service fails with internal errors.",
             }
         ],
         [
@@ -84,7 +84,7 @@ SERVICE_ALERTS: tuple[Made, ...] = (
         {
             "job": "auth-service",
             "severity": "critical",
-            "summary": "Events of auth-service have waited 20s: revocations reach other gateways late.",
+            "summary": "Events of auth-service are unpublished for 20s: revocations arrive late.",
         },
         healthy=10,
     ),
@@ -107,7 +107,7 @@ SERVICE_ALERTS: tuple[Made, ...] = (
         {
             "job": "auth-service",
             "severity": "critical",
-            "summary": "auth-service tries one event again and again; those behind it wait.",
+            "summary": "auth-service keeps retrying one event; later events wait.",
         },
     ),
     gauge(
@@ -117,7 +117,7 @@ SERVICE_ALERTS: tuple[Made, ...] = (
         {
             "job": "auth-service",
             "severity": "critical",
-            "summary": "auth-service has put 2 events aside that it could not handle.",
+            "summary": "auth-service has 2 dead letters: events that it could not handle.",
         },
     ),
     Made(
@@ -128,7 +128,7 @@ SERVICE_ALERTS: tuple[Made, ...] = (
                 "job": "gateway",
                 "reason": "unsigned",
                 "severity": "critical",
-                "summary": "gateway refuses events (unsigned): something else than their source writes them.",
+                "summary": "gateway refuses events (unsigned) that no service of this system has written.",
             }
         ],
         [{'events_refused_total{job="gateway", instance="a", reason="unsigned"}': "5x20"}],
@@ -140,7 +140,7 @@ SERVICE_ALERTS: tuple[Made, ...] = (
             {
                 "job": "auth-service",
                 "severity": "warning",
-                "summary": "Sign-ins get 503: every core hashes and the queue is full.",
+                "summary": "Sign-ins get 503: the queue for hashing passwords is full.",
             }
         ],
         [{'auth_hashing_refused_total{job="auth-service", instance="a"}': "7x20"}],
@@ -152,7 +152,7 @@ SERVICE_ALERTS: tuple[Made, ...] = (
             {
                 "job": "user-service",
                 "severity": "critical",
-                "summary": "user-service waits in vain for connections to Postgres.",
+                "summary": "user-service cannot get connections to Postgres from its pool in time.",
             }
         ],
         [{'postgres_pool_refused_total{job="user-service", instance="a"}': "7x20"}],
@@ -163,7 +163,7 @@ SERVICE_ALERTS: tuple[Made, ...] = (
         1,
         {
             "severity": "critical",
-            "summary": "The health aggregator calls the system unhealthy: a critical part is down.",
+            "summary": "The system is unhealthy: a critical component is down.",
         },
     ),
     gauge(
@@ -173,7 +173,7 @@ SERVICE_ALERTS: tuple[Made, ...] = (
         {
             "component": "postgres",
             "severity": "warning",
-            "summary": "postgres is down, flapping, or has no news.",
+            "summary": "postgres is down, flapping or stale.",
         },
     ),
     gauge(
@@ -183,7 +183,7 @@ SERVICE_ALERTS: tuple[Made, ...] = (
         {
             "severity": "warning",
             "summary": (
-                "The health aggregator reaches nothing that it watches; what it shows may no longer be true."
+                "health-aggregator cannot reach any component; the states that it shows may be out of date."
             ),
         },
     ),

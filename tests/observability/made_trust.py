@@ -5,7 +5,7 @@ from tests.observability.making import Made, gauge
 _CHANGED = {
     "severity": "critical",
     "summary": (
-        "The audit log is not what was signed and witnessed; somebody changed it behind auth-service's back."
+        "The audit log contradicts its signed and witnessed heads; it was changed without auth-service."
     ),
 }
 
@@ -18,7 +18,7 @@ TRUST_ALERTS: tuple[Made, ...] = (
             "job": "gateway",
             "severity": "critical",
             "summary": (
-                "gateway has not read the event stream for 30s and asks auth-service about every token."
+                "gateway has not read the event stream for 30s and introspects every token with auth-service."
             ),
         },
         healthy=0.5,
@@ -30,7 +30,7 @@ TRUST_ALERTS: tuple[Made, ...] = (
             {
                 "job": "auth-service",
                 "severity": "warning",
-                "summary": "Tokens have been signed by one key for 40d 0h 0m 0s; rotation stands still.",
+                "summary": "The signing key is 40d 0h 0m 0s old; key rotation does not run.",
             }
         ],
         [{'auth_signing_key_age_seconds{job="auth-service"}': "2600000x90"}],
@@ -43,7 +43,7 @@ TRUST_ALERTS: tuple[Made, ...] = (
         {
             "job": "gateway",
             "severity": "warning",
-            "summary": "gateway cannot fetch the published keys; it would refuse tokens of the next one.",
+            "summary": "gateway cannot fetch the published keys; after a key rotation it refuses tokens.",
         },
         healthy=300,
     ),
@@ -69,7 +69,7 @@ TRUST_ALERTS: tuple[Made, ...] = (
         [
             {
                 "severity": "warning",
-                "summary": "The audit has not been held against its witness for 15m 0s.",
+                "summary": "The audit log has not been compared with its witness for 15m 0s.",
             }
         ],
         [{'health_audit_witness_timestamp_seconds{instance="a"}': "0+60x20"}],
@@ -99,7 +99,7 @@ TRUST_ALERTS: tuple[Made, ...] = (
             "job": "gateway",
             "file": "certificate",
             "severity": "critical",
-            "summary": ("A certificate between services (certificate of gateway) ends in 6d 22h 20m 0s."),
+            "summary": ("A certificate between services (certificate of gateway) expires in 6d 22h 20m 0s."),
         },
         healthy=2592000,
     ),
@@ -110,7 +110,7 @@ TRUST_ALERTS: tuple[Made, ...] = (
         {
             "job": "auth-service",
             "severity": "warning",
-            "summary": "A mail has waited 15m 0s: nobody can reset a password.",
+            "summary": "A mail has waited 15m 0s: users cannot reset passwords.",
         },
         healthy=60,
     ),
