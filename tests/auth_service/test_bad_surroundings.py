@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import pytest
 from devstack.database import Database
 from devstack.program import free_port
 
@@ -88,6 +89,7 @@ async def test_provisioning_ends_at_once_without_the_right(emptied_database: Dat
     assert "a role that may create roles" in last(output)
 
 
+@pytest.mark.nightly
 async def test_service_names_the_postgres_that_is_away(environment: Environment) -> None:
     """Host, port and database, without the password; then it ends, for Kubernetes to try again."""
     port = free_port()
@@ -105,10 +107,16 @@ async def test_service_serves_on_a_redis_that_refuses(environment: Environment) 
     async with refusing_redis() as port:
         environment["REDIS_URL"] = f"redis://vestibule:of-no-use@127.0.0.1:{port}/0"
         async with process(environment) as running:
-            await asyncio.sleep(8)
+            assert running.stdout is not None
+            output = ""
+            while "relay is held up" not in output:
+                line = await asyncio.wait_for(running.stdout.readline(), 60)
+                assert line, output
+                output += line.decode()
+            await asyncio.sleep(3)  # for several more attempts
             assert running.returncode is None
             running.terminate()
-            output = (await asyncio.wait_for(running.communicate(), 30))[0].decode()
+            output += (await asyncio.wait_for(running.communicate(), 60))[0].decode()
 
     told = [line for line in output.splitlines() if "relay is held up" in line]
     assert len(told) == 1, "begin and end of an outage are told, not each attempt"

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from devstack.stack import Stack
 
 from bench import edge, report
@@ -11,6 +12,7 @@ NOBODY = "127.0.0.1:9"
 MOMENT = edge.Plan(rounds=1, flood_seconds=0.2, stream_seconds=0.3, rate=50, warm_up=False)
 
 
+@pytest.mark.nightly
 def test_every_contestant_is_measured(stack: Stack, tmp_path: Path) -> None:
     """Envoy takes part where its wheel is installed (`make bench`); the others always."""
     with beside(stack, tmp_path, NOBODY) as house:

@@ -28,6 +28,7 @@ PLAN: dict[str, Any] = {
 }
 
 
+@pytest.mark.nightly
 def test_every_step_is_taken_among_people_as_good_as_real(stack: Stack) -> None:
     """They sign in, refresh and are found; their entries are of the chain."""
     population.populate(stack.database, 30)

@@ -10,7 +10,7 @@ from gateway.limits.rate_limiter import Limit, RedisRateLimiter
 from redis.asyncio import Redis
 
 HOUR = Limit("hour", 2_000, 3600)
-QUICK = Limit("quick", 1_000, 0.5)
+QUICK = Limit("quick", 100, 1.0)
 
 
 @pytest.fixture(name="redis")

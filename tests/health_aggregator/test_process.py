@@ -170,6 +170,7 @@ async def test_reloads_a_changed_file_and_refuses_a_faulty_one(tmp_path: Path) -
         assert not await _has(aggregator, "search")
 
 
+@pytest.mark.nightly
 async def test_streams_resume_beside_a_thousand_idle_ones(tmp_path: Path) -> None:
     """The whole state first, changes with ids, missed ones on resuming; idle listeners cost little."""
     async with a_service() as port:
