@@ -16,8 +16,8 @@ HOSTILE := tests/system/test_openapi.py tests/system/test_grpc_fuzz.py tests/cha
 FROM ?= last
 # More arguments for pytest: make test ARGS="tests/gateway -k cache"
 ARGS ?=
-# Tests that share a running stack, and those of one file, stay in one of two processes.
-PARALLEL := -n 2 --dist loadgroup --no-loadscope-reorder
+# Two processes; tests that share a running stack, and those of one file, stay in one of them (tests/groups.py).
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
 # A folder whose `__main__.py` declares a service.
 SERVICES := $(shell grep --files-with-matches '^service = Service' */src/*/__main__.py | cut -d / -f 1)

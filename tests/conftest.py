@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -16,9 +17,11 @@ from devstack.stack import Stack
 from devstack.valkey import Valkey
 from hypothesis import settings
 from redis.asyncio import Redis
+from xdist.scheduler import LoadFileScheduling
 
 from tests import migrated_cluster
 from tests.collector import Collector
+from tests.groups import GroupScheduling, rank
 from tests.migrated_cluster import PASSWORDS, TEMPLATE, UNFLUSHED
 
 structlog.configure(
@@ -38,42 +41,14 @@ settings.load_profile("default")
 _NUMBERS = itertools.count()
 
 
-LONGEST_FIRST = (
-    "stack",
-    "tests/devstack/",
-    "tests/faults/",
-    "tests/system/",
-    "tests/bench/",
-    "tests/auth_service/test_",
-)
-"""The beginnings of the groups that take longest, in the order in which they run."""
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    """Replaces `--dist loadfile` by groups of files that share what takes long to start."""
+    return GroupScheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Groups tests for `--dist loadgroup`: those of the shared stack, of the chart, and of each other file.
-
-    The longest groups come first, so that the workers finish at about the same time.
-    """
-    groups = {item: _group(item) for item in items}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: _rank(groups[item]))
-
-
-def _group(item: pytest.Item) -> str:
-    path = item.path.relative_to(item.config.rootpath).as_posix()
-    if path.startswith("tests/chart/"):
-        return "tests/chart"
-    fixtures = set(getattr(item, "fixturenames", ()))
-    # The fixtures of tests/system ask for the stack only when there is no VESTIBULE_URL.
-    by_the_system = path.startswith("tests/system/") and fixtures & {"system", "base_url"}
-    return "stack" if by_the_system or fixtures >= {"stack", "stack_folder"} else path
-
-
-def _rank(group: str) -> int:
-    ranks = (rank for rank, prefix in enumerate(LONGEST_FIRST) if group.startswith(prefix))
-    return next(ranks, len(LONGEST_FIRST))
+    """Sorts tests by group, the longest groups first, so that the workers finish at about the same time."""
+    items.sort(key=lambda item: rank(item.nodeid))
 
 
 def pytest_collection_finish() -> None:

@@ -1,4 +1,4 @@
-"""A client of the gateway who knows the contract: every answer it gets is held against the envelope."""
+"""A client of the gateway that checks every answer against the contract's envelope."""
 
 import itertools
 import re
@@ -15,7 +15,7 @@ import pytest
 from tests.system.mailbox import Mailbox
 
 PASSWORD = "plum-harbor-velvet-quill"
-"""A password strong enough for anybody who is not called after it."""
+"""A password that every password rule accepts."""
 
 UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
@@ -41,7 +41,7 @@ class Answer:
 
     @property
     def data(self) -> Any:
-        """The payload of the envelope."""
+        """The `data` of the envelope."""
         return self.body["data"]
 
     @property
@@ -52,24 +52,24 @@ class Answer:
 
     @property
     def outcome(self) -> tuple[int, str | None]:
-        """Status and code: what the contract's table of errors lists."""
+        """Status and code, as in the contract's table of errors."""
         return self.status, self.code
 
     @property
     def fields(self) -> set[str]:
-        """The fields that a 422 complains about."""
+        """The fields named by a 422."""
         return {problem["field"] for problem in self.body["error"]["details"]["errors"]}
 
     @property
     def pagination(self) -> dict[str, Any]:
-        """Where a list's page stands."""
+        """The pagination of a list."""
         found: dict[str, Any] = self.body["metadata"]["pagination"]
         return found
 
 
 @dataclass(frozen=True)
 class User:
-    """Somebody who registered and perhaps signed in."""
+    """A user who has registered and may have signed in."""
 
     id: str
     email: str
@@ -114,7 +114,7 @@ class Client:
         content: Any = None,
         params: Mapping[str, Any] | None = None,
     ) -> Answer:
-        """Makes one call and holds the answer against what the contract says of every answer."""
+        """Makes one call and checks the answer against the contract's rules for every answer."""
         sent = httpx.Headers([(name.encode(), _bytes(value)) for name, value in (headers or {}).items()])
         if token is not None:
             sent["authorization"] = f"Bearer {token}"
@@ -143,7 +143,7 @@ class Client:
         return self.call("DELETE", path, **arguments)
 
     def register(self, *, email: str | None = None, full_name: str = "Ada Lovelace") -> User:
-        """Registers somebody, with a new address unless one is given."""
+        """Registers a user, with a new address unless one is given."""
         email = email or new_email()
         user = {"email": email, "password": PASSWORD, "full_name": full_name}
         answer = self.post("/api/auth/register", json=user)
@@ -166,14 +166,14 @@ class Client:
         )
 
     def join(self, *, proven: bool = False, **arguments: Any) -> User:
-        """Registers somebody and signs the user in, with a proven address if asked for."""
+        """Registers a user and signs the user in, with a verified address if asked for."""
         user = self.register(**arguments)
         if proven:
             self.prove(user)
         return self.sign_in(user)
 
     def prove(self, user: User) -> None:
-        """Proves a user's address by the mail that came to it."""
+        """Verifies a user's address with the token that was mailed to it."""
         if self._mailbox is None:
             pytest.skip("proves addresses by mails, which cannot be read here")
         body = {"token": self._mailbox.verification_token(user.email)}
@@ -181,7 +181,7 @@ class Client:
         assert answer.outcome == (204, None), answer.text
 
     def change_email(self, user: User, email: str, mailbox: Mailbox) -> None:
-        """Changes a user's address, and proves the new one by the mail that comes to it."""
+        """Changes a user's address and verifies the new one with the token that was mailed to it."""
         asked = self.put("/api/users/me", token=user.access_token, json={"email": email})
         assert asked.outcome == (200, None), asked.text
         proof = {"token": mailbox.verification_token(email)}
@@ -189,12 +189,12 @@ class Client:
         assert proven.outcome == (204, None), proven.text
 
     def who(self, token: str) -> Answer:
-        """Asks who bears a token."""
+        """Returns the user that a token belongs to."""
         return self.get("/api/users/me", token=token)
 
 
 def new_email() -> str:
-    """Returns an address that nobody has."""
+    """Returns an address that no user has."""
     return f"user-{next(_numbers)}-{secrets.token_hex(6)}@example.com"
 
 
@@ -209,7 +209,7 @@ def answered(response: httpx.Response) -> Answer:
 
 
 def assert_envelope(answer: Answer) -> None:
-    """Holds an answer below `/api/` against the envelope and the headers of the contract.
+    """Checks an answer below `/api/` against the envelope and the headers of the contract.
 
     Raises:
         AssertionError: The answer is not as the contract says.

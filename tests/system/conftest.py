@@ -1,4 +1,4 @@
-"""The whole system, running: its gateway, an admin and a user."""
+"""The whole system, running, with clients of its gateway, an admin and a user."""
 
 import os
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ from tests.system.passkeys import Owner, add, registration_options
 from tests.system.running_system import System
 
 ELSEWHERE = os.environ.get("VESTIBULE_URL")
-"""A gateway that runs already, with its rate limits off: whatever needs no more than it is tested there."""
+"""A gateway that runs already, with its rate limits off; tests that need only a gateway run against it."""
 
 
 @pytest.fixture(scope="session", name="system")
 def _system(request: pytest.FixtureRequest) -> System:
-    """The running system, to be looked into and disturbed."""
+    """The running system, to look behind the gateway and to stop parts of it."""
     if ELSEWHERE:
         pytest.skip("looks behind the gateway of VESTIBULE_URL")
     stack: Stack = request.getfixturevalue("stack")
@@ -28,7 +28,7 @@ def _system(request: pytest.FixtureRequest) -> System:
 
 @pytest.fixture(scope="session", name="base_url")
 def _base_url(request: pytest.FixtureRequest) -> str:
-    """Where the gateway is; its rate limits are off."""
+    """The gateway's URL; its rate limits are off."""
     if ELSEWHERE:
         return ELSEWHERE.rstrip("/")
     system: System = request.getfixturevalue("system")
@@ -37,7 +37,7 @@ def _base_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session", name="collector")
 def _collector(request: pytest.FixtureRequest) -> Collector:
-    """Where the system's traces go."""
+    """The collector that receives the system's traces."""
     if ELSEWHERE:
         pytest.skip("the traces of VESTIBULE_URL go elsewhere")
     collector: Collector = request.getfixturevalue("collector")
@@ -61,13 +61,13 @@ def _other(system: System) -> Iterator[Client]:
 
 @pytest.fixture(scope="session", name="mailbox")
 def _mailbox(system: System) -> Mailbox:
-    """What users find in their mail."""
+    """The mail that users receive."""
     return Mailbox(system.folder / "mail")
 
 
 @pytest.fixture(scope="session", name="first_admin")
 def _first_admin(client: Client, request: pytest.FixtureRequest) -> User:
-    """The admin whom the system was started with."""
+    """The admin that the system was started with."""
     if ELSEWHERE:
         names = ("BOOTSTRAP_ADMIN_EMAIL", "BOOTSTRAP_ADMIN_PASSWORD")
         if not all(os.environ.get(name) for name in names):
@@ -89,19 +89,19 @@ def _admin(client: Client, first_admin: User) -> User:
 
 @pytest.fixture(scope="module", name="ada")
 def _ada(client: Client) -> User:
-    """A user, signed in, whom no test changes."""
+    """A signed-in user that no test changes."""
     return client.join(proven=True)
 
 
 @pytest.fixture(name="origin", scope="session")
 def _origin(client: Client) -> str:
-    """Browsers know no passkeys for addresses, so on loopback the system goes by this name."""
+    """The gateway by name: browsers accept no passkeys for IP addresses."""
     return client.url.replace("127.0.0.1", "localhost")
 
 
 @pytest.fixture(name="owner")
 def _owner(client: Client, origin: str) -> Owner:
-    """Somebody new with a passkey."""
+    """A new user with a passkey."""
     user, device = client.join(proven=True), Authenticator(origin)
     credential, made = device.create(registration_options(client, user.access_token))
     added = add(client, user.access_token, made)

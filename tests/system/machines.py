@@ -1,4 +1,4 @@
-"""Machines that act for users: making API keys and looking up what became of them."""
+"""API keys: making them and reading what the audit log has about them."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ KEYS = "/api/auth/api-keys"
 
 
 def made(client: Client, user: User, *scopes: str, **further: Any) -> dict[str, Any]:
-    """Makes a key for a user, for reading unless scopes are given."""
+    """Makes a key of a user, with the scope `read` unless others are given."""
     body = {"name": "nightly report", "scopes": scopes or ["read"]} | further
     answer = client.post(KEYS, token=user.access_token, json=body)
     assert answer.outcome == (201, None), answer.text
@@ -17,7 +17,7 @@ def made(client: Client, user: User, *scopes: str, **further: Any) -> dict[str, 
 
 
 def audited(client: Client, admin: User, key_id: str) -> list[tuple[str, str, str | None, str | None]]:
-    """Returns what the audit tells of a key: action, outcome, reason and method, the oldest first."""
+    """Returns the audit entries of a key, oldest first: action, outcome, reason and method."""
     found = client.get("/api/admin/audit-events", token=admin.access_token, params={"page_size": 100})
     return [
         (entry["action"], entry["outcome"], entry["details"].get("reason"), entry["details"].get("method"))

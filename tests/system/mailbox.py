@@ -1,16 +1,14 @@
-"""The mailboxes of users: mails that the system wrote to files."""
+"""The mailboxes of users, read from the files that the system writes."""
 
 import email
 import re
-import time
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import default
 from functools import cache
 from pathlib import Path
 
-LOOK_SECONDS = 0.05
-PATIENCE_SECONDS = 10.0
+from tests.waiting import wait_for
 
 
 @dataclass(frozen=True)
@@ -24,40 +22,39 @@ class Mailbox:
     folder: Path
 
     def mails(self, address: str) -> list[EmailMessage]:
-        """Returns what came to an address, the oldest first."""
+        """Returns the mails to an address, oldest first."""
         files = sorted(self.folder.glob("*.eml"), key=lambda file: (file.stat().st_mtime_ns, file.name))
         return [mail for to, mail in map(_read, files) if to == address]
 
     def wait(self, address: str, subject: str, count: int = 1) -> EmailMessage:
-        """Returns the newest of so many mails with such a subject, once they are there.
+        """Waits until `count` mails with such a subject are there, and returns the newest.
 
         Raises:
             AssertionError: they do not come.
         """
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < deadline:
-            found = [mail for mail in self.mails(address) if subject in str(mail["Subject"])]
-            if len(found) >= count:
-                return found[-1]
-            time.sleep(LOOK_SECONDS)
-        raise AssertionError(f"{len(found)} of {count} mails about {subject!r} came")
+
+        def found() -> list[EmailMessage]:
+            mails = [mail for mail in self.mails(address) if subject in str(mail["Subject"])]
+            return mails if len(mails) >= count else []
+
+        return wait_for(found)[-1]
 
     def reset_token(self, address: str, count: int = 1) -> str:
-        """Returns the token of the newest of so many mails for a new password."""
+        """Returns the token of the newest mail for a new password."""
         return token_in(self.wait(address, "new password", count))
 
     def verification_token(self, address: str, count: int = 1) -> str:
-        """Returns the token of the newest of so many mails that ask to confirm the address."""
+        """Returns the token of the newest mail that asks to verify the address."""
         return token_in(self.wait(address, "Confirm", count))
 
     def undo_token(self, address: str, count: int = 1) -> str:
-        """Returns the token of the newest of so many mails that tell of a change of the address."""
+        """Returns the token of the newest mail that reports a change of the address."""
         return token_in(self.wait(address, "Your e-mail address", count))
 
 
 @cache
 def _read(file: Path) -> tuple[str, EmailMessage]:
-    """Returns a mail and to whom it is; files of mail never change, and every look passes all of them."""
+    """Returns a mail and its recipient; cached, since every look reads all files and files do not change."""
     mail = email.message_from_bytes(file.read_bytes(), policy=default)
     return str(mail["To"]), mail
 

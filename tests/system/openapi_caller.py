@@ -1,4 +1,4 @@
-"""Who makes schemathesis' calls, loaded by it: somebody new whenever a call has ended the one before.
+"""Credentials for schemathesis, which loads this module: a new user whenever a call has ended the last one.
 
 The calls are taken from what the system has answered, so they sign their own caller out, take the
 role away and delete the user. Whatever came after that would be refused at the door.
@@ -20,10 +20,10 @@ OPERATOR = "OPENAPI_OPERATOR"
 
 @schemathesis.auth()
 class Newcomer:
-    """Bears the token of somebody who has just joined."""
+    """Authenticates as a user who has just registered."""
 
     def get(self, case: Case[Any], context: AuthContext) -> str:
-        """Returns a token that is good; asked again after each 401."""
+        """Returns a valid token; called again after each 401."""
         with Client(os.environ[URL]) as client:
             user = client.register()
             if os.environ[ROLE] == "admin":
@@ -45,5 +45,5 @@ def _operator(client: Client) -> str:
 
 @schemathesis.hook
 def filter_case(context: HookContext, case: Any) -> bool:
-    """Spares the admin on whom the other tests depend."""
+    """Skips calls against the admin on whom the other tests depend."""
     return os.environ[OPERATOR].split(" ")[0] not in (case.path_parameters or {}).values()

@@ -13,7 +13,7 @@ REFUSED = (401, "INVALID_CREDENTIALS")
 
 @dataclass(frozen=True)
 class Owner:
-    """Somebody with a passkey."""
+    """A user with a passkey."""
 
     user: User
     device: Authenticator
@@ -48,7 +48,7 @@ def log_in(client: Client, credential: Any) -> Answer:
 
 
 def refusals(system: System, person_id: str) -> list[str]:
-    """Returns what the trail says of refused passkeys of a user."""
+    """Returns the audit entries of a user's refused passkeys."""
     rows = system.rows(
         "SELECT details ->> 'reason' FROM auth.audit_events"
         " WHERE action = 'auth.passkey_refused' AND subject_id = $1 ORDER BY sequence",

@@ -1,4 +1,4 @@
-"""The running system as tests need it: to look behind the gateway, and to break parts of it."""
+"""The running system: to look behind the gateway, and to stop and start parts of it."""
 
 import asyncio
 import base64
@@ -55,11 +55,11 @@ class System:
 
     @property
     def folder(self) -> Path:
-        """Where everything is that the system keeps."""
+        """The folder with everything that the system stores."""
         return self._stack.folder
 
     def grpc(self, name: str) -> str:
-        """Returns where a service answers gRPC."""
+        """Returns a service's gRPC address."""
         return str(self._stack.services[name].grpc)
 
     def service_keys(self, service: str) -> ServiceKeys:
@@ -70,7 +70,7 @@ class System:
         return open_service_keys(service, settings)
 
     def service_token(self, service: str, audience: str) -> str:
-        """Returns what proves a service's name to another."""
+        """Returns a token that proves a service's identity to another service."""
         return ServiceTokens(self.service_keys(service)).mint(audience)
 
     @property
@@ -93,11 +93,11 @@ class System:
         return MasterKey(base64.b64decode(self._stack.plan.keys.auth_master_key))
 
     def change(self, statement: str, *values: object) -> None:
-        """Changes something behind the services' back, as Postgres' superuser."""
+        """Runs a statement as Postgres' superuser."""
         self.rows(statement, *values)
 
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        """Asks Postgres as its superuser."""
+        """Returns the rows of a query that Postgres' superuser runs."""
         return _ask(self._stack.database.admin_url, statement, *values)
 
     def run(self, role: str, statement: str, *values: object) -> None:
@@ -105,11 +105,11 @@ class System:
         _ask(self.url(role), statement, *values)
 
     def kill(self, name: str) -> None:
-        """Ends a part at once."""
+        """Kills a part."""
         self._stack.kill_part(name)
 
     def start(self, name: str, *, settle: bool = True) -> None:
-        """Starts a part again and waits until the whole system has found it.
+        """Starts a part again and waits until the other parts reach it.
 
         Args:
             name: The part.
@@ -121,7 +121,7 @@ class System:
 
     @contextmanager
     def without(self, name: str) -> Iterator[None]:
-        """Stops a part, and starts it again in the end."""
+        """Stops a part for a while."""
         self._stack.stop_part(name)
         try:
             yield
@@ -130,7 +130,7 @@ class System:
 
     @contextmanager
     def gateway(self, **settings: str) -> Iterator[str]:
-        """Runs one more gateway, with settings of its own, and gives its URL."""
+        """Runs one more gateway, with additional settings, and gives its URL."""
         ports = Ports(free_port())
         name = f"passing-gateway-{next(_numbers)}"
         environment = self._stack.plan.environment(GATEWAY, ports) | settings
@@ -144,7 +144,7 @@ class System:
             process.stop()
 
     def command(self, *arguments: str) -> str:
-        """Runs `python -m auth_service` with what auth-service is told, and returns what it wrote.
+        """Runs `python -m auth_service` with the settings of auth-service, and returns its output.
 
         Raises:
             AssertionError: it failed.
@@ -174,7 +174,7 @@ class System:
         )
 
     def sign(self, claims: Mapping[str, Any], *, kid: str | None = "") -> str:
-        """Signs claims with the system's own key.
+        """Signs claims with the current signing key of auth-service.
 
         Args:
             claims: What the token is to say.
@@ -196,7 +196,7 @@ class System:
         return jwt.encode(dict(claims), self.master_key.opened(key), algorithm="ES256", headers=headers)
 
     def _settle(self) -> None:
-        """Waits until every service reaches every other again, which may take a connection a second.
+        """Waits until every service reaches every other one again.
 
         Raises:
             AssertionError: they have not found one another in time.

@@ -1,4 +1,4 @@
-"""How API keys end: by themselves, by their user and with their user, at every gateway."""
+"""How API keys end: by expiry, by revocation and with their user, at every gateway."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ NEW_PASSWORD = "copper-lantern-orbit-fern"
 
 
 def test_expired(client: Client, admin: User, system: System) -> None:
-    """Refused from its time on, remembered or not; audited once, however often a machine tries."""
+    """Refused as soon as it has expired, cached or not; audited once, however often a client tries."""
     ada = client.join(proven=True)
     soon = datetime.now(UTC) + timedelta(seconds=2)
     key = made(client, ada, expires_at=soon.isoformat())
@@ -74,7 +74,7 @@ def test_the_end(client: Client, other: Client, admin: User, end: Ending, code: 
 
 
 def test_a_new_role_counts_at_once(client: Client, other: Client, admin: User) -> None:
-    """The key goes on, with its scopes and the user's role: down and up again."""
+    """The key stays valid, with its scopes and the user's new role."""
     user = client.join(proven=True)
     path = f"/api/users/{user.id}"
     assert client.put(path, token=admin.access_token, json={"role": "admin"}).status == 200
@@ -89,7 +89,7 @@ def test_a_new_role_counts_at_once(client: Client, other: Client, admin: User) -
 
 
 def test_keys_outlive_sessions(client: Client, other: Client) -> None:
-    """Signing out everywhere and a new password end sessions; machines go on."""
+    """Signing out everywhere and a new password end sessions, not API keys."""
     user = client.join(proven=True)
     key = made(client, user)["key"]
     body = {"old_password": PASSWORD, "new_password": NEW_PASSWORD}
@@ -101,7 +101,7 @@ def test_keys_outlive_sessions(client: Client, other: Client) -> None:
 
 
 def test_deactivated_and_back(client: Client, admin: User) -> None:
-    """A user who is active again has their machines back."""
+    """The keys of a reactivated user work again."""
     user = client.join(proven=True)
     key = made(client, user)["key"]
     for is_active, status in ((False, 401), (True, 200)):
@@ -120,7 +120,7 @@ def test_erased_with_the_user(client: Client, system: System) -> None:
 
 
 def test_without_redis(client: Client, other: Client, system: System) -> None:
-    """With the stream away keys work, and what is deleted is refused all the same."""
+    """Without the stream, valid keys work and deleted ones are refused."""
     ada = client.join(proven=True)
     kept, deleted = made(client, ada), made(client, ada)
     for gateway in (client, other):

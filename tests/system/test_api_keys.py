@@ -1,4 +1,4 @@
-"""API keys: machines act for a user, within their scopes."""
+"""API keys: programs act for a user, within their scopes."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,12 +13,12 @@ NEW_PASSWORD = "copper-lantern-orbit-fern"
 
 
 def rename(client: Client, key: str) -> Answer:
-    """Writes with a key."""
+    """Makes a change with a key."""
     return client.put("/api/users/me", token=key, json={"full_name": "Renamed"})
 
 
 def test_shown_once(client: Client, ada: User, system: System) -> None:
-    """The answer holds the key; the list, and Postgres, never do."""
+    """Only the answer to its creation holds the key; neither the list nor Postgres has it."""
     expires_at = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     answer = client.post(
         KEYS,
@@ -43,7 +43,7 @@ def test_shown_once(client: Client, ada: User, system: System) -> None:
 
 
 def test_scopes_are_enforced(client: Client, admin: User) -> None:
-    """Reading reads, writing writes, both do both; what is refused is audited and changes nothing."""
+    """Scope `read` reads, `write` writes, both do both; refusals are audited and change nothing."""
     ada = client.join(proven=True)
     reader, writer = made(client, ada), made(client, ada, "write")
     both = made(client, ada, "read", "write")
@@ -65,7 +65,7 @@ def test_scopes_are_enforced(client: Client, admin: User) -> None:
     ]
 
 
-def test_who_was_refused_is_told(client: Client, admin: User) -> None:
+def test_a_refusal_is_audited(client: Client, admin: User) -> None:
     """The entry has the owner, the client and the request."""
     ada = client.join(proven=True)
     key = made(client, ada)
@@ -78,7 +78,7 @@ def test_who_was_refused_is_told(client: Client, admin: User) -> None:
 
 
 def test_a_key_is_no_session(client: Client) -> None:
-    """Nothing that keeps or gives access can be done with it, whatever its scopes."""
+    """No scope allows what keeps or gives access."""
     ada = client.join(proven=True)
     key = made(client, ada, "read", "write")["key"]
     calls: list[Answer] = [
@@ -102,7 +102,7 @@ def test_a_key_is_no_session(client: Client) -> None:
 
 
 def test_role_counts_as_well(client: Client, first_admin: User) -> None:
-    """A key does what its user may, not more; of what an admin may, only with the scope for it."""
+    """A key may do what its user may, and an admin's rights only with the scope `admin`."""
     ada, admin = client.join(proven=True), client.sign_in(first_admin)
     body = {"name": "directory", "scopes": ["read", "admin"]}
     assert client.get("/api/users", token=made(client, ada)["key"]).outcome == (403, "FORBIDDEN")
@@ -118,7 +118,7 @@ def test_role_counts_as_well(client: Client, first_admin: User) -> None:
 
 
 def test_an_admins_key_locks_people_out(client: Client, admin: User) -> None:
-    """And does nothing else that a fresh proof is asked for; it is never told to give one."""
+    """A key may do nothing that needs a fresh proof, and is not asked for one."""
     bob = client.join()
     path = f"/api/users/{bob.id}"
     key, without_write = made(client, admin, "write", "admin"), made(client, admin, "read", "admin")
@@ -156,7 +156,7 @@ def test_an_admins_key_locks_people_out(client: Client, admin: User) -> None:
     ],
 )
 def test_bad_input(client: Client, ada: User, change: dict[str, Any], field: str) -> None:
-    """Each field is named, and there is no more of a key than before."""
+    """Each wrong field is named, and no key is made."""
     before = client.get(KEYS, token=ada.access_token).data
     body = {"name": "report", "scopes": ["read"], "expires_at": None} | change
     answer = client.post(KEYS, token=ada.access_token, json=body)
@@ -167,7 +167,7 @@ def test_bad_input(client: Client, ada: User, change: dict[str, Any], field: str
 
 
 def test_forged_keys(client: Client, ada: User) -> None:
-    """A wrong secret, an unknown prefix, another form: all alike."""
+    """A wrong secret, an unknown prefix and another form get the same answer."""
     key = made(client, ada)["key"]
     flipped = key[:-1] + ("0" if key[-1] != "0" else "1")
     unknown = key.replace("vst_", "vst_aaaaaa")[: len(key)]
@@ -177,7 +177,7 @@ def test_forged_keys(client: Client, ada: User) -> None:
 
 
 def test_ones_own(client: Client) -> None:
-    """Nobody sees or ends another's key; twice ended is not found."""
+    """No user sees or revokes another user's key; a second revocation is 404."""
     ada, bob = client.join(proven=True), client.join(proven=True)
     key = made(client, ada)
     path = f"{KEYS}/{key['id']}"
@@ -191,7 +191,7 @@ def test_ones_own(client: Client) -> None:
     assert client.get(KEYS, token=ada.access_token).data == []
 
 
-def test_last_use_is_told(client: Client) -> None:
+def test_last_use_is_recorded(client: Client) -> None:
     """From the first use on."""
     ada = client.join(proven=True)
     key = made(client, ada)
@@ -203,7 +203,7 @@ def test_last_use_is_told(client: Client) -> None:
 
 
 def test_exported(client: Client) -> None:
-    """Everything but the secret, revoked ones as well."""
+    """Everything but the secret, for revoked keys as well."""
     ada = client.join(proven=True)
     kept, revoked = made(client, ada), made(client, ada, name="old")
     client.delete(f"{KEYS}/{revoked['id']}", token=ada.access_token)

@@ -1,4 +1,4 @@
-"""The audit log: every change and sign-in is in it, nobody's data is, and its chain holds."""
+"""The audit log has every change and sign-in and no personal data, and its chain is intact."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Entries = list[dict[str, Any]]
 
 @pytest.fixture(name="about")
 def _about(client: Client, admin: User) -> Callable[..., Entries]:
-    """Lists the entries about a user once there are as many as asked for."""
+    """Lists the entries about a user, once there are at least so many."""
 
     def about(subject_id: str, at_least: int = 1) -> Entries:
         deadline = time.monotonic() + 20
@@ -32,7 +32,7 @@ def _about(client: Client, admin: User) -> Callable[..., Entries]:
 
 
 def test_entry(client: Client, about: Callable[..., Entries]) -> None:
-    """An entry says who did what to whom, when, from where, in which request."""
+    """An entry has actor, action, subject, time, client address and request."""
     user = client.register()
     with Client(client.url, {"user-agent": "Phone/1.0", "x-request-id": "audited-request"}) as phone:
         phone.sign_in(user)
@@ -47,7 +47,7 @@ def test_entry(client: Client, about: Callable[..., Entries]) -> None:
 
 
 def test_life_of_a_person(client: Client, admin: User, about: Callable[..., Entries]) -> None:
-    """Every change of a user and every sign-in, good or bad, leaves an entry in its order."""
+    """Every change of a user and every sign-in, successful or not, adds an entry, in order."""
     user = client.join()
     client.post("/api/auth/login", json={"email": user.email, "password": "wrong-guess-of-eve"})
     client.put("/api/users/me", token=user.access_token, json={"full_name": "Renamed"})
@@ -79,7 +79,7 @@ def test_life_of_a_person(client: Client, admin: User, about: Callable[..., Entr
 
 
 def test_reuse_is_audited(client: Client, about: Callable[..., Entries]) -> None:
-    """A spent refresh token that comes back is written down as what it is."""
+    """Reuse of a spent refresh token is recorded as such."""
     user = client.join()
     token = user.refresh_token
     for _ in range(2):
@@ -90,7 +90,7 @@ def test_reuse_is_audited(client: Client, about: Callable[..., Entries]) -> None
 
 
 def test_unknown_address_is_not_audited(client: Client, admin: User) -> None:
-    """A sign-in to an address that nobody has is counted, and writes nothing: anyone could fill the chain."""
+    """A sign-in with an unknown address is counted and not audited: otherwise anyone could fill the log."""
     email = new_email()
     client.post(
         "/api/auth/login",
@@ -104,7 +104,7 @@ def test_unknown_address_is_not_audited(client: Client, admin: User) -> None:
 
 
 def test_filters(client: Client, admin: User, about: Callable[..., Entries]) -> None:
-    """Filters by actor, subject, action and time hold together."""
+    """Filters by actor, subject, action and time are combined."""
     user = client.register()
     since = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     client.sign_in(user)
@@ -135,7 +135,7 @@ def test_pages(client: Client, admin: User) -> None:
 
 
 def test_chain(client: Client, admin: User) -> None:
-    """The chain is intact from its first entry to its head, over all that the tests did."""
+    """The chain is intact from its first entry to its head."""
     client.join()
     answer = client.get("/api/admin/audit-events/verify", token=admin.access_token)
 
@@ -148,7 +148,7 @@ def test_chain(client: Client, admin: User) -> None:
 
 
 def test_head_is_signed(client: Client, admin: User, system: System) -> None:
-    """What happened is soon under a signature, as admins see at the gateway and operators by command."""
+    """New entries are soon covered by a signature, as admins see it by the API and operators by command."""
     client.join()
     newest = client.get("/api/admin/audit-events", token=admin.access_token, params={"page_size": 1}).data[0]
     deadline = time.monotonic() + 30
@@ -165,7 +165,7 @@ def test_head_is_signed(client: Client, admin: User, system: System) -> None:
 
 
 def test_refused_authorization_is_logged(client: Client, system: System) -> None:
-    """Who asked for what and was not allowed to is in the gateway's log, whatever else is audited."""
+    """The gateway's log has the user, the route and the status of a call that was not allowed."""
     user = client.join()
     request_id = f"refused-{user.id}"
     refused = client.get("/api/users", token=user.access_token, headers={"x-request-id": request_id})

@@ -1,4 +1,4 @@
-"""What is wrong with a body is said exactly, and nothing is written."""
+"""Each fault of a body gets its exact error, and nothing is written."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -72,7 +72,7 @@ def test_wrong_type(client: Client, field: str, value: Any) -> None:
 
 @pytest.mark.parametrize("value", ["true", "yes", 1, 0, "", [], {}], ids=repr)
 def test_boolean_is_not_guessed(client: Client, admin: User, ada: User, value: Any) -> None:
-    """A truth value is `true` or `false`: nobody is deactivated by an empty text."""
+    """A boolean is `true` or `false`: an empty text does not deactivate a user."""
     answer = client.put(f"/api/users/{ada.id}", token=admin.access_token, json={"is_active": value})
 
     assert answer.outcome == (422, "VALIDATION_ERROR")
@@ -89,7 +89,7 @@ def test_role_is_not_guessed(client: Client, admin: User, ada: User, value: Any)
 
 
 def test_every_missing_field_is_named(client: Client) -> None:
-    """Clients learn of all their mistakes at once."""
+    """One answer names all wrong fields."""
     answer = client.post("/api/auth/register", json={})
 
     assert answer.outcome == (422, "VALIDATION_ERROR")
@@ -100,7 +100,7 @@ def test_every_missing_field_is_named(client: Client) -> None:
     "field", ["role", "is_active", "id", "__proto__", "email ", "Email", "user.email", "é"]
 )
 def test_unknown_field(client: Client, field: str) -> None:
-    """A field that does not exist is refused: nobody becomes an admin by asking for it."""
+    """An unknown field is refused: no user becomes an admin by sending `role`."""
     answer = client.post("/api/auth/register", json={**GOOD, field: "admin"})
 
     assert answer.outcome == (422, "VALIDATION_ERROR")
@@ -147,7 +147,7 @@ def test_lengths(client: Client, field: str, value: str) -> None:
     ],
 )
 def test_not_an_address(client: Client, email: str) -> None:
-    """What cannot receive mail is not an e-mail address; headers cannot be smuggled into a mail."""
+    """What cannot receive mail is not an e-mail address, and an address cannot inject mail headers."""
     answer = client.post("/api/auth/register", json={**GOOD, "email": email})
 
     assert answer.outcome == (422, "VALIDATION_ERROR")
@@ -175,7 +175,7 @@ def test_text_that_no_database_can_keep(client: Client, field: str, escape: str)
     ],
 )
 def test_name_is_one_line(client: Client, ada: User, name: str) -> None:
-    """A name cannot carry a header, a terminal's escape, a second line, or what nobody sees."""
+    """A name cannot contain a header, a terminal escape, a second line or invisible characters."""
     answer = client.put("/api/users/me", token=ada.access_token, json={"full_name": name})
 
     assert answer.outcome == (422, "VALIDATION_ERROR")
@@ -193,7 +193,7 @@ def test_name_is_one_line(client: Client, ada: User, name: str) -> None:
     ],
 )
 def test_other_media_type(client: Client, content_type: str) -> None:
-    """Only JSON is taken: a form on another site cannot post here."""
+    """Only JSON is accepted, so a form on another site cannot post here."""
     answer = client.post(
         "/api/auth/login", content=b'{"email": "a@example.com"}', headers={"content-type": content_type}
     )
@@ -205,7 +205,7 @@ def test_other_media_type(client: Client, content_type: str) -> None:
     "content_type", ["application/json; charset=utf-8", "Application/JSON", "application/json;charset=UTF-8"]
 )
 def test_media_type_in_other_words(client: Client, content_type: str) -> None:
-    """JSON may be announced in any case and with a charset."""
+    """The media type may be in any case and have a charset."""
     user = {"email": new_email(), "password": PASSWORD}
     body = f'{{"email": "{user["email"]}", "password": "{PASSWORD}"}}'.encode()
     answer = client.post("/api/auth/login", content=body, headers={"content-type": content_type})
@@ -214,7 +214,7 @@ def test_media_type_in_other_words(client: Client, content_type: str) -> None:
 
 
 def test_largest_body(client: Client) -> None:
-    """A body of 64 KiB is read; one more byte is not."""
+    """A body of 64 KiB is accepted, one of one byte more is not."""
     body = b'{"refresh_token": "x"}'
     fitting = body + b" " * (LIMIT_BYTES - len(body))
 
@@ -223,7 +223,7 @@ def test_largest_body(client: Client) -> None:
 
 
 def test_large_body_is_refused_unread(base_url: str) -> None:
-    """An announced body that is too large is refused before a byte of it has come."""
+    """A body that is announced as too large is refused before it is read."""
     answer = exchange(
         base_url,
         head("POST", "/api/auth/login", "Content-Type: application/json", f"Content-Length: {10**9}"),
@@ -243,7 +243,7 @@ def test_chunked_body_is_counted(base_url: str) -> None:
 
 
 def test_chunked_body_is_read(base_url: str) -> None:
-    """A body without Content-Length is as good as any other."""
+    """A chunked body is accepted."""
     announced = head(
         "POST", "/api/auth/refresh", "Content-Type: application/json", "Transfer-Encoding: chunked"
     )
@@ -262,7 +262,7 @@ def test_no_body_at_all(base_url: str) -> None:
 
 
 def test_body_of_another_encoding(client: Client) -> None:
-    """A compressed body is not JSON, and not unpacked either."""
+    """A compressed body is not JSON, and is not decompressed."""
     answer = client.post("/api/auth/login", content=b"\x1f\x8b\x08\x00", headers={"content-encoding": "gzip"})
 
     assert answer.outcome in {(400, "INVALID_JSON"), (415, "UNSUPPORTED_MEDIA_TYPE")}
@@ -283,7 +283,7 @@ def test_body_of_another_encoding(client: Client) -> None:
 def test_calls_without_fields(
     client: Client, ada: User, path: str, body: bytes, outcome: tuple[int, str]
 ) -> None:
-    """Take no field either: what is sent to no purpose is said, not passed over."""
+    """Routes without fields refuse a body with fields."""
     answer = client.post(path, token=ada.access_token, content=body)
 
     assert answer.outcome == outcome
@@ -292,7 +292,7 @@ def test_calls_without_fields(
 
 
 def test_calls_without_fields_take_an_empty_body(client: Client) -> None:
-    """None at all, and an empty object; another type is as wrong as elsewhere."""
+    """No body and an empty object are accepted; another media type is refused."""
     path = "/api/auth/passkeys/login/options"
     assert client.post(path).status == client.post(path, json={}).status == 200
     assert client.post(path, content=b"a=1", headers={"content-type": "text/plain"}).status == 415

@@ -1,4 +1,4 @@
-"""Paths, queries and headers that mean harm get the exact error of the table."""
+"""Malformed paths, queries and headers get the exact error of the table."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ from tests.system.raw import exchange, head
     ],
 )
 def test_malformed_id(client: Client, admin: User, user_id: str) -> None:
-    """An id that is none is refused on its field; what leaves the folder is not found."""
+    """A malformed id is refused on its field; a path that leaves its folder is not found."""
     answer = client.get(f"/api/users/{user_id}", token=admin.access_token)
 
     assert answer.outcome == (422, "VALIDATION_ERROR")
@@ -94,7 +94,7 @@ def test_malformed_query(client: Client, admin: User, query: str, field: str) ->
     "search", ["%", "_", "%%", "' OR '1'='1", "'; DROP TABLE users; --", "\\", "%5C", "a%' --"]
 )
 def test_search_is_only_text(client: Client, admin: User, ada: User, search: str) -> None:
-    """A search finds what contains the text: quotes and wildcards are letters like others."""
+    """A search matches the text itself: quotes and wildcards are ordinary characters."""
     answer = client.get("/api/users", token=admin.access_token, params={"search": search, "page_size": 100})
 
     assert answer.outcome == (200, None)
@@ -106,7 +106,7 @@ def test_search_is_only_text(client: Client, admin: User, ada: User, search: str
     "value", ["'", '"; DROP TABLE users', "not-an-etag", '"999999"', 'W/"1"', '""', "\xff"]
 )
 def test_odd_precondition(client: Client, ada: User, value: str) -> None:
-    """An `If-Match` that is not the present version never lets a change through."""
+    """A change with an `If-Match` of another version is refused."""
     answer = client.put(
         "/api/users/me",
         token=ada.access_token,
@@ -131,7 +131,7 @@ def test_odd_precondition(client: Client, ada: User, value: str) -> None:
     ids=repr,
 )
 def test_not_http(base_url: str, request_head: bytes) -> None:
-    """What is not HTTP is a bad request, and the gateway goes on."""
+    """What is not HTTP is a bad request, and the gateway serves on."""
     answer = exchange(base_url, request_head)
 
     assert answer.status == 400
@@ -149,7 +149,7 @@ def test_not_http(base_url: str, request_head: bytes) -> None:
     ],
 )
 def test_malformed_audit_query(client: Client, admin: User, query: str) -> None:
-    """The audit log's filters are held to their forms as well."""
+    """The filters of the audit log are validated as well."""
     answer = client.get(f"/api/admin/audit-events?{query}", token=admin.access_token)
 
     assert answer.outcome == (422, "VALIDATION_ERROR")
@@ -160,14 +160,14 @@ def test_malformed_audit_query(client: Client, admin: User, query: str) -> None:
     "target", ["/api/users/%ff", "/api/%ff", "/api/users/..", "/api/users/%2e%2e/me", "/%00"]
 )
 def test_path_that_is_none(base_url: str, admin: User, target: str) -> None:
-    """A path that is no text, or climbs, leads nowhere: nobody resolves it into another."""
+    """A path that is not text, or leaves its root, is not found; no component resolves it to another path."""
     answer = exchange(base_url, head("GET", target, f"Authorization: Bearer {admin.access_token}"))
 
     assert answer.outcome in {(404, "NOT_FOUND"), (422, "VALIDATION_ERROR")}
 
 
 def test_parameters_of_no_meaning(client: Client, ada: User) -> None:
-    """Bytes that are no UTF-8 in a query never break the gateway."""
+    """Invalid UTF-8 in a query breaks nothing."""
     answers: list[Any] = [
         client.get(f"/api/users/me?{query}", token=ada.access_token)
         for query in ("%ff", "a=%ff", "a[]=1&a[]=2", "&&&", "=")

@@ -1,4 +1,4 @@
-"""Canaries: secrets and personal data go through every route, and then no output has them.
+"""Secrets and personal data (canaries) are sent through every route; no output contains them.
 
 Output is what the processes write: their logs, the spans at the collector, their metrics,
 the events on the stream and, for secrets, the audit trail and Redis as a whole.
@@ -29,12 +29,12 @@ STREAMS = frozenset({"/api/health/stream"})
 
 
 class Canaries:
-    """Everything that must not be told, by what it is; calls are recorded as traces."""
+    """The values that must not appear, by what they are; calls are traced."""
 
     def __init__(self, client: Client, mark: str) -> None:
         self._client = client
         self.secrets: dict[str, str] = {
-            # None is built around the name or address below: such passwords are refused.
+            # None contains the name or address below: such passwords are refused.
             "password": f"velvet-harbor-{secrets.token_hex(6)}",
             "new password": f"marble-otter-{secrets.token_hex(6)}",
             "wrong password": f"guess-lamp-{secrets.token_hex(6)}",
@@ -43,7 +43,7 @@ class Canaries:
         self.personal = {
             "e-mail": f"canary.{mark}@example.com",
             "name": f"Canaria Zweifel {mark}",
-            "unknown e-mail": f"nobody.{mark}@example.com",
+            "unknown e-mail": f"unknown.{mark}@example.com",
             "search": f"searched-{mark}",
         }
         self.calls = 0
@@ -55,7 +55,7 @@ class Canaries:
         return self._client.call(method, path, headers={"traceparent": traceparent}, **arguments)
 
     def learn(self, data: Any, kind: str = "answer") -> Any:
-        """Notes the secrets that an answer brought."""
+        """Records the secrets that an answer brought."""
         if isinstance(data, dict):
             for key, value in data.items():
                 self.learn(value, key)
@@ -87,7 +87,7 @@ def _is_secret(kind: str) -> bool:
 
 
 def live(canaries: Canaries, mailbox: Mailbox) -> User:
-    """Lives a life that brings every kind of secret about, and returns who lived it."""
+    """Uses every feature that makes a secret, and returns the user."""
     call, learn, password = canaries.call, canaries.learn, canaries.secrets["password"]
     email, name = canaries.personal["e-mail"], canaries.personal["name"]
     credentials = {"email": email, "password": password}
@@ -121,7 +121,7 @@ def live(canaries: Canaries, mailbox: Mailbox) -> User:
 
 
 def everywhere(canaries: Canaries, document: dict[str, Any], tokens: dict[str, str]) -> None:
-    """Puts canaries into every field and parameter of every route, as each kind of caller."""
+    """Sends canaries in every field and parameter of every route, as each kind of caller."""
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             if path in STREAMS or path.endswith(("/logout-all", "/end-all")):
@@ -156,7 +156,7 @@ def _body(canaries: Canaries, document: dict[str, Any], operation: dict[str, Any
 
 
 def outputs(system: System, collector: Collector) -> Iterator[tuple[str, bytes]]:
-    """Yields all that the processes tell of themselves."""
+    """Yields the output of every process."""
     for log in sorted(Path(system.folder / "logs").glob("*.log*")):
         yield f"log {log.name}", log.read_bytes()
     for span in list(collector.spans):
@@ -167,11 +167,11 @@ def outputs(system: System, collector: Collector) -> Iterator[tuple[str, bytes]]
 
 
 async def stored(url: str) -> list[tuple[str, bytes]]:
-    """Returns everything that Redis holds: the stream, limits, and whatever else."""
+    """Returns everything that Redis stores."""
     found = []
     async with Redis.from_url(url) as redis:
         async for key in redis.scan_iter():
-            # Redis' own serialization, short of compressing: it has what any type holds, bytes as they are.
+            # DUMP gives the uncompressed bytes of every type.
             kept: Any = await redis.execute_command("DUMP", key)  # type: ignore[no-untyped-call]
             found.append((f"Redis {key!r}", bytes(key) + b" " + bytes(kept)))
         entries: Any = await redis.xrange("vestibule:events")
@@ -181,11 +181,11 @@ async def stored(url: str) -> list[tuple[str, bytes]]:
 
 @pytest.fixture(scope="module", name="sung")
 def _sung(client: Client, mailbox: Mailbox, admin: User, collector: Collector) -> Canaries:
-    """The canaries, after they have been everywhere."""
+    """The canaries, after they were sent everywhere."""
     canaries = Canaries(client, secrets.token_hex(6))
     user = live(canaries, mailbox)
     document = json.loads(client.get("/openapi.json").text)
-    # An admin of their own: what it does to itself must not bother others.
+    # An admin of their own: what it does to itself must not affect others.
     tokens = {"stranger": canaries.secrets["made-up token"], "person": user.access_token}
     everywhere(canaries, document, tokens)
     canaries.call(
@@ -198,7 +198,7 @@ def _sung(client: Client, mailbox: Mailbox, admin: User, collector: Collector) -
 
 
 def test_no_output_has_a_canary(sung: Canaries, system: System, collector: Collector) -> None:
-    """Logs, traces and metrics have neither secrets nor personal data."""
+    """Logs, traces and metrics contain neither secrets nor personal data."""
     everything = list(outputs(system, collector))
 
     assert sung.calls > 80
@@ -208,7 +208,7 @@ def test_no_output_has_a_canary(sung: Canaries, system: System, collector: Colle
 
 
 def test_neither_stream_nor_trail_has_a_canary(sung: Canaries, system: System) -> None:
-    """Events have no personal data; the audit trail and whatever else is in Redis no secret."""
+    """Events contain no personal data; audit log and Redis contain no secret."""
     kept = asyncio.run(stored(system.redis_url))
     trail = [
         ("audit", str(row).encode()) for row in system.rows("SELECT a::text FROM auth.audit_events AS a")
@@ -221,7 +221,7 @@ def test_neither_stream_nor_trail_has_a_canary(sung: Canaries, system: System) -
 
 
 def test_the_search_would_have_found_them(sung: Canaries, system: System) -> None:
-    """The same search finds a canary where it has to be: in the answer to who bears the token."""
+    """The same search finds a canary where it must be: in the answer to its user."""
     row = system.rows("SELECT u::text FROM users.users AS u WHERE u.email = $1", sung.personal["e-mail"])
 
     assert leaks([("users", str(row).encode())], {"e-mail": sung.personal["e-mail"]}) != []

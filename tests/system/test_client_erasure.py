@@ -1,4 +1,4 @@
-"""After a user is erased, nothing tells from where and with what they came; the chain stays whole.
+"""After a user is erased, no record has their client addresses or programs; the audit chain stays intact.
 
 Logs are the exception that SECURITY.md names: they have addresses and request ids, but no user agent.
 """
@@ -19,14 +19,14 @@ REQUEST = f"canary{secrets.token_hex(8)}"
 
 @pytest.fixture(name="phone", scope="module")
 def _phone(client: Client) -> Iterator[Client]:
-    """A client that can be told from all others."""
+    """A client with a recognisable address, program and request id."""
     with Client(client.url, {"user-agent": f"{CLIENT}/1.0", "x-request-id": REQUEST}) as phone:
         yield phone
 
 
 @pytest.fixture(name="erased", scope="module")
 def _erased(phone: Client, system: System, admin: User, client: Client) -> str:
-    """The id of somebody who did what there is to do, and left; the events have arrived."""
+    """The id of a user who used every feature and was erased; all events have been handled."""
     ada = phone.join()
     phone.post("/api/auth/login", json={"email": ada.email, "password": "wrong-guess-of-eve"})
     phone.put("/api/users/me", token=ada.access_token, json={"full_name": "Ada"})
@@ -69,13 +69,13 @@ def _tables_with(system: System, word: str) -> list[str]:
 
 @pytest.mark.parametrize("word", [CLIENT, REQUEST], ids=["client", "request"])
 def test_no_table_holds_it(erased: str, system: System, word: str) -> None:
-    """Neither the audit nor an outbox, nor what waits to be fetched."""
+    """Neither the audit log nor an outbox nor a queue."""
     assert _tables_with(system, word) == []
 
 
 @pytest.mark.parametrize("word", [CLIENT, REQUEST], ids=["client", "request"])
 def test_no_event_on_the_stream_holds_it(erased: str, system: System, word: str) -> None:
-    """It never did."""
+    """The stream never contained it."""
     with Redis.from_url(system.redis_url) as redis:
         events = redis.xrange("vestibule:events")
         assert events
@@ -83,14 +83,14 @@ def test_no_event_on_the_stream_holds_it(erased: str, system: System, word: str)
 
 
 def test_no_log_holds_the_user_agent(erased: str, system: System) -> None:
-    """Of any program."""
+    """Neither does the log of any process."""
     logs = list((system.folder / "logs").iterdir())
     assert logs
     assert [log.name for log in logs if CLIENT.encode() in log.read_bytes()] == []
 
 
 def test_the_entries_stay_and_verify(erased: str, client: Client, admin: User) -> None:
-    """By id and hash, with nothing of the client."""
+    """The export of an erased user's entries has ids and hashes only."""
     found = _entries(client, admin, erased)
     report = client.get("/api/admin/audit-events/verify", token=admin.access_token).data
 

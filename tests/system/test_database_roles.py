@@ -1,4 +1,4 @@
-"""What each service may touch in the database that they share: its own schema, and its log only to add."""
+"""What each service may do in the shared database: only in its own schema, and in the audit log only add."""
 
 import asyncio
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ STRANGERS = [
 
 @pytest.mark.parametrize(("role", "schema"), STRANGERS)
 def test_schemas_are_closed(system: System, role: str, schema: str) -> None:
-    """Neither a service nor the owner of its schema reads or writes another service's."""
+    """Neither a service nor its schema's owner reads or writes another service's schema."""
     tables = system.rows(
         "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         "WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm')",
@@ -55,8 +55,8 @@ def test_schemas_are_closed(system: System, role: str, schema: str) -> None:
         "ALTER ROLE postgres PASSWORD 'mine'",
     ],
 )
-def test_services_are_nobody_special(system: System, role: str, statement: str) -> None:
-    """A service that is taken over cannot climb in the database."""
+def test_services_have_no_special_rights(system: System, role: str, statement: str) -> None:
+    """A compromised service cannot gain rights in the database."""
     assert _allowed(system.url(role), [statement]) == []
 
 
@@ -81,7 +81,7 @@ def test_services_are_nobody_special(system: System, role: str, statement: str) 
     ],
 )
 def test_audit_is_only_written(system: System, statement: str) -> None:
-    """auth-service itself can add to the audit log and read it, nothing else."""
+    """auth-service can read the audit log and add to it, nothing else."""
     assert _allowed(system.url("auth_service"), [statement]) == []
     reading = "SELECT 1 FROM auth.audit_events LIMIT 1"
     assert _allowed(system.url("auth_service"), [reading]) == [reading]
@@ -100,7 +100,7 @@ def test_services_do_not_own_their_tables(system: System, schema: str, role: str
 
 
 def _allowed(url: str, statements: Iterable[str]) -> list[str]:
-    """Returns the statements that Postgres does not refuse for want of a privilege, and undoes them."""
+    """Runs statements and rolls them back; returns those that no missing privilege refused."""
 
     async def run() -> list[str]:
         connection = await asyncpg.connect(url)

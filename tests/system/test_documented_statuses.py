@@ -1,4 +1,4 @@
-"""What the document says a call can answer, it can be made to answer."""
+"""Every status that the document lists for a call can be produced."""
 
 from typing import Any
 
@@ -28,14 +28,14 @@ def _ask(url: str, call: tuple[str, str], *headers: str, body: str = "") -> Answ
 
 
 def test_malformed_http(base_url: str, calls: Calls) -> None:
-    """Every call documents 400, and gives it for a second `Host`."""
+    """Every call documents 400, and answers it to a second `Host` header."""
     for call, operation in calls.items():
         assert "400" in operation["responses"]
         assert _ask(base_url, call, "Host: other").outcome[0] == 400, call
 
 
 def test_too_large(base_url: str, calls: Calls) -> None:
-    """Every call of the API documents 413, and gives it before the body is sent or a token is asked for."""
+    """Every API call documents 413, and answers it before it reads the body or asks for a token."""
     for call, operation in calls.items():
         if call[1].startswith("/api/"):
             assert "413" in operation["responses"]
@@ -43,8 +43,8 @@ def test_too_large(base_url: str, calls: Calls) -> None:
             assert _ask(base_url, call, "Content-Length: 70000", "Expect: 100-continue").status == 413, call
 
 
-def test_nobody_is_signed_in(base_url: str, calls: Calls) -> None:
-    """401 without a token, by the calls that have `security` and by no other."""
+def test_anonymous_clients_get_401(base_url: str, calls: Calls) -> None:
+    """401 without a token, by exactly the calls that have `security`."""
     for call, operation in calls.items():
         if "stream" in call[1]:
             continue
@@ -54,7 +54,7 @@ def test_nobody_is_signed_in(base_url: str, calls: Calls) -> None:
 
 
 def test_a_body_of_another_type(base_url: str, calls: Calls) -> None:
-    """415 by the calls that document it, where no token is asked for before."""
+    """415 by the calls that document it and need no token."""
     for call, operation in calls.items():
         if "415" in operation["responses"] and not operation["security"]:
             answer = _ask(base_url, call, "Content-Type: text/plain", "Content-Length: 2", body="{}")
@@ -62,7 +62,7 @@ def test_a_body_of_another_type(base_url: str, calls: Calls) -> None:
 
 
 def test_a_name_for_the_request_that_is_none(base_url: str, calls: Calls) -> None:
-    """422 by every public POST, for an `Idempotency-Key` that cannot be one or a body without its fields."""
+    """422 by every public POST, for a malformed `Idempotency-Key` or a body without its fields."""
     for call, operation in calls.items():
         if call[0] == "POST" and not operation["security"]:
             headers = ("Content-Type: application/json", "Content-Length: 2", "Idempotency-Key: " + "x" * 129)

@@ -1,4 +1,4 @@
-"""Verifying addresses: by the mail that registering, a new address or asking for it sends."""
+"""Verifying addresses by the mail that registering, a new address or a request sends."""
 
 import time
 
@@ -21,7 +21,7 @@ def _is_verified(client: Client, user: User) -> bool:
 
 
 def _until_verified(client: Client, user: User) -> None:
-    """At once as a rule; when user-service cannot be told in two seconds, its event tells it."""
+    """Soon: when user-service does not answer in two seconds, the event reaches it later."""
     deadline = time.monotonic() + WAIT_SECONDS
     while not _is_verified(client, user):
         assert time.monotonic() < deadline
@@ -29,7 +29,7 @@ def _until_verified(client: Client, user: User) -> None:
 
 
 def test_registering_sends_the_mail_that_verifies(client: Client, mailbox: Mailbox) -> None:
-    """Once only."""
+    """Only once."""
     ada = client.join()
     token = mailbox.verification_token(ada.email)
     assert not _is_verified(client, ada)
@@ -41,7 +41,7 @@ def test_registering_sends_the_mail_that_verifies(client: Client, mailbox: Mailb
 
 
 def test_the_mail(client: Client, mailbox: Mailbox) -> None:
-    """Text and HTML, marked as written by a machine, with a link below the public URL."""
+    """Text and HTML, marked as automatic, with a link below the public URL."""
     ada = client.register()
     mail = mailbox.wait(ada.email, "Confirm")
 
@@ -55,7 +55,7 @@ def test_the_mail(client: Client, mailbox: Mailbox) -> None:
 
 
 def test_user_service_may_be_away(client: Client, system: System, mailbox: Mailbox) -> None:
-    """The proof is taken all the same, and told as soon as there is somebody to tell."""
+    """The proof is accepted, and reported to user-service once it runs."""
     ada = client.join()
     token = mailbox.verification_token(ada.email)
     with system.without("user-service"):
@@ -64,7 +64,7 @@ def test_user_service_may_be_away(client: Client, system: System, mailbox: Mailb
 
 
 def test_a_new_address_is_proven_by_itself(client: Client, mailbox: Mailbox) -> None:
-    """Its mail goes to it; the present one's token proves the present one, as long as that stays."""
+    """The new address gets its own mail; the token of the current one stays valid for the current one."""
     ada = client.join()
     first = mailbox.verification_token(ada.email)
     later = new_email()
@@ -78,7 +78,7 @@ def test_a_new_address_is_proven_by_itself(client: Client, mailbox: Mailbox) -> 
 
 
 def test_resend(client: Client, mailbox: Mailbox) -> None:
-    """A new mail, whose token replaces the one before."""
+    """A new mail's token replaces the previous one."""
     ada = client.join()
     older = mailbox.verification_token(ada.email)
     answer = client.post("/api/auth/email/resend", token=ada.access_token)
@@ -90,8 +90,8 @@ def test_resend(client: Client, mailbox: Mailbox) -> None:
     assert _verify(client, newer) == (204, None)
 
 
-def test_resend_needs_somebody(client: Client) -> None:
-    """Who is not signed in has no address to verify."""
+def test_resend_needs_a_user(client: Client) -> None:
+    """An anonymous client has no address to verify."""
     assert client.post("/api/auth/email/resend").outcome == (401, "UNAUTHENTICATED")
 
 
@@ -100,7 +100,7 @@ def test_nothing_is_sent_to_a_verified_address(client: Client, system: System, m
     ada = client.join()
     _verify(client, mailbox.verification_token(ada.email))
     assert client.post("/api/auth/email/resend", token=ada.access_token).outcome == (202, None)
-    # Mails leave in the order of their queue: once this one is out, so would be the other.
+    # Mails leave in order: once this one has left, the other one would have too.
     other = client.register()
     mailbox.verification_token(other.email)
 
@@ -109,7 +109,7 @@ def test_nothing_is_sent_to_a_verified_address(client: Client, system: System, m
 
 
 def test_an_expired_token(client: Client, system: System, mailbox: Mailbox) -> None:
-    """After an hour it is refused as such."""
+    """An hour after it was sent it is refused as expired."""
     ada = client.join()
     token = mailbox.verification_token(ada.email)
     system.change(
@@ -123,12 +123,12 @@ def test_an_expired_token(client: Client, system: System, mailbox: Mailbox) -> N
 
 @pytest.mark.parametrize("token", ["x", "A" * 43, "🗝"])
 def test_a_wrong_token(client: Client, token: str) -> None:
-    """Nothing is told of why."""
+    """The answer does not say why."""
     assert _verify(client, token) == (401, "TOKEN_INVALID")
 
 
 def test_a_missing_token(client: Client) -> None:
-    """It is named."""
+    """The field is named."""
     answer = client.post("/api/auth/email/verify", json={})
 
     assert answer.outcome == (422, "VALIDATION_ERROR")
@@ -136,7 +136,7 @@ def test_a_missing_token(client: Client) -> None:
 
 
 def test_a_reset_token_verifies_nothing(client: Client, mailbox: Mailbox) -> None:
-    """Each kind has its one purpose."""
+    """Each kind of token has one purpose."""
     ada = client.join()
     client.post("/api/auth/password/forgot", json={"email": ada.email})
 
@@ -145,12 +145,12 @@ def test_a_reset_token_verifies_nothing(client: Client, mailbox: Mailbox) -> Non
 
 
 def test_it_is_audited(client: Client, admin: User, mailbox: Mailbox) -> None:
-    """By both services, each once."""
+    """By both services, once each."""
     ada = client.join()
     _verify(client, mailbox.verification_token(ada.email))
     client.post("/api/auth/email/resend", token=ada.access_token)
     found = client.get("/api/admin/audit-events", token=admin.access_token, params={"subject_id": ada.id})
 
-    told = [entry["action"] for entry in found.data]
-    assert told.count("auth.email_verified") == 1
-    assert told.count("auth.verification_resent") == 1
+    recorded = [entry["action"] for entry in found.data]
+    assert recorded.count("auth.email_verified") == 1
+    assert recorded.count("auth.verification_resent") == 1

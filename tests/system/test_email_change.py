@@ -1,4 +1,4 @@
-"""Changing the e-mail address, from outside: no account is lost by it, and nobody learns of another's."""
+"""Changing the e-mail address: no account is lost by it, and no user learns which addresses exist."""
 
 import time
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def _verify(client: Client, token: str) -> tuple[int, str | None]:
 
 
 def test_it_is_pending_until_it_is_proven(client: Client, mailbox: Mailbox) -> None:
-    """Signing in and resets stay with the present address, which is told; sessions go on."""
+    """Sign-in and resets use the current address, which is notified; sessions stay valid."""
     ada, new = client.join(proven=True), new_email()
     asked = _ask(client, ada, new)
 
@@ -61,7 +61,7 @@ def test_it_is_pending_until_it_is_proven(client: Client, mailbox: Mailbox) -> N
 
 
 def test_a_taken_address_looks_free(client: Client, mailbox: Mailbox) -> None:
-    """To who asks, now and later; its owner is told, and mailed nothing that works."""
+    """The client sees no difference, now or later; the address's user is notified without a working link."""
     ada, eve, owner = client.join(), client.join(), client.register()
     answers = [_ask(client, ada, new_email()), _ask(client, eve, owner.email.upper())]
     mailbox.wait(owner.email, IN_USE)
@@ -80,7 +80,7 @@ def test_a_taken_address_looks_free(client: Client, mailbox: Mailbox) -> None:
 
 
 def test_undoing(client: Client, mailbox: Mailbox) -> None:
-    """An intruder who moved the account, and took the address that it had, is out of it."""
+    """The user undoes an intruder's change of the address, which also signs the intruder out."""
     ada, theirs = client.join(proven=True), new_email()
     key = client.post("/api/auth/api-keys", token=ada.access_token, json={"name": "x", "scopes": ["read"]})
     client.change_email(ada, theirs, mailbox)
@@ -103,7 +103,7 @@ def test_undoing(client: Client, mailbox: Mailbox) -> None:
 
 
 def test_undoing_what_is_pending(client: Client, mailbox: Mailbox) -> None:
-    """The first notice's link is enough, and the proof is useless then."""
+    """The link of the first notice works once the change is made; the proof is useless then."""
     ada, theirs = client.join(), new_email()
     _ask(client, ada, theirs)
     proof = mailbox.verification_token(theirs)
@@ -115,7 +115,7 @@ def test_undoing_what_is_pending(client: Client, mailbox: Mailbox) -> None:
 
 
 def test_two_ask_for_one(client: Client, mailbox: Mailbox) -> None:
-    """Whoever proves it first has it; the other is told so at the proof."""
+    """The first to prove it gets it; the other one gets an error at the proof."""
     ada, eve, wanted = client.join(), client.join(), new_email()
     _ask(client, ada, wanted)
     _ask(client, eve, wanted)
@@ -127,7 +127,7 @@ def test_two_ask_for_one(client: Client, mailbox: Mailbox) -> None:
 
 
 def test_five_an_hour(client: Client, mailbox: Mailbox) -> None:
-    """Then 429, whoever has the address; a stranger gets five mails at most, and names change on."""
+    """Then 429, whether the address is taken or not; it gets five mails at most; names still change."""
     ada, owner = client.join(), client.register()
     wanted = [new_email() for _ in range(4)]
     began = time.monotonic()
@@ -144,7 +144,7 @@ def test_five_an_hour(client: Client, mailbox: Mailbox) -> None:
 
 
 def test_while_user_service_is_away(client: Client, system: System, mailbox: Mailbox) -> None:
-    """A proof waits, and is as good afterwards; undoing is done at once, and followed later."""
+    """A proof made meanwhile works afterwards; undoing is done at once and reported later."""
     ada, theirs = client.join(proven=True), new_email()
     _ask(client, ada, theirs)
     proof, undo = mailbox.verification_token(theirs), mailbox.undo_token(ada.email)
@@ -161,7 +161,7 @@ def test_while_user_service_is_away(client: Client, system: System, mailbox: Mai
 
 
 def test_wrong_tokens(client: Client, mailbox: Mailbox) -> None:
-    """Neither kind stands for the other."""
+    """A token of one kind is not accepted as another kind."""
     ada, new = client.join(), new_email()
     _ask(client, ada, new)
 
@@ -171,8 +171,8 @@ def test_wrong_tokens(client: Client, mailbox: Mailbox) -> None:
     assert client.post("/api/auth/email/undo", json={}).code == "VALIDATION_ERROR"
 
 
-def test_an_admin_asks_for_somebody(client: Client, admin: User, mailbox: Mailbox) -> None:
-    """It is pending too, unless the admin vouches; the former address can undo either."""
+def test_a_change_by_an_admin(client: Client, admin: User, mailbox: Mailbox) -> None:
+    """It is pending too, unless the admin vouches for it; the former address can undo either."""
     ada, new = client.join(), new_email()
     path = f"/api/users/{ada.id}"
     asked = client.put(path, token=admin.access_token, json={"email": new})

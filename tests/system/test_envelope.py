@@ -9,7 +9,7 @@ from tests.system.client import TIME, UUID7, Client, User
 
 
 def test_success_carries_data(client: Client, ada: User) -> None:
-    """A success says so, has data and no error."""
+    """A success has `success: true`, data and no error."""
     answer = client.who(ada.access_token)
 
     assert answer.outcome == (200, None)
@@ -19,7 +19,7 @@ def test_success_carries_data(client: Client, ada: User) -> None:
 
 
 def test_failure_carries_an_error(client: Client) -> None:
-    """A failure says so, has no data and names the first field that is wrong."""
+    """A failure has `success: false`, no data, and names the first wrong field."""
     answer = client.post("/api/auth/login", json={"email": "nonsense", "password": "x"})
 
     assert answer.body["success"] is False
@@ -73,14 +73,14 @@ def test_request_id_is_kept(client: Client, request_id: str) -> None:
     "request_id", ["", "x" * 129, "a b", "a,b", "<script>", "é".encode(), b"\xff", "a\tb"]
 )
 def test_request_id_is_replaced(client: Client, request_id: str | bytes) -> None:
-    """A request id that could hurt a log or a page never comes back."""
+    """A request id that could harm a log or a page is replaced."""
     answer = client.get("/api/health", headers={"X-Request-ID": request_id})
 
     assert UUID7.fullmatch(answer.headers["x-request-id"])
 
 
 def test_request_ids_differ(client: Client) -> None:
-    """Two requests never share an id that the gateway made up, errors included."""
+    """Two requests never share a generated id, errors included."""
     ids = {client.get("/api/nothing").headers["x-request-id"] for _ in range(5)}
 
     assert len(ids) == 5
@@ -94,7 +94,7 @@ def test_request_id_outside_the_api(base_url: str) -> None:
 
 
 def test_traceparent_is_accepted(client: Client) -> None:
-    """A caller's trace context, good or broken, never spoils the call."""
+    """A trace context, valid or not, never breaks the call."""
     for value in ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "nonsense", "00-0-0-01"):
         answer = client.get("/api/health", headers={"traceparent": value, "tracestate": "a=b"})
 
@@ -140,7 +140,7 @@ def test_list_is_paged(client: Client, admin: User) -> None:
 
 
 def test_documentation_is_served(client: Client) -> None:
-    """The routes are documented where FastAPI's users look for them."""
+    """The documentation is where FastAPI's users expect it."""
     described = client.get("/openapi.json")
     paths = described.body["paths"]
 

@@ -1,4 +1,4 @@
-"""After a user is erased, nothing anywhere holds the address or the name. Ids remain in the audit chain.
+"""After a user is erased, nothing holds the address or the name. Ids remain in the audit chain.
 
 What was delivered to a mailbox is the recipient's: the `.eml` files are not looked into.
 """
@@ -22,7 +22,7 @@ NEW = "copper-lantern-violet-mast"
 
 @pytest.fixture(name="canaries", scope="module")
 def _canaries() -> list[str]:
-    """Words that stand nowhere but in one user's addresses and names."""
+    """Words that appear only in one user's addresses and names."""
     return [f"canary{secrets.token_hex(8)}" for _ in range(4)]
 
 
@@ -30,7 +30,7 @@ def _canaries() -> list[str]:
 def _erased(
     client: Client, system: System, first_admin: User, mailbox: Mailbox, canaries: list[str]
 ) -> tuple[str, str]:
-    """Id and last address of somebody who used everything there is, and was erased."""
+    """Id and last address of a user who used every feature and was erased."""
     address, name, later_address, later_name = canaries
     admin = client.sign_in(first_admin).access_token
     first = f"{address.title()}@Example.com"
@@ -67,10 +67,10 @@ def _erased(
 
 
 def _knock(client: Client, email: str, name: str) -> None:
-    """Makes every refusal that has to do with an address or a name."""
+    """Causes every refusal that concerns an address or a name."""
     bob = client.join()
     assert client.put("/api/users/me", token=bob.access_token, json={"email": email}).status == 200
-    # Taken back: what somebody else has typed and asks for stays theirs.
+    # Taken back afterwards: what another user has entered stays theirs.
     client.put("/api/users/me", token=bob.access_token, json={"email": bob.email})
     taken = {"email": email.upper(), "password": PASSWORD, "full_name": name}
     assert client.post("/api/auth/register", json=taken).code == "EMAIL_TAKEN"
@@ -88,7 +88,7 @@ def _knock(client: Client, email: str, name: str) -> None:
 
 
 def _collide(system: System, user_id: str) -> None:
-    """Runs into the constraints on addresses, as two who ask at the same moment would."""
+    """Violates the unique constraints on addresses, as two simultaneous requests would."""
     for table, role in (("users.users", "user_service"), ("auth.credentials", "auth_service")):
         key = "id" if role == "user_service" else "user_id"
         ((whole,),) = system.rows(f"SELECT to_jsonb(t) FROM {table} AS t WHERE {key} = $1", user_id)
@@ -107,7 +107,7 @@ def _look(client: Client, admin: str, user_id: str, canaries: list[str]) -> None
 
 
 def _forms(canaries: list[str]) -> Iterator[bytes]:
-    """Every canary as text and as Postgres shows bytes."""
+    """Every canary as text and in Postgres' notation of bytes."""
     for canary in canaries:
         yield canary.encode()
         yield canary.encode().hex().encode()
@@ -120,7 +120,7 @@ def _held(content: bytes, canaries: list[str]) -> bool:
 
 
 def test_no_table_holds_it(erased: tuple[str, str], system: System, canaries: list[str]) -> None:
-    """Not one column of one table of any schema."""
+    """No column of any table of any schema."""
     tables = system.rows(
         "SELECT schemaname::text, tablename::text FROM pg_tables"
         " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
@@ -137,7 +137,7 @@ def test_no_table_holds_it(erased: tuple[str, str], system: System, canaries: li
 
 
 def test_the_canaries_would_be_found(client: Client, system: System) -> None:
-    """The net has no holes: a user who is there is caught."""
+    """The search works: an existing user is found."""
     ada = client.register(email=new_email())
     found = system.rows(
         "SELECT t::text FROM users.users AS t WHERE t::text ~* $1", ada.email.partition("@")[0]
@@ -147,7 +147,7 @@ def test_the_canaries_would_be_found(client: Client, system: System) -> None:
 
 
 def test_no_key_of_redis_holds_it(erased: tuple[str, str], system: System, canaries: list[str]) -> None:
-    """Streams, limits and whatever else is there."""
+    """Nothing in Redis."""
     with Redis.from_url(system.redis_url) as redis:
         keys = list(redis.scan_iter(count=1000))
         assert keys
@@ -170,7 +170,7 @@ def _content(redis: "Redis", key: bytes) -> bytes:
 
 
 def test_no_log_or_file_holds_it(erased: tuple[str, str], system: System, canaries: list[str]) -> None:
-    """Of any program; nor is a mail left half written."""
+    """The log of no program, and no mail that is half written."""
     files = [
         file
         for file in system.folder.rglob("*")
@@ -184,12 +184,12 @@ def test_no_log_or_file_holds_it(erased: tuple[str, str], system: System, canari
 
 
 def _is_in_a_table(file: Path) -> bool:
-    """Whether a file is Postgres' own store, which the tables are asked for."""
+    """Whether a file is Postgres' own storage, whose tables are searched instead."""
     return file.parts[:2] == ("postgres", "data")
 
 
 def test_no_mail_waits(erased: tuple[str, str], system: System) -> None:
-    """Nor is there a token."""
+    """No token either."""
     user_id, _ = erased
 
     assert not system.rows("SELECT kind FROM auth.mails WHERE user_id = $1", user_id)
@@ -198,7 +198,7 @@ def test_no_mail_waits(erased: tuple[str, str], system: System) -> None:
 
 
 def test_the_chain_keeps_the_id(erased: tuple[str, str], client: Client, admin: User) -> None:
-    """What happened stays told, and whole."""
+    """The audit entries remain, and the chain is intact."""
     user_id, _ = erased
     found = client.get("/api/admin/audit-events", token=admin.access_token, params={"subject_id": user_id})
     report = client.get("/api/admin/audit-events/verify", token=admin.access_token).data
@@ -207,8 +207,10 @@ def test_the_chain_keeps_the_id(erased: tuple[str, str], client: Client, admin: 
     assert report["intact"] is True
 
 
-def test_the_address_registers_anew(erased: tuple[str, str], client: Client, mailbox: Mailbox) -> None:
-    """As somebody else, with nothing of the former one."""
+def test_the_address_can_be_registered_again(
+    erased: tuple[str, str], client: Client, mailbox: Mailbox
+) -> None:
+    """By a new user, who has nothing of the former one."""
     user_id, email = erased
     mails = len([mail for mail in mailbox.mails(email) if "Confirm" in str(mail["Subject"])])
     ada = client.join(email=email)

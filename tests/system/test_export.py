@@ -1,4 +1,4 @@
-"""Everything that is held about a user, for the user."""
+"""The export of everything that is stored about a user."""
 
 from tests.system.client import Client, User
 from tests.system.mailbox import Mailbox
@@ -19,14 +19,14 @@ COVERED = {
     "auth.audit_events": "audit_events",
     "auth.audit_trail": "audit_events",
 }
-"""Tables that hold something about users, and where in the export it is."""
+"""Tables about users, with the place of their content in the export."""
 
 EXEMPT = {
     "users.reserved_emails": "the canonical form of what account.former_emails has, for as many days",
-    "users.tombstones": "an id of somebody who is not there any more to ask",
+    "users.tombstones": "the id of a user who no longer exists",
     "users.audit_clients": "what is in audit_events, until auth-service has fetched it",
     "auth.revocations": "ids and times, for the quarter of an hour that tokens live",
-    "auth.known_devices": "digests, from which nobody can read a device",
+    "auth.known_devices": "digests, from which a device cannot be identified",
     "auth.attempts": "answers given already, sealed, for a day; most hold nothing but tokens",
     "auth.mfa_challenges": "digests, for the five minutes of a sign-in",
     "auth.passkey_challenges": "digests, for the five minutes in which a passkey is added",
@@ -34,7 +34,7 @@ EXEMPT = {
 
 
 def test_export(client: Client, mailbox: Mailbox) -> None:
-    """The user, the account with its sessions, and what happened."""
+    """The user, the credential with its sessions, and the audit entries."""
     ada = client.join()
     other = client.sign_in(ada)
     client.post("/api/auth/logout", token=other.access_token)
@@ -54,17 +54,17 @@ def test_export(client: Client, mailbox: Mailbox) -> None:
     assert [token["kind"] for token in account["mail_tokens"]] == ["email_verification"]
     assert len(account["wrong_passwords"]) == 1
     assert (account["second_factors"], account["api_keys"], account["waiting_mails"]) == ([], [], [])
-    told = [(event["action"], event["outcome"]) for event in data["audit_events"]]
-    assert ("auth.register", "success") in told
-    assert ("auth.login", "success") in told
-    assert ("auth.login_refused", "refused") in told
+    recorded = [(event["action"], event["outcome"]) for event in data["audit_events"]]
+    assert ("auth.register", "success") in recorded
+    assert ("auth.login", "success") in recorded
+    assert ("auth.login_refused", "refused") in recorded
     assert data["audit_events_truncated"] is False
     assert all(ada.id in (event["actor_id"], event["subject_id"]) for event in data["audit_events"])
     assert "argon2" not in answer.text
 
 
-def test_what_others_did_is_told_without_where_they_sat(client: Client, admin: User) -> None:
-    """An admin's address is the admin's."""
+def test_what_others_did_has_no_client_address(client: Client, admin: User) -> None:
+    """The address of an admin is the admin's own."""
     ada = client.join(proven=True)
     client.get(f"/api/users/{ada.id}", token=admin.access_token)
     for _ in range(100):
@@ -78,7 +78,7 @@ def test_what_others_did_is_told_without_where_they_sat(client: Client, admin: U
 
 
 def test_it_is_ones_own(client: Client) -> None:
-    """Nobody else is in it; who is not signed in gets none."""
+    """No other user is in it; an anonymous client gets no export."""
     ada, bob = client.join(proven=True), client.join(proven=True)
     text = client.get("/api/users/me/export", token=ada.access_token).text
 
@@ -88,7 +88,7 @@ def test_it_is_ones_own(client: Client) -> None:
 
 
 def test_it_is_audited(client: Client, admin: User) -> None:
-    """Once each time."""
+    """Once per export."""
     ada = client.join(proven=True)
     client.get("/api/users/me/export", token=ada.access_token)
     parameters = {"subject_id": ada.id, "action": "users.export"}
@@ -101,7 +101,7 @@ def test_it_is_audited(client: Client, admin: User) -> None:
 
 
 def test_no_table_is_forgotten(system: System) -> None:
-    """A new table about users is exported, or the reason why not stands here."""
+    """Every table about users is exported, or listed here with the reason why not."""
     tables = {
         f"{schema}.{table}"
         for schema, table in system.rows(

@@ -1,4 +1,4 @@
-"""More logins than can be hashed: refused at once, with a word on when to come again, and reads go on.
+"""More sign-ins than can be hashed are refused at once with `Retry-After`, and reads go on.
 
 `make bench-flood` measures what is only shown here.
 """
@@ -12,21 +12,21 @@ import pytest
 from tests.system.client import Answer, Client, User
 
 AT_A_TIME = 48
-"""More than threads and queue take on up to 5 cores."""
+"""More than hashing threads and their queue accept on up to 5 cores."""
 
 EACH = 4
-"""Logins of one user at a time: fewer than wait for each other because they may be guesses."""
+"""Simultaneous sign-ins of one user: fewer than the login throttle allows."""
 
-PATIENCE_SECONDS = 40.0
+WITHIN_SECONDS = 40.0
 
 
 @pytest.mark.nightly
 def test_logins_beyond_the_queue(client: Client) -> None:
-    """Each is answered, with a session or 503; whoever was refused did not wait for those before."""
+    """Each is answered with a session or 503; a refusal does not wait for the sign-ins before it."""
     users = [client.join() for _ in range(AT_A_TIME // EACH)]
     ada = users[0]
     refused = threading.Event()
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + WITHIN_SECONDS
 
     def log_in(number: int) -> list[tuple[float, Answer]]:
         user, answers = users[number // EACH], []
@@ -43,7 +43,7 @@ def test_logins_beyond_the_queue(client: Client) -> None:
 
     outcomes = [answer.outcome for _, answer in logins]
     assert set(outcomes) == {(200, None), (503, "UNAVAILABLE")}
-    # The envelope's own check has seen to `Retry-After`.
+    # `Client.call` has checked `Retry-After`.
     first_refusal = min(at for at, answer in logins if answer.status == 503)
     assert first_refusal < max(at for at, answer in logins if answer.status == 200)
     assert {answer.status for answer in reads.result()} == {200}

@@ -1,4 +1,4 @@
-"""Whoever reaches Redis, or is another service, is not believed, and those who are go on."""
+"""Events that are unsigned, or signed by the wrong service, are ignored; genuine ones are handled."""
 
 import asyncio
 import os
@@ -18,11 +18,11 @@ from tests.system.client import Client, User
 from tests.system.running_system import System
 
 FORGED = int(os.environ.get("FORGED", "2000"))
-"""How many forgeries the flood has; FORGED=1000000 for the whole of it."""
+"""How many forged entries the flood has; set FORGED=1000000 for the full measurement."""
 
 
 def entry(system: System, event: Event, signer: str | None) -> dict[Any, Any]:
-    """Returns the entry of an event, signed by a service or by nobody."""
+    """Returns the stream entry of an event, signed by a service or not at all."""
     event.event_id = str(ids.uuid7())
     if not event.HasField("occurred_at"):
         event.occurred_at.GetCurrentTime()
@@ -32,7 +32,7 @@ def entry(system: System, event: Event, signer: str | None) -> dict[Any, Any]:
 
 
 def test_forged_events_change_nothing(system: System, client: Client, ada: User) -> None:
-    """Unsigned, by another service, from 2019, until 2^62: no entry, no end of a session, nothing waits."""
+    """Unsigned, by another service, from 2019, until 2^62: none is recorded, ends a session or blocks."""
     long_ago = Timestamp()
     long_ago.FromDatetime(datetime(2019, 1, 1, tzinfo=UTC))
     audit = AuditRecorded(action="forged.entry", outcome="success")
@@ -70,8 +70,9 @@ def test_forged_events_change_nothing(system: System, client: Client, ada: User)
 
     async def is_shown() -> bool:
         answer = await asyncio.to_thread(client.get, "/api/health")
-        told = {each["name"]: each for each in answer.data["components"]}["redis"]
-        return answer.data["status"] == "degraded" and "no service of ours signed" in (told["error"] or "")
+        reported = {each["name"]: each for each in answer.data["components"]}["redis"]
+        error = reported["error"] or ""
+        return answer.data["status"] == "degraded" and "no service of ours signed" in error
 
     try:
         asyncio.run(until(is_shown, seconds=30))
@@ -82,7 +83,7 @@ def test_forged_events_change_nothing(system: System, client: Client, ada: User)
 
 
 def test_a_flood_of_forgeries_blocks_nothing(system: System, client: Client) -> None:
-    """What is true and comes behind it is handled, and the audit does not grow with it."""
+    """A genuine event behind it is handled, and the audit log does not grow with it."""
     audit = AuditRecorded(action="forged.entry", outcome="success")
     forged = entry(system, Event(source="user-service", audit_recorded=audit), None)
     refused = "SELECT count(*) FROM auth.audit_events WHERE action = 'events.refused'"

@@ -1,4 +1,4 @@
-"""Bearer tokens that are not what auth-service signed for us, now, are refused by name."""
+"""Bearer tokens that auth-service did not sign for this system, or that have expired, get the exact error."""
 
 import base64
 import json
@@ -41,7 +41,7 @@ PROTECTED = [
 
 @pytest.mark.parametrize(("method", "path"), PROTECTED)
 def test_no_token(client: Client, method: str, path: str) -> None:
-    """Without a token nothing is told, not even whether the request is well formed."""
+    """Without a token the answer does not even say whether the request is well formed."""
     answer = client.call(method, path)
 
     assert answer.outcome == (401, "UNAUTHENTICATED")
@@ -49,7 +49,7 @@ def test_no_token(client: Client, method: str, path: str) -> None:
 
 @pytest.mark.parametrize(("method", "path"), PROTECTED)
 def test_unsigned_token(client: Client, ada: User, method: str, path: str) -> None:
-    """No protected route takes an unsigned token."""
+    """No protected route accepts an unsigned token."""
     claims = jwt.decode(ada.access_token, options={"verify_signature": False})
     answer = client.call(method, path, token=_unsigned(claims, {"alg": "none", "typ": "JWT"}))
 
@@ -59,7 +59,7 @@ def test_unsigned_token(client: Client, ada: User, method: str, path: str) -> No
 
 @pytest.mark.parametrize("value", ["", "Bearer", "Basic YTpi", "Token abc", "bearer"])
 def test_no_bearer(client: Client, value: str) -> None:
-    """Another scheme, or none, is no bearer token."""
+    """Another scheme, or none, is not a bearer token."""
     answer = client.get("/api/users/me", headers={"authorization": value})
 
     assert answer.outcome == (401, "UNAUTHENTICATED")
@@ -79,7 +79,7 @@ def test_scheme_in_any_case(client: Client, ada: User, scheme: str) -> None:
     ids=lambda token: repr(token[:12]),
 )
 def test_nonsense(client: Client, token: str) -> None:
-    """What is no JWT is an invalid token."""
+    """What is not a JWT is an invalid token."""
     answer = client.get("/api/users/me", headers={"authorization": b"Bearer " + token.encode("latin-1")})
 
     assert answer.outcome == (401, "TOKEN_INVALID")
@@ -87,7 +87,7 @@ def test_nonsense(client: Client, token: str) -> None:
 
 @pytest.mark.parametrize("part", [0, 1, 2])
 def test_altered(client: Client, ada: User, part: int) -> None:
-    """A token with one byte changed, wherever, is invalid."""
+    """A token with any byte changed is invalid."""
     parts = ada.access_token.split(".")
     content = bytearray(_decode(parts[part]))
     content[len(content) // 2] ^= 1
@@ -98,7 +98,7 @@ def test_altered(client: Client, ada: User, part: int) -> None:
 
 @pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
 def test_signed_by_the_public_key(client: Client, ada: User, algorithm: str) -> None:
-    """The public key is not taken for a shared secret, in no format."""
+    """The public key is not accepted as an HMAC secret, in any format."""
     (key, *_) = client.get("/.well-known/jwks.json").body["keys"]
     public = jwt.PyJWK(key).key
     claims = jwt.decode(ada.access_token, options={"verify_signature": False})
@@ -118,7 +118,7 @@ def test_signed_by_the_public_key(client: Client, ada: User, algorithm: str) -> 
 )
 @pytest.mark.parametrize("known_kid", [True, False])
 def test_signed_by_a_stranger(client: Client, ada: User, known_kid: bool, extra: dict[str, str]) -> None:
-    """A stranger's key is not ours, whatever `kid` it claims and wherever it says it can be fetched."""
+    """Another key's signature is invalid, whatever `kid` it claims and whatever key URL it names."""
     stranger = ec.generate_private_key(ec.SECP256R1())
     kid = jwt.get_unverified_header(ada.access_token)["kid"] if known_kid else "stranger"
     claims = jwt.decode(ada.access_token, options={"verify_signature": False})
@@ -128,7 +128,7 @@ def test_signed_by_a_stranger(client: Client, ada: User, known_kid: bool, extra:
 
 
 def test_key_in_the_token(client: Client, ada: User) -> None:
-    """A key that a token brings along does not count."""
+    """A key inside the token is ignored."""
     stranger = ec.generate_private_key(ec.SECP256R1())
     key = jwt.algorithms.ECAlgorithm.to_jwk(stranger.public_key(), as_dict=True)
     kid = jwt.get_unverified_header(ada.access_token)["kid"]
@@ -164,7 +164,7 @@ def test_key_in_the_token(client: Client, ada: User) -> None:
 def test_claims_of_a_good_signature(
     client: Client, system: System, ada: User, change: Mapping[str, Any], code: str | None
 ) -> None:
-    """Even our own signature is worth nothing under claims for somebody else or another time.
+    """A valid signature does not help claims of another issuer, audience, user or time.
 
     Clocks may differ by 30 s. Times in the table are seconds from now.
     """
@@ -180,7 +180,7 @@ def test_claims_of_a_good_signature(
 
 
 def test_kid_of_no_key(client: Client, system: System, ada: User) -> None:
-    """Our own signature under an unknown `kid`, or none, is invalid."""
+    """A valid signature with an unknown `kid`, or none, is invalid."""
     claims = jwt.decode(ada.access_token, options={"verify_signature": False})
 
     assert client.who(system.sign(claims, kid="../../dev/null")).outcome == (401, "TOKEN_INVALID")
@@ -188,7 +188,7 @@ def test_kid_of_no_key(client: Client, system: System, ada: User) -> None:
 
 
 def test_role_in_the_token_is_signed(client: Client, ada: User) -> None:
-    """Nobody becomes an admin by writing so."""
+    """No user becomes an admin by editing the token."""
     header, payload, signature = ada.access_token.split(".")
     claims = {**json.loads(_decode(payload)), "role": "admin"}
     token = ".".join((header, _encode(json.dumps(claims).encode()), signature))
@@ -196,8 +196,8 @@ def test_role_in_the_token_is_signed(client: Client, ada: User) -> None:
     assert client.get("/api/users", token=token).outcome == (401, "TOKEN_INVALID")
 
 
-def test_token_of_nobody(client: Client, system: System, ada: User) -> None:
-    """A token for a user who never was opens nothing."""
+def test_token_of_an_unknown_user(client: Client, system: System, ada: User) -> None:
+    """A token for a user who never existed is refused."""
     claims = jwt.decode(ada.access_token, options={"verify_signature": False})
     claims["sub"] = str(uuid.UUID("0192f1c4-7b1a-7c00-8000-000000000000"))
     answer = client.who(system.sign(claims))
@@ -218,7 +218,7 @@ def _unsigned(claims: Mapping[str, Any], header: Mapping[str, str]) -> str:
 
 
 def _hmac(claims: Mapping[str, Any], header: Mapping[str, str], secret: bytes, algorithm: str) -> str:
-    """Signs as a careless library would: PyJWT itself refuses to use a public key so."""
+    """Signs as a careless library would: PyJWT itself refuses to use a public key as a secret."""
     signer = jwt.algorithms.HMACAlgorithm(
         {
             "HS256": jwt.algorithms.HMACAlgorithm.SHA256,

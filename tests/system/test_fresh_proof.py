@@ -34,7 +34,7 @@ def _claims(token: str) -> dict[str, Any]:
 
 
 def _aged(system: System, token: str, seconds: float | None) -> str:
-    """Returns the token as if its proof were of then; without any when None."""
+    """Returns the token with another time of its proof; without any when None."""
     claims = _claims(token)
     del claims["auth_time"]
     if seconds is not None:
@@ -43,7 +43,7 @@ def _aged(system: System, token: str, seconds: float | None) -> str:
 
 
 def _proven(client: Client, system: System) -> User:
-    """Returns somebody whose address is proven, who may make keys."""
+    """Returns a user with a verified address, who may make API keys."""
     user = client.join()
     system.change("UPDATE auth.credentials SET email_verified = true WHERE user_id = $1", user.id)
     return user
@@ -66,7 +66,7 @@ def _direct(system: System) -> Iterator[dict[str, grpc.Channel]]:
 
 
 def _refused_directly(system: System, channel: grpc.Channel, policy: Policy, token: str) -> str:
-    """Returns the reason by which a service refuses a request that names another user."""
+    """Returns the reason with which a service refuses a request that names another user."""
     fields = policy.descriptor.input_type.fields_by_name
     request = GetMessageClass(policy.descriptor.input_type)(
         **({"user_id": str(uuid4())} if "user_id" in fields else {})
@@ -102,7 +102,7 @@ def test_a_token_says_when_and_how(client: Client) -> None:
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.policy.descriptor.name)
 def test_an_old_proof_does_not_do(client: Client, system: System, admin: User, route: Route) -> None:
-    """By RFC 9470, whatever the body; a user is not asked for a proof of what only admins may do."""
+    """As RFC 9470 says, whatever the body; a user is not asked for a proof of what only admins may do."""
     for seconds in (LIMIT_SECONDS + 40, None):
         answer = _call(client, route, _aged(system, admin.access_token, seconds))
         challenge = answer.headers["www-authenticate"]
@@ -118,7 +118,7 @@ def test_an_old_proof_does_not_do(client: Client, system: System, admin: User, r
 def test_services_do_not_rely_on_the_edge(
     client: Client, system: System, admin: User, direct: dict[str, grpc.Channel], route: Route
 ) -> None:
-    """They are asked directly here; keys are refused for good."""
+    """The services are called directly here; API keys are refused in any case."""
     channel = direct[route.policy.descriptor.containing_service.file.package]
     old = _aged(system, admin.access_token, LIMIT_SECONDS + 40)
     key = made(client, admin, "read", "write", "admin")
@@ -131,7 +131,7 @@ def test_services_do_not_rely_on_the_edge(
 
 
 def test_a_password_renews_the_proof(client: Client, system: System) -> None:
-    """The session stays the same, and a refresh keeps the new proof."""
+    """The session stays the same, and a refreshed token keeps the new proof."""
     ada = _proven(client, system)
     system.change("UPDATE auth.sessions SET auth_time = now() - interval '1 hour' WHERE user_id = $1", ada.id)
     refreshed = client.post("/api/auth/refresh", json={"refresh_token": ada.refresh_token}).data
@@ -155,7 +155,7 @@ def test_a_password_renews_the_proof(client: Client, system: System) -> None:
 
 
 def test_a_passkey_renews_the_proof(client: Client, owner: Owner) -> None:
-    """With the options for signing in; somebody else's passkey is refused."""
+    """With the options for signing in; another user's passkey is refused."""
     token = owner.user.access_token
     stranger = client.join()
     assertion = owner.device.get(login_options(client), owner.credential)
@@ -169,7 +169,7 @@ def test_a_passkey_renews_the_proof(client: Client, owner: Owner) -> None:
 
 
 def test_refusals(client: Client, system: System) -> None:
-    """A wrong password is no session's end, nothing is 422, and a key cannot prove anything."""
+    """A wrong password does not end the session, no answer is 422, and an API key cannot prove anything."""
     ada = _proven(client, system)
     key = made(client, ada, "read", "write")["key"]
 

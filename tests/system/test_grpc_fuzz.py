@@ -1,4 +1,4 @@
-"""Every RPC of every service, asked by hand with messages made at random: no answer is a bug.
+"""Random messages to every RPC of every service: no answer reveals a bug.
 
 Texts come out of earlier answers as well, so that calls meet what others have made.
 """
@@ -53,7 +53,7 @@ TEXTS = (
 )
 SEEN_MAX = 300
 SEEN_SHARE = 0.4
-"""How many texts of answers are remembered, and how often one is sent."""
+"""How many texts of answers are remembered, and how often one of them is sent."""
 
 NUMBERS = (0, 1, -1, 2**31 - 1, -(2**31), 100, 101)
 
@@ -118,7 +118,7 @@ class Prober:
 
 @pytest.mark.more_cases
 async def test_any_message(system: System, client: Client, first_admin: User) -> None:
-    """Whole messages with odd fields, and bytes that are none; FUZZ_SEED makes the same again."""
+    """Messages with odd fields, and bytes that are no message; FUZZ_SEED repeats a run."""
     seed = int(os.environ.get("FUZZ_SEED", random.randrange(10**6)))
     prober = Prober(system, client, first_admin, random.Random(seed))
     bugs: list[str] = []

@@ -1,4 +1,4 @@
-"""What guessers and strangers cannot do: keep an owner out, fill the audit, guess more by haste."""
+"""Guessing passwords: it locks no user out, fills no audit log, and gains nothing from simultaneous tries."""
 
 import os
 import secrets
@@ -14,13 +14,13 @@ from tests.system.client import PASSWORD, Answer, Client, User, new_email
 from tests.system.running_system import System
 
 REFUSALS = int(os.environ.get("REFUSALS", "80"))
-"""Refusals that strangers cause in all; set it to 10000 for the whole measurement."""
+"""How many refusals are caused in all; set it to 10000 for the full measurement."""
 
 GUESSES = 60
 GUESSES_MAX = 5
 ADDRESSES = 56
 SLOWEST_SECONDS = 15.0
-"""A sign-in under attack is held back 10 s at most; the rest is the machine's."""
+"""A sign-in under attack is delayed 10 s at most; the rest is for a busy machine."""
 PROMPT_SECONDS = 5.0
 
 Stranger = Callable[[Client], Answer]
@@ -47,7 +47,7 @@ STRANGERS: dict[str, Stranger] = {
 
 
 def test_strangers_do_not_write_the_audit(client: Client, system: System) -> None:
-    """Refusals that concern nobody are counted, not chained: made-up tokens, addresses, codes and keys."""
+    """Refusals that concern no user are counted and not audited: wrong tokens, addresses, codes and keys."""
 
     def length() -> int:
         return int(system.rows("SELECT count(*) FROM auth.audit_events")[0][0])
@@ -79,7 +79,7 @@ def test_strangers_do_not_write_the_audit(client: Client, system: System) -> Non
 def test_guesses_at_once_are_no_more_than_one_after_another(
     client: Client, method: str, path: str, field: str
 ) -> None:
-    """Sixty wrong passwords at the same time: five are tried, whichever route they come by."""
+    """Of sixty simultaneous wrong passwords five are checked, on every route."""
     user = client.join(proven=True)
 
     def guess(number: int) -> tuple[int, str | None]:
@@ -110,7 +110,7 @@ def _login(url: str, address: str, email: str, password: str, cookie: str = "") 
 
 @pytest.mark.nightly
 def test_an_account_under_attack_is_its_owners(client: Client, proxied: str) -> None:
-    """Wrong passwords come from 56 addresses without end: its owner waits a little, a known browser not."""
+    """Under guesses from 56 addresses the user signs in after a delay, from a known browser without."""
     user = client.join()
     known = _login(proxied, "192.0.2.7", user.email, PASSWORD).cookies["vestibule_device"]
     until = time.monotonic() + 20.0
@@ -142,14 +142,14 @@ def test_an_account_under_attack_is_its_owners(client: Client, proxied: str) -> 
 
 
 def _attributes(response: httpx.Response) -> set[str]:
-    """Returns what follows the value in the one `Set-Cookie` field of an answer."""
+    """Returns the attributes of the only cookie of an answer."""
     (field,) = response.headers.get_list("set-cookie")
     assert field.startswith("vestibule_device=")
     return {part.strip() for part in field.split(";")[1:]}
 
 
 def test_the_cookie_of_a_browser(client: Client, base_url: str, proxied: str) -> None:
-    """No script reads it, no other site and no other path has it sent, and TLS keeps it to itself."""
+    """Scripts cannot read it; it is sent to this site and path only, and over TLS where TLS is used."""
     user = client.join()
     body = {"email": user.email, "password": PASSWORD}
     plain = {"Path=/api/auth", "Max-Age=7776000", "HttpOnly", "SameSite=Strict"}
@@ -161,7 +161,7 @@ def test_the_cookie_of_a_browser(client: Client, base_url: str, proxied: str) ->
     assert _attributes(sign_in(base_url, {})) == plain
     assert _attributes(sign_in(proxied, {"X-Forwarded-For": "192.0.2.8"})) == plain
     assert _attributes(sign_in(proxied, over_tls)) == plain | {"Secure"}
-    assert _attributes(sign_in(base_url, over_tls)) == plain, "nobody vouches for what this client says"
+    assert _attributes(sign_in(base_url, over_tls)) == plain, "this client is not a trusted proxy"
 
 
 def test_a_retried_sign_in_has_the_cookie_too(client: Client, ada: User) -> None:

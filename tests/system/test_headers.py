@@ -1,4 +1,4 @@
-"""Headers that protect browsers: on every answer, and no more than the allow-list for other origins."""
+"""Headers that protect browsers: on every answer; other origins only as far as the allow-list."""
 
 from collections.abc import Iterator
 
@@ -25,7 +25,7 @@ ORIGIN = "https://app.example.com"
     ],
 )
 def test_security_headers(client: Client, path: str) -> None:
-    """No answer is sniffed, framed, or tells other sites where the reader came from."""
+    """Answers are not sniffed or framed, and send no referrer to other sites."""
     headers = client.get(path).headers
 
     kind, _, parameters = headers["content-type"].partition(";")
@@ -43,14 +43,14 @@ def test_security_headers(client: Client, path: str) -> None:
 
 
 def test_scripts_are_not_allowed_by_the_api(client: Client) -> None:
-    """An answer of the API, opened in a browser, runs nothing."""
+    """An answer of the API, opened in a browser, runs no script."""
     policy = client.get("/api/users/me").headers["content-security-policy"]
 
     assert "default-src 'none'" in policy
 
 
 def test_answers_about_people_are_not_kept(client: Client, ada: User) -> None:
-    """No cache between keeps what belongs to one user."""
+    """No cache stores what belongs to one user."""
     for path in ("/api/users/me", "/api/auth/sessions"):
         control = client.get(path, token=ada.access_token).headers["cache-control"]
 
@@ -60,7 +60,7 @@ def test_answers_about_people_are_not_kept(client: Client, ada: User) -> None:
 
 @pytest.fixture(scope="module", name="listed")
 def _listed(system: System) -> Iterator[Client]:
-    """A gateway that one other origin may call."""
+    """A gateway with one allowed origin."""
     with (
         system.gateway(GATEWAY_CORS_ORIGINS=f"{ORIGIN},https://admin.example.com") as url,
         Client(url) as client,
@@ -69,7 +69,7 @@ def _listed(system: System) -> Iterator[Client]:
 
 
 def test_preflight(listed: Client) -> None:
-    """A listed origin may send what the contract's calls need."""
+    """An allowed origin may send what the contract's calls need."""
     answer = _preflight(listed, ORIGIN, "PUT")
 
     assert answer["status"] in {"200", "204"}
@@ -92,7 +92,7 @@ def test_preflight(listed: Client) -> None:
 
 
 def test_answer_to_a_listed_origin(listed: Client) -> None:
-    """A listed origin reads answers, errors too, and the headers that the contract names."""
+    """An allowed origin reads answers, errors too, and the headers that the contract names."""
     for path in ("/api/health", "/api/users/me", "/api/nothing"):
         headers = listed.get(path, headers={"origin": ORIGIN}).headers
 
@@ -123,12 +123,12 @@ def test_answer_to_a_listed_origin(listed: Client) -> None:
     ],
 )
 def test_other_origins(listed: Client, origin: str) -> None:
-    """Another origin, however alike, reads nothing."""
+    """Another origin, however similar, reads nothing."""
     assert "access-control-allow-origin" not in _preflight(listed, origin, "GET")
     assert "access-control-allow-origin" not in listed.get("/api/health", headers={"origin": origin}).headers
 
 
-def test_nobody_is_listed_by_default(client: Client) -> None:
+def test_no_origin_is_allowed_by_default(client: Client) -> None:
     """Without an allow-list no other origin reads anything."""
     headers = client.get("/api/health", headers={"origin": ORIGIN}).headers
 
@@ -136,7 +136,7 @@ def test_nobody_is_listed_by_default(client: Client) -> None:
 
 
 def _preflight(client: Client, origin: str, method: str) -> dict[str, str]:
-    """Asks as a browser does before a call; returns headers in lower case, and the status."""
+    """Sends the preflight of a browser; returns the headers in lower case, and the status."""
     with Client(client.url) as browser:
         response = browser._client.options(
             "/api/users/me",

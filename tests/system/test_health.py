@@ -44,7 +44,7 @@ def test_liveness(client: Client) -> None:
 
 
 def test_readiness(client: Client) -> None:
-    """`/ready` says what this gateway waits for: nothing, once it is ready."""
+    """`/ready` lists what the gateway still waits for: nothing, once it is ready."""
     answer = client.get("/ready")
 
     assert answer.status == 200
@@ -53,7 +53,7 @@ def test_readiness(client: Client) -> None:
 
 
 def test_metrics(client: Client) -> None:
-    """`/metrics` speaks Prometheus, and counts requests by route, not by path."""
+    """`/metrics` is in Prometheus' format, and counts requests by route, not by path."""
     client.get("/api/nothing/at/all-123456")
     answer = client.get("/metrics")
 
@@ -98,7 +98,7 @@ def test_stream_starts_with_the_state(base_url: str) -> None:
 
 @pytest.mark.parametrize("path", ["/status", "/docs"])
 def test_pages(client: Client, path: str) -> None:
-    """The pages for users are HTML."""
+    """The status pages are HTML."""
     answer = client.get(path)
 
     assert answer.status == 200
@@ -106,7 +106,7 @@ def test_pages(client: Client, path: str) -> None:
 
 
 def test_upstream_that_is_down(client: Client, system: System) -> None:
-    """Without user-service its calls are 503, this gateway stays ready, and the system's health tells."""
+    """Without user-service its calls are 503, the gateway stays ready, and the system is degraded."""
     token = client.join().access_token
     seen: list[str] = []
     listening = threading.Event()
@@ -126,7 +126,7 @@ def test_upstream_that_is_down(client: Client, system: System) -> None:
     with system.without("user-service"):
         time.sleep(0.1)
         answer = client.get("/api/auth/me", token=token, headers={"Cache-Control": "no-cache"})
-        listed = client.put("/api/users/me", token=token, json={"full_name": "Nobody there"})
+        listed = client.put("/api/users/me", token=token, json={"full_name": "Ada King"})
 
         assert answer.outcome in {(503, "UNAVAILABLE"), (200, None)}, "a cached read may be 5 s old"
         assert listed.outcome == (503, "UNAVAILABLE")

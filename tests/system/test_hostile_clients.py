@@ -1,4 +1,4 @@
-"""Clients that mean harm, or are broken: slow, endless, many, or saying two things at once."""
+"""Clients that attack or are broken: slow, endless, many, or ambiguous."""
 
 import contextlib
 import socket
@@ -12,17 +12,17 @@ import pytest
 from tests.system.client import Client
 from tests.system.raw import chunk, head
 
-PATIENCE_SECONDS = 30.0
+ANSWER_SECONDS = 60.0
 IDLE = 2_000
 
 
 def _connect(url: str) -> socket.socket:
     address = urllib.parse.urlsplit(url)
-    return socket.create_connection((str(address.hostname), address.port or 80), timeout=PATIENCE_SECONDS)
+    return socket.create_connection((str(address.hostname), address.port or 80), timeout=ANSWER_SECONDS)
 
 
 def _all_of(connection: socket.socket) -> bytes:
-    """Returns everything that comes until the other side hangs up."""
+    """Returns everything that comes until the other side closes the connection."""
     received = b""
     with contextlib.suppress(ConnectionResetError):
         while part := connection.recv(65_536):
@@ -31,7 +31,7 @@ def _all_of(connection: socket.socket) -> bytes:
 
 
 def test_slow_head(base_url: str) -> None:
-    """A head that comes byte by byte is not waited for beyond ten seconds, nor one that never begins.
+    """The gateway waits ten seconds for a head that comes byte by byte, or never begins.
 
     Who asks again and again over one connection keeps it all the while.
     """
@@ -40,7 +40,7 @@ def test_slow_head(base_url: str) -> None:
         dripping.sendall(b"GET /health HTTP/1.1\r\nHost: ves")
         dripping.settimeout(1)
         answer = b""
-        while not answer and time.monotonic() - began < PATIENCE_SECONDS:
+        while not answer and time.monotonic() - began < ANSWER_SECONDS:
             with contextlib.suppress(TimeoutError):
                 dripping.sendall(b"x")
                 answer = dripping.recv(1_000)
@@ -52,7 +52,7 @@ def test_slow_head(base_url: str) -> None:
 
 
 def test_endless_head(base_url: str) -> None:
-    """Is refused long before it fills the memory."""
+    """An endless header is refused long before it fills the memory."""
     with _connect(base_url) as connection:
         connection.sendall(b"GET /health HTTP/1.1\r\nHost: vestibule\r\n")
         with contextlib.suppress(ConnectionResetError, BrokenPipeError):
@@ -63,7 +63,7 @@ def test_endless_head(base_url: str) -> None:
 
 
 def test_endless_body(base_url: str) -> None:
-    """Chunk after chunk: 413 at 64 KiB, and the connection is closed."""
+    """An endless chunked body is refused with 413 at 64 KiB, and the connection is closed."""
     with _connect(base_url) as connection:
         headers = ("Content-Type: application/json", "Transfer-Encoding: chunked")
         connection.sendall(head("POST", "/api/auth/login", *headers))
@@ -77,7 +77,7 @@ def test_endless_body(base_url: str) -> None:
 
 
 def test_many_idle_connections(client: Client, base_url: str) -> None:
-    """Do not keep others from being served."""
+    """A thousand idle connections do not keep other clients from being served."""
     with contextlib.ExitStack() as held:
         for _ in range(IDLE):
             held.enter_context(_connect(base_url))
@@ -90,7 +90,7 @@ SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: vestibule\r\n\r\n"
 
 
 def _doubtful() -> Iterator[tuple[str, bytes]]:
-    """Requests whose end two servers could see at two places, the second one with a request in it."""
+    """Requests whose end two servers could read differently, with a second request behind it."""
     both = ("Content-Type: application/json", f"Content-Length: {5 + len(SMUGGLED)}")
     chunked = "Transfer-Encoding: chunked"
     end = b"0\r\n\r\n" + SMUGGLED
@@ -122,7 +122,7 @@ def _doubtful() -> Iterator[tuple[str, bytes]]:
 
 @pytest.mark.parametrize(("what", "request_bytes"), list(_doubtful()), ids=[what for what, _ in _doubtful()])
 def test_smuggling(base_url: str, what: str, request_bytes: bytes) -> None:
-    """Is refused, and nothing after it on the connection is taken for a request."""
+    """An ambiguous request is refused, and nothing after it on the connection is read as a request."""
     with _connect(base_url) as connection:
         connection.sendall(request_bytes)
         connection.shutdown(socket.SHUT_WR)
@@ -134,7 +134,7 @@ def test_smuggling(base_url: str, what: str, request_bytes: bytes) -> None:
 
 
 def test_pipelining_is_no_smuggling(base_url: str) -> None:
-    """Two plain requests on one connection get two answers, in their order."""
+    """Two plain requests on one connection get two answers, in order."""
     with _connect(base_url) as connection:
         connection.sendall(head("GET", "/health") + head("GET", "/health", "Connection: close"))
 

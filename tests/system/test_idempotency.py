@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: a POST that is sent again is given its first answer."""
+"""`Idempotency-Key`: a POST that is sent again gets the first answer again."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -21,7 +21,7 @@ def _replayed(answer: Answer) -> bool:
 
 
 def test_registering_twice(client: Client) -> None:
-    """Makes one user; the second answer is the first, under a request id of its own."""
+    """One user is made; the second answer is the first, with a request id of its own."""
     registration = _registration()
 
     first = _post(client, "/api/auth/register", "key-1", registration)
@@ -35,7 +35,7 @@ def test_registering_twice(client: Client) -> None:
 
 
 def test_signing_in_twice(client: Client) -> None:
-    """Opens one session, with the same tokens for both."""
+    """One session is opened; both answers have the same tokens."""
     ada = client.register()
     credentials = {"email": ada.email, "password": ada.password}
 
@@ -47,7 +47,7 @@ def test_signing_in_twice(client: Client) -> None:
 
 
 def test_signing_in_twice_from_a_browser(client: Client) -> None:
-    """The cookie that the first answer set comes along with the second try; it asks for the same."""
+    """The cookie of the first answer is sent with the second try, which is still the same request."""
     ada = client.register()
     credentials = {"email": ada.email, "password": ada.password}
 
@@ -60,7 +60,7 @@ def test_signing_in_twice_from_a_browser(client: Client) -> None:
 
 
 def test_another_body(client: Client) -> None:
-    """Is refused under a key that is taken, also on another route and after a refusal."""
+    """Another request with a used key is refused, also on another route and after a refusal."""
     key = new_email()
     taken = client.register()
     refused = _post(client, "/api/auth/register", key, _registration(taken.email))
@@ -75,7 +75,7 @@ def test_another_body(client: Client) -> None:
 
 
 def test_a_persons_keys_are_their_own(client: Client) -> None:
-    """Two users may choose the same."""
+    """Two users may choose the same key."""
     key = new_email()
     for user in (client.join(proven=True), client.join(proven=True)):
         answer = _post(client, "/api/auth/mfa/totp", key, {}, user.access_token)
@@ -86,7 +86,7 @@ def test_a_persons_keys_are_their_own(client: Client) -> None:
 
 
 def test_all_at_once(client: Client) -> None:
-    """Ten of the same at one moment: one does the work, all have its answer."""
+    """Of ten identical requests at the same time one is executed, and all get its answer."""
     registration = _registration()
 
     def register(_: int) -> Answer:
@@ -100,8 +100,8 @@ def test_all_at_once(client: Client) -> None:
     assert [_replayed(answer) for answer in answers].count(False) == 1
 
 
-def test_done_and_not_told(client: Client, system: System) -> None:
-    """A registration whose answer was lost with its process is told of the user whom it made."""
+def test_a_lost_answer(client: Client, system: System) -> None:
+    """A registration whose process died after the commit is answered when it is sent again."""
     registration = _registration()
     first = _post(client, "/api/auth/register", "lost", registration)
     system.change(
@@ -115,7 +115,7 @@ def test_done_and_not_told(client: Client, system: System) -> None:
 
 
 def test_nothing_can_be_read_from_what_is_kept(client: Client, system: System) -> None:
-    """Neither key, nor user, nor password, nor token; and it goes when the user does."""
+    """Postgres holds neither key, user, password nor token of it; the record is erased with the user."""
     registration = _registration()
     answer = _post(client, "/api/auth/register", "legible-key", registration)
     ada = client.sign_in(User(answer.data["id"], registration["email"], PASSWORD, "Ada Lovelace"))
@@ -136,7 +136,7 @@ def test_nothing_can_be_read_from_what_is_kept(client: Client, system: System) -
 
 @pytest.mark.parametrize("key", ["", "k" * 129, b"\xe9"])
 def test_what_is_no_key(client: Client, key: str | bytes) -> None:
-    """Is refused by name, with nothing done."""
+    """A malformed key is refused by name, and nothing is done."""
     registration = _registration()
     answer = client.post("/api/auth/register", headers={"idempotency-key": key}, json=registration)
 
@@ -146,7 +146,7 @@ def test_what_is_no_key(client: Client, key: str | bytes) -> None:
 
 
 def test_it_takes_part_in_nothing_but_posts(client: Client, ada: User) -> None:
-    """Reading and replacing may be repeated anyway."""
+    """GET and PUT are repeatable anyway."""
     for name in ("Ada K", "Ada L"):
         answer = client.put(
             "/api/users/me",

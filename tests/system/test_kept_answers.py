@@ -1,4 +1,4 @@
-"""Kept answers: whom they are given, what they end with, and what is not to be learned from them."""
+"""Stored answers of `Idempotency-Key`: which clients get them, what ends them, and what they reveal."""
 
 import hashlib
 import hmac
@@ -34,7 +34,7 @@ def _credentials(user: User, password: str = PASSWORD) -> dict[str, str]:
 
 @pytest.fixture(name="proxied", scope="module")
 def _proxied(system: System) -> Iterator[Client]:
-    """Behind a proxy that says where clients are."""
+    """A gateway behind a proxy that reports client addresses."""
     with system.gateway(GATEWAY_TRUSTED_PROXIES="127.0.0.1/32") as url, Client(url) as client:
         yield client
 
@@ -44,7 +44,7 @@ def _from(address: str) -> dict[str, str]:
 
 
 def test_a_wrong_password_is_given_nothing(client: Client) -> None:
-    """After the right one, under the same key; and before it."""
+    """A wrong password under a used key is refused, before and after the right one."""
     ada = client.register()
     assert _post(client, LOGIN, ada.id, _credentials(ada)).status == 200
     for _ in range(3):
@@ -61,7 +61,7 @@ def test_a_wrong_password_is_given_nothing(client: Client) -> None:
 
 
 def test_a_changed_password_ends_kept_answers(client: Client) -> None:
-    """Neither the old password nor the new one brings the old session back."""
+    """Neither the old password nor the new one restores the old session."""
     ada = client.join()
     first = _post(client, LOGIN, ada.id, _credentials(ada))
     change = {"old_password": PASSWORD, "new_password": NEW_PASSWORD}
@@ -76,7 +76,7 @@ def test_a_changed_password_ends_kept_answers(client: Client) -> None:
 def test_what_ends_a_session_ends_its_kept_answers(
     client: Client, admin: User, mailbox: Mailbox, end: str
 ) -> None:
-    """Whichever way it ends."""
+    """However the session ended."""
     ada = client.register()
     tokens = _post(client, LOGIN, ada.id, _credentials(ada)).data
     token = tokens["access_token"]
@@ -105,7 +105,7 @@ def test_what_ends_a_session_ends_its_kept_answers(
 
 
 def test_a_changed_role_renews_kept_tokens(client: Client, admin: User) -> None:
-    """The session goes on: its tokens are given anew, with the role of now."""
+    """The session goes on: the answer has new tokens, with the current role."""
     ada = client.register()
     first = _post(client, LOGIN, ada.id, _credentials(ada))
     client.put(f"/api/users/{ada.id}", token=admin.access_token, json={"role": "admin"})
@@ -119,7 +119,7 @@ def test_a_changed_role_renews_kept_tokens(client: Client, admin: User) -> None:
 
 
 def test_secrets_are_not_shown_again_past_their_end(client: Client) -> None:
-    """Of a revoked key, and of a second factor that was turned off; nothing is made twice."""
+    """Once a key is revoked, or a second factor off, the answer is refused; nothing is made twice."""
     ada = client.join(proven=True)
     body = {"name": "report", "scopes": ["read"]}
     made = _post(client, KEYS, "make", body, token=ada.access_token)
@@ -141,7 +141,7 @@ def test_secrets_are_not_shown_again_past_their_end(client: Client) -> None:
 
 
 def test_a_client_may_change_its_address(proxied: Client, mailbox: Mailbox) -> None:
-    """A phone that loses its network asks again from another one."""
+    """A phone that changes networks gets its answer."""
     key = new_email()
     registration = {"email": new_email(), "password": PASSWORD, "full_name": "Ada Lovelace"}
     first = _post(proxied, "/api/auth/register", key, registration, headers=_from(HOME))
@@ -167,8 +167,8 @@ def test_a_client_may_change_its_address(proxied: Client, mailbox: Mailbox) -> N
         assert answer.status == 204
 
 
-def test_whoever_guesses_the_key_gets_nothing(proxied: Client) -> None:
-    """From elsewhere, without the secret: what they would get without a key."""
+def test_a_guessed_key_reveals_nothing(proxied: Client) -> None:
+    """From another address and without the secret, the answer is the same as without a key."""
     ada = proxied.register()
     key = new_email()
     tokens = _post(proxied, LOGIN, key, _credentials(ada), headers=_from(HOME)).data
@@ -184,7 +184,7 @@ def test_whoever_guesses_the_key_gets_nothing(proxied: Client) -> None:
 
 
 def test_no_fast_hash_of_a_password_is_kept(client: Client, system: System) -> None:
-    """Whoever has the database and the master key has to pay Argon2id's price for each guess."""
+    """With the database and the master key, each guess at a password costs an Argon2id hash."""
     ada = client.register()
     _post(client, LOGIN, ada.id, _credentials(ada))
     key = system.master_key.derived("first-answer-names")

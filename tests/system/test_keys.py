@@ -1,4 +1,4 @@
-"""The public keys: what anybody needs to verify our tokens without asking us each time."""
+"""The public keys: all that is needed to verify tokens offline."""
 
 import jwt
 
@@ -6,7 +6,7 @@ from tests.system.client import Client, User
 
 
 def test_key_set(client: Client) -> None:
-    """The key set has public P-256 keys for ES256, and not a digit of a private one."""
+    """The key set has public P-256 keys for ES256, and no part of a private key."""
     answer = client.get("/.well-known/jwks.json")
 
     assert answer.status == 200
@@ -19,7 +19,7 @@ def test_key_set(client: Client) -> None:
 
 
 def test_token_verifies_by_the_key_set_alone(client: Client, ada: User) -> None:
-    """A stranger verifies a token with what the two pages publish."""
+    """A token is verified with what the two pages publish."""
     metadata = client.get("/.well-known/openid-configuration").body
     keys = client.get("/" + metadata["jwks_uri"].split("/", 3)[3]).body
     header = jwt.get_unverified_header(ada.access_token)
@@ -32,7 +32,7 @@ def test_token_verifies_by_the_key_set_alone(client: Client, ada: User) -> None:
 
 
 def test_issuer_metadata(client: Client) -> None:
-    """The metadata has what OpenID Connect Discovery asks of an issuer."""
+    """The metadata has what OpenID Connect Discovery requires of an issuer."""
     answer = client.get("/.well-known/openid-configuration")
 
     assert answer.body["jwks_uri"] == f"{answer.body['issuer']}/.well-known/jwks.json"

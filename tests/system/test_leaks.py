@@ -1,4 +1,4 @@
-"""The search for leaks finds what leaks: without that, finding nothing would mean nothing."""
+"""The search for leaks finds leaks: otherwise finding nothing would prove nothing."""
 
 import base64
 import json

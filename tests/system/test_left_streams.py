@@ -1,4 +1,4 @@
-"""Streams that clients open and leave are given back at once, however many there were."""
+"""Streams that clients open and leave are closed at once, however many there were."""
 
 import json
 import os
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), re
 
 
 def test_streams_that_were_left_are_given_back(client: Client, system: System) -> None:
-    """The service is silent all the while; two seconds later nothing is open, and nothing has grown."""
+    """Although no event is sent, two seconds later no stream is open and nothing has grown."""
     _open_and_leave(client.url, AT_ONCE)
     before = _resident_megabytes(system)
     started = time.monotonic()
@@ -41,7 +41,7 @@ def test_streams_that_were_left_are_given_back(client: Client, system: System) -
 
 
 def test_one_client_holds_so_many(client: Client) -> None:
-    """The next one is told so, before any event; the places are given back when the client goes."""
+    """The next stream is refused before any event; a place is free again when its client goes."""
     held = [_connect(client.url) for _ in range(AT_ONCE)]
     refused = exchange(client.url, head("GET", "/api/health/stream"))
     for connection in held:
@@ -59,7 +59,7 @@ def _open_and_leave(url: str, number: int) -> None:
 
 
 def _connect(url: str) -> socket.socket:
-    """Opens a stream and reads its first event's name; tries again while the last place is being freed."""
+    """Opens a stream and returns its first event; tries again while the last place is being freed."""
     address = urllib.parse.urlsplit(url)
     for _ in range(50):
         connection = socket.create_connection((address.hostname or "", address.port or 0), timeout=10)

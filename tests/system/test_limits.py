@@ -1,4 +1,4 @@
-"""Rate limits: who is held back, for how long, and that others are not."""
+"""Rate limits: which clients are limited, for how long, and that others are not."""
 
 import itertools
 import re
@@ -21,7 +21,7 @@ def _limited_url(system: System) -> Iterator[str]:
 
 @pytest.fixture(name="limited")
 def _limited(limited_url: str) -> Iterator[Client]:
-    """A client with an address of its own, as the proxy saw it."""
+    """A client with an address of its own, as the proxy reports it."""
     with Client(limited_url, {"x-forwarded-for": f"198.51.100.{next(_addresses)}"}) as client:
         yield client
 
@@ -37,7 +37,7 @@ def _limited(limited_url: str) -> Iterator[Client]:
     ],
 )
 def test_limit(limited: Client, path: str, requests: int, window: int) -> None:
-    """The contract's number of requests is let through, told along the way, and no more."""
+    """As many requests as the contract says pass, with the limit in their headers, and no more."""
     answers = [limited.post(path, json={}) for _ in range(requests + 1)]
 
     assert [(422, "VALIDATION_ERROR")] * requests == [answer.outcome for answer in answers[:-1]]
@@ -50,7 +50,7 @@ def test_limit(limited: Client, path: str, requests: int, window: int) -> None:
 
 
 def test_clients_are_apart(limited_url: str) -> None:
-    """One client's haste is not another's wait; the right-most address before the proxies counts."""
+    """One client's requests do not limit another's; the right-most untrusted address counts."""
     hasty, patient = (f"198.51.100.{next(_addresses)}" for _ in range(2))
 
     def try_login(forwarded: str) -> str | None:
@@ -65,7 +65,7 @@ def test_clients_are_apart(limited_url: str) -> None:
 
 
 def test_forged_address_does_not_help(system: System) -> None:
-    """Without trusted proxies X-Forwarded-For says nothing: nobody escapes a limit, or puts one on others."""
+    """Without trusted proxies X-Forwarded-For is ignored: it neither avoids a limit nor limits others."""
     with system.gateway(GATEWAY_RATE_LIMITS="on") as url:
         codes = []
         for number in range(11):
@@ -78,7 +78,7 @@ def test_forged_address_does_not_help(system: System) -> None:
 
 
 def test_other_routes_go_on(limited: Client) -> None:
-    """A client who used up one limit is served elsewhere."""
+    """A client that used up one limit is served on other routes."""
     for _ in range(11):
         limited.post("/api/auth/login", json={})
 
@@ -87,7 +87,7 @@ def test_other_routes_go_on(limited: Client) -> None:
 
 
 def test_refused_requests_do_nothing(limited: Client, client: Client) -> None:
-    """A request over the limit is not carried out."""
+    """A request over the limit is not executed."""
     for _ in range(5):
         limited.post("/api/auth/register", json={})
     email = new_email()

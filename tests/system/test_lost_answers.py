@@ -1,4 +1,4 @@
-"""auth-service is killed after its changes and before anybody is told: asked again, it tells."""
+"""auth-service is killed after it has committed changes and before it answers: retries get their answers."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -18,14 +18,14 @@ from tests.system.passkeys import PASSKEYS, Owner, login_options, registration_o
 from tests.system.running_system import System
 
 NEW_PASSWORD = "copper-lantern-orbit-fern"
-PATIENCE_SECONDS = 30.0
+COMMITTED_SECONDS = 60.0
 STEP_SECONDS = 30
 TOTP = "/api/auth/mfa/totp"
 
 
 @dataclass(frozen=True)
 class Post:
-    """A POST that changes what cannot be changed twice, and the status that it is to be answered."""
+    """A POST whose change must not be made twice, and the status of its answer."""
 
     path: str
     body: Mapping[str, Any]
@@ -33,7 +33,7 @@ class Post:
     status: int = 200
 
     def make(self, client: Client, key: str) -> Answer | None:
-        """Returns the answer; None when there is none."""
+        """Returns the answer; None without one."""
         headers = {"idempotency-key": key}
         try:
             return client.post(self.path, headers=headers, json=self.body, token=self.token)
@@ -43,7 +43,7 @@ class Post:
 
 @pytest.fixture(name="holds")
 def _holds(system: System) -> Iterator[None]:
-    """Keeps answers from being kept: the change has committed, its client and its answer wait."""
+    """Blocks the storing of answers, so that changes are committed and clients still wait."""
     system.change(
         "CREATE FUNCTION auth.hold() RETURNS trigger LANGUAGE plpgsql AS"
         " $$BEGIN PERFORM pg_sleep(60); RETURN NEW; END$$"
@@ -61,14 +61,14 @@ def _held(system: System) -> int:
 
 
 def _let_go(system: System) -> None:
-    # Whoever sleeps would still write, when it wakes, what its service died of telling.
+    # A session that sleeps in the trigger would store the answer after its service has died.
     system.rows("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
     system.change("DROP FUNCTION IF EXISTS auth.hold CASCADE")
 
 
 @pytest.fixture(name="ada")
 def _ada(client: Client) -> User:
-    """Somebody of this test's own."""
+    """A user of this test's own."""
     return client.join(proven=True)
 
 
@@ -125,38 +125,38 @@ def _outcome(answer: Answer | None) -> tuple[int, str | None] | None:
 
 
 def _lose(client: Client, system: System, posts: Mapping[str, Post], mine: str) -> None:
-    """Makes every change, one after the other, and kills the service before it tells of any."""
+    """Makes every change, one after the other, and kills the service before it answers any."""
     with ThreadPoolExecutor(len(posts)) as clients:
         answers = []
         for count, (name, post) in enumerate(posts.items(), 1):
             answers.append(clients.submit(post.make, client, f"{mine} {name}"))
-            deadline = time.monotonic() + PATIENCE_SECONDS
+            deadline = time.monotonic() + COMMITTED_SECONDS
             while _held(system) < count:
                 assert time.monotonic() < deadline, f"{name} changed nothing: {answers[-1]}"
                 time.sleep(0.01)
         system.kill("auth-service")
-        told = [answer.result() for answer in answers]
-    assert {answer.status for answer in told if answer} <= {503, 504}
+        lost = [answer.result() for answer in answers]
+    assert {answer.status for answer in lost if answer} <= {503, 504}
     _let_go(system)
-    # An hour later, for whoever would still be let in as the second of two tabs.
+    # An hour later, so that the grace for reusing a refresh token is over.
     system.change("UPDATE auth.sessions SET rotated_at = rotated_at - interval '1 hour'")
     system.change("UPDATE auth.attempts SET leased_until = '-infinity' WHERE sealed_answer IS NULL")
 
 
-def test_every_change_is_told_of(
+def test_every_change_is_answered_when_asked_again(
     client: Client, system: System, ada: User, posts: dict[str, Post], holds: None
 ) -> None:
-    """Once made and once told, by its key; what is given works, and nothing has happened twice."""
+    """Each change was made once and is answered by its key; what it gave works."""
     _lose(client, system, posts, ada.id)
     system.start("auth-service")
     happened = _happened(system)
 
-    told = {name: post.make(client, f"{ada.id} {name}") for name, post in posts.items()}
+    answers = {name: post.make(client, f"{ada.id} {name}") for name, post in posts.items()}
 
     expected = {name: (post.status, None) for name, post in posts.items()}
-    assert {name: _outcome(answer) for name, answer in told.items()} == expected
+    assert {name: _outcome(answer) for name, answer in answers.items()} == expected
     assert _happened(system) == happened
-    data = {name: answer.data for name, answer in told.items() if answer and answer.body}
+    data = {name: answer.data for name, answer in answers.items() if answer and answer.body}
     for name in ("login", "refresh", "verify mfa", "passkey login"):
         assert client.who(data[name]["access_token"]).status == 200
         renewed = client.post("/api/auth/refresh", json={"refresh_token": data[name]["refresh_token"]})
@@ -168,10 +168,10 @@ def test_every_change_is_told_of(
     assert len(data["confirm totp"]["recovery_codes"]) == 10
 
 
-def test_whoever_has_the_token_and_not_the_key(
+def test_a_token_without_its_key_ends_the_session(
     client: Client, system: System, ada: User, holds: None
 ) -> None:
-    """Ends the session, as with any spent token: the successor may be in other hands."""
+    """As with any spent token, since the successor may have been stolen."""
     refresh = Post("/api/auth/refresh", {"refresh_token": ada.refresh_token})
     _lose(client, system, {"refresh": refresh}, ada.id)
     system.start("auth-service")

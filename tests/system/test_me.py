@@ -1,4 +1,4 @@
-"""What a user may do with the own account."""
+"""What users may do with their own account."""
 
 import pytest
 
@@ -8,7 +8,7 @@ NEW_PASSWORD = "copper-lantern-orbit-fern"
 
 
 def test_change_of_name(client: Client) -> None:
-    """A change is seen by the next read, and makes another version."""
+    """A change is visible to the next read, and makes a new version."""
     user = client.join()
     before = client.who(user.access_token)
     answer = client.put("/api/users/me", token=user.access_token, json={"full_name": "Countess Lovelace"})
@@ -23,7 +23,7 @@ def test_change_of_name(client: Client) -> None:
 
 @pytest.mark.parametrize("field", ["role", "is_active", "id", "email_verified", "created_at", "password"])
 def test_what_is_not_the_persons_to_change(client: Client, ada: User, field: str) -> None:
-    """Nobody makes oneself an admin, verified or older."""
+    """Users cannot set their own role, verification or creation time."""
     answer = client.put("/api/users/me", token=ada.access_token, json={field: "admin"})
 
     assert answer.outcome == (422, "VALIDATION_ERROR")
@@ -31,7 +31,7 @@ def test_what_is_not_the_persons_to_change(client: Client, ada: User, field: str
 
 
 def test_version_conflict(client: Client) -> None:
-    """A change meant for a version that is gone is refused, and one for the present version is made."""
+    """A change for an old version is refused, one for the current version is made."""
     user = client.join()
     etag = client.who(user.access_token).headers["etag"]
     first, second, third = (
@@ -48,7 +48,7 @@ def test_version_conflict(client: Client) -> None:
 
 
 def test_signing_in_does_not_conflict(client: Client) -> None:
-    """Signing in elsewhere between reading and writing spoils no change."""
+    """Signing in between reading and writing does not make a change stale."""
     user = client.join()
     etag = client.who(user.access_token).headers["etag"]
     client.sign_in(user)
@@ -60,7 +60,7 @@ def test_signing_in_does_not_conflict(client: Client) -> None:
 
 
 def test_not_modified(client: Client) -> None:
-    """A reader who has the present version gets 304, and another after a change."""
+    """A client with the current version gets 304, and 200 after a change."""
     user = client.join()
     etag = client.who(user.access_token).headers["etag"]
 
@@ -77,7 +77,7 @@ def test_not_modified(client: Client) -> None:
 
 
 def test_change_of_password(client: Client) -> None:
-    """A new password counts at once; this session goes on and every other ends."""
+    """A new password works at once; this session stays, every other one ends."""
     user = client.join()
     elsewhere = client.sign_in(user)
     answer = client.put(
@@ -106,7 +106,7 @@ def test_change_of_password(client: Client) -> None:
     ],
 )
 def test_refused_change_of_password(client: Client, old: str, new: str, code: str, field: str) -> None:
-    """A wrong old password is named on its field, a weak new one on the other; nothing changes."""
+    """A wrong old password is reported on its field, a weak new one on the other; nothing changes."""
     user = client.join()
     elsewhere = client.sign_in(user)
     answer = client.put(
@@ -122,7 +122,7 @@ def test_refused_change_of_password(client: Client, old: str, new: str, code: st
 
 
 def test_old_password_cannot_be_guessed(client: Client) -> None:
-    """Somebody at an unlocked screen does not get to guess the password for ever."""
+    """The old password cannot be guessed with a stolen session."""
     user = client.join()
     codes = [
         client.put(
@@ -137,7 +137,7 @@ def test_old_password_cannot_be_guessed(client: Client) -> None:
 
 
 def test_deletion(client: Client) -> None:
-    """A user who leaves is gone: tokens, sign-in and data; the address can register again."""
+    """Users who delete their account are gone: tokens, sign-in and data; the address can register again."""
     user = client.join()
     elsewhere = client.sign_in(user)
     answer = client.delete("/api/users/me", token=user.access_token, json={"password": PASSWORD})
@@ -155,7 +155,7 @@ def test_deletion(client: Client) -> None:
 
 @pytest.mark.parametrize("password", ["wrong-guess-of-eve", "x", "", None])
 def test_deletion_asks_for_the_password(client: Client, ada: User, password: str | None) -> None:
-    """Without the right password nobody is deleted."""
+    """Without the right password the account is not deleted."""
     body = {} if password is None else {"password": password}
     answer = client.delete("/api/users/me", token=ada.access_token, json=body)
 

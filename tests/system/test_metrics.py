@@ -1,4 +1,4 @@
-"""What every service tells at `/metrics`: all of the page, and numbers that move with the work."""
+"""The metrics of every service: all that docs/metrics.md lists, with values that follow the work."""
 
 import re
 import time
@@ -18,8 +18,8 @@ SERVICES = ("gateway", "auth-service", "user-service", "health-aggregator")
 _NOT_OURS = re.compile("process_|python_")
 
 
-class Telling:
-    """What one service tells, read once."""
+class Metrics:
+    """The metrics of one service, read once."""
 
     def __init__(self, system: System, service: str) -> None:
         answer = httpx.get(f"http://{system.http(service)}/metrics", timeout=20)
@@ -47,28 +47,28 @@ def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_tells_what_the_page_says(system: System, service: str) -> None:
-    """The column `service` of docs/metrics.md is true, and nothing is told that is not on the page."""
-    told = {name for name in Telling(system, service).families if not _NOT_OURS.match(name)}
+def test_a_service_has_the_metrics_of_the_page(system: System, service: str) -> None:
+    """The column `service` of docs/metrics.md is true, and there is no metric that the page does not list."""
+    names = {name for name in Metrics(system, service).families if not _NOT_OURS.match(name)}
 
-    assert told == {each.name for each in declarations() if service in each.services}
+    assert names == {each.name for each in declarations() if service in each.services}
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_says_what_it_is(system: System, service: str) -> None:
     """Version, commit and interpreter of each program."""
-    assert Telling(system, service).sum("vestibule_build_info", service=service) == 1
+    assert Metrics(system, service).sum("vestibule_build_info", service=service) == 1
 
 
 def test_the_gateway_counts_by_route_template(system: System, client: Client, ada: User) -> None:
-    """Rate, errors and duration, by templates; the near cache's hits."""
+    """Rate, errors and duration by route template; hits of the near cache."""
     route = {"route": "/api/users/{user_id}", "method": "GET"}
     client.get(f"/api/users/{ada.id}", token=ada.access_token)
-    before = Telling(system, "gateway")
+    before = Metrics(system, "gateway")
     client.get(f"/api/users/{ada.id}", token=ada.access_token)
     client.get("/api/users/me", token=ada.access_token)
     client.get("/api/users/me", token=ada.access_token)
-    after = Telling(system, "gateway")
+    after = Metrics(system, "gateway")
 
     for name in ("http_server_requests_total", "http_server_request_duration_seconds_count"):
         assert after.sum(name, **route) >= before.sum(name, **route) + 1
@@ -83,12 +83,12 @@ def test_the_gateway_counts_by_route_template(system: System, client: Client, ad
 
 def test_signing_up_moves_what_it_passes(system: System, client: Client) -> None:
     """RPCs, hashing, the pool, both outboxes, consumers, tails and mails."""
-    before = {service: Telling(system, service) for service in SERVICES}
+    before = {service: Metrics(system, service) for service in SERVICES}
     user = client.join()
     assert client.post("/api/auth/logout", token=user.access_token).status == 204
 
     def moved(service: str, name: str, **labels: str) -> bool:
-        return Telling(system, service).sum(name, **labels) > before[service].sum(name, **labels)
+        return Metrics(system, service).sum(name, **labels) > before[service].sum(name, **labels)
 
     for service, name, labels in (
         ("auth-service", "grpc_server_handled_total", {"method": "Register", "code": "OK"}),
@@ -111,11 +111,11 @@ def test_signing_up_moves_what_it_passes(system: System, client: Client) -> None
         until(lambda: moved(service, name, **labels))  # noqa: B023 it is called before the next round
 
 
-def test_states_are_told(system: System, client: Client) -> None:
-    """Keys and their age, leaders, freshness: what has a value without being moved."""
+def test_states(system: System, client: Client) -> None:
+    """Keys and their age, leaders, freshness: gauges with a value from the start."""
     user = client.join()
     client.post("/api/auth/logout", token=user.access_token)
-    auth, gateway = Telling(system, "auth-service"), Telling(system, "gateway")
+    auth, gateway = Metrics(system, "auth-service"), Metrics(system, "gateway")
 
     assert auth.sum("auth_signing_keys", state="active") == 1
     assert auth.sum("auth_signing_key_age_seconds") > 0
@@ -128,7 +128,7 @@ def test_states_are_told(system: System, client: Client) -> None:
     assert gateway.sum("events_tail_silent_seconds") < 30
 
 
-def test_openmetrics_is_told_to_those_who_ask(system: System) -> None:
+def test_openmetrics_on_request(system: System) -> None:
     """Exemplars need that format; it is well formed for each service."""
     for service in SERVICES:
         answer = httpx.get(

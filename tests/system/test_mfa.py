@@ -1,4 +1,4 @@
-"""The second factor from outside: turning it on, signing in with it, and what does not count."""
+"""The second factor: turning it on, signing in with it, and what is refused."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,14 +17,14 @@ STEP_SECONDS = 30
 
 @dataclass(frozen=True)
 class Guarded:
-    """Somebody with a second factor."""
+    """A user with a second factor."""
 
     user: User
     totp: pyotp.TOTP
     recovery_codes: list[str]
 
     def code(self, drift: int = 1) -> str:
-        """Returns the code of a step from now; the present one was used to turn it on."""
+        """Returns the code of a step from now; the current one was used to turn it on."""
         return self.totp.at(time.time() + drift * STEP_SECONDS)
 
 
@@ -34,7 +34,7 @@ def _guard(client: Client) -> Guarded:
     assert begun.outcome == (200, None), begun.text
     totp = pyotp.TOTP(begun.data["secret"])
     assert begun.data["otpauth_uri"].startswith("otpauth://totp/")
-    # A step back, so that the codes of now and of the next step are still good.
+    # A step back, so that the codes of this step and the next are unused.
     code = totp.at(time.time() - STEP_SECONDS)
     confirmed = client.post("/api/auth/mfa/totp/confirm", token=user.access_token, json={"code": code})
     assert confirmed.outcome == (200, None), confirmed.text
@@ -56,7 +56,7 @@ def _verify(client: Client, token: str, code: str) -> Answer:
 
 
 def _refusals(system: System, user: User | None) -> list[str]:
-    """Returns what the trail says of refused second steps: a user's, or nobody's."""
+    """Returns the audit entries of a user's refused second steps, or of those without a user."""
     rows = system.rows(
         "SELECT details ->> 'reason' FROM auth.audit_events"
         " WHERE action = 'auth.mfa_refused' AND subject_id IS NOT DISTINCT FROM $1 ORDER BY sequence",
@@ -66,7 +66,7 @@ def _refusals(system: System, user: User | None) -> list[str]:
 
 
 def _strangers(system: System) -> float:
-    """Returns how many second steps were refused that concern nobody."""
+    """Returns how many second steps without a user were refused."""
     text = httpx.get(f"http://{system.http('auth-service')}/metrics").text
     refused = 'auth_refusals_not_audited_total{action="auth.mfa_refused",why="no_user"}'
     return next((float(line.split()[-1]) for line in text.splitlines() if line.startswith(refused)), 0.0)
@@ -74,12 +74,12 @@ def _strangers(system: System) -> float:
 
 @pytest.fixture(name="guarded")
 def _guarded(client: Client) -> Guarded:
-    """Somebody new with a second factor."""
+    """A new user with a second factor."""
     return _guard(client)
 
 
 def test_sign_in(client: Client, guarded: Guarded) -> None:
-    """Password and code open a session; token and code are used up."""
+    """Password and code open a session; each works once."""
     token, code = _challenge(client, guarded.user), guarded.code()
     answer = _verify(client, token, code)
 
@@ -92,7 +92,7 @@ def test_sign_in(client: Client, guarded: Guarded) -> None:
 
 
 def test_codes_are_shown_once_and_count_once(client: Client, guarded: Guarded) -> None:
-    """There are ten different recovery codes, each good for one sign-in, however they are typed."""
+    """There are ten different recovery codes, each for one sign-in, typed in any form."""
     first = guarded.recovery_codes[0]
 
     assert len(set(guarded.recovery_codes)) == 10
@@ -103,12 +103,12 @@ def test_codes_are_shown_once_and_count_once(client: Client, guarded: Guarded) -
 
 @pytest.mark.parametrize("drift", [0, 1])
 def test_drift_of_a_step(client: Client, guarded: Guarded, drift: int) -> None:
-    """A code of this moment and one of a clock ahead count; one of a clock behind turned it on."""
+    """Codes of the current and the next step are accepted; one of the step before turned it on."""
     assert _verify(client, _challenge(client, guarded.user), guarded.code(drift)).status == 200
 
 
 def test_drift_of_more_than_a_step(client: Client, guarded: Guarded) -> None:
-    """A clock that is minutes off does not get in."""
+    """The code of a clock that is minutes off is refused."""
     for drift in (-3, 3):
         answer = _verify(client, _challenge(client, guarded.user), guarded.code(drift))
         assert answer.outcome == (401, "INVALID_CREDENTIALS")
@@ -123,7 +123,7 @@ def test_malformed_codes(client: Client, guarded: Guarded, code: str) -> None:
 
 
 def test_guessing(client: Client, guarded: Guarded, system: System) -> None:
-    """Five wrong codes and the account's second factor waits, apart from its passwords."""
+    """Five wrong codes block the second factor of the account for a while, not its password."""
     token = _challenge(client, guarded.user)
     outcomes = [_verify(client, token, "000000").outcome for _ in range(5)]
     refused = _verify(client, token, guarded.code())
@@ -139,7 +139,7 @@ def test_guessing(client: Client, guarded: Guarded, system: System) -> None:
 
 
 def test_one_recovery_code_in_fifty_hands(client: Client, guarded: Guarded) -> None:
-    """Of fifty calls with one recovery code, one wins."""
+    """Of fifty simultaneous calls with one recovery code, one succeeds."""
     tokens = [_challenge(client, guarded.user) for _ in range(5)]
     code = guarded.recovery_codes[0]
     with ThreadPoolExecutor(10) as pool:
@@ -150,7 +150,7 @@ def test_one_recovery_code_in_fifty_hands(client: Client, guarded: Guarded) -> N
 
 
 def test_challenge_ends_with_the_password(client: Client, guarded: Guarded) -> None:
-    """A sign-in that was begun with the former password cannot be finished."""
+    """A sign-in that began with the former password cannot be finished."""
     token = _challenge(client, guarded.user)
     changed = client.put(
         "/api/users/me/password",
@@ -163,7 +163,7 @@ def test_challenge_ends_with_the_password(client: Client, guarded: Guarded) -> N
 
 
 def test_challenge_expires(client: Client, guarded: Guarded, system: System) -> None:
-    """After its five minutes a challenge is expired, and says so."""
+    """A challenge expires after five minutes, with its own error."""
     token = _challenge(client, guarded.user)
     system.rows(
         "UPDATE auth.mfa_challenges SET expires_at = expires_at - interval '5 minutes' WHERE user_id = $1",
@@ -175,9 +175,9 @@ def test_challenge_expires(client: Client, guarded: Guarded, system: System) -> 
 
 
 def test_a_challenge_has_one_purpose(client: Client, guarded: Guarded, system: System) -> None:
-    """It is neither a bearer token nor a refresh token, nor are those challenges.
+    """It is neither a bearer token nor a refresh token, nor is one of those a challenge.
 
-    What is nobody's challenge is counted. It makes no entry of the audit, or strangers could fill it.
+    A challenge of no user is counted and not audited: otherwise anyone could fill the log.
     """
     token = _challenge(client, guarded.user)
     before, entries = _strangers(system), _refusals(system, None)
@@ -194,7 +194,7 @@ def test_a_challenge_has_one_purpose(client: Client, guarded: Guarded, system: S
 
 
 def test_one_code_for_two_sign_ins(client: Client, guarded: Guarded) -> None:
-    """Of calls with one code and different challenges at the same time, one wins."""
+    """Of simultaneous calls with one code and different challenges, one succeeds."""
     tokens = [_challenge(client, guarded.user) for _ in range(4)]
     code = guarded.code()
     with ThreadPoolExecutor(4) as pool:
@@ -220,7 +220,7 @@ def test_turning_off(client: Client, guarded: Guarded) -> None:
 
 
 def test_a_reset_leaves_it_on(client: Client, guarded: Guarded, mailbox: Mailbox) -> None:
-    """Whoever reads somebody's mail still has no code."""
+    """Access to the user's mail does not give a code."""
     user, new = guarded.user, "copper-lantern-violet-mast"
     client.post("/api/auth/password/forgot", json={"email": user.email})
     body = {"token": mailbox.reset_token(user.email), "new_password": new}
@@ -233,7 +233,7 @@ def test_a_reset_leaves_it_on(client: Client, guarded: Guarded, mailbox: Mailbox
 
 
 def test_wrong_code_turns_nothing_on(client: Client, system: System) -> None:
-    """Whoever has not got the secret into an app still signs in with the password. It is audited."""
+    """A user who has not finished turning it on signs in with the password. It is audited."""
     user = client.join(proven=True)
     client.post("/api/auth/mfa/totp", token=user.access_token)
     answer = client.post("/api/auth/mfa/totp/confirm", token=user.access_token, json={"code": "12345"})
@@ -241,14 +241,14 @@ def test_wrong_code_turns_nothing_on(client: Client, system: System) -> None:
     assert answer.outcome == (422, "VALIDATION_ERROR")
     assert answer.fields == {"code"}
     client.sign_in(user)
-    told = system.rows(
+    refused = system.rows(
         "SELECT outcome FROM auth.audit_events WHERE action = 'auth.mfa_enabled' AND actor_id = $1", user.id
     )
-    assert told == [("refused",)]
+    assert refused == [("refused",)]
 
 
 def test_erased_with_the_person(client: Client, guarded: Guarded, system: System) -> None:
-    """Nothing of a second factor outlives its user."""
+    """No row of a second factor outlives its user."""
     _challenge(client, guarded.user)
     token = guarded.user.access_token
     assert client.delete("/api/users/me", token=token, json={"password": PASSWORD}).status == 204

@@ -1,4 +1,4 @@
-"""Mails that tell users what was done to their account."""
+"""Mails that notify users of changes of their account."""
 
 import pyotp
 
@@ -13,22 +13,22 @@ NEW = "copper-lantern-orbit-fern"
 
 
 def test_a_changed_password(client: Client, mailbox: Mailbox) -> None:
-    """In text and HTML, without a token or a link; the user is not named."""
+    """In text and HTML, without a token, a link or the user's name."""
     ada = client.join()
     body_of = {"old_password": PASSWORD, "new_password": NEW}
     assert client.put("/api/users/me/password", token=ada.access_token, json=body_of).status == 204
     mail = mailbox.wait(ada.email, "Your password was changed")
 
     for form in ("plain", "html"):
-        told = body(mail, form)
-        assert "The password of your account was changed" in told
-        assert "token" not in told
-        assert "http" not in told
-        assert ada.full_name not in told
+        text = body(mail, form)
+        assert "The password of your account was changed" in text
+        assert "token" not in text
+        assert "http" not in text
+        assert ada.full_name not in text
 
 
 def test_a_reset_password(client: Client, mailbox: Mailbox) -> None:
-    """Also whoever got it by a mailed token is told."""
+    """Also when it was chosen with a mailed token."""
     ada = client.register()
     client.post("/api/auth/password/forgot", json={"email": ada.email})
     token = mailbox.reset_token(ada.email)
@@ -38,7 +38,7 @@ def test_a_reset_password(client: Client, mailbox: Mailbox) -> None:
 
 
 def test_the_second_factor(client: Client, mailbox: Mailbox) -> None:
-    """On and off; what was refused is not told of."""
+    """On and off; refused attempts are not notified."""
     ada = client.join(proven=True)
     begun = client.post("/api/auth/mfa/totp", token=ada.access_token)
     client.post("/api/auth/mfa/totp/confirm", token=ada.access_token, json={"code": "1"})
@@ -53,7 +53,7 @@ def test_the_second_factor(client: Client, mailbox: Mailbox) -> None:
 
 
 def test_a_second_factor_is_undone_by_mail(client: Client, mailbox: Mailbox) -> None:
-    """Whoever turned it on with a stolen session is out; the owner chooses another password."""
+    """Undoing a second factor that was turned on with a stolen session; the user chooses a new password."""
     ada = client.join(proven=True)
     secret = client.post("/api/auth/mfa/totp", token=ada.access_token).data["secret"]
     code = {"code": pyotp.TOTP(secret).now()}
@@ -88,18 +88,18 @@ def test_passkeys(client: Client, mailbox: Mailbox, owner: Owner) -> None:
 
 
 def test_api_keys(client: Client, mailbox: Mailbox) -> None:
-    """Made and deleted; the mail holds nothing of the key."""
+    """Created and deleted; the mail contains nothing of the key's secret."""
     ada = client.join(proven=True)
     key = made(client, ada)
-    told = mailbox.wait(ada.email, "An API key was created")
+    mail = mailbox.wait(ada.email, "An API key was created")
     assert client.delete(f"{KEYS}/{key['id']}", token=ada.access_token).status == 204
 
     assert mailbox.wait(ada.email, "An API key was deleted")
-    assert key["prefix"] not in told.as_string()
+    assert key["prefix"] not in mail.as_string()
 
 
 def test_a_new_device(client: Client, mailbox: Mailbox, system: System) -> None:
-    """Once for each browser; neither the first one nor one that is known. Postgres cannot read it."""
+    """Once per browser, except the first and known ones. Postgres cannot read which browser it is."""
     ada = client.join()
     login = {"email": ada.email, "password": PASSWORD}
     for browser in ("Netscape Navigator", "Netscape Navigator", "Lynx/2.8"):
@@ -110,14 +110,14 @@ def test_a_new_device(client: Client, mailbox: Mailbox, system: System) -> None:
     assert client.post("/api/auth/login", json=login, headers={"user-agent": "Lynx/2.9"}).status == 200
     waiting = "SELECT FROM auth.mails WHERE kind = 'new_device' AND user_id = $1"
     assert system.rows(waiting, ada.id) == []
-    told = [mail for mail in mailbox.mails(ada.email) if "new device" in str(mail["Subject"])]
-    assert len(told) == 2
+    notices = [mail for mail in mailbox.mails(ada.email) if "new device" in str(mail["Subject"])]
+    assert len(notices) == 2
     digests = system.rows("SELECT digest FROM auth.known_devices WHERE user_id = $1", ada.id)
     assert [len(digest) for (digest,) in digests] == [32] * 3
 
 
 def test_guessed_codes(client: Client, mailbox: Mailbox) -> None:
-    """Whoever guesses codes has the password; the owner is told once."""
+    """A client that guesses codes has the password; the user is notified once."""
     ada = client.join(proven=True)
     secret = client.post("/api/auth/mfa/totp", token=ada.access_token).data["secret"]
     code = {"code": pyotp.TOTP(secret).now()}
@@ -129,12 +129,12 @@ def test_guessed_codes(client: Client, mailbox: Mailbox) -> None:
 
     mail = mailbox.wait(ada.email, "Somebody has your password")
     assert secret not in mail.as_string()
-    told = [mail for mail in mailbox.mails(ada.email) if "Somebody has" in str(mail["Subject"])]
-    assert len(told) == 1
+    notices = [mail for mail in mailbox.mails(ada.email) if "Somebody has" in str(mail["Subject"])]
+    assert len(notices) == 1
 
 
-def test_what_failed_is_not_told(client: Client, system: System, ada: User) -> None:
-    """A notice is queued by the transaction that made the change, or not at all."""
+def test_a_failed_change_is_not_notified(client: Client, system: System, ada: User) -> None:
+    """A notice is queued in the transaction of its change."""
     body_of = {"old_password": "wrong-guess-of-eve", "new_password": NEW}
     assert client.put("/api/users/me/password", token=ada.access_token, json=body_of).status == 422
 

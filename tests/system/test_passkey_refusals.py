@@ -1,4 +1,4 @@
-"""Passkeys that do not count: copies, replays, forgeries, other origins, other purposes."""
+"""Passkeys that are refused: copies, replays, forgeries, other origins, other purposes."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +23,7 @@ from tests.system.running_system import System
 
 
 def test_a_counter_that_goes_back(client: Client, owner: Owner, system: System) -> None:
-    """A copy of the authenticator is noticed: refused, audited, and the counter stays."""
+    """A copy of the authenticator is detected: refused, audited, and the counter stays."""
     for _ in range(3):
         assert log_in(client, owner.device.get(login_options(client), owner.credential)).status == 200
     copied = owner.device.get(login_options(client), owner.credential, sign_count=2)
@@ -35,7 +35,7 @@ def test_a_counter_that_goes_back(client: Client, owner: Owner, system: System) 
 
 
 def test_replayed(client: Client, owner: Owner, system: System) -> None:
-    """Of many calls with one assertion, one signs in."""
+    """Of many simultaneous calls with one assertion, one signs in."""
     assertion = owner.device.get(login_options(client), owner.credential)
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: log_in(client, assertion), range(16)))
@@ -64,7 +64,7 @@ def _unverified(owner: Owner, options: dict[str, Any]) -> dict[str, Any]:
     return Authenticator(owner.device.origin, flags=USER_PRESENT).get(options, owner.credential)
 
 
-def _somebody_else(owner: Owner, options: dict[str, Any]) -> dict[str, Any]:
+def _another_user(owner: Owner, options: dict[str, Any]) -> dict[str, Any]:
     return owner.device.get(options, owner.credential, user_handle=b"0" * 16)
 
 
@@ -79,7 +79,7 @@ def _garbled(owner: Owner, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unknown(owner: Owner, options: dict[str, Any]) -> dict[str, Any]:
-    return owner.device.get(options, owner.credential, id=b"nobody's")
+    return owner.device.get(options, owner.credential, id=b"unknown")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def _unknown(owner: Owner, options: dict[str, Any]) -> dict[str, Any]:
         (_forged, "NOT_SIGNED_BY_IT"),
         (_unverified, "NOT_SIGNED_BY_IT"),
         (_garbled, "NOT_SIGNED_BY_IT"),
-        (_somebody_else, "NO_SUCH_PASSKEY"),
+        (_another_user, "NO_SUCH_PASSKEY"),
         (_unasked, "NO_OPEN_CHALLENGE"),
         (_unknown, None),
     ],
@@ -98,7 +98,7 @@ def _unknown(owner: Owner, options: dict[str, Any]) -> dict[str, Any]:
 def test_wrong_assertions(
     client: Client, owner: Owner, system: System, spoil: Spoil, why: str | None
 ) -> None:
-    """One and the same answer, whatever is wrong; the trail knows what; nothing changes."""
+    """The answer is the same for every reason; the audit log has the reason; nothing changes."""
     spoiled = spoil(owner, login_options(client))
     answer = log_in(client, spoiled)
 
@@ -116,7 +116,7 @@ def test_wrong_assertions(
     [{}, {"id": 1}, {"id": "a", "rawId": "a", "type": "public-key", "response": []}, "text", None],
 )
 def test_malformed(client: Client, ada: User, credential: Any) -> None:
-    """What is no answer of an authenticator at all is named."""
+    """What is not an answer of an authenticator is reported on its field."""
     for answer in (log_in(client, credential), add(client, ada.access_token, credential)):
         assert answer.outcome == (422, "VALIDATION_ERROR")
         assert answer.fields == {"credential"}
@@ -125,7 +125,7 @@ def test_malformed(client: Client, ada: User, credential: Any) -> None:
 def test_a_challenge_has_one_purpose_one_person_and_one_session(
     client: Client, owner: Owner, origin: str
 ) -> None:
-    """Options of a sign-in, of another session or another user add nothing; nor do used or old ones."""
+    """Options for signing in, of another session or user, used or old ones add no passkey."""
     token, device = owner.user.access_token, Authenticator(origin)
     options = registration_options(client, token)
     later = client.sign_in(owner.user).access_token
@@ -141,7 +141,7 @@ def test_a_challenge_has_one_purpose_one_person_and_one_session(
 
 
 def test_challenges_end(client: Client, owner: Owner, system: System, origin: str) -> None:
-    """After five minutes neither kind is answered any more. At rest there is none, only its digest."""
+    """After five minutes options of both kinds expire. Postgres has only their digest."""
     token = owner.user.access_token
     to_add, to_sign_in = registration_options(client, token), login_options(client)
     system.change("UPDATE auth.passkey_challenges SET expires_at = expires_at - interval '5 minutes'")
@@ -152,7 +152,7 @@ def test_challenges_end(client: Client, owner: Owner, system: System, origin: st
 
 @pytest.mark.parametrize("fault", ["origin", "unverified"])
 def test_wrong_attestations(client: Client, ada: User, system: System, origin: str, fault: str) -> None:
-    """Of another origin, or without knowing its user, a passkey is not added; that is audited."""
+    """From another origin, or without user verification, no passkey is added; that is audited."""
     device = Authenticator("https://evil.example" if fault == "origin" else origin)
     if fault == "unverified":
         device.flags = USER_PRESENT

@@ -1,4 +1,4 @@
-"""Passkeys from outside, with a software authenticator: adding, using, removing, and what does not count."""
+"""Passkeys with a software authenticator: adding, using and removing them."""
 
 import pytest
 
@@ -20,7 +20,7 @@ TOKENS = {"access_token", "refresh_token", "token_type", "expires_in", "refresh_
 
 
 def test_options(client: Client, owner: Owner) -> None:
-    """A browser is asked for a discoverable passkey that recognises its user, and not for a known one."""
+    """A browser is asked for a discoverable passkey with user verification, and not for a known one."""
     options = registration_options(client, owner.user.access_token)
 
     assert (options["rp"]["id"], options["user"]["name"]) == ("localhost", owner.user.email)
@@ -36,7 +36,7 @@ def test_options(client: Client, owner: Owner) -> None:
 
 @pytest.mark.parametrize("attestation", ["none", "packed"])
 def test_sign_in(client: Client, system: System, origin: str, attestation: str) -> None:
-    """A passkey opens a session without a password; what it said of itself before may have been signed."""
+    """A passkey opens a session without a password."""
     user, device = client.join(proven=True), Authenticator(origin)
     options = registration_options(client, user.access_token)
     credential, made = device.create(options, attestation=attestation)
@@ -53,15 +53,15 @@ def test_sign_in(client: Client, system: System, origin: str, attestation: str) 
     assert [each["id"] for each in listed] == [added.data["id"]]
     assert listed[0]["last_used_at"]
     assert set(listed[0]) == {"id", "name", "backed_up", "created_at", "last_used_at"}
-    told = system.rows(
+    audited = system.rows(
         "SELECT action FROM auth.audit_events WHERE details ->> 'passkey_id' = $1 ORDER BY sequence",
         added.data["id"],
     )
-    assert [action for (action,) in told] == ["auth.passkey_added", "auth.login"]
+    assert [action for (action,) in audited] == ["auth.passkey_added", "auth.login"]
 
 
 def test_it_counts_as_both_factors(client: Client, owner: Owner, system: System) -> None:
-    """With a second factor on, the password asks for it and the passkey does not."""
+    """With a second factor on, the password needs it and the passkey does not."""
     system.change("UPDATE auth.credentials SET second_factor = true WHERE user_id = $1", owner.user.id)
     by_password = client.post("/api/auth/login", json={"email": owner.user.email, "password": PASSWORD})
     by_passkey = log_in(client, owner.device.get(login_options(client), owner.credential))
@@ -71,7 +71,7 @@ def test_it_counts_as_both_factors(client: Client, owner: Owner, system: System)
 
 
 def test_a_counter_that_does_not_count(client: Client, origin: str) -> None:
-    """Most synced passkeys say 0 for ever."""
+    """The counter of most synced passkeys is always 0."""
     user, device = client.join(proven=True), Authenticator(origin, counts=False)
     credential, made = device.create(registration_options(client, user.access_token))
     add(client, user.access_token, made)
@@ -80,7 +80,7 @@ def test_a_counter_that_does_not_count(client: Client, origin: str) -> None:
 
 
 def test_it_takes_the_password(client: Client, owner: Owner) -> None:
-    """A session alone neither adds nor removes a way in."""
+    """A session alone neither adds nor removes a passkey."""
     token = owner.user.access_token
     for answer in (
         client.post(f"{PASSKEYS}/options", token=token, json={"password": "wrong-guess-of-eve"}),
@@ -91,7 +91,7 @@ def test_it_takes_the_password(client: Client, owner: Owner) -> None:
 
 
 def test_removing(client: Client, owner: Owner, system: System) -> None:
-    """It is its user's alone to remove, and signs nobody in afterwards."""
+    """Only its user removes it, and it signs no user in afterwards."""
     path, body = f"{PASSKEYS}/{owner.passkey_id}", {"password": PASSWORD}
     eve = client.join(proven=True)
     assert client.delete(path, token=eve.access_token, json=body).outcome == (404, "NOT_FOUND")
@@ -111,7 +111,7 @@ def test_removing(client: Client, owner: Owner, system: System) -> None:
 
 
 def test_there_are_twenty_at_most(client: Client, owner: Owner, system: System, origin: str) -> None:
-    """The limit holds at both steps; a passkey is somebody's once."""
+    """The limit holds at both steps; a passkey belongs to one user."""
     token = owner.user.access_token
     options = registration_options(client, token)
     system.change(
@@ -127,7 +127,7 @@ def test_there_are_twenty_at_most(client: Client, owner: Owner, system: System, 
 
 
 def test_a_deactivated_account(client: Client, owner: Owner, admin: User, system: System) -> None:
-    """Is told so to whoever has its passkey, as to whoever has its password."""
+    """The account's state is reported to its passkey, as it is to its password."""
     path = f"/api/users/{owner.user.id}"
     assert client.put(path, token=admin.access_token, json={"is_active": False}).status == 200
     answer = log_in(client, owner.device.get(login_options(client), owner.credential))
@@ -137,7 +137,7 @@ def test_a_deactivated_account(client: Client, owner: Owner, admin: User, system
 
 
 def test_export_and_erasure(client: Client, owner: Owner, system: System) -> None:
-    """A passkey is told of by name and times, and goes with its user."""
+    """A passkey is listed with its name and times, and is erased with its user."""
     token = owner.user.access_token
     registration_options(client, token)
     exported = client.get("/api/users/me/export", token=token)
@@ -153,7 +153,7 @@ def test_export_and_erasure(client: Client, owner: Owner, system: System) -> Non
 
 
 def test_who_is_not_signed_in_has_none(client: Client) -> None:
-    """Nothing but signing in is for strangers."""
+    """Without a token there is only signing in."""
     for answer in (
         client.get(PASSKEYS),
         client.post(f"{PASSKEYS}/options", json={"password": PASSWORD}),

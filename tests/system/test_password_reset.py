@@ -1,4 +1,4 @@
-"""Getting a new password by mail: who may, once, in time, and what it ends."""
+"""Resetting a forgotten password by mail: for whom, once, in time, and what it ends."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def _signs_in(client: Client, email: str, password: str) -> bool:
 
 
 def test_reset(client: Client, mailbox: Mailbox) -> None:
-    """The mailed token gives a new password, ends every session, and works once."""
+    """The mailed token sets a new password, ends every session, and works once."""
     ada = client.join()
     _forget(client, ada.email)
     token = mailbox.reset_token(ada.email)
@@ -41,7 +41,7 @@ def test_reset(client: Client, mailbox: Mailbox) -> None:
 
 
 def test_the_address_is_found_in_any_form_and_mailed_as_stored(client: Client, mailbox: Mailbox) -> None:
-    """An address that merely looks the same gets nothing."""
+    """An address that only looks the same gets no mail."""
     ada = client.register()
     _forget(client, ada.email.upper())
 
@@ -50,7 +50,7 @@ def test_the_address_is_found_in_any_form_and_mailed_as_stored(client: Client, m
 
 
 def test_nobodys_address_is_answered_alike(client: Client, mailbox: Mailbox) -> None:
-    """The same status and body; and no mail goes out."""
+    """The status and the body are the same, and no mail is sent."""
     stranger, ada = new_email(), client.register()
     answers = [
         client.post("/api/auth/password/forgot", json={"email": email}) for email in (stranger, ada.email)
@@ -77,7 +77,7 @@ def test_a_newer_token_replaces_the_older(client: Client, mailbox: Mailbox) -> N
 
 @pytest.mark.parametrize("change", ["password", "email"])
 def test_a_change_makes_the_token_useless(client: Client, mailbox: Mailbox, change: str) -> None:
-    """What was mailed before somebody took the account back, or moved it, is no good."""
+    """A token that was mailed before the account was taken back, or moved, is invalid."""
     ada = client.join()
     _forget(client, ada.email)
     token = mailbox.reset_token(ada.email)
@@ -92,7 +92,7 @@ def test_a_change_makes_the_token_useless(client: Client, mailbox: Mailbox, chan
 
 
 def test_a_weak_password_leaves_the_token(client: Client, mailbox: Mailbox) -> None:
-    """The reason is on its field, and a better one is taken."""
+    """The reason is on its field, and a stronger password is accepted."""
     ada = client.register(full_name="Augusta Byron King")
     _forget(client, ada.email)
     token = mailbox.reset_token(ada.email)
@@ -105,7 +105,7 @@ def test_a_weak_password_leaves_the_token(client: Client, mailbox: Mailbox) -> N
 
 
 def test_an_expired_token(client: Client, system: System, mailbox: Mailbox) -> None:
-    """After an hour it is refused as such."""
+    """An hour after it was sent it is refused as expired."""
     ada = client.register()
     _forget(client, ada.email)
     token = mailbox.reset_token(ada.email)
@@ -120,7 +120,7 @@ def test_an_expired_token(client: Client, system: System, mailbox: Mailbox) -> N
 
 
 def test_tokens_are_kept_as_hashes(client: Client, system: System, mailbox: Mailbox) -> None:
-    """256 bits, of which Postgres holds the SHA-256 for an hour."""
+    """256 bits, of which Postgres stores the SHA-256 for an hour."""
     ada = client.register()
     _forget(client, ada.email)
     token = mailbox.reset_token(ada.email)
@@ -138,7 +138,7 @@ def test_tokens_are_kept_as_hashes(client: Client, system: System, mailbox: Mail
 
 @pytest.mark.parametrize("token", ["x", "A" * 43, "A" * 256, "🗝", "\u0430" * 43])
 def test_a_wrong_token(client: Client, token: str) -> None:
-    """Nothing is told of why."""
+    """The answer does not say why."""
     assert _reset(client, token) == (401, "TOKEN_INVALID")
 
 
@@ -162,7 +162,7 @@ def test_bad_bodies(client: Client, path: str, body: dict[str, str], field: str)
 
 
 def test_a_verification_token_is_no_reset_token(client: Client, mailbox: Mailbox) -> None:
-    """Each kind has its one purpose."""
+    """Each kind of token has one purpose."""
     ada = client.register()
     token = mailbox.verification_token(ada.email)
     assert _reset(client, token) == (401, "TOKEN_INVALID")
@@ -171,7 +171,7 @@ def test_a_verification_token_is_no_reset_token(client: Client, mailbox: Mailbox
 
 
 def test_deactivated_people_get_no_mail(client: Client, admin: User, mailbox: Mailbox) -> None:
-    """And a token they have is no good."""
+    """Nor does a token that they already have work."""
     ada = client.register()
     _forget(client, ada.email)
     token = mailbox.reset_token(ada.email)
@@ -181,7 +181,7 @@ def test_deactivated_people_get_no_mail(client: Client, admin: User, mailbox: Ma
 
 
 def test_a_reset_lets_who_guessed_too_often_in(client: Client, mailbox: Mailbox) -> None:
-    """They had forgotten it, and have shown who they are."""
+    """The reset has proven who they are."""
     ada = client.register()
     for _ in range(5):
         client.post("/api/auth/login", json={"email": ada.email, "password": "wrong"})
@@ -194,7 +194,7 @@ def test_a_reset_lets_who_guessed_too_often_in(client: Client, mailbox: Mailbox)
 
 
 def test_it_is_audited(client: Client, admin: User, mailbox: Mailbox) -> None:
-    """Asking and the reset; a token that is of nobody any more is counted, not written down."""
+    """Request and reset; a token of no user is counted and not audited."""
     ada = client.register()
     _forget(client, ada.email)
     token = mailbox.reset_token(ada.email)
@@ -202,9 +202,9 @@ def test_it_is_audited(client: Client, admin: User, mailbox: Mailbox) -> None:
     _reset(client, token)
     found = client.get("/api/admin/audit-events", token=admin.access_token, params={"subject_id": ada.id})
 
-    told = [(entry["action"], entry["outcome"]) for entry in found.data]
-    assert ("auth.password_forgot", "success") in told
-    assert ("auth.password_reset", "success") in told
+    recorded = [(entry["action"], entry["outcome"]) for entry in found.data]
+    assert ("auth.password_forgot", "success") in recorded
+    assert ("auth.password_reset", "success") in recorded
     latest = client.get(
         "/api/admin/audit-events", token=admin.access_token, params={"action": "auth.password_reset"}
     )

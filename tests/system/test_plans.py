@@ -26,13 +26,13 @@ SCANNED: dict[str, str] = {
     "auth_service/adapters/postgres/mails.py: mails": "counts what is queued; what was sent is deleted",
     "user_service/adapters/postgres/user_lists.py: tallies": "64 rows at most, however many users",
 }
-"""Tables that a statement may walk through, as `file: table`, each with the reason."""
+"""Tables that a statement may scan, as `file: table`, each with the reason."""
 
 CHOSEN = {
     "expired.statement": "[each.statement for each in EXPIRED]",
     "PAGES[sort]": "list(PAGES.values())",
 }
-"""Statements that are chosen at run time, as their call names them, with an expression for all of them."""
+"""Statements that are chosen at run time, by their name, with an expression for all of them."""
 
 
 def _statements() -> Iterator[tuple[str, str]]:
@@ -44,7 +44,7 @@ def _statements() -> Iterator[tuple[str, str]]:
 
 
 def _texts(source: tree.Source) -> Iterator[str]:
-    """Yields what a file has executed: the first argument of each call, put together from its constants."""
+    """Yields the statements that a file executes, put together from its constants."""
     names = vars(importlib.import_module(source.module))
     for node in ast.walk(source.tree):
         match node:
@@ -64,7 +64,7 @@ def _scanned(plan: dict[str, object]) -> Iterator[str]:
 
 
 async def test_no_statement_needs_a_sequential_scan(database: Database) -> None:
-    """A new statement without an index fails here before it fails at a million rows."""
+    """A new statement without an index fails here, before it fails at a million rows."""
     connection = await asyncpg.connect(database.admin_url)
     await connection.execute("SET enable_seqscan = off")
     found, wrong, explained = set(), [], 0

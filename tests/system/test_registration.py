@@ -1,4 +1,4 @@
-"""Registering: who may, with which password, and that one address is one user."""
+"""Registering: with which password, and that one address is one user."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def test_register(client: Client) -> None:
 
 
 def test_address_is_kept_as_typed(client: Client) -> None:
-    """An address is shown as it was typed and compared by its canonical form."""
+    """An address is shown as it was entered and compared by its canonical form."""
     local = new_email().removesuffix("@example.com")
     user = client.register(email=f"{local.upper()}@Example.com")
     signed_in = client.sign_in(User(user.id, f"{local}@example.com", PASSWORD, ""))
@@ -51,7 +51,7 @@ def test_address_is_taken_in_any_form(client: Client, other: object) -> None:
 
 
 def test_name_may_be_of_any_script(client: Client) -> None:
-    """Names are text of any script, kept letter by letter."""
+    """Names are text of any script, stored unchanged."""
     for name in ("Ὑπατία", "王貞儀", "O'Neil-Šćepanović", "🦉 Athena", "x" * 255):
         user = client.register(full_name=name)
         found = client.who(client.sign_in(user).access_token)

@@ -83,7 +83,7 @@ def test_cached_read_is_dropped_everywhere(client: Client, other: Client, admin:
 
 
 def test_gateway_that_starts_later_knows(client: Client, system: System) -> None:
-    """A gateway that was not there when a token was revoked refuses it from its first request on."""
+    """A gateway that starts later refuses a revoked token from its first request on."""
     user = client.join()
     client.post("/api/auth/logout", token=user.access_token)
     with system.gateway() as url, Client(url) as late:
@@ -91,7 +91,7 @@ def test_gateway_that_starts_later_knows(client: Client, system: System) -> None
 
 
 def test_without_auth_service(client: Client, system: System) -> None:
-    """Good tokens are read without auth-service; what needs it says so."""
+    """Valid tokens are accepted without auth-service; calls that need it get 503."""
     user = client.join()
     assert client.who(user.access_token).status == 200
     with system.without("auth-service"):
@@ -102,7 +102,7 @@ def test_without_auth_service(client: Client, system: System) -> None:
 
 
 def test_redis_that_lost_its_data(client: Client, other: Client, system: System) -> None:
-    """When Redis comes back empty nothing that was revoked is good again, and new revocations arrive."""
+    """When Redis comes back empty, revoked tokens stay revoked, and new revocations arrive."""
     before, after = client.join(), client.join()
     client.post("/api/auth/logout", token=before.access_token)
     system.kill("redis")

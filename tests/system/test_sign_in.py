@@ -10,7 +10,7 @@ from tests.system.client import PASSWORD, UUID7, Client, User, new_email
 
 
 def test_tokens(client: Client) -> None:
-    """Signing in gives the tokens, their lives in seconds and the role."""
+    """Signing in returns the tokens, their lifetimes in seconds and the role."""
     user = client.register()
     answer = client.post("/api/auth/login", json={"email": user.email, "password": user.password})
 
@@ -49,7 +49,7 @@ def test_me_has_two_addresses(client: Client, ada: User) -> None:
 
 
 def test_wrong_password(client: Client, ada: User) -> None:
-    """A wrong password and an unknown address are answered in the same words."""
+    """A wrong password and an unknown address get the same answer."""
     wrong = client.post("/api/auth/login", json={"email": ada.email, "password": "wrong-guess-of-eve"})
     unknown = client.post("/api/auth/login", json={"email": new_email(), "password": "wrong-guess-of-eve"})
 
@@ -59,7 +59,7 @@ def test_wrong_password(client: Client, ada: User) -> None:
 
 
 def test_last_login_is_noted(client: Client) -> None:
-    """Signing in is noted on the user, without making it another version."""
+    """Signing in is recorded on the user, without a new version."""
     user = client.register()
     first = client.who(client.sign_in(user).access_token)
     second = client.who(client.sign_in(user).access_token)
@@ -69,7 +69,7 @@ def test_last_login_is_noted(client: Client) -> None:
 
 
 def test_refresh(client: Client) -> None:
-    """A refresh token gives a new pair, which works."""
+    """A refresh token returns a new pair, which works."""
     user = client.join()
     answer = client.post("/api/auth/refresh", json={"refresh_token": user.refresh_token})
 
@@ -86,7 +86,7 @@ def test_refresh(client: Client) -> None:
 
 
 def test_refresh_twice_at_once(client: Client) -> None:
-    """Two tabs that refresh at once get the same successor, and both stay signed in."""
+    """Simultaneous refreshes get the same successor, and the session goes on."""
     user = client.join()
 
     def refresh() -> str:
@@ -103,7 +103,7 @@ def test_refresh_twice_at_once(client: Client) -> None:
 
 
 def test_spent_token_ends_the_session(client: Client) -> None:
-    """A token whose successor has been used is a stolen one: its session ends, the others stay."""
+    """Reuse of a token whose successor was used ends its session, and no other."""
     user = client.join()
     elsewhere = client.sign_in(user)
     token, newest = user.refresh_token, user.refresh_token
@@ -127,7 +127,7 @@ def test_refresh_with_nonsense(client: Client, token: str) -> None:
 
 
 def test_refresh_with_an_altered_token(client: Client) -> None:
-    """A refresh token with one letter changed is not one of ours, and hurts no session."""
+    """A refresh token with one character changed is invalid, and its session goes on."""
     user = client.join()
     token = user.refresh_token
     for place in range(0, len(token) - 1, 7):
@@ -139,7 +139,7 @@ def test_refresh_with_an_altered_token(client: Client) -> None:
 
 
 def test_access_token_does_not_refresh(client: Client, ada: User) -> None:
-    """The two kinds of token cannot stand in for each other."""
+    """A token of one kind is not accepted as the other."""
     content = {"refresh_token": ada.access_token[:256]}
 
     assert client.post("/api/auth/refresh", json=content).outcome == (401, "TOKEN_INVALID")
@@ -147,7 +147,7 @@ def test_access_token_does_not_refresh(client: Client, ada: User) -> None:
 
 
 def test_logout(client: Client) -> None:
-    """Signing out ends this session at once: both tokens, and no other session."""
+    """Signing out ends both tokens of this session at once, and no other session."""
     user = client.join()
     elsewhere = client.sign_in(user)
     answer = client.post("/api/auth/logout", token=user.access_token)
@@ -173,7 +173,7 @@ def test_logout_all(client: Client) -> None:
 
 
 def test_sessions(client: Client) -> None:
-    """A user sees the open sessions, the own one marked, and ends another by its id."""
+    """Users see their open sessions, the current one marked, and end another one by its id."""
     user = client.join()
     with Client(client.url, {"user-agent": "Phone/1.0"}) as phone:
         elsewhere = phone.sign_in(user)
@@ -195,7 +195,7 @@ def test_sessions(client: Client) -> None:
 
 
 def test_sessions_of_others(client: Client, ada: User) -> None:
-    """Another user's session cannot be told from one that does not exist."""
+    """Another user's session gets the same answer as an unknown one."""
     user = client.join()
     (session,) = client.get("/api/auth/sessions", token=user.access_token).data
     answer = client.delete(f"/api/auth/sessions/{session['id']}", token=ada.access_token)
@@ -205,7 +205,7 @@ def test_sessions_of_others(client: Client, ada: User) -> None:
 
 
 def test_guessing_is_stopped(client: Client) -> None:
-    """After five wrong passwords this client waits for this account, known or not; others do not."""
+    """After five wrong passwords this client must wait for this account, known or not; others need not."""
     user = client.register()
     for email in (user.email, new_email()):
         guesses = [
@@ -222,7 +222,7 @@ def test_guessing_is_stopped(client: Client) -> None:
 
 
 def test_signing_in_resets_the_count(client: Client) -> None:
-    """Somebody who mistypes now and then is never stopped."""
+    """A user who mistypes now and then is never blocked."""
     user = client.register()
     for _ in range(2):
         for number in range(4):
@@ -232,7 +232,7 @@ def test_signing_in_resets_the_count(client: Client) -> None:
 
 
 def test_address_in_the_body_only(client: Client) -> None:
-    """Credentials in a query are not taken: they would end in logs."""
+    """Credentials in a query are refused: they would appear in logs."""
     user = client.register()
     answer = client.post(f"/api/auth/login?email={user.email}&password={PASSWORD}", json={})
 

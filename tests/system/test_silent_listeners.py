@@ -1,4 +1,4 @@
-"""A thousand clients of the stream who never read: bounded memory and time, and nobody else is slower."""
+"""A thousand clients of the stream that never read: memory is bounded and others are served as before."""
 
 import contextlib
 import json
@@ -20,7 +20,7 @@ CLIENTS = 1000
 EACH_CLIENT = 20
 PROCESSES = ("gateway", "health-aggregator")
 EACH_KILOBYTES_MAX = 150
-"""What a silent client may cost a process: its connection, a task or two, and what is not yet sent."""
+"""The memory of a silent client in a process: its connection, a task or two, and what is not sent yet."""
 
 pytestmark = [
     pytest.mark.nightly,
@@ -29,7 +29,7 @@ pytestmark = [
 
 
 def test_a_thousand_who_never_read(client: Client, system: System) -> None:
-    """They all get in, cost little, and others are answered as before; then they are forgotten."""
+    """All connect and cost little, others are served as before, and the streams end with their clients."""
     token = client.join().access_token
     alone = _median_seconds(client, token)
     before = {name: _resident_kilobytes(system, name) for name in PROCESSES}
@@ -47,14 +47,14 @@ def test_a_thousand_who_never_read(client: Client, system: System) -> None:
 
 @contextlib.contextmanager
 def _silent(url: str) -> Iterator[None]:
-    """Asks for the stream a thousand times and never reads a byte of it."""
+    """Opens the stream a thousand times and never reads from it."""
     address = urllib.parse.urlsplit(url)
     with contextlib.ExitStack() as connections:
         for number in range(CLIENTS):
             connection = connections.enter_context(socket.socket())
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
             connection.settimeout(20)
-            # A client may have so many streams, and this machine has as many addresses as it takes.
+            # The number of streams per client is limited, so there are several client addresses.
             connection.bind((f"127.0.1.{1 + number // EACH_CLIENT}", 0))
             connection.connect((address.hostname, address.port))
             connection.sendall(head("GET", "/api/health/stream", "Accept: text/event-stream"))

@@ -58,7 +58,7 @@ def _refresh(client: Client, token: str) -> Answer:
 
 
 def test_admin_has_to_enrol(strict_edge: Client) -> None:
-    """The password alone gets an admin as far as the second factor; with it, everything opens."""
+    """With the password alone an admin can only add a second factor, which then gives all rights."""
     client = strict_edge
     tokens = _login(client).data
     token = tokens["access_token"]
@@ -71,7 +71,7 @@ def test_admin_has_to_enrol(strict_edge: Client) -> None:
         client.get("/api/admin/audit-events", token=token),
         client.get("/api/auth/sessions", token=token),
         client.get("/api/users/me/export", token=token),
-        client.put("/api/users/me", token=token, json={"full_name": "Somebody Else"}),
+        client.put("/api/users/me", token=token, json={"full_name": "Another Name"}),
         client.put(
             "/api/users/me/password",
             token=token,
@@ -102,7 +102,7 @@ def test_admin_has_to_enrol(strict_edge: Client) -> None:
 
 
 def test_keys_may_do_no_more_than_sessions(strict_edge: Client, strict: Stack) -> None:
-    """A key of somebody who was promoted, and of an admin who turned the second factor off, at once."""
+    """At once: a key of a user who became an admin, and of an admin who turned the second factor off."""
     system, client = System(strict), strict_edge
     system.change("DELETE FROM auth.authenticators")
     system.change("UPDATE auth.credentials SET second_factor = false")
@@ -136,7 +136,7 @@ def test_keys_may_do_no_more_than_sessions(strict_edge: Client, strict: Stack) -
 
 
 def test_idle_sessions_end(strict_edge: Client, strict: Stack) -> None:
-    """Signed out after 15 minutes without use, whenever the session began; tokens live for five."""
+    """A session ends after 15 minutes without use; access tokens last five."""
     user = strict_edge.register()
     answer = strict_edge.post("/api/auth/login", json={"email": user.email, "password": PASSWORD})
     assert (answer.data["expires_in"], answer.data["refresh_expires_in"]) == (5 * MINUTE, 15 * MINUTE)
@@ -146,13 +146,13 @@ def test_idle_sessions_end(strict_edge: Client, strict: Stack) -> None:
     token = answer.data["refresh_token"]
     _pass_minutes(strict, user.id, 14)
     token = _refresh(strict_edge, token).data["refresh_token"]
-    # A session from before the profile was strict may have had a week.
+    # A session from before the profile was strict may have lasted a week.
     _pass_minutes(strict, user.id, 16, "7 days")
     assert _refresh(strict_edge, token).outcome == (401, "TOKEN_EXPIRED")
 
 
-def test_browsers_are_told_to_stay_with_tls(strict_edge: Client) -> None:
-    """For a year, and for subdomains as well."""
+def test_hsts(strict_edge: Client) -> None:
+    """For a year, subdomains included."""
     answer = strict_edge.post("/api/auth/refresh", json={"refresh_token": "nonsense"})
 
     assert answer.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
@@ -160,7 +160,7 @@ def test_browsers_are_told_to_stay_with_tls(strict_edge: Client) -> None:
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 def test_weak_settings_are_refused(strict: Stack, service: Service) -> None:
-    """Every service says what is wrong, a line each that tells no secret, and does not start."""
+    """Every service lists its weak settings, one per line and without secrets, and does not start."""
     environment = dict(strict.services[service.name].environment)
     for name in ("TLS_CERT_FILE", "TLS_KEY_FILE", "TLS_CA_FILE"):
         del environment[name]
@@ -183,7 +183,7 @@ def test_weak_settings_are_refused(strict: Stack, service: Service) -> None:
 
 
 def _pass_minutes(stack: Stack, user_id: str, minutes: int, expires: str | None = None) -> None:
-    """Lets time go by for somebody's sessions."""
+    """Moves a user's sessions into the past."""
     System(stack).change(
         "UPDATE auth.sessions SET created_at = created_at - make_interval(mins => $2),"
         " last_used_at = last_used_at - make_interval(mins => $2),"

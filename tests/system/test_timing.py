@@ -1,4 +1,4 @@
-"""Time tells nothing of whether an address is somebody's: neither an answer's, nor the next one's.
+"""Response times do not reveal whether an address exists: neither the answer's nor the next one's.
 
 The statistic is told of in `timing.py`. Before the answers were made alike it found each difference
 that there was: sending mail in the open, so to speak, showed in the next answer.
@@ -17,11 +17,11 @@ from tests.system.timing import Samples, differ, sampled
 PAIRS = 150
 LOGIN_PAIRS = 48
 GUESSES_EACH = 4
-"""Fewer than block a client, or slow an account down."""
+"""Fewer than the login throttle blocks or delays."""
 
 
-def _tells_apart(measure: Callable[[], Samples]) -> bool:
-    """Says whether times differ, and do so again: chance rarely repeats itself."""
+def _is_revealed(measure: Callable[[], Samples]) -> bool:
+    """Says whether times differ, twice in a row: chance rarely repeats itself."""
     for _ in range(2):
         samples = measure()
         if not differ(samples.own) and not differ(samples.after):
@@ -34,7 +34,7 @@ def _expect(status: int, answer: Answer) -> None:
 
 
 def _copies(client: Client, system: System, count: int) -> list[str]:
-    """Returns addresses of users who have the same password hash as somebody who registered."""
+    """Returns addresses of users with the same password hash as a user who registered."""
     user, emails = client.register(), [new_email() for _ in range(count)]
     system.change(
         "INSERT INTO auth.credentials (user_id, email, email_canonical, password_hash, role, is_pending)"
@@ -63,7 +63,7 @@ def test_login(client: Client, system: System) -> None:
 
         return sampled(guess, LOGIN_PAIRS)
 
-    assert not _tells_apart(measure)
+    assert not _is_revealed(measure)
 
 
 @pytest.mark.nightly
@@ -74,12 +74,12 @@ def test_forgot(client: Client) -> None:
     def ask(known: bool) -> None:
         _expect(202, client.post("/api/auth/password/forgot", json={"email": emails[known]}))
 
-    assert not _tells_apart(lambda: sampled(ask, PAIRS))
+    assert not _is_revealed(lambda: sampled(ask, PAIRS))
 
 
 @pytest.mark.nightly
 def test_resend(client: Client, mailbox: Mailbox) -> None:
-    """It is for those who are signed in, about themselves: verified or not makes no difference either."""
+    """A signed-in user asks for the own address: verified or not makes no difference either."""
     verified, unverified = client.join(), client.join()
     client.post("/api/auth/email/verify", json={"token": mailbox.verification_token(verified.email)})
     tokens = {True: verified.access_token, False: unverified.access_token}
@@ -91,12 +91,12 @@ def test_resend(client: Client, mailbox: Mailbox) -> None:
         samples.after = {True: [0.0], False: [0.0]}  # A mail that is sent takes time; it is one's own.
         return samples
 
-    assert not _tells_apart(measure)
+    assert not _is_revealed(measure)
 
 
 @pytest.mark.parametrize("noise_ms", [0.5, 2.0, 5.0])
 def test_two_milliseconds_would_be_found(noise_ms: float) -> None:
-    """The statistic sees what it is for behind more noise than that, and nothing where nothing is."""
+    """The statistic finds a difference of 2 ms behind more noise than that, and finds none where none is."""
     chance = random.Random(20261123)
 
     def took(extra_ms: float) -> float:

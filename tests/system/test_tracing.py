@@ -1,4 +1,4 @@
-"""One trace from the request to the last consumer, as a collector of OTLP sees it."""
+"""One trace from the request to the last consumer, as an OTLP collector receives it."""
 
 import os
 
@@ -22,12 +22,12 @@ def new_traceparent(*, recorded: bool = True) -> str:
 
 
 def labels(spans: list[Span]) -> set[str]:
-    """Returns what is in a trace."""
+    """Returns the spans of a trace."""
     return {f"{span.service}: {span.name}" for span in spans}
 
 
 def test_a_registration_is_one_trace(collector: Collector, client: Client) -> None:
-    """From HTTP through gRPC to SQL, both ways of delivery and the consumers, each below what caused it."""
+    """From HTTP through gRPC to SQL, both ways of delivery and the consumers, each below its cause."""
     traceparent = new_traceparent()
     user = {"email": new_email(), "password": PASSWORD, "full_name": "Ada Lovelace"}
     answer = client.post("/api/auth/register", json=user, headers={"traceparent": traceparent})
@@ -50,7 +50,7 @@ def test_a_registration_is_one_trace(collector: Collector, client: Client) -> No
     assert pending.span.ended_ns <= person_row.span.started_ns
     for branch, of in ((served, "auth-service"), (admitted, "user-service")):
         assert branch.find(f"{of}: COMMIT").span.kind == "CLIENT"
-    # What goes by the outbox hangs where the row was written, and the consumer is linked to it. The
+    # A published event's span is below the write of its outbox row, and its consumer's span links to it. The
     # user's row was written by the call or by the consumer of the registration, whichever was first.
     for writer, published, consumed in (
         (served, "auth-service: publish registration_started", "user-service: process registration_started"),
@@ -68,8 +68,8 @@ def test_a_registration_is_one_trace(collector: Collector, client: Client) -> No
     assert (mailed.span.kind, mailed.span.links) == ("CLIENT", (mailed.span.parent_id,))
 
 
-def test_statements_are_told_without_values(collector: Collector, client: Client) -> None:
-    """SQL has its placeholders, and no attribute holds what the request did."""
+def test_statements_have_no_values(collector: Collector, client: Client) -> None:
+    """SQL has its placeholders, and no attribute has a value of the request."""
     traceparent, user = new_traceparent(), client.join(full_name="Grace Canary Hopper")
     answer = client.put(
         "/api/users/me",
@@ -88,10 +88,10 @@ def test_statements_are_told_without_values(collector: Collector, client: Client
         assert not [span for span in spans if secret in span.text]
 
 
-def test_a_failure_is_told_though_its_trace_is_not_recorded(
+def test_a_failure_is_recorded_though_its_trace_is_not(
     collector: Collector, client: Client, system: System
 ) -> None:
-    """The gateway's request and the call that failed below it have spans; what went well has none."""
+    """The gateway's request and the failed call below it have spans; successful calls have none."""
     fine, failing = new_traceparent(recorded=False), new_traceparent(recorded=False)
     user = client.join()
     with system.without("user-service"):
@@ -108,8 +108,8 @@ def test_a_failure_is_told_though_its_trace_is_not_recorded(
     assert collector.of(fine[3:35]) == []
 
 
-def test_a_revocation_is_told_by_everybody_who_learns_of_it(collector: Collector, client: Client) -> None:
-    """Signing out is in each process that judges tokens, below what revoked them and linked to it."""
+def test_a_revocation_is_recorded_in_every_process(collector: Collector, client: Client) -> None:
+    """Each process that verifies tokens has a span below what revoked them, and linked to it."""
     traceparent, user = new_traceparent(), client.join()
     learned = {f"{service}: take in tokens_revoked" for service in ("gateway", "user-service")}
     headers = {"traceparent": traceparent}
@@ -123,7 +123,7 @@ def test_a_revocation_is_told_by_everybody_who_learns_of_it(collector: Collector
 
 
 def test_redis_commands_are_in_the_trace(collector: Collector, system: System) -> None:
-    """A limited route asks Redis; its span has the command and no key, which holds the client's address."""
+    """The span of a Redis call has the command and no key, which contains the client's address."""
     traceparent = new_traceparent()
     settings = {"GATEWAY_RATE_LIMITS": "on", "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint}
     with system.gateway(**settings) as url, Client(url) as client:
@@ -137,7 +137,7 @@ def test_redis_commands_are_in_the_trace(collector: Collector, system: System) -
 
 
 def test_only_trusted_proxies_bring_traces(collector: Collector, system: System) -> None:
-    """Where proxies are named, anybody else's trace context is not taken up: he begins a trace of ours."""
+    """Where proxies are configured, the trace context of other clients is ignored and a new trace begins."""
     stranger, proxied = new_traceparent(), new_traceparent()
     settings = {
         "GATEWAY_TRUSTED_PROXIES": "127.0.0.2/32",

@@ -1,4 +1,4 @@
-"""What admins do about the accounts of others: inviting, ending sessions, removing a second factor."""
+"""What admins do with the access of others: inviting, ending sessions, removing a second factor."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -33,7 +33,7 @@ def _audited(system: System, user_id: str) -> list[tuple[str, str | None]]:
 
 
 def test_an_invitation(client: Client, admin: User, mailbox: Mailbox, system: System) -> None:
-    """The user is there at once, and signs in once a password was chosen by the link."""
+    """The user exists at once, and signs in after choosing a password by the link."""
     email = new_email()
     answer = _invite(client, admin.access_token, email=email, role="admin")
     assert answer.outcome == (201, None)
@@ -55,11 +55,11 @@ def test_an_invitation(client: Client, admin: User, mailbox: Mailbox, system: Sy
 
 
 def test_bad_invitations(client: Client, admin: User) -> None:
-    """Taken addresses, whatever their spelling; fields that are no good; nothing is made."""
+    """Taken addresses, in any spelling, and wrong fields: no user is made."""
     ada = client.register()
     token = admin.access_token
     assert _invite(client, token, email=ada.email.upper()).outcome == (409, "EMAIL_TAKEN")
-    for field, value in {"email": "nobody", "full_name": " ", "role": "root"}.items():
+    for field, value in {"email": "no address", "full_name": " ", "role": "root"}.items():
         answer = _invite(client, token, **{field: value})
         assert (answer.status, answer.fields) == (422, {field})
     missing = client.post("/api/users", token=token, json={"email": new_email(), "full_name": "Bob"})
@@ -67,7 +67,7 @@ def test_bad_invitations(client: Client, admin: User) -> None:
 
 
 def test_two_invitations_at_once(client: Client, admin: User) -> None:
-    """One user; the other call is told, or given the same."""
+    """One user is made; the other calls get an error or the same user."""
     email = new_email()
     with ThreadPoolExecutor(4) as clients:
         answers = list(clients.map(lambda _: _invite(client, admin.access_token, email=email), range(4)))
@@ -78,7 +78,7 @@ def test_two_invitations_at_once(client: Client, admin: User) -> None:
 
 
 def test_who_may(client: Client, admin: User) -> None:
-    """Admins, by a session; a key may sign users out with the scopes for it, and nothing else."""
+    """Admins, by a session; a key may only sign users out, with the scopes for it."""
     ada = client.join(proven=True)
     one, all_sessions = f"/api/users/{ada.id}", "/api/admin/sessions/end-all"
 
@@ -113,7 +113,7 @@ def test_who_may(client: Client, admin: User) -> None:
 def test_anothers_sessions(
     client: Client, admin: User, other: Client, mailbox: Mailbox, system: System
 ) -> None:
-    """Listed in pages; ended at every gateway; keys go on; told and audited."""
+    """Listed in pages; ended at every gateway; API keys stay valid; notified and audited."""
     ada = client.join(proven=True)
     key = made(client, ada)["key"]
     again = client.sign_in(ada)
@@ -134,9 +134,9 @@ def test_anothers_sessions(
     assert client.who(key).status == 200
     assert client.get(path, token=admin.access_token).data == []
     assert mailbox.wait(ada.email, "You were signed out everywhere")
-    told = _audited(system, ada.id)
-    assert ("auth.user_sessions_read", admin.id) in told
-    assert ("auth.user_sessions_ended", admin.id) in told
+    recorded = _audited(system, ada.id)
+    assert ("auth.user_sessions_read", admin.id) in recorded
+    assert ("auth.user_sessions_ended", admin.id) in recorded
 
 
 def test_anothers_second_factor(client: Client, admin: User, mailbox: Mailbox, system: System) -> None:
@@ -157,7 +157,7 @@ def test_anothers_second_factor(client: Client, admin: User, mailbox: Mailbox, s
 
 
 def test_unknown_users_and_oneself(client: Client, admin: User) -> None:
-    """Unknown ids are not found; one's own second factor is not removed without the password."""
+    """Unknown ids are 404; admins remove their own second factor only with the password."""
     token = admin.access_token
     unknown = [
         client.get(f"/api/users/{UNKNOWN_ID}/sessions", token=token),

@@ -1,4 +1,4 @@
-"""What an admin may do with users, and what nobody else may."""
+"""What admins may do with users, and no other user may."""
 
 from itertools import pairwise
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 
 from tests.system.client import PASSWORD, Client, User, new_email
 
-NOBODY = "0192f1c4-7b1a-7c00-8000-000000000000"
+UNKNOWN_ID = "0192f1c4-7b1a-7c00-8000-000000000000"
 
 
 @pytest.mark.parametrize(
@@ -22,8 +22,8 @@ NOBODY = "0192f1c4-7b1a-7c00-8000-000000000000"
     ],
 )
 def test_only_admins(client: Client, ada: User, admin: User, method: str, path: str) -> None:
-    """A user who is no admin is refused before anything is looked up."""
-    for user_id in (admin.id, NOBODY):
+    """Users who are not admins are refused before anything is looked up."""
+    for user_id in (admin.id, UNKNOWN_ID):
         answer = client.call(
             method,
             path.format(user_id=user_id),
@@ -35,7 +35,7 @@ def test_only_admins(client: Client, ada: User, admin: User, method: str, path: 
 
 
 def test_oneself_by_id(client: Client, ada: User) -> None:
-    """A user may read the own account by its id, but not change it so."""
+    """Users may read their own account by its id, but not change it that way."""
     read = client.get(f"/api/users/{ada.id}", token=ada.access_token)
     changed = client.put(f"/api/users/{ada.id}", token=ada.access_token, json={"role": "admin"})
 
@@ -43,24 +43,24 @@ def test_oneself_by_id(client: Client, ada: User) -> None:
     assert changed.outcome == (403, "FORBIDDEN")
 
 
-def test_nobody(client: Client, admin: User) -> None:
-    """An admin is told that a user does not exist."""
-    for method, body in (("GET", None), ("PUT", {"full_name": "Nobody"}), ("DELETE", None)):
-        answer = client.call(method, f"/api/users/{NOBODY}", token=admin.access_token, json=body)
+def test_unknown_user(client: Client, admin: User) -> None:
+    """An unknown user is 404 for an admin."""
+    for method, body in (("GET", None), ("PUT", {"full_name": "Unknown"}), ("DELETE", None)):
+        answer = client.call(method, f"/api/users/{UNKNOWN_ID}", token=admin.access_token, json=body)
 
         assert answer.outcome == (404, "NOT_FOUND")
 
 
-@pytest.fixture(name="crowd", scope="module")
-def _crowd(client: Client) -> tuple[str, list[User]]:
+@pytest.fixture(name="namesakes", scope="module")
+def _namesakes(client: Client) -> tuple[str, list[User]]:
     """Seven users who share a word in their names."""
     word = new_email()[:20].replace("-", "")
     return word, [client.register(full_name=f"{letter} {word}") for letter in "GCAFBDE"]
 
 
-def test_pages(client: Client, admin: User, crowd: tuple[str, list[User]]) -> None:
-    """Pages are numbered from 1, cut the list without gaps, and say where they stand."""
-    word, users = crowd
+def test_pages(client: Client, admin: User, namesakes: tuple[str, list[User]]) -> None:
+    """Pages are numbered from 1 and cut the list without gaps; the pagination is right."""
+    word, users = namesakes
     pages = [
         client.get(
             "/api/users", token=admin.access_token, params={"search": word, "page_size": 3, "page": page}
@@ -82,9 +82,9 @@ def test_pages(client: Client, admin: User, crowd: tuple[str, list[User]]) -> No
 
 
 @pytest.mark.parametrize("sort", ["created_at", "-created_at", "email", "full_name"])
-def test_cursor(client: Client, admin: User, crowd: tuple[str, list[User]], sort: str) -> None:
-    """A cursor goes on behind its page, whatever came or went in between, in every order."""
-    word, users = crowd
+def test_cursor(client: Client, admin: User, namesakes: tuple[str, list[User]], sort: str) -> None:
+    """A cursor continues after its page, whatever was added or removed meanwhile, in every order."""
+    word, users = namesakes
     query: dict[str, Any] = {"search": word, "page_size": 2, "sort": sort}
     seen: list[dict[str, Any]] = []
     while True:
@@ -114,9 +114,9 @@ def test_search_finds_parts(client: Client, admin: User) -> None:
     assert user.id in {user["id"] for user in named.data}
 
 
-def test_filters(client: Client, admin: User, crowd: tuple[str, list[User]]) -> None:
+def test_filters(client: Client, admin: User, namesakes: tuple[str, list[User]]) -> None:
     """Filters narrow the list, one by one and together."""
-    word, users = crowd
+    word, users = namesakes
     client.put(f"/api/users/{users[0].id}", token=admin.access_token, json={"is_active": False})
 
     def count(**filters: str) -> int:
@@ -135,7 +135,7 @@ def test_filters(client: Client, admin: User, crowd: tuple[str, list[User]]) -> 
 
 
 def test_change_by_an_admin(client: Client, admin: User) -> None:
-    """An admin changes what a user is called and where mail goes; the user signs in so."""
+    """An admin changes a user's name and address; the user signs in with the new address."""
     user = client.join()
     email = new_email()
     changes = {"full_name": "Renamed", "email": email, "email_verified": True}
@@ -168,7 +168,7 @@ def test_role(client: Client, admin: User) -> None:
 
 
 def test_deactivation(client: Client, admin: User) -> None:
-    """A deactivated user is out at once and told so on the right password only; and comes back."""
+    """A deactivated user is refused at once, with the reason only for the right password."""
     user = client.join()
     path = f"/api/users/{user.id}"
     assert client.put(path, token=admin.access_token, json={"is_active": False}).status == 200
@@ -186,7 +186,7 @@ def test_deactivation(client: Client, admin: User) -> None:
 
 
 def test_deletion_by_an_admin(client: Client, admin: User) -> None:
-    """A user whom an admin deletes is gone at once, and deleting again finds nobody."""
+    """A user that an admin deletes is gone at once; deleting again is 404."""
     user = client.join()
     path = f"/api/users/{user.id}"
     assert client.delete(path, token=admin.access_token).status == 204
@@ -201,7 +201,7 @@ def test_deletion_by_an_admin(client: Client, admin: User) -> None:
 
 @pytest.mark.parametrize("change", [{"role": "user"}, {"is_active": False}])
 def test_last_admin_stays_one(client: Client, admin: User, change: dict[str, Any]) -> None:
-    """Nobody demotes or deactivates themselves by their id, the last admin least of all."""
+    """Admins cannot demote or deactivate themselves by their id."""
     _leave_one_admin(client, admin)
     answer = client.put(f"/api/users/{admin.id}", token=admin.access_token, json=change)
 
@@ -210,7 +210,7 @@ def test_last_admin_stays_one(client: Client, admin: User, change: dict[str, Any
 
 
 def test_last_admin_stays(client: Client, admin: User) -> None:
-    """The last active admin is not deleted; one's own id is nobody's to delete by."""
+    """The last active admin cannot be deleted, and users cannot delete themselves by their id."""
     _leave_one_admin(client, admin)
     by_id = client.delete(f"/api/users/{admin.id}", token=admin.access_token)
     oneself = client.delete("/api/users/me", token=admin.access_token, json={"password": admin.password})
@@ -220,7 +220,7 @@ def test_last_admin_stays(client: Client, admin: User) -> None:
 
 
 def test_version_conflict(client: Client, admin: User) -> None:
-    """Two admins do not overwrite each other unknowingly."""
+    """Two admins do not overwrite each other's changes unknowingly."""
     user = client.register()
     path = f"/api/users/{user.id}"
     etag = client.get(path, token=admin.access_token).headers["etag"]

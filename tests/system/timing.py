@@ -1,4 +1,4 @@
-"""Can two kinds of call be told apart by the time that they take? One statistic for every such test.
+"""One statistic for tests of response times: do two kinds of call differ in them?
 
 Calls of both kinds come in a random order, so that whatever else the machine does meets both. Their
 times are compared in two ways: by the sum of ranks (Mann and Whitney), which sees a difference in
@@ -15,21 +15,21 @@ from functools import partial
 
 REDISTRIBUTIONS = 5_000
 _QUICKEST = 10
-"""One in so many."""
+"""One of so many."""
 
 Times = Sequence[float]
 
 
 @dataclass
 class Samples:
-    """Seconds that calls of two kinds took, and those that came right after each kind."""
+    """Seconds that calls of two kinds took, and those that followed each kind."""
 
     own: dict[bool, list[float]] = field(default_factory=lambda: {True: [], False: []})
     after: dict[bool, list[float]] = field(default_factory=lambda: {True: [], False: []})
 
 
 def sampled(call: Callable[[bool], object], pairs: int) -> Samples:
-    """Makes calls of both kinds, so many of each, in a random order."""
+    """Makes so many calls of each kind, in a random order."""
     order = [True, False] * pairs
     random.shuffle(order)
     samples, before = Samples(), None

@@ -1,0 +1,47 @@
+"""Which tests run in the same process of `make test`: those that share what takes long to start."""
+
+from xdist.scheduler import LoadFileScheduling
+
+STACK = "stack"
+CHART = "chart"
+
+SHARED_STACK = (
+    "tests/system/",
+    "tests/bench/",
+    "tests/health_aggregator/page/test_browser.py",
+    "tests/observability/test_boards.py",
+    "tests/upgrades/test_checkout.py",
+)
+"""Files and folders whose tests use the `stack` fixture."""
+
+OWN_STACK = (
+    "tests/system/test_audit_witness.py",
+    "tests/system/test_readme.py",
+    "tests/system/test_strict_profile.py",
+)
+"""Files among them that start a stack of their own instead."""
+
+LONGEST_FIRST = (STACK, "tests/devstack/", "tests/faults/", *OWN_STACK, "tests/auth_service/test_")
+"""The beginnings of the groups that take longest, in the order in which they start."""
+
+
+class GroupScheduling(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
+    """Sends each group to one worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group(nodeid)
+
+
+def group(nodeid: str) -> str:
+    """Returns the group of a test: the shared stack, the chart, or its own file."""
+    file = nodeid.partition("::")[0]
+    if file.startswith("tests/chart/"):
+        return CHART
+    return STACK if file.startswith(SHARED_STACK) and file not in OWN_STACK else file
+
+
+def rank(nodeid: str) -> tuple[int, str]:
+    """Returns the place of a test's group in the order of starting."""
+    name = group(nodeid)
+    ranks = (rank for rank, prefix in enumerate(LONGEST_FIRST) if name.startswith(prefix))
+    return next(ranks, len(LONGEST_FIRST)), name
