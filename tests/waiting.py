@@ -10,7 +10,7 @@ _PAUSE_SECONDS = 0.05
 Found = TypeVar("Found")
 
 
-def wait_for(look: Callable[[], Found], within_seconds: float = WITHIN_SECONDS) -> Found:
+def wait_for(look: Callable[[], Found | None], within_seconds: float = WITHIN_SECONDS) -> Found:
     """Looks again and again, and returns the first result that is true.
 
     Raises:
