@@ -28,23 +28,23 @@ class FakeSignIns:
         return await self._throttle.reserve(key), credential
 
     async def open(
-        self, session_id: UUID, judged: Credential, key: ThrottleKey | None, entry: AuditEntry, amr: Methods
+        self, session_id: UUID, proven: Credential, key: ThrottleKey | None, entry: AuditEntry, amr: Methods
     ) -> Opening:
         """Opens a session, forgives and appends the entry, or none of it."""
         blocked_for = (await self._throttle.state(key)).blocked_for if key else None
         if blocked_for is not None:
             return Opening(blocked_for=blocked_for)
-        row = self._state.credentials.get(judged.user_id)
+        row = self._state.credentials.get(proven.user_id)
         if row is None or row.credential.is_pending or not row.credential.is_active:
             return Opening()
-        if row.credential.password_hash != judged.password_hash or (
-            row.credential.second_factor != judged.second_factor
+        if row.credential.password_hash != proven.password_hash or (
+            row.credential.second_factor != proven.second_factor
         ):
             return Opening()
         at = self._clock.now()
         session = Session(
             id=session_id,
-            user_id=judged.user_id,
+            user_id=proven.user_id,
             counter=0,
             rotated_at=at,
             created_at=at,

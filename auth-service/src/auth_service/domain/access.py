@@ -1,14 +1,14 @@
-"""What ends with what: how far each change of an account reaches into the ways into it.
+"""Which ways into an account each change of it ends.
 
-Every caller of `end_access` names one of the extents below, and nothing else decides what an
-event ends; docs/account-recovery.md shows them as a table.
+Every caller of `end_access` passes one of the sets below, and nothing else decides what a change
+ends; docs/account-recovery.md has them as a table.
 """
 
 from enum import Flag, auto
 
 
 class Access(Flag):
-    """What lets somebody into an account, or may yet become a way in."""
+    """A way into an account, or something that may become one."""
 
     SESSIONS = auto()
     """Open sessions with their access and refresh tokens."""
@@ -21,23 +21,23 @@ class Access(Flag):
     """The confirmed authenticator and its recovery codes."""
 
     UNFINISHED = auto()
-    """What was begun: sign-ins that wait for a code, authenticators not confirmed, passkey challenges."""
+    """Sign-ins that wait for a code, unconfirmed authenticators, open passkey challenges."""
 
     MAILED_TOKENS = auto()
-    """Tokens in mails, those of undo links excepted: they are for the owner of a former state."""
+    """Tokens in mails, except those of undo links, which belong to the owner of an earlier state."""
 
-    KEPT_ANSWERS = auto()
-    """First answers kept for `Idempotency-Key`, which may hold tokens."""
+    STORED_RESPONSES = auto()
+    """Responses stored for `Idempotency-Key`, which may hold tokens."""
 
     PENDING_EMAIL = auto()
-    """An address that was asked for and not proven yet."""
+    """A requested address that is not verified yet."""
 
     KNOWN_DEVICES = auto()
-    """Devices whose sign-ins are not told of by mail."""
+    """Devices whose sign-ins cause no notice."""
 
 
-PASSWORD_CHANGED = Access.SESSIONS | Access.UNFINISHED | Access.KEPT_ANSWERS
-"""Of the sessions, all but the one that changed it. Tokens for a new password go by themselves."""
+PASSWORD_CHANGED = Access.SESSIONS | Access.UNFINISHED | Access.STORED_RESPONSES
+"""All sessions but the one that changed it. Reset tokens depend on the old hash and end with it."""
 
 PASSWORD_RESET = (
     Access.SESSIONS
@@ -45,21 +45,21 @@ PASSWORD_RESET = (
     | Access.PASSKEYS
     | Access.UNFINISHED
     | Access.MAILED_TOKENS
-    | Access.KEPT_ANSWERS
+    | Access.STORED_RESPONSES
     | Access.PENDING_EMAIL
     | Access.KNOWN_DEVICES
 )
 """The owner of the mailbox takes the account over. The second factor stays: a mailbox alone must
-not open an account that asks for two factors. An admin can remove it."""
+not open an account with two factors. An admin can remove it."""
 
-DEACTIVATED = Access.SESSIONS | Access.UNFINISHED | Access.MAILED_TOKENS | Access.KEPT_ANSWERS
+DEACTIVATED = Access.SESSIONS | Access.UNFINISHED | Access.MAILED_TOKENS | Access.STORED_RESPONSES
 """API keys and passkeys are refused for as long as the account is deactivated."""
 
-SESSIONS_ENDED = Access.SESSIONS | Access.UNFINISHED | Access.KEPT_ANSWERS
-"""The user signs out everywhere, or an admin ends the user's sessions."""
+SESSIONS_ENDED = Access.SESSIONS | Access.UNFINISHED | Access.STORED_RESPONSES
+"""The user signs out everywhere, or an admin signs the user out."""
 
-SECOND_FACTOR_REMOVED = Access.SECOND_FACTOR | Access.UNFINISHED | Access.KEPT_ANSWERS
-"""An admin lets somebody in who lost the authenticator."""
+SECOND_FACTOR_REMOVED = Access.SECOND_FACTOR | Access.UNFINISHED | Access.STORED_RESPONSES
+"""An admin helps a user who lost the authenticator."""
 
 UNDONE = PASSWORD_RESET | Access.SECOND_FACTOR
-"""The owner of the account says that a change was not theirs."""
+"""The owner of the account undoes a change that somebody else made."""

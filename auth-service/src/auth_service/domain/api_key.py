@@ -1,4 +1,4 @@
-"""API keys: how machines act for a user. Of a key its prefix and a digest are kept."""
+"""API keys, by which machines act for a user. Only a key's prefix and digest are stored."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,30 +12,30 @@ from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.user import Role
 
 ADMIN_SCOPE = "admin"
-"""For what only admins may do, besides the scope for reading or changing."""
+"""Needed for admin calls, besides `read` or `write`."""
 
 SCOPES = ("read", "write", ADMIN_SCOPE)
 KEYS_MAX = 50
-"""Keys that one user may have at a time, expired ones as well."""
+"""Keys per user, expired ones included."""
 
 LIFETIME_MAX = timedelta(days=3653)
-"""How far from now a key may expire: ten years. Who wants longer leaves the time out."""
+"""The latest expiry: ten years from now. A key without an expiry never expires."""
 
 USE_NOTED_EVERY = timedelta(minutes=1)
-"""How often a use is written down; reading a key must not cost a write each time."""
+"""How often a use is recorded, so that verifying a key does not write each time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """A key as it is kept.
+    """A key as it is stored.
 
     Attributes:
-        scopes: What it may do, of `SCOPES`.
-        prefix: How it begins; no two keys begin alike.
-        digest: The whole key under an HMAC.
-        expires_at: When it stops to work; None for never.
-        last_used_at: Give or take `USE_NOTED_EVERY`; None before the first time.
-        revoked_at: None while it counts.
+        scopes: A subset of `SCOPES`.
+        prefix: Its first characters, unique.
+        digest: HMAC of the whole key.
+        expires_at: None for never.
+        last_used_at: Accurate to `USE_NOTED_EVERY`; None before the first use.
+        revoked_at: None while it is valid.
     """
 
     id: UUID
@@ -55,11 +55,11 @@ class KeyHolder:
     """A key with its user.
 
     Attributes:
-        role: The user's; once the key is judged, the role to act in.
-        is_active: Whether the user may do anything.
-        guarded: Whether two factors stand before the user's account: TOTP is on, or there is a passkey.
-        must_enrol: Whether the key does nothing until its user has set up a second factor.
-        read_at: When this was read, by the same clock as the key's times.
+        role: The user's role; once the key is verified, the role that the key acts in.
+        is_active: Whether the user is active.
+        guarded: Whether the account has a second factor: TOTP or a passkey.
+        must_enrol: Whether the key is refused until the user has set up a second factor.
+        read_at: When this was read, by the clock of the key's times.
     """
 
     key: ApiKey
@@ -70,11 +70,11 @@ class KeyHolder:
     must_enrol: bool = False
 
     def check(self) -> None:
-        """Returns when the key is good.
+        """Checks that the key is valid.
 
         Raises:
             TokenRevoked: it was revoked, or its user is deactivated.
-            TokenExpired: it has lived its time.
+            TokenExpired: it has expired.
         """
         if self.key.revoked_at is not None or not self.is_active:
             raise TokenRevoked
@@ -82,8 +82,8 @@ class KeyHolder:
             raise TokenExpired
 
     @property
-    def use_is_news(self) -> bool:
-        """Whether a use of the key now is worth writing down."""
+    def is_use_due(self) -> bool:
+        """Whether a use now is to be recorded."""
         last = self.key.last_used_at
         return last is None or self.read_at - last >= USE_NOTED_EVERY
 
@@ -93,9 +93,9 @@ class DrawnKey:
     """A new key.
 
     Attributes:
-        text: The whole key, which is shown once and never kept.
-        prefix: How it begins.
-        digest: What is kept of it.
+        text: The whole key, shown once and never stored.
+        prefix: Its first characters.
+        digest: HMAC of the whole key.
     """
 
     text: str
@@ -104,34 +104,34 @@ class DrawnKey:
 
 
 class ApiKeySecrets(Protocol):
-    """Draws keys and tells a good one."""
+    """Generates and compares keys."""
 
     def draw(self, idempotency: IdempotencyRecord | None = None) -> DrawnKey:
-        """Returns a new key that nobody can guess, the same one each time for an attempt."""
+        """Returns a new random key; the same one for the same idempotency record."""
         ...
 
     def prefix(self, text: str) -> str | None:
-        """Returns what a key is found by; None when the text cannot be a key."""
+        """Returns a key's prefix; None when the text is no key."""
         ...
 
     def matches(self, text: str, digest: bytes) -> bool:
-        """Whether this is the key of the digest, in the same time whatever differs."""
+        """Whether the digest is this key's; takes constant time."""
         ...
 
     def digest(self, text: str) -> bytes:
-        """Returns what is kept of a key."""
+        """Returns a key's HMAC."""
         ...
 
 
 class ApiKeyRepository(Protocol):
-    """Keeps API keys."""
+    """Stores API keys."""
 
     async def add(self, key: ApiKey) -> None:
         """Adds a key."""
         ...
 
     async def of_user(self, user_id: UUID) -> Sequence[ApiKey]:
-        """Returns a user's keys that were not revoked, the newest first."""
+        """Returns a user's keys that are not revoked, the newest first."""
         ...
 
     async def by_id(self, key_id: UUID) -> ApiKey | None:
@@ -139,7 +139,7 @@ class ApiKeyRepository(Protocol):
         ...
 
     async def find(self, prefix: str) -> KeyHolder | None:
-        """Returns the key that begins so, with its user."""
+        """Returns the key with this prefix, and its user."""
         ...
 
     async def revoke(self, key_id: UUID, user_id: UUID) -> bool:
@@ -151,19 +151,19 @@ class ApiKeyRepository(Protocol):
         ...
 
     async def keep_digest(self, key_id: UUID, digest: bytes) -> None:
-        """Keeps another digest of a key, made with the master key of today."""
+        """Replaces a key's digest by one that is made with the current master key."""
         ...
 
     async def note_use(self, key_id: UUID) -> None:
-        """Notes that a key was used, unless that was noted within `USE_NOTED_EVERY`."""
+        """Records a use, unless one was recorded within `USE_NOTED_EVERY`."""
         ...
 
 
 def found(holder: KeyHolder | None, text: str, secrets: ApiKeySecrets) -> KeyHolder:
-    """Returns the holder when the text is the whole key.
+    """Returns the holder if the text is the whole key; takes the same time if there is none.
 
     Raises:
-        TokenInvalid: there is no such key.
+        TokenInvalid: no such key.
     """
     digest = bytes(32) if holder is None else holder.key.digest
     if not secrets.matches(text, digest) or holder is None:

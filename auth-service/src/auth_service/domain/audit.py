@@ -1,4 +1,4 @@
-"""The audit chain: what an entry says, how it is written down, and how its hash follows.
+"""The audit chain: its entries, their canonical form and their hashes.
 
 Canonical form, version 1: the JSON object of the fields below, keys sorted, no white space,
 UTF-8 with no escapes beyond JSON's own; ids in lower case; absent ids null; the time in RFC
@@ -9,8 +9,8 @@ UTF-8 with no escapes beyond JSON's own; ids in lower case; absent ids null; the
 and hash(0) is 32 zero bytes. Postgres computes it where the entry is inserted, under the
 chain's lock; `chain_hash` computes the same to verify.
 
-An entry whose client stands beside the chain (`audit_client`) has empty `ip` and `user_agent` there, a
-`request_id` only when it is a UUID, and the commitment among its `details`.
+In the form of an entry whose client is stored beside the chain (`audit_client`), `ip` and `user_agent` are
+empty, `request_id` is there only if it is a UUID, and `details` holds the commitment.
 """
 
 import hashlib
@@ -32,18 +32,19 @@ GENESIS = bytes(32)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """One thing that happened. It names users by id only.
+    """One action. It identifies users by id only.
 
     Attributes:
-        id: UUIDv7; an entry with a known id is written once.
+        id: UUIDv7; an entry is written once per id.
         occurred_at: When it happened, UTC.
-        actor_id: Who did it; None when unknown.
-        subject_id: To whom; None when unknown.
-        action: What, such as `auth.login`.
+        actor_id: Who acted; None when unknown.
+        subject_id: Whom it affected; None when unknown.
+        action: Such as `auth.login`.
         outcome: `success`, `refused` or `failed`.
-        details: What else belongs to the action; never a user's data, never a secret.
-        commitment: Commits to the client beside the chain; empty where the chain holds it, or it is none.
-        salt: What the commitment was made with; empty once the client is erased.
+        details: More about the action; never personal data, never a secret.
+        commitment: Commits to the client beside the chain; empty when the chain holds the client, or there
+            is none.
+        salt: Of the commitment; empty once the client is erased.
     """
 
     occurred_at: datetime
@@ -60,7 +61,7 @@ class AuditEntry:
     salt: bytes = field(default=b"", compare=False)
 
     def committed(self) -> "AuditEntry":
-        """Returns the entry with its client beside the chain; itself when there is nothing to keep."""
+        """Returns the entry with its client moved beside the chain; itself when it has none."""
         own_request_id = "" if chained_request_id(self.request_id) else self.request_id
         if self.commitment or not (self.ip or self.user_agent or own_request_id):
             return self
@@ -70,7 +71,7 @@ class AuditEntry:
 
     @property
     def is_client_true(self) -> bool:
-        """Whether what stands beside the chain is what the entry commits to, or is erased as a whole."""
+        """Whether the client beside the chain matches the commitment, or is erased completely."""
         if not self.commitment:
             return not self.salt
         own_request_id = "" if chained_request_id(self.request_id) else self.request_id
@@ -90,19 +91,19 @@ class ChainedEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anchor:
-    """An entry after which a chain or an export begins; without arguments the beginning of all."""
+    """The entry after which a chain or an export begins; by default, before the first one."""
 
     sequence: int = 0
     hash: bytes = GENESIS
 
 
 BEGINNING = Anchor()
-"""Before the first entry that ever was."""
+"""Before the first entry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditFilter:
-    """Which entries to list; what is None does not restrict."""
+    """Which entries to list; None does not restrict."""
 
     actor_id: UUID | None = None
     subject_id: UUID | None = None
@@ -131,12 +132,12 @@ def canonical_form(entry: AuditEntry) -> bytes:
 
 
 def chained_details(entry: AuditEntry) -> dict[str, str]:
-    """Returns the entry's details as the chain has them, with the commitment."""
+    """Returns the entry's details as in the chain, with the commitment."""
     return dict(entry.details) | ({COMMITMENT: entry.commitment} if entry.commitment else {})
 
 
 def chain_hash(previous: bytes, sequence: int, entry: AuditEntry) -> bytes:
-    """Returns the hash of an entry at its place."""
+    """Returns the hash of an entry at its place in the chain."""
     return hashlib.sha256(previous + sequence.to_bytes(8, "big") + canonical_form(entry)).digest()
 
 
@@ -150,16 +151,16 @@ def audited(
     actor_id: UUID | None = None,
     **details: str,
 ) -> AuditEntry:
-    """Returns the entry for something that a caller did.
+    """Returns the entry of a caller's action.
 
     Args:
-        caller: Who called; the actor, unless `actor_id` names the user the call proved.
+        caller: Who called; the actor, unless `actor_id` is given.
         at: When.
-        action: What.
+        action: The action.
         outcome: `success`, `refused` or `failed`.
-        subject_id: To whom; the actor when None.
-        actor_id: Who, where the call itself establishes it.
-        details: What else belongs to the action.
+        subject_id: Whom it affected; the actor when None.
+        actor_id: The user, where the call itself proves who that is.
+        details: More about the action.
     """
     actor = actor_id or caller.user_id
     return AuditEntry(
@@ -176,10 +177,10 @@ def audited(
 
 
 class AuditTrail(Protocol):
-    """The hash chain. Appending comes last in a transaction: it holds the chain's lock."""
+    """The hash chain. Append last in a transaction: it holds the chain's lock."""
 
     async def append(self, entry: AuditEntry) -> None:
-        """Adds an entry at the head of the chain; does nothing when its id is there already."""
+        """Adds an entry at the end of the chain; does nothing if its id is there already."""
         ...
 
     async def page(
@@ -189,17 +190,20 @@ class AuditTrail(Protocol):
         ...
 
     async def count(self, wanted: AuditFilter) -> int:
-        """Returns how many entries the filter lets through."""
+        """Returns how many entries match the filter."""
         ...
 
     async def after(self, sequence: int, limit: int) -> Sequence[ChainedEntry]:
-        """Returns entries that follow a sequence, the oldest first."""
+        """Returns entries after a sequence number, the oldest first."""
         ...
 
     async def prune(self, through: int) -> int:
-        """Removes every entry up to a signed head's, and the heads before it; says how many entries.
+        """Removes all entries up to a signed head's, and the heads before it.
+
+        Returns:
+            How many entries.
 
         Raises:
-            Forbidden: the role of the serving process may not.
+            Forbidden: the role of the serving process may not do that.
         """
         ...

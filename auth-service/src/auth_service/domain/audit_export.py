@@ -1,10 +1,10 @@
-"""The audit chain in files that verify on their own: what their lines say, and how they are judged.
+"""Exports of the audit chain: files that can be verified without the database.
 
-A file is JSON lines. The first says what follows, and after which entry; then comes a line for
-each entry, with its place, its hash and its canonical form; then the public key, and last the
-head that it signed, which is that of the last entry. The hashes are those of the chain, so a
-file is good when its last hash is the one that was signed. Clients that are kept beside the chain
-are not in a file, which outlives whoever is erased: it has what the entries commit to them by.
+A file is JSON lines. The first has the file's kind and the entry after which it begins; then comes a
+line per entry, with its place, its hash and its canonical form; then the public key, and last the
+head of the last entry, signed by that key. The hashes are those of the chain, so a file is valid if its
+last hash is the one that was signed. Clients that are stored beside the chain are not exported, since a
+file outlives their erasure; the commitments are.
 """
 
 import base64
@@ -26,7 +26,7 @@ _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportedKey:
-    """A public key as a file names it: coordinates of a P-256 point, base64url."""
+    """A public key: the coordinates of a P-256 point, base64url."""
 
     kid: str
     x: str
@@ -38,9 +38,9 @@ class FileReport:
     """What reading a file found.
 
     Attributes:
-        after: What the file begins after.
+        after: The entry after which the file begins.
         chain: What walking its entries found.
-        head: The head that closes it.
+        head: The signed head at its end.
     """
 
     after: Anchor
@@ -54,11 +54,11 @@ class FileReport:
 
 
 class NotAnExport(Exception):
-    """A line is not what a file of this kind has there; the message says which, in words."""
+    """A line is not one of an export; the message says which."""
 
 
 def first_line(after: Anchor) -> str:
-    """Returns the line that opens a file."""
+    """Returns the first line of a file."""
     return _line({"kind": KIND, "after": {"sequence": after.sequence, "hash": after.hash.hex()}})
 
 
@@ -74,7 +74,7 @@ def key_line(key: ExportedKey) -> str:
 
 
 def head_line(head: SignedHead) -> str:
-    """Returns the line that closes a file."""
+    """Returns the last line of a file."""
     fields = {
         "sequence": head.sequence,
         "hash": head.hash.hex(),
@@ -85,15 +85,15 @@ def head_line(head: SignedHead) -> str:
     return _line({"head": fields})
 
 
-Judge = Callable[[Mapping[str, ExportedKey], SignedHead], HeadFault | None]
-"""Judges a head by the keys of its file."""
+VerifyHead = Callable[[Mapping[str, ExportedKey], SignedHead], HeadFault | None]
+"""Verifies a head by the keys of its file."""
 
 
-def read(lines: Iterable[str], judge: Judge) -> FileReport:
+def read(lines: Iterable[str], verify_head: VerifyHead) -> FileReport:
     """Reads a file from its first line to its last.
 
     Raises:
-        NotAnExport: a line is not what such a file has there.
+        NotAnExport: a line is not one of an export.
     """
     numbered = _parsed(lines)
     number, opening = next(numbered, (1, {}))
@@ -122,13 +122,13 @@ def read(lines: Iterable[str], judge: Judge) -> FileReport:
         raise NotAnExport(f"entries after {head.sequence} are not signed")
     if head.sequence > walk.sequence:
         walk.end(head)
-    walk.meet(head, judge(keys, head))
+    walk.meet(head, verify_head(keys, head))
     return FileReport(after=after, chain=ChainReport.of(walk), head=head)
 
 
 @contextmanager
 def _reading(number: int) -> Iterator[None]:
-    """Turns whatever is wrong with a line into words."""
+    """Turns any error of parsing a line into `NotAnExport`."""
     try:
         yield
     except (KeyError, ValueError, TypeError, AttributeError) as error:

@@ -1,10 +1,9 @@
-"""Signed heads of the audit chain, and the walk that holds the chain against them.
+"""Signed heads of the audit chain, and the walk that compares the chain with them.
 
-The chain alone tells of an entry that was altered, removed or put in between. It cannot tell
-of somebody who computes every hash after such an entry anew, or cuts the newest entries off:
-that contradicts a head, which nobody signs who has not the master key. Heads can be taken away or
-signed anew with their entries by somebody who has the database and the key: that contradicts the
-witness (`audit_witness`).
+The hashes alone show that an entry was altered, removed or inserted. They do not show that all hashes
+after it were computed again, or that the newest entries were cut off: that contradicts a signed head,
+which cannot be forged without the master key. An attacker with the database and the master key can
+remove heads, or sign rewritten entries: that contradicts the witness (`audit_witness`).
 
 What is signed, by ECDSA on P-256 with SHA-256, is the line `vestibule audit head 1`, a line
 feed, and the JSON object of `at`, `hash`, `kid` and `sequence`: keys sorted, no white space,
@@ -26,7 +25,7 @@ _PURPOSE = b"vestibule audit head 1\n"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedHead:
-    """Says that the chain's newest entry at some time was this one.
+    """Proves which entry was the chain's newest at some time.
 
     Attributes:
         sequence: The entry's place.
@@ -44,7 +43,7 @@ class SignedHead:
 
 
 class HeadFault(Enum):
-    """What is wrong with a signed head by itself."""
+    """Why a signed head is invalid, whatever the chain holds."""
 
     UNKNOWN_KEY = "is signed by a key that is not ours"
     WRONG_SIGNATURE = "has a signature that is not its key's"
@@ -62,16 +61,16 @@ def statement(head: SignedHead) -> bytes:
 
 
 class ChainWalk:
-    """Walks the chain entry by entry, and remembers the first thing that is not as it must be.
+    """Walks the chain entry by entry, and keeps the first problem.
 
     Attributes:
         sequence: Place of the last entry walked.
         hash: Its hash.
         events: Entries walked.
-        heads: Good heads met.
-        signed_until: Place of the last good head met.
-        first_broken: Place of the first entry that is not what it was; None while all are.
-        problem: What is wrong there, in words; None while nothing is.
+        heads: Valid heads met.
+        signed_until: Place of the last valid head met.
+        first_broken: Place of the first wrong entry; None without one.
+        problem: What is wrong there; None without a problem.
     """
 
     __slots__ = (
@@ -119,12 +118,12 @@ class ChainWalk:
         self.events += 1
         newest = self.newest_witnessed
         if self._late is None and newest is not None and self.sequence <= newest.sequence:
-            # It stands where another stood when the witness looked. Clocks differ, so this only
-            # says where a break that is found by hashes begins.
+            # The witness saw another entry at this place. Clocks differ, so this only says where a
+            # break that the hashes show begins.
             self._late = self.sequence if chained.entry.occurred_at > newest.at else None
 
     def meet(self, head: SignedHead, fault: HeadFault | None) -> None:
-        """Holds the entry just walked against the head that was signed there."""
+        """Compares the last entry walked with the head that was signed there."""
         if fault is not None:
             self._broken(head.sequence, f"the head signed at entry {head.sequence} {fault.value}")
         elif head.sequence != self.sequence:
@@ -140,7 +139,7 @@ class ChainWalk:
             self.signed_until = head.sequence
 
     def meet_witnessed(self, head: WitnessedHead) -> None:
-        """Holds the entry just walked against the head that was witnessed there."""
+        """Compares the last entry walked with the head that was witnessed there."""
         if head.sequence != self.sequence:
             self._broken(head.sequence, f"entry {head.sequence} was removed: its head was witnessed")
         elif head.hash != self.hash:
@@ -151,7 +150,7 @@ class ChainWalk:
             self._witnessed_until, self._late = head.sequence, None
 
     def end_witnessed(self) -> None:
-        """Ends the walk where the witness knows of later entries."""
+        """Ends the walk: checks that the witness knows no later entries."""
         newest = self.newest_witnessed
         if newest is None or newest.sequence <= self.sequence:
             return
@@ -163,7 +162,7 @@ class ChainWalk:
         self._broken(self._late or missing, problem)
 
     def end(self, head: SignedHead | None) -> None:
-        """Ends the walk; takes the first head that lies beyond the last entry."""
+        """Ends the walk, given the first head beyond the last entry, if there is one."""
         if head is not None:
             first = self.sequence + 1
             entries = f"entries from {first} to {head.sequence}"
@@ -179,15 +178,15 @@ class ChainReport:
     """What walking the chain found.
 
     Attributes:
-        after: The entry after which the chain begins, in place of all that have served their time.
+        after: The entry after which the chain begins; earlier ones were pruned.
         events: Entries walked.
-        head: Hash of the last entry that is there; None when there is none.
-        first_broken: Sequence of the first entry that is not what it was; None when all are.
-        problem: What is wrong there, in words; None when nothing is.
-        heads: Signed heads that the chain agrees with.
-        signed_until: Sequence of the last of them; 0 without one.
-        witnessed: Place of the newest head of the witness, 0 before the first; None when not asked.
-        unwitnessed: Why the chain was not held against its witness, in words; None when it was.
+        head: Hash of the last entry; None without any.
+        first_broken: Sequence number of the first wrong entry; None without one.
+        problem: What is wrong there; None without a problem.
+        heads: Signed heads that the chain matches.
+        signed_until: Sequence number of the last of them; 0 without one.
+        witnessed: Place of the witness' newest head, 0 without any; None if the witness was not asked.
+        unwitnessed: Why the chain was not compared with the witness; None if it was.
     """
 
     events: int
@@ -202,7 +201,7 @@ class ChainReport:
 
     @classmethod
     def of(cls, walk: ChainWalk, after: Anchor = BEGINNING, unwitnessed: str | None = None) -> "ChainReport":
-        """Returns what a walk found that is over."""
+        """Returns what a finished walk found."""
         newest = walk.newest_witnessed
         return cls(
             events=walk.events,
@@ -218,10 +217,10 @@ class ChainReport:
 
     @property
     def intact(self) -> bool:
-        """Whether every entry follows from the one before it, and agrees with every head.
+        """Whether every entry follows from the one before it and matches every head, the witness' too.
 
-        That of the witness as well: a chain whose witness cannot be asked is not known to be intact.
-        Where there is none, `unwitnessed` says so.
+        A chain whose witness is unreachable is not known to be intact; without a configured witness
+        `unwitnessed` says so.
         """
         return self.first_broken is None and self.unwitnessed in {None, NOT_CONFIGURED}
 
@@ -239,24 +238,24 @@ class HeadSigner(Protocol):
 
 
 class HeadVerifier(Protocol):
-    """Judges signed heads of the audit chain by every key that ever signed."""
+    """Verifies signed heads by every key that ever signed."""
 
     async def verify(self, heads: Sequence[SignedHead]) -> Sequence[HeadFault | None]:
-        """Returns what is wrong with each head by itself."""
+        """Returns each head's fault; None for a valid one."""
         ...
 
 
 class AuditHeadRepository(Protocol):
-    """Keeps the signed heads of the chain."""
+    """Stores the signed heads of the chain."""
 
     async def add(self, head: SignedHead) -> bool:
-        """Keeps a head; says whether it is the first one at its place."""
+        """Stores a head, unless there is one at its place; says whether it did."""
         ...
 
     async def newest(self, *, signed_before: datetime | None = None) -> SignedHead | None:
-        """Returns the head with the highest place, of those signed before a time."""
+        """Returns the head with the highest place, among those signed before a time."""
         ...
 
     async def after(self, sequence: int, limit: int) -> Sequence[SignedHead]:
-        """Returns heads beyond a place, the lowest first."""
+        """Returns the heads after a place, the lowest first."""
         ...

@@ -1,7 +1,7 @@
-"""The witness of the audit chain: a service that keeps signed heads where this one cannot write.
+"""The witness of the audit chain: a service that stores signed heads where this one cannot write.
 
-Heads in our own schema can be removed or replaced by whoever owns it, together with the entries that
-they were signed for. What the witness keeps contradicts that.
+The owner of our schema can remove or replace heads together with their entries. The witness' heads
+contradict that.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 NOT_CONFIGURED = "no witness is configured: set AUTH_WITNESS_ADDRESS to health-aggregator's gRPC address"
-UNREACHABLE = "the witness (health-aggregator) cannot be asked now: try again"
+UNREACHABLE = "the witness (health-aggregator) is unreachable: try again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,20 +29,20 @@ class WitnessedHead:
 
 
 class AuditWitness(Protocol):
-    """Keeps signed heads of the chain in a place that this service cannot write."""
+    """Stores signed heads where this service cannot write."""
 
     async def newest(self) -> WitnessedHead | None:
-        """Returns the head with the highest place; None before the first.
+        """Returns the head with the highest place; None without any.
 
         Raises:
-            Unavailable: the witness cannot be asked.
+            Unavailable: the witness is unreachable.
         """
         ...
 
     async def after(self, sequence: int, limit: int) -> Sequence[WitnessedHead]:
-        """Returns heads beyond a place, the lowest first.
+        """Returns the heads after a place, the lowest first.
 
         Raises:
-            Unavailable: the witness cannot be asked.
+            Unavailable: the witness is unreachable.
         """
         ...

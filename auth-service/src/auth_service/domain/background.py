@@ -5,8 +5,8 @@ from typing import Protocol
 
 
 class Background(Protocol):
-    """Does work that an answer need not wait for, and must not tell of by its time."""
+    """Runs work after the response, whose time must not reveal it."""
 
     async def __call__(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Returns at once. The work is dropped, and counted, when too much is left to do."""
+        """Queues the work; drops and counts it when the queue is full."""
         ...

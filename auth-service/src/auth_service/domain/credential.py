@@ -11,20 +11,19 @@ from auth_service.domain.user import Role, User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """One user's password, with the copy of what user-service says of the user.
+    """A user's password hash, with a copy of parts of the user's record.
 
     Attributes:
         user_id: The user.
-        email: As typed; None while an address taken over by somebody else awaits its
-            successor.
+        email: As typed; None after another user took the address over, until the new one is copied.
         password_hash: In PHC string format.
         role: As of `version`.
         is_active: Whether the user may sign in.
-        is_pending: Whether user-service has yet to admit the user.
-        version: The version of the user that was copied; 0 before the first.
-        second_factor: Whether the password alone does not open a session.
-        email_verified: Whether the present address is proven to be the user's.
-        is_invited: Whether an admin made the user, who has yet to choose a password.
+        is_pending: Whether user-service has not admitted the user yet.
+        version: The version of the user's record that was copied; 0 before the first.
+        second_factor: Whether signing in needs a second factor.
+        email_verified: Whether the current address is verified.
+        is_invited: Whether an admin invited the user, who has not chosen a password yet.
     """
 
     user_id: UUID
@@ -41,11 +40,11 @@ class Credential:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """Somebody who asks to be admitted.
+    """A user who waits to be admitted by user-service.
 
     Attributes:
-        email_verified: Whether the operator vouches for the address.
-        is_invited: Whether an admin makes the user, who is to choose a password by mail.
+        email_verified: Whether the operator named the address, which then counts as verified.
+        is_invited: Whether an admin invited the user, who chooses a password by mail.
     """
 
     user_id: UUID
@@ -57,7 +56,7 @@ class Registration:
 
 
 class CredentialRepository(Protocol):
-    """Keeps one credential a user; canonical addresses are unique."""
+    """Stores one credential per user; canonical addresses are unique."""
 
     async def by_email(self, canonical: str) -> Credential | None:
         """Returns the credential with this canonical address."""
@@ -68,11 +67,11 @@ class CredentialRepository(Protocol):
         ...
 
     async def lock(self, user_id: UUID) -> Credential | None:
-        """Returns a user's credential and keeps everybody else from changing or using it."""
+        """Returns a user's credential, locked against changes and sign-ins of other transactions."""
         ...
 
     async def add_pending(self, registration: Registration, password_hash: str) -> None:
-        """Keeps a registration until it is admitted or dropped.
+        """Stores a registration until it is admitted or dropped.
 
         Raises:
             EmailTaken: another credential has the address.
@@ -84,7 +83,7 @@ class CredentialRepository(Protocol):
         ...
 
     async def pending_before(self, before: datetime, limit: int) -> Sequence[UUID]:
-        """Returns the users whose registrations wait since before that time, the oldest first."""
+        """Returns the users whose registrations are older than that and still wait, the oldest first."""
         ...
 
     async def drop_pending(self, user_id: UUID) -> bool:
@@ -96,15 +95,15 @@ class CredentialRepository(Protocol):
         ...
 
     async def release_email(self, canonical: str, keeper: UUID) -> UUID | None:
-        """Takes the address from whoever holds it but `keeper`: drops a registration, empties a copy.
+        """Takes the address from every user but `keeper`: drops a registration, clears a copy.
 
         Returns:
-            The user whose copy has been emptied.
+            The user whose copy was cleared.
         """
         ...
 
     async def copy(self, user: User, version: int) -> None:
-        """Makes the credential equal to the user, and active if it was pending.
+        """Copies the user's record into the credential, and activates it if it was pending.
 
         Raises:
             EmailTaken: another credential has the address.
@@ -112,11 +111,11 @@ class CredentialRepository(Protocol):
         ...
 
     async def replace_hash(self, user_id: UUID, old_hash: str, new_hash: str) -> bool:
-        """Exchanges the password's hash if it is still the old one."""
+        """Replaces the password's hash if it is still the old one; says whether it was."""
         ...
 
     async def erase(self, user_id: UUID) -> None:
-        """Deletes a user's credential with everything that hangs on it."""
+        """Deletes a user's credential and all that refers to it."""
         ...
 
     async def has_admin(self) -> bool:

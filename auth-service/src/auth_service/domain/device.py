@@ -1,7 +1,7 @@
-"""From what a user has signed in: a browser in a network, remembered illegibly.
+"""Devices that users sign in from: a browser in a network, of which an HMAC is stored.
 
-Somebody who signs in from one that is not known is told by mail: it may be an intruder with the
-right password.
+A sign-in from an unknown device is reported to the user by mail: it may be an intruder with the right
+password.
 """
 
 import ipaddress
@@ -14,13 +14,13 @@ from uuid import UUID
 from chassis.addresses import parse_address
 
 DEVICES_MAX = 50
-"""Devices that are remembered for one user; the oldest give way."""
+"""Devices stored per user; the oldest are deleted."""
 
 REMEMBERED = timedelta(days=365)
-"""How long a device is remembered after the first sign-in from it."""
+"""How long a device is stored after the first sign-in from it."""
 
 NOTICES_MAX = 5
-"""Mails about new devices that one user gets in `NOTICES_WINDOW`, whoever signs in from wherever."""
+"""Mails about new devices per user in `NOTICES_WINDOW`."""
 
 NOTICES_WINDOW = timedelta(days=1)
 
@@ -30,43 +30,43 @@ _IPV6_PREFIX = 32
 
 
 class DeviceDigests(Protocol):
-    """Makes of a device what is remembered of it."""
+    """Computes the digests of devices."""
 
     def __call__(self, user_id: UUID, device: str) -> Sequence[bytes]:
-        """Returns a digest of 32 bytes, another one for each user, from which the device cannot be read.
+        """Returns digests of 32 bytes, different for each user, that do not reveal the device.
 
-        There is one for each master key that is accepted; the first is to be kept.
+        One per accepted master key; the first is the one to store.
         """
         ...
 
 
 class DeviceRepository(Protocol):
-    """Remembers devices."""
+    """Stores devices."""
 
     async def is_known(self, user_id: UUID, digest: bytes) -> bool:
-        """Whether the user has signed in from there before."""
+        """Whether the user has signed in from the device before."""
         ...
 
     async def add(self, user_id: UUID, digest: bytes) -> bool:
-        """Remembers a device, and forgets the oldest beyond `DEVICES_MAX`.
+        """Stores a device, and deletes the oldest beyond `DEVICES_MAX`.
 
         Returns:
-            Whether the user should be told: it is new, not the first one, and no more than
-            `NOTICES_MAX` came in `NOTICES_WINDOW`.
+            Whether to notify the user: it is new, not the first one, and no more than `NOTICES_MAX`
+            were new in `NOTICES_WINDOW`.
         """
         ...
 
     async def keep_digest(self, user_id: UUID, known: bytes, digest: bytes) -> None:
-        """Keeps another digest of a known device, made with the master key of today."""
+        """Replaces a device's digest by one that is made with the current master key."""
         ...
 
     async def forget_all(self, user_id: UUID) -> None:
-        """Forgets every device of a user."""
+        """Deletes every device of a user."""
         ...
 
 
 def device_of(user_agent: str, client_address: str) -> str:
-    """Returns what counts as one device: a browser, whatever its version, in a provider's network."""
+    """Returns what identifies a device: the browser without its version, and the provider's network."""
     return f"{_VERSION.sub('/', user_agent)}\n{_network_of(client_address)}"
 
 
@@ -79,23 +79,23 @@ def _network_of(address: str) -> str:
 
 
 class DeviceTokens(Protocol):
-    """Tokens by which an account knows browsers that have signed in to it (OWASP's device cookies).
+    """Tokens of browsers that have signed in to an account before (OWASP's device cookies).
 
-    Such a browser has guesses of its own, as few as anyone, and does not wait because of others'.
-    A token names nobody, is of no use at another account, and ends with the password it was issued for.
+    Such a browser has a throttle of its own, and failures of other clients do not delay it. A token does
+    not identify the user, is useless at another account, and ends with the password it was issued for.
     """
 
     def issue(self, account: bytes, password_hash: str) -> str:
         """Returns a token for a browser that has just signed in.
 
         Args:
-            account: The account, as `ThrottleKey` names it.
+            account: The account, as in `ThrottleKey`.
             password_hash: Its password's hash.
         """
         ...
 
     def client(self, token: str, account: bytes) -> bytes | None:
-        """Returns the client's name for `ThrottleKey`; None when the token is not of this account."""
+        """Returns the client for `ThrottleKey`; None when the token is not of this account."""
         ...
 
     def is_current(self, token: str, password_hash: str) -> bool:

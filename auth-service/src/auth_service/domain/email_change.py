@@ -1,7 +1,7 @@
-"""Changing an address: the one asked for, and those that can be restored.
+"""Changing an address: the pending one, and former ones that can be restored.
 
-user-service decides whose an address is. Here is what mails need: the pending address is a copy,
-and a former address is kept with the notice that goes to it, because its link restores it.
+user-service owns the addresses. Stored here is what mails need: a copy of the pending address, and each
+former address with the notice that is sent to it, because the notice's link restores it.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from typing import Protocol
 from uuid import UUID
 
 MAILS_TO_ONE_TARGET_MAX = 5
-"""How many mails somebody who asked for nothing gets within `TARGET_WINDOW`, whoever names the address."""
+"""Mails to one pending address within `TARGET_WINDOW`, however many users request it."""
 
 TARGET_WINDOW = timedelta(hours=1)
 
@@ -21,9 +21,9 @@ class FormerEmail:
     """An address that can be restored by the link in a mail.
 
     Attributes:
-        mail_id: The notice that tells of the change.
-        email: As it was typed.
-        kept_at: When the change was asked for, or took effect.
+        mail_id: The notice of the change.
+        email: As typed.
+        kept_at: When the change was requested, or took effect.
     """
 
     mail_id: UUID
@@ -34,18 +34,18 @@ class FormerEmail:
 
 
 class EmailChangeRepository(Protocol):
-    """Keeps addresses on their way in and out."""
+    """Stores pending and former addresses."""
 
     async def pending(self, user_id: UUID) -> str | None:
-        """Returns the address that a user has asked for."""
+        """Returns a user's pending address."""
         ...
 
     async def set_pending(self, user_id: UUID, email: str | None) -> None:
-        """Copies the address that a user has asked for."""
+        """Copies a user's pending address."""
         ...
 
     async def drop_pending(self, user_id: UUID) -> bool:
-        """Gives up the address that a user has asked for; user-service has yet to be told.
+        """Drops a user's pending address here; user-service follows by event.
 
         Returns:
             Whether there was one.
@@ -53,33 +53,33 @@ class EmailChangeRepository(Protocol):
         ...
 
     async def keep_former(self, mail_id: UUID, user_id: UUID, email: str, lifetime: timedelta) -> None:
-        """Keeps an address for the link in a mail."""
+        """Stores an address that the link in a mail restores."""
         ...
 
     async def former(self, mail_id: UUID) -> FormerEmail | None:
-        """Returns the address that a mail goes to."""
+        """Returns the address that a mail's link restores."""
         ...
 
     async def all_former(self, user_id: UUID) -> Sequence[FormerEmail]:
-        """Returns every address that a user could restore, the earliest first."""
+        """Returns every address that a user can restore, the earliest first."""
         ...
 
     async def restore(self, former: FormerEmail) -> None:
-        """Makes a former address the credential's, proven, with none pending.
+        """Makes a former address the credential's, verified, with none pending.
 
-        It ends the links of this change and of later ones; user-service has yet to be told. The
-        address must be free here.
+        Ends the links of this change and of later ones; user-service follows by event. No other credential
+        may hold the address.
         """
         ...
 
     async def restored(self, user_id: UUID) -> str | None:
-        """Returns a restored address that user-service has yet to know."""
+        """Returns a restored address that user-service does not have yet."""
         ...
 
     async def note_restored(self, user_id: UUID, email: str) -> None:
-        """Notes that user-service knows."""
+        """Records that user-service has the address."""
         ...
 
     async def admit_mail(self, target: bytes, at_most: int, window: timedelta) -> bool:
-        """Counts a mail to a target; says whether it may be sent: False when there were too many."""
+        """Counts a mail to a target; says whether it may be sent."""
         ...

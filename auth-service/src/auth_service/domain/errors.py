@@ -1,10 +1,10 @@
-"""What can go wrong here, as callers are to understand it."""
+"""The errors of auth-service, as callers get them."""
 
 from chassis.errors import FieldError, Forbidden, Invalid, Kind, ServiceError, Unavailable
 
 
 class EmailTaken(ServiceError):
-    """The address belongs to somebody."""
+    """Another user has the address."""
 
     kind = Kind.ALREADY_EXISTS
     reason = "EMAIL_TAKEN"
@@ -12,7 +12,7 @@ class EmailTaken(ServiceError):
 
 
 class WeakPassword(ServiceError):
-    """The password would be guessed."""
+    """The password is too easy to guess."""
 
     kind = Kind.INVALID
     reason = "WEAK_PASSWORD"
@@ -20,12 +20,12 @@ class WeakPassword(ServiceError):
 
     @classmethod
     def because(cls, field: str, why: str) -> "WeakPassword":
-        """Returns the error that tells the user what to do better."""
+        """Returns the error with an advice for the user."""
         return cls(field_errors=(FieldError(field, why),))
 
 
 class InvalidCredentials(ServiceError):
-    """Wrong e-mail or password; which of them is nobody's business."""
+    """Wrong e-mail or password; which of them is not revealed."""
 
     kind = Kind.UNAUTHENTICATED
     reason = "INVALID_CREDENTIALS"
@@ -33,7 +33,7 @@ class InvalidCredentials(ServiceError):
 
 
 class TooManyAttempts(ServiceError):
-    """This client has guessed at this account too often."""
+    """The client has failed at this account too often."""
 
     kind = Kind.EXHAUSTED
     reason = "TOO_MANY_ATTEMPTS"
@@ -49,7 +49,7 @@ class AccountDisabled(ServiceError):
 
 
 class EmailNotVerified(ServiceError):
-    """The account's address is not proven, and what was asked for needs one that is."""
+    """The operation needs a verified address, and the account has none."""
 
     kind = Kind.FORBIDDEN
     reason = "EMAIL_NOT_VERIFIED"
@@ -57,7 +57,7 @@ class EmailNotVerified(ServiceError):
 
 
 class CredentialChanged(ServiceError):
-    """The credential changed while this call was judging it."""
+    """The credential changed while the call was checking it."""
 
     kind = Kind.CONFLICT
     reason = "CONFLICT"
@@ -65,7 +65,7 @@ class CredentialChanged(ServiceError):
 
 
 class SecondFactorOn(ServiceError):
-    """There is a second factor already."""
+    """The second factor is on already."""
 
     kind = Kind.CONFLICT
     reason = "CONFLICT"
@@ -73,10 +73,10 @@ class SecondFactorOn(ServiceError):
 
 
 class PasskeyRefused(ServiceError):
-    """No sign-in by this assertion; what is wrong with it is nobody's business.
+    """The assertion is refused; the reason is not revealed.
 
     Attributes:
-        why: For the audit trail alone.
+        why: The reason, for the audit log only.
     """
 
     kind = Kind.UNAUTHENTICATED
@@ -89,7 +89,7 @@ class PasskeyRefused(ServiceError):
 
 
 class PasskeyRegistered(ServiceError):
-    """Somebody signs in with this passkey already."""
+    """The passkey is registered, for this user or another."""
 
     kind = Kind.CONFLICT
     reason = "CONFLICT"
@@ -97,7 +97,7 @@ class PasskeyRegistered(ServiceError):
 
 
 class TooManyPasskeys(ServiceError):
-    """There is no room for another passkey."""
+    """The user has as many passkeys as allowed."""
 
     kind = Kind.CONFLICT
     reason = "CONFLICT"
@@ -105,7 +105,7 @@ class TooManyPasskeys(ServiceError):
 
 
 class AdminScopeRefused(Forbidden):
-    """Somebody who is no admin asked for a key for admins' calls."""
+    """A user who is no admin requested a key with the scope `admin`."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -114,7 +114,7 @@ class AdminScopeRefused(Forbidden):
 
 
 class TooManyApiKeys(ServiceError):
-    """The user has as many API keys as one may have."""
+    """The user has as many API keys as allowed."""
 
     kind = Kind.CONFLICT
     reason = "CONFLICT"
@@ -122,11 +122,11 @@ class TooManyApiKeys(ServiceError):
 
 
 class IdempotencyKeyReused(Invalid):
-    """The client named another request by this key."""
+    """The client used this key for another request."""
 
 
 class StoredResponseExpired(ServiceError):
-    """A call was made again whose answer gave something that has ended since."""
+    """What the stored response gave has ended since, so it is not replayed."""
 
     kind = Kind.CONFLICT
     reason = "CONFLICT"
@@ -137,7 +137,7 @@ class StoredResponseExpired(ServiceError):
 
 
 class SuccessorWaits(ServiceError):
-    """A key is published already and has not begun to sign."""
+    """The next signing key is published and does not sign yet."""
 
     kind = Kind.CONFLICT
     reason = "CONFLICT"
@@ -151,11 +151,11 @@ class ChainBroken(ServiceError):
 
 
 class NotAdmittedYet(Unavailable):
-    """The registration is not finished; it will be, and then signing in works."""
+    """The registration is not finished yet; signing in works afterwards."""
 
 
 class HashingOverloaded(Unavailable):
-    """More passwords wait to be checked than can be soon."""
+    """Too many passwords wait to be hashed."""
 
     def __init__(self, *, hold_seconds: float | None = None) -> None:
         super().__init__()
@@ -163,10 +163,10 @@ class HashingOverloaded(Unavailable):
 
 
 class Undeliverable(ServiceError):
-    """The mail is refused for good where it should go."""
+    """The recipient's server refuses the mail permanently."""
 
     message = "The mail cannot be delivered."
 
 
 class MasterKeyMismatch(Exception):
-    """The master key does not open the signing keys that are stored."""
+    """The master key does not open the stored signing keys."""

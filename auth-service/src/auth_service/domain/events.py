@@ -1,4 +1,4 @@
-"""What auth-service tells the other services, in its own words."""
+"""Events that auth-service publishes."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,21 +25,21 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class EmailVerified:
-    """A user showed that the address is theirs."""
+    """A user verified the address."""
 
     user_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
 class TokensRevoked:
-    """Access tokens are refused from now on."""
+    """Access tokens were revoked."""
 
     revocation: Revocation
 
 
 @dataclass(frozen=True, slots=True)
 class CopyOutdated:
-    """The copy of a user is known to be old and has to be made again."""
+    """The copy of a user is outdated and has to be fetched again."""
 
     user_id: UUID
 
@@ -48,7 +48,7 @@ Event = RegistrationStarted | SignedIn | EmailVerified | TokensRevoked | CopyOut
 
 
 class Outbox(Protocol):
-    """Where events are written in the transaction of the change they tell of."""
+    """Events, written in the transaction of the change that they report."""
 
     async def append(self, event: Event) -> None:
         """Writes an event; it is delivered at least once if the transaction commits."""

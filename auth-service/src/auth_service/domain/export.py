@@ -1,4 +1,4 @@
-"""What is held about a user, for the user. Secrets are told of, not told."""
+"""What is stored about a user, for the user's own export: secrets are listed, not revealed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class CredentialExport:
     """The credential.
 
     Attributes:
-        email: None while an address taken over by somebody else awaits its successor.
+        email: None after another user took the address over, until the new one is copied.
     """
 
     email: str | None
@@ -36,8 +36,8 @@ class SecondFactorExport:
 
     Attributes:
         kind: `totp`, `recovery_codes` or `passkey`.
-        name: As the user called it; empty when it has none.
-        count: Of recovery codes, how many are left; 1 otherwise.
+        name: The user's name for it; empty without one.
+        count: The recovery codes left; 1 for other kinds.
     """
 
     kind: str
@@ -50,7 +50,7 @@ class SecondFactorExport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailTokenExport:
-    """A token that was mailed and not used yet."""
+    """A mailed token that is not used yet."""
 
     kind: MailKind
     expires_at: datetime
@@ -71,7 +71,7 @@ class AccountExport:
 
 
 class ExportRepository(Protocol):
-    """Reads what no other use case asks for."""
+    """Reads what only the export needs."""
 
     async def credential(self, user_id: UUID) -> CredentialExport | None:
         """Returns a user's credential."""
@@ -82,7 +82,7 @@ class ExportRepository(Protocol):
         ...
 
     async def second_factors(self, user_id: UUID) -> Sequence[SecondFactorExport]:
-        """Returns what else than the password proves who the user is."""
+        """Returns authenticators, recovery codes and passkeys."""
         ...
 
     async def api_keys(self, user_id: UUID) -> Sequence[ApiKey]:
@@ -90,11 +90,11 @@ class ExportRepository(Protocol):
         ...
 
     async def mail_tokens(self, user_id: UUID) -> Sequence[MailTokenExport]:
-        """Returns a user's tokens that were mailed."""
+        """Returns a user's mailed tokens."""
         ...
 
     async def wrong_passwords(self, account: bytes) -> Sequence[datetime]:
-        """Returns when wrong passwords were sent for an account."""
+        """Returns the times of wrong passwords for an account."""
         ...
 
     async def audit(self, user_id: UUID, below: int | None, limit: int) -> Sequence[ChainedEntry]:

@@ -11,43 +11,43 @@ _DELAY_SECONDS_MAX = 10.0
 _FIRST_DELAY_SECONDS_MAX = 1.0
 
 
-def delay_seconds(record: ThrottleState) -> float:
-    """Returns how long an answer for an account is held back.
+def delay_seconds(throttle: ThrottleState) -> float:
+    """Returns how long the response for an account is delayed.
 
-    One client alone never gets here, since it is refused after `FAILURES_MAX`: this slows
-    down guessing that comes from many clients, without locking the account's owner out. The
-    first try of a client, which may be the owner's, waits for a second at most.
+    A single client is refused after `FAILURES_MAX`, before any delay: this slows down guessing by many
+    clients without locking the account's owner out. The first attempt of a client, which may be the
+    owner's, waits for a second at most.
     """
-    most = _FIRST_DELAY_SECONDS_MAX if record.is_first else _DELAY_SECONDS_MAX
-    return min(most, max(0, record.failures - _FREE_FAILURES) * _DELAY_SECONDS_EACH)
+    most = _FIRST_DELAY_SECONDS_MAX if throttle.is_first else _DELAY_SECONDS_MAX
+    return min(most, max(0, throttle.failures - _FREE_FAILURES) * _DELAY_SECONDS_EACH)
 
 
 class LoginDelay(Protocol):
-    """Holds guesses back, without a connection or a place in the hashing pool.
+    """Delays attempts, without holding a connection or a place in the hashing pool.
 
-    Waiting places are bounded for each account and each client, so that those who guess at one
-    account take no place from others, nor from a client that has not tried yet.
+    Waiting places are bounded per account and per client, so that attackers of one account take no
+    places from others, nor from a client that has not tried yet.
     """
 
     def turn(self, key: ThrottleKey) -> AbstractAsyncContextManager[None]:
-        """Lets no more guesses of one client at one account be under way than it has.
+        """Bounds the concurrent attempts of one client at one account by the number that it has left.
 
-        The others wait for their turn, since the password of those before them may be right.
+        The others wait, since an attempt before them may be right.
 
         Raises:
-            TooManyAttempts: too many wait for their turn already.
+            TooManyAttempts: too many wait already.
         """
         ...
 
     async def __call__(self, seconds: float, key: ThrottleKey, *, is_first: bool) -> None:
-        """Returns after that time; at once for 0.
+        """Returns after that time.
 
         Args:
-            seconds: How long.
+            seconds: The delay; 0 for none.
             key: The account and the client.
-            is_first: Whether the client tries for the first time: then it is never refused.
+            is_first: Whether it is the client's first attempt, which is never refused.
 
         Raises:
-            TooManyAttempts: too many wait at this account, or everywhere.
+            TooManyAttempts: too many wait for this account, or in all.
         """
         ...

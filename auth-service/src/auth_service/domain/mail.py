@@ -1,12 +1,12 @@
-"""Mails to users, and the tokens in them that prove who reads a mailbox.
+"""Mails to users, and the tokens in them that prove control of a mailbox.
 
-A token is computed when its mail is sent, from the mail's id, the user and the address it
-goes to: neither it nor the address is kept in the queue, sending again sends the same
-token, and none outlives a change of the address. What is kept of it is its digest.
+A token is computed when its mail is sent, from the mail's id, the user and the address: neither token
+nor address is stored in the queue, another attempt sends the same token, and no token outlives a change
+of the address. Only its digest is stored.
 
-A token counts from the moment before its mail goes out, because the server may have delivered
-what it did not acknowledge. It ends the tokens of mails asked for before it only once its own
-mail has been delivered: until then theirs may be the only links that reached the user.
+A token is valid from just before its mail is sent, because the server may deliver a mail without
+acknowledging it. It ends the tokens of earlier mails only once its own mail is delivered: until then
+theirs may be the only ones that reached the user.
 """
 
 import hashlib
@@ -18,17 +18,17 @@ from typing import Protocol
 from uuid import UUID, uuid5
 
 TOKEN_LIFETIME = timedelta(hours=1)
-"""How long a token counts that somebody asked for who waits for it."""
+"""How long a token is valid that a user requested and waits for."""
 
 INVITATION_LIFETIME = timedelta(days=7)
-"""How long an invited user may take to choose a password; after that they ask for a new link."""
+"""How long an invitation is valid; after that the user requests a new link."""
 
 UNDO_LIFETIME = timedelta(days=7)
 
 FORMER_EMAILS_KEPT = timedelta(days=12)
-"""How long a former address is kept: its notice may be put off for five days."""
+"""How long a former address is stored: its notice may be delayed for five days."""
 
-_NOBODY = UUID("e53a14c5-1a4f-4fd4-8d3c-6c2c5e7a90b1")
+_UNKNOWN = UUID("e53a14c5-1a4f-4fd4-8d3c-6c2c5e7a90b1")
 
 _FIRST_WAIT = timedelta(seconds=1)
 _WAIT_MAX = timedelta(minutes=5)
@@ -38,8 +38,7 @@ _DOUBLINGS_MAX = 20
 class MailKind(StrEnum):
     """What a mail is for.
 
-    Kinds without a token tell users what was done to their account, so that they notice
-    when it was not they who did it.
+    Kinds without a token notify users of changes to their account, which may be an intruder's.
     """
 
     EMAIL_VERIFICATION = "email_verification"
@@ -64,22 +63,22 @@ class MailKind(StrEnum):
 
     @property
     def has_token(self) -> bool:
-        """Whether such a mail proves who reads it."""
+        """Whether such a mail has a token."""
         return self in OWNERS_TOKENS or self in UNDO_TOKENS
 
     @property
     def newest_wins(self) -> bool:
-        """Whether the token of a mail ends those of earlier ones."""
+        """Whether a mail's token ends those of earlier mails."""
         return self in OWNERS_TOKENS
 
     @property
     def undoes(self) -> bool:
-        """Whether such a mail goes to the address of that time, and its token restores it."""
+        """Whether such a mail goes to the address before the change, and its token restores that."""
         return self in UNDO_TOKENS
 
     @property
     def token_lifetime(self) -> timedelta:
-        """How long the token counts from the latest sending of its mail."""
+        """How long the token is valid from the last attempt to send its mail."""
         if self is MailKind.INVITATION:
             return INVITATION_LIFETIME
         return UNDO_LIFETIME if self.undoes else TOKEN_LIFETIME
@@ -93,8 +92,8 @@ UNDO_TOKENS = (
     MailKind.PASSKEY_ADDED,
     MailKind.API_KEY_CREATED,
 )
-"""Kinds that tell of another address or another way in, and whose token takes it back: each gives
-the account to who reads the address that it went to, whatever came after."""
+"""Notices of a new address or a new way in, whose token undoes it: each gives the account back to the
+owner of the mailbox that it was sent to, whatever happened since."""
 
 VERIFICATIONS = (MailKind.EMAIL_VERIFICATION, MailKind.EMAIL_CHANGE)
 """Kinds whose token proves an address."""
@@ -103,7 +102,7 @@ RESETS = (MailKind.PASSWORD_RESET, MailKind.INVITATION)
 """Kinds whose token sets a password."""
 
 OWNERS_TOKENS = (*VERIFICATIONS, *RESETS)
-"""Kinds with a token that a recovery makes useless: it may have been asked for by an intruder."""
+"""Kinds with a token that a recovery ends: an intruder may have requested it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,11 +110,11 @@ class Mail:
     """A mail that waits to be sent.
 
     Attributes:
-        user_id: To whom, at the address the user has when it is sent.
-        attempts: How often it was tried, this time included.
-        queued_at: When it was asked for; with the id, this orders the mails of a kind.
-        superseded: Whether a newer one of the kind waits for the user.
-        traceparent: The trace context of what asked for it; empty if there was none.
+        user_id: The recipient; the address is read when the mail is sent.
+        attempts: Attempts to send it, this one included.
+        queued_at: When it was queued; with the id, this orders the mails of a kind.
+        superseded: Whether a newer mail of the kind is queued for the user.
+        traceparent: The trace context of the call that queued it; empty without one.
     """
 
     id: UUID
@@ -129,11 +128,11 @@ class Mail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailToken:
-    """What is known of a token that was mailed.
+    """A token that was mailed.
 
     Attributes:
-        mail_id: The mail that it was in.
-        is_expired: Whether its time is over, by Postgres' clock.
+        mail_id: The token's mail.
+        is_expired: Whether it has expired, by Postgres' clock.
     """
 
     mail_id: UUID
@@ -144,14 +143,14 @@ class MailToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutgoingMail:
-    """A mail as it goes out.
+    """A mail as it is sent.
 
     Attributes:
-        id: The mail's id, the same on every attempt.
-        to: The address, as typed; None for nobody: it is dropped at the last moment, so that
-            all the work until then tells nothing of whether there is such a user.
-        token: What its link carries; empty where the mail only tells of something.
-        traceparent: As the mail's.
+        id: The mail's id, the same for every attempt.
+        to: The address, as typed; None for an unknown recipient: the mail is dropped at the last moment,
+            so that the work until then does not reveal whether the user exists.
+        token: The token of its link; empty for a mere notice.
+        traceparent: The mail's.
     """
 
     id: UUID
@@ -161,18 +160,18 @@ class OutgoingMail:
     traceparent: str = ""
 
 
-def nobody(account: bytes) -> UUID:
-    """Returns whom a mail is for that was asked for in the name of an unknown account."""
-    return uuid5(_NOBODY, account.hex())
+def unknown_recipient(account: bytes) -> UUID:
+    """Returns the recipient of a mail that is requested for an unknown account."""
+    return uuid5(_UNKNOWN, account.hex())
 
 
 def digest(token: str) -> bytes:
-    """Returns what is kept of a token. It holds 256 bits of secret, so a plain hash is enough."""
+    """Returns a token's digest. The token has 256 random bits, so a plain hash is enough."""
     return hashlib.sha256(token.encode()).digest()
 
 
 def wait_after(attempts: int) -> timedelta:
-    """Returns how long a mail waits that could not be sent for the so-manieth time."""
+    """Returns how long a mail waits after that many failed attempts."""
     doubled = 1 << min(attempts - 1, _DOUBLINGS_MAX)
     return min(_FIRST_WAIT * doubled, _WAIT_MAX)
 
@@ -181,78 +180,77 @@ class MailTokens(Protocol):
     """Computes the tokens in mails."""
 
     def __call__(self, kind: MailKind, mail_id: UUID, user_id: UUID, email: str) -> str:
-        """Returns the token of a mail to this address: the same every time, 256 bits, not to be guessed."""
+        """Returns the token of a mail to this address: 256 secret bits, the same every time."""
         ...
 
     def is_token(self, token: str, kind: MailKind, mail_id: UUID, user_id: UUID, email: str) -> bool:
-        """Whether this is the token of a mail to this address, in the same time whatever differs."""
+        """Whether this is the token of a mail to this address; takes constant time."""
         ...
 
 
 class MailSender(Protocol):
-    """Takes letters to where they are read."""
+    """Sends mails."""
 
-    async def __call__(self, letter: OutgoingMail) -> None:
-        """Returns when the letter is out of our hands.
+    async def __call__(self, mail: OutgoingMail) -> None:
+        """Returns when the mail is handed over.
 
         Raises:
-            Undeliverable: it never will be.
-            Unavailable: it cannot be delivered now.
+            Undeliverable: it is refused permanently.
+            Unavailable: it cannot be sent now.
         """
         ...
 
 
 class MailRepository(Protocol):
-    """Keeps mails until they are sent, and the digests of the tokens in them."""
+    """Stores mails until they are sent, and the digests of their tokens."""
 
     async def queue(self, kind: MailKind, user_id: UUID) -> UUID:
-        """Adds a mail and, on commit, wakes who sends it; returns its id.
+        """Adds a mail and, on commit, notifies the sender; returns the mail's id.
 
-        Costs the same for an id that is nobody's.
+        Costs the same for an unknown recipient.
         """
         ...
 
     async def claim(self, lease: timedelta) -> Mail | None:
-        """Returns a mail that is due, and keeps it from everybody else for the lease."""
+        """Returns a mail that is due, and reserves it for the lease."""
         ...
 
     async def put_off(self, mail_id: UUID, wait: timedelta) -> None:
-        """Lets a mail wait."""
+        """Delays a mail."""
         ...
 
     async def remove(self, mail_id: UUID) -> None:
-        """Removes a mail that will not be sent any more, and leaves tokens as they are."""
+        """Removes a mail that is not to be sent, and leaves its tokens as they are."""
         ...
 
     async def note_delivered(self, mail: Mail) -> None:
-        """Removes a mail that was delivered.
+        """Removes a mail that was delivered, and earlier ones of its kind with their tokens.
 
-        Earlier mails of the kind that still wait are removed as well, and their tokens end: with
-        the credential locked, none of them can issue one after.
+        With the credential locked, none of them can issue a token afterwards.
         """
         ...
 
     async def note_refused(self, mail: Mail) -> None:
-        """Removes a mail that was refused for good, with its token; earlier ones go on counting."""
+        """Removes a mail that was refused permanently, with its token; earlier tokens stay valid."""
         ...
 
     async def withdraw(self, user_id: UUID, *kinds: MailKind) -> None:
-        """Removes a user's waiting mails of these kinds and makes their tokens useless.
+        """Removes a user's queued mails of these kinds, and their tokens.
 
-        With the credential locked, no mail that was claimed before can issue a token after.
+        With the credential locked, no mail that was claimed before can issue a token afterwards.
         """
         ...
 
     async def waiting(self, user_id: UUID) -> Sequence[MailKind]:
-        """Returns what kinds of mail wait for a user."""
+        """Returns the kinds of the mails that are queued for a user."""
         ...
 
     async def issue(self, mail: Mail, digest: bytes, lifetime: timedelta) -> bool:
-        """Makes a token count from now on, beside those of earlier mails.
+        """Makes a token valid from now on, beside those of earlier mails.
 
         Returns:
-            False, with nothing issued, when the mail was withdrawn since it was claimed, or a
-            later one of the kind was delivered.
+            False, with nothing issued, if the mail was withdrawn since it was claimed, or a later one of
+            the kind was delivered.
         """
         ...
 
@@ -261,5 +259,5 @@ class MailRepository(Protocol):
         ...
 
     async def spend(self, digest: bytes) -> bool:
-        """Uses a token up; says whether it still counted."""
+        """Deletes a token; says whether it was still valid."""
         ...

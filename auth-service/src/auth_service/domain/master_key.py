@@ -1,4 +1,4 @@
-"""Following one master key by another: what is made again, and what has to wait for its time."""
+"""Replacing the master key: what is resealed, and what ends by itself."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from uuid import UUID
 from auth_service.domain.signing_key import RetiredKey, SigningKey
 
 NOTED_EVERY = timedelta(minutes=1)
-"""How often a process notes the master key that it writes with."""
+"""How often a process records the master key that it writes with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remainder:
-    """What may have been made with a master key before that of today.
+    """What may depend on a former master key.
 
     Attributes:
-        what: Of which kind it is.
+        what: The kind.
         count: How many there are.
-        until: When the last of them ends by itself; None when they do not.
+        until: When the last of them ends by itself; None if they do not.
     """
 
     what: str
@@ -29,13 +29,13 @@ class Remainder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResealReport:
-    """What resealing came to.
+    """The result of resealing.
 
     Attributes:
-        resealed: How many rows were sealed or attested with the key of today.
-        since: Since when nothing is written with another key; None when it is not known.
+        resealed: Rows that were sealed or attested with the current key.
+        since: Since when only the current key is written with; None if that is unknown.
         is_mixed: Whether a process may still write with another key.
-        remainders: What is left.
+        remainders: What still depends on a former key.
     """
 
     resealed: int
@@ -45,21 +45,21 @@ class ResealReport:
 
     @property
     def is_done(self) -> bool:
-        """Whether master keys before that of today can be dropped."""
+        """Whether former master keys can be removed from the settings."""
         is_left = any(each.count for each in self.remainders)
         return self.since is not None and not self.is_mixed and not is_left
 
 
 class KeyFollower(Protocol):
-    """Makes with the master key of today what was made with another."""
+    """Seals with the current master key what was sealed with a former one."""
 
     @property
     def key_id(self) -> str:
-        """Names the master key of today."""
+        """Identifies the current master key."""
         ...
 
     def signing_key(self, key: SigningKey) -> SigningKey | None:
-        """Returns the key sealed again; None when that is not needed.
+        """Returns the key resealed; None if that is not needed.
 
         Raises:
             MasterKeyMismatch: no accepted key opens it.
@@ -67,11 +67,11 @@ class KeyFollower(Protocol):
         ...
 
     def attestation(self, key: RetiredKey) -> bytes | None:
-        """Returns another attestation; None when that is not needed."""
+        """Returns a new attestation; None if that is not needed."""
         ...
 
     def authenticator(self, user_id: UUID, sealed_secret: bytes) -> bytes | None:
-        """Returns the secret sealed again; None when that is not needed.
+        """Returns the secret resealed; None if that is not needed.
 
         Raises:
             MasterKeyMismatch: no accepted key opens it.
@@ -80,22 +80,22 @@ class KeyFollower(Protocol):
 
 
 class ResealRepository(Protocol):
-    """Reaches everything that depends on the master key."""
+    """Reads and replaces everything that depends on the master key."""
 
     async def signing_keys(self) -> Sequence[SigningKey]:
-        """Returns the signing keys that are not retired."""
+        """Returns the signing keys, without the retired ones."""
         ...
 
     async def retired_keys(self) -> Sequence[RetiredKey]:
-        """Returns the retired ones."""
+        """Returns the retired signing keys."""
         ...
 
     def authenticators(self) -> AsyncIterator[tuple[UUID, bytes]]:
-        """Yields users and their sealed secrets."""
+        """Yields users and the sealed secrets of their authenticators."""
         ...
 
     async def keep_signing_key(self, before: SigningKey, after: SigningKey) -> None:
-        """Replaces a sealed private half, unless it has changed meanwhile."""
+        """Replaces a sealed private key, unless it has changed meanwhile."""
         ...
 
     async def keep_attestation(self, kid: str, attestation: bytes) -> None:
@@ -107,9 +107,9 @@ class ResealRepository(Protocol):
         ...
 
     async def written_since(self, key_id: str) -> tuple[datetime | None, bool]:
-        """Returns since when that key alone is written with, and whether another may still be."""
+        """Returns since when only that key is written with, and whether another may still be."""
         ...
 
     async def remainders(self, since: datetime | None) -> Sequence[Remainder]:
-        """Returns what was made before then; None for whatever there is."""
+        """Returns what was written before then; None for all."""
         ...

@@ -1,15 +1,15 @@
-"""Which sign-ins users are told of by mail; an operator may turn either off."""
+"""Which sign-ins are reported to users by mail; an operator may turn either off."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInNotices:
-    """What is told.
+    """What is reported.
 
     Attributes:
-        second_factor_guesses: That somebody with the password failed the second factor too often.
-        new_device: That a device which is not known has signed in.
+        second_factor_guesses: Too many wrong codes after the right password.
+        new_device: A sign-in from an unknown device.
     """
 
     second_factor_guesses: bool = True

@@ -1,4 +1,4 @@
-"""Passkeys: what is kept of them, and the ceremonies in which they are made and used (WebAuthn)."""
+"""Passkeys: their public halves, and the WebAuthn ceremonies that create and use them."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -9,13 +9,13 @@ from typing import Any, Protocol
 from uuid import UUID
 
 PASSKEYS_MAX = 20
-"""Passkeys that one user may have."""
+"""Passkeys per user."""
 
 CHALLENGE_LIFETIME = timedelta(minutes=5)
 
 
 class Ceremony(StrEnum):
-    """What a challenge is for; it counts for nothing else."""
+    """What a challenge is for; it is valid for nothing else."""
 
     REGISTRATION = "registration"
     SIGN_IN = "sign_in"
@@ -23,15 +23,15 @@ class Ceremony(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passkey:
-    """A passkey as it is kept: its public half.
+    """A passkey's public half.
 
     Attributes:
-        name: As the user calls it.
-        credential_id: As the authenticator calls it; unique among all users'.
+        name: The user's name for it.
+        credential_id: The authenticator's id for it, unique among all users'.
         public_key: In COSE form.
-        sign_count: What its counter last said; 0 for ever where it does not count.
-        transports: How the browser reaches it, in the words of WebAuthn.
-        is_backed_up: Whether it is on other devices of the user's as well.
+        sign_count: The authenticator's last counter; always 0 if it does not count.
+        transports: How the browser reaches it, as in WebAuthn.
+        is_backed_up: Whether it is on other devices of the user as well.
         last_used_at: None before the first sign-in.
     """
 
@@ -49,7 +49,7 @@ class Passkey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPasskey:
-    """What an authenticator that made a passkey says of it; see `Passkey`."""
+    """A passkey that an authenticator has created; see `Passkey`."""
 
     credential_id: bytes
     public_key: bytes
@@ -60,11 +60,11 @@ class NewPasskey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Challenge:
-    """Something that nobody could have signed before; of it, the digest is kept.
+    """A WebAuthn challenge; only its SHA-256 is stored.
 
     Attributes:
-        user_id: Who registers; None at a sign-in, where that is yet to be seen.
-        session_id: The session in which the password was given.
+        user_id: The user who registers a passkey; None at a sign-in, where the passkey names the user.
+        session_id: The session of the registration.
     """
 
     digest: bytes
@@ -75,10 +75,10 @@ class Challenge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assertion:
-    """What somebody who signs in with a passkey says, before any of it is believed.
+    """What a sign-in with a passkey claims, before it is verified.
 
     Attributes:
-        user_handle: The user's id, as the authenticator has kept it.
+        user_handle: The user's id, as the authenticator stored it.
     """
 
     credential_id: bytes
@@ -88,79 +88,79 @@ class Assertion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signed:
-    """What a passkey's signature has shown to be true."""
+    """What a passkey's signature proves."""
 
     sign_count: int
     is_backed_up: bool
 
 
 def digest_of(challenge: bytes) -> bytes:
-    """Returns what is kept of a challenge. It holds 256 bits of chance, so a plain hash is enough."""
+    """Returns a challenge's digest. The challenge has 256 random bits, so a plain hash is enough."""
     return hashlib.sha256(challenge).digest()
 
 
-def has_gone_back(kept: int, told: int) -> bool:
-    """Whether a counter shows a copy of its authenticator; one that stays at 0 tells nothing."""
-    return (kept > 0 or told > 0) and told <= kept
+def has_gone_back(stored: int, sent: int) -> bool:
+    """Whether a counter reveals a copy of its authenticator; one that stays at 0 reveals nothing."""
+    return (stored > 0 or sent > 0) and sent <= stored
 
 
 class RelyingParty(Protocol):
-    """Speaks WebAuthn: writes options for browsers and judges what comes back."""
+    """Creates WebAuthn options for browsers, and verifies their responses."""
 
     def challenge(self) -> bytes:
-        """Returns 256 bits that nobody can guess."""
+        """Returns 256 random bits."""
         ...
 
     def registration_options(
         self, user_id: UUID, account: str, challenge: bytes, known: Sequence[Passkey]
     ) -> Mapping[str, Any]:
-        """Returns what `navigator.credentials.create` takes, as JSON; `known` ones are not made again."""
+        """Returns the JSON for `navigator.credentials.create`, which refuses authenticators of `known`."""
         ...
 
     def sign_in_options(self, challenge: bytes) -> Mapping[str, Any]:
-        """Returns what `navigator.credentials.get` takes, as JSON."""
+        """Returns the JSON for `navigator.credentials.get`."""
         ...
 
     def challenge_in(self, attestation: Mapping[str, Any]) -> bytes:
-        """Returns the challenge that an attestation says it answers.
+        """Returns the challenge that an attestation claims to answer.
 
         Raises:
-            Invalid: it is none.
+            Invalid: it is malformed.
         """
         ...
 
     def attested(self, attestation: Mapping[str, Any], challenge: bytes) -> NewPasskey:
-        """Returns the passkey that an attestation tells of.
+        """Returns the passkey of an attestation.
 
         Raises:
-            Invalid: it is of another origin, another party, without the user's consent, or forged.
+            Invalid: it is for another origin or party, without the user's consent, or forged.
         """
         ...
 
     def assertion(self, assertion: Mapping[str, Any]) -> Assertion:
-        """Returns what an assertion says.
+        """Returns what an assertion claims.
 
         Raises:
-            Invalid: it is none.
+            Invalid: it is malformed.
         """
         ...
 
     def signed(
         self, assertion: Mapping[str, Any], challenge: bytes, passkey: Passkey | None
     ) -> Signed | None:
-        """Returns what the passkey signed; None when it did not, at the same cost for no passkey at all."""
+        """Returns what the passkey signed; None if it did not. Costs the same without a passkey."""
         ...
 
 
 class PasskeyRepository(Protocol):
-    """Keeps passkeys and open challenges."""
+    """Stores passkeys and open challenges."""
 
     async def open_challenge(self, challenge: Challenge, lifetime: timedelta) -> None:
-        """Keeps a challenge for that time."""
+        """Stores a challenge for that time."""
         ...
 
     async def spend_challenge(self, challenge: Challenge) -> bool:
-        """Uses a challenge up; says whether it was open, and for just this."""
+        """Deletes a challenge; says whether it was open, and for this ceremony, user and session."""
         ...
 
     async def of_user(self, user_id: UUID) -> Sequence[Passkey]:
@@ -168,29 +168,29 @@ class PasskeyRepository(Protocol):
         ...
 
     async def by_credential_id(self, credential_id: bytes) -> Passkey | None:
-        """Returns the passkey that an authenticator calls so."""
+        """Returns the passkey with this id."""
         ...
 
     async def add(self, passkey_id: UUID, user_id: UUID, name: str, made: NewPasskey) -> Passkey:
-        """Keeps a passkey.
+        """Stores a passkey.
 
         Raises:
-            PasskeyRegistered: somebody has it already.
+            PasskeyRegistered: it is registered, for this user or another.
         """
         ...
 
     async def use(self, passkey_id: UUID, signed: Signed) -> bool:
-        """Notes a sign-in; False when the counter has not risen, or the passkey is gone."""
+        """Records a sign-in; False if the counter has not risen, or the passkey is gone."""
         ...
 
     async def remove(self, passkey_id: UUID, user_id: UUID) -> bool:
-        """Forgets a user's passkey; says whether there was one."""
+        """Deletes a user's passkey; says whether there was one."""
         ...
 
     async def remove_all(self, user_id: UUID) -> None:
-        """Forgets every passkey of a user."""
+        """Deletes every passkey of a user."""
         ...
 
     async def close_challenges(self, user_id: UUID) -> None:
-        """Ends the registrations of passkeys that a user has begun."""
+        """Deletes the challenges of a user's registrations."""
         ...

@@ -25,7 +25,7 @@ class Strength:
 
     Attributes:
         score: From 0, guessed at once, to 4, very unguessable.
-        advice: What would make it better; empty when there is nothing to say.
+        advice: What would make it stronger; empty without an advice.
     """
 
     score: int
@@ -45,7 +45,7 @@ def prepared(password: str) -> str:
 
 
 def personal_terms(email: str, full_name: str) -> tuple[str, ...]:
-    """Returns what a password must not be built around: the longest first."""
+    """Returns the terms that a password must not be built around, the longest first."""
     local, _, domain = email.rpartition("@")
     words = [email, local, domain, full_name, *full_name.split(), *_split(local), domain.partition(".")[0]]
     squeezed = {_squeezed(word) for word in words}
@@ -53,7 +53,7 @@ def personal_terms(email: str, full_name: str) -> tuple[str, ...]:
 
 
 def length_fault(password: str) -> str | None:
-    """Says what is wrong with the password's length; None when nothing is."""
+    """Returns what is wrong with the password's length; None if nothing is."""
     if len(password) < LENGTH_MIN:
         return TOO_SHORT
     return TOO_LONG if len(password) > LENGTH_MAX else None
@@ -66,10 +66,7 @@ def is_personal(password: str, terms: tuple[str, ...]) -> bool:
 
 
 def without_personal(password: str, terms: tuple[str, ...]) -> str:
-    """Returns what is left of the password once the terms are taken out of it.
-
-    A password that holds a term has to be strong by what is left.
-    """
+    """Returns the password without the terms: what is left has to be strong by itself."""
     rest = _squeezed(password)
     if not any(term in rest for term in terms):
         return password
@@ -79,7 +76,7 @@ def without_personal(password: str, terms: tuple[str, ...]) -> str:
 
 
 def _squeezed(text: str) -> str:
-    """Returns only letters and digits, in the form that ignores case and width."""
+    """Returns the letters and digits, without differences in case and width."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     return "".join(letter for letter in folded if letter.isalnum())
 
@@ -91,13 +88,13 @@ def _split(local: str) -> list[str]:
 
 
 class PasswordHasher(Protocol):
-    """Hashes passwords beside the event loop; refuses at once when too many wait.
+    """Hashes passwords outside of the event loop.
 
-    Every method raises `HashingOverloaded` when they do.
+    Every method raises `HashingOverloaded` at once when too many wait.
     """
 
     def admit(self) -> None:
-        """Returns when there is room for another password now: asked first, so that refusing costs little."""
+        """Checks that there is room for another password, so that refusing costs little."""
         ...
 
     async def hash(self, password: str) -> str:
@@ -105,19 +102,19 @@ class PasswordHasher(Protocol):
         ...
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
-        """Says whether it is the password; None costs the same time and is never right."""
+        """Whether it is the password; without a hash it takes the same time and is not."""
         ...
 
     def is_outdated(self, password_hash: str) -> bool:
-        """Whether the hash was made with lesser parameters than today's."""
+        """Whether the hash was made with weaker parameters than the current ones."""
         ...
 
 
 class PasswordStrength(Protocol):
-    """Estimates how hard passwords are to guess, beside the event loop."""
+    """Estimates how hard passwords are to guess, outside of the event loop."""
 
     async def __call__(self, passwords: Sequence[str], terms: Sequence[str]) -> Sequence[Strength]:
-        """Returns the strength of each, for a guesser who knows the terms."""
+        """Returns the strength of each against an attacker who knows the terms."""
         ...
 
 
@@ -125,34 +122,34 @@ class BreachedPasswords(Protocol):
     """A set of passwords that are known from data breaches."""
 
     async def __call__(self, password: str) -> bool:
-        """Says whether the password is in the set; no when the set cannot be asked, which is counted."""
+        """Whether the password is in the set; False, and counted, if the set is unavailable."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordPolicy:
-    """Length, strength, nothing built around the user's e-mail address or name, and in no known breach.
+    """Rules on length, strength, personal terms and breaches.
 
     Attributes:
         strength: Estimates how hard a password is to guess.
-        breached: Sets of breached passwords, asked in this order about what is good otherwise.
+        breached: Sets of breached passwords, looked up in this order, after the other rules.
     """
 
     strength: PasswordStrength
     breached: tuple[BreachedPasswords, ...] = ()
 
     async def check(self, field: str, password: str, *, email: str, full_name: str) -> None:
-        """Returns when the password will do.
+        """Checks a new password.
 
         Args:
-            field: Where the request holds the password, to be named in the error.
+            field: The request's field, for the error.
             password: The password as typed.
             email: The user's address.
             full_name: The user's name.
 
         Raises:
-            WeakPassword: it will not, and why.
-            HashingOverloaded: too many passwords wait to be judged.
+            WeakPassword: it breaks a rule.
+            HashingOverloaded: too many passwords wait to be rated.
         """
         password = prepared(password)
         fault = length_fault(password)

@@ -7,33 +7,36 @@ from typing import Protocol
 from auth_service.domain.audit_head import SignedHead
 
 YEARS_MIN_STRICT = 6
-"""What 45 CFR 164.316(b)(2)(i) asks for."""
+"""Required by 45 CFR 164.316(b)(2)(i)."""
 
 _YEAR = timedelta(days=366)
-"""Rather a day too long than one too short."""
+"""One day too long rather than one too short."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditRetention:
-    """How long entries are kept.
+    """How long audit entries are kept.
+
+    Entries are pruned oldest first, up to a signed head, which stays. Its signature proves what was there
+    and when, so a chain that begins behind a head has lost only entries whose time was over.
 
     Attributes:
-        years: So many; None for ever.
+        years: None for ever.
     """
 
     years: int | None = None
 
     def over(self, head: SignedHead, now: datetime) -> bool:
-        """Says whether what was signed then, and all before it, has served its time."""
+        """Whether the retention time of the head's entry, and of all before it, is over."""
         return self.years is not None and head.at < now - self.years * _YEAR
 
 
 FOR_EVER = AuditRetention()
-"""What holds where nothing is set."""
+"""The default."""
 
 
 class Retention(Protocol):
-    """Deletes what has served its time, a small batch at a time."""
+    """Deletes rows whose retention time is over, in small batches."""
 
     async def purge(self, limit: int) -> int:
         """Deletes up to `limit` rows of each kind; returns how many it deleted."""

@@ -1,6 +1,6 @@
-"""What a user may do now, by whichever token: an access token or an API key.
+"""What a user may do now, with an access token or an API key.
 
-Both are derived here and nowhere else, so that no key outlives what its user has lost.
+The rights of both are derived here and nowhere else, so that no key keeps what its user has lost.
 """
 
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from auth_service.domain.user import Role
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rights:
-    """What a token says that its bearer may do.
+    """What a token allows.
 
     Attributes:
         role: The role to act in.
-        must_enrol: Whether the token is good for nothing but setting up a second factor.
+        must_enrol: Whether the token only allows setting up a second factor.
     """
 
     role: Role
@@ -23,10 +23,10 @@ class Rights:
 
 @dataclass(frozen=True, slots=True)
 class RightsRule:
-    """Derives rights from what is known of a user.
+    """Derives a user's rights.
 
-    Where admins need a second factor, the token of one who has none is good for setting it up
-    and for nothing else, and says that it is a user's: who overlooks the one sees the other.
+    Where admins need a second factor, the token of one without only allows setting it up, and has the role
+    `user` in addition: a verifier that ignores the first sees the second.
 
     Attributes:
         admins_need_second_factor: Whether they do, as in the strict profile.
@@ -39,7 +39,7 @@ class RightsRule:
 
         Args:
             role: The user's role now.
-            guarded: Whether two factors stand before the account now, or have opened the session.
+            guarded: Whether the account has a second factor, or two factors opened the session.
         """
         if self.admins_need_second_factor and role is Role.ADMIN and not guarded:
             return Rights(role=Role.USER, must_enrol=True)
@@ -47,4 +47,4 @@ class RightsRule:
 
 
 ROLE_ALONE = RightsRule()
-"""Of the standard profile: the role says it all."""
+"""The standard profile: the role decides alone."""

@@ -1,4 +1,4 @@
-"""The second factor: what is kept of it, and when a code counts."""
+"""The second factor: authenticators, recovery codes, and sign-ins that wait for a code."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ class Authenticator:
     """A user's authenticator app.
 
     Attributes:
-        sealed_secret: The secret, readable under the master key alone.
+        sealed_secret: The secret, encrypted under the master key.
         last_step: The last time step whose code was accepted; -1 before the first.
-        is_confirmed: Whether the app has shown that it has the secret.
+        is_confirmed: Whether the app has proved that it has the secret.
     """
 
     user_id: UUID
@@ -31,7 +31,7 @@ class Authenticator:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrolment:
-    """A new secret, as it is shown to the user."""
+    """A new secret as the user sees it."""
 
     secret: str
     uri: str
@@ -42,8 +42,8 @@ class Challenge:
     """A sign-in that waits for its second factor.
 
     Attributes:
-        token: Names the sign-in; for one use.
-        methods: What is accepted.
+        token: Identifies the sign-in; for one use.
+        methods: The accepted methods.
     """
 
     token: str
@@ -52,10 +52,10 @@ class Challenge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingSignIn:
-    """What is kept of a challenge.
+    """What is stored of a challenge.
 
     Attributes:
-        password_hash: The hash of the password that was given: the challenge ends with it.
+        password_hash: The hash of the user's password: the challenge ends with it.
     """
 
     user_id: UUID
@@ -64,72 +64,72 @@ class PendingSignIn:
 
 
 class SecondFactorSecrets(Protocol):
-    """Makes, seals and checks what second factors consist of."""
+    """Generates, seals and checks the secrets of second factors."""
 
     def seal_new(self, user_id: UUID, account: str) -> tuple[Enrolment, bytes]:
-        """Returns a new secret to show, and the same one sealed."""
+        """Returns a new secret to show, and the same secret sealed."""
         ...
 
     def step_of(self, authenticator: Authenticator, code: str, at: datetime) -> int | None:
-        """Returns the time step that the code belongs to; None when it is none near `at`."""
+        """Returns the code's time step; None if no step near `at` has this code."""
         ...
 
     def recovery_codes(self, idempotency: IdempotencyRecord | None = None) -> Sequence[str]:
-        """Returns new recovery codes, the same ones each time for an attempt."""
+        """Returns new recovery codes; the same ones for the same idempotency record."""
         ...
 
     def recovery_digests(self, user_id: UUID, code: str) -> Sequence[bytes]:
-        """Returns what may be kept of a recovery code, however typed: the first is what is kept now."""
+        """Returns the digests of a recovery code, however typed; the first is the one to store."""
         ...
 
     def challenge(self) -> str:
-        """Returns a token that nobody can guess."""
+        """Returns a random token."""
         ...
 
     def challenge_digest(self, token: str) -> bytes:
-        """Returns what is kept of a challenge's token."""
+        """Returns the digest of a challenge's token."""
         ...
 
 
 class SecondFactorRepository(Protocol):
-    """Keeps authenticators, recovery codes and challenges."""
+    """Stores authenticators, recovery codes and challenges."""
 
     async def authenticator(self, user_id: UUID) -> Authenticator | None:
         """Returns a user's authenticator."""
         ...
 
     async def begin(self, user_id: UUID, sealed_secret: bytes) -> bool:
-        """Keeps an unconfirmed authenticator in place of another; False when one is confirmed."""
+        """Stores an unconfirmed authenticator in place of another; False if one is confirmed."""
         ...
 
     async def confirm(self, user_id: UUID, step: int, recovery: Sequence[bytes]) -> None:
-        """Makes a user's authenticator count, with these recovery codes."""
+        """Confirms a user's authenticator, and stores the digests of recovery codes."""
         ...
 
     async def remove(self, user_id: UUID) -> bool:
-        """Forgets everything about a user's second factor; says whether it was on."""
+        """Deletes a user's authenticator, codes and challenges; says whether the second factor was on."""
         ...
 
     async def discard_unfinished(self, user_id: UUID) -> None:
-        """Forgets an authenticator that was not confirmed, and sign-ins that wait for a code."""
+        """Deletes an unconfirmed authenticator, and sign-ins that wait for a code."""
         ...
 
     async def advance(self, user_id: UUID, step: int) -> bool:
-        """Uses up every code until this time step; says whether this one was still good."""
+        """Ends the codes up to this time step; says whether this one was still valid."""
         ...
 
     async def spend_recovery_code(self, user_id: UUID, digest: bytes) -> bool:
-        """Uses a recovery code up; says whether there was one."""
+        """Deletes a recovery code; says whether there was one."""
         ...
 
     async def challenge(self, digest: bytes, credential_id: UUID, password_hash: str) -> None:
-        """Keeps a challenge for `CHALLENGE_LIFETIME`."""
+        """Stores a challenge for `CHALLENGE_LIFETIME`."""
         ...
 
     async def pending(self, digest: bytes) -> tuple[PendingSignIn, datetime] | None:
-        """Returns a challenge, and the time."""
+        """Returns a challenge, and the current time."""
         ...
 
     async def close(self, digest: bytes) -> bool:
-        """Uses a challenge up; says whether there was one."""
+        """Deletes a challenge; says whether there was one."""
         ...

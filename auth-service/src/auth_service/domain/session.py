@@ -16,7 +16,7 @@ from auth_service.domain.user import Role
 IDLE = timedelta(days=7)
 LIFETIME = timedelta(days=30)
 REUSE_GRACE = timedelta(seconds=10)
-"""How long after a rotation the token before it still gives the same successor."""
+"""Refresh reuse grace: how long after a rotation the previous token still returns the same successor."""
 
 ACCESS_LIFETIME = timedelta(minutes=15)
 CLOCK_SKEW = timedelta(seconds=30)
@@ -27,10 +27,10 @@ class SessionLimits:
     """How long a session lasts.
 
     Attributes:
-        idle: Until a session ends that nobody uses.
-        lifetime: Until a session ends, used or not.
-        access: Until an access token expires; less than `idle`, so that a client that refreshes
-            only when it must is not signed out while somebody works.
+        idle: Until an unused session ends.
+        lifetime: Until any session ends.
+        access: Until an access token expires; less than `idle`, so that a client that refreshes as late as
+            possible is not signed out while it is used.
     """
 
     idle: timedelta
@@ -42,11 +42,11 @@ class SessionLimits:
         return min(at + self.idle, created_at + self.lifetime)
 
     def used(self, session: "Session", at: datetime) -> "Session":
-        """Returns a session as it is once a token of it has been given out."""
+        """Returns a session after a token of it was issued."""
         return replace(session, last_used_at=at, expires_at=self.expiry_after_use(session.created_at, at))
 
     def applied(self, session: "Session") -> "Session":
-        """Returns a session as these limits see it, whichever held when it was used last."""
+        """Returns a session with the expiry that these limits give it, if that is sooner."""
         expires_at = self.expiry_after_use(session.created_at, session.last_used_at)
         return replace(session, expires_at=min(session.expires_at, expires_at))
 
@@ -54,23 +54,23 @@ class SessionLimits:
 STANDARD = SessionLimits(idle=IDLE, lifetime=LIFETIME, access=ACCESS_LIFETIME)
 
 STRICT = SessionLimits(idle=timedelta(minutes=15), lifetime=timedelta(hours=12), access=timedelta(minutes=5))
-"""For patients' data: signed out after 15 minutes without use, and after a day's work in any case."""
+"""For patients' data: ends after 15 minutes without use, and after 12 hours in any case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A place where a user is signed in.
+    """One sign-in of a user.
 
     Attributes:
-        counter: Which refresh token is the newest.
-        rotated_at: When the counter last rose; the sign-in before the first time.
-        expires_at: When the newest refresh token is no good any more.
+        counter: The number of the newest refresh token.
+        rotated_at: When the counter last rose; at first, the sign-in.
+        expires_at: When the newest refresh token expires.
         ended_at: When the session ended; None while it is open.
         ip: The client's address at the sign-in.
         user_agent: The client's User-Agent at the sign-in.
-        by_passkey: Whether a passkey opened it, which is two factors at once.
-        auth_time: When the user last proved who they are in it; refreshing does not.
-        amr: How, in the words of RFC 8176.
+        by_passkey: Whether a passkey opened it, which counts as two factors.
+        auth_time: When the user last authenticated in it; refreshing does not count.
+        amr: How, by RFC 8176.
     """
 
     id: UUID
@@ -90,12 +90,12 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedSession:
-    """A session locked for a change, with what a new token of it would say.
+    """A session locked for a change, with what a new token needs.
 
     Attributes:
         role: The user's role now.
         at: Postgres' clock, read under the lock.
-        guarded: Whether it took two factors: the user has a second one, or came by a passkey.
+        guarded: Whether the user has a second factor, or signed in with a passkey.
     """
 
     session: Session
@@ -106,11 +106,11 @@ class LockedSession:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """What trying to open a session came to: at most one of the two.
+    """The result of opening a session: at most one of the two.
 
     Attributes:
-        locked: The session; None when the credential is not what was judged any more.
-        blocked_for: How long the client has to wait, having guessed too often meanwhile.
+        locked: The session; None if the credential has changed since it was checked.
+        blocked_for: How long the client is blocked, by failures in the meantime.
     """
 
     locked: LockedSession | None = None
@@ -119,14 +119,14 @@ class Opening:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshToken:
-    """What a refresh token names."""
+    """What a refresh token identifies."""
 
     session_id: UUID
     counter: int
 
 
 class Exchange(Enum):
-    """What presenting a refresh token comes to."""
+    """The result of presenting a refresh token."""
 
     ROTATE = auto()
     SAME_SUCCESSOR = auto()
@@ -137,18 +137,17 @@ class Exchange(Enum):
 
 
 def evaluate_exchange(session: Session, counter: int, at: datetime, *, is_replay: bool = False) -> Exchange:
-    """Decides what becomes of a refresh token with this counter.
+    """Decides what a refresh token with this counter gets.
 
-    The token just before the newest is honoured for `REUSE_GRACE`: two tabs that refresh at
-    once both get the same successor, and the session is not advanced a second time. Whoever
-    spent it and lost the answer is told again for longer, by the name of the attempt: nobody
-    who merely has the token knows that.
+    The token before the newest is accepted for `REUSE_GRACE`: two tabs that refresh at once both get the
+    same successor, and the session is not advanced twice. The client that spent it and lost the response
+    gets the successor for longer, by its idempotency key, which a thief of the token does not have.
 
     Args:
         session: The session, locked.
         counter: The token's.
         at: The time.
-        is_replay: Whether the very attempt that spent the token asks for its answer.
+        is_replay: Whether the request that spent the token is repeated.
     """
     if session.ended_at is not None:
         return Exchange.ENDED
@@ -165,38 +164,38 @@ def evaluate_exchange(session: Session, counter: int, at: datetime, *, is_replay
 
 
 class SignInRepository(Protocol):
-    """What a sign-in reads and writes, in as few steps as can be."""
+    """What a sign-in reads and writes, in as few statements as possible."""
 
     async def look_up(self, canonical: str, key: ThrottleKey) -> tuple[ThrottleState, Credential | None]:
-        """Counts a guess before it is made, and returns what is held and the credential.
+        """Counts an attempt in advance; returns the failures before it and the credential.
 
-        That is `LoginThrottleRepository.reserve` and the credential with the address, in one step.
+        That is `LoginThrottleRepository.reserve` and `CredentialRepository.by_email` in one statement.
         """
         ...
 
     async def open(
-        self, session_id: UUID, judged: Credential, key: ThrottleKey | None, entry: AuditEntry, amr: Methods
+        self, session_id: UUID, proven: Credential, key: ThrottleKey | None, entry: AuditEntry, amr: Methods
     ) -> Opening:
-        """Opens a session, forgives the client's wrong guesses and appends the entry, or none of it.
+        """Opens a session, deletes the client's failures and appends the audit entry, or none of it.
 
         Args:
             session_id: The session's id.
-            judged: The credential as it was when it was found proven.
+            proven: The credential as it was when the user was authenticated.
             key: The account and the client; None for a passkey, which cannot be guessed.
-            entry: Of the sign-in; address and User-Agent of the session are its.
-            amr: How the user has proved who they are.
+            entry: The audit entry; the session takes address and User-Agent from it.
+            amr: How the user was authenticated.
         """
         ...
 
 
 class SessionRepository(Protocol):
-    """Keeps sessions, one row each."""
+    """Stores sessions, one row each."""
 
     async def lock(self, session_id: UUID) -> LockedSession | None:
-        """Locks a session's credential against change and the session for a change.
+        """Locks a session's credential against changes, and the session for one.
 
         Returns:
-            None when there is no such session, or its user may not sign in.
+            None if there is no such session, or its user may not sign in.
         """
         ...
 
@@ -205,7 +204,7 @@ class SessionRepository(Protocol):
         ...
 
     async def renew(self, session: Session) -> None:
-        """Keeps when an open, locked session was used, until when it lasts and how it is proven."""
+        """Stores an open, locked session's last use, expiry and authentication."""
         ...
 
     async def end(self, session_id: UUID, user_id: UUID) -> bool:
@@ -219,22 +218,22 @@ class SessionRepository(Protocol):
 
         Args:
             user_id: The user.
-            but: The session that goes on.
-            used_since: Name only sessions used since then: older ones have no living token.
+            but: The session that stays open.
+            used_since: Return only sessions used since then: older ones have no valid access token.
 
         Returns:
-            The sessions ended, as far as `used_since` asks for them.
+            The sessions that ended, of those used since then.
         """
         ...
 
     async def end_every(
         self, opened_until: datetime, *, but: UUID, limit: int, used_since: datetime
     ) -> tuple[int, Sequence[UUID]]:
-        """Ends up to `limit` open sessions of whomever; returns how many, and which had living tokens."""
+        """Ends up to `limit` open sessions of all users; returns how many, and those used since then."""
         ...
 
     async def is_open(self, session_id: UUID, user_id: UUID) -> bool:
-        """Whether a user's session goes on."""
+        """Whether a user's session is open."""
         ...
 
     async def open_sessions(self, user_id: UUID, limit: int, offset: int = 0) -> Sequence[Session]:

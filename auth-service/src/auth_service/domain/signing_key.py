@@ -16,15 +16,15 @@ from typing import Protocol
 from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW
 
 RELOAD = timedelta(seconds=30)
-"""How long it may take a process to take up a key that was made."""
+"""How long a process may take to load a new key."""
 
 JWKS_CACHED = timedelta(minutes=5) + RELOAD + CLOCK_SKEW
-"""How old the JWKS may be in a verifier's hands: cached by our word for five minutes, read by a
-process that had not yet taken up the newest key, by a clock that differs."""
+"""How old a verifier's JWKS may be: cached for five minutes as we allow, read from a process that had
+not loaded the newest key, by a clock that differs."""
 
 OUTLIVES = ACCESS_LIFETIME + RELOAD + 3 * CLOCK_SKEW
-"""How long a key is shown after its successor became active: until the last token that a process
-with a slow clock signed before it took the successor up has expired for a lenient verifier."""
+"""How long a key stays published after its successor became active: until the last token that a process
+with a slow clock signed before it loaded the successor has expired for a lenient verifier."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +36,9 @@ class SigningKey:
         x: Coordinate of the public point, base64url.
         y: Coordinate of the public point, base64url.
         sealed_private_key: The private half, encrypted under the master key.
-        published_at: When the JWKS began to show it.
+        published_at: When it was added to the JWKS.
         active_from: When it may sign.
-        removed_from: When the JWKS stops showing it; None while no successor is planned.
+        removed_from: When it leaves the JWKS; None before it has a successor.
     """
 
     kid: str
@@ -55,21 +55,21 @@ def published(keys: Sequence[SigningKey], at: datetime) -> tuple[SigningKey, ...
     shown = [
         key for key in keys if key.published_at <= at and (key.removed_from is None or at < key.removed_from)
     ]
-    # The first key of all signs at once; a clock that is behind Postgres' must not hide it.
+    # The very first key signs at once; a clock that is behind Postgres' must not hide it.
     shown = shown or sorted(keys, key=lambda key: key.published_at)[:1]
     return tuple(sorted(shown, key=lambda key: key.active_from, reverse=True))
 
 
 def signing(keys: Sequence[SigningKey], at: datetime) -> SigningKey | None:
-    """Returns the key that signs; None when there is no key at all."""
+    """Returns the key that signs; None without any key."""
     candidates = published(keys, at)
     active = [key for key in candidates if key.active_from <= at]
-    # Keys come the newest first: without an active one, the first ever made signs.
+    # The newest comes first: without an active key, the very first one signs.
     return next(iter([*active, *reversed(candidates)]), None)
 
 
 class KeyState(StrEnum):
-    """Where a key stands."""
+    """The state of a key."""
 
     PUBLISHED = "published"
     ACTIVE = "active"
@@ -79,16 +79,16 @@ class KeyState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetiredKey:
-    """What is kept of a key for ever: its public half.
+    """A key's public half, which is kept for ever.
 
     Attributes:
         kid: The key's RFC 7638 thumbprint.
         x: Coordinate of the public point, base64url.
         y: Coordinate of the public point, base64url.
-        attestation: Shows, by the master key, that the key was ours.
-        later_attestations: The same by master keys that followed that one.
+        attestation: Proves, by the master key, that the key was ours.
+        later_attestations: The same by later master keys.
         active_from: When it began to sign.
-        removed_from: When the JWKS stopped showing it.
+        removed_from: When it left the JWKS.
     """
 
     kid: str
@@ -103,7 +103,7 @@ class RetiredKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """How keys follow one another.
+    """When keys are rotated.
 
     Attributes:
         every: How long a key signs.
@@ -115,7 +115,7 @@ class Schedule:
 
 
 def state(key: SigningKey, keys: Sequence[SigningKey], at: datetime) -> KeyState:
-    """Returns where a key stands: waiting, signing, still verifying, or over."""
+    """Returns the state of a key."""
     if key not in published(keys, at):
         return KeyState.PUBLISHED if at < key.published_at else KeyState.RETIRED
     if key == signing(keys, at):
@@ -145,7 +145,7 @@ def succeeded(keys: Sequence[SigningKey], successor: SigningKey) -> Sequence[Sig
 
 
 def retired(keys: Sequence[SigningKey], at: datetime) -> Sequence[SigningKey]:
-    """Returns the keys whose private half nobody needs any more."""
+    """Returns the keys whose private half is not needed any more."""
     shown = published(keys, at)
     return [
         key for key in keys if key.removed_from is not None and key.removed_from <= at and key not in shown
@@ -153,14 +153,14 @@ def retired(keys: Sequence[SigningKey], at: datetime) -> Sequence[SigningKey]:
 
 
 class KeySealer(Protocol):
-    """Makes key pairs and keeps their private halves under the master key."""
+    """Generates key pairs, and seals their private halves under the master key."""
 
     def generate(self, at: datetime, active_from: datetime | None = None) -> SigningKey:
         """Returns a new key, published from then on, and active from then on or from later."""
         ...
 
     def attest(self, key: SigningKey) -> bytes:
-        """Returns what shows for ever, to whoever has the master key, that the public half is ours.
+        """Returns what proves for ever, with the master key, that the public half is ours.
 
         Raises:
             MasterKeyMismatch: the key was sealed under another master key.
@@ -168,7 +168,7 @@ class KeySealer(Protocol):
         ...
 
     def check(self, key: SigningKey) -> None:
-        """Opens the key's private half.
+        """Checks that the key's private half can be opened.
 
         Raises:
             MasterKeyMismatch: it was sealed under another master key.
@@ -177,7 +177,7 @@ class KeySealer(Protocol):
 
 
 class PublishedKeys(Protocol):
-    """Knows the keys that verify tokens now."""
+    """The keys that verify tokens now."""
 
     def published(self) -> Sequence[SigningKey]:
         """Returns them, the newest first."""
@@ -185,14 +185,14 @@ class PublishedKeys(Protocol):
 
 
 class SigningKeyRepository(Protocol):
-    """Keeps the signing keys, their private halves sealed."""
+    """Stores the signing keys, their private halves sealed."""
 
     async def all(self) -> Sequence[SigningKey]:
         """Returns every key, the oldest first."""
         ...
 
     async def lock(self) -> None:
-        """Keeps every other instance from adding keys until the end of the transaction."""
+        """Locks the keys against other instances until the end of the transaction."""
         ...
 
     async def add(self, key: SigningKey) -> None:
@@ -200,11 +200,11 @@ class SigningKeyRepository(Protocol):
         ...
 
     async def end(self, key: SigningKey) -> None:
-        """Keeps when the JWKS stops showing a key."""
+        """Stores when a key leaves the JWKS."""
         ...
 
     async def retire(self, key: RetiredKey) -> None:
-        """Destroys a key's private half and keeps its public half for ever."""
+        """Deletes a key's private half, and keeps its public half for ever."""
         ...
 
     async def retired(self) -> Sequence[RetiredKey]:

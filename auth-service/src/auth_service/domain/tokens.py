@@ -16,14 +16,14 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessGrant:
-    """What an access token is to say.
+    """What an access token grants.
 
     Attributes:
         at: The time of issue by Postgres' clock, which revocations are compared with.
         lifetime: Until it expires.
-        must_enrol: Whether it is good for nothing but setting up a second factor.
-        auth_time: When the user last proved who they are.
-        amr: How, in the words of RFC 8176.
+        must_enrol: Whether it only allows setting up a second factor.
+        auth_time: When the user last authenticated.
+        amr: How, by RFC 8176.
     """
 
     user_id: UUID
@@ -43,7 +43,7 @@ class Tokens:
     Attributes:
         expires_in_seconds: Until the access token expires.
         refresh_expires_in_seconds: Until the refresh token expires, if it is not used.
-        device: By which the account knows the browser in later sign-ins; empty when it is not named.
+        device: The device token, by which the browser is recognized later; empty without one.
     """
 
     access_token: str
@@ -56,11 +56,11 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revocation:
-    """Refuses access tokens of one session, of one user, or of every session but one.
+    """Refuses access tokens of one session, of one user, or of all sessions but one.
 
     Attributes:
-        every_session: Whether it is about everybody's sessions.
-        kept_session_id: The session that goes on, when it is.
+        every_session: Whether it concerns the sessions of all users.
+        kept_session_id: The session that stays open in that case.
         issued_until: Tokens issued at or before this time, to the millisecond, are refused.
         expires_at: When the last such token has expired by itself.
     """
@@ -74,7 +74,7 @@ class Revocation:
 
 
 class RevocationRepository(Protocol):
-    """Keeps what refuses access tokens before their time."""
+    """Stores what refuses access tokens before they expire."""
 
     async def of_session(self, session_id: UUID) -> Revocation:
         """Refuses every access token of a session issued until now."""
@@ -88,38 +88,38 @@ class RevocationRepository(Protocol):
         ...
 
     async def of_every_session(self, kept: UUID, *, sessions_ended: bool) -> Revocation:
-        """Refuses the access tokens of everybody's sessions but one, issued until now.
+        """Refuses the access tokens of all sessions but one, issued until now.
 
         Args:
-            kept: The session that goes on.
-            sessions_ended: Whether the sessions have ended already; otherwise they are `unended`.
+            kept: The session that stays open.
+            sessions_ended: Whether the sessions have ended; otherwise the revocation is `unended`.
         """
         ...
 
     async def unended(self) -> Sequence[Revocation]:
-        """Returns revocations of every session whose sessions have yet to end."""
+        """Returns the revocations of all sessions whose sessions have not all ended."""
         ...
 
     async def note_ended(self, revocation: Revocation) -> None:
-        """Notes that the sessions of an `unended` revocation have ended."""
+        """Records that the sessions of an `unended` revocation have ended."""
         ...
 
     async def concerning(self, user_id: UUID) -> Sequence[Revocation]:
-        """Returns the revocations of a user's tokens that can still matter."""
+        """Returns the revocations in force of a user's tokens."""
         ...
 
     async def in_force(self) -> tuple[Sequence[Revocation], datetime]:
-        """Returns every revocation that can still matter, and when it was read."""
+        """Returns the revocations in force, and when they were read."""
         ...
 
 
 def unix_milliseconds(at: datetime) -> int:
-    """Returns the Unix time in whole milliseconds, rounded down, without a float in between."""
+    """Returns the Unix time in milliseconds, rounded down, without a float in between."""
     return (at - _EPOCH) // _MILLISECOND
 
 
 def from_unix_milliseconds(milliseconds: int) -> datetime:
-    """Returns the moment of a Unix time in milliseconds."""
+    """Returns the time of a Unix time in milliseconds."""
     return _EPOCH + milliseconds * _MILLISECOND
 
 
@@ -127,7 +127,7 @@ class TokenSigner(Protocol):
     """Signs access tokens."""
 
     def sign(self, grant: AccessGrant) -> str:
-        """Returns a JWT that says what is granted.
+        """Returns a JWT.
 
         Raises:
             Unavailable: there is no key yet.
@@ -136,14 +136,14 @@ class TokenSigner(Protocol):
 
 
 class RefreshTokens(Protocol):
-    """Makes and reads refresh tokens."""
+    """Encodes and decodes refresh tokens."""
 
     def write(self, token: RefreshToken) -> str:
-        """Returns the token as clients keep it; the same one for the same session and counter."""
+        """Returns the token for the client; the same one for the same session and counter."""
         ...
 
     def read(self, text: str) -> RefreshToken | None:
-        """Returns what the token names; None when we did not make it."""
+        """Returns what the token identifies; None if it is not ours."""
         ...
 
 
@@ -151,12 +151,12 @@ class Authenticator(Protocol):
     """Authenticates access tokens against Postgres."""
 
     async def authenticate(self, token: str) -> object:
-        """Returns when the token is good now.
+        """Returns the claims of a valid token.
 
         Raises:
             TokenInvalid: it is not one of ours.
-            TokenExpired: it has lived its time.
-            TokenRevoked: it was taken back.
-            Unavailable: Postgres cannot be reached.
+            TokenExpired: it has expired.
+            TokenRevoked: it was revoked.
+            Unavailable: Postgres is unreachable.
         """
         ...

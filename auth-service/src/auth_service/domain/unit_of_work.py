@@ -48,7 +48,7 @@ class UnitOfWork(Protocol):
 
     @property
     def login_throttle(self) -> LoginThrottleRepository:
-        """Wrong passwords."""
+        """Failed attempts to sign in."""
         ...
 
     @property
@@ -68,12 +68,12 @@ class UnitOfWork(Protocol):
 
     @property
     def outbox(self) -> Outbox:
-        """Events to tell."""
+        """Events to publish."""
         ...
 
     @property
     def mails(self) -> MailRepository:
-        """Mails that wait, and their tokens."""
+        """Queued mails, and their tokens."""
         ...
 
     @property
@@ -83,7 +83,7 @@ class UnitOfWork(Protocol):
 
     @property
     def email_changes(self) -> EmailChangeRepository:
-        """Addresses on their way in and out."""
+        """Pending and former addresses."""
         ...
 
     @property
@@ -93,7 +93,7 @@ class UnitOfWork(Protocol):
 
     @property
     def passkeys(self) -> PasskeyRepository:
-        """Passkeys, and the challenges they answer."""
+        """Passkeys, and open challenges."""
         ...
 
     @property
@@ -108,17 +108,17 @@ class UnitOfWork(Protocol):
 
     @property
     def idempotency(self) -> IdempotencyRepository:
-        """Calls that may be made again, and their first answers."""
+        """Idempotency records."""
         ...
 
     @property
     def exports(self) -> ExportRepository:
-        """What is held about a user."""
+        """What is stored about a user."""
         ...
 
     @property
     def retention(self) -> Retention:
-        """What has served its time."""
+        """Rows whose retention time is over."""
         ...
 
 

@@ -18,7 +18,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A user as user-service answers: passed on, never kept."""
+    """A user's record as user-service returns it: passed on, never stored."""
 
     user_id: UUID
     email: str
@@ -35,7 +35,7 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserState:
-    """What user-service says of a user now.
+    """The current version of a user's record.
 
     Attributes:
         version: Counts the user's changes; a copy replaces only smaller versions.
@@ -47,61 +47,61 @@ class UserState:
 
 
 class UserDirectory(Protocol):
-    """user-service, which decides who there is."""
+    """user-service, which owns the users' records."""
 
     async def admit(self, user_id: UUID) -> User:
-        """Turns a registration into a user; answers the same when it is one already.
+        """Turns a registration into a user; idempotent.
 
         Raises:
-            EmailTaken: somebody has the address.
-            NotFound: there is no such registration.
-            Unavailable: user-service cannot be asked.
+            EmailTaken: another user has the address.
+            NotFound: no such registration.
+            Unavailable: user-service is unreachable.
         """
         ...
 
     async def account(self, user_id: UUID) -> UserState | None:
-        """Returns a user as they are now; None for an id that was never a user's.
+        """Returns a user's current record; None for an id that never was a user's.
 
         Raises:
-            Unavailable: user-service cannot be asked.
+            Unavailable: user-service is unreachable.
         """
         ...
 
     async def audit_client(self, event_id: UUID) -> AuditClient | None:
-        """Returns whom an audit event of user-service's came from; None once that is erased.
+        """Returns the client of an audit event of user-service; None once that is erased.
 
         Raises:
-            Unavailable: user-service cannot be asked.
+            Unavailable: user-service is unreachable.
         """
         ...
 
     async def record_sign_in(self, user_id: UUID, at: datetime) -> bool:
-        """Tells of a sign-in; says whether it was heard in a short time."""
+        """Reports a sign-in; says whether user-service confirmed it within a short time."""
         ...
 
     async def mark_email_verified(self, user_id: UUID, email: str) -> None:
-        """Tells that an address was shown to be a user's.
+        """Reports that a user's address is verified.
 
         Raises:
-            Unavailable: user-service cannot be told in a short time.
+            Unavailable: user-service does not confirm it within a short time.
         """
         ...
 
     async def confirm_email(self, user_id: UUID, email: str) -> None:
-        """Makes the pending address, which was proven, the user's.
+        """Makes the pending address, which was verified, the user's.
 
         Raises:
             EmailTaken: another user has it by now.
             TokenInvalid: it is not pending any more.
-            Unavailable: user-service cannot be asked, or is of a release that does not know how.
+            Unavailable: user-service is unreachable, or of a release without this call.
         """
         ...
 
     async def restore_email(self, user_id: UUID, email: str) -> None:
-        """Gives a user an address back that they had, proven, with none pending.
+        """Restores a user's former address, verified, with none pending.
 
         Raises:
             EmailTaken: another user has it by now.
-            Unavailable: user-service cannot be asked.
+            Unavailable: user-service is unreachable.
         """
         ...

@@ -1,7 +1,7 @@
-"""Who may set up another way into an account: whoever has proven its address.
+"""Verified addresses, without which no further way into an account may be set up.
 
-Otherwise somebody could sign up with another's address, plant an API key or a passkey, and keep
-it when the owner of the mailbox takes the account over.
+Otherwise an attacker could register another person's address, plant an API key or a passkey, and keep it
+when the owner of the mailbox takes the account over.
 """
 
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ from auth_service.domain.errors import EmailNotVerified
 
 @dataclass(frozen=True, slots=True)
 class VerifiedAddressRule:
-    """Refuses API keys, passkeys and second factors on an address that is not proven.
+    """Refuses API keys, passkeys and second factors while the address is not verified.
 
     Attributes:
-        is_required: False where no mail can be sent, so that nobody could prove an address.
+        is_required: False where no mail can be sent, so that no address could be verified.
     """
 
     is_required: bool = True
 
     def check(self, credential: Credential) -> None:
-        """Returns when the credential may get another way in.
+        """Checks that the credential may get another way in.
 
         Raises:
-            EmailNotVerified: its address has to be proven first.
+            EmailNotVerified: its address has to be verified first.
         """
         if self.is_required and not credential.email_verified:
             raise EmailNotVerified
@@ -36,10 +36,10 @@ REQUIRED = VerifiedAddressRule()
 
 
 class EmailRepository(Protocol):
-    """Keeps which addresses were shown to be their persons'."""
+    """Stores which addresses are verified."""
 
     async def verify(self, user_id: UUID) -> bool:
-        """Notes that a user's present address is verified; says whether that is new."""
+        """Marks a user's current address as verified; says whether that is new."""
         ...
 
     async def verified(self, user_id: UUID) -> str | None:

@@ -88,7 +88,7 @@ def _moment(request: pb.ListAuditEventsRequest, field: str) -> datetime | None:
     try:
         return messages.moment(getattr(request, field))
     except (ValueError, OverflowError) as error:
-        raise Invalid.on(field, "is not a time that can be told") from error
+        raise Invalid.on(field, "is not a valid time") from error
 
 
 def _pagination(found: AuditPage) -> Pagination:

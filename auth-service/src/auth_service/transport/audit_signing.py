@@ -1,4 +1,4 @@
-"""The job that signs the head of the audit chain, and raises the alarm when it cannot be signed."""
+"""The job that signs the head of the audit chain, and reports a broken chain by metric and log."""
 
 import structlog
 from prometheus_client import Gauge
@@ -17,7 +17,7 @@ _LOOKED = Gauge(
 
 
 class AuditSigning:
-    """Signs, and tells the log each head: whoever keeps the log elsewhere has something to compare with."""
+    """Signs, and logs each head: a copy of the log elsewhere is evidence to compare with."""
 
     def __init__(self, sign: SignAuditHead) -> None:
         self._sign = sign
@@ -26,7 +26,7 @@ class AuditSigning:
         """Returns how many heads were signed.
 
         Raises:
-            Unavailable: there is no key yet, or Postgres is away.
+            Unavailable: there is no key yet, or Postgres is unreachable.
         """
         try:
             head = await self._sign()

@@ -1,4 +1,4 @@
-"""Events, of other services and our own: the second way to the same use cases, which never gets lost."""
+"""Handlers of events, of other services and our own: they finish what a direct call did not."""
 
 import re
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ from auth_service.transport.messages import moment
 from auth_service.usecases.audit import RecordAudit
 from auth_service.usecases.ports import Ports
 
-_MATTERS = {"user-service": ("users", "events")}
-"""What the actions of another service's entries begin with: nobody else's acts are its to tell."""
+_ACTIONS = {"user-service": ("users", "events")}
+"""How the actions of another service's audit entries may begin: it may not write those of others."""
 
 _ACTION = re.compile(r"([a-z]{1,20})\.[a-z_]{1,40}")
 _OUTCOMES = frozenset({"success", "refused", "failed"})
@@ -45,7 +45,7 @@ def event_handlers(ports: Ports) -> Mapping[str, Handler]:
 
 
 async def audit_events(record_audit: RecordAudit, action: str, details: Mapping[str, str]) -> None:
-    """Takes into the chain that an event was refused or put aside."""
+    """Audits that an event was refused or became a dead letter."""
     await record_audit(
         entry=AuditEntry(
             occurred_at=datetime.now(UTC), action=action, outcome="failed", details=dict(details)
@@ -54,22 +54,22 @@ async def audit_events(record_audit: RecordAudit, action: str, details: Mapping[
 
 
 def _entry(event: Event) -> AuditEntry:
-    told = event.audit_recorded
-    action = _ACTION.fullmatch(told.action)
-    if action is None or action[1] not in _MATTERS.get(event.source, ()) or told.outcome not in _OUTCOMES:
+    recorded = event.audit_recorded
+    action = _ACTION.fullmatch(recorded.action)
+    if action is None or action[1] not in _ACTIONS.get(event.source, ()) or recorded.outcome not in _OUTCOMES:
         raise ValueError("no audit entry that this service may make")
     return AuditEntry(
         id=UUID(event.event_id),
         occurred_at=moment(event.occurred_at),
-        actor_id=UUID(told.actor_id) if told.actor_id else None,
-        subject_id=UUID(told.subject_id) if told.subject_id else None,
-        action=told.action,
-        outcome=told.outcome,
-        ip=_storable(told.ip),
-        user_agent=_storable(told.user_agent),
-        request_id=_storable(told.request_id),
+        actor_id=UUID(recorded.actor_id) if recorded.actor_id else None,
+        subject_id=UUID(recorded.subject_id) if recorded.subject_id else None,
+        action=recorded.action,
+        outcome=recorded.outcome,
+        ip=_storable(recorded.ip),
+        user_agent=_storable(recorded.user_agent),
+        request_id=_storable(recorded.request_id),
         details={
-            _storable(name): _storable(value) for name, value in told.details.items() if name != COMMITMENT
+            _storable(name): _storable(value) for name, value in recorded.details.items() if name != COMMITMENT
         },
     )
 

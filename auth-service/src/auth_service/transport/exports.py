@@ -1,4 +1,4 @@
-"""What is held about a user, as messages."""
+"""The export of a user's data, as messages."""
 
 from vestibule.users.v1 import export_pb2 as pb
 

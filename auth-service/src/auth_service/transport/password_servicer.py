@@ -30,7 +30,7 @@ class PasswordServicer(PasswordServiceServicer):
     async def ForgotPassword(
         self, request: pb.ForgotPasswordRequest, context: Any
     ) -> pb.ForgotPasswordResponse:
-        """Mails a reset token to whoever has the address."""
+        """Mails a reset token to the user with the address."""
         await self.forgot_password(email=request.email, caller=current_caller())
         return pb.ForgotPasswordResponse()
 

@@ -1,4 +1,4 @@
-"""What time sets off: jobs that run by themselves, each a use case called again and again."""
+"""Jobs: use cases that run at intervals, or when notified."""
 
 import asyncio
 import random
@@ -20,17 +20,17 @@ _BOOTSTRAP_PENDING = Gauge(
 )
 
 _SPREAD = 0.2
-"""Share by which waits differ, so that instances do not act in step."""
+"""Share by which intervals differ, so that instances do not run in step."""
 
 
 async def every(seconds: float, name: str, job: Callable[[], Awaitable[int]]) -> None:
-    """Runs a job again and again until cancelled; a failure waits for the next time."""
+    """Runs a job at intervals until cancelled; a failed run is retried at the next one."""
     while True:
         await asyncio.sleep(seconds * random.uniform(1 - _SPREAD, 1 + _SPREAD))  # noqa: S311 - jitter
         try:
             done = await job()
         except ServiceError as error:
-            log.warning("job put off", job=name, reason=error.reason, exc_info=error.__cause__)
+            log.warning("job failed, will retry", job=name, reason=error.reason, exc_info=error.__cause__)
             continue
         if done:
             log.info("job done", job=name, count=done)
@@ -39,7 +39,7 @@ async def every(seconds: float, name: str, job: Callable[[], Awaitable[int]]) ->
 async def when_notified(
     wait: Callable[[float], Awaitable[None]], seconds: float, name: str, job: Callable[[], Awaitable[int]]
 ) -> None:
-    """Runs a job whenever a bell rings, and after that time in any case, until cancelled."""
+    """Runs a job on each notification, and after that time in any case, until cancelled."""
     failing = False
     while True:
         try:
@@ -47,16 +47,16 @@ async def when_notified(
             failing = False
         except ServiceError as error:
             if not failing:
-                log.warning("job put off", job=name, reason=error.reason)
+                log.warning("job failed, will retry", job=name, reason=error.reason)
             failing = True
         await wait(seconds)
 
 
 async def bootstrap(job: BootstrapAdmin, email: str, password: str) -> None:
-    """Registers the first admin as soon as user-service answers, however long that takes.
+    """Registers the first admin as soon as user-service is reachable, however long that takes.
 
-    Nothing waits for it: user-service becomes ready by this service's keys, so a service that became
-    ready by its admin would wait for one that waits for it.
+    Readiness does not depend on it: user-service needs this service's keys to become ready, so each would
+    wait for the other.
     """
     backoff, user_id, waits = Backoff(first_seconds=0.1, limit_seconds=1.0), uuid7(), False
     _BOOTSTRAP_PENDING.set(1)

@@ -1,4 +1,4 @@
-"""`vestibule.auth.v1.TokenService`: judging tokens, for the other services."""
+"""`vestibule.auth.v1.TokenService`: introspecting tokens, for the other services."""
 
 from typing import Any
 from uuid import UUID
@@ -36,18 +36,18 @@ class TokenServicer(TokenServiceServicer):
     async def IntrospectToken(
         self, request: pb.IntrospectTokenRequest, context: Any
     ) -> pb.IntrospectTokenResponse:
-        """Judges one token."""
-        judged = await self.introspect_token(token=request.token, caller=current_caller())
+        """Introspects one token."""
+        result = await self.introspect_token(token=request.token, caller=current_caller())
         return pb.IntrospectTokenResponse(
-            active=not judged.refusal,
-            reason=judged.refusal,
-            api_key=None if judged.key is None else _key_claims(judged.key),
+            active=not result.refusal,
+            reason=result.refusal,
+            api_key=None if result.key is None else _key_claims(result.key),
         )
 
     async def ReportRefusedKey(
         self, request: pb.ReportRefusedKeyRequest, context: Any
     ) -> pb.ReportRefusedKeyResponse:
-        """Audits what another service refused an API key."""
+        """Audits that another service refused an API key."""
         await self.report_refused_key(
             key_id=UUID(request.key_id), method=request.method, caller=current_caller()
         )

@@ -72,6 +72,6 @@ class UserAccessServicer(UserAccessServiceServicer):
         return Empty()
 
     async def EndAllSessions(self, request: pb.EndAllSessionsRequest, context: Any) -> Empty:
-        """Ends everybody's sessions."""
+        """Ends the sessions of all users."""
         await self.end_all_sessions(caller=current_caller())
         return Empty()

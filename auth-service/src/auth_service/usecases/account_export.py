@@ -1,4 +1,4 @@
-"""Exporting what is held about a user."""
+"""Exporting what is stored about a user, for user-service's export."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,10 +20,10 @@ class ExportAccount:
     throttle_keys: ThrottleKeys
 
     async def __call__(self, *, user_id: UUID) -> AccountExport:
-        """Returns it.
+        """Returns the export.
 
         Raises:
-            NotFound: there is no such user, or not any more.
+            NotFound: no such user.
         """
         async with self.units.statements() as unit:
             known = await unit.credentials.by_id(user_id)
@@ -44,7 +44,7 @@ class ExportAccount:
 
 @dataclass(frozen=True, slots=True)
 class ExportAuditEvents:
-    """Reads what happened by or to a user. Of what others did, where they sat is theirs."""
+    """Reads the audit entries by and about a user, without the clients of other actors."""
 
     units: UnitsOfWork
 
@@ -52,10 +52,10 @@ class ExportAuditEvents:
         """Returns a page, the newest first."""
         async with self.units.statements() as unit:
             entries = await unit.exports.audit(user_id, below, page_size)
-        return [replace(each, entry=_as_told_to(user_id, each.entry)) for each in entries]
+        return [replace(each, entry=_redacted(each.entry, user_id)) for each in entries]
 
 
-def _as_told_to(user_id: UUID, entry: AuditEntry) -> AuditEntry:
+def _redacted(entry: AuditEntry, user_id: UUID) -> AuditEntry:
     if entry.actor_id in (None, user_id):
         return entry
     return replace(entry, ip="", user_agent="")

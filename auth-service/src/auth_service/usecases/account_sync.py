@@ -25,9 +25,9 @@ from auth_service.usecases.undo import RestoreEmail, notify_with_undo
 
 @dataclass(frozen=True, slots=True)
 class SyncAccount:
-    """Fetches the user as user-service has them now, and copies what is newer.
+    """Fetches the user's current record from user-service, and copies it if it is newer.
 
-    The same for a call, which is quick, and for an event, which is sure.
+    Called by user-service directly, which is fast, and for its event, which is reliable.
     """
 
     units: UnitsOfWork
@@ -37,14 +37,13 @@ class SyncAccount:
     clock: Clock
 
     async def __call__(self, *, user_id: UUID, caller: Caller) -> Sequence[Revocation]:
-        """Makes the credential as new as the user was when this was called.
+        """Brings the credential up to date.
 
         Returns:
-            The revocations of the user's tokens in force. The event may have been faster
-            than the call, and who called must know of them all the same.
+            The revocations in force of the user's tokens, also if the event was faster than this call.
 
         Raises:
-            Unavailable: user-service cannot be asked.
+            Unavailable: user-service is unreachable.
         """
         await self.restore(user_id=user_id)
         account = await self.directory.account(user_id)
@@ -63,10 +62,12 @@ class SyncAccount:
         else:
             changed = await self._copy(unit, credential, account, account.user)
         if changed:
-            told = ",".join(changed)
-            subject_id = credential.user_id
             entry = audited(
-                caller, self.clock.now(), "auth.account_synced", subject_id=subject_id, changed=told
+                caller,
+                self.clock.now(),
+                "auth.account_synced",
+                subject_id=credential.user_id,
+                changed=",".join(changed),
             )
             await unit.audit.append(entry)
 
@@ -83,13 +84,13 @@ class SyncAccount:
     ) -> list[str]:
         pending = await unit.email_changes.pending(user.user_id)
         if account.version <= credential.version and not credential.is_pending:
-            # The release before copies versions without the address that is asked for.
+            # The previous release copies versions without the pending address.
             overlooked = account.version == credential.version and user.pending_email not in (None, pending)
             if not overlooked:
                 return []
         if await unit.email_changes.restored(user.user_id) is not None:
-            raise Unavailable  # The owner took the address back after user-service was asked.
-        # user-service decides whose an address is: whoever else holds it here is out of date.
+            raise Unavailable  # The owner restored the address after user-service was asked.
+        # user-service owns the addresses: any other credential with this one is outdated.
         outdated = await unit.credentials.release_email(canonical_email(user.email), user.user_id)
         if outdated is not None:
             await unit.outbox.append(CopyOutdated(outdated))
@@ -108,7 +109,7 @@ class SyncAccount:
 
 
 async def _follow_address(unit: UnitOfWork, credential: Credential, user: User) -> None:
-    # What was mailed to the former address, or waits to be, is no good any more.
+    # Mails to the former address, sent or queued, lose their tokens.
     await unit.mails.withdraw(user.user_id, *OWNERS_TOKENS)
     await queue_first_mail(unit, credential, user)
     if credential.email is not None and not credential.is_pending:

@@ -42,17 +42,17 @@ from auth_service.usecases.revocation import require_open_session, revoke_sessio
 from auth_service.usecases.undo import notify_with_undo
 
 NOTED_EVERY = timedelta(minutes=1)
-"""How often the same refusal of the same key is audited: machines try again and again."""
+"""How often the same refusal of the same key is audited, since machines keep retrying."""
 
 REMEMBERED_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class AuditRefusedKey:
-    """Audits the first refusal of its kind of a key in each minute, in this process.
+    """Audits each kind of refusal of a key once per `NOTED_EVERY` and process.
 
     Attributes:
-        noted: When each kind of refusal was audited last, the oldest first.
+        noted: When each kind was audited last, the oldest first.
     """
 
     units: UnitsOfWork
@@ -60,13 +60,13 @@ class AuditRefusedKey:
     noted: OrderedDict[tuple[UUID, str, str], datetime] = field(default_factory=OrderedDict)
 
     async def __call__(self, *, key: ApiKey, reason: str, caller: Caller, method: str = "") -> None:
-        """Writes an entry, unless the same was written within `NOTED_EVERY`.
+        """Appends an entry, unless one of its kind was appended within `NOTED_EVERY`.
 
         Args:
-            key: The key, which its bearer has proved to have.
+            key: The key, which the caller has proved to have.
             reason: The error's reason.
             caller: Who sent it.
-            method: What it was refused; empty when it is refused whatever it calls.
+            method: The refused method; empty if every method is refused.
         """
         now, kind = self.clock.now(), (key.id, reason, method)
         last = self.noted.get(kind)
@@ -92,13 +92,13 @@ class AuditRefusedKey:
 
 @dataclass(frozen=True, slots=True)
 class ReportRefusedKey:
-    """Audits what another service refused a key."""
+    """Audits that another service refused a key."""
 
     units: UnitsOfWork
     audit_refused_key: AuditRefusedKey
 
     async def __call__(self, *, key_id: UUID, method: str, caller: Caller) -> None:
-        """Returns when it is audited; of a key that is not there any more, nothing is."""
+        """Audits the refusal, unless the key is deleted."""
         async with self.units.statements() as unit:
             key = await unit.api_keys.by_id(key_id)
         if key is not None:
@@ -107,7 +107,7 @@ class ReportRefusedKey:
 
 @dataclass(frozen=True, slots=True)
 class VerifyApiKey:
-    """Says what a key lets its bearer do now, by what Postgres says, and notes that it was used."""
+    """Verifies a key against Postgres, and records its use."""
 
     units: UnitsOfWork
     secrets: ApiKeySecrets
@@ -115,15 +115,15 @@ class VerifyApiKey:
     audit_refused_key: AuditRefusedKey
 
     async def __call__(self, *, text: str, caller: Caller) -> KeyHolder:
-        """Returns the key with what its user may do now.
+        """Returns the key with its user's current rights.
 
         Args:
             text: The key.
-            caller: Who sent it, as far as that is known, for the audit of a refusal.
+            caller: Who sent it, as far as known, for the audit of a refusal.
 
         Raises:
-            TokenInvalid: there is no such key.
-            TokenExpired: it has lived its time.
+            TokenInvalid: no such key.
+            TokenExpired: it has expired.
             TokenRevoked: it was revoked, or its user is deactivated.
         """
         prefix = self.secrets.prefix(text)
@@ -137,9 +137,9 @@ class VerifyApiKey:
                 refusal = refused
             else:
                 digest = self.secrets.digest(text)
-                if digest != holder.key.digest:  # It was made with another master key.
+                if digest != holder.key.digest:  # It was made with a former master key.
                     await unit.api_keys.keep_digest(holder.key.id, digest)
-                if holder.use_is_news:
+                if holder.is_use_due:
                     await unit.api_keys.note_use(holder.key.id)
                 rights = self.rights_of(holder.role, guarded=holder.guarded)
                 return replace(holder, role=rights.role, must_enrol=rights.must_enrol)
@@ -149,7 +149,7 @@ class VerifyApiKey:
 
 @dataclass(frozen=True, slots=True)
 class CreateApiKey:
-    """Makes a key for the caller."""
+    """Creates a key for the caller."""
 
     units: UnitsOfWork
     secrets: ApiKeySecrets
@@ -165,22 +165,21 @@ class CreateApiKey:
         caller: Caller,
         idempotency: IdempotencyRecord | None = None,
     ) -> tuple[ApiKey, str]:
-        """Returns the key as it is kept, and as it is shown this once.
+        """Returns the key as it is stored, and its text, which is shown only now.
 
         Args:
-            name: What its user calls it.
+            name: The user's name for it.
             scopes: What it may do.
-            expires_at: When it ends; None for never.
+            expires_at: None for never.
             caller: Its user.
-            idempotency: By which the call is known when it is made again; if it made a key and its
-                answer was lost, it is given that key.
+            idempotency: The call's record; a retry gets the key that was created.
 
         Raises:
-            EmailNotVerified: the address has to be proven first.
-            Invalid: it would have expired already, or would live too long.
-            AdminScopeRefused: it is to do what only admins may, and the caller is none.
+            EmailNotVerified: the address has to be verified first.
+            Invalid: the expiry is in the past, or too late.
+            AdminScopeRefused: the scope `admin` is requested by a caller who is no admin.
             TooManyApiKeys: the caller has `KEYS_MAX` keys.
-            NotFound: the attempt has made it, and it was deleted since.
+            NotFound: it was created by this call, and deleted since.
         """
         user_id, now = caller.person(), self.clock.now()
         drawn = self.secrets.draw(idempotency)
@@ -202,7 +201,7 @@ class CreateApiKey:
             expires_at=expires_at,
         )
         async with self.units.transaction() as unit:
-            # Whoever makes two at once waits here, so that the count stays true.
+            # The lock makes concurrent calls wait, so that the count is right.
             credential = await unit.credentials.lock(user_id)
             if credential is None:
                 raise Unauthenticated
@@ -215,8 +214,8 @@ class CreateApiKey:
             await unit.api_keys.add(key)
             await record_outcome(unit, idempotency, key.id)
             await notify_with_undo(unit, MailKind.API_KEY_CREATED, user_id, credential.email)
-            key_id, told = str(key.id), ",".join(key.scopes)
-            entry = audited(caller, now, "auth.api_key_created", key_id=key_id, scopes=told)
+            scopes_text = ",".join(key.scopes)
+            entry = audited(caller, now, "auth.api_key_created", key_id=str(key.id), scopes=scopes_text)
             await unit.audit.append(entry)
         return key, drawn.text
 
@@ -230,7 +229,7 @@ class CreateApiKey:
 
 @dataclass(frozen=True, slots=True)
 class ListApiKeys:
-    """Lists the caller's keys that were not revoked."""
+    """Lists the caller's keys that are not revoked."""
 
     units: UnitsOfWork
 
@@ -248,7 +247,7 @@ class RevokeApiKey:
     clock: Clock
 
     async def __call__(self, *, key_id: UUID, caller: Caller) -> None:
-        """Returns when it is good no more.
+        """Revokes it.
 
         Raises:
             NotFound: the caller has no such key, or it is revoked already.
@@ -256,7 +255,7 @@ class RevokeApiKey:
         async with self.units.transaction() as unit:
             if not await unit.api_keys.revoke(key_id, caller.person()):
                 raise NotFound
-            # Whoever remembers the key hears of it as of a session's end.
+            # Services that have the key cached drop it by the same event as a session.
             await revoke_session(unit, key_id)
             await unit.mails.queue(MailKind.API_KEY_REVOKED, caller.person())
             entry = audited(caller, self.clock.now(), "auth.api_key_revoked", key_id=str(key_id))

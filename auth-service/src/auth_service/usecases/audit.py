@@ -21,14 +21,14 @@ class RecordAudit:
     directory: UserDirectory
 
     async def __call__(self, *, entry: AuditEntry, client_kept: bool = False) -> None:
-        """Returns when the entry is in the chain.
+        """Appends the entry.
 
         Args:
             entry: The entry.
-            client_kept: Whether the service that told of it keeps whom it came from: no event says so.
+            client_kept: Whether user-service stores its client, which is in no event.
 
         Raises:
-            Unavailable: that cannot be asked now, and the event does not say it either.
+            Unavailable: user-service is unreachable, and the event does not have the client either.
         """
         if client_kept:
             entry = await self._from_its_client(entry)
@@ -36,12 +36,12 @@ class RecordAudit:
             await unit.audit.append(entry)
 
     async def _from_its_client(self, entry: AuditEntry) -> AuditEntry:
-        """Returns the entry with its client, as far as that is not erased."""
+        """Returns the entry with its client, unless that is erased."""
         try:
             client = await self.directory.audit_client(entry.id)
         except Unavailable:
-            # While an upgrade is under way the event carries it too, and may be asked about where
-            # nobody knows the question. Of who is erased by now nothing is written either way.
+            # During an upgrade the event has the client too, and user-service may not know this call.
+            # A client that is erased by now is not recorded either way.
             if not (entry.ip or entry.user_agent):
                 raise
             return entry
@@ -53,7 +53,7 @@ class RecordAudit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditPage:
-    """A page of entries and where it stands."""
+    """A page of entries, and its place in the list."""
 
     entries: Sequence[ChainedEntry]
     page: int
@@ -81,8 +81,8 @@ class ListAuditEvents:
         Args:
             wanted: Which entries.
             page: The page's number, from 1.
-            page_size: Entries a page.
-            cursor: Where the page before ended; wins over `page`.
+            page_size: Entries per page.
+            cursor: The end of the page before; wins over `page`.
 
         Raises:
             Invalid: the cursor is not one of ours.

@@ -27,13 +27,13 @@ class ExportAudit:
     verifier: HeadVerifier
 
     async def head(self, after: Anchor, until: datetime) -> SignedHead | None:
-        """Returns the head at which the export ends; None when there is nothing to export."""
+        """Returns the head at which the export ends; None if there is nothing to export."""
         async with self.units.statements() as unit:
             found = await unit.audit_heads.newest(signed_before=until)
         return None if found is None or found.sequence <= after.sequence else found
 
     async def lines(self, after: Anchor, head: SignedHead) -> AsyncIterator[str]:
-        """Gives the lines of the file, and checks what it gives.
+        """Yields the lines of the file, and verifies the entries.
 
         Raises:
             ChainBroken: the chain does not follow from what was exported before, or is not what was signed.
@@ -77,10 +77,10 @@ HEADS_AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class PruneAudit:
-    """Removes whole stretches of the chain, oldest first, each up to a signed head, which stays.
+    """Removes the oldest entries, each time up to a signed head, which stays.
 
-    It needs a role that may delete entries, which that of the serving process may not. The newest head
-    and what follows it stay however old they are: the chain goes on from there.
+    Needs a role that may delete entries; the serving process has another. The newest head and what follows
+    it stay, however old: the chain continues from there.
     """
 
     units: UnitsOfWork
@@ -92,8 +92,8 @@ class PruneAudit:
         """Returns how many entries were removed, and after which one the chain begins now.
 
         Raises:
-            ChainBroken: the chain is not what was signed: nothing is removed of what may be evidence.
-            Unavailable: Postgres is away.
+            ChainBroken: the chain is not what was signed; nothing is removed, since it may be evidence.
+            Unavailable: Postgres is unreachable.
         """
         report = await self.verify()
         if report.problem is not None:
@@ -110,7 +110,7 @@ class PruneAudit:
         return removed, begins
 
     async def _next(self, begins: Anchor) -> SignedHead | None:
-        """Returns the head up to which entries go next; None when the time of none is over."""
+        """Returns the head up to which to remove entries next; None if no retention time is over."""
         async with self.units.statements() as unit:
             newest = await unit.audit_heads.newest()
             heads = await unit.audit_heads.after(begins.sequence, HEADS_AT_ONCE)

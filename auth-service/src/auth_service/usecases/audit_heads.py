@@ -21,11 +21,11 @@ BATCH = 500
 
 @dataclass(slots=True)
 class SignAuditHead:
-    """Signs the newest entry when there is one that no head covers.
+    """Signs the newest entry, unless a head covers it.
 
-    It signs only what follows from the last head, and remembers that head: whoever rewrites
-    the chain and removes the heads that contradict it is noticed while one instance lives, and by
-    the witness after that.
+    Signs only what follows from the last head, and keeps that head in memory: an attacker who rewrites the
+    chain and removes the heads that contradict it is detected while an instance lives, and by the witness
+    after that.
     """
 
     units: UnitsOfWork
@@ -38,12 +38,12 @@ class SignAuditHead:
     _noted: str | None = field(default=None, init=False)
 
     async def __call__(self) -> SignedHead | None:
-        """Returns the head that was signed; None when nothing was to be signed.
+        """Returns the new head; None if there is nothing to sign.
 
         Raises:
             ChainBroken: the chain does not follow from the last head, that head is gone, or the witness
-                knows of a later or another one.
-            Unavailable: there is no key yet, or Postgres is away.
+                has a later or another one.
+            Unavailable: there is no key yet, or Postgres is unreachable.
         """
         try:
             return await self._sign()
@@ -59,7 +59,7 @@ class SignAuditHead:
         await self._check_witness(newest)
         now = self.clock.now()
         if newest is not None and now - newest.at < self.every / 2:
-            # Another instance has just done it.
+            # Another instance has just signed.
             return None
         walk = ChainWalk(newest.sequence, newest.hash) if newest else ChainWalk(0, GENESIS)
         while True:
@@ -79,7 +79,7 @@ class SignAuditHead:
         return head if added else None
 
     async def _check(self, newest: SignedHead | None) -> None:
-        """Holds the newest head against the entry at its place, and against what is remembered."""
+        """Compares the newest head with the entry at its place, and with the last head in memory."""
         last = self._last
         if last is not None and (newest is None or newest.sequence < last.sequence):
             raise ChainBroken(details={"problem": f"the head signed at entry {last.sequence} was removed"})
@@ -89,7 +89,7 @@ class SignAuditHead:
         self._last = newest
 
     async def _check_witness(self, newest: SignedHead | None) -> None:
-        """Holds the chain against the witness' newest head; a witness that is away stops no signing."""
+        """Compares the chain with the witness' newest head; signing goes on if it is unreachable."""
         if self.witness is None:
             return
         try:
@@ -99,7 +99,7 @@ class SignAuditHead:
         if witnessed is None:
             return
         if newest is None or newest.sequence < witnessed.sequence:
-            # What another instance has signed meanwhile may be witnessed already.
+            # Another instance may have signed a head meanwhile that is witnessed already.
             async with self.units.statements() as unit:
                 newest = await unit.audit_heads.newest()
         async with self.units.statements() as unit:
@@ -111,7 +111,7 @@ class SignAuditHead:
             raise ChainBroken(details={"problem": f"{place}, and another entry stands there"})
 
     async def _note(self, problem: str) -> None:
-        """Puts the break itself on the record, once an instance and problem."""
+        """Audits the break, once per instance and problem."""
         if problem == self._noted:
             return
         by = Caller(service="auth-service")
@@ -122,7 +122,7 @@ class SignAuditHead:
 
 
 async def end_problem(units: UnitsOfWork, verifier: HeadVerifier, newest: SignedHead | None) -> str | None:
-    """Returns what is wrong with the entry at the newest head, in words; None when nothing is."""
+    """Returns what is wrong with the entry at the newest head; None if nothing is."""
     if newest is None:
         return None
     walk = ChainWalk(newest.sequence - 1)
@@ -147,7 +147,7 @@ class HeadList:
     Attributes:
         heads: The heads, the lowest first.
         keys: The keys of these heads.
-        problem: What is wrong at the end of the chain, in words; None when nothing is.
+        problem: What is wrong at the end of the chain; None if nothing is.
     """
 
     heads: Sequence[SignedHead]
@@ -157,16 +157,16 @@ class HeadList:
 
 @dataclass(frozen=True, slots=True)
 class ListAuditHeads:
-    """Lists the good heads from a place on, up to the first that is not ours.
+    """Lists the valid heads from a place on, up to the first invalid one.
 
-    A head that somebody put into our schema is not handed on: the witness would keep it for good.
+    A forged head is not handed on: the witness would keep it for ever.
     """
 
     units: UnitsOfWork
     verifier: HeadVerifier
 
     async def __call__(self, *, from_sequence: int) -> HeadList:
-        """Returns heads at this place and beyond it."""
+        """Returns the heads from this place on."""
         async with self.units.statements() as unit:
             found = await unit.audit_heads.after(from_sequence - 1, HEADS_AT_ONCE)
             newest = await unit.audit_heads.newest()

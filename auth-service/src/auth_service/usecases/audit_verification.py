@@ -15,7 +15,7 @@ from auth_service.domain.unit_of_work import UnitsOfWork
 
 @dataclass(frozen=True, slots=True)
 class FindAuditBeginning:
-    """Believes that entries were pruned, not taken away, by a good head that is as old as the retention."""
+    """Finds where the chain begins: entries were pruned, not removed, if a valid head is old enough."""
 
     units: UnitsOfWork
     verifier: HeadVerifier
@@ -23,7 +23,7 @@ class FindAuditBeginning:
     clock: Clock
 
     async def __call__(self) -> Anchor:
-        """Returns the entry after which the chain begins; that of all if no head vouches for another."""
+        """Returns the entry after which the chain begins; `BEGINNING` unless a head proves another."""
         async with self.units.statements() as unit:
             first = next(iter(await unit.audit.after(0, 1)), None)
             if first is None or first.sequence == 1:
@@ -43,10 +43,7 @@ BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class VerifyAuditEvents:
-    """Computes every hash again, from the first entry to the last, and holds it against every head.
-
-    Those that are signed in our own schema, and those that the witness keeps.
-    """
+    """Computes every hash again, and compares the chain with our signed heads and the witness'."""
 
     units: UnitsOfWork
     verifier: HeadVerifier
@@ -54,13 +51,13 @@ class VerifyAuditEvents:
     witness: AuditWitness | None = None
 
     async def __call__(self) -> ChainReport:
-        """Returns what was found; names the first entry that is not what it was."""
-        after, witness = await self.find_beginning(), _Asked(self.witness)
+        """Returns the report, with the first wrong entry."""
+        after, witness = await self.find_beginning(), _Witness(self.witness)
         walk = ChainWalk(after.sequence, after.hash, await witness.newest())
         _hold_beginning(walk, after, await witness.after(after.sequence - 1, 1))
         while True:
-            # No connection is held while a batch is hashed. Heads are read before the entries that
-            # they were signed for, so one beyond the last entry is of an entry that is gone.
+            # No connection is held while a batch is hashed. Heads are read before their entries, so a
+            # head beyond the last entry proves that an entry is gone.
             witnessed = await witness.after(walk.sequence, BATCH)
             async with self.units.statements() as unit:
                 heads = await unit.audit_heads.after(walk.sequence, BATCH)
@@ -92,11 +89,11 @@ class VerifyAuditEvents:
         return next(iter(heads[len(reached) :]), None)
 
 
-class _Asked:
-    """The witness as one walk asks it: once it cannot be asked, it is not asked again.
+class _Witness:
+    """The witness during one walk: once it is unreachable, it is not asked again.
 
     Attributes:
-        unwitnessed: Why the chain was not held against it, in words; None while it is.
+        unwitnessed: Why the chain is not compared with it; None while it is.
     """
 
     def __init__(self, witness: AuditWitness | None) -> None:
@@ -104,7 +101,7 @@ class _Asked:
         self.unwitnessed = NOT_CONFIGURED if witness is None else None
 
     async def newest(self) -> WitnessedHead | None:
-        """Returns its newest head, if it has one and answers."""
+        """Returns its newest head; None if it has none or is unreachable."""
         if self._witness is None:
             return None
         try:
@@ -114,7 +111,7 @@ class _Asked:
             return None
 
     async def after(self, sequence: int, limit: int) -> Sequence[WitnessedHead]:
-        """Returns its heads beyond a place, if it answers."""
+        """Returns its heads after a place; none if it is unreachable."""
         if self._witness is None or sequence < 0:
             return ()
         try:
@@ -128,7 +125,7 @@ class _Asked:
 
 
 def _hold_beginning(walk: ChainWalk, after: Anchor, witnessed: Sequence[WitnessedHead]) -> None:
-    """Holds the head that the chain begins behind, which somebody with the master key could have made."""
+    """Compares the head at which the chain begins: with the master key it could be forged."""
     for head in witnessed:
         if after != BEGINNING and head.sequence == after.sequence:
             walk.meet_witnessed(head)

@@ -19,7 +19,7 @@ FULL_NAME = "Administrator"
 
 
 class Bootstrap(Enum):
-    """How it went."""
+    """The result."""
 
     CREATED = auto()
     NOT_NEEDED = auto()
@@ -28,9 +28,9 @@ class Bootstrap(Enum):
 
 @dataclass(frozen=True, slots=True)
 class BootstrapAdmin:
-    """Registers an admin as long as there is none. Instances may try at once; one succeeds.
+    """Registers an admin if there is none. Of several instances, one succeeds.
 
-    The operator has named the address, so it counts as proven.
+    The operator has named the address, so it counts as verified.
     """
 
     units: UnitsOfWork
@@ -38,16 +38,16 @@ class BootstrapAdmin:
     clock: Clock
 
     async def __call__(self, *, email: str, password: str, user_id: UUID) -> Bootstrap:
-        """Says how it went.
+        """Returns the result.
 
         Args:
             email: The admin's address.
             password: The admin's password.
-            user_id: The id that this instance gives the admin, the same in every attempt: by it, of
-                several instances, the one that made the admin knows.
+            user_id: The admin's id, chosen by this instance and the same for every attempt: it shows which
+                instance created the admin.
 
         Raises:
-            Unavailable: user-service or Postgres cannot be reached; try again.
+            Unavailable: user-service or Postgres is unreachable; try again.
         """
         caller = Caller(service="auth-service")
         if await self._has_admin():
@@ -68,7 +68,7 @@ class BootstrapAdmin:
         return Bootstrap.CREATED if made.user_id == user_id else Bootstrap.NOT_NEEDED
 
     async def _vouch(self, email: str, caller: Caller) -> None:
-        """Proves the address of an admin who was made before addresses had to be proven."""
+        """Verifies the address of an admin who was created before addresses had to be verified."""
         async with self.units.transaction() as unit:
             found = await unit.credentials.by_email(canonical_email(email))
             known = None if found is None else await unit.credentials.lock(found.user_id)

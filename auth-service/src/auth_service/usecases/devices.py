@@ -14,10 +14,10 @@ from auth_service.domain.unit_of_work import UnitsOfWork
 
 @dataclass(frozen=True, slots=True)
 class RecordDevice:
-    """Remembers the device, and queues a mail if it is new; the first one of a user is no news.
+    """Stores the device of a sign-in, and queues a notice if it is new and not the user's first.
 
     Attributes:
-        is_on: Whether users are to be told.
+        is_on: Whether users are notified.
     """
 
     units: UnitsOfWork
@@ -25,7 +25,7 @@ class RecordDevice:
     is_on: bool
 
     async def __call__(self, *, user_id: UUID, caller: Caller) -> None:
-        """Returns when it is noted, or cannot be now; the sign-in does not depend on it."""
+        """Stores it, if Postgres is available: the sign-in does not depend on it."""
         if not self.is_on:
             return
         digests = self.digests(user_id, device_of(caller.user_agent, caller.client_address))
@@ -37,7 +37,7 @@ class RecordDevice:
                             await unit.devices.keep_digest(user_id, digest, digests[0])
                         return
             async with self.units.transaction() as unit:
-                # Of two first sign-ins at once, one is the first.
+                # The lock makes one of two concurrent first sign-ins the first.
                 if await unit.credentials.lock(user_id) is not None and await unit.devices.add(
                     user_id, digests[0]
                 ):

@@ -24,18 +24,18 @@ from auth_service.usecases.undo import RestoreEmail
 
 @dataclass(frozen=True, slots=True)
 class ReportEmailVerified:
-    """Tells what is so now; nothing when the address has changed since. May be repeated."""
+    """Reports a verified address to user-service, unless it has changed since. Idempotent."""
 
     units: UnitsOfWork
     directory: UserDirectory
     restore: RestoreEmail
 
     async def __call__(self, *, user_id: UUID) -> None:
-        """Returns when user-service knows.
+        """Reports it.
 
         Raises:
             EmailTaken: another user has an address that was restored.
-            Unavailable: user-service cannot be told.
+            Unavailable: user-service is unreachable.
         """
         await self.restore(user_id=user_id)
         async with self.units.statements() as unit:
@@ -46,28 +46,27 @@ class ReportEmailVerified:
 
 @dataclass(frozen=True, slots=True)
 class VerifyEmail:
-    """Notes that the address is verified, or has the pending one become the address.
+    """Verifies the address of a mailed token; a pending one becomes the user's address.
 
-    Whose an address is decides user-service. It is asked before the token is used up: what it
-    commits reaches the credential by its event, whatever happens to this call, and when it
-    commits nothing the token can be sent again.
+    user-service owns the addresses, so it is asked before the token is spent: what it commits reaches the
+    credential by its event, whatever happens to this call, and if it commits nothing the token stays valid.
     """
 
     mailed: MailedTokens
     directory: UserDirectory
-    tell: ReportEmailVerified
+    report: ReportEmailVerified
     sync: SyncAccount
 
     async def __call__(
         self, *, token: str, caller: Caller, idempotency: IdempotencyRecord | None = None
     ) -> None:
-        """Returns when the address counts, also when the attempt has done that before.
+        """Verifies the address; does nothing if a retry finds it done.
 
         Raises:
-            TokenInvalid: the token is wrong, used, replaced, or for an address that was given up.
-            TokenExpired: it was not used in time.
+            TokenInvalid: the token is wrong, used, replaced, or for an address that is not pending any more.
+            TokenExpired: it has expired.
             EmailTaken: another user has the pending address by now.
-            Unavailable: user-service cannot be asked about the pending address; try again.
+            Unavailable: user-service is unreachable; try again.
         """
         if recorded_outcome(idempotency) is not None:
             return
@@ -77,7 +76,7 @@ class VerifyEmail:
             is_new = address != credential.email
             if is_new:
                 await self.directory.confirm_email(credential.user_id, address)
-            await self._note(credential, address, token, caller, idempotency)
+            await self._spend(credential, address, token, caller, idempotency)
         except (TokenInvalid, TokenExpired, EmailTaken) as refusal:
             await self.mailed.audit_refusal(refusal, token, caller)
             raise
@@ -85,29 +84,29 @@ class VerifyEmail:
             if is_new:
                 await self.sync(user_id=credential.user_id, caller=caller)
             else:
-                await self.tell(user_id=credential.user_id)
+                await self.report(user_id=credential.user_id)
         except ServiceError:
-            return  # The event will.
+            return  # The event reports it later.
 
-    async def _note(
+    async def _spend(
         self,
-        judged: Credential,
+        checked: Credential,
         address: str,
         token: str,
         caller: Caller,
         idempotency: IdempotencyRecord | None,
     ) -> None:
-        user_id = judged.user_id
+        user_id = checked.user_id
         async with self.mailed.units.transaction() as unit:
-            if address == judged.email:
-                # Judged once more: the address may have been given up in between.
+            if address == checked.email:
+                # Verified again: the address may have changed in between.
                 await self.mailed.verify_proof(unit, token)
                 await self.mailed.spend(unit, token)
                 await unit.mails.withdraw(user_id, MailKind.EMAIL_VERIFICATION)
                 if await unit.emails.verify(user_id):
                     await unit.outbox.append(EmailVerified(user_id))
             else:
-                # The change is made; its event may have ended the token already.
+                # The change is committed; its event may have ended the token already.
                 await unit.credentials.lock(user_id)
                 await unit.mails.spend(digest(token))
             await record_outcome(unit, idempotency, user_id)
@@ -117,9 +116,9 @@ class VerifyEmail:
 
 @dataclass(frozen=True, slots=True)
 class ResendVerification:
-    """Queues a mail with a token: to the pending address, or else to the present one.
+    """Queues a mail with a token: to the pending address, or else to the current one.
 
-    The latter is dropped if the address is verified by its turn.
+    The latter is dropped if the address is verified by the time that it is sent.
     """
 
     units: UnitsOfWork
@@ -127,9 +126,9 @@ class ResendVerification:
     clock: Clock
 
     async def __call__(self, *, caller: Caller) -> None:
-        """Returns when the mail is queued."""
+        """Queues the mail."""
         user_id = caller.person()
-        with suppress(ServiceError):  # What is asked for may have come here by the release before.
+        with suppress(ServiceError):  # The previous release may have set a pending address.
             await self.sync(user_id=user_id, caller=caller)
         async with self.units.transaction() as unit:
             pending = await unit.email_changes.pending(user_id)

@@ -37,15 +37,16 @@ from auth_service.usecases.tokens import IssueTokens, reissue_tokens
 
 
 @dataclass(frozen=True, slots=True)
-class _Guess:
-    """A password that is tried.
+class _Attempt:
+    """A password to check.
 
     Attributes:
-        device: The token of the browser that tries it, if it is one of the account's.
+        throttle: The failures before it.
+        device: The browser's device token, if it is one of the account's.
     """
 
     key: ThrottleKey
-    record: ThrottleState
+    throttle: ThrottleState
     credential: Credential | None
     password: str
     device: str = ""
@@ -53,7 +54,7 @@ class _Guess:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Opens a session for whoever knows an account's password.
+    """Opens a session for the password of an account.
 
     An unknown address costs the same statements and the same hash as a known one.
     """
@@ -79,19 +80,18 @@ class Login:
         caller: Caller,
         idempotency: IdempotencyRecord | None = None,
     ) -> Tokens | Challenge:
-        """Returns the session's tokens, or what its second step needs.
+        """Returns the session's tokens, or a challenge for the second factor.
 
         Args:
             email: The address.
             password: The password.
-            device: The token of a browser that has signed in before; empty when there is none.
+            device: The browser's device token; empty without one.
             caller: Who signs in.
-            idempotency: By which the call is known when it is made again; if it opened a session and
-                its answer was lost, it is given that session's tokens.
+            idempotency: The call's record; a retry gets tokens of the session that was opened.
 
         Raises:
             InvalidCredentials: no such account, or not its password.
-            TooManyAttempts: this client has guessed at this account too often.
+            TooManyAttempts: the client has failed at this account too often.
             AccountDisabled: the right password of a deactivated account.
             Unavailable: it cannot be decided now.
         """
@@ -105,14 +105,14 @@ class Login:
         if client is not None:
             known = replace(key, client=client)
             async with self.check_password.turn(known):
-                record, credential = await self._look_up(address, known)
+                throttle, credential = await self._look_up(address, known)
                 if credential and self.device_tokens.is_current(device, credential.password_hash):
-                    guess = _Guess(known, record, credential, password, device)
-                    return await self._sign_in(guess, caller, idempotency)
-                await self.check_password.take_back(known, record)
+                    attempt = _Attempt(known, throttle, credential, password, device)
+                    return await self._sign_in(attempt, caller, idempotency)
+                await self.check_password.take_back(known, throttle)
         async with self.check_password.turn(key):
-            guess = _Guess(key, *await self._look_up(address, key), password)
-            return await self._sign_in(guess, caller, idempotency)
+            attempt = _Attempt(key, *await self._look_up(address, key), password)
+            return await self._sign_in(attempt, caller, idempotency)
 
     def _client_of(self, device: str, key: ThrottleKey) -> bytes | None:
         clients = (self.device_tokens.client(device, each) for each in (key.account, *key.former_accounts))
@@ -123,37 +123,37 @@ class Login:
             return await unit.sign_ins.look_up(address, key)
 
     async def _sign_in(
-        self, guess: "_Guess", caller: Caller, idempotency: IdempotencyRecord | None
+        self, attempt: _Attempt, caller: Caller, idempotency: IdempotencyRecord | None
     ) -> Tokens | Challenge:
-        key, record, credential, password = guess.key, guess.record, guess.credential, guess.password
+        key, credential, password = attempt.key, attempt.credential, attempt.password
         try:
-            proven = await self._prove(guess)
+            proven = await self._prove(attempt)
             if proven.second_factor:
-                await self.check_password.take_back(key, record)
+                await self.check_password.take_back(key, attempt.throttle)
                 return await self._challenge(await self._strengthen(proven, password))
             locked = await self._open_session(proven, key, caller, idempotency)
         except (InvalidCredentials, TooManyAttempts, AccountDisabled) as refusal:
             await self._audit_refusal(refusal, credential, caller)
             raise
         tokens = self.issue_tokens(locked)
-        await self._tell(locked)
+        await self._report(locked)
         await self.record_device(user_id=proven.user_id, caller=caller)
         strengthened = await self._strengthen(proven, password)
-        is_newest = bool(guess.device) and self.device_tokens.client(guess.device, key.account) is not None
-        if is_newest and strengthened is proven:
-            return replace(tokens, device=guess.device)
+        device = attempt.device
+        if device and strengthened is proven and self.device_tokens.client(device, key.account) is not None:
+            return replace(tokens, device=device)
         return replace(tokens, device=self.device_tokens.issue(key.account, strengthened.password_hash))
 
-    async def _prove(self, guess: "_Guess") -> Credential:
-        key, record, credential = guess.key, guess.record, guess.credential
+    async def _prove(self, attempt: _Attempt) -> Credential:
+        key, throttle, credential = attempt.key, attempt.throttle, attempt.credential
         matches = await self.check_password(
-            key, record, credential, guess.password, is_trusted=bool(guess.device)
+            key, throttle, credential, attempt.password, is_trusted=bool(attempt.device)
         )
         if credential is None or not matches:
             raise InvalidCredentials
         if credential.is_active and not credential.is_pending:
             return credential
-        await self.check_password.take_back(key, record)
+        await self.check_password.take_back(key, throttle)
         raise NotAdmittedYet if credential.is_active else AccountDisabled
 
     async def _challenge(self, proven: Credential) -> Challenge:
@@ -171,19 +171,19 @@ class Login:
         entry = audited(
             caller, self.clock.now(), "auth.login", actor_id=proven.user_id, session_id=str(session_id)
         )
-        # One statement is enough, unless the attempt is to know of it.
-        lend = self.units.statements if idempotency is None else self.units.transaction
-        async with lend() as unit:
+        # One statement is enough, unless the outcome is recorded with it.
+        begin = self.units.statements if idempotency is None else self.units.transaction
+        async with begin() as unit:
             opening = await unit.sign_ins.open(session_id, proven, key, entry, PASSWORD)
-            if opening.blocked_for is not None:  # Guesses made at the same time have used up the attempts.
+            if opening.blocked_for is not None:  # Concurrent attempts were too many.
                 raise TooManyAttempts(retry_after_seconds=whole_seconds(opening.blocked_for))
             if opening.locked is None:
-                raise Unavailable  # The account changed since it was read: the next try sees how.
+                raise Unavailable  # The account has changed since it was read: a retry sees the change.
             await record_outcome(unit, idempotency, session_id)
         return opening.locked
 
-    async def _tell(self, locked: LockedSession) -> None:
-        """Lets user-service know, now or by an event; the sign-in does not depend on either."""
+    async def _report(self, locked: LockedSession) -> None:
+        """Reports the sign-in to user-service, by call or by event; it depends on neither."""
         user_id = locked.session.user_id
         if await self.directory.record_sign_in(user_id, locked.at):
             return
@@ -208,11 +208,11 @@ class Login:
             async with self.units.transaction() as unit:
                 await unit.audit.append(entry)
 
-        # Only what concerns an account is chained, and that takes time: the answer shall not tell of it.
+        # Only refusals of known accounts are audited, which takes time: the response must not reveal it.
         await self.background(note)
 
     async def _strengthen(self, proven: Credential, password: str) -> Credential:
-        """Hashes the password anew when the parameters have risen since; the next time will do as well."""
+        """Hashes the password again if the parameters have become stronger; later if the pool is busy."""
         if not self.hasher.is_outdated(proven.password_hash):
             return proven
         try:

@@ -24,22 +24,22 @@ from auth_service.domain.mail import (
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 
 LEASE = timedelta(minutes=2)
-"""How long a mail is left to whoever claimed it: longer than any delivery lasts."""
+"""How long a claimed mail is reserved: longer than any delivery takes."""
 
 TO_ONE_USER_MAX = 10
-"""How many mails of one kind with a token a user gets within an hour; the last one's link works."""
+"""Mails of one kind with a token per user and hour; the link of the last one works."""
 
 _NO_ID = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
 class AddressMail:
-    """Reads addresses at the last moment: mails go to what is stored then."""
+    """Reads the address when a mail is sent, so that it goes to the current one."""
 
     tokens: MailTokens
 
     async def __call__(self, unit: UnitOfWork, mail: Mail) -> OutgoingMail | None:
-        """Returns the mail as it goes out, its token counting from now on; None when it is not to."""
+        """Returns the mail to send, its token valid from now on; None if it is not to be sent."""
         credential = await unit.credentials.lock(mail.user_id)
         if mail.superseded and mail.kind.newest_wins:
             return None
@@ -49,7 +49,7 @@ class AddressMail:
             former = await unit.email_changes.former(mail.id)
             if former is not None:
                 return await self._letter(unit, mail, former.email)
-            # Queued by the release before, which tells without a link; or undone meanwhile.
+            # Queued by the previous release, whose notices have no link, or undone meanwhile.
             to = None if mail.kind in EMAIL_NOTICES else _address(credential)
             return None if to is None else _notice(mail, to)
         to = _address(credential)
@@ -68,10 +68,10 @@ class AddressMail:
     async def _to_pending(
         self, unit: UnitOfWork, mail: Mail, credential: Credential | None
     ) -> OutgoingMail | None:
-        """Returns the proof of an address that is asked for, or the notice to whoever has it already.
+        """Returns the verification of a pending address, or a notice to the user who has it already.
 
-        Both cost the same, and what is kept of them is the same, so that nobody who asks for an
-        address learns whether it is somebody's: a taken one has a token that is mailed to nobody.
+        Both cost and store the same, so that requesting an address does not reveal whether it is taken: a
+        taken one gets a token too, which is mailed to no one.
         """
         pending = await unit.email_changes.pending(mail.user_id)
         if pending is None or _address(credential) is None:
@@ -94,7 +94,7 @@ class AddressMail:
         return OutgoingMail(id=mail.id, kind=mail.kind, to=to, token=token, traceparent=mail.traceparent)
 
     async def _admits(self, unit: UnitOfWork, mail: Mail, target: str, at_most: int) -> bool:
-        # A mail is counted once, however often it is tried.
+        # A mail is counted once, not per attempt.
         return mail.attempts > 1 or await unit.email_changes.admit_mail(
             digest(target), at_most, TARGET_WINDOW
         )
@@ -111,14 +111,14 @@ def _address(credential: Credential | None) -> str | None:
 
 
 AT_ONCE = 4
-"""Mails on their way at a time."""
+"""Concurrent deliveries."""
 
 
 @dataclass(frozen=True, slots=True)
 class SendMails:
-    """Sends every mail that is due, each at least once; several instances may do it at the same time.
+    """Sends every mail that is due, each at least once; several instances may do it at once.
 
-    A mail leaves the queue when it is out of our hands. No connection is held meanwhile.
+    A mail leaves the queue when it is handed over. No connection is held meanwhile.
     """
 
     units: UnitsOfWork
@@ -126,10 +126,10 @@ class SendMails:
     sender: MailSender
 
     async def __call__(self) -> int:
-        """Returns how many mails were sent, dropped or put off.
+        """Returns how many mails were sent, dropped or delayed.
 
         Raises:
-            Unavailable: Postgres is away.
+            Unavailable: Postgres is unreachable.
         """
         first = await self._claim()
         if first is None:
@@ -161,7 +161,7 @@ class SendMails:
                 return
         try:
             await self.sender(letter)
-        except Undeliverable:  # The log knows; there is nobody else to inform.
+        except Undeliverable:  # Logged by the sender.
             async with self.units.transaction() as unit:
                 await unit.mails.note_refused(mail)
         except ServiceError:
@@ -169,6 +169,6 @@ class SendMails:
                 await unit.mails.put_off(mail.id, wait_after(mail.attempts))
         else:
             async with self.units.transaction() as unit:
-                # The lock keeps an earlier mail, on its way at this moment, from issuing its token after.
+                # The lock keeps an earlier mail that is being sent from issuing its token afterwards.
                 await unit.credentials.lock(mail.user_id)
                 await unit.mails.note_delivered(mail)

@@ -16,10 +16,10 @@ from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 
 @dataclass(frozen=True, slots=True)
 class MailedTokens:
-    """Verifies tokens of some kinds, and puts refusals on the record.
+    """Verifies mailed tokens of some kinds, and audits refusals.
 
     Attributes:
-        action: What the record calls the use of such a token.
+        action: The audit action of using such a token.
     """
 
     kinds: tuple[MailKind, ...]
@@ -29,25 +29,23 @@ class MailedTokens:
     clock: Clock
 
     async def verify(self, unit: UnitOfWork, token: str) -> Credential:
-        """Returns the credential that the token is for, locked.
+        """Returns the token's credential, locked.
 
         Raises:
-            TokenInvalid: it was never sent, was used, was replaced by a newer one, or was
-                sent to another address than the user's.
-            TokenExpired: it was not used in time.
+            TokenInvalid: it is unknown, used, replaced by a newer one, or was sent to an address that is
+                not the user's any more.
+            TokenExpired: it has expired.
         """
         credential, _ = await self.verify_proof(unit, token)
         return credential
 
     async def verify_proof(self, unit: UnitOfWork, token: str) -> tuple[Credential, str]:
-        """Returns the credential that the token is for, locked, and the address that it was sent to.
-
-        That is the pending address for a token that proves one.
+        """Returns the token's credential, locked, and the address that it was sent to: maybe the pending one.
 
         Raises:
-            TokenInvalid: it was never sent, was used, was replaced by a newer one, or was sent to
-                an address that is not the user's, nor asked for, any more.
-            TokenExpired: it was not used in time.
+            TokenInvalid: it is unknown, used, replaced by a newer one, or was sent to an address that is
+                neither the user's nor pending any more.
+            TokenExpired: it has expired.
         """
         known = await self._known(unit, token)
         credential = await unit.credentials.lock(known.user_id)
@@ -62,11 +60,11 @@ class MailedTokens:
         return credential, address
 
     async def verify_undo(self, unit: UnitOfWork, token: str) -> tuple[FormerEmail, MailKind]:
-        """Returns the address that the token restores, its user's credential locked, and what it undoes.
+        """Returns the address that the token restores, with the credential locked, and what it undoes.
 
         Raises:
-            TokenInvalid: it was never sent or was used, or the change was taken back.
-            TokenExpired: it was not used in time.
+            TokenInvalid: it is unknown or used, or the change was undone.
+            TokenExpired: it has expired.
         """
         known = await self._known(unit, token)
         await unit.credentials.lock(known.user_id)
@@ -77,16 +75,16 @@ class MailedTokens:
         return former, known.kind
 
     async def spend(self, unit: UnitOfWork, token: str) -> None:
-        """Uses the token up.
+        """Spends the token.
 
         Raises:
-            TokenInvalid: somebody else just did.
+            TokenInvalid: a concurrent call has spent it.
         """
         if not await unit.mails.spend(digest(token)):
             raise TokenInvalid
 
     async def audit_refusal(self, refusal: ServiceError, token: str, caller: Caller) -> None:
-        """Puts a refusal on the record."""
+        """Audits a refusal."""
         async with self.units.transaction() as unit:
             known = await unit.mails.token(digest(token))
             subject_id: UUID | None = known.user_id if known else None

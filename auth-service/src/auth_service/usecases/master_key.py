@@ -7,17 +7,17 @@ from auth_service.domain.master_key import KeyFollower, ResealReport, ResealRepo
 
 @dataclass(frozen=True, slots=True)
 class Reseal:
-    """Seals and attests again what can be; the rest ends by itself or changes with its next use."""
+    """Reseals and attests what can be; the rest ends by itself, or changes with its next use."""
 
     repository: ResealRepository
     follower: KeyFollower
 
     async def __call__(self) -> ResealReport:
-        """Returns what was done and what is left; pods may serve meanwhile.
+        """Returns what was resealed and what is left; the service may run meanwhile.
 
         Raises:
             MasterKeyMismatch: something was sealed under a key that is not accepted.
-            Unavailable: Postgres is away.
+            Unavailable: Postgres is unreachable.
         """
         resealed = await self._signing_keys() + await self._attestations() + await self._authenticators()
         since, is_mixed = await self.repository.written_since(self.follower.key_id)

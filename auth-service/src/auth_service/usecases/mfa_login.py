@@ -27,9 +27,9 @@ from auth_service.usecases.tokens import IssueTokens, reissue_tokens
 
 @dataclass(frozen=True, slots=True)
 class VerifyMfa:
-    """Opens the session that a challenge stands for, once.
+    """Opens the session of a challenge, once.
 
-    Everything happens under the credential's lock: of calls with one code, one wins.
+    Everything happens under the credential's lock: of concurrent calls with one code, one succeeds.
     """
 
     units: UnitsOfWork
@@ -44,12 +44,12 @@ class VerifyMfa:
     async def __call__(
         self, *, mfa_token: str, code: str, caller: Caller, idempotency: IdempotencyRecord | None = None
     ) -> Tokens:
-        """Returns the session's tokens, the same session's when the attempt opened one before.
+        """Returns the session's tokens; for a retry, of the session that was opened.
 
         Raises:
             InvalidCredentials: the code is wrong, or was used.
             TokenInvalid: the token is unknown, used, or of a former password.
-            TokenExpired: it was not used in time.
+            TokenExpired: it has expired.
             TooManyAttempts: too many wrong codes for this account.
             AccountDisabled: the account was deactivated meanwhile.
         """
@@ -60,7 +60,7 @@ class VerifyMfa:
         try:
             locked, device = await self._finish(digest, code, caller, idempotency)
         except (TokenInvalid, TokenExpired) as refusal:
-            # All of it was taken back, a code that was found good as well; that it was tried is kept.
+            # All of it was rolled back, the use of a right code too; the attempt is audited.
             async with self.units.transaction() as unit:
                 found = await unit.second_factors.pending(digest)
                 user_id = found[0].user_id if found else None
@@ -73,7 +73,7 @@ class VerifyMfa:
     async def _finish(
         self, digest: bytes, code: str, caller: Caller, idempotency: IdempotencyRecord | None
     ) -> tuple[LockedSession, str]:
-        """Returns the session, and by which token the account knows the browser from now on."""
+        """Returns the session, and the browser's device token."""
         async with self.units.transaction() as unit:
             credential = await self._credential(unit, digest)
             try:
@@ -84,7 +84,7 @@ class VerifyMfa:
                 await record_outcome(unit, idempotency, locked.session.id)
                 account = self.throttle_keys.of(credential, caller.client_address).account
                 return locked, self.device_tokens.issue(account, credential.password_hash)
-            # What was counted and written of the refusal is to stay: the block ends well.
+            # The transaction commits, so that the failure counts.
             await self.check_code.audit_refusal(unit, refusal, credential.user_id, caller)
         raise refusal
 
@@ -110,8 +110,8 @@ class VerifyMfa:
             raise AccountDisabled
         method = await self.check_code(unit, user_id, code)
         if not await unit.second_factors.close(digest):
-            raise TokenInvalid  # Somebody was faster; the code is as good as before.
-        # Signing in forgives wrong passwords as well as wrong codes.
+            raise TokenInvalid  # A concurrent call has used it; the code stays valid.
+        # Signing in deletes failures of the password as well as of the code.
         await unit.login_throttle.reset(self.throttle_keys.of(credential, caller.client_address))
         session_id = uuid7()
         entry = audited(

@@ -37,12 +37,12 @@ from auth_service.usecases.tokens import IssueTokens, reissue_tokens
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedAssertion:
-    """What an assertion came to.
+    """The result of checking an assertion.
 
     Attributes:
-        passkey: Which passkey it says to be of; None when we know none such.
-        signed: What the passkey has signed; None when it is refused.
-        refusal: Why it is refused; None when it is good.
+        passkey: The passkey that it claims to be of; None if unknown.
+        signed: What the passkey signed; None if it is refused.
+        refusal: Why it is refused; None if it is valid.
     """
 
     passkey: Passkey | None
@@ -50,10 +50,10 @@ class CheckedAssertion:
     refusal: PasskeyRefused | None = None
 
     def proven(self) -> tuple[Passkey, Signed]:
-        """Returns the passkey and what it has signed.
+        """Returns the passkey and what it signed.
 
         Raises:
-            PasskeyRefused: the assertion is no good.
+            PasskeyRefused: the assertion is refused.
         """
         if self.refusal is not None:
             raise self.refusal
@@ -64,14 +64,14 @@ class CheckedAssertion:
 
 @dataclass(frozen=True, slots=True)
 class CheckAssertion:
-    """Spends the challenge whatever the assertion is worth. Why one is refused is for the audit alone."""
+    """Spends the challenge, also if the assertion is refused. The reason is only audited."""
 
     units: UnitsOfWork
     relying_party: RelyingParty
     clock: Clock
 
     async def __call__(self, assertion: Mapping[str, Any]) -> CheckedAssertion:
-        """Returns what the assertion came to.
+        """Returns the result.
 
         Raises:
             Invalid: it is malformed.
@@ -127,7 +127,7 @@ def _refusal(
 
 @dataclass(frozen=True, slots=True)
 class BeginPasskeyLogin:
-    """Opens a challenge for anybody: who it is will be seen from the passkey."""
+    """Opens a challenge for any client: the passkey names the user later."""
 
     units: UnitsOfWork
     relying_party: RelyingParty
@@ -143,10 +143,9 @@ class BeginPasskeyLogin:
 
 @dataclass(frozen=True, slots=True)
 class LoginWithPasskey:
-    """Opens a session for whoever has a passkey and has shown the authenticator who they are.
+    """Opens a session for a passkey that verified its user.
 
-    That is two factors at once, so no second step follows. What is wrong with a passkey that
-    is refused is told to the audit trail alone.
+    That counts as two factors, so no second step follows. The reason of a refusal is only audited.
     """
 
     units: UnitsOfWork
@@ -160,12 +159,12 @@ class LoginWithPasskey:
     async def __call__(
         self, *, assertion: Mapping[str, Any], caller: Caller, idempotency: IdempotencyRecord | None = None
     ) -> Tokens:
-        """Returns the session's tokens, the same session's when the attempt opened one before.
+        """Returns the session's tokens; for a retry, of the session that was opened.
 
         Raises:
             Invalid: the assertion is malformed.
-            PasskeyRefused: it is for another origin or challenge, was used, is of no passkey
-                that we know, not signed by it, or of a copy of it.
+            PasskeyRefused: it is for another origin or challenge, was used, is of an unknown passkey or a
+                copy, or is not signed.
             AccountDisabled: the right passkey of a deactivated account.
         """
         opened = recorded_outcome(idempotency)
@@ -184,7 +183,7 @@ class LoginWithPasskey:
     async def _open_session(
         self, passkey: Passkey, signed: Signed, caller: Caller, idempotency: IdempotencyRecord | None
     ) -> tuple[LockedSession, str]:
-        """Returns the session, and by which token the account knows the browser from now on."""
+        """Returns the session, and the browser's device token."""
         async with self.units.transaction() as unit:
             credential = await unit.credentials.lock(passkey.user_id)
             if credential is None:
@@ -194,7 +193,7 @@ class LoginWithPasskey:
             if credential.is_pending:
                 raise NotAdmittedYet
             await self.check_assertion.use(unit, passkey, signed)
-            # Signing in forgives wrong passwords; who is blocked for them is not kept out by that.
+            # Signing in deletes failures of the password; being blocked for them does not matter here.
             key = self.throttle_keys.of(credential, caller.client_address)
             await unit.login_throttle.reset(key)
             now, session_id = self.clock.now(), uuid7()

@@ -35,7 +35,7 @@ from auth_service.usecases.undo import notify_with_undo
 
 @dataclass(frozen=True, slots=True)
 class BeginPasskey:
-    """Opens a challenge for whoever knows the password, so that a stolen session adds no way in."""
+    """Opens a challenge; needs the password, so that a stolen session cannot add a way in."""
 
     units: UnitsOfWork
     relying_party: RelyingParty
@@ -47,8 +47,8 @@ class BeginPasskey:
 
         Raises:
             Invalid: the password is wrong.
-            EmailNotVerified: the address has to be proven first.
-            TooManyAttempts: this client has guessed at this account too often.
+            EmailNotVerified: the address has to be verified first.
+            TooManyAttempts: the client has failed at this account too often.
             TooManyPasskeys: the user has `PASSKEYS_MAX`.
         """
         user_id = caller.person()
@@ -80,7 +80,7 @@ ACTION = "auth.passkey_added"
 
 @dataclass(frozen=True, slots=True)
 class AddPasskey:
-    """Keeps a passkey that answers the challenge of the same user's same session."""
+    """Stores a passkey that answers the challenge of this user and session."""
 
     units: UnitsOfWork
     relying_party: RelyingParty
@@ -95,14 +95,14 @@ class AddPasskey:
         caller: Caller,
         idempotency: IdempotencyRecord | None = None,
     ) -> Passkey:
-        """Returns the passkey, the same one when the attempt has added it before.
+        """Returns the passkey; for a retry, the one that was added.
 
         Raises:
             Invalid: the attestation is malformed, forged, of another origin, or late.
-            EmailNotVerified: the address has to be proven first.
-            PasskeyRegistered: somebody has it already.
+            EmailNotVerified: the address has to be verified first.
+            PasskeyRegistered: it is registered, for this user or another.
             TooManyPasskeys: the user has `PASSKEYS_MAX`.
-            NotFound: the attempt has added it, and it was removed since.
+            NotFound: it was added by this call, and removed since.
         """
         added = recorded_outcome(idempotency)
         if added is not None:
@@ -134,7 +134,7 @@ class AddPasskey:
         for passkey in passkeys:
             if passkey.id == passkey_id:
                 return passkey
-        raise NotFound  # It was removed again since.
+        raise NotFound  # It was removed since.
 
     async def _keep(
         self, name: str, made: NewPasskey, caller: Caller, idempotency: IdempotencyRecord | None
@@ -175,7 +175,7 @@ class ListPasskeys:
 
 @dataclass(frozen=True, slots=True)
 class RemovePasskey:
-    """Forgets a passkey of somebody who knows the password; from then on it opens nothing."""
+    """Deletes a passkey; needs the password."""
 
     units: UnitsOfWork
     verify_password: VerifyPassword
@@ -183,11 +183,11 @@ class RemovePasskey:
     clock: Clock
 
     async def __call__(self, *, passkey_id: UUID, password: str, caller: Caller) -> None:
-        """Returns when it is gone.
+        """Deletes it.
 
         Raises:
             Invalid: the password is wrong.
-            TooManyAttempts: this client has guessed at this account too often.
+            TooManyAttempts: the client has failed at this account too often.
             NotFound: the user has no such passkey.
         """
         user_id = caller.person()

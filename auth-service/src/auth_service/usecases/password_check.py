@@ -19,15 +19,15 @@ from auth_service.domain.unit_of_work import UnitsOfWork
 
 @dataclass(frozen=True, slots=True)
 class CheckPassword:
-    """Refuses clients that guessed too often, holds back answers about accounts under attack.
+    """Compares a password; refuses clients that failed too often, delays accounts under attack.
 
-    A guess is counted before it is made, so that guesses at the same time are no more than a
-    client has. The whole of it, with what is done for a right password, is one `turn`:
+    An attempt is counted in advance, so that concurrent attempts are no more than a client has left. It
+    runs in one `turn`, with what follows a right password:
 
         async with check_password.turn(key):
-            record = await unit.login_throttle.reserve(key)
-            if await check_password(key, record, credential, password):
-                ...  # forgive the client
+            throttle = await unit.login_throttle.reserve(key)
+            if await check_password(key, throttle, credential, password):
+                ...  # reset the client's failures
     """
 
     units: UnitsOfWork
@@ -35,62 +35,62 @@ class CheckPassword:
     login_delay: LoginDelay
 
     def turn(self, key: ThrottleKey) -> AbstractAsyncContextManager[None]:
-        """Waits until one of the client's guesses at the account can be made.
+        """Waits until one of the client's attempts at the account may run.
 
         Raises:
-            TooManyAttempts: too many of them wait already.
+            TooManyAttempts: too many wait already.
         """
         return self.login_delay.turn(key)
 
     async def __call__(
         self,
         key: ThrottleKey,
-        record: ThrottleState,
+        throttle: ThrottleState,
         credential: Credential | None,
         password: str,
         *,
         is_trusted: bool = False,
     ) -> bool:
-        """Says whether it is the password; takes as long for a credential that is not there.
+        """Whether it is the password; takes the same time without a credential.
 
         Args:
             key: The account and the client.
-            record: What reserving the guess returned.
-            credential: The account's credential; None when there is no such account.
-            password: The guess.
-            is_trusted: Whether the client has proved before that it is the account's: then the guesses
-                of others do not hold it back.
+            throttle: What `reserve` returned.
+            credential: The account's credential; None without an account.
+            password: The password.
+            is_trusted: Whether the client has signed in to the account before: then failures of other
+                clients do not delay it.
 
         Raises:
             TooManyAttempts: the client has to wait.
-            Unavailable: too many passwords wait to be checked.
+            Unavailable: too many passwords wait to be hashed.
         """
-        if record.counted_at is None:
-            # Without a block, all its guesses are under way, in other processes.
-            wait = 1.0 if record.blocked_for is None else whole_seconds(record.blocked_for)
+        if throttle.counted_at is None:
+            # Without a block, all its attempts are running, in other processes.
+            wait = 1.0 if throttle.blocked_for is None else whole_seconds(throttle.blocked_for)
             raise TooManyAttempts(retry_after_seconds=wait)
         try:
             if not is_trusted:
-                await self.login_delay(delay_seconds(record), key, is_first=record.is_first)
+                await self.login_delay(delay_seconds(throttle), key, is_first=throttle.is_first)
             matches = await self.hasher.verify(credential.password_hash if credential else None, password)
         except ServiceError:
-            await self.take_back(key, record)
+            await self.take_back(key, throttle)
             raise
         if not matches:
             async with self.units.statements() as unit:
                 await unit.login_throttle.confirm_failure(key)
         return matches
 
-    async def take_back(self, key: ThrottleKey, record: ThrottleState) -> None:
-        """Uncounts a guess that was not made, or was right and opened nothing yet."""
-        if record.counted_at is not None:
+    async def take_back(self, key: ThrottleKey, throttle: ThrottleState) -> None:
+        """Uncounts an attempt that was not made, or was right and has opened no session yet."""
+        if throttle.counted_at is not None:
             async with self.units.statements() as unit:
-                await unit.login_throttle.release(key, record.counted_at)
+                await unit.login_throttle.release(key, throttle.counted_at)
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyPassword:
-    """Checks a password; a wrong one counts like a sign-in's."""
+    """Says whether a password is a user's; a wrong one counts like a sign-in's."""
 
     units: UnitsOfWork
     throttle_keys: ThrottleKeys
@@ -98,10 +98,10 @@ class VerifyPassword:
     clock: Clock
 
     async def __call__(self, *, user_id: UUID, password: str, caller: Caller) -> bool:
-        """Says whether it is the user's password.
+        """Whether it is the user's password.
 
         Raises:
-            TooManyAttempts: this client has guessed at this account too often.
+            TooManyAttempts: the client has failed at this account too often.
         """
         async with self.units.statements() as unit:
             credential = await unit.credentials.by_id(user_id)
@@ -113,10 +113,10 @@ class VerifyPassword:
 
     async def _verify(self, key: ThrottleKey, credential: Credential, password: str, caller: Caller) -> bool:
         async with self.units.statements() as unit:
-            record = await unit.login_throttle.reserve(key)
+            throttle = await unit.login_throttle.reserve(key)
         try:
-            # Who is in a session has signed in before.
-            matches = await self.check_password(key, record, credential, password, is_trusted=True)
+            # The client has a session, so it has signed in before.
+            matches = await self.check_password(key, throttle, credential, password, is_trusted=True)
         except TooManyAttempts as refusal:
             await self._audit_refusal(credential.user_id, caller, refusal.reason)
             raise

@@ -15,7 +15,7 @@ from auth_service.domain.errors import CredentialChanged
 from auth_service.domain.events import EmailVerified
 from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.login_throttle import ThrottleKeys
-from auth_service.domain.mail import MailKind, nobody
+from auth_service.domain.mail import MailKind, unknown_recipient
 from auth_service.domain.password import PasswordHasher, PasswordPolicy
 from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import UserDirectory
@@ -29,7 +29,7 @@ WRONG = "is not your password"
 
 @dataclass(frozen=True, slots=True)
 class ChangePassword:
-    """Takes a new password from somebody who knows the old one; every other session ends."""
+    """Changes the password, given the old one; every other session ends."""
 
     units: UnitsOfWork
     verify_password: VerifyPassword
@@ -39,13 +39,13 @@ class ChangePassword:
     clock: Clock
 
     async def __call__(self, *, old_password: str, new_password: str, caller: Caller) -> None:
-        """Returns when the new password counts.
+        """Changes the password.
 
         Raises:
             Invalid: the old password is wrong.
-            TooManyAttempts: this client has guessed at this account too often.
-            WeakPassword: the new one would be guessed.
-            Unavailable: it cannot be judged now.
+            TooManyAttempts: the client has failed at this account too often.
+            WeakPassword: the new one is too easy to guess.
+            Unavailable: it cannot be rated now.
         """
         user_id = caller.person()
         async with self.units.statements() as unit:
@@ -54,17 +54,10 @@ class ChangePassword:
                 raise Unauthenticated
         if not await self.verify_password(user_id=user_id, password=old_password, caller=caller):
             raise Invalid.on("old_password", WRONG)
-        await self._judge(credential, new_password)
+        await check_new_password(self.policy, self.directory, credential, new_password)
         new_hash = await self.hasher.hash(new_password)
         await self._exchange(credential, new_hash, caller)
 
-    async def _judge(self, credential: Credential, new_password: str) -> None:
-        # The name is kept by user-service alone, and the rules speak of it.
-        account = await self.directory.account(credential.user_id)
-        full_name = account.user.full_name if account and account.user else ""
-        await self.policy.check(
-            "new_password", new_password, email=credential.email or "", full_name=full_name
-        )
 
     async def _exchange(self, credential: Credential, new_hash: str, caller: Caller) -> None:
         now = self.clock.now()
@@ -86,9 +79,8 @@ class ChangePassword:
 class ForgotPassword:
     """Queues a mail with a reset token.
 
-    For an unknown address the same statements queue a mail to nobody, which goes the same
-    way until it is dropped: the answer tells nothing, and neither does the time of this
-    answer or the next.
+    For an unknown address the same statements queue a mail that is dropped at the last moment: neither
+    the response nor its time reveals whether there is an account.
     """
 
     units: UnitsOfWork
@@ -97,14 +89,14 @@ class ForgotPassword:
     background: Background
 
     async def __call__(self, *, email: str, caller: Caller) -> None:
-        """Returns when the mail is queued."""
+        """Queues the mail."""
         address = canonical_email(email)
-        stranger = nobody(self.throttle_keys(address, "").account)
+        unknown = unknown_recipient(self.throttle_keys(address, "").account)
         async with self.units.statements() as unit:
             credential = await unit.credentials.by_email(address)
         subject_id = None if credential is None else credential.user_id
         async with self.units.transaction() as unit:
-            await unit.mails.queue(MailKind.PASSWORD_RESET, subject_id or stranger)
+            await unit.mails.queue(MailKind.PASSWORD_RESET, subject_id or unknown)
         entry = audited(caller, self.clock.now(), "auth.password_forgot", subject_id=subject_id)
 
         async def note() -> None:
@@ -112,16 +104,16 @@ class ForgotPassword:
                 async with self.units.transaction() as unit:
                     await unit.audit.append(entry)
 
-        # What nobody is concerned by is not chained; the answer shall not tell of it by its time.
+        # Only known accounts are audited, which takes time: the response must not reveal it.
         await self.background(note)
 
 
 @dataclass(frozen=True, slots=True)
 class ResetPassword:
-    """Takes a new password from whoever reads the account's mail, and ends every other way in.
+    """Sets a new password for a mailed token, and ends every other way in.
 
-    Sessions, API keys and passkeys may be an intruder's; the second factor stays.
-    A password that is too weak leaves the token as it was, to be tried with a better one.
+    Sessions, API keys and passkeys may be an intruder's; the second factor stays. A password that is too
+    weak does not spend the token.
     """
 
     mailed: MailedTokens
@@ -133,33 +125,26 @@ class ResetPassword:
     async def __call__(
         self, *, token: str, new_password: str, caller: Caller, idempotency: IdempotencyRecord | None = None
     ) -> None:
-        """Returns when the new password counts, also when the attempt has set it before.
+        """Sets the password; does nothing if a retry finds it done.
 
         Raises:
-            TokenInvalid: the token is wrong, used, replaced, or the password or the address
-                has changed since.
-            TokenExpired: it was not used in time.
-            WeakPassword: the password would be guessed.
-            Unavailable: it cannot be judged now.
+            TokenInvalid: the token is wrong, used, replaced, or the password or the address has changed
+                since.
+            TokenExpired: it has expired.
+            WeakPassword: the password is too easy to guess.
+            Unavailable: it cannot be rated now.
         """
         if recorded_outcome(idempotency) is not None:
             return
         try:
             async with self.mailed.units.transaction() as unit:
                 credential = _active(await self.mailed.verify(unit, token))
-            await self._judge(credential, new_password)
+            await check_new_password(self.policy, self.directory, credential, new_password)
             await self._exchange(token, await self.hasher.hash(new_password), caller, idempotency)
         except (TokenInvalid, TokenExpired) as refusal:
             await self.mailed.audit_refusal(refusal, token, caller)
             raise
 
-    async def _judge(self, credential: Credential, new_password: str) -> None:
-        # The name is kept by user-service alone, and the rules speak of it.
-        account = await self.directory.account(credential.user_id)
-        full_name = account.user.full_name if account and account.user else ""
-        await self.policy.check(
-            "new_password", new_password, email=credential.email or "", full_name=full_name
-        )
 
     async def _exchange(
         self, token: str, new_hash: str, caller: Caller, idempotency: IdempotencyRecord | None
@@ -172,13 +157,22 @@ class ResetPassword:
             await record_outcome(unit, idempotency, user_id)
             await unit.credentials.replace_hash(user_id, credential.password_hash, new_hash)
             await unit.mails.queue(MailKind.PASSWORD_RECOVERED, user_id)
-            # Whoever was locked out for guessing had forgotten it.
+            # Failures before were of a forgotten password.
             await unit.login_throttle.erase(self.throttle_keys.of(credential, "").account)
             await end_access(unit, user_id, PASSWORD_RESET, at=now)
-            # The token came back from the mailbox, which proves the address as well.
+            # The token came from the mailbox, which verifies the address as well.
             if await unit.emails.verify(user_id):
                 await unit.outbox.append(EmailVerified(user_id))
             await unit.audit.append(audited(caller, now, self.mailed.action, actor_id=user_id))
+
+
+async def check_new_password(
+    policy: PasswordPolicy, directory: UserDirectory, credential: Credential, new_password: str
+) -> None:
+    """Checks a new password against the policy, with the user's name, which only user-service has."""
+    account = await directory.account(credential.user_id)
+    full_name = account.user.full_name if account and account.user else ""
+    await policy.check("new_password", new_password, email=credential.email or "", full_name=full_name)
 
 
 def _active(credential: Credential) -> Credential:

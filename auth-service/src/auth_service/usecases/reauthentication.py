@@ -26,9 +26,9 @@ from auth_service.usecases.tokens import IssueTokens, reissue_tokens
 
 @dataclass(frozen=True, slots=True)
 class Reauthenticate:
-    """Renews the proof of a session by what signing in takes; the session stays what it was.
+    """Authenticates the user of a session again, with a password and code or a passkey.
 
-    Wrong passwords and wrong codes are counted like those of a sign-in.
+    Wrong passwords and wrong codes count like those of a sign-in.
     """
 
     units: UnitsOfWork
@@ -47,24 +47,23 @@ class Reauthenticate:
         caller: Caller,
         idempotency: IdempotencyRecord | None = None,
     ) -> Tokens:
-        """Returns the session's tokens; the access token says that the proof is of now.
+        """Returns the session's tokens, with the current `auth_time`.
 
         Args:
             password: The user's password; None with a passkey.
-            code: A code of the second factor, where one is on.
-            assertion: A passkey's answer to a challenge for signing in; None with a password.
+            code: A code of the second factor, if one is on.
+            assertion: A passkey's assertion for signing in; None with a password.
             caller: The user, in a session.
-            idempotency: By which the call is known when it is made again; if the proof was taken and the
-                answer was lost, it is given tokens of the same session.
+            idempotency: The call's record; a retry gets tokens of the session.
 
         Raises:
-            Invalid: neither password nor passkey, or both; or the second factor's code is missing.
+            Invalid: neither password nor passkey, or both; or the code is missing.
             InvalidCredentials: the password or the code is wrong.
             PasskeyRefused: the passkey is not accepted, or is another user's.
-            TooManyAttempts: too many wrong throttle.
+            TooManyAttempts: too many failures.
             CredentialChanged: the password was changed at the same time.
             TokenRevoked: the session has ended.
-            TokenExpired: the session was not used in time.
+            TokenExpired: the session has expired.
         """
         if caller.session_id is None:
             raise Forbidden
@@ -102,7 +101,7 @@ class Reauthenticate:
                 refusal: ServiceError = refused
             else:
                 return await self._renew(unit, session_id, methods, caller, idempotency)
-            # What was counted and written of the refusal is to stay: the block ends well.
+            # The transaction commits, so that the failure counts.
             await self.check_code.audit_refusal(unit, refusal, user_id, caller)
         raise refusal
 

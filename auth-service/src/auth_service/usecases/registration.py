@@ -21,12 +21,12 @@ from auth_service.domain.user import Role, User, UserDirectory
 
 
 async def queue_first_mail(unit: UnitOfWork, credential: Credential, user: User) -> None:
-    """Queues the mail that a new user, or the owner of a new address, has to answer, if any.
+    """Queues the first mail to a new user or a new address: an invitation or a verification, if any.
 
     Args:
         unit: In a transaction, the credential locked.
         credential: As it was before.
-        user: As user-service has it now.
+        user: The current record.
     """
     if credential.is_invited:
         await unit.mails.queue(MailKind.INVITATION, user.user_id)
@@ -42,7 +42,7 @@ class RefuseRegistration:
     clock: Clock
 
     async def __call__(self, *, user_id: UUID, caller: Caller) -> None:
-        """Returns when it is gone."""
+        """Deletes it."""
         async with self.units.transaction() as unit:
             if await unit.credentials.drop_pending(user_id):
                 await unit.audit.append(
@@ -59,7 +59,7 @@ class RefuseRegistration:
 
 @dataclass(frozen=True, slots=True)
 class FinishRegistration:
-    """Has user-service admit the user, then lets the credential count. May be repeated."""
+    """Has user-service admit the user, then activates the credential. Idempotent."""
 
     units: UnitsOfWork
     directory: UserDirectory
@@ -69,8 +69,8 @@ class FinishRegistration:
         """Returns the user.
 
         Raises:
-            EmailTaken: somebody else has the address, and the registration is dropped.
-            Unavailable: user-service cannot be asked now; it will be told.
+            EmailTaken: another user has the address; the registration is dropped.
+            Unavailable: user-service is unreachable; the event finishes the registration later.
         """
         try:
             user = await self.directory.admit(user_id)
@@ -86,13 +86,13 @@ class FinishRegistration:
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """Keeps a pending credential, then has user-service admit the user.
+    """Stores a pending credential, then has user-service admit the user.
 
-    The event written with the credential makes user-service do the same later, should this
-    call or either service die in between; and repeating the registration resumes it.
+    If this call or a service dies in between, the event written with the credential finishes the
+    registration; repeating it resumes it too.
 
     Attributes:
-        policy: What the password must be like; None takes any, for the operator's own.
+        policy: The rules on the password; None for the operator's own.
     """
 
     units: UnitsOfWork
@@ -115,18 +115,18 @@ class Register:
         """Returns the user.
 
         Args:
-            email: Where they are reached.
-            password: What they will prove themselves by.
-            full_name: What they are called.
+            email: The address.
+            password: The password.
+            full_name: The name.
             caller: Who registers.
-            role: What they may do.
-            email_verified: Whether the address is known to be theirs.
-            user_id: The id that they are to have; the user who has it already was made by
-                this very registration, which is then only answered again.
+            role: The role.
+            email_verified: Whether the address counts as verified.
+            user_id: The id to give the user; a user who has it already was created by this registration,
+                which is then finished.
 
         Raises:
-            EmailTaken: somebody has the address.
-            WeakPassword: the password would be guessed.
+            EmailTaken: another user has the address.
+            WeakPassword: the password is too easy to guess.
             Unavailable: it will be finished later, or can be repeated.
         """
         async with self.units.statements() as unit:
@@ -149,7 +149,7 @@ class Register:
 
     async def _begin(self, registration: Registration, password_hash: str, caller: Caller) -> None:
         user_id = registration.user_id
-        # Nobody registers an admin but the operator, at the first start.
+        # Only the operator's settings register an admin, at the first start.
         action = "auth.register" if registration.role is Role.USER else "auth.bootstrap_admin"
         try:
             async with self.units.transaction() as unit:
@@ -161,7 +161,7 @@ class Register:
             raise
 
     async def _resume(self, known: Credential, password: str, caller: Caller) -> User:
-        """Takes up a registration that was left half done, for whoever knows its password."""
+        """Resumes an unfinished registration, given its password."""
         if not known.is_pending or not await self.hasher.verify(known.password_hash, password):
             await self._audit_refusal(known.user_id, caller)
             raise EmailTaken
@@ -205,7 +205,7 @@ STALE = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class FinishStaleRegistrations:
-    """Finishes registrations that neither their call nor their event did: admitted or dropped."""
+    """Admits or drops registrations that neither their call nor their event has finished."""
 
     units: UnitsOfWork
     finish: FinishRegistration
@@ -215,7 +215,7 @@ class FinishStaleRegistrations:
         """Returns how many were finished.
 
         Raises:
-            Unavailable: user-service cannot be asked.
+            Unavailable: user-service is unreachable.
         """
         async with self.units.statements() as unit:
             waiting = await unit.credentials.pending_before(self.clock.now() - STALE, BATCH)

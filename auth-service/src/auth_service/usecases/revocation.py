@@ -21,25 +21,25 @@ from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 async def end_access(
     unit: UnitOfWork, user_id: UUID, ends: Access, *, at: datetime, keep_session: UUID | None = None
 ) -> None:
-    """Ends what an extent names; the credential must be locked.
+    """Ends ways into an account; the credential must be locked.
 
     Args:
         unit: In a transaction.
         user_id: Whose access ends.
-        ends: How far it reaches: one of the extents in `domain/access.py`.
+        ends: Which ways: one of the sets in `domain/access.py`.
         at: The time.
-        keep_session: The session that goes on, if one does.
+        keep_session: The session that stays open, if any.
     """
     await _end_other_ways_in(unit, user_id, ends)
-    await _end_what_was_asked_for(unit, user_id, ends)
+    await _end_requests(unit, user_id, ends)
     if Access.API_KEYS in ends:
         await unit.api_keys.revoke_all(user_id)
     if Access.SESSIONS in ends:
         await _end_sessions(unit, user_id, at, keep_session)
     all_sessions = Access.SESSIONS in ends and keep_session is None
     if Access.API_KEYS in ends or Access.SECOND_FACTOR in ends or all_sessions:
-        # Gateways that remember a key forget it by the same event; and without the second factor
-        # tokens may say more than their user may do.
+        # Services drop cached API keys by this event; and without the second factor, tokens may grant
+        # more than their user may do.
         await revoke_user(unit, user_id)
 
 
@@ -53,10 +53,10 @@ async def _end_other_ways_in(unit: UnitOfWork, user_id: UUID, ends: Access) -> N
         await unit.passkeys.close_challenges(user_id)
 
 
-async def _end_what_was_asked_for(unit: UnitOfWork, user_id: UUID, ends: Access) -> None:
+async def _end_requests(unit: UnitOfWork, user_id: UUID, ends: Access) -> None:
     if Access.MAILED_TOKENS in ends:
         await unit.mails.withdraw(user_id, *OWNERS_TOKENS)
-    if Access.KEPT_ANSWERS in ends:
+    if Access.STORED_RESPONSES in ends:
         await unit.idempotency.expire(user_id)
     if Access.PENDING_EMAIL in ends and await unit.email_changes.drop_pending(user_id):
         await unit.outbox.append(EmailVerified(user_id))  # Has user-service drop it as well.
@@ -73,12 +73,12 @@ async def _end_sessions(unit: UnitOfWork, user_id: UUID, at: datetime, keep: UUI
 
 
 async def require_open_session(unit: UnitOfWork, caller: Caller) -> None:
-    """Returns when the caller's session still goes on; the credential must be locked.
+    """Checks that the caller's session is still open; the credential must be locked.
 
     A call that waited for the lock while the account was recovered must not add a way in.
 
     Raises:
-        TokenRevoked: it has ended since the call was let in.
+        TokenRevoked: it has ended since the call was authenticated.
     """
     if caller.session_id is None or not await unit.sessions.is_open(caller.session_id, caller.person()):
         raise TokenRevoked
@@ -93,19 +93,19 @@ async def end_session(unit: UnitOfWork, session_id: UUID, user_id: UUID) -> bool
 
 
 async def revoke_session(unit: UnitOfWork, session_id: UUID) -> None:
-    """Takes back the access tokens of a session that has ended, or an API key, and answers that hold them."""
+    """Revokes the access tokens of an ended session, or an API key, and stored responses with them."""
     await unit.idempotency.expire(session_id)
     await unit.outbox.append(TokensRevoked(await unit.revocations.of_session(session_id)))
 
 
 async def revoke_user(unit: UnitOfWork, user_id: UUID) -> None:
-    """Takes back every access token of a user, and answers that hold them."""
+    """Revokes every access token of a user, and stored responses with them."""
     await unit.idempotency.expire(user_id)
     await unit.outbox.append(TokensRevoked(await unit.revocations.of_user(user_id)))
 
 
 async def revoke_lost_rights(unit: UnitOfWork, credential: Credential, rights_of: RightsRule) -> None:
-    """Takes back tokens that may say more than their user may do once a factor has been removed.
+    """Revokes tokens that may grant more than their user may do without the factor that was removed.
 
     Args:
         unit: In the transaction that removes the factor.
@@ -118,7 +118,7 @@ async def revoke_lost_rights(unit: UnitOfWork, credential: Credential, rights_of
 
 @dataclass(frozen=True, slots=True)
 class ListRevocations:
-    """Returns every revocation that can still concern a token."""
+    """Lists the revocations in force."""
 
     units: UnitsOfWork
 

@@ -40,14 +40,14 @@ class CheckCode:
     clock: Clock
 
     async def require_allowed(self, unit: UnitOfWork, user_id: UUID) -> None:
-        """Returns when another code may be tried.
+        """Checks that another code may be tried.
 
         Raises:
-            TooManyAttempts: there were too many wrong ones.
+            TooManyAttempts: too many were wrong.
         """
-        record = await unit.login_throttle.state(self.throttle_keys.of_second_factor(user_id))
-        if record.blocked_for is not None:
-            raise TooManyAttempts(retry_after_seconds=whole_seconds(record.blocked_for))
+        throttle = await unit.login_throttle.state(self.throttle_keys.of_second_factor(user_id))
+        if throttle.blocked_for is not None:
+            raise TooManyAttempts(retry_after_seconds=whole_seconds(throttle.blocked_for))
 
     async def __call__(self, unit: UnitOfWork, user_id: UUID, code: str) -> str:
         """Returns what the code is: `totp` or `recovery_code`.
@@ -73,15 +73,15 @@ class CheckCode:
         """Counts a wrong code and audits the refusal.
 
         Args:
-            unit: Where; the transaction is to commit although the call is refused.
+            unit: In a transaction that commits although the call is refused.
             refusal: Why.
-            user_id: Whose second factor it was; None when that is unknown.
+            user_id: Whose second factor it is; None when unknown.
             caller: Who tried.
         """
         if isinstance(refusal, InvalidCredentials) and user_id is not None:
-            record = await unit.login_throttle.count_failure(self.throttle_keys.of_second_factor(user_id))
-            # While it is blocked no code is counted: this happens once for each block.
-            if record.blocked_for is not None and self.notify:
+            throttle = await unit.login_throttle.count_failure(self.throttle_keys.of_second_factor(user_id))
+            # No code is counted during a block, so this happens once per block.
+            if throttle.blocked_for is not None and self.notify:
                 await unit.mails.queue(MailKind.SECOND_FACTOR_GUESSED, user_id)
         entry = audited(
             caller, self.clock.now(), "auth.mfa_refused", "refused", subject_id=user_id, reason=refusal.reason
@@ -91,7 +91,7 @@ class CheckCode:
 
 @dataclass(frozen=True, slots=True)
 class BeginTotp:
-    """Makes a secret that counts once confirmed."""
+    """Generates a secret, which the user has to confirm."""
 
     units: UnitsOfWork
     secrets: SecondFactorSecrets
@@ -101,7 +101,7 @@ class BeginTotp:
         """Returns the secret.
 
         Raises:
-            EmailNotVerified: the address has to be proven first.
+            EmailNotVerified: the address has to be verified first.
             SecondFactorOn: one is confirmed already.
         """
         user_id = caller.person()
@@ -119,7 +119,7 @@ class BeginTotp:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmTotp:
-    """Turns the second factor on for whoever has the secret in their app."""
+    """Turns the second factor on, given a code of the new secret."""
 
     units: UnitsOfWork
     secrets: SecondFactorSecrets
@@ -129,11 +129,11 @@ class ConfirmTotp:
     async def __call__(
         self, *, code: str, caller: Caller, idempotency: IdempotencyRecord | None = None
     ) -> Sequence[str]:
-        """Returns the recovery codes, the same ones when the attempt has turned it on before.
+        """Returns the recovery codes; for a retry, the same ones.
 
         Raises:
             Invalid: the code is wrong.
-            EmailNotVerified: the address has to be proven first.
+            EmailNotVerified: the address has to be verified first.
             NotFound: no secret waits to be confirmed.
             SecondFactorOn: one is confirmed already.
         """
@@ -179,7 +179,7 @@ class ConfirmTotp:
 
 @dataclass(frozen=True, slots=True)
 class RemoveTotp:
-    """Turns the second factor off for whoever knows the password."""
+    """Turns the second factor off; needs the password."""
 
     units: UnitsOfWork
     verify_password: VerifyPassword
@@ -187,11 +187,11 @@ class RemoveTotp:
     clock: Clock
 
     async def __call__(self, *, password: str, caller: Caller) -> None:
-        """Returns when it is off.
+        """Turns it off.
 
         Raises:
             Invalid: the password is wrong.
-            TooManyAttempts: this client has guessed at this account too often.
+            TooManyAttempts: the client has failed at this account too often.
             NotFound: it is not on.
         """
         user_id = caller.person()

@@ -1,4 +1,4 @@
-"""Sessions: listing and ending them, for their user and for an admin who ends everybody's."""
+"""Sessions: listing and ending them, for their user, and for an admin who ends all."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class EndSession:
     clock: Clock
 
     async def __call__(self, *, session_id: UUID, caller: Caller) -> None:
-        """Returns when it has ended.
+        """Ends it.
 
         Raises:
             NotFound: the caller has no such open session.
@@ -61,7 +61,7 @@ class Logout:
     clock: Clock
 
     async def __call__(self, *, caller: Caller) -> None:
-        """Returns when it has ended; does nothing when it has already.
+        """Ends it, unless it has ended already.
 
         Raises:
             Forbidden: the caller's token belongs to no session.
@@ -85,37 +85,36 @@ class LogoutAll:
     clock: Clock
 
     async def __call__(self, *, caller: Caller) -> None:
-        """Returns when all have ended."""
+        """Ends them."""
         user_id = caller.person()
         now = self.clock.now()
         async with self.units.transaction() as unit:
-            # The lock makes sign-ins and refreshes wait: none slips in between the two steps.
+            # The lock makes sign-ins and refreshes wait, so that none happens between the two steps.
             await unit.credentials.lock(user_id)
             await end_access(unit, user_id, SESSIONS_ENDED, at=now)
             await unit.audit.append(audited(caller, now, "auth.logout_all"))
 
 
 BATCH = 10_000
-"""Sessions that end in one statement: few enough for it to be over well within its time limit."""
+"""Sessions ended per statement: few enough to stay well within its time limit."""
 
 
 NAMED_BATCH = 500
-"""Fewer when each is named by an event of its own."""
+"""Fewer if each has an event of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class EndAllSessions:
-    """Ends every session of everybody but the one that asks.
+    """Ends the sessions of all users, except the caller's session.
 
-    One revocation without any session's name makes every gateway refuse their access tokens within
-    a second, however many they are. Then the sessions themselves end, so that no refresh token is
-    taken; tokens that were refreshed in between are refused by a second revocation.
+    One revocation for all sessions makes every gateway refuse their access tokens within a second, however
+    many there are. Then the sessions themselves end, so that refresh tokens are refused; tokens that were
+    refreshed in between are refused by a second revocation.
 
     Attributes:
-        database: Where sessions are.
-        clock: Tells which sessions can have a living access token.
-        names_each: Whether each such session is revoked by its name as well: processes of the release
-            before know no revocation of every session.
+        clock: Decides which sessions can have a valid access token.
+        names_each: Whether to revoke each such session by its id as well, for processes of the previous
+            release, which do not know a revocation of all sessions.
     """
 
     units: UnitsOfWork
@@ -123,11 +122,11 @@ class EndAllSessions:
     names_each: bool = False
 
     async def __call__(self, *, caller: Caller) -> None:
-        """Returns when no other session is left that was opened before the call.
+        """Ends every other session that was opened before the call.
 
         Raises:
             Forbidden: the caller has no session.
-            Unavailable: the tokens are refused, and the sessions will end later.
+            Unavailable: the access tokens are refused, and the sessions will end later.
         """
         caller.person()
         if caller.session_id is None:
@@ -140,7 +139,7 @@ class EndAllSessions:
         await self._end(revocation)
 
     async def finish(self) -> int:
-        """Ends the sessions of calls that died before they had; returns how many."""
+        """Ends the sessions that an interrupted call has left open; returns how many."""
         async with self.units.statements() as unit:
             unended = await unit.revocations.unended()
         return sum([await self._end(revocation) for revocation in unended])

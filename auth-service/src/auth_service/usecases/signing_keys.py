@@ -27,14 +27,14 @@ from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 
 @dataclass(frozen=True, slots=True)
 class EnsureSigningKey:
-    """Makes the first key when there is none. Instances may start at once; one makes it."""
+    """Creates the first key if there is none. Of several instances that start at once, one does."""
 
     units: UnitsOfWork
     sealer: KeySealer
     clock: Clock
 
     async def __call__(self) -> None:
-        """Returns when there is a key that can be opened.
+        """Creates it if necessary, and checks that all keys can be opened.
 
         Raises:
             MasterKeyMismatch: the keys were sealed under another master key.
@@ -50,7 +50,7 @@ class EnsureSigningKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rotation:
-    """What rotating has set down.
+    """The result of a rotation.
 
     Attributes:
         successor: The new key.
@@ -63,7 +63,7 @@ class Rotation:
 
 @dataclass(frozen=True, slots=True)
 class RotateSigningKey:
-    """Publishes a successor; times decide the rest. Instances may try at once; one of them does it."""
+    """Publishes a successor; its times decide the rest. Of several instances, one does it."""
 
     units: UnitsOfWork
     sealer: KeySealer
@@ -74,7 +74,7 @@ class RotateSigningKey:
         """Rotates now, whatever the schedule says.
 
         Raises:
-            SuccessorWaits: the next key is published and has not begun to sign.
+            SuccessorWaits: the next key is published and does not sign yet.
             MasterKeyMismatch: the keys were sealed under another master key.
         """
         async with self.units.transaction() as unit:
@@ -88,7 +88,7 @@ class RotateSigningKey:
             return await self._rotate(unit, keys, at, reason="command")
 
     async def if_due(self) -> int:
-        """Rotates when the newest key nears the end of its time; returns how many keys were made.
+        """Rotates if the schedule says so; returns how many keys were created.
 
         Raises:
             MasterKeyMismatch: the keys were sealed under another master key.
@@ -121,7 +121,7 @@ class RotateSigningKey:
 
 @dataclass(frozen=True, slots=True)
 class RetireSigningKeys:
-    """Destroys the private halves of keys that are over, and keeps the public ones."""
+    """Deletes the private halves of keys that are over, and keeps the public ones."""
 
     units: UnitsOfWork
     sealer: KeySealer
@@ -160,7 +160,7 @@ class RetireSigningKeys:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedKey:
-    """A key as operators see it: nothing of its private half."""
+    """A key as operators see it, without its private half."""
 
     kid: str
     state: KeyState
@@ -171,7 +171,7 @@ class ListedKey:
 
 @dataclass(frozen=True, slots=True)
 class ListSigningKeys:
-    """Lists every key there ever was."""
+    """Lists every key, retired ones included."""
 
     units: UnitsOfWork
     clock: Clock
@@ -187,18 +187,18 @@ class ListSigningKeys:
         return [
             ListedKey(
                 kid=key.kid,
-                state=stands,
+                state=key_state,
                 published_at=key.published_at,
                 active_from=key.active_from,
                 removed_from=key.removed_from,
             )
-            for key, stands in states
+            for key, key_state in states
         ]
 
 
 @dataclass(frozen=True, slots=True)
 class GetJwks:
-    """Returns the keys published, active and not yet retired."""
+    """Returns the published keys."""
 
     keys: PublishedKeys
 
@@ -209,7 +209,7 @@ class GetJwks:
 
 @dataclass(frozen=True, slots=True)
 class IssuerMetadata:
-    """OpenID Connect Discovery 1.0, as far as it applies."""
+    """The applicable part of OpenID Connect Discovery 1.0."""
 
     issuer: str
     jwks_uri: str

@@ -64,11 +64,11 @@ class IssueTokens:
 
 
 async def reissue_tokens(units: UnitsOfWork, issue_tokens: IssueTokens, session_id: UUID) -> Tokens:
-    """Returns tokens of a session that was opened and whose tokens were lost.
+    """Returns tokens of a session whose first tokens were lost.
 
     Raises:
         TokenRevoked: it has ended since.
-        TokenExpired: it was not used in time.
+        TokenExpired: it has expired.
     """
     limits = issue_tokens.limits
     async with units.transaction() as unit:
@@ -78,7 +78,7 @@ async def reissue_tokens(units: UnitsOfWork, issue_tokens: IssueTokens, session_
         session = limits.applied(locked.session)
         if locked.at >= session.expires_at:
             raise TokenExpired
-        # Whoever ends the session looks here whether a token of it may still be alive.
+        # The last use shows whether a token of the session may still be valid when it ends.
         used = limits.used(session, locked.at)
         await unit.sessions.renew(used)
     return issue_tokens(replace(locked, session=used))
@@ -86,7 +86,7 @@ async def reissue_tokens(units: UnitsOfWork, issue_tokens: IssueTokens, session_
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """Rotates a session's refresh token; ends the session when a spent one comes back."""
+    """Rotates a session's refresh token; ends the session if a spent token is reused."""
 
     units: UnitsOfWork
     refresh_tokens: RefreshTokens
@@ -100,15 +100,14 @@ class Refresh:
 
         Args:
             refresh_token: The token to spend.
-            caller: Who asks.
-            idempotency: By which the call is known when it is made again: if it spent the token and
-                its answer was lost, it is given the same successor.
+            caller: The client.
+            idempotency: The call's record; a retry gets the same successor.
 
         Raises:
-            TokenInvalid: we did not make the token.
-            TokenExpired: it was not used in time.
-            TokenRevoked: the session has ended, or ends now because the token was spent.
-            Unavailable: the same call is still being answered.
+            TokenInvalid: the token is not ours.
+            TokenExpired: it has expired.
+            TokenRevoked: the session has ended, or ends now because the token was spent before.
+            Unavailable: the same call is still running.
         """
         token = self.refresh_tokens.read(refresh_token)
         if token is None:
@@ -136,14 +135,14 @@ class Refresh:
     async def _apply(
         self, unit: UnitOfWork, verdict: Exchange, locked: LockedSession, caller: Caller, *, is_replay: bool
     ) -> LockedSession:
-        """Returns the session as the exchange leaves it."""
+        """Returns the session after the exchange."""
         if verdict is Exchange.ROTATE:
             return await self._rotated(unit, locked)
         if verdict is Exchange.SPENT:
             await _end_reused(unit, locked, caller)
         elif verdict is Exchange.SAME_SUCCESSOR and is_replay:
-            # Long after the rotation another access token is given out: whoever ends the session
-            # looks here whether one may still be alive.
+            # Another access token is issued long after the rotation: the last use shows whether one may
+            # still be valid when the session ends.
             used = self.limits.used(self.limits.applied(locked.session), locked.at)
             await unit.sessions.renew(used)
             return replace(locked, session=used)
@@ -177,11 +176,11 @@ async def _end_reused(unit: UnitOfWork, locked: LockedSession, caller: Caller) -
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Introspection:
-    """A judgement.
+    """The result of introspecting a token.
 
     Attributes:
-        refusal: Why the token is no good; empty when it is good.
-        key: The token, when it is an API key and good.
+        refusal: The reason why the token is refused; empty if it is valid.
+        key: The API key, if the token is a valid one.
     """
 
     refusal: str = ""
@@ -190,13 +189,13 @@ class Introspection:
 
 @dataclass(frozen=True, slots=True)
 class IntrospectToken:
-    """Judges a token against Postgres."""
+    """Verifies a token against Postgres, for another service."""
 
     authenticator: Authenticator
     verify_api_key: VerifyApiKey
 
     async def __call__(self, *, token: str, caller: Caller) -> Introspection:
-        """Returns the judgement; `caller` is who sent the token, as the asking service says."""
+        """Returns the result; `caller` is who sent the token, as the other service says."""
         try:
             if is_api_key(token):
                 return Introspection(key=await self.verify_api_key(text=token, caller=caller))

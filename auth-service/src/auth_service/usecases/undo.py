@@ -23,13 +23,13 @@ from auth_service.usecases.revocation import end_access
 
 
 async def notify_with_undo(unit: UnitOfWork, kind: MailKind, user_id: UUID, email: str | None) -> None:
-    """Queues a notice to an address whose link restores it and ends every way in.
+    """Queues a notice whose link restores the address that it is sent to, and ends every way in.
 
     Args:
         unit: In a transaction, the credential locked.
-        kind: What is told of, one of `UNDO_TOKENS`.
-        user_id: Whose account it is.
-        email: The address before the change; None for a user who has none at this moment.
+        kind: One of `UNDO_TOKENS`.
+        user_id: The user.
+        email: The address before the change; None if the user has none at the moment.
     """
     mail_id = await unit.mails.queue(kind, user_id)
     if email is not None:
@@ -38,17 +38,17 @@ async def notify_with_undo(unit: UnitOfWork, kind: MailKind, user_id: UUID, emai
 
 @dataclass(frozen=True, slots=True)
 class RestoreEmail:
-    """Has user-service restore an address that its owner took back here. May be repeated."""
+    """Has user-service restore an address that its owner restored here. Idempotent."""
 
     units: UnitsOfWork
     directory: UserDirectory
 
     async def __call__(self, *, user_id: UUID) -> None:
-        """Returns when user-service has it, or there is nothing to restore.
+        """Restores it, if there is one.
 
         Raises:
             EmailTaken: another user has the address by now.
-            Unavailable: user-service cannot be reached.
+            Unavailable: user-service is unreachable.
         """
         async with self.units.statements() as unit:
             email = await unit.email_changes.restored(user_id)
@@ -61,11 +61,11 @@ class RestoreEmail:
 
 @dataclass(frozen=True, slots=True)
 class UndoEmailChange:
-    """Gives the account back to who reads the former address, and to nobody else.
+    """Gives the account back to the owner of the former address.
 
-    What was changed or set up may have been an intruder's: sessions, keys, passkeys and the second
-    factor end, and the password is exchanged for one that nobody knows; a mail to the restored
-    address asks for a new one. A change that is still pending is taken back the same way.
+    An intruder may have made the changes: sessions, keys, passkeys and the second factor end, the password
+    is replaced by a random one, and a mail to the restored address asks for a new one. A pending change is
+    undone the same way.
     """
 
     mailed: MailedTokens
@@ -75,11 +75,11 @@ class UndoEmailChange:
     async def __call__(
         self, *, token: str, caller: Caller, idempotency: IdempotencyRecord | None = None
     ) -> None:
-        """Returns when the account is its former owner's; user-service follows at once, or by the event.
+        """Restores the account; user-service follows at once, or by the event.
 
         Raises:
             TokenInvalid: the token is wrong or was used.
-            TokenExpired: it was not used in time.
+            TokenExpired: it has expired.
             Unavailable: it cannot be done now.
         """
         user_id = recorded_outcome(idempotency)
@@ -88,18 +88,18 @@ class UndoEmailChange:
         try:
             await self.restore(user_id=user_id)
         except ServiceError:
-            return  # The event will.
+            return  # The event restores it later.
 
     async def _undo(self, token: str, caller: Caller, idempotency: IdempotencyRecord | None) -> UUID:
         try:
             async with self.mailed.units.transaction() as unit:
                 await self.mailed.verify_undo(unit, token)
-            nobody_knows = await self.hasher.hash(secrets.token_urlsafe(32))
+            random_hash = await self.hasher.hash(secrets.token_urlsafe(32))
             async with self.mailed.units.transaction() as unit:
                 former, kind = await self.mailed.verify_undo(unit, token)
                 await self.mailed.spend(unit, token)
                 await record_outcome(unit, idempotency, former.user_id)
-                await self._give_back(unit, former, nobody_knows)
+                await self._restore(unit, former, random_hash)
                 now = self.mailed.clock.now()
                 entry = audited(caller, now, self.mailed.action, actor_id=former.user_id, undone=kind.value)
                 await unit.audit.append(entry)
@@ -108,7 +108,7 @@ class UndoEmailChange:
             raise
         return former.user_id
 
-    async def _give_back(self, unit: UnitOfWork, former: FormerEmail, password_hash: str) -> None:
+    async def _restore(self, unit: UnitOfWork, former: FormerEmail, password_hash: str) -> None:
         user_id, now = former.user_id, self.mailed.clock.now()
         credential = await unit.credentials.by_id(user_id)
         if credential is None:

@@ -56,14 +56,14 @@ class InviteUser:
         """Returns the user, who is mailed a link.
 
         Args:
-            email: Where the link is mailed.
-            full_name: What the user is called.
-            role: What the user may do.
+            email: The address.
+            full_name: The name.
+            role: The role.
             caller: The admin.
-            idempotency: By which the call is known when it is made again.
+            idempotency: The call's record; a retry gets the same user.
 
         Raises:
-            EmailTaken: somebody has the address.
+            EmailTaken: another user has the address.
             Unavailable: it will be finished later, or can be repeated.
         """
         user_id = uuid7() if idempotency is None else idempotency.attempt_id
@@ -110,7 +110,7 @@ class SessionPage:
 
     Attributes:
         number: The page's number, from 1.
-        size: Rows a page.
+        size: Rows per page.
         total: Rows in the whole list.
     """
 
@@ -122,7 +122,7 @@ class SessionPage:
 
 @dataclass(frozen=True, slots=True)
 class ListUserSessions:
-    """Lists a user's open sessions; that an admin looked is on the record."""
+    """Lists a user's open sessions, and audits that an admin did."""
 
     units: UnitsOfWork
     clock: Clock
@@ -131,7 +131,7 @@ class ListUserSessions:
         """Returns a page, the newest first.
 
         Raises:
-            NotFound: there is no such user.
+            NotFound: no such user.
         """
         async with self.units.transaction() as unit:
             _require(await unit.credentials.by_id(user_id))
@@ -150,10 +150,10 @@ class EndUserSessions:
     clock: Clock
 
     async def __call__(self, *, user_id: UUID, caller: Caller) -> None:
-        """Returns when every session has ended.
+        """Ends every session.
 
         Raises:
-            NotFound: there is no such user.
+            NotFound: no such user.
         """
         now = self.clock.now()
         async with self.units.transaction() as unit:
@@ -174,11 +174,11 @@ class RemoveUserMfa:
     clock: Clock
 
     async def __call__(self, *, user_id: UUID, caller: Caller) -> None:
-        """Returns when it is off.
+        """Turns it off.
 
         Raises:
-            Forbidden: it is the caller's own, for which the password is asked.
-            NotFound: there is no such user, or the user has none.
+            Forbidden: it is the caller's own, which needs the password.
+            NotFound: no such user, or the user has none.
         """
         if user_id == caller.user_id:
             raise Forbidden

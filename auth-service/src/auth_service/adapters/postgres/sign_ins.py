@@ -188,7 +188,7 @@ class PostgresSignIns:
         return _reserved(row), None if row["user_id"] is None else credentials.credential_of(row)
 
     async def open(
-        self, session_id: UUID, judged: Credential, key: ThrottleKey | None, entry: AuditEntry, amr: Methods
+        self, session_id: UUID, proven: Credential, key: ThrottleKey | None, entry: AuditEntry, amr: Methods
     ) -> Opening:
         """Opens a session, deletes the client's failures and writes the audit entry, or none of it."""
         # The clock is read in a step of its own, which cannot begin before the credential is locked.
@@ -226,11 +226,11 @@ class PostgresSignIns:
             key and key.account,
             key and key.client,
             session_id,
-            judged.user_id,
-            judged.password_hash,
+            proven.user_id,
+            proven.password_hash,
             self.limits.idle,
             *arguments(entry),
-            judged.second_factor,
+            proven.second_factor,
             key is None,
             list(amr),
         )
@@ -241,7 +241,7 @@ class PostgresSignIns:
             return Opening(blocked_for=row["blocked_for"])
         session = Session(
             id=session_id,
-            user_id=judged.user_id,
+            user_id=proven.user_id,
             counter=0,
             rotated_at=at,
             created_at=at,
@@ -254,7 +254,7 @@ class PostgresSignIns:
             auth_time=at,
             amr=amr,
         )
-        guarded = judged.second_factor or session.by_passkey
+        guarded = proven.second_factor or session.by_passkey
         return Opening(locked=LockedSession(session=session, role=Role(row["role"]), at=at, guarded=guarded))
 
 
