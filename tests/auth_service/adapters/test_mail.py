@@ -24,7 +24,7 @@ from tests.fakes.auth_service.state import FakeClock
 TOKEN = "t0ken-_" * 6
 
 
-def a_letter(to: str = "Ada@Example.com", kind: MailKind = MailKind.PASSWORD_RESET) -> OutgoingMail:
+def a_mail(to: str = "Ada@Example.com", kind: MailKind = MailKind.PASSWORD_RESET) -> OutgoingMail:
     return OutgoingMail(id=uuid7(), kind=kind, to=to, token=TOKEN)
 
 
@@ -59,15 +59,15 @@ def _only(folder: Path) -> Path:
 )
 async def test_a_server_takes_it(kind: MailKind, page: str) -> None:
     """With text and HTML that carry the same link, to the address as typed."""
-    server, letter = MailServer(), a_letter(kind=kind)
+    server, mail = MailServer(), a_mail(kind=kind)
     async with server.running() as where:
-        await by_smtp(where)(letter)
+        await by_smtp(where)(mail)
 
     (message,) = server.taken
     assert server.recipients == ["Ada@Example.com"]
     assert message["To"] == "Ada@Example.com"
     assert message["From"] == "Vestibule <no-reply@vestibule.test>"
-    assert message["Message-ID"] == f"<{letter.id}@vestibule.test>"
+    assert message["Message-ID"] == f"<{mail.id}@vestibule.test>"
     assert message["Date"] == "Mon, 23 Nov 2026 10:00:00 +0000"
     assert page + TOKEN in text(message)
     assert f'href="{page}{TOKEN}"' in text(message, "html")
@@ -92,14 +92,14 @@ async def test_encrypted_with_user_and_password(tmp_path: Path, monkeypatch: pyt
     async with server.running() as where:
         address = f"{USER}:{quote(PASSWORD, safe='')}@{where}"
         with pytest.raises(Unavailable):
-            await by_smtp(address, "smtp+starttls")(a_letter())
+            await by_smtp(address, "smtp+starttls")(a_mail())
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
-        await by_smtp(address, "smtp+starttls")(a_letter())
-        await by_smtp(address)(a_letter())
+        await by_smtp(address, "smtp+starttls")(a_mail())
+        await by_smtp(address)(a_mail())
         with pytest.raises(Unavailable):
-            await by_smtp(f"{USER}:wrong@{where}")(a_letter())
+            await by_smtp(f"{USER}:wrong@{where}")(a_mail())
         with pytest.raises(Unavailable):
-            await by_smtp(where)(a_letter())
+            await by_smtp(where)(a_mail())
 
     assert len(server.taken) == 2
 
@@ -110,7 +110,7 @@ async def test_encryption_that_is_asked_for_is_not_done_without() -> None:
     async with server.running() as where:
         for scheme in ("smtp+starttls", "smtps"):
             with pytest.raises(Unavailable):
-                await by_smtp(where, scheme)(a_letter())
+                await by_smtp(where, scheme)(a_mail())
 
     assert not server.taken
 
@@ -129,20 +129,20 @@ async def test_refusals(recipient: str, data: str, error: type[Exception]) -> No
     server = MailServer(answer_to_recipient=recipient, answer_to_data=data)
     async with server.running() as where:
         with pytest.raises(error):
-            await by_smtp(where)(a_letter())
+            await by_smtp(where)(a_mail())
 
 
 async def test_to_nobody(tmp_path: Path) -> None:
     """All is done but the handing over, failing included."""
-    server, letter = (
+    server, mail = (
         MailServer(),
         OutgoingMail(id=uuid7(), kind=MailKind.PASSWORD_RESET, to=None, token=TOKEN),
     )
     async with server.running() as where:
-        await by_smtp(where)(letter)
+        await by_smtp(where)(mail)
     with pytest.raises(Unavailable):
-        await by_smtp(where)(letter)
-    await MailDelivery(a_composer(), FileCarrier(tmp_path / "mail"))(letter)
+        await by_smtp(where)(mail)
+    await MailDelivery(a_composer(), FileCarrier(tmp_path / "mail"))(mail)
 
     assert not server.taken
     assert not list((tmp_path / "mail").iterdir())
@@ -155,7 +155,7 @@ async def test_a_server_that_is_away() -> None:
         pass
 
     with pytest.raises(Unavailable):
-        await by_smtp(where)(a_letter())
+        await by_smtp(where)(a_mail())
 
 
 async def test_a_server_that_hangs_up() -> None:
@@ -171,30 +171,30 @@ async def test_a_server_that_hangs_up() -> None:
     async with server:
         host, port = server.sockets[0].getsockname()
         with pytest.raises(Unavailable):
-            await by_smtp(f"{host}:{port}")(a_letter())
+            await by_smtp(f"{host}:{port}")(a_mail())
 
 
 async def test_addresses_of_the_whole_world() -> None:
     """Domains as IDNA A-labels, local parts of any script where the server takes them."""
     server = MailServer()
     async with server.running() as where:
-        await by_smtp(where)(a_letter("ada@bücher.example"))
-        await by_smtp(where)(a_letter("дора@example.com"))
+        await by_smtp(where)(a_mail("ada@bücher.example"))
+        await by_smtp(where)(a_mail("дора@example.com"))
         with pytest.raises(Undeliverable):
-            await by_smtp(where)(a_letter("a b@example.com\r\nBcc: eve@example.com"))
+            await by_smtp(where)(a_mail("a b@example.com\r\nBcc: eve@example.com"))
 
     assert server.recipients == ["ada@xn--bcher-kva.example", "дора@example.com"]
 
 
 async def test_a_file(tmp_path: Path) -> None:
     """Whole, readable by its owner alone, the same one when it is sent again."""
-    folder, letter = tmp_path / "deep" / "mail", a_letter()
+    folder, mail = tmp_path / "deep" / "mail", a_mail()
     post = MailDelivery(a_composer(), FileCarrier(folder))
-    await post(letter)
-    await post(letter)
+    await post(mail)
+    await post(mail)
 
     (file,) = folder.iterdir()
-    assert file.name == f"{letter.id}.eml"
+    assert file.name == f"{mail.id}.eml"
     assert file.stat().st_mode & 0o777 == 0o600
     message = message_from_bytes(file.read_bytes(), policy=default)
     assert message["To"] == "Ada@Example.com"
@@ -206,12 +206,12 @@ async def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "mail").write_text("not a folder")
 
     with pytest.raises(Unavailable):
-        await MailDelivery(a_composer(), FileCarrier(tmp_path / "mail"))(a_letter())
+        await MailDelivery(a_composer(), FileCarrier(tmp_path / "mail"))(a_mail())
 
 
 async def test_what_a_sender_is_called_is_no_markup(tmp_path: Path) -> None:
     """Names are text, of any script."""
-    await MailDelivery(a_composer('Grüße & <b>"Co"</b>'), FileCarrier(tmp_path))(a_letter())
+    await MailDelivery(a_composer('Grüße & <b>"Co"</b>'), FileCarrier(tmp_path))(a_mail())
 
     message = message_from_bytes(_only(tmp_path).read_bytes(), policy=default)
     assert "<b>" not in text(message, "html")

@@ -11,8 +11,8 @@ from auth_service.domain.mail import MailKind
 from auth_service.domain.password import BREACHED, PasswordPolicy
 from auth_service.usecases.mail_delivery import SendMails
 
-from tests.auth_service.usecases.test_recovery import MailSender
 from tests.auth_service.world import EMAIL, NAME, PASSWORD, World, a_client, build_world
+from tests.fakes.auth_service.mail_sender import FakeMailSender
 from tests.fakes.auth_service.world import FakeMailTokens, FakePasswordStrength
 
 IN_NO_BREACH = "another stone lamp"
@@ -62,7 +62,7 @@ async def test_changing(world: World) -> None:
 async def test_resetting(world: World) -> None:
     """The token is left for a better one; an invited user's first password is chosen the same way."""
     await world.user()
-    sender = MailSender()
+    sender = FakeMailSender()
     await world.passwords.forgot_password(email=EMAIL, caller=a_client())
     await SendMails(world.units, FakeMailTokens(), sender)()
     token = sender.token(MailKind.PASSWORD_RESET)

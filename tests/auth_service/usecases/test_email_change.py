@@ -11,8 +11,8 @@ from auth_service.usecases.mail_delivery import SendMails
 from chassis.errors import TokenInvalid, Unavailable
 from chassis.identity.caller import Caller
 
-from tests.auth_service.usecases.test_mails import FakeMailSender
 from tests.auth_service.world import EMAIL, PASSWORD, World, a_client, a_service
+from tests.fakes.auth_service.mail_sender import FakeMailSender
 from tests.fakes.auth_service.world import FakeMailTokens
 
 NEW, NEWER, OTHER = "new@example.com", "newer@example.com", "grace@example.com"
@@ -28,9 +28,9 @@ class Mails:
 
     async def sent(self) -> dict[MailKind, tuple[str | None, str]]:
         """Sends what waits; returns receiver and token of the last mail of each kind."""
-        self.sender.letters.clear()
+        self.sender.sent.clear()
         await self._send()
-        return {letter.kind: (letter.to, letter.token) for letter in self.sender.letters}
+        return {mail.kind: (mail.to, mail.token) for mail in self.sender.sent}
 
 
 @pytest.fixture(name="mails")

@@ -1,36 +1,21 @@
 """Resetting a password, verifying an address, and the mails for both."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
 from auth_service.domain.errors import AccountDisabled, Undeliverable, WeakPassword
 from auth_service.domain.events import EmailVerified
-from auth_service.domain.mail import MailKind, OutgoingMail, wait_after
+from auth_service.domain.mail import MailKind, wait_after
 from auth_service.usecases.mail_delivery import SendMails
-from chassis.errors import ServiceError, TokenExpired, TokenInvalid, TokenRevoked, Unavailable
+from chassis.errors import TokenExpired, TokenInvalid, TokenRevoked, Unavailable
 from chassis.identity.caller import Caller
 
 from tests.auth_service.world import EMAIL, PASSWORD, World, a_client, a_service
+from tests.fakes.auth_service.mail_sender import FakeMailSender
 from tests.fakes.auth_service.world import FakeMailTokens
 
 NEW = "another stone lamp"
 RESET, PROOF = MailKind.PASSWORD_RESET, MailKind.EMAIL_VERIFICATION
-
-
-@dataclass
-class FakeMailSender:
-    """Keeps letters, or fails."""
-
-    letters: list[OutgoingMail] = field(default_factory=list)
-    failure: Callable[[], ServiceError] | None = None
-
-    async def __call__(self, letter: OutgoingMail) -> None:
-        """Takes a letter."""
-        self.letters.append(letter)
-        if self.failure is not None:
-            raise self.failure()
 
 
 @pytest.fixture(name="sender")
@@ -47,7 +32,7 @@ async def _token(world: World, send: SendMails, sender: FakeMailSender, email: s
     """Returns the token that somebody who forgot the password is sent."""
     await world.passwords.forgot_password(email=email, caller=a_client())
     await send()
-    return [letter.token for letter in sender.letters if letter.kind is RESET][-1]
+    return sender.token(RESET)
 
 
 async def test_no_notice_stands_for_another(world: World, send: SendMails, sender: FakeMailSender) -> None:
@@ -59,15 +44,15 @@ async def test_no_notice_stands_for_another(world: World, send: SendMails, sende
     world.directory.put(user_id, "new@example.com")
     await world.accounts.sync_account(user_id=user_id, caller=a_service())
     await send()
-    told = [letter for letter in sender.letters if letter.kind is MailKind.PASSKEY_ADDED]
-    assert [(letter.to, letter.token) for letter in told] == [("new@example.com", "")] * 2
+    told = [mail for mail in sender.sent if mail.kind is MailKind.PASSKEY_ADDED]
+    assert [(mail.to, mail.token) for mail in told] == [("new@example.com", "")] * 2
 
     async with world.units.transaction() as unit:
         await unit.mails.queue(MailKind.PASSKEY_ADDED, user_id)
     world.directory.put(user_id, "new@example.com", is_active=False)
     await world.accounts.sync_account(user_id=user_id, caller=a_service())
     await send()
-    assert len([letter for letter in sender.letters if letter.kind is MailKind.PASSKEY_ADDED]) == 2
+    assert len([mail for mail in sender.sent if mail.kind is MailKind.PASSKEY_ADDED]) == 2
     assert not world.units.state.mails
 
 
@@ -121,7 +106,7 @@ async def test_deactivated(world: World, send: SendMails, sender: FakeMailSender
     """A token that was sent before is no good, and none is sent after."""
     user_id = await world.user()
     token = await _token(world, send, sender)
-    sent = len(sender.letters)
+    sent = len(sender.sent)
     world.directory.put(user_id, EMAIL, is_active=False)
     await world.accounts.sync_account(user_id=user_id, caller=a_service())
 
@@ -129,7 +114,7 @@ async def test_deactivated(world: World, send: SendMails, sender: FakeMailSender
         await _reset(world, token)
     await world.passwords.forgot_password(email=EMAIL, caller=a_client())
     await send()
-    assert [letter.to for letter in sender.letters[sent:]] == [None]
+    assert [mail.to for mail in sender.sent[sent:]] == [None]
     with pytest.raises(AccountDisabled):
         await world.sign_in()
 
@@ -141,7 +126,7 @@ async def test_nobody_gets_no_mail(world: World, send: SendMails, sender: FakeMa
 
     assert await send() == 1
 
-    assert [letter.to for letter in sender.letters] == [None]
+    assert [mail.to for mail in sender.sent] == [None]
     assert not world.units.state.mails
     assert not world.units.state.mail_tokens
     assert world.units.actions == []
@@ -155,7 +140,7 @@ async def test_a_registration_is_asked_to_verify_once(
     await world.accounts.sync_account(user_id=user_id, caller=a_service())
     await send()
 
-    assert [(letter.kind, letter.to) for letter in sender.letters] == [(PROOF, EMAIL)]
+    assert [(mail.kind, mail.to) for mail in sender.sent] == [(PROOF, EMAIL)]
 
 
 async def test_an_address_that_changed_at_once_is_asked_to_verify(
@@ -164,14 +149,14 @@ async def test_an_address_that_changed_at_once_is_asked_to_verify(
     """What the old one was sent is no good, sent or not."""
     user_id = await world.user()
     reset = await _token(world, send, sender)
-    proof = next(letter.token for letter in sender.letters if letter.kind is PROOF)
+    proof = next(mail.token for mail in sender.sent if mail.kind is PROOF)
     await world.passwords.forgot_password(email=EMAIL, caller=a_client())
     world.directory.put(user_id, "new@example.com")
     await world.accounts.sync_account(user_id=user_id, caller=a_service())
-    sender.letters.clear()
+    sender.sent.clear()
     await send()
 
-    assert [(letter.kind, letter.to) for letter in sender.letters] == [
+    assert [(mail.kind, mail.to) for mail in sender.sent] == [
         (PROOF, "new@example.com"),
         (MailKind.EMAIL_CHANGED, EMAIL),
     ]
@@ -188,7 +173,7 @@ async def test_verifying_is_told_to_user_service(
     user_id = await world.user()
     await send()
     world.directory.away = True
-    await world.emails.verify_email(token=sender.letters[-1].token, caller=a_client())
+    await world.emails.verify_email(token=sender.sent[-1].token, caller=a_client())
     assert not world.directory.verified
     assert EmailVerified(user_id) in world.units.state.events
     with pytest.raises(Unavailable):
@@ -199,14 +184,14 @@ async def test_verifying_is_told_to_user_service(
 
     assert world.directory.verified == [(user_id, EMAIL)]
     with pytest.raises(TokenInvalid):
-        await world.emails.verify_email(token=sender.letters[-1].token, caller=a_client())
+        await world.emails.verify_email(token=sender.sent[-1].token, caller=a_client())
 
 
 async def test_an_address_given_up_is_not_told(world: World, send: SendMails, sender: FakeMailSender) -> None:
     """The event may come late."""
     user_id = await world.user()
     await send()
-    await world.emails.verify_email(token=sender.letters[-1].token, caller=a_client())
+    await world.emails.verify_email(token=sender.sent[-1].token, caller=a_client())
     world.directory.verified.clear()
     world.directory.put(user_id, "new@example.com")
     await world.accounts.sync_account(user_id=user_id, caller=a_service())
@@ -223,7 +208,7 @@ async def test_asking_again(world: World, send: SendMails, sender: FakeMailSende
     caller = Caller(user_id=user_id, client_address="192.0.2.1")
     await world.emails.resend_verification(caller=caller)
     await send()
-    older, newer = (letter.token for letter in sender.letters)
+    older, newer = (mail.token for mail in sender.sent)
     with pytest.raises(TokenInvalid):
         await world.emails.verify_email(token=older, caller=a_client())
     await world.emails.verify_email(token=newer, caller=a_client())
@@ -231,27 +216,27 @@ async def test_asking_again(world: World, send: SendMails, sender: FakeMailSende
     await world.emails.resend_verification(caller=caller)
     await send()
 
-    assert len(sender.letters) == 2
+    assert len(sender.sent) == 2
     assert not world.units.state.mails
 
 
 async def test_a_mail_that_cannot_be_sent_waits_longer_and_longer(
     world: World, send: SendMails, sender: FakeMailSender
 ) -> None:
-    """The same letter each time; nothing is lost."""
+    """The same mail each time; nothing is lost."""
     await world.user()
     sender.failure = Unavailable
     for idempotency in range(1, 9):
         await send()
         await send()
-        assert len(sender.letters) == idempotency
+        assert len(sender.sent) == idempotency
         world.clock.advance(wait_after(idempotency))
     sender.failure = None
     await send()
 
-    assert len({(letter.id, letter.token) for letter in sender.letters}) == 1
+    assert len({(mail.id, mail.token) for mail in sender.sent}) == 1
     assert not world.units.state.mails
-    await world.emails.verify_email(token=sender.letters[-1].token, caller=a_client())
+    await world.emails.verify_email(token=sender.sent[-1].token, caller=a_client())
 
 
 async def test_a_mail_that_is_refused_for_good_is_dropped(
@@ -275,7 +260,7 @@ async def test_erasing_drops_what_waits(world: World, send: SendMails, sender: F
     assert not world.units.state.mails
     assert not world.units.state.mail_tokens
     await send()
-    assert not sender.letters
+    assert not sender.sent
 
 
 async def test_changing_the_password_makes_reset_tokens_useless(

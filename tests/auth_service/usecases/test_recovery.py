@@ -1,13 +1,13 @@
 """What a recovered account keeps of what an intruder has planted: nothing but the second factor."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from uuid import UUID
 
 import pytest
 from auth_service.domain.errors import EmailNotVerified, PasskeyRefused
 from auth_service.domain.events import EmailVerified
-from auth_service.domain.mail import UNDO_TOKENS, MailKind, OutgoingMail
+from auth_service.domain.mail import UNDO_TOKENS, MailKind
 from auth_service.domain.second_factor import Challenge
 from auth_service.domain.user import Role
 from auth_service.usecases.bootstrap_admin import Bootstrap
@@ -17,24 +17,10 @@ from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
 from tests.auth_service.world import EMAIL, PASSWORD, World, a_client, a_service, build_world
+from tests.fakes.auth_service.mail_sender import FakeMailSender
 from tests.fakes.auth_service.world import FakeMailTokens
 
 NEW = "another stone lamp"
-
-
-@dataclass
-class MailSender:
-    """Keeps letters."""
-
-    letters: list[OutgoingMail] = field(default_factory=list)
-
-    async def __call__(self, letter: OutgoingMail) -> None:
-        """Takes a letter."""
-        self.letters.append(letter)
-
-    def token(self, kind: MailKind) -> str:
-        """Returns the token of the newest letter of a kind."""
-        return [letter.token for letter in self.letters if letter.kind is kind][-1]
 
 
 @dataclass(frozen=True)
@@ -49,7 +35,7 @@ class Planted:
 
     async def recover(self) -> None:
         """Lets the owner of the mailbox take the account over."""
-        sender = MailSender()
+        sender = FakeMailSender()
         await self.world.passwords.forgot_password(email=EMAIL, caller=a_client())
         await SendMails(self.world.units, FakeMailTokens(), sender)()
         token = sender.token(MailKind.PASSWORD_RESET)
@@ -155,7 +141,7 @@ async def test_calls_under_way_add_nothing(planted: Planted) -> None:
 
 async def test_two_recoveries_at_once(planted: Planted) -> None:
     """The token counts once."""
-    world, sender = planted.world, MailSender()
+    world, sender = planted.world, FakeMailSender()
     await world.passwords.forgot_password(email=EMAIL, caller=a_client())
     await SendMails(world.units, FakeMailTokens(), sender)()
     token = sender.token(MailKind.PASSWORD_RESET)

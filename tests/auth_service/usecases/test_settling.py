@@ -14,8 +14,9 @@ from auth_service.usecases.mail_delivery import SendMails
 from chassis.errors import NotFound, TokenExpired, TokenRevoked, Unavailable
 from chassis.identity.caller import Caller
 
-from tests.auth_service.usecases.test_mails import NEW, FakeMailSender
+from tests.auth_service.usecases.test_mails import NEW
 from tests.auth_service.world import EMAIL, PASSWORD, World, a_client, build_world
+from tests.fakes.auth_service.mail_sender import FakeMailSender
 from tests.fakes.auth_service.world import FakeMailTokens
 
 Make = Callable[[IdempotencyRecord], Awaitable[Any]]
@@ -268,7 +269,7 @@ async def test_mailed_tokens_are_spent_once(world: World, kind: MailKind) -> Non
     sender = FakeMailSender()
     await world.passwords.forgot_password(email=EMAIL, caller=a_client())
     await SendMails(world.units, FakeMailTokens(), sender)()
-    (token,) = [letter.token for letter in sender.letters if letter.kind is kind]
+    (token,) = [mail.token for mail in sender.sent if mail.kind is kind]
 
     async def spend(idempotency: IdempotencyRecord) -> None:
         if kind is MailKind.EMAIL_VERIFICATION:

@@ -9,8 +9,9 @@ from auth_service.domain.user import UserState
 from auth_service.usecases.mail_delivery import SendMails
 from chassis.errors import TokenRevoked
 
-from tests.auth_service.usecases.test_recovery import NEW, MailSender, Planted, plant
+from tests.auth_service.usecases.test_recovery import NEW, Planted, plant
 from tests.auth_service.world import EMAIL, World, a_client, a_service
+from tests.fakes.auth_service.mail_sender import FakeMailSender
 from tests.fakes.auth_service.world import FakeMailTokens
 
 
@@ -24,7 +25,7 @@ def _step(world: World, drift: int = 0) -> str:
 
 
 async def _undo(world: World, kind: MailKind) -> None:
-    sender = MailSender()
+    sender = FakeMailSender()
     await SendMails(world.units, FakeMailTokens(), sender)()
     undo = world.emails.undo_email_change
     await undo(token=sender.token(kind), caller=a_client())
@@ -58,7 +59,7 @@ async def test_what_was_set_up_is_undone_by_mail(planted: Planted, kind: MailKin
 
 async def test_an_intruder_who_recovers_does_not_end_the_undo(planted: Planted) -> None:
     """Who moved the account to another mailbox and reset it there is out by the owner's link all the same."""
-    world, sender = planted.world, MailSender()
+    world, sender = planted.world, FakeMailSender()
     await SendMails(world.units, FakeMailTokens(), sender)()
     world.directory.put(planted.user_id, "intruder@example.com", email_verified=True)
     await world.accounts.sync_account(user_id=planted.user_id, caller=a_service())

@@ -19,8 +19,8 @@ from chassis.errors import Forbidden, NotFound, TokenExpired, TokenInvalid, Toke
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
-from tests.auth_service.usecases.test_recovery import MailSender
 from tests.auth_service.world import NAME, PASSWORD, World, a_client, a_service
+from tests.fakes.auth_service.mail_sender import FakeMailSender
 from tests.fakes.auth_service.world import FakeMailTokens
 
 NEW = "another stone lamp"
@@ -40,8 +40,8 @@ async def _invite(
     return (await invite(email=BOB, full_name=NAME, role=role, caller=admin, idempotency=idempotency)).user_id
 
 
-async def _posted(world: World) -> MailSender:
-    sender = MailSender()
+async def _posted(world: World) -> FakeMailSender:
+    sender = FakeMailSender()
     await SendMails(world.units, FakeMailTokens(), sender)()
     return sender
 
@@ -52,7 +52,7 @@ async def test_an_invited_user_chooses_a_password(world: World, admin: Caller) -
     entry = world.units.state.audit[-1].entry
     assert (entry.action, entry.actor_id, entry.subject_id) == ("auth.user_invited", admin.user_id, bob)
     sender = await _posted(world)
-    assert [letter.kind for letter in sender.letters if letter.to == BOB] == [MailKind.INVITATION]
+    assert [mail.kind for mail in sender.sent if mail.to == BOB] == [MailKind.INVITATION]
 
     token = sender.token(MailKind.INVITATION)
     reset = world.passwords.reset_password

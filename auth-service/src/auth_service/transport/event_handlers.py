@@ -69,7 +69,9 @@ def _entry(event: Event) -> AuditEntry:
         user_agent=_storable(recorded.user_agent),
         request_id=_storable(recorded.request_id),
         details={
-            _storable(name): _storable(value) for name, value in recorded.details.items() if name != COMMITMENT
+            _storable(name): _storable(value)
+            for name, value in recorded.details.items()
+            if name != COMMITMENT
         },
     )
 

@@ -48,7 +48,7 @@ class AddressMail:
         if mail.kind.undoes:
             former = await unit.email_changes.former(mail.id)
             if former is not None:
-                return await self._letter(unit, mail, former.email)
+                return await self._with_token(unit, mail, former.email)
             # Queued by the previous release, whose notices have no link, or undone meanwhile.
             to = None if mail.kind in EMAIL_NOTICES else _address(credential)
             return None if to is None else _notice(mail, to)
@@ -63,7 +63,7 @@ class AddressMail:
         target = self.tokens(mail.kind, _NO_ID, mail.user_id, "")
         if not await self._admits(unit, mail, target, TO_ONE_USER_MAX):
             return None
-        return await self._letter(unit, mail, to)
+        return await self._with_token(unit, mail, to)
 
     async def _to_pending(
         self, unit: UnitOfWork, mail: Mail, credential: Credential | None
@@ -80,12 +80,12 @@ class AddressMail:
         if not await self._admits(unit, mail, target, MAILS_TO_ONE_TARGET_MAX):
             return None
         owner = await unit.credentials.by_email(canonical_email(pending))
-        letter = await self._letter(unit, mail, pending)
-        if letter is None or owner is None or owner.is_pending or owner.user_id == mail.user_id:
-            return letter
+        outgoing = await self._with_token(unit, mail, pending)
+        if outgoing is None or owner is None or owner.is_pending or owner.user_id == mail.user_id:
+            return outgoing
         return _notice(mail, _address(owner), MailKind.EMAIL_IN_USE)
 
-    async def _letter(self, unit: UnitOfWork, mail: Mail, to: str | None) -> OutgoingMail | None:
+    async def _with_token(self, unit: UnitOfWork, mail: Mail, to: str | None) -> OutgoingMail | None:
         token = self.tokens(mail.kind, mail.id, mail.user_id, to or "")
         if to is None:
             await unit.mails.put_off(mail.id, LEASE)  # A write for a write.
@@ -155,12 +155,12 @@ class SendMails:
 
     async def _handle(self, mail: Mail) -> None:
         async with self.units.transaction() as unit:
-            letter = await AddressMail(self.tokens)(unit, mail)
-            if letter is None:
+            outgoing = await AddressMail(self.tokens)(unit, mail)
+            if outgoing is None:
                 await unit.mails.remove(mail.id)
                 return
         try:
-            await self.sender(letter)
+            await self.sender(outgoing)
         except Undeliverable:  # Logged by the sender.
             async with self.units.transaction() as unit:
                 await unit.mails.note_refused(mail)

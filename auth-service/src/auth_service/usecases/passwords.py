@@ -58,7 +58,6 @@ class ChangePassword:
         new_hash = await self.hasher.hash(new_password)
         await self._exchange(credential, new_hash, caller)
 
-
     async def _exchange(self, credential: Credential, new_hash: str, caller: Caller) -> None:
         now = self.clock.now()
         async with self.units.transaction() as unit:
@@ -144,7 +143,6 @@ class ResetPassword:
         except (TokenInvalid, TokenExpired) as refusal:
             await self.mailed.audit_refusal(refusal, token, caller)
             raise
-
 
     async def _exchange(
         self, token: str, new_hash: str, caller: Caller, idempotency: IdempotencyRecord | None

@@ -109,40 +109,40 @@ class Composer:
     public_url: str
     clock: Clock
 
-    def __call__(self, letter: OutgoingMail) -> EmailMessage:
-        """Returns the letter as a message.
+    def __call__(self, mail: OutgoingMail) -> EmailMessage:
+        """Returns the mail as a message.
 
         Raises:
             Undeliverable: no message can be addressed so.
         """
-        to = self.sender.addr_spec if letter.to is None else envelope_address(letter.to)
+        to = self.sender.addr_spec if mail.to is None else envelope_address(mail.to)
         message = EmailMessage(policy=SMTP.clone(utf8=not to.isascii()))
         try:
             message["To"] = _recipient(to)
         except (HeaderParseError, ValueError, IndexError) as error:
             raise Undeliverable from error
         message["From"] = self.sender
-        message["Subject"] = _SUBJECTS[letter.kind]
+        message["Subject"] = _SUBJECTS[mail.kind]
         message["Date"] = format_datetime(self.clock.now())
-        message["Message-ID"] = f"<{letter.id}@{self.sender.domain}>"
+        message["Message-ID"] = f"<{mail.id}@{self.sender.domain}>"
         message["Auto-Submitted"] = "auto-generated"
         values: dict[str, object] = {
             "name": self.sender.display_name or self.sender.domain,
-            "subject": _SUBJECTS[letter.kind],
-            "at": _queued_at(letter),
+            "subject": _SUBJECTS[mail.kind],
+            "at": _queued_at(mail),
         }
-        if letter.token:
-            lifetime = letter.kind.token_lifetime
+        if mail.token:
+            lifetime = mail.kind.token_lifetime
             minutes = int(lifetime.total_seconds() // 60)
-            values |= {"link": self.link(letter), "minutes": minutes, "days": lifetime.days}
-        if letter.kind in _HAPPENED:
-            values["happened"] = _HAPPENED[letter.kind]
-        _fill(message, _template(letter), values)
+            values |= {"link": self.link(mail), "minutes": minutes, "days": lifetime.days}
+        if mail.kind in _HAPPENED:
+            values["happened"] = _HAPPENED[mail.kind]
+        _fill(message, _template(mail), values)
         return message
 
-    def link(self, letter: OutgoingMail) -> str:
+    def link(self, mail: OutgoingMail) -> str:
         """Returns what the user is to click."""
-        return f"{self.public_url.rstrip('/')}{_PAGES[letter.kind]}?{urlencode({'token': letter.token})}"
+        return f"{self.public_url.rstrip('/')}{_PAGES[mail.kind]}?{urlencode({'token': mail.token})}"
 
 
 def envelope_address(address: str) -> str:
@@ -153,15 +153,15 @@ def envelope_address(address: str) -> str:
     return f"{local}@{ascii_domain(domain) or domain}"
 
 
-def _template(letter: OutgoingMail) -> str:
-    if letter.kind.undoes and letter.token:
+def _template(mail: OutgoingMail) -> str:
+    if mail.kind.undoes and mail.token:
         return "undo"
-    return "notice" if letter.kind in _HAPPENED else letter.kind.value
+    return "notice" if mail.kind in _HAPPENED else mail.kind.value
 
 
-def _queued_at(letter: OutgoingMail) -> str:
+def _queued_at(mail: OutgoingMail) -> str:
     """Returns when the mail was asked for, which is when it happened."""
-    at = datetime.fromtimestamp(unix_milliseconds(letter.id) / 1_000, UTC)
+    at = datetime.fromtimestamp(unix_milliseconds(mail.id) / 1_000, UTC)
     return f"{at.day} {at:%B %Y} at {at:%H:%M} UTC"
 
 

@@ -44,27 +44,27 @@ class MailDelivery:
     compose: Composer
     carrier: Carrier
 
-    async def __call__(self, letter: OutgoingMail) -> None:
-        """Returns when the letter is out of our hands.
+    async def __call__(self, mail: OutgoingMail) -> None:
+        """Returns when the mail is out of our hands.
 
         Raises:
             Undeliverable: it never will be.
             Unavailable: it cannot be delivered now.
         """
-        told = {"mail_id": str(letter.id), "kind": letter.kind.value}
+        told = {"mail_id": str(mail.id), "kind": mail.kind.value}
         attributes = {"vestibule.mail.id": told["mail_id"], "vestibule.mail.kind": told["kind"]}
         try:
-            with traces.followed(f"deliver {letter.kind.value}", "CLIENT", letter.traceparent, attributes):
-                await self.carrier(self.compose(letter), to_nobody=letter.to is None)
+            with traces.followed(f"deliver {mail.kind.value}", "CLIENT", mail.traceparent, attributes):
+                await self.carrier(self.compose(mail), to_nobody=mail.to is None)
         except Undeliverable as error:
-            MAILS.labels(letter.kind, "refused").inc()
+            MAILS.labels(mail.kind, "refused").inc()
             log.warning("mail refused for good", **told, cause=_cause(error))
             raise
         except ServiceError as error:
-            MAILS.labels(letter.kind, "put_off").inc()
+            MAILS.labels(mail.kind, "put_off").inc()
             log.warning("mail put off", **told, cause=_cause(error))
             raise
-        MAILS.labels(letter.kind, "delivered" if letter.to else "dropped").inc()
+        MAILS.labels(mail.kind, "delivered" if mail.to else "dropped").inc()
         log.info("mail handled", **told)
 
 
