@@ -165,7 +165,8 @@ async def open_pool(
     application_name: str,
     min_size: int = 1,
     max_size: int = 10,
-    acquire_timeout_seconds: float = 2.0,
+    acquire_timeout_seconds: float = 4.0,
+    connect_timeout_seconds: float = 2.0,
     statement_timeout_seconds: float = 5.0,
     lock_timeout_seconds: float = 3.0,
     idle_in_transaction_timeout_seconds: float = 10.0,
@@ -174,7 +175,8 @@ async def open_pool(
     """Opens a pool and closes it at the end of the block.
 
     Postgres may come up to `connect_within_seconds` after us; later outages heal by
-    themselves, with `Unavailable` meanwhile.
+    themselves, with `Unavailable` meanwhile. A call waits for a connection for most of its usual
+    deadline of 5 seconds: while cores are short during a rollout it is late instead of failed.
 
     Raises:
         StartupError: Postgres stays away, or refuses the role, password or database.
@@ -184,7 +186,7 @@ async def open_pool(
         "max_size": max_size,
         "connection_class": _PooledConnection,
         "init": _prepare,
-        "timeout": acquire_timeout_seconds,
+        "timeout": connect_timeout_seconds,
         # Longer than Postgres' own limit: it only ends waits for a server that went silent.
         "command_timeout": statement_timeout_seconds + 2.0,
         "server_settings": {
