@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import pytest
 from chassis.auth_client.client import AUTH_CLIENT_SERVICES, AuthClient
@@ -19,17 +20,13 @@ from devstack.database import Database as DevelopmentDatabase
 from devstack.postgres import Postgres
 from user_service import wiring
 from user_service.adapters.accounts import GrpcAccounts
-from user_service.adapters.postgres.audit_clients import PostgresAuditClients
-from user_service.adapters.postgres.unit_of_work import PostgresUnitOfWork
-from user_service.adapters.postgres.users import PostgresUserReader
+from user_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from user_service.domain.accounts import Accounts
-from user_service.domain.unit_of_work import UnitOfWork
 from user_service.domain.user import User
-from user_service.domain.user_repository import UserReader
 from user_service.transport.directory_servicer import DirectoryServicer
 from user_service.transport.user_servicer import UserServicer
 from vestibule.auth.v1 import account_service_pb2
-from vestibule.events.v1.events_pb2 import Event
+from vestibule.events.v1.events_pb2 import AuditRecorded, Event
 from vestibule.users.v1 import directory_service_pb2, user_service_pb2
 from vestibule.users.v1.directory_service_pb2_grpc import (
     DirectoryServiceStub,
@@ -58,20 +55,65 @@ class VerifyingAuthenticator:
 
 
 @dataclass(frozen=True)
-class Service:
-    """The running service, its ports, and channels to it.
+class Stored:
+    """What the database contains.
+
+    Attributes:
+        pool: The service's pool.
+    """
+
+    pool: Pool
+
+    @property
+    def units(self) -> PostgresUnitsOfWork:
+        """The units of work."""
+        return PostgresUnitsOfWork(self.pool)
+
+    async def add(self, *users: User) -> None:
+        """Stores users."""
+        async with self.units.transaction() as unit:
+            for user in users:
+                assert await unit.users.insert(user)
+
+    async def find(self, user: User) -> User | None:
+        """Returns a user as committed."""
+        async with self.units.statements() as unit:
+            return await unit.users.find(user.id)
+
+    async def events(self) -> list[Event]:
+        """Returns the events in the outbox, in order."""
+        rows = await self.pool.fetch("SELECT payload FROM users.outbox ORDER BY position")
+        return [Event.FromString(row["payload"]) for row in rows]
+
+    async def changed(self) -> list[UUID]:
+        """Returns the ids of changed users, by the events in the outbox."""
+        return [
+            UUID(event.user_changed.user_id)
+            for event in await self.events()
+            if event.HasField("user_changed")
+        ]
+
+    async def entries(self) -> list[AuditRecorded]:
+        """Returns the audit entries in the outbox."""
+        return [event.audit_recorded for event in await self.events() if event.HasField("audit_recorded")]
+
+    async def audited(self) -> list[tuple[str, str]]:
+        """Returns action and outcome of each audit entry in the outbox."""
+        return [(entry.action, entry.outcome) for entry in await self.entries()]
+
+
+@dataclass(frozen=True)
+class Service(Stored):
+    """The running service, and channels to it.
 
     Attributes:
         auth: The auth-service that it calls.
-        database: The service's own pool.
+        accounts: Its port to that.
         channel: From the gateway to it.
         internal: From auth-service to it.
     """
 
     auth: AuthStandIn
-    database: Pool
-    units: UnitOfWork
-    reader: UserReader
     accounts: Accounts
     channel: ServiceChannel
     internal: ServiceChannel
@@ -91,29 +133,6 @@ class Service:
         token = "" if user is None else self.auth.token(user.id, user.role)
         enter(Call(caller=ANONYMOUS, bearer_token=token))
 
-    async def add(self, *users: User) -> None:
-        """Stores users."""
-        async with self.units() as unit:
-            for user in users:
-                assert await unit.users.insert(user)
-
-    async def find(self, user: User) -> User | None:
-        """Returns a user as committed."""
-        return await self.reader.find(user.id)
-
-    async def events(self) -> list[Event]:
-        """Returns the events in the outbox, in order."""
-        rows = await self.database.fetch("SELECT payload FROM users.outbox ORDER BY position")
-        return [Event.FromString(row["payload"]) for row in rows]
-
-    async def audited(self) -> list[tuple[str, str]]:
-        """Returns action and outcome of each audit entry in the outbox."""
-        return [
-            (event.audit_recorded.action, event.audit_recorded.outcome)
-            for event in await self.events()
-            if event.HasField("audit_recorded")
-        ]
-
 
 @pytest.fixture(name="emptied_database")
 async def _emptied_database(postgres: Postgres, migrated: DevelopmentDatabase) -> DevelopmentDatabase:
@@ -121,8 +140,8 @@ async def _emptied_database(postgres: Postgres, migrated: DevelopmentDatabase) -
     return await emptied(postgres, migrated)
 
 
-@pytest.fixture(name="users_database")
-async def _users_database(emptied_database: DevelopmentDatabase) -> AsyncIterator[Pool]:
+@pytest.fixture(name="users_pool")
+async def _users_pool(emptied_database: DevelopmentDatabase) -> AsyncIterator[Pool]:
     """The service's pool, with its production role."""
     url = emptied_database.url("user_service")
     async with open_pool(url, application_name="test", max_size=10) as opened:
@@ -137,7 +156,7 @@ async def _auth() -> AsyncIterator[AuthStandIn]:
 
 
 @pytest.fixture(name="service")
-async def _service(users_database: Pool, auth: AuthStandIn) -> AsyncIterator[Service]:
+async def _service(users_pool: Pool, auth: AuthStandIn) -> AsyncIterator[Service]:
     """The service on a real port."""
     to_auth = open_channel(
         auth.address,
@@ -149,13 +168,10 @@ async def _service(users_database: Pool, auth: AuthStandIn) -> AsyncIterator[Ser
     )
     keys = KeyCache(AuthClient(to_auth).keys)
     authenticator = VerifyingAuthenticator(TokenVerifier(keys, issuer=ISSUER, audience=AUDIENCE))
-    units = PostgresUnitOfWork(users_database, wiring.OUTBOX)
-    reader, accounts, clock = PostgresUserReader(users_database), GrpcAccounts(to_auth), SystemClock()
-    clients = PostgresAuditClients(users_database)
+    units, accounts, clock = PostgresUnitsOfWork(users_pool), GrpcAccounts(to_auth), SystemClock()
     server = build_server(service_tokens=service_tokens(wiring.SERVICE), authenticator=authenticator)
-    server.add(add_UserServiceServicer_to_server, UserServicer(units, reader, accounts, clock))
-    directory = DirectoryServicer(units, reader, accounts, clients, clock)
-    server.add(add_DirectoryServiceServicer_to_server, directory)
+    server.add(add_UserServiceServicer_to_server, UserServicer(units, accounts, clock))
+    server.add(add_DirectoryServiceServicer_to_server, DirectoryServicer(units, accounts, clock))
     port = await server.start("127.0.0.1:0")
     server.set_serving(True)
     channels = {
@@ -169,9 +185,7 @@ async def _service(users_database: Pool, auth: AuthStandIn) -> AsyncIterator[Ser
         )
         for name in ("gateway", "auth-service")
     }
-    yield Service(
-        auth, users_database, units, reader, accounts, channels["gateway"], channels["auth-service"]
-    )
+    yield Service(users_pool, auth, accounts, channels["gateway"], channels["auth-service"])
     for channel in (*channels.values(), to_auth):
         await channel.close()
     await server.stop(0)

@@ -6,8 +6,7 @@ import pytest
 from chassis.errors import NotFound, RemoteError
 from chassis.grpc.call import Call, enter
 from chassis.identity.caller import Caller
-from user_service import wiring
-from user_service.adapters.postgres.unit_of_work import PostgresUnitOfWork
+from user_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from user_service.domain.audit import Action, entry
 from user_service.domain.user import User
 from vestibule.events.v1.events_pb2 import Event
@@ -58,8 +57,8 @@ async def test_the_release_before_is_told_in_the_event(service: Service) -> None
     caller = Caller(
         user_id=ada.id, client_address="203.0.113.77", user_agent=f"{CANARY}/1.0", request_id=f"{CANARY}-1"
     )
-    async with PostgresUnitOfWork(service.database, wiring.OUTBOX, carries_clients=True)() as unit:
-        await unit.events.audit(entry(Action.UPDATE, caller, ada.id))
+    async with PostgresUnitsOfWork(service.pool, carries_clients=True).transaction() as unit:
+        await unit.outbox.audit(entry(Action.UPDATE, caller, ada.id))
 
     (audited,) = await _audit_events(service)
     told = audited.audit_recorded
@@ -80,7 +79,7 @@ async def test_it_is_erased_with_the_person(service: Service) -> None:
     await service.users.UpdateMe(user_service_pb2.UpdateMeRequest(full_name="Countess"))
     await service.users.DeleteMe(user_service_pb2.DeleteMeRequest(password="right"))
 
-    rows = await service.database.fetch("SELECT person_id FROM users.audit_clients")
+    rows = await service.pool.fetch("SELECT person_id FROM users.audit_clients")
     assert {row["person_id"] for row in rows} == {admin.id}
     by_ada = [each for each in await _audit_events(service) if each.audit_recorded.actor_id == str(ada.id)]
     assert len(by_ada) == 2
@@ -98,6 +97,6 @@ async def test_it_goes_with_its_event(service: Service) -> None:
     await service.users.UpdateMe(user_service_pb2.UpdateMeRequest(full_name="Countess"))
     (event,) = await _audit_events(service)
 
-    await service.database.execute("DELETE FROM users.outbox WHERE event_id = $1", UUID(event.event_id))
+    await service.pool.execute("DELETE FROM users.outbox WHERE event_id = $1", UUID(event.event_id))
 
-    assert await service.database.fetchval("SELECT count(*) FROM users.audit_clients") == 0
+    assert await service.pool.fetchval("SELECT count(*) FROM users.audit_clients") == 0

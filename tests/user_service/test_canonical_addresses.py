@@ -62,7 +62,7 @@ async def test_old_forms_are_rewritten(service: Service, emptied_database: Datab
     """After the upgrade the mailbox is found, and the other domain is free."""
     person = a_user("x@stra\u00dfe.example")
     await service.add(person)
-    await service.database.execute(OLD_FORM, person.id, "x@strasse.example")
+    await service.pool.execute(OLD_FORM, person.id, "x@strasse.example")
 
     await migrate_once_more(emptied_database.url("users_owner"), MIGRATION)
 
@@ -75,7 +75,7 @@ async def test_two_people_with_one_mailbox(service: Service, emptied_database: D
     """Nothing is changed, and the operator learns who they are."""
     person, other = a_user("x@stra\u00dfe.example"), a_user("x@xn--strae-oqa.example")
     await service.add(person)
-    await service.database.execute(OLD_FORM, person.id, "x@strasse.example")
+    await service.pool.execute(OLD_FORM, person.id, "x@strasse.example")
     await service.add(other)
 
     with pytest.raises(StartupError, match=f"{person.id} and {other.id}"):

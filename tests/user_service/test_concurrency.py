@@ -26,7 +26,7 @@ async def _outcomes(*calls: Coroutine[Any, Any, object]) -> list[object]:
 
 
 async def _admit(service: Service, user_id: UUID) -> User:
-    admit_user = AdmitUser(service.units, service.reader, service.accounts, CLOCK)
+    admit_user = AdmitUser(service.units, service.accounts, CLOCK)
     return await admit_user(caller=caller_of(a_user()), user_id=user_id)
 
 
@@ -50,9 +50,7 @@ async def test_one_admin_is_left(service: Service) -> None:
                 calls.append(delete_user(caller=caller, user_id=admin.id))
     outcomes = await _outcomes(*calls)
 
-    left = await service.database.fetchval(
-        "SELECT count(*) FROM users.users WHERE role = 'admin' AND is_active"
-    )
+    left = await service.pool.fetchval("SELECT count(*) FROM users.users WHERE role = 'admin' AND is_active")
     assert left == 1
     failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
     assert all(isinstance(failure, ServiceError) for failure in failures), failures
@@ -82,7 +80,7 @@ async def test_one_of_many_registrations_gets_the_address(service: Service) -> N
     outcomes = await _outcomes(*(_admit(service, user_id) for user_id in ids))
 
     assert sum(isinstance(outcome, EmailTaken) for outcome in outcomes) == 9
-    assert await service.database.fetchval("SELECT count(*) FROM users.users") == 1
+    assert await service.pool.fetchval("SELECT count(*) FROM users.users") == 1
 
 
 async def test_one_registration_creates_one_user(service: Service) -> None:
@@ -95,7 +93,7 @@ async def test_one_registration_creates_one_user(service: Service) -> None:
 
         failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
         assert failures == []
-    assert await service.database.fetchval("SELECT count(*) FROM users.users") == 60
+    assert await service.pool.fetchval("SELECT count(*) FROM users.users") == 60
 
 
 async def test_one_of_many_conditional_changes_wins(service: Service) -> None:

@@ -20,7 +20,6 @@ from devstack.program import free_port
 from devstack.valkey import Valkey
 from google.protobuf.timestamp_pb2 import Timestamp
 from redis.asyncio import Redis
-from user_service.adapters.postgres.users import PostgresUserReader
 from user_service.domain.accounts import Registration
 from user_service.domain.user import Role
 from vestibule.events.v1.events_pb2 import Event, RegistrationStarted, SignedIn
@@ -31,6 +30,7 @@ from tests.chassis.waiting import until
 from tests.fakes.service_keys import entry_of, key_settings, service_tokens
 from tests.user_service.auth_stand_in import ISSUER, AuthStandIn
 from tests.user_service.builders import a_user
+from tests.user_service.conftest import Stored
 
 
 async def _ready(port: int) -> bool:
@@ -74,7 +74,7 @@ def _environment(emptied_database: DevelopmentDatabase, valkey: Valkey) -> dict[
 
 
 async def test_ready_once_auth_service_has_come(
-    environment: dict[str, str], users_database: Pool, valkey: Valkey
+    environment: dict[str, str], users_pool: Pool, valkey: Valkey
 ) -> None:
     """It starts before auth-service, is ready after it, does what events ask for, and stops cleanly."""
     auth = AuthStandIn()
@@ -91,7 +91,7 @@ async def test_ready_once_auth_service_has_come(
         await auth.start()
         try:
             await until(lambda: _ready(port), seconds=10)
-            reader = PostgresUserReader(users_database)
+            stored = Stored(users_pool)
 
             await _publish(redis, registration_started=RegistrationStarted(user_id=str(newcomer.id)))
             await _publish(redis, registration_started=RegistrationStarted(user_id=str(newcomer.id)))
@@ -100,16 +100,16 @@ async def test_ready_once_auth_service_has_come(
             await _publish(redis, signed_in=SignedIn(user_id=str(newcomer.id), signed_in_at=at))
 
             async def is_signed_in() -> bool:
-                user = await reader.find(newcomer.id)
+                user = await stored.find(newcomer)
                 return user is not None and user.last_login_at is not None
 
             await until(is_signed_in, seconds=10)
             assert [unlucky.id] == auth.refused
-            assert await reader.find(unlucky.id) is None
+            assert await stored.find(unlucky) is None
 
             async def is_relayed() -> bool:
                 query = "SELECT count(*) FROM users.outbox WHERE published_at IS NULL"
-                return bool(await users_database.fetchval(query) == 0)
+                return bool(await users_pool.fetchval(query) == 0)
 
             await until(is_relayed, seconds=10)
             entries: Any = await redis.xrange(stream.STREAM)
@@ -124,9 +124,7 @@ async def test_ready_once_auth_service_has_come(
         assert process.returncode == 0
 
 
-async def test_works_without_redis(
-    environment: dict[str, str], users_database: Pool, auth: AuthStandIn
-) -> None:
+async def test_works_without_redis(environment: dict[str, str], users_pool: Pool, auth: AuthStandIn) -> None:
     """With Redis away it is ready all the same, and admits people."""
     environment |= {"USERS_AUTH_ADDRESS": auth.address, "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}
     newcomer = a_user("ada@example.org")
@@ -142,7 +140,7 @@ async def test_works_without_redis(
             answer = await DirectoryServiceStub(channel).AdmitUser(request)
 
     assert (str(newcomer.id), 1) == (answer.user.id, answer.version)
-    assert await PostgresUserReader(users_database).find(newcomer.id) is not None
+    assert await Stored(users_pool).find(newcomer) is not None
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ async def start(lifecycle: Lifecycle, settings: HealthSettings) -> None:
     """Starts the service; none of the targets needs to be up.
 
     Raises:
-        StartupError: A port is in use.
+        StartupError: a port is in use.
     """
     clock = SystemClock()
     board = Board(AGGREGATOR)

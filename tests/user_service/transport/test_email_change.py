@@ -89,7 +89,7 @@ async def test_five_requests_an_hour(service: Service) -> None:
     await service.users.UpdateMe(pb.UpdateMeRequest(full_name="Ada King"))
     assert not (await _ask(service, ada, ada.email)).user.HasField("pending_email")
 
-    await service.database.execute("UPDATE users.users SET email_requests[1] = now() - interval '61 minutes'")
+    await service.pool.execute("UPDATE users.users SET email_requests[1] = now() - interval '61 minutes'")
     await _ask(service, ada, NEW)
 
 
@@ -116,7 +116,7 @@ async def test_a_former_address_is_free_after_its_time(service: Service) -> None
     await service.add(ada)
     await _ask(service, ada, NEW)
     await _prove(service, ada, NEW)
-    await service.database.execute("UPDATE users.reserved_emails SET reserved_until = now()")
+    await service.pool.execute("UPDATE users.reserved_emails SET reserved_until = now()")
 
     await _register(service, "ada@example.org")
 

@@ -113,7 +113,7 @@ async def test_cursor_survives_changes(service: Service, sort: str) -> None:
         await service.add(a_user(f"a{len(seen):03}@0.example", full_name="Aaa", created_at=early))
         last = page.users[-1]
         if last.role != user_pb2.ROLE_ADMIN:
-            await service.database.execute("DELETE FROM users.users WHERE id = $1", last.id)
+            await service.pool.execute("DELETE FROM users.users WHERE id = $1", last.id)
 
     assert expected == seen
 

@@ -157,7 +157,7 @@ async def test_delete_me(service: Service) -> None:
     assert [ada.id] == service.auth.synced
     assert await service.audited() == [("users.delete", "success")]
     assert [ada.id] == [
-        row["user_id"] for row in await service.database.fetch("SELECT user_id FROM users.tombstones")
+        row["user_id"] for row in await service.pool.fetch("SELECT user_id FROM users.tombstones")
     ]
     await service.add(a_user("ADA@example.org"))
 

@@ -24,7 +24,7 @@ async def test_erased_person_leaves_no_trace(service: Service) -> None:
     await service.users.DeleteUser(pb.DeleteUserRequest(user_id=str(ada.id)))
 
     for table in ("users", "tombstones", "outbox"):
-        rows = await service.database.fetch(f"SELECT * FROM users.{table}")
+        rows = await service.pool.fetch(f"SELECT * FROM users.{table}")
         held = " ".join(str(value).lower() for row in rows for value in row.values())
         for word in ("lovelace", "ada.king", "ada king"):
             assert word not in held

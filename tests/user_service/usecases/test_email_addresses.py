@@ -12,28 +12,28 @@ SERVICE = Caller(service="auth-service")
 async def test_verified_once(ports: Ports) -> None:
     """It makes one new version and one event, even when repeated."""
     ada = a_user("Ada@example.org", email_verified=False)
-    ports.add(ada)
+    await ports.add(ada)
     mark = MarkEmailVerified(ports.units, ports.clock)
     for _ in range(2):
         await mark(caller=SERVICE, user_id=ada.id, email="Ada@example.org")
 
-    found = ports.find(ada)
+    found = await ports.find(ada)
     assert found is not None
     assert (found.email_verified, found.version) == (True, ada.version + 1)
-    assert ports.events.changed == [ada.id]
-    assert ports.events.actions == [("users.email_verified", "success")]
+    assert await ports.changed() == [ada.id]
+    assert await ports.audited() == [("users.email_verified", "success")]
 
 
 async def test_other_address_is_ignored(ports: Ports) -> None:
     """So is another spelling, since no mail was sent to it."""
     ada = a_user("Ada@example.org", email_verified=False)
-    ports.add(ada)
+    await ports.add(ada)
     mark = MarkEmailVerified(ports.units, ports.clock)
     for email in ("former@example.org", "ada@example.org"):
         await mark(caller=SERVICE, user_id=ada.id, email=email)
 
-    assert ports.find(ada) == ada
-    assert not ports.events.changed
+    assert await ports.find(ada) == ada
+    assert not await ports.changed()
 
 
 async def test_erased_user_is_ignored(ports: Ports) -> None:
@@ -41,4 +41,4 @@ async def test_erased_user_is_ignored(ports: Ports) -> None:
     mark = MarkEmailVerified(ports.units, ports.clock)
     await mark(caller=SERVICE, user_id=a_user().id, email="ada@example.org")
 
-    assert not ports.events.changed
+    assert not await ports.changed()

@@ -9,7 +9,7 @@ from tests.user_service.usecases.conftest import Ports
 
 
 def _export_me(ports: Ports) -> ExportMe:
-    return ExportMe(ports.units, ports.reader, ports.accounts, ports.clock)
+    return ExportMe(ports.units, ports.accounts, ports.clock)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def _export_me(ports: Ports) -> ExportMe:
 async def test_audit_pages_are_joined(ports: Ports, stored: int, exported: int, truncated: bool) -> None:
     """Newest first, each once, up to a limit; the export says when it was reached."""
     ada = a_user()
-    ports.add(ada)
+    await ports.add(ada)
     ports.accounts.audit_events_kept = stored
 
     data = await _export_me(ports)(caller=caller_of(ada))
@@ -33,24 +33,24 @@ async def test_audit_pages_are_joined(ports: Ports, stored: int, exported: int, 
     assert data.user == ada
     assert [*map(str, data.audit_events)] == [*map(str, range(stored, stored - exported, -1))]
     assert data.is_truncated is truncated
-    assert ports.events.actions == [("users.export", "success")]
+    assert await ports.audited() == [("users.export", "success")]
 
 
 async def test_no_partial_export(ports: Ports) -> None:
     """Without auth-service the export fails."""
     ada = a_user()
-    ports.add(ada)
-    ports.accounts.away = True
+    await ports.add(ada)
+    ports.accounts.down = True
 
     with pytest.raises(Unavailable):
         await _export_me(ports)(caller=caller_of(ada))
-    assert not ports.events.audited
+    assert not await ports.entries()
 
 
 async def test_inactive_and_erased_callers_are_refused(ports: Ports) -> None:
     """Their tokens may still be valid."""
     erased, inactive = a_user(), a_user(is_active=False)
-    ports.add(inactive)
+    await ports.add(inactive)
 
     for user in (erased, inactive):
         with pytest.raises(TokenRevoked):

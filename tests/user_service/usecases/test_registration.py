@@ -14,7 +14,7 @@ ADA = Registration("Ada@example.org", "Ada Lovelace", Role.USER)
 
 
 def _complete(ports: Ports) -> CompleteRegistration:
-    admit_user = AdmitUser(ports.units, ports.reader, ports.accounts, ports.clock)
+    admit_user = AdmitUser(ports.units, ports.accounts, ports.clock)
     return CompleteRegistration(admit_user, ports.accounts)
 
 
@@ -26,24 +26,31 @@ async def test_admitted(ports: Ports) -> None:
     for _ in range(3):
         await _complete(ports)(caller=ANONYMOUS, user_id=user_id)
 
-    user = ports.units.state.users.rows[user_id]
+    async with ports.units.statements() as unit:
+        user = await unit.users.find(user_id)
+    assert user is not None
     assert (ADA.email, ADA.full_name, Role.USER) == (user.email, user.full_name, user.role)
     assert (user.is_active, user.email_verified, user.version, user.last_login_at) == (True, False, 1, None)
-    assert [user_id] == ports.events.changed
-    (audited,) = ports.events.audited
-    assert ("users.admit", user_id, user_id) == (audited.action, audited.actor_id, audited.subject_id)
+    assert [user_id] == await ports.changed()
+    (audited,) = await ports.entries()
+    assert ("users.admit", str(user_id), str(user_id)) == (
+        audited.action,
+        audited.actor_id,
+        audited.subject_id,
+    )
 
 
 async def test_refused_when_the_address_is_taken(ports: Ports) -> None:
     """auth-service drops the registration."""
     user_id = a_user().id
-    ports.add(a_user("ada@EXAMPLE.org"))
+    await ports.add(a_user("ada@EXAMPLE.org"))
     ports.accounts.waiting[user_id] = ADA
 
     await _complete(ports)(caller=ANONYMOUS, user_id=user_id)
 
     assert [user_id] == ports.accounts.refused
-    assert user_id not in ports.units.state.users.rows
+    async with ports.units.statements() as unit:
+        assert await unit.users.find(user_id) is None
 
 
 async def test_late_event_is_ignored(ports: Ports) -> None:
@@ -55,7 +62,7 @@ async def test_late_event_is_ignored(ports: Ports) -> None:
 
 async def test_fails_while_auth_service_is_down(ports: Ports) -> None:
     """So the event is retried."""
-    ports.accounts.away = True
+    ports.accounts.down = True
 
     with pytest.raises(Unavailable):
         await _complete(ports)(caller=ANONYMOUS, user_id=a_user().id)

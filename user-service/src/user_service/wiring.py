@@ -7,7 +7,6 @@ from chassis.auth_client.authenticator import TokenAuthenticator
 from chassis.auth_client.client import AUTH_CLIENT_SERVICES, AUTH_SERVICE, AuthClient
 from chassis.clock import SystemClock
 from chassis.events.consumer import Consumer, Handler
-from chassis.events.outbox import Outbox
 from chassis.events.relay import Relay
 from chassis.events.tail import Tail
 from chassis.grpc.certificates import open_certificates
@@ -23,9 +22,8 @@ from vestibule.users.v1.directory_service_pb2_grpc import add_DirectoryServiceSe
 from vestibule.users.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
 
 from user_service.adapters.accounts import GrpcAccounts
-from user_service.adapters.postgres.audit_clients import PostgresAuditClients
-from user_service.adapters.postgres.unit_of_work import PostgresUnitOfWork
-from user_service.adapters.postgres.users import PostgresUserReader
+from user_service.adapters.postgres.outbox import OUTBOX
+from user_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from user_service.settings import UsersSettings
 from user_service.transport.directory_servicer import DirectoryServicer
 from user_service.transport.event_handlers import event_handlers
@@ -33,24 +31,22 @@ from user_service.transport.user_servicer import UserServicer
 from user_service.usecases.audit import AuditEvents
 
 SERVICE = "user-service"
-SCHEMA = "users"
-OUTBOX = Outbox(schema=SCHEMA, source=SERVICE)
 
 
 async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
     """Starts the service; returns when it listens. It is ready when it can authenticate callers.
 
     Raises:
-        StartupError: A port is in use, or Postgres or its schema is not as required.
+        StartupError: a port is in use, or Postgres or its schema is not as required.
     """
-    database = await lifecycle.enter(
+    pool = await lifecycle.enter(
         open_pool(
             settings.postgres_url.get_secret_value(),
             application_name=SERVICE,
             max_size=settings.postgres_pool_size,
         )
     )
-    await revision.require(database, schema=SCHEMA, package="user_service")
+    await revision.require(pool, schema=OUTBOX.schema, package="user_service")
 
     service_tokens = ServiceTokens(open_service_keys(SERVICE, settings))
     account_service = account_service_pb2.DESCRIPTOR.services_by_name["AccountService"]
@@ -70,16 +66,12 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
         keys_refresh_seconds=settings.jwks_refresh_seconds,
     )
     # auth-service of the previous release cannot fetch the client behind an audit event.
-    units = PostgresUnitOfWork(database, OUTBOX, carries_clients=service_tokens.accepts_shared)
-    reader = PostgresUserReader(database)
+    units = PostgresUnitsOfWork(pool, carries_clients=service_tokens.accepts_shared)
     accounts = GrpcAccounts(channel)
     clock = SystemClock()
     server = build_server(service_tokens=service_tokens, authenticator=authenticator)
-    server.add(add_UserServiceServicer_to_server, UserServicer(units, reader, accounts, clock))
-    server.add(
-        add_DirectoryServiceServicer_to_server,
-        DirectoryServicer(units, reader, accounts, PostgresAuditClients(database), clock),
-    )
+    server.add(add_UserServiceServicer_to_server, UserServicer(units, accounts, clock))
+    server.add(add_DirectoryServiceServicer_to_server, DirectoryServicer(units, accounts, clock))
 
     tail = Tail(
         redis_url=settings.redis_url.get_secret_value(),
@@ -91,7 +83,7 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
     )
     lifecycle.begin("event tail", tail.run())
     lifecycle.begin("token authenticator", authenticator.run(tail))
-    handlers = event_handlers(units, reader, accounts, clock)
+    handlers = event_handlers(units, accounts, clock)
     _begin_events(lifecycle, settings, service_tokens.keys, handlers, AuditEvents(units))
 
     await server.start(f"{settings.grpc_host}:{settings.grpc_port}", certificates)

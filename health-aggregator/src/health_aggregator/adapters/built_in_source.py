@@ -31,7 +31,7 @@ class BuiltInSource:
         """Returns the targets.
 
         Raises:
-            TargetsRefused: The topology file is faulty.
+            TargetsRefused: the topology file is faulty.
         """
         services = read_topology(self.topology) if self.topology is not None else {}
         options = services | self._options()

@@ -37,7 +37,7 @@ class CheckFactory:
         """Returns the check for a target.
 
         Raises:
-            ValueError: Unknown kind.
+            ValueError: unknown kind.
         """
         options = target.options
         match target.kind:

@@ -16,7 +16,7 @@ def read_document(path: Path) -> Any:
     """Returns the content of a file: YAML by its suffix, otherwise TOML.
 
     Raises:
-        TargetsRefused: The file cannot be read or parsed; names the line.
+        TargetsRefused: the file cannot be read or parsed; names the line.
     """
     try:
         with path.open("rb") as file:

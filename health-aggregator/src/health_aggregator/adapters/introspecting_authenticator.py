@@ -25,9 +25,9 @@ class IntrospectingAuthenticator:
         """Returns the token's claims.
 
         Raises:
-            TokenInvalid: It was not issued by auth-service.
-            TokenExpired: It has expired.
-            TokenRevoked: It was revoked.
+            TokenInvalid: it was not issued by auth-service.
+            TokenExpired: it has expired.
+            TokenRevoked: it was revoked.
             Unavailable: auth-service cannot be reached.
         """
         if is_api_key(token):

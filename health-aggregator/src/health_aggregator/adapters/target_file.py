@@ -176,7 +176,7 @@ def read_configuration(path: Path) -> Configuration:
     """Returns the content of a file.
 
     Raises:
-        TargetsRefused: The file cannot be read, or is faulty; names the line or the value.
+        TargetsRefused: the file cannot be read, or is faulty; names the line or the value.
     """
     try:
         content = _Content.model_validate(read_document(path))

@@ -31,7 +31,7 @@ class TargetSources:
         """Returns every target.
 
         Raises:
-            TargetsRefused: A source is faulty.
+            TargetsRefused: a source is faulty.
         """
         found = discover(self._cluster.pods.values()) if self._cluster is not None else []
         configuration = read_configuration(self._config) if self._config is not None else Configuration()

@@ -15,7 +15,7 @@ def read_topology(path: Path) -> dict[str, Mapping[str, Any]]:
     """Returns the options of each service's target; none when there is no file.
 
     Raises:
-        TargetsRefused: The file cannot be read, or has another format.
+        TargetsRefused: the file cannot be read, or has another format.
     """
     try:
         content = json.loads(path.read_bytes())

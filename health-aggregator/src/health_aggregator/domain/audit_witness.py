@@ -116,7 +116,7 @@ def continuation(witnessed: WitnessedHead | None, offered: Sequence[SignedHead])
         offered: The heads of auth-service from that sequence number on.
 
     Raises:
-        ChainContradicted: The stored head is missing, or differs.
+        ChainContradicted: the stored head is missing, or differs.
     """
     sequences = [head.sequence for head in offered]
     if sequences != sorted(set(sequences)):

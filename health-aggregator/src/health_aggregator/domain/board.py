@@ -90,7 +90,7 @@ class Board:
         """Returns the damped state of a component.
 
         Raises:
-            KeyError: No such component.
+            KeyError: no such component.
         """
         return self._entries[name].damped
 

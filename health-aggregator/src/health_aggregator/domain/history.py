@@ -194,7 +194,7 @@ class HistoryStore(Protocol):
             False when another aggregator is the writer, and nothing was added.
 
         Raises:
-            Unavailable: The store cannot be reached; nothing was added.
+            Unavailable: the store cannot be reached; nothing was added.
         """
         ...
 

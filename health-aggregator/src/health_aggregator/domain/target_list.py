@@ -20,7 +20,7 @@ def check_dependencies(source: str, targets: Iterable[Target]) -> None:
     """Refuses unknown dependencies and cycles.
 
     Raises:
-        TargetsRefused: Names the targets concerned.
+        TargetsRefused: names the targets concerned.
     """
     depends_on = {target.name: target.depends_on for target in targets}
     for name, others in depends_on.items():

@@ -69,7 +69,7 @@ class Pages:
         """Returns the badge of a component, or of the system.
 
         Raises:
-            NotFound: No such component.
+            NotFound: no such component.
         """
         wanted = name.removesuffix(".svg")
         if wanted == "system":

@@ -33,7 +33,7 @@ class WitnessAudit:
         """Returns the newest stored head; None while there is none.
 
         Raises:
-            ChainContradicted: The chain contradicts the stored heads.
+            ChainContradicted: the chain contradicts the stored heads.
             Unavailable: auth-service or the store cannot be reached.
         """
         while True:

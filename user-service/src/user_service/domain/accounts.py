@@ -41,7 +41,7 @@ class Accounts(Protocol):
         """Whether the password is the user's.
 
         Raises:
-            RemoteError: Too many wrong ones (TOO_MANY_ATTEMPTS).
+            RemoteError: too many wrong ones (TOO_MANY_ATTEMPTS).
         """
         ...
 
@@ -49,7 +49,7 @@ class Accounts(Protocol):
         """Returns everything that auth-service holds about a user, except the audit chain.
 
         Raises:
-            NotFound: No such user, or erased.
+            NotFound: no such user, or erased.
         """
         ...
 

@@ -97,8 +97,8 @@ class AuditEntry:
         )
 
 
-class AuditClients(Protocol):
-    """The stored clients behind audit entries, which auth-service fetches."""
+class AuditClientRepository(Protocol):
+    """The stored clients behind audit events, which auth-service fetches."""
 
     async def find(self, event_id: UUID) -> AuditClient | None:
         """Returns the client behind an audit event; None when erased or expired."""

@@ -15,7 +15,7 @@ auth-service's notice is valid."""
 
 
 class EmailChangeRepository(Protocol):
-    """Requests for other addresses, and reserved former addresses, inside one unit of work."""
+    """Requests for other addresses, and reserved former addresses."""
 
     async def count_request(
         self, user_id: UUID, at: datetime, *, at_most: int, window: timedelta

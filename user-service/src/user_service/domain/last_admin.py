@@ -9,13 +9,13 @@ async def require_another_admin(users: UserRepository, before: User, after: User
     """Checks that a change leaves an active admin.
 
     Args:
-        users: Within the unit of work that makes the change: two admins who step down at the same
-            time wait for each other.
+        users: In the transaction that makes the change: two admins who step down at the same time
+            wait for each other.
         before: The locked user.
         after: The user as changed; None when erased.
 
     Raises:
-        LastAdmin: The change would demote, deactivate or erase the last active admin.
+        LastAdmin: the change would demote, deactivate or erase the last active admin.
     """
     loses_admin = before.is_active_admin and (after is None or not after.is_active_admin)
     if loses_admin and await users.is_last_active_admin(before.id):

@@ -20,7 +20,7 @@ class Tombstone:
 
 
 class TombstoneRepository(Protocol):
-    """The tombstones, inside one unit of work."""
+    """The stored tombstones."""
 
     async def insert(self, tombstone: Tombstone) -> None:
         """Records that a user was erased."""

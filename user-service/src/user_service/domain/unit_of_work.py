@@ -1,17 +1,17 @@
-"""What one transaction contains: repositories, and events that are published if it commits."""
+"""The unit of work: all repositories on one connection."""
 
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from uuid import UUID
 
-from user_service.domain.audit import AuditEntry
+from user_service.domain.audit import AuditClientRepository, AuditEntry
 from user_service.domain.email_change import EmailChangeRepository
 from user_service.domain.tombstone import TombstoneRepository
 from user_service.domain.user_repository import UserRepository
 
 
-class Events(Protocol):
-    """Events that are published if and only if the unit of work commits."""
+class Outbox(Protocol):
+    """Events that are published if and only if the transaction commits."""
 
     async def user_changed(self, user_id: UUID) -> None:
         """A user was created, changed or erased."""
@@ -26,8 +26,8 @@ class Events(Protocol):
         ...
 
 
-class Unit(Protocol):
-    """One open unit of work."""
+class UnitOfWork(Protocol):
+    """All repositories, on one connection."""
 
     @property
     def users(self) -> UserRepository:
@@ -45,14 +45,23 @@ class Unit(Protocol):
         ...
 
     @property
-    def events(self) -> Events:
-        """The events to publish."""
+    def audit_clients(self) -> AuditClientRepository:
+        """The clients behind audit events."""
+        ...
+
+    @property
+    def outbox(self) -> Outbox:
+        """The events to publish; in a transaction only."""
         ...
 
 
-class UnitOfWork(Protocol):
-    """Opens units of work. One commits when its block ends and rolls back when the block raises."""
+class UnitsOfWork(Protocol):
+    """Opens units of work."""
 
-    def __call__(self) -> AbstractAsyncContextManager[Unit]:
-        """Opens one."""
+    def statements(self) -> AbstractAsyncContextManager[UnitOfWork]:
+        """Opens a unit whose statements commit one by one."""
+        ...
+
+    def transaction(self) -> AbstractAsyncContextManager[UnitOfWork]:
+        """Opens a unit that commits at the end of the block, and rolls back when the block raises."""
         ...

@@ -81,7 +81,7 @@ def change(user: User, changes: Changes, now: datetime) -> User:
     """Returns the user with the changes; the same object when nothing changes.
 
     Raises:
-        Invalid: A verified address cannot become unverified.
+        Invalid: a verified address cannot become unverified.
     """
     if changes.email_verified is False and user.email_verified and changes.email in (None, user.email):
         raise Invalid.on("email_verified", "cannot be taken back: the address is proven")

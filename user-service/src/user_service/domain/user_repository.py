@@ -1,4 +1,4 @@
-"""Ports to the stored users."""
+"""The port to the stored users."""
 
 from datetime import datetime
 from typing import Protocol
@@ -9,13 +9,13 @@ from user_service.domain.user import User
 
 
 class UserRepository(Protocol):
-    """The users, inside one unit of work."""
+    """The users. What locks or writes needs a transaction."""
 
     async def insert(self, user: User) -> bool:
         """Adds a user; returns False, and adds nothing, when the id exists already.
 
         Raises:
-            EmailTaken: Another user has the address.
+            EmailTaken: another user has the address.
         """
         ...
 
@@ -24,14 +24,14 @@ class UserRepository(Protocol):
         ...
 
     async def lock(self, user_id: UUID) -> User | None:
-        """Returns a user, locked against changes by others until the unit ends."""
+        """Returns a user, locked against changes by others until the transaction ends."""
         ...
 
     async def save(self, user: User) -> None:
         """Overwrites a locked user, except for the last sign-in.
 
         Raises:
-            EmailTaken: Another user has the address.
+            EmailTaken: another user has the address.
         """
         ...
 
@@ -42,7 +42,7 @@ class UserRepository(Protocol):
     async def is_last_active_admin(self, user_id: UUID) -> bool:
         """Whether no other user is an active admin.
 
-        Until the unit ends, every other unit that asks waits, so the answer stays true.
+        Until the transaction ends, every other one that asks waits, so the result stays true.
         """
         ...
 
@@ -58,12 +58,4 @@ class UserRepository(Protocol):
 
     async def count(self, which: Filter) -> int:
         """Returns how many users match a filter."""
-        ...
-
-
-class UserReader(Protocol):
-    """Single reads outside of any unit of work."""
-
-    async def find(self, user_id: UUID) -> User | None:
-        """Returns a user as committed."""
         ...

@@ -11,10 +11,8 @@ from vestibule.users.v1 import directory_service_pb2 as pb
 from vestibule.users.v1.directory_service_pb2_grpc import DirectoryServiceServicer
 
 from user_service.domain.accounts import Accounts
-from user_service.domain.audit import AuditClients
 from user_service.domain.tombstone import Tombstone
-from user_service.domain.unit_of_work import UnitOfWork
-from user_service.domain.user_repository import UserReader
+from user_service.domain.unit_of_work import UnitsOfWork
 from user_service.transport.messages import user_message
 from user_service.usecases.audit import GetAuditClient
 from user_service.usecases.email_addresses import MarkEmailVerified, RestoreEmail
@@ -25,15 +23,13 @@ from user_service.usecases.users import GetAccount, RecordSignIn
 class DirectoryServicer(DirectoryServiceServicer):
     """Runs one use case per call."""
 
-    def __init__(
-        self, units: UnitOfWork, reader: UserReader, accounts: Accounts, clients: AuditClients, clock: Clock
-    ) -> None:
-        self._admit_user = AdmitUser(units, reader, accounts, clock)
-        self._get_account = GetAccount(units, reader)
+    def __init__(self, units: UnitsOfWork, accounts: Accounts, clock: Clock) -> None:
+        self._admit_user = AdmitUser(units, accounts, clock)
+        self._get_account = GetAccount(units)
         self._record_sign_in = RecordSignIn(units)
         self._mark_email_verified = MarkEmailVerified(units, clock)
         self._restore_email = RestoreEmail(units, clock)
-        self._get_audit_client = GetAuditClient(clients)
+        self._get_audit_client = GetAuditClient(units)
 
     async def AdmitUser(self, request: pb.AdmitUserRequest, context: Any) -> pb.AdmitUserResponse:
         """Creates the user of a pending registration."""

@@ -10,17 +10,14 @@ from chassis.identity.caller import current_caller
 from vestibule.events.v1.events_pb2 import Event
 
 from user_service.domain.accounts import Accounts
-from user_service.domain.unit_of_work import UnitOfWork
-from user_service.domain.user_repository import UserReader
+from user_service.domain.unit_of_work import UnitsOfWork
 from user_service.usecases.registration import AdmitUser, CompleteRegistration
 from user_service.usecases.users import RecordSignIn
 
 
-def event_handlers(
-    units: UnitOfWork, reader: UserReader, accounts: Accounts, clock: Clock
-) -> Mapping[str, Handler]:
+def event_handlers(units: UnitsOfWork, accounts: Accounts, clock: Clock) -> Mapping[str, Handler]:
     """Returns the handler for each member of an event's payload. All of them are idempotent."""
-    complete_registration = CompleteRegistration(AdmitUser(units, reader, accounts, clock), accounts)
+    complete_registration = CompleteRegistration(AdmitUser(units, accounts, clock), accounts)
     record_sign_in = RecordSignIn(units)
 
     async def registration_started(event: Event) -> None:

@@ -64,7 +64,7 @@ def role_of(value: user_pb2.Role.ValueType) -> Role:
     """Returns the role in a message.
 
     Raises:
-        Invalid: It is `ROLE_UNSPECIFIED`.
+        Invalid: it is `ROLE_UNSPECIFIED`.
     """
     role = _ROLE_IN.get(value)
     if role is None:

@@ -31,7 +31,7 @@ def decode(text: str, sort: Sort) -> Cursor:
     """Returns the cursor that a text encodes.
 
     Raises:
-        Invalid: It is malformed, or was made for another order.
+        Invalid: it is malformed, or was made for another order.
     """
     try:
         padded = text.encode("ascii") + b"=" * (-len(text) % 4)

@@ -11,9 +11,8 @@ from vestibule.users.v1.user_service_pb2_grpc import UserServiceServicer
 
 from user_service.domain.accounts import Accounts
 from user_service.domain.listing import Filter, Sort
-from user_service.domain.unit_of_work import UnitOfWork
+from user_service.domain.unit_of_work import UnitsOfWork
 from user_service.domain.user import Changes
-from user_service.domain.user_repository import UserReader
 from user_service.transport import page_cursor
 from user_service.transport.messages import (
     pagination_message,
@@ -32,15 +31,15 @@ PAGE_SIZE = 20
 class UserServicer(UserServiceServicer):
     """Runs one use case per call."""
 
-    def __init__(self, units: UnitOfWork, reader: UserReader, accounts: Accounts, clock: Clock) -> None:
-        self._get_me = GetMe(reader)
-        self._get_user = GetUser(units, reader)
+    def __init__(self, units: UnitsOfWork, accounts: Accounts, clock: Clock) -> None:
+        self._get_me = GetMe(units)
+        self._get_user = GetUser(units)
         self._list_users = ListUsers(units)
         self._update_user = UpdateUser(units, accounts, clock)
         self._update_me = UpdateMe(self._update_user)
         self._delete_user = DeleteUser(units, accounts, clock)
-        self._delete_me = DeleteMe(reader, accounts, self._delete_user)
-        self._export_me = ExportMe(units, reader, accounts, clock)
+        self._delete_me = DeleteMe(units, accounts, self._delete_user)
+        self._export_me = ExportMe(units, accounts, clock)
 
     async def GetMe(self, request: pb.GetMeRequest, context: Any) -> pb.GetMeResponse:
         """Returns the caller's user."""

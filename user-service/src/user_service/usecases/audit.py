@@ -7,24 +7,24 @@ from uuid import UUID
 from chassis.errors import NotFound, ServiceError
 from chassis.identity.caller import ANONYMOUS, Caller
 
-from user_service.domain.audit import Action, AuditClient, AuditClients, Outcome, entry
-from user_service.domain.unit_of_work import UnitOfWork
+from user_service.domain.audit import Action, AuditClient, Outcome, entry
+from user_service.domain.unit_of_work import UnitsOfWork
 
 
 async def record_refusal(
-    units: UnitOfWork, action: Action, caller: Caller, subject_id: UUID, error: ServiceError
+    units: UnitsOfWork, action: Action, caller: Caller, subject_id: UUID, error: ServiceError
 ) -> None:
     """Audits a refused change, in a unit of work of its own, since the change's was rolled back."""
-    async with units() as unit:
+    async with units.transaction() as unit:
         details = {"reason": error.reason}
-        await unit.events.audit(entry(action, caller, subject_id, details, Outcome.REFUSED))
+        await unit.outbox.audit(entry(action, caller, subject_id, details, Outcome.REFUSED))
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEvents:
     """Audits that an event was refused or became a dead letter."""
 
-    units: UnitOfWork
+    units: UnitsOfWork
 
     async def __call__(self, action: str, details: Mapping[str, str]) -> None:
         """Adds the entry.
@@ -33,23 +33,24 @@ class AuditEvents:
             action: `events.refused` or `events.dead_letter`.
             details: The reason, and the kind of event.
         """
-        async with self.units() as unit:
-            await unit.events.audit(entry(Action(action), ANONYMOUS, details=details, outcome=Outcome.FAILED))
+        async with self.units.transaction() as unit:
+            await unit.outbox.audit(entry(Action(action), ANONYMOUS, details=details, outcome=Outcome.FAILED))
 
 
 @dataclass(frozen=True, slots=True)
 class GetAuditClient:
     """Returns the client behind an audit event to auth-service; no event carries it."""
 
-    clients: AuditClients
+    units: UnitsOfWork
 
     async def __call__(self, *, event_id: UUID) -> AuditClient:
         """Returns the client.
 
         Raises:
-            NotFound: It was erased, or there never was one.
+            NotFound: it was erased, or there never was one.
         """
-        client = await self.clients.find(event_id)
+        async with self.units.statements() as unit:
+            client = await unit.audit_clients.find(event_id)
         if client is None:
             raise NotFound
         return client

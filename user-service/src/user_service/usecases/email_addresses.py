@@ -9,7 +9,7 @@ from chassis.identity.caller import Caller
 from user_service.domain.audit import Action, AuditEntry
 from user_service.domain.email_change import RESTORABLE
 from user_service.domain.errors import EmailTaken
-from user_service.domain.unit_of_work import Unit, UnitOfWork
+from user_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from user_service.domain.user import User, restore, verify
 from user_service.usecases.audit import record_refusal
 
@@ -18,17 +18,17 @@ from user_service.usecases.audit import record_refusal
 class MarkEmailVerified:
     """Marks the current address as verified, or makes the pending address the current one."""
 
-    units: UnitOfWork
+    units: UnitsOfWork
     clock: Clock
 
     async def __call__(self, *, caller: Caller, user_id: UUID, email: str) -> User | None:
         """Returns the changed user; None when erased. An address that is neither changes nothing.
 
         Raises:
-            EmailTaken: Another user has taken the pending address.
+            EmailTaken: another user has taken the pending address.
         """
         try:
-            async with self.units() as unit:
+            async with self.units.transaction() as unit:
                 before = await unit.users.lock(user_id)
                 if before is None:
                     return None
@@ -47,16 +47,16 @@ class MarkEmailVerified:
 class RestoreEmail:
     """Restores a user's former address after a change that the user did not want."""
 
-    units: UnitOfWork
+    units: UnitsOfWork
     clock: Clock
 
     async def __call__(self, *, caller: Caller, user_id: UUID, email: str) -> None:
         """Restores the address; does nothing for an erased user, or on a repeat.
 
         Raises:
-            EmailTaken: The reservation has expired, and another user has the address.
+            EmailTaken: the reservation has expired, and another user has the address.
         """
-        async with self.units() as unit:
+        async with self.units.transaction() as unit:
             before = await unit.users.lock(user_id)
             if before is None:
                 return
@@ -66,15 +66,15 @@ class RestoreEmail:
                 await unit.email_changes.release(user_id)
             if after is not before:
                 await unit.users.save(after)
-                await unit.events.user_changed(user_id)
+                await unit.outbox.user_changed(user_id)
                 await _record(unit, Action.EMAIL_RESTORED, caller, user_id)
 
 
-async def save_with_address(unit: Unit, before: User, after: User) -> None:
+async def save_with_address(unit: UnitOfWork, before: User, after: User) -> None:
     """Saves a changed user; a replaced address is reserved for as long as it can be restored.
 
     Raises:
-        EmailTaken: Another user has the new address, or it is reserved for another user.
+        EmailTaken: another user has the new address, or it is reserved for another user.
     """
     await unit.users.save(after)
     if after.email != before.email:
@@ -82,8 +82,8 @@ async def save_with_address(unit: Unit, before: User, after: User) -> None:
         if await unit.email_changes.is_taken(after.email, after.id):
             raise EmailTaken
         await unit.email_changes.reserve(before.email, before.id, RESTORABLE)
-    await unit.events.user_changed(after.id)
+    await unit.outbox.user_changed(after.id)
 
 
-async def _record(unit: Unit, action: Action, caller: Caller, user_id: UUID) -> None:
-    await unit.events.audit(AuditEntry(action=action, actor=caller, actor_id=user_id, subject_id=user_id))
+async def _record(unit: UnitOfWork, action: Action, caller: Caller, user_id: UUID) -> None:
+    await unit.outbox.audit(AuditEntry(action=action, actor=caller, actor_id=user_id, subject_id=user_id))

@@ -12,8 +12,7 @@ from user_service.domain.audit import Action, entry
 from user_service.domain.errors import LastAdmin
 from user_service.domain.last_admin import require_another_admin
 from user_service.domain.tombstone import Tombstone
-from user_service.domain.unit_of_work import Unit, UnitOfWork
-from user_service.domain.user_repository import UserReader
+from user_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from user_service.usecases.audit import record_refusal
 from user_service.usecases.callers import require_active, require_admin
 
@@ -26,7 +25,7 @@ class DeleteUser:
     auth-service has erased the credential and ended the sessions.
     """
 
-    units: UnitOfWork
+    units: UnitsOfWork
     accounts: Accounts
     clock: Clock
 
@@ -34,13 +33,13 @@ class DeleteUser:
         """Erases the user.
 
         Raises:
-            NotFound: No such user, or erased before.
-            LastAdmin: No active admin would remain.
-            TokenRevoked: The caller is no longer what the token says.
-            Unavailable: Committed, but auth-service could not be reached.
+            NotFound: no such user, or erased before.
+            LastAdmin: no active admin would remain.
+            TokenRevoked: the caller is no longer what the token says.
+            Unavailable: committed, but auth-service could not be reached.
         """
         try:
-            async with self.units() as unit:
+            async with self.units.transaction() as unit:
                 erased_before = not await self._erase(unit, caller, user_id)
         except LastAdmin as refusal:
             await record_refusal(self.units, Action.DELETE, caller, user_id, refusal)
@@ -50,7 +49,7 @@ class DeleteUser:
         if erased_before:
             raise NotFound
 
-    async def _erase(self, unit: Unit, caller: Caller, user_id: UUID) -> bool:
+    async def _erase(self, unit: UnitOfWork, caller: Caller, user_id: UUID) -> bool:
         """Returns False when the user was erased before."""
         user = await unit.users.lock(user_id)
         if user_id != caller.user_id:
@@ -62,8 +61,8 @@ class DeleteUser:
         await require_another_admin(unit.users, user, None)
         await unit.users.delete(user_id)
         await unit.tombstones.insert(Tombstone(user_id, user.version + 1, self.clock.now()))
-        await unit.events.user_changed(user_id)
-        await unit.events.audit(entry(Action.DELETE, caller, user_id))
+        await unit.outbox.user_changed(user_id)
+        await unit.outbox.audit(entry(Action.DELETE, caller, user_id))
         return True
 
 
@@ -71,7 +70,7 @@ class DeleteUser:
 class DeleteMe:
     """Erases the caller's user after checking the password."""
 
-    reader: UserReader
+    units: UnitsOfWork
     accounts: Accounts
     delete_user: DeleteUser
 
@@ -79,14 +78,15 @@ class DeleteMe:
         """Erases the user.
 
         Raises:
-            Invalid: The password is wrong; the error is on that field.
-            LastAdmin: No active admin would remain.
-            TokenRevoked: The user was deactivated or erased since the token was issued.
+            Invalid: the password is wrong; the error is on that field.
+            LastAdmin: no active admin would remain.
+            TokenRevoked: the user was deactivated or erased since the token was issued.
             Unavailable: auth-service could not be reached, before or after the commit.
         """
-        user = require_active(await self.reader.find(caller.person()))
+        async with self.units.statements() as unit:
+            user = require_active(await unit.users.find(caller.person()))
         if not await self.accounts.verify_password(user.id, password):
             refusal = Invalid.on("password", "is wrong")
-            await record_refusal(self.delete_user.units, Action.DELETE, caller, user.id, refusal)
+            await record_refusal(self.units, Action.DELETE, caller, user.id, refusal)
             raise refusal
         await self.delete_user(caller=caller, user_id=user.id)

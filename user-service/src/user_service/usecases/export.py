@@ -8,8 +8,7 @@ from chassis.identity.caller import Caller
 from user_service.domain.accounts import Accounts
 from user_service.domain.audit import Action, entry
 from user_service.domain.export import AuditData, PersonalData
-from user_service.domain.unit_of_work import UnitOfWork
-from user_service.domain.user_repository import UserReader
+from user_service.domain.unit_of_work import UnitsOfWork
 from user_service.usecases.callers import require_active
 
 AUDIT_EVENTS_MAX = 10_000
@@ -20,8 +19,7 @@ PAGE_SIZE = 1_000
 class ExportMe:
     """Exports the data of the caller's user. Exporting is audited."""
 
-    units: UnitOfWork
-    reader: UserReader
+    units: UnitsOfWork
     accounts: Accounts
     clock: Clock
 
@@ -29,10 +27,11 @@ class ExportMe:
         """Returns the data, with the newest `AUDIT_EVENTS_MAX` audit entries.
 
         Raises:
-            TokenRevoked: The user was deactivated or erased since the token was issued.
+            TokenRevoked: the user was deactivated or erased since the token was issued.
             Unavailable: auth-service could not be reached.
         """
-        user = require_active(await self.reader.find(caller.person()))
+        async with self.units.statements() as unit:
+            user = require_active(await unit.users.find(caller.person()))
         account = await self.accounts.export(user.id)
         events: list[AuditData] = []
         below: int | None = None
@@ -42,8 +41,8 @@ class ExportMe:
             below = page.next_below
             if below is None:
                 break
-        async with self.units() as unit:
-            await unit.events.audit(entry(Action.EXPORT, caller, user.id))
+        async with self.units.transaction() as unit:
+            await unit.outbox.audit(entry(Action.EXPORT, caller, user.id))
         return PersonalData(
             exported_at=self.clock.now(),
             user=user,

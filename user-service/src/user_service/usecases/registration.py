@@ -10,17 +10,15 @@ from chassis.identity.caller import Caller
 from user_service.domain.accounts import Accounts, Registration
 from user_service.domain.audit import Action, AuditEntry
 from user_service.domain.errors import EmailTaken
-from user_service.domain.unit_of_work import Unit, UnitOfWork
+from user_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from user_service.domain.user import User
-from user_service.domain.user_repository import UserReader
 
 
 @dataclass(frozen=True, slots=True)
 class AdmitUser:
     """Creates the user of a pending registration; does nothing when the user exists."""
 
-    units: UnitOfWork
-    reader: UserReader
+    units: UnitsOfWork
     accounts: Accounts
     clock: Clock
 
@@ -28,24 +26,30 @@ class AdmitUser:
         """Returns the user.
 
         Raises:
-            EmailTaken: Another user has the address.
-            NotFound: There is no such registration, or the user was erased.
+            EmailTaken: another user has the address.
+            NotFound: there is no such registration, or the user was erased.
             Unavailable: auth-service could not be reached.
         """
-        known = await self.reader.find(user_id)
+        known = await self._find(user_id)
         if known is not None:
             return known
         registration = await self.accounts.registration(user_id)
         if registration is None:
             # A concurrent call may have admitted the user in the meantime.
-            known = await self.reader.find(user_id)
+            known = await self._find(user_id)
             if known is None:
                 raise NotFound
             return known
-        async with self.units() as unit:
+        async with self.units.transaction() as unit:
             return await self._admit(unit, caller, user_id, registration)
 
-    async def _admit(self, unit: Unit, caller: Caller, user_id: UUID, registration: Registration) -> User:
+    async def _find(self, user_id: UUID) -> User | None:
+        async with self.units.statements() as unit:
+            return await unit.users.find(user_id)
+
+    async def _admit(
+        self, unit: UnitOfWork, caller: Caller, user_id: UUID, registration: Registration
+    ) -> User:
         now = self.clock.now()
         user = User(
             id=user_id,
@@ -68,8 +72,8 @@ class AdmitUser:
         # Read after the insert, which waits for a concurrent erasure of the same user.
         if await unit.tombstones.find(user_id) is not None:
             raise NotFound
-        await unit.events.user_changed(user_id)
-        await unit.events.audit(
+        await unit.outbox.user_changed(user_id)
+        await unit.outbox.audit(
             AuditEntry(action=Action.ADMIT, actor=caller, actor_id=user_id, subject_id=user_id)
         )
         return user

@@ -14,7 +14,7 @@ from user_service.domain.audit import Action, entries_of_change
 from user_service.domain.email_change import EMAIL_REQUESTS_MAX, EMAIL_REQUESTS_WINDOW
 from user_service.domain.errors import REFUSALS, EmailTaken, RateLimited, VersionConflict
 from user_service.domain.last_admin import require_another_admin
-from user_service.domain.unit_of_work import Unit, UnitOfWork
+from user_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from user_service.domain.user import Changes, User, change, changed_fields
 from user_service.usecases.audit import record_refusal
 from user_service.usecases.callers import require_active, require_admin
@@ -29,7 +29,7 @@ class UpdateUser:
     call succeeds only when auth-service has updated its copy.
     """
 
-    units: UnitOfWork
+    units: UnitsOfWork
     accounts: Accounts
     clock: Clock
 
@@ -45,17 +45,17 @@ class UpdateUser:
             if_match: Change only a version that this value of `If-Match` names.
 
         Raises:
-            NotFound: No such user.
-            Invalid: A verified address cannot become unverified.
-            EmailTaken: Another user has the address; raised for admins only.
-            LastAdmin: No active admin would remain.
-            RateLimited: The caller has requested other addresses too often.
-            VersionConflict: The user has another version.
-            TokenRevoked: The caller is no longer what the token says.
-            Unavailable: Committed, but auth-service could not be reached.
+            NotFound: no such user.
+            Invalid: a verified address cannot become unverified.
+            EmailTaken: another user has the address; raised for admins only.
+            LastAdmin: no active admin would remain.
+            RateLimited: the caller has requested other addresses too often.
+            VersionConflict: the user has another version.
+            TokenRevoked: the caller is no longer what the token says.
+            Unavailable: committed, but auth-service could not be reached.
         """
         try:
-            async with self.units() as unit:
+            async with self.units.transaction() as unit:
                 user = await self._change(unit, caller, user_id, changes, if_match)
         except REFUSALS as refusal:
             await record_refusal(self.units, Action.UPDATE, caller, user_id, refusal)
@@ -66,7 +66,7 @@ class UpdateUser:
         return user
 
     async def _change(
-        self, unit: Unit, caller: Caller, user_id: UUID, changes: Changes, if_match: str | None
+        self, unit: UnitOfWork, caller: Caller, user_id: UUID, changes: Changes, if_match: str | None
     ) -> User:
         before = await unit.users.lock(user_id)
         if user_id == caller.user_id:
@@ -85,10 +85,10 @@ class UpdateUser:
         await require_another_admin(unit.users, before, after)
         await save_with_address(unit, before, after)
         for entry in entries_of_change(caller, before, after, changed_fields(before, after)):
-            await unit.events.audit(entry)
+            await unit.outbox.audit(entry)
         return after
 
-    async def _require_request(self, unit: Unit, caller: Caller, after: User) -> None:
+    async def _require_request(self, unit: UnitOfWork, caller: Caller, after: User) -> None:
         """Checks that the pending address may be requested.
 
         Users are never told that it is taken; its owner is notified by mail.
@@ -116,10 +116,10 @@ class UpdateMe:
         """Returns the changed user.
 
         Raises:
-            RateLimited: Other addresses were requested too often.
-            VersionConflict: The user has another version.
-            TokenRevoked: The user was deactivated or erased since the token was issued.
-            Unavailable: Committed, but auth-service could not be reached.
+            RateLimited: other addresses were requested too often.
+            VersionConflict: the user has another version.
+            TokenRevoked: the user was deactivated or erased since the token was issued.
+            Unavailable: committed, but auth-service could not be reached.
         """
         changes = Changes(full_name=full_name, email=email)
         return await self.update_user(

@@ -10,9 +10,8 @@ from chassis.identity.caller import Caller
 from user_service.domain.audit import Action, entry
 from user_service.domain.listing import Cursor, Filter, Page, Sort, cursor_after
 from user_service.domain.tombstone import Tombstone
-from user_service.domain.unit_of_work import UnitOfWork
+from user_service.domain.unit_of_work import UnitsOfWork
 from user_service.domain.user import User
-from user_service.domain.user_repository import UserReader
 from user_service.usecases.callers import require_active, require_admin
 
 
@@ -20,23 +19,23 @@ from user_service.usecases.callers import require_active, require_admin
 class GetMe:
     """Returns the caller's user."""
 
-    reader: UserReader
+    units: UnitsOfWork
 
     async def __call__(self, *, caller: Caller) -> User:
         """Returns the user.
 
         Raises:
-            TokenRevoked: The user was deactivated or erased since the token was issued.
+            TokenRevoked: the user was deactivated or erased since the token was issued.
         """
-        return require_active(await self.reader.find(caller.person()))
+        async with self.units.statements() as unit:
+            return require_active(await unit.users.find(caller.person()))
 
 
 @dataclass(frozen=True, slots=True)
 class GetUser:
     """Returns a user by id. That an admin read another user's data is audited."""
 
-    units: UnitOfWork
-    reader: UserReader
+    units: UnitsOfWork
 
     async def __call__(self, *, caller: Caller, user_id: UUID) -> User:
         """Returns the user.
@@ -46,17 +45,18 @@ class GetUser:
             user_id: Whom to read.
 
         Raises:
-            NotFound: No such user.
-            TokenRevoked: The caller is no longer an active admin.
+            NotFound: no such user.
+            TokenRevoked: the caller is no longer an active admin.
         """
         if user_id == caller.user_id:
-            return require_active(await self.reader.find(user_id))
-        async with self.units() as unit:
+            async with self.units.statements() as unit:
+                return require_active(await unit.users.find(user_id))
+        async with self.units.transaction() as unit:
             await require_admin(unit, caller)
             user = await unit.users.find(user_id)
             if user is None:
                 raise NotFound
-            await unit.events.audit(entry(Action.READ, caller, user_id))
+            await unit.outbox.audit(entry(Action.READ, caller, user_id))
         return user
 
 
@@ -64,7 +64,7 @@ class GetUser:
 class ListUsers:
     """Lists users, page by page. Listing is audited."""
 
-    units: UnitOfWork
+    units: UnitsOfWork
 
     async def __call__(
         self,
@@ -87,18 +87,18 @@ class ListUsers:
             cursor: Return the page after this one, which was made for the same order.
 
         Raises:
-            TokenRevoked: The caller is no longer an active admin.
+            TokenRevoked: the caller is no longer an active admin.
         """
         number = page if cursor is None else cursor.page + 1
         offset = (page - 1) * page_size if cursor is None else 0
-        async with self.units() as unit:
+        async with self.units.transaction() as unit:
             await require_admin(unit, caller)
             total_items = await unit.users.count(which)
             # One row more than the page shows whether another page follows.
             rows = await unit.users.page(which, sort, after=cursor, offset=offset, limit=page_size + 1)
             users = tuple(rows[:page_size])
             details = {"rows": str(len(users)), "searched": str(bool(which.search)).lower()}
-            await unit.events.audit(entry(Action.LIST, caller, details=details))
+            await unit.outbox.audit(entry(Action.LIST, caller, details=details))
         return Page(
             users=users,
             number=number,
@@ -112,33 +112,29 @@ class ListUsers:
 class GetAccount:
     """Returns to auth-service what it copies of a user."""
 
-    units: UnitOfWork
-    reader: UserReader
+    units: UnitsOfWork
 
     async def __call__(self, *, user_id: UUID) -> User | Tombstone:
         """Returns the user as committed, or the tombstone of an erased one.
 
         Raises:
-            NotFound: The id was never a user's.
+            NotFound: the id was never a user's.
         """
-        user = await self.reader.find(user_id)
-        if user is not None:
-            return user
-        async with self.units() as unit:
-            tombstone = await unit.tombstones.find(user_id)
-        if tombstone is None:
+        async with self.units.statements() as unit:
+            found = await unit.users.find(user_id) or await unit.tombstones.find(user_id)
+        if found is None:
             raise NotFound
-        return tombstone
+        return found
 
 
 @dataclass(frozen=True, slots=True)
 class RecordSignIn:
     """Records a sign-in: called by auth-service, and again for its event."""
 
-    units: UnitOfWork
+    units: UnitsOfWork
 
     async def __call__(self, *, user_id: UUID, signed_in_at: datetime) -> None:
         """Moves the last sign-in forward, never back; an erased user is ignored."""
-        async with self.units() as unit:
+        async with self.units.transaction() as unit:
             if await unit.users.record_sign_in(user_id, signed_in_at):
-                await unit.events.user_stale(user_id)
+                await unit.outbox.user_stale(user_id)

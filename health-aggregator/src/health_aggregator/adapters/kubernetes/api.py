@@ -68,7 +68,7 @@ class KubernetesApi:
         """Returns the namespace of the pod.
 
         Raises:
-            OSError: This is not a pod with a service account.
+            OSError: this is not a pod with a service account.
         """
         return (await asyncio.to_thread((_ACCOUNT / "namespace").read_text)).strip()
 
@@ -76,8 +76,8 @@ class KubernetesApi:
         """Returns an object or a list.
 
         Raises:
-            ApiError: The API refuses.
-            OSError: It cannot be reached; TimeoutError when it does not respond.
+            ApiError: the API refuses.
+            OSError: it cannot be reached; TimeoutError when it does not respond.
         """
         async with asyncio.timeout(within_seconds), self._request(path) as (answer, reader, parser):
             while not answer.complete:
@@ -93,8 +93,8 @@ class KubernetesApi:
         """Yields events until the API ends the watch.
 
         Raises:
-            ApiError: The API refuses, or sends an error event.
-            OSError: It cannot be reached; TimeoutError when it is silent for the time.
+            ApiError: the API refuses, or sends an error event.
+            OSError: it cannot be reached; TimeoutError when it is silent for the time.
         """
         query = urlencode({"watch": "true", **parameters})
         async with self._request(f"{path}?{query}") as (answer, reader, parser):

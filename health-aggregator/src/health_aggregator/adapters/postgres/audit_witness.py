@@ -66,8 +66,8 @@ async def forget(database: Pool, after: int) -> list[WitnessedHead]:
     """Removes every head after a sequence number, for an operator who knows why the chain is shorter.
 
     Raises:
-        Forbidden: The role is not the schema's owner.
-        Unavailable: The store cannot be reached.
+        Forbidden: the role is not the schema's owner.
+        Unavailable: the store cannot be reached.
     """
     try:
         rows = await database.fetch(

@@ -3,29 +3,28 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from chassis.postgres.connection import Transaction
-from chassis.postgres.pool import Pool
+from chassis.postgres.connection import Connection
 
 from user_service.domain.audit import AuditClient
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresAuditClients:
-    """`AuditClients` by single reads."""
+    """`AuditClientRepository` on one connection."""
 
-    database: Pool
+    connection: Connection
 
     async def find(self, event_id: UUID) -> AuditClient | None:
         """Returns the client behind an audit event; None when erased or expired."""
-        row = await self.database.fetchrow(
+        row = await self.connection.fetchrow(
             "SELECT ip, user_agent, request_id FROM users.audit_clients WHERE event_id = $1", event_id
         )
         return None if row is None else AuditClient(**dict(row))
 
 
-async def insert(transaction: Transaction, event_id: UUID, user_id: UUID | None, client: AuditClient) -> None:
+async def insert(connection: Connection, event_id: UUID, user_id: UUID | None, client: AuditClient) -> None:
     """Stores the client behind an event, unless the user was erased before or in this transaction."""
-    await transaction.execute(
+    await connection.execute(
         """
         INSERT INTO users.audit_clients (event_id, person_id, ip, user_agent, request_id)
         SELECT $1, $2, $3, $4, $5
@@ -38,6 +37,6 @@ async def insert(transaction: Transaction, event_id: UUID, user_id: UUID | None,
     )
 
 
-async def erase(transaction: Transaction, user_id: UUID) -> None:
+async def erase(connection: Connection, user_id: UUID) -> None:
     """Deletes every client of a user."""
-    await transaction.execute("DELETE FROM users.audit_clients WHERE person_id = $1", user_id)
+    await connection.execute("DELETE FROM users.audit_clients WHERE person_id = $1", user_id)

@@ -5,20 +5,20 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from chassis.email_address import canonical_email
-from chassis.postgres.connection import Transaction, rows_affected
+from chassis.postgres.connection import Connection, rows_affected
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresEmailChanges:
-    """`EmailChangeRepository` inside one transaction."""
+    """`EmailChangeRepository` on one connection."""
 
-    transaction: Transaction
+    connection: Connection
 
     async def count_request(
         self, user_id: UUID, at: datetime, *, at_most: int, window: timedelta
     ) -> timedelta | None:
         """Counts a request of a locked user; returns how long to wait when there were too many."""
-        recent = await self.transaction.fetchval(
+        recent = await self.connection.fetchval(
             """
             SELECT array(SELECT asked_at FROM unnest(email_requests) AS asked_at
                           WHERE asked_at > $2::timestamptz - $3::interval ORDER BY asked_at)
@@ -31,7 +31,7 @@ class PostgresEmailChanges:
         if len(recent) >= at_most:
             first: datetime = recent[-at_most]
             return first + window - at
-        await self.transaction.execute(
+        await self.connection.execute(
             "UPDATE users.users SET email_requests = $2 WHERE id = $1", user_id, [*recent, at]
         )
         return None
@@ -39,7 +39,7 @@ class PostgresEmailChanges:
     async def is_taken(self, email: str, user_id: UUID) -> bool:
         """Whether another user has the address, or it is reserved for another user."""
         return bool(
-            await self.transaction.fetchval(
+            await self.connection.fetchval(
                 """
                 SELECT EXISTS (SELECT FROM users.users WHERE email_canonical = $1 AND id <> $2)
                     OR EXISTS (SELECT FROM users.reserved_emails
@@ -52,7 +52,7 @@ class PostgresEmailChanges:
 
     async def reserve(self, email: str, user_id: UUID, duration: timedelta) -> None:
         """Reserves a user's former address, so that no other user can take it."""
-        await self.transaction.execute(
+        await self.connection.execute(
             """
             INSERT INTO users.reserved_emails AS known (email_canonical, user_id, reserved_until)
             VALUES ($1, $2, now() + $3::interval)
@@ -66,10 +66,10 @@ class PostgresEmailChanges:
 
     async def release(self, user_id: UUID) -> None:
         """Ends all reservations for a user, and deletes some expired ones."""
-        tag = await self.transaction.execute("DELETE FROM users.reserved_emails WHERE user_id = $1", user_id)
+        tag = await self.connection.execute("DELETE FROM users.reserved_emails WHERE user_id = $1", user_id)
         if rows_affected(tag) == 0:
             return
-        await self.transaction.execute(
+        await self.connection.execute(
             """
             DELETE FROM users.reserved_emails WHERE email_canonical IN (
                 SELECT email_canonical FROM users.reserved_emails WHERE reserved_until < now()

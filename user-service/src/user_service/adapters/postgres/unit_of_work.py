@@ -1,49 +1,51 @@
-"""Units of work on Postgres: one transaction, its repositories and its events."""
+"""Units of work on Postgres."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from chassis.events.outbox import Outbox
+from chassis.postgres.connection import Connection
 from chassis.postgres.pool import Pool
 
+from user_service.adapters.postgres.audit_clients import PostgresAuditClients
 from user_service.adapters.postgres.email_changes import PostgresEmailChanges
-from user_service.adapters.postgres.outbox_events import OutboxEvents
+from user_service.adapters.postgres.outbox import PostgresOutbox
 from user_service.adapters.postgres.tombstones import PostgresTombstones
 from user_service.adapters.postgres.users import PostgresUsers
 
 
-@dataclass(frozen=True, slots=True)
-class PostgresUnit:
-    """`Unit` of one transaction."""
-
-    users: PostgresUsers
-    email_changes: PostgresEmailChanges
-    tombstones: PostgresTombstones
-    events: OutboxEvents
-
-
-@dataclass(frozen=True, slots=True)
 class PostgresUnitOfWork:
-    """`UnitOfWork` on Postgres.
+    """`UnitOfWork` on one connection; the outbox works in a transaction only."""
+
+    __slots__ = ("audit_clients", "email_changes", "outbox", "tombstones", "users")
+
+    def __init__(self, connection: Connection, *, carries_clients: bool) -> None:
+        self.users = PostgresUsers(connection)
+        self.email_changes = PostgresEmailChanges(connection)
+        self.tombstones = PostgresTombstones(connection)
+        self.audit_clients = PostgresAuditClients(connection)
+        self.outbox = PostgresOutbox(connection, carries_clients)
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresUnitsOfWork:
+    """`UnitsOfWork` on a pool.
 
     Attributes:
-        database: Opens the transactions.
-        outbox: Takes their events.
-        carries_clients: As in `OutboxEvents`.
+        carries_clients: As in `PostgresOutbox`.
     """
 
-    database: Pool
-    outbox: Outbox
+    pool: Pool
     carries_clients: bool = False
 
     @asynccontextmanager
-    async def __call__(self) -> AsyncIterator[PostgresUnit]:
-        """Opens one. It commits when the block ends and rolls back when the block raises."""
-        async with self.database.transaction() as transaction:
-            yield PostgresUnit(
-                users=PostgresUsers(transaction),
-                email_changes=PostgresEmailChanges(transaction),
-                tombstones=PostgresTombstones(transaction),
-                events=OutboxEvents(self.outbox, transaction, self.carries_clients),
-            )
+    async def statements(self) -> AsyncIterator[PostgresUnitOfWork]:
+        """Opens a unit whose statements commit one by one."""
+        async with self.pool.acquire() as connection:
+            yield PostgresUnitOfWork(connection, carries_clients=self.carries_clients)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[PostgresUnitOfWork]:
+        """Opens a unit that commits at the end of the block, and rolls back when the block raises."""
+        async with self.pool.transaction() as transaction:
+            yield PostgresUnitOfWork(transaction, carries_clients=self.carries_clients)

@@ -4,7 +4,7 @@ A parameter that is NULL does not filter. Statements are planned with their valu
 absent filter costs nothing and a search uses its index.
 """
 
-from chassis.postgres.connection import Transaction
+from chassis.postgres.connection import Connection
 
 from user_service.adapters.postgres.user_row import COLUMNS, user_of
 from user_service.domain.folding import search_terms
@@ -62,11 +62,11 @@ TALLY = """
 
 
 async def page(
-    transaction: Transaction, which: Filter, sort: Sort, *, after: Cursor | None, offset: int, limit: int
+    connection: Connection, which: Filter, sort: Sort, *, after: Cursor | None, offset: int, limit: int
 ) -> list[User]:
     """Returns users in order, after a cursor or from an offset, at most `limit`."""
-    await _plan_with_values(transaction)
-    rows = await transaction.fetch(
+    await _plan_with_values(connection)
+    rows = await connection.fetch(
         PAGES[sort],
         *_filters(which),
         None if after is None else after.key,
@@ -77,16 +77,16 @@ async def page(
     return [user_of(row) for row in rows]
 
 
-async def count(transaction: Transaction, which: Filter) -> int:
+async def count(connection: Connection, which: Filter) -> int:
     """Returns how many users match a filter."""
     if not which.search:
-        return int(await transaction.fetchval(TALLY, which.role, which.is_active))
-    await _plan_with_values(transaction)
-    return int(await transaction.fetchval(COUNT, *_filters(which)))
+        return int(await connection.fetchval(TALLY, which.role, which.is_active))
+    await _plan_with_values(connection)
+    return int(await connection.fetchval(COUNT, *_filters(which)))
 
 
-async def _plan_with_values(transaction: Transaction) -> None:
-    await transaction.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+async def _plan_with_values(connection: Connection) -> None:
+    await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
 
 
 def _filters(which: Filter) -> tuple[list[str] | None, str | None, bool | None]:

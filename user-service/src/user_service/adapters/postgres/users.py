@@ -8,8 +8,7 @@ from uuid import UUID
 
 import asyncpg
 from chassis.email_address import canonical_email
-from chassis.postgres.connection import Transaction, rows_affected
-from chassis.postgres.pool import Pool
+from chassis.postgres.connection import Connection, rows_affected
 from chassis.text import fold
 
 from user_service.adapters.postgres import audit_clients, user_lists
@@ -22,13 +21,13 @@ from user_service.domain.user import User
 
 @dataclass(frozen=True, slots=True)
 class PostgresUsers:
-    """`UserRepository` inside one transaction."""
+    """`UserRepository` on one connection."""
 
-    transaction: Transaction
+    connection: Connection
 
     async def insert(self, user: User) -> bool:
         """Adds a user; returns False, and adds nothing, when the id exists already."""
-        tag = await self.transaction.execute(
+        tag = await self.connection.execute(
             """
             INSERT INTO users.users (
                 id, email, email_canonical, email_key, full_name, full_name_key, search_text,
@@ -59,7 +58,7 @@ class PostgresUsers:
 
     async def find(self, user_id: UUID) -> User | None:
         """Returns a user as committed."""
-        row = await self.transaction.fetchrow(
+        row = await self.connection.fetchrow(
             f"SELECT {COLUMNS} FROM users.users WHERE id = $1",  # noqa: S608 of constants
             user_id,
         )
@@ -67,7 +66,7 @@ class PostgresUsers:
 
     async def lock(self, user_id: UUID) -> User | None:
         """Returns a user, locked against changes by others until the transaction ends."""
-        row = await self.transaction.fetchrow(
+        row = await self.connection.fetchrow(
             f"SELECT {COLUMNS} FROM users.users WHERE id = $1 FOR UPDATE",  # noqa: S608 of constants
             user_id,
         )
@@ -78,7 +77,7 @@ class PostgresUsers:
         # NOT EXISTS comes first because Postgres logs a violated constraint with the address; the
         # constraint still decides between concurrent calls.
         with _email_taken():
-            tag = await self.transaction.execute(
+            tag = await self.connection.execute(
                 """
                 UPDATE users.users
                 SET email = $2, email_canonical = $3, email_key = $4,
@@ -102,7 +101,7 @@ class PostgresUsers:
 
     async def record_sign_in(self, user_id: UUID, signed_in_at: datetime) -> bool:
         """Moves the last sign-in forward; returns whether it moved."""
-        tag = await self.transaction.execute(
+        tag = await self.connection.execute(
             """
             UPDATE users.users
             SET last_login_at = $2
@@ -115,9 +114,9 @@ class PostgresUsers:
 
     async def is_last_active_admin(self, user_id: UUID) -> bool:
         """Whether no other user is an active admin; other units that ask wait for this one to end."""
-        await self.transaction.execute("SELECT pg_advisory_xact_lock(hashtextextended('users:admins', 0))")
+        await self.connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('users:admins', 0))")
         # A separate statement, because its snapshot must be taken after the lock.
-        another = await self.transaction.fetchval(
+        another = await self.connection.fetchval(
             """
             SELECT EXISTS (SELECT FROM users.users WHERE role = 'admin' AND is_active AND id <> $1)
             """,
@@ -127,33 +126,18 @@ class PostgresUsers:
 
     async def delete(self, user_id: UUID) -> None:
         """Removes a locked user's row, and the clients behind the user's audit entries."""
-        await self.transaction.execute("DELETE FROM users.users WHERE id = $1", user_id)
-        await audit_clients.erase(self.transaction, user_id)
+        await self.connection.execute("DELETE FROM users.users WHERE id = $1", user_id)
+        await audit_clients.erase(self.connection, user_id)
 
     async def page(
         self, which: Filter, sort: Sort, *, after: Cursor | None, offset: int, limit: int
     ) -> list[User]:
         """Returns users in order, after a cursor or from an offset, at most `limit`."""
-        return await user_lists.page(self.transaction, which, sort, after=after, offset=offset, limit=limit)
+        return await user_lists.page(self.connection, which, sort, after=after, offset=offset, limit=limit)
 
     async def count(self, which: Filter) -> int:
         """Returns how many users match a filter."""
-        return await user_lists.count(self.transaction, which)
-
-
-@dataclass(frozen=True, slots=True)
-class PostgresUserReader:
-    """`UserReader` on the pool; a connection is held only while it reads."""
-
-    database: Pool
-
-    async def find(self, user_id: UUID) -> User | None:
-        """Returns a user as committed."""
-        row = await self.database.fetchrow(
-            f"SELECT {COLUMNS} FROM users.users WHERE id = $1",  # noqa: S608 of constants
-            user_id,
-        )
-        return None if row is None else user_of(row)
+        return await user_lists.count(self.connection, which)
 
 
 def _texts(user: User) -> tuple[str, str, str, str, str, str]:

@@ -1,4 +1,4 @@
-"""What the port to auth-service's accounts promises, in memory and over gRPC."""
+"""The contract of the port to auth-service's accounts: in memory and over gRPC."""
 
 from collections.abc import AsyncIterator, Callable
 
@@ -17,57 +17,57 @@ from tests.user_service import auth_stand_in
 from tests.user_service.auth_stand_in import AuthStandIn
 from tests.user_service.builders import a_user
 
-Far = FakeAccounts | AuthStandIn
-World = tuple[Accounts, Far, Callable[[], None]]
+Remote = FakeAccounts | AuthStandIn
+Port = tuple[Accounts, Remote, Callable[[], None]]
 ADA = Registration("Ada@example.org", "Ada Lovelace", Role.ADMIN)
 
 
 class AccountsContract:
-    """The promises; subclasses bring the world: the port, what is behind it, how to take it away."""
+    """The contract; subclasses provide the port, what is behind it, and a function that stops it."""
 
-    async def test_registration(self, world: World) -> None:
-        """One that waits is returned whole; where there is none, None."""
-        accounts, far, _ = world
+    async def test_registration(self, port: Port) -> None:
+        """A pending registration is returned; otherwise None."""
+        accounts, remote, _ = port
         user_id = a_user().id
-        far.waiting[user_id] = ADA
+        remote.waiting[user_id] = ADA
 
         assert await accounts.registration(user_id) == ADA
         assert await accounts.registration(a_user().id) is None
 
-    async def test_refuse_registration(self, world: World) -> None:
-        """It is gone, and refusing it again is no error."""
-        accounts, far, _ = world
+    async def test_refuse_registration(self, port: Port) -> None:
+        """It is dropped; refusing it again is no error."""
+        accounts, remote, _ = port
         user_id = a_user().id
-        far.waiting[user_id] = ADA
+        remote.waiting[user_id] = ADA
 
         await accounts.refuse_registration(user_id)
         await accounts.refuse_registration(user_id)
 
         assert await accounts.registration(user_id) is None
 
-    async def test_sync(self, world: World) -> None:
-        """auth-service hears whom it concerns."""
-        accounts, far, _ = world
+    async def test_sync(self, port: Port) -> None:
+        """auth-service receives the user's id."""
+        accounts, remote, _ = port
         user_id = a_user().id
 
         await accounts.sync(user_id)
 
-        assert [user_id] == far.synced
+        assert [user_id] == remote.synced
 
-    async def test_verify_password(self, world: World) -> None:
-        """Right or wrong, and wrong for nobody."""
-        accounts, far, _ = world
+    async def test_verify_password(self, port: Port) -> None:
+        """Right, wrong, and that of an unknown user."""
+        accounts, remote, _ = port
         user_id = a_user().id
-        far.passwords[user_id] = "correct"
+        remote.passwords[user_id] = "correct"
 
         assert await accounts.verify_password(user_id, "correct")
         assert not await accounts.verify_password(user_id, "wrong")
         assert not await accounts.verify_password(a_user().id, "correct")
 
-    async def test_away(self, world: World) -> None:
-        """Whatever is asked, it is to be asked later."""
-        accounts, _, take_away = world
-        take_away()
+    async def test_unavailable(self, port: Port) -> None:
+        """Every method raises `Unavailable`."""
+        accounts, _, stop = port
+        stop()
         user_id = a_user().id
 
         for call in (
@@ -84,21 +84,21 @@ class AccountsContract:
 class TestFakeAccounts(AccountsContract):
     """In memory."""
 
-    @pytest.fixture(name="world")
-    def _world(self) -> World:
+    @pytest.fixture(name="port")
+    def _port(self) -> Port:
         accounts = FakeAccounts()
 
-        def take_away() -> None:
-            accounts.away = True
+        def stop() -> None:
+            accounts.down = True
 
-        return accounts, accounts, take_away
+        return accounts, accounts, stop
 
 
 class TestGrpcAccounts(AccountsContract):
-    """Over the wire."""
+    """Over gRPC."""
 
-    @pytest.fixture(name="world")
-    async def _world(self) -> AsyncIterator[World]:
+    @pytest.fixture(name="port")
+    async def _port(self) -> AsyncIterator[Port]:
         async with (
             auth_stand_in.serving() as auth,
             open_channel(
@@ -108,16 +108,16 @@ class TestGrpcAccounts(AccountsContract):
             ) as channel,
         ):
 
-            def take_away() -> None:
+            def stop() -> None:
                 auth.failure = Unavailable()
 
-            yield GrpcAccounts(channel), auth, take_away
+            yield GrpcAccounts(channel), auth, stop
 
-    async def test_bug_of_auth_service_leaves_the_outbox_to_finish(self, world: World) -> None:
-        """A change is committed by then: whatever ails auth-service, it is not in step yet."""
-        accounts, far, _ = world
-        assert isinstance(far, AuthStandIn)
-        far.failure = ServiceError()
+    async def test_an_internal_error_of_auth_service_is_unavailable(self, port: Port) -> None:
+        """The change is committed by then, and the outbox retries the sync."""
+        accounts, remote, _ = port
+        assert isinstance(remote, AuthStandIn)
+        remote.failure = ServiceError()
 
         with pytest.raises(Unavailable):
             await accounts.sync(a_user().id)

@@ -4,36 +4,34 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.events.outbox import Outbox
-from chassis.postgres.connection import Transaction
+from chassis.postgres.connection import Connection, Transaction
 from vestibule.events.v1.events_pb2 import AuditRecorded, Event, UserChanged
 
 from user_service.adapters.postgres import audit_clients
 from user_service.domain.audit import AuditEntry
 
+OUTBOX = Outbox(schema="users", source="user-service")
+
 
 @dataclass(frozen=True, slots=True)
-class OutboxEvents:
-    """`Events` of one transaction.
+class PostgresOutbox:
+    """`Outbox` on one connection, which must be in a transaction.
 
     Attributes:
-        outbox: Where they are written.
-        transaction: Commits them.
         carries_clients: Whether audit events contain the client, as the previous release expects; only
             while it may still handle them.
     """
 
-    outbox: Outbox
-    transaction: Transaction
+    connection: Connection
     carries_clients: bool = False
 
     async def user_changed(self, user_id: UUID) -> None:
         """A user was created, changed or erased."""
-        changed = UserChanged(user_id=str(user_id))
-        await self.outbox.append(self.transaction, Event(tags=[_tag(user_id)], user_changed=changed))
+        await self._append(Event(tags=[_tag(user_id)], user_changed=UserChanged(user_id=str(user_id))))
 
     async def user_stale(self, user_id: UUID) -> None:
         """Cached copies of a user are out of date; nothing that other services copy has changed."""
-        await self.outbox.append(self.transaction, Event(tags=[_tag(user_id)]))
+        await self._append(Event(tags=[_tag(user_id)]))
 
     async def audit(self, entry: AuditEntry) -> None:
         """Adds an entry to the audit trail, which auth-service keeps; it fetches the client by event id."""
@@ -51,10 +49,15 @@ class OutboxEvents:
             recorded.ip = entry.actor.client_address
             recorded.user_agent = entry.actor.user_agent
             recorded.request_id = entry.actor.request_id
-        event = await self.outbox.append(self.transaction, Event(audit_recorded=recorded))
+        event = await self._append(Event(audit_recorded=recorded))
         if client is not None:
             user_id = entry.actor_id or entry.subject_id
-            await audit_clients.insert(self.transaction, UUID(event.event_id), user_id, client)
+            await audit_clients.insert(self.connection, UUID(event.event_id), user_id, client)
+
+    async def _append(self, event: Event) -> Event:
+        if not isinstance(self.connection, Transaction):
+            raise TypeError("an event is written in the transaction of the change that it reports")
+        return await OUTBOX.append(self.connection, event)
 
 
 def _tag(user_id: UUID) -> str:
