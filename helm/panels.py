@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from devstack import topology
 from helm.objectives import READS, REQUESTS, WINDOWS, Objective
 
-SERVICES = 'job=~"gateway|auth-service|user-service|health-aggregator"'
+_NAMES = [topology.GATEWAY.name, *(each.name for each in topology.SERVICES if each is not topology.GATEWAY)]
+SERVICES = f'job=~"{"|".join(_NAMES)}"'
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,14 @@
 """Pods speak along the arrows of the architecture and no other way."""
 
+from devstack.topology import GATEWAY, PROTO_PACKAGES, SERVICES
+
 from tests.chart.conftest import CHART, Render
 from tests.chart.manifests import Manifest, component, of_kind, pods
 
 ARROWS = {
-    ("gateway", "auth-service", "grpc"),
-    ("gateway", "user-service", "grpc"),
-    ("gateway", "health-aggregator", "grpc"),
-    ("auth-service", "user-service", "grpc"),
+    *((GATEWAY.name, service.name, "grpc") for service in PROTO_PACKAGES.values()),
+    *((service.name, called, "grpc") for service in SERVICES for called in service.calls),
     ("auth-service", "health-aggregator", "grpc"),
-    ("user-service", "auth-service", "grpc"),
-    ("health-aggregator", "auth-service", "grpc"),
     ("health-aggregator", "gateway", "http"),
     ("health-aggregator", "auth-service", "http"),
     ("health-aggregator", "user-service", "http"),
@@ -19,9 +17,7 @@ ARROWS = {
 """Who calls whom, and over which port: docs/architecture.md draws the same arrows."""
 
 BACKENDS = {
-    "gateway": {6379},
-    "auth-service": {5432, 6379},
-    "user-service": {5432, 6379},
+    **{service.name: {5432, 6379} if service.schema else {6379} for service in SERVICES},
     "health-aggregator": {5432, 6379, 443, 6443},
     "migration": {5432},
     "audit": {5432},

@@ -8,6 +8,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from devstack.topology import SERVICES
 
 from tests.chart.conftest import CHART, ROOT, VALUE_SETS
 from tests.chart.manifests import Manifest, containers, name, of_kind, pods, selects
@@ -123,10 +124,7 @@ def test_services_of_grpc_are_headless(manifests: list[Manifest]) -> None:
     }
 
     assert {key.split("-", 1)[1]: value for key, value in headless.items()} == {
-        "gateway": False,
-        "auth-service": True,
-        "user-service": True,
-        "health-aggregator": True,
+        each.name: each.grpc_port is not None for each in SERVICES
     }
 
 

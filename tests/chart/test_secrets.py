@@ -8,10 +8,11 @@ import pytest
 from chassis.identity.service_keys import open_service_keys
 from chassis.settings import ServiceSettings
 
+from devstack import topology
 from tests.chart.conftest import CHART, Render
 from tests.chart.manifests import Manifest, containers, environment, name, of_kind, pods
 
-SERVICES = ("auth-service", "gateway", "health-aggregator", "user-service")
+SERVICES = {service.name: service for service in topology.SERVICES}
 SECRET_SETTINGS = {
     "SERVICE_KEY",
     "AUTH_MASTER_KEY",
@@ -136,10 +137,8 @@ def test_pods_get_their_own_secrets_only(render: Render) -> None:
                     used.add(variable["valueFrom"]["secretKeyRef"]["key"])
 
     assert keys == {
-        "gateway": set(),
+        **{name: {each.schema.runtime} if each.schema else set() for name, each in SERVICES.items()},
         "auth-service": {"AUTH_MASTER_KEY", "AUTH_MASTER_KEYS_ACCEPTED", "auth_service"},
-        "user-service": {"user_service"},
-        "health-aggregator": {"health_aggregator"},
         "migration": {"auth_owner", "users_owner", "health_owner"},
         "test": set(),
     }

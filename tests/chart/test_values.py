@@ -10,6 +10,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from devstack import topology
 from tests.chart.conftest import CHART, ROOT, Render
 from tests.chart.manifests import of_kind
 
@@ -125,7 +126,7 @@ def test_readme_is_up_to_date() -> None:
     assert (CHART / "README.md").read_text() == module.readme()
 
 
-SERVICES = ["gateway", "auth-service", "user-service", "health-aggregator"]
+SERVICES = [service.name for service in topology.SERVICES]
 POSSIBLE_VALUES = st.fixed_dictionaries(
     {
         "fullnameOverride": st.sampled_from(["", "hall", "a" * 40]),

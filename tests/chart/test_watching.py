@@ -4,6 +4,7 @@ import json
 import re
 
 import yaml
+from devstack.topology import SERVICES
 
 from tests.chart.conftest import CHART, ROOT, Render
 from tests.chart.manifests import of_kind
@@ -18,7 +19,7 @@ SUFFIXES = ("_bucket", "_count", "_sum")
 
 def emitted() -> str:
     """Returns the source in which metrics are named."""
-    folders = ["chassis", "gateway", "auth-service", "user-service", "health-aggregator"]
+    folders = ["chassis", *(service.name for service in SERVICES)]
     return "\n".join(path.read_text() for folder in folders for path in (ROOT / folder / "src").rglob("*.py"))
 
 

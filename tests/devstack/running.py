@@ -26,13 +26,16 @@ class Up:
         data_dir: Where it keeps its data.
         environment: Settings besides those of the tests.
         prefix: Command that starts it, such as one that changes the user.
+        python: The interpreter that it is installed for.
     """
 
-    def __init__(self, data_dir: Path, *prefix: str, **environment: str) -> None:
+    def __init__(
+        self, data_dir: Path, *prefix: str, python: str = sys.executable, **environment: str
+    ) -> None:
         self.data_dir = data_dir
         self._lines: list[str] = []
         self.process = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "devstack", "up"],
+            [*prefix, python, "-m", "devstack", "up"],
             env={**STACK_ENVIRONMENT, "DATA_DIR": str(data_dir), "GATEWAY_PORT": "0", **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,73 +1,78 @@
-"""What docs/development.md walks through works: its diffs are applied to a copy of the tree and called."""
+"""What docs/development.md walks through works: its diffs, applied to a copy of the tree, are served."""
 
-import os
 import re
 import shutil
 import subprocess
 import sys
+import sysconfig
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from devstack.database import Database
-from devstack.release import Release
-from devstack.stack import Stack
-from devstack.topology import SERVICES
 
 from tests.conftest import STACK_ENVIRONMENT, StackFolder
-from tests.migrated_cluster import UNFLUSHED
+from tests.devstack.running import Up
 from tests.system.client import Client, User
 
 ROOT = Path(__file__).parents[2]
 DIFFS = ROOT / "docs" / "walkthroughs"
-CHANGED = ("protos/vestibule", "protos/third_party", "user-service/src")
-
-USERS = next(service for service in SERVICES if service.name == "user-service")
 
 
-class Walked(Release):
-    """This release with every diff applied, in a folder of its own."""
+class Copy:
+    """A copy of the tree with an environment of its own, in which walkthroughs are applied.
 
-    name = "the walked-through release"
+    Attributes:
+        tree: Where it is.
+        python: Its interpreter: imports our packages from the copy, and everything else as usual.
+    """
 
     def __init__(self, tree: Path) -> None:
-        for part in CHANGED:
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / part, tree / part, ignore=ignored)
-        for diff in sorted(DIFFS.glob("*.diff")):
-            before = _revisions(tree)
-            subprocess.run(["git", "apply", str(diff)], cwd=tree, check=True)
-            _put_last(before, _revisions(tree) - before)
-        self._stubs = tree / "protos" / "gen"
-        _compile(tree / "protos", self._stubs)
-        self._users = tree / USERS.name / "src"
+        self.tree = tree
+        listed = subprocess.run(
+            ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
+        )
+        for name in filter(None, listed.stdout.split("\0")):
+            if (ROOT / name).is_file():
+                (tree / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, tree / name)
+        self._environment = tree / ".venv"
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", self._environment], check=True)
+        self.python = str(self._environment / "bin" / "python")
 
-    @property
-    def settings(self) -> dict[str, dict[str, str]]:
-        """What leads the processes that it changes to its code."""
-        return {USERS.name: self._importing(self._users), "gateway": self._importing()}
+    def apply(self, diff: Path, *options: str) -> None:
+        """Applies a diff; its migrations come after those that the tree has."""
+        before = self._revisions()
+        subprocess.run(["git", "apply", *options, str(diff)], cwd=self.tree, check=True)
+        _put_last(before, self._revisions() - before)
 
-    def migrate(self, database: Database) -> None:
-        """Brings every schema to this release, and its own to the revision that was added."""
-        super().migrate(database)
-        assert USERS.schema is not None
-        url = {f"{USERS.prefix}_MIGRATION_POSTGRES_URL": database.url(USERS.schema.owner)}
-        environment = {"PATH": os.environ["PATH"], **self._importing(self._users), **url}
-        command = [sys.executable, "-m", USERS.module, "migrate"]
-        subprocess.run(command, env=environment, check=True, capture_output=True)
+    def install(self) -> None:
+        """Compiles the protos and installs every member of the workspace, as `make up` does."""
+        gen = self.tree / "protos" / "gen"
+        _compile(self.tree / "protos", gen)
+        packages = self._environment.joinpath(*Path(sysconfig.get_path("purelib")).parts[-3:])
+        sources = [*sorted(self.tree.glob("*/src")), gen, self.tree, Path(sysconfig.get_path("purelib"))]
+        (packages / "copy.pth").write_text("\n".join(map(str, sources)) + "\n")
+        for manifest in self.tree.glob("*/pyproject.toml"):
+            project = tomllib.loads(manifest.read_text())["project"]
+            folder = packages / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+            folder.mkdir(exist_ok=True)
+            metadata = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+            (folder / "METADATA").write_text(metadata)
 
-    def _importing(self, *folders: Path) -> dict[str, str]:
-        return {"PYTHONPATH": ":".join(map(str, (*folders, self._stubs)))}
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Runs a Python module in it."""
+        command = [self.python, "-m", *arguments]
+        return subprocess.run(command, cwd=self.tree, capture_output=True, check=False, text=True)
 
-
-def _revisions(tree: Path) -> set[Path]:
-    return set((tree / USERS.name).glob("src/*/migrations/versions/[0-9]*.py"))
+    def _revisions(self) -> set[Path]:
+        return set(self.tree.glob("*/src/*/migrations/versions/[0-9]*.py"))
 
 
 def _put_last(before: set[Path], added: set[Path]) -> None:
     """Numbers migrations that a diff brings after those that the tree has got since it was written."""
-    newest = max(int(path.name[:4]) for path in before)
-    for number, path in enumerate(sorted(added), newest + 1):
+    for path in sorted(added):
+        number = max(int(other.name[:4]) for other in before if other.parent == path.parent) + 1
         text = re.sub(r'^revision = "\d+"', f'revision = "{number:04}"', path.read_text(), flags=re.MULTILINE)
         text = re.sub(
             r'^down_revision = "\d+"', f'down_revision = "{number - 1:04}"', text, flags=re.MULTILINE
@@ -78,41 +83,50 @@ def _put_last(before: set[Path], added: set[Path]) -> None:
 
 def _compile(protos: Path, out: Path) -> None:
     """Does for the copy what `make protos` does: messages, stubs and descriptors."""
-    (out / "vestibule").mkdir(parents=True)
+    (out / "vestibule").mkdir(parents=True, exist_ok=True)
     command = [
         *(sys.executable, "-m", "grpc_tools.protoc", "-I.", "-Ithird_party"),
         *(f"--python_out={out}", f"--grpc_python_out={out}"),
         *(f"--descriptor_set_out={out / 'vestibule' / 'descriptors.binpb'}", "--include_imports"),
         "--include_source_info",
         *sorted(str(path.relative_to(protos)) for path in (protos / "vestibule").rglob("*.proto")),
+        "buf/validate/validate.proto",
     ]
     subprocess.run(command, cwd=protos, check=True)
-    for folder in (out / "vestibule", *(out / "vestibule").rglob("*/")):
+    for folder in [path for path in out.rglob("*") if path.is_dir()]:
         (folder / "__init__.py").touch()
 
 
+@pytest.fixture(scope="module", name="copy")
+def _copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    """A copy with every walkthrough applied."""
+    copy = Copy(tmp_path_factory.mktemp("walked"))
+    for diff in sorted(DIFFS.glob("*.diff")):
+        copy.apply(diff)
+    copy.install()
+    return copy
+
+
 @pytest.fixture(scope="module", name="walked")
-def _walked(stack_folder: StackFolder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    release = Walked(tmp_path_factory.mktemp("walked"))
-    with Stack(
-        stack_folder("walked-stack"),
-        STACK_ENVIRONMENT,
-        release=release,
-        overrides=release.settings,
-        postgres_settings=UNFLUSHED,
-    ) as stack:
-        yield stack
+def _walked(copy: Copy, stack_folder: StackFolder) -> Iterator[Up]:
+    """Everything, started in the copy by `make up`'s own command."""
+    folder = stack_folder("walked-stack")
+    with Up(folder, python=copy.python) as up:
+        up.wait_until_ready()
+        yield up
+        up.stop()
 
 
 @pytest.fixture(name="client")
-def _client(walked: Stack) -> Iterator[Client]:
-    with Client(walked.base_url) as client:
+def _client(walked: Up) -> Iterator[Client]:
+    with Client(walked.wait_until_ready()) as client:
         yield client
 
 
 @pytest.fixture(name="admin")
-def _admin(walked: Stack, client: Client) -> User:
-    return client.sign_in(User("", *walked.admin, ""))
+def _admin(client: Client) -> User:
+    email, password = (STACK_ENVIRONMENT[f"BOOTSTRAP_ADMIN_{name}"] for name in ("EMAIL", "PASSWORD"))
+    return client.sign_in(User("", email, password, ""))
 
 
 def test_a_field_is_kept(client: Client, admin: User) -> None:
@@ -140,3 +154,37 @@ def test_a_route_is_served(client: Client, admin: User) -> None:
     assert counted.data == {"total": 1}
     assert refused.outcome == (403, "FORBIDDEN")
     assert "/api/users/count" in client.get("/openapi.json").body["paths"]
+
+
+def test_a_service_is_served(client: Client) -> None:
+    """`greeting-service` answers at the edge, is documented, validated, and watched."""
+    greeted = client.get("/api/greetings/Ada")
+    too_long = client.get(f"/api/greetings/{'x' * 41}")
+    watched = {each["name"]: each for each in client.get("/api/health").data["components"]}
+
+    assert re.fullmatch(r"Good (morning|afternoon|evening), Ada", greeted.data["greeting"])
+    assert too_long.outcome == (422, "VALIDATION_ERROR")
+    assert "/api/greetings/{name}" in client.get("/openapi.json").body["paths"]
+    assert (watched["greeting-service"]["state"], watched["greeting-service"]["critical"]) == ("up", False)
+
+
+def test_a_service_is_in_every_list(copy: Copy) -> None:
+    """What nothing but the service decides is written by `make docs`; then every list has it."""
+    written = copy.run("tests.tidy.service_lists")
+    checked = copy.run("pytest", "tests/tidy/test_services.py", "-n", "0")
+
+    assert written.returncode == 0, written.stderr
+    assert "k8s/production/redis.acl" in written.stdout
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_a_forgotten_line_is_named(tmp_path: Path) -> None:
+    """A service that is a folder and a proto only: a test names each file, and the line to add."""
+    copy = Copy(tmp_path)
+    copy.apply(DIFFS / "a-service.diff", "--include=greeting-service/*", "--include=protos/*")
+    copy.install()
+
+    said = copy.run("pytest", "tests/tidy/test_services.py", "-n", "0").stdout
+
+    for file in ("pyproject.toml", "topology.py", "values.yaml", "_architecture.tpl"):
+        assert re.search(rf"{re.escape(file)}: add .*greeting-service", said), said

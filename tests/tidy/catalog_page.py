@@ -74,13 +74,17 @@ def page() -> str:
 
 
 def _service(service: Service) -> str:
-    parts = [f"\n## {service.name}\n\n{OWNS[service.name]}\n\n| | |\n|---|---|\n"]
+    parts = [f"\n## {service.name}\n\n{OWNS.get(service.name) or _described(service)}\n\n| | |\n|---|---|\n"]
     parts += [f"| {name} | {value} |\n" for name, value in _facts(service) if value]
     rows = list(_rpcs(service))
     if rows:
         parts.append("\n| RPC | HTTP | who may call | what it does |\n|---|---|---|---|\n")
         parts += rows
     return "".join(parts)
+
+
+def _described(service: Service) -> str:
+    return f"{tree.settings_of(service.name)['project']['description']}."
 
 
 def _facts(service: Service) -> Iterator[tuple[str, str]]:
@@ -99,7 +103,7 @@ def _facts(service: Service) -> Iterator[tuple[str, str]]:
     yield "listens to", ", ".join(f"`{event}`" for event, (_, ears) in EVENTS.items() if name in ears)
     yield "calls", ", ".join(arrows.get("grpc", []))
     yield "stands on", ", ".join(arrows["backends"])
-    yield "objective", OBJECTIVE[name]
+    yield "objective", OBJECTIVE.get(name, "")
     yield "runbooks", ", ".join(f"[{each[9:]}](runbooks/{each}.md)" for each in _alerts(name))
 
 

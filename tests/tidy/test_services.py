@@ -88,8 +88,9 @@ def test_chart_has_every_service() -> None:
     values = yaml.safe_load((tree.ROOT / VALUES).read_text(encoding="utf-8"))["services"]
     architecture = (tree.ROOT / ARCHITECTURE).read_text(encoding="utf-8")
 
-    assert not _lacking(values, VALUES, "`{service}:` with repository, image and ports to services")
-    assert not _lacking(re.findall(r"^([a-z-]+):$", architecture, re.MULTILINE), ARCHITECTURE, "`{service}:`")
+    lacking = _lacking(values, VALUES, "`{service}:` with repository, image and ports to services")
+    lacking += _lacking(re.findall(r"^([a-z-]+):$", architecture, re.MULTILINE), ARCHITECTURE, "`{service}:`")
+    assert not lacking
     assert set(values) == set(tree.services())
     ports = {
         service.name: {

@@ -34,7 +34,7 @@ OTEL_EXPORTER_OTLP_ENDPOINT: {{ . | quote }}
 {{- if not $root.Values.redis.existingSecret }}
 REDIS_URL: {{ $root.Values.redis.url | quote }}
 {{- end }}
-{{- if ne .service "auth-service" }}
+{{- if has "auth-service" $arrows.grpc }}
 TOKEN_ISSUER: {{ $config.publicUrl | quote }}
 TOKEN_AUDIENCE: {{ $config.audience | quote }}
 {{- end }}
@@ -43,7 +43,7 @@ TOKEN_AUDIENCE: {{ $config.audience | quote }}
 {{ . }}_GRPC_PORT: {{ $values.ports.grpc | quote }}
 {{ . }}_HTTP_HOST: 0.0.0.0
 {{ . }}_HTTP_PORT: {{ $values.ports.http | quote }}
-{{- if ne $.service "auth-service" }}
+{{- if has "auth-service" $arrows.grpc }}
 {{ . }}_AUTH_ADDRESS: {{ $auth | quote }}
 {{- end }}
 {{- if $arrows.schema }}
