@@ -9,6 +9,7 @@ OTHER_WORDS = {
     "Invalid": "VALIDATION_ERROR: the contract's word for any invalid field",
     "CredentialChanged": "CONFLICT: the contract's word for two changes at once",
     "SecondFactorOn": "CONFLICT: the contract's word for a state that does not allow it",
+    "WrongCode": "INVALID_CREDENTIALS: the contract's word for whatever does not prove who one is",
     "PasskeyRefused": "INVALID_CREDENTIALS: the contract's word for whatever does not prove who one is",
     "PasskeyRegistered": "CONFLICT: the contract's word for a state that does not allow it",
     "TooManyPasskeys": "CONFLICT: the contract's word for a state that does not allow it",

@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from auth_service.domain.errors import InvalidCredentials, SecondFactorOn, TooManyAttempts
+from auth_service.domain.errors import InvalidCredentials, SecondFactorOn, TooManyAttempts, WrongCode
 from auth_service.domain.second_factor import Challenge
 from auth_service.domain.tokens import Tokens
 from chassis.errors import Invalid, NotFound, TokenExpired, TokenInvalid
@@ -100,6 +100,27 @@ async def test_wrong_codes_are_counted_apart(world: World, guarded: Guarded) -> 
     with pytest.raises(TokenExpired):
         await _verify(world, later, _step(world))
     await _verify(world, await _challenge(world), _step(world))
+
+
+async def test_a_wrong_code_is_called_one(world: World, guarded: Guarded) -> None:
+    """With the status and code of a wrong password, but not its message."""
+    with pytest.raises(WrongCode) as caught:
+        await _verify(world, await _challenge(world), "0")
+
+    assert caught.value.reason == InvalidCredentials.reason
+    assert "code" in caught.value.message
+    assert "password" not in caught.value.message
+
+
+async def test_turning_it_off_counts_wrong_passwords(world: World, guarded: Guarded) -> None:
+    """Like those of a sign-in: five block the client, for the right password too."""
+    for _ in range(5):
+        with pytest.raises(Invalid):
+            await world.mfa.remove_totp(password="not the password", caller=guarded.caller)
+    with pytest.raises(TooManyAttempts):
+        await world.mfa.remove_totp(password=PASSWORD, caller=guarded.caller)
+    with pytest.raises(TooManyAttempts):
+        await _challenge(world)
 
 
 async def test_wrong_passwords_do_not_block_codes(world: World, guarded: Guarded) -> None:

@@ -62,4 +62,4 @@ SECOND_FACTOR_REMOVED = Access.SECOND_FACTOR | Access.UNFINISHED | Access.STORED
 """An admin helps a user who lost the authenticator."""
 
 UNDONE = PASSWORD_RESET | Access.SECOND_FACTOR
-"""The owner of the account undoes a change that somebody else made."""
+"""The owner of the account undoes an intruder's change."""

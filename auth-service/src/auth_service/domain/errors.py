@@ -32,6 +32,12 @@ class InvalidCredentials(ServiceError):
     message = "Wrong e-mail or password."
 
 
+class WrongCode(InvalidCredentials):
+    """Wrong code of the second factor, after the right password."""
+
+    message = "Wrong code. Enter the current code of your app, or a recovery code that you have not used."
+
+
 class TooManyAttempts(ServiceError):
     """The client has failed at this account too often."""
 

@@ -16,6 +16,8 @@ from auth_service.domain.retention import AuditRetention
 from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.usecases.audit_verification import VerifyAuditEvents
 
+HEADS_AT_ONCE = 500
+
 BATCH = 500
 
 
@@ -70,9 +72,6 @@ class ExportAudit:
 def _require(walk: ChainWalk) -> None:
     if walk.problem is not None:
         raise ChainBroken(details={"problem": walk.problem})
-
-
-HEADS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)

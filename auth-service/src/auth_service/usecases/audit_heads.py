@@ -16,6 +16,8 @@ from auth_service.domain.audit_witness import AuditWitness
 from auth_service.domain.errors import ChainBroken
 from auth_service.domain.unit_of_work import UnitsOfWork
 
+HEADS_AT_ONCE = 500
+
 BATCH = 500
 
 
@@ -135,9 +137,6 @@ async def end_problem(units: UnitsOfWork, verifier: HeadVerifier, newest: Signed
         (fault,) = await verifier.verify([newest])
         walk.meet(newest, fault)
     return walk.problem
-
-
-HEADS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,8 @@ from auth_service.domain.audit_witness import NOT_CONFIGURED, UNREACHABLE, Audit
 from auth_service.domain.retention import AuditRetention
 from auth_service.domain.unit_of_work import UnitsOfWork
 
+BATCH = 500
+
 
 @dataclass(frozen=True, slots=True)
 class FindAuditBeginning:
@@ -36,9 +38,6 @@ class FindAuditBeginning:
         if fault is not None or not self.retention.over(head, self.clock.now()):
             return BEGINNING
         return Anchor(sequence=head.sequence, hash=head.hash)
-
-
-BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)

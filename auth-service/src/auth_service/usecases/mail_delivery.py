@@ -23,6 +23,9 @@ from auth_service.domain.mail import (
 )
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 
+AT_ONCE = 4
+"""Concurrent deliveries."""
+
 LEASE = timedelta(minutes=2)
 """How long a claimed mail is reserved: longer than any delivery takes."""
 
@@ -108,10 +111,6 @@ def _address(credential: Credential | None) -> str | None:
     if credential is None or not credential.is_active or credential.is_pending:
         return None
     return credential.email
-
-
-AT_ONCE = 4
-"""Concurrent deliveries."""
 
 
 @dataclass(frozen=True, slots=True)

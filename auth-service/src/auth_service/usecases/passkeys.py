@@ -32,6 +32,8 @@ from auth_service.usecases.password_check import VerifyPassword
 from auth_service.usecases.revocation import require_open_session, revoke_lost_rights
 from auth_service.usecases.undo import notify_with_undo
 
+ACTION = "auth.passkey_added"
+
 
 @dataclass(frozen=True, slots=True)
 class BeginPasskey:
@@ -73,9 +75,6 @@ class BeginPasskey:
             await unit.passkeys.open_challenge(challenge, CHALLENGE_LIFETIME)
         account = credential.email or str(user_id)
         return self.relying_party.registration_options(user_id, account, fresh, known)
-
-
-ACTION = "auth.passkey_added"
 
 
 @dataclass(frozen=True, slots=True)

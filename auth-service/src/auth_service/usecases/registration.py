@@ -19,6 +19,10 @@ from auth_service.domain.password import PasswordHasher, PasswordPolicy
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from auth_service.domain.user import Role, User, UserDirectory
 
+BATCH = 500
+
+STALE = timedelta(minutes=10)
+
 
 async def queue_first_mail(unit: UnitOfWork, credential: Credential, user: User) -> None:
     """Queues the first mail to a new user or a new address: an invitation or a verification, if any.
@@ -197,10 +201,6 @@ class GetRegistration:
         if registration is None:
             raise NotFound
         return registration
-
-
-BATCH = 500
-STALE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)

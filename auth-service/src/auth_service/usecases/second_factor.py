@@ -9,7 +9,13 @@ from chassis.errors import Invalid, NotFound, ServiceError, TokenInvalid, Unauth
 from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import audited
-from auth_service.domain.errors import EmailNotVerified, InvalidCredentials, SecondFactorOn, TooManyAttempts
+from auth_service.domain.errors import (
+    EmailNotVerified,
+    InvalidCredentials,
+    SecondFactorOn,
+    TooManyAttempts,
+    WrongCode,
+)
 from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.login_throttle import ThrottleKeys, whole_seconds
 from auth_service.domain.mail import MailKind
@@ -25,13 +31,13 @@ from auth_service.usecases.undo import notify_with_undo
 
 @dataclass(frozen=True, slots=True)
 class CheckCode:
-    """Uses a code up. Wrong ones are counted per user, apart from passwords, by whichever client.
+    """Spends a code. Wrong codes are counted per user, for all clients, apart from passwords.
 
-    Both steps run under the credential's lock: of calls with one code, one wins.
+    Both steps run under the credential's lock: of concurrent calls with one code, one succeeds.
 
     Attributes:
-        notify: Whether a user whose codes were guessed at too often is told by mail: whoever did it
-            has the password.
+        notify: Whether too many wrong codes are reported to the user by mail: they were sent by
+            someone with the password.
     """
 
     secrets: SecondFactorSecrets
@@ -53,7 +59,7 @@ class CheckCode:
         """Returns what the code is: `totp` or `recovery_code`.
 
         Raises:
-            InvalidCredentials: it is wrong, or was used.
+            WrongCode: it is wrong, or was used.
             TokenInvalid: the second factor is not on any more.
         """
         authenticator = await unit.second_factors.authenticator(user_id)
@@ -65,7 +71,7 @@ class CheckCode:
         for digest in self.secrets.recovery_digests(user_id, code):
             if await unit.second_factors.spend_recovery_code(user_id, digest):
                 return "recovery_code"
-        raise InvalidCredentials
+        raise WrongCode
 
     async def audit_refusal(
         self, unit: UnitOfWork, refusal: ServiceError, user_id: UUID | None, caller: Caller

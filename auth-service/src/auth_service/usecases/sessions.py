@@ -17,6 +17,12 @@ from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.usecases import revocation
 from auth_service.usecases.revocation import end_access, end_session, revoke_session
 
+BATCH = 10_000
+"""Sessions ended per statement: few enough to stay well within its time limit."""
+
+NAMED_BATCH = 500
+"""Fewer if each has an event of its own."""
+
 SESSIONS_MAX = 1_000
 
 
@@ -93,14 +99,6 @@ class LogoutAll:
             await unit.credentials.lock(user_id)
             await end_access(unit, user_id, SESSIONS_ENDED, at=now)
             await unit.audit.append(audited(caller, now, "auth.logout_all"))
-
-
-BATCH = 10_000
-"""Sessions ended per statement: few enough to stay well within its time limit."""
-
-
-NAMED_BATCH = 500
-"""Fewer if each has an event of its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ _UNGUESSABLE_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class InviteUser:
-    """Registers a user in an admin's name, with a password that nobody knows.
+    """Registers a user in an admin's name, with a random password.
 
     Like a registration it is pending until user-service has admitted the user, and finished by
     the event or later when this call or either service dies in between. Signing in meanwhile is
