@@ -7,6 +7,7 @@ import jwt
 import pytest
 from chassis.identity.service_keys import PrivateKey, ServiceKeys
 from chassis.identity.service_tokens import ServiceTokens
+from structlog.testing import capture_logs
 
 from tests.fakes.service_keys import SHARED_KEY, service_keys, service_tokens
 
@@ -96,6 +97,20 @@ def test_proof_expires_in_memory_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert before == "gateway"
     assert tokens._remembered[token, USERS][1] < later
+
+
+@pytest.mark.parametrize("age", [-120, 120])
+def test_clocks_that_differ_are_named(age: int) -> None:
+    """A genuine token of another time is refused, and the log says once whose clock to compare."""
+    issued = int(time.time()) - age
+    token = forge(iat=issued, exp=issued + 60)
+    tokens = service_tokens(USERS)
+
+    with capture_logs() as said:
+        assert [tokens.verify(token, USERS) for _ in range(3)] == [None, None, None]
+
+    assert [(line["issuer"], round(line["age_seconds"], -1)) for line in said] == [("gateway", age)]
+    assert "set the clocks" in said[0]["event"]
 
 
 def test_two_keys_count_while_one_replaces_the_other() -> None:

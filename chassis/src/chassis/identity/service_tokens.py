@@ -5,8 +5,11 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import jwt
+import structlog
 
 from chassis.identity.service_keys import PublicKey, ServiceKeys
+
+log = structlog.get_logger()
 
 _Claims: TypeAlias = dict[str, Any]
 _Sign: TypeAlias = Callable[[_Claims], str]
@@ -17,10 +20,14 @@ _LIFETIME_SECONDS = 60
 _MINT_EVERY_SECONDS = 30
 _LEEWAY_SECONDS = 30
 _REMEMBERED_MAX = 1_000
+_WARN_EVERY_SECONDS = 60
 
 # The last release knows one secret that all services share and one audience.
 _SHARED_ALGORITHM = "HS256"
 _SHARED_AUDIENCE = "vestibule"
+
+# Raised after the signature was found to be right.
+_OUT_OF_TIME = (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError)
 
 _DECODING: Any = {"require": ["iss", "aud", "exp", "iat"], "strict_aud": True}
 
@@ -40,6 +47,7 @@ class ServiceTokens:
         self.keys = keys
         self._minted: dict[str, tuple[str, float]] = {}
         self._remembered: dict[tuple[str, str], tuple[str, float]] = {}
+        self._warned: dict[str, float] = {}
 
     @property
     def accepts_shared(self) -> bool:
@@ -62,11 +70,13 @@ class ServiceTokens:
         """Returns the name in a token of the last release; None when it is not one, or no longer counts."""
         if self.keys.shared_key is None:
             return None
-        return self._recall(token, _SHARED_AUDIENCE) or self._remember(
-            token,
-            _SHARED_AUDIENCE,
-            _decoded(token, self.keys.shared_key, _SHARED_ALGORITHM, _SHARED_AUDIENCE),
-        )
+        if (name := self._recall(token, _SHARED_AUDIENCE)) is not None:
+            return name
+        try:
+            payload = _decoded(token, self.keys.shared_key, _SHARED_ALGORITHM, _SHARED_AUDIENCE)
+        except _OUT_OF_TIME:
+            return None
+        return self._remember(token, _SHARED_AUDIENCE, payload)
 
     def _fresh(self, audience: str, sign: _Sign) -> str:
         now = time.monotonic()
@@ -95,14 +105,31 @@ class ServiceTokens:
         try:
             if jwt.get_unverified_header(token).get("typ") != _TYPE:
                 return None
-            named = jwt.decode(token, options={"verify_signature": False}).get("iss")
+            claims: _Claims = jwt.decode(token, options={"verify_signature": False})
         except (jwt.PyJWTError, ValueError):
             return None
+        named = claims.get("iss")
         for key in self.keys.keys_of(named) if isinstance(named, str) else ():
-            payload = _decoded(token, key, _ALGORITHM, audience)
+            try:
+                payload = _decoded(token, key, _ALGORITHM, audience)
+            except _OUT_OF_TIME:
+                self._warn_of_clocks(str(named), claims["iat"])
+                return None
             if payload is not None:
                 return payload
         return None
+
+    def _warn_of_clocks(self, service: str, issued: float) -> None:
+        """Logs, once a minute per service, that its tokens are genuine but not of this time."""
+        now = time.monotonic()
+        if now - self._warned.get(service, -_WARN_EVERY_SECONDS) < _WARN_EVERY_SECONDS:
+            return
+        self._warned[service] = now
+        log.warning(
+            "service token is out of date: set the clocks of both nodes",
+            issuer=service,
+            age_seconds=round(time.time() - issued),
+        )
 
     def _recall(self, token: str, audience: str) -> str | None:
         remembered = self._remembered.get((token, audience))
@@ -119,10 +146,18 @@ class ServiceTokens:
 
 
 def _decoded(token: str, key: PublicKey | str, algorithm: str, audience: str) -> _Claims | None:
+    """Returns the claims of a token that `key` has signed.
+
+    Raises:
+        ExpiredSignatureError: it has signed the token, which has expired.
+        ImmatureSignatureError: it has signed the token, which is of the future.
+    """
     try:
         payload: _Claims = jwt.decode(
             token, key, algorithms=[algorithm], audience=audience, leeway=_LEEWAY_SECONDS, options=_DECODING
         )
+    except _OUT_OF_TIME:
+        raise
     except (jwt.PyJWTError, ValueError):
         return None
     # A token that would be good for years is not ours to remember, whoever signed it.
