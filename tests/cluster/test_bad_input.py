@@ -7,6 +7,7 @@ import base64
 import json
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -51,6 +52,11 @@ def secret(name: str, data: dict[str, str]) -> None:
 def newest(service: str) -> dict[str, Any]:
     """Returns the pod of a service that was created last."""
     return max(pods(service), key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+
+
+def shows(pod: str, state: str) -> bool:
+    """Returns whether `kubectl get pods` shows a state."""
+    return state in kubectl("get", "pod", pod, "--no-headers")
 
 
 def test_wrong_database_password() -> None:
@@ -155,7 +161,7 @@ def test_pods_that_cannot_start() -> None:
         ("user-service", "Pending", "Insufficient cpu"),
     ):
         name = newest(service)["metadata"]["name"]
-        shown = kubectl("get", "pod", name, "--no-headers")
-        note(service, shown.strip())
-        assert state in shown
+        # Looking for the registry takes as long as the node's DNS takes to say that there is none.
+        until(partial(shows, name, state), 120, f"{service} does not show {state}")
+        note(service, kubectl("get", "pod", name, "--no-headers").strip())
         assert cause in kubectl("describe", "pod", name)
