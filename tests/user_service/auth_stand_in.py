@@ -1,4 +1,4 @@
-"""A small, real auth-service: keys, tokens and accounts over gRPC, with its answers in the test's hands."""
+"""A small auth-service over gRPC: keys, tokens and accounts, whose responses the test sets."""
 
 # ruff: noqa: N802 - servicers bear the names of RPCs
 
@@ -37,17 +37,17 @@ _ROLES = {Role.USER: user_pb2.ROLE_USER, Role.ADMIN: user_pb2.ROLE_ADMIN}
 
 
 class AuthStandIn:
-    """What auth-service would know, and the key it would sign with.
+    """The state of auth-service, and its signing key.
 
     Attributes:
         waiting: Registrations, by id.
         passwords: By id.
-        synced: Ids in the order in which they were brought in step.
+        synced: Ids in the order of their syncs.
         refused: Ids of dropped registrations.
-        api_keys: Whose each API key is.
-        introspections: How often it was asked about a token or key.
-        failure: What every call of AccountService fails with; None when all is well.
-        port: Where it listens.
+        api_keys: The user of each API key.
+        introspections: Number of introspected tokens and keys.
+        failure: The error of every call of AccountService; None means success.
+        port: Its port.
     """
 
     def __init__(self) -> None:
@@ -65,11 +65,11 @@ class AuthStandIn:
 
     @property
     def address(self) -> str:
-        """Where it answers."""
+        """Its address."""
         return f"127.0.0.1:{self.port}"
 
     def token(self, user_id: UUID, role: Role, *, auth_time: int | None = None) -> str:
-        """Returns an access token for a user who proved who they are now, or at another time."""
+        """Returns an access token of a user who authenticated now, or at another time."""
         now = int(time.time())
         claims = {
             "iss": ISSUER,
@@ -103,7 +103,7 @@ class AuthStandIn:
 
 @asynccontextmanager
 async def serving() -> AsyncIterator[AuthStandIn]:
-    """Runs one for the length of the block."""
+    """Runs one during the block."""
     auth = AuthStandIn()
     await auth.start()
     try:
@@ -165,7 +165,7 @@ class _Accounts(AccountServiceServicer):
     async def GetRegistration(
         self, request: Any, context: Any
     ) -> account_service_pb2.GetRegistrationResponse:
-        self._answer()
+        self._raise_failure()
         waiting = self._auth.waiting.get(UUID(request.user_id))
         if waiting is None:
             raise NotFound
@@ -174,23 +174,23 @@ class _Accounts(AccountServiceServicer):
         )
 
     async def RefuseRegistration(self, request: Any, context: Any) -> Any:
-        self._answer()
+        self._raise_failure()
         self._auth.waiting.pop(UUID(request.user_id), None)
         self._auth.refused.append(UUID(request.user_id))
         return account_service_pb2.RefuseRegistrationResponse()
 
     async def SyncAccount(self, request: Any, context: Any) -> account_service_pb2.SyncAccountResponse:
-        self._answer()
+        self._raise_failure()
         self._auth.synced.append(UUID(request.user_id))
         return account_service_pb2.SyncAccountResponse()
 
     async def VerifyPassword(self, request: Any, context: Any) -> account_service_pb2.VerifyPasswordResponse:
-        self._answer()
+        self._raise_failure()
         matches = self._auth.passwords.get(UUID(request.user_id)) == request.password
         return account_service_pb2.VerifyPasswordResponse(matches=matches)
 
     async def ExportAccount(self, request: Any, context: Any) -> account_service_pb2.ExportAccountResponse:
-        self._answer()
+        self._raise_failure()
         return account_service_pb2.ExportAccountResponse(
             account=export_pb2.AccountData(email="kept by auth-service")
         )
@@ -198,11 +198,11 @@ class _Accounts(AccountServiceServicer):
     async def ExportAuditEvents(
         self, request: Any, context: Any
     ) -> account_service_pb2.ExportAuditEventsResponse:
-        self._answer()
+        self._raise_failure()
         events = [export_pb2.AuditData(sequence=number) for number in (2, 1)]
         return account_service_pb2.ExportAuditEventsResponse(events=events)
 
-    def _answer(self) -> None:
+    def _raise_failure(self) -> None:
         if self._auth.failure is not None:
             raise self._auth.failure
 

@@ -1,4 +1,4 @@
-"""Valid people and callers, of whom a test says only what matters to it."""
+"""Valid users and callers; a test names only what matters to it."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -23,7 +23,7 @@ def a_user(
     last_login_at: datetime | None = None,
     pending_email: str | None = None,
 ) -> User:
-    """Returns a person."""
+    """Returns a user."""
     user_id = user_id or uuid7()
     return User(
         id=user_id,
@@ -46,7 +46,7 @@ def an_admin(email: str | None = None, *, is_active: bool = True) -> User:
 
 
 def caller_of(user: User) -> Caller:
-    """Returns the caller that a person is when signed in."""
+    """Returns the caller of a signed-in user."""
     return Caller(
         user_id=user.id,
         role=user.role.value,

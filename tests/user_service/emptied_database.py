@@ -1,4 +1,4 @@
-"""One database for many tests, emptied before each: making a new one takes longer than most tests."""
+"""One database for many tests, emptied before each; creating one takes longer than most tests."""
 
 import asyncpg
 from devstack.database import Database
@@ -8,11 +8,11 @@ NAME = "user_service_tests"
 
 
 async def emptied(postgres: Postgres, migrated: Database) -> Database:
-    """Returns the database with nothing in the schema `users`; made at the first time of asking.
+    """Returns the database with no users; creates it on the first call.
 
     Args:
         postgres: The server.
-        migrated: What to copy.
+        migrated: The database to copy.
     """
     database = Database(postgres.url(database=NAME), migrated.passwords)
     admin = await asyncpg.connect(postgres.url())

@@ -1,4 +1,4 @@
-"""Whom audit events came from: never in an event, told to auth-service alone, gone with the person."""
+"""The clients behind audit events: in no event, for auth-service only, erased with the user."""
 
 from uuid import UUID
 
@@ -19,8 +19,8 @@ from tests.user_service.conftest import Service
 CANARY = "canary"
 
 
-def _come(service: Service, user: User) -> None:
-    """Makes the calls that follow those of a client that can be told apart."""
+def _sign_in(service: Service, user: User) -> None:
+    """Makes the following calls those of an identifiable client."""
     caller = Caller(client_address="203.0.113.77", user_agent=f"{CANARY}/1.0", request_id=f"{CANARY}-1")
     enter(Call(caller=caller, bearer_token=service.auth.token(user.id, user.role)))
 
@@ -33,11 +33,11 @@ async def _client(service: Service, event: Event) -> pb.GetAuditClientResponse:
     return await service.directory.GetAuditClient(pb.GetAuditClientRequest(event_id=event.event_id))
 
 
-async def test_no_event_carries_a_client(service: Service) -> None:
+async def test_no_event_contains_a_client(service: Service) -> None:
     """auth-service fetches it by the event's id."""
     ada = a_user()
     await service.add(ada)
-    _come(service, ada)
+    _sign_in(service, ada)
     await service.users.UpdateMe(user_service_pb2.UpdateMeRequest(full_name="Countess"))
 
     events = await service.events()
@@ -51,8 +51,8 @@ async def test_no_event_carries_a_client(service: Service) -> None:
     assert (client.ip, client.user_agent, client.request_id) == ("203.0.113.77", "canary/1.0", "canary-1")
 
 
-async def test_the_release_before_is_told_in_the_event(service: Service) -> None:
-    """It cannot fetch it: while it may handle events, they carry what they carried there."""
+async def test_events_for_the_previous_release_contain_the_client(service: Service) -> None:
+    """It cannot fetch the client."""
     ada = a_user()
     caller = Caller(
         user_id=ada.id, client_address="203.0.113.77", user_agent=f"{CANARY}/1.0", request_id=f"{CANARY}-1"
@@ -61,21 +61,25 @@ async def test_the_release_before_is_told_in_the_event(service: Service) -> None
         await unit.outbox.audit(entry(Action.UPDATE, caller, ada.id))
 
     (audited,) = await _audit_events(service)
-    told = audited.audit_recorded
-    assert (told.ip, told.user_agent, told.request_id) == ("203.0.113.77", "canary/1.0", "canary-1")
-    assert told.client_kept
+    recorded = audited.audit_recorded
+    assert (recorded.ip, recorded.user_agent, recorded.request_id) == (
+        "203.0.113.77",
+        "canary/1.0",
+        "canary-1",
+    )
+    assert recorded.client_kept
     client = await _client(service, audited)
     assert (client.ip, client.user_agent, client.request_id) == ("203.0.113.77", "canary/1.0", "canary-1")
 
 
-async def test_it_is_erased_with_the_person(service: Service) -> None:
-    """That of leaving itself as well; what an admin did comes from the admin, and stays."""
+async def test_it_is_erased_with_the_user(service: Service) -> None:
+    """Also that of the erasure itself; the clients of admins stay."""
     ada, admin = a_user(), an_admin()
     await service.add(ada, admin)
     service.auth.passwords[ada.id] = "right"
-    _come(service, admin)
+    _sign_in(service, admin)
     await service.users.UpdateUser(user_service_pb2.UpdateUserRequest(user_id=str(ada.id), full_name="A"))
-    _come(service, ada)
+    _sign_in(service, ada)
     await service.users.UpdateMe(user_service_pb2.UpdateMeRequest(full_name="Countess"))
     await service.users.DeleteMe(user_service_pb2.DeleteMeRequest(password="right"))
 
@@ -89,11 +93,11 @@ async def test_it_is_erased_with_the_person(service: Service) -> None:
         assert caught.value.reason == NotFound.reason
 
 
-async def test_it_goes_with_its_event(service: Service) -> None:
+async def test_it_is_deleted_with_its_event(service: Service) -> None:
     """A day after the event was published."""
     ada = a_user()
     await service.add(ada)
-    _come(service, ada)
+    _sign_in(service, ada)
     await service.users.UpdateMe(user_service_pb2.UpdateMeRequest(full_name="Countess"))
     (event,) = await _audit_events(service)
 

@@ -1,4 +1,4 @@
-"""Addresses by IDNA 2008: kept apart, found, and brought along from the release before."""
+"""Addresses by IDNA 2008: unique, searchable, and migrated from the previous release."""
 
 import pytest
 from chassis.startup import StartupError
@@ -22,8 +22,8 @@ async def _found(service: Service, admin: User, wanted: str) -> list[str]:
     return [user.id for user in page.users]
 
 
-async def test_one_mailbox_is_one_person(service: Service) -> None:
-    """Letters and A-labels of a domain are one; what looks alike is another's."""
+async def test_one_mailbox_is_one_user(service: Service) -> None:
+    """The Unicode and ASCII forms of a domain are equal; a similar domain is not."""
     await service.add(a_user("x@stra\u00dfe.example"))
 
     with pytest.raises(EmailTaken):
@@ -42,16 +42,16 @@ async def test_one_mailbox_is_one_person(service: Service) -> None:
         "x@str",
     ],
 )
-async def test_search_knows_every_spelling(service: Service, wanted: str) -> None:
-    """A domain is found as people write it and as DNS does."""
-    admin, wanted_person = an_admin(), a_user("x@stra\u00dfe.example", full_name="Ada")
-    await service.add(admin, wanted_person, a_user("y@elsewhere.example", full_name="Eve"))
+async def test_search_finds_every_spelling(service: Service, wanted: str) -> None:
+    """A domain is found in Unicode and in ASCII."""
+    admin, user = an_admin(), a_user("x@stra\u00dfe.example", full_name="Ada")
+    await service.add(admin, user, a_user("y@elsewhere.example", full_name="Eve"))
 
-    assert await _found(service, admin, wanted) == [str(wanted_person.id)]
+    assert await _found(service, admin, wanted) == [str(user.id)]
 
 
 async def test_search_keeps_domains_apart(service: Service) -> None:
-    """A whole address finds its own person alone."""
+    """A whole address finds only its own user."""
     admin, other = an_admin(), a_user("x@strasse.example", full_name="Eve")
     await service.add(admin, a_user("x@stra\u00dfe.example", full_name="Ada"), other)
 
@@ -59,10 +59,10 @@ async def test_search_keeps_domains_apart(service: Service) -> None:
 
 
 async def test_old_forms_are_rewritten(service: Service, emptied_database: Database) -> None:
-    """After the upgrade the mailbox is found, and the other domain is free."""
-    person = a_user("x@stra\u00dfe.example")
-    await service.add(person)
-    await service.pool.execute(OLD_FORM, person.id, "x@strasse.example")
+    """After the upgrade the mailbox is found, and the other domain is available."""
+    user = a_user("x@stra\u00dfe.example")
+    await service.add(user)
+    await service.pool.execute(OLD_FORM, user.id, "x@strasse.example")
 
     await migrate_once_more(emptied_database.url("users_owner"), MIGRATION)
 
@@ -71,12 +71,12 @@ async def test_old_forms_are_rewritten(service: Service, emptied_database: Datab
         await service.add(a_user("x@xn--strae-oqa.example"))
 
 
-async def test_two_people_with_one_mailbox(service: Service, emptied_database: Database) -> None:
-    """Nothing is changed, and the operator learns who they are."""
-    person, other = a_user("x@stra\u00dfe.example"), a_user("x@xn--strae-oqa.example")
-    await service.add(person)
-    await service.pool.execute(OLD_FORM, person.id, "x@strasse.example")
+async def test_two_users_with_one_mailbox(service: Service, emptied_database: Database) -> None:
+    """The migration fails and names them."""
+    user, other = a_user("x@stra\u00dfe.example"), a_user("x@xn--strae-oqa.example")
+    await service.add(user)
+    await service.pool.execute(OLD_FORM, user.id, "x@strasse.example")
     await service.add(other)
 
-    with pytest.raises(StartupError, match=f"{person.id} and {other.id}"):
+    with pytest.raises(StartupError, match=f"{user.id} and {other.id}"):
         await migrate_once_more(emptied_database.url("users_owner"), MIGRATION)

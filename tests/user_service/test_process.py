@@ -1,4 +1,4 @@
-"""`python -m user_service`: starts, waits for auth-service, hears of events, stops."""
+"""`python -m user_service` as a process."""
 
 import asyncio
 import os
@@ -34,14 +34,14 @@ from tests.user_service.conftest import Stored
 
 
 async def _ready(port: int) -> bool:
-    def ask() -> bool:
+    def request() -> bool:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=2) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, ConnectionError):
             return False
 
-    return await asyncio.to_thread(ask)
+    return await asyncio.to_thread(request)
 
 
 @asynccontextmanager
@@ -73,16 +73,16 @@ def _environment(emptied_database: DevelopmentDatabase, valkey: Valkey) -> dict[
     }
 
 
-async def test_ready_once_auth_service_has_come(
+async def test_ready_once_auth_service_is_up(
     environment: dict[str, str], users_pool: Pool, valkey: Valkey
 ) -> None:
-    """It starts before auth-service, is ready after it, does what events ask for, and stops cleanly."""
+    """It starts before auth-service, is ready after it, handles events, and stops cleanly."""
     auth = AuthStandIn()
     auth.port = int(environment["USERS_AUTH_ADDRESS"].rpartition(":")[2])
     port = int(environment["USERS_HTTP_PORT"])
-    newcomer, unlucky = a_user("ada@example.org"), a_user()
-    auth.waiting[newcomer.id] = Registration("ada@example.org", "Ada Lovelace", Role.USER)
-    auth.waiting[unlucky.id] = Registration("ADA@example.org", "Ada Copy", Role.USER)
+    ada, duplicate = a_user("ada@example.org"), a_user()
+    auth.waiting[ada.id] = Registration("ada@example.org", "Ada Lovelace", Role.USER)
+    auth.waiting[duplicate.id] = Registration("ADA@example.org", "Ada Copy", Role.USER)
     async with _running(environment) as process, Redis.from_url(valkey.url) as redis:
         await asyncio.sleep(1.5)
         assert process.returncode is None
@@ -93,19 +93,19 @@ async def test_ready_once_auth_service_has_come(
             await until(lambda: _ready(port), seconds=10)
             stored = Stored(users_pool)
 
-            await _publish(redis, registration_started=RegistrationStarted(user_id=str(newcomer.id)))
-            await _publish(redis, registration_started=RegistrationStarted(user_id=str(newcomer.id)))
-            await _publish(redis, registration_started=RegistrationStarted(user_id=str(unlucky.id)))
+            await _publish(redis, registration_started=RegistrationStarted(user_id=str(ada.id)))
+            await _publish(redis, registration_started=RegistrationStarted(user_id=str(ada.id)))
+            await _publish(redis, registration_started=RegistrationStarted(user_id=str(duplicate.id)))
             at = Timestamp(seconds=1_800_000_000)
-            await _publish(redis, signed_in=SignedIn(user_id=str(newcomer.id), signed_in_at=at))
+            await _publish(redis, signed_in=SignedIn(user_id=str(ada.id), signed_in_at=at))
 
             async def is_signed_in() -> bool:
-                user = await stored.find(newcomer)
+                user = await stored.find(ada)
                 return user is not None and user.last_login_at is not None
 
             await until(is_signed_in, seconds=10)
-            assert [unlucky.id] == auth.refused
-            assert await stored.find(unlucky) is None
+            assert [duplicate.id] == auth.refused
+            assert await stored.find(duplicate) is None
 
             async def is_relayed() -> bool:
                 query = "SELECT count(*) FROM users.outbox WHERE published_at IS NULL"
@@ -114,7 +114,7 @@ async def test_ready_once_auth_service_has_come(
             await until(is_relayed, seconds=10)
             entries: Any = await redis.xrange(stream.STREAM)
             published = [Event.FromString(fields[stream.FIELD]) for _, fields in entries]
-            assert [str(newcomer.id)] == [
+            assert [str(ada.id)] == [
                 event.user_changed.user_id for event in published if event.HasField("user_changed")
             ]
         finally:
@@ -125,10 +125,10 @@ async def test_ready_once_auth_service_has_come(
 
 
 async def test_works_without_redis(environment: dict[str, str], users_pool: Pool, auth: AuthStandIn) -> None:
-    """With Redis away it is ready all the same, and admits people."""
+    """Without Redis it is ready, and admits users."""
     environment |= {"USERS_AUTH_ADDRESS": auth.address, "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}
-    newcomer = a_user("ada@example.org")
-    auth.waiting[newcomer.id] = Registration("ada@example.org", "Ada Lovelace", Role.USER)
+    ada = a_user("ada@example.org")
+    auth.waiting[ada.id] = Registration("ada@example.org", "Ada Lovelace", Role.USER)
     async with _running(environment):
         await until(lambda: _ready(int(environment["USERS_HTTP_PORT"])), seconds=10)
         async with open_channel(
@@ -136,11 +136,11 @@ async def test_works_without_redis(environment: dict[str, str], users_pool: Pool
             service_tokens=service_tokens("auth-service"),
             services=[pb.DESCRIPTOR.services_by_name["DirectoryService"]],
         ) as channel:
-            request = pb.AdmitUserRequest(user_id=str(newcomer.id))
+            request = pb.AdmitUserRequest(user_id=str(ada.id))
             answer = await DirectoryServiceStub(channel).AdmitUser(request)
 
-    assert (str(newcomer.id), 1) == (answer.user.id, answer.version)
-    assert await Stored(users_pool).find(newcomer) is not None
+    assert (str(ada.id), 1) == (answer.user.id, answer.version)
+    assert await Stored(users_pool).find(ada) is not None
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ async def test_missing_setting_is_named(environment: dict[str, str], missing: st
 async def test_unmigrated_schema_is_refused(
     environment: dict[str, str], database: DevelopmentDatabase
 ) -> None:
-    """It says which command to run, and the status is 1."""
+    """The error names the command to run, and the status is 1."""
     async with asyncio.timeout(20):
         owner = await asyncpg.connect(database.url("users_owner"))
         await owner.execute("DROP TABLE users.alembic_version")

@@ -175,7 +175,7 @@ NEXTCLOUD = {
         (503, {"maintenance": True}, Outcome.DEGRADED, "is in maintenance mode"),
         (200, {"needsDbUpgrade": True}, Outcome.DEGRADED, "waits for an upgrade of its database"),
         (200, {"installed": False}, Outcome.DOWN, "is not installed yet"),
-        (200, {"version": None}, Outcome.DEGRADED, "does not tell its version"),
+        (200, {"version": None}, Outcome.DEGRADED, "does not report its version"),
         (500, {}, Outcome.DOWN, "answers with status 500"),
     ],
 )

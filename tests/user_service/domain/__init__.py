@@ -1,1 +1,1 @@
-"""The rules about people, without any world."""
+"""The rules about users, without a database."""

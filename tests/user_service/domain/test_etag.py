@@ -9,8 +9,8 @@ from user_service.domain.etag import etag, matches
 from tests.user_service.builders import LONG_AGO, a_user
 
 
-def test_tag_changes_with_whatever_a_reader_sees() -> None:
-    """A change and a sign-in both make another tag."""
+def test_tag_changes_with_the_response() -> None:
+    """A change and a sign-in both change the tag."""
     ada = a_user(version=7)
     signed_in = replace(ada, last_login_at=LONG_AGO)
 
@@ -30,7 +30,7 @@ def test_tag_changes_with_whatever_a_reader_sees() -> None:
     ['"7-0"', '"7-lx2k"', '"7"', "*", " * ", '"1-0", "7-0"', '"1-0","7-0" , "9"', '"7-0",', 'W/"7-0", "7-0"'],
 )
 def test_matching(if_match: str) -> None:
-    """The version alone decides."""
+    """Only the version is compared."""
     assert matches(if_match, a_user(version=7))
 
 
@@ -39,12 +39,12 @@ def test_matching(if_match: str) -> None:
     ['"8-0"', '"70-0"', 'W/"7-0"', "7-0", "7", '"7-0', "", "**", '"7-0" "8-0"', '*, "7-0"', '"-7"', "\n"],
 )
 def test_not_matching(if_match: str) -> None:
-    """Another version, a weak tag, or what is no list of tags."""
+    """Another version, a weak tag, or a malformed list."""
     assert not matches(if_match, a_user(version=7))
 
 
 def test_own_tag_matches() -> None:
-    """What was read can be changed."""
+    """A user who was just read can be changed."""
     ada = a_user(version=3, last_login_at=LONG_AGO)
 
     assert matches(etag(ada), ada)

@@ -1,4 +1,4 @@
-"""Changing a person."""
+"""Changing a user."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -13,7 +13,7 @@ NOW = LONG_AGO + timedelta(days=1)
 
 
 def test_change() -> None:
-    """What is asked for changes, with the version and the time; the rest stays."""
+    """The requested fields, the version and the time change; other fields stay."""
     ada = a_user(version=4)
 
     changed = change(ada, Changes(full_name="Ada King", role=Role.ADMIN), NOW)
@@ -33,7 +33,7 @@ def test_change() -> None:
 
 
 def test_new_address_is_pending() -> None:
-    """Also when only its spelling is new: mail goes to the address as typed."""
+    """Even if only its spelling differs, since mail is sent to the address as typed."""
     ada = a_user("ada@example.org")
 
     changed = change(ada, Changes(email="Ada@example.org"), NOW)
@@ -44,8 +44,8 @@ def test_new_address_is_pending() -> None:
 
 
 @pytest.mark.parametrize("changes", [Changes(email="ada@example.org"), Changes(is_active=False)])
-def test_a_pending_address_is_taken_back(changes: Changes) -> None:
-    """By asking for the present one, and by deactivating the user."""
+def test_a_pending_address_is_cancelled(changes: Changes) -> None:
+    """By requesting the current one, or deactivating the user."""
     ada = replace(a_user("ada@example.org"), pending_email="new@example.org")
 
     changed = change(ada, changes, NOW)
@@ -55,7 +55,7 @@ def test_a_pending_address_is_taken_back(changes: Changes) -> None:
 
 
 def test_an_admin_vouches() -> None:
-    """For the address that is sent, or else for the present one; for nothing with false."""
+    """For the sent address, or otherwise the current one; `false` vouches for nothing."""
     ada = replace(a_user("ada@example.org", email_verified=False), pending_email="new@example.org")
 
     other = change(ada, Changes(email="other@example.org", email_verified=True), NOW)
@@ -68,7 +68,7 @@ def test_an_admin_vouches() -> None:
 
 
 def test_a_proven_address_stays_proven() -> None:
-    """What cannot be asked for is refused, not passed over; another address starts unproven anyway."""
+    """It is refused, not ignored; a new address starts unverified anyway."""
     ada = a_user("ada@example.org", email_verified=True)
 
     for email in (None, "ada@example.org"):
@@ -84,7 +84,7 @@ def test_a_proven_address_stays_proven() -> None:
 
 
 def test_the_proven_address_becomes_the_address() -> None:
-    """Whichever it was; another one changes nothing, nor does a deactivated user's."""
+    """The current or the pending one; another address, or a deactivated user, changes nothing."""
     ada = replace(a_user("ada@example.org", email_verified=False), pending_email="new@example.org")
 
     present, new = verify(ada, "ada@example.org", NOW), verify(ada, "new@example.org", NOW)
@@ -101,7 +101,7 @@ def test_the_proven_address_becomes_the_address() -> None:
     "changes", [Changes(), Changes(role=Role.USER, is_active=True, full_name="Grace Hopper")]
 )
 def test_no_change(changes: Changes) -> None:
-    """Asking for what is so already gives the same person, untouched."""
+    """A change to equal values returns the same user."""
     ada = a_user()
 
     assert ada is change(ada, changes, NOW)
@@ -109,14 +109,14 @@ def test_no_change(changes: Changes) -> None:
 
 
 def test_time_does_not_go_back() -> None:
-    """A clock that is behind does not put a change before the one before it."""
+    """A slow clock does not date a change before the previous one."""
     ada = a_user(created_at=NOW)
 
     assert change(ada, Changes(full_name="Ada King"), LONG_AGO).updated_at == NOW
 
 
 def test_name_concerns_no_credential() -> None:
-    """auth-service copies everything else that can change."""
+    """auth-service copies every other field that can change."""
     assert not Changes(full_name="Ada King").concern_credential
     assert all(
         changes.concern_credential

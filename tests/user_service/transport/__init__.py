@@ -1,1 +1,1 @@
-"""Both services over real gRPC and Postgres."""
+"""Both services over gRPC and Postgres."""

@@ -1,4 +1,4 @@
-"""DirectoryService over the wire."""
+"""DirectoryService over gRPC."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ async def _erase(service: Service, admin: User, user: User) -> None:
 
 
 async def test_admit(service: Service) -> None:
-    """A registration becomes a person, once, however often and at once it is asked for."""
+    """Concurrent calls for one registration create one user."""
     user_id = a_user().id
     service.auth.waiting[user_id] = Registration("Ada@example.org", "Ada Lovelace", Role.ADMIN)
     request = pb.AdmitUserRequest(user_id=str(user_id))
@@ -43,7 +43,7 @@ async def test_admit(service: Service) -> None:
 
 
 async def test_admit_again_when_the_registration_is_gone(service: Service) -> None:
-    """auth-service drops its copy once the person is known: a repeat does not ask for it."""
+    """auth-service drops the registration when the user is admitted; a repeat does not need it."""
     ada = a_user()
     await service.add(ada)
 
@@ -54,7 +54,7 @@ async def test_admit_again_when_the_registration_is_gone(service: Service) -> No
 
 @pytest.mark.parametrize("address", ["ADA@example.org", "ada@example.org "])
 async def test_admit_with_a_taken_address(service: Service, address: str) -> None:
-    """Nobody is admitted."""
+    """The registration is refused."""
     ada, user_id = a_user("ada@example.org"), a_user().id
     await service.add(ada)
     service.auth.waiting[user_id] = Registration(address, "Ada Copy", Role.USER)
@@ -66,16 +66,16 @@ async def test_admit_with_a_taken_address(service: Service, address: str) -> Non
     assert await service.events() == []
 
 
-async def test_admit_nobody(service: Service) -> None:
-    """No registration, no person."""
+async def test_admit_without_a_registration(service: Service) -> None:
+    """It is not found."""
     with pytest.raises(RemoteError) as caught:
         await service.directory.AdmitUser(pb.AdmitUserRequest(user_id=str(a_user().id)))
 
     assert caught.value.reason == "NOT_FOUND"
 
 
-async def test_admit_while_auth_service_fails(service: Service) -> None:
-    """It is to be tried again."""
+async def test_admit_while_auth_service_is_down(service: Service) -> None:
+    """The call can be retried."""
     service.auth.failure = Unavailable()
 
     with pytest.raises(Unavailable):
@@ -83,7 +83,7 @@ async def test_admit_while_auth_service_fails(service: Service) -> None:
 
 
 async def test_erased_are_not_admitted_again(service: Service) -> None:
-    """A late repeat of an old registration brings nobody back."""
+    """A late repeat of the registration does not restore the user."""
     ada, admin = a_user(), an_admin()
     await service.add(ada, admin)
     await _erase(service, admin, ada)
@@ -97,7 +97,7 @@ async def test_erased_are_not_admitted_again(service: Service) -> None:
 
 
 async def test_get_account(service: Service) -> None:
-    """A person, an erased one and one who never was are told apart."""
+    """A user, an erased user and an unknown id are distinguished."""
     ada, bob, admin = a_user(version=7), a_user(version=3), an_admin()
     await service.add(ada, bob, admin)
     await _erase(service, admin, bob)
@@ -113,7 +113,7 @@ async def test_get_account(service: Service) -> None:
 
 
 async def test_record_sign_in(service: Service) -> None:
-    """The last sign-in moves forward only; it makes copies stale and is no new version."""
+    """The last sign-in only moves forward; it makes cached copies stale, but no new version."""
     ada = a_user()
     await service.add(ada)
 
@@ -132,8 +132,8 @@ async def test_record_sign_in(service: Service) -> None:
     ]
 
 
-async def test_sign_in_of_nobody_is_no_error(service: Service) -> None:
-    """The person may have been erased since."""
+async def test_sign_in_of_an_unknown_user_is_ignored(service: Service) -> None:
+    """The user may have been erased since."""
     signed_in_at = Timestamp(seconds=1)
 
     await service.directory.RecordSignIn(
@@ -143,7 +143,7 @@ async def test_sign_in_of_nobody_is_no_error(service: Service) -> None:
     assert await service.events() == []
 
 
-async def test_directory_is_auth_services_alone(service: Service) -> None:
+async def test_only_auth_service_may_call(service: Service) -> None:
     """Neither the gateway nor a signed-in admin may call it."""
     admin = an_admin()
     await service.add(admin)
@@ -161,7 +161,7 @@ async def test_directory_is_auth_services_alone(service: Service) -> None:
 
 
 async def test_mark_email_verified(service: Service) -> None:
-    """Cached copies go stale by it; no other service may say so."""
+    """It makes cached copies stale; a repeat changes nothing."""
     ada = a_user("Ada@example.org", email_verified=False)
     await service.add(ada)
     request = pb.MarkEmailVerifiedRequest(user_id=str(ada.id), email="Ada@example.org")

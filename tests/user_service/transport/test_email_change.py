@@ -1,6 +1,7 @@
-"""Changing an address, over the wire."""
+"""Changing an address, over gRPC."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from chassis.errors import Kind, RemoteError
@@ -17,12 +18,12 @@ from tests.user_service.conftest import Service
 NEW = "new@example.org"
 
 
-async def _ask(service: Service, user: User, email: str) -> pb.UpdateMeResponse:
+async def _request(service: Service, user: User, email: str) -> pb.UpdateMeResponse:
     service.sign_in(user)
     return await service.users.UpdateMe(pb.UpdateMeRequest(email=email))
 
 
-async def _prove(service: Service, user: User, email: str) -> directory_service_pb2.MarkEmailVerifiedResponse:
+async def _verify(service: Service, user: User, email: str) -> Any:
     request = directory_service_pb2.MarkEmailVerifiedRequest(user_id=str(user.id), email=email)
     return await service.directory.MarkEmailVerified(request)
 
@@ -38,13 +39,13 @@ async def _register(service: Service, email: str) -> None:
     await service.directory.AdmitUser(directory_service_pb2.AdmitUserRequest(user_id=str(user_id)))
 
 
-async def test_a_taken_address_is_answered_like_a_free_one(service: Service) -> None:
-    """By the change, by reading oneself, and by version, time and tag."""
+async def test_a_taken_address_cannot_be_recognised(service: Service) -> None:
+    """Responses, version, time and tag are the same as for an available address."""
     ada, eve, owner = a_user(), a_user(), a_user("Taken@B\u00fccher.example")
     await service.add(ada, eve, owner)
 
-    free = await _ask(service, ada, NEW)
-    taken = await _ask(service, eve, "taken@xn--bcher-kva.example")
+    free = await _request(service, ada, NEW)
+    taken = await _request(service, eve, "taken@xn--bcher-kva.example")
 
     assert taken.user.pending_email == "taken@xn--bcher-kva.example"
     for answer, user in ((free, ada), (taken, eve)):
@@ -58,64 +59,64 @@ async def test_a_taken_address_is_answered_like_a_free_one(service: Service) -> 
     ]
 
 
-async def test_nobody_is_kept_from_an_address_that_is_only_asked_for(service: Service) -> None:
-    """Two may ask for it, and a third registers with it; then it is too late for the two."""
+async def test_a_pending_address_stays_available(service: Service) -> None:
+    """Two users request it, a third registers with it; then the two can no longer verify it."""
     ada, eve = a_user(), a_user()
     await service.add(ada, eve)
-    await _ask(service, ada, NEW)
-    await _ask(service, eve, NEW)
+    await _request(service, ada, NEW)
+    await _request(service, eve, NEW)
     await _register(service, NEW)
 
     for user in (ada, eve):
         with pytest.raises(RemoteError) as caught:
-            await _prove(service, user, NEW)
+            await _verify(service, user, NEW)
         assert (caught.value.kind, caught.value.reason) == (Kind.ALREADY_EXISTS, "EMAIL_TAKEN")
     assert (await service.audited())[-1] == ("users.email_changed", "refused")
 
 
-async def test_five_requests_an_hour(service: Service) -> None:
-    """The next is refused with the time to wait, whoever has the address; names can be changed on."""
+async def test_five_requests_per_hour(service: Service) -> None:
+    """The next one is refused with the time to wait; other changes are allowed."""
     ada, owner = a_user(), a_user("taken@example.org")
     await service.add(ada, owner)
     for number in range(EMAIL_REQUESTS_MAX):
-        await _ask(service, ada, f"new-{number}@example.org")
-    await _ask(service, ada, f"new-{EMAIL_REQUESTS_MAX - 1}@example.org")
+        await _request(service, ada, f"new-{number}@example.org")
+    await _request(service, ada, f"new-{EMAIL_REQUESTS_MAX - 1}@example.org")
 
     for email in (NEW, owner.email):
         with pytest.raises(RemoteError) as caught:
-            await _ask(service, ada, email)
+            await _request(service, ada, email)
         assert (caught.value.kind, caught.value.reason) == (Kind.EXHAUSTED, "RATE_LIMITED")
         assert 3500 < (caught.value.retry_after_seconds or 0) <= 3600
     await service.users.UpdateMe(pb.UpdateMeRequest(full_name="Ada King"))
-    assert not (await _ask(service, ada, ada.email)).user.HasField("pending_email")
+    assert not (await _request(service, ada, ada.email)).user.HasField("pending_email")
 
     await service.pool.execute("UPDATE users.users SET email_requests[1] = now() - interval '61 minutes'")
-    await _ask(service, ada, NEW)
+    await _request(service, ada, NEW)
 
 
-async def test_a_proven_address_becomes_the_address(service: Service) -> None:
-    """Once, and the former one is kept from others while it can be restored."""
+async def test_a_verified_address_becomes_the_current_one(service: Service) -> None:
+    """The former one is reserved while it can be restored."""
     ada = a_user("ada@example.org")
     await service.add(ada)
-    await _ask(service, ada, NEW)
+    await _request(service, ada, NEW)
 
     for _ in range(2):
-        user = (await _prove(service, ada, NEW)).user
+        user = (await _verify(service, ada, NEW)).user
         assert (user.email, user.email_verified, user.HasField("pending_email")) == (NEW, True, False)
     with pytest.raises(RemoteError) as caught:
         await _register(service, "Ada@example.org")
     assert caught.value.reason == "EMAIL_TAKEN"
 
-    await _ask(service, ada, "ada@example.org")
-    assert (await _prove(service, ada, "ada@example.org")).user.email == "ada@example.org"
+    await _request(service, ada, "ada@example.org")
+    assert (await _verify(service, ada, "ada@example.org")).user.email == "ada@example.org"
 
 
-async def test_a_former_address_is_free_after_its_time(service: Service) -> None:
-    """Then anybody registers with it."""
+async def test_a_reservation_expires(service: Service) -> None:
+    """Then another user can register with the address."""
     ada = a_user("ada@example.org")
     await service.add(ada)
-    await _ask(service, ada, NEW)
-    await _prove(service, ada, NEW)
+    await _request(service, ada, NEW)
+    await _verify(service, ada, NEW)
     await service.pool.execute("UPDATE users.reserved_emails SET reserved_until = now()")
 
     await _register(service, "ada@example.org")
@@ -126,12 +127,12 @@ async def test_a_former_address_is_free_after_its_time(service: Service) -> None
 
 
 async def test_restoring(service: Service) -> None:
-    """The address is back, proven, nothing is pending, and nothing is kept any more."""
+    """The address is restored and verified, nothing is pending, and the reservation ends."""
     ada = a_user("ada@example.org", email_verified=False)
     await service.add(ada)
-    await _ask(service, ada, NEW)
-    await _prove(service, ada, NEW)
-    await _ask(service, ada, "newer@example.org")
+    await _request(service, ada, NEW)
+    await _verify(service, ada, NEW)
+    await _request(service, ada, "newer@example.org")
 
     for _ in range(2):
         await _restore(service, ada, "ada@example.org")
@@ -144,8 +145,8 @@ async def test_restoring(service: Service) -> None:
     await _register(service, NEW)
 
 
-async def test_an_admin_asks_for_another(service: Service) -> None:
-    """It is pending, unless the admin vouches for it; admins are told that it is taken."""
+async def test_an_admin_changes_an_address(service: Service) -> None:
+    """It is pending unless the admin vouches for it; an admin learns that it is taken."""
     ada, admin = a_user("ada@example.org"), an_admin("admin@example.org")
     await service.add(ada, admin)
     service.sign_in(admin)
@@ -156,8 +157,8 @@ async def test_an_admin_asks_for_another(service: Service) -> None:
             )
         assert caught.value.reason == "EMAIL_TAKEN"
 
-    asked = await service.users.UpdateUser(pb.UpdateUserRequest(user_id=str(ada.id), email=NEW))
-    assert (asked.user.email, asked.user.pending_email) == (ada.email, NEW)
+    requested = await service.users.UpdateUser(pb.UpdateUserRequest(user_id=str(ada.id), email=NEW))
+    assert (requested.user.email, requested.user.pending_email) == (ada.email, NEW)
     vouched = await service.users.UpdateUser(
         pb.UpdateUserRequest(user_id=str(ada.id), email=NEW, email_verified=True)
     )
@@ -168,8 +169,8 @@ async def test_an_admin_asks_for_another(service: Service) -> None:
         await _register(service, ada.email)
 
 
-async def test_vouching_for_the_present_address(service: Service) -> None:
-    """What is pending stays pending."""
+async def test_vouching_for_the_current_address(service: Service) -> None:
+    """A pending address stays pending."""
     ada, admin = a_user(email_verified=False), an_admin()
     await service.add(replace(ada, pending_email=NEW), admin)
     service.sign_in(admin)
@@ -181,16 +182,16 @@ async def test_vouching_for_the_present_address(service: Service) -> None:
     assert [action for action, _ in await service.audited()] == ["users.update", "users.email_verified"]
 
 
-async def test_erasing_while_something_is_pending(service: Service) -> None:
-    """Nothing of it remains, and a late proof changes nothing."""
+async def test_erasing_a_user_with_a_pending_address(service: Service) -> None:
+    """Its address is available again, and a late verification changes nothing."""
     ada, admin = a_user("ada@example.org"), an_admin()
     await service.add(ada, admin)
-    await _ask(service, ada, NEW)
-    await _prove(service, ada, NEW)
+    await _request(service, ada, NEW)
+    await _verify(service, ada, NEW)
     service.sign_in(admin)
     await service.users.DeleteUser(pb.DeleteUserRequest(user_id=str(ada.id)))
 
-    assert not (await _prove(service, ada, NEW)).HasField("user")
+    assert not (await _verify(service, ada, NEW)).HasField("user")
     await _restore(service, ada, "ada@example.org")
     await _register(service, "ada@example.org")
     await _register(service, NEW)

@@ -1,4 +1,4 @@
-"""UserService over the wire: what people do to themselves."""
+"""UserService over gRPC: users and their own data."""
 
 import pytest
 from chassis.errors import Invalid, Kind, RemoteError, Unauthenticated, Unavailable
@@ -16,7 +16,7 @@ def _changed(events: list[object]) -> list[str]:
 
 
 async def test_get_me(service: Service) -> None:
-    """A person sees everything that is held of oneself."""
+    """A user sees all of the own data."""
     ada = a_user("Ada@Example.org", version=7)
     await service.add(ada)
     service.sign_in(ada)
@@ -31,28 +31,28 @@ async def test_get_me(service: Service) -> None:
     assert ada.created_at.timestamp() == answer.user.created_at.seconds
 
 
-async def test_strangers_are_refused(service: Service) -> None:
-    """Without a token nobody reads anything."""
+async def test_anonymous_callers_are_refused(service: Service) -> None:
+    """A token is required."""
     with pytest.raises(RemoteError) as caught:
         await service.users.GetMe(pb.GetMeRequest())
 
     assert Unauthenticated.reason == caught.value.reason
 
 
-async def test_token_outlives_its_person_in_vain(service: Service) -> None:
-    """Who was erased or deactivated is refused here even before the token is revoked."""
-    ghost, sleeper = a_user(), a_user(is_active=False)
-    await service.add(sleeper)
+async def test_inactive_and_erased_users_are_refused(service: Service) -> None:
+    """Even before their tokens are revoked."""
+    erased, inactive = a_user(), a_user(is_active=False)
+    await service.add(inactive)
 
-    for person in (ghost, sleeper):
-        service.sign_in(person)
+    for user in (erased, inactive):
+        service.sign_in(user)
         with pytest.raises(RemoteError) as caught:
             await service.users.GetMe(pb.GetMeRequest())
         assert caught.value.reason == "TOKEN_REVOKED"
 
 
 async def test_update_me(service: Service) -> None:
-    """A new name and address are answered, stored, told to auth-service and on the record."""
+    """A new name and address are returned, stored, synced to auth-service and audited."""
     ada = a_user("ada@example.org")
     await service.add(ada)
     service.sign_in(ada)
@@ -72,8 +72,8 @@ async def test_update_me(service: Service) -> None:
     ]
 
 
-async def test_name_alone_is_no_matter_of_auth_service(service: Service) -> None:
-    """A new name is acknowledged even when auth-service is away."""
+async def test_a_new_name_does_not_need_auth_service(service: Service) -> None:
+    """The change succeeds while auth-service is down."""
     ada = a_user()
     await service.add(ada)
     service.sign_in(ada)
@@ -86,8 +86,8 @@ async def test_name_alone_is_no_matter_of_auth_service(service: Service) -> None
     assert service.auth.synced == []
 
 
-async def test_unacknowledged_change_is_finished_by_its_repeat(service: Service) -> None:
-    """While auth-service is away a change is committed, not acknowledged; asked again, it is."""
+async def test_a_retry_completes_a_failed_change(service: Service) -> None:
+    """While auth-service is down the change is committed but fails; a retry succeeds."""
     ada = a_user()
     await service.add(ada)
     service.sign_in(ada)
@@ -107,7 +107,7 @@ async def test_unacknowledged_change_is_finished_by_its_repeat(service: Service)
 
 
 async def test_empty_update_changes_nothing(service: Service) -> None:
-    """Nothing asked for, nothing done: no version, no event."""
+    """There is no new version and no event."""
     ada = a_user()
     await service.add(ada)
     service.sign_in(ada)
@@ -120,7 +120,7 @@ async def test_empty_update_changes_nothing(service: Service) -> None:
 
 @pytest.mark.parametrize("if_match", ['"1-0"', '"9-0", "1-zz"', "*", '"1-abc"'])
 async def test_matching_condition(service: Service, if_match: str) -> None:
-    """A condition that names the present version, whatever the sign-in, lets the change through."""
+    """A condition with the current version, at any sign-in, allows the change."""
     ada = a_user()
     await service.add(ada)
     service.sign_in(ada)
@@ -145,7 +145,7 @@ async def test_conflicting_condition(service: Service, if_match: str) -> None:
 
 
 async def test_delete_me(service: Service) -> None:
-    """With the right password nothing remains but a tombstone, and the address is free."""
+    """With the right password only a tombstone remains, and the address is available."""
     ada = a_user("ada@example.org")
     await service.add(ada)
     service.auth.passwords[ada.id] = "correct"
@@ -163,7 +163,7 @@ async def test_delete_me(service: Service) -> None:
 
 
 async def test_delete_me_with_a_wrong_password(service: Service) -> None:
-    """It is the field that is wrong, and nothing is erased."""
+    """The error is on the field, and nothing is erased."""
     ada = a_user()
     await service.add(ada)
     service.sign_in(ada)
@@ -178,7 +178,7 @@ async def test_delete_me_with_a_wrong_password(service: Service) -> None:
 
 
 async def test_export(service: Service) -> None:
-    """One document, out of what both services hold."""
+    """One document with the data of both services."""
     ada = a_user("Ada@Example.org")
     await service.add(ada)
     service.sign_in(ada)

@@ -1,4 +1,4 @@
-"""UserService over the wire: what admins do to others."""
+"""UserService over gRPC: admins and other users."""
 
 from dataclasses import replace
 
@@ -12,8 +12,8 @@ from tests.user_service.builders import a_user, an_admin
 from tests.user_service.conftest import Service
 
 
-async def test_erased_person_leaves_no_trace(service: Service) -> None:
-    """Neither a table nor an event of this service holds the name or the address."""
+async def test_erased_user_leaves_no_personal_data(service: Service) -> None:
+    """No table and no event of this service contains the name or the address."""
     ada, admin = a_user("ada.lovelace@example.org", full_name="Ada Lovelace"), an_admin()
     await service.add(ada, admin)
     service.sign_in(ada)
@@ -30,8 +30,8 @@ async def test_erased_person_leaves_no_trace(service: Service) -> None:
             assert word not in held
 
 
-async def test_admin_reads_another_on_the_record(service: Service) -> None:
-    """Reading oneself is nobody's business; reading another is audited."""
+async def test_reading_another_user_is_audited(service: Service) -> None:
+    """Reading the own user is not."""
     ada, admin = a_user(), an_admin()
     await service.add(ada, admin)
     service.sign_in(admin)
@@ -43,8 +43,8 @@ async def test_admin_reads_another_on_the_record(service: Service) -> None:
     assert await service.audited() == [("users.read", "success")]
 
 
-async def test_another_is_not_a_users_to_read(service: Service) -> None:
-    """Whether the other exists makes no difference."""
+async def test_users_cannot_read_others(service: Service) -> None:
+    """The response is the same when the other user does not exist."""
     ada, bob = a_user(), a_user()
     await service.add(ada, bob)
     service.sign_in(bob)
@@ -55,16 +55,16 @@ async def test_another_is_not_a_users_to_read(service: Service) -> None:
         assert Forbidden.reason == caught.value.reason
 
 
-async def test_unknown_person(service: Service) -> None:
-    """Reading, changing and erasing nobody is NOT_FOUND."""
-    admin, nobody = an_admin(), str(a_user().id)
+async def test_unknown_user(service: Service) -> None:
+    """Reading, changing and erasing an unknown user is NOT_FOUND."""
+    admin, unknown = an_admin(), str(a_user().id)
     await service.add(admin)
     service.sign_in(admin)
 
     for call in (
-        service.users.GetUser(pb.GetUserRequest(user_id=nobody)),
-        service.users.UpdateUser(pb.UpdateUserRequest(user_id=nobody, full_name="Nobody")),
-        service.users.DeleteUser(pb.DeleteUserRequest(user_id=nobody)),
+        service.users.GetUser(pb.GetUserRequest(user_id=unknown)),
+        service.users.UpdateUser(pb.UpdateUserRequest(user_id=unknown, full_name="Ada")),
+        service.users.DeleteUser(pb.DeleteUserRequest(user_id=unknown)),
     ):
         with pytest.raises(RemoteError) as caught:
             await call
@@ -72,7 +72,7 @@ async def test_unknown_person(service: Service) -> None:
 
 
 async def test_update_user(service: Service) -> None:
-    """An admin changes everything at once, and each grave part has its audit entry."""
+    """An admin changes several fields; each critical one has its own audit entry."""
     ada, admin = a_user(), an_admin()
     await service.add(ada, admin)
     service.sign_in(admin)
@@ -94,7 +94,7 @@ async def test_update_user(service: Service) -> None:
 
 
 async def test_demoted_admin_is_refused(service: Service) -> None:
-    """A token that still says admin does not help when the person is none any more."""
+    """A token that still says admin is not enough."""
     ada, former = a_user(), an_admin()
     await service.add(ada, replace(former, role=Role.USER))
     service.sign_in(former)
@@ -113,7 +113,7 @@ async def test_demoted_admin_is_refused(service: Service) -> None:
 
 
 async def test_last_admin_stays(service: Service) -> None:
-    """The last active admin is neither demoted, deactivated nor erased, not even by oneself."""
+    """The last active admin cannot be demoted, deactivated or erased, not even by their own call."""
     admin = an_admin()
     await service.add(admin, an_admin(is_active=False))
     service.auth.passwords[admin.id] = "correct"
@@ -136,7 +136,7 @@ async def test_last_admin_stays(service: Service) -> None:
 
 
 async def test_unspecified_role_is_invalid(service: Service) -> None:
-    """A role that is none is a wrong field, to set and to filter by."""
+    """It is an invalid field, for changes and filters."""
     ada, admin = a_user(), an_admin()
     await service.add(ada, admin)
     service.sign_in(admin)
@@ -151,7 +151,7 @@ async def test_unspecified_role_is_invalid(service: Service) -> None:
 
 
 async def test_deleting_twice(service: Service) -> None:
-    """The second time there is nobody, but auth-service is brought in step again."""
+    """The second call is NOT_FOUND, but syncs auth-service again."""
     ada, admin = a_user(), an_admin()
     await service.add(ada, admin)
     service.sign_in(admin)

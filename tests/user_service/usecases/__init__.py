@@ -1,1 +1,1 @@
-"""What can be done with people, on fakes."""
+"""The use cases."""

@@ -36,7 +36,7 @@ def _evaluate(answer: Answer, started: float) -> CheckResult:
         return findings.down(started, "is not installed yet")
     upgrade = facts.get("needsDbUpgrade") is True
     if upgrade or not isinstance(facts.get("version"), str):
-        words = "waits for an upgrade of its database" if upgrade else "does not tell its version"
+        words = "waits for an upgrade of its database" if upgrade else "does not report its version"
         return findings.degraded(started, words)
     return findings.up(started)
 

@@ -91,7 +91,7 @@ class UpdateUser:
     async def _require_request(self, unit: UnitOfWork, caller: Caller, after: User) -> None:
         """Checks that the pending address may be requested.
 
-        Users are never told that it is taken; its owner is notified by mail.
+        A user never learns that it is taken; its owner is notified by mail.
         """
         if after.id == caller.user_id:
             now = self.clock.now()
