@@ -132,7 +132,7 @@ class Service:
 
     @property
     def tokens(self) -> TokenServiceStub:
-        """Judging tokens."""
+        """Introspecting tokens."""
         return TokenServiceStub(self.channel)
 
     @property
@@ -151,7 +151,7 @@ class Service:
         enter(Call(caller=caller, bearer_token=token))
 
     async def register(self, email: str = EMAIL, password: str = PASSWORD) -> str:
-        """Registers somebody and returns their id."""
+        """Registers a user and returns the id."""
         self.come_as()
         request = auth_service_pb2.RegisterRequest(email=email, password=password, full_name=NAME)
         return (await self.auth.Register(request)).user.id
@@ -159,7 +159,7 @@ class Service:
     async def login(
         self, email: str = EMAIL, password: str = PASSWORD, address: str = HERE
     ) -> auth_service_pb2.Tokens:
-        """Signs somebody in."""
+        """Signs a user in."""
         self.come_as(address=address)
         request = auth_service_pb2.LoginRequest(email=email, password=password)
         return (await self.auth.Login(request)).tokens
@@ -187,7 +187,7 @@ class Service:
 
 @pytest.fixture(name="emptied_database")
 async def _emptied_database(postgres: Postgres, migrated: DevelopmentDatabase) -> DevelopmentDatabase:
-    """A database where nobody has registered, shared with other tests: its tables stay as they are."""
+    """A database without users, shared with other tests: its tables stay as they are."""
     return await emptied(postgres, migrated)
 
 
@@ -272,7 +272,7 @@ async def _service(pool: Pool, hashing: HashingPool, directory: DirectoryStandIn
 def _environment(
     emptied_database: DevelopmentDatabase, valkey: Valkey, directory: DirectoryStandIn
 ) -> Environment:
-    """What the process is told; its first admin is `ADMIN_EMAIL` with `ADMIN_PASSWORD`."""
+    """The process' environment; its first admin is `ADMIN_EMAIL` with `ADMIN_PASSWORD`."""
     return {
         "PATH": os.environ["PATH"],
         "AUTH_HTTP_PORT": str(free_port()),

@@ -31,9 +31,9 @@ class DirectoryStandIn(DirectoryServiceServicer):
     Attributes:
         users: By id.
         versions: By id; of erased users as well.
-        signed_in: Who was told to have signed in.
-        verified: Which addresses were told to be whose.
-        taken: Addresses that somebody else has.
+        signed_in: Users whose sign-in was reported.
+        verified: Addresses that were reported as verified, with their users.
+        taken: Addresses of other users.
         audit_clients: Whom audit events came from, by the event's id.
         failure: What every call fails with; None when all is well.
     """

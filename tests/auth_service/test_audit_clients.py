@@ -88,14 +88,14 @@ async def test_erased_with_the_account(service: Service, pool: Pool) -> None:
     assert await service.count("audit_clients") == 0
     assert (await service.use_cases.audit.verify_audit_events()).intact
     async with PostgresUnitsOfWork(pool).statements() as unit:
-        told = await unit.exports.audit(UUID(user_id), None, 10)
-    assert {(each.entry.ip, each.entry.user_agent) for each in told} == {("", "")}
+        exported = await unit.exports.audit(UUID(user_id), None, 10)
+    assert {(each.entry.ip, each.entry.user_agent) for each in exported} == {("", "")}
 
 
 async def test_exported_files_hold_no_client(
     service: Service, environment: Environment, tmp_path: Path
 ) -> None:
-    """A file outlives whoever is erased; it verifies on its own all the same."""
+    """A file outlives an erased user; it can be verified on its own all the same."""
     await service.register()
     await service.login()
     await service.sign_audit_head()

@@ -20,11 +20,11 @@ from tests.auth_service.conftest import Service
 
 Lines = list[dict[str, Any]]
 ALONE = {"PATH": os.environ["PATH"]}
-"""What a program is told that has no database, no master key and no settings."""
+"""The environment of a program without a database, a master key and settings."""
 
 
 async def _happen(service: Service, times: int = 2) -> None:
-    """Signs somebody in, and the head after that."""
+    """Signs a user in, and then the head."""
     if not await service.count("credentials"):
         await service.register()
     for _ in range(times):
@@ -202,7 +202,7 @@ async def test_any_other_file_is_refused_in_words(content: bytes, tmp_path: Path
 
 
 async def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    """Nor a folder without exports: told apart from a broken one by the exit status."""
+    """Nor a folder without exports: the exit status differs from a broken one's."""
     for path in (tmp_path / "missing", tmp_path):
         status, said = await ran(ALONE, "audit", "verify", str(path))
         assert (status, str(path) in said, len(said.splitlines())) == (2, True, 1)

@@ -30,7 +30,7 @@ Owner = Any  # asyncpg has no types
 
 @pytest.fixture(name="owner")
 async def _owner(emptied_database: DevelopmentDatabase) -> AsyncIterator[Owner]:
-    """Somebody who may do anything with the tables."""
+    """A role that may do anything with the tables."""
     connection = await asyncpg.connect(emptied_database.url("auth_owner"))
     await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
     yield connection
@@ -74,9 +74,9 @@ async def test_signatures_outlive_their_keys(service: Service, pool: Pool) -> No
         (newest,) = await unit.audit.after(7, 10)
         await unit.audit_heads.add(EcdsaHeadSigner(ring).sign(8, newest.hash, clock.now()))
 
-    judge = EcdsaHeadVerifier(units, MASTER_KEY)
-    beginning = FindAuditBeginning(units, judge, FOR_EVER, clock)
-    report = await VerifyAuditEvents(units, judge, beginning)()
+    verifier = EcdsaHeadVerifier(units, MASTER_KEY)
+    beginning = FindAuditBeginning(units, verifier, FOR_EVER, clock)
+    report = await VerifyAuditEvents(units, verifier, beginning)()
 
     assert (report.intact, report.events, report.heads, report.signed_until) == (True, 8, 3, 8)
     assert (
@@ -111,7 +111,7 @@ async def test_tampering_as_the_owner(
     assert problem in (report.problem or "")
 
 
-async def test_a_tail_written_anew(service: Service, owner: Owner, environment: Environment) -> None:
+async def test_a_rewritten_tail(service: Service, owner: Owner, environment: Environment) -> None:
     """Every hash follows, but the head that was signed does not; edge and command line say where."""
     await _signed(service)
     await _rewrite(owner, 5)
@@ -127,7 +127,7 @@ async def test_a_tail_written_anew(service: Service, owner: Owner, environment: 
 async def test_a_key_of_ones_own_signs_nothing(
     service: Service, owner: Owner, pool: Pool, environment: Environment
 ) -> None:
-    """Whoever owns the database can put a key there, but not one that the master key knows."""
+    """The database's owner can add a key, but not one that the master key attests."""
     await _signed(service)
     await _rewrite(owner, 5)
     mallory, clock = MasterKey(b"e" * 32), FakeClock(datetime.now(UTC))

@@ -23,7 +23,7 @@ Owner = Any  # asyncpg has no types
 
 @pytest.fixture(name="owner")
 async def _owner(emptied_database: DevelopmentDatabase) -> AsyncIterator[Owner]:
-    """Somebody who may do anything with the tables."""
+    """A role that may do anything with the tables."""
     connection = await asyncpg.connect(emptied_database.url("auth_owner"))
     yield connection
     await connection.close()
@@ -31,7 +31,7 @@ async def _owner(emptied_database: DevelopmentDatabase) -> AsyncIterator[Owner]:
 
 @pytest.fixture(name="six_years")
 def _six_years(environment: Environment, emptied_database: DevelopmentDatabase) -> Environment:
-    """What the command is told that prunes."""
+    """The environment of the command that prunes."""
     url = emptied_database.url("auth_owner")
     return environment | {"AUTH_AUDIT_RETENTION_YEARS": "6", "AUTH_MIGRATION_POSTGRES_URL": url}
 
@@ -97,7 +97,7 @@ async def test_what_is_over_goes_and_the_rest_still_verifies(
         ("", "SELECT 1", "entry 1 was removed"),
     ],
 )
-async def test_whoever_removes_more_is_found_out(
+async def test_removing_more_is_detected(
     service: Service,
     pool: Pool,
     owner: Owner,

@@ -118,15 +118,15 @@ async def test_service_serves_on_a_redis_that_refuses(environment: Environment) 
             running.terminate()
             output += (await asyncio.wait_for(running.communicate(), 60))[0].decode()
 
-    told = [line for line in output.splitlines() if "relay is held up" in line]
-    assert len(told) == 1, "begin and end of an outage are told, not each attempt"
-    assert "correct the user and the password in REDIS_URL" in told[0]
+    lines = [line for line in output.splitlines() if "relay is held up" in line]
+    assert len(lines) == 1, "begin and end of an outage are logged, not each attempt"
+    assert "correct the user and the password in REDIS_URL" in lines[0]
     assert output.count("relay leads") <= 1
     assert "of-no-use" not in output
 
 
 class refusing_redis:  # noqa: N801 - used like a function
-    """A Redis that knows nobody."""
+    """A Redis without users."""
 
     async def __aenter__(self) -> int:
         self._server = await asyncio.start_server(self._refuse, "127.0.0.1", 0, family=socket.AF_INET)

@@ -26,7 +26,7 @@ _CUT = (
 
 
 async def test_fifty_refreshes_of_one_token_have_one_successor(service: Service) -> None:
-    """Nobody is logged out, and the session is advanced once."""
+    """No client is signed out, and the session is advanced once."""
     await service.register()
     tokens = await service.login()
 
@@ -39,7 +39,7 @@ async def test_fifty_refreshes_of_one_token_have_one_successor(service: Service)
 
 
 async def test_registering_one_address_twenty_times_makes_one_person(service: Service) -> None:
-    """The others are told that it is taken, or resume the same registration."""
+    """The others get that it is taken, or resume the same registration."""
     request = pb.RegisterRequest(email=EMAIL, password=PASSWORD, full_name=NAME)
 
     answers = await asyncio.gather(
@@ -64,7 +64,7 @@ async def test_instances_that_start_at_once_make_one_key(pool: Pool) -> None:
 
 
 async def test_instances_that_start_at_once_make_one_admin(service: Service) -> None:
-    """Whoever comes second finds it made, or taken up."""
+    """The second finds it created, or resumes it."""
     job = service.use_cases.bootstrap_admin
 
     outcomes = await asyncio.gather(
@@ -99,7 +99,7 @@ async def test_guesses_at_once_do_not_slip_past_the_limit(service: Service) -> N
     assert right == "TOO_MANY_ATTEMPTS" or answered.index(PASSWORD) < FAILURES_MAX + 5
 
 
-async def test_the_chain_is_whole_after_a_crowd(service: Service) -> None:
+async def test_the_chain_is_whole_after_concurrent_calls(service: Service) -> None:
     """Entries of concurrent transactions follow one another without a gap."""
     await service.register()
     await asyncio.gather(*(service.login() for _ in range(16)))

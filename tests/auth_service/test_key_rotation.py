@@ -119,7 +119,7 @@ async def test_a_key_is_not_passed_over(keys: Keys) -> None:
 async def test_what_is_kept_of_retired_keys_cannot_be_changed(
     keys: Keys, pool: Pool, emptied_database: DevelopmentDatabase
 ) -> None:
-    """Not by the service; whoever changes it as the owner is found out by the master key."""
+    """Not by the service; a change by the database's owner is detected with the master key."""
     await keys.first()
     await keys.rotate()
     keys.clock.advance(15 * MINUTE + OUTLIVES)

@@ -1,9 +1,12 @@
-"""Which link counts when a mail server puts mails off: real Postgres, a real SMTP server."""
+"""Which link is valid when a mail server delays mails: real Postgres, a real SMTP server."""
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import pytest
+from auth_service.usecases.mail_delivery import SendMails
 from chassis.errors import RemoteError
 from vestibule.auth.v1 import email_service_pb2, password_service_pb2
 
@@ -15,138 +18,123 @@ from tests.auth_service.world import EMAIL
 LATER, TAKEN = "451 4.3.0 later", "250 OK"
 
 
-def _tokens(server: MailServer, page: str) -> list[str]:
-    texts = [message.get_body(("plain",)) for message in server.taken]
-    found = [re.search(rf"{page}\?token=([\w-]+)", text.get_content()) for text in texts if text]
-    return [match[1] for match in found if match]
+@dataclass(frozen=True)
+class Mails:
+    """A registered user, a mail server, and what sends mails to it."""
+
+    service: Service
+    server: MailServer
+    send: SendMails
+
+    async def request(self) -> None:
+        """Queues a mail with a reset link."""
+        await self.service.passwords.ForgotPassword(password_service_pb2.ForgotPasswordRequest(email=EMAIL))
+
+    async def request_and_send(self, answer: str = TAKEN) -> None:
+        """Queues a mail with a reset link, and sends it to a server that answers so."""
+        self.server.answer_to_data = answer
+        await self.request()
+        await self.send()
+
+    async def send_delayed(self) -> None:
+        """Sends the mails that were delayed, to a server that takes them."""
+        self.server.answer_to_data = TAKEN
+        await self.service.pool.execute("UPDATE auth.mails SET due_at = now()")
+        await self.send()
+
+    def tokens(self, page: str = "reset-password") -> list[str]:
+        """Returns the tokens of the delivered links to a page, the first first."""
+        texts = [message.get_body(("plain",)) for message in self.server.taken]
+        found = [re.search(rf"{page}\?token=([\w-]+)", text.get_content()) for text in texts if text]
+        return [match[1] for match in found if match]
+
+    async def reset(self, token: str) -> None:
+        """Sets a new password."""
+        request = password_service_pb2.ResetPasswordRequest(token=token, new_password="another stone lamp")
+        await self.service.passwords.ResetPassword(request)
 
 
-async def _forget(service: Service) -> None:
-    await service.passwords.ForgotPassword(password_service_pb2.ForgotPasswordRequest(email=EMAIL))
+@pytest.fixture(name="mails")
+async def _mails(service: Service) -> AsyncIterator[Mails]:
+    server = MailServer()
+    async with server.running():
+        mails = Mails(service, server, sender(service, server.port))
+        await service.register()
+        await mails.send()
+        yield mails
 
 
-async def _reset(service: Service, token: str) -> None:
-    request = password_service_pb2.ResetPasswordRequest(token=token, new_password="another stone lamp")
-    await service.passwords.ResetPassword(request)
-
-
-async def _all_due(service: Service) -> None:
-    await service.pool.execute("UPDATE auth.mails SET due_at = now()")
-
-
-async def test_a_delivered_link_outlives_a_mail_put_off(service: Service) -> None:
+async def test_a_delivered_link_outlives_a_delayed_mail(mails: Mails) -> None:
     """The user has one link, and it works."""
-    server = MailServer()
-    async with server.running():
-        send = sender(service, server.port)
-        await service.register()
-        await _forget(service)
-        await send()
-        server.answer_to_data = LATER
-        await _forget(service)
-        await send()
-        (delivered,) = _tokens(server, "reset-password")
+    await mails.request_and_send()
+    await mails.request_and_send(LATER)
+    (delivered,) = mails.tokens()
 
-        await _reset(service, delivered)
+    await mails.reset(delivered)
 
-        server.answer_to_data = TAKEN
-        await _all_due(service)
-        await send()
-        assert _tokens(server, "reset-password") == [delivered]
+    await mails.send_delayed()
+    assert mails.tokens() == [delivered]
 
 
-async def test_the_later_link_wins_once_it_is_delivered(service: Service) -> None:
-    """Then the earlier one is useless."""
-    server = MailServer()
-    async with server.running():
-        send = sender(service, server.port)
-        await service.register()
-        await _forget(service)
-        await send()
-        server.answer_to_data = LATER
-        await _forget(service)
-        await send()
-        server.answer_to_data = TAKEN
-        await _all_due(service)
-        await send()
+async def test_the_later_link_wins_once_it_is_delivered(mails: Mails) -> None:
+    """Then the earlier one is invalid."""
+    await mails.request_and_send()
+    await mails.request_and_send(LATER)
+    await mails.send_delayed()
 
-        earlier, later = _tokens(server, "reset-password")
-        with pytest.raises(RemoteError):
-            await _reset(service, earlier)
-        await _reset(service, later)
+    earlier, later = mails.tokens()
+    with pytest.raises(RemoteError):
+        await mails.reset(earlier)
+    await mails.reset(later)
 
 
-async def test_a_mail_put_off_does_not_follow_a_later_one(service: Service) -> None:
+async def test_a_delayed_mail_does_not_follow_a_later_one(mails: Mails) -> None:
     """The later one was delivered by another instance while this one's attempt failed."""
-    server = MailServer()
-    async with server.running():
-        send = sender(service, server.port)
-        await service.register()
-        await send()
-        server.answer_to_data = LATER
-        await _forget(service)
-        await send()
-        server.answer_to_data = TAKEN
-        await _forget(service)
-        await send()
-        (delivered,) = _tokens(server, "reset-password")
-        await _all_due(service)
-        await send()
+    await mails.request_and_send(LATER)
+    await mails.request_and_send()
+    (delivered,) = mails.tokens()
+    await mails.send_delayed()
 
-        assert _tokens(server, "reset-password") == [delivered]
-        await _reset(service, delivered)
+    assert mails.tokens() == [delivered]
+    await mails.reset(delivered)
 
 
-async def test_an_earlier_mail_on_its_way_arrives_with_a_dead_link(service: Service) -> None:
-    """Both were on their way, and the later one was faster."""
-    server = MailServer()
-    async with server.running():
-        send = sender(service, server.port)
-        await service.register()
-        await send()
-        release = server.hold_next()
-        await _forget(service)
-        slow = asyncio.create_task(send())
-        await server.arrived.wait()
-        await _forget(service)
-        await send()
-        release.set()
-        await slow
-        later, earlier = _tokens(server, "reset-password")
+async def test_an_earlier_mail_that_arrives_late_has_an_invalid_link(mails: Mails) -> None:
+    """Both were being sent, and the later one was faster."""
+    release = mails.server.hold_next()
+    await mails.request()
+    slow = asyncio.create_task(mails.send())
+    await mails.server.arrived.wait()
+    await mails.request_and_send()
+    release.set()
+    await slow
+    later, earlier = mails.tokens()
 
-        with pytest.raises(RemoteError):
-            await _reset(service, earlier)
-        await _reset(service, later)
+    with pytest.raises(RemoteError):
+        await mails.reset(earlier)
+    await mails.reset(later)
 
 
-async def test_verification_mails_keep_the_same_order(service: Service) -> None:
-    """A registration's first link works while the second mail is put off."""
-    server = MailServer()
-    async with server.running():
-        send = sender(service, server.port)
-        await service.register()
-        await send()
-        server.answer_to_data = LATER
-        service.come_as((await service.login()).access_token)
-        await service.emails.ResendVerification(email_service_pb2.ResendVerificationRequest())
-        await send()
-        (delivered,) = _tokens(server, "verify-email")
+async def test_verification_mails_keep_the_same_order(mails: Mails) -> None:
+    """A registration's first link works while the second mail is delayed."""
+    service = mails.service
+    mails.server.answer_to_data = LATER
+    service.come_as((await service.login()).access_token)
+    await service.emails.ResendVerification(email_service_pb2.ResendVerificationRequest())
+    await mails.send()
+    (delivered,) = mails.tokens("verify-email")
 
-        await service.emails.VerifyEmail(email_service_pb2.VerifyEmailRequest(token=delivered))
+    await service.emails.VerifyEmail(email_service_pb2.VerifyEmailRequest(token=delivered))
 
 
-async def test_a_token_of_the_release_before(service: Service) -> None:
-    """It is in the table that it knows, and counts; ours count there."""
-    server = MailServer()
-    async with server.running():
-        send = sender(service, server.port)
-        await service.register()
-        await _forget(service)
-        await send()
-        (token,) = _tokens(server, "reset-password")
-        assert await service.count("mail_tokens") == await service.count("mailed_tokens")
-        await service.pool.execute("DELETE FROM auth.mailed_tokens")
+async def test_a_token_of_the_previous_release(mails: Mails) -> None:
+    """It is valid, in the table that the previous release knows; ours are valid there."""
+    service = mails.service
+    await mails.request_and_send()
+    (token,) = mails.tokens()
+    assert await service.count("mail_tokens") == await service.count("mailed_tokens")
+    await service.pool.execute("DELETE FROM auth.mailed_tokens")
 
-        await _reset(service, token)
+    await mails.reset(token)
 
-        assert await service.count("mail_tokens") == 0
+    assert await service.count("mail_tokens") == 0

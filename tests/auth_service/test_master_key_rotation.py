@@ -242,7 +242,7 @@ async def test_one_key_follows_another(
             with pytest.raises(RemoteError) as refused:
                 await clients.sign_in(channel, given.pop())
             assert refused.value.reason == "INVALID_CREDENTIALS"
-        # The same browser all the while: nobody is mailed about a new one.
+        # The same browser all the while: no mail about a new one.
         assert await pool.fetchval("SELECT count(*) FROM auth.known_devices") == 1
         await pool.execute("DELETE FROM auth.recovery_codes")
         status, said = await output_of(one.environment, "keys", "reseal")

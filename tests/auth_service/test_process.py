@@ -82,20 +82,20 @@ async def test_first_admin_is_made_when_user_service_answers(
         changed = Event(
             event_id=str(uuid7()), source="user-service", user_changed=UserChanged(user_id=user_id)
         )
-        told = Event(
+        recorded = Event(
             event_id=str(uuid7()),
             source="user-service",
             audit_recorded=AuditRecorded(action="users.update", outcome="success"),
         )
-        for event in (changed, told, told):
+        for event in (changed, recorded, recorded):
             await redis.xadd(stream.STREAM, entry_of(event, "user-service"))
 
-        async def is_told() -> bool:
+        async def is_appended() -> bool:
             rows = await pool.fetch("SELECT action FROM auth.audit_events")
             actions = sorted(row["action"] for row in rows)
             return actions[:1] + actions[-1:] == ["auth.account_synced", "users.update"]
 
-        await until(is_told, seconds=10)
+        await until(is_appended, seconds=10)
 
         async def is_relayed() -> bool:
             return bool(await pool.fetchval("SELECT bool_and(published_at IS NOT NULL) FROM auth.outbox"))

@@ -84,7 +84,7 @@ async def test_whatever_the_number(service: Service, pool: Pool) -> None:
 
 
 async def test_a_locked_row_is_left_for_the_next_time(service: Service, pool: Pool) -> None:
-    """The job waits for nobody."""
+    """The job does not wait for locks."""
     user_id = UUID(await service.register())
     await pool.execute(_SESSIONS, user_id, "-31 days", None, 2)
     async with pool.transaction() as other:
@@ -97,7 +97,7 @@ async def test_a_locked_row_is_left_for_the_next_time(service: Service, pool: Po
 
 
 async def test_challenges(service: Service, pool: Pool) -> None:
-    """Those of a second step are told as expired for as long again; those of passkeys go at once."""
+    """Those of a second step are reported as expired for as long again; those of passkeys are deleted."""
     user_id = UUID(await service.register())
     for digest, age in ((b"open", "-1 minute"), (b"late", "4 minutes"), (b"gone", "6 minutes")):
         await pool.execute(

@@ -1,4 +1,4 @@
-"""The use cases on a world in memory, and users to try them with."""
+"""The use cases on fakes, and users to try them with."""
 
 from uuid import UUID
 
@@ -82,7 +82,7 @@ class World(UseCases):
         self.clock = clock
 
     async def user(self, email: str = EMAIL, *, role: Role = Role.USER, proven: bool = False) -> UUID:
-        """Registers somebody, who has `PASSWORD` and whose address is proven, if `proven`."""
+        """Registers a user with `PASSWORD`, and with a verified address if `proven`."""
         user = await self.auth.register(
             email=email,
             password=PASSWORD,
@@ -94,7 +94,7 @@ class World(UseCases):
         return user.user_id
 
     async def sign_in(self, email: str = EMAIL, password: str = PASSWORD, address: str = HERE) -> Tokens:
-        """Signs somebody in."""
+        """Signs a user in."""
         issued = await self.auth.login(email=email, password=password, caller=a_client(address))
         assert isinstance(issued, Tokens)
         return issued
@@ -133,7 +133,7 @@ def build_world(
     notify: bool = True,
     breached: tuple[BreachedPasswords, ...] = (),
 ) -> World:
-    """Returns a world with nobody in it, in the standard profile or another."""
+    """Returns a world without users, in the standard profile or another."""
     clock = FakeClock()
     units = FakeUnitsOfWork(clock)
     directory = FakeUserDirectory(units, clock)

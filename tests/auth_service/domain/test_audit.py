@@ -83,7 +83,7 @@ def test_the_chain_holds_nothing_of_the_client() -> None:
     ids=str,
 )
 def test_a_client_that_was_changed_is_named(change: dict[str, Any]) -> None:
-    """Whoever alters what stands beside the chain, or removes a part of it, is found out."""
+    """Altering what is stored beside the chain, or removing a part of it, is detected."""
     hashed = chain_hash(GENESIS, 1, BESIDE)
     walk = ChainWalk()
     walk.step(ChainedEntry(sequence=1, hash=hashed, entry=replace(BESIDE, **change)))

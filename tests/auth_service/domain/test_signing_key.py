@@ -117,10 +117,10 @@ def test_no_rotation_leaves_a_token_that_cannot_be_verified(
 
 
 def test_the_published_keys_are_not_kept_longer_than_we_reckon_with() -> None:
-    """Neither by what we tell HTTP caches nor by our own verifiers; the default wait is longer than both."""
+    """Neither by HTTP caches nor by our own verifiers; the default wait is longer than both."""
     method = key_service_pb2.DESCRIPTOR.services_by_name["KeyService"].methods_by_name["GetJwks"]
-    told_seconds = method.GetOptions().Extensions[options_pb2.policy].cache.shared.seconds
+    cached_seconds = method.GetOptions().Extensions[options_pb2.policy].cache.shared.seconds
 
-    longest = timedelta(seconds=max(told_seconds, keys.REFRESH_SECONDS)) + RELOAD + CLOCK_SKEW
+    longest = timedelta(seconds=max(cached_seconds, keys.REFRESH_SECONDS)) + RELOAD + CLOCK_SKEW
     assert longest <= JWKS_CACHED
     assert timedelta(seconds=KeySettings.model_fields["key_publish_seconds"].default) > JWKS_CACHED

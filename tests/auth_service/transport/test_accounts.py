@@ -76,7 +76,7 @@ async def test_an_erased_person_leaves_ids_only(service: Service) -> None:
 
 
 async def test_swapped_addresses_settle(service: Service) -> None:
-    """Whoever is copied first takes the address; an event makes the other's copy anew."""
+    """The user who is copied first takes the address; an event has the other's copy fetched again."""
     ada, bob = await service.register("a@example.com"), await service.register("b@example.com")
     service.directory.change(ada, email="b@example.com")
     service.directory.change(bob, email="a@example.com")
@@ -92,7 +92,7 @@ async def test_swapped_addresses_settle(service: Service) -> None:
     await service.login("b@example.com")
 
 
-async def test_registrations_are_told_and_dropped(service: Service) -> None:
+async def test_registrations_are_returned_and_dropped(service: Service) -> None:
     """To user-service alone, and only while they wait."""
     user_id = await service.register()
     service.directory.taken.add("b@example.com")

@@ -34,7 +34,7 @@ async def _introspected(service: Service, key: str) -> token_service_pb2.Introsp
 
 
 async def test_the_service_refuses_keys_itself(service: Service) -> None:
-    """Who comes past the edge is refused like anybody, and audited: the address is a session's matter."""
+    """A call past the gateway is refused and audited: changing the address needs a session."""
     await service.register()
     for key in (await _key(service, "read"), await _key(service, "read", "write")):
         service.come_as(key.key)
@@ -49,7 +49,7 @@ async def test_the_service_refuses_keys_itself(service: Service) -> None:
     assert (await service.actions()).count(("auth.api_key_refused", "refused")) == 4
 
 
-async def test_introspection_tells_what_others_need(service: Service) -> None:
+async def test_introspection_returns_what_services_need(service: Service) -> None:
     """Whose it is, what it may, when it ends and what time it is."""
     user_id = await service.register()
     made = await _key(service, "read", "write", lives=timedelta(hours=1))
@@ -64,7 +64,7 @@ async def test_introspection_tells_what_others_need(service: Service) -> None:
 
 
 async def test_revoked_from_the_commit_on(service: Service) -> None:
-    """And told to everybody in the words that end a session."""
+    """And published to all services by the event that ends a session."""
     await service.register()
     made = await _key(service, "read")
     await ApiKeyServiceStub(service.channel).RevokeApiKey(pb.RevokeApiKeyRequest(key_id=made.id))
@@ -100,7 +100,7 @@ def test_keys_are_drawn_from_256_bits() -> None:
 
 
 def test_an_attempts_key_is_the_same_each_time() -> None:
-    """So that a lost one can be shown again; whoever has not the key cannot draw it from the id."""
+    """So that a lost one can be shown again; without the key it cannot be derived from the id."""
     idempotency, one = _attempt(), HmacApiKeys(b"k" * 32)
     drawn = one.draw(idempotency)
 

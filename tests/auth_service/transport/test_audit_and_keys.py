@@ -79,12 +79,12 @@ async def test_a_client_is_fetched_from_who_kept_it(service: Service) -> None:
     service.directory.audit_clients[ids[0]] = directory_service_pb2.GetAuditClientResponse(
         ip="192.0.2.9", user_agent="kept", request_id="mine"
     )
-    told = [
+    entries = [
         AuditRecorded(action="users.update", outcome="success", client_kept=True),
         AuditRecorded(action="users.update", outcome="success", ip="192.0.2.8", user_agent="sent"),
         AuditRecorded(action="users.update", outcome="success", client_kept=True),
     ]
-    for event_id, recorded in zip(ids, told, strict=True):
+    for event_id, recorded in zip(ids, entries, strict=True):
         event = Event(event_id=event_id, source="user-service", audit_recorded=recorded)
         event.occurred_at.GetCurrentTime()
         await record["audit_recorded"](event)
@@ -109,7 +109,7 @@ async def test_a_client_is_fetched_from_who_kept_it(service: Service) -> None:
         ("", "success"),
     ],
 )
-async def test_another_service_tells_of_its_own_acts_alone(
+async def test_another_service_reports_only_its_own_actions(
     service: Service, action: str, outcome: str
 ) -> None:
     """However well it signs: an entry about a sign-in is auth-service's to make."""
@@ -125,8 +125,10 @@ async def test_another_service_tells_of_its_own_acts_alone(
 async def test_a_commitment_is_not_anothers_to_make(service: Service, pool: Pool) -> None:
     """It would say that there had been a client, and has been erased."""
     record = event_handlers(service.use_cases.ports)
-    told = AuditRecorded(action="users.update", outcome="success", details={COMMITMENT: "00" * 32, "a": "b"})
-    event = Event(event_id=str(uuid7()), source="user-service", audit_recorded=told)
+    recorded = AuditRecorded(
+        action="users.update", outcome="success", details={COMMITMENT: "00" * 32, "a": "b"}
+    )
+    event = Event(event_id=str(uuid7()), source="user-service", audit_recorded=recorded)
     event.occurred_at.GetCurrentTime()
     await record["audit_recorded"](event)
 
@@ -151,9 +153,9 @@ async def test_a_client_that_the_event_carries_too(service: Service) -> None:
     record = event_handlers(service.use_cases.ports)
 
     def event() -> Event:
-        told = AuditRecorded(action="users.update", outcome="success", client_kept=True)
-        told.ip, told.user_agent, told.request_id = "192.0.2.8", "sent", "mine"
-        made = Event(event_id=str(uuid7()), source="user-service", audit_recorded=told)
+        recorded = AuditRecorded(action="users.update", outcome="success", client_kept=True)
+        recorded.ip, recorded.user_agent, recorded.request_id = "192.0.2.8", "sent", "mine"
+        made = Event(event_id=str(uuid7()), source="user-service", audit_recorded=recorded)
         made.occurred_at.GetCurrentTime()
         return made
 
@@ -174,9 +176,9 @@ async def test_the_chain_that_postgres_wrote_verifies(service: Service) -> None:
     """Both compute the same hash, whatever an entry holds."""
     record = event_handlers(service.use_cases.ports)
     for user_agent in ("", 'quote " and \\ back', "\u00e9\u4e2d\U0001f600", "line\nbreak\t\x7f", "nul\0"):
-        told = AuditRecorded(action="users.update", outcome="success", user_agent=user_agent)
-        told.details["emoji \U0001f600"] = "\u2028"
-        event = Event(event_id=str(uuid7()), source="user-service", audit_recorded=told)
+        recorded = AuditRecorded(action="users.update", outcome="success", user_agent=user_agent)
+        recorded.details["emoji \U0001f600"] = "\u2028"
+        event = Event(event_id=str(uuid7()), source="user-service", audit_recorded=recorded)
         event.occurred_at.GetCurrentTime()
         await record["audit_recorded"](event)
         await record["audit_recorded"](event)
@@ -198,7 +200,7 @@ async def test_the_chain_that_postgres_wrote_verifies(service: Service) -> None:
         ("DELETE FROM auth.audit_events WHERE sequence = 1", 1),
     ],
 )
-async def test_whoever_tampers_is_found_out(
+async def test_tampering_is_detected(
     service: Service, emptied_database: DevelopmentDatabase, tampering: str, broken: int
 ) -> None:
     """Even as the schema's owner."""

@@ -22,11 +22,16 @@ def page_of(items: Sequence[UUID], **asked: object) -> tuple[Sequence[UUID], Pag
 
 def test_pages_by_number() -> None:
     """Rows, and where the page stands."""
-    rows, told = page_of(NEWEST_FIRST, page=2, page_size=3)
+    rows, pagination = page_of(NEWEST_FIRST, page=2, page_size=3)
 
     assert rows == NEWEST_FIRST[3:6]
-    assert (told.page, told.page_size, told.total_items, told.total_pages) == (2, 3, 7, 3)
-    assert (told.has_next, told.has_prev) == (True, True)
+    assert (pagination.page, pagination.page_size, pagination.total_items, pagination.total_pages) == (
+        2,
+        3,
+        7,
+        3,
+    )
+    assert (pagination.has_next, pagination.has_prev) == (True, True)
     assert page_of(NEWEST_FIRST, page=4, page_size=3)[0] == []
     assert page_of([])[1] == Pagination(page=1, page_size=20)
 
@@ -37,16 +42,16 @@ def test_pages_by_cursor(items: list[UUID]) -> None:
     seen: list[UUID] = []
     cursor, left = "", list(items)
     for _ in range(10):
-        rows, told = page_of(left, page_size=3, cursor=cursor)
+        rows, pagination = page_of(left, page_size=3, cursor=cursor)
         seen += rows
-        if not told.has_next:
-            assert not told.HasField("next_cursor")
+        if not pagination.has_next:
+            assert not pagination.HasField("next_cursor")
             break
-        cursor = told.next_cursor
+        cursor = pagination.next_cursor
         left.remove(rows[-1])
 
     assert seen == items
-    assert told.page == 3
+    assert pagination.page == 3
 
 
 @pytest.mark.parametrize(

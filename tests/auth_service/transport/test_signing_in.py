@@ -49,7 +49,7 @@ async def test_a_person_registers_and_signs_in(service: Service) -> None:
 
 
 async def test_what_a_call_commits_travels_back(service: Service) -> None:
-    """Whoever took the call drops its cache and applies revocations at once."""
+    """The gateway that took the call drops its cache and applies revocations at once."""
     user_id = await service.register()
     tokens = await service.login()
     service.come_as(tokens.access_token)
@@ -84,9 +84,9 @@ async def test_errors_keep_their_names_on_the_wire(service: Service) -> None:
 
 
 async def test_five_wrong_passwords_make_one_client_wait(service: Service) -> None:
-    """Known and unknown alike, and nobody else."""
+    """Known and unknown alike, and no other client."""
     await service.register()
-    for email in (EMAIL, "nobody@example.com"):
+    for email in (EMAIL, "unknown@example.com"):
         wrong = pb.LoginRequest(email=email, password="wrong")
         reasons = [(await _reason(service, wrong)).reason for _ in range(5)]
         blocked = await _reason(service, pb.LoginRequest(email=email, password=PASSWORD))
@@ -156,7 +156,7 @@ async def test_a_password_is_changed(service: Service) -> None:
     await service.login(password="another stone lamp")
 
 
-async def test_tokens_are_judged_by_what_postgres_says(service: Service) -> None:
+async def test_tokens_are_verified_against_postgres(service: Service) -> None:
     """Introspection and the service's own door agree."""
     user_id = await service.register()
     tokens = await service.login()
@@ -167,7 +167,7 @@ async def test_tokens_are_judged_by_what_postgres_says(service: Service) -> None
     await service.auth.LogoutAll(pb.LogoutAllRequest())
     renewed = await service.login()
 
-    judged = [
+    reasons = [
         (await service.tokens.IntrospectToken(token_service_pb2.IntrospectTokenRequest(token=token))).reason
         for token in (tokens.access_token, renewed.access_token, renewed.access_token[:-4] + "AAAA", "x.y.z")
     ]
@@ -176,7 +176,7 @@ async def test_tokens_are_judged_by_what_postgres_says(service: Service) -> None
     ).revocations
 
     assert good.active
-    assert judged == [TokenRevoked.reason, "", TokenInvalid.reason, TokenInvalid.reason]
+    assert reasons == [TokenRevoked.reason, "", TokenInvalid.reason, TokenInvalid.reason]
     assert revoked.user_id == user_id
     assert revoked.expires_at_milliseconds - revoked.issued_until_milliseconds == 930_000
 

@@ -1,1 +1,1 @@
-"""What auth-service does, on a world in memory."""
+"""What auth-service does, on fakes."""

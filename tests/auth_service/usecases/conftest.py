@@ -1,4 +1,4 @@
-"""A world in memory for each test."""
+"""The use cases on fakes, for each test."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Making, judging and revoking API keys."""
+"""Creating, verifying and revoking API keys."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from auth_service.domain.api_key import KEYS_MAX, LIFETIME_MAX
 from auth_service.domain.errors import TooManyApiKeys
-from auth_service.domain.events import TokensRevoked as RevocationTold
+from auth_service.domain.events import TokensRevoked as RevocationEvent
 from chassis.errors import Invalid, NotFound, TokenExpired, TokenInvalid, TokenRevoked, Unauthenticated
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
@@ -30,7 +30,7 @@ async def _made(world: World, owner: Caller, lifetime: timedelta | None = None) 
 
 
 async def test_a_key_is_its_persons(world: World) -> None:
-    """It is judged with the user's role; its secret is not kept."""
+    """It is verified with the user's role; its secret is not stored."""
     owner = await _owner(world)
     key_id, text = await _made(world, owner)
 
@@ -68,8 +68,8 @@ async def test_there_is_a_limit(world: World) -> None:
     assert len(await world.api_keys.list_api_keys(caller=owner)) == KEYS_MAX
 
 
-async def test_nobody_makes_none(world: World) -> None:
-    """Neither a stranger nor somebody erased meanwhile."""
+async def test_without_a_user_no_key_is_created(world: World) -> None:
+    """Neither for an unknown user nor for one erased meanwhile."""
     with pytest.raises(Unauthenticated):
         await _made(world, a_client())
     with pytest.raises(Unauthenticated):
@@ -107,7 +107,7 @@ async def test_expired(world: World) -> None:
 
 
 async def test_revoked(world: World) -> None:
-    """Everybody who remembers the key hears of it as of a session; twice is not found."""
+    """Services that have it cached drop it by the event of a session; twice is not found."""
     owner = await _owner(world)
     key_id, text = await _made(world, owner)
     await world.api_keys.revoke_api_key(key_id=key_id, caller=owner)
@@ -118,7 +118,7 @@ async def test_revoked(world: World) -> None:
         await world.api_keys.revoke_api_key(key_id=key_id, caller=owner)
     (revocation,) = world.units.state.revocations
     assert revocation.session_id == key_id
-    assert RevocationTold(revocation) in world.units.state.events
+    assert RevocationEvent(revocation) in world.units.state.events
     assert not await world.api_keys.list_api_keys(caller=owner)
     assert ("auth.api_key_revoked", "success") in world.units.actions
 
@@ -156,17 +156,17 @@ async def test_what_others_refused_is_audited(world: World) -> None:
     for method in ("/a/A", "/a/A", "/a/B"):
         await world.ports.report_refused_key(key_id=key_id, method=method, caller=a_service())
     await world.ports.report_refused_key(key_id=uuid7(), method="/a/A", caller=a_service())
-    told = [
+    details_of_refusals = [
         row.entry.details for row in world.units.state.audit if row.entry.action == "auth.api_key_refused"
     ]
 
-    assert [(details["reason"], details["method"]) for details in told] == [
+    assert [(details["reason"], details["method"]) for details in details_of_refusals] == [
         ("FORBIDDEN", "/a/A"),
         ("FORBIDDEN", "/a/B"),
     ]
 
 
-async def test_introspection_tells_what_a_key_may(world: World) -> None:
+async def test_introspection_returns_a_keys_rights(world: World) -> None:
     """Or why it is no good."""
     owner = await _owner(world)
     key_id, text = await _made(world, owner)

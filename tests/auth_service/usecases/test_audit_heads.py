@@ -155,10 +155,10 @@ TAMPERINGS: list[tuple[Callable[[World], None], int, str]] = [
 
 
 @pytest.mark.parametrize(("tamper", "broken", "problem"), TAMPERINGS)
-async def test_whoever_rewrites_the_chain_is_found_out(
+async def test_a_rewritten_chain_is_detected(
     world: World, tamper: Callable[[World], None], broken: int, problem: str
 ) -> None:
-    """Even with every hash computed anew, the first entry or head that cannot be is named."""
+    """Even with every hash computed again, the first wrong entry or head is named."""
     await _signed(world)
     tamper(world)
 
@@ -182,7 +182,7 @@ async def test_what_was_tampered_with_is_not_signed(world: World, tamper: Callab
 
 
 async def test_heads_cannot_vanish_unnoticed(world: World) -> None:
-    """Whoever removes the heads as well is remembered by the instance that signed them."""
+    """Removing the heads as well is detected by the instance that signed them."""
     sign = await _signed(world)
     world.clock.advance(MINUTE)
     await sign()

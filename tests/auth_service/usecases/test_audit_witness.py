@@ -32,9 +32,9 @@ def _signing(world: World, witness: FakeAuditWitness | None) -> SignAuditHead:
 
 
 def _verify(world: World, witness: FakeAuditWitness | None) -> VerifyAuditEvents:
-    judge = FakeHeadSigner()
-    beginning = FindAuditBeginning(world.units, judge, FOR_EVER, world.clock)
-    return VerifyAuditEvents(world.units, judge, beginning, witness)
+    verifier = FakeHeadSigner()
+    beginning = FindAuditBeginning(world.units, verifier, FOR_EVER, world.clock)
+    return VerifyAuditEvents(world.units, verifier, beginning, witness)
 
 
 async def _append(world: World, count: int) -> None:
@@ -64,7 +64,7 @@ def _cut_off(world: World, last: int) -> None:
 
 
 def _rewrite(world: World, first: int) -> None:
-    """Alters an entry and computes every hash after it anew."""
+    """Alters an entry and computes every hash after it again."""
     chain = world.units.state.audit
     entry = replace(chain[first - 1].entry, outcome="failed", id=uuid7())
     chain[first - 1] = replace(chain[first - 1], entry=entry)
@@ -75,7 +75,7 @@ def _rewrite(world: World, first: int) -> None:
 
 
 def _rewrite_and_sign(world: World, first: int) -> None:
-    """The same by somebody who has the master key as well: every head is signed anew."""
+    """The same with the master key: every head is signed again."""
     _rewrite(world, first)
     state, signer = world.units.state, FakeHeadSigner()
     for place, head in list(state.audit_heads.items()):
@@ -108,7 +108,7 @@ async def test_cut_off_behind_its_end(world: World, witness: FakeAuditWitness, l
     await _witnessed(world, witness)
     _cut_off(world, last)
 
-    assert (await _verify(world, None)()).intact, "nothing in our own schema tells"
+    assert (await _verify(world, None)()).intact, "nothing in our own schema reveals it"
     report = await _verify(world, witness)()
 
     assert (report.intact, report.first_broken, report.witnessed) == (False, last + 1, 10)
@@ -135,7 +135,7 @@ async def test_cut_off_and_grown_again(world: World, witness: FakeAuditWitness, 
 async def test_rewritten(
     world: World, witness: FakeAuditWitness, tamper: Callable[[World, int], None], first: int
 ) -> None:
-    """With the heads signed anew too, by somebody who has the master key."""
+    """With the heads signed again too, with the master key."""
     await _witnessed(world, witness)
     tamper(world, first)
 
@@ -203,7 +203,7 @@ async def test_signing_goes_on_without_the_witness(world: World, witness: FakeAu
 
 
 async def test_the_witness_gets_only_our_heads(world: World, witness: FakeAuditWitness) -> None:
-    """One that somebody put into our schema is not handed on, nor is what comes after it."""
+    """A forged one in our schema is not handed on, nor are those after it."""
     await _witnessed(world, witness)
     state = world.units.state
     forged: SignedHead = FakeHeadSigner("eve").sign(9, bytes(32), world.clock.now())

@@ -35,7 +35,7 @@ async def test_it_does_not_wait(world: World) -> None:
 
 
 async def test_it_is_let_in_where_its_address_is_blocked(world: World) -> None:
-    """Whoever shares the address with somebody who guesses has guesses of their own: five."""
+    """A browser that shares an attacker's address has attempts of its own: five."""
     await world.user()
     device = (await _sign_in(world)).device
     await _attack(world, address="192.0.2.1")

@@ -1,4 +1,4 @@
-"""Changing an address: proving the new one, and telling the old one."""
+"""Changing an address: verifying the new one, and notifying the old one."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -60,7 +60,7 @@ async def forget(world: World, email: str) -> None:
 
 
 async def test_until_it_is_proven_everything_stays(world: World, mails: Mails) -> None:
-    """The new address gets the proof and nothing else; the old one is told, and goes on."""
+    """The new address gets the link and nothing else; the old one is notified, and stays."""
     user_id = await world.user()
     await mails.sent()
     await ask(world, user_id)
@@ -75,7 +75,7 @@ async def test_until_it_is_proven_everything_stays(world: World, mails: Mails) -
 
 
 async def test_the_proof_makes_it_the_address(world: World, mails: Mails) -> None:
-    """At both services; the former address is told once more, and its reset link is dead."""
+    """At both services; the former address is notified again, and its reset link is invalid."""
     user_id = await world.user()
     session = await world.sign_in()
     await forget(world, EMAIL)
@@ -132,8 +132,8 @@ async def test_the_last_one_asked_for_wins(world: World, mails: Mails) -> None:
     assert not await mails.sent()
 
 
-async def test_a_taken_address_tells_its_owner(world: World, mails: Mails) -> None:
-    """And nobody else: what is kept about who asked is what is kept of a free one."""
+async def test_the_owner_of_a_taken_address_is_notified(world: World, mails: Mails) -> None:
+    """And no one else: what is stored about the request is the same as for a free address."""
     ada, grace = await world.user(), await world.user(OTHER)
     await mails.sent()
     await ask(world, ada, "GRACE@example.com")
@@ -147,7 +147,7 @@ async def test_a_taken_address_tells_its_owner(world: World, mails: Mails) -> No
 
 
 async def test_two_ask_for_one_address(world: World, mails: Mails) -> None:
-    """Whoever proves it first has it; the other is told, and can ask again."""
+    """The first to verify it gets it; the other gets an error, and can ask again."""
     ada, grace = await world.user(), await world.user(OTHER)
     await ask(world, ada)
     _, adas = (await mails.sent())[PROOF]
@@ -191,7 +191,7 @@ async def test_an_auth_service_of_the_release_before(world: World, mails: Mails)
 
 
 async def test_mails_to_one_address_are_bounded(world: World, mails: Mails) -> None:
-    """Whoever asks for it, and whether it is somebody's; the next hour is another."""
+    """Whichever user asks for it, taken or not; the next hour counts again."""
     users = [await world.user(f"user-{number}@example.com") for number in range(2)]
     await mails.sent()
     taken = 0

@@ -27,7 +27,7 @@ async def _guess(
 
 
 async def test_the_right_password_opens_a_session(world: World) -> None:
-    """Tokens, the sign-in told to user-service, the audit entry: all of one session."""
+    """Tokens, the report to user-service, the audit entry: all of one session."""
     user_id = await world.user()
 
     tokens = await world.sign_in()
@@ -49,20 +49,20 @@ async def test_addresses_are_compared_by_their_canonical_form(world: World, emai
 
 
 async def test_known_and_unknown_addresses_are_refused_alike(world: World) -> None:
-    """The same error after the same hash, and both are counted; audited is what concerns somebody."""
+    """The same error after the same hash, and both are counted; only the known account's is audited."""
     await world.user()
     world.hasher.verified.clear()
     entries = len(world.units.actions)
 
     await _guess(world, 1)
-    await _guess(world, 1, "nobody@example.com")
+    await _guess(world, 1, "unknown@example.com")
 
     assert len(world.hasher.verified) == 2
     assert world.units.actions[entries:] == [("auth.login_refused", "refused")]
     assert len(world.units.state.guesses) == 2
 
 
-@pytest.mark.parametrize("email", ["ada@example.com", "nobody@example.com"])
+@pytest.mark.parametrize("email", ["ada@example.com", "unknown@example.com"])
 async def test_the_sixth_guess_of_a_client_waits(world: World, email: str) -> None:
     """Five wrong passwords block the client for this account, with the right password as well."""
     await world.user()
@@ -76,7 +76,7 @@ async def test_the_sixth_guess_of_a_client_waits(world: World, email: str) -> No
     assert len(world.hasher.verified) == hashes
 
 
-async def test_nobody_else_is_locked_out(world: World) -> None:
+async def test_other_clients_are_not_locked_out(world: World) -> None:
     """Another client signs in while one is blocked, and the blocked one may guess elsewhere."""
     await world.user()
     await world.user("bob@example.com")
@@ -130,8 +130,8 @@ async def test_guesses_from_many_clients_slow_the_answers_down(world: World) -> 
     assert world.login_delay.waits[-1] == 1.0, "the first try of the owner's client"
 
 
-async def test_a_deactivated_account_is_told_after_the_right_password_only(world: World) -> None:
-    """Whoever does not know the password learns nothing of the account."""
+async def test_a_deactivated_account_is_revealed_to_the_right_password_only(world: World) -> None:
+    """Without the password nothing is revealed about the account."""
     user_id = await world.user()
     world.directory.put(user_id, "ada@example.com", is_active=False)
     await world.accounts.sync_account(user_id=user_id, caller=a_service())
@@ -155,7 +155,7 @@ async def test_a_registration_not_admitted_yet_cannot_sign_in_yet(world: World) 
 
 
 async def test_user_service_is_not_needed(world: World) -> None:
-    """Signing in goes on while it is away; an event will tell it."""
+    """Signing in goes on while it is unreachable; an event reports it later."""
     user_id = await world.user()
     world.directory.away = True
 
@@ -166,7 +166,7 @@ async def test_user_service_is_not_needed(world: World) -> None:
 
 
 async def test_an_old_hash_is_replaced(world: World) -> None:
-    """When the parameters have risen, the next sign-in hashes anew."""
+    """When the parameters have become stronger, the next sign-in hashes the password again."""
     user_id = await world.user()
     world.hasher.generation = 2
 
@@ -181,9 +181,9 @@ async def test_nothing_in_the_trail_names_a_person(world: World) -> None:
     await world.sign_in()
     await _guess(world, 6 - 1)
 
-    told = repr(world.units.state.audit).casefold()
+    logged = repr(world.units.state.audit).casefold()
     for secret in ("ada@", "lovelace", PASSWORD, WRONG):
-        assert secret not in told
+        assert secret not in logged
 
 
 async def test_guesses_in_parallel_do_not_slip_past_the_limit(world: World) -> None:
@@ -208,7 +208,7 @@ async def test_a_flood_is_refused_before_anything_is_asked(world: World) -> None
     await world.user()
     hashes, entries = len(world.hasher.verified), len(world.units.state.audit)
     world.hasher.is_full = True
-    for email in ("ada@example.com", "nobody@example.com"):
+    for email in ("ada@example.com", "unknown@example.com"):
         with pytest.raises(HashingOverloaded) as caught:
             await world.sign_in(email)
         assert caught.value.retry_after_seconds

@@ -29,14 +29,14 @@ def _send(world: World, sender: FakeMailSender) -> SendMails:
 
 
 async def _token(world: World, send: SendMails, sender: FakeMailSender, email: str = EMAIL) -> str:
-    """Returns the token that somebody who forgot the password is sent."""
+    """Requests a password reset and returns the token."""
     await world.passwords.forgot_password(email=email, caller=a_client())
     await send()
     return sender.token(RESET)
 
 
 async def test_no_notice_stands_for_another(world: World, send: SendMails, sender: FakeMailSender) -> None:
-    """Of two that wait, both are sent; none to somebody deactivated meanwhile. A new address keeps them."""
+    """Both of two are sent, to a new address too; none to a user deactivated meanwhile."""
     user_id = await world.user()
     async with world.units.transaction() as unit:
         for _ in range(2):
@@ -44,8 +44,8 @@ async def test_no_notice_stands_for_another(world: World, send: SendMails, sende
     world.directory.put(user_id, "new@example.com")
     await world.accounts.sync_account(user_id=user_id, caller=a_service())
     await send()
-    told = [mail for mail in sender.sent if mail.kind is MailKind.PASSKEY_ADDED]
-    assert [(mail.to, mail.token) for mail in told] == [("new@example.com", "")] * 2
+    notices = [mail for mail in sender.sent if mail.kind is MailKind.PASSKEY_ADDED]
+    assert [(mail.to, mail.token) for mail in notices] == [("new@example.com", "")] * 2
 
     async with world.units.transaction() as unit:
         await unit.mails.queue(MailKind.PASSKEY_ADDED, user_id)
@@ -74,7 +74,7 @@ async def test_a_reset_ends_every_session(world: World, send: SendMails, sender:
     await world.sign_in(password=NEW)
     with pytest.raises(TokenInvalid):
         await _reset(world, token)
-    assert ("auth.password_reset", "refused") not in world.units.actions, "nobody's token any more"
+    assert ("auth.password_reset", "refused") not in world.units.actions, "of no known token"
 
 
 async def test_a_weak_password_spends_nothing(world: World, send: SendMails, sender: FakeMailSender) -> None:
@@ -119,9 +119,11 @@ async def test_deactivated(world: World, send: SendMails, sender: FakeMailSender
         await world.sign_in()
 
 
-async def test_nobody_gets_no_mail(world: World, send: SendMails, sender: FakeMailSender) -> None:
-    """What was queued for nobody goes to nobody, the same way."""
-    await world.passwords.forgot_password(email="nobody@example.com", caller=a_client())
+async def test_an_unknown_recipient_gets_no_mail(
+    world: World, send: SendMails, sender: FakeMailSender
+) -> None:
+    """Its mail takes the same way, and is dropped at the end."""
+    await world.passwords.forgot_password(email="unknown@example.com", caller=a_client())
     assert len(world.units.state.mails) == 1
 
     assert await send() == 1
@@ -166,7 +168,7 @@ async def test_an_address_that_changed_at_once_is_asked_to_verify(
         await world.emails.verify_email(token=proof, caller=a_client())
 
 
-async def test_verifying_is_told_to_user_service(
+async def test_a_verified_address_is_reported_to_user_service(
     world: World, send: SendMails, sender: FakeMailSender
 ) -> None:
     """At once, and by the event when user-service was away."""
@@ -187,7 +189,9 @@ async def test_verifying_is_told_to_user_service(
         await world.emails.verify_email(token=sender.sent[-1].token, caller=a_client())
 
 
-async def test_an_address_given_up_is_not_told(world: World, send: SendMails, sender: FakeMailSender) -> None:
+async def test_a_former_address_is_not_reported(
+    world: World, send: SendMails, sender: FakeMailSender
+) -> None:
     """The event may come late."""
     user_id = await world.user()
     await send()
@@ -242,7 +246,7 @@ async def test_a_mail_that_cannot_be_sent_waits_longer_and_longer(
 async def test_a_mail_that_is_refused_for_good_is_dropped(
     world: World, send: SendMails, sender: FakeMailSender
 ) -> None:
-    """Nobody tries again."""
+    """There is no further attempt."""
     await world.user()
     sender.failure = Undeliverable
     await send()
@@ -266,7 +270,7 @@ async def test_erasing_drops_what_waits(world: World, send: SendMails, sender: F
 async def test_changing_the_password_makes_reset_tokens_useless(
     world: World, send: SendMails, sender: FakeMailSender
 ) -> None:
-    """Whoever took the account back must not lose it to an older mail."""
+    """The owner who took the account back must not lose it to an older mail."""
     user_id = await world.user()
     caller = world.signed_in(user_id, await world.sign_in())
     token = await _token(world, send, sender)

@@ -18,7 +18,7 @@ EMAIL = "ada@example.com"
 
 @dataclass(frozen=True)
 class Guarded:
-    """Somebody with a second factor."""
+    """A user with a second factor."""
 
     user_id: UUID
     caller: Caller
@@ -49,7 +49,7 @@ async def _verify(world: World, token: str, code: str) -> Tokens:
 
 
 @pytest.mark.parametrize("drift", [0, 1])
-async def test_a_step_either_way(world: World, guarded: Guarded, drift: int) -> None:
+async def test_codes_of_neighbouring_steps(world: World, guarded: Guarded, drift: int) -> None:
     """Clocks may differ by a step: the one before turned it on."""
     tokens = await _verify(world, await _challenge(world), _step(world, drift))
 
@@ -149,7 +149,7 @@ async def test_a_challenge_ends(world: World, guarded: Guarded) -> None:
 
 
 async def test_an_unknown_challenge_is_not_audited(world: World, guarded: Guarded) -> None:
-    """It concerns nobody, and anyone can make up thousands."""
+    """It concerns no user, and any client can make up thousands."""
     entries = len(world.units.actions)
     with pytest.raises(TokenInvalid):
         await _verify(world, "unknown", _step(world))

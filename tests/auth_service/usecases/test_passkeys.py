@@ -18,7 +18,7 @@ from tests.auth_service.world import EMAIL, PASSWORD, World, a_client
 
 @dataclass(frozen=True)
 class Owner:
-    """Somebody with a passkey called `phone`."""
+    """A user with a passkey called `phone`."""
 
     user_id: UUID
     caller: Caller
@@ -66,7 +66,7 @@ async def test_the_browser_is_known_from_then_on(world: World, owner: Owner) -> 
 
 
 async def test_signing_in(world: World, owner: Owner) -> None:
-    """A session, the entry with the passkey, and user-service is told."""
+    """A session, the entry with the passkey, and user-service is sent."""
     tokens = await _sign_in(world, owner, count=3)
 
     (passkey,) = await world.passkeys.list_passkeys(caller=owner.caller)
@@ -105,12 +105,12 @@ async def test_it_is_no_guess(world: World, owner: Owner) -> None:
         ({"challenge": "another"}, "NO_OPEN_CHALLENGE"),
         ({"id": "another"}, "NO_SUCH_PASSKEY"),
         ({"user": UUID(int=0)}, "NO_SUCH_PASSKEY"),
-        ({"by": "somebody"}, "NOT_SIGNED_BY_IT"),
+        ({"by": "another"}, "NOT_SIGNED_BY_IT"),
         ({"count": 4}, "COUNTER_WENT_BACK"),
     ],
 )
 async def test_refusals(world: World, owner: Owner, different: dict[str, Any], why: str) -> None:
-    """All look the same from outside; the trail tells them apart."""
+    """All look the same from outside; only the audit log has the reason."""
     await _sign_in(world, owner, count=4)
     sessions = len(world.units.state.sessions)
     with pytest.raises(PasskeyRefused) as caught:
@@ -119,7 +119,7 @@ async def test_refusals(world: World, owner: Owner, different: dict[str, Any], w
     assert (caught.value.reason, caught.value.details) == ("INVALID_CREDENTIALS", {})
     entry = world.units.state.audit[-1].entry
     if "id" in different:
-        assert entry.outcome == "success", "a passkey that nobody has concerns nobody"
+        assert entry.outcome == "success", "an unknown passkey concerns no user"
     else:
         assert (entry.action, entry.outcome) == ("auth.passkey_refused", "refused")
         assert entry.details["reason"] == why
@@ -127,9 +127,9 @@ async def test_refusals(world: World, owner: Owner, different: dict[str, Any], w
 
 
 async def test_a_challenge_is_spent_by_a_wrong_answer(world: World, owner: Owner) -> None:
-    """Whoever fails has to ask again."""
+    """After a failure a new one is needed."""
     options = await world.passkeys.begin_passkey_login()
-    for by in ("somebody", "phone"):
+    for by in ("another", "phone"):
         with pytest.raises(PasskeyRefused):
             await _sign_in(world, owner, challenge=options["challenge"], by=by)
 
@@ -144,7 +144,7 @@ async def test_challenges_end(world: World, owner: Owner) -> None:
 
 async def test_refused_additions_are_audited(world: World, owner: Owner) -> None:
     """And add nothing."""
-    for different in ({"challenge": "another"}, {"by": "somebody"}):
+    for different in ({"challenge": "another"}, {"by": "another"}):
         with pytest.raises(Invalid):
             await _add(world, owner.caller, id="second", **different)
     with pytest.raises(Exception, match="CONFLICT"):
@@ -154,7 +154,9 @@ async def test_refused_additions_are_audited(world: World, owner: Owner) -> None
     assert len(world.units.state.passkeys) == 1
 
 
-@pytest.mark.parametrize(("kept", "told", "back"), [(0, 0, False), (0, 1, False), (1, 1, True), (2, 0, True)])
-def test_counters(kept: int, told: int, back: bool) -> None:
+@pytest.mark.parametrize(
+    ("stored", "sent", "back"), [(0, 0, False), (0, 1, False), (1, 1, True), (2, 0, True)]
+)
+def test_counters(stored: int, sent: int, back: bool) -> None:
     """A counter that has once counted must rise each time."""
-    assert has_gone_back(kept, told) is back
+    assert has_gone_back(stored, sent) is back

@@ -23,7 +23,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture(name="caller")
 async def _caller(world: World) -> Caller:
-    """Somebody who signed in an hour ago."""
+    """A user who signed in an hour ago."""
     caller = world.signed_in(await world.user(proven=True), await world.sign_in())
     world.clock.advance(HOUR)
     return caller

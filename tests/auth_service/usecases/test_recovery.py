@@ -155,7 +155,7 @@ async def test_two_recoveries_at_once(planted: Planted) -> None:
 
 
 async def test_a_recovery_proves_the_address(world: World) -> None:
-    """The token came from the mailbox; user-service is told."""
+    """The token came from the mailbox; user-service is notified."""
     user_id = await world.user()
     await Planted(world, user_id, a_client(), "", "").recover()
 
@@ -223,7 +223,7 @@ async def test_where_no_mail_can_be_sent() -> None:
 
 
 async def test_the_first_admin_is_proven(world: World) -> None:
-    """From the start: nobody is mailed, and user-service makes the admin so."""
+    """From the start: no mail is sent, and user-service has the address as verified."""
     bootstrap = world.bootstrap_admin
     assert await bootstrap(email=EMAIL, password=PASSWORD, user_id=uuid7()) is Bootstrap.CREATED
 
@@ -236,7 +236,7 @@ async def test_the_first_admin_is_proven(world: World) -> None:
 
 
 async def test_the_first_admin_of_a_release_before(world: World) -> None:
-    """Is vouched for by the operator who names the address; nobody else is."""
+    """Is verified by the operator's setting; no other is."""
     ada = await world.user(role=Role.ADMIN)
     bob = await world.user("bob@example.com")
     bootstrap = world.bootstrap_admin

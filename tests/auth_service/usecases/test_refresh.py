@@ -43,7 +43,7 @@ async def test_two_tabs_get_the_same_successor(world: World) -> None:
     ("rotations", "wait"), [(1, timedelta(seconds=11)), (2, timedelta(0))], ids=["too late", "two behind"]
 )
 async def test_a_spent_token_ends_the_session(world: World, rotations: int, wait: timedelta) -> None:
-    """Somebody else may hold the successor: everybody has to sign in again, and it is audited."""
+    """A thief may hold the successor: both have to sign in again, and it is audited."""
     await world.user()
     tokens = await world.sign_in()
     newest = tokens.refresh_token

@@ -133,7 +133,7 @@ async def test_the_first_admin_waits_for_user_service(world: World) -> None:
 
 
 async def test_an_ordinary_persons_address_makes_no_admin(world: World) -> None:
-    """Nobody is promoted by a setting."""
+    """No existing user is promoted by a setting."""
     await world.user()
 
     outcome = await world.bootstrap_admin(email=EMAIL, password=PASSWORD, user_id=uuid7())

@@ -78,7 +78,7 @@ async def test_only_ones_own_session_can_be_ended(world: World) -> None:
 
 
 async def test_a_caller_without_a_session_has_nothing_to_end(world: World) -> None:
-    """Nobody, and somebody who came with a key."""
+    """A caller without a user, and one with an API key."""
     with pytest.raises(Unauthenticated):
         await world.auth.logout(caller=a_client())
     with pytest.raises(Forbidden):

@@ -130,21 +130,21 @@ async def test_a_key_may_do_no_more_than_a_session(strict: World) -> None:
         name="directory", scopes=["read", "write", "admin"], expires_at=None, caller=caller
     )
 
-    async def judged() -> tuple[Role, bool]:
+    async def key_rights() -> tuple[Role, bool]:
         holder = await strict.ports.verify_api_key(text=text, caller=a_client())
         return holder.role, holder.must_enrol
 
-    assert await judged() == (Role.ADMIN, False)
+    assert await key_rights() == (Role.ADMIN, False)
     await strict.mfa.remove_totp(password=PASSWORD, caller=caller)
-    assert await judged() == (Role.USER, True)
+    assert await key_rights() == (Role.USER, True)
     assert strict.units.state.revocations[-1].user_id == user_id
     async with strict.units.transaction() as unit:
         made = NewPasskey(credential_id=b"phone", public_key=b"", sign_count=0)
         passkey = await unit.passkeys.add(uuid7(), user_id, "Phone", made)
-    assert await judged() == (Role.ADMIN, False)
+    assert await key_rights() == (Role.ADMIN, False)
     revoked = len(strict.units.state.revocations)
     await strict.passkeys.remove_passkey(passkey_id=passkey.id, password=PASSWORD, caller=caller)
-    assert await judged() == (Role.USER, True)
+    assert await key_rights() == (Role.USER, True)
     assert len(strict.units.state.revocations) == revoked + 1
 
 

@@ -64,7 +64,7 @@ async def test_deactivation_ends_every_session(world: World) -> None:
 
 
 async def test_an_erased_person_leaves_only_ids(world: World) -> None:
-    """Credential, sessions and counters go, tokens are revoked, and the address registers anew."""
+    """Credential, sessions and failures are deleted, tokens revoked, and the address can register again."""
     user_id = await world.user()
     await world.sign_in()
     with pytest.raises(InvalidCredentials):
@@ -104,7 +104,7 @@ async def test_people_unknown_here_or_there_change_nothing(world: World) -> None
 
 
 async def test_addresses_that_changed_hands_settle(world: World) -> None:
-    """Two users swapped addresses: whichever is copied first takes the address, the other is told."""
+    """Two users swapped addresses: the one copied first takes the address, the other is fetched again."""
     ada, bob = await world.user("a@example.com"), await world.user("b@example.com")
     world.directory.put(ada, "b@example.com")
     world.directory.put(bob, "a@example.com")

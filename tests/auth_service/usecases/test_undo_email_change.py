@@ -31,7 +31,7 @@ def _mails(world: World) -> Mails:
 
 @pytest.mark.parametrize("proven", [False, True])
 async def test_undoing(world: World, mails: Mails, proven: bool) -> None:
-    """Before and after the proof: the address is back, and whoever was in is out."""
+    """Before and after the verification: the address is back, and the intruder is out."""
     user_id = await world.user()
     tokens = await world.sign_in()
     await ask(world, user_id)

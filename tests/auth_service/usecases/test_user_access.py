@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 from auth_service.domain.errors import EmailTaken, InvalidCredentials
-from auth_service.domain.events import TokensRevoked as RevocationTold
+from auth_service.domain.events import TokensRevoked as RevocationEvent
 from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.mail import INVITATION_LIFETIME, MailKind
 from auth_service.domain.second_factor import Challenge
@@ -65,7 +65,7 @@ async def test_an_invited_user_chooses_a_password(world: World, admin: Caller) -
         await reset(token=token, new_password=NEW, caller=a_client())
 
 
-async def test_nobody_signs_in_before(world: World, admin: Caller) -> None:
+async def test_no_sign_in_before_the_invitation_is_accepted(world: World, admin: Caller) -> None:
     """The same answer, for the same work, as a wrong password."""
     await _invite(world, admin)
     world.hasher.verified.clear()
@@ -102,7 +102,7 @@ async def test_an_invitation_expires(world: World, admin: Caller) -> None:
 
 
 async def test_a_taken_address(world: World, admin: Caller) -> None:
-    """Is told to an admin, and audited; two invitations at once make one user."""
+    """An admin gets an error, and it is audited; two concurrent invitations create one user."""
     outcomes = await asyncio.gather(_invite(world, admin), _invite(world, admin), return_exceptions=True)
     assert len({each for each in outcomes if isinstance(each, UUID)}) == 1
     with pytest.raises(EmailTaken):
@@ -149,7 +149,7 @@ async def test_an_invitation_made_again_by_its_key(world: World, admin: Caller) 
 
 
 async def test_anothers_sessions(world: World, admin: Caller) -> None:
-    """Listed in pages; ended with their tokens, audited, told by mail once."""
+    """Listed in pages; ended with their tokens, audited, reported by mail once."""
     bob = await world.user(BOB)
     tokens = [await world.sign_in(BOB) for _ in range(3)]
     access = world.user_access
@@ -196,7 +196,7 @@ async def test_anothers_second_factor(world: World, admin: Caller) -> None:
         await remove(user_id=bob, caller=admin)
 
 
-async def test_nobody_that_is_there(world: World, admin: Caller) -> None:
+async def test_unknown_users(world: World, admin: Caller) -> None:
     """Unknown users are not found, nor are those who wait to be admitted."""
     access = world.user_access
     world.directory.away = True
@@ -230,8 +230,8 @@ async def test_everybodys_sessions(world: World, admin: Caller) -> None:
     for tokens in (bobs, other):
         with pytest.raises(TokenRevoked):
             await world.auth.refresh(refresh_token=tokens.refresh_token, caller=a_client())
-    told = [each for each in world.units.state.events[events:] if isinstance(each, RevocationTold)]
-    assert [(each.revocation.every_session, each.revocation.kept_session_id) for each in told] == [
+    revoked = [each for each in world.units.state.events[events:] if isinstance(each, RevocationEvent)]
+    assert [(each.revocation.every_session, each.revocation.kept_session_id) for each in revoked] == [
         (True, admin.session_id)
     ] * 2
     async with world.units.statements() as unit:
@@ -250,9 +250,9 @@ async def test_everybodys_sessions_are_named_to_the_release_before(world: World,
     events = len(world.units.state.events)
     await replace(world.user_access.end_all_sessions, names_each=True)(caller=admin)
 
-    told = [each for each in world.units.state.events[events:] if isinstance(each, RevocationTold)]
-    assert [each.revocation.every_session for each in told] == [True, False, True]
-    assert told[1].revocation.session_id not in (None, admin.session_id)
+    revoked = [each for each in world.units.state.events[events:] if isinstance(each, RevocationEvent)]
+    assert [each.revocation.every_session for each in revoked] == [True, False, True]
+    assert revoked[1].revocation.session_id not in (None, admin.session_id)
 
 
 async def test_everybodys_sessions_after_a_crash(world: World, admin: Caller) -> None:

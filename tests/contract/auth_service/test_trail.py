@@ -40,7 +40,7 @@ async def test_five_failures_block_the_client(units: UnitsOfWork) -> None:
         assert (await throttle.state(other)).failures == 0
 
 
-async def test_only_who_is_not_blocked_is_forgiven(units: UnitsOfWork) -> None:
+async def test_a_blocked_client_is_not_reset(units: UnitsOfWork) -> None:
     """A block runs its time, unless the account is erased."""
     key, blocked = ThrottleKey(b"ada", b"here"), ThrottleKey(b"ada", b"elsewhere")
     async with units.transaction() as unit:

@@ -12,5 +12,5 @@ def test_the_delay_grows_and_ends() -> None:
 
 
 def test_the_first_try_of_a_client_hardly_waits() -> None:
-    """It may be the owner's, from a place where nobody has guessed."""
+    """It may be the owner's, from a client without failures."""
     assert delay_seconds(ThrottleState(failures=1_000, is_first=True)) == 1

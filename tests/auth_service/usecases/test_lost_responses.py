@@ -1,4 +1,4 @@
-"""A change that was made and whose answer was lost is told of when its client asks again."""
+"""Changes whose response was lost: a retry gets the result, and changes nothing."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -24,18 +24,18 @@ HOUR = timedelta(hours=1)
 
 
 class Crash(Exception):
-    """The process died after the change and before its answer was kept."""
+    """The process died after the change and before its response was stored."""
 
 
 async def _ask(world: World, make: Make, *, dies: bool = False) -> Any:
-    """Makes a call under the one key of this test; returns what is told."""
-    told: list[Any] = []
+    """Makes a call under the one key of this test; returns the result."""
+    replayed: list[Any] = []
 
     async def work(idempotency: IdempotencyRecord) -> tuple[bytes, bool]:
-        told.append(await make(idempotency))
+        replayed.append(await make(idempotency))
         if dies:
             raise Crash
-        return b"told", True
+        return b"response", True
 
     run_once = world.run_once
     call = run_once(
@@ -45,18 +45,18 @@ async def _ask(world: World, make: Make, *, dies: bool = False) -> Any:
         with pytest.raises(Crash):
             await call
     else:
-        assert await call == (b"told", False)
-    return told[0]
+        assert await call == (b"response", False)
+    return replayed[0]
 
 
-async def _lost_and_told(world: World, make: Make, *, after: timedelta = HOUR) -> tuple[Any, Any]:
-    """Returns the answer that was lost, and the one given when the client asks again."""
+async def _lost_and_replayed(world: World, make: Make, *, after: timedelta = HOUR) -> tuple[Any, Any]:
+    """Returns the result that was lost, and the one of the retry."""
     lost = await _ask(world, make, dies=True)
     entries = len(world.units.actions)
     world.clock.advance(after)
-    told = await _ask(world, make)
+    replayed = await _ask(world, make)
     assert len(world.units.actions) == entries, "nothing happened a second time"
-    return lost, told
+    return lost, replayed
 
 
 async def _signed_in(world: World) -> Caller:
@@ -75,25 +75,25 @@ async def test_a_refresh_gives_the_same_successor(world: World) -> None:
     await world.user(proven=True)
     signed_in = await world.sign_in()
 
-    lost, told = await _lost_and_told(world, _refreshes(world, signed_in.refresh_token))
+    lost, replayed = await _lost_and_replayed(world, _refreshes(world, signed_in.refresh_token))
 
-    assert told.refresh_token == lost.refresh_token
-    assert world.units.state.sessions[world.session_of(told)].counter == 1
+    assert replayed.refresh_token == lost.refresh_token
+    assert world.units.state.sessions[world.session_of(replayed)].counter == 1
 
 
-async def test_the_second_of_two_tabs_is_told_again_too(world: World) -> None:
-    """It was given the successor in time, and lost it."""
+async def test_the_second_of_two_tabs_gets_it_too(world: World) -> None:
+    """It got the successor in time, and lost it."""
     await world.user(proven=True)
     signed_in = await world.sign_in()
     first = await world.auth.refresh(refresh_token=signed_in.refresh_token, caller=a_client())
 
-    lost, told = await _lost_and_told(world, _refreshes(world, signed_in.refresh_token))
+    lost, replayed = await _lost_and_replayed(world, _refreshes(world, signed_in.refresh_token))
 
-    assert first.refresh_token == lost.refresh_token == told.refresh_token
+    assert first.refresh_token == lost.refresh_token == replayed.refresh_token
 
 
-async def test_whoever_has_but_the_token_ends_the_session(world: World) -> None:
-    """A thief does not know the key; nor does a call that was not the one that spent the token."""
+async def test_a_spent_token_without_the_key_ends_the_session(world: World) -> None:
+    """A thief does not know the key, and neither does a call that did not spend the token."""
     await world.user(proven=True)
     signed_in = await world.sign_in()
     await world.auth.refresh(refresh_token=signed_in.refresh_token, caller=a_client())
@@ -105,7 +105,7 @@ async def test_whoever_has_but_the_token_ends_the_session(world: World) -> None:
 
 
 async def test_a_successor_in_use_is_not_given_again(world: World) -> None:
-    """Somebody has it: who asks with what came before it is as late as anybody."""
+    """Another client has it, so the token before it is spent, with the key as well."""
     await world.user(proven=True)
     refresh = _refreshes(world, (await world.sign_in()).refresh_token)
     lost = await _ask(world, refresh, dies=True)
@@ -118,7 +118,7 @@ async def test_a_successor_in_use_is_not_given_again(world: World) -> None:
 
 
 async def test_an_idle_session_is_not_revived() -> None:
-    """By a refresh or a sign-in that is asked about too late for a strict profile."""
+    """By retrying a refresh or a sign-in too late for a strict profile."""
     limits = SessionLimits(idle=HOUR, lifetime=12 * HOUR, access=timedelta(minutes=5))
     for by_refresh in (True, False):
         world = build_world(limits)
@@ -142,17 +142,17 @@ def _signs_in(world: World) -> Make:
 
 
 async def test_a_sign_in_opens_one_session(world: World) -> None:
-    """The second answer is of the session whose tokens nobody got, unless that has ended."""
+    """The second answer is of the session whose tokens were lost, unless that has ended."""
     await world.user(proven=True)
 
-    lost, told = await _lost_and_told(world, _signs_in(world))
+    lost, replayed = await _lost_and_replayed(world, _signs_in(world))
 
-    assert world.session_of(lost) == world.session_of(told)
+    assert world.session_of(lost) == world.session_of(replayed)
     assert len(world.units.state.sessions) == 1
 
 
 async def test_a_session_that_ended_stays_ended(world: World) -> None:
-    """Signing out everywhere concerns the session that nobody was told of as well."""
+    """Signing out everywhere ends the session whose tokens were lost as well."""
     user_id = await world.user(proven=True)
     here = world.signed_in(user_id, await world.sign_in())
     await _ask(world, _signs_in(world), dies=True)
@@ -177,13 +177,13 @@ async def test_a_second_factor_opens_one_session(world: World) -> None:
             mfa_token=issued.token, code=code, caller=a_client(), idempotency=idempotency
         )
 
-    lost, told = await _lost_and_told(world, verify)
+    lost, replayed = await _lost_and_replayed(world, verify)
 
-    assert world.session_of(lost) == world.session_of(told)
+    assert world.session_of(lost) == world.session_of(replayed)
 
 
 async def test_recovery_codes_are_shown_again(world: World) -> None:
-    """The second factor is on, and would have locked out whoever lost the codes."""
+    """The second factor is on, and would lock out a user who lost the codes."""
     caller = await _signed_in(world)
     await world.mfa.begin_totp(caller=caller)
     code = _step(world)
@@ -191,9 +191,9 @@ async def test_recovery_codes_are_shown_again(world: World) -> None:
     async def confirm(idempotency: IdempotencyRecord) -> Any:
         return await world.mfa.confirm_totp(code=code, caller=caller, idempotency=idempotency)
 
-    lost, told = await _lost_and_told(world, confirm)
+    lost, replayed = await _lost_and_replayed(world, confirm)
 
-    assert lost == told
+    assert lost == replayed
 
 
 def _step(world: World, drift: int = 0) -> str:
@@ -212,8 +212,8 @@ async def test_passkeys_are_added_and_used_once(world: World) -> None:
             name="Phone", attestation=attestation, caller=caller, idempotency=idempotency
         )
 
-    lost, told = await _lost_and_told(world, add)
-    assert lost == told
+    lost, replayed = await _lost_and_replayed(world, add)
+    assert lost == replayed
 
     (known,) = await passkeys.list_passkeys(caller=caller)
     await passkeys.remove_passkey(passkey_id=known.id, password=PASSWORD, caller=caller)
@@ -237,9 +237,9 @@ async def test_a_passkey_opens_one_session(world: World) -> None:
             assertion=assertion, caller=a_client(), idempotency=idempotency
         )
 
-    lost, told = await _lost_and_told(world, login)
+    lost, replayed = await _lost_and_replayed(world, login)
 
-    assert world.session_of(lost) == world.session_of(told)
+    assert world.session_of(lost) == world.session_of(replayed)
 
 
 async def test_an_api_key_is_shown_again(world: World) -> None:
@@ -252,10 +252,10 @@ async def test_an_api_key_is_shown_again(world: World) -> None:
             name="report", scopes=["read"], expires_at=None, caller=caller, idempotency=idempotency
         )
 
-    lost, told = await _lost_and_told(world, create)
+    lost, replayed = await _lost_and_replayed(world, create)
 
-    assert lost == told
-    assert (await world.ports.verify_api_key(text=told[1], caller=a_client())).key.id == told[0].id
+    assert lost == replayed
+    assert (await world.ports.verify_api_key(text=replayed[1], caller=a_client())).key.id == replayed[0].id
     (listed,) = await keys.list_api_keys(caller=caller)
     await keys.revoke_api_key(key_id=listed.id, caller=caller)
     with pytest.raises(NotFound):
@@ -264,7 +264,7 @@ async def test_an_api_key_is_shown_again(world: World) -> None:
 
 @pytest.mark.parametrize("kind", [MailKind.PASSWORD_RESET, MailKind.EMAIL_VERIFICATION])
 async def test_mailed_tokens_are_spent_once(world: World, kind: MailKind) -> None:
-    """The new password counts, the address is verified: that is what is told."""
+    """The new password counts, the address is verified: that is what is replayed."""
     await world.user()
     sender = FakeMailSender()
     await world.passwords.forgot_password(email=EMAIL, caller=a_client())
@@ -279,10 +279,10 @@ async def test_mailed_tokens_are_spent_once(world: World, kind: MailKind) -> Non
                 token=token, new_password=NEW, caller=a_client(), idempotency=idempotency
             )
 
-    await _lost_and_told(world, spend)
+    await _lost_and_replayed(world, spend)
 
 
-async def test_who_was_given_up_for_dead_and_lives(world: World) -> None:
+async def test_an_attempt_presumed_dead_changes_nothing(world: World) -> None:
     """Of two calls under one record one makes the change; the other has changed nothing."""
     await world.user(proven=True)
     lost = await _ask(world, _signs_in(world), dies=True)

@@ -1,4 +1,4 @@
-"""Answering a call that its client may make again."""
+"""Running a request once per idempotency key."""
 
 import asyncio
 from dataclasses import replace
@@ -14,7 +14,7 @@ from tests.auth_service.world import EMAIL, NAME, PASSWORD, World, a_client
 
 
 class Work:
-    """Something to do that counts how often it is done."""
+    """A request that counts how often it runs."""
 
     def __init__(self, *, is_final: bool = True) -> None:
         self.attempts: list[UUID] = []
@@ -22,9 +22,9 @@ class Work:
         self.go_on.set()
         self._is_final = is_final
 
-    async def __call__(self, idempotency: IdempotencyRecord) -> tuple[bytes, bool]:
-        """Does it."""
-        self.attempts.append(idempotency.attempt_id)
+    async def __call__(self, record: IdempotencyRecord) -> tuple[bytes, bool]:
+        """Runs it."""
+        self.attempts.append(record.attempt_id)
         await self.go_on.wait()
         return b"done %d" % len(self.attempts), self._is_final
 
@@ -48,7 +48,7 @@ async def _ask(
 
 
 async def test_the_first_answer_is_given_again(world: World) -> None:
-    """To the client that asked, under its key; others and other keys have answers of their own."""
+    """To the same client and key; other clients and other keys get responses of their own."""
     work = Work()
 
     assert await _ask(world, work) == (b"done 1", False)
@@ -58,7 +58,7 @@ async def test_the_first_answer_is_given_again(world: World) -> None:
 
 
 async def test_a_key_names_one_question(world: World) -> None:
-    """Another one under it is refused, whether the first was answered or not."""
+    """Another request under it is refused, whether the first has a response or not."""
     work = Work()
     await _ask(world, work)
 
@@ -70,7 +70,7 @@ async def test_a_key_names_one_question(world: World) -> None:
 
 
 async def test_another_secret_is_another_question(world: World) -> None:
-    """Whoever knows the key and not the secret is given nothing, and after five tries nobody is."""
+    """The key without the secret gets nothing, and after five wrong secrets the right one neither."""
     work = Work()
     await _ask(world, work, secret="right")
     assert await _ask(world, work, secret="right") == (b"done 1", True)
@@ -86,7 +86,7 @@ async def test_another_secret_is_another_question(world: World) -> None:
 
 
 async def test_a_client_may_change_its_address(world: World) -> None:
-    """It is known by the secret; another secret under the same key is another client's."""
+    """It is recognized by the secret; another secret under the same key is another client's."""
     work = Work()
     await _ask(world, work, secret="hers")
 
@@ -111,7 +111,7 @@ async def test_two_secrets_at_once(world: World) -> None:
 
 
 async def test_a_lost_answer_is_for_the_same_secret(world: World) -> None:
-    """Who takes up what somebody else has begun shows that it is theirs."""
+    """Taking over an interrupted request needs its secret."""
     unlucky, work = Work(is_final=False), Work()
     await _ask(world, unlucky, secret="right")
 
@@ -122,7 +122,7 @@ async def test_a_lost_answer_is_for_the_same_secret(world: World) -> None:
 
 
 async def test_what_ended_is_not_given_again(world: World) -> None:
-    """A signed-in caller is told so, and nothing is done a second time."""
+    """A signed-in caller gets an error, and nothing runs a second time."""
     work, ada = Work(), uuid7()
     caller = replace(a_client(), user_id=ada, session_id=uuid7())
 
@@ -140,7 +140,7 @@ async def test_what_ended_is_not_given_again(world: World) -> None:
 
 
 async def test_what_only_says_to_try_again_is_not_kept(world: World) -> None:
-    """The next one is the same idempotency."""
+    """The retry has the same record."""
     unlucky, work = Work(is_final=False), Work()
 
     assert await _ask(world, unlucky) == (b"done 1", False)
@@ -149,7 +149,7 @@ async def test_what_only_says_to_try_again_is_not_kept(world: World) -> None:
 
 
 async def test_two_at_once(world: World) -> None:
-    """The second waits for the first one's answer, and not for ever."""
+    """The second waits for the first one's response, and not for ever."""
     work = Work()
     work.go_on.clear()
     first = asyncio.create_task(_ask(world, work))
@@ -165,8 +165,8 @@ async def test_two_at_once(world: World) -> None:
     assert await second == (b"done 1", True)
 
 
-async def test_whoever_hung_up_is_not_waited_for(world: World) -> None:
-    """What was cancelled or failed may be taken up at once, as the same idempotency."""
+async def test_a_client_that_hung_up_is_not_waited_for(world: World) -> None:
+    """A cancelled or failed request may be taken over at once, under the same record."""
     work = Work()
     work.go_on.clear()
     first = asyncio.create_task(_ask(world, work))
@@ -181,16 +181,12 @@ async def test_whoever_hung_up_is_not_waited_for(world: World) -> None:
 
 
 async def test_a_registration_knows_itself_again(world: World) -> None:
-    """Done, but its answer lost: the same attempt is told of the same user, and nobody else."""
-    idempotency = UUID("019ab000-0000-7000-8000-000000000001")
+    """Its response was lost: the same registration gets the same user, and no other does."""
+    user_id = UUID("019ab000-0000-7000-8000-000000000001")
     register = world.auth.register
 
-    first = await register(
-        email=EMAIL, password=PASSWORD, full_name=NAME, caller=a_client(), user_id=idempotency
-    )
-    again = await register(
-        email=EMAIL, password=PASSWORD, full_name=NAME, caller=a_client(), user_id=idempotency
-    )
+    first = await register(email=EMAIL, password=PASSWORD, full_name=NAME, caller=a_client(), user_id=user_id)
+    again = await register(email=EMAIL, password=PASSWORD, full_name=NAME, caller=a_client(), user_id=user_id)
 
-    assert first.user_id == again.user_id == idempotency
+    assert first.user_id == again.user_id == user_id
     assert world.units.actions == [("auth.register", "success")]

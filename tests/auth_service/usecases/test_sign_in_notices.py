@@ -1,4 +1,4 @@
-"""Sign-ins that users are told of by mail: from new devices, and those that failed the second factor."""
+"""Sign-ins that are reported by mail: from new devices, and after too many wrong codes."""
 
 import asyncio
 from dataclasses import replace
@@ -24,23 +24,23 @@ async def _sign_in(world: World, user_agent: str = CHROME, address: str = "192.0
     await world.auth.login(email=EMAIL, password=PASSWORD, caller=caller)
 
 
-def _told(world: World, kind: MailKind = MailKind.NEW_DEVICE) -> int:
+def _notices(world: World, kind: MailKind = MailKind.NEW_DEVICE) -> int:
     return [row.kind for row in world.units.state.mails.values()].count(kind)
 
 
-async def test_a_new_device_is_told_of_once(world: World) -> None:
+async def test_a_new_device_is_reported_once(world: World) -> None:
     """The first one of a user is no news; a newer version of the browser is no other device."""
     await world.user()
     await _sign_in(world)
     await _sign_in(world, CHROME.replace("119", "120"))
     await _sign_in(world, address="192.0.77.9")
-    assert _told(world) == 0
+    assert _notices(world) == 0
 
     await _sign_in(world, FIREFOX)
     await _sign_in(world, FIREFOX)
-    assert _told(world) == 1
+    assert _notices(world) == 1
     await _sign_in(world, address="198.51.100.7")
-    assert _told(world) == 2
+    assert _notices(world) == 2
 
 
 async def test_a_wrong_password_is_no_sign_in(world: World) -> None:
@@ -50,19 +50,19 @@ async def test_a_wrong_password_is_no_sign_in(world: World) -> None:
     caller = replace(a_client(), user_agent=FIREFOX)
     with pytest.raises(InvalidCredentials):
         await world.auth.login(email=EMAIL, password="wrong", caller=caller)
-    assert (_told(world), len(world.units.state.devices)) == (0, 1)
+    assert (_notices(world), len(world.units.state.devices)) == (0, 1)
 
 
 async def test_there_is_no_flood_of_mails(world: World) -> None:
-    """Whoever has the password does not fill the mailbox by calling itself something else each time."""
+    """An intruder does not fill the mailbox by changing the User-Agent each time."""
     await world.user()
     for number in range(NOTICES_MAX + 10):
         await _sign_in(world, f"Browser {number}")
-    assert _told(world) == NOTICES_MAX
+    assert _notices(world) == NOTICES_MAX
 
     world.clock.advance(NOTICES_WINDOW + timedelta(seconds=1))
     await _sign_in(world, "Another browser")
-    assert _told(world) == NOTICES_MAX + 1
+    assert _notices(world) == NOTICES_MAX + 1
 
 
 async def test_two_at_once(world: World) -> None:
@@ -70,7 +70,7 @@ async def test_two_at_once(world: World) -> None:
     await world.user()
     await _sign_in(world)
     await asyncio.gather(*(_sign_in(world, FIREFOX) for _ in range(4)))
-    assert _told(world) == 1
+    assert _notices(world) == 1
 
 
 async def test_devices_are_each_users_own(world: World) -> None:
@@ -110,17 +110,17 @@ async def _guess(world: World, times: int) -> None:
             await world.mfa.verify_mfa(mfa_token=issued.token, code="wrong", caller=a_client())
 
 
-async def test_guessed_codes_are_told_of_once_for_each_block(world: World) -> None:
-    """Whoever guesses them has the password."""
+async def test_guessed_codes_are_reported_once_per_block(world: World) -> None:
+    """They come from someone with the password."""
     await _guarded(world)
     await _guess(world, FAILURES_MAX - 1)
-    assert _told(world, MailKind.SECOND_FACTOR_GUESSED) == 0
+    assert _notices(world, MailKind.SECOND_FACTOR_GUESSED) == 0
     await _guess(world, 10)
-    assert _told(world, MailKind.SECOND_FACTOR_GUESSED) == 1
+    assert _notices(world, MailKind.SECOND_FACTOR_GUESSED) == 1
 
     world.clock.advance(BLOCK + timedelta(seconds=1))
     await _guess(world, FAILURES_MAX)
-    assert _told(world, MailKind.SECOND_FACTOR_GUESSED) == 2
+    assert _notices(world, MailKind.SECOND_FACTOR_GUESSED) == 2
 
 
 async def test_codes_guessed_in_a_session_count_as_well(world: World) -> None:
@@ -131,15 +131,15 @@ async def test_codes_guessed_in_a_session_count_as_well(world: World) -> None:
     for _ in range(FAILURES_MAX):
         with pytest.raises(InvalidCredentials):
             await world.auth.reauthenticate(password=PASSWORD, code="wrong", assertion=None, caller=caller)
-    assert _told(world, MailKind.SECOND_FACTOR_GUESSED) == 1
+    assert _notices(world, MailKind.SECOND_FACTOR_GUESSED) == 1
 
 
 async def test_turned_off() -> None:
-    """By setting, nobody is told, and no device is remembered."""
+    """By setting, no mail is sent, and no device is stored."""
     world = build_world(notify=False)
     await _guarded(world)
     await _guess(world, FAILURES_MAX)
     await _sign_in(world, FIREFOX)
 
-    assert _told(world, MailKind.SECOND_FACTOR_GUESSED) == 0
+    assert _notices(world, MailKind.SECOND_FACTOR_GUESSED) == 0
     assert not world.units.state.devices
