@@ -8,14 +8,14 @@ from devstack.stack import Stack
 from bench import edge, report
 from bench.house import ASGI, CACHED, STARLETTE, UNCACHED, beside
 
-NOBODY = "127.0.0.1:9"
+UNUSED_ADDRESS = "127.0.0.1:9"
 MOMENT = edge.Plan(rounds=1, flood_seconds=0.2, stream_seconds=0.3, rate=50, warm_up=False)
 
 
 @pytest.mark.nightly
 def test_every_contestant_is_measured(stack: Stack, tmp_path: Path) -> None:
     """Envoy takes part where its wheel is installed (`make bench`); the others always."""
-    with beside(stack, tmp_path, NOBODY) as house:
+    with beside(stack, tmp_path, UNUSED_ADDRESS) as house:
         turns = {turn.name: turn for turn in edge.run(house, MOMENT, lambda _: None)}
 
     assert {ASGI, STARLETTE, CACHED, UNCACHED} <= set(turns)
@@ -26,7 +26,7 @@ def test_every_contestant_is_measured(stack: Stack, tmp_path: Path) -> None:
 
 
 def test_a_slow_moment_is_no_slow_edge() -> None:
-    """What took twice as long while everything did costs the same."""
+    """What took twice as long while everything did has the same cost."""
     quick = edge.Turn(ASGI, 1, 1.0, {"edge": 50.0}, [1.0], 0.0, 0.0, pace_us=200.0)
     slow = edge.Turn(CACHED, 1, 1.0, {"edge": 200.0}, [1.0], 0.0, 0.0, pace_us=400.0)
 

@@ -30,7 +30,7 @@ PLAN: dict[str, Any] = {
 
 @pytest.mark.nightly
 def test_every_step_is_taken_among_people_as_good_as_real(stack: Stack) -> None:
-    """They sign in, refresh and are found; their entries are of the chain."""
+    """Populated users sign in, refresh and are found; their audit entries are part of the chain."""
     population.populate(stack.database, 30)
     population.add_audit_entries(stack.database, 30)
     town = Town(stack, 30)
@@ -44,7 +44,7 @@ def test_every_step_is_taken_among_people_as_good_as_real(stack: Stack) -> None:
 
 
 def test_plans_are_read_out_of_postgres_log(tmp_path: Path) -> None:
-    """Rows that were thrown away were read as well; what was written before does not count."""
+    """Rows that a filter removed were read too; earlier output does not count."""
     log = tmp_path / "log"
     old = "LOG:  duration: 1 ms  plan:\n\tgarbage\n"
     log.write_text(

@@ -1,4 +1,4 @@
-"""Helm and kubectl out of their wheel, and the chart rendered by them."""
+"""Helm and kubectl from their wheels, and the chart rendered by them."""
 
 import copy
 import importlib.util
@@ -106,7 +106,7 @@ def _render(
 
 @pytest.fixture(name="value_set", scope="session", params=VALUE_SETS, ids=lambda path: path.stem)
 def _value_set(request: pytest.FixtureRequest) -> Path:
-    """Each value set that the chart keeps."""
+    """Each value set of the chart."""
     path: Path = request.param
     return path
 

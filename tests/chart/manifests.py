@@ -1,4 +1,4 @@
-"""How the tests read rendered objects."""
+"""Functions that read rendered objects."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -45,7 +45,7 @@ def containers(spec: Manifest) -> list[Manifest]:
 
 
 def environment(manifests: list[Manifest], spec: Manifest) -> dict[str, str | None]:
-    """Returns what a pod's containers see; None for values out of secrets."""
+    """Returns the variables of a pod's containers; None for values from secrets."""
     config_maps = {name(manifest): manifest.get("data", {}) for manifest in of_kind(manifests, "ConfigMap")}
     seen: dict[str, str | None] = {}
     for container in containers(spec):

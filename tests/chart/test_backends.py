@@ -1,4 +1,4 @@
-"""What kustomize makes of `k8s/backends`: every file of it, each Service before its pods."""
+"""The objects that kustomize makes of `k8s/backends`: every file of it, each Service before its pods."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ def _built(programs: Path) -> list[Manifest]:
 
 
 def test_no_file_is_forgotten(built: list[Manifest]) -> None:
-    """Whatever stands in the folder is built, into the namespace that it brings along."""
+    """Every file of the folder is built, into the namespace that it defines."""
     written = [each for path in FOLDER.glob("*.yaml") for each in yaml.safe_load_all(path.read_text())]
     expected = {(each["kind"], name(each)) for each in written if each["kind"] != "Kustomization"}
 
@@ -41,7 +41,7 @@ def test_objects_are_valid(built: list[Manifest], version: str) -> None:
 
 
 def test_services_reach_their_pods(built: list[Manifest]) -> None:
-    """At a port that the one Deployment chosen has."""
+    """Its port is one of the Deployment that it selects."""
     for service in of_kind(built, "Service"):
         (chosen,) = [
             each
@@ -55,7 +55,7 @@ def test_services_reach_their_pods(built: list[Manifest]) -> None:
 
 
 def test_valkey_takes_connections_from_other_pods(built: list[Manifest]) -> None:
-    """Without a password of the default user, Valkey refuses every address but its own unless it is told."""
+    """Without a default password, Valkey refuses other hosts unless protected mode is off."""
     valkey = next(each for each in of_kind(built, "Deployment") if name(each) == "valkey")
     arguments = valkey["spec"]["template"]["spec"]["containers"][0]["args"]
 

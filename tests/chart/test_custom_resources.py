@@ -1,4 +1,4 @@
-"""Objects of other projects' kinds have no field that those kinds do not know."""
+"""Objects of other projects' kinds have only fields that those kinds define."""
 
 import copy
 import os
@@ -17,7 +17,7 @@ from tests.chart.test_objects import CUSTOM
 
 SCHEMAS = Path(__file__).parent / "schemas" / "custom-resources.yaml"
 DEFINITIONS = os.environ.get("CRDS")
-"""A folder with CustomResourceDefinitions, for holding the objects against the whole of them."""
+"""A folder with CustomResourceDefinitions, to validate against complete schemas."""
 
 
 def kind_of(manifest: Manifest) -> str:
@@ -48,7 +48,7 @@ def _defined(folder: Path) -> Iterator[tuple[str, Any]]:
 
 
 def strict(schema: Any) -> Any:
-    """Refuses, on every level, what is not listed: the API server would drop it without a word."""
+    """Forbids unlisted fields on every level: the API server would drop them silently."""
     if isinstance(schema, list):
         return [strict(each) for each in schema]
     if not isinstance(schema, dict):
@@ -62,7 +62,7 @@ def strict(schema: Any) -> Any:
 
 
 def wrong(manifest: Manifest) -> list[str]:
-    """Returns what is wrong with an object, by place."""
+    """Returns the errors of an object, by place."""
     assert set(manifest) == {"apiVersion", "kind", "metadata", "spec"}
     errors = Draft7Validator(specs()[kind_of(manifest)]).iter_errors(manifest["spec"])
     return [
@@ -77,7 +77,7 @@ def _examples() -> list[Manifest]:
 
 
 def test_rendered_objects(manifests: list[Manifest]) -> None:
-    """Every object of a group that is not Kubernetes' own, in every value set."""
+    """Every object of a group outside Kubernetes, in every value set."""
     for manifest in manifests:
         if manifest["apiVersion"].split("/")[0] in CUSTOM:
             assert wrong(manifest) == []
@@ -85,13 +85,13 @@ def test_rendered_objects(manifests: list[Manifest]) -> None:
 
 @pytest.mark.parametrize("manifest", _examples(), ids=lambda each: f"{each['kind']}-{name(each)}")
 def test_examples(manifest: Manifest) -> None:
-    """And what `k8s/` shows: issuers, a certificate, a cluster of Postgres."""
+    """The examples in `k8s/` too: issuers, a certificate, a Postgres cluster."""
     assert wrong(manifest) == []
 
 
 @pytest.mark.parametrize("kind", specs())
 def test_a_misspelt_field_is_found(kind: str) -> None:
-    """In each kind: it would be dropped, and nobody would be told."""
+    """In each kind: it would be dropped silently."""
     group, version, bare = kind.split("/")
     metadata = {"name": "thing"}
     manifest = {"apiVersion": f"{group}/{version}", "kind": bare, "metadata": metadata, "spec": {"sepc": 1}}

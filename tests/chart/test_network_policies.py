@@ -1,4 +1,4 @@
-"""Pods speak along the arrows of the architecture and no other way."""
+"""Pods communicate along the arrows of the architecture only."""
 
 from devstack.topology import GATEWAY, PROTO_PACKAGES, SERVICES
 
@@ -14,7 +14,7 @@ ARROWS = {
     ("health-aggregator", "user-service", "http"),
     ("test", "gateway", "http"),
 }
-"""Who calls whom, and over which port: docs/architecture.md draws the same arrows."""
+"""Which component calls which, and over which port; docs/architecture.md draws the same arrows."""
 
 BACKENDS = {
     **{service.name: {5432, 6379} if service.schema else {6379} for service in SERVICES},
@@ -23,7 +23,7 @@ BACKENDS = {
     "audit": {5432},
     "test": set(),
 }
-"""Ports outside the release that each component may reach, DNS apart."""
+"""Ports outside the release that each component may reach, without DNS."""
 
 COMPONENT = "app.kubernetes.io/component"
 
@@ -88,7 +88,7 @@ def test_backends_are_reached_by_who_needs_them(render: Render) -> None:
 
 
 def test_the_service_of_breached_passwords_is_reached_when_it_is_asked(render: Render) -> None:
-    """By auth-service alone, at the port of its URL, and at the peers that the values name."""
+    """By auth-service only, at the port of its URL, and at the peers that the values name."""
     peer = {"ipBlock": {"cidr": "192.0.2.77/32"}}
     values = {
         "breachedPasswords": {"url": "https://pwned.example.com:8443/range/"},
@@ -104,8 +104,8 @@ def test_the_service_of_breached_passwords_is_reached_when_it_is_asked(render: R
     assert reaching == {"auth-service": [peer]}
 
 
-def test_everybody_may_ask_dns(render: Render) -> None:
-    """Without DNS nothing finds anything."""
+def test_every_pod_may_ask_dns(render: Render) -> None:
+    """Without DNS no pod finds another."""
     for policy in policies(render({})).values():
         protocols = {
             port["protocol"] for rule in policy["egress"] for port in rule["ports"] if port["port"] == 53
@@ -114,7 +114,7 @@ def test_everybody_may_ask_dns(render: Render) -> None:
 
 
 def test_doors_are_the_named_clients_only(render: Render) -> None:
-    """The gateway's door and the metrics are open to the peers that the values name."""
+    """The gateway and the metrics are open to the peers that the values name."""
     ingress = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}
     scraper = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
     closed = policies(render({"networkPolicy": {"gatewayClients": [ingress], "metricsClients": [scraper]}}))
@@ -141,7 +141,7 @@ def test_gateway_is_open_by_default(render: Render) -> None:
 
 
 def test_production_closes_every_peer(render: Render) -> None:
-    """No door and no way out of the production values leads anywhere; `helm test` has its own."""
+    """With the production values no other peer reaches a pod; `helm test` has a policy of its own."""
     values = CHART / "ci" / "production-values.yaml"
     for name, policy in policies(render(values)).items():
         for rule in policy.get("ingress", []):

@@ -1,4 +1,4 @@
-"""Every value set renders objects that Kubernetes takes, and that fit one another."""
+"""Every value set renders objects that Kubernetes accepts, and that fit one another."""
 
 import functools
 import json
@@ -16,26 +16,26 @@ from tests.chart.manifests import Manifest, containers, name, of_kind, pods, sel
 KUBERNETES = ("1.31", "1.34", "1.37")
 
 CUSTOM = {"cert-manager.io", "monitoring.coreos.com", "gateway.networking.k8s.io", "postgresql.cnpg.io"}
-"""Groups of other projects, which test_custom_resources.py looks at."""
+"""Groups of other projects, which test_custom_resources.py checks."""
 
 OF_TOOLS = {"kind.x-k8s.io", "kustomize.config.k8s.io"}
-"""Files of programs, which no cluster is shown."""
+"""Files of programs, which no cluster receives."""
 
 OPERATORS = {"/metrics", "/ready"}
-"""What the gateway tells its operators."""
+"""What the gateway reports to operators."""
 
-# The library reads both files, of megabytes, for every object anew.
+# The library reads both files, of megabytes, once per object.
 kubernetes_validate.utils.schema_contents = functools.cache(kubernetes_validate.utils.schema_contents)
 
 
 @functools.cache
 def validate(manifest: str, version: str) -> None:
-    """Holds an object against a version's schema; most objects are the same in many value sets."""
+    """Validates an object against a version's schema; most objects are the same in many value sets."""
     kubernetes_validate.validate(json.loads(manifest), version, strict=True)
 
 
 def test_value_sets_cover_the_common_cases() -> None:
-    """There are at least eight value sets, the four that were asked for among them."""
+    """There are at least eight value sets, including the four of the contract."""
     kept = {path.stem.removesuffix("-values") for path in VALUE_SETS}
 
     assert len(kept) >= 8
@@ -51,7 +51,7 @@ def test_chart_passes_helm_lint(helm: Any) -> None:
 
 @pytest.mark.parametrize("version", KUBERNETES)
 def test_objects_are_valid(manifests: list[Manifest], version: str) -> None:
-    """Every object of Kubernetes' own is valid against the strict schema of each version."""
+    """Every object of Kubernetes is valid against the strict schema of each version."""
     own = [manifest for manifest in manifests if manifest["apiVersion"].split("/")[0] not in CUSTOM]
 
     for manifest in own:
@@ -62,7 +62,7 @@ def test_objects_are_valid(manifests: list[Manifest], version: str) -> None:
 
 @pytest.mark.parametrize("version", KUBERNETES)
 def test_objects_around_the_release_are_valid(version: str) -> None:
-    """So is what `k8s/` has for development, debugging, verifying and production."""
+    """So are the files in `k8s/` for development, debugging, verifying and production."""
     written = [each for path in ROOT.glob("k8s/**/*.yaml") for each in yaml.safe_load_all(path.read_text())]
     own = [each for each in written if each and each["apiVersion"].split("/")[0] not in CUSTOM | OF_TOOLS]
 
@@ -73,7 +73,7 @@ def test_objects_around_the_release_are_valid(version: str) -> None:
 
 
 def test_helm_3_renders_the_same(helm: Any, helm_3: Any) -> None:
-    """The objects do not depend on which Helm installs them; generated secrets differ each time."""
+    """The objects do not depend on the version of Helm; generated secrets always differ."""
     assert helm("version", "--short").stdout.startswith("v4.")
     assert helm_3("version", "--short").stdout.startswith("v3.")
     values = str(CHART / "ci" / "production-values.yaml")
@@ -97,7 +97,7 @@ def test_names_are_unique(manifests: list[Manifest]) -> None:
 
 
 def test_objects_stay_in_the_namespace(manifests: list[Manifest]) -> None:
-    """Nothing is put outside the release's namespace, nothing is cluster-wide."""
+    """No object is outside the release's namespace, and none is cluster-wide."""
     assert {manifest["metadata"].get("namespace") for manifest in manifests} == {"vestibule"}
 
 
@@ -143,7 +143,7 @@ def test_deployments_select_their_own_pods(manifests: list[Manifest]) -> None:
 
 
 def test_autoscalers_and_budgets_point_at_deployments(manifests: list[Manifest]) -> None:
-    """An HPA names a Deployment, which begins with its fewest pods; a PDB selects one Deployment."""
+    """An HPA names a Deployment, which starts with its minimum of pods; a PDB selects one Deployment."""
     deployments = {name(deployment): deployment["spec"] for deployment in of_kind(manifests, "Deployment")}
 
     scaled = {
@@ -190,7 +190,7 @@ def test_references_exist(manifests: list[Manifest], value_set: Path) -> None:
 
 
 def test_routes_lead_to_the_gateway(manifests: list[Manifest]) -> None:
-    """Ingress and HTTPRoute lead to the gateway's Service and to nothing else."""
+    """Ingress and HTTPRoute lead to the gateway's Service only."""
     gateway = next(service for service in of_kind(manifests, "Service") if name(service).endswith("-gateway"))
     ports = {port["name"]: port["port"] for port in gateway["spec"]["ports"]}
 
@@ -205,7 +205,7 @@ def test_routes_lead_to_the_gateway(manifests: list[Manifest]) -> None:
 
 
 def test_routes_are_those_of_the_api(manifests: list[Manifest]) -> None:
-    """What clients are promised is led to the gateway; what it tells operators of itself is not."""
+    """The routes for clients are exposed; those for operators are not."""
     document = json.loads((ROOT / "docs" / "openapi.json").read_text(encoding="utf-8"))
     promised = {*document["paths"], "/health", "/docs", "/openapi.json"}
     matches = [
@@ -228,7 +228,7 @@ def _is_below(path: str, prefixes: set[str]) -> bool:
 
 
 def test_upgrade_jobs_are_hooks_that_leave_pods_alone(manifests: list[Manifest]) -> None:
-    """Migrations run one after the other before anything else, on install and upgrade alike."""
+    """Migrations run one after the other before anything else, on install and upgrade."""
     jobs = of_kind(manifests, "Job")
 
     for job in jobs:

@@ -1,4 +1,4 @@
-"""Every pod, hooks and tests included, is as closed as Pod Security `restricted` asks, and stops in time."""
+"""Every pod, hooks and tests included, meets Pod Security `restricted`, and stops in time."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tests.chart.manifests import Manifest, component, containers, of_kind, pods
 
 
 def test_pods_are_restricted(manifests: list[Manifest], value_set: Path) -> None:
-    """No pod would be refused in a namespace that enforces `restricted`."""
+    """A namespace that enforces `restricted` accepts every pod."""
     for title, _, spec in pods(manifests):
         security = spec["securityContext"]
         assert security["runAsNonRoot"] is True, title
@@ -37,7 +37,7 @@ def test_pods_are_restricted(manifests: list[Manifest], value_set: Path) -> None
 
 
 def test_only_the_aggregator_has_a_token(manifests: list[Manifest]) -> None:
-    """No other pod could speak to the Kubernetes API, and the aggregator may only look."""
+    """Only the aggregator's pods may call the Kubernetes API, to read."""
     holders = {
         metadata["labels"]["app.kubernetes.io/component"]
         for _, metadata, spec in pods(manifests)
@@ -57,7 +57,7 @@ def test_only_the_aggregator_has_a_token(manifests: list[Manifest]) -> None:
 
 
 def test_containers_say_what_they_need(manifests: list[Manifest]) -> None:
-    """Requests for both, a limit for memory: the scheduler and the autoscaler can reckon."""
+    """Requests for both, a limit for memory: the scheduler and the autoscaler need them."""
     for title, _, spec in pods(manifests):
         for container in containers(spec):
             resources = container["resources"]
@@ -66,7 +66,7 @@ def test_containers_say_what_they_need(manifests: list[Manifest]) -> None:
 
 
 def test_probes_ask_ports_that_exist(manifests: list[Manifest]) -> None:
-    """Start-up, readiness and liveness are asked for at a port of the container; liveness does no I/O."""
+    """Start-up, readiness and liveness use a port of the container; liveness does no I/O."""
     for deployment in of_kind(manifests, "Deployment"):
         (container,) = deployment["spec"]["template"]["spec"]["containers"]
         ports = {port["name"]: port["containerPort"] for port in container["ports"]}
@@ -81,20 +81,20 @@ def test_probes_ask_ports_that_exist(manifests: list[Manifest]) -> None:
 
 
 def test_grace_covers_the_drain(manifests: list[Manifest]) -> None:
-    """A pod outlives the answers of DNS that name it, and the kubelet waits longer than all of its stop."""
+    """A pod serves until DNS answers that name it have expired, and the kubelet waits for its stop."""
     config = {component(each): each["data"] for each in of_kind(manifests, "ConfigMap") if "data" in each}
 
     for deployment in of_kind(manifests, "Deployment"):
         spec = deployment["spec"]["template"]["spec"]
-        told = config[component(deployment)]
-        linger, grace = int(told["SHUTDOWN_LINGER_SECONDS"]), int(told["SHUTDOWN_GRACE_SECONDS"])
+        values = config[component(deployment)]
+        linger, grace = int(values["SHUTDOWN_LINGER_SECONDS"]), int(values["SHUTDOWN_GRACE_SECONDS"])
         stop = Stop(linger, lifecycle.LINGERING_DRAIN_SECONDS, grace)
         assert linger > 30
         assert spec["terminationGracePeriodSeconds"] > stop.within_seconds + lifecycle.CLOSE_SECONDS
 
 
 def test_linger_follows_the_ttl_of_dns(render: Render) -> None:
-    """One value says how long an answer of DNS is believed."""
+    """One value says how long a DNS answer may be cached."""
     manifests = render({"config": {"dnsTtlSeconds": 5}})
     config = [each["data"] for each in of_kind(manifests, "ConfigMap") if "PROFILE" in each.get("data", {})]
 
@@ -104,14 +104,14 @@ def test_linger_follows_the_ttl_of_dns(render: Render) -> None:
 
 
 def test_a_failed_container_says_why(manifests: list[Manifest]) -> None:
-    """`kubectl describe` shows the last lines that it wrote."""
+    """`kubectl describe` shows the last lines of output."""
     for title, _, spec in pods(manifests):
         for container in containers(spec):
             assert container["terminationMessagePolicy"] == "FallbackToLogsOnError", title
 
 
 def test_hooks_end_before_helm_gives_up(render: Render) -> None:
-    """A job fails at once on what another attempt cannot mend, and never outlives Helm's five minutes."""
+    """A job fails at once where another attempt cannot help, and ends within Helm's five minutes."""
     jobs = of_kind(render(CHART / "ci" / "provisioned-values.yaml"), "Job")
     assert len(jobs) == 6
 
@@ -132,7 +132,7 @@ def test_hooks_end_before_helm_gives_up(render: Render) -> None:
 
 
 def test_autoscaled_deployments_begin_with_the_fewest_pods(render: Render) -> None:
-    """A first install does not begin with one pod each, nor an upgrade with none said."""
+    """Neither a first install nor an upgrade starts with a single pod."""
     manifests = render({"defaults": {"autoscaling": {"minReplicas": 3}}})
     replicas = {component(each): each["spec"]["replicas"] for each in of_kind(manifests, "Deployment")}
 

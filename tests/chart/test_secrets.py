@@ -1,4 +1,4 @@
-"""Secrets come from outside, or are made once; they are never where people look."""
+"""Secrets are given or generated once; they are never in ConfigMaps, arguments or variables."""
 
 import base64
 import json
@@ -23,7 +23,7 @@ SECRET_SETTINGS = {
 
 
 def generated(manifests: list[Manifest]) -> dict[str, dict[str, str]]:
-    """Returns what the generated secrets hold."""
+    """Returns the content of the generated secrets."""
     return {
         name(secret).removeprefix("vestibule-"): secret["stringData"]
         for secret in of_kind(manifests, "Secret")
@@ -31,7 +31,7 @@ def generated(manifests: list[Manifest]) -> dict[str, dict[str, str]]:
 
 
 def test_generated_secrets_are_strong(render: Render) -> None:
-    """What nobody brought is random, long enough, and another in each release."""
+    """What was not given is random, long enough, and different in each release."""
     first, second = generated(render({})), generated(render({}, again=True))
 
     assert first.keys() == {"service-keys", "auth-master-key", "postgres"}
@@ -53,7 +53,7 @@ def test_generated_secrets_are_strong(render: Render) -> None:
 def test_generated_key_pairs_work(
     render: Render, service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A pod finds its own private key and everybody's public keys where its settings say, and no other's."""
+    """A pod has its own private key and all public keys where its settings say, and no other private key."""
     manifests = render({})
     held = generated(manifests)["service-keys"]
     deployment = next(each for each in of_kind(manifests, "Deployment") if name(each).endswith(service))
@@ -64,9 +64,9 @@ def test_generated_key_pairs_work(
         file = tmp_path / item["path"]
         file.parent.mkdir(exist_ok=True)
         file.write_text(held[item["key"]])
-    told = environment(manifests, spec)
+    settings = environment(manifests, spec)
     for setting in ("SERVICE_KEY_FILE", "SERVICE_TRUST_DIR"):
-        monkeypatch.setenv(setting, (told[setting] or "").replace(mount["mountPath"], str(tmp_path)))
+        monkeypatch.setenv(setting, (settings[setting] or "").replace(mount["mountPath"], str(tmp_path)))
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
 
     keys = open_service_keys(service, ServiceSettings.model_validate({}))
@@ -78,7 +78,7 @@ def test_generated_key_pairs_work(
 
 
 def test_shared_key_is_for_upgrades_only(render: Render) -> None:
-    """A fresh install has none; one that is named reaches every service, so that old pods are understood."""
+    """A fresh install has none; a named one reaches every service, so that old pods are accepted."""
     for values, shared in (({}, set()), ({"secrets": {"serviceKey": "old"}}, {"old"})):
         for deployment in of_kind(render(values), "Deployment"):
             variables = deployment["spec"]["template"]["spec"]["containers"][0].get("env", [])
@@ -91,7 +91,7 @@ def test_shared_key_is_for_upgrades_only(render: Render) -> None:
 
 
 def test_generated_secrets_are_kept(render: Render) -> None:
-    """They are hooks that no upgrade renders again once they exist, and an uninstall leaves them."""
+    """They are hooks that no upgrade renders again, and an uninstall leaves them."""
     for secret in of_kind(render({}), "Secret"):
         assert secret["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
         assert secret["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
@@ -99,7 +99,7 @@ def test_generated_secrets_are_kept(render: Render) -> None:
 
 
 def test_existing_secrets_win(render: Render) -> None:
-    """Where secrets are brought, none is made and the brought ones are used."""
+    """Where secrets are given, none is generated and the given ones are used."""
     manifests = render(CHART / "ci" / "production-values.yaml")
 
     assert of_kind(manifests, "Secret") == []
@@ -117,7 +117,7 @@ def test_secrets_are_references_only(manifests: list[Manifest]) -> None:
 
 
 def test_config_maps_hold_nothing_secret(render: Render) -> None:
-    """No generated value and no secret setting stands in a ConfigMap."""
+    """No generated value and no secret setting is in a ConfigMap."""
     manifests = render({})
     maps = of_kind(manifests, "ConfigMap")
     text = json.dumps(maps)
@@ -145,7 +145,7 @@ def test_pods_get_their_own_secrets_only(render: Render) -> None:
 
 
 def test_who_removes_audit_entries_cannot_sign_for_them(render: Render) -> None:
-    """The job that prunes has the owner's password and no master key; that which exports the service's."""
+    """The pruning job has the owner's password and no master key; the exporting job the service's."""
     values = {"audit": {"retentionYears": 6, "export": {"enabled": True, "existingClaim": "files"}}}
     jobs = {
         name(job): job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
@@ -169,7 +169,7 @@ def test_who_removes_audit_entries_cannot_sign_for_them(render: Render) -> None:
 
 
 def test_each_pod_is_its_own_user_of_redis(render: Render) -> None:
-    """With a user per service a pod gets its own URL and no other's."""
+    """With one user per service a pod gets its own URL only."""
     values = {"redis": {"existingSecret": "redis-users", "userPerService": True}}
     for deployment in of_kind(render(values), "Deployment"):
         variables = deployment["spec"]["template"]["spec"]["containers"][0]["env"]

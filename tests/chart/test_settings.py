@@ -1,4 +1,4 @@
-"""Pods are told what their service reads: every setting that it needs, and none that it does not know."""
+"""Pods are given what their service reads: every setting that it needs, and none that it does not know."""
 
 import base64
 import json
@@ -84,15 +84,15 @@ def unset(settings: type[BaseSettings]) -> set[str]:
     return {environment_name(settings, field) for field, info in fields if info.default in (None, (), "")}
 
 
-def test_pods_are_told_what_they_read(manifests: list[Manifest]) -> None:
+def test_pods_have_the_settings_that_they_read(manifests: list[Manifest]) -> None:
     """Every variable is one that the service reads, and every one that it needs is there."""
     looked = 0
     for title, metadata, spec in pods(manifests):
         settings = settings_of(title, metadata, spec)
         if settings is not None:
-            told = environment(manifests, spec).keys() - DRIVERS
-            assert told <= known(settings), title
-            assert told >= required(settings), title
+            given = environment(manifests, spec).keys() - DRIVERS
+            assert given <= known(settings), title
+            assert given >= required(settings), title
             looked += 1
 
     assert looked >= len(SERVING)
@@ -100,23 +100,23 @@ def test_pods_are_told_what_they_read(manifests: list[Manifest]) -> None:
 
 def test_every_setting_has_its_place(render: Render) -> None:
     """All value sets together set every setting that has no default, but for those that may stay unset."""
-    told: dict[str, set[str]] = {service: set() for service in SERVING}
+    given: dict[str, set[str]] = {service: set() for service in SERVING}
     for path in (CHART / "ci").glob("*-values.yaml"):
         manifests = render(path)
         for deployment in of_kind(manifests, "Deployment"):
             service = next(service for service in SERVING if name(deployment).endswith(service))
-            told[service] |= environment(manifests, deployment["spec"]["template"]["spec"]).keys()
+            given[service] |= environment(manifests, deployment["spec"]["template"]["spec"]).keys()
 
     missing = {
         variable
         for service in SERVING
-        for variable in unset(SERVING[service]) - told[service] - LEFT_ALONE - UPGRADING
+        for variable in unset(SERVING[service]) - given[service] - LEFT_ALONE - UPGRADING
     }
     assert missing == set()
 
 
 @pytest.mark.parametrize("service", SERVING)
-def test_services_take_what_they_are_told(
+def test_services_accept_their_settings(
     manifests: list[Manifest], service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The settings class of each service accepts the rendered values."""
@@ -132,14 +132,14 @@ def test_services_take_what_they_are_told(
     }
     for deployment in of_kind(manifests, "Deployment"):
         if name(deployment).endswith(service):
-            told = environment(manifests, deployment["spec"]["template"]["spec"])
-            for variable, value in told.items():
+            given = environment(manifests, deployment["spec"]["template"]["spec"])
+            for variable, value in given.items():
                 monkeypatch.setenv(variable, secrets[variable] if value is None else value)
 
     settings = SERVING[service]()
 
     if service == "gateway":
-        upstreams = json.loads(told_value(manifests, "GATEWAY_UPSTREAMS"))
+        upstreams = json.loads(configured(manifests, "GATEWAY_UPSTREAMS"))
         assert {package: upstream.address for package, upstream in settings.upstreams.items()} == {  # type: ignore[attr-defined]
             package: upstream["address"] for package, upstream in upstreams.items()
         }
@@ -172,7 +172,7 @@ def test_one_value_makes_every_service_strict(
     assert (settings.is_strict, settings.shortcomings()) == (True, [])
 
 
-def told_value(manifests: list[Manifest], variable: str) -> str:
+def configured(manifests: list[Manifest], variable: str) -> str:
     """Returns what a ConfigMap says of a variable."""
     return next(
         str(each["data"][variable])
@@ -195,15 +195,15 @@ def test_addresses_are_those_of_the_services(manifests: list[Manifest]) -> None:
         for variable, value in each.get("data", {}).items()
         if variable.endswith("_ADDRESS")
     }
-    upstreams = json.loads(told_value(manifests, "GATEWAY_UPSTREAMS"))
+    upstreams = json.loads(configured(manifests, "GATEWAY_UPSTREAMS"))
 
     assert called | {upstream["address"] for upstream in upstreams.values()} == there
 
 
-def test_figures_are_asked_for_where_they_are_told(render: Render) -> None:
+def test_metrics_are_read_where_they_are_served(render: Render) -> None:
     """The aggregator asks each service at its HTTP port, and itself."""
     manifests = render({})
-    asked = json.loads(told_value(manifests, "HEALTH_METRICS"))
+    asked = json.loads(configured(manifests, "HEALTH_METRICS"))
     there = {
         f"{name(service)}:{port['port']}"
         for service in of_kind(manifests, "Service")
@@ -222,11 +222,11 @@ def test_tls_serves_from_files_that_are_mounted(render: Render) -> None:
 
     for deployment in of_kind(manifests, "Deployment"):
         spec = deployment["spec"]["template"]["spec"]
-        told = environment(manifests, spec)
+        given = environment(manifests, spec)
         (container,) = spec["containers"]
         mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
         for variable in ("TLS_CERT_FILE", "TLS_KEY_FILE", "TLS_CA_FILE"):
-            assert str(Path(told[variable] or "").parent) in mounts
+            assert str(Path(given[variable] or "").parent) in mounts
         secret = next(volume for volume in spec["volumes"] if volume["name"] == "certificates")["secret"]
         assert secret["secretName"].endswith(name(deployment).split("-", 1)[1])
     for job in of_kind(manifests, "Job"):

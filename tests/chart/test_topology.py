@@ -1,4 +1,4 @@
-"""Ports, names and paths are those of the topology that `make up` uses, wherever they are written."""
+"""Ports, names and paths are those of `make up`'s topology wherever they are written."""
 
 import re
 import subprocess
@@ -54,7 +54,7 @@ def test_build_context_has_what_the_recipe_copies(service: Service) -> None:
 
 
 def test_images_are_built_of_every_service() -> None:
-    """`make images` finds the services by themselves: it has no list."""
+    """`make images` finds the services without a list."""
     listed = subprocess.run(
         ["make", "--dry-run", "images"], cwd=ROOT, capture_output=True, check=True, text=True
     ).stdout
@@ -64,21 +64,21 @@ def test_images_are_built_of_every_service() -> None:
 
 
 def test_pods_listen_where_the_topology_says(manifests: list[Manifest]) -> None:
-    """A container's ports, the settings behind them and the topology agree."""
+    """A container's ports, the settings for them and the topology agree."""
     for deployment in of_kind(manifests, "Deployment"):
         spec = deployment["spec"]["template"]["spec"]
         (container,) = spec["containers"]
         service = next(service for service in SERVICES if service.name == container["name"])
-        told = environment(manifests, spec)
+        given = environment(manifests, spec)
         ports = {port["name"]: port["containerPort"] for port in container["ports"]}
         expected = {"http": service.http_port, "grpc": service.grpc_port}
 
         assert ports == {key: port for key, port in expected.items() if port is not None}
         http = "GATEWAY_PORT" if service.grpc_port is None else f"{service.prefix}_HTTP_PORT"
-        assert told[http] == str(service.http_port)
+        assert given[http] == str(service.http_port)
         if service.schema is not None:
-            assert told[f"{service.prefix}_GRPC_PORT"] == str(service.grpc_port)
-            assert f"//{service.schema.runtime}@" in str(told[f"{service.prefix}_POSTGRES_URL"])
+            assert given[f"{service.prefix}_GRPC_PORT"] == str(service.grpc_port)
+            assert f"//{service.schema.runtime}@" in str(given[f"{service.prefix}_POSTGRES_URL"])
 
 
 def test_jobs_work_on_the_schemas_of_the_topology(render: Render) -> None:
@@ -93,8 +93,8 @@ def test_jobs_work_on_the_schemas_of_the_topology(render: Render) -> None:
     for service in owning:
         assert service.schema is not None
         migrate = jobs[f"vestibule-{service.name}-migrate"]["spec"]["template"]["spec"]
-        told = environment(manifests, migrate)
-        assert f"//{service.schema.owner}@" in str(told[f"{service.prefix}_MIGRATION_POSTGRES_URL"])
+        given = environment(manifests, migrate)
+        assert f"//{service.schema.owner}@" in str(given[f"{service.prefix}_MIGRATION_POSTGRES_URL"])
 
 
 def test_gateway_knows_the_packages_of_the_topology(render: Render) -> None:
@@ -109,7 +109,7 @@ def test_gateway_knows_the_packages_of_the_topology(render: Render) -> None:
 
 
 def test_prometheus_scrapes_every_service() -> None:
-    """The Prometheus of the backends knows each service under its port."""
+    """The Prometheus of the backends scrapes each service at its port."""
     config = next(
         each for each in documents("backends/prometheus.yaml") if "prometheus.yml" in each.get("data", {})
     )
@@ -120,7 +120,7 @@ def test_prometheus_scrapes_every_service() -> None:
 
 
 def test_skaffold_builds_the_recipes() -> None:
-    """Each artifact has a recipe with its target, and syncs source to where the dev stage has it."""
+    """Each artifact has a recipe with its target, and syncs sources to the dev stage's folder."""
     artifacts = {artifact["image"]: artifact for artifact in SKAFFOLD["build"]["artifacts"]}
 
     assert artifacts.keys() == {"system-tests", *(service.name for service in SERVICES)}
@@ -166,7 +166,7 @@ def test_skaffold_forwards_ports_that_exist(render: Render) -> None:
 
 @pytest.mark.parametrize("case", SKAFFOLD["verify"], ids=lambda case: case["name"])
 def test_skaffold_verifies_through_the_gateway(case: dict[str, Any], render: Render) -> None:
-    """A job that verifies has an image that is built, the gateway and the policy that lets it out."""
+    """The verifying job has an image that is built, the gateway's address and an egress policy."""
     release = render(CHART / "ci" / "development-values.yaml")
     manifest = Path(case["executionMode"]["kubernetesCluster"]["jobManifestPath"])
     (job,) = documents(str(manifest.relative_to("k8s")))
@@ -181,7 +181,7 @@ def test_skaffold_verifies_through_the_gateway(case: dict[str, Any], render: Ren
 
 
 def test_skaffold_verifies_with_the_script_of_the_release(render: Render) -> None:
-    """The job that signs up finds its script in a ConfigMap of the release."""
+    """The signing-up job finds its script in a ConfigMap of the release."""
     release = render(CHART / "ci" / "development-values.yaml")
     (job,) = documents("verify/signup.yaml")
     template = job["spec"]["template"]
@@ -194,7 +194,7 @@ def test_skaffold_verifies_with_the_script_of_the_release(render: Render) -> Non
 
 @pytest.mark.parametrize("profile", SKAFFOLD["profiles"], ids=lambda profile: profile["name"])
 def test_skaffold_profiles_patch_what_is_there(profile: dict[str, Any]) -> None:
-    """Each patch points into the file, so that no profile is refused when it is used."""
+    """Each patch applies, so that no profile fails when it is used."""
     for patch in profile.get("patches", []):
         *parents, last = patch["path"].strip("/").split("/")
         place: Any = SKAFFOLD
@@ -207,7 +207,7 @@ def test_skaffold_profiles_patch_what_is_there(profile: dict[str, Any]) -> None:
 
 
 def test_backends_of_development_are_there(render: Render) -> None:
-    """What the development values name stands in `k8s/backends`, under that port."""
+    """The addresses in the development values exist in `k8s/backends`, with their port."""
     there = {
         f"{name(service)}.backends:{port['port']}"
         for service in of_kind(documents("backends/*.yaml"), "Service")

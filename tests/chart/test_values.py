@@ -1,4 +1,4 @@
-"""Wrong values are refused with their path and what to do; right ones are documented."""
+"""Wrong values are refused with their path and what to do; every value is documented."""
 
 import importlib.util
 import json
@@ -75,12 +75,12 @@ STRICT = [
     ],
 )
 def test_values_that_do_not_fit_together_say_what_to_do(helm: Any, settings: list[str], advice: str) -> None:
-    """What a schema cannot see is checked when rendering."""
+    """What a schema cannot express is checked when rendering."""
     assert advice in refused(helm, *settings)
 
 
 def test_pools_fit_into_postgres(helm: Any) -> None:
-    """The bound is exact: what the default pods can open passes, one connection less does not."""
+    """The bound is exact: what the default pods need passes, one connection less does not."""
     needed = 20 + (13 + 13) * (5 + 1) + 3 * 3
 
     assert helm("template", "x", str(CHART), "--set", f"postgres.maxConnections={needed}").returncode == 0
@@ -88,7 +88,7 @@ def test_pools_fit_into_postgres(helm: Any) -> None:
 
 
 def keys(values: Any, schema: Any) -> Iterator[str]:
-    """Yields the paths at which values and schema know different keys."""
+    """Yields the paths at which values and schema have different keys."""
     properties = schema.get("properties", {})
     for key in values.keys() ^ properties.keys() if properties else ():
         optional = SCHEMA["$defs"].keys() | {"global"}
@@ -104,11 +104,11 @@ def keys(values: Any, schema: Any) -> Iterator[str]:
 
 
 def test_schema_knows_the_values_and_no_others() -> None:
-    """Every key of `values.yaml` is in the schema, and the schema has none besides; nothing is fetched."""
+    """Every key of `values.yaml` is in the schema and the reverse; nothing is fetched."""
     different = {
         path for path in keys(VALUES, SCHEMA) if not path.endswith(("ephemeral-storage", "limits.cpu"))
     }
-    # A service's block may name any part of the defaults.
+    # A service's block may set any part of the defaults.
     different = {path for path in different if not path.startswith("services.")}
 
     assert different == set()
@@ -129,7 +129,7 @@ def test_readme_is_up_to_date() -> None:
 SERVICES = [service.name for service in topology.SERVICES]
 POSSIBLE_VALUES = st.fixed_dictionaries(
     {
-        "fullnameOverride": st.sampled_from(["", "hall", "a" * 40]),
+        "fullnameOverride": st.sampled_from(["", "clinic", "a" * 40]),
         "commonLabels": st.dictionaries(st.sampled_from(["team", "tier"]), st.sampled_from(["a", "b"])),
         "defaults": st.fixed_dictionaries(
             {

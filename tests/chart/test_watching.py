@@ -1,4 +1,4 @@
-"""What Prometheus and Grafana get by values: alerts and dashboards on metrics that are there."""
+"""What the values install for Prometheus and Grafana: alerts and dashboards on existing metrics."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from tests.chart.manifests import of_kind
 NAME = re.compile(r"\b([a-z]+(?:_[a-z]+)+)(?=[\[{)]| )")
 WORDS = {"histogram_quantile"}
 EVERY_PROGRAM = ("process_", "python_")
-"""What Prometheus' client tells of every program, without being asked."""
+"""Metrics that Prometheus' client adds to every program."""
 
 SUFFIXES = ("_bucket", "_count", "_sum")
 
@@ -24,7 +24,7 @@ def emitted() -> str:
 
 
 def asked(expressions: list[str]) -> set[str]:
-    """Returns the metrics that expressions ask for."""
+    """Returns the metrics that expressions use."""
     found = {name for each in expressions for name in NAME.findall(each)} - WORDS
     own = {name for name in found if not name.startswith(EVERY_PROGRAM)}
     return {re.sub(f"({'|'.join(SUFFIXES)})$", "", name) for name in own}
@@ -45,8 +45,8 @@ def test_alerts_and_dashboards_come_by_values(render: Render) -> None:
 
 
 def test_alerts_lead_to_the_runbooks_by_values(render: Render) -> None:
-    """Where the pages are is the owner's affair: the link begins with what the values say."""
-    url = "https://git.example.com/hall/blob/main/"
+    """The links begin with the URL of the values."""
+    url = "https://git.example.com/clinic/blob/main/"
     (rule,) = of_kind(
         render({"metrics": {"prometheusRule": {"enabled": True, "repositoryUrl": url}}}), "PrometheusRule"
     )
@@ -62,7 +62,7 @@ def test_alerts_lead_to_the_runbooks_by_values(render: Render) -> None:
 
 
 def test_metrics_that_are_asked_for_are_emitted() -> None:
-    """Every metric in an alert or a panel is one that some service names."""
+    """Every metric in an alert or a panel is one that some service defines."""
     source = emitted()
     alerts = [
         rule["expr"]

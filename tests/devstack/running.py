@@ -54,12 +54,12 @@ class Up:
 
     @property
     def output(self) -> str:
-        """What it has written so far."""
+        """The output so far."""
         return "\n".join(self._lines)
 
     @property
     def topology(self) -> dict[str, Any]:
-        """What `topology.json` says."""
+        """The content of `topology.json`."""
         found: dict[str, Any] = json.loads((self.data_dir / "topology.json").read_text())
         return found
 

@@ -94,7 +94,7 @@ def rules_in(text: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("path", ["k8s/production/redis.acl", "k8s/backends/valkey.yaml"])
 def test_clusters_have_the_same_users(path: str) -> None:
-    """The files to paste and to develop with say what `make up` does."""
+    """The files for production and development have the rules of `make up`."""
     passwords = dict.fromkeys((ADMIN, *RULES), "x")
 
     assert rules_in((Path(__file__).parents[2] / path).read_text()) == rules_in(acl_file(passwords))

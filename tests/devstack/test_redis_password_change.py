@@ -1,4 +1,4 @@
-"""A password of Redis is changed by the very commands that docs/operations.md gives, on a running Valkey."""
+"""A Redis password is changed on a running Valkey by the commands that docs/operations.md gives."""
 
 import re
 import shlex
@@ -44,8 +44,8 @@ def _works(valkey: Valkey, password: str) -> bool:
             return False
 
 
-def test_no_step_refuses_anybody(guarded: Valkey) -> None:
-    """Old and new pods are let in until the last step, connections stay open, and the file remembers."""
+def test_no_step_refuses_a_service(guarded: Valkey) -> None:
+    """Old and new pods connect until the last step, connections stay open, and the ACL file is saved."""
     old = guarded.passwords[USER]
     add, save, remove, save_again = _documented({"NEW": NEW, "OLD": old})
     with (

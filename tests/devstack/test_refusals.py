@@ -1,4 +1,4 @@
-"""What `make up` cannot work with: one clear line, status 1, and nothing left behind."""
+"""What `make up` refuses: one clear line, status 1, and nothing left behind."""
 
 import os
 import shutil
@@ -14,11 +14,11 @@ from devstack.program import bound_to_us, free_port, group_of
 from tests.conftest import ClusterCopy
 from tests.devstack.running import Up, until_none_is_left
 
-NOBODY = 65_534
+UNPRIVILEGED = 65_534
 
 
 def _refused(up: Up) -> str:
-    """Waits for the end and returns the one line of it."""
+    """Waits for the end and returns its only line."""
     with up:
         assert up.wait() == 1, up.output
     assert until_none_is_left(up.data_dir) == {}
@@ -41,7 +41,7 @@ def test_taken_port(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("port", ["http", "70000", "-1"])
 def test_no_port(tmp_path: Path, port: str) -> None:
-    """What is not a port is said not to be one."""
+    """A value that is not a port is refused as such."""
     assert f"GATEWAY_PORT={port} is not a port" in _refused(Up(tmp_path, GATEWAY_PORT=port))
 
 
@@ -61,7 +61,7 @@ def test_postgres_url_that_is_none(tmp_path: Path, url: str) -> None:
 
 
 def test_postgres_url_with_wrong_password(tmp_path: Path, postgres: Postgres) -> None:
-    """Postgres' own words are in the line."""
+    """The line has the reason that Postgres gives."""
     line = _refused(Up(tmp_path, POSTGRES_URL=postgres.url(password="wrong")))
 
     assert "password authentication failed" in line
@@ -77,7 +77,7 @@ def test_redis_url_to_nowhere(tmp_path: Path) -> None:
 
 
 def test_folder_that_is_a_file(tmp_path: Path) -> None:
-    """What cannot hold data is named."""
+    """The file is named."""
     file = tmp_path / "file"
     file.touch()
     line = _refused(Up(file))
@@ -98,7 +98,7 @@ def test_folder_of_another_version(tmp_path: Path) -> None:
 
 
 def test_damaged_secrets(tmp_path: Path) -> None:
-    """Lost secrets are not replaced in silence: what they sealed would be lost as well."""
+    """Lost secrets are not replaced: what they encrypted would be lost too."""
     (tmp_path / "secrets").write_text("{")
 
     assert "secrets is damaged" in _refused(Up(tmp_path))
@@ -112,37 +112,37 @@ def test_setting_that_a_service_refuses(tmp_path: Path, copy_cluster: ClusterCop
     assert "auth-service ended with status 1: AUTH_HASH_WORKERS is wrong" in line
 
 
-@pytest.fixture(name="nobodys_folder")
-def _nobodys_folder() -> Iterator[Path]:
-    """A folder of an ordinary user, where that user can reach it."""
+@pytest.fixture(name="users_folder")
+def _users_folder() -> Iterator[Path]:
+    """A folder that belongs to an ordinary user."""
     if os.geteuid() != 0:
         pytest.skip("every other test runs as an ordinary user already")
     folder = Path(tempfile.mkdtemp(prefix="vestibule-"))
-    os.chown(folder, NOBODY, group_of(NOBODY))
+    os.chown(folder, UNPRIVILEGED, group_of(UNPRIVILEGED))
     yield folder
     shutil.rmtree(folder)
 
 
-def test_as_an_ordinary_user(nobodys_folder: Path) -> None:
-    """It runs without being root as well; the user may pass closed folders, to reach this Python."""
-    as_nobody = bound_to_us([], signal="KILL", user=NOBODY)
-    with Up(nobodys_folder / "data", *as_nobody) as up:
+def test_as_an_ordinary_user(users_folder: Path) -> None:
+    """It also runs without root; the user may enter closed folders to reach this Python."""
+    as_user = bound_to_us([], signal="KILL", user=UNPRIVILEGED)
+    with Up(users_folder / "data", *as_user) as up:
         up.wait_until_ready()
-        assert {path.owner() for path in nobodys_folder.rglob("*")} == {"nobody"}
+        assert {path.stat().st_uid for path in users_folder.rglob("*")} == {UNPRIVILEGED}
         assert up.stop() == 0
-        assert until_none_is_left(nobodys_folder) == {}
+        assert until_none_is_left(users_folder) == {}
 
 
-def test_folder_of_an_ordinary_user_as_root(nobodys_folder: Path) -> None:
-    """Root goes on with the data of whoever began it."""
-    server = Postgres(nobodys_folder / "postgres")
+def test_folder_of_an_ordinary_user_as_root(users_folder: Path) -> None:
+    """Root uses the data with the owner that it has."""
+    server = Postgres(users_folder / "postgres")
     server.start()
     server.stop()
-    data = nobodys_folder / "postgres" / "data"
-    os.chown(data, NOBODY, group_of(NOBODY))
+    data = users_folder / "postgres" / "data"
+    os.chown(data, UNPRIVILEGED, group_of(UNPRIVILEGED))
     for path in data.rglob("*"):
-        os.chown(path, NOBODY, group_of(NOBODY))
+        os.chown(path, UNPRIVILEGED, group_of(UNPRIVILEGED))
     server.start()
     server.stop()
 
-    assert data.stat().st_uid == NOBODY
+    assert data.stat().st_uid == UNPRIVILEGED

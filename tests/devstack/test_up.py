@@ -1,4 +1,4 @@
-"""`make up` from outside: it starts, watches, stops and finds its data again."""
+"""`make up` as a process: it starts, restarts parts, stops and finds its data again."""
 
 import os
 import re
@@ -21,7 +21,7 @@ SERVICES = {"auth-service", "user-service", "health-aggregator", "gateway"}
 
 @pytest.fixture(scope="module", name="up")
 def _up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """A running stack that most tests look at, observed where Prometheus is installed."""
+    """A running stack that most tests use, observed where Prometheus is installed."""
     with Up(tmp_path_factory.mktemp("up") / "data", OBSERVE="1", PROMETHEUS_PORT="0") as up:
         up.wait_until_ready()
         yield up
@@ -30,7 +30,7 @@ def _up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 
 def test_reports_where_everything_is(up: Up) -> None:
-    """The table and `topology.json` say the same, and everything is there."""
+    """The output and `topology.json` agree, and every service answers."""
     url = up.wait_until_ready()
     topology = up.topology
 
@@ -83,7 +83,7 @@ def test_keeps_secrets(up: Up) -> None:
 
 
 def test_services_know_only_their_own_secrets(up: Up) -> None:
-    """No service has another one's database, and only auth-service the master key and the admin."""
+    """A service has only its own database's URL; only auth-service has the master key and the admin."""
     environments = {
         name: Path(f"/proc/{service['pid']}/environ").read_text().split("\0")
         for name, service in up.topology["services"].items()
@@ -99,7 +99,7 @@ def test_services_know_only_their_own_secrets(up: Up) -> None:
 
 
 def test_second_stack_in_the_same_folder_is_refused(up: Up) -> None:
-    """One clear line, and the first goes on."""
+    """One clear line, and the first stack goes on."""
     second = Up(up.data_dir)
 
     assert second.wait() == 1
@@ -111,7 +111,7 @@ def test_second_stack_in_the_same_folder_is_refused(up: Up) -> None:
 
 @pytest.mark.parametrize("name", ["user-service", "gateway", "redis", "postgres"])
 def test_part_that_dies_is_named_and_started_again(up: Up, name: str) -> None:
-    """It is back where it was, as another process, and the system works."""
+    """It comes back at the same address as another process, and the system works."""
     before = up.pids[name]
     os.kill(before, signal.SIGKILL)
 
@@ -122,7 +122,7 @@ def test_part_that_dies_is_named_and_started_again(up: Up, name: str) -> None:
 
 
 def test_second_start_finds_its_data(tmp_path: Path, copy_cluster: ClusterCopy) -> None:
-    """A user who registered is there after a restart, and so is the one admin.
+    """A registered user exists after a restart, and so does the one admin.
 
     Where Prometheus is not installed, the output says so, and everything else starts.
     """
@@ -149,7 +149,7 @@ def test_second_start_finds_its_data(tmp_path: Path, copy_cluster: ClusterCopy) 
 
 
 def test_ctrl_c_while_starting(tmp_path: Path) -> None:
-    """Stopped in the middle of a start, it leaves nothing behind."""
+    """Interrupted in the middle of a start, it leaves nothing behind."""
     with Up(tmp_path) as up:
         up.wait_for("Valkey 9 is up")
         up.process.send_signal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""Clocks that can be set: each process of a service has its own, by libfaketime."""
+"""Clocks of processes that tests can set, by libfaketime."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ def library() -> Path | None:
 
 
 class Clocks:
-    """The clocks of some processes, by their names; without the library they can't be set."""
+    """The clocks of some processes, by name; without the library they cannot be set."""
 
     def __init__(self, folder: Path, names: Iterable[str]) -> None:
         self._library = library()
@@ -26,7 +26,7 @@ class Clocks:
 
     @property
     def settings(self) -> Mapping[str, Mapping[str, str]]:
-        """What each process must find in its environment."""
+        """The environment that each process needs."""
         if self._library is None:
             return {}
         return {
@@ -34,7 +34,7 @@ class Clocks:
                 "LD_PRELOAD": str(self._library),
                 "FAKETIME_TIMESTAMP_FILE": str(offset),
                 "FAKETIME_CACHE_DURATION": str(_READ_EVERY_SECONDS),
-                # What is set by an operator or by NTP; nobody sets the other one.
+                # Only the wall clock steps, as when an operator or NTP sets it.
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             }
             for name, offset in self._offsets.items()
@@ -42,7 +42,7 @@ class Clocks:
 
     @contextmanager
     def stepped(self, name: str, seconds: int) -> Iterator[None]:
-        """Sets a clock forward, or back, and right again in the end; it is seen within a second."""
+        """Sets a clock forward or back, and right again in the end; the process sees it within a second."""
         if self._library is None:
             pytest.skip("clocks are set by Debian's `faketime`, which is not installed")
         self._offsets[name].write_text(f"{seconds:+d}")

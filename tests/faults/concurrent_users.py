@@ -1,4 +1,4 @@
-"""Users who use the system while it suffers, each doing one thing after the other."""
+"""Users who use the system during a fault, each with one call at a time."""
 
 import random
 import threading
@@ -15,9 +15,9 @@ _PAUSE_SECONDS = 0.05
 
 
 class UserThread(threading.Thread):
-    """One user: registers, signs in, and then reads, renames, refreshes and now and then leaves.
+    """One user: registers, signs in, and then reads, renames, refreshes and sometimes signs out.
 
-    Whoever is left in doubt repeats the call under the same `Idempotency-Key`, as the contract
+    A call whose outcome is unknown is repeated under the same `Idempotency-Key`, as the contract
     invites clients to do, until it is answered.
     """
 
@@ -34,7 +34,7 @@ class UserThread(threading.Thread):
         self._keys = 0
 
     def run(self) -> None:
-        """Goes on until asked to stop."""
+        """Makes calls until asked to stop."""
         try:
             self._register()
             self._sign_in()
@@ -48,7 +48,7 @@ class UserThread(threading.Thread):
                 (step,) = self._random.choices([each for each, _ in steps], [often for _, often in steps])
                 step()
                 time.sleep(_PAUSE_SECONDS)
-        except BaseException as error:  # noqa: BLE001 told by the crowd
+        except BaseException as error:  # noqa: BLE001 raised by ConcurrentUsers
             self.error = error
         finally:
             self._ingress.close()
@@ -90,7 +90,7 @@ class UserThread(threading.Thread):
             self._tokens = data
 
     def _leave_and_come_back(self) -> None:
-        """Signs out and then looks whether the door is really shut, at every gateway."""
+        """Signs out, checks at every gateway that the token is refused, and signs in again."""
         token = self._access
         call, _ = self._ingress.call("logout", "POST", "/api/auth/logout", token=token, sent={"token": token})
         if call.acknowledged:
@@ -123,7 +123,7 @@ class UserThread(threading.Thread):
 
 
 class ConcurrentUsers:
-    """Some users at once."""
+    """Several users at the same time."""
 
     def __init__(self, urls: Sequence[str], history: History, size: int, *, first: int = 0) -> None:
         self._stop = threading.Event()

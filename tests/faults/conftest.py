@@ -1,4 +1,4 @@
-"""One system with two of each service, and trouble on every wire when asked for."""
+"""One system with two of each service, and faults on every connection when asked for."""
 
 import os
 from collections.abc import Iterator
@@ -18,12 +18,12 @@ from tests.faults.wires import Wires
 
 TWO_OF_EACH = {"gateway": 2, "auth-service": 2, "user-service": 2}
 POSTGRES = {"max_wal_size": "256MB"}
-"""So that what it keeps has room on its disk."""
+"""Limits the write-ahead log to the size of Postgres' disk."""
 
 
 @pytest.fixture(scope="session", name="faulty")
 def _faulty(tmp_path_factory: pytest.TempPathFactory, copy_cluster: ClusterCopy) -> Iterator[FaultySystem]:
-    """Postgres flushes here, as it must where kills are survived."""
+    """Postgres flushes here, since it must survive being killed."""
     folder = tmp_path_factory.mktemp("faults")
     clocks, disk = Clocks(folder, SERVICES), Disk(folder / "postgres")
     with Wires() as wires, disk.mounted() if LONG else nullcontext():

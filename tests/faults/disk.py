@@ -1,4 +1,4 @@
-"""A disk of Postgres' own, small enough to be filled."""
+"""A small disk for Postgres, which a test can fill."""
 
 import errno
 import os
@@ -35,7 +35,7 @@ class Disk:
 
     @contextmanager
     def full(self) -> Iterator[None]:
-        """Leaves no byte on it for a while."""
+        """Leaves no byte free on it for a while."""
         if not self._is_mounted:
             pytest.skip("a disk can be filled where root may mount one")
         ballast = self._folder / BALLAST

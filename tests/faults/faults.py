@@ -1,4 +1,4 @@
-"""Everything that is made to happen, by name."""
+"""Every fault that tests inject, by name."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from tests.faults.wires import Trouble
 Fault = Callable[[FaultySystem], AbstractContextManager[None]]
 
 LONG = os.environ.get("FAULTS") == "all"
-"""Whether everything is tried, which takes minutes."""
+"""Whether every fault is injected, which takes minutes."""
 
 SERVICES = ("auth-service", "user-service", "gateway")
 STEP_SECONDS = 30
@@ -45,7 +45,7 @@ TROUBLES = {
 
 
 def killed(name: str) -> Fault:
-    """A part ends at once, and is started again; what Redis held is lost."""
+    """A part is killed and started again; what Redis stored is lost."""
 
     @contextmanager
     def fault(faulty: FaultySystem) -> Iterator[None]:
@@ -59,7 +59,7 @@ def killed(name: str) -> Fault:
 
 
 def paused(name: str) -> Fault:
-    """A process hangs: it keeps its connections and answers nothing."""
+    """A process hangs: it keeps its connections and does not answer."""
 
     @contextmanager
     def fault(faulty: FaultySystem) -> Iterator[None]:
@@ -74,7 +74,7 @@ def paused(name: str) -> Fault:
 
 
 def trouble_between(caller: str, called: str, trouble: Trouble) -> Fault:
-    """Something is wrong on every wire from one part to another."""
+    """Every connection from one part to another is faulty."""
 
     @contextmanager
     def fault(faulty: FaultySystem) -> Iterator[None]:
@@ -85,7 +85,7 @@ def trouble_between(caller: str, called: str, trouble: Trouble) -> Fault:
 
 
 def clock_stepped(name: str, seconds: int) -> Fault:
-    """A process's clock is set forward or back, as NTP does after a pause."""
+    """A process's clock steps forward or back, as after a correction by NTP."""
 
     @contextmanager
     def fault(faulty: FaultySystem) -> Iterator[None]:
@@ -97,7 +97,7 @@ def clock_stepped(name: str, seconds: int) -> Fault:
 
 @contextmanager
 def disk_full(faulty: FaultySystem) -> Iterator[None]:
-    """Postgres has no room left; if that ends it, it is started again with room."""
+    """Postgres' disk is full; if that ends Postgres, it is started again with space."""
     with faulty.disk.full():
         yield
     if not faulty.stack.part("postgres").is_running:
@@ -106,7 +106,7 @@ def disk_full(faulty: FaultySystem) -> Iterator[None]:
 
 @contextmanager
 def events_twice_and_backwards(faulty: FaultySystem) -> Iterator[None]:
-    """What was on the stream last is delivered again, the newest first."""
+    """The last events of the stream are delivered again, newest first."""
     asyncio.run(_deliver_again(faulty.system.redis_url))
     yield
     asyncio.run(_deliver_again(faulty.system.redis_url))
@@ -114,11 +114,11 @@ def events_twice_and_backwards(faulty: FaultySystem) -> Iterator[None]:
 
 @contextmanager
 def listeners_cut_off(faulty: FaultySystem) -> Iterator[None]:
-    """Nobody hears that something waits in an outbox: the connections that listen are ended."""
+    """The connections that listen for outbox notifications are ended."""
     ended = faulty.system.rows(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'LISTEN%'"
     )
-    assert ended, "nobody listened"
+    assert ended, "no connection listened"
     yield
 
 
@@ -136,7 +136,7 @@ def together(first: Fault, second: Fault) -> Fault:
 
 
 async def _deliver_again(url: str) -> None:
-    # Beside another fault there may be no Redis to deliver to.
+    # During another fault there may be no Redis to deliver to.
     with suppress(RedisError):
         async with Redis.from_url(url) as redis:
             newest_first: Any = await redis.xrevrange(stream.STREAM, count=AGAIN)

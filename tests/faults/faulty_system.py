@@ -1,4 +1,4 @@
-"""A system with two of each service, in which a fault happens while users use it."""
+"""A system with two of each service, in which a fault happens while it is used."""
 
 import time
 from collections.abc import Callable
@@ -19,7 +19,7 @@ AFTER_SECONDS = 3.0
 
 
 class FaultySystem(SystemUnderLoad):
-    """A running system, its wires, and what may happen to it.
+    """A running system with faulty connections, clocks and a disk.
 
     Attributes:
         wires: Between any two of its parts.
@@ -36,7 +36,7 @@ class FaultySystem(SystemUnderLoad):
     def run_fault(
         self, name: str, fault: Callable[["FaultySystem"], AbstractContextManager[None]], seconds: float
     ) -> Outcome:
-        """Lets users use the system while a fault lasts, and judges what they saw.
+        """Lets users use the system during a fault, and checks the invariants.
 
         Args:
             name: What to call the fault.

@@ -1,7 +1,7 @@
 """Sign-ins by clients in processes of their own, half of them at each gateway.
 
-The wires and the crowd share this process; a flood made here would take from the wires what it is to
-take from the system.
+The proxies and the concurrent users run in this process; a flood from here would slow them down
+instead of the system.
 """
 
 import json
@@ -16,16 +16,16 @@ SECONDS = 8.0
 _CONNECTIONS = 4
 _FLOODING_CONNECTIONS = 50
 _NICENESS = 10
-"""Floods are made elsewhere: the clients give way to the system."""
+"""The clients have a lower priority than the system."""
 
 
 def peak(stack: Stack) -> float:
-    """Returns how many sign-ins a second succeed when a few clients ask as soon as they are answered."""
+    """Returns the successful sign-ins per second of a few clients without pauses."""
     return _succeed(stack, f"--connections={_CONNECTIONS}")
 
 
 def goodput(stack: Stack, *, rate: float) -> float:
-    """Returns how many sign-ins a second succeed when so many a second are tried, come what may."""
+    """Returns the successful sign-ins per second when `rate` sign-ins per second are tried."""
     share = rate / len(stack.base_urls)
     return _succeed(stack, f"--rate={share}", f"--connections={_FLOODING_CONNECTIONS}")
 

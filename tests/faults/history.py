@@ -1,4 +1,4 @@
-"""What happened: every call of everybody, with its start, its end and its answer."""
+"""The history of a test: every call of every user, with its start, its end and its answer."""
 
 import threading
 import time
@@ -20,7 +20,7 @@ class Call:
         ended: By the same clock.
         status: HTTP status; 0 when no answer came.
         code: The error's code.
-        sent: What tells this call from others of its kind.
+        sent: What distinguishes this call from others of its kind.
         got: What the answer held of interest.
     """
 
@@ -43,17 +43,17 @@ class Call:
 
     @property
     def acknowledged(self) -> bool:
-        """Whether it was done, and said so."""
+        """Whether it was answered with success."""
         return 200 <= self.status < 300
 
     @property
     def in_doubt(self) -> bool:
-        """Whether it may have been done all the same."""
+        """Whether the change may have been made although the answer failed."""
         return self.status == 0 or self.status >= 500
 
     @property
     def failed(self) -> bool:
-        """Whether the client was let down: no answer, or the server's fault."""
+        """Whether the server failed: no answer, or a 5xx."""
         return self.in_doubt
 
 
@@ -65,7 +65,7 @@ class History:
         self._lock = threading.Lock()
 
     def add(self, call: Call) -> None:
-        """Notes a call."""
+        """Adds a call."""
         with self._lock:
             self._calls.append(call)
 
@@ -77,19 +77,19 @@ class History:
         return len(self._calls)
 
     def where(self, chosen: Callable[[Call], bool]) -> list[Call]:
-        """Returns the calls that are chosen."""
+        """Returns the calls that match."""
         return [call for call in self if chosen(call)]
 
     def since(self, moment: float) -> list[Call]:
-        """Returns the calls that began after a moment."""
+        """Returns the calls that began after a time."""
         return self.where(lambda call: call.began >= moment)
 
     def recovered_after(self, moment: float) -> float:
-        """Returns how long after a moment the last failing call ended; 0 when none failed."""
+        """Returns the seconds from a time to the end of the last failing call; 0 when none failed."""
         late = [call.ended for call in self if call.failed and call.ended > moment]
         return max(late, default=moment) - moment
 
 
 def now() -> float:
-    """Returns the moment, on the clock of every history."""
+    """Returns the time, on the clock of every history."""
     return time.monotonic()

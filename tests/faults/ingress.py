@@ -1,4 +1,4 @@
-"""The way in: what an ingress does in front of two gateways, and a note of every call."""
+"""What an ingress does in front of two gateways; every call is recorded."""
 
 import itertools
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class Ingress:
         self._actor = actor
 
     def close(self) -> None:
-        """Hangs up."""
+        """Closes the connections."""
         for client in self._clients.values():
             client.close()
 
@@ -43,7 +43,7 @@ class Ingress:
         gateway: str | None = None,
         sent: dict[str, Any] | None = None,
     ) -> tuple[Call, Any]:
-        """Makes a call and notes it.
+        """Makes a call and records it.
 
         Returns:
             The call as noted, and the data of its envelope.

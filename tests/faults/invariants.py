@@ -1,4 +1,4 @@
-"""What must hold whatever happened: each rule reads the history, and says what breaks it."""
+"""The invariants: each reads the history of a fault, and returns what violates it."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ AUDITED = {
     "logout": "auth.logout",
     "rename": "users.update",
 }
-"""What is noted for each acknowledged change, and once only."""
+"""The audit entry of each acknowledged change, exactly one."""
 
 
 def every_registered_user_can_sign_in(history: History, url: str) -> list[str]:
@@ -35,7 +35,7 @@ def every_registered_user_can_sign_in(history: History, url: str) -> list[str]:
 
 
 def changes_are_read_back(history: History) -> list[str]:
-    """A name that was acknowledged is read, at once where it was set, soon everywhere."""
+    """An acknowledged name is read at once at the same gateway, and within 5 s at every other."""
     found = []
     for actor, calls in _by_actor(history, {"read", "rename"}).items():
         set_at: dict[str, tuple[float, int]] = {}
@@ -52,7 +52,7 @@ def changes_are_read_back(history: History) -> list[str]:
 
 
 def tokens_have_one_successor(history: History) -> list[str]:
-    """Whoever exchanges a token, however often, is given the same one."""
+    """Refreshing with one token any number of times returns the same successor."""
     successors: dict[str, set[str]] = defaultdict(set)
     for call in history.where(lambda each: each.kind == "refresh" and each.acknowledged):
         successors[call.sent["refresh_token"]].add(call.got["refresh_token"])
@@ -60,7 +60,7 @@ def tokens_have_one_successor(history: History) -> list[str]:
 
 
 def no_revoked_token_is_accepted(history: History) -> list[str]:
-    """Nothing is accepted a second after an acknowledged revocation."""
+    """A token is refused one second after its acknowledged revocation."""
     ended = {
         call.sent["token"]: call.ended
         for call in history.where(lambda each: each.kind == "logout" and each.acknowledged)
@@ -74,7 +74,7 @@ def no_revoked_token_is_accepted(history: History) -> list[str]:
 
 
 def no_user_is_signed_out(history: History) -> list[str]:
-    """401 is for those who left by themselves, or may have."""
+    """401 is only for users who signed out, or may have."""
     left = {call.sent["token"] for call in history.where(lambda each: each.kind == "logout")}
     return [
         f"{call.actor} was refused: {call.kind} {call.status} {call.code} ({call.request_id})"
@@ -85,7 +85,7 @@ def no_user_is_signed_out(history: History) -> list[str]:
 
 
 def nothing_unexpected_is_answered(history: History) -> list[str]:
-    """Answers are what the contract lists for these calls, in trouble 503 and 504 at worst."""
+    """Answers are those of the contract for these calls, in a fault also 503 and 504."""
     expected = {0, 200, 201, 204, 401, 409, 503, 504}
     return [
         f"{call.kind} was answered {call.status} {call.code} ({call.request_id})"
@@ -95,7 +95,7 @@ def nothing_unexpected_is_answered(history: History) -> list[str]:
 
 
 def the_trail_is_whole(history: History, system: System) -> list[str]:
-    """The chain holds each acknowledged change exactly once, and what was refused not at all."""
+    """The audit log has each acknowledged change exactly once, and no refused one."""
     wanted = history.where(lambda call: call.kind in AUDITED and call.acknowledged)
     rows = system.rows(
         "SELECT request_id, action, count(*) FROM auth.audit_trail WHERE outcome = 'success'"
@@ -117,7 +117,7 @@ def the_trail_is_whole(history: History, system: System) -> list[str]:
 
 
 def verified_trail(url: str, email: str, password: str) -> dict[str, Any]:
-    """Has an admin walk the audit chain."""
+    """Returns the verification of the audit chain, as an admin sees it."""
     with httpx.Client(base_url=url, timeout=30) as client:
         signed_in = client.post("/api/auth/login", json={"email": email, "password": password}).json()
         bearer = {"authorization": f"Bearer {signed_in['data']['access_token']}"}
@@ -127,7 +127,7 @@ def verified_trail(url: str, email: str, password: str) -> dict[str, Any]:
 
 
 def _attempts(history: History) -> dict[tuple[str, str, str], list[str]]:
-    """Returns the request ids of all tries at a call that was repeated under one key."""
+    """Returns the request ids of all tries of a call that was repeated under one key."""
     lines: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for call in history.where(lambda each: "key" in each.sent):
         lines[_line(call)].append(call.request_id)

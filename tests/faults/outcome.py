@@ -1,11 +1,11 @@
-"""What became of the calls while a fault lasted."""
+"""The outcome of the calls during a fault."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the calls.
+    """The outcome of the calls.
 
     Attributes:
         fault: What happened.

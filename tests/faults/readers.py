@@ -1,4 +1,4 @@
-"""One user who reads at a fixed rate, whatever happens."""
+"""One user who reads at a fixed rate."""
 
 import threading
 import time
@@ -17,7 +17,7 @@ READS_PER_SECOND = 300
 def reading(
     running: SystemUnderLoad, history: History, per_second: float = READS_PER_SECOND
 ) -> Iterator[None]:
-    """Has the admin read at a fixed rate, over several connections."""
+    """Lets the admin read at a fixed rate, over several connections."""
     stop = threading.Event()
     email, password = running.stack.admin
     ingress = Ingress(running.stack.base_urls, History(), "reader")

@@ -1,4 +1,4 @@
-"""The page that a run writes: what happened to how many calls, and how soon it was over."""
+"""The page that a run writes: the outcome of every fault."""
 
 import platform
 from collections.abc import Mapping, Sequence
@@ -17,21 +17,21 @@ against these invariants:
 - an acknowledged registration can sign in;
 - an acknowledged change is read back, at once where it was made and within 5 s everywhere;
 - a refresh token has at most one successor;
-- nothing is accepted by anybody 1 s after an acknowledged revocation;
-- nobody is logged out by a fault;
+- a token is refused by every gateway 1 s after its acknowledged revocation;
+- a fault signs no user out;
 - the audit chain verifies and holds each acknowledged change exactly once;
 - answers are those of the contract, in trouble 503 (with `Retry-After`) and 504 at worst.
 
 *Failed* calls got no answer or a 5xx; a client that repeats them is served in the end. *Recovered* is how
-long after the fault was mended the last failing call ended, *delivered* how long after everybody had
-stopped the last event was in the audit trail.
+long after the fault was mended the last failing call ended, *delivered* how long after the last call
+the last event was in the audit trail.
 
 """
 _FAULTS = "| fault | calls | failed reads | failed writes | recovered | delivered | invariants broken |"
 
 
 def write(page: Path, outcomes: Sequence[Outcome], figures: Mapping[str, str]) -> None:
-    """Writes the page anew."""
+    """Writes the page."""
     rows = [
         f"| {each.fault} | {each.calls} | {each.failed_reads} | {each.failed_writes}"
         f" | {each.recovered_seconds:.1f} s | {each.delivered_seconds:.1f} s"

@@ -1,4 +1,4 @@
-"""A running system that users use, and the judges of what they saw."""
+"""A running system with users, and the check of what they saw."""
 
 import time
 
@@ -11,12 +11,12 @@ from tests.faults.outcome import Outcome
 from tests.system.running_system import System
 
 DELIVERED_SECONDS = 120.0
-"""What is not in the trail by then is taken for lost. When Redis has lost its data, what happens waits
-behind all that is published again."""
+"""After this time an event counts as lost. When Redis has lost its data, new events wait for all that is
+published again."""
 
 
 class SystemUnderLoad:
-    """A running system, its users and its judges.
+    """A running system and its users.
 
     Attributes:
         stack: The system's parts.
@@ -32,12 +32,12 @@ class SystemUnderLoad:
         self._users_made = 0
 
     def concurrent_users(self, history: History, size: int) -> ConcurrentUsers:
-        """Returns users who have not been here before."""
+        """Returns new users."""
         first, self._users_made = self._users_made, self._users_made + size
         return ConcurrentUsers(self.stack.base_urls, history, size, first=first)
 
     def checked(self, name: str, history: History, mended: float) -> Outcome:
-        """Holds a history against every rule, once all events have been delivered."""
+        """Checks a history against every invariant, once all events have been delivered."""
         delivered_seconds = self._await_delivery(history)
         failed = history.where(lambda call: call.failed)
         broken = [
@@ -64,11 +64,11 @@ class SystemUnderLoad:
         return outcome
 
     def add_figure(self, name: str, figure: str) -> None:
-        """Notes a figure for the report."""
+        """Adds a figure to the report."""
         self.figures[name] = figure
 
     def _await_delivery(self, history: History) -> float:
-        """Waits until no event is on its way to the trail; returns for how long, in seconds."""
+        """Waits until no event is on its way to the audit log; returns for how long, in seconds."""
         waiting = (
             "SELECT (SELECT count(*) FROM auth.outbox WHERE published_at IS NULL)"
             " + (SELECT count(*) FROM users.outbox WHERE published_at IS NULL)"

@@ -1,4 +1,4 @@
-"""Each fault alone, and pairs of them at random, while users use the system.
+"""Each fault alone, and random pairs of them, while users use the system.
 
 `make test-nightly` injects two, for a moment each; `make test-faults` all of them, and writes the results to
 `docs/reliability.md`.
@@ -23,7 +23,7 @@ SEED = int(os.environ.get("FAULTS_SEED", random.randrange(1_000_000)))
 
 @pytest.mark.parametrize("name", FAULTS if LONG else SHORT)
 def test_alone(faulty: FaultySystem, name: str) -> None:
-    """Nothing that was acknowledged is lost, nobody gets in who left, nobody is thrown out."""
+    """No acknowledged change is lost, no revoked token is accepted, and no user is signed out."""
     outcome = faulty.run_fault(name, FAULTS[name], SECONDS)
 
     assert not outcome.broken
@@ -31,7 +31,7 @@ def test_alone(faulty: FaultySystem, name: str) -> None:
 
 @pytest.mark.parametrize("number", range(PAIRS))
 def test_in_pairs(faulty: FaultySystem, number: int) -> None:
-    """Two at once, chosen by the seed: FAULTS_SEED makes the same choice again."""
+    """Two at once, chosen by a seed: FAULTS_SEED repeats the choice."""
     pairs = list(combinations(FAULTS, 2))
     random.Random(SEED).shuffle(pairs)
     first, second = pairs[number]

@@ -1,4 +1,4 @@
-"""What operators are promised: restarts, losses and floods, each with its figures.
+"""What operators are promised about restarts, losses and floods, each with its figures.
 
 Run by `make test-faults`; `make test-nightly` has the short form of the faults.
 """
@@ -19,11 +19,11 @@ pytestmark = pytest.mark.skipif(not LONG, reason="takes minutes: run by `make te
 
 AWAY_SECONDS = 30.0
 DEADLINE_SECONDS = 6.0
-"""The longest deadline that the protos set, and a second for the way."""
+"""The longest deadline of the protos, and a second for the way."""
 
 
 def test_rolling_restart(faulty: FaultySystem) -> None:
-    """Every process in its turn, under 300 requests a second: no request fails."""
+    """Every process in turn, under 300 requests per second: no request fails."""
     history = History()
     with faulty.concurrent_users(history, 4), reading(faulty, history):
         time.sleep(2)
@@ -58,7 +58,7 @@ def test_one_of_two_is_killed(faulty: FaultySystem, name: str) -> None:
 
 
 def test_postgres_away(faulty: FaultySystem) -> None:
-    """503 with `Retry-After` within the deadline; right again within 2 s of its return; nothing lost."""
+    """503 with `Retry-After` within the deadline; 2 s after its return all is well; nothing is lost."""
     history = History()
     with faulty.concurrent_users(history, 6):
         time.sleep(2)
@@ -92,7 +92,7 @@ def test_redis_away(faulty: FaultySystem) -> None:
 
 
 def test_flood(faulty: FaultySystem) -> None:
-    """Sign-ins at ten times the capacity: four fifths of the peak still succeed, memory is bounded."""
+    """Sign-ins at ten times the capacity: four fifths of the peak still succeed, and memory is bounded."""
     before = _resident_mib(faulty)
     peak = flood.peak(faulty.stack)
     flooded = flood.goodput(faulty.stack, rate=10 * peak)

@@ -1,4 +1,4 @@
-"""What a service says last when it cannot start: which setting, secret or schema, and what to do."""
+"""The last line of a service that cannot start: the setting, secret or schema, and what to do."""
 
 import os
 import subprocess
@@ -18,12 +18,12 @@ SECRETS = {
 }
 OWNING = [service for service in SERVICES if service.schema is not None]
 STRICT = [service for service in OWNING if service.name != "health-aggregator"]
-"""The aggregator starts without its database: it has to tell that Postgres is away."""
+"""The aggregator starts without its database, since it reports that Postgres is away."""
 
 
 @pytest.fixture(name="needed")
-def _told() -> dict[str, dict[str, str]]:
-    """What each service needs but for its secrets, on free ports."""
+def _needed() -> dict[str, dict[str, str]]:
+    """The settings that each service needs, except its secrets, on free ports."""
     needed = {}
     for service in SERVICES:
         listening = ("HTTP_PORT", "GRPC_PORT") if service.grpc_port else ("PORT",)
@@ -42,7 +42,7 @@ def _told() -> dict[str, dict[str, str]]:
 
 
 def run(module: str, settings: dict[str, str], *arguments: str) -> tuple[int, str]:
-    """Runs a service as its image does; returns the status and the last line that it wrote."""
+    """Runs a service as its image does; returns the status and the last line of output."""
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],
         env={"PATH": os.environ["PATH"], **settings},
@@ -57,7 +57,7 @@ def run(module: str, settings: dict[str, str], *arguments: str) -> tuple[int, st
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 def test_missing_secret_is_named(service: Service, needed: dict[str, dict[str, str]]) -> None:
-    """A pod without its key says so, and how one is made."""
+    """A service without its key says so, and how to make one."""
     settings = {name: value for name, value in needed[service.name].items() if name != "SERVICE_KEY_FILE"}
 
     status, line = run(service.module, settings | SECRETS)
@@ -68,7 +68,7 @@ def test_missing_secret_is_named(service: Service, needed: dict[str, dict[str, s
 
 
 def test_missing_master_key_is_named(needed: dict[str, dict[str, str]]) -> None:
-    """So does auth-service without the key that seals the signing keys."""
+    """auth-service says so too, about the key that encrypts the signing keys."""
     status, line = run("auth_service", needed["auth-service"])
 
     assert status == 1
@@ -77,10 +77,10 @@ def test_missing_master_key_is_named(needed: dict[str, dict[str, str]]) -> None:
 
 
 @pytest.mark.parametrize("service", STRICT, ids=lambda service: service.name)
-def test_wrong_database_password_is_told(
+def test_wrong_database_password_is_reported(
     service: Service, needed: dict[str, dict[str, str]], empty_database: str
 ) -> None:
-    """A password that Postgres refuses is told with the place, without the password."""
+    """The line has Postgres' address and no password."""
     assert service.schema is not None
     database = Database(empty_database, {service.schema.runtime: "not-the-password"})
     url = {f"{service.prefix}_POSTGRES_URL": database.url(service.schema.runtime)}
@@ -94,10 +94,10 @@ def test_wrong_database_password_is_told(
 
 
 @pytest.mark.parametrize("service", STRICT, ids=lambda service: service.name)
-async def test_schema_behind_the_image_is_told(
+async def test_schema_behind_the_image_is_reported(
     service: Service, needed: dict[str, dict[str, str]], empty_database: str
 ) -> None:
-    """An image without its schema's revision names both and the command."""
+    """The line has the schema's revision, the image's and the command."""
     assert service.schema is not None
     database = Database(empty_database, {role: f"{role}-password" for role in Database.role_names()})
     await database.provision()
@@ -114,7 +114,7 @@ async def test_schema_behind_the_image_is_told(
 
 @pytest.mark.parametrize("service", OWNING, ids=lambda service: service.name)
 def test_jobs_provision_and_migrate(service: Service, empty_database: str) -> None:
-    """What the chart's two jobs run makes a schema that is up to date."""
+    """The chart's two jobs make a schema that is up to date."""
     assert service.schema is not None
     schema = service.schema
     provision = {
@@ -132,21 +132,21 @@ def test_jobs_provision_and_migrate(service: Service, empty_database: str) -> No
 
 
 def test_provisioning_says_what_is_wrong(empty_database: str) -> None:
-    """Without a role that may create roles the job says what the URL must name, and is not tried again."""
+    """Without a role that may create roles the job says what the URL must name, and is not retried."""
     status, line = run("user_service", {}, "provision")
     assert status == exits.CONFIG
     assert line.startswith("USERS_RUNTIME_PASSWORD is not set")
 
-    wrong = Database(empty_database, {"nobody": "x"}).url("nobody")
+    wrong = Database(empty_database, {"stranger": "x"}).url("stranger")
     passwords = {"USERS_OWNER_PASSWORD": "o", "USERS_RUNTIME_PASSWORD": "r"}
     status, line = run("user_service", {"USERS_ADMIN_POSTGRES_URL": wrong, **passwords}, "provision")
     assert status == exits.CONFIG
     assert "may create roles and schemas" in line
 
 
-def test_failed_migration_is_told(empty_database: str) -> None:
+def test_failed_migration_is_reported(empty_database: str) -> None:
     """A migration that Postgres refuses ends the job for good, with the schema and the reason."""
-    wrong = Database(empty_database, {"nobody": "x"}).url("nobody")
+    wrong = Database(empty_database, {"stranger": "x"}).url("stranger")
 
     status, line = run("auth_service", {"AUTH_MIGRATION_POSTGRES_URL": wrong}, "migrate")
 

@@ -1,4 +1,4 @@
-"""Trouble between any two parts: a proxy of our own on every arrow of the stack.
+"""Faulty connections between any two parts: a proxy on each.
 
 `Wires.route` is what a `Stack` takes: it puts a proxy between a caller and what it calls and
 remembers it, so that a test can spoil it by name:
@@ -21,13 +21,13 @@ CHUNK_BYTES = 65_536
 
 @dataclass(frozen=True)
 class Trouble:
-    """What is wrong with a wire.
+    """What is wrong with a connection.
 
     Attributes:
         latency_seconds: How much later everything arrives.
         slice_bytes: How many bytes arrive at once, each piece by itself; 0 for as they come.
         bytes_per_second: How much passes at most; 0 for any amount.
-        cut: Whether nothing passes and everybody waits, as when a cable is out.
+        cut: Whether no byte passes and both sides wait, as with an unplugged cable.
         reset: Whether connections are torn down and new ones refused.
     """
 
@@ -48,7 +48,7 @@ THROTTLED = Trouble(bytes_per_second=20_000)
 
 @dataclass
 class Wire:
-    """One arrow: who calls whom, through a port of its own."""
+    """The connections from one part to another, through a port of their own."""
 
     caller: str
     called: str
@@ -59,7 +59,7 @@ class Wire:
     open: set[asyncio.StreamWriter] = field(default_factory=set)
 
     def spoil(self, trouble: Trouble) -> None:
-        """Changes what is wrong; connections are torn down by `reset`."""
+        """Changes what is wrong; `reset` ends the open connections."""
         self.trouble = trouble
         self.changed.set()
         self.changed = asyncio.Event()
@@ -115,7 +115,7 @@ class Wire:
 
 
 class Wires:
-    """All arrows of a stack; they live on a thread of their own, with a loop of its own."""
+    """All proxies of a stack; they run in a thread with its own event loop."""
 
     def __init__(self) -> None:
         self.wires: list[Wire] = []
@@ -134,7 +134,7 @@ class Wires:
         self._loop.close()
 
     def route(self, caller: str, called: str, address: str) -> str:
-        """Puts a wire between two parts, unless there is one, and returns where it begins."""
+        """Puts a proxy between two parts, unless there is one, and returns its address."""
         host, _, port = address.rpartition(":")
         for wire in self.between(caller, called):
             if wire.caller == caller and wire.target == (host, int(port)):
@@ -144,14 +144,14 @@ class Wires:
         return f"127.0.0.1:{wire.port}"
 
     def between(self, caller: str = "", called: str = "") -> list[Wire]:
-        """Returns the wires from any process of one service to any of another; any when empty."""
+        """Returns the proxies from any process of one service to any of another; empty stands for any."""
         return [
             wire for wire in self.wires if wire.caller.startswith(caller) and wire.called.startswith(called)
         ]
 
     @contextmanager
     def spoiled(self, wires: Iterable[Wire], trouble: Trouble) -> Iterator[None]:
-        """Makes trouble on some wires for a while."""
+        """Makes some connections faulty for a while."""
         chosen = list(wires)
         assert chosen, "there is no such wire"
         self._spoil(chosen, trouble)

@@ -1,1 +1,1 @@
-"""Tests of what operators look at: boards, alerts, runbooks."""
+"""Tests of what operators use: boards, alerts, runbooks."""

@@ -1,21 +1,21 @@
-"""Made series for the alerts of the objectives."""
+"""Series for the alerts of the objectives."""
 
 from tests.observability.making import Expected, Made, Series
 
 
 def requests(*, failed: str, good: str) -> Series:
-    """Returns what the gateway counts."""
+    """Returns the gateway's request counters."""
     labels = 'route="/api/users/me", method="GET"'
     return {
         f'http_server_requests_total{{{labels}, status="200"}}': good,
         f'http_server_requests_total{{{labels}, status="503"}}': failed,
-        # The system's health is told by 503, a stream is no request like others: neither counts.
+        # Neither 503 of the system's health nor a stream counts as a request here.
         'http_server_requests_total{route="/api/health", method="GET", status="503"}': "0+999x480",
     }
 
 
 def reads(*, slow: str, every: str, quick: str) -> Series:
-    """Returns how long reads took; `every` = `slow` + `quick`."""
+    """Returns the durations of reads; `every` = `slow` + `quick`."""
     labels = 'route="/api/users/me", method="GET"'
     return {
         f'http_server_request_duration_seconds_bucket{{{labels}, le="0.25"}}': quick,
@@ -27,7 +27,7 @@ def reads(*, slow: str, every: str, quick: str) -> Series:
 
 
 def burning(window: str, factor: str, share: str, trouble: str, severity: str) -> Expected:
-    """Returns what a burn-rate alert says."""
+    """Returns the labels of a burn-rate alert."""
     return {
         "severity": severity,
         "window": window,
@@ -47,7 +47,7 @@ OBJECTIVES: tuple[Made, ...] = (
         [burning("1h", "14.4", "2%", FAIL, "critical"), burning("6h", "6", "2%", FAIL, "critical")],
         [
             requests(good="0+998x65", failed="0+2x65"),
-            # It is over: the long window still remembers, the short one no longer does.
+            # The incident is over: the long window still has it, the short one does not.
             requests(good="0+98x100", failed="0+2x60 120x40"),
         ],
         at="1h",

@@ -1,4 +1,4 @@
-"""Made series for the alerts about services."""
+"""Series for the alerts about services."""
 
 from tests.observability.made_trust import TRUST_ALERTS
 from tests.observability.making import Made, gauge, histogram

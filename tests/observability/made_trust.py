@@ -1,4 +1,4 @@
-"""Made series for the alerts about what trust hangs on: revocations, keys, the audit chain, mails."""
+"""Series for the alerts about revocations, keys, the audit chain and mail."""
 
 from tests.observability.making import Made, gauge
 
@@ -48,7 +48,7 @@ TRUST_ALERTS: tuple[Made, ...] = (
         healthy=300,
     ),
     gauge("VestibuleAuditChainBroken", "auth_audit_chain_broken", 1, _CHANGED),
-    # The witness alone sees a chain whose end is gone with its heads.
+    # Only the witness sees that a chain's end is missing together with its heads.
     Made(
         "VestibuleAuditChainBroken",
         {

@@ -1,10 +1,10 @@
-"""How series are made for the alerts: those on which one fires, and those on which it stays silent."""
+"""Building blocks of the series for alerts: those on which an alert fires, and those on which it does not."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 Series = Mapping[str, str]
-"""Values by series, in promtool's notation: a sample a minute, `0+2x60` for sixty steps of two."""
+"""Values by series, in promtool's notation: one sample per minute, `0+2x60` for sixty steps of two."""
 
 Expected = Mapping[str, str]
 """Labels of an alert that fires; `summary` is its annotation."""
@@ -12,7 +12,7 @@ Expected = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Made:
-    """One alert on made series.
+    """One alert and its series.
 
     Attributes:
         alert: The alert.
@@ -32,12 +32,12 @@ class Made:
 
 
 def gauge(alert: str, series: str, value: float, expected: Expected, *, healthy: float = 0) -> Made:
-    """Returns an alert on a gauge: wrong, and the same when it is right."""
+    """Returns an alert on a gauge: too high or low, and the same when it is right."""
     return Made(alert, {series: f"{value}x20"}, [expected], [{series: f"{healthy}x20"}])
 
 
 def histogram(series: str, *, between: tuple[str, str], by: str = "") -> Series:
-    """Returns a histogram all of whose observations, one a second, fall between two bounds."""
+    """Returns a histogram whose observations, one per second, fall between two bounds."""
     low, high = between
     label = f"{by}, " if by else ""
     return {

@@ -1,4 +1,4 @@
-"""The alerts as the chart ships them."""
+"""The alerts that the chart installs."""
 
 import re
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Alert:
 
     @property
     def measured(self) -> list[str]:
-        """What is compared, without the numbers that it is compared with.
+        """The expression without the numbers that it is compared with.
 
         Raises:
             AssertionError: it is more than measurements against numbers, joined by `and`.

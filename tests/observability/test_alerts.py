@@ -1,4 +1,4 @@
-"""Every alert fires when it should and only then, as promtool sees it, and a page says what to do."""
+"""Every alert fires when it should and only then, as promtool computes it, and has a runbook."""
 
 import re
 import shutil
@@ -23,7 +23,7 @@ needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="Debian's prometheu
 
 
 def promtool(*arguments: str) -> None:
-    """Runs promtool; what it complains about fails the test."""
+    """Runs promtool; an error of it fails the test."""
     assert PROMTOOL is not None
     done = subprocess.run([PROMTOOL, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -38,7 +38,7 @@ def test_rules_are_sound() -> None:
 @needs_promtool
 @pytest.mark.parametrize("path", rule_files(), ids=lambda path: path.stem)
 def test_alerts_fire_when_they_should_and_only_then(path: Path, tmp_path: Path) -> None:
-    """On made series, with the labels and the words that a user will see."""
+    """With the labels and the annotations that an operator sees."""
     names = {alert.name for alert in alerts(path)}
     made = [each for each in MADE if each.alert in names]
     tests = [
@@ -57,7 +57,7 @@ def test_alerts_fire_when_they_should_and_only_then(path: Path, tmp_path: Path) 
 
 
 def a_test(name: str, at: str, series: Series, expected: Sequence[Expected]) -> dict[str, Any]:
-    """Returns one unit test in promtool's form."""
+    """Returns one unit test in promtool's format."""
     url = f"docs/runbooks/{name}.md"
     return {
         "interval": "1m",
@@ -79,12 +79,12 @@ def a_test(name: str, at: str, series: Series, expected: Sequence[Expected]) -> 
 
 
 def test_made_series_are_of_alerts_that_are_there() -> None:
-    """An alert that goes takes its series with it."""
+    """A removed alert takes its series with it."""
     assert {made.alert for made in MADE} <= {alert.name for alert in alerts()}
 
 
 def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
-    """The annotation leads to the page, and no page is left over."""
+    """The annotation links to the runbook, and no runbook is left over."""
     led_to = {alert.rule["annotations"]["runbook_url"] for alert in alerts()}
     pages = {str(path.relative_to(ROOT)) for path in RUNBOOKS.glob("*.md") if path.stem != "README"}
 
@@ -94,7 +94,7 @@ def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
 
 @pytest.mark.parametrize("name", sorted({alert.name for alert in alerts()}))
 def test_runbook_says_what_to_do(name: str) -> None:
-    """What it means, what to look at (a command, a board, a query) and what to do."""
+    """Its meaning, what to look at (a command, a board, a query) and what to do."""
     text = (RUNBOOKS / f"{name}.md").read_text()
 
     assert text.startswith(f"# {name}\n")

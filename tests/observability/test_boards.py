@@ -1,4 +1,4 @@
-"""The boards are what their script writes, and every query in them finds something in the running system."""
+"""The boards are up to date, and every query in them finds data in the running system."""
 
 import json
 import math
@@ -20,7 +20,7 @@ from tests.system.client import Client
 
 WITHIN_SECONDS = 40.0
 
-NOT_IN_THIS_HOUSE = {
+NOT_MEASURED_HERE = {
     "VestibuleCertificateExpires": "services speak in the clear on one machine: there is no certificate",
 }
 """Alerts whose measurements a system on one machine does not have, each with the reason."""
@@ -29,17 +29,17 @@ BOARD_NAMES = [board.name for board in BOARDS]
 
 
 def test_files_are_what_the_script_writes() -> None:
-    """Nobody has changed a board, or the objectives' rules, by hand: `make docs` writes them."""
+    """Boards and the objectives' rules are those that `make docs` writes."""
     expected = written()
     kept = {path for folder in {path.parent for path in expected} for path in folder.glob("*.json")}
 
     assert {path.name for path, text in expected.items() if path.read_text() != text} == set()
-    assert kept <= expected.keys(), "a board that nobody writes"
+    assert kept <= expected.keys(), "a board that `make docs` does not write"
 
 
 @pytest.mark.parametrize("name", BOARD_NAMES)
 def test_board_is_drawn_without_overlap(name: str) -> None:
-    """Panels have titles of their own and places of their own, and none is empty."""
+    """Panels have distinct titles and places, and none is empty."""
     (path,) = (path for path in written() if path.stem == name)
     board = json.loads(path.read_text())
     taken = [
@@ -68,7 +68,7 @@ def _prometheus(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Itera
         server.start()
         use(stack)
         until(server, f"min(count_over_time(up[1m])) >= 2 and sum(up) == {sum(map(len, targets.values()))}")
-        # A counter that is first seen after it moved has not moved for Prometheus.
+        # Prometheus does not count an increase before the first sample of a counter.
         use(stack)
         yield server
     finally:
@@ -76,7 +76,7 @@ def _prometheus(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def use(stack: Stack) -> None:
-    """Does a little of everything: signs up and in, reads, changes, is refused, leaves."""
+    """Makes a few calls of every kind: registers, signs in, reads, changes, is refused, signs out."""
     with Client(stack.base_url) as client:
         ada = client.join()
         for _ in range(2):
@@ -101,7 +101,7 @@ def ask(prometheus: Prometheus, expression: str) -> list[float]:
 
 
 def until(prometheus: Prometheus, *expressions: str) -> list[str]:
-    """Waits until each of some queries has data; returns those that never have."""
+    """Waits until each of some queries has data; returns those that never do."""
     deadline = time.monotonic() + WITHIN_SECONDS
     silent = list(expressions)
     while silent and time.monotonic() < deadline:
@@ -119,21 +119,21 @@ def queries(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("name", BOARD_NAMES)
 def test_every_query_of_a_board_has_data(prometheus: Prometheus, name: str) -> None:
-    """No panel says "No data" in a system that is used."""
+    """No panel shows "No data"."""
     (path,) = (path for path in written() if path.stem == name)
 
     assert until(prometheus, *queries(path)) == []
 
 
 def test_every_alert_measures_something(prometheus: Prometheus) -> None:
-    """What each alert compares is there while all is well, and so is every recorded series."""
-    measured = [each for alert in alerts() if alert.name not in NOT_IN_THIS_HOUSE for each in alert.measured]
+    """What each alert compares exists while all is well, and so does every recorded series."""
+    measured = [each for alert in alerts() if alert.name not in NOT_MEASURED_HERE for each in alert.measured]
 
     assert until(prometheus, *measured, *recorded()) == []
 
 
-def test_nothing_fires_in_a_sound_house(prometheus: Prometheus) -> None:
-    """The rules are loaded, judged without an error, and none of them fires."""
+def test_no_alert_fires_in_a_healthy_system(prometheus: Prometheus) -> None:
+    """The rules are loaded and evaluated without an error, and none of them fires."""
     rules = httpx.get(f"{prometheus.url}/api/v1/rules").json()["data"]["groups"]
     every = [rule for group in rules for rule in group["rules"]]
 

@@ -1,6 +1,6 @@
 """Does for a checkout what its own devstack does: roles, schemas, and the settings of each process.
 
-Run by the interpreter of that checkout, so `devstack` is that checkout's. It is told on stdin,
+Run by the interpreter of that checkout, so `devstack` is that checkout's. It gets on stdin,
 as JSON, what the system is made of; what it has found goes to stdout, as JSON too.
 """
 
@@ -27,7 +27,7 @@ def provision(system: System) -> None:
 
 
 def migrate(system: System) -> None:
-    """Brings every schema to this release's revision; leaves alone what is further."""
+    """Migrates every schema to this release; leaves newer ones alone."""
 
     async def migrate_all() -> None:
         for service in SERVICES:
@@ -55,7 +55,7 @@ def _database(system: System) -> Database:
 
 
 def _keys(system: System) -> Keys:
-    """Returns the system's secrets; those that only this release has are made anew."""
+    """Returns the system's secrets; those that only this release has are generated."""
     with tempfile.TemporaryDirectory() as folder:
         new = asdict(Keys.kept_in(Path(folder) / "secrets"))
     return Keys(**{name: system["keys"].get(name, value) for name, value in new.items()})

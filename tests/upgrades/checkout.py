@@ -1,4 +1,4 @@
-"""Another release beside this one: its tree out of git, with an environment of its own."""
+"""Another release: its tree from git, with an environment of its own."""
 
 import io
 import json
@@ -42,7 +42,7 @@ class Checkout(Release):
 
     @classmethod
     def of(cls, commit: str, folder: Path) -> "Checkout":
-        """Takes a commit out of git and installs it as `make up` would there.
+        """Checks a commit out and installs it as `make up` would there.
 
         Args:
             commit: Which one.
@@ -63,11 +63,11 @@ class Checkout(Release):
         self._ask("provision", _of_database(database))
 
     def migrate(self, database: Database) -> None:
-        """Brings every schema to its revision, or leaves it where it is further."""
+        """Migrates every schema to its revision; leaves newer ones alone."""
         self._ask("migrate", _of_database(database))
 
     def environment(self, plan: Plan, service: Service, ports: Ports, name: str) -> dict[str, str]:
-        """Returns all of the environment of one of its processes."""
+        """Returns the environment of one of its processes."""
         del service, ports
         assert plan.route is straight, "a checkout knows no detours"
         if not self._environments:

@@ -1,4 +1,4 @@
-"""The short form: the running system against the very same tree, told of and started as another release."""
+"""The short form: the running system against the same tree, started as another release."""
 
 import sys
 
@@ -12,7 +12,7 @@ SAME_TREE = Checkout("the same tree", sys.executable)
 
 
 def test_settings_are_those_of_its_devstack(stack: Stack) -> None:
-    """What a checkout's own devstack would tell its processes is what ours tell the running ones."""
+    """A checkout's devstack gives its processes the settings that ours gives them."""
     for name, process in stack.services.items():
         listening = stack.plan.ports[process.service.name][0]
         found = SAME_TREE.environment(stack.plan, process.service, listening, name)
@@ -21,7 +21,7 @@ def test_settings_are_those_of_its_devstack(stack: Stack) -> None:
 
 
 def test_process_of_another_release_takes_over(stack: Stack) -> None:
-    """Its jobs leave a schema that is further, and its process answers where the old one did."""
+    """Its jobs leave a newer schema alone, and its process answers where the old one did."""
     service = stack.services["user-service"]
     before, ended = service.grpc, service.pid
     SAME_TREE.provision(stack.database, "the embedded Postgres")
@@ -35,6 +35,6 @@ def test_process_of_another_release_takes_over(stack: Stack) -> None:
 
 
 def test_unknown_commit_is_named() -> None:
-    """Whoever mistypes a tag learns which, before anything is built."""
-    with pytest.raises(AssertionError, match="git knows no commit of-nobody"):
-        commit_of("of-nobody")
+    """A mistyped tag is named before anything is built."""
+    with pytest.raises(AssertionError, match="git knows no commit unknown-tag"):
+        commit_of("unknown-tag")

@@ -36,7 +36,7 @@ def _terminal() -> Terminal:
 
 @pytest.fixture(name="earlier")
 def _earlier(tmp_path: Path, terminal: Terminal) -> Checkout:
-    """The release to come from, installed."""
+    """The release to upgrade from, installed."""
     commit = commit_of(FROM)
     terminal.say(f"\ninstalling {commit}")
     began = time.monotonic()
@@ -49,7 +49,7 @@ def _earlier(tmp_path: Path, terminal: Terminal) -> Checkout:
 def _running(tmp_path: Path, earlier: Checkout, terminal: Terminal) -> Iterator[SystemUnderLoad]:
     """A system of that release, two of each service."""
     with Stack(
-        tmp_path / "house",
+        tmp_path / "system",
         STACK_ENVIRONMENT | {"SERVICE_KEY": SHARED_KEY},
         instances=TWO_OF_EACH,
         release=earlier,
@@ -59,7 +59,7 @@ def _running(tmp_path: Path, earlier: Checkout, terminal: Terminal) -> Iterator[
 
 
 def test_upgrade_and_rollback(running: SystemUnderLoad, earlier: Checkout, terminal: Terminal) -> None:
-    """There, back on the new schema, and there again: nothing fails, every invariant holds."""
+    """Upgrade, rollback on the new schema, and upgrade again: no call fails, every invariant holds."""
     this = Release()
     upgrade = Upgrade(running, terminal)
 
@@ -67,7 +67,7 @@ def test_upgrade_and_rollback(running: SystemUnderLoad, earlier: Checkout, termi
         upgrade.step("schema to this release", lambda: _migrate(running, this))
         upgrade.roll(this)
     with upgrade.under_load("rollback"):
-        # GitOps tools go back by installing the older chart, whose jobs meet the newer schema.
+        # GitOps tools roll back by installing the older chart, whose jobs meet the newer schema.
         upgrade.step(f"jobs of {earlier.name}", lambda: _migrate(running, earlier))
         upgrade.roll(earlier)
     with upgrade.under_load("upgrade again"):

@@ -1,4 +1,4 @@
-"""The course of an upgrade as the Helm chart takes it, step by step, while users use the system."""
+"""An upgrade step by step, as the Helm chart does it, while users use the system."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,12 +18,12 @@ from tests.faults.system_under_load import SystemUnderLoad
 USERS = 6
 READS_PER_SECOND = 100.0
 BESIDE_SECONDS = 2.5
-"""How long both releases stand side by side after each step."""
+"""How long both releases run side by side after each step."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """What became of the calls that began while one thing was done, or right after it.
+    """The calls that began during one step, or right after it.
 
     Attributes:
         name: What was done.
@@ -45,7 +45,7 @@ class Upgrade:
 
     Attributes:
         steps: Everything that was done so far.
-        outcomes: What the judges said of each way.
+        outcomes: The outcome of each way.
     """
 
     def __init__(self, running: SystemUnderLoad, terminal: Terminal) -> None:
@@ -57,7 +57,7 @@ class Upgrade:
 
     @contextmanager
     def under_load(self, way: str) -> Iterator[None]:
-        """Lets users use the system on one way, and judges what they saw."""
+        """Lets users use the system on one way, and checks the invariants."""
         self._terminal.say(f"\n{way}")
         history = History()
         self._began = []
@@ -81,7 +81,7 @@ class Upgrade:
         self.outcomes.append(outcome)
 
     def step(self, name: str, work: Callable[[], None]) -> None:
-        """Does one thing, and leaves the system with it for a while."""
+        """Does one step, and waits a while."""
         began = now()
         self._began.append((name, began))
         work()
@@ -100,7 +100,7 @@ class Upgrade:
             self.step(f"{name} to {release.name}", partial(stack.change_release, name, release))
 
     def table(self) -> str:
-        """Returns what happened to how many calls, for people and for pages."""
+        """Returns the calls and failures of each step, as a table."""
         lines = ["| step | calls | failed reads | failed writes |", "|---|---|---|---|"]
         for step in self.steps:
             reads = sum(call.kind == "read" for call in step.failed)
