@@ -12,11 +12,19 @@ from typing import Any
 
 import grpc
 import grpc.aio
+from chassis.errors import Forbidden, Kind, RemoteError
+from chassis.grpc import errors
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor import ServiceDescriptor
 
 PACKAGE = "example.echo.v1"
 SERVICE = f"{PACKAGE}.EchoService"
+
+_ERRORS = {
+    "FORBIDDEN": Forbidden(),
+    "NO_SUCH_ROOM": RemoteError(Kind.NOT_FOUND, "NOT_FOUND", "There is no such room."),
+    "TOO_MANY": RemoteError(Kind.EXHAUSTED, "RATE_LIMITED", "Too many."),
+}
 
 _HERE = Path(__file__).parents[1] / "gateway"
 _PROTOS = _HERE.parents[1] / "protos"
@@ -46,7 +54,10 @@ def echo_descriptor() -> ServiceDescriptor:
         path = Path(folder) / "echo.binpb"
         write_descriptors(path)
         files = descriptor_pb2.FileDescriptorSet.FromString(path.read_bytes()).file
-    pool.AddSerializedFile(next(file for file in files if file.name == "echo.proto").SerializeToString())
+    echo = next(file for file in files if file.name == "echo.proto")
+    echo.ClearField("source_code_info")
+    # The same bytes as the gateway's, which may run in this process and load them too.
+    pool.AddSerializedFile(echo.SerializeToString())
     service: ServiceDescriptor = pool.FindServiceByName(SERVICE)
     return service
 
@@ -71,12 +82,14 @@ class EchoService:
         heard: How many messages of clients have been read.
         sent: How many messages of floods and counts were taken by gRPC.
         metadata: What the last call brought.
+        refusal: How to refuse every conversation.
     """
 
     open: int = 0
     heard: int = 0
     sent: int = 0
     metadata: dict[str, Any] | None = None
+    refusal: grpc.StatusCode | None = None
 
     async def say(self, request: Any, context: Any) -> Any:
         """Says a word back."""
@@ -123,6 +136,8 @@ class EchoService:
 
     async def talk(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
         """Says back."""
+        if self.refusal is not None:
+            await context.abort(self.refusal, "as told")
         self.open += 1
         self.metadata = dict(context.invocation_metadata())
         try:
@@ -136,7 +151,7 @@ class EchoService:
                             yield message("TalkResponse", flooded=number, room="x" * 1000)
                             self.sent += 1
                     case "fail":
-                        await context.abort(grpc.StatusCode[request.fail], "as asked")
+                        await _fail(context, request.fail)
                     case "sleep_milliseconds":
                         await asyncio.sleep(request.sleep_milliseconds / 1000)
                     case "stop":
@@ -161,6 +176,15 @@ class EchoService:
             )
             for name, (shape, behave) in shapes.items()
         }
+
+
+async def _fail(context: Any, name: str) -> None:
+    """Ends a call with an error as services of this repository have it, or with a bare status."""
+    error = _ERRORS.get(name)
+    if error is None:
+        await context.abort(grpc.StatusCode[name], "as asked")
+    else:
+        await context.abort(*errors.encode(error))
 
 
 async def serve_echo(echo: EchoService, address: str = "127.0.0.1:0") -> tuple[grpc.aio.Server, str]:

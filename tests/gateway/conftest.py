@@ -1,6 +1,7 @@
 """A gateway before real services, for each test anew."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -9,6 +10,7 @@ from devstack.valkey import Valkey
 from user_service.domain.user import Role
 
 from tests.gateway.house import Behind, Edge, serving_gateway, serving_users, settings
+from tests.gateway.streaming import Echo, echo_descriptors, serving_echo
 from tests.user_service.auth_stand_in import AuthStandIn, serving
 
 
@@ -59,3 +61,15 @@ def _ada(behind: Behind) -> UUID:
 def _token(auth: AuthStandIn, ada: UUID) -> str:
     """Her token."""
     return auth.token(ada, Role.USER)
+
+
+@pytest.fixture(scope="session", name="descriptors")
+def _descriptors(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return echo_descriptors(tmp_path_factory.mktemp("echo"))
+
+
+@pytest.fixture(name="echo")
+async def _echo(auth: AuthStandIn, valkey: Valkey, descriptors: Path) -> AsyncIterator[Echo]:
+    """One gateway before the echo service."""
+    async with serving_echo(auth, valkey, descriptors) as echo:
+        yield echo

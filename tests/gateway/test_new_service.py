@@ -14,18 +14,10 @@ from devstack.program import free_port
 from devstack.valkey import Valkey
 from user_service.domain.user import Role
 
-from tests.fakes.echo_service import PACKAGE, EchoService, serve_echo, write_descriptors
+from tests.fakes.echo_service import PACKAGE, EchoService, serve_echo
 from tests.fakes.service_keys import key_settings
 from tests.gateway.house import bearer
 from tests.user_service.auth_stand_in import AUDIENCE, ISSUER, AuthStandIn
-
-
-@pytest.fixture(scope="session", name="descriptors")
-def _descriptors(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The service's descriptor set, as its own build would make it."""
-    path = tmp_path_factory.mktemp("echo") / "echo.binpb"
-    write_descriptors(path)
-    return path
 
 
 @pytest.fixture(name="echo_address")
@@ -63,7 +55,7 @@ def _gateway(
 
 async def test_echo_is_at_the_edge(gateway: str, auth: AuthStandIn) -> None:
     """Route, access, constraints, enums, maps, times and documentation come out of its descriptors."""
-    async with httpx.AsyncClient(base_url=gateway) as client:
+    async with httpx.AsyncClient(base_url=gateway, timeout=60) as client:
         async with asyncio.timeout(20):
             while not await _ready(client):  # noqa: ASYNC110 another process has no event for us
                 await asyncio.sleep(0.05)

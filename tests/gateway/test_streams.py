@@ -202,7 +202,8 @@ async def test_head_of_an_answer_that_streams(edge: Edge, behind: Behind) -> Non
     for headers in (got, asked.headers):
         assert headers["content-type"] == "text/event-stream"
         assert headers["x-accel-buffering"] == "no"
-        assert headers["cache-control"] == "no-cache"
+        assert headers["cache-control"] == "no-store"
+        assert headers["stream-lifetime"] == "3600"
         assert headers["connection"] == "close"
         assert "content-length" not in headers
     assert got["transfer-encoding"] == "chunked"

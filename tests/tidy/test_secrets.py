@@ -19,7 +19,7 @@ NOTHING_TO_GUESS: dict[str, str] = {
     "chassis/src/chassis/ids.py": "request ids protect nothing",
     "chassis/src/chassis/postgres/pool.py": "connections end at different moments",
     "chassis/src/chassis/tracing/traces.py": "trace ids protect nothing",
-    "gateway/src/gateway/streams/events.py": "clients come back at different moments",
+    "gateway/src/gateway/streams/framing.py": "clients come back at different moments",
     "health-aggregator/src/health_aggregator/adapters/webhook_notifier.py": "attempts at different moments",
     "health-aggregator/src/health_aggregator/usecases/check_scheduler.py": "spreads checks over time",
     "health-aggregator/src/health_aggregator/usecases/checks.py": "the same",

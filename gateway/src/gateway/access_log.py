@@ -73,6 +73,7 @@ class AccessLog:
             request_id=request.request_id,
             client=request.client_address,
             **_identity(request),
+            **_stream(request),
         )
 
 
@@ -85,6 +86,10 @@ def _end_span(request: Request, method: str, route: str, status: int) -> str:
         "http.response.status_code": status,
         "vestibule.request_id": request.request_id,
     }
+    if request.stream is not None:
+        attributes["vestibule.stream.end"] = request.stream.end
+        attributes["vestibule.stream.received"] = request.stream.received
+        attributes["vestibule.stream.sent"] = request.stream.sent
     span = request.span
     if span is not None:
         span.rename(name)
@@ -116,6 +121,9 @@ def _json_fields(request: Request, method: str, route: str, status: int, seconds
     identity = f',"trace_id":"{request.traceparent[3:35]}"' if request.traceparent else ""
     if request.claims is not None:
         identity = f'{identity},"user_id":"{request.claims.user_id}"'
+    if request.stream is not None:
+        stream = request.stream
+        identity = f'{identity},"end":"{stream.end}","received":{stream.received},"sent":{stream.sent}'
     return (
         f'"event":"request","method":"{method}","route":"{route}","status":{status}'
         f',"duration_ms":{seconds * 1000:.3f},"request_id":"{request.request_id}"'
@@ -128,3 +136,8 @@ def _identity(request: Request) -> dict[str, str]:
     if request.claims is not None:
         known["user_id"] = str(request.claims.user_id)
     return known
+
+
+def _stream(request: Request) -> dict[str, str | int]:
+    stream = request.stream
+    return {} if stream is None else {"end": stream.end, "received": stream.received, "sent": stream.sent}

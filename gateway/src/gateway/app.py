@@ -1,6 +1,7 @@
 """The ASGI app: finds the endpoint or page of a request, and sends the response with its common headers."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 import structlog
 from chassis.errors import ServiceError
@@ -8,24 +9,42 @@ from chassis.tracing import traces
 
 from gateway.access_log import AccessLog
 from gateway.api.router import Match, Router
-from gateway.endpoint import Endpoint
+from gateway.api.routes import Route
 from gateway.http.client_address import TrustedProxies
 from gateway.http.cors import Cors
 from gateway.http.problems import HttpError, MethodNotAllowed, RouteNotFound, error_response
-from gateway.http.request import ClientGone, Receive, Request, Scope, Send
-from gateway.http.response import Response
+from gateway.http.request import ClientGone, Receive, Request, Scope
+from gateway.http.response import Response, Send
 from gateway.http.security_headers import security_headers
-from gateway.http.streaming import send_until_gone
 from gateway.http.targets import canonical_path, check_path
 from gateway.limits.request_limits import RequestLimits
 from gateway.pages import Pages
 
 log = structlog.get_logger()
 
-_BODYLESS = frozenset({204, 304})
+_SWITCHING = 101
+_BODYLESS = frozenset({_SWITCHING, 204, 304})
 _TOO_LARGE = 413
 _CLIENT_GONE = 499
 _CLOSE = (b"connection", b"close")
+
+
+class RouteEndpoint(Protocol):
+    """Answers the requests of one route."""
+
+    @property
+    def route(self) -> Route:
+        """The route."""
+        ...
+
+    async def __call__(self, request: Request, path: Mapping[str, str]) -> Response:
+        """Answers one request; errors are answers too.
+
+        Args:
+            request: The request.
+            path: What the path holds for each variable.
+        """
+        ...
 
 
 class GatewayApp:
@@ -39,7 +58,7 @@ class GatewayApp:
 
     def __init__(
         self,
-        endpoints: Iterable[Endpoint],
+        endpoints: Iterable[RouteEndpoint],
         pages: Pages,
         *,
         limits: RequestLimits,
@@ -115,7 +134,7 @@ class GatewayApp:
         request.route = endpoint.route.template
         return await endpoint(request, match.values)
 
-    def _find(self, request: Request) -> Match[Endpoint] | None:
+    def _find(self, request: Request) -> Match[RouteEndpoint] | None:
         """Returns where a request leads; None when no route has its path.
 
         Raises:
@@ -155,13 +174,13 @@ class GatewayApp:
             headers.extend((b"set-cookie", cookie + ending) for cookie in response.cookies)
         if response.status not in _BODYLESS:
             headers.append((b"content-type", response.content_type))
-        if (self._stopping() or request.expects_continue) and _CLOSE not in headers:
+        closes = self._stopping() or request.expects_continue
+        if closes and _CLOSE not in headers and response.status != _SWITCHING:
             # The client reconnects, to a gateway that stays up. One that waits for 100 (Continue) may send
             # its body nevertheless, which would be read as the next request.
             headers.append(_CLOSE)
         if response.stream is not None:
-            await send({"type": "http.response.start", "status": response.status, "headers": headers})
-            await send_until_gone(response.stream, request, send)
+            await response.stream.deliver(response.status, headers, send)
             return
         if response.status not in _BODYLESS and response.sized:
             headers.append((b"content-length", str(len(response.body)).encode()))

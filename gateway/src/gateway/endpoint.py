@@ -1,22 +1,14 @@
-"""Handles one route: rate limit, authenticate, cache lookup, decode, call, encode."""
+"""One route with one response: cache lookup, call, encode, after what every endpoint does first."""
 
-import asyncio
-import math
-import time
 from collections.abc import Mapping
 from typing import Any
 
-from chassis.errors import Forbidden, ServiceError, Unavailable
+from chassis.errors import ServiceError, Unavailable
 from chassis.grpc import committed
-from chassis.grpc.access import report_refused_key
-from chassis.grpc.call import Call, enter
-from chassis.identity.caller import Caller
 from chassis.identity.claims import Claims
 from google.protobuf.message_factory import GetMessageClass
 
-from gateway.access import compile_admission, sender
 from gateway.api.fields import HTTP_BODY
-from gateway.api.request_reader import compile_reader
 from gateway.api.response_encoder import EncodedResponse, compile_response_encoder
 from gateway.api.routes import Route
 from gateway.http.conditional import is_unchanged
@@ -25,12 +17,8 @@ from gateway.http.idempotency import REPLAYED, idempotency_key
 from gateway.http.problems import error_response
 from gateway.http.request import Request
 from gateway.http.response import Response
-from gateway.limits.request_limits import counted_for, route_limit
+from gateway.incoming import Incoming
 from gateway.parts import Parts
-from gateway.streams import events
-from gateway.streams.bounds import bounds_of
-from gateway.streams.event_stream import EventStream
-from gateway.upstream.overload_gate import OverloadGate
 
 _OK = 200
 _NO_CONTENT = 204
@@ -47,9 +35,7 @@ class Endpoint:
         self.route = route
         self._parts = parts
         self._enveloped = route.enveloped
-        self._limit = route_limit(method.name, options)
-        self._admit = compile_admission(route.policy, parts.authenticator, self._count)
-        self._read = compile_reader(route)
+        self._incoming = Incoming(route, parts)
         self._parse = GetMessageClass(method.output_type).FromString
         self._encode = compile_response_encoder(route)
         self._status = options.success_status or _OK
@@ -58,12 +44,7 @@ class Endpoint:
         shared = options.cache.shared.seconds
         self._cache_control = f"public, max-age={shared}".encode() if shared else b"no-store"
         self._breaker = parts.upstreams.breaker(service)
-        self._overload_gate = OverloadGate(method.name)
-        if route.streaming:
-            self._bounds = bounds_of(options)
-            self._event = events.compile_event(method.output_type)
-        open_call = parts.upstreams.stream if route.streaming else parts.upstreams.unary
-        self._call = open_call(route.policy.path, service)
+        self._call = parts.upstreams.unary(route.policy.path, service)
         self._takes_key = route.method == "POST"
         self._deadline_seconds = route.policy.deadline_seconds or parts.deadline_seconds
 
@@ -82,34 +63,18 @@ class Endpoint:
             response.headers.append(REPLAYED)
         return response
 
-    async def _count(self, request: Request, claims: Claims | None) -> None:
-        """Counts the request against its limits, before any work is done for it."""
-        await self._parts.limits.count(request, claims, self._limit)
-        request.announced_body_bytes()
-
     async def _respond(self, request: Request, path: Mapping[str, str]) -> Response:
-        token, claims = await self._admit(request)
+        token, claims = await self._incoming.admit(request)
         cacheable = claims is not None and self._cache_seconds and self._parts.authenticator.feed.fresh
         if cacheable and claims is not None:
             encoded = self._parts.cache.get(self._key(request, claims))
             if encoded is not None:
                 return self._finish(request, encoded)
-        # What refuses a request regardless of its body comes before 100 (Continue) is sent.
-        self._overload_gate.check()
-        if self.route.reads_body:
-            request.check_media_type()
-        body = await request.body()
-        try:
-            message = self._read(request, path, body)
-        except Forbidden:
-            if claims is not None:
-                await report_refused_key(
-                    self._parts.authenticator, self.route.policy, claims, sender(request)
-                )
-            raise
-        enter(self._call_context(request, token, claims))
-        if self.route.streaming:
-            return await self._stream(request, message, claims)
+        message = await self._incoming.read(request, path, claims)
+        call = self._incoming.enter_call(request, token, claims)
+        call.deadline = self._parts.now() + self._deadline_seconds
+        if self._takes_key:
+            call.idempotency_key = idempotency_key(request)
         if cacheable and claims is not None:
             return self._finish(request, await self._fetch(request, message, claims))
         response = await self._call_service(message)
@@ -136,7 +101,7 @@ class Endpoint:
         try:
             return self._parse(await self._breaker.call(lambda: self._call(raw)))
         except Unavailable as error:
-            self._overload_gate.record(error)
+            self._incoming.overload_gate.record(error)
             raise
         finally:
             for each in noted:
@@ -151,21 +116,6 @@ class Endpoint:
             request.path,
             request.query,
         )
-
-    def _call_context(self, request: Request, token: str, claims: Claims | None) -> Call:
-        caller = Caller(
-            user_id=claims.user_id if claims else None,
-            client_address=request.client_address,
-            user_agent=request.header(b"user-agent"),
-            request_id=request.request_id,
-        )
-        call = Call(caller=caller, bearer_token=token, traceparent=request.traceparent)
-        if not self.route.streaming:
-            call.deadline = self._parts.now() + self._deadline_seconds
-        if self._takes_key:
-            call.idempotency_key = idempotency_key(request)
-        request.call = call
-        return call
 
     def _finish(self, request: Request, encoded: EncodedResponse) -> Response:
         headers = list(encoded.headers)
@@ -192,29 +142,6 @@ class Endpoint:
         return Response(
             self._status, response.data, content_type, cache_control=self._cache_control, page=True
         )
-
-    async def _stream(self, request: Request, message: Any, claims: Claims | None) -> Response:
-        response = Response(
-            _OK, content_type=events.CONTENT_TYPE, headers=list(events.HEADERS), cache_control=b"no-cache"
-        )
-        if request.method == "HEAD":
-            response.sized = False
-            return response
-        holder = counted_for(request, claims)
-        place = self._parts.streams.open(self.route.policy.descriptor.name, holder, self._bounds)
-        token_seconds = claims.expires_at - time.time() if claims else math.inf
-        call = self._call(message.SerializeToString())
-        stream = EventStream(call, self._event, place, self._bounds, token_seconds)
-        gone = asyncio.ensure_future(request.gone())
-        try:
-            await stream.begin(gone)
-        except BaseException:
-            await stream.close()
-            raise
-        finally:
-            gone.cancel()
-        response.stream = stream
-        return response
 
 
 def _resolve(tag: str, message: Any, claims: Claims) -> str:

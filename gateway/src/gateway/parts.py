@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from chassis.auth_client.authenticator import TokenAuthenticator
 from vestibule.events.v1.events_pb2 import Event
@@ -26,6 +26,7 @@ class Parts:
         on_event: Applies events that calls committed.
         deadline_seconds: Deadline of calls whose policy has none.
         streams: The streams that are open.
+        origins: Whose pages may open WebSockets, besides the gateway's own.
         now: The monotonic clock for deadlines.
     """
 
@@ -35,5 +36,6 @@ class Parts:
     cache: NearCache[EncodedResponse]
     on_event: Callable[[Event], object]
     deadline_seconds: float
-    streams: StreamRegistry = field(default_factory=StreamRegistry)
+    streams: StreamRegistry
+    origins: frozenset[bytes] = frozenset()
     now: Callable[[], float] = time.monotonic

@@ -1,5 +1,7 @@
 """Builds the gateway from its parts."""
 
+from collections.abc import Callable, Mapping
+
 from chassis.auth_client.authenticator import TokenAuthenticator
 from chassis.auth_client.client import AUTH_CLIENT_SERVICES, AUTH_SERVICE, AuthClient
 from chassis.events.tail import Tail
@@ -12,13 +14,14 @@ from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
 from chassis.redis import open_redis
 from chassis.startup import StartupError
+from redis.asyncio import Redis
 
 from chassis import logs
 from gateway.api import descriptors
 from gateway.api.descriptors import Protos
 from gateway.api.fields import header_of
-from gateway.api.routes import Route, compile_routes
-from gateway.app import GatewayApp
+from gateway.api.routes import Route, RouteKind, compile_routes
+from gateway.app import GatewayApp, RouteEndpoint
 from gateway.cache.near_cache import NearCache
 from gateway.endpoint import Endpoint
 from gateway.event_handler import EventHandler
@@ -28,14 +31,24 @@ from gateway.http.envelope import VERSION
 from gateway.limits.leases import LeasingRateLimiter
 from gateway.limits.rate_limiter import Limit, RateLimiter, RedisRateLimiter
 from gateway.limits.request_limits import RequestLimits
+from gateway.limits.stream_slots import StreamSlots
 from gateway.pages import Pages
 from gateway.parts import Parts
 from gateway.settings import GatewaySettings
+from gateway.stream_endpoints import EventStreamEndpoint, WebSocketEndpoint
+from gateway.streams.registry import StreamRegistry
 from gateway.upstream.upstreams import Upstreams
 
 SERVICE = "gateway"
 LIMITER_TIMEOUT_SECONDS = 0.25
 CLIENT_LIMIT_SECONDS = 60.0
+
+
+_ENDPOINTS: Mapping[RouteKind, Callable[[Route, Parts], RouteEndpoint]] = {
+    RouteKind.UNARY: Endpoint,
+    RouteKind.EVENTS: EventStreamEndpoint,
+    RouteKind.WEBSOCKET: WebSocketEndpoint,
+}
 
 
 async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
@@ -50,20 +63,24 @@ async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
     certificates = open_certificates(settings.tls_files)
     upstreams = await lifecycle.enter(Upstreams(settings, protos.services, tokens, certificates))
     authenticator = _authenticator(settings, upstreams)
-    events = EventHandler(authenticator.feed, NearCache())
+    redis = await _limits_redis(lifecycle, settings)
+    streams = StreamRegistry(authenticator, StreamSlots(redis))
+    events = EventHandler(authenticator.feed, NearCache(), streams)
     await _follow_events(lifecycle, settings, tokens.keys, events, authenticator)
     parts = Parts(
         upstreams=upstreams,
         authenticator=authenticator,
-        limits=RequestLimits(await _limiter(lifecycle, settings), authenticator, _total_limit(settings)),
+        limits=RequestLimits(_limiter(settings, redis), authenticator, _total_limit(settings)),
         cache=events.cache,
         on_event=events.on_event,
         deadline_seconds=settings.deadline_seconds,
+        streams=streams,
+        origins=frozenset(origin.encode() for origin in settings.cors_origins),
     )
     routes = compile_routes(service for service in protos.services if upstreams.serves(service))
     operations = OperationsApp(lifecycle.readiness, service=SERVICE, version=VERSION)
     app = GatewayApp(
-        [Endpoint(route, parts) for route in routes],
+        [_ENDPOINTS[route.kind](route, parts) for route in routes],
         Pages(operations, lambda: _document(routes, protos)),
         limits=parts.limits,
         proxies=TrustedProxies(settings.trusted_proxies, settings.forwarded_header),
@@ -74,7 +91,8 @@ async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
         stopping=lifecycle.stopping.is_set,
     )
     server = await lifecycle.enter(open_http(app, host=settings.host, port=settings.port))
-    lifecycle.on_drain(parts.streams.drain)
+    lifecycle.begin("streams", streams.run())
+    lifecycle.on_drain(streams.drain)
     lifecycle.on_stop(server.stop)
     return server.address
 
@@ -129,14 +147,15 @@ async def _follow_events(
     lifecycle.readiness.ask("authenticator", lambda: authenticator.ready, waits_for=AUTH_SERVICE)
 
 
-async def _limiter(lifecycle: Lifecycle, settings: GatewaySettings) -> RateLimiter | None:
-    if settings.rate_limits == "off":
-        return None
-    redis = await lifecycle.enter(
+async def _limits_redis(lifecycle: Lifecycle, settings: GatewaySettings) -> Redis:
+    return await lifecycle.enter(
         open_redis(
             settings.redis_url.get_secret_value(),
             client_name=f"{SERVICE}-limits",
             timeout_seconds=LIMITER_TIMEOUT_SECONDS,
         )
     )
-    return LeasingRateLimiter(RedisRateLimiter(redis))
+
+
+def _limiter(settings: GatewaySettings, redis: Redis) -> RateLimiter | None:
+    return None if settings.rate_limits == "off" else LeasingRateLimiter(RedisRateLimiter(redis))

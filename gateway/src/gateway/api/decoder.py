@@ -1,5 +1,6 @@
 """Decodes JSON, query strings, paths and headers into messages, with an error for every wrong field."""
 
+import base64
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -177,7 +178,16 @@ def _scalar(field: FieldDescriptor) -> _Scalar:
         return _number
     if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
         return lambda value: (value, "" if isinstance(value, bool) else "must be true or false")
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return _bytes
     return _text
+
+
+def _bytes(value: Any) -> tuple[Any, str]:
+    try:
+        return base64.b64decode(value, validate=True), ""
+    except (ValueError, TypeError):
+        return None, "must be base64"
 
 
 def _text(value: Any) -> tuple[Any, str]:

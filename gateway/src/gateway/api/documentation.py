@@ -19,7 +19,14 @@ from vestibule.api.v1 import options_pb2
 from gateway.api.fields import EMPTY, HTTP_BODY, PAGINATION, cookie_of, header_of
 from gateway.api.models import Models
 from gateway.api.outcomes import outcomes
-from gateway.api.routes import Route
+from gateway.api.routes import Route, RouteKind
+from gateway.api.stream_documentation import (
+    SWITCHING_PROTOCOLS,
+    describe_websocket,
+    event_stream_response,
+    move_line_schemas,
+    websocket_operation,
+)
 from gateway.http.envelope import VERSION
 from gateway.http.idempotency import HEADER as IDEMPOTENCY_KEY
 from gateway.http.idempotency import KEY_LENGTH_MAX
@@ -92,11 +99,14 @@ def document(routes: Iterable[Route], comments: Mapping[str, str]) -> bytes:
     )
     models = Models(comments)
     bearer = _Bearer()
-    for route in routes:
-        if _is_page(route):
-            continue
+    documented = [route for route in routes if not _is_page(route)]
+    for route in documented:
         _add(app, route, models, comments, bearer)
     described = app.openapi()
+    for route in documented:
+        if route.kind is RouteKind.WEBSOCKET:
+            describe_websocket(route, models, described)
+    move_line_schemas(described)
     _drop_unused(described)
     return json.dumps(described, separators=(",", ":")).encode()
 
@@ -114,7 +124,7 @@ def _add(app: FastAPI, route: Route, models: Models, comments: Mapping[str, str]
         "" if route.template == _first_template(route) else "_" + route.template.strip("/").replace("/", "_")
     )
     public = route.policy.access == options_pb2.ACCESS_PUBLIC
-    status = route.policy.options.success_status or 200
+    status = _success_status(route)
     app.add_api_route(
         route.template,
         _endpoint(route, models, comments),
@@ -129,6 +139,12 @@ def _add(app: FastAPI, route: Route, models: Models, comments: Mapping[str, str]
         openapi_extra={"security": []} if public else None,
         response_description="Success.",
     )
+
+
+def _success_status(route: Route) -> int:
+    if route.kind is RouteKind.WEBSOCKET:
+        return SWITCHING_PROTOCOLS
+    return route.policy.options.success_status or 200
 
 
 def _first_template(route: Route) -> str:
@@ -148,7 +164,7 @@ def _endpoint(route: Route, models: Models, comments: Mapping[str, str]) -> Any:
     ]
     if route.method == "POST":
         parameters.append(_idempotency_key())
-    if route.body:
+    if route.body and route.kind is not RouteKind.WEBSOCKET:
         parameters.append(_body(route, models))
 
     def endpoint(**_: Any) -> None:
@@ -206,8 +222,10 @@ def _responses(route: Route, status: int, models: Models, comment: str) -> dict[
     output = route.policy.descriptor.output_type
     if output.full_name == HTTP_BODY:
         responses[status] = {"content": {"*/*": {}}, "description": "The content."}
-    elif route.streaming:
-        responses[status] = {"content": {"text/event-stream": {}}, "description": "Server-Sent Events."}
+    elif route.kind is RouteKind.EVENTS:
+        responses[status] = event_stream_response(route, models)
+    elif route.kind is RouteKind.WEBSOCKET:
+        responses.update(websocket_operation())
     elif output.full_name != EMPTY:
         responses[status] = {"model": _success(route, models)}
     error = ErrorEnvelope if route.enveloped else PlainError

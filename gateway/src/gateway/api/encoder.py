@@ -1,5 +1,6 @@
 """Encodes messages as JSON values; compiled once per message type."""
 
+import base64
 import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -26,6 +27,12 @@ def compile_headers(message: Descriptor) -> list[tuple[bytes, Callable[[Any], st
         for field in message.fields
         if header_of(field)
     ]
+
+
+def compile_field_encoders(message: Descriptor) -> dict[str, Encode]:
+    """Returns, for each field that JSON shows, what makes its value of a message."""
+    compiled: dict[str, list[Encode]] = {}
+    return {field.name: _getter(field, compiled) for field in in_json(message)}
 
 
 def _message_encoder(message: Descriptor, compiled: dict[str, list[Encode]]) -> Encode:
@@ -91,7 +98,7 @@ def _item(field: FieldDescriptor, compiled: dict[str, list[Encode]]) -> Encode:
     if field.cpp_type in _FLOATS:
         return lambda value: value if math.isfinite(value) else None
     if field.type == FieldDescriptor.TYPE_BYTES:
-        return lambda value: value.hex()
+        return lambda value: base64.b64encode(value).decode()
     return lambda value: value
 
 

@@ -38,18 +38,15 @@ def in_json(message: Descriptor) -> list[FieldDescriptor]:
     return [field for field in message.fields if not header_of(field) and not cookie_of(field)]
 
 
+def real_oneof(message: Descriptor) -> OneofDescriptor | None:
+    """Returns the first oneof that the proto declares as one; None when there is none."""
+    return next((oneof for oneof in message.oneofs if not _synthetic(oneof)), None)
+
+
 def only_oneof(message: Descriptor) -> OneofDescriptor | None:
     """Returns the oneof that all fields in JSON belong to; None if there is none."""
-    real = [oneof for oneof in message.oneofs if not _synthetic(oneof)]
-    if len(real) == 1 and len(real[0].fields) == len(in_json(message)):
-        found: OneofDescriptor = real[0]
-        return found
-    return None
-
-
-def stream_oneof(message: Descriptor) -> str:
-    """Returns the oneof of a streamed message whose set member is the event; empty for none."""
-    return next((str(oneof.name) for oneof in message.oneofs if not _synthetic(oneof)), "")
+    oneof = real_oneof(message)
+    return oneof if oneof is not None and len(oneof.fields) == len(in_json(message)) else None
 
 
 def takes_null(field: FieldDescriptor) -> bool:

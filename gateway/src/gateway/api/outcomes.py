@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from vestibule.api.v1 import options_pb2
 
 from gateway.api.fields import header_of
-from gateway.api.routes import Route
+from gateway.api.routes import Route, RouteKind
 
 CODES: Mapping[str, int] = {
     "INVALID_JSON": 400,
@@ -32,6 +32,7 @@ CODES: Mapping[str, int] = {
     "UNSUPPORTED_MEDIA_TYPE": 415,
     "VALIDATION_ERROR": 422,
     "WEAK_PASSWORD": 422,
+    "UPGRADE_REQUIRED": 426,
     "RATE_LIMITED": 429,
     "TOO_MANY_ATTEMPTS": 429,
     "INTERNAL": 500,
@@ -52,6 +53,7 @@ MEANINGS: Mapping[int, str] = {
     413: "The body is larger than 64 KiB.",
     415: "The body is not `application/json`.",
     422: "A field is wrong; `error.details.errors` names each.",
+    426: "The path is a WebSocket's.",
     429: "Too many requests or attempts; `Retry-After` says when to try again.",
     500: "An internal error.",
     503: "Try again later.",
@@ -100,6 +102,8 @@ def _codes(route: Route, comment: str) -> set[str]:
         codes |= _WITH_BODY
     if policy.descriptor.input_type.fields or route.method == "POST":
         codes.add("VALIDATION_ERROR")
+    if route.kind is RouteKind.WEBSOCKET:
+        codes |= {"UPGRADE_REQUIRED", "FORBIDDEN"}
     if "If-Match" in {header_of(field) for field in route.header_fields}:
         codes.add("VERSION_CONFLICT")
     return codes

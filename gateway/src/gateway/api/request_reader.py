@@ -10,6 +10,7 @@ from chassis.errors import Invalid
 from chassis.grpc.authorization import compile_request_authorization
 from chassis.grpc.constraints import compile_validator
 from chassis.grpc.field_rules import field_rules
+from chassis.grpc.stream_policy import binary_field
 from google.protobuf.message_factory import GetMessageClass
 
 from gateway.api.decoder import Errors, compile_decoder, compile_text_setter
@@ -24,12 +25,30 @@ QUERY_PAIRS_MAX = 100
 ReadRequest = Callable[[Request, Mapping[str, str], bytes], Any]
 """Takes the request, the path's values and the body; returns the message."""
 
+ReadMessage = Callable[[Request, Mapping[str, str], Mapping[str, Any] | None, bytes | None], Any]
+"""Takes request, path values, the JSON object that holds the other fields, and the content of the bytes field
+that is marked as a binary frame; returns the message."""
+
 
 def compile_reader(route: Route) -> ReadRequest:
     """Returns a function that reads a route's requests.
 
-    It raises `InvalidJson`; `Forbidden` or `ReauthenticationRequired` if the policy has rules on fields;
-    and `Invalid` that names every wrong field.
+    It raises `InvalidJson` and what `compile_message_reader` raises.
+    """
+    read_message = compile_message_reader(route)
+
+    def read(request: Request, path: Mapping[str, str], body: bytes) -> Any:
+        has_body = route.body or (body and route.reads_body)
+        return read_message(request, path, parse_body(body) if has_body else None, None)
+
+    return read
+
+
+def compile_message_reader(route: Route) -> ReadMessage:
+    """Returns what makes one message of a request and of what its body, or one frame, holds.
+
+    It raises `Forbidden` or `ReauthenticationRequired` where the policy has a say about the fields, and
+    `Invalid` naming every wrong field.
     """
     message_type = GetMessageClass(route.policy.descriptor.input_type)
     validate = compile_validator(route.policy.descriptor.input_type)
@@ -44,7 +63,11 @@ def compile_reader(route: Route) -> ReadRequest:
     set_cookies = _cookie_setter(route)
     defaults = _defaults(route)
 
-    def read(request: Request, path: Mapping[str, str], body: bytes) -> Any:
+    binary = binary_field(route.policy.descriptor.input_type)
+
+    def read(
+        request: Request, path: Mapping[str, str], values: Mapping[str, Any] | None, data: bytes | None
+    ) -> Any:
         message = message_type()
         errors: Errors = []
         for name, value in path.items():
@@ -56,8 +79,10 @@ def compile_reader(route: Route) -> ReadRequest:
             if header in request.headers:
                 setter(message, request.header(header), name, errors)
         set_cookies(message, request, errors)
-        if route.body or (body and route.reads_body):
-            decode(message, parse_body(body), errors)
+        if values is not None:
+            decode(message, values, errors)
+        if data is not None and binary is not None:
+            setattr(message, binary.name, data)
         if authorize is not None and request.claims is not None:
             authorize(message, request.claims)
         _fill_in(message, defaults)

@@ -1,5 +1,6 @@
 """The HTTP routes of gRPC methods, compiled from `google.api.http` and the policies."""
 
+import enum
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,9 +9,10 @@ from typing import Any
 from chassis.grpc.policy import Policy, service_policies
 from chassis.startup import StartupError
 from google.api import annotations_pb2
-from google.protobuf.descriptor import FieldDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor, ServiceDescriptor
 
 from gateway.api.fields import cookie_of, header_of
+from gateway.api.stream_routes import stream_route_problem
 
 _METHODS = ("get", "put", "post", "delete", "patch")
 _VARIABLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
@@ -18,6 +20,17 @@ _MEMBER = re.compile(r"[A-Za-z0-9._~-]+")
 
 
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+
+class RouteKind(enum.Enum):
+    """How a route is served."""
+
+    UNARY = "unary"
+    """One response."""
+    EVENTS = "events"
+    """A stream of responses."""
+    WEBSOCKET = "websocket"
+    """A stream of requests, with one response or a stream of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +42,7 @@ class Route:
         template: The path as documented, such as `/api/users/{user_id}`.
         segments: The path's parts; a variable's part is its field.
         policy: The method's policy: access, limits, deadline.
-        streaming: Whether the response is a stream.
+        kind: How it is served.
         body: Whether the request's fields are in a JSON body.
         response_field: The response's field that becomes `data`; None for all of it.
     """
@@ -38,7 +51,7 @@ class Route:
     template: str
     segments: tuple["str | FieldDescriptor", ...]
     policy: Policy
-    streaming: bool
+    kind: RouteKind
     body: bool
     response_field: FieldDescriptor | None
 
@@ -64,18 +77,22 @@ class Route:
 
     @property
     def body_fields(self) -> list[FieldDescriptor]:
-        """The request's fields in the body."""
-        return self._others if self.body else []
+        """The request's fields in the body, or in each frame of a WebSocket."""
+        return self._others if self._in_content else []
 
     @property
     def query_fields(self) -> list[FieldDescriptor]:
         """The request's fields in the query."""
-        return [] if self.body else self._others
+        return [] if self._in_content else self._others
 
     @property
     def enveloped(self) -> bool:
         """Whether responses have the envelope."""
         return self.template.startswith("/api/")
+
+    @property
+    def _in_content(self) -> bool:
+        return self.body or self.kind is RouteKind.WEBSOCKET
 
     @property
     def _others(self) -> list[FieldDescriptor]:
@@ -117,6 +134,8 @@ def _route(policy: Policy, rule: Any) -> Route:
         raise StartupError(f"{policy.path}: routes are {', '.join(_METHODS)}, not {method}")
     if rule.body not in ("", "*"):
         raise StartupError(f"{policy.path}: `body` is `*` or absent")
+    if problem := stream_route_problem(policy, method, rule):
+        raise StartupError(f"{policy.path}: {problem}")
     template = getattr(rule, method)
     response_field = None
     if rule.response_body:
@@ -128,10 +147,16 @@ def _route(policy: Policy, rule: Any) -> Route:
         template=template,
         segments=tuple(_segments(policy, template)),
         policy=policy,
-        streaming=policy.descriptor.server_streaming,
+        kind=_kind(policy.descriptor),
         body=rule.body == "*",
         response_field=response_field,
     )
+
+
+def _kind(method: MethodDescriptor) -> RouteKind:
+    if method.client_streaming:
+        return RouteKind.WEBSOCKET
+    return RouteKind.EVENTS if method.server_streaming else RouteKind.UNARY
 
 
 def _segments(policy: Policy, template: str) -> Iterator["str | FieldDescriptor"]:

@@ -34,7 +34,11 @@ _MAX_AGE = b"600"
 
 
 class Cors:
-    """The headers for allowed origins."""
+    """The headers for allowed origins.
+
+    Attributes:
+        origins: The allowed origins.
+    """
 
     def __init__(self, origins: tuple[str, ...], headers: Iterable[str] = ()) -> None:
         """Makes the headers for the allowed origins.
@@ -43,7 +47,7 @@ class Cors:
             origins: The allowed origins.
             headers: Request headers that routes read, besides those that every route reads.
         """
-        self._origins = frozenset(origin.encode() for origin in origins)
+        self.origins = frozenset(origin.encode() for origin in origins)
         self._allowed_headers = ", ".join(sorted(_ALWAYS_ALLOWED.union(headers), key=str.lower)).encode()
 
     def preflight(self, request: Request, allowed: str) -> Response | None:
@@ -56,7 +60,7 @@ class Cors:
         if request.method != "OPTIONS" or b"access-control-request-method" not in request.headers:
             return None
         headers: list[Header] = []
-        if request.headers.get(b"origin") in self._origins:
+        if request.headers.get(b"origin") in self.origins:
             headers = [
                 (b"access-control-allow-methods", allowed.encode()),
                 (b"access-control-allow-headers", self._allowed_headers),
@@ -66,10 +70,10 @@ class Cors:
 
     def headers(self, request: Request) -> list[Header]:
         """Returns the headers by which a browser gives the response to the page."""
-        if not self._origins:
+        if not self.origins:
             return []
         origin = request.headers.get(b"origin", b"")
-        if origin not in self._origins:
+        if origin not in self.origins:
             return [(b"vary", b"Origin")]
         return [
             (b"vary", b"Origin"),

@@ -110,6 +110,14 @@ class UnsupportedMediaType(HttpError):
         super().__init__()
 
 
+class UpgradeRequired(HttpError):
+    """The route is a WebSocket's, and the request is no handshake of one."""
+
+    status = 426
+    reason = "UPGRADE_REQUIRED"
+    message = "Open this path as a WebSocket (RFC 6455, version 13)."
+
+
 class RateLimited(ServiceError):
     """The client sends too many requests."""
 
@@ -155,6 +163,12 @@ def _headers(error: ServiceError, status: int) -> list[Header]:
         headers.append((b"retry-after", str(math.ceil(error.retry_after_seconds or 1)).encode()))
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", error.allowed.encode()))
+    if isinstance(error, UpgradeRequired):
+        headers += [
+            (b"upgrade", b"websocket"),
+            (b"connection", b"Upgrade"),
+            (b"sec-websocket-version", b"13"),
+        ]
     if isinstance(error, UnsupportedMediaType) and error.compressed:
         headers.append((b"accept-encoding", b"identity"))
     if isinstance(error, (PayloadTooLarge, RequestTimeout, BadRequest)):

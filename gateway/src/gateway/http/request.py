@@ -31,11 +31,11 @@ from gateway.http.problems import (
     RequestTimeout,
     UnsupportedMediaType,
 )
+from gateway.http.response import StreamSummary
 from gateway.http.targets import BAD_HOST, NO_HOST, is_host
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _NONE: dict[str, Any] = {}
 
@@ -76,6 +76,7 @@ class Request:
         span: This request's span, if the trace is recorded.
         claims: The authenticated caller's claims, once known.
         call: The context of the gRPC call, once it is made.
+        stream: The end and counts of the stream that the request opened, if it did.
         limit_headers: The `RateLimit` fields of the response, once the request is counted.
     """
 
@@ -97,6 +98,7 @@ class Request:
     span: Span | None = None
     claims: Claims | None = None
     call: Call | None = None
+    stream: StreamSummary | None = None
     limit_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
     @classmethod

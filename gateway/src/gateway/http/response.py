@@ -1,32 +1,40 @@
 """The response to a request."""
 
-import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 Header: TypeAlias = tuple[bytes, bytes]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 JSON = b"application/json"
 
 
 class Stream(Protocol):
-    """A body that is sent part by part; its receiver must close it."""
+    """What is sent over time, in place of a body. The app delivers it, then closes it in any case."""
 
-    lifetime_seconds: float
-
-    @property
-    def stopped(self) -> "asyncio.Future[None]":
-        """Done when the stream must end early."""
-        ...
-
-    def parts(self) -> AsyncGenerator[bytes, None]:
-        """Yields the parts."""
+    async def deliver(self, status: int, headers: list[Header], send: Send) -> None:
+        """Sends the head and all that follows, until the stream ends or the client has left."""
         ...
 
     async def close(self) -> None:
-        """Releases the stream's resources; may be called twice."""
+        """Frees what the stream holds; closing twice has no effect."""
         ...
+
+
+@dataclass(slots=True)
+class StreamSummary:
+    """What became of a stream, for the access log.
+
+    Attributes:
+        end: Why it ended, in one word or by the error's code.
+        received: Messages from the client.
+        sent: Messages to the client.
+    """
+
+    end: str = ""
+    received: int = 0
+    sent: int = 0
 
 
 @dataclass(slots=True)
@@ -39,8 +47,8 @@ class Response:
         content_type: The body's type.
         headers: Further headers, names in lower case.
         cache_control: What caches may do with it.
-        stream: Yields the body part by part, in place of `body`.
-        sized: Whether the body's length is known before it is sent.
+        stream: What is sent over time, in place of `body`.
+        sized: Whether the length of the body is known before it is sent.
         cookies: `Set-Cookie` fields, to which `Secure` is added over TLS.
         page: Whether it is a page for browsers.
     """

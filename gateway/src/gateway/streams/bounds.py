@@ -1,13 +1,13 @@
-"""What one stream may take and how many there may be, as the protos say."""
+"""What one stream may take and how many there may be, as the protos declare it."""
 
 import math
 from dataclasses import dataclass
 
-from chassis.grpc.stream_policy import STREAM_SECONDS_MAX
-from vestibule.api.v1 import options_pb2
+from chassis.grpc.policy import Policy
+from chassis.grpc.stream_policy import MESSAGE_BYTES_MAX, STREAM_SECONDS_MAX
 
 PER_HOLDER = 10
-MESSAGE_BYTES = 1024 * 1024
+RECEIVED_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,24 +15,27 @@ class Bounds:
     """Bounds of the streams of one method.
 
     Attributes:
-        per_holder: How many one user, API key or client may have open at this gateway.
-        idle_seconds: How long a stream may bring nothing; infinite for ever.
+        per_holder: How many one user, API key or client may have open, at all gateways together.
+        idle_seconds: How long a stream may stay without a message; infinite for no limit.
         lifetime_seconds: How long a stream may last.
-        message_bytes: Most bytes of one message.
+        received_bytes: Most bytes of one message from the client.
+        message_bytes: Most bytes of one message from the service.
     """
 
     per_holder: int = PER_HOLDER
     idle_seconds: float = math.inf
     lifetime_seconds: float = STREAM_SECONDS_MAX
-    message_bytes: int = MESSAGE_BYTES
+    received_bytes: int = RECEIVED_BYTES
+    message_bytes: int = MESSAGE_BYTES_MAX
 
 
-def bounds_of(options: options_pb2.MethodPolicy) -> Bounds:
+def bounds_of(policy: Policy) -> Bounds:
     """Returns the bounds that a method's policy declares; the defaults where it says nothing."""
-    declared = options.stream
+    declared = policy.options.stream
     return Bounds(
         per_holder=declared.per_person or PER_HOLDER,
         idle_seconds=declared.idle.ToNanoseconds() / 1e9 or math.inf,
-        lifetime_seconds=declared.lifetime.ToNanoseconds() / 1e9 or STREAM_SECONDS_MAX,
-        message_bytes=declared.message_bytes or MESSAGE_BYTES,
+        lifetime_seconds=policy.stream_seconds,
+        received_bytes=declared.message_bytes or RECEIVED_BYTES,
+        message_bytes=declared.message_bytes or MESSAGE_BYTES_MAX,
     )

@@ -1,19 +1,19 @@
-"""One stream on its way to a client: from the service's messages to the events of an answer."""
+"""One stream from a service on its way to a client: from serialized messages to events."""
 
 import asyncio
-import math
-import time
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import structlog
-from chassis.errors import ServiceError, TokenExpired
+from chassis.errors import ServiceError
 
-from gateway.http.problems import error_object
-from gateway.http.request import ClientGone
-from gateway.streams import events
-from gateway.streams.bounds import Bounds
-from gateway.streams.registry import OpenStream
+from gateway.http.request import ClientGone, Request
+from gateway.http.response import Header, Send
+from gateway.http.streaming import send_parts
+from gateway.streams.ends import CLIENT_GONE, FINISHED, LIFETIME, End, failed
+from gateway.streams.framing import Framing
+from gateway.streams.messages import StreamEvent
+from gateway.streams.open_stream import OpenStream
 
 log = structlog.get_logger()
 
@@ -21,103 +21,110 @@ FIRST_MESSAGE_SECONDS = 1.0
 """How long the head of the answer waits for a message: a failure before it is an answer of its own."""
 
 HEARTBEAT_SECONDS = 15.0
-WARNING_SECONDS = 30.0
 
 
 class EventStream:
     """The events of one stream.
 
-    Whoever makes one closes it: the call to the service is cancelled then, and the place given back.
+    The owner closes it: the call to the service is cancelled then, and the slot given back.
     """
 
     def __init__(
         self,
+        request: Request,
         messages: AsyncGenerator[bytes, None],
-        event: Callable[[bytes], bytes],
-        place: OpenStream,
-        bounds: Bounds,
-        token_seconds: float = math.inf,
+        event: Callable[[bytes], StreamEvent],
+        framing: Framing,
+        stream: OpenStream,
     ) -> None:
         """Takes the service's messages and what bounds them.
 
         Args:
+            request: The client's.
             messages: Serialized; nothing is asked for before `begin`.
             event: Makes an event of a message.
-            place: In the registry.
-            bounds: The method's.
-            token_seconds: How long the caller's token is still good.
+            framing: How events are written.
+            stream: In the registry.
         """
+        self._request = request
         self._messages = messages
         self._event = event
-        self._place = place
-        self._bounds = bounds
-        self._expires = token_seconds < bounds.lifetime_seconds
-        self.lifetime_seconds = min(token_seconds, bounds.lifetime_seconds)
-        self._ends_at = time.monotonic() + self.lifetime_seconds
+        self._framing = framing
+        self._stream = stream
+        self._bounds = stream.bounds
+        self._timer = stream.timer
+        self._end = CLIENT_GONE
         self._pending: asyncio.Task[bytes] | None = None
 
-    @property
-    def stopped(self) -> "asyncio.Future[None]":
-        """Done when the stream is to end because the gateway stops."""
-        return self._place.stopped
-
-    async def begin(self, gone: "asyncio.Future[Any]") -> None:
+    async def begin(self) -> None:
         """Asks for the first message and waits a moment for it, or until the client is gone.
 
-        Args:
-            gone: Done when the client has left.
-
         Raises:
-            ServiceError: the service refuses.
+            ServiceError: the service refuses, or the stream is to end before it has begun.
             ClientGone: the client has left.
         """
-        pending = self._next()
-        awaited: set[asyncio.Future[Any]] = {pending, gone, self.stopped}
-        await asyncio.wait(awaited, timeout=FIRST_MESSAGE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        if gone.done():
-            raise ClientGone
+        pending, ended = self._next(), self._stream.ended
+        gone = asyncio.ensure_future(self._request.gone())
+        awaited: set[asyncio.Future[Any]] = {pending, gone, ended}
+        try:
+            await asyncio.wait(awaited, timeout=FIRST_MESSAGE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if gone.done():
+                raise ClientGone
+        finally:
+            gone.cancel()
+        if ended.done() and (refusal := ended.result().error) is not None:
+            raise refusal
         if pending.done() and not pending.cancelled():
             error = pending.exception()
+            if isinstance(error, ServiceError):
+                self._end = failed(error)
             if error is not None and not isinstance(error, StopAsyncIteration):
                 raise error
 
+    async def deliver(self, status: int, headers: list[Header], send: Send) -> None:
+        """Sends the head and the events, until the stream ends or the client has left."""
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        seconds_max, ended = self._timer.seconds_left, self._stream.ended
+        complete = await send_parts(self.parts(), self._request, send, ended=ended, seconds_max=seconds_max)
+        if not complete:
+            over = LIFETIME if not self._timer.seconds_left else CLIENT_GONE
+            self._end = ended.result() if ended.done() else over
+
     async def parts(self) -> AsyncGenerator[bytes, None]:
-        """Yields the answer's parts: events, a comment when there is nothing to tell, and the end."""
-        yield events.opening(self.lifetime_seconds)
-        pending, warned = self._pending or self._next(), False
-        came_at = sent_at = time.monotonic()
+        """Yields the response's parts: events, a heartbeat when there is nothing to send, and the end."""
+        yield self._framing.opening(self._timer.seconds_left)
+        pending = self._pending or self._next()
+        ended, timer = self._stream.ended, self._timer
+        heartbeat_at = _now() + HEARTBEAT_SECONDS
         while True:
-            warn_at = math.inf if warned else self._ends_at - WARNING_SECONDS
-            quiet_at = came_at + self._bounds.idle_seconds
-            due_at = min(sent_at + HEARTBEAT_SECONDS, warn_at, quiet_at, self._ends_at)
-            timeout = max(0.0, due_at - time.monotonic())
-            awaited: set[asyncio.Future[Any]] = {pending, self.stopped}
+            timeout = min(timer.seconds_to_next, max(0.0, heartbeat_at - _now()))
+            awaited: set[asyncio.Future[Any]] = {pending, ended}
             await asyncio.wait(awaited, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-            now = sent_at = time.monotonic()
-            if self.stopped.done():
-                yield events.end("draining", come_back=True)
+            end = ended.result() if ended.done() else None
+            if end is None and not pending.done():
+                end = timer.end()
+            if end is None and pending.done():
+                end, part = self._of(pending)
+                if end is None:
+                    yield part
+                    pending, timer.active_at = self._next(), _now()
+                    end = timer.end()
+            if end is not None:
+                self._end = end
+                yield self._framing.last(end)
                 return
-            if now >= self._ends_at:
-                yield self._over()
-                return
-            if pending.done():
-                last, part = self._told(pending)
-                yield part
-                if last:
-                    return
-                pending, came_at = self._next(), time.monotonic()
-            elif now >= quiet_at:
-                yield events.end("idle")
-                return
-            elif now >= warn_at:
-                warned = True
-                yield events.warning(self._ends_at - now)
+            left = timer.warning()
+            if left is not None:
+                yield self._framing.ending(left)
+            elif _now() >= heartbeat_at:
+                yield self._framing.heartbeat
             else:
-                yield events.ALIVE
+                continue
+            heartbeat_at = _now() + HEARTBEAT_SECONDS
 
     async def close(self) -> None:
-        """Cancels the call to the service and gives the place back."""
-        self._place.leave()
+        """Cancels the call to the service and gives the slot back."""
+        self._stream.leave(self._end)
         pending, self._pending = self._pending, None
         if pending is not None:
             pending.cancel()
@@ -130,24 +137,26 @@ class EventStream:
         self._pending = asyncio.ensure_future(anext(self._messages))
         return self._pending
 
-    def _told(self, pending: "asyncio.Task[bytes]") -> tuple[bool, bytes]:
-        """Returns whether a message was the last, and the event that tells of it."""
+    def _of(self, pending: "asyncio.Task[bytes]") -> tuple[End | None, bytes]:
+        """Returns what ended the stream, or the event that a message makes."""
         try:
-            return False, self._shown(pending.result())
+            return None, self._part(pending.result())
         except StopAsyncIteration:
-            return True, events.end("finished")
+            return FINISHED, b""
         except ServiceError as error:
-            log.info("stream failed", reason=error.reason)
-            return True, events.failure(error_object(error))
+            log.info("stream failed", method=self._stream.holder.method, reason=error.reason)
+            return failed(error), b""
         except Exception:
-            log.exception("stream failed")
-            return True, events.failure(error_object(ServiceError()))
+            log.exception("stream failed", method=self._stream.holder.method)
+            return failed(ServiceError()), b""
 
-    def _shown(self, raw: bytes) -> bytes:
+    def _part(self, raw: bytes) -> bytes:
         if len(raw) > self._bounds.message_bytes:
             log.error("message of a stream too large", bytes=len(raw), limit=self._bounds.message_bytes)
             raise ServiceError
-        return self._event(raw)
+        self._stream.sent(len(raw))
+        return self._framing.event(self._event(raw))
 
-    def _over(self) -> bytes:
-        return events.failure(error_object(TokenExpired())) if self._expires else events.end("lifetime")
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,16 +1,43 @@
-"""The streams that are open at this gateway: counted for each client, and ended when the gateway stops."""
+"""The streams that are open at this gateway: counted, and ended by revocations and when the gateway stops."""
 
 import asyncio
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
+from uuid import UUID
 
-from chassis.errors import Unavailable
+import structlog
+from chassis.auth_client.authenticator import TokenAuthenticator
+from chassis.errors import ServiceError, Unavailable
+from chassis.identity.claims import Claims
+from chassis.ids import uuid7
 from prometheus_client import Counter, Gauge
+from vestibule.events.v1.events_pb2 import TokensRevoked
 
 from gateway.http.problems import RateLimited
+from gateway.limits.stream_slots import RENEW_SECONDS, StreamSlots
 from gateway.streams.bounds import Bounds
+from gateway.streams.ends import DRAINING, failed
+from gateway.streams.open_stream import Holder, OpenStream
+
+log = structlog.get_logger()
+
+Key = TypeVar("Key")
 
 RETRY_AFTER_SECONDS = 5.0
 
+STREAMS_MAX = 5_000
+"""Most streams of a gateway, which then has some 300 MB for them."""
+
+STALE_SECONDS = 5.0
+"""How often tokens are introspected while revocations cannot be followed."""
+
+AT_ONCE_MAX = 50
+
 _OPEN = Gauge("gateway_streams_open", "Streams that are open.", ["method"])
+_OPENED = Counter("gateway_streams_opened_total", "Streams that have been opened.", ["method"])
+_ENDED = Counter(
+    "gateway_streams_ended_total", "Streams that have ended, by the reason.", ["method", "reason"]
+)
 _REFUSED = Counter("gateway_streams_refused_total", "Streams refused as too many of one client.", ["method"])
 
 
@@ -20,73 +47,172 @@ class TooManyStreams(RateLimited):
     message = "Too many streams are open at once; close one, or try again later."
 
 
-class OpenStream:
-    """One stream's place in the registry.
-
-    Attributes:
-        stopped: Done when the stream is to end because the gateway stops.
-    """
-
-    def __init__(self, registry: "StreamRegistry", method: str, holder: str) -> None:
-        self.stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._registry = registry
-        self._key = (method, holder)
-
-    def stop(self) -> None:
-        """Has the stream end."""
-        if not self.stopped.done():
-            self.stopped.set_result(None)
-
-    def leave(self) -> None:
-        """Gives the place back; once is enough, and more does no harm."""
-        self.stopped.cancel()
-        self._registry.forget(self, self._key)
-
-
 class StreamRegistry:
-    """Says which streams may open, and knows those that are."""
+    """Opens streams, knows the open ones and ends them."""
 
-    def __init__(self) -> None:
+    def __init__(self, authenticator: TokenAuthenticator, slots: StreamSlots | None = None) -> None:
+        """Takes what knows the tokens, and the slots that all gateways share; None for this gateway alone."""
+        self._authenticator = authenticator
+        self._slots = slots
         self._open: set[OpenStream] = set()
-        self._held: dict[tuple[str, str], int] = {}
+        self._by_key: dict[str, set[OpenStream]] = {}
+        self._by_subject: dict[UUID, set[OpenStream]] = {}
         self._draining = False
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    def open(self, method: str, holder: str, bounds: Bounds) -> OpenStream:
-        """Takes a place for a stream; whoever takes it gives it back by `leave`.
-
-        Args:
-            method: The method's name.
-            holder: Who is counted: a user, an API key or a client.
-            bounds: The method's.
+    async def open(self, holder: Holder, bounds: Bounds) -> OpenStream:
+        """Opens a stream; the caller gives its slot back by `OpenStream.leave`.
 
         Raises:
             TooManyStreams: the holder has as many open as it may.
-            Unavailable: the gateway is stopping.
+            Unavailable: the gateway is stopping, or has as many streams as it can bear.
+            TokenRevoked: the token was revoked a moment ago.
         """
-        if self._draining:
+        if self._draining or len(self._open) >= STREAMS_MAX:
             raise Unavailable
-        held = self._held.get((method, holder), 0)
-        if held >= bounds.per_holder:
-            _REFUSED.labels(method).inc()
-            raise TooManyStreams(retry_after_seconds=RETRY_AFTER_SECONDS)
-        self._held[method, holder] = held + 1
-        place = OpenStream(self, method, holder)
-        self._open.add(place)
-        _OPEN.labels(method).inc()
-        return place
+        if len(self._by_key.get(holder.key, ())) >= bounds.per_holder:
+            raise self._too_many(holder)
+        stream = OpenStream(str(uuid7()), holder, bounds, self._left)
+        # Known before anything is awaited: no revocation and no other stream is missed.
+        self._add(stream)
+        try:
+            await self._take_slot(stream)
+            if holder.claims is not None:
+                self._authenticator.authenticate_cached(holder.token)
+        except BaseException:
+            self._remove(stream)
+            raise
+        _OPENED.labels(holder.method).inc()
+        return stream
 
-    def forget(self, place: OpenStream, key: tuple[str, str]) -> None:
-        """Frees a place; called by `OpenStream.leave`."""
-        if place not in self._open:
+    def renew(self, stream: OpenStream, token: str, claims: Claims) -> None:
+        """Has a stream go on by another token of its user."""
+        old = stream.holder
+        self._unindex(stream)
+        stream.holder = Holder(old.method, old.client, old.sender, token, claims, old.authorize)
+        stream.timer.renew(stream.holder.token_seconds)
+        self._index(stream)
+
+    def on_revoked(self, revoked: TokensRevoked) -> None:
+        """Ends the streams that a revocation concerns, whose tokens are then refused."""
+        if revoked.every_session:
+            self._check(self._open)
             return
-        self._open.discard(place)
-        _OPEN.labels(key[0]).dec()
-        self._held[key] -= 1
-        if not self._held[key]:
-            del self._held[key]
+        try:
+            subject = UUID(revoked.session_id or revoked.user_id)
+        except ValueError:
+            return
+        self._check(self._by_subject.get(subject, ()))
+
+    def on_lost(self) -> None:
+        """Checks every stream: revocations may have been missed."""
+        self._check(self._open)
 
     def drain(self) -> None:
-        """Ends every stream and opens no more: their clients come back to a gateway that stays."""
+        """Ends every stream and opens no more: clients come back to a gateway that stays."""
         self._draining = True
-        for place in tuple(self._open):
-            place.stop()
+        for stream in tuple(self._open):
+            stream.end(DRAINING)
+
+    async def run(self) -> None:
+        """Renews slots, and has tokens introspected while revocations cannot be followed; until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._renew_slots())
+            tasks.create_task(self._introspect_while_stale())
+
+    async def _take_slot(self, stream: OpenStream) -> None:
+        slots, holder = self._slots, stream.holder
+        if slots is not None and not await slots.take(holder.key, stream.bounds.per_holder, stream.id):
+            raise self._too_many(holder)
+
+    def _too_many(self, holder: Holder) -> TooManyStreams:
+        _REFUSED.labels(holder.method).inc()
+        return TooManyStreams(retry_after_seconds=RETRY_AFTER_SECONDS)
+
+    def _add(self, stream: OpenStream) -> None:
+        self._open.add(stream)
+        self._by_key.setdefault(stream.holder.key, set()).add(stream)
+        self._index(stream)
+        _OPEN.labels(stream.holder.method).inc()
+
+    def _left(self, stream: OpenStream) -> None:
+        _ENDED.labels(stream.holder.method, stream.summary.end).inc()
+        self._remove(stream)
+
+    def _remove(self, stream: OpenStream) -> None:
+        self._open.discard(stream)
+        _discard(self._by_key, stream.holder.key, stream)
+        self._unindex(stream)
+        _OPEN.labels(stream.holder.method).dec()
+        if self._slots is not None:
+            self._start(self._slots.give_back(stream.holder.key, stream.id))
+
+    def _index(self, stream: OpenStream) -> None:
+        for subject in _subjects(stream):
+            self._by_subject.setdefault(subject, set()).add(stream)
+
+    def _unindex(self, stream: OpenStream) -> None:
+        for subject in _subjects(stream):
+            _discard(self._by_subject, subject, stream)
+
+    def _check(self, streams: Iterable[OpenStream]) -> None:
+        """Ends the streams whose tokens are refused; what memory does not know, auth-service is asked."""
+        unknown = []
+        for stream in tuple(streams):
+            if stream.holder.claims is None:
+                continue
+            try:
+                if self._authenticator.authenticate_cached(stream.holder.token) is None:
+                    unknown.append(stream)
+            except ServiceError as error:
+                stream.end(failed(error))
+        if unknown:
+            self._start(self._authenticate_all(unknown))
+
+    async def _authenticate_all(self, streams: list[OpenStream]) -> None:
+        for begin in range(0, len(streams), AT_ONCE_MAX):
+            await asyncio.gather(*(self._authenticate(each) for each in streams[begin : begin + AT_ONCE_MAX]))
+
+    async def _authenticate(self, stream: OpenStream) -> None:
+        holder = stream.holder
+        try:
+            claims = await self._authenticator.authenticate(holder.token, holder.sender)
+            if holder.authorize is not None:
+                holder.authorize(claims)
+        except ServiceError as error:
+            if stream.holder is holder:
+                stream.end(failed(error))
+        except Exception:
+            log.exception("token of a stream could not be checked")
+
+    async def _renew_slots(self) -> None:
+        while self._slots is not None:
+            await asyncio.sleep(RENEW_SECONDS)
+            for key, streams in tuple(self._by_key.items()):
+                await self._slots.renew(key, [stream.id for stream in streams])
+
+    async def _introspect_while_stale(self) -> None:
+        while True:
+            await asyncio.sleep(STALE_SECONDS)
+            if not self._authenticator.feed.fresh:
+                await self._authenticate_all([each for each in self._open if each.holder.claims is not None])
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _subjects(stream: OpenStream) -> list[UUID]:
+    """Returns whose revocations concern a stream: its user's, and its session's or API key's."""
+    claims = stream.holder.claims
+    if claims is None:
+        return []
+    return [claims.user_id, claims.session_id or claims.token_id]
+
+
+def _discard(index: dict[Key, set[OpenStream]], key: Key, stream: OpenStream) -> None:
+    streams = index.get(key, set())
+    streams.discard(stream)
+    if not streams:
+        index.pop(key, None)

@@ -1,0 +1,80 @@
+"""What every endpoint does with a request before its call: limit, authenticate, authorize, decode."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chassis.errors import Forbidden
+from chassis.grpc.access import report_refused_key
+from chassis.grpc.call import Call, enter
+from chassis.identity.caller import Caller
+from chassis.identity.claims import Claims
+
+from gateway.access import compile_admission, sender
+from gateway.api.request_reader import compile_message_reader, compile_reader
+from gateway.api.routes import Route
+from gateway.http.request import Request
+from gateway.limits.request_limits import route_limit
+from gateway.parts import Parts
+from gateway.upstream.overload_gate import OverloadGate
+
+
+class Incoming:
+    """Takes the requests of one route in.
+
+    Attributes:
+        route: The route.
+        overload_gate: Refuses calls while the service is overloaded.
+    """
+
+    def __init__(self, route: Route, parts: Parts) -> None:
+        self.route = route
+        self.overload_gate = OverloadGate(route.policy.descriptor.name)
+        self._parts = parts
+        self._limit = route_limit(route.policy.descriptor.name, route.policy.options)
+        self.admit = compile_admission(route.policy, parts.authenticator, self.count)
+        self._read = compile_reader(route)
+        self._read_message = compile_message_reader(route)
+
+    async def count(self, request: Request, claims: Claims | None) -> None:
+        """Counts the request against the limits, before anything is done for it."""
+        await self._parts.limits.count(request, claims, self._limit)
+        request.announced_body_bytes()
+
+    async def read(self, request: Request, path: Mapping[str, str], claims: Claims | None) -> Any:
+        """Returns the message that a request and its body make."""
+        # All that refuses a request whatever its body holds comes before the body is asked for.
+        self.overload_gate.check()
+        if self.route.reads_body:
+            request.check_media_type()
+        body = await request.body()
+        try:
+            return self._read(request, path, body)
+        except Forbidden:
+            await self._report(request, claims)
+            raise
+
+    async def read_frame(
+        self, request: Request, path: Mapping[str, str], values: dict[str, Any] | None, data: bytes | None
+    ) -> Any:
+        """Returns the message that a frame makes: a JSON object, or the content of a binary frame."""
+        try:
+            return self._read_message(request, path, values, data)
+        except Forbidden:
+            await self._report(request, request.claims)
+            raise
+
+    def enter_call(self, request: Request, token: str, claims: Claims | None) -> Call:
+        """Makes what the service is told of the request this task's own, and returns it."""
+        caller = Caller(
+            user_id=claims.user_id if claims else None,
+            client_address=request.client_address,
+            user_agent=request.header(b"user-agent"),
+            request_id=request.request_id,
+        )
+        request.call = call = Call(caller=caller, bearer_token=token, traceparent=request.traceparent)
+        enter(call)
+        return call
+
+    async def _report(self, request: Request, claims: Claims | None) -> None:
+        if claims is not None:
+            await report_refused_key(self._parts.authenticator, self.route.policy, claims, sender(request))

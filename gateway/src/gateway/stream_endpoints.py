@@ -1,0 +1,190 @@
+"""The endpoints of methods that stream: events from the service, or a WebSocket."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chassis.errors import Forbidden, ServiceError, Unavailable
+from chassis.grpc.authorization import compile_authorization
+from chassis.grpc.stream_policy import binary_field
+from chassis.identity.claims import Claims
+from vestibule.api.v1 import options_pb2
+
+from gateway.access import sender
+from gateway.api.routes import Route
+from gateway.http.problems import UnsupportedMediaType, error_response
+from gateway.http.request import Request
+from gateway.http.response import Header, Response
+from gateway.http.websocket_handshake import accepting_headers, check_handshake, move_offered_token
+from gateway.incoming import Incoming
+from gateway.limits.request_limits import counted_for
+from gateway.parts import Parts
+from gateway.streams import framing
+from gateway.streams.bounds import bounds_of
+from gateway.streams.conversation import Conversation, FrameCodec, Renew
+from gateway.streams.ends import CLIENT_GONE
+from gateway.streams.event_stream import EventStream
+from gateway.streams.messages import compile_event, compile_frame
+from gateway.streams.open_stream import Holder, OpenStream
+
+_OK = 200
+_SWITCHING_PROTOCOLS = 101
+
+UPSTREAM_GRACE_SECONDS = 5.0
+"""How much longer than the stream its call may last: the stream is ended here, with its reason."""
+
+
+class _StreamOpener:
+    """Opens streams of one route in the registry."""
+
+    def __init__(self, route: Route, parts: Parts) -> None:
+        self.bounds = bounds_of(route.policy)
+        self._method = route.policy.descriptor.name
+        self._registry = parts.streams
+        self._authorize = (
+            None if route.policy.access == options_pb2.ACCESS_PUBLIC else compile_authorization(route.policy)
+        )
+
+    async def open(self, request: Request, token: str, claims: Claims | None) -> OpenStream:
+        """Opens a stream for whoever sent the request."""
+        client = counted_for(request, claims)
+        holder = Holder(self._method, client, sender(request), token, claims, self._authorize)
+        stream = await self._registry.open(holder, self.bounds)
+        request.stream = stream.summary
+        return stream
+
+    def renew(self, stream: OpenStream, token: str, claims: Claims) -> None:
+        """Has a stream go on by another token.
+
+        Raises:
+            Forbidden: it is another user's, or may not call the method.
+        """
+        before = stream.holder.claims
+        if before is None or claims.user_id != before.user_id:
+            raise Forbidden
+        if (claims.session_id is None) != (before.session_id is None):
+            raise Forbidden
+        if self._authorize is not None:
+            self._authorize(claims)
+        self._registry.renew(stream, token, claims)
+
+
+class EventStreamEndpoint:
+    """Answers requests whose response streams, as Server-Sent Events or JSON lines."""
+
+    def __init__(self, route: Route, parts: Parts) -> None:
+        self.route = route
+        self._incoming = Incoming(route, parts)
+        self._opener = _StreamOpener(route, parts)
+        method = route.policy.descriptor
+        self._event = compile_event(method.output_type)
+        self._call = parts.upstreams.stream(route.policy.path, method.containing_service.full_name)
+
+    async def __call__(self, request: Request, path: Mapping[str, str]) -> Response:
+        """Answers one request; errors are answers too."""
+        try:
+            return await self._answer(request, path)
+        except ServiceError as error:
+            return error_response(error, request_id=request.request_id, enveloped=self.route.enveloped)
+
+    async def _answer(self, request: Request, path: Mapping[str, str]) -> Response:
+        token, claims = await self._incoming.admit(request)
+        message = await self._incoming.read(request, path, claims)
+        form = framing.framing_for(request.header(b"accept"))
+        response = Response(_OK, content_type=form.content_type)
+        if request.method == "HEAD":
+            response.sized = False
+            response.headers = _headers(self._opener.bounds.lifetime_seconds, *framing.HEADERS)
+            return response
+        stream = await self._opener.open(request, token, claims)
+        self._incoming.enter_call(request, token, claims)
+        messages = self._call(
+            message.SerializeToString(), timeout=self._opener.bounds.lifetime_seconds + UPSTREAM_GRACE_SECONDS
+        )
+        response.headers = _headers(stream.timer.seconds_left, *framing.HEADERS)
+        events = EventStream(request, messages, self._event, form, stream)
+        try:
+            await events.begin()
+        except BaseException:
+            await events.close()
+            raise
+        response.stream = events
+        return response
+
+
+class WebSocketEndpoint:
+    """Opens WebSockets to methods whose requests stream."""
+
+    def __init__(self, route: Route, parts: Parts) -> None:
+        self.route = route
+        self._parts = parts
+        self._incoming = Incoming(route, parts)
+        self._opener = _StreamOpener(route, parts)
+        method = route.policy.descriptor
+        service = method.containing_service.full_name
+        self._frame = compile_frame(method.output_type)
+        self._takes_binary = binary_field(method.input_type) is not None
+        self._method = parts.upstreams.channel(service).duplex(route.policy.path)
+        self._breaker = parts.upstreams.breaker(service)
+
+    async def __call__(self, request: Request, path: Mapping[str, str]) -> Response:
+        """Answers one handshake; errors are answers by HTTP."""
+        try:
+            return await self._answer(request, path)
+        except ServiceError as error:
+            return error_response(error, request_id=request.request_id, enveloped=self.route.enveloped)
+
+    async def _answer(self, request: Request, path: Mapping[str, str]) -> Response:
+        move_offered_token(request)
+        try:
+            check_handshake(request, self._parts.origins)
+        except ServiceError:
+            await self._incoming.count(request, None)
+            raise
+        token, claims = await self._incoming.admit(request)
+        self._incoming.overload_gate.check()
+        stream = await self._opener.open(request, token, claims)
+        conversation: Conversation | None = None
+        try:
+            self._incoming.enter_call(request, token, claims)
+            seconds_max = self._opener.bounds.lifetime_seconds + UPSTREAM_GRACE_SECONDS
+            call = self._method.open(limit_seconds=seconds_max)
+            renew = self._renewal(request, stream)
+            opened = conversation = Conversation(request, call, self._codec(request, path), stream, renew)
+            await self._breaker.call(lambda: opened.begin(self._parts.deadline_seconds))
+        except BaseException as error:
+            if isinstance(error, Unavailable):
+                self._incoming.overload_gate.record(error)
+            if conversation is not None:
+                await conversation.close()
+            else:
+                stream.leave(CLIENT_GONE)
+            raise
+        headers = _headers(stream.timer.seconds_left, *accepting_headers(request))
+        return Response(_SWITCHING_PROTOCOLS, headers=headers, stream=conversation)
+
+    def _codec(self, request: Request, path: Mapping[str, str]) -> FrameCodec:
+        async def read(values: dict[str, Any] | None, data: bytes | None) -> bytes:
+            if data is not None and not self._takes_binary:
+                raise UnsupportedMediaType
+            message = await self._incoming.read_frame(request, path, values, data)
+            raw: bytes = message.SerializeToString()
+            return raw
+
+        return FrameCodec(read, self._frame)
+
+    def _renewal(self, request: Request, stream: OpenStream) -> Renew | None:
+        if stream.holder.claims is None:
+            return None
+
+        async def renew(token: str) -> None:
+            claims = await self._parts.authenticator.authenticate(token, sender(request))
+            await self._incoming.count(request, claims)
+            self._opener.renew(stream, token, claims)
+            request.claims = claims
+
+        return renew
+
+
+def _headers(seconds: float, *further: Header) -> list[Header]:
+    """Returns the headers of a stream's head, which tells how long it may last."""
+    return [(b"stream-lifetime", str(round(seconds)).encode()), *further]

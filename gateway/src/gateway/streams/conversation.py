@@ -1,0 +1,237 @@
+"""One stream both ways: a WebSocket on one side, a gRPC call on the other, one message in flight each way."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import structlog
+from chassis.errors import ServiceError, Unavailable
+from chassis.grpc.stream_calls import StreamCall
+from chassis.http.declined_upgrades import UPGRADE_EXTENSION, Upgrade
+
+from gateway.api.request_reader import parse_body
+from gateway.http.problems import BadRequest, InvalidJson, PayloadTooLarge
+from gateway.http.request import ClientGone, Request
+from gateway.http.response import Header, Send
+from gateway.streams.ends import CLIENT_GONE, FINISHED, End, close_of, failed
+from gateway.streams.open_stream import OpenStream
+from gateway.streams.websocket import PeerGone, WebSocket
+
+log = structlog.get_logger()
+
+ADMISSION_SECONDS = 0.05
+"""How long the handshake waits for a service that is reached to say that it takes the call, or refuses it."""
+
+AUTH = "auth"
+END = "end"
+CONTROLS = frozenset({AUTH, END})
+"""Keys of frames that are for the gateway: another token, and the end of the client's messages."""
+
+ReadFrame = Callable[[dict[str, Any] | None, bytes | None], Awaitable[bytes]]
+"""Takes the JSON object of a text frame, or the content of a binary one; returns the serialized request."""
+
+Renew = Callable[[str], Awaitable[None]]
+"""Takes another token of the same user; raises where it is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameCodec:
+    """Makes requests of frames, and frames of responses.
+
+    Attributes:
+        read: Makes a serialized request of a frame.
+        frame: Makes a frame of a serialized response, and says whether it is a binary one.
+    """
+
+    read: ReadFrame
+    frame: Callable[[bytes], tuple[bytes, bool]]
+
+
+class Conversation:
+    """Relays messages between a WebSocket and a call, until either side ends or the stream is to end."""
+
+    def __init__(
+        self,
+        request: Request,
+        call: StreamCall,
+        codec: FrameCodec,
+        stream: OpenStream,
+        renew: Renew | None,
+    ) -> None:
+        """Takes both sides.
+
+        Args:
+            request: The handshake.
+            call: To the service.
+            codec: Makes requests of frames, and frames of responses.
+            stream: In the registry.
+            renew: Takes another token; None where nobody has to be signed in.
+        """
+        self._request = request
+        self._call = call
+        self._codec = codec
+        self._stream = stream
+        self._bounds = stream.bounds
+        self._timer = stream.timer
+        self._renew = renew
+        self._end = CLIENT_GONE
+        self._first: asyncio.Task[Any] | None = None
+        self._has_ended = False
+
+    async def begin(self, seconds_max: float) -> None:
+        """Waits until the service is reached, and a moment for it to refuse.
+
+        Args:
+            seconds_max: How long the service may take to be reached.
+
+        Raises:
+            ServiceError: the service cannot be reached or refuses, or the stream is to end already.
+            ClientGone: the client has left.
+        """
+        try:
+            async with asyncio.timeout(seconds_max):
+                await self._call.connected()
+        except TimeoutError as error:
+            raise Unavailable from error
+        except ServiceError as error:
+            self._end = failed(error)
+            raise
+        first = self._first = asyncio.ensure_future(self._call.receive())
+        admitted = asyncio.ensure_future(self._call.admitted())
+        gone = asyncio.ensure_future(self._request.gone())
+        try:
+            awaited: set[asyncio.Future[Any]] = {first, admitted, gone, self._stream.ended}
+            await asyncio.wait(awaited, timeout=ADMISSION_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if admitted.done() and not first.done():
+                # A refusal brings metadata too, and itself a moment later.
+                await asyncio.wait({first}, timeout=ADMISSION_SECONDS / 10)
+            if gone.done():
+                raise ClientGone
+        finally:
+            admitted.cancel()
+            gone.cancel()
+        if self._stream.ended.done():
+            raise self._stream.ended.result().error or Unavailable
+        refusal = first.exception() if first.done() and not first.cancelled() else None
+        if isinstance(refusal, ServiceError):
+            self._end = failed(refusal)
+            raise refusal
+
+    async def deliver(self, status: int, headers: list[Header], send: Send) -> None:
+        """Accepts the WebSocket and relays until the end, which the close code tells."""
+        del status, send
+        socket = WebSocket(self._bounds.received_bytes)
+        upgrade: Upgrade = self._request.extensions[UPGRADE_EXTENSION]
+        if not upgrade(headers, socket):
+            if self._request.abort is not None:
+                self._request.abort()
+            raise ClientGone
+        try:
+            self._end = await self._relay(socket)
+        finally:
+            self._call.cancel()
+            await socket.close(*close_of(self._end))
+
+    async def close(self) -> None:
+        """Cancels the call and gives the slot back."""
+        self._stream.leave(self._end)
+        self._call.cancel()
+        if self._first is not None:
+            self._first.cancel()
+            await asyncio.gather(self._first, return_exceptions=True)
+
+    async def _relay(self, socket: WebSocket) -> End:
+        up, down = asyncio.ensure_future(self._up(socket)), asyncio.ensure_future(self._down(socket))
+        warning: asyncio.Task[None] | None = None
+        ended, timer = self._stream.ended, self._timer
+        try:
+            while True:
+                awaited: set[asyncio.Future[Any]] = {down, ended, socket.left}
+                if not up.done():
+                    awaited.add(up)
+                await asyncio.wait(
+                    awaited, timeout=timer.seconds_to_next, return_when=asyncio.FIRST_COMPLETED
+                )
+                if ended.done():
+                    return ended.result()
+                if down.done():
+                    return self._end_of(down, socket) or FINISHED
+                if up.done() and (end := self._end_of(up, socket)) is not None:
+                    return end
+                if socket.left.done():
+                    return _left(socket)
+                timer.active_at = socket.received_at
+                if (over := timer.end()) is not None:
+                    return over
+                if (left := timer.warning()) is not None:
+                    notice = orjson.dumps({"ending": {"seconds": round(left)}})
+                    warning = asyncio.ensure_future(_notify(socket, notice))
+        finally:
+            tasks = [task for task in (up, down, warning) if task is not None]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _up(self, socket: WebSocket) -> None:
+        """Takes the client's frames to the service; never returns."""
+        while True:
+            message = await socket.receive()
+            self._stream.received(len(message))
+            if isinstance(message, bytes):
+                request = await self._codec.read(None, message)
+            else:
+                values = parse_body(message.encode())
+                if len(values) == 1 and not CONTROLS.isdisjoint(values):
+                    await self._control(values)
+                    continue
+                request = await self._codec.read(values, None)
+            if self._has_ended:
+                raise BadRequest("A message came after the end.")
+            await self._call.send(request)
+
+    async def _down(self, socket: WebSocket) -> None:
+        """Takes the service's messages to the client, until the service has ended."""
+        first, self._first = self._first, None
+        raw = await (first if first is not None else self._call.receive())
+        while raw is not None:
+            if len(raw) > self._bounds.message_bytes:
+                log.error("message of a stream too large", bytes=len(raw), limit=self._bounds.message_bytes)
+                raise ServiceError
+            data, is_binary = self._codec.frame(raw)
+            self._stream.sent(len(raw))
+            await socket.send(data, binary=is_binary)
+            raw = await self._call.receive()
+
+    async def _control(self, values: dict[str, Any]) -> None:
+        if END in values:
+            self._has_ended = True
+            await self._call.end_sending()
+            return
+        token = values[AUTH]
+        if self._renew is None or not isinstance(token, str):
+            raise InvalidJson
+        await self._renew(token)
+
+    def _end_of(self, task: "asyncio.Task[None]", socket: WebSocket) -> End | None:
+        """Returns the end that a side has brought about; None when it has just nothing more to do."""
+        error = task.exception() if not task.cancelled() else None
+        if error is None:
+            return None
+        if isinstance(error, PeerGone):
+            return _left(socket)
+        if isinstance(error, ServiceError):
+            return failed(error)
+        log.error("stream failed", method=self._stream.holder.method, exc_info=error)
+        return failed(ServiceError())
+
+
+def _left(socket: WebSocket) -> End:
+    if socket.refused == PayloadTooLarge.reason:
+        return failed(PayloadTooLarge())
+    return End(socket.refused, BadRequest()) if socket.refused else CLIENT_GONE
+
+
+async def _notify(socket: WebSocket, notice: bytes) -> None:
+    await socket.send(notice, binary=False)

@@ -1,0 +1,299 @@
+"""A WebSocket as a pair of coroutines, with back-pressure both ways and nothing kept beyond one message.
+
+The framing is that of the `websockets` library (RFC 6455); the connection comes from
+`chassis.declined_upgrades`, once the gateway has admitted the client.
+"""
+
+import asyncio
+import socket
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Protocol, Side
+
+from gateway.http.problems import BadRequest, InvalidJson, PayloadTooLarge
+
+PING_SECONDS = 20.0
+"""How long after the last ping was answered the next one is sent, and how long an answer may take."""
+
+CLOSE_SECONDS = 2.0
+"""How long a peer may take for what was sent before the close, and for its own close."""
+
+CONTROL_FRAMES_MAX = 200
+"""Most pings and pongs that a peer may send between two of our own pings."""
+
+FRAGMENTS_MAX = 4096
+"""Most fragments of one message."""
+
+LOOK_SECONDS = 0.5
+"""How often a connection that is not read is checked for its peer's leaving."""
+
+UNSENT_BYTES_MAX = 128 * 1024
+"""What the kernel may hold that the peer's window has no room for."""
+
+_CLOSED_STATES = frozenset({7, 8})
+"""CLOSE and CLOSE_WAIT among the states of `tcp_info`: the peer has closed or reset the connection."""
+
+_REASONS: Mapping[int, str] = {
+    1002: BadRequest.reason,
+    1007: InvalidJson.reason,
+    1009: PayloadTooLarge.reason,
+}
+
+
+class PeerGone(Exception):
+    """The connection is closed or closing."""
+
+
+class _Framing(Protocol):
+    """The library's framing, which closes with our reasons in place of its own."""
+
+    def fail(self, code: int, reason: str = "") -> None:
+        """Closes because of what the peer sent."""
+        super().fail(code, _REASONS.get(code, reason))
+
+
+class WebSocket(asyncio.Protocol):
+    """One connection after its upgrade.
+
+    Attributes:
+        received_at: When the last message came, by `time.monotonic()`.
+        left: Done when the peer has left, or has been refused.
+        refused: The reason that it was closed with because of what the peer sent; empty otherwise.
+    """
+
+    def __init__(self, message_bytes: int) -> None:
+        """Takes the most bytes that a message may have."""
+        self.received_at = time.monotonic()
+        self._framing = _Framing(Side.SERVER, max_size=message_bytes)
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._messages: deque[bytes | str] = deque()
+        self._fragments: list[bytes] = []
+        self._is_text = False
+        self._receiver: asyncio.Future[None] | None = None
+        self._reading = True
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._closing = False
+        self.left: asyncio.Future[None] = self._loop.create_future()
+        self.refused = ""
+        self._lost: asyncio.Future[None] = self._loop.create_future()
+        self._timer: asyncio.TimerHandle | None = None
+        self._look_timer: asyncio.TimerHandle | None = None
+        self._ping_sent = False
+        self._control_frames = 0
+
+    async def receive(self) -> bytes | str:
+        """Returns the next message: text or bytes, as the peer sent it.
+
+        Raises:
+            PeerGone: there is none, and none will come.
+        """
+        while not self._messages:
+            if self._closing:
+                raise PeerGone
+            self._receiver = self._loop.create_future()
+            self._regulate()
+            try:
+                await self._receiver
+            finally:
+                self._receiver = None
+        return self._messages.popleft()
+
+    async def send(self, data: bytes, *, binary: bool) -> None:
+        """Sends a message, text or binary; waits first while the peer does not take what was sent before.
+
+        Raises:
+            PeerGone: nobody would get it.
+        """
+        if not self._writable.is_set():
+            await self._writable.wait()
+        if self._closing:
+            raise PeerGone
+        if binary:
+            self._framing.send_binary(data)
+        else:
+            self._framing.send_text(data)
+        self._flush()
+
+    async def close(self, code: int, reason: str) -> None:
+        """Closes the connection and waits until it is closed: for the peer, but not for long."""
+        transport = self._transport
+        if transport is None:
+            return
+        if not self._closing:
+            self._closing = True
+            self._messages.clear()
+            self._framing.send_close(code, reason)
+            self._flush()
+            self._regulate()
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await asyncio.shield(self._lost)
+        except TimeoutError:
+            pass
+        finally:
+            transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begins; called once the answer to the upgrade is written."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 it comes from uvicorn
+        self._transport = transport
+        connection = transport.get_extra_info("socket")
+        if connection is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES_MAX)
+        self._timer = self._loop.call_later(PING_SECONDS, self._ping)
+
+    def data_received(self, data: bytes) -> None:
+        """Takes bytes in."""
+        if self._framing.parser_exc is not None:
+            return
+        self._framing.receive_data(data)
+        for frame in self._framing.events_received():
+            if isinstance(frame, Frame):
+                self._take(frame)
+        self._flush()
+        if self._framing.parser_exc is not None:
+            self._fail()
+        elif self._framing.close_rcvd is not None:
+            self._peer_closed()
+        self._regulate()
+
+    def pause_writing(self) -> None:
+        """Reads nothing more: the peer does not take what was sent."""
+        self._writable.clear()
+        self._regulate()
+
+    def resume_writing(self) -> None:
+        """The peer has taken what was sent."""
+        self._writable.set()
+        self._regulate()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wakes those that wait."""
+        del exc
+        for timer in (self._timer, self._look_timer):
+            if timer is not None:
+                timer.cancel()
+        self._closing = True
+        if not self._lost.done():
+            self._lost.set_result(None)
+        self._writable.set()
+        self._end()
+
+    def _take(self, frame: Frame) -> None:
+        match frame.opcode:
+            case Opcode.PING | Opcode.PONG:
+                self._control_frames += 1
+                if frame.opcode is Opcode.PONG:
+                    self._ping_sent = False
+                if self._control_frames > CONTROL_FRAMES_MAX:
+                    self._refuse(1008, "RATE_LIMITED")
+            case Opcode.CLOSE:
+                pass
+            case _ if not self._closing:
+                self._take_data(frame)
+
+    def _take_data(self, frame: Frame) -> None:
+        self.received_at = time.monotonic()
+        if frame.opcode is not Opcode.CONT:
+            self._is_text = frame.opcode is Opcode.TEXT
+        self._fragments.append(bytes(frame.data))
+        if len(self._fragments) > FRAGMENTS_MAX:
+            self._refuse(1009, PayloadTooLarge.reason)
+            return
+        if not frame.fin:
+            return
+        data = b"".join(self._fragments)
+        self._fragments.clear()
+        try:
+            self._messages.append(data.decode() if self._is_text else data)
+        except UnicodeDecodeError:
+            self._refuse(1007, InvalidJson.reason)
+            return
+        self._wake()
+
+    def _refuse(self, code: int, reason: str) -> None:
+        """Closes because of what the peer does."""
+        if not self._closing:
+            self._framing.fail(code, reason)
+            self._fail()
+
+    def _fail(self) -> None:
+        """The close is on its way; what the peer still sends is thrown away until it closes too."""
+        if self._closing or self._transport is None:
+            return
+        self._closing = True
+        self._messages.clear()
+        self.refused = "" if self._framing.close_sent is None else self._framing.close_sent.reason
+        self._flush()
+        if not self._transport.is_closing():
+            self._transport.write_eof()
+        self._end()
+
+    def _peer_closed(self) -> None:
+        self._closing = True
+        if self._transport is not None:
+            self._transport.close()
+        self._end()
+
+    def _flush(self) -> None:
+        output = b"".join(self._framing.data_to_send())
+        if output and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(output)
+
+    def _end(self) -> None:
+        if not self.left.done():
+            self.left.set_result(None)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._receiver is not None and not self._receiver.done():
+            self._receiver.set_result(None)
+
+    def _regulate(self) -> None:
+        """Reads when there is room: nothing waits to be handled, and the peer takes what it is sent."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        wanted = self._closing or (not self._messages and self._writable.is_set())
+        if wanted and not self._reading:
+            self._reading = True
+            transport.resume_reading()
+        elif not wanted and self._reading:
+            self._reading = self._ping_sent = False
+            transport.pause_reading()
+            if self._look_timer is None:
+                self._look_timer = self._loop.call_later(LOOK_SECONDS, self._look)
+
+    def _look(self) -> None:
+        """Notices that the peer has left while nothing is read."""
+        self._look_timer = None
+        transport = self._transport
+        if self._reading or transport is None or transport.is_closing():
+            return
+        connection: Any = transport.get_extra_info("socket")
+        state = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+        if state in _CLOSED_STATES:
+            transport.abort()
+            return
+        self._look_timer = self._loop.call_later(LOOK_SECONDS, self._look)
+
+    def _ping(self) -> None:
+        """Pings, and gives up a peer that has not answered the last one, unless it could not be seen."""
+        transport = self._transport
+        if transport is None or transport.is_closing() or self._closing:
+            return
+        self._control_frames = 0
+        if self._writable.is_set() and self._reading:
+            if self._ping_sent:
+                transport.abort()
+                return
+            self._ping_sent = True
+            self._framing.send_ping(b"")
+            self._flush()
+        self._timer = self._loop.call_later(PING_SECONDS, self._ping)

@@ -1,0 +1,192 @@
+"""What ends streams both ways, and that each end frees everything: with real clients and gateways."""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chassis.ids import uuid7
+from devstack.valkey import Valkey
+from gateway.streams import websocket
+from prometheus_client import REGISTRY
+from websockets.exceptions import ConnectionClosed
+
+from tests.chassis.waiting import until
+from tests.gateway.streaming import Echo, closed, opened, refused, serving_echo
+from tests.user_service.auth_stand_in import AuthStandIn
+
+
+async def test_leaving_cancels_the_call(echo: Echo) -> None:
+    """Within a second, whether the client closes, vanishes, or leaves while the service does not read."""
+    for leave in ("close", "abort", "abort while sending"):
+        socket = await echo.talk()
+        await socket.send('{"say": "a"}')
+        await socket.recv()
+        assert echo.service.open == 1
+        if leave == "close":
+            await socket.close()
+        else:
+            if leave == "abort while sending":
+                await socket.send('{"sleep_milliseconds": 60000}')
+                for _ in range(50):
+                    with_timeout = asyncio.wait_for(socket.send(b"x" * 60_000), 1)
+                    try:
+                        await with_timeout
+                    except TimeoutError:
+                        break
+            socket.transport.abort()
+        async with asyncio.timeout(2):
+            while echo.service.open or opened():  # noqa: ASYNC110 there is no event to wait for
+                await asyncio.sleep(0.01)
+
+
+async def test_back_pressure_from_the_client(echo: Echo) -> None:
+    """A service that does not read stops the client, after some megabytes that lie between."""
+    socket = await echo.talk()
+    await socket.send('{"sleep_milliseconds": 60000}')
+    sent = 0
+    with pytest.raises(TimeoutError):
+        while sent < 100_000_000:
+            await asyncio.wait_for(socket.send(b"x" * 60_000), 2)
+            sent += 60_000
+    assert sent < 20_000_000
+    socket.transport.abort()
+
+
+async def test_back_pressure_from_the_service(echo: Echo) -> None:
+    """A client that does not read stops the service, and nobody else notices."""
+    async with echo.talk(max_queue=1, close_timeout=0.1) as socket, echo.talk() as other:
+        await socket.send('{"flood": 1000000}')
+
+        async def stands_still() -> bool:
+            sent = echo.service.sent
+            await asyncio.sleep(0.7)
+            return 0 < sent == echo.service.sent
+
+        await until(stands_still)
+        assert echo.service.sent < 20_000, "messages of 1 KB"
+        started = time.monotonic()
+        await other.send('{"say": "a"}')
+        assert json.loads(await other.recv())["said"] == "a"
+        assert time.monotonic() - started < 1
+    await until(lambda: echo.service.open == 0)
+
+
+async def test_revocation(auth: AuthStandIn, valkey: Valkey, descriptors: Path) -> None:
+    """Logging out ends the session's streams at every gateway within a second, and nobody else's."""
+    user, session = uuid7(), uuid7()
+    async with serving_echo(auth, valkey, descriptors, gateways=2) as echo:
+        first = await echo.talk(echo.token(user_id=user, session_id=session))
+        second = await echo.talk(echo.token(user_id=user, session_id=session), edge=1)
+        other_session = await echo.talk(echo.token(user_id=user))
+        other_user = await echo.talk(edge=1)
+        async with asyncio.timeout(1):
+            await echo.revoke(session_id=str(session))
+            assert await closed(first) == (4401, "TOKEN_REVOKED")
+            assert await closed(second) == (4401, "TOKEN_REVOKED")
+        async with asyncio.timeout(1):
+            await echo.revoke(user_id=str(user))
+            assert await closed(other_session) == (4401, "TOKEN_REVOKED")
+        await other_user.send('{"say": "a"}')
+        assert json.loads(await other_user.recv())["said"] == "a"
+        await other_user.close()
+
+
+async def test_expiry_and_renewal(echo: Echo) -> None:
+    """A stream ends with its token, unless the client sends another of the same user in time."""
+    user = uuid7()
+    async with (
+        echo.talk(echo.token(user_id=user, seconds=3)) as socket,
+        echo.talk(echo.token(seconds=2)) as other,
+    ):
+        await socket.send(json.dumps({"auth": echo.token(user_id=user, seconds=600)}))
+        assert await closed(other) == (4401, "TOKEN_EXPIRED")
+        await asyncio.sleep(2)
+        await socket.send('{"say": "a"}')
+        assert json.loads(await socket.recv())["said"] == "a"
+        await socket.send(json.dumps({"auth": echo.token()}))
+        assert await closed(socket) == (4403, "FORBIDDEN")
+
+
+async def test_draining(echo: Echo) -> None:
+    """A gateway that stops closes every stream with the code for it."""
+    from chassis.lifecycle import Stop  # noqa: PLC0415
+
+    async with echo.talk() as socket:
+        await socket.send('{"say": "a"}')
+        await socket.recv()
+        draining = asyncio.ensure_future(echo.edges[0].lifecycle.drain(Stop(0, 0, 5)))
+        assert await closed(socket) == (1001, "UNAVAILABLE")
+        await draining
+
+
+async def test_streams_of_one_user(auth: AuthStandIn, valkey: Valkey, descriptors: Path) -> None:
+    """Are counted for all gateways together, and refused before the upgrade."""
+    user = uuid7()
+    async with serving_echo(auth, valkey, descriptors, gateways=2) as echo:
+        held = [await echo.talk(echo.token(user_id=user), edge=number % 2) for number in range(4)]
+        for edge in range(2):
+            assert await refused(echo.talk(echo.token(user_id=user), edge=edge)) == (429, "RATE_LIMITED")
+        async with echo.talk():
+            pass
+        await held.pop().close()
+        await until(lambda: opened() == 3)
+        held.append(await echo.talk(echo.token(user_id=user)))
+        for socket in held:
+            await socket.close()
+
+
+async def test_pings(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Peers are pinged; those that answer stay, those that do not are given up."""
+    monkeypatch.setattr(websocket, "PING_SECONDS", 0.5)
+    async with echo.talk() as socket:
+        silent = await echo.talk()
+        silent.transport.pause_reading()
+        await until(lambda: opened() == 1)
+        silent.transport.abort()
+        await socket.send('{"say": "a"}')
+        assert json.loads(await socket.recv())["said"] == "a"
+
+
+async def test_too_many_control_frames(echo: Echo) -> None:
+    """Each costs an answer; a client that floods the gateway with them is let go."""
+    async with echo.talk() as socket:
+        assert await (await socket.ping()) < 5
+        for _ in range(websocket.CONTROL_FRAMES_MAX + 10):
+            await socket.pong()
+        assert await closed(socket) == (1008, "RATE_LIMITED")
+
+
+async def test_log_and_metrics(echo: Echo, caplog: pytest.LogCaptureFixture, capsys: Any) -> None:
+    """One line per stream with its end and counts; no token and no content in it."""
+    labels = {"method": "Talk", "direction": "received"}
+    before = REGISTRY.get_sample_value("gateway_stream_messages_total", labels) or 0.0
+    token = echo.token()
+    async with echo.talk(token) as socket:
+        await socket.send('{"say": "canary"}')
+        await socket.recv()
+        await socket.send('{"stop": true}')
+        await closed(socket)
+    await until(lambda: opened() == 0)
+    await asyncio.sleep(0.1)
+    logged = capsys.readouterr().out
+
+    assert (REGISTRY.get_sample_value("gateway_stream_messages_total", labels) or 0.0) == before + 2
+    lines = [line for line in logged.splitlines() if "/talk" in line]
+    assert len(lines) == 1
+    for part in ("status=101", "end=finished", "received=2", "sent=1"):
+        assert part in lines[0]
+    assert "canary" not in logged
+    assert token not in logged
+
+
+async def test_connection_closed_is_what_clients_see(echo: Echo) -> None:
+    """Sending on a stream that has ended fails at the client; the gateway goes on."""
+    async with echo.talk() as socket:
+        await socket.send("{")
+        await closed(socket)
+        with pytest.raises(ConnectionClosed):
+            await socket.send('{"say": "a"}')
+    assert (await echo.http.get("/health")).status_code == 200
