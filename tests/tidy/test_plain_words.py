@@ -57,9 +57,16 @@ PHRASES = {
 """Names that are refused as a whole; their parts are ordinary words."""
 
 CLEAN: tuple[str, ...] = (
+    "auth-service/src/auth_service/domain",
+    "auth-service/src/auth_service/transport",
+    "auth-service/src/auth_service/usecases",
+    "auth-service/src/auth_service/wiring",
     "health-aggregator",
     "protos/vestibule/health",
     "protos/vestibule/users",
+    "tests/auth_service/domain",
+    "tests/auth_service/transport",
+    "tests/auth_service/usecases",
     "tests/health_aggregator",
     "tests/user_service",
     "user-service",

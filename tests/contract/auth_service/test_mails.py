@@ -32,7 +32,7 @@ async def test_a_mail_is_claimed_by_one_until_the_lease_is_over(units: UnitsOfWo
         assert (again.id, again.attempts) == (second.id, 2)
         assert await unit.mails.claim(MINUTE) is None
 
-        await unit.mails.put_off(first.id, -MINUTE)
+        await unit.mails.delay(first.id, -MINUTE)
         await unit.mails.remove(second.id)
         third = await unit.mails.claim(MINUTE)
         assert third is not None

@@ -53,7 +53,7 @@ class FakeMails:
             ),
         )
 
-    async def put_off(self, mail_id: UUID, wait: timedelta) -> None:
+    async def delay(self, mail_id: UUID, wait: timedelta) -> None:
         """Lets a mail wait."""
         if mail_id in self._mails:
             self._mails[mail_id].due_at = self._clock.now() + wait

@@ -215,7 +215,7 @@ class MailRepository(Protocol):
         """Returns a mail that is due, and reserves it for the lease."""
         ...
 
-    async def put_off(self, mail_id: UUID, wait: timedelta) -> None:
+    async def delay(self, mail_id: UUID, wait: timedelta) -> None:
         """Delays a mail."""
         ...
 

@@ -91,7 +91,7 @@ class AddressMail:
     async def _with_token(self, unit: UnitOfWork, mail: Mail, to: str | None) -> OutgoingMail | None:
         token = self.tokens(mail.kind, mail.id, mail.user_id, to or "")
         if to is None:
-            await unit.mails.put_off(mail.id, LEASE)  # A write for a write.
+            await unit.mails.delay(mail.id, LEASE)  # Costs a write, as issuing a token does.
         elif not await unit.mails.issue(mail, digest(token), mail.kind.token_lifetime):
             return None
         return OutgoingMail(id=mail.id, kind=mail.kind, to=to, token=token, traceparent=mail.traceparent)
@@ -165,7 +165,7 @@ class SendMails:
                 await unit.mails.note_refused(mail)
         except ServiceError:
             async with self.units.statements() as unit:
-                await unit.mails.put_off(mail.id, wait_after(mail.attempts))
+                await unit.mails.delay(mail.id, wait_after(mail.attempts))
         else:
             async with self.units.transaction() as unit:
                 # The lock keeps an earlier mail that is being sent from issuing its token afterwards.

@@ -86,12 +86,12 @@ class CheckAssertion:
         return CheckedAssertion(passkey=passkey, signed=signed, refusal=refusal)
 
     async def use(self, unit: UnitOfWork, passkey: Passkey, signed: Signed) -> None:
-        """Notes that a passkey was used, in the transaction of what it was used for.
+        """Records the use of a passkey, in the transaction of what it is used for.
 
         Raises:
             PasskeyRefused: a copy of it was used at the same time, or it was removed.
         """
-        # Compared once more where it is written: of two copies at the same time one is late.
+        # The counter is compared again in the statement: of two concurrent copies, one is late.
         if not await unit.passkeys.use(passkey.id, signed):
             raise PasskeyRefused("COUNTER_WENT_BACK")
 

@@ -74,7 +74,7 @@ class PostgresMails:
         )
         return None if row is None else Mail(**{**row, "kind": MailKind(row["kind"])})
 
-    async def put_off(self, mail_id: UUID, wait: timedelta) -> None:
+    async def delay(self, mail_id: UUID, wait: timedelta) -> None:
         """Postpones a mail."""
         await self.connection.execute(
             "UPDATE auth.mails SET due_at = now() + $2::interval WHERE id = $1", mail_id, wait
