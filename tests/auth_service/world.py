@@ -1,5 +1,6 @@
 """The use cases on fakes, and users to try them with."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from auth_service.adapters.hmac_secrets import HmacDeviceTokens
@@ -10,6 +11,7 @@ from auth_service.domain.session import STANDARD, SessionLimits
 from auth_service.domain.tokens import Tokens
 from auth_service.domain.user import Role
 from auth_service.domain.verified_email import VerifiedAddressRule
+from auth_service.usecases.mail_delivery import SendMails
 from auth_service.usecases.ports import Ports
 from chassis.identity.caller import Caller
 
@@ -18,6 +20,7 @@ from tests.fakes.auth_service.api_keys import FakeApiKeySecrets
 from tests.fakes.auth_service.attempts import FakeResponseSeal
 from tests.fakes.auth_service.audit import FakeHeadSigner
 from tests.fakes.auth_service.devices import FakeDeviceDigests
+from tests.fakes.auth_service.mail_sender import FakeMailSender
 from tests.fakes.auth_service.passkeys import FakeRelyingParty
 from tests.fakes.auth_service.second_factors import FakeSecondFactorSecrets
 from tests.fakes.auth_service.state import FakeClock
@@ -98,6 +101,27 @@ class World(UseCases):
         issued = await self.auth.login(email=email, password=password, caller=a_client(address))
         assert isinstance(issued, Tokens)
         return issued
+
+    def totp(self, drift: int = 0) -> str:
+        """Returns the code of the current time step, or of one near it."""
+        return str(int(self.clock.now().timestamp()) // 30 + drift)
+
+    async def turn_on_totp(self, caller: Caller) -> Sequence[str]:
+        """Turns a user's second factor on; returns the recovery codes."""
+        await self.mfa.begin_totp(caller=caller)
+        return await self.mfa.confirm_totp(code=self.totp(-1), caller=caller)
+
+    async def add_passkey(self, caller: Caller, name: str = "phone") -> None:
+        """Adds a passkey to a user with `PASSWORD`."""
+        options = await self.passkeys.begin_passkey(password=PASSWORD, caller=caller)
+        answer = {"challenge": options["challenge"], "id": name, "by": name}
+        await self.passkeys.add_passkey(name=name, attestation=answer, caller=caller)
+
+    async def send_mails(self) -> FakeMailSender:
+        """Sends what is queued; returns what got it."""
+        sender = FakeMailSender()
+        await SendMails(self.units, FakeMailTokens(), sender)()
+        return sender
 
     def session_of(self, tokens: Tokens) -> UUID:
         """Returns the session that tokens belong to."""

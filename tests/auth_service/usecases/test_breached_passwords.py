@@ -9,11 +9,9 @@ from auth_service.adapters.breached_passwords import BreachedPasswordsFile
 from auth_service.domain.errors import WeakPassword
 from auth_service.domain.mail import MailKind
 from auth_service.domain.password import BREACHED, PasswordPolicy
-from auth_service.usecases.mail_delivery import SendMails
 
 from tests.auth_service.world import EMAIL, NAME, PASSWORD, World, a_client, build_world
-from tests.fakes.auth_service.mail_sender import FakeMailSender
-from tests.fakes.auth_service.world import FakeMailTokens, FakePasswordStrength
+from tests.fakes.auth_service.world import FakePasswordStrength
 
 IN_NO_BREACH = "another stone lamp"
 IN_A_BREACH = "orbital-walrus-7-pancake"
@@ -62,9 +60,8 @@ async def test_changing(world: World) -> None:
 async def test_resetting(world: World) -> None:
     """The token is left for a better one; an invited user's first password is chosen the same way."""
     await world.user()
-    sender = FakeMailSender()
     await world.passwords.forgot_password(email=EMAIL, caller=a_client())
-    await SendMails(world.units, FakeMailTokens(), sender)()
+    sender = await world.send_mails()
     token = sender.token(MailKind.PASSWORD_RESET)
     reset = world.passwords.reset_password
     with pytest.raises(WeakPassword) as refused:

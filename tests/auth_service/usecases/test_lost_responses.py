@@ -10,14 +10,11 @@ from auth_service.domain.mail import MailKind
 from auth_service.domain.second_factor import Challenge
 from auth_service.domain.session import SessionLimits
 from auth_service.domain.tokens import Tokens
-from auth_service.usecases.mail_delivery import SendMails
 from chassis.errors import NotFound, TokenExpired, TokenRevoked, Unavailable
 from chassis.identity.caller import Caller
 
 from tests.auth_service.usecases.test_mails import NEW
 from tests.auth_service.world import EMAIL, PASSWORD, World, a_client, build_world
-from tests.fakes.auth_service.mail_sender import FakeMailSender
-from tests.fakes.auth_service.world import FakeMailTokens
 
 Make = Callable[[IdempotencyRecord], Awaitable[Any]]
 HOUR = timedelta(hours=1)
@@ -166,11 +163,10 @@ async def test_a_second_factor_opens_one_session(world: World) -> None:
     """Its code and its token were spent by the call whose answer was lost."""
     caller = await _signed_in(world)
     mfa = world.mfa
-    await mfa.begin_totp(caller=caller)
-    await mfa.confirm_totp(code=_step(world, -1), caller=caller)
+    await world.turn_on_totp(caller)
     issued = await world.auth.login(email=EMAIL, password=PASSWORD, caller=a_client())
     assert isinstance(issued, Challenge)
-    code = _step(world)
+    code = world.totp()
 
     async def verify(idempotency: IdempotencyRecord) -> Tokens:
         return await mfa.verify_mfa(
@@ -186,7 +182,7 @@ async def test_recovery_codes_are_shown_again(world: World) -> None:
     """The second factor is on, and would lock out a user who lost the codes."""
     caller = await _signed_in(world)
     await world.mfa.begin_totp(caller=caller)
-    code = _step(world)
+    code = world.totp()
 
     async def confirm(idempotency: IdempotencyRecord) -> Any:
         return await world.mfa.confirm_totp(code=code, caller=caller, idempotency=idempotency)
@@ -194,10 +190,6 @@ async def test_recovery_codes_are_shown_again(world: World) -> None:
     lost, replayed = await _lost_and_replayed(world, confirm)
 
     assert lost == replayed
-
-
-def _step(world: World, drift: int = 0) -> str:
-    return str(int(world.clock.now().timestamp()) // 30 + drift)
 
 
 async def test_passkeys_are_added_and_used_once(world: World) -> None:
@@ -266,9 +258,8 @@ async def test_an_api_key_is_shown_again(world: World) -> None:
 async def test_mailed_tokens_are_spent_once(world: World, kind: MailKind) -> None:
     """The new password counts, the address is verified: that is what is replayed."""
     await world.user()
-    sender = FakeMailSender()
     await world.passwords.forgot_password(email=EMAIL, caller=a_client())
-    await SendMails(world.units, FakeMailTokens(), sender)()
+    sender = await world.send_mails()
     (token,) = [mail.token for mail in sender.sent if mail.kind is kind]
 
     async def spend(idempotency: IdempotencyRecord) -> None:

@@ -230,11 +230,11 @@ async def test_a_mail_that_cannot_be_sent_waits_longer_and_longer(
     """The same mail each time; nothing is lost."""
     await world.user()
     sender.failure = Unavailable
-    for idempotency in range(1, 9):
+    for attempt in range(1, 9):
         await send()
         await send()
-        assert len(sender.sent) == idempotency
-        world.clock.advance(wait_after(idempotency))
+        assert len(sender.sent) == attempt
+        world.clock.advance(wait_after(attempt))
     sender.failure = None
     await send()
 

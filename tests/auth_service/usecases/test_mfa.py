@@ -25,16 +25,11 @@ class Guarded:
     recovery_codes: list[str]
 
 
-def _step(world: World, drift: int = 0) -> str:
-    return str(int(world.clock.now().timestamp()) // 30 + drift)
-
-
 @pytest.fixture(name="guarded")
 async def _guarded(world: World) -> Guarded:
     user_id = await world.user(proven=True)
     caller = world.signed_in(user_id, await world.sign_in())
-    await world.mfa.begin_totp(caller=caller)
-    codes = await world.mfa.confirm_totp(code=_step(world, -1), caller=caller)
+    codes = await world.turn_on_totp(caller)
     return Guarded(user_id, caller, list(codes))
 
 
@@ -51,27 +46,27 @@ async def _verify(world: World, token: str, code: str) -> Tokens:
 @pytest.mark.parametrize("drift", [0, 1])
 async def test_codes_of_neighbouring_steps(world: World, guarded: Guarded, drift: int) -> None:
     """Clocks may differ by a step: the one before turned it on."""
-    tokens = await _verify(world, await _challenge(world), _step(world, drift))
+    tokens = await _verify(world, await _challenge(world), world.totp(drift))
 
     assert world.units.state.sessions[world.session_of(tokens)].user_id == guarded.user_id
 
 
 async def test_a_code_counts_once(world: World, guarded: Guarded) -> None:
     """Nor does any code of a step before it."""
-    await _verify(world, await _challenge(world), _step(world, 1))
+    await _verify(world, await _challenge(world), world.totp(1))
     for drift in (1, 0, -1):
         with pytest.raises(InvalidCredentials):
-            await _verify(world, await _challenge(world), _step(world, drift))
+            await _verify(world, await _challenge(world), world.totp(drift))
 
 
 async def test_a_challenge_counts_once(world: World, guarded: Guarded) -> None:
     """And a code that came with a used one is as good as before."""
     token = await _challenge(world)
-    await _verify(world, token, _step(world))
+    await _verify(world, token, world.totp())
     with pytest.raises(TokenInvalid):
-        await _verify(world, token, _step(world, 1))
+        await _verify(world, token, world.totp(1))
 
-    assert isinstance(await _verify(world, await _challenge(world), _step(world, 1)), Tokens)
+    assert isinstance(await _verify(world, await _challenge(world), world.totp(1)), Tokens)
 
 
 async def test_a_recovery_code_counts_once(world: World, guarded: Guarded) -> None:
@@ -92,14 +87,14 @@ async def test_wrong_codes_are_counted_apart(world: World, guarded: Guarded) -> 
         with pytest.raises(InvalidCredentials):
             await _verify(world, token, "0")
     with pytest.raises(TooManyAttempts):
-        await _verify(world, token, _step(world))
+        await _verify(world, token, world.totp())
 
     later = await _challenge(world)
     assert world.units.actions[-6:] == [("auth.mfa_refused", "refused")] * 6
     world.clock.advance(timedelta(minutes=15, seconds=1))
     with pytest.raises(TokenExpired):
-        await _verify(world, later, _step(world))
-    await _verify(world, await _challenge(world), _step(world))
+        await _verify(world, later, world.totp())
+    await _verify(world, await _challenge(world), world.totp())
 
 
 async def test_a_wrong_code_is_called_one(world: World, guarded: Guarded) -> None:
@@ -129,7 +124,7 @@ async def test_wrong_passwords_do_not_block_codes(world: World, guarded: Guarded
     for _ in range(4):
         with pytest.raises(InvalidCredentials):
             await world.sign_in(password="not the password")
-    await _verify(world, token, _step(world))
+    await _verify(world, token, world.totp())
 
     with pytest.raises(InvalidCredentials):
         await world.sign_in(password="not the password")
@@ -141,7 +136,7 @@ async def test_a_challenge_ends(world: World, guarded: Guarded) -> None:
     token = await _challenge(world)
     world.clock.advance(timedelta(minutes=5))
     with pytest.raises(TokenExpired):
-        await _verify(world, token, _step(world))
+        await _verify(world, token, world.totp())
 
     entry = world.units.state.audit[-1].entry
     assert (entry.action, entry.outcome, entry.subject_id) == ("auth.mfa_refused", "refused", guarded.user_id)
@@ -152,7 +147,7 @@ async def test_an_unknown_challenge_is_not_audited(world: World, guarded: Guarde
     """It concerns no user, and any client can make up thousands."""
     entries = len(world.units.actions)
     with pytest.raises(TokenInvalid):
-        await _verify(world, "unknown", _step(world))
+        await _verify(world, "unknown", world.totp())
 
     assert len(world.units.actions) == entries
 
@@ -162,10 +157,10 @@ async def test_turning_it_on_takes_a_code(world: World) -> None:
     user_id = await world.user(proven=True)
     caller = world.signed_in(user_id, await world.sign_in())
     with pytest.raises(NotFound):
-        await world.mfa.confirm_totp(code=_step(world), caller=caller)
+        await world.mfa.confirm_totp(code=world.totp(), caller=caller)
     await world.mfa.begin_totp(caller=caller)
     with pytest.raises(Invalid):
-        await world.mfa.confirm_totp(code=_step(world, 5), caller=caller)
+        await world.mfa.confirm_totp(code=world.totp(5), caller=caller)
 
     assert world.units.actions[-1] == ("auth.mfa_enabled", "refused")
     await world.sign_in()

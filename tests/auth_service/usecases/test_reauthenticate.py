@@ -42,16 +42,6 @@ def _proof(world: World, caller: Caller) -> tuple[datetime, tuple[str, ...]]:
     return session.auth_time, tuple(session.amr)
 
 
-def _step(world: World, drift: int = 0) -> str:
-    return str(int(world.clock.now().timestamp()) // 30 + drift)
-
-
-async def _add_passkey(world: World, caller: Caller, name: str) -> None:
-    options = await world.passkeys.begin_passkey(password=PASSWORD, caller=caller)
-    attestation = {"challenge": options["challenge"], "id": name, "by": name}
-    await world.passkeys.add_passkey(name=name, attestation=attestation, caller=caller)
-
-
 async def _assertion(world: World, user_id: UUID | None, name: str) -> dict[str, Any]:
     options = await world.passkeys.begin_passkey_login()
     return {"challenge": options["challenge"], "id": name, "by": name, "user": user_id, "count": 1}
@@ -84,32 +74,31 @@ async def test_a_wrong_password_counts_like_a_sign_ins(world: World, caller: Cal
 
 async def test_the_second_factor_is_asked_where_it_is_on(world: World, caller: Caller) -> None:
     """A wrong code is counted apart from passwords; a code counts once."""
-    await world.mfa.begin_totp(caller=caller)
-    await world.mfa.confirm_totp(code=_step(world, -1), caller=caller)
+    await world.turn_on_totp(caller)
     with pytest.raises(Invalid) as missing:
         await _prove(world, caller, password=PASSWORD)
     assert missing.value.field_errors[0].field == "code"
     with pytest.raises(InvalidCredentials):
-        await _prove(world, caller, password="not the password", code=_step(world))
-    await _prove(world, caller, password=PASSWORD, code=_step(world))
+        await _prove(world, caller, password="not the password", code=world.totp())
+    await _prove(world, caller, password=PASSWORD, code=world.totp())
     assert _proof(world, caller) == (world.clock.now(), ("pwd", "otp", "mfa"))
     for _ in range(5):
         with pytest.raises(InvalidCredentials):
-            await _prove(world, caller, password=PASSWORD, code=_step(world))
+            await _prove(world, caller, password=PASSWORD, code=world.totp())
     assert world.units.actions[-1] == ("auth.mfa_refused", "refused")
     with pytest.raises(TooManyAttempts):
-        await _prove(world, caller, password=PASSWORD, code=_step(world, 1))
+        await _prove(world, caller, password=PASSWORD, code=world.totp(1))
     # Passwords are not blocked by that: signing in gets as far as the second step.
     await world.auth.login(email=EMAIL, password=PASSWORD, caller=a_client())
 
 
 async def test_a_passkey(world: World, caller: Caller) -> None:
     """It is both factors, and must be the caller's own."""
-    await _add_passkey(world, caller, "phone")
+    await world.add_passkey(caller, "phone")
     mallory = world.signed_in(
         await world.user("m@example.com", proven=True), await world.sign_in("m@example.com")
     )
-    await _add_passkey(world, mallory, "hers")
+    await world.add_passkey(mallory, "hers")
     with pytest.raises(PasskeyRefused):
         await _prove(world, caller, assertion=await _assertion(world, mallory.user_id, "hers"))
     assert world.units.state.audit[-1].entry.details["reason"] == "ANOTHER_USERS"

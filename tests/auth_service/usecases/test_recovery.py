@@ -11,14 +11,11 @@ from auth_service.domain.mail import UNDO_TOKENS, MailKind
 from auth_service.domain.second_factor import Challenge
 from auth_service.domain.user import Role
 from auth_service.usecases.bootstrap_admin import Bootstrap
-from auth_service.usecases.mail_delivery import SendMails
 from chassis.errors import Invalid, NotFound, TokenInvalid, TokenRevoked
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
 from tests.auth_service.world import EMAIL, PASSWORD, World, a_client, a_service, build_world
-from tests.fakes.auth_service.mail_sender import FakeMailSender
-from tests.fakes.auth_service.world import FakeMailTokens
 
 NEW = "another stone lamp"
 
@@ -35,21 +32,9 @@ class Planted:
 
     async def recover(self) -> None:
         """Lets the owner of the mailbox take the account over."""
-        sender = FakeMailSender()
         await self.world.passwords.forgot_password(email=EMAIL, caller=a_client())
-        await SendMails(self.world.units, FakeMailTokens(), sender)()
-        token = sender.token(MailKind.PASSWORD_RESET)
+        token = (await self.world.send_mails()).token(MailKind.PASSWORD_RESET)
         await self.world.passwords.reset_password(token=token, new_password=NEW, caller=a_client())
-
-
-def _step(world: World, drift: int = 0) -> str:
-    return str(int(world.clock.now().timestamp()) // 30 + drift)
-
-
-async def _add_passkey(world: World, caller: Caller, name: str = "phone") -> None:
-    options = await world.passkeys.begin_passkey(password=PASSWORD, caller=caller)
-    answer = {"challenge": options["challenge"], "id": name, "by": name}
-    await world.passkeys.add_passkey(name=name, attestation=answer, caller=caller)
 
 
 async def _key(world: World, caller: Caller) -> str:
@@ -64,7 +49,7 @@ async def plant(world: World) -> Planted:
     user_id = await world.user(proven=True)
     tokens = await world.sign_in()
     intruder = world.signed_in(user_id, tokens)
-    await _add_passkey(world, intruder)
+    await world.add_passkey(intruder)
     return Planted(world, user_id, intruder, tokens.refresh_token, await _key(world, intruder))
 
 
@@ -102,7 +87,7 @@ async def test_what_was_begun_cannot_be_finished(planted: Planted) -> None:
     assert not world.units.state.passkey_challenges
     assert all(row.kind in UNDO_TOKENS for row in world.units.state.mail_tokens.values())
     with pytest.raises(NotFound):
-        await world.mfa.confirm_totp(code=_step(world), caller=owner)
+        await world.mfa.confirm_totp(code=world.totp(), caller=owner)
     answer = {"challenge": options["challenge"], "id": "tablet", "by": "tablet"}
     with pytest.raises(Invalid):
         await world.passkeys.add_passkey(name="t", attestation=answer, caller=planted.intruder)
@@ -112,8 +97,7 @@ async def test_what_was_begun_cannot_be_finished(planted: Planted) -> None:
 async def test_the_second_factor_stays(planted: Planted) -> None:
     """A mailbox alone does not open an account that asks for two factors; a pending sign-in ends."""
     world = planted.world
-    await world.mfa.begin_totp(caller=planted.intruder)
-    await world.mfa.confirm_totp(code=_step(world, -1), caller=planted.intruder)
+    await world.turn_on_totp(planted.intruder)
     pending = await world.auth.login(email=EMAIL, password=PASSWORD, caller=a_client())
     assert isinstance(pending, Challenge)
     await planted.recover()
@@ -121,7 +105,7 @@ async def test_the_second_factor_stays(planted: Planted) -> None:
     issued = await world.auth.login(email=EMAIL, password=NEW, caller=a_client())
     assert isinstance(issued, Challenge)
     with pytest.raises(TokenInvalid):
-        await world.mfa.verify_mfa(mfa_token=pending.token, code=_step(world), caller=a_client())
+        await world.mfa.verify_mfa(mfa_token=pending.token, code=world.totp(), caller=a_client())
 
 
 async def test_calls_under_way_add_nothing(planted: Planted) -> None:
@@ -129,22 +113,21 @@ async def test_calls_under_way_add_nothing(planted: Planted) -> None:
     world = planted.world
     await planted.recover()
 
-    for idempotency in (
+    for call in (
         _key(world, planted.intruder),
         world.mfa.begin_totp(caller=planted.intruder),
         world.mfa.confirm_totp(code="1", caller=planted.intruder),
     ):
         with pytest.raises(TokenRevoked):
-            await idempotency
+            await call
     assert not world.units.state.authenticators
 
 
 async def test_two_recoveries_at_once(planted: Planted) -> None:
     """The token counts once."""
-    world, sender = planted.world, FakeMailSender()
+    world = planted.world
     await world.passwords.forgot_password(email=EMAIL, caller=a_client())
-    await SendMails(world.units, FakeMailTokens(), sender)()
-    token = sender.token(MailKind.PASSWORD_RESET)
+    token = (await world.send_mails()).token(MailKind.PASSWORD_RESET)
     reset = world.passwords.reset_password
     outcomes = await asyncio.gather(
         *(reset(token=token, new_password=f"{NEW} {each}", caller=a_client()) for each in range(2)),
@@ -179,14 +162,14 @@ async def test_nothing_is_set_up_on_an_address_that_is_not_proven(world: World) 
     """Neither key nor passkey nor second factor; once it is proven, all of them."""
     user_id = await world.user()
     caller = world.signed_in(user_id, await world.sign_in())
-    for idempotency in (
+    for call in (
         _key(world, caller),
         world.mfa.begin_totp(caller=caller),
         world.mfa.confirm_totp(code="1", caller=caller),
-        _add_passkey(world, caller),
+        world.add_passkey(caller),
     ):
         with pytest.raises(EmailNotVerified):
-            await idempotency
+            await call
     assert not world.units.state.api_keys
     assert not world.units.state.authenticators
 
@@ -194,7 +177,7 @@ async def test_nothing_is_set_up_on_an_address_that_is_not_proven(world: World) 
         await unit.emails.verify(user_id)
     await _key(world, caller)
     await world.mfa.begin_totp(caller=caller)
-    await _add_passkey(world, caller)
+    await world.add_passkey(caller)
 
 
 async def test_an_address_changed_meanwhile_is_not_proven(world: World) -> None:
@@ -219,7 +202,7 @@ async def test_where_no_mail_can_be_sent() -> None:
 
     await _key(world, caller)
     await world.mfa.begin_totp(caller=caller)
-    await _add_passkey(world, caller)
+    await world.add_passkey(caller)
 
 
 async def test_the_first_admin_is_proven(world: World) -> None:

@@ -6,13 +6,10 @@ import pytest
 from auth_service.domain.errors import InvalidCredentials
 from auth_service.domain.mail import MailKind
 from auth_service.domain.user import UserState
-from auth_service.usecases.mail_delivery import SendMails
 from chassis.errors import TokenRevoked
 
 from tests.auth_service.usecases.test_recovery import NEW, Planted, plant
 from tests.auth_service.world import EMAIL, World, a_client, a_service
-from tests.fakes.auth_service.mail_sender import FakeMailSender
-from tests.fakes.auth_service.world import FakeMailTokens
 
 
 @pytest.fixture(name="planted")
@@ -20,13 +17,8 @@ async def _planted(world: World) -> Planted:
     return await plant(world)
 
 
-def _step(world: World, drift: int = 0) -> str:
-    return str(int(world.clock.now().timestamp()) // 30 + drift)
-
-
 async def _undo(world: World, kind: MailKind) -> None:
-    sender = FakeMailSender()
-    await SendMails(world.units, FakeMailTokens(), sender)()
+    sender = await world.send_mails()
     undo = world.emails.undo_email_change
     await undo(token=sender.token(kind), caller=a_client())
 
@@ -37,8 +29,7 @@ async def _undo(world: World, kind: MailKind) -> None:
 async def test_what_was_set_up_is_undone_by_mail(planted: Planted, kind: MailKind) -> None:
     """By the notice's link: nothing of it is left, nor a password; a mail asks for another."""
     world = planted.world
-    await world.mfa.begin_totp(caller=planted.intruder)
-    await world.mfa.confirm_totp(code=_step(world, -1), caller=planted.intruder)
+    await world.turn_on_totp(planted.intruder)
     await _undo(world, kind)
 
     state = world.units.state
@@ -58,18 +49,17 @@ async def test_what_was_set_up_is_undone_by_mail(planted: Planted, kind: MailKin
 
 
 async def test_an_intruder_who_recovers_does_not_end_the_undo(planted: Planted) -> None:
-    """Who moved the account to another mailbox and reset it there is out by the owner's link all the same."""
-    world, sender = planted.world, FakeMailSender()
-    await SendMails(world.units, FakeMailTokens(), sender)()
+    """The owner's link works although the intruder has moved the account to another mailbox and reset it."""
+    world = planted.world
+    undo_token = (await world.send_mails()).token(MailKind.PASSKEY_ADDED)
     world.directory.put(planted.user_id, "intruder@example.com", email_verified=True)
     await world.accounts.sync_account(user_id=planted.user_id, caller=a_service())
     await world.passwords.forgot_password(email="intruder@example.com", caller=a_client())
-    await SendMails(world.units, FakeMailTokens(), sender)()
-    reset = sender.token(MailKind.PASSWORD_RESET)
+    reset = (await world.send_mails()).token(MailKind.PASSWORD_RESET)
     await world.passwords.reset_password(token=reset, new_password=NEW, caller=a_client())
 
     undo = world.emails.undo_email_change
-    await undo(token=sender.token(MailKind.PASSKEY_ADDED), caller=a_client())
+    await undo(token=undo_token, caller=a_client())
 
     assert world.units.state.credentials[planted.user_id].credential.email == EMAIL
     with pytest.raises(InvalidCredentials):

@@ -14,14 +14,11 @@ from auth_service.domain.second_factor import Challenge
 from auth_service.domain.session import ACCESS_LIFETIME
 from auth_service.domain.tokens import Tokens
 from auth_service.domain.user import Role
-from auth_service.usecases.mail_delivery import SendMails
 from chassis.errors import Forbidden, NotFound, TokenExpired, TokenInvalid, TokenRevoked, Unavailable
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
 from tests.auth_service.world import NAME, PASSWORD, World, a_client, a_service
-from tests.fakes.auth_service.mail_sender import FakeMailSender
-from tests.fakes.auth_service.world import FakeMailTokens
 
 NEW = "another stone lamp"
 BOB = "bob@example.com"
@@ -40,18 +37,12 @@ async def _invite(
     return (await invite(email=BOB, full_name=NAME, role=role, caller=admin, idempotency=idempotency)).user_id
 
 
-async def _posted(world: World) -> FakeMailSender:
-    sender = FakeMailSender()
-    await SendMails(world.units, FakeMailTokens(), sender)()
-    return sender
-
-
 async def test_an_invited_user_chooses_a_password(world: World, admin: Caller) -> None:
     """By the link, once; that proves the address. Actor and subject are on the record."""
     bob = await _invite(world, admin, role=Role.ADMIN)
     entry = world.units.state.audit[-1].entry
     assert (entry.action, entry.actor_id, entry.subject_id) == ("auth.user_invited", admin.user_id, bob)
-    sender = await _posted(world)
+    sender = await world.send_mails()
     assert [mail.kind for mail in sender.sent if mail.to == BOB] == [MailKind.INVITATION]
 
     token = sender.token(MailKind.INVITATION)
@@ -80,10 +71,10 @@ async def test_no_sign_in_before_the_invitation_is_accepted(world: World, admin:
 async def test_a_lost_invitation(world: World, admin: Caller) -> None:
     """It ends after a week; asking for a new password works all the time, and ends the invitation."""
     await _invite(world, admin)
-    invitation = (await _posted(world)).token(MailKind.INVITATION)
+    invitation = (await world.send_mails()).token(MailKind.INVITATION)
     world.clock.advance(INVITATION_LIFETIME - timedelta(minutes=1))
     await world.passwords.forgot_password(email=BOB, caller=a_client())
-    token = (await _posted(world)).token(MailKind.PASSWORD_RESET)
+    token = (await world.send_mails()).token(MailKind.PASSWORD_RESET)
     await world.passwords.reset_password(token=token, new_password=NEW, caller=a_client())
 
     with pytest.raises(TokenInvalid):
@@ -94,7 +85,7 @@ async def test_a_lost_invitation(world: World, admin: Caller) -> None:
 async def test_an_invitation_expires(world: World, admin: Caller) -> None:
     """And says so."""
     await _invite(world, admin)
-    token = (await _posted(world)).token(MailKind.INVITATION)
+    token = (await world.send_mails()).token(MailKind.INVITATION)
     world.clock.advance(INVITATION_LIFETIME)
 
     with pytest.raises(TokenExpired):
