@@ -189,9 +189,25 @@ def _collector() -> Iterator[Collector]:
         yield collector
 
 
+SHARED_STACK = pytest.StashKey[Stack]()
+
+
 @pytest.fixture(scope="session", name="stack")
-def _stack(stack_folder: StackFolder, collector: Collector) -> Iterator[Stack]:
+def _stack(stack_folder: StackFolder, collector: Collector, pytestconfig: pytest.Config) -> Iterator[Stack]:
     """The whole system, running, with one gateway and no rate limits; shared by all tests."""
     environment = STACK_ENVIRONMENT | {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint}
     with Stack(stack_folder("stack"), environment, postgres_settings=UNFLUSHED) as stack:
+        pytestconfig.stash[SHARED_STACK] = stack
         yield stack
+        del pytestconfig.stash[SHARED_STACK]
+
+
+@pytest.fixture(autouse=True)
+def _restart_stopped_parts(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Starts the parts of the shared stack that a failed test has left stopped."""
+    yield
+    stack = pytestconfig.stash.get(SHARED_STACK, None)
+    if stack is not None:
+        for name in (*stack.services, "postgres", "redis"):
+            if not stack.part(name).is_running:
+                stack.start_part(name)
