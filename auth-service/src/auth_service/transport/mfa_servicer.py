@@ -23,14 +23,7 @@ class MfaServicer(MfaServiceServicer):
         self.confirm_totp = ConfirmTotp(units, secrets, ports.address_rule, clock)
         self.remove_totp = RemoveTotp(units, ports.verify_password, ports.rights_of, clock)
         self.verify_mfa = VerifyMfa(
-            units=units,
-            secrets=secrets,
-            throttle_keys=ports.throttle_keys,
-            device_tokens=ports.device_tokens,
-            check_code=ports.check_code,
-            issue_tokens=ports.issue_tokens,
-            record_device=ports.record_device,
-            clock=clock,
+            units, secrets, ports.throttle_keys, ports.check_code, ports.issue_first_tokens, clock
         )
 
     async def BeginTotp(self, request: pb.BeginTotpRequest, context: Any) -> pb.BeginTotpResponse:

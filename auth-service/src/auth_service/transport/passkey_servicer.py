@@ -31,13 +31,7 @@ class PasskeyServicer(PasskeyServiceServicer):
         self.remove_passkey = RemovePasskey(units, ports.verify_password, ports.rights_of, clock)
         self.begin_passkey_login = BeginPasskeyLogin(units, party)
         self.login_with_passkey = LoginWithPasskey(
-            units=units,
-            check_assertion=ports.check_assertion,
-            throttle_keys=ports.throttle_keys,
-            device_tokens=ports.device_tokens,
-            issue_tokens=ports.issue_tokens,
-            record_device=ports.record_device,
-            clock=clock,
+            units, ports.check_assertion, ports.throttle_keys, ports.issue_first_tokens, clock
         )
 
     async def BeginPasskey(self, request: pb.BeginPasskeyRequest, context: Any) -> pb.BeginPasskeyResponse:

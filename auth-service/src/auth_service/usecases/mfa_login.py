@@ -1,6 +1,6 @@
 """The second step of signing in: a code of the second factor."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from chassis.clock import Clock
 from chassis.errors import ServiceError, TokenExpired, TokenInvalid
@@ -9,7 +9,6 @@ from chassis.ids import uuid7
 
 from auth_service.domain.audit import audited
 from auth_service.domain.credential import Credential
-from auth_service.domain.device import DeviceTokens
 from auth_service.domain.errors import AccountDisabled, InvalidCredentials, TooManyAttempts
 from auth_service.domain.events import SignedIn
 from auth_service.domain.idempotency import IdempotencyRecord
@@ -19,10 +18,9 @@ from auth_service.domain.second_factor import SecondFactorSecrets
 from auth_service.domain.session import LockedSession
 from auth_service.domain.tokens import Tokens
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
-from auth_service.usecases.devices import RecordDevice
 from auth_service.usecases.idempotency import record_outcome, recorded_outcome
 from auth_service.usecases.second_factor import CheckCode
-from auth_service.usecases.tokens import IssueTokens, reissue_tokens
+from auth_service.usecases.tokens import IssueFirstTokens, reissue_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +33,8 @@ class VerifyMfa:
     units: UnitsOfWork
     secrets: SecondFactorSecrets
     throttle_keys: ThrottleKeys
-    device_tokens: DeviceTokens
     check_code: CheckCode
-    issue_tokens: IssueTokens
-    record_device: RecordDevice
+    issue_first_tokens: IssueFirstTokens
     clock: Clock
 
     async def __call__(
@@ -47,7 +43,7 @@ class VerifyMfa:
         """Returns the session's tokens; for a retry, of the session that was opened.
 
         Raises:
-            InvalidCredentials: the code is wrong, or was used.
+            WrongCode: the code is wrong, or was used.
             TokenInvalid: the token is unknown, used, or of a former password.
             TokenExpired: it has expired.
             TooManyAttempts: too many wrong codes for this account.
@@ -55,10 +51,10 @@ class VerifyMfa:
         """
         opened = recorded_outcome(idempotency)
         if opened is not None:
-            return await reissue_tokens(self.units, self.issue_tokens, opened)
+            return await reissue_tokens(self.units, self.issue_first_tokens.issue_tokens, opened)
         digest = self.secrets.challenge_digest(mfa_token)
         try:
-            locked, device = await self._finish(digest, code, caller, idempotency)
+            locked, credential = await self._finish(digest, code, caller, idempotency)
         except (TokenInvalid, TokenExpired) as refusal:
             # All of it was rolled back, the use of a right code too; the attempt is audited.
             async with self.units.transaction() as unit:
@@ -66,14 +62,12 @@ class VerifyMfa:
                 user_id = found[0].user_id if found else None
                 await self.check_code.audit_refusal(unit, refusal, user_id, caller)
             raise
-        tokens = replace(self.issue_tokens(locked), device=device)
-        await self.record_device(user_id=locked.session.user_id, caller=caller)
-        return tokens
+        return await self.issue_first_tokens(locked, credential, caller)
 
     async def _finish(
         self, digest: bytes, code: str, caller: Caller, idempotency: IdempotencyRecord | None
-    ) -> tuple[LockedSession, str]:
-        """Returns the session, and the browser's device token."""
+    ) -> tuple[LockedSession, Credential]:
+        """Returns the session, and its user's credential."""
         async with self.units.transaction() as unit:
             credential = await self._credential(unit, digest)
             try:
@@ -82,8 +76,7 @@ class VerifyMfa:
                 refusal: ServiceError = refused
             else:
                 await record_outcome(unit, idempotency, locked.session.id)
-                account = self.throttle_keys.of(credential, caller.client_address).account
-                return locked, self.device_tokens.issue(account, credential.password_hash)
+                return locked, credential
             # The transaction commits, so that the failure counts.
             await self.check_code.audit_refusal(unit, refusal, credential.user_id, caller)
         raise refusal

@@ -1,7 +1,7 @@
 """Signing in with a passkey."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from chassis.clock import Clock
@@ -11,7 +11,7 @@ from chassis.ids import uuid7
 
 from auth_service.domain import proof
 from auth_service.domain.audit import audited
-from auth_service.domain.device import DeviceTokens
+from auth_service.domain.credential import Credential
 from auth_service.domain.errors import AccountDisabled, NotAdmittedYet, PasskeyRefused
 from auth_service.domain.events import SignedIn
 from auth_service.domain.idempotency import IdempotencyRecord
@@ -30,9 +30,8 @@ from auth_service.domain.passkey import (
 from auth_service.domain.session import LockedSession
 from auth_service.domain.tokens import Tokens
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
-from auth_service.usecases.devices import RecordDevice
 from auth_service.usecases.idempotency import record_outcome, recorded_outcome
-from auth_service.usecases.tokens import IssueTokens, reissue_tokens
+from auth_service.usecases.tokens import IssueFirstTokens, reissue_tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,9 +150,7 @@ class LoginWithPasskey:
     units: UnitsOfWork
     check_assertion: CheckAssertion
     throttle_keys: ThrottleKeys
-    device_tokens: DeviceTokens
-    issue_tokens: IssueTokens
-    record_device: RecordDevice
+    issue_first_tokens: IssueFirstTokens
     clock: Clock
 
     async def __call__(
@@ -169,21 +166,19 @@ class LoginWithPasskey:
         """
         opened = recorded_outcome(idempotency)
         if opened is not None:
-            return await reissue_tokens(self.units, self.issue_tokens, opened)
+            return await reissue_tokens(self.units, self.issue_first_tokens.issue_tokens, opened)
         checked = await self.check_assertion(assertion)
         try:
-            locked, device = await self._open_session(*checked.proven(), caller, idempotency)
+            locked, credential = await self._open_session(*checked.proven(), caller, idempotency)
         except (PasskeyRefused, AccountDisabled) as refusal:
             await self.check_assertion.audit_refusal(refusal, checked.passkey, caller)
             raise
-        tokens = replace(self.issue_tokens(locked), device=device)
-        await self.record_device(user_id=locked.session.user_id, caller=caller)
-        return tokens
+        return await self.issue_first_tokens(locked, credential, caller)
 
     async def _open_session(
         self, passkey: Passkey, signed: Signed, caller: Caller, idempotency: IdempotencyRecord | None
-    ) -> tuple[LockedSession, str]:
-        """Returns the session, and the browser's device token."""
+    ) -> tuple[LockedSession, Credential]:
+        """Returns the session, and its user's credential."""
         async with self.units.transaction() as unit:
             credential = await unit.credentials.lock(passkey.user_id)
             if credential is None:
@@ -194,8 +189,7 @@ class LoginWithPasskey:
                 raise NotAdmittedYet
             await self.check_assertion.use(unit, passkey, signed)
             # Signing in deletes failures of the password; being blocked for them does not matter here.
-            key = self.throttle_keys.of(credential, caller.client_address)
-            await unit.login_throttle.reset(key)
+            await unit.login_throttle.reset(self.throttle_keys.of(credential, caller.client_address))
             now, session_id = self.clock.now(), uuid7()
             await record_outcome(unit, idempotency, session_id)
             entry = audited(
@@ -210,4 +204,4 @@ class LoginWithPasskey:
             methods = proof.passkey(is_backed_up=signed.is_backed_up)
             opening = await unit.sign_ins.open(session_id, credential, None, entry, methods)
             assert opening.locked is not None  # noqa: S101 - the credential is locked, and was active
-            return opening.locked, self.device_tokens.issue(key.account, credential.password_hash)
+            return opening.locked, credential

@@ -34,7 +34,7 @@ from auth_service.usecases.passkey_login import CheckAssertion
 from auth_service.usecases.password_check import CheckPassword, VerifyPassword
 from auth_service.usecases.registration import FinishRegistration, RefuseRegistration
 from auth_service.usecases.second_factor import CheckCode
-from auth_service.usecases.tokens import IssueTokens
+from auth_service.usecases.tokens import IssueFirstTokens, IssueTokens
 from auth_service.usecases.undo import RestoreEmail
 
 
@@ -95,6 +95,11 @@ class Ports:
     def issue_tokens(self) -> IssueTokens:
         """Issues a session's tokens."""
         return IssueTokens(self.signer, self.refresh_tokens, self.rights_of, self.limits)
+
+    @cached_property
+    def issue_first_tokens(self) -> IssueFirstTokens:
+        """Issues a new session's tokens."""
+        return IssueFirstTokens(self.issue_tokens, self.device_tokens, self.throttle_keys, self.record_device)
 
     @cached_property
     def record_device(self) -> RecordDevice:

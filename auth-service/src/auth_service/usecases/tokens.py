@@ -9,7 +9,10 @@ from chassis.identity.caller import Caller
 
 from auth_service.domain.api_key import KeyHolder
 from auth_service.domain.audit import audited
+from auth_service.domain.credential import Credential
+from auth_service.domain.device import DeviceTokens
 from auth_service.domain.idempotency import IdempotencyRecord
+from auth_service.domain.login_throttle import ThrottleKeys
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.session import (
     STANDARD,
@@ -22,6 +25,7 @@ from auth_service.domain.session import (
 from auth_service.domain.tokens import AccessGrant, Authenticator, RefreshTokens, Tokens, TokenSigner
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from auth_service.usecases.api_keys import VerifyApiKey
+from auth_service.usecases.devices import RecordDevice
 from auth_service.usecases.idempotency import record_outcome, recorded_outcome
 from auth_service.usecases.revocation import end_session
 
@@ -61,6 +65,28 @@ class IssueTokens:
             refresh_expires_in_seconds=int((session.expires_at - locked.at).total_seconds()),
             role=locked.role,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class IssueFirstTokens:
+    """Issues a new session's tokens, with a device token that recognizes the browser later."""
+
+    issue_tokens: IssueTokens
+    device_tokens: DeviceTokens
+    throttle_keys: ThrottleKeys
+    record_device: RecordDevice
+
+    async def __call__(self, locked: LockedSession, credential: Credential, caller: Caller) -> Tokens:
+        """Returns the tokens, and records the device.
+
+        Raises:
+            Unavailable: there is no signing key yet.
+        """
+        account = self.throttle_keys.of(credential, caller.client_address).account
+        device = self.device_tokens.issue(account, credential.password_hash)
+        tokens = replace(self.issue_tokens(locked), device=device)
+        await self.record_device(user_id=credential.user_id, caller=caller)
+        return tokens
 
 
 async def reissue_tokens(units: UnitsOfWork, issue_tokens: IssueTokens, session_id: UUID) -> Tokens:
