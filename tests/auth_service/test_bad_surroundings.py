@@ -109,7 +109,7 @@ async def test_service_serves_on_a_redis_that_refuses(environment: Environment) 
         async with process(environment) as running:
             assert running.stdout is not None
             output = ""
-            while "relay is held up" not in output:
+            while "outbox relay stalled" not in output:
                 line = await asyncio.wait_for(running.stdout.readline(), 60)
                 assert line, output
                 output += line.decode()
@@ -118,10 +118,10 @@ async def test_service_serves_on_a_redis_that_refuses(environment: Environment) 
             running.terminate()
             output += (await asyncio.wait_for(running.communicate(), 60))[0].decode()
 
-    lines = [line for line in output.splitlines() if "relay is held up" in line]
+    lines = [line for line in output.splitlines() if "outbox relay stalled" in line]
     assert len(lines) == 1, "begin and end of an outage are logged, not each attempt"
     assert "correct the user and the password in REDIS_URL" in lines[0]
-    assert output.count("relay leads") <= 1
+    assert output.count("outbox relay leads") <= 1
     assert "of-no-use" not in output
 
 

@@ -236,7 +236,7 @@ await life.enter(open_operations(life.readiness, service="x", version="1", host=
 """
     )
     assert program.end() == 1
-    assert re.search(r"HTTP port 127.0.0.1:\d+ can't be had .*in use.*free it", program.lines[-1])
+    assert re.search(r"HTTP port 127.0.0.1:\d+ is not free .*in use.*free it", program.lines[-1])
 
 
 def test_a_background_task_that_fails_ends_the_service(program: Program) -> None:

@@ -178,7 +178,7 @@ def test_weak_settings_are_refused(strict: Stack, service: Service) -> None:
     refusal = "PROFILE=strict refuses to start: "
     assert ran.stderr.splitlines() == [
         f"{refusal}TLS between the services is off: set TLS_CERT_FILE, TLS_KEY_FILE and TLS_CA_FILE",
-        f"{refusal}SERVICE_KEY is not safe: it is, or is built around, an example that everybody knows",
+        f"{refusal}SERVICE_KEY is not safe: it is, or contains, a well-known example",
     ]
 
 

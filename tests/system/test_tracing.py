@@ -12,7 +12,7 @@ DELIVERED = {
     "user-service: publish user_changed",
     "auth-service: process user_changed",
     "auth-service: deliver email_verification",
-    "gateway: take in user_changed",
+    "gateway: handle user_changed",
 }
 
 
@@ -111,7 +111,7 @@ def test_a_failure_is_recorded_though_its_trace_is_not(
 def test_a_revocation_is_recorded_in_every_process(collector: Collector, client: Client) -> None:
     """Each process that verifies tokens has a span below what revoked them, and linked to it."""
     traceparent, user = new_traceparent(), client.join()
-    learned = {f"{service}: take in tokens_revoked" for service in ("gateway", "user-service")}
+    learned = {f"{service}: handle tokens_revoked" for service in ("gateway", "user-service")}
     headers = {"traceparent": traceparent}
     assert client.post("/api/auth/logout", token=user.access_token, headers=headers).status == 204
     root = collector.tree(traceparent[3:35], "gateway: POST /api/auth/logout", *learned)

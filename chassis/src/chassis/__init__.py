@@ -1,1 +1,1 @@
-"""What every service stands on: settings, logs, traces, metrics, lifecycle, Postgres, Redis, events."""
+"""What all services share: settings, logs, traces, metrics, lifecycle, HTTP, gRPC, Postgres, events."""

@@ -1,26 +1,26 @@
-"""What a service does before it imports anything else, so that its start costs little.
+"""Makes imports cheaper; called before anything else is imported.
 
-A rollout starts a process of each service on nodes that are busy serving: what a start costs, requests pay.
+A rollout starts processes on nodes that serve requests, so the processor time of a start delays requests.
 """
 
 import gc
 import sys
 
-_KEPT_OUT = "opentelemetry.sdk.metrics"
+_NOT_IMPORTED = "opentelemetry.sdk.metrics"
 
 
 def quick() -> None:
-    """Makes the imports that follow cheaper by a quarter.
+    """Makes the following imports cheaper by a quarter.
 
-    The garbage collector would walk ten thousand modules, classes and functions again and again, none of
-    which goes away: `chassis.lifecycle` turns it on when the service serves. And redis-py would
-    import OpenTelemetry's metrics, which it does without: `imported` lets others have them.
+    Disables the garbage collector, which would scan ten thousand permanent objects repeatedly;
+    `chassis.lifecycle` enables it when the service serves. And keeps redis-py from importing OpenTelemetry's
+    metrics, which it does not need, until `imported` is called.
     """
     gc.disable()
-    sys.modules.setdefault(_KEPT_OUT, None)  # type: ignore[arg-type]
+    sys.modules.setdefault(_NOT_IMPORTED, None)  # type: ignore[arg-type]
 
 
 def imported() -> None:
-    """Ends what `quick` began, but for the garbage collector: `chassis.lifecycle` has everything now."""
-    if _KEPT_OUT in sys.modules and sys.modules[_KEPT_OUT] is None:
-        del sys.modules[_KEPT_OUT]
+    """Allows all imports again; the garbage collector stays off until `chassis.lifecycle` enables it."""
+    if _NOT_IMPORTED in sys.modules and sys.modules[_NOT_IMPORTED] is None:
+        del sys.modules[_NOT_IMPORTED]

@@ -1,20 +1,20 @@
-"""The time of day, as a port: what depends on it can be tested at any time."""
+"""The current time, as a port."""
 
 from datetime import UTC, datetime
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time."""
+    """Returns the current time."""
 
     def now(self) -> datetime:
-        """Returns the present moment in UTC."""
+        """Returns the current time in UTC."""
         ...
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The system's clock."""
 
     def now(self) -> datetime:
-        """Returns the present moment in UTC."""
+        """Returns the current time in UTC."""
         return datetime.now(UTC)

@@ -1,6 +1,6 @@
-"""When two e-mail addresses are one: the rule of every service.
+"""The canonical form of e-mail addresses, the same in every service.
 
-Addresses are kept as typed, compared by their canonical form, and mailed as typed.
+Addresses are stored and mailed as typed, and compared by their canonical form.
 """
 
 import idna
@@ -15,7 +15,7 @@ def canonical_email(address: str) -> str:
     IDNA 2008, mapped by UTS 46 without its transitional rules: `Ada@STRAßE.example` and
     `ada@xn--strae-oqa.example` are one address, `ada@strasse.example` is another.
 
-    What is no address has a form too, which no address has: it is never refused here.
+    Text that is not an address also has a form, different from every address's: nothing is refused here.
     """
     local, at, domain = address.strip().rpartition("@")
     if not at:
@@ -28,10 +28,10 @@ def canonical_email(address: str) -> str:
 
 
 def ascii_domain(domain: str) -> str | None:
-    """Returns a domain in lower-case A-labels; None when IDNA 2008 knows no such domain."""
+    """Returns a domain in lower-case A-labels; None if it is not valid by IDNA 2008."""
     try:
         encoded = idna.encode(domain, uts46=True, transitional=False).decode()
-        # A-labels that nothing encodes to would be second names of what they decode to.
+        # Other A-labels would be second names for the domains that they decode to.
         if idna.encode(idna.decode(encoded)).decode() != encoded:
             return None
     except (idna.IDNAError, UnicodeError):
@@ -40,7 +40,7 @@ def ascii_domain(domain: str) -> str | None:
 
 
 def readable_email(address: str) -> str:
-    """Returns the canonical form with its domain in the letters that A-labels stand for."""
+    """Returns the canonical form with its domain in Unicode instead of A-labels."""
     local, at, domain = canonical_email(address).rpartition("@")
     try:
         return f"{local}{at}{idna.decode(domain)}" if at else domain

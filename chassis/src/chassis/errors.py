@@ -1,8 +1,8 @@
-"""Errors that mean the same in every service and cross gRPC intact.
+"""Errors that mean the same in every service and cross gRPC unchanged.
 
-An error has a `Kind`, which decides the status at each edge, and a `reason`, which is
-the contract's code. Its message is constant and public; what varies goes to `details`,
-and the inner story to the log by `raise … from`. Domains subclass `ServiceError`:
+An error has a `Kind`, which decides its status in HTTP and gRPC, and a `reason`, which is the contract's
+code. Its message is constant and public; what varies goes into `details`, and the cause into the log by
+`raise … from`. Domains subclass `ServiceError`:
 
     class EmailTaken(ServiceError):
         kind = Kind.ALREADY_EXISTS
@@ -56,7 +56,7 @@ class FieldError:
 
 
 class ServiceError(Exception):
-    """A failure that callers are meant to understand.
+    """A failure that callers can handle.
 
     Attributes:
         kind: The sort of failure.
@@ -65,9 +65,8 @@ class ServiceError(Exception):
         details: Public facts about this occurrence.
         field_errors: What is wrong with which field.
         retry_after_seconds: When it makes sense to try again; None when unknown.
-        hold_seconds: How long every call of this method will meet the same refusal, whoever
-            calls: a client of the service need not ask for so long. None when it concerns this
-            call alone.
+        hold_seconds: How long every call of this method will be refused, so that clients of the service
+            need not call it for so long. None if the failure concerns only this call.
     """
 
     kind: Kind = Kind.INTERNAL

@@ -1,4 +1,4 @@
-"""The life of a service: start, serve until told to stop, finish what is begun, close in reverse."""
+"""The lifecycle of a service: start, serve until a signal, finish work in flight, close in reverse order."""
 
 import asyncio
 import contextlib
@@ -27,13 +27,13 @@ CANCEL_AGAIN_SECONDS = 1.0
 Resource = TypeVar("Resource")
 
 DRAIN_SECONDS = 0.4
-"""How long a service that was told to stop still takes calls, while callers turn to others."""
+"""How long a stopping service still accepts calls, while callers move to other instances."""
 
 LINGERING_DRAIN_SECONDS = 2.0
-"""The same after lingering, as in a cluster: there are more callers, and starved ones."""
+"""The same after lingering, as in a cluster, where callers are more numerous and slower to notice."""
 
 CLOSE_SECONDS = 5.0
-"""How long closing resources may take after the grace, before the process ends all the same."""
+"""How long closing resources may take after the grace, before the process exits anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,9 @@ class Stop:
     """How long each part of a stop may take, in seconds.
 
     Attributes:
-        linger_seconds: For serving on as before, still ready.
-        drain_seconds: For serving on after everybody was told to turn to others.
-        grace_seconds: For what is in flight after that.
+        linger_seconds: For serving as before, still ready.
+        drain_seconds: For serving while unready, until callers have moved to other instances.
+        grace_seconds: For work in flight after that.
     """
 
     linger_seconds: float
@@ -52,19 +52,19 @@ class Stop:
 
     @property
     def within_seconds(self) -> float:
-        """When the stop is cut short."""
+        """After how long the stop is aborted."""
         return self.linger_seconds + self.drain_seconds + self.grace_seconds + CLOSE_SECONDS
 
 
 class Lifecycle:
-    """What `main` hangs its parts on.
+    """The resources, tasks and callbacks of a service.
 
     Attributes:
         service: The service's name.
-        readiness: Unready until `main` has returned, and again when the service stops lingering.
-        stopping: Set when the stop signal has come.
-        started: Whether `main` has come to its end.
-        failure: What ended a background task before its time.
+        readiness: Unready until `main` has returned, and again once lingering has ended.
+        stopping: Set by the stop signal.
+        started: Whether `main` has returned.
+        failure: The error of a failed background task.
     """
 
     def __init__(self, service: str) -> None:
@@ -79,24 +79,24 @@ class Lifecycle:
         self.failure: BaseException | None = None
 
     async def enter(self, resource: AbstractAsyncContextManager[Resource]) -> Resource:
-        """Opens a resource; it is closed after everything that was opened or begun later."""
+        """Opens a resource; it is closed after those opened or tasks begun later."""
         return await self._resources.enter_async_context(resource)
 
     def on_drain(self, callback: Callable[[], Awaitable[None] | None]) -> None:
-        """Calls back first of all on a stop: tell the world to send nothing new."""
+        """Calls back first on a stop: announce that nothing new should be sent here."""
         self._drains.append(callback)
 
     def on_stop(self, callback: Callable[[float], Awaitable[None]]) -> None:
-        """Calls back next, with the grace in seconds: accept nothing new, finish what is in flight.
+        """Calls back next, with the grace in seconds: accept nothing new, finish work in flight.
 
-        All such callbacks run at once; resources are still open.
+        These callbacks run concurrently; resources are still open.
         """
         self._stops.append(callback)
 
     def begin(self, name: str, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        """Runs a task beside the service; it is cancelled in its turn of closing.
+        """Runs a background task; it is cancelled when resources are closed, in reverse order.
 
-        A task that fails ends the service with status 1: half a service is none.
+        A task that fails ends the service with status 1.
         """
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(self._ended)
@@ -122,14 +122,14 @@ class Lifecycle:
     async def drain(self, stop: "Stop") -> None:
         """Runs the callbacks of a stop; called by `run`."""
         if stop.linger_seconds:
-            # Still ready: Kubernetes takes a pod that it deletes out of its Services by itself. Where every
-            # pod of a Service is being deleted it sends requests to those that are ready.
+            # Still ready: Kubernetes itself removes a pod that it deletes from its Services. If every pod of
+            # a Service is being deleted, it routes to those that are still ready.
             await asyncio.sleep(stop.linger_seconds)
         self.readiness.stop()
         for drain in self._drains:
-            answer = drain()
-            if answer is not None:
-                await answer
+            result = drain()
+            if result is not None:
+                await result
         if stop.drain_seconds:
             await asyncio.sleep(stop.drain_seconds)
         for outcome in await asyncio.gather(
@@ -151,22 +151,21 @@ def run(
     """Runs a service and exits.
 
     `main` opens everything and returns; the service then serves until SIGTERM or SIGINT:
-    `linger_seconds` pass in which everything is served as before, readiness ends, drain callbacks
-    run, `drain_seconds` pass, servers stop with the grace, resources close in reverse. A second
-    signal ends the process at once.
+    `linger_seconds` pass while it serves as before, readiness ends, drain callbacks run, `drain_seconds`
+    pass, servers stop with the grace, resources close in reverse order. A second signal ends the process
+    at once.
 
     Args:
         service: Name in logs and messages.
         main: Builds the service on the lifecycle it is given.
         grace_seconds: How long work in flight may take after the signal.
-        drain_seconds: How long to go on accepting after the drain callbacks, for callers to turn to others.
-        linger_seconds: How long to go on serving after the signal, for callers who learn from
-            cached DNS answers that there are others.
-        debug: Show the traceback of a failed start as well.
+        drain_seconds: How long to accept calls after the drain callbacks, while callers move elsewhere.
+        linger_seconds: How long to serve as before after the signal, for callers with cached DNS answers.
+        debug: Whether to log the traceback of a failed start.
 
     Raises:
-        SystemExit: Always; 0 after a clean stop, 1 when it did not start or a part failed,
-            130 when a second signal cut the stop short.
+        SystemExit: always; 0 after a clean stop, 1 if the start or a part failed, 130 if a second signal
+            aborted the stop.
     """
     if drain_seconds is None:
         drain_seconds = LINGERING_DRAIN_SECONDS if linger_seconds else DRAIN_SECONDS
@@ -180,7 +179,7 @@ def run(
 
 
 def _allow_open_files() -> None:
-    """Takes as many open files as are allowed: shells often start us with 1,024, fewer than listeners."""
+    """Raises the soft limit of open files to the hard limit: the common 1,024 is too low for many streams."""
     _, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, allowed))
@@ -215,40 +214,40 @@ async def _live(
 
 
 async def _start(lifecycle: Lifecycle, main: Callable[[Lifecycle], Awaitable[None]]) -> bool:
-    """Runs `main` and says whether it came to its end before the stop signal."""
+    """Runs `main`; returns whether it finished before the stop signal."""
     started = monotonic()
     try:
         await main(lifecycle)
     except asyncio.CancelledError:
-        _forgive()
+        _uncancel()
         return False
     lifecycle.started = True
     if lifecycle.stopping.is_set():
         return False
-    _set_aside_what_stays()
+    _freeze_heap()
     lifecycle.readiness.set("started", ok=True)
     log.info("serving", start_seconds=round(monotonic() - started, 3))
     return True
 
 
-def _set_aside_what_stays() -> None:
-    """Spares the garbage collector what lives as long as the process: 60 ms of a busy gateway each time."""
+def _freeze_heap() -> None:
+    """Exempts permanent objects from garbage collection, which takes 60 ms of a busy gateway each time."""
     gc.collect()
     gc.freeze()
     gc.enable()
 
 
 async def _in_time(work: Coroutine[Any, Any, None], within_seconds: float) -> int:
-    """Awaits a part of the stop; returns 130 when a second signal or the time cut it short."""
+    """Awaits a part of the stop; returns 130 if a second signal or the timeout aborted it."""
     try:
         async with asyncio.timeout(within_seconds):
             await work
     except TimeoutError:
-        log.warning("stop cut short", seconds=within_seconds)
+        log.warning("stop aborted: it took too long", seconds=within_seconds)
         return 130
     except asyncio.CancelledError:
-        _forgive()
-        log.warning("stop cut short by a second signal")
+        _uncancel()
+        log.warning("stop aborted by a second signal")
         return 130
     except Exception:
         log.exception("stop failed")
@@ -256,7 +255,7 @@ async def _in_time(work: Coroutine[Any, Any, None], within_seconds: float) -> in
 
 
 def _handle_signals(lifecycle: Lifecycle) -> None:
-    """The first signal asks for the stop (and ends a start); later ones cut what it waits for."""
+    """The first signal begins the stop, or ends the start; later ones abort the stop."""
     task = asyncio.current_task()
 
     def on_signal() -> None:
@@ -269,17 +268,17 @@ def _handle_signals(lifecycle: Lifecycle) -> None:
         loop.add_signal_handler(number, on_signal)
 
 
-def _forgive() -> None:
+def _uncancel() -> None:
     task = asyncio.current_task()
     if task is not None:
         task.uncancel()
 
 
 async def end_task(task: "asyncio.Future[None]") -> None:
-    """Cancels a task and waits until it has ended, however it ends.
+    """Cancels a task and waits until it has ended, with any result.
 
-    It cancels again when nothing happens: `asyncio.wait_for` of Python 3.11, which redis-py
-    sends commands through, loses a cancellation that comes in the moment of its success.
+    It cancels repeatedly: `asyncio.wait_for` of Python 3.11, which redis-py uses, loses a cancellation that
+    arrives together with the result.
     """
     while not task.done():
         task.cancel()
@@ -289,7 +288,7 @@ async def end_task(task: "asyncio.Future[None]") -> None:
 
 
 def sentence(error: BaseException) -> str:
-    """Says in one line what an error at start-up means."""
+    """Returns one line that explains an error at start-up."""
     if isinstance(error, StartupError):
         return str(error)
     if isinstance(error, ServiceError):

@@ -1,4 +1,4 @@
-"""Logs: one line an event, JSON or coloured text, with the request's context and without secrets."""
+"""Logs: one line per event, JSON or coloured text, with the request's context and without secrets."""
 
 import asyncio
 import json
@@ -20,32 +20,32 @@ ALWAYS_SECRET = frozenset(
     {"authorization", "cookie", "set-cookie", "password", "secret", "service_key", "token", "x-api-key"}
     | {"access_token", "api_key", "code", "mfa_token", "new_password", "old_password", "refresh_token"}
 )
-"""Keys whose values are never written, whoever logs them."""
+"""Keys whose values are never written."""
 
 
 _secret: set[str] = set(ALWAYS_SECRET)
 
 
 def hide(names: Collection[str]) -> None:
-    """Never writes the values of these keys from now on, whoever logs them."""
+    """Redacts the values of these keys from now on."""
     _secret.update(name.lower() for name in names)
     _hides.cache_clear()
 
 
 @lru_cache(maxsize=1024)
 def _hides(key: object) -> bool:
-    """Says whether a key is secret; keys are few and come again with every line."""
+    """Returns whether a key is secret; cached, since every line has the same few keys."""
     return str(key).lower() in _secret
 
 
 class Redaction:
-    """A processor that hides the values of secret keys, also inside mappings one level down."""
+    """A processor that redacts the values of secret keys, also within mappings one level down."""
 
     def __init__(self, names: Collection[str]) -> None:
         hide(names)
 
     def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-        """Hides what must not be written."""
+        """Redacts secret values."""
         del logger, method
         for key, value in event.items():
             if _hides(key):
@@ -56,9 +56,9 @@ class Redaction:
 
 
 class JsonLines:
-    """Writes lines that the caller has stitched together, for what is logged with every request.
+    """Writes lines that the caller has encoded, for events that are logged with every request.
 
-    The same line takes 25 µs through structlog and 4 here, a tenth of a cached read.
+    A line takes 25 µs by structlog and 4 µs here; the difference is a tenth of a cached read.
     """
 
     def __init__(self, service: str, stream: TextIO) -> None:
@@ -67,12 +67,12 @@ class JsonLines:
         self._waiting: list[str] = []
 
     def write(self, fields: str) -> None:
-        """Writes a line of level `info`, before the event loop turns again.
+        """Writes a line of level `info` by the end of the event loop's iteration.
 
-        The lines of one turn go out by one system call: 6 % of a cached read under load.
+        The lines of one iteration are written by one system call: 6 % of a cached read under load.
 
         Args:
-            fields: Its fields but level, time and service: JSON without the braces, nothing secret in it.
+            fields: Its fields without level, time and service: JSON without braces, and without secrets.
         """
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self._flush)
@@ -90,7 +90,7 @@ _lines: JsonLines | None = None
 
 
 def json_lines() -> JsonLines | None:
-    """Returns what writes stitched lines; None when lines are not JSON, or `info` is not written."""
+    """Returns the writer of encoded lines; None if lines are not JSON or `info` is not logged."""
     return _lines
 
 
@@ -112,7 +112,7 @@ def _to_the_second(second: int) -> str:
 
 
 class _Forward(logging.Handler):
-    """Sends the records of libraries that use `logging` the same way as our own."""
+    """Forwards records of libraries that use `logging` to structlog."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes one record."""
@@ -159,12 +159,12 @@ def configure(
 
 
 def bind(**values: str) -> None:
-    """Puts `request_id`, `trace_id`, `user_id` and the like on every later line of this context."""
+    """Adds fields such as `request_id`, `trace_id` and `user_id` to every later line of this context."""
     structlog.contextvars.bind_contextvars(**values)
 
 
 def clear() -> None:
-    """Forgets what `bind` put in this context."""
+    """Removes what `bind` added to this context."""
     structlog.contextvars.clear_contextvars()
 
 

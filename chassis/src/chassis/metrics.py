@@ -1,4 +1,4 @@
-"""Metrics: what every process tells about itself, in Prometheus' formats.
+"""Metrics in Prometheus' formats.
 
 Modules declare their metrics with `prometheus_client` at import, in its default registry,
 which already describes the process and the interpreter. Names end in their unit.
@@ -16,22 +16,22 @@ from prometheus_client.exposition import choose_encoder
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Seconds; for what a caller waits for."""
+"""In seconds, for durations that a caller waits for."""
 
 _BUILD = Gauge(
     "vestibule_build_info",
-    "Which program this is; always 1.",
+    "The program's build; always 1.",
     ["service", "version", "revision", "python"],
 )
 _LOOP_DELAY = Histogram(
     "event_loop_delay_seconds",
-    "How late the event loop was with a timer: what every request in this process waits at times.",
+    "How late the event loop ran a timer: the delay that requests in this process experience.",
     buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
 )
 
 
 def set_build_info(*, service: str, version: str, revision: str) -> None:
-    """States service, version and the commit it was built from as the metric `vestibule_build_info`."""
+    """Sets the labels of `vestibule_build_info`: service, version and commit."""
     _BUILD.labels(service, version, revision, platform.python_version()).set(1)
 
 

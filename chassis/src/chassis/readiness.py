@@ -1,4 +1,4 @@
-"""Whether this process may take traffic: a snapshot that others write and a probe reads."""
+"""Whether this process may receive traffic: named checks, answered from memory."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -14,13 +14,12 @@ class State(StrEnum):
 
 
 class Readiness:
-    """Named checks about this process; ready when every one is ok and it is not stopping.
+    """Named checks of this process; it is ready if all are ok and it is not stopping.
 
-    A check is either a flag that its owner sets or a question that is answered from
-    memory. Neither does I/O.
+    A check is a flag that its owner sets, or a function that reads memory. Neither does I/O.
 
     Attributes:
-        waits_for: The other services that the checks need before they can be ok for the first time.
+        waits_for: The other services that the checks need to become ok for the first time.
     """
 
     def __init__(self) -> None:
@@ -38,21 +37,21 @@ class Readiness:
         self._flags[name] = ok
 
     def ask(self, name: str, question: Callable[[], bool], *, waits_for: str | None = None) -> None:
-        """Adds a check that is answered by a call that reads memory only.
+        """Adds a check as a function that reads only memory.
 
         Args:
-            name: What `/ready` calls it.
-            question: Whether it is ok now.
-            waits_for: The other service without which it cannot become ok. A Service without ready pods
-                has no name in DNS, so services that wait for one another in a ring never become
-                ready: `tests/tidy/test_readiness.py` refuses one.
+            name: Its name in `/ready`.
+            question: Returns whether it is ok now.
+            waits_for: The other service that it needs to become ok. A Kubernetes Service without ready pods
+                has no DNS records, so services that wait for each other in a cycle never become ready;
+                `tests/tidy/test_readiness.py` refuses cycles.
         """
         if waits_for is not None:
             self.waits_for |= {waits_for}
         self._questions[name] = question
 
     def stop(self) -> None:
-        """Makes the process unready for good: it is stopping."""
+        """Makes the process unready permanently: it is stopping."""
         self._stopping = True
 
     @property
@@ -62,7 +61,7 @@ class Readiness:
 
     @property
     def ready(self) -> bool:
-        """Whether the process may take traffic now."""
+        """Whether the process may receive traffic now."""
         return not self._stopping and all(state is State.OK for state in self.checks().values())
 
     def checks(self) -> dict[str, State]:

@@ -1,4 +1,4 @@
-"""Redis or Valkey: a client that gives up in time and failures that mean something."""
+"""Redis or Valkey: a client with timeouts, traces, and errors that say what to do."""
 
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -34,9 +34,9 @@ _ADVICE = (
 
 
 def explain(error: BaseException) -> str:
-    """Returns in one line what Redis said, or what became of the connection, and what to do.
+    """Returns one line with Redis' error or the connection's, and what to do.
 
-    A refusal may repeat the command's arguments and an address its password: neither is in it.
+    It contains no arguments of commands and no password.
     """
     said = _PIPELINE.sub("", str(error)).partition(", with args")[0] or type(error).__name__
     text = _CREDENTIALS.sub("//", " ".join(said.split()))[:_SAID_LENGTH]
@@ -45,10 +45,10 @@ def explain(error: BaseException) -> str:
 
 
 class TracedRedis(Redis):
-    """A client whose commands are spans of the trace that is being recorded, if there is one."""
+    """A client that records its commands as spans, if the trace is recorded."""
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        """Runs a command; its keys and values are nobody's business."""
+        """Runs a command; its keys and values are not recorded."""
         if not traces.wants_spans():
             return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         name = str(args[0]).upper()
@@ -68,15 +68,15 @@ async def open_redis(
 ) -> AsyncIterator[Redis]:
     """Opens a client and closes it at the end of the block; nothing connects before the first command.
 
-    Never wrap its commands in `wait_for`: a command that is cancelled midway costs the
-    connection. The socket's own timeouts end them.
+    Do not wrap its commands in `wait_for`: a cancelled command loses the connection. The socket's timeouts
+    end them.
 
     Args:
         url: `redis://`, `rediss://` or `unix://`.
         client_name: Shown by CLIENT LIST.
-        timeout_seconds: For connecting and for each answer; longer than any BLOCK.
-        single_connection: Keep one connection, so that every loss of it is seen as an error.
-        retries: How often a failed command is tried again on a new connection.
+        timeout_seconds: For connecting and for each response; longer than any BLOCK.
+        single_connection: Use one connection, so that every loss of it raises an error.
+        retries: How often a failed command is retried on a new connection.
     """
     client: Redis = TracedRedis.from_url(
         url,
@@ -99,7 +99,7 @@ def translated() -> Iterator[None]:
     """Turns every failure of Redis into `Unavailable`.
 
     Raises:
-        Unavailable: Redis is away, silent, or refuses.
+        Unavailable: Redis is unreachable, does not respond, or refuses the command.
     """
     try:
         yield

@@ -1,7 +1,7 @@
-"""What makes a secret no secret: the strict profile refuses to start with one.
+"""Weak secrets, which the strict profile refuses.
 
-A secret is weak when it is an example that everybody knows, when it is short, or when so few
-different characters make it up that it was typed and not drawn.
+A secret is weak if it contains a well-known example, is short, or has so few different characters that it
+was typed rather than generated.
 """
 
 import re
@@ -9,10 +9,10 @@ from ipaddress import ip_address
 from urllib.parse import parse_qs, urlsplit
 
 LENGTH_MIN = 16
-"""Fewest characters of a secret: 16 drawn from an alphabet of 64 are 96 bits."""
+"""Minimum length: 16 random characters from an alphabet of 64 have 96 bits."""
 
 DIFFERENT_MIN = 8
-"""Fewest different characters; of 16 drawn at random fewer are alike, but for one in a million."""
+"""Minimum number of different characters; only one in a million random secrets of 16 has fewer."""
 
 _EXAMPLES = re.compile(
     r"change.?me|changeit|example|secret|passw(or)?d|default|letmein|qwerty|vestibule|postgres|"
@@ -21,8 +21,8 @@ _EXAMPLES = re.compile(
 )
 
 _TYPED_RUN = re.compile(r"12345[67890]*")
-"""A run of digits that people type. It also stands in one of 20,000 hexadecimal secrets drawn at
-random, so it makes a secret weak only where the rest is too short or too uniform."""
+"""Digits in typing order. One of 20,000 random hexadecimal secrets contains them, so they make a secret weak
+only if the rest is too short or too uniform."""
 
 _POSTGRES = frozenset({"postgres", "postgresql"})
 _WITH_PASSWORD = _POSTGRES | {"redis", "rediss"}
@@ -31,21 +31,21 @@ _LOCAL_HOSTS = frozenset({"", "localhost"})
 
 
 def weakness(secret: str) -> str | None:
-    """Returns what is weak about a secret, in words that do not tell it; None when nothing is."""
+    """Returns why a secret is weak, without revealing it; None if it is not weak."""
     if _EXAMPLES.search(secret):
-        return "it is, or is built around, an example that everybody knows"
+        return "it is, or contains, a well-known example"
     if len(secret) < LENGTH_MIN:
         return f"it has {len(secret)} characters, not {LENGTH_MIN} or more"
     if len(set(secret)) < DIFFERENT_MIN:
         return f"it has only {len(set(secret))} different characters"
     rest = _TYPED_RUN.sub("", secret)
     if len(rest) < LENGTH_MIN or len(set(rest)) < DIFFERENT_MIN:
-        return "it is, or is built around, an example that everybody knows"
+        return "it is, or contains, a well-known example"
     return None
 
 
 def is_local(host: str | None) -> bool:
-    """Whether a host is this machine, so that nothing crosses a network on the way to it."""
+    """Whether a host is this machine, so that traffic to it crosses no network."""
     if host is None or host in _LOCAL_HOSTS or host.startswith("/"):
         return True
     try:
@@ -55,11 +55,11 @@ def is_local(host: str | None) -> bool:
 
 
 def weakness_of_url(url: str, password: str | None = None) -> str | None:
-    """Returns what is weak about the way to a server; None when nothing is.
+    """Returns why a server's URL is unsafe; None if it is safe.
 
     Args:
-        url: Where the server is.
-        password: Its password, when that does not stand in the URL.
+        url: The server's URL.
+        password: Its password, if it is not in the URL.
     """
     parts = urlsplit(url)
     found = parts.password or password

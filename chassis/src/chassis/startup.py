@@ -1,19 +1,19 @@
-"""The error that ends a program before it has started."""
+"""Errors that end a program before it has started."""
 
 from chassis import exits
 
 
 class StartupError(Exception):
-    """The program can't start; its text is one sentence that says why and what to do.
+    """The program cannot start; the message says in one sentence why and what to do.
 
     Attributes:
-        exit_status: What a job ends with; a later attempt may succeed.
+        exit_status: The exit status of a Job; this one means that another attempt may succeed.
     """
 
     exit_status = exits.TRANSIENT
 
 
 class StartupRefused(StartupError):
-    """No later attempt succeeds before a setting, a password or a right is mended."""
+    """No attempt succeeds until a setting, a password or a permission is corrected."""
 
     exit_status = exits.CONFIG

@@ -139,7 +139,7 @@ async def test_dead_letters_are_bounded(valkey: Valkey) -> None:
     """They cannot fill Redis."""
     async with Redis.from_url(valkey.url) as redis:
         for _ in range(dead_letters.KEPT_MAX + 20):
-            await dead_letters.put_aside(redis, GROUP, changed("x"), reason="INVALID", tries=5)
+            await dead_letters.add(redis, GROUP, changed("x"), reason="INVALID", tries=5)
 
         assert await dead_letters.count(redis, GROUP) == dead_letters.KEPT_MAX
 

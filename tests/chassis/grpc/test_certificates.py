@@ -41,7 +41,7 @@ class House:
 
 @pytest.fixture(autouse=True)
 def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rotation, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(rotation, "CHECK_SECONDS", 0.0)
 
 
 @pytest.fixture(name="authority")
@@ -161,13 +161,13 @@ def test_half_a_change_is_waited_out(authority: Authority, tmp_path: Path) -> No
     authority.write(tmp_path)
     new_key = (tmp_path / "tls.key").read_bytes()
     (tmp_path / "tls.key").write_bytes(old_key)
-    assert found.look() == 0
+    assert found.refresh() == 0
     (tmp_path / "tls.key").unlink()
-    assert found.look() == 0
+    assert found.refresh() == 0
 
     (tmp_path / "tls.key").write_bytes(new_key)
-    assert found.look() == 1
-    assert found.look() == 1
+    assert found.refresh() == 1
+    assert found.refresh() == 1
 
 
 def test_what_is_missing_is_named(authority: Authority, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_proof_expires_in_memory_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time", lambda: later)
 
     assert before == "gateway"
-    assert tokens._remembered[token, USERS][1] < later
+    assert tokens._verified[token, USERS][1] < later
 
 
 @pytest.mark.parametrize("age", [-120, 120])

@@ -5,7 +5,7 @@ import time
 import pytest
 from chassis.events import stream
 from chassis.identity.service_keys import ServiceKeys
-from chassis.identity.signed_events import PURPOSE, EventRefused, speakers, verify_event
+from chassis.identity.signed_events import PURPOSE, EventRefused, publishers, verify_event
 from chassis.ids import uuid7
 from devstack.topology import SERVICES
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -114,8 +114,8 @@ def test_last_release_during_an_upgrade() -> None:
 
 def test_every_matter_is_somebodys() -> None:
     """Each member of an event's payload names services of the house."""
-    assert speakers()
-    for member, services in speakers().items():
+    assert publishers()
+    for member, services in publishers().items():
         assert services, member
         assert services <= {service.name for service in SERVICES}, member
 

@@ -210,7 +210,7 @@ async def test_withdrawn_key() -> None:
 
 async def test_memory_is_bounded() -> None:
     """The least recently used token is forgotten, and can be verified again."""
-    verifier = new_verifier(remembered_max=2)
+    verifier = new_verifier(entries_max=2)
     first, second, third = (sign(KEY) for _ in range(3))
     for token in (first, second, first, third):
         await verifier.verify(token)

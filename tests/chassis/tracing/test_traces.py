@@ -55,17 +55,17 @@ assert not [name for name in sys.modules if name.startswith("opentelemetry")]
 
 def test_a_context_of_our_own_is_in_the_trace_that_came_in() -> None:
     run("""
-ours = traces.own(came_in)
+ours = traces.new_traceparent(came_in)
 assert ours[:36] == came_in[:36] and ours[36:52] != came_in[36:52] and ours[-2:] == "01"
-assert traces.own(came_in[:-2] + "00")[-2:] == "00"
-assert traces.own()[-2:] == "00" and len(traces.own()) == 55
+assert traces.new_traceparent(came_in[:-2] + "00")[-2:] == "00"
+assert traces.new_traceparent()[-2:] == "00" and len(traces.new_traceparent()) == 55
 """)
 
 
 def test_spans_arrive_as_a_tree_with_their_links(collector: Collector) -> None:
     run(
         """
-ours = traces.own(came_in)
+ours = traces.new_traceparent(came_in)
 span = traces.serve("GET", "SERVER", came_in, own=ours, links=(came_in,))
 assert current_traceparent() == ours
 with traces.span("inside", "CLIENT", {"number": 1}) as inside:
@@ -100,8 +100,8 @@ def test_the_ratio_decides_for_new_traces_alone(collector: Collector) -> None:
     recorded = int(
         run(
             """
-print(sum(traces.own().endswith("1") for _ in range(2000)))
-assert traces.own(came_in).endswith("1")
+print(sum(traces.new_traceparent().endswith("1") for _ in range(2000)))
+assert traces.new_traceparent(came_in).endswith("1")
 assert traces.serve("unrecorded", "SERVER", came_in[:-1] + "0") is None
 """,
             endpoint=collector.endpoint,

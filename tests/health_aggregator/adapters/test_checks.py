@@ -93,7 +93,7 @@ async def test_redis_with_events_that_a_service_cannot_handle(valkey: Valkey) ->
         await redis.xgroup_create("vestibule:events", "auth-service", mkstream=True)
         await redis.xgroup_create("vestibule:events", "user-service")
         healthy = await check_once(check)
-        await dead_letters.put_aside(redis, "auth-service", {b"event": b""}, reason="INVALID", tries=5)
+        await dead_letters.add(redis, "auth-service", {b"event": b""}, reason="INVALID", tries=5)
         dead = await check_once(check)
         await dead_letters.note_refused(redis, "user-service", "unsigned")
         both = await check_once(check)

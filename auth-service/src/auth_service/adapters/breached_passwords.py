@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-from chassis.http.client import Answer, NotHttp, Progress, TooLarge, exchange
+from chassis.http.client import NotHttp, Progress, Response, TooLarge, exchange
 from prometheus_client import Counter
 
 log = structlog.get_logger()
@@ -181,7 +181,7 @@ class BreachedPasswordsService:
         return is_breached
 
 
-def _holds(answer: Answer, suffix: str) -> bool:
+def _holds(answer: Response, suffix: str) -> bool:
     """Says whether an answer has the digest, and not as padding, which counts 0.
 
     Raises:

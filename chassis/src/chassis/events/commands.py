@@ -1,4 +1,4 @@
-"""What an operator does with dead letters: `python -m <service> events list | requeue | drop`."""
+"""The operator's command for dead letters: `python -m <service> events list | requeue | drop`."""
 
 import argparse
 import asyncio
@@ -21,10 +21,10 @@ def main(arguments: Sequence[str], *, group: str, redis_url: str) -> int:
     """Runs one command; returns the exit status: 1 when an id is unknown, 2 when Redis cannot be asked."""
     parser = argparse.ArgumentParser(prog=f"python -m {group.replace('-', '_')} events", description=__doc__)
     actions = parser.add_subparsers(dest="action", metavar="action", required=True)
-    actions.add_parser("list", help="every event that was put aside, with the reason")
+    actions.add_parser("list", help="list dead letters with their reasons")
     for action, words in (
-        ("requeue", "put events on the stream again, once the cause is mended"),
-        ("drop", "forget events for good"),
+        ("requeue", "publish events again, once the cause is fixed"),
+        ("drop", "delete events for good"),
     ):
         chosen = actions.add_parser(action, help=words)
         chosen.add_argument("letters", nargs="+", metavar="id", help=f"as `list` shows them, or `{ALL}`")
@@ -55,7 +55,7 @@ def _show(letters: Sequence[DeadLetter]) -> int:
 
 
 def _plain(text: str) -> str:
-    """Returns a text as a terminal may have it: a letter may be anybody's who reached Redis."""
+    """Returns text that is safe for a terminal: anyone with access to Redis can forge a letter."""
     return (
         "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text[:_SHOWN]) or "?"
     )

@@ -1,11 +1,11 @@
-"""The consumer: one group a service; each event is handled until it succeeds, in order.
+"""The consumer: one group per service; each event is handled in order, until it succeeds.
 
-What its source has not signed is passed over. What can never be handled becomes a dead letter after
-a few tries, so that what is behind it is handled (`chassis.events.dead_letters`).
+Events that their source has not signed are skipped. An event that cannot be handled becomes a dead letter
+after a few attempts, so that later ones are handled (`chassis.events.dead_letters`).
 
-Delivery is at least once, so handlers are idempotent: they fetch the present state and make
-theirs equal. What a dead instance left unfinished is claimed by another. When the stream
-was lost, the group begins anew and handles again whatever the relays publish again.
+Delivery is at least once, so handlers must be idempotent: they fetch the current state and make theirs
+equal. Events that a crashed instance left unfinished are claimed by another. When the stream is lost, the
+group is created again and handles what the relays publish again.
 """
 
 import asyncio
@@ -45,9 +45,9 @@ BATCH = 64
 BLOCK_SECONDS = 1.0
 CLAIM_EVERY_SECONDS = 10.0
 REPORT_EVERY_SECONDS = 10 * 60.0
-"""How often refused events are audited, each reason by itself: there may be a million of them."""
+"""How often refused events are audited, per reason: there may be a million of them."""
 
-HANDLED = Counter("events_handled_total", "Events handled to the end.", ["type"])
+HANDLED = Counter("events_handled_total", "Events handled successfully.", ["type"])
 RETRIED = Counter("events_retried_total", "Attempts to handle an event that failed.", ["type"])
 LAG = Histogram(
     "events_lag_seconds",
@@ -56,12 +56,10 @@ LAG = Histogram(
 )
 BLOCKED = Gauge("events_blocked", "1 while an event is being retried.")
 DEAD = Counter("events_dead_lettered_total", "Events put aside because they could not be handled.", ["type"])
-DEAD_LETTERS = Gauge(
-    "events_dead_letters", "Events that lie aside until an operator sends them again or drops them."
-)
+DEAD_LETTERS = Gauge("events_dead_letters", "Dead letters that wait for an operator to requeue or drop them.")
 UNHANDLED = Gauge(
     "events_unhandled",
-    "Events on the stream that the service has not handled yet, all of its instances together.",
+    "Events on the stream that no instance of the service has handled yet.",
 )
 
 
@@ -70,13 +68,13 @@ class Consumer:
 
     Args:
         group: The service's name; its instances share the work.
-        handlers: What to do for which member of the event's `payload`, by field name, such
-            as `user_changed`. Events without a handler are skipped.
-        keys: Whom to believe.
-        redis_url: Where the stream is.
-        audit: Has it audited that an event was put aside or refused.
-        claim_after_seconds: How long an event may lie with an instance that shows no sign
-            of life before another takes it over. An instance that retries shows signs.
+        handlers: The handler for each member of the event's `payload`, such as `user_changed`. Events
+            without a handler are skipped.
+        keys: The trusted services.
+        redis_url: The stream's Redis.
+        audit: Writes an audit entry when an event becomes a dead letter or is refused.
+        claim_after_seconds: How long an instance may hold an event without a sign of life before another
+            claims it. Retrying is a sign of life.
     """
 
     def __init__(
@@ -109,7 +107,7 @@ class Consumer:
         self._claimed_at = float("-inf")
 
     async def run(self) -> None:
-        """Consumes until cancelled. Outages are waited out; only their begin and end are logged."""
+        """Consumes until cancelled. Retries through outages; logs only their start and end."""
         backoff = Backoff(limit_seconds=2.0)
         failing = False
         async with open_redis(
@@ -126,19 +124,21 @@ class Consumer:
                         await self._turn(redis)
                         backoff.reset()
                         if failing:
-                            log.info("consumer recovered", group=self._group)
+                            log.info("event consumer recovered", group=self._group)
                             failing = False
                 except (RedisError, OSError) as error:
                     if not failing and not _is_no_group(error):
-                        log.warning("consumer is held up", group=self._group, error=explain(error))
+                        log.warning(
+                            "event consumer stalled; retrying", group=self._group, error=explain(error)
+                        )
                         failing = True
                 except asyncio.CancelledError:
-                    await self._hand_back(redis)
+                    await self._release(redis)
                     raise
                 await backoff.pause()
 
-    async def _hand_back(self, redis: Redis) -> None:
-        """On a stop: lets the others claim at once what was lent to us and is not done."""
+    async def _release(self, redis: Redis) -> None:
+        """On shutdown: makes this instance's unfinished events claimable at once."""
         with suppress(RedisError, OSError):
             pending = await redis.xpending_range(
                 stream.STREAM, self._group, min="-", max="+", count=BATCH * 2, consumername=self._name
@@ -159,7 +159,7 @@ class Consumer:
                 raise
         else:
             log.info("consumer group created", group=self._group)
-        # Whatever was lent to us on a connection that broke is ours to finish first.
+        # First the events that were delivered here on a connection that broke.
         await self._handle_own_pending(redis)
 
     async def _handle_own_pending(self, redis: Redis) -> None:
@@ -181,7 +181,7 @@ class Consumer:
         await self._handle_all(redis, stream.entries(answer))
 
     async def _claim(self, redis: Redis) -> None:
-        """Takes over what consumers left behind that have not been heard of, and forgets the empty ones."""
+        """Claims the events of consumers without a sign of life, and deletes those without events."""
         start: bytes | str = "0-0"
         idle = int(self._claim_after_seconds * 1000)
         while True:
@@ -196,7 +196,7 @@ class Consumer:
                 await redis.xgroup_delconsumer(stream.STREAM, self._group, consumer["name"])
 
     async def _count(self, redis: Redis) -> None:
-        """Looks how much lies before us; where Redis cannot tell, the last count stands."""
+        """Counts unhandled events; if Redis cannot count them, the last count stays."""
         for group in await redis.xinfo_groups(stream.STREAM):
             if group["name"] in (self._group, self._group.encode()) and group.get("lag") is not None:
                 UNHANDLED.set(group["lag"] + group["pending"])
@@ -205,7 +205,7 @@ class Consumer:
     async def _handle_all(self, redis: Redis, entries: list[stream.Entry]) -> None:
         refused_ones: list[bytes] = []
         for position, (identifier, fields) in enumerate(entries):
-            # A trimmed entry that was still pending has no fields; it can't be handled any more.
+            # A trimmed entry that was still pending has no fields, and cannot be handled.
             fields = fields or {}  # noqa: PLW2901
             try:
                 event = verify_event(self._keys, fields.get(stream.FIELD), fields.get(stream.SIGNATURE))
@@ -222,11 +222,11 @@ class Consumer:
     async def _refuse(
         self, redis: Redis, refused: EventRefused, identifier: bytes, fields: dict[bytes, bytes]
     ) -> None:
-        """Passes an event over; one that its source did sign is kept for an operator."""
+        """Skips an event; keeps it as a dead letter if its source did sign it."""
         reason = refused.reason
         self._refusals.note(refused, identifier.decode())
         if refused.authentic:
-            await self._bury(redis, fields, kind="refused", reason=reason, tries=1)
+            await self._dead_letter(redis, fields, kind="refused", reason=reason, tries=1)
         if monotonic() - self._reported.get(reason, float("-inf")) < REPORT_EVERY_SECONDS:
             return
         self._reported[reason] = monotonic()
@@ -235,11 +235,11 @@ class Consumer:
             with suppress(Exception):
                 await self._audit("events.refused", {"reason": reason, "entry": identifier.decode()})
 
-    async def _bury(
+    async def _dead_letter(
         self, redis: Redis, fields: dict[bytes, bytes], *, kind: str, reason: str, tries: int
     ) -> None:
-        """Puts an event aside for an operator, and has it audited."""
-        await dead_letters.put_aside(redis, self._group, fields, reason=reason, tries=tries)
+        """Makes an event a dead letter, and audits that."""
+        await dead_letters.add(redis, self._group, fields, reason=reason, tries=tries)
         DEAD.labels(kind).inc()
         DEAD_LETTERS.set(await dead_letters.count(redis, self._group))
         if self._audit is None:
@@ -250,7 +250,7 @@ class Consumer:
             log.warning("dead letter not audited", exc_info=error)
 
     async def _call(self, handler: Handler, event: Event, kind: str) -> None:
-        """Calls a handler within a span in the trace that the event came from, however long ago."""
+        """Calls a handler within a span of the trace that the event came from."""
         attributes = stream.span_attributes(event) | {"messaging.consumer.group.name": self._group}
         with traces.followed(f"process {kind}", "CONSUMER", event.traceparent, attributes):
             await handler(event)
@@ -258,7 +258,7 @@ class Consumer:
     async def _handle(
         self, redis: Redis, event: Event, fields: dict[bytes, bytes], waiting: list[StreamIdT]
     ) -> None:
-        """Handles one event, however often it takes, unless it can never be handled."""
+        """Handles one event, with as many attempts as it takes, unless it can never succeed."""
         kind = event.WhichOneof("payload") or "none"
         handler = self._handlers.get(kind)
         if handler is None:
@@ -266,7 +266,7 @@ class Consumer:
         backoff = Backoff(first_seconds=0.1, limit_seconds=min(10.0, self._claim_after_seconds / 3))
         attempt = 1
         context = contextvars.copy_context()
-        # So that logs and calls that follow from the event carry its name and its trace.
+        # So that logs and calls caused by the event have its id and its trace.
         call = Call(caller=Caller(request_id=event.event_id), traceparent=event.traceparent)
         context.run(enter, call)
         with bound_contextvars(event_id=event.event_id, event_type=kind):
@@ -278,11 +278,11 @@ class Consumer:
                     RETRIED.labels(kind).inc()
                     BLOCKED.set(1)
                     if attempt & (attempt - 1) == 0:  # the 1st, 2nd, 4th, 8th…: enough to see it
-                        log.warning("event not handled, trying again", attempt=attempt, exc_info=error)
+                        log.warning("event not handled; retrying", attempt=attempt, exc_info=error)
                     allowed = dead_letters.tries_allowed(error)
                     if allowed is not None and attempt >= allowed:
-                        log.exception("event put aside as a dead letter", tries=attempt)
-                        await self._bury(
+                        log.exception("event not handled; kept as a dead letter", tries=attempt)
+                        await self._dead_letter(
                             redis, fields, kind=kind, reason=dead_letters.reason_of(error), tries=attempt
                         )
                         BLOCKED.set(0)

@@ -1,8 +1,8 @@
-"""Dead letters: events that a service cannot handle, put aside so that those behind them are handled.
+"""Dead letters: events that a service could not handle, set aside so that later ones are handled.
 
-They lie in a stream of Redis, one per consumer group, the latest thousand. An operator lists them,
-sends them again once the cause is mended, or drops them: `python -m <service> events`. Nothing else
-holds them back: when Redis loses them, the relays publish the events of the last 24 hours again.
+They are in a Redis stream per consumer group, which holds the latest thousand. An operator lists them,
+requeues them once the cause is fixed, or drops them: `python -m <service> events`. When Redis loses them,
+the relays publish the events of the last 24 hours again.
 """
 
 import time
@@ -23,13 +23,13 @@ from chassis.events import stream
 KEPT_MAX = 1_000
 
 PERMANENT_TRIES = 5
-"""What cannot succeed is tried so often: the state that it meets may still be on its way here."""
+"""Attempts for errors that should not pass: the state they need may still be under way."""
 
 UNEXPECTED_TRIES = 20
-"""What nobody foresaw, a bug most likely, is tried so often; with the pauses between for half a minute."""
+"""Attempts for unexpected errors, mostly bugs; with back-off they take half a minute."""
 
 REFUSED_SECONDS = 15 * 60
-"""How long Redis remembers that a service has refused events, for whoever watches."""
+"""How long monitoring can see that a service has refused events."""
 
 _REASON = b"reason"
 _TRIES = b"tries"
@@ -42,19 +42,19 @@ _UNEXPECTED = frozenset({Kind.INTERNAL})
 
 
 def key(group: str) -> str:
-    """Returns where the dead letters of a consumer group lie."""
+    """Returns the Redis key of a consumer group's dead letters."""
     return f"vestibule:dead-letters:{group}"
 
 
 def refused_key(group: str) -> str:
-    """Returns what tells, for a while, that a consumer group has refused events."""
+    """Returns the Redis key that exists for a while after a consumer group has refused events."""
     return f"vestibule:refused-events:{group}"
 
 
 def tries_allowed(error: Exception) -> int | None:
-    """Returns how often an event is tried whose handling fails like this; None for ever.
+    """Returns the number of attempts for an event that fails with an error; None for unlimited.
 
-    Where something needed is away, full, or refuses us, it is waited for: the event is not to blame.
+    Unlimited if a dependency is unreachable, full or refuses access: the event is not the cause.
     """
     if isinstance(error, ServiceError):
         if error.kind in _PERMANENT:
@@ -66,23 +66,23 @@ def tries_allowed(error: Exception) -> int | None:
 
 
 def reason_of(error: Exception) -> str:
-    """Returns why handling failed, in a word that holds no data of the event."""
+    """Returns why handling failed, without any data of the event."""
     return error.reason if isinstance(error, ServiceError) else type(error).__name__
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """An event that was put aside.
+    """An event that was set aside.
 
     Attributes:
         letter_id: Its id among the dead letters.
-        at: When it was put aside.
+        at: When it was set aside.
         kind: The member of its payload, such as `user_changed`; `unreadable` when it cannot be parsed.
         event_id: Its id; empty when it cannot be parsed.
-        source: Who published it, by its own word.
+        source: The service that claims to have published it.
         reason: Why it could not be handled.
         tries: How often it was tried.
-        fields: What it was on the stream.
+        fields: The fields of its entry on the stream.
     """
 
     letter_id: str
@@ -95,8 +95,8 @@ class DeadLetter:
     fields: dict[bytes, bytes]
 
 
-async def put_aside(redis: Redis, group: str, fields: dict[bytes, bytes], *, reason: str, tries: int) -> None:
-    """Adds a dead letter; the oldest goes when there are too many."""
+async def add(redis: Redis, group: str, fields: dict[bytes, bytes], *, reason: str, tries: int) -> None:
+    """Adds a dead letter; drops the oldest if there are too many."""
     letter: dict[Any, Any] = {**fields, _REASON: reason, _TRIES: tries}
     await redis.xadd(key(group), letter, maxlen=KEPT_MAX, approximate=False)
 
@@ -113,20 +113,20 @@ async def listed(redis: Redis, group: str) -> list[DeadLetter]:
 
 
 async def requeue(redis: Redis, group: str, letters: Sequence[DeadLetter]) -> None:
-    """Puts events on the stream again, with the signatures they had: to all they are sent twice."""
+    """Publishes events again with their signatures; every consumer group receives them again."""
     for letter in letters:
         await redis.xadd(stream.STREAM, letter.fields)  # type: ignore[arg-type]
         await redis.xdel(key(group), letter.letter_id)
 
 
 async def drop(redis: Redis, group: str, letters: Sequence[DeadLetter]) -> None:
-    """Forgets dead letters."""
+    """Deletes dead letters."""
     for letter in letters:
         await redis.xdel(key(group), letter.letter_id)
 
 
 async def note_refused(redis: Redis, group: str, reason: str) -> None:
-    """Lets those who watch see that events were refused just now."""
+    """Makes visible to monitoring that events were refused just now."""
     await redis.set(refused_key(group), f"{reason} {int(time.time())}", ex=REFUSED_SECONDS)
 
 
@@ -151,5 +151,5 @@ def _read(identifier: bytes, fields: dict[bytes, bytes]) -> DeadLetter:
 
 
 def _number(text: bytes) -> int:
-    """Returns a small number; 0 for what is none, for a letter need not be ours."""
+    """Returns a small number; 0 for anything else, since the text may be forged."""
     return int(text) if text.isdigit() and len(text) < _DIGITS_MAX else 0

@@ -1,8 +1,8 @@
-"""The pulse: by which a service says, several times a second, that its outbox holds nothing back.
+"""Heartbeats of the outbox relay: a signed watermark, four times a second.
 
-A stream that can be read and brings nothing may mean that nothing happened, or that the
-relay cannot reach it. Whoever must know the difference follows the relay's pulse. Each beat is
-signed and says by Redis' clock since when it holds: sent again, it is as old as it was.
+A readable stream without events may mean that nothing happened, or that the relay cannot reach it; the
+heartbeat shows which. Its watermark is a time by Redis' clock: everything committed before it is on the
+stream. A replayed heartbeat is therefore as old as the original.
 """
 
 from collections.abc import Sequence
@@ -16,40 +16,40 @@ from chassis.identity.service_keys import ServiceKeys
 INTERVAL_SECONDS = 0.25
 """How often a relay heartbeats."""
 
-_KEPT = 4
+_STORED_MAX = 4
 _SINCE = b"since"
 _PURPOSE = "heartbeat"
-_LOOKED_AT_MAX = 8
-"""Of heartbeats that come together, the latest are looked at; more are not the relay's."""
+_VERIFIED_MAX = 8
+"""Of heartbeats that arrive together, only the latest are verified: a relay sends no more."""
 
 
 def key(source: str) -> str:
-    """Returns where a service's pulse is felt."""
+    """Returns the Redis key of a service's heartbeats. Its name is part of deployed ACLs."""
     return f"vestibule:pulse:{source}"
 
 
 async def now_milliseconds(redis: Redis) -> int:
-    """Returns the time by Redis' own clock, in milliseconds: the one clock that both sides read."""
+    """Returns the time by Redis' clock, which both sides read, in milliseconds."""
     seconds, microseconds = await redis.time()
     return int(seconds) * 1000 + int(microseconds) // 1000
 
 
 async def send(redis: Redis, keys: ServiceKeys, since: int) -> None:
-    """Says that everything committed before a `moment` is on the stream."""
+    """Sends a heartbeat: everything committed before `since` is on the stream."""
     fields = {_SINCE: since, SIGNATURE: keys.sign(_PURPOSE, _message(keys.service, since))}
     try:
-        await redis.xadd(key(keys.service), fields, maxlen=_KEPT, approximate=False)  # type: ignore[arg-type]
+        await redis.xadd(key(keys.service), fields, maxlen=_STORED_MAX, approximate=False)  # type: ignore[arg-type]
     except ResponseError as error:
         if not is_exhausted(error):
             raise
-        # Its readers look from the beginning when they have heard nothing for a while.
+        # Readers start from the beginning when they have received nothing for a while.
         await redis.unlink(key(keys.service))
-        await redis.xadd(key(keys.service), fields, maxlen=_KEPT, approximate=False)  # type: ignore[arg-type]
+        await redis.xadd(key(keys.service), fields, maxlen=_STORED_MAX, approximate=False)  # type: ignore[arg-type]
 
 
 def watermark(heartbeats: Sequence[Entry], source: str, keys: ServiceKeys) -> int | None:
-    """Returns the latest `moment` that the source's heartbeats speak of; None when none is the source's."""
-    for _, fields in reversed(heartbeats[-_LOOKED_AT_MAX:]):
+    """Returns the latest watermark that the source has signed; None if there is none."""
+    for _, fields in reversed(heartbeats[-_VERIFIED_MAX:]):
         try:
             since = int(fields[_SINCE])
         except (KeyError, ValueError):

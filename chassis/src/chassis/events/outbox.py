@@ -1,7 +1,7 @@
-"""The outbox: an event is written in the transaction of the change that it tells of.
+"""The outbox: an event is written in the transaction of the change that it reports.
 
-Each publishing service's migrations hold this table, in its own schema (frozen text:
-copy it, with the schema's name and the runtime role's):
+Each publishing service's migrations create this table in its own schema (copy the text, with the names
+of the schema and the runtime role):
 
     CREATE TABLE auth.outbox (
         position     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -15,8 +15,8 @@ copy it, with the schema's name and the runtime role's):
     CREATE INDEX outbox_published ON auth.outbox (published_at) WHERE published_at IS NOT NULL;
     GRANT SELECT, INSERT, UPDATE, DELETE ON auth.outbox TO auth_service;
 
-`stream_id` is where the event went on the stream, so that the relay can tell whether it
-is still there. Published rows are kept for 24 h, then deleted by the relay.
+`stream_id` is the event's entry on the stream, by which the relay checks that it is still there. The relay
+deletes rows 24 h after publication.
 """
 
 from dataclasses import dataclass
@@ -36,10 +36,10 @@ SWEEP_BATCH = 1000
 
 @dataclass(frozen=True, slots=True)
 class Outbox:
-    """Where one service writes its events.
+    """The outbox of one service.
 
     Attributes:
-        schema: The Postgres schema that holds the table `outbox`.
+        schema: The Postgres schema with the table `outbox`.
         source: The service's name, as in `Event.source`.
     """
 
@@ -47,16 +47,16 @@ class Outbox:
     source: str
 
     async def append(self, transaction: Transaction, event: Event) -> Event:
-        """Writes an event; it is delivered if, and only if, the transaction commits.
+        """Writes an event; it is delivered if and only if the transaction commits.
 
-        `event_id`, `occurred_at`, `source` and `traceparent` are filled in when empty.
-        After COMMIT the event is also noted for the answer of the present call.
+        `event_id`, `occurred_at`, `source` and `traceparent` are set if empty. After COMMIT the event is
+        also added to the response of the current call.
 
         Returns:
-            The event as it was written.
+            The event as written.
 
         Raises:
-            Unavailable: Postgres can't take it now.
+            Unavailable: Postgres cannot store it now.
         """
         written = Event()
         written.CopyFrom(event)
@@ -81,7 +81,7 @@ class Outbox:
 
 
 async def sweep(connection: Any, outbox: Outbox) -> int:
-    """Deletes rows that were published longer than 24 h ago, in small batches; returns how many."""
+    """Deletes rows published more than 24 h ago, in small batches; returns how many."""
     deleted = 0
     table = f"{outbox.schema}.outbox"
     while True:

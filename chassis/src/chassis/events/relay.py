@@ -1,11 +1,10 @@
-"""The relay: carries the outbox to the stream, in order and at least once.
+"""The outbox relay: publishes the outbox on the stream, in order and at least once.
 
-Every instance of a service runs one; an advisory lock lets one of them work and the others
-stand by. It is woken by NOTIFY and looks several times a second in any case; having looked,
-it gives its pulse. A crash between the stream and the mark delivers twice. When the stream
-has lost entries (Redis came back without them), those that the outbox still holds are
-published again. A stream whose ids somebody put far ahead is begun anew: with the last
-possible id nothing could be added any more, and before it nothing would ever be trimmed.
+Every instance of a service runs one; an advisory lock elects the one that publishes. It is woken by NOTIFY,
+and polls four times a second in any case; after each poll it sends a heartbeat. A crash between publishing
+and marking publishes an event twice. When the stream has lost entries (Redis restarted without them), those
+that are still in the outbox are published again. A stream whose ids lie far in the future is deleted and
+started again: at the last possible id nothing more can be added, and before it nothing would be trimmed.
 """
 
 import asyncio
@@ -37,22 +36,20 @@ BATCH = 200
 STAND_BY_SECONDS = 1.0
 SWEEP_EVERY_SECONDS = 600.0
 COUNTED_MAX = 10_000
-"""Pending events are counted up to this many: the count must not become work of its own."""
+"""Pending events are counted up to this number, to bound the cost of counting."""
 
 VERIFY_WITHIN_HOURS = 23
-"""Less than the retention, so that an entry that was trimmed is not taken for lost."""
+"""Less than the retention, so that a trimmed entry is not considered lost."""
 
 PUBLISHED = Counter("outbox_published_total", "Events put on the stream.")
 LOST_ENTRIES = Counter(
-    "outbox_lost_total", "Published events that the stream had lost and that were published again."
+    "outbox_lost_total", "Published events that the stream lost and that were published again."
 )
 PENDING = Gauge(
-    "outbox_pending_events", "Events that are not on the stream yet, as the relay that leads has seen last."
+    "outbox_pending_events", "Events not on the stream yet, as last counted by the leading relay."
 )
-PENDING_AGE = Gauge("outbox_oldest_pending_seconds", "Age of the oldest event that is not on the stream yet.")
-LEADING = Gauge(
-    "outbox_relay_leading", "1 for the instance whose relay publishes, 0 for those that stand by."
-)
+PENDING_AGE = Gauge("outbox_oldest_pending_seconds", "Age of the oldest event not on the stream yet.")
+LEADING = Gauge("outbox_relay_leading", "1 for the instance whose relay publishes, 0 for the others.")
 LATENCY = Histogram(
     "outbox_latency_seconds",
     "From writing an event (its transaction's start) to the stream.",
@@ -66,7 +63,7 @@ class Relay:
     """Publishes one outbox.
 
     Attributes:
-        leading: Whether this instance is the one that publishes.
+        leading: Whether this instance publishes.
     """
 
     def __init__(self, outbox: Outbox, *, keys: ServiceKeys, postgres_url: str, redis_url: str) -> None:
@@ -87,7 +84,7 @@ class Relay:
         LEADING.set_function(lambda: self.leading)
 
     async def run(self) -> None:
-        """Relays until cancelled. Outages are waited out; only their begin and end are logged."""
+        """Publishes until cancelled. Retries through outages; logs only their start and end."""
         backoff = Backoff(limit_seconds=1.0)
         failing = False
         name = f"{self._outbox.source}-relay"
@@ -100,18 +97,20 @@ class Relay:
                             await self._turn(connection, redis)
                             backoff.reset()
                             if failing:
-                                log.info("relay recovered", schema=self._outbox.schema)
+                                log.info("outbox relay recovered", schema=self._outbox.schema)
                                 failing = False
                 except _FAILURES as error:
                     if not failing:
-                        log.warning("relay is held up", schema=self._outbox.schema, error=explain(error))
+                        log.warning(
+                            "outbox relay stalled; retrying", schema=self._outbox.schema, error=explain(error)
+                        )
                         failing = True
                     self._intact = False
                 await backoff.pause()
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Any]:
-        """A connection of its own: it listens and holds the lock, which the pool's must not."""
+        """Opens a dedicated connection: it listens and holds a session lock, which pooled ones must not."""
         connection = await asyncpg.connect(
             self._postgres_url,
             timeout=2.0,
@@ -131,22 +130,22 @@ class Relay:
         self._woken.set()
 
     async def _lead(self, connection: Any, *, announce: bool) -> None:
-        """Waits until this instance is the one that publishes; within an outage that is no news."""
+        """Waits until this instance leads. Within an outage, `announce` suppresses the log line."""
         key = f"relay:{self._outbox.schema}"
         take = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))"
         while not await connection.fetchval(take, key):
-            self._saw(0, None)  # What is pending is another's to tell.
+            self._set_pending(0, None)  # The leader reports what is pending.
             await asyncio.sleep(STAND_BY_SECONDS)
         self.leading = True
         self._intact = False
         if announce:
-            log.info("relay leads", schema=self._outbox.schema)
+            log.info("outbox relay leads", schema=self._outbox.schema)
 
     async def _turn(self, connection: Any, redis: Redis) -> None:
         """Publishes what is pending, then waits for more."""
         if not self._intact:
             await self._count(connection)
-        if not self._intact or not await self._last_is_there(redis):
+        if not self._intact or not await self._last_entry_exists(redis):
             await self._restore(connection, redis)
         self._woken.clear()
         since = await heartbeat.now_milliseconds(redis)
@@ -159,7 +158,10 @@ class Relay:
             if not is_ahead:
                 raise
         if is_ahead:
-            log.error("stream begun anew: its ids are far ahead of the time", schema=self._outbox.schema)
+            log.error(
+                "event stream deleted and started again: its ids lie far in the future",
+                schema=self._outbox.schema,
+            )
             await redis.unlink(stream.STREAM)
             self._intact = False
             return
@@ -174,7 +176,7 @@ class Relay:
             raise ConnectionResetError("the relay's connection to Postgres was lost")
 
     async def _publish(self, connection: Any, redis: Redis) -> int:
-        """Puts the next batch on the stream and marks it; returns how many there were."""
+        """Publishes and marks the next batch; returns its size."""
         async with connection.transaction():
             rows = await connection.fetch(
                 f"SELECT position, payload, created_at FROM {self._table}"  # noqa: S608
@@ -182,12 +184,12 @@ class Relay:
                 f" ORDER BY position LIMIT {BATCH} FOR UPDATE SKIP LOCKED"
             )
             if not rows:
-                self._saw(0, None)
+                self._set_pending(0, None)
                 return 0
             if len(rows) == BATCH:
                 await self._count(connection)
             else:
-                self._saw(len(rows), rows[0]["created_at"])
+                self._set_pending(len(rows), rows[0]["created_at"])
             started_ns = time_ns()
             oldest = stream.entry_id(int((datetime.now(UTC).timestamp() - stream.RETENTION_SECONDS) * 1000))
             async with redis.pipeline(transaction=False) as pipeline:
@@ -207,7 +209,7 @@ class Relay:
             )
         self._last_id = identifiers[-1]
         if len(rows) < BATCH:
-            self._saw(0, None)
+            self._set_pending(0, None)
         now = datetime.now(UTC)
         PUBLISHED.inc(len(rows))
         for row in rows:
@@ -215,18 +217,18 @@ class Relay:
         return len(rows)
 
     def _signed(self, payload: bytes) -> dict[Any, Any]:
-        """Returns the entry of an event: signed as it goes out, so by the key that is trusted now."""
+        """Returns an event's stream entry, signed at publication and so by the current key."""
         return {stream.FIELD: payload, stream.SIGNATURE: sign_event(self._keys, payload)}
 
     async def _count(self, connection: Any) -> None:
-        """Looks how much is pending: when more is than one batch, or it cannot be published now."""
+        """Counts what is pending: if it exceeds one batch, or cannot be published now."""
         count, oldest = await connection.fetchrow(
             f"SELECT count(*), min(created_at) FROM (SELECT created_at FROM {self._table}"  # noqa: S608
             f" WHERE published_at IS NULL ORDER BY position LIMIT {COUNTED_MAX}) AS pending"
         )
-        self._saw(count, oldest)
+        self._set_pending(count, oldest)
 
-    def _saw(self, count: int, oldest: datetime | None) -> None:
+    def _set_pending(self, count: int, oldest: datetime | None) -> None:
         PENDING.set(count)
         self._oldest = oldest
 
@@ -234,15 +236,15 @@ class Relay:
         oldest = self._oldest
         return 0.0 if oldest is None else max(0.0, (datetime.now(UTC) - oldest).total_seconds())
 
-    async def _last_is_there(self, redis: Redis) -> bool:
+    async def _last_entry_exists(self, redis: Redis) -> bool:
         if self._last_id is None:
             return True
         return bool(await redis.xrange(stream.STREAM, self._last_id, self._last_id))
 
     async def _restore(self, connection: Any, redis: Redis) -> None:
-        """Unmarks the published events that the stream no longer has, newest first.
+        """Unmarks published events that the stream no longer has, newest first.
 
-        Redis loses the end of a stream or all of it, so the search ends at a batch that is whole.
+        Redis loses the end of a stream or all of it, so the search ends at a complete batch.
         """
         lost = 0
         before = 2**63 - 1
@@ -277,12 +279,14 @@ class Relay:
             )
         if lost:
             LOST_ENTRIES.inc(lost)
-            log.warning("stream lost events; publishing them again", schema=self._outbox.schema, events=lost)
+            log.warning(
+                "event stream lost events; publishing them again", schema=self._outbox.schema, events=lost
+            )
         self._intact = True
 
 
 def _record_delivery(row: Any, started_ns: int, ended_ns: int) -> None:
-    """Records that an event went out, in the trace that it was written in."""
+    """Records an event's publication as a span of the trace that wrote it."""
     event = Event.FromString(row["payload"])
     if not traces.is_recorded(event.traceparent):
         return

@@ -1,4 +1,4 @@
-"""The stream that all events travel on: its key, its entries and its time."""
+"""The Redis stream of all events: its key, its entries and its ids."""
 
 from redis.exceptions import ResponseError
 from vestibule.events.v1.events_pb2 import Event
@@ -9,13 +9,13 @@ SIGNATURE = b"signature"
 RETENTION_SECONDS = 24 * 60 * 60
 
 _AHEAD_MILLISECONDS_MAX = 60 * 60 * 1000
-"""More than Redis' clock may have been set back by."""
+"""More than Redis' clock may have been set back."""
 
 Entry = tuple[bytes, dict[bytes, bytes]]
 
 
 def span_attributes(event: Event) -> dict[str, str | int | float | bool]:
-    """Returns what spans about an event's way say of it."""
+    """Returns the attributes of spans about an event."""
     return {
         "messaging.system": "redis",
         "messaging.destination.name": STREAM,
@@ -24,22 +24,22 @@ def span_attributes(event: Event) -> dict[str, str | int | float | bool]:
 
 
 def is_ahead(identifier: str, now: int) -> bool:
-    """Whether an entry's id is of no time that Redis' clock, at `now` milliseconds, has been near."""
+    """Whether an entry's id lies implausibly far after `now`, Redis' time in milliseconds."""
     return order(identifier)[0] > now + _AHEAD_MILLISECONDS_MAX
 
 
 def is_exhausted(error: ResponseError) -> bool:
-    """Whether a stream takes nothing more because an entry has the last possible id."""
+    """Whether a stream accepts nothing more because an entry has the last possible id."""
     return "exhausted the last possible" in str(error)
 
 
 def entry_id(milliseconds: int) -> str:
-    """Returns the id before all entries of that Unix time."""
+    """Returns the id before all entries of a Unix time in milliseconds."""
     return f"{milliseconds}-0"
 
 
 def order(identifier: bytes | str) -> tuple[int, int]:
-    """Returns an entry's id as numbers, which compare as the ids do."""
+    """Returns an entry's id as numbers, which sort like the ids."""
     text = identifier.decode() if isinstance(identifier, bytes) else identifier
     milliseconds, _, sequence = text.partition("-")
     return int(milliseconds), int(sequence or 0)

@@ -1,8 +1,7 @@
-"""The tail: every process reads the whole stream, from some minutes ago on.
+"""The tail: each process reads the whole stream, starting some minutes in the past.
 
-Used where each process keeps memory of its own: cache tags and revocations. It tells when
-events may have been missed, because Redis restarted, failed over or lost the stream, and
-how long ago it last heard from Redis.
+For state that each process holds in memory: cache tags and revocations. It reports when events may have
+been missed, because Redis restarted, failed over or lost the stream, and how long ago it read the stream.
 """
 
 import asyncio
@@ -28,20 +27,20 @@ log = structlog.get_logger()
 BATCH = 500
 BLOCK_SECONDS = 0.3
 TIMEOUT_SECONDS = 0.9
-BETWEEN = 50
-"""So many events are taken in before the event loop gets its turn."""
+YIELD_EVERY = 50
+"""Events handled before other tasks run."""
 
 HEARTBEAT_LOST_SECONDS = 2.0
 
 LOSSES = Counter("events_tail_losses_total", "Times that events may have been missed.")
 LAG = Histogram(
     "events_tail_lag_seconds",
-    "From an event's commit to this process knowing of it: how late revocations and dropped answers are.",
+    "From an event's commit to its handling here: how late revocations and cache invalidations are.",
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.8, 1.0, 2.0, 5.0, 30.0),
 )
 SILENT = Gauge(
     "events_tail_silent_seconds",
-    "How long ago everything on the stream had been read; from 0.8 s on tokens are introspected.",
+    "Since the stream was last read to its end; from 0.8 s on tokens are introspected.",
 )
 
 
@@ -51,17 +50,17 @@ class Tail:
     Args:
         redis_url: Where the stream is.
         client_name: Shown by CLIENT LIST.
-        keys: Whom to believe: events and heartbeats that their source has not signed are passed over.
-        on_event: Called with each event, in order, at least once; says whether it was any concern
-            of this process. Must not raise or wait.
-        on_lost: Awaited before reading on, when events may have been missed; it takes the
-            present state from its source. While it fails it is tried again, and the tail
-            counts as silent.
-        window_seconds: How far back to begin.
-        heartbeat_of: A service whose pulse tells that it holds no event back; none when empty.
+        keys: The trusted services; events and heartbeats that their source has not signed are skipped.
+        on_event: Called with each event, in order, at least once; returns whether it concerned this
+            process. Must neither raise nor block.
+        on_lost: Awaited before reading on when events may have been missed; it fetches the current
+            state from its source. It is retried until it succeeds; meanwhile the tail counts as silent.
+        window_seconds: How far back to start.
+        heartbeat_of: The service whose heartbeat shows that all its events are on the stream; empty
+            for none.
 
     Attributes:
-        caught_up: Set once everything up to now has been read, for the first time.
+        caught_up: Set when the stream has been read to its end for the first time.
     """
 
     def __init__(
@@ -89,28 +88,28 @@ class Tail:
         self._heartbeat_key = heartbeat.key(heartbeat_of) if heartbeat_of else ""
         self._heartbeat_position = "$"
         self._last_read = float("-inf")
-        self._watermark_read = float("-inf")
+        self._watermark = float("-inf")
         self._is_live = False
         self.caught_up = asyncio.Event()
         SILENT.set_function(lambda: self.silent_seconds)
 
     @property
     def last_read(self) -> float:
-        """When everything up to then had been read, by `time.monotonic()`; -inf before the first time."""
+        """When the stream was last read to its end, by `time.monotonic()`; -inf before the first time."""
         return self._last_read
 
     @property
     def silent_seconds(self) -> float:
-        """How long ago that was; infinite before the first time."""
+        """Since the stream was last read to its end; infinite before the first time."""
         return monotonic() - self._last_read
 
     @property
     def behind_seconds(self) -> float:
         """Since all that `heartbeat_of` had committed was read; infinite before its first heartbeat."""
-        return monotonic() - (self._watermark_read if self._heartbeat_key else self._last_read)
+        return monotonic() - (self._watermark if self._heartbeat_key else self._last_read)
 
     async def run(self) -> None:
-        """Follows until cancelled. Outages are waited out; only their begin and end are logged."""
+        """Reads until cancelled. Retries through outages; logs only their start and end."""
         backoff = Backoff(limit_seconds=1.0)
         failing = False
         async with open_redis(
@@ -127,24 +126,28 @@ class Tail:
                         await self._turn(redis)
                         backoff.reset()
                         if failing:
-                            log.info("event stream is read again", client=self._client_name)
+                            log.info("event stream readable again", client=self._client_name)
                             failing = False
                 except (RedisError, OSError) as error:
                     if not failing:
                         log.warning(
-                            "event stream can't be read", client=self._client_name, error=explain(error)
+                            "event stream unreadable; retrying",
+                            client=self._client_name,
+                            error=explain(error),
                         )
                         failing = True
                 except Exception:
-                    log.exception("lost events could not be made up for", client=self._client_name)
+                    log.exception(
+                        "state could not be fetched after lost events; retrying", client=self._client_name
+                    )
                 await backoff.pause()
 
     async def _take_position(self, redis: Redis) -> None:
-        """After each connect: finds out whether this is still the stream that was read before."""
+        """After each connect: checks whether this is still the stream that was read before."""
         server = str((await redis.info("server"))["run_id"])
         if not self._server:
             await self._rewind(redis)
-        elif server != self._server or not await self._is_there(redis):
+        elif server != self._server or not await self._exists(redis):
             await self._lose(redis)
         self._server = server
 
@@ -155,12 +158,12 @@ class Tail:
         asked_at = monotonic()
         answer = await redis.xread(positions, count=BATCH, block=int(BLOCK_SECONDS * 1000))
         entries = stream.entries(answer)
-        if not entries and not await self._is_there(redis):
+        if not entries and not await self._exists(redis):
             await self._lose(redis)
             return
         for number, (identifier, fields) in enumerate(entries, 1):
-            if number % BETWEEN == 0:
-                # Verifying takes time, and others wait for the event loop.
+            if number % YIELD_EVERY == 0:
+                # Verification is slow; other tasks need the event loop.
                 await asyncio.sleep(0)
             self._position = self._seen = identifier.decode()
             try:
@@ -172,25 +175,25 @@ class Tail:
             concerned = self._on_event(event)
             if self._is_live:
                 if concerned and traces.is_recorded(event.traceparent):
-                    _record_taking(event, started_ns)
+                    _record_handling(event, started_ns)
                 LAG.observe(max(0.0, time() - event.occurred_at.ToMilliseconds() / 1000))
         if len(entries) < BATCH:
             self._is_live = True
-            # What came after the question was asked may have missed the answer.
+            # Events that arrived after the request may be missing from the response.
             self._last_read = asked_at
             self.caught_up.set()
             if self._heartbeat_key:
                 await self._apply_heartbeats(redis, stream.entries(answer, self._heartbeat_key))
 
     async def _apply_heartbeats(self, redis: Redis, heartbeats: list[stream.Entry]) -> None:
-        """Takes in the heartbeats that came, all events before them having been read.
+        """Applies heartbeats, once all events before them have been read.
 
-        How old they are is told by Redis' clock, asked now: an entry's id is whatever its writer chose.
+        Their age is taken from Redis' clock, read now, because the writer chooses an entry's id.
         """
         if heartbeats:
             self._heartbeat_position = heartbeats[-1][0].decode()
         elif self.behind_seconds > HEARTBEAT_LOST_SECONDS:
-            # The key may have been made again, with ids before ours.
+            # The key may have been recreated, with ids before our position.
             self._heartbeat_position = "0-0"
         since = heartbeat.watermark(heartbeats, self._heartbeat_of, self._keys)
         if since is None:
@@ -198,7 +201,7 @@ class Tail:
         asked_at = monotonic()
         age_seconds = (await heartbeat.now_milliseconds(redis) - since) / 1000
         if age_seconds > -SKEW_SECONDS:
-            self._watermark_read = max(self._watermark_read, asked_at - max(0.0, age_seconds))
+            self._watermark = max(self._watermark, asked_at - max(0.0, age_seconds))
 
     async def _rewind(self, redis: Redis) -> None:
         seconds, microseconds = await redis.time()
@@ -206,17 +209,17 @@ class Tail:
         self._position = stream.entry_id(begin)
         self._seen = ""
         self._heartbeat_position = "$"
-        # What is read again from there on says nothing about lateness.
+        # What is read again from there on must not count as late.
         self._is_live = False
 
     async def _lose(self, redis: Redis) -> None:
         LOSSES.inc()
-        log.warning("event stream was lost or restarted", client=self._client_name)
+        log.warning("event stream lost or restarted; state is fetched again", client=self._client_name)
         await self._on_lost()
         await self._rewind(redis)
 
-    async def _is_there(self, redis: Redis) -> bool:
-        """Says whether the last event seen is still on the stream, or is old enough to be trimmed."""
+    async def _exists(self, redis: Redis) -> bool:
+        """Returns whether the last event read is still on the stream, or old enough to be trimmed."""
         if not self._seen:
             return True
         if await redis.xrange(stream.STREAM, self._seen, self._seen):
@@ -225,10 +228,10 @@ class Tail:
         return bool(stream.order(self._seen)[0] < (seconds - stream.RETENTION_SECONDS) * 1000)
 
 
-def _record_taking(event: Event, started_ns: int) -> None:
-    """Records that this process knows of an event, in the trace that caused it."""
+def _record_handling(event: Event, started_ns: int) -> None:
+    """Records the handling of an event as a span of the trace that caused it."""
     traces.record(
-        f"take in {event.WhichOneof('payload') or 'tags'}",
+        f"handle {event.WhichOneof('payload') or 'tags'}",
         "CONSUMER",
         event.traceparent,
         started_ns=started_ns,

@@ -1,1 +1,1 @@
-"""gRPC as the house speaks it: policies from the protos, typed errors, one pipeline a call."""
+"""gRPC servers and channels: policies from the protos, typed errors, one pipeline per call."""

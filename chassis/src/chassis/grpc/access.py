@@ -1,7 +1,7 @@
-"""Who may call a method: from a call's metadata to a `Call`, or a refusal.
+"""Admission: makes a `Call` from a call's metadata, or refuses it.
 
-The edge is not trusted: every service authenticates the user's token itself. What a service
-says about the client's address and the request counts only together with its own token.
+The gateway is not trusted: every service authenticates the user's token itself. What a caller reports
+about the client's address and the request counts only together with a service token.
 """
 
 from collections.abc import Awaitable, Callable
@@ -46,14 +46,14 @@ _TRACEPARENT_LENGTH = 55
 def compile_admission(
     policy: Policy, service_tokens: ServiceTokens, authenticator: Authenticator
 ) -> Admission:
-    """Returns what turns a call's metadata and its peer into a `Call` that may go on.
+    """Returns a function that makes a `Call` from a call's metadata and peer.
 
-    What has a route is the gateway's to call, whose limits would count nothing otherwise. Where the
-    peer showed a certificate, its names (DNS names of the SAN) hold for the service's token too.
+    Only the gateway may call methods with a route; otherwise its limits could be bypassed. If the peer
+    showed a certificate, its names (DNS names of the SAN) must include the token's service.
 
     It raises `Unauthenticated`, `TokenInvalid`, `TokenExpired`, `TokenRevoked`,
     `SecondFactorRequired`, `Forbidden`, `ReauthenticationRequired` or `Unavailable`. What depends on
-    the request is left to `chassis.grpc.authorization.compile_request_authorization`.
+    the request is checked by `chassis.grpc.authorization.compile_request_authorization`.
     """
     services, audience = policy.services, policy.audience
     authenticate = (
@@ -62,23 +62,23 @@ def compile_admission(
     name = policy.path.strip("/")
 
     async def admit(metadata: Metadata, peer: _Peer, names: CertificateNames | None = None) -> Call:
-        said = dict(metadata)
-        service = _service(said, service_tokens, audience)
+        sent = dict(metadata)
+        service = _service(sent, service_tokens, audience)
         if service is not None and names is not None and not _is_certified(service, names(), service_tokens):
             service = None
         if services is not None and service not in services:
             raise Forbidden
-        # Whoever does not prove to be a service does not decide what is recorded either.
-        traceparent = said.get(TRACEPARENT_KEY, "") if service is not None else ""
+        # Only an authenticated service decides what is recorded.
+        traceparent = sent.get(TRACEPARENT_KEY, "") if service is not None else ""
         if len(traceparent) != _TRACEPARENT_LENGTH:
             traceparent = ""
         traces.serve(name, "SERVER", traceparent)
-        token, claims = await authenticate(said, service, peer)
+        token, claims = await authenticate(sent, service, peer)
         return Call(
-            caller=_caller(said, service, claims, peer),
+            caller=_caller(sent, service, claims, peer),
             bearer_token=token,
             traceparent=traceparent,
-            idempotency_key=said.get(IDEMPOTENCY_KEY, "") if service is not None else "",
+            idempotency_key=sent.get(IDEMPOTENCY_KEY, "") if service is not None else "",
             claims=claims,
         )
 
@@ -86,7 +86,7 @@ def compile_admission(
 
 
 def peer_address(peer: str) -> str:
-    """Returns the address in gRPC's name of a peer, such as `ipv4:10.0.0.7:4711`, in its normal form."""
+    """Returns the normalized address of a gRPC peer such as `ipv4:10.0.0.7:4711`; empty for others."""
     family, _, rest = unquote(peer).partition(":")
     if family not in ("ipv4", "ipv6"):
         return ""
@@ -97,7 +97,7 @@ def bearer_token(authorization: str) -> str:
     """Returns the token in an `authorization` header.
 
     Raises:
-        Unauthenticated: there is none, or of another scheme.
+        Unauthenticated: there is none, or it has another scheme.
     """
     scheme, _, token = authorization.partition(" ")
     token = token.strip()
@@ -106,19 +106,19 @@ def bearer_token(authorization: str) -> str:
     return token
 
 
-def _service(said: dict[str, str], service_tokens: ServiceTokens, audience: str) -> str | None:
-    """Returns the service that a call's token proves, if any."""
-    identity = said.get(SERVICE_IDENTITY_KEY)
+def _service(sent: dict[str, str], service_tokens: ServiceTokens, audience: str) -> str | None:
+    """Returns the service that a call's service token proves, if any."""
+    identity = sent.get(SERVICE_IDENTITY_KEY)
     if identity is not None:
         return service_tokens.verify(identity, audience)
-    shared = said.get(SHARED_TOKEN_KEY)
+    shared = sent.get(SHARED_TOKEN_KEY)
     return None if shared is None else service_tokens.verify_shared(shared)
 
 
 def _is_certified(service: str, names: frozenset[str], service_tokens: ServiceTokens) -> bool:
-    """Whether the peer's certificate names the service that its token names.
+    """Whether the peer's certificate names the service of its token.
 
-    Certificates of the last release name no service of ours by itself; they count as long as it does.
+    The last release's certificates name none of our services; they count while that release is accepted.
     """
     return service in names or (service_tokens.accepts_shared and not names & service_tokens.keys.services)
 
@@ -127,14 +127,14 @@ def _required(policy: Policy, authenticator: Authenticator) -> _Authenticate:
     authorize = compile_authorization(policy)
 
     async def authenticate(
-        said: dict[str, str], service: str | None, peer: _Peer
+        sent: dict[str, str], service: str | None, peer: _Peer
     ) -> tuple[str, Claims | None]:
-        token = bearer_token(said.get(AUTHORIZATION_KEY, ""))
+        token = bearer_token(sent.get(AUTHORIZATION_KEY, ""))
         claims = await authenticator.authenticate(token)
         try:
             authorize(claims)
         except Forbidden:
-            await report_refused_key(authenticator, policy, claims, _caller(said, service, None, peer))
+            await report_refused_key(authenticator, policy, claims, _caller(sent, service, None, peer))
             raise
         return token, claims
 
@@ -144,20 +144,20 @@ def _required(policy: Policy, authenticator: Authenticator) -> _Authenticate:
 async def report_refused_key(
     authenticator: Authenticator, policy: Policy, claims: Claims, sender: Caller
 ) -> None:
-    """Has it audited that a caller was refused a method, if it was an API key."""
+    """Has an audit entry written if the refused caller is an API key."""
     if claims.scopes is not None:
         await authenticator.report_refusal(claims, policy.path, sender)
 
 
 def _optional(policy: Policy, authenticator: Authenticator) -> _Authenticate:
-    """Takes a bearer token where none is asked for: one that would be refused is as good as none.
+    """Authenticates an optional token: one that would be refused is ignored.
 
-    A service speaks for whoever called it, whose scopes were asked about there.
+    Between services, the scopes were checked where the call entered.
     """
     is_public, key_scopes = policy.access == options_pb2.ACCESS_PUBLIC, policy.key_scopes
 
-    async def authenticate(said: dict[str, str], *_: Any) -> tuple[str, Claims | None]:
-        authorization = said.get(AUTHORIZATION_KEY, "")
+    async def authenticate(sent: dict[str, str], *_: Any) -> tuple[str, Claims | None]:
+        authorization = sent.get(AUTHORIZATION_KEY, "")
         if not authorization:
             return "", None
         try:
@@ -176,13 +176,13 @@ def _optional(policy: Policy, authenticator: Authenticator) -> _Authenticate:
     return authenticate
 
 
-def _caller(said: dict[str, str], service: str | None, claims: Claims | None, peer: _Peer) -> Caller:
+def _caller(sent: dict[str, str], service: str | None, claims: Claims | None, peer: _Peer) -> Caller:
     if service is None:
         address, user_agent, request_id = peer_address(peer()), "", ""
     else:
-        address = normal_address(said.get(CLIENT_ADDRESS_KEY, ""))
-        user_agent = said.get(USER_AGENT_KEY, "")
-        request_id = said.get(REQUEST_ID_KEY, "")
+        address = normal_address(sent.get(CLIENT_ADDRESS_KEY, ""))
+        user_agent = sent.get(USER_AGENT_KEY, "")
+        request_id = sent.get(REQUEST_ID_KEY, "")
     request_id = request_id or str(uuid7())
     if claims is None:
         return Caller(service=service, client_address=address, user_agent=user_agent, request_id=request_id)

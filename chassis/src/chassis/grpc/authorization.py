@@ -1,8 +1,7 @@
-"""What a caller may do once it is known who calls, by the policies in the protos.
+"""Authorization of authenticated callers, by the policies in the protos.
 
-The edge and every service compile the same rules, in the same order: what is forbidden for good
-(403) comes before what a fresh proof would allow (401), so that nobody is asked to reauthenticate
-in vain.
+The gateway and every service compile the same rules in the same order: what is always forbidden (403)
+comes before what reauthentication would allow (401), so that no user reauthenticates in vain.
 """
 
 import json
@@ -30,10 +29,10 @@ _VARIABLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
 
 def compile_authorization(policy: Policy) -> Authorize:
-    """Returns what decides from the claims alone.
+    """Returns a function that decides from the claims alone.
 
-    It raises `SecondFactorRequired`, `Forbidden`, or `ReauthenticationRequired` unless the request
-    has a say: then that is left to `compile_request_authorization`.
+    It raises `SecondFactorRequired`, `Forbidden` or `ReauthenticationRequired`. What depends on the request
+    is checked by `compile_request_authorization`.
     """
     before_enrolment, key_scopes = policy.options.before_enrolment, policy.key_scopes
     must_be_admin = policy.access == options_pb2.ACCESS_ADMIN
@@ -47,19 +46,19 @@ def compile_authorization(policy: Policy) -> Authorize:
         if must_be_admin and claims.role != "admin":
             raise Forbidden
         if max_age_seconds and claims.scopes is None:
-            require_proof(claims, max_age_seconds)
+            require_recent_authentication(claims, max_age_seconds)
 
     return authorize
 
 
 def compile_request_authorization(policy: Policy) -> AuthorizeRequest | None:
-    """Returns what decides from claims and request together; None when the request has no say.
+    """Returns a function that decides from claims and request; None if the request does not matter.
 
-    It raises `Forbidden` or `ReauthenticationRequired`. A request that is not valid is authorized
-    like one that is: fields that could not be read count as not sent.
+    It raises `Forbidden` or `ReauthenticationRequired`. Invalid requests are authorized too: fields that
+    could not be decoded count as absent.
 
     Raises:
-        PolicyMissingError: the protos say something that cannot be enforced.
+        PolicyMissingError: the protos declare something that cannot be enforced.
     """
     rules = _rules(policy)
     if not rules:
@@ -72,16 +71,16 @@ def compile_request_authorization(policy: Policy) -> AuthorizeRequest | None:
         if claims.scopes is None:
             for is_sent, max_age_seconds in ages:
                 if is_sent(request):
-                    require_proof(claims, max_age_seconds)
+                    require_recent_authentication(claims, max_age_seconds)
 
     return authorize
 
 
-def require_proof(claims: Claims, max_age_seconds: int) -> None:
-    """Returns when the caller proved who they are recently enough.
+def require_recent_authentication(claims: Claims, max_age_seconds: int) -> None:
+    """Returns if the caller authenticated recently enough.
 
-    No allowance is made for clocks that differ: it would let an old proof count, while without it
-    a user is at worst asked again half a minute early.
+    There is no leeway for clock skew: it would accept an old authentication, while without it a user is at
+    worst asked half a minute early.
 
     Raises:
         ReauthenticationRequired: it was longer ago, or the token does not say when.
@@ -91,7 +90,7 @@ def require_proof(claims: Claims, max_age_seconds: int) -> None:
 
 
 def _rules(policy: Policy) -> list[AuthorizeRequest]:
-    """Returns the rules on requests that refuse for good."""
+    """Returns the rules on requests that do not depend on time."""
     rules: list[AuthorizeRequest] = []
     if policy.access == options_pb2.ACCESS_ADMIN_OR_SELF:
         rules.append(_admin_or_self)
@@ -123,7 +122,7 @@ def _field_rule(policy: Policy, field: FieldDescriptor, access: options_pb2.Fiel
     if access.not_self and _SUBJECT not in policy.descriptor.input_type.fields_by_name:
         raise PolicyMissingError(f"{policy.path}: `not_self` of {field.name} needs a `{_SUBJECT}` beside it")
     if policy.access in (options_pb2.ACCESS_PUBLIC, options_pb2.ACCESS_SERVICE):
-        raise PolicyMissingError(f"{policy.path}: `access` of {field.name} needs somebody who is signed in")
+        raise PolicyMissingError(f"{policy.path}: `access` of {field.name} needs an authenticated caller")
     is_sent, not_self = _sent(field), access.not_self
     no_keys = access.session_only or bool(access.max_auth_age.seconds)
 
@@ -175,7 +174,7 @@ def _sent(field: FieldDescriptor) -> Callable[[Message], bool]:
 
 
 def _is_about(request: Message, claims: Claims) -> bool:
-    """Whether the request names the caller, however the id is spelt."""
+    """Whether the request's user is the caller, in any spelling of the id."""
     try:
         return UUID(getattr(request, _SUBJECT)) == claims.user_id
     except ValueError:

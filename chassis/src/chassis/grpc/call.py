@@ -1,4 +1,4 @@
-"""The call being handled, from wherever it came: what goes on to the services it calls."""
+"""The current call: its caller, token, deadline and trace, which are passed on to the services it calls."""
 
 import time
 from contextvars import ContextVar
@@ -12,7 +12,7 @@ from chassis.tracing import traces
 
 SERVICE_IDENTITY_KEY = "vestibule-service-identity"
 SHARED_TOKEN_KEY = "vestibule-service-token"  # noqa: S105 a header, not a secret
-"""Where the last release looks for the token of a service; it was signed by a key that all shared."""
+"""The last release's metadata key for a service token, signed by a key that all services shared."""
 
 CLIENT_ADDRESS_KEY = "vestibule-client-address"
 USER_AGENT_KEY = "vestibule-user-agent"
@@ -27,16 +27,16 @@ _USER_AGENT_LENGTH_MAX = 256
 
 @dataclass(slots=True)
 class Call:
-    """What a call hands on.
+    """The context of a call.
 
     Attributes:
         caller: Who made it.
         bearer_token: The user's verified token; empty when there is none.
         traceparent: W3C trace context; empty when there is none.
-        deadline: When the answer must be there, by `time.monotonic()`; None for never.
-        idempotency_key: By which the client will know this call again; empty when it will not.
-        replayed: Whether the service called gave its first answer again.
-        claims: What the bearer token says; None when there is none, and at the edge.
+        deadline: When the response is due, by `time.monotonic()`; None for no deadline.
+        idempotency_key: The client's name for this call, for retries; empty for none.
+        replayed: Whether the called service returned the response of an earlier attempt.
+        claims: The bearer token's claims; None without a token, and in the gateway.
     """
 
     caller: Caller
@@ -48,11 +48,11 @@ class Call:
     claims: Claims | None = None
 
     def remaining_seconds(self) -> float | None:
-        """Returns how long the call may still take, at worst negative; None for ever."""
+        """Returns the time left until the deadline, which may be negative; None without a deadline."""
         return None if self.deadline is None else self.deadline - time.monotonic()
 
     def metadata(self) -> list[tuple[str, str | bytes]]:
-        """Returns what a service called for this call's sake should know of it."""
+        """Returns the metadata that passes this call's context on to a called service."""
         caller = self.caller
         pairs: list[tuple[str, str | bytes]] = []
         if caller.request_id:
@@ -77,8 +77,8 @@ def current_call() -> Call | None:
 
 
 def current_traceparent() -> str:
-    """Returns the trace context to send on: our span's where one is recorded, else what came in."""
-    span = traces.present()
+    """Returns the trace context to pass on: the current span's if recorded, otherwise the incoming one."""
+    span = traces.current_span()
     if span is not None:
         return span.traceparent
     call = _call.get()
@@ -86,7 +86,7 @@ def current_traceparent() -> str:
 
 
 def enter(call: Call) -> None:
-    """Makes the call this task's own, for the use cases, the log and the channels."""
+    """Makes a call the current one of this task, for use cases, logs and channels."""
     _call.set(call)
     caller = call.caller
     set_current_caller(caller)
@@ -99,7 +99,7 @@ def enter(call: Call) -> None:
 
 
 def printable(text: str) -> str:
-    """Returns the text as metadata may carry it: short, visible ASCII."""
+    """Returns text in a form that is allowed in metadata: short, printable ASCII."""
     text = text[:_USER_AGENT_LENGTH_MAX]
     if text.isascii() and text.isprintable():
         return text

@@ -1,4 +1,4 @@
-"""What a call to another service carries besides its request."""
+"""The metadata of a call to another service."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ from chassis.tracing.span import Span
 
 
 class CallMetadata(grpc.aio.Metadata):
-    """Metadata that is only ever read from front to back.
+    """Metadata that is only iterated.
 
-    `grpc.aio.Metadata` sorts pairs into lists by key and walks them by nested generators,
-    which costs more than the rest of a call's preparation.
+    `grpc.aio.Metadata` groups pairs by key and iterates by nested generators, which costs more than the rest
+    of a call's preparation.
     """
 
     def __init__(self, pairs: list[tuple[str, str | bytes]]) -> None:
@@ -34,12 +34,12 @@ class CallMetadata(grpc.aio.Metadata):
 
 
 def call_metadata(service_tokens: ServiceTokens, audience: str, span: Span | None = None) -> CallMetadata:
-    """Returns what a call to the service `audience`, made for the present call's sake, carries.
+    """Returns the metadata of a call to the service `audience`, made on behalf of the current call.
 
     Args:
         service_tokens: Proves this service's name.
         audience: The service that is called.
-        span: The call's own, where it is not the present one.
+        span: The call's span, if it is not the current one.
     """
     pairs: list[tuple[str, str | bytes]] = [(SERVICE_IDENTITY_KEY, service_tokens.mint(audience))]
     shared = service_tokens.mint_shared()

@@ -1,7 +1,7 @@
-"""Certificates between services: both sides show one, and files that rotate are read again.
+"""Mutual TLS between services, with certificates that rotate while the process runs.
 
-A Kubernetes secret that is mounted changes its files while the process runs. A server asks
-for the present files at every handshake; a channel opens a new connection when they changed.
+A mounted Kubernetes secret changes its files. A server uses the current files at every handshake; a channel
+opens a new connection when they have changed.
 """
 
 import time
@@ -21,12 +21,12 @@ log = structlog.get_logger()
 
 _EXPIRES = Gauge(
     "tls_certificate_expires_timestamp_seconds",
-    "Unix time at which a certificate between services ends: one's own, or the first of the authorities'.",
+    "Unix time at which the service's certificate, or the first certificate authority, expires.",
     ["file"],
 )
 
-LOOK_SECONDS = 1.0
-"""How often the files are looked at, at most."""
+CHECK_SECONDS = 1.0
+"""Minimum interval between checks of the files."""
 
 
 class _Files(NamedTuple):
@@ -36,24 +36,24 @@ class _Files(NamedTuple):
 
 
 class Certificates:
-    """A service's certificate, its key, and whom it trusts.
+    """A service's certificate, its key and the trusted authorities.
 
     Args:
-        certificate: PEM file of the certificate, followed by those in between.
+        certificate: PEM file of the certificate, followed by intermediate ones.
         key: PEM file of its key.
-        authority: PEM file of who signs for everybody.
+        authority: PEM file of the certificate authorities.
 
     Attributes:
-        generation: Counts the changes of the files; look with `look` first.
+        generation: Counts the changes of the files; call `refresh` first.
 
     Raises:
-        StartupError: a file cannot be read, or is not what it should be.
+        StartupError: a file cannot be read or is malformed.
     """
 
     def __init__(self, certificate: Path, key: Path, authority: Path) -> None:
         self._paths = (certificate, key, authority)
-        self._signature = self._sign()
-        self._looked_at = time.monotonic()
+        self._stats = self._file_stats()
+        self._checked_at = time.monotonic()
         self.generation = 0
         try:
             self._files = self._read()
@@ -67,27 +67,31 @@ class Certificates:
                 f"TLS is on, but {certificate}, {key} and {authority} are not PEM files that fit: {error}"
             ) from error
 
-    def look(self) -> int:
-        """Reads the files again when they changed; returns the generation.
+    def refresh(self) -> int:
+        """Reads the files again if they have changed; returns the generation.
 
-        Files that cannot be read, as in the middle of a change, leave what is there in use.
+        If they cannot be read, as in the middle of a change, the current ones stay in use.
         """
         now = time.monotonic()
-        if now - self._looked_at < LOOK_SECONDS:
+        if now - self._checked_at < CHECK_SECONDS:
             return self.generation
-        self._looked_at = now
-        signature = self._sign()
-        if signature == self._signature:
+        self._checked_at = now
+        stats = self._file_stats()
+        if stats == self._stats:
             return self.generation
         try:
             files = self._read()
         except OSError as error:
-            log.warning("certificates not read", file=error.filename, problem=error.strerror)
+            log.warning(
+                "certificates cannot be read; the current ones stay in use",
+                file=error.filename,
+                problem=error.strerror,
+            )
             return self.generation
         except ValueError as error:
-            log.warning("certificates do not fit", problem=str(error))
+            log.warning("certificates do not match; the current ones stay in use", problem=str(error))
             return self.generation
-        self._signature = signature
+        self._stats = stats
         if files != self._files:
             self._files = files
             self.generation += 1
@@ -95,12 +99,12 @@ class Certificates:
         return self.generation
 
     def server_credentials(self) -> grpc.ServerCredentials:
-        """Returns credentials that refuse clients without a certificate of ours."""
+        """Returns credentials that require client certificates of the authorities."""
         shown = [self.generation]
 
         def fetch() -> grpc.ServerCertificateConfiguration | None:
-            # Called at each handshake; None means that nothing changed.
-            if self.look() == shown[0]:
+            # Called at each handshake; None means no change.
+            if self.refresh() == shown[0]:
                 return None
             shown[0] = self.generation
             return self._server_configuration()
@@ -112,7 +116,7 @@ class Certificates:
         )
 
     def channel_credentials(self) -> grpc.ChannelCredentials:
-        """Returns credentials of the present generation."""
+        """Returns credentials with the current files."""
         files = self._files
         return grpc.ssl_channel_credentials(files.authority, files.key, files.certificate)
 
@@ -122,7 +126,7 @@ class Certificates:
             [(files.key, files.certificate)], root_certificates=files.authority
         )
 
-    def _sign(self) -> tuple[tuple[int, int, int] | None, ...]:
+    def _file_stats(self) -> tuple[tuple[int, int, int] | None, ...]:
         return tuple(_stat(path) for path in self._paths)
 
     def _read(self) -> _Files:
@@ -139,16 +143,16 @@ class Certificates:
 
 
 def certificate_names(context: "grpc.aio.ServicerContext[Any, Any]") -> frozenset[str]:
-    """Returns the names that a peer's certificate is for (SAN); none when it showed no certificate."""
+    """Returns the names in a peer's certificate (SAN); none if it showed no certificate."""
     said = context.auth_context().get("x509_subject_alternative_name", ())
     return frozenset(name.decode(errors="replace") for name in said)
 
 
 def open_certificates(files: tuple[Path, Path, Path] | None) -> Certificates | None:
-    """Returns the certificates that settings name (certificate, key, authority), or None.
+    """Opens the certificates in the settings (certificate, key, authority); None if TLS is off.
 
     Raises:
-        StartupError: a file cannot be read, or is not what it should be.
+        StartupError: a file cannot be read or is malformed.
     """
     return None if files is None else Certificates(*files)
 

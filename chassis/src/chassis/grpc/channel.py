@@ -1,9 +1,8 @@
-"""Channels to other services: deadlines, retries where they do no harm, typed errors.
+"""Channels to other services: deadlines, safe retries, typed errors.
 
-A channel hands on what the call being handled knows (its person, client, trace and the
-time it has left) and brings back what the other side committed. It wraps the callables of
-`grpc.aio` instead of intercepting: an interceptor costs a task and a second call object
-per RPC.
+A channel passes on the current call's context (user, client, trace, time left) and collects the events that
+the other side committed. It wraps the callables of `grpc.aio` rather than using interceptors, which cost a
+task and a second call object per RPC.
 """
 
 import json
@@ -37,10 +36,10 @@ RESPONSE_BYTES_MAX = 16 * 1024 * 1024
 
 
 def remaining_seconds(limit_seconds: float | None) -> float | None:
-    """Returns how long a call made now may take: the limit or what is left, whichever is less.
+    """Returns how long a call made now may take: the lesser of the limit and the time left.
 
     Raises:
-        DeadlineExceeded: nothing is left.
+        DeadlineExceeded: no time is left.
     """
     call = current_call()
     left = None if call is None else call.remaining_seconds()
@@ -53,7 +52,7 @@ def remaining_seconds(limit_seconds: float | None) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class UnaryMethod:
-    """A method with one answer. Calling it returns the answer or raises a `ServiceError`."""
+    """A unary method. Calling it returns the response or raises a `ServiceError`."""
 
     multicallable: Any
     service_tokens: ServiceTokens
@@ -74,18 +73,18 @@ class UnaryMethod:
 
         Args:
             request: The request, as the method's serializer takes it.
-            timeout: Seconds at most; the method's own limit when None. What the present
-                call has left is never exceeded.
-            wait_for_ready: Whether a call that could not be sent waits for a connection, for
-                the first seconds of an outage.
+            timeout: Seconds at most; None for the method's limit. The current call's deadline is never
+                exceeded.
+            wait_for_ready: Whether a call that could not be sent waits for a connection during the first
+                seconds of an outage.
 
         Returns:
             The response.
 
         Raises:
             Unavailable: the service cannot be reached or is too busy.
-            DeadlineExceeded: no answer in time.
-            ServiceError: whatever else the service answered, as `RemoteError`.
+            DeadlineExceeded: no response in time.
+            ServiceError: any other error of the service, as `RemoteError`.
         """
         if not traces.wants_spans():
             return await self._send(request, timeout, wait_for_ready)
@@ -113,8 +112,8 @@ class UnaryMethod:
         try:
             response = await call
         except grpc.aio.AioRpcError as error:
-            raise _understood(error, self.service_tokens.keys) from error
-        _take_in(await call.trailing_metadata(), self.service_tokens.keys)
+            raise _decode_error(error, self.service_tokens.keys) from error
+        _handle_trailing(await call.trailing_metadata(), self.service_tokens.keys)
         return response
 
 
@@ -133,7 +132,7 @@ class ServiceChannel(grpc.aio.Channel):
         self._reconnection = Reconnection(self.channel_ready)
 
     def unary_unary(self, method: str, *args: Any, **options: Any) -> Any:
-        """Returns a method with one answer; without serializers it takes and gives bytes."""
+        """Returns a unary method; without serializers it takes and returns bytes."""
         policy = self._policies.get(method)
         limit = (policy.deadline_seconds if policy else None) or DEADLINE_SECONDS
         call = self._channel.unary_unary(method, *args, **options)
@@ -172,8 +171,8 @@ class ServiceChannel(grpc.aio.Channel):
             _audience(method, policy),
             policy.deadline_seconds if policy else None,
             remaining_seconds,
-            lambda error: _understood(error, keys),
-            lambda trailing: _take_in(trailing, keys),
+            lambda error: _decode_error(error, keys),
+            lambda trailing: _handle_trailing(trailing, keys),
         )
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:  # noqa: FBT001, FBT002 gRPC's
@@ -212,13 +211,12 @@ def open_channel(
     """Opens a channel. It connects on the first call; call it within the event loop.
 
     Args:
-        address: `host:port`, every address of which gets its turn, or any gRPC target.
+        address: `host:port`, whose addresses are used in turn, or any gRPC target.
         service_tokens: Proves this service's name.
         services: The services behind it, such as
             `user_service_pb2.DESCRIPTOR.services_by_name["UserService"]`: their policies
-            say how long calls may take and which may be repeated.
-        credentials: TLS, with certificates of both sides where they are `Certificates`; plain
-            text when None.
+            have the deadlines and which calls may be retried.
+        credentials: TLS, mutual if they are `Certificates`; None for plain text.
 
     Raises:
         PolicyMissingError: a method has no policy.
@@ -229,7 +227,7 @@ def open_channel(
         ("grpc.max_receive_message_length", RESPONSE_BYTES_MAX),
         ("grpc.keepalive_time_ms", 20_000),
         ("grpc.keepalive_timeout_ms", 5_000),
-        # A service that comes back is to be found well within a second.
+        # So that a restarted service is found well within a second.
         ("grpc.initial_reconnect_backoff_ms", 50),
         ("grpc.min_reconnect_backoff_ms", 500),
         ("grpc.max_reconnect_backoff_ms", 300),
@@ -250,17 +248,17 @@ def open_channel(
 
 
 def _audience(method: str, policy: Policy | None) -> str:
-    """Returns whom a token for a method is for; by its package where no descriptor says it."""
+    """Returns the audience of a token for a method; the package if there is no descriptor."""
     return method.strip("/").partition("/")[0].rpartition(".")[0] if policy is None else policy.audience
 
 
-def _understood(error: grpc.aio.AioRpcError, keys: ServiceKeys) -> ServiceError:
-    _take_in(cast("Iterable[tuple[str, str | bytes]]", error.trailing_metadata() or ()), keys)
+def _decode_error(error: grpc.aio.AioRpcError, keys: ServiceKeys) -> ServiceError:
+    _handle_trailing(cast("Iterable[tuple[str, str | bytes]]", error.trailing_metadata() or ()), keys)
     return errors.decode(error)
 
 
-def _take_in(trailing: Iterable[tuple[str, str | bytes]], keys: ServiceKeys) -> None:
-    """Takes in what an answer brought besides itself."""
+def _handle_trailing(trailing: Iterable[tuple[str, str | bytes]], keys: ServiceKeys) -> None:
+    """Handles a response's trailing metadata: committed events, and whether it is a replay."""
     for key, value in trailing:
         if key == committed.EVENTS_KEY:
             committed.note_encoded(value, keys)

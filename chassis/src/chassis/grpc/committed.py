@@ -1,8 +1,8 @@
 """The events that a call has committed, here and in the services it called.
 
-They travel back with the answer in `vestibule-events-bin`, so that whoever asked sees its
-own change at once. The stream delivers the same events to everybody else. Each is signed by
-the service that committed it: the services between can pass it on and cannot make one up.
+They are returned with the response in `vestibule-events-bin`, so that the gateway that made the call applies
+them at once; other processes receive them from the stream. Each is signed by the service that committed it,
+so that services in between can pass it on but not forge it.
 """
 
 from contextvars import ContextVar
@@ -16,7 +16,7 @@ from chassis.identity.signed_events import EventRefused, RefusalLog, sign_event,
 from chassis.ids import uuid7
 
 EVENTS_KEY = "vestibule-events-bin"
-# Metadata is bounded by gRPC (8 KiB soft, 16 KiB hard); what does not fit comes by the stream.
+# gRPC limits metadata (8 KiB soft, 16 KiB hard); events that do not fit arrive by the stream.
 BATCH_BYTES_MAX = 6_000
 _SIGNATURE_BYTES = 80
 
@@ -26,8 +26,8 @@ class Committed:
     """An event of this call.
 
     Attributes:
-        event: What was committed.
-        signed: As another service has signed it; None for this service's own.
+        event: The event.
+        signed: The event as signed by another service; None for this service's own.
     """
 
     event: Event
@@ -35,11 +35,11 @@ class Committed:
 
 
 _events: ContextVar[list[Committed] | None] = ContextVar("committed_events", default=None)
-_refusals = RefusalLog("answers")
+_refusals = RefusalLog("responses")
 
 
 def collect() -> list[Committed]:
-    """Starts a fresh list for the rest of this task and returns it."""
+    """Starts a new list for the rest of this task and returns it."""
     events: list[Committed] = []
     _events.set(events)
     return events
@@ -51,19 +51,19 @@ def note(event: Event) -> None:
 
 
 def committed_events() -> list[Event]:
-    """Returns what the current call has committed so far, in order."""
+    """Returns the events that the current call has committed so far, in order."""
     return [each.event for each in _events.get() or ()]
 
 
 def encode(events: list[Committed], keys: ServiceKeys) -> bytes:
-    """Returns the events as metadata, as many of them as it may hold; signs this service's own."""
+    """Returns the events as metadata, as many as fit; signs this service's own."""
     batch = EventBatch()
-    # The last release reads events without their signatures, and sends none.
-    speaks_to_last = keys.shared_key is not None
+    # The last release reads unsigned events, and sends no signatures.
+    supports_last_release = keys.shared_key is not None
     size = 0
     for each in events:
         event = _completed(each.event, keys)
-        size += event.ByteSize() * (2 if speaks_to_last else 1) + _SIGNATURE_BYTES
+        size += event.ByteSize() * (2 if supports_last_release else 1) + _SIGNATURE_BYTES
         if size > BATCH_BYTES_MAX:
             break
         if each.signed is not None:
@@ -71,13 +71,13 @@ def encode(events: list[Committed], keys: ServiceKeys) -> bytes:
         elif event.source == keys.service:
             payload = event.SerializeToString()
             batch.signed.add(event=payload, signature=sign_event(keys, payload))
-        if speaks_to_last:
+        if supports_last_release:
             batch.events.append(event)
     return batch.SerializeToString()
 
 
 def note_encoded(value: str | bytes, keys: ServiceKeys) -> None:
-    """Adds the events that an answer brought, as far as they are to be believed."""
+    """Adds the events in a response, if they are authentic."""
     try:
         batch = EventBatch.FromString(value if isinstance(value, bytes) else value.encode())
     except DecodeError:
@@ -85,20 +85,20 @@ def note_encoded(value: str | bytes, keys: ServiceKeys) -> None:
     taken = {
         event.event_id
         for signed in batch.signed
-        if (event := _take(signed.event, signed.signature, keys)) is not None
+        if (event := _add_verified(signed.event, signed.signature, keys)) is not None
     }
     if keys.shared_key is not None:
         for event in batch.events:
             if event.event_id not in taken:
-                _take(event.SerializeToString(), None, keys)
+                _add_verified(event.SerializeToString(), None, keys)
 
 
-def _take(payload: bytes, signature: bytes | None, keys: ServiceKeys) -> Event | None:
-    """Adds an event when it is to be believed, and returns it."""
+def _add_verified(payload: bytes, signature: bytes | None, keys: ServiceKeys) -> Event | None:
+    """Adds an event if it is authentic, and returns it."""
     try:
         event = verify_event(keys, payload, signature)
     except EventRefused as refused:
-        _refusals.note(refused, "an answer")
+        _refusals.note(refused, "a response")
         return None
     _add(Committed(event, None if signature is None else SignedEvent(event=payload, signature=signature)))
     return event
@@ -111,7 +111,7 @@ def _add(committed: Committed) -> None:
 
 
 def _completed(event: Event, keys: ServiceKeys) -> Event:
-    """Returns an event with what the outbox would have filled in."""
+    """Returns an event with the fields that the outbox would have set."""
     if event.source and event.event_id:
         return event
     whole = Event()

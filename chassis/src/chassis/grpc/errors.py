@@ -1,4 +1,4 @@
-"""`ServiceError` to gRPC status and back, by `google.rpc.Status` in the trailing metadata."""
+"""Encodes `ServiceError` as a gRPC status and back, by `google.rpc.Status` in the trailing metadata."""
 
 from typing import TypeAlias
 
@@ -38,9 +38,9 @@ CODES: dict[Kind, grpc.StatusCode] = {
     Kind.INTERNAL: grpc.StatusCode.INTERNAL,
 }
 _KINDS = {code: kind for kind, code in CODES.items()} | {
-    # The other side hung up: it is going away.
+    # The other side cancelled: it is shutting down.
     grpc.StatusCode.CANCELLED: Kind.UNAVAILABLE,
-    # The other side is of an older release, and will not be for long.
+    # The other side is an older release, for the duration of a rollout.
     grpc.StatusCode.UNIMPLEMENTED: Kind.UNAVAILABLE,
 }
 _KINDS_BY_NUMBER = {code.value[0]: kind for code, kind in _KINDS.items()}
@@ -49,10 +49,10 @@ Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
 
 
 def encode(error: ServiceError) -> tuple[grpc.StatusCode, str, Metadata]:
-    """Returns the status code, its text and the trailing metadata that carry the error."""
+    """Returns the status code, its text and the trailing metadata of an error."""
     trailing: list[tuple[str, str | bytes]] = []
     if error.retry_after_seconds is not None:
-        # What a service refuses by itself must not be repeated by the channel below it.
+        # A refusal by the service itself must not be retried by the client's channel.
         trailing.append((PUSHBACK_KEY, NO_RETRY))
     if error.hold_seconds is not None:
         trailing.append((HOLD_KEY, str(round(error.hold_seconds * 1e3))))
@@ -61,7 +61,7 @@ def encode(error: ServiceError) -> tuple[grpc.StatusCode, str, Metadata]:
 
 
 def to_status(error: ServiceError) -> status_pb2.Status:
-    """Returns the error as Google's `Status`, with all that a client may know of it."""
+    """Returns the error as Google's `Status`, with its public details."""
     status = status_pb2.Status(code=CODES[error.kind].value[0], message=error.message)
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.details)
     status.details.add().Pack(info)
@@ -79,11 +79,10 @@ def to_status(error: ServiceError) -> status_pb2.Status:
 
 
 def decode(error: grpc.aio.AioRpcError) -> ServiceError:
-    """Returns what the other side meant.
+    """Returns the error that the other side raised.
 
-    `Unavailable` and `DeadlineExceeded` come back as themselves, whoever raised them;
-    everything else that the other side said as `RemoteError`. A status without our
-    details comes from gRPC itself and says nothing that a client may see.
+    `Unavailable` and `DeadlineExceeded` are returned as themselves, all others as `RemoteError`. A status
+    without our details comes from gRPC itself and has no public details.
     """
     kind = _KINDS.get(error.code(), Kind.INTERNAL)
     status = _details(error)
@@ -95,11 +94,11 @@ def decode(error: grpc.aio.AioRpcError) -> ServiceError:
 
 
 def from_status(status: status_pb2.Status, kind: Kind | None = None) -> ServiceError:
-    """Returns the error that `to_status` made the status of.
+    """Returns the error of a status that `to_status` made.
 
     Args:
         status: The status.
-        kind: The kind, where it is known otherwise; the status' code says it when None.
+        kind: The kind, if known; None to take it from the status' code.
     """
     kind = kind or _KINDS_BY_NUMBER.get(status.code, Kind.INTERNAL)
     info = error_details_pb2.ErrorInfo()
@@ -133,12 +132,12 @@ def from_status(status: status_pb2.Status, kind: Kind | None = None) -> ServiceE
     )
 
 
-# How gRPC begins to say that it had no connection to send a call on.
-_NOBODY_TOOK_IT = ("failed to connect", "connections to all backends failing", "DNS resolution failed")
+# Prefixes of gRPC's messages when it had no connection to send a call on.
+_NOT_CONNECTED = ("failed to connect", "connections to all backends failing", "DNS resolution failed")
 
 
-def reached_nobody(error: ServiceError) -> bool:
-    """Says whether gRPC itself failed: no service has answered the call."""
+def is_unreachable(error: ServiceError) -> bool:
+    """Returns whether gRPC itself failed, so that no service has answered the call."""
     cause = error.__cause__
     if not isinstance(error, Unavailable) or not isinstance(cause, grpc.aio.AioRpcError):
         return False
@@ -148,11 +147,11 @@ def reached_nobody(error: ServiceError) -> bool:
 
 
 def never_sent(error: ServiceError) -> bool:
-    """Says whether the connection itself failed: nobody listens, and any call may be made again."""
+    """Returns whether there was no connection, so that the call was not sent and may be retried."""
     cause = error.__cause__
-    if not reached_nobody(error) or not isinstance(cause, grpc.aio.AioRpcError):
+    if not is_unreachable(error) or not isinstance(cause, grpc.aio.AioRpcError):
         return False
-    return (cause.details() or "").startswith(_NOBODY_TOOK_IT)
+    return (cause.details() or "").startswith(_NOT_CONNECTED)
 
 
 def _hold_seconds(error: grpc.aio.AioRpcError) -> float | None:
@@ -175,8 +174,7 @@ def _details(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:
 def _bare(kind: Kind) -> ServiceError:
     if kind is Kind.DEADLINE:
         return DeadlineExceeded()
-    # gRPC's own RESOURCE_EXHAUSTED means a full server or an oversized message, never a
-    # limit of this caller's.
+    # gRPC's own RESOURCE_EXHAUSTED means an overloaded server or an oversized message, not a rate limit.
     if kind in (Kind.UNAVAILABLE, Kind.EXHAUSTED):
         return Unavailable()
     return ServiceError()

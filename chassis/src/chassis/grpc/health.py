@@ -1,4 +1,4 @@
-"""`grpc.health.v1`: what Kubernetes and other clients ask before they send calls."""
+"""`grpc.health.v1`: health checks by Kubernetes and by gRPC clients."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ _UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 
 
 class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
-    """Answers from memory. Watchers are let go on `close`, so that they never hold up a stop."""
+    """Answers from memory. `close` ends all watches, so that they do not delay a stop."""
 
     def __init__(self) -> None:
         self._statuses: dict[str, int] = {"": _NOT_SERVING}
@@ -25,7 +25,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         self._statuses[service] = _NOT_SERVING
 
     def set(self, *, serving: bool, service: str | None = None) -> None:
-        """Sets the status of a service, or of all when none is named; does nothing once closed."""
+        """Sets the status of one service, or of all if None; does nothing once closed."""
         if self._closed:
             return
         for name in self._statuses if service is None else (service,):
@@ -33,7 +33,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         self._wake()
 
     def close(self) -> None:
-        """Says NOT_SERVING for good and ends every watch."""
+        """Reports NOT_SERVING permanently and ends every watch."""
         self.set(serving=False)
         self._closed = True
         self._wake()

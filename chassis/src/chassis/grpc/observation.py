@@ -12,14 +12,12 @@ from chassis.tracing import traces
 NO_ATTRIBUTES: Mapping[str, int] = {}
 
 FAILURES = frozenset({"DATA_LOSS", "DEADLINE_EXCEEDED", "INTERNAL", "UNAVAILABLE", "UNKNOWN"})
-"""Codes that say that something is wrong with us, not with the request."""
+"""Codes that mean a failure of the server, not of the request."""
 
-_HANDLED = Counter(
-    "grpc_server_handled_total", "RPCs that have been answered.", ["service", "method", "code"]
-)
+_HANDLED = Counter("grpc_server_handled_total", "RPCs handled.", ["service", "method", "code"])
 _HANDLING = Histogram(
     "grpc_server_handling_seconds",
-    "How long RPCs took to answer; for streams, to end.",
+    "How long RPCs took; for streams, until they ended.",
     ["service", "method"],
     buckets=LATENCY_BUCKETS,
 )
@@ -40,13 +38,13 @@ _BYTES = Counter(
 
 
 class MethodObserver:
-    """Counts and times one method. Its series are found once, not on every call."""
+    """Counts and times one method; finds its series once, not on every call."""
 
     def __init__(self, service: str, method: str) -> None:
         self._service = service
         self._method = method
         self._seconds = _HANDLING.labels(service, method)
-        # Those that alerts ask for are there before they are needed: a rate has no first step.
+        # Series that alerts use must exist from the start: a rate does not see a series' first value.
         self._codes = {code: _HANDLED.labels(service, method, code) for code in ("OK", "INTERNAL")}
 
     def answered(self, code: str, seconds: float, attributes: Mapping[str, int] = NO_ATTRIBUTES) -> None:
@@ -59,7 +57,7 @@ class MethodObserver:
         self._seconds.observe(seconds, traces.exemplar(recorded))
 
     def _end_span(self, code: str, seconds: float, further: Mapping[str, int]) -> str:
-        """Ends the span of the RPC, or records a failure that had none; returns its trace context."""
+        """Ends the RPC's span, or records one for a failure; returns its trace context."""
         attributes: dict[str, str | int | float | bool] = {
             "rpc.system": "grpc",
             "rpc.service": self._service,
@@ -67,7 +65,7 @@ class MethodObserver:
             "rpc.response.status_code": code,
             **further,
         }
-        span = traces.present()
+        span = traces.current_span()
         if span is not None:
             for key, value in attributes.items():
                 span.note(key, value)

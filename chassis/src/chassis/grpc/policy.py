@@ -1,4 +1,4 @@
-"""What the protos say about a method, read once from its descriptor."""
+"""The policy of a method, read once from its descriptor."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from vestibule.api.v1 import options_pb2
 from chassis.grpc.stream_policy import STREAM_SECONDS_MAX, stream_problem
 
 ADMIN_SCOPE = "admin"
-"""The scope that an API key needs for what only admins may do, besides `read` or `write`."""
+"""The scope that an API key needs for admin methods, besides `read` or `write`."""
 
 EDGE = "gateway"
-"""Who calls what has a route: clients' requests are limited, decoded and refused there first."""
+"""The only service that may call methods with a route."""
 
 _REPEATABLE = (
     descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS,
@@ -23,7 +23,7 @@ _REPEATABLE = (
 
 
 class PolicyMissingError(Exception):
-    """A method does not say who may call it, or says it in a way that cannot be kept."""
+    """A method has no policy, or one that cannot be enforced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,13 @@ class Policy:
     Attributes:
         path: As gRPC names the method: `/package.Service/Method`.
         descriptor: The method.
-        options: The whole `MethodPolicy`, for what only the edge needs.
+        options: The whole `MethodPolicy`, with fields that only the gateway uses.
         access: A value of `vestibule.api.v1.Access`.
-        services: Which services may call; None when anyone may, service or not.
-        audience: Whom tokens of calling services must be for: the service that serves the method.
-        deadline_seconds: How long the call may take; None when the protos leave it open.
-        read_only: Whether calling changes nothing.
-        repeatable: Whether calling twice is as good as once.
+        services: The services that may call; None if any caller may.
+        audience: The required audience of service tokens: the service that serves the method.
+        deadline_seconds: The call's deadline; None if the protos have none.
+        read_only: Whether a call changes nothing.
+        repeatable: Whether a call is idempotent.
     """
 
     path: str
@@ -54,7 +54,7 @@ class Policy:
 
     @property
     def key_scopes(self) -> frozenset[str] | None:
-        """The scopes that an API key needs, all of them; None when no key may call."""
+        """All scopes that an API key needs; None if no key may call."""
         options = self.options
         if (options.session_only or self.max_auth_age_seconds) and not options.HasField("keys_may"):
             return None
@@ -63,14 +63,14 @@ class Policy:
 
     @property
     def reads(self) -> bool:
-        """Whether an API key needs `read`, not `write`: as stated, else for GET and what changes nothing."""
+        """Whether an API key needs `read`, not `write`: as declared, or for GET and read-only methods."""
         if self.options.scope:
             return self.options.scope == options_pb2.SCOPE_READ
         return self.read_only or bool(self.descriptor.GetOptions().Extensions[annotations_pb2.http].get)
 
     @property
     def max_auth_age_seconds(self) -> int:
-        """How long ago the caller may have proved who they are; 0 for any time."""
+        """How long ago the caller may have authenticated; 0 for any time."""
         return self.options.max_auth_age.seconds
 
     @property

@@ -1,7 +1,7 @@
-"""What a call that could not be sent does: it waits a moment for a connection, and is then sent.
+"""Lets a call that could not be sent wait briefly for a connection.
 
-Pods go and come, and their names are learned late. A call that nobody has seen can be made again
-whatever it does, so a client that knows only pods that have left finds others at the price of time.
+Clients learn late of pods that stop and start. A call that was never sent can be retried whatever it does, so
+a client that only knows stopped pods waits for new ones rather than failing.
 """
 
 import asyncio
@@ -31,17 +31,17 @@ class Reconnection:
         self._attempt: asyncio.Task[None] | None = None
 
     def answered(self) -> None:
-        """Takes note that a call got through: there is no outage."""
+        """Records that a call succeeded: there is no outage."""
         self._lost_at = None
 
     async def wait(self, left_seconds: float | None) -> bool:
         """Waits for a connection.
 
         Args:
-            left_seconds: What the call has left; a part of it stays for the call itself.
+            left_seconds: The call's remaining time, of which a part is kept for the call itself.
 
         Returns:
-            Whether there is one, so that the call can be made again.
+            Whether there is one, so that the call can be retried.
         """
         now = monotonic()
         if self._lost_at is None:
@@ -57,7 +57,7 @@ class Reconnection:
         return self._attempt.done() and not self._attempt.cancelled() and self._attempt.exception() is None
 
     def close(self) -> None:
-        """Ends the waiting."""
+        """Stops waiting."""
         if self._attempt is not None:
             self._attempt.cancel()
 

@@ -1,4 +1,4 @@
-"""A channel with certificates: opened anew when they rotate, the old one left to finish its calls."""
+"""A channel with certificates: replaced when they rotate, while the old one finishes its calls."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,29 +11,29 @@ from chassis.grpc.certificates import Certificates
 from chassis.grpc.stream_policy import STREAM_SECONDS_MAX
 
 OLD_CALLS_SECONDS = STREAM_SECONDS_MAX + 60.0
-"""How long calls may go on that were made before certificates rotated: as long as any stream lasts."""
+"""How long calls on an old channel may continue: as long as any stream lasts."""
 
 Open = Callable[[grpc.ChannelCredentials], grpc.aio.Channel]
 
 
 class RotatingChannel:
-    """Looks like a channel of `grpc.aio`, as far as `ServiceChannel` uses one.
+    """Implements the part of `grpc.aio.Channel` that `ServiceChannel` uses.
 
     Args:
-        certificates: What to show and whom to trust.
+        certificates: The service's certificates.
         open_one: Opens a channel with credentials.
     """
 
     def __init__(self, certificates: Certificates, open_one: Open) -> None:
         self._certificates = certificates
         self._open = open_one
-        self._generation = certificates.look()
+        self._generation = certificates.refresh()
         self._channel = open_one(certificates.channel_credentials())
         self._closing: set[asyncio.Task[None]] = set()
 
-    def present(self) -> tuple[int, grpc.aio.Channel]:
-        """Returns the generation and the channel for a call made now."""
-        if self._certificates.look() != self._generation:
+    def current(self) -> tuple[int, grpc.aio.Channel]:
+        """Returns the current generation and channel."""
+        if self._certificates.refresh() != self._generation:
             self._generation = self._certificates.generation
             old, self._channel = self._channel, self._open(self._certificates.channel_credentials())
             task = asyncio.ensure_future(old.close(OLD_CALLS_SECONDS))
@@ -41,40 +41,40 @@ class RotatingChannel:
             task.add_done_callback(self._closing.discard)
         return self._generation, self._channel
 
-    def unary_unary(self, method: str, *arguments: Any, **options: Any) -> "Turning":
-        """Returns a method with one answer."""
-        return Turning(self, lambda channel: channel.unary_unary(method, *arguments, **options))
+    def unary_unary(self, method: str, *arguments: Any, **options: Any) -> "RotatingMethod":
+        """Returns a unary method."""
+        return RotatingMethod(self, lambda channel: channel.unary_unary(method, *arguments, **options))
 
-    def unary_stream(self, method: str, *arguments: Any, **options: Any) -> "Turning":
-        """Returns a method with a stream of answers."""
-        return Turning(self, lambda channel: channel.unary_stream(method, *arguments, **options))
+    def unary_stream(self, method: str, *arguments: Any, **options: Any) -> "RotatingMethod":
+        """Returns a method that streams responses."""
+        return RotatingMethod(self, lambda channel: channel.unary_stream(method, *arguments, **options))
 
-    def stream_stream(self, method: str, *arguments: Any, **options: Any) -> "Turning":
+    def stream_stream(self, method: str, *arguments: Any, **options: Any) -> "RotatingMethod":
         """Returns a method that streams both ways."""
-        return Turning(self, lambda channel: channel.stream_stream(method, *arguments, **options))
+        return RotatingMethod(self, lambda channel: channel.stream_stream(method, *arguments, **options))
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:  # noqa: FBT001, FBT002 gRPC's
         """Returns the state of the connection."""
-        return self.present()[1].get_state(try_to_connect)
+        return self.current()[1].get_state(try_to_connect)
 
     async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
         """Waits until the connection is in another state."""
-        await self.present()[1].wait_for_state_change(last_observed_state)
+        await self.current()[1].wait_for_state_change(last_observed_state)
 
     async def channel_ready(self) -> None:
         """Waits until the service can be reached."""
-        await self.present()[1].channel_ready()
+        await self.current()[1].channel_ready()
 
     async def close(self, grace: float | None = None) -> None:
-        """Closes the present channel and those left to finish."""
+        """Closes the current channel and the old ones."""
         for task in tuple(self._closing):
             task.cancel()
         await asyncio.gather(*self._closing, return_exceptions=True)
         await self._channel.close(grace)
 
 
-class Turning:
-    """A method that is called on the channel of the day."""
+class RotatingMethod:
+    """A method that is called on the current channel."""
 
     def __init__(self, channel: RotatingChannel, bind: Callable[[grpc.aio.Channel], Any]) -> None:
         self._channel = channel
@@ -84,7 +84,7 @@ class Turning:
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """Calls."""
-        generation, channel = self._channel.present()
+        generation, channel = self._channel.current()
         if generation != self._generation:
             self._generation, self._bound = generation, self._bind(channel)
         return self._bound(*arguments, **options)

@@ -7,7 +7,7 @@ from vestibule.api.v1 import options_pb2
 
 
 def secret_fields(services: Iterable[ServiceDescriptor]) -> frozenset[str]:
-    """Returns the names of all secret fields in what services are asked and answer."""
+    """Returns the names of all secret fields in the services' requests and responses."""
     seen: dict[str, Descriptor] = {}
     waiting = [
         message

@@ -1,4 +1,4 @@
-"""The gRPC server of a service: policies enforced, health told, a graceful end."""
+"""The gRPC server of a service: enforces policies, reports health, stops gracefully."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
@@ -29,7 +29,7 @@ Servicer = TypeVar("Servicer")
 
 
 class GrpcServer:
-    """Serves what is added to it; says NOT_SERVING until told otherwise.
+    """Serves the added servicers; reports NOT_SERVING until `set_serving`.
 
     Made by `build_server`, filled by a service's wiring, then started:
 
@@ -51,11 +51,11 @@ class GrpcServer:
         self._server: grpc.aio.Server | None = None
 
     def add(self, register: Callable[[Servicer, grpc.aio.Server], None], servicer: Servicer) -> None:
-        """Adds a generated servicer, each method wrapped in what its policy asks for.
+        """Adds a servicer; each method is wrapped by the pipeline with its policy.
 
         Args:
             register: The generated `add_…Servicer_to_server`.
-            servicer: What answers.
+            servicer: The servicer.
 
         Raises:
             PolicyMissingError: a method has no policy that can be enforced.
@@ -117,15 +117,15 @@ class GrpcServer:
         ]
 
     def set_serving(self, serving: bool, service: str | None = None) -> None:  # noqa: FBT001 a plain setter
-        """Tells health checks whether to send calls here, to one service or to all."""
+        """Sets the health status of one service, or of all."""
         self._health.set(serving=serving, service=service)
 
     def drain(self) -> None:
-        """Says NOT_SERVING for good, while calls are still taken."""
+        """Reports NOT_SERVING permanently, while calls are still accepted."""
         self._health.close()
 
     async def stop(self, grace_seconds: float) -> None:
-        """Takes no new calls, ends streams, and gives calls in flight the grace to finish."""
+        """Accepts no new calls, ends streams, and lets calls in flight finish within the grace."""
         self.drain()
         self._pipeline.end_streams()
         if self._server is not None:
@@ -133,7 +133,7 @@ class GrpcServer:
 
 
 class _Registrar:
-    """Stands in for the server when generated code adds its handlers."""
+    """Receives the handlers from generated code in place of the server."""
 
     def __init__(self, server: GrpcServer) -> None:
         self._server = server
@@ -162,8 +162,7 @@ def build_server(
         authenticator: Authenticates users' tokens.
         deadline_seconds: For unary calls that come without a deadline.
         interceptor: Wraps each unary method's servicer method; runs after all checks.
-        connection_age_seconds: After this, clients are told to connect anew, so that they
-            find pods that have come since.
+        connection_age_seconds: After this, clients must reconnect, so that they find new pods.
         concurrent_rpcs_max: Calls and streams in flight beyond which further ones are refused.
     """
     pipeline = Pipeline(

@@ -1,4 +1,4 @@
-"""How gRPC spreads and repeats calls, from what the protos declare."""
+"""gRPC's service config: load balancing and retries, from the policies."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,11 +9,11 @@ _ATTEMPTS_MAX = 3
 
 
 def service_config(policies: Iterable[Policy]) -> dict[str, Any]:
-    """Returns gRPC's service config: every pod that is serving in turn, retries only where they do no harm.
+    """Returns the config: round robin over serving pods, retries only of idempotent calls.
 
-    A pod that stops says NOT_SERVING first: what reaches gRPC in the moment of a stop is cancelled unseen.
-    The throttle stops retries when more than a few in a hundred calls fail, so that a
-    service that is down is not called three times as often.
+    A stopping pod reports NOT_SERVING first, because gRPC cancels calls that arrive during a stop. The
+    throttle stops retries when more than a few percent of calls fail, so that a failing service is not called
+    three times as often.
     """
     repeatable = [
         {"service": policy.descriptor.containing_service.full_name, "method": policy.descriptor.name}

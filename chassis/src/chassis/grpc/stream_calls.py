@@ -110,7 +110,7 @@ class StreamCall:
         self.counts.messages_sent += 1
 
     async def end_sending(self) -> None:
-        """Tells the service that no more messages follow."""
+        """Signals to the service that no more messages follow."""
         with self._failures():
             await self._call.done_writing()
 

@@ -50,7 +50,7 @@ class ServedStreams:
         return grpc.stream_unary_rpc_method_handler(serve_one)
 
     def stop(self) -> None:
-        """Ends the open streams: their clients are told to open new ones elsewhere."""
+        """Ends the open streams; their clients reconnect elsewhere."""
         self._stopping = True
         for stream in self._open:
             stream.end()

@@ -70,7 +70,7 @@ def is_email(text: str) -> bool:
     """Whether the text has the form of an e-mail address at a domain with a dot.
 
     Nothing is looked up, and names kept for tests or private networks are let through. The
-    domain has a canonical form: `chassis.email_address` tells addresses apart by it.
+    domain has a canonical form: `chassis.email_address` compares addresses by it.
     """
     validator = _email_validator()
     try:

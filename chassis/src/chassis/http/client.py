@@ -1,8 +1,8 @@
-"""One HTTP/1.1 exchange with somebody who may not be trusted to end it.
+"""An HTTP/1.1 client for one exchange with an untrusted server.
 
-Written on httptools and asyncio because a thousand checks share one core with everything else: an
-exchange costs a tenth of what a general client's costs. Every byte is counted, redirects are not
-followed here, and the connection is never reused, so that accepting one is part of what is checked.
+Built on httptools and asyncio because a thousand health checks share one core: an exchange costs a tenth of
+a general client's. The response's size is limited, redirects are not followed, and connections are not
+reused, so that each check includes connecting.
 """
 
 import asyncio
@@ -20,21 +20,21 @@ _STATUSES = range(100, 600)
 
 
 class NotHttp(Exception):
-    """The answer is no HTTP, or breaks off."""
+    """The response is not HTTP, or ends early."""
 
 
 class TooLarge(Exception):
-    """The answer is longer than allowed."""
+    """The response exceeds the limit."""
 
 
 @dataclass(slots=True)
-class Answer:
-    """An HTTP answer.
+class Response:
+    """An HTTP response.
 
     Attributes:
         status: Status code.
         headers: Names in lower case.
-        body: As much as came, at most the limit.
+        body: The body, within the limit.
     """
 
     status: int = 0
@@ -43,15 +43,15 @@ class Answer:
 
 
 class _Collector(asyncio.Protocol):
-    """Takes in an answer as it comes, and stops at the limit: a stream object would cost as much again."""
+    """Parses a response as it arrives, up to the limit; asyncio's streams would double the cost."""
 
     def __init__(self, request: bytes, limit_bytes: int) -> None:
         self._request = request
         self._limit_bytes = limit_bytes
         self._parser = httptools.HttpResponseParser(self)
         self._received = 0
-        self._answer = Answer()
-        self.done: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._response = Response()
+        self.done: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         cast("asyncio.WriteTransport", transport).write(self._request)
@@ -72,25 +72,25 @@ class _Collector(asyncio.Protocol):
         elif not self._received:
             self._fail(ConnectionResetError())
         # Without a length, the end of the connection is the end of the body.
-        elif not self._answer.status or "content-length" in self._answer.headers:
+        elif not self._response.status or "content-length" in self._response.headers:
             self._fail(NotHttp("ended early"))
         else:
             self.on_message_complete()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._answer.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self._response.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
-        self._answer.status = self._parser.get_status_code()
+        self._response.status = self._parser.get_status_code()
 
     def on_body(self, body: bytes) -> None:
-        self._answer.body += body
+        self._response.body += body
 
     def on_message_complete(self) -> None:
-        if self._answer.status not in _STATUSES:
+        if self._response.status not in _STATUSES:
             self._fail(NotHttp("no status"))
         elif not self.done.done():
-            self.done.set_result(self._answer)
+            self.done.set_result(self._response)
 
     def _fail(self, error: Exception) -> None:
         if not self.done.done():
@@ -98,10 +98,10 @@ class _Collector(asyncio.Protocol):
 
 
 class Progress:
-    """Tells how far an exchange came, also when it was cut short.
+    """How far an exchange got, even if it was cancelled.
 
     Attributes:
-        connected: Whether the other side took the connection: then it was not silent.
+        connected: Whether the server accepted the connection.
     """
 
     def __init__(self) -> None:
@@ -117,22 +117,22 @@ async def exchange(
     body: bytes = b"",
     tls: ssl.SSLContext | None = None,
     limit_bytes: int = LIMIT_BYTES,
-) -> Answer:
-    """Sends one request and returns the answer.
+) -> Response:
+    """Sends one request and returns the response.
 
     Args:
-        url: Where to, `http` or `https`.
-        progress: Takes note of how far it came.
+        url: With scheme `http` or `https`.
+        progress: Receives how far the exchange got.
         method: HTTP method.
-        headers: Added to the necessary ones.
-        body: Sent as it is.
+        headers: Additional headers.
+        body: The body.
         tls: How to verify an `https` server; the system's authorities by default.
-        limit_bytes: How much of an answer is taken in.
+        limit_bytes: The largest accepted response.
 
     Raises:
         OSError: no connection.
-        NotHttp: the answer is not HTTP, or ends early.
-        TooLarge: the answer is longer than the limit.
+        NotHttp: the response is not HTTP, or ends early.
+        TooLarge: the response exceeds the limit.
     """
     parts = split(url)
     secure = parts.scheme == "https"
@@ -147,10 +147,10 @@ async def exchange(
     try:
         return await collector.done
     finally:
-        # Not waited for: a peer that does not close must not hold us.
+        # Not a graceful close: a peer that does not close must not delay us.
         transport.abort()
         if collector.done.done() and not collector.done.cancelled():
-            collector.done.exception()  # looked at, also when nobody waits any more
+            collector.done.exception()  # retrieved, even if the caller was cancelled
 
 
 def _request(parts: SplitResult, method: str, headers: Mapping[str, str], body: bytes) -> bytes:
@@ -169,7 +169,7 @@ _tls_contexts: list[ssl.SSLContext] = []
 
 
 def _default_tls() -> ssl.SSLContext:
-    # Reading the authorities takes 20 ms: once is enough.
+    # Loading the certificate authorities takes 20 ms.
     if not _tls_contexts:
         _tls_contexts.append(ssl.create_default_context())
     return _tls_contexts[0]

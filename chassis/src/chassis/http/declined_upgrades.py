@@ -2,7 +2,7 @@
 
 The parser stops at such an offer and takes the body, and all that follows, for the other
 protocol. Java's client and `curl --http2` offer h2c with every first request in clear text.
-An offer that nobody takes is served as the HTTP/1.1 that it is (RFC 9110, 7.8).
+An offer that is not accepted is served as the HTTP/1.1 that it is (RFC 9110, 7.8).
 """
 
 import asyncio

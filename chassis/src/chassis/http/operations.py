@@ -1,4 +1,4 @@
-"""The port for operators: /metrics, /health and /ready. It does no I/O and is never logged."""
+"""The operations port: /metrics, /health and /ready. Requests do no I/O and are not logged."""
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -65,7 +65,7 @@ def open_operations(
     """Serves /metrics, /health and /ready during the block.
 
     Raises:
-        StartupError: The port can't be had.
+        StartupError: the port is not available.
     """
     return open_http(OperationsApp(readiness, service=service, version=version), host=host, port=port)
 

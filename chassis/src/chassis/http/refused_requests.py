@@ -1,8 +1,8 @@
-"""Requests that are no HTTP, which uvicorn would answer by itself: an app may answer them in its own form.
+"""Malformed requests, which the app may answer in its own format in place of uvicorn.
 
-An app whose attribute `answers_refusals` is true is called with what can be read of such a
-request and finds what is wrong with it in its scope, as an extension of ASGI. Others leave it
-to be answered in plain text. The connection ends with the answer either way.
+An app whose attribute `answers_refusals` is true is called with what can be read of such a request; the
+refusal is an ASGI extension in its scope. For other apps the response is plain text. The connection is
+closed after the response.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ EXTENSION = "vestibule.refusal"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What is wrong with a request.
+    """Why a request is refused.
 
     Attributes:
-        status: The HTTP status that says so.
-        message: The same in words.
+        status: The HTTP status.
+        message: The reason for the client.
     """
 
     status: int
@@ -32,7 +32,7 @@ class Refusal:
 
 MALFORMED = Refusal(400, "The request is not HTTP, or its method is unknown.")
 
-# A method holds no colon, or the fields of a head would be taken for request lines.
+# Without colon in the method, so that header fields do not match.
 _REQUEST_LINE = re.compile(
     rb"(?:^|\n)([^ :\r\n]{1,32}) +([!-~\x80-\xff]{1,8192})( +HTTP/[^\r\n]*)?(?=\r?\n|$)"
 )
@@ -44,17 +44,17 @@ class RefusingProtocol(DecliningProtocol):
     """uvicorn's protocol for HTTP/1.1, with refusals that the app answers."""
 
     _answering: RequestResponseCycle | None = None
-    """The request that is being answered; `cycle` is the last one read, which may wait behind it."""
+    """The request being answered; `cycle` is the last one parsed, which may wait behind it."""
 
     misread = MALFORMED
-    """What is said of a request at which the parser gave up."""
+    """The refusal of a request that the parser rejects."""
 
     _in_head = True
     _refused = False
     _latest = b""
 
     def data_received(self, data: bytes) -> None:
-        """Takes bytes in, until some of them were refused."""
+        """Parses data, unless a request was refused."""
         if self._refused:
             return
         self._latest = data
@@ -62,7 +62,7 @@ class RefusingProtocol(DecliningProtocol):
         self._latest = b""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client has left, which whoever answers it is to know."""
+        """Notifies the app of the disconnect."""
         super().connection_lost(exc)
         self.pipeline.clear()
         cycle = self._answering
@@ -71,26 +71,26 @@ class RefusingProtocol(DecliningProtocol):
             cycle.message_event.set()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuses what the parser does not understand."""
+        """Refuses what the parser rejects."""
         del msg
         self.refuse(self.misread)
 
     def on_headers_complete(self) -> None:
-        """The head is there."""
+        """Ends the head."""
         super().on_headers_complete()
         self._in_head = False
-        # What follows a body in chunks is no part of the head (RFC 9110, 6.5.1).
+        # Trailers are not part of the head (RFC 9110, 6.5.1).
         self.headers = []
 
     def on_message_complete(self) -> None:
-        """The next head may come."""
+        """Starts the next head."""
         if self._stopped:
             return
         self._in_head = True
         super().on_message_complete()
 
     def refuse(self, refusal: Refusal) -> None:
-        """Answers that a request cannot be taken, behind the answers still due, and ends the connection."""
+        """Refuses a request, after the responses still due, and closes the connection."""
         if self._refused:
             return
         self._refused = True
@@ -101,15 +101,15 @@ class RefusingProtocol(DecliningProtocol):
         if not self._in_head and last is not None:
             self._refuse_rest(last, refusal)
         elif getattr(self.app, "answers_refusals", False):
-            self._have_answered(refusal)
+            self._answer_by_app(refusal)
         elif last is None or last.response_complete:
-            transport.write(_plain(refusal))
+            transport.write(_plain_response(refusal))
             transport.close()
         else:
             last.keep_alive = False
 
     def _refuse_rest(self, cycle: RequestResponseCycle, refusal: Refusal) -> None:
-        """Tells whoever reads the body that no more of it will come."""
+        """Ends the body of a request whose head was accepted."""
         if cycle.response_complete:
             self.transport.close()
             return
@@ -119,8 +119,8 @@ class RefusingProtocol(DecliningProtocol):
         cycle.more_body = False
         cycle.message_event.set()
 
-    def _have_answered(self, refusal: Refusal) -> None:
-        method, target, fields = self._asked()
+    def _answer_by_app(self, refusal: Refusal) -> None:
+        method, target, fields = self._readable_head()
         path, _, query = target.partition(b"?")
         scope: Any = {
             "type": "http",
@@ -159,15 +159,15 @@ class RefusingProtocol(DecliningProtocol):
         else:
             self.pipeline.appendleft((cycle, self.app))
 
-    def _asked(self) -> tuple[str, bytes, list[tuple[bytes, bytes]]]:
-        """Returns method, target and fields, as far as they can be read; the parser keeps none it refuses."""
+    def _readable_head(self) -> tuple[str, bytes, list[tuple[bytes, bytes]]]:
+        """Returns method, target and fields, as far as they can be read from the data."""
         shown = self._latest[:_SHOWN_BYTES_MAX]
         lines = list(_REQUEST_LINE.finditer(shown))
         url: bytes = getattr(self, "url", b"")
         fields: list[tuple[bytes, bytes]] = list(getattr(self, "headers", None) or ())
         if not lines:
             return "", url, fields
-        # Of requests that came together, the last is the one that was refused.
+        # Of pipelined requests, the last is the one that was refused.
         line = next((line for line in reversed(lines) if line[3]), lines[0])
         return line[1].decode("latin-1"), url or line[2], _fields(shown, line.end()) or fields
 
@@ -177,7 +177,7 @@ class RefusingProtocol(DecliningProtocol):
 
 
 def _fields(head: bytes, at: int) -> list[tuple[bytes, bytes]]:
-    """Returns the fields of a head, up to the first line that is none."""
+    """Returns the fields of a head, up to the first line that is not one."""
     fields = []
     while match := _FIELD.match(head, at):
         fields.append((match[1].lower(), match[2]))
@@ -185,7 +185,7 @@ def _fields(head: bytes, at: int) -> list[tuple[bytes, bytes]]:
     return fields
 
 
-def _plain(refusal: Refusal) -> bytes:
+def _plain_response(refusal: Refusal) -> bytes:
     text = refusal.message.encode()
     head = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
     return STATUS_LINE[refusal.status] + head % len(text) + text

@@ -1,8 +1,8 @@
-"""Answers that are there whole go to the socket as one write, past ASGI's two messages.
+"""Writes complete responses to the socket at once, bypassing ASGI's two messages.
 
-uvicorn takes head and body apart, holds each header against two regular expressions and writes
-twice; every write wakes the client. All of that was a third of a cached read. An app finds the
-way past it in its scope, as an extension of ASGI, and does without where another server runs it.
+uvicorn matches each header against two regular expressions and writes head and body separately; each write
+wakes the client. That was a third of a cached read. The app finds the function in its scope, as an ASGI
+extension; under another server it uses ASGI's messages.
 """
 
 import asyncio
@@ -20,88 +20,88 @@ _CLOSE = b"connection: close"
 
 
 class WriteResponse(Protocol):
-    """Sends an answer; says whether it was taken. If not, ASGI's own way is to be gone."""
+    """Sends a response; returns whether it did. If not, use ASGI's messages."""
 
     def __call__(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
-        """Sends.
+        """Sends a response.
 
         Args:
             status: HTTP status.
-            headers: All of them, names in lower case, among them the body's length where there is one.
+            headers: All headers, names in lower case, with the body's length if there is a body.
             body: The whole body.
 
         Raises:
-            ValueError: a header holds a line break.
+            ValueError: a header contains a line break.
         """
         ...
 
 
-class _Turn:
-    """The answers that one turn of an event loop brings forth, written at its end.
+class _Batch:
+    """The responses of one iteration of the event loop, written at its end.
 
-    A write to somebody who sleeps wakes him, which costs as much as making the answer: written
-    together, the answers of a busy turn wake the clients once. A quarter of a cached read under load.
+    Each write wakes the client's thread, which costs as much as making the response. Written together, the
+    responses of an iteration wake each client once: a quarter of a cached read under load.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._answers: list[tuple[asyncio.Transport, bytes]] = []
+        self._responses: list[tuple[asyncio.Transport, bytes]] = []
 
-    def add(self, transport: asyncio.Transport, answer: bytes) -> None:
-        """Has an answer written."""
-        if not self._answers:
-            self._loop.call_soon(self.end)
-        self._answers.append((transport, answer))
+    def add(self, transport: asyncio.Transport, response: bytes) -> None:
+        """Adds a response."""
+        if not self._responses:
+            self._loop.call_soon(self.write)
+        self._responses.append((transport, response))
 
-    def end(self) -> None:
-        """Writes what is there."""
-        answers, self._answers = self._answers, []
-        for transport, answer in answers:
+    def write(self) -> None:
+        """Writes all responses."""
+        responses, self._responses = self._responses, []
+        for transport, response in responses:
             if not transport.is_closing():
-                transport.write(answer)
+                transport.write(response)
 
 
-_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, _Turn] = WeakKeyDictionary()
+_batches: WeakKeyDictionary[asyncio.AbstractEventLoop, _Batch] = WeakKeyDictionary()
 
 
 class ResponseWriterProtocol(StreamedAnswerProtocol):
     """uvicorn's protocol for HTTP/1.1, with the extension.
 
-    Whatever else may write to the connection or close it ends the turn first.
+    Everything else that writes to the connection or closes it writes the batch first.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Takes part in the event loop's turns."""
+        """Joins the event loop's batch."""
         super().connection_made(transport)
-        self._turn = _turns.setdefault(self.loop, _Turn(self.loop))
+        self._batch = _batches.setdefault(self.loop, _Batch(self.loop))
 
     def data_received(self, data: bytes) -> None:
-        """Takes bytes in, which may be refused."""
-        self._turn.end()
+        """Writes the batch before data is parsed, which may be refused."""
+        self._batch.write()
         super().data_received(data)
 
     def eof_received(self) -> None:
-        """The client has nothing more to say, and the connection is closed."""
-        self._turn.end()
+        """Writes the batch before the connection is closed."""
+        self._batch.write()
         super().eof_received()
 
     def shutdown(self) -> None:
-        """The server stops."""
-        self._turn.end()
+        """Writes the batch before the server stops."""
+        self._batch.write()
         super().shutdown()
 
     def refuse(self, refusal: Refusal) -> None:
-        """Ends the turn before the connection."""
-        self._turn.end()
+        """Writes the batch before the connection ends."""
+        self._batch.write()
         super().refuse(refusal)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        cycle.scope.setdefault("extensions", {})[EXTENSION] = _answering(cycle, self._turn)  # type: ignore[assignment]
+        cycle.scope.setdefault("extensions", {})[EXTENSION] = _writer(cycle, self._batch)  # type: ignore[assignment]
         super()._start_asgi_task(cycle, app)
 
 
-def _answering(cycle: RequestResponseCycle, turn: _Turn) -> WriteResponse:
-    def answer(status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
+def _writer(cycle: RequestResponseCycle, batch: _Batch) -> WriteResponse:
+    def write(status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
         if cycle.flow.write_paused or cycle.response_started:
             return False
         lines = [name + b": " + value for name, value in headers]
@@ -118,12 +118,12 @@ def _answering(cycle: RequestResponseCycle, turn: _Turn) -> WriteResponse:
             return True
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
-        turn.add(cycle.transport, b"".join((STATUS_LINE[status], head, b"\r\n\r\n", body)))
+        batch.add(cycle.transport, b"".join((STATUS_LINE[status], head, b"\r\n\r\n", body)))
         cycle.message_event.set()
         if not cycle.keep_alive:
-            turn.end()
+            batch.write()
             cycle.transport.close()
         cycle.on_response()
         return True
 
-    return answer
+    return write

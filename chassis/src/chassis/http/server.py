@@ -1,4 +1,4 @@
-"""uvicorn inside a service's own event loop: no signal handlers, no access log, a clear bind error."""
+"""An HTTP server: uvicorn in the service's own event loop, without signal handlers and access log."""
 
 import asyncio
 import socket
@@ -12,7 +12,7 @@ from chassis.http.response_writer import ResponseWriterProtocol
 from chassis.startup import StartupError
 
 UNACKNOWLEDGED_MILLISECONDS = 60_000
-"""How long a client may leave unacknowledged what was sent to it before it counts as gone."""
+"""How long sent data may stay unacknowledged before the client counts as gone."""
 
 
 class HttpServer(uvicorn.Server):
@@ -30,7 +30,7 @@ class HttpServer(uvicorn.Server):
         yield
 
     async def stop(self, grace_seconds: float) -> None:
-        """Stops accepting and lets requests in flight finish, for at most the given time."""
+        """Stops accepting, and lets requests in flight finish within the grace."""
         self.config.timeout_graceful_shutdown = int(grace_seconds)
         self.should_exit = True
         with suppress(asyncio.CancelledError, TimeoutError):
@@ -51,7 +51,7 @@ async def open_http(app: Any, *, host: str, port: int, **options: Any) -> AsyncI
         options: Further options of `uvicorn.Config`.
 
     Raises:
-        StartupError: The port can't be had.
+        StartupError: the port is not available.
     """
     listener = listen(host, port)
     defaults: dict[str, Any] = {
@@ -62,10 +62,10 @@ async def open_http(app: Any, *, host: str, port: int, **options: Any) -> AsyncI
         "log_config": None,
         "access_log": False,
         "server_header": False,
-        # Whose word on the client's address counts is for the edge to judge, not for uvicorn.
+        # The app decides which proxy headers to trust.
         "proxy_headers": False,
         "timeout_keep_alive": 75,
-        # A request that was sent behind another one, before its answer, would begin in that one's context.
+        # Otherwise a pipelined request would start in the context of the one before it.
         "reset_contextvars": True,
     }
     server = HttpServer(uvicorn.Config(app, **(defaults | options)))
@@ -92,20 +92,20 @@ def listen(host: str, port: int) -> socket.socket:
     """Opens a listening socket.
 
     Raises:
-        StartupError: The address can't be had.
+        StartupError: the address is not available.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
-        # Connections inherit it. A client that vanished is noticed by what it does not acknowledge.
+        # Connections inherit it. A client that vanished is noticed by missing acknowledgements.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MILLISECONDS)
     try:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
         raise StartupError(
-            f"HTTP port {host}:{port} can't be had ({error.strerror or error}); free it or set another port"
+            f"HTTP port {host}:{port} is not free ({error.strerror or error}); free it or set another port"
         ) from error
     listener.listen(2048)
     listener.setblocking(False)  # noqa: FBT003 - the socket module's signature

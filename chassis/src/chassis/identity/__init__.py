@@ -1,1 +1,1 @@
-"""Who is calling and whether to believe it: tokens, keys, revocations."""
+"""Identities: the caller, the claims and formats of tokens, the keys of services."""

@@ -1,6 +1,6 @@
-"""Who is calling: what a transport passes to its use cases.
+"""The caller, which transports pass to use cases.
 
-This module knows nothing of gRPC or tokens, so that domains and use cases may import it.
+This module does not import gRPC, so that domains and use cases may import it.
 """
 
 from contextvars import ContextVar
@@ -12,19 +12,18 @@ from chassis.errors import Unauthenticated
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """The person and the service behind a call, as far as they have proved themselves.
+    """The authenticated user and service of a call.
 
     Attributes:
-        user_id: The person; None when nobody is signed in.
-        role: `user` or `admin`; None when nobody is signed in.
-        session_id: Where the person is signed in; None for API keys and strangers.
-        token_id: The access token's `jti`; None when nobody is signed in.
-        scopes: What the token may do (`read`, `write`, `admin`); None when it is not limited.
-        service: The service that made the call, proved by its service token.
-        client_address: The IP address of the client at the edge; the peer's when no
-            service vouches for another.
+        user_id: The user; None if not authenticated.
+        role: `user` or `admin`; None if not authenticated.
+        session_id: The user's session; None for API keys or if not authenticated.
+        token_id: The token's id; None if not authenticated.
+        scopes: The API key's scopes (`read`, `write`, `admin`); None if not limited.
+        service: The calling service, proven by its service token.
+        client_address: The IP address of the gateway's client; the peer's if no service reports one.
         user_agent: The client's User-Agent; empty when unknown.
-        request_id: Names the request in every log.
+        request_id: The request's id, in every log.
     """
 
     user_id: UUID | None = None
@@ -39,14 +38,14 @@ class Caller:
 
     @property
     def is_admin(self) -> bool:
-        """Whether a signed-in admin calls."""
+        """Whether the caller is an admin."""
         return self.role == "admin"
 
     def person(self) -> UUID:
-        """Returns the signed-in person's id.
+        """Returns the user's id.
 
         Raises:
-            Unauthenticated: nobody is signed in.
+            Unauthenticated: the caller is not authenticated.
         """
         if self.user_id is None:
             raise Unauthenticated
@@ -63,5 +62,5 @@ def current_caller() -> Caller:
 
 
 def set_current_caller(caller: Caller) -> None:
-    """Names the caller for the rest of this task: for transports, once a call."""
+    """Sets the caller for the rest of this task; called by transports once per call."""
     _caller.set(caller)

@@ -1,4 +1,4 @@
-"""What a good token says, and what an authenticator of tokens promises."""
+"""The claims of a verified token, and the port that authenticates tokens."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,16 +16,16 @@ class Claims:
     """The content of a token that has been verified.
 
     Attributes:
-        user_id: Whose token it is (`sub`).
+        user_id: The token's user (`sub`).
         role: `user` or `admin`.
         session_id: The session it belongs to (`sid`); None for an API key.
-        token_id: Names the token (`jti`).
-        expires_at: Unix seconds after which it is no good (`exp`).
-        issued_at_milliseconds: Unix time of issue, as revocations compare it.
-        scopes: What it may do (`read`, `write`, `admin`); None when it is not limited.
-        must_enrol: Whether it is good for nothing but setting up a second factor.
-        auth_time: Unix seconds at which the user last proved who they are; 0 when the token does
-            not say, as those of the release before and API keys.
+        token_id: The token's id (`jti`).
+        expires_at: Unix time of expiry in seconds (`exp`).
+        issued_at_milliseconds: Unix time of issue, which revocations compare.
+        scopes: Its scopes (`read`, `write`, `admin`); None if not limited.
+        must_enrol: Whether it may only be used to enrol a second factor.
+        auth_time: Unix time in seconds of the user's last authentication; 0 if unknown, as for API keys
+            and tokens of the previous release.
     """
 
     user_id: UUID
@@ -50,7 +50,7 @@ class Claims:
         must_enrol: bool = False,
         auth_time: int = 0,
     ) -> "Claims":
-        """Returns the claims of a JWT, whose `jti` tells the time of issue."""
+        """Returns the claims of a JWT, whose `jti` contains the time of issue."""
         return cls(
             user_id=user_id,
             role=role,
@@ -64,26 +64,26 @@ class Claims:
 
 
 class Authenticator(Protocol):
-    """Decides whether a bearer token, an access token or an API key, is good now."""
+    """Authenticates bearer tokens: access tokens and API keys."""
 
     async def authenticate(self, token: str) -> Claims:
         """Returns the token's claims.
 
         Raises:
-            TokenInvalid: it is not one of ours.
-            TokenExpired: it has lived its time.
-            TokenRevoked: it was taken back.
-            Unavailable: nobody can tell just now.
+            TokenInvalid: the token is malformed or was not issued by auth-service.
+            TokenExpired: the token has expired.
+            TokenRevoked: the token is revoked.
+            Unavailable: the token cannot be checked now.
         """
         ...
 
     async def report_refusal(self, claims: Claims, method: str, sender: Caller) -> None:
-        """Has it audited that an API key was refused a method.
+        """Audits that an API key was refused a method.
 
         Args:
-            claims: The key's.
-            method: As gRPC names it.
-            sender: Who sent the key, as far as that is known.
+            claims: The key's claims.
+            method: The gRPC method's path.
+            sender: The client that sent the key.
         """
         ...
 

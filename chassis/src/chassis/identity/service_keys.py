@@ -1,8 +1,8 @@
-"""Which key is whose: a service's own private key, and the public keys of every service.
+"""The keys of services: a service's own private key, and the public keys of all.
 
-A service has a key pair of its own (ECDSA on P-256) and signs with it its tokens, its events and
-its heartbeats. The others verify by the trust folder: one file per service, `<service>.pem`, with
-one or more public keys or certificates. More than one is how a key is changed without a pause.
+Each service has a key pair (ECDSA on P-256) and signs its tokens, events and heartbeats with it. Others
+verify by the trust folder: one file per service, `<service>.pem`, with one or more public keys or
+certificates. Several keys allow a rotation without downtime.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,8 +39,8 @@ class ServiceKeys:
     Attributes:
         service: This service's name, such as `auth-service`.
         private_key: Its private key.
-        shared_key: The secret that all services of the last release share; None once every pod has a
-            key of its own. While it is set, what that release sends unsigned is accepted too.
+        shared_key: The secret that services of the last release share; None once every pod has its own
+            key. While it is set, unsigned data of that release is accepted.
     """
 
     def __init__(
@@ -61,21 +61,21 @@ class ServiceKeys:
         return frozenset(self._trusted)
 
     def keys_of(self, service: str) -> tuple[PublicKey, ...]:
-        """Returns the public keys that a service may sign with; none when it is not trusted."""
+        """Returns a service's public keys; none if it is not trusted."""
         return self._trusted.get(service, ())
 
     def sign(self, purpose: str, message: bytes) -> bytes:
         """Returns this service's signature of a message.
 
         Args:
-            purpose: What the message is, such as `event`: a signature made for one purpose is
-                worth nothing for another.
+            purpose: The kind of message, such as `event`: a signature for one purpose is not valid for
+                another.
             message: The exact bytes.
         """
         return self.private_key.sign(_signed(purpose, message), _ALGORITHM)
 
     def is_signed_by(self, service: str, purpose: str, message: bytes, signature: bytes) -> bool:
-        """Says whether a service signed a message for a purpose."""
+        """Returns whether a service signed a message for a purpose."""
         if not 0 < len(signature) <= _SIGNATURE_BYTES_MAX:
             return False
         for key in self.keys_of(service):
@@ -97,18 +97,18 @@ def new_key_pair() -> tuple[bytes, bytes]:
 
 
 def open_service_keys(service: str, settings: ServiceSettings) -> ServiceKeys:
-    """Reads a service's own key and whom it trusts, from the files that its settings name.
+    """Reads a service's own key and the trusted keys, from the files in its settings.
 
     Raises:
-        StartupError: a file cannot be read, is not what it should be, or the service's own public key
-            is not among those that the others are given.
+        StartupError: a file cannot be read or is malformed, or the service's own public key is not among
+            the trusted ones.
     """
     private_key = _private_key(settings.service_key_file)
     trusted = _trusted(settings.service_trust_dir)
     if private_key.public_key() not in trusted.get(service, ()):
         raise StartupError(
             f"SERVICE_TRUST_DIR: {settings.service_trust_dir / service}.pem does not hold the public half of"
-            f" SERVICE_KEY_FILE {settings.service_key_file}, so no service would believe this one: add it"
+            f" SERVICE_KEY_FILE {settings.service_key_file}, so other services would not trust it: add it"
         )
     shared = settings.service_key
     return ServiceKeys(service, private_key, trusted, None if shared is None else shared.get_secret_value())

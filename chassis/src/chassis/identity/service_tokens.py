@@ -1,4 +1,4 @@
-"""Tokens by which services prove their names to one another."""
+"""Service tokens: short-lived JWTs by which services authenticate to each other."""
 
 import time
 from collections.abc import Callable
@@ -19,7 +19,7 @@ _TYPE = "vestibule-service+jwt"
 _LIFETIME_SECONDS = 60
 _MINT_EVERY_SECONDS = 30
 _LEEWAY_SECONDS = 30
-_REMEMBERED_MAX = 1_000
+_ENTRIES_MAX = 1_000
 _WARN_EVERY_SECONDS = 60
 
 # The last release knows one secret that all services share and one audience.
@@ -35,48 +35,50 @@ _DECODING: Any = {"require": ["iss", "aud", "exp", "iat"], "strict_aud": True}
 class ServiceTokens:
     """Mints this service's tokens and verifies those of others.
 
-    A token names the service that it is for (`aud`), so that the one that gets it cannot use it with
-    another. It is minted once per half minute and audience and remembered by those who verified it,
-    so that proving a service's name costs a dictionary look-up per call.
+    A token names its recipient (`aud`), which therefore cannot use it with another service. It is minted once
+    per half minute and audience, and cached by the recipient, so that authenticating a service costs a
+    dictionary look-up per call.
 
     Attributes:
-        keys: This service's key, and whom it trusts.
+        keys: This service's key, and the trusted ones.
     """
 
     def __init__(self, keys: ServiceKeys) -> None:
         self.keys = keys
         self._minted: dict[str, tuple[str, float]] = {}
-        self._remembered: dict[tuple[str, str], tuple[str, float]] = {}
+        self._verified: dict[tuple[str, str], tuple[str, float]] = {}
         self._warned: dict[str, float] = {}
 
     @property
     def accepts_shared(self) -> bool:
-        """Whether the last release's tokens still count: while `SERVICE_KEY` is set."""
+        """Whether the last release's tokens are accepted: while `SERVICE_KEY` is set."""
         return self.keys.shared_key is not None
 
     def mint(self, audience: str) -> str:
-        """Returns a token for one service that is good for another half minute at least."""
+        """Returns a token for a service that is valid for at least another half minute."""
         return self._fresh(audience, self._sign)
 
     def mint_shared(self) -> str | None:
-        """Returns a token as the last release verifies it; None once it is not to be spoken to."""
+        """Returns a token of the last release's format; None once that release is not accepted."""
         return self._fresh(_SHARED_AUDIENCE, self._sign_shared) if self.accepts_shared else None
 
     def verify(self, token: str, audience: str) -> str | None:
-        """Returns which service signed the token for `audience`; None when none of ours did."""
-        return self._recall(token, audience) or self._remember(token, audience, self._signer(token, audience))
+        """Returns the service that signed the token for `audience`; None if it is not valid."""
+        return self._cached(token, audience) or self._cache_result(
+            token, audience, self._signer(token, audience)
+        )
 
     def verify_shared(self, token: str) -> str | None:
-        """Returns the name in a token of the last release; None when it is not one, or no longer counts."""
+        """Returns the service in a token of the last release; None if it is not valid or not accepted."""
         if self.keys.shared_key is None:
             return None
-        if (name := self._recall(token, _SHARED_AUDIENCE)) is not None:
+        if (name := self._cached(token, _SHARED_AUDIENCE)) is not None:
             return name
         try:
             payload = _decoded(token, self.keys.shared_key, _SHARED_ALGORITHM, _SHARED_AUDIENCE)
         except _OUT_OF_TIME:
             return None
-        return self._remember(token, _SHARED_AUDIENCE, payload)
+        return self._cache_result(token, _SHARED_AUDIENCE, payload)
 
     def _fresh(self, audience: str, sign: _Sign) -> str:
         now = time.monotonic()
@@ -101,7 +103,7 @@ class ServiceTokens:
         return jwt.encode(payload, self.keys.shared_key or "", _SHARED_ALGORITHM)
 
     def _signer(self, token: str, audience: str) -> _Claims | None:
-        """Returns the claims of a token that the service it names has signed."""
+        """Returns the claims of a token if the service that it names has signed it."""
         try:
             if jwt.get_unverified_header(token).get("typ") != _TYPE:
                 return None
@@ -131,17 +133,17 @@ class ServiceTokens:
             age_seconds=round(time.time() - issued),
         )
 
-    def _recall(self, token: str, audience: str) -> str | None:
-        remembered = self._remembered.get((token, audience))
-        return remembered[0] if remembered is not None and time.time() < remembered[1] else None
+    def _cached(self, token: str, audience: str) -> str | None:
+        entry = self._verified.get((token, audience))
+        return entry[0] if entry is not None and time.time() < entry[1] else None
 
-    def _remember(self, token: str, audience: str, payload: _Claims | None) -> str | None:
+    def _cache_result(self, token: str, audience: str, payload: _Claims | None) -> str | None:
         if payload is None:
             return None
-        if len(self._remembered) >= _REMEMBERED_MAX:
-            self._remembered.clear()
+        if len(self._verified) >= _ENTRIES_MAX:
+            self._verified.clear()
         name = str(payload["iss"])
-        self._remembered[token, audience] = (name, float(payload["exp"]) + _LEEWAY_SECONDS)
+        self._verified[token, audience] = (name, float(payload["exp"]) + _LEEWAY_SECONDS)
         return name
 
 
@@ -160,5 +162,5 @@ def _decoded(token: str, key: PublicKey | str, algorithm: str, audience: str) ->
         raise
     except (jwt.PyJWTError, ValueError):
         return None
-    # A token that would be good for years is not ours to remember, whoever signed it.
+    # Refuses tokens with a longer lifetime than ours.
     return payload if payload["exp"] - payload["iat"] <= _LIFETIME_SECONDS else None

@@ -1,7 +1,7 @@
-"""Events that are believed: signed by their source, about its own matters, with times in bounds.
+"""Signs events and verifies them: the signature, the source's right to publish that type, and the time.
 
-Which service may speak of what stands in the protos (`spoken_by`). Whoever reaches Redis, or is another
-service, cannot make one up; an event that is sent again changes nothing, for consumers are idempotent.
+The protos declare which service may publish what (`spoken_by`). Access to Redis, or being another service,
+does not suffice to forge an event; a replayed event changes nothing, since consumers are idempotent.
 """
 
 import time
@@ -24,7 +24,7 @@ SKEW_SECONDS = 30.0
 """How far the clocks of two services may differ."""
 
 AGE_SECONDS_MAX = 14 * 24 * 60 * 60.0
-"""How old an event may be: an outbox keeps what it could not publish, over a long outage of Redis too."""
+"""How old an event may be: an outbox keeps unpublished events during a long outage of Redis."""
 
 EVENT_BYTES_MAX = 64 * 1024
 
@@ -32,21 +32,21 @@ _LOG_EVERY_SECONDS = 60.0
 
 _REFUSED = Counter(
     "events_refused_total",
-    "Events that were not believed: unsigned, badly signed, of another's matter, out of time or malformed.",
+    "Refused events: wrongly signed, of a type their source may not publish, out of time, malformed.",
     ["reason"],
 )
 
-# An alert on an increase sees the first refusal only if the count stood at 0 before.
+# An alert on an increase sees the first refusal only if the series already exists.
 for _reason in ("malformed", "unsigned", "signature", "source", "future", "old"):
     _REFUSED.labels(_reason)
 
 
 class EventRefused(Exception):
-    """An event is not believed.
+    """An event is refused.
 
     Attributes:
         reason: `malformed`, `unsigned`, `signature`, `source`, `future` or `old`.
-        authentic: Whether its source signed it, so that it is a fault of ours and no forgery.
+        authentic: Whether its source signed it, so that it is a bug and not a forgery.
     """
 
     def __init__(self, reason: str, *, authentic: bool = False) -> None:
@@ -61,21 +61,21 @@ def sign_event(keys: ServiceKeys, payload: bytes) -> bytes:
 
 
 def verify_event(keys: ServiceKeys, payload: bytes | None, signature: bytes | None) -> Event:
-    """Returns the event that the bytes hold.
+    """Returns a verified event.
 
-    What is cheap to see is seen first: a million forgeries should not cost a million verifications.
+    Cheap checks come first: a million forgeries should not cost a million signature verifications.
 
     Args:
-        keys: Whom to believe.
+        keys: The trusted services.
         payload: The bytes of an `Event`.
-        signature: By its source; None is believed only while the last release is spoken to.
+        signature: By its source; None is accepted only while the last release is.
 
     Raises:
-        EventRefused: it is not to be believed.
+        EventRefused: the event is not valid.
     """
     event = _parsed(payload)
     kind = event.WhichOneof("payload")
-    if event.source not in (keys.services if kind is None else speakers()[kind]):
+    if event.source not in (keys.services if kind is None else publishers()[kind]):
         raise EventRefused("source")
     if signature is None:
         if keys.shared_key is None:
@@ -109,8 +109,8 @@ def _check_form(event: Event, *, authentic: bool) -> None:
 
 
 @cache
-def speakers() -> Mapping[str, frozenset[str]]:
-    """Returns who may speak of what, by the names of the payload's members, as the protos say."""
+def publishers() -> Mapping[str, frozenset[str]]:
+    """Returns the services that may publish each member of the payload, as the protos declare."""
     return {
         member.name: frozenset(member.GetOptions().Extensions[options_pb2.spoken_by])
         for member in Event.DESCRIPTOR.oneofs_by_name["payload"].fields
@@ -118,7 +118,7 @@ def speakers() -> Mapping[str, frozenset[str]]:
 
 
 class RefusalLog:
-    """Counts refused events, and logs each reason once a minute, however many there are."""
+    """Counts refused events, and logs each reason at most once per minute."""
 
     def __init__(self, reader: str) -> None:
         self._reader = reader
@@ -126,11 +126,11 @@ class RefusalLog:
         self._unlogged: dict[str, int] = {}
 
     def note(self, refused: EventRefused, origin: str) -> None:
-        """Notes a refused event.
+        """Records a refused event.
 
         Args:
-            refused: Why.
-            origin: Where it came from, such as the id of its entry.
+            refused: The refusal.
+            origin: Where the event came from, such as its entry's id.
         """
         reason = refused.reason
         _REFUSED.labels(reason).inc()

@@ -17,25 +17,25 @@ from chassis.identity.keys import KeyCache
 ALGORITHM = "ES256"
 LEEWAY_SECONDS = 30.0
 TOKEN_LENGTH_MAX = 4_096
-REMEMBERED_MAX = 100_000
+ENTRIES_MAX = 100_000
 
 _VERIFIED = Counter(
     "tokens_verified_total",
-    "Tokens whose signature was computed, since they were not remembered.",
+    "Tokens whose signature was verified, because they were not cached.",
     ["outcome"],
 )
 _GOOD, _BAD = _VERIFIED.labels("good"), _VERIFIED.labels("bad")
-_REMEMBERED = Gauge("tokens_remembered", "Tokens in memory that were verified before.")
+_CACHED = Gauge("tokens_cache", "Verified tokens in the cache.")
 
 _REQUIRED = ["iss", "aud", "exp", "iat", "sub", "sid", "jti", "role"]
-_Remembered = tuple[Claims, str, EllipticCurvePublicKey]
+_Entry = tuple[Claims, str, EllipticCurvePublicKey]
 
 
 class TokenVerifier:
-    """Says whether a token is genuine and in its time; revocation is another's question.
+    """Verifies signature, claims and lifetime of tokens, not their revocation.
 
-    A verified token is remembered by its digest until it expires or its key is withdrawn,
-    the least recently used forgotten first.
+    Verified tokens are cached by digest until they expire or their key is retired; evicts the least recently
+    used.
     """
 
     def __init__(
@@ -45,44 +45,44 @@ class TokenVerifier:
         issuer: str,
         audience: str,
         leeway_seconds: float = LEEWAY_SECONDS,
-        remembered_max: int = REMEMBERED_MAX,
+        entries_max: int = ENTRIES_MAX,
     ) -> None:
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
         self._leeway_seconds = leeway_seconds
-        self._remembered_max = remembered_max
-        self._remembered: OrderedDict[bytes, _Remembered] = OrderedDict()
-        _REMEMBERED.set_function(lambda: len(self._remembered))
+        self._entries_max = entries_max
+        self._cache: OrderedDict[bytes, _Entry] = OrderedDict()
+        _CACHED.set_function(lambda: len(self._cache))
 
     def verify_cached(self, token: str) -> Claims | None:
-        """Returns the claims of a token verified before; None when it must be verified.
+        """Returns the claims of a cached token; None if it must be verified.
 
         Raises:
-            TokenInvalid: it cannot be a token.
-            TokenExpired: it has lived its time since.
+            TokenInvalid: the token is malformed.
+            TokenExpired: the token has expired.
         """
         digest = _digest(token)
-        remembered = self._remembered.get(digest)
-        if remembered is None:
+        entry = self._cache.get(digest)
+        if entry is None:
             return None
-        claims, kid, key = remembered
+        claims, kid, key = entry
         if self._keys.get(kid) is not key:
-            del self._remembered[digest]
+            del self._cache[digest]
             return None
         if time.time() >= claims.expires_at + self._leeway_seconds:
-            del self._remembered[digest]
+            del self._cache[digest]
             raise TokenExpired
-        self._remembered.move_to_end(digest)
+        self._cache.move_to_end(digest)
         return claims
 
     async def verify(self, token: str) -> Claims:
         """Returns a token's claims.
 
         Raises:
-            TokenInvalid: it is not one of ours.
-            TokenExpired: it has lived its time.
-            Unavailable: its key is not known and cannot be asked for.
+            TokenInvalid: the token is malformed or was not issued by auth-service.
+            TokenExpired: the token has expired.
+            Unavailable: the token's key is unknown and keys cannot be fetched.
         """
         claims = self.verify_cached(token)
         if claims is not None:
@@ -95,9 +95,9 @@ class TokenVerifier:
             _BAD.inc()
             raise
         _GOOD.inc()
-        self._remembered[_digest(token)] = (claims, kid, key)
-        if len(self._remembered) > self._remembered_max:
-            self._remembered.popitem(last=False)
+        self._cache[_digest(token)] = (claims, kid, key)
+        if len(self._cache) > self._entries_max:
+            self._cache.popitem(last=False)
         return claims
 
     def _check(self, token: str, key: EllipticCurvePublicKey) -> Claims:
@@ -111,7 +111,7 @@ class TokenVerifier:
                 leeway=self._leeway_seconds,
                 options={"require": _REQUIRED, "strict_aud": True},
             )
-            # PyJWT also takes a list that holds the issuer; ours is one string.
+            # PyJWT also accepts a list that contains the issuer; ours is one string.
             if payload["iss"] != self._issuer:
                 raise TokenInvalid
             return _claims(payload)
@@ -154,7 +154,7 @@ def _claims(payload: dict[str, Any]) -> Claims:
 
 
 def _auth_time(payload: dict[str, Any]) -> int:
-    """Returns when the user last proved who they are; tokens of the release before do not say."""
+    """Returns the time of the user's last authentication; 0 for tokens of the previous release."""
     value = payload.get("auth_time", 0)
     if type(value) is not int or value < 0:
         raise TokenInvalid
@@ -165,7 +165,7 @@ def _identifier(value: object) -> UUID:
     if not isinstance(value, str):
         raise TokenInvalid
     identifier = UUID(value)
-    # `UUID` takes braces and `urn:`; ours have one spelling.
+    # `UUID` also accepts braces and `urn:`.
     if str(identifier) != value:
         raise TokenInvalid
     return identifier

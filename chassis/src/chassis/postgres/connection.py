@@ -1,4 +1,4 @@
-"""A connection and a transaction as adapters see them: asyncpg's calls, failures translated."""
+"""A connection and a transaction for adapters: asyncpg's methods, with failures translated."""
 
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
@@ -7,17 +7,17 @@ from typing import Any
 import asyncpg
 import structlog
 
-from chassis.postgres.failures import BUSY, LOST, meaning
+from chassis.postgres.failures import BUSY, LOST, translate
 from chassis.postgres.statement_spans import statement
 
 log = structlog.get_logger()
 
 
 class Connection:
-    """Runs statements. Constraint violations reach the adapter as asyncpg raises them.
+    """Runs statements. Constraint violations are raised as asyncpg's errors.
 
-    Every method raises `chassis.errors.Unavailable` when Postgres is away, restarts, or
-    cancels the statement for taking too long, for waiting on a lock or for a deadlock.
+    Every method raises `chassis.errors.Unavailable` if Postgres is unreachable, restarts, or cancels the
+    statement because of a timeout, a lock or a deadlock.
     """
 
     __slots__ = ("driver",)
@@ -58,7 +58,7 @@ class Connection:
             raise self._failed(error) from error
 
     async def executemany(self, query: str, rows: Iterable[Sequence[object]]) -> None:
-        """Runs a statement once a row, in one batch."""
+        """Runs a statement once per row, in one batch."""
         try:
             with statement(query):
                 await self.driver.executemany(query, rows)
@@ -67,10 +67,10 @@ class Connection:
 
     def _failed(self, error: Exception) -> Exception:
         if isinstance(error, LOST) and not isinstance(error, asyncpg.InterfaceError):
-            # It may not know yet that it is lost; the pool must not lend it again.
+            # The driver may not have noticed the loss; the pool must not lend it again.
             with contextlib.suppress(*LOST):
                 self.driver.terminate()
-        return meaning(error)
+        return translate(error)
 
 
 class Transaction(Connection):
@@ -83,16 +83,16 @@ class Transaction(Connection):
         self._after_commit: list[Callable[[], None]] = []
 
     def after_commit(self, callback: Callable[[], None]) -> None:
-        """Calls back once the transaction has committed, in the order of asking; never on rollback."""
+        """Calls back after COMMIT, in the order of registration; not after a rollback."""
         self._after_commit.append(callback)
 
     def committed(self) -> None:
-        """Runs the callbacks; called by `Database.transaction` after COMMIT."""
+        """Runs the callbacks; called by `Pool.transaction` after COMMIT."""
         for callback in self._after_commit:
             try:
                 callback()
             except Exception:
-                log.exception("after commit failed")
+                log.exception("callback after commit failed")
 
 
 def rows_affected(tag: str) -> int:

@@ -1,4 +1,4 @@
-"""What a failure of Postgres means to callers: come back later, or a bug."""
+"""Failures of Postgres: which are temporary, and so `Unavailable`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,28 +14,28 @@ LOST = (
     asyncpg.ConnectionDoesNotExistError,
     asyncpg.ConnectionFailureError,
     asyncpg.InterfaceError,
-    # What a connection raises between the server's farewell and the end of the socket.
+    # Raised between the server's termination message and the end of the socket.
     asyncpg.InternalClientError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.TooManyConnectionsError,
-    # The server has become a replica: a new connection finds the one that writes.
+    # The server has become a replica: a new connection finds the primary.
     asyncpg.ReadOnlySQLTransactionError,
 )
-"""The connection is gone or can't be had, or leads to a server that can't write."""
+"""The connection is lost or cannot be opened, or leads to a server that cannot write."""
 
 BUSY = (
     asyncpg.QueryCanceledError,
     asyncpg.LockNotAvailableError,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
-    # Its disk or memory is full, or its disk fails: an operator's to mend, and ours to wait for.
+    # Disk or memory is full, or the disk fails: wait until an operator has fixed it.
     asyncpg.InsufficientResourcesError,
     asyncpg.PostgresIOError,
 )
-"""Postgres is there, but took too long, chose another transaction or has no room."""
+"""Postgres timed out, aborted the transaction for another one, or has no resources."""
 
 RETRY_AFTER_SECONDS = 1.0
 
@@ -43,11 +43,11 @@ RETRY_AFTER_SECONDS = 1.0
 _CLOSED = ("closed", "closing", "released back to the pool")
 
 
-def meaning(error: Exception) -> Exception:
+def translate(error: Exception) -> Exception:
     """Returns the error to raise for one of `LOST` or `BUSY`.
 
-    asyncpg tells a closed connection and a misuse of its interface by the same type; a
-    misuse is a bug and stays what it is.
+    asyncpg raises the same type for a closed connection and for misuse; misuse is a bug and stays
+    unchanged.
     """
     misused: bool = isinstance(error, asyncpg.InterfaceError) and not any(
         word in str(error) for word in _CLOSED
@@ -59,12 +59,12 @@ def meaning(error: Exception) -> Exception:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turns loss, timeouts, deadlocks and want of room into `Unavailable`; the rest passes as it is.
+    """Turns temporary failures into `Unavailable`; other errors stay unchanged.
 
     Raises:
-        Unavailable: Postgres can't do it now.
+        Unavailable: the failure is temporary.
     """
     try:
         yield
     except (*LOST, *BUSY) as error:
-        raise meaning(error) from error
+        raise translate(error) from error

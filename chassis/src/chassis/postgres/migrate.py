@@ -1,13 +1,13 @@
-"""Migrations: Alembic with plain SQL, one at a time however many start at once.
+"""Migrations: Alembic with plain SQL, one run at a time.
 
 A service holds only `migrations/versions/NNNN_verb_noun.py`, each with `revision = "NNNN"`,
 `down_revision`, and an `upgrade()` that is `op.execute(\"\"\"plain SQL\"\"\")`: several
 statements are fine, a colon is just a colon. Each migration is a transaction of its own;
 `with op.get_context().autocommit_block():` steps out of it for CREATE INDEX CONCURRENTLY.
 
-The whole run holds a session-level advisory lock of the schema, so a pooler that hands out
-transactions must not be in between. It is polled for, not waited for: a waiting statement
-holds a snapshot, which would block CREATE INDEX CONCURRENTLY of whoever has the lock.
+A run holds a session-level advisory lock of the schema, so it must not connect through a transaction pooler.
+The lock is polled: a waiting statement would hold a snapshot, which blocks CREATE INDEX CONCURRENTLY in the
+run that has the lock.
 """
 
 import argparse
@@ -156,14 +156,14 @@ def _upgrade(connection: Connection, schema: str, package: str, say: Say) -> Non
         return
     say(f"schema {schema} is at {at or 'nothing'}, going to {head}")
 
-    def tell(*, step: Any, **_: Any) -> None:
+    def report(*, step: Any, **_: Any) -> None:
         say(f"applied {step.up_revision_id}: {step.up_revision.doc}")
 
     config = Config()
     config.set_main_option("script_location", _folder("chassis.postgres", "alembic_environment"))
     config.set_main_option("version_locations", _folder(package, "migrations", "versions"))
     config.set_main_option("path_separator", "os")
-    config.attributes |= {"connection": connection, "schema": schema, "on_version_apply": tell}
+    config.attributes |= {"connection": connection, "schema": schema, "on_version_apply": report}
     command.upgrade(config, "head")
     connection.commit()
     say(f"schema {schema} is at {head}")

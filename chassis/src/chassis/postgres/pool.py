@@ -1,4 +1,4 @@
-"""The pool: opened strictly, healing by itself, refusing quickly when it is exhausted."""
+"""The connection pool: refuses to start without Postgres, reconnects later, fails fast when exhausted."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from chassis.postgres.connection import Connection, Transaction
-from chassis.postgres.failures import LOST, meaning, translated
+from chassis.postgres.failures import LOST, translate, translated
 from chassis.postgres.statement_spans import statement
 from chassis.startup import StartupError, StartupRefused
 
@@ -28,19 +28,18 @@ _WAIT = Histogram(
     buckets=(0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.0),
 )
 _REFUSED = Counter(
-    "postgres_pool_refused_total", "Acquisitions given up, because none was free or Postgres was away."
+    "postgres_pool_refused_total", "Failed acquisitions: no connection was free, or Postgres was unreachable."
 )
 _CONNECTIONS = Gauge("postgres_pool_connections", "Connections of the pool.", ["state"])
-_CONNECTIONS_MAX = Gauge("postgres_pool_connections_max", "Connections that the pool may have.")
-_WAITING = Gauge("postgres_pool_waiting", "Who waits for a connection of the pool at the moment.")
+_CONNECTIONS_MAX = Gauge("postgres_pool_connections_max", "Maximum size of the pool.")
+_WAITING = Gauge("postgres_pool_waiting", "Tasks that wait for a connection of the pool.")
 
 
 class _PooledConnection(asyncpg.Connection):  # type: ignore[misc] # asyncpg has no types
-    """A connection that is handed back without a reset query.
+    """A connection that is released without a reset query, which saves a round trip per query.
 
-    Safe because services keep no session state on pooled connections: settings and
-    advisory locks are transaction-scoped, and nothing listens or makes temporary tables.
-    An open transaction is still rolled back by the pool. It saves a round trip a query.
+    Safe because pooled connections have no session state: settings and advisory locks are transaction-scoped,
+    and nothing listens or creates temporary tables. The pool still rolls back an open transaction.
     """
 
     def get_reset_query(self) -> str:
@@ -62,10 +61,10 @@ class Pool:
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[Connection]:
-        """Lends a connection for single statements; hold it across nothing but SQL.
+        """Lends a connection for single statements; hold it only for SQL.
 
         Raises:
-            Unavailable: None became free in time, or Postgres is away.
+            Unavailable: no connection became free in time, or Postgres is unreachable.
         """
         driver = await self._acquire()
         try:
@@ -77,11 +76,11 @@ class Pool:
     async def transaction(
         self, *, isolation: Isolation = "read_committed", readonly: bool = False
     ) -> AsyncIterator[Transaction]:
-        """Opens a transaction: commits at the end of the block, rolls back when it raises.
+        """Opens a transaction: commits at the end of the block, rolls back if it raises.
 
         Raises:
-            Unavailable: No connection, or Postgres went away; after COMMIT was sent, the
-                change may have happened.
+            Unavailable: no connection, or it was lost; if it was lost during COMMIT, the change may have
+                been made.
         """
         driver = await self._acquire()
         try:
@@ -92,7 +91,7 @@ class Pool:
             try:
                 yield transaction
             except BaseException:
-                # A lost connection has rolled back already; the first error is the one to tell.
+                # A lost connection has rolled back already; the first error is raised.
                 await _roll_back(block)
                 raise
             with translated(), statement("COMMIT"):
@@ -102,27 +101,27 @@ class Pool:
         transaction.committed()
 
     async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
-        """Returns all rows of one statement, on a connection of its own."""
+        """Returns all rows of one statement, on its own connection."""
         async with self.acquire() as connection:
             return await connection.fetch(query, *arguments)
 
     async def fetchrow(self, query: str, *arguments: object) -> asyncpg.Record | None:
-        """Returns the first row of one statement, on a connection of its own."""
+        """Returns the first row of one statement, on its own connection."""
         async with self.acquire() as connection:
             return await connection.fetchrow(query, *arguments)
 
     async def fetchval(self, query: str, *arguments: object) -> Any:
-        """Returns the first value of one statement, on a connection of its own."""
+        """Returns the first value of one statement, on its own connection."""
         async with self.acquire() as connection:
             return await connection.fetchval(query, *arguments)
 
     async def execute(self, query: str, *arguments: object) -> str:
-        """Runs one statement on a connection of its own and returns its command tag."""
+        """Runs one statement on its own connection and returns its command tag."""
         async with self.acquire() as connection:
             return await connection.execute(query, *arguments)
 
     async def close(self, *, timeout_seconds: float = 3.0) -> None:
-        """Closes the pool; connections still busy after the time are cut."""
+        """Closes the pool; connections that are still busy after the timeout are terminated."""
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self._pool.close()
@@ -136,7 +135,7 @@ class Pool:
             driver = await self._pool.acquire(timeout=self._acquire_timeout_seconds)
         except LOST as error:
             _REFUSED.inc()
-            raise meaning(error) from error
+            raise translate(error) from error
         finally:
             self._waiting -= 1
         _WAIT.observe(monotonic() - started)
@@ -146,7 +145,7 @@ class Pool:
         try:
             await self._pool.release(driver)
         except LOST:
-            # The pool has dropped it; the statement before has told what happened.
+            # The pool has dropped it; the statement has raised the cause.
             log.debug("lost connection released")
 
 
@@ -174,12 +173,12 @@ async def open_pool(
 ) -> AsyncIterator[Pool]:
     """Opens a pool and closes it at the end of the block.
 
-    Postgres may come up to `connect_within_seconds` after us; later outages heal by
-    themselves, with `Unavailable` meanwhile. A call waits for a connection for most of its usual
-    deadline of 5 seconds: while cores are short during a rollout it is late instead of failed.
+    Waits up to `connect_within_seconds` for Postgres to start. In later outages it raises `Unavailable` and
+    reconnects. A call waits for a connection for most of its usual deadline of 5 seconds, so that under a
+    shortage of processor time, as during a rollout, it is late rather than failed.
 
     Raises:
-        StartupError: Postgres stays away, or refuses the role, password or database.
+        StartupError: Postgres is unreachable, or refuses the role, password or database.
     """
     options = {
         "min_size": min_size,
@@ -187,7 +186,7 @@ async def open_pool(
         "connection_class": _PooledConnection,
         "init": _prepare,
         "timeout": connect_timeout_seconds,
-        # Longer than Postgres' own limit: it only ends waits for a server that went silent.
+        # Longer than Postgres' own timeout: it only ends waits for an unresponsive server.
         "command_timeout": statement_timeout_seconds + 2.0,
         "server_settings": {
             "application_name": application_name,
@@ -197,7 +196,9 @@ async def open_pool(
             "timezone": "UTC",
         },
     }
-    driver = await connect_patiently(url, lambda: asyncpg.create_pool(url, **options), connect_within_seconds)
+    driver = await connect_with_retries(
+        url, lambda: asyncpg.create_pool(url, **options), connect_within_seconds
+    )
     pool = Pool(driver, acquire_timeout_seconds=acquire_timeout_seconds)
     try:
         yield pool
@@ -205,11 +206,11 @@ async def open_pool(
         await pool.close()
 
 
-async def connect_patiently(url: str, connect: Any, within_seconds: float) -> Any:
-    """Awaits `connect()` until it succeeds.
+async def connect_with_retries(url: str, connect: Any, within_seconds: float) -> Any:
+    """Calls `connect()` until it succeeds.
 
     Raises:
-        StartupError: It does not within the time, or never can.
+        StartupError: it does not succeed in time, or cannot succeed.
     """
     deadline = monotonic() + within_seconds
     delay = 0.1

@@ -1,7 +1,7 @@
-"""Makes what a service's migrations find there: its two roles and its schema.
+"""Provisions what a service's migrations need: its two roles and its schema.
 
-A schema belongs to its owner role, which migrates it; the runtime role serves from it with
-what the migrations grant, and nobody else may look inside.
+The owner role owns and migrates the schema; the runtime role has what the migrations grant; no other role has
+access.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 @dataclass(frozen=True, slots=True)
 class SchemaRoles:
-    """A schema and who may do what in it.
+    """A schema and its roles.
 
     Attributes:
         schema: The schema's name.

@@ -1,6 +1,6 @@
-"""What happens below a request whose trace is not recorded: noted until it is over, told if it failed.
+"""Spans below a request whose trace is not recorded: kept until it ends, and recorded only if it failed.
 
-A note is two looks at the clock and a place in a list; nothing of OpenTelemetry is touched.
+They cost two reads of the clock and a list entry each, without OpenTelemetry.
 """
 
 import time
@@ -9,19 +9,19 @@ from types import TracebackType
 from chassis.tracing.span import Attributes, Kind
 
 DEFERRED_MAX = 64
-"""Notes kept of one request: the last so many."""
+"""How many spans of one request are kept: the last ones."""
 
 
 class DeferredSpan:
-    """A block, what it was and how it ended.
+    """A block that becomes a span if its request fails.
 
     Attributes:
-        name: The span's name, if it becomes one.
+        name: The span's name.
         kind: Its kind.
-        attributes: What it says of itself.
+        attributes: Its attributes.
         started_ns: When it began, by `time.time_ns()`.
         ended_ns: When it ended.
-        error: What failed; empty if nothing did.
+        error: The failure's code or type; empty for success.
     """
 
     __slots__ = ("_deferred", "attributes", "ended_ns", "error", "kind", "name", "started_ns")
@@ -49,5 +49,5 @@ class DeferredSpan:
 
 
 def reason_of(error: BaseException) -> str:
-    """Returns what a span says of an exception: its code or type, never its message."""
+    """Returns an exception's code or type for a span, never its message."""
     return str(getattr(error, "reason", "")) or type(error).__name__

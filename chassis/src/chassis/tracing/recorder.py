@@ -1,4 +1,4 @@
-"""Spans by OpenTelemetry's SDK, sent by OTLP over gRPC. Imported only where traces go somewhere."""
+"""Records spans by OpenTelemetry's SDK and exports them by OTLP. Imported only if an endpoint is set."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -22,13 +22,13 @@ QUEUE_MAX = 2048
 EXPORT_EVERY_MILLISECONDS = 1000
 EXPORT_TIMEOUT_SECONDS = 2
 
-_EXPORTED = Counter("trace_spans_total", "Spans sent to the collector, and those lost with it.", ["outcome"])
+_EXPORTED = Counter("trace_spans_total", "Spans sent to the collector, and those lost.", ["outcome"])
 _SENT, _LOST = _EXPORTED.labels("sent"), _EXPORTED.labels("lost")
 _RECORDED = TraceFlags(TraceFlags.SAMPLED)
 
 
 class _Span:
-    """`Span` by OpenTelemetry's."""
+    """A `Span` of OpenTelemetry."""
 
     __slots__ = ("_otel", "traceparent")
 
@@ -52,24 +52,24 @@ class _Span:
 
 
 class Recorder:
-    """Begins spans, and exports them when they have ended."""
+    """Starts spans, and exports them when they have ended."""
 
     def __init__(self, endpoint: str, ratio: float, *, service: str, version: str) -> None:
-        """Begins nothing yet.
+        """Sets up the export.
 
         Args:
-            endpoint: Where spans go, as http://host:port, or https.
+            endpoint: The collector, as http://host:port, or https.
             ratio: Share of new traces to record, 0 to 1.
             service: Name of this service.
             version: Its version.
         """
-        # It tells of each batch that failed; the exporter below tells when that begins and ends.
+        # It logs each failed batch; the exporter below logs only when failing starts and ends.
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
         self._bound = round(ratio * (1 << 64))
-        self._ids = _GivenIds()
+        self._ids = _PresetIds()
         self._provider = TracerProvider(
             resource=Resource.create({"service.name": service, "service.version": version}),
-            sampler=ALWAYS_ON,  # What is not to be recorded does not come so far.
+            sampler=ALWAYS_ON,  # Spans that are not recorded do not get here.
             id_generator=self._ids,
             shutdown_on_exit=False,
         )
@@ -86,7 +86,7 @@ class Recorder:
         self._tracer = self._provider.get_tracer("vestibule")
 
     def takes(self, trace_id: int) -> bool:
-        """Says whether a new trace of that number is recorded."""
+        """Returns whether a new trace with this id is recorded."""
         return trace_id & 0xFFFF_FFFF_FFFF_FFFF < self._bound
 
     def start(
@@ -100,7 +100,7 @@ class Recorder:
         started_ns: int | None = None,
         attributes: Mapping[str, str | int | float | bool] | None = None,
     ) -> _Span:
-        """Begins a span; see `chassis.tracing.traces.serve` and `record` for what the arguments mean."""
+        """Starts a span; `chassis.tracing.traces.serve` and `record` describe the arguments."""
         context = Context()
         if parent:
             context = set_span_in_context(NonRecordingSpan(_context(parent)), context)
@@ -122,8 +122,8 @@ class Recorder:
         self._provider.shutdown()
 
 
-class _GivenIds(IdGenerator):
-    """Gives the next span the ids that were made for it, as the trace context that has gone out has them."""
+class _PresetIds(IdGenerator):
+    """Gives the next span the ids that were generated for it earlier, and are already in use."""
 
     def __init__(self) -> None:
         self._random = RandomIdGenerator()
@@ -141,7 +141,7 @@ class _GivenIds(IdGenerator):
 
 
 class _Exporter(SpanExporter):
-    """Counts what is sent and what is lost, and logs when losing begins and ends."""
+    """Counts sent and lost spans, and logs when losing starts and ends."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter
@@ -154,7 +154,7 @@ class _Exporter(SpanExporter):
         if lost != self._losing:
             self._losing = lost
             if lost:
-                log.warning("traces cannot be sent; look at OTEL_EXPORTER_OTLP_ENDPOINT and what is there")
+                log.warning("traces cannot be sent; check OTEL_EXPORTER_OTLP_ENDPOINT and the collector")
             else:
                 log.info("traces are sent again")
         return result

@@ -1,4 +1,4 @@
-"""A span, as everybody sees it who notes something on it."""
+"""A span, as the code that records on it sees it."""
 
 from collections.abc import Mapping
 from typing import Literal, Protocol
@@ -15,16 +15,16 @@ class Span(Protocol):
         """Its W3C trace context."""
 
     def rename(self, name: str) -> None:
-        """Gives it the name that is known only by now."""
+        """Changes its name."""
 
     def note(self, key: str, value: str | float | bool) -> None:  # noqa: FBT001 a value of an attribute
-        """Notes an attribute: never a secret, an address or a name."""
+        """Sets an attribute: never a secret, an address or a name."""
 
     def fail(self, error: str) -> None:
         """Marks it as failed.
 
         Args:
-            error: A type or code, no message: messages may hold what must not be told.
+            error: A type or code, never a message: messages may contain secrets or personal data.
         """
 
     def end(self, ended_ns: int | None = None) -> None:

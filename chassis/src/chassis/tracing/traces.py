@@ -1,9 +1,8 @@
-"""Traces: W3C context always, OpenTelemetry only where an endpoint is set and a trace is recorded.
+"""Traces: W3C trace context always, OpenTelemetry spans if an endpoint is set and the trace is sampled.
 
-Whoever begins a trace throws the dice; everybody further on follows. What is not recorded
-never enters OpenTelemetry, whose unrecorded spans cost as much as half a cached read. When
-it fails, each process records its own failure all the same, after the fact: a span with the
-outcome, and below it what the process had noted on the way.
+The process that starts a trace samples it; all others follow its decision. Unsampled traces bypass
+OpenTelemetry, whose unrecorded spans cost half a cached read. If an unsampled request fails, each process
+records its part nevertheless, afterwards: a span with the failure, and the deferred spans below it.
 """
 
 import asyncio
@@ -23,17 +22,17 @@ if TYPE_CHECKING:
     from chassis.tracing.recorder import Recorder
 
 SHUTDOWN_SECONDS = 2.5
-"""How long a stop waits for the last spans to be sent."""
+"""How long a stop waits for the last spans to be exported."""
 
 _recorder: "Recorder | None" = None
-_present: ContextVar[Span | None] = ContextVar("span", default=None)
-_notes: ContextVar[list[DeferredSpan] | None] = ContextVar("notes", default=None)
-"""What is noted for the case of failure, below work whose trace is not recorded."""
+_current: ContextVar[Span | None] = ContextVar("span", default=None)
+_deferred: ContextVar[list[DeferredSpan] | None] = ContextVar("deferred", default=None)
+"""The deferred spans below work whose trace is not recorded."""
 NOT_RECORDED: AbstractContextManager[None] = nullcontext()
-"""What `span` returns where nothing is recorded."""
+"""What `span` returns if nothing is recorded."""
 
-_ODD = frozenset("13579bdf")
-"""Last digits of the flags that say `recorded`."""
+_SAMPLED = frozenset("13579bdf")
+"""Last digits of flags with the sampled bit."""
 
 
 class TraceSettings(Protocol):
@@ -41,19 +40,19 @@ class TraceSettings(Protocol):
 
     @property
     def otel_exporter_otlp_endpoint(self) -> str | None:
-        """Where traces go; None turns tracing off."""
+        """The collector; None turns tracing off."""
 
     @property
     def trace_ratio(self) -> float:
-        """Share of the traces begun here that are recorded, 0 to 1."""
+        """Share of new traces that are recorded, 0 to 1."""
 
 
 @asynccontextmanager
 async def tracing(settings: TraceSettings, *, service: str, version: str) -> AsyncIterator[None]:
-    """Records traces during the block when an endpoint is set; otherwise nothing is even imported.
+    """Records traces during the block if an endpoint is set; otherwise imports nothing.
 
-    Spans are exported in the background by a bounded queue: an exporter that is down costs
-    spans, never requests.
+    Spans are exported in the background from a bounded queue: an unreachable collector costs spans, not
+    requests.
     """
     setup(settings, service=service, version=version)
     try:
@@ -63,10 +62,10 @@ async def tracing(settings: TraceSettings, *, service: str, version: str) -> Asy
 
 
 def setup(settings: TraceSettings, *, service: str, version: str) -> None:
-    """Turns tracing on when an endpoint is set."""
-    global _recorder  # noqa: PLW0603 - one recorder a process, set once at start
+    """Turns tracing on if an endpoint is set."""
+    global _recorder  # noqa: PLW0603 - one recorder per process, set once at start
     if settings.otel_exporter_otlp_endpoint:
-        from chassis.tracing.recorder import Recorder  # noqa: PLC0415 - 25 MB that most do without
+        from chassis.tracing.recorder import Recorder  # noqa: PLC0415 - 25 MB that processes without tracing save
 
         _recorder = Recorder(
             settings.otel_exporter_otlp_endpoint, settings.trace_ratio, service=service, version=version
@@ -74,106 +73,105 @@ def setup(settings: TraceSettings, *, service: str, version: str) -> None:
 
 
 def shutdown() -> None:
-    """Sends what is queued, for at most the exporter's timeout. Blocks: call it in a thread."""
+    """Exports what is queued, for at most the exporter's timeout. Blocks: call it in a thread."""
     if _recorder is not None:
         _recorder.shutdown()
 
 
 def enabled() -> bool:
-    """Says whether spans are recorded at all."""
+    """Returns whether tracing is on."""
     return _recorder is not None
 
 
-def present() -> Span | None:
-    """Returns the span that is being recorded here; None mostly, for most traces are not."""
-    return _present.get()
+def current_span() -> Span | None:
+    """Returns the span being recorded; None if the trace is not recorded."""
+    return _current.get()
 
 
 def wants_spans() -> bool:
-    """Says whether `span` keeps anything here: recorded at once, or noted for the case of failure."""
-    return _present.get() is not None or _notes.get() is not None
+    """Returns whether `span` has an effect here: recorded at once, or deferred."""
+    return _current.get() is not None or _deferred.get() is not None
 
 
 def is_recorded(traceparent: str) -> bool:
-    """Says whether a trace is recorded, in this process too."""
-    return _recorder is not None and traceparent[-1:] in _ODD
+    """Returns whether a trace is recorded in this process."""
+    return _recorder is not None and traceparent[-1:] in _SAMPLED
 
 
-def own(incoming: str = "") -> str:
-    """Returns the context of a span of our own: in the trace that came in, or in a new one.
+def new_traceparent(incoming: str = "") -> str:
+    """Returns the trace context of a new span: in the incoming trace, or in a new one.
 
     Args:
-        incoming: A trace context that is trusted and well formed; empty for none.
+        incoming: A trusted, well-formed trace context; empty for none.
     """
     span_id = random.getrandbits(64) or 1
     if incoming:
-        return f"{incoming[:36]}{span_id:016x}-{'01' if incoming[-1] in _ODD else '00'}"
-    # The dice show by the trace's own number, as W3C and OpenTelemetry have it.
+        return f"{incoming[:36]}{span_id:016x}-{'01' if incoming[-1] in _SAMPLED else '00'}"
+    # Sampled by the trace id, as W3C and OpenTelemetry specify.
     trace_id = random.getrandbits(128) or 1
     flags = "01" if _recorder is not None and _recorder.takes(trace_id) else "00"
     return f"00-{trace_id:032x}-{span_id:016x}-{flags}"
 
 
 def serve(name: str, kind: Kind, parent: str, *, own: str = "", links: tuple[str, ...] = ()) -> Span | None:
-    """Begins the span of what this process was asked to do, if its trace is recorded.
+    """Starts the span of a request or event that this process handles, if its trace is recorded.
 
-    It is the present span of this task from then on; `Span.end` ends it. Where the trace is not
-    recorded, what happens in this task is noted from then on, and told if `record` tells of a failure.
+    It becomes the current span of this task; `Span.end` ends it. If the trace is not recorded, later spans
+    of this task are deferred, and recorded if `record` reports a failure.
 
     Args:
         name: The span's name.
-        kind: Who asked: SERVER or CONSUMER.
-        parent: The trace context that came in; empty for none.
-        own: The trace context that `own` made for it, if it did.
+        kind: SERVER or CONSUMER.
+        parent: The incoming trace context; empty for none.
+        own: The trace context that `new_traceparent` made for it, if any.
         links: Further trace contexts that it follows from.
     """
     if _recorder is None:
         return None
-    if (own or parent)[-1:] not in _ODD:
-        _notes.set([])
+    if (own or parent)[-1:] not in _SAMPLED:
+        _deferred.set([])
         return None
     span = _recorder.start(name, kind, parent, own=own, links=links)
-    _present.set(span)
+    _current.set(span)
     return span
 
 
 def span(
     name: str, kind: Kind = "INTERNAL", attributes: Attributes | None = None
 ) -> AbstractContextManager[Span | None]:
-    """Records the block as a child of the present span; where there is none, notes it in case of failure.
+    """Records the block as a child of the current span; without one, defers it.
 
-    An exception that leaves the block marks the span as failed by its type: messages may hold
-    what must not be told.
+    An exception that leaves the block marks the span as failed, by its type or code.
     """
-    present = _present.get()
+    current = _current.get()
     if _recorder is None:
         return NOT_RECORDED
-    if present is None:
-        notes = _notes.get()
-        return NOT_RECORDED if notes is None else DeferredSpan(notes, name, kind, attributes)
-    return _Child(_recorder.start(name, kind, present.traceparent, attributes=attributes))
+    if current is None:
+        deferred = _deferred.get()
+        return NOT_RECORDED if deferred is None else DeferredSpan(deferred, name, kind, attributes)
+    return _Child(_recorder.start(name, kind, current.traceparent, attributes=attributes))
 
 
 def begin(name: str, kind: Kind) -> Span | None:
-    """Begins a child of the present span that outlives a block; None where there is no present span."""
-    present = _present.get()
-    return None if _recorder is None or present is None else _recorder.start(name, kind, present.traceparent)
+    """Begins a child of the current span that outlives a block; None where there is no current span."""
+    current = _current.get()
+    return None if _recorder is None or current is None else _recorder.start(name, kind, current.traceparent)
 
 
 @contextmanager
 def followed(name: str, kind: Kind, cause: str, attributes: Attributes) -> Iterator[None]:
-    """Records the block as what came, perhaps much later, of a span elsewhere: below it and linked to it.
+    """Records the block as caused, perhaps much later, by a span elsewhere: its child, and linked to it.
 
-    In a trace that is not recorded, it is told if an exception leaves the block.
+    In a trace that is not recorded, it is recorded only if an exception leaves the block.
 
     Args:
         name: The span's name.
         kind: Its kind.
-        cause: The trace context of the span that it comes of; empty if that is not known.
-        attributes: What to note.
+        cause: The causing span's trace context; empty if unknown.
+        attributes: The span's attributes.
     """
     links = (cause,) if cause else ()
-    before, noted, started_ns = _present.get(), _notes.get(), time.time_ns()
+    before, deferred, started_ns = _current.get(), _deferred.get(), time.time_ns()
     span = serve(name, kind, cause, links=links)
     try:
         yield
@@ -189,8 +187,8 @@ def followed(name: str, kind: Kind, cause: str, attributes: Attributes) -> Itera
             for key, value in attributes.items():
                 span.note(key, value)
             span.end()
-        _present.set(before)
-        _notes.set(noted)
+        _current.set(before)
+        _deferred.set(deferred)
 
 
 def record(
@@ -207,17 +205,17 @@ def record(
 ) -> str:
     """Records a span that is over; returns its trace context, empty while tracing is off.
 
-    A failure takes along what was noted in this task since `serve`.
+    A failure also records the deferred spans of this task since `serve`.
 
     Args:
         name: The span's name.
         kind: Its kind.
-        parent: The trace context that it belongs in; empty for a new trace.
+        parent: The parent's trace context; empty for a new trace.
         started_ns: When it began, by `time.time_ns()`.
         ended_ns: When it ended; now by default.
-        own: The trace context that `own` made for it, if it did.
-        error: What failed; empty if nothing did.
-        attributes: What else to note.
+        own: The trace context that `new_traceparent` made for it, if any.
+        error: The failure's code or type; empty for success.
+        attributes: Further attributes.
         links: Further trace contexts that it follows from.
     """
     if _recorder is None:
@@ -227,37 +225,37 @@ def record(
     )
     if error:
         span.fail(error)
-        _tell_noted(_recorder, span.traceparent)
+        _record_deferred(_recorder, span.traceparent)
     span.end(ended_ns)
     return span.traceparent
 
 
-def _tell_noted(recorder: "Recorder", parent: str) -> None:
-    notes = _notes.get()
-    if notes is None:
+def _record_deferred(recorder: "Recorder", parent: str) -> None:
+    deferred = _deferred.get()
+    if deferred is None:
         return
-    for note in notes:
+    for each in deferred:
         span = recorder.start(
-            note.name, note.kind, parent, started_ns=note.started_ns, attributes=note.attributes
+            each.name, each.kind, parent, started_ns=each.started_ns, attributes=each.attributes
         )
-        if note.error:
-            span.fail(note.error)
-        span.end(note.ended_ns)
-    notes.clear()
+        if each.error:
+            span.fail(each.error)
+        span.end(each.ended_ns)
+    deferred.clear()
 
 
 def exemplar(traceparent: str) -> dict[str, str] | None:
-    """Returns what a histogram shows beside an observation of a recorded trace; None for others."""
+    """Returns a histogram's exemplar for a recorded trace; None for others."""
     return {"trace_id": traceparent[3:35]} if traceparent else None
 
 
 def since(seconds: float) -> int:
-    """Returns when something began that has lasted so long, by `time.time_ns()`."""
+    """Returns the start, by `time.time_ns()`, of something that took this long until now."""
     return time.time_ns() - int(seconds * 1e9)
 
 
 class _Child:
-    """A block and its span."""
+    """A block that is recorded as a span."""
 
     __slots__ = ("_span", "_token")
 
@@ -265,20 +263,20 @@ class _Child:
         self._span = span
 
     def __enter__(self) -> Span:
-        self._token: Token[Span | None] = _present.set(self._span)
+        self._token: Token[Span | None] = _current.set(self._span)
         return self._span
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _present.reset(self._token)
+        _current.reset(self._token)
         if error is not None:
             self._span.fail(reason_of(error))
         self._span.end()
 
 
 async def _shut_down_in_time() -> None:
-    """Waits for the last spans, but not for long: the thread may go on and holds nothing up."""
+    """Waits for the export of the last spans, with a timeout; the thread may outlive it."""
     if _recorder is None:
         return
     loop = asyncio.get_running_loop()
@@ -286,7 +284,7 @@ async def _shut_down_in_time() -> None:
 
     def work() -> None:
         shutdown()
-        with suppress(RuntimeError):  # The loop has closed: nobody waits any more.
+        with suppress(RuntimeError):  # The loop has closed.
             loop.call_soon_threadsafe(done.set)
 
     threading.Thread(target=work, name="trace-shutdown", daemon=True).start()

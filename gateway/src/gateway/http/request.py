@@ -126,7 +126,7 @@ class Request:
                 else peer
             ),
             secure=trusted and used_tls(headers.get(b"x-forwarded-proto"), headers.get(b"forwarded")),
-            traceparent=traces.own(caller_traceparent),
+            traceparent=traces.new_traceparent(caller_traceparent),
             caller_traceparent=caller_traceparent,
             receive=receive,
             http_version=scope["http_version"],

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import structlog
 from chassis.errors import ServiceError, Unavailable
-from chassis.grpc.errors import reached_nobody
+from chassis.grpc.errors import is_unreachable
 from prometheus_client import Counter, Gauge
 
 log = structlog.get_logger()
@@ -56,7 +56,7 @@ class Breaker:
         try:
             result = await make()
         except ServiceError as error:
-            if reached_nobody(error):
+            if is_unreachable(error):
                 self._failed()
             else:
                 self._answered()

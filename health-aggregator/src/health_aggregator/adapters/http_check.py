@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from urllib.parse import urljoin, urlsplit
 
-from chassis.http.client import Answer, NotHttp, Progress, TooLarge, exchange
+from chassis.http.client import NotHttp, Progress, Response, TooLarge, exchange
 
 from health_aggregator.adapters import findings
 from health_aggregator.domain.check import CheckResult, timed_out
@@ -26,7 +26,7 @@ class HttpCheck:
     def __init__(
         self,
         url: str,
-        evaluate: Callable[[Answer, float], CheckResult] | None = None,
+        evaluate: Callable[[Response, float], CheckResult] | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._url = url
@@ -67,7 +67,7 @@ class HttpCheck:
         return findings.down(started, f"redirects more than {REDIRECTS} times", self._url)
 
 
-def evaluate_status(answer: Answer, started: float) -> CheckResult:
+def evaluate_status(answer: Response, started: float) -> CheckResult:
     """Evaluates the status code alone."""
     if answer.status >= _CLIENT_ERROR:
         return findings.down(started, f"answers with status {answer.status}")

@@ -4,7 +4,7 @@ import json
 import ssl
 from typing import Any
 
-from chassis.http.client import Answer
+from chassis.http.client import Response
 
 from health_aggregator.adapters import findings
 from health_aggregator.adapters.http_check import HttpCheck, evaluate_status
@@ -22,7 +22,7 @@ def nextcloud_check(url: str, tls: ssl.SSLContext | None = None) -> HttpCheck:
     return HttpCheck(base if base.endswith("/status.php") else f"{base}/status.php", _evaluate, tls)
 
 
-def _evaluate(answer: Answer, started: float) -> CheckResult:
+def _evaluate(answer: Response, started: float) -> CheckResult:
     facts = _facts(bytes(answer.body))
     # In maintenance, old releases of Nextcloud send 503 here too.
     if facts is not None and facts.get("maintenance") is True:

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import quote
 
-from chassis.http.client import Answer, NotHttp, Progress, TooLarge, exchange
+from chassis.http.client import NotHttp, Progress, Response, TooLarge, exchange
 
 from health_aggregator.adapters import findings
 from health_aggregator.domain.check import CheckResult
@@ -72,11 +72,11 @@ class QdrantCheck:
             return findings.down(started, f"lacks {len(missing)} of its collections", ", ".join(missing))
         return _evaluate([_member(_result(answer), "status", str) for answer in answers], started)
 
-    async def _get(self, path: str) -> Answer:
+    async def _get(self, path: str) -> Response:
         return await exchange(f"{self._url}{path}", progress=Progress(), headers=self._headers)
 
 
-def _result(answer: Answer) -> object:
+def _result(answer: Response) -> object:
     if answer.status != HTTPStatus.OK:
         raise _NotQdrantError(f"status {answer.status}")
     try:
