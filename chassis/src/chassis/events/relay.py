@@ -72,6 +72,7 @@ class Relay:
         self._outbox = outbox
         self._keys = keys
         self._table = f"{outbox.schema}.outbox"
+        self._log = log.bind(schema=outbox.schema)
         self._postgres_url = postgres_url
         self._redis_url = redis_url
         self._woken = asyncio.Event()
@@ -97,13 +98,11 @@ class Relay:
                             await self._turn(connection, redis)
                             backoff.reset()
                             if failing:
-                                log.info("outbox relay recovered", schema=self._outbox.schema)
+                                self._log.info("outbox relay recovered")
                                 failing = False
                 except _FAILURES as error:
                     if not failing:
-                        log.warning(
-                            "outbox relay stalled; retrying", schema=self._outbox.schema, error=explain(error)
-                        )
+                        self._log.warning("outbox relay stalled; retrying", error=explain(error))
                         failing = True
                     self._intact = False
                 await backoff.pause()
@@ -139,7 +138,7 @@ class Relay:
         self.leading = True
         self._intact = False
         if announce:
-            log.info("outbox relay leads", schema=self._outbox.schema)
+            self._log.info("outbox relay leads")
 
     async def _turn(self, connection: Any, redis: Redis) -> None:
         """Publishes what is pending, then waits for more."""
@@ -158,10 +157,7 @@ class Relay:
             if not is_ahead:
                 raise
         if is_ahead:
-            log.error(
-                "event stream deleted and started again: its ids lie far in the future",
-                schema=self._outbox.schema,
-            )
+            self._log.error("event stream deleted and started again: its ids lie far in the future")
             await redis.unlink(stream.STREAM)
             self._intact = False
             return
@@ -279,9 +275,7 @@ class Relay:
             )
         if lost:
             LOST_ENTRIES.inc(lost)
-            log.warning(
-                "event stream lost events; publishing them again", schema=self._outbox.schema, events=lost
-            )
+            self._log.warning("event stream lost events; publishing them again", events=lost)
         self._intact = True
 
 
