@@ -5,8 +5,9 @@ from devstack.database import Database
 from devstack.postgres import Postgres
 
 NAME = "auth_service_tests"
-_TABLES = (
+TABLES = (
     "mails",
+    "mail_targets",
     "passkey_challenges",
     "credentials",
     "attempts",
@@ -41,7 +42,7 @@ async def emptied(postgres: Postgres, migrated: Database) -> Database:
         await admin.close()
     owner = await asyncpg.connect(database.url("auth_owner"))
     try:
-        await owner.execute(";".join(f"DELETE FROM auth.{table}" for table in _TABLES))
+        await owner.execute(";".join(f"DELETE FROM auth.{table}" for table in TABLES))
     finally:
         await owner.close()
     return database

@@ -23,7 +23,7 @@ from devstack.database import Database as DevelopmentDatabase
 
 from tests.auth_service.command_line import Environment, ran
 from tests.auth_service.conftest import MASTER_KEY, Service
-from tests.fakes.auth_service.state import FakeClock
+from tests.fakes.auth_service.clock import FakeClock
 
 Owner = Any  # asyncpg has no types
 

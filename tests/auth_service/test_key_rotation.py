@@ -21,7 +21,7 @@ from devstack.database import Database as DevelopmentDatabase
 
 from tests.auth_service.command_line import Environment, output_of, ran
 from tests.auth_service.conftest import MASTER_KEY
-from tests.fakes.auth_service.state import FakeClock
+from tests.fakes.auth_service.clock import FakeClock
 
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 TIMES = Schedule(every=30 * DAY, published_for=15 * MINUTE)

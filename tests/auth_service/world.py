@@ -1,4 +1,4 @@
-"""The use cases on fakes, and users to try them with."""
+"""The use cases on Postgres, and users to try them with."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -15,26 +15,28 @@ from auth_service.usecases.mail_delivery import SendMails
 from auth_service.usecases.ports import Ports
 from chassis.identity.caller import Caller
 
+from tests.auth_service.clocked_postgres import ClockedPostgres, ClockedUnitsOfWork
 from tests.auth_service.use_cases import UseCases
-from tests.fakes.auth_service.api_keys import FakeApiKeySecrets
-from tests.fakes.auth_service.attempts import FakeResponseSeal
-from tests.fakes.auth_service.audit import FakeHeadSigner
-from tests.fakes.auth_service.devices import FakeDeviceDigests
+from tests.fakes.auth_service.clock import FakeClock
 from tests.fakes.auth_service.mail_sender import FakeMailSender
-from tests.fakes.auth_service.passkeys import FakeRelyingParty
-from tests.fakes.auth_service.second_factors import FakeSecondFactorSecrets
-from tests.fakes.auth_service.state import FakeClock
-from tests.fakes.auth_service.unit_of_work import FakeUnitsOfWork
-from tests.fakes.auth_service.world import (
+from tests.fakes.auth_service.outside import (
     AtOnce,
     FakeLoginDelay,
-    FakeMailTokens,
     FakePasswordHasher,
     FakePasswordStrength,
+    FakeRelyingParty,
+    FakeUserDirectory,
+)
+from tests.fakes.auth_service.secrets import (
+    FakeApiKeySecrets,
+    FakeDeviceDigests,
+    FakeHeadSigner,
+    FakeMailTokens,
     FakeRefreshTokens,
+    FakeResponseSeal,
+    FakeSecondFactorSecrets,
     FakeThrottleKeys,
     FakeTokenSigner,
-    FakeUserDirectory,
 )
 
 AT_ONCE = AtOnce()
@@ -63,12 +65,12 @@ class AcceptingAuthenticator:
 
 
 class World(UseCases):
-    """The use cases on fakes."""
+    """The use cases on Postgres, with fakes for what is outside."""
 
     def __init__(
         self,
         ports: Ports,
-        units: FakeUnitsOfWork,
+        units: ClockedUnitsOfWork,
         directory: FakeUserDirectory,
         hasher: FakePasswordHasher,
         *,
@@ -77,6 +79,7 @@ class World(UseCases):
         clock: FakeClock,
     ) -> None:
         super().__init__(ports, AcceptingAuthenticator())
+        self.database = units.database
         self.units = units
         self.directory = directory
         self.hasher = hasher
@@ -150,6 +153,7 @@ def a_client(address: str = HERE) -> Caller:
 
 
 def build_world(
+    database: ClockedPostgres,
     limits: SessionLimits = STANDARD,
     *,
     admins_need_second_factor: bool = False,
@@ -159,7 +163,7 @@ def build_world(
 ) -> World:
     """Returns a world without users, in the standard profile or another."""
     clock = FakeClock()
-    units = FakeUnitsOfWork(clock)
+    units = ClockedUnitsOfWork(database, clock, limits)
     directory = FakeUserDirectory(units, clock)
     hasher, login_delay, signer = FakePasswordHasher(units), FakeLoginDelay(), FakeTokenSigner()
     ports = Ports(

@@ -19,7 +19,7 @@ from chassis.errors import Unavailable
 from chassis.ids import uuid7
 
 from tests.auth_service.adapters.mail_server import PASSWORD, USER, MailServer, tls_of_localhost
-from tests.fakes.auth_service.state import FakeClock
+from tests.fakes.auth_service.clock import FakeClock
 
 TOKEN = "t0ken-_" * 6
 

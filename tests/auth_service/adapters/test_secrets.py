@@ -11,6 +11,7 @@ from auth_service.adapters.hmac_secrets import HmacRefreshTokens, HmacThrottleKe
 from auth_service.adapters.jwt_signer import JwtSigner
 from auth_service.adapters.key_ring import KeyRing
 from auth_service.adapters.master_key import MasterKey, public_key
+from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from auth_service.domain.errors import MasterKeyMismatch
 from auth_service.domain.proof import PASSWORD
 from auth_service.domain.session import RefreshToken
@@ -19,11 +20,11 @@ from auth_service.domain.user import Role
 from auth_service.usecases.signing_keys import EnsureSigningKey
 from chassis.errors import Unavailable
 from chassis.ids import unix_milliseconds, uuid7
+from chassis.postgres.pool import Pool
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fakes.auth_service.state import FakeClock
-from tests.fakes.auth_service.unit_of_work import FakeUnitsOfWork
+from tests.fakes.auth_service.clock import FakeClock
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123_999, tzinfo=UTC)
 MASTER = MasterKey(b"m" * 32)
@@ -87,10 +88,10 @@ def test_names_of_accounts_and_clients_are_not_legible() -> None:
     assert HmacThrottleKeys(b"o" * 32)("ada@example.com", "") != names("ada@example.com", "")
 
 
-async def test_access_tokens_say_what_was_granted() -> None:
+async def test_access_tokens_say_what_was_granted(pool: Pool) -> None:
     """ES256, the key's name, our claims and no others; the jti tells Postgres' millisecond."""
     clock = FakeClock()
-    units = FakeUnitsOfWork(clock)
+    units = PostgresUnitsOfWork(pool)
     ring = KeyRing(units, MASTER, clock)
     signer = JwtSigner(ring, "http://issuer.test", "vestibule")
     grant = AccessGrant(
@@ -128,10 +129,12 @@ async def test_access_tokens_say_what_was_granted() -> None:
     }
 
 
-async def test_the_ring_keeps_its_keys_when_reading_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_ring_keeps_its_keys_when_reading_fails(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A key that was good stays good."""
     clock = FakeClock()
-    units = FakeUnitsOfWork(clock)
+    units = PostgresUnitsOfWork(pool)
     await EnsureSigningKey(units, MASTER, clock)()
     ring = KeyRing(units, MASTER, clock)
     await ring.load()
@@ -139,7 +142,7 @@ async def test_the_ring_keeps_its_keys_when_reading_fails(monkeypatch: pytest.Mo
     def away() -> None:
         raise Unavailable
 
-    monkeypatch.setattr(units, "statements", away)
+    monkeypatch.setattr(pool, "acquire", away)
     with pytest.raises(Unavailable):
         await ring.load()
 

@@ -40,8 +40,8 @@ async def test_a_key_is_its_persons(world: World) -> None:
     assert (holder.key.id, holder.key.user_id, holder.role.value) == (key_id, owner.user_id, "user")
     assert list(holder.key.scopes) == ["read", "write"]
     assert listed.last_used_at == world.clock.now()
-    assert world.units.actions[-1] == ("auth.api_key_created", "success")
-    assert world.units.state.audit[-1].entry.details == {"key_id": str(key_id), "scopes": "read,write"}
+    assert (await world.database.actions())[-1] == ("auth.api_key_created", "success")
+    assert (await world.database.audited())[-1].details == {"key_id": str(key_id), "scopes": "read,write"}
 
 
 @pytest.mark.parametrize("lifetime", [timedelta(0), -MINUTE, LIFETIME_MAX + MINUTE])
@@ -52,7 +52,7 @@ async def test_times_that_make_no_sense(world: World, lifetime: timedelta) -> No
         await _made(world, owner, lifetime)
 
     assert [error.field for error in caught.value.field_errors] == ["expires_at"]
-    assert not world.units.state.api_keys
+    assert not await world.database.rows("api_keys")
 
 
 async def test_there_is_a_limit(world: World) -> None:
@@ -79,12 +79,12 @@ async def test_without_a_user_no_key_is_created(world: World) -> None:
 async def test_wrong_keys(world: World) -> None:
     """Of no form, of an unknown prefix, with another secret: all alike, none audited."""
     _, text = await _made(world, await _owner(world))
-    before = world.units.actions
+    before = await world.database.actions()
     for wrong in ("vst_", "vst_9/secret", text + "s"):
         with pytest.raises(TokenInvalid):
             await world.ports.verify_api_key(text=wrong, caller=a_client())
 
-    assert world.units.actions == before
+    assert await world.database.actions() == before
 
 
 async def test_expired(world: World) -> None:
@@ -95,13 +95,13 @@ async def test_expired(world: World) -> None:
     for _ in range(3):
         with pytest.raises(TokenExpired):
             await world.ports.verify_api_key(text=text, caller=a_client())
-    assert world.units.actions.count(("auth.api_key_refused", "refused")) == 1
-    entry = world.units.state.audit[-1].entry
+    assert (await world.database.actions()).count(("auth.api_key_refused", "refused")) == 1
+    entry = (await world.database.audited())[-1]
     world.clock.advance(MINUTE)
     with pytest.raises(TokenExpired):
         await world.ports.verify_api_key(text=text, caller=a_client())
 
-    assert world.units.actions.count(("auth.api_key_refused", "refused")) == 2
+    assert (await world.database.actions()).count(("auth.api_key_refused", "refused")) == 2
     assert (entry.actor_id, entry.subject_id, entry.ip) == (owner.user_id, owner.user_id, "192.0.2.1")
     assert entry.details == {"key_id": str(key_id), "reason": "TOKEN_EXPIRED", "method": "any"}
 
@@ -116,11 +116,11 @@ async def test_revoked(world: World) -> None:
         await world.ports.verify_api_key(text=text, caller=a_client())
     with pytest.raises(NotFound):
         await world.api_keys.revoke_api_key(key_id=key_id, caller=owner)
-    (revocation,) = world.units.state.revocations
+    (revocation,) = await world.database.revocations()
     assert revocation.session_id == key_id
-    assert RevocationEvent(revocation) in world.units.state.events
+    assert RevocationEvent(revocation) in await world.database.events()
     assert not await world.api_keys.list_api_keys(caller=owner)
-    assert ("auth.api_key_revoked", "success") in world.units.actions
+    assert ("auth.api_key_revoked", "success") in await world.database.actions()
 
 
 async def test_anothers_key_is_not_found(world: World) -> None:
@@ -136,17 +136,17 @@ async def test_anothers_key_is_not_found(world: World) -> None:
 async def test_use_is_noted_once_a_minute(world: World) -> None:
     """Reading is not to cost a write."""
     owner = await _owner(world)
-    key_id, text = await _made(world, owner)
+    _, text = await _made(world, owner)
     first = world.clock.now()
     await world.ports.verify_api_key(text=text, caller=a_client())
     world.clock.advance(MINUTE / 2)
     await world.ports.verify_api_key(text=text, caller=a_client())
-    noted = world.units.state.api_keys[key_id].last_used_at
+    noted = (await world.database.rows("api_keys"))[0].last_used_at
     world.clock.advance(MINUTE / 2)
     await world.ports.verify_api_key(text=text, caller=a_client())
 
     assert noted == first
-    assert world.units.state.api_keys[key_id].last_used_at == first + MINUTE
+    assert (await world.database.rows("api_keys"))[0].last_used_at == first + MINUTE
 
 
 async def test_what_others_refused_is_audited(world: World) -> None:
@@ -156,9 +156,7 @@ async def test_what_others_refused_is_audited(world: World) -> None:
     for method in ("/a/A", "/a/A", "/a/B"):
         await world.ports.report_refused_key(key_id=key_id, method=method, caller=a_service())
     await world.ports.report_refused_key(key_id=uuid7(), method="/a/A", caller=a_service())
-    details_of_refusals = [
-        row.entry.details for row in world.units.state.audit if row.entry.action == "auth.api_key_refused"
-    ]
+    details_of_refusals = [entry.details for entry in await world.database.audited("auth.api_key_refused")]
 
     assert [(details["reason"], details["method"]) for details in details_of_refusals] == [
         ("FORBIDDEN", "/a/A"),

@@ -88,7 +88,7 @@ async def test_an_event_delivered_twice_is_one_entry(world: World) -> None:
     (entry,) = await _fill(world, 1)
     await world.record_audit(entry=entry)
 
-    assert len(world.units.state.audit) == 1
+    assert len(await world.database.entries()) == 1
 
 
 async def test_an_untouched_chain_is_intact(world: World) -> None:
@@ -99,7 +99,7 @@ async def test_an_untouched_chain_is_intact(world: World) -> None:
     report = await world.audit.verify_audit_events()
 
     assert (report.intact, report.events) == (True, 5)
-    assert report.head == world.units.state.audit[-1].hash
+    assert report.head == (await world.database.entries())[-1].hash
 
 
 def _alter(chain: list[ChainedEntry]) -> None:
@@ -136,7 +136,8 @@ async def test_the_first_entry_that_does_not_follow_is_named(
     """Whatever was altered, removed or put in between."""
     await _fill(world, 5)
     assert callable(tamper)
-    tamper(world.units.state.audit)
+    async with world.database.audit_log() as log:
+        tamper(log.entries)
 
     report = await world.audit.verify_audit_events()
 

@@ -11,8 +11,9 @@ from auth_service.domain.errors import ChainBroken
 from auth_service.usecases.audit_heads import SignAuditHead
 from chassis.ids import uuid7
 
+from tests.auth_service.clocked_postgres import AuditLog
 from tests.auth_service.world import World
-from tests.fakes.auth_service.audit import FakeHeadSigner
+from tests.fakes.auth_service.secrets import FakeHeadSigner
 
 MINUTE = timedelta(minutes=1)
 
@@ -57,7 +58,7 @@ async def test_a_head_is_signed_when_it_has_moved(world: World) -> None:
     await _fill(world, 3)
     head = await sign()
     assert head is not None
-    assert (head.sequence, head.hash) == (3, world.units.state.audit[2].hash)
+    assert (head.sequence, head.hash) == (3, (await world.database.entries())[2].hash)
     world.clock.advance(MINUTE)
     assert (await sign(), await other()) == (None, None)
 
@@ -67,7 +68,7 @@ async def test_a_head_is_signed_when_it_has_moved(world: World) -> None:
     assert await sign() is None
     world.clock.advance(MINUTE)
     assert await sign() is not None
-    assert sorted(world.units.state.audit_heads) == [3, 4, 5]
+    assert [head.sequence for head in await world.database.rows("audit_heads")] == [3, 4, 5]
 
 
 async def test_a_signed_chain_is_intact(world: World) -> None:
@@ -94,54 +95,52 @@ async def test_heads_and_entries_in_more_than_one_batch(world: World) -> None:
     assert (report.intact, report.events, report.heads, report.signed_until) == (True, 1002, 4, 1002)
 
 
-def _alter(world: World) -> None:
-    chain = world.units.state.audit
-    chain[5] = replace(chain[5], entry=replace(chain[5].entry, outcome="failed"))
+def _alter(log: AuditLog) -> None:
+    log.entries[5] = replace(log.entries[5], entry=replace(log.entries[5].entry, outcome="failed"))
 
 
-def _remove(world: World) -> None:
-    del world.units.state.audit[5]
+def _remove(log: AuditLog) -> None:
+    del log.entries[5]
 
 
-def _put_in_between(world: World) -> None:
-    chain = world.units.state.audit
+def _put_in_between(log: AuditLog) -> None:
+    chain = log.entries
     for place in range(5, 10):
         chain[place] = replace(chain[place], sequence=place + 2)
     chain.insert(5, ChainedEntry(sequence=6, hash=b"", entry=replace(chain[5].entry, id=uuid7())))
     _rewrite(chain, 6)
 
 
-def _rewrite_tail(world: World) -> None:
-    _rewrite(world.units.state.audit, 6)
+def _rewrite_tail(log: AuditLog) -> None:
+    _rewrite(log.entries, 6)
 
 
-def _rewrite_everything(world: World) -> None:
-    _rewrite(world.units.state.audit, 1)
+def _rewrite_everything(log: AuditLog) -> None:
+    _rewrite(log.entries, 1)
 
 
-def _cut_off(world: World) -> None:
-    del world.units.state.audit[8:]
+def _cut_off(log: AuditLog) -> None:
+    del log.entries[8:]
 
 
-def _cut_everything_off(world: World) -> None:
-    world.units.state.audit.clear()
+def _cut_everything_off(log: AuditLog) -> None:
+    log.entries.clear()
 
 
-def _rewrite_and_sign_with_another_key(world: World) -> None:
-    _rewrite_tail(world)
-    state, eve = world.units.state, FakeHeadSigner("eve")
+def _rewrite_and_sign_with_another_key(log: AuditLog) -> None:
+    _rewrite_tail(log)
+    eve = FakeHeadSigner("eve")
     for place in (8, 10):
-        state.audit_heads[place] = eve.sign(place, state.audit[place - 1].hash, world.clock.now())
+        log.heads[place] = eve.sign(place, log.entries[place - 1].hash, log.heads[place].at)
 
 
-def _rewrite_and_forge(world: World) -> None:
-    _rewrite_tail(world)
-    state = world.units.state
+def _rewrite_and_forge(log: AuditLog) -> None:
+    _rewrite_tail(log)
     for place in (8, 10):
-        state.audit_heads[place] = replace(state.audit_heads[place], hash=state.audit[place - 1].hash)
+        log.heads[place] = replace(log.heads[place], hash=log.entries[place - 1].hash)
 
 
-TAMPERINGS: list[tuple[Callable[[World], None], int, str]] = [
+TAMPERINGS: list[tuple[Callable[[AuditLog], None], int, str]] = [
     (_alter, 6, "entry 6 was altered"),
     (_remove, 6, "entry 6 was removed"),
     (_put_in_between, 5, "entries from 5 to 8 were rewritten"),
@@ -156,11 +155,12 @@ TAMPERINGS: list[tuple[Callable[[World], None], int, str]] = [
 
 @pytest.mark.parametrize(("tamper", "broken", "problem"), TAMPERINGS)
 async def test_a_rewritten_chain_is_detected(
-    world: World, tamper: Callable[[World], None], broken: int, problem: str
+    world: World, tamper: Callable[[AuditLog], None], broken: int, problem: str
 ) -> None:
     """Even with every hash computed again, the first wrong entry or head is named."""
     await _signed(world)
-    tamper(world)
+    async with world.database.audit_log() as log:
+        tamper(log)
 
     report = await world.audit.verify_audit_events()
 
@@ -170,10 +170,11 @@ async def test_a_rewritten_chain_is_detected(
 
 
 @pytest.mark.parametrize("tamper", [_rewrite_tail, _cut_off, _cut_everything_off, _rewrite_and_forge])
-async def test_what_was_tampered_with_is_not_signed(world: World, tamper: Callable[[World], None]) -> None:
+async def test_what_was_tampered_with_is_not_signed(world: World, tamper: Callable[[AuditLog], None]) -> None:
     """Neither by the instance that signed before nor by one that starts: a forged tail gets no head."""
     await _signed(world)
-    tamper(world)
+    async with world.database.audit_log() as log:
+        tamper(log)
     await _fill(world, 1)
     world.clock.advance(MINUTE)
 
@@ -186,9 +187,10 @@ async def test_heads_cannot_vanish_unnoticed(world: World) -> None:
     sign = await _signed(world)
     world.clock.advance(MINUTE)
     await sign()
-    _rewrite_tail(world)
-    for place in (8, 10):
-        del world.units.state.audit_heads[place]
+    async with world.database.audit_log() as log:
+        _rewrite_tail(log)
+        for place in (8, 10):
+            del log.heads[place]
 
     with pytest.raises(ChainBroken) as caught:
         await sign()

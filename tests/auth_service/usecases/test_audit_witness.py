@@ -14,9 +14,10 @@ from auth_service.usecases.audit_heads import ListAuditHeads, SignAuditHead
 from auth_service.usecases.audit_verification import FindAuditBeginning, VerifyAuditEvents
 from chassis.ids import uuid7
 
+from tests.auth_service.clocked_postgres import AuditLog
 from tests.auth_service.world import World
-from tests.fakes.auth_service.audit import FakeHeadSigner
-from tests.fakes.auth_service.audit_witness import FakeAuditWitness
+from tests.fakes.auth_service.outside import FakeAuditWitness
+from tests.fakes.auth_service.secrets import FakeHeadSigner
 
 MINUTE = timedelta(minutes=1)
 
@@ -55,17 +56,16 @@ async def _witnessed(world: World, witness: FakeAuditWitness) -> None:
     world.clock.advance(MINUTE)
 
 
-def _cut_off(world: World, last: int) -> None:
+def _cut_off(log: AuditLog, last: int) -> None:
     """Removes the end of the chain, and every head that was signed for it."""
-    state = world.units.state
-    state.audit[:] = [row for row in state.audit if row.sequence <= last]
-    for place in [place for place in state.audit_heads if place > last]:
-        del state.audit_heads[place]
+    log.entries[:] = [row for row in log.entries if row.sequence <= last]
+    for place in [place for place in log.heads if place > last]:
+        del log.heads[place]
 
 
-def _rewrite(world: World, first: int) -> None:
+def _rewrite(log: AuditLog, first: int) -> None:
     """Alters an entry and computes every hash after it again."""
-    chain = world.units.state.audit
+    chain = log.entries
     entry = replace(chain[first - 1].entry, outcome="failed", id=uuid7())
     chain[first - 1] = replace(chain[first - 1], entry=entry)
     previous = chain[first - 2].hash if first > 1 else bytes(32)
@@ -74,12 +74,12 @@ def _rewrite(world: World, first: int) -> None:
         chain[place] = replace(chain[place], hash=previous)
 
 
-def _rewrite_and_sign(world: World, first: int) -> None:
+def _rewrite_and_sign(log: AuditLog, first: int) -> None:
     """The same with the master key: every head is signed again."""
-    _rewrite(world, first)
-    state, signer = world.units.state, FakeHeadSigner()
-    for place, head in list(state.audit_heads.items()):
-        state.audit_heads[place] = signer.sign(place, state.audit[place - 1].hash, head.at)
+    _rewrite(log, first)
+    signer = FakeHeadSigner()
+    for place, head in list(log.heads.items()):
+        log.heads[place] = signer.sign(place, log.entries[place - 1].hash, head.at)
 
 
 async def test_an_intact_chain(world: World, witness: FakeAuditWitness) -> None:
@@ -106,7 +106,8 @@ async def test_before_the_first_head(world: World, witness: FakeAuditWitness) ->
 async def test_cut_off_behind_its_end(world: World, witness: FakeAuditWitness, last: int) -> None:
     """With all heads of what is gone: the first entry that is missing is named."""
     await _witnessed(world, witness)
-    _cut_off(world, last)
+    async with world.database.audit_log() as log:
+        _cut_off(log, last)
 
     assert (await _verify(world, None)()).intact, "nothing in our own schema reveals it"
     report = await _verify(world, witness)()
@@ -119,7 +120,8 @@ async def test_cut_off_behind_its_end(world: World, witness: FakeAuditWitness, l
 async def test_cut_off_and_grown_again(world: World, witness: FakeAuditWitness, grown: int) -> None:
     """What was written in the place of the missing entries does not hide them, below the head or beyond."""
     await _witnessed(world, witness)
-    _cut_off(world, 6)
+    async with world.database.audit_log() as log:
+        _cut_off(log, 6)
     await _append(world, grown)
 
     assert (await _verify(world, None)()).intact
@@ -133,11 +135,12 @@ async def test_cut_off_and_grown_again(world: World, witness: FakeAuditWitness, 
     [(_rewrite, 6), (_rewrite_and_sign, 6), (_rewrite_and_sign, 1), (_rewrite_and_sign, 10)],
 )
 async def test_rewritten(
-    world: World, witness: FakeAuditWitness, tamper: Callable[[World, int], None], first: int
+    world: World, witness: FakeAuditWitness, tamper: Callable[[AuditLog, int], None], first: int
 ) -> None:
     """With the heads signed again too, with the master key."""
     await _witnessed(world, witness)
-    tamper(world, first)
+    async with world.database.audit_log() as log:
+        tamper(log, first)
 
     report = await _verify(world, witness)()
 
@@ -150,7 +153,8 @@ async def test_rewritten(
 async def test_only_the_heads_were_removed(world: World, witness: FakeAuditWitness) -> None:
     """The entries are all there, and the witness vouches for them."""
     await _witnessed(world, witness)
-    world.units.state.audit_heads.clear()
+    async with world.database.audit_log() as log:
+        log.heads.clear()
 
     report = await _verify(world, witness)()
 
@@ -181,7 +185,8 @@ async def test_no_witness_is_said(world: World) -> None:
 async def test_a_new_process_does_not_go_on(world: World, witness: FakeAuditWitness, grown: int) -> None:
     """Restarted, it signs nothing of a chain that its witness contradicts, and puts that on the record."""
     await _witnessed(world, witness)
-    _cut_off(world, 4)
+    async with world.database.audit_log() as log:
+        _cut_off(log, 4)
     await _append(world, grown)
     restarted = _signing(world, witness)
 
@@ -189,7 +194,7 @@ async def test_a_new_process_does_not_go_on(world: World, witness: FakeAuditWitn
         with pytest.raises(ChainBroken) as broken:
             await restarted()
     assert "entry 10" in str(broken.value.details["problem"])
-    noted = [row.entry for row in world.units.state.audit if row.entry.action == "auth.audit_chain_broken"]
+    noted = await world.database.audited("auth.audit_chain_broken")
     assert [(entry.outcome, "entry 10" in entry.details["problem"]) for entry in noted] == [("failed", True)]
 
 
@@ -205,9 +210,9 @@ async def test_signing_goes_on_without_the_witness(world: World, witness: FakeAu
 async def test_the_witness_gets_only_our_heads(world: World, witness: FakeAuditWitness) -> None:
     """A forged one in our schema is not handed on, nor are those after it."""
     await _witnessed(world, witness)
-    state = world.units.state
     forged: SignedHead = FakeHeadSigner("eve").sign(9, bytes(32), world.clock.now())
-    state.audit_heads[9] = forged
+    async with world.database.audit_log() as log:
+        log.heads[9] = forged
 
     found = await ListAuditHeads(world.units, FakeHeadSigner())(from_sequence=4)
 
@@ -218,8 +223,8 @@ async def test_the_witness_gets_only_our_heads(world: World, witness: FakeAuditW
 async def test_the_witness_hears_what_we_find(world: World, witness: FakeAuditWitness) -> None:
     """Entries cut off before their head are ours to find."""
     await _witnessed(world, witness)
-    state = world.units.state
-    state.audit[:] = state.audit[:7]
+    async with world.database.audit_log() as log:
+        del log.entries[7:]
 
     found = await ListAuditHeads(world.units, FakeHeadSigner())(from_sequence=10)
 

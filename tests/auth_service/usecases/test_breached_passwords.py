@@ -5,19 +5,21 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from auth_service.adapters.breached_passwords import BreachedPasswordsFile
 from auth_service.domain.errors import WeakPassword
 from auth_service.domain.mail import MailKind
 from auth_service.domain.password import BREACHED, PasswordPolicy
 
+from tests.auth_service.clocked_postgres import ClockedPostgres
 from tests.auth_service.world import EMAIL, NAME, PASSWORD, World, a_client, build_world
-from tests.fakes.auth_service.world import FakePasswordStrength
+from tests.fakes.auth_service.outside import FakePasswordStrength
 
 IN_NO_BREACH = "another stone lamp"
 IN_A_BREACH = "orbital-walrus-7-pancake"
 
 
-@pytest.fixture(name="file")
+@pytest_asyncio.fixture(loop_scope="session", name="file")
 async def _file(tmp_path: Path) -> AsyncIterator[BreachedPasswordsFile]:
     path = tmp_path / "pwned.txt"
     digests = (hashlib.sha1(text.encode()).hexdigest().upper() for text in (IN_A_BREACH, "x", "y"))
@@ -27,8 +29,8 @@ async def _file(tmp_path: Path) -> AsyncIterator[BreachedPasswordsFile]:
 
 
 @pytest.fixture(name="world")
-def _world(file: BreachedPasswordsFile) -> World:
-    return build_world(breached=(file,))
+def _world(file: BreachedPasswordsFile, database: ClockedPostgres) -> World:
+    return build_world(database, breached=(file,))
 
 
 def _assert_breached(error: WeakPassword, field: str) -> None:

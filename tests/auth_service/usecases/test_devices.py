@@ -77,9 +77,9 @@ async def test_another_password_ends_it(world: World) -> None:
     """A stolen one is worth nothing after a reset."""
     user_id = await world.user()
     device = (await _sign_in(world)).device
-    row = world.units.state.credentials[user_id]
+    credential = await world.database.credential(user_id)
     async with world.units.transaction() as unit:
-        await unit.credentials.replace_hash(user_id, row.credential.password_hash, "1:another")
+        await unit.credentials.replace_hash(user_id, credential.password_hash, "1:another")
     await _attack(world, address="192.0.2.1")
 
     with pytest.raises(TooManyAttempts):

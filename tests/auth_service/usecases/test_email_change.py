@@ -13,7 +13,7 @@ from chassis.identity.caller import Caller
 
 from tests.auth_service.world import EMAIL, PASSWORD, World, a_client, a_service
 from tests.fakes.auth_service.mail_sender import FakeMailSender
-from tests.fakes.auth_service.world import FakeMailTokens
+from tests.fakes.auth_service.secrets import FakeMailTokens
 
 NEW, NEWER, OTHER = "new@example.com", "newer@example.com", "grace@example.com"
 ASKED, DONE, PROOF = MailKind.EMAIL_CHANGE_REQUESTED, MailKind.EMAIL_CHANGED, MailKind.EMAIL_CHANGE
@@ -96,9 +96,9 @@ async def test_the_proof_makes_it_the_address(world: World, mails: Mails) -> Non
         )
     with pytest.raises(TokenInvalid):
         await verify(world, proof)
-    assert ("auth.email_verified", "success") in world.units.actions
-    assert EMAIL not in repr(world.units.state.audit)
-    assert NEW not in repr(world.units.state.audit)
+    assert ("auth.email_verified", "success") in await world.database.actions()
+    assert EMAIL not in repr(await world.database.entries())
+    assert NEW not in repr(await world.database.entries())
 
 
 async def test_a_proof_waits_for_user_service(world: World, mails: Mails) -> None:
@@ -141,9 +141,9 @@ async def test_the_owner_of_a_taken_address_is_notified(world: World, mails: Mai
 
     assert sent[MailKind.EMAIL_IN_USE] == (OTHER, "")
     assert PROOF not in sent
-    state = world.units.state
-    assert [row.kind for row in state.mail_tokens.values() if row.user_id == ada][-2:] == [PROOF, ASKED]
-    assert not [row for row in state.mail_tokens.values() if row.user_id == grace and row.kind is PROOF]
+    tokens = [(row.user_id, row.kind) for row in await world.database.rows("mailed_tokens")]
+    assert tokens[-2:] == [(ada, PROOF), (ada, ASKED)]
+    assert (grace, PROOF) not in tokens
 
 
 async def test_two_ask_for_one_address(world: World, mails: Mails) -> None:
@@ -158,7 +158,7 @@ async def test_two_ask_for_one_address(world: World, mails: Mails) -> None:
     for _ in range(2):
         with pytest.raises(EmailTaken):
             await verify(world, adas)
-    assert world.units.actions[-1] == ("auth.email_verified", "refused")
+    assert (await world.database.actions())[-1] == ("auth.email_verified", "refused")
     await world.sign_in()
 
 
@@ -231,5 +231,5 @@ async def test_erased_while_pending(world: World, mails: Mails) -> None:
             await verify(world, token)
         with pytest.raises(TokenInvalid):
             await undo_change(world, token)
-    state = world.units.state
-    assert [state.former_emails, state.pending_emails, state.mail_tokens] == [{}, {}, {}]
+    for table in ("former_emails", "credentials", "mailed_tokens"):
+        assert not await world.database.rows(table)

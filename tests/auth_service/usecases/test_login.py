@@ -32,11 +32,11 @@ async def test_the_right_password_opens_a_session(world: World) -> None:
 
     tokens = await world.sign_in()
 
-    session = world.units.state.sessions[world.session_of(tokens)]
+    session = await world.database.session(world.session_of(tokens))
     assert (session.user_id, session.counter, session.ip) == (user_id, 0, "192.0.2.1")
     assert (tokens.expires_in_seconds, tokens.refresh_expires_in_seconds) == (900, 7 * 86_400)
     assert world.directory.sign_ins == [(user_id, session.created_at)]
-    entry = world.units.state.audit[-1].entry
+    entry = (await world.database.audited())[-1]
     assert (entry.action, entry.outcome, entry.actor_id) == ("auth.login", "success", user_id)
 
 
@@ -52,14 +52,14 @@ async def test_known_and_unknown_addresses_are_refused_alike(world: World) -> No
     """The same error after the same hash, and both are counted; only the known account's is audited."""
     await world.user()
     world.hasher.verified.clear()
-    entries = len(world.units.actions)
+    entries = len(await world.database.actions())
 
     await _guess(world, 1)
     await _guess(world, 1, "unknown@example.com")
 
     assert len(world.hasher.verified) == 2
-    assert world.units.actions[entries:] == [("auth.login_refused", "refused")]
-    assert len(world.units.state.guesses) == 2
+    assert (await world.database.actions())[entries:] == [("auth.login_refused", "refused")]
+    assert len(await world.database.rows("sign_in_failures")) == 2
 
 
 @pytest.mark.parametrize("email", ["ada@example.com", "unknown@example.com"])
@@ -140,7 +140,7 @@ async def test_a_deactivated_account_is_revealed_to_the_right_password_only(worl
     with pytest.raises(AccountDisabled):
         await world.sign_in()
 
-    assert world.units.actions[-1] == ("auth.account_disabled_refused", "refused")
+    assert (await world.database.actions())[-1] == ("auth.account_disabled_refused", "refused")
 
 
 async def test_a_registration_not_admitted_yet_cannot_sign_in_yet(world: World) -> None:
@@ -161,8 +161,8 @@ async def test_user_service_is_not_needed(world: World) -> None:
 
     tokens = await world.sign_in()
 
-    session = world.units.state.sessions[world.session_of(tokens)]
-    assert world.units.state.events[-1] == SignedIn(user_id, session.created_at)
+    session = await world.database.session(world.session_of(tokens))
+    assert (await world.database.events())[-1] == SignedIn(user_id, session.created_at)
 
 
 async def test_an_old_hash_is_replaced(world: World) -> None:
@@ -172,7 +172,7 @@ async def test_an_old_hash_is_replaced(world: World) -> None:
 
     await world.sign_in()
 
-    assert world.units.state.credentials[user_id].credential.password_hash == f"2:{PASSWORD}"
+    assert (await world.database.credential(user_id)).password_hash == f"2:{PASSWORD}"
 
 
 async def test_nothing_in_the_trail_names_a_person(world: World) -> None:
@@ -181,7 +181,7 @@ async def test_nothing_in_the_trail_names_a_person(world: World) -> None:
     await world.sign_in()
     await _guess(world, 6 - 1)
 
-    logged = repr(world.units.state.audit).casefold()
+    logged = repr(await world.database.entries()).casefold()
     for secret in ("ada@", "lovelace", PASSWORD, WRONG):
         assert secret not in logged
 
@@ -200,17 +200,17 @@ async def test_guesses_in_parallel_do_not_slip_past_the_limit(world: World) -> N
     with pytest.raises(TooManyAttempts):
         await world.sign_in()
 
-    assert not [each for each in world.units.state.sessions.values() if each.user_id == user_id]
+    assert not [each for each in await world.database.rows("sessions") if each.user_id == user_id]
 
 
 async def test_a_flood_is_refused_before_anything_is_asked(world: World) -> None:
     """Known or not: no statement, no hash, nothing counted."""
     await world.user()
-    hashes, entries = len(world.hasher.verified), len(world.units.state.audit)
+    hashes, entries = len(world.hasher.verified), len(await world.database.entries())
     world.hasher.is_full = True
     for email in ("ada@example.com", "unknown@example.com"):
         with pytest.raises(HashingOverloaded) as caught:
             await world.sign_in(email)
         assert caught.value.retry_after_seconds
 
-    assert (len(world.hasher.verified), len(world.units.state.audit)) == (hashes, entries)
+    assert (len(world.hasher.verified), len(await world.database.entries())) == (hashes, entries)

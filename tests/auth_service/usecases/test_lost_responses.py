@@ -13,6 +13,7 @@ from auth_service.domain.tokens import Tokens
 from chassis.errors import NotFound, TokenExpired, TokenRevoked, Unavailable
 from chassis.identity.caller import Caller
 
+from tests.auth_service.clocked_postgres import ClockedPostgres
 from tests.auth_service.usecases.test_mails import NEW
 from tests.auth_service.world import EMAIL, PASSWORD, World, a_client, build_world
 
@@ -49,10 +50,10 @@ async def _ask(world: World, make: Make, *, dies: bool = False) -> Any:
 async def _lost_and_replayed(world: World, make: Make, *, after: timedelta = HOUR) -> tuple[Any, Any]:
     """Returns the result that was lost, and the one of the retry."""
     lost = await _ask(world, make, dies=True)
-    entries = len(world.units.actions)
+    entries = len(await world.database.actions())
     world.clock.advance(after)
     replayed = await _ask(world, make)
-    assert len(world.units.actions) == entries, "nothing happened a second time"
+    assert len(await world.database.actions()) == entries, "nothing happened a second time"
     return lost, replayed
 
 
@@ -75,7 +76,7 @@ async def test_a_refresh_gives_the_same_successor(world: World) -> None:
     lost, replayed = await _lost_and_replayed(world, _refreshes(world, signed_in.refresh_token))
 
     assert replayed.refresh_token == lost.refresh_token
-    assert world.units.state.sessions[world.session_of(replayed)].counter == 1
+    assert (await world.database.session(world.session_of(replayed))).counter == 1
 
 
 async def test_the_second_of_two_tabs_gets_it_too(world: World) -> None:
@@ -98,7 +99,7 @@ async def test_a_spent_token_without_the_key_ends_the_session(world: World) -> N
 
     with pytest.raises(TokenRevoked):
         await _ask(world, _refreshes(world, signed_in.refresh_token))
-    assert world.units.actions[-1] == ("auth.refresh_reused", "refused")
+    assert (await world.database.actions())[-1] == ("auth.refresh_reused", "refused")
 
 
 async def test_a_successor_in_use_is_not_given_again(world: World) -> None:
@@ -111,14 +112,15 @@ async def test_a_successor_in_use_is_not_given_again(world: World) -> None:
 
     with pytest.raises(TokenRevoked):
         await _ask(world, refresh)
-    assert world.units.actions[-1] == ("auth.refresh_reused", "refused")
+    assert (await world.database.actions())[-1] == ("auth.refresh_reused", "refused")
 
 
-async def test_an_idle_session_is_not_revived() -> None:
+async def test_an_idle_session_is_not_revived(database: ClockedPostgres) -> None:
     """By retrying a refresh or a sign-in too late for a strict profile."""
     limits = SessionLimits(idle=HOUR, lifetime=12 * HOUR, access=timedelta(minutes=5))
     for by_refresh in (True, False):
-        world = build_world(limits)
+        await database.empty()
+        world = build_world(database, limits)
         await world.user(proven=True)
         signed_in = await world.sign_in()
         make = _refreshes(world, signed_in.refresh_token) if by_refresh else _signs_in(world)
@@ -145,7 +147,7 @@ async def test_a_sign_in_opens_one_session(world: World) -> None:
     lost, replayed = await _lost_and_replayed(world, _signs_in(world))
 
     assert world.session_of(lost) == world.session_of(replayed)
-    assert len(world.units.state.sessions) == 1
+    assert len(await world.database.rows("sessions")) == 1
 
 
 async def test_a_session_that_ended_stays_ended(world: World) -> None:
@@ -277,10 +279,10 @@ async def test_an_attempt_presumed_dead_changes_nothing(world: World) -> None:
     """Of two calls under one record one makes the change; the other has changed nothing."""
     await world.user(proven=True)
     lost = await _ask(world, _signs_in(world), dies=True)
-    (row,) = world.units.state.attempts.values()
-    unaware = IdempotencyRecord(attempt_id=row.record.attempt_id, fingerprint=row.record.fingerprint)
+    (row,) = await world.database.rows("attempts")
+    unaware = IdempotencyRecord(attempt_id=row.attempt_id, fingerprint=row.fingerprint)
 
     with pytest.raises(Unavailable):
         await _signs_in(world)(unaware)
 
-    assert list(world.units.state.sessions) == [world.session_of(lost)]
+    assert [row.id for row in await world.database.rows("sessions")] == [world.session_of(lost)]

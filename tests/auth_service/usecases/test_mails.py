@@ -12,7 +12,7 @@ from chassis.identity.caller import Caller
 
 from tests.auth_service.world import EMAIL, PASSWORD, World, a_client, a_service
 from tests.fakes.auth_service.mail_sender import FakeMailSender
-from tests.fakes.auth_service.world import FakeMailTokens
+from tests.fakes.auth_service.secrets import FakeMailTokens
 
 NEW = "another stone lamp"
 RESET, PROOF = MailKind.PASSWORD_RESET, MailKind.EMAIL_VERIFICATION
@@ -53,7 +53,7 @@ async def test_no_notice_stands_for_another(world: World, send: SendMails, sende
     await world.accounts.sync_account(user_id=user_id, caller=a_service())
     await send()
     assert len([mail for mail in sender.sent if mail.kind is MailKind.PASSKEY_ADDED]) == 2
-    assert not world.units.state.mails
+    assert not await world.database.rows("mails")
 
 
 async def _reset(world: World, token: str, password: str = NEW) -> None:
@@ -70,11 +70,11 @@ async def test_a_reset_ends_every_session(world: World, send: SendMails, sender:
 
     with pytest.raises(TokenRevoked):
         await world.auth.refresh(refresh_token=tokens.refresh_token, caller=a_client())
-    assert [each.user_id for each in world.units.state.revocations] == [user_id]
+    assert [each.user_id for each in await world.database.revocations()] == [user_id]
     await world.sign_in(password=NEW)
     with pytest.raises(TokenInvalid):
         await _reset(world, token)
-    assert ("auth.password_reset", "refused") not in world.units.actions, "of no known token"
+    assert ("auth.password_reset", "refused") not in await world.database.actions(), "of no known token"
 
 
 async def test_a_weak_password_spends_nothing(world: World, send: SendMails, sender: FakeMailSender) -> None:
@@ -99,7 +99,7 @@ async def test_an_hour(world: World, send: SendMails, sender: FakeMailSender) ->
 
     with pytest.raises(TokenExpired):
         await _reset(world, token)
-    assert world.units.actions[-1] == ("auth.password_reset", "refused")
+    assert (await world.database.actions())[-1] == ("auth.password_reset", "refused")
 
 
 async def test_deactivated(world: World, send: SendMails, sender: FakeMailSender) -> None:
@@ -124,14 +124,14 @@ async def test_an_unknown_recipient_gets_no_mail(
 ) -> None:
     """Its mail takes the same way, and is dropped at the end."""
     await world.passwords.forgot_password(email="unknown@example.com", caller=a_client())
-    assert len(world.units.state.mails) == 1
+    assert len(await world.database.rows("mails")) == 1
 
     assert await send() == 1
 
     assert [mail.to for mail in sender.sent] == [None]
-    assert not world.units.state.mails
-    assert not world.units.state.mail_tokens
-    assert world.units.actions == []
+    assert not await world.database.rows("mails")
+    assert not await world.database.rows("mailed_tokens")
+    assert await world.database.actions() == []
 
 
 async def test_a_registration_is_asked_to_verify_once(
@@ -177,7 +177,7 @@ async def test_a_verified_address_is_reported_to_user_service(
     world.directory.away = True
     await world.emails.verify_email(token=sender.sent[-1].token, caller=a_client())
     assert not world.directory.verified
-    assert EmailVerified(user_id) in world.units.state.events
+    assert EmailVerified(user_id) in await world.database.events()
     with pytest.raises(Unavailable):
         await world.ports.report_email_verified(user_id=user_id)
     world.directory.away = False
@@ -221,7 +221,7 @@ async def test_asking_again(world: World, send: SendMails, sender: FakeMailSende
     await send()
 
     assert len(sender.sent) == 2
-    assert not world.units.state.mails
+    assert not await world.database.rows("mails")
 
 
 async def test_a_mail_that_cannot_be_sent_waits_longer_and_longer(
@@ -239,7 +239,7 @@ async def test_a_mail_that_cannot_be_sent_waits_longer_and_longer(
     await send()
 
     assert len({(mail.id, mail.token) for mail in sender.sent}) == 1
-    assert not world.units.state.mails
+    assert not await world.database.rows("mails")
     await world.emails.verify_email(token=sender.sent[-1].token, caller=a_client())
 
 
@@ -251,7 +251,7 @@ async def test_a_mail_that_is_refused_for_good_is_dropped(
     sender.failure = Undeliverable
     await send()
 
-    assert not world.units.state.mails
+    assert not await world.database.rows("mails")
 
 
 async def test_erasing_drops_what_waits(world: World, send: SendMails, sender: FakeMailSender) -> None:
@@ -261,8 +261,8 @@ async def test_erasing_drops_what_waits(world: World, send: SendMails, sender: F
     world.directory.erase(user_id)
     await world.accounts.sync_account(user_id=user_id, caller=a_service())
 
-    assert not world.units.state.mails
-    assert not world.units.state.mail_tokens
+    assert not await world.database.rows("mails")
+    assert not await world.database.rows("mailed_tokens")
     await send()
     assert not sender.sent
 

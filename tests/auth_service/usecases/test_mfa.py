@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+import pytest_asyncio
 from auth_service.domain.errors import InvalidCredentials, SecondFactorOn, TooManyAttempts, WrongCode
 from auth_service.domain.second_factor import Challenge
 from auth_service.domain.tokens import Tokens
@@ -25,7 +26,7 @@ class Guarded:
     recovery_codes: list[str]
 
 
-@pytest.fixture(name="guarded")
+@pytest_asyncio.fixture(loop_scope="session", name="guarded")
 async def _guarded(world: World) -> Guarded:
     user_id = await world.user(proven=True)
     caller = world.signed_in(user_id, await world.sign_in())
@@ -48,7 +49,7 @@ async def test_codes_of_neighbouring_steps(world: World, guarded: Guarded, drift
     """Clocks may differ by a step: the one before turned it on."""
     tokens = await _verify(world, await _challenge(world), world.totp(drift))
 
-    assert world.units.state.sessions[world.session_of(tokens)].user_id == guarded.user_id
+    assert (await world.database.session(world.session_of(tokens))).user_id == guarded.user_id
 
 
 async def test_a_code_counts_once(world: World, guarded: Guarded) -> None:
@@ -73,11 +74,11 @@ async def test_a_recovery_code_counts_once(world: World, guarded: Guarded) -> No
     """There are ten; using one is audited."""
     code = guarded.recovery_codes[3]
     await _verify(world, await _challenge(world), code)
-    assert world.units.actions[-1] == ("auth.recovery_code_used", "success")
+    assert (await world.database.actions())[-1] == ("auth.recovery_code_used", "success")
     with pytest.raises(InvalidCredentials):
         await _verify(world, await _challenge(world), code)
 
-    assert len(world.units.state.recovery_codes[guarded.user_id]) == 9
+    assert len(await world.database.rows("recovery_codes")) == 9
 
 
 async def test_wrong_codes_are_counted_apart(world: World, guarded: Guarded) -> None:
@@ -90,7 +91,7 @@ async def test_wrong_codes_are_counted_apart(world: World, guarded: Guarded) -> 
         await _verify(world, token, world.totp())
 
     later = await _challenge(world)
-    assert world.units.actions[-6:] == [("auth.mfa_refused", "refused")] * 6
+    assert (await world.database.actions())[-6:] == [("auth.mfa_refused", "refused")] * 6
     world.clock.advance(timedelta(minutes=15, seconds=1))
     with pytest.raises(TokenExpired):
         await _verify(world, later, world.totp())
@@ -138,18 +139,18 @@ async def test_a_challenge_ends(world: World, guarded: Guarded) -> None:
     with pytest.raises(TokenExpired):
         await _verify(world, token, world.totp())
 
-    entry = world.units.state.audit[-1].entry
+    entry = (await world.database.audited())[-1]
     assert (entry.action, entry.outcome, entry.subject_id) == ("auth.mfa_refused", "refused", guarded.user_id)
     assert entry.details == {"reason": "TOKEN_EXPIRED"}
 
 
 async def test_an_unknown_challenge_is_not_audited(world: World, guarded: Guarded) -> None:
     """It concerns no user, and any client can make up thousands."""
-    entries = len(world.units.actions)
+    entries = len(await world.database.actions())
     with pytest.raises(TokenInvalid):
         await _verify(world, "unknown", world.totp())
 
-    assert len(world.units.actions) == entries
+    assert len(await world.database.actions()) == entries
 
 
 async def test_turning_it_on_takes_a_code(world: World) -> None:
@@ -162,7 +163,7 @@ async def test_turning_it_on_takes_a_code(world: World) -> None:
     with pytest.raises(Invalid):
         await world.mfa.confirm_totp(code=world.totp(5), caller=caller)
 
-    assert world.units.actions[-1] == ("auth.mfa_enabled", "refused")
+    assert (await world.database.actions())[-1] == ("auth.mfa_enabled", "refused")
     await world.sign_in()
 
 
@@ -176,6 +177,6 @@ async def test_turning_it_off_takes_the_password(world: World, guarded: Guarded)
 
     await world.mfa.remove_totp(password=PASSWORD, caller=guarded.caller)
 
-    assert world.units.actions[-1] == ("auth.mfa_disabled", "success")
-    assert not world.units.state.challenges
+    assert (await world.database.actions())[-1] == ("auth.mfa_disabled", "success")
+    assert not await world.database.rows("mfa_challenges")
     await world.sign_in()

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import pytest_asyncio
 from auth_service.domain.errors import InvalidCredentials, PasskeyRefused, TooManyAttempts
 from auth_service.domain.events import SignedIn
 from auth_service.domain.passkey import has_gone_back
@@ -24,7 +25,7 @@ class Owner:
     caller: Caller
 
 
-@pytest.fixture(name="owner")
+@pytest_asyncio.fixture(loop_scope="session", name="owner")
 async def _owner(world: World) -> Owner:
     user_id = await world.user(proven=True)
     caller = world.signed_in(user_id, await world.sign_in())
@@ -71,11 +72,11 @@ async def test_signing_in(world: World, owner: Owner) -> None:
 
     (passkey,) = await world.passkeys.list_passkeys(caller=owner.caller)
     assert (passkey.sign_count, passkey.last_used_at) == (3, world.clock.now())
-    assert world.units.state.sessions[world.session_of(tokens)].user_id == owner.user_id
-    entry = world.units.state.audit[-1].entry
+    assert (await world.database.session(world.session_of(tokens))).user_id == owner.user_id
+    entry = (await world.database.audited())[-1]
     assert (entry.action, entry.actor_id) == ("auth.login", owner.user_id)
     assert entry.details["passkey_id"] == str(passkey.id)
-    assert world.units.state.events[-1] == SignedIn(owner.user_id, world.clock.now())
+    assert (await world.database.events())[-1] == SignedIn(owner.user_id, world.clock.now())
 
 
 async def test_no_second_step(world: World, owner: Owner) -> None:
@@ -112,18 +113,18 @@ async def test_it_is_no_guess(world: World, owner: Owner) -> None:
 async def test_refusals(world: World, owner: Owner, different: dict[str, Any], why: str) -> None:
     """All look the same from outside; only the audit log has the reason."""
     await _sign_in(world, owner, count=4)
-    sessions = len(world.units.state.sessions)
+    sessions = len(await world.database.rows("sessions"))
     with pytest.raises(PasskeyRefused) as caught:
         await _sign_in(world, owner, **different)
 
     assert (caught.value.reason, caught.value.details) == ("INVALID_CREDENTIALS", {})
-    entry = world.units.state.audit[-1].entry
+    entry = (await world.database.audited())[-1]
     if "id" in different:
         assert entry.outcome == "success", "an unknown passkey concerns no user"
     else:
         assert (entry.action, entry.outcome) == ("auth.passkey_refused", "refused")
         assert entry.details["reason"] == why
-    assert len(world.units.state.sessions) == sessions
+    assert len(await world.database.rows("sessions")) == sessions
 
 
 async def test_a_challenge_is_spent_by_a_wrong_answer(world: World, owner: Owner) -> None:
@@ -150,8 +151,8 @@ async def test_refused_additions_are_audited(world: World, owner: Owner) -> None
     with pytest.raises(Exception, match="CONFLICT"):
         await _add(world, owner.caller)
 
-    assert world.units.actions[-3:] == [("auth.passkey_added", "refused")] * 3
-    assert len(world.units.state.passkeys) == 1
+    assert (await world.database.actions())[-3:] == [("auth.passkey_added", "refused")] * 3
+    assert len(await world.database.rows("passkeys")) == 1
 
 
 @pytest.mark.parametrize(

@@ -22,12 +22,12 @@ async def test_the_new_password_counts_and_other_sessions_end(world: World) -> N
     await world.auth.refresh(refresh_token=here.refresh_token, caller=a_client())
     with pytest.raises(TokenRevoked):
         await world.auth.refresh(refresh_token=elsewhere.refresh_token, caller=a_client())
-    revoked = [each.session_id for each in world.units.state.revocations]
+    revoked = [each.session_id for each in await world.database.revocations()]
     assert revoked == [world.session_of(elsewhere)]
     with pytest.raises(InvalidCredentials):
         await world.sign_in()
     await world.sign_in(password=NEW)
-    assert ("auth.password_changed", "success") in world.units.actions
+    assert ("auth.password_changed", "success") in await world.database.actions()
 
 
 async def test_a_wrong_old_password_is_counted(world: World) -> None:
@@ -42,7 +42,7 @@ async def test_a_wrong_old_password_is_counted(world: World) -> None:
     with pytest.raises(TooManyAttempts):
         await world.auth.change_password(old_password=PASSWORD, new_password=NEW, caller=caller)
 
-    assert world.units.actions[-6:] == [("auth.password_refused", "refused")] * 6
+    assert (await world.database.actions())[-6:] == [("auth.password_refused", "refused")] * 6
 
 
 async def test_a_weak_new_password_changes_nothing(world: World) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import pytest_asyncio
 from auth_service.domain.errors import (
     CredentialChanged,
     InvalidCredentials,
@@ -21,7 +22,7 @@ from tests.auth_service.world import EMAIL, PASSWORD, World, a_client
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture(name="caller")
+@pytest_asyncio.fixture(loop_scope="session", name="caller")
 async def _caller(world: World) -> Caller:
     """A user who signed in an hour ago."""
     caller = world.signed_in(await world.user(proven=True), await world.sign_in())
@@ -34,10 +35,11 @@ async def _prove(world: World, caller: Caller, **proof: Any) -> Tokens:
     return await world.auth.reauthenticate(**given, caller=caller)
 
 
-def _proof(world: World, caller: Caller) -> tuple[datetime, tuple[str, ...]]:
+async def _proof(world: World, caller: Caller) -> tuple[datetime, tuple[str, ...]]:
     """Returns what the session keeps, having held the newest access token against it."""
     assert caller.session_id is not None
-    session, grant = world.units.state.sessions[caller.session_id], world.signer.grants[-1]
+    session = await world.database.session(caller.session_id)
+    grant = world.signer.grants[-1]
     assert (grant.session_id, grant.auth_time, grant.amr) == (session.id, session.auth_time, session.amr)
     return session.auth_time, tuple(session.amr)
 
@@ -52,12 +54,12 @@ async def test_a_password(world: World, caller: Caller) -> None:
     tokens = await _prove(world, caller, password=PASSWORD)
     proven_at = world.clock.now()
 
-    assert _proof(world, caller) == (proven_at, ("pwd",))
+    assert await _proof(world, caller) == (proven_at, ("pwd",))
     assert world.session_of(tokens) == caller.session_id
-    assert world.units.actions[-1] == ("auth.reauthenticated", "success")
+    assert (await world.database.actions())[-1] == ("auth.reauthenticated", "success")
     world.clock.advance(HOUR)
     await world.auth.refresh(refresh_token=tokens.refresh_token, caller=a_client())
-    assert _proof(world, caller) == (proven_at, ("pwd",))
+    assert await _proof(world, caller) == (proven_at, ("pwd",))
 
 
 async def test_a_wrong_password_counts_like_a_sign_ins(world: World, caller: Caller) -> None:
@@ -65,7 +67,7 @@ async def test_a_wrong_password_counts_like_a_sign_ins(world: World, caller: Cal
     for _ in range(5):
         with pytest.raises(InvalidCredentials):
             await _prove(world, caller, password="not the password")
-    assert _proof(world, caller)[0] == world.clock.now() - HOUR
+    assert (await _proof(world, caller))[0] == world.clock.now() - HOUR
     with pytest.raises(TooManyAttempts):
         await _prove(world, caller, password=PASSWORD)
     with pytest.raises(TooManyAttempts):
@@ -81,11 +83,11 @@ async def test_the_second_factor_is_asked_where_it_is_on(world: World, caller: C
     with pytest.raises(InvalidCredentials):
         await _prove(world, caller, password="not the password", code=world.totp())
     await _prove(world, caller, password=PASSWORD, code=world.totp())
-    assert _proof(world, caller) == (world.clock.now(), ("pwd", "otp", "mfa"))
+    assert await _proof(world, caller) == (world.clock.now(), ("pwd", "otp", "mfa"))
     for _ in range(5):
         with pytest.raises(InvalidCredentials):
             await _prove(world, caller, password=PASSWORD, code=world.totp())
-    assert world.units.actions[-1] == ("auth.mfa_refused", "refused")
+    assert (await world.database.actions())[-1] == ("auth.mfa_refused", "refused")
     with pytest.raises(TooManyAttempts):
         await _prove(world, caller, password=PASSWORD, code=world.totp(1))
     # Passwords are not blocked by that: signing in gets as far as the second step.
@@ -101,11 +103,11 @@ async def test_a_passkey(world: World, caller: Caller) -> None:
     await world.add_passkey(mallory, "hers")
     with pytest.raises(PasskeyRefused):
         await _prove(world, caller, assertion=await _assertion(world, mallory.user_id, "hers"))
-    assert world.units.state.audit[-1].entry.details["reason"] == "ANOTHER_USERS"
+    assert (await world.database.audited())[-1].details["reason"] == "ANOTHER_USERS"
     assertion = await _assertion(world, caller.user_id, "phone")
     await _prove(world, caller, assertion=assertion)
 
-    at, methods = _proof(world, caller)
+    at, methods = await _proof(world, caller)
     assert (at, methods[1:]) == (world.clock.now(), ("user", "mfa"))
     with pytest.raises(PasskeyRefused):
         await _prove(world, caller, assertion=assertion)
@@ -141,7 +143,7 @@ async def test_a_token_given_here_ends_with_the_session(world: World, caller: Ca
     world.clock.advance(timedelta(minutes=10))
     await world.auth.change_password(old_password=PASSWORD, new_password="another-" + PASSWORD, caller=caller)
 
-    assert other.session_id in {each.session_id for each in world.units.state.revocations}
+    assert other.session_id in {each.session_id for each in await world.database.revocations()}
 
 
 async def test_a_password_changed_meanwhile(world: World, caller: Caller) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import pytest
+import pytest_asyncio
 from auth_service.domain.errors import EmailNotVerified, PasskeyRefused
 from auth_service.domain.events import EmailVerified
 from auth_service.domain.mail import UNDO_TOKENS, MailKind
@@ -15,6 +16,7 @@ from chassis.errors import Invalid, NotFound, TokenInvalid, TokenRevoked
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
+from tests.auth_service.clocked_postgres import ClockedPostgres
 from tests.auth_service.world import EMAIL, PASSWORD, World, a_client, a_service, build_world
 
 NEW = "another stone lamp"
@@ -53,7 +55,7 @@ async def plant(world: World) -> Planted:
     return Planted(world, user_id, intruder, tokens.refresh_token, await _key(world, intruder))
 
 
-@pytest.fixture(name="planted")
+@pytest_asyncio.fixture(loop_scope="session", name="planted")
 async def _planted(world: World) -> Planted:
     return await plant(world)
 
@@ -71,8 +73,8 @@ async def test_keys_passkeys_and_sessions_end(planted: Planted) -> None:
     answer = {"challenge": login["challenge"], "id": "phone", "by": "phone", "user": planted.user_id}
     with pytest.raises(PasskeyRefused):
         await world.passkeys.login_with_passkey(assertion=answer, caller=a_client())
-    assert [each.user_id for each in world.units.state.revocations] == [planted.user_id]
-    assert MailKind.PASSWORD_RECOVERED in [row.kind for row in world.units.state.mails.values()]
+    assert [each.user_id for each in await world.database.revocations()] == [planted.user_id]
+    assert MailKind.PASSWORD_RECOVERED in await world.database.queued()
 
 
 async def test_what_was_begun_cannot_be_finished(planted: Planted) -> None:
@@ -83,15 +85,15 @@ async def test_what_was_begun_cannot_be_finished(planted: Planted) -> None:
     await planted.recover()
     owner = world.signed_in(planted.user_id, await world.sign_in(password=NEW))
 
-    assert not world.units.state.authenticators
-    assert not world.units.state.passkey_challenges
-    assert all(row.kind in UNDO_TOKENS for row in world.units.state.mail_tokens.values())
+    assert not await world.database.rows("authenticators")
+    assert not await world.database.rows("passkey_challenges")
+    assert all(row.kind in UNDO_TOKENS for row in await world.database.rows("mailed_tokens"))
     with pytest.raises(NotFound):
         await world.mfa.confirm_totp(code=world.totp(), caller=owner)
     answer = {"challenge": options["challenge"], "id": "tablet", "by": "tablet"}
     with pytest.raises(Invalid):
         await world.passkeys.add_passkey(name="t", attestation=answer, caller=planted.intruder)
-    assert not world.units.state.passkeys
+    assert not await world.database.rows("passkeys")
 
 
 async def test_the_second_factor_stays(planted: Planted) -> None:
@@ -120,7 +122,7 @@ async def test_calls_under_way_add_nothing(planted: Planted) -> None:
     ):
         with pytest.raises(TokenRevoked):
             await call
-    assert not world.units.state.authenticators
+    assert not await world.database.rows("authenticators")
 
 
 async def test_two_recoveries_at_once(planted: Planted) -> None:
@@ -142,7 +144,7 @@ async def test_a_recovery_proves_the_address(world: World) -> None:
     user_id = await world.user()
     await Planted(world, user_id, a_client(), "", "").recover()
 
-    assert EmailVerified(user_id) in world.units.state.events
+    assert EmailVerified(user_id) in await world.database.events()
     owner = world.signed_in(user_id, await world.sign_in(password=NEW))
     await _key(world, owner)
 
@@ -154,8 +156,8 @@ async def test_a_changed_password_keeps_keys_and_passkeys(planted: Planted) -> N
     await world.auth.change_password(old_password=PASSWORD, new_password=NEW, caller=planted.intruder)
 
     await world.ports.verify_api_key(text=planted.key, caller=a_client())
-    assert world.units.state.passkeys
-    assert not world.units.state.authenticators
+    assert await world.database.rows("passkeys")
+    assert not await world.database.rows("authenticators")
 
 
 async def test_nothing_is_set_up_on_an_address_that_is_not_proven(world: World) -> None:
@@ -170,8 +172,8 @@ async def test_nothing_is_set_up_on_an_address_that_is_not_proven(world: World) 
     ):
         with pytest.raises(EmailNotVerified):
             await call
-    assert not world.units.state.api_keys
-    assert not world.units.state.authenticators
+    assert not await world.database.rows("api_keys")
+    assert not await world.database.rows("authenticators")
 
     async with world.units.transaction() as unit:
         await unit.emails.verify(user_id)
@@ -191,12 +193,12 @@ async def test_an_address_changed_meanwhile_is_not_proven(world: World) -> None:
     answer = {"challenge": options["challenge"], "id": "phone", "by": "phone"}
     with pytest.raises(EmailNotVerified):
         await world.passkeys.add_passkey(name="p", attestation=answer, caller=caller)
-    assert ("auth.passkey_added", "refused") in world.units.actions
+    assert ("auth.passkey_added", "refused") in await world.database.actions()
 
 
-async def test_where_no_mail_can_be_sent() -> None:
+async def test_where_no_mail_can_be_sent(database: ClockedPostgres) -> None:
     """`AUTH_VERIFIED_EMAIL=off` lifts it."""
-    world = build_world(verified_email=False)
+    world = build_world(database, verified_email=False)
     user_id = await world.user()
     caller = world.signed_in(user_id, await world.sign_in())
 
@@ -210,12 +212,12 @@ async def test_the_first_admin_is_proven(world: World) -> None:
     bootstrap = world.bootstrap_admin
     assert await bootstrap(email=EMAIL, password=PASSWORD, user_id=uuid7()) is Bootstrap.CREATED
 
-    (row,) = world.units.state.credentials.values()
-    assert row.credential.email_verified
+    (row,) = await world.database.rows("credentials")
+    assert row.email_verified
     (account,) = world.directory.users.values()
     assert account.user is not None
     assert account.user.email_verified
-    assert not world.units.state.mails
+    assert not await world.database.rows("mails")
 
 
 async def test_the_first_admin_of_a_release_before(world: World) -> None:
@@ -228,7 +230,6 @@ async def test_the_first_admin_of_a_release_before(world: World) -> None:
     )
     assert await bootstrap(email=EMAIL, password=PASSWORD, user_id=uuid7()) is Bootstrap.NOT_NEEDED
 
-    credentials = world.units.state.credentials
-    assert credentials[ada].credential.email_verified
-    assert not credentials[bob].credential.email_verified
-    assert EmailVerified(ada) in world.units.state.events
+    assert (await world.database.credential(ada)).email_verified
+    assert not (await world.database.credential(bob)).email_verified
+    assert EmailVerified(ada) in await world.database.events()

@@ -36,7 +36,7 @@ async def test_two_tabs_get_the_same_successor(world: World) -> None:
     second = await _refresh(world, tokens.refresh_token)
 
     assert first == second
-    assert world.units.state.sessions[world.session_of(tokens)].counter == 1
+    assert (await world.database.session(world.session_of(tokens))).counter == 1
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,8 @@ async def test_a_spent_token_ends_the_session(world: World, rotations: int, wait
 
     with pytest.raises(TokenRevoked):
         await _refresh(world, newest)
-    assert world.units.actions[-1] == ("auth.refresh_reused", "refused")
-    revoked = world.units.state.events[-1]
+    assert (await world.database.actions())[-1] == ("auth.refresh_reused", "refused")
+    revoked = (await world.database.events())[-1]
     assert isinstance(revoked, TokensRevoked)
     assert revoked.revocation.session_id == world.session_of(tokens)
 

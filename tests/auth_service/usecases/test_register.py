@@ -17,11 +17,11 @@ async def test_a_person_is_admitted_and_may_sign_in(world: World) -> None:
     """Both halves in one call; the copy of the name goes as soon as it is not needed."""
     user_id = await world.user()
 
-    row = world.units.state.credentials[user_id]
-    assert not row.credential.is_pending
+    (row,) = await world.database.rows("credentials")
+    assert not row.is_pending
     assert row.full_name is None
-    assert world.units.state.events == [RegistrationStarted(user_id)]
-    assert world.units.actions == [("auth.register", "success")]
+    assert await world.database.events() == [RegistrationStarted(user_id)]
+    assert await world.database.actions() == [("auth.register", "success")]
 
 
 @pytest.mark.parametrize("email", [EMAIL, EMAIL.upper()])
@@ -31,7 +31,7 @@ async def test_an_address_registers_once(world: World, email: str) -> None:
 
     with pytest.raises(EmailTaken):
         await world.user(email)
-    assert world.units.actions[-1] == ("auth.register", "refused")
+    assert (await world.database.actions())[-1] == ("auth.register", "refused")
 
 
 async def test_a_weak_password_is_refused_before_anything_is_kept(world: World) -> None:
@@ -40,7 +40,7 @@ async def test_a_weak_password_is_refused_before_anything_is_kept(world: World) 
         await world.auth.register(email=EMAIL, password="hunter22", full_name=NAME, caller=a_client())
 
     assert [error.field for error in caught.value.field_errors] == ["password"]
-    assert not world.units.state.credentials
+    assert not await world.database.rows("credentials")
 
 
 async def test_while_user_service_is_away_the_registration_waits(world: World) -> None:
@@ -48,7 +48,7 @@ async def test_while_user_service_is_away_the_registration_waits(world: World) -
     world.directory.away = True
     with pytest.raises(Unavailable):
         await world.user()
-    (user_id,) = world.units.state.credentials
+    user_id = (await world.database.rows("credentials"))[0].user_id
     registration = await world.accounts.get_registration(user_id=user_id)
     assert (registration.email, registration.full_name, registration.role) == (EMAIL, NAME, Role.USER)
 
@@ -67,7 +67,7 @@ async def test_repeating_the_registration_resumes_it(world: World) -> None:
     with pytest.raises(Unavailable):
         await world.user()
     world.directory.away = False
-    (waiting,) = world.units.state.credentials
+    waiting = (await world.database.rows("credentials"))[0].user_id
 
     with pytest.raises(EmailTaken):
         await world.auth.register(email=EMAIL, password="another password", full_name=NAME, caller=a_client())
@@ -81,8 +81,8 @@ async def test_an_address_that_user_service_has_given_away_is_taken(world: World
     with pytest.raises(EmailTaken):
         await world.user()
 
-    assert not world.units.state.credentials
-    assert world.units.actions[-1] == ("auth.register", "refused")
+    assert not await world.database.rows("credentials")
+    assert (await world.database.actions())[-1] == ("auth.register", "refused")
 
 
 async def test_refusing_drops_only_what_waits(world: World) -> None:
@@ -117,7 +117,7 @@ async def test_the_first_admin_is_made_once(world: World) -> None:
     assert await job(email="other@example.com", password=PASSWORD, user_id=uuid7()) is Bootstrap.NOT_NEEDED
 
     assert (await world.sign_in(password="weak")).role is Role.ADMIN
-    assert ("auth.bootstrap_admin", "success") in world.units.actions
+    assert ("auth.bootstrap_admin", "success") in await world.database.actions()
 
 
 async def test_the_first_admin_waits_for_user_service(world: World) -> None:
@@ -129,7 +129,7 @@ async def test_the_first_admin_waits_for_user_service(world: World) -> None:
     world.directory.away = False
 
     assert await job(email=EMAIL, password=PASSWORD, user_id=user_id) is Bootstrap.CREATED
-    assert len(world.units.state.credentials) == 1
+    assert len(await world.database.rows("credentials")) == 1
 
 
 async def test_an_ordinary_persons_address_makes_no_admin(world: World) -> None:

@@ -36,13 +36,13 @@ async def test_logging_out_ends_this_session(world: World) -> None:
     await world.auth.logout(caller=caller)
     await world.auth.logout(caller=caller)
 
-    (revocation,) = world.units.state.revocations
+    (revocation,) = await world.database.revocations()
     assert revocation.session_id == world.session_of(here)
-    assert TokensRevoked(revocation) in world.units.state.events
+    assert TokensRevoked(revocation) in await world.database.events()
     with pytest.raises(TokenRevoked):
         await world.auth.refresh(refresh_token=here.refresh_token, caller=a_client())
     await world.auth.refresh(refresh_token=elsewhere.refresh_token, caller=a_client())
-    assert world.units.actions.count(("auth.logout", "success")) == 1
+    assert (await world.database.actions()).count(("auth.logout", "success")) == 1
 
 
 async def test_logging_out_everywhere_ends_all(world: World) -> None:
@@ -52,7 +52,7 @@ async def test_logging_out_everywhere_ends_all(world: World) -> None:
 
     await world.auth.logout_all(caller=world.signed_in(user_id, everywhere[0]))
 
-    assert [each.user_id for each in world.units.state.revocations] == [user_id]
+    assert [each.user_id for each in await world.database.revocations()] == [user_id]
     for tokens in everywhere:
         with pytest.raises(TokenRevoked):
             await world.auth.refresh(refresh_token=tokens.refresh_token, caller=a_client())
@@ -74,7 +74,7 @@ async def test_only_ones_own_session_can_be_ended(world: World) -> None:
         await world.sessions.end_session(session_id=world.session_of(mine), caller=caller)
 
     await world.auth.refresh(refresh_token=bobs.refresh_token, caller=a_client())
-    assert world.units.actions[-1] == ("auth.session_ended", "success")
+    assert (await world.database.actions())[-1] == ("auth.session_ended", "success")
 
 
 async def test_a_caller_without_a_session_has_nothing_to_end(world: World) -> None:

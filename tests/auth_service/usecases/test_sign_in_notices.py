@@ -13,6 +13,7 @@ from auth_service.domain.mail import MailKind
 from auth_service.domain.second_factor import Challenge
 from chassis.identity.caller import Caller
 
+from tests.auth_service.clocked_postgres import ClockedPostgres
 from tests.auth_service.world import EMAIL, PASSWORD, World, a_client, build_world
 
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/119.0.0.0 Safari/537.36"
@@ -24,8 +25,8 @@ async def _sign_in(world: World, user_agent: str = CHROME, address: str = "192.0
     await world.auth.login(email=EMAIL, password=PASSWORD, caller=caller)
 
 
-def _notices(world: World, kind: MailKind = MailKind.NEW_DEVICE) -> int:
-    return [row.kind for row in world.units.state.mails.values()].count(kind)
+async def _notices(world: World, kind: MailKind = MailKind.NEW_DEVICE) -> int:
+    return (await world.database.queued()).count(kind)
 
 
 async def test_a_new_device_is_reported_once(world: World) -> None:
@@ -34,13 +35,13 @@ async def test_a_new_device_is_reported_once(world: World) -> None:
     await _sign_in(world)
     await _sign_in(world, CHROME.replace("119", "120"))
     await _sign_in(world, address="192.0.77.9")
-    assert _notices(world) == 0
+    assert await _notices(world) == 0
 
     await _sign_in(world, FIREFOX)
     await _sign_in(world, FIREFOX)
-    assert _notices(world) == 1
+    assert await _notices(world) == 1
     await _sign_in(world, address="198.51.100.7")
-    assert _notices(world) == 2
+    assert await _notices(world) == 2
 
 
 async def test_a_wrong_password_is_no_sign_in(world: World) -> None:
@@ -50,7 +51,7 @@ async def test_a_wrong_password_is_no_sign_in(world: World) -> None:
     caller = replace(a_client(), user_agent=FIREFOX)
     with pytest.raises(InvalidCredentials):
         await world.auth.login(email=EMAIL, password="wrong", caller=caller)
-    assert (_notices(world), len(world.units.state.devices)) == (0, 1)
+    assert (await _notices(world), len(await world.database.rows("known_devices"))) == (0, 1)
 
 
 async def test_there_is_no_flood_of_mails(world: World) -> None:
@@ -58,11 +59,11 @@ async def test_there_is_no_flood_of_mails(world: World) -> None:
     await world.user()
     for number in range(NOTICES_MAX + 10):
         await _sign_in(world, f"Browser {number}")
-    assert _notices(world) == NOTICES_MAX
+    assert await _notices(world) == NOTICES_MAX
 
     world.clock.advance(NOTICES_WINDOW + timedelta(seconds=1))
     await _sign_in(world, "Another browser")
-    assert _notices(world) == NOTICES_MAX + 1
+    assert await _notices(world) == NOTICES_MAX + 1
 
 
 async def test_two_at_once(world: World) -> None:
@@ -70,7 +71,7 @@ async def test_two_at_once(world: World) -> None:
     await world.user()
     await _sign_in(world)
     await asyncio.gather(*(_sign_in(world, FIREFOX) for _ in range(4)))
-    assert _notices(world) == 1
+    assert await _notices(world) == 1
 
 
 async def test_devices_are_each_users_own(world: World) -> None:
@@ -78,9 +79,9 @@ async def test_devices_are_each_users_own(world: World) -> None:
     ada = await world.user()
     bob = await world.user("bob@example.com")
     await _sign_in(world)
-    assert {user_id for user_id, _ in world.units.state.devices} == {ada}
+    assert {row.user_id for row in await world.database.rows("known_devices")} == {ada}
     await world.sign_in("bob@example.com")
-    assert {user_id for user_id, _ in world.units.state.devices} == {ada, bob}
+    assert {row.user_id for row in await world.database.rows("known_devices")} == {ada, bob}
 
 
 def test_devices() -> None:
@@ -114,32 +115,32 @@ async def test_guessed_codes_are_reported_once_per_block(world: World) -> None:
     """They come from someone with the password."""
     await _guarded(world)
     await _guess(world, FAILURES_MAX - 1)
-    assert _notices(world, MailKind.SECOND_FACTOR_GUESSED) == 0
+    assert await _notices(world, MailKind.SECOND_FACTOR_GUESSED) == 0
     await _guess(world, 10)
-    assert _notices(world, MailKind.SECOND_FACTOR_GUESSED) == 1
+    assert await _notices(world, MailKind.SECOND_FACTOR_GUESSED) == 1
 
     world.clock.advance(BLOCK + timedelta(seconds=1))
     await _guess(world, FAILURES_MAX)
-    assert _notices(world, MailKind.SECOND_FACTOR_GUESSED) == 2
+    assert await _notices(world, MailKind.SECOND_FACTOR_GUESSED) == 2
 
 
 async def test_codes_guessed_in_a_session_count_as_well(world: World) -> None:
     """Proving oneself once more is another way to guess."""
     user_id = await _guarded(world)
-    (session_id,) = world.units.state.sessions
-    caller = Caller(user_id=user_id, role="user", session_id=session_id, client_address="192.0.2.1")
+    (session,) = await world.database.rows("sessions")
+    caller = Caller(user_id=user_id, role="user", session_id=session.id, client_address="192.0.2.1")
     for _ in range(FAILURES_MAX):
         with pytest.raises(InvalidCredentials):
             await world.auth.reauthenticate(password=PASSWORD, code="wrong", assertion=None, caller=caller)
-    assert _notices(world, MailKind.SECOND_FACTOR_GUESSED) == 1
+    assert await _notices(world, MailKind.SECOND_FACTOR_GUESSED) == 1
 
 
-async def test_turned_off() -> None:
+async def test_turned_off(database: ClockedPostgres) -> None:
     """By setting, no mail is sent, and no device is stored."""
-    world = build_world(notify=False)
+    world = build_world(database, notify=False)
     await _guarded(world)
     await _guess(world, FAILURES_MAX)
     await _sign_in(world, FIREFOX)
 
-    assert _notices(world, MailKind.SECOND_FACTOR_GUESSED) == 0
-    assert not world.units.state.devices
+    assert await _notices(world, MailKind.SECOND_FACTOR_GUESSED) == 0
+    assert not await world.database.rows("known_devices")

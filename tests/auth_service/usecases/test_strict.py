@@ -15,14 +15,15 @@ from chassis.errors import TokenExpired
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
+from tests.auth_service.clocked_postgres import ClockedPostgres
 from tests.auth_service.world import PASSWORD, World, a_client, build_world
 
 MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture(name="strict")
-def _strict() -> World:
-    return build_world(STRICT, admins_need_second_factor=True)
+def _strict(database: ClockedPostgres) -> World:
+    return build_world(database, STRICT, admins_need_second_factor=True)
 
 
 async def _refresh(world: World, tokens: Tokens) -> Tokens:
@@ -114,8 +115,8 @@ async def test_others_need_none(strict: World, world: World) -> None:
     await strict.sign_in()
     assert _granted(strict) == (Role.USER, False)
 
-    await world.user(role=Role.ADMIN, proven=True)
-    await world.sign_in()
+    await world.user("root@example.com", role=Role.ADMIN, proven=True)
+    await world.sign_in("root@example.com")
     assert _granted(world) == (Role.ADMIN, False)
 
 
@@ -137,15 +138,15 @@ async def test_a_key_may_do_no_more_than_a_session(strict: World) -> None:
     assert await key_rights() == (Role.ADMIN, False)
     await strict.mfa.remove_totp(password=PASSWORD, caller=caller)
     assert await key_rights() == (Role.USER, True)
-    assert strict.units.state.revocations[-1].user_id == user_id
+    assert (await strict.database.revocations())[-1].user_id == user_id
     async with strict.units.transaction() as unit:
         made = NewPasskey(credential_id=b"phone", public_key=b"", sign_count=0)
         passkey = await unit.passkeys.add(uuid7(), user_id, "Phone", made)
     assert await key_rights() == (Role.ADMIN, False)
-    revoked = len(strict.units.state.revocations)
+    revoked = len(await strict.database.revocations())
     await strict.passkeys.remove_passkey(passkey_id=passkey.id, password=PASSWORD, caller=caller)
     assert await key_rights() == (Role.USER, True)
-    assert len(strict.units.state.revocations) == revoked + 1
+    assert len(await strict.database.revocations()) == revoked + 1
 
 
 async def _a_session(strict: World, user_id: UUID) -> UUID:

@@ -10,8 +10,8 @@ from chassis.ids import uuid7
 from tests.auth_service.world import EMAIL, World, a_client, a_service
 
 
-def _revoked_people(world: World) -> list[object]:
-    events = [event for event in world.units.state.events if isinstance(event, TokensRevoked)]
+async def _revoked_people(world: World) -> list[object]:
+    events = [event for event in await world.database.events() if isinstance(event, TokensRevoked)]
     return [event.revocation.user_id for event in events]
 
 
@@ -25,8 +25,8 @@ async def test_a_new_address_is_the_one_to_sign_in_with(world: World) -> None:
     await world.sign_in("countess@example.com")
     with pytest.raises(InvalidCredentials):
         await world.sign_in(EMAIL)
-    assert ("auth.account_synced", "success") in world.units.actions
-    assert not _revoked_people(world)
+    assert ("auth.account_synced", "success") in await world.database.actions()
+    assert not await _revoked_people(world)
 
 
 async def test_a_new_role_revokes_the_access_tokens(world: World) -> None:
@@ -37,7 +37,7 @@ async def test_a_new_role_revokes_the_access_tokens(world: World) -> None:
 
     await world.accounts.sync_account(user_id=user_id, caller=a_service())
 
-    assert _revoked_people(world) == [user_id]
+    assert await _revoked_people(world) == [user_id]
     assert (
         await world.auth.refresh(refresh_token=tokens.refresh_token, caller=a_client())
     ).role is Role.ADMIN
@@ -50,7 +50,7 @@ async def test_deactivation_ends_every_session(world: World) -> None:
     world.directory.put(user_id, EMAIL, is_active=False)
     await world.accounts.sync_account(user_id=user_id, caller=a_service())
 
-    assert _revoked_people(world) == [user_id]
+    assert await _revoked_people(world) == [user_id]
     with pytest.raises(TokenRevoked):
         await world.auth.refresh(refresh_token=tokens.refresh_token, caller=a_client())
     with pytest.raises(AccountDisabled):
@@ -73,11 +73,9 @@ async def test_an_erased_person_leaves_only_ids(world: World) -> None:
 
     await world.accounts.sync_account(user_id=user_id, caller=a_service())
 
-    state = world.units.state
-    assert not state.credentials
-    assert not state.sessions
-    assert not state.guesses
-    assert _revoked_people(world) == [user_id]
+    for table in ("credentials", "sessions", "sign_in_failures"):
+        assert not await world.database.rows(table)
+    assert await _revoked_people(world) == [user_id]
     assert await world.user() != user_id
 
 
@@ -86,11 +84,11 @@ async def test_doing_it_twice_does_it_once(world: World) -> None:
     user_id = await world.user()
     world.directory.put(user_id, EMAIL, role=Role.ADMIN)
     await world.accounts.sync_account(user_id=user_id, caller=a_service())
-    before = world.units.state
+    before = await world.database.everything()
 
     await world.accounts.sync_account(user_id=user_id, caller=a_service())
 
-    assert world.units.state == before
+    assert await world.database.everything() == before
 
 
 async def test_people_unknown_here_or_there_change_nothing(world: World) -> None:
@@ -100,7 +98,7 @@ async def test_people_unknown_here_or_there_change_nothing(world: World) -> None
     world.directory.put(stranger, EMAIL)
     await world.accounts.sync_account(user_id=stranger, caller=a_service())
 
-    assert not world.units.actions
+    assert not await world.database.actions()
 
 
 async def test_addresses_that_changed_hands_settle(world: World) -> None:
@@ -110,12 +108,11 @@ async def test_addresses_that_changed_hands_settle(world: World) -> None:
     world.directory.put(bob, "a@example.com")
 
     await world.accounts.sync_account(user_id=ada, caller=a_service())
-    assert CopyOutdated(bob) in world.units.state.events
+    assert CopyOutdated(bob) in await world.database.events()
     await world.accounts.sync_account(user_id=bob, caller=a_service())
 
-    state = world.units.state
-    assert state.credentials[ada].canonical == "b@example.com"
-    assert state.credentials[bob].canonical == "a@example.com"
+    addresses = {row.user_id: row.email_canonical for row in await world.database.rows("credentials")}
+    assert addresses == {ada: "b@example.com", bob: "a@example.com"}
 
 
 async def test_a_waiting_registration_gives_way_to_an_admitted_person(world: World) -> None:
@@ -129,4 +126,4 @@ async def test_a_waiting_registration_gives_way_to_an_admitted_person(world: Wor
 
     await world.accounts.sync_account(user_id=ada, caller=a_service())
 
-    assert list(world.units.state.credentials) == [ada]
+    assert [row.user_id for row in await world.database.rows("credentials")] == [ada]

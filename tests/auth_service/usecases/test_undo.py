@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import pytest_asyncio
 from auth_service.domain.errors import InvalidCredentials
 from auth_service.domain.mail import MailKind
 from auth_service.domain.user import UserState
@@ -12,7 +13,7 @@ from tests.auth_service.usecases.test_recovery import NEW, Planted, plant
 from tests.auth_service.world import EMAIL, World, a_client, a_service
 
 
-@pytest.fixture(name="planted")
+@pytest_asyncio.fixture(loop_scope="session", name="planted")
 async def _planted(world: World) -> Planted:
     return await plant(world)
 
@@ -32,17 +33,17 @@ async def test_what_was_set_up_is_undone_by_mail(planted: Planted, kind: MailKin
     await world.turn_on_totp(planted.intruder)
     await _undo(world, kind)
 
-    state = world.units.state
-    assert (state.passkeys, state.authenticators, state.recovery_codes) == ({}, {}, {})
+    for table in ("passkeys", "authenticators", "recovery_codes"):
+        assert not await world.database.rows(table)
     with pytest.raises(TokenRevoked):
         await world.ports.verify_api_key(text=planted.key, caller=a_client())
     with pytest.raises(TokenRevoked):
         await world.auth.refresh(refresh_token=planted.refresh_token, caller=a_client())
     with pytest.raises(InvalidCredentials):
         await world.sign_in()
-    entry = [row.entry for row in state.audit if row.entry.action == "auth.change_undone"][-1]
+    entry = (await world.database.audited("auth.change_undone"))[-1]
     assert (entry.outcome, entry.details["undone"]) == ("success", kind.value)
-    assert MailKind.PASSWORD_RESET in [row.kind for row in state.mails.values()]
+    assert MailKind.PASSWORD_RESET in await world.database.queued()
 
     await planted.recover()
     await world.sign_in(password=NEW)
@@ -61,7 +62,7 @@ async def test_an_intruder_who_recovers_does_not_end_the_undo(planted: Planted) 
     undo = world.emails.undo_email_change
     await undo(token=undo_token, caller=a_client())
 
-    assert world.units.state.credentials[planted.user_id].credential.email == EMAIL
+    assert (await world.database.credential(planted.user_id)).email == EMAIL
     with pytest.raises(InvalidCredentials):
         await world.sign_in("intruder@example.com", NEW)
 
@@ -81,7 +82,7 @@ async def test_an_address_that_was_asked_for_is_given_up(planted: Planted) -> No
     after = world.directory.users[planted.user_id].user
     assert after is not None
     assert (after.email, after.pending_email) == (EMAIL, None)
-    assert not world.units.state.pending_emails
+    assert [row.pending_email for row in await world.database.rows("credentials")] == [None]
     owner = world.signed_in(planted.user_id, await world.sign_in(password=NEW))
     await world.emails.resend_verification(caller=owner)
-    assert MailKind.EMAIL_CHANGE not in [row.kind for row in world.units.state.mails.values()]
+    assert MailKind.EMAIL_CHANGE not in await world.database.queued()

@@ -62,7 +62,7 @@ async def test_undoing(world: World, mails: Mails, proven: bool) -> None:
     assert to == EMAIL
     await world.passwords.reset_password(token=reset, new_password="another stone lamp", caller=a_client())
     await world.sign_in(password="another stone lamp")
-    assert ("auth.change_undone", "success") in world.units.actions
+    assert ("auth.change_undone", "success") in await world.database.actions()
 
 
 async def test_every_notice_undoes_its_own_change(world: World, mails: Mails) -> None:
@@ -99,7 +99,7 @@ async def test_a_week(world: World, mails: Mails) -> None:
 
     with pytest.raises(TokenExpired):
         await undo_change(world, undo)
-    assert world.units.actions[-1] == ("auth.change_undone", "refused")
+    assert (await world.database.actions())[-1] == ("auth.change_undone", "refused")
 
 
 async def test_undoing_while_user_service_is_away(world: World, mails: Mails) -> None:
@@ -116,7 +116,7 @@ async def test_undoing_while_user_service_is_away(world: World, mails: Mails) ->
     with pytest.raises(Unavailable):
         await world.accounts.sync_account(user_id=user_id, caller=a_service())
     world.directory.away = False
-    assert EmailVerified(user_id) in world.units.state.events
+    assert EmailVerified(user_id) in await world.database.events()
 
     await world.ports.report_email_verified(user_id=user_id)
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+import pytest_asyncio
 from auth_service.domain.errors import EmailTaken, InvalidCredentials
 from auth_service.domain.events import TokensRevoked as RevocationEvent
 from auth_service.domain.idempotency import IdempotencyRecord
@@ -24,7 +25,7 @@ NEW = "another stone lamp"
 BOB = "bob@example.com"
 
 
-@pytest.fixture(name="admin")
+@pytest_asyncio.fixture(loop_scope="session", name="admin")
 async def _admin(world: World) -> Caller:
     user_id = await world.user(role=Role.ADMIN, proven=True)
     return world.signed_in(user_id, await world.sign_in())
@@ -40,7 +41,7 @@ async def _invite(
 async def test_an_invited_user_chooses_a_password(world: World, admin: Caller) -> None:
     """By the link, once; that proves the address. Actor and subject are on the record."""
     bob = await _invite(world, admin, role=Role.ADMIN)
-    entry = world.units.state.audit[-1].entry
+    entry = (await world.database.audited())[-1]
     assert (entry.action, entry.actor_id, entry.subject_id) == ("auth.user_invited", admin.user_id, bob)
     sender = await world.send_mails()
     assert [mail.kind for mail in sender.sent if mail.to == BOB] == [MailKind.INVITATION]
@@ -51,7 +52,7 @@ async def test_an_invited_user_chooses_a_password(world: World, admin: Caller) -
     tokens = await world.sign_in(BOB, NEW)
 
     assert tokens.role is Role.ADMIN
-    assert world.units.state.credentials[bob].credential.email_verified
+    assert (await world.database.credential(bob)).email_verified
     with pytest.raises(TokenInvalid):
         await reset(token=token, new_password=NEW, caller=a_client())
 
@@ -99,8 +100,8 @@ async def test_a_taken_address(world: World, admin: Caller) -> None:
     with pytest.raises(EmailTaken):
         await _invite(world, admin)
 
-    assert world.units.actions[-1] == ("auth.user_invited", "refused")
-    assert len(world.units.state.credentials) == 2
+    assert (await world.database.actions())[-1] == ("auth.user_invited", "refused")
+    assert len(await world.database.rows("credentials")) == 2
 
 
 async def test_an_invitation_that_was_cut_off(world: World, admin: Caller) -> None:
@@ -112,7 +113,7 @@ async def test_an_invitation_that_was_cut_off(world: World, admin: Caller) -> No
     bob = await _invite(world, admin)
 
     await world.accounts.sync_account(user_id=bob, caller=a_service())
-    kinds = [row.kind for row in world.units.state.mails.values() if row.user_id == bob]
+    kinds = await world.database.queued(bob)
     assert kinds == [MailKind.INVITATION]
 
 
@@ -122,13 +123,11 @@ async def test_an_invitation_finished_by_the_event(world: World, admin: Caller) 
     with pytest.raises(Unavailable):
         await _invite(world, admin)
     world.directory.away = False
-    (bob,) = [each for each in world.units.state.credentials if each != admin.user_id]
+    (bob,) = {row.user_id for row in await world.database.rows("credentials")} - {admin.user_id}
     await world.directory.admit(bob)
     await world.accounts.sync_account(user_id=bob, caller=a_service())
 
-    assert [row.kind for row in world.units.state.mails.values() if row.user_id == bob] == [
-        MailKind.INVITATION
-    ]
+    assert await world.database.queued(bob) == [MailKind.INVITATION]
 
 
 async def test_an_invitation_made_again_by_its_key(world: World, admin: Caller) -> None:
@@ -146,7 +145,7 @@ async def test_anothers_sessions(world: World, admin: Caller) -> None:
     access = world.user_access
     page = await access.list_user_sessions(user_id=bob, page=2, page_size=2, caller=admin)
     assert (len(page.sessions), page.total) == (1, 3)
-    assert world.units.actions[-1] == ("auth.user_sessions_read", "success")
+    assert (await world.database.actions())[-1] == ("auth.user_sessions_read", "success")
 
     for _ in range(2):
         await access.end_user_sessions(user_id=bob, caller=admin)
@@ -154,13 +153,13 @@ async def test_anothers_sessions(world: World, admin: Caller) -> None:
     for each in tokens:
         with pytest.raises(TokenRevoked):
             await world.auth.refresh(refresh_token=each.refresh_token, caller=a_client())
-    entry = world.units.state.audit[-1].entry
+    entry = (await world.database.audited())[-1]
     assert (entry.action, entry.actor_id, entry.subject_id) == (
         "auth.user_sessions_ended",
         admin.user_id,
         bob,
     )
-    mails = [row.kind for row in world.units.state.mails.values() if row.user_id == bob]
+    mails = await world.database.queued(bob)
     assert mails.count(MailKind.SESSIONS_ENDED) == 1
     assert isinstance(await world.sign_in(BOB), Tokens)
 
@@ -181,8 +180,8 @@ async def test_anothers_second_factor(world: World, admin: Caller) -> None:
     assert isinstance(await world.sign_in(BOB), Tokens)
     with pytest.raises(TokenInvalid):
         await world.mfa.verify_mfa(mfa_token=pending.token, code=str(step), caller=a_client())
-    assert MailKind.SECOND_FACTOR_REMOVED in [row.kind for row in world.units.state.mails.values()]
-    assert ("auth.user_mfa_removed", "success") in world.units.actions
+    assert MailKind.SECOND_FACTOR_REMOVED in await world.database.queued()
+    assert ("auth.user_mfa_removed", "success") in await world.database.actions()
     with pytest.raises(NotFound):
         await remove(user_id=bob, caller=admin)
 
@@ -193,7 +192,7 @@ async def test_unknown_users(world: World, admin: Caller) -> None:
     world.directory.away = True
     with pytest.raises(Unavailable):
         await _invite(world, admin)
-    (pending,) = [each for each in world.units.state.credentials if each != admin.user_id]
+    (pending,) = {row.user_id for row in await world.database.rows("credentials")} - {admin.user_id}
     for user_id in (uuid7(), pending):
         for call in (
             access.list_user_sessions(user_id=user_id, page=1, page_size=20, caller=admin),
@@ -214,21 +213,21 @@ async def test_everybodys_sessions(world: World, admin: Caller) -> None:
     """End by one revocation that names none of them, and one after; the caller's goes on."""
     await world.user(BOB)
     bobs, other = await world.sign_in(BOB), await world.sign_in()
-    events = len(world.units.state.events)
+    events = len(await world.database.events())
     end_all = world.user_access.end_all_sessions
     await end_all(caller=admin)
 
     for tokens in (bobs, other):
         with pytest.raises(TokenRevoked):
             await world.auth.refresh(refresh_token=tokens.refresh_token, caller=a_client())
-    revoked = [each for each in world.units.state.events[events:] if isinstance(each, RevocationEvent)]
+    revoked = [each for each in (await world.database.events())[events:] if isinstance(each, RevocationEvent)]
     assert [(each.revocation.every_session, each.revocation.kept_session_id) for each in revoked] == [
         (True, admin.session_id)
     ] * 2
     async with world.units.statements() as unit:
         assert await unit.sessions.is_open(admin.session_id, admin.person())  # type: ignore[arg-type]
         assert await unit.revocations.unended() == []
-    assert ("auth.all_sessions_ended", "success") in world.units.actions
+    assert ("auth.all_sessions_ended", "success") in await world.database.actions()
     assert isinstance(await world.sign_in(BOB), Tokens)
 
 
@@ -238,10 +237,10 @@ async def test_everybodys_sessions_are_named_to_the_release_before(world: World,
     await world.sign_in(BOB)
     world.clock.advance(ACCESS_LIFETIME + timedelta(minutes=5))
     await world.sign_in(BOB)
-    events = len(world.units.state.events)
+    events = len(await world.database.events())
     await replace(world.user_access.end_all_sessions, names_each=True)(caller=admin)
 
-    revoked = [each for each in world.units.state.events[events:] if isinstance(each, RevocationEvent)]
+    revoked = [each for each in (await world.database.events())[events:] if isinstance(each, RevocationEvent)]
     assert [each.revocation.every_session for each in revoked] == [True, False, True]
     assert revoked[1].revocation.session_id not in (None, admin.session_id)
 

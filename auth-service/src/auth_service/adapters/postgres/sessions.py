@@ -46,7 +46,7 @@ class PostgresSessions:
         if row is None:
             return None
         return LockedSession(
-            session=_session(row),
+            session=session_of(row),
             role=Role(row["role"]),
             at=row["at"],
             guarded=row["second_factor"] or row["by_passkey"],
@@ -154,7 +154,7 @@ class PostgresSessions:
             limit,
             offset,
         )
-        return [_session(row) for row in rows]
+        return [session_of(row) for row in rows]
 
     async def count_open(self, user_id: UUID) -> int:
         """Returns how many open sessions a user has."""
@@ -183,7 +183,8 @@ class PostgresSessions:
         return bool(allowed)
 
 
-def _session(row: Any) -> Session:
+def session_of(row: Any) -> Session:
+    """Returns the session in a row, which may have more columns."""
     return Session(
         id=row["id"],
         user_id=row["user_id"],

@@ -1,4 +1,4 @@
-"""What sessions and revocations promise, in memory and on Postgres."""
+"""What sessions and revocations promise."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +12,7 @@ from auth_service.domain.user import Role
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
-from tests.contract.auth_service.builders import (
+from tests.auth_service.adapters.postgres.builders import (
     GUESSES,
     LONG_AGO,
     MINUTE,

@@ -1,4 +1,4 @@
-"""What mails and verified addresses promise, in memory and on Postgres."""
+"""What mails and verified addresses promise."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -7,7 +7,7 @@ from auth_service.domain.mail import Mail, MailKind
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from chassis.ids import uuid7
 
-from tests.contract.auth_service.builders import MINUTE, a_registration, a_user, admitted
+from tests.auth_service.adapters.postgres.builders import MINUTE, a_registration, a_user, admitted
 
 RESET, PROOF = MailKind.PASSWORD_RESET, MailKind.EMAIL_VERIFICATION
 HOUR = timedelta(hours=1)

@@ -4,7 +4,7 @@ from auth_service.domain.device import DEVICES_MAX, NOTICES_MAX
 from auth_service.domain.unit_of_work import UnitsOfWork
 from chassis.ids import uuid7
 
-from tests.contract.auth_service.builders import admitted
+from tests.auth_service.adapters.postgres.builders import admitted
 
 
 async def test_the_first_device_is_no_news(units: UnitsOfWork) -> None:

@@ -1,4 +1,4 @@
-"""What attempts at calls promise, in memory and on Postgres."""
+"""What attempts at calls promise."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -7,7 +7,7 @@ from auth_service.domain.idempotency import WRONG_SECRETS_MAX, IdempotencyKey, I
 from auth_service.domain.unit_of_work import UnitsOfWork
 from chassis.ids import uuid7
 
-from tests.contract.auth_service.builders import admitted, opened
+from tests.auth_service.adapters.postgres.builders import admitted, opened
 
 LEASE = timedelta(minutes=1)
 QUESTION = IdempotencyKey(name=b"ada 1", fingerprint=b"asked", user_id=None)

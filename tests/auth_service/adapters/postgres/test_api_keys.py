@@ -1,4 +1,4 @@
-"""What API keys promise, in memory and on Postgres."""
+"""What API keys promise."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -8,7 +8,7 @@ from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import Role
 from chassis.ids import uuid7
 
-from tests.contract.auth_service.builders import a_registration, a_user, admitted
+from tests.auth_service.adapters.postgres.builders import a_registration, a_user, admitted
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 

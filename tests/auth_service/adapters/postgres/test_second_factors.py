@@ -1,4 +1,4 @@
-"""What second factors promise, in memory and on Postgres."""
+"""What second factors promise."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ from auth_service.domain.second_factor import CHALLENGE_LIFETIME, Authenticator
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from chassis.ids import uuid7
 
-from tests.contract.auth_service.builders import admitted
+from tests.auth_service.adapters.postgres.builders import admitted
 
 
 async def _guarded(unit: UnitOfWork) -> Authenticator:

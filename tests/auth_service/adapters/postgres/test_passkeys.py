@@ -1,4 +1,4 @@
-"""What passkeys and their challenges promise, in memory and on Postgres."""
+"""What passkeys and their challenges promise."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -9,7 +9,7 @@ from auth_service.domain.passkey import Ceremony, Challenge, NewPasskey, Signed
 from auth_service.domain.unit_of_work import UnitsOfWork
 from chassis.ids import uuid7
 
-from tests.contract.auth_service.builders import MINUTE, admitted
+from tests.auth_service.adapters.postgres.builders import MINUTE, admitted
 
 MADE = NewPasskey(
     credential_id=b"credential", public_key=b"key", sign_count=0, transports=("usb", "nfc"), is_backed_up=True

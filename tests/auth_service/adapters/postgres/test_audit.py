@@ -1,4 +1,4 @@
-"""What counters, the chain, keys and the outbox promise, in memory and on Postgres."""
+"""What the login throttle, the audit chain, signing keys and the outbox promise."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from auth_service.domain.unit_of_work import UnitsOfWork
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
-from tests.contract.auth_service.builders import LONG_AGO, MINUTE, admitted
+from tests.auth_service.adapters.postgres.builders import LONG_AGO, MINUTE, admitted
 
 
 async def test_five_failures_block_the_client(units: UnitsOfWork) -> None:

@@ -1,31 +1,31 @@
-"""Everything besides storage: hashing, tokens, user-service."""
+"""What is outside auth-service: passwords' cost, user-service, browsers, the audit witness."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import UUID
+from typing import Any
+from uuid import UUID, uuid4
 
 from auth_service.domain.audit_client import AuditClient
-from auth_service.domain.credential import Credential
+from auth_service.domain.audit_head import SignedHead
+from auth_service.domain.audit_witness import WitnessedHead
 from auth_service.domain.errors import EmailTaken, HashingOverloaded
 from auth_service.domain.login_throttle import ThrottleKey
-from auth_service.domain.mail import MailKind
+from auth_service.domain.passkey import Assertion, NewPasskey, Passkey, Signed
 from auth_service.domain.password import Strength
-from auth_service.domain.session import RefreshToken
-from auth_service.domain.tokens import AccessGrant, unix_milliseconds
 from auth_service.domain.user import Role, User, UserState
-from chassis.addresses import counted_as
 from chassis.email_address import canonical_email
-from chassis.errors import NotFound, TokenInvalid, Unavailable
+from chassis.errors import Invalid, NotFound, TokenInvalid, Unavailable
 
-from tests.fakes.auth_service.state import FakeClock
-from tests.fakes.auth_service.unit_of_work import FakeUnitsOfWork
+from tests.auth_service.clocked_postgres import ClockedUnitsOfWork
+from tests.fakes.auth_service.clock import FakeClock
 
 
 class FakePasswordHasher:
     """Keeps the password in the hash, for all to read. `generation` is what parameters are elsewhere."""
 
-    def __init__(self, units: FakeUnitsOfWork) -> None:
+    def __init__(self, units: ClockedUnitsOfWork) -> None:
         self.generation = 1
         self.verified: list[str | None] = []
         self.is_full = False
@@ -38,12 +38,12 @@ class FakePasswordHasher:
 
     async def hash(self, password: str) -> str:
         """Returns the password in a wrapper."""
-        assert self._units.open_connections == 0, "a connection was held across a hash"
+        assert not self._units.holds_connection, "a connection was held across a hash"
         return f"{self.generation}:{password}"
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
         """Says whether it is the password."""
-        assert self._units.open_connections == 0, "a connection was held across a hash"
+        assert not self._units.holds_connection, "a connection was held across a hash"
         self.verified.append(password_hash)
         return password_hash is not None and password_hash.partition(":")[2] == password
 
@@ -83,59 +83,6 @@ class AtOnce:
         await work()
 
 
-class FakeTokenSigner:
-    """Writes what is granted in clear."""
-
-    def __init__(self) -> None:
-        self.grants: list[AccessGrant] = []
-
-    def sign(self, grant: AccessGrant) -> str:
-        """Returns text that says what is granted."""
-        self.grants.append(grant)
-        return f"access {grant.session_id} {grant.role} {unix_milliseconds(grant.at)}"
-
-
-class FakeRefreshTokens:
-    """Writes session and counter in clear."""
-
-    def write(self, token: RefreshToken) -> str:
-        """Returns the token."""
-        return f"{token.session_id}/{token.counter}"
-
-    def read(self, text: str) -> RefreshToken | None:
-        """Returns what the token names."""
-        session_id, slash, counter = text.partition("/")
-        return RefreshToken(session_id=UUID(session_id), counter=int(counter)) if slash else None
-
-
-class FakeThrottleKeys:
-    """Names accounts and clients legibly."""
-
-    def __call__(self, canonical_email: str, client_address: str) -> ThrottleKey:
-        """Returns the names of an account and a client."""
-        return ThrottleKey(account=canonical_email.encode(), client=counted_as(client_address).encode())
-
-    def of(self, credential: Credential, client_address: str) -> ThrottleKey:
-        """Returns the names of a credential's account and a client."""
-        return self(canonical_email(credential.email or str(credential.user_id)), client_address)
-
-    def of_second_factor(self, user_id: UUID) -> ThrottleKey:
-        """Returns the name under which a user's wrong codes are counted."""
-        return ThrottleKey(account=f"second factor {user_id}".encode(), client=b"")
-
-
-class FakeMailTokens:
-    """Writes in clear what a token stands for."""
-
-    def __call__(self, kind: MailKind, mail_id: UUID, user_id: UUID, email: str) -> str:
-        """Returns the token."""
-        return f"{kind}/{mail_id}/{user_id}/{canonical_email(email)}"
-
-    def is_token(self, token: str, kind: MailKind, mail_id: UUID, user_id: UUID, email: str) -> bool:
-        """Whether this is the token."""
-        return token == self(kind, mail_id, user_id, email)
-
-
 class FakeUserDirectory:
     """user-service in a dictionary; it asks for registrations as the real one does.
 
@@ -144,7 +91,7 @@ class FakeUserDirectory:
         admits: Whether it has the address free.
     """
 
-    def __init__(self, units: FakeUnitsOfWork, clock: FakeClock) -> None:
+    def __init__(self, units: ClockedUnitsOfWork, clock: FakeClock) -> None:
         self.users: dict[UUID, UserState] = {}
         self.sign_ins: list[tuple[UUID, datetime]] = []
         self.verified: list[tuple[UUID, str]] = []
@@ -252,6 +199,93 @@ class FakeUserDirectory:
         return next((each for each in users if canonical_email(each.email) == canonical), None)
 
     def _reach(self) -> None:
-        assert self._units.open_connections == 0, "a connection was held across a call"
+        assert not self._units.holds_connection, "a connection was held across a call"
+        if self.away:
+            raise Unavailable
+
+
+class FakeRelyingParty:
+    """Takes an answer that names challenge, credential and counter in clear; `by` is what signed it."""
+
+    def challenge(self) -> bytes:
+        """Returns a challenge."""
+        return str(uuid4()).encode()
+
+    def registration_options(
+        self, user_id: UUID, account: str, challenge: bytes, known: Sequence[Passkey]
+    ) -> Mapping[str, Any]:
+        """Returns the options."""
+        return {"challenge": challenge.decode(), "account": account, "known": len(known)}
+
+    def sign_in_options(self, challenge: bytes) -> Mapping[str, Any]:
+        """Returns the options."""
+        return {"challenge": challenge.decode()}
+
+    def challenge_in(self, attestation: Mapping[str, Any]) -> bytes:
+        """Returns the challenge that an attestation says it answers."""
+        return _member(attestation, "challenge")
+
+    def attested(self, attestation: Mapping[str, Any], challenge: bytes) -> NewPasskey:
+        """Returns the passkey that an attestation tells of."""
+        if attestation.get("by") != attestation["id"]:
+            raise Invalid.on("credential", "is not signed")
+        return NewPasskey(
+            credential_id=_member(attestation, "id"),
+            public_key=b"key",
+            sign_count=attestation.get("count", 0),
+        )
+
+    def assertion(self, assertion: Mapping[str, Any]) -> Assertion:
+        """Returns what an assertion says."""
+        return Assertion(
+            credential_id=_member(assertion, "id"),
+            user_handle=assertion["user"].bytes,
+            challenge=_member(assertion, "challenge"),
+        )
+
+    def signed(
+        self, assertion: Mapping[str, Any], challenge: bytes, passkey: Passkey | None
+    ) -> Signed | None:
+        """Returns what the passkey signed."""
+        if passkey is None or assertion.get("by") != passkey.credential_id.decode():
+            return None
+        return Signed(sign_count=assertion.get("count", 0), is_backed_up=False)
+
+
+def _member(answer: Mapping[str, Any], name: str) -> bytes:
+    value = answer.get(name)
+    if not isinstance(value, str):
+        raise Invalid.on("credential", "is malformed")
+    return value.encode()
+
+
+@dataclass
+class FakeAuditWitness:
+    """`AuditWitness` in a dictionary.
+
+    Attributes:
+        away: Whether it cannot be asked.
+    """
+
+    away: bool = False
+    _heads: dict[int, WitnessedHead] = field(default_factory=dict)
+
+    def see(self, *heads: SignedHead) -> None:
+        """Takes heads down, as health-aggregator does every few seconds."""
+        for head in heads:
+            seen = WitnessedHead(sequence=head.sequence, hash=head.hash, at=head.at)
+            self._heads.setdefault(head.sequence, seen)
+
+    async def newest(self) -> WitnessedHead | None:
+        """Returns the head with the highest place."""
+        self._answer()
+        return self._heads[max(self._heads)] if self._heads else None
+
+    async def after(self, sequence: int, limit: int) -> Sequence[WitnessedHead]:
+        """Returns heads beyond a place."""
+        self._answer()
+        return [self._heads[place] for place in sorted(self._heads) if place > sequence][:limit]
+
+    def _answer(self) -> None:
         if self.away:
             raise Unavailable

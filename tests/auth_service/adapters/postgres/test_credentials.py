@@ -1,4 +1,4 @@
-"""What the credentials promise, in memory and on Postgres."""
+"""What the credentials promise."""
 
 from datetime import UTC, datetime
 
@@ -10,7 +10,7 @@ from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import Role
 from chassis.ids import uuid7
 
-from tests.contract.auth_service.builders import LONG_AGO, a_registration, a_user, admitted, opened
+from tests.auth_service.adapters.postgres.builders import LONG_AGO, a_registration, a_user, admitted, opened
 
 
 async def test_a_transaction_is_whole_or_not_at_all(units: UnitsOfWork) -> None:

@@ -1,1 +1,0 @@
-"""What each port promises, asked of the fake and of the real adapter."""

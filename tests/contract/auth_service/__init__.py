@@ -1,1 +1,0 @@
-"""auth-service's repositories: every promise is asked of both."""
