@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from bench import edge, report
-from bench.house import ASGI, CACHED, ENVOY, STARLETTE, UNCACHED, opened
+from bench.contestants import ASGI, CACHED, ENVOY, STARLETTE, UNCACHED, opened
 from bench.load import client_name
 
 _COMPARED = ((CACHED, ASGI), (CACHED, ENVOY), (UNCACHED, STARLETTE), (UNCACHED, ENVOY))
@@ -27,8 +27,8 @@ def main() -> None:
     machine = report.machine()
     with tempfile.TemporaryDirectory(prefix="vestibule-bench-") as folder:
         Path(folder).chmod(0o755)  # Postgres may run as a user of its own.
-        with opened(Path(folder)) as house:
-            turns = edge.run(house, plan, lambda done: print(done, file=sys.stderr, flush=True))
+        with opened(Path(folder)) as comparison:
+            turns = edge.run(comparison, plan, lambda done: print(done, file=sys.stderr, flush=True))
     print(report.table(turns))
     names = {turn.name for turn in turns}
     print()

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-_PATIENCE_SECONDS = 20.0
+_WITHIN_SECONDS = 20.0
 _LENGTH = b"content-length: "
 
 
@@ -111,7 +111,7 @@ class Load:
             while self.idle:
                 self.idle.popleft().ask(time.perf_counter())
             await asyncio.sleep(seconds)
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        async with asyncio.timeout(_WITHIN_SECONDS):
             while len(self.idle) < connections and not self._finished.done():  # noqa: ASYNC110 polled 4 s a turn
                 await asyncio.sleep(0.005)
         if self._finished.done():

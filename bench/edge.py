@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.house import Contestant, House
+from bench.contestants import Comparison, Contestant
 from bench.load import Stream, flood, stream
 from bench.processes import cpu_seconds
 
@@ -54,14 +54,14 @@ class Turn:
     pace_us: float
 
 
-def run(house: House, plan: Plan, progress: Callable[[str], None]) -> list[Turn]:
+def run(comparison: Comparison, plan: Plan, progress: Callable[[str], None]) -> list[Turn]:
     """Measures every contestant in every round; round 0 only warms up and is thrown away."""
     turns: list[Turn] = []
     for number in range(0 if plan.warm_up else 1, plan.rounds + 1):
         warming = number == 0
-        token = house.sign_in()
-        for contestant in house.contestants:
-            turn = _turn(house, contestant, plan, token)
+        token = comparison.sign_in()
+        for contestant in comparison.contestants:
+            turn = _turn(comparison, contestant, plan, token)
             if not warming:
                 turns.append(turn)
         progress("warmed up" if warming else f"round {number} of {plan.rounds}")
@@ -73,13 +73,13 @@ def as_json(turns: list[Turn]) -> list[dict[str, Any]]:
     return [asdict(turn) for turn in turns]
 
 
-def _turn(house: House, contestant: Contestant, plan: Plan, token: str) -> Turn:
+def _turn(comparison: Comparison, contestant: Contestant, plan: Plan, token: str) -> Turn:
     headers = [f"Authorization: Bearer {token}"]
-    watched = {"edge": contestant.pid, **house.behind()}
+    watched = {"edge": contestant.pid, **comparison.behind()}
     before = {name: cpu_seconds(pid) for name, pid in watched.items()}
     began = time.monotonic()
     done = flood(contestant.url, headers, plan.flood_seconds)
-    pace_us = house.pace.microseconds(began, time.monotonic())
+    pace_us = comparison.pace.microseconds(began, time.monotonic())
     used = {name: cpu_seconds(pid) - before[name] for name, pid in watched.items()}
     steady: Stream = stream(contestant.url, headers, plan.stream_seconds, plan.rate)
     return Turn(

@@ -122,8 +122,8 @@ def _tokens(issuer: str, jwks: Mapping[str, Any]) -> dict[str, Any]:
         # What it offers against verifying each signature again.
         "jwt_cache_config": {"jwt_cache_size": 1000},
     }
-    rule = {"match": {"prefix": "/api/"}, "requires": {"provider_name": "house"}}
-    return {"providers": {"house": provider}, "rules": [rule]}
+    rule = {"match": {"prefix": "/api/"}, "requires": {"provider_name": "vestibule"}}
+    return {"providers": {"vestibule": provider}, "rules": [rule]}
 
 
 def _proof(folder: Path) -> dict[str, Any]:

@@ -1,13 +1,13 @@
-"""What reads notice of a flood of logins: `make bench-flood`.
+"""The latency of reads during a flood of sign-ins: `make bench-flood`.
 
 Logins with the right password are due at ten times what the hashing threads can do, whatever became of
-those before (open load), while somebody else asks `GET /api/users/me` at a fixed rate. Quiet and
-flooded turns alternate, and the medians are compared, because machines have moods. Everything shares
+those before (open load), while another client asks `GET /api/users/me` at a fixed rate. Quiet and
+flooded turns alternate, and the medians are compared, because machines vary. Everything shares
 the machine's cores: the flood takes from the reads whatever it costs to answer and to refuse it. What it
-costs to make is told, and its client is nice to the others, since floods are made elsewhere.
+costs to make is reported; its client has a lower priority, since real floods come from other machines.
 
 With `--auth-cores` auth-service and the flood's client are kept to so many cores, as pods are by their
-CPU limit; everybody else may use all.
+CPU limit; the other processes may use all.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from typing import Any
 from devstack.stack import Stack
 
 from bench import report
-from bench.house import ADMIN, ask
+from bench.contestants import ADMIN, ask
 from bench.load import ROOT
 from bench.processes import cpu_seconds, pin
 
@@ -69,7 +69,7 @@ def said(process: "subprocess.Popen[str]") -> dict[str, Any]:
 
 
 class Bench:
-    """A running house to be flooded.
+    """A running system to be flooded.
 
     Args:
         base_url: Its gateway.
@@ -189,7 +189,7 @@ def measure(stack: Stack, rounds: int, seconds: float, cores: Sequence[int]) -> 
 
 
 def main() -> None:
-    """Reads the arguments and measures a house of its own."""
+    """Reads the arguments and measures a system of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0)

@@ -1,8 +1,8 @@
-"""`make bench-growth`: what a step costs among a thousand people, and what it costs among a million.
+"""`make bench-growth`: what a step costs among a thousand users, and what it costs among a million.
 
-Two houses, a small and a large one, take the same steps in turn, one request at a time. Then the large
+Two systems, a small and a large one, take the same steps in turn, one request at a time. Then the large
 one takes them again while Postgres writes down every plan with the rows that it read: whatever reads
-more of them than a page has grows with the house. Each person has an open session.
+more of them than a page has grows with the system. Each user has an open session.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from user_service.domain.listing import Cursor, Sort
 from user_service.transport import page_cursor
 
 from bench import plans, population, report
-from bench.house import ADMIN
+from bench.contestants import ADMIN
 from bench.load import ROOT
 from bench.memory import soak
 
@@ -39,12 +39,12 @@ AUDIT, AUDIT_OF = "audit log, first page", "audit log of one person"
 LOOK_UPS = (SIGN_IN, ME, REFRESH, FIRST, LAST, SEARCH, AUDIT, AUDIT_OF)
 
 
-class Town:
-    """A house with so many people in it.
+class PopulatedSystem:
+    """A system with so many users in it.
 
     Attributes:
-        stack: The house.
-        people: How many were added; they are numbered from 1.
+        stack: The system.
+        users: How many were added; they are numbered from 1.
         seconds: What each step took, by its name.
     """
 
@@ -57,7 +57,7 @@ class Town:
         self._admin = ""
 
     def turn(self, people: int) -> None:
-        """Lets some people sign in, look at themselves and refresh, and the admin look at them."""
+        """Lets some users sign in, look at themselves and refresh, and the admin look at them."""
         self._admin = self.sign_in_admin()
         for _ in range(people):
             number = self._chance.randint(1, self.people)
@@ -102,12 +102,12 @@ class Town:
         self._http.request(verb, path, None if body is None else orjson.dumps(body), headers)
         raw = self._http.getresponse().read()
         took = time.perf_counter() - began
-        told = orjson.loads(raw)
-        if not told["success"]:
-            raise RuntimeError(f"{verb} {path}: {told['error']}")
+        reported = orjson.loads(raw)
+        if not reported["success"]:
+            raise RuntimeError(f"{verb} {path}: {reported['error']}")
         if step:
             self.seconds[step].append(took)
-        return told["data"]
+        return reported["data"]
 
 
 def verified(stack: Stack) -> dict[str, float]:
@@ -127,14 +127,14 @@ def verified(stack: Stack) -> dict[str, float]:
     return {"entries": entries, "seconds": seconds, "entries_per_second": entries / seconds}
 
 
-def greedy(town: Town, people: int) -> list[plans.Touch]:
+def greedy(populated: PopulatedSystem, people: int) -> list[plans.Touch]:
     """Returns what reads of a table more rows than a look-up has any need of, the worst first."""
-    assert town.stack.postgres is not None
-    log = town.stack.postgres.folder / "log"
-    plans.watch(town.stack.database)
+    assert populated.stack.postgres is not None
+    log = populated.stack.postgres.folder / "log"
+    plans.watch(populated.stack.database)
     behind = log.stat().st_size
-    town.turn(people)
-    plans.look_away(town.stack.database)
+    populated.turn(people)
+    plans.look_away(populated.stack.database)
     worst: dict[tuple[str, str, str], plans.Touch] = {}
     for touch in plans.written(log, behind):
         key = (touch.statement, touch.table, touch.how)
@@ -143,23 +143,23 @@ def greedy(town: Town, people: int) -> list[plans.Touch]:
     return sorted(worst.values(), key=lambda touch: -touch.rows)
 
 
-def table(towns: Sequence[Town]) -> str:
+def table(towns: Sequence[PopulatedSystem]) -> str:
     """Returns what each step took in each town, and the last town's over the first's."""
     small, large = towns[0], towns[-1]
-    sizes = " | ".join(f"p50 ms among {town.people:,}" for town in towns)
+    sizes = " | ".join(f"p50 ms among {populated.people:,}" for populated in towns)
     lines = [f"| step | {sizes} | ratio |", "|---" * (len(towns) + 2) + "|"]
     for step in LOOK_UPS:
-        cells = [f"{statistics.median(town.seconds[step]) * 1e3:.2f}" for town in towns]
+        cells = [f"{statistics.median(populated.seconds[step]) * 1e3:.2f}" for populated in towns]
         ratio = statistics.median(large.seconds[step]) / statistics.median(small.seconds[step])
         lines.append(f"| {step} | {' | '.join(cells)} | {ratio:.2f} |")
     return "\n".join(lines)
 
 
 def main() -> None:
-    """Fills two houses, measures and prints Markdown."""
+    """Fills two systems, measures and prints Markdown."""
     parser = argparse.ArgumentParser(prog="python -m bench.growth", description=__doc__)
     parser.add_argument("--sizes", type=int, nargs=2, default=(1_000, 1_000_000), metavar="PEOPLE")
-    parser.add_argument("--audit-entries", type=int, default=1_000_000, help="in the large house")
+    parser.add_argument("--audit-entries", type=int, default=1_000_000, help="in the large system")
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--people", type=int, default=20, help="who come by in each round")
     parser.add_argument("--minutes", type=float, default=0.0, help="of load, to see memory stay flat")
@@ -184,20 +184,22 @@ def main() -> None:
             population.populate(stack.database, people)
             entries = people if people == min(options.sizes) else options.audit_entries
             population.add_audit_entries(stack.database, entries)
-            print(f"- {people:,} people, {entries:,} audit entries: {time.perf_counter() - began:.0f} s")
-            towns.append(Town(stack, people))
-        for town in towns:
-            population.wait_until_signed(town.stack.database)
-        for town in towns:  # What has never been read is read from the disk.
-            town.turn(2)
-            town.seconds = {name: [] for name in LOOK_UPS}
+            print(f"- {people:,} users, {entries:,} audit entries: {time.perf_counter() - began:.0f} s")
+            towns.append(PopulatedSystem(stack, people))
+        for populated in towns:
+            population.wait_until_signed(populated.stack.database)
+        for populated in towns:  # What has never been read is read from the disk.
+            populated.turn(2)
+            populated.seconds = {name: [] for name in LOOK_UPS}
         for _ in range(options.rounds):
-            for town in towns:
-                town.turn(options.people)
+            for populated in towns:
+                populated.turn(options.people)
         print(f"{table(towns)}\n")
         seconds = {
-            str(town.people): {step: [round(each, 6) for each in took] for step, took in town.seconds.items()}
-            for town in towns
+            str(populated.people): {
+                step: [round(each, 6) for each in took] for step, took in populated.seconds.items()
+            }
+            for populated in towns
         }
         chain = verified(towns[-1].stack)
         print(f"- audit chain: {chain['entries']:,.0f} entries verified in {chain['seconds']:.0f} s,")

@@ -1,4 +1,4 @@
-"""Figures of the health aggregator that nobody publishes: run by `make bench-health`.
+"""Figures of the health aggregator: run by `make bench-health`.
 
 Detection and sweeps are real: real sockets, real time, the aggregator on one core, its targets in
 another process. False flips are rare, so days of them are simulated: the same damping and the same
@@ -38,7 +38,7 @@ CADENCE = Cadence()
 RULES = DampingRules()
 FARM = Path(__file__).with_name("health_farm.py")
 _DAY = 86400.0
-_PATIENCE_SECONDS = 60.0
+_WITHIN_SECONDS = 60.0
 
 
 class Farm:
@@ -49,7 +49,7 @@ class Farm:
         assert process.stdout is not None
         self.port = int(process.stdout.readline())
 
-    def tell(self, command: str) -> None:
+    def send(self, command: str) -> None:
         """Sends a command."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{command}\n")
@@ -171,12 +171,12 @@ async def detection(count: int, rounds: int) -> tuple[list[float], list[float], 
 async def _until(recorder: Recorder, name: str, state: State, targets_farm: Farm, command: str) -> float:
     seen = len(recorder.changes)
     started = time.monotonic()
-    targets_farm.tell(command)
+    targets_farm.send(command)
     while True:
         for at, change in recorder.changes[seen:]:
             if change.name == name and change.state is state:
                 return at - started
-        if time.monotonic() - started > _PATIENCE_SECONDS:
+        if time.monotonic() - started > _WITHIN_SECONDS:
             raise SystemExit(f"{name} never became {state.value}")
         await asyncio.sleep(0.005)
 
@@ -223,20 +223,20 @@ def flapping_target(half_period_seconds: float, hours: float = 2.0) -> tuple[flo
     """Simulates a target that goes up and down.
 
     Returns:
-        Seconds until it is called flapping, changes of state told an hour, and changes that it made an hour.
+        Seconds until it is called flapping, changes of state reported per hour, and changes made per hour.
     """
     damped = Damped(state=State.UP, confirmed=True, success=True, run=1)
-    at, named, told = 0.0, None, 0
+    at, named, reported = 0.0, None, 0
     while at < hours * 3600:
         success = at // half_period_seconds % 2 == 0
         before, damped = damped.state, step(damped, RULES, success=success)
-        told += damped.state is not before
+        reported += damped.state is not before
         if damped.state is State.FLAPPING and named is None:
             named = at
         at += 0.02 + next_delay_seconds(
             CADENCE, damped, down_threshold=RULES.failures_to_down, chance=random.random()
         )
-    return named, told / hours, 3600 / half_period_seconds
+    return named, reported / hours, 3600 / half_period_seconds
 
 
 def main() -> None:
@@ -263,12 +263,12 @@ def main() -> None:
     for name, burst in (("each check by itself", 0.0), ("bursts of 0.1 s", 0.1), ("bursts of 0.5 s", 0.5)):
         flips, checks = false_flips(options.days, burst_seconds=burst)
         print(f"| {name} | {flips / options.days:.3f} | {options.days:.0f} | {checks:,} |", flush=True)
-    print("\n| up and down every (simulated) | called flapping after | changes told an hour | it made |")
+    print("\n| up and down every (simulated) | called flapping after | changes reported per hour | it made |")
     print("|---|---|---|---|")
     for half_period in (0.7, 1.5, 3.0, 5.0, 10.0):
-        named, told, made = flapping_target(half_period)
+        named, reported, made = flapping_target(half_period)
         when = "never" if named is None else f"{named:.0f} s"
-        print(f"| {half_period:g} s | {when} | {told:.0f} | {made:.0f} |")
+        print(f"| {half_period:g} s | {when} | {reported:.0f} | {made:.0f} |")
 
 
 def _p95(values: Sequence[float]) -> float:

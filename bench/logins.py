@@ -1,7 +1,7 @@
 """`make bench-logins`: sign-ins against bare Argon2id on as many cores.
 
 Rounds in turn. auth-service is kept to so many cores and hashes in as many threads, as under a pod's
-CPU limit; the rest of the house may use all. The hashes are those of the house (19 MiB, t = 2, p = 1).
+CPU limit; the rest of the system may use all. The hashes are those of the system (19 MiB, t = 2, p = 1).
 A sign-in is the whole of it: gateway, gRPC, the account, the hash, the session, the audit chain and
 the signed token.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 from devstack.stack import Stack
 
 from bench import report
-from bench.house import ADMIN
+from bench.contestants import ADMIN
 from bench.load import ROOT, post_flood
 from bench.processes import cpu_seconds, pin
 

@@ -1,4 +1,4 @@
-"""What services hold of memory while they are asked without a pause."""
+"""The memory of services under a constant load."""
 
 import threading
 import time
@@ -15,13 +15,13 @@ _WINDOWS = 10
 
 
 class Busy(Protocol):
-    """A house in which somebody can be let do something of everything."""
+    """A system in which users make calls of every kind."""
 
     stack: Stack
 
     @property
     def turn(self) -> Callable[[int], None]:
-        """Lets so many people come by."""
+        """Lets so many users come by."""
         ...
 
     def sign_in_admin(self) -> str:
@@ -29,24 +29,24 @@ class Busy(Protocol):
         ...
 
 
-def soak(town: Busy, minutes: float) -> dict[str, list[float]]:
-    """Lets people come by, and somebody read at a fixed rate.
+def soak(populated: Busy, minutes: float) -> dict[str, list[float]]:
+    """Lets users make calls, and one user read at a fixed rate.
 
     Returns:
         The most that each service held in each tenth of the time, in MiB.
     """
     seconds = minutes * 60
-    token = town.sign_in_admin()
-    url = f"{town.stack.base_url}/api/users/me"
+    token = populated.sign_in_admin()
+    url = f"{populated.stack.base_url}/api/users/me"
     headers = [f"Authorization: Bearer {token}"]
     reading = threading.Thread(target=stream, args=(url, headers, seconds, READS_PER_SECOND))
-    most = {name: [0.0] * _WINDOWS for name in town.stack.services}
+    most = {name: [0.0] * _WINDOWS for name in populated.stack.services}
     began = time.monotonic()
     reading.start()
     while (passed := time.monotonic() - began) < seconds:
-        town.turn(1)
+        populated.turn(1)
         window = int(passed / seconds * _WINDOWS)
-        for name, service in town.stack.services.items():
+        for name, service in populated.stack.services.items():
             assert service.pid is not None
             most[name][window] = max(most[name][window], resident_mib(service.pid))
     reading.join()

@@ -55,7 +55,7 @@ def look_away(database: Database) -> None:
 
 
 def written(log: Path, behind: int) -> Iterator[Touch]:
-    """Yields what the plans in a log tell, from a place on.
+    """Yields what the plans in a log read, from a position on.
 
     Raises:
         RuntimeError: there is no plan.

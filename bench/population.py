@@ -33,7 +33,7 @@ WITH made AS MATERIALIZED (
     INSERT INTO auth.credentials (user_id, email, email_canonical, password_hash, role, is_pending,
                                   version, created_at, updated_at, password_changed_at)
     SELECT id, email, email, $4, 'user', false, 1, at, at, at FROM made
-), people AS (
+), users AS (
     INSERT INTO users.users (id, email, email_canonical, email_key, full_name, full_name_key, search_text,
                              role, is_active, email_verified, version, created_at, updated_at)
     SELECT id, email, email, left(email, 64), initcap(name), name, email || chr(31) || name,
@@ -50,12 +50,12 @@ SELECT uuidv7(), user_id, now(), now(), now(), now() + interval '7 days', '203.0
 
 
 def email_of(number: int) -> str:
-    """Returns the address of a person, who are numbered from 1."""
+    """Returns the address of a user, who are numbered from 1."""
     return f"p{number}@{_DOMAIN}"
 
 
 def populate(database: Database, people: int) -> None:
-    """Adds so many people, each with an open session; the planner knows of them afterwards."""
+    """Adds so many users, each with an open session; the planner knows of them afterwards."""
     asyncio.run(_populate(database, people))
 
 

@@ -1,8 +1,8 @@
-"""A small model of the house at a size that no one machine shows: unit costs in, pods and load out.
+"""A small model of the system at a size that no one machine shows: unit costs in, pods and load out.
 
-`python -m bench.scaling --requests 100000 --people 100000000`. The unit costs are measured ones
+`python -m bench.scaling --requests 100000 --users 100000000`. The unit costs are measured ones
 (docs/performance.md); the mix and the headroom are assumptions, each an argument. docs/scaling.md
-tells what follows.
+has the conclusions.
 """
 
 import argparse
@@ -45,14 +45,14 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What is asked of the house.
+    """The load of the system.
 
     Attributes:
         requests: Requests a second at the peak.
-        people: People who are registered.
+        users: People who are registered.
         cached_share: Reads that the near cache answers.
         write_share: Requests that change something and so make an event.
-        sign_ins_a_person_day: Passwords checked, a person and day.
+        sign_ins_a_person_day: Passwords checked, a user and day.
         peak: The peak over the mean of a day.
         busy: How much of a core is used at the peak.
         pool: Postgres connections of a pod.
@@ -113,7 +113,7 @@ def main() -> None:
     given = vars(parser.parse_args())
     size = Size(**{each.name: given[each.name] for each in fields(Size)})
     costs = Costs(**{each.name: given[each.name] for each in fields(Costs)})
-    print(f"| at {size.requests:,.0f} requests/s and {size.people:,.0f} people | |\n|---|---|")
+    print(f"| at {size.requests:,.0f} requests/s and {size.people:,.0f} users | |\n|---|---|")
     for name, value in model(size, costs).items():
         print(f"| {name} | {value} |")
 

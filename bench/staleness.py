@@ -1,7 +1,7 @@
-"""`make bench-staleness`: how long another gateway's near cache tells what a write has made untrue.
+"""`make bench-staleness`: how long another gateway's near cache returns an old value after a write.
 
 Two gateways and a writer: the writer changes its own name through the first gateway, and the second,
-which had the old one in its memory, is asked until it tells the new one. The clock starts when the
+which has cached the old one, is read until it returns the new one. The clock starts when the
 write has been acknowledged.
 """
 
@@ -18,13 +18,13 @@ import orjson
 from devstack.stack import Stack
 
 from bench import report
-from bench.house import ADMIN
+from bench.contestants import ADMIN
 
 _ME = "/api/users/me"
 
 
 class Person:
-    """Somebody signed in, over one connection to each gateway."""
+    """A signed-in user, with one connection to each gateway."""
 
     def __init__(self, stack: Stack) -> None:
         self._gateways = [HTTPConnection(url.removeprefix("http://"), timeout=20) for url in stack.base_urls]

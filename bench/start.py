@@ -18,7 +18,7 @@ from devstack.stack import Stack
 from devstack.topology import SERVICES
 
 from bench import report
-from bench.house import ADMIN
+from bench.contestants import ADMIN
 
 SETTLE_SECONDS = 3.0
 MIB = 1024.0

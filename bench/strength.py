@@ -1,8 +1,8 @@
-"""`make bench-strength`: what judging passwords takes, and what those of strangers do to sign-ins.
+"""`make bench-strength`: the cost of rating passwords, and its effect on the sign-ins of others.
 
-First texts of a fixed seed are judged in this process by the code that the worker runs, and timed by the
+First texts of a fixed seed are rated in this process by the code that the worker runs, and timed by the
 processor's clock and by the wall's. Then six strangers register by the worst text, over and over, against a
-whole system whose limits are off, while somebody signs in at a fixed rate; quiet and loaded rounds alternate.
+whole system whose limits are off, while a user signs in at a fixed rate; quiet and loaded rounds alternate.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from auth_service.domain.password import is_personal, personal_terms, without_pe
 from devstack.stack import Stack
 
 from bench import report
-from bench.house import ADMIN
+from bench.contestants import ADMIN
 
 WORST = "$5153&24672+[+&$55(+%<%569(8|%|8#81{4911(@77@!+5&$603@948(7$@<19"
 """A text that took zxcvbn some 10 s."""
@@ -72,8 +72,8 @@ def corpus(each: int) -> Iterator[tuple[str, int, list[str]]]:
         yield "worst known", length, [(WORST * 2)[-length:]] * max(1, each // 10)
 
 
-def judged(each: int) -> list[Times]:
-    """Judges the corpus as a registration has it judged: the text, and the text without personal terms."""
+def rating_times(each: int) -> list[Times]:
+    """Rates the corpus as a registration does: the text, and the text without personal terms."""
     timer, found = bounded.Timer(), []
     bounded.judge(["warm-up"], [], timer)
     bounded.collect_by_hand()
@@ -166,17 +166,15 @@ def main() -> None:
     options = parser.parse_args()
     machine = report.machine()
     print(f"load of the machine at the start: {os.getloadavg()[0]:.1f}\n")
-    times = judged(options.each)
-    print(
-        "| judging, ms | texts | p50 | p99 | p99.9 | worst | by the wall clock: p50 | p99 | p99.9 | worst |"
-    )
+    times = rating_times(options.each)
+    print("| rating, ms | texts | p50 | p99 | p99.9 | worst | by the wall clock: p50 | p99 | p99.9 | worst |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     for kind in dict.fromkeys(each.kind for each in times):
         _print_row(kind, [each for each in times if each.kind == kind])
     for length in LENGTHS:
         _print_row(f"{length} characters", [each for each in times if each.length == length])
     _print_row("all", times)
-    results = {"machine": machine, "judged": [asdict(each) for each in times]}
+    results = {"machine": machine, "rated": [asdict(each) for each in times]}
     if options.rounds:
         results["sign_ins"] = _sign_in_rounds(options.rounds, options.seconds, options.rate)
     if options.keep:

@@ -6,7 +6,7 @@ import pytest
 from devstack.stack import Stack
 
 from bench import edge, report
-from bench.house import ASGI, CACHED, STARLETTE, UNCACHED, beside
+from bench.contestants import ASGI, CACHED, STARLETTE, UNCACHED, beside
 
 UNUSED_ADDRESS = "127.0.0.1:9"
 MOMENT = edge.Plan(rounds=1, flood_seconds=0.2, stream_seconds=0.3, rate=50, warm_up=False)
@@ -15,8 +15,8 @@ MOMENT = edge.Plan(rounds=1, flood_seconds=0.2, stream_seconds=0.3, rate=50, war
 @pytest.mark.nightly
 def test_every_contestant_is_measured(stack: Stack, tmp_path: Path) -> None:
     """Envoy takes part where its wheel is installed (`make bench`); the others always."""
-    with beside(stack, tmp_path, UNUSED_ADDRESS) as house:
-        turns = {turn.name: turn for turn in edge.run(house, MOMENT, lambda _: None)}
+    with beside(stack, tmp_path, UNUSED_ADDRESS) as comparison:
+        turns = {turn.name: turn for turn in edge.run(comparison, MOMENT, lambda _: None)}
 
     assert {ASGI, STARLETTE, CACHED, UNCACHED} <= set(turns)
     assert all(turn.requests > 0 and len(turn.latencies_ms) == 15 for turn in turns.values())

@@ -1,4 +1,4 @@
-"""The benchmark of growth runs, with figures that mean something, however small the house."""
+"""The benchmark of growth runs, with figures that mean something, on a small system."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from devstack.stack import Stack
 
 from bench import plans, population
-from bench.growth import LOOK_UPS, Town, table, verified
+from bench.growth import LOOK_UPS, PopulatedSystem, table, verified
 from bench.memory import resident_mib
 
 PLAN: dict[str, Any] = {
@@ -29,17 +29,17 @@ PLAN: dict[str, Any] = {
 
 
 @pytest.mark.nightly
-def test_every_step_is_taken_among_people_as_good_as_real(stack: Stack) -> None:
+def test_every_step_is_taken_among_populated_users(stack: Stack) -> None:
     """Populated users sign in, refresh and are found; their audit entries are part of the chain."""
     population.populate(stack.database, 30)
     population.add_audit_entries(stack.database, 30)
-    town = Town(stack, 30)
-    town.turn(2)
+    populated = PopulatedSystem(stack, 30)
+    populated.turn(2)
 
-    assert {step: len(took) for step, took in town.seconds.items()} == dict.fromkeys(LOOK_UPS, 2)
-    assert all(second > 0 for took in town.seconds.values() for second in took)
+    assert {step: len(took) for step, took in populated.seconds.items()} == dict.fromkeys(LOOK_UPS, 2)
+    assert all(second > 0 for took in populated.seconds.values() for second in took)
     assert verified(stack)["entries"] > 30
-    assert LOOK_UPS[0] in table([town, town])
+    assert LOOK_UPS[0] in table([populated, populated])
     assert all(resident_mib(service.pid or 0) > 10 for service in stack.services.values())
 
 

@@ -130,7 +130,7 @@ def _admin(client: Client) -> User:
 
 
 def test_a_field_is_kept(client: Client, admin: User) -> None:
-    """`pronouns`: in the database, in both directions, judged by its constraints, and listed."""
+    """`pronouns`: in the database, in both directions, validated, and listed."""
     user = client.join()
 
     before = client.get("/api/users/me", token=user.access_token)

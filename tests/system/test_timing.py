@@ -1,6 +1,6 @@
 """Response times do not reveal whether an address exists: neither the answer's nor the next one's.
 
-The statistic is told of in `timing.py`. Before the answers were made alike it found each difference
+`timing.py` describes the statistic. Before the answers were made alike it found each difference
 that there was: sending mail in the open, so to speak, showed in the next answer.
 """
 

@@ -67,7 +67,12 @@ CLEAN: tuple[str, ...] = (
     "tests/auth_service/domain",
     "tests/auth_service/transport",
     "tests/auth_service/usecases",
+    "tests/bench",
+    "tests/chart",
+    "tests/faults",
     "tests/health_aggregator",
+    "tests/observability",
+    "tests/upgrades",
     "tests/user_service",
     "user-service",
 )

@@ -26,7 +26,7 @@ CACHED, UNCACHED = "gateway, cached", "gateway, uncached"
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """Somebody who answers with a person.
+    """A process that answers the measured request.
 
     Attributes:
         name: As the table has it.
@@ -40,12 +40,12 @@ class Contestant:
 
 
 @dataclass(frozen=True, slots=True)
-class House:
-    """What is measured.
+class Comparison:
+    """The system and what it is compared with.
 
     Attributes:
         stack: The system.
-        contestants: Who answers, in the order of the rounds.
+        contestants: In the order of the rounds.
         pace: Of the core in front.
     """
 
@@ -81,16 +81,16 @@ def ask(url: str, *, token: str = "", body: bytes | None = None) -> Any:
 
 
 @contextmanager
-def beside(stack: Stack, folder: Path, collector: str) -> Iterator[House]:
+def beside(stack: Stack, folder: Path, collector: str) -> Iterator[Comparison]:
     """Runs the contestants beside a running system, which takes part as it is."""
     with ExitStack() as running:
-        house = House(stack, [], running.enter_context(Pace.kept(folder)))
-        house.contestants.extend(_contestants(house, folder, collector, running))
-        yield house
+        comparison = Comparison(stack, [], running.enter_context(Pace.kept(folder)))
+        comparison.contestants.extend(_contestants(comparison, folder, collector, running))
+        yield comparison
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[House]:
+def opened(folder: Path) -> Iterator[Comparison]:
     """Runs everything; the contestants have a core to themselves where there are two."""
     cores = sorted(os.sched_getaffinity(0))
     with ExitStack() as running:
@@ -106,21 +106,26 @@ def opened(folder: Path) -> Iterator[House]:
             "BOOTSTRAP_ADMIN_PASSWORD": ADMIN["password"],
         }
         stack = running.enter_context(Stack(folder / "data", environment))
-        house = running.enter_context(beside(stack, folder, collector))
-        for process in (*house.behind().values(), *(one.pid for one in stack.services.values() if one.pid)):
+        comparison = running.enter_context(beside(stack, folder, collector))
+        for process in (
+            *comparison.behind().values(),
+            *(one.pid for one in stack.services.values() if one.pid),
+        ):
             pin(process, cores[-1:])
-        for pid in (house.pace.pid, *(contestant.pid for contestant in house.contestants)):
+        for pid in (comparison.pace.pid, *(contestant.pid for contestant in comparison.contestants)):
             pin(pid, cores[:1])
         pin(os.getpid(), cores[-1:])
         try:
-            yield house
+            yield comparison
         finally:
             pin(os.getpid(), cores)
 
 
-def _contestants(house: House, folder: Path, collector: str, running: ExitStack) -> Iterator[Contestant]:
-    base, token = house.stack.base_url, house.sign_in()
-    gateway, users = house.stack.services["gateway"].pid, house.stack.services["user-service"].grpc
+def _contestants(
+    comparison: Comparison, folder: Path, collector: str, running: ExitStack
+) -> Iterator[Contestant]:
+    base, token = comparison.stack.base_url, comparison.sign_in()
+    gateway, users = comparison.stack.services["gateway"].pid, comparison.stack.services["user-service"].grpc
     assert gateway is not None
     assert users is not None
     me = ask(f"{base}/api/users/me", token=token)
@@ -129,7 +134,7 @@ def _contestants(house: House, folder: Path, collector: str, running: ExitStack)
     bare = _uvicorn(folder, "bench.bare_asgi", port, {"BODY": json.dumps(me, separators=(",", ":"))})
     yield Contestant(ASGI, f"http://127.0.0.1:{port}/", running.enter_context(bare))
     port = program.free_port()
-    key_file = house.stack.plan.key_pairs.private_key(proof.GATEWAY)
+    key_file = comparison.stack.plan.key_pairs.private_key(proof.GATEWAY)
     given = {"USERS_ADDRESS": users, "SERVICE_KEY_FILE": str(key_file)}
     starlette = _uvicorn(folder, "bench.bare_starlette", port, given)
     yield Contestant(STARLETTE, f"http://127.0.0.1:{port}{path}", running.enter_context(starlette))
