@@ -89,7 +89,7 @@ def test_without_the_witness_the_log_is_not_called_intact(
         report = _verify(client, admin)
 
     assert (report["intact"], report["witnessed"], report["first_broken"]) == (False, None, None)
-    assert "cannot be asked" in report["unwitnessed"]
+    assert "unreachable" in report["unwitnessed"]
     wait_for(lambda: _verify(client, admin)["intact"])
 
 
