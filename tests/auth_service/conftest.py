@@ -65,8 +65,8 @@ from vestibule.users.v1 import directory_service_pb2
 from tests.auth_service.command_line import Environment
 from tests.auth_service.directory_stand_in import DirectoryStandIn
 from tests.auth_service.emptied_database import emptied
+from tests.auth_service.local_service import AT_ONCE, DEVICE_TOKENS, EMAIL, HERE, ISSUER, NAME, PASSWORD
 from tests.auth_service.use_cases import UseCases
-from tests.auth_service.world import AT_ONCE, DEVICE_TOKENS, EMAIL, HERE, ISSUER, NAME, PASSWORD
 from tests.auth_service.zxcvbn_here import POLICY
 from tests.fakes.service_keys import key_settings, service_tokens
 

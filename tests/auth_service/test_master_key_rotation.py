@@ -35,8 +35,8 @@ from vestibule.auth.v1.token_service_pb2_grpc import TokenServiceStub
 from tests.auth_service.command_line import Environment, output_of, process
 from tests.auth_service.conftest import ADMIN_EMAIL, ADMIN_PASSWORD
 from tests.auth_service.directory_stand_in import DirectoryStandIn
+from tests.auth_service.local_service import NAME
 from tests.auth_service.test_process import _admin_is_made, _ready
-from tests.auth_service.world import NAME
 from tests.chassis.waiting import until
 from tests.fakes.service_keys import service_tokens
 

@@ -1,1 +1,1 @@
-"""The rules about credentials, sessions and the chain, without any world."""
+"""The rules about credentials, sessions and the audit chain."""

@@ -17,7 +17,7 @@ from vestibule.events.v1.events_pb2 import AuditRecorded, Event
 from vestibule.users.v1 import directory_service_pb2, user_pb2
 
 from tests.auth_service.conftest import Service
-from tests.auth_service.world import ISSUER, a_service
+from tests.auth_service.local_service import ISSUER, a_service
 
 
 async def _come_as_admin(service: Service) -> str:

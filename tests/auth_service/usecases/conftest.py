@@ -8,7 +8,7 @@ from devstack.database import Database as DevelopmentDatabase
 from devstack.postgres import Postgres
 
 from tests.auth_service.clocked_postgres import ClockedPostgres, open_clocked_postgres
-from tests.auth_service.world import World, build_world
+from tests.auth_service.local_service import LocalService, build_service
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -35,6 +35,6 @@ async def _database(clocked_postgres: ClockedPostgres) -> ClockedPostgres:
     return clocked_postgres
 
 
-@pytest.fixture(name="world")
-def _world(database: ClockedPostgres) -> World:
-    return build_world(database)
+@pytest.fixture(name="service")
+def _service(database: ClockedPostgres) -> LocalService:
+    return build_service(database)

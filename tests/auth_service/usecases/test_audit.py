@@ -8,32 +8,32 @@ from auth_service.domain.audit import AuditEntry, AuditFilter, ChainedEntry, cha
 from chassis.errors import Invalid
 from chassis.ids import uuid7
 
-from tests.auth_service.world import World
+from tests.auth_service.local_service import LocalService
 
 EVERYTHING = AuditFilter()
 
 
-async def _fill(world: World, count: int) -> list[AuditEntry]:
+async def _fill(service: LocalService, count: int) -> list[AuditEntry]:
     actor = uuid7()
     entries = []
     for number in range(count):
-        world.clock.advance(timedelta(seconds=1))
+        service.clock.advance(timedelta(seconds=1))
         entry = AuditEntry(
-            occurred_at=world.clock.now(),
+            occurred_at=service.clock.now(),
             action="users.update" if number % 2 else "users.read",
             outcome="success",
             actor_id=actor if number % 2 else None,
             details={"number": str(number)},
         )
-        await world.record_audit(entry=entry)
+        await service.record_audit(entry=entry)
         entries.append(entry)
     return entries
 
 
-async def test_pages_and_cursors_walk_the_same_list(world: World) -> None:
+async def test_pages_and_cursors_walk_the_same_list(service: LocalService) -> None:
     """The newest first, each entry once, however one walks."""
-    entries = await _fill(world, 7)
-    walk = world.audit.list_audit_events
+    entries = await _fill(service, 7)
+    walk = service.audit.list_audit_events
     by_page, by_cursor, cursor = [], [], None
     for number in (1, 2, 3):
         page = await walk(wanted=EVERYTHING, page=number, page_size=3, cursor=None)
@@ -47,22 +47,22 @@ async def test_pages_and_cursors_walk_the_same_list(world: World) -> None:
     assert cursor is None
 
 
-async def test_a_cursor_is_not_moved_by_new_entries(world: World) -> None:
+async def test_a_cursor_is_not_moved_by_new_entries(service: LocalService) -> None:
     """What comes in between two pages shifts nothing."""
-    entries = await _fill(world, 4)
-    first = await world.audit.list_audit_events(wanted=EVERYTHING, page=1, page_size=2, cursor=None)
-    await _fill(world, 3)
+    entries = await _fill(service, 4)
+    first = await service.audit.list_audit_events(wanted=EVERYTHING, page=1, page_size=2, cursor=None)
+    await _fill(service, 3)
 
-    second = await world.audit.list_audit_events(
+    second = await service.audit.list_audit_events(
         wanted=EVERYTHING, page=1, page_size=2, cursor=first.next_cursor
     )
 
     assert [each.entry for each in second.entries] == [entries[1], entries[0]]
 
 
-async def test_filters_narrow(world: World) -> None:
+async def test_filters_narrow(service: LocalService) -> None:
     """By user, by action, by time."""
-    entries = await _fill(world, 6)
+    entries = await _fill(service, 6)
     wanted = AuditFilter(
         actor_id=entries[1].actor_id,
         action="users.update",
@@ -70,36 +70,36 @@ async def test_filters_narrow(world: World) -> None:
         until=entries[5].occurred_at,
     )
 
-    page = await world.audit.list_audit_events(wanted=wanted, page=1, page_size=20, cursor=None)
+    page = await service.audit.list_audit_events(wanted=wanted, page=1, page_size=20, cursor=None)
 
     assert [each.entry for each in page.entries] == [entries[3], entries[1]]
 
 
 @pytest.mark.parametrize("cursor", ["", "?", "MQ", "MC4x", "w6k", "MS4tMQ", "MS4yLjM"])
-async def test_a_made_up_cursor_is_refused(world: World, cursor: str) -> None:
+async def test_a_made_up_cursor_is_refused(service: LocalService, cursor: str) -> None:
     """On its field."""
     with pytest.raises(Invalid) as caught:
-        await world.audit.list_audit_events(wanted=EVERYTHING, page=1, page_size=2, cursor=cursor)
+        await service.audit.list_audit_events(wanted=EVERYTHING, page=1, page_size=2, cursor=cursor)
     assert [error.field for error in caught.value.field_errors] == ["cursor"]
 
 
-async def test_an_event_delivered_twice_is_one_entry(world: World) -> None:
+async def test_an_event_delivered_twice_is_one_entry(service: LocalService) -> None:
     """Its id names it."""
-    (entry,) = await _fill(world, 1)
-    await world.record_audit(entry=entry)
+    (entry,) = await _fill(service, 1)
+    await service.record_audit(entry=entry)
 
-    assert len(await world.database.entries()) == 1
+    assert len(await service.database.entries()) == 1
 
 
-async def test_an_untouched_chain_is_intact(world: World) -> None:
+async def test_an_untouched_chain_is_intact(service: LocalService) -> None:
     """From nothing to its head."""
-    assert (await world.audit.verify_audit_events()).head is None
-    await _fill(world, 5)
+    assert (await service.audit.verify_audit_events()).head is None
+    await _fill(service, 5)
 
-    report = await world.audit.verify_audit_events()
+    report = await service.audit.verify_audit_events()
 
     assert (report.intact, report.events) == (True, 5)
-    assert report.head == (await world.database.entries())[-1].hash
+    assert report.head == (await service.database.entries())[-1].hash
 
 
 def _alter(chain: list[ChainedEntry]) -> None:
@@ -131,15 +131,15 @@ def _put_in_between(chain: list[ChainedEntry]) -> None:
     [(_alter, 3), (_alter_with_hash, 4), (_remove, 3), (_remove_first, 1), (_put_in_between, 4)],
 )
 async def test_the_first_entry_that_does_not_follow_is_named(
-    world: World, tamper: object, broken: int
+    service: LocalService, tamper: object, broken: int
 ) -> None:
     """Whatever was altered, removed or put in between."""
-    await _fill(world, 5)
+    await _fill(service, 5)
     assert callable(tamper)
-    async with world.database.audit_log() as log:
+    async with service.database.audit_log() as log:
         tamper(log.entries)
 
-    report = await world.audit.verify_audit_events()
+    report = await service.audit.verify_audit_events()
 
     assert (report.intact, report.first_broken) == (False, broken)
     assert report.problem is not None

@@ -12,31 +12,31 @@ from auth_service.usecases.audit_heads import SignAuditHead
 from chassis.ids import uuid7
 
 from tests.auth_service.clocked_postgres import AuditLog
-from tests.auth_service.world import World
+from tests.auth_service.local_service import LocalService
 from tests.fakes.auth_service.secrets import FakeHeadSigner
 
 MINUTE = timedelta(minutes=1)
 
 
-def _job(world: World) -> SignAuditHead:
-    return SignAuditHead(world.units, FakeHeadSigner(), FakeHeadSigner(), world.clock, MINUTE)
+def _job(service: LocalService) -> SignAuditHead:
+    return SignAuditHead(service.units, FakeHeadSigner(), FakeHeadSigner(), service.clock, MINUTE)
 
 
-async def _fill(world: World, count: int) -> None:
-    async with world.units.statements() as unit:
+async def _fill(service: LocalService, count: int) -> None:
+    async with service.units.statements() as unit:
         for number in range(count):
             entry = AuditEntry(
-                occurred_at=world.clock.now(), action="a", outcome="success", details={"n": str(number)}
+                occurred_at=service.clock.now(), action="a", outcome="success", details={"n": str(number)}
             )
             await unit.audit.append(entry)
 
 
-async def _signed(world: World) -> SignAuditHead:
+async def _signed(service: LocalService) -> SignAuditHead:
     """Ten entries, with heads signed at 4, 8 and 10."""
-    sign = _job(world)
+    sign = _job(service)
     for count in (4, 4, 2):
-        world.clock.advance(MINUTE)
-        await _fill(world, count)
+        service.clock.advance(MINUTE)
+        await _fill(service, count)
         assert await sign() is not None
     return sign
 
@@ -51,46 +51,46 @@ def _rewrite(chain: list[ChainedEntry], first: int) -> None:
         chain[place] = replace(chain[place], hash=previous)
 
 
-async def test_a_head_is_signed_when_it_has_moved(world: World) -> None:
+async def test_a_head_is_signed_when_it_has_moved(service: LocalService) -> None:
     """Once a minute at the most, whichever instance does it; never without an entry."""
-    sign, other = _job(world), _job(world)
+    sign, other = _job(service), _job(service)
     assert await sign() is None
-    await _fill(world, 3)
+    await _fill(service, 3)
     head = await sign()
     assert head is not None
-    assert (head.sequence, head.hash) == (3, (await world.database.entries())[2].hash)
-    world.clock.advance(MINUTE)
+    assert (head.sequence, head.hash) == (3, (await service.database.entries())[2].hash)
+    service.clock.advance(MINUTE)
     assert (await sign(), await other()) == (None, None)
 
-    await _fill(world, 1)
+    await _fill(service, 1)
     assert await other() is not None
-    await _fill(world, 1)
+    await _fill(service, 1)
     assert await sign() is None
-    world.clock.advance(MINUTE)
+    service.clock.advance(MINUTE)
     assert await sign() is not None
-    assert [head.sequence for head in await world.database.rows("audit_heads")] == [3, 4, 5]
+    assert [head.sequence for head in await service.database.rows("audit_heads")] == [3, 4, 5]
 
 
-async def test_a_signed_chain_is_intact(world: World) -> None:
+async def test_a_signed_chain_is_intact(service: LocalService) -> None:
     """With entries that wait for their head."""
-    await _signed(world)
-    await _fill(world, 1)
+    await _signed(service)
+    await _fill(service, 1)
 
-    report = await world.audit.verify_audit_events()
+    report = await service.audit.verify_audit_events()
 
     assert (report.intact, report.events, report.heads, report.signed_until) == (True, 11, 3, 10)
     assert report.problem is None
 
 
-async def test_heads_and_entries_in_more_than_one_batch(world: World) -> None:
+async def test_heads_and_entries_in_more_than_one_batch(service: LocalService) -> None:
     """A walk of many batches meets every head."""
-    sign = _job(world)
+    sign = _job(service)
     for count in (499, 1, 1, 501):
-        world.clock.advance(MINUTE)
-        await _fill(world, count)
+        service.clock.advance(MINUTE)
+        await _fill(service, count)
         await sign()
 
-    report = await world.audit.verify_audit_events()
+    report = await service.audit.verify_audit_events()
 
     assert (report.intact, report.events, report.heads, report.signed_until) == (True, 1002, 4, 1002)
 
@@ -155,14 +155,14 @@ TAMPERINGS: list[tuple[Callable[[AuditLog], None], int, str]] = [
 
 @pytest.mark.parametrize(("tamper", "broken", "problem"), TAMPERINGS)
 async def test_a_rewritten_chain_is_detected(
-    world: World, tamper: Callable[[AuditLog], None], broken: int, problem: str
+    service: LocalService, tamper: Callable[[AuditLog], None], broken: int, problem: str
 ) -> None:
     """Even with every hash computed again, the first wrong entry or head is named."""
-    await _signed(world)
-    async with world.database.audit_log() as log:
+    await _signed(service)
+    async with service.database.audit_log() as log:
         tamper(log)
 
-    report = await world.audit.verify_audit_events()
+    report = await service.audit.verify_audit_events()
 
     assert (report.intact, report.first_broken) == (False, broken)
     assert report.problem is not None
@@ -170,24 +170,26 @@ async def test_a_rewritten_chain_is_detected(
 
 
 @pytest.mark.parametrize("tamper", [_rewrite_tail, _cut_off, _cut_everything_off, _rewrite_and_forge])
-async def test_what_was_tampered_with_is_not_signed(world: World, tamper: Callable[[AuditLog], None]) -> None:
+async def test_what_was_tampered_with_is_not_signed(
+    service: LocalService, tamper: Callable[[AuditLog], None]
+) -> None:
     """Neither by the instance that signed before nor by one that starts: a forged tail gets no head."""
-    await _signed(world)
-    async with world.database.audit_log() as log:
+    await _signed(service)
+    async with service.database.audit_log() as log:
         tamper(log)
-    await _fill(world, 1)
-    world.clock.advance(MINUTE)
+    await _fill(service, 1)
+    service.clock.advance(MINUTE)
 
     with pytest.raises(ChainBroken):
-        await _job(world)()
+        await _job(service)()
 
 
-async def test_heads_cannot_vanish_unnoticed(world: World) -> None:
+async def test_heads_cannot_vanish_unnoticed(service: LocalService) -> None:
     """Removing the heads as well is detected by the instance that signed them."""
-    sign = await _signed(world)
-    world.clock.advance(MINUTE)
+    sign = await _signed(service)
+    service.clock.advance(MINUTE)
     await sign()
-    async with world.database.audit_log() as log:
+    async with service.database.audit_log() as log:
         _rewrite_tail(log)
         for place in (8, 10):
             del log.heads[place]

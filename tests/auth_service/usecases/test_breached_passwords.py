@@ -12,7 +12,7 @@ from auth_service.domain.mail import MailKind
 from auth_service.domain.password import BREACHED, PasswordPolicy
 
 from tests.auth_service.clocked_postgres import ClockedPostgres
-from tests.auth_service.world import EMAIL, NAME, PASSWORD, World, a_client, build_world
+from tests.auth_service.local_service import EMAIL, NAME, PASSWORD, LocalService, a_client, build_service
 from tests.fakes.auth_service.outside import FakePasswordStrength
 
 IN_NO_BREACH = "another stone lamp"
@@ -28,9 +28,9 @@ async def _file(tmp_path: Path) -> AsyncIterator[BreachedPasswordsFile]:
         yield file
 
 
-@pytest.fixture(name="world")
-def _world(file: BreachedPasswordsFile, database: ClockedPostgres) -> World:
-    return build_world(database, breached=(file,))
+@pytest.fixture(name="service")
+def _service(file: BreachedPasswordsFile, database: ClockedPostgres) -> LocalService:
+    return build_service(database, breached=(file,))
 
 
 def _assert_breached(error: WeakPassword, field: str) -> None:
@@ -38,40 +38,40 @@ def _assert_breached(error: WeakPassword, field: str) -> None:
     assert [(each.field, each.message) for each in error.field_errors] == [(field, BREACHED)]
 
 
-async def test_registering(world: World) -> None:
+async def test_registering(service: LocalService) -> None:
     """Nothing is kept of it."""
     with pytest.raises(WeakPassword) as refused:
-        await world.auth.register(email=EMAIL, password=IN_A_BREACH, full_name=NAME, caller=a_client())
+        await service.auth.register(email=EMAIL, password=IN_A_BREACH, full_name=NAME, caller=a_client())
 
     _assert_breached(refused.value, "password")
-    await world.user()
+    await service.user()
 
 
-async def test_changing(world: World) -> None:
+async def test_changing(service: LocalService) -> None:
     """The old password goes on counting."""
-    caller = world.signed_in(await world.user(), await world.sign_in())
-    change = world.auth.change_password
+    caller = service.signed_in(await service.user(), await service.sign_in())
+    change = service.auth.change_password
     with pytest.raises(WeakPassword) as refused:
         await change(old_password=PASSWORD, new_password=IN_A_BREACH, caller=caller)
 
     _assert_breached(refused.value, "new_password")
     await change(old_password=PASSWORD, new_password=IN_NO_BREACH, caller=caller)
-    await world.sign_in(password=IN_NO_BREACH)
+    await service.sign_in(password=IN_NO_BREACH)
 
 
-async def test_resetting(world: World) -> None:
+async def test_resetting(service: LocalService) -> None:
     """The token is left for a better one; an invited user's first password is chosen the same way."""
-    await world.user()
-    await world.passwords.forgot_password(email=EMAIL, caller=a_client())
-    sender = await world.send_mails()
+    await service.user()
+    await service.passwords.forgot_password(email=EMAIL, caller=a_client())
+    sender = await service.send_mails()
     token = sender.token(MailKind.PASSWORD_RESET)
-    reset = world.passwords.reset_password
+    reset = service.passwords.reset_password
     with pytest.raises(WeakPassword) as refused:
         await reset(token=token, new_password=IN_A_BREACH, caller=a_client())
 
     _assert_breached(refused.value, "new_password")
     await reset(token=token, new_password=IN_NO_BREACH, caller=a_client())
-    await world.sign_in(password=IN_NO_BREACH)
+    await service.sign_in(password=IN_NO_BREACH)
 
 
 async def test_a_set_is_asked_about_good_passwords_only() -> None:

@@ -17,7 +17,14 @@ from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
 from tests.auth_service.clocked_postgres import ClockedPostgres
-from tests.auth_service.world import EMAIL, PASSWORD, World, a_client, a_service, build_world
+from tests.auth_service.local_service import (
+    EMAIL,
+    PASSWORD,
+    LocalService,
+    a_client,
+    a_service,
+    build_service,
+)
 
 NEW = "another stone lamp"
 
@@ -26,7 +33,7 @@ NEW = "another stone lamp"
 class Planted:
     """An account that an intruder is in, by every way there is."""
 
-    world: World
+    service: LocalService
     user_id: UUID
     intruder: Caller
     refresh_token: str
@@ -34,103 +41,103 @@ class Planted:
 
     async def recover(self) -> None:
         """Lets the owner of the mailbox take the account over."""
-        await self.world.passwords.forgot_password(email=EMAIL, caller=a_client())
-        token = (await self.world.send_mails()).token(MailKind.PASSWORD_RESET)
-        await self.world.passwords.reset_password(token=token, new_password=NEW, caller=a_client())
+        await self.service.passwords.forgot_password(email=EMAIL, caller=a_client())
+        token = (await self.service.send_mails()).token(MailKind.PASSWORD_RESET)
+        await self.service.passwords.reset_password(token=token, new_password=NEW, caller=a_client())
 
 
-async def _key(world: World, caller: Caller) -> str:
-    _, text = await world.api_keys.create_api_key(
+async def _key(service: LocalService, caller: Caller) -> str:
+    _, text = await service.api_keys.create_api_key(
         name="report", scopes=["read"], expires_at=None, caller=caller
     )
     return text
 
 
-async def plant(world: World) -> Planted:
+async def plant(service: LocalService) -> Planted:
     """Returns an account that an intruder is in."""
-    user_id = await world.user(proven=True)
-    tokens = await world.sign_in()
-    intruder = world.signed_in(user_id, tokens)
-    await world.add_passkey(intruder)
-    return Planted(world, user_id, intruder, tokens.refresh_token, await _key(world, intruder))
+    user_id = await service.user(proven=True)
+    tokens = await service.sign_in()
+    intruder = service.signed_in(user_id, tokens)
+    await service.add_passkey(intruder)
+    return Planted(service, user_id, intruder, tokens.refresh_token, await _key(service, intruder))
 
 
 @pytest_asyncio.fixture(loop_scope="session", name="planted")
-async def _planted(world: World) -> Planted:
-    return await plant(world)
+async def _planted(service: LocalService) -> Planted:
+    return await plant(service)
 
 
 async def test_keys_passkeys_and_sessions_end(planted: Planted) -> None:
     """By one revocation, which makes gateways forget the key too; the notice says so."""
-    world = planted.world
-    login = await world.passkeys.begin_passkey_login()
+    service = planted.service
+    login = await service.passkeys.begin_passkey_login()
     await planted.recover()
 
     with pytest.raises(TokenRevoked):
-        await world.ports.verify_api_key(text=planted.key, caller=a_client())
+        await service.ports.verify_api_key(text=planted.key, caller=a_client())
     with pytest.raises(TokenRevoked):
-        await world.auth.refresh(refresh_token=planted.refresh_token, caller=a_client())
+        await service.auth.refresh(refresh_token=planted.refresh_token, caller=a_client())
     answer = {"challenge": login["challenge"], "id": "phone", "by": "phone", "user": planted.user_id}
     with pytest.raises(PasskeyRefused):
-        await world.passkeys.login_with_passkey(assertion=answer, caller=a_client())
-    assert [each.user_id for each in await world.database.revocations()] == [planted.user_id]
-    assert MailKind.PASSWORD_RECOVERED in await world.database.queued()
+        await service.passkeys.login_with_passkey(assertion=answer, caller=a_client())
+    assert [each.user_id for each in await service.database.revocations()] == [planted.user_id]
+    assert MailKind.PASSWORD_RECOVERED in await service.database.queued()
 
 
 async def test_what_was_begun_cannot_be_finished(planted: Planted) -> None:
     """Neither a passkey's registration, nor an authenticator, nor a mailed token."""
-    world = planted.world
-    options = await world.passkeys.begin_passkey(password=PASSWORD, caller=planted.intruder)
-    await world.mfa.begin_totp(caller=planted.intruder)
+    service = planted.service
+    options = await service.passkeys.begin_passkey(password=PASSWORD, caller=planted.intruder)
+    await service.mfa.begin_totp(caller=planted.intruder)
     await planted.recover()
-    owner = world.signed_in(planted.user_id, await world.sign_in(password=NEW))
+    owner = service.signed_in(planted.user_id, await service.sign_in(password=NEW))
 
-    assert not await world.database.rows("authenticators")
-    assert not await world.database.rows("passkey_challenges")
-    assert all(row.kind in UNDO_TOKENS for row in await world.database.rows("mailed_tokens"))
+    assert not await service.database.rows("authenticators")
+    assert not await service.database.rows("passkey_challenges")
+    assert all(row.kind in UNDO_TOKENS for row in await service.database.rows("mailed_tokens"))
     with pytest.raises(NotFound):
-        await world.mfa.confirm_totp(code=world.totp(), caller=owner)
+        await service.mfa.confirm_totp(code=service.totp(), caller=owner)
     answer = {"challenge": options["challenge"], "id": "tablet", "by": "tablet"}
     with pytest.raises(Invalid):
-        await world.passkeys.add_passkey(name="t", attestation=answer, caller=planted.intruder)
-    assert not await world.database.rows("passkeys")
+        await service.passkeys.add_passkey(name="t", attestation=answer, caller=planted.intruder)
+    assert not await service.database.rows("passkeys")
 
 
 async def test_the_second_factor_stays(planted: Planted) -> None:
     """A mailbox alone does not open an account that asks for two factors; a pending sign-in ends."""
-    world = planted.world
-    await world.turn_on_totp(planted.intruder)
-    pending = await world.auth.login(email=EMAIL, password=PASSWORD, caller=a_client())
+    service = planted.service
+    await service.turn_on_totp(planted.intruder)
+    pending = await service.auth.login(email=EMAIL, password=PASSWORD, caller=a_client())
     assert isinstance(pending, Challenge)
     await planted.recover()
 
-    issued = await world.auth.login(email=EMAIL, password=NEW, caller=a_client())
+    issued = await service.auth.login(email=EMAIL, password=NEW, caller=a_client())
     assert isinstance(issued, Challenge)
     with pytest.raises(TokenInvalid):
-        await world.mfa.verify_mfa(mfa_token=pending.token, code=world.totp(), caller=a_client())
+        await service.mfa.verify_mfa(mfa_token=pending.token, code=service.totp(), caller=a_client())
 
 
 async def test_calls_under_way_add_nothing(planted: Planted) -> None:
     """A call that was let in before the recovery and waited for its lock finds its session ended."""
-    world = planted.world
+    service = planted.service
     await planted.recover()
 
     for call in (
-        _key(world, planted.intruder),
-        world.mfa.begin_totp(caller=planted.intruder),
-        world.mfa.confirm_totp(code="1", caller=planted.intruder),
+        _key(service, planted.intruder),
+        service.mfa.begin_totp(caller=planted.intruder),
+        service.mfa.confirm_totp(code="1", caller=planted.intruder),
     ):
         with pytest.raises(TokenRevoked):
             await call
-    assert not await world.database.rows("authenticators")
+    assert not await service.database.rows("authenticators")
 
 
 async def test_two_recoveries_at_once(planted: Planted) -> None:
     """The token counts once."""
-    world = planted.world
-    await world.passwords.forgot_password(email=EMAIL, caller=a_client())
-    token = (await world.send_mails()).token(MailKind.PASSWORD_RESET)
-    reset = world.passwords.reset_password
+    service = planted.service
+    await service.passwords.forgot_password(email=EMAIL, caller=a_client())
+    token = (await service.send_mails()).token(MailKind.PASSWORD_RESET)
+    reset = service.passwords.reset_password
     outcomes = await asyncio.gather(
         *(reset(token=token, new_password=f"{NEW} {each}", caller=a_client()) for each in range(2)),
         return_exceptions=True,
@@ -139,97 +146,97 @@ async def test_two_recoveries_at_once(planted: Planted) -> None:
     assert [type(each) for each in outcomes if each is not None] == [TokenInvalid]
 
 
-async def test_a_recovery_proves_the_address(world: World) -> None:
+async def test_a_recovery_proves_the_address(service: LocalService) -> None:
     """The token came from the mailbox; user-service is notified."""
-    user_id = await world.user()
-    await Planted(world, user_id, a_client(), "", "").recover()
+    user_id = await service.user()
+    await Planted(service, user_id, a_client(), "", "").recover()
 
-    assert EmailVerified(user_id) in await world.database.events()
-    owner = world.signed_in(user_id, await world.sign_in(password=NEW))
-    await _key(world, owner)
+    assert EmailVerified(user_id) in await service.database.events()
+    owner = service.signed_in(user_id, await service.sign_in(password=NEW))
+    await _key(service, owner)
 
 
 async def test_a_changed_password_keeps_keys_and_passkeys(planted: Planted) -> None:
     """Their owner knew the old one; what was begun elsewhere ends."""
-    world = planted.world
-    await world.mfa.begin_totp(caller=planted.intruder)
-    await world.auth.change_password(old_password=PASSWORD, new_password=NEW, caller=planted.intruder)
+    service = planted.service
+    await service.mfa.begin_totp(caller=planted.intruder)
+    await service.auth.change_password(old_password=PASSWORD, new_password=NEW, caller=planted.intruder)
 
-    await world.ports.verify_api_key(text=planted.key, caller=a_client())
-    assert await world.database.rows("passkeys")
-    assert not await world.database.rows("authenticators")
+    await service.ports.verify_api_key(text=planted.key, caller=a_client())
+    assert await service.database.rows("passkeys")
+    assert not await service.database.rows("authenticators")
 
 
-async def test_nothing_is_set_up_on_an_address_that_is_not_proven(world: World) -> None:
+async def test_nothing_is_set_up_on_an_address_that_is_not_proven(service: LocalService) -> None:
     """Neither key nor passkey nor second factor; once it is proven, all of them."""
-    user_id = await world.user()
-    caller = world.signed_in(user_id, await world.sign_in())
+    user_id = await service.user()
+    caller = service.signed_in(user_id, await service.sign_in())
     for call in (
-        _key(world, caller),
-        world.mfa.begin_totp(caller=caller),
-        world.mfa.confirm_totp(code="1", caller=caller),
-        world.add_passkey(caller),
+        _key(service, caller),
+        service.mfa.begin_totp(caller=caller),
+        service.mfa.confirm_totp(code="1", caller=caller),
+        service.add_passkey(caller),
     ):
         with pytest.raises(EmailNotVerified):
             await call
-    assert not await world.database.rows("api_keys")
-    assert not await world.database.rows("authenticators")
+    assert not await service.database.rows("api_keys")
+    assert not await service.database.rows("authenticators")
 
-    async with world.units.transaction() as unit:
+    async with service.units.transaction() as unit:
         await unit.emails.verify(user_id)
-    await _key(world, caller)
-    await world.mfa.begin_totp(caller=caller)
-    await world.add_passkey(caller)
+    await _key(service, caller)
+    await service.mfa.begin_totp(caller=caller)
+    await service.add_passkey(caller)
 
 
-async def test_an_address_changed_meanwhile_is_not_proven(world: World) -> None:
+async def test_an_address_changed_meanwhile_is_not_proven(service: LocalService) -> None:
     """A passkey that was begun on a proven address is not added on another."""
-    user_id = await world.user(proven=True)
-    caller = world.signed_in(user_id, await world.sign_in())
-    options = await world.passkeys.begin_passkey(password=PASSWORD, caller=caller)
-    world.directory.put(user_id, "other@example.com")
-    await world.accounts.sync_account(user_id=user_id, caller=a_service())
+    user_id = await service.user(proven=True)
+    caller = service.signed_in(user_id, await service.sign_in())
+    options = await service.passkeys.begin_passkey(password=PASSWORD, caller=caller)
+    service.directory.put(user_id, "other@example.com")
+    await service.accounts.sync_account(user_id=user_id, caller=a_service())
 
     answer = {"challenge": options["challenge"], "id": "phone", "by": "phone"}
     with pytest.raises(EmailNotVerified):
-        await world.passkeys.add_passkey(name="p", attestation=answer, caller=caller)
-    assert ("auth.passkey_added", "refused") in await world.database.actions()
+        await service.passkeys.add_passkey(name="p", attestation=answer, caller=caller)
+    assert ("auth.passkey_added", "refused") in await service.database.actions()
 
 
 async def test_where_no_mail_can_be_sent(database: ClockedPostgres) -> None:
     """`AUTH_VERIFIED_EMAIL=off` lifts it."""
-    world = build_world(database, verified_email=False)
-    user_id = await world.user()
-    caller = world.signed_in(user_id, await world.sign_in())
+    service = build_service(database, verified_email=False)
+    user_id = await service.user()
+    caller = service.signed_in(user_id, await service.sign_in())
 
-    await _key(world, caller)
-    await world.mfa.begin_totp(caller=caller)
-    await world.add_passkey(caller)
+    await _key(service, caller)
+    await service.mfa.begin_totp(caller=caller)
+    await service.add_passkey(caller)
 
 
-async def test_the_first_admin_is_proven(world: World) -> None:
+async def test_the_first_admin_is_proven(service: LocalService) -> None:
     """From the start: no mail is sent, and user-service has the address as verified."""
-    bootstrap = world.bootstrap_admin
+    bootstrap = service.bootstrap_admin
     assert await bootstrap(email=EMAIL, password=PASSWORD, user_id=uuid7()) is Bootstrap.CREATED
 
-    (row,) = await world.database.rows("credentials")
+    (row,) = await service.database.rows("credentials")
     assert row.email_verified
-    (account,) = world.directory.users.values()
+    (account,) = service.directory.users.values()
     assert account.user is not None
     assert account.user.email_verified
-    assert not await world.database.rows("mails")
+    assert not await service.database.rows("mails")
 
 
-async def test_the_first_admin_of_a_release_before(world: World) -> None:
+async def test_the_first_admin_of_a_release_before(service: LocalService) -> None:
     """Is verified by the operator's setting; no other is."""
-    ada = await world.user(role=Role.ADMIN)
-    bob = await world.user("bob@example.com")
-    bootstrap = world.bootstrap_admin
+    ada = await service.user(role=Role.ADMIN)
+    bob = await service.user("bob@example.com")
+    bootstrap = service.bootstrap_admin
     assert (
         await bootstrap(email="bob@example.com", password=PASSWORD, user_id=uuid7()) is Bootstrap.NOT_NEEDED
     )
     assert await bootstrap(email=EMAIL, password=PASSWORD, user_id=uuid7()) is Bootstrap.NOT_NEEDED
 
-    assert (await world.database.credential(ada)).email_verified
-    assert not (await world.database.credential(bob)).email_verified
-    assert EmailVerified(ada) in await world.database.events()
+    assert (await service.database.credential(ada)).email_verified
+    assert not (await service.database.credential(bob)).email_verified
+    assert EmailVerified(ada) in await service.database.events()

@@ -10,132 +10,134 @@ from auth_service.usecases.bootstrap_admin import Bootstrap
 from chassis.errors import NotFound, Unavailable
 from chassis.ids import uuid7
 
-from tests.auth_service.world import EMAIL, NAME, PASSWORD, World, a_client, a_service
+from tests.auth_service.local_service import EMAIL, NAME, PASSWORD, LocalService, a_client, a_service
 
 
-async def test_a_person_is_admitted_and_may_sign_in(world: World) -> None:
+async def test_a_person_is_admitted_and_may_sign_in(service: LocalService) -> None:
     """Both halves in one call; the copy of the name goes as soon as it is not needed."""
-    user_id = await world.user()
+    user_id = await service.user()
 
-    (row,) = await world.database.rows("credentials")
+    (row,) = await service.database.rows("credentials")
     assert not row.is_pending
     assert row.full_name is None
-    assert await world.database.events() == [RegistrationStarted(user_id)]
-    assert await world.database.actions() == [("auth.register", "success")]
+    assert await service.database.events() == [RegistrationStarted(user_id)]
+    assert await service.database.actions() == [("auth.register", "success")]
 
 
 @pytest.mark.parametrize("email", [EMAIL, EMAIL.upper()])
-async def test_an_address_registers_once(world: World, email: str) -> None:
+async def test_an_address_registers_once(service: LocalService, email: str) -> None:
     """Compared by the canonical form."""
-    await world.user()
+    await service.user()
 
     with pytest.raises(EmailTaken):
-        await world.user(email)
-    assert (await world.database.actions())[-1] == ("auth.register", "refused")
+        await service.user(email)
+    assert (await service.database.actions())[-1] == ("auth.register", "refused")
 
 
-async def test_a_weak_password_is_refused_before_anything_is_kept(world: World) -> None:
+async def test_a_weak_password_is_refused_before_anything_is_kept(service: LocalService) -> None:
     """The error says why, on the field."""
     with pytest.raises(WeakPassword) as caught:
-        await world.auth.register(email=EMAIL, password="hunter22", full_name=NAME, caller=a_client())
+        await service.auth.register(email=EMAIL, password="hunter22", full_name=NAME, caller=a_client())
 
     assert [error.field for error in caught.value.field_errors] == ["password"]
-    assert not await world.database.rows("credentials")
+    assert not await service.database.rows("credentials")
 
 
-async def test_while_user_service_is_away_the_registration_waits(world: World) -> None:
+async def test_while_user_service_is_away_the_registration_waits(service: LocalService) -> None:
     """503, and the event will finish it."""
-    world.directory.away = True
+    service.directory.away = True
     with pytest.raises(Unavailable):
-        await world.user()
-    user_id = (await world.database.rows("credentials"))[0].user_id
-    registration = await world.accounts.get_registration(user_id=user_id)
+        await service.user()
+    user_id = (await service.database.rows("credentials"))[0].user_id
+    registration = await service.accounts.get_registration(user_id=user_id)
     assert (registration.email, registration.full_name, registration.role) == (EMAIL, NAME, Role.USER)
 
-    world.directory.away = False
-    await world.directory.admit(user_id)
-    await world.accounts.sync_account(user_id=user_id, caller=a_service())
+    service.directory.away = False
+    await service.directory.admit(user_id)
+    await service.accounts.sync_account(user_id=user_id, caller=a_service())
 
-    await world.sign_in()
+    await service.sign_in()
     with pytest.raises(NotFound):
-        await world.accounts.get_registration(user_id=user_id)
+        await service.accounts.get_registration(user_id=user_id)
 
 
-async def test_repeating_the_registration_resumes_it(world: World) -> None:
+async def test_repeating_the_registration_resumes_it(service: LocalService) -> None:
     """With the right password it is the same user; with another the address is taken."""
-    world.directory.away = True
+    service.directory.away = True
     with pytest.raises(Unavailable):
-        await world.user()
-    world.directory.away = False
-    waiting = (await world.database.rows("credentials"))[0].user_id
+        await service.user()
+    service.directory.away = False
+    waiting = (await service.database.rows("credentials"))[0].user_id
 
     with pytest.raises(EmailTaken):
-        await world.auth.register(email=EMAIL, password="another password", full_name=NAME, caller=a_client())
-    assert await world.user() == waiting
+        await service.auth.register(
+            email=EMAIL, password="another password", full_name=NAME, caller=a_client()
+        )
+    assert await service.user() == waiting
 
 
-async def test_an_address_that_user_service_has_given_away_is_taken(world: World) -> None:
+async def test_an_address_that_user_service_has_given_away_is_taken(service: LocalService) -> None:
     """The pending credential is dropped: nothing half made is left."""
-    world.directory.put(uuid7(), EMAIL)
+    service.directory.put(uuid7(), EMAIL)
 
     with pytest.raises(EmailTaken):
-        await world.user()
+        await service.user()
 
-    assert not await world.database.rows("credentials")
-    assert (await world.database.actions())[-1] == ("auth.register", "refused")
+    assert not await service.database.rows("credentials")
+    assert (await service.database.actions())[-1] == ("auth.register", "refused")
 
 
-async def test_refusing_drops_only_what_waits(world: World) -> None:
+async def test_refusing_drops_only_what_waits(service: LocalService) -> None:
     """An admitted user's credential stays, and refusing twice is refusing once."""
-    user_id = await world.user()
+    user_id = await service.user()
 
-    await world.accounts.refuse_registration(user_id=user_id, caller=a_service())
-    await world.accounts.refuse_registration(user_id=uuid7(), caller=a_service())
+    await service.accounts.refuse_registration(user_id=user_id, caller=a_service())
+    await service.accounts.refuse_registration(user_id=uuid7(), caller=a_service())
 
-    await world.sign_in()
+    await service.sign_in()
 
 
-async def test_what_neither_call_nor_event_finished_is_finished_later(world: World) -> None:
+async def test_what_neither_call_nor_event_finished_is_finished_later(service: LocalService) -> None:
     """A registration that waits for long is taken up by a job."""
-    world.directory.away = True
+    service.directory.away = True
     with pytest.raises(Unavailable):
-        await world.user()
-    world.directory.away = False
-    assert await world.finish_stale_registrations() == 0
+        await service.user()
+    service.directory.away = False
+    assert await service.finish_stale_registrations() == 0
 
-    world.clock.advance(timedelta(minutes=11))
-    assert await world.finish_stale_registrations() == 1
+    service.clock.advance(timedelta(minutes=11))
+    assert await service.finish_stale_registrations() == 1
 
-    await world.sign_in()
+    await service.sign_in()
 
 
-async def test_the_first_admin_is_made_once(world: World) -> None:
+async def test_the_first_admin_is_made_once(service: LocalService) -> None:
     """Through the same registration; any password is the operator's choice."""
-    job = world.bootstrap_admin
+    job = service.bootstrap_admin
 
     assert await job(email=EMAIL, password="weak", user_id=uuid7()) is Bootstrap.CREATED
     assert await job(email="other@example.com", password=PASSWORD, user_id=uuid7()) is Bootstrap.NOT_NEEDED
 
-    assert (await world.sign_in(password="weak")).role is Role.ADMIN
-    assert ("auth.bootstrap_admin", "success") in await world.database.actions()
+    assert (await service.sign_in(password="weak")).role is Role.ADMIN
+    assert ("auth.bootstrap_admin", "success") in await service.database.actions()
 
 
-async def test_the_first_admin_waits_for_user_service(world: World) -> None:
+async def test_the_first_admin_waits_for_user_service(service: LocalService) -> None:
     """The job is tried again, and resumes what it has begun."""
-    world.directory.away = True
-    job, user_id = world.bootstrap_admin, uuid7()
+    service.directory.away = True
+    job, user_id = service.bootstrap_admin, uuid7()
     with pytest.raises(Unavailable):
         await job(email=EMAIL, password=PASSWORD, user_id=user_id)
-    world.directory.away = False
+    service.directory.away = False
 
     assert await job(email=EMAIL, password=PASSWORD, user_id=user_id) is Bootstrap.CREATED
-    assert len(await world.database.rows("credentials")) == 1
+    assert len(await service.database.rows("credentials")) == 1
 
 
-async def test_an_ordinary_persons_address_makes_no_admin(world: World) -> None:
+async def test_an_ordinary_persons_address_makes_no_admin(service: LocalService) -> None:
     """No existing user is promoted by a setting."""
-    await world.user()
+    await service.user()
 
-    outcome = await world.bootstrap_admin(email=EMAIL, password=PASSWORD, user_id=uuid7())
+    outcome = await service.bootstrap_admin(email=EMAIL, password=PASSWORD, user_id=uuid7())
 
     assert outcome is Bootstrap.ADDRESS_TAKEN

@@ -16,25 +16,25 @@ from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
 from tests.auth_service.clocked_postgres import ClockedPostgres
-from tests.auth_service.world import PASSWORD, World, a_client, build_world
+from tests.auth_service.local_service import PASSWORD, LocalService, a_client, build_service
 
 MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture(name="strict")
-def _strict(database: ClockedPostgres) -> World:
-    return build_world(database, STRICT, admins_need_second_factor=True)
+def _strict(database: ClockedPostgres) -> LocalService:
+    return build_service(database, STRICT, admins_need_second_factor=True)
 
 
-async def _refresh(world: World, tokens: Tokens) -> Tokens:
-    return await world.auth.refresh(refresh_token=tokens.refresh_token, caller=a_client())
+async def _refresh(service: LocalService, tokens: Tokens) -> Tokens:
+    return await service.auth.refresh(refresh_token=tokens.refresh_token, caller=a_client())
 
 
-def _granted(world: World) -> tuple[Role, bool]:
-    return world.signer.grants[-1].role, world.signer.grants[-1].must_enrol
+def _granted(service: LocalService) -> tuple[Role, bool]:
+    return service.signer.grants[-1].role, service.signer.grants[-1].must_enrol
 
 
-async def test_a_session_ends_without_use(strict: World) -> None:
+async def test_a_session_ends_without_use(strict: LocalService) -> None:
     """However long its last limit said: 15 minutes after it was used last."""
     await strict.user()
     tokens = await strict.sign_in()
@@ -48,7 +48,7 @@ async def test_a_session_ends_without_use(strict: World) -> None:
         await _refresh(strict, tokens)
 
 
-async def test_a_session_ends_with_the_day(strict: World) -> None:
+async def test_a_session_ends_with_the_day(strict: LocalService) -> None:
     """However much it is used."""
     await strict.user()
     tokens = await strict.sign_in()
@@ -69,7 +69,7 @@ def test_a_token_lives_no_longer_than_its_session(limits: SessionLimits) -> None
     assert limits.access < limits.idle < limits.lifetime
 
 
-async def test_an_admin_without_a_second_factor(strict: World) -> None:
+async def test_an_admin_without_a_second_factor(strict: LocalService) -> None:
     """Gets tokens to set one up with and, that done, tokens for everything."""
     user_id = await strict.user(role=Role.ADMIN, proven=True)
     tokens = await strict.sign_in()
@@ -90,7 +90,7 @@ async def test_an_admin_without_a_second_factor(strict: World) -> None:
     assert _granted(strict) == (Role.USER, True)
 
 
-async def test_a_passkey_is_two_factors(strict: World) -> None:
+async def test_a_passkey_is_two_factors(strict: LocalService) -> None:
     """An admin who signs in with one needs no other; by the password alone the admin still does."""
     user_id = await strict.user(role=Role.ADMIN, proven=True)
     caller = strict.signed_in(user_id, await strict.sign_in())
@@ -109,18 +109,18 @@ async def test_a_passkey_is_two_factors(strict: World) -> None:
     assert _granted(strict) == (Role.USER, True)
 
 
-async def test_others_need_none(strict: World, world: World) -> None:
+async def test_others_need_none(strict: LocalService, service: LocalService) -> None:
     """Neither users who are no admins, nor admins in the standard profile."""
     await strict.user()
     await strict.sign_in()
     assert _granted(strict) == (Role.USER, False)
 
-    await world.user("root@example.com", role=Role.ADMIN, proven=True)
-    await world.sign_in("root@example.com")
-    assert _granted(world) == (Role.ADMIN, False)
+    await service.user("root@example.com", role=Role.ADMIN, proven=True)
+    await service.sign_in("root@example.com")
+    assert _granted(service) == (Role.ADMIN, False)
 
 
-async def test_a_key_may_do_no_more_than_a_session(strict: World) -> None:
+async def test_a_key_may_do_no_more_than_a_session(strict: LocalService) -> None:
     """Of a promoted user, of an admin who turned the second factor off, with and without a passkey."""
     user_id = await strict.user(role=Role.ADMIN, proven=True)
     async with strict.units.transaction() as unit:
@@ -149,7 +149,7 @@ async def test_a_key_may_do_no_more_than_a_session(strict: World) -> None:
     assert len(await strict.database.revocations()) == revoked + 1
 
 
-async def _a_session(strict: World, user_id: UUID) -> UUID:
+async def _a_session(strict: LocalService, user_id: UUID) -> UUID:
     async with strict.units.transaction() as unit:
         credential = await unit.credentials.by_id(user_id)
         assert credential is not None

@@ -1,1 +1,1 @@
-"""The world of auth-service in memory."""
+"""Fakes of what is outside of auth-service."""

@@ -64,7 +64,7 @@ class AcceptingAuthenticator:
         return token
 
 
-class World(UseCases):
+class LocalService(UseCases):
     """The use cases on Postgres, with fakes for what is outside."""
 
     def __init__(
@@ -152,7 +152,7 @@ def a_client(address: str = HERE) -> Caller:
     return Caller(client_address=address, user_agent="test", request_id="request")
 
 
-def build_world(
+def build_service(
     database: ClockedPostgres,
     limits: SessionLimits = STANDARD,
     *,
@@ -160,8 +160,8 @@ def build_world(
     verified_email: bool = True,
     notify: bool = True,
     breached: tuple[BreachedPasswords, ...] = (),
-) -> World:
-    """Returns a world without users, in the standard profile or another."""
+) -> LocalService:
+    """Returns a service without users, in the standard profile or another."""
     clock = FakeClock()
     units = ClockedUnitsOfWork(database, clock, limits)
     directory = FakeUserDirectory(units, clock)
@@ -192,4 +192,4 @@ def build_world(
         issuer=ISSUER,
         clock=clock,
     )
-    return World(ports, units, directory, hasher, login_delay=login_delay, signer=signer, clock=clock)
+    return LocalService(ports, units, directory, hasher, login_delay=login_delay, signer=signer, clock=clock)
