@@ -50,7 +50,7 @@ def test_an_address_has_one_normal_form(written: str, normal: str) -> None:
         # 6to4: a whole /48 comes with one IPv4 address.
         ("2002:c000:201:1::1", "192.0.2.1"),
         ("2002:c000:201:2::1", "192.0.2.1"),
-        # Teredo: everybody at one server would share its /64.
+        # Teredo: all clients of one server would share its /64.
         ("2001:0:4136:e378:8000:63bf:3fff:fdd2", "192.0.2.45"),
         ("", ""),
         ("unix", "unix"),

@@ -80,14 +80,14 @@ def test_events_that_an_answer_brings(value: bytes) -> None:
 
 @given(st.sampled_from(list(grpc.StatusCode)), st.binary(max_size=200))
 def test_any_details_of_an_error(code: grpc.StatusCode, value: bytes) -> None:
-    """An error that nobody could have meant is still an error of ours."""
+    """An arbitrary status still decodes to one of our errors."""
     trailing = grpc.aio.Metadata((errors.DETAILS_KEY, value))
     assert isinstance(errors.decode(grpc.aio.AioRpcError(code, grpc.aio.Metadata(), trailing)), ServiceError)
 
 
 @given(st.sampled_from(REQUESTS), st.binary(max_size=300))
 def test_any_bytes_for_a_request(request_type: tuple[type, object], raw: bytes) -> None:
-    """Every request of every service: no message, a wrong one that is told so, or a good one."""
+    """Every request of every service: no message, a wrong one that is refused, or a good one."""
     message_class, validate = request_type
     try:
         message = message_class.FromString(raw)  # type: ignore[attr-defined]

@@ -56,7 +56,7 @@ def test_spellings_of_one_address_are_one(one: str, other: str) -> None:
 
 @pytest.mark.parametrize(("one", "other"), OTHERS)
 def test_different_addresses_stay_different(one: str, other: str) -> None:
-    """Domains are what DNS tells apart, and no provider's habits are guessed at."""
+    """Domains are compared as DNS compares them, and no provider's habits are guessed at."""
     assert canonical_email(one) != canonical_email(other)
 
 

@@ -1,4 +1,4 @@
-"""The life of a real process: started, signalled, and judged by its output and exit status."""
+"""The life of a real process: started, signalled, and checked by its output and exit status."""
 
 import asyncio
 import re
@@ -115,8 +115,8 @@ def test_a_stop_is_clean_and_in_order(program: Program, number: int) -> None:
     program.read_until('"serving"')
     program.signal(number)
     assert program.end() == 0
-    told = [line for line in program.lines if not line.startswith(("{", "http"))]
-    assert told == [
+    plain = [line for line in program.lines if not line.startswith(("{", "http"))]
+    assert plain == [
         "open database",
         "open channel",
         "drain",

@@ -24,7 +24,7 @@ STRONG = "Zq7-mW4tXc9_LpR2vN8sKd"
     ],
 )
 def test_weak_secrets(secret: str, words: str) -> None:
-    """Short, typed, or known; what is said does not tell the secret."""
+    """Short, typed, or known; the message does not reveal the secret."""
     said = weakness(secret)
 
     assert said is not None

@@ -1,4 +1,4 @@
-"""What stays for a process' life is no work of its garbage collector, during which nobody is answered."""
+"""Permanent objects are exempt from garbage collection, which blocks all requests."""
 
 import re
 import subprocess

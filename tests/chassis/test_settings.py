@@ -74,9 +74,9 @@ def test_each_wrong_variable_gets_a_line_without_its_value(
     with pytest.raises(SystemExit) as ended:
         settings.load(StockSettings)
     assert ended.value.code == 1
-    told = capsys.readouterr().err
-    assert "short-secret" not in told
-    lines = {line.split(" ", 1)[0]: line for line in told.splitlines()}
+    err = capsys.readouterr().err
+    assert "short-secret" not in err
+    lines = {line.split(" ", 1)[0]: line for line in err.splitlines()}
     assert lines.keys() == {"STOCK_POSTGRES_URL", "STOCK_GRPC_PORT", "SERVICE_KEY", "LOG_FORMAT"}
     assert lines["STOCK_POSTGRES_URL"] == (
         "STOCK_POSTGRES_URL is not set: set it. It is where the schema `stock` is."

@@ -1,4 +1,4 @@
-"""What in a text nobody can see."""
+"""Invisible characters in text."""
 
 import unicodedata
 

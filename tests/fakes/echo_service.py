@@ -79,14 +79,14 @@ class EchoService:
 
     Attributes:
         open: How many streams are being answered.
-        heard: How many messages of clients have been read.
+        received: How many messages of clients have been read.
         sent: How many messages of floods and counts were taken by gRPC.
         metadata: What the last call brought.
         refusal: How to refuse every conversation.
     """
 
     open: int = 0
-    heard: int = 0
+    received: int = 0
     sent: int = 0
     metadata: dict[str, Any] | None = None
     refusal: grpc.StatusCode | None = None
@@ -128,7 +128,7 @@ class EchoService:
         try:
             words = []
             async for request in requests:
-                self.heard += 1
+                self.received += 1
                 words.append(request.word)
             return message("CollectResponse", text=" ".join(words))
         finally:
@@ -142,7 +142,7 @@ class EchoService:
         self.metadata = dict(context.invocation_metadata())
         try:
             async for request in requests:
-                self.heard += 1
+                self.received += 1
                 match request.WhichOneof("request"):
                     case "audio":
                         yield message("TalkResponse", room=request.room, audio=request.audio)

@@ -1,4 +1,4 @@
-"""A gateway before real services, for each test anew."""
+"""A gateway in front of real services, new for each test."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,7 +9,7 @@ from chassis.ids import uuid7
 from devstack.valkey import Valkey
 from user_service.domain.user import Role
 
-from tests.gateway.house import Behind, Edge, serving_gateway, serving_users, settings
+from tests.gateway.stack import Behind, Edge, serving_gateway, serving_users, settings
 from tests.gateway.streaming import Echo, echo_descriptors, serving_echo
 from tests.user_service.auth_stand_in import AuthStandIn, serving
 

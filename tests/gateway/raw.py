@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.gateway.house import Edge
+from tests.gateway.stack import Edge
 
 HOST = b"Host: vestibule\r\n"
 

@@ -22,7 +22,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.fakes.echo_service import PACKAGE, EchoService, serve_echo, write_descriptors
 from tests.fakes.service_keys import entry_of, key_settings
-from tests.gateway.house import Edge, serving_gateway
+from tests.gateway.stack import Edge, serving_gateway
 from tests.user_service.auth_stand_in import AUDIENCE, ISSUER, AuthStandIn
 
 TALK = "/api/echo/rooms/blue/talk"

@@ -12,34 +12,34 @@ from chassis.ids import uuid7
 from user_service.domain.user import Role
 from vestibule.health.v1 import health_service_pb2
 
-from tests.gateway.house import Behind, Edge, bearer
+from tests.gateway.stack import Behind, Edge, bearer
 from tests.user_service.auth_stand_in import AuthStandIn
 
 
 async def test_success_is_enveloped(edge: Edge, token: str, ada: UUID) -> None:
     """Data, metadata and time stand where the contract has them."""
     answer = await edge.http.get("/api/users/me", headers=bearer(token))
-    told = answer.json()
+    body = answer.json()
 
     assert answer.status_code == 200
-    assert list(told) == ["success", "data", "error", "metadata", "timestamp"]
-    assert told["success"] is True
-    assert told["data"]["id"] == str(ada)
-    assert told["data"]["role"] == "user"
-    assert told["data"]["last_login_at"] is None
-    assert "etag" not in told["data"]
+    assert list(body) == ["success", "data", "error", "metadata", "timestamp"]
+    assert body["success"] is True
+    assert body["data"]["id"] == str(ada)
+    assert body["data"]["role"] == "user"
+    assert body["data"]["last_login_at"] is None
+    assert "etag" not in body["data"]
     assert answer.headers["etag"] == '"Ada"'
-    assert told["metadata"]["request_id"] == answer.headers["x-request-id"]
+    assert body["metadata"]["request_id"] == answer.headers["x-request-id"]
 
 
 async def test_lists_have_their_page_in_the_metadata(edge: Edge, auth: AuthStandIn, ada: UUID) -> None:
     """Rows are the data; numbers are numbers, however large; defaults come from the protos."""
     answer = await edge.http.get("/api/users", headers=bearer(auth.token(ada, Role.ADMIN)))
-    told = answer.json()
+    body = answer.json()
 
-    assert [row["full_name"] for row in told["data"]] == ["Ada"]
-    assert told["metadata"]["pagination"]["total_items"] == 2**40
-    assert told["metadata"]["pagination"]["next_cursor"] is None
+    assert [row["full_name"] for row in body["data"]] == ["Ada"]
+    assert body["metadata"]["pagination"]["total_items"] == 2**40
+    assert body["metadata"]["pagination"]["next_cursor"] is None
 
 
 async def test_the_service_learns_who_asks(edge: Edge, behind: Behind, token: str, ada: UUID) -> None:
@@ -73,7 +73,7 @@ async def test_unknown_paths_and_methods(edge: Edge) -> None:
 
 
 async def test_encoded_slash_parts_nothing(edge: Edge, token: str) -> None:
-    """`a%2Fb` is one segment, and no id of anybody's."""
+    """`a%2Fb` is one segment, and not an id."""
     answer = await edge.http.get("/api/users/me%2Fpassword", headers=bearer(token))
 
     assert answer.status_code == 403
@@ -95,20 +95,20 @@ async def test_head_is_get_without_a_body(edge: Edge, token: str) -> None:
         (Invalid(field_errors=[FieldError("full_name", "is odd"), FieldError("email", "is taken")]), 422),
     ],
 )
-async def test_a_services_error_is_told(
+async def test_a_services_error_is_returned(
     edge: Edge, behind: Behind, token: str, error: ServiceError, status: int
 ) -> None:
     """Its code, its fields and when to come back reach the client."""
     behind.failure = error
     answer = await edge.http.get("/api/users/me", headers=bearer(token))
-    told = answer.json()["error"]
+    body = answer.json()["error"]
 
-    assert (answer.status_code, told["code"]) == (status, error.reason)
+    assert (answer.status_code, body["code"]) == (status, error.reason)
     if status == 503:
         assert answer.headers["retry-after"] == "3"
     if status == 422:
-        assert (told["field"], told["message"]) == ("full_name", "full_name: is odd")
-        assert [each["field"] for each in told["details"]["errors"]] == ["full_name", "email"]
+        assert (body["field"], body["message"]) == ("full_name", "full_name: is odd")
+        assert [each["field"] for each in body["details"]["errors"]] == ["full_name", "email"]
 
 
 async def test_precondition_is_412(edge: Edge, behind: Behind, token: str) -> None:
@@ -161,7 +161,7 @@ async def test_authorize_before_looking(edge: Edge, behind: Behind, token: str) 
     assert behind.calls == []
 
 
-async def test_an_old_proof_is_told_by_rfc_9470(
+async def test_an_old_proof_is_refused_by_rfc_9470(
     edge: Edge, behind: Behind, auth: AuthStandIn, ada: UUID
 ) -> None:
     """The challenge says what is wrong and how old a proof may be; the service is not asked."""
@@ -181,7 +181,7 @@ async def test_an_old_proof_is_told_by_rfc_9470(
     assert (await edge.http.delete(own, headers=bearer(old))).status_code == 403
 
 
-async def test_one_fields_proof_is_asked_before_the_field_is_judged(
+async def test_one_fields_proof_is_asked_before_the_field_is_validated(
     edge: Edge, behind: Behind, auth: AuthStandIn, ada: UUID
 ) -> None:
     """A new address needs a fresh proof, a new name does not."""

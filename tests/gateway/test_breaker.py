@@ -1,4 +1,4 @@
-"""The breaker: a restart costs time, an outage is told at once, a busy service is no outage."""
+"""The breaker: a restart costs time, an outage fails at once, an overloaded service is no outage."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from gateway.upstream.breaker import FAILURES_TO_OPEN, Breaker
 from vestibule.users.v1 import user_service_pb2
 
 from tests.fakes.service_keys import service_tokens
-from tests.gateway.house import Behind, serving_users
+from tests.gateway.stack import Behind, serving_users
 
 SERVICE = user_service_pb2.DESCRIPTOR.services_by_name["UserService"]
 
@@ -22,8 +22,8 @@ def channel_to(address: str) -> ServiceChannel:
     return open_channel(address, service_tokens=service_tokens("gateway"), services=[SERVICE])
 
 
-async def test_an_outage_is_told_at_once() -> None:
-    """The first calls wait a moment for a restart; once it is open nobody waits."""
+async def test_an_outage_fails_at_once() -> None:
+    """The first calls wait a moment for a restart; once it is open calls fail at once."""
     async with channel_to(f"127.0.0.1:{free_port()}") as channel:
         breaker = Breaker("users")
         method = channel.unary_unary("/vestibule.users.v1.UserService/UpdateMe")
@@ -53,7 +53,7 @@ async def test_a_busy_service_is_no_outage(behind: Behind) -> None:
         assert refused.value is busy
 
 
-async def test_it_closes_when_somebody_answers(behind: Behind) -> None:
+async def test_it_closes_when_a_call_succeeds(behind: Behind) -> None:
     """After an outage the first call that gets through ends it."""
     async with serving_users(behind) as address, channel_to(address) as channel:
         breaker = Breaker("users")

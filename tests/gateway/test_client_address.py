@@ -8,7 +8,7 @@ from gateway.http.client_address import TrustedProxies
 from gateway.http.forwarded import used_tls
 from gateway.settings import ForwardedHeader
 
-from tests.gateway.house import Behind, bearer, serving_gateway, serving_users, settings
+from tests.gateway.stack import Behind, bearer, serving_gateway, serving_users, settings
 from tests.user_service.auth_stand_in import AuthStandIn
 
 NETWORKS = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))

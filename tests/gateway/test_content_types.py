@@ -4,8 +4,8 @@ import pytest
 from gateway.http.media_type import is_json
 from gateway.http.problems import UnsupportedMediaType
 
-from tests.gateway.house import Edge
 from tests.gateway.raw import HOST, ask
+from tests.gateway.stack import Edge
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Fields that travel as cookies: what is read of a client, and what it is told to keep."""
+"""Fields that are sent as cookies: reading and setting them."""
 
 import pytest
 from gateway.http.cookies import cookies, set_cookie
@@ -22,9 +22,9 @@ def test_what_a_client_sends(header: str, found: list[tuple[str, str]]) -> None:
 
 def test_no_script_reads_it_and_no_other_site_sends_it() -> None:
     """And it goes to the paths alone that need it."""
-    told = set_cookie("vestibule_device", "abc", path="/api/auth", max_age_seconds=60)
+    header = set_cookie("vestibule_device", "abc", path="/api/auth", max_age_seconds=60)
 
-    assert told == b"vestibule_device=abc; Path=/api/auth; Max-Age=60; HttpOnly; SameSite=Strict"
+    assert header == b"vestibule_device=abc; Path=/api/auth; Max-Age=60; HttpOnly; SameSite=Strict"
 
 
 def test_a_value_cannot_add_attributes() -> None:

@@ -3,8 +3,8 @@
 import pytest
 from chassis.http import head_limits
 
-from tests.gateway.house import Edge
 from tests.gateway.raw import HOST, Got, ask, parsed, send
+from tests.gateway.stack import Edge
 
 
 def is_enveloped(got: Got) -> bool:
@@ -169,7 +169,7 @@ POST = b"POST /api/auth/login HTTP/1.1\r\n" + HOST + b"Content-Type: application
     ],
 )
 async def test_a_refused_body_is_not_invited(edge: Edge, head: bytes, status: int, code: str) -> None:
-    """Who asks first whether to send is told at once, by the final answer alone."""
+    """A client that waits for 100 (Continue) gets the final response at once."""
     for expect in (b"100-continue", b"100-Continue"):
         raw = await send(edge, head + b"Expect: " + expect + b"\r\n\r\n")
         got = parsed(raw)

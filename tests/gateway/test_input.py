@@ -6,7 +6,7 @@ import pytest
 from chassis.ids import uuid7
 from user_service.domain.user import Role
 
-from tests.gateway.house import Behind, Edge, bearer
+from tests.gateway.stack import Behind, Edge, bearer
 from tests.user_service.auth_stand_in import AuthStandIn
 
 
@@ -46,7 +46,7 @@ async def test_bodies(
 
 
 async def test_every_wrong_field_is_named(edge: Edge, token: str) -> None:
-    """One answer tells of all of them, each once."""
+    """One response names all of them, each once."""
     body = {"full_name": "", "email": 5, "colour": "red"}
     answer = await edge.http.put("/api/users/me", headers=bearer(token), json=body)
     errors = answer.json()["error"]["details"]["errors"]

@@ -54,7 +54,7 @@ async def test_many_requests_share_a_round_trip(redis: Redis) -> None:
 
 
 async def test_another_window_lets_through_again(redis: Redis) -> None:
-    """Who was refused is told when to come back, and is let in then."""
+    """A refused client learns when to retry, and is allowed then."""
     limiter = LeasingRateLimiter(RedisRateLimiter(redis))
     decision = await limiter.take(QUICK, "client")
     while decision.allowed:

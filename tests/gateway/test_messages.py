@@ -100,12 +100,12 @@ def test_router_prefers_words_to_variables() -> None:
     """`/api/users/me` is not the person called me."""
     routes = compile_routes(descriptors.load().services)
     router = Router((route.method, route.segments, route) for route in routes)
-    me, somebody = router.find(b"/api/users/me"), router.find(b"/api/users/123")
+    me, other = router.find(b"/api/users/me"), router.find(b"/api/users/123")
 
     assert me is not None
-    assert somebody is not None
+    assert other is not None
     assert me.by_method["GET"].template == "/api/users/me"
-    assert somebody.values == {"user_id": "123"}
+    assert other.values == {"user_id": "123"}
     assert router.find(b"/api/users/") is None
     assert router.find(b"/api/users/a/b/c/d") is None
 

@@ -18,7 +18,7 @@ from user_service.domain.user import Role
 from vestibule.events.v1.events_pb2 import Event
 
 from tests.fakes.service_keys import entry_of
-from tests.gateway.house import Behind, Edge, bearer
+from tests.gateway.stack import Behind, Edge, bearer
 from tests.user_service.auth_stand_in import AuthStandIn
 
 
@@ -132,7 +132,7 @@ TestReaders.settings = settings(max_examples=40, stateful_step_count=20)
 
 
 async def warm(edge: Edge, behind: Behind, headers: Mapping[str, str]) -> None:
-    """Reads until memory answers: at first the stream has not been heard yet."""
+    """Reads until the cache answers: at first the stream has not been read yet."""
     async with asyncio.timeout(5):
         while True:
             before = len(behind.calls)
@@ -143,7 +143,7 @@ async def warm(edge: Edge, behind: Behind, headers: Mapping[str, str]) -> None:
 
 
 async def test_a_read_is_answered_from_memory(edge: Edge, behind: Behind, auth: AuthStandIn) -> None:
-    """The second read asks nobody; `ETag` and 304 come from memory too; another person's does ask."""
+    """The second read calls no service; `ETag` and 304 are cached too; another user's read calls."""
     ada, bob = uuid7(), uuid7()
     behind.names |= {ada: "Ada", bob: "Bob"}
     token = auth.token(ada, Role.USER)

@@ -33,7 +33,7 @@ PEOPLE = st.integers(0, 1)
 
 @dataclass
 class Person:
-    """The truth about somebody.
+    """A user's actual state.
 
     Attributes:
         id: Who it is.
@@ -98,25 +98,25 @@ class Gateways(RuleBasedStateMachine):
 
     @rule(turns=st.sampled_from([1, 3, 20]))
     def wait(self, turns: int) -> None:
-        """Time passes; a stream that can be read is read meanwhile, and everybody goes on reading."""
+        """Time passes; a stream that can be read is read meanwhile, and users continue to read."""
         for _ in range(turns):
             self.now += 0.3
             self.deliver()
             for number in range(len(self.people)):
                 self.read(number)
 
-    @rule(number=PEOPLE, told=st.booleans())
-    def write(self, number: int, *, told: bool) -> None:
+    @rule(number=PEOPLE, published=st.booleans())
+    def write(self, number: int, *, published: bool) -> None:
         """Another gateway takes a write, whose event may never come."""
         person = self.people[number]
         person.version += 1
         person.changed_at.append(self.now)
-        if told:
+        if published:
             self.stream.append(Event(tags=[f"user:{person.id}"]))
 
     @rule(number=PEOPLE, comes_back=st.booleans())
     def revoke(self, number: int, *, comes_back: bool) -> None:
-        """Another gateway signs somebody out everywhere, who may sign in again at once."""
+        """Another gateway ends all sessions of a user, who may sign in again at once."""
         person = self.people[number]
         person.revoked_until, person.revoked_at = person.issued, self.now
         self.stream.append(Event(tokens_revoked=person.revocation()))
@@ -124,7 +124,7 @@ class Gateways(RuleBasedStateMachine):
 
     @rule(number=PEOPLE)
     def sign_in(self, number: int) -> None:
-        """Somebody has a new token."""
+        """A user has a new token."""
         self.people[number].issued += 1
 
     @rule()
@@ -155,18 +155,18 @@ class Gateways(RuleBasedStateMachine):
 
     @rule(number=PEOPLE)
     def read_begins(self, number: int) -> None:
-        """Somebody reads: from memory, or the service is asked and its answer on its way."""
+        """A user reads: from the cache, or a call is under way."""
         person = self.people[number]
         if not self.admitted(person):
             return
-        told = self.cache.get(self.key(person)) if self.feed.fresh else None
-        if told is None:
+        cached = self.cache.get(self.key(person)) if self.feed.fresh else None
+        if cached is None:
             if self.feed.fresh:
                 self.fetches.append(
                     (self.cache.begin((f"user:{person.id}",)), person, (person.id, person.version))
                 )
             return
-        owner, version = told
+        owner, version = cached
         assert owner == person.id, "another's data"
         if version < person.version:
             age = self.now - person.changed_at[version + 1]
@@ -176,7 +176,7 @@ class Gateways(RuleBasedStateMachine):
 
     @rule(number=PEOPLE)
     def read(self, number: int) -> None:
-        """Somebody reads, and is answered at once."""
+        """A user reads, and gets the response at once."""
         before = len(self.fetches)
         self.read_begins(number)
         if len(self.fetches) > before:

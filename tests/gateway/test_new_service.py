@@ -1,4 +1,4 @@
-"""A service that the gateway has never heard of appears at the edge by settings alone."""
+"""A service that the gateway does not know is served by settings alone."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from user_service.domain.user import Role
 
 from tests.fakes.echo_service import PACKAGE, EchoService, serve_echo
 from tests.fakes.service_keys import key_settings
-from tests.gateway.house import bearer
+from tests.gateway.stack import bearer
 from tests.user_service.auth_stand_in import AUDIENCE, ISSUER, AuthStandIn
 
 
@@ -32,7 +32,7 @@ async def _echo_address() -> AsyncIterator[str]:
 def _gateway(
     auth: AuthStandIn, echo_address: str, descriptors: Path, valkey: Valkey, tmp_path: Path
 ) -> Iterator[str]:
-    """`python -m gateway` as it is shipped, told of the service by two settings."""
+    """`python -m gateway` as it is shipped, configured with the service by two settings."""
     port = free_port()
     upstreams = {"vestibule.auth.v1": {"address": auth.address}, PACKAGE: {"address": echo_address}}
     environment = {

@@ -3,7 +3,7 @@
 import pytest
 from chassis.errors import Unavailable
 
-from tests.gateway.house import Behind, Edge, bearer
+from tests.gateway.stack import Behind, Edge, bearer
 
 
 def full(hold_seconds: float | None) -> Unavailable:
@@ -19,7 +19,7 @@ async def rename(edge: Edge, token: str) -> tuple[int, str | None]:
     return answer.status_code, answer.headers.get("Retry-After")
 
 
-async def test_who_comes_after_a_full_house_is_refused_without_a_call(
+async def test_calls_during_overload_are_refused_without_a_call(
     edge: Edge, behind: Behind, token: str
 ) -> None:
     """With the same answer, until the moment is over; other methods are asked."""
@@ -36,7 +36,7 @@ async def test_who_comes_after_a_full_house_is_refused_without_a_call(
 
 
 @pytest.mark.parametrize("hold_seconds", [None, 0.0])
-async def test_a_refusal_of_one_call_holds_nobody_back(
+async def test_a_refusal_of_one_call_does_not_close_the_gate(
     edge: Edge, behind: Behind, token: str, hold_seconds: float | None
 ) -> None:
     """What concerns one account, or a database that is away, is each caller's own to find out."""

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.chassis.waiting import until
-from tests.gateway.house import Behind, Edge
 from tests.gateway.raw import HOST, send
+from tests.gateway.stack import Behind, Edge
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ async def test_encoded_paths_have_one_name_in_metrics(edge: Edge, behind: Behind
     for path in ("/api/users/%6De", "/%61pi/users/me"):
         await edge.http.get(path, headers=headers)
     await edge.http.get("/he%61lth")
-    told = (await edge.http.get("/metrics")).text
+    text = (await edge.http.get("/metrics")).text
 
     assert not behind.calls
-    assert "%6" not in told
-    assert 'route="/health"' in told
+    assert "%6" not in text
+    assert 'route="/health"' in text

@@ -1,4 +1,4 @@
-"""Limits are counted in Redis for all gateways, in memory without it, and told as the draft says."""
+"""Limits are counted in Redis for all gateways, in memory without it, and reported as the draft specifies."""
 
 import httpx
 import pytest
@@ -7,7 +7,7 @@ from gateway.limits.headers import rate_limit_headers
 from gateway.limits.rate_limiter import Decision, Limit, MemoryRateLimiter, RateLimiter, RedisRateLimiter
 from redis.asyncio import Redis
 
-from tests.gateway.house import Behind, serving_gateway, serving_users, settings
+from tests.gateway.stack import Behind, serving_gateway, serving_users, settings
 from tests.user_service.auth_stand_in import AuthStandIn
 
 THREE = Limit("three", 3, 60)
@@ -72,7 +72,7 @@ def test_fields_are_those_of_the_draft() -> None:
 
 
 async def test_limited_route(auth: AuthStandIn, behind: Behind, valkey: Valkey) -> None:
-    """The sixth registration of an hour is 429 before anything is read; every answer tells the limit."""
+    """The sixth registration of an hour is 429 before anything is read; every response has the limit."""
     async with (
         serving_users(behind) as users,
         serving_gateway(settings(auth, users, valkey, trusted_proxies="127.0.0.0/8")) as edge,

@@ -11,7 +11,7 @@ from devstack.valkey import Valkey
 from gateway.settings import GatewaySettings
 from user_service.domain.user import Role
 
-from tests.gateway.house import Behind, Edge, bearer, serving_gateway, settings
+from tests.gateway.stack import Behind, Edge, bearer, serving_gateway, settings
 from tests.user_service.auth_stand_in import AuthStandIn
 
 FEW = 5
@@ -31,7 +31,7 @@ def _given(auth: AuthStandIn, users_address: str, valkey: Valkey) -> Given:
 
 
 def _somewhere() -> dict[str, str]:
-    """Returns headers of a client under an address that nobody else has."""
+    """Returns headers of a client under an address that no other client has."""
     network = uuid7().int % 2**32
     return {"X-Forwarded-For": f"2001:db8:{network >> 16:x}:{network % 65536:x}::1"}
 
@@ -45,7 +45,7 @@ async def _statuses(edge: Edge, times: int, method: str, path: str, **request: A
 
 
 async def _fresh(edge: Edge, auth: AuthStandIn, user_id: UUID) -> None:
-    """Waits until the gateway has heard of every revocation: until then it asks about each request."""
+    """Waits until the gateway has received every revocation: until then it introspects each request."""
     auth.api_keys[_key(0)] = user_id
     async with asyncio.timeout(10):
         asked = -1
@@ -180,14 +180,14 @@ async def test_a_routes_limit_by_user(given: Given, auth: AuthStandIn, token: st
         )
         bobs = {**sender, **bearer(auth.token(bob, Role.USER))}
         other = await _statuses(edge, 1, "DELETE", "/api/users/me", content=b"{", headers=bobs)
-        nobody = await _statuses(edge, 11, "DELETE", "/api/users/me", headers=sender)
+        anonymous = await _statuses(edge, 11, "DELETE", "/api/users/me", headers=sender)
 
     assert first.headers["ratelimit-policy"] == '"deleteme";q=10;w=60, "client";q=1200;w=60'
     assert first.headers["ratelimit"].startswith('"deleteme";r=9;')
     assert [first.status_code, *statuses] == [UNSUPPORTED] * 10 + [TOO_MANY]
     assert elsewhere == [TOO_MANY]
     assert other == [UNSUPPORTED]
-    assert nobody == [UNAUTHENTICATED] * 10 + [TOO_MANY]
+    assert anonymous == [UNAUTHENTICATED] * 10 + [TOO_MANY]
 
 
 async def test_too_large_bodies_count(given: Given) -> None:

@@ -13,7 +13,7 @@ from gateway.streams import event_stream as events
 from prometheus_client import REGISTRY
 
 from tests.chassis.waiting import until
-from tests.gateway.house import Behind, Edge, serving_gateway, serving_users, settings
+from tests.gateway.stack import Behind, Edge, serving_gateway, serving_users, settings
 from tests.user_service.auth_stand_in import AuthStandIn
 
 

@@ -20,7 +20,7 @@ from vestibule.auth.v1 import (
 )
 from vestibule.events.v1.events_pb2 import TokensRevoked
 
-from tests.chassis.grpc.hall import TableAuthenticator
+from tests.chassis.grpc.stack import TableAuthenticator
 from tests.chassis.identity.tokens import AUDIENCE, ISSUER, KID, new_key, published
 from tests.fakes.service_keys import service_tokens
 

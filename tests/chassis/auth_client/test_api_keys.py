@@ -27,7 +27,7 @@ SENDER = Caller(client_address="203.0.113.7", user_agent="machine", request_id="
 
 @dataclass(frozen=True)
 class Owned:
-    """A key of somebody."""
+    """A user's key."""
 
     key_id: UUID
     user_id: UUID
@@ -77,7 +77,7 @@ def revoked(*, session_id: UUID | None = None, user_id: UUID | None = None) -> E
     "text", ["", "vst_", KEY[:-1], KEY + "0", KEY.upper(), KEY + "\n", KEY.replace("a", "1")]
 )
 async def test_what_cannot_be_a_key(stack: Stack, text: str) -> None:
-    """Is refused without a question."""
+    """Is refused without a lookup."""
     with pytest.raises(TokenInvalid):
         await stack.authenticator.authenticate(text)
 
@@ -92,7 +92,7 @@ def test_the_form_of_a_key() -> None:
 
 
 async def test_asked_once(stack: Stack, owned: Owned) -> None:
-    """Twenty at a time, and again: one question, in the name of who sent it."""
+    """Twenty at a time, and again: one lookup, in the name of who sent it."""
     answers = await asyncio.gather(*(stack.authenticator.authenticate(KEY, SENDER) for _ in range(20)))
     claims = await stack.authenticator.authenticate(KEY)
 
@@ -104,7 +104,7 @@ async def test_asked_once(stack: Stack, owned: Owned) -> None:
 
 
 async def test_that_a_second_factor_is_missing_is_not_remembered(stack: Stack, owned: Owned) -> None:
-    """The key works as soon as there is one, of which no event tells."""
+    """The key works as soon as the second factor is set up, for which there is no event."""
     stack.auth.api_key = owned.said()
     stack.auth.api_key.must_enrol = True
     assert (await stack.authenticator.authenticate(KEY)).must_enrol
@@ -115,7 +115,7 @@ async def test_that_a_second_factor_is_missing_is_not_remembered(stack: Stack, o
 
 
 async def test_a_revocation_asks_again(stack: Stack, owned: Owned) -> None:
-    """The key's own and its person's; anybody else's changes nothing."""
+    """Revoking the key or its user; others' revocations change nothing."""
     await stack.authenticator.authenticate(KEY)
     for event in (revoked(session_id=uuid7()), revoked(user_id=uuid7()), Event(tags=["user:x"])):
         stack.authenticator.feed.on_event(event)
@@ -157,7 +157,7 @@ async def test_lost_events_forget_everything(stack: Stack, owned: Owned) -> None
 
 
 async def test_silent_stream(stack: Stack, owned: Owned) -> None:
-    """Memory may be old: each request is a question until the stream is back."""
+    """Memory may be old: each request is a lookup until the stream is back."""
     await stack.authenticator.authenticate(KEY)
     stack.stream.silent_seconds = 1
     await stack.authenticator.authenticate(KEY)
@@ -169,7 +169,7 @@ async def test_silent_stream(stack: Stack, owned: Owned) -> None:
 
 
 async def test_neither_memory_nor_auth_service(stack: Stack, owned: Owned) -> None:
-    """While the stream is read a remembered key goes on for its minute; nobody else is let in."""
+    """While the stream is readable a cached key works for its minute; other keys are refused."""
     claims = await stack.authenticator.authenticate(KEY)
     await stack.stop()
     await stack.authenticator.authenticate(KEY)
@@ -183,7 +183,7 @@ async def test_neither_memory_nor_auth_service(stack: Stack, owned: Owned) -> No
         await stack.authenticator.authenticate(KEY[:-1] + "e")
 
 
-async def test_refusals_are_told(stack: Stack, owned: Owned) -> None:
+async def test_refusals_are_reported(stack: Stack, owned: Owned) -> None:
     """Which key, what, and who sent it."""
     claims = await stack.authenticator.authenticate(KEY)
     await stack.authenticator.report_refusal(claims, "/a/A", SENDER)
@@ -192,7 +192,7 @@ async def test_refusals_are_told(stack: Stack, owned: Owned) -> None:
 
 
 async def test_an_answer_without_claims_is_none(stack: Stack) -> None:
-    """A key is not believed in what nobody said of it."""
+    """An active answer without claims is refused."""
     with pytest.raises(Unavailable):
         await stack.authenticator.authenticate(KEY)
 
@@ -214,12 +214,12 @@ def claims_of(owned: Owned) -> Claims:
 def test_remembered_for_a_minute_and_no_longer_than_it_lives(
     monkeypatch: pytest.MonkeyPatch, lives_seconds: float, kept_seconds: float
 ) -> None:
-    """Counted from before the question."""
+    """Counted from before the lookup."""
     cache, now = ApiKeyCache(), 1_000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    question = cache.begin()
+    lookup = cache.begin()
     now = 1_001.0
-    cache.put(question, b"k", claims_of(Owned(uuid7(), uuid7())), expires_in_seconds=lives_seconds)
+    cache.put(lookup, b"k", claims_of(Owned(uuid7(), uuid7())), expires_in_seconds=lives_seconds)
     now = 1_000.0 + kept_seconds - 0.5
     assert cache.get(b"k") is not None
     now = 1_000.0 + kept_seconds
@@ -227,13 +227,13 @@ def test_remembered_for_a_minute_and_no_longer_than_it_lives(
 
 
 def test_room_is_bounded() -> None:
-    """The least recently used goes; a revocation that names nobody forgets all."""
+    """The least recently used goes; a malformed revocation evicts all."""
     cache = ApiKeyCache(entries_max=2)
     for digest in (b"1", b"2", b"1", b"3"):
         if cache.get(digest) is None:
             claims = claims_of(Owned(uuid7(), uuid7()))
             cache.put(cache.begin(), digest, claims, expires_in_seconds=60)
     assert [cache.get(digest) is not None for digest in (b"1", b"2", b"3")] == [True, False, True]
-    cache.evict(TokensRevoked(user_id="nobody"))
+    cache.evict(TokensRevoked(user_id="not-an-id"))
 
     assert cache.get(b"1") is None

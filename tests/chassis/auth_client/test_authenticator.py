@@ -104,7 +104,7 @@ async def test_same_question_is_asked_once_at_a_time(stack: Stack) -> None:
 
 
 async def test_neither_stream_nor_auth_service(stack: Stack) -> None:
-    """Nobody is let in on a guess, and a revoked token stays revoked."""
+    """Tokens are refused rather than accepted unchecked, and a revoked token stays revoked."""
     claims = payload()
     token = sign(KEY)
     await stack.authenticator.authenticate(token)
@@ -118,7 +118,7 @@ async def test_neither_stream_nor_auth_service(stack: Stack) -> None:
 
 
 async def test_auth_service_that_cannot_reach_the_stream(stack: Stack) -> None:
-    """The stream is read and brings nothing: every token is introspected until the pulse is back."""
+    """The stream is read and brings nothing: every token is introspected until the heartbeat is back."""
     token = sign(KEY)
     await stack.authenticator.authenticate(token)
     stack.stream.held_back_seconds = 1
@@ -131,7 +131,7 @@ async def test_auth_service_that_cannot_reach_the_stream(stack: Stack) -> None:
 
 
 async def test_no_auth_service_at_all(stack: Stack) -> None:
-    """Nobody listens there, so nobody revokes: what the stream has brought goes on to count."""
+    """No auth-service runs, so none revokes: the revocations in memory decide."""
     claims = payload()
     token = sign(KEY)
     await stack.authenticator.authenticate(token)
@@ -145,7 +145,7 @@ async def test_no_auth_service_at_all(stack: Stack) -> None:
 
 
 async def test_auth_service_away_at_the_start() -> None:
-    """Not ready, nobody let in, and ready by itself when auth-service comes."""
+    """Not ready and no token accepted, until auth-service starts."""
     async with open_stack() as stack:
         await stack.stop()
         running = asyncio.create_task(stack.authenticator.run(stack.stream))

@@ -21,8 +21,8 @@ from tests.fakes.service_keys import entry_of, service_keys
 
 
 @asynccontextmanager
-async def open_fed_court(valkey: Valkey) -> AsyncIterator[Stack]:
-    """Opens a stack whose authenticator hears of revocations by a real stream."""
+async def open_fed_stack(valkey: Valkey) -> AsyncIterator[Stack]:
+    """Opens a stack whose authenticator receives revocations from a real stream."""
     async with open_stack() as stack:
         feed = stack.authenticator.feed
         tail = Tail(
@@ -62,7 +62,7 @@ async def test_revocation_by_the_stream(valkey: Valkey) -> None:
     """Within a second, without a question."""
     claims = payload()
     token = sign(KEY, claims)
-    async with open_fed_court(valkey) as stack:
+    async with open_fed_stack(valkey) as stack:
         await stack.authenticator.authenticate(token)
         started = time.monotonic()
         await publish(valkey, of_user(claims))
@@ -77,7 +77,7 @@ async def test_revocation_while_redis_is_away(own_valkey: Valkey, freezes: bool)
     """Dead or frozen: auth-service is asked instead, and memory is trusted again afterwards."""
     claims = payload()
     token = sign(KEY, claims)
-    async with open_fed_court(own_valkey) as stack:
+    async with open_fed_stack(own_valkey) as stack:
         await stack.authenticator.authenticate(token)
         if freezes:
             assert own_valkey.process is not None

@@ -123,7 +123,7 @@ def test_later_revocation_outlives_an_earlier_one() -> None:
     "revoked", [TokensRevoked(), TokensRevoked(user_id="x", expires_at_milliseconds=2**60)]
 )
 def test_nonsense_is_left_out(revoked: TokensRevoked) -> None:
-    """An event that names nobody must not stop the stream."""
+    """A malformed event must not stop the stream."""
     revocations = RevocationSet()
     revocations.apply(revoked)
 

@@ -1,4 +1,4 @@
-"""Handling the stream's events: in order, until they succeed, whoever dies."""
+"""Handling the stream's events: in order, until they succeed, whichever instance crashes."""
 
 import asyncio
 from collections.abc import Iterable
@@ -152,7 +152,7 @@ async def test_an_instance_that_retries_keeps_its_work(valkey: Valkey, begin: Be
     assert (stubborn.handled, idle.handled) == (["a", "b"], [])
 
 
-async def test_a_lost_stream_is_begun_anew(
+async def test_a_lost_stream_is_recreated(
     outbox: Outbox, empty_database: str, own_valkey: Valkey, append: Append, begin: Begin
 ) -> None:
     clerk = Clerk()
@@ -166,7 +166,7 @@ async def test_a_lost_stream_is_begun_anew(
     await until(lambda: {"a", "b"} <= set(clerk.handled[1:]), seconds=6)
 
 
-async def test_a_flushed_stream_is_begun_anew(
+async def test_a_flushed_stream_is_recreated(
     outbox: Outbox, empty_database: str, valkey: Valkey, append: Append, begin: Begin
 ) -> None:
     clerk = Clerk()

@@ -99,13 +99,13 @@ async def test_what_is_away_is_waited_for(valkey: Valkey, begin: Begin, error: E
 
 
 def test_a_bug_does_not_block_for_ever() -> None:
-    """What nobody foresaw is tried longer than what cannot succeed, and then put aside."""
+    """Unexpected errors are retried longer than permanent ones, before the event becomes a dead letter."""
     assert dead_letters.tries_allowed(RuntimeError()) == dead_letters.UNEXPECTED_TRIES
     assert dead_letters.tries_allowed(ServiceError()) == dead_letters.UNEXPECTED_TRIES
     assert dead_letters.tries_allowed(KeyError()) == dead_letters.UNEXPECTED_TRIES
 
 
-async def test_forgeries_are_passed_over_and_told_of_once(valkey: Valkey, begin: Begin) -> None:
+async def test_forgeries_are_skipped_and_reported_once(valkey: Valkey, begin: Begin) -> None:
     """Unsigned, by another, unreadable: nothing is handled, nothing waits, one audit entry per reason."""
     forged = Event(user_changed=UserChanged(user_id="forged"), source="user-service")
     good = changed("good")

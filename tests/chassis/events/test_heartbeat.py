@@ -18,7 +18,7 @@ AUTH = service_keys("auth-service")
 
 
 def follow(valkey: Valkey, begin: Begin) -> Tail:
-    """Begins to follow the pulse of auth-service."""
+    """Starts to follow the heartbeat of auth-service."""
 
     async def on_lost() -> None:
         """Has nothing to make up for."""
@@ -39,8 +39,8 @@ def follow(valkey: Valkey, begin: Begin) -> Tail:
     return tail
 
 
-async def test_without_a_pulse_nothing_is_known(valkey: Valkey, begin: Begin) -> None:
-    """However well the stream can be read; another service's pulse says nothing."""
+async def test_without_a_heartbeat_nothing_is_known(valkey: Valkey, begin: Begin) -> None:
+    """Even if the stream is readable; another service's heartbeat does not count."""
     tail = follow(valkey, begin)
     await asyncio.wait_for(tail.caught_up.wait(), 5)
     async with Redis.from_url(valkey.url) as redis:
@@ -51,26 +51,26 @@ async def test_without_a_pulse_nothing_is_known(valkey: Valkey, begin: Begin) ->
 
 
 async def test_a_beat_is_worth_what_it_says(valkey: Valkey, begin: Begin) -> None:
-    """One that tells of a moment long ago, because it was held up, counts from then."""
+    """A delayed heartbeat counts from its own watermark."""
     tail = follow(valkey, begin)
     await asyncio.wait_for(tail.caught_up.wait(), 5)
     async with Redis.from_url(valkey.url) as redis:
 
-        async def beat(age_seconds: int) -> None:
+        async def send(age_seconds: int) -> None:
             await heartbeat.send(redis, AUTH, await heartbeat.now_milliseconds(redis) - age_seconds * 1000)
 
         async def felt(seconds: int) -> bool:
-            await beat(seconds)
+            await send(seconds)
             return seconds <= tail.behind_seconds < seconds + 1
 
         await until(lambda: felt(100))
         await until(lambda: felt(0))
-        await beat(100)
+        await send(100)
         await until(lambda: felt(0))
 
 
 async def test_it_fades(valkey: Valkey, begin: Begin) -> None:
-    """When the beats end, the reader falls behind though it reads on."""
+    """When the heartbeats end, the reader falls behind though it reads on."""
     tail = follow(valkey, begin)
     await asyncio.wait_for(tail.caught_up.wait(), 5)
     async with Redis.from_url(valkey.url) as redis:
@@ -86,7 +86,7 @@ async def test_it_fades(valkey: Valkey, begin: Begin) -> None:
 
 
 async def test_beats_of_others_count_for_nothing(valkey: Valkey, begin: Begin) -> None:
-    """Whoever reaches Redis cannot give the beat: unsigned, signed by another, or sent again under any id."""
+    """Access to Redis does not suffice: unsigned, wrongly signed and replayed heartbeats are ignored."""
     tail = follow(valkey, begin)
     await asyncio.wait_for(tail.caught_up.wait(), 5)
     async with Redis.from_url(valkey.url) as redis:
@@ -117,7 +117,7 @@ async def test_beats_of_others_count_for_nothing(valkey: Valkey, begin: Begin) -
 
 
 async def test_a_key_made_again_is_found(valkey: Valkey, begin: Begin) -> None:
-    """Whoever moves the ids far ahead and takes them away does not stop the beats from being heard."""
+    """Ids set far ahead and removed do not stop heartbeats from being received."""
     tail = follow(valkey, begin)
     await asyncio.wait_for(tail.caught_up.wait(), 5)
     async with Redis.from_url(valkey.url) as redis:
@@ -132,7 +132,7 @@ async def test_a_key_made_again_is_found(valkey: Valkey, begin: Begin) -> None:
         await until(felt, seconds=5)
 
 
-async def test_a_pulse_whose_ids_were_used_up_goes_on(valkey: Valkey, begin: Begin) -> None:
+async def test_heartbeats_continue_after_ids_are_exhausted(valkey: Valkey, begin: Begin) -> None:
     """An entry with the last possible id holds nothing back for long."""
     tail = follow(valkey, begin)
     await asyncio.wait_for(tail.caught_up.wait(), 5)

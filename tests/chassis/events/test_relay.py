@@ -70,10 +70,10 @@ LAST_ID = f"{2**64 - 1}-{2**64 - 1}"
 
 
 @pytest.mark.parametrize("far", [f"{2**62}-0", LAST_ID])
-async def test_a_stream_whose_ids_were_put_far_ahead_is_begun_anew(
+async def test_a_stream_whose_ids_lie_far_ahead_is_recreated(
     outbox: Outbox, empty_database: str, valkey: Valkey, append: Append, begin: Begin, far: str
 ) -> None:
-    """By one entry of whoever may add any: nothing could be added after it, or be trimmed."""
+    """One forged entry would otherwise stop adding and trimming."""
     await append("before")
     begin(Relay(outbox, keys=KEYS, postgres_url=empty_database, redis_url=valkey.url).run())
     await until(lambda: _has(valkey, 1))

@@ -16,10 +16,10 @@ from tests.fakes.service_keys import entry_of, service_keys
 
 
 class Listener:
-    """Remembers what a tail tells it."""
+    """Records what a tail delivers."""
 
     def __init__(self, valkey: Valkey, *, failures: int = 0) -> None:
-        self.heard: list[str] = []
+        self.received: list[str] = []
         self.losses = 0
         self._failures = failures
         self.tail = Tail(
@@ -31,7 +31,7 @@ class Listener:
         )
 
     def _on_event(self, event: Event) -> bool:
-        self.heard.append(event.user_changed.user_id)
+        self.received.append(event.user_changed.user_id)
         return True
 
     async def _on_lost(self) -> None:
@@ -56,9 +56,9 @@ async def test_it_begins_a_quarter_of_an_hour_ago_and_goes_on(valkey: Valkey, be
     assert listener.tail.silent_seconds == float("inf")
     begin(listener.tail.run())
     await asyncio.wait_for(listener.tail.caught_up.wait(), 2)
-    assert listener.heard == ["old"]
+    assert listener.received == ["old"]
     await publish(valkey, "new")
-    await until(lambda: listener.heard == ["old", "new"], seconds=0.5)
+    await until(lambda: listener.received == ["old", "new"], seconds=0.5)
     assert listener.losses == 0
 
 
@@ -67,14 +67,14 @@ async def test_an_idle_stream_is_not_a_silent_one(valkey: Valkey, begin: Begin) 
     begin(listener.tail.run())
     await asyncio.wait_for(listener.tail.caught_up.wait(), 2)
     ends = asyncio.get_running_loop().time() + 1.5
-    heard_from = 0
+    reads = 0
     while asyncio.get_running_loop().time() < ends:
         before = listener.tail.silent_seconds
         await asyncio.sleep(0.02)
-        heard_from += listener.tail.silent_seconds < before
+        reads += listener.tail.silent_seconds < before
 
-    # Nothing was published, and Redis was heard from all the same, several times.
-    assert heard_from >= 2
+    # Nothing was published, and the stream was read several times.
+    assert reads >= 2
 
 
 async def test_a_silent_redis_is_noticed_and_nothing_is_missed(own_valkey: Valkey, begin: Begin) -> None:
@@ -86,7 +86,7 @@ async def test_a_silent_redis_is_noticed_and_nothing_is_missed(own_valkey: Valke
     assert listener.tail.silent_seconds > 1
     _signal(own_valkey, signal.SIGCONT)
     await publish(own_valkey, "after")
-    await until(lambda: listener.heard == ["after"], seconds=3)
+    await until(lambda: listener.received == ["after"], seconds=3)
     assert listener.tail.silent_seconds < 1
     assert listener.losses == 0
 
@@ -98,7 +98,7 @@ async def test_a_restarted_redis_may_have_lost_something(own_valkey: Valkey, beg
     own_valkey.kill()
     await asyncio.to_thread(own_valkey.start)
     await publish(own_valkey, "a")
-    await until(lambda: listener.heard == ["a"], seconds=3)
+    await until(lambda: listener.received == ["a"], seconds=3)
     assert listener.losses == 1
 
 
@@ -106,11 +106,11 @@ async def test_a_flushed_stream_is_lost(valkey: Valkey, begin: Begin) -> None:
     listener = Listener(valkey)
     begin(listener.tail.run())
     await publish(valkey, "a")
-    await until(lambda: listener.heard == ["a"])
+    await until(lambda: listener.received == ["a"])
     await _flush(valkey)
     await until(lambda: listener.losses == 1, seconds=2)
     await publish(valkey, "b")
-    await until(lambda: listener.heard == ["a", "b"], seconds=2)
+    await until(lambda: listener.received == ["a", "b"], seconds=2)
     assert listener.losses == 1
 
 
@@ -124,7 +124,7 @@ async def test_a_loss_that_is_not_made_up_for_keeps_it_silent(own_valkey: Valkey
     await until(lambda: listener.losses == 2, seconds=3)
     assert listener.tail.last_read == read_before
     await publish(own_valkey, "a")
-    await until(lambda: listener.heard == ["a"], seconds=5)
+    await until(lambda: listener.received == ["a"], seconds=5)
     assert listener.losses == 4
 
 

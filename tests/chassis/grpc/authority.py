@@ -19,7 +19,7 @@ class Authority:
 
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "the house")])
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Vestibule")])
         self.certificate = self._sign(self._key.public_key(), self._name)
 
     def issue(self, folder: Path, *services: str) -> Certificates:

@@ -19,7 +19,7 @@ from chassis.identity.service_tokens import ServiceTokens
 from vestibule.health.v1 import health_service_pb2
 from vestibule.users.v1 import directory_service_pb2, user_service_pb2
 
-from tests.chassis.grpc.hall import ADMIN_ID, USER_ID, Hall, TableAuthenticator, open_hall, reason, sign_in
+from tests.chassis.grpc.stack import ADMIN_ID, USER_ID, Stack, TableAuthenticator, open_stack, reason, sign_in
 from tests.fakes.service_keys import proof, service_keys, service_tokens
 
 GET_ME = user_service_pb2.GetMeRequest()
@@ -39,29 +39,29 @@ ADMIT = directory_service_pb2.AdmitUserRequest(user_id=str(USER_ID))
     ],
 )
 async def test_access(
-    hall: Hall, token: str, get_me: str, get_own: str, get_other: str, list_users: str
+    stack: Stack, token: str, get_me: str, get_own: str, get_other: str, list_users: str
 ) -> None:
-    """Each kind of access lets in whom it names and nobody else."""
+    """Each kind of access admits the callers that it names and no others."""
     sign_in(token)
 
-    assert get_me == await reason(hall.users.GetMe(GET_ME))
-    assert get_own == await reason(hall.users.GetUser(OWN))
-    assert get_other == await reason(hall.users.GetUser(OTHER))
-    assert list_users == await reason(hall.users.ListUsers(user_service_pb2.ListUsersRequest()))
+    assert get_me == await reason(stack.users.GetMe(GET_ME))
+    assert get_own == await reason(stack.users.GetUser(OWN))
+    assert get_other == await reason(stack.users.GetUser(OTHER))
+    assert list_users == await reason(stack.users.ListUsers(user_service_pb2.ListUsersRequest()))
 
 
-async def test_public_methods_recognise_a_good_token_and_ignore_a_bad_one(hall: Hall) -> None:
-    """A stale cookie jar must not lock anybody out of a public page."""
+async def test_public_methods_recognise_a_good_token_and_ignore_a_bad_one(stack: Stack) -> None:
+    """A stale cookie jar must not lock users out of a public page."""
     seen: list[Caller] = []
 
     async def answer(request: Any, context: Any) -> Any:
         seen.append(current_caller())
         return health_service_pb2.GetHealthResponse()
 
-    hall.script.answers["GetHealth"] = answer
+    stack.script.answers["GetHealth"] = answer
     for token in ("", "forged", "user"):
         sign_in(token)
-        await hall.health.GetHealth(health_service_pb2.GetHealthRequest())
+        await stack.health.GetHealth(health_service_pb2.GetHealthRequest())
 
     assert [caller.user_id for caller in seen] == [None, None, USER_ID]
 
@@ -71,15 +71,15 @@ async def test_public_methods_recognise_a_good_token_and_ignore_a_bad_one(hall: 
 )
 async def test_service_methods(service: str, expected: str) -> None:
     """Only the services that the policy names may call, whatever person they speak for."""
-    async with open_hall(service=service) as hall:
+    async with open_stack(service=service) as stack:
         sign_in("admin")
 
-        assert expected == await reason(hall.directory.AdmitUser(ADMIT))
+        assert expected == await reason(stack.directory.AdmitUser(ADMIT))
 
 
-async def test_service_token_of_another_key_proves_nothing(hall: Hall) -> None:
-    """Who signs by another key than the service's own is nobody, whatever name it gives itself."""
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{hall.port}") as channel:
+async def test_service_token_of_another_key_proves_nothing(stack: Stack) -> None:
+    """A token signed by another key than its service's is not accepted."""
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{stack.port}") as channel:
         call: Any = channel.unary_unary("/vestibule.users.v1.DirectoryService/AdmitUser")
         gateways = service_keys("gateway")
         stranger = ServiceTokens(ServiceKeys("auth-service", gateways.private_key, {})).mint("user-service")
@@ -100,12 +100,12 @@ async def test_service_token_of_another_key_proves_nothing(hall: Hall) -> None:
     ],
 )
 async def test_what_has_a_route_is_the_gateways_to_call(
-    hall: Hall, service: str, audience: str, expected: str
+    stack: Stack, service: str, audience: str, expected: str
 ) -> None:
-    """Whoever goes around the edge goes around its limits: signed in or not, no other may call."""
+    """Only the gateway may call methods with a route, so that its limits cannot be bypassed."""
     metadata: list[tuple[str, str]] = [("authorization", "Bearer user")]
     metadata += proof(service, audience) if service else ()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{hall.port}") as channel:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{stack.port}") as channel:
         call: Any = channel.unary_unary("/vestibule.users.v1.UserService/GetMe")
         try:
             await call(b"", metadata=metadata)
@@ -116,37 +116,37 @@ async def test_what_has_a_route_is_the_gateways_to_call(
     assert answered == expected
 
 
-async def test_scopes_limit_a_key(hall: Hall) -> None:
+async def test_scopes_limit_a_key(stack: Stack) -> None:
     """A key for reading reads, one for writing writes, and no key does what asks for a session."""
     update, delete = user_service_pb2.UpdateMeRequest(), user_service_pb2.DeleteMeRequest(password="p")
     sign_in("reader")
-    read = [await reason(hall.users.GetMe(GET_ME)), await reason(hall.users.UpdateMe(update))]
+    read = [await reason(stack.users.GetMe(GET_ME)), await reason(stack.users.UpdateMe(update))]
     sign_in("writer")
     written = [
-        await reason(hall.users.GetMe(GET_ME)),
-        await reason(hall.users.UpdateMe(update)),
-        await reason(hall.users.DeleteMe(delete)),
+        await reason(stack.users.GetMe(GET_ME)),
+        await reason(stack.users.UpdateMe(update)),
+        await reason(stack.users.DeleteMe(delete)),
     ]
 
     assert read == ["OK", "FORBIDDEN"]
     assert written == ["FORBIDDEN", "OK", "FORBIDDEN"]
-    assert hall.script.calls == ["GetMe", "UpdateMe"]
+    assert stack.script.calls == ["GetMe", "UpdateMe"]
 
 
-async def test_refused_keys_are_reported(hall: Hall) -> None:
+async def test_refused_keys_are_reported(stack: Stack) -> None:
     """With who sent them; a session that may not is nothing to report."""
     enter(Call(caller=Caller(client_address="203.0.113.7", request_id="r-1"), bearer_token="reader"))
-    await reason(hall.users.UpdateMe(user_service_pb2.UpdateMeRequest()))
+    await reason(stack.users.UpdateMe(user_service_pb2.UpdateMeRequest()))
     sign_in("user")
-    await reason(hall.users.ListUsers(user_service_pb2.ListUsersRequest()))
-    ((method, sender),) = hall.authenticator.reported
+    await reason(stack.users.ListUsers(user_service_pb2.ListUsersRequest()))
+    ((method, sender),) = stack.authenticator.reported
 
     assert method == "/vestibule.users.v1.UserService/UpdateMe"
     assert (sender.client_address, sender.request_id, sender.service) == ("203.0.113.7", "r-1", "gateway")
 
 
-async def test_public_methods_ignore_a_key_without_their_scope(hall: Hall) -> None:
-    """It gets what everybody gets; a service that speaks for its bearer is not asked for scopes again."""
+async def test_public_methods_ignore_a_key_without_their_scope(stack: Stack) -> None:
+    """It is treated as unauthenticated; between services, scopes are not checked again."""
     seen: list[Caller] = []
 
     async def answer(request: Any, context: Any) -> Any:
@@ -157,46 +157,46 @@ async def test_public_methods_ignore_a_key_without_their_scope(hall: Hall) -> No
         seen.append(current_caller())
         return directory_service_pb2.AdmitUserResponse()
 
-    hall.script.answers["GetHealth"] = answer
+    stack.script.answers["GetHealth"] = answer
     for token in ("reader", "writer"):
         sign_in(token)
-        await hall.health.GetHealth(health_service_pb2.GetHealthRequest())
+        await stack.health.GetHealth(health_service_pb2.GetHealthRequest())
     assert [caller.user_id for caller in seen] == [USER_ID, None]
 
-    async with open_hall(service="auth-service") as internal:
+    async with open_stack(service="auth-service") as internal:
         internal.script.answers["AdmitUser"] = admit
         sign_in("reader")
         await internal.directory.AdmitUser(ADMIT)
     assert seen[-1].user_id == USER_ID
 
 
-async def test_authorized_before_validated_and_validated_before_answered(hall: Hall) -> None:
+async def test_authorized_before_validated_and_validated_before_answered(stack: Stack) -> None:
     """Who may not ask learns nothing about what a good question is."""
-    assert await reason(hall.users.GetUser(MALFORMED)) == "UNAUTHENTICATED"
+    assert await reason(stack.users.GetUser(MALFORMED)) == "UNAUTHENTICATED"
     sign_in("user")
-    assert await reason(hall.users.GetUser(MALFORMED)) == "FORBIDDEN"
+    assert await reason(stack.users.GetUser(MALFORMED)) == "FORBIDDEN"
     sign_in("admin")
     with pytest.raises(RemoteError) as caught:
-        await hall.users.GetUser(MALFORMED)
+        await stack.users.GetUser(MALFORMED)
 
     assert (
         caught.value.field_errors[0].field,
         caught.value.field_errors[0].message,
     ) == ("user_id", "not a UUID")
-    assert hall.script.calls == []
+    assert stack.script.calls == []
 
 
-async def test_bytes_that_are_no_message(hall: Hall) -> None:
+async def test_bytes_that_are_no_message(stack: Stack) -> None:
     """Garbage is the client's fault, not ours."""
     sign_in("admin")
-    call: Any = hall.channel.unary_unary("/vestibule.users.v1.UserService/GetUser")
+    call: Any = stack.channel.unary_unary("/vestibule.users.v1.UserService/GetUser")
     with pytest.raises(RemoteError) as caught:
         await call(b"\xff\xff\xff\xff")
 
     assert caught.value.kind is Kind.INVALID
 
 
-async def test_who_is_calling(hall: Hall) -> None:
+async def test_who_is_calling(stack: Stack) -> None:
     """A service's word about the client counts together with its token."""
     seen: list[tuple[Caller, Call | None]] = []
 
@@ -204,11 +204,11 @@ async def test_who_is_calling(hall: Hall) -> None:
         seen.append((current_caller(), current_call()))
         return user_service_pb2.GetMeResponse()
 
-    hall.script.answers["GetMe"] = answer
+    stack.script.answers["GetMe"] = answer
     traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     caller = Caller(client_address="203.0.113.7", user_agent="Mozilla/5.0 (ü)", request_id="r-1")
     enter(Call(caller=caller, bearer_token="user", traceparent=traceparent))
-    await hall.users.GetMe(GET_ME)
+    await stack.users.GetMe(GET_ME)
     caller, call = seen[0]
 
     assert (caller.user_id, caller.role, caller.service) == (USER_ID, "user", "gateway")

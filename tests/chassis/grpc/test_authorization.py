@@ -11,7 +11,7 @@ from vestibule.users.v1 import user_service_pb2 as pb
 from vestibule.users.v1.user_pb2 import ROLE_ADMIN
 
 from tests.chassis.grpc.declared import declare_method
-from tests.chassis.grpc.hall import ADMIN_ID, USER_ID, Hall, reason, sign_in
+from tests.chassis.grpc.stack import ADMIN_ID, USER_ID, Stack, reason, sign_in
 
 OTHER, OWN = str(USER_ID), str(ADMIN_ID)
 RENAME = pb.UpdateUserRequest(user_id=OTHER, full_name="Ada")
@@ -30,31 +30,31 @@ LOCK_OUT = pb.UpdateUserRequest(user_id=OTHER, is_active=False)
         ("", "UNAUTHENTICATED"),
     ],
 )
-async def test_an_old_proof_does_not_do(hall: Hall, token: str, expected: str) -> None:
+async def test_an_old_proof_does_not_do(stack: Stack, token: str, expected: str) -> None:
     """An old proof is refused to the second; a caller without the right is not asked to reauthenticate."""
     sign_in(token)
 
-    assert await reason(hall.users.UpdateUser(RENAME)) == expected
-    assert await reason(hall.users.DeleteUser(pb.DeleteUserRequest(user_id=OTHER))) == expected
+    assert await reason(stack.users.UpdateUser(RENAME)) == expected
+    assert await reason(stack.users.DeleteUser(pb.DeleteUserRequest(user_id=OTHER))) == expected
 
 
-async def test_the_refusal_says_how_old_a_proof_may_be(hall: Hall) -> None:
+async def test_the_refusal_says_how_old_a_proof_may_be(stack: Stack) -> None:
     """It crosses gRPC, so that the edge can say it as RFC 9470 has it."""
     sign_in("stale admin")
     with pytest.raises(ServiceError) as refused:
-        await hall.users.UpdateUser(RENAME)
+        await stack.users.UpdateUser(RENAME)
 
     assert refused.value.details == {"max_age": "300"}
 
 
-async def test_one_field_may_ask_for_a_proof_and_a_session(hall: Hall) -> None:
+async def test_one_field_may_ask_for_a_proof_and_a_session(stack: Stack) -> None:
     """A new address needs both, a new name neither."""
     answers = {}
     for token in ("user", "stale user", "writer", "reader"):
         sign_in(token)
         answers[token] = (
-            await reason(hall.users.UpdateMe(pb.UpdateMeRequest(full_name="Ada"))),
-            await reason(hall.users.UpdateMe(pb.UpdateMeRequest(email="ada@example.org"))),
+            await reason(stack.users.UpdateMe(pb.UpdateMeRequest(full_name="Ada"))),
+            await reason(stack.users.UpdateMe(pb.UpdateMeRequest(email="ada@example.org"))),
         )
 
     assert answers == {
@@ -67,26 +67,28 @@ async def test_one_field_may_ask_for_a_proof_and_a_session(hall: Hall) -> None:
 
 @pytest.mark.parametrize("own", [OWN, OWN.upper(), f"{{{OWN}}}", f"urn:uuid:{OWN}", OWN.replace("-", "")])
 @pytest.mark.parametrize("token", ["admin", "stale admin"])
-async def test_what_nobody_does_to_themselves(hall: Hall, own: str, token: str) -> None:
+async def test_users_may_not_do_this_to_themselves(stack: Stack, own: str, token: str) -> None:
     """Not to one's own id in any spelling; and no proof would help."""
     sign_in(token)
     refused = [
-        await reason(hall.users.DeleteUser(pb.DeleteUserRequest(user_id=own))),
-        await reason(hall.users.UpdateUser(pb.UpdateUserRequest(user_id=own, email="a@example.org"))),
-        await reason(hall.users.UpdateUser(pb.UpdateUserRequest(user_id=own, role=ROLE_ADMIN))),
-        await reason(hall.users.UpdateUser(pb.UpdateUserRequest(user_id=own, is_active=False))),
-        await reason(hall.users.UpdateUser(pb.UpdateUserRequest(user_id=own, is_active=True, full_name="A"))),
+        await reason(stack.users.DeleteUser(pb.DeleteUserRequest(user_id=own))),
+        await reason(stack.users.UpdateUser(pb.UpdateUserRequest(user_id=own, email="a@example.org"))),
+        await reason(stack.users.UpdateUser(pb.UpdateUserRequest(user_id=own, role=ROLE_ADMIN))),
+        await reason(stack.users.UpdateUser(pb.UpdateUserRequest(user_id=own, is_active=False))),
+        await reason(
+            stack.users.UpdateUser(pb.UpdateUserRequest(user_id=own, is_active=True, full_name="A"))
+        ),
     ]
 
     assert refused == ["FORBIDDEN"] * 5
-    assert hall.script.calls == []
+    assert stack.script.calls == []
 
 
-async def test_one_may_rename_oneself_by_ones_id(hall: Hall) -> None:
+async def test_one_may_rename_oneself_by_ones_id(stack: Stack) -> None:
     """Only what would change who gets in is kept from oneself."""
     sign_in("admin")
 
-    assert await reason(hall.users.UpdateUser(pb.UpdateUserRequest(user_id=OWN, full_name="Ada"))) == "OK"
+    assert await reason(stack.users.UpdateUser(pb.UpdateUserRequest(user_id=OWN, full_name="Ada"))) == "OK"
 
 
 @pytest.mark.parametrize(
@@ -104,28 +106,28 @@ async def test_one_may_rename_oneself_by_ones_id(hall: Hall) -> None:
     ],
 )
 async def test_an_admins_key_may_lock_people_out_and_no_more(
-    hall: Hall, request_: pb.UpdateUserRequest, expected: str
+    stack: Stack, request_: pb.UpdateUserRequest, expected: str
 ) -> None:
     """And a key without the scope `admin` not even that; each refusal is reported for the audit."""
     sign_in("director")
-    assert await reason(hall.users.UpdateUser(request_)) == expected
-    assert len(hall.authenticator.reported) == (expected != "OK")
+    assert await reason(stack.users.UpdateUser(request_)) == expected
+    assert len(stack.authenticator.reported) == (expected != "OK")
     sign_in("writer")
-    assert await reason(hall.users.UpdateUser(request_)) == "FORBIDDEN"
+    assert await reason(stack.users.UpdateUser(request_)) == "FORBIDDEN"
 
 
-async def test_admins_calls_need_the_scope_admin(hall: Hall) -> None:
+async def test_admins_calls_need_the_scope_admin(stack: Stack) -> None:
     """Also about others where one may ask about oneself."""
     asked = {}
-    hall.authenticator.tokens["admin who reads"] = replace(
-        hall.authenticator.tokens["writer"], scopes=frozenset({"read"})
+    stack.authenticator.tokens["admin who reads"] = replace(
+        stack.authenticator.tokens["writer"], scopes=frozenset({"read"})
     )
     for token in ("director", "admin who reads"):
         sign_in(token)
         asked[token] = (
-            await reason(hall.users.ListUsers(pb.ListUsersRequest())),
-            await reason(hall.users.GetUser(pb.GetUserRequest(user_id=OTHER))),
-            await reason(hall.users.GetUser(pb.GetUserRequest(user_id=OWN))),
+            await reason(stack.users.ListUsers(pb.ListUsersRequest())),
+            await reason(stack.users.GetUser(pb.GetUserRequest(user_id=OTHER))),
+            await reason(stack.users.GetUser(pb.GetUserRequest(user_id=OWN))),
         )
 
     assert asked == {"director": ("OK", "OK", "OK"), "admin who reads": ("FORBIDDEN", "FORBIDDEN", "OK")}

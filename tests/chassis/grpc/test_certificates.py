@@ -16,12 +16,12 @@ from chassis.startup import StartupError
 from vestibule.health.v1 import health_service_pb2, health_service_pb2_grpc
 
 from tests.chassis.grpc.authority import PEM, Authority
-from tests.chassis.grpc.hall import SERVICES, Health, Script, TableAuthenticator
+from tests.chassis.grpc.stack import SERVICES, Health, Script, TableAuthenticator
 from tests.fakes.service_keys import service_tokens
 
 
 @dataclass
-class House:
+class Peer:
     """A server under TLS, and where its certificates are."""
 
     folder: Path
@@ -49,8 +49,8 @@ def _authority() -> Authority:
     return Authority()
 
 
-@pytest.fixture(name="house")
-async def _house(authority: Authority, tmp_path: Path) -> AsyncIterator[House]:
+@pytest.fixture(name="peer")
+async def _peer(authority: Authority, tmp_path: Path) -> AsyncIterator[Peer]:
     server = build_server(
         service_tokens=service_tokens("health-aggregator"), authenticator=TableAuthenticator()
     )
@@ -58,7 +58,7 @@ async def _house(authority: Authority, tmp_path: Path) -> AsyncIterator[House]:
     server.add(health_service_pb2_grpc.add_HealthServiceServicer_to_server, health)
     port = await server.start("127.0.0.1:0", authority.issue(tmp_path / "server"))
     server.set_serving(True)
-    yield House(tmp_path / "server", port)
+    yield Peer(tmp_path / "server", port)
     await server.stop(0)
 
 
@@ -68,17 +68,17 @@ async def ask(channel: ServiceChannel) -> None:
     await stub.GetHealth(health_service_pb2.GetHealthRequest(), timeout=5)
 
 
-async def test_both_sides_show_a_certificate(house: House, authority: Authority, tmp_path: Path) -> None:
-    async with house.channel(authority.issue(tmp_path / "client")) as channel:
+async def test_both_sides_show_a_certificate(peer: Peer, authority: Authority, tmp_path: Path) -> None:
+    async with peer.channel(authority.issue(tmp_path / "client")) as channel:
         await ask(channel)
 
 
 @pytest.mark.parametrize("named", [("user-service",), ("localhost",), ("gateway.elsewhere",)])
 async def test_token_and_certificate_name_the_same_service(
-    house: House, authority: Authority, tmp_path: Path, named: tuple[str, ...]
+    peer: Peer, authority: Authority, tmp_path: Path, named: tuple[str, ...]
 ) -> None:
-    """The gateway's token over another's certificate is nobody's: one stolen secret is not enough."""
-    async with house.channel(authority.issue(tmp_path / "client", *named)) as channel:
+    """The gateway's token over another's certificate is refused: one stolen secret is not enough."""
+    async with peer.channel(authority.issue(tmp_path / "client", *named)) as channel:
         with pytest.raises(RemoteError) as caught:
             await ask(channel)
 
@@ -86,7 +86,7 @@ async def test_token_and_certificate_name_the_same_service(
 
 
 @pytest.mark.parametrize("shown", ["plain text", "no certificate", "a stranger's certificate"])
-async def test_others_are_refused(house: House, authority: Authority, tmp_path: Path, shown: str) -> None:
+async def test_others_are_refused(peer: Peer, authority: Authority, tmp_path: Path, shown: str) -> None:
     trusted = authority.certificate.public_bytes(PEM)
     Authority().write(tmp_path / "stranger")
     (tmp_path / "stranger" / "ca.crt").write_bytes(trusted)
@@ -97,26 +97,24 @@ async def test_others_are_refused(house: House, authority: Authority, tmp_path: 
         "a stranger's certificate": Certificates(*strange),
     }[shown]
 
-    async with house.channel(credentials) as channel:
+    async with peer.channel(credentials) as channel:
         with pytest.raises(Unavailable):
             await ask(channel)
 
 
-async def test_a_strange_server_is_refused(house: House, tmp_path: Path) -> None:
-    async with house.channel(Authority().issue(tmp_path / "client")) as channel:
+async def test_a_strange_server_is_refused(peer: Peer, tmp_path: Path) -> None:
+    async with peer.channel(Authority().issue(tmp_path / "client")) as channel:
         with pytest.raises(Unavailable):
             await ask(channel)
 
 
-async def test_a_new_authority_is_taken_up_by_both(
-    house: House, authority: Authority, tmp_path: Path
-) -> None:
+async def test_a_new_authority_is_taken_up_by_both(peer: Peer, authority: Authority, tmp_path: Path) -> None:
     """After the files changed, the old authority's clients are refused and the new one's served."""
-    async with house.channel(authority.issue(tmp_path / "client")) as channel:
+    async with peer.channel(authority.issue(tmp_path / "client")) as channel:
         await ask(channel)
         new = Authority()
-        new.write(house.folder)
-        async with house.channel(authority.issue(tmp_path / "old")) as stale:
+        new.write(peer.folder)
+        async with peer.channel(authority.issue(tmp_path / "old")) as stale:
             with pytest.raises(Unavailable):
                 await ask(stale)
 
@@ -142,7 +140,7 @@ async def test_calls_in_flight_outlive_a_rotation(authority: Authority, tmp_path
     port = await server.start("127.0.0.1:0", authority.issue(tmp_path / "server"))
     server.set_serving(True)
     client = authority.issue(tmp_path / "client")
-    async with House(tmp_path, port).channel(client) as channel:
+    async with Peer(tmp_path, port).channel(client) as channel:
         first = asyncio.ensure_future(ask(channel))
         await begun.wait()
         authority.write(tmp_path / "client")

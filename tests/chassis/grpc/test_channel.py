@@ -18,7 +18,7 @@ from devstack.program import free_port
 from vestibule.users.v1 import user_service_pb2, user_service_pb2_grpc
 from vestibule.users.v1.user_pb2 import User
 
-from tests.chassis.grpc.hall import SERVICES, Hall, open_hall, sign_in
+from tests.chassis.grpc.stack import SERVICES, Stack, open_stack, sign_in
 from tests.fakes.service_keys import service_tokens
 
 GET_ME = user_service_pb2.GetMeRequest()
@@ -30,56 +30,56 @@ async def refuse(request: Any, context: Any) -> Any:
     await context.abort(grpc.StatusCode.UNAVAILABLE, "going away")
 
 
-async def test_reads_are_repeated_and_writes_are_not(hall: Hall) -> None:
+async def test_reads_are_repeated_and_writes_are_not(stack: Stack) -> None:
     """Only the protos say that calling twice is as good as once."""
-    hall.script.answers |= {"GetMe": refuse, "DeleteMe": refuse}
+    stack.script.answers |= {"GetMe": refuse, "DeleteMe": refuse}
     sign_in("user")
     with pytest.raises(Unavailable):
-        await hall.users.GetMe(GET_ME)
+        await stack.users.GetMe(GET_ME)
     with pytest.raises(Unavailable):
-        await hall.users.DeleteMe(DELETE_ME)
+        await stack.users.DeleteMe(DELETE_ME)
 
-    assert hall.script.calls == ["GetMe"] * 3 + ["DeleteMe"]
+    assert stack.script.calls == ["GetMe"] * 3 + ["DeleteMe"]
 
 
-async def test_read_that_succeeds_the_second_time(hall: Hall) -> None:
+async def test_read_that_succeeds_the_second_time(stack: Stack) -> None:
     """A pod that goes away is not noticed by a reader."""
 
     async def answer(request: Any, context: Any) -> Any:
-        if len(hall.script.calls) == 1:
+        if len(stack.script.calls) == 1:
             await refuse(request, context)
         return user_service_pb2.GetMeResponse(user=User(full_name="Ada"))
 
-    hall.script.answers["GetMe"] = answer
+    stack.script.answers["GetMe"] = answer
     sign_in("user")
-    response = await hall.users.GetMe(GET_ME)
+    response = await stack.users.GetMe(GET_ME)
 
     assert response.user.full_name == "Ada"
 
 
-async def test_refusal_of_a_service_itself_is_not_repeated(hall: Hall) -> None:
+async def test_refusal_of_a_service_itself_is_not_repeated(stack: Stack) -> None:
     """Who says `come back in a second` is not asked again at once."""
 
     async def answer(request: Any, context: Any) -> Any:
         raise Unavailable
 
-    hall.script.answers["GetMe"] = answer
+    stack.script.answers["GetMe"] = answer
     sign_in("user")
     with pytest.raises(Unavailable):
-        await hall.users.GetMe(GET_ME)
+        await stack.users.GetMe(GET_ME)
 
-    assert hall.script.calls == ["GetMe"]
+    assert stack.script.calls == ["GetMe"]
 
 
-async def test_retries_have_a_budget(hall: Hall) -> None:
+async def test_retries_have_a_budget(stack: Stack) -> None:
     """A service that fails every call is soon called once a call, not three times."""
-    hall.script.answers["GetMe"] = refuse
+    stack.script.answers["GetMe"] = refuse
     sign_in("user")
     for _ in range(40):
         with pytest.raises(Unavailable):
-            await hall.users.GetMe(GET_ME)
+            await stack.users.GetMe(GET_ME)
 
-    assert len(hall.script.calls) < 40 + 15
+    assert len(stack.script.calls) < 40 + 15
 
 
 def test_service_config_names_repeatable_methods_only() -> None:
@@ -90,23 +90,23 @@ def test_service_config_names_repeatable_methods_only() -> None:
     assert {"GetMe", "UpdateMe", "ListUsers", "GetUser", "UpdateUser", "DeleteUser"} == names
 
 
-async def test_whoever_stops_is_sent_nothing_more(hall: Hall) -> None:
+async def test_a_stopping_server_receives_nothing_more(stack: Stack) -> None:
     """Callers turn away before the server refuses them, and know that their calls were not sent."""
     sign_in("user")
-    await hall.users.GetMe(GET_ME)
+    await stack.users.GetMe(GET_ME)
 
-    hall.server.drain()
+    stack.server.drain()
     async with asyncio.timeout(20):
-        await hall.channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
+        await stack.channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
     with pytest.raises(Unavailable) as caught:
-        await hall.users.GetMe(GET_ME)
+        await stack.users.GetMe(GET_ME)
 
     assert never_sent(caught.value)
-    assert hall.script.calls == ["GetMe"]
+    assert stack.script.calls == ["GetMe"]
 
 
-async def test_nobody_there() -> None:
-    """The first call waits a moment for somebody to come; once nobody has, calls fail at once."""
+async def test_unreachable_service() -> None:
+    """The first call waits for a connection; after that calls fail at once."""
     tokens = service_tokens("gateway")
     async with open_channel(f"127.0.0.1:{free_port()}", service_tokens=tokens, services=SERVICES) as channel:
         users = user_service_pb2_grpc.UserServiceStub(channel)
@@ -130,37 +130,37 @@ async def test_write_waits_for_a_pod_that_comes() -> None:
         users = user_service_pb2_grpc.UserServiceStub(channel)
         calls = [asyncio.ensure_future(users.DeleteMe(DELETE_ME)) for _ in range(20)]
         await asyncio.sleep(0.5)
-        async with open_hall(port=port) as hall:
+        async with open_stack(port=port) as stack:
             await asyncio.gather(*calls)
-            assert hall.script.calls == ["DeleteMe"] * 20
+            assert stack.script.calls == ["DeleteMe"] * 20
 
 
-async def test_address_of_a_pod_that_has_gone_costs_no_call(hall: Hall) -> None:
+async def test_address_of_a_pod_that_has_gone_costs_no_call(stack: Stack) -> None:
     """A cached answer of DNS names a dead pod beside a living one: every call reaches the living one."""
     tokens = service_tokens("gateway")
-    target = f"ipv4:///127.0.0.1:{free_port()},127.0.0.1:{hall.port}"
+    target = f"ipv4:///127.0.0.1:{free_port()},127.0.0.1:{stack.port}"
     async with open_channel(target, service_tokens=tokens, services=SERVICES) as channel:
         sign_in("user")
         users = user_service_pb2_grpc.UserServiceStub(channel)
         for _ in range(30):
             await users.DeleteMe(DELETE_ME)
 
-    assert hall.script.calls == ["DeleteMe"] * 30
+    assert stack.script.calls == ["DeleteMe"] * 30
 
 
 async def test_service_that_comes_back() -> None:
     """The channel finds a restarted service by itself, soon."""
-    async with open_hall() as hall:
+    async with open_stack() as stack:
         sign_in("user")
-        await hall.users.GetMe(GET_ME)
-        await hall.server.stop(0)
+        await stack.users.GetMe(GET_ME)
+        await stack.server.stop(0)
         with pytest.raises(Unavailable):
-            await hall.users.GetMe(GET_ME)
-        async with open_hall(port=hall.port):
+            await stack.users.GetMe(GET_ME)
+        async with open_stack(port=stack.port):
             started = time.monotonic()
             while True:
                 try:
-                    await hall.users.GetMe(GET_ME)
+                    await stack.users.GetMe(GET_ME)
                     break
                 except Unavailable:
                     await asyncio.sleep(0.05)
@@ -168,26 +168,26 @@ async def test_service_that_comes_back() -> None:
     assert time.monotonic() - started < 3
 
 
-async def test_deadlines(hall: Hall) -> None:
+async def test_deadlines(stack: Stack) -> None:
     """The shortest of what is asked, what is left and the default counts."""
 
     async def answer(request: Any, context: Any) -> Any:
         await asyncio.sleep(60)
 
-    hall.script.answers["GetMe"] = answer
+    stack.script.answers["GetMe"] = answer
     started = time.monotonic()
     sign_in("user")
     with pytest.raises(DeadlineExceeded):
-        await hall.users.GetMe(GET_ME, timeout=0.1)
+        await stack.users.GetMe(GET_ME, timeout=0.1)
     enter(Call(caller=Caller(), bearer_token="user", deadline=time.monotonic() + 0.1))
     with pytest.raises(DeadlineExceeded):
-        await hall.users.GetMe(GET_ME, timeout=30)
+        await stack.users.GetMe(GET_ME, timeout=30)
 
     assert 0.2 <= time.monotonic() - started < 1
 
 
-async def test_cancelling_the_caller_cancels_the_call(hall: Hall) -> None:
-    """Work that nobody waits for any more is not done."""
+async def test_cancelling_the_caller_cancels_the_call(stack: Stack) -> None:
+    """A cancelled call's work is not done."""
     begun, cancelled = asyncio.Event(), asyncio.Event()
 
     async def answer(request: Any, context: Any) -> Any:
@@ -199,9 +199,9 @@ async def test_cancelling_the_caller_cancels_the_call(hall: Hall) -> None:
             raise
 
     async def call() -> None:
-        await hall.users.GetMe(GET_ME)
+        await stack.users.GetMe(GET_ME)
 
-    hall.script.answers["GetMe"] = answer
+    stack.script.answers["GetMe"] = answer
     sign_in("user")
     calling = asyncio.create_task(call())
     await begun.wait()
@@ -211,16 +211,16 @@ async def test_cancelling_the_caller_cancels_the_call(hall: Hall) -> None:
     await asyncio.wait_for(cancelled.wait(), 2)
 
 
-async def test_bytes_in_bytes_out(hall: Hall) -> None:
+async def test_bytes_in_bytes_out(stack: Stack) -> None:
     """The edge, which compiles its own messages, needs no stubs."""
     sign_in("user")
-    call: Any = hall.channel.unary_unary("/vestibule.users.v1.UserService/GetMe")
+    call: Any = stack.channel.unary_unary("/vestibule.users.v1.UserService/GetMe")
 
     assert await call(GET_ME.SerializeToString()) == b""
 
 
-async def test_calls_outside_of_calls(hall: Hall) -> None:
+async def test_calls_outside_of_calls(stack: Stack) -> None:
     """Background work calls as the service alone."""
-    health: Any = hall.channel.unary_unary("/vestibule.health.v1.HealthService/GetHealth")
+    health: Any = stack.channel.unary_unary("/vestibule.health.v1.HealthService/GetHealth")
 
     assert await health(b"") == b""

@@ -47,7 +47,7 @@ def test_round_trip(error: RemoteError) -> None:
 
 
 def test_well_known_errors_come_back_as_themselves() -> None:
-    """An adapter can write `except Unavailable`, whoever was unavailable."""
+    """An adapter can write `except Unavailable`, whichever service was unavailable."""
     received = errors.decode(sent(Unavailable(retry_after_seconds=7)))
 
     assert type(received) is Unavailable
@@ -57,7 +57,7 @@ def test_well_known_errors_come_back_as_themselves() -> None:
 
 
 def test_refusal_with_a_time_is_not_repeated_by_the_channel() -> None:
-    """`grpc-retry-pushback-ms: -1` tells the channel below not to try again at once."""
+    """`grpc-retry-pushback-ms: -1` keeps the client's channel from retrying at once."""
     _, _, trailing = errors.encode(Unavailable())
 
     assert (errors.PUSHBACK_KEY, "-1") in trailing
@@ -65,7 +65,7 @@ def test_refusal_with_a_time_is_not_repeated_by_the_channel() -> None:
 
 
 def test_the_wish_not_to_be_asked_crosses_too() -> None:
-    """It is for the caller's machinery: nothing that its client is told."""
+    """It is for the calling service, not for its client."""
     full = Unavailable()
     full.hold_seconds = 0.025
 

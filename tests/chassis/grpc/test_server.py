@@ -1,4 +1,4 @@
-"""A server answers in the house's errors, within the time there is, and stops in order."""
+"""A server returns typed errors, keeps deadlines, and stops in order."""
 
 import asyncio
 import time
@@ -21,11 +21,11 @@ from chassis.identity.caller import Caller
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from vestibule.users.v1 import user_service_pb2
 
-from tests.chassis.grpc.hall import (
+from tests.chassis.grpc.stack import (
     USER_ID,
-    Hall,
+    Stack,
     TableAuthenticator,
-    open_hall,
+    open_stack,
     reason,
     sign_in,
 )
@@ -35,16 +35,16 @@ GET_ME = user_service_pb2.GetMeRequest()
 OWN = user_service_pb2.GetUserRequest(user_id=str(USER_ID))
 
 
-async def test_typed_errors_reach_the_caller(hall: Hall) -> None:
+async def test_typed_errors_reach_the_caller(stack: Stack) -> None:
     """Reason, details and all."""
 
     async def answer(request: Any, context: Any) -> Any:
         raise NotFound(details={"what": "user"})
 
-    hall.script.answers["GetUser"] = answer
+    stack.script.answers["GetUser"] = answer
     sign_in("admin")
     with pytest.raises(RemoteError) as caught:
-        await hall.users.GetUser(OWN)
+        await stack.users.GetUser(OWN)
 
     assert (
         caught.value.kind,
@@ -53,16 +53,16 @@ async def test_typed_errors_reach_the_caller(hall: Hall) -> None:
     ) == (Kind.NOT_FOUND, "NOT_FOUND", {"what": "user"})
 
 
-async def test_bugs_are_logged_and_not_shown(hall: Hall) -> None:
+async def test_bugs_are_logged_and_not_shown(stack: Stack) -> None:
     """The caller learns that something broke; the log learns what."""
 
     async def answer(request: Any, context: Any) -> Any:
         raise KeyError("secret sauce")
 
-    hall.script.answers["GetMe"] = answer
+    stack.script.answers["GetMe"] = answer
     sign_in("user")
     with structlog.testing.capture_logs() as lines, pytest.raises(RemoteError) as caught:
-        await hall.users.GetMe(GET_ME)
+        await stack.users.GetMe(GET_ME)
 
     assert (caught.value.kind, caught.value.reason) == (Kind.INTERNAL, "INTERNAL")
     assert "sauce" not in str(caught.value.__dict__)
@@ -70,16 +70,16 @@ async def test_bugs_are_logged_and_not_shown(hall: Hall) -> None:
     assert isinstance(lines[0]["exc_info"], KeyError)
 
 
-async def test_abort_of_a_servicer_passes(hall: Hall) -> None:
+async def test_abort_of_a_servicer_passes(stack: Stack) -> None:
     """What a servicer says to gRPC itself is not taken for a bug."""
 
     async def answer(request: Any, context: Any) -> Any:
         await context.abort(grpc.StatusCode.UNAVAILABLE, "busy")
 
-    hall.script.answers["GetMe"] = answer
+    stack.script.answers["GetMe"] = answer
     sign_in("user")
 
-    assert await reason(hall.users.GetMe(GET_ME)) == "UNAVAILABLE"
+    assert await reason(stack.users.GetMe(GET_ME)) == "UNAVAILABLE"
 
 
 async def test_own_deadline_where_none_is_set() -> None:
@@ -88,9 +88,9 @@ async def test_own_deadline_where_none_is_set() -> None:
     async def answer(request: Any, context: Any) -> Any:
         await asyncio.sleep(60)
 
-    async with open_hall(deadline_seconds=0.05) as hall:
-        hall.script.answers["GetMe"] = answer
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{hall.port}") as channel:
+    async with open_stack(deadline_seconds=0.05) as stack:
+        stack.script.answers["GetMe"] = answer
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{stack.port}") as channel:
             call: Any = channel.unary_unary("/vestibule.users.v1.UserService/GetMe")
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await call(
@@ -100,7 +100,7 @@ async def test_own_deadline_where_none_is_set() -> None:
     assert grpc.StatusCode.DEADLINE_EXCEEDED is caught.value.code()
 
 
-async def test_deadline_is_handed_on(hall: Hall) -> None:
+async def test_deadline_is_handed_on(stack: Stack) -> None:
     """What is left of a call's time is what its own calls get."""
     left: list[float | None] = []
 
@@ -109,25 +109,25 @@ async def test_deadline_is_handed_on(hall: Hall) -> None:
         left.append(call.remaining_seconds() if call else None)
         return user_service_pb2.GetMeResponse()
 
-    hall.script.answers["GetMe"] = answer
+    stack.script.answers["GetMe"] = answer
     enter(Call(caller=Caller(), bearer_token="user", deadline=time.monotonic() + 2))
-    await hall.users.GetMe(GET_ME)
+    await stack.users.GetMe(GET_ME)
 
     assert left[0] is not None
     assert 1.5 < left[0] <= 2.1  # gRPC rounds up
 
 
-async def test_requests_that_are_too_big(hall: Hall) -> None:
-    """Nothing larger than any request of the house is even read."""
+async def test_requests_that_are_too_big(stack: Stack) -> None:
+    """Requests larger than any of the API's are not read."""
     sign_in("user")
 
     assert (
-        await reason(hall.users.UpdateMe(user_service_pb2.UpdateMeRequest(full_name="x" * 300_000)))
+        await reason(stack.users.UpdateMe(user_service_pb2.UpdateMeRequest(full_name="x" * 300_000)))
         == "UNAVAILABLE"
     )
 
 
-async def test_methods_are_counted_and_timed(hall: Hall) -> None:
+async def test_methods_are_counted_and_timed(stack: Stack) -> None:
     """Rate, errors and duration come by method and code."""
     from prometheus_client import REGISTRY  # noqa: PLC0415
 
@@ -136,20 +136,20 @@ async def test_methods_are_counted_and_timed(hall: Hall) -> None:
         return REGISTRY.get_sample_value("grpc_server_handled_total", labels) or 0
 
     before = count("OK"), count("UNAUTHENTICATED")
-    await reason(hall.users.GetMe(GET_ME))
+    await reason(stack.users.GetMe(GET_ME))
     sign_in("user")
-    await reason(hall.users.GetMe(GET_ME))
+    await reason(stack.users.GetMe(GET_ME))
 
     assert (before[0] + 1, before[1] + 1) == (count("OK"), count("UNAUTHENTICATED"))
 
 
-async def test_unknown_error_without_deadline_left(hall: Hall) -> None:
+async def test_unknown_error_without_deadline_left(stack: Stack) -> None:
     """A call whose time is over is not made."""
     enter(Call(caller=Caller(), bearer_token="user", deadline=time.monotonic() - 1))
     with pytest.raises(DeadlineExceeded):
-        await hall.users.GetMe(GET_ME)
+        await stack.users.GetMe(GET_ME)
 
-    assert hall.script.calls == []
+    assert stack.script.calls == []
 
 
 async def watch(stub: Any, service: str) -> AsyncIterator[int]:
@@ -159,7 +159,7 @@ async def watch(stub: Any, service: str) -> AsyncIterator[int]:
 
 
 async def test_health() -> None:
-    """Not serving until told so, by service and as a whole; watchers see each change and the end."""
+    """Not serving until set, by service and as a whole; watchers see each change and the end."""
     serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
     server = build_server(service_tokens=service_tokens("user-service"), authenticator=TableAuthenticator())
     port = await server.start("127.0.0.1:0")
@@ -171,7 +171,7 @@ async def test_health() -> None:
         second = await anext(seen)
         check = await stub.Check(health_pb2.HealthCheckRequest())
         with pytest.raises(grpc.aio.AioRpcError, match="NOT_FOUND"):
-            await stub.Check(health_pb2.HealthCheckRequest(service="nobody"))
+            await stub.Check(health_pb2.HealthCheckRequest(service="unknown"))
         started = time.monotonic()
         await server.stop(5)
         rest = [status async for status in seen]
@@ -181,7 +181,7 @@ async def test_health() -> None:
     assert time.monotonic() - started < 2
 
 
-async def test_calls_in_flight_finish_and_new_ones_are_refused(hall: Hall) -> None:
+async def test_calls_in_flight_finish_and_new_ones_are_refused(stack: Stack) -> None:
     """Stopping loses no work that was taken on."""
     begun, finish = asyncio.Event(), asyncio.Event()
 
@@ -190,13 +190,13 @@ async def test_calls_in_flight_finish_and_new_ones_are_refused(hall: Hall) -> No
         await finish.wait()
         return user_service_pb2.GetMeResponse()
 
-    hall.script.answers["GetMe"] = answer
+    stack.script.answers["GetMe"] = answer
     sign_in("user")
-    in_flight = asyncio.create_task(reason(hall.users.GetMe(GET_ME)))
+    in_flight = asyncio.create_task(reason(stack.users.GetMe(GET_ME)))
     await begun.wait()
-    stopping = asyncio.create_task(hall.server.stop(5))
+    stopping = asyncio.create_task(stack.server.stop(5))
     await asyncio.sleep(0.1)
-    late = await reason(hall.users.DeleteMe(user_service_pb2.DeleteMeRequest(password="x")))
+    late = await reason(stack.users.DeleteMe(user_service_pb2.DeleteMeRequest(password="x")))
     finish.set()
     await stopping
 

@@ -1,4 +1,4 @@
-"""Streams: the same rules as for calls, and an end that is always told."""
+"""Streams: the same rules as for calls, and an end that is always reported."""
 
 import asyncio
 import time
@@ -15,22 +15,22 @@ from chassis.grpc import committed
 from vestibule.events.v1.events_pb2 import Event
 from vestibule.health.v1 import health_service_pb2
 
-from tests.chassis.grpc.hall import (
-    Hall,
+from tests.chassis.grpc.stack import (
+    Stack,
 )
 
 
 def event(tag: str) -> Event:
-    """Returns an event that is told from others by its tag."""
+    """Returns an event with a distinct tag."""
     return Event(tags=[tag])
 
 
 def messages(*names: str) -> list[health_service_pb2.StreamHealthResponse]:
-    """Returns messages of a stream, told apart by their ids."""
+    """Returns messages of a stream, with distinct ids."""
     return [health_service_pb2.StreamHealthResponse(event_id=name) for name in names]
 
 
-async def test_streams(hall: Hall) -> None:
+async def test_streams(stack: Stack) -> None:
     """A stream brings its messages, then what was committed, or the error that ended it."""
 
     async def succeed(request: Any, context: Any) -> AsyncIterator[Any]:
@@ -44,10 +44,10 @@ async def test_streams(hall: Hall) -> None:
 
     request = health_service_pb2.StreamHealthRequest()
     events = committed.collect()
-    hall.script.streams["StreamHealth"] = succeed
-    got = [message.event_id async for message in hall.health.StreamHealth(request)]
-    hall.script.streams["StreamHealth"] = fail
-    stream = aiter(hall.health.StreamHealth(request))
+    stack.script.streams["StreamHealth"] = succeed
+    got = [message.event_id async for message in stack.health.StreamHealth(request)]
+    stack.script.streams["StreamHealth"] = fail
+    stream = aiter(stack.health.StreamHealth(request))
     first = await anext(stream)
     with pytest.raises(RemoteError, match="NOT_FOUND"):
         await anext(stream)
@@ -57,42 +57,42 @@ async def test_streams(hall: Hall) -> None:
     assert first.event_id == "1"
 
 
-async def test_streams_are_validated(hall: Hall) -> None:
+async def test_streams_are_validated(stack: Stack) -> None:
     """What holds for calls holds for streams."""
     request = health_service_pb2.StreamHealthRequest(last_event_id="x" * 65)
     with pytest.raises(RemoteError, match="VALIDATION_ERROR"):
-        await anext(aiter(hall.health.StreamHealth(request)))
+        await anext(aiter(stack.health.StreamHealth(request)))
 
 
-async def test_streams_do_not_hold_up_a_stop(hall: Hall) -> None:
-    """Their clients are told to come back elsewhere, at once."""
+async def test_streams_do_not_hold_up_a_stop(stack: Stack) -> None:
+    """Their clients reconnect elsewhere at once."""
 
     async def endless(request: Any, context: Any) -> AsyncIterator[Any]:
         yield messages("1")[0]
         await asyncio.Event().wait()
 
-    hall.script.streams["StreamHealth"] = endless
-    stream = aiter(hall.health.StreamHealth(health_service_pb2.StreamHealthRequest()))
+    stack.script.streams["StreamHealth"] = endless
+    stream = aiter(stack.health.StreamHealth(health_service_pb2.StreamHealthRequest()))
     await anext(stream)
     started = time.monotonic()
-    await hall.server.stop(5)
+    await stack.server.stop(5)
     with pytest.raises(Unavailable):
         await anext(stream)
 
     assert time.monotonic() - started < 1
 
 
-async def test_stream_in_the_middle_of_sending_ends_too(hall: Hall) -> None:
+async def test_stream_in_the_middle_of_sending_ends_too(stack: Stack) -> None:
     """A stop that strikes while a message is on its way leaves no call without an end."""
 
     async def chatty(request: Any, context: Any) -> AsyncIterator[Any]:
         while True:
             yield messages("1")[0]
 
-    hall.script.streams["StreamHealth"] = chatty
-    stream = aiter(hall.health.StreamHealth(health_service_pb2.StreamHealthRequest()))
+    stack.script.streams["StreamHealth"] = chatty
+    stream = aiter(stack.health.StreamHealth(health_service_pb2.StreamHealthRequest()))
     await anext(stream)
-    stopping = asyncio.create_task(hall.server.stop(5))
+    stopping = asyncio.create_task(stack.server.stop(5))
     started = time.monotonic()
     with pytest.raises(Unavailable):
         async for _ in stream:
@@ -102,8 +102,8 @@ async def test_stream_in_the_middle_of_sending_ends_too(hall: Hall) -> None:
     assert time.monotonic() - started < 2
 
 
-async def test_stream_that_its_client_leaves(hall: Hall) -> None:
-    """The servicer's generator is closed when nobody listens any more."""
+async def test_stream_that_its_client_leaves(stack: Stack) -> None:
+    """The servicer's generator is closed when the client has left."""
     closed = asyncio.Event()
 
     async def endless(request: Any, context: Any) -> AsyncIterator[Any]:
@@ -113,8 +113,8 @@ async def test_stream_that_its_client_leaves(hall: Hall) -> None:
         finally:
             closed.set()
 
-    hall.script.streams["StreamHealth"] = endless
-    stream: Any = hall.health.StreamHealth(health_service_pb2.StreamHealthRequest())
+    stack.script.streams["StreamHealth"] = endless
+    stream: Any = stack.health.StreamHealth(health_service_pb2.StreamHealthRequest())
     await anext(stream)
     await stream.aclose()
     await asyncio.wait_for(closed.wait(), 2)

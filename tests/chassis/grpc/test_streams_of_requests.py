@@ -12,7 +12,7 @@ from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.server import build_server
 from prometheus_client import REGISTRY
 
-from tests.chassis.grpc.hall import TableAuthenticator, sign_in
+from tests.chassis.grpc.stack import TableAuthenticator, sign_in
 from tests.chassis.waiting import until
 from tests.fakes.echo_service import SERVICE, EchoService, echo_descriptor, message, message_type
 from tests.fakes.service_keys import service_tokens
@@ -63,17 +63,17 @@ async def forever(*requests: Any) -> AsyncIterator[Any]:
 async def test_both_ways(echo: SimpleNamespace) -> None:
     """Responses come while requests are still to be sent; the stream ends when both sides have ended."""
     sign_in("user")
-    heard = asyncio.Event()
+    received = asyncio.Event()
 
     async def requests() -> AsyncIterator[Any]:
         yield message("TalkRequest", say="a")
-        await heard.wait()
+        await received.wait()
         yield message("TalkRequest", audio=b"b")
 
     got = []
     async for response in method(echo.channel, "Talk")(requests()):
         got.append(response.said or response.audio)
-        heard.set()
+        received.set()
 
     assert got == ["a", b"b"]
 
@@ -100,12 +100,12 @@ async def test_each_message_is_validated(echo: SimpleNamespace) -> None:
 
 
 async def test_policy_holds_before_the_first_message(echo: SimpleNamespace) -> None:
-    """Nobody who is not signed in gets to send anything, nor does a service that is not the gateway."""
+    """No unauthenticated caller may send anything, nor may a service that is not the gateway."""
     sign_in("")
     with pytest.raises(RemoteError, match="UNAUTHENTICATED"):
         await anext(method(echo.channel, "Talk")(forever()))
 
-    assert echo.service.heard == 0
+    assert echo.service.received == 0
 
 
 async def test_an_iterator_that_fails(echo: SimpleNamespace) -> None:
@@ -123,7 +123,7 @@ async def test_an_iterator_that_fails(echo: SimpleNamespace) -> None:
 
 
 async def test_leaving_ends_the_service_s_side(echo: SimpleNamespace) -> None:
-    """Whoever closes the iterator of responses ends the call."""
+    """Closing the iterator of responses ends the call."""
     sign_in("user")
     responses = method(echo.channel, "Talk")(forever(message("TalkRequest", say="a")))
     await anext(responses)
@@ -147,7 +147,7 @@ async def test_a_stop_ends_streams_that_wait_for_requests(echo: SimpleNamespace)
 
 
 async def test_message_by_message(echo: SimpleNamespace) -> None:
-    """The gateway's way: send, receive, end, each when it is time, and back-pressure where nobody reads."""
+    """The gateway's way: send, receive, end, each when it is time, and back-pressure if nothing is read."""
     sign_in("user")
     call = echo.channel.duplex(f"/{SERVICE}/Talk").open()
     await call.connected()
@@ -162,7 +162,7 @@ async def test_message_by_message(echo: SimpleNamespace) -> None:
 
     await until(waits)
     assert first.said == "a"
-    assert echo.service.sent < 10_000, "what nobody reads fills the windows between, and no more"
+    assert echo.service.sent < 10_000, "what is not read fills the windows between, and no more"
     call.cancel()
     await until(lambda: echo.service.open == 0)
 

@@ -25,10 +25,10 @@ async def _app(scope: Any, receive: Any, send: Any) -> None:
         message = await receive()
         body += message.get("body", b"")
         more = message.get("more_body", False)
-    told = b"<%s %s %s>" % (scope["method"].encode(), scope["path"].encode(), body)
-    length = (b"content-length", str(len(told)).encode())
+    echoed = b"<%s %s %s>" % (scope["method"].encode(), scope["path"].encode(), body)
+    length = (b"content-length", str(len(echoed)).encode())
     await send({"type": "http.response.start", "status": 200, "headers": [length]})
-    await send({"type": "http.response.body", "body": told})
+    await send({"type": "http.response.body", "body": echoed})
     assert (b"x-late", b"1") not in scope["headers"]
 
 
@@ -51,8 +51,8 @@ async def test_an_offer_is_declined(offer: bytes, framing: bytes, body: bytes, p
         writer.close()
 
     read = b"hello" if body else b""
-    told = [part.rpartition(b"<")[2] for part in answer.split(b">")[:-1]]
-    assert told == [b"POST /first " + read] * 2 + [b"GET /last "]
+    responses = [part.rpartition(b"<")[2] for part in answer.split(b">")[:-1]]
+    assert responses == [b"POST /first " + read] * 2 + [b"GET /last "]
     assert answer.count(b"HTTP/1.1 200 ") == 3
 
 

@@ -54,7 +54,7 @@ async def test_who_comes_again_is_served(port: int, request_bytes: bytes) -> Non
 
 
 async def test_who_sends_nothing_is_left_without_a_word(port: int) -> None:
-    """Whoever keeps connections in stock would take it for the answer to the first request."""
+    """A connection pool would take it for the response to its first request."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
 
     assert await reader.read() == b""
@@ -63,7 +63,7 @@ async def test_who_sends_nothing_is_left_without_a_word(port: int) -> None:
 
 @pytest.mark.parametrize("before", [b"", GET])
 async def test_half_a_head(port: int, before: bytes) -> None:
-    """It is told what was waited for, as the first head and as a later one."""
+    """It learns the reason, for the first head and for a later one."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     if before:
         writer.write(before)
@@ -83,7 +83,7 @@ CHUNKED = b"POST / HTTP/1.1\r\nHost: vestibule\r\nTransfer-Encoding: chunked\r\n
     ids=["extension", "trailers", "behind the answer"],
 )
 async def test_what_surrounds_a_body_is_bounded(port: int, begin: bytes, more: bytes) -> None:
-    """Extensions of chunks, fields behind them, and a body that nobody reads any more."""
+    """Extensions of chunks, fields behind them, and a body that is no longer read."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(CHUNKED + begin)
     reading = asyncio.create_task(reader.read())

@@ -11,7 +11,7 @@ from chassis.http.head_limits import TOO_SLOW
 from chassis.http.response_writer import EXTENSION
 from chassis.http.server import open_http
 
-_WHO = ContextVar("who", default="nobody")
+_WHO = ContextVar("who", default="default")
 LENGTH = [(b"content-length", b"5")]
 _DATE = re.compile(rb"date: [A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT\r\n")
 
@@ -117,11 +117,11 @@ async def test_each_request_begins_in_a_context_of_its_own() -> None:
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         seen.append(_WHO.get())
-        _WHO.set("somebody")
+        _WHO.set("changed")
         await _app(scope, receive, send)
 
     ask, last = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n", b"GET /last HTTP/1.1\r\nhost: h\r\n\r\n"
     async with open_http(app, host="127.0.0.1", port=0) as server:
         await _ask(server.address, ask + ask + last)
 
-    assert seen == ["nobody"] * 3
+    assert seen == ["default"] * 3

@@ -87,7 +87,7 @@ async def test_failure_forgets_nothing() -> None:
 
 
 async def test_waiter_that_gives_up_does_not_stop_the_others() -> None:
-    """The fetch belongs to everybody."""
+    """All callers share the fetch."""
     source = Source()
     cache = KeyCache(source.fetch)
     hasty, patient = (asyncio.create_task(cache.find("a")) for _ in range(2))

@@ -1,4 +1,4 @@
-"""Services prove their names, cheaply, each to the service that it calls, and nobody else can."""
+"""Service tokens: cheap, for one recipient, and not forgeable."""
 
 import time
 from typing import Any
@@ -63,7 +63,7 @@ FORGED = [
     forge(service_keys("auth-service").private_key),
     forge(iss="user-service"),
     forge(iss="auth-service"),
-    forge(iss="nobody-knows"),
+    forge(iss="unknown-service"),
     forge(SHARED_KEY, "HS256"),
     forge("", "none"),
     forge(kind="JWT"),

@@ -47,7 +47,7 @@ def verdict(fields: dict[bytes, bytes], keys: ServiceKeys = GATEWAY) -> str:
         ),
         (Event(audit_recorded=AUDIT), "gateway", "source"),
         (Event(audit_recorded=AUDIT, source="user-service"), "gateway", "signature"),
-        (Event(tags=["user:u"], source="nobody"), "user-service", "source"),
+        (Event(tags=["user:u"], source="unknown"), "user-service", "source"),
         (Event(user_changed=UserChanged(user_id="u"), source="user-service"), "stranger", "signature"),
         # Times that cannot be.
         (Event(audit_recorded=AUDIT, occurred_at=Timestamp(seconds=1_550_000_000)), "user-service", "old"),
@@ -80,7 +80,7 @@ def test_when(seconds: float, expected: str) -> None:
 
 
 def test_unsigned_and_altered() -> None:
-    """Whoever reaches Redis has no key: what was written or changed there is refused."""
+    """Access to Redis gives no key: forged and modified events are refused."""
     good = entry_of(Event(audit_recorded=AUDIT), "user-service")
     payload, signature = good[stream.FIELD], good[stream.SIGNATURE]
 
@@ -113,7 +113,7 @@ def test_last_release_during_an_upgrade() -> None:
 
 
 def test_every_matter_is_somebodys() -> None:
-    """Each member of an event's payload names services of the house."""
+    """Each member of an event's payload names Vestibule's services."""
     assert publishers()
     for member, services in publishers().items():
         assert services, member

@@ -86,7 +86,7 @@ def forgeries() -> dict[str, str]:
         "RS256": sign(rsa_key, algorithm="RS256"),
         "ES384": sign(ec.generate_private_key(ec.SECP384R1()), algorithm="ES384"),
         "ES256K": sign(ec.generate_private_key(ec.SECP256K1()), algorithm="ES256K"),
-        "key of somebody else": sign(OTHER_KEY),
+        "another issuer's key": sign(OTHER_KEY),
         "key in the header": assembled(
             plain | {"jwk": {"kty": "EC"}, "jku": "http://evil"}, payload(), b"x" * 64
         ),
@@ -170,7 +170,7 @@ async def test_signed_but_not_for_us(changes: dict[str, Any]) -> None:
 
 
 async def test_clocks_may_differ() -> None:
-    """Half a minute in both directions is nobody's fault."""
+    """Half a minute of clock skew is accepted in both directions."""
     now = time.time()
     verifier = new_verifier()
 
@@ -221,7 +221,7 @@ async def test_memory_is_bounded() -> None:
     await verifier.verify(second)
 
 
-async def test_key_that_nobody_can_tell_about() -> None:
+async def test_unknown_key_while_keys_cannot_be_fetched() -> None:
     """Without any keys a good token is not called a bad one."""
 
     async def fail() -> dict[str, EllipticCurvePublicKey]:

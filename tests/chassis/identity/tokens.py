@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 from vestibule.auth.v1.key_service_pb2 import JsonWebKey
 
-ISSUER = "https://hall.example"
+ISSUER = "https://vestibule.example"
 AUDIENCE = "vestibule"
 KID = "key-1"
 
@@ -50,7 +50,7 @@ def payload(**changes: Any) -> dict[str, Any]:
 
 
 def sign(key: Any, claims: dict[str, Any] | None = None, *, kid: Any = KID, algorithm: str = "ES256") -> str:
-    """Returns a signed token with good claims unless told otherwise."""
+    """Returns a signed token with valid claims by default."""
     headers = {} if kid is None else {"kid": kid}
     body = json.dumps(payload() if claims is None else claims).encode()
     return jwt.PyJWS().encode(body, key, algorithm, headers=headers)

@@ -209,7 +209,7 @@ def test_the_head_by_file_names_is_alembics_head(shop: Shop) -> None:
     assert revision.head(shop.name) == ScriptDirectory.from_config(config).get_current_head() == "0003"
 
 
-def test_the_command_line_tells_where_it_is(
+def test_the_command_line_reports_the_revision(
     shop: Shop, empty_database: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shop.add(1, "SELECT 1")

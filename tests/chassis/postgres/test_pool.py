@@ -94,7 +94,7 @@ async def test_waiting_for_a_lock_ends(empty_database: str) -> None:
 
 
 async def test_want_of_room_is_unavailable(pool: Pool) -> None:
-    """So is a full disk, which Postgres tells by the same class of errors."""
+    """So is a full disk, which Postgres reports by the same class of errors."""
     async with pool.acquire() as connection:
         await connection.execute("SET temp_file_limit = '64kB'")
         await connection.execute("SET work_mem = '64kB'")
@@ -191,7 +191,7 @@ async def test_start_gives_up_with_a_sentence_and_no_password() -> None:
     assert "hush" not in str(caught.value)
 
 
-async def test_an_unknown_database_is_told_at_once(postgres: Postgres) -> None:
+async def test_an_unknown_database_is_reported_at_once(postgres: Postgres) -> None:
     started = monotonic()
     with pytest.raises(StartupError, match="nowhere"):
         async with open_pool(postgres.url(database="nowhere"), application_name="t"):

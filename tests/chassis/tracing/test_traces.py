@@ -133,7 +133,7 @@ traces.shutdown()
     assert span.ended_ns - span.started_ns >= 250_000_000
 
 
-def test_what_led_to_a_failure_is_told_with_it(collector: Collector) -> None:
+def test_a_failure_is_recorded_with_its_deferred_spans(collector: Collector) -> None:
     """What happened below what failed, the last of it, though nothing was recorded."""
     came_in = f"00-{secrets.token_hex(16)}-b7ad6b7169203331-00"
     run(
@@ -169,7 +169,7 @@ traces.shutdown()
 
 
 def test_an_exporter_that_is_down_costs_nothing() -> None:
-    """Spans are dropped, nobody waits; a stop waits for a moment."""
+    """Spans are dropped without delaying requests; a stop waits briefly."""
     run(
         """
 started = time.monotonic()

@@ -49,7 +49,7 @@ class Behind:
         listeners: How many calls of StreamHealth are open.
         status: What GetHealth says.
         flood: Whether StreamHealth sends as fast and as long as it is let.
-        flooded: How many messages it has sent so; -1 when it was told to stop.
+        flooded: How many messages it has sent so; -1 once it was stopped.
     """
 
     names: dict[UUID, str] = field(default_factory=dict)
@@ -175,7 +175,7 @@ class _VerifyingAuthenticator:
         )
 
     async def report_refusal(self, claims: Claims, method: str, sender: Caller) -> None:
-        """Has nobody to tell."""
+        """Does nothing."""
 
 
 def _concrete(servicer: Any) -> Any:
@@ -240,7 +240,7 @@ class Edge:
 async def serving_gateway(given: GatewaySettings) -> AsyncIterator[Edge]:
     """Runs a gateway until the end of the block."""
     lifecycle = Lifecycle("gateway")
-    lifecycle.begin("pulse of auth-service", _beating(given.redis_url.get_secret_value()))
+    lifecycle.begin("heartbeat of auth-service", _beating(given.redis_url.get_secret_value()))
     try:
         address = await wiring.start(lifecycle, given)
         lifecycle.readiness.set("started", ok=True)
@@ -255,7 +255,7 @@ async def serving_gateway(given: GatewaySettings) -> AsyncIterator[Edge]:
 
 
 async def _beating(redis_url: str) -> None:
-    """Gives the pulse that auth-service's relay gives."""
+    """Sends the heartbeats of auth-service's relay."""
     async with Redis.from_url(redis_url) as redis:
         while True:
             await heartbeat.send(redis, service_keys(AUTH_SERVICE), await heartbeat.now_milliseconds(redis))

@@ -1,4 +1,4 @@
-"""A small house on loopback: one server, one channel, and answers that a test writes."""
+"""A small stack on loopback: one server, one channel, and responses that a test sets."""
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -150,7 +150,7 @@ class Directory(directory_service_pb2_grpc.DirectoryServiceServicer):
 
 
 class Health(health_service_pb2_grpc.HealthServiceServicer):
-    """HealthService by script: the house's only stream."""
+    """HealthService with scripted responses: the stack's only stream."""
 
     def __init__(self, script: Script) -> None:
         self._script = script
@@ -169,7 +169,7 @@ class Health(health_service_pb2_grpc.HealthServiceServicer):
 
 
 @dataclass
-class Hall:
+class Stack:
     """A running server and a channel to it."""
 
     script: Script
@@ -183,10 +183,10 @@ class Hall:
 
 
 @asynccontextmanager
-async def open_hall(
+async def open_stack(
     *, port: int = 0, service: str = "gateway", deadline_seconds: float = 5.0
-) -> AsyncIterator[Hall]:
-    """Opens a house whose channel speaks as `service`."""
+) -> AsyncIterator[Stack]:
+    """Opens a stack whose channel calls as `service`."""
     script, authenticator = Script(), TableAuthenticator()
     server = build_server(
         service_tokens=service_tokens("user-service"),
@@ -200,7 +200,7 @@ async def open_hall(
     server.set_serving(True)
     channel = open_channel(f"127.0.0.1:{port}", service_tokens=service_tokens(service), services=SERVICES)
     try:
-        yield Hall(
+        yield Stack(
             script=script,
             authenticator=authenticator,
             server=server,
