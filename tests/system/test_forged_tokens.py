@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import time
 import uuid
 from collections.abc import Mapping
@@ -11,32 +12,19 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from gateway.api.descriptors import load
+from gateway.api.routes import compile_routes
+from vestibule.api.v1 import options_pb2
 
 from tests.system.client import Client, User
 from tests.system.running_system import System
 
 PROTECTED = [
-    ("GET", "/api/users/me"),
-    ("PUT", "/api/users/me"),
-    ("DELETE", "/api/users/me"),
-    ("PUT", "/api/users/me/password"),
-    ("GET", "/api/auth/me"),
-    ("POST", "/api/auth/logout"),
-    ("POST", "/api/auth/logout-all"),
-    ("GET", "/api/auth/sessions"),
-    ("DELETE", "/api/auth/sessions/0192f1c4-7b1a-7c00-8000-000000000000"),
-    ("GET", "/api/users"),
-    ("GET", "/api/users/0192f1c4-7b1a-7c00-8000-000000000000"),
-    ("PUT", "/api/users/0192f1c4-7b1a-7c00-8000-000000000000"),
-    ("DELETE", "/api/users/0192f1c4-7b1a-7c00-8000-000000000000"),
-    ("POST", "/api/users"),
-    ("GET", "/api/users/0192f1c4-7b1a-7c00-8000-000000000000/sessions"),
-    ("DELETE", "/api/users/0192f1c4-7b1a-7c00-8000-000000000000/sessions"),
-    ("DELETE", "/api/users/0192f1c4-7b1a-7c00-8000-000000000000/mfa"),
-    ("POST", "/api/admin/sessions/end-all"),
-    ("GET", "/api/admin/audit-events"),
-    ("GET", "/api/admin/audit-events/verify"),
+    (route.method, re.sub(r"{\w+}", "0192f1c4-7b1a-7c00-8000-000000000000", route.template))
+    for route in compile_routes(load().services)
+    if route.policy.access != options_pb2.ACCESS_PUBLIC
 ]
+"""Every route of the descriptors that needs a token."""
 
 
 @pytest.mark.parametrize(("method", "path"), PROTECTED)
