@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help up test test-nightly test-faults test-upgrade test-hostile lint audit format protos docs lock clean reset \
-	bench bench-flood bench-growth bench-logins bench-strength bench-staleness bench-health bench-start \
+	bench bench-flood bench-growth bench-logins bench-strength bench-staleness bench-streams bench-health bench-start \
 	images release cluster deploy test-cluster
 
 PYTHON ?= python3
@@ -107,6 +107,9 @@ bench-staleness: .venv/.develops ## Measure how stale another gateway's near cac
 
 bench-health: .venv/.develops ## Measure the health aggregator: sweeps, detection, false flips
 	@$(BIN)/python bench/health.py $(ARGS)
+
+bench-streams: .venv/.develops ## Measure what a message of a stream costs, against a bare relay
+	@$(BIN)/python -m bench.streams $(ARGS)
 
 bench-start: .venv/.develops ## Measure each service's start-up: CPU seconds and time to ready
 	@$(BIN)/python -m bench.start $(ARGS)

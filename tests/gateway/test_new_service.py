@@ -13,6 +13,8 @@ from chassis.ids import uuid7
 from devstack.program import free_port
 from devstack.valkey import Valkey
 from user_service.domain.user import Role
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from tests.fakes.echo_service import PACKAGE, EchoService, serve_echo
 from tests.fakes.service_keys import key_settings
@@ -69,6 +71,19 @@ async def test_echo_is_at_the_edge(gateway: str, auth: AuthStandIn) -> None:
         paths = (await client.get("/openapi.json")).json()["paths"]
         absent = await client.get("/api/users/me")
 
+    headers = bearer(auth.token(uuid7(), Role.USER))
+    address = gateway.replace("http", "ws") + "/api/echo/rooms/blue/talk"
+    async with connect(address, additional_headers=headers, compression=None, proxy=None) as socket:
+        await socket.send(b"sound" * 1000)
+        assert await socket.recv() == b"sound" * 1000
+        await socket.send("{")
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+        assert (socket.close_code, socket.close_reason) == (1007, "INVALID_JSON")
+    async with httpx.AsyncClient(base_url=gateway, timeout=60) as client:
+        counted = await client.post("/api/echo/count", json={"until": 2}, headers=headers)
+
+    assert counted.text.count("event: number") == 2
     assert said.status_code == 201
     assert said.json()["data"] == {
         "words": ["hello", "hello"],

@@ -38,44 +38,28 @@ def stream_problem(method: MethodDescriptor, policy: options_pb2.MethodPolicy) -
         return f"a stream's `lifetime` is {STREAM_SECONDS_MAX:.0f} s at most"
     if bounds.message_bytes > MESSAGE_BYTES_MAX:
         return f"a stream's `message_bytes` is {MESSAGE_BYTES_MAX} at most"
+    if not streams(method):
+        return ""
     return (
-        _unused_on_streams(method, policy)
-        or _wrong_event_id(method)
-        or _wrong_binary_frame(method, method.input_type)
-        or _wrong_binary_frame(method, method.output_type)
+        _unused_on_streams(policy)
+        or _wrong_mark(method.output_type, "event_id", FieldDescriptor.TYPE_STRING)
+        or _wrong_mark(method.input_type, "binary_frame", FieldDescriptor.TYPE_BYTES)
+        or _wrong_mark(method.output_type, "binary_frame", FieldDescriptor.TYPE_BYTES)
     )
 
 
-def _unused_on_streams(method: MethodDescriptor, policy: options_pb2.MethodPolicy) -> str:
-    if not streams(method):
-        return ""
+def _unused_on_streams(policy: options_pb2.MethodPolicy) -> str:
     set_here = [name for name in ("cache", "status_rule", "keys_may") if policy.HasField(name)]
     if policy.success_status:
         set_here.append("success_status")
     return f"`{set_here[0]}` has no meaning for a method that streams" if set_here else ""
 
 
-def _wrong_event_id(method: MethodDescriptor) -> str:
-    marked = [field for field in method.output_type.fields if field_rules(field).event_id]
-    if not marked:
-        return ""
-    if not method.server_streaming:
-        return "`event_id` is for responses that stream"
+def _wrong_mark(message: Descriptor, mark: str, kind: int) -> str:
+    marked = [field for field in message.fields if getattr(field_rules(field), mark)]
     if len(marked) > 1:
-        return f"{method.output_type.name} has more than one `event_id`"
-    if marked[0].type != FieldDescriptor.TYPE_STRING or marked[0].is_repeated:
-        return f"the `event_id` of {method.output_type.name} is not a string"
-    return ""
-
-
-def _wrong_binary_frame(method: MethodDescriptor, message: Descriptor) -> str:
-    marked = [field for field in message.fields if field_rules(field).binary_frame]
-    if not marked:
-        return ""
-    if not method.client_streaming:
-        return "`binary_frame` is for methods whose requests stream: only a WebSocket has binary frames"
-    if len(marked) > 1:
-        return f"{message.name} has more than one `binary_frame`"
-    if marked[0].type != FieldDescriptor.TYPE_BYTES or marked[0].is_repeated:
-        return f"the `binary_frame` of {message.name} is not a bytes field"
+        return f"{message.name} has more than one `{mark}`"
+    if marked and (marked[0].type != kind or marked[0].is_repeated):
+        name = "string" if kind == FieldDescriptor.TYPE_STRING else "bytes"
+        return f"the `{mark}` of {message.name} is not one field of type {name}"
     return ""
