@@ -70,18 +70,19 @@ async def sockets(edge: Edge, number: int, seconds: float) -> Turn:
         begun = time.perf_counter()
         url = f"ws://127.0.0.1:{edge.port}{edge.echo}"
         async with connect(url, compression=None, proxy=None) as client:
-            until = time.perf_counter() + seconds
+            until, is_open = time.perf_counter() + seconds, False
             while (sent := time.perf_counter()) < until:
                 await client.send(CHUNK)
                 await client.recv()
                 latencies.append((time.perf_counter() - sent) * 1000)
-                if sent - begun < PAUSE_SECONDS:
+                if not is_open:
+                    is_open = True
                     first.append((time.perf_counter() - begun) * 1000)
                 messages += 2
                 await asyncio.sleep(max(0.0, PAUSE_SECONDS - (time.perf_counter() - sent)))
 
     await asyncio.gather(*(one(index) for index in range(number)))
-    return messages, latencies, first[:number]
+    return messages, latencies, first
 
 
 async def events(
