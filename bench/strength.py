@@ -75,7 +75,7 @@ def corpus(each: int) -> Iterator[tuple[str, int, list[str]]]:
 def rating_times(each: int) -> list[Times]:
     """Rates the corpus as a registration does: the text, and the text without personal terms."""
     timer, found = bounded.Timer(), []
-    bounded.judge(["warm-up"], [], timer)
+    bounded.rate(["warm-up"], [], timer)
     bounded.collect_by_hand()
     for kind, length, texts in corpus(each):
         processor, wall = [], []
@@ -83,7 +83,7 @@ def rating_times(each: int) -> list[Times]:
             before = time.process_time(), time.perf_counter()
             terms = personal_terms(EMAIL, NAME)
             is_personal(text, terms)
-            bounded.judge([text, without_personal(text, terms)], terms, timer)
+            bounded.rate([text, without_personal(text, terms)], terms, timer)
             processor.append((time.process_time() - before[0]) * 1e3)
             wall.append((time.perf_counter() - before[1]) * 1e3)
             gc.collect()

@@ -158,7 +158,7 @@ async def test_a_key_of_ones_own_signs_nothing(
 
     assert report.problem == "the head signed at entry 6 is signed by a key that is not ours"
     assert status == 0
-    assert "the signing keys were believed: set AUTH_MASTER_KEY" in said
+    assert "the signing keys were not verified: set AUTH_MASTER_KEY" in said
 
 
 async def test_the_runtime_role_can_only_add_heads(service: Service, pool: Pool) -> None:

@@ -57,7 +57,10 @@ PHRASES = {
 """Names that are refused as a whole; their parts are ordinary words."""
 
 CLEAN: tuple[str, ...] = (
+    "auth-service/src/auth_service/adapters/postgres",
+    "auth-service/src/auth_service/commands",
     "auth-service/src/auth_service/domain",
+    "auth-service/src/auth_service/settings",
     "auth-service/src/auth_service/transport",
     "auth-service/src/auth_service/usecases",
     "auth-service/src/auth_service/wiring",
@@ -69,12 +72,14 @@ CLEAN: tuple[str, ...] = (
     "health-aggregator",
     "protos/vestibule/health",
     "protos/vestibule/users",
+    "tests/auth_service/adapters",
     "tests/auth_service/domain",
     "tests/auth_service/transport",
     "tests/auth_service/usecases",
     "tests/bench",
     "tests/chart",
     "tests/chassis",
+    "tests/fakes/auth_service",
     "tests/faults",
     "tests/health_aggregator",
     "tests/observability",

@@ -31,7 +31,7 @@ class MailServer:
         answer_to_recipient: Its answer to RCPT.
         answer_to_data: Its answer to DATA.
         arrived: Set when a message has come that is held back.
-        tls: With it, nothing is taken but by STARTTLS from whoever knows the password.
+        tls: With it, nothing is taken but by STARTTLS from clients that know the password.
         port: Where it listens; 0 before it does.
     """
 

@@ -87,7 +87,7 @@ async def test_a_file_that_would_be_searched_wrongly_is_refused(
 
 
 async def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
-    """Nothing there, a folder, a pipe that nobody writes to."""
+    """Nothing there, a folder, a pipe without a writer."""
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "missing", tmp_path, tmp_path / "pipe"):
         with pytest.raises(BreachedPasswordsFileError, match=re.escape(str(path))):
@@ -95,7 +95,7 @@ async def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
                 pass
 
 
-async def test_a_file_that_breaks_refuses_nobody(tmp_path: Path) -> None:
+async def test_a_file_that_breaks_refuses_no_password(tmp_path: Path) -> None:
     """It is truncated while it is open: counted, and the password passes."""
     path = tmp_path / "pwned.txt"
     path.write_text("\n".join(_lines(1_000)))
@@ -210,7 +210,7 @@ async def test_chunked_answers_are_read() -> None:
     ],
     ids=["error", "redirect", "too large", "page", "not ascii", "cut off", "not HTTP", "silent"],
 )
-async def test_a_service_without_an_answer_refuses_nobody(reply: Reply) -> None:
+async def test_a_service_without_an_answer_refuses_no_password(reply: Reply) -> None:
     """Within its time, counted, and without going where it is sent."""
     async with _server() as server:
         server.reply = reply
@@ -223,7 +223,7 @@ async def test_a_service_without_an_answer_refuses_nobody(reply: Reply) -> None:
         assert len(server.requests) == 1
 
 
-async def test_nobody_there_refuses_nobody() -> None:
+async def test_an_unreachable_service_refuses_no_password() -> None:
     """The connection is refused."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

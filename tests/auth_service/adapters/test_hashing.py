@@ -14,7 +14,7 @@ from auth_service.domain.errors import HashingOverloaded
 
 
 async def test_hashes_are_as_the_contract_says() -> None:
-    """Argon2id, 19 MiB, two passes, one lane, salted anew each time."""
+    """Argon2id, 19 MiB, two passes, one lane, salted differently each time."""
     async with HashingPool(workers=1, queue_per_worker=8) as pool:
         hasher = Argon2Hasher(pool)
         one, other = await hasher.hash("password"), await hasher.hash("password")
@@ -82,7 +82,7 @@ async def test_who_gives_up_leaves_the_queue() -> None:
         assert await after
 
 
-async def test_a_refusal_tells_when_a_place_may_be_free() -> None:
+async def test_a_refusal_says_when_a_place_may_be_free() -> None:
     """As long as jobs have taken of late, by the number of threads; nothing while none has ended."""
     gate = threading.Event()
     async with HashingPool(workers=2, queue_per_worker=0) as pool:

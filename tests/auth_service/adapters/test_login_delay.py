@@ -16,7 +16,7 @@ def _key(account: bytes, client: int) -> ThrottleKey:
 
 
 async def test_an_account_that_is_attacked_takes_no_place_from_others() -> None:
-    """Its own places are used up: more of its attackers are refused, and nobody else."""
+    """Its own places are used up: more of its attackers are refused, and no other client."""
     login_delay = InProcessLoginDelay(waiting_max=10, waiting_per_account_max=3)
     waiting = [asyncio.create_task(login_delay(60, _key(ADA, client), is_first=False)) for client in range(3)]
     await asyncio.sleep(0)
@@ -71,7 +71,7 @@ async def test_a_client_has_no_more_guesses_under_way_than_it_has() -> None:
 
 
 async def test_work_after_an_answer_is_bounded_and_finished() -> None:
-    """The caller never waits for it, and a failure is nobody's but the log's."""
+    """The caller never waits for it, and a failure is only logged."""
     done: list[int] = []
     gate = asyncio.Event()
 

@@ -132,7 +132,7 @@ async def test_refusals(recipient: str, data: str, error: type[Exception]) -> No
             await by_smtp(where)(a_mail())
 
 
-async def test_to_nobody(tmp_path: Path) -> None:
+async def test_a_dropped_mail(tmp_path: Path) -> None:
     """All is done but the handing over, failing included."""
     server, mail = (
         MailServer(),
@@ -149,7 +149,7 @@ async def test_to_nobody(tmp_path: Path) -> None:
 
 
 async def test_a_server_that_is_away() -> None:
-    """Nobody listens."""
+    """No server listens."""
     server = MailServer()
     async with server.running() as where:
         pass

@@ -73,14 +73,14 @@ def test_the_master_key_opens_what_it_sealed() -> None:
         MasterKey(b"x" * 32).check(key)
 
 
-def test_derived_keys_tell_nothing_of_one_another() -> None:
+def test_derived_keys_reveal_nothing_of_one_another() -> None:
     """One purpose, one key, the same at every start."""
     assert MASTER.derived("a") == MasterKey(b"m" * 32).derived("a")
     assert len({MASTER.derived("a"), MASTER.derived("b"), b"m" * 32}) == 3
 
 
 def test_names_of_accounts_and_clients_are_not_legible() -> None:
-    """The same for the same, and without the key nobody can say whose."""
+    """The same for the same, and without the key it is unknown whose."""
     names = HmacThrottleKeys(b"k" * 32)
 
     assert names("ada@example.com", "2001:db8::1") == names("ada@example.com", "2001:db8::2")
@@ -89,7 +89,7 @@ def test_names_of_accounts_and_clients_are_not_legible() -> None:
 
 
 async def test_access_tokens_say_what_was_granted(pool: Pool) -> None:
-    """ES256, the key's name, our claims and no others; the jti tells Postgres' millisecond."""
+    """ES256, the key's name, our claims and no others; the jti has Postgres' millisecond."""
     clock = FakeClock()
     units = PostgresUnitsOfWork(pool)
     ring = KeyRing(units, MASTER, clock)

@@ -1,4 +1,4 @@
-"""A password's strength is judged within a bounded time, whatever the text."""
+"""A password's strength is rated within a bounded time, whatever the text."""
 
 import asyncio
 import os
@@ -53,7 +53,7 @@ async def test_no_text_takes_long() -> None:
     assert max(took.values()) <= PROCESSOR_SECONDS_MAX, max(took, key=lambda text: took[text])
 
 
-async def test_what_is_judged_by_pieces_is_not_taken_for_strong_by_its_length() -> None:
+async def test_what_is_rated_by_pieces_is_not_taken_for_strong_by_its_length() -> None:
     """Weak stays weak, however long zxcvbn would take to see it; strong is taken for strong."""
     weak = ["a1" * 64, "p4$$w0rd!" * 14, "4@" * 64, "liverpool" * 14, "a" * 64 + "b" * 64, "12345678" * 16]
     strong = [WORST, WORST * 2, "to be or not to be that is the question whether tis nobler " * 2]
@@ -83,16 +83,16 @@ async def test_ordinary_texts_have_the_verdict_of_zxcvbn() -> None:
 
 
 def test_without_time_nothing_is_taken_for_strong(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What could not be judged is refused, with a reason that can be acted upon."""
+    """What could not be rated is refused, with a reason that can be acted upon."""
     monkeypatch.setattr(bounded, "REQUEST_SECONDS", 0.0)
     pytests_own = signal.getsignal(signal.SIGALRM)
     try:
-        ((score, advice),) = bounded.judge([WORST], TERMS, bounded.Timer())
+        ((score, advice),) = bounded.rate([WORST], TERMS, bounded.Timer())
     finally:
         signal.signal(signal.SIGALRM, pytests_own)
 
     assert score < SCORE_MIN
-    assert "could not be judged in time" in advice
+    assert "could not be rated in time" in advice
 
 
 async def test_a_process_without_an_answer_is_killed() -> None:
@@ -118,7 +118,7 @@ async def test_a_process_without_an_answer_is_killed() -> None:
 
 
 async def test_the_queue_is_short() -> None:
-    """Beyond it the answer is no at once, and who gives up disturbs nobody."""
+    """Beyond it the answer is no at once, and a caller that gives up disturbs no other."""
     async with ZxcvbnStrength(waiting_max=2) as strength:
         first = asyncio.create_task(strength([WORST], TERMS))
         second = asyncio.create_task(strength(["password"], TERMS))
@@ -138,7 +138,7 @@ async def test_it_is_there_only_while_it_is_needed() -> None:
         await strength(["first"], TERMS)
         process_id = strength.process_id
         async with asyncio.timeout(10):
-            while strength.process_id is not None:  # noqa: ASYNC110 nothing tells of it
+            while strength.process_id is not None:  # noqa: ASYNC110 nothing reports it
                 await asyncio.sleep(0.05)
         (verdict,) = await strength(["password"], TERMS)
         assert strength.process_id != process_id

@@ -80,7 +80,7 @@ def test_recovery_codes() -> None:
 
 
 def test_an_attempts_recovery_codes_are_the_same_each_time() -> None:
-    """So that lost ones can be shown again; whoever has not the key cannot make them from its id."""
+    """So that lost ones can be shown again; without the key they cannot be made from its id."""
     idempotency = _attempt()
     codes = SECRETS.recovery_codes(idempotency)
 

@@ -32,7 +32,7 @@ class FakePasswordHasher:
         self._units = units
 
     def admit(self) -> None:
-        """Has room unless told otherwise."""
+        """Has room unless `is_full`."""
         if self.is_full:
             raise HashingOverloaded
 
@@ -67,7 +67,7 @@ class FakeLoginDelay:
         self.waits: list[float] = []
 
     def turn(self, key: ThrottleKey) -> AbstractAsyncContextManager[None]:
-        """Lets everybody go on."""
+        """Lets every login go on."""
         return nullcontext()
 
     async def __call__(self, seconds: float, key: ThrottleKey, *, is_first: bool) -> None:
@@ -131,13 +131,13 @@ class FakeUserDirectory:
         return self.audit_clients.get(event_id)
 
     async def record_sign_in(self, user_id: UUID, at: datetime) -> bool:
-        """Tells of a sign-in."""
+        """Notes a sign-in."""
         if not self.away:
             self.sign_ins.append((user_id, at))
         return not self.away
 
     async def mark_email_verified(self, user_id: UUID, email: str) -> None:
-        """Tells of a verified address."""
+        """Notes a verified address."""
         self._reach()
         self.verified.append((user_id, email))
 
@@ -226,7 +226,7 @@ class FakeRelyingParty:
         return _member(attestation, "challenge")
 
     def attested(self, attestation: Mapping[str, Any], challenge: bytes) -> NewPasskey:
-        """Returns the passkey that an attestation tells of."""
+        """Returns the passkey that an attestation is about."""
         if attestation.get("by") != attestation["id"]:
             raise Invalid.on("credential", "is not signed")
         return NewPasskey(

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from auth_service.adapters.audit_heads import judge_head
+from auth_service.adapters.audit_heads import verify_head
 from auth_service.adapters.master_key import public_key, thumbprint
 from auth_service.domain.audit import BEGINNING, Anchor
 from auth_service.domain.audit_export import ExportedKey, FileReport, NotAnExport, read
@@ -44,11 +44,11 @@ class Place:
             after = verify(exported[-1]).end if exported else BEGINNING
             return cls(output=output, is_folder=True, after=after)
         if output.exists():
-            raise FileExistsError(errno.EEXIST, "it is there already", str(output))
+            raise FileExistsError(errno.EEXIST, "the file exists", str(output))
         return cls(output=output, is_folder=False, after=BEGINNING)
 
     def file(self, head: SignedHead) -> Path:
-        """Returns the file that a head closes; in a folder its name tells its first entry and its last."""
+        """Returns the file that a head closes; in a folder its name has the first entry and the last."""
         if not self.is_folder:
             return self.output
         return self.output / f"audit-{self.after.sequence + 1:012}-{head.sequence:012}.jsonl"
@@ -107,17 +107,17 @@ def verify(path: Path, kids: frozenset[str] = frozenset()) -> FileReport:
         OSError: it cannot be read.
     """
 
-    def judge(keys: Mapping[str, ExportedKey], head: SignedHead) -> HeadFault | None:
+    def head_fault(keys: Mapping[str, ExportedKey], head: SignedHead) -> HeadFault | None:
         believed = {
             kid: public_key(key)
             for kid, key in keys.items()
             if kid == thumbprint(key.x, key.y) and (not kids or kid in kids)
         }
-        return judge_head(believed, head)
+        return verify_head(believed, head)
 
     with path.open(encoding="utf-8") as lines:
         try:
-            report = read(lines, judge)
+            report = read(lines, head_fault)
         except NotAnExport as error:
             raise NotAnExport(f"{path}: {error}") from error
         except ValueError as error:

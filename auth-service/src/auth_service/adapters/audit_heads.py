@@ -1,4 +1,4 @@
-"""Signing heads of the audit chain, and judging signatures by the keys that are known to be ours."""
+"""Signs heads of the audit chain, and verifies signatures by the keys of this system."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -40,10 +40,10 @@ class EcdsaHeadSigner:
 
 @dataclass(slots=True)
 class EcdsaHeadVerifier:
-    """Judges signatures by every key in Postgres, the retired ones too.
+    """Verifies signatures by every key in Postgres, including retired ones.
 
-    Whoever can write to Postgres can put a key of their own there. The master key tells such
-    a key from ours; without it any key is believed.
+    An attacker who can write to Postgres can put a key there. The master key distinguishes such a key
+    from those of this system; without the master key every key is accepted.
     """
 
     units: UnitsOfWork
@@ -54,7 +54,7 @@ class EcdsaHeadVerifier:
         """Returns what is wrong with each head by itself."""
         if any(head.kid not in self._ours for head in heads):
             await self._load()
-        return await asyncio.to_thread(lambda: [judge_head(self._ours, head) for head in heads])
+        return await asyncio.to_thread(lambda: [verify_head(self._ours, head) for head in heads])
 
     async def _load(self) -> None:
         async with self.units.statements() as unit:
@@ -76,8 +76,8 @@ class EcdsaHeadVerifier:
         return True
 
 
-def judge_head(keys: PublicKeys, head: SignedHead) -> HeadFault | None:
-    """Returns what is wrong with a head by itself, judged by these keys."""
+def verify_head(keys: PublicKeys, head: SignedHead) -> HeadFault | None:
+    """Returns what is wrong with a head by itself, according to these keys."""
     key = keys.get(head.kid)
     if key is None:
         return HeadFault.UNKNOWN_KEY

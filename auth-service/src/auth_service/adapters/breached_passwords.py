@@ -1,8 +1,8 @@
 """Sets of breached passwords behind `BreachedPasswords`: a file, and a range service.
 
 Both know passwords by their SHA-1, in the formats of Have I Been Pwned. A set that cannot be asked
-refuses nothing: the other rules on passwords hold all the same, and nobody is kept from a new password
-by a disk or a network. That is counted and logged.
+refuses nothing, so that a disk or a network does not keep users from a new password; the other rules on
+passwords still apply. Each such failure is counted and logged.
 """
 
 import asyncio

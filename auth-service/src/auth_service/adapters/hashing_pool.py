@@ -1,4 +1,4 @@
-"""Threads for slow, CPU-bound work: as wide as the cores, with a short queue and a quick no."""
+"""Threads for slow, CPU-bound work: one per core, with a short queue, and refused at once when it is full."""
 
 import asyncio
 import ctypes
@@ -38,7 +38,7 @@ _WORK = Histogram(
     buckets=(0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0),
 )
 _TRUST_IN_LAST = 0.1
-"""Share of the last job in the average that tells when a place will be free."""
+"""Weight of the last job in the average by which the time until a place is free is estimated."""
 
 _REFUSED = Counter("auth_hashing_refused_total", "Passwords refused because too many were waiting.")
 
@@ -54,11 +54,11 @@ class HashingPool:
     What waits is dropped when its caller gives up, so the deadline of a call is the
     deadline of its place in the queue.
 
-    Argon2's blocks are kept between jobs, because mapping 19 MiB anew costs 5 % of a hash,
+    Argon2's blocks are kept between jobs, because mapping 19 MiB again costs 5 % of a hash,
     and given back to the system when no job has come for a while.
 
     The threads are nice to the event loop. On a busy machine it would otherwise get one share
-    of the time among several, and with it the calls by which other services judge tokens.
+    of the time among several, and with it the calls by which other services verify tokens.
     """
 
     def __init__(self, *, workers: int, queue_per_worker: int) -> None:

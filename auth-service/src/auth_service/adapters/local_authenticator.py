@@ -38,7 +38,7 @@ class LocalAuthenticator:
         self.keys = KeyCache(_source(ring), cooldown_seconds=1.0)
         self._verifier = TokenVerifier(self.keys, issuer=issuer, audience=audience)
         self._units = units
-        self._judge_api_key = verify_api_key
+        self._verify_api_key = verify_api_key
         self._report_refused_key = report_refused_key
 
     async def authenticate(self, token: str) -> Claims:
@@ -51,7 +51,7 @@ class LocalAuthenticator:
             Unavailable: Postgres is away.
         """
         if is_api_key(token):
-            return _key_claims(await self._judge_api_key(text=token, caller=ANONYMOUS))
+            return _key_claims(await self._verify_api_key(text=token, caller=ANONYMOUS))
         claims = await self._verifier.verify(token)
         if claims.session_id is None:
             raise TokenRevoked

@@ -1,4 +1,4 @@
-"""The master key: seals signing keys and gives birth to the other secrets."""
+"""The master key: encrypts signing keys, and the other secrets are derived from it."""
 
 import base64
 import hashlib
@@ -89,7 +89,7 @@ class MasterKey:
         self.opened(key)
 
     def attest(self, key: SigningKey) -> bytes:
-        """Returns what shows for ever, to whoever has the master key, that the public half is ours.
+        """Returns a proof, for anyone with the master key, that the public half belongs to this system.
 
         Raises:
             MasterKeyMismatch: the key was sealed under another master key, or altered.

@@ -53,7 +53,7 @@ class TotpSecrets:
         present = int(at.timestamp()) // _STEP_SECONDS
         found = None
         for step in range(present - _DRIFT_STEPS, present + _DRIFT_STEPS + 1):
-            # Every step is compared, so that the time tells nothing of which one it was.
+            # Every step is compared, so that the time does not reveal which one it was.
             if hmac.compare_digest(totp.generate_otp(step), code) and step > authenticator.last_step:
                 found = step
         return found

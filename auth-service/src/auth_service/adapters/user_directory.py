@@ -32,7 +32,7 @@ class GrpcUserDirectory:
         """Turns a registration into a user; answers the same when it is one already.
 
         Raises:
-            EmailTaken: somebody has the address.
+            EmailTaken: another user has the address.
             NotFound: there is no such registration.
             Unavailable: user-service cannot be asked.
         """
@@ -78,7 +78,7 @@ class GrpcUserDirectory:
         return AuditClient(ip=client.ip, user_agent=client.user_agent, request_id=client.request_id)
 
     async def record_sign_in(self, user_id: UUID, at: datetime) -> bool:
-        """Tells of a sign-in; says whether it was heard in a short time."""
+        """Reports a sign-in; returns whether user-service has noted it in a short time."""
         moment = Timestamp()
         moment.FromDatetime(at)
         request = directory_service_pb2.RecordSignInRequest(user_id=str(user_id), signed_in_at=moment)
@@ -90,10 +90,10 @@ class GrpcUserDirectory:
         return True
 
     async def mark_email_verified(self, user_id: UUID, email: str) -> None:
-        """Tells that an address was shown to be a user's.
+        """Reports that a user's address was verified.
 
         Raises:
-            Unavailable: user-service cannot be told in a short time.
+            Unavailable: user-service does not answer in a short time.
         """
         request = directory_service_pb2.MarkEmailVerifiedRequest(user_id=str(user_id), email=email)
         await self._directory.MarkEmailVerified(request, timeout=MARK_VERIFIED_SECONDS)

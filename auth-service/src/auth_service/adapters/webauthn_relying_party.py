@@ -1,7 +1,7 @@
 """WebAuthn behind `RelyingParty`, by the library `webauthn`.
 
-The library is imported by the first ceremony: with what judges attestations it takes 6 MB
-and a sixth of a second, which a house without passkeys does without.
+The library is imported by the first ceremony: with what verifies attestations it takes 6 MB
+and a sixth of a second, which a system without passkeys does without.
 """
 
 import secrets
@@ -42,7 +42,7 @@ class WebauthnRelyingParty:
         self._decoy = _decoy_public_key()
 
     def challenge(self) -> bytes:
-        """Returns 256 bits that nobody can guess."""
+        """Returns 256 random bits."""
         return secrets.token_bytes(_CHALLENGE_BYTES)
 
     def registration_options(
@@ -101,7 +101,7 @@ class WebauthnRelyingParty:
         return _read(read)
 
     def attested(self, attestation: Mapping[str, Any], challenge: bytes) -> NewPasskey:
-        """Returns the passkey that an attestation tells of.
+        """Returns the passkey that an attestation is about.
 
         Raises:
             Invalid: it is of another origin, another party, without the user's consent, or forged.
@@ -110,7 +110,7 @@ class WebauthnRelyingParty:
         from webauthn.helpers.structs import AttestationFormat  # noqa: PLC0415
 
         parsed = webauthn.helpers.parse_registration_credential_json(dict(attestation))
-        told = _judged(
+        verified = _verified(
             lambda: webauthn.verify_registration_response(
                 credential=parsed,
                 expected_challenge=challenge,
@@ -120,19 +120,19 @@ class WebauthnRelyingParty:
             )
         )
         # None was asked for: what else comes is the authenticator's word for itself.
-        if told is None or told.fmt not in (AttestationFormat.NONE, AttestationFormat.PACKED):
+        if verified is None or verified.fmt not in (AttestationFormat.NONE, AttestationFormat.PACKED):
             raise Invalid.on("credential", _NOT_BELIEVED)
         if (
-            len(told.credential_id) > _CREDENTIAL_ID_BYTES_MAX
-            or len(told.credential_public_key) > _PUBLIC_KEY_BYTES_MAX
+            len(verified.credential_id) > _CREDENTIAL_ID_BYTES_MAX
+            or len(verified.credential_public_key) > _PUBLIC_KEY_BYTES_MAX
         ):
             raise Invalid.on("credential", "is larger than a passkey can be")
         return NewPasskey(
-            credential_id=told.credential_id,
-            public_key=told.credential_public_key,
-            sign_count=told.sign_count,
+            credential_id=verified.credential_id,
+            public_key=verified.credential_public_key,
+            sign_count=verified.sign_count,
             transports=tuple(transport.value for transport in parsed.response.transports or ()),
-            is_backed_up=told.credential_backed_up,
+            is_backed_up=verified.credential_backed_up,
         )
 
     def assertion(self, assertion: Mapping[str, Any]) -> Assertion:
@@ -159,21 +159,21 @@ class WebauthnRelyingParty:
         """Returns what the passkey signed; None when it did not."""
         import webauthn  # noqa: PLC0415
 
-        told = _judged(
+        verified = _verified(
             lambda: webauthn.verify_authentication_response(
                 credential=dict(assertion),
                 expected_challenge=challenge,
                 expected_rp_id=self._party_id,
                 expected_origin=self._origins,
                 credential_public_key=passkey.public_key if passkey else self._decoy,
-                # The counter is judged by the domain, so that the trail can tell it apart.
+                # The domain compares the counter, so that the audit log can name this reason.
                 credential_current_sign_count=0,
                 require_user_verification=True,
             )
         )
-        if told is None or passkey is None:
+        if verified is None or passkey is None:
             return None
-        return Signed(sign_count=told.new_sign_count, is_backed_up=told.credential_backed_up)
+        return Signed(sign_count=verified.new_sign_count, is_backed_up=verified.credential_backed_up)
 
 
 def _read(read: Callable[[], Result]) -> Result:
@@ -183,15 +183,15 @@ def _read(read: Callable[[], Result]) -> Result:
         raise Invalid.on("credential", _MALFORMED) from error
 
 
-def _judged(judge: Callable[[], Result]) -> Result | None:
+def _verified(verify: Callable[[], Result]) -> Result | None:
     try:
-        return judge()
+        return verify()
     except Exception:  # noqa: BLE001 - the library's errors, and anything from the parsers below it
         return None
 
 
 def _decoy_public_key() -> bytes:
-    """Returns a key in COSE form that verifies nothing: judging it costs what judging a real one does."""
+    """Returns a key in COSE form that verifies nothing: verifying with it costs what a real one does."""
     point = ec.generate_private_key(ec.SECP256R1()).public_key().public_numbers()
     x, y = point.x.to_bytes(32, "big"), point.y.to_bytes(32, "big")
     return b"\xa5\x01\x02\x03\x26\x20\x01\x21\x58\x20" + x + b"\x22\x58\x20" + y

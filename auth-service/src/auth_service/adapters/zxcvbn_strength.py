@@ -1,4 +1,4 @@
-"""zxcvbn behind `PasswordStrength`: in a process of its own, with a short queue and a quick no."""
+"""zxcvbn behind `PasswordStrength`: in a process of its own, with a short queue."""
 
 import asyncio
 import json
@@ -28,15 +28,15 @@ END_SECONDS = 5.0
 
 _LINE_BYTES_MAX = 1024 * 1024
 
-_JUDGED = Histogram(
+_RATED = Histogram(
     "auth_strength_seconds",
-    "Time in which passwords were judged by strength, without waiting.",
+    "Time in which the strength of passwords was rated, without waiting.",
     buckets=(0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.25, 1.0, 2.5),
 )
-_WAITING = Gauge("auth_strength_waiting", "Passwords being judged by strength or waiting for it.")
-_REFUSED = Counter("auth_strength_refused_total", "Passwords not judged because too many were waiting.")
+_WAITING = Gauge("auth_strength_waiting", "Passwords whose strength is being rated or waits for it.")
+_REFUSED = Counter("auth_strength_refused_total", "Passwords not rated because too many were waiting.")
 _KILLED = Counter(
-    "auth_strength_workers_killed_total", "Processes that judge strength, killed because they gave no answer."
+    "auth_strength_workers_killed_total", "Processes that rate strength, killed because they gave no answer."
 )
 
 
@@ -77,7 +77,7 @@ class ZxcvbnStrength:
 
     @property
     def process_id(self) -> int | None:
-        """The process that judges; None while there is none."""
+        """The process that rates; None while there is none."""
         return None if self._process is None else self._process.pid
 
     async def __call__(self, passwords: Sequence[str], terms: Sequence[str]) -> Sequence[Strength]:
@@ -118,13 +118,13 @@ class ZxcvbnStrength:
                     verdicts = await _exchange(process, request)
             except (TimeoutError, OSError, ValueError) as error:
                 _KILLED.inc()
-                log.error("password strength not judged: the process gave no answer", error=repr(error))  # noqa: TRY400 no traceback: it could show what was judged
+                log.error("password strength not rated: the process gave no answer", error=repr(error))  # noqa: TRY400 no traceback: it could show what was rated
                 await self._end()
                 raise Unavailable from None
             except asyncio.CancelledError:
                 await self._end()
                 raise
-            _JUDGED.observe(time.perf_counter() - began)
+            _RATED.observe(time.perf_counter() - began)
         return [Strength(score=score, advice=advice) for score, advice in verdicts]
 
     async def _running(self) -> Process:
@@ -144,7 +144,7 @@ class ZxcvbnStrength:
             async with asyncio.timeout(START_SECONDS):
                 await _exchange(self._process, b'{"passwords": [], "terms": []}\n')
         except (TimeoutError, OSError, ValueError) as error:
-            log.error("password strength not judged: the process did not start", error=repr(error))  # noqa: TRY400 there is nothing more to see
+            log.error("password strength not rated: the process did not start", error=repr(error))  # noqa: TRY400 there is nothing more to see
             await self._end()
             raise Unavailable from None
         return self._process

@@ -1,1 +1,1 @@
-"""What operators ask for on the command line, and what they are told."""
+"""The commands for operators, and what they print."""

@@ -80,7 +80,7 @@ def verify() -> int:
         print(f"entries up to {report.after.sequence} have served their time, as the head signed there says")
     print("held against the heads in schema auth alone: GET /api/admin/audit-events/verify asks the witness")
     if settings.master_key is None:
-        print("the signing keys were believed: set AUTH_MASTER_KEY to tell ours from others")
+        print("the signing keys were not verified: set AUTH_MASTER_KEY to find foreign ones")
     return INTACT
 
 

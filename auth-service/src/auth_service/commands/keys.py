@@ -48,7 +48,7 @@ def reseal() -> int:
     """Makes again what can be made with the master key of today, and prints what is left.
 
     Returns:
-        The exit status: 0 when keys before it can be dropped, 1 when not yet, 2 when nobody can say.
+        The exit status: 0 when keys before it can be dropped, 1 when not yet, 2 when that is unknown.
     """
     settings = load(KeySettings)
     try:

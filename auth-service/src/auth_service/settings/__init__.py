@@ -110,7 +110,7 @@ class AuthSettings(GrpcServiceSettings):
     )
     notify_second_factor_guesses: Literal["on", "off"] = Field(
         default="on",
-        description="whether users are mailed when somebody has their password and fails the second factor"
+        description="whether users are mailed when a client has their password and fails the second factor"
         " five times",
     )
     notify_new_device: Literal["on", "off"] = Field(
@@ -240,7 +240,7 @@ class AuthSettings(GrpcServiceSettings):
 
     @property
     def notices(self) -> SignInNotices:
-        """Which sign-ins users are told of by mail."""
+        """Which sign-ins users are notified of by mail."""
         return SignInNotices(
             second_factor_guesses=self.notify_second_factor_guesses == "on",
             new_device=self.notify_new_device == "on",

@@ -37,13 +37,14 @@ class KeySettings(BaseSettings):
 
 
 class _ChainSettings(BaseSettings):
-    """What walking the audit chain needs, whoever walks it."""
+    """What every command that reads the whole audit chain needs."""
 
     model_config = SettingsConfigDict(env_prefix="AUTH_", frozen=True, extra="ignore", env_ignore_empty=True)
 
     profile: Literal["standard", "strict"] = Field(default="standard", validation_alias="PROFILE")
     master_key: MasterKeyText | None = Field(
-        default=None, description="32 secret bytes in base64, which tell our signing keys from others"
+        default=None,
+        description="32 secret bytes in base64, which verify the signing keys",
     )
     master_keys_accepted: MasterKeysText | None = MASTER_KEYS_ACCEPTED
     audit_retention_years: int | None = AUDIT_RETENTION_YEARS

@@ -17,7 +17,7 @@ GUESSES = ThrottleKey(b"account", b"client")
 
 
 def a_registration(email: str = "Ada@Example.com", role: Role = Role.USER) -> Registration:
-    """Returns a registration of somebody new."""
+    """Returns a registration of a new user."""
     return Registration(user_id=uuid7(), email=email, full_name="Ada Lovelace", role=role)
 
 

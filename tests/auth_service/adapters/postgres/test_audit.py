@@ -101,7 +101,7 @@ async def test_the_trail_is_filtered_and_paged(units: UnitsOfWork) -> None:
 
 
 async def test_clients_are_erased_with_their_person(units: UnitsOfWork) -> None:
-    """Of what a user did, and of what was tried with their account; somebody else's stays."""
+    """Of what a user did, and of what was tried with their account; another user's stays."""
     async with units.transaction() as unit:
         ada, bob = await admitted(unit), await admitted(unit, "bob@example.com")
         for actor_id, subject_id in (
@@ -117,7 +117,7 @@ async def test_clients_are_erased_with_their_person(units: UnitsOfWork) -> None:
     async with units.transaction() as unit:
         await unit.credentials.erase(ada.user_id)
     async with units.transaction() as unit:
-        # What is told of somebody who is erased by then.
+        # An entry about a user who is erased by then.
         await unit.audit.append(_from_somewhere(ada.user_id, ada.user_id))
         chain = await unit.audit.after(0, 10)
 
@@ -193,7 +193,7 @@ async def test_a_retired_key_keeps_its_public_half_alone(units: UnitsOfWork) -> 
         assert list(await unit.signing_keys.retired()) == [over]
 
 
-async def test_every_event_can_be_told(units: UnitsOfWork) -> None:
+async def test_every_event_can_be_written(units: UnitsOfWork) -> None:
     """In the transaction of its change."""
     async with units.transaction() as unit:
         ada = await admitted(unit)
@@ -261,17 +261,17 @@ async def test_a_guess_is_counted_before_it_is_made(units: UnitsOfWork) -> None:
         assert (await throttle.reserve(key)).is_first
 
 
-async def test_refusals_that_concern_nobody_are_not_chained(units: UnitsOfWork) -> None:
-    """Anyone can cause thousands; what concerns somebody is, and so is what succeeded."""
-    somebody = uuid7()
+async def test_refusals_that_concern_no_user_are_not_audited(units: UnitsOfWork) -> None:
+    """Any client can cause thousands; those that concern a user are, and so is what succeeded."""
+    user_id = uuid7()
     async with units.transaction() as unit:
-        for outcome, subject_id in (("refused", None), ("refused", somebody), ("success", None)):
+        for outcome, subject_id in (("refused", None), ("refused", user_id), ("success", None)):
             await unit.audit.append(
                 audited(Caller(), datetime.now(UTC), "auth.tried", outcome, subject_id=subject_id)
             )
         chained = await unit.audit.page(AuditFilter(action="auth.tried"), limit=10)
 
     assert [(row.entry.outcome, row.entry.subject_id) for row in reversed(chained)] == [
-        ("refused", somebody),
+        ("refused", user_id),
         ("success", None),
     ]

@@ -129,7 +129,7 @@ async def test_an_address_is_released_for_its_keeper(units: UnitsOfWork) -> None
         assert await unit.credentials.by_id(waiting.user_id) is None
 
 
-async def test_a_hash_is_exchanged_for_the_one_that_was_judged(units: UnitsOfWork) -> None:
+async def test_a_hash_is_replaced_if_it_is_the_one_that_was_verified(units: UnitsOfWork) -> None:
     """Not for one that has changed since."""
     async with units.transaction() as unit:
         ada = await admitted(unit)
@@ -152,7 +152,7 @@ async def test_an_admin_is_admitted_and_active(units: UnitsOfWork) -> None:
 
 
 async def test_erasing_takes_the_sessions_along(units: UnitsOfWork) -> None:
-    """Nothing hangs on nobody."""
+    """No session is left without a user."""
     async with units.transaction() as unit:
         ada = await admitted(unit)
         locked = (await opened(unit, ada)).locked

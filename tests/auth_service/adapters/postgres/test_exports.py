@@ -14,7 +14,7 @@ NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 
 
 async def test_what_is_kept_of_a_person(units: UnitsOfWork) -> None:
-    """And nothing of somebody who is not there."""
+    """And nothing of an unknown user."""
     key = ThrottleKey(account=b"account", client=b"client")
     async with units.transaction() as unit:
         ada = await admitted(unit, "Ada@example.com")

@@ -14,7 +14,7 @@ QUESTION = IdempotencyKey(name=b"ada 1", fingerprint=b"asked", user_id=None)
 
 
 async def test_one_call_takes_a_question_up(units: UnitsOfWork) -> None:
-    """Until it answers; then everybody is given the answer, the first one for good."""
+    """Until it has a response; then every call gets it, the first one for good."""
     attempt_id = uuid7()
     async with units.statements() as unit:
         first = await unit.idempotency.begin(QUESTION, attempt_id, LEASE)
@@ -34,7 +34,7 @@ async def test_one_call_takes_a_question_up(units: UnitsOfWork) -> None:
 
 
 async def test_what_is_released_is_taken_up_again(units: UnitsOfWork) -> None:
-    """As the same attempt, for the same question alone; so is what nobody answered in time."""
+    """As the same attempt, for the same question alone; so is what got no response in time."""
     attempt_id = uuid7()
     other = IdempotencyKey(name=QUESTION.name, fingerprint=b"something else", user_id=None)
     async with units.statements() as unit:
@@ -53,7 +53,7 @@ async def test_what_is_released_is_taken_up_again(units: UnitsOfWork) -> None:
 
 
 async def test_an_outcome_is_noted_once(units: UnitsOfWork) -> None:
-    """Whoever takes the question up background knows of it; an attempt that is not there has none."""
+    """The next call with the request gets it; an unknown attempt has none."""
     attempt_id, outcome = uuid7(), uuid7()
     async with units.statements() as unit:
         await unit.idempotency.begin(QUESTION, attempt_id, LEASE)

@@ -14,7 +14,7 @@ HOUR = timedelta(hours=1)
 
 
 async def test_a_mail_is_claimed_by_one_until_the_lease_is_over(units: UnitsOfWork) -> None:
-    """The oldest first; a lease in the past leaves it to anybody."""
+    """The oldest first; a lease in the past leaves it to any process."""
     user_id = uuid7()
     async with units.transaction() as unit:
         await unit.mails.queue(RESET, user_id)
@@ -66,7 +66,7 @@ async def test_a_token_counts_until_it_is_spent(units: UnitsOfWork) -> None:
 
 
 async def test_an_expired_token_is_known_and_not_spent(units: UnitsOfWork) -> None:
-    """So that it can be told from a wrong one."""
+    """So that its error differs from that of a wrong one."""
     async with units.transaction() as unit:
         await _mailed(unit, b"digest", lifetime=-HOUR)
 

@@ -42,19 +42,19 @@ async def test_a_credential_id_is_one_persons(units: UnitsOfWork) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kept", "told", "counts"),
+    ("kept", "sent", "counts"),
     [(0, 0, True), (0, 5, True), (5, 6, True), (5, 5, False), (5, 4, False), (5, 0, False)],
 )
-async def test_counters_rise(units: UnitsOfWork, kept: int, told: int, counts: bool) -> None:
+async def test_counters_rise(units: UnitsOfWork, kept: int, sent: int, counts: bool) -> None:
     """Or stay at 0 for ever; what went back notes nothing."""
     async with units.transaction() as unit:
         ada = await admitted(unit)
         added = await unit.passkeys.add(uuid7(), ada.user_id, "Phone", replace(MADE, sign_count=kept))
 
-        assert await unit.passkeys.use(added.id, Signed(sign_count=told, is_backed_up=False)) is counts
+        assert await unit.passkeys.use(added.id, Signed(sign_count=sent, is_backed_up=False)) is counts
 
         (now,) = await unit.passkeys.of_user(ada.user_id)
-        assert now.sign_count == (told if counts else kept)
+        assert now.sign_count == (sent if counts else kept)
         assert (now.last_used_at is not None, now.is_backed_up) == (counts, not counts)
         assert not await unit.passkeys.use(uuid7(), Signed(sign_count=9, is_backed_up=False))
 

@@ -23,7 +23,7 @@ from tests.auth_service.adapters.postgres.builders import (
 )
 
 
-async def test_a_session_opens_for_what_was_judged(units: UnitsOfWork) -> None:
+async def test_a_session_opens_for_what_was_verified(units: UnitsOfWork) -> None:
     """With its entry in the trail; not when password or activity have changed since."""
     async with units.transaction() as unit:
         ada = await admitted(unit)
@@ -68,7 +68,7 @@ async def test_a_session_stands_guarded_by_two_factors(units: UnitsOfWork) -> No
         assert await stand() == [True, True]
 
 
-async def test_opening_forgives_whoever_is_not_blocked(units: UnitsOfWork) -> None:
+async def test_opening_forgives_a_client_that_is_not_blocked(units: UnitsOfWork) -> None:
     """A client that used up its attempts meanwhile opens nothing."""
     blocked = ThrottleKey(b"account", b"blocked")
     async with units.transaction() as unit:
@@ -95,8 +95,8 @@ async def test_one_look_finds_credential_and_guesses(units: UnitsOfWork) -> None
         ada = await admitted(unit)
         look_up = unit.sign_ins.look_up
         first, credential = await look_up("ada@example.com", GUESSES)
-        second, nobody = await look_up("bob@example.com", GUESSES)
-        assert (credential, nobody) == (ada, None)
+        second, unknown = await look_up("bob@example.com", GUESSES)
+        assert (credential, unknown) == (ada, None)
         assert (first.failures, first.is_first, first.blocked_for) == (0, True, None)
         assert (second.failures, second.is_first, second.blocked_for) == (1, False, None)
         assert first.counted_at is not None
@@ -112,7 +112,7 @@ async def test_one_look_finds_credential_and_guesses(units: UnitsOfWork) -> None
         assert record.blocked_for is not None
 
 
-async def test_nobody_inactive_or_waiting_has_a_session(units: UnitsOfWork) -> None:
+async def test_inactive_and_pending_users_have_no_session(units: UnitsOfWork) -> None:
     """Neither opens one nor uses one."""
     ada, bob = a_registration("a@example.com"), a_registration("b@example.com")
     async with units.transaction() as unit:

@@ -65,7 +65,7 @@ _HAPPENED = {
     " confirmed, everything stays as it is",
     MailKind.EMAIL_CHANGED: "The e-mail address of your account was changed. Mails do not come here any more",
 }
-"""What notices tell."""
+"""What notices report."""
 
 _PAGES = {
     MailKind.EMAIL_VERIFICATION: "/verify-email",
@@ -78,7 +78,7 @@ _PAGES = {
     MailKind.PASSKEY_ADDED: "/undo-email",
     MailKind.API_KEY_CREATED: "/undo-email",
 }
-"""Where links lead, below the public URL: pages of whoever builds on this API."""
+"""Where links lead, below the public URL: pages of the application that uses this API."""
 
 
 @cache

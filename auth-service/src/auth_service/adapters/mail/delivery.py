@@ -16,19 +16,21 @@ from auth_service.domain.mail import OutgoingMail
 log = structlog.get_logger()
 
 MAILS = Counter(
-    "mails_total", "Mails delivered, dropped as nobody's, refused for good, or put off.", ["kind", "outcome"]
+    "mails_total",
+    "Mails delivered, dropped because no user has the address, rejected for good, or to be retried.",
+    ["kind", "outcome"],
 )
 
 
 class Carrier(Protocol):
     """Takes messages away."""
 
-    async def __call__(self, message: EmailMessage, *, to_nobody: bool) -> None:
+    async def __call__(self, message: EmailMessage, *, dropped: bool) -> None:
         """Returns when the message is out of our hands.
 
         Args:
             message: What to take.
-            to_nobody: Do everything as for somebody, and drop the message in the end.
+            dropped: Do everything as for a recipient, and drop the message in the end.
 
         Raises:
             Undeliverable: it is refused for good.
@@ -51,21 +53,21 @@ class MailDelivery:
             Undeliverable: it never will be.
             Unavailable: it cannot be delivered now.
         """
-        told = {"mail_id": str(mail.id), "kind": mail.kind.value}
-        attributes = {"vestibule.mail.id": told["mail_id"], "vestibule.mail.kind": told["kind"]}
+        logged = {"mail_id": str(mail.id), "kind": mail.kind.value}
+        attributes = {"vestibule.mail.id": logged["mail_id"], "vestibule.mail.kind": logged["kind"]}
         try:
             with traces.followed(f"deliver {mail.kind.value}", "CLIENT", mail.traceparent, attributes):
-                await self.carrier(self.compose(mail), to_nobody=mail.to is None)
+                await self.carrier(self.compose(mail), dropped=mail.to is None)
         except Undeliverable as error:
             MAILS.labels(mail.kind, "refused").inc()
-            log.warning("mail refused for good", **told, cause=_cause(error))
+            log.warning("mail refused for good", **logged, cause=_cause(error))
             raise
         except ServiceError as error:
             MAILS.labels(mail.kind, "put_off").inc()
-            log.warning("mail put off", **told, cause=_cause(error))
+            log.warning("mail put off", **logged, cause=_cause(error))
             raise
         MAILS.labels(mail.kind, "delivered" if mail.to else "dropped").inc()
-        log.info("mail handled", **told)
+        log.info("mail handled", **logged)
 
 
 def _cause(error: ServiceError) -> str:

@@ -15,7 +15,7 @@ class FileCarrier:
 
     folder: Path
 
-    async def __call__(self, message: EmailMessage, *, to_nobody: bool) -> None:
+    async def __call__(self, message: EmailMessage, *, dropped: bool) -> None:
         """Returns when the file is there.
 
         Raises:
@@ -23,16 +23,16 @@ class FileCarrier:
         """
         name = str(message["Message-ID"]).strip("<>").partition("@")[0]
         try:
-            await asyncio.to_thread(self._write, name, message.as_bytes(), to_nobody)
+            await asyncio.to_thread(self._write, name, message.as_bytes(), dropped)
         except OSError as error:
             raise Unavailable from error
 
-    def _write(self, name: str, content: bytes, to_nobody: bool) -> None:  # noqa: FBT001
+    def _write(self, name: str, content: bytes, dropped: bool) -> None:  # noqa: FBT001
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = self.folder / f".{name}.draft"
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(content)
-        if to_nobody:
+        if dropped:
             draft.unlink()
         else:
             draft.replace(self.folder / f"{name}.eml")

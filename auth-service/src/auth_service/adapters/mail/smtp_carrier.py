@@ -59,7 +59,7 @@ class SmtpCarrier:
     server: SmtpServer
     greeting: str
 
-    async def __call__(self, message: EmailMessage, *, to_nobody: bool) -> None:
+    async def __call__(self, message: EmailMessage, *, dropped: bool) -> None:
         """Returns when the server has taken the message.
 
         Raises:
@@ -79,7 +79,7 @@ class SmtpCarrier:
                     local_hostname=self.greeting,
                     timeout=TIMEOUT_SECONDS / 2,
                 ) as session:
-                    if to_nobody:
+                    if dropped:
                         await _pretend(session, message)
                     else:
                         await session.send_message(message)

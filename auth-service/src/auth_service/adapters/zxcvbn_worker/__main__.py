@@ -7,7 +7,7 @@ import resource
 import signal
 import sys
 
-from auth_service.adapters.zxcvbn_worker.bounded import Timer, collect_by_hand, judge
+from auth_service.adapters.zxcvbn_worker.bounded import Timer, collect_by_hand, rate
 
 _NICER_BY = 10
 
@@ -17,14 +17,14 @@ def main() -> None:
     # A terminal's Ctrl-C is for the service, which ends this process by closing its input.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(_NICER_BY)
-    # Nothing of what is judged can be left behind on a disk, by a crash or otherwise.
+    # Nothing of what is rated can be left behind on a disk, by a crash or otherwise.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     timer = Timer()
     collect_by_hand()
     for line in sys.stdin.buffer:
         request = json.loads(line)
-        answer = judge(request["passwords"], request["terms"], timer)
+        answer = rate(request["passwords"], request["terms"], timer)
         sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
         sys.stdout.buffer.flush()
         gc.collect()

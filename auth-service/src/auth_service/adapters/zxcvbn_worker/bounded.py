@@ -1,15 +1,15 @@
-"""Judges passwords by zxcvbn within a bounded time.
+"""Rates passwords by zxcvbn within a bounded time.
 
 zxcvbn's time grows exponentially with the number of characters that may stand for a letter
-(`4`, `@`, `$` …), so no length alone bounds it. A text is judged in three steps:
+(`4`, `@`, `$` …), so no length alone bounds it. A text is rated in three steps:
 
-1. The whole text is judged, for a limited processor time. That is the verdict on nearly all.
+1. The whole text is rated, for a limited processor time. That is the verdict on nearly all.
 2. When it took longer, a text that repeats itself is cut down to what it repeats, since repeating adds
    next to nothing.
-3. What is left is judged by pieces so short that each is quick, until one alone is strong enough or
+3. What is left is rated by pieces so short that each is quick, until one alone is strong enough or
    the time is over. A guesser who knows all but that piece has to guess the piece: so a text with a
    strong piece is strong. When no piece was found strong in time, the text is refused: a strong
-   password of many substituted characters may be refused, a weak one is never taken unjudged.
+   password of many substituted characters may be refused, a weak one is never taken unrated.
 
 Times are of the processor, not of the clock: a busy machine changes no verdict.
 """
@@ -34,7 +34,7 @@ _EXPANDED_LENGTH_MAX = 8 * LENGTH_MAX
 
 _REPEATS = 'Repeats like "abcabcabc" are only slightly harder to guess than "abc".'
 _TOO_INTRICATE = (
-    "It could not be judged in time, since many of its characters may stand for letters (such as @ for a)."
+    "It could not be rated in time, since many of its characters may stand for letters (such as @ for a)."
     " Use whole words, or fewer of these characters."
 )
 
@@ -80,26 +80,26 @@ class Timer:
 def collect_by_hand() -> None:
     """Has garbage collected only when the caller does so, between requests, and never in the word lists.
 
-    A collection that walks them takes some 20 ms, in which no timer's signal is heard.
+    A collection that walks them takes some 20 ms, in which no timer's signal is handled.
     """
     gc.collect()
     gc.freeze()
     gc.disable()
 
 
-def judge(passwords: Sequence[str], terms: Sequence[str], timer: Timer) -> list[Verdict]:
-    """Returns the verdict on each password; equal ones are judged once."""
+def rate(passwords: Sequence[str], terms: Sequence[str], timer: Timer) -> list[Verdict]:
+    """Returns the verdict on each password; equal ones are rated once."""
     different = list(dict.fromkeys(passwords))
     until = time.process_time() + REQUEST_SECONDS
     verdicts = {}
     for done, password in enumerate(different):
         # What one text takes too long, the others have less.
         share = (until - time.process_time()) / (len(different) - done)
-        verdicts[password] = _judge(password, terms, timer, share)
+        verdicts[password] = _rate(password, terms, timer, share)
     return [verdicts[password] for password in passwords]
 
 
-def _judge(password: str, terms: Sequence[str], timer: Timer, seconds: float) -> Verdict:
+def _rate(password: str, terms: Sequence[str], timer: Timer, seconds: float) -> Verdict:
     if not password:
         return 0, ""
     until = time.process_time() + seconds
