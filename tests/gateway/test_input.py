@@ -31,6 +31,14 @@ from tests.user_service.auth_stand_in import AuthStandIn
             422,
             "VALIDATION_ERROR",
         ),
+        (b'{"full_name":"A","full_name":"B"}', {"content-type": "application/json"}, 400, "INVALID_JSON"),
+        (b'{"full_name":"A","x":[{"y":1,"y":2}]}', {"content-type": "application/json"}, 400, "INVALID_JSON"),
+        (
+            b'{"a":' * 1_000 + b"1" + b"}" * 1_000,
+            {"content-type": "application/json"},
+            422,
+            "VALIDATION_ERROR",
+        ),
         (b"[" * 60_000, {"content-type": "application/json"}, 400, "INVALID_JSON"),
         (b'{"full_name":"B"}', {"content-type": "Application/JSON; charset=UTF-8"}, 200, None),
     ],
@@ -70,13 +78,25 @@ async def test_unannounced_bodies_are_counted(edge: Edge, token: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["page=0", "page=x", "page_size=101", "sort=age", "role=king", "is_active=1", "search=%ff"]
+    "query",
+    [
+        *("page=0", "page=x", "page_size=101", "sort=age", "role=king", "is_active=1", "search=%ff"),
+        *("page=1&page=1", "cursor="),
+    ],
 )
 async def test_wrong_queries(edge: Edge, auth: AuthStandIn, query: str) -> None:
     """A query that cannot be is 422 on its field."""
     answer = await edge.http.get(f"/api/users?{query}", headers=bearer(auth.token(uuid7(), Role.ADMIN)))
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "VALIDATION_ERROR")
+
+
+async def test_a_number_beyond_its_type_names_the_fields_bound(edge: Edge, auth: AuthStandIn) -> None:
+    """The error names the maximum of the field, not of its type."""
+    headers = bearer(auth.token(uuid7(), Role.ADMIN))
+    answer = await edge.http.get("/api/users?page_size=99999999999999", headers=headers)
+
+    assert answer.json()["error"]["message"] == "page_size: must be at most 100"
 
 
 async def test_queries_are_read(edge: Edge, behind: Behind, auth: AuthStandIn) -> None:

@@ -178,6 +178,7 @@ async def test_a_routes_limit_by_user(given: Given, auth: AuthStandIn, token: st
         elsewhere = await _statuses(
             edge, 1, "DELETE", "/api/users/me", headers={**_somewhere(), **bearer(token)}
         )
+        refused = await edge.http.request("DELETE", "/api/users/me", content=b"{", headers=mine)
         bobs = {**sender, **bearer(auth.token(bob, Role.USER))}
         other = await _statuses(edge, 1, "DELETE", "/api/users/me", content=b"{", headers=bobs)
         anonymous = await _statuses(edge, 11, "DELETE", "/api/users/me", headers=sender)
@@ -186,6 +187,7 @@ async def test_a_routes_limit_by_user(given: Given, auth: AuthStandIn, token: st
     assert first.headers["ratelimit"].startswith('"deleteme";r=9;')
     assert [first.status_code, *statuses] == [UNSUPPORTED] * 10 + [TOO_MANY]
     assert elsewhere == [TOO_MANY]
+    assert refused.headers["ratelimit-policy"] == first.headers["ratelimit-policy"]
     assert other == [UNSUPPORTED]
     assert anonymous == [UNAUTHENTICATED] * 10 + [TOO_MANY]
 

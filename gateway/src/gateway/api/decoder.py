@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from chassis.errors import FieldError
+from chassis.grpc.field_rules import Constraints, constraints
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from gateway.api.fields import OBJECT, TIMESTAMP, enum_names, in_json, is_map, takes_null
@@ -173,7 +174,7 @@ def _scalar(field: FieldDescriptor) -> _Scalar:
     if field.enum_type is not None:
         return _one_of({name: number for number, name in enum_names(field.enum_type).items()})
     if field.cpp_type in _INTEGER_RANGES:
-        return _integer(*_INTEGER_RANGES[field.cpp_type])
+        return _integer(*_INTEGER_RANGES[field.cpp_type], constraints(field))
     if field.cpp_type in (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT):
         return _number
     if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
@@ -201,11 +202,17 @@ def _text(value: Any) -> tuple[Any, str]:
     return value, ""
 
 
-def _integer(least: int, most: int) -> _Scalar:
+def _integer(least: int, most: int, rules: Constraints) -> _Scalar:
+    # What exceeds the type exceeds the field's own bounds, which the client can use.
+    too_small = f"must be at least {least if rules.minimum is None else rules.minimum}"
+    too_large = f"must be at most {most if rules.maximum is None else rules.maximum}"
+
     def convert(value: Any) -> tuple[Any, str]:
         if isinstance(value, bool) or not isinstance(value, int):
             return None, "must be an integer"
-        return (value, "") if least <= value <= most else (None, f"must be between {least} and {most}")
+        if least <= value <= most:
+            return value, ""
+        return None, too_small if value < least else too_large
 
     return convert
 

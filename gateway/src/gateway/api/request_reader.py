@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
 import orjson
-from chassis.errors import Invalid
+from chassis.errors import FieldError, Invalid
 from chassis.grpc.authorization import compile_request_authorization
 from chassis.grpc.constraints import compile_validator
 from chassis.grpc.field_rules import field_rules
@@ -17,7 +18,7 @@ from gateway.api.decoder import Errors, compile_decoder, compile_text_setter
 from gateway.api.fields import cookie_of, header_of
 from gateway.api.routes import Route
 from gateway.http.cookies import cookies
-from gateway.http.problems import InvalidJson
+from gateway.http.problems import InvalidJson, RepeatedKey
 from gateway.http.request import Request
 
 QUERY_PAIRS_MAX = 100
@@ -55,12 +56,11 @@ def compile_message_reader(route: Route) -> ReadMessage:
     authorize = compile_request_authorization(route.policy)
     decode = compile_decoder(route.body_fields)
     of_path = {field.name: compile_text_setter(field) for field in route.path_fields}
-    of_query = {field.name: compile_text_setter(field) for field in route.query_fields}
     of_headers = {
         header_of(field).lower().encode(): (field.name, compile_text_setter(field))
         for field in route.header_fields
     }
-    set_cookies = _cookie_setter(route)
+    set_query, set_cookies = _query_setter(route), _cookie_setter(route)
     defaults = _defaults(route)
 
     binary = binary_field(route.policy.descriptor.input_type)
@@ -72,9 +72,7 @@ def compile_message_reader(route: Route) -> ReadMessage:
         errors: Errors = []
         for name, value in path.items():
             of_path[name](message, value, name, errors)
-        for name, value in _query(request.query) if of_query and request.query else ():
-            if name in of_query:
-                of_query[name](message, value, name, errors)
+        set_query(message, request, errors)
         for header, (name, setter) in of_headers.items():
             if header in request.headers:
                 setter(message, request.header(header), name, errors)
@@ -90,6 +88,26 @@ def compile_message_reader(route: Route) -> ReadMessage:
         return message
 
     return read
+
+
+def _query_setter(route: Route) -> Callable[[Any, Request, Errors], None]:
+    """Returns a function that sets the fields in the query; parameters of no field are ignored."""
+    setters = {field.name: compile_text_setter(field) for field in route.query_fields}
+    repeated = {field.name for field in route.query_fields if field.is_repeated}
+
+    def set_fields(message: Any, request: Request, errors: Errors) -> None:
+        if not setters or not request.query:
+            return
+        seen: set[str] = set()
+        for name, value in _query(request.query):
+            if name not in setters:
+                continue
+            if name in seen and name not in repeated:
+                errors.append(FieldError(name, "is given more than once"))
+            seen.add(name)
+            setters[name](message, value, name, errors)
+
+    return set_fields
 
 
 def _cookie_setter(route: Route) -> Callable[[Any, Request, Errors], None]:
@@ -122,7 +140,21 @@ def parse_body(body: bytes) -> dict[str, Any]:
         value = _parse_leniently(body)
     if not isinstance(value, dict):
         raise InvalidJson
+    _check_keys(body)
     return value
+
+
+def _check_keys(body: bytes) -> None:
+    """Raises `RepeatedKey` if an object in valid JSON has the same key twice: orjson keeps the last."""
+    with suppress(RecursionError):  # The decoder refuses nesting of this depth.
+        json.loads(body, object_pairs_hook=_unique_keys, parse_int=str, parse_float=str)
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise RepeatedKey
+    return found
 
 
 def _parse_leniently(body: bytes) -> Any:

@@ -41,6 +41,12 @@ class InvalidJson(HttpError):
     message = "The body must be a JSON object."
 
 
+class RepeatedKey(InvalidJson):
+    """An object in the body has the same key twice; parsers disagree on what that means (RFC 8259, 4)."""
+
+    message = "The body has an object with a repeated key."
+
+
 class BadRequest(HttpError):
     """The request violates HTTP."""
 

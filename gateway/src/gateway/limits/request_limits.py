@@ -67,7 +67,7 @@ class RequestLimits:
             decision = await limiter.take(own, key)
             taken.insert(0, (own, decision))
             if not decision.allowed:
-                raise _refusal(request, taken[:1])
+                raise _refusal(request, taken)
         if taken:
             request.limit_headers = rate_limit_headers(taken)
 
