@@ -1,7 +1,7 @@
 """Writes the rules of the service level objectives: for each its error ratios and its burn-rate alerts.
 
 Windows and factors are those of the Google SRE workbook, chapter 5: a fast burn is worth waking
-somebody, a slow one is worth a ticket, and the short window ends an alert soon after the trouble.
+an engineer, a slow one is worth a ticket, and the short window ends an alert soon after the trouble.
 """
 
 from dataclasses import dataclass
@@ -50,13 +50,13 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Burn:
-    """How fast the budget may go before somebody is told.
+    """How fast the budget may go before an alert fires.
 
     Attributes:
         long: The window that says it matters.
         short: The window that says it still goes on.
         factor: How many times too fast: 1 spends a month's budget in a month.
-        severity: Who is told.
+        severity: Whom the alert reaches.
         speed: Part of the alert's name.
     """
 

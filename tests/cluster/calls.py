@@ -44,7 +44,7 @@ def calls_taken(pod: str) -> float:
 
 
 def unharmed(event: str, tally: Tally) -> None:
-    """Notes how it went: nothing failed, of enough requests to tell."""
+    """Notes the figures and asserts that no request failed, of at least 500."""
     note(event, tally)
     assert tally.made > 500, tally
     assert tally.failed == [], f"{tally}: {tally.failed[:10]}"

@@ -158,11 +158,11 @@ def settle() -> None:
     """Waits until every service has all its pods, and the old ones are gone."""
     for service in SERVICES:
         kubectl("rollout", "status", f"deployment/{RELEASE}-{service}", "--timeout=180s")
-    until(lambda: not leaving(), 120, "pods that were told to stop are still there")
+    until(lambda: not leaving(), 120, "stopping pods are still there")
 
 
 def leaving() -> list[str]:
-    """Returns the pods that were told to stop and still serve."""
+    """Returns the stopping pods that still serve."""
     found = get("pods", "--selector", f"app.kubernetes.io/instance={RELEASE}")["items"]
     return [pod["metadata"]["name"] for pod in found if "deletionTimestamp" in pod["metadata"]]
 

@@ -28,7 +28,7 @@ COURSE = ("me", "me", "keys", "me", "login", "me", "write", "me", "keys", "refre
 
 @dataclass
 class User:
-    """Somebody who is signed in."""
+    """A signed-in user."""
 
     email: str
     password: str

@@ -1,4 +1,4 @@
-"""The release on a real cluster: upgraded, rolled, scaled, killed, drained. Nobody's request fails."""
+"""The release on a real cluster: upgraded, rolled, scaled, killed, drained. No request fails."""
 
 import json
 import secrets
@@ -24,7 +24,7 @@ from tests.cluster.load import clients
 pytestmark = pytest.mark.usefixtures("release")
 
 
-def test_upgrade_fails_nobody(url: str) -> None:
+def test_upgrade_fails_no_request(url: str) -> None:
     """Every pod is replaced at once while requests go on, until the last old one is gone."""
     before = {pod["metadata"]["name"] for service in SERVICES for pod in pods(service)}
     with clients(url) as tally:
@@ -37,7 +37,7 @@ def test_upgrade_fails_nobody(url: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_restart_fails_nobody(url: str, service: str) -> None:
+def test_restart_fails_no_request(url: str, service: str) -> None:
     """One service is rolled."""
     with clients(url) as tally:
         kubectl("rollout", "restart", f"deployment/vestibule-{service}")
@@ -59,7 +59,7 @@ def test_failed_upgrade_leaves_the_old_release_serving(url: str) -> None:
     unharmed("failed upgrade and rollback", tally)
 
 
-def test_scaling_fails_nobody(url: str) -> None:
+def test_scaling_fails_no_request(url: str) -> None:
     """Of three pods of user-service each takes its part; two are taken away again."""
     token = sign_in(url, join(url))
     with clients(url) as tally:
@@ -77,7 +77,7 @@ def test_scaling_fails_nobody(url: str) -> None:
         # A client asks DNS again within 33 seconds, and may be given an answer that is 30 old.
         until(shared, 90, "a pod has taken no call")
         kubectl("scale", "deployment/vestibule-user-service", "--replicas=1")
-        until(lambda: not leaving(), 120, "pods that were told to stop are still there")
+        until(lambda: not leaving(), 120, "stopping pods are still there")
     unharmed("scale user-service 1, 3, 1", tally)
 
 
@@ -93,7 +93,7 @@ def test_killed_pod_is_replaced(url: str) -> None:
     assert victim not in {pod["metadata"]["name"] for pod in pods("gateway")}
 
 
-def test_drained_node_fails_nobody(url: str) -> None:
+def test_drained_node_fails_no_request(url: str) -> None:
     """A node is emptied under load; its pods come up elsewhere."""
     nodes = json.loads(run("kubectl", "get", "nodes", "--output", "json"))["items"]
     workers = [node["metadata"]["name"] for node in nodes if not node["spec"].get("taints")]

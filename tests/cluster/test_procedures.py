@@ -57,12 +57,12 @@ def test_restore(url: str) -> None:
     assert sign_in(url, before)
     with pytest.raises(urllib.error.HTTPError, match="401"):
         sign_in(url, after)
-    # Helm 4 takes a field back from `kubectl scale` when it is told to.
+    # Helm 4 takes a field back from `kubectl scale` when asked to.
     upgrade(options=("--force-conflicts",) if helm("version", "--short").startswith("v4") else ())
     settle()
 
 
-def test_rotated_service_key_fails_nobody(url: str) -> None:
+def test_rotated_service_key_fails_no_request(url: str) -> None:
     """A service's key is changed by ordinary rollouts: both accepted, then the new one signs, then alone."""
     private, public = new_key_pair()
     old = base64.b64decode(get("secret", "vestibule-service-keys")["data"]["user-service.pem"])

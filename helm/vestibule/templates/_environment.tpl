@@ -100,11 +100,11 @@ AUTH_MAIL_FROM: {{ . | quote }}
 SMTP_URL: {{ $root.Values.mail.url | quote }}
 {{- end }}
 {{- else if eq .service "health-aggregator" }}
-{{- $told := dict .service (printf "127.0.0.1:%v" $values.ports.http) }}
+{{- $endpoints := dict .service (printf "127.0.0.1:%v" $values.ports.http) }}
 {{- range $arrows.metrics }}
-{{- $_ := set $told . (printf "%s:%v" (include "vestibule.service.name" (dict "root" $root "service" .)) (index $root.Values.services .).ports.http) }}
+{{- $_ := set $endpoints . (printf "%s:%v" (include "vestibule.service.name" (dict "root" $root "service" .)) (index $root.Values.services .).ports.http) }}
 {{- end }}
-HEALTH_METRICS: {{ toJson $told | quote }}
+HEALTH_METRICS: {{ toJson $endpoints | quote }}
 {{- with $config.qdrantUrl }}
 QDRANT_URL: {{ . | quote }}
 {{- end }}
