@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,16 +95,23 @@ class ServiceProcess:
         """Asks `/ready`."""
         return self._ask()[0] == http.client.OK
 
-    def wait_until_ready(self, within_seconds: float = READY_WITHIN_SECONDS) -> None:
+    def wait_until_ready(
+        self, within_seconds: float = READY_WITHIN_SECONDS, beside: Sequence["ServiceProcess"] = ()
+    ) -> None:
         """Waits for `/ready`.
 
+        Args:
+            within_seconds: How long.
+            beside: Processes that must run meanwhile, since this one may need them.
+
         Raises:
-            ProgramError: the process ended, or is not ready in time; the message has its last lines.
+            ProgramError: a process ended, or this one is not ready in time; the message has the last lines.
         """
         deadline = time.monotonic() + within_seconds
         while not self.is_ready():
-            if not self.is_running:
-                raise ProgramError(f"{self.name} {self.epitaph()}")
+            for process in (self, *beside):
+                if not process.is_running:
+                    raise ProgramError(f"{process.name} {process.epitaph()}")
             if time.monotonic() > deadline:
                 raise ProgramError(f"{self.name} is not ready after {within_seconds:.0f} s: {self._ask()[1]}")
             time.sleep(0.03)

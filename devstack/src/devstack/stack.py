@@ -147,7 +147,7 @@ class Stack:
             process.start()
         self.write_topology()
         for process in self.services.values():
-            process.wait_until_ready()
+            process.wait_until_ready(beside=tuple(self.services.values()))
             self._report(f"{process.name} is ready", time.monotonic() - began)
         # Readiness waits for no admin; whoever starts a stack wants to sign in as one.
         self.services[AUTH.name].wait_until_zero("bootstrap_admin_pending")
