@@ -91,7 +91,7 @@ class Service(Generic[Settings]):
         """Serves, or runs the command that the arguments begin with.
 
         Raises:
-            SystemExit: Always, with the exit status.
+            SystemExit: always, with the exit status.
         """
         if not arguments:
             self._serve()

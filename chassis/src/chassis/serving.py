@@ -29,7 +29,7 @@ def serve(
         release: The version that it reports; by default that of its distribution.
 
     Raises:
-        SystemExit: Always, with the exit status of `chassis.lifecycle.run`.
+        SystemExit: always, with the exit status of `chassis.lifecycle.run`.
     """
     logs.configure(
         name,

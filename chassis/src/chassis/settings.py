@@ -195,7 +195,7 @@ def load(settings: type[Settings], *, exit_status: int = 1) -> Settings:
         exit_status: What the program ends with; a job ends with `exits.CONFIG`, and is not tried again.
 
     Raises:
-        SystemExit: With that status, after one line for each wrong variable on stderr.
+        SystemExit: with that status, after one line for each wrong variable on stderr.
     """
     try:
         found = settings()

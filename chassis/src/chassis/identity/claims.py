@@ -95,7 +95,7 @@ class NoAuthenticator:
         """Refuses.
 
         Raises:
-            TokenInvalid: Always.
+            TokenInvalid: always.
         """
         del token
         raise TokenInvalid

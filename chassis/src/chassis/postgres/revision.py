@@ -19,7 +19,7 @@ def head(package: str) -> str:
     """Returns the newest revision that a package's `migrations/versions` holds, without Alembic.
 
     Raises:
-        StartupError: It holds none.
+        StartupError: it holds none.
     """
     versions = importlib.resources.files(package) / "migrations" / "versions"
     found = [file.name.partition("_")[0] for file in versions.iterdir() if file.name[:4].isdigit()]
@@ -41,7 +41,7 @@ async def require(pool: Pool, *, schema: str, package: str) -> None:
     """Makes sure that a schema is at this binary's revision or a later one. Takes no lock.
 
     Raises:
-        StartupError: It is not, or the role may not read it.
+        StartupError: it is not, or the role may not read it.
         Unavailable: Postgres went away.
     """
     needed = head(package)
