@@ -26,8 +26,9 @@ class ServiceSettings(BaseSettings):
     are `SecretStr`, so that nothing prints them. An empty variable counts as not set.
     """
 
+    # Only what is instantiated is built: a process reads one of these classes and imports several.
     model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", env_ignore_empty=True, populate_by_name=True
+        frozen=True, extra="ignore", env_ignore_empty=True, populate_by_name=True, defer_build=True
     )
 
     profile: Literal["standard", "strict"] = Field(
@@ -143,7 +144,7 @@ class ServiceSettings(BaseSettings):
 class EventsSettings(BaseSettings):
     """The settings of `python -m <service> events`."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, defer_build=True)
 
     redis_url: SecretStr = Field(
         validation_alias="REDIS_URL", description="where Redis or Valkey is, such as redis://127.0.0.1:6379/0"
@@ -153,7 +154,7 @@ class EventsSettings(BaseSettings):
 class MigrationSettings(BaseSettings):
     """The settings of `python -m <package> migrate`, under the service's prefix."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, defer_build=True)
 
     migration_postgres_url: SecretStr = Field(
         description="where the service's schema is, with the role that owns it:"
@@ -164,7 +165,7 @@ class MigrationSettings(BaseSettings):
 class ProvisionSettings(BaseSettings):
     """The settings of `python -m <package> provision`, under the service's prefix."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, defer_build=True)
 
     admin_postgres_url: SecretStr = Field(
         description="the database, with a role that may create roles and schemas"

@@ -23,7 +23,9 @@ from auth_service.settings.fields import (
 class KeySettings(BaseSettings):
     """The settings of `python -m auth_service keys`."""
 
-    model_config = SettingsConfigDict(env_prefix="AUTH_", frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix="AUTH_", frozen=True, extra="ignore", env_ignore_empty=True, defer_build=True
+    )
 
     postgres_url: SecretStr = POSTGRES_URL
     master_key: MasterKeyText = Field(description="32 secret bytes in base64, which seal the signing keys")
@@ -39,7 +41,9 @@ class KeySettings(BaseSettings):
 class _ChainSettings(BaseSettings):
     """What every command that reads the whole audit chain needs."""
 
-    model_config = SettingsConfigDict(env_prefix="AUTH_", frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix="AUTH_", frozen=True, extra="ignore", env_ignore_empty=True, defer_build=True
+    )
 
     profile: Literal["standard", "strict"] = Field(default="standard", validation_alias="PROFILE")
     master_key: MasterKeyText | None = Field(
