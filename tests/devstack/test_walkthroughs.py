@@ -9,7 +9,9 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+from devstack.program import free_port
 
 from tests.conftest import STACK_ENVIRONMENT, StackFolder
 from tests.devstack.running import Up
@@ -111,7 +113,10 @@ def _copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
 def _walked(copy: Copy, stack_folder: StackFolder) -> Iterator[Up]:
     """Everything, started in the copy by `make up`'s own command."""
     folder = stack_folder("walked-stack")
-    with Up(folder, python=copy.python) as up:
+    prefixes = ("AUTH", "USERS", "HEALTH", "GREETING")
+    chosen = {f"{each}_{kind}_PORT": str(free_port()) for each in prefixes for kind in ("HTTP", "GRPC")}
+    chosen |= {"GATEWAY_API_TITLE": "Clinic <API>", "AUTH_VERIFIED_EMAIL": "off"}
+    with Up(folder, python=copy.python, **chosen) as up:
         up.wait_until_ready()
         yield up
         up.stop()
@@ -154,6 +159,39 @@ def test_a_route_is_served(client: Client, admin: User) -> None:
     assert counted.data == {"total": 1}
     assert refused.outcome == (403, "FORBIDDEN")
     assert "/api/users/count" in client.get("/openapi.json").body["paths"]
+
+
+def test_a_query_is_answered(client: Client) -> None:
+    """`GET /api/auth/api-keys/{key_id}`: one's own key, and nobody else's."""
+    user, other = client.join(), client.join()
+    asked = {"name": "build", "scopes": ["read"]}
+    created = client.post("/api/auth/api-keys", json=asked, token=user.access_token)
+    path = f"/api/auth/api-keys/{created.data['id']}"
+
+    own = client.get(path, token=user.access_token)
+    foreign = client.get(path, token=other.access_token)
+
+    assert (own.status, own.data["name"], own.data["id"]) == (200, "build", created.data["id"])
+    assert foreign.outcome == (404, "NOT_FOUND")
+
+
+def test_a_verb_changes_something(client: Client) -> None:
+    """`DELETE /api/auth/sessions`: every session ends except the one that asks."""
+    user = client.join()
+    elsewhere = client.sign_in(user)
+
+    ended = client.delete("/api/auth/sessions", token=user.access_token)
+
+    assert ended.status == 204
+    assert client.get("/api/users/me", token=elsewhere.access_token).outcome == (401, "TOKEN_REVOKED")
+    assert client.get("/api/users/me", token=user.access_token).status == 200
+
+
+def test_a_setting_is_read(walked: Up) -> None:
+    """`GATEWAY_API_TITLE` is the title of `/docs`."""
+    page = httpx.get(f"{walked.wait_until_ready()}/docs").text
+
+    assert "<title>Clinic &lt;API&gt;</title>" in page
 
 
 def test_a_service_is_served(client: Client) -> None:

@@ -13,7 +13,7 @@ def quick() -> None:
     """Makes the following imports cheaper by a quarter.
 
     Disables the garbage collector, which would scan ten thousand permanent objects repeatedly;
-    `chassis.lifecycle` enables it when the service serves. And until `imported` is called, keeps redis-py from
+    `chassis.lifecycle` enables it when the service serves. Until `imported` is called, keeps redis-py from
     importing OpenTelemetry's metrics, and structlog from importing `rich`: they do not need them.
     """
     gc.disable()
