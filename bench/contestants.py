@@ -15,7 +15,7 @@ from devstack.stack import Stack
 from bench import envoy, proof
 from bench.pace import Pace
 from bench.processes import pin
-from devstack import program
+from devstack import ports, program
 
 ROOT = Path(__file__).parents[1]
 ADMIN = {"email": "admin@vestibule.test", "password": "marble-otter-sunday-lamp"}
@@ -94,7 +94,7 @@ def opened(folder: Path) -> Iterator[Comparison]:
     """Runs everything; the contestants have a core to themselves where there are two."""
     cores = sorted(os.sched_getaffinity(0))
     with ExitStack() as running:
-        collector = f"127.0.0.1:{program.free_port()}"
+        collector = f"127.0.0.1:{ports.free_port()}"
         running.enter_context(_python(folder, "bench.collector", collector.rpartition(":")[2]))
         environment = {
             "PATH": os.environ["PATH"],
@@ -130,17 +130,17 @@ def _contestants(
     assert users is not None
     me = ask(f"{base}/api/users/me", token=token)
     path = f"/api/users/{me['data']['id']}"
-    port = program.free_port()
+    port = ports.free_port()
     bare = _uvicorn(folder, "bench.bare_asgi", port, {"BODY": json.dumps(me, separators=(",", ":"))})
     yield Contestant(ASGI, f"http://127.0.0.1:{port}/", running.enter_context(bare))
-    port = program.free_port()
+    port = ports.free_port()
     key_file = comparison.stack.plan.key_pairs.private_key(proof.GATEWAY)
     given = {"USERS_ADDRESS": users, "SERVICE_KEY_FILE": str(key_file)}
     starlette = _uvicorn(folder, "bench.bare_starlette", port, given)
     yield Contestant(STARLETTE, f"http://127.0.0.1:{port}{path}", running.enter_context(starlette))
     proxy = envoy.binary()
     if proxy is not None:
-        port = program.free_port()
+        port = ports.free_port()
         running.enter_context(proof.kept_fresh(key_file, folder / "proof.json"))
         issuer = {"issuer": base, "jwks": ask(f"{base}/.well-known/jwks.json")}
         settings = envoy.write(folder, port=port, users=users, collector=collector, **issuer)

@@ -38,8 +38,8 @@ from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.identity.caller import Caller
 from chassis.postgres.pool import Pool, open_pool
 from devstack.database import Database as DevelopmentDatabase
+from devstack.ports import free_port
 from devstack.postgres import Postgres
-from devstack.program import free_port
 from devstack.valkey import Valkey
 from vestibule.auth.v1 import (
     account_service_pb2,

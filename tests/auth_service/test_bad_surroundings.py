@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from devstack.database import Database
-from devstack.program import free_port
+from devstack.ports import free_port
 
 from chassis import exits
 from tests.auth_service.command_line import Environment, output_of, process

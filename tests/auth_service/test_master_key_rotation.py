@@ -18,7 +18,7 @@ from chassis.grpc.call import Call, enter
 from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.identity.caller import Caller
 from chassis.postgres.pool import Pool
-from devstack.program import free_port
+from devstack.ports import free_port
 from vestibule.auth.v1 import (
     api_key_service_pb2,
     auth_service_pb2,

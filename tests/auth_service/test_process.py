@@ -13,7 +13,7 @@ from chassis.grpc.channel import open_channel
 from chassis.ids import uuid7
 from chassis.postgres.pool import Pool
 from devstack.database import Database as DevelopmentDatabase
-from devstack.program import free_port
+from devstack.ports import free_port
 from devstack.valkey import Valkey
 from redis.asyncio import Redis
 from vestibule.auth.v1 import auth_service_pb2

@@ -15,7 +15,7 @@ from chassis.identity.service_keys import ServiceKeys, new_key_pair, open_servic
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.settings import ServiceSettings
 from devstack.keys import KeyPairs
-from devstack.program import free_port
+from devstack.ports import free_port
 from devstack.topology import SERVICES
 from vestibule.auth.v1 import token_service_pb2
 from vestibule.auth.v1.token_service_pb2_grpc import TokenServiceStub

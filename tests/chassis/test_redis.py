@@ -7,7 +7,7 @@ from time import monotonic
 import pytest
 from chassis.errors import Unavailable
 from chassis.redis import explain, open_redis, translated
-from devstack.program import free_port
+from devstack.ports import free_port
 from devstack.valkey import Valkey
 from redis.exceptions import RedisError, ResponseError
 

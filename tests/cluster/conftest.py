@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from devstack.program import free_port
+from devstack.ports import free_port
 
 from devstack import topology
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from devstack.ports import free_port
 from devstack.postgres import Postgres
-from devstack.program import bound_to_us, free_port, group_of
+from devstack.program import bound_to_us, group_of
 
 from tests.conftest import ClusterCopy
 from tests.devstack.running import Up, until_none_is_left
@@ -33,10 +34,10 @@ def test_taken_port(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         line = _refused(Up(tmp_path, GATEWAY_PORT=str(port)))
-        assert f"port {port} is taken: set GATEWAY_PORT" in line
+        assert f"GATEWAY_PORT: port {port} is in use; set another one" in line
 
         line = _refused(Up(tmp_path, AUTH_GRPC_PORT=str(port)))
-        assert f"port {port} is taken: set AUTH_GRPC_PORT" in line
+        assert f"AUTH_GRPC_PORT: port {port} is in use; set another one" in line
 
 
 @pytest.mark.parametrize("port", ["http", "70000", "-1"])
@@ -83,7 +84,7 @@ def test_folder_that_is_a_file(tmp_path: Path) -> None:
     line = _refused(Up(file))
 
     assert str(file) in line
-    assert "DATA_DIR must be a folder that can be written" in line
+    assert "set DATA_DIR to a folder that can be written" in line
 
 
 def test_folder_of_another_version(tmp_path: Path) -> None:

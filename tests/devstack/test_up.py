@@ -115,7 +115,7 @@ def test_part_that_dies_is_named_and_started_again(up: Up, name: str) -> None:
     before = up.pids[name]
     os.kill(before, signal.SIGKILL)
 
-    up.wait_for(rf"^vestibule: {name} (was ended by SIGKILL|ended with status -9).*it is started again in")
+    up.wait_for(rf"^vestibule: {name} (was ended by SIGKILL|ended with status -9).*starting it again in")
     up.wait_for(rf"^vestibule: {name} is back after .* \(process \d+\)")
     assert up.pids[name] != before
     _until_signed_in(up.wait_until_ready())

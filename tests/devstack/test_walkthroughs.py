@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from devstack.program import free_port
+from devstack.ports import free_port
 
 from tests.conftest import STACK_ENVIRONMENT, StackFolder
 from tests.devstack.running import Up

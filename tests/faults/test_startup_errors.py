@@ -7,7 +7,7 @@ import sys
 import pytest
 from chassis.postgres import revision
 from devstack.database import Database
-from devstack.program import free_port
+from devstack.ports import free_port
 from devstack.topology import SERVICES, Service
 
 from chassis import exits

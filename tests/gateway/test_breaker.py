@@ -7,7 +7,7 @@ import pytest
 from chassis.errors import Unavailable
 from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.reconnection import RECONNECT_SECONDS
-from devstack.program import free_port
+from devstack.ports import free_port
 from gateway.upstream.breaker import FAILURES_TO_OPEN, Breaker
 from vestibule.users.v1 import user_service_pb2
 

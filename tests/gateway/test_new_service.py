@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from chassis.ids import uuid7
-from devstack.program import free_port
+from devstack.ports import free_port
 from devstack.valkey import Valkey
 from user_service.domain.user import Role
 from websockets.asyncio.client import connect

@@ -14,7 +14,7 @@ from typing import Any
 import grpc
 import httpx
 import pytest
-from devstack.program import free_port
+from devstack.ports import free_port
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from vestibule.health.v1 import health_service_pb2 as pb
 from vestibule.health.v1.health_service_pb2_grpc import HealthServiceStub

@@ -18,7 +18,7 @@ from chassis.identity.service_keys import ServiceKeys, open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.settings import ServiceSettings
 from devstack.plan import Ports
-from devstack.program import free_port
+from devstack.ports import free_port
 from devstack.service import ServiceProcess
 from devstack.stack import Stack
 from devstack.topology import AUTH, GATEWAY, HEALTH

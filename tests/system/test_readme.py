@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from devstack.program import free_port
+from devstack.ports import free_port
 
 from tests.waiting import wait_for
 

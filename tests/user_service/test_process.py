@@ -16,7 +16,7 @@ from chassis.events import stream
 from chassis.grpc.channel import open_channel
 from chassis.postgres.pool import Pool
 from devstack.database import Database as DevelopmentDatabase
-from devstack.program import free_port
+from devstack.ports import free_port
 from devstack.valkey import Valkey
 from google.protobuf.timestamp_pb2 import Timestamp
 from redis.asyncio import Redis

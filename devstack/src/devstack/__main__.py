@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from devstack import program, prometheus
+from devstack import ports, prometheus
 from devstack.program import ProgramError
 from devstack.prometheus import Prometheus
 from devstack.settings import Settings
@@ -18,17 +18,17 @@ from devstack.supervisor import Supervisor
 from devstack.terminal import Terminal
 
 _PR_SET_PDEATHSIG = 1
-ONE_WISH_SECONDS = 1.0
+SAME_KEYPRESS_SECONDS = 1.0
 
 
 class _Stop(BaseException):
-    """Somebody asked us to stop."""
+    """A signal asked us to stop."""
 
 
 class _Signals:
     """Raises `_Stop` on the first signal, and on one more after a while.
 
-    One Ctrl-C may come twice, from the terminal and from make: that is no second wish.
+    One Ctrl-C may arrive twice, from the terminal and from make: the second is ignored.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class _Signals:
         if self._first_at is None:
             self._first_at = now
             raise _Stop
-        if now - self._first_at > ONE_WISH_SECONDS and not self._hurried:
+        if now - self._first_at > SAME_KEYPRESS_SECONDS and not self._hurried:
             self._hurried = True
             raise _Stop
 
@@ -68,7 +68,7 @@ def _up(terminal: Terminal) -> int:
     beside: Prometheus | None = None
     try:
         settings = Settings.read(os.environ)
-        terminal.say(f"Vestibule starts; its data is in {settings.data_dir}")
+        terminal.say(f"starting Vestibule; its data is in {settings.data_dir}")
         stack = Stack(settings.data_dir, settings.environment, free_ports=False, report=terminal.step)
         stack.start()
         terminal.ignore_older(settings.data_dir / "logs")
@@ -85,7 +85,7 @@ def _up(terminal: Terminal) -> int:
             stack,
             terminal,
             status=1,
-            trouble=f"{place}{error.strerror or error}; DATA_DIR must be a folder that can be written",
+            trouble=f"{place}{error.strerror or error}; set DATA_DIR to a folder that can be written",
         )
     finally:
         if beside is not None:
@@ -104,7 +104,7 @@ def _observing(stack: Stack, terminal: Terminal) -> Prometheus | None:
     targets: dict[str, list[str]] = {}
     for one in stack.services.values():
         targets.setdefault(one.service.name, []).append(one.http)
-    usual = prometheus.USUAL_PORT if program.is_free(prometheus.USUAL_PORT) else 0
+    usual = prometheus.USUAL_PORT if ports.is_free(prometheus.USUAL_PORT) else 0
     port = stack.settings.port("PROMETHEUS_PORT")
     began = time.monotonic()
     observer = Prometheus(stack.folder / "prometheus", targets, usual if port is None else port)
@@ -119,7 +119,7 @@ def _end(stack: Stack | None, terminal: Terminal, *, status: int, trouble: str =
         if stack is not None:
             began = time.monotonic()
             if not trouble:
-                _try_say(terminal, "\nstopping; once more to stop at once")
+                _try_say(terminal, "\nstopping; press Ctrl-C again to stop at once")
             stack.stop()
             if not trouble:
                 terminal.follow(stack)
@@ -136,7 +136,7 @@ def _try_say(terminal: Terminal, line: str) -> None:
     try:
         terminal.say(line)
     except OSError:
-        # Nobody listens any more; there is still everything to stop.
+        # The terminal is gone; everything still has to be stopped.
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 open as long as we live
 
 

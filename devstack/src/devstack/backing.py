@@ -30,7 +30,7 @@ def run(work: Coroutine[object, object, Result]) -> Result:
 
 
 def check_redis(url: str) -> None:
-    """Asks a Redis of somebody else whether it is there.
+    """Checks that a Redis that we did not start answers.
 
     Raises:
         ProgramError: it is not.
@@ -74,7 +74,7 @@ def end_leftovers(folder: Path) -> None:
 
 
 def _is_ours(pid: int, folder: Path) -> bool:
-    """Says whether a process belongs to the stack in a folder: ids are given anew after a while."""
+    """Says whether a process belongs to the stack in a folder: process ids are used again after a while."""
     try:
         process = Path("/proc") / str(pid)
         environment = (process / "environ").read_bytes().split(b"\0")

@@ -50,7 +50,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class KeyPairs:
-    """The services' key pairs: each service reads its own private key and everybody's public keys.
+    """The services' key pairs: each service reads its own private key and the public keys of all services.
 
     Attributes:
         folder: Where they are kept.
@@ -78,7 +78,7 @@ class KeyPairs:
 
     @property
     def trust(self) -> Path:
-        """The folder with everybody's public keys (`SERVICE_TRUST_DIR`)."""
+        """The folder with the public keys of all services (`SERVICE_TRUST_DIR`)."""
         return self.folder / "trust"
 
     def private_key(self, service: str) -> Path:

@@ -16,11 +16,11 @@ TOPOLOGY_FILE = "topology.json"
 KEYS_FOLDER = "service-keys"
 REDIS_FILE = "redis-passwords"
 MARK = "DEVSTACK_DATA_DIR"
-"""Tells the processes of one stack from those of another."""
+"""Marks the processes of one stack in their environment."""
 
 
 Route = Callable[[str, str, str], str]
-"""Takes who calls, who is called, and the `host:port` where that is; returns the one to be told of."""
+"""Takes caller, callee and the callee's `host:port`; returns the address that the caller is given."""
 
 
 def straight(caller: str, called: str, address: str) -> str:
@@ -42,10 +42,10 @@ class Plan:
     """What every program must know of the others.
 
     Attributes:
-        settings: What the person who starts it decided.
+        settings: What the user who starts it decided.
         keys: The secrets.
         database: The database with its roles.
-        redis_url: Where Redis or Valkey is, as somebody who may do everything.
+        redis_url: Where Redis or Valkey is, as the user who may do everything.
         ports: Of each process of a service, by the service's name.
         route: Leads each process to each other, such as through a proxy that makes trouble.
     """
@@ -63,7 +63,7 @@ class Plan:
         return KeyPairs(self.settings.data_dir / KEYS_FOLDER)
 
     def environment(self, service: Service, ports: Ports, name: str = "") -> dict[str, str]:
-        """Returns all of the environment of one process; what the person set wins.
+        """Returns all of the environment of one process; what the user set wins.
 
         Args:
             service: What the process is one of.
@@ -83,7 +83,7 @@ class Plan:
             **self._database(name).environment(service),
             **self._own(service, name),
         }
-        # Ports may come from the person too, but only for the first process of a service.
+        # Ports may come from the user too, but only for the first process of a service.
         return computed | given | self._listening(service, ports)
 
     def _redis(self, service: Service) -> str:

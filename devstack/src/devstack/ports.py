@@ -1,12 +1,37 @@
-"""Which ports the processes of a stack listen on."""
+"""Allocates the ports that the processes of a stack listen on."""
 
+import itertools
+import secrets
+import socket
 from collections.abc import Mapping
 
-from devstack import program
 from devstack.plan import Ports
 from devstack.program import ProgramError
 from devstack.settings import Settings
 from devstack.topology import GATEWAY, SERVICES
+
+_FREE_PORTS = range(20_000, 30_000)
+"""Below those that systems give to outgoing connections: such a one could take a port between our choice
+and the program's start. A port chosen by the system (`bind` to 0) is one of them."""
+
+_ports = itertools.cycle(secrets.SystemRandom().sample(_FREE_PORTS, len(_FREE_PORTS)))
+
+
+def free_port() -> int:
+    """Returns a port of the loopback interface that is free, another one with each call."""
+    return next(port for port in _ports if is_free(port))
+
+
+def is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Says whether a port can be listened on."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError:
+            return False
+        return True
 
 
 def choose_ports(
@@ -15,21 +40,19 @@ def choose_ports(
     """Returns the ports of each process of a service, by the service's name.
 
     Args:
-        settings: May ask for some.
+        settings: May name some.
         instances: How many processes of a service there are; one where it is not named.
-        free_ports: Take any free port where none is asked for; otherwise the usual one when free.
+        free_ports: Take any free port where none is named; otherwise the default one if it is free.
 
     Raises:
-        ProgramError: one that was asked for is taken.
+        ProgramError: A port that was named is in use.
     """
     ports: dict[str, list[Ports]] = {}
     for service in SERVICES:
         if service is GATEWAY:
-            port = settings.gateway_port or program.free_port()
-            if not program.is_free(port):
-                raise ProgramError(
-                    f"port {port} is taken: set GATEWAY_PORT to another one, or stop what listens there"
-                )
+            port = settings.gateway_port or free_port()
+            if not is_free(port):
+                raise ProgramError(_in_use("GATEWAY_PORT", port))
             ports[service.name] = [Ports(port)]
         else:
             assert service.grpc_port is not None  # noqa: S101 only the gateway has none
@@ -40,15 +63,19 @@ def choose_ports(
             )
             ports[service.name] = [Ports(http, grpc)]
         for _ in range(1, instances.get(service.name, 1)):
-            grpc_port = None if service is GATEWAY else program.free_port()
-            ports[service.name].append(Ports(program.free_port(), grpc_port))
+            grpc_port = None if service is GATEWAY else free_port()
+            ports[service.name].append(Ports(free_port(), grpc_port))
     return ports
 
 
 def _choose(settings: Settings, setting: str, usual: int) -> int:
     asked = settings.port(setting)
     if asked:
-        if not program.is_free(asked):
-            raise ProgramError(f"port {asked} is taken: set {setting} to another one")
+        if not is_free(asked):
+            raise ProgramError(_in_use(setting, asked))
         return asked
-    return usual if usual and program.is_free(usual) else program.free_port()
+    return usual if usual and is_free(usual) else free_port()
+
+
+def _in_use(setting: str, port: int) -> str:
+    return f"{setting}: port {port} is in use; set another one, or stop the program that listens there"

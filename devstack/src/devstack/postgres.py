@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from importlib import util
 from pathlib import Path
 
-from devstack import program
+from devstack import ports, program
 from devstack.program import ProgramError
 
 MAJOR_VERSION = 18
@@ -60,7 +60,7 @@ class Postgres:
                 " dump and load it, or set DATA_DIR to another folder"
             )
         if not self.port:
-            self.port = program.free_port()
+            self.port = ports.free_port()
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
@@ -116,7 +116,7 @@ class Postgres:
 
     def _initialise(self, user: int | None) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        # Under another name until it is whole: a start that was cut short begins anew.
+        # Under another name until it is whole: a start that was interrupted begins again.
         unfinished = self.folder / "data.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)

@@ -1,10 +1,8 @@
 """Starting and stopping processes, so that none outlives us."""
 
 import functools
-import itertools
 import os
 import pwd
-import secrets
 import shutil
 import socket
 import subprocess
@@ -17,39 +15,16 @@ _SPAWNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
 """Starts every process. The kernel takes the death of the starting *thread* for that of the
 parent, so processes are started by one thread that lives as long as the program."""
 
-_FREE_PORTS = range(20_000, 30_000)
-"""Below those that systems give to outgoing connections: such a one could take a port between our choice
-and the program's start. A port chosen by the system (`bind` to 0) is one of them."""
-
-_ports = itertools.cycle(secrets.SystemRandom().sample(_FREE_PORTS, len(_FREE_PORTS)))
-
 
 class ProgramError(Exception):
     """A program does not run; the message says which and what to do."""
-
-
-def free_port() -> int:
-    """Returns a port of the loopback interface that nobody listens on, another one with each call."""
-    return next(port for port in _ports if is_free(port))
-
-
-def is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Says whether a port can be listened on."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-            probe.listen(1)
-        except OSError:
-            return False
-        return True
 
 
 def unprivileged_user(data: Path) -> int | None:
     """Returns the id of the user that runs what refuses to run as root; None when we are not root.
 
     Args:
-        data: What the program works on. Whoever owns it already goes on with it.
+        data: What the program works on. Its owner, if it exists, stays its owner.
 
     Raises:
         ProgramError: there is no such user.
@@ -161,7 +136,7 @@ def wait_until(ready: Callable[[], bool], process: "subprocess.Popen[bytes]", na
 
 
 def listens(port: int) -> bool:
-    """Says whether somebody listens on a port of the loopback interface."""
+    """Whether a program listens on a port of the loopback interface."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from devstack import program
+from devstack import ports, program
 from devstack.program import ProgramError
 
 RULES = Path(__file__).parents[3] / "helm" / "vestibule" / "files" / "alerts"
@@ -50,7 +50,7 @@ class Prometheus:
             raise ProgramError("`prometheus` (Debian's prometheus) is not installed")
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self.port:
-            self.port = program.free_port()
+            self.port = ports.free_port()
         configuration = self.folder / "prometheus.yml"
         # JSON is YAML.
         configuration.write_text(json.dumps(self._configuration(), indent=2))

@@ -53,7 +53,7 @@ RULES: Mapping[str, str] = {
 
 
 def acl_file(passwords: Mapping[str, str]) -> str:
-    """Returns an ACL file: nobody without a password, the admin, and the services.
+    """Returns an ACL file: no user without a password, the admin, and the services.
 
     Args:
         passwords: Of each user; only their SHA-256 is in the file.

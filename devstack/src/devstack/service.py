@@ -111,9 +111,12 @@ class ServiceProcess:
         while not self.is_ready():
             for process in (self, *beside):
                 if not process.is_running:
-                    raise ProgramError(f"{process.name} {process.epitaph()}")
+                    raise ProgramError(f"{process.name} {process.epitaph()}; see {process.log_path}")
             if time.monotonic() > deadline:
-                raise ProgramError(f"{self.name} is not ready after {within_seconds:.0f} s: {self._ask()[1]}")
+                raise ProgramError(
+                    f"{self.name} is not ready after {within_seconds:.0f} s: {self._ask()[1]};"
+                    f" see {self.log_path}"
+                )
             time.sleep(0.03)
 
     def wait_until_zero(self, gauge: str, within_seconds: float = READY_WITHIN_SECONDS) -> None:

@@ -24,7 +24,7 @@ _OF_ONE_SERVICE = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the person who starts the stack decides.
+    """What the user who starts the stack decides.
 
     Attributes:
         data_dir: Where everything is kept.
@@ -81,7 +81,7 @@ class Settings:
 
 def _switch(name: str, value: str) -> bool:
     if value not in {"0", "1"}:
-        raise ProgramError(f"{name}={value} says neither yes nor no: set 1 or 0")
+        raise ProgramError(f"{name}={value} is neither 1 nor 0: set one of them")
     return value == "1"
 
 

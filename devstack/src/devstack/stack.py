@@ -15,12 +15,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from devstack import backing, program
+from devstack import backing
 from devstack.database import Database
 from devstack.keys import KeyPairs, Keys
 from devstack.lock import lock
 from devstack.plan import KEYS_FOLDER, REDIS_FILE, TOPOLOGY_FILE, Plan, Ports, Route, instance_names, straight
-from devstack.ports import choose_ports
+from devstack.ports import choose_ports, free_port
 from devstack.postgres import Postgres
 from devstack.program import ProgramError
 from devstack.redis_acl import kept_passwords
@@ -32,7 +32,7 @@ from devstack.topology_file import write_topology
 from devstack.valkey import Valkey
 
 Report = Callable[[str, float], None]
-"""Hears what was done and how many seconds it took."""
+"""Receives what was done and how many seconds it took."""
 
 
 def _silent(done: str, seconds: float) -> None:
@@ -50,7 +50,7 @@ class Stack:
         environment: What `make up` would find in its environment.
         instances: How many processes of a service to run, by its name; one where it is not named.
         overrides: Further settings of single processes, by name.
-        free_ports: Take any free port where none is asked for; otherwise the usual one when free.
+        free_ports: Take any free port where none is named; otherwise the default one if it is free.
         postgres_settings: Settings of the embedded Postgres.
         release: Whose programs and schemas it starts with.
         route: Leads each process to each other, such as through a proxy that makes trouble.
@@ -127,7 +127,7 @@ class Stack:
             OSError: the folder cannot be written.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        # Logs name users by id: they are for whoever runs this, and nobody else on the machine.
+        # Logs name users by id: only the user who runs this may read them.
         (self.folder / "logs").mkdir(mode=0o700, exist_ok=True)
         self._lock = lock(self.folder)
         backing.end_leftovers(self.folder)
@@ -149,7 +149,7 @@ class Stack:
         for process in self.services.values():
             process.wait_until_ready(beside=tuple(self.services.values()))
             self._report(f"{process.name} is ready", time.monotonic() - began)
-        # Readiness waits for no admin; whoever starts a stack wants to sign in as one.
+        # Readiness does not wait for the first admin; users of a stack sign in as one.
         self.services[AUTH.name].wait_until_zero("bootstrap_admin_pending")
 
     def stop(self) -> None:
@@ -216,7 +216,7 @@ class Stack:
     def add_gateway(self, settings: Mapping[str, str] | None = None) -> ServiceProcess:
         """Starts one more gateway and waits until it is ready."""
         name = next(each for each in instance_names(GATEWAY) if each not in self.services)
-        added = self._add(name, GATEWAY, Ports(program.free_port()), settings)
+        added = self._add(name, GATEWAY, Ports(free_port()), settings)
         added.start()
         self.write_topology()
         added.wait_until_ready()

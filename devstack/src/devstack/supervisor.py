@@ -1,4 +1,4 @@
-"""Watches over a running stack: a part that dies is named and started again, until it is told to stop."""
+"""Supervises a running stack: a process that ends is reported and started again, until the stack stops."""
 
 import time
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ LOOK_SECONDS = 0.1
 FIRST_PAUSE_SECONDS = 0.25
 PAUSE_SECONDS_MAX = 30.0
 STEADY_SECONDS = 30.0
-"""Whoever has lived this long is started again without a pause."""
+"""A process that ran this long is started again after the first pause."""
 
 
 _Part = ServiceProcess | Postgres | Valkey | Prometheus
@@ -41,7 +41,7 @@ class Supervisor:
 
     Args:
         stack: The stack, started.
-        terminal: Where to tell.
+        terminal: Where to report.
         prometheus: What runs beside it; None when nothing does.
     """
 
@@ -74,7 +74,7 @@ class Supervisor:
                 watched.pause_seconds = FIRST_PAUSE_SECONDS
             watched.start_at = now + watched.pause_seconds
             self._terminal.trouble(
-                f"{name} {_epitaph(part)}; it is started again in {watched.pause_seconds:.2g} s"
+                f"{name} {_epitaph(part)}; starting it again in {watched.pause_seconds:.2g} s"
             )
             watched.pause_seconds = min(watched.pause_seconds * 2, PAUSE_SECONDS_MAX)
         if watched.start_at is not None and now >= watched.start_at:

@@ -12,7 +12,7 @@ from devstack.valkey import Valkey
 def write_topology(
     file: Path, services: Mapping[str, ServiceProcess], postgres: Postgres | None, valkey: Valkey | None
 ) -> None:
-    """Writes the file anew; whoever reads it sees the old one or the new one whole."""
+    """Replaces the file; a reader sees all of the old one or all of the new one."""
     backing = {"postgres": postgres, "redis": valkey}
     content = {
         "services": {

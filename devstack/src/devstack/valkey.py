@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from importlib import util
 from pathlib import Path
 
-from devstack import program
+from devstack import ports, program
 from devstack.files import write_private
 from devstack.program import ProgramError
 from devstack.redis_acl import ADMIN, acl_file, as_user
@@ -40,7 +40,7 @@ class Valkey:
     Attributes:
         folder: Holds its log.
         port: Where it listens on 127.0.0.1; a free port when 0.
-        passwords: Of the users in `devstack.redis_acl`; open to everybody when there are none.
+        passwords: Of the users in `devstack.redis_acl`; open to all clients when there are none.
     """
 
     folder: Path
@@ -56,7 +56,7 @@ class Valkey:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self.port:
-            self.port = program.free_port()
+            self.port = ports.free_port()
         server = binary()
         if not os.access(server, os.X_OK):
             server.chmod(0o755)

@@ -14,7 +14,7 @@ from chassis.grpc.policy import service_policies
 from chassis.grpc.reconnection import RECONNECT_SECONDS
 from chassis.grpc.service_config import service_config
 from chassis.identity.caller import Caller
-from devstack.program import free_port
+from devstack.ports import free_port
 from vestibule.users.v1 import user_service_pb2, user_service_pb2_grpc
 from vestibule.users.v1.user_pb2 import User
 

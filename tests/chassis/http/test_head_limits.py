@@ -8,7 +8,7 @@ import pytest
 import uvicorn
 from chassis.http import head_limits
 from chassis.http.head_limits import HeadLimitProtocol
-from devstack.program import free_port
+from devstack.ports import free_port
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
 LIMIT_SECONDS = 0.3

@@ -9,8 +9,8 @@ from chassis.errors import Unavailable
 from chassis.postgres.connection import rows_affected
 from chassis.postgres.pool import Pool, open_pool
 from chassis.startup import StartupError
+from devstack.ports import free_port
 from devstack.postgres import Postgres
-from devstack.program import free_port
 
 
 async def test_a_transaction_commits_and_then_calls_back(pool: Pool) -> None:

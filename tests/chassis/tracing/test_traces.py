@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from chassis.tracing.deferred_spans import DEFERRED_MAX
-from devstack.program import free_port
+from devstack.ports import free_port
 
 from tests.collector import Collector, grown
 

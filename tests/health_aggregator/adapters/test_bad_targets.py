@@ -9,7 +9,7 @@ from pathlib import Path
 import grpc
 import pytest
 from chassis.clock import SystemClock
-from devstack.program import free_port
+from devstack.ports import free_port
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from health_aggregator.adapters.check_factory import INTERNAL_TLS, CheckFactory
 from health_aggregator.adapters.grpc_check import GrpcCheck

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from chassis.http.operations import open_operations
 from chassis.readiness import Readiness
-from devstack.program import free_port
+from devstack.ports import free_port
 from health_aggregator.adapters.exposition import read_exposition
 from health_aggregator.adapters.metrics_scraper import MetricsScraper
 from health_aggregator.usecases.service_metrics import RECENT_SCRAPES, CollectMetrics

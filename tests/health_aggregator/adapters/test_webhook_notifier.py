@@ -8,7 +8,7 @@ import json
 from datetime import UTC, datetime
 
 from chassis.clock import SystemClock
-from devstack.program import free_port
+from devstack.ports import free_port
 from health_aggregator.adapters.target_file import Webhook
 from health_aggregator.adapters.webhook_notifier import WebhookNotifier
 from health_aggregator.domain.state import Change, State

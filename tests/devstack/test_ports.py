@@ -4,7 +4,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from devstack.program import free_port
+from devstack.ports import free_port
 
 _RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
@@ -27,6 +27,6 @@ def test_outgoing_connections_do_not_take_it() -> None:
 def test_what_is_listened_on_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """A port in use is skipped."""
     taken, free = free_port(), free_port()
-    monkeypatch.setattr("devstack.program._ports", iter([taken, free]))
+    monkeypatch.setattr("devstack.ports._ports", iter([taken, free]))
     with socket.create_server(("127.0.0.1", taken)):
         assert free_port() == free
