@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from devstack.keys import KeyPairs
-from devstack.program import free_port
+from devstack.ports import free_port
 from devstack.topology import SERVICES
 from devstack.valkey import Valkey
 from websockets.asyncio.client import connect

@@ -6,7 +6,7 @@ from uuid import UUID
 import structlog
 from chassis.errors import Kind, NotFound, RemoteError, ServiceError, TokenInvalid, Unavailable
 from chassis.grpc.channel import ServiceChannel
-from google.protobuf.timestamp_pb2 import Timestamp
+from chassis.grpc.timestamps import timestamp
 from vestibule.users.v1 import directory_service_pb2, user_pb2
 from vestibule.users.v1.directory_service_pb2_grpc import DirectoryServiceStub
 
@@ -79,9 +79,7 @@ class GrpcUserDirectory:
 
     async def record_sign_in(self, user_id: UUID, at: datetime) -> bool:
         """Reports a sign-in; returns whether user-service has noted it in a short time."""
-        moment = Timestamp()
-        moment.FromDatetime(at)
-        request = directory_service_pb2.RecordSignInRequest(user_id=str(user_id), signed_in_at=moment)
+        request = directory_service_pb2.RecordSignInRequest(user_id=str(user_id), signed_in_at=timestamp(at))
         try:
             await self._directory.RecordSignIn(request, timeout=RECORD_SIGN_IN_SECONDS)
         except ServiceError as error:

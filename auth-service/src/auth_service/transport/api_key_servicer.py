@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from chassis.grpc.timestamps import datetime_of, timestamp
 from chassis.identity.caller import current_caller
 from google.protobuf.empty_pb2 import Empty
 from vestibule.auth.v1 import api_key_service_pb2 as pb
@@ -10,7 +11,6 @@ from vestibule.auth.v1.api_key_service_pb2_grpc import ApiKeyServiceServicer
 
 from auth_service.domain.api_key import ApiKey
 from auth_service.transport.idempotency import current_idempotency
-from auth_service.transport.messages import moment, timestamp
 from auth_service.transport.paging import cut
 from auth_service.usecases.api_keys import CreateApiKey, ListApiKeys, RevokeApiKey
 from auth_service.usecases.ports import Ports
@@ -31,7 +31,7 @@ class ApiKeyServicer(ApiKeyServiceServicer):
         key, text = await self.create_api_key(
             name=request.name,
             scopes=request.scopes,
-            expires_at=moment(request.expires_at) if request.HasField("expires_at") else None,
+            expires_at=datetime_of(request.expires_at) if request.HasField("expires_at") else None,
             caller=current_caller(),
             idempotency=current_idempotency(),
         )

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.errors import Invalid
+from chassis.grpc.timestamps import datetime_of
 from vestibule.api.v1.pagination_pb2 import Pagination
 from vestibule.auth.v1 import audit_service_pb2 as pb
 from vestibule.auth.v1.audit_service_pb2_grpc import AuditServiceServicer
@@ -86,7 +87,7 @@ def _moment(request: pb.ListAuditEventsRequest, field: str) -> datetime | None:
     if not request.HasField(field):  # type: ignore[arg-type] # one of its fields
         return None
     try:
-        return messages.moment(getattr(request, field))
+        return datetime_of(getattr(request, field))
     except (ValueError, OverflowError) as error:
         raise Invalid.on(field, "is not a valid time") from error
 

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from chassis.events.consumer import Handler
+from chassis.grpc.timestamps import datetime_of
 from chassis.identity.caller import Caller
 from vestibule.events.v1.events_pb2 import Event
 
 from auth_service.domain.audit import AuditEntry
 from auth_service.domain.audit_client import COMMITMENT
-from auth_service.transport.messages import moment
 from auth_service.usecases.audit import RecordAudit
 from auth_service.usecases.ports import Ports
 
@@ -60,7 +60,7 @@ def _entry(event: Event) -> AuditEntry:
         raise ValueError("no audit entry that this service may make")
     return AuditEntry(
         id=UUID(event.event_id),
-        occurred_at=moment(event.occurred_at),
+        occurred_at=datetime_of(event.occurred_at),
         actor_id=UUID(recorded.actor_id) if recorded.actor_id else None,
         subject_id=UUID(recorded.subject_id) if recorded.subject_id else None,
         action=recorded.action,

@@ -1,12 +1,13 @@
 """The export of a user's data, as messages."""
 
+from chassis.grpc.timestamps import timestamp
 from vestibule.users.v1 import export_pb2 as pb
 
 from auth_service.domain.api_key import ApiKey
 from auth_service.domain.audit import ChainedEntry
 from auth_service.domain.export import AccountExport, SecondFactorExport
 from auth_service.domain.session import Session
-from auth_service.transport.messages import ROLES, timestamp
+from auth_service.transport.messages import ROLES
 
 
 def account(export: AccountExport) -> pb.AccountData:

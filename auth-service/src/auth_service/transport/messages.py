@@ -1,9 +1,8 @@
 """Domain to protobuf, and back, for what several servicers use."""
 
-from datetime import UTC, datetime
 from uuid import UUID
 
-from google.protobuf.timestamp_pb2 import Timestamp
+from chassis.grpc.timestamps import timestamp
 from vestibule.auth.v1 import audit_service_pb2, auth_service_pb2, key_service_pb2, session_service_pb2
 from vestibule.events.v1 import events_pb2
 from vestibule.users.v1 import user_pb2
@@ -16,18 +15,6 @@ from auth_service.domain.tokens import Revocation, Tokens, unix_milliseconds
 from auth_service.domain.user import Role, User
 
 ROLES = {Role.USER: user_pb2.ROLE_USER, Role.ADMIN: user_pb2.ROLE_ADMIN}
-
-
-def timestamp(at: datetime) -> Timestamp:
-    """Returns a moment as protobuf carries it."""
-    message = Timestamp()
-    message.FromDatetime(at)
-    return message
-
-
-def moment(message: Timestamp) -> datetime:
-    """Returns the moment of a message."""
-    return message.ToDatetime(UTC)
 
 
 def user(user: User) -> user_pb2.User:
@@ -45,7 +32,7 @@ def user(user: User) -> user_pb2.User:
         pending_email=user.pending_email,
     )
     if user.last_login_at is not None:
-        message.last_login_at.FromDatetime(user.last_login_at)
+        message.last_login_at.CopyFrom(timestamp(user.last_login_at))
     return message
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from chassis.grpc.timestamps import timestamp
 from chassis.identity.caller import current_caller
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.json_format import MessageToDict
@@ -92,6 +93,6 @@ def _shown(passkey: Passkey) -> pb.Passkey:
         id=str(passkey.id),
         name=passkey.name,
         backed_up=passkey.is_backed_up,
-        created_at=messages.timestamp(passkey.created_at),
-        last_used_at=None if last_used_at is None else messages.timestamp(last_used_at),
+        created_at=timestamp(passkey.created_at),
+        last_used_at=None if last_used_at is None else timestamp(last_used_at),
     )

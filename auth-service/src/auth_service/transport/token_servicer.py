@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from chassis.grpc.timestamps import timestamp
 from chassis.identity.caller import current_caller
 from vestibule.auth.v1 import token_service_pb2 as pb
 from vestibule.auth.v1.token_service_pb2_grpc import TokenServiceServicer
@@ -30,7 +31,7 @@ class TokenServicer(TokenServiceServicer):
         revocations, read_at = await self.list_revocations()
         return pb.ListRevocationsResponse(
             revocations=[messages.revocation(each) for each in revocations],
-            read_at=messages.timestamp(read_at),
+            read_at=timestamp(read_at),
         )
 
     async def IntrospectToken(
@@ -61,7 +62,7 @@ def _key_claims(holder: KeyHolder) -> pb.ApiKeyClaims:
         user_id=str(key.user_id),
         role=holder.role.value,
         scopes=key.scopes,
-        expires_at=None if key.expires_at is None else messages.timestamp(key.expires_at),
-        read_at=messages.timestamp(holder.read_at),
+        expires_at=None if key.expires_at is None else timestamp(key.expires_at),
+        read_at=timestamp(holder.read_at),
         must_enrol=holder.must_enrol,
     )

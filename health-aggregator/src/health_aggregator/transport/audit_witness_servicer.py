@@ -1,9 +1,8 @@
 """AuditWitnessService: the heads that were witnessed, for the service that verifies the audit chain."""
 
-from datetime import datetime
 from typing import Any
 
-from google.protobuf.timestamp_pb2 import Timestamp
+from chassis.grpc.timestamps import timestamp
 from vestibule.health.v1 import audit_witness_service_pb2 as pb
 from vestibule.health.v1 import audit_witness_service_pb2_grpc as pb_grpc
 
@@ -38,12 +37,6 @@ def _message(head: WitnessedHead) -> pb.WitnessedHead:
     return pb.WitnessedHead(
         sequence=head.sequence,
         hash=head.hash,
-        at=_timestamp(head.at),
-        witnessed_at=_timestamp(head.witnessed_at),
+        at=timestamp(head.at),
+        witnessed_at=timestamp(head.witnessed_at),
     )
-
-
-def _timestamp(at: datetime) -> Timestamp:
-    timestamp = Timestamp()
-    timestamp.FromDatetime(at)
-    return timestamp

@@ -1,6 +1,6 @@
 """Results of use cases as protobuf messages."""
 
-from google.protobuf.timestamp_pb2 import Timestamp
+from chassis.grpc.timestamps import timestamp
 from vestibule.health.v1 import health_service_pb2 as pb
 
 from health_aggregator.domain.board import Component
@@ -21,23 +21,22 @@ def health_message(health: Health, *, with_details: bool = False) -> pb.GetHealt
 
 def change_message(change: Change) -> pb.ComponentChange:
     """Returns a change as a message."""
-    at = Timestamp()
-    at.FromDatetime(change.at)
     return pb.ComponentChange(
-        name=change.name, state=_STATES[change.state], previous=_STATES[change.previous], at=at
+        name=change.name,
+        state=_STATES[change.state],
+        previous=_STATES[change.previous],
+        at=timestamp(change.at),
     )
 
 
 def _component(component: Component, *, with_details: bool) -> pb.Component:
-    since = Timestamp()
-    since.FromDatetime(component.since)
     return pb.Component(
         name=component.name,
         kind=component.kind,
         critical=component.critical,
         state=_STATES[component.state],
         latency_ms=None if component.latency_seconds is None else round(component.latency_seconds * 1000, 3),
-        since=since,
+        since=timestamp(component.since),
         error=component.error,
         depends_on=component.depends_on,
         caused_by=component.caused_by,

@@ -1,11 +1,10 @@
 """Users as protobuf messages, and back."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import cast
 
 from chassis.errors import Invalid
-from google.protobuf.timestamp_pb2 import Timestamp
+from chassis.grpc.timestamps import timestamp
 from vestibule.api.v1.pagination_pb2 import Pagination
 from vestibule.users.v1 import export_pb2, user_pb2
 
@@ -28,9 +27,9 @@ def user_message(user: User) -> user_pb2.User:
         role=_ROLE_OUT[user.role],
         is_active=user.is_active,
         email_verified=user.email_verified,
-        created_at=_timestamp(user.created_at),
-        updated_at=_timestamp(user.updated_at),
-        last_login_at=None if user.last_login_at is None else _timestamp(user.last_login_at),
+        created_at=timestamp(user.created_at),
+        updated_at=timestamp(user.updated_at),
+        last_login_at=None if user.last_login_at is None else timestamp(user.last_login_at),
         etag=etag(user),
         pending_email=user.pending_email,
     )
@@ -52,7 +51,7 @@ def pagination_message(page: Page) -> Pagination:
 def personal_data_message(data: PersonalData) -> export_pb2.PersonalData:
     """Returns an export as a message."""
     return export_pb2.PersonalData(
-        exported_at=_timestamp(data.exported_at),
+        exported_at=timestamp(data.exported_at),
         user=user_message(data.user),
         account=cast("export_pb2.AccountData", data.account),
         audit_events=cast("Sequence[export_pb2.AuditData]", data.audit_events),
@@ -70,9 +69,3 @@ def role_of(value: user_pb2.Role.ValueType) -> Role:
     if role is None:
         raise Invalid.on("role", "must be one of user, admin")
     return role
-
-
-def _timestamp(at: datetime) -> Timestamp:
-    timestamp = Timestamp()
-    timestamp.FromDatetime(at)
-    return timestamp

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from chassis.events.outbox import Outbox
+from chassis.grpc.timestamps import timestamp
 from chassis.postgres.connection import Connection, Transaction
-from google.protobuf.timestamp_pb2 import Timestamp
 from vestibule.events.v1 import events_pb2
 
 from auth_service.domain.events import (
@@ -54,9 +54,7 @@ def _on_the_wire(event: Event) -> events_pb2.Event:
         case RegistrationStarted(user_id):
             return events_pb2.Event(registration_started=events_pb2.RegistrationStarted(user_id=str(user_id)))
         case SignedIn(user_id, at):
-            signed_in_at = Timestamp()
-            signed_in_at.FromDatetime(at)
-            signed_in = events_pb2.SignedIn(user_id=str(user_id), signed_in_at=signed_in_at)
+            signed_in = events_pb2.SignedIn(user_id=str(user_id), signed_in_at=timestamp(at))
             return events_pb2.Event(tags=[f"user:{user_id}"], signed_in=signed_in)
         case EmailVerified(user_id):
             return events_pb2.Event(email_verified=events_pb2.EmailVerified(user_id=str(user_id)))
