@@ -1,5 +1,6 @@
 """The endpoints of methods that stream: events from the service, or a WebSocket."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -187,4 +188,4 @@ class WebSocketEndpoint:
 
 def _headers(seconds: float, *further: Header) -> list[Header]:
     """Returns the headers of a stream's head, which tells how long it may last."""
-    return [(b"stream-lifetime", str(round(seconds)).encode()), *further]
+    return [(b"stream-lifetime", str(math.ceil(seconds)).encode()), *further]
