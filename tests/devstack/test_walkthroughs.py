@@ -162,7 +162,7 @@ def test_a_route_is_served(client: Client, admin: User) -> None:
 
 
 def test_a_query_is_answered(client: Client) -> None:
-    """`GET /api/auth/api-keys/{key_id}`: one's own key, and nobody else's."""
+    """`GET /api/auth/api-keys/{key_id}`: the caller's own keys only."""
     user, other = client.join(), client.join()
     asked = {"name": "build", "scopes": ["read"]}
     created = client.post("/api/auth/api-keys", json=asked, token=user.access_token)

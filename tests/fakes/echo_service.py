@@ -137,7 +137,7 @@ class EchoService:
     async def talk(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
         """Says back."""
         if self.refusal is not None:
-            await context.abort(self.refusal, "as told")
+            await context.abort(self.refusal, "as the test asked")
         self.open += 1
         self.metadata = dict(context.invocation_metadata())
         try:

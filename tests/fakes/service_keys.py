@@ -24,7 +24,7 @@ SHARED_KEY = "a service key that is long enough for tests"
 
 
 def service_keys(service: str, *, shared_key: str | None = None) -> ServiceKeys:
-    """Returns a service's own key and whom it trusts; strangers get one that nobody trusts."""
+    """Returns a service's own key and those it trusts; an unknown service gets one that no service trusts."""
     known = service in {each.name for each in SERVICES}
     keys = _opened(service if known else SERVICES[0].name)
     private = keys.private_key if known else ec.generate_private_key(ec.SECP256R1())
@@ -42,7 +42,7 @@ def proof(service: str, audience: str) -> tuple[tuple[str, str], ...]:
 
 
 def entry_of(event: Event, source: str, **changes: bytes) -> dict[Any, Any]:
-    """Returns the entry on the stream by which a service tells of an event; what is missing is filled in.
+    """Returns the entry on the stream by which a service publishes an event; what is missing is filled in.
 
     Args:
         event: What happened.

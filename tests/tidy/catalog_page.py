@@ -23,7 +23,7 @@ HEAD = """\
 # Service catalog
 
 What each service owns, where it listens, what it answers, what it stands on, and what to do when it is in
-trouble. How they work together is in [architecture.md](architecture.md), what they tell in
+trouble. How they work together is in [architecture.md](architecture.md), what they measure in
 [metrics.md](metrics.md). Written by `make docs` from protos, topology, migrations, chart and alerts; a test
 holds it against them.
 """
@@ -100,7 +100,10 @@ def _facts(service: Service) -> Iterator[tuple[str, str]]:
         tables = ", ".join(f"`{table}`" for table in _tables(service))
         yield "tables", f"{tables}; roles `{service.schema.owner}` and `{service.schema.runtime}`"
     yield "commits", ", ".join(f"`{event}`" for event, (source, _) in EVENTS.items() if source == name)
-    yield "listens to", ", ".join(f"`{event}`" for event, (_, ears) in EVENTS.items() if name in ears)
+    yield (
+        "listens to",
+        ", ".join(f"`{event}`" for event, (_, listeners) in EVENTS.items() if name in listeners),
+    )
     yield "calls", ", ".join(arrows.get("grpc", []))
     yield "stands on", ", ".join(arrows["backends"])
     yield "objective", OBJECTIVE.get(name, "")
@@ -129,20 +132,20 @@ def _tables(service: Service) -> list[str]:
 
 
 def _alerts(service: str) -> list[str]:
-    tellers = {each.name: set(each.services) for each in metrics_page.declarations()}
+    reporters = {each.name: set(each.services) for each in metrics_page.declarations()}
     found = dict.fromkeys(
         alert.name
         for alert in alerts()
         if any(
-            service in (tellers[metric] if metric in tellers else _told_by(metric))
+            service in (reporters[metric] if metric in reporters else _reported_by(metric))
             for metric in re.findall(r"[a-z][a-z0-9_:]*[a-z0-9]", alert.expression)
         )
     )
     return list(found)
 
 
-def _told_by(word: str) -> set[str]:
-    """Returns whom a series that nobody declares is about."""
+def _reported_by(word: str) -> set[str]:
+    """Returns the services that a series without a declaration is about."""
     name = re.sub(r"_(bucket|count|sum)$", "", word)
     if name != word:
         return {one for each in metrics_page.declarations() if each.name == name for one in each.services}

@@ -25,7 +25,7 @@ UNITS = {"seconds": "seconds", "bytes": "bytes", "ratio": "ratio", "info": ""}
 _HEAD = """\
 # Metrics
 
-Each service tells these at `/metrics`, the gateway on its own port, the others on their HTTP port (`make up`
+Served by each service at `/metrics`, the gateway on its own port, the others on their HTTP port (`make up`
 prints it). The text format of Prometheus by default; a scraper that accepts `application/openmetrics-text`
 gets OpenMetrics, in which the latency histograms carry the trace ids of recorded requests as exemplars
 (Prometheus keeps them with `--enable-feature=exemplar-storage`). Besides these there are `process_*` and
@@ -36,7 +36,7 @@ those of the protos. Counters begin at 0 with the process. Nothing is computed f
 memory already.
 
 This page is written by `python -m tests.tidy.metrics_page`; a test holds it against the code, and another
-the `service` column against what the running services tell.
+the `service` column against what the running services report.
 """
 
 
@@ -65,7 +65,7 @@ class Declaration:
 
     @property
     def services(self) -> tuple[str, ...]:
-        """The services that tell it: those whose program needs the module."""
+        """The services that report it: those whose program needs the module."""
         return tuple(service for service in tree.services() if self.module in _needed_by(service))
 
 

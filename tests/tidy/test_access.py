@@ -20,8 +20,8 @@ WAYS_IN = frozenset({"email", "role", "is_active", "email_verified", "scopes", "
 LITTLE = duration_pb2.Duration(seconds=300)
 
 WITHOUT_PROOF = {
-    "Logout": "only takes away, and nobody should have to prove anything to leave",
-    "LogoutAll": "only takes away, and nobody should have to prove anything to leave",
+    "Logout": "only takes away, and leaving should need no proof",
+    "LogoutAll": "only takes away, and leaving should need no proof",
     "EndSession": "only takes away, and is what one does first when something is wrong",
     "RevokeApiKey": "only takes away, and is what one does first when something is wrong",
     "Reauthenticate": "is how the proof is given",
@@ -95,7 +95,7 @@ def _verb(policy: Policy) -> str:
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.descriptor.name)
 def test_nothing_is_left_open(policy: Policy) -> None:
-    """Of any method of the house."""
+    """Of any method."""
     assert faults(policy) == []
 
 

@@ -1,4 +1,4 @@
-"""Nothing stands about that nobody uses."""
+"""Every file is used."""
 
 from tests.tidy import tree
 

@@ -31,7 +31,7 @@ NO_REASON_OF_THEIR_OWN = {
 
 
 def test_reason_is_the_name() -> None:
-    """Whoever reads `EMAIL_TAKEN` in an answer finds `class EmailTaken` by searching for it."""
+    """Each code has its class: `EMAIL_TAKEN` is `class EmailTaken`."""
     differing = {
         f"{source}:{error.name}: {reason}"
         for source in tree.product()
@@ -45,7 +45,7 @@ def test_reason_is_the_name() -> None:
 
 
 def test_every_error_has_a_reason() -> None:
-    """No error of a domain reaches a client as INTERNAL because somebody forgot its code."""
+    """No error of a domain reaches a client as INTERNAL because its code was forgotten."""
     silent = {
         f"{source}:{error.name}"
         for source in tree.product()

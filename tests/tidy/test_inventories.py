@@ -18,7 +18,7 @@ def test_every_table_has_a_level_of_protection() -> None:
 
 
 def test_every_action_of_the_audit_is_listed() -> None:
-    """Whoever reads the audit finds what an entry means."""
+    """The meaning of each audit entry is documented."""
     page = (tree.ROOT / "docs/logs.md").read_text(encoding="utf-8")
     section = page.split("## What is audited\n")[1]
     listed = set(re.findall(r"`((?:auth|users)\.[a-z_]+)`", section))

@@ -25,7 +25,7 @@ def _is_read(policy: Policy) -> bool:
 
 
 def test_what_changes_something_is_limited() -> None:
-    """What hashes, mails, judges a password or is audited costs more than it costs the caller."""
+    """What hashes, mails, rates a password or is audited costs more than it costs the caller."""
     unlimited = {
         each.path for each in _routes() if not _is_read(each) and not each.options.rate_limit.requests
     }

@@ -33,7 +33,7 @@ def test_labels_are_bounded() -> None:
     assert set() == unbounded
 
 
-def test_every_metric_is_told_by_somebody() -> None:
+def test_every_metric_is_reported_by_a_service() -> None:
     """A metric whose module no program needs is never seen."""
     unseen = {each.name for each in metrics_page.declarations() if not each.services}
 

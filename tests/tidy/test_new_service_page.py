@@ -21,15 +21,15 @@ NO_LISTS = {
     "helm/boards.py": "a service has a board when it has figures of its own",
     "helm/vestibule/templates/_environment.tpl": "settings that one service alone has",
     "helm/vestibule/values.schema.json": "services that no release is without",
-    "README.md": "tells the story of the house",
-    "CHANGELOG.md": "tells what happened",
+    "README.md": "introduces the system",
+    "CHANGELOG.md": "lists what changed",
     "helm/write_readme.py": "introduces the chart in words",
     "helm/vestibule/templates/_validate.tpl": "words of one message, about connections to Postgres",
 }
 
 
 def test_every_list_of_services_is_named() -> None:
-    """Whoever adds a service by the page forgets no file; `tests` name what is wanted of them themselves."""
+    """Adding a service by the page forgets no file; `tests` name what is wanted of them themselves."""
     page = PAGE.read_text(encoding="utf-8")
     section = page.split("## A service\n")[1].split("\n## ")[0]
     named = set(re.findall(r"`([\w./*-]+)`", section))

@@ -11,13 +11,13 @@ def test_catalog_is_up_to_date() -> None:
 
 
 def test_catalog_has_every_event() -> None:
-    """Each event of the protos has somebody who commits it and somebody who listens."""
+    """Each event of the protos has a service that commits it and one that listens."""
     payloads = {field.message_type.name for field in Event.DESCRIPTOR.oneofs_by_name["payload"].fields}
 
     assert payloads == catalog_page.EVENTS.keys()
-    assert {name for source, ears in catalog_page.EVENTS.values() for name in (source, *ears)} <= set(
-        tree.services()
-    )
+    assert {
+        name for source, listeners in catalog_page.EVENTS.values() for name in (source, *listeners)
+    } <= set(tree.services())
 
 
 def test_openapi_file_is_up_to_date() -> None:

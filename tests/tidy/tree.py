@@ -1,4 +1,4 @@
-"""The repository as the house rules see it: its Python files, parsed once, and its services."""
+"""The repository as the tidy tests read it: its Python files, parsed once, and its services."""
 
 import ast
 import functools

@@ -24,13 +24,13 @@ def binary() -> str | None:
 
 @dataclass
 class Prometheus:
-    """One server that scrapes every service and judges the rules.
+    """One server that scrapes every service and evaluates the rules.
 
     Attributes:
         folder: Holds its configuration, its data of one day and its log.
         targets: `host:port` of every process, by the service's name.
         port: Where it listens on 127.0.0.1; a free port when 0.
-        interval_seconds: How often it scrapes and judges.
+        interval_seconds: How often it scrapes and evaluates.
     """
 
     folder: Path
