@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import time
 from collections.abc import AsyncGenerator
 from types import SimpleNamespace
 from typing import Any
@@ -142,3 +143,11 @@ def test_frames_of_messages() -> None:
     assert (json.loads(text), is_binary) == ({"room": "blue", "said": "a"}, False)
     assert frame(message("TalkResponse", room="blue", audio=b"\x00").SerializeToString()) == (b"\x00", True)
     assert json.loads(frame(b"")[0]) == {"room": ""}
+
+
+@pytest.mark.parametrize("part", ["a", "a/a;", "q ", ";q=", " ", "a/a,"])
+def test_a_long_accept_takes_no_time(part: str) -> None:
+    """Whatever it holds: nobody else is served in the meantime."""
+    started = time.process_time()
+    framing_for(part * 8000)
+    assert time.process_time() - started < 0.2

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from chassis.ids import uuid7
 from devstack.valkey import Valkey
+from gateway.incoming import Incoming
 from gateway.streams import websocket
 from prometheus_client import REGISTRY
 from websockets.exceptions import ConnectionClosed
@@ -108,6 +109,21 @@ async def test_expiry_and_renewal(echo: Echo) -> None:
         assert json.loads(await socket.recv())["said"] == "a"
         await socket.send(json.dumps({"auth": echo.token()}))
         assert await closed(socket) == (4403, "FORBIDDEN")
+
+
+async def test_revocation_while_a_token_is_renewed(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The new token is checked once more when the stream can be found by it."""
+    user, session = uuid7(), uuid7()
+    async with echo.talk(echo.token(user_id=user)) as socket:
+
+        async def revoked_meanwhile(*_: Any) -> None:
+            await echo.revoke(session_id=str(session))
+            await asyncio.sleep(0.5)
+
+        monkeypatch.setattr(Incoming, "count", revoked_meanwhile)
+        await socket.send(json.dumps({"auth": echo.token(user_id=user, session_id=session)}))
+        async with asyncio.timeout(3):
+            assert await closed(socket) == (4401, "TOKEN_REVOKED")
 
 
 async def test_draining(echo: Echo) -> None:

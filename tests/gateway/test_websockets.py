@@ -1,11 +1,13 @@
 """Streams both ways: a real WebSocket client, real gateways, a real gRPC service behind them."""
 
+import asyncio
 import json
 from typing import Any
 
 import grpc
 import pytest
-from gateway.streams import conversation
+from gateway.streams import conversation, websocket
+from gateway.streams.frame_protocol import PART_BYTES
 
 from tests.chassis.waiting import until
 from tests.gateway.streaming import TALK, Echo, closed, opened, refused
@@ -129,6 +131,7 @@ async def test_the_service_refuses_at_once(echo: Echo, monkeypatch: pytest.Monke
         (b"x" * 1_100_000, 1009, "PAYLOAD_TOO_LARGE"),
         ('{"auth": "nonsense"}', 4401, "TOKEN_INVALID"),
         ('{"auth": 7}', 1007, "INVALID_JSON"),
+        ('{"end": false}', 1007, "INVALID_JSON"),
         ('{"fail": "INTERNAL"}', 1011, "INTERNAL"),
         ('{"fail": "FORBIDDEN"}', 4403, "FORBIDDEN"),
         ('{"fail": "TOO_MANY"}', 4429, "RATE_LIMITED"),
@@ -152,10 +155,44 @@ async def test_binary_where_no_field_is_marked(echo: Echo) -> None:
         assert await closed(socket) == (1003, "UNSUPPORTED_MEDIA_TYPE")
 
 
-async def test_messages_after_the_end(echo: Echo) -> None:
+@pytest.mark.parametrize("message", ['{"say": "a"}', '{"end": true}'])
+async def test_messages_after_the_end(echo: Echo, message: str) -> None:
     """A client that has said that it has ended has ended."""
     async with echo.talk() as socket:
         await socket.send('{"sleep_milliseconds": 2000}')
         await socket.send('{"end": true}')
-        await socket.send('{"say": "a"}')
+        await socket.send(message)
         assert await closed(socket) == (1008, "BAD_REQUEST")
+
+
+async def test_upgrades_need_http_1_1(echo: Echo) -> None:
+    """An offer in HTTP/1.0 is none (RFC 9110, 7.8)."""
+    base = echo.http.base_url
+    reader, writer = await asyncio.open_connection(base.host, base.port)
+    writer.write(
+        f"GET {TALK} HTTP/1.0\r\nAuthorization: Bearer {echo.token()}\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+    )
+    assert (await reader.readline()).split()[1] == b"426"
+    writer.close()
+
+
+async def test_many_small_frames_are_parsed_in_parts(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others are served between the parts, and what waits for the service is not parsed at all."""
+    most = 0
+    take = websocket.WebSocket._take
+
+    def counted(self: websocket.WebSocket, frame: Any) -> None:
+        nonlocal most
+        take(self, frame)
+        most = max(most, len(self._messages))
+
+    monkeypatch.setattr(websocket.WebSocket, "_take", counted)
+    frame = b"\x82\x80\0\0\0\0"
+    async with echo.talk() as socket:
+        await socket.send('{"sleep_milliseconds": 500}')
+        socket.transport.write(frame * 20_000)
+        for _ in range(20_000):
+            assert await socket.recv() == b""
+    assert most <= PART_BYTES / len(frame) + 1

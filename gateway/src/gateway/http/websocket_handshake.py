@@ -36,6 +36,7 @@ def check_handshake(request: Request, origins: Collection[bytes]) -> None:
     if (
         UPGRADE_EXTENSION not in request.extensions
         or request.method != "GET"
+        or request.http_version == "1.0"
         or not _offers_websocket(headers)
     ):
         raise UpgradeRequired
@@ -84,4 +85,5 @@ def _subprotocols(request: Request) -> list[bytes]:
 
 def _is_own(origin: bytes, host: bytes) -> bool:
     """Returns whether an origin is the gateway's own, as its client sees it."""
-    return origin.partition(b"://")[2].lower() == host.lower()
+    scheme, _, authority = origin.lower().partition(b"://")
+    return scheme in (b"http", b"https") and authority == host.lower()

@@ -206,6 +206,10 @@ class Conversation:
 
     async def _control(self, values: dict[str, Any]) -> None:
         if END in values:
+            if values[END] is not True:
+                raise InvalidJson
+            if self._has_ended:
+                raise BadRequest("The messages have ended before.")
             self._has_ended = True
             await self._call.end_sending()
             return

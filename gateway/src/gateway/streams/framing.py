@@ -23,7 +23,7 @@ HEADERS: list[Header] = [
 ]
 RETRY_MILLISECONDS = (500, 3000)
 
-_RANGE = re.compile(r"\s*([\w.+*-]+/[\w.+*-]+)\s*(?:;[^,]*?\bq\s*=\s*([01](?:\.\d{0,3})?))?[^,]*")
+_QUALITY = re.compile(r"\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*")
 
 
 class Framing(Protocol):
@@ -110,11 +110,16 @@ JSON_LINES: Framing = JsonLines()
 
 def framing_for(accept: str) -> Framing:
     """Returns the form that an `Accept` header prefers: JSON lines only where it names them."""
-    qualities: dict[str, float] = {}
-    for found in _RANGE.finditer(accept.lower()):
-        qualities[found[1]] = float(found[2] or 1)
+    qualities = dict(map(_quality, accept.lower().split(",")))
     lines = qualities.get(JSON_LINES.content_type.decode(), 0.0)
     return JSON_LINES if lines and lines >= qualities.get("text/event-stream", 0.0) else SERVER_SENT_EVENTS
+
+
+def _quality(media_range: str) -> tuple[str, float]:
+    """Returns the type that a range of `Accept` names, and how much it is preferred."""
+    media_type, *parameters = media_range.split(";")
+    found = next(filter(None, map(_QUALITY.fullmatch, parameters)), None)
+    return media_type.strip(), 1.0 if found is None else float(found[1])
 
 
 def _retry_milliseconds() -> int:

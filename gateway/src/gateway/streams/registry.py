@@ -86,12 +86,18 @@ class StreamRegistry:
         return stream
 
     def renew(self, stream: OpenStream, token: str, claims: Claims) -> None:
-        """Has a stream go on by another token of its user."""
+        """Has a stream go on by another token of its user.
+
+        Raises:
+            TokenRevoked: the token was revoked since it was authenticated.
+        """
         old = stream.holder
         self._unindex(stream)
         stream.holder = Holder(old.method, old.client, old.sender, token, claims, old.authorize)
         stream.timer.renew(stream.holder.token_seconds)
         self._index(stream)
+        # A revocation that came in between found the stream by its old token only.
+        self._authenticator.authenticate_cached(token)
 
     def on_revoked(self, revoked: TokensRevoked) -> None:
         """Ends the streams that a revocation concerns, whose tokens are then refused."""

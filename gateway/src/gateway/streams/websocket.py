@@ -8,13 +8,12 @@ import asyncio
 import socket
 import time
 from collections import deque
-from collections.abc import Mapping
 from typing import Any, cast
 
 from websockets.frames import Frame, Opcode
-from websockets.protocol import Protocol, Side
 
-from gateway.http.problems import BadRequest, InvalidJson, PayloadTooLarge
+from gateway.http.problems import InvalidJson, PayloadTooLarge
+from gateway.streams.frame_protocol import FrameProtocol
 
 PING_SECONDS = 20.0
 """How long after the last ping was answered the next one is sent, and how long an answer may take."""
@@ -37,23 +36,9 @@ UNSENT_BYTES_MAX = 128 * 1024
 _CLOSED_STATES = frozenset({7, 8})
 """CLOSE and CLOSE_WAIT among the states of `tcp_info`: the peer has closed or reset the connection."""
 
-_REASONS: Mapping[int, str] = {
-    1002: BadRequest.reason,
-    1007: InvalidJson.reason,
-    1009: PayloadTooLarge.reason,
-}
-
 
 class PeerGone(Exception):
     """The connection is closed or closing."""
-
-
-class _Framing(Protocol):
-    """The library's framing, which closes with our reasons in place of its own."""
-
-    def fail(self, code: int, reason: str = "") -> None:
-        """Closes because of what the peer sent."""
-        super().fail(code, _REASONS.get(code, reason))
 
 
 class WebSocket(asyncio.Protocol):
@@ -68,7 +53,7 @@ class WebSocket(asyncio.Protocol):
     def __init__(self, message_bytes: int) -> None:
         """Takes the most bytes that a message may have."""
         self.received_at = time.monotonic()
-        self._framing = _Framing(Side.SERVER, max_size=message_bytes)
+        self._framing = FrameProtocol(message_bytes)
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._messages: deque[bytes | str] = deque()
@@ -84,6 +69,7 @@ class WebSocket(asyncio.Protocol):
         self._lost: asyncio.Future[None] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
         self._look_timer: asyncio.TimerHandle | None = None
+        self._parsing: asyncio.Handle | None = None
         self._ping_sent = False
         self._control_frames = 0
 
@@ -150,18 +136,9 @@ class WebSocket(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Takes bytes in."""
-        if self._framing.parser_exc is not None:
-            return
-        self._framing.receive_data(data)
-        for frame in self._framing.events_received():
-            if isinstance(frame, Frame):
-                self._take(frame)
-        self._flush()
-        if self._framing.parser_exc is not None:
-            self._fail()
-        elif self._framing.close_rcvd is not None:
-            self._peer_closed()
-        self._regulate()
+        self._framing.unparsed += data
+        if self._parsing is None:
+            self._parse()
 
     def pause_writing(self) -> None:
         """Reads nothing more: the peer does not take what was sent."""
@@ -176,7 +153,7 @@ class WebSocket(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wakes those that wait."""
         del exc
-        for timer in (self._timer, self._look_timer):
+        for timer in (self._timer, self._look_timer, self._parsing):
             if timer is not None:
                 timer.cancel()
         self._closing = True
@@ -184,6 +161,24 @@ class WebSocket(asyncio.Protocol):
             self._lost.set_result(None)
         self._writable.set()
         self._end()
+
+    def _parse(self) -> None:
+        """Parses a part of what has come; the loop serves others before the next part."""
+        self._parsing = None
+        if self._framing.parser_exc is not None:
+            self._framing.unparsed.clear()
+            self._regulate()
+            return
+        self._framing.parse_part()
+        for frame in self._framing.events_received():
+            if isinstance(frame, Frame):
+                self._take(frame)
+        self._flush()
+        if self._framing.parser_exc is not None:
+            self._fail()
+        elif self._framing.close_rcvd is not None:
+            self._peer_closed()
+        self._regulate()
 
     def _take(self, frame: Frame) -> None:
         match frame.opcode:
@@ -261,6 +256,10 @@ class WebSocket(asyncio.Protocol):
         if transport is None or transport.is_closing():
             return
         wanted = self._closing or (not self._messages and self._writable.is_set())
+        if self._framing.unparsed:
+            if wanted and self._parsing is None:
+                self._parsing = self._loop.call_soon(self._parse)
+            wanted = False
         if wanted and not self._reading:
             self._reading = True
             transport.resume_reading()
