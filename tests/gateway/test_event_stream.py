@@ -54,7 +54,7 @@ async def parts(
 
 
 async def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lifetime (told, and warned of), idle time, the token's expiry and the size of a message."""
+    """Lifetime (announced, and warned of), idle time, the token's expiry and the size of a message."""
     monkeypatch.setattr(timer, "WARNING_SECONDS", 0.1)
     ends = b'event: end\ndata: {"reason":"%b"}\n\n'
     a = b'event: message\ndata: "a"\n\n'
@@ -72,7 +72,7 @@ async def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_short_stream_is_not_warned() -> None:
-    """What lasts no longer than the warning would be early has been told of its end at the start."""
+    """What lasts no longer than the warning would be early announces its end at the start."""
     assert b"ending" not in await parts(Bounds(lifetime_seconds=0.2))
 
 
@@ -89,7 +89,7 @@ async def test_json_lines(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_last_event() -> None:
-    """A stream that ends because something stops tells when to come back; one that failed, why."""
+    """A stream that ends because something stops says when to come back; one that failed, why."""
     for end in (DRAINING, failed(Draining())):
         assert SERVER_SENT_EVENTS.last(end).startswith(b"retry: ")
         assert json.loads(JSON_LINES.last(end))["data"]["retry"] >= 500
@@ -122,14 +122,14 @@ def test_the_form_that_a_client_prefers(accept: str, lines: bool) -> None:
 def test_events_of_messages() -> None:
     """The member of the oneof that is set names the event; a message of another shape is shown as a whole."""
     whole = compile_event(health_service_pb2.ComponentChange.DESCRIPTOR)
-    told = whole(health_service_pb2.ComponentChange(name="redis").SerializeToString())
+    event = whole(health_service_pb2.ComponentChange(name="redis").SerializeToString())
     counted = compile_event(message_type("CountResponse").DESCRIPTOR)
     number = message("CountResponse", number_id="7", round=message("Number", value=7))
     mixed = compile_event(message_type("TalkResponse").DESCRIPTOR)
     said = mixed(message("TalkResponse", room="blue", said="a").SerializeToString())
 
-    assert (told.name, told.identifier) == ("message", None)
-    assert json.loads(told.data)["name"] == "redis"
+    assert (event.name, event.identifier) == ("message", None)
+    assert json.loads(event.data)["name"] == "redis"
     assert counted(number.SerializeToString()) == StreamEvent("round", b'{"value":7,"padding":""}', "7")
     assert said.name == "said"
     assert json.loads(said.data)["room"] == "blue"

@@ -57,7 +57,7 @@ async def test_back_pressure_from_the_client(echo: Echo) -> None:
 
 
 async def test_back_pressure_from_the_service(echo: Echo) -> None:
-    """A client that does not read stops the service, and nobody else notices."""
+    """A client that does not read stops the service; other streams go on."""
     async with echo.talk(max_queue=1, close_timeout=0.1) as socket, echo.talk() as other:
         await socket.send('{"flood": 1000000}')
 
@@ -76,7 +76,7 @@ async def test_back_pressure_from_the_service(echo: Echo) -> None:
 
 
 async def test_revocation(auth: AuthStandIn, valkey: Valkey, descriptors: Path) -> None:
-    """Logging out ends the session's streams at every gateway within a second, and nobody else's."""
+    """Logging out ends the session's streams at every gateway within a second, and no other."""
     user, session = uuid7(), uuid7()
     async with serving_echo(auth, valkey, descriptors, gateways=2) as echo:
         first = await echo.talk(echo.token(user_id=user, session_id=session))

@@ -1,4 +1,4 @@
-"""Streams: events, how many may be open, when each ends, and that whoever leaves is noticed."""
+"""Streams: events, how many may be open, when each ends, and that a client's leaving is noticed."""
 
 import asyncio
 import json
@@ -56,7 +56,7 @@ async def test_silence_is_broken(edge: Edge, monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def test_who_never_reads_is_not_written_for(edge: Edge, behind: Behind) -> None:
-    """The service is no longer asked for what would only pile up, and everybody else is answered."""
+    """The service is no longer asked for what would only pile up, and other clients get responses."""
     behind.flood = True
     address = edge.http.base_url
     reader, writer = await asyncio.open_connection(address.host, address.port, limit=1024)
@@ -76,7 +76,7 @@ async def test_who_never_reads_is_not_written_for(edge: Edge, behind: Behind) ->
 
 
 async def test_a_stop_ends_streams(edge: Edge) -> None:
-    """Nobody waits for a stream that would never end."""
+    """No client waits for a stream that would never end."""
     async with edge.http.stream("GET", "/api/health/stream") as answer:
         await read(answer.aiter_lines())
         started = asyncio.get_running_loop().time()
@@ -124,7 +124,7 @@ async def test_leaving_ends_the_call(edge: Edge, behind: Behind, behind_it: str,
 
 
 async def test_leaving_before_the_first_message(edge: Edge, behind: Behind) -> None:
-    """Whoever leaves while the head is held back frees the place as well."""
+    """A client that leaves while the head is held back frees its place too."""
     behind.answering.clear()
     address = edge.http.base_url
     _, writer = await asyncio.open_connection(address.host, address.port)
@@ -135,7 +135,7 @@ async def test_leaving_before_the_first_message(edge: Edge, behind: Behind) -> N
 
 
 async def test_a_client_has_so_many_streams(auth: AuthStandIn, behind: Behind, valkey: Valkey) -> None:
-    """The next one is refused by an ordinary answer; others get in, and so does whoever closes one."""
+    """One more is refused by an ordinary response; another client or one after a close is not."""
     async with serving_users(behind) as users:
         given = settings(auth, users, valkey, rate_limits="off", trusted_proxies="127.0.0.0/8")
         async with serving_gateway(given) as edge:
@@ -184,11 +184,11 @@ async def test_the_last_event(edge: Edge, behind: Behind, last: ServiceError | N
         lines = answer.aiter_lines()
         await read(lines)
         behind.changes.put_nowait(last)
-        told = await read(lines)
+        received = await read(lines)
         rest = [line async for line in lines]
 
-    assert told["event"] == event
-    assert event == "end" or json.loads(told["data"])["code"] == "UNAVAILABLE"
+    assert received["event"] == event
+    assert event == "end" or json.loads(received["data"])["code"] == "UNAVAILABLE"
     assert not any(rest)
 
 
@@ -227,7 +227,7 @@ async def test_http_1_0_has_no_chunks(edge: Edge, behind: Behind) -> None:
 
 
 async def test_a_stop_says_when_to_come_back(edge: Edge) -> None:
-    """Clients are told to come back in a moment, each in its own; who takes nothing is cut off."""
+    """Clients learn when to come back, each at another time; one that reads nothing is cut off."""
     _, deaf = await ask(edge)
     deaf.transport.pause_reading()  # type: ignore[attr-defined]
     reader, writer = await ask(edge)

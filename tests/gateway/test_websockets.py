@@ -42,8 +42,8 @@ async def test_client_streams(echo: Echo) -> None:
     assert end == (1000, "")
 
 
-async def test_what_the_service_is_told(echo: Echo) -> None:
-    """The caller's token, the request's id and address; the head tells how long the stream may last."""
+async def test_what_the_service_learns(echo: Echo) -> None:
+    """The caller's token, the request's id and address; the headers say how long the stream may last."""
     token = echo.token()
     async with echo.talk(token, headers={"X-Request-ID": "me"}) as socket:
         await socket.send('{"say": "a"}')

@@ -64,7 +64,7 @@ class Incoming:
             raise
 
     def enter_call(self, request: Request, token: str, claims: Claims | None) -> Call:
-        """Makes what the service is told of the request this task's own, and returns it."""
+        """Returns this task's context for calls, now set: what the service learns of the request."""
         caller = Caller(
             user_id=claims.user_id if claims else None,
             client_address=request.client_address,

@@ -46,7 +46,7 @@ class _StreamOpener:
         )
 
     async def open(self, request: Request, token: str, claims: Claims | None) -> OpenStream:
-        """Opens a stream for whoever sent the request."""
+        """Opens a stream for the client of the request."""
         client = counted_for(request, claims)
         holder = Holder(self._method, client, sender(request), token, claims, self._authorize)
         stream = await self._registry.open(holder, self.bounds)
@@ -187,5 +187,5 @@ class WebSocketEndpoint:
 
 
 def _headers(seconds: float, *further: Header) -> list[Header]:
-    """Returns the headers of a stream's head, which tells how long it may last."""
+    """Returns the headers of a stream, among them how long it may last."""
     return [(b"stream-lifetime", str(math.ceil(seconds)).encode()), *further]

@@ -25,7 +25,7 @@ async def send_parts(
         parts: The parts.
         request: The request that they answer.
         send: Sends; the head is sent already.
-        ended: Done when the stream is to end, which the parts tell the client.
+        ended: Done when the stream is to end, which the parts say to the client.
         seconds_max: How long all of it may take.
 
     Returns:

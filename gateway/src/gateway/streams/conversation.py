@@ -67,7 +67,7 @@ class Conversation:
             call: To the service.
             codec: Makes requests of frames, and frames of responses.
             stream: In the registry.
-            renew: Takes another token; None where nobody has to be signed in.
+            renew: Takes another token; None where the method is public.
         """
         self._request = request
         self._call = call
@@ -120,7 +120,7 @@ class Conversation:
             raise refusal
 
     async def deliver(self, status: int, headers: list[Header], send: Send) -> None:
-        """Accepts the WebSocket and relays until the end, which the close code tells."""
+        """Accepts the WebSocket and relays until the end, whose reason is the close code."""
         del status, send
         socket = WebSocket(self._bounds.received_bytes)
         upgrade: Upgrade = self._request.extensions[UPGRADE_EXTENSION]

@@ -33,7 +33,7 @@ class Framing(Protocol):
     heartbeat: bytes
 
     def opening(self, lifetime_seconds: float) -> bytes:
-        """Returns what a stream begins with, which tells how long it may last."""
+        """Returns what a stream begins with: how long it may last."""
         ...
 
     def event(self, event: StreamEvent) -> bytes:
@@ -69,7 +69,7 @@ class ServerSentEvents:
         return b'event: ending\ndata: {"seconds":%d}\n\n' % round(seconds)
 
     def last(self, end: End) -> bytes:
-        """Returns `end` or `error`; clients of a gateway that stops are told when to come back."""
+        """Returns `end` or `error`; clients of a gateway that stops learn when to come back."""
         if end.error is not None:
             return b"event: error\ndata: %b\n\n" % error_object(end.error)
         retry = b"retry: %d\n" % _retry_milliseconds() if end is DRAINING else b""
@@ -83,7 +83,7 @@ class JsonLines:
     heartbeat = b"\n"
 
     def opening(self, lifetime_seconds: float) -> bytes:
-        """Returns nothing: the head has told how long the stream may last."""
+        """Returns nothing: the headers say how long the stream may last."""
         del lifetime_seconds
         return b""
 
@@ -97,7 +97,7 @@ class JsonLines:
         return b'{"event":"ending","data":{"seconds":%d}}\n' % round(seconds)
 
     def last(self, end: End) -> bytes:
-        """Returns `end` or `error`; clients of a gateway that stops are told when to come back."""
+        """Returns `end` or `error`; clients of a gateway that stops learn when to come back."""
         if end.error is not None:
             return b'{"event":"error","data":%b}\n' % error_object(end.error)
         retry = b',"retry":%d' % _retry_milliseconds() if end is DRAINING else b""

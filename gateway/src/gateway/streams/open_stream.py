@@ -33,8 +33,8 @@ class Holder:
         method: The method's name.
         client: What counts as one: a user, an API key or a client address.
         sender: Who sent the request, as far as that is known, for the audit.
-        token: The bearer token; empty where nobody has to be signed in.
-        claims: What it says; None where nobody has to be signed in.
+        token: The bearer token; empty where the method is public.
+        claims: What it says; None where the method is public.
         authorize: Raises where claims do not allow the method.
     """
 

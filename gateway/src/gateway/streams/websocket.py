@@ -94,7 +94,7 @@ class WebSocket(asyncio.Protocol):
         """Sends a message, text or binary; waits first while the peer does not take what was sent before.
 
         Raises:
-            PeerGone: nobody would get it.
+            PeerGone: the client has left.
         """
         if not self._writable.is_set():
             await self._writable.wait()
