@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 from chassis.email_address import canonical_email
 from chassis.ids import uuid7
-from chassis.startup import StartupError
+from chassis.startup_errors import StartupError
 from devstack.database import Database
 from devstack.postgres import Postgres
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from email.headerregistry import Address
 
 from auth_service.adapters.mail.composer import Composer
-from auth_service.adapters.mail.delivery import MailDelivery
+from auth_service.adapters.mail.sender import MailDelivery
 from auth_service.adapters.mail.smtp_carrier import SmtpCarrier, SmtpServer
 from auth_service.adapters.postgres.mails import MailQueueListener
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork

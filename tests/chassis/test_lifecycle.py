@@ -22,7 +22,7 @@ from contextlib import asynccontextmanager
 from chassis import lifecycle, logs
 from chassis.errors import Unavailable
 from chassis.http.operations import open_operations
-from chassis.startup import StartupError
+from chassis.startup_errors import StartupError
 
 logs.configure("stock-service")
 

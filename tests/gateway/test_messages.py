@@ -5,8 +5,8 @@ from typing import Any
 import orjson
 from gateway.api import descriptors
 from gateway.api.decoder import Errors, compile_decoder
-from gateway.api.encoder import compile_encoder
 from gateway.api.fields import enum_names
+from gateway.api.message_encoder import compile_encoder
 from gateway.api.objects import encode_object, fill_object
 from gateway.api.router import Router
 from gateway.api.routes import compile_routes

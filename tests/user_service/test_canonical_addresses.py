@@ -1,7 +1,7 @@
 """Addresses by IDNA 2008: unique, searchable, and migrated from the previous release."""
 
 import pytest
-from chassis.startup import StartupError
+from chassis.startup_errors import StartupError
 from devstack.database import Database
 from user_service.domain.errors import EmailTaken
 from user_service.domain.user import User

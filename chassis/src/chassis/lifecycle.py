@@ -18,7 +18,7 @@ import uvloop
 from chassis import boot
 from chassis.errors import ServiceError
 from chassis.readiness import Readiness
-from chassis.startup import StartupError
+from chassis.startup_errors import StartupError
 
 log = structlog.get_logger()
 

@@ -13,7 +13,7 @@ from chassis.identity.service_keys import ServiceKeys, open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
 from chassis.redis import open_redis
-from chassis.startup import StartupError
+from chassis.startup_errors import StartupError
 from redis.asyncio import Redis
 
 from chassis import logs

@@ -18,7 +18,7 @@ from auth_service.adapters.sealed_answers import SealedAnswers
 from auth_service.adapters.sealing import Sealing
 from auth_service.domain.idempotency import IdempotencyRecord, Request
 from auth_service.domain.mail import MailKind
-from auth_service.domain.session import RefreshToken
+from auth_service.domain.refresh import RefreshToken
 from auth_service.domain.signing_key import RetiredKey
 from auth_service.wiring.adapters import totp_secrets
 from chassis.identity.caller import Caller

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import pytest
 from auth_service.adapters.mail.composer import Composer
-from auth_service.adapters.mail.delivery import Carrier, MailDelivery
 from auth_service.adapters.mail.file_carrier import FileCarrier
+from auth_service.adapters.mail.sender import Carrier, MailDelivery
 from auth_service.adapters.mail.smtp_carrier import SmtpCarrier, SmtpServer
 from auth_service.domain.errors import Undeliverable
 from auth_service.domain.mail import MailKind, OutgoingMail

@@ -14,7 +14,7 @@ from auth_service.adapters.master_key import MasterKey, public_key
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from auth_service.domain.errors import MasterKeyMismatch
 from auth_service.domain.proof import PASSWORD
-from auth_service.domain.session import RefreshToken
+from auth_service.domain.refresh import RefreshToken
 from auth_service.domain.tokens import AccessGrant
 from auth_service.domain.user import Role
 from auth_service.usecases.signing_keys import EnsureSigningKey

@@ -12,7 +12,7 @@ from chassis.grpc import certificates as rotation
 from chassis.grpc.certificates import Certificates, open_certificates
 from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.server import build_server
-from chassis.startup import StartupError
+from chassis.startup_errors import StartupError
 from vestibule.health.v1 import health_service_pb2, health_service_pb2_grpc
 
 from tests.chassis.grpc.authority import PEM, Authority

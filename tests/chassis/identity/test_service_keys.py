@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from chassis.identity.service_keys import ServiceKeys, new_key_pair, open_service_keys
 from chassis.settings import ServiceSettings
-from chassis.startup import StartupError
+from chassis.startup_errors import StartupError
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 

@@ -11,7 +11,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from chassis.postgres import migrate, revision
 from chassis.postgres.pool import Pool
-from chassis.startup import StartupError
+from chassis.startup_errors import StartupError
 from devstack.postgres import Postgres
 
 MIGRATION = '''"""{doc}."""

@@ -8,7 +8,7 @@ import pytest
 from chassis.errors import Unavailable
 from chassis.postgres.connection import rows_affected
 from chassis.postgres.pool import Pool, open_pool
-from chassis.startup import StartupError
+from chassis.startup_errors import StartupError
 from devstack.ports import free_port
 from devstack.postgres import Postgres
 

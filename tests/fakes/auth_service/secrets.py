@@ -12,8 +12,8 @@ from auth_service.domain.credential import Credential
 from auth_service.domain.idempotency import IdempotencyKey, IdempotencyRecord, Request
 from auth_service.domain.login_throttle import ThrottleKey
 from auth_service.domain.mail import MailKind
+from auth_service.domain.refresh import RefreshToken
 from auth_service.domain.second_factor import RECOVERY_CODES, Authenticator, Enrolment
-from auth_service.domain.session import RefreshToken
 from auth_service.domain.tokens import AccessGrant, unix_milliseconds
 from chassis.addresses import counted_as
 from chassis.email_address import canonical_email

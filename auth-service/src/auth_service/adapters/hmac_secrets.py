@@ -24,7 +24,7 @@ from auth_service.domain.credential import Credential
 from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.login_throttle import ThrottleKey
 from auth_service.domain.mail import MailKind
-from auth_service.domain.session import RefreshToken
+from auth_service.domain.refresh import RefreshToken
 
 _VERSION = 1
 _BODY = struct.Struct(">B16sQ")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from chassis.errors import Forbidden, ServiceError
 from chassis.settings import load
-from chassis.startup import StartupError
+from chassis.startup_errors import StartupError
 
 from auth_service.adapters import audit_files
 from auth_service.domain.audit import Anchor

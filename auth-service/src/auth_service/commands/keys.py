@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from chassis.errors import ServiceError
 from chassis.settings import load
-from chassis.startup import StartupError
+from chassis.startup_errors import StartupError
 
 from auth_service.settings import KeySettings
 from auth_service.wiring import commands

@@ -1,9 +1,8 @@
-"""A session: one row, a counter, and the rules by which its refresh token is exchanged."""
+"""A session: one row with a counter of its refresh tokens, and its limits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import Enum, auto
 from typing import Protocol
 from uuid import UUID
 
@@ -15,9 +14,6 @@ from auth_service.domain.user import Role
 
 IDLE = timedelta(days=7)
 LIFETIME = timedelta(days=30)
-REUSE_GRACE = timedelta(seconds=10)
-"""Refresh reuse grace: how long after a rotation the previous token still returns the same successor."""
-
 ACCESS_LIFETIME = timedelta(minutes=15)
 CLOCK_SKEW = timedelta(seconds=30)
 
@@ -115,52 +111,6 @@ class Opening:
 
     locked: LockedSession | None = None
     blocked_for: timedelta | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefreshToken:
-    """What a refresh token identifies."""
-
-    session_id: UUID
-    counter: int
-
-
-class Exchange(Enum):
-    """The result of presenting a refresh token."""
-
-    ROTATE = auto()
-    SAME_SUCCESSOR = auto()
-    SPENT = auto()
-    EXPIRED = auto()
-    ENDED = auto()
-    NEVER_ISSUED = auto()
-
-
-def evaluate_exchange(session: Session, counter: int, at: datetime, *, is_replay: bool = False) -> Exchange:
-    """Decides what a refresh token with this counter gets.
-
-    The token before the newest is accepted for `REUSE_GRACE`: two tabs that refresh at once both get the
-    same successor, and the session is not advanced twice. The client that spent it and lost the response
-    gets the successor for longer, by its idempotency key, which a thief of the token does not have.
-
-    Args:
-        session: The session, locked.
-        counter: The token's.
-        at: The time.
-        is_replay: Whether the request that spent the token is repeated.
-    """
-    if session.ended_at is not None:
-        return Exchange.ENDED
-    if counter > session.counter:
-        return Exchange.NEVER_ISSUED
-    behind = session.counter - counter
-    if behind == 1 and at - session.rotated_at <= REUSE_GRACE:
-        return Exchange.SAME_SUCCESSOR
-    if behind > 1 or (behind == 1 and not is_replay):
-        return Exchange.SPENT
-    if at >= session.expires_at:
-        return Exchange.EXPIRED
-    return Exchange.SAME_SUCCESSOR if behind else Exchange.ROTATE
 
 
 class SignInRepository(Protocol):

@@ -7,7 +7,8 @@ from typing import Protocol
 from uuid import UUID
 
 from auth_service.domain.proof import Methods
-from auth_service.domain.session import ACCESS_LIFETIME, RefreshToken
+from auth_service.domain.refresh import RefreshToken
+from auth_service.domain.session import ACCESS_LIFETIME
 from auth_service.domain.user import Role
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

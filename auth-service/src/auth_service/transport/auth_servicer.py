@@ -15,9 +15,9 @@ from auth_service.usecases.login import Login
 from auth_service.usecases.passwords import ChangePassword
 from auth_service.usecases.ports import Ports
 from auth_service.usecases.reauthentication import Reauthenticate
+from auth_service.usecases.refresh import Refresh
 from auth_service.usecases.registration import Register
 from auth_service.usecases.sessions import Logout, LogoutAll
-from auth_service.usecases.tokens import Refresh
 
 
 class AuthServicer(AuthServiceServicer):

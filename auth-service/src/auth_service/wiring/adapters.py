@@ -9,7 +9,7 @@ from chassis.grpc.certificates import Certificates
 from chassis.grpc.channel import open_channel
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
-from chassis.startup import StartupError, StartupRefused
+from chassis.startup_errors import StartupError, StartupRefused
 from vestibule.users.v1 import directory_service_pb2
 
 from auth_service.adapters.argon2_hasher import Argon2Hasher
@@ -34,8 +34,8 @@ from auth_service.adapters.jwt_signer import JwtSigner
 from auth_service.adapters.key_ring import KeyRing
 from auth_service.adapters.login_delay import InProcessLoginDelay
 from auth_service.adapters.mail.composer import Composer
-from auth_service.adapters.mail.delivery import Carrier, MailDelivery
 from auth_service.adapters.mail.file_carrier import FileCarrier
+from auth_service.adapters.mail.sender import Carrier, MailDelivery
 from auth_service.adapters.mail.smtp_carrier import SmtpCarrier, SmtpServer
 from auth_service.adapters.master_key import MasterKey
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork

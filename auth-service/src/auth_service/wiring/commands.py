@@ -11,7 +11,7 @@ from pathlib import Path
 
 from chassis.clock import SystemClock
 from chassis.postgres.pool import open_pool
-from chassis.startup import StartupError
+from chassis.startup_errors import StartupError
 from pydantic import SecretStr
 
 from auth_service.adapters.audit_files import Place, write

@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from prometheus_client import Gauge
 
-from chassis.startup import StartupError
+from chassis.startup_errors import StartupError
 
 log = structlog.get_logger()
 

@@ -9,7 +9,7 @@ from typing import Any
 import uvicorn
 
 from chassis.http.response_writer import ResponseWriterProtocol
-from chassis.startup import StartupError
+from chassis.startup_errors import StartupError
 
 UNACKNOWLEDGED_MILLISECONDS = 60_000
 """How long sent data may stay unacknowledged before the client counts as gone."""

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from chassis.settings import ServiceSettings
-from chassis.startup import StartupError
+from chassis.startup_errors import StartupError
 
 PrivateKey = ec.EllipticCurvePrivateKey
 PublicKey = ec.EllipticCurvePublicKey

@@ -28,7 +28,7 @@ from sqlalchemy.pool import NullPool
 from chassis import exits
 from chassis.postgres import pool, revision
 from chassis.postgres.failures import LOST
-from chassis.startup import StartupError
+from chassis.startup_errors import StartupError
 
 Say = Callable[[str], None]
 

@@ -16,7 +16,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from chassis.postgres.connection import Connection, Transaction
 from chassis.postgres.failures import LOST, translate, translated
 from chassis.postgres.statement_spans import statement
-from chassis.startup import StartupError, StartupRefused
+from chassis.startup_errors import StartupError, StartupRefused
 
 log = structlog.get_logger()
 

@@ -10,7 +10,7 @@ import importlib.resources
 import asyncpg
 
 from chassis.postgres.pool import Pool
-from chassis.startup import StartupError
+from chassis.startup_errors import StartupError
 
 VERSION_TABLE = "alembic_version"
 

@@ -8,8 +8,8 @@ import orjson
 from chassis.grpc.field_rules import field_rules
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from gateway.api.encoder import Encode, compile_encoder, compile_headers
 from gateway.api.fields import PAGINATION, cookie_of
+from gateway.api.message_encoder import Encode, compile_encoder, compile_headers
 from gateway.api.routes import Route
 from gateway.http.cookies import set_cookie
 from gateway.http.response import Header

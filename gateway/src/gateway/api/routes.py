@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chassis.grpc.policy import Policy, service_policies
-from chassis.startup import StartupError
+from chassis.startup_errors import StartupError
 from google.api import annotations_pb2
 from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor, ServiceDescriptor
 

@@ -1,1 +1,1 @@
-"""Answers kept near, for seconds."""
+"""Responses kept near, for seconds."""

@@ -9,8 +9,8 @@ from chassis.grpc.stream_policy import binary_field, event_id_field
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message_factory import GetMessageClass
 
-from gateway.api.encoder import compile_encoder, compile_field_encoders
 from gateway.api.fields import real_oneof
+from gateway.api.message_encoder import compile_encoder, compile_field_encoders
 
 DEFAULT_NAME = "message"
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from chassis.errors import ServiceError
 from chassis.postgres.pool import open_pool
 from chassis.settings import MigrationSettings, load, prefixed
-from chassis.startup import StartupError
+from chassis.startup_errors import StartupError
 
 from health_aggregator.adapters.postgres.audit_witness import forget
 from health_aggregator.domain.audit_witness import WitnessedHead

@@ -1,1 +1,1 @@
-"""The history of the schema `users`."""
+"""The history of the schema `health`."""

@@ -8,7 +8,7 @@ What the release before writes in the meantime, the next release's migration rew
 
 from alembic import op
 from chassis.email_address import canonical_email
-from chassis.startup import StartupError
+from chassis.startup_errors import StartupError
 
 revision = "0029"
 down_revision = "0028"

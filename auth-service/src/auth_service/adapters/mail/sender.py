@@ -1,4 +1,4 @@
-"""The post: writes letters, hands them to a carrier, and keeps count."""
+"""Sends mails: composes a message, hands it to a carrier, and counts the result."""
 
 from dataclasses import dataclass
 from email.message import EmailMessage
