@@ -147,7 +147,7 @@ def test_frames_of_messages() -> None:
 
 @pytest.mark.parametrize("part", ["a", "a/a;", "q ", ";q=", " ", "a/a,"])
 def test_a_long_accept_takes_no_time(part: str) -> None:
-    """Whatever it holds: nobody else is served in the meantime."""
+    """Whatever it holds: other clients wait meanwhile."""
     started = time.process_time()
     framing_for(part * 8000)
     assert time.process_time() - started < 0.2
