@@ -111,6 +111,16 @@ async def test_expiry_and_renewal(echo: Echo) -> None:
         assert await closed(socket) == (4403, "FORBIDDEN")
 
 
+async def test_renewal_by_a_token_that_expires_sooner(echo: Echo) -> None:
+    """The stream ends with the token that it has now."""
+    user = uuid7()
+    async with echo.talk(echo.token(user_id=user)) as socket:
+        for seconds in (30, 2):
+            await socket.send(json.dumps({"auth": echo.token(user_id=user, seconds=seconds)}))
+        async with asyncio.timeout(4):
+            assert await closed(socket) == (4401, "TOKEN_EXPIRED")
+
+
 async def test_revocation_while_a_token_is_renewed(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
     """The new token is checked once more when the stream can be found by it."""
     user, session = uuid7(), uuid7()

@@ -79,6 +79,7 @@ class Conversation:
         self._end = CLIENT_GONE
         self._first: asyncio.Task[Any] | None = None
         self._has_ended = False
+        self._renewed = asyncio.Event()
 
     async def begin(self, seconds_max: float) -> None:
         """Waits until the service is reached, and a moment for it to refuse.
@@ -145,10 +146,11 @@ class Conversation:
     async def _relay(self, socket: WebSocket) -> End:
         up, down = asyncio.ensure_future(self._up(socket)), asyncio.ensure_future(self._down(socket))
         warning: asyncio.Task[None] | None = None
+        renewed = self._next_renewal()
         ended, timer = self._stream.ended, self._timer
         try:
             while True:
-                awaited: set[asyncio.Future[Any]] = {down, ended, socket.left}
+                awaited: set[asyncio.Future[Any]] = {down, ended, socket.left, renewed}
                 if not up.done():
                     awaited.add(up)
                 await asyncio.wait(
@@ -162,6 +164,7 @@ class Conversation:
                     return end
                 if socket.left.done():
                     return _left(socket)
+                renewed = self._next_renewal(renewed)
                 timer.active_at = socket.received_at
                 if (over := timer.end()) is not None:
                     return over
@@ -169,7 +172,7 @@ class Conversation:
                     notice = orjson.dumps({"ending": {"seconds": round(left)}})
                     warning = asyncio.ensure_future(_notify(socket, notice))
         finally:
-            tasks = [task for task in (up, down, warning) if task is not None]
+            tasks = [task for task in (up, down, renewed, warning) if task is not None]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -217,6 +220,14 @@ class Conversation:
         if self._renew is None or not isinstance(token, str):
             raise InvalidJson
         await self._renew(token)
+        self._renewed.set()
+
+    def _next_renewal(self, last: "asyncio.Task[bool] | None" = None) -> "asyncio.Task[bool]":
+        """Returns what is done when the token is renewed: a new one may expire before the old one."""
+        if last is not None and not last.done():
+            return last
+        self._renewed.clear()
+        return asyncio.ensure_future(self._renewed.wait())
 
     def _end_of(self, task: "asyncio.Task[None]", socket: WebSocket) -> End | None:
         """Returns the end that a side has brought about; None when it has just nothing more to do."""
