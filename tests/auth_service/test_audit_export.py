@@ -55,7 +55,7 @@ async def test_a_file_verifies_on_its_own(service: Service, environment: Environ
     assert "is signed by a key that is not ours" in said
     status, said = await ran(environment, "audit", "export", "--output", str(file))
     assert status == 2
-    assert "it is there already" in said
+    assert "it exists already" in said
 
 
 def _names(folder: Path) -> list[str]:

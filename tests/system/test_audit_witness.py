@@ -126,7 +126,7 @@ def test_removed_entries_are_found(witnessed: System, client: Client, admin: Use
 
 def test_the_owner_of_the_witness_ends_the_alarm(witnessed: System, client: Client, admin: User) -> None:
     """Only the owner of schema `health` makes the witness forget heads; then signing and witnessing go on."""
-    ((last,),) = witnessed.rows("SELECT max(sequence) FROM auth.audit_heads")
+    ((last,),) = witnessed.rows("SELECT coalesce(max(sequence), 0) FROM auth.audit_heads")
     refused = witnessed.forget_heads("health_aggregator", last)
     assert refused.returncode == 1
     forgotten = witnessed.forget_heads("health_owner", last)
