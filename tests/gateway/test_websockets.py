@@ -74,6 +74,8 @@ async def test_refused_before_the_upgrade(echo: Echo) -> None:
     assert await refused(echo.talk("", f"{TALK}?access_token={echo.token()}")) == (401, "UNAUTHENTICATED")
     assert await refused(echo.talk(echo.token(seconds=-60))) == (401, "TOKEN_EXPIRED")
     assert await refused(echo.talk(origin="https://evil.example")) == (403, "FORBIDDEN")
+    long_room = f"/api/echo/rooms/{'r' * 33}/talk"
+    assert await refused(echo.talk(path=long_room)) == (422, "VALIDATION_ERROR")
     async with echo.talk(origin="https://app.example"):
         pass
     async with echo.talk(origin=str(echo.http.base_url).rstrip("/")):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chassis.errors import Forbidden
+from chassis.errors import Forbidden, Invalid
 from chassis.grpc.access import report_refused_key
 from chassis.grpc.call import Call, enter
 from chassis.identity.caller import Caller
@@ -62,6 +62,23 @@ class Incoming:
         except Forbidden:
             await self._report(request, request.claims)
             raise
+
+    async def check_handshake(self, request: Request, path: Mapping[str, str]) -> None:
+        """Refuses a handshake whose path, headers or cookies no frame can make right.
+
+        Raises:
+            Forbidden: the caller may not send them.
+            Invalid: one of them breaks its rules.
+        """
+        route = self.route
+        sent = {field.name for field in (*route.path_fields, *route.header_fields, *route.cookie_fields)}
+        try:
+            await self.read_frame(request, path, None, None)
+        except Invalid as invalid:
+            # The other fields come with the frames.
+            wrong = [error for error in invalid.field_errors if error.field in sent]
+            if wrong:
+                raise Invalid(field_errors=wrong) from invalid
 
     def enter_call(self, request: Request, token: str, claims: Claims | None) -> Call:
         """Returns this task's context for calls, now set: what the service learns of the request."""

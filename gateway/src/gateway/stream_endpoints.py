@@ -142,6 +142,7 @@ class WebSocketEndpoint:
             await self._incoming.count(request, None)
             raise
         token, claims = await self._incoming.admit(request)
+        await self._incoming.check_handshake(request, path)
         self._incoming.overload_gate.check()
         stream = await self._opener.open(request, token, claims)
         conversation: Conversation | None = None

@@ -44,7 +44,9 @@ class Place:
             after = verify(exported[-1]).end if exported else BEGINNING
             return cls(output=output, is_folder=True, after=after)
         if output.exists():
-            raise FileExistsError(errno.EEXIST, "it exists already; name another file or remove it", str(output))
+            raise FileExistsError(
+                errno.EEXIST, "it exists already; name another file or remove it", str(output)
+            )
         return cls(output=output, is_folder=False, after=BEGINNING)
 
     def file(self, head: SignedHead) -> Path:
