@@ -58,7 +58,9 @@ def test_statuses(route: Route) -> None:
     assert {"401", "403"} & statuses == ({"401", "403"} & named if public else {"401", "403"})
     assert ("304" in statuses) <= (route.method == "GET")
     assert {"408", "415"} <= statuses if route.reads_body else not {"408", "415"} & statuses
-    assert {"404", "409"} & statuses == {"404", "409"} & named
+    assert ("404" in statuses) == ("404" in named)
+    # A stored response of an Idempotency-Key may have ended.
+    assert ("409" in statuses) == ("409" in named or route.method == "POST")
     assert {"400", "413", "429", "500", "503", "504"} <= statuses
     fresh = route.policy.options.HasField("max_auth_age")
     assert fresh == ("REAUTHENTICATION_REQUIRED" in json.dumps(operation["responses"].get("401", {})))

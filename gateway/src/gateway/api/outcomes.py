@@ -102,6 +102,9 @@ def _codes(route: Route, comment: str) -> set[str]:
         codes |= _WITH_BODY
     if policy.descriptor.input_type.fields or route.method == "POST":
         codes.add("VALIDATION_ERROR")
+    if route.method == "POST":
+        # The stored response of an Idempotency-Key may have ended.
+        codes.add("CONFLICT")
     if route.kind is RouteKind.WEBSOCKET:
         codes |= {"UPGRADE_REQUIRED", "FORBIDDEN"}
     if "If-Match" in {header_of(field) for field in route.header_fields}:
