@@ -101,7 +101,7 @@ def opened(folder: Path) -> Iterator[Comparison]:
             "LOG_FORMAT": "json",
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{collector}",
             "TRACE_RATIO": "0.01",
-            "GATEWAY_CLIENT_LIMIT": "1000000",
+            "GATEWAY_RATE_LIMITS": "off",
             "BOOTSTRAP_ADMIN_EMAIL": ADMIN["email"],
             "BOOTSTRAP_ADMIN_PASSWORD": ADMIN["password"],
         }
