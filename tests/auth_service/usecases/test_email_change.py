@@ -142,7 +142,7 @@ async def test_the_owner_of_a_taken_address_is_notified(service: LocalService, m
     assert sent[MailKind.EMAIL_IN_USE] == (OTHER, "")
     assert PROOF not in sent
     tokens = [(row.user_id, row.kind) for row in await service.database.rows("mailed_tokens")]
-    assert tokens[-2:] == [(ada, PROOF), (ada, ASKED)]
+    assert {(ada, PROOF), (ada, ASKED)} <= set(tokens)
     assert (grace, PROOF) not in tokens
 
 
