@@ -37,8 +37,9 @@ from auth_service.domain.rights import RightsRule
 from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import Role
 from auth_service.domain.verified_email import VerifiedAddressRule
+from auth_service.usecases.enrolment import require_open_session
 from auth_service.usecases.idempotency import record_outcome, recorded_outcome
-from auth_service.usecases.revocation import require_open_session, revoke_session
+from auth_service.usecases.revocation import revoke_session
 from auth_service.usecases.undo import notify_with_undo
 
 NOTED_EVERY = timedelta(minutes=1)

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.clock import Clock
-from chassis.errors import Invalid, NotFound, ServiceError, Unauthenticated
+from chassis.errors import Invalid, NotFound, ServiceError
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
@@ -27,9 +27,10 @@ from auth_service.domain.passkey import (
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.verified_email import VerifiedAddressRule
+from auth_service.usecases.enrolment import lock_for_enrolment
 from auth_service.usecases.idempotency import record_outcome, recorded_outcome
 from auth_service.usecases.password_check import VerifyPassword
-from auth_service.usecases.revocation import require_open_session, revoke_lost_rights
+from auth_service.usecases.revocation import revoke_lost_rights
 from auth_service.usecases.undo import notify_with_undo
 
 ACTION = "auth.passkey_added"
@@ -64,11 +65,7 @@ class BeginPasskey:
             session_id=caller.session_id,
         )
         async with self.units.transaction() as unit:
-            credential = await unit.credentials.lock(user_id)
-            if credential is None:
-                raise Unauthenticated
-            self.address_rule.check(credential)
-            await require_open_session(unit, caller)
+            credential = await lock_for_enrolment(unit, caller, self.address_rule)
             known = await unit.passkeys.of_user(user_id)
             if len(known) >= PASSKEYS_MAX:
                 raise TooManyPasskeys
@@ -140,11 +137,7 @@ class AddPasskey:
     ) -> Passkey:
         user_id = caller.person()
         async with self.units.transaction() as unit:
-            credential = await unit.credentials.lock(user_id)
-            if credential is None:
-                raise Unauthenticated
-            self.address_rule.check(credential)
-            await require_open_session(unit, caller)
+            credential = await lock_for_enrolment(unit, caller, self.address_rule)
             if len(await unit.passkeys.of_user(user_id)) >= PASSKEYS_MAX:
                 raise TooManyPasskeys
             passkey = await unit.passkeys.add(uuid7(), user_id, name, made)

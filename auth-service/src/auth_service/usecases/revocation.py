@@ -5,9 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from chassis.errors import TokenRevoked
-from chassis.identity.caller import Caller
-
 from auth_service.domain.access import Access
 from auth_service.domain.credential import Credential
 from auth_service.domain.events import EmailVerified, TokensRevoked
@@ -70,18 +67,6 @@ async def _end_sessions(unit: UnitOfWork, user_id: UUID, at: datetime, keep: UUI
     if keep is not None:
         for session_id in ended:
             await revoke_session(unit, session_id)
-
-
-async def require_open_session(unit: UnitOfWork, caller: Caller) -> None:
-    """Checks that the caller's session is still open; the credential must be locked.
-
-    A call that waited for the lock while the account was recovered must not add a way in.
-
-    Raises:
-        TokenRevoked: it has ended since the call was authenticated.
-    """
-    if caller.session_id is None or not await unit.sessions.is_open(caller.session_id, caller.person()):
-        raise TokenRevoked
 
 
 async def end_session(unit: UnitOfWork, session_id: UUID, user_id: UUID) -> bool:

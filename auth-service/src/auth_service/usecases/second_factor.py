@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.clock import Clock
-from chassis.errors import Invalid, NotFound, ServiceError, TokenInvalid, Unauthenticated
+from chassis.errors import Invalid, NotFound, ServiceError, TokenInvalid
 from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import audited
@@ -23,9 +23,10 @@ from auth_service.domain.rights import RightsRule
 from auth_service.domain.second_factor import Enrolment, SecondFactorSecrets
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from auth_service.domain.verified_email import VerifiedAddressRule
+from auth_service.usecases.enrolment import lock_for_enrolment
 from auth_service.usecases.idempotency import record_outcome, recorded_outcome
 from auth_service.usecases.password_check import VerifyPassword
-from auth_service.usecases.revocation import require_open_session, revoke_lost_rights
+from auth_service.usecases.revocation import revoke_lost_rights
 from auth_service.usecases.undo import notify_with_undo
 
 
@@ -112,11 +113,7 @@ class BeginTotp:
         """
         user_id = caller.person()
         async with self.units.transaction() as unit:
-            credential = await unit.credentials.lock(user_id)
-            if credential is None:
-                raise Unauthenticated
-            self.address_rule.check(credential)
-            await require_open_session(unit, caller)
+            credential = await lock_for_enrolment(unit, caller, self.address_rule)
             enrolment, sealed = self.secrets.seal_new(user_id, credential.email or str(user_id))
             if not await unit.second_factors.begin(user_id, sealed):
                 raise SecondFactorOn
@@ -162,11 +159,7 @@ class ConfirmTotp:
         user_id, now = caller.person(), self.clock.now()
         codes = self._codes(idempotency)
         async with self.units.transaction() as unit:
-            credential = await unit.credentials.lock(user_id)
-            if credential is None:
-                raise Unauthenticated
-            self.address_rule.check(credential)
-            await require_open_session(unit, caller)
+            credential = await lock_for_enrolment(unit, caller, self.address_rule)
             authenticator = await unit.second_factors.authenticator(user_id)
             if authenticator is None:
                 raise NotFound
