@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from chassis.errors import Draining, TokenRevoked
+from chassis.errors import Draining, ServiceError, TokenRevoked
 from chassis.identity.caller import Caller
 from gateway.streams import timer
 from gateway.streams.bounds import Bounds
@@ -69,6 +69,19 @@ async def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert b'"TOKEN_EXPIRED"' in expired
     large = await parts(Bounds(message_bytes=2), b"aa", b"aaa", b"a")
     assert large.partition(b'"aa"\n\n')[2].startswith(b'event: error\ndata: {"code":"INTERNAL"')
+
+
+async def test_a_first_message_that_is_too_large_is_an_ordinary_error() -> None:
+    """It is known before the head is sent."""
+    request: Any = SimpleNamespace(gone=asyncio.Event().wait)
+    form, stream = SERVER_SENT_EVENTS, opened(Bounds(message_bytes=2))
+    events = EventStream(
+        request, endless(b"aaa"), lambda raw: StreamEvent("message", raw, None), form, stream
+    )
+
+    with pytest.raises(ServiceError):
+        await events.begin()
+    await events.close()
 
 
 async def test_a_short_stream_is_not_warned() -> None:

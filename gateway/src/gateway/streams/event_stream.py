@@ -78,7 +78,9 @@ class EventStream:
             error = pending.exception()
             if isinstance(error, ServiceError):
                 self._end = failed(error)
-            if error is not None and not isinstance(error, StopAsyncIteration):
+            if error is None:
+                self._check_size(pending.result())
+            elif not isinstance(error, StopAsyncIteration):
                 raise error
 
     async def deliver(self, status: int, headers: list[Header], send: Send) -> None:
@@ -150,10 +152,13 @@ class EventStream:
             log.exception("stream failed", method=self._stream.holder.method)
             return failed(ServiceError()), b""
 
-    def _part(self, raw: bytes) -> bytes:
+    def _check_size(self, raw: bytes) -> None:
         if len(raw) > self._bounds.message_bytes:
             log.error("message of a stream too large", bytes=len(raw), limit=self._bounds.message_bytes)
             raise ServiceError
+
+    def _part(self, raw: bytes) -> bytes:
+        self._check_size(raw)
         self._stream.sent(len(raw))
         return self._framing.event(self._event(raw))
 
