@@ -161,7 +161,7 @@ traces.shutdown()
 
     assert (root.span.name, root.span.is_error) == ("stock.v1.Stock/Take", True)
     assert len(root.below) == DEFERRED_MAX
-    assert not [branch for branch in root.below if "OK" in branch.span.text]
+    assert not [branch for branch in root.below if "SELECT OK." in branch.span.text]
     *went_well, failed = (branch.span for branch in root.below)
     assert not [span for span in went_well if span.is_error]
     assert (failed.name, failed.is_error, failed.kind) == ("UPDATE stock.items", True, "CLIENT")
