@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from chassis.grpc.field_rules import field_rules
+from chassis.grpc.field_rules import Form, constraints, field_rules
 from chassis.grpc.policy import Policy, method_policy, service_policies
 from gateway.api.descriptors import load
 from google.api import annotations_pb2
@@ -147,6 +147,18 @@ def test_a_bad_method_is_refused(change: dict[str, Any], field: str, fault: str 
         assert found == []
     else:
         assert any(fault in each for each in found), found
+
+
+def test_addresses_have_the_form_of_addresses() -> None:
+    """Each request's `email` is checked by the same rule, sent by a client or by a service."""
+    loose = [
+        policy.path
+        for policy in POLICIES
+        if (email := policy.descriptor.input_type.fields_by_name.get("email")) is not None
+        and constraints(email).form is not Form.EMAIL
+    ]
+
+    assert loose == []
 
 
 def _declared(field: str, options: dict[str, Any]) -> Policy:
