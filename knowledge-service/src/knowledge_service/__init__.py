@@ -1,0 +1,1 @@
+"""Documents, retrieval over their passages, and answers that cite them."""

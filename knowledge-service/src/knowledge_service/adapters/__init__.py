@@ -1,0 +1,1 @@
+"""What is outside: Postgres, Qdrant, embedding models."""

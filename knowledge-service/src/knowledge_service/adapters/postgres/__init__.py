@@ -1,0 +1,1 @@
+"""The schema `knowledge`: all SQL of this service."""
