@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 from chassis.addresses import counted_as, normal_address, normal_network
-from chassis.grpc.access import peer_address
+from chassis.grpc.admission import peer_address
 
 
 @pytest.mark.parametrize(

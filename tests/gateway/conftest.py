@@ -9,15 +9,15 @@ from chassis.ids import uuid7
 from devstack.valkey import Valkey
 from user_service.domain.user import Role
 
-from tests.gateway.stack import Behind, Edge, serving_gateway, serving_users, settings
+from tests.gateway.stack import FakeUpstream, Gateway, serving_gateway, serving_users, settings
 from tests.gateway.streaming import Echo, echo_descriptors, serving_echo
 from tests.user_service.auth_stand_in import AuthStandIn, serving
 
 
-@pytest.fixture(name="behind")
-def _behind() -> Behind:
-    """What the services behind the gateway hold and see."""
-    return Behind()
+@pytest.fixture(name="upstream")
+def _upstream() -> FakeUpstream:
+    """The services that the gateway calls."""
+    return FakeUpstream()
 
 
 @pytest.fixture(name="auth")
@@ -28,14 +28,14 @@ async def _auth() -> AsyncIterator[AuthStandIn]:
 
 
 @pytest.fixture(name="users_address")
-async def _users_address(behind: Behind) -> AsyncIterator[str]:
+async def _users_address(upstream: FakeUpstream) -> AsyncIterator[str]:
     """Where the services behind the gateway answer."""
-    async with serving_users(behind) as address:
+    async with serving_users(upstream) as address:
         yield address
 
 
-@pytest.fixture(name="edge")
-async def _edge(auth: AuthStandIn, users_address: str, valkey: Valkey) -> AsyncIterator[Edge]:
+@pytest.fixture(name="gateway")
+async def _gateway(auth: AuthStandIn, users_address: str, valkey: Valkey) -> AsyncIterator[Gateway]:
     """A gateway without limits."""
     given = settings(
         auth,
@@ -45,15 +45,15 @@ async def _edge(auth: AuthStandIn, users_address: str, valkey: Valkey) -> AsyncI
         cors_origins="https://app.example",
         deadline_seconds=1.0,
     )
-    async with serving_gateway(given) as edge:
-        yield edge
+    async with serving_gateway(given) as gateway:
+        yield gateway
 
 
 @pytest.fixture(name="ada")
-def _ada(behind: Behind) -> UUID:
-    """A person."""
+def _ada(upstream: FakeUpstream) -> UUID:
+    """A user."""
     ada = uuid7()
-    behind.names[ada] = "Ada"
+    upstream.names[ada] = "Ada"
     return ada
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.gateway.stack import Edge
+from tests.gateway.stack import Gateway
 
 HOST = b"Host: vestibule\r\n"
 
@@ -25,9 +25,9 @@ class Got:
         return self.body["error"]["code"] if self.body["error"] else ""
 
 
-async def send(edge: Edge, *pieces: bytes) -> bytes:
+async def send(gateway: Gateway, *pieces: bytes) -> bytes:
     """Sends bytes and returns all that comes back until the gateway closes or is silent for a moment."""
-    address = edge.http.base_url
+    address = gateway.http.base_url
     reader, writer = await asyncio.open_connection(address.host, address.port)
     for piece in pieces:
         writer.write(piece)
@@ -51,6 +51,6 @@ def parsed(raw: bytes) -> Got:
     return Got(int(status.split()[1]), headers, json.loads(body))
 
 
-async def ask(edge: Edge, *pieces: bytes) -> Got:
+async def ask(gateway: Gateway, *pieces: bytes) -> Got:
     """Sends bytes and returns the first answer."""
-    return parsed(await send(edge, *pieces))
+    return parsed(await send(gateway, *pieces))

@@ -36,11 +36,11 @@ from tests.user_service.auth_stand_in import AUDIENCE, ISSUER, AuthStandIn
 
 
 @dataclass
-class Behind:
-    """What the services behind the gateway hold and have seen.
+class FakeUpstream:
+    """What the services that the gateway calls hold and have seen.
 
     Attributes:
-        names: Full name of each person, by id.
+        names: Full name of each user, by id.
         calls: Names of the methods called, in order.
         callers: Who called, as the service saw it.
         failure: What every call fails with; None when all is well.
@@ -72,7 +72,7 @@ class Behind:
             raise self.failure
 
     def user(self, user_id: UUID) -> user_pb2.User:
-        """Returns a person."""
+        """Returns a user."""
         if user_id not in self.names:
             raise NotFound
         name = self.names[user_id]
@@ -86,30 +86,30 @@ class Behind:
 
 
 class Users(UserServiceServicer):
-    """People."""
+    """Users."""
 
-    def __init__(self, behind: Behind) -> None:
-        self._behind = behind
+    def __init__(self, upstream: FakeUpstream) -> None:
+        self._upstream = upstream
 
     async def GetMe(self, request: Any, context: Any) -> user_service_pb2.GetMeResponse:
-        await self._behind.seen("GetMe")
-        return user_service_pb2.GetMeResponse(user=self._behind.user(current_caller().person()))
+        await self._upstream.seen("GetMe")
+        return user_service_pb2.GetMeResponse(user=self._upstream.user(current_caller().require_user_id()))
 
     async def UpdateMe(self, request: Any, context: Any) -> user_service_pb2.UpdateMeResponse:
-        await self._behind.seen("UpdateMe")
-        user_id = current_caller().person()
-        self._behind.names[user_id] = request.full_name
+        await self._upstream.seen("UpdateMe")
+        user_id = current_caller().require_user_id()
+        self._upstream.names[user_id] = request.full_name
         committed.note(Event(tags=[f"user:{user_id}"]))
-        return user_service_pb2.UpdateMeResponse(user=self._behind.user(user_id))
+        return user_service_pb2.UpdateMeResponse(user=self._upstream.user(user_id))
 
     async def GetUser(self, request: Any, context: Any) -> user_service_pb2.GetUserResponse:
-        await self._behind.seen("GetUser")
-        return user_service_pb2.GetUserResponse(user=self._behind.user(UUID(request.user_id)))
+        await self._upstream.seen("GetUser")
+        return user_service_pb2.GetUserResponse(user=self._upstream.user(UUID(request.user_id)))
 
     async def ListUsers(self, request: Any, context: Any) -> user_service_pb2.ListUsersResponse:
-        await self._behind.seen(f"ListUsers {request.page} {request.page_size} {request.sort}")
+        await self._upstream.seen(f"ListUsers {request.page} {request.page_size} {request.sort}")
         answer = user_service_pb2.ListUsersResponse(
-            users=[self._behind.user(each) for each in self._behind.names]
+            users=[self._upstream.user(each) for each in self._upstream.names]
         )
         answer.pagination.page = request.page
         answer.pagination.total_items = 2**40
@@ -119,36 +119,36 @@ class Users(UserServiceServicer):
 class Health(HealthServiceServicer):
     """The state of the system."""
 
-    def __init__(self, behind: Behind) -> None:
-        self._behind = behind
+    def __init__(self, upstream: FakeUpstream) -> None:
+        self._upstream = upstream
 
     async def GetHealth(self, request: Any, context: Any) -> health_service_pb2.GetHealthResponse:
-        await self._behind.seen("GetHealth")
-        return health_service_pb2.GetHealthResponse(status=self._behind.status)
+        await self._upstream.seen("GetHealth")
+        return health_service_pb2.GetHealthResponse(status=self._upstream.status)
 
     async def StreamHealth(self, request: Any, context: Any) -> AsyncIterator[Any]:
-        self._behind.listeners += 1
+        self._upstream.listeners += 1
         try:
             async for message in self._stream(request):
                 yield message
         finally:
-            self._behind.listeners -= 1
+            self._upstream.listeners -= 1
 
     async def _stream(self, request: Any) -> AsyncIterator[Any]:
-        await self._behind.seen(f"StreamHealth {request.last_event_id}")
+        await self._upstream.seen(f"StreamHealth {request.last_event_id}")
         yield health_service_pb2.StreamHealthResponse(
-            event_id="1", state=health_service_pb2.GetHealthResponse(status=self._behind.status)
+            event_id="1", state=health_service_pb2.GetHealthResponse(status=self._upstream.status)
         )
         number = 1
         try:
-            while self._behind.flood:
-                self._behind.flooded += 1
+            while self._upstream.flood:
+                self._upstream.flooded += 1
                 change = health_service_pb2.ComponentChange(name="n" * 1024)
                 yield health_service_pb2.StreamHealthResponse(event_id="2", change=change)
         finally:
-            self._behind.flooded = -1
+            self._upstream.flooded = -1
         while True:
-            name = await self._behind.changes.get()
+            name = await self._upstream.changes.get()
             if name is None:
                 return
             if isinstance(name, ServiceError):
@@ -185,23 +185,23 @@ def _concrete(servicer: Any) -> Any:
 
 
 @asynccontextmanager
-async def serving_users(behind: Behind) -> AsyncIterator[str]:
-    """Runs the services behind; gives their address."""
+async def serving_users(upstream: FakeUpstream) -> AsyncIterator[str]:
+    """Runs the services that the gateway calls; yields their address."""
     server: GrpcServer = build_server(
         service_tokens=service_tokens("user-service"), authenticator=_VerifyingAuthenticator()
     )
     # Methods that no test calls stay abstract.
     users: Any = Users
     health: Any = Health
-    server.add(add_UserServiceServicer_to_server, _concrete(users)(behind))
-    server.add(add_HealthServiceServicer_to_server, _concrete(health)(behind))
+    server.add(add_UserServiceServicer_to_server, _concrete(users)(upstream))
+    server.add(add_HealthServiceServicer_to_server, _concrete(health)(upstream))
     port = await server.start("127.0.0.1:0")
     server.set_serving(True)
-    behind.answering.set()
+    upstream.answering.set()
     try:
         yield f"127.0.0.1:{port}"
     finally:
-        behind.answering.set()
+        upstream.answering.set()
         await server.stop(0)
 
 
@@ -224,12 +224,12 @@ def settings(auth: AuthStandIn, users: str, valkey: Valkey, **further: Any) -> G
 
 
 @dataclass(frozen=True)
-class Edge:
+class Gateway:
     """A running gateway.
 
     Attributes:
-        http: A client of it.
-        lifecycle: Its life.
+        http: An HTTP client of it.
+        lifecycle: Its lifecycle.
     """
 
     http: httpx.AsyncClient
@@ -237,7 +237,7 @@ class Edge:
 
 
 @asynccontextmanager
-async def serving_gateway(given: GatewaySettings) -> AsyncIterator[Edge]:
+async def serving_gateway(given: GatewaySettings) -> AsyncIterator[Gateway]:
     """Runs a gateway until the end of the block."""
     lifecycle = Lifecycle("gateway")
     lifecycle.begin("heartbeat of auth-service", _beating(given.redis_url.get_secret_value()))
@@ -248,7 +248,7 @@ async def serving_gateway(given: GatewaySettings) -> AsyncIterator[Edge]:
             while not lifecycle.readiness.ready:  # noqa: ASYNC110 readiness is a snapshot, without events
                 await asyncio.sleep(0.01)
         async with httpx.AsyncClient(base_url=f"http://{address}", timeout=10) as client:
-            yield Edge(client, lifecycle)
+            yield Gateway(client, lifecycle)
     finally:
         await lifecycle.drain(Stop(0, 0, 1))
         await lifecycle.close()

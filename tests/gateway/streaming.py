@@ -22,7 +22,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.fakes.echo_service import PACKAGE, EchoService, serve_echo, write_descriptors
 from tests.fakes.service_keys import entry_of, key_settings
-from tests.gateway.stack import Edge, serving_gateway
+from tests.gateway.stack import Gateway, serving_gateway
 from tests.user_service.auth_stand_in import AUDIENCE, ISSUER, AuthStandIn
 
 TALK = "/api/echo/rooms/blue/talk"
@@ -34,13 +34,13 @@ class Echo:
 
     Attributes:
         service: What the service has seen.
-        edges: The gateways.
+        gateways: The gateways.
         auth: What signs tokens.
         valkey: What carries revocations and slots.
     """
 
     service: EchoService
-    edges: list[Edge]
+    gateways: list[Gateway]
     auth: AuthStandIn
     valkey: Valkey
     server: Any
@@ -49,11 +49,11 @@ class Echo:
     @property
     def http(self) -> Any:
         """A client of the first gateway."""
-        return self.edges[0].http
+        return self.gateways[0].http
 
-    def url(self, path: str = TALK, *, edge: int = 0) -> str:
+    def url(self, path: str = TALK, *, gateway: int = 0) -> str:
         """Returns the address of a WebSocket."""
-        return str(self.edges[edge].http.base_url).replace("http", "ws").rstrip("/") + path
+        return str(self.gateways[gateway].http.base_url).replace("http", "ws").rstrip("/") + path
 
     def token(
         self, *, user_id: UUID | None = None, session_id: UUID | None = None, seconds: int = 900
@@ -74,13 +74,19 @@ class Echo:
         }
         return jwt.encode(claims, self.auth.key, "ES256", headers={"kid": "k1"})
 
-    def talk(self, token: str | None = None, path: str = TALK, *, edge: int = 0, **options: Any) -> connect:
+    def talk(
+        self, token: str | None = None, path: str = TALK, *, gateway: int = 0, **options: Any
+    ) -> connect:
         """Opens a WebSocket, signed in unless the token is empty."""
         token = self.token() if token is None else token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         headers |= options.pop("headers", {})
         return connect(
-            self.url(path, edge=edge), additional_headers=headers, compression=None, proxy=None, **options
+            self.url(path, gateway=gateway),
+            additional_headers=headers,
+            compression=None,
+            proxy=None,
+            **options,
         )
 
     async def revoke(self, *, session_id: str = "", user_id: str = "") -> None:
@@ -119,11 +125,11 @@ async def serving_echo(
         **settings,
     }
     async with AsyncExitStack() as stack:
-        edges = [
+        running = [
             await stack.enter_async_context(serving_gateway(GatewaySettings(**given)))
             for _ in range(gateways)
         ]
-        echo = Echo(service, edges, auth, valkey, server, address)
+        echo = Echo(service, running, auth, valkey, server, address)
         yield echo
     await echo.server.stop(0)
 

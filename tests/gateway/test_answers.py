@@ -12,13 +12,13 @@ from chassis.ids import uuid7
 from user_service.domain.user import Role
 from vestibule.health.v1 import health_service_pb2
 
-from tests.gateway.stack import Behind, Edge, bearer
+from tests.gateway.stack import FakeUpstream, Gateway, bearer
 from tests.user_service.auth_stand_in import AuthStandIn
 
 
-async def test_success_is_enveloped(edge: Edge, token: str, ada: UUID) -> None:
+async def test_success_is_enveloped(gateway: Gateway, token: str, ada: UUID) -> None:
     """Data, metadata and time stand where the contract has them."""
-    answer = await edge.http.get("/api/users/me", headers=bearer(token))
+    answer = await gateway.http.get("/api/users/me", headers=bearer(token))
     body = answer.json()
 
     assert answer.status_code == 200
@@ -32,9 +32,9 @@ async def test_success_is_enveloped(edge: Edge, token: str, ada: UUID) -> None:
     assert body["metadata"]["request_id"] == answer.headers["x-request-id"]
 
 
-async def test_lists_have_their_page_in_the_metadata(edge: Edge, auth: AuthStandIn, ada: UUID) -> None:
+async def test_lists_have_their_page_in_the_metadata(gateway: Gateway, auth: AuthStandIn, ada: UUID) -> None:
     """Rows are the data; numbers are numbers, however large; defaults come from the protos."""
-    answer = await edge.http.get("/api/users", headers=bearer(auth.token(ada, Role.ADMIN)))
+    answer = await gateway.http.get("/api/users", headers=bearer(auth.token(ada, Role.ADMIN)))
     body = answer.json()
 
     assert [row["full_name"] for row in body["data"]] == ["Ada"]
@@ -42,46 +42,48 @@ async def test_lists_have_their_page_in_the_metadata(edge: Edge, auth: AuthStand
     assert body["metadata"]["pagination"]["next_cursor"] is None
 
 
-async def test_the_service_learns_who_asks(edge: Edge, behind: Behind, token: str, ada: UUID) -> None:
+async def test_the_service_learns_who_asks(
+    gateway: Gateway, upstream: FakeUpstream, token: str, ada: UUID
+) -> None:
     """Request id, address and User-Agent of the client arrive, vouched for by the gateway."""
     headers = bearer(token, **{"X-Request-ID": "abc.1", "User-Agent": "a test", "X-Forwarded-For": "6.6.6.6"})
-    await edge.http.get("/api/users/me", headers=headers)
-    (caller,) = behind.callers
+    await gateway.http.get("/api/users/me", headers=headers)
+    (caller,) = upstream.callers
 
     assert (caller.user_id, caller.service) == (ada, "gateway")
     assert (caller.request_id, caller.user_agent, caller.client_address) == ("abc.1", "a test", "127.0.0.1")
 
 
 @pytest.mark.parametrize("request_id", ["x" * 129, "a b", "ä", "a/b", ""])
-async def test_odd_request_ids_are_replaced(edge: Edge, request_id: str) -> None:
+async def test_odd_request_ids_are_replaced(gateway: Gateway, request_id: str) -> None:
     """A client's id is kept only when it is well formed."""
-    answer = await edge.http.get("/health", headers=[(b"X-Request-ID", request_id.encode())])
+    answer = await gateway.http.get("/health", headers=[(b"X-Request-ID", request_id.encode())])
 
     assert UUID(answer.headers["x-request-id"]).version == 7
 
 
-async def test_unknown_paths_and_methods(edge: Edge) -> None:
+async def test_unknown_paths_and_methods(gateway: Gateway) -> None:
     """404 and 405 are enveloped under /api/, and 405 says what would do."""
-    unknown = await edge.http.get("/api/nothing")
-    other = await edge.http.patch("/api/users/me")
+    unknown = await gateway.http.get("/api/nothing")
+    other = await gateway.http.patch("/api/users/me")
 
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "NOT_FOUND")
     assert (other.status_code, other.json()["error"]["code"]) == (405, "METHOD_NOT_ALLOWED")
     assert other.headers["allow"] == "DELETE, GET, HEAD, PUT"
-    assert (await edge.http.get("/api/users/me/")).status_code == 404
-    assert "success" not in (await edge.http.get("/nothing")).json()
+    assert (await gateway.http.get("/api/users/me/")).status_code == 404
+    assert "success" not in (await gateway.http.get("/nothing")).json()
 
 
-async def test_encoded_slash_parts_nothing(edge: Edge, token: str) -> None:
+async def test_encoded_slash_parts_nothing(gateway: Gateway, token: str) -> None:
     """`a%2Fb` is one segment, and not an id."""
-    answer = await edge.http.get("/api/users/me%2Fpassword", headers=bearer(token))
+    answer = await gateway.http.get("/api/users/me%2Fpassword", headers=bearer(token))
 
     assert answer.status_code == 403
 
 
-async def test_head_is_get_without_a_body(edge: Edge, token: str) -> None:
+async def test_head_is_get_without_a_body(gateway: Gateway, token: str) -> None:
     """The headers are those of GET."""
-    answer = await edge.http.head("/api/users/me", headers=bearer(token))
+    answer = await gateway.http.head("/api/users/me", headers=bearer(token))
 
     assert (answer.status_code, answer.content) == (200, b"")
     assert int(answer.headers["content-length"]) > 100
@@ -96,11 +98,11 @@ async def test_head_is_get_without_a_body(edge: Edge, token: str) -> None:
     ],
 )
 async def test_a_services_error_is_returned(
-    edge: Edge, behind: Behind, token: str, error: ServiceError, status: int
+    gateway: Gateway, upstream: FakeUpstream, token: str, error: ServiceError, status: int
 ) -> None:
     """Its code, its fields and when to come back reach the client."""
-    behind.failure = error
-    answer = await edge.http.get("/api/users/me", headers=bearer(token))
+    upstream.failure = error
+    answer = await gateway.http.get("/api/users/me", headers=bearer(token))
     body = answer.json()["error"]
 
     assert (answer.status_code, body["code"]) == (status, error.reason)
@@ -111,7 +113,7 @@ async def test_a_services_error_is_returned(
         assert [each["field"] for each in body["details"]["errors"]] == ["full_name", "email"]
 
 
-async def test_precondition_is_412(edge: Edge, behind: Behind, token: str) -> None:
+async def test_precondition_is_412(gateway: Gateway, upstream: FakeUpstream, token: str) -> None:
     """A version conflict has the status that HTTP keeps for it."""
 
     class VersionConflict(ServiceError):
@@ -119,16 +121,16 @@ async def test_precondition_is_412(edge: Edge, behind: Behind, token: str) -> No
         reason = "VERSION_CONFLICT"
         message = "Changed since."
 
-    behind.failure = VersionConflict()
-    answer = await edge.http.put("/api/users/me", headers=bearer(token), json={"full_name": "B"})
+    upstream.failure = VersionConflict()
+    answer = await gateway.http.put("/api/users/me", headers=bearer(token), json={"full_name": "B"})
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (412, "VERSION_CONFLICT")
 
 
-async def test_a_bug_shows_nothing(edge: Edge, behind: Behind, token: str) -> None:
+async def test_a_bug_shows_nothing(gateway: Gateway, upstream: FakeUpstream, token: str) -> None:
     """An untyped error is a 500 of constant text."""
-    behind.failure = RuntimeError("secret sauce")  # type: ignore[assignment] # a bug is no ServiceError
-    answer = await edge.http.get("/api/users/me", headers=bearer(token))
+    upstream.failure = RuntimeError("secret sauce")  # type: ignore[assignment] # a bug is no ServiceError
+    answer = await gateway.http.get("/api/users/me", headers=bearer(token))
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "INTERNAL")
     assert "sauce" not in answer.text
@@ -144,59 +146,61 @@ async def test_a_bug_shows_nothing(edge: Edge, behind: Behind, token: str) -> No
         ({"Authorization": "Bearer a.b.c"}, "TOKEN_INVALID"),
     ],
 )
-async def test_no_token_no_entry(edge: Edge, behind: Behind, headers: dict[str, str], code: str) -> None:
-    """Strangers are stopped at the edge, with a challenge."""
-    answer = await edge.http.get("/api/users/me", headers=headers)
+async def test_no_token_no_entry(
+    gateway: Gateway, upstream: FakeUpstream, headers: dict[str, str], code: str
+) -> None:
+    """Strangers are stopped at the gateway, with a challenge."""
+    answer = await gateway.http.get("/api/users/me", headers=headers)
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, code)
     assert answer.headers["www-authenticate"].startswith("Bearer")
-    assert behind.calls == []
+    assert upstream.calls == []
 
 
-async def test_authorize_before_looking(edge: Edge, behind: Behind, token: str) -> None:
+async def test_authorize_before_looking(gateway: Gateway, upstream: FakeUpstream, token: str) -> None:
     """Who may not ask gets 403, whether the thing exists, or is even an id, or not."""
     for path in ("/api/users", f"/api/users/{uuid7()}", "/api/users/nonsense"):
-        answer = await edge.http.get(path, headers=bearer(token))
+        answer = await gateway.http.get(path, headers=bearer(token))
         assert (answer.status_code, answer.json()["error"]["code"]) == (403, "FORBIDDEN")
-    assert behind.calls == []
+    assert upstream.calls == []
 
 
 async def test_an_old_proof_is_refused_by_rfc_9470(
-    edge: Edge, behind: Behind, auth: AuthStandIn, ada: UUID
+    gateway: Gateway, upstream: FakeUpstream, auth: AuthStandIn, ada: UUID
 ) -> None:
     """The challenge says what is wrong and how old a proof may be; the service is not asked."""
     other = f"/api/users/{uuid7()}"
     old = auth.token(ada, Role.ADMIN, auth_time=int(time.time()) - 400)
-    answer = await edge.http.delete(other, headers=bearer(old))
+    answer = await gateway.http.delete(other, headers=bearer(old))
     challenge = answer.headers["www-authenticate"]
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "REAUTHENTICATION_REQUIRED")
     assert challenge.startswith("Bearer ")
     assert 'error="insufficient_user_authentication"' in challenge
     assert 'max_age="300"' in challenge
-    assert behind.callers == []
+    assert upstream.callers == []
     forbidden = auth.token(ada, Role.USER, auth_time=int(time.time()) - 400)
-    assert (await edge.http.delete(other, headers=bearer(forbidden))).status_code == 403
+    assert (await gateway.http.delete(other, headers=bearer(forbidden))).status_code == 403
     own = f"/api/users/{str(ada).upper()}"
-    assert (await edge.http.delete(own, headers=bearer(old))).status_code == 403
+    assert (await gateway.http.delete(own, headers=bearer(old))).status_code == 403
 
 
 async def test_one_fields_proof_is_asked_before_the_field_is_validated(
-    edge: Edge, behind: Behind, auth: AuthStandIn, ada: UUID
+    gateway: Gateway, upstream: FakeUpstream, auth: AuthStandIn, ada: UUID
 ) -> None:
     """A new address needs a fresh proof, a new name does not."""
     old = bearer(auth.token(ada, Role.USER, auth_time=int(time.time()) - 400))
     for email in ("ada@example.org", "no address"):
-        answer = await edge.http.put("/api/users/me", headers=old, json={"email": email})
+        answer = await gateway.http.put("/api/users/me", headers=old, json={"email": email})
         assert answer.json()["error"]["code"] == "REAUTHENTICATION_REQUIRED"
 
-    assert behind.callers == []
+    assert upstream.callers == []
 
 
-async def test_unhealthy_is_503_with_data(edge: Edge, behind: Behind) -> None:
+async def test_unhealthy_is_503_with_data(gateway: Gateway, upstream: FakeUpstream) -> None:
     """A status rule of the protos decides the status; the data stays."""
-    behind.status = health_service_pb2.STATUS_UNHEALTHY
-    answer = await edge.http.get("/api/health")
+    upstream.status = health_service_pb2.STATUS_UNHEALTHY
+    answer = await gateway.http.get("/api/health")
 
     assert answer.status_code == 503
     assert answer.json()["data"] == {"status": "unhealthy", "components": []}
@@ -204,10 +208,10 @@ async def test_unhealthy_is_503_with_data(edge: Edge, behind: Behind) -> None:
     assert "retry-after" in answer.headers
 
 
-async def test_security_headers_on_everything(edge: Edge) -> None:
+async def test_security_headers_on_everything(gateway: Gateway) -> None:
     """Also on errors; no server's name; nothing is kept by caches."""
     for path in ("/api/nothing", "/health", "/api/health", "/docs"):
-        headers = (await edge.http.get(path)).headers
+        headers = (await gateway.http.get(path)).headers
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["x-frame-options"] == "DENY"
         assert headers["referrer-policy"] == "no-referrer"
@@ -217,34 +221,36 @@ async def test_security_headers_on_everything(edge: Edge) -> None:
         assert "strict-transport-security" not in headers
 
 
-async def test_cors_by_an_allow_list(edge: Edge) -> None:
+async def test_cors_by_an_allow_list(gateway: Gateway) -> None:
     """Only a listed origin is let in, preflight and call alike."""
     ask = {"Access-Control-Request-Method": "PUT"}
     for origin, allowed in (("https://app.example", True), ("https://evil.example", False)):
-        preflight = await edge.http.options("/api/users/me", headers={"Origin": origin, **ask})
-        call = await edge.http.get("/api/health", headers={"Origin": origin})
+        preflight = await gateway.http.options("/api/users/me", headers={"Origin": origin, **ask})
+        call = await gateway.http.get("/api/health", headers={"Origin": origin})
         assert preflight.status_code == 204
         for answer in (preflight, call):
             assert (answer.headers.get("access-control-allow-origin") == origin) is allowed
 
 
-async def test_slow_service_is_504(edge: Edge, behind: Behind, auth: AuthStandIn, users_address: str) -> None:
+async def test_slow_service_is_504(
+    gateway: Gateway, upstream: FakeUpstream, auth: AuthStandIn, users_address: str
+) -> None:
     """The deadline is the gateway's, and holds."""
-    behind.answering.clear()
+    upstream.answering.clear()
     started = asyncio.get_running_loop().time()
-    answer = await edge.http.get("/api/health", timeout=8)
+    answer = await gateway.http.get("/api/health", timeout=8)
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "DEADLINE_EXCEEDED")
     assert asyncio.get_running_loop().time() - started < 3
 
 
-async def test_documentation_is_served(edge: Edge) -> None:
+async def test_documentation_is_served(gateway: Gateway) -> None:
     """The document is OpenAPI, and Swagger UI comes from here."""
-    document = (await edge.http.get("/openapi.json")).json()
-    page = await edge.http.get("/docs")
+    document = (await gateway.http.get("/openapi.json")).json()
+    page = await gateway.http.get("/docs")
 
     assert document["openapi"].startswith("3.1")
     assert document["paths"]["/api/users/{user_id}"]["get"]["security"] == [{"bearer": []}]
     assert "/docs/swagger-ui-bundle.js" in page.text
-    assert (await edge.http.get("/docs/swagger-ui-bundle.js")).status_code == httpx.codes.OK
+    assert (await gateway.http.get("/docs/swagger-ui-bundle.js")).status_code == httpx.codes.OK
     assert json.dumps(document).count("HTTPValidationError") == 0

@@ -12,7 +12,7 @@ from gateway.upstream.breaker import FAILURES_TO_OPEN, Breaker
 from vestibule.users.v1 import user_service_pb2
 
 from tests.fakes.service_keys import service_tokens
-from tests.gateway.stack import Behind, serving_users
+from tests.gateway.stack import FakeUpstream, serving_users
 
 SERVICE = user_service_pb2.DESCRIPTOR.services_by_name["UserService"]
 
@@ -39,7 +39,7 @@ async def test_an_outage_fails_at_once() -> None:
     assert time.monotonic() - started < 2 * RECONNECT_SECONDS
 
 
-async def test_a_busy_service_is_no_outage(behind: Behind) -> None:
+async def test_a_busy_service_is_no_outage(upstream: FakeUpstream) -> None:
     """What a service refuses shows that it is there, however often."""
     busy = Unavailable(retry_after_seconds=1)
     breaker = Breaker("users")
@@ -53,9 +53,9 @@ async def test_a_busy_service_is_no_outage(behind: Behind) -> None:
         assert refused.value is busy
 
 
-async def test_it_closes_when_a_call_succeeds(behind: Behind) -> None:
+async def test_it_closes_when_a_call_succeeds(upstream: FakeUpstream) -> None:
     """After an outage the first call that gets through ends it."""
-    async with serving_users(behind) as address, channel_to(address) as channel:
+    async with serving_users(upstream) as address, channel_to(address) as channel:
         breaker = Breaker("users")
         breaker._failures = FAILURES_TO_OPEN
         method = channel.unary_unary("/vestibule.users.v1.UserService/GetMe")

@@ -8,7 +8,7 @@ from gateway.http.client_address import TrustedProxies
 from gateway.http.forwarded import used_tls
 from gateway.settings import ForwardedHeader
 
-from tests.gateway.stack import Behind, bearer, serving_gateway, serving_users, settings
+from tests.gateway.stack import FakeUpstream, bearer, serving_gateway, serving_users, settings
 from tests.user_service.auth_stand_in import AuthStandIn
 
 NETWORKS = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
@@ -175,16 +175,16 @@ def test_the_client_came_by_tls(proto: bytes | None, forwarded: bytes | None, tl
 
 
 async def test_clients_of_a_dual_stack_listener(
-    auth: AuthStandIn, behind: Behind, valkey: Valkey, token: str
+    auth: AuthStandIn, upstream: FakeUpstream, valkey: Valkey, token: str
 ) -> None:
     """An IPv4 client of `[::]` is that IPv4 address, for the proxies' networks and for the services."""
     headers = bearer(token, forwarded='for="[::ffff:203.0.113.5]:4711"')
     for trusted, seen in (("::ffff:127.0.0.0/104", "203.0.113.5"), ("10.0.0.0/8", "127.0.0.1")):
-        behind.callers.clear()
-        async with serving_users(behind) as users:
+        upstream.callers.clear()
+        async with serving_users(upstream) as users:
             given = settings(auth, users, valkey, host="::", trusted_proxies=trusted)
-            async with serving_gateway(given) as edge:
-                port = edge.http.base_url.port
-                await edge.http.get(f"http://127.0.0.1:{port}/api/users/me", headers=headers)
+            async with serving_gateway(given) as gateway:
+                port = gateway.http.base_url.port
+                await gateway.http.get(f"http://127.0.0.1:{port}/api/users/me", headers=headers)
 
-        assert [caller.client_address for caller in behind.callers] == [seen]
+        assert [caller.client_address for caller in upstream.callers] == [seen]

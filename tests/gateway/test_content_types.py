@@ -5,7 +5,7 @@ from gateway.http.media_type import is_json
 from gateway.http.problems import UnsupportedMediaType
 
 from tests.gateway.raw import HOST, ask
-from tests.gateway.stack import Edge
+from tests.gateway.stack import Gateway
 
 
 @pytest.mark.parametrize(
@@ -47,19 +47,19 @@ def test_content_type(content_type: bytes, taken: bool) -> None:
     assert is_json(content_type) is taken
 
 
-async def test_content_type_of_a_body(edge: Edge, token: str) -> None:
-    """The same at the edge; two fields are none."""
+async def test_content_type_of_a_body(gateway: Gateway, token: str) -> None:
+    """The same at the gateway; two fields are none."""
     headers = {"Authorization": f"Bearer {token}"}
     for content_type, status in (
         ("application/json; charset=utf-8;", 200),
         ("application/json; charset=x", 415),
     ):
-        answer = await edge.http.put(
+        answer = await gateway.http.put(
             "/api/users/me", content=b'{"full_name":"Ada"}', headers={**headers, "Content-Type": content_type}
         )
         assert answer.status_code == status
     twice = [("Content-Type", "application/json"), ("Content-Type", "text/plain"), *headers.items()]
-    answer = await edge.http.put("/api/users/me", content=b"{}", headers=twice)
+    answer = await gateway.http.put("/api/users/me", content=b"{}", headers=twice)
     assert answer.status_code == 415
 
 
@@ -74,7 +74,7 @@ async def test_content_type_of_a_body(edge: Edge, token: str) -> None:
     ],
 )
 async def test_codings_of_a_body(
-    edge: Edge, token: str, headers: dict[str, str], status: int, code: str
+    gateway: Gateway, token: str, headers: dict[str, str], status: int, code: str
 ) -> None:
     """Nothing is read as it stands that is compressed."""
     body = b'{"full_name":"Ada"}'
@@ -84,7 +84,7 @@ async def test_codings_of_a_body(
     else:
         framing.append(b"Content-Length: %d\r\n" % len(body))
     got = await ask(
-        edge,
+        gateway,
         b"PUT /api/users/me HTTP/1.1\r\n" + HOST + b"Authorization: Bearer " + token.encode() + b"\r\n"
         b"Content-Type: application/json\r\n" + b"".join(framing) + b"\r\n" + body,
     )

@@ -4,7 +4,7 @@ import pytest
 from chassis.http import head_limits
 
 from tests.gateway.raw import HOST, Got, ask, parsed, send
-from tests.gateway.stack import Edge
+from tests.gateway.stack import Gateway
 
 
 def is_enveloped(got: Got) -> bool:
@@ -49,9 +49,9 @@ def is_enveloped(got: Got) -> bool:
         + b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     ],
 )
-async def test_no_http(edge: Edge, request_bytes: bytes) -> None:
+async def test_no_http(gateway: Gateway, request_bytes: bytes) -> None:
     """400 in the envelope, the request's own id when it has one, and the connection ends."""
-    raw = await send(edge, request_bytes)
+    raw = await send(gateway, request_bytes)
     got = parsed(raw)
 
     assert (got.status, got.code) == (400, "BAD_REQUEST")
@@ -60,12 +60,12 @@ async def test_no_http(edge: Edge, request_bytes: bytes) -> None:
     assert raw.count(b"\r\n\r\n") == 1
 
 
-async def test_no_http_in_pieces_and_behind_others(edge: Edge) -> None:
+async def test_no_http_in_pieces_and_behind_others(gateway: Gateway) -> None:
     """However it comes, what was asked before is answered first; nothing behind it is taken."""
     good = b"GET /api/health HTTP/1.1\r\n" + HOST + b"\r\n"
     bad = b"FOO /api/health HTTP/1.1\r\n" + HOST + b"X-Request-ID: abc\r\n\r\n"
     for pieces in ((good + bad,), (good, bad), (good + good + bad + good,), (good, bad[:5], bad[5:])):
-        raw = await send(edge, *pieces)
+        raw = await send(gateway, *pieces)
         answers = raw.split(b"HTTP/1.1 ")[1:]
 
         assert answers[-1].startswith(b"400")
@@ -79,33 +79,33 @@ async def test_no_http_in_pieces_and_behind_others(edge: Edge) -> None:
     [b"FOO /api/health HTTP/1.1", b"GET /api/\xff HTTP/1.1", b"G@T  /api/x  HTTP/1.1", b"FOO /api/health"],
 )
 @pytest.mark.parametrize("ending", [b"\r\n", b"Content-Length: 12\r\n\r\nhello /world", b"a b: c\r\n\r\n"])
-async def test_what_is_read_of_a_refused_head(edge: Edge, line: bytes, ending: bytes) -> None:
+async def test_what_is_read_of_a_refused_head(gateway: Gateway, line: bytes, ending: bytes) -> None:
     """Neither its fields nor its body pass for the line that says where it was sent."""
     fields = HOST + b"Accept: text/html text/plain\r\nX-Request-ID: mine\r\nConnection: close\r\n"
-    got = parsed(await send(edge, line + b"\r\n" + fields + ending))
+    got = parsed(await send(gateway, line + b"\r\n" + fields + ending))
 
     assert (got.status, got.code) == (400, "BAD_REQUEST")
     assert is_enveloped(got)
     assert got.headers["x-request-id"] == "mine"
 
 
-async def test_outside_the_api(edge: Edge) -> None:
+async def test_outside_the_api(gateway: Gateway) -> None:
     """The same without the envelope; where the path is unreadable, it is taken for the API's."""
-    outside = parsed(await send(edge, b"FOO /health HTTP/1.1\r\n" + HOST + b"\r\n"))
-    unreadable = parsed(await send(edge, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"))
+    outside = parsed(await send(gateway, b"FOO /health HTTP/1.1\r\n" + HOST + b"\r\n"))
+    unreadable = parsed(await send(gateway, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"))
 
     assert (outside.status, outside.body["error"]["code"]) == (400, "BAD_REQUEST")
     assert (unreadable.status, unreadable.body["error"]["code"]) == (400, "BAD_REQUEST")
 
 
-async def test_heads_out_of_bounds(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_heads_out_of_bounds(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     """Too large is 431, too slow is 408, both in the envelope."""
     large = b"GET /api/health HTTP/1.1\r\n" + HOST + b"A: " + b"a" * 40_000 + b"\r\n\r\n"
-    got = await ask(edge, large)
+    got = await ask(gateway, large)
     assert (got.status, got.code, is_enveloped(got)) == (431, "BAD_REQUEST", True)
 
     monkeypatch.setattr(head_limits, "HEAD_SECONDS", 0.2)
-    got = await ask(edge, b"GET /api/health HTTP/1.1\r\nHost: vesti")
+    got = await ask(gateway, b"GET /api/health HTTP/1.1\r\nHost: vesti")
     assert (got.status, got.code, is_enveloped(got)) == (408, "REQUEST_TIMEOUT", True)
 
 
@@ -136,11 +136,11 @@ async def test_heads_out_of_bounds(edge: Edge, monkeypatch: pytest.MonkeyPatch) 
         ("1.0", ("a", "b"), 400),
     ],
 )
-async def test_host(edge: Edge, version: str, hosts: tuple[str, ...], status: int) -> None:
+async def test_host(gateway: Gateway, version: str, hosts: tuple[str, ...], status: int) -> None:
     """One, well-formed, as HTTP/1.1 asks; HTTP/1.0 does not."""
     for target in ("/api/health", "http://vestibule/api/health"):
         lines = [f"GET {target} HTTP/{version}", *(f"Host: {host}" for host in hosts), "", ""]
-        got = await ask(edge, "\r\n".join(lines).encode("latin-1"))
+        got = await ask(gateway, "\r\n".join(lines).encode("latin-1"))
 
         assert (got.status, got.code) == (status, "BAD_REQUEST" if status == 400 else "")
 
@@ -168,10 +168,10 @@ POST = b"POST /api/auth/login HTTP/1.1\r\n" + HOST + b"Content-Type: application
         (POST.replace(HOST, b"") + b"Content-Length: 2\r\n", 400, "BAD_REQUEST"),
     ],
 )
-async def test_a_refused_body_is_not_invited(edge: Edge, head: bytes, status: int, code: str) -> None:
+async def test_a_refused_body_is_not_invited(gateway: Gateway, head: bytes, status: int, code: str) -> None:
     """A client that waits for 100 (Continue) gets the final response at once."""
     for expect in (b"100-continue", b"100-Continue"):
-        raw = await send(edge, head + b"Expect: " + expect + b"\r\n\r\n")
+        raw = await send(gateway, head + b"Expect: " + expect + b"\r\n\r\n")
         got = parsed(raw)
 
         assert (got.status, got.code) == (status, code)
@@ -179,12 +179,12 @@ async def test_a_refused_body_is_not_invited(edge: Edge, head: bytes, status: in
         assert got.headers["connection"] == "close"
 
 
-async def test_expectations(edge: Edge) -> None:
+async def test_expectations(gateway: Gateway) -> None:
     """A body that is wanted is invited; HTTP/1.0 knows no invitation; other expectations are refused."""
     head = POST + b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n"
-    invited = await send(edge, head, b"[]")
-    plain = await send(edge, head.replace(b"HTTP/1.1", b"HTTP/1.0"), b"[]")
-    other = await ask(edge, head.replace(b"100-continue", b"payment"), b"[]")
+    invited = await send(gateway, head, b"[]")
+    plain = await send(gateway, head.replace(b"HTTP/1.1", b"HTTP/1.0"), b"[]")
+    other = await ask(gateway, head.replace(b"100-continue", b"payment"), b"[]")
 
     assert invited.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 400")
     assert b"INVALID_JSON" in invited

@@ -6,7 +6,7 @@ import pytest
 from chassis.ids import uuid7
 from user_service.domain.user import Role
 
-from tests.gateway.stack import Behind, Edge, bearer
+from tests.gateway.stack import FakeUpstream, Gateway, bearer
 from tests.user_service.auth_stand_in import AuthStandIn
 
 
@@ -44,32 +44,32 @@ from tests.user_service.auth_stand_in import AuthStandIn
     ],
 )
 async def test_bodies(
-    edge: Edge, token: str, content: bytes, headers: dict[str, str], status: int, code: str | None
+    gateway: Gateway, token: str, content: bytes, headers: dict[str, str], status: int, code: str | None
 ) -> None:
     """Each body gets the answer of the contract's table."""
-    answer = await edge.http.put("/api/users/me", headers={**bearer(token), **headers}, content=content)
+    answer = await gateway.http.put("/api/users/me", headers={**bearer(token), **headers}, content=content)
     error = answer.json()["error"]
 
     assert (answer.status_code, error and error["code"]) == (status, code)
 
 
-async def test_every_wrong_field_is_named(edge: Edge, token: str) -> None:
+async def test_every_wrong_field_is_named(gateway: Gateway, token: str) -> None:
     """One response names all of them, each once."""
     body = {"full_name": "", "email": 5, "colour": "red"}
-    answer = await edge.http.put("/api/users/me", headers=bearer(token), json=body)
+    answer = await gateway.http.put("/api/users/me", headers=bearer(token), json=body)
     errors = answer.json()["error"]["details"]["errors"]
 
     assert sorted(each["field"] for each in errors) == ["colour", "email", "full_name"]
 
 
-async def test_unannounced_bodies_are_counted(edge: Edge, token: str) -> None:
+async def test_unannounced_bodies_are_counted(gateway: Gateway, token: str) -> None:
     """A chunked body is cut off at the limit, and the connection is closed."""
 
     async def endless() -> AsyncIterator[bytes]:
         for _ in range(100):
             yield b" " * 4096
 
-    answer = await edge.http.put(
+    answer = await gateway.http.put(
         "/api/users/me", headers=bearer(token, **{"content-type": "application/json"}), content=endless()
     )
 
@@ -84,24 +84,24 @@ async def test_unannounced_bodies_are_counted(edge: Edge, token: str) -> None:
         *("page=1&page=1", "cursor="),
     ],
 )
-async def test_wrong_queries(edge: Edge, auth: AuthStandIn, query: str) -> None:
+async def test_wrong_queries(gateway: Gateway, auth: AuthStandIn, query: str) -> None:
     """A query that cannot be is 422 on its field."""
-    answer = await edge.http.get(f"/api/users?{query}", headers=bearer(auth.token(uuid7(), Role.ADMIN)))
+    answer = await gateway.http.get(f"/api/users?{query}", headers=bearer(auth.token(uuid7(), Role.ADMIN)))
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "VALIDATION_ERROR")
 
 
-async def test_a_number_beyond_its_type_names_the_fields_bound(edge: Edge, auth: AuthStandIn) -> None:
+async def test_a_number_beyond_its_type_names_the_fields_bound(gateway: Gateway, auth: AuthStandIn) -> None:
     """The error names the maximum of the field, not of its type."""
     headers = bearer(auth.token(uuid7(), Role.ADMIN))
-    answer = await edge.http.get("/api/users?page_size=99999999999999", headers=headers)
+    answer = await gateway.http.get("/api/users?page_size=99999999999999", headers=headers)
 
     assert answer.json()["error"]["message"] == "page_size: must be at most 100"
 
 
-async def test_queries_are_read(edge: Edge, behind: Behind, auth: AuthStandIn) -> None:
+async def test_queries_are_read(gateway: Gateway, upstream: FakeUpstream, auth: AuthStandIn) -> None:
     """Numbers, choices and unknown names."""
     query = "page=3&page_size=7&sort=-created_at&unknown=1"
-    await edge.http.get(f"/api/users?{query}", headers=bearer(auth.token(uuid7(), Role.ADMIN)))
+    await gateway.http.get(f"/api/users?{query}", headers=bearer(auth.token(uuid7(), Role.ADMIN)))
 
-    assert behind.calls == ["ListUsers 3 7 -created_at"]
+    assert upstream.calls == ["ListUsers 3 7 -created_at"]

@@ -4,15 +4,15 @@ import asyncio
 
 from chassis.lifecycle import Stop
 
-from tests.gateway.stack import Edge
+from tests.gateway.stack import Gateway
 
 
-async def test_answers_of_a_gateway_that_leaves_close_their_connections(edge: Edge) -> None:
+async def test_answers_of_a_gateway_that_leaves_close_their_connections(gateway: Gateway) -> None:
     """Until it stops, responses close the connection, so that clients reconnect to another pod."""
-    assert "connection" not in (await edge.http.get("/health")).headers
-    edge.lifecycle.stop()
-    leaving = asyncio.ensure_future(edge.lifecycle.drain(Stop(1.0, 0, 1)))
+    assert "connection" not in (await gateway.http.get("/health")).headers
+    gateway.lifecycle.stop()
+    leaving = asyncio.ensure_future(gateway.lifecycle.drain(Stop(1.0, 0, 1)))
     for _ in range(5):
-        answer = await edge.http.get("/api/health")
+        answer = await gateway.http.get("/api/health")
         assert (answer.status_code, answer.headers["connection"]) == (200, "close")
     await leaving

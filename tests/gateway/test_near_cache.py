@@ -18,7 +18,7 @@ from user_service.domain.user import Role
 from vestibule.events.v1.events_pb2 import Event
 
 from tests.fakes.service_keys import entry_of
-from tests.gateway.stack import Behind, Edge, bearer
+from tests.gateway.stack import FakeUpstream, Gateway, bearer
 from tests.user_service.auth_stand_in import AuthStandIn
 
 
@@ -131,71 +131,75 @@ TestReaders = Readers.TestCase
 TestReaders.settings = settings(max_examples=40, stateful_step_count=20)
 
 
-async def warm(edge: Edge, behind: Behind, headers: Mapping[str, str]) -> None:
+async def warm(gateway: Gateway, upstream: FakeUpstream, headers: Mapping[str, str]) -> None:
     """Reads until the cache answers: at first the stream has not been read yet."""
     async with asyncio.timeout(5):
         while True:
-            before = len(behind.calls)
-            await edge.http.get("/api/users/me", headers=headers)
-            if len(behind.calls) == before:
+            before = len(upstream.calls)
+            await gateway.http.get("/api/users/me", headers=headers)
+            if len(upstream.calls) == before:
                 break
-    behind.calls.clear()
+    upstream.calls.clear()
 
 
-async def test_a_read_is_answered_from_memory(edge: Edge, behind: Behind, auth: AuthStandIn) -> None:
+async def test_a_read_is_answered_from_memory(
+    gateway: Gateway, upstream: FakeUpstream, auth: AuthStandIn
+) -> None:
     """The second read calls no service; `ETag` and 304 are cached too; another user's read calls."""
     ada, bob = uuid7(), uuid7()
-    behind.names |= {ada: "Ada", bob: "Bob"}
+    upstream.names |= {ada: "Ada", bob: "Bob"}
     token = auth.token(ada, Role.USER)
-    await warm(edge, behind, bearer(token))
-    first = await edge.http.get("/api/users/me", headers=bearer(token))
-    again = await edge.http.get("/api/users/me", headers=bearer(token))
-    unchanged = await edge.http.get("/api/users/me", headers=bearer(token, **{"If-None-Match": '"Ada"'}))
-    other = await edge.http.get("/api/users/me", headers=bearer(auth.token(bob, Role.USER)))
+    await warm(gateway, upstream, bearer(token))
+    first = await gateway.http.get("/api/users/me", headers=bearer(token))
+    again = await gateway.http.get("/api/users/me", headers=bearer(token))
+    unchanged = await gateway.http.get("/api/users/me", headers=bearer(token, **{"If-None-Match": '"Ada"'}))
+    other = await gateway.http.get("/api/users/me", headers=bearer(auth.token(bob, Role.USER)))
 
-    assert behind.calls == ["GetMe"], "only the other person's read"
+    assert upstream.calls == ["GetMe"], "only the other person's read"
     assert first.json()["data"] == again.json()["data"]
     assert first.json()["metadata"]["request_id"] != again.json()["metadata"]["request_id"]
     assert (unchanged.status_code, unchanged.content) == (304, b"")
     assert other.json()["data"]["full_name"] == "Bob"
 
 
-async def test_a_write_is_seen_by_the_next_read(edge: Edge, behind: Behind, auth: AuthStandIn) -> None:
+async def test_a_write_is_seen_by_the_next_read(
+    gateway: Gateway, upstream: FakeUpstream, auth: AuthStandIn
+) -> None:
     """The answer brings the event, so the gateway that took the write drops before it answers."""
     ada = uuid7()
-    behind.names[ada] = "Ada"
+    upstream.names[ada] = "Ada"
     headers = bearer(auth.token(ada, Role.USER))
-    await warm(edge, behind, headers)
+    await warm(gateway, upstream, headers)
     for name in ("Bea", "Cleo", "Dora"):
-        await edge.http.get("/api/users/me", headers=headers)
-        await edge.http.put("/api/users/me", headers=headers, json={"full_name": name})
-        assert (await edge.http.get("/api/users/me", headers=headers)).json()["data"]["full_name"] == name
+        await gateway.http.get("/api/users/me", headers=headers)
+        await gateway.http.put("/api/users/me", headers=headers, json={"full_name": name})
+        assert (await gateway.http.get("/api/users/me", headers=headers)).json()["data"]["full_name"] == name
 
 
 async def test_events_drop_what_others_changed(
-    edge: Edge, behind: Behind, auth: AuthStandIn, valkey: Valkey
+    gateway: Gateway, upstream: FakeUpstream, auth: AuthStandIn, valkey: Valkey
 ) -> None:
     """What another gateway took arrives by the stream."""
     ada = uuid7()
-    behind.names[ada] = "Ada"
+    upstream.names[ada] = "Ada"
     headers = bearer(auth.token(ada, Role.USER))
-    await warm(edge, behind, headers)
-    behind.names[ada] = "Bea"
-    assert (await edge.http.get("/api/users/me", headers=headers)).json()["data"]["full_name"] == "Ada"
+    await warm(gateway, upstream, headers)
+    upstream.names[ada] = "Bea"
+    assert (await gateway.http.get("/api/users/me", headers=headers)).json()["data"]["full_name"] == "Ada"
     async with Redis.from_url(valkey.url) as redis:
         event = Event(tags=[f"user:{ada}"])
         await redis.xadd(stream.STREAM, entry_of(event, "user-service"))
     deadline = time.monotonic() + 2
-    while (await edge.http.get("/api/users/me", headers=headers)).json()["data"]["full_name"] != "Bea":
+    while (await gateway.http.get("/api/users/me", headers=headers)).json()["data"]["full_name"] != "Bea":
         assert time.monotonic() < deadline
 
 
-async def test_errors_are_not_kept(edge: Edge, behind: Behind, auth: AuthStandIn) -> None:
+async def test_errors_are_not_kept(gateway: Gateway, upstream: FakeUpstream, auth: AuthStandIn) -> None:
     """An outage that is over is over."""
     ada = uuid7()
-    behind.names[ada] = "Ada"
+    upstream.names[ada] = "Ada"
     headers = bearer(auth.token(ada, Role.USER))
-    behind.failure = Unavailable()
-    assert (await edge.http.get("/api/users/me", headers=headers)).status_code == 503
-    behind.failure = None
-    assert (await edge.http.get("/api/users/me", headers=headers)).status_code == 200
+    upstream.failure = Unavailable()
+    assert (await gateway.http.get("/api/users/me", headers=headers)).status_code == 503
+    upstream.failure = None
+    assert (await gateway.http.get("/api/users/me", headers=headers)).status_code == 200

@@ -4,7 +4,7 @@ import pytest
 
 from tests.chassis.waiting import until
 from tests.gateway.raw import HOST, send
-from tests.gateway.stack import Behind, Edge
+from tests.gateway.stack import FakeUpstream, Gateway
 
 
 @pytest.mark.parametrize(
@@ -30,31 +30,33 @@ from tests.gateway.stack import Behind, Edge
         (b"/he%61lth", 200),
     ],
 )
-async def test_one_rule_for_paths(edge: Edge, token: str, target: bytes, status: int) -> None:
+async def test_one_rule_for_paths(gateway: Gateway, token: str, target: bytes, status: int) -> None:
     """Unreserved characters are the same encoded or not; nothing else is."""
     raw = await send(
-        edge,
+        gateway,
         b"GET " + target + b" HTTP/1.1\r\n" + HOST + b"Authorization: Bearer " + token.encode() + b"\r\n\r\n",
     )
 
     assert int(raw[9:12]) == status, raw
 
 
-async def test_encoded_paths_have_one_name_in_metrics(edge: Edge, behind: Behind, token: str) -> None:
+async def test_encoded_paths_have_one_name_in_metrics(
+    gateway: Gateway, upstream: FakeUpstream, token: str
+) -> None:
     """The route's template, and one answer in the cache."""
     headers = {"Authorization": f"Bearer {token}"}
 
     async def is_cached() -> bool:
-        behind.calls.clear()
-        await edge.http.get("/api/users/me", headers=headers)
-        return not behind.calls
+        upstream.calls.clear()
+        await gateway.http.get("/api/users/me", headers=headers)
+        return not upstream.calls
 
     await until(is_cached)
     for path in ("/api/users/%6De", "/%61pi/users/me"):
-        await edge.http.get(path, headers=headers)
-    await edge.http.get("/he%61lth")
-    text = (await edge.http.get("/metrics")).text
+        await gateway.http.get(path, headers=headers)
+    await gateway.http.get("/he%61lth")
+    text = (await gateway.http.get("/metrics")).text
 
-    assert not behind.calls
+    assert not upstream.calls
     assert "%6" not in text
     assert 'route="/health"' in text

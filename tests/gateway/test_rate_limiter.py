@@ -7,7 +7,7 @@ from gateway.limits.headers import rate_limit_headers
 from gateway.limits.rate_limiter import Decision, Limit, MemoryRateLimiter, RateLimiter, RedisRateLimiter
 from redis.asyncio import Redis
 
-from tests.gateway.stack import Behind, serving_gateway, serving_users, settings
+from tests.gateway.stack import FakeUpstream, serving_gateway, serving_users, settings
 from tests.user_service.auth_stand_in import AuthStandIn
 
 THREE = Limit("three", 3, 60)
@@ -71,19 +71,19 @@ def test_fields_are_those_of_the_draft() -> None:
     ]
 
 
-async def test_limited_route(auth: AuthStandIn, behind: Behind, valkey: Valkey) -> None:
+async def test_limited_route(auth: AuthStandIn, upstream: FakeUpstream, valkey: Valkey) -> None:
     """The sixth registration of an hour is 429 before anything is read; every response has the limit."""
     async with (
-        serving_users(behind) as users,
-        serving_gateway(settings(auth, users, valkey, trusted_proxies="127.0.0.0/8")) as edge,
+        serving_users(upstream) as users,
+        serving_gateway(settings(auth, users, valkey, trusted_proxies="127.0.0.0/8")) as gateway,
     ):
         answers = [
-            await edge.http.post(
+            await gateway.http.post(
                 "/api/auth/register", content=b"{", headers={"content-type": "application/json"}
             )
             for _ in range(6)
         ]
-        elsewhere = await edge.http.post(
+        elsewhere = await gateway.http.post(
             "/api/auth/register", json={}, headers={"X-Forwarded-For": "6.6.6.6, 203.0.113.9"}
         )
 

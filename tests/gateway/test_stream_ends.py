@@ -80,9 +80,9 @@ async def test_revocation(auth: AuthStandIn, valkey: Valkey, descriptors: Path) 
     user, session = uuid7(), uuid7()
     async with serving_echo(auth, valkey, descriptors, gateways=2) as echo:
         first = await echo.talk(echo.token(user_id=user, session_id=session))
-        second = await echo.talk(echo.token(user_id=user, session_id=session), edge=1)
+        second = await echo.talk(echo.token(user_id=user, session_id=session), gateway=1)
         other_session = await echo.talk(echo.token(user_id=user))
-        other_user = await echo.talk(edge=1)
+        other_user = await echo.talk(gateway=1)
         async with asyncio.timeout(1):
             await echo.revoke(session_id=str(session))
             assert await closed(first) == (4401, "TOKEN_REVOKED")
@@ -143,7 +143,7 @@ async def test_draining(echo: Echo) -> None:
     async with echo.talk() as socket:
         await socket.send('{"say": "a"}')
         await socket.recv()
-        draining = asyncio.ensure_future(echo.edges[0].lifecycle.drain(Stop(0, 0, 5)))
+        draining = asyncio.ensure_future(echo.gateways[0].lifecycle.drain(Stop(0, 0, 5)))
         assert await closed(socket) == (1001, "UNAVAILABLE")
         await draining
 
@@ -152,9 +152,12 @@ async def test_streams_of_one_user(auth: AuthStandIn, valkey: Valkey, descriptor
     """Are counted for all gateways together, and refused before the upgrade."""
     user = uuid7()
     async with serving_echo(auth, valkey, descriptors, gateways=2) as echo:
-        held = [await echo.talk(echo.token(user_id=user), edge=number % 2) for number in range(4)]
-        for edge in range(2):
-            assert await refused(echo.talk(echo.token(user_id=user), edge=edge)) == (429, "RATE_LIMITED")
+        held = [await echo.talk(echo.token(user_id=user), gateway=number % 2) for number in range(4)]
+        for gateway in range(2):
+            assert await refused(echo.talk(echo.token(user_id=user), gateway=gateway)) == (
+                429,
+                "RATE_LIMITED",
+            )
         async with echo.talk():
             pass
         await held.pop().close()

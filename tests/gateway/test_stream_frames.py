@@ -109,9 +109,9 @@ async def test_bytes_before_the_answer(echo: Echo) -> None:
         "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
     )
     smuggled = b"GET /api/echo/who HTTP/1.1\r\nHost: vestibule\r\n\r\n"
-    for behind in (frame(1, b'{"say":"a"}'), smuggled):
+    for following in (frame(1, b'{"say":"a"}'), smuggled):
         reader, writer = await asyncio.open_connection(host, port)
-        writer.write(head.encode() + behind)
+        writer.write(head.encode() + following)
         async with asyncio.timeout(5):
             answer = await reader.read()
         assert b"101" not in answer

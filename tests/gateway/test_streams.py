@@ -13,7 +13,7 @@ from gateway.streams import event_stream as events
 from prometheus_client import REGISTRY
 
 from tests.chassis.waiting import until
-from tests.gateway.stack import Behind, Edge, serving_gateway, serving_users, settings
+from tests.gateway.stack import FakeUpstream, Gateway, serving_gateway, serving_users, settings
 from tests.user_service.auth_stand_in import AuthStandIn
 
 
@@ -29,16 +29,16 @@ async def read(lines: object) -> dict[str, str]:
     raise AssertionError("the stream ended")
 
 
-async def test_state_first_then_changes(edge: Edge, behind: Behind) -> None:
+async def test_state_first_then_changes(gateway: Gateway, upstream: FakeUpstream) -> None:
     """Each message is one event, named by its oneof, with an id to come back by."""
-    async with edge.http.stream("GET", "/api/health/stream", headers={"Last-Event-ID": "7"}) as answer:
+    async with gateway.http.stream("GET", "/api/health/stream", headers={"Last-Event-ID": "7"}) as answer:
         lines = answer.aiter_lines()
         state = await read(lines)
-        behind.changes.put_nowait("postgres")
+        upstream.changes.put_nowait("postgres")
         change = await read(lines)
 
     assert answer.headers["content-type"] == "text/event-stream"
-    assert behind.calls == ["StreamHealth 7"]
+    assert upstream.calls == ["StreamHealth 7"]
     assert (state["event"], state["id"]) == ("state", "1")
     assert json.loads(state["data"])["status"] == "healthy"
     assert (change["event"], change["id"]) == ("change", "2")
@@ -46,41 +46,41 @@ async def test_state_first_then_changes(edge: Edge, behind: Behind) -> None:
     assert json.loads(change["data"])["state"] == "down"
 
 
-async def test_silence_is_broken(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_silence_is_broken(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     """Comments keep proxies from closing a stream that has nothing to say."""
     monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.05)
-    async with edge.http.stream("GET", "/api/health/stream") as answer:
+    async with gateway.http.stream("GET", "/api/health/stream") as answer:
         async for line in answer.aiter_lines():
             if line == ": alive":
                 break
 
 
-async def test_who_never_reads_is_not_written_for(edge: Edge, behind: Behind) -> None:
+async def test_who_never_reads_is_not_written_for(gateway: Gateway, upstream: FakeUpstream) -> None:
     """The service is no longer asked for what would only pile up, and other clients get responses."""
-    behind.flood = True
-    address = edge.http.base_url
+    upstream.flood = True
+    address = gateway.http.base_url
     reader, writer = await asyncio.open_connection(address.host, address.port, limit=1024)
     writer.write(b"GET /api/health/stream HTTP/1.1\r\nHost: vestibule\r\n\r\n")
     reader._transport.pause_reading()  # type: ignore[attr-defined]
 
     async def piles_no_further() -> bool:
-        sent = behind.flooded
+        sent = upstream.flooded
         await asyncio.sleep(0.5)
-        return 0 < sent == behind.flooded
+        return 0 < sent == upstream.flooded
 
     await until(piles_no_further)
-    assert (await edge.http.get("/api/health")).status_code == 200
-    assert behind.flooded < 50_000, "the sockets between hold some megabytes of messages of 1 KB, no more"
+    assert (await gateway.http.get("/api/health")).status_code == 200
+    assert upstream.flooded < 50_000, "the sockets between hold some megabytes of messages of 1 KB, no more"
     writer.transport.abort()
-    await until(lambda: behind.flooded == -1)
+    await until(lambda: upstream.flooded == -1)
 
 
-async def test_a_stop_ends_streams(edge: Edge) -> None:
+async def test_a_stop_ends_streams(gateway: Gateway) -> None:
     """No client waits for a stream that would never end."""
-    async with edge.http.stream("GET", "/api/health/stream") as answer:
+    async with gateway.http.stream("GET", "/api/health/stream") as answer:
         await read(answer.aiter_lines())
         started = asyncio.get_running_loop().time()
-        await edge.lifecycle.drain(Stop(0, 0, 5))
+        await gateway.lifecycle.drain(Stop(0, 0, 5))
 
     assert asyncio.get_running_loop().time() - started < 2
 
@@ -91,10 +91,10 @@ def opened() -> float:
 
 
 async def ask(
-    edge: Edge, *heads: str, behind_it: str = ""
+    gateway: Gateway, *heads: str, behind_it: str = ""
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Asks for the stream by a connection of its own and reads until the first event is there."""
-    address = edge.http.base_url
+    address = gateway.http.base_url
     reader, writer = await asyncio.open_connection(address.host, address.port)
     head = "\r\n".join(("GET /api/health/stream HTTP/1.1", "Host: vestibule", *heads))
     writer.write(f"{head}\r\n\r\n{behind_it}".encode())
@@ -110,42 +110,48 @@ ANOTHER = "GET /health HTTP/1.1\r\nHost: vestibule\r\n\r\n"
     "behind_it", ["", ANOTHER, ANOTHER * 50], ids=["alone", "pipelined", "many pipelined"]
 )
 @pytest.mark.parametrize("later", ["", ANOTHER, "nonsense\r\n\r\n"], ids=["quiet", "asks again", "nonsense"])
-async def test_leaving_ends_the_call(edge: Edge, behind: Behind, behind_it: str, later: str) -> None:
+async def test_leaving_ends_the_call(
+    gateway: Gateway, upstream: FakeUpstream, behind_it: str, later: str
+) -> None:
     """The service is silent, and learns within a second that the client has left; so does the registry."""
     for _ in range(3):
-        _, writer = await ask(edge, behind_it=behind_it)
-        assert (opened(), behind.listeners) == (1, 1)
+        _, writer = await ask(gateway, behind_it=behind_it)
+        assert (opened(), upstream.listeners) == (1, 1)
         writer.write(later.encode())
         await asyncio.sleep(0.05)
         writer.close()
         async with asyncio.timeout(1):
-            while opened() or behind.listeners:  # noqa: ASYNC110 there is no event to wait for
+            while opened() or upstream.listeners:  # noqa: ASYNC110 there is no event to wait for
                 await asyncio.sleep(0.01)
 
 
-async def test_leaving_before_the_first_message(edge: Edge, behind: Behind) -> None:
+async def test_leaving_before_the_first_message(gateway: Gateway, upstream: FakeUpstream) -> None:
     """A client that leaves while the head is held back frees its place too."""
-    behind.answering.clear()
-    address = edge.http.base_url
+    upstream.answering.clear()
+    address = gateway.http.base_url
     _, writer = await asyncio.open_connection(address.host, address.port)
     writer.write(b"GET /api/health/stream HTTP/1.1\r\nHost: vestibule\r\n\r\n")
-    await until(lambda: behind.listeners == 1)
+    await until(lambda: upstream.listeners == 1)
     writer.close()
-    await until(lambda: not opened() and not behind.listeners)
+    await until(lambda: not opened() and not upstream.listeners)
 
 
-async def test_a_client_has_so_many_streams(auth: AuthStandIn, behind: Behind, valkey: Valkey) -> None:
+async def test_a_client_has_so_many_streams(
+    auth: AuthStandIn, upstream: FakeUpstream, valkey: Valkey
+) -> None:
     """One more is refused by an ordinary response; another client or one after a close is not."""
-    async with serving_users(behind) as users:
+    async with serving_users(upstream) as users:
         given = settings(auth, users, valkey, rate_limits="off", trusted_proxies="127.0.0.0/8")
-        async with serving_gateway(given) as edge:
+        async with serving_gateway(given) as gateway:
             same_client = [f"X-Forwarded-For: 2001:db8::{number:x}" for number in range(20)]
-            held = [await ask(edge, header) for header in same_client]
-            refused = await edge.http.get("/api/health/stream", headers={"X-Forwarded-For": "2001:db8::ffff"})
-            other = await ask(edge, "X-Forwarded-For: 2001:db8:0:1::1")
+            held = [await ask(gateway, header) for header in same_client]
+            refused = await gateway.http.get(
+                "/api/health/stream", headers={"X-Forwarded-For": "2001:db8::ffff"}
+            )
+            other = await ask(gateway, "X-Forwarded-For: 2001:db8:0:1::1")
             held.pop()[1].close()
             await until(lambda: opened() == 20)
-            again = await ask(edge, same_client[0])
+            again = await ask(gateway, same_client[0])
             for _, writer in (*held, other, again):
                 writer.close()
             await until(lambda: not opened())
@@ -155,35 +161,39 @@ async def test_a_client_has_so_many_streams(auth: AuthStandIn, behind: Behind, v
     assert int(refused.headers["retry-after"]) >= 1
 
 
-async def test_a_failure_before_the_first_message(edge: Edge, behind: Behind) -> None:
+async def test_a_failure_before_the_first_message(gateway: Gateway, upstream: FakeUpstream) -> None:
     """It is an ordinary answer, not a stream that begins and is silent."""
-    behind.failure = Unavailable(retry_after_seconds=7)
-    answer = await edge.http.get("/api/health/stream")
+    upstream.failure = Unavailable(retry_after_seconds=7)
+    answer = await gateway.http.get("/api/health/stream")
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "UNAVAILABLE")
     assert answer.headers["retry-after"] == "7"
-    assert (await edge.http.get("/api/health/stream", headers={"Last-Event-ID": "x" * 65})).status_code == 422
+    assert (
+        await gateway.http.get("/api/health/stream", headers={"Last-Event-ID": "x" * 65})
+    ).status_code == 422
     await until(lambda: not opened())
 
 
-async def test_the_head_does_not_wait_for_long(edge: Edge, behind: Behind) -> None:
+async def test_the_head_does_not_wait_for_long(gateway: Gateway, upstream: FakeUpstream) -> None:
     """A service that says nothing at first has a stream that is open within a second or so."""
-    behind.answering.clear()
+    upstream.answering.clear()
     started = asyncio.get_running_loop().time()
-    async with edge.http.stream("GET", "/api/health/stream") as answer:
+    async with gateway.http.stream("GET", "/api/health/stream") as answer:
         assert 0.9 < asyncio.get_running_loop().time() - started < 3
         assert answer.status_code == 200
-        behind.answering.set()
+        upstream.answering.set()
         assert (await read(answer.aiter_lines()))["event"] == "state"
 
 
 @pytest.mark.parametrize(("last", "event"), [(None, "end"), (Unavailable(), "error")])
-async def test_the_last_event(edge: Edge, behind: Behind, last: ServiceError | None, event: str) -> None:
+async def test_the_last_event(
+    gateway: Gateway, upstream: FakeUpstream, last: ServiceError | None, event: str
+) -> None:
     """`end`, or `error` with the contract's object; a stream without one was cut."""
-    async with edge.http.stream("GET", "/api/health/stream") as answer:
+    async with gateway.http.stream("GET", "/api/health/stream") as answer:
         lines = answer.aiter_lines()
         await read(lines)
-        behind.changes.put_nowait(last)
+        upstream.changes.put_nowait(last)
         received = await read(lines)
         rest = [line async for line in lines]
 
@@ -192,11 +202,11 @@ async def test_the_last_event(edge: Edge, behind: Behind, last: ServiceError | N
     assert not any(rest)
 
 
-async def test_head_of_an_answer_that_streams(edge: Edge, behind: Behind) -> None:
+async def test_head_of_an_answer_that_streams(gateway: Gateway, upstream: FakeUpstream) -> None:
     """What proxies must know is in it; HEAD asks the service nothing."""
-    async with edge.http.stream("GET", "/api/health/stream") as answer:
+    async with gateway.http.stream("GET", "/api/health/stream") as answer:
         got = answer.headers
-    asked = await edge.http.head("/api/health/stream")
+    asked = await gateway.http.head("/api/health/stream")
 
     assert asked.status_code == 200
     for headers in (got, asked.headers):
@@ -207,16 +217,16 @@ async def test_head_of_an_answer_that_streams(edge: Edge, behind: Behind) -> Non
         assert headers["connection"] == "close"
         assert "content-length" not in headers
     assert got["transfer-encoding"] == "chunked"
-    assert behind.calls == ["StreamHealth "]
+    assert upstream.calls == ["StreamHealth "]
 
 
-async def test_http_1_0_has_no_chunks(edge: Edge, behind: Behind) -> None:
+async def test_http_1_0_has_no_chunks(gateway: Gateway, upstream: FakeUpstream) -> None:
     """Its clients would take the chunks' lengths for the text; the end of the connection is the end."""
-    address = edge.http.base_url
+    address = gateway.http.base_url
     reader, writer = await asyncio.open_connection(address.host, address.port)
     writer.write(b"GET /api/health/stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
     head, _, begin = (await reader.readuntil(b"event: state")).partition(b"\r\n\r\n")
-    behind.changes.put_nowait(None)
+    upstream.changes.put_nowait(None)
     rest = await reader.read()
     writer.close()
 
@@ -226,12 +236,12 @@ async def test_http_1_0_has_no_chunks(edge: Edge, behind: Behind) -> None:
     assert rest.endswith(b'event: end\ndata: {"reason":"finished"}\n\n')
 
 
-async def test_a_stop_says_when_to_come_back(edge: Edge) -> None:
+async def test_a_stop_says_when_to_come_back(gateway: Gateway) -> None:
     """Clients learn when to come back, each at another time; one that reads nothing is cut off."""
-    _, deaf = await ask(edge)
+    _, deaf = await ask(gateway)
     deaf.transport.pause_reading()  # type: ignore[attr-defined]
-    reader, writer = await ask(edge)
-    await edge.lifecycle.drain(Stop(0, 0, 5))
+    reader, writer = await ask(gateway)
+    await gateway.lifecycle.drain(Stop(0, 0, 5))
     rest = await reader.read()
     writer.close()
     deaf.transport.abort()
@@ -240,20 +250,20 @@ async def test_a_stop_says_when_to_come_back(edge: Edge) -> None:
 
 
 async def test_a_client_that_takes_nothing_is_cut_off_in_the_end(
-    edge: Edge, behind: Behind, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stream whose life is over does not wait for its client."""
     monkeypatch.setattr(streaming, "LAST_PART_SECONDS", 0.2)
-    behind.flood = True
-    address = edge.http.base_url
+    upstream.flood = True
+    address = gateway.http.base_url
     reader, writer = await asyncio.open_connection(address.host, address.port, limit=1024)
     writer.write(b"GET /api/health/stream HTTP/1.1\r\nHost: vestibule\r\n\r\n")
     reader._transport.pause_reading()  # type: ignore[attr-defined]
-    await until(lambda: behind.flooded > 100)
+    await until(lambda: upstream.flooded > 100)
     await asyncio.sleep(0.5)
     started = asyncio.get_running_loop().time()
-    await edge.lifecycle.drain(Stop(0, 0, 10))
+    await gateway.lifecycle.drain(Stop(0, 0, 10))
 
     assert asyncio.get_running_loop().time() - started < 3
-    await until(lambda: behind.flooded == -1)
+    await until(lambda: upstream.flooded == -1)
     writer.transport.abort()

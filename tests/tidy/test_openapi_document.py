@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from gateway.api import descriptors
 from gateway.api.documentation import document
-from gateway.api.outcomes import CODES, named_errors
+from gateway.api.documented_statuses import CODES, named_errors
 from gateway.api.routes import Route, compile_routes
 from vestibule.api.v1 import options_pb2
 

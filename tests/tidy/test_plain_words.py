@@ -18,7 +18,7 @@ INSTEAD = {
     "judging": "verifying, evaluating",
     "standing": "locked session, component state, require_active",
     "patience": "login delay",
-    "restraint": "overload gate",
+    "restraint": "load shedder",
     "heed": "apply",
     "bell": "mail queue listener",
     "pulse": "heartbeat",

@@ -15,7 +15,7 @@ from typing import Any, NoReturn, TypeVar
 import structlog
 import uvloop
 
-from chassis import boot
+from chassis import fast_imports
 from chassis.errors import ServiceError
 from chassis.readiness import Readiness
 from chassis.startup_errors import StartupError
@@ -169,7 +169,7 @@ def run(
     """
     if drain_seconds is None:
         drain_seconds = LINGERING_DRAIN_SECONDS if linger_seconds else DRAIN_SECONDS
-    boot.imported()
+    fast_imports.end()
     _allow_open_files()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         status = runner.run(

@@ -11,6 +11,7 @@ from google.protobuf.message_factory import GetMessageClass
 from gateway.api.fields import HTTP_BODY
 from gateway.api.response_encoder import EncodedResponse, compile_response_encoder
 from gateway.api.routes import Route
+from gateway.dependencies import Dependencies
 from gateway.http.conditional import is_unchanged
 from gateway.http.envelope import success
 from gateway.http.idempotency import REPLAYED, idempotency_key
@@ -18,7 +19,6 @@ from gateway.http.problems import error_response
 from gateway.http.request import Request
 from gateway.http.response import Response
 from gateway.incoming import Incoming
-from gateway.parts import Parts
 
 _OK = 200
 _NO_CONTENT = 204
@@ -29,13 +29,13 @@ _REVALIDATE = b"private, no-cache"
 class Endpoint:
     """Handles the requests of one route."""
 
-    def __init__(self, route: Route, parts: Parts) -> None:
+    def __init__(self, route: Route, dependencies: Dependencies) -> None:
         method, options = route.policy.descriptor, route.policy.options
         service = method.containing_service.full_name
         self.route = route
-        self._parts = parts
+        self._dependencies = dependencies
         self._enveloped = route.enveloped
-        self._incoming = Incoming(route, parts)
+        self._incoming = Incoming(route, dependencies)
         self._parse = GetMessageClass(method.output_type).FromString
         self._encode = compile_response_encoder(route)
         self._status = options.success_status or _OK
@@ -43,10 +43,10 @@ class Endpoint:
         self._tags = tuple(options.cache.tags)
         shared = options.cache.shared.seconds
         self._cache_control = f"public, max-age={shared}".encode() if shared else b"no-store"
-        self._breaker = parts.upstreams.breaker(service)
-        self._call = parts.upstreams.unary(route.policy.path, service)
+        self._breaker = dependencies.upstreams.breaker(service)
+        self._call = dependencies.upstreams.unary(route.policy.path, service)
         self._takes_key = route.method == "POST"
-        self._deadline_seconds = route.policy.deadline_seconds or parts.deadline_seconds
+        self._deadline_seconds = route.policy.deadline_seconds or dependencies.deadline_seconds
 
     async def __call__(self, request: Request, path: Mapping[str, str]) -> Response:
         """Handles one request; errors become responses.
@@ -65,14 +65,14 @@ class Endpoint:
 
     async def _respond(self, request: Request, path: Mapping[str, str]) -> Response:
         token, claims = await self._incoming.admit(request)
-        cacheable = claims is not None and self._cache_seconds and self._parts.authenticator.feed.fresh
+        cacheable = claims is not None and self._cache_seconds and self._dependencies.authenticator.feed.fresh
         if cacheable and claims is not None:
-            encoded = self._parts.cache.get(self._key(request, claims))
+            encoded = self._dependencies.cache.get(self._key(request, claims))
             if encoded is not None:
                 return self._finish(request, encoded)
         message = await self._incoming.read(request, path, claims)
         call = self._incoming.enter_call(request, token, claims)
-        call.deadline = self._parts.now() + self._deadline_seconds
+        call.deadline = self._dependencies.now() + self._deadline_seconds
         if self._takes_key:
             call.idempotency_key = idempotency_key(request)
         if cacheable and claims is not None:
@@ -84,7 +84,7 @@ class Endpoint:
 
     async def _fetch(self, request: Request, message: Any, claims: Claims) -> EncodedResponse:
         """Calls the service and caches the response, unless an event invalidates it meanwhile."""
-        cache = self._parts.cache
+        cache = self._dependencies.cache
         fetch = cache.begin(tuple(_resolve(tag, message, claims) for tag in self._tags))
         try:
             encoded = self._encode(await self._call_service(message))
@@ -101,11 +101,11 @@ class Endpoint:
         try:
             return self._parse(await self._breaker.call(lambda: self._call(raw)))
         except Unavailable as error:
-            self._incoming.overload_gate.record(error)
+            self._incoming.load_shedder.record(error)
             raise
         finally:
             for each in noted:
-                self._parts.on_event(each.event)
+                self._dependencies.on_event(each.event)
 
     def _key(self, request: Request, claims: Claims) -> tuple[object, ...]:
         return (

@@ -4,18 +4,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from chassis.errors import Forbidden, Invalid
-from chassis.grpc.access import report_refused_key
+from chassis.grpc.admission import report_refused_key
 from chassis.grpc.call import Call, enter
 from chassis.identity.caller import Caller
 from chassis.identity.claims import Claims
 
-from gateway.access import compile_admission, sender
+from gateway.admission import compile_admission, sender
 from gateway.api.request_reader import compile_message_reader, compile_reader
 from gateway.api.routes import Route
+from gateway.dependencies import Dependencies
 from gateway.http.request import Request
 from gateway.limits.request_limits import route_limit
-from gateway.parts import Parts
-from gateway.upstream.overload_gate import OverloadGate
+from gateway.upstream.load_shedder import LoadShedder
 
 
 class Incoming:
@@ -23,27 +23,27 @@ class Incoming:
 
     Attributes:
         route: The route.
-        overload_gate: Refuses calls while the service is overloaded.
+        load_shedder: Refuses calls while the service is overloaded.
     """
 
-    def __init__(self, route: Route, parts: Parts) -> None:
+    def __init__(self, route: Route, dependencies: Dependencies) -> None:
         self.route = route
-        self.overload_gate = OverloadGate(route.policy.descriptor.name)
-        self._parts = parts
+        self.load_shedder = LoadShedder(route.policy.descriptor.name)
+        self._dependencies = dependencies
         self._limit = route_limit(route.policy.descriptor.name, route.policy.options)
-        self.admit = compile_admission(route.policy, parts.authenticator, self.count)
+        self.admit = compile_admission(route.policy, dependencies.authenticator, self.count)
         self._read = compile_reader(route)
         self._read_message = compile_message_reader(route)
 
     async def count(self, request: Request, claims: Claims | None) -> None:
         """Counts the request against the limits, before anything is done for it."""
-        await self._parts.limits.count(request, claims, self._limit)
+        await self._dependencies.limits.count(request, claims, self._limit)
         request.announced_body_bytes()
 
     async def read(self, request: Request, path: Mapping[str, str], claims: Claims | None) -> Any:
         """Returns the message that a request and its body make."""
         # All that refuses a request whatever its body holds comes before the body is asked for.
-        self.overload_gate.check()
+        self.load_shedder.check()
         if self.route.reads_body:
             request.check_media_type()
         body = await request.body()
@@ -94,4 +94,6 @@ class Incoming:
 
     async def _report(self, request: Request, claims: Claims | None) -> None:
         if claims is not None:
-            await report_refused_key(self._parts.authenticator, self.route.policy, claims, sender(request))
+            await report_refused_key(
+                self._dependencies.authenticator, self.route.policy, claims, sender(request)
+            )

@@ -10,15 +10,15 @@ from chassis.grpc.stream_policy import binary_field
 from chassis.identity.claims import Claims
 from vestibule.api.v1 import options_pb2
 
-from gateway.access import sender
+from gateway.admission import sender
 from gateway.api.routes import Route
+from gateway.dependencies import Dependencies
 from gateway.http.problems import UnsupportedMediaType, error_response
 from gateway.http.request import Request
 from gateway.http.response import Header, Response
 from gateway.http.websocket_handshake import accepting_headers, check_handshake, move_offered_token
 from gateway.incoming import Incoming
 from gateway.limits.request_limits import counted_for
-from gateway.parts import Parts
 from gateway.streams import framing
 from gateway.streams.bounds import bounds_of
 from gateway.streams.conversation import Conversation, FrameCodec, Renew
@@ -37,10 +37,10 @@ UPSTREAM_GRACE_SECONDS = 5.0
 class _StreamOpener:
     """Opens streams of one route in the registry."""
 
-    def __init__(self, route: Route, parts: Parts) -> None:
+    def __init__(self, route: Route, dependencies: Dependencies) -> None:
         self.bounds = bounds_of(route.policy)
         self._method = route.policy.descriptor.name
-        self._registry = parts.streams
+        self._registry = dependencies.streams
         self._authorize = (
             None if route.policy.access == options_pb2.ACCESS_PUBLIC else compile_authorization(route.policy)
         )
@@ -72,13 +72,13 @@ class _StreamOpener:
 class EventStreamEndpoint:
     """Answers requests whose response streams, as Server-Sent Events or JSON lines."""
 
-    def __init__(self, route: Route, parts: Parts) -> None:
+    def __init__(self, route: Route, dependencies: Dependencies) -> None:
         self.route = route
-        self._incoming = Incoming(route, parts)
-        self._opener = _StreamOpener(route, parts)
+        self._incoming = Incoming(route, dependencies)
+        self._opener = _StreamOpener(route, dependencies)
         method = route.policy.descriptor
         self._event = compile_event(method.output_type)
-        self._call = parts.upstreams.stream(route.policy.path, method.containing_service.full_name)
+        self._call = dependencies.upstreams.stream(route.policy.path, method.containing_service.full_name)
 
     async def __call__(self, request: Request, path: Mapping[str, str]) -> Response:
         """Answers one request; errors are answers too."""
@@ -115,17 +115,17 @@ class EventStreamEndpoint:
 class WebSocketEndpoint:
     """Opens WebSockets to methods whose requests stream."""
 
-    def __init__(self, route: Route, parts: Parts) -> None:
+    def __init__(self, route: Route, dependencies: Dependencies) -> None:
         self.route = route
-        self._parts = parts
-        self._incoming = Incoming(route, parts)
-        self._opener = _StreamOpener(route, parts)
+        self._dependencies = dependencies
+        self._incoming = Incoming(route, dependencies)
+        self._opener = _StreamOpener(route, dependencies)
         method = route.policy.descriptor
         service = method.containing_service.full_name
         self._frame = compile_frame(method.output_type)
         self._takes_binary = binary_field(method.input_type) is not None
-        self._method = parts.upstreams.channel(service).duplex(route.policy.path)
-        self._breaker = parts.upstreams.breaker(service)
+        self._method = dependencies.upstreams.channel(service).duplex(route.policy.path)
+        self._breaker = dependencies.upstreams.breaker(service)
 
     async def __call__(self, request: Request, path: Mapping[str, str]) -> Response:
         """Answers one handshake; errors are answers by HTTP."""
@@ -137,13 +137,13 @@ class WebSocketEndpoint:
     async def _answer(self, request: Request, path: Mapping[str, str]) -> Response:
         move_offered_token(request)
         try:
-            check_handshake(request, self._parts.origins)
+            check_handshake(request, self._dependencies.origins)
         except ServiceError:
             await self._incoming.count(request, None)
             raise
         token, claims = await self._incoming.admit(request)
         await self._incoming.check_handshake(request, path)
-        self._incoming.overload_gate.check()
+        self._incoming.load_shedder.check()
         stream = await self._opener.open(request, token, claims)
         conversation: Conversation | None = None
         try:
@@ -152,10 +152,10 @@ class WebSocketEndpoint:
             call = self._method.open(limit_seconds=seconds_max)
             renew = self._renewal(request, stream)
             opened = conversation = Conversation(request, call, self._codec(request, path), stream, renew)
-            await self._breaker.call(lambda: opened.begin(self._parts.deadline_seconds))
+            await self._breaker.call(lambda: opened.begin(self._dependencies.deadline_seconds))
         except BaseException as error:
             if isinstance(error, Unavailable):
-                self._incoming.overload_gate.record(error)
+                self._incoming.load_shedder.record(error)
             if conversation is not None:
                 await conversation.close()
             else:
@@ -179,7 +179,7 @@ class WebSocketEndpoint:
             return None
 
         async def renew(token: str) -> None:
-            claims = await self._parts.authenticator.authenticate(token, sender(request))
+            claims = await self._dependencies.authenticator.authenticate(token, sender(request))
             await self._incoming.count(request, claims)
             self._opener.renew(stream, token, claims)
             request.claims = claims

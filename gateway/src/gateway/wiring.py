@@ -23,6 +23,7 @@ from gateway.api.fields import header_of
 from gateway.api.routes import Route, RouteKind, compile_routes
 from gateway.app import GatewayApp, RouteEndpoint
 from gateway.cache.near_cache import NearCache
+from gateway.dependencies import Dependencies
 from gateway.endpoint import Endpoint
 from gateway.event_handler import EventHandler
 from gateway.http.client_address import TrustedProxies
@@ -33,7 +34,6 @@ from gateway.limits.rate_limiter import Limit, RateLimiter, RedisRateLimiter
 from gateway.limits.request_limits import RequestLimits
 from gateway.limits.stream_slots import StreamSlots
 from gateway.pages import Pages
-from gateway.parts import Parts
 from gateway.settings import GatewaySettings
 from gateway.stream_endpoints import EventStreamEndpoint, WebSocketEndpoint
 from gateway.streams.registry import StreamRegistry
@@ -44,7 +44,7 @@ LIMITER_TIMEOUT_SECONDS = 0.25
 CLIENT_LIMIT_SECONDS = 60.0
 
 
-_ENDPOINTS: Mapping[RouteKind, Callable[[Route, Parts], RouteEndpoint]] = {
+_ENDPOINTS: Mapping[RouteKind, Callable[[Route, Dependencies], RouteEndpoint]] = {
     RouteKind.UNARY: Endpoint,
     RouteKind.EVENTS: EventStreamEndpoint,
     RouteKind.WEBSOCKET: WebSocketEndpoint,
@@ -67,7 +67,7 @@ async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
     streams = StreamRegistry(authenticator, StreamSlots(redis))
     events = EventHandler(authenticator.feed, NearCache(), streams)
     await _follow_events(lifecycle, settings, tokens.keys, events, authenticator)
-    parts = Parts(
+    dependencies = Dependencies(
         upstreams=upstreams,
         authenticator=authenticator,
         limits=RequestLimits(_limiter(settings, redis), authenticator, _total_limit(settings)),
@@ -80,9 +80,9 @@ async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
     routes = compile_routes(service for service in protos.services if upstreams.serves(service))
     operations = OperationsApp(lifecycle.readiness, service=SERVICE, version=VERSION)
     app = GatewayApp(
-        [_ENDPOINTS[route.kind](route, parts) for route in routes],
+        [_ENDPOINTS[route.kind](route, dependencies) for route in routes],
         Pages(operations, lambda: _document(routes, protos)),
-        limits=parts.limits,
+        limits=dependencies.limits,
         proxies=TrustedProxies(settings.trusted_proxies, settings.forwarded_header),
         cors=Cors(
             settings.cors_origins, {header_of(field) for route in routes for field in route.header_fields}

@@ -181,7 +181,7 @@ async def test_a_deactivated_persons_key(service: LocalService) -> None:
     """Is refused until the user is active again."""
     owner = await _owner(service)
     _, text = await _made(service, owner)
-    user_id = owner.person()
+    user_id = owner.require_user_id()
     service.directory.put(user_id, EMAIL, is_active=False)
     await service.accounts.sync_account(user_id=user_id, caller=a_service())
     with pytest.raises(TokenRevoked):

@@ -129,7 +129,7 @@ async def test_no_session_no_proof(service: LocalService, caller: Caller) -> Non
     service.clock.advance(timedelta(days=8))
     with pytest.raises(TokenExpired):
         await _prove(service, caller, password=PASSWORD)
-    other = service.signed_in(caller.person(), await service.sign_in())
+    other = service.signed_in(caller.require_user_id(), await service.sign_in())
     await service.auth.logout(caller=other)
     with pytest.raises(TokenRevoked):
         await _prove(service, other, password=PASSWORD)
@@ -137,7 +137,7 @@ async def test_no_session_no_proof(service: LocalService, caller: Caller) -> Non
 
 async def test_a_token_given_here_ends_with_the_session(service: LocalService, caller: Caller) -> None:
     """Fourteen minutes after the last refresh it is the token of this that has to be taken back."""
-    other = service.signed_in(caller.person(), await service.sign_in())
+    other = service.signed_in(caller.require_user_id(), await service.sign_in())
     service.clock.advance(timedelta(minutes=14))
     await _prove(service, other, password=PASSWORD)
     service.clock.advance(timedelta(minutes=10))
@@ -155,7 +155,7 @@ async def test_a_password_changed_meanwhile(service: LocalService, caller: Calle
     async def slow(password_hash: str | None, password: str) -> bool:
         matches = await verify(password_hash, password)
         async with service.units.transaction() as unit:
-            await unit.credentials.replace_hash(caller.person(), password_hash or "", "1:another")
+            await unit.credentials.replace_hash(caller.require_user_id(), password_hash or "", "1:another")
         return matches
 
     service.hasher.verify = slow  # type: ignore[method-assign]

@@ -210,7 +210,7 @@ async def test_unknown_users(service: LocalService, admin: Caller) -> None:
 async def test_ones_own_second_factor(service: LocalService, admin: Caller) -> None:
     """Is not turned off so: there the password is asked."""
     with pytest.raises(Forbidden):
-        await service.user_access.remove_user_mfa(user_id=admin.person(), caller=admin)
+        await service.user_access.remove_user_mfa(user_id=admin.require_user_id(), caller=admin)
 
 
 async def test_everybodys_sessions(service: LocalService, admin: Caller) -> None:
@@ -231,7 +231,7 @@ async def test_everybodys_sessions(service: LocalService, admin: Caller) -> None
         (True, admin.session_id)
     ] * 2
     async with service.units.statements() as unit:
-        assert await unit.sessions.is_open(admin.session_id, admin.person())  # type: ignore[arg-type]
+        assert await unit.sessions.is_open(admin.session_id, admin.require_user_id())  # type: ignore[arg-type]
         assert await unit.revocations.unended() == []
     assert ("auth.all_sessions_ended", "success") in await service.database.actions()
     assert isinstance(await service.sign_in(BOB), Tokens)

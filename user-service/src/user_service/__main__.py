@@ -1,9 +1,9 @@
 """Runs user-service, or one of its commands."""
 
 if __name__ == "__main__":
-    from chassis import boot
+    from chassis import fast_imports
 
-    boot.quick()
+    fast_imports.begin()
 
 import sys
 

@@ -1,1 +1,1 @@
-"""The world: Postgres, Argon2, JWT and user-service behind the domain's ports."""
+"""Adapters: Postgres, Argon2, JWT and user-service behind the domain's ports."""

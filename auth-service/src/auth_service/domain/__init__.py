@@ -1,1 +1,1 @@
-"""Nouns, errors, pure rules, and what the use cases need from the world."""
+"""Nouns, errors, pure rules, and what the use cases need from adapters."""

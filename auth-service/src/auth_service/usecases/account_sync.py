@@ -9,12 +9,12 @@ from chassis.email_address import canonical_email
 from chassis.errors import Unavailable
 from chassis.identity.caller import Caller
 
-from auth_service.domain.access import DEACTIVATED
 from auth_service.domain.audit import audited
 from auth_service.domain.credential import Credential
 from auth_service.domain.events import CopyOutdated
 from auth_service.domain.login_throttle import ThrottleKeys
 from auth_service.domain.mail import OWNERS_TOKENS, MailKind
+from auth_service.domain.revocation import DEACTIVATED
 from auth_service.domain.tokens import Revocation
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from auth_service.domain.user import User, UserDirectory, UserState

@@ -182,7 +182,7 @@ class CreateApiKey:
             TooManyApiKeys: the caller has `KEYS_MAX` keys.
             NotFound: it was created by this call, and deleted since.
         """
-        user_id, now = caller.person(), self.clock.now()
+        user_id, now = caller.require_user_id(), self.clock.now()
         drawn = self.secrets.draw(idempotency)
         made = recorded_outcome(idempotency)
         if made is not None:
@@ -237,7 +237,7 @@ class ListApiKeys:
     async def __call__(self, *, caller: Caller) -> Sequence[ApiKey]:
         """Returns them, the newest first."""
         async with self.units.statements() as unit:
-            return await unit.api_keys.of_user(caller.person())
+            return await unit.api_keys.of_user(caller.require_user_id())
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,10 +254,10 @@ class RevokeApiKey:
             NotFound: the caller has no such key, or it is revoked already.
         """
         async with self.units.transaction() as unit:
-            if not await unit.api_keys.revoke(key_id, caller.person()):
+            if not await unit.api_keys.revoke(key_id, caller.require_user_id()):
                 raise NotFound
             # Services that have the key cached drop it by the same event as a session.
             await revoke_session(unit, key_id)
-            await unit.mails.queue(MailKind.API_KEY_REVOKED, caller.person())
+            await unit.mails.queue(MailKind.API_KEY_REVOKED, caller.require_user_id())
             entry = audited(caller, self.clock.now(), "auth.api_key_revoked", key_id=str(key_id))
             await unit.audit.append(entry)

@@ -127,7 +127,7 @@ class ResendVerification:
 
     async def __call__(self, *, caller: Caller) -> None:
         """Queues the mail."""
-        user_id = caller.person()
+        user_id = caller.require_user_id()
         with suppress(ServiceError):  # The previous release may have set a pending address.
             await self.sync(user_id=user_id, caller=caller)
         async with self.units.transaction() as unit:

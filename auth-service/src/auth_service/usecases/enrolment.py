@@ -18,7 +18,7 @@ async def lock_for_enrolment(
         EmailNotVerified: the address has to be verified first.
         TokenRevoked: the session has ended since the call was authenticated.
     """
-    credential = await unit.credentials.lock(caller.person())
+    credential = await unit.credentials.lock(caller.require_user_id())
     if credential is None:
         raise Unauthenticated
     address_rule.check(credential)
@@ -34,5 +34,7 @@ async def require_open_session(unit: UnitOfWork, caller: Caller) -> None:
     Raises:
         TokenRevoked: it has ended since the call was authenticated.
     """
-    if caller.session_id is None or not await unit.sessions.is_open(caller.session_id, caller.person()):
+    if caller.session_id is None or not await unit.sessions.is_open(
+        caller.session_id, caller.require_user_id()
+    ):
         raise TokenRevoked

@@ -54,7 +54,7 @@ class BeginPasskey:
             TooManyAttempts: the client has failed at this account too often.
             TooManyPasskeys: the user has `PASSKEYS_MAX`.
         """
-        user_id = caller.person()
+        user_id = caller.require_user_id()
         if not await self.verify_password(user_id=user_id, password=password, caller=caller):
             raise Invalid.on("password", "is not your password")
         fresh = self.relying_party.challenge()
@@ -115,7 +115,7 @@ class AddPasskey:
         challenge = Challenge(
             digest=digest_of(answered),
             ceremony=Ceremony.REGISTRATION,
-            user_id=caller.person(),
+            user_id=caller.require_user_id(),
             session_id=caller.session_id,
         )
         async with self.units.transaction() as unit:
@@ -126,7 +126,7 @@ class AddPasskey:
 
     async def _added(self, passkey_id: UUID, caller: Caller) -> Passkey:
         async with self.units.statements() as unit:
-            passkeys = await unit.passkeys.of_user(caller.person())
+            passkeys = await unit.passkeys.of_user(caller.require_user_id())
         for passkey in passkeys:
             if passkey.id == passkey_id:
                 return passkey
@@ -135,7 +135,7 @@ class AddPasskey:
     async def _keep(
         self, name: str, made: NewPasskey, caller: Caller, idempotency: IdempotencyRecord | None
     ) -> Passkey:
-        user_id = caller.person()
+        user_id = caller.require_user_id()
         async with self.units.transaction() as unit:
             credential = await lock_for_enrolment(unit, caller, self.address_rule)
             if len(await unit.passkeys.of_user(user_id)) >= PASSKEYS_MAX:
@@ -162,7 +162,7 @@ class ListPasskeys:
     async def __call__(self, *, caller: Caller) -> Sequence[Passkey]:
         """Returns them, the oldest first."""
         async with self.units.statements() as unit:
-            return await unit.passkeys.of_user(caller.person())
+            return await unit.passkeys.of_user(caller.require_user_id())
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ class RemovePasskey:
             TooManyAttempts: the client has failed at this account too often.
             NotFound: the user has no such passkey.
         """
-        user_id = caller.person()
+        user_id = caller.require_user_id()
         if not await self.verify_password(user_id=user_id, password=password, caller=caller):
             raise Invalid.on("password", "is not your password")
         async with self.units.transaction() as unit:

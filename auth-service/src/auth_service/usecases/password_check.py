@@ -11,8 +11,14 @@ from chassis.identity.caller import Caller
 from auth_service.domain.audit import audited
 from auth_service.domain.credential import Credential
 from auth_service.domain.errors import TooManyAttempts
-from auth_service.domain.login_delay import LoginDelay, delay_seconds
-from auth_service.domain.login_throttle import ThrottleKey, ThrottleKeys, ThrottleState, whole_seconds
+from auth_service.domain.login_throttle import (
+    LoginDelay,
+    ThrottleKey,
+    ThrottleKeys,
+    ThrottleState,
+    delay_seconds,
+    whole_seconds,
+)
 from auth_service.domain.password import PasswordHasher
 from auth_service.domain.unit_of_work import UnitsOfWork
 

@@ -7,7 +7,6 @@ from chassis.email_address import canonical_email
 from chassis.errors import Invalid, TokenExpired, TokenInvalid, Unauthenticated
 from chassis.identity.caller import Caller
 
-from auth_service.domain.access import PASSWORD_CHANGED, PASSWORD_RESET
 from auth_service.domain.audit import audited
 from auth_service.domain.background import Background
 from auth_service.domain.credential import Credential
@@ -17,6 +16,7 @@ from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.login_throttle import ThrottleKeys
 from auth_service.domain.mail import MailKind, unknown_recipient
 from auth_service.domain.password import PasswordHasher, PasswordPolicy
+from auth_service.domain.revocation import PASSWORD_CHANGED, PASSWORD_RESET
 from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import UserDirectory
 from auth_service.usecases.idempotency import record_outcome, recorded_outcome
@@ -47,7 +47,7 @@ class ChangePassword:
             WeakPassword: the new one is too easy to guess.
             Unavailable: it cannot be rated now.
         """
-        user_id = caller.person()
+        user_id = caller.require_user_id()
         async with self.units.statements() as unit:
             credential = await unit.credentials.by_id(user_id)
             if credential is None:

@@ -11,8 +11,7 @@ from auth_service.domain.audit_witness import AuditWitness
 from auth_service.domain.background import Background
 from auth_service.domain.device import DeviceDigests, DeviceTokens
 from auth_service.domain.idempotency import ResponseSeal
-from auth_service.domain.login_delay import LoginDelay
-from auth_service.domain.login_throttle import ThrottleKeys
+from auth_service.domain.login_throttle import LoginDelay, ThrottleKeys
 from auth_service.domain.mail import MailTokens
 from auth_service.domain.notices import ALL_NOTICES, SignInNotices
 from auth_service.domain.passkey import RelyingParty

@@ -84,7 +84,7 @@ class Reauthenticate:
         session_id: UUID,
         idempotency: IdempotencyRecord | None,
     ) -> Tokens:
-        user_id = caller.person()
+        user_id = caller.require_user_id()
         async with self.units.statements() as unit:
             known = await unit.credentials.by_id(user_id)
         if known is None:

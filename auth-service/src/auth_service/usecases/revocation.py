@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from auth_service.domain.access import Access
 from auth_service.domain.credential import Credential
 from auth_service.domain.events import EmailVerified, TokensRevoked
 from auth_service.domain.mail import OWNERS_TOKENS
+from auth_service.domain.revocation import Access
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW
 from auth_service.domain.tokens import Revocation
@@ -23,7 +23,7 @@ async def end_access(
     Args:
         unit: In a transaction.
         user_id: Whose access ends.
-        ends: Which ways: one of the sets in `domain/access.py`.
+        ends: Which ways: one of the sets in `domain/revocation.py`.
         at: The time.
         keep_session: The session that stays open, if any.
     """

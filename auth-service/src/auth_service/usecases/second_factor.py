@@ -111,7 +111,7 @@ class BeginTotp:
             EmailNotVerified: the address has to be verified first.
             SecondFactorOn: one is confirmed already.
         """
-        user_id = caller.person()
+        user_id = caller.require_user_id()
         async with self.units.transaction() as unit:
             credential = await lock_for_enrolment(unit, caller, self.address_rule)
             enrolment, sealed = self.secrets.seal_new(user_id, credential.email or str(user_id))
@@ -156,7 +156,7 @@ class ConfirmTotp:
     async def _turn_on(
         self, code: str, caller: Caller, idempotency: IdempotencyRecord | None
     ) -> Sequence[str]:
-        user_id, now = caller.person(), self.clock.now()
+        user_id, now = caller.require_user_id(), self.clock.now()
         codes = self._codes(idempotency)
         async with self.units.transaction() as unit:
             credential = await lock_for_enrolment(unit, caller, self.address_rule)
@@ -193,7 +193,7 @@ class RemoveTotp:
             TooManyAttempts: the client has failed at this account too often.
             NotFound: it is not on.
         """
-        user_id = caller.person()
+        user_id = caller.require_user_id()
         if not await self.verify_password(user_id=user_id, password=password, caller=caller):
             raise Invalid.on("password", "is not your password")
         async with self.units.transaction() as unit:

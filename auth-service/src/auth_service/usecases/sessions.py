@@ -8,9 +8,9 @@ from chassis.clock import Clock
 from chassis.errors import Forbidden, NotFound
 from chassis.identity.caller import Caller
 
-from auth_service.domain.access import SESSIONS_ENDED
 from auth_service.domain.audit import audited
 from auth_service.domain.events import TokensRevoked
+from auth_service.domain.revocation import SESSIONS_ENDED
 from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW, Session
 from auth_service.domain.tokens import Revocation
 from auth_service.domain.unit_of_work import UnitsOfWork
@@ -35,7 +35,7 @@ class ListSessions:
     async def __call__(self, *, caller: Caller) -> Sequence[Session]:
         """Returns them, the newest first, `SESSIONS_MAX` at most."""
         async with self.units.statements() as unit:
-            return await unit.sessions.open_sessions(caller.person(), SESSIONS_MAX)
+            return await unit.sessions.open_sessions(caller.require_user_id(), SESSIONS_MAX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class EndSession:
             NotFound: the caller has no such open session.
         """
         async with self.units.transaction() as unit:
-            if not await revocation.end_session(unit, session_id, caller.person()):
+            if not await revocation.end_session(unit, session_id, caller.require_user_id()):
                 raise NotFound
             await unit.audit.append(
                 audited(caller, self.clock.now(), "auth.session_ended", session_id=str(session_id))
@@ -72,7 +72,7 @@ class Logout:
         Raises:
             Forbidden: the caller's token belongs to no session.
         """
-        user_id = caller.person()
+        user_id = caller.require_user_id()
         if caller.session_id is None:
             raise Forbidden
         async with self.units.transaction() as unit:
@@ -92,7 +92,7 @@ class LogoutAll:
 
     async def __call__(self, *, caller: Caller) -> None:
         """Ends them."""
-        user_id = caller.person()
+        user_id = caller.require_user_id()
         now = self.clock.now()
         async with self.units.transaction() as unit:
             # The lock makes sign-ins and refreshes wait, so that none happens between the two steps.
@@ -126,7 +126,7 @@ class EndAllSessions:
             Forbidden: the caller has no session.
             Unavailable: the access tokens are refused, and the sessions will end later.
         """
-        caller.person()
+        caller.require_user_id()
         if caller.session_id is None:
             raise Forbidden
         async with self.units.transaction() as unit:

@@ -8,13 +8,13 @@ from chassis.email_address import canonical_email
 from chassis.errors import ServiceError, TokenExpired, TokenInvalid
 from chassis.identity.caller import Caller
 
-from auth_service.domain.access import UNDONE
 from auth_service.domain.audit import audited
 from auth_service.domain.email_change import FormerEmail
 from auth_service.domain.events import CopyOutdated, EmailVerified
 from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.mail import FORMER_EMAILS_KEPT, MailKind
 from auth_service.domain.password import PasswordHasher
+from auth_service.domain.revocation import UNDONE
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from auth_service.domain.user import UserDirectory
 from auth_service.usecases.idempotency import record_outcome, recorded_outcome

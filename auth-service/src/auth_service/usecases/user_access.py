@@ -11,7 +11,6 @@ from chassis.errors import Forbidden, NotFound
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
-from auth_service.domain.access import SECOND_FACTOR_REMOVED, SESSIONS_ENDED
 from auth_service.domain.audit import audited
 from auth_service.domain.credential import Credential, Registration
 from auth_service.domain.errors import EmailTaken
@@ -20,6 +19,7 @@ from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.login_throttle import ThrottleKeys
 from auth_service.domain.mail import MailKind
 from auth_service.domain.password import PasswordHasher
+from auth_service.domain.revocation import SECOND_FACTOR_REMOVED, SESSIONS_ENDED
 from auth_service.domain.session import Session
 from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import Role, User

@@ -10,7 +10,7 @@ import grpc.aio
 from google.protobuf.message import DecodeError, Message
 
 from chassis.errors import DeadlineExceeded, Forbidden, Invalid
-from chassis.grpc.access import compile_admission, report_refused_key
+from chassis.grpc.admission import compile_admission, report_refused_key
 from chassis.grpc.authorization import compile_request_authorization
 from chassis.grpc.call import Call, enter
 from chassis.grpc.certificates import certificate_names

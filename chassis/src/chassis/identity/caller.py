@@ -41,7 +41,7 @@ class Caller:
         """Whether the caller is an admin."""
         return self.role == "admin"
 
-    def person(self) -> UUID:
+    def require_user_id(self) -> UUID:
         """Returns the user's id.
 
         Raises:

@@ -16,9 +16,9 @@ from google.protobuf.descriptor import FieldDescriptor
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from vestibule.api.v1 import options_pb2
 
+from gateway.api.documented_statuses import documented_statuses
 from gateway.api.fields import EMPTY, HTTP_BODY, PAGINATION, cookie_of, header_of
 from gateway.api.models import Models
-from gateway.api.outcomes import outcomes
 from gateway.api.routes import Route, RouteKind
 from gateway.api.stream_documentation import (
     SWITCHING_PROTOCOLS,
@@ -229,7 +229,7 @@ def _responses(route: Route, status: int, models: Models, comment: str) -> dict[
     elif output.full_name != EMPTY:
         responses[status] = {"model": _success(route, models)}
     error = ErrorEnvelope if route.enveloped else PlainError
-    for code, meaning in outcomes(route, comment).items():
+    for code, meaning in documented_statuses(route, comment).items():
         responses[code] = (
             {"description": meaning} if code == _NOT_MODIFIED else {"model": error, "description": meaning}
         )

@@ -7,7 +7,7 @@ the user or API key if that is proven, otherwise for the client's address.
 from chassis.addresses import counted_as
 from chassis.auth_client.authenticator import TokenAuthenticator
 from chassis.errors import ServiceError
-from chassis.grpc.access import bearer_token
+from chassis.grpc.admission import bearer_token
 from chassis.identity.claims import Claims
 from prometheus_client import Counter
 from vestibule.api.v1 import options_pb2

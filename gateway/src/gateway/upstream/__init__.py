@@ -1,1 +1,1 @@
-"""The services behind the gateway: channels, circuit breakers and overload gates."""
+"""The services behind the gateway: channels, circuit breakers and load shedders."""

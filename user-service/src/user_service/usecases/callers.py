@@ -27,5 +27,5 @@ async def require_admin(unit: UnitOfWork, caller: Caller) -> None:
     Raises:
         TokenRevoked: the caller was demoted, deactivated or erased since the token was issued.
     """
-    if not require_active(await unit.users.find(caller.person())).is_active_admin:
+    if not require_active(await unit.users.find(caller.require_user_id())).is_active_admin:
         raise TokenRevoked

@@ -84,7 +84,7 @@ class DeleteMe:
             Unavailable: auth-service could not be reached, before or after the commit.
         """
         async with self.units.statements() as unit:
-            user = require_active(await unit.users.find(caller.person()))
+            user = require_active(await unit.users.find(caller.require_user_id()))
         if not await self.accounts.verify_password(user.id, password):
             refusal = Invalid.on("password", "is wrong")
             await record_refusal(self.units, Action.DELETE, caller, user.id, refusal)

@@ -31,7 +31,7 @@ class ExportMe:
             Unavailable: auth-service could not be reached.
         """
         async with self.units.statements() as unit:
-            user = require_active(await unit.users.find(caller.person()))
+            user = require_active(await unit.users.find(caller.require_user_id()))
         account = await self.accounts.export(user.id)
         events: list[AuditData] = []
         below: int | None = None

@@ -123,5 +123,5 @@ class UpdateMe:
         """
         changes = Changes(full_name=full_name, email=email)
         return await self.update_user(
-            caller=caller, user_id=caller.person(), changes=changes, if_match=if_match
+            caller=caller, user_id=caller.require_user_id(), changes=changes, if_match=if_match
         )

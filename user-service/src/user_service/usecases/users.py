@@ -28,7 +28,7 @@ class GetMe:
             TokenRevoked: the user was deactivated or erased since the token was issued.
         """
         async with self.units.statements() as unit:
-            return require_active(await unit.users.find(caller.person()))
+            return require_active(await unit.users.find(caller.require_user_id()))
 
 
 @dataclass(frozen=True, slots=True)

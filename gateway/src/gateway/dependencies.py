@@ -1,4 +1,4 @@
-"""The objects that all endpoints share; made by the wiring."""
+"""What all endpoints need; built once by the wiring."""
 
 import time
 from collections.abc import Callable
@@ -15,8 +15,8 @@ from gateway.upstream.upstreams import Upstreams
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """The shared objects.
+class Dependencies:
+    """What all endpoints need, and share.
 
     Attributes:
         upstreams: Where services are.

@@ -15,7 +15,7 @@ _HELD = Counter(
 )
 
 
-class OverloadGate:
+class LoadShedder:
     """Refuses calls of one method for as long as its service asked.
 
     Under ten times more sign-ins than can be hashed, nine of ten calls would be made only to be refused,

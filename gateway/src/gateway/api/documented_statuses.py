@@ -1,4 +1,4 @@
-"""The error statuses that a route can return: by its policy, its fields and the errors in its comment."""
+"""The statuses besides success that a route is documented with: by its policy, fields and comment."""
 
 import re
 from collections.abc import Mapping
@@ -68,7 +68,7 @@ _GUARDED = frozenset({"UNAUTHENTICATED", "TOKEN_INVALID", "TOKEN_EXPIRED", "TOKE
 _WITH_BODY = frozenset({"INVALID_JSON", "REQUEST_TIMEOUT", "UNSUPPORTED_MEDIA_TYPE"})
 
 
-def outcomes(route: Route, comment: str) -> dict[int, str]:
+def documented_statuses(route: Route, comment: str) -> dict[int, str]:
     """Returns the statuses other than success, each with its meaning and codes.
 
     Args:

@@ -10,7 +10,7 @@ from chassis.errors import (
     Kind,
     RemoteError,
 )
-from chassis.grpc.access import compile_admission
+from chassis.grpc.admission import compile_admission
 from chassis.grpc.call import SERVICE_IDENTITY_KEY, Call, current_call, enter
 from chassis.grpc.policy import method_policy
 from chassis.identity.caller import Caller, current_caller

@@ -1,7 +1,6 @@
 """How long answers are held back."""
 
-from auth_service.domain.login_delay import delay_seconds
-from auth_service.domain.login_throttle import ThrottleState
+from auth_service.domain.login_throttle import ThrottleState, delay_seconds
 
 
 def test_the_delay_grows_and_ends() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from chassis.auth_client.authenticator import TokenAuthenticator
 from chassis.errors import Forbidden, ServiceError
-from chassis.grpc.access import bearer_token, report_refused_key
+from chassis.grpc.admission import bearer_token, report_refused_key
 from chassis.grpc.authorization import compile_authorization
 from chassis.grpc.policy import Policy
 from chassis.identity.api_key import is_api_key

@@ -9,11 +9,11 @@ import sys
 _NOT_IMPORTED = ("opentelemetry.sdk.metrics", "rich")
 
 
-def quick() -> None:
+def begin() -> None:
     """Makes the following imports cheaper by a quarter.
 
     Disables the garbage collector, which would scan ten thousand permanent objects repeatedly;
-    `chassis.lifecycle` enables it when the service serves. Until `imported` is called, keeps redis-py from
+    `chassis.lifecycle` enables it when the service serves. Until `end` is called, keeps redis-py from
     importing OpenTelemetry's metrics, and structlog from importing `rich`: they do not need them.
     """
     gc.disable()
@@ -21,7 +21,7 @@ def quick() -> None:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
 
 
-def imported() -> None:
+def end() -> None:
     """Allows all imports again; the garbage collector stays off until `chassis.lifecycle` enables it."""
     for name in _NOT_IMPORTED:
         if name in sys.modules and sys.modules[name] is None:
