@@ -26,7 +26,7 @@ class Costs:
         hash_us: One Argon2id.
         revocation_bytes: A revocation in the memory of each process.
         session_bytes: A session in Postgres with its indexes.
-        person_bytes: A person and a credential, with their indexes.
+        user_bytes: A user and a credential, with their indexes.
         audit_bytes: An audit entry with its indexes.
         event_us: A process, an event of the stream.
     """
@@ -38,7 +38,7 @@ class Costs:
     hash_us: float = 33_000
     revocation_bytes: float = 300
     session_bytes: float = 700
-    person_bytes: float = 1_200
+    user_bytes: float = 1_200
     audit_bytes: float = 600
     event_us: float = 60
 
@@ -49,20 +49,20 @@ class Size:
 
     Attributes:
         requests: Requests a second at the peak.
-        users: People who are registered.
+        users: Users who are registered.
         cached_share: Reads that the near cache answers.
         write_share: Requests that change something and so make an event.
-        sign_ins_a_person_day: Passwords checked, a user and day.
+        sign_ins_per_user_day: Passwords checked per user and day.
         peak: The peak over the mean of a day.
         busy: How much of a core is used at the peak.
         pool: Postgres connections of a pod.
     """
 
     requests: float = 100_000
-    people: float = 100_000_000
+    users: float = 100_000_000
     cached_share: float = 0.7
     write_share: float = 0.02
-    sign_ins_a_person_day: float = 0.1
+    sign_ins_per_user_day: float = 0.1
     peak: float = 3.0
     busy: float = 0.6
     pool: int = 10
@@ -71,7 +71,7 @@ class Size:
 def model(size: Size, costs: Costs) -> Mapping[str, str]:
     """Returns what is needed, by name, as text."""
     calls = size.requests * (1 - size.cached_share)
-    sign_ins = size.people * size.sign_ins_a_person_day / _SECONDS_A_DAY * size.peak
+    sign_ins = size.users * size.sign_ins_per_user_day / _SECONDS_A_DAY * size.peak
     events = size.requests * size.write_share + sign_ins
     processes_us = 1e6 * size.busy
 
@@ -96,8 +96,8 @@ def model(size: Size, costs: Costs) -> Mapping[str, str]:
         "stream out of Redis, MB a second": f"{events * tails * 200 / 1e6:,.0f}",
         "Postgres cores": f"{calls * costs.postgres_us / processes_us:,.0f}",
         "Postgres connections without a pooler": f"{(services + hashers) * size.pool:,}",
-        "people in Postgres, GiB": f"{size.people * costs.person_bytes / _GIB:,.0f}",
-        "sessions in Postgres, GiB": f"{size.people * 0.5 * costs.session_bytes / _GIB:,.0f}",
+        "users in Postgres, GiB": f"{size.users * costs.user_bytes / _GIB:,.0f}",
+        "sessions in Postgres, GiB": f"{size.users * 0.5 * costs.session_bytes / _GIB:,.0f}",
         "audit a year, GiB": f"{events / size.peak * _SECONDS_A_DAY * 365 * costs.audit_bytes / _GIB:,.0f}",
         "audit entries a second through one chain": f"{events:,.0f}",
         "revocations in the memory of each process, MB": f"{revocations * costs.revocation_bytes / 1e6:,.0f}",
@@ -113,7 +113,7 @@ def main() -> None:
     given = vars(parser.parse_args())
     size = Size(**{each.name: given[each.name] for each in fields(Size)})
     costs = Costs(**{each.name: given[each.name] for each in fields(Costs)})
-    print(f"| at {size.requests:,.0f} requests/s and {size.people:,.0f} users | |\n|---|---|")
+    print(f"| at {size.requests:,.0f} requests/s and {size.users:,.0f} users | |\n|---|---|")
     for name, value in model(size, costs).items():
         print(f"| {name} | {value} |")
 

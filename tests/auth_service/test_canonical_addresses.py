@@ -60,7 +60,7 @@ async def test_old_forms_are_rewritten(postgres: Postgres, migrated: Database) -
     assert await _forms(database) == {email: canonical_email(email) for email in users}
 
 
-async def test_two_people_with_one_mailbox(postgres: Postgres, migrated: Database) -> None:
+async def test_two_users_with_one_mailbox(postgres: Postgres, migrated: Database) -> None:
     """Nothing is changed, and the operator learns who they are: by id, not by address."""
     database = await emptied(postgres, migrated)
     users = {

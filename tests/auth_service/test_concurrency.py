@@ -38,7 +38,7 @@ async def test_fifty_refreshes_of_one_token_have_one_successor(service: Service)
     assert ("auth.refresh_reused", "refused") not in await service.actions()
 
 
-async def test_registering_one_address_twenty_times_makes_one_person(service: Service) -> None:
+async def test_registering_one_address_twenty_times_makes_one_user(service: Service) -> None:
     """The others get that it is taken, or resume the same registration."""
     request = pb.RegisterRequest(email=EMAIL, password=PASSWORD, full_name=NAME)
 

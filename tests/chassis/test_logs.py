@@ -92,7 +92,7 @@ def test_levels_below_are_not_written(output: io.StringIO) -> None:
     assert [line["event"] for line in lines(output)] == ["loud"]
 
 
-def test_the_console_is_for_people(output: io.StringIO) -> None:
+def test_the_console_is_for_users(output: io.StringIO) -> None:
     logs.configure("s", stream=output, log_format="console")
     structlog.get_logger().info("hello", number=1)
     assert "hello" in output.getvalue()

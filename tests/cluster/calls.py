@@ -26,15 +26,15 @@ def call(url: str, method: str, path: str, body: Any = None, token: str = "") ->
 
 
 def join(url: str) -> dict[str, str]:
-    """Signs a new person up."""
-    person = {"email": f"cluster-{secrets.token_hex(8)}@example.com", "password": secrets.token_urlsafe(18)}
-    call(url, "POST", "/api/auth/register", {**person, "full_name": "Cluster Test"})
-    return person
+    """Registers a new user."""
+    user = {"email": f"cluster-{secrets.token_hex(8)}@example.com", "password": secrets.token_urlsafe(18)}
+    call(url, "POST", "/api/auth/register", {**user, "full_name": "Cluster Test"})
+    return user
 
 
-def sign_in(url: str, person: dict[str, str]) -> str:
-    """Signs a person in and returns the access token."""
-    return str(call(url, "POST", "/api/auth/login", person)["data"]["access_token"])
+def sign_in(url: str, user: dict[str, str]) -> str:
+    """Signs a user in and returns the access token."""
+    return str(call(url, "POST", "/api/auth/login", user)["data"]["access_token"])
 
 
 def calls_taken(pod: str) -> float:

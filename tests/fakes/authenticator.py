@@ -32,7 +32,7 @@ class Authenticator:
 
     Attributes:
         origin: Of the page that asks.
-        flags: What is said of the person: there, and recognised.
+        flags: What is reported of the user: present, and verified.
         counts: Whether the counter rises; many authenticators leave it at 0.
     """
 

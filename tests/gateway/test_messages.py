@@ -97,7 +97,7 @@ def test_enum_names_lose_their_prefix() -> None:
 
 
 def test_router_prefers_words_to_variables() -> None:
-    """`/api/users/me` is not the person called me."""
+    """`/api/users/me` is not the user with the id `me`."""
     routes = compile_routes(descriptors.load().services)
     router = Router((route.method, route.segments, route) for route in routes)
     me, other = router.find(b"/api/users/me"), router.find(b"/api/users/123")

@@ -155,7 +155,7 @@ async def test_a_read_is_answered_from_memory(
     unchanged = await gateway.http.get("/api/users/me", headers=bearer(token, **{"If-None-Match": '"Ada"'}))
     other = await gateway.http.get("/api/users/me", headers=bearer(auth.token(bob, Role.USER)))
 
-    assert upstream.calls == ["GetMe"], "only the other person's read"
+    assert upstream.calls == ["GetMe"], "only the other user's read"
     assert first.json()["data"] == again.json()["data"]
     assert first.json()["metadata"]["request_id"] != again.json()["metadata"]["request_id"]
     assert (unchanged.status_code, unchanged.content) == (304, b"")

@@ -28,11 +28,11 @@ from vestibule.events.v1.events_pb2 import Event, TokensRevoked
 
 BOUND_SECONDS = 5.0
 REVOKED_WITHIN_SECONDS = 1.0
-PEOPLE = st.integers(0, 1)
+USERS = st.integers(0, 1)
 
 
 @dataclass
-class Person:
+class User:
     """A user's actual state.
 
     Attributes:
@@ -65,7 +65,7 @@ class Gateways(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 100.0
-        self.people = [Person(), Person()]
+        self.users = [User(), User()]
         self.cache: NearCache[tuple[UUID, int]] = NearCache()
         self.in_force = RevocationSet()
         authority: Any = self
@@ -73,7 +73,7 @@ class Gateways(RuleBasedStateMachine):
         self.stream: list[Event] = []
         self.broken = False
         self.last_read = self.now
-        self.fetches: list[tuple[Fetch, Person, tuple[UUID, int]]] = []
+        self.fetches: list[tuple[Fetch, User, tuple[UUID, int]]] = []
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(time, "monotonic", lambda: self.now)
 
@@ -89,7 +89,7 @@ class Gateways(RuleBasedStateMachine):
 
     async def revocations(self) -> list[TokensRevoked]:
         """auth-service's list."""
-        return [person.revocation() for person in self.people if person.revoked_until]
+        return [user.revocation() for user in self.users if user.revoked_until]
 
     @initialize()
     def begin(self) -> None:
@@ -102,30 +102,30 @@ class Gateways(RuleBasedStateMachine):
         for _ in range(turns):
             self.now += 0.3
             self.deliver()
-            for number in range(len(self.people)):
+            for number in range(len(self.users)):
                 self.read(number)
 
-    @rule(number=PEOPLE, published=st.booleans())
+    @rule(number=USERS, published=st.booleans())
     def write(self, number: int, *, published: bool) -> None:
         """Another gateway takes a write, whose event may never come."""
-        person = self.people[number]
-        person.version += 1
-        person.changed_at.append(self.now)
+        user = self.users[number]
+        user.version += 1
+        user.changed_at.append(self.now)
         if published:
-            self.stream.append(Event(tags=[f"user:{person.id}"]))
+            self.stream.append(Event(tags=[f"user:{user.id}"]))
 
-    @rule(number=PEOPLE, comes_back=st.booleans())
+    @rule(number=USERS, comes_back=st.booleans())
     def revoke(self, number: int, *, comes_back: bool) -> None:
         """Another gateway ends all sessions of a user, who may sign in again at once."""
-        person = self.people[number]
-        person.revoked_until, person.revoked_at = person.issued, self.now
-        self.stream.append(Event(tokens_revoked=person.revocation()))
-        person.issued += comes_back
+        user = self.users[number]
+        user.revoked_until, user.revoked_at = user.issued, self.now
+        self.stream.append(Event(tokens_revoked=user.revocation()))
+        user.issued += comes_back
 
-    @rule(number=PEOPLE)
+    @rule(number=USERS)
     def sign_in(self, number: int) -> None:
         """A user has a new token."""
-        self.people[number].issued += 1
+        self.users[number].issued += 1
 
     @rule()
     def deliver(self) -> None:
@@ -153,60 +153,58 @@ class Gateways(RuleBasedStateMachine):
             finish(self.feed.on_lost())
             self.deliver()
 
-    @rule(number=PEOPLE)
+    @rule(number=USERS)
     def read_begins(self, number: int) -> None:
         """A user reads: from the cache, or a call is under way."""
-        person = self.people[number]
-        if not self.admitted(person):
+        user = self.users[number]
+        if not self.admitted(user):
             return
-        cached = self.cache.get(self.key(person)) if self.feed.fresh else None
+        cached = self.cache.get(self.key(user)) if self.feed.fresh else None
         if cached is None:
             if self.feed.fresh:
-                self.fetches.append(
-                    (self.cache.begin((f"user:{person.id}",)), person, (person.id, person.version))
-                )
+                self.fetches.append((self.cache.begin((f"user:{user.id}",)), user, (user.id, user.version)))
             return
         owner, version = cached
-        assert owner == person.id, "another's data"
-        if version < person.version:
-            age = self.now - person.changed_at[version + 1]
+        assert owner == user.id, "another's data"
+        if version < user.version:
+            age = self.now - user.changed_at[version + 1]
             assert age <= BOUND_SECONDS, f"true until {age} s ago"
-        if person.revoked_until >= person.issued:
-            assert self.now - person.revoked_at < REVOKED_WITHIN_SECONDS, "revoked"
+        if user.revoked_until >= user.issued:
+            assert self.now - user.revoked_at < REVOKED_WITHIN_SECONDS, "revoked"
 
-    @rule(number=PEOPLE)
+    @rule(number=USERS)
     def read(self, number: int) -> None:
         """A user reads, and gets the response at once."""
         before = len(self.fetches)
         self.read_begins(number)
         if len(self.fetches) > before:
-            fetch, person, value = self.fetches.pop()
-            self.cache.put(fetch, self.key(person), value, seconds=BOUND_SECONDS)
+            fetch, user, value = self.fetches.pop()
+            self.cache.put(fetch, self.key(user), value, seconds=BOUND_SECONDS)
 
     @rule(data=st.data())
     def read_ends(self, data: st.DataObject) -> None:
         """One of the answers arrives."""
         if self.fetches:
-            fetch, person, value = self.fetches.pop(data.draw(st.integers(0, len(self.fetches) - 1)))
-            self.cache.put(fetch, self.key(person), value, seconds=BOUND_SECONDS)
+            fetch, user, value = self.fetches.pop(data.draw(st.integers(0, len(self.fetches) - 1)))
+            self.cache.put(fetch, self.key(user), value, seconds=BOUND_SECONDS)
 
-    def admitted(self, person: Person) -> bool:
+    def admitted(self, user: User) -> bool:
         """Whether the gateway lets the token in, as the authenticator and auth-service say."""
         claims = Claims(
-            user_id=person.id,
+            user_id=user.id,
             role="user",
             session_id=None,
-            token_id=person.id,
+            token_id=user.id,
             expires_at=0,
-            issued_at_milliseconds=person.issued,
+            issued_at_milliseconds=user.issued,
         )
         if self.in_force.is_revoked(claims):
             return False
-        return self.feed.fresh or person.revoked_until < person.issued
+        return self.feed.fresh or user.revoked_until < user.issued
 
-    def key(self, person: Person) -> tuple[str, UUID]:
+    def key(self, user: User) -> tuple[str, UUID]:
         """What answers are kept under."""
-        return ("GetMe", person.id)
+        return ("GetMe", user.id)
 
     def teardown(self) -> None:
         """Gives the clock back."""

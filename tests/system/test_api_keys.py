@@ -117,7 +117,7 @@ def test_role_counts_as_well(client: Client, first_admin: User) -> None:
         assert client.delete(f"{KEYS}/{key['id']}", token=admin.access_token).status == 204
 
 
-def test_an_admins_key_locks_people_out(client: Client, admin: User) -> None:
+def test_an_admins_key_locks_users_out(client: Client, admin: User) -> None:
     """A key may do nothing that needs a fresh proof, and is not asked for one."""
     bob = client.join()
     path = f"/api/users/{bob.id}"

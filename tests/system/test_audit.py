@@ -46,7 +46,7 @@ def test_entry(client: Client, about: Callable[..., Entries]) -> None:
     assert len(entry["hash"]) == 64
 
 
-def test_life_of_a_person(client: Client, admin: User, about: Callable[..., Entries]) -> None:
+def test_life_of_a_user(client: Client, admin: User, about: Callable[..., Entries]) -> None:
     """Every change of a user and every sign-in, successful or not, adds an entry, in order."""
     user = client.join()
     client.post("/api/auth/login", json={"email": user.email, "password": "wrong-guess-of-eve"})

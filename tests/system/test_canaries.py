@@ -186,7 +186,7 @@ def _sung(client: Client, mailbox: Mailbox, admin: User, collector: Collector) -
     user = live(canaries, mailbox)
     document = json.loads(client.get("/openapi.json").text)
     # An admin of their own: what it does to itself must not affect others.
-    tokens = {"stranger": canaries.secrets["made-up token"], "person": user.access_token}
+    tokens = {"stranger": canaries.secrets["made-up token"], "user": user.access_token}
     everywhere(canaries, document, tokens)
     canaries.call(
         "GET", "/api/users", token=admin.access_token, params={"search": canaries.personal["e-mail"]}

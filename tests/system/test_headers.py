@@ -49,7 +49,7 @@ def test_scripts_are_not_allowed_by_the_api(client: Client) -> None:
     assert "default-src 'none'" in policy
 
 
-def test_answers_about_people_are_not_kept(client: Client, ada: User) -> None:
+def test_answers_about_users_are_not_kept(client: Client, ada: User) -> None:
     """No cache stores what belongs to one user."""
     for path in ("/api/users/me", "/api/auth/sessions"):
         control = client.get(path, token=ada.access_token).headers["cache-control"]

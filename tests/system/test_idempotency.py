@@ -74,7 +74,7 @@ def test_another_body(client: Client) -> None:
     assert other.fields == {"Idempotency-Key"}
 
 
-def test_a_persons_keys_are_their_own(client: Client) -> None:
+def test_a_users_keys_are_their_own(client: Client) -> None:
     """Two users may choose the same key."""
     key = new_email()
     for user in (client.join(proven=True), client.join(proven=True)):

@@ -22,7 +22,7 @@ def test_change_of_name(client: Client) -> None:
 
 
 @pytest.mark.parametrize("field", ["role", "is_active", "id", "email_verified", "created_at", "password"])
-def test_what_is_not_the_persons_to_change(client: Client, ada: User, field: str) -> None:
+def test_what_is_not_the_users_to_change(client: Client, ada: User, field: str) -> None:
     """Users cannot set their own role, verification or creation time."""
     answer = client.put("/api/users/me", token=ada.access_token, json={field: "admin"})
 

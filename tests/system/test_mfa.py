@@ -247,7 +247,7 @@ def test_wrong_code_turns_nothing_on(client: Client, system: System) -> None:
     assert refused == [("refused",)]
 
 
-def test_erased_with_the_person(client: Client, guarded: Guarded, system: System) -> None:
+def test_erased_with_the_user(client: Client, guarded: Guarded, system: System) -> None:
     """No row of a second factor outlives its user."""
     _challenge(client, guarded.user)
     token = guarded.user.access_token

@@ -122,7 +122,7 @@ def test_malformed(client: Client, ada: User, credential: Any) -> None:
         assert answer.fields == {"credential"}
 
 
-def test_a_challenge_has_one_purpose_one_person_and_one_session(
+def test_a_challenge_has_one_purpose_one_user_and_one_session(
     client: Client, owner: Owner, origin: str
 ) -> None:
     """Options for signing in, of another session or user, used or old ones add no passkey."""

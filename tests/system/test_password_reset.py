@@ -170,7 +170,7 @@ def test_a_verification_token_is_no_reset_token(client: Client, mailbox: Mailbox
     assert client.post("/api/auth/email/verify", json={"token": token}).status == 204
 
 
-def test_deactivated_people_get_no_mail(client: Client, admin: User, mailbox: Mailbox) -> None:
+def test_deactivated_users_get_no_mail(client: Client, admin: User, mailbox: Mailbox) -> None:
     """Nor does a token that they already have work."""
     ada = client.register()
     _forget(client, ada.email)

@@ -76,7 +76,7 @@ def test_weak_password(client: Client, password: str) -> None:
 @pytest.mark.parametrize(
     "password", ["augusta-byron-king", "Augusta-Byron-King9", "augusta.byron.king@example.com"]
 )
-def test_password_made_of_the_person(client: Client, password: str) -> None:
+def test_password_made_of_the_user(client: Client, password: str) -> None:
     """A password that is, or is built around, the address or the name is weak."""
     answer = client.post(
         "/api/auth/register",
@@ -114,7 +114,7 @@ def test_password_of_any_script(client: Client, password: str) -> None:
     assert signed_in.outcome == (200, None)
 
 
-def test_second_registration_of_a_person(client: Client, ada: User) -> None:
+def test_second_registration_of_a_user(client: Client, ada: User) -> None:
     """Registering again with the right password makes no second account and no session."""
     answer = client.post(
         "/api/auth/register",

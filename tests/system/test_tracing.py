@@ -45,9 +45,9 @@ def test_a_registration_is_one_trace(collector: Collector, client: Client) -> No
     pending = served.find("auth-service: INSERT auth.credentials")
     admit = served.find("auth-service: vestibule.users.v1.DirectoryService/AdmitUser")
     admitted = admit.find("user-service: vestibule.users.v1.DirectoryService/AdmitUser")
-    person_row = admitted.find("user-service: INSERT users.users")
+    user_row = admitted.find("user-service: INSERT users.users")
     assert hashed.span.started_ns < pending.span.started_ns < admit.span.started_ns
-    assert pending.span.ended_ns <= person_row.span.started_ns
+    assert pending.span.ended_ns <= user_row.span.started_ns
     for branch, of in ((served, "auth-service"), (admitted, "user-service")):
         assert branch.find(f"{of}: COMMIT").span.kind == "CLIENT"
     # A published event's span is below the write of its outbox row, and its consumer's span links to it. The

@@ -37,7 +37,7 @@ OWNS = {
         "Credentials, sessions, second factors, passkeys, signing keys, revocations, the mail queue and the "
         "audit chain."
     ),
-    "user-service": "People and their roles.",
+    "user-service": "Users and their roles.",
     "health-aggregator": (
         "The state of the system and its history; the status and metrics pages; the witnessed "
         "heads of the audit."

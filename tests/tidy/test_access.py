@@ -71,7 +71,7 @@ def _proof_faults(policy: Policy) -> Iterable[str]:
 
 
 def _limit_faults(policy: Policy) -> Iterable[str]:
-    """What changes something is audited or mails; what takes what people choose or type hashes it."""
+    """What changes something is audited or mails; what takes secrets that users type hashes them."""
     if not _verb(policy):
         return
     hashes = any(

@@ -27,7 +27,7 @@ def test_names_follow_the_conventions() -> None:
 
 
 def test_labels_are_bounded() -> None:
-    """No label holds what there is one of for each request or person."""
+    """No label holds what there is one of for each request or user."""
     unbounded = {each.name for each in metrics_page.declarations() if UNBOUNDED & set(each.labels)}
 
     assert set() == unbounded

@@ -40,7 +40,7 @@ def test_the_document_introduces_itself() -> None:
     assert len(names) == len(set(names)) == len(API)
 
 
-def test_pages_for_people_are_no_part_of_the_api() -> None:
+def test_pages_for_users_are_no_part_of_the_api() -> None:
     """A generated client has no methods that return pages."""
     assert {"/api/", "/.well"} == {
         path[:5] if path.startswith("/api/") else path[:6] for path in DOCUMENT["paths"]

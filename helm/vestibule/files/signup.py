@@ -1,4 +1,4 @@
-"""Signs a person up, in and out through the gateway; exits 1 with what went wrong."""
+"""Registers a user, signs them in and out through the gateway; exits 1 with what went wrong."""
 
 import json
 import os
@@ -38,12 +38,12 @@ def call(method, path, expected, body=None, token=None):
     return json.loads(text) if text else None
 
 
-person = {"email": f"helm-test-{secrets.token_hex(8)}@example.com", "password": secrets.token_urlsafe(18)}
-call("POST", "/api/auth/register", 201, {**person, "full_name": "Helm Test"})
-token = call("POST", "/api/auth/login", 200, person)["data"]["access_token"]
+user = {"email": f"helm-test-{secrets.token_hex(8)}@example.com", "password": secrets.token_urlsafe(18)}
+call("POST", "/api/auth/register", 201, {**user, "full_name": "Helm Test"})
+token = call("POST", "/api/auth/login", 200, user)["data"]["access_token"]
 call("GET", "/api/users/me", 200, token=token)
 call("POST", "/api/auth/logout", 204, token=token)
 call("GET", "/api/users/me", 401, token=token)
-token = call("POST", "/api/auth/login", 200, person)["data"]["access_token"]
-call("DELETE", "/api/users/me", 204, {"password": person["password"]}, token=token)
+token = call("POST", "/api/auth/login", 200, user)["data"]["access_token"]
+call("DELETE", "/api/users/me", 204, {"password": user["password"]}, token=token)
 print("signed up, in, out and erased")

@@ -54,7 +54,7 @@ def test_no_other_text_is_a_code(change: str) -> None:
     assert SECRETS.step_of(authenticator, arabic, NOW) is None
 
 
-def test_a_secret_is_sealed_for_its_person() -> None:
+def test_a_secret_is_sealed_for_its_user() -> None:
     """Moved to another's row, or under another key, it opens nothing."""
     totp, authenticator = _enrolled()
     for secrets, owner in (

@@ -75,7 +75,7 @@ async def test_guessable_passwords_are_refused_with_advice(password: str) -> Non
         "ecalevol ada",
     ],
 )
-async def test_what_is_built_around_the_person_is_refused(password: str) -> None:
+async def test_what_is_built_around_the_user_is_refused(password: str) -> None:
     """Equal to, part of, or decorating e-mail address or name."""
     assert await _why(password) is not None
 

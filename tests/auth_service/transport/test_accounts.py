@@ -55,7 +55,7 @@ async def test_a_new_role_is_in_the_next_token(service: Service) -> None:
     assert (await service.actions()).count(("auth.account_synced", "success")) == 1
 
 
-async def test_an_erased_person_leaves_ids_only(service: Service) -> None:
+async def test_an_erased_user_leaves_ids_only(service: Service) -> None:
     """No table but the trail knows of them, and none knows the address or the name."""
     user_id = await service.register()
     tokens = await service.login()

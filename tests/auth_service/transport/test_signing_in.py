@@ -32,7 +32,7 @@ async def _reason(service: Service, request: pb.RegisterRequest | pb.LoginReques
     return caught.value
 
 
-async def test_a_person_registers_and_signs_in(service: Service) -> None:
+async def test_a_user_registers_and_signs_in(service: Service) -> None:
     """The answer is the user as user-service has them."""
     request = pb.RegisterRequest(email=EMAIL, password=PASSWORD, full_name=NAME)
     user = (await service.auth.Register(request)).user

@@ -29,7 +29,7 @@ async def _made(service: LocalService, owner: Caller, lifetime: timedelta | None
     return key.id, text
 
 
-async def test_a_key_is_its_persons(service: LocalService) -> None:
+async def test_a_key_is_its_users(service: LocalService) -> None:
     """It is verified with the user's role; its secret is not stored."""
     owner = await _owner(service)
     key_id, text = await _made(service, owner)
@@ -177,7 +177,7 @@ async def test_introspection_returns_a_keys_rights(service: LocalService) -> Non
     assert (bad.refusal, bad.key) == ("TOKEN_REVOKED", None)
 
 
-async def test_a_deactivated_persons_key(service: LocalService) -> None:
+async def test_a_deactivated_users_key(service: LocalService) -> None:
     """Is refused until the user is active again."""
     owner = await _owner(service)
     _, text = await _made(service, owner)

@@ -177,7 +177,7 @@ async def test_an_old_hash_is_replaced(service: LocalService) -> None:
     assert (await service.database.credential(user_id)).password_hash == f"2:{PASSWORD}"
 
 
-async def test_nothing_in_the_trail_names_a_person(service: LocalService) -> None:
+async def test_nothing_in_the_trail_names_a_user(service: LocalService) -> None:
     """Entries hold ids, never an address, a name or a password."""
     await service.user()
     await service.sign_in()

@@ -13,7 +13,7 @@ from chassis.ids import uuid7
 from tests.auth_service.local_service import EMAIL, NAME, PASSWORD, LocalService, a_client, a_service
 
 
-async def test_a_person_is_admitted_and_may_sign_in(service: LocalService) -> None:
+async def test_a_user_is_admitted_and_may_sign_in(service: LocalService) -> None:
     """Both halves in one call; the copy of the name goes as soon as it is not needed."""
     user_id = await service.user()
 
@@ -134,7 +134,7 @@ async def test_the_first_admin_waits_for_user_service(service: LocalService) -> 
     assert len(await service.database.rows("credentials")) == 1
 
 
-async def test_an_ordinary_persons_address_makes_no_admin(service: LocalService) -> None:
+async def test_an_ordinary_users_address_makes_no_admin(service: LocalService) -> None:
     """No existing user is promoted by a setting."""
     await service.user()
 

@@ -63,7 +63,7 @@ async def test_deactivation_ends_every_session(service: LocalService) -> None:
         await service.auth.refresh(refresh_token=tokens.refresh_token, caller=a_client())
 
 
-async def test_an_erased_person_leaves_only_ids(service: LocalService) -> None:
+async def test_an_erased_user_leaves_only_ids(service: LocalService) -> None:
     """Credential, sessions and failures are deleted, tokens revoked, and the address can register again."""
     user_id = await service.user()
     await service.sign_in()
@@ -115,7 +115,7 @@ async def test_addresses_that_changed_hands_settle(service: LocalService) -> Non
     assert addresses == {ada: "b@example.com", bob: "a@example.com"}
 
 
-async def test_a_waiting_registration_gives_way_to_an_admitted_person(service: LocalService) -> None:
+async def test_a_waiting_registration_gives_way_to_an_admitted_user(service: LocalService) -> None:
     """user-service decides whose an address is."""
     ada = await service.user("a@example.com")
     service.directory.away = True

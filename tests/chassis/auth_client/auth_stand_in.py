@@ -115,7 +115,7 @@ async def ready(authenticator: TokenAuthenticator) -> None:
 
 
 def of_user(claims: dict[str, Any]) -> TokensRevoked:
-    """Returns a revocation of all tokens of a person until now."""
+    """Returns a revocation of all tokens of a user until now."""
     now = time.time_ns() // 1_000_000
     return TokensRevoked(
         user_id=claims["sub"], issued_until_milliseconds=now, expires_at_milliseconds=now + 900_000

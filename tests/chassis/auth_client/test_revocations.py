@@ -30,7 +30,7 @@ def claims(user: UUID, session: UUID, issued_at: int = NOW) -> Claims:
 
 
 def of_user(user: UUID, until: int = NOW, expires: int | None = None) -> TokensRevoked:
-    """Returns a revocation of a person's tokens."""
+    """Returns a revocation of a user's tokens."""
     return TokensRevoked(
         user_id=str(user),
         issued_until_milliseconds=until,
@@ -47,7 +47,7 @@ def of_session(session: UUID, until: int = NOW, expires: int | None = None) -> T
     )
 
 
-def test_of_a_person() -> None:
+def test_of_a_user() -> None:
     """Every session's tokens up to that moment; those issued later are good."""
     revocations = RevocationSet()
     revocations.apply(of_user(USERS[0]))
@@ -84,7 +84,7 @@ def test_times_that_no_token_has(until: int, expires: int) -> None:
 
 
 def test_of_a_session() -> None:
-    """The person's other sessions go on."""
+    """The user's other sessions go on."""
     revocations = RevocationSet()
     revocations.apply(of_session(SESSIONS[0]))
 

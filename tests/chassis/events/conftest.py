@@ -30,10 +30,10 @@ async def begin() -> AsyncIterator[Begin]:
 
 @pytest.fixture
 def append(pool: Pool, outbox: Outbox) -> Append:
-    """Commits an event about a person."""
+    """Commits an event about a user."""
 
-    async def commit(person: str) -> Event:
+    async def commit(user_id: str) -> Event:
         async with pool.transaction() as transaction:
-            return await outbox.append(transaction, Event(user_changed=UserChanged(user_id=person)))
+            return await outbox.append(transaction, Event(user_changed=UserChanged(user_id=user_id)))
 
     return commit

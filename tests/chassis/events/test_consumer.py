@@ -31,12 +31,12 @@ class Clerk:
         self._refuses = dict(refuses or {})
 
     async def __call__(self, event: Event) -> None:
-        person = event.user_changed.user_id
-        self.attempts.append(person)
-        if self._refuses.get(person, 0) > 0:
-            self._refuses[person] -= 1
+        user_id = event.user_changed.user_id
+        self.attempts.append(user_id)
+        if self._refuses.get(user_id, 0) > 0:
+            self._refuses[user_id] -= 1
             raise ConnectionError("the database is away")
-        self.handled.append(person)
+        self.handled.append(user_id)
 
 
 def consumer(valkey: Valkey, clerk: Clerk, *, claim_after_seconds: float = 30.0) -> Consumer:
@@ -49,10 +49,10 @@ def consumer(valkey: Valkey, clerk: Clerk, *, claim_after_seconds: float = 30.0)
     )
 
 
-async def publish(valkey: Valkey, people: Iterable[str]) -> None:
+async def publish(valkey: Valkey, user_ids: Iterable[str]) -> None:
     client = Redis.from_url(valkey.url)
-    for person in people:
-        event = Event(user_changed=UserChanged(user_id=person))
+    for user_id in user_ids:
+        event = Event(user_changed=UserChanged(user_id=user_id))
         await client.xadd(stream.STREAM, entry_of(event, "user-service"))
     await client.aclose()
 

@@ -40,20 +40,20 @@ class Desk:
         )
 
     async def _handle(self, event: Event) -> None:
-        person = event.user_changed.user_id
-        self.tries.append(person)
-        failures = self._failures.get(person)
+        user_id = event.user_changed.user_id
+        self.tries.append(user_id)
+        failures = self._failures.get(user_id)
         if failures:
             raise failures.pop(0) if len(failures) > 1 else failures[0]
-        self.handled.append(person)
+        self.handled.append(user_id)
 
     async def _audit(self, action: str, details: Mapping[str, str]) -> None:
         self.audited.append((action, dict(details)))
 
 
-def changed(person: str) -> dict[bytes, bytes]:
-    """Returns user-service's entry about a person."""
-    return entry_of(Event(user_changed=UserChanged(user_id=person)), "user-service")
+def changed(user_id: str) -> dict[bytes, bytes]:
+    """Returns user-service's entry about a user."""
+    return entry_of(Event(user_changed=UserChanged(user_id=user_id)), "user-service")
 
 
 async def publish(valkey: Valkey, *entries: dict[bytes, bytes]) -> None:

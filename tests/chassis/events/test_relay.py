@@ -26,7 +26,7 @@ from tests.fakes.service_keys import service_keys
 KEYS = service_keys("user-service")
 
 
-async def people(valkey: Valkey) -> list[str]:
+async def user_ids(valkey: Valkey) -> list[str]:
     """Returns whom the stream's events are about, in order."""
     async with Redis.from_url(valkey.url) as client:
         entries: Any = await client.xrange(stream.STREAM)
@@ -40,7 +40,7 @@ async def test_events_arrive_in_order_and_are_marked(
         await append(str(number))
     begin(Relay(outbox, keys=KEYS, postgres_url=empty_database, redis_url=valkey.url).run())
     await until(lambda: _pending_is(pool, 0))
-    assert await people(valkey) == [str(number) for number in range(450)]
+    assert await user_ids(valkey) == [str(number) for number in range(450)]
     assert await pool.fetchval("SELECT count(*) FROM stock.outbox WHERE stream_id IS NULL") == 0
 
 
@@ -99,7 +99,7 @@ async def test_of_two_relays_one_publishes_and_the_other_takes_over(
     await append("after")
     await until(lambda: relays[1 - leader].leading, seconds=3)
     await until(lambda: _pending_is(pool, 0))
-    arrived = await people(valkey)
+    arrived = await user_ids(valkey)
     assert len(arrived) == len(set(arrived)) == 61
     assert arrived[-1] == "after"
 
@@ -137,7 +137,9 @@ async def test_a_killed_redis_gets_everything_again(
     await append("meanwhile")
     await asyncio.to_thread(own_valkey.start)
     await until(lambda: _has(own_valkey, 251), seconds=5)
-    assert sorted(await people(own_valkey)) == sorted([*(str(number) for number in range(250)), "meanwhile"])
+    assert sorted(await user_ids(own_valkey)) == sorted(
+        [*(str(number) for number in range(250)), "meanwhile"]
+    )
 
 
 async def test_a_redis_that_lost_its_data_while_no_relay_ran_is_noticed_at_start(
@@ -170,7 +172,7 @@ async def test_a_lost_end_of_the_stream_is_published_again_and_the_rest_is_not(
     await client.xdel(stream.STREAM, *(identifier for identifier, _ in entries[-3:]))
     await client.aclose()
     await until(lambda: _has(valkey, 10), seconds=3)
-    assert sorted(await people(valkey)) == [str(number) for number in range(10)]
+    assert sorted(await user_ids(valkey)) == [str(number) for number in range(10)]
 
 
 async def test_a_silent_redis_holds_up_nothing_but_itself(
@@ -190,7 +192,7 @@ async def test_a_silent_redis_holds_up_nothing_but_itself(
     await asyncio.sleep(1.5)
     _signal(own_valkey, signal.SIGCONT)
     await until(lambda: _pending_is(pool, 0), seconds=5)
-    assert {*map(str, range(20)), "a"} == set(await people(own_valkey))
+    assert {*map(str, range(20)), "a"} == set(await user_ids(own_valkey))
 
 
 async def test_a_postgres_restart_is_survived(own_postgres: Postgres, valkey: Valkey, begin: Begin) -> None:
@@ -241,4 +243,4 @@ def _signal(valkey: Valkey, number: int) -> None:
 
 
 async def _are(valkey: Valkey, expected: list[str]) -> bool:
-    return await people(valkey) == expected
+    return await user_ids(valkey) == expected

@@ -41,8 +41,8 @@ class Listener:
             raise ConnectionError("auth-service is away")
 
 
-async def publish(valkey: Valkey, person: str, *, age_seconds: float = 0) -> None:
-    event = Event(user_changed=UserChanged(user_id=person))
+async def publish(valkey: Valkey, user_id: str, *, age_seconds: float = 0) -> None:
+    event = Event(user_changed=UserChanged(user_id=user_id))
     client = Redis.from_url(valkey.url)
     identifier = f"{int((time() - age_seconds) * 1000)}-*" if age_seconds else "*"
     await client.xadd(stream.STREAM, entry_of(event, "user-service"), id=identifier)

@@ -102,7 +102,7 @@ class Script:
         return default if answer is None else await answer(request, context)
 
 
-class People(user_service_pb2_grpc.UserServiceServicer):
+class Users(user_service_pb2_grpc.UserServiceServicer):
     """UserService by script."""
 
     def __init__(self, script: Script) -> None:
@@ -193,7 +193,7 @@ async def open_stack(
         authenticator=authenticator,
         deadline_seconds=deadline_seconds,
     )
-    server.add(user_service_pb2_grpc.add_UserServiceServicer_to_server, People(script))  # type: ignore[abstract]
+    server.add(user_service_pb2_grpc.add_UserServiceServicer_to_server, Users(script))  # type: ignore[abstract]
     server.add(directory_service_pb2_grpc.add_DirectoryServiceServicer_to_server, Directory(script))  # type: ignore[abstract]
     server.add(health_service_pb2_grpc.add_HealthServiceServicer_to_server, Health(script))  # type: ignore[abstract]
     port = await server.start(f"127.0.0.1:{port}")

@@ -70,7 +70,7 @@ async def test_public_methods_recognise_a_good_token_and_ignore_a_bad_one(stack:
     ("service", "expected"), [("auth-service", "OK"), ("gateway", "FORBIDDEN"), ("", "FORBIDDEN")]
 )
 async def test_service_methods(service: str, expected: str) -> None:
-    """Only the services that the policy names may call, whatever person they speak for."""
+    """Only the services that the policy names may call, whatever user they act for."""
     async with open_stack(service=service) as stack:
         sign_in("admin")
 

@@ -105,7 +105,7 @@ async def test_one_may_rename_oneself_by_ones_id(stack: Stack) -> None:
         (pb.UpdateUserRequest(user_id=OWN, is_active=False), "FORBIDDEN"),
     ],
 )
-async def test_an_admins_key_may_lock_people_out_and_no_more(
+async def test_an_admins_key_may_lock_users_out_and_no_more(
     stack: Stack, request_: pb.UpdateUserRequest, expected: str
 ) -> None:
     """And a key without the scope `admin` not even that; each refusal is reported for the audit."""

@@ -42,7 +42,7 @@ class GrpcUserDirectory:
             )
         except RemoteError as error:
             raise _translated(error) from error
-        return _person(response.user)
+        return _user(response.user)
 
     async def account(self, user_id: UUID) -> UserState | None:
         """Returns a user as they are now; None for an id that was never a user's.
@@ -58,7 +58,7 @@ class GrpcUserDirectory:
             if error.reason == NotFound.reason:
                 return None
             raise
-        return UserState(version=response.version, user=None if response.erased else _person(response.user))
+        return UserState(version=response.version, user=None if response.erased else _user(response.user))
 
     async def audit_client(self, event_id: UUID) -> AuditClient | None:
         """Returns whom an audit event of user-service's came from; None once that is erased.
@@ -134,7 +134,7 @@ def _translated(error: RemoteError) -> ServiceError:
     return NotFound() if error.reason == NotFound.reason else error
 
 
-def _person(user: user_pb2.User) -> User:
+def _user(user: user_pb2.User) -> User:
     return User(
         user_id=UUID(user.id),
         email=user.email,

@@ -24,7 +24,7 @@ class Request:
 
     Attributes:
         asked: The method and every field but `secret`'s; the same bytes each time.
-        secret: What people choose or type, such as passwords and codes, of which no fast hash may be
+        secret: What users choose or type, such as passwords and codes, of which no fast hash may be
             stored; None without any.
         proves: Whether the request holds something that only its sender knows.
     """

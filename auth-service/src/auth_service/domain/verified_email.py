@@ -1,6 +1,6 @@
 """Verified addresses, without which no further way into an account may be set up.
 
-Otherwise an attacker could register another person's address, plant an API key or a passkey, and keep it
+Otherwise an attacker could register another user's address, plant an API key or a passkey, and keep it
 when the owner of the mailbox takes the account over.
 """
 

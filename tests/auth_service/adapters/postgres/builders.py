@@ -1,4 +1,4 @@
-"""People and credentials to try repositories with."""
+"""Users and credentials to try repositories with."""
 
 from datetime import UTC, datetime, timedelta
 

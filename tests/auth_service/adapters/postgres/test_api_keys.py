@@ -44,7 +44,7 @@ async def test_kept_as_given(units: UnitsOfWork) -> None:
         assert await unit.api_keys.by_id(uuid7()) is None
 
 
-async def test_a_persons_keys(units: UnitsOfWork) -> None:
+async def test_a_users_keys(units: UnitsOfWork) -> None:
     """One's own, the newest first, none that was revoked; the export has those too."""
     async with units.transaction() as unit:
         ada, bob = await admitted(unit), await admitted(unit, "bob@example.com")
@@ -61,7 +61,7 @@ async def test_a_persons_keys(units: UnitsOfWork) -> None:
         assert exported[0].revoked_at is not None
 
 
-async def test_revoked_once_by_its_person(units: UnitsOfWork) -> None:
+async def test_revoked_once_by_its_user(units: UnitsOfWork) -> None:
     """Another's, an unknown one and one that was revoked are not there."""
     async with units.transaction() as unit:
         ada, bob = await admitted(unit), await admitted(unit, "bob@example.com")
@@ -94,7 +94,7 @@ async def test_use_is_noted(units: UnitsOfWork) -> None:
         assert await unit.api_keys.by_id(key.id) == first
 
 
-async def test_follows_its_person(units: UnitsOfWork) -> None:
+async def test_follows_its_user(units: UnitsOfWork) -> None:
     """Role and activity are the user's; with the user it goes."""
     registration = a_registration()
     async with units.transaction() as unit:

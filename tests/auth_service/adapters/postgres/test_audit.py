@@ -100,7 +100,7 @@ async def test_the_trail_is_filtered_and_paged(units: UnitsOfWork) -> None:
         assert await audit.count(AuditFilter(action="auth.login")) == 2
 
 
-async def test_clients_are_erased_with_their_person(units: UnitsOfWork) -> None:
+async def test_clients_are_erased_with_their_user(units: UnitsOfWork) -> None:
     """Of what a user did, and of what was tried with their account; another user's stays."""
     async with units.transaction() as unit:
         ada, bob = await admitted(unit), await admitted(unit, "bob@example.com")

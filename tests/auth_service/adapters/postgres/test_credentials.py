@@ -46,7 +46,7 @@ async def test_credentials_by_id_and_address(units: UnitsOfWork) -> None:
         assert await unit.credentials.by_id(uuid7()) is None
 
 
-async def test_an_address_is_one_persons(units: UnitsOfWork) -> None:
+async def test_an_address_is_one_users(units: UnitsOfWork) -> None:
     """Adding and copying alike."""
     async with units.transaction() as unit:
         await admitted(unit, "a@example.com")
@@ -93,7 +93,7 @@ async def test_waiting_registrations_by_age(units: UnitsOfWork) -> None:
         assert not await unit.credentials.pending_before(LONG_AGO, 10)
 
 
-async def test_a_copy_is_equal_to_the_person(units: UnitsOfWork) -> None:
+async def test_a_copy_is_equal_to_the_user(units: UnitsOfWork) -> None:
     """And admits who waited."""
     registration = a_registration()
     async with units.transaction() as unit:

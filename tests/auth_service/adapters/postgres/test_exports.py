@@ -13,7 +13,7 @@ from tests.auth_service.adapters.postgres.builders import admitted
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 
 
-async def test_what_is_kept_of_a_person(units: UnitsOfWork) -> None:
+async def test_what_is_kept_of_a_user(units: UnitsOfWork) -> None:
     """And nothing of an unknown user."""
     key = ThrottleKey(account=b"account", client=b"client")
     async with units.transaction() as unit:
@@ -34,7 +34,7 @@ async def test_what_is_kept_of_a_person(units: UnitsOfWork) -> None:
         assert await unit.exports.credential(uuid7()) is None
 
 
-async def test_entries_by_and_about_a_person(units: UnitsOfWork) -> None:
+async def test_entries_by_and_about_a_user(units: UnitsOfWork) -> None:
     """The newest first, each once, page by page."""
     ada, admin = uuid7(), uuid7()
     pairs = [(ada, ada), (admin, ada), (admin, admin), (ada, None), (None, ada), (admin, None)]

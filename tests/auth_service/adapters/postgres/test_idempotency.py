@@ -72,7 +72,7 @@ async def test_an_outcome_is_noted_once(units: UnitsOfWork) -> None:
     )
 
 
-async def test_erasing_a_person(units: UnitsOfWork) -> None:
+async def test_erasing_a_user(units: UnitsOfWork) -> None:
     """Takes along what they asked and the registration that made them, nothing else."""
     ada, bob = uuid7(), uuid7()
     registering = IdempotencyKey(name=b"registering", fingerprint=b"", user_id=None)

@@ -31,7 +31,7 @@ async def test_what_is_kept(units: UnitsOfWork) -> None:
         assert not await unit.passkeys.of_user(uuid7())
 
 
-async def test_a_credential_id_is_one_persons(units: UnitsOfWork) -> None:
+async def test_a_credential_id_is_one_users(units: UnitsOfWork) -> None:
     """Whose it was first."""
     async with units.transaction() as unit:
         ada, bob = await admitted(unit), await admitted(unit, "bob@example.com")

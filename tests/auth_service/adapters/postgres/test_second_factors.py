@@ -67,7 +67,7 @@ async def test_one_of_many_wins_a_step(units: UnitsOfWork) -> None:
         assert sorted(await asyncio.gather(*(attempt() for _ in range(8)))) == [False] * 7 + [True]
 
 
-async def test_recovery_codes_are_their_persons(units: UnitsOfWork) -> None:
+async def test_recovery_codes_are_their_users(units: UnitsOfWork) -> None:
     """Each once."""
     async with units.transaction() as unit:
         ada = (await _guarded(unit)).user_id

@@ -151,7 +151,7 @@ async def test_rotating_is_compare_and_swap(units: UnitsOfWork) -> None:
         assert session.last_used_at == at
 
 
-async def test_sessions_end_once_and_for_their_person_only(units: UnitsOfWork) -> None:
+async def test_sessions_end_once_and_for_their_user_only(units: UnitsOfWork) -> None:
     """And are not listed any more."""
     async with units.transaction() as unit:
         ada = await admitted(unit)
