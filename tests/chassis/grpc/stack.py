@@ -184,7 +184,7 @@ class Stack:
 
 @asynccontextmanager
 async def open_stack(
-    *, port: int = 0, service: str = "gateway", deadline_seconds: float = 5.0
+    *, host: str = "127.0.0.1", port: int = 0, service: str = "gateway", deadline_seconds: float = 5.0
 ) -> AsyncIterator[Stack]:
     """Opens a stack whose channel calls as `service`."""
     script, authenticator = Script(), TableAuthenticator()
@@ -196,9 +196,9 @@ async def open_stack(
     server.add(user_service_pb2_grpc.add_UserServiceServicer_to_server, Users(script))  # type: ignore[abstract]
     server.add(directory_service_pb2_grpc.add_DirectoryServiceServicer_to_server, Directory(script))  # type: ignore[abstract]
     server.add(health_service_pb2_grpc.add_HealthServiceServicer_to_server, Health(script))  # type: ignore[abstract]
-    port = await server.start(f"127.0.0.1:{port}")
+    port = await server.start(f"{host}:{port}")
     server.set_serving(True)
-    channel = open_channel(f"127.0.0.1:{port}", service_tokens=service_tokens(service), services=SERVICES)
+    channel = open_channel(f"{host}:{port}", service_tokens=service_tokens(service), services=SERVICES)
     try:
         yield Stack(
             script=script,

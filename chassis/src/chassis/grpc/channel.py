@@ -23,7 +23,7 @@ from chassis.grpc.call_metadata import call_metadata
 from chassis.grpc.certificates import Certificates
 from chassis.grpc.policy import Policy, policies_by_path
 from chassis.grpc.reconnection import Reconnection
-from chassis.grpc.rotating_channel import RotatingChannel
+from chassis.grpc.replaceable_channel import ReplaceableChannel
 from chassis.grpc.service_config import service_config
 from chassis.grpc.stream_calls import StreamMethod, StreamStream, StreamUnary, UnaryStream
 from chassis.identity.service_keys import ServiceKeys
@@ -96,10 +96,12 @@ class UnaryMethod:
         started = monotonic()
         try:
             response = await self._call(request, seconds)
-        except Unavailable as error:
-            if not wait_for_ready or not errors.never_sent(error):
+        except ServiceError as error:
+            if not errors.never_sent(error):
+                if not isinstance(error, (Unavailable, DeadlineExceeded)):
+                    self.reconnection.answered()
                 raise
-            if not await self.reconnection.wait(seconds):
+            if not await self.reconnection.wait(seconds if wait_for_ready else 0.0):
                 raise
             left = None if seconds is None else max(0.001, seconds - (monotonic() - started))
             response = await self._call(request, left)
@@ -122,14 +124,14 @@ class ServiceChannel(grpc.aio.Channel):
 
     def __init__(
         self,
-        channel: grpc.aio.Channel | RotatingChannel,
+        channel: ReplaceableChannel,
         service_tokens: ServiceTokens,
         policies: dict[str, Policy],
     ) -> None:
         self._channel = channel
         self._service_tokens = service_tokens
         self._policies = policies
-        self._reconnection = Reconnection(self.channel_ready)
+        self._reconnection = Reconnection(channel.replace, self.channel_ready)
 
     def unary_unary(self, method: str, *args: Any, **options: Any) -> Any:
         """Returns a unary method; without serializers it takes and returns bytes."""
@@ -234,17 +236,16 @@ def open_channel(
         ("grpc.dns_min_time_between_resolutions_ms", 1_000),
         ("grpc.enable_http_proxy", 0),
     ]
-    target = address if ":///" in address or address.startswith("unix:") else f"dns:///{address}"
-    channel: grpc.aio.Channel | RotatingChannel
-    if credentials is None:
-        channel = grpc.aio.insecure_channel(target, options=options)
-    elif isinstance(credentials, Certificates):
-        channel = RotatingChannel(
-            credentials, lambda shown: grpc.aio.secure_channel(target, shown, options=options)
-        )
-    else:
-        channel = grpc.aio.secure_channel(target, credentials, options=options)
-    return ServiceChannel(channel, service_tokens, policies)
+    target = address if "://" in address or address.startswith("unix:") else f"dns:///{address}"
+
+    def open_one() -> grpc.aio.Channel:
+        shown = credentials.channel_credentials() if isinstance(credentials, Certificates) else credentials
+        if shown is None:
+            return grpc.aio.insecure_channel(target, options=options)
+        return grpc.aio.secure_channel(target, shown, options=options)
+
+    certificates = credentials if isinstance(credentials, Certificates) else None
+    return ServiceChannel(ReplaceableChannel(open_one, certificates), service_tokens, policies)
 
 
 def _audience(method: str, policy: Policy | None) -> str:

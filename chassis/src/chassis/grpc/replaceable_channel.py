@@ -1,4 +1,4 @@
-"""A channel with certificates: replaced when they rotate, while the old one finishes its calls."""
+"""A channel that is replaced by a new one while the old one finishes its calls."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,45 +13,51 @@ from chassis.grpc.stream_policy import STREAM_SECONDS_MAX
 OLD_CALLS_SECONDS = STREAM_SECONDS_MAX + 60.0
 """How long calls on an old channel may continue: as long as any stream lasts."""
 
-Open = Callable[[grpc.ChannelCredentials], grpc.aio.Channel]
 
-
-class RotatingChannel:
+class ReplaceableChannel:
     """Implements the part of `grpc.aio.Channel` that `ServiceChannel` uses.
 
     Args:
-        certificates: The service's certificates.
-        open_one: Opens a channel with credentials.
+        open_one: Opens a channel.
+        certificates: The service's certificates: when they change, the channel is replaced.
     """
 
-    def __init__(self, certificates: Certificates, open_one: Open) -> None:
-        self._certificates = certificates
+    def __init__(
+        self, open_one: Callable[[], grpc.aio.Channel], certificates: Certificates | None = None
+    ) -> None:
         self._open = open_one
-        self._generation = certificates.refresh()
-        self._channel = open_one(certificates.channel_credentials())
+        self._certificates = certificates
+        self._seen_certificates = 0 if certificates is None else certificates.refresh()
+        self._generation = 0
+        self._channel = open_one()
         self._closing: set[asyncio.Task[None]] = set()
 
     def current(self) -> tuple[int, grpc.aio.Channel]:
         """Returns the current generation and channel."""
-        if self._certificates.refresh() != self._generation:
-            self._generation = self._certificates.generation
-            old, self._channel = self._channel, self._open(self._certificates.channel_credentials())
-            task = asyncio.ensure_future(old.close(OLD_CALLS_SECONDS))
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+        if self._certificates is not None and self._certificates.refresh() != self._seen_certificates:
+            self._seen_certificates = self._certificates.generation
+            self.replace()
         return self._generation, self._channel
 
-    def unary_unary(self, method: str, *arguments: Any, **options: Any) -> "RotatingMethod":
+    def replace(self) -> None:
+        """Opens a new channel, which asks DNS at once; the old one finishes its calls."""
+        self._generation += 1
+        old, self._channel = self._channel, self._open()
+        task = asyncio.ensure_future(old.close(OLD_CALLS_SECONDS))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def unary_unary(self, method: str, *arguments: Any, **options: Any) -> "ReplaceableMethod":
         """Returns a unary method."""
-        return RotatingMethod(self, lambda channel: channel.unary_unary(method, *arguments, **options))
+        return ReplaceableMethod(self, lambda channel: channel.unary_unary(method, *arguments, **options))
 
-    def unary_stream(self, method: str, *arguments: Any, **options: Any) -> "RotatingMethod":
+    def unary_stream(self, method: str, *arguments: Any, **options: Any) -> "ReplaceableMethod":
         """Returns a method that streams responses."""
-        return RotatingMethod(self, lambda channel: channel.unary_stream(method, *arguments, **options))
+        return ReplaceableMethod(self, lambda channel: channel.unary_stream(method, *arguments, **options))
 
-    def stream_stream(self, method: str, *arguments: Any, **options: Any) -> "RotatingMethod":
+    def stream_stream(self, method: str, *arguments: Any, **options: Any) -> "ReplaceableMethod":
         """Returns a method that streams both ways."""
-        return RotatingMethod(self, lambda channel: channel.stream_stream(method, *arguments, **options))
+        return ReplaceableMethod(self, lambda channel: channel.stream_stream(method, *arguments, **options))
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:  # noqa: FBT001, FBT002 gRPC's
         """Returns the state of the connection."""
@@ -73,10 +79,10 @@ class RotatingChannel:
         await self._channel.close(grace)
 
 
-class RotatingMethod:
+class ReplaceableMethod:
     """A method that is called on the current channel."""
 
-    def __init__(self, channel: RotatingChannel, bind: Callable[[grpc.aio.Channel], Any]) -> None:
+    def __init__(self, channel: ReplaceableChannel, bind: Callable[[grpc.aio.Channel], Any]) -> None:
         self._channel = channel
         self._bind = bind
         self._generation = -1
