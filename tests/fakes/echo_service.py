@@ -14,6 +14,7 @@ import grpc
 import grpc.aio
 from chassis.errors import Forbidden, Kind, RemoteError
 from chassis.grpc import errors
+from google.api.httpbody_pb2 import HttpBody
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor import ServiceDescriptor
 
@@ -122,6 +123,22 @@ class EchoService:
         finally:
             self.open -= 1
 
+    async def play(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        """Plays."""
+        self.open += 1
+        self.metadata = dict(context.invocation_metadata())
+        try:
+            for part in range(1, request.parts + 1):
+                if part > 1:
+                    await asyncio.sleep(request.pause_milliseconds / 1000)
+                if part == request.fail_at:
+                    await context.abort(grpc.StatusCode.UNAVAILABLE, "as asked")
+                content_type = (request.content_type or "audio/wav") if part == 1 else ""
+                yield HttpBody(content_type=content_type, data=bytes([part % 256]) * request.part_bytes)
+                self.sent += 1
+        finally:
+            self.open -= 1
+
     async def collect(self, requests: AsyncIterator[Any], context: Any) -> Any:
         """Joins words."""
         self.open += 1
@@ -167,6 +184,7 @@ class EchoService:
             "Say": (grpc.unary_unary_rpc_method_handler, self.say),
             "WhoAmI": (grpc.unary_unary_rpc_method_handler, self.who_am_i),
             "Count": (grpc.unary_stream_rpc_method_handler, self.count),
+            "Play": (grpc.unary_stream_rpc_method_handler, self.play),
             "Collect": (grpc.stream_unary_rpc_method_handler, self.collect),
             "Talk": (grpc.stream_stream_rpc_method_handler, self.talk),
         }

@@ -18,6 +18,7 @@ from gateway.streams.event_stream import EventStream
 from gateway.streams.framing import JSON_LINES, SERVER_SENT_EVENTS, Framing, framing_for
 from gateway.streams.messages import StreamEvent, compile_event, compile_frame
 from gateway.streams.open_stream import Holder, OpenStream
+from gateway.streams.service_messages import ServiceMessages
 from vestibule.health.v1 import health_service_pb2
 
 from tests.fakes.echo_service import message, message_type
@@ -46,7 +47,9 @@ async def parts(
     def event(raw: bytes) -> StreamEvent:
         return StreamEvent("message", b'"%b"' % raw, None)
 
-    events = EventStream(request, endless(*first), event, framing, opened(bounds, token_seconds))
+    events = EventStream(
+        request, ServiceMessages(endless(*first), opened(bounds, token_seconds)), event, framing
+    )
     async with asyncio.timeout(5):
         sent = [part async for part in events.parts()]
     await events.close()
@@ -74,10 +77,8 @@ async def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_first_message_that_is_too_large_is_an_ordinary_error() -> None:
     """It is known before the head is sent."""
     request: Any = SimpleNamespace(gone=asyncio.Event().wait)
-    form, stream = SERVER_SENT_EVENTS, opened(Bounds(message_bytes=2))
-    events = EventStream(
-        request, endless(b"aaa"), lambda raw: StreamEvent("message", raw, None), form, stream
-    )
+    messages = ServiceMessages(endless(b"aaa"), opened(Bounds(message_bytes=2)))
+    events = EventStream(request, messages, lambda raw: StreamEvent("message", raw, None), SERVER_SENT_EVENTS)
 
     with pytest.raises(ServiceError):
         await events.begin()

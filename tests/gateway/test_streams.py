@@ -8,7 +8,7 @@ import pytest
 from chassis.errors import ServiceError, Unavailable
 from chassis.lifecycle import Stop
 from devstack.valkey import Valkey
-from gateway.http import streaming
+from gateway.streams import delivery
 from gateway.streams import event_stream as events
 from prometheus_client import REGISTRY
 
@@ -253,7 +253,7 @@ async def test_a_client_that_takes_nothing_is_cut_off_in_the_end(
     gateway: Gateway, upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stream whose life is over does not wait for its client."""
-    monkeypatch.setattr(streaming, "LAST_PART_SECONDS", 0.2)
+    monkeypatch.setattr(delivery, "LAST_PART_SECONDS", 0.2)
     upstream.flood = True
     address = gateway.http.base_url
     reader, writer = await asyncio.open_connection(address.host, address.port, limit=1024)

@@ -60,7 +60,7 @@ def test_statuses(route: Route) -> None:
     assert {"408", "415"} <= statuses if route.reads_body else not {"408", "415"} & statuses
     assert ("404" in statuses) == ("404" in named)
     # A stored response of an Idempotency-Key may have ended.
-    assert ("409" in statuses) == ("409" in named or route.method == "POST")
+    assert ("409" in statuses) == ("409" in named or route.takes_idempotency_key)
     assert {"400", "413", "429", "500", "503", "504"} <= statuses
     fresh = route.policy.options.HasField("max_auth_age")
     assert fresh == ("REAUTHENTICATION_REQUIRED" in json.dumps(operation["responses"].get("401", {})))

@@ -5,10 +5,10 @@ from typing import Any
 
 from chassis.errors import ServiceError, Unavailable
 from chassis.grpc import committed
+from chassis.grpc.stream_policy import HTTP_BODY
 from chassis.identity.claims import Claims
 from google.protobuf.message_factory import GetMessageClass
 
-from gateway.api.fields import HTTP_BODY
 from gateway.api.response_encoder import EncodedResponse, compile_response_encoder
 from gateway.api.routes import Route
 from gateway.dependencies import Dependencies
@@ -45,7 +45,7 @@ class Endpoint:
         self._cache_control = f"public, max-age={shared}".encode() if shared else b"no-store"
         self._breaker = dependencies.upstreams.breaker(service)
         self._call = dependencies.upstreams.unary(route.policy.path, service)
-        self._takes_key = route.method == "POST"
+        self._takes_key = route.takes_idempotency_key
         self._deadline_seconds = route.policy.deadline_seconds or dependencies.deadline_seconds
 
     async def __call__(self, request: Request, path: Mapping[str, str]) -> Response:

@@ -1,6 +1,7 @@
-"""The endpoints of methods that stream: events from the service, or a WebSocket."""
+"""The endpoints of methods that stream: events or content from the service, or a WebSocket."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from vestibule.api.v1 import options_pb2
 from gateway.admission import sender
 from gateway.api.routes import Route
 from gateway.dependencies import Dependencies
+from gateway.http.idempotency import check_no_idempotency_key
 from gateway.http.problems import UnsupportedMediaType, error_response
 from gateway.http.request import Request
 from gateway.http.response import Header, Response
@@ -21,11 +23,13 @@ from gateway.incoming import Incoming
 from gateway.limits.request_limits import counted_for
 from gateway.streams import framing
 from gateway.streams.bounds import bounds_of
+from gateway.streams.content_stream import ContentStream
 from gateway.streams.conversation import Conversation, FrameCodec, Renew
 from gateway.streams.ends import CLIENT_GONE
 from gateway.streams.event_stream import EventStream
 from gateway.streams.messages import compile_event, compile_frame
 from gateway.streams.open_stream import Holder, OpenStream
+from gateway.streams.service_messages import ServiceMessages
 
 _OK = 200
 _SWITCHING_PROTOCOLS = 101
@@ -69,46 +73,82 @@ class _StreamOpener:
         self._registry.renew(stream, token, claims)
 
 
-class EventStreamEndpoint:
-    """Answers requests whose response streams, as Server-Sent Events or JSON lines."""
+class _ServiceStreamEndpoint(ABC):
+    """Answers requests whose response streams."""
 
     def __init__(self, route: Route, dependencies: Dependencies) -> None:
         self.route = route
         self._incoming = Incoming(route, dependencies)
         self._opener = _StreamOpener(route, dependencies)
         method = route.policy.descriptor
-        self._event = compile_event(method.output_type)
         self._call = dependencies.upstreams.stream(route.policy.path, method.containing_service.full_name)
 
     async def __call__(self, request: Request, path: Mapping[str, str]) -> Response:
         """Answers one request; errors are answers too."""
         try:
-            return await self._answer(request, path)
+            token, claims = await self._incoming.admit(request)
+            check_no_idempotency_key(request)
+            message = await self._incoming.read(request, path, claims)
+            return await self._answer(request, token, claims, message)
         except ServiceError as error:
             return error_response(error, request_id=request.request_id, enveloped=self.route.enveloped)
 
-    async def _answer(self, request: Request, path: Mapping[str, str]) -> Response:
-        token, claims = await self._incoming.admit(request)
-        message = await self._incoming.read(request, path, claims)
+    @abstractmethod
+    async def _answer(self, request: Request, token: str, claims: Claims | None, message: Any) -> Response:
+        """Answers one request that is admitted and read."""
+
+    async def _open(
+        self, request: Request, token: str, claims: Claims | None, message: Any
+    ) -> ServiceMessages:
+        """Opens a stream and its call to the service, which its messages' `close` ends."""
+        stream = await self._opener.open(request, token, claims)
+        self._incoming.enter_call(request, token, claims)
+        seconds_max = self._opener.bounds.lifetime_seconds + UPSTREAM_GRACE_SECONDS
+        return ServiceMessages(self._call(message.SerializeToString(), timeout=seconds_max), stream)
+
+
+class EventStreamEndpoint(_ServiceStreamEndpoint):
+    """Answers by Server-Sent Events or JSON lines."""
+
+    def __init__(self, route: Route, dependencies: Dependencies) -> None:
+        super().__init__(route, dependencies)
+        self._event = compile_event(route.policy.descriptor.output_type)
+
+    async def _answer(self, request: Request, token: str, claims: Claims | None, message: Any) -> Response:
         form = framing.framing_for(request.header(b"accept"))
         response = Response(_OK, content_type=form.content_type)
         if request.method == "HEAD":
             response.sized = False
             response.headers = _headers(self._opener.bounds.lifetime_seconds, *framing.HEADERS)
             return response
-        stream = await self._opener.open(request, token, claims)
-        self._incoming.enter_call(request, token, claims)
-        messages = self._call(
-            message.SerializeToString(), timeout=self._opener.bounds.lifetime_seconds + UPSTREAM_GRACE_SECONDS
-        )
-        response.headers = _headers(stream.timer.seconds_left, *framing.HEADERS)
-        events = EventStream(request, messages, self._event, form, stream)
+        messages = await self._open(request, token, claims, message)
+        response.headers = _headers(messages.stream.timer.seconds_left, *framing.HEADERS)
+        response.stream = events = EventStream(request, messages, self._event, form)
         try:
             await events.begin()
         except BaseException:
             await events.close()
             raise
-        response.stream = events
+        return response
+
+
+class ContentEndpoint(_ServiceStreamEndpoint):
+    """Answers by one body, which is sent while the service makes it."""
+
+    async def _answer(self, request: Request, token: str, claims: Claims | None, message: Any) -> Response:
+        messages = await self._open(request, token, claims, message)
+        content = ContentStream(request, messages)
+        try:
+            content_type = await content.begin()
+        except BaseException:
+            await content.close()
+            raise
+        headers = _headers(messages.stream.timer.seconds_left, *framing.HEADERS)
+        response = Response(_OK, b"", content_type, headers, page=not self.route.enveloped, sized=False)
+        if request.method == "HEAD":
+            await content.close()
+        else:
+            response.stream = content
         return response
 
 

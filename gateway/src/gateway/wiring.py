@@ -35,7 +35,7 @@ from gateway.limits.request_limits import RequestLimits
 from gateway.limits.stream_slots import StreamSlots
 from gateway.pages import Pages
 from gateway.settings import GatewaySettings
-from gateway.stream_endpoints import EventStreamEndpoint, WebSocketEndpoint
+from gateway.stream_endpoints import ContentEndpoint, EventStreamEndpoint, WebSocketEndpoint
 from gateway.streams.registry import StreamRegistry
 from gateway.upstream.upstreams import Upstreams
 
@@ -47,6 +47,7 @@ CLIENT_LIMIT_SECONDS = 60.0
 _ENDPOINTS: Mapping[RouteKind, Callable[[Route, Dependencies], RouteEndpoint]] = {
     RouteKind.UNARY: Endpoint,
     RouteKind.EVENTS: EventStreamEndpoint,
+    RouteKind.CONTENT: ContentEndpoint,
     RouteKind.WEBSOCKET: WebSocketEndpoint,
 }
 

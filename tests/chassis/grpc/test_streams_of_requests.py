@@ -10,6 +10,7 @@ import pytest
 from chassis.errors import Draining, Forbidden, RemoteError, Unavailable
 from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.server import build_server
+from google.api.httpbody_pb2 import HttpBody
 from prometheus_client import REGISTRY
 
 from tests.chassis.grpc.stack import TableAuthenticator, sign_in
@@ -184,3 +185,19 @@ async def test_what_streams_carry_is_counted(echo: SimpleNamespace) -> None:
     assert value("grpc_server_streams_opened_total") == opened + 1
     assert value("grpc_server_stream_messages_total", direction="received") == before + 1
     assert value("grpc_server_stream_bytes_total", direction="sent") > 0
+
+
+async def test_content_is_finished_when_the_server_stops(echo: SimpleNamespace) -> None:
+    """Half of a body is of no use: a stream of `HttpBody` ends like a call, not like a stream of events."""
+    play = echo.channel.unary_stream(
+        f"/{SERVICE}/Play",
+        request_serializer=lambda request: request.SerializeToString(),
+        response_deserializer=HttpBody.FromString,
+    )
+    sign_in("user")
+    parts = play(message("PlayRequest", parts=5, part_bytes=1, pause_milliseconds=200))
+    await anext(parts)
+    stopping = asyncio.ensure_future(echo.server.stop(5))
+
+    assert len([part async for part in parts]) == 4
+    await stopping

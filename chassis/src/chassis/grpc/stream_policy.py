@@ -5,6 +5,8 @@ from vestibule.api.v1 import options_pb2
 
 from chassis.grpc.field_rules import field_rules
 
+HTTP_BODY = "google.api.HttpBody"
+
 STREAM_SECONDS_MAX = 3600.0
 """Longest lifetime of a stream; an aged connection stays open until its streams have ended."""
 
@@ -15,6 +17,11 @@ MESSAGE_BYTES_MAX = 1024 * 1024
 def streams(method: MethodDescriptor) -> bool:
     """Returns whether a method streams its requests, its responses or both."""
     return bool(method.client_streaming or method.server_streaming)
+
+
+def streams_content(method: MethodDescriptor) -> bool:
+    """Returns whether the responses of a method are the parts of one body, not messages of their own."""
+    return bool(method.server_streaming and method.output_type.full_name == HTTP_BODY)
 
 
 def event_id_field(message: Descriptor) -> FieldDescriptor | None:

@@ -17,6 +17,7 @@ from chassis.grpc.observation import StreamCounts, StreamObserver
 from chassis.grpc.policy import Policy
 from chassis.grpc.refusals import Context, abort, code_name, refusal_of, trailing_events
 from chassis.grpc.request_steps import AdmitCall, ReadRequest
+from chassis.grpc.stream_policy import streams_content
 from chassis.identity.service_keys import ServiceKeys
 
 
@@ -58,6 +59,8 @@ class ServedStreams:
     def _serve(self, policy: Policy, handler: Any, admit: AdmitCall, read: ReadRequest) -> Any:
         answer, serialize = _answerer(policy, handler), handler.response_serializer
         path, keys, requests_stream = policy.path, self._keys, handler.request_streaming
+        # Half of a body is of no use, so a server that stops lets it finish, as it does other calls.
+        finishes = streams_content(policy.descriptor)
         observer = StreamObserver(policy.descriptor.containing_service.full_name, policy.descriptor.name)
 
         async def serve(source: Any, context: Context) -> AsyncGenerator[bytes, None]:
@@ -75,7 +78,7 @@ class ServedStreams:
                 async with (
                     asyncio.timeout(limit_seconds),
                     aclosing(answer(request, context)) as answers,
-                    aclosing(self._until_stop(answers)) as messages,
+                    aclosing(answers if finishes else self._until_stop(answers)) as messages,
                 ):
                     async for message in messages:
                         raw = message if serialize is None else serialize(message)

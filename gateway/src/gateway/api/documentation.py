@@ -9,19 +9,22 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from chassis.grpc.field_rules import constraints, field_rules
+from chassis.grpc.stream_policy import HTTP_BODY
 from fastapi import Body, Cookie, Depends, FastAPI, Header, Path, Query
 from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
 from fastapi.security.base import SecurityBase
+from google.api import annotations_pb2
 from google.protobuf.descriptor import FieldDescriptor
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from vestibule.api.v1 import options_pb2
 
 from gateway.api.documented_statuses import documented_statuses
-from gateway.api.fields import EMPTY, HTTP_BODY, PAGINATION, cookie_of, header_of
+from gateway.api.fields import EMPTY, PAGINATION, cookie_of, header_of
 from gateway.api.models import Models
 from gateway.api.routes import Route, RouteKind
 from gateway.api.stream_documentation import (
     SWITCHING_PROTOCOLS,
+    content_response,
     describe_websocket,
     event_stream_response,
     move_line_schemas,
@@ -120,16 +123,13 @@ def _add(app: FastAPI, route: Route, models: Models, comments: Mapping[str, str]
     method = route.policy.descriptor
     comment = comments.get(method.full_name, "")
     summary = comment.split(". ")[0].removesuffix(".")
-    suffix = (
-        "" if route.template == _first_template(route) else "_" + route.template.strip("/").replace("/", "_")
-    )
     public = route.policy.access == options_pb2.ACCESS_PUBLIC
     status = _success_status(route)
     app.add_api_route(
         route.template,
         _endpoint(route, models, comments),
         methods=[route.method],
-        operation_id=f"{method.name}{suffix}",
+        operation_id=f"{method.name}{_operation_suffix(route)}",
         summary=summary,
         description=comment,
         tags=[method.containing_service.name.removesuffix("Service").lower()],
@@ -147,11 +147,13 @@ def _success_status(route: Route) -> int:
     return route.policy.options.success_status or 200
 
 
-def _first_template(route: Route) -> str:
-    from google.api import annotations_pb2  # noqa: PLC0415
-
+def _operation_suffix(route: Route) -> str:
+    """Returns what distinguishes the further routes of a method from its first one."""
     rule = route.policy.descriptor.GetOptions().Extensions[annotations_pb2.http]
-    return str(getattr(rule, rule.WhichOneof("pattern")))
+    first_method = rule.WhichOneof("pattern")
+    if route.template != getattr(rule, first_method):
+        return "_" + route.template.strip("/").replace("/", "_")
+    return "" if route.method == first_method.upper() else f"_{route.method.lower()}"
 
 
 def _endpoint(route: Route, models: Models, comments: Mapping[str, str]) -> Any:
@@ -162,7 +164,7 @@ def _endpoint(route: Route, models: Models, comments: Mapping[str, str]) -> Any:
         *(_parameter(field, Header, models, comments) for field in route.header_fields),
         *(_parameter(field, Cookie, models, comments) for field in route.cookie_fields),
     ]
-    if route.method == "POST":
+    if route.takes_idempotency_key:
         parameters.append(_idempotency_key())
     if route.body and route.kind is not RouteKind.WEBSOCKET:
         parameters.append(_body(route, models))
@@ -220,7 +222,9 @@ def _body(route: Route, models: Models) -> inspect.Parameter:
 def _responses(route: Route, status: int, models: Models, comment: str) -> dict[int | str, dict[str, Any]]:
     responses: dict[int | str, dict[str, Any]] = {}
     output = route.policy.descriptor.output_type
-    if output.full_name == HTTP_BODY:
+    if route.kind is RouteKind.CONTENT:
+        responses[status] = content_response()
+    elif output.full_name == HTTP_BODY:
         responses[status] = {"content": {"*/*": {}}, "description": "The content."}
     elif route.kind is RouteKind.EVENTS:
         responses[status] = event_stream_response(route, models)

@@ -102,7 +102,7 @@ def _codes(route: Route, comment: str) -> set[str]:
         codes |= _WITH_BODY
     if policy.descriptor.input_type.fields or route.method == "POST":
         codes.add("VALIDATION_ERROR")
-    if route.method == "POST":
+    if route.takes_idempotency_key:
         # The stored response of an Idempotency-Key may have ended.
         codes.add("CONFLICT")
     if route.kind is RouteKind.WEBSOCKET:

@@ -13,7 +13,6 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 TIMESTAMP = "google.protobuf.Timestamp"
 OBJECT = "google.protobuf.Struct"
 PAGINATION = "vestibule.api.v1.Pagination"
-HTTP_BODY = "google.api.HttpBody"
 EMPTY = "google.protobuf.Empty"
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chassis.grpc.policy import Policy, service_policies
+from chassis.grpc.stream_policy import streams_content
 from chassis.startup_errors import StartupError
 from google.api import annotations_pb2
 from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor, ServiceDescriptor
@@ -28,7 +29,9 @@ class RouteKind(enum.Enum):
     UNARY = "unary"
     """One response."""
     EVENTS = "events"
-    """A stream of responses."""
+    """A stream of responses, sent as events."""
+    CONTENT = "content"
+    """A stream of responses, which are the parts of one body."""
     WEBSOCKET = "websocket"
     """A stream of requests, with one response or a stream of them."""
 
@@ -89,6 +92,11 @@ class Route:
     def enveloped(self) -> bool:
         """Whether responses have the envelope."""
         return self.template.startswith("/api/")
+
+    @property
+    def takes_idempotency_key(self) -> bool:
+        """Whether a client may name its request, so that a retry is given the first response."""
+        return self.method == "POST" and self.kind is RouteKind.UNARY
 
     @property
     def _in_content(self) -> bool:
@@ -156,7 +164,9 @@ def _route(policy: Policy, rule: Any) -> Route:
 def _kind(method: MethodDescriptor) -> RouteKind:
     if method.client_streaming:
         return RouteKind.WEBSOCKET
-    return RouteKind.EVENTS if method.server_streaming else RouteKind.UNARY
+    if not method.server_streaming:
+        return RouteKind.UNARY
+    return RouteKind.CONTENT if streams_content(method) else RouteKind.EVENTS
 
 
 def _segments(policy: Policy, template: str) -> Iterator["str | FieldDescriptor"]:

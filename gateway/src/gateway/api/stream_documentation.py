@@ -30,6 +30,15 @@ def event_stream_response(route: Route, models: Models) -> dict[str, Any]:
     }
 
 
+def content_response() -> dict[str, Any]:
+    """Returns the response of a route that sends a body while it is made."""
+    return {
+        "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
+        "description": "The content, sent in chunks while it is made, with its own `Content-Type`. Where it"
+        " cannot be made whole the connection is cut before the last chunk.",
+    }
+
+
 def move_line_schemas(described: dict[str, Any]) -> None:
     """Puts the schema of a line where it belongs: FastAPI files every model under `application/json`."""
     for operations in described["paths"].values():

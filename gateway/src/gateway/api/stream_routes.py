@@ -3,10 +3,10 @@
 from typing import Any
 
 from chassis.grpc.policy import Policy
-from chassis.grpc.stream_policy import streams
+from chassis.grpc.stream_policy import HTTP_BODY, streams
 from vestibule.api.v1 import options_pb2
 
-from gateway.api.fields import HTTP_BODY, cookie_of, header_of, real_oneof
+from gateway.api.fields import cookie_of, header_of, real_oneof
 
 RESERVED_EVENTS = frozenset({"end", "error", "ending"})
 """Names of events that are the gateway's own."""
@@ -28,9 +28,10 @@ def stream_route_problem(policy: Policy, method: str, rule: Any) -> str:
         return ""
     if rule.response_body:
         return "`response_body` has no meaning for a method that streams"
-    for message in (rpc.input_type, rpc.output_type):
-        if message.full_name == HTTP_BODY:
-            return "streams of google.api.HttpBody are not served"
+    if rpc.input_type.full_name == HTTP_BODY or (
+        rpc.client_streaming and rpc.output_type.full_name == HTTP_BODY
+    ):
+        return "google.api.HttpBody streams only from the service, to one request"
     if any(header_of(field) or cookie_of(field) for field in rpc.output_type.fields):
         return "messages of a stream have no headers or cookies"
     return (

@@ -30,3 +30,13 @@ def idempotency_key(request: Request) -> str:
     if not _KEY.fullmatch(key):
         raise Invalid.on(HEADER, f"must be 1 to {KEY_LENGTH_MAX} characters of ASCII")
     return key.decode()
+
+
+def check_no_idempotency_key(request: Request) -> None:
+    """Refuses a key where the response streams: it is not stored, so a retry would not be safe.
+
+    Raises:
+        Invalid: there is one.
+    """
+    if request.method == "POST" and _NAME in request.headers:
+        raise Invalid.on(HEADER, "is not for responses that stream: they are not stored")

@@ -1,4 +1,4 @@
-"""`Content-Type` of request bodies (RFC 9110, 8.3): only JSON in UTF-8 is accepted."""
+"""`Content-Type` (RFC 9110, 8.3): of requests, where only JSON in UTF-8 is accepted, and of responses."""
 
 import re
 from functools import lru_cache
@@ -7,6 +7,7 @@ _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _TYPE = re.compile(rb"[ \t]*(" + _TOKEN + rb"/" + _TOKEN + rb")[ \t]*(?:;|$)")
 _PARAMETER = re.compile(rb"[ \t]*(?:(" + _TOKEN + rb")=(" + _TOKEN + rb'|"(?:[^"\\]|\\.)*"))?[ \t]*(?:;|$)')
 _ESCAPED = re.compile(rb"\\(.)")
+_PRINTABLE = re.compile(rb"[\x20-\x7e]+")
 _LENGTH_MAX = 256
 _UTF_8 = frozenset({b"utf-8", b"utf8"})
 
@@ -38,3 +39,9 @@ def is_json(content_type: bytes) -> bool:
                 return False
         at = parameter.end()
     return True
+
+
+def is_media_type(content_type: bytes) -> bool:
+    """Returns whether a type is well-formed; with it, no other header can be smuggled into a response."""
+    found = _TYPE.match(content_type)
+    return found is not None and _PRINTABLE.fullmatch(content_type) is not None

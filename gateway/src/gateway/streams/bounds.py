@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from chassis.grpc.policy import Policy
-from chassis.grpc.stream_policy import MESSAGE_BYTES_MAX, STREAM_SECONDS_MAX
+from chassis.grpc.stream_policy import MESSAGE_BYTES_MAX, STREAM_SECONDS_MAX, streams_content
 
 PER_HOLDER = 10
 RECEIVED_BYTES = 64 * 1024
@@ -20,6 +20,7 @@ class Bounds:
         lifetime_seconds: How long a stream may last.
         received_bytes: Most bytes of one message from the client.
         message_bytes: Most bytes of one message from the service.
+        finishes: Whether streams go on when the gateway stops, since half of one is of no use.
     """
 
     per_holder: int = PER_HOLDER
@@ -27,6 +28,7 @@ class Bounds:
     lifetime_seconds: float = STREAM_SECONDS_MAX
     received_bytes: int = RECEIVED_BYTES
     message_bytes: int = MESSAGE_BYTES_MAX
+    finishes: bool = False
 
 
 def bounds_of(policy: Policy) -> Bounds:
@@ -38,4 +40,5 @@ def bounds_of(policy: Policy) -> Bounds:
         lifetime_seconds=policy.stream_seconds,
         received_bytes=declared.message_bytes or RECEIVED_BYTES,
         message_bytes=declared.message_bytes or MESSAGE_BYTES_MAX,
+        finishes=streams_content(policy.descriptor),
     )

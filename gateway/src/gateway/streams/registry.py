@@ -115,10 +115,11 @@ class StreamRegistry:
         self._check(self._open)
 
     def drain(self) -> None:
-        """Ends every stream and opens no more: clients come back to a gateway that stays."""
+        """Opens no more streams, and ends those that clients can open again at a gateway that stays."""
         self._draining = True
         for stream in tuple(self._open):
-            stream.end(DRAINING)
+            if not stream.bounds.finishes:
+                stream.end(DRAINING)
 
     async def run(self) -> None:
         """Renews slots, and has tokens introspected while revocations cannot be followed; until cancelled."""

@@ -36,11 +36,17 @@ class StreamTimer:
         return max(0.0, min(self._ends_at, self._expires_at) - time.monotonic())
 
     @property
+    def seconds_to_end(self) -> float:
+        """How long until `end` has something to say, if no message comes."""
+        due = min(self._ends_at, self._expires_at, self.active_at + self._idle_seconds)
+        return max(0.0, due - time.monotonic())
+
+    @property
     def seconds_to_next(self) -> float:
         """How long until `end` or `warning` has something to say."""
-        due = min(self._ends_at, self._expires_at)
-        due = min(due if self._warned else due - WARNING_SECONDS, self.active_at + self._idle_seconds)
-        return max(0.0, due - time.monotonic())
+        if self._warned:
+            return self.seconds_to_end
+        return min(self.seconds_to_end, max(0.0, self.seconds_left - WARNING_SECONDS))
 
     def end(self) -> End | None:
         """Returns why the stream is to end now; None when it goes on."""
