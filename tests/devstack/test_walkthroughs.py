@@ -1,4 +1,7 @@
-"""What docs/development.md walks through works: its diffs, applied to a copy of the tree, are served."""
+"""What docs/development.md walks through works: its diffs, applied to a copy of the tree, are served.
+
+`tests/tidy/test_docs_map.py` checks in every run that the diffs apply.
+"""
 
 import re
 import shutil
@@ -19,6 +22,8 @@ from tests.system.client import Client, User
 
 ROOT = Path(__file__).parents[2]
 DIFFS = ROOT / "docs" / "walkthroughs"
+
+pytestmark = pytest.mark.nightly
 
 
 class Copy:
@@ -222,7 +227,7 @@ def test_a_forgotten_line_is_named(tmp_path: Path) -> None:
     copy.apply(DIFFS / "a-service.diff", "--include=greeting-service/*", "--include=protos/*")
     copy.install()
 
-    said = copy.run("pytest", "tests/tidy/test_services.py", "-n", "0").stdout
+    said = copy.run("pytest", "tests/tidy/test_services.py", "-n", "0", "-k", "every_service").stdout
 
     for file in ("pyproject.toml", "topology.py", "values.yaml", "_architecture.tpl"):
         assert re.search(rf"{re.escape(file)}: add .*greeting-service", said), said

@@ -1,6 +1,7 @@
 """docs/README.md is the map: every page is reachable from it, and no link in any page is dead."""
 
 import re
+import subprocess
 from functools import cache
 from pathlib import Path
 
@@ -37,6 +38,22 @@ def test_every_page_is_reachable_from_the_map() -> None:
     files = {path for path in DOCS.rglob("*") if path.is_file() and not path.name.startswith(".")}
 
     assert {str(path.relative_to(DOCS)) for path in files - reached} == set()
+
+
+def test_walkthroughs_apply() -> None:
+    """The diffs of docs/development.md apply to the tree, one after the other."""
+    diffs = "".join(path.read_text(encoding="utf-8") for path in sorted(DOCS.glob("walkthroughs/*.diff")))
+    applied = subprocess.run(
+        ["git", "apply", "--check", "-"],
+        cwd=tree.ROOT,
+        input=diffs,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert diffs
+    assert applied.returncode == 0, applied.stderr
 
 
 def test_decisions_have_numbers_of_their_own() -> None:
