@@ -9,11 +9,11 @@ from auth_service.domain.password import BreachedPasswords, PasswordPolicy
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.session import STANDARD, SessionLimits
 from auth_service.domain.tokens import Tokens
-from auth_service.domain.user import Role
 from auth_service.domain.verified_email import VerifiedAddressRule
 from auth_service.usecases.mail_delivery import SendMails
 from auth_service.usecases.ports import Ports
 from chassis.identity.caller import Caller
+from chassis.identity.role import Role
 
 from tests.auth_service.clocked_postgres import ClockedPostgres, ClockedUnitsOfWork
 from tests.auth_service.use_cases import UseCases
@@ -134,7 +134,7 @@ class LocalService(UseCases):
         """Returns the caller whom these tokens make."""
         return Caller(
             user_id=user_id,
-            role=tokens.role.value,
+            role=tokens.role,
             session_id=self.session_of(tokens),
             client_address=HERE,
             user_agent="test",

@@ -5,9 +5,9 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from chassis.identity.role import Role
 from chassis.ids import uuid7
 from devstack.valkey import Valkey
-from user_service.domain.user import Role
 
 from tests.gateway.stack import FakeUpstream, Gateway, serving_gateway, serving_users, settings
 from tests.gateway.streaming import Echo, echo_descriptors, serving_echo

@@ -13,6 +13,7 @@ import pytest
 import structlog
 from chassis.addresses import normal_address
 from chassis.identity.claims import Claims
+from chassis.identity.role import Role
 from chassis.ids import uuid7
 from gateway.access_log import AccessLog
 from gateway.http.client_address import TrustedProxies
@@ -56,7 +57,7 @@ def _request(client: str) -> Request:
     request.route = "/api/users/me"
     request.claims = Claims(
         user_id=ADA,
-        role="user",
+        role=Role.USER,
         session_id=ADA,
         token_id=ADA,
         expires_at=0,

@@ -8,8 +8,8 @@ from uuid import UUID
 import httpx
 import pytest
 from chassis.errors import DeadlineExceeded, FieldError, Invalid, Kind, ServiceError, Unavailable
+from chassis.identity.role import Role
 from chassis.ids import uuid7
-from user_service.domain.user import Role
 from vestibule.health.v1 import health_service_pb2
 
 from tests.gateway.stack import FakeUpstream, Gateway, bearer

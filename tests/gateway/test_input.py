@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from chassis.identity.role import Role
 from chassis.ids import uuid7
-from user_service.domain.user import Role
 
 from tests.gateway.stack import FakeUpstream, Gateway, bearer
 from tests.user_service.auth_stand_in import AuthStandIn

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Mapping
 import pytest
 from chassis.errors import Unavailable
 from chassis.events import stream
+from chassis.identity.role import Role
 from chassis.ids import uuid7
 from devstack.valkey import Valkey
 from gateway.cache.near_cache import Fetch, NearCache
@@ -14,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from redis.asyncio import Redis
-from user_service.domain.user import Role
 from vestibule.events.v1.events_pb2 import Event
 
 from tests.fakes.service_keys import entry_of

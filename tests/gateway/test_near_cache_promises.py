@@ -17,6 +17,7 @@ from chassis.auth_client.api_key_cache import ApiKeyCache
 from chassis.auth_client.revocation_feed import RevocationFeed
 from chassis.auth_client.revocations import RevocationSet
 from chassis.identity.claims import Claims
+from chassis.identity.role import Role
 from chassis.ids import uuid7
 from gateway.api import descriptors
 from gateway.cache.near_cache import Fetch, NearCache
@@ -192,7 +193,7 @@ class Gateways(RuleBasedStateMachine):
         """Whether the gateway lets the token in, as the authenticator and auth-service say."""
         claims = Claims(
             user_id=user.id,
-            role="user",
+            role=Role.USER,
             session_id=None,
             token_id=user.id,
             expires_at=0,

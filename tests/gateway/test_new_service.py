@@ -9,10 +9,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from chassis.identity.role import Role
 from chassis.ids import uuid7
 from devstack.ports import free_port
 from devstack.valkey import Valkey
-from user_service.domain.user import Role
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 

@@ -6,10 +6,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from chassis.identity.role import Role
 from chassis.ids import uuid7
 from devstack.valkey import Valkey
 from gateway.settings import GatewaySettings
-from user_service.domain.user import Role
 
 from tests.gateway.stack import FakeUpstream, Gateway, bearer, serving_gateway, settings
 from tests.user_service.auth_stand_in import AuthStandIn

@@ -149,16 +149,20 @@ def test_a_bad_method_is_refused(change: dict[str, Any], field: str, fault: str 
         assert any(fault in each for each in found), found
 
 
-def test_addresses_have_the_form_of_addresses() -> None:
-    """Each request's `email` is checked by the same rule, sent by a client or by a service."""
-    loose = [
+@pytest.mark.parametrize(
+    ("name", "form", "length_max"),
+    [("email", Form.EMAIL, 254), ("full_name", Form.LINE, 255), ("password", None, 128)],
+)
+def test_one_rule_for_one_field(name: str, form: Form | None, length_max: int) -> None:
+    """A field that several requests have is checked by the same rule, sent by a client or by a service."""
+    other = [
         policy.path
         for policy in POLICIES
-        if (email := policy.descriptor.input_type.fields_by_name.get("email")) is not None
-        and constraints(email).form is not Form.EMAIL
+        if (field := policy.descriptor.input_type.fields_by_name.get(name)) is not None
+        and (constraints(field).form, constraints(field).length_max) != (form, length_max)
     ]
 
-    assert loose == []
+    assert other == []
 
 
 def _declared(field: str, options: dict[str, Any]) -> Policy:

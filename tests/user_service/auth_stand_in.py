@@ -14,11 +14,11 @@ from chassis.errors import NotFound, ServiceError
 from chassis.grpc.server import GrpcServer, build_server
 from chassis.identity.api_key import is_api_key
 from chassis.identity.claims import NoAuthenticator
+from chassis.identity.role import Role
 from chassis.ids import uuid7
 from cryptography.hazmat.primitives.asymmetric import ec
 from google.protobuf.timestamp_pb2 import Timestamp
 from user_service.domain.accounts import Registration
-from user_service.domain.user import Role
 from vestibule.auth.v1 import account_service_pb2, key_service_pb2, token_service_pb2
 from vestibule.auth.v1.account_service_pb2_grpc import (
     AccountServiceServicer,

@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from chassis.identity.caller import Caller
+from chassis.identity.role import Role
 from chassis.ids import uuid7
-from user_service.domain.user import Role, User
+from user_service.domain.user import User
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -49,7 +50,7 @@ def caller_of(user: User) -> Caller:
     """Returns the caller of a signed-in user."""
     return Caller(
         user_id=user.id,
-        role=user.role.value,
+        role=user.role,
         session_id=uuid7(),
         token_id=uuid7(),
         client_address="192.0.2.7",

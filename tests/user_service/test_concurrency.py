@@ -7,9 +7,10 @@ from uuid import UUID
 
 from chassis.clock import SystemClock
 from chassis.errors import NotFound, ServiceError
+from chassis.identity.role import Role
 from user_service.domain.accounts import Registration
 from user_service.domain.errors import EmailTaken, LastAdmin, VersionConflict
-from user_service.domain.user import Changes, Role, User
+from user_service.domain.user import Changes, User
 from user_service.usecases.email_addresses import MarkEmailVerified
 from user_service.usecases.erasure import DeleteUser
 from user_service.usecases.registration import AdmitUser

@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 from chassis.events import stream
 from chassis.grpc.channel import open_channel
+from chassis.identity.role import Role
 from chassis.postgres.pool import Pool
 from devstack.database import Database as DevelopmentDatabase
 from devstack.ports import free_port
@@ -21,7 +22,6 @@ from devstack.valkey import Valkey
 from google.protobuf.timestamp_pb2 import Timestamp
 from redis.asyncio import Redis
 from user_service.domain.accounts import Registration
-from user_service.domain.user import Role
 from vestibule.events.v1.events_pb2 import Event, RegistrationStarted, SignedIn
 from vestibule.users.v1 import directory_service_pb2 as pb
 from vestibule.users.v1.directory_service_pb2_grpc import DirectoryServiceStub

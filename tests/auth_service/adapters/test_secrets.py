@@ -16,9 +16,9 @@ from auth_service.domain.errors import MasterKeyMismatch
 from auth_service.domain.proof import PASSWORD
 from auth_service.domain.refresh import RefreshToken
 from auth_service.domain.tokens import AccessGrant
-from auth_service.domain.user import Role
 from auth_service.usecases.signing_keys import EnsureSigningKey
 from chassis.errors import Unavailable
+from chassis.identity.role import Role
 from chassis.ids import unix_milliseconds, uuid7
 from chassis.postgres.pool import Pool
 from hypothesis import given

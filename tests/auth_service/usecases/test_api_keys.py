@@ -9,6 +9,7 @@ from auth_service.domain.errors import TooManyApiKeys
 from auth_service.domain.events import TokensRevoked as RevocationEvent
 from chassis.errors import Invalid, NotFound, TokenExpired, TokenInvalid, TokenRevoked, Unauthenticated
 from chassis.identity.caller import Caller
+from chassis.identity.role import Role
 from chassis.ids import uuid7
 
 from tests.auth_service.local_service import EMAIL, LocalService, a_client, a_service
@@ -73,7 +74,7 @@ async def test_without_a_user_no_key_is_created(service: LocalService) -> None:
     with pytest.raises(Unauthenticated):
         await _made(service, a_client())
     with pytest.raises(Unauthenticated):
-        await _made(service, Caller(user_id=uuid7(), role="user"))
+        await _made(service, Caller(user_id=uuid7(), role=Role.USER))
 
 
 async def test_wrong_keys(service: LocalService) -> None:

@@ -10,10 +10,10 @@ from auth_service.domain.errors import EmailNotVerified, PasskeyRefused
 from auth_service.domain.events import EmailVerified
 from auth_service.domain.mail import UNDO_TOKENS, MailKind
 from auth_service.domain.second_factor import Challenge
-from auth_service.domain.user import Role
 from auth_service.usecases.bootstrap_admin import Bootstrap
 from chassis.errors import Invalid, NotFound, TokenInvalid, TokenRevoked
 from chassis.identity.caller import Caller
+from chassis.identity.role import Role
 from chassis.ids import uuid7
 
 from tests.auth_service.clocked_postgres import ClockedPostgres

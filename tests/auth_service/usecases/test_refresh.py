@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from auth_service.domain.events import TokensRevoked
 from auth_service.domain.session import SessionLimits
-from auth_service.domain.user import Role
 from chassis.errors import TokenExpired, TokenInvalid, TokenRevoked
+from chassis.identity.role import Role
 
 from tests.auth_service.local_service import LocalService, a_client, a_service
 

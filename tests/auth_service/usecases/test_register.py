@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 from auth_service.domain.errors import EmailTaken, WeakPassword
 from auth_service.domain.events import RegistrationStarted
-from auth_service.domain.user import Role
 from auth_service.usecases.bootstrap_admin import Bootstrap
 from chassis.errors import NotFound, Unavailable
+from chassis.identity.role import Role
 from chassis.ids import uuid7
 
 from tests.auth_service.local_service import EMAIL, NAME, PASSWORD, LocalService, a_client, a_service

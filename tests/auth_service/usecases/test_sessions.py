@@ -6,6 +6,7 @@ import pytest
 from auth_service.domain.events import TokensRevoked
 from chassis.errors import Forbidden, NotFound, TokenRevoked, Unauthenticated
 from chassis.identity.caller import Caller
+from chassis.identity.role import Role
 from chassis.ids import uuid7
 
 from tests.auth_service.local_service import LocalService, a_client
@@ -82,4 +83,4 @@ async def test_a_caller_without_a_session_has_nothing_to_end(service: LocalServi
     with pytest.raises(Unauthenticated):
         await service.auth.logout(caller=a_client())
     with pytest.raises(Forbidden):
-        await service.auth.logout(caller=Caller(user_id=uuid7(), role="user"))
+        await service.auth.logout(caller=Caller(user_id=uuid7(), role=Role.USER))

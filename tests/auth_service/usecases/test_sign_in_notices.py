@@ -12,6 +12,7 @@ from auth_service.domain.login_throttle import BLOCK, FAILURES_MAX
 from auth_service.domain.mail import MailKind
 from auth_service.domain.second_factor import Challenge
 from chassis.identity.caller import Caller
+from chassis.identity.role import Role
 
 from tests.auth_service.clocked_postgres import ClockedPostgres
 from tests.auth_service.local_service import EMAIL, PASSWORD, LocalService, a_client, build_service
@@ -128,7 +129,7 @@ async def test_codes_guessed_in_a_session_count_as_well(service: LocalService) -
     """Proving oneself once more is another way to guess."""
     user_id = await _guarded(service)
     (session,) = await service.database.rows("sessions")
-    caller = Caller(user_id=user_id, role="user", session_id=session.id, client_address="192.0.2.1")
+    caller = Caller(user_id=user_id, role=Role.USER, session_id=session.id, client_address="192.0.2.1")
     for _ in range(FAILURES_MAX):
         with pytest.raises(InvalidCredentials):
             await service.auth.reauthenticate(password=PASSWORD, code="wrong", assertion=None, caller=caller)

@@ -10,9 +10,9 @@ from auth_service.domain.passkey import NewPasskey
 from auth_service.domain.proof import PASSWORD_AND_CODE
 from auth_service.domain.session import ACCESS_LIFETIME, STANDARD, STRICT, SessionLimits
 from auth_service.domain.tokens import Tokens
-from auth_service.domain.user import Role
 from chassis.errors import TokenExpired
 from chassis.identity.caller import Caller
+from chassis.identity.role import Role
 from chassis.ids import uuid7
 
 from tests.auth_service.clocked_postgres import ClockedPostgres
@@ -126,7 +126,7 @@ async def test_a_key_may_do_no_more_than_a_session(strict: LocalService) -> None
     async with strict.units.transaction() as unit:
         await unit.second_factors.begin(user_id, b"sealed")
         await unit.second_factors.confirm(user_id, 1, [])
-    caller = Caller(user_id=user_id, role="admin", session_id=await _a_session(strict, user_id))
+    caller = Caller(user_id=user_id, role=Role.ADMIN, session_id=await _a_session(strict, user_id))
     _, text = await strict.api_keys.create_api_key(
         name="directory", scopes=["read", "write", "admin"], expires_at=None, caller=caller
     )

@@ -3,8 +3,8 @@
 import pytest
 from auth_service.domain.errors import AccountDisabled, InvalidCredentials
 from auth_service.domain.events import CopyOutdated, TokensRevoked
-from auth_service.domain.user import Role
 from chassis.errors import TokenRevoked, Unavailable
+from chassis.identity.role import Role
 from chassis.ids import uuid7
 
 from tests.auth_service.local_service import EMAIL, LocalService, a_client, a_service

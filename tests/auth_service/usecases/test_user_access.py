@@ -14,9 +14,9 @@ from auth_service.domain.mail import INVITATION_LIFETIME, MailKind
 from auth_service.domain.second_factor import Challenge
 from auth_service.domain.session import ACCESS_LIFETIME
 from auth_service.domain.tokens import Tokens
-from auth_service.domain.user import Role
 from chassis.errors import Forbidden, NotFound, TokenExpired, TokenInvalid, TokenRevoked, Unavailable
 from chassis.identity.caller import Caller
+from chassis.identity.role import Role
 from chassis.ids import uuid7
 
 from tests.auth_service.local_service import NAME, PASSWORD, LocalService, a_client, a_service
@@ -276,4 +276,4 @@ async def test_everybodys_sessions_after_a_crash(service: LocalService, admin: C
 async def test_a_key_does_not_end_everybodys_sessions(service: LocalService, admin: Caller) -> None:
     """Only a session does: it is the one that goes on."""
     with pytest.raises(Forbidden):
-        await service.user_access.end_all_sessions(caller=Caller(user_id=admin.user_id, role="admin"))
+        await service.user_access.end_all_sessions(caller=Caller(user_id=admin.user_id, role=Role.ADMIN))

@@ -13,6 +13,7 @@ from chassis.errors import ServiceError, TokenInvalid, Unavailable
 from chassis.identity.api_key import is_api_key, prefix_of
 from chassis.identity.caller import Caller
 from chassis.identity.claims import Claims
+from chassis.identity.role import Role
 from chassis.ids import uuid7
 from vestibule.auth.v1.token_service_pb2 import ApiKeyClaims
 from vestibule.events.v1.events_pb2 import Event, TokensRevoked
@@ -201,7 +202,7 @@ def claims_of(owned: Owned) -> Claims:
     """Returns claims."""
     return Claims(
         user_id=owned.user_id,
-        role="user",
+        role=Role.USER,
         session_id=None,
         token_id=owned.key_id,
         expires_at=4e9,

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from chassis.auth_client.revocations import RevocationSet
 from chassis.identity.claims import Claims
+from chassis.identity.role import Role
 from chassis.ids import unix_milliseconds, uuid7
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +26,7 @@ def ahead(milliseconds: int = 900_000) -> int:
 def claims(user: UUID, session: UUID, issued_at: int = NOW) -> Claims:
     """Returns the claims of a token issued at a Unix time in milliseconds."""
     return Claims.of_access_token(
-        user_id=user, role="user", session_id=session, token_id=uuid7(issued_at), expires_at=4e9
+        user_id=user, role=Role.USER, session_id=session, token_id=uuid7(issued_at), expires_at=4e9
     )
 
 
@@ -179,7 +180,7 @@ def test_of_every_session() -> None:
     assert not revocations.is_revoked(claims(USERS[0], SESSIONS[1], NOW + 1))
     key = Claims(
         user_id=USERS[0],
-        role="user",
+        role=Role.USER,
         session_id=None,
         token_id=uuid7(),
         expires_at=4e9,

@@ -13,6 +13,7 @@ from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.server import GrpcServer, build_server
 from chassis.identity.caller import Caller
 from chassis.identity.claims import Claims
+from chassis.identity.role import Role
 from chassis.ids import uuid7
 from google.protobuf.empty_pb2 import Empty
 from vestibule.health.v1 import health_service_pb2, health_service_pb2_grpc
@@ -36,7 +37,7 @@ SERVICES = (
 
 
 def claims_of(
-    user_id: UUID, role: str, scopes: frozenset[str] | None = None, *, proved_seconds_ago: float = 0
+    user_id: UUID, role: Role, scopes: frozenset[str] | None = None, *, proved_seconds_ago: float = 0
 ) -> Claims:
     """Returns claims as an authenticator would: of an API key when there are scopes."""
     return Claims(
@@ -57,15 +58,15 @@ class TableAuthenticator:
 
     tokens: dict[str, Claims] = field(
         default_factory=lambda: {
-            "user": claims_of(USER_ID, "user"),
-            "admin": claims_of(ADMIN_ID, "admin"),
-            "reader": claims_of(USER_ID, "user", frozenset({"read"})),
-            "writer": claims_of(ADMIN_ID, "admin", frozenset({"write"})),
-            "director": claims_of(ADMIN_ID, "admin", frozenset({"read", "write", "admin"})),
-            "stale user": claims_of(USER_ID, "user", proved_seconds_ago=301),
-            "stale admin": claims_of(ADMIN_ID, "admin", proved_seconds_ago=301),
-            "aging admin": claims_of(ADMIN_ID, "admin", proved_seconds_ago=290),
-            "admin of the release before": replace(claims_of(ADMIN_ID, "admin"), auth_time=0),
+            "user": claims_of(USER_ID, Role.USER),
+            "admin": claims_of(ADMIN_ID, Role.ADMIN),
+            "reader": claims_of(USER_ID, Role.USER, frozenset({"read"})),
+            "writer": claims_of(ADMIN_ID, Role.ADMIN, frozenset({"write"})),
+            "director": claims_of(ADMIN_ID, Role.ADMIN, frozenset({"read", "write", "admin"})),
+            "stale user": claims_of(USER_ID, Role.USER, proved_seconds_ago=301),
+            "stale admin": claims_of(ADMIN_ID, Role.ADMIN, proved_seconds_ago=301),
+            "aging admin": claims_of(ADMIN_ID, Role.ADMIN, proved_seconds_ago=290),
+            "admin of the release before": replace(claims_of(ADMIN_ID, Role.ADMIN), auth_time=0),
         }
     )
     asked: int = 0

@@ -14,9 +14,10 @@ from auth_service.domain.errors import EmailTaken, HashingOverloaded
 from auth_service.domain.login_throttle import ThrottleKey
 from auth_service.domain.passkey import Assertion, NewPasskey, Passkey, Signed
 from auth_service.domain.password import Strength
-from auth_service.domain.user import Role, User, UserState
+from auth_service.domain.user import User, UserState
 from chassis.email_address import canonical_email
 from chassis.errors import Invalid, NotFound, TokenInvalid, Unavailable
+from chassis.identity.role import Role
 
 from tests.auth_service.clocked_postgres import ClockedUnitsOfWork
 from tests.fakes.auth_service.clock import FakeClock

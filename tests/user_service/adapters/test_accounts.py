@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from chassis.errors import ServiceError, Unavailable
 from chassis.grpc.channel import open_channel
+from chassis.identity.role import Role
 from user_service.adapters.accounts import GrpcAccounts
 from user_service.domain.accounts import Accounts, Registration
-from user_service.domain.user import Role
 from user_service.wiring import SERVICE
 from vestibule.auth.v1 import account_service_pb2
 

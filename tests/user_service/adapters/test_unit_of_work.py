@@ -4,12 +4,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from chassis.identity.role import Role
 from chassis.postgres.pool import Pool
 from user_service.domain.audit import Action, entry
 from user_service.domain.errors import EmailTaken
 from user_service.domain.listing import Cursor, Filter, Sort, cursor_after
 from user_service.domain.tombstone import Tombstone
-from user_service.domain.user import Role, User
+from user_service.domain.user import User
 
 from tests.user_service.builders import LONG_AGO, a_user, an_admin, caller_of
 from tests.user_service.conftest import Stored

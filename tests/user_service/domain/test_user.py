@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 from chassis.errors import Invalid
-from user_service.domain.user import Changes, Role, change, changed_fields, verify
+from chassis.identity.role import Role
+from user_service.domain.user import Changes, change, changed_fields, verify
 
 from tests.user_service.builders import LONG_AGO, a_user
 

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 import pytest
 from chassis.clock import SystemClock
 from chassis.errors import RemoteError, Unavailable
+from chassis.identity.role import Role
 from google.protobuf.timestamp_pb2 import Timestamp
 from user_service.domain.accounts import Registration
-from user_service.domain.user import Role, User
+from user_service.domain.user import User
 from user_service.usecases.erasure import DeleteUser
 from vestibule.users.v1 import directory_service_pb2 as pb
 from vestibule.users.v1 import user_pb2

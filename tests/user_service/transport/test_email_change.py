@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 from chassis.errors import Kind, RemoteError
+from chassis.identity.role import Role
 from chassis.ids import uuid7
 from user_service.domain.accounts import Registration
 from user_service.domain.email_change import EMAIL_REQUESTS_MAX
-from user_service.domain.user import Role, User
+from user_service.domain.user import User
 from vestibule.users.v1 import directory_service_pb2
 from vestibule.users.v1 import user_service_pb2 as pb
 

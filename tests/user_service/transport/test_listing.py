@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 from chassis.errors import RemoteError
-from user_service.domain.user import Role, User
+from chassis.identity.role import Role
+from user_service.domain.user import User
 from vestibule.users.v1 import user_pb2
 from vestibule.users.v1 import user_service_pb2 as pb
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from chassis.errors import Forbidden, Kind, NotFound, RemoteError
-from user_service.domain.user import Role
+from chassis.identity.role import Role
 from vestibule.users.v1 import user_pb2
 from vestibule.users.v1 import user_service_pb2 as pb
 

@@ -3,8 +3,8 @@
 import pytest
 from chassis.errors import Unavailable
 from chassis.identity.caller import ANONYMOUS
+from chassis.identity.role import Role
 from user_service.domain.accounts import Registration
-from user_service.domain.user import Role
 from user_service.usecases.registration import AdmitUser, CompleteRegistration
 
 from tests.user_service.builders import a_user

@@ -2,8 +2,9 @@
 
 import pytest
 from chassis.errors import NotFound, TokenRevoked, Unavailable
+from chassis.identity.role import Role
 from user_service.domain.errors import LastAdmin, VersionConflict
-from user_service.domain.user import Changes, Role
+from user_service.domain.user import Changes
 from user_service.usecases.user_changes import UpdateUser
 
 from tests.user_service.builders import a_user, an_admin, caller_of

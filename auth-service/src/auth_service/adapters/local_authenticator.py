@@ -70,7 +70,7 @@ def _key_claims(holder: KeyHolder) -> Claims:
     key = holder.key
     return Claims(
         user_id=key.user_id,
-        role=holder.role.value,
+        role=holder.role,
         session_id=None,
         token_id=key.id,
         expires_at=math.inf if key.expires_at is None else key.expires_at.timestamp(),

@@ -6,20 +6,19 @@ from uuid import UUID
 import structlog
 from chassis.errors import Kind, NotFound, RemoteError, ServiceError, TokenInvalid, Unavailable
 from chassis.grpc.channel import ServiceChannel
+from chassis.grpc.roles import ROLES
 from chassis.grpc.timestamps import timestamp
 from vestibule.users.v1 import directory_service_pb2, user_pb2
 from vestibule.users.v1.directory_service_pb2_grpc import DirectoryServiceStub
 
 from auth_service.domain.audit_client import AuditClient
 from auth_service.domain.errors import EmailTaken
-from auth_service.domain.user import Role, User, UserState
+from auth_service.domain.user import User, UserState
 
 log = structlog.get_logger()
 
 RECORD_SIGN_IN_SECONDS = 0.5
 MARK_VERIFIED_SECONDS = 2.0
-
-ROLES = {user_pb2.ROLE_USER: Role.USER, user_pb2.ROLE_ADMIN: Role.ADMIN}
 
 
 class GrpcUserDirectory:

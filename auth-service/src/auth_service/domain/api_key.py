@@ -7,9 +7,9 @@ from typing import Protocol
 from uuid import UUID
 
 from chassis.errors import TokenExpired, TokenInvalid, TokenRevoked
+from chassis.identity.role import Role
 
 from auth_service.domain.idempotency import IdempotencyRecord
-from auth_service.domain.user import Role
 
 ADMIN_SCOPE = "admin"
 """Needed for admin calls, besides `read` or `write`."""

@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from auth_service.domain.user import Role, User
+from chassis.identity.role import Role
+
+from auth_service.domain.user import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from chassis.identity.role import Role
+
 from auth_service.domain.api_key import ApiKey
 from auth_service.domain.audit import ChainedEntry
 from auth_service.domain.email_change import FormerEmail
 from auth_service.domain.mail import MailKind
 from auth_service.domain.session import Session
-from auth_service.domain.user import Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ The rights of both are derived here and nowhere else, so that no key keeps what 
 
 from dataclasses import dataclass
 
-from auth_service.domain.user import Role
+from chassis.identity.role import Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
+from chassis.identity.role import Role
+
 from auth_service.domain.audit import AuditEntry
 from auth_service.domain.credential import Credential
 from auth_service.domain.login_throttle import ThrottleKey, ThrottleState
 from auth_service.domain.proof import Methods
-from auth_service.domain.user import Role
 
 IDLE = timedelta(days=7)
 LIFETIME = timedelta(days=30)

@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
+from chassis.identity.role import Role
+
 from auth_service.domain.proof import Methods
 from auth_service.domain.refresh import RefreshToken
 from auth_service.domain.session import ACCESS_LIFETIME
-from auth_service.domain.user import Role
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)

@@ -2,18 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
+from chassis.identity.role import Role
+
 from auth_service.domain.audit_client import AuditClient
-
-
-class Role(StrEnum):
-    """What a user may do."""
-
-    USER = "user"
-    ADMIN = "admin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.grpc import committed
+from chassis.grpc.roles import ROLE_NUMBERS
 from chassis.identity.caller import current_caller
 from vestibule.auth.v1 import account_service_pb2 as pb
 from vestibule.auth.v1.account_service_pb2_grpc import AccountServiceServicer
@@ -34,7 +35,7 @@ class AccountServicer(AccountServiceServicer):
         return pb.GetRegistrationResponse(
             email=registration.email,
             full_name=registration.full_name,
-            role=messages.ROLES[registration.role],
+            role=ROLE_NUMBERS[registration.role],
             email_verified=registration.email_verified,
         )
 

@@ -1,5 +1,6 @@
 """The export of a user's data, as messages."""
 
+from chassis.grpc.roles import ROLE_NUMBERS
 from chassis.grpc.timestamps import timestamp
 from vestibule.users.v1 import export_pb2 as pb
 
@@ -7,7 +8,6 @@ from auth_service.domain.api_key import ApiKey
 from auth_service.domain.audit import ChainedEntry
 from auth_service.domain.export import AccountExport, SecondFactorExport
 from auth_service.domain.session import Session
-from auth_service.transport.messages import ROLES
 
 
 def account(export: AccountExport) -> pb.AccountData:
@@ -16,7 +16,7 @@ def account(export: AccountExport) -> pb.AccountData:
     return pb.AccountData(
         email=credential.email or "",
         email_verified=credential.email_verified,
-        role=ROLES[credential.role],
+        role=ROLE_NUMBERS[credential.role],
         is_active=credential.is_active,
         created_at=timestamp(credential.created_at),
         password_changed_at=timestamp(credential.password_changed_at),

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from chassis.grpc.roles import ROLE_NUMBERS
 from chassis.grpc.timestamps import timestamp
 from vestibule.auth.v1 import audit_service_pb2, auth_service_pb2, key_service_pb2, session_service_pb2
 from vestibule.events.v1 import events_pb2
@@ -12,9 +13,7 @@ from auth_service.domain.audit_head import SignedHead
 from auth_service.domain.session import Session
 from auth_service.domain.signing_key import SigningKey
 from auth_service.domain.tokens import Revocation, Tokens, unix_milliseconds
-from auth_service.domain.user import Role, User
-
-ROLES = {Role.USER: user_pb2.ROLE_USER, Role.ADMIN: user_pb2.ROLE_ADMIN}
+from auth_service.domain.user import User
 
 
 def user(user: User) -> user_pb2.User:
@@ -23,7 +22,7 @@ def user(user: User) -> user_pb2.User:
         id=str(user.user_id),
         email=user.email,
         full_name=user.full_name,
-        role=ROLES[user.role],
+        role=ROLE_NUMBERS[user.role],
         is_active=user.is_active,
         email_verified=user.email_verified,
         created_at=timestamp(user.created_at),
@@ -44,7 +43,7 @@ def tokens(issued: Tokens) -> auth_service_pb2.Tokens:
         token_type="bearer",  # noqa: S106 a kind of token, not one
         expires_in=issued.expires_in_seconds,
         refresh_expires_in=issued.refresh_expires_in_seconds,
-        role=ROLES[issued.role],
+        role=ROLE_NUMBERS[issued.role],
     )
 
 

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.errors import Invalid
+from chassis.grpc.roles import ROLES
 from chassis.identity.caller import current_caller
 from google.protobuf.empty_pb2 import Empty
 from vestibule.auth.v1 import user_access_service_pb2 as pb
@@ -14,8 +15,6 @@ from auth_service.transport.idempotency import current_idempotency
 from auth_service.usecases.ports import Ports
 from auth_service.usecases.sessions import EndAllSessions
 from auth_service.usecases.user_access import EndUserSessions, InviteUser, ListUserSessions, RemoveUserMfa
-
-_ROLES = {number: role for role, number in messages.ROLES.items()}
 
 
 class UserAccessServicer(UserAccessServiceServicer):
@@ -31,7 +30,7 @@ class UserAccessServicer(UserAccessServiceServicer):
 
     async def InviteUser(self, request: pb.InviteUserRequest, context: Any) -> pb.InviteUserResponse:
         """Makes a user."""
-        role = _ROLES.get(request.role)
+        role = ROLES.get(request.role)
         if role is None:
             raise Invalid.on("role", "is not a role")
         user = await self.invite_user(

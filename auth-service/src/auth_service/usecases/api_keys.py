@@ -17,6 +17,7 @@ from chassis.errors import (
     Unauthenticated,
 )
 from chassis.identity.caller import Caller
+from chassis.identity.role import Role
 from chassis.ids import uuid7
 
 from auth_service.domain.api_key import (
@@ -35,7 +36,6 @@ from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.mail import MailKind
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.unit_of_work import UnitsOfWork
-from auth_service.domain.user import Role
 from auth_service.domain.verified_email import VerifiedAddressRule
 from auth_service.usecases.enrolment import require_open_session
 from auth_service.usecases.idempotency import record_outcome, recorded_outcome

@@ -7,12 +7,12 @@ from uuid import UUID
 from chassis.clock import Clock
 from chassis.email_address import canonical_email
 from chassis.identity.caller import Caller
+from chassis.identity.role import Role
 
 from auth_service.domain.audit import audited
 from auth_service.domain.errors import EmailTaken
 from auth_service.domain.events import EmailVerified
 from auth_service.domain.unit_of_work import UnitsOfWork
-from auth_service.domain.user import Role
 from auth_service.usecases.registration import Register
 
 FULL_NAME = "Administrator"

@@ -8,6 +8,7 @@ from chassis.clock import Clock
 from chassis.email_address import canonical_email
 from chassis.errors import NotFound
 from chassis.identity.caller import Caller
+from chassis.identity.role import Role
 from chassis.ids import uuid7
 
 from auth_service.domain.audit import audited
@@ -17,7 +18,7 @@ from auth_service.domain.events import RegistrationStarted
 from auth_service.domain.mail import MailKind
 from auth_service.domain.password import PasswordHasher, PasswordPolicy
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
-from auth_service.domain.user import Role, User, UserDirectory
+from auth_service.domain.user import User, UserDirectory
 
 BATCH = 500
 

@@ -9,6 +9,7 @@ from chassis.clock import Clock
 from chassis.email_address import canonical_email
 from chassis.errors import Forbidden, NotFound
 from chassis.identity.caller import Caller
+from chassis.identity.role import Role
 from chassis.ids import uuid7
 
 from auth_service.domain.audit import audited
@@ -22,7 +23,7 @@ from auth_service.domain.password import PasswordHasher
 from auth_service.domain.revocation import SECOND_FACTOR_REMOVED, SESSIONS_ENDED
 from auth_service.domain.session import Session
 from auth_service.domain.unit_of_work import UnitsOfWork
-from auth_service.domain.user import Role, User
+from auth_service.domain.user import User
 from auth_service.usecases.registration import FinishRegistration
 from auth_service.usecases.revocation import end_access
 

@@ -24,6 +24,7 @@ from chassis.errors import (
 )
 from chassis.grpc.channel import ServiceChannel
 from chassis.identity.claims import Claims
+from chassis.identity.role import Role
 
 log = structlog.get_logger()
 
@@ -134,7 +135,7 @@ def _key_claims(answer: token_service_pb2.ApiKeyClaims) -> tuple[Claims, float]:
     expires_at = answer.expires_at.ToNanoseconds() / 1e9 if answer.HasField("expires_at") else math.inf
     claims = Claims(
         user_id=UUID(answer.user_id),
-        role=answer.role,
+        role=Role(answer.role),
         session_id=None,
         token_id=UUID(answer.key_id),
         expires_at=expires_at,

@@ -20,6 +20,7 @@ from chassis.errors import Forbidden, ReauthenticationRequired, SecondFactorRequ
 from chassis.grpc.field_rules import field_rules
 from chassis.grpc.policy import ADMIN_SCOPE, Policy, PolicyMissingError
 from chassis.identity.claims import Claims
+from chassis.identity.role import Role
 
 Authorize: TypeAlias = Callable[[Claims], None]
 AuthorizeRequest: TypeAlias = Callable[[Message, Claims], None]
@@ -43,7 +44,7 @@ def compile_authorization(policy: Policy) -> Authorize:
             raise SecondFactorRequired
         if claims.scopes is not None and (key_scopes is None or not key_scopes <= claims.scopes):
             raise Forbidden
-        if must_be_admin and claims.role != "admin":
+        if must_be_admin and claims.role is not Role.ADMIN:
             raise Forbidden
         if max_age_seconds and claims.scopes is None:
             require_recent_authentication(claims, max_age_seconds)
@@ -113,7 +114,7 @@ def _ages(policy: Policy) -> Iterator[tuple[Callable[[Message], bool], int]]:
 
 
 def _admin_or_self(request: Message, claims: Claims) -> None:
-    is_admin = claims.role == "admin" and (claims.scopes is None or ADMIN_SCOPE in claims.scopes)
+    is_admin = claims.role is Role.ADMIN and (claims.scopes is None or ADMIN_SCOPE in claims.scopes)
     if not is_admin and not _is_about(request, claims):
         raise Forbidden
 

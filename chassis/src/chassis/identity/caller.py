@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.errors import Unauthenticated
+from chassis.identity.role import Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +17,7 @@ class Caller:
 
     Attributes:
         user_id: The user; None if not authenticated.
-        role: `user` or `admin`; None if not authenticated.
+        role: The user's role; None if not authenticated.
         session_id: The user's session; None for API keys or if not authenticated.
         token_id: The token's id; None if not authenticated.
         scopes: The API key's scopes (`read`, `write`, `admin`); None if not limited.
@@ -27,7 +28,7 @@ class Caller:
     """
 
     user_id: UUID | None = None
-    role: str | None = None
+    role: Role | None = None
     session_id: UUID | None = None
     token_id: UUID | None = None
     scopes: frozenset[str] | None = None
@@ -39,7 +40,7 @@ class Caller:
     @property
     def is_admin(self) -> bool:
         """Whether the caller is an admin."""
-        return self.role == "admin"
+        return self.role is Role.ADMIN
 
     def require_user_id(self) -> UUID:
         """Returns the user's id.

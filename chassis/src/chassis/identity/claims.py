@@ -6,9 +6,8 @@ from uuid import UUID
 
 from chassis.errors import TokenInvalid
 from chassis.identity.caller import Caller
+from chassis.identity.role import Role
 from chassis.ids import unix_milliseconds
-
-ROLES = frozenset({"user", "admin"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +16,7 @@ class Claims:
 
     Attributes:
         user_id: The token's user (`sub`).
-        role: `user` or `admin`.
+        role: The user's role.
         session_id: The session it belongs to (`sid`); None for an API key.
         token_id: The token's id (`jti`).
         expires_at: Unix time of expiry in seconds (`exp`).
@@ -29,7 +28,7 @@ class Claims:
     """
 
     user_id: UUID
-    role: str
+    role: Role
     session_id: UUID | None
     token_id: UUID
     expires_at: float
@@ -43,7 +42,7 @@ class Claims:
         cls,
         *,
         user_id: UUID,
-        role: str,
+        role: Role,
         session_id: UUID,
         token_id: UUID,
         expires_at: float,

@@ -8,7 +8,8 @@ from auth_service.domain.login_throttle import ThrottleKey
 from auth_service.domain.proof import PASSWORD
 from auth_service.domain.session import Opening
 from auth_service.domain.unit_of_work import UnitOfWork
-from auth_service.domain.user import Role, User
+from auth_service.domain.user import User
+from chassis.identity.role import Role
 from chassis.ids import uuid7
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from auth_service.domain.api_key import ApiKey
 from auth_service.domain.unit_of_work import UnitsOfWork
-from auth_service.domain.user import Role
+from chassis.identity.role import Role
 from chassis.ids import uuid7
 
 from tests.auth_service.adapters.postgres.builders import a_registration, a_user, admitted

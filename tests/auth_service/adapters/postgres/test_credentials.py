@@ -7,7 +7,7 @@ from auth_service.domain.credential import Credential
 from auth_service.domain.errors import EmailTaken
 from auth_service.domain.events import RegistrationStarted
 from auth_service.domain.unit_of_work import UnitsOfWork
-from auth_service.domain.user import Role
+from chassis.identity.role import Role
 from chassis.ids import uuid7
 
 from tests.auth_service.adapters.postgres.builders import LONG_AGO, a_registration, a_user, admitted, opened

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from auth_service.domain.audit import AuditEntry
 from auth_service.domain.login_throttle import ThrottleKey
 from auth_service.domain.unit_of_work import UnitsOfWork
-from auth_service.domain.user import Role
+from chassis.identity.role import Role
 from chassis.ids import uuid7
 
 from tests.auth_service.adapters.postgres.builders import admitted

@@ -8,8 +8,8 @@ from auth_service.domain.proof import passkey
 from auth_service.domain.session import IDLE, Opening
 from auth_service.domain.tokens import unix_milliseconds
 from auth_service.domain.unit_of_work import UnitsOfWork
-from auth_service.domain.user import Role
 from chassis.identity.caller import Caller
+from chassis.identity.role import Role
 from chassis.ids import uuid7
 
 from tests.auth_service.adapters.postgres.builders import (

@@ -7,17 +7,15 @@ from uuid import UUID
 import structlog
 from chassis.errors import DeadlineExceeded, Kind, ServiceError, Unavailable
 from chassis.grpc.channel import ServiceChannel
+from chassis.grpc.roles import ROLES
+from chassis.identity.role import Role
 from vestibule.auth.v1 import account_service_pb2 as pb
 from vestibule.auth.v1.account_service_pb2_grpc import AccountServiceStub
-from vestibule.users.v1 import user_pb2
 
 from user_service.domain.accounts import Registration
 from user_service.domain.export import AccountData, AuditData, AuditPage
-from user_service.domain.user import Role
 
 log = structlog.get_logger()
-
-_ROLES = {user_pb2.ROLE_USER: Role.USER, user_pb2.ROLE_ADMIN: Role.ADMIN}
 
 
 class GrpcAccounts:
@@ -36,7 +34,7 @@ class GrpcAccounts:
                 return None
             raise
         return Registration(
-            answer.email, answer.full_name, _ROLES.get(answer.role, Role.USER), answer.email_verified
+            answer.email, answer.full_name, ROLES.get(answer.role, Role.USER), answer.email_verified
         )
 
     async def refuse_registration(self, user_id: UUID) -> None:

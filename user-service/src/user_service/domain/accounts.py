@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from chassis.identity.role import Role
+
 from user_service.domain.export import AccountData, AuditPage
-from user_service.domain.user import Role
 
 
 @dataclass(frozen=True, slots=True)

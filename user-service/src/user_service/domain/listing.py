@@ -7,10 +7,11 @@ from math import ceil
 from uuid import UUID
 
 from chassis.email_address import canonical_email
+from chassis.identity.role import Role
 from chassis.text import fold
 
 from user_service.domain.folding import sort_key
-from user_service.domain.user import Role, User
+from user_service.domain.user import User
 
 
 class Sort(StrEnum):

@@ -2,18 +2,11 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from chassis.errors import Invalid
-
-
-class Role(StrEnum):
-    """What a user may do."""
-
-    USER = "user"
-    ADMIN = "admin"
+from chassis.identity.role import Role
 
 
 @dataclass(frozen=True, slots=True)

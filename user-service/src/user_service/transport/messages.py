@@ -4,18 +4,17 @@ from collections.abc import Sequence
 from typing import cast
 
 from chassis.errors import Invalid
+from chassis.grpc.roles import ROLE_NUMBERS, ROLES
 from chassis.grpc.timestamps import timestamp
+from chassis.identity.role import Role
 from vestibule.api.v1.pagination_pb2 import Pagination
 from vestibule.users.v1 import export_pb2, user_pb2
 
 from user_service.domain.etag import etag
 from user_service.domain.export import PersonalData
 from user_service.domain.listing import Page
-from user_service.domain.user import Role, User
+from user_service.domain.user import User
 from user_service.transport import page_cursor
-
-_ROLE_OUT = {Role.USER: user_pb2.ROLE_USER, Role.ADMIN: user_pb2.ROLE_ADMIN}
-_ROLE_IN = {value: role for role, value in _ROLE_OUT.items()}
 
 
 def user_message(user: User) -> user_pb2.User:
@@ -24,7 +23,7 @@ def user_message(user: User) -> user_pb2.User:
         id=str(user.id),
         email=user.email,
         full_name=user.full_name,
-        role=_ROLE_OUT[user.role],
+        role=ROLE_NUMBERS[user.role],
         is_active=user.is_active,
         email_verified=user.email_verified,
         created_at=timestamp(user.created_at),
@@ -65,7 +64,7 @@ def role_of(value: user_pb2.Role.ValueType) -> Role:
     Raises:
         Invalid: it is `ROLE_UNSPECIFIED`.
     """
-    role = _ROLE_IN.get(value)
+    role = ROLES.get(value)
     if role is None:
         raise Invalid.on("role", "must be one of user, admin")
     return role

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from chassis.identity.role import Role
 from chassis.postgres.connection import Connection, rows_affected
 
 from auth_service.domain.api_key import USE_NOTED_EVERY, ApiKey, KeyHolder
-from auth_service.domain.user import Role
 
 SELECT = """
 SELECT id, user_id, name, scopes, prefix, digest, created_at, expires_at, last_used_at, revoked_at

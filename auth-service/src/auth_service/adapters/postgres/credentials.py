@@ -8,11 +8,12 @@ from uuid import UUID
 
 import asyncpg
 from chassis.email_address import canonical_email
+from chassis.identity.role import Role
 from chassis.postgres.connection import Connection, rows_affected
 
 from auth_service.domain.credential import Credential, Registration
 from auth_service.domain.errors import EmailTaken
-from auth_service.domain.user import Role, User
+from auth_service.domain.user import User
 
 SELECT = """
 SELECT user_id, email, password_hash, role, is_active, is_pending, version, second_factor, email_verified,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from chassis.identity.role import Role
 from chassis.postgres.connection import Connection
 
 from auth_service.adapters.postgres import api_keys, audit
@@ -13,7 +14,6 @@ from auth_service.domain.audit import ChainedEntry
 from auth_service.domain.export import CredentialExport, MailTokenExport, SecondFactorExport
 from auth_service.domain.mail import MailKind
 from auth_service.domain.session import Session
-from auth_service.domain.user import Role
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from chassis.identity.role import Role
 from chassis.postgres.connection import Connection, rows_affected
 
 from auth_service.domain.proof import unrecorded
 from auth_service.domain.session import LockedSession, Session
-from auth_service.domain.user import Role
 
 _SELECT = """
 SELECT id, user_id, counter, rotated_at, created_at, last_used_at, expires_at, ended_at, ip, user_agent,

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from chassis.identity.role import Role
 from chassis.postgres.connection import Connection
 
 from auth_service.adapters.postgres import credentials
@@ -18,7 +19,6 @@ from auth_service.domain.credential import Credential
 from auth_service.domain.login_throttle import BLOCK, FAILURES_MAX, WINDOW, ThrottleKey, ThrottleState
 from auth_service.domain.proof import Methods
 from auth_service.domain.session import STANDARD, LockedSession, Opening, Session, SessionLimits
-from auth_service.domain.user import Role
 
 CLIENTS_COUNTED_MAX = 32
 

@@ -1,8 +1,9 @@
 """A row of `users.users` as a user."""
 
 import asyncpg
+from chassis.identity.role import Role
 
-from user_service.domain.user import Role, User
+from user_service.domain.user import User
 
 COLUMNS = """
     id, email, full_name, role, is_active, email_verified,
