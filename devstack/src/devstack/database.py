@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -22,10 +22,12 @@ class Database:
     Attributes:
         admin_url: URL of a role that may create roles and schemas in it.
         passwords: Password of each role, by its name.
+        services: The services that have a part in it.
     """
 
     admin_url: str
     passwords: Mapping[str, str]
+    services: Sequence[Service] = SERVICES
 
     def url(self, role: str) -> str:
         """Returns a role's URL."""
@@ -44,7 +46,7 @@ class Database:
 
     async def provision(self) -> None:
         """Makes the roles and schemas of all services; may be repeated."""
-        for service in SERVICES:
+        for service in self.services:
             if service.schema is not None:
                 await provision(self.admin_url, self._roles(service))
 

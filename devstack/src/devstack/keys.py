@@ -21,10 +21,12 @@ class Keys:
 
     Attributes:
         auth_master_key: `AUTH_MASTER_KEY`, which seals the signing keys.
+        knowledge_master_key: `KNOWLEDGE_MASTER_KEY`, which seals the documents.
         role_passwords: Password of each role in Postgres.
     """
 
     auth_master_key: str
+    knowledge_master_key: str
     role_passwords: dict[str, str]
 
     @classmethod
@@ -37,7 +39,8 @@ class Keys:
         """
         kept = _read(file)
         new = {
-            "auth_master_key": base64.b64encode(secrets.token_bytes(32)).decode(),
+            "auth_master_key": _master_key(),
+            "knowledge_master_key": _master_key(),
             "role_passwords": {},
         }
         keys = cls(**{name: kept.get(name, value) for name, value in new.items()})
@@ -91,6 +94,10 @@ class KeyPairs:
             "SERVICE_KEY_FILE": str(self.private_key(service)),
             "SERVICE_TRUST_DIR": str(self.trust),
         }
+
+
+def _master_key() -> str:
+    return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def _read(file: Path) -> dict[str, Any]:

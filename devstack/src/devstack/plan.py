@@ -10,7 +10,7 @@ from devstack.database import Database
 from devstack.keys import KeyPairs, Keys
 from devstack.redis_acl import as_user, kept_passwords
 from devstack.settings import Settings
-from devstack.topology import AUTH, BY_NAME, GATEWAY, HEALTH, PROTO_PACKAGES, Service
+from devstack.topology import AUTH, BY_NAME, GATEWAY, HEALTH, KNOWLEDGE, PROTO_PACKAGES, Service
 
 TOPOLOGY_FILE = "topology.json"
 KEYS_FOLDER = "service-keys"
@@ -112,11 +112,15 @@ class Plan:
                 "AUTH_WITNESS_ADDRESS": self._grpc(name, HEALTH),
                 "AUTH_MAIL_DIR": str(self.settings.data_dir / "mail"),
             }
+        if service is KNOWLEDGE:
+            return addresses | {"KNOWLEDGE_MASTER_KEY": self.keys.knowledge_master_key}
         if service is HEALTH:
             return addresses | {"HEALTH_TOPOLOGY": str(self.settings.data_dir / TOPOLOGY_FILE)}
         if service is GATEWAY:
             upstreams = {
-                package: {"address": self._grpc(name, each)} for package, each in PROTO_PACKAGES.items()
+                package: {"address": self._grpc(name, each)}
+                for package, each in PROTO_PACKAGES.items()
+                if each in self.settings.services
             }
             return addresses | {"GATEWAY_UPSTREAMS": json.dumps(upstreams)}
         return addresses

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from devstack.plan import Ports
 from devstack.program import ProgramError
 from devstack.settings import Settings
-from devstack.topology import GATEWAY, SERVICES
+from devstack.topology import GATEWAY
 
 _FREE_PORTS = range(20_000, 30_000)
 """Below those that systems give to outgoing connections: such a one could take a port between our choice
@@ -48,7 +48,7 @@ def choose_ports(
         ProgramError: A port that was named is in use.
     """
     ports: dict[str, list[Ports]] = {}
-    for service in SERVICES:
+    for service in settings.services:
         if service is GATEWAY:
             port = settings.gateway_port or free_port()
             if not is_free(port):

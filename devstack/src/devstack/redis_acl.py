@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from devstack.files import write_private
-from devstack.topology import AUTH, GATEWAY, HEALTH, SERVICES, USERS
+from devstack.topology import AUTH, GATEWAY, HEALTH, KNOWLEDGE, SERVICES, USERS
 
 ADMIN = "admin"
 """Who may do everything: for the operator, and for tests."""
@@ -36,6 +36,7 @@ def _publishes_and_handles(service: str) -> str:
 _OWN_RULES: Mapping[str, str] = {
     AUTH.name: _publishes_and_handles(AUTH.name),
     USERS.name: f"%R~vestibule:pulse:auth-service {_publishes_and_handles(USERS.name)}",
+    KNOWLEDGE.name: f"%R~vestibule:pulse:auth-service {_publishes_and_handles(KNOWLEDGE.name)}",
     HEALTH.name: (
         f"%R~{_STREAM} %R~vestibule:dead-letters:* %R~vestibule:refused-events:*"
         " +info +xinfo|groups +xlen +get"

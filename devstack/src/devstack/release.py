@@ -6,7 +6,7 @@ import sys
 from devstack import backing
 from devstack.database import Database
 from devstack.plan import Plan, Ports
-from devstack.topology import SERVICES, Service
+from devstack.topology import Service
 
 
 class Release:
@@ -38,7 +38,7 @@ class Release:
         Raises:
             ProgramError: a migration failed.
         """
-        owners = [service for service in SERVICES if service.schema is not None]
+        owners = [service for service in database.services if service.schema is not None]
 
         async def migrate() -> None:
             await asyncio.gather(*(database.migrate(service) for service in owners))

@@ -5,19 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devstack.program import ProgramError
-from devstack.topology import AUTH, HEALTH, SERVICES, Service
+from devstack.topology import AUTH, HEALTH, KNOWLEDGE, SERVICES, Service
 
 PORT_MAX = 65_535
 
-_OURS = frozenset({"DATA_DIR", "GATEWAY_PORT", "OBSERVE", "POSTGRES_URL", "PROMETHEUS_PORT", "REDIS_URL"})
+_SWITCHES = {service.switch for service in SERVICES if service.switch}
+_OURS = _SWITCHES | {"DATA_DIR", "GATEWAY_PORT", "OBSERVE", "POSTGRES_URL", "PROMETHEUS_PORT", "REDIS_URL"}
 """Read here; programs get what follows from them."""
 
-_OF_ONE_SERVICE = {
-    "BOOTSTRAP_ADMIN_EMAIL": AUTH,
-    "BOOTSTRAP_ADMIN_PASSWORD": AUTH,
-    "SMTP_URL": AUTH,
-    "QDRANT_URL": HEALTH,
-    "NEXTCLOUD_URL": HEALTH,
+_OF_SOME_SERVICES = {
+    "BOOTSTRAP_ADMIN_EMAIL": (AUTH,),
+    "BOOTSTRAP_ADMIN_PASSWORD": (AUTH,),
+    "SMTP_URL": (AUTH,),
+    "QDRANT_URL": (HEALTH, KNOWLEDGE),
+    "NEXTCLOUD_URL": (HEALTH,),
 }
 """Settings without a prefix that may hold secrets, and who needs them."""
 
@@ -32,6 +33,7 @@ class Settings:
         postgres_url: A Postgres in place of the embedded one, with a role that may create roles.
         redis_url: A Redis in place of the embedded Valkey.
         observe: Whether Prometheus is to run beside it.
+        services: The services that run: all but the optional ones that are not turned on.
         environment: Everything that was set, for the programs.
     """
 
@@ -40,6 +42,7 @@ class Settings:
     postgres_url: str | None
     redis_url: str | None
     observe: bool
+    services: tuple[Service, ...]
     environment: Mapping[str, str]
 
     @classmethod
@@ -56,6 +59,9 @@ class Settings:
             postgres_url=given.get("POSTGRES_URL"),
             redis_url=given.get("REDIS_URL"),
             observe=_switch("OBSERVE", given.get("OBSERVE", "0")),
+            services=tuple(
+                each for each in SERVICES if not each.switch or _switch(each.switch, given.get(each.switch, "0"))
+            ),
             environment=given,
         )
 
@@ -75,7 +81,7 @@ class Settings:
             for name, value in self.environment.items()
             if name not in _OURS
             and not name.startswith(others)
-            and _OF_ONE_SERVICE.get(name, service) is service
+            and service in _OF_SOME_SERVICES.get(name, (service,))
         }
 
 

@@ -139,7 +139,7 @@ class Stack:
         began = time.monotonic()
         self._release.migrate(database)
         self._report("migrations are done", time.monotonic() - began)
-        for service in SERVICES:
+        for service in self.settings.services:
             for name, own in zip(instance_names(service), ports[service.name], strict=False):
                 self._add(name, service, own)
         began = time.monotonic()
@@ -266,7 +266,7 @@ class Stack:
             url = self.postgres.url()
         else:
             url = self.settings.postgres_url
-        database = Database(url, keys.role_passwords)
+        database = Database(url, keys.role_passwords, self.settings.services)
         self._release.provision(
             database, "POSTGRES_URL" if self.postgres is None else "the embedded Postgres"
         )

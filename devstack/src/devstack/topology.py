@@ -38,6 +38,7 @@ class Service:
         package: The package of the protos that it serves; empty for the gateway.
         calls: Names of services whose address it is given, as `<PREFIX>_<THEIR PREFIX>_ADDRESS`.
         schema: What it owns in Postgres.
+        switch: The setting that turns it on with `1`; empty for a service that always runs.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Service:
     package: str = ""
     calls: tuple[str, ...] = ()
     schema: Schema | None = None
+    switch: str = ""
 
     @property
     def module(self) -> str:
@@ -81,9 +83,19 @@ HEALTH = Service(
     calls=("auth-service",),
     schema=Schema("health", "health_aggregator"),
 )
+KNOWLEDGE = Service(
+    name="knowledge-service",
+    prefix="KNOWLEDGE",
+    http_port=9104,
+    grpc_port=50054,
+    package="vestibule.knowledge.v1",
+    calls=("auth-service", "user-service"),
+    schema=Schema("knowledge", "knowledge_service", extensions=("vector",)),
+    switch="KNOWLEDGE",
+)
 GATEWAY = Service(name="gateway", prefix="GATEWAY", http_port=8000)
 
-SERVICES = (AUTH, USERS, HEALTH, GATEWAY)
+SERVICES = (AUTH, USERS, HEALTH, KNOWLEDGE, GATEWAY)
 """In the order in which they are started; they are stopped in reverse."""
 
 BY_NAME = {service.name: service for service in SERVICES}

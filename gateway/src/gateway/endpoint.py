@@ -21,6 +21,7 @@ from gateway.http.response import Response
 from gateway.incoming import Incoming
 
 _OK = 200
+_CREATED = 201
 _NO_CONTENT = 204
 _NOT_MODIFIED = 304
 _REVALIDATE = b"private, no-cache"
@@ -133,8 +134,9 @@ class Endpoint:
         body = encoded.data
         if self._enveloped:
             body = success(encoded.data, request_id=request.request_id, pagination=encoded.pagination)
+        status = _CREATED if encoded.created else self._status
         return Response(
-            self._status, body, headers=headers, cache_control=cache_control, cookies=encoded.cookies
+            status, body, headers=headers, cache_control=cache_control, cookies=encoded.cookies
         )
 
     def _page(self, response: Any) -> Response:

@@ -38,7 +38,7 @@ class Incoming:
     async def count(self, request: Request, claims: Claims | None) -> None:
         """Counts the request against the limits, before anything is done for it."""
         await self._dependencies.limits.count(request, claims, self._limit)
-        request.announced_body_bytes()
+        request.announced_body_bytes(self.route.body_bytes_max)
 
     async def read(self, request: Request, path: Mapping[str, str], claims: Claims | None) -> Any:
         """Returns the message that a request and its body make."""
@@ -46,7 +46,7 @@ class Incoming:
         self.load_shedder.check()
         if self.route.reads_body:
             request.check_media_type()
-        body = await request.body()
+        body = await request.body(self.route.body_bytes_max)
         try:
             return self._read(request, path, body)
         except Forbidden:

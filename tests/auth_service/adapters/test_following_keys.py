@@ -15,7 +15,6 @@ from auth_service.adapters.hmac_secrets import (
 )
 from auth_service.adapters.master_key import MasterKey
 from auth_service.adapters.sealed_answers import SealedAnswers
-from auth_service.adapters.sealing import Sealing
 from auth_service.domain.idempotency import IdempotencyRecord, Request
 from auth_service.domain.mail import MailKind
 from auth_service.domain.refresh import RefreshToken
@@ -23,6 +22,7 @@ from auth_service.domain.signing_key import RetiredKey
 from auth_service.wiring.adapters import totp_secrets
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
+from chassis.sealing import Sealing
 from cryptography.exceptions import InvalidTag
 
 OLD, NEW = b"o" * 32, b"n" * 32

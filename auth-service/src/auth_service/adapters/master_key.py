@@ -6,12 +6,11 @@ import hmac
 from dataclasses import replace
 from datetime import datetime
 
+from chassis.sealing import Sealing, derived_key
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from auth_service.adapters.sealing import Sealing
 from auth_service.domain.audit_export import ExportedKey
 from auth_service.domain.errors import MasterKeyMismatch
 from auth_service.domain.signing_key import RetiredKey, SigningKey
@@ -43,11 +42,11 @@ class MasterKey:
 
     def derived(self, purpose: str) -> bytes:
         """Returns 32 bytes of the key that writes: for one purpose, independent of other purposes'."""
-        return _derived(self._keys[0], purpose)
+        return derived_key(self._keys[0], purpose)
 
     def every(self, purpose: str) -> tuple[bytes, ...]:
         """Returns what is derived for a purpose of each key, that of the writing key first."""
-        return tuple(_derived(key, purpose) for key in self._keys)
+        return tuple(derived_key(key, purpose) for key in self._keys)
 
     def generate(self, at: datetime, active_from: datetime | None = None) -> SigningKey:
         """Returns a new key, published from then on, and active from then on or from later."""
@@ -127,11 +126,6 @@ class MasterKey:
     def _attests(key: RetiredKey, ours: bytes) -> bool:
         kept = (key.attestation, *key.later_attestations)
         return any(hmac.compare_digest(each, ours) for each in kept)
-
-
-def _derived(key: bytes, purpose: str) -> bytes:
-    hkdf = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=b"vestibule/" + purpose.encode())
-    return hkdf.derive(key)
 
 
 def public_key(key: SigningKey | RetiredKey | ExportedKey) -> ec.EllipticCurvePublicKey:

@@ -5,8 +5,8 @@ import hmac
 from collections.abc import Sequence
 
 from chassis.identity.caller import Caller
+from chassis.sealing import Sealing
 
-from auth_service.adapters.sealing import Sealing
 from auth_service.domain.idempotency import IdempotencyKey, Request
 
 

@@ -10,8 +10,8 @@ from datetime import datetime
 from uuid import UUID
 
 import pyotp
+from chassis.sealing import Sealing
 
-from auth_service.adapters.sealing import Sealing
 from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.second_factor import RECOVERY_CODES, Authenticator, Enrolment
 

@@ -6,6 +6,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
+from chassis.master_keys import (
+    MASTER_KEYS_ACCEPTED,
+    MasterKeysText,
+    MasterKeyText,
+    master_keys,
+    was_drawn_at_random,
+)
 from chassis.settings import GrpcServiceSettings
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
@@ -21,13 +28,9 @@ from auth_service.settings.commands import (
 from auth_service.settings.fields import (
     AUDIT_RETENTION_YEARS,
     KEY_PUBLISH_SECONDS,
-    MASTER_KEYS_ACCEPTED,
     POSTGRES_URL,
     TOO_SHORT,
-    MasterKeysText,
-    MasterKeyText,
     is_too_short,
-    master_keys,
 )
 
 __all__ = [
@@ -37,7 +40,6 @@ __all__ = [
     "PruneSettings",
 ]
 
-_DIFFERENT_BYTES_MIN = 16
 _SMTP_SCHEMES = ("smtp", "smtps", "smtp+starttls")
 
 
@@ -217,7 +219,7 @@ class AuthSettings(GrpcServiceSettings):
         """Returns what the strict profile refuses about these settings, a line each."""
         found = super().shortcomings()
         for position, key in enumerate(self.master_keys if self.is_strict else ()):
-            if len(set(key)) < _DIFFERENT_BYTES_MIN:
+            if not was_drawn_at_random(key):
                 name = "AUTH_MASTER_KEYS_ACCEPTED" if position else "AUTH_MASTER_KEY"
                 found.append(f"{name} is not safe: it was not drawn at random: `openssl rand -base64 32`")
         if self.is_strict and not self.issuer.startswith("https://"):

@@ -2,21 +2,18 @@
 
 from typing import Literal
 
+from chassis.master_keys import MASTER_KEYS_ACCEPTED, MasterKeysText, MasterKeyText, master_keys
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from auth_service.settings.fields import (
     AUDIT_RETENTION_YEARS,
     KEY_PUBLISH_SECONDS,
-    MASTER_KEYS_ACCEPTED,
     OWNERS_POSTGRES_URL,
     POSTGRES_URL,
     TOO_SHORT,
     YEARS_HINT,
-    MasterKeysText,
-    MasterKeyText,
     is_too_short,
-    master_keys,
 )
 
 

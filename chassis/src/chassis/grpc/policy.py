@@ -16,6 +16,9 @@ ADMIN_SCOPE = "admin"
 EDGE = "gateway"
 """The only service that may call methods with a route."""
 
+BODY_BYTES_MAX = 8 * 1024 * 1024
+"""The most that `body_bytes` may allow."""
+
 _REPEATABLE = (
     descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS,
     descriptor_pb2.MethodOptions.IDEMPOTENT,
@@ -102,6 +105,10 @@ def method_policy(method: MethodDescriptor) -> Policy:
         raise PolicyMissingError(
             f"{name}: ACCESS_ADMIN_OR_SELF needs a `user_id` in {method.input_type.name}"
         )
+    if not 0 <= policy.body_bytes <= BODY_BYTES_MAX:
+        raise PolicyMissingError(f"{name}: `body_bytes` is {BODY_BYTES_MAX} at most")
+    if policy.created_field and policy.created_field not in method.output_type.fields_by_name:
+        raise PolicyMissingError(f"{name}: {method.output_type.name} has no field `{policy.created_field}`")
     if problem := stream_problem(method, policy):
         raise PolicyMissingError(f"{name}: {problem}")
     deadline = policy.deadline.ToNanoseconds() / 1e9 if policy.HasField("deadline") else None

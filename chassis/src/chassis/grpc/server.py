@@ -101,7 +101,9 @@ class GrpcServer:
         """Returns the options of gRPC's server; what streams need is derived from their policies."""
         streaming = [policy for policy in self._policies if streams(policy.descriptor)]
         longest_seconds = max((policy.stream_seconds for policy in streaming), default=0.0)
-        largest_bytes = max((policy.options.stream.message_bytes for policy in streaming), default=0)
+        largest_bytes = max(
+            (max(each.options.stream.message_bytes, each.options.body_bytes) for each in self._policies), default=0
+        )
         return [
             (
                 "grpc.max_receive_message_length",

@@ -34,6 +34,7 @@ from gateway.http.envelope import VERSION
 from gateway.http.idempotency import HEADER as IDEMPOTENCY_KEY
 from gateway.http.idempotency import KEY_LENGTH_MAX
 
+_CREATED = 201
 _NOT_MODIFIED = 304
 
 TITLE = "Vestibule"
@@ -232,6 +233,8 @@ def _responses(route: Route, status: int, models: Models, comment: str) -> dict[
         responses.update(websocket_operation())
     elif output.full_name != EMPTY:
         responses[status] = {"model": _success(route, models)}
+        if route.policy.options.created_field:
+            responses[_CREATED] = {**responses[status], "description": "Created."}
     error = ErrorEnvelope if route.enveloped else PlainError
     for code, meaning in documented_statuses(route, comment).items():
         responses[code] = (

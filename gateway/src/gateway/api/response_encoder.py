@@ -25,6 +25,7 @@ class EncodedResponse:
         headers: The fields that are sent as headers.
         cookies: The fields that are sent as cookies: `Set-Cookie` without `Secure`.
         status: The status in place of success, by the method's status rule; None for success.
+        created: Whether the method's `created_field` says that the call has created the resource.
     """
 
     data: bytes
@@ -32,6 +33,7 @@ class EncodedResponse:
     headers: tuple[Header, ...] = ()
     cookies: tuple[bytes, ...] = ()
     status: int | None = None
+    created: bool = False
 
 
 def compile_response_encoder(route: Route) -> Callable[[Any], EncodedResponse]:
@@ -43,6 +45,7 @@ def compile_response_encoder(route: Route) -> Callable[[Any], EncodedResponse]:
     getters = compile_headers(header_source)
     set_cookies = _cookies(output)
     rule = route.policy.options.status_rule
+    created_field = route.policy.options.created_field
 
     def encode_response(response: Any) -> EncodedResponse:
         shown = encode(response)
@@ -53,6 +56,7 @@ def compile_response_encoder(route: Route) -> Callable[[Any], EncodedResponse]:
             tuple((name, value.encode("latin-1")) for name, get in getters if (value := get(source))),
             set_cookies(response) if set_cookies is not None else (),
             rule.status if rule.field and shown.get(rule.field) == rule.value else None,
+            bool(created_field) and getattr(response, created_field),
         )
 
     return encode_response

@@ -14,6 +14,7 @@ from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor, Servic
 
 from gateway.api.fields import cookie_of, header_of
 from gateway.api.stream_routes import stream_route_problem
+from gateway.http.request import BODY_BYTES_MAX
 
 _METHODS = ("get", "put", "post", "delete", "patch")
 _VARIABLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
@@ -77,6 +78,11 @@ class Route:
     def reads_body(self) -> bool:
         """Whether a body is read; without fields for one it must be empty or `{}`."""
         return self.body or self.method in _METHODS_WITH_BODY
+
+    @property
+    def body_bytes_max(self) -> int:
+        """Most bytes of a body."""
+        return self.policy.options.body_bytes or BODY_BYTES_MAX
 
     @property
     def body_fields(self) -> list[FieldDescriptor]:

@@ -202,28 +202,28 @@ class Request:
         if self.headers.get(b"content-encoding", b"identity").lower() not in _NO_ENCODING:
             raise UnsupportedMediaType(compressed=True)
 
-    def announced_body_bytes(self) -> int:
+    def announced_body_bytes(self, limit_bytes: int = BODY_BYTES_MAX) -> int:
         """Returns the announced length of the body; 0 if there is none.
 
         Raises:
-            PayloadTooLarge: it is more than 64 KiB.
+            PayloadTooLarge: it is more than the limit.
         """
         length = self.headers.get(b"content-length", b"")
         announced = int(length) if length.isdigit() and len(length) < 20 else 0  # noqa: PLR2004 digits of 2**64
-        if announced > BODY_BYTES_MAX:
+        if announced > limit_bytes:
             raise PayloadTooLarge
         return announced
 
-    async def body(self) -> bytes:
+    async def body(self, limit_bytes: int = BODY_BYTES_MAX) -> bytes:
         """Reads the body, within its limits.
 
         Raises:
-            PayloadTooLarge: it is longer than 64 KiB.
+            PayloadTooLarge: it is longer than the limit.
             RequestTimeout: it did not arrive within 30 s.
             BadRequest: it ended early, or its framing is malformed.
             ClientGone: the client disconnected.
         """
-        if self.announced_body_bytes() == 0 and b"transfer-encoding" not in self.headers:
+        if self.announced_body_bytes(limit_bytes) == 0 and b"transfer-encoding" not in self.headers:
             return b""
         self.expects_continue = False
         chunks: list[bytes] = []
@@ -236,7 +236,7 @@ class Request:
                         raise ClientGone
                     chunk = message.get("body", b"")
                     size += len(chunk)
-                    if size > BODY_BYTES_MAX:
+                    if size > limit_bytes:
                         raise PayloadTooLarge
                     chunks.append(chunk)
                     if not message.get("more_body"):

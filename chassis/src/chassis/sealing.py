@@ -3,7 +3,9 @@
 import os
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 _NONCE_BYTES = 12
 
@@ -50,3 +52,9 @@ class Sealing:
         except InvalidTag:
             return self.seal(self.open(sealed, bound_to), bound_to)
         return None
+
+
+def derived_key(master_key: bytes, purpose: str) -> bytes:
+    """Returns 32 bytes of a master key: for one purpose, independent of other purposes'."""
+    hkdf = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=b"vestibule/" + purpose.encode())
+    return hkdf.derive(master_key)

@@ -1,0 +1,184 @@
+"""The documents: `knowledge.documents`."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+from chassis.postgres.connection import Connection, rows_affected
+
+from knowledge_service.adapters.text_seal import TextSeal
+from knowledge_service.domain.document import Document, Position
+from knowledge_service.domain.visibility import Visibility
+
+_COLUMNS = """
+    id, owner_id, visibility, sealed_title, sealed_source_url, version, indexed_version, embedded_with,
+    created_at, updated_at
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresDocuments:
+    """`DocumentRepository` on one connection."""
+
+    connection: Connection
+    seal: TextSeal
+
+    async def find(self, document_id: UUID) -> Document | None:
+        """Returns a document as committed."""
+        row = await self.connection.fetchrow(
+            f"SELECT {_COLUMNS} FROM knowledge.documents WHERE id = $1",  # noqa: S608 of constants
+            document_id,
+        )
+        return None if row is None else self._document(row)
+
+    async def lock(self, document_id: UUID) -> Document | None:
+        """Returns a document, locked against changes by others until the transaction ends."""
+        row = await self.connection.fetchrow(
+            f"SELECT {_COLUMNS} FROM knowledge.documents WHERE id = $1 FOR UPDATE",  # noqa: S608 of constants
+            document_id,
+        )
+        return None if row is None else self._document(row)
+
+    async def text(self, document_id: UUID) -> str:
+        """Returns the text of a document that exists."""
+        sealed = await self.connection.fetchval(
+            "SELECT sealed_text FROM knowledge.documents WHERE id = $1", document_id
+        )
+        return self.seal.open("text", document_id, sealed)
+
+    async def insert(self, document: Document, text: str) -> bool:
+        """Adds a document; returns False, and adds nothing, when the id exists already."""
+        tag = await self.connection.execute(
+            """
+            INSERT INTO knowledge.documents (
+                id, owner_id, visibility, labels, sealed_title, sealed_text, sealed_source_url, version,
+                created_at, updated_at
+            )
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            ON CONFLICT DO NOTHING
+            """,
+            document.id,
+            document.owner_id,
+            document.visibility,
+            document.labels,
+            *self._sealed(document, text),
+            document.version,
+            document.created_at,
+            document.updated_at,
+        )
+        return rows_affected(tag) == 1
+
+    async def save(self, document: Document, text: str) -> None:
+        """Overwrites a locked document."""
+        await self.connection.execute(
+            """
+            UPDATE knowledge.documents
+            SET visibility = $2, labels = $3, sealed_title = $4, sealed_text = $5, sealed_source_url = $6,
+                version = $7, updated_at = $8, claimed_until = NULL
+            WHERE id = $1
+            """,
+            document.id,
+            document.visibility,
+            document.labels,
+            *self._sealed(document, text),
+            document.version,
+            document.updated_at,
+        )
+
+    async def delete(self, document_id: UUID) -> None:
+        """Deletes a document and its passages."""
+        await self.connection.execute("DELETE FROM knowledge.documents WHERE id = $1", document_id)
+
+    async def delete_of(self, owner_id: UUID) -> Sequence[UUID]:
+        """Deletes all documents of a user and returns their ids."""
+        rows = await self.connection.fetch(
+            "DELETE FROM knowledge.documents WHERE owner_id = $1 RETURNING id", owner_id
+        )
+        return [row["id"] for row in rows]
+
+    async def page(
+        self, labels: Collection[str], *, after: Position | None, offset: int, limit: int
+    ) -> Sequence[Document]:
+        """Returns documents with one of the labels, after a position or from an offset."""
+        rows = await self.connection.fetch(
+            f"""
+            SELECT {_COLUMNS} FROM knowledge.documents
+            WHERE labels && $1::text[]
+              AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3::uuid))
+            ORDER BY created_at DESC, id DESC OFFSET $4 LIMIT $5
+            """,  # noqa: S608 of constants
+            sorted(labels),
+            None if after is None else after.created_at,
+            None if after is None else after.document_id,
+            offset,
+            limit,
+        )
+        return [self._document(row) for row in rows]
+
+    async def count(self, labels: Collection[str]) -> int:
+        """Returns how many documents have one of the labels."""
+        return int(
+            await self.connection.fetchval(
+                "SELECT count(*) FROM knowledge.documents WHERE labels && $1::text[]", sorted(labels)
+            )
+        )
+
+    async def owners(self) -> Sequence[UUID]:
+        """Returns every user who has a document."""
+        rows = await self.connection.fetch("SELECT DISTINCT owner_id FROM knowledge.documents")
+        return [row["owner_id"] for row in rows]
+
+    async def mark_indexed(self, document_id: UUID, version: int, model: str) -> None:
+        """Records that a version is in the index, with vectors of a model; empty for none."""
+        await self.connection.execute(
+            """
+            UPDATE knowledge.documents
+            SET indexed_version = $2, embedded_with = $3, claimed_until = NULL
+            WHERE id = $1
+            """,
+            document_id,
+            version,
+            model,
+        )
+
+    async def claim_unindexed(self, model: str, claim_seconds: float) -> UUID | None:
+        """Returns a document that is not in the index with vectors of the model, and claims it."""
+        found: UUID | None = await self.connection.fetchval(
+            """
+            UPDATE knowledge.documents SET claimed_until = now() + make_interval(secs => $2)
+            WHERE id = (
+                SELECT id FROM knowledge.documents
+                WHERE (indexed_version < version OR embedded_with < $1 OR embedded_with > $1)
+                  AND (claimed_until IS NULL OR claimed_until < now())
+                LIMIT 1 FOR UPDATE SKIP LOCKED
+            )
+            RETURNING id
+            """,
+            model,
+            claim_seconds,
+        )
+        return found
+
+    def _sealed(self, document: Document, text: str) -> tuple[bytes, bytes, bytes | None]:
+        url = document.source_url
+        return (
+            self.seal.seal("title", document.id, document.title),
+            self.seal.seal("text", document.id, text),
+            None if url is None else self.seal.seal("source_url", document.id, url),
+        )
+
+    def _document(self, row: asyncpg.Record) -> Document:
+        identifier, url = row["id"], row["sealed_source_url"]
+        return Document(
+            id=identifier,
+            owner_id=row["owner_id"],
+            title=self.seal.open("title", identifier, row["sealed_title"]),
+            source_url=None if url is None else self.seal.open("source_url", identifier, url),
+            visibility=Visibility(row["visibility"]),
+            version=row["version"],
+            indexed_version=row["indexed_version"],
+            embedded_with=row["embedded_with"],
+            created_at=row["created_at"],
+            updated_at=row["updated_at"],
+        )

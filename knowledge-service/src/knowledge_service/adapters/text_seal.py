@@ -1,0 +1,40 @@
+"""Titles, texts and addresses as stored: sealed by AES-256-GCM, each bound to its place."""
+
+from uuid import UUID
+
+from chassis.sealing import Sealing, derived_key
+
+
+class TextSeal:
+    """Seals under a key derived from the master key."""
+
+    def __init__(self, master_key: bytes, *accepted: bytes) -> None:
+        """Takes the keys.
+
+        Args:
+            master_key: 32 secret bytes; what is sealed now is sealed under it.
+            accepted: Master keys of what was sealed earlier.
+        """
+        self._sealing = Sealing(*(derived_key(each, "documents") for each in (master_key, *accepted)))
+
+    def seal(self, place: str, of: UUID, text: str) -> bytes:
+        """Returns a text that only `open` can read, and only with the same place and id.
+
+        Args:
+            place: What the text is, such as `title`.
+            of: The id of the document or passage that it is part of.
+            text: The text.
+        """
+        return self._sealing.seal(text.encode(), _bound(place, of))
+
+    def open(self, place: str, of: UUID, sealed: bytes) -> str:
+        """Returns the text.
+
+        Raises:
+            InvalidTag: no key opens it, or it was altered or moved.
+        """
+        return self._sealing.open(sealed, _bound(place, of)).decode()
+
+
+def _bound(place: str, of: UUID) -> bytes:
+    return place.encode() + b"\n" + of.bytes

@@ -1,0 +1,84 @@
+"""Audit entries about documents: by id, never by title, text or question."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from uuid import UUID
+
+from chassis.identity.caller import Caller
+
+
+class Action(StrEnum):
+    """What was done."""
+
+    READ = "knowledge.read"
+    LIST = "knowledge.list"
+    SEARCH = "knowledge.search"
+    SHARE = "knowledge.share"
+    DELETE = "knowledge.delete"
+    ERASE = "knowledge.erase"
+    EVENT_REFUSED = "events.refused"
+    EVENT_DEAD_LETTER = "events.dead_letter"
+
+
+class Outcome(StrEnum):
+    """How it ended."""
+
+    SUCCESS = "success"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """One entry of the audit trail.
+
+    Attributes:
+        actor_id: The user who acted; None when it was a service.
+        subject_id: The user concerned; None when it is not a single one.
+        request_id: The request's id if it is a UUID, which identifies no user; empty if it is other text.
+        details: Further facts about the action.
+    """
+
+    action: Action
+    actor_id: UUID | None
+    subject_id: UUID | None = None
+    outcome: Outcome = Outcome.SUCCESS
+    request_id: str = ""
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+def entry(
+    action: Action,
+    caller: Caller,
+    *,
+    owners: frozenset[UUID] = frozenset(),
+    documents: tuple[UUID, ...] = (),
+    details: Mapping[str, str] | None = None,
+    outcome: Outcome = Outcome.SUCCESS,
+) -> AuditEntry:
+    """Returns the entry for an action of the caller.
+
+    Args:
+        action: What was done.
+        caller: Who did it.
+        owners: Whose documents it concerned.
+        documents: Which documents it concerned.
+        details: Further facts.
+        outcome: How it ended.
+    """
+    named = {"documents": " ".join(map(str, documents))} if documents else {}
+    return AuditEntry(
+        action=action,
+        actor_id=caller.user_id,
+        subject_id=next(iter(owners)) if len(owners) == 1 else None,
+        outcome=outcome,
+        request_id=_neutral(caller.request_id),
+        details={**named, **(details or {})},
+    )
+
+
+def _neutral(request_id: str) -> str:
+    try:
+        return request_id if str(UUID(request_id)) == request_id else ""
+    except ValueError:
+        return ""

@@ -1,0 +1,1 @@
+"""gRPC: message in, use case, message out."""

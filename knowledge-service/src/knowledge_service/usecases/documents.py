@@ -1,0 +1,189 @@
+"""Putting, reading, listing and deleting documents."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from chassis.clock import Clock
+from chassis.errors import NotFound, TokenRevoked
+from chassis.identity.caller import Caller
+
+from knowledge_service.domain.audit import Action, entry
+from knowledge_service.domain.document import (
+    Content,
+    Document,
+    Page,
+    Position,
+    changed,
+    new_document,
+    require_deletable,
+    require_owner,
+    require_visibility,
+)
+from knowledge_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
+from knowledge_service.domain.visibility import Visibility, labels_of_caller
+from knowledge_service.usecases.indexing import IndexDocument, RemoveFromIndex
+
+
+@dataclass(frozen=True, slots=True)
+class PutDocument:
+    """Creates a document or replaces the caller's own, and indexes it.
+
+    The document commits before it is indexed, so that an index that is down loses nothing: the background
+    indexes what a call could not.
+    """
+
+    units: UnitsOfWork
+    index_document: IndexDocument
+    clock: Clock
+
+    async def __call__(
+        self, *, caller: Caller, document_id: UUID, content: Content, visibility: Visibility
+    ) -> tuple[Document, bool]:
+        """Returns the document, and whether it was created.
+
+        Raises:
+            Forbidden: the document is another user's that the caller sees, or the visibility is for admins.
+            NotFound: the document is another user's that the caller does not see.
+            Invalid: the text is too large.
+            TokenRevoked: the caller was erased since the token was issued.
+            Unavailable: committed, but the index could not be reached.
+        """
+        require_visibility(caller, visibility)
+        content.check()
+        async with self.units.transaction() as unit:
+            if not await unit.owners.admit(caller.require_user_id()):
+                raise TokenRevoked
+            document, created = await self._store(unit, caller, document_id, content, visibility)
+        return await self.index_document(document_id=document.id) or document, created
+
+    async def _store(
+        self, unit: UnitOfWork, caller: Caller, document_id: UUID, content: Content, visibility: Visibility
+    ) -> tuple[Document, bool]:
+        now = self.clock.now()
+        before = await unit.documents.lock(document_id)
+        if before is None:
+            document = new_document(document_id, caller, content, visibility, now)
+            # Waits for a call that creates the same document at the same time.
+            if await unit.documents.insert(document, content.text):
+                # So that the removal of a deleted one does not remove this one from the index.
+                await unit.removals.delete(document_id)
+                await _audit_sharing(unit, caller, None, document)
+                return document, True
+            before = await unit.documents.lock(document_id)
+            if before is None:
+                raise NotFound
+        require_owner(caller, before)
+        document = changed(before, content, visibility, now)
+        await unit.documents.save(document, content.text)
+        await _audit_sharing(unit, caller, before, document)
+        return document, False
+
+
+async def _audit_sharing(unit: UnitOfWork, caller: Caller, before: Document | None, after: Document) -> None:
+    was = Visibility.PRIVATE if before is None else before.visibility
+    if was is not after.visibility:
+        details = {"from": was.value, "to": after.visibility.value}
+        await unit.outbox.audit(
+            entry(
+                Action.SHARE,
+                caller,
+                owners=frozenset({after.owner_id}),
+                documents=(after.id,),
+                details=details,
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GetDocument:
+    """Returns a document with its text. Reading another user's is audited."""
+
+    units: UnitsOfWork
+
+    async def __call__(self, *, caller: Caller, document_id: UUID) -> tuple[Document, str]:
+        """Returns document and text.
+
+        Raises:
+            NotFound: there is none that the caller may see.
+        """
+        async with self.units.transaction() as unit:
+            document = await unit.documents.find(document_id)
+            if document is None or not document.is_visible_to(caller):
+                raise NotFound
+            text = await unit.documents.text(document_id)
+            if document.owner_id != caller.user_id:
+                await unit.outbox.audit(
+                    entry(
+                        Action.READ, caller, owners=frozenset({document.owner_id}), documents=(document_id,)
+                    )
+                )
+        return document, text
+
+
+@dataclass(frozen=True, slots=True)
+class ListDocuments:
+    """Lists the documents that the caller sees. Listing those of other users is audited."""
+
+    units: UnitsOfWork
+
+    async def __call__(
+        self, *, caller: Caller, page: int, page_size: int, after: Position | None = None
+    ) -> Page:
+        """Returns one page, the newest documents first.
+
+        Args:
+            caller: Who asks.
+            page: Number of the page, from 1.
+            page_size: Rows per page.
+            after: Begin after this position instead of counting pages.
+        """
+        labels = labels_of_caller(caller)
+        offset = (page - 1) * page_size if after is None else 0
+        async with self.units.transaction() as unit:
+            total_items = await unit.documents.count(labels)
+            # One row more than the page shows whether another page follows.
+            rows = await unit.documents.page(labels, after=after, offset=offset, limit=page_size + 1)
+            shown = rows[:page_size]
+            others = [each for each in shown if each.owner_id != caller.user_id]
+            if others:
+                owners = frozenset(each.owner_id for each in others)
+                documents = tuple(each.id for each in others)
+                await unit.outbox.audit(entry(Action.LIST, caller, owners=owners, documents=documents))
+        return Page(
+            documents=shown,
+            number=page,
+            size=page_size,
+            total_items=total_items,
+            has_next=len(rows) > page_size,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteDocument:
+    """Deletes a document: the owner's own, or any as an admin. Deleting another user's is audited."""
+
+    units: UnitsOfWork
+    remove_from_index: RemoveFromIndex
+
+    async def __call__(self, *, caller: Caller, document_id: UUID) -> None:
+        """Deletes the document.
+
+        No search returns it once it is committed, also while the index still has it.
+
+        Raises:
+            NotFound: there is none that the caller sees.
+            Forbidden: it belongs to another user, and the caller is no admin.
+        """
+        async with self.units.transaction() as unit:
+            document = await unit.documents.lock(document_id)
+            if document is None:
+                raise NotFound
+            require_deletable(caller, document)
+            await unit.documents.delete(document_id)
+            await unit.removals.add([document_id])
+            if document.owner_id != caller.user_id:
+                owners = frozenset({document.owner_id})
+                await unit.outbox.audit(
+                    entry(Action.DELETE, caller, owners=owners, documents=(document_id,))
+                )
+        await self.remove_from_index(document_id=document_id)

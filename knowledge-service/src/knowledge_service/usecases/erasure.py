@@ -1,0 +1,59 @@
+"""Erasing the documents of erased users."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from chassis.identity.caller import ANONYMOUS, Caller
+
+from knowledge_service.domain.audit import Action, entry
+from knowledge_service.domain.owner import UserDirectory
+from knowledge_service.domain.unit_of_work import UnitsOfWork
+from knowledge_service.usecases.indexing import RemoveFromIndex
+
+
+@dataclass(frozen=True, slots=True)
+class EraseIfErased:
+    """Erases everything that a user stored here, if user-service has erased the user. May be repeated."""
+
+    units: UnitsOfWork
+    directory: UserDirectory
+    remove_from_index: RemoveFromIndex
+
+    async def __call__(self, *, caller: Caller, user_id: UUID) -> None:
+        """Erases documents and passages in one transaction, and then the vectors.
+
+        Raises:
+            Unavailable: user-service could not be reached; retry.
+        """
+        if not await self.directory.is_erased(user_id):
+            return
+        async with self.units.transaction() as unit:
+            await unit.owners.erase(user_id)
+            documents = await unit.documents.delete_of(user_id)
+            if documents:
+                await unit.removals.add(documents)
+                details = {"count": str(len(documents))}
+                await unit.outbox.audit(
+                    entry(Action.ERASE, caller, owners=frozenset({user_id}), details=details)
+                )
+        for document_id in documents:
+            await self.remove_from_index(document_id=document_id)
+
+
+@dataclass(frozen=True, slots=True)
+class EraseMissed:
+    """Erases what stayed of users who were erased while this service was off for longer than events are kept."""
+
+    units: UnitsOfWork
+    erase_if_erased: EraseIfErased
+
+    async def __call__(self) -> None:
+        """Asks user-service about each user who has a document.
+
+        Raises:
+            Unavailable: user-service could not be reached; retry.
+        """
+        async with self.units.statements() as unit:
+            owners = await unit.documents.owners()
+        for user_id in owners:
+            await self.erase_if_erased(caller=ANONYMOUS, user_id=user_id)
