@@ -112,7 +112,7 @@ def _facts(service: Service) -> Iterator[tuple[str, str]]:
 
 def _architecture() -> dict[str, dict[str, list[str]]]:
     text = (tree.ROOT / "helm/vestibule/templates/_architecture.tpl").read_text(encoding="utf-8")
-    inside = text.split('{{- define "vestibule.architecture" -}}')[1].split("{{- end }}")[0]
+    inside = text.split('{{- define "vestibule.architecture.whole" -}}')[1].split("{{- end }}")[0]
     arrows: dict[str, dict[str, list[str]]] = yaml.safe_load(inside)
     return arrows
 

@@ -53,7 +53,7 @@ def test_authority_waits_for_no_service() -> None:
 def test_waits_are_the_charts() -> None:
     """The chart's table of arrows says the same, and opens the network to what is waited for."""
     text = (tree.ROOT / "helm/vestibule/templates/_architecture.tpl").read_text(encoding="utf-8")
-    table = yaml.safe_load(text.split("-}}", 1)[1].rsplit("{{-", 1)[0])
+    table = yaml.safe_load(text.split("-}}", 1)[1].split("{{-", 1)[0])
 
     assert {service: set(arrows.get("readyAfter", ())) for service, arrows in table.items()} == waits()
     for service, arrows in table.items():

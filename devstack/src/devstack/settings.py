@@ -60,7 +60,9 @@ class Settings:
             redis_url=given.get("REDIS_URL"),
             observe=_switch("OBSERVE", given.get("OBSERVE", "0")),
             services=tuple(
-                each for each in SERVICES if not each.switch or _switch(each.switch, given.get(each.switch, "0"))
+                each
+                for each in SERVICES
+                if not each.switch or _switch(each.switch, given.get(each.switch, "0"))
             ),
             environment=given,
         )

@@ -135,9 +135,7 @@ class Endpoint:
         if self._enveloped:
             body = success(encoded.data, request_id=request.request_id, pagination=encoded.pagination)
         status = _CREATED if encoded.created else self._status
-        return Response(
-            status, body, headers=headers, cache_control=cache_control, cookies=encoded.cookies
-        )
+        return Response(status, body, headers=headers, cache_control=cache_control, cookies=encoded.cookies)
 
     def _page(self, response: Any) -> Response:
         content_type = response.content_type.encode("latin-1")

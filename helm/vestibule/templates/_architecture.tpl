@@ -1,13 +1,14 @@
 {{/*
-The arrows of the architecture: what each service calls. NetworkPolicies open these and no others.
+The arrows of the architecture: what each service calls, where every service is on. NetworkPolicies open these and no others.
 `grpc` names services, `readyAfter` those of them that readiness waits for (in no ring: a Service
 without ready pods has no name in DNS), `metrics` those whose figures are drawn, `backends` parts outside the chart. `connections` are those to Postgres that a
 pod opens besides its pool (`pooled`): the relay's, or the aggregator's few. `package` is what a service
-serves of the protos, `environment` the prefix of its settings.
+serves of the protos, `environment` the prefix of its settings, `masterKey` the value under `secrets` that
+names the secret of its master key.
 */}}
-{{- define "vestibule.architecture" -}}
+{{- define "vestibule.architecture.whole" -}}
 gateway:
-  grpc: [auth-service, user-service, health-aggregator]
+  grpc: [auth-service, user-service, health-aggregator, knowledge-service]
   readyAfter: [auth-service]
   backends: [redis]
 auth-service:
@@ -18,6 +19,7 @@ auth-service:
   pooled: true
   connections: 1
   environment: AUTH
+  masterKey: authMasterKey
   owner: auth_owner
   role: auth_service
 user-service:
@@ -34,11 +36,46 @@ user-service:
 health-aggregator:
   package: vestibule.health.v1
   grpc: [auth-service]
-  metrics: [gateway, auth-service, user-service]
+  metrics: [gateway, auth-service, user-service, knowledge-service]
   backends: [postgres, redis, qdrant, nextcloud, kubernetes]
   schema: health
   connections: 3
   environment: HEALTH
   owner: health_owner
   role: health_aggregator
+knowledge-service:
+  package: vestibule.knowledge.v1
+  grpc: [auth-service, user-service]
+  readyAfter: [auth-service]
+  backends: [postgres, redis, qdrant]
+  schema: knowledge
+  pooled: true
+  connections: 1
+  environment: KNOWLEDGE
+  owner: knowledge_owner
+  role: knowledge_service
+  masterKey: knowledgeMasterKey
+{{- end }}
+
+{{/* The same without the optional services that are off. Its keys are the services of this release. */}}
+{{- define "vestibule.architecture" -}}
+{{- $services := .Values.services }}
+{{- $on := dict }}
+{{- range $service, $arrows := include "vestibule.architecture.whole" . | fromYaml }}
+{{- if dig $service "enabled" true $services }}
+{{- $_ := set $on $service $arrows }}
+{{- end }}
+{{- end }}
+{{- range $arrows := $on }}
+{{- range $kind := list "grpc" "metrics" }}
+{{- $called := list }}
+{{- range index $arrows $kind }}
+{{- if hasKey $on . }}
+{{- $called = append $called . }}
+{{- end }}
+{{- end }}
+{{- $_ := set $arrows $kind $called }}
+{{- end }}
+{{- end }}
+{{- toYaml $on }}
 {{- end }}

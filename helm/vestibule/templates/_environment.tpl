@@ -46,6 +46,9 @@ TOKEN_AUDIENCE: {{ $config.audience | quote }}
 {{- if has "auth-service" $arrows.grpc }}
 {{ . }}_AUTH_ADDRESS: {{ $auth | quote }}
 {{- end }}
+{{- if has "user-service" $arrows.grpc }}
+{{ . }}_USERS_ADDRESS: {{ $users | quote }}
+{{- end }}
 {{- if $arrows.schema }}
 {{ . }}_POSTGRES_URL: {{ include "vestibule.postgres.url" (dict "root" $root "role" $arrows.role) | quote }}
 {{- end }}
@@ -82,7 +85,6 @@ AUTH_ISSUER: {{ $config.publicUrl | quote }}
 AUTH_AUDIT_RETENTION_YEARS: {{ $root.Values.audit.retentionYears | quote }}
 {{- end }}
 AUTH_AUDIENCE: {{ $config.audience | quote }}
-AUTH_USERS_ADDRESS: {{ $users | quote }}
 AUTH_NOTIFY_SECOND_FACTOR_GUESSES: {{ ternary "on" "off" $root.Values.mail.notify.secondFactorGuesses | quote }}
 AUTH_NOTIFY_NEW_DEVICE: {{ ternary "on" "off" $root.Values.mail.notify.newDevice | quote }}
 AUTH_VERIFIED_EMAIL: {{ ternary "on" "off" $root.Values.mail.verifiedAddress | quote }}
@@ -98,6 +100,10 @@ AUTH_MAIL_FROM: {{ . | quote }}
 {{- end }}
 {{- if and $root.Values.mail.url (not $root.Values.mail.existingSecret) }}
 SMTP_URL: {{ $root.Values.mail.url | quote }}
+{{- end }}
+{{- else if eq .service "knowledge-service" }}
+{{- with $config.qdrantUrl }}
+QDRANT_URL: {{ . | quote }}
 {{- end }}
 {{- else if eq .service "health-aggregator" }}
 {{- $endpoints := dict .service (printf "127.0.0.1:%v" $values.ports.http) }}
@@ -153,18 +159,21 @@ NEXTCLOUD_URL: {{ . | quote }}
 {{- with $arrows.role }}
 {{ include "vestibule.secretEnv.password" (dict "root" $root "role" .) }}
 {{- end }}
-{{- if eq .service "auth-service" }}
-- name: AUTH_MASTER_KEY
+{{- with $arrows.masterKey }}
+{{- $secret := include "vestibule.secret.name" (dict "root" $root "existing" (index $root.Values.secrets .) "suffix" (kebabcase .)) }}
+- name: {{ $arrows.environment }}_MASTER_KEY
   valueFrom:
     secretKeyRef:
-      name: {{ include "vestibule.secret.name" (dict "root" $root "existing" $root.Values.secrets.authMasterKey "suffix" "auth-master-key") }}
-      key: AUTH_MASTER_KEY
-- name: AUTH_MASTER_KEYS_ACCEPTED
+      name: {{ $secret }}
+      key: {{ $arrows.environment }}_MASTER_KEY
+- name: {{ $arrows.environment }}_MASTER_KEYS_ACCEPTED
   valueFrom:
     secretKeyRef:
-      name: {{ include "vestibule.secret.name" (dict "root" $root "existing" $root.Values.secrets.authMasterKey "suffix" "auth-master-key") }}
-      key: AUTH_MASTER_KEYS_ACCEPTED
+      name: {{ $secret }}
+      key: {{ $arrows.environment }}_MASTER_KEYS_ACCEPTED
       optional: true
+{{- end }}
+{{- if eq .service "auth-service" }}
 {{- with $root.Values.mail.existingSecret }}
 - name: SMTP_URL
   valueFrom:

@@ -77,7 +77,7 @@ imagePullSecrets:
     defaultMode: 0440
     items:
       - {key: {{ .service }}.key, path: service.key}
-      {{- range $service := keys .root.Values.services | sortAlpha }}
+      {{- range $service := keys (include "vestibule.architecture" .root | fromYaml) | sortAlpha }}
       - {key: {{ $service }}.pem, path: trust/{{ $service }}.pem}
       {{- end }}
 {{- end }}

@@ -31,9 +31,9 @@
 {{- end }}
 {{- end }}
 {{- if gt $needed (int .Values.postgres.maxConnections) }}
-{{- fail (printf "postgres.maxConnections is %d, but at their most the pods open %d connections (auth-service and user-service: twice maxReplicas + 1, because in a rollout the old ones serve on, times postgres.poolMax + 1; health-aggregator: twice replicas + 1, times 3; plus postgres.reservedConnections). Raise max_connections and postgres.maxConnections, or lower poolMax or maxReplicas." (int .Values.postgres.maxConnections) $needed) }}
+{{- fail (printf "postgres.maxConnections is %d, but at their most the pods open %d connections (auth-service, user-service and knowledge-service where it is on: twice maxReplicas + 1, because in a rollout the old ones serve on, times postgres.poolMax + 1; health-aggregator: twice replicas + 1, times 3; plus postgres.reservedConnections). Raise max_connections and postgres.maxConnections, or lower poolMax or maxReplicas." (int .Values.postgres.maxConnections) $needed) }}
 {{- end }}
-{{- $known := include "vestibule.architecture" . | fromYaml }}
+{{- $known := include "vestibule.architecture.whole" . | fromYaml }}
 {{- range $service := keys .Values.services | sortAlpha }}
 {{- if not (hasKey $known $service) }}
 {{- fail (printf "services.%s is not a service: the services are %s." $service (keys $known | sortAlpha | join ", ")) }}

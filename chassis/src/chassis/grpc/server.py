@@ -102,7 +102,8 @@ class GrpcServer:
         streaming = [policy for policy in self._policies if streams(policy.descriptor)]
         longest_seconds = max((policy.stream_seconds for policy in streaming), default=0.0)
         largest_bytes = max(
-            (max(each.options.stream.message_bytes, each.options.body_bytes) for each in self._policies), default=0
+            (max(each.options.stream.message_bytes, each.options.body_bytes) for each in self._policies),
+            default=0,
         )
         return [
             (

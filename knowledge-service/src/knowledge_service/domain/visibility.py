@@ -1,7 +1,7 @@
 """Who sees what: the one place where it is decided.
 
-A document carries access labels, and a caller holds some by the claims of the token. The caller sees a document
-if they have a label in common. The index filters by the same labels as Postgres.
+A document carries access labels, and a caller holds some by the claims of the token. The caller sees a
+document if they have a label in common. The index filters by the same labels as Postgres.
 """
 
 from enum import StrEnum

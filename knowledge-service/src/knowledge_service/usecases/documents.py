@@ -21,7 +21,6 @@ from knowledge_service.domain.document import (
 )
 from knowledge_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from knowledge_service.domain.visibility import Visibility, labels_of_caller
-from knowledge_service.usecases.indexing import IndexDocument, RemoveFromIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,6 @@ class PutDocument:
     """
 
     units: UnitsOfWork
-    index_document: IndexDocument
     clock: Clock
 
     async def __call__(
@@ -54,7 +52,7 @@ class PutDocument:
             if not await unit.owners.admit(caller.require_user_id()):
                 raise TokenRevoked
             document, created = await self._store(unit, caller, document_id, content, visibility)
-        return await self.index_document(document_id=document.id) or document, created
+        return document, created
 
     async def _store(
         self, unit: UnitOfWork, caller: Caller, document_id: UUID, content: Content, visibility: Visibility
@@ -163,7 +161,6 @@ class DeleteDocument:
     """Deletes a document: the owner's own, or any as an admin. Deleting another user's is audited."""
 
     units: UnitsOfWork
-    remove_from_index: RemoveFromIndex
 
     async def __call__(self, *, caller: Caller, document_id: UUID) -> None:
         """Deletes the document.
@@ -183,7 +180,4 @@ class DeleteDocument:
             await unit.removals.add([document_id])
             if document.owner_id != caller.user_id:
                 owners = frozenset({document.owner_id})
-                await unit.outbox.audit(
-                    entry(Action.DELETE, caller, owners=owners, documents=(document_id,))
-                )
-        await self.remove_from_index(document_id=document_id)
+                await unit.outbox.audit(entry(Action.DELETE, caller, owners=owners, documents=(document_id,)))

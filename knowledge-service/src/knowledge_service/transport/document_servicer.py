@@ -1,0 +1,71 @@
+"""`vestibule.knowledge.v1.DocumentService`: documents, for clients."""
+
+from typing import Any
+from uuid import UUID
+
+from chassis.clock import Clock
+from chassis.identity.caller import current_caller
+from google.protobuf.empty_pb2 import Empty
+from vestibule.knowledge.v1 import document_service_pb2 as pb
+from vestibule.knowledge.v1.document_service_pb2_grpc import DocumentServiceServicer
+
+from knowledge_service.domain.document import Content
+from knowledge_service.domain.unit_of_work import UnitsOfWork
+from knowledge_service.domain.visibility import Visibility
+from knowledge_service.transport.messages import decode_cursor, document_message, pagination_message
+from knowledge_service.usecases.documents import DeleteDocument, GetDocument, ListDocuments, PutDocument
+
+PAGE_SIZE = 20
+
+
+class DocumentServicer(DocumentServiceServicer):
+    """Runs one use case per call."""
+
+    def __init__(self, units: UnitsOfWork, clock: Clock) -> None:
+        self._model = ""
+        self._put_document = PutDocument(units, clock)
+        self._list_documents = ListDocuments(units)
+        self._get_document = GetDocument(units)
+        self._delete_document = DeleteDocument(units)
+
+    async def PutDocument(self, request: pb.PutDocumentRequest, context: Any) -> pb.PutDocumentResponse:
+        """Creates or replaces a document."""
+        content = Content(
+            title=request.title,
+            text=request.text,
+            source_url=request.source_url if request.HasField("source_url") else None,
+        )
+        document, created = await self._put_document(
+            caller=current_caller(),
+            document_id=UUID(request.document_id),
+            content=content,
+            visibility=Visibility(request.visibility or Visibility.PRIVATE),
+        )
+        return pb.PutDocumentResponse(
+            document=document_message(document, self._model, content.text), created=created
+        )
+
+    async def ListDocuments(self, request: pb.ListDocumentsRequest, context: Any) -> pb.ListDocumentsResponse:
+        """Lists documents."""
+        page, after = request.page or 1, None
+        if request.HasField("cursor"):
+            page, after = decode_cursor(request.cursor)
+        found = await self._list_documents(
+            caller=current_caller(), page=page, page_size=request.page_size or PAGE_SIZE, after=after
+        )
+        return pb.ListDocumentsResponse(
+            documents=[document_message(each, self._model) for each in found.documents],
+            pagination=pagination_message(found),
+        )
+
+    async def GetDocument(self, request: pb.GetDocumentRequest, context: Any) -> pb.GetDocumentResponse:
+        """Returns a document."""
+        document, text = await self._get_document(
+            caller=current_caller(), document_id=UUID(request.document_id)
+        )
+        return pb.GetDocumentResponse(document=document_message(document, self._model, text))
+
+    async def DeleteDocument(self, request: pb.DeleteDocumentRequest, context: Any) -> Empty:
+        """Deletes a document."""
+        await self._delete_document(caller=current_caller(), document_id=UUID(request.document_id))
+        return Empty()

@@ -1,0 +1,125 @@
+"""Builds the service: the one module that names concrete adapters."""
+
+import asyncio
+
+from chassis.auth_client.authenticator import TokenAuthenticator
+from chassis.auth_client.client import AUTH_CLIENT_SERVICES, AUTH_SERVICE, AuthClient
+from chassis.clock import SystemClock
+from chassis.events.consumer import Consumer
+from chassis.events.relay import Relay
+from chassis.events.tail import Tail
+from chassis.grpc.certificates import open_certificates
+from chassis.grpc.channel import open_channel
+from chassis.grpc.server import GrpcServer, build_server
+from chassis.identity.service_keys import ServiceKeys, open_service_keys
+from chassis.identity.service_tokens import ServiceTokens
+from chassis.lifecycle import Lifecycle
+from chassis.postgres import revision
+from chassis.postgres.pool import open_pool
+from vestibule.knowledge.v1.document_service_pb2_grpc import add_DocumentServiceServicer_to_server
+
+from knowledge_service.adapters.postgres.outbox import OUTBOX
+from knowledge_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
+from knowledge_service.adapters.text_seal import TextSeal
+from knowledge_service.adapters.user_directory import DIRECTORY_SERVICE, GrpcUserDirectory
+from knowledge_service.settings import KnowledgeSettings
+from knowledge_service.transport import background
+from knowledge_service.transport.document_servicer import DocumentServicer
+from knowledge_service.transport.event_handlers import event_handlers
+from knowledge_service.usecases.audit import AuditEvents
+from knowledge_service.usecases.erasure import EraseIfErased, EraseMissed
+
+SERVICE = "knowledge-service"
+
+
+async def start(lifecycle: Lifecycle, settings: KnowledgeSettings) -> None:
+    """Starts the service; returns when it listens. It is ready when it can authenticate callers.
+
+    Raises:
+        StartupError: a port is in use, or Postgres or its schema is not as required.
+    """
+    pool = await lifecycle.enter(
+        open_pool(
+            settings.postgres_url.get_secret_value(),
+            application_name=SERVICE,
+            max_size=settings.postgres_pool_size,
+        )
+    )
+    await revision.require(pool, schema=OUTBOX.schema, package="knowledge_service")
+    units = PostgresUnitsOfWork(pool, TextSeal(*settings.master_keys))
+
+    service_tokens = ServiceTokens(open_service_keys(SERVICE, settings))
+    certificates = open_certificates(settings.tls_files)
+    to_auth = await lifecycle.enter(
+        open_channel(
+            settings.auth_address,
+            service_tokens=service_tokens,
+            services=AUTH_CLIENT_SERVICES,
+            credentials=certificates,
+        )
+    )
+    to_users = await lifecycle.enter(
+        open_channel(
+            settings.users_address,
+            service_tokens=service_tokens,
+            services=(DIRECTORY_SERVICE,),
+            credentials=certificates,
+        )
+    )
+    authenticator = TokenAuthenticator(
+        AuthClient(to_auth),
+        issuer=settings.token_issuer,
+        audience=settings.token_audience,
+        keys_refresh_seconds=settings.jwks_refresh_seconds,
+    )
+    server = build_server(service_tokens=service_tokens, authenticator=authenticator)
+    server.add(add_DocumentServiceServicer_to_server, DocumentServicer(units, SystemClock()))
+
+    tail = Tail(
+        redis_url=settings.redis_url.get_secret_value(),
+        client_name=SERVICE,
+        keys=service_tokens.keys,
+        on_event=authenticator.feed.on_event,
+        on_lost=authenticator.feed.on_lost,
+        heartbeat_of=AUTH_SERVICE,
+    )
+    lifecycle.begin("event tail", tail.run())
+    lifecycle.begin("token authenticator", authenticator.run(tail))
+    erase = EraseIfErased(units, GrpcUserDirectory(to_users))
+    lifecycle.begin("missed erasures", background.erase_missed(EraseMissed(units, erase)))
+    _begin_events(lifecycle, settings, service_tokens.keys, units, erase)
+
+    await server.start(f"{settings.grpc_host}:{settings.grpc_port}", certificates)
+    lifecycle.on_drain(server.drain)
+    lifecycle.on_stop(server.stop)
+    lifecycle.readiness.ask("authenticator", lambda: authenticator.ready, waits_for=AUTH_SERVICE)
+    lifecycle.begin("health", _serve_when_ready(server, authenticator))
+
+
+def _begin_events(
+    lifecycle: Lifecycle,
+    settings: KnowledgeSettings,
+    keys: ServiceKeys,
+    units: PostgresUnitsOfWork,
+    erase: EraseIfErased,
+) -> None:
+    """Begins to publish this service's events and to handle those of others."""
+    redis_url = settings.redis_url.get_secret_value()
+    postgres_url = settings.postgres_url.get_secret_value()
+    relay = Relay(OUTBOX, keys=keys, postgres_url=postgres_url, redis_url=redis_url)
+    consumer = Consumer(
+        group=SERVICE,
+        handlers=event_handlers(erase),
+        keys=keys,
+        redis_url=redis_url,
+        audit=AuditEvents(units),
+    )
+    lifecycle.begin("outbox relay", relay.run())
+    lifecycle.begin("event consumer", consumer.run())
+
+
+async def _serve_when_ready(server: GrpcServer, authenticator: TokenAuthenticator) -> None:
+    """Reports serving once callers can be authenticated; auth-service may start after this service."""
+    while not authenticator.ready:  # noqa: ASYNC110 two caches fill in the background; neither has an event
+        await asyncio.sleep(0.05)
+    server.set_serving(True)
