@@ -16,8 +16,8 @@ HOSTILE := tests/system/test_openapi.py tests/system/test_grpc_fuzz.py tests/cha
 FROM ?= last
 # More arguments for pytest: make test ARGS="tests/gateway -k cache"
 ARGS ?=
-# Two processes; tests that share a running stack, and those of one file, stay in one of them (tests/groups.py).
-PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
+# Tests that share a running stack, and those of one file, stay in one process (tests/groups.py).
+PARALLEL := --dist loadfile --no-loadscope-reorder
 
 # A folder whose `__main__.py` declares a service.
 SERVICES := $(shell grep --files-with-matches '^service = Service' */src/*/__main__.py | cut -d / -f 1)
@@ -41,10 +41,11 @@ up: .venv/.runs ## Start the whole system here; Ctrl-C stops it; OBSERVE=1 with 
 	@exec $(BIN)/python -m devstack up --with-parent
 
 test: .venv/.develops ## Run the tests, all but the long ones, on real Postgres, Valkey and gRPC; ARGS="…" goes to pytest
-	@$(BIN)/pytest $(PARALLEL) -m "not nightly" $(ARGS)
+	@# Four processes for two cores: tests wait a third of their time, for timeouts and starting processes.
+	@$(BIN)/pytest -n 4 $(PARALLEL) -m "not nightly" $(ARGS)
 
 test-nightly: .venv/.develops ## Run the tests that take long, and send more random cases
-	@OPENAPI_CASES=2800 FUZZ_CASES=800 $(BIN)/pytest $(PARALLEL) -m "nightly or more_cases" $(ARGS)
+	@OPENAPI_CASES=2800 FUZZ_CASES=800 $(BIN)/pytest -n 2 $(PARALLEL) -m "nightly or more_cases" $(ARGS)
 
 test-faults: .venv/.develops ## Inject every fault, check every invariant, and write docs/reliability.md
 	@FAULTS=all FAULTS_REPORT=docs/reliability.md $(BIN)/pytest tests/faults $(ARGS)

@@ -1,8 +1,11 @@
-"""Which tests run in the same process of `make test`: those that share what takes long to start."""
+"""Which tests run in the same process of `make test`: those that share what takes long to start.
+
+Two processes have a stack each: with one, its tests alone would take longer than all others together.
+"""
 
 from xdist.scheduler import LoadFileScheduling
 
-STACK = "stack"
+STACKS = ("stack 1", "stack 2")
 CHART = "chart"
 
 SHARED_STACK = (
@@ -21,7 +24,10 @@ OWN_STACK = (
 )
 """Files among them that start a stack of their own instead."""
 
-LONGEST_FIRST = (STACK, "tests/devstack/", "tests/faults/", *OWN_STACK, "tests/auth_service/test_")
+ON_THE_FIRST_STACK = tuple(f"tests/system/test_{letter}" for letter in "abcdefghijk")
+"""Files among them that take about as long as the others together."""
+
+LONGEST_FIRST = (*STACKS, "tests/devstack/", "tests/faults/", *OWN_STACK, "tests/auth_service/test_")
 """The beginnings of the groups that take longest, in the order in which they start."""
 
 
@@ -33,11 +39,13 @@ class GroupScheduling(LoadFileScheduling):  # type: ignore[misc] # xdist has no 
 
 
 def group(nodeid: str) -> str:
-    """Returns the group of a test: the shared stack, the chart, or its own file."""
+    """Returns the group of a test: a shared stack, the chart, or its own file."""
     file = nodeid.partition("::")[0]
     if file.startswith("tests/chart/"):
         return CHART
-    return STACK if file.startswith(SHARED_STACK) and file not in OWN_STACK else file
+    if file.startswith(SHARED_STACK) and file not in OWN_STACK:
+        return STACKS[0] if file.startswith(ON_THE_FIRST_STACK) else STACKS[1]
+    return file
 
 
 def rank(nodeid: str) -> tuple[int, str]:
