@@ -21,7 +21,7 @@ from devstack.plan import Ports
 from devstack.ports import free_port
 from devstack.service import ServiceProcess
 from devstack.stack import Stack
-from devstack.topology import AUTH, GATEWAY, HEALTH
+from devstack.topology import AUTH, GATEWAY, HEALTH, Service
 
 from tests.system.client import PASSWORD, Client, new_email
 from tests.waiting import wait_for
@@ -143,16 +143,19 @@ class System:
         finally:
             process.stop()
 
+    def environment(self, service: Service) -> dict[str, str]:
+        """Returns the environment of a service's process."""
+        return dict(self._stack.services[service.name].environment)
+
     def command(self, *arguments: str) -> str:
         """Runs `python -m auth_service` with the settings of auth-service, and returns its output.
 
         Raises:
             AssertionError: it failed.
         """
-        environment = self._stack.services[AUTH.name].environment
         ran = subprocess.run(
             [sys.executable, "-m", AUTH.module, *arguments],
-            env=dict(environment),
+            env=self.environment(AUTH),
             capture_output=True,
             text=True,
             timeout=60,

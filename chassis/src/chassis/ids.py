@@ -16,7 +16,12 @@ def uuid7(now_ms: int | None = None) -> uuid.UUID:
         now_ms: The Unix time in milliseconds; None for now.
     """
     milliseconds = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-    random = int.from_bytes(os.urandom(10), "big")
+    return uuid7_of(milliseconds, os.urandom(10))
+
+
+def uuid7_of(milliseconds: int, chance: bytes) -> uuid.UUID:
+    """Returns the id with this Unix time and 74 bits of the first 10 bytes."""
+    random = int.from_bytes(chance[:10], "big")
     high, low = random >> 62 & 0xFFF, random & 0x3FFF_FFFF_FFFF_FFFF
     return uuid.UUID(int=milliseconds << 80 | _VERSION | high << 64 | _VARIANT | low)
 

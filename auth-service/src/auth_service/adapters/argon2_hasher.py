@@ -1,4 +1,7 @@
-"""Argon2id behind `PasswordHasher`: in a bounded pool, with a decoy for unknown accounts."""
+"""Argon2id behind `PasswordHasher`: in a bounded pool, with a decoy for unknown accounts.
+
+Hashes of imported users are verified as the system made them that they come from (`foreign_hashes`).
+"""
 
 import secrets
 
@@ -6,6 +9,7 @@ from argon2 import PasswordHasher as Argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.low_level import Type
 
+from auth_service.adapters import foreign_hashes
 from auth_service.adapters.hashing_pool import HashingPool
 from auth_service.domain.password import prepared
 
@@ -58,7 +62,7 @@ class Argon2Hasher:
         Raises:
             HashingOverloaded: too many passwords wait already.
         """
-        matches = await self._pool.run(self._matches, password_hash or self._decoy, prepared(password))
+        matches = await self._pool.run(self._matches, password_hash or self._decoy, password)
         return matches and password_hash is not None
 
     def is_outdated(self, password_hash: str) -> bool:
@@ -66,7 +70,11 @@ class Argon2Hasher:
         return not password_hash.startswith(self._parameters)
 
     def _matches(self, password_hash: str, password: str) -> bool:
+        if self.is_outdated(password_hash):
+            # Other systems hash passwords as typed, this one in its prepared form.
+            forms = dict.fromkeys((password, prepared(password)))
+            return any(foreign_hashes.matches(password_hash, form.encode()) for form in forms)
         try:
-            return self._argon2.verify(password_hash, password)
+            return self._argon2.verify(password_hash, prepared(password))
         except (VerificationError, InvalidHashError):
             return False

@@ -18,6 +18,7 @@ from uuid import UUID
 from chassis.addresses import counted_as
 from chassis.email_address import canonical_email
 from chassis.identity import api_key
+from chassis.ids import uuid7_of
 
 from auth_service.domain.api_key import DrawnKey
 from auth_service.domain.credential import Credential
@@ -25,6 +26,7 @@ from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.login_throttle import ThrottleKey
 from auth_service.domain.mail import MailKind
 from auth_service.domain.refresh import RefreshToken
+from auth_service.domain.user_import import ImportRow
 
 _VERSION = 1
 _BODY = struct.Struct(">B16sQ")
@@ -54,6 +56,16 @@ class _Hmac:
     def _matches(self, digest: bytes, text: bytes) -> bool:
         """Whether any key gives the digest."""
         return _is_one_of(digest, self._digests(text))
+
+
+class HmacImportIds(_Hmac):
+    """Derives UUIDv7s from the time of creation and the address; who has no key cannot confirm an address."""
+
+    def of(self, row: ImportRow) -> Sequence[UUID]:
+        """Returns the id under each key."""
+        milliseconds = int(row.created_at.timestamp() * 1000)
+        text = struct.pack(">Q", milliseconds) + canonical_email(row.email).encode()
+        return [uuid7_of(milliseconds, digest) for digest in self._digests(text)]
 
 
 class HmacRefreshTokens(_Hmac):

@@ -43,6 +43,10 @@ class TotpSecrets:
         uri = pyotp.TOTP(secret).provisioning_uri(name=account, issuer_name=_ISSUER)
         return Enrolment(secret=secret, uri=uri), sealed
 
+    def seal(self, user_id: UUID, secret: str) -> bytes:
+        """Returns another system's secret in base32, sealed for its user alone."""
+        return self._sealing.seal(secret.encode(), user_id.bytes)
+
     def step_of(self, authenticator: Authenticator, code: str, at: datetime) -> int | None:
         """Returns the time step that the code belongs to; None when it is none near `at`."""
         code = code.replace(" ", "")

@@ -26,6 +26,7 @@ class Credential:
         second_factor: Whether signing in needs a second factor.
         email_verified: Whether the current address is verified.
         is_invited: Whether an admin invited the user, who has not chosen a password yet.
+        is_imported: Whether the user comes from another system and is not admitted yet.
     """
 
     user_id: UUID
@@ -38,6 +39,7 @@ class Credential:
     second_factor: bool = False
     email_verified: bool = False
     is_invited: bool = False
+    is_imported: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,8 @@ class Registration:
     Attributes:
         email_verified: Whether the operator named the address, which then counts as verified.
         is_invited: Whether an admin invited the user, who chooses a password by mail.
+        is_active: Whether the user may sign in.
+        joined_at: When an imported user was created in the other system; None for others.
     """
 
     user_id: UUID
@@ -55,6 +59,8 @@ class Registration:
     role: Role
     email_verified: bool = False
     is_invited: bool = False
+    is_active: bool = True
+    joined_at: datetime | None = None
 
 
 class CredentialRepository(Protocol):

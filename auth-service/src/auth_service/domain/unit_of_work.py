@@ -20,6 +20,7 @@ from auth_service.domain.second_factor import SecondFactorRepository
 from auth_service.domain.session import SessionRepository, SignInRepository
 from auth_service.domain.signing_key import SigningKeyRepository
 from auth_service.domain.tokens import RevocationRepository
+from auth_service.domain.user_import import ImportRepository
 from auth_service.domain.verified_email import EmailRepository
 
 
@@ -29,6 +30,11 @@ class UnitOfWork(Protocol):
     @property
     def credentials(self) -> CredentialRepository:
         """Credentials."""
+        ...
+
+    @property
+    def imports(self) -> ImportRepository:
+        """Credentials of imported users."""
         ...
 
     @property

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from chassis.grpc import committed
 from chassis.grpc.roles import ROLE_NUMBERS
+from chassis.grpc.timestamps import timestamp
 from chassis.identity.caller import current_caller
 from vestibule.auth.v1 import account_service_pb2 as pb
 from vestibule.auth.v1.account_service_pb2_grpc import AccountServiceServicer
@@ -37,6 +38,8 @@ class AccountServicer(AccountServiceServicer):
             full_name=registration.full_name,
             role=ROLE_NUMBERS[registration.role],
             email_verified=registration.email_verified,
+            created_at=None if registration.joined_at is None else timestamp(registration.joined_at),
+            is_deactivated=not registration.is_active,
         )
 
     async def RefuseRegistration(

@@ -28,11 +28,15 @@ STALE = timedelta(minutes=10)
 async def queue_first_mail(unit: UnitOfWork, credential: Credential, user: User) -> None:
     """Queues the first mail to a new user or a new address: an invitation or a verification, if any.
 
+    Imported users get none: they know their accounts, and there are many of them at once.
+
     Args:
         unit: In a transaction, the credential locked.
         credential: As it was before.
         user: The current record.
     """
+    if credential.is_imported:
+        return
     if credential.is_invited:
         await unit.mails.queue(MailKind.INVITATION, user.user_id)
     elif not user.email_verified:

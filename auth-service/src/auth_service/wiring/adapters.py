@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from chassis.clock import Clock, SystemClock
 from chassis.grpc.certificates import Certificates
-from chassis.grpc.channel import open_channel
+from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
 from chassis.startup_errors import StartupError, StartupRefused
@@ -69,12 +69,7 @@ async def open_ports(
     Raises:
         StartupRefused: the file of breached passwords cannot be used.
     """
-    directory = open_channel(
-        settings.users_address,
-        service_tokens=service_tokens,
-        services=[directory_service_pb2.DESCRIPTOR.services_by_name["DirectoryService"]],
-        credentials=certificates,
-    )
+    directory = open_user_channel(settings, service_tokens, certificates)
     witness = None
     if settings.witness_address is not None:
         channel = open_channel(
@@ -113,6 +108,18 @@ async def open_ports(
         issuer=settings.issuer,
         clock=ring.clock,
         names_ended_sessions=service_tokens.accepts_shared,
+    )
+
+
+def open_user_channel(
+    settings: AuthSettings, service_tokens: ServiceTokens, certificates: Certificates | None
+) -> ServiceChannel:
+    """Opens the channel to user-service."""
+    return open_channel(
+        settings.users_address,
+        service_tokens=service_tokens,
+        services=[directory_service_pb2.DESCRIPTOR.services_by_name["DirectoryService"]],
+        credentials=certificates,
     )
 
 

@@ -10,28 +10,38 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from chassis.clock import SystemClock
+from chassis.grpc.certificates import open_certificates
+from chassis.identity.service_keys import open_service_keys
+from chassis.identity.service_tokens import ServiceTokens
 from chassis.postgres.pool import open_pool
 from chassis.startup_errors import StartupError
 from pydantic import SecretStr
 
+from auth_service.adapters.argon2_hasher import Argon2Hasher
 from auth_service.adapters.audit_files import Place, write
 from auth_service.adapters.audit_heads import EcdsaHeadVerifier
+from auth_service.adapters.hashing_pool import HashingPool
+from auth_service.adapters.hmac_secrets import HmacImportIds
+from auth_service.adapters.import_file import JsonLinesFile
 from auth_service.adapters.key_follower import MasterKeyFollower
 from auth_service.adapters.master_key import MasterKey
-from auth_service.adapters.postgres.master_keys import PostgresResealing
+from auth_service.adapters.postgres.master_keys import PostgresResealing, note_use
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
+from auth_service.adapters.user_imports import GrpcUserImports
 from auth_service.domain.audit import BEGINNING, Anchor
 from auth_service.domain.audit_head import ChainReport, SignedHead
 from auth_service.domain.errors import MasterKeyMismatch
 from auth_service.domain.master_key import ResealReport
 from auth_service.domain.retention import AuditRetention
 from auth_service.domain.signing_key import Schedule
-from auth_service.settings import AuditSettings, KeySettings, PruneSettings
+from auth_service.domain.user_import import ImportProgress
+from auth_service.settings import AuditSettings, AuthSettings, KeySettings, PruneSettings
 from auth_service.usecases.audit_archive import ExportAudit, PruneAudit
 from auth_service.usecases.audit_verification import FindAuditBeginning, VerifyAuditEvents
 from auth_service.usecases.master_key import Reseal
 from auth_service.usecases.signing_keys import ListedKey, ListSigningKeys, RotateSigningKey, Rotation
-from auth_service.wiring.adapters import totp_secrets
+from auth_service.usecases.user_import import ImportTotals, ImportUsers
+from auth_service.wiring.adapters import open_key_ring, open_user_channel, totp_secrets
 
 
 async def verify_audit(settings: AuditSettings) -> ChainReport:
@@ -102,6 +112,44 @@ async def list_keys(settings: KeySettings) -> Sequence[ListedKey]:
     """Lists the signing keys."""
     async with _open_units(settings.postgres_url, "keys") as units:
         return await ListSigningKeys(units, SystemClock())()
+
+
+async def import_users(
+    settings: AuthSettings, path: Path, progress: ImportProgress, *, check_only: bool, skip_refused: bool
+) -> tuple[ImportTotals, ImportTotals | None]:
+    """Checks a file of users, and imports it.
+
+    Returns:
+        The result of the check and that of the import; no import unless the check allows it.
+
+    Raises:
+        OSError: the file cannot be read.
+        UnusableFile: it is not one of JSON lines in UTF-8.
+        Unavailable: Postgres or user-service is unreachable.
+    """
+    file = JsonLinesFile(path)
+    service_tokens = ServiceTokens(open_service_keys("auth-service", settings))
+    async with (
+        _open_units(settings.postgres_url, "users") as units,
+        open_user_channel(settings, service_tokens, open_certificates(settings.tls_files)) as channel,
+        HashingPool(workers=1, queue_per_worker=0) as pool,
+    ):
+        # What is sealed here has to be readable by the serving processes.
+        ring = await open_key_ring(settings, units)
+        run = ImportUsers(
+            units,
+            GrpcUserImports(channel),
+            Argon2Hasher(pool, memory_kib=settings.argon2_memory_kib, time_cost=settings.argon2_time_cost),
+            HmacImportIds(*ring.master_key.every("imported-users")),
+            totp_secrets(ring.master_key),
+            progress,
+            SystemClock(),
+        )
+        checked = await run.check(file)
+        if check_only or (checked.refused and not skip_refused):
+            return checked, None
+        await note_use(units.pool, ring.master_key.key_id)
+        return checked, await run(file, checked)
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC
 from uuid import UUID
 
 import structlog
@@ -34,7 +35,12 @@ class GrpcAccounts:
                 return None
             raise
         return Registration(
-            answer.email, answer.full_name, ROLES.get(answer.role, Role.USER), answer.email_verified
+            email=answer.email,
+            full_name=answer.full_name,
+            role=ROLES.get(answer.role, Role.USER),
+            email_verified=answer.email_verified,
+            created_at=answer.created_at.ToDatetime(UTC) if answer.HasField("created_at") else None,
+            is_active=not answer.is_deactivated,
         )
 
     async def refuse_registration(self, user_id: UUID) -> None:

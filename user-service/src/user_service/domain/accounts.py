@@ -1,6 +1,7 @@
 """The credentials that auth-service keeps for users, as user-service needs them."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -15,12 +16,16 @@ class Registration:
 
     Attributes:
         email_verified: Whether the operator vouches for the address.
+        created_at: When an imported user was created in the other system; None for others.
+        is_active: Whether the user may sign in.
     """
 
     email: str
     full_name: str
     role: Role
     email_verified: bool = False
+    created_at: datetime | None = None
+    is_active: bool = True
 
 
 class Accounts(Protocol):

@@ -19,6 +19,7 @@ class Action(StrEnum):
     """What was done or refused."""
 
     ADMIT = "users.admit"
+    IMPORT = "users.import"
     UPDATE = "users.update"
     EMAIL_CHANGE_REQUESTED = "users.email_change_requested"
     EMAIL_CHANGE_CANCELLED = "users.email_change_cancelled"

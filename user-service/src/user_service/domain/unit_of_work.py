@@ -7,6 +7,7 @@ from uuid import UUID
 from user_service.domain.audit import AuditClientRepository, AuditEntry
 from user_service.domain.email_change import EmailChangeRepository
 from user_service.domain.tombstone import TombstoneRepository
+from user_service.domain.user_import import ImportRepository
 from user_service.domain.user_repository import UserRepository
 
 
@@ -32,6 +33,11 @@ class UnitOfWork(Protocol):
     @property
     def users(self) -> UserRepository:
         """The users."""
+        ...
+
+    @property
+    def imports(self) -> ImportRepository:
+        """Users who are imported."""
         ...
 
     @property

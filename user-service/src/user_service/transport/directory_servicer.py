@@ -13,11 +13,20 @@ from vestibule.users.v1.directory_service_pb2_grpc import DirectoryServiceServic
 from user_service.domain.accounts import Accounts
 from user_service.domain.tombstone import Tombstone
 from user_service.domain.unit_of_work import UnitsOfWork
-from user_service.transport.messages import user_message
+from user_service.domain.user_import import ImportResult
+from user_service.transport.messages import imported_user, user_message
 from user_service.usecases.audit import GetAuditClient
 from user_service.usecases.email_addresses import MarkEmailVerified, RestoreEmail
 from user_service.usecases.registration import AdmitUser
+from user_service.usecases.user_import import ImportUsers
 from user_service.usecases.users import GetAccount, RecordSignIn
+
+_RESULTS = {
+    ImportResult.CREATED: pb.IMPORT_RESULT_CREATED,
+    ImportResult.EXISTS: pb.IMPORT_RESULT_EXISTS,
+    ImportResult.EMAIL_TAKEN: pb.IMPORT_RESULT_EMAIL_TAKEN,
+    ImportResult.ERASED: pb.IMPORT_RESULT_ERASED,
+}
 
 
 class DirectoryServicer(DirectoryServiceServicer):
@@ -29,6 +38,7 @@ class DirectoryServicer(DirectoryServiceServicer):
         self._record_sign_in = RecordSignIn(units)
         self._mark_email_verified = MarkEmailVerified(units, clock)
         self._restore_email = RestoreEmail(units, clock)
+        self._import_users = ImportUsers(units)
         self._get_audit_client = GetAuditClient(units)
 
     async def AdmitUser(self, request: pb.AdmitUserRequest, context: Any) -> pb.AdmitUserResponse:
@@ -65,6 +75,15 @@ class DirectoryServicer(DirectoryServiceServicer):
         """Restores a user's former address."""
         await self._restore_email(caller=current_caller(), user_id=UUID(request.user_id), email=request.email)
         return pb.RestoreEmailResponse()
+
+    async def ImportUsers(self, request: pb.ImportUsersRequest, context: Any) -> pb.ImportUsersResponse:
+        """Creates users of another system."""
+        results = await self._import_users(
+            caller=current_caller(),
+            users=[imported_user(each) for each in request.users],
+            check_only=request.check_only,
+        )
+        return pb.ImportUsersResponse(results=[_RESULTS[result] for result in results])
 
     async def GetAuditClient(
         self, request: pb.GetAuditClientRequest, context: Any

@@ -1,14 +1,16 @@
 """Users as protobuf messages, and back."""
 
 from collections.abc import Sequence
+from datetime import UTC
 from typing import cast
+from uuid import UUID
 
 from chassis.errors import Invalid
 from chassis.grpc.roles import ROLE_NUMBERS, ROLES
 from chassis.grpc.timestamps import timestamp
 from chassis.identity.role import Role
 from vestibule.api.v1.pagination_pb2 import Pagination
-from vestibule.users.v1 import export_pb2, user_pb2
+from vestibule.users.v1 import directory_service_pb2, export_pb2, user_pb2
 
 from user_service.domain.etag import etag
 from user_service.domain.export import PersonalData
@@ -55,6 +57,29 @@ def personal_data_message(data: PersonalData) -> export_pb2.PersonalData:
         account=cast("export_pb2.AccountData", data.account),
         audit_events=cast("Sequence[export_pb2.AuditData]", data.audit_events),
         audit_events_truncated=data.is_truncated,
+    )
+
+
+def imported_user(message: directory_service_pb2.ImportedUser) -> User:
+    """Returns a user who is imported.
+
+    Raises:
+        Invalid: the role is `ROLE_UNSPECIFIED`, or `created_at` is out of range.
+    """
+    try:
+        created_at = message.created_at.ToDatetime(UTC)
+    except (ValueError, OverflowError) as error:
+        raise Invalid.on("created_at", "is not a moment") from error
+    return User(
+        id=UUID(message.user_id),
+        email=message.email,
+        full_name=message.full_name,
+        role=role_of(message.role),
+        is_active=message.is_active,
+        email_verified=message.email_verified,
+        version=1,
+        created_at=created_at,
+        updated_at=created_at,
     )
 
 

@@ -56,10 +56,10 @@ class AdmitUser:
             email=registration.email,
             full_name=registration.full_name,
             role=registration.role,
-            is_active=True,
+            is_active=registration.is_active,
             email_verified=registration.email_verified,
             version=1,
-            created_at=now,
+            created_at=registration.created_at or now,
             updated_at=now,
         )
         if not await unit.users.insert(user):

@@ -17,7 +17,7 @@ from auth_service.domain.user import User
 
 SELECT = """
 SELECT user_id, email, password_hash, role, is_active, is_pending, version, second_factor, email_verified,
-       is_invited
+       is_invited, joined_at IS NOT NULL AS is_imported
   FROM auth.credentials"""
 """What `credential_of` reads, to be followed by a condition."""
 
@@ -75,7 +75,7 @@ class PostgresCredentials:
         """Returns a registration that is not admitted yet."""
         row = await self.connection.fetchrow(
             """
-            SELECT user_id, email, full_name, role, email_verified
+            SELECT user_id, email, full_name, role, email_verified, is_active, joined_at
               FROM auth.credentials WHERE user_id = $1 AND is_pending
             """,
             user_id,
@@ -105,7 +105,8 @@ class PostgresCredentials:
         """Turns a registration into a credential; returns whether there was one."""
         tag = await self.connection.execute(
             """
-            UPDATE auth.credentials SET is_pending = false, full_name = NULL, updated_at = now()
+            UPDATE auth.credentials
+               SET is_pending = false, full_name = NULL, joined_at = NULL, updated_at = now()
              WHERE user_id = $1 AND is_pending
             """,
             user_id,
@@ -147,7 +148,7 @@ class PostgresCredentials:
                 UPDATE auth.credentials
                    SET email = $2, email_canonical = $3, role = $4, is_active = $5, version = $6,
                        email_verified = $7 OR (email_verified AND email IS NOT DISTINCT FROM $2),
-                       is_pending = false, full_name = NULL, updated_at = now()
+                       is_pending = false, full_name = NULL, joined_at = NULL, updated_at = now()
                  WHERE user_id = $1
                 """,
                 user.user_id,
@@ -203,6 +204,7 @@ def credential_of(row: Any) -> Credential:
         second_factor=row["second_factor"],
         email_verified=row["email_verified"],
         is_invited=row["is_invited"],
+        is_imported=row["is_imported"],
     )
 
 

@@ -23,6 +23,7 @@ from auth_service.adapters.postgres.second_factors import PostgresSecondFactors
 from auth_service.adapters.postgres.sessions import PostgresSessions
 from auth_service.adapters.postgres.sign_ins import PostgresLoginThrottle, PostgresSignIns
 from auth_service.adapters.postgres.signing_keys import PostgresSigningKeys
+from auth_service.adapters.postgres.user_imports import PostgresUserImports
 from auth_service.domain.session import STANDARD, SessionLimits
 
 
@@ -39,6 +40,7 @@ class PostgresUnitOfWork:
         "emails",
         "exports",
         "idempotency",
+        "imports",
         "login_throttle",
         "mails",
         "outbox",
@@ -66,6 +68,7 @@ class PostgresUnitOfWork:
         self.email_changes = PostgresEmailChanges(connection)
         self.emails = PostgresEmails(connection)
         self.exports = PostgresExports(connection)
+        self.imports = PostgresUserImports(connection)
         self.login_throttle = PostgresLoginThrottle(connection)
         self.mails = PostgresMails(connection)
         self.passkeys = PostgresPasskeys(connection)

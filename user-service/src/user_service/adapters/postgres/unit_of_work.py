@@ -11,16 +11,18 @@ from user_service.adapters.postgres.audit_clients import PostgresAuditClients
 from user_service.adapters.postgres.email_changes import PostgresEmailChanges
 from user_service.adapters.postgres.outbox import PostgresOutbox
 from user_service.adapters.postgres.tombstones import PostgresTombstones
+from user_service.adapters.postgres.user_imports import PostgresUserImports
 from user_service.adapters.postgres.users import PostgresUsers
 
 
 class PostgresUnitOfWork:
     """`UnitOfWork` on one connection; the outbox works in a transaction only."""
 
-    __slots__ = ("audit_clients", "email_changes", "outbox", "tombstones", "users")
+    __slots__ = ("audit_clients", "email_changes", "imports", "outbox", "tombstones", "users")
 
     def __init__(self, connection: Connection, *, carries_clients: bool) -> None:
         self.users = PostgresUsers(connection)
+        self.imports = PostgresUserImports(connection)
         self.email_changes = PostgresEmailChanges(connection)
         self.tombstones = PostgresTombstones(connection)
         self.audit_clients = PostgresAuditClients(connection)

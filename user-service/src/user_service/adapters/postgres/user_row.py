@@ -1,8 +1,11 @@
-"""A row of `users.users` as a user."""
+"""A row of `users.users` as a user, and the columns that follow from a user's texts."""
 
 import asyncpg
+from chassis.email_address import canonical_email
 from chassis.identity.role import Role
+from chassis.text import fold
 
+from user_service.domain.folding import search_text, sort_key
 from user_service.domain.user import User
 
 COLUMNS = """
@@ -15,3 +18,16 @@ COLUMNS = """
 def user_of(row: asyncpg.Record) -> User:
     """Returns the user in a row."""
     return User(**{**row, "role": Role(row["role"])})
+
+
+def texts_of(user: User) -> tuple[str, str, str, str, str, str]:
+    """Returns the columns from `email` to `search_text`."""
+    address = canonical_email(user.email)
+    return (
+        user.email,
+        address,
+        sort_key(address),
+        user.full_name,
+        sort_key(fold(user.full_name)),
+        search_text(user.email, user.full_name),
+    )

@@ -7,14 +7,11 @@ from datetime import datetime
 from uuid import UUID
 
 import asyncpg
-from chassis.email_address import canonical_email
 from chassis.postgres.connection import Connection, rows_affected
-from chassis.text import fold
 
 from user_service.adapters.postgres import audit_clients, user_lists
-from user_service.adapters.postgres.user_row import COLUMNS, user_of
+from user_service.adapters.postgres.user_row import COLUMNS, texts_of, user_of
 from user_service.domain.errors import EmailTaken
-from user_service.domain.folding import search_text, sort_key
 from user_service.domain.listing import Cursor, Filter, Sort
 from user_service.domain.user import User
 
@@ -38,7 +35,7 @@ class PostgresUsers:
             ON CONFLICT DO NOTHING
             """,
             user.id,
-            *_texts(user),
+            *texts_of(user),
             user.role,
             user.is_active,
             user.email_verified,
@@ -88,7 +85,7 @@ class PostgresUsers:
                   AND NOT EXISTS (SELECT FROM users.users WHERE email_canonical = $3 AND id <> $1)
                 """,
                 user.id,
-                *_texts(user),
+                *texts_of(user),
                 user.role,
                 user.is_active,
                 user.email_verified,
@@ -138,18 +135,6 @@ class PostgresUsers:
     async def count(self, which: Filter) -> int:
         """Returns how many users match a filter."""
         return await user_lists.count(self.connection, which)
-
-
-def _texts(user: User) -> tuple[str, str, str, str, str, str]:
-    address = canonical_email(user.email)
-    return (
-        user.email,
-        address,
-        sort_key(address),
-        user.full_name,
-        sort_key(fold(user.full_name)),
-        search_text(user.email, user.full_name),
-    )
 
 
 @contextmanager
