@@ -207,7 +207,7 @@ def test_a_killed_import_leaves_no_half_of_a_user_and_goes_on(system: System, tm
 def test_an_erased_user_does_not_come_back(
     client: Client, system: System, admin: User, tmp_path: Path
 ) -> None:
-    """A file that is imported again brings nobody back who asked to be erased."""
+    """A file that is imported again does not bring a user back who asked to be erased."""
     email = new_email()
     path = _file(tmp_path, _row(email))
     assert _import(system, path).returncode == 0

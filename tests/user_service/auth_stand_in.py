@@ -170,7 +170,12 @@ class _Accounts(AccountServiceServicer):
         if waiting is None:
             raise NotFound
         return account_service_pb2.GetRegistrationResponse(
-            email=waiting.email, full_name=waiting.full_name, role=_ROLES[waiting.role]
+            email=waiting.email,
+            full_name=waiting.full_name,
+            role=_ROLES[waiting.role],
+            email_verified=waiting.email_verified,
+            created_at=waiting.created_at,
+            is_deactivated=not waiting.is_active,
         )
 
     async def RefuseRegistration(self, request: Any, context: Any) -> Any:

@@ -3,6 +3,8 @@
 Addresses are stored and mailed as typed, and compared by their canonical form.
 """
 
+from functools import lru_cache
+
 import idna
 
 from chassis.text import fold
@@ -27,6 +29,7 @@ def canonical_email(address: str) -> str:
     return f"{fold(local)}@{ascii_form}"
 
 
+@lru_cache(maxsize=1024)
 def ascii_domain(domain: str) -> str | None:
     """Returns a domain in lower-case A-labels; None if it is not valid by IDNA 2008."""
     try:

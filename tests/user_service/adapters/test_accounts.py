@@ -1,6 +1,8 @@
 """The contract of the port to auth-service's accounts: in memory and over gRPC."""
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from chassis.errors import ServiceError, Unavailable
@@ -33,6 +35,15 @@ class AccountsContract:
 
         assert await accounts.registration(user_id) == ADA
         assert await accounts.registration(a_user().id) is None
+
+    async def test_imported_registration(self, port: Port) -> None:
+        """What the other system knew of the user comes along."""
+        accounts, remote, _ = port
+        user_id = a_user().id
+        imported = replace(ADA, created_at=datetime(2019, 3, 4, 5, 6, 7, tzinfo=UTC), is_active=False)
+        remote.waiting[user_id] = imported
+
+        assert await accounts.registration(user_id) == imported
 
     async def test_refuse_registration(self, port: Port) -> None:
         """It is dropped; refusing it again is no error."""

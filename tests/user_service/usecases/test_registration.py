@@ -1,5 +1,8 @@
 """Completing registrations that an event announces."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
 from chassis.errors import Unavailable
 from chassis.identity.caller import ANONYMOUS
@@ -38,6 +41,19 @@ async def test_admitted(ports: Ports) -> None:
         audited.actor_id,
         audited.subject_id,
     )
+
+
+async def test_an_imported_user_is_admitted_as_before(ports: Ports) -> None:
+    """When the import died in between: with the date and the activity of the other system."""
+    user_id, created_at = a_user().id, datetime(2019, 3, 4, 5, 6, 7, tzinfo=UTC)
+    ports.accounts.waiting[user_id] = replace(ADA, created_at=created_at, is_active=False)
+
+    await _complete(ports)(caller=ANONYMOUS, user_id=user_id)
+
+    async with ports.units.statements() as unit:
+        user = await unit.users.find(user_id)
+    assert user is not None
+    assert (user.created_at, user.is_active) == (created_at, False)
 
 
 async def test_refused_when_the_address_is_taken(ports: Ports) -> None:

@@ -4,7 +4,9 @@ import base64
 import binascii
 import codecs
 import hashlib
-from collections.abc import Iterator
+import io
+import sys
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -12,12 +14,12 @@ from uuid import UUID
 
 from chassis.errors import Invalid
 from chassis.grpc.constraints import compile_validator
+from chassis.identity.role import Role
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from vestibule.users.v1 import directory_service_pb2
 
 from auth_service.adapters import foreign_hashes
 from auth_service.adapters.user_imports import imported_user
-from auth_service.domain.user import Role
 from auth_service.domain.user_import import ImportRow, RefusedRow
 
 LINE_BYTES_MAX = 65_536
@@ -25,6 +27,7 @@ _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _CLOCKS_DIFFER = timedelta(days=1)
 _TOTP_BYTES = range(10, 65)
 _ANY_ID = UUID(int=0)
+_STDIN = Path("-")
 _UTF_16_OR_32 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 
 _validate = compile_validator(directory_service_pb2.ImportedUser.DESCRIPTOR)
@@ -50,20 +53,24 @@ class _Fields(BaseModel):
 
 
 class JsonLinesFile:
-    """`ImportFile` on a path."""
+    """`ImportFile` on a path, or on standard input, which is kept in memory to be read twice."""
 
     def __init__(self, path: Path) -> None:
         """Looks at the file.
+
+        Args:
+            path: Where it is; `-` for standard input.
 
         Raises:
             OSError: it cannot be read.
             UnusableFile: it is empty, in UTF-16 or UTF-32, or a JSON array.
         """
-        self._path = path
-        with path.open("rb") as file:
+        stdin = sys.stdin.buffer.read() if path == _STDIN else None
+        self._open: Callable[[], BinaryIO] = lambda: path.open("rb") if stdin is None else io.BytesIO(stdin)
+        with self._open() as file:
             _check_beginning(file.read(4096))
             file.seek(0)
-            self.digest = hashlib.file_digest(file, "sha256").hexdigest()
+            self.digest = _digest(file)
 
     def rows(self) -> Iterator[ImportRow | RefusedRow]:
         """Yields every row in order; blank lines have none.
@@ -71,11 +78,18 @@ class JsonLinesFile:
         Raises:
             OSError: the file cannot be read.
         """
-        with self._path.open("rb") as file:
+        with self._open() as file:
             for number, line in enumerate(_lines(file), start=1):
                 text = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
                 if text.strip():
                     yield _row(number, text)
+
+
+def _digest(file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while part := file.read(1 << 20):
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def _check_beginning(beginning: bytes) -> None:

@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from chassis.grpc.channel import ServiceChannel
+from chassis.grpc.roles import ROLE_NUMBERS
 from chassis.grpc.timestamps import timestamp
 from vestibule.users.v1 import directory_service_pb2 as pb
-from vestibule.users.v1 import user_pb2
 from vestibule.users.v1.directory_service_pb2_grpc import DirectoryServiceStub
 
-from auth_service.domain.user import Role
 from auth_service.domain.user_import import Admission, ImportedAccount, ImportRow
 
-_ROLES = {Role.USER: user_pb2.ROLE_USER, Role.ADMIN: user_pb2.ROLE_ADMIN}
 _ADMISSIONS = {
     pb.IMPORT_RESULT_CREATED: Admission.CREATED,
     pb.IMPORT_RESULT_EXISTS: Admission.EXISTS,
@@ -44,7 +42,7 @@ def imported_user(user_id: UUID, row: ImportRow) -> pb.ImportedUser:
         user_id=str(user_id),
         email=row.email,
         full_name=row.full_name,
-        role=_ROLES[row.role],
+        role=ROLE_NUMBERS[row.role],
         is_active=row.is_active,
         email_verified=row.email_verified,
         created_at=timestamp(row.created_at),

@@ -5,7 +5,10 @@ import asyncio
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from typing import TextIO
+from uuid import UUID
 
 from chassis.errors import ServiceError
 from chassis.settings import load
@@ -30,10 +33,13 @@ def main(arguments: Sequence[str]) -> int:
         help="import users from a file of JSON lines; refused rows go to stdout, progress to stderr;"
         " exit status 1 when a row was refused, 2 when it could not be finished: run it again",
     )
-    importing.add_argument("file", type=Path, help="one JSON object per line, as docs/moving-in.md says")
+    importing.add_argument("file", type=Path, help="JSON lines as docs/moving-in.md says; - for stdin")
     importing.add_argument("--check", action="store_true", help="check the file and import nothing")
     importing.add_argument(
         "--skip-refused", action="store_true", help="import the other rows when some are refused"
+    )
+    importing.add_argument(
+        "--ids", type=Path, help="file to write `line,user_id` to for every user who exists afterwards"
     )
     return import_users(parser.parse_args(arguments))
 
@@ -41,19 +47,19 @@ def main(arguments: Sequence[str]) -> int:
 def import_users(wanted: argparse.Namespace) -> int:
     """Checks the file, and imports it; returns the exit status."""
     settings = load(AuthSettings)
-    progress = Progress()
     try:
-        checked, imported = asyncio.run(
-            commands.import_users(
-                settings,
-                wanted.file,
-                progress,
-                check_only=wanted.check,
-                skip_refused=wanted.skip_refused,
+        with nullcontext() if wanted.ids is None or wanted.check else wanted.ids.open("w") as ids:
+            checked, imported = asyncio.run(
+                commands.import_users(
+                    settings,
+                    wanted.file,
+                    Progress(ids),
+                    check_only=wanted.check,
+                    skip_refused=wanted.skip_refused,
+                )
             )
-        )
     except OSError as error:
-        print(f"users import: {wanted.file} cannot be read: {error.strerror}", file=sys.stderr)
+        print(f"users import: {error.filename} cannot be opened: {error.strerror}", file=sys.stderr)
         return FAILED
     except UnusableFile as error:
         print(f"users import: nothing was imported: {wanted.file}: {error}", file=sys.stderr)
@@ -76,7 +82,9 @@ def _print(totals: ImportTotals, what: str) -> None:
 class Progress:
     """`ImportProgress` on a terminal or in a log: a line now and then, and one for each refused row."""
 
-    def __init__(self) -> None:
+    def __init__(self, ids: TextIO | None) -> None:
+        """Takes the file that gets the users' ids."""
+        self._ids = ids
         self._shown_at = time.monotonic()
 
     def advanced(self, step: str, rows: int) -> None:
@@ -84,6 +92,11 @@ class Progress:
         if time.monotonic() - self._shown_at >= _SHOWN_EVERY_SECONDS:
             self._shown_at = time.monotonic()
             print(f"{step} {rows} rows", file=sys.stderr, flush=True)
+
+    def exists(self, line: int, user_id: UUID) -> None:
+        """Writes the user's id."""
+        if self._ids is not None:
+            self._ids.write(f"{line},{user_id}\n")
 
     def refused(self, row: RefusedRow) -> None:
         """Prints the line's number and why it is refused."""

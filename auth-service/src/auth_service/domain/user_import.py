@@ -7,7 +7,7 @@ from enum import Enum, auto
 from typing import Protocol
 from uuid import UUID
 
-from auth_service.domain.user import Role
+from chassis.identity.role import Role
 
 BATCH = 500
 """Rows that are stored together, as many as user-service takes at once."""
@@ -162,6 +162,10 @@ class ImportProgress(Protocol):
 
     def advanced(self, step: str, rows: int) -> None:
         """So many rows have been checked, or imported."""
+        ...
+
+    def exists(self, line: int, user_id: UUID) -> None:
+        """A row's user exists, by this import or an earlier one."""
         ...
 
     def refused(self, row: RefusedRow) -> None:

@@ -11,11 +11,11 @@ from chassis.clock import Clock
 from chassis.email_address import canonical_email
 from chassis.errors import Unavailable
 from chassis.identity.caller import Caller
+from chassis.identity.role import Role
 
 from auth_service.domain.audit import audited
 from auth_service.domain.password import PasswordHasher
 from auth_service.domain.unit_of_work import UnitsOfWork
-from auth_service.domain.user import Role
 from auth_service.domain.user_import import (
     BATCH,
     Admission,
@@ -105,6 +105,9 @@ class ImportUsers:
             totals.rows += len(batch)
             rows = [row for row in batch if isinstance(row, ImportRow) and row.line not in checked.refused]
             accounts = await self._with_presence(rows, no_password)
+            for account, presence in accounts:
+                if presence is Presence.IMPORTED:
+                    self.progress.exists(account.row.line, account.user_id)
             await self._import(self._sort_out(accounts, totals), totals)
             self.progress.advanced("imported", totals.rows)
         await self._audit("auth.user_import_finished", file, totals)
@@ -181,6 +184,7 @@ class ImportUsers:
         await self._finish(stored, admitted)
         for account in admitted:
             _count(account, totals)
+            self.progress.exists(account.row.line, account.user_id)
 
     async def _admit(self, accounts: Sequence[ImportedAccount], *, check_only: bool) -> Sequence[Admission]:
         if not accounts:

@@ -6,10 +6,11 @@ from itertools import compress
 
 from chassis.errors import Unavailable
 from chassis.identity.caller import Caller
+from chassis.identity.role import Role
 
 from user_service.domain.audit import Action, AuditEntry, entry
 from user_service.domain.unit_of_work import UnitsOfWork
-from user_service.domain.user import Role, User
+from user_service.domain.user import User
 from user_service.domain.user_import import ImportResult
 
 
