@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from chassis.errors import NotFound, ServiceError
+from chassis.errors import NotFound, ServiceError, Unavailable
 from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.server import GrpcServer, build_server
 from chassis.identity.claims import NoAuthenticator
@@ -129,6 +129,10 @@ class DirectoryStandIn(DirectoryServiceServicer):
             raise NotFound
         user = self.users.get(request.user_id)
         return pb.GetAccountResponse(user=user, version=self.versions[request.user_id], erased=user is None)
+
+    async def ImportUsers(self, request: pb.ImportUsersRequest, context: Any) -> pb.ImportUsersResponse:
+        """Refuses: imports are tried with the real user-service."""
+        raise Unavailable
 
     async def RestoreEmail(self, request: pb.RestoreEmailRequest, context: Any) -> pb.RestoreEmailResponse:
         """Gives a user an address back that they had."""

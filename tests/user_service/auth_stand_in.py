@@ -12,6 +12,7 @@ from uuid import UUID
 import jwt
 from chassis.errors import NotFound, ServiceError
 from chassis.grpc.server import GrpcServer, build_server
+from chassis.grpc.timestamps import timestamp
 from chassis.identity.api_key import is_api_key
 from chassis.identity.claims import NoAuthenticator
 from chassis.identity.role import Role
@@ -174,7 +175,7 @@ class _Accounts(AccountServiceServicer):
             full_name=waiting.full_name,
             role=_ROLES[waiting.role],
             email_verified=waiting.email_verified,
-            created_at=waiting.created_at,
+            created_at=None if waiting.created_at is None else timestamp(waiting.created_at),
             is_deactivated=not waiting.is_active,
         )
 

@@ -83,11 +83,7 @@ class Progress:
 @pytest.fixture(name="no_pause", autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """A refused call is repeated at once."""
-
-    async def at_once(_: float) -> None:
-        return None
-
-    monkeypatch.setattr(user_import.asyncio, "sleep", at_once)
+    monkeypatch.setattr(user_import, "PAUSE_SECONDS", 0.0)
 
 
 def a_row(email: str = EMAIL, line: int = 1, **fields: object) -> ImportRow:

@@ -33,6 +33,7 @@ from auth_service.domain.user_import import (
 TAKEN = "email: another account has this address"
 ERASED = "the user was erased after an earlier import, and is not imported again"
 OPERATOR = Caller(service="auth-service")
+PAUSE_SECONDS = 1.0
 _ATTEMPTS = 5
 _UNGUESSABLE_BYTES = 32
 
@@ -195,7 +196,7 @@ class ImportUsers:
             except Unavailable:
                 if attempt == _ATTEMPTS:
                     raise
-                await asyncio.sleep(attempt)
+                await asyncio.sleep(attempt * PAUSE_SECONDS)
         raise AssertionError
 
     def _admitted(
