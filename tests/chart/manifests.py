@@ -11,6 +11,11 @@ def of_kind(manifests: list[Manifest], *kinds: str) -> list[Manifest]:
     return [manifest for manifest in manifests if manifest["kind"] in kinds]
 
 
+def hook(manifest: Manifest) -> str:
+    """Returns when Helm makes an object that is a hook; nothing for any other."""
+    return str(manifest["metadata"].get("annotations", {}).get("helm.sh/hook", ""))
+
+
 def name(manifest: Manifest) -> str:
     """Returns an object's name."""
     return str(manifest["metadata"]["name"])

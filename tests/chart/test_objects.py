@@ -11,7 +11,7 @@ import yaml
 from devstack.topology import SERVICES
 
 from tests.chart.conftest import CHART, ROOT, VALUE_SETS
-from tests.chart.manifests import Manifest, containers, name, of_kind, pods, selects
+from tests.chart.manifests import Manifest, containers, hook, name, of_kind, pods, selects
 
 KUBERNETES = ("1.31", "1.34", "1.37")
 
@@ -90,8 +90,8 @@ def _but_secrets(rendered: str) -> dict[tuple[str, str], Manifest]:
 
 
 def test_names_are_unique(manifests: list[Manifest]) -> None:
-    """No two objects of a kind share a name."""
-    seen = [(manifest["kind"], name(manifest)) for manifest in manifests]
+    """No two objects of a kind share a name, but for a job and what stops it."""
+    seen = [(manifest["kind"], name(manifest)) for manifest in manifests if hook(manifest) != "pre-delete"]
 
     assert sorted(set(seen)) == sorted(seen)
 
@@ -227,14 +227,27 @@ def _is_below(path: str, prefixes: set[str]) -> bool:
     return any(path == prefix or path.startswith(f"{prefix}/") for prefix in prefixes)
 
 
+def test_uninstall_stops_what_a_failed_install_left(manifests: list[Manifest]) -> None:
+    """Helm leaves the jobs of hooks behind: before an uninstall, one without pods takes the place of each."""
+    jobs = of_kind(manifests, "Job")
+    stops = [job for job in jobs if hook(job) == "pre-delete"]
+
+    assert {name(job) for job in stops} == {name(job) for job in jobs}
+    for job in stops:
+        assert job["spec"]["completions"] == job["spec"]["parallelism"] == 0
+        assert (
+            job["metadata"]["annotations"]["helm.sh/hook-delete-policy"]
+            == "before-hook-creation,hook-succeeded"
+        )
+
+
 def test_upgrade_jobs_are_hooks_that_leave_pods_alone(manifests: list[Manifest]) -> None:
     """Migrations run one after the other before anything else, on install and upgrade."""
-    jobs = of_kind(manifests, "Job")
+    jobs = [job for job in of_kind(manifests, "Job") if hook(job) != "pre-delete"]
 
     for job in jobs:
-        annotations = job["metadata"]["annotations"]
-        assert annotations["helm.sh/hook"] == "pre-install,pre-upgrade"
-        assert job["spec"]["parallelism"] == 1
+        assert hook(job) == "pre-install,pre-upgrade"
+        assert job["spec"]["completions"] == job["spec"]["parallelism"] == 1
         assert job["spec"]["template"]["spec"]["restartPolicy"] == "Never"
     for deployment in of_kind(manifests, "Deployment"):
         assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}

@@ -103,18 +103,21 @@ def helm(*arguments: str) -> str:
     return run("helm", *arguments, "--namespace", NAMESPACE)
 
 
-def upgrade(*settings: str, options: Sequence[str] = ()) -> str:
-    """Installs the release, or upgrades it, with settings besides those for development."""
+def given(*settings: str) -> list[str]:
+    """Returns the options of Helm for the values of these tests, and for some settings besides."""
     closed = Path(tempfile.gettempdir()) / f"vestibule-closed-{os.getpid()}.json"
     closed.write_text(json.dumps(CLOSED))
     files = [CHART / "ci" / "development-values.yaml", closed]
     if os.environ.get("CLUSTER_VALUES"):
         files.append(Path(os.environ["CLUSTER_VALUES"]))
     values = [word for path in files for word in ("--values", str(path))]
-    given = [word for setting in (*ALWAYS, *settings) for word in ("--set", setting)]
-    return helm(
-        "upgrade", "--install", RELEASE, str(CHART), "--wait", "--timeout", "5m", *values, *given, *options
-    )
+    return values + [word for setting in (*ALWAYS, *settings) for word in ("--set", setting)]
+
+
+def upgrade(*settings: str, options: Sequence[str] = ()) -> str:
+    """Installs the release, or upgrades it, with settings besides those for development."""
+    values = given(*settings)
+    return helm("upgrade", "--install", RELEASE, str(CHART), "--wait", "--timeout", "5m", *values, *options)
 
 
 def pods(service: str) -> list[dict[str, Any]]:

@@ -8,7 +8,21 @@ import pytest
 from chassis.identity.service_keys import new_key_pair
 
 from tests.cluster.calls import join, sign_in, unharmed
-from tests.cluster.conftest import SERVICES, get, helm, in_postgres, kubectl, pods, settle, upgrade
+from tests.cluster.conftest import (
+    CHART,
+    RELEASE,
+    SERVICES,
+    get,
+    given,
+    helm,
+    in_postgres,
+    kubectl,
+    note,
+    pods,
+    run,
+    settle,
+    upgrade,
+)
 from tests.cluster.load import clients
 
 pytestmark = pytest.mark.usefixtures("release")
@@ -80,3 +94,32 @@ def test_rotated_service_key_fails_no_request(url: str) -> None:
             settle()
     unharmed("user-service's key changed", tally)
     assert sign_in(url, join(url))
+
+
+def test_uninstall_after_a_failed_install_leaves_no_job() -> None:
+    """Helm leaves a migration running that it has waited for in vain; an uninstall ends it."""
+    namespace = "vestibule-failed"
+    here = ("--namespace", namespace)
+    jobs = ("kubectl", *here, "get", "job,pod", "--output", "name")
+    # Nothing answers there, so that the migration tries for longer than Helm waits.
+    values = given("postgres.provision.existingSecret=", "postgres.host=postgres-gone.backends")
+    try:
+        with pytest.raises(AssertionError):
+            run(
+                "helm",
+                "install",
+                RELEASE,
+                str(CHART),
+                *here,
+                "--create-namespace",
+                "--timeout",
+                "15s",
+                *values,
+            )
+        assert "job.batch/vestibule-auth-service-migrate" in run(*jobs)
+
+        note("uninstall after a failed install", run("helm", "uninstall", RELEASE, *here).strip())
+        assert "job.batch" not in run(*jobs)
+        run("kubectl", *here, "wait", "--for=delete", "pod", "--all", "--timeout=60s")
+    finally:
+        run("kubectl", "delete", "namespace", namespace, "--wait=false")
