@@ -1,4 +1,6 @@
-"""What clients ask while something happens to the release: fifty requests a second, which wait for no other.
+"""What clients ask while something happens to the release: 50 requests per second, which wait for no other.
+
+`CLUSTER_RATE` sets another rate, for a machine that is short of cores.
 
 Reads, sign-ins, refreshes, and writes that are made again by their Idempotency-Key, as a client that follows
 the contract does. A read that fails counts as failed; so does a write that fails three times.
