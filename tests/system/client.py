@@ -21,6 +21,9 @@ PASSWORD = "plum-harbor-velvet-quill"
 UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
+_TLS = httpx.create_ssl_context()
+"""Made once: reading the machine's certificates for each client would take longer than most tests."""
+
 _numbers = itertools.count()
 
 
@@ -94,7 +97,7 @@ class Client:
     ) -> None:
         self.url = url.rstrip("/")
         self._mailbox = mailbox
-        self._client = httpx.Client(base_url=self.url, headers=headers, timeout=30)
+        self._client = httpx.Client(base_url=self.url, headers=headers, timeout=30, verify=_TLS)
 
     def __enter__(self) -> Self:
         return self
