@@ -12,6 +12,7 @@ SHARED_STACK = (
     "tests/system/",
     "tests/bench/",
     "tests/health_aggregator/page/test_browser.py",
+    "tests/pages/",
     "tests/observability/test_boards.py",
     "tests/upgrades/test_checkout.py",
 )

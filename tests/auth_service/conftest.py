@@ -28,6 +28,8 @@ from auth_service.adapters.sealed_answers import SealedAnswers
 from auth_service.adapters.totp_secrets import TotpSecrets
 from auth_service.adapters.user_directory import GrpcUserDirectory
 from auth_service.adapters.webauthn_relying_party import WebauthnRelyingParty
+from auth_service.pages.documents import Documents
+from auth_service.pages.files import PageFiles
 from auth_service.usecases.audit_heads import SignAuditHead
 from auth_service.usecases.ports import Ports
 from auth_service.usecases.signing_keys import EnsureSigningKey
@@ -254,7 +256,9 @@ async def _service(pool: Pool, hashing: HashingPool, directory: DirectoryStandIn
     authenticator = LocalAuthenticator(
         ring, units, ports.verify_api_key, ports.report_refused_key, issuer=ISSUER, audience=AUDIENCE
     )
-    server = serving.serve(service_tokens(serving.SERVICE), ports, authenticator)
+    server = serving.serve(
+        service_tokens(serving.SERVICE), ports, authenticator, Documents("Vestibule", PageFiles.load())
+    )
     address = f"127.0.0.1:{await server.start('127.0.0.1:0')}"
     server.set_serving(True)
     directory.meet(address)

@@ -81,6 +81,7 @@ def _is_secret(kind: str) -> bool:
     return kind.endswith("_token") or kind.partition(" ")[0] in {
         "secret",
         "otpauth_uri",
+        "qr_code",
         "recovery_codes",
         "key",
     }

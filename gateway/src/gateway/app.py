@@ -11,6 +11,7 @@ from gateway.access_log import AccessLog
 from gateway.api.router import Match, Router
 from gateway.api.routes import Route
 from gateway.http.client_address import TrustedProxies
+from gateway.http.cookies import ALWAYS_SECURE
 from gateway.http.cors import Cors
 from gateway.http.problems import HttpError, MethodNotAllowed, RouteNotFound, error_response
 from gateway.http.request import ClientGone, Receive, Request, Scope
@@ -170,8 +171,13 @@ class GatewayApp:
             *self._cors.headers(request),
         ]
         if response.cookies:
-            ending = b"; Secure" if secure else b""
-            headers.extend((b"set-cookie", cookie + ending) for cookie in response.cookies)
+            headers.extend(
+                (
+                    b"set-cookie",
+                    cookie + b"; Secure" if secure or cookie.startswith(ALWAYS_SECURE) else cookie,
+                )
+                for cookie in response.cookies
+            )
         if response.status not in _BODYLESS:
             headers.append((b"content-type", response.content_type))
         closes = self._stopping() or request.expects_continue

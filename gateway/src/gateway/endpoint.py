@@ -8,22 +8,26 @@ from chassis.grpc import committed
 from chassis.grpc.stream_policy import HTTP_BODY
 from chassis.identity.claims import Claims
 from google.protobuf.message_factory import GetMessageClass
+from vestibule.api.v1.options_pb2 import Cache, MethodPolicy
 
 from gateway.api.response_encoder import EncodedResponse, compile_response_encoder
 from gateway.api.routes import Route
 from gateway.dependencies import Dependencies
-from gateway.http.conditional import is_unchanged
+from gateway.http.conditional import etag_of, is_unchanged
+from gateway.http.cookies import set_cookie
 from gateway.http.envelope import success
 from gateway.http.idempotency import REPLAYED, idempotency_key
 from gateway.http.problems import error_response
 from gateway.http.request import Request
-from gateway.http.response import Response
+from gateway.http.response import Header, Response
+from gateway.http.security_headers import PAGE
 from gateway.incoming import Incoming
 
 _OK = 200
 _CREATED = 201
 _NO_CONTENT = 204
 _NOT_MODIFIED = 304
+_NO_STORE = b"no-store"
 _REVALIDATE = b"private, no-cache"
 
 
@@ -42,8 +46,8 @@ class Endpoint:
         self._status = options.success_status or _OK
         self._cache_seconds = options.cache.near.ToNanoseconds() / 1e9
         self._tags = tuple(options.cache.tags)
-        shared = options.cache.shared.seconds
-        self._cache_control = f"public, max-age={shared}".encode() if shared else b"no-store"
+        self._dropped_cookies = _dropped_cookies(options)
+        self._cache_control = _cache_control(options.cache)
         self._breaker = dependencies.upstreams.breaker(service)
         self._call = dependencies.upstreams.unary(route.policy.path, service)
         self._takes_key = route.takes_idempotency_key
@@ -80,7 +84,7 @@ class Endpoint:
             return self._finish(request, await self._fetch(request, message, claims))
         response = await self._call_service(message)
         if self.route.policy.descriptor.output_type.full_name == HTTP_BODY:
-            return self._page(response)
+            return self._page(request, response)
         return self._finish(request, self._encode(response))
 
     async def _fetch(self, request: Request, message: Any, claims: Claims) -> EncodedResponse:
@@ -119,7 +123,7 @@ class Endpoint:
         )
 
     def _finish(self, request: Request, encoded: EncodedResponse) -> Response:
-        headers = list(encoded.headers)
+        headers, cookies = list(encoded.headers), encoded.cookies + self._dropped_cookies
         if encoded.status is not None:
             response = error_response(
                 Unavailable(), request_id=request.request_id, enveloped=self._enveloped, data=encoded.data
@@ -127,7 +131,7 @@ class Endpoint:
             response.status = encoded.status
             return response
         if self._status == _NO_CONTENT:
-            return Response(_NO_CONTENT, headers=headers, cookies=encoded.cookies)
+            return Response(_NO_CONTENT, headers=headers, cookies=cookies)
         cache_control = _REVALIDATE if headers else self._cache_control
         if is_unchanged(request, encoded.headers):
             return Response(_NOT_MODIFIED, headers=headers, cache_control=cache_control)
@@ -135,13 +139,35 @@ class Endpoint:
         if self._enveloped:
             body = success(encoded.data, request_id=request.request_id, pagination=encoded.pagination)
         status = _CREATED if encoded.created else self._status
-        return Response(status, body, headers=headers, cache_control=cache_control, cookies=encoded.cookies)
+        return Response(status, body, headers=headers, cache_control=cache_control, cookies=cookies)
 
-    def _page(self, response: Any) -> Response:
+    def _page(self, request: Request, response: Any) -> Response:
+        headers: list[Header] = []
+        if self._cache_control != _NO_STORE:
+            headers.append((b"etag", etag_of(response.data)))
+            if is_unchanged(request, tuple(headers)):
+                return Response(_NOT_MODIFIED, headers=headers, cache_control=self._cache_control)
         content_type = response.content_type.encode("latin-1")
         return Response(
-            self._status, response.data, content_type, cache_control=self._cache_control, page=True
+            self._status,
+            response.data,
+            content_type,
+            headers=headers,
+            cache_control=self._cache_control,
+            content_policy=PAGE,
         )
+
+
+def _cache_control(cache: Cache) -> bytes:
+    if not cache.HasField("shared"):
+        return _NO_STORE
+    return f"public, max-age={cache.shared.seconds}".encode() if cache.shared.seconds else b"no-cache"
+
+
+def _dropped_cookies(policy: MethodPolicy) -> tuple[bytes, ...]:
+    if not policy.HasField("drops_cookie"):
+        return ()
+    return (set_cookie(policy.drops_cookie.name, "", path=policy.drops_cookie.path, max_age_seconds=0),)
 
 
 def _resolve(tag: str, message: Any, claims: Claims) -> str:

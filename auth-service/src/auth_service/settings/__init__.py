@@ -249,6 +249,11 @@ class AuthSettings(GrpcServiceSettings):
         )
 
     @property
+    def product(self) -> str:
+        """What users know the system as, on pages and beside their passkeys."""
+        return self.passkey_rp_name or parseaddr(self.mail_from)[0] or "Vestibule"
+
+    @property
     def key_rotation(self) -> timedelta:
         """How long a signing key signs."""
         return timedelta(days=self.key_rotation_days)

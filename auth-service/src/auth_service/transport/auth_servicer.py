@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from chassis.errors import Invalid, Unauthenticated
+from chassis.grpc.value_checks import REQUIRED
 from chassis.identity.caller import current_caller
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.json_format import MessageToDict
@@ -75,7 +77,10 @@ class AuthServicer(AuthServiceServicer):
             return pb.LoginResponse(
                 mfa=pb.MfaChallenge(mfa_required=True, mfa_token=issued.token, methods=issued.methods)
             )
-        return pb.LoginResponse(tokens=messages.tokens(issued), device=issued.device)
+        cookie = messages.refresh_cookie(issued, request)
+        return pb.LoginResponse(
+            tokens=messages.tokens(issued, cookie), device=issued.device, refresh_cookie=cookie
+        )
 
     async def Reauthenticate(
         self, request: pb.ReauthenticateRequest, context: Any
@@ -97,9 +102,12 @@ class AuthServicer(AuthServiceServicer):
     async def Refresh(self, request: pb.RefreshRequest, context: Any) -> pb.RefreshResponse:
         """Exchanges a refresh token."""
         issued = await self.refresh(
-            refresh_token=request.refresh_token, caller=current_caller(), idempotency=current_idempotency()
+            refresh_token=_refresh_token(request),
+            caller=current_caller(),
+            idempotency=current_idempotency(),
         )
-        return pb.RefreshResponse(tokens=messages.tokens(issued))
+        cookie = messages.refresh_cookie(issued, request)
+        return pb.RefreshResponse(tokens=messages.tokens(issued, cookie), refresh_cookie=cookie)
 
     async def Logout(self, request: pb.LogoutRequest, context: Any) -> Empty:
         """Ends the caller's session."""
@@ -117,3 +125,19 @@ class AuthServicer(AuthServiceServicer):
             old_password=request.old_password, new_password=request.new_password, caller=current_caller()
         )
         return Empty()
+
+
+def _refresh_token(request: pb.RefreshRequest) -> str:
+    """Returns the token to exchange. The cookie counts only for a page that asks for it to.
+
+    Raises:
+        Unauthenticated: the browser has no such cookie.
+        Invalid: a program sent no token.
+    """
+    if request.refresh_token_in:
+        if not request.refresh_cookie:
+            raise Unauthenticated
+        return request.refresh_cookie
+    if not request.refresh_token:
+        raise Invalid.on("refresh_token", REQUIRED)
+    return request.refresh_token

@@ -1,5 +1,6 @@
 """Domain to protobuf, and back, for what several servicers use."""
 
+from typing import Protocol
 from uuid import UUID
 
 from chassis.grpc.roles import ROLE_NUMBERS
@@ -35,16 +36,27 @@ def user(user: User) -> user_pb2.User:
     return message
 
 
-def tokens(issued: Tokens) -> auth_service_pb2.Tokens:
-    """Returns a session's tokens."""
+def tokens(issued: Tokens, cookie: str) -> auth_service_pb2.Tokens:
+    """Returns a session's tokens; the refresh token is absent if it is sent as a cookie."""
     return auth_service_pb2.Tokens(
         access_token=issued.access_token,
-        refresh_token=issued.refresh_token,
+        refresh_token=None if cookie else issued.refresh_token,
         token_type="bearer",  # noqa: S106 a kind of token, not one
         expires_in=issued.expires_in_seconds,
         refresh_expires_in=issued.refresh_expires_in_seconds,
         role=ROLE_NUMBERS[issued.role],
     )
+
+
+class AsksForCookie(Protocol):
+    """A request that says how the refresh token is to be sent."""
+
+    refresh_token_in: str
+
+
+def refresh_cookie(issued: Tokens, request: AsksForCookie) -> str:
+    """Returns the refresh token for the cookie; empty for programs, which get it in the body."""
+    return issued.refresh_token if request.refresh_token_in else ""
 
 
 def session(opened: Session, current: UUID | None) -> session_service_pb2.Session:

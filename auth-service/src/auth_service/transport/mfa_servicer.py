@@ -9,6 +9,7 @@ from vestibule.auth.v1.mfa_service_pb2_grpc import MfaServiceServicer
 
 from auth_service.transport import messages
 from auth_service.transport.idempotency import current_idempotency
+from auth_service.transport.qr_code import qr_code
 from auth_service.usecases.mfa_login import VerifyMfa
 from auth_service.usecases.ports import Ports
 from auth_service.usecases.second_factor import BeginTotp, ConfirmTotp, RemoveTotp
@@ -29,7 +30,9 @@ class MfaServicer(MfaServiceServicer):
     async def BeginTotp(self, request: pb.BeginTotpRequest, context: Any) -> pb.BeginTotpResponse:
         """Makes a secret."""
         enrolment = await self.begin_totp(caller=current_caller())
-        return pb.BeginTotpResponse(secret=enrolment.secret, otpauth_uri=enrolment.uri)
+        return pb.BeginTotpResponse(
+            secret=enrolment.secret, otpauth_uri=enrolment.uri, qr_code=qr_code(enrolment.uri)
+        )
 
     async def ConfirmTotp(self, request: pb.ConfirmTotpRequest, context: Any) -> pb.ConfirmTotpResponse:
         """Turns the second factor on."""
@@ -51,4 +54,7 @@ class MfaServicer(MfaServiceServicer):
             caller=current_caller(),
             idempotency=current_idempotency(),
         )
-        return pb.VerifyMfaResponse(tokens=messages.tokens(issued), device=issued.device)
+        cookie = messages.refresh_cookie(issued, request)
+        return pb.VerifyMfaResponse(
+            tokens=messages.tokens(issued, cookie), device=issued.device, refresh_cookie=cookie
+        )

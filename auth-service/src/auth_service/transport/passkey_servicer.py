@@ -78,7 +78,10 @@ class PasskeyServicer(PasskeyServiceServicer):
             caller=current_caller(),
             idempotency=current_idempotency(),
         )
-        return pb.LoginWithPasskeyResponse(tokens=messages.tokens(issued), device=issued.device)
+        cookie = messages.refresh_cookie(issued, request)
+        return pb.LoginWithPasskeyResponse(
+            tokens=messages.tokens(issued, cookie), device=issued.device, refresh_cookie=cookie
+        )
 
 
 def _struct(values: Mapping[str, Any]) -> Struct:

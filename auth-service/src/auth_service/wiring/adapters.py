@@ -183,7 +183,7 @@ def _relying_party(settings: AuthSettings) -> WebauthnRelyingParty:
     origins = settings.passkey_origins or (_origin(settings.public_url or settings.issuer),)
     return WebauthnRelyingParty(
         party_id=settings.passkey_rp_id or urlsplit(origins[0]).hostname or "",
-        name=settings.passkey_rp_name or parseaddr(settings.mail_from)[0] or "Vestibule",
+        name=settings.product,
         origins=origins,
     )
 

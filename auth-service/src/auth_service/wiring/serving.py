@@ -22,6 +22,7 @@ from vestibule.auth.v1 import (
     email_service_pb2_grpc,
     key_service_pb2_grpc,
     mfa_service_pb2_grpc,
+    page_service_pb2_grpc,
     passkey_service_pb2_grpc,
     password_service_pb2_grpc,
     session_service_pb2_grpc,
@@ -38,6 +39,8 @@ from auth_service.adapters.postgres.outbox import OUTBOX
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from auth_service.domain.master_key import NOTED_EVERY
 from auth_service.domain.signing_key import JWKS_CACHED, Schedule
+from auth_service.pages.documents import Documents
+from auth_service.pages.files import PageFiles
 from auth_service.settings import AuthSettings
 from auth_service.transport import schedule
 from auth_service.transport.account_servicer import AccountServicer
@@ -50,6 +53,7 @@ from auth_service.transport.event_handlers import audit_events, event_handlers
 from auth_service.transport.idempotency import IdempotencyInterceptor
 from auth_service.transport.key_servicer import KeyServicer
 from auth_service.transport.mfa_servicer import MfaServicer
+from auth_service.transport.page_servicer import PageServicer
 from auth_service.transport.passkey_servicer import PasskeyServicer
 from auth_service.transport.password_servicer import PasswordServicer
 from auth_service.transport.session_servicer import SessionServicer
@@ -105,7 +109,7 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
         issuer=settings.issuer,
         audience=settings.audience,
     )
-    server = serve(service_tokens, ports, authenticator)
+    server = serve(service_tokens, ports, authenticator, Documents(settings.product, PageFiles.load()))
     await server.start(f"{settings.grpc_host}:{settings.grpc_port}", certificates)
     lifecycle.on_drain(server.drain)
     lifecycle.on_stop(server.stop)
@@ -118,7 +122,9 @@ async def start(lifecycle: Lifecycle, settings: AuthSettings) -> None:
     server.set_serving(True)
 
 
-def serve(service_tokens: ServiceTokens, ports: Ports, authenticator: LocalAuthenticator) -> GrpcServer:
+def serve(
+    service_tokens: ServiceTokens, ports: Ports, authenticator: LocalAuthenticator, documents: Documents
+) -> GrpcServer:
     """Returns a server with every service of this program."""
     run_once = RunOnce(ports.units, ports.response_seal, ports.hasher)
     server = build_server(
@@ -139,6 +145,7 @@ def serve(service_tokens: ServiceTokens, ports: Ports, authenticator: LocalAuthe
     server.add(audit_service_pb2_grpc.add_AuditServiceServicer_to_server, AuditServicer(ports))
     server.add(key_service_pb2_grpc.add_KeyServiceServicer_to_server, KeyServicer(ports))
     server.add(account_service_pb2_grpc.add_AccountServiceServicer_to_server, AccountServicer(ports))
+    server.add(page_service_pb2_grpc.add_PageServiceServicer_to_server, PageServicer(documents))
     token_servicer = TokenServicer(ports, authenticator)
     server.add(token_service_pb2_grpc.add_TokenServiceServicer_to_server, token_servicer)
     return server

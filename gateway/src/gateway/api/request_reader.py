@@ -18,6 +18,7 @@ from gateway.api.decoder import Errors, compile_decoder, compile_text_setter
 from gateway.api.fields import cookie_of, header_of
 from gateway.api.routes import Route
 from gateway.http.cookies import cookies
+from gateway.http.origins import require_same_origin
 from gateway.http.problems import InvalidJson, RepeatedKey
 from gateway.http.request import Request
 
@@ -48,8 +49,8 @@ def compile_reader(route: Route) -> ReadRequest:
 def compile_message_reader(route: Route) -> ReadMessage:
     """Returns what makes one message of a request and of what its body, or one frame, holds.
 
-    It raises `Forbidden` or `ReauthenticationRequired` where the policy has a say about the fields, and
-    `Invalid` naming every wrong field.
+    It raises `Forbidden` or `ReauthenticationRequired` where the policy has a say about the fields,
+    `Forbidden` also for a field that no other origin may send, and `Invalid` naming every wrong field.
     """
     message_type = GetMessageClass(route.policy.descriptor.input_type)
     validate = compile_validator(route.policy.descriptor.input_type)
@@ -59,6 +60,9 @@ def compile_message_reader(route: Route) -> ReadMessage:
     of_headers = {
         header_of(field).lower().encode(): (field.name, compile_text_setter(field))
         for field in route.header_fields
+    }
+    own_pages_only = {
+        header_of(field).lower().encode() for field in route.header_fields if field_rules(field).same_origin
     }
     set_query, set_cookies = _query_setter(route), _cookie_setter(route)
     defaults = _defaults(route)
@@ -75,6 +79,8 @@ def compile_message_reader(route: Route) -> ReadMessage:
         set_query(message, request, errors)
         for header, (name, setter) in of_headers.items():
             if header in request.headers:
+                if header in own_pages_only:
+                    require_same_origin(request)
                 setter(message, request.header(header), name, errors)
         set_cookies(message, request, errors)
         if values is not None:

@@ -178,6 +178,8 @@ def _kind(method: MethodDescriptor) -> RouteKind:
 def _segments(policy: Policy, template: str) -> Iterator["str | FieldDescriptor"]:
     if not template.startswith("/"):
         raise StartupError(f"{policy.path}: the path {template} does not begin with a slash")
+    if template == "/":
+        return
     for part in template[1:].split("/"):
         variable = _VARIABLE.fullmatch(part)
         if variable is None:

@@ -18,13 +18,17 @@ def cookies(header: str) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
+ALWAYS_SECURE = b"__Host-"
+"""Browsers take a cookie of such a name only with `Secure`, for the whole host and for no other."""
+
+
 def set_cookie(name: str, value: str, *, path: str, max_age_seconds: int) -> bytes:
-    """Returns a `Set-Cookie` field, hidden from scripts and bound to this site.
+    """Returns a `Set-Cookie` field without `Secure`, hidden from scripts and bound to this site.
 
     Raises:
         ValueError: the value has other characters than letters, digits and `._~-`.
     """
-    if not _VALUE.fullmatch(value):
+    if value and not _VALUE.fullmatch(value):
         raise ValueError(name)
     text = f"{name}={value}; Path={path}; Max-Age={max_age_seconds}; HttpOnly; SameSite=Strict"
     return text.encode("ascii")

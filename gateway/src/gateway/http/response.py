@@ -50,7 +50,7 @@ class Response:
         stream: What is sent over time, in place of `body`.
         sized: Whether the length of the body is known before it is sent.
         cookies: `Set-Cookie` fields, to which `Secure` is added over TLS.
-        page: Whether it is a page for browsers.
+        content_policy: Its `Content-Security-Policy`; the one of data when empty.
     """
 
     status: int
@@ -61,4 +61,4 @@ class Response:
     stream: Stream | None = None
     sized: bool = True
     cookies: tuple[bytes, ...] = ()
-    page: bool = False
+    content_policy: bytes = b""

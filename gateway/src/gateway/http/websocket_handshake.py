@@ -8,6 +8,7 @@ from collections.abc import Collection
 from chassis.errors import Forbidden
 from chassis.http.declined_upgrades import UPGRADE_EXTENSION
 
+from gateway.http.origins import is_own
 from gateway.http.problems import BadRequest, UpgradeRequired
 from gateway.http.request import Request
 from gateway.http.response import Header
@@ -47,7 +48,7 @@ def check_handshake(request: Request, origins: Collection[bytes]) -> None:
     if request.announced_body_bytes() or b"transfer-encoding" in headers:
         raise BadRequest("The handshake of a WebSocket has no body.")
     origin = headers.get(b"origin")
-    if origin is not None and origin not in origins and not _is_own(origin, headers.get(b"host", b"")):
+    if origin is not None and origin not in origins and not is_own(origin, headers.get(b"host", b"")):
         raise Forbidden
 
 
@@ -81,9 +82,3 @@ def _offers_websocket(headers: dict[bytes, bytes]) -> bool:
 
 def _subprotocols(request: Request) -> list[bytes]:
     return [each.strip() for each in request.headers.get(b"sec-websocket-protocol", b"").split(b",")]
-
-
-def _is_own(origin: bytes, host: bytes) -> bool:
-    """Returns whether an origin is the gateway's own, as its client sees it."""
-    scheme, _, authority = origin.lower().partition(b"://")
-    return scheme in (b"http", b"https") and authority == host.lower()

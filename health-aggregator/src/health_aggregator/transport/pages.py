@@ -4,6 +4,7 @@ from importlib.resources import files
 
 from chassis.clock import Clock
 from chassis.errors import NotFound
+from chassis.pages.style import base_style
 from google.api.httpbody_pb2 import HttpBody
 
 from health_aggregator.page.badge import component_badge, system_badge
@@ -30,8 +31,8 @@ class Pages:
         self._clock = clock
         self._page: tuple[object, HttpBody] | None = None
         self._metrics: tuple[int, HttpBody] | None = None
-        self._style = _asset("style.css", _CSS)
-        self._script = _asset("live.js", _SCRIPT)
+        self._style = _body(_CSS, base_style() + _asset("style.css"))
+        self._script = _body(_SCRIPT, _asset("live.js"))
 
     def status(self, health: Health) -> HttpBody:
         """Returns the status page."""
@@ -80,8 +81,8 @@ class Pages:
         raise NotFound
 
 
-def _asset(name: str, content_type: str) -> HttpBody:
-    return _body(content_type, files("health_aggregator.page").joinpath("assets", name).read_text("utf-8"))
+def _asset(name: str) -> str:
+    return files("health_aggregator.page").joinpath("assets", name).read_text("utf-8")
 
 
 def _body(content_type: str, text: str) -> HttpBody:

@@ -1,0 +1,14 @@
+// Where to go after signing in: a path of this origin, whatever the address of this page asks for.
+const START = "/account";
+
+export function nextPage(asked) {
+  if (!asked?.startsWith("/")) return START;
+  let url;
+  try {
+    url = new URL(asked, location.origin);
+  } catch {
+    return START;
+  }
+  if (url.origin !== location.origin || url.pathname === "/signin" || url.pathname.startsWith("/api/")) return START;
+  return url.pathname + url.search + url.hash;
+}

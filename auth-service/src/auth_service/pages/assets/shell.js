@@ -1,0 +1,30 @@
+// What every page does: shows its content, changes the language, shows a password on request.
+import { t } from "./messages.js";
+
+const YEAR_SECONDS = 365 * 24 * 60 * 60;
+
+export function start() {
+  document.querySelector(".late").remove();
+  document.querySelector("main").hidden = false;
+  for (const button of document.querySelectorAll("[data-language]")) {
+    button.addEventListener("click", () => {
+      document.cookie = `vestibule_language=${button.dataset.language}; Path=/; SameSite=Lax; Max-Age=${YEAR_SECONDS}`;
+      location.reload();
+    });
+  }
+  for (const button of document.querySelectorAll("[data-reveal]")) {
+    button.addEventListener("click", () => reveal(button));
+  }
+}
+
+export function announce(words) {
+  document.getElementById("announce").textContent = words;
+}
+
+function reveal(button) {
+  const input = document.getElementById(button.dataset.reveal);
+  const shown = input.type === "password";
+  input.type = shown ? "text" : "password";
+  button.setAttribute("aria-pressed", String(shown));
+  button.firstChild.textContent = t(shown ? "hide" : "show");
+}

@@ -1,0 +1,88 @@
+"""The catalogs of messages: complete in every language, and chosen as browsers ask."""
+
+import re
+import tomllib
+from importlib.resources import files
+
+import pytest
+from auth_service.domain import password
+from auth_service.languages.catalog import catalogs, choose
+from auth_service.pages.files import PageFiles
+from chassis.grpc.value_checks import REQUIRED
+
+_PLACEHOLDER = re.compile(r"\{\w+\}")
+LANGUAGES = sorted(catalogs())
+
+
+def _own(language: str) -> dict[str, str]:
+    text = files("auth_service.languages").joinpath(f"{language}.toml").read_text("utf-8")
+    return dict(_leaves(tomllib.loads(text)))
+
+
+def _leaves(table: dict[str, object], prefix: str = "") -> list[tuple[str, str]]:
+    return [
+        leaf
+        for name, value in table.items()
+        for leaf in (
+            [(prefix + name, value)] if isinstance(value, str) else _leaves(value, f"{prefix}{name}.")
+        )  # type: ignore[arg-type]
+    ]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_catalog_says_all(language: str) -> None:
+    """No message is lacking, none is unknown, and each has the placeholders of the English one."""
+    english, own = _own("en"), _own(language)
+
+    assert own.keys() == english.keys()
+    assert {name for name in own if not own[name].strip()} == set()
+    assert {name: _PLACEHOLDER.findall(own[name]) for name in own} == {
+        name: _PLACEHOLDER.findall(english[name]) for name in own
+    }
+
+
+def test_every_reason_for_a_weak_password_is_translated() -> None:
+    """A reason is an English sentence of the API, which pages look up with `{n}` for its number."""
+    reasons = [
+        password.TOO_SHORT,
+        password.TOO_LONG,
+        password.TOO_PERSONAL,
+        password.BREACHED,
+        password.TOO_WEAK,
+    ]
+    known = catalogs()["de"].below("script.rules.")
+
+    assert {re.sub(r"\d+", "{n}", reason) for reason in (*reasons, REQUIRED)} <= known.keys()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "accepted", "language"),
+    [
+        ("", "", "en"),
+        ("", "de", "de"),
+        ("", "de-AT,de;q=0.9,en;q=0.8", "de"),
+        ("", "en;q=0.5, de;q=0.7", "de"),
+        ("", "fr, tlh;q=0.9, de;q=0.1", "de"),
+        ("", "de;q=0, fr", "en"),
+        ("", "de;q=x", "en"),
+        ("", "*", "en"),
+        ("", "," * 100_000, "en"),
+        ("en", "de", "en"),
+        ("fr", "de", "de"),
+        ("../secrets", "", "en"),
+    ],
+)
+def test_the_language_is_the_users(chosen: str, accepted: str, language: str) -> None:
+    """What was chosen on a page wins, then the browser's preference."""
+    assert choose(chosen, accepted).language == language
+
+
+def test_files_have_a_version_of_them_all() -> None:
+    """And each script's imports are found, so that none waits for another."""
+    loaded = PageFiles.load()
+
+    assert re.fullmatch(r"[0-9a-f]{16}", loaded.version)
+    for name, content in loaded.contents.items():
+        if name.endswith(".js"):
+            mentioned = set(re.findall(r'from "\./([\w-]+\.js)"', content.decode()))
+            assert mentioned <= set(loaded.imported(name)), name

@@ -1,0 +1,1 @@
+"""The pages for people, in a real Chromium against the running system."""

@@ -1,0 +1,91 @@
+"""A browser window of one user, which notes what no page may do."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response
+
+WITHIN_MILLISECONDS = 60_000
+"""The limit of a wait on a busy machine."""
+
+_HARMLESS = (
+    "Failed to load resource",  # a refused call is an answer, not a fault of the page
+    "preloaded using link preload",  # used later than a browser expects, on a busy machine
+)
+
+
+@dataclass
+class Window:
+    """A window with its own cookies.
+
+    Attributes:
+        page: Playwright's page.
+        url: The gateway's URL.
+        complaints: Errors of scripts, and what the content security policy refused.
+        responses: What the page loaded.
+    """
+
+    page: Page
+    url: str
+    complaints: list[str] = field(default_factory=list)
+    responses: list[Response] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, browser: Browser, url: str, **options: Any) -> Self:
+        """Opens a window."""
+        context = browser.new_context(
+            **{"viewport": {"width": 1100, "height": 900}, "locale": "en"} | options
+        )
+        context.set_default_timeout(WITHIN_MILLISECONDS)
+        return cls.of(context, url)
+
+    @classmethod
+    def of(cls, context: BrowserContext, url: str) -> Self:
+        """Opens another tab of a window."""
+        window = cls(context.new_page(), url)
+        window.page.on("pageerror", lambda error: window.complaints.append(str(error)))
+        window.page.on("console", window._note)
+        window.page.on("response", window._load)
+        return window
+
+    def _note(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not any(each in message.text for each in _HARMLESS):
+            self.complaints.append(message.text)
+
+    def _load(self, response: Response) -> None:
+        self.responses.append(response)
+
+    def go(self, path: str) -> Page:
+        """Loads a page."""
+        self.page.goto(f"{self.url}{path}")
+        return self.page
+
+    def sign_in(self, email: str, password: str, path: str = "/signin") -> None:
+        """Signs in as far as the password goes."""
+        self.go(path)
+        self.page.fill("#email", email)
+        self.page.fill("#password", password)
+        self.page.click("#password-form button.primary")
+
+    def violations(self) -> list[str]:
+        """Returns what axe finds on the page as it is."""
+        found = Axe().run(self.page).response["violations"]
+        return [f"{each['id']}: {[node['html'] for node in each['nodes']][:3]}" for each in found]
+
+    def keep(self, name: str) -> None:
+        """Takes a screenshot for the documentation, where `SCREENSHOTS` names a folder."""
+        folder = os.environ.get("SCREENSHOTS")
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self.page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+    def overflows(self) -> bool:
+        """Whether the page scrolls sideways."""
+        return bool(self.page.evaluate("document.documentElement.scrollWidth > innerWidth"))
+
+    def close(self) -> None:
+        """Closes the window."""
+        self.page.context.close()

@@ -1,0 +1,75 @@
+"""A Chromium, windows of it, and users of the running system."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from devstack.stack import Stack
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.pages.browser import Window
+from tests.system.client import Client, User
+from tests.system.mailbox import Mailbox
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+
+OpenWindow = Callable[..., Window]
+
+
+@pytest.fixture(scope="package", name="browser")
+def _browser(stack: Stack) -> Iterator[Browser]:
+    """The browser. Playwright's loop occupies the thread, so what needs a loop to start comes first."""
+    del stack
+    if CHROMIUM is None:
+        pytest.skip("Debian's chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(name="window")
+def _window(browser: Browser, url: str) -> Iterator[OpenWindow]:
+    """Opens windows; each has to keep to the content security policy and raise no error."""
+    opened: list[Window] = []
+
+    def open_window(**options: Any) -> Window:
+        opened.append(Window.open(browser, url, **options))
+        return opened[-1]
+
+    yield open_window
+    for window in opened:
+        window.close()
+    assert [complaint for window in opened for complaint in window.complaints] == []
+
+
+@pytest.fixture(scope="session", name="url")
+def _url(stack: Stack) -> str:
+    """The gateway by name: browsers take no passkeys for IP addresses."""
+    return stack.base_url.replace("127.0.0.1", "localhost")
+
+
+@pytest.fixture(scope="session", name="mailbox")
+def _mailbox(stack: Stack) -> Mailbox:
+    """The mail that users receive."""
+    return Mailbox(stack.folder / "mail")
+
+
+@pytest.fixture(scope="session", name="client")
+def _client(stack: Stack, mailbox: Mailbox) -> Iterator[Client]:
+    """Registers users, and does what no page has to."""
+    with Client(stack.base_url, mailbox=mailbox) as client:
+        yield client
+
+
+@pytest.fixture(name="ada")
+def _ada(client: Client) -> User:
+    """A new user with a verified address."""
+    user = client.register()
+    client.prove(user)
+    return user

@@ -1,0 +1,157 @@
+"""Signing in on a page: the password, the cookie that follows, and what is refused."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.pages.conftest import OpenWindow
+from tests.system.client import Client, User
+
+COOKIE = "__Host-vestibule_refresh"
+
+
+def test_a_password_signs_in(window: OpenWindow, ada: User) -> None:
+    """The refresh token is in a cookie that no script reads, and in no storage."""
+    mine = window()
+    mine.sign_in(ada.email, ada.password)
+    mine.page.wait_for_url("**/account")
+    cookies = {each["name"]: each for each in mine.page.context.cookies()}
+
+    cookie = cookies[COOKIE]
+    assert (cookie["httpOnly"], cookie["secure"], cookie["sameSite"], cookie["path"]) == (
+        True,
+        True,
+        "Strict",
+        "/",
+    )
+    assert mine.page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
+
+
+def test_what_is_wrong_stands_beside_its_field(window: OpenWindow, ada: User) -> None:
+    """And what concerns no field in particular above the form."""
+    mine = window()
+    page = mine.go("/signin")
+    page.click("#password-form button.primary")
+    expect(page.locator("#email")).to_be_focused()
+    expect(page.locator("#email")).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#email-error")).to_have_text("Please fill this in.")
+    page.fill("#email", "ada")
+    page.fill("#password", "x")
+    page.press("#password", "Enter")
+    expect(page.locator("#email-error")).to_contain_text("no e-mail address")
+
+    page.fill("#email", ada.email)
+    page.press("#email", "Enter")
+    expect(page.get_by_role("alert").first).to_contain_text("did not match")
+    expect(page.locator("#email-error")).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    ("asked", "led_to"),
+    [
+        ("/status", "/status"),
+        ("https://evil.example/", "/account"),
+        ("//evil.example/", "/account"),
+        ("/\\evil.example", "/account"),
+        ("javascript:alert(1)", "/account"),
+        ("/api/auth/logout", "/account"),
+        ("/signin", "/account"),
+    ],
+)
+def test_next_leads_to_pages_of_this_origin_alone(
+    window: OpenWindow, ada: User, url: str, asked: str, led_to: str
+) -> None:
+    """Whatever a forged link asks for."""
+    mine = window()
+    page = mine.go("/signin")
+    page.goto(f"{url}/signin?{page.evaluate('next => new URLSearchParams({next}).toString()', asked)}")
+    page.fill("#email", ada.email)
+    page.fill("#password", ada.password)
+    page.press("#password", "Enter")
+    page.wait_for_url(re.compile(re.escape(f"{url}{led_to}") + "$"))
+
+
+def test_without_scripts_a_sentence_says_so(window: OpenWindow) -> None:
+    """And no form is there whose password would be sent in the open."""
+    page = window(java_script_enabled=False).go("/signin")
+
+    sentence = page.locator("noscript").bounding_box()
+    assert sentence is not None
+    assert sentence["height"] > 10
+    assert "needs JavaScript" in page.content()
+    expect(page.locator("#password")).to_be_hidden()
+
+
+def test_a_german_browser_reads_german(window: OpenWindow) -> None:
+    """Until its user chooses another language, which is kept."""
+    mine = window(locale="de-AT")
+    page = mine.go("/signin")
+    expect(page.get_by_role("heading", name="Anmelden")).to_be_visible()
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    page.click("#password-form button.primary")
+    expect(page.locator("#email-error")).to_have_text("Bitte ausfüllen.")
+
+    page.get_by_role("button", name="English").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    mine.go("/")
+    expect(page.get_by_role("heading", name="Welcome")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/signin",
+        "/register",
+        "/forgot-password",
+        "/reset-password?token=x",
+        "/verify-email?token=x",
+        "/undo-email",
+    ],
+)
+def test_is_accessible(window: OpenWindow, path: str) -> None:
+    """In both themes, at 320 pixels too."""
+    for scheme in ("light", "dark"):
+        mine = window(color_scheme=scheme, viewport={"width": 320, "height": 700})
+        page = mine.go(path)
+        expect(page.locator("main h1:visible")).to_have_count(1)
+
+        assert mine.violations() == []
+        assert not mine.overflows()
+        assert "token" not in page.url
+
+
+def test_the_cookie_counts_for_this_origin_alone(client: Client, ada: User) -> None:
+    """A page of another origin can neither get it nor have it used, and a program is served as ever."""
+    credentials = {"email": ada.email, "password": ada.password}
+    wanted = {"x-refresh-token-in": "cookie"}
+    for foreign in (
+        {},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"sec-fetch-site": "none"},
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site", "origin": client.url},
+    ):
+        refused = client.post("/api/auth/login", json=credentials, headers=wanted | foreign)
+        assert refused.outcome == (403, "FORBIDDEN"), foreign
+    own = wanted | {"origin": client.url}
+    signed_in = client.post("/api/auth/login", json=credentials, headers=own)
+    cookie = signed_in.headers["set-cookie"].partition(COOKIE)[2].partition(";")[0].removeprefix("=")
+    sent = {"cookie": f"{COOKIE}={cookie}"}
+
+    unasked = client.post("/api/auth/refresh", json={}, headers=sent)
+    forged = client.post(
+        "/api/auth/refresh", json={}, headers=wanted | sent | {"sec-fetch-site": "cross-site"}
+    )
+    refreshed = client.post("/api/auth/refresh", json={}, headers=own | sent)
+    left = client.post("/api/auth/logout", token=refreshed.data["access_token"])
+
+    assert (unasked.outcome, unasked.fields) == ((422, "VALIDATION_ERROR"), {"refresh_token"})
+    assert forged.outcome == (403, "FORBIDDEN")
+    assert signed_in.data["refresh_token"] is None
+    assert refreshed.data["refresh_token"] is None
+    assert "Secure" in refreshed.headers["set-cookie"]
+    assert f"{COOKIE}=; Path=/; Max-Age=0" in left.headers["set-cookie"]
