@@ -2,7 +2,9 @@
 
 import re
 import tomllib
+from collections.abc import Iterator
 from importlib.resources import files
+from typing import Any
 
 import pytest
 from auth_service.domain import password
@@ -19,14 +21,12 @@ def _own(language: str) -> dict[str, str]:
     return dict(_leaves(tomllib.loads(text)))
 
 
-def _leaves(table: dict[str, object], prefix: str = "") -> list[tuple[str, str]]:
-    return [
-        leaf
-        for name, value in table.items()
-        for leaf in (
-            [(prefix + name, value)] if isinstance(value, str) else _leaves(value, f"{prefix}{name}.")
-        )  # type: ignore[arg-type]
-    ]
+def _leaves(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in table.items():
+        if isinstance(value, str):
+            yield prefix + name, value
+        else:
+            yield from _leaves(value, f"{prefix}{name}.")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -18,6 +18,7 @@ from gateway.http.idempotency import check_no_idempotency_key
 from gateway.http.problems import UnsupportedMediaType, error_response
 from gateway.http.request import Request
 from gateway.http.response import Header, Response
+from gateway.http.security_headers import PAGE
 from gateway.http.websocket_handshake import accepting_headers, check_handshake, move_offered_token
 from gateway.incoming import Incoming
 from gateway.limits.request_limits import counted_for
@@ -144,7 +145,8 @@ class ContentEndpoint(_ServiceStreamEndpoint):
             await content.close()
             raise
         headers = _headers(messages.stream.timer.seconds_left, *framing.HEADERS)
-        response = Response(_OK, b"", content_type, headers, page=not self.route.enveloped, sized=False)
+        policy = b"" if self.route.enveloped else PAGE
+        response = Response(_OK, b"", content_type, headers, content_policy=policy, sized=False)
         if request.method == "HEAD":
             await content.close()
         else:
