@@ -175,7 +175,7 @@ class _Accounts(AccountServiceServicer):
             full_name=waiting.full_name,
             role=_ROLES[waiting.role],
             email_verified=waiting.email_verified,
-            created_at=None if waiting.created_at is None else timestamp(waiting.created_at),
+            created_at=timestamp(waiting.created_at),
             is_deactivated=not waiting.is_active,
         )
 

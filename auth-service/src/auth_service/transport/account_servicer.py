@@ -38,7 +38,7 @@ class AccountServicer(AccountServiceServicer):
             full_name=registration.full_name,
             role=ROLE_NUMBERS[registration.role],
             email_verified=registration.email_verified,
-            created_at=None if registration.joined_at is None else timestamp(registration.joined_at),
+            created_at=timestamp(registration.joined_at),
             is_deactivated=not registration.is_active,
         )
 

@@ -41,7 +41,7 @@ class ApiKeyServicer(ApiKeyServiceServicer):
             scopes=key.scopes,
             prefix=key.prefix,
             created_at=timestamp(key.created_at),
-            expires_at=None if key.expires_at is None else timestamp(key.expires_at),
+            expires_at=timestamp(key.expires_at),
             key=text,
         )
 
@@ -64,6 +64,6 @@ def _message(key: ApiKey) -> pb.ApiKey:
         scopes=key.scopes,
         prefix=key.prefix,
         created_at=timestamp(key.created_at),
-        expires_at=None if key.expires_at is None else timestamp(key.expires_at),
-        last_used_at=None if key.last_used_at is None else timestamp(key.last_used_at),
+        expires_at=timestamp(key.expires_at),
+        last_used_at=timestamp(key.last_used_at),
     )

@@ -62,7 +62,7 @@ def _session(session: Session) -> pb.SessionData:
         created_at=timestamp(session.created_at),
         last_used_at=timestamp(session.last_used_at),
         expires_at=timestamp(session.expires_at),
-        ended_at=None if session.ended_at is None else timestamp(session.ended_at),
+        ended_at=timestamp(session.ended_at),
         ip=session.ip,
         user_agent=session.user_agent,
     )
@@ -74,8 +74,8 @@ def _second_factor(factor: SecondFactorExport) -> pb.SecondFactorData:
         name=factor.name,
         is_confirmed=factor.is_confirmed,
         count=factor.count,
-        created_at=None if factor.created_at is None else timestamp(factor.created_at),
-        last_used_at=None if factor.last_used_at is None else timestamp(factor.last_used_at),
+        created_at=timestamp(factor.created_at),
+        last_used_at=timestamp(factor.last_used_at),
     )
 
 
@@ -86,7 +86,7 @@ def _api_key(key: ApiKey) -> pb.ApiKeyData:
         prefix=key.prefix,
         scopes=key.scopes,
         created_at=timestamp(key.created_at),
-        last_used_at=None if key.last_used_at is None else timestamp(key.last_used_at),
-        expires_at=None if key.expires_at is None else timestamp(key.expires_at),
-        revoked_at=None if key.revoked_at is None else timestamp(key.revoked_at),
+        last_used_at=timestamp(key.last_used_at),
+        expires_at=timestamp(key.expires_at),
+        revoked_at=timestamp(key.revoked_at),
     )

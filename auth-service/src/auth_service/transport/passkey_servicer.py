@@ -97,5 +97,5 @@ def _shown(passkey: Passkey) -> pb.Passkey:
         name=passkey.name,
         backed_up=passkey.is_backed_up,
         created_at=timestamp(passkey.created_at),
-        last_used_at=None if last_used_at is None else timestamp(last_used_at),
+        last_used_at=timestamp(last_used_at),
     )

@@ -62,7 +62,7 @@ def _key_claims(holder: KeyHolder) -> pb.ApiKeyClaims:
         user_id=str(key.user_id),
         role=holder.role.value,
         scopes=key.scopes,
-        expires_at=None if key.expires_at is None else timestamp(key.expires_at),
+        expires_at=timestamp(key.expires_at),
         read_at=timestamp(holder.read_at),
         must_enrol=holder.must_enrol,
     )

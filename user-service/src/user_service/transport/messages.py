@@ -30,7 +30,7 @@ def user_message(user: User) -> user_pb2.User:
         email_verified=user.email_verified,
         created_at=timestamp(user.created_at),
         updated_at=timestamp(user.updated_at),
-        last_login_at=None if user.last_login_at is None else timestamp(user.last_login_at),
+        last_login_at=timestamp(user.last_login_at),
         etag=etag(user),
         pending_email=user.pending_email,
     )
