@@ -84,6 +84,7 @@ class EchoService:
         sent: How many messages of floods and counts were taken by gRPC.
         metadata: What the last call brought.
         refusal: How to refuse every conversation.
+        cancelled: How many client streams were cancelled.
     """
 
     open: int = 0
@@ -91,6 +92,7 @@ class EchoService:
     sent: int = 0
     metadata: dict[str, Any] | None = None
     refusal: grpc.StatusCode | None = None
+    cancelled: int = 0
 
     async def say(self, request: Any, context: Any) -> Any:
         """Says a word back."""
@@ -148,6 +150,9 @@ class EchoService:
                 self.received += 1
                 words.append(request.word)
             return message("CollectResponse", text=" ".join(words))
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
         finally:
             self.open -= 1
 

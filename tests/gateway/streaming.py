@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -125,13 +125,26 @@ async def serving_echo(
         **settings,
     }
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(server.stop, 0)
         running = [
             await stack.enter_async_context(serving_gateway(GatewaySettings(**given)))
             for _ in range(gateways)
         ]
         echo = Echo(service, running, auth, valkey, server, address)
         yield echo
-    await echo.server.stop(0)
+
+
+@asynccontextmanager
+async def serving_bounded_echo(
+    monkeypatch: pytest.MonkeyPatch, auth: AuthStandIn, valkey: Valkey, descriptors: Path, **bounds: Any
+) -> AsyncIterator[Echo]:
+    """Runs an echo service and one gateway whose streams have other bounds than their protos declare."""
+    from gateway import stream_endpoints  # noqa: PLC0415
+
+    declared = stream_endpoints.bounds_of
+    monkeypatch.setattr(stream_endpoints, "bounds_of", lambda policy: replace(declared(policy), **bounds))
+    async with serving_echo(auth, valkey, descriptors) as echo:
+        yield echo
 
 
 async def closed(socket: ClientConnection) -> tuple[int, str]:

@@ -188,7 +188,7 @@ async def test_many_small_frames_are_parsed_in_parts(echo: Echo, monkeypatch: py
     def counted(self: websocket.WebSocket, frame: Any) -> None:
         nonlocal most
         take(self, frame)
-        most = max(most, len(self._messages))
+        most = max(most, len(self._inbox))
 
     monkeypatch.setattr(websocket.WebSocket, "_take", counted)
     frame = b"\x82\x80\0\0\0\0"

@@ -25,11 +25,12 @@ from gateway.limits.request_limits import counted_for
 from gateway.streams import framing
 from gateway.streams.bounds import bounds_of
 from gateway.streams.content_stream import ContentStream
-from gateway.streams.conversation import Conversation, FrameCodec, Renew
+from gateway.streams.conversation import Conversation, FrameCodec
 from gateway.streams.ends import CLIENT_GONE
 from gateway.streams.event_stream import EventStream
 from gateway.streams.messages import compile_event, compile_frame
 from gateway.streams.open_stream import Holder, OpenStream
+from gateway.streams.renewals import Renew
 from gateway.streams.service_messages import ServiceMessages
 
 _OK = 200

@@ -24,6 +24,9 @@ from gateway.http.request import Request
 
 QUERY_PAIRS_MAX = 100
 
+LISTS = frozenset({b"if-match", b"if-none-match"})
+"""Headers whose repetition makes a list (RFC 9110, 5.3); every other one has a single value."""
+
 ReadRequest = Callable[[Request, Mapping[str, str], bytes], Any]
 """Takes the request, the path's values and the body; returns the message."""
 
@@ -81,6 +84,8 @@ def compile_message_reader(route: Route) -> ReadMessage:
             if header in request.headers:
                 if header in own_pages_only:
                     require_same_origin(request)
+                if header in request.repeated_headers and header not in LISTS:
+                    errors.append(FieldError(name, "is given more than once"))
                 setter(message, request.header(header), name, errors)
         set_cookies(message, request, errors)
         if values is not None:

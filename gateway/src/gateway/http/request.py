@@ -62,6 +62,7 @@ class Request:
         path: The path, still percent-encoded.
         query: The query string, still percent-encoded.
         headers: By lower-case name; repeated ones joined by commas.
+        repeated_headers: The names of those that came more than once.
         request_id: The client's if it is well formed, or a new one.
         client_address: The client's IP address in its normal form (`chassis.addresses`).
         secure: Whether the client used TLS, as a trusted proxy reports.
@@ -90,6 +91,7 @@ class Request:
     traceparent: str
     caller_traceparent: str
     receive: Receive
+    repeated_headers: frozenset[bytes] = frozenset()
     http_version: str = "1.1"
     extensions: Mapping[str, Any] = field(default_factory=dict)
     expects_continue: bool = False
@@ -105,8 +107,13 @@ class Request:
     def of(cls, scope: Scope, receive: Receive, proxies: TrustedProxies) -> "Request":
         """Makes a request from ASGI's scope."""
         headers: dict[bytes, bytes] = {}
+        repeated: frozenset[bytes] = frozenset()
         for name, value in scope["headers"]:
-            headers[name] = headers[name] + b"," + value if name in headers else value
+            if name in headers:
+                headers[name] += b"," + value
+                repeated |= {name}
+            else:
+                headers[name] = value
         request_id = headers.get(b"x-request-id", b"")
         peer = normal_address(scope["client"][0]) if scope.get("client") else ""
         trusted = bool(proxies) and proxies.trusts(peer)
@@ -129,6 +136,7 @@ class Request:
             traceparent=traces.new_traceparent(caller_traceparent),
             caller_traceparent=caller_traceparent,
             receive=receive,
+            repeated_headers=repeated,
             http_version=scope["http_version"],
             extensions=scope.get("extensions", _NONE),
             expects_continue=expected is not None and _has_body(headers),

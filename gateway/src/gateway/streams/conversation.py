@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +17,22 @@ from gateway.http.problems import BadRequest, InvalidJson, PayloadTooLarge
 from gateway.http.request import ClientGone, Request
 from gateway.http.response import Header, Send
 from gateway.streams.ends import CLIENT_GONE, FINISHED, End, close_of, failed
+from gateway.streams.inbox import PeerGone
 from gateway.streams.open_stream import OpenStream
-from gateway.streams.websocket import PeerGone, WebSocket
+from gateway.streams.renewals import Renew, Renewals
+from gateway.streams.websocket import WebSocket
 
 log = structlog.get_logger()
 
 ADMISSION_SECONDS = 0.05
 """How long the handshake waits for a service that is reached to say that it takes the call, or refuses it."""
+
+LEAVE_SECONDS = 0.5
+"""How long a service may take for what a client sent before it closed."""
+
+READ_AHEAD_BYTES = 1024 * 1024
+"""How much is read that the service does not take, while the token is nearly over and another one is due:
+what a microphone sends in 30 s."""
 
 AUTH = "auth"
 END = "end"
@@ -31,9 +41,6 @@ CONTROLS = frozenset({AUTH, END})
 
 ReadFrame = Callable[[dict[str, Any] | None, bytes | None], Awaitable[bytes]]
 """Takes the JSON object of a text frame, or the content of a binary one; returns the serialized request."""
-
-Renew = Callable[[str], Awaitable[None]]
-"""Takes another token of the same user; raises where it is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +82,11 @@ class Conversation:
         self._stream = stream
         self._bounds = stream.bounds
         self._timer = stream.timer
-        self._renew = renew
+        self._renewals = Renewals(renew)
         self._end = CLIENT_GONE
         self._first: asyncio.Task[Any] | None = None
         self._has_ended = False
-        self._renewed = asyncio.Event()
+        self._warning: asyncio.Task[None] | None = None
 
     async def begin(self, seconds_max: float) -> None:
         """Waits until the service is reached, and a moment for it to refuse.
@@ -123,7 +130,7 @@ class Conversation:
     async def deliver(self, status: int, headers: list[Header], send: Send) -> None:
         """Accepts the WebSocket and relays until the end, whose reason is the close code."""
         del status, send
-        socket = WebSocket(self._bounds.received_bytes)
+        socket = WebSocket(self._bounds.received_bytes, self._take_at_once)
         upgrade: Upgrade = self._request.extensions[UPGRADE_EXTENSION]
         if not upgrade(headers, socket):
             if self._request.abort is not None:
@@ -145,66 +152,85 @@ class Conversation:
 
     async def _relay(self, socket: WebSocket) -> End:
         up, down = asyncio.ensure_future(self._up(socket)), asyncio.ensure_future(self._down(socket))
-        warning: asyncio.Task[None] | None = None
-        renewed = self._next_renewal()
+        renewal = asyncio.ensure_future(self._renewals.next())
         ended, timer = self._stream.ended, self._timer
         try:
             while True:
-                awaited: set[asyncio.Future[Any]] = {down, ended, socket.left, renewed}
+                socket.read_ahead(READ_AHEAD_BYTES if timer.expires_soon else 0)
+                awaited: set[asyncio.Future[Any]] = {down, ended, socket.left, renewal}
                 if not up.done():
                     awaited.add(up)
                 await asyncio.wait(
                     awaited, timeout=timer.seconds_to_next, return_when=asyncio.FIRST_COMPLETED
                 )
-                if ended.done():
-                    return ended.result()
-                if down.done():
-                    return self._end_of(down, socket) or FINISHED
-                if up.done() and (end := self._end_of(up, socket)) is not None:
-                    return end
-                if socket.left.done():
-                    return _left(socket)
-                renewed = self._next_renewal(renewed)
                 timer.active_at = socket.received_at
-                if (over := timer.end()) is not None:
-                    return over
+                end = ended.result() if ended.done() else self._end_by(down, up, renewal) or timer.end()
+                if end is None and socket.left.done():
+                    end = await self._left(socket, up, down)
+                if end is not None:
+                    return end
+                if renewal.done():
+                    renewal = asyncio.ensure_future(self._renewals.next())
                 if (left := timer.warning()) is not None:
-                    notice = orjson.dumps({"ending": {"seconds": round(left)}})
-                    warning = asyncio.ensure_future(_notify(socket, notice))
+                    self._warning = asyncio.ensure_future(_warn(socket, left))
         finally:
-            tasks = [task for task in (up, down, renewed, warning) if task is not None]
+            tasks = [task for task in (up, down, renewal, self._warning) if task is not None]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _left(self, socket: WebSocket, up: "asyncio.Task[None]", down: "asyncio.Task[None]") -> End:
+        """Returns the end of a stream that the client has left.
+
+        What it sent before it closed reaches the service, which learns that no more follows and may end.
+        """
+        if socket.refused == PayloadTooLarge.reason:
+            return failed(PayloadTooLarge())
+        if socket.refused:
+            return End(socket.refused, BadRequest())
+        if socket.has_closed:
+            with suppress(TimeoutError, ServiceError):
+                async with asyncio.timeout(LEAVE_SECONDS):
+                    await asyncio.wait({up})
+                    if self._failure_of(up) is None and not self._has_ended:
+                        await self._call.end_sending()
+                    await asyncio.wait({down})
+        return CLIENT_GONE
+
     async def _up(self, socket: WebSocket) -> None:
-        """Takes the client's frames to the service; never returns."""
-        while True:
-            message = await socket.receive()
-            self._stream.received(len(message))
-            if isinstance(message, bytes):
-                request = await self._codec.read(None, message)
-            else:
-                values = parse_body(message.encode())
-                if len(values) == 1 and not CONTROLS.isdisjoint(values):
-                    await self._control(values)
-                    continue
-                request = await self._codec.read(values, None)
-            if self._has_ended:
-                raise BadRequest("A message came after the end.")
-            await self._call.send(request)
+        """Takes the client's messages to the service, until the client has left."""
+        with suppress(PeerGone):
+            while True:
+                message = await socket.receive()
+                self._stream.received(len(message))
+                if isinstance(message, bytes):
+                    request = await self._codec.read(None, message)
+                else:
+                    values = parse_body(message.encode())
+                    if len(values) == 1 and not CONTROLS.isdisjoint(values):
+                        await self._control(values)
+                        continue
+                    request = await self._codec.read(values, None)
+                if self._has_ended:
+                    raise BadRequest("A message came after the end.")
+                await self._call.send(request)
 
     async def _down(self, socket: WebSocket) -> None:
-        """Takes the service's messages to the client, until the service has ended."""
+        """Takes the service's messages to the client, until the service has ended.
+
+        Messages for a client that has left are dropped, so that a service which is about to end can do so.
+        """
         first, self._first = self._first, None
         raw = await (first if first is not None else self._call.receive())
         while raw is not None:
-            if len(raw) > self._bounds.message_bytes:
-                log.error("message of a stream too large", bytes=len(raw), limit=self._bounds.message_bytes)
-                raise ServiceError
-            data, is_binary = self._codec.frame(raw)
-            self._stream.sent(len(raw))
-            await socket.send(data, binary=is_binary)
+            if not socket.left.done():
+                data, is_binary = self._codec.frame(raw)
+                if len(data) > self._bounds.message_bytes:
+                    log.error("message too large", bytes=len(data), limit=self._bounds.message_bytes)
+                    raise ServiceError
+                with suppress(PeerGone):
+                    await socket.send(data, binary=is_binary)
+                    self._stream.sent(len(data))
             raw = await self._call.receive()
 
     async def _control(self, values: dict[str, Any]) -> None:
@@ -216,37 +242,32 @@ class Conversation:
             self._has_ended = True
             await self._call.end_sending()
             return
-        token = values[AUTH]
-        if self._renew is None or not isinstance(token, str):
-            raise InvalidJson
-        await self._renew(token)
-        self._renewed.set()
+        self._renewals.offer(values[AUTH])
 
-    def _next_renewal(self, last: "asyncio.Task[bool] | None" = None) -> "asyncio.Task[bool]":
-        """Returns what is done when the token is renewed: a new one may expire before the old one."""
-        if last is not None and not last.done():
-            return last
-        self._renewed.clear()
-        return asyncio.ensure_future(self._renewed.wait())
+    def _take_at_once(self, message: bytes | str) -> bool:
+        taken = self._renewals.take_at_once(message)
+        if taken:
+            self._stream.received(len(message))
+        return taken
 
-    def _end_of(self, task: "asyncio.Task[None]", socket: WebSocket) -> End | None:
-        """Returns the end that a side has brought about; None when it has just nothing more to do."""
+    def _end_by(self, down: "asyncio.Task[None]", *others: "asyncio.Task[None]") -> End | None:
+        """Returns the end that the service or a failure has brought about."""
+        for task in (down, *others):
+            if task.done() and (end := self._failure_of(task)) is not None:
+                return end
+        return FINISHED if down.done() else None
+
+    def _failure_of(self, task: "asyncio.Task[None]") -> End | None:
+        """Returns the end that a task's failure brings about; None when it has not failed."""
         error = task.exception() if not task.cancelled() else None
         if error is None:
             return None
-        if isinstance(error, PeerGone):
-            return _left(socket)
         if isinstance(error, ServiceError):
             return failed(error)
         log.error("stream failed", method=self._stream.holder.method, exc_info=error)
         return failed(ServiceError())
 
 
-def _left(socket: WebSocket) -> End:
-    if socket.refused == PayloadTooLarge.reason:
-        return failed(PayloadTooLarge())
-    return End(socket.refused, BadRequest()) if socket.refused else CLIENT_GONE
-
-
-async def _notify(socket: WebSocket, notice: bytes) -> None:
-    await socket.send(notice, binary=False)
+async def _warn(socket: WebSocket, seconds: float) -> None:
+    with suppress(PeerGone):
+        await socket.send(orjson.dumps({"ending": {"seconds": round(seconds)}}), binary=False)

@@ -48,6 +48,11 @@ class StreamTimer:
             return self.seconds_to_end
         return min(self.seconds_to_end, max(0.0, self.seconds_left - WARNING_SECONDS))
 
+    @property
+    def expires_soon(self) -> bool:
+        """Whether the caller's token is nearly over, so that another one is to be expected."""
+        return self._expires_at - time.monotonic() <= WARNING_SECONDS
+
     def end(self) -> End | None:
         """Returns why the stream is to end now; None when it goes on."""
         now = time.monotonic()

@@ -7,13 +7,14 @@ The framing is that of the `websockets` library (RFC 6455); the connection comes
 import asyncio
 import socket
 import time
-from collections import deque
+from collections.abc import Callable
 from typing import Any, cast
 
 from websockets.frames import Frame, Opcode
 
 from gateway.http.problems import InvalidJson, PayloadTooLarge
 from gateway.streams.frame_protocol import FrameProtocol
+from gateway.streams.inbox import Inbox, PeerGone
 
 PING_SECONDS = 20.0
 """How long after the last ping was answered the next one is sent, and how long an answer may take."""
@@ -24,11 +25,11 @@ CLOSE_SECONDS = 2.0
 CONTROL_FRAMES_MAX = 200
 """Most pings and pongs that a peer may send between two of our own pings."""
 
-FRAGMENTS_MAX = 4096
-"""Most fragments of one message."""
-
 LOOK_SECONDS = 0.5
 """How often a connection that is not read is checked for its peer's leaving."""
+
+RECEIVE_BUFFER_BYTES = 128 * 1024
+"""What the kernel may hold that is not read: without a bound it takes megabytes."""
 
 UNSENT_BYTES_MAX = 128 * 1024
 """What the kernel may hold that the peer's window has no room for."""
@@ -37,34 +38,36 @@ _CLOSED_STATES = frozenset({7, 8})
 """CLOSE and CLOSE_WAIT among the states of `tcp_info`: the peer has closed or reset the connection."""
 
 
-class PeerGone(Exception):
-    """The connection is closed or closing."""
-
-
 class WebSocket(asyncio.Protocol):
     """One connection after its upgrade.
 
     Attributes:
         received_at: When the last message came, by `time.monotonic()`.
         left: Done when the peer has left, or has been refused.
+        has_closed: Whether the peer has left by a close: what it sent before is still to be taken.
         refused: The reason that it was closed with because of what the peer sent; empty otherwise.
     """
 
-    def __init__(self, message_bytes: int) -> None:
-        """Takes the most bytes that a message may have."""
+    def __init__(self, message_bytes: int, take_at_once: Callable[[bytes | str], bool]) -> None:
+        """Makes one that waits for its connection.
+
+        Args:
+            message_bytes: Most bytes of one message.
+            take_at_once: Takes a message before its turn; returns whether it has.
+        """
         self.received_at = time.monotonic()
         self._framing = FrameProtocol(message_bytes)
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._messages: deque[bytes | str] = deque()
-        self._fragments: list[bytes] = []
-        self._is_text = False
-        self._receiver: asyncio.Future[None] | None = None
+        self._inbox = Inbox()
+        self._take_at_once = take_at_once
         self._reading = True
         self._writable = asyncio.Event()
         self._writable.set()
         self._closing = False
         self.left: asyncio.Future[None] = self._loop.create_future()
+        self.has_closed = False
+        self._read_ahead_bytes = 0
         self.refused = ""
         self._lost: asyncio.Future[None] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
@@ -79,16 +82,8 @@ class WebSocket(asyncio.Protocol):
         Raises:
             PeerGone: there is none, and none will come.
         """
-        while not self._messages:
-            if self._closing:
-                raise PeerGone
-            self._receiver = self._loop.create_future()
-            self._regulate()
-            try:
-                await self._receiver
-            finally:
-                self._receiver = None
-        return self._messages.popleft()
+        self._regulate()
+        return await self._inbox.take()
 
     async def send(self, data: bytes, *, binary: bool) -> None:
         """Sends a message, text or binary; waits first while the peer does not take what was sent before.
@@ -113,7 +108,7 @@ class WebSocket(asyncio.Protocol):
             return
         if not self._closing:
             self._closing = True
-            self._messages.clear()
+            self._inbox.discard()
             self._framing.send_close(code, reason)
             self._flush()
             self._regulate()
@@ -125,6 +120,11 @@ class WebSocket(asyncio.Protocol):
         finally:
             transport.abort()
 
+    def read_ahead(self, bytes_max: int) -> None:
+        """Reads on while no message is taken, until so many bytes wait; 0 to read nothing then."""
+        self._read_ahead_bytes = bytes_max
+        self._regulate()
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begins; called once the answer to the upgrade is written."""
         # uvloop's transports are no subclasses of asyncio's.
@@ -132,6 +132,7 @@ class WebSocket(asyncio.Protocol):
         connection = transport.get_extra_info("socket")
         if connection is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES_MAX)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         self._timer = self._loop.call_later(PING_SECONDS, self._ping)
 
     def data_received(self, data: bytes) -> None:
@@ -195,22 +196,15 @@ class WebSocket(asyncio.Protocol):
 
     def _take_data(self, frame: Frame) -> None:
         self.received_at = time.monotonic()
-        if frame.opcode is not Opcode.CONT:
-            self._is_text = frame.opcode is Opcode.TEXT
-        self._fragments.append(bytes(frame.data))
-        if len(self._fragments) > FRAGMENTS_MAX:
-            self._refuse(1009, PayloadTooLarge.reason)
-            return
-        if not frame.fin:
-            return
-        data = b"".join(self._fragments)
-        self._fragments.clear()
         try:
-            self._messages.append(data.decode() if self._is_text else data)
-        except UnicodeDecodeError:
-            self._refuse(1007, InvalidJson.reason)
-            return
-        self._wake()
+            message = self._inbox.assemble(frame)
+        except PayloadTooLarge as error:
+            self._refuse(1009, error.reason)
+        except InvalidJson as error:
+            self._refuse(1007, error.reason)
+        else:
+            if message is not None and not self._take_at_once(message):
+                self._inbox.put(message)
 
     def _refuse(self, code: int, reason: str) -> None:
         """Closes because of what the peer does."""
@@ -223,7 +217,7 @@ class WebSocket(asyncio.Protocol):
         if self._closing or self._transport is None:
             return
         self._closing = True
-        self._messages.clear()
+        self._inbox.discard()
         self.refused = "" if self._framing.close_sent is None else self._framing.close_sent.reason
         self._flush()
         if not self._transport.is_closing():
@@ -231,7 +225,7 @@ class WebSocket(asyncio.Protocol):
         self._end()
 
     def _peer_closed(self) -> None:
-        self._closing = True
+        self._closing = self.has_closed = True
         if self._transport is not None:
             self._transport.close()
         self._end()
@@ -244,18 +238,15 @@ class WebSocket(asyncio.Protocol):
     def _end(self) -> None:
         if not self.left.done():
             self.left.set_result(None)
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._receiver is not None and not self._receiver.done():
-            self._receiver.set_result(None)
+        self._inbox.close()
 
     def _regulate(self) -> None:
-        """Reads when there is room: nothing waits to be handled, and the peer takes what it is sent."""
+        """Reads when there is room: nothing waits to be taken, and the peer takes what it is sent."""
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        wanted = self._closing or (not self._messages and self._writable.is_set())
+        has_room = not self._inbox or self._inbox.bytes < self._read_ahead_bytes
+        wanted = self._closing or (has_room and self._writable.is_set())
         if self._framing.unparsed:
             if wanted and self._parsing is None:
                 self._parsing = self._loop.call_soon(self._parse)
