@@ -47,7 +47,9 @@ def write_descriptors(path: Path) -> None:
 @cache
 def echo_descriptor() -> ServiceDescriptor:
     """Returns the service's descriptor, from the pool of this process."""
-    # The options' extensions have to be known before they are read.
+    # What the proto imports has to be known before it is read.
+    from buf.validate import validate_pb2  # noqa: F401, PLC0415
+    from google.api import annotations_pb2  # noqa: F401, PLC0415
     from vestibule.api.v1 import options_pb2  # noqa: F401, PLC0415
 
     pool: Any = descriptor_pool.Default()  # type: ignore[no-untyped-call]
@@ -218,3 +220,12 @@ async def serve_echo(echo: EchoService, address: str = "127.0.0.1:0") -> tuple[g
     port = server.add_insecure_port(address)
     await server.start()
     return server, f"{host}:{port}"
+
+
+async def _serve_until_killed(address: str) -> None:
+    server, _ = await serve_echo(EchoService(), address)
+    await server.wait_for_termination()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve_until_killed(sys.argv[1]))

@@ -139,10 +139,11 @@ async def serving_bounded_echo(
     monkeypatch: pytest.MonkeyPatch, auth: AuthStandIn, valkey: Valkey, descriptors: Path, **bounds: Any
 ) -> AsyncIterator[Echo]:
     """Runs an echo service and one gateway whose streams have other bounds than their protos declare."""
+    from gateway.streams.bounds import bounds_of  # noqa: PLC0415
+
     from gateway import stream_endpoints  # noqa: PLC0415
 
-    declared = stream_endpoints.bounds_of
-    monkeypatch.setattr(stream_endpoints, "bounds_of", lambda policy: replace(declared(policy), **bounds))
+    monkeypatch.setattr(stream_endpoints, "bounds_of", lambda policy: replace(bounds_of(policy), **bounds))
     async with serving_echo(auth, valkey, descriptors) as echo:
         yield echo
 
