@@ -47,7 +47,7 @@ class Edges:
         for url in self.urls:
             address = url.replace("http", "ws") + TALK
             headers = {"Authorization": f"Bearer {token}"}
-            socket = connect(address, additional_headers=headers, compression=None, proxy=None)
+            socket = connect(address, additional_headers=headers, compression=None, proxy=None, legacy=True)
             assert said(socket)
             sockets.append(socket)
         return sockets
