@@ -78,10 +78,6 @@ class System:
         """Where Redis is."""
         return self._stack.plan.redis_url
 
-    def environment(self, service: str) -> Mapping[str, str]:
-        """Returns the settings that a service runs with."""
-        return self._stack.services[service].environment
-
     @property
     def services(self) -> tuple[str, ...]:
         """The names of the services."""

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from devstack.ports import free_port
+from devstack.topology import GATEWAY
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -74,7 +75,7 @@ def _echo_settings(system: System, tmp_path_factory: pytest.TempPathFactory) -> 
     descriptors = tmp_path_factory.mktemp("echo") / "echo.binpb"
     write_descriptors(descriptors)
     address = f"127.0.0.1:{free_port()}"
-    upstreams = json.loads(system.environment("gateway")["GATEWAY_UPSTREAMS"])
+    upstreams = json.loads(system.environment(GATEWAY)["GATEWAY_UPSTREAMS"])
     process = subprocess.Popen([sys.executable, "-m", "tests.fakes.echo_service", address])
     yield {
         "GATEWAY_UPSTREAMS": json.dumps(upstreams | {PACKAGE: {"address": address}}),
