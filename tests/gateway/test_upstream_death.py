@@ -74,11 +74,11 @@ def headers(edge: Echo, accept: str) -> dict[str, str]:
 
 def last(form: str, lines: list[str]) -> tuple[str, Any]:
     """Returns the name and the data of the last event."""
-    told = [line for line in lines if line]
+    written = [line for line in lines if line]
     if form == FORMS[1]:
-        event = json.loads(told[-1])
+        event = json.loads(written[-1])
         return event["event"], event["data"]
-    return told[-2].removeprefix("event: "), json.loads(told[-1].removeprefix("data: "))
+    return written[-2].removeprefix("event: "), json.loads(written[-1].removeprefix("data: "))
 
 
 @pytest.mark.parametrize("form", FORMS)

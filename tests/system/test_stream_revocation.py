@@ -71,7 +71,7 @@ def ended(sockets: list[ClientConnection], since: float) -> float:
 
 @pytest.fixture(scope="module", name="echo_settings")
 def _echo_settings(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """A service of another team, and what a gateway is told of it."""
+    """A service of another team, and the settings by which a gateway knows it."""
     descriptors = tmp_path_factory.mktemp("echo") / "echo.binpb"
     write_descriptors(descriptors)
     address = f"127.0.0.1:{free_port()}"

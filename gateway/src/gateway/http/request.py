@@ -33,6 +33,7 @@ from gateway.http.problems import (
 )
 from gateway.http.response import StreamSummary
 from gateway.http.targets import BAD_HOST, NO_HOST, is_host
+from gateway.http.traceparent import caller_traceparent, is_local
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -50,7 +51,6 @@ _EXPECTED = re.compile(rb"100-continue(?:[ \t]*,[ \t]*100-continue)*", re.IGNORE
 _NOT_IMPLEMENTED = 501
 _NO_ENCODING = frozenset({b"identity", b""})
 _EXPECTATION_FAILED = 417
-_TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(slots=True)
@@ -117,9 +117,7 @@ class Request:
         request_id = headers.get(b"x-request-id", b"")
         peer = normal_address(scope["client"][0]) if scope.get("client") else ""
         trusted = bool(proxies) and proxies.trusts(peer)
-        caller_traceparent = _caller_traceparent(
-            headers, trusted=trusted or (not proxies and _is_local(peer))
-        )
+        callers = caller_traceparent(headers, trusted=trusted or (not proxies and is_local(peer)))
         expected = headers.get(b"expect")
         return cls(
             method=scope["method"],
@@ -133,8 +131,8 @@ class Request:
                 else peer
             ),
             secure=trusted and used_tls(headers.get(b"x-forwarded-proto"), headers.get(b"forwarded")),
-            traceparent=traces.new_traceparent(caller_traceparent),
-            caller_traceparent=caller_traceparent,
+            traceparent=traces.new_traceparent(callers),
+            caller_traceparent=callers,
             receive=receive,
             repeated_headers=repeated,
             http_version=scope["http_version"],
@@ -278,14 +276,6 @@ class Request:
                         return
 
 
-def _caller_traceparent(headers: dict[bytes, bytes], *, trusted: bool) -> str:
-    """Returns the client's trace context if it is trusted: it decides what is recorded, which costs."""
-    traceparent = headers.get(b"traceparent")
-    if traceparent is None or not trusted or not _TRACEPARENT.fullmatch(traceparent):
-        return ""
-    return traceparent.decode()
-
-
 def _has_body(headers: Mapping[bytes, bytes]) -> bool:
     return headers.get(b"content-length", b"0").strip(b"0") != b"" or b"transfer-encoding" in headers
 
@@ -295,11 +285,6 @@ def _refused(refusal: Refusal) -> HttpError:
     if refusal.status == RequestTimeout.status:
         return RequestTimeout()
     return BadRequest(refusal.message, refusal.status)
-
-
-def _is_local(peer: str) -> bool:
-    """Returns whether a client is on this machine: without configured proxies, only these are trusted."""
-    return peer.startswith("127.") or peer == "::1"
 
 
 class ClientGone(Exception):
