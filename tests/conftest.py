@@ -158,6 +158,7 @@ def _own_postgres(tmp_path_factory: pytest.TempPathFactory, copy_cluster: Cluste
 STACK_ENVIRONMENT = {
     "PATH": os.environ["PATH"],
     "GATEWAY_RATE_LIMITS": "off",
+    "KNOWLEDGE": "1",
     "AUTH_AUDIT_HEAD_SECONDS": "1",
     "AUTH_KEY_PUBLISH_SECONDS": "2",
     "JWKS_REFRESH_SECONDS": "1",

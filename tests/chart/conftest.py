@@ -12,9 +12,16 @@ from typing import Any
 
 import pytest
 import yaml
+from devstack.topology import SERVICES
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "vestibule"
+ALL_ON: dict[str, Any] = {
+    "services": {service.name: {"enabled": True} for service in SERVICES if service.switch},
+    "postgres": {"maxConnections": 300},
+}
+"""Turns the optional services on, with the connections that they need."""
+
 VALUE_SETS = sorted(CHART.glob("ci/*-values.yaml"))
 
 Manifest = dict[str, Any]
@@ -81,13 +88,15 @@ def _render(
 ) -> Render:
     """Renders the chart with value files or values, each combination once, and returns its objects.
 
-    With `again` it is rendered another time.
+    Every service is on. With `again` it is rendered another time.
     """
     folder = tmp_path_factory.mktemp("values")
     rendered: dict[tuple[str, ...], list[Manifest]] = {}
 
     def run(*values: Path | Manifest, options: Sequence[str] = (), again: bool = False) -> list[Manifest]:
-        texts = [each.read_text() if isinstance(each, Path) else yaml.safe_dump(each) for each in values]
+        texts = [
+            each.read_text() if isinstance(each, Path) else yaml.safe_dump(each) for each in (ALL_ON, *values)
+        ]
         key = (*texts, *options)
         if key not in rendered or again:
             files: list[str] = []

@@ -12,6 +12,7 @@ ARROWS = {
     ("health-aggregator", "gateway", "http"),
     ("health-aggregator", "auth-service", "http"),
     ("health-aggregator", "user-service", "http"),
+    ("health-aggregator", "knowledge-service", "http"),
     ("test", "gateway", "http"),
 }
 """Which component calls which, and over which port; docs/architecture.md draws the same arrows."""

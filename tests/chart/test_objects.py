@@ -165,12 +165,14 @@ def test_references_exist(manifests: list[Manifest], value_set: Path) -> None:
     brought = {"production": {"vestibule-database", "vestibule-redis", "vestibule-service-keys"}}
     brought["production"] |= {
         "vestibule-master-key",
+        "vestibule-knowledge-key",
         "vestibule-first-admin",
         "vestibule-mail",
         "vestibule-ca",
     }
     brought["strict"] = brought["production"]
     brought["provisioned"] = {"postgres-superuser"}
+    brought["watched"] = {"vestibule-embeddings", "vestibule-qdrant"}
     brought["development"] = {"vestibule-postgres-admin", "vestibule-admin", "vestibule-redis"}
     outside = brought.get(value_set.stem.removesuffix("-values"), set())
     existing |= {("Secret", name(each)) for each in of_kind(manifests, "Certificate")}

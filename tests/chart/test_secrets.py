@@ -17,6 +17,8 @@ SECRET_SETTINGS = {
     "SERVICE_KEY",
     "AUTH_MASTER_KEY",
     "AUTH_MASTER_KEYS_ACCEPTED",
+    "KNOWLEDGE_MASTER_KEY",
+    "KNOWLEDGE_MASTER_KEYS_ACCEPTED",
     "PGPASSWORD",
     "BOOTSTRAP_ADMIN_PASSWORD",
 }
@@ -34,7 +36,7 @@ def test_generated_secrets_are_strong(render: Render) -> None:
     """What was not given is random, long enough, and different in each release."""
     first, second = generated(render({})), generated(render({}, again=True))
 
-    assert first.keys() == {"service-keys", "auth-master-key", "postgres"}
+    assert first.keys() == {"service-keys", "auth-master-key", "knowledge-master-key", "postgres"}
     assert first["service-keys"].keys() == {f"{each}.{end}" for each in SERVICES for end in ("key", "pem")}
     assert len(base64.b64decode(first["auth-master-key"]["AUTH_MASTER_KEY"], validate=True)) == 32
     assert first["postgres"].keys() == {
@@ -44,6 +46,8 @@ def test_generated_secrets_are_strong(render: Render) -> None:
         "user_service",
         "health_owner",
         "health_aggregator",
+        "knowledge_owner",
+        "knowledge_service",
     }
     values = [value for each in (first, second) for secret in each.values() for value in secret.values()]
     assert len(values) == len(set(values))
@@ -139,7 +143,12 @@ def test_pods_get_their_own_secrets_only(render: Render) -> None:
     assert keys == {
         **{name: {each.schema.runtime} if each.schema else set() for name, each in SERVICES.items()},
         "auth-service": {"AUTH_MASTER_KEY", "AUTH_MASTER_KEYS_ACCEPTED", "auth_service"},
-        "migration": {"auth_owner", "users_owner", "health_owner"},
+        "knowledge-service": {
+            "KNOWLEDGE_MASTER_KEY",
+            "KNOWLEDGE_MASTER_KEYS_ACCEPTED",
+            "knowledge_service",
+        },
+        "migration": {each.schema.owner for each in SERVICES.values() if each.schema},
         "test": set(),
     }
 

@@ -46,6 +46,7 @@ LEFT_ALONE = {
     "HEALTH_CONFIG",
     "HEALTH_KUBERNETES_URL",
     "HEALTH_KUBERNETES_NAMESPACE",
+    "KNOWLEDGE_LOCAL_EMBEDDER",
 }
 """Settings that may stay unset in a pod; `extraEnv` can set them."""
 
@@ -123,12 +124,16 @@ def test_services_accept_their_settings(
     secrets = {
         "SERVICE_KEY": "k" * 48,
         "AUTH_MASTER_KEY": "A" * 43 + "=",
+        "KNOWLEDGE_MASTER_KEY": "A" * 43 + "=",
+        "KNOWLEDGE_MASTER_KEYS_ACCEPTED": "B" * 43 + "=",
         "AUTH_MASTER_KEYS_ACCEPTED": "B" * 43 + "=",
         "REDIS_URL": "rediss://user:secret@redis:6379/0",
         "SMTP_URL": "smtps://user:secret@mail:465",
         "BOOTSTRAP_ADMIN_EMAIL": "admin@example.com",
         "BOOTSTRAP_ADMIN_PASSWORD": "correct-horse-battery",
         "PGPASSWORD": "secret",
+        "KNOWLEDGE_EMBEDDINGS_API_KEY": "secret",
+        "KNOWLEDGE_QDRANT_API_KEY": "secret",
     }
     for deployment in of_kind(manifests, "Deployment"):
         if name(deployment).endswith(service):
@@ -154,6 +159,8 @@ def test_one_value_makes_every_service_strict(
     given = {
         "SERVICE_KEY": drawn,
         "AUTH_MASTER_KEY": base64.b64encode(bytes(range(32))).decode(),
+        "KNOWLEDGE_MASTER_KEY": base64.b64encode(bytes(range(32))).decode(),
+        "KNOWLEDGE_MASTER_KEYS_ACCEPTED": base64.b64encode(bytes(range(1, 33))).decode(),
         "AUTH_MASTER_KEYS_ACCEPTED": base64.b64encode(bytes(range(1, 33))).decode(),
         "REDIS_URL": f"rediss://:{drawn}@redis:6379/0",
         "SMTP_URL": f"smtps://me:{drawn}@mail:465",

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -223,3 +224,14 @@ def test_backends_of_development_are_there(render: Render) -> None:
     assert named <= there
     assert yaml.safe_load(values)["postgres"]["provision"]["existingSecret"] in secrets
     assert yaml.safe_load(values)["secrets"]["bootstrapAdmin"] in secrets
+
+
+def test_optional_services_are_off_by_default(helm: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    """Nothing of a service that is off is rendered: no object, no address, no arrow, no secret."""
+    rendered = helm("template", "vestibule", str(CHART), "--namespace", "vestibule")
+    assert rendered.returncode == 0, rendered.stderr
+    for service in SERVICES:
+        if service.switch:
+            assert service.name not in rendered.stdout
+            assert service.switch not in rendered.stdout
+            assert service.package not in rendered.stdout

@@ -15,6 +15,7 @@ from tests.fakes.service_keys import key_settings
 
 SECRETS = {
     "AUTH_MASTER_KEY": "A" * 43 + "=",
+    "KNOWLEDGE_MASTER_KEY": "A" * 43 + "=",
 }
 OWNING = [service for service in SERVICES if service.schema is not None]
 STRICT = [service for service in OWNING if service.name != "health-aggregator"]
@@ -34,6 +35,8 @@ def _needed() -> dict[str, dict[str, str]]:
             "AUTH_ISSUER": "http://issuer.test",
             "AUTH_USERS_ADDRESS": "127.0.0.1:1",
             "USERS_AUTH_ADDRESS": "127.0.0.1:1",
+            "KNOWLEDGE_AUTH_ADDRESS": "127.0.0.1:1",
+            "KNOWLEDGE_USERS_ADDRESS": "127.0.0.1:1",
             "GATEWAY_UPSTREAMS": '{"vestibule.auth.v1": {"address": "127.0.0.1:1"}}',
             f"{service.prefix}_POSTGRES_URL": "postgresql://127.0.0.1:1/x",
             **{f"{service.prefix}_{name}": str(free_port()) for name in listening},

@@ -31,6 +31,7 @@ def _strict(stack_folder: StackFolder) -> Iterator[Stack]:
     environment = {
         "PATH": os.environ["PATH"],
         "PROFILE": "strict",
+        "KNOWLEDGE": "1",
         "GATEWAY_TLS": "on",
         "TOKEN_ISSUER": "https://id.example.com",
         "TLS_CERT_FILE": str(folder / "tls" / "tls.crt"),

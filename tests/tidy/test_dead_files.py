@@ -10,10 +10,6 @@ ENTRANCES = {
 }
 
 
-UNWIRED = "knowledge-service/"
-"""A service that has its ports and adapters before the wiring that imports them: remove this with it."""
-
-
 def test_every_module_is_imported() -> None:
     """A module of a distribution is needed by a distribution: tests alone do not keep it alive.
 
@@ -26,7 +22,6 @@ def test_every_module_is_imported() -> None:
         if source.path.rpartition("/")[2].removesuffix(".py") not in ENTRANCES
         and "/migrations/" not in source.path
         and "/commands/" not in source.path
-        and not source.path.startswith(UNWIRED)
         and source.module not in imported
     }
 

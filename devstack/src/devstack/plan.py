@@ -113,7 +113,10 @@ class Plan:
                 "AUTH_MAIL_DIR": str(self.settings.data_dir / "mail"),
             }
         if service is KNOWLEDGE:
-            return addresses | {"KNOWLEDGE_MASTER_KEY": self.keys.knowledge_master_key}
+            return addresses | {
+                "KNOWLEDGE_MASTER_KEY": self.keys.knowledge_master_key,
+                "KNOWLEDGE_LOCAL_EMBEDDER": "on",
+            }
         if service is HEALTH:
             return addresses | {"HEALTH_TOPOLOGY": str(self.settings.data_dir / TOPOLOGY_FILE)}
         if service is GATEWAY:

@@ -47,7 +47,7 @@ knowledge-service:
   package: vestibule.knowledge.v1
   grpc: [auth-service, user-service]
   readyAfter: [auth-service]
-  backends: [postgres, redis, qdrant]
+  backends: [postgres, redis, qdrant, embeddings]
   schema: knowledge
   pooled: true
   connections: 1

@@ -102,6 +102,15 @@ AUTH_MAIL_FROM: {{ . | quote }}
 SMTP_URL: {{ $root.Values.mail.url | quote }}
 {{- end }}
 {{- else if eq .service "knowledge-service" }}
+{{- with $root.Values.knowledge.embeddings }}
+{{- if .url }}
+KNOWLEDGE_EMBEDDINGS_URL: {{ .url | quote }}
+KNOWLEDGE_EMBEDDINGS_MODEL: {{ .model | quote }}
+KNOWLEDGE_EMBEDDINGS_DIMENSIONS: {{ .dimensions | quote }}
+KNOWLEDGE_EMBEDDINGS_QUERY_PREFIX: {{ .queryPrefix | quote }}
+KNOWLEDGE_EMBEDDINGS_PASSAGE_PREFIX: {{ .passagePrefix | quote }}
+{{- end }}
+{{- end }}
 {{- with $config.qdrantUrl }}
 QDRANT_URL: {{ . | quote }}
 {{- end }}
@@ -172,6 +181,17 @@ NEXTCLOUD_URL: {{ . | quote }}
       name: {{ $secret }}
       key: {{ $arrows.environment }}_MASTER_KEYS_ACCEPTED
       optional: true
+{{- end }}
+{{- if eq .service "knowledge-service" }}
+{{- range $setting, $secret := dict "EMBEDDINGS" $root.Values.knowledge.embeddings.existingSecret "QDRANT" $root.Values.knowledge.qdrantSecret }}
+{{- with $secret }}
+- name: KNOWLEDGE_{{ $setting }}_API_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ . }}
+      key: apiKey
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if eq .service "auth-service" }}
 {{- with $root.Values.mail.existingSecret }}

@@ -63,6 +63,9 @@
 {{- fail "profile: strict needs an audit.retentionYears of 6 or more, or 0 for ever." }}
 {{- end }}
 {{- end }}
+{{- if and .Values.knowledge.embeddings.url (not .Values.knowledge.embeddings.model) }}
+{{- fail "knowledge.embeddings.url needs knowledge.embeddings.model: the model's name there." }}
+{{- end }}
 {{- if and .Values.audit.export.enabled (not .Values.audit.export.existingClaim) }}
 {{- fail "audit.export.enabled needs audit.export.existingClaim: the claim that the files are written to." }}
 {{- end }}

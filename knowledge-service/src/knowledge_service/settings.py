@@ -1,5 +1,7 @@
 """What knowledge-service reads from the environment."""
 
+from typing import Literal, Self
+
 from chassis.master_keys import (
     MASTER_KEYS_ACCEPTED,
     MasterKeysText,
@@ -8,8 +10,10 @@ from chassis.master_keys import (
     was_drawn_at_random,
 )
 from chassis.settings import GrpcServiceSettings
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
+
+from knowledge_service.domain.passage_index import DIMENSIONS
 
 
 class KnowledgeSettings(GrpcServiceSettings):
@@ -36,6 +40,43 @@ class KnowledgeSettings(GrpcServiceSettings):
         validation_alias="TOKEN_AUDIENCE",
         description="the `aud` of access tokens, auth-service's AUTH_AUDIENCE",
     )
+
+    qdrant_url: SecretStr | None = Field(
+        default=None,
+        validation_alias="QDRANT_URL",
+        description="where Qdrant is, which then is the index; without it the index is in Postgres",
+    )
+    qdrant_api_key: SecretStr | None = Field(default=None, description="Qdrant's API key, if it asks for one")
+    embeddings_url: str | None = Field(
+        default=None,
+        description="where OpenAI's interface to an embedding model is, usually with `/v1`;"
+        " without it documents are found by their words alone",
+    )
+    embeddings_model: str = Field(default="", description="the model's name there")
+    embeddings_dimensions: int = Field(
+        default=1536, description=f"the length of its vectors, one of {', '.join(map(str, DIMENSIONS))}"
+    )
+    embeddings_api_key: SecretStr | None = Field(
+        default=None, description="the bearer token, if it asks for one"
+    )
+    embeddings_query_prefix: str = Field(
+        default="", description="what the model wants before a question, such as `query: `"
+    )
+    embeddings_passage_prefix: str = Field(
+        default="", description="what the model wants before a passage, such as `passage: `"
+    )
+    local_embedder: Literal["on", "off"] = Field(
+        default="off",
+        description="`on` for a small model in this process, for development: the extra `local-embedder`",
+    )
+
+    @model_validator(mode="after")
+    def _is_embedder_whole(self) -> Self:
+        if self.embeddings_url is not None and not self.embeddings_model:
+            raise ValueError("KNOWLEDGE_EMBEDDINGS_URL needs KNOWLEDGE_EMBEDDINGS_MODEL")
+        if self.embeddings_dimensions not in DIMENSIONS:
+            raise ValueError(f"KNOWLEDGE_EMBEDDINGS_DIMENSIONS is none of {DIMENSIONS}")
+        return self
 
     @property
     def master_keys(self) -> tuple[bytes, ...]:

@@ -1,6 +1,7 @@
 """Builds the service: the one module that names concrete adapters."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 from chassis.auth_client.authenticator import TokenAuthenticator
 from chassis.auth_client.client import AUTH_CLIENT_SERVICES, AUTH_SERVICE, AuthClient
@@ -15,19 +16,28 @@ from chassis.identity.service_keys import ServiceKeys, open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
 from chassis.postgres import revision
-from chassis.postgres.pool import open_pool
+from chassis.postgres.pool import Pool, open_pool
+from chassis.sealing import derived_key
 from vestibule.knowledge.v1.document_service_pb2_grpc import add_DocumentServiceServicer_to_server
+from vestibule.knowledge.v1.search_service_pb2_grpc import add_SearchServiceServicer_to_server
 
 from knowledge_service.adapters.postgres.outbox import OUTBOX
+from knowledge_service.adapters.postgres.pgvector_index import PgvectorIndex
 from knowledge_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from knowledge_service.adapters.text_seal import TextSeal
 from knowledge_service.adapters.user_directory import DIRECTORY_SERVICE, GrpcUserDirectory
+from knowledge_service.domain.embedder import Embedder
+from knowledge_service.domain.passage_index import DIMENSIONS, PassageIndex
+from knowledge_service.domain.term_weights import TermWeights
 from knowledge_service.settings import KnowledgeSettings
 from knowledge_service.transport import background
 from knowledge_service.transport.document_servicer import DocumentServicer
 from knowledge_service.transport.event_handlers import event_handlers
+from knowledge_service.transport.search_servicer import SearchServicer
 from knowledge_service.usecases.audit import AuditEvents
 from knowledge_service.usecases.erasure import EraseIfErased, EraseMissed
+from knowledge_service.usecases.indexing import IndexDocument, IndexWaiting, RemoveFromIndex
+from knowledge_service.usecases.search import SearchPassages
 
 SERVICE = "knowledge-service"
 
@@ -73,7 +83,20 @@ async def start(lifecycle: Lifecycle, settings: KnowledgeSettings) -> None:
         keys_refresh_seconds=settings.jwks_refresh_seconds,
     )
     server = build_server(service_tokens=service_tokens, authenticator=authenticator)
-    server.add(add_DocumentServiceServicer_to_server, DocumentServicer(units, SystemClock()))
+    embedder = await _open_embedder(lifecycle, settings)
+    index = await _open_index(lifecycle, settings, pool, embedder)
+    weights = TermWeights(derived_key(settings.master_keys[0], "term-ids"))
+    # Storing a document in the index takes two connections, and one is for reads.
+    slots = asyncio.Semaphore((settings.postgres_pool_size - 1) // 2)
+    index_document = IndexDocument(units, index, embedder, weights, slots)
+    remove_from_index = RemoveFromIndex(units, index)
+    server.add(
+        add_DocumentServiceServicer_to_server,
+        DocumentServicer(units, index_document, remove_from_index, SystemClock()),
+    )
+    server.add(
+        add_SearchServiceServicer_to_server, SearchServicer(SearchPassages(units, index, embedder, weights))
+    )
 
     tail = Tail(
         redis_url=settings.redis_url.get_secret_value(),
@@ -85,7 +108,9 @@ async def start(lifecycle: Lifecycle, settings: KnowledgeSettings) -> None:
     )
     lifecycle.begin("event tail", tail.run())
     lifecycle.begin("token authenticator", authenticator.run(tail))
-    erase = EraseIfErased(units, GrpcUserDirectory(to_users))
+    index_waiting = IndexWaiting(units, index_document, remove_from_index)
+    lifecycle.begin("background indexing", background.index_waiting(index_waiting))
+    erase = EraseIfErased(units, GrpcUserDirectory(to_users), remove_from_index)
     lifecycle.begin("missed erasures", background.erase_missed(EraseMissed(units, erase)))
     _begin_events(lifecycle, settings, service_tokens.keys, units, erase)
 
@@ -116,6 +141,54 @@ def _begin_events(
     )
     lifecycle.begin("outbox relay", relay.run())
     lifecycle.begin("event consumer", consumer.run())
+
+
+async def _open_embedder(lifecycle: Lifecycle, settings: KnowledgeSettings) -> Embedder | None:
+    """Returns the embedder that the settings name, or None. What it needs is imported only then."""
+    if settings.embeddings_url is not None:
+        from knowledge_service.adapters.openai_embedder import open_openai_embedder  # noqa: PLC0415
+
+        key = settings.embeddings_api_key
+        return await lifecycle.enter(
+            open_openai_embedder(
+                settings.embeddings_url,
+                api_key=None if key is None else key.get_secret_value(),
+                model=settings.embeddings_model,
+                dimensions=settings.embeddings_dimensions,
+                query_prefix=settings.embeddings_query_prefix,
+                passage_prefix=settings.embeddings_passage_prefix,
+            )
+        )
+    if settings.local_embedder == "on":
+        from knowledge_service.adapters.onnx_embedder import OnnxEmbedder  # noqa: PLC0415
+
+        local = OnnxEmbedder()
+        resources = AsyncExitStack()
+        resources.callback(local.close)
+        await lifecycle.enter(resources)
+        return local
+    return None
+
+
+async def _open_index(
+    lifecycle: Lifecycle, settings: KnowledgeSettings, pool: Pool, embedder: Embedder | None
+) -> PassageIndex:
+    """Returns the index: Qdrant where there is one, else Postgres."""
+    model = "" if embedder is None else embedder.model
+    dimensions = DIMENSIONS[0] if embedder is None else embedder.dimensions
+    if settings.qdrant_url is None:
+        return PgvectorIndex(pool, model=model, dimensions=dimensions)
+    from knowledge_service.adapters.qdrant_index import open_qdrant_index  # noqa: PLC0415 - 80 MB
+
+    key = settings.qdrant_api_key
+    return await lifecycle.enter(
+        open_qdrant_index(
+            settings.qdrant_url.get_secret_value(),
+            api_key=None if key is None else key.get_secret_value(),
+            model=model,
+            dimensions=dimensions,
+        )
+    )
 
 
 async def _serve_when_ready(server: GrpcServer, authenticator: TokenAuthenticator) -> None:

@@ -193,11 +193,11 @@ class DocumentRepository(Protocol):
         ...
 
     async def insert(self, document: Document, text: str) -> bool:
-        """Adds a document; returns False, and adds nothing, when the id exists already."""
+        """Adds a document, claimed for the call; returns False, and adds nothing, when the id exists."""
         ...
 
     async def save(self, document: Document, text: str) -> None:
-        """Overwrites a locked document."""
+        """Overwrites a locked document and claims it for the call."""
         ...
 
     async def delete(self, document_id: UUID) -> None:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from chassis.identity.caller import Caller
+from chassis.identity.role import Role
 
 
 class Visibility(StrEnum):
@@ -33,7 +34,7 @@ def labels_of_caller(caller: Caller) -> frozenset[str]:
     """
     labels = {f"user:{caller.require_user_id()}", Visibility.EVERYONE.value}
     # An API key acts as an admin only with that scope, as for every method.
-    if caller.role == "user" or has_admin_rights(caller):
+    if caller.role is Role.USER or has_admin_rights(caller):
         labels.add(f"role:{caller.role}")
     return frozenset(labels)
 

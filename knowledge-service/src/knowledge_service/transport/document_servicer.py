@@ -14,6 +14,7 @@ from knowledge_service.domain.unit_of_work import UnitsOfWork
 from knowledge_service.domain.visibility import Visibility
 from knowledge_service.transport.messages import decode_cursor, document_message, pagination_message
 from knowledge_service.usecases.documents import DeleteDocument, GetDocument, ListDocuments, PutDocument
+from knowledge_service.usecases.indexing import IndexDocument, RemoveFromIndex
 
 PAGE_SIZE = 20
 
@@ -21,12 +22,18 @@ PAGE_SIZE = 20
 class DocumentServicer(DocumentServiceServicer):
     """Runs one use case per call."""
 
-    def __init__(self, units: UnitsOfWork, clock: Clock) -> None:
-        self._model = ""
-        self._put_document = PutDocument(units, clock)
+    def __init__(
+        self,
+        units: UnitsOfWork,
+        index_document: IndexDocument,
+        remove_from_index: RemoveFromIndex,
+        clock: Clock,
+    ) -> None:
+        self._model = index_document.model
+        self._put_document = PutDocument(units, index_document, clock)
         self._list_documents = ListDocuments(units)
         self._get_document = GetDocument(units)
-        self._delete_document = DeleteDocument(units)
+        self._delete_document = DeleteDocument(units, remove_from_index)
 
     async def PutDocument(self, request: pb.PutDocumentRequest, context: Any) -> pb.PutDocumentResponse:
         """Creates or replaces a document."""

@@ -21,6 +21,10 @@ from knowledge_service.domain.document import (
 )
 from knowledge_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from knowledge_service.domain.visibility import Visibility, labels_of_caller
+from knowledge_service.usecases.indexing import IndexDocument, RemoveFromIndex
+
+EMBEDDING_SECONDS = 3.0
+"""How long a call waits for the vectors of its document; later ones come in the background."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class PutDocument:
     """
 
     units: UnitsOfWork
+    index_document: IndexDocument
     clock: Clock
 
     async def __call__(
@@ -52,7 +57,8 @@ class PutDocument:
             if not await unit.owners.admit(caller.require_user_id()):
                 raise TokenRevoked
             document, created = await self._store(unit, caller, document_id, content, visibility)
-        return document, created
+        indexed = await self.index_document(document_id=document.id, embedding_seconds=EMBEDDING_SECONDS)
+        return indexed or document, created
 
     async def _store(
         self, unit: UnitOfWork, caller: Caller, document_id: UUID, content: Content, visibility: Visibility
@@ -161,6 +167,7 @@ class DeleteDocument:
     """Deletes a document: the owner's own, or any as an admin. Deleting another user's is audited."""
 
     units: UnitsOfWork
+    remove_from_index: RemoveFromIndex
 
     async def __call__(self, *, caller: Caller, document_id: UUID) -> None:
         """Deletes the document.
@@ -181,3 +188,4 @@ class DeleteDocument:
             if document.owner_id != caller.user_id:
                 owners = frozenset({document.owner_id})
                 await unit.outbox.audit(entry(Action.DELETE, caller, owners=owners, documents=(document_id,)))
+        await self.remove_from_index(document_id=document_id)

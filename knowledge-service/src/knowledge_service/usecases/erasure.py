@@ -8,6 +8,7 @@ from chassis.identity.caller import ANONYMOUS, Caller
 from knowledge_service.domain.audit import Action, entry
 from knowledge_service.domain.owner import UserDirectory
 from knowledge_service.domain.unit_of_work import UnitsOfWork
+from knowledge_service.usecases.indexing import RemoveFromIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class EraseIfErased:
 
     units: UnitsOfWork
     directory: UserDirectory
+    remove_from_index: RemoveFromIndex
 
     async def __call__(self, *, caller: Caller, user_id: UUID) -> None:
         """Erases documents and passages in one transaction, and then the vectors.
@@ -34,6 +36,8 @@ class EraseIfErased:
                 await unit.outbox.audit(
                     entry(Action.ERASE, caller, owners=frozenset({user_id}), details=details)
                 )
+        for document_id in documents:
+            await self.remove_from_index(document_id=document_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,14 +48,14 @@ class PostgresDocuments:
         return self.seal.open("text", document_id, sealed)
 
     async def insert(self, document: Document, text: str) -> bool:
-        """Adds a document; returns False, and adds nothing, when the id exists already."""
+        """Adds a document, claimed for the call; returns False, and adds nothing, when the id exists."""
         tag = await self.connection.execute(
             """
             INSERT INTO knowledge.documents (
                 id, owner_id, visibility, labels, sealed_title, sealed_text, sealed_source_url, version,
-                created_at, updated_at
+                created_at, updated_at, claimed_until
             )
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now() + interval '20 seconds')
             ON CONFLICT DO NOTHING
             """,
             document.id,
@@ -70,12 +70,12 @@ class PostgresDocuments:
         return rows_affected(tag) == 1
 
     async def save(self, document: Document, text: str) -> None:
-        """Overwrites a locked document."""
+        """Overwrites a locked document and claims it for the call."""
         await self.connection.execute(
             """
             UPDATE knowledge.documents
             SET visibility = $2, labels = $3, sealed_title = $4, sealed_text = $5, sealed_source_url = $6,
-                version = $7, updated_at = $8, claimed_until = NULL
+                version = $7, updated_at = $8, claimed_until = now() + interval '20 seconds'
             WHERE id = $1
             """,
             document.id,

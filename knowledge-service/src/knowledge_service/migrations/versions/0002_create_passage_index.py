@@ -1,0 +1,61 @@
+"""Create the index of passages where the extension pgvector is installed."""
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+# As in `domain/passage_index.py` when this was written. An index of a length that no model has costs nothing.
+_DIMENSIONS = (256, 384, 512, 768, 1024, 1536, 3072)
+
+
+def upgrade() -> None:
+    installed = (
+        op.get_bind().exec_driver_sql("SELECT true FROM pg_extension WHERE extname = 'vector'").scalar()
+    )
+    if not installed:
+        return
+    op.execute(_TABLES)
+    for dimensions in _DIMENSIONS:
+        op.execute(f"""
+            CREATE INDEX indexed_passages_by_meaning_{dimensions} ON knowledge.indexed_passages
+            USING hnsw ((dense::halfvec({dimensions})) halfvec_cosine_ops)
+            WHERE dimensions = {dimensions} AND dense IS NOT NULL
+        """)
+    op.execute(_GRANTS)
+
+
+_TABLES = """
+CREATE TABLE knowledge.indexed_passages (
+    passage_id  uuid NOT NULL CONSTRAINT indexed_passages_pkey PRIMARY KEY,
+    document_id uuid NOT NULL,
+    labels      text[] NOT NULL,
+    model       text NOT NULL,
+    dimensions  smallint NOT NULL,
+    dense       halfvec,
+    terms       sparsevec NOT NULL,
+    term_ids    integer[] NOT NULL
+);
+COMMENT ON TABLE knowledge.indexed_passages IS 'what finds passages; can be rebuilt from knowledge.documents';
+COMMENT ON COLUMN knowledge.indexed_passages.model IS 'whose vector `dense` is';
+COMMENT ON COLUMN knowledge.indexed_passages.terms IS 'BM25 weights by hashed term';
+COMMENT ON COLUMN knowledge.indexed_passages.term_ids IS 'the hashed terms, for the index by terms';
+-- Halves of floats and hashes do not compress.
+ALTER TABLE knowledge.indexed_passages ALTER COLUMN dense SET STORAGE EXTERNAL;
+ALTER TABLE knowledge.indexed_passages ALTER COLUMN terms SET STORAGE EXTERNAL;
+CREATE INDEX indexed_passages_of_document ON knowledge.indexed_passages (document_id);
+-- A list of pending entries would be read by every search.
+CREATE INDEX indexed_passages_by_term ON knowledge.indexed_passages
+    USING gin (term_ids, labels) WITH (fastupdate = off);
+
+CREATE TABLE knowledge.term_counts (
+    term_id  integer NOT NULL CONSTRAINT term_counts_pkey PRIMARY KEY,
+    passages integer NOT NULL
+) WITH (fillfactor = 50);
+COMMENT ON TABLE knowledge.term_counts IS 'how many passages have a term; term 0 counts all passages';
+"""
+
+_GRANTS = """
+GRANT SELECT, INSERT, UPDATE, DELETE ON knowledge.indexed_passages TO knowledge_service;
+GRANT SELECT, INSERT, UPDATE, DELETE ON knowledge.term_counts TO knowledge_service;
+"""

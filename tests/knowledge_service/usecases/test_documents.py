@@ -1,0 +1,174 @@
+"""Documents: put, read, listed and deleted."""
+
+import asyncio
+
+import pytest
+from chassis.errors import Forbidden, Invalid, NotFound, TokenRevoked, Unavailable
+from chassis.identity.role import Role
+from chassis.ids import uuid7
+from knowledge_service.domain.document import Content, IndexState
+from knowledge_service.domain.visibility import Visibility
+from knowledge_service.usecases.documents import GetDocument, ListDocuments
+
+from tests.knowledge_service.knowledge import Knowledge, a_user
+
+
+async def test_a_document_is_created_once_and_then_replaced(knowledge: Knowledge) -> None:
+    ada, document_id = a_user(), uuid7()
+    content = Content(title="Warfarin", text="First.", source_url="https://example.org/w")
+
+    async def put(content: Content) -> bool:
+        return (
+            await knowledge.put_document(
+                caller=ada, document_id=document_id, content=content, visibility=Visibility.PRIVATE
+            )
+        )[1]
+
+    assert await put(content)
+    assert not await put(Content(title="Warfarin", text="Second."))
+    document, text = await GetDocument(knowledge.units)(caller=ada, document_id=document_id)
+    assert (text, document.source_url, document.version) == ("Second.", None, 2)
+    assert document.index_state(knowledge.embedder.model) is IndexState.COMPLETE
+
+
+async def test_text_is_sealed_at_rest(knowledge: Knowledge) -> None:
+    await knowledge.put(a_user(), "Grapefruit raises warfarin.")
+
+    for table in ("documents", "passages", "indexed_passages", "outbox"):
+        rows = await knowledge.pool.fetch(f"SELECT t::text AS row FROM knowledge.{table} t")
+        for row in rows:
+            for word in ("Grapefruit", "Notes"):
+                assert word not in row["row"]
+                assert word.encode().hex() not in row["row"]
+
+
+async def test_another_users_document_cannot_be_replaced(knowledge: Knowledge) -> None:
+    ada, bob = a_user(), a_user()
+    private = await knowledge.put(ada)
+    shared = await knowledge.put(ada, visibility=Visibility.ROLE_USER)
+
+    with pytest.raises(NotFound):
+        await knowledge.put(bob, document_id=private.id)
+    with pytest.raises(Forbidden):
+        await knowledge.put(bob, document_id=shared.id)
+
+
+async def test_two_users_who_create_one_document_at_once_do_not_share_it(knowledge: Knowledge) -> None:
+    document_id = uuid7()
+    ended = await asyncio.gather(
+        *(knowledge.put(a_user(), document_id=document_id) for _ in range(4)), return_exceptions=True
+    )
+
+    assert sorted(type(each).__name__ for each in ended) == ["Document", "NotFound", "NotFound", "NotFound"]
+
+
+async def test_text_over_a_mebibyte_is_refused(knowledge: Knowledge) -> None:
+    with pytest.raises(Invalid):
+        await knowledge.put(a_user(), "é" * 524_289)
+
+
+async def test_of_two_changes_at_once_the_committed_one_is_found(knowledge: Knowledge) -> None:
+    ada, document_id = a_user(), uuid7()
+    await knowledge.put(ada, document_id=document_id)
+    texts = [f"Warfarin number{number}." for number in range(5)]
+    await asyncio.gather(*(knowledge.put(ada, text, document_id=document_id) for text in texts))
+
+    _, text = await GetDocument(knowledge.units)(caller=ada, document_id=document_id)
+    found = await knowledge.search(ada, "warfarin")
+    assert [each.found.passage.text for each in found.passages] == [text]
+
+
+async def test_reading_another_users_document_is_audited_by_id(knowledge: Knowledge) -> None:
+    ada, bob = a_user(), a_user()
+    document = await knowledge.put(ada, visibility=Visibility.ROLE_USER)
+    read, listed = GetDocument(knowledge.units), ListDocuments(knowledge.units)
+    await read(caller=ada, document_id=document.id)
+    await read(caller=bob, document_id=document.id)
+    await listed(caller=ada, page=1, page_size=20)
+    await listed(caller=bob, page=1, page_size=20)
+    await knowledge.search(ada)
+    await knowledge.search(bob)
+
+    shared, *reads = await knowledge.audited()
+    assert (shared.action, shared.details["to"]) == ("knowledge.share", "role:user")
+    assert [each.action for each in reads] == ["knowledge.read", "knowledge.list", "knowledge.search"]
+    for each in reads:
+        assert (each.actor_id, each.subject_id) == (str(bob.user_id), str(ada.user_id))
+        assert dict(each.details) == {"documents": str(document.id)}
+
+
+async def test_lists_have_pages_of_what_the_caller_sees(knowledge: Knowledge) -> None:
+    ada, bob = a_user(), a_user()
+    mine = [(await knowledge.put(ada)).id for _ in range(3)]
+    await knowledge.put(bob)
+    listed = ListDocuments(knowledge.units)
+
+    first = await listed(caller=ada, page=1, page_size=2)
+    second = await listed(caller=ada, page=2, page_size=2)
+
+    assert [each.id for each in (*first.documents, *second.documents)] == mine[::-1]
+    assert (first.total_items, first.total_pages, first.has_next, second.has_next) == (3, 2, True, False)
+
+
+async def test_a_deleted_document_is_gone_at_once_even_if_the_index_is_down(knowledge: Knowledge) -> None:
+    ada = a_user()
+    document = await knowledge.put(ada)
+    knowledge.index.is_down = True
+
+    await knowledge.delete_document(caller=ada, document_id=document.id)
+
+    assert await knowledge.found(ada) == set()
+    assert await knowledge.indexed() == {document.id}
+    knowledge.index.is_down = False
+    await knowledge.index_waiting()
+    assert await knowledge.indexed() == set()
+
+
+async def test_a_document_that_exists_again_is_not_removed_from_the_index(knowledge: Knowledge) -> None:
+    ada = a_user()
+    document = await knowledge.put(ada)
+    knowledge.index.is_down = True
+    await knowledge.delete_document(caller=ada, document_id=document.id)
+    knowledge.index.is_down = False
+
+    await knowledge.put(ada, document_id=document.id)
+    await knowledge.index_waiting()
+
+    assert await knowledge.found(ada) == {document.id}
+
+
+async def test_an_admin_deletes_another_users_document_which_is_audited(knowledge: Knowledge) -> None:
+    ada, admin = a_user(), a_user(Role.ADMIN)
+    document = await knowledge.put(ada)
+
+    await knowledge.delete_document(caller=admin, document_id=document.id)
+
+    assert [(each.action, each.actor_id) for each in await knowledge.audited()] == [
+        ("knowledge.delete", str(admin.user_id))
+    ]
+    with pytest.raises(NotFound):
+        await knowledge.delete_document(caller=ada, document_id=document.id)
+
+
+async def test_a_document_is_kept_when_the_index_is_down(knowledge: Knowledge) -> None:
+    ada, document_id = a_user(), uuid7()
+    knowledge.index.is_down = True
+    with pytest.raises(Unavailable):
+        await knowledge.put(ada, document_id=document_id)
+    document, _ = await GetDocument(knowledge.units)(caller=ada, document_id=document_id)
+    assert document.index_state("fake") is IndexState.WAITING
+
+    knowledge.index.is_down = False
+    await knowledge.pool.execute("UPDATE knowledge.documents SET claimed_until = NULL")
+    assert await knowledge.index_waiting()
+
+    assert await knowledge.found(ada) == {document_id}
+
+
+async def test_an_erased_user_cannot_put_documents(knowledge: Knowledge) -> None:
+    ada = a_user()
+    knowledge.directory.erased.add(ada.require_user_id())
+    await knowledge.erase_if_erased(caller=ada, user_id=ada.require_user_id())
+
+    with pytest.raises(TokenRevoked):
+        await knowledge.put(ada)

@@ -1,0 +1,81 @@
+"""Indexing and searching while the embedder is away, and when the model changes."""
+
+import pytest
+from chassis.ids import uuid7
+from knowledge_service.domain.document import IndexState
+from knowledge_service.domain.embedder import EmbedderUnavailable
+from knowledge_service.usecases.documents import GetDocument
+
+from tests.knowledge_service.knowledge import FakeEmbedder, Knowledge, a_user
+
+
+async def test_a_document_is_found_by_its_words_while_the_embedder_is_down(knowledge: Knowledge) -> None:
+    ada = a_user()
+    knowledge.embedder.is_down = True
+
+    document = await knowledge.put(ada)
+
+    assert document.index_state("fake") is IndexState.WORDS
+    result = await knowledge.search(ada, "warfarin")
+    assert [each.found.document_id for each in result.passages] == [document.id]
+    assert result.degraded
+
+
+async def test_its_vectors_come_in_the_background(knowledge: Knowledge) -> None:
+    ada = a_user()
+    knowledge.embedder.is_down = True
+    document = await knowledge.put(ada)
+    with pytest.raises(EmbedderUnavailable):
+        await knowledge.index_waiting()
+
+    knowledge.embedder.is_down = False
+    await knowledge.pool.execute("UPDATE knowledge.documents SET claimed_until = NULL")
+    assert await knowledge.index_waiting()
+
+    stored, _ = await GetDocument(knowledge.units)(caller=ada, document_id=document.id)
+    assert stored.index_state("fake") is IndexState.COMPLETE
+    assert not await knowledge.index_waiting()
+    assert not (await knowledge.search(ada)).degraded
+
+
+async def test_another_model_embeds_again_while_documents_stay_found(knowledge: Knowledge) -> None:
+    ada = a_user()
+    document = await knowledge.put(ada)
+    later = Knowledge(knowledge.pool, FakeEmbedder(model="later", dimensions=384))
+
+    assert await later.found(ada) == {document.id}
+    assert await later.index_waiting()
+    assert not await later.index_waiting()
+
+    assert await later.found(ada) == {document.id}
+    assert await knowledge.pool.fetchval("SELECT embedded_with FROM knowledge.documents") == "later"
+
+
+async def test_a_query_of_stop_words_finds_nothing_without_an_embedder(knowledge: Knowledge) -> None:
+    ada = a_user()
+    await knowledge.put(ada)
+    knowledge.embedder.is_down = True
+
+    for query in ("the of and", "?", "a"):
+        result = await knowledge.search(ada, query)
+        assert (list(result.passages), result.degraded) == ([], True)
+
+
+async def test_passages_are_parts_of_the_text(knowledge: Knowledge) -> None:
+    ada = a_user()
+    text = "# Ärzte\n\n" + "Warfarin and 葡萄柚 interact. 🩺\n\n" * 80
+    await knowledge.put(ada, text)
+
+    result = await knowledge.search(ada, "warfarin 葡萄柚")
+
+    assert len(result.passages) > 1
+    for each in result.passages:
+        passage = each.found.passage
+        assert text[passage.begin : passage.end] == passage.text
+
+
+async def test_a_document_without_words_is_stored(knowledge: Knowledge) -> None:
+    ada = a_user()
+    document = await knowledge.put(ada, " \n\t ", document_id=uuid7())
+
+    assert document.index_state("fake") is IndexState.COMPLETE
