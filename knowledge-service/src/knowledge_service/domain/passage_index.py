@@ -81,3 +81,20 @@ class PassageIndex(Protocol):
         A term counts for more the fewer passages have it.
         """
         ...
+
+
+RANKS_FUSED = 50
+"""How many passages of each ranking are fused."""
+
+RANK_OFFSET = 60
+"""The constant of reciprocal rank fusion: a passage at rank r of a ranking scores 1 / (RANK_OFFSET + r)."""
+
+
+def fuse(rankings: Sequence[Sequence[UUID]], limit: int) -> list[Hit]:
+    """Fuses rankings by reciprocal rank: what several of them have near the top comes first."""
+    scores: dict[UUID, float] = {}
+    for ranking in rankings:
+        for rank, passage_id in enumerate(ranking, start=1):
+            scores[passage_id] = scores.get(passage_id, 0.0) + 1 / (RANK_OFFSET + rank)
+    best = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+    return [Hit(passage_id, score) for passage_id, score in best[:limit]]

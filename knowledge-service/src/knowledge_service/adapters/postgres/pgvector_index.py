@@ -1,0 +1,229 @@
+"""The index in Postgres: `knowledge.indexed_passages`, by the extension pgvector."""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from uuid import UUID
+
+import structlog
+from chassis.postgres.connection import Connection
+from chassis.postgres.pool import Pool
+
+from knowledge_service.domain.embedder import Vector
+from knowledge_service.domain.passage_index import (
+    DIMENSIONS,
+    RANKS_FUSED,
+    Hit,
+    IndexEntry,
+    Query,
+    fuse,
+)
+from knowledge_service.domain.term_weights import TERM_ID_MAX, SparseVector
+
+log = structlog.get_logger()
+
+CANDIDATES_MAX = 20_000
+"""Passages that are scored by terms, about: beyond, a query's commonest terms choose none any more."""
+
+ALL_PASSAGES = 0
+"""The row of `knowledge.term_counts` that counts all passages; terms have ids from 1."""
+
+_SETTINGS = """
+SELECT set_config('hnsw.iterative_scan', 'relaxed_order', true),
+       set_config('hnsw.ef_search', '100', true),
+       set_config('plan_cache_mode', 'force_custom_plan', true)
+"""
+"""A scan of the graph goes on until enough passages pass the filter; plans depend on the labels."""
+
+
+class PgvectorIndex:
+    """`PassageIndex` in the service's own schema.
+
+    Args:
+        pool: The service's pool.
+        model: Identifies the model of the dense vectors.
+        dimensions: Their length, one of `DIMENSIONS`.
+    """
+
+    def __init__(self, pool: Pool, *, model: str, dimensions: int) -> None:
+        if dimensions not in DIMENSIONS:
+            raise ValueError(f"vectors of length {dimensions} cannot be indexed, only those of {DIMENSIONS}")
+        self._pool = pool
+        self._model = model
+        self._dimensions = dimensions
+
+    async def replace(
+        self, document_id: UUID, labels: Collection[str], entries: Sequence[IndexEntry]
+    ) -> None:
+        """Makes these the document's only entries."""
+        async with self._pool.transaction() as transaction:
+            before = await _delete(transaction, document_id)
+            await transaction.executemany(
+                """
+                INSERT INTO knowledge.indexed_passages
+                    (passage_id, document_id, labels, model, dimensions, dense, terms, term_ids)
+                VALUES ($1, $2, $3, $4, $5, $6::text::halfvec, $7::text::sparsevec, $8)
+                """,
+                [
+                    (
+                        entry.passage_id,
+                        document_id,
+                        sorted(labels),
+                        self._model,
+                        self._dimensions,
+                        _dense(entry.dense, self._dimensions),
+                        _sparse(entry.terms),
+                        sorted(entry.terms),
+                    )
+                    for entry in entries
+                ],
+            )
+            await _count(transaction, before, [entry.terms for entry in entries])
+
+    async def relabel(self, document_id: UUID, labels: Collection[str]) -> None:
+        """Changes who may find the document's entries."""
+        async with self._pool.acquire() as connection:
+            await connection.execute(
+                "UPDATE knowledge.indexed_passages SET labels = $2 WHERE document_id = $1",
+                document_id,
+                sorted(labels),
+            )
+
+    async def remove(self, document_id: UUID) -> None:
+        """Removes a document's entries, if there are any."""
+        async with self._pool.transaction() as transaction:
+            await _count(transaction, await _delete(transaction, document_id), [])
+
+    async def search(self, query: Query, labels: Collection[str], limit: int) -> list[Hit]:
+        """Returns the best passages that carry at least one of the labels, best first."""
+        depth = max(limit, RANKS_FUSED)
+        rankings = []
+        async with self._pool.transaction(readonly=True) as transaction:
+            await transaction.execute(_SETTINGS)
+            if query.dense is not None:
+                rankings.append(await self._by_meaning(transaction, query.dense, labels, depth))
+            if query.terms:
+                rankings.append(await _by_terms(transaction, query.terms, labels, depth))
+        return fuse(rankings, limit)
+
+    async def _by_meaning(
+        self, connection: Connection, dense: Vector, labels: Collection[str], depth: int
+    ) -> list[UUID]:
+        arguments = (_dense(dense, self._dimensions), list(labels), self._model, depth)
+        rows = await connection.fetch(_nearest(self._dimensions, exact=False), *arguments)
+        if len(rows) < depth:
+            # The scan has given up after some thousands of foreign passages. So the caller sees few, and
+            # comparing with each of them is cheap.
+            rows = await connection.fetch(_nearest(self._dimensions, exact=True), *arguments)
+        return [row["passage_id"] for row in rows]
+
+
+def _nearest(dimensions: int, *, exact: bool) -> str:
+    """Returns the statement for the nearest vectors; an exact one has an order that no index offers."""
+    distance = f"dense::halfvec({dimensions}) <=> $1::text::halfvec({dimensions})"
+    return f"""
+        WITH nearest AS MATERIALIZED (
+            SELECT passage_id, {distance} AS distance
+            FROM knowledge.indexed_passages
+            WHERE labels && $2 AND model = $3 AND dimensions = {dimensions} AND dense IS NOT NULL
+            ORDER BY {f"({distance}) + 0" if exact else distance}
+            LIMIT $4
+        )
+        SELECT passage_id FROM nearest ORDER BY distance, passage_id
+    """  # noqa: S608 of numbers
+
+
+async def _by_terms(
+    connection: Connection, counts: SparseVector, labels: Collection[str], depth: int
+) -> list[UUID]:
+    rows = await connection.fetch(
+        "SELECT term_id, passages FROM knowledge.term_counts WHERE term_id = ANY($1::int[])",
+        [ALL_PASSAGES, *counts],
+    )
+    passages = {row["term_id"]: row["passages"] for row in rows}
+    total = passages.pop(ALL_PASSAGES, 0)
+    if not passages:
+        return []
+    weights = {term: counts[term] * _inverse_frequency(total, passages[term]) for term in passages}
+    ranked = await connection.fetch(
+        """
+        SELECT passage_id
+        FROM knowledge.indexed_passages
+        WHERE term_ids && $1::int[] AND labels && $2
+        ORDER BY terms <#> $3::text::sparsevec, passage_id
+        LIMIT $4
+        """,
+        _choosing(passages),
+        list(labels),
+        _sparse(weights),
+        depth,
+    )
+    return [row["passage_id"] for row in ranked]
+
+
+def _choosing(passages: Mapping[int, int]) -> list[int]:
+    """Returns the rarest terms, as many as choose few enough passages, and one at least."""
+    chosen: list[int] = []
+    candidates = 0
+    for term in sorted(passages, key=passages.__getitem__):
+        candidates += passages[term]
+        if chosen and candidates > CANDIDATES_MAX:
+            break
+        chosen.append(term)
+    return chosen
+
+
+def _inverse_frequency(total: int, having: int) -> float:
+    """Returns BM25's inverse document frequency."""
+    return math.log(1 + max(0.0, total - having + 0.5) / (having + 0.5))
+
+
+async def _delete(connection: Connection, document_id: UUID) -> list[list[int]]:
+    """Removes a document's entries and returns the terms of each.
+
+    Other transactions wait for this one's end before they replace the same document's entries.
+    """
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended('knowledge:index:' || $1::text, 0))", str(document_id)
+    )
+    rows = await connection.fetch(
+        "DELETE FROM knowledge.indexed_passages WHERE document_id = $1 RETURNING term_ids", document_id
+    )
+    return [row["term_ids"] for row in rows]
+
+
+async def _count(
+    connection: Connection, before: Sequence[Collection[int]], after: Sequence[Collection[int]]
+) -> None:
+    """Brings the number of passages of each term up to date; last, since others wait for these rows."""
+    changes = {ALL_PASSAGES: len(after) - len(before)}
+    for change, passages in ((-1, before), (1, after)):
+        for terms in passages:
+            for term in terms:
+                changes[term] = changes.get(term, 0) + change
+    changed = sorted(term for term, change in changes.items() if change)
+    await connection.execute(
+        """
+        INSERT INTO knowledge.term_counts (term_id, passages)
+        SELECT * FROM unnest($1::int[], $2::int[]) AS change (term_id, passages) ORDER BY term_id
+        ON CONFLICT (term_id) DO UPDATE SET passages = term_counts.passages + excluded.passages
+        """,
+        changed,
+        [changes[term] for term in changed],
+    )
+    await connection.execute(
+        "DELETE FROM knowledge.term_counts WHERE term_id = ANY($1::int[]) AND passages <= 0",
+        [term for term in changed if changes[term] < 0],
+    )
+
+
+def _dense(vector: Vector | None, dimensions: int) -> str | None:
+    if vector is None:
+        return None
+    if len(vector) != dimensions:
+        raise ValueError(f"a vector of length {len(vector)} in an index of {dimensions}")
+    return "[" + ",".join(f"{value:.6g}" for value in vector) + "]"
+
+
+def _sparse(vector: SparseVector) -> str:
+    values = ",".join(f"{term}:{vector[term]:.6g}" for term in sorted(vector))
+    return f"{{{values}}}/{TERM_ID_MAX}"
