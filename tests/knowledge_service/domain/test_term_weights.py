@@ -40,7 +40,18 @@ def test_weights_saturate_and_fall_with_length() -> None:
 
     assert once < tenfold < 2.2
     assert longer < once
-    assert math.isclose(once, 2.2 / (1 + 1.2 * (0.25 + 0.75 / 100)))
+    assert math.isclose(once, 2.2 / (1 + 1.2 * (0.25 + 0.75 / 80)))
+
+
+def test_the_title_counts_for_more() -> None:
+    """What a document is about stands in its title."""
+    weights = TermWeights()
+    (term,) = weights.of_query("fever")
+
+    plain = weights.of_passage("fever in children")[term]
+    titled = weights.of_passage("fever in children", title="Fever")[term]
+
+    assert titled > plain
 
 
 def test_ids_depend_on_the_key() -> None:

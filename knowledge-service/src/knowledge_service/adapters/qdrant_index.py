@@ -23,6 +23,7 @@ from knowledge_service.domain.term_weights import SparseVector
 
 COLLECTION = "vestibule_passages"
 TERMS = "terms"
+BATCH = 256
 TIMEOUT_SECONDS = 10
 
 
@@ -71,8 +72,8 @@ class QdrantIndex:
         )
         with _unavailable():
             await self._create()
-            if points:
-                await self._client.upsert(self._collection, points, wait=True)
+            for begin in range(0, len(points), BATCH):
+                await self._client.upsert(self._collection, points[begin : begin + BATCH], wait=True)
             await self._client.delete(self._collection, models.FilterSelector(filter=outdated), wait=True)
 
     async def relabel(self, document_id: UUID, labels: Collection[str]) -> None:

@@ -44,19 +44,19 @@ class WordPiece:
 
     def _split(self, word: str) -> Iterator[int]:
         """Yields the longest pieces from left to right, or one unknown token."""
-        pieces = []
-        begin = 0
+        pieces: list[int] = []
+        begin = 0 if len(word) <= _WORD_LETTERS_MAX else len(word)
         while begin < len(word):
             for end in range(len(word), begin, -1):
                 piece = self._ids.get(("##" if begin else "") + word[begin:end])
                 if piece is not None:
                     break
             else:
+                pieces = []
                 break
             pieces.append(piece)
             begin = end
-        whole = begin == len(word) <= _WORD_LETTERS_MAX
-        yield from pieces if whole else [self._ids["[UNK]"]]
+        yield from pieces or [self._ids["[UNK]"]]
 
 
 class _Separating(dict[int, str]):

@@ -83,10 +83,10 @@ class PassageIndex(Protocol):
         ...
 
 
-RANKS_FUSED = 50
+RANKS_FUSED = 100
 """How many passages of each ranking are fused."""
 
-RANK_OFFSET = 60
+RANK_OFFSET = 20
 """The constant of reciprocal rank fusion: a passage at rank r of a ranking scores 1 / (RANK_OFFSET + r)."""
 
 

@@ -28,9 +28,12 @@ SATURATION = 1.2
 LENGTH_PENALTY = 0.75
 """BM25's b: how much less the terms of a longer passage count."""
 
-USUAL_LENGTH = 100
-"""Terms of a usual passage: BM25's average length. A constant serves, since all passages are cut to about the
-same size, and so no vector depends on the rest of the collection."""
+USUAL_LENGTH = 80
+"""Terms of a usual passage with its title: BM25's average length. A constant serves, since all passages are
+cut to about the same size, and so no vector depends on the rest of the collection."""
+
+TITLE_FACTOR = 2
+"""How often the terms of a document's title count besides where they stand in the passage's context."""
 
 STOP_WORDS = frozenset(
     re.findall(
@@ -70,9 +73,11 @@ class TermWeights:
     def __init__(self, key: bytes = b"") -> None:
         self._id = lru_cache(maxsize=65_536)(lambda term: _term_id(term, key))
 
-    def of_passage(self, text: str) -> SparseVector:
-        """Returns the weights of a passage's terms."""
+    def of_passage(self, text: str, *, title: str = "") -> SparseVector:
+        """Returns the weights of a passage's terms; those of the title count several times."""
         counts = Counter(terms(text))
+        for term in terms(title):
+            counts[term] += TITLE_FACTOR
         norm = SATURATION * (1 - LENGTH_PENALTY + LENGTH_PENALTY * counts.total() / USUAL_LENGTH)
         return {
             self._id(term): count * (SATURATION + 1) / (count + norm)

@@ -83,7 +83,8 @@ class IndexDocument:
 
     def _cut(self, document: Document, text: str) -> tuple[list[Chunk], list[SparseVector]]:
         cut = chunks(text)
-        return cut, [self.term_weights.of_passage(each.in_context(document.title)) for each in cut]
+        title = document.title
+        return cut, [self.term_weights.of_passage(each.in_context(title), title=title) for each in cut]
 
     async def _embed(self, document: Document, cut: Sequence[Chunk], seconds: float) -> list[Vector] | None:
         """Returns a vector per passage; None for a document that has to be found by its words for now.

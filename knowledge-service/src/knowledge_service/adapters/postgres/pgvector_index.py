@@ -21,6 +21,9 @@ from knowledge_service.domain.term_weights import TERM_ID_MAX, SparseVector
 
 log = structlog.get_logger()
 
+BATCH = 32
+"""Entries per batch of inserts, each of which has to end within the statement timeout."""
+
 CANDIDATES_MAX = 20_000
 """Passages that are scored by terms, about: beyond, a query's commonest terms choose none any more."""
 
@@ -57,26 +60,8 @@ class PgvectorIndex:
         """Makes these the document's only entries."""
         async with self._pool.transaction() as transaction:
             before = await _delete(transaction, document_id)
-            await transaction.executemany(
-                """
-                INSERT INTO knowledge.indexed_passages
-                    (passage_id, document_id, labels, model, dimensions, dense, terms, term_ids)
-                VALUES ($1, $2, $3, $4, $5, $6::text::halfvec, $7::text::sparsevec, $8)
-                """,
-                [
-                    (
-                        entry.passage_id,
-                        document_id,
-                        sorted(labels),
-                        self._model,
-                        self._dimensions,
-                        _dense(entry.dense, self._dimensions),
-                        _sparse(entry.terms),
-                        sorted(entry.terms),
-                    )
-                    for entry in entries
-                ],
-            )
+            for begin in range(0, len(entries), BATCH):
+                await self._insert(transaction, document_id, labels, entries[begin : begin + BATCH])
             await _count(transaction, before, [entry.terms for entry in entries])
 
     async def relabel(self, document_id: UUID, labels: Collection[str]) -> None:
@@ -104,6 +89,34 @@ class PgvectorIndex:
             if query.terms:
                 rankings.append(await _by_terms(transaction, query.terms, labels, depth))
         return fuse(rankings, limit)
+
+    async def _insert(
+        self,
+        connection: Connection,
+        document_id: UUID,
+        labels: Collection[str],
+        entries: Sequence[IndexEntry],
+    ) -> None:
+        await connection.executemany(
+            """
+            INSERT INTO knowledge.indexed_passages
+                (passage_id, document_id, labels, model, dimensions, dense, terms, term_ids)
+            VALUES ($1, $2, $3, $4, $5, $6::text::halfvec, $7::text::sparsevec, $8)
+            """,
+            [
+                (
+                    entry.passage_id,
+                    document_id,
+                    sorted(labels),
+                    self._model,
+                    self._dimensions,
+                    _dense(entry.dense, self._dimensions),
+                    _sparse(entry.terms),
+                    sorted(entry.terms),
+                )
+                for entry in entries
+            ],
+        )
 
     async def _by_meaning(
         self, connection: Connection, dense: Vector, labels: Collection[str], depth: int
