@@ -19,6 +19,8 @@ SECRET_SETTINGS = {
     "AUTH_MASTER_KEYS_ACCEPTED",
     "KNOWLEDGE_MASTER_KEY",
     "KNOWLEDGE_MASTER_KEYS_ACCEPTED",
+    "USERS_MASTER_KEY",
+    "USERS_MASTER_KEYS_ACCEPTED",
     "PGPASSWORD",
     "BOOTSTRAP_ADMIN_PASSWORD",
 }
@@ -36,7 +38,13 @@ def test_generated_secrets_are_strong(render: Render) -> None:
     """What was not given is random, long enough, and different in each release."""
     first, second = generated(render({})), generated(render({}, again=True))
 
-    assert first.keys() == {"service-keys", "auth-master-key", "knowledge-master-key", "postgres"}
+    assert first.keys() == {
+        "service-keys",
+        "auth-master-key",
+        "users-master-key",
+        "knowledge-master-key",
+        "postgres",
+    }
     assert first["service-keys"].keys() == {f"{each}.{end}" for each in SERVICES for end in ("key", "pem")}
     assert len(base64.b64decode(first["auth-master-key"]["AUTH_MASTER_KEY"], validate=True)) == 32
     assert first["postgres"].keys() == {
@@ -143,6 +151,7 @@ def test_pods_get_their_own_secrets_only(render: Render) -> None:
     assert keys == {
         **{name: {each.schema.runtime} if each.schema else set() for name, each in SERVICES.items()},
         "auth-service": {"AUTH_MASTER_KEY", "AUTH_MASTER_KEYS_ACCEPTED", "auth_service"},
+        "user-service": {"USERS_MASTER_KEY", "USERS_MASTER_KEYS_ACCEPTED", "user_service"},
         "knowledge-service": {
             "KNOWLEDGE_MASTER_KEY",
             "KNOWLEDGE_MASTER_KEYS_ACCEPTED",

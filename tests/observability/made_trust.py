@@ -114,4 +114,15 @@ TRUST_ALERTS: tuple[Made, ...] = (
         },
         healthy=60,
     ),
+    gauge(
+        "VestibuleWebhooksGivenUp",
+        'webhooks_dead{job="user-service", instance="a"}',
+        3,
+        {
+            "job": "user-service",
+            "severity": "warning",
+            "summary": "3 webhook messages were given up: another system misses changes of users.",
+        },
+        healthy=0,
+    ),
 )

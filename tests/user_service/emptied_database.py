@@ -25,7 +25,8 @@ async def emptied(postgres: Postgres, migrated: Database) -> Database:
         await admin.close()
     owner = await asyncpg.connect(database.url("users_owner"))
     try:
-        await owner.execute("DELETE FROM users.users; DELETE FROM users.tombstones; DELETE FROM users.outbox")
+        for table in ("webhooks", "users", "tombstones", "outbox"):
+            await owner.execute(f"DELETE FROM users.{table}")
     finally:
         await owner.close()
     return database

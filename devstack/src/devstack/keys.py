@@ -21,11 +21,13 @@ class Keys:
 
     Attributes:
         auth_master_key: `AUTH_MASTER_KEY`, which seals the signing keys.
+        users_master_key: `USERS_MASTER_KEY`, which seals the secrets of webhooks.
         knowledge_master_key: `KNOWLEDGE_MASTER_KEY`, which seals the documents.
         role_passwords: Password of each role in Postgres.
     """
 
     auth_master_key: str
+    users_master_key: str
     knowledge_master_key: str
     role_passwords: dict[str, str]
 
@@ -40,6 +42,7 @@ class Keys:
         kept = _read(file)
         new = {
             "auth_master_key": _master_key(),
+            "users_master_key": _master_key(),
             "knowledge_master_key": _master_key(),
             "role_passwords": {},
         }

@@ -10,7 +10,7 @@ from devstack.database import Database
 from devstack.keys import KeyPairs, Keys
 from devstack.redis_acl import as_user, kept_passwords
 from devstack.settings import Settings
-from devstack.topology import AUTH, BY_NAME, GATEWAY, HEALTH, KNOWLEDGE, PROTO_PACKAGES, Service
+from devstack.topology import AUTH, BY_NAME, GATEWAY, HEALTH, KNOWLEDGE, PROTO_PACKAGES, USERS, Service
 
 TOPOLOGY_FILE = "topology.json"
 KEYS_FOLDER = "service-keys"
@@ -112,6 +112,8 @@ class Plan:
                 "AUTH_WITNESS_ADDRESS": self._grpc(name, HEALTH),
                 "AUTH_MAIL_DIR": str(self.settings.data_dir / "mail"),
             }
+        if service is USERS:
+            return addresses | {"USERS_MASTER_KEY": self.keys.users_master_key}
         if service is KNOWLEDGE:
             return addresses | {
                 "KNOWLEDGE_MASTER_KEY": self.keys.knowledge_master_key,

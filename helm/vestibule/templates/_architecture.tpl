@@ -26,11 +26,12 @@ user-service:
   package: vestibule.users.v1
   grpc: [auth-service]
   readyAfter: [auth-service]
-  backends: [postgres, redis]
+  backends: [postgres, redis, webhooks]
   schema: users
   pooled: true
   connections: 1
   environment: USERS
+  masterKey: usersMasterKey
   owner: users_owner
   role: user_service
 health-aggregator:

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 
+import structlog
 from chassis.auth_client.authenticator import TokenAuthenticator
 from chassis.auth_client.client import AUTH_CLIENT_SERVICES, AUTH_SERVICE, AuthClient
 from chassis.clock import SystemClock
@@ -16,21 +18,32 @@ from chassis.identity.service_keys import ServiceKeys, open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
 from chassis.postgres import revision
-from chassis.postgres.pool import open_pool
+from chassis.postgres.pool import Pool, open_pool
 from vestibule.auth.v1 import account_service_pb2
 from vestibule.users.v1.directory_service_pb2_grpc import add_DirectoryServiceServicer_to_server
 from vestibule.users.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
+from vestibule.users.v1.webhook_service_pb2_grpc import add_WebhookServiceServicer_to_server
 
+from chassis import jobs
 from user_service.adapters.accounts import GrpcAccounts
 from user_service.adapters.postgres.outbox import OUTBOX
 from user_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
+from user_service.adapters.postgres.webhooks import measure_deliveries
+from user_service.adapters.webhook_poster import HttpWebhookPoster
+from user_service.adapters.webhook_secrets import SealedWebhookSecrets
 from user_service.settings import UsersSettings
 from user_service.transport.directory_servicer import DirectoryServicer
 from user_service.transport.event_handlers import event_handlers
 from user_service.transport.user_servicer import UserServicer
+from user_service.transport.webhook_servicer import WebhookServicer
 from user_service.usecases.audit import AuditEvents
+from user_service.usecases.webhook_delivery import PurgeDeliveries, SendWebhooks
+
+log = structlog.get_logger()
 
 SERVICE = "user-service"
+BACKLOG_SECONDS = 5.0
+RETENTION_SECONDS = 600.0
 
 
 async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
@@ -73,6 +86,14 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
     server.add(add_UserServiceServicer_to_server, UserServicer(units, accounts, clock))
     server.add(add_DirectoryServiceServicer_to_server, DirectoryServicer(units, accounts, clock))
 
+    if not settings.master_keys:
+        log.warning("no webhook can be added: set USERS_MASTER_KEY")
+    secrets = SealedWebhookSecrets(settings.master_keys)
+    poster = HttpWebhookPoster(allows_http=settings.webhook_http == "on", networks=settings.webhook_networks)
+    webhooks = WebhookServicer(units, secrets, poster, clock)
+    server.add(add_WebhookServiceServicer_to_server, webhooks)
+    _begin_webhooks(lifecycle, pool, units, SendWebhooks(units, secrets, poster, clock))
+
     tail = Tail(
         redis_url=settings.redis_url.get_secret_value(),
         client_name=SERVICE,
@@ -107,6 +128,15 @@ def _begin_events(
     consumer = Consumer(group=SERVICE, handlers=handlers, keys=keys, redis_url=redis_url, audit=audit)
     lifecycle.begin("outbox relay", relay.run())
     lifecycle.begin("event consumer", consumer.run())
+
+
+def _begin_webhooks(lifecycle: Lifecycle, pool: Pool, units: PostgresUnitsOfWork, send: SendWebhooks) -> None:
+    """Begins to deliver webhook messages, to measure what waits, and to delete what ended."""
+    lifecycle.begin("webhooks", send.run())
+    measure = partial(measure_deliveries, pool)
+    lifecycle.begin("webhook backlog", jobs.every(BACKLOG_SECONDS, "webhook backlog", measure))
+    purge = PurgeDeliveries(units)
+    lifecycle.begin("webhook retention", jobs.every(RETENTION_SECONDS, "webhook retention", purge))
 
 
 async def _serve_when_ready(server: GrpcServer, authenticator: TokenAuthenticator) -> None:

@@ -42,7 +42,6 @@ from auth_service.domain.signing_key import JWKS_CACHED, Schedule
 from auth_service.pages.documents import Documents
 from auth_service.pages.files import PageFiles
 from auth_service.settings import AuthSettings
-from auth_service.transport import schedule
 from auth_service.transport.account_servicer import AccountServicer
 from auth_service.transport.api_key_servicer import ApiKeyServicer
 from auth_service.transport.audit_servicer import AuditServicer
@@ -50,6 +49,7 @@ from auth_service.transport.audit_signing import AuditSigning
 from auth_service.transport.auth_servicer import AuthServicer
 from auth_service.transport.email_servicer import EmailServicer
 from auth_service.transport.event_handlers import audit_events, event_handlers
+from auth_service.transport.first_admin import make_first_admin
 from auth_service.transport.idempotency import IdempotencyInterceptor
 from auth_service.transport.key_servicer import KeyServicer
 from auth_service.transport.mfa_servicer import MfaServicer
@@ -70,6 +70,7 @@ from auth_service.usecases.retention import PurgeExpired
 from auth_service.usecases.sessions import EndAllSessions
 from auth_service.usecases.signing_keys import RetireSigningKeys, RotateSigningKey
 from auth_service.wiring.adapters import mail_sender, open_key_ring, open_ports
+from chassis import jobs
 
 log = structlog.get_logger()
 
@@ -197,7 +198,7 @@ def _begin_jobs(
         # Without a policy: the first admin's password is the operator's choice.
         register = Register(units, None, ports.hasher, ports.finish_registration, ports.clock)
         bootstrap = BootstrapAdmin(units, register, ports.clock)
-        job = schedule.bootstrap(bootstrap, email, password.get_secret_value())
+        job = make_first_admin(bootstrap, email, password.get_secret_value())
         lifecycle.begin("bootstrap admin", job)
 
 
@@ -210,7 +211,7 @@ def _begin_mails(lifecycle: Lifecycle, settings: AuthSettings, ports: Ports) -> 
     listener = MailQueueListener(settings.postgres_url.get_secret_value(), f"{SERVICE}-mail")
     lifecycle.begin("mail queue listener", listener.run())
     send = SendMails(ports.units, ports.mail_tokens, sender)
-    lifecycle.begin("mails", schedule.when_notified(listener.wait, MAIL_QUEUE_SECONDS, "mails", send))
+    lifecycle.begin("mails", jobs.when_notified(listener.wait, MAIL_QUEUE_SECONDS, "mails", send))
 
 
 def _begin_keys(
@@ -246,4 +247,4 @@ def _begin_keys(
 def _begin_job(
     lifecycle: Lifecycle, name: str, every_seconds: float, job: Callable[[], Awaitable[int]]
 ) -> None:
-    lifecycle.begin(name, schedule.every(every_seconds, name, job))
+    lifecycle.begin(name, jobs.every(every_seconds, name, job))

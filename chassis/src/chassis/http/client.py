@@ -117,6 +117,7 @@ async def exchange(
     body: bytes = b"",
     tls: ssl.SSLContext | None = None,
     limit_bytes: int = LIMIT_BYTES,
+    address: str | None = None,
 ) -> Response:
     """Sends one request and returns the response.
 
@@ -128,6 +129,7 @@ async def exchange(
         body: The body.
         tls: How to verify an `https` server; the system's authorities by default.
         limit_bytes: The largest accepted response.
+        address: The IP address to connect to, if the host was resolved before.
 
     Raises:
         OSError: no connection.
@@ -138,7 +140,7 @@ async def exchange(
     secure = parts.scheme == "https"
     transport, collector = await asyncio.get_running_loop().create_connection(
         lambda: _Collector(_request(parts, method, headers or {}, body), limit_bytes),
-        parts.hostname or "",
+        address or parts.hostname or "",
         parts.port or (443 if secure else 80),
         ssl=(tls or _default_tls()) if secure else None,
         server_hostname=parts.hostname if secure else None,

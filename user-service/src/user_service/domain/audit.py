@@ -33,6 +33,12 @@ class Action(StrEnum):
     READ = "users.read"
     LIST = "users.list"
     EXPORT = "users.export"
+    WEBHOOK_CREATED = "users.webhook_created"
+    WEBHOOK_UPDATED = "users.webhook_updated"
+    WEBHOOK_SECRET_ROTATED = "users.webhook_secret_rotated"  # noqa: S105 - not a secret
+    WEBHOOK_DELETED = "users.webhook_deleted"
+    WEBHOOK_DISABLED = "users.webhook_disabled"
+    WEBHOOK_RESENT = "users.webhook_resent"
     EVENT_REFUSED = "events.refused"
     EVENT_DEAD_LETTER = "events.dead_letter"
 

@@ -35,5 +35,13 @@ class VersionConflict(ServiceError):
     message = "The resource has changed; read it again."
 
 
+class TooManyWebhooks(ServiceError):
+    """There are as many webhooks as there may be."""
+
+    kind = Kind.CONFLICT
+    reason = "CONFLICT"
+    message = "There are 20 webhooks; delete one first."
+
+
 REFUSALS = (EmailTaken, LastAdmin, VersionConflict, RateLimited)
 """Errors that are audited as refused changes."""

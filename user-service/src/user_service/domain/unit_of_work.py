@@ -9,6 +9,7 @@ from user_service.domain.email_change import EmailChangeRepository
 from user_service.domain.tombstone import TombstoneRepository
 from user_service.domain.user_import import ImportRepository
 from user_service.domain.user_repository import UserRepository
+from user_service.domain.webhook import WebhookRepository
 
 
 class Outbox(Protocol):
@@ -48,6 +49,11 @@ class UnitOfWork(Protocol):
     @property
     def tombstones(self) -> TombstoneRepository:
         """The erased users."""
+        ...
+
+    @property
+    def webhooks(self) -> WebhookRepository:
+        """The webhooks and their deliveries."""
         ...
 
     @property

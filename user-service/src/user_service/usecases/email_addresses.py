@@ -6,6 +6,7 @@ from uuid import UUID
 from chassis.clock import Clock
 from chassis.identity.caller import Caller
 
+from user_service.domain.announcements import announce
 from user_service.domain.audit import Action, AuditEntry
 from user_service.domain.email_change import RESTORABLE
 from user_service.domain.errors import EmailTaken
@@ -67,6 +68,7 @@ class RestoreEmail:
             if after is not before:
                 await unit.users.save(after)
                 await unit.outbox.user_changed(user_id)
+                await announce(unit, before, after)
                 await _record(unit, Action.EMAIL_RESTORED, caller, user_id)
 
 
@@ -83,6 +85,7 @@ async def save_with_address(unit: UnitOfWork, before: User, after: User) -> None
             raise EmailTaken
         await unit.email_changes.reserve(before.email, before.id, RESTORABLE)
     await unit.outbox.user_changed(after.id)
+    await announce(unit, before, after)
 
 
 async def _record(unit: UnitOfWork, action: Action, caller: Caller, user_id: UUID) -> None:

@@ -8,6 +8,7 @@ from chassis.errors import Invalid, NotFound
 from chassis.identity.caller import Caller
 
 from user_service.domain.accounts import Accounts
+from user_service.domain.announcements import announce_erased
 from user_service.domain.audit import Action, entry
 from user_service.domain.errors import LastAdmin
 from user_service.domain.last_admin import require_another_admin
@@ -62,6 +63,7 @@ class DeleteUser:
         await unit.users.delete(user_id)
         await unit.tombstones.insert(Tombstone(user_id, user.version + 1, self.clock.now()))
         await unit.outbox.user_changed(user_id)
+        await announce_erased(unit, user, self.clock.now())
         await unit.outbox.audit(entry(Action.DELETE, caller, user_id))
         return True
 

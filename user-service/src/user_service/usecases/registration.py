@@ -8,6 +8,7 @@ from chassis.errors import NotFound
 from chassis.identity.caller import Caller
 
 from user_service.domain.accounts import Accounts, Registration
+from user_service.domain.announcements import announce
 from user_service.domain.audit import Action, AuditEntry
 from user_service.domain.errors import EmailTaken
 from user_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
@@ -73,6 +74,7 @@ class AdmitUser:
         if await unit.tombstones.find(user_id) is not None:
             raise NotFound
         await unit.outbox.user_changed(user_id)
+        await announce(unit, None, user)
         await unit.outbox.audit(
             AuditEntry(action=Action.ADMIT, actor=caller, actor_id=user_id, subject_id=user_id)
         )

@@ -13,17 +13,19 @@ from user_service.adapters.postgres.outbox import PostgresOutbox
 from user_service.adapters.postgres.tombstones import PostgresTombstones
 from user_service.adapters.postgres.user_imports import PostgresUserImports
 from user_service.adapters.postgres.users import PostgresUsers
+from user_service.adapters.postgres.webhooks import PostgresWebhooks
 
 
 class PostgresUnitOfWork:
     """`UnitOfWork` on one connection; the outbox works in a transaction only."""
 
-    __slots__ = ("audit_clients", "email_changes", "imports", "outbox", "tombstones", "users")
+    __slots__ = ("audit_clients", "email_changes", "imports", "outbox", "tombstones", "users", "webhooks")
 
     def __init__(self, connection: Connection, *, carries_clients: bool) -> None:
         self.users = PostgresUsers(connection)
         self.imports = PostgresUserImports(connection)
         self.email_changes = PostgresEmailChanges(connection)
+        self.webhooks = PostgresWebhooks(connection)
         self.tombstones = PostgresTombstones(connection)
         self.audit_clients = PostgresAuditClients(connection)
         self.outbox = PostgresOutbox(connection, carries_clients)

@@ -1,0 +1,59 @@
+"""The secrets of webhooks: sealed under the master key, and signing by the scheme of Standard Webhooks."""
+
+import base64
+import hmac
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from chassis.errors import Unavailable
+from chassis.sealing import Sealing, derived_key
+from cryptography.exceptions import InvalidTag
+
+from user_service.domain.webhook import Undelivered, Webhook
+
+PREFIX = "whsec_"
+_SECRET_BYTES = 32
+
+
+class SealedWebhookSecrets:
+    """`WebhookSecrets` under the master key; without one nothing is drawn and nothing signed."""
+
+    def __init__(self, master_keys: Sequence[bytes]) -> None:
+        """Takes the master keys, the one that seals first."""
+        self._sealing = (
+            Sealing(*(derived_key(key, "webhook-secrets") for key in master_keys)) if master_keys else None
+        )
+
+    def draw(self, webhook_id: UUID) -> tuple[str, bytes]:
+        """Returns a new secret to show, and the same sealed.
+
+        Raises:
+            Unavailable: there is no master key.
+        """
+        if self._sealing is None:
+            raise Unavailable
+        key = secrets.token_bytes(_SECRET_BYTES)
+        return PREFIX + base64.b64encode(key).decode(), self._sealing.seal(key, webhook_id.bytes)
+
+    def sign(self, webhook: Webhook, message_id: UUID, at: datetime, body: bytes) -> str:
+        """Returns the value of `webhook-signature`: one for the secret, one for the former while it counts.
+
+        Raises:
+            Undelivered: the secret cannot be opened.
+        """
+        sealed, until = [webhook.sealed_secret], webhook.former_until
+        if webhook.sealed_former is not None and until is not None and at < until:
+            sealed.append(webhook.sealed_former)
+        signed = f"{message_id}.{int(at.timestamp())}.".encode() + body
+        digests = (hmac.digest(self._opened(each, webhook.id), signed, "sha256") for each in sealed)
+        return " ".join(f"v1,{base64.b64encode(digest).decode()}" for digest in digests)
+
+    def _opened(self, sealed: bytes, webhook_id: UUID) -> bytes:
+        try:
+            if self._sealing is not None:
+                return self._sealing.open(sealed, webhook_id.bytes)
+        except InvalidTag as error:
+            raise Undelivered("no master key opens the secret") from error
+        raise Undelivered("no master key is set")
