@@ -213,6 +213,18 @@ USERS = Board(
     "Users: reads, changes, events and the pool.",
     (
         *panels.rpcs("user-service"),
+        lines(
+            "Webhook attempts by outcome",
+            "ops",
+            ("sum by (outcome) (rate(webhook_attempts_total[5m]))", "{{outcome}}"),
+        ),
+        lines(
+            "Webhook messages waiting",
+            "short",
+            ("max(webhooks_pending)", "to be delivered"),
+            ("max(webhooks_dead)", "given up"),
+            limit=1,
+        ),
         *panels.events("user-service"),
         *panels.revocation("user-service"),
         *panels.postgres("user-service"),

@@ -18,6 +18,7 @@ NO_LISTS = {
     "helm/vestibule/README.md": "written by `make docs`",
     "helm/vestibule/files/dashboards/overview.json": "written by `make docs`",
     "auth-service/src/auth_service/settings/__init__.py": "says where those are that it calls",
+    "devstack/src/devstack/plan.py": "settings that one service alone has",
     "helm/boards.py": "a service has a board when it has figures of its own",
     "helm/vestibule/templates/_environment.tpl": "settings that one service alone has",
     "helm/vestibule/values.schema.json": "services that no release is without",

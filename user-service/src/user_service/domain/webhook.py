@@ -223,9 +223,9 @@ class WebhookRepository(Protocol):
         ...
 
     async def deliveries(
-        self, webhook_id: UUID, state: DeliveryState | None, *, offset: int, limit: int
+        self, webhook_id: UUID, state: DeliveryState | None, *, below: UUID | None, offset: int, limit: int
     ) -> list[Delivery]:
-        """Returns deliveries to an endpoint, the newest first."""
+        """Returns deliveries to an endpoint, the newest first, below an id or from an offset."""
         ...
 
     async def count_deliveries(self, webhook_id: UUID, state: DeliveryState | None) -> int:

@@ -1,5 +1,7 @@
 """`vestibule.users.v1.WebhookService`: webhooks, for admins."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +22,7 @@ from user_service.domain.webhook import (
     WebhookPoster,
     WebhookSecrets,
 )
+from user_service.transport import id_cursor
 from user_service.usecases.webhooks import (
     CreateWebhook,
     DeleteWebhook,
@@ -33,6 +36,42 @@ from user_service.usecases.webhooks import (
 )
 
 PAGE_SIZE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Which page of a list is asked for."""
+
+    page: int
+    size: int
+    below: UUID | None
+
+    @classmethod
+    def of(cls, request: pb.ListWebhooksRequest | pb.ListWebhookDeliveriesRequest) -> "_Place":
+        """Reads it from a request.
+
+        Raises:
+            Invalid: the cursor is not one of this list.
+        """
+        size = request.page_size or PAGE_SIZE
+        if request.HasField("cursor"):
+            cursor = id_cursor.decode(request.cursor)
+            return cls(cursor.page + 1, size, cursor.below)
+        return cls(request.page or 1, size, None)
+
+    def pagination(self, ids: Sequence[UUID], total: int) -> Pagination:
+        """Returns where the page stands, of which so many rows, and one of the next page, were found."""
+        has_next = len(ids) > self.size
+        cursor = id_cursor.IdCursor(self.page, ids[self.size - 1]).text if has_next else None
+        return Pagination(
+            page=self.page,
+            page_size=self.size,
+            total_items=total,
+            total_pages=-(-total // self.size),
+            has_next=has_next,
+            has_prev=self.page > 1,
+            next_cursor=cursor,
+        )
 
 
 class WebhookServicer(WebhookServiceServicer):
@@ -72,10 +111,13 @@ class WebhookServicer(WebhookServiceServicer):
     async def ListWebhooks(self, request: pb.ListWebhooksRequest, context: Any) -> pb.ListWebhooksResponse:
         """Lists the endpoints."""
         webhooks = await self._list_webhooks(caller=current_caller())
-        page, size = request.page or 1, request.page_size or PAGE_SIZE
+        place = _Place.of(request)
+        rows = [each for each in webhooks if place.below is None or each.id < place.below]
+        start = 0 if place.below is not None else (place.page - 1) * place.size
+        shown = rows[start : start + place.size + 1]
         return pb.ListWebhooksResponse(
-            webhooks=[_webhook(each) for each in webhooks[(page - 1) * size : page * size]],
-            pagination=_pagination(page, size, len(webhooks)),
+            webhooks=[_webhook(each) for each in shown[: place.size]],
+            pagination=place.pagination([each.id for each in shown], len(webhooks)),
         )
 
     async def GetWebhook(self, request: pb.GetWebhookRequest, context: Any) -> pb.GetWebhookResponse:
@@ -117,16 +159,18 @@ class WebhookServicer(WebhookServiceServicer):
         self, request: pb.ListWebhookDeliveriesRequest, context: Any
     ) -> pb.ListWebhookDeliveriesResponse:
         """Lists deliveries to an endpoint."""
-        page, size = request.page or 1, request.page_size or PAGE_SIZE
+        place = _Place.of(request)
         found, total = await self._list_deliveries(
             caller=current_caller(),
             webhook_id=UUID(request.webhook_id),
             state=DeliveryState(request.state) if request.HasField("state") else None,
-            page=page,
-            page_size=size,
+            page=place.page,
+            page_size=place.size,
+            below=place.below,
         )
         return pb.ListWebhookDeliveriesResponse(
-            deliveries=[_delivery(each) for each in found], pagination=_pagination(page, size, total)
+            deliveries=[_delivery(each) for each in found[: place.size]],
+            pagination=place.pagination([each.id for each in found], total),
         )
 
     async def ResendWebhookDelivery(
@@ -167,16 +211,4 @@ def _delivery(delivery: Delivery) -> pb.WebhookDelivery:
         occurred_at=timestamp(delivery.announcement.occurred_at),
         last_attempt_at=None if tried is None else timestamp(tried),
         next_attempt_at=timestamp(delivery.due_at) if delivery.state is DeliveryState.PENDING else None,
-    )
-
-
-def _pagination(page: int, size: int, total: int) -> Pagination:
-    pages = -(-total // size)
-    return Pagination(
-        page=page,
-        page_size=size,
-        total_items=total,
-        total_pages=pages,
-        has_next=page < pages,
-        has_prev=page > 1,
     )

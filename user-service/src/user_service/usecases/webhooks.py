@@ -211,9 +211,24 @@ class ListWebhookDeliveries:
     units: UnitsOfWork
 
     async def __call__(
-        self, *, caller: Caller, webhook_id: UUID, state: DeliveryState | None, page: int, page_size: int
+        self,
+        *,
+        caller: Caller,
+        webhook_id: UUID,
+        state: DeliveryState | None,
+        page: int,
+        page_size: int,
+        below: UUID | None = None,
     ) -> tuple[list[Delivery], int]:
-        """Returns one page, and how many deliveries there are.
+        """Returns one page and, if there is one, the next row; and how many deliveries there are.
+
+        Args:
+            caller: An admin.
+            webhook_id: The endpoint.
+            state: Only those in this state; None for all.
+            page: Number of the page, from 1; ignored with `below`.
+            page_size: Rows per page.
+            below: Return the page after the row with this id.
 
         Raises:
             NotFound: no such endpoint.
@@ -223,8 +238,10 @@ class ListWebhookDeliveries:
             await require_admin(unit, caller)
             _existing(await unit.webhooks.find(webhook_id))
             total = await unit.webhooks.count_deliveries(webhook_id, state)
-            offset = (page - 1) * page_size
-            found = await unit.webhooks.deliveries(webhook_id, state, offset=offset, limit=page_size)
+            offset = (page - 1) * page_size if below is None else 0
+            found = await unit.webhooks.deliveries(
+                webhook_id, state, below=below, offset=offset, limit=page_size + 1
+            )
         return found, total
 
 

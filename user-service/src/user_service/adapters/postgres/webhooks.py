@@ -126,16 +126,18 @@ class PostgresWebhooks:
         return rows_affected(tag) == 1
 
     async def deliveries(
-        self, webhook_id: UUID, state: DeliveryState | None, *, offset: int, limit: int
+        self, webhook_id: UUID, state: DeliveryState | None, *, below: UUID | None, offset: int, limit: int
     ) -> list[Delivery]:
-        """Returns deliveries to an endpoint, the newest first."""
+        """Returns deliveries to an endpoint, the newest first, below an id or from an offset."""
         rows = await self.connection.fetch(
             f"SELECT {_DELIVERY} FROM users.webhook_deliveries"  # noqa: S608 of constants
-            " WHERE webhook_id = $1 AND ($2::text IS NULL OR state = $2) ORDER BY id DESC OFFSET $3 LIMIT $4",
+            " WHERE webhook_id = $1 AND ($2::text IS NULL OR state = $2) AND ($5::uuid IS NULL OR id < $5)"
+            " ORDER BY id DESC OFFSET $3 LIMIT $4",
             webhook_id,
             state,
             offset,
             limit,
+            below,
         )
         return [_delivery(row) for row in rows]
 
