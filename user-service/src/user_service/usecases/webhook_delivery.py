@@ -12,7 +12,6 @@ import structlog
 from chassis.clock import Clock
 from chassis.errors import ServiceError
 from chassis.identity.caller import ANONYMOUS
-from prometheus_client import Counter as MetricsCounter
 
 from user_service.domain.audit import Action, Outcome, entry
 from user_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
@@ -43,10 +42,6 @@ TO_ONE_ENDPOINT = 2
 
 _SPREAD = 0.2
 _SUCCESSES = range(200, 300)
-
-_ATTEMPTS = MetricsCounter("webhook_attempts_total", "Attempts to deliver webhook messages.", ["outcome"])
-for _state in DeliveryState:
-    _ATTEMPTS.labels("retried" if _state is DeliveryState.PENDING else _state.value)
 
 
 class SendWebhooks:
@@ -132,8 +127,6 @@ class SendWebhooks:
             attempt = Attempt(status=None, error=str(error), wait=wait_after(delivery.attempts))
         else:
             attempt = _ended(status, delivery.attempts)
-        outcome = "retried" if attempt.state is DeliveryState.PENDING else attempt.state.value
-        _ATTEMPTS.labels(outcome).inc()
         if attempt.state is DeliveryState.DEAD:
             log.warning(
                 "webhook message given up",

@@ -10,7 +10,7 @@ import asyncpg
 from chassis.ids import uuid7
 from chassis.postgres.connection import Connection, rows_affected
 from chassis.postgres.pool import Pool
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge
 
 from user_service.domain.webhook import (
     WEBHOOKS_MAX,
@@ -27,6 +27,14 @@ _WEBHOOK = """id, url, events, description, sealed_secret, created_at, updated_a
 _DELIVERY = """id, webhook_id, event, user_id, version, fields, occurred_at, state, attempts, due_at,
     last_attempt_at, last_status, last_error"""
 
+_OUTCOMES = {
+    DeliveryState.DELIVERED: "delivered",
+    DeliveryState.PENDING: "retried",
+    DeliveryState.DEAD: "dead",
+}
+_ATTEMPTS = Counter("webhook_attempts_total", "Attempts to deliver webhook messages.", ["outcome"])
+for _outcome in _OUTCOMES.values():
+    _ATTEMPTS.labels(_outcome)
 _PENDING = Gauge("webhooks_pending", "Webhook messages that are to be delivered, to active endpoints.")
 _PENDING_AGE = Gauge("webhooks_oldest_pending_seconds", "Age of the oldest of them.")
 _DEAD = Gauge("webhooks_dead", "Webhook messages that were given up and are kept to be resent.")
@@ -198,6 +206,7 @@ class PostgresWebhooks:
             attempt.error,
             attempt.wait,
         )
+        _ATTEMPTS.labels(_OUTCOMES[attempt.state]).inc()
 
     async def purge(self, delivered: timedelta, dead: timedelta) -> int:
         """Deletes deliveries that ended longer ago than that; returns how many."""
