@@ -148,6 +148,43 @@ async def test_address_of_a_pod_that_has_gone_costs_no_call(stack: Stack) -> Non
     assert stack.script.calls == ["DeleteMe"] * 30
 
 
+async def test_service_that_is_slow_to_take_connections(stack: Stack) -> None:
+    """On a busy machine a connection takes seconds: calls wait for it, or the next ones are answered."""
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+        writer.close()
+
+    async def connect_late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(delays.pop(0))
+        upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", stack.port)
+        await asyncio.gather(copy(reader, upstream_writer), copy(upstream_reader, writer))
+
+    async with await asyncio.start_server(connect_late, "127.0.0.1", 0) as proxy:
+        port = proxy.sockets[0].getsockname()[1]
+        address, tokens = f"127.0.0.1:{port}", service_tokens("gateway")
+        sign_in("user")
+        delays = [1.2] * 50
+        async with open_channel(address, service_tokens=tokens, services=SERVICES) as channel:
+            await user_service_pb2_grpc.UserServiceStub(channel).DeleteMe(DELETE_ME)
+        delays = [4.0] * 50
+        async with open_channel(address, service_tokens=tokens, services=SERVICES) as channel:
+            users = user_service_pb2_grpc.UserServiceStub(channel)
+            for _ in range(10):
+                if await _answered(users):
+                    return
+    pytest.fail("no connection")
+
+
+async def _answered(users: user_service_pb2_grpc.UserServiceStub) -> bool:
+    try:
+        await users.DeleteMe(DELETE_ME, timeout=2)
+    except (Unavailable, DeadlineExceeded):
+        return False
+    return True
+
+
 async def test_service_that_comes_back() -> None:
     """The channel finds a restarted service by itself, soon."""
     async with open_stack() as stack:

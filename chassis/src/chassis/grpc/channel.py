@@ -231,7 +231,8 @@ def open_channel(
         ("grpc.keepalive_timeout_ms", 5_000),
         # So that a restarted service is found well within a second.
         ("grpc.initial_reconnect_backoff_ms", 50),
-        ("grpc.min_reconnect_backoff_ms", 500),
+        # gRPC's timeout for making a connection: a pod that is short of CPU needs seconds.
+        ("grpc.min_reconnect_backoff_ms", 5_000),
         ("grpc.max_reconnect_backoff_ms", 300),
         ("grpc.dns_min_time_between_resolutions_ms", 1_000),
         ("grpc.enable_http_proxy", 0),
