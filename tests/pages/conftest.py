@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.pages.browser import Window
 from tests.system.client import Client, User
 from tests.system.mailbox import Mailbox
+from tests.system.running_system import System
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = [
@@ -65,6 +67,19 @@ def _client(stack: Stack, mailbox: Mailbox) -> Iterator[Client]:
     """Registers users, and does what no page has to."""
     with Client(stack.base_url, mailbox=mailbox) as client:
         yield client
+
+
+@pytest.fixture(name="age_proof")
+def _age_proof(stack: Stack) -> Callable[[User], None]:
+    """Makes the proof of a user's sessions ten minutes old, from the next refresh on."""
+    statement = "UPDATE auth.sessions SET auth_time = auth_time - interval '10 minutes' WHERE user_id = $1"
+
+    def age(user: User) -> None:
+        # In a thread without Playwright's loop.
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(System(stack).change, statement, user.id).result()
+
+    return age
 
 
 @pytest.fixture(name="ada")

@@ -2,7 +2,9 @@
 
 import re
 
+import httpx
 import pytest
+from devstack.stack import Stack
 from playwright.sync_api import expect
 
 from tests.pages.conftest import OpenWindow
@@ -155,3 +157,28 @@ def test_the_cookie_counts_for_this_origin_alone(client: Client, ada: User) -> N
     assert refreshed.data["refresh_token"] is None
     assert "Secure" in refreshed.headers["set-cookie"]
     assert f"{COOKIE}=; Path=/; Max-Age=0" in left.headers["set-cookie"]
+
+
+def test_a_page_is_kept_and_confirmed_and_its_files_are_kept_for_good(stack: Stack) -> None:
+    """Browsers take the headers of a 304 for the page that they have, so it protects the page too."""
+    page = httpx.get(f"{stack.base_url}/signin")
+    confirmed = httpx.get(f"{stack.base_url}/signin", headers={"if-none-match": page.headers["etag"]})
+    german = httpx.get(
+        f"{stack.base_url}/signin",
+        headers={"if-none-match": page.headers["etag"], "accept-language": "de"},
+    )
+    style = re.search(r"/pages/[0-9a-f]+/style.css", page.text)
+    assert style is not None
+    file = httpx.get(stack.base_url + style[0])
+    other = httpx.get(f"{stack.base_url}/pages/0123456789abcdef/style.css")
+
+    policy = page.headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert page.headers["referrer-policy"] == "no-referrer"
+    assert page.headers["cache-control"] == "no-cache"
+    assert (confirmed.status_code, confirmed.content) == (304, b"")
+    assert confirmed.headers["content-security-policy"] == policy
+    assert german.status_code == 200
+    assert file.headers["cache-control"] == "public, max-age=31536000"
+    assert (other.status_code, other.headers["cache-control"]) == (404, "no-store")

@@ -41,6 +41,15 @@ def _guard(client: Client) -> Guarded:
     return Guarded(user, totp, confirmed.data["recovery_codes"])
 
 
+def test_says_whether_it_is_on(client: Client) -> None:
+    """To its user alone."""
+    without, guarded = client.join(proven=True), _guard(client)
+
+    assert client.get("/api/auth/mfa", token=without.access_token).data == {"totp": False}
+    assert client.get("/api/auth/mfa", token=guarded.user.access_token).data == {"totp": True}
+    assert client.get("/api/auth/mfa").outcome == (401, "UNAUTHENTICATED")
+
+
 def _challenge(client: Client, user: User) -> str:
     answer = client.post("/api/auth/login", json={"email": user.email, "password": PASSWORD})
     assert answer.outcome == (200, None), answer.text

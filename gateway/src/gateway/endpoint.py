@@ -146,7 +146,10 @@ class Endpoint:
         if self._cache_control != _NO_STORE:
             headers.append((b"etag", etag_of(response.data)))
             if is_unchanged(request, tuple(headers)):
-                return Response(_NOT_MODIFIED, headers=headers, cache_control=self._cache_control)
+                # Browsers take the headers of this response for the page that they have.
+                return Response(
+                    _NOT_MODIFIED, headers=headers, cache_control=self._cache_control, content_policy=PAGE
+                )
         content_type = response.content_type.encode("latin-1")
         return Response(
             self._status,

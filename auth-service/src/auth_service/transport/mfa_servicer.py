@@ -12,7 +12,7 @@ from auth_service.transport.idempotency import current_idempotency
 from auth_service.transport.qr_code import qr_code
 from auth_service.usecases.mfa_login import VerifyMfa
 from auth_service.usecases.ports import Ports
-from auth_service.usecases.second_factor import BeginTotp, ConfirmTotp, RemoveTotp
+from auth_service.usecases.second_factor import BeginTotp, ConfirmTotp, GetMfa, RemoveTotp
 
 
 class MfaServicer(MfaServiceServicer):
@@ -20,12 +20,17 @@ class MfaServicer(MfaServiceServicer):
 
     def __init__(self, ports: Ports) -> None:
         units, secrets, clock = ports.units, ports.second_factors, ports.clock
+        self.get_mfa = GetMfa(units)
         self.begin_totp = BeginTotp(units, secrets, ports.address_rule)
         self.confirm_totp = ConfirmTotp(units, secrets, ports.address_rule, clock)
         self.remove_totp = RemoveTotp(units, ports.verify_password, ports.rights_of, clock)
         self.verify_mfa = VerifyMfa(
             units, secrets, ports.throttle_keys, ports.check_code, ports.issue_first_tokens, clock
         )
+
+    async def GetMfa(self, request: pb.GetMfaRequest, context: Any) -> pb.GetMfaResponse:
+        """Says whether the second factor is on."""
+        return pb.GetMfaResponse(totp=await self.get_mfa(caller=current_caller()))
 
     async def BeginTotp(self, request: pb.BeginTotpRequest, context: Any) -> pb.BeginTotpResponse:
         """Makes a secret."""

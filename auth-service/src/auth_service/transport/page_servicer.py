@@ -31,6 +31,14 @@ class PageServicer(PageServiceServicer):
         """Returns the page for signing in; its script reads from the path which step is meant."""
         return self._page("signin", request)
 
+    async def GetAccountPage(self, request: pb.GetAccountPageRequest, context: Any) -> HttpBody:
+        """Returns the account's page."""
+        return self._page("account", request)
+
+    async def GetAdminPage(self, request: pb.GetAdminPageRequest, context: Any) -> HttpBody:
+        """Returns the admins' page."""
+        return self._page("admin", request)
+
     async def GetPageFile(self, request: pb.GetPageFileRequest, context: Any) -> HttpBody:
         """Returns a file."""
         return self._documents.files.body(request.version, request.name)

@@ -97,6 +97,19 @@ class CheckCode:
 
 
 @dataclass(frozen=True, slots=True)
+class GetMfa:
+    """Says whether the caller's second factor is on."""
+
+    units: UnitsOfWork
+
+    async def __call__(self, *, caller: Caller) -> bool:
+        """Returns whether signing in with the password asks for a code."""
+        async with self.units.statements() as unit:
+            authenticator = await unit.second_factors.authenticator(caller.require_user_id())
+        return authenticator is not None and authenticator.is_confirmed
+
+
+@dataclass(frozen=True, slots=True)
 class BeginTotp:
     """Generates a secret, which the user has to confirm."""
 

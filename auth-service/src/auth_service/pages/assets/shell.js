@@ -3,8 +3,10 @@ import { t } from "./messages.js";
 
 const YEAR_SECONDS = 365 * 24 * 60 * 60;
 
+// Scripts run: what says that they do not is not needed.
+document.querySelector(".late").remove();
+
 export function start() {
-  document.querySelector(".late").remove();
   document.querySelector("main").hidden = false;
   for (const button of document.querySelectorAll("[data-language]")) {
     button.addEventListener("click", () => {

@@ -1,0 +1,49 @@
+// Calls of the API by the signed-in user. What a call asks for on the way happens in place: a new access token, a
+// fresh proof.
+import { send } from "./http.js";
+import { prove } from "./proof.js";
+import { accessToken, leave, refresh } from "./session.js";
+
+const RENEWABLE = new Set(["TOKEN_EXPIRED", "TOKEN_REVOKED", "TOKEN_INVALID"]);
+
+export async function call(method, path, body, options = {}) {
+  if (!accessToken()) await renew();
+  for (let renewed = false; ; ) {
+    try {
+      return await send(method, path, { ...options, body, token: accessToken() });
+    } catch (error) {
+      if (RENEWABLE.has(error.code) && !renewed) {
+        await renew();
+        renewed = true;
+      } else if (error.code === "REAUTHENTICATION_REQUIRED") await prove();
+      else throw error;
+    }
+  }
+}
+
+// Yields the pages of a list until the caller has enough.
+export async function* pages(path, query = {}) {
+  for (let cursor; ; ) {
+    const wanted = new URLSearchParams({ ...query, ...(cursor && { cursor }) });
+    const { data, metadata } = await call("GET", `${path}?${wanted}`);
+    cursor = metadata.pagination.next_cursor;
+    yield { rows: data, total: metadata.pagination.total_items, more: Boolean(cursor) };
+    if (!cursor) return;
+  }
+}
+
+export async function signOut(path = "/api/auth/logout") {
+  await call("POST", path);
+  leave("signed_out", { others: true, back: false });
+}
+
+async function renew() {
+  try {
+    await refresh();
+  } catch (error) {
+    if (error.status !== 401) throw error;
+    leave(error.code === "UNAUTHENTICATED" ? "" : "expired");
+    // Nothing goes on: the page is being left.
+    await new Promise(() => {});
+  }
+}

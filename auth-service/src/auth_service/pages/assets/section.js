@@ -1,0 +1,68 @@
+// A part of a page: buttons that work, lists that load, each with its own place for what goes wrong.
+import { say } from "./form.js";
+import { ApiError } from "./http.js";
+import { problem, t } from "./messages.js";
+import { announce } from "./shell.js";
+
+// Runs `work` on click. An error is shown in the button's section.
+export function onClick(button, work) {
+  button.addEventListener("click", () => run(button.closest("section, dialog"), () => work(button), button));
+}
+
+export async function run(section, work, button = section) {
+  if (button.getAttribute("aria-busy") === "true") return;
+  section.querySelector(":scope > .alert").hidden = true;
+  button.setAttribute("aria-busy", "true");
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (error.code !== "CANCELLED") say(section, problem(error));
+  } finally {
+    button.removeAttribute("aria-busy");
+  }
+}
+
+// Says that something was done, to the eye and to screen readers.
+export function done(name) {
+  const words = t(`done.${name}`);
+  announce(words);
+  const toast = document.createElement("p");
+  toast.className = "toast";
+  toast.setAttribute("aria-hidden", "true");
+  toast.textContent = words;
+  document.body.append(toast);
+  setTimeout(() => toast.remove(), 4000);
+}
+
+// Shows rows in the section's list by its template. `describe` gives the text of each `data-field` (null removes it)
+// and under `acts` what its buttons do.
+export function fill(section, rows, describe, { append = false } = {}) {
+  const list = section.querySelector(".rows");
+  const made = rows.map((row) => {
+    const item = section.querySelector("template").content.firstElementChild.cloneNode(true);
+    const { acts = {}, ...texts } = describe(row);
+    for (const [name, text] of Object.entries(texts)) {
+      const place = item.querySelector(`[data-field="${name}"]`);
+      if (text === null) place?.remove();
+      else if (place) place.textContent = text;
+    }
+    for (const button of item.querySelectorAll("[data-act]")) {
+      const work = acts[button.dataset.act];
+      if (work) button.addEventListener("click", () => run(section, work, button));
+      else button.remove();
+    }
+    return item;
+  });
+  if (append) list.append(...made);
+  else list.replaceChildren(...made);
+  list.dataset.isEmpty = list.children.length === 0;
+}
+
+export function download(name, text, type) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type }));
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}

@@ -1,0 +1,134 @@
+"""The admins' page: users, the audit and the system."""
+
+import json
+
+import pytest
+from devstack.stack import Stack
+from playwright.sync_api import expect
+
+from tests.pages.browser import Window
+from tests.pages.conftest import OpenWindow
+from tests.system.client import Client, User, new_email
+from tests.system.mailbox import Mailbox, token_in
+
+INVITED_PASSWORD = "walnut-comet-drizzle-ferry"
+
+
+@pytest.fixture(name="office")
+def _office(window: OpenWindow, stack: Stack) -> Window:
+    """A window of the first admin on the admins' page."""
+    office = window()
+    office.sign_in(*stack.admin, path="/signin?next=%2Fadmin")
+    office.page.wait_for_url("**/admin")
+    expect(office.page.locator("#users .row").first).to_be_visible()
+    return office
+
+
+def find(office: Window, text: str) -> None:
+    """Opens the dialog of the one user found."""
+    office.page.fill("#search", text)
+    office.page.press("#search", "Enter")
+    expect(office.page.locator("#users .row")).to_have_count(1)
+    office.page.locator("#users .row").get_by_role("button").click()
+    expect(office.page.locator("#user-email")).to_have_text(text)
+
+
+def confirm(office: Window, button: str) -> None:
+    """Presses a button of the dialog and confirms."""
+    office.page.click(button)
+    office.page.locator("#confirm-dialog").get_by_role("button", name="Yes, do it").click()
+
+
+def test_a_user_is_invited_and_looked_after(
+    window: OpenWindow, office: Window, client: Client, mailbox: Mailbox
+) -> None:
+    """Invited, given a role, signed out, deactivated, activated, erased."""
+    email, page = new_email(), office.page
+    page.click("summary")
+    page.fill("#invite-email", email)
+    page.fill("#invite-name", "Grace Hopper")
+    page.press("#invite-name", "Enter")
+    expect(page.locator("#announce")).to_have_text("The invitation is on its way.")
+    theirs = window()
+    theirs.go(f"/reset-password?token={token_in(mailbox.wait(email, 'You have an account'))}")
+    theirs.page.fill("#new-password", INVITED_PASSWORD)
+    theirs.page.press("#new-password", "Enter")
+    theirs.page.locator('[data-step="reset-done"]').get_by_role("link").click()
+    theirs.page.fill("#email", email)
+    theirs.page.fill("#password", INVITED_PASSWORD)
+    theirs.page.press("#password", "Enter")
+    theirs.page.wait_for_url("**/account")
+
+    find(office, email)
+    assert office.violations() == []
+    office.keep("pages-user")
+    expect(page.locator("#user-dialog .row")).to_have_count(1)
+    page.select_option("#user-role", "admin")
+    page.click("#role-form button.secondary")
+    expect(page.locator("#announce")).to_have_text("Saved.")
+    confirm(office, "#user-mfa")
+    expect(page.locator("#confirm-dialog .alert")).to_contain_text("does not exist")
+    page.locator("#confirm-dialog").get_by_role("button", name="Cancel").click()
+    confirm(office, "#user-end")
+    expect(page.locator("#user-dialog .row")).to_have_count(0)
+    theirs.page.reload()
+    expect(theirs.page.locator("#signed-out")).to_contain_text("Your session has ended")
+
+    confirm(office, "#user-deactivate")
+    expect(page.locator("#user-activate")).to_be_visible()
+    theirs.page.fill("#email", email)
+    theirs.page.fill("#password", INVITED_PASSWORD)
+    theirs.page.press("#password", "Enter")
+    expect(theirs.page.locator("#password-form .alert")).to_contain_text("deactivated")
+    page.click("#user-activate")
+    expect(page.locator("#user-deactivate")).to_be_visible()
+    confirm(office, "#user-erase")
+    expect(page.locator("#user-dialog")).to_be_hidden()
+    expect(page.locator("#users .row")).to_have_count(0)
+    login = client.post("/api/auth/login", json={"email": email, "password": INVITED_PASSWORD})
+    assert login.outcome == (401, "INVALID_CREDENTIALS")
+
+
+def test_the_audit_is_filtered_verified_and_taken_along(office: Window, ada: User) -> None:
+    """With what the witness says."""
+    page = office.page
+    page.fill("#subject-id", "not an id")
+    page.press("#subject-id", "Enter")
+    expect(page.locator("#subject-id-error")).to_contain_text("This is no id")
+    page.fill("#subject-id", ada.id)
+    page.press("#subject-id", "Enter")
+    expect(page.locator("#audit .row strong").last).to_have_text("auth.register")
+    with page.expect_download() as taken:
+        page.click("#audit-export")
+    events = [json.loads(line) for line in taken.value.path().read_text().splitlines()]
+    page.click("#verify")
+    expect(page.locator("#verdict")).to_contain_text("The chain is intact")
+
+    assert {event["subject_id"] for event in events} == {ada.id}
+
+
+def test_shows_the_state_of_the_system(office: Window) -> None:
+    """Each component with its state."""
+    rows = office.page.locator("#system .row")
+
+    expect(rows.filter(has_text="auth-service")).to_contain_text("up")
+    expect(office.page.locator("#system-status")).not_to_be_empty()
+
+
+def test_is_for_admins(window: OpenWindow, ada: User) -> None:
+    """Others are led to their account, and see no data on the way: they get none."""
+    mine = window()
+    mine.sign_in(ada.email, ada.password, path="/signin?next=%2Fadmin")
+    mine.page.wait_for_url("**/account")
+    expect(mine.page.locator(".pages [data-admin]")).to_be_hidden()
+
+
+def test_is_accessible(office: Window) -> None:
+    """In both themes, at 320 pixels too."""
+    for scheme in ("light", "dark"):
+        office.page.emulate_media(color_scheme=scheme)
+        for width in (1100, 320):
+            office.page.set_viewport_size({"width": width, "height": 900})
+            assert office.violations() == []
+            assert not office.overflows()
+            office.keep(f"pages-admin-{scheme}-{width}")
