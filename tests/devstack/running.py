@@ -19,6 +19,10 @@ START_SECONDS = 240.0
 """The limit of a start on a busy machine."""
 
 
+_DEFAULTS = {"KNOWLEDGE": "0", "GATEWAY_PORT": "0"}
+"""Optional services are off, as they are by default."""
+
+
 class Up:
     """One run of the command.
 
@@ -36,7 +40,7 @@ class Up:
         self._lines: list[str] = []
         self.process = subprocess.Popen(
             [*prefix, python, "-m", "devstack", "up"],
-            env={**STACK_ENVIRONMENT, "DATA_DIR": str(data_dir), "GATEWAY_PORT": "0", **environment},
+            env={**STACK_ENVIRONMENT, **_DEFAULTS, "DATA_DIR": str(data_dir), **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

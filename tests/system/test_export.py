@@ -18,6 +18,7 @@ COVERED = {
     "auth.former_emails": "account.former_emails",
     "auth.audit_events": "audit_events",
     "auth.audit_trail": "audit_events",
+    "knowledge.documents": "documents",
 }
 """Tables about users, with the place of their content in the export."""
 
@@ -25,6 +26,7 @@ EXEMPT = {
     "users.reserved_emails": "the canonical form of what account.former_emails has, for as many days",
     "users.tombstones": "the id of a user who no longer exists",
     "users.audit_clients": "what is in audit_events, until auth-service has fetched it",
+    "knowledge.erased_owners": "the id of a user who no longer exists",
     "auth.revocations": "ids and times, for the quarter of an hour that tokens live",
     "auth.known_devices": "digests, from which a device cannot be identified",
     "auth.attempts": "answers given already, sealed, for a day; most hold nothing but tokens",
@@ -106,7 +108,8 @@ def test_no_table_is_forgotten(system: System) -> None:
         f"{schema}.{table}"
         for schema, table in system.rows(
             "SELECT DISTINCT table_schema::text, table_name::text FROM information_schema.columns"
-            " WHERE table_schema IN ('auth', 'users') AND column_name IN ('user_id', 'actor_id', 'person_id')"
+            " WHERE table_schema IN ('auth', 'users', 'knowledge')"
+            " AND column_name IN ('user_id', 'actor_id', 'person_id', 'owner_id')"
         )
     }
 

@@ -204,6 +204,20 @@ def test_what_others_read_is_audited_by_id(client: Client, admin: User) -> None:
         assert word not in str(each)
 
 
+def test_the_export_has_the_documents(client: Client) -> None:
+    ada = client.join()
+    for number in range(3):
+        put(client, ada, text=f"{number} {TEXT}", source_url="https://example.org")
+
+    answer = client.get("/api/users/me/export", token=ada.access_token)
+
+    assert answer.outcome == (200, None)
+    documents = answer.data["documents"]
+    assert sorted(each["text"] for each in documents) == [f"{number} {TEXT}" for number in range(3)]
+    assert {each["source_url"] for each in documents} == {"https://example.org"}
+    assert answer.data["documents_truncated"] is False
+
+
 def test_erasing_a_user_erases_the_documents(client: Client, system: System) -> None:
     ada, other, word = client.join(), client.join(), f"w{uuid4().hex}"
     document_id = put(client, ada, text=word, visibility="role:user").data["id"]
@@ -221,3 +235,16 @@ def test_erasing_a_user_erases_the_documents(client: Client, system: System) -> 
 def _rows(system: System, table: str, document_id: str) -> list[Any]:
     query = f"SELECT 1 FROM knowledge.{table} WHERE {_TABLES[table]} = $1::text::uuid"
     return system.rows(query, document_id)
+
+
+def test_documents_go_with_a_user_who_is_erased_while_the_service_is_down(
+    client: Client, system: System
+) -> None:
+    ada = client.join()
+    document_id = put(client, ada).data["id"]
+
+    with system.without("knowledge-service"):
+        body = {"password": PASSWORD}
+        assert client.call("DELETE", "/api/users/me", token=ada.access_token, json=body).status == 204
+
+    wait_for(lambda: not any(_rows(system, table, document_id) for table in _TABLES))

@@ -104,7 +104,11 @@ class Plan:
     def _own(self, service: Service, name: str) -> dict[str, str]:
         """Returns where a service finds those that it calls, and what only one service has."""
         called = (BY_NAME[each] for each in service.calls)
-        addresses = {f"{service.prefix}_{each.prefix}_ADDRESS": self._grpc(name, each) for each in called}
+        addresses = {
+            f"{service.prefix}_{each.prefix}_ADDRESS": self._grpc(name, each)
+            for each in called
+            if each in self.settings.services
+        }
         if service is AUTH:
             return addresses | {
                 "AUTH_ISSUER": self._issuer(),

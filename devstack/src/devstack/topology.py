@@ -36,7 +36,7 @@ class Service:
         http_port: Default port of HTTP: the API for the gateway, metrics and health elsewhere.
         grpc_port: Default port of gRPC; None for the gateway.
         package: The package of the protos that it serves; empty for the gateway.
-        calls: Names of services whose address it is given, as `<PREFIX>_<THEIR PREFIX>_ADDRESS`.
+        calls: Names of services whose address it is given, if they run, as `<PREFIX>_<THEIR PREFIX>_ADDRESS`.
         schema: What it owns in Postgres.
         switch: The setting that turns it on with `1`; empty for a service that always runs.
     """
@@ -71,7 +71,7 @@ USERS = Service(
     http_port=9102,
     grpc_port=50052,
     package="vestibule.users.v1",
-    calls=("auth-service",),
+    calls=("auth-service", "knowledge-service"),
     schema=Schema("users", "user_service", extensions=("pg_trgm",)),
 )
 HEALTH = Service(

@@ -24,7 +24,7 @@ auth-service:
   role: auth_service
 user-service:
   package: vestibule.users.v1
-  grpc: [auth-service]
+  grpc: [auth-service, knowledge-service]
   readyAfter: [auth-service]
   backends: [postgres, redis, webhooks]
   schema: users

@@ -20,6 +20,9 @@ from chassis.postgres.pool import Pool, open_pool
 from chassis.sealing import derived_key
 from google.protobuf.descriptor import ServiceDescriptor
 from vestibule.knowledge.v1.document_service_pb2_grpc import add_DocumentServiceServicer_to_server
+from vestibule.knowledge.v1.personal_documents_service_pb2_grpc import (
+    add_PersonalDocumentsServiceServicer_to_server,
+)
 from vestibule.knowledge.v1.search_service_pb2_grpc import add_SearchServiceServicer_to_server
 
 from knowledge_service.adapters.postgres.outbox import OUTBOX
@@ -34,6 +37,7 @@ from knowledge_service.settings import KnowledgeSettings
 from knowledge_service.transport import background
 from knowledge_service.transport.document_servicer import DocumentServicer
 from knowledge_service.transport.event_handlers import event_handlers
+from knowledge_service.transport.personal_documents_servicer import PersonalDocumentsServicer
 from knowledge_service.transport.search_servicer import SearchServicer
 from knowledge_service.usecases.audit import AuditEvents
 from knowledge_service.usecases.erasure import EraseIfErased, EraseMissed
@@ -86,6 +90,7 @@ async def start(lifecycle: Lifecycle, settings: KnowledgeSettings) -> None:
         add_DocumentServiceServicer_to_server,
         DocumentServicer(units, index_document, remove_from_index, SystemClock()),
     )
+    server.add(add_PersonalDocumentsServiceServicer_to_server, PersonalDocumentsServicer(units))
     server.add(
         add_SearchServiceServicer_to_server, SearchServicer(SearchPassages(units, index, embedder, weights))
     )

@@ -40,6 +40,10 @@ class UsersSettings(GrpcServiceSettings):
         description="private networks that webhooks may lead into, such as 10.1.2.0/24, separated by commas",
     )
     auth_address: str = Field(description="where auth-service answers gRPC, as host:port")
+    knowledge_address: str | None = Field(
+        default=None,
+        description="where knowledge-service answers gRPC, as host:port; not set where it is off",
+    )
     token_issuer: str = Field(
         validation_alias="TOKEN_ISSUER", description="the `iss` of access tokens, auth-service's AUTH_ISSUER"
     )

@@ -11,7 +11,7 @@ from chassis.clock import SystemClock
 from chassis.events.consumer import Consumer, Handler
 from chassis.events.relay import Relay
 from chassis.events.tail import Tail
-from chassis.grpc.certificates import open_certificates
+from chassis.grpc.certificates import Certificates, open_certificates
 from chassis.grpc.channel import open_channel
 from chassis.grpc.server import GrpcServer, build_server
 from chassis.identity.service_keys import ServiceKeys, open_service_keys
@@ -29,8 +29,10 @@ from user_service.adapters.accounts import GrpcAccounts
 from user_service.adapters.postgres.outbox import OUTBOX
 from user_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from user_service.adapters.postgres.webhooks import measure_deliveries
+from user_service.adapters.stored_documents import DOCUMENTS_SERVICE, GrpcStoredDocuments
 from user_service.adapters.webhook_poster import HttpWebhookPoster
 from user_service.adapters.webhook_secrets import SealedWebhookSecrets
+from user_service.domain.export import StoredDocuments
 from user_service.settings import UsersSettings
 from user_service.transport.directory_servicer import DirectoryServicer
 from user_service.transport.event_handlers import event_handlers
@@ -81,9 +83,10 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
     # auth-service of the previous release cannot fetch the client behind an audit event.
     units = PostgresUnitsOfWork(pool, carries_clients=service_tokens.accepts_shared)
     accounts = GrpcAccounts(channel)
+    documents = await _open_documents(lifecycle, settings, service_tokens, certificates)
     clock = SystemClock()
     server = build_server(service_tokens=service_tokens, authenticator=authenticator)
-    server.add(add_UserServiceServicer_to_server, UserServicer(units, accounts, clock))
+    server.add(add_UserServiceServicer_to_server, UserServicer(units, accounts, clock, documents))
     server.add(add_DirectoryServiceServicer_to_server, DirectoryServicer(units, accounts, clock))
 
     if not settings.master_keys:
@@ -137,6 +140,24 @@ def _begin_webhooks(lifecycle: Lifecycle, pool: Pool, units: PostgresUnitsOfWork
     lifecycle.begin("webhook backlog", jobs.every(BACKLOG_SECONDS, "webhook backlog", measure))
     purge = PurgeDeliveries(units)
     lifecycle.begin("webhook retention", jobs.every(RETENTION_SECONDS, "webhook retention", purge))
+
+
+async def _open_documents(
+    lifecycle: Lifecycle,
+    settings: UsersSettings,
+    service_tokens: ServiceTokens,
+    certificates: Certificates | None,
+) -> StoredDocuments | None:
+    """Returns the documents of knowledge-service; None where it is off."""
+    if settings.knowledge_address is None:
+        return None
+    opening = open_channel(
+        settings.knowledge_address,
+        service_tokens=service_tokens,
+        services=(DOCUMENTS_SERVICE,),
+        credentials=certificates,
+    )
+    return GrpcStoredDocuments(await lifecycle.enter(opening))
 
 
 async def _serve_when_ready(server: GrpcServer, authenticator: TokenAuthenticator) -> None:

@@ -12,11 +12,16 @@ AGGREGATOR = "health-aggregator"
 
 @dataclass(frozen=True, slots=True)
 class BuiltIn:
-    """What is known of a component before it is configured."""
+    """What is known of a component before it is configured.
+
+    Attributes:
+        optional: Whether it is listed only where it runs; others are listed as disabled.
+    """
 
     kind: str
     critical: bool
     depends_on: tuple[str, ...] = ()
+    optional: bool = False
 
 
 # Redis is not critical: without it tokens are introspected, and signing in still works.
@@ -25,6 +30,12 @@ BUILT_IN: Mapping[str, BuiltIn] = {
     "auth-service": BuiltIn("grpc", critical=True, depends_on=("postgres", "redis")),
     "user-service": BuiltIn("grpc", critical=True, depends_on=("postgres", "redis")),
     AGGREGATOR: BuiltIn("grpc", critical=False),
+    "knowledge-service": BuiltIn(
+        "grpc",
+        critical=False,
+        depends_on=("auth-service", "user-service", "postgres", "redis", "qdrant"),
+        optional=True,
+    ),
     "postgres": BuiltIn("postgres", critical=True),
     "redis": BuiltIn("redis", critical=False),
     "qdrant": BuiltIn("qdrant", critical=False),
@@ -40,7 +51,8 @@ def built_in_targets(options: Mapping[str, Mapping[str, Any]]) -> list[Target]:
         options: How to reach each component, by name. A service that is not listed here is checked
             by gRPC and is not critical.
     """
-    known = {**BUILT_IN, **{name: _FURTHER_SERVICE for name in options if name not in BUILT_IN}}
+    built_in = {name: each for name, each in BUILT_IN.items() if name in options or not each.optional}
+    known = {**built_in, **{name: _FURTHER_SERVICE for name in options if name not in BUILT_IN}}
     return [
         Target(
             name=name,

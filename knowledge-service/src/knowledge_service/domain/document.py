@@ -214,6 +214,10 @@ class DocumentRepository(Protocol):
         """Returns documents with one of the labels, after a position or from an offset."""
         ...
 
+    async def owned(self, owner_id: UUID, after: UUID | None, limit: int) -> Sequence[Document]:
+        """Returns documents of a user, in the order of their ids."""
+        ...
+
     async def count(self, labels: Collection[str]) -> int:
         """Returns how many documents have one of the labels."""
         ...

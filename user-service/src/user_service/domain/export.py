@@ -1,17 +1,21 @@
 """The export of everything that is stored about a user.
 
-auth-service's part is passed on unread.
+The parts of auth-service and knowledge-service are passed on unread.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NewType
+from typing import NewType, Protocol
+from uuid import UUID
 
 from user_service.domain.user import User
 
 AccountData = NewType("AccountData", object)
 """What auth-service stores, except the audit chain."""
+
+DocumentData = NewType("DocumentData", object)
+"""A document that knowledge-service stores."""
 
 AuditData = NewType("AuditData", object)
 """An entry of the audit chain."""
@@ -29,12 +33,37 @@ class AuditPage:
     next_below: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class ExportedDocuments:
+    """The documents of a user.
+
+    Attributes:
+        is_truncated: Whether some were left out.
+    """
+
+    documents: Sequence[DocumentData] = ()
+    is_truncated: bool = False
+
+
+class StoredDocuments(Protocol):
+    """The documents that knowledge-service stores."""
+
+    async def export(self, user_id: UUID) -> ExportedDocuments:
+        """Returns the documents of a user.
+
+        Raises:
+            Unavailable: knowledge-service could not be reached.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonalData:
     """The whole export.
 
     Attributes:
         is_truncated: Whether older audit entries were left out.
+        documents: None are stored where knowledge-service is off.
     """
 
     exported_at: datetime
@@ -42,3 +71,4 @@ class PersonalData:
     account: AccountData
     audit_events: Sequence[AuditData]
     is_truncated: bool
+    documents: ExportedDocuments

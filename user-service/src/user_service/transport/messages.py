@@ -57,6 +57,8 @@ def personal_data_message(data: PersonalData) -> export_pb2.PersonalData:
         account=cast("export_pb2.AccountData", data.account),
         audit_events=cast("Sequence[export_pb2.AuditData]", data.audit_events),
         audit_events_truncated=data.is_truncated,
+        documents=cast("Sequence[export_pb2.DocumentData]", data.documents.documents),
+        documents_truncated=data.documents.is_truncated,
     )
 
 

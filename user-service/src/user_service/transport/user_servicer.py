@@ -10,6 +10,7 @@ from vestibule.users.v1 import user_service_pb2 as pb
 from vestibule.users.v1.user_service_pb2_grpc import UserServiceServicer
 
 from user_service.domain.accounts import Accounts
+from user_service.domain.export import StoredDocuments
 from user_service.domain.listing import Filter, Sort
 from user_service.domain.unit_of_work import UnitsOfWork
 from user_service.domain.user import Changes
@@ -31,7 +32,13 @@ PAGE_SIZE = 20
 class UserServicer(UserServiceServicer):
     """Runs one use case per call."""
 
-    def __init__(self, units: UnitsOfWork, accounts: Accounts, clock: Clock) -> None:
+    def __init__(
+        self,
+        units: UnitsOfWork,
+        accounts: Accounts,
+        clock: Clock,
+        documents: StoredDocuments | None = None,
+    ) -> None:
         self._get_me = GetMe(units)
         self._get_user = GetUser(units)
         self._list_users = ListUsers(units)
@@ -39,7 +46,7 @@ class UserServicer(UserServiceServicer):
         self._update_me = UpdateMe(self._update_user)
         self._delete_user = DeleteUser(units, accounts, clock)
         self._delete_me = DeleteMe(units, accounts, self._delete_user)
-        self._export_me = ExportMe(units, accounts, clock)
+        self._export_me = ExportMe(units, accounts, clock, documents)
 
     async def GetMe(self, request: pb.GetMeRequest, context: Any) -> pb.GetMeResponse:
         """Returns the caller's user."""

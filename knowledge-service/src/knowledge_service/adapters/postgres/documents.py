@@ -116,6 +116,19 @@ class PostgresDocuments:
         )
         return [self._document(row) for row in rows]
 
+    async def owned(self, owner_id: UUID, after: UUID | None, limit: int) -> Sequence[Document]:
+        """Returns documents of a user, in the order of their ids."""
+        rows = await self.connection.fetch(
+            f"""
+            SELECT {_COLUMNS} FROM knowledge.documents
+            WHERE owner_id = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3
+            """,  # noqa: S608 of constants
+            owner_id,
+            after,
+            limit,
+        )
+        return [self._document(row) for row in rows]
+
     async def count(self, labels: Collection[str]) -> int:
         """Returns how many documents have one of the labels."""
         return int(

@@ -1,0 +1,37 @@
+"""Exporting the documents of a user."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from knowledge_service.domain.document import TEXT_BYTES_MAX, Document
+from knowledge_service.domain.unit_of_work import UnitsOfWork
+
+PAGE_DOCUMENTS_MAX = 200
+PAGE_CHARACTERS_MAX = TEXT_BYTES_MAX
+"""A page ends with the document that reaches this, so that it is two of the largest texts at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportDocuments:
+    """Returns the documents of a user with their texts, page by page; user-service audits the export."""
+
+    units: UnitsOfWork
+
+    async def __call__(self, *, user_id: UUID, after: UUID | None) -> Sequence[tuple[Document, str]]:
+        """Returns the next documents in the order of their ids; none at the end.
+
+        Args:
+            user_id: Whose documents.
+            after: The last id of the page before.
+        """
+        exported: list[tuple[Document, str]] = []
+        characters = 0
+        async with self.units.transaction() as unit:
+            for document in await unit.documents.owned(user_id, after, PAGE_DOCUMENTS_MAX):
+                text = await unit.documents.text(document.id)
+                exported.append((document, text))
+                characters += len(text)
+                if characters >= PAGE_CHARACTERS_MAX:
+                    break
+        return exported
