@@ -25,6 +25,7 @@ SCANNED: dict[str, str] = {
     "auth_service/adapters/postgres/signing_keys.py: retired_signing_keys": "the same",
     "auth_service/adapters/postgres/mails.py: mails": "counts what is queued; what was sent is deleted",
     "knowledge_service/adapters/postgres/index_removals.py: index_removals": "deleted documents of a moment",
+    "user_service/adapters/postgres/webhooks.py: webhooks": "20 rows at most",
     "user_service/adapters/postgres/user_lists.py: tallies": "64 rows at most, however many users",
 }
 """Tables that a statement may scan, as `file: table`, each with the reason."""
