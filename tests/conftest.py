@@ -21,6 +21,7 @@ from xdist.scheduler import LoadFileScheduling
 
 from tests import migrated_cluster
 from tests.collector import Collector
+from tests.fakes.chat_server import ChatServer, running_chat_server
 from tests.groups import GroupScheduling, rank
 from tests.migrated_cluster import PASSWORDS, TEMPLATE, UNFLUSHED
 
@@ -192,13 +193,26 @@ def _collector() -> Iterator[Collector]:
         yield collector
 
 
+@pytest.fixture(scope="session", name="chat_server")
+def _chat_server() -> Iterator[ChatServer]:
+    """The stack's language model."""
+    with running_chat_server() as server:
+        yield server
+
+
 SHARED_STACK = pytest.StashKey[Stack]()
 
 
 @pytest.fixture(scope="session", name="stack")
-def _stack(stack_folder: StackFolder, collector: Collector, pytestconfig: pytest.Config) -> Iterator[Stack]:
+def _stack(
+    stack_folder: StackFolder, collector: Collector, chat_server: ChatServer, pytestconfig: pytest.Config
+) -> Iterator[Stack]:
     """The whole system, running, with one gateway and no rate limits; shared by all tests."""
-    environment = STACK_ENVIRONMENT | {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint}
+    environment = STACK_ENVIRONMENT | {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
+        "KNOWLEDGE_LLM_URL": chat_server.url,
+        "KNOWLEDGE_LLM_MODEL": "some-model",
+    }
     with Stack(stack_folder("stack"), environment, postgres_settings=UNFLUSHED) as stack:
         pytestconfig.stash[SHARED_STACK] = stack
         yield stack

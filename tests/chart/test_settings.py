@@ -133,6 +133,7 @@ def test_services_accept_their_settings(
         "BOOTSTRAP_ADMIN_PASSWORD": "correct-horse-battery",
         "PGPASSWORD": "secret",
         "KNOWLEDGE_EMBEDDINGS_API_KEY": "secret",
+        "KNOWLEDGE_LLM_API_KEY": "secret",
         "KNOWLEDGE_QDRANT_API_KEY": "secret",
     }
     for deployment in of_kind(manifests, "Deployment"):

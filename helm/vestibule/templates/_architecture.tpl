@@ -48,7 +48,7 @@ knowledge-service:
   package: vestibule.knowledge.v1
   grpc: [auth-service, user-service]
   readyAfter: [auth-service]
-  backends: [postgres, redis, qdrant, embeddings]
+  backends: [postgres, redis, qdrant, embeddings, languageModel]
   schema: knowledge
   pooled: true
   connections: 1

@@ -114,6 +114,13 @@ KNOWLEDGE_EMBEDDINGS_QUERY_PREFIX: {{ .queryPrefix | quote }}
 KNOWLEDGE_EMBEDDINGS_PASSAGE_PREFIX: {{ .passagePrefix | quote }}
 {{- end }}
 {{- end }}
+{{- with $root.Values.knowledge.languageModel }}
+{{- if .url }}
+KNOWLEDGE_LLM_URL: {{ .url | quote }}
+KNOWLEDGE_LLM_MODEL: {{ .model | quote }}
+KNOWLEDGE_LLM_MAX_TOKENS: {{ .maxTokens | quote }}
+{{- end }}
+{{- end }}
 {{- with $config.qdrantUrl }}
 QDRANT_URL: {{ . | quote }}
 {{- end }}
@@ -186,7 +193,7 @@ NEXTCLOUD_URL: {{ . | quote }}
       optional: true
 {{- end }}
 {{- if eq .service "knowledge-service" }}
-{{- range $setting, $secret := dict "EMBEDDINGS" $root.Values.knowledge.embeddings.existingSecret "QDRANT" $root.Values.knowledge.qdrantSecret }}
+{{- range $setting, $secret := dict "EMBEDDINGS" $root.Values.knowledge.embeddings.existingSecret "LLM" $root.Values.knowledge.languageModel.existingSecret "QDRANT" $root.Values.knowledge.qdrantSecret }}
 {{- with $secret }}
 - name: KNOWLEDGE_{{ $setting }}_API_KEY
   valueFrom:

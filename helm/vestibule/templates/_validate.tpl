@@ -66,6 +66,9 @@
 {{- if and .Values.knowledge.embeddings.url (not .Values.knowledge.embeddings.model) }}
 {{- fail "knowledge.embeddings.url needs knowledge.embeddings.model: the model's name there." }}
 {{- end }}
+{{- if and .Values.knowledge.languageModel.url (not .Values.knowledge.languageModel.model) }}
+{{- fail "knowledge.languageModel.url needs knowledge.languageModel.model: the model's name there." }}
+{{- end }}
 {{- if and .Values.audit.export.enabled (not .Values.audit.export.existingClaim) }}
 {{- fail "audit.export.enabled needs audit.export.existingClaim: the claim that the files are written to." }}
 {{- end }}

@@ -70,12 +70,27 @@ class KnowledgeSettings(GrpcServiceSettings):
         description="`on` for a small model in this process, for development: the extra `local-embedder`",
     )
 
+    llm_url: str | None = Field(
+        default=None,
+        description="where OpenAI's interface to a language model is, usually with `/v1`;"
+        " without it answers are passages alone",
+    )
+    llm_model: str = Field(default="", description="the model's name there")
+    llm_api_key: SecretStr | None = Field(default=None, description="the bearer token, if it asks for one")
+    llm_max_tokens: int = Field(default=1024, ge=16, le=16_384, description="the longest answer, in tokens")
+
     @model_validator(mode="after")
     def _is_embedder_whole(self) -> Self:
         if self.embeddings_url is not None and not self.embeddings_model:
             raise ValueError("KNOWLEDGE_EMBEDDINGS_URL needs KNOWLEDGE_EMBEDDINGS_MODEL")
         if self.embeddings_dimensions not in DIMENSIONS:
             raise ValueError(f"KNOWLEDGE_EMBEDDINGS_DIMENSIONS is none of {DIMENSIONS}")
+        return self
+
+    @model_validator(mode="after")
+    def _is_language_model_whole(self) -> Self:
+        if self.llm_url is not None and not self.llm_model:
+            raise ValueError("KNOWLEDGE_LLM_URL needs KNOWLEDGE_LLM_MODEL")
         return self
 
     @property

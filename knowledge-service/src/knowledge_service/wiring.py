@@ -19,26 +19,31 @@ from chassis.postgres import revision
 from chassis.postgres.pool import Pool, open_pool
 from chassis.sealing import derived_key
 from google.protobuf.descriptor import ServiceDescriptor
+from vestibule.knowledge.v1.answer_service_pb2_grpc import add_AnswerServiceServicer_to_server
 from vestibule.knowledge.v1.document_service_pb2_grpc import add_DocumentServiceServicer_to_server
 from vestibule.knowledge.v1.personal_documents_service_pb2_grpc import (
     add_PersonalDocumentsServiceServicer_to_server,
 )
 from vestibule.knowledge.v1.search_service_pb2_grpc import add_SearchServiceServicer_to_server
 
+from knowledge_service.adapters.answer_metrics import AnswerMetrics
 from knowledge_service.adapters.postgres.outbox import OUTBOX
 from knowledge_service.adapters.postgres.pgvector_index import PgvectorIndex
 from knowledge_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from knowledge_service.adapters.text_seal import TextSeal
 from knowledge_service.adapters.user_directory import DIRECTORY_SERVICE, GrpcUserDirectory
 from knowledge_service.domain.embedder import Embedder
+from knowledge_service.domain.language_model import LanguageModel
 from knowledge_service.domain.passage_index import DIMENSIONS, PassageIndex
 from knowledge_service.domain.term_weights import TermWeights
 from knowledge_service.settings import KnowledgeSettings
 from knowledge_service.transport import background
+from knowledge_service.transport.answer_servicer import AnswerServicer
 from knowledge_service.transport.document_servicer import DocumentServicer
 from knowledge_service.transport.event_handlers import event_handlers
 from knowledge_service.transport.personal_documents_servicer import PersonalDocumentsServicer
 from knowledge_service.transport.search_servicer import SearchServicer
+from knowledge_service.usecases.answer import Answer
 from knowledge_service.usecases.audit import AuditEvents
 from knowledge_service.usecases.erasure import EraseIfErased, EraseMissed
 from knowledge_service.usecases.indexing import IndexDocument, IndexWaiting, RemoveFromIndex
@@ -79,21 +84,7 @@ async def start(lifecycle: Lifecycle, settings: KnowledgeSettings) -> None:
         keys_refresh_seconds=settings.jwks_refresh_seconds,
     )
     server = build_server(service_tokens=service_tokens, authenticator=authenticator)
-    embedder = await _open_embedder(lifecycle, settings)
-    index = await _open_index(lifecycle, settings, pool, embedder)
-    weights = TermWeights(derived_key(settings.master_keys[0], "term-ids"))
-    # Storing a document in the index takes two connections, and one is for reads.
-    slots = asyncio.Semaphore((settings.postgres_pool_size - 1) // 2)
-    index_document = IndexDocument(units, index, embedder, weights, slots)
-    remove_from_index = RemoveFromIndex(units, index)
-    server.add(
-        add_DocumentServiceServicer_to_server,
-        DocumentServicer(units, index_document, remove_from_index, SystemClock()),
-    )
-    server.add(add_PersonalDocumentsServiceServicer_to_server, PersonalDocumentsServicer(units))
-    server.add(
-        add_SearchServiceServicer_to_server, SearchServicer(SearchPassages(units, index, embedder, weights))
-    )
+    index_document, remove_from_index = await _add_servicers(lifecycle, settings, server, pool, units)
 
     tail = Tail(
         redis_url=settings.redis_url.get_secret_value(),
@@ -108,15 +99,43 @@ async def start(lifecycle: Lifecycle, settings: KnowledgeSettings) -> None:
     index_waiting = IndexWaiting(units, index_document, remove_from_index)
     lifecycle.begin("background indexing", background.index_waiting(index_waiting))
     directory = GrpcUserDirectory(await connect(settings.users_address, DIRECTORY_SERVICE))
-    erase = EraseIfErased(units, directory, remove_from_index)
-    lifecycle.begin("missed erasures", background.erase_missed(EraseMissed(units, erase)))
-    _begin_events(lifecycle, settings, service_tokens.keys, units, erase)
+    _begin_events(
+        lifecycle, settings, service_tokens.keys, units, EraseIfErased(units, directory, remove_from_index)
+    )
 
     await server.start(f"{settings.grpc_host}:{settings.grpc_port}", certificates)
     lifecycle.on_drain(server.drain)
     lifecycle.on_stop(server.stop)
     lifecycle.readiness.ask("authenticator", lambda: authenticator.ready, waits_for=AUTH_SERVICE)
     lifecycle.begin("health", _serve_when_ready(server, authenticator))
+
+
+async def _add_servicers(
+    lifecycle: Lifecycle,
+    settings: KnowledgeSettings,
+    server: GrpcServer,
+    pool: Pool,
+    units: PostgresUnitsOfWork,
+) -> tuple[IndexDocument, RemoveFromIndex]:
+    """Opens index and models and adds what clients call; returns what indexes in the background too."""
+    embedder = await _open_embedder(lifecycle, settings)
+    index = await _open_index(lifecycle, settings, pool, embedder)
+    weights = TermWeights(derived_key(settings.master_keys[0], "term-ids"))
+    # Storing a document in the index takes two connections, and one is for reads.
+    slots = asyncio.Semaphore((settings.postgres_pool_size - 1) // 2)
+    index_document = IndexDocument(units, index, embedder, weights, slots)
+    remove_from_index = RemoveFromIndex(units, index)
+    server.add(
+        add_DocumentServiceServicer_to_server,
+        DocumentServicer(units, index_document, remove_from_index, SystemClock()),
+    )
+    server.add(add_PersonalDocumentsServiceServicer_to_server, PersonalDocumentsServicer(units))
+    search_passages = SearchPassages(units, index, embedder, weights)
+    server.add(add_SearchServiceServicer_to_server, SearchServicer(search_passages))
+    model = await _open_language_model(lifecycle, settings)
+    answer = Answer(search_passages, model, AnswerMetrics())
+    server.add(add_AnswerServiceServicer_to_server, AnswerServicer(answer))
+    return index_document, remove_from_index
 
 
 def _begin_events(
@@ -139,6 +158,7 @@ def _begin_events(
     )
     lifecycle.begin("outbox relay", relay.run())
     lifecycle.begin("event consumer", consumer.run())
+    lifecycle.begin("missed erasures", background.erase_missed(EraseMissed(units, erase)))
 
 
 async def _open_embedder(lifecycle: Lifecycle, settings: KnowledgeSettings) -> Embedder | None:
@@ -166,6 +186,23 @@ async def _open_embedder(lifecycle: Lifecycle, settings: KnowledgeSettings) -> E
         await lifecycle.enter(resources)
         return local
     return None
+
+
+async def _open_language_model(lifecycle: Lifecycle, settings: KnowledgeSettings) -> LanguageModel | None:
+    """Returns the language model that the settings name, or None. What it needs is imported only then."""
+    if settings.llm_url is None:
+        return None
+    from knowledge_service.adapters.openai_language_model import open_openai_language_model  # noqa: PLC0415
+
+    key = settings.llm_api_key
+    return await lifecycle.enter(
+        open_openai_language_model(
+            settings.llm_url,
+            api_key=None if key is None else key.get_secret_value(),
+            model=settings.llm_model,
+            max_tokens=settings.llm_max_tokens,
+        )
+    )
 
 
 async def _open_index(
