@@ -63,8 +63,8 @@ KEPT = (
 )
 """Exact texts that may stand anywhere, with the reason."""
 
-FROZEN = ("/migrations/versions/", "/third_party/", "/adapters/mail/")
-"""Paths that are left alone: what has run on a database, what others wrote, and letters to users."""
+FROZEN = ("/migrations/versions/", "/third_party/", "/languages/")
+"""Paths that are left alone: what has run on a database, what others wrote, and texts for users."""
 
 HOLDS_THE_WORDS = frozenset({"test_plain_words.py", "test_docs_words.py"})
 """The files that name the words in order to refuse them."""

@@ -15,6 +15,7 @@ from auth_service.adapters.mail.sender import Carrier, MailDelivery
 from auth_service.adapters.mail.smtp_carrier import SmtpCarrier, SmtpServer
 from auth_service.domain.errors import Undeliverable
 from auth_service.domain.mail import MailKind, OutgoingMail
+from auth_service.languages.catalog import catalogs
 from chassis.errors import Unavailable
 from chassis.ids import uuid7
 
@@ -28,9 +29,9 @@ def a_mail(to: str = "Ada@Example.com", kind: MailKind = MailKind.PASSWORD_RESET
     return OutgoingMail(id=uuid7(), kind=kind, to=to, token=TOKEN)
 
 
-def a_composer(name: str = "Vestibule") -> Composer:
+def a_composer(name: str = "Vestibule", language: str = "en") -> Composer:
     sender = Address(display_name=name, addr_spec="no-reply@vestibule.test")
-    return Composer(sender, "https://id.example/", FakeClock())
+    return Composer(sender, "https://id.example/", FakeClock(), catalogs()[language])
 
 
 def by_smtp(where: str, scheme: str = "smtp") -> MailDelivery:
@@ -84,6 +85,20 @@ def test_notices(kind: MailKind) -> None:
         assert "(on 23 November 2026 at 10:00 UTC)" in text(message, form)
         assert "http" not in text(message, form)
     assert str(message["Subject"]) in text(message, "html")
+
+
+@pytest.mark.parametrize("kind", list(MailKind))
+def test_in_german(kind: MailKind) -> None:
+    """Every mail has all its words, and the same link."""
+    mail = a_mail(kind=kind) if kind.has_token else OutgoingMail(id=uuid7(), kind=kind, to="ada@example.com")
+    message = a_composer(language="de")(mail)
+
+    assert message["Content-Language"] == "de"
+    assert text(message).startswith("Guten Tag,")
+    for form in ("plain", "html"):
+        assert (TOKEN in text(message, form)) == kind.has_token
+        assert "{" not in text(message, form)
+        assert message["Subject"] != a_composer()(mail)["Subject"]
 
 
 async def test_encrypted_with_user_and_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

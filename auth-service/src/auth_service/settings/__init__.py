@@ -20,6 +20,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from auth_service.domain.notices import SignInNotices
 from auth_service.domain.session import STANDARD, STRICT, SessionLimits
 from auth_service.domain.verified_email import VerifiedAddressRule
+from auth_service.languages.catalog import FALLBACK, catalogs
 from auth_service.settings.commands import (
     AuditSettings,
     KeySettings,
@@ -99,6 +100,9 @@ class AuthSettings(GrpcServiceSettings):
     )
     mail_from: str = Field(
         default="Vestibule <no-reply@vestibule.localhost>", description="who mails are from"
+    )
+    mail_language: str = Field(
+        default=FALLBACK, description="the language of mails, as a file of `auth_service/languages` is called"
     )
     public_url: str | None = Field(
         default=None,
@@ -180,6 +184,13 @@ class AuthSettings(GrpcServiceSettings):
             raise ValueError(f"it is not {' or '.join(f'{name}://host:port' for name in _SMTP_SCHEMES)}")
         if parts.port == 0:
             raise ValueError("0 is not a port")
+        return value
+
+    @field_validator("mail_language")
+    @classmethod
+    def _has_a_catalog(cls, value: str) -> str:
+        if value not in catalogs():
+            raise ValueError(f"there is no such language: use {' or '.join(catalogs())}")
         return value
 
     @field_validator("mail_from")
