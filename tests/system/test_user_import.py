@@ -55,6 +55,10 @@ def _accounts(system: System, *emails: str) -> list[tuple[Any, ...]]:
     )
 
 
+def _ids(system: System, *emails: str) -> list[tuple[Any, ...]]:
+    return system.rows("SELECT email, id FROM users.users WHERE email = ANY($1)", list(emails))
+
+
 def test_an_imported_user_is_as_before(client: Client, system: System, admin: User, tmp_path: Path) -> None:
     """The old password signs in, the profile is the old one, and from then on the hash is ours."""
     email, idle = new_email(), new_email()
@@ -202,6 +206,31 @@ def test_a_killed_import_leaves_no_half_of_a_user_and_goes_on(system: System, tm
     assert "imported: 6000 rows" in done.stderr
     assert len(_accounts(system, *emails)) == 6000
     assert system.rows("SELECT count(*) FROM auth.credentials WHERE is_pending") == [(0,)]
+
+
+def test_from_stdin_with_the_ids_of_every_user(system: System, tmp_path: Path) -> None:
+    """What was imported before is in the file of ids as well, by line."""
+    first, second = new_email(), new_email()
+    assert _import(system, _file(tmp_path, _row(first))).returncode == 0
+    ids = tmp_path / "ids.csv"
+
+    done = subprocess.run(
+        [sys.executable, "-m", AUTH.module, "users", "import", "-", "--ids", str(ids)],
+        env=system.environment(AUTH),
+        input=f"{json.dumps(_row(first))}\n\n{json.dumps(_row(second))}\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    written = dict(line.split(",") for line in ids.read_text().splitlines())
+    assert list(written) == ["1", "3"]
+    assert {(email, str(user_id)) for email, user_id in _ids(system, first, second)} == {
+        (first, written["1"]),
+        (second, written["3"]),
+    }
 
 
 def test_an_erased_user_does_not_come_back(

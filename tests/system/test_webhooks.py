@@ -87,6 +87,27 @@ def test_managing(client: Client, admin: User, receiver: Receiver, webhook: dict
         assert answer.outcome == (404, "NOT_FOUND")
 
 
+def test_pages(client: Client, admin: User, webhook: dict[str, Any]) -> None:
+    """Lists are read page by page, by number or by cursor, the newest first."""
+    for _ in range(3):
+        client.register()
+    for path, rows in ((PATH, 1), (f"{PATH}/{webhook['id']}/deliveries", 3)):
+        seen, cursor = [], None
+        for _ in range(30):
+            which = {"page_size": "1"} | ({"cursor": cursor} if cursor else {})
+            listed = client.get(path, token=admin.access_token, params=which)
+            seen += [each["id"] for each in listed.data]
+            cursor = listed.pagination["next_cursor"]
+            if cursor is None:
+                break
+        assert len(seen) >= rows
+        assert seen == sorted(seen, reverse=True)
+        second = client.get(path, token=admin.access_token, params={"page_size": "1", "page": "2"})
+        assert [each["id"] for each in second.data] == seen[1:2]
+        refused = client.get(path, token=admin.access_token, params={"cursor": "x"})
+        assert refused.fields == {"cursor"}
+
+
 def test_resending(client: Client, admin: User, receiver: Receiver, webhook: dict[str, Any]) -> None:
     """The same message arrives once more."""
     receiver.behaves = status(410)
