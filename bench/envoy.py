@@ -47,36 +47,31 @@ def configuration(
         ),
         _filter("router", "router.v3.Router", {}),
     ]
-    connections = {
-        "@type": f"{_EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "edge",
-        "http_filters": filters,
-        "access_log": [_access_log()],
-        "tracing": _tracing(),
-        "route_config": {
-            "virtual_hosts": [
-                {
-                    "name": "edge",
-                    "domains": ["*"],
-                    "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "users", "timeout": "5s"}}],
-                }
-            ]
-        },
+    route = {"match": {"prefix": "/"}, "route": {"cluster": "users", "timeout": "5s"}}
+    connections = _connections(filters, route) | {"tracing": _tracing()}
+    return _bootstrap(port, connections, [_cluster("users", users), _cluster("collector", collector)])
+
+
+def streaming(folder: Path, *, port: int, service: str, descriptors: Path) -> Path:
+    """Writes the bootstrap of one that sends what a service streams as JSON lines, and returns its path.
+
+    It limits, logs and transcodes; it takes no tokens and follows no revocations.
+    """
+    transcoding = {
+        "proto_descriptor": str(descriptors),
+        "services": ["bench.streams.v1.StreamService"],
+        "print_options": {"preserve_proto_field_names": True, "stream_newline_delimited": True},
     }
-    listener = {
-        "name": "edge",
-        "address": _address(f"127.0.0.1:{port}"),
-        "filter_chains": [
-            {
-                "filters": [
-                    {"name": "envoy.filters.network.http_connection_manager", "typed_config": connections}
-                ]
-            }
-        ],
-    }
-    clusters = [_cluster("users", users), _cluster("collector", collector)]
-    node = {"id": "edge", "cluster": "edge"}
-    return {"node": node, "static_resources": {"listeners": [listener], "clusters": clusters}}
+    filters = [
+        _filter("local_ratelimit", "local_ratelimit.v3.LocalRateLimit", _limit()),
+        _filter("grpc_json_transcoder", "grpc_json_transcoder.v3.GrpcJsonTranscoder", transcoding),
+        _filter("router", "router.v3.Router", {}),
+    ]
+    route = {"match": {"prefix": "/"}, "route": {"cluster": "streams", "timeout": "0s"}}
+    path = folder / "envoy-streams.json"
+    bootstrap = _bootstrap(port, _connections(filters, route), [_cluster("streams", service)])
+    path.write_text(json.dumps(bootstrap))
+    return path
 
 
 def write(folder: Path, **settings: Any) -> Path:
@@ -84,6 +79,27 @@ def write(folder: Path, **settings: Any) -> Path:
     path = folder / "envoy.json"
     path.write_text(json.dumps(configuration(folder, **settings)))
     return path
+
+
+def _connections(filters: list[dict[str, Any]], route: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "@type": f"{_EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "edge",
+        "http_filters": filters,
+        "access_log": [_access_log()],
+        "route_config": {"virtual_hosts": [{"name": "edge", "domains": ["*"], "routes": [route]}]},
+    }
+
+
+def _bootstrap(port: int, connections: dict[str, Any], clusters: list[dict[str, Any]]) -> dict[str, Any]:
+    manager = {"name": "envoy.filters.network.http_connection_manager", "typed_config": connections}
+    listener = {
+        "name": "edge",
+        "address": _address(f"127.0.0.1:{port}"),
+        "filter_chains": [{"filters": [manager]}],
+    }
+    node = {"id": "edge", "cluster": "edge"}
+    return {"node": node, "static_resources": {"listeners": [listener], "clusters": clusters}}
 
 
 def _without_response_bodies() -> bytes:

@@ -1,9 +1,10 @@
 """What streams cost at the edge: `make bench-streams`.
 
 WebSockets send 100 ms of sound (3,200 bytes) every 100 ms and get it back, and events and JSON lines come ten
-times per second, through a gateway as it is shipped and through a bare relay, in turns. The CPU time is the
-edge's alone, per message in either direction; latency is an echo's, and that of a stream's first message.
-Then the memory of many open streams, and of a client that does not read.
+times per second, through a gateway as it is shipped and through a bare relay, in turns; JSON lines also
+through Envoy's transcoder, where its wheel is installed. The CPU time is the edge's alone, per message in
+either direction; latency is an echo's, and that of a stream's first message. Then the memory of many open
+streams, of more sockets than a gateway takes, and of a client that does not read.
 """
 
 import argparse
@@ -25,21 +26,23 @@ from devstack.keys import KeyPairs
 from devstack.ports import free_port
 from devstack.topology import SERVICES
 from devstack.valkey import Valkey
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
 
-from bench import report
+from bench import envoy, report
 from bench.load import ROOT
 from bench.processes import cpu_seconds
 
 CHUNK = b"\x00\x01" * 1600
 PAUSE_SECONDS = 0.1
+JSON_LINES = "JSON lines"
 Turn = tuple[int, list[float], list[float]]
 """Messages in either direction, latencies in ms, and those of first messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A process at the edge."""
+    """A process at the edge; `echo` is empty for one that does JSON lines alone."""
 
     name: str
     port: int
@@ -132,15 +135,25 @@ async def memory(edge: Edge, number: int) -> dict[str, float]:
     """Returns the memory of open WebSockets, after they left, and of a client that does not read."""
     before = _resident_bytes(edge.pid)
     url = f"ws://127.0.0.1:{edge.port}{edge.echo}"
-    opened = []
+    opened: list[ClientConnection] = []
+    refused = 0
     for begin in range(0, number, 50):
         size = min(50, number - begin)
-        batch = [connect(url, compression=None, proxy=None, ping_interval=None) for _ in range(size)]
-        opened += await asyncio.gather(*batch)
+        batch = [
+            connect(url, compression=None, proxy=None, ping_interval=None, open_timeout=60)
+            for _ in range(size)
+        ]
+        for each in await asyncio.gather(*batch, return_exceptions=True):
+            if isinstance(each, ClientConnection):
+                opened.append(each)
+            elif isinstance(each, InvalidStatus):
+                refused += 1
+            else:
+                raise each
     held = _resident_bytes(edge.pid)
     for client in opened:
         client.transport.abort()
-    await asyncio.sleep(3)
+    await _all_closed(edge)
     left = _resident_bytes(edge.pid)
     reader, writer = await asyncio.open_connection("127.0.0.1", edge.port, limit=1024)
     reader._transport.pause_reading()  # type: ignore[attr-defined]  # noqa: SLF001 a client that never reads
@@ -151,10 +164,27 @@ async def memory(edge: Edge, number: int) -> dict[str, float]:
         peak = max(peak, _resident_bytes(edge.pid))
     writer.transport.abort()
     return {
-        "KB per WebSocket": round((held - before) / number / 1024, 1),
+        "WebSockets opened": len(opened),
+        "refused": refused,
+        "MB for all": round((held - before) / 2**20, 1),
+        "KB per WebSocket": round((held - before) / len(opened) / 1024, 1),
         "MB after they left": round((left - before) / 2**20, 1),
         "MB for a client that does not read": round((peak - left) / 2**20, 1),
     }
+
+
+async def _all_closed(edge: Edge) -> None:
+    """Waits until the edge says that no stream is open, and a moment for what that frees."""
+    async with asyncio.timeout(120):
+        while True:
+            reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+            writer.write(b"GET /metrics HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")
+            text = await reader.read()
+            writer.close()
+            if b'gateway_streams_open{method="Echo"} 0.0' in text:
+                break
+            await asyncio.sleep(0.5)
+    await asyncio.sleep(1)
 
 
 def _resident_bytes(pid: int) -> int:
@@ -162,10 +192,10 @@ def _resident_bytes(pid: int) -> int:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[tuple[Edge, Edge]]:
-    """Runs the service, a gateway and the bare relay."""
-    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
-        folder = Path(name)
+def running() -> Iterator[tuple[Edge, ...]]:
+    """Runs the service, a gateway, the bare relay, and Envoy where there is one."""
+    with tempfile.TemporaryDirectory() as temporary, contextlib.ExitStack() as stack:
+        folder = Path(temporary)
         valkey = Valkey(folder / "valkey")
         valkey.start()
         stack.callback(valkey.stop)
@@ -183,30 +213,41 @@ def running() -> Iterator[tuple[Edge, Edge]]:
             "TOKEN_ISSUER": "bench",
             **KeyPairs.kept_in(folder / "keys", (each.name for each in SERVICES)).environment("gateway"),
         }
-        programs = {
-            "bench.stream_service": ([upstream], {}),
-            "gateway": ([], gateway),
-            "bench.bare_streams": ([], {"UPSTREAM": upstream, "PORT": str(bare_port)}),
+        commands: dict[str, tuple[list[str], dict[str, str]]] = {
+            "service": (_python("bench.stream_service", upstream), {}),
+            "gateway": (_python("gateway"), gateway),
+            "bare relay": (_python("bench.bare_streams"), {"UPSTREAM": upstream, "PORT": str(bare_port)}),
         }
+        edges = {
+            "gateway": (gateway_port, "/api/bench/echo", "/api/bench/follow"),
+            "bare relay": (bare_port, "/", "/"),
+        }
+        proxy = envoy.binary()
+        if proxy is not None:
+            port = free_port()
+            settings = envoy.streaming(
+                folder, port=port, service=upstream, descriptors=folder / "streams.binpb"
+            )
+            commands["Envoy"] = ([str(proxy), "-c", str(settings), "--concurrency", "1"], {})
+            edges["Envoy"] = (port, "", "/api/bench/follow")
         pids = {}
-        for module, (arguments, further) in programs.items():
-            with (folder / module).open("wb") as log:
+        for name, (command, further) in commands.items():
+            with (folder / f"{name}.log").open("wb") as log:
                 process = subprocess.Popen(
-                    [sys.executable, "-m", module, *arguments],
-                    cwd=ROOT,
-                    env=os.environ | further,
-                    stdout=log,
-                    stderr=log,
+                    command, cwd=ROOT, env=os.environ | further, stdout=log, stderr=log
                 )
-            pids[module] = process.pid
+            pids[name] = process.pid
             stack.callback(process.wait)
             stack.callback(process.kill)
-        for module, port in (("gateway", gateway_port), ("bench.bare_streams", bare_port)):
-            _wait_for(port, folder / module)
-        yield (
-            Edge("gateway", gateway_port, pids["gateway"], "/api/bench/echo", "/api/bench/follow"),
-            Edge("bare relay", bare_port, pids["bench.bare_streams"], "/", "/"),
+        for name, (port, *_) in edges.items():
+            _wait_for(port, folder / f"{name}.log")
+        yield tuple(
+            Edge(name, port, pids[name], echo, follow) for name, (port, echo, follow) in edges.items()
         )
+
+
+def _python(module: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", module, *arguments]
 
 
 def _descriptors(folder: Path) -> Path:
@@ -232,13 +273,20 @@ async def bench(turns: int, number: int, seconds: float, memory_streams: int) ->
     kinds: dict[str, Run] = {
         "WebSocket, 3,200 bytes": lambda edge: sockets(edge, number, seconds),
         "Server-Sent Events": lambda edge: events(edge, number, seconds, "text/event-stream"),
-        "JSON lines": lambda edge: events(edge, number, seconds, "application/x-ndjson"),
+        JSON_LINES: lambda edge: events(edge, number, seconds, "application/x-ndjson"),
     }
     with running() as edges:
-        found = {(kind, edge.name): Figures() for kind in kinds for edge in edges}
+        found = {
+            (kind, edge.name): Figures()
+            for kind in kinds
+            for edge in edges
+            if edge.echo or kind == JSON_LINES
+        }
         for _ in range(turns):
             for kind, run in kinds.items():
                 for edge in edges:
+                    if (kind, edge.name) not in found:
+                        continue
                     await measure(edge, run, found[kind, edge.name])
         print(json.dumps(report.machine(), indent=1))
         print(
@@ -247,7 +295,9 @@ async def bench(turns: int, number: int, seconds: float, memory_streams: int) ->
         for kind in kinds:
             bare = statistics.median(found[kind, edges[1].name].cpu_us)
             for edge in edges:
-                its = found[kind, edge.name]
+                its = found.get((kind, edge.name))
+                if its is None:
+                    continue
                 cpu = statistics.median(its.cpu_us)
                 latency = [
                     f"{statistics.median(each):.1f}" if each else "" for each in (its.p50_ms, its.p99_ms)
