@@ -60,7 +60,7 @@ async def test_what_is_right(echo: Echo) -> None:
 
 
 async def test_a_peer_that_vanishes(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a FIN: its connection stays, but nobody answers the pings any more."""
+    """Without a FIN: its connection stays, but the pings are not answered any more."""
     monkeypatch.setattr(websocket, "PING_SECONDS", 0.5)
     client, other = await echo.talk(), await echo.talk()
     client.transport.pause_reading()

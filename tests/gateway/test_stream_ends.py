@@ -190,8 +190,17 @@ async def test_too_many_control_frames(echo: Echo) -> None:
 
 async def test_log_and_metrics(echo: Echo, caplog: pytest.LogCaptureFixture, capsys: Any) -> None:
     """One line per stream with its end and counts; no token and no content in it."""
-    labels = {"method": "Talk", "direction": "received"}
-    before = REGISTRY.get_sample_value("gateway_stream_messages_total", labels) or 0.0
+    received, sent = ({"method": "Talk", "direction": way} for way in ("received", "sent"))
+    finished = {"method": "Talk", "reason": "finished"}
+    counted = (
+        ("gateway_stream_messages_total", received, 2),
+        ("gateway_stream_bytes_total", received, len('{"say": "canary"}{"stop": true}')),
+        ("gateway_stream_messages_total", sent, 1),
+        ("gateway_stream_bytes_total", sent, len('{"room":"blue","said":"canary"}')),
+        ("gateway_streams_opened_total", {"method": "Talk"}, 1),
+        ("gateway_streams_ended_total", finished, 1),
+    )
+    before = [REGISTRY.get_sample_value(name, labels) or 0.0 for name, labels, _ in counted]
     token = echo.token()
     async with echo.talk(token) as socket:
         await socket.send('{"say": "canary"}')
@@ -202,7 +211,10 @@ async def test_log_and_metrics(echo: Echo, caplog: pytest.LogCaptureFixture, cap
     await asyncio.sleep(0.1)
     logged = capsys.readouterr().out
 
-    assert (REGISTRY.get_sample_value("gateway_stream_messages_total", labels) or 0.0) == before + 2
+    after = [REGISTRY.get_sample_value(name, labels) or 0.0 for name, labels, _ in counted]
+    assert [later - earlier for earlier, later in zip(before, after, strict=True)] == [
+        grown for _, _, grown in counted
+    ]
     lines = [line for line in logged.splitlines() if "/talk" in line]
     assert len(lines) == 1
     for part in ("status=101", "end=finished", "received=2", "sent=1"):
