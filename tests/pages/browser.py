@@ -76,12 +76,23 @@ class Window:
         found = Axe().run(self.page).response["violations"]
         return [f"{each['id']}: {[node['html'] for node in each['nodes']][:3]}" for each in found]
 
-    def keep(self, name: str) -> None:
+    def keep(self, name: str, *, whole: bool = False) -> None:
         """Takes a screenshot for the documentation, where `SCREENSHOTS` names a folder."""
         folder = os.environ.get("SCREENSHOTS")
         if folder:
             Path(folder).mkdir(parents=True, exist_ok=True)
-            self.page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+            self.page.screenshot(path=Path(folder) / f"{name}.png", full_page=whole)
+
+    def weight(self) -> tuple[int, int]:
+        """Returns the requests and bytes that the page took, without headers."""
+        requests, size = self.page.evaluate(
+            """() => {
+              const of = (type) => performance.getEntriesByType(type);
+              const sent = [...of("navigation"), ...of("resource")].filter((each) => each.transferSize > 0);
+              return [sent.length, sent.reduce((sum, each) => sum + each.encodedBodySize, 0)];
+            }"""
+        )
+        return int(requests), int(size)
 
     def overflows(self) -> bool:
         """Whether the page scrolls sideways."""

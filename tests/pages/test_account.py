@@ -77,6 +77,7 @@ def test_a_second_factor_and_a_fresh_proof(
     expect(page.locator("#qr-code svg")).to_be_visible()
     totp = pyotp.TOTP((page.text_content("#totp-secret") or "").replace(" ", ""))
     assert mine.violations() == []
+    page.locator("#second-factor").scroll_into_view_if_needed()
     mine.keep("pages-second-factor")
     page.fill("#totp-code", "000000")
     page.press("#totp-code", "Enter")
@@ -203,7 +204,7 @@ def test_is_accessible(window: OpenWindow, ada: User, scheme: str) -> None:
     mine = opened(window, ada, color_scheme=scheme)
     expect(mine.page.locator("#sessions .row")).to_have_count(1)
     assert mine.violations() == []
-    mine.keep(f"pages-account-{scheme}")
+    mine.keep(f"pages-account-{scheme}", whole=True)
     mine.page.set_viewport_size({"width": 320, "height": 700})
     assert mine.violations() == []
     assert not mine.overflows()

@@ -122,6 +122,10 @@ def test_is_accessible(window: OpenWindow, path: str) -> None:
         assert mine.violations() == []
         assert not mine.overflows()
         assert "token" not in page.url
+        if path == "/signin":
+            mine.keep(f"pages-signin-narrow-{scheme}")
+            page.set_viewport_size({"width": 1100, "height": 800})
+            mine.keep(f"pages-signin-{scheme}")
 
 
 def test_the_cookie_counts_for_this_origin_alone(client: Client, ada: User) -> None:
