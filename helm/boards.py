@@ -1,6 +1,7 @@
 """The boards for operators, from the whole system down to one service."""
 
 from helm import panels
+from helm.knowledge_board import KNOWLEDGE
 from helm.objectives import OBJECTIVES, READS, REQUESTS
 from helm.panels import SERVICES, Board, figure, lines, quantiles
 
@@ -290,4 +291,4 @@ SLO = Board(
     ),
 )
 
-BOARDS = (OVERVIEW, GATEWAY, AUTH, USERS, AGGREGATOR, SLO)
+BOARDS = (OVERVIEW, GATEWAY, AUTH, USERS, KNOWLEDGE, AGGREGATOR, SLO)

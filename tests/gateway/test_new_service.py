@@ -104,3 +104,14 @@ async def _ready(client: httpx.AsyncClient) -> bool:
         return (await client.get("/ready")).status_code == httpx.codes.OK
     except httpx.ConnectError:
         return False
+
+
+def test_a_service_that_is_not_served_is_not_loaded() -> None:
+    """The protos of an optional service that is off cost the gateway nothing."""
+    script = (
+        "import sys; from gateway.api import descriptors;"
+        "protos = descriptors.load((), lambda name: 'knowledge' not in name);"
+        "assert protos.services and not [each for each in sys.modules if 'knowledge' in each]"
+    )
+
+    subprocess.run([sys.executable, "-c", script], check=True)

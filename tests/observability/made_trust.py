@@ -115,6 +115,17 @@ TRUST_ALERTS: tuple[Made, ...] = (
         healthy=60,
     ),
     gauge(
+        "VestibuleDocumentsWait",
+        'knowledge_documents_oldest_unindexed_seconds{job="knowledge-service", instance="a"}',
+        900,
+        {
+            "job": "knowledge-service",
+            "severity": "warning",
+            "summary": "A document has waited 15m 0s to be indexed: no search finds it.",
+        },
+        healthy=5,
+    ),
+    gauge(
         "VestibuleWebhooksGivenUp",
         'webhooks_dead{job="user-service", instance="a"}',
         3,

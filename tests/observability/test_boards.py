@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -84,6 +85,9 @@ def use(stack: Stack) -> None:
         client.put("/api/users/me", token=ada.access_token, json={"full_name": "Ada King"})
         client.get("/api/users", token=ada.access_token)
         client.post("/api/auth/login", json={"email": ada.email, "password": "wrong-horse-battery"})
+        document = {"title": "Warfarin", "text": "Grapefruit raises the level of warfarin."}
+        client.put(f"/api/knowledge/documents/{uuid4()}", token=ada.access_token, json=document)
+        client.post("/api/knowledge/search", token=ada.access_token, json={"query": "warfarin"})
         client.get("/api/health")
         client.get("/.well-known/jwks.json")
         httpx.get(f"{stack.base_url}/status")

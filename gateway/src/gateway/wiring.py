@@ -58,7 +58,7 @@ async def start(lifecycle: Lifecycle, settings: GatewaySettings) -> str:
     Raises:
         StartupError: a setting contradicts the protos, or the port is not free.
     """
-    protos = descriptors.load(settings.descriptors)
+    protos = descriptors.load(settings.descriptors, lambda service: settings.address_of(service) is not None)
     logs.hide(secret_fields(protos.services))
     tokens = ServiceTokens(open_service_keys(SERVICE, settings))
     certificates = open_certificates(settings.tls_files)

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 
 from chassis.auth_client.authenticator import TokenAuthenticator
 from chassis.auth_client.client import AUTH_CLIENT_SERVICES, AUTH_SERVICE, AuthClient
@@ -26,10 +27,12 @@ from vestibule.knowledge.v1.personal_documents_service_pb2_grpc import (
 )
 from vestibule.knowledge.v1.search_service_pb2_grpc import add_SearchServiceServicer_to_server
 
+from chassis import jobs
 from knowledge_service.adapters.answer_metrics import AnswerMetrics
 from knowledge_service.adapters.postgres.outbox import OUTBOX
 from knowledge_service.adapters.postgres.pgvector_index import PgvectorIndex
 from knowledge_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
+from knowledge_service.adapters.postgres.waiting_documents import measure_waiting
 from knowledge_service.adapters.text_seal import TextSeal
 from knowledge_service.adapters.user_directory import DIRECTORY_SERVICE, GrpcUserDirectory
 from knowledge_service.domain.embedder import Embedder
@@ -50,6 +53,8 @@ from knowledge_service.usecases.indexing import IndexDocument, IndexWaiting, Rem
 from knowledge_service.usecases.search import SearchPassages
 
 SERVICE = "knowledge-service"
+
+MEASURE_SECONDS = 10.0
 
 
 async def start(lifecycle: Lifecycle, settings: KnowledgeSettings) -> None:
@@ -96,8 +101,7 @@ async def start(lifecycle: Lifecycle, settings: KnowledgeSettings) -> None:
     )
     lifecycle.begin("event tail", tail.run())
     lifecycle.begin("token authenticator", authenticator.run(tail))
-    index_waiting = IndexWaiting(units, index_document, remove_from_index)
-    lifecycle.begin("background indexing", background.index_waiting(index_waiting))
+    _begin_indexing(lifecycle, pool, index_document, remove_from_index)
     directory = GrpcUserDirectory(await connect(settings.users_address, DIRECTORY_SERVICE))
     _begin_events(
         lifecycle, settings, service_tokens.keys, units, EraseIfErased(units, directory, remove_from_index)
@@ -136,6 +140,16 @@ async def _add_servicers(
     answer = Answer(search_passages, model, AnswerMetrics())
     server.add(add_AnswerServiceServicer_to_server, AnswerServicer(answer))
     return index_document, remove_from_index
+
+
+def _begin_indexing(
+    lifecycle: Lifecycle, pool: Pool, index_document: IndexDocument, remove_from_index: RemoveFromIndex
+) -> None:
+    """Begins to index what waits, and to measure how much that is."""
+    index_waiting = IndexWaiting(index_document.units, index_document, remove_from_index)
+    lifecycle.begin("background indexing", background.index_waiting(index_waiting))
+    measure = partial(measure_waiting, pool, index_document.model)
+    lifecycle.begin("measuring", jobs.every(MEASURE_SECONDS, "measure waiting documents", measure))
 
 
 def _begin_events(

@@ -1,7 +1,7 @@
 """Loads the protos: Vestibule's own, and further descriptor sets from the settings."""
 
 import importlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
@@ -30,8 +30,13 @@ class Protos:
     comments: dict[str, str]
 
 
-def load(further: Iterable[Path] = ()) -> Protos:
+def load(further: Iterable[Path] = (), serves: Callable[[str], bool] | None = None) -> Protos:
     """Loads Vestibule's descriptor set and further ones.
+
+    Args:
+        further: Files with further sets.
+        serves: Says whether a service is served, by its full name; of a file that holds only others, nothing
+            is loaded. None loads everything.
 
     Raises:
         StartupError: a file cannot be read or is not a descriptor set.
@@ -47,6 +52,8 @@ def load(further: Iterable[Path] = ()) -> Protos:
     comments: dict[str, str] = {}
     for files in sets:
         for file in files.file:
+            if serves is not None and file.service and not any(map(serves, _names(file))):
+                continue
             _add(file)
             comments.update(_comments(file))
             found = descriptor_pool.Default().FindFileByName(file.name)  # type: ignore[no-untyped-call]
@@ -62,6 +69,10 @@ def _parse(content: bytes, name: str) -> descriptor_pb2.FileDescriptorSet:
             f"GATEWAY_DESCRIPTORS: {name} is not a descriptor set; make one with"
             " `protoc --include_imports --include_source_info --descriptor_set_out=…`"
         ) from error
+
+
+def _names(file: descriptor_pb2.FileDescriptorProto) -> list[str]:
+    return [f"{file.package}.{service.name}" for service in file.service]
 
 
 def _add(file: descriptor_pb2.FileDescriptorProto) -> None:

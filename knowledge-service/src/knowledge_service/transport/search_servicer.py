@@ -3,6 +3,7 @@
 from typing import Any
 
 from chassis.identity.caller import current_caller
+from prometheus_client import Counter
 from vestibule.knowledge.v1 import search_service_pb2 as pb
 from vestibule.knowledge.v1.search_service_pb2_grpc import SearchServiceServicer
 
@@ -10,18 +11,28 @@ from knowledge_service.usecases.search import RankedPassage, SearchPassages
 
 LIMIT = 5
 
+_SEARCHES = Counter(
+    "knowledge_searches_total",
+    "Searches; `degraded` ones found passages by their words alone, because the embedder was unavailable.",
+    ["degraded"],
+)
+
 
 class SearchServicer(SearchServiceServicer):
     """Runs one use case per call."""
 
     def __init__(self, search_passages: SearchPassages) -> None:
         self._search_passages = search_passages
+        # An alert on a share needs both from the start.
+        for degraded in ("true", "false"):
+            _SEARCHES.labels(degraded)
 
     async def Search(self, request: pb.SearchRequest, context: Any) -> pb.SearchResponse:
         """Finds passages."""
         result = await self._search_passages(
             caller=current_caller(), query=request.query, limit=request.limit or LIMIT
         )
+        _SEARCHES.labels(str(result.degraded).lower()).inc()
         return pb.SearchResponse(
             passages=[_message(each) for each in result.passages], degraded=result.degraded
         )
