@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help up test test-nightly test-faults test-upgrade test-hostile lint audit format protos docs lock clean reset \
-	bench bench-flood bench-growth bench-logins bench-strength bench-staleness bench-streams bench-health bench-start \
+	bench bench-flood bench-growth bench-logins bench-strength bench-staleness bench-streams bench-health bench-start bench-knowledge \
 	images release cluster deploy test-cluster
 
 PYTHON ?= python3
@@ -114,6 +114,9 @@ bench-streams: .venv/.develops ## Measure what a message of a stream costs, agai
 
 bench-start: .venv/.develops ## Measure each service's start-up: CPU seconds and time to ready
 	@$(BIN)/python -m bench.start $(ARGS)
+
+bench-knowledge: .venv/.benches ## Measure how well and how fast passages are found; ARGS="--data FOLDER"
+	@$(BIN)/python -m bench.knowledge $(ARGS)
 
 images: ## Build the services' images with docker, podman or buildah, whichever is there
 	@builder=; for each in docker podman buildah; do \

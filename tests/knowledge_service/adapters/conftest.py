@@ -26,34 +26,42 @@ async def _knowledge_pool(database: Database) -> AsyncIterator[Pool]:
         yield pool
 
 
-@asynccontextmanager
-async def _pgvector(pool: Pool) -> AsyncIterator[IndexOf]:
-    yield lambda model: PgvectorIndex(pool, model=model, dimensions=DIMENSIONS)
+@pytest.fixture(name="dimensions")
+def _dimensions() -> int:
+    """The length of the vectors."""
+    return DIMENSIONS
 
 
 @asynccontextmanager
-async def _qdrant_local(pool: Pool) -> AsyncIterator[IndexOf]:
+async def _pgvector(pool: Pool, dimensions: int) -> AsyncIterator[IndexOf]:
+    yield lambda model: PgvectorIndex(pool, model=model, dimensions=dimensions)
+
+
+@asynccontextmanager
+async def _qdrant_local(pool: Pool, dimensions: int) -> AsyncIterator[IndexOf]:
     client = AsyncQdrantClient(":memory:")
-    yield lambda model: QdrantIndex(client, model=model, dimensions=DIMENSIONS)
+    yield lambda model: QdrantIndex(client, model=model, dimensions=dimensions)
     await client.close()
 
 
 @asynccontextmanager
-async def _qdrant_server(pool: Pool) -> AsyncIterator[IndexOf]:
+async def _qdrant_server(pool: Pool, dimensions: int) -> AsyncIterator[IndexOf]:
     url = os.environ.get("QDRANT_URL")
     if url is None:
         pytest.skip("needs the URL of a Qdrant server in QDRANT_URL")
     client, collection = AsyncQdrantClient(url=url), f"test_{uuid4().hex}"
-    yield lambda model: QdrantIndex(client, model=model, dimensions=DIMENSIONS, collection=collection)
+    yield lambda model: QdrantIndex(client, model=model, dimensions=dimensions, collection=collection)
     await client.delete_collection(collection)
     await client.close()
 
 
 @pytest.fixture(name="open_index", params=[_pgvector, _qdrant_local, _qdrant_server])
-async def _open_index(request: pytest.FixtureRequest, knowledge_pool: Pool) -> AsyncIterator[IndexOf]:
+async def _open_index(
+    request: pytest.FixtureRequest, knowledge_pool: Pool, dimensions: int
+) -> AsyncIterator[IndexOf]:
     """The contract's adapters, each with an empty index."""
-    opening: Callable[[Pool], AbstractAsyncContextManager[IndexOf]] = request.param
-    async with opening(knowledge_pool) as index_of:
+    opening: Callable[[Pool, int], AbstractAsyncContextManager[IndexOf]] = request.param
+    async with opening(knowledge_pool, dimensions) as index_of:
         yield index_of
 
 
