@@ -46,6 +46,15 @@ async def test_state_first_then_changes(gateway: Gateway, upstream: FakeUpstream
     assert json.loads(change["data"])["state"] == "down"
 
 
+async def test_a_header_that_comes_twice(gateway: Gateway, upstream: FakeUpstream) -> None:
+    """It is refused, not joined to a value that no client has sent."""
+    twice = [("Last-Event-ID", "1"), ("Last-Event-ID", "2")]
+    refused = await gateway.http.get("/api/health/stream", headers=twice)
+
+    assert (refused.status_code, refused.json()["error"]["field"]) == (422, "last_event_id")
+    assert upstream.calls == []
+
+
 async def test_silence_is_broken(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     """Comments keep proxies from closing a stream that has nothing to say."""
     monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.05)
