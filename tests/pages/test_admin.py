@@ -44,7 +44,7 @@ def test_a_user_is_invited_and_looked_after(
 ) -> None:
     """Invited, given a role, signed out, deactivated, activated, erased."""
     email, page = new_email(), office.page
-    page.click("summary")
+    page.locator("#users summary").click()
     page.fill("#invite-email", email)
     page.fill("#invite-name", "Grace Hopper")
     page.press("#invite-name", "Enter")
@@ -105,6 +105,31 @@ def test_the_audit_is_filtered_verified_and_taken_along(office: Window, ada: Use
     expect(page.locator("#verdict")).to_contain_text("The chain is intact")
 
     assert {event["subject_id"] for event in events} == {ada.id}
+
+
+def test_a_webhook_is_added_and_removed(office: Window) -> None:
+    """Its secret is shown once; a URL that is none is refused beside its field."""
+    page = office.page
+    page.locator("#webhooks summary").click()
+    page.fill("#webhook-url", "example.com")
+    page.press("#webhook-url", "Enter")
+    expect(page.locator("#webhook-url-error")).to_be_visible()
+    page.fill("#webhook-url", "https://crm.example.com/hooks/users")
+    page.uncheck('#webhook-form [value="user.erased"]')
+    page.press("#webhook-url", "Enter")
+    expect(page.locator("#webhook-secret")).to_contain_text("whsec_")
+    row = page.locator("#webhooks .row")
+    expect(row).not_to_contain_text("user.erased")
+    row.get_by_role("button").click()
+    expect(page.locator("#webhook-name")).to_have_text("https://crm.example.com/hooks/users")
+    assert office.violations() == []
+    page.click("#webhook-off")
+    expect(page.locator("#webhook-on")).to_be_visible()
+    confirm(office, "#webhook-rotate")
+    expect(page.locator("#webhook-dialog")).to_be_hidden()
+    row.get_by_role("button").click()
+    confirm(office, "#webhook-delete")
+    expect(row).to_have_count(0)
 
 
 def test_shows_the_state_of_the_system(office: Window) -> None:

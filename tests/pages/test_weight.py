@@ -14,6 +14,7 @@ AGAIN_BYTES_MAX = 40_000
 PAGES = {"/": "h1", "/signin": "#email", "/account": "#sessions .row", "/admin": "#system .row"}
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_is_light(window: OpenWindow, stack: Stack, path: str) -> None:
     """And its files are not requested again."""
