@@ -20,6 +20,7 @@ LONG = os.environ.get("FAULTS") == "all"
 """Whether every fault is injected, which takes minutes."""
 
 SERVICES = ("auth-service", "user-service", "gateway")
+BESIDE = ("health-aggregator", "knowledge-service")
 STEP_SECONDS = 30
 AGAIN = 500
 """How many events are delivered again."""
@@ -145,7 +146,7 @@ async def _deliver_again(url: str) -> None:
 
 
 FAULTS: dict[str, Fault] = {
-    **{f"{name} killed": killed(name) for name in (*SERVICES, "health-aggregator", "postgres", "redis")},
+    **{f"{name} killed": killed(name) for name in (*SERVICES, *BESIDE, "postgres", "redis")},
     **{f"{name} hangs": paused(name) for name in SERVICES},
     **{
         f"{caller} to {called} {how}": trouble_between(caller, called, trouble)

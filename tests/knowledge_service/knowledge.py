@@ -61,10 +61,16 @@ class FakeEmbedder:
 
 @dataclass
 class InterruptedIndex:
-    """The real index, which may be unreachable for changes, as after a crash between commit and index."""
+    """The real index, which may miss changes or filter wrongly.
+
+    Attributes:
+        is_down: Whether it is unreachable for changes, as after a crash between commit and index.
+        leaking: Labels whose documents every search returns.
+    """
 
     index: PgvectorIndex
     is_down: bool = False
+    leaking: Collection[str] = ()
 
     async def replace(
         self, document_id: UUID, labels: Collection[str], entries: Sequence[IndexEntry]
@@ -85,7 +91,7 @@ class InterruptedIndex:
 
     async def search(self, query: Query, labels: Collection[str], limit: int) -> list[Hit]:
         """Finds passages."""
-        return await self.index.search(query, labels, limit)
+        return await self.index.search(query, {*labels, *self.leaking}, limit)
 
     def _check(self) -> None:
         if self.is_down:

@@ -45,6 +45,7 @@ def environments(system: System) -> dict[str, dict[str, str]]:
     return {
         name: plan.environment(service, own, name)
         for service in SERVICES
+        if service.name in ports
         for name, own in zip(instance_names(service), ports[service.name], strict=False)
     }
 

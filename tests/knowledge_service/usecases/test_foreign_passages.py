@@ -20,6 +20,7 @@ from tests.knowledge_service.knowledge import Knowledge, emptied_pool
 
 USERS = [Caller(user_id=uuid7(), role=role) for role in (Role.USER, Role.USER, Role.USER, Role.ADMIN)]
 DOCUMENTS = [uuid7() for _ in range(5)]
+EVERY_LABEL = [*(f"user:{each.user_id}" for each in USERS), *Visibility]
 
 _users = st.integers(0, len(USERS) - 1)
 _documents = st.integers(0, len(DOCUMENTS) - 1)
@@ -29,6 +30,7 @@ _steps = st.one_of(
     st.tuples(st.just("erase"), _users, st.none(), st.none()),
     st.tuples(st.just("change role"), _users, st.none(), st.none()),
     st.tuples(st.just("interrupt"), st.none(), st.none(), st.booleans()),
+    st.tuples(st.just("leak"), st.none(), st.none(), st.booleans()),
 )
 
 
@@ -54,7 +56,7 @@ class Shared:
 def test_no_search_returns_a_foreign_passage(
     postgres: Postgres, migrated: Database, steps: Sequence[tuple[str, int, int, object]]
 ) -> None:
-    """Puts, deletions, erasures, changed roles and an index that misses changes leave nothing foreign."""
+    """Puts, deletions, erasures, changed roles and a faulty index show nothing foreign."""
     asyncio.run(_run(postgres, migrated, steps))
 
 
@@ -114,3 +116,5 @@ async def _step(
             callers[user] = Caller(user_id=callers[user].user_id, role=role)
         case "interrupt", bool():
             knowledge.index.is_down = value
+        case "leak", bool():
+            knowledge.index.leaking = EVERY_LABEL if value else ()
