@@ -85,7 +85,8 @@ def use(stack: Stack) -> None:
         client.put("/api/users/me", token=ada.access_token, json={"full_name": "Ada King"})
         client.get("/api/users", token=ada.access_token)
         client.post("/api/auth/login", json={"email": ada.email, "password": "wrong-horse-battery"})
-        document = {"title": "Warfarin", "text": "Grapefruit raises the level of warfarin."}
+        # Sharing is audited, and so published.
+        document = {"title": "Warfarin", "text": "Grapefruit and warfarin.", "visibility": "role:user"}
         client.put(f"/api/knowledge/documents/{uuid4()}", token=ada.access_token, json=document)
         client.post("/api/knowledge/search", token=ada.access_token, json={"query": "warfarin"})
         client.get("/api/health")

@@ -27,6 +27,7 @@ EXEMPT = {
     "users.tombstones": "the id of a user who no longer exists",
     "users.audit_clients": "what is in audit_events, until auth-service has fetched it",
     "knowledge.erased_owners": "the id of a user who no longer exists",
+    "users.webhook_deliveries": "ids and names of changed fields, for other systems, for 30 days",
     "auth.revocations": "ids and times, for the quarter of an hour that tokens live",
     "auth.known_devices": "digests, from which a device cannot be identified",
     "auth.attempts": "answers given already, sealed, for a day; most hold nothing but tokens",
