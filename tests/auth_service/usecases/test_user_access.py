@@ -1,7 +1,6 @@
 """What admins do about the accounts of others."""
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from auth_service.domain.mail import INVITATION_LIFETIME, MailKind
 from auth_service.domain.second_factor import Challenge
 from auth_service.domain.session import ACCESS_LIFETIME
 from auth_service.domain.tokens import Tokens
+from auth_service.usecases.sessions import EndAllSessions
 from chassis.errors import Forbidden, NotFound, TokenExpired, TokenInvalid, TokenRevoked, Unavailable
 from chassis.identity.caller import Caller
 from chassis.identity.role import Role
@@ -246,7 +246,8 @@ async def test_everybodys_sessions_are_named_to_the_release_before(
     service.clock.advance(ACCESS_LIFETIME + timedelta(minutes=5))
     await service.sign_in(BOB)
     events = len(await service.database.events())
-    await replace(service.user_access.end_all_sessions, names_each=True)(caller=admin)
+    known = service.user_access.end_all_sessions
+    await EndAllSessions(known.units, known.clock, names_each=True)(caller=admin)
 
     revoked = [
         each for each in (await service.database.events())[events:] if isinstance(each, RevocationEvent)

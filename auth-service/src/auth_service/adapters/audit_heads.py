@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from chassis.component import Component
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -21,8 +22,7 @@ _ALGORITHM = ec.ECDSA(hashes.SHA256())
 PublicKeys = Mapping[str, ec.EllipticCurvePublicKey]
 
 
-@dataclass(frozen=True, slots=True)
-class EcdsaHeadSigner:
+class EcdsaHeadSigner(Component):
     """Signs with the key that is active now."""
 
     ring: KeyRing

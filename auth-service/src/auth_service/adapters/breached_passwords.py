@@ -12,10 +12,10 @@ import re
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
+from chassis.component import Component
 from chassis.http.client import NotHttp, Progress, Response, TooLarge, exchange
 from prometheus_client import Counter
 
@@ -46,8 +46,7 @@ class BreachedPasswordsFileError(Exception):
     """The file of breached passwords cannot be used, and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class BreachedPasswordsFile:
+class BreachedPasswordsFile(Component):
     """A file of SHA-1 digests in ascending order, one per line: `HASH` or `HASH:COUNT`.
 
     It is searched where it is, by some 35 reads for 40 GB, so that its size costs no memory. It is not
@@ -147,8 +146,7 @@ class BreachedPasswordsFile:
         return begin + start, line, begin + start + len(line) + 1
 
 
-@dataclass(frozen=True, slots=True)
-class BreachedPasswordsService:
+class BreachedPasswordsService(Component):
     """A service that answers, for 5 hex digits of a SHA-1, which digests with that beginning it knows.
 
     It learns neither the password nor its digest: some 1,000 known digests share each beginning, and

@@ -1,16 +1,14 @@
 """Access tokens: ES256 JWTs."""
 
-from dataclasses import dataclass
-
 import jwt
+from chassis.component import Component
 from chassis.ids import uuid7
 
 from auth_service.adapters.key_ring import KeyRing
 from auth_service.domain.tokens import AccessGrant, unix_milliseconds
 
 
-@dataclass(frozen=True, slots=True)
-class JwtSigner:
+class JwtSigner(Component):
     """Signs with the key that is active now.
 
     The `jti` is a UUIDv7 whose clock is the time of issue by Postgres, to the millisecond:

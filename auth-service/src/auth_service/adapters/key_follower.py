@@ -1,8 +1,8 @@
 """Sealing and attesting again with the master key of today."""
 
-from dataclasses import dataclass
 from uuid import UUID
 
+from chassis.component import Component
 from cryptography.exceptions import InvalidTag
 
 from auth_service.adapters.master_key import MasterKey
@@ -11,8 +11,7 @@ from auth_service.domain.errors import MasterKeyMismatch
 from auth_service.domain.signing_key import RetiredKey, SigningKey
 
 
-@dataclass(frozen=True, slots=True)
-class MasterKeyFollower:
+class MasterKeyFollower(Component):
     """`KeyFollower` by the master key and what is derived from it."""
 
     master_key: MasterKey

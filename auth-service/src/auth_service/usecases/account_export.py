@@ -1,9 +1,10 @@
 """Exporting what is stored about a user, for user-service's export."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from uuid import UUID
 
+from chassis.component import Component
 from chassis.errors import NotFound
 
 from auth_service.domain.audit import AuditEntry, ChainedEntry
@@ -12,8 +13,7 @@ from auth_service.domain.login_throttle import ThrottleKeys
 from auth_service.domain.unit_of_work import UnitsOfWork
 
 
-@dataclass(frozen=True, slots=True)
-class ExportAccount:
+class ExportAccount(Component):
     """Reads everything but the audit chain."""
 
     units: UnitsOfWork
@@ -42,8 +42,7 @@ class ExportAccount:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class ExportAuditEvents:
+class ExportAuditEvents(Component):
     """Reads the audit entries by and about a user, without the clients of other actors."""
 
     units: UnitsOfWork

@@ -1,10 +1,10 @@
 """Bringing a credential up to date with the user that user-service has."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.email_address import canonical_email
 from chassis.errors import Unavailable
 from chassis.identity.caller import Caller
@@ -23,8 +23,7 @@ from auth_service.usecases.revocation import end_access, revoke_user
 from auth_service.usecases.undo import RestoreEmail, notify_with_undo
 
 
-@dataclass(frozen=True, slots=True)
-class SyncAccount:
+class SyncAccount(Component):
     """Fetches the user's current record from user-service, and copies it if it is newer.
 
     Called by user-service directly, which is fast, and for its event, which is reliable.

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.errors import (
     Forbidden,
     Invalid,
@@ -91,8 +92,7 @@ class AuditRefusedKey:
             self.noted.popitem(last=False)
 
 
-@dataclass(frozen=True, slots=True)
-class ReportRefusedKey:
+class ReportRefusedKey(Component):
     """Audits that another service refused a key."""
 
     units: UnitsOfWork
@@ -106,8 +106,7 @@ class ReportRefusedKey:
             await self.audit_refused_key(key=key, reason=Forbidden.reason, caller=caller, method=method)
 
 
-@dataclass(frozen=True, slots=True)
-class VerifyApiKey:
+class VerifyApiKey(Component):
     """Verifies a key against Postgres, and records its use."""
 
     units: UnitsOfWork
@@ -148,8 +147,7 @@ class VerifyApiKey:
         raise refusal
 
 
-@dataclass(frozen=True, slots=True)
-class CreateApiKey:
+class CreateApiKey(Component):
     """Creates a key for the caller."""
 
     units: UnitsOfWork
@@ -228,8 +226,7 @@ class CreateApiKey:
         return key
 
 
-@dataclass(frozen=True, slots=True)
-class ListApiKeys:
+class ListApiKeys(Component):
     """Lists the caller's keys that are not revoked."""
 
     units: UnitsOfWork
@@ -240,8 +237,7 @@ class ListApiKeys:
             return await unit.api_keys.of_user(caller.require_user_id())
 
 
-@dataclass(frozen=True, slots=True)
-class RevokeApiKey:
+class RevokeApiKey(Component):
     """Revokes a key of the caller."""
 
     units: UnitsOfWork

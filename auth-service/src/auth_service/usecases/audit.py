@@ -5,6 +5,7 @@ import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from chassis.component import Component
 from chassis.errors import Invalid, Unavailable
 
 from auth_service.domain.audit import AuditEntry, AuditFilter, ChainedEntry
@@ -13,8 +14,7 @@ from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import UserDirectory
 
 
-@dataclass(frozen=True, slots=True)
-class RecordAudit:
+class RecordAudit(Component):
     """Appends an entry once, however often it is delivered."""
 
     units: UnitsOfWork
@@ -67,8 +67,7 @@ class AuditPage:
         return -(-self.total // self.page_size)
 
 
-@dataclass(frozen=True, slots=True)
-class ListAuditEvents:
+class ListAuditEvents(Component):
     """Lists entries of the chain, the newest first."""
 
     units: UnitsOfWork

@@ -1,11 +1,11 @@
 """Exporting the audit chain, and pruning entries whose retention time is over."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
 
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import Anchor, audited
@@ -21,8 +21,7 @@ HEADS_AT_ONCE = 500
 BATCH = 500
 
 
-@dataclass(frozen=True, slots=True)
-class ExportAudit:
+class ExportAudit(Component):
     """Exports the chain after an entry, until the last head that was signed before a time."""
 
     units: UnitsOfWork
@@ -74,8 +73,7 @@ def _require(walk: ChainWalk) -> None:
         raise ChainBroken(details={"problem": walk.problem})
 
 
-@dataclass(frozen=True, slots=True)
-class PruneAudit:
+class PruneAudit(Component):
     """Removes the oldest entries, each time up to a signed head, which stays.
 
     Needs a role that may delete entries; the serving process has another. The newest head and what follows

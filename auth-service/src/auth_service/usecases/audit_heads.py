@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.errors import ServiceError
 from chassis.identity.caller import Caller
 
@@ -154,8 +155,7 @@ class HeadList:
     problem: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class ListAuditHeads:
+class ListAuditHeads(Component):
     """Lists the valid heads from a place on, up to the first invalid one.
 
     A forged head is not handed on: the witness would keep it for ever.

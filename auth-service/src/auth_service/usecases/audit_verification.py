@@ -1,9 +1,9 @@
 """Verifying the audit chain from its beginning to its end."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.errors import ServiceError
 
 from auth_service.domain.audit import BEGINNING, Anchor, ChainedEntry
@@ -15,8 +15,7 @@ from auth_service.domain.unit_of_work import UnitsOfWork
 BATCH = 500
 
 
-@dataclass(frozen=True, slots=True)
-class FindAuditBeginning:
+class FindAuditBeginning(Component):
     """Finds where the chain begins: entries were pruned, not removed, if a valid head is old enough."""
 
     units: UnitsOfWork
@@ -40,8 +39,7 @@ class FindAuditBeginning:
         return Anchor(sequence=head.sequence, hash=head.hash)
 
 
-@dataclass(frozen=True, slots=True)
-class VerifyAuditEvents:
+class VerifyAuditEvents(Component):
     """Computes every hash again, and compares the chain with our signed heads and the witness'."""
 
     units: UnitsOfWork

@@ -1,10 +1,10 @@
 """The first admin, once."""
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from uuid import UUID
 
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.email_address import canonical_email
 from chassis.identity.caller import Caller
 from chassis.identity.role import Role
@@ -26,8 +26,7 @@ class Bootstrap(Enum):
     ADDRESS_TAKEN = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class BootstrapAdmin:
+class BootstrapAdmin(Component):
     """Registers an admin if there is none. Of several instances, one succeeds.
 
     The operator has named the address, so it counts as verified.

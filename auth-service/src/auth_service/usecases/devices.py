@@ -1,9 +1,9 @@
 """Devices that users sign in from."""
 
 from contextlib import suppress
-from dataclasses import dataclass
 from uuid import UUID
 
+from chassis.component import Component
 from chassis.errors import Unavailable
 from chassis.identity.caller import Caller
 
@@ -12,8 +12,7 @@ from auth_service.domain.mail import MailKind
 from auth_service.domain.unit_of_work import UnitsOfWork
 
 
-@dataclass(frozen=True, slots=True)
-class RecordDevice:
+class RecordDevice(Component):
     """Stores the device of a sign-in, and queues a notice if it is new and not the user's first.
 
     Attributes:

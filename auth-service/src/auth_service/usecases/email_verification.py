@@ -1,10 +1,10 @@
 """Verifying addresses by a mailed token."""
 
 from contextlib import suppress
-from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.errors import ServiceError, TokenExpired, TokenInvalid
 from chassis.identity.caller import Caller
 
@@ -22,8 +22,7 @@ from auth_service.usecases.mailed_tokens import MailedTokens
 from auth_service.usecases.undo import RestoreEmail
 
 
-@dataclass(frozen=True, slots=True)
-class ReportEmailVerified:
+class ReportEmailVerified(Component):
     """Reports a verified address to user-service, unless it has changed since. Idempotent."""
 
     units: UnitsOfWork
@@ -44,8 +43,7 @@ class ReportEmailVerified:
             await self.directory.mark_email_verified(user_id, email)
 
 
-@dataclass(frozen=True, slots=True)
-class VerifyEmail:
+class VerifyEmail(Component):
     """Verifies the address of a mailed token; a pending one becomes the user's address.
 
     user-service owns the addresses, so it is asked before the token is spent: what it commits reaches the
@@ -114,8 +112,7 @@ class VerifyEmail:
             await unit.audit.append(entry)
 
 
-@dataclass(frozen=True, slots=True)
-class ResendVerification:
+class ResendVerification(Component):
     """Queues a mail with a token: to the pending address, or else to the current one.
 
     The latter is dropped if the address is verified by the time that it is sent.

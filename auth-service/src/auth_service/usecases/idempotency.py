@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
+from chassis.component import Component
 from chassis.errors import Unavailable
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
@@ -19,8 +20,7 @@ _POLL_SECONDS = 0.05
 _MARGIN_SECONDS = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class RunOnce:
+class RunOnce(Component):
     """Runs a request once per idempotency key, and replays its response to a retry with the same secret.
 
     The response is stored after the change has committed and before it is sent. A process that dies in

@@ -4,6 +4,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.email_address import canonical_email
 from chassis.errors import ServiceError, Unavailable
 from chassis.identity.caller import Caller
@@ -52,8 +53,7 @@ class _Attempt:
     device: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
+class Login(Component):
     """Opens a session for the password of an account.
 
     An unknown address costs the same statements and the same hash as a known one.

@@ -1,10 +1,10 @@
 """Delivering queued mails."""
 
 import asyncio
-from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from chassis.component import Component
 from chassis.email_address import canonical_email
 from chassis.errors import ServiceError
 
@@ -35,8 +35,7 @@ TO_ONE_USER_MAX = 10
 _NO_ID = UUID(int=0)
 
 
-@dataclass(frozen=True, slots=True)
-class AddressMail:
+class AddressMail(Component):
     """Reads the address when a mail is sent, so that it goes to the current one."""
 
     tokens: MailTokens
@@ -113,8 +112,7 @@ def _address(credential: Credential | None) -> str | None:
     return credential.email
 
 
-@dataclass(frozen=True, slots=True)
-class SendMails:
+class SendMails(Component):
     """Sends every mail that is due, each at least once; several instances may do it at once.
 
     A mail leaves the queue when it is handed over. No connection is held meanwhile.

@@ -1,9 +1,9 @@
 """Verifying mailed tokens; a step of several use cases."""
 
-from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.errors import ServiceError, TokenExpired, TokenInvalid
 from chassis.identity.caller import Caller
 
@@ -14,8 +14,7 @@ from auth_service.domain.mail import MailKind, MailToken, MailTokens, digest
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 
 
-@dataclass(frozen=True, slots=True)
-class MailedTokens:
+class MailedTokens(Component):
     """Verifies mailed tokens of some kinds, and audits refusals.
 
     Attributes:

@@ -1,12 +1,11 @@
 """Resealing what was sealed under a former master key."""
 
-from dataclasses import dataclass
+from chassis.component import Component
 
 from auth_service.domain.master_key import KeyFollower, ResealReport, ResealRepository
 
 
-@dataclass(frozen=True, slots=True)
-class Reseal:
+class Reseal(Component):
     """Reseals and attests what can be; the rest ends by itself, or changes with its next use."""
 
     repository: ResealRepository

@@ -1,8 +1,7 @@
 """The second step of signing in: a code of the second factor."""
 
-from dataclasses import dataclass
-
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.errors import ServiceError, TokenExpired, TokenInvalid
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
@@ -23,8 +22,7 @@ from auth_service.usecases.second_factor import CheckCode
 from auth_service.usecases.tokens import IssueFirstTokens, reissue_tokens
 
 
-@dataclass(frozen=True, slots=True)
-class VerifyMfa:
+class VerifyMfa(Component):
     """Opens the session of a challenge, once.
 
     Everything happens under the credential's lock: of concurrent calls with one code, one succeeds.

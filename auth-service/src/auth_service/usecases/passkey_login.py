@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.errors import ServiceError
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
@@ -61,8 +62,7 @@ class CheckedAssertion:
         return self.passkey, self.signed
 
 
-@dataclass(frozen=True, slots=True)
-class CheckAssertion:
+class CheckAssertion(Component):
     """Spends the challenge, also if the assertion is refused. The reason is only audited."""
 
     units: UnitsOfWork
@@ -124,8 +124,7 @@ def _refusal(
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class BeginPasskeyLogin:
+class BeginPasskeyLogin(Component):
     """Opens a challenge for any client: the passkey names the user later."""
 
     units: UnitsOfWork
@@ -140,8 +139,7 @@ class BeginPasskeyLogin:
         return self.relying_party.sign_in_options(fresh)
 
 
-@dataclass(frozen=True, slots=True)
-class LoginWithPasskey:
+class LoginWithPasskey(Component):
     """Opens a session for a passkey that verified its user.
 
     That counts as two factors, so no second step follows. The reason of a refusal is only audited.

@@ -1,11 +1,11 @@
 """Passkeys: adding, listing and removing them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.errors import Invalid, NotFound, ServiceError
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
@@ -36,8 +36,7 @@ from auth_service.usecases.undo import notify_with_undo
 ACTION = "auth.passkey_added"
 
 
-@dataclass(frozen=True, slots=True)
-class BeginPasskey:
+class BeginPasskey(Component):
     """Opens a challenge; needs the password, so that a stolen session cannot add a way in."""
 
     units: UnitsOfWork
@@ -74,8 +73,7 @@ class BeginPasskey:
         return self.relying_party.registration_options(user_id, account, fresh, known)
 
 
-@dataclass(frozen=True, slots=True)
-class AddPasskey:
+class AddPasskey(Component):
     """Stores a passkey that answers the challenge of this user and session."""
 
     units: UnitsOfWork
@@ -153,8 +151,7 @@ class AddPasskey:
             await unit.audit.append(entry)
 
 
-@dataclass(frozen=True, slots=True)
-class ListPasskeys:
+class ListPasskeys(Component):
     """Lists the caller's passkeys."""
 
     units: UnitsOfWork
@@ -165,8 +162,7 @@ class ListPasskeys:
             return await unit.passkeys.of_user(caller.require_user_id())
 
 
-@dataclass(frozen=True, slots=True)
-class RemovePasskey:
+class RemovePasskey(Component):
     """Deletes a passkey; needs the password."""
 
     units: UnitsOfWork

@@ -1,10 +1,10 @@
 """Checking a password under the login throttle; a step of several use cases."""
 
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.errors import ServiceError
 from chassis.identity.caller import Caller
 
@@ -23,8 +23,7 @@ from auth_service.domain.password import PasswordHasher
 from auth_service.domain.unit_of_work import UnitsOfWork
 
 
-@dataclass(frozen=True, slots=True)
-class CheckPassword:
+class CheckPassword(Component):
     """Compares a password; refuses clients that failed too often, delays accounts under attack.
 
     An attempt is counted in advance, so that concurrent attempts are no more than a client has left. It
@@ -94,8 +93,7 @@ class CheckPassword:
                 await unit.login_throttle.release(key, throttle.counted_at)
 
 
-@dataclass(frozen=True, slots=True)
-class VerifyPassword:
+class VerifyPassword(Component):
     """Says whether a password is a user's; a wrong one counts like a sign-in's."""
 
     units: UnitsOfWork

@@ -1,8 +1,7 @@
 """Passwords: changing, forgetting and resetting them."""
 
-from dataclasses import dataclass
-
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.email_address import canonical_email
 from chassis.errors import Invalid, TokenExpired, TokenInvalid, Unauthenticated
 from chassis.identity.caller import Caller
@@ -27,8 +26,7 @@ from auth_service.usecases.revocation import end_access
 WRONG = "is not your password"
 
 
-@dataclass(frozen=True, slots=True)
-class ChangePassword:
+class ChangePassword(Component):
     """Changes the password, given the old one; every other session ends."""
 
     units: UnitsOfWork
@@ -74,8 +72,7 @@ class ChangePassword:
             await unit.audit.append(audited(caller, now, "auth.password_changed"))
 
 
-@dataclass(frozen=True, slots=True)
-class ForgotPassword:
+class ForgotPassword(Component):
     """Queues a mail with a reset token.
 
     For an unknown address the same statements queue a mail that is dropped at the last moment: neither
@@ -107,8 +104,7 @@ class ForgotPassword:
         await self.background(note)
 
 
-@dataclass(frozen=True, slots=True)
-class ResetPassword:
+class ResetPassword(Component):
     """Sets a new password for a mailed token, and ends every other way in.
 
     Sessions, API keys and passkeys may be an intruder's; the second factor stays. A password that is too

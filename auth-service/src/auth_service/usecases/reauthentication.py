@@ -1,11 +1,12 @@
 """Proving again, within a session, who the user is."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.errors import Forbidden, Invalid, ServiceError, TokenExpired, TokenRevoked
 from chassis.identity.caller import Caller
 
@@ -24,8 +25,7 @@ from auth_service.usecases.second_factor import CheckCode
 from auth_service.usecases.tokens import IssueTokens, reissue_tokens
 
 
-@dataclass(frozen=True, slots=True)
-class Reauthenticate:
+class Reauthenticate(Component):
     """Authenticates the user of a session again, with a password and code or a passkey.
 
     Wrong passwords and wrong codes count like those of a sign-in.

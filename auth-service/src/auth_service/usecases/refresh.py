@@ -1,7 +1,8 @@
 """Refreshing: rotates a session's refresh token, and ends the session when a spent one is used again."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from chassis.component import Component
 from chassis.errors import TokenExpired, TokenInvalid, TokenRevoked
 from chassis.identity.caller import Caller
 
@@ -16,8 +17,7 @@ from auth_service.usecases.revocation import end_session
 from auth_service.usecases.tokens import IssueTokens
 
 
-@dataclass(frozen=True, slots=True)
-class Refresh:
+class Refresh(Component):
     """Rotates a session's refresh token; ends the session if a spent token is reused."""
 
     units: UnitsOfWork

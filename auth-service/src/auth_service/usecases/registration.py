@@ -1,10 +1,10 @@
 """Registration: from a pending credential to a user whom user-service has admitted."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.email_address import canonical_email
 from chassis.errors import NotFound
 from chassis.identity.caller import Caller
@@ -43,8 +43,7 @@ async def queue_first_mail(unit: UnitOfWork, credential: Credential, user: User)
         await unit.mails.queue(MailKind.EMAIL_VERIFICATION, user.user_id)
 
 
-@dataclass(frozen=True, slots=True)
-class RefuseRegistration:
+class RefuseRegistration(Component):
     """Deletes a pending credential; does nothing when there is none."""
 
     units: UnitsOfWork
@@ -66,8 +65,7 @@ class RefuseRegistration:
                 )
 
 
-@dataclass(frozen=True, slots=True)
-class FinishRegistration:
+class FinishRegistration(Component):
     """Has user-service admit the user, then activates the credential. Idempotent."""
 
     units: UnitsOfWork
@@ -93,8 +91,7 @@ class FinishRegistration:
         return user
 
 
-@dataclass(frozen=True, slots=True)
-class Register:
+class Register(Component):
     """Stores a pending credential, then has user-service admit the user.
 
     If this call or a service dies in between, the event written with the credential finishes the
@@ -189,8 +186,7 @@ class Register:
             await unit.audit.append(entry)
 
 
-@dataclass(frozen=True, slots=True)
-class GetRegistration:
+class GetRegistration(Component):
     """Returns a registration that waits to be admitted."""
 
     units: UnitsOfWork
@@ -208,8 +204,7 @@ class GetRegistration:
         return registration
 
 
-@dataclass(frozen=True, slots=True)
-class FinishStaleRegistrations:
+class FinishStaleRegistrations(Component):
     """Admits or drops registrations that neither their call nor their event has finished."""
 
     units: UnitsOfWork

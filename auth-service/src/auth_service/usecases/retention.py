@@ -1,6 +1,6 @@
 """Deleting rows whose retention time is over."""
 
-from dataclasses import dataclass
+from chassis.component import Component
 
 from auth_service.domain.unit_of_work import UnitsOfWork
 
@@ -8,8 +8,7 @@ BATCH = 500
 """Rows per statement."""
 
 
-@dataclass(frozen=True, slots=True)
-class PurgeExpired:
+class PurgeExpired(Component):
     """Deletes in small batches; several instances may do it at once."""
 
     units: UnitsOfWork

@@ -1,9 +1,10 @@
 """Ending ways into an account and revoking the tokens they gave; steps of several use cases."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+from chassis.component import Component
 
 from auth_service.domain.credential import Credential
 from auth_service.domain.events import EmailVerified, TokensRevoked
@@ -101,8 +102,7 @@ async def revoke_lost_rights(unit: UnitOfWork, credential: Credential, rights_of
         await revoke_user(unit, credential.user_id)
 
 
-@dataclass(frozen=True, slots=True)
-class ListRevocations:
+class ListRevocations(Component):
     """Lists the revocations in force."""
 
     units: UnitsOfWork

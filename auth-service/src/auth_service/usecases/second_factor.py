@@ -1,10 +1,10 @@
 """The second factor: turning it on and off, and checking codes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.errors import Invalid, NotFound, ServiceError, TokenInvalid
 from chassis.identity.caller import Caller
 
@@ -30,8 +30,7 @@ from auth_service.usecases.revocation import revoke_lost_rights
 from auth_service.usecases.undo import notify_with_undo
 
 
-@dataclass(frozen=True, slots=True)
-class CheckCode:
+class CheckCode(Component):
     """Spends a code. Wrong codes are counted per user, for all clients, apart from passwords.
 
     Both steps run under the credential's lock: of concurrent calls with one code, one succeeds.
@@ -96,8 +95,7 @@ class CheckCode:
         await unit.audit.append(entry)
 
 
-@dataclass(frozen=True, slots=True)
-class GetMfa:
+class GetMfa(Component):
     """Says whether the caller's second factor is on."""
 
     units: UnitsOfWork
@@ -109,8 +107,7 @@ class GetMfa:
         return authenticator is not None and authenticator.is_confirmed
 
 
-@dataclass(frozen=True, slots=True)
-class BeginTotp:
+class BeginTotp(Component):
     """Generates a secret, which the user has to confirm."""
 
     units: UnitsOfWork
@@ -133,8 +130,7 @@ class BeginTotp:
         return enrolment
 
 
-@dataclass(frozen=True, slots=True)
-class ConfirmTotp:
+class ConfirmTotp(Component):
     """Turns the second factor on, given a code of the new secret."""
 
     units: UnitsOfWork
@@ -189,8 +185,7 @@ class ConfirmTotp:
         return codes
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveTotp:
+class RemoveTotp(Component):
     """Turns the second factor off; needs the password."""
 
     units: UnitsOfWork

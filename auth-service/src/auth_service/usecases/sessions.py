@@ -1,10 +1,10 @@
 """Sessions: listing and ending them, for their user, and for an admin who ends all."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.errors import Forbidden, NotFound
 from chassis.identity.caller import Caller
 
@@ -26,8 +26,7 @@ NAMED_BATCH = 500
 SESSIONS_MAX = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class ListSessions:
+class ListSessions(Component):
     """Lists the caller's open sessions."""
 
     units: UnitsOfWork
@@ -38,8 +37,7 @@ class ListSessions:
             return await unit.sessions.open_sessions(caller.require_user_id(), SESSIONS_MAX)
 
 
-@dataclass(frozen=True, slots=True)
-class EndSession:
+class EndSession(Component):
     """Ends one of the caller's open sessions, this one or another."""
 
     units: UnitsOfWork
@@ -59,8 +57,7 @@ class EndSession:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class Logout:
+class Logout(Component):
     """Ends the session that the caller's access token belongs to."""
 
     units: UnitsOfWork
@@ -83,8 +80,7 @@ class Logout:
                 )
 
 
-@dataclass(frozen=True, slots=True)
-class LogoutAll:
+class LogoutAll(Component):
     """Ends every session of the caller."""
 
     units: UnitsOfWork
@@ -101,8 +97,7 @@ class LogoutAll:
             await unit.audit.append(audited(caller, now, "auth.logout_all"))
 
 
-@dataclass(frozen=True, slots=True)
-class EndAllSessions:
+class EndAllSessions(Component):
     """Ends the sessions of all users, except the caller's session.
 
     One revocation for all sessions makes every gateway refuse their access tokens within a second, however

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import audited
@@ -25,8 +26,7 @@ from auth_service.domain.signing_key import (
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 
 
-@dataclass(frozen=True, slots=True)
-class EnsureSigningKey:
+class EnsureSigningKey(Component):
     """Creates the first key if there is none. Of several instances that start at once, one does."""
 
     units: UnitsOfWork
@@ -61,8 +61,7 @@ class Rotation:
     ended: Sequence[SigningKey]
 
 
-@dataclass(frozen=True, slots=True)
-class RotateSigningKey:
+class RotateSigningKey(Component):
     """Publishes a successor; its times decide the rest. Of several instances, one does it."""
 
     units: UnitsOfWork
@@ -119,8 +118,7 @@ class RotateSigningKey:
         return Rotation(successor=successor, ended=ended)
 
 
-@dataclass(frozen=True, slots=True)
-class RetireSigningKeys:
+class RetireSigningKeys(Component):
     """Deletes the private halves of keys that are over, and keeps the public ones."""
 
     units: UnitsOfWork
@@ -169,8 +167,7 @@ class ListedKey:
     removed_from: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class ListSigningKeys:
+class ListSigningKeys(Component):
     """Lists every key, retired ones included."""
 
     units: UnitsOfWork
@@ -196,8 +193,7 @@ class ListSigningKeys:
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class GetJwks:
+class GetJwks(Component):
     """Returns the published keys."""
 
     keys: PublishedKeys
@@ -230,8 +226,7 @@ class IssuerMetadata:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class GetOpenidConfiguration:
+class GetOpenidConfiguration(Component):
     """Returns the issuer's metadata."""
 
     issuer: str

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from chassis.component import Component
 from chassis.errors import TokenExpired, TokenInvalid, TokenRevoked
 from chassis.identity.api_key import is_api_key
 from chassis.identity.caller import Caller
@@ -20,8 +21,7 @@ from auth_service.usecases.api_keys import VerifyApiKey
 from auth_service.usecases.devices import RecordDevice
 
 
-@dataclass(frozen=True, slots=True)
-class IssueTokens:
+class IssueTokens(Component):
     """Signs an access token and writes the newest refresh token."""
 
     signer: TokenSigner
@@ -57,8 +57,7 @@ class IssueTokens:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class IssueFirstTokens:
+class IssueFirstTokens(Component):
     """Issues a new session's tokens, with a device token that recognizes the browser later."""
 
     issue_tokens: IssueTokens
@@ -113,8 +112,7 @@ class Introspection:
     key: KeyHolder | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class IntrospectToken:
+class IntrospectToken(Component):
     """Verifies a token against Postgres, for another service."""
 
     authenticator: Authenticator

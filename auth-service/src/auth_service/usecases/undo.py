@@ -1,9 +1,9 @@
 """Undoing a change of an account by the link in the notice about it."""
 
 import secrets
-from dataclasses import dataclass
 from uuid import UUID
 
+from chassis.component import Component
 from chassis.email_address import canonical_email
 from chassis.errors import ServiceError, TokenExpired, TokenInvalid
 from chassis.identity.caller import Caller
@@ -36,8 +36,7 @@ async def notify_with_undo(unit: UnitOfWork, kind: MailKind, user_id: UUID, emai
         await unit.email_changes.keep_former(mail_id, user_id, email, FORMER_EMAILS_KEPT)
 
 
-@dataclass(frozen=True, slots=True)
-class RestoreEmail:
+class RestoreEmail(Component):
     """Has user-service restore an address that its owner restored here. Idempotent."""
 
     units: UnitsOfWork
@@ -59,8 +58,7 @@ class RestoreEmail:
             await unit.email_changes.note_restored(user_id, email)
 
 
-@dataclass(frozen=True, slots=True)
-class UndoEmailChange:
+class UndoEmailChange(Component):
     """Gives the account back to the owner of the former address.
 
     An intruder may have made the changes: sessions, keys, passkeys and the second factor end, the password

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.email_address import canonical_email
 from chassis.errors import Forbidden, NotFound
 from chassis.identity.caller import Caller
@@ -31,8 +32,7 @@ ACTION = "auth.user_invited"
 _UNGUESSABLE_BYTES = 32
 
 
-@dataclass(frozen=True, slots=True)
-class InviteUser:
+class InviteUser(Component):
     """Registers a user in an admin's name, with a random password.
 
     Like a registration it is pending until user-service has admitted the user, and finished by
@@ -121,8 +121,7 @@ class SessionPage:
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class ListUserSessions:
+class ListUserSessions(Component):
     """Lists a user's open sessions, and audits that an admin did."""
 
     units: UnitsOfWork
@@ -143,8 +142,7 @@ class ListUserSessions:
         return SessionPage(sessions=found, number=page, size=page_size, total=total)
 
 
-@dataclass(frozen=True, slots=True)
-class EndUserSessions:
+class EndUserSessions(Component):
     """Signs a user out everywhere."""
 
     units: UnitsOfWork
@@ -166,8 +164,7 @@ class EndUserSessions:
             await unit.audit.append(audited(caller, now, "auth.user_sessions_ended", subject_id=user_id))
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveUserMfa:
+class RemoveUserMfa(Component):
     """Turns off the second factor of another user."""
 
     units: UnitsOfWork

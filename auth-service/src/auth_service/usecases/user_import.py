@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.email_address import canonical_email
 from chassis.errors import Unavailable
 from chassis.identity.caller import Caller
@@ -57,8 +58,7 @@ class ImportTotals:
     refused: set[int] = field(default_factory=set)
 
 
-@dataclass(frozen=True, slots=True)
-class ImportUsers:
+class ImportUsers(Component):
     """Checks a file of users as a whole, then imports it in batches.
 
     A batch is stored as pending credentials, then created by user-service, then activated; each step is

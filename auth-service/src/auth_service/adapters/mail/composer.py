@@ -1,7 +1,6 @@
 """Mails as messages: text and HTML in a language, with headers that machines understand."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.errors import HeaderParseError
 from email.headerregistry import Address
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from chassis.clock import Clock
+from chassis.component import Component
 from chassis.email_address import ascii_domain
 from chassis.ids import unix_milliseconds
 
@@ -61,8 +61,7 @@ def _wrapped(paragraph: str) -> str:
     return "\n".join(fill(line, _WIDTH, break_long_words=False) for line in paragraph.splitlines())
 
 
-@dataclass(frozen=True, slots=True)
-class Composer:
+class Composer(Component):
     """Writes messages.
 
     Attributes:

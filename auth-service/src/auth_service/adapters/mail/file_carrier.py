@@ -2,15 +2,14 @@
 
 import asyncio
 import os
-from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
 
+from chassis.component import Component
 from chassis.errors import Unavailable
 
 
-@dataclass(frozen=True, slots=True)
-class FileCarrier:
+class FileCarrier(Component):
     """Writes each message to a file named after its Message-ID, which is there whole or not at all."""
 
     folder: Path

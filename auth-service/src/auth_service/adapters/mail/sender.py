@@ -1,10 +1,10 @@
 """Sends mails: composes a message, hands it to a carrier, and counts the result."""
 
-from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Protocol
 
 import structlog
+from chassis.component import Component
 from chassis.errors import ServiceError
 from chassis.tracing import traces
 from prometheus_client import Counter
@@ -39,8 +39,7 @@ class Carrier(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class MailDelivery:
+class MailDelivery(Component):
     """`MailSender` by a carrier. Addresses and servers' replies, which repeat them, are never logged."""
 
     compose: Composer

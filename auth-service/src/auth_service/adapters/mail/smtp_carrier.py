@@ -6,6 +6,7 @@ from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
+from chassis.component import Component
 from chassis.errors import Unavailable
 
 from auth_service.domain.errors import Undeliverable
@@ -48,8 +49,7 @@ class SmtpServer:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class SmtpCarrier:
+class SmtpCarrier(Component):
     """Delivers each message on a connection of its own.
 
     Attributes:

@@ -1,10 +1,10 @@
 """API keys in Postgres."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from chassis.component import Component
 from chassis.identity.role import Role
 from chassis.postgres.connection import Connection, rows_affected
 
@@ -16,8 +16,7 @@ SELECT id, user_id, name, scopes, prefix, digest, created_at, expires_at, last_u
 """What `api_key_of` reads, to be followed by a condition."""
 
 
-@dataclass(frozen=True, slots=True)
-class PostgresApiKeys:
+class PostgresApiKeys(Component):
     """`ApiKeyRepository` on one connection."""
 
     connection: Connection

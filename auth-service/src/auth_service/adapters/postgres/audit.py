@@ -3,12 +3,12 @@
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+from chassis.component import Component
 from chassis.errors import Forbidden
 from chassis.postgres.connection import Connection
 from prometheus_client import Counter
@@ -78,8 +78,7 @@ class RefusalBounds:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class PostgresAuditTrail:
+class PostgresAuditTrail(Component):
     """`AuditTrail` on one connection."""
 
     connection: Connection
@@ -158,8 +157,7 @@ class PostgresAuditTrail:
         return removed
 
 
-@dataclass(frozen=True, slots=True)
-class PostgresAuditHeads:
+class PostgresAuditHeads(Component):
     """`AuditHeadRepository` on one connection."""
 
     connection: Connection

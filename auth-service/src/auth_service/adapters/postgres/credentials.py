@@ -1,12 +1,12 @@
 """Credentials in Postgres."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+from chassis.component import Component
 from chassis.email_address import canonical_email
 from chassis.identity.role import Role
 from chassis.postgres.connection import Connection, rows_affected
@@ -24,8 +24,7 @@ SELECT user_id, email, password_hash, role, is_active, is_pending, version, seco
 _EMAIL_UNIQUE = "credentials_email_unique"
 
 
-@dataclass(frozen=True, slots=True)
-class PostgresCredentials:
+class PostgresCredentials(Component):
     """`CredentialRepository` on one connection."""
 
     connection: Connection

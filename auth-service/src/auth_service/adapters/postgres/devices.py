@@ -1,15 +1,14 @@
 """Devices that users have signed in from, in Postgres."""
 
-from dataclasses import dataclass
 from uuid import UUID
 
+from chassis.component import Component
 from chassis.postgres.connection import Connection
 
 from auth_service.domain.device import DEVICES_MAX, NOTICES_MAX, NOTICES_WINDOW, REMEMBERED
 
 
-@dataclass(frozen=True, slots=True)
-class PostgresDevices:
+class PostgresDevices(Component):
     """`DeviceRepository` on one connection."""
 
     connection: Connection

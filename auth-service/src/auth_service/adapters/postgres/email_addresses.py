@@ -1,10 +1,10 @@
 """E-mail addresses in Postgres: verified ones, and those that a user is changing from and to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from chassis.component import Component
 from chassis.email_address import canonical_email
 from chassis.postgres.connection import Connection, rows_affected
 
@@ -13,8 +13,7 @@ from auth_service.domain.email_change import FormerEmail
 _FORMER = "SELECT mail_id, user_id, email, kept_at, expires_at FROM auth.former_emails"
 
 
-@dataclass(frozen=True, slots=True)
-class PostgresEmails:
+class PostgresEmails(Component):
     """`EmailRepository` on one connection."""
 
     connection: Connection
@@ -38,8 +37,7 @@ class PostgresEmails:
         return email
 
 
-@dataclass(frozen=True, slots=True)
-class PostgresEmailChanges:
+class PostgresEmailChanges(Component):
     """`EmailChangeRepository` on one connection."""
 
     connection: Connection

@@ -1,10 +1,10 @@
 """The export of a user's data, from every table that has any of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from chassis.component import Component
 from chassis.identity.role import Role
 from chassis.postgres.connection import Connection
 
@@ -16,8 +16,7 @@ from auth_service.domain.mail import MailKind
 from auth_service.domain.session import Session
 
 
-@dataclass(frozen=True, slots=True)
-class PostgresExports:
+class PostgresExports(Component):
     """`ExportRepository` on one connection."""
 
     connection: Connection

@@ -1,10 +1,10 @@
 """Idempotent requests in Postgres: one row per request, with its first response, encrypted."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from chassis.component import Component
 from chassis.postgres.connection import Connection, rows_affected
 
 from auth_service.domain.idempotency import SHARED_MAX, WRONG_SECRETS_MAX, IdempotencyKey, IdempotencyRecord
@@ -20,8 +20,7 @@ UPDATE auth.attempts
  WHERE ended_at IS NULL"""
 
 
-@dataclass(frozen=True, slots=True)
-class PostgresIdempotency:
+class PostgresIdempotency(Component):
     """`IdempotencyRepository` on one connection."""
 
     connection: Connection

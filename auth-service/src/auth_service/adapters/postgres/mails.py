@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -11,6 +10,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 from chassis.backoff import Backoff
+from chassis.component import Component
 from chassis.grpc.call import current_traceparent
 from chassis.ids import uuid7
 from chassis.postgres.connection import Connection, rows_affected
@@ -32,8 +32,7 @@ _PENDING = Gauge("mails_pending", "Mails in the queue, including those that will
 _PENDING_AGE = Gauge("mails_oldest_pending_seconds", "Age of the oldest mail in the queue.")
 
 
-@dataclass(frozen=True, slots=True)
-class PostgresMails:
+class PostgresMails(Component):
     """`MailRepository` on one connection."""
 
     connection: Connection

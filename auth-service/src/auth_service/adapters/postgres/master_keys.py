@@ -1,10 +1,10 @@
 """What in Postgres depends on the master key: read, encrypted again, and counted."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
+from chassis.component import Component
 from chassis.postgres.pool import Pool
 
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
@@ -35,8 +35,7 @@ SELECT 'kept answers', count(*), max(began_at) + $2::interval
 """What was made with an earlier master key and not used since: what is used is made again then."""
 
 
-@dataclass(frozen=True, slots=True)
-class PostgresResealing:
+class PostgresResealing(Component):
     """`ResealRepository` on a pool."""
 
     pool: Pool

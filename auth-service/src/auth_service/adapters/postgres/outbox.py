@@ -1,7 +1,6 @@
 """The outbox: domain events as messages to the other services."""
 
-from dataclasses import dataclass
-
+from chassis.component import Component
 from chassis.events.outbox import Outbox
 from chassis.grpc.timestamps import timestamp
 from chassis.postgres.connection import Connection, Transaction
@@ -20,8 +19,7 @@ from auth_service.domain.tokens import Revocation, unix_milliseconds
 OUTBOX = Outbox(schema="auth", source="auth-service")
 
 
-@dataclass(frozen=True, slots=True)
-class PostgresOutbox:
+class PostgresOutbox(Component):
     """`Outbox` on one connection, which must be in a transaction."""
 
     connection: Connection

@@ -1,12 +1,12 @@
 """Passkeys and the challenges that they answer, in Postgres."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+from chassis.component import Component
 from chassis.postgres.connection import Connection, rows_affected
 
 from auth_service.domain.errors import PasskeyRegistered
@@ -19,8 +19,7 @@ _COLUMNS = (
 _SELECT = f"SELECT {_COLUMNS} FROM auth.passkeys"  # noqa: S608 of constants
 
 
-@dataclass(frozen=True, slots=True)
-class PostgresPasskeys:
+class PostgresPasskeys(Component):
     """`PasskeyRepository` on one connection."""
 
     connection: Connection

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from chassis.component import Component
 from chassis.postgres.connection import Connection, rows_affected
 
 from auth_service.domain.device import REMEMBERED
@@ -74,8 +75,7 @@ EXPIRED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PostgresRetention:
+class PostgresRetention(Component):
     """`Retention` on one connection."""
 
     connection: Connection

@@ -1,11 +1,11 @@
 """Revocations in Postgres: of a session, of a user, and of every session but one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from chassis.component import Component
 from chassis.postgres.connection import Connection
 
 from auth_service.domain.session import ACCESS_LIFETIME, CLOCK_SKEW
@@ -18,8 +18,7 @@ _SELECT = "SELECT session_id, user_id, issued_until, expires_at FROM auth.revoca
 _SELECT_OF_ALL = "SELECT kept_session_id, issued_until, expires_at FROM auth.revocations_of_all"
 
 
-@dataclass(frozen=True, slots=True)
-class PostgresRevocations:
+class PostgresRevocations(Component):
     """`RevocationRepository` on one connection."""
 
     connection: Connection

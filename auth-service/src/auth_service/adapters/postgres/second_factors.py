@@ -1,17 +1,16 @@
 """Second factors in Postgres. A sign-in learns from `credentials.second_factor` whether one is on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from chassis.component import Component
 from chassis.postgres.connection import Connection, rows_affected
 
 from auth_service.domain.second_factor import CHALLENGE_LIFETIME, Authenticator, PendingSignIn
 
 
-@dataclass(frozen=True, slots=True)
-class PostgresSecondFactors:
+class PostgresSecondFactors(Component):
     """`SecondFactorRepository` on one connection."""
 
     connection: Connection

@@ -1,11 +1,11 @@
 """Sessions in Postgres: one row each, the credential always locked before the session."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from chassis.component import Component
 from chassis.identity.role import Role
 from chassis.postgres.connection import Connection, rows_affected
 
@@ -18,8 +18,7 @@ SELECT id, user_id, counter, rotated_at, created_at, last_used_at, expires_at, e
   FROM auth.sessions"""
 
 
-@dataclass(frozen=True, slots=True)
-class PostgresSessions:
+class PostgresSessions(Component):
     """`SessionRepository` on one connection."""
 
     connection: Connection

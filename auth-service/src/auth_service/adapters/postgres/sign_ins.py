@@ -4,11 +4,11 @@ A sign-in should cost little more than its hash, and each round trip takes a ten
 is one statement before the password is verified and one after it.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from chassis.component import Component
 from chassis.identity.role import Role
 from chassis.postgres.connection import Connection
 
@@ -58,8 +58,7 @@ def _reservation(key: ThrottleKey) -> tuple[object, ...]:
     return key.account, key.client, WINDOW, FAILURES_MAX, CLIENTS_COUNTED_MAX
 
 
-@dataclass(frozen=True, slots=True)
-class PostgresLoginThrottle:
+class PostgresLoginThrottle(Component):
     """`LoginThrottleRepository` on one connection."""
 
     connection: Connection
@@ -165,8 +164,7 @@ class PostgresLoginThrottle:
         await self.connection.execute("DELETE FROM auth.sign_in_failures WHERE account = $1", account)
 
 
-@dataclass(frozen=True, slots=True)
-class PostgresSignIns:
+class PostgresSignIns(Component):
     """`SignInRepository` on one connection."""
 
     connection: Connection

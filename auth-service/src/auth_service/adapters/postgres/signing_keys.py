@@ -1,15 +1,14 @@
 """Signing keys in Postgres, their private halves encrypted."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from chassis.component import Component
 from chassis.postgres.connection import Connection
 
 from auth_service.domain.signing_key import RetiredKey, SigningKey
 
 
-@dataclass(frozen=True, slots=True)
-class PostgresSigningKeys:
+class PostgresSigningKeys(Component):
     """`SigningKeyRepository` on one connection."""
 
     connection: Connection

@@ -1,9 +1,9 @@
 """Credentials of many imported users in one statement each."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
+from chassis.component import Component
 from chassis.email_address import canonical_email
 from chassis.postgres.connection import Connection
 
@@ -31,8 +31,7 @@ SELECT user_id FROM added
 """
 
 
-@dataclass(frozen=True, slots=True)
-class PostgresUserImports:
+class PostgresUserImports(Component):
     """`ImportRepository` on one connection."""
 
     connection: Connection
