@@ -11,8 +11,9 @@ export class ApiError extends Error {
   }
 }
 
-// Returns `{ data, metadata, etag }`. A call that may be repeated is, once: a POST under an idempotency key.
-export async function send(method, path, { body, token, headers = {}, keepalive = false } = {}) {
+// Returns `{ data, metadata, etag }`. A call that may be repeated is, once: a POST under an idempotency key,
+// unless a repetition is harmless.
+export async function send(method, path, { body, token, headers = {}, keepalive = false, keyed = method === "POST" } = {}) {
   const options = {
     method,
     keepalive,
@@ -21,7 +22,7 @@ export async function send(method, path, { body, token, headers = {}, keepalive 
       ...headers,
       ...(token && { Authorization: `Bearer ${token}` }),
       ...(body !== undefined && { "Content-Type": "application/json" }),
-      ...(method === "POST" && { "Idempotency-Key": crypto.randomUUID() }),
+      ...(keyed && { "Idempotency-Key": crypto.randomUUID() }),
     },
     body: body === undefined ? undefined : JSON.stringify(body),
   };

@@ -6,7 +6,7 @@ export const areSupported = () => Boolean(window.PublicKeyCredential?.parseReque
 // Asks for an assertion of any passkey of this site. With `conditional` the browser offers them where the address is
 // typed, and this waits for as long as it takes.
 export async function assertion({ conditional = false, signal } = {}) {
-  const { data } = await send("POST", "/api/auth/passkeys/login/options");
+  const { data } = await send("POST", "/api/auth/passkeys/login/options", { keyed: false });
   const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(data.public_key);
   const mediation = conditional ? "conditional" : "optional";
   return asked(() => navigator.credentials.get({ publicKey, signal, mediation }));

@@ -17,7 +17,7 @@ export function keep(tokens) {
 // Gets a new access token; callers at the same time share one. It outlives a page that is left meanwhile, since the
 // new cookie comes with the answer.
 export function refresh() {
-  refreshing ??= send("POST", "/api/auth/refresh", { body: {}, headers: AS_COOKIE, keepalive: true })
+  refreshing ??= send("POST", "/api/auth/refresh", { body: {}, headers: AS_COOKIE, keepalive: true, keyed: false })
     .then(({ data }) => keep(data))
     .finally(() => {
       refreshing = null;
