@@ -166,6 +166,7 @@ def test_references_exist(manifests: list[Manifest], value_set: Path) -> None:
     brought["production"] |= {
         "vestibule-master-key",
         "vestibule-knowledge-key",
+        "vestibule-users-master-key",
         "vestibule-first-admin",
         "vestibule-mail",
         "vestibule-ca",

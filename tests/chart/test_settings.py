@@ -47,6 +47,7 @@ LEFT_ALONE = {
     "HEALTH_KUBERNETES_URL",
     "HEALTH_KUBERNETES_NAMESPACE",
     "KNOWLEDGE_LOCAL_EMBEDDER",
+    "USERS_WEBHOOK_NETWORKS",
 }
 """Settings that may stay unset in a pod; `extraEnv` can set them."""
 
@@ -125,6 +126,8 @@ def test_services_accept_their_settings(
         "SERVICE_KEY": "k" * 48,
         "AUTH_MASTER_KEY": "A" * 43 + "=",
         "KNOWLEDGE_MASTER_KEY": "A" * 43 + "=",
+        "USERS_MASTER_KEY": "A" * 43 + "=",
+        "USERS_MASTER_KEYS_ACCEPTED": "B" * 43 + "=",
         "KNOWLEDGE_MASTER_KEYS_ACCEPTED": "B" * 43 + "=",
         "AUTH_MASTER_KEYS_ACCEPTED": "B" * 43 + "=",
         "REDIS_URL": "rediss://user:secret@redis:6379/0",
@@ -161,6 +164,8 @@ def test_one_value_makes_every_service_strict(
         "SERVICE_KEY": drawn,
         "AUTH_MASTER_KEY": base64.b64encode(bytes(range(32))).decode(),
         "KNOWLEDGE_MASTER_KEY": base64.b64encode(bytes(range(32))).decode(),
+        "USERS_MASTER_KEY": base64.b64encode(bytes(range(32))).decode(),
+        "USERS_MASTER_KEYS_ACCEPTED": base64.b64encode(bytes(range(1, 33))).decode(),
         "KNOWLEDGE_MASTER_KEYS_ACCEPTED": base64.b64encode(bytes(range(1, 33))).decode(),
         "AUTH_MASTER_KEYS_ACCEPTED": base64.b64encode(bytes(range(1, 33))).decode(),
         "REDIS_URL": f"rediss://:{drawn}@redis:6379/0",
