@@ -194,7 +194,8 @@ async def empty(database: Database) -> None:
     owner = await asyncpg.connect(database.url("knowledge_owner"))
     try:
         await owner.execute(
-            "TRUNCATE knowledge.documents, knowledge.passages, knowledge.index_removals,"
+            "TRUNCATE knowledge.sources, knowledge.source_files, knowledge.documents, knowledge.passages,"
+            " knowledge.index_removals,"
             " knowledge.erased_owners, knowledge.outbox, knowledge.indexed_passages, knowledge.term_counts"
         )
     finally:

@@ -48,7 +48,7 @@ knowledge-service:
   package: vestibule.knowledge.v1
   grpc: [auth-service, user-service]
   readyAfter: [auth-service]
-  backends: [postgres, redis, qdrant, embeddings, languageModel]
+  backends: [postgres, redis, qdrant, embeddings, languageModel, sources]
   schema: knowledge
   pooled: true
   connections: 1

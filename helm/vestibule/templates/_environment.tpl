@@ -114,6 +114,9 @@ KNOWLEDGE_EMBEDDINGS_QUERY_PREFIX: {{ .queryPrefix | quote }}
 KNOWLEDGE_EMBEDDINGS_PASSAGE_PREFIX: {{ .passagePrefix | quote }}
 {{- end }}
 {{- end }}
+{{- with $root.Values.knowledge.sources.networks }}
+KNOWLEDGE_SOURCE_NETWORKS: {{ join "," . | quote }}
+{{- end }}
 {{- with $root.Values.knowledge.languageModel }}
 {{- if .url }}
 KNOWLEDGE_LLM_URL: {{ .url | quote }}

@@ -1,6 +1,7 @@
 """What knowledge-service reads from the environment."""
 
-from typing import Literal, Self
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated, Literal, Self
 
 from chassis.master_keys import (
     MASTER_KEYS_ACCEPTED,
@@ -10,8 +11,8 @@ from chassis.master_keys import (
     was_drawn_at_random,
 )
 from chassis.settings import GrpcServiceSettings
-from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from knowledge_service.domain.passage_index import DIMENSIONS
 
@@ -78,6 +79,24 @@ class KnowledgeSettings(GrpcServiceSettings):
     llm_model: str = Field(default="", description="the model's name there")
     llm_api_key: SecretStr | None = Field(default=None, description="the bearer token, if it asks for one")
     llm_max_tokens: int = Field(default=1024, ge=16, le=16_384, description="the longest answer, in tokens")
+
+    source_http: Literal["on", "off"] = Field(
+        default="off", description="whether sources may have `http` URLs, for tests and closed networks"
+    )
+    source_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        default=(),
+        description="private networks that sources may lead into, such as 10.1.2.0/24, separated by commas",
+    )
+    source_seconds: float = Field(
+        default=900.0, ge=1, description="how long after a source was followed it is followed again"
+    )
+
+    @field_validator("source_networks", mode="before")
+    @classmethod
+    def _split_list(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
 
     @model_validator(mode="after")
     def _is_embedder_whole(self) -> Self:

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from functools import partial
 
 from chassis.auth_client.authenticator import TokenAuthenticator
@@ -13,6 +14,7 @@ from chassis.events.tail import Tail
 from chassis.grpc.certificates import open_certificates
 from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.server import GrpcServer, build_server
+from chassis.http.destinations import Destinations
 from chassis.identity.service_keys import ServiceKeys, open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
@@ -26,6 +28,7 @@ from vestibule.knowledge.v1.personal_documents_service_pb2_grpc import (
     add_PersonalDocumentsServiceServicer_to_server,
 )
 from vestibule.knowledge.v1.search_service_pb2_grpc import add_SearchServiceServicer_to_server
+from vestibule.knowledge.v1.source_service_pb2_grpc import add_SourceServiceServicer_to_server
 
 from chassis import jobs
 from knowledge_service.adapters.answer_metrics import AnswerMetrics
@@ -33,8 +36,10 @@ from knowledge_service.adapters.postgres.outbox import OUTBOX
 from knowledge_service.adapters.postgres.pgvector_index import PgvectorIndex
 from knowledge_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from knowledge_service.adapters.postgres.waiting_documents import measure_waiting
+from knowledge_service.adapters.text_extraction.extractor import FileTextExtractor
 from knowledge_service.adapters.text_seal import TextSeal
 from knowledge_service.adapters.user_directory import DIRECTORY_SERVICE, GrpcUserDirectory
+from knowledge_service.adapters.webdav import WebDavFolder
 from knowledge_service.domain.embedder import Embedder
 from knowledge_service.domain.language_model import LanguageModel
 from knowledge_service.domain.passage_index import DIMENSIONS, PassageIndex
@@ -46,11 +51,14 @@ from knowledge_service.transport.document_servicer import DocumentServicer
 from knowledge_service.transport.event_handlers import event_handlers
 from knowledge_service.transport.personal_documents_servicer import PersonalDocumentsServicer
 from knowledge_service.transport.search_servicer import SearchServicer
+from knowledge_service.transport.source_servicer import SourceServicer
 from knowledge_service.usecases.answer import Answer
 from knowledge_service.usecases.audit import AuditEvents
+from knowledge_service.usecases.documents import DeleteDocument, PutDocument
 from knowledge_service.usecases.erasure import EraseIfErased, EraseMissed
 from knowledge_service.usecases.indexing import IndexDocument, IndexWaiting, RemoveFromIndex
 from knowledge_service.usecases.search import SearchPassages
+from knowledge_service.usecases.source_sync import SyncSource
 
 SERVICE = "knowledge-service"
 
@@ -139,6 +147,22 @@ async def _add_servicers(
     model = await _open_language_model(lifecycle, settings)
     answer = Answer(search_passages, model, AnswerMetrics())
     server.add(add_AnswerServiceServicer_to_server, AnswerServicer(answer))
+    folder = WebDavFolder(
+        Destinations(allows_http=settings.source_http == "on", networks=settings.source_networks)
+    )
+    server.add(
+        add_SourceServiceServicer_to_server, SourceServicer(units, folder, remove_from_index, SystemClock())
+    )
+    sync = SyncSource(
+        units,
+        folder,
+        FileTextExtractor(),
+        PutDocument(units, index_document, SystemClock()),
+        DeleteDocument(units, remove_from_index),
+        derived_key(settings.master_keys[0], "source-files"),
+        timedelta(seconds=settings.source_seconds),
+    )
+    lifecycle.begin("sources", background.repeat("following sources", sync))
     return index_document, remove_from_index
 
 
@@ -147,7 +171,7 @@ def _begin_indexing(
 ) -> None:
     """Begins to index what waits, and to measure how much that is."""
     index_waiting = IndexWaiting(index_document.units, index_document, remove_from_index)
-    lifecycle.begin("background indexing", background.index_waiting(index_waiting))
+    lifecycle.begin("background indexing", background.repeat("indexing", index_waiting))
     measure = partial(measure_waiting, pool, index_document.model)
     lifecycle.begin("measuring", jobs.every(MEASURE_SECONDS, "measure waiting documents", measure))
 

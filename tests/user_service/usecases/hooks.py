@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
+from chassis.http.destinations import Destinations
 from user_service.adapters.webhook_poster import HttpWebhookPoster
 from user_service.adapters.webhook_secrets import SealedWebhookSecrets
 from user_service.domain.user import Changes, User
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 SECRETS = SealedWebhookSecrets([b"k" * 32])
 LOOPBACK = (ip_network("127.0.0.0/8"),)
-POSTER = HttpWebhookPoster(allows_http=True, networks=LOOPBACK, seconds_max=1.0)
+POSTER = HttpWebhookPoster(Destinations(allows_http=True, networks=LOOPBACK), seconds_max=1.0)
 EVERYTHING = tuple(UserEvent)
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 from chassis.errors import Invalid
+from chassis.http.destinations import Destinations
 from user_service.adapters.webhook_poster import HttpWebhookPoster
 from user_service.domain.webhook import Undelivered, UrlRefused
 
 from tests.user_service.usecases.hooks import EVERYTHING, POSTER, Hooks
 from tests.webhook_receiver import Receiver
 
-STRICT = HttpWebhookPoster()
+STRICT = HttpWebhookPoster(Destinations())
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from chassis.events.tail import Tail
 from chassis.grpc.certificates import Certificates, open_certificates
 from chassis.grpc.channel import open_channel
 from chassis.grpc.server import GrpcServer, build_server
+from chassis.http.destinations import Destinations
 from chassis.identity.service_keys import ServiceKeys, open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
@@ -92,7 +93,9 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
     if not settings.master_keys:
         log.warning("no webhook can be added: set USERS_MASTER_KEY")
     secrets = SealedWebhookSecrets(settings.master_keys)
-    poster = HttpWebhookPoster(allows_http=settings.webhook_http == "on", networks=settings.webhook_networks)
+    poster = HttpWebhookPoster(
+        Destinations(allows_http=settings.webhook_http == "on", networks=settings.webhook_networks)
+    )
     webhooks = WebhookServicer(units, secrets, poster, clock)
     server.add(add_WebhookServiceServicer_to_server, webhooks)
     _begin_webhooks(lifecycle, pool, units, SendWebhooks(units, secrets, poster, clock))

@@ -223,7 +223,7 @@ class DocumentRepository(Protocol):
         ...
 
     async def owners(self) -> Sequence[UUID]:
-        """Returns every user who has a document."""
+        """Returns every user who has a document or a source."""
         ...
 
     async def mark_indexed(self, document_id: UUID, version: int, model: str) -> None:

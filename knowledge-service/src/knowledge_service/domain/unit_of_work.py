@@ -8,6 +8,7 @@ from knowledge_service.domain.document import DocumentRepository
 from knowledge_service.domain.index_removal import IndexRemovalRepository
 from knowledge_service.domain.owner import OwnerRepository
 from knowledge_service.domain.passage import PassageRepository
+from knowledge_service.domain.source import SourceRepository
 
 
 class Outbox(Protocol):
@@ -34,6 +35,11 @@ class UnitOfWork(Protocol):
     @property
     def removals(self) -> IndexRemovalRepository:
         """The documents to be removed from the index."""
+        ...
+
+    @property
+    def sources(self) -> SourceRepository:
+        """The folders that are followed."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""Documents as protobuf messages, and cursors of their list."""
+"""Documents as protobuf messages, and cursors of lists."""
 
 import base64
 import binascii
@@ -12,6 +12,7 @@ from vestibule.api.v1.pagination_pb2 import Pagination
 from vestibule.knowledge.v1 import document_service_pb2 as pb
 
 from knowledge_service.domain.document import Document, IndexState, Page, Position
+from knowledge_service.domain.source import Source
 
 _STATES = {
     IndexState.WAITING: pb.INDEX_STATE_WAITING,
@@ -61,8 +62,8 @@ def pagination_message(page: Page) -> Pagination:
     )
 
 
-def encode_cursor(page: int, last: Document) -> str:
-    """Returns the cursor of a page that begins after a document."""
+def encode_cursor(page: int, last: Document | Source) -> str:
+    """Returns the cursor of a page that begins after a document or source."""
     microseconds = (last.created_at - _EPOCH) // timedelta(microseconds=1)
     return base64.urlsafe_b64encode(_CURSOR.pack(page, microseconds, last.id.bytes)).rstrip(b"=").decode()
 

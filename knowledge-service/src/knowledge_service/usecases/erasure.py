@@ -29,6 +29,7 @@ class EraseIfErased:
             return
         async with self.units.transaction() as unit:
             await unit.owners.erase(user_id)
+            await unit.sources.delete_of(user_id)
             documents = await unit.documents.delete_of(user_id)
             if documents:
                 await unit.removals.add(documents)
@@ -48,7 +49,7 @@ class EraseMissed:
     erase_if_erased: EraseIfErased
 
     async def __call__(self) -> None:
-        """Asks user-service about each user who has a document.
+        """Asks user-service about each user who has a document or a source.
 
         Raises:
             Unavailable: user-service could not be reached; retry.

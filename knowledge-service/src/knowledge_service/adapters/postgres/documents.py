@@ -138,8 +138,10 @@ class PostgresDocuments:
         )
 
     async def owners(self) -> Sequence[UUID]:
-        """Returns every user who has a document."""
-        rows = await self.connection.fetch("SELECT DISTINCT owner_id FROM knowledge.documents")
+        """Returns every user who has a document or a source."""
+        rows = await self.connection.fetch(
+            "SELECT owner_id FROM knowledge.documents UNION SELECT owner_id FROM knowledge.sources"
+        )
         return [row["owner_id"] for row in rows]
 
     async def mark_indexed(self, document_id: UUID, version: int, model: str) -> None:

@@ -12,19 +12,21 @@ from knowledge_service.adapters.postgres.index_removals import PostgresIndexRemo
 from knowledge_service.adapters.postgres.outbox import PostgresOutbox
 from knowledge_service.adapters.postgres.owners import PostgresOwners
 from knowledge_service.adapters.postgres.passages import PostgresPassages
+from knowledge_service.adapters.postgres.sources import PostgresSources
 from knowledge_service.adapters.text_seal import TextSeal
 
 
 class PostgresUnitOfWork:
     """`UnitOfWork` on one connection; the outbox works in a transaction only."""
 
-    __slots__ = ("documents", "outbox", "owners", "passages", "removals")
+    __slots__ = ("documents", "outbox", "owners", "passages", "removals", "sources")
 
     def __init__(self, connection: Connection, seal: TextSeal) -> None:
         self.documents = PostgresDocuments(connection, seal)
         self.passages = PostgresPassages(connection, seal)
         self.removals = PostgresIndexRemovals(connection)
         self.owners = PostgresOwners(connection)
+        self.sources = PostgresSources(connection, seal)
         self.outbox = PostgresOutbox(connection)
 
 

@@ -1,0 +1,228 @@
+"""The source: a folder elsewhere whose files become documents of its owner; and the ports around it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, StrEnum
+from typing import Protocol
+from uuid import UUID
+
+from chassis.errors import Kind, ServiceError
+
+SOURCES_MAX = 10
+"""Most sources of one user."""
+
+FILES_MAX = 5000
+FOLDERS_MAX = 1000
+DEPTH_MAX = 20
+"""Most that is looked at in one source."""
+
+LEASE = timedelta(minutes=5)
+"""For how long one process has a source; renewed with every file."""
+
+WAIT_MAX = timedelta(hours=24)
+"""Longest pause after failures."""
+
+
+class TooManySources(ServiceError):
+    """The user has as many sources as one may have."""
+
+    kind = Kind.CONFLICT
+    reason = "CONFLICT"
+    message = f"A user has {SOURCES_MAX} sources at most: delete one first."
+
+
+class Problem(StrEnum):
+    """Why a source could not be followed to its end."""
+
+    UNAUTHORIZED = "UNAUTHORIZED"
+    FORBIDDEN = "FORBIDDEN"
+    NOT_FOUND = "NOT_FOUND"
+    MAINTENANCE = "MAINTENANCE"
+    REDIRECTED = "REDIRECTED"
+    ADDRESS_REFUSED = "ADDRESS_REFUSED"
+    UNREACHABLE = "UNREACHABLE"
+    TOO_SLOW = "TOO_SLOW"
+    NOT_WEBDAV = "NOT_WEBDAV"
+    TOO_LARGE = "TOO_LARGE"
+    TOO_MANY_FILES = "TOO_MANY_FILES"
+    SERVER_ERROR = "SERVER_ERROR"
+
+
+class SourceFailed(Exception):
+    """The folder or a file could not be read."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.value)
+        self.problem = problem
+
+
+class SourceState(Enum):
+    """Where the following of a source is."""
+
+    WAITING = "waiting"
+    """Not looked at yet."""
+    SYNCING = "syncing"
+    CURRENT = "current"
+    FAILED = "failed"
+    """The last attempt failed; there will be others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where a folder is and how to get in."""
+
+    url: str
+    user: str
+    password: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A folder that is followed.
+
+    Attributes:
+        claimed: Whether a process follows it now.
+        problem: Why the last attempt failed; None if it did not, or there was none.
+        synced_at: When it was last followed to its end.
+        documents: Files that are documents.
+        skipped: Files that are not, each with a reason.
+    """
+
+    id: UUID
+    owner_id: UUID
+    url: str
+    user: str
+    created_at: datetime
+    claimed: bool = False
+    problem: Problem | None = None
+    synced_at: datetime | None = None
+    documents: int = 0
+    skipped: int = 0
+
+    @property
+    def state(self) -> SourceState:
+        """Where following it is."""
+        if self.claimed:
+            return SourceState.SYNCING
+        if self.problem is not None:
+            return SourceState.FAILED
+        return SourceState.WAITING if self.synced_at is None else SourceState.CURRENT
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A source that this process alone follows, until the lease is over.
+
+    Attributes:
+        token: Proves it: another process that gets the source has another one.
+        failures: Attempts before this one that failed, one after another.
+    """
+
+    source: Source
+    access: Access
+    token: UUID
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a folder holds: a file or a folder.
+
+    Attributes:
+        path: Below the source's folder, without a slash at either end.
+        version: Differs when the content does: the ETag.
+        file_id: Stays the same when it is renamed; None where the server has none.
+    """
+
+    path: str
+    is_folder: bool
+    version: str
+    size: int
+    file_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFile:
+    """What became of a file.
+
+    Attributes:
+        key: What the file is found by again: a keyed hash of its id or path.
+        version: The version that this is about; empty to look at it again.
+        document_id: Its document; None if it is none.
+        problem: Why it is none.
+    """
+
+    key: bytes
+    path: str
+    version: str
+    document_id: UUID | None
+    problem: str | None = None
+
+
+class RemoteFolder(Protocol):
+    """Reads folders elsewhere. Everything raises `SourceFailed`."""
+
+    async def check(self, url: str) -> None:
+        """Checks that a URL may be connected to.
+
+        Raises:
+            Invalid: it may not.
+        """
+        ...
+
+    async def entries(self, access: Access, path: str) -> Sequence[Entry]:
+        """Returns what a folder holds."""
+        ...
+
+    async def content(self, access: Access, entry: Entry) -> bytes:
+        """Returns what a file holds."""
+        ...
+
+
+class SourceRepository(Protocol):
+    """The stored sources and what became of their files."""
+
+    async def add(self, source: Source, password: str) -> bool:
+        """Adds a source; returns False, and adds nothing, when its owner has `SOURCES_MAX`."""
+        ...
+
+    async def owned(self, owner_id: UUID) -> Sequence[Source]:
+        """Returns the sources of a user, the newest first."""
+        ...
+
+    async def skipped(self, source_id: UUID, limit: int) -> Sequence[SourceFile]:
+        """Returns files that are no documents, in the order of their paths."""
+        ...
+
+    async def delete(self, source_id: UUID) -> Sequence[UUID]:
+        """Deletes a source with its files' documents, and returns their ids."""
+        ...
+
+    async def delete_of(self, owner_id: UUID) -> None:
+        """Deletes all sources of a user."""
+        ...
+
+    async def claim(self, lease: timedelta) -> Claim | None:
+        """Returns a source that is due and that no process follows."""
+        ...
+
+    async def renew(self, claim: Claim, lease: timedelta) -> bool:
+        """Extends a lease; returns False if the source is gone or another process has it."""
+        ...
+
+    async def release(self, claim: Claim, problem: Problem | None, wait: timedelta) -> None:
+        """Records how following ended, and when it is due again."""
+        ...
+
+    async def files(self, source_id: UUID) -> Mapping[bytes, SourceFile]:
+        """Returns what became of each file, by its key."""
+        ...
+
+    async def save_file(self, source_id: UUID, file: SourceFile) -> None:
+        """Records what became of a file, if the source still exists."""
+        ...
+
+    async def delete_file(self, source_id: UUID, key: bytes) -> None:
+        """Forgets a file."""
+        ...

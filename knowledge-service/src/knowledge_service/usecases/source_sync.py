@@ -1,0 +1,216 @@
+"""Following a source: its files become documents, and go where the files go."""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from urllib.parse import quote
+from uuid import UUID, uuid5
+
+import structlog
+from chassis.identity.caller import Caller
+
+from knowledge_service.domain.document import Content
+from knowledge_service.domain.source import (
+    DEPTH_MAX,
+    FILES_MAX,
+    FOLDERS_MAX,
+    LEASE,
+    WAIT_MAX,
+    Claim,
+    Entry,
+    Problem,
+    RemoteFolder,
+    SourceFailed,
+    SourceFile,
+)
+from knowledge_service.domain.text_extraction import (
+    FILE_BYTES_MAX,
+    FileProblem,
+    TextExtractor,
+    Unreadable,
+)
+from knowledge_service.domain.unit_of_work import UnitsOfWork
+from knowledge_service.domain.visibility import Visibility
+from knowledge_service.usecases.documents import DeleteDocument, PutDocument
+
+log = structlog.get_logger()
+
+_TITLE_MAX = 300
+_URL_MAX = 2048
+
+
+class _Lost(Exception):
+    """The source is deleted, or another process has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncSource:
+    """Follows the source that has waited longest, if one is due; one process at a time follows a source.
+
+    Attributes:
+        key: Hashes files' ids and paths.
+        every: How long after one time comes the next; longer after failures.
+    """
+
+    units: UnitsOfWork
+    folder: RemoteFolder
+    extract: TextExtractor
+    put_document: PutDocument
+    delete_document: DeleteDocument
+    key: bytes
+    every: timedelta
+
+    async def __call__(self) -> bool:
+        """Returns whether one was due.
+
+        Raises:
+            Unavailable: Postgres or the index could not be reached.
+        """
+        async with self.units.statements() as unit:
+            claim = await unit.sources.claim(LEASE)
+        if claim is None:
+            return False
+        problem: Problem | None = None
+        try:
+            await self._follow(claim)
+        except SourceFailed as error:
+            problem = error.problem
+            log.info("source not followed", source_id=str(claim.source.id), problem=problem.value)
+        except _Lost:
+            return True
+        failures = 0 if problem is None else min(claim.failures + 1, 16)
+        async with self.units.statements() as unit:
+            await unit.sources.release(claim, problem, min(self.every * 2**failures, WAIT_MAX))
+        return True
+
+    async def _follow(self, claim: Claim) -> None:
+        """Brings documents up to date with the files.
+
+        Only what was seen to its end decides that a file is gone.
+        """
+        source_id = claim.source.id
+        async with self.units.statements() as unit:
+            known = await unit.sources.files(source_id)
+        found, is_whole = await self._walk(claim)
+        for key, entry in found.items():
+            await self._renew(claim)
+            await self._update(claim, key, entry, known.get(key))
+        if not is_whole:
+            raise SourceFailed(Problem.TOO_MANY_FILES)
+        for key in known.keys() - found.keys():
+            await self._renew(claim)
+            await self._remove(claim, known[key])
+
+    async def _walk(self, claim: Claim) -> tuple[Mapping[bytes, Entry], bool]:
+        """Returns the files by their keys, and whether these are all."""
+        found: dict[bytes, Entry] = {}
+        waiting, looked = [""], 0
+        while waiting:
+            path = waiting.pop()
+            looked += 1
+            if looked > FOLDERS_MAX:
+                return found, False
+            await self._renew(claim)
+            try:
+                entries = await self.folder.entries(claim.access, path)
+            except SourceFailed as error:
+                # A folder may go while its parent is read, but not the source's own.
+                if path and error.problem is Problem.NOT_FOUND:
+                    continue
+                raise
+            for entry in entries:
+                if not entry.is_folder:
+                    found[self._key(claim, entry)] = entry
+                elif entry.path.count("/") < DEPTH_MAX:
+                    waiting.append(entry.path)
+            if len(found) > FILES_MAX:
+                return dict(list(found.items())[:FILES_MAX]), False
+        return found, True
+
+    def _key(self, claim: Claim, entry: Entry) -> bytes:
+        named = f"id {entry.file_id}" if entry.file_id else f"path {entry.path}"
+        return hmac.digest(self.key, f"{claim.source.id} {named}".encode(), "sha256")
+
+    async def _renew(self, claim: Claim) -> None:
+        async with self.units.statements() as unit:
+            if not await unit.sources.renew(claim, LEASE):
+                raise _Lost
+
+    async def _update(self, claim: Claim, key: bytes, entry: Entry, known: SourceFile | None) -> None:
+        if known is not None and known.version == entry.version:
+            if known.path != entry.path:
+                await self._rename(claim, entry, known)
+            return
+        document_id = uuid5(claim.source.id, key.hex())
+        # Before there is a document, so that none is left over if this process dies.
+        pending = SourceFile(key=key, path=entry.path, version="", document_id=document_id)
+        await self._save(claim, pending)
+        try:
+            text = await self._text(claim, entry)
+        except Unreadable as error:
+            await self._delete_document(claim, document_id)
+            skipped = replace(pending, version=entry.version, document_id=None, problem=error.problem.value)
+            await self._save(claim, skipped)
+            return
+        except SourceFailed as error:
+            if error.problem not in {
+                Problem.NOT_FOUND,
+                Problem.FORBIDDEN,
+                Problem.TOO_LARGE,
+                Problem.TOO_SLOW,
+            }:
+                raise
+            # This file alone; it is tried again the next time.
+            if known is None or known.document_id is None:
+                await self._save(claim, replace(pending, document_id=None, problem=error.problem.value))
+            return
+        await self._put(claim, document_id, entry.path, text)
+        await self._save(claim, replace(pending, version=entry.version))
+
+    async def _text(self, claim: Claim, entry: Entry) -> str:
+        if not self.extract.is_supported(entry.path):
+            raise Unreadable(FileProblem.UNSUPPORTED_TYPE)
+        if entry.size > FILE_BYTES_MAX:
+            raise Unreadable(FileProblem.TOO_LARGE)
+        return await self.extract(entry.path, await self.folder.content(claim.access, entry))
+
+    async def _rename(self, claim: Claim, entry: Entry, known: SourceFile) -> None:
+        """Gives the document the file's new name, unless the user has deleted it."""
+        if known.document_id is not None:
+            async with self.units.statements() as unit:
+                is_there = await unit.documents.find(known.document_id) is not None
+                text = await unit.documents.text(known.document_id) if is_there else None
+            if text is not None:
+                await self._put(claim, known.document_id, entry.path, text)
+        await self._save(claim, replace(known, path=entry.path))
+
+    async def _put(self, claim: Claim, document_id: UUID, path: str, text: str) -> None:
+        """Stores a document; one that its owner has shared stays shared."""
+        async with self.units.statements() as unit:
+            before = await unit.documents.find(document_id)
+        url = f"{claim.access.url.rstrip('/')}/{quote(path)}"
+        content = Content(
+            title=path.rpartition("/")[2][:_TITLE_MAX],
+            text=text,
+            source_url=url if len(url) <= _URL_MAX else None,
+        )
+        owner = Caller(user_id=claim.source.owner_id)
+        visibility = Visibility.PRIVATE if before is None else before.visibility
+        await self.put_document(caller=owner, document_id=document_id, content=content, visibility=visibility)
+
+    async def _remove(self, claim: Claim, file: SourceFile) -> None:
+        if file.document_id is not None:
+            await self._delete_document(claim, file.document_id)
+        async with self.units.statements() as unit:
+            await unit.sources.delete_file(claim.source.id, file.key)
+
+    async def _delete_document(self, claim: Claim, document_id: UUID) -> None:
+        async with self.units.statements() as unit:
+            if await unit.documents.find(document_id) is None:
+                return
+        await self.delete_document(caller=Caller(user_id=claim.source.owner_id), document_id=document_id)
+
+    async def _save(self, claim: Claim, file: SourceFile) -> None:
+        async with self.units.statements() as unit:
+            await unit.sources.save_file(claim.source.id, file)

@@ -1,0 +1,99 @@
+"""Adding, listing and deleting sources."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from chassis.clock import Clock
+from chassis.errors import NotFound, TokenRevoked
+from chassis.identity.caller import Caller
+from chassis.ids import uuid7
+
+from knowledge_service.domain.source import Access, RemoteFolder, Source, SourceFile, TooManySources
+from knowledge_service.domain.unit_of_work import UnitsOfWork
+from knowledge_service.usecases.indexing import RemoveFromIndex
+
+SKIPPED_SHOWN_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class CreateSource:
+    """Adds a source; the background follows it from then on."""
+
+    units: UnitsOfWork
+    folder: RemoteFolder
+    clock: Clock
+
+    async def __call__(self, *, caller: Caller, access: Access) -> Source:
+        """Returns the source.
+
+        Raises:
+            Invalid: nothing may connect to the URL.
+            TooManySources: the caller has as many as one may have.
+            TokenRevoked: the caller was erased since the token was issued.
+        """
+        await self.folder.check(access.url)
+        owner_id = caller.require_user_id()
+        source = Source(
+            id=uuid7(), owner_id=owner_id, url=access.url, user=access.user, created_at=self.clock.now()
+        )
+        async with self.units.transaction() as unit:
+            if not await unit.owners.admit(owner_id):
+                raise TokenRevoked
+            if not await unit.sources.add(source, access.password):
+                raise TooManySources
+        return source
+
+
+@dataclass(frozen=True, slots=True)
+class ListSources:
+    """Lists the caller's sources, the newest first."""
+
+    units: UnitsOfWork
+
+    async def __call__(self, *, caller: Caller) -> Sequence[Source]:
+        """Returns them."""
+        async with self.units.statements() as unit:
+            return await unit.sources.owned(caller.require_user_id())
+
+
+@dataclass(frozen=True, slots=True)
+class GetSource:
+    """Returns a source of the caller, with files that are no documents."""
+
+    units: UnitsOfWork
+
+    async def __call__(self, *, caller: Caller, source_id: UUID) -> tuple[Source, Sequence[SourceFile]]:
+        """Returns the source and the first such files.
+
+        Raises:
+            NotFound: the caller has no such source.
+        """
+        async with self.units.statements() as unit:
+            for source in await unit.sources.owned(caller.require_user_id()):
+                if source.id == source_id:
+                    return source, await unit.sources.skipped(source_id, SKIPPED_SHOWN_MAX)
+        raise NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteSource:
+    """Deletes a source of the caller and the documents of its files."""
+
+    units: UnitsOfWork
+    remove_from_index: RemoveFromIndex
+
+    async def __call__(self, *, caller: Caller, source_id: UUID) -> None:
+        """Deletes them; no search returns the documents from then on.
+
+        Raises:
+            NotFound: the caller has no such source.
+        """
+        async with self.units.transaction() as unit:
+            owned = await unit.sources.owned(caller.require_user_id())
+            if source_id not in {source.id for source in owned}:
+                raise NotFound
+            documents = await unit.sources.delete(source_id)
+            await unit.removals.add(documents)
+        for document_id in documents:
+            await self.remove_from_index(document_id=document_id)
