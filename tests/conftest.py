@@ -212,6 +212,9 @@ def _stack(
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
         "KNOWLEDGE_LLM_URL": chat_server.url,
         "KNOWLEDGE_LLM_MODEL": "some-model",
+        "KNOWLEDGE_SOURCE_HTTP": "on",
+        "KNOWLEDGE_SOURCE_NETWORKS": "127.0.0.0/8",
+        "KNOWLEDGE_SOURCE_SECONDS": "1",
     }
     with Stack(stack_folder("stack"), environment, postgres_settings=UNFLUSHED) as stack:
         pytestconfig.stash[SHARED_STACK] = stack

@@ -21,8 +21,11 @@ from tests.system.running_system import System
 from tests.system.test_canaries import outputs
 from tests.waiting import wait_for
 
-TEXT = "Grapefruit juice raises the level of warfarin in the blood."
-QUERY = "Can I eat grapefruit with warfarin?"
+MARK = f"w{secrets.token_hex(8)}"
+"""Only one document has this word: others may be shared with every user."""
+
+TEXT = f"Grapefruit juice raises the level of warfarin in the blood. {MARK}"
+QUERY = f"Can I eat grapefruit with warfarin? {MARK}"
 
 Event = tuple[str, Any]
 
@@ -65,7 +68,7 @@ def events(response: httpx.Response) -> Iterator[Event]:
 
 def test_an_answer(client: Client, reader: User, chat_server: ChatServer) -> None:
     """Passages, tokens, citations, end: as events by default."""
-    chat_server.script = writes("It raises", " it [", "1] [", "4]", ".")
+    chat_server.script = writes("It raises", " it [", "1] [", "21]", ".")
 
     with asked(client, reader) as response:
         assert response.status_code == 200
@@ -73,7 +76,7 @@ def test_an_answer(client: Client, reader: User, chat_server: ChatServer) -> Non
         found = list(events(response))
 
     (first, passages), *rest = found
-    (passage,) = passages.pop("passages")
+    passage, *_ = passages.pop("passages")
     assert (first, passages) == ("passages", {"degraded": False})
     assert passage.pop("score") > 0
     place = {"document_id": passage["document_id"], "begin": 0, "end": len(TEXT)}
@@ -118,19 +121,6 @@ def test_tokens_come_as_they_are_written(client: Client, reader: User, chat_serv
             go_on.set()
             assert next(coming) == ("token", {"text": word})
         assert next(coming)[0] == "end"
-
-
-def test_nothing_found(client: Client, chat_server: ChatServer) -> None:
-    """No passages, no invented answer."""
-    before = len(chat_server.requests)
-
-    with asked(client, client.join(), query="xyzzy") as response:
-        assert list(events(response)) == [
-            ("passages", {"passages": [], "degraded": False}),
-            ("end", {"reason": "finished"}),
-        ]
-
-    assert len(chat_server.requests) == before
 
 
 @pytest.mark.parametrize("status", [200, 500])
