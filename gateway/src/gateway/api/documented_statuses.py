@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 
+from chassis.grpc.field_rules import field_rules
 from vestibule.api.v1 import options_pb2
 
 from gateway.api.fields import header_of
@@ -107,6 +108,8 @@ def _codes(route: Route, comment: str) -> set[str]:
         codes.add("CONFLICT")
     if route.kind is RouteKind.WEBSOCKET:
         codes |= {"UPGRADE_REQUIRED", "FORBIDDEN"}
+    if any(field_rules(field).same_origin for field in route.header_fields):
+        codes.add("FORBIDDEN")
     if "If-Match" in {header_of(field) for field in route.header_fields}:
         codes.add("VERSION_CONFLICT")
     return codes

@@ -17,6 +17,17 @@ LINES = "application/x-ndjson"
 EXTENSION = "x-websocket"
 SWITCHING_PROTOCOLS = 101
 
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"type": "string"},
+        "id": {"type": "string"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+    "required": ["event", "data"],
+}
+"""The schema of one event, as that of JSON lines is of one line. Its data is the `data` of such a line."""
+
 _REFS = "#/components/schemas/{model}"
 
 
@@ -24,7 +35,7 @@ def event_stream_response(route: Route, models: Models) -> dict[str, Any]:
     """Returns the response of a route whose answers stream."""
     return {
         "model": _line(route, models),
-        "content": {EVENTS: {"schema": {"type": "string"}}, LINES: {}},
+        "content": {EVENTS: {"schema": _EVENT}, LINES: {}},
         "description": "Server-Sent Events, or JSON lines when `Accept` asks for them. The last event is"
         " `end` or `error`; a stream without one was cut. An empty line or a comment is a heartbeat.",
     }
