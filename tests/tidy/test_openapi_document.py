@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import pytest
+from chassis.grpc.field_rules import field_rules
 from gateway.api import descriptors
 from gateway.api.documentation import document
 from gateway.api.documented_statuses import CODES, named_errors
@@ -55,7 +56,9 @@ def test_statuses(route: Route) -> None:
     public = route.policy.access == options_pb2.ACCESS_PUBLIC
 
     assert operation["security"] == ([] if public else [{"bearer": []}])
-    assert {"401", "403"} & statuses == ({"401", "403"} & named if public else {"401", "403"})
+    by_origin = {"403"} if any(field_rules(each).same_origin for each in route.header_fields) else set()
+    refused = ({"401", "403"} & named) | by_origin if public else {"401", "403"}
+    assert {"401", "403"} & statuses == refused
     assert ("304" in statuses) <= (route.method == "GET")
     assert {"408", "415"} <= statuses if route.reads_body else not {"408", "415"} & statuses
     assert ("404" in statuses) == ("404" in named)
