@@ -19,6 +19,7 @@ COVERED = {
     "auth.audit_events": "audit_events",
     "auth.audit_trail": "audit_events",
     "knowledge.documents": "documents",
+    "knowledge.sources": "sources",
 }
 """Tables about users, with the place of their content in the export."""
 

@@ -70,6 +70,11 @@ def test_a_folder_is_followed(client: Client, owner: User, server: WebDavServer)
     assert [each["id"] for each in listed.data] == [source["id"]]
     assert listed.pagination["total_items"] == 1
     assert PASSWORD not in listed.text
+    export = client.get("/api/users/me/export", token=owner.access_token)
+    (exported,) = export.data["sources"]
+    assert (exported["url"], exported["user"]) == (server.url, USER)
+    assert exported["skipped_files"] == ["b.jpg"]
+    assert PASSWORD not in export.text
     best, *_ = client.post("/api/knowledge/search", token=owner.access_token, json={"query": word}).data[
         "passages"
     ]

@@ -12,6 +12,9 @@ from chassis.errors import Kind, ServiceError
 SOURCES_MAX = 10
 """Most sources of one user."""
 
+SKIPPED_SHOWN_MAX = 200
+"""Most files that are no documents, which are shown with a source."""
+
 FILES_MAX = 5000
 FOLDERS_MAX = 1000
 DEPTH_MAX = 20

@@ -1,10 +1,11 @@
-"""Exporting the documents of a user."""
+"""Exporting the documents and sources of a user."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from knowledge_service.domain.document import TEXT_BYTES_MAX, Document
+from knowledge_service.domain.source import SKIPPED_SHOWN_MAX, Source, SourceFile
 from knowledge_service.domain.unit_of_work import UnitsOfWork
 
 PAGE_DOCUMENTS_MAX = 200
@@ -35,3 +36,18 @@ class ExportDocuments:
                 if characters >= PAGE_CHARACTERS_MAX:
                     break
         return exported
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSources:
+    """Returns the sources of a user with the files that are no documents."""
+
+    units: UnitsOfWork
+
+    async def __call__(self, *, user_id: UUID) -> Sequence[tuple[Source, Sequence[SourceFile]]]:
+        """Returns them, the newest first."""
+        async with self.units.statements() as unit:
+            return [
+                (source, await unit.sources.skipped(source.id, SKIPPED_SHOWN_MAX))
+                for source in await unit.sources.owned(user_id)
+            ]

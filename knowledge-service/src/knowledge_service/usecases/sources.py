@@ -9,11 +9,16 @@ from chassis.errors import NotFound, TokenRevoked
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
-from knowledge_service.domain.source import Access, RemoteFolder, Source, SourceFile, TooManySources
+from knowledge_service.domain.source import (
+    SKIPPED_SHOWN_MAX,
+    Access,
+    RemoteFolder,
+    Source,
+    SourceFile,
+    TooManySources,
+)
 from knowledge_service.domain.unit_of_work import UnitsOfWork
 from knowledge_service.usecases.indexing import RemoveFromIndex
-
-SKIPPED_SHOWN_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from vestibule.knowledge.v1 import personal_documents_service_pb2 as pb
 from vestibule.knowledge.v1.personal_documents_service_pb2_grpc import PersonalDocumentsServiceStub
 from vestibule.users.v1.export_pb2 import DocumentData as DocumentMessage
 
-from user_service.domain.export import DocumentData, ExportedDocuments
+from user_service.domain.export import DocumentData, ExportedDocuments, SourceData
 
 DOCUMENTS_SERVICE = pb.DESCRIPTOR.services_by_name["PersonalDocumentsService"]
 
@@ -23,22 +23,29 @@ class GrpcStoredDocuments:
         self._stub = PersonalDocumentsServiceStub(channel)
 
     async def export(self, user_id: UUID) -> ExportedDocuments:
-        """Returns the documents of a user."""
+        """Returns the documents and sources of a user."""
         exported: list[DocumentMessage] = []
-        size = 0
-        while page := await self._page(user_id, exported[-1].id if exported else None):
-            for document in page:
+        size, is_truncated = 0, False
+        page = first = await self._page(user_id, None)
+        while page.documents and not is_truncated:
+            for document in page.documents:
                 size += document.ByteSize()
-                if size > TEXT_BYTES_MAX:
-                    return ExportedDocuments([DocumentData(each) for each in exported], is_truncated=True)
+                is_truncated = size > TEXT_BYTES_MAX
+                if is_truncated:
+                    break
                 exported.append(document)
-        return ExportedDocuments([DocumentData(each) for each in exported])
+            else:
+                page = await self._page(user_id, exported[-1].id)
+        return ExportedDocuments(
+            [DocumentData(each) for each in exported],
+            [SourceData(each) for each in first.sources],
+            is_truncated=is_truncated,
+        )
 
-    async def _page(self, user_id: UUID, after: str | None) -> list[DocumentMessage]:
+    async def _page(self, user_id: UUID, after: str | None) -> pb.ExportDocumentsResponse:
         try:
-            answer = await self._stub.ExportDocuments(
+            return await self._stub.ExportDocuments(
                 pb.ExportDocumentsRequest(user_id=str(user_id), after=after)
             )
         except DeadlineExceeded as error:
             raise Unavailable from error
-        return list(answer.documents)

@@ -17,6 +17,9 @@ AccountData = NewType("AccountData", object)
 DocumentData = NewType("DocumentData", object)
 """A document that knowledge-service stores."""
 
+SourceData = NewType("SourceData", object)
+"""A folder that knowledge-service follows."""
+
 AuditData = NewType("AuditData", object)
 """An entry of the audit chain."""
 
@@ -35,13 +38,14 @@ class AuditPage:
 
 @dataclass(frozen=True, slots=True)
 class ExportedDocuments:
-    """The documents of a user.
+    """The documents of a user, and the folders that documents come from.
 
     Attributes:
-        is_truncated: Whether some were left out.
+        is_truncated: Whether some documents were left out.
     """
 
     documents: Sequence[DocumentData] = ()
+    sources: Sequence[SourceData] = ()
     is_truncated: bool = False
 
 
@@ -49,7 +53,7 @@ class StoredDocuments(Protocol):
     """The documents that knowledge-service stores."""
 
     async def export(self, user_id: UUID) -> ExportedDocuments:
-        """Returns the documents of a user.
+        """Returns the documents and sources of a user.
 
         Raises:
             Unavailable: knowledge-service could not be reached.

@@ -59,6 +59,7 @@ def personal_data_message(data: PersonalData) -> export_pb2.PersonalData:
         audit_events_truncated=data.is_truncated,
         documents=cast("Sequence[export_pb2.DocumentData]", data.documents.documents),
         documents_truncated=data.documents.is_truncated,
+        sources=cast("Sequence[export_pb2.SourceData]", data.documents.sources),
     )
 
 
