@@ -17,6 +17,7 @@ from chassis.grpc import committed
 from chassis.grpc.server import GrpcServer, build_server
 from chassis.identity.caller import Caller, current_caller
 from chassis.identity.claims import Claims
+from chassis.identity.role import Role
 from chassis.lifecycle import Lifecycle, Stop
 from devstack.valkey import Valkey
 from gateway.settings import GatewaySettings
@@ -167,7 +168,7 @@ class _VerifyingAuthenticator:
         claims = jwt.decode(token, options={"verify_signature": False})
         return Claims.of_access_token(
             user_id=UUID(claims["sub"]),
-            role=claims["role"],
+            role=Role(claims["role"]),
             session_id=UUID(claims["sid"]),
             token_id=UUID(claims["jti"]),
             expires_at=claims["exp"],
