@@ -3,10 +3,10 @@
 import re
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
-from importlib.resources import files
 from xml.etree import ElementTree as ET
 
 import pytest
+from chassis.pages.style import base_style
 from health_aggregator.domain.board import CUT_OFF, Component
 from health_aggregator.domain.history import Incident, Period
 from health_aggregator.domain.service_metrics import ServiceMetrics
@@ -194,8 +194,7 @@ def test_the_system_has_a_badge() -> None:
 
 def test_every_colour_has_enough_contrast() -> None:
     """4.5 to 1 (WCAG AA), in both colour schemes."""
-    style = files("health_aggregator.page").joinpath("assets", "style.css").read_text("utf-8")
-    light, dark = (dict(re.findall(r"--([\w-]+): (#\w+);", block)) for block in _roots(style))
+    light, dark = (dict(re.findall(r"--([\w-]+): (#\w+);", block)) for block in _roots(base_style()))
     for scheme in (light, light | dark):
         for ink in ("ink", "faint", "up", "warn", "down", "none"):
             for ground in ("ground", "card"):
