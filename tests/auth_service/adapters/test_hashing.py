@@ -66,10 +66,15 @@ async def test_beyond_the_queue_the_answer_is_no_at_once() -> None:
 
 async def test_who_gives_up_leaves_the_queue() -> None:
     """A waiting job is dropped with its caller; a running one keeps its place until it ends."""
-    gate = threading.Event()
+    gate, started = threading.Event(), threading.Event()
+
+    def work() -> bool:
+        started.set()
+        return gate.wait()
+
     async with HashingPool(workers=1, queue_per_worker=1) as pool:
-        running, waiting = (asyncio.create_task(pool.run(gate.wait)) for _ in range(2))
-        await asyncio.sleep(0.01)
+        running, waiting = (asyncio.create_task(pool.run(work)) for _ in range(2))
+        assert await asyncio.to_thread(started.wait, 60)
         running.cancel()
         waiting.cancel()
         await asyncio.sleep(0.01)
