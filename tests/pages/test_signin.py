@@ -113,6 +113,7 @@ def test_a_new_user_registers(window: OpenWindow) -> None:
         ("https://evil.example/", "/account"),
         ("//evil.example/", "/account"),
         ("/\\evil.example", "/account"),
+        ("/.//evil.example/", "//evil.example/"),
         pytest.param("javascript:alert(1)", "/account", marks=pytest.mark.nightly),
         pytest.param("/api/auth/logout", "/account", marks=pytest.mark.nightly),
         pytest.param("/signin", "/account", marks=pytest.mark.nightly),

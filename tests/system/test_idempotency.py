@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
 from tests.system.client import PASSWORD, Answer, Client, User, new_email
@@ -57,6 +58,54 @@ def test_signing_in_twice_from_a_browser(client: Client) -> None:
 
     assert (second.status, _replayed(second), second.data) == (200, True, first.data)
     assert second.headers["set-cookie"] == first.headers["set-cookie"]
+
+
+def test_refreshing_by_cookie(client: Client) -> None:
+    """The cookie is what is asked for: with another session's, or without one, a used key gives no tokens."""
+    mine, other = _refresh_cookie(client), _refresh_cookie(client)
+    key = new_email()
+
+    first = _refresh(client, key, mine)
+    again = _refresh(client, key, mine)
+    of_another, of_no_session = _refresh(client, key, other), _refresh(client, key, "")
+
+    assert (first.status, again.status, _replayed(again)) == (200, 200, True)
+    assert again.data == first.data
+    assert again.headers["set-cookie"] == first.headers["set-cookie"]
+    for refused in (of_another, of_no_session):
+        assert refused.outcome == (422, "VALIDATION_ERROR")
+        assert "set-cookie" not in refused.headers
+
+
+def test_refreshing_by_cookie_from_another_address(client: Client, system: System) -> None:
+    """A phone that changes networks between its tries is still the client whose cookie it is."""
+    headers = {**_AS_COOKIE, "cookie": _refresh_cookie(client), "idempotency-key": new_email()}
+
+    with system.gateway(GATEWAY_TRUSTED_PROXIES="127.0.0.1/32") as url:
+        first, again = (
+            httpx.post(f"{url}/api/auth/refresh", headers={**headers, "x-forwarded-for": address}, json={})
+            for address in ("192.0.2.31", "192.0.2.32")
+        )
+
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.json()["data"] == first.json()["data"]
+
+
+_AS_COOKIE = {"x-refresh-token-in": "cookie", "sec-fetch-site": "same-origin"}
+
+
+def _refresh_cookie(client: Client) -> str:
+    ada = client.register()
+    credentials = {"email": ada.email, "password": ada.password}
+    answer = client.post("/api/auth/login", headers=_AS_COOKIE, json=credentials)
+    name = "__Host-vestibule_refresh="
+    return name + answer.headers["set-cookie"].partition(name)[2].partition(";")[0]
+
+
+def _refresh(client: Client, key: str, cookie: str) -> Answer:
+    headers = {**_AS_COOKIE, "idempotency-key": key} | ({"cookie": cookie} if cookie else {})
+    return client.post("/api/auth/refresh", headers=headers, json={})
 
 
 def test_another_body(client: Client) -> None:

@@ -109,15 +109,15 @@ def _compile_split(policy: Policy) -> Callable[[Any], Request]:
     request_class = GetMessageClass(policy.descriptor.input_type)
     rules = {field: field_rules(field) for field in policy.descriptor.input_type.fields}
     guessable = [field.name for field, rule in rules.items() if rule.secret and not rule.unguessable]
-    # A retry may carry a cookie that the first response has set: it is the same request.
-    cookies = [field.name for field, rule in rules.items() if rule.HasField("cookie")]
+    # A retry may carry one because the first response has set it: it is the same request.
+    hints = [field.name for field, rule in rules.items() if rule.cookie.is_hint]
     proofs = [field.name for field, rule in rules.items() if rule.secret or rule.unguessable]
     path = policy.path.encode() + b"\n"
 
     def split(request: Any) -> Request:
         asked, secret = request_class(), request_class()
         asked.CopyFrom(request)
-        for name in cookies:
+        for name in hints:
             asked.ClearField(name)
         secret.CopyFrom(asked)
         sent = asked.ListFields()

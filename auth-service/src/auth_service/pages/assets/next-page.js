@@ -10,5 +10,6 @@ export function nextPage(asked) {
     return START;
   }
   if (url.origin !== location.origin || url.pathname === "/signin" || url.pathname.startsWith("/api/")) return START;
-  return url.pathname + url.search + url.hash;
+  // The whole address: a path alone may begin with `//`, as that of `/.//elsewhere.example` does, and so name a host.
+  return url.href;
 }
