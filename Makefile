@@ -109,7 +109,7 @@ bench-staleness: .venv/.develops ## Measure how stale another gateway's near cac
 bench-health: .venv/.develops ## Measure the health aggregator: sweeps, detection, false flips
 	@$(BIN)/python bench/health.py $(ARGS)
 
-bench-streams: .venv/.develops ## Measure what a message of a stream costs, against a bare relay
+bench-streams: .venv/.benches ## Measure what a message of a stream costs, against a bare relay
 	@$(BIN)/python -m bench.streams $(ARGS)
 
 bench-start: .venv/.develops ## Measure each service's start-up: CPU seconds and time to ready

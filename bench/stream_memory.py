@@ -11,13 +11,25 @@ from websockets.exceptions import InvalidStatus
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A process at the edge; `echo` is empty for one that does JSON lines alone."""
+    """A process at the edge; `echo` is empty for one that does JSON lines alone; not all need a token."""
 
     name: str
     port: int
     pid: int
     echo: str
     follow: str
+    token: str = ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What each request has."""
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+
+    def request(self, path: str, accept: str = "*/*") -> bytes:
+        """Returns a GET request."""
+        fields = {"Host": "bench", "Accept": accept, **self.headers}
+        lines = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
+        return "\r\n".join([*lines, "", ""]).encode()
 
 
 async def memory(edge: Edge, number: int) -> dict[str, float]:
@@ -29,7 +41,14 @@ async def memory(edge: Edge, number: int) -> dict[str, float]:
     for begin in range(0, number, 50):
         size = min(50, number - begin)
         batch = [
-            connect(url, compression=None, proxy=None, ping_interval=None, open_timeout=60)
+            connect(
+                url,
+                compression=None,
+                proxy=None,
+                ping_interval=None,
+                open_timeout=60,
+                additional_headers=edge.headers,
+            )
             for _ in range(size)
         ]
         for each in await asyncio.gather(*batch, return_exceptions=True):
@@ -46,7 +65,7 @@ async def memory(edge: Edge, number: int) -> dict[str, float]:
     left = _resident_bytes(edge.pid)
     reader, writer = await asyncio.open_connection("127.0.0.1", edge.port, limit=1024)
     reader._transport.pause_reading()  # type: ignore[attr-defined]  # noqa: SLF001 a client that never reads
-    writer.write(f"GET {edge.follow}?size=1 HTTP/1.1\r\nHost: bench\r\n\r\n".encode())
+    writer.write(edge.request(f"{edge.follow}?size=1"))
     peak = left
     for _ in range(50):
         await asyncio.sleep(0.1)

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -18,11 +19,10 @@ async def echo(requests: AsyncIterator[bytes], _: Any) -> AsyncIterator[bytes]:
 
 
 async def follow(request: bytes, _: Any) -> AsyncIterator[bytes]:
-    """Sends texts of 200 bytes: ten per second, or as fast as possible if the request is not empty."""
-    text = b"x" * 200
-    message = b"\x12" + bytes([0x80 | len(text) & 0x7F, len(text) >> 7]) + text
+    """Sends the time in 200 bytes: ten per second, or as fast as possible if the request is not empty."""
     while True:
-        yield message
+        text = (b"at=%d " % time.monotonic_ns()).ljust(200, b"x")
+        yield b"\x12" + bytes([0x80 | len(text) & 0x7F, len(text) >> 7]) + text
         if not request:
             await asyncio.sleep(0.1)
 

@@ -1,17 +1,20 @@
 """What streams cost at the edge: `make bench-streams`.
 
 WebSockets send 100 ms of sound (3,200 bytes) every 100 ms and get it back, and events and JSON lines come ten
-times per second, through a gateway as it is shipped and through a bare relay, in turns; JSON lines also
-through Envoy's transcoder, where its wheel is installed. The CPU time is the edge's alone, per message in
-either direction; latency is an echo's, and that of a stream's first message. Then the memory of many open
-streams, of more sockets than a gateway takes, and of a client that does not read.
+times per second, through a gateway of a running system, with tokens, limits and all else, and through a bare
+relay, in turns; JSON lines also through Envoy's transcoder, where its wheel is installed. The CPU time is the
+edge's alone, per message in either direction, once all streams are open. Latency is that of an echo, of an
+event from the service to the client, and of a stream's first message. Then the memory of many streams, of
+more sockets than a gateway takes, and of a client that does not read.
 """
 
 import argparse
 import asyncio
 import contextlib
 import json
+import math
 import os
+import re
 import socket
 import statistics
 import subprocess
@@ -20,24 +23,22 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from devstack.keys import KeyPairs
 from devstack.ports import free_port
-from devstack.topology import SERVICES
-from devstack.valkey import Valkey
+from devstack.stack import Stack
 from websockets.asyncio.client import connect
 
 from bench import envoy, report
-from bench.load import ROOT
+from bench.contestants import ADMIN, ROOT, ask
 from bench.processes import cpu_seconds
 from bench.stream_memory import Edge, memory
 
 CHUNK = b"\x00\x01" * 1600
 PAUSE_SECONDS = 0.1
 JSON_LINES = "JSON lines"
-Turn = tuple[int, list[float], list[float]]
-"""Messages in either direction, latencies in ms, and those of first messages."""
+_SENT_AT = re.compile(rb"at=(\d+)")
 
 
 @dataclass(slots=True)
@@ -50,117 +51,137 @@ class Figures:
     first_ms: list[float] = field(default_factory=list)
 
 
-async def sockets(edge: Edge, number: int, seconds: float) -> Turn:
-    """Sends sound over many WebSockets; returns messages in either direction, latencies and first ones."""
-    latencies: list[float] = []
-    first: list[float] = []
-    messages = 0
+class Turn:
+    """Many streams at one edge; counted is what comes once all of them are open.
+
+    Attributes:
+        edge: Where.
+        number: How many.
+    """
+
+    def __init__(self, edge: Edge, number: int, seconds: float) -> None:
+        self.edge = edge
+        self.number = number
+        self._seconds = seconds
+        self._first_ms: list[float] = []
+        self._latencies_ms: list[float] = []
+        self._messages = 0
+        self._cpu_before = 0.0
+        self._until = math.inf
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time for counting is over."""
+        return time.monotonic() > self._until
+
+    def opened(self, milliseconds: float) -> None:
+        """Notes how long a stream took until its first message; with the last one the counting begins."""
+        self._first_ms.append(milliseconds)
+        if len(self._first_ms) == self.number:
+            self._cpu_before = cpu_seconds(self.edge.pid)
+            self._until = time.monotonic() + self._seconds
+
+    def took(self, milliseconds: float, messages: int) -> None:
+        """Counts messages that took so long together."""
+        if self._until != math.inf:
+            self._latencies_ms.append(milliseconds)
+            self._messages += messages
+
+    def into(self, figures: Figures) -> None:
+        """Adds what this turn has found."""
+        figures.cpu_us.append((cpu_seconds(self.edge.pid) - self._cpu_before) / self._messages * 1e6)
+        figures.first_ms.append(statistics.median(self._first_ms))
+        latencies = sorted(self._latencies_ms)
+        figures.p50_ms.append(latencies[len(latencies) // 2])
+        figures.p99_ms.append(latencies[len(latencies) * 99 // 100])
+
+
+async def socket_stream(turn: Turn) -> None:
+    """Sends sound over a WebSocket and gets it back."""
+    edge, begun, is_open = turn.edge, time.monotonic(), False
+    url = f"ws://127.0.0.1:{edge.port}{edge.echo}"
+    async with connect(url, compression=None, proxy=None, additional_headers=edge.headers) as client:
+        while not turn.is_over:
+            sent = time.monotonic()
+            await client.send(CHUNK)
+            await client.recv()
+            turn.took((time.monotonic() - sent) * 1000, 2)
+            if not is_open:
+                is_open = True
+                turn.opened((time.monotonic() - begun) * 1000)
+            await asyncio.sleep(max(0.0, PAUSE_SECONDS - (time.monotonic() - sent)))
+
+
+async def event_stream(turn: Turn, accept: str) -> None:
+    """Reads the events of a stream."""
+    begun, is_open = time.monotonic(), False
+    reader, writer = await asyncio.open_connection("127.0.0.1", turn.edge.port)
+    writer.write(turn.edge.request(turn.edge.follow, accept))
+    while not turn.is_over and (line := await reader.readline()):
+        if (sent := _SENT_AT.search(line)) is None:
+            continue
+        turn.took((time.monotonic_ns() - int(sent[1])) / 1e6, 1)
+        if not is_open:
+            is_open = True
+            turn.opened((time.monotonic() - begun) * 1000)
+    writer.transport.abort()
+
+
+KINDS: dict[str, Callable[[Turn], Awaitable[None]]] = {
+    "WebSocket, 3,200 bytes": socket_stream,
+    "Server-Sent Events": partial(event_stream, accept="text/event-stream"),
+    JSON_LINES: partial(event_stream, accept="application/x-ndjson"),
+}
+
+
+async def measure(turn: Turn, stream: Callable[[Turn], Awaitable[None]], into: Figures) -> None:
+    """Runs one turn, its streams a little apart from each other."""
 
     async def one(index: int) -> None:
-        nonlocal messages
-        await asyncio.sleep(PAUSE_SECONDS * index / number)
-        begun = time.perf_counter()
-        url = f"ws://127.0.0.1:{edge.port}{edge.echo}"
-        async with connect(url, compression=None, proxy=None) as client:
-            until, is_open = time.perf_counter() + seconds, False
-            while (sent := time.perf_counter()) < until:
-                await client.send(CHUNK)
-                await client.recv()
-                latencies.append((time.perf_counter() - sent) * 1000)
-                if not is_open:
-                    is_open = True
-                    first.append((time.perf_counter() - begun) * 1000)
-                messages += 2
-                await asyncio.sleep(max(0.0, PAUSE_SECONDS - (time.perf_counter() - sent)))
+        await asyncio.sleep(PAUSE_SECONDS * index / turn.number)
+        await stream(turn)
 
-    await asyncio.gather(*(one(index) for index in range(number)))
-    return messages, latencies, first
-
-
-async def events(
-    edge: Edge, number: int, seconds: float, accept: str
-) -> tuple[int, list[float], list[float]]:
-    """Reads many streams of events; returns messages and how long the first of each took."""
-    first: list[float] = []
-    messages = 0
-
-    async def one(index: int) -> None:
-        nonlocal messages
-        await asyncio.sleep(PAUSE_SECONDS * index / number)
-        begun = time.perf_counter()
-        reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
-        writer.write(f"GET {edge.follow} HTTP/1.1\r\nHost: bench\r\nAccept: {accept}\r\n\r\n".encode())
-        count = 0
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while line := await reader.readline():
-                    if b"xxxx" in line:
-                        count += 1
-                        if count == 1:
-                            first.append((time.perf_counter() - begun) * 1000)
-        messages += count
-        writer.transport.abort()
-
-    await asyncio.gather(*(one(index) for index in range(number)))
-    return messages, [], first
-
-
-Run = Callable[[Edge], Awaitable[Turn]]
-
-
-async def measure(edge: Edge, run: Run, into: Figures) -> None:
-    """Runs one turn."""
-    before = cpu_seconds(edge.pid)
-    messages, latencies, first = await run(edge)
-    into.cpu_us.append((cpu_seconds(edge.pid) - before) / messages * 1e6)
-    into.first_ms.append(statistics.median(first))
-    if latencies:
-        latencies.sort()
-        into.p50_ms.append(latencies[len(latencies) // 2])
-        into.p99_ms.append(latencies[len(latencies) * 99 // 100])
+    await asyncio.gather(*map(one, range(turn.number)))
+    turn.into(into)
 
 
 @contextlib.contextmanager
 def running() -> Iterator[tuple[Edge, ...]]:
-    """Runs the service, a gateway, the bare relay, and Envoy where there is one."""
-    with tempfile.TemporaryDirectory() as temporary, contextlib.ExitStack() as stack:
+    """Runs the system with a gateway that knows the service, the bare relay, and Envoy where there is one."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "GATEWAY_CLIENT_LIMIT": "0",
+        "BOOTSTRAP_ADMIN_EMAIL": ADMIN["email"],
+        "BOOTSTRAP_ADMIN_PASSWORD": ADMIN["password"],
+    }
+    with tempfile.TemporaryDirectory(prefix="vestibule-bench-") as temporary, contextlib.ExitStack() as stack:
         folder = Path(temporary)
-        valkey = Valkey(folder / "valkey")
-        valkey.start()
-        stack.callback(valkey.stop)
-        upstream, gateway_port, bare_port = f"127.0.0.1:{free_port()}", free_port(), free_port()
-        upstreams = {
-            "vestibule.auth.v1": {"address": "127.0.0.1:1"},
-            "bench.streams.v1": {"address": upstream},
+        folder.chmod(0o755)
+        system = stack.enter_context(Stack(folder, environment))
+        upstream, bare_port = f"127.0.0.1:{free_port()}", free_port()
+        known = json.loads(system.services["gateway"].environment["GATEWAY_UPSTREAMS"])
+        gateway = system.add_gateway(
+            {
+                "GATEWAY_UPSTREAMS": json.dumps(known | {"bench.streams.v1": {"address": upstream}}),
+                "GATEWAY_DESCRIPTORS": str(_descriptors(folder)),
+            }
+        )
+        commands: dict[str, list[str]] = {
+            "service": _python("bench.stream_service", upstream),
+            "bare relay": _python("bench.bare_streams"),
         }
-        gateway = {
-            "GATEWAY_PORT": str(gateway_port),
-            "GATEWAY_UPSTREAMS": json.dumps(upstreams),
-            "GATEWAY_DESCRIPTORS": str(_descriptors(folder)),
-            "GATEWAY_CLIENT_LIMIT": "0",
-            "REDIS_URL": valkey.url,
-            "TOKEN_ISSUER": "bench",
-            **KeyPairs.kept_in(folder / "keys", (each.name for each in SERVICES)).environment("gateway"),
-        }
-        commands: dict[str, tuple[list[str], dict[str, str]]] = {
-            "service": (_python("bench.stream_service", upstream), {}),
-            "gateway": (_python("gateway"), gateway),
-            "bare relay": (_python("bench.bare_streams"), {"UPSTREAM": upstream, "PORT": str(bare_port)}),
-        }
-        edges = {
-            "gateway": (gateway_port, "/api/bench/echo", "/api/bench/follow"),
-            "bare relay": (bare_port, "/", "/"),
-        }
+        edges = {"bare relay": (bare_port, "/", "/")}
         proxy = envoy.binary()
         if proxy is not None:
             port = free_port()
             settings = envoy.streaming(
                 folder, port=port, service=upstream, descriptors=folder / "streams.binpb"
             )
-            commands["Envoy"] = ([str(proxy), "-c", str(settings), "--concurrency", "1"], {})
+            commands["Envoy"] = [str(proxy), "-c", str(settings), "--concurrency", "1"]
             edges["Envoy"] = (port, "", "/api/bench/follow")
         pids = {}
-        for name, (command, further) in commands.items():
+        further = {"UPSTREAM": upstream, "PORT": str(bare_port)}
+        for name, command in commands.items():
             with (folder / f"{name}.log").open("wb") as log:
                 process = subprocess.Popen(
                     command, cwd=ROOT, env=os.environ | further, stdout=log, stderr=log
@@ -170,9 +191,25 @@ def running() -> Iterator[tuple[Edge, ...]]:
             stack.callback(process.kill)
         for name, (port, *_) in edges.items():
             _wait_for(port, folder / f"{name}.log")
-        yield tuple(
-            Edge(name, port, pids[name], echo, follow) for name, (port, echo, follow) in edges.items()
+        assert gateway.pid is not None
+        yield (
+            Edge(
+                "gateway",
+                gateway.http_port,
+                gateway.pid,
+                "/api/bench/echo",
+                "/api/bench/follow",
+                _sign_in(system),
+            ),
+            *(Edge(name, port, pids[name], echo, follow) for name, (port, echo, follow) in edges.items()),
         )
+
+
+def _sign_in(system: Stack) -> str:
+    token: str = ask(f"{system.base_url}/api/auth/login", body=json.dumps(ADMIN).encode())["data"][
+        "access_token"
+    ]
+    return token
 
 
 def _python(module: str, *arguments: str) -> list[str]:
@@ -199,30 +236,24 @@ def _wait_for(port: int, log: Path) -> None:
 
 async def bench(turns: int, number: int, seconds: float, memory_streams: int) -> None:
     """Measures and prints."""
-    kinds: dict[str, Run] = {
-        "WebSocket, 3,200 bytes": lambda edge: sockets(edge, number, seconds),
-        "Server-Sent Events": lambda edge: events(edge, number, seconds, "text/event-stream"),
-        JSON_LINES: lambda edge: events(edge, number, seconds, "application/x-ndjson"),
-    }
     with running() as edges:
         found = {
             (kind, edge.name): Figures()
-            for kind in kinds
+            for kind in KINDS
             for edge in edges
             if edge.echo or kind == JSON_LINES
         }
         for _ in range(turns):
-            for kind, run in kinds.items():
+            for kind, stream in KINDS.items():
                 for edge in edges:
-                    if (kind, edge.name) not in found:
-                        continue
-                    await measure(edge, run, found[kind, edge.name])
+                    if (figures := found.get((kind, edge.name))) is not None:
+                        await measure(Turn(edge, number, seconds), stream, figures)
         print(json.dumps(report.machine(), indent=1))
         print(
             "| | CPU µs a message | ratio | p50 ms | p99 ms | first message ms |\n|---|---|---|---|---|---|"
         )
-        for kind in kinds:
-            bare = statistics.median(found[kind, edges[1].name].cpu_us)
+        for kind in KINDS:
+            bare = statistics.median(found[kind, "bare relay"].cpu_us)
             for edge in edges:
                 its = found.get((kind, edge.name))
                 if its is None:
