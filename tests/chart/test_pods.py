@@ -4,6 +4,7 @@ from pathlib import Path
 
 from chassis.lifecycle import Stop
 from devstack.topology import SERVICES
+from gateway.streams.registry import STREAMS_MAX
 
 from chassis import exits, lifecycle
 from tests.chart.conftest import CHART, Render
@@ -63,6 +64,16 @@ def test_containers_say_what_they_need(manifests: list[Manifest]) -> None:
             resources = container["resources"]
             assert resources["requests"].keys() >= {"cpu", "memory"}, title
             assert "memory" in resources["limits"], title
+
+
+def test_a_gateway_full_of_streams_fits_its_limit(manifests: list[Manifest]) -> None:
+    """64 KiB per stream, as `make bench-streams` measures them, and 256 MiB for all else."""
+    for deployment in of_kind(manifests, "Deployment"):
+        if component(deployment) == "gateway":
+            (container,) = containers(deployment["spec"]["template"]["spec"])
+            limit = container["resources"]["limits"]["memory"]
+            assert limit.endswith("Mi")
+            assert int(limit.removesuffix("Mi")) * 2**20 >= STREAMS_MAX * 64 * 2**10 + 256 * 2**20
 
 
 def test_probes_ask_ports_that_exist(manifests: list[Manifest]) -> None:
