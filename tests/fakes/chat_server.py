@@ -38,12 +38,14 @@ class ChatServer:
     Attributes:
         script: Yields what is sent, part by part.
         status: Of every response.
+        status_of: Of the response to a request, instead.
         requests: Heads and bodies of what was sent to it.
         left: When a client had closed its connection before the script's end: monotonic times of this server.
     """
 
     script: Script = field(default_factory=lambda: writes("Grapefruit raises warfarin [1]."))
     status: int = 200
+    status_of: Callable[[dict[str, Any]], int] | None = None
     requests: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     left: list[float] = field(default_factory=list)
     url: str = ""
@@ -74,9 +76,10 @@ class ChatServer:
             writer.close()
 
     async def _send(self, writer: asyncio.StreamWriter, request: dict[str, Any]) -> None:
+        status = self.status if self.status_of is None else self.status_of(request)
         writer.write(
-            b"HTTP/1.1 %d -\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-            % self.status
+            b"HTTP/1.1 %d -\r\nContent-Type: text/event-stream\r\nConnection: close\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n" % status
         )
         async for part in self.script(request):
             writer.write(b"%x\r\n%s\r\n" % (len(part), part))

@@ -1,6 +1,7 @@
 """The language model over HTTP, against a real server that streams as the test says."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from knowledge_service.adapters.openai_language_model import (
     LINE_BYTES_MAX,
+    REFUSALS_MAX,
     OpenAILanguageModel,
     open_openai_language_model,
 )
@@ -70,7 +72,7 @@ async def test_it_asks_as_the_interface_says(model: OpenAILanguageModel, server:
         ],
         "stream": True,
         "temperature": 0,
-        "max_tokens": 100,
+        "max_completion_tokens": 100,
     }
 
 
@@ -155,6 +157,62 @@ async def test_a_model_that_refuses(model: OpenAILanguageModel, server: ChatServ
 
     with pytest.raises(LanguageModelUnavailable):
         await written(model)
+
+
+@pytest.mark.parametrize(
+    ("takes", "needs"),
+    [
+        ({"max_completion_tokens"}, "max_completion_tokens"),
+        ({"max_tokens", "temperature"}, "max_tokens"),
+        ({"max_tokens"}, "max_tokens"),
+        (set(), None),
+    ],
+    ids=["a reasoning model", "an older server", "an older server with a fixed temperature", "neither"],
+)
+async def test_parameters_that_a_model_does_not_take(
+    model: OpenAILanguageModel, server: ChatServer, takes: set[str], needs: str | None
+) -> None:
+    """Are left out, from then on too; the limit is given by the name that the model knows."""
+
+    async def script(request: dict[str, Any]) -> AsyncGenerator[bytes, None]:
+        refused = {"max_completion_tokens", "max_tokens", "temperature"} & request.keys() - takes
+        if refused:
+            name = min(refused)
+            yield json.dumps(
+                {"error": {"message": f"Unsupported parameter: '{name}'", "param": name}}
+            ).encode()
+        else:
+            yield event("Grapefruit")
+            yield event(finish="stop")
+
+    def status(request: dict[str, Any]) -> int:
+        return 400 if {"max_completion_tokens", "max_tokens", "temperature"} & request.keys() - takes else 200
+
+    server.script, server.status_of = script, status
+
+    assert await written(model) == ["Grapefruit"]
+    before = len(server.requests)
+    assert await written(model) == ["Grapefruit"]
+    ((_, request),) = server.requests[before:]
+    assert request.keys() - {"model", "messages", "stream"} == takes
+    assert needs is None or request[needs] == 100
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [b"{}", b"", b"\xff", b"max_tokens temperature max_completion_tokens " * 1000, b"x" * 200_000],
+    ids=["of nothing", "empty", "no UTF-8", "of everything", "endless"],
+)
+async def test_a_request_that_is_refused(
+    model: OpenAILanguageModel, server: ChatServer, refusal: bytes
+) -> None:
+    """Is not sent again for ever."""
+    server.script, server.status = sends(refusal), 400
+
+    with pytest.raises(LanguageModelUnavailable):
+        await written(model)
+
+    assert len(server.requests) <= REFUSALS_MAX + 1
 
 
 async def test_a_connection_that_is_cut(model: OpenAILanguageModel, server: ChatServer) -> None:

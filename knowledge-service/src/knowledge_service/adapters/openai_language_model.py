@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from http import HTTPStatus
 from typing import Any
@@ -24,7 +24,12 @@ WHOLE_SECONDS = 120.0
 LINE_BYTES_MAX = 256 * 1024
 RESPONSE_BYTES_MAX = 4 * 1024 * 1024
 CHARACTERS_PER_TOKEN = 16
-"""A generous estimate, to stop models that ignore `max_tokens`."""
+"""A generous estimate, to stop models that ignore the limit that is sent to them."""
+
+REFUSALS_MAX = 3
+"""How often in one answer parameters are left out that the model refuses."""
+
+REFUSAL_BYTES_MAX = 64 * 1024
 
 _GARBAGE = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 """What reading an event raises that is not what the interface promises."""
@@ -79,6 +84,7 @@ class OpenAILanguageModel:
         self._client = client
         self._model = model
         self._max_tokens = max_tokens
+        self._parameters: Mapping[str, int] = {"max_completion_tokens": max_tokens, "temperature": 0}
         self._first_part_seconds = first_part_seconds
         self._next_part_seconds = next_part_seconds
 
@@ -110,7 +116,7 @@ class OpenAILanguageModel:
 
         Raises:
             ValueError: the response is not the interface's, or ends before the answer is whole.
-            AnswerTooLong: the model has reached `max_tokens`.
+            AnswerTooLong: the model has reached the limit.
         """
         request = {
             "model": self._model,
@@ -119,31 +125,68 @@ class OpenAILanguageModel:
                 {"role": "user", "content": prompt.question},
             ],
             "stream": True,
-            "temperature": 0,
-            "max_tokens": self._max_tokens,
         }
-        async with (
-            self._client.stream("POST", "/chat/completions", json=request) as response,
-            aclosing(_events(response)) as events,
-        ):
-            if response.status_code != HTTPStatus.OK:
-                raise ValueError(f"status {response.status_code}")
-            async for data in events:
-                if data == "[DONE]":
-                    return
-                event = json.loads(data)
-                # Some send an event without choices that counts tokens.
-                for choice in event["choices"][:1]:
-                    if content := _content(choice):
+        for _ in range(REFUSALS_MAX + 1):
+            parameters = self._parameters
+            async with self._client.stream(
+                "POST", "/chat/completions", json={**request, **parameters}
+            ) as response:
+                if response.status_code == HTTPStatus.BAD_REQUEST:
+                    self._parameters = _without_refused(parameters, await _refusal(response))
+                    continue
+                if response.status_code != HTTPStatus.OK:
+                    raise ValueError(f"status {response.status_code}")
+                async with aclosing(_contents(response)) as contents:
+                    async for content in contents:
                         yield content
-                    finish = choice.get("finish_reason")
-                    if finish == "length":
-                        raise AnswerTooLong
-                    if finish == "stop":
-                        return
-                    if finish is not None:
-                        raise ValueError("the model did not finish its answer")
-        raise ValueError("the answer ends before it is whole")
+                return
+        raise ValueError("the model refuses the request")
+
+
+async def _contents(response: httpx.Response) -> AsyncGenerator[str, None]:
+    async with aclosing(_events(response)) as events:
+        async for data in events:
+            if data == "[DONE]":
+                return
+            event = json.loads(data)
+            # Some send an event without choices that counts tokens.
+            for choice in event["choices"][:1]:
+                if content := _content(choice):
+                    yield content
+                finish = choice.get("finish_reason")
+                if finish == "length":
+                    raise AnswerTooLong
+                if finish == "stop":
+                    return
+                if finish is not None:
+                    raise ValueError("the model did not finish its answer")
+    raise ValueError("the answer ends before it is whole")
+
+
+async def _refusal(response: httpx.Response) -> str:
+    """Returns the beginning of an error."""
+    received = b""
+    async for chunk in response.aiter_raw():
+        received += chunk
+        if len(received) > REFUSAL_BYTES_MAX:
+            break
+    return received.decode(errors="replace")
+
+
+def _without_refused(parameters: Mapping[str, int], refusal: str) -> Mapping[str, int]:
+    """Returns the parameters without the one that an error names.
+
+    Reasoning models take one temperature only. Older servers know the limit as `max_tokens`, which
+    newer models refuse.
+
+    Raises:
+        ValueError: it names none.
+    """
+    for name, value in parameters.items():
+        if name in refusal:
+            rest = {other: parameters[other] for other in parameters if other != name}
+            return {**rest, "max_tokens": value} if name == "max_completion_tokens" else rest
+    raise ValueError("the model refuses the request")
 
 
 def _content(choice: dict[str, Any]) -> str:
