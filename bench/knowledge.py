@@ -91,11 +91,11 @@ def bm25(documents: Sequence[Document], questions: Sequence[Question]) -> list[l
 
 
 @asynccontextmanager
-async def postgres(folder: Path) -> AsyncIterator[tuple[Pool, str]]:
-    """Runs a Postgres with the service's schema; yields the service's pool and the superuser's URL."""
+async def postgres(folder: Path) -> AsyncIterator[tuple[Pool, Postgres]]:
+    """Runs a Postgres with the service's schema; yields the service's pool and the server."""
     service = BY_NAME["knowledge-service"]
     passwords = {role: f"{role}-password" for role in Database.role_names()}
-    server = Postgres(folder, settings={"maintenance_work_mem": "1GB", "shared_buffers": "512MB"})
+    server = Postgres(folder, settings={"maintenance_work_mem": "3GB", "shared_buffers": "512MB"})
     server.start()
     try:
         database = Database(server.url(), passwords, services=[service])
@@ -103,7 +103,7 @@ async def postgres(folder: Path) -> AsyncIterator[tuple[Pool, str]]:
         await database.migrate(service)
         url = database.url("knowledge_service")
         async with open_pool(url, application_name="bench", max_size=4) as pool:
-            yield pool, server.url()
+            yield pool, server
     finally:
         server.stop()
 
@@ -169,7 +169,7 @@ async def main() -> None:
         flush=True,
     )
     with tempfile.TemporaryDirectory() as folder:
-        async with postgres(Path(folder) / "postgres") as (pool, admin_url):
+        async with postgres(Path(folder) / "postgres") as (pool, server):
             index = PgvectorIndex(pool, model=embedder.model, dimensions=embedder.dimensions)
             engine = EdgeIndex(Path(folder) / "edge", embedder.dimensions)
             indexes: dict[str, PassageIndex | EdgeIndex] = {"pgvector": index, "Qdrant's engine": engine}
@@ -183,7 +183,10 @@ async def main() -> None:
             await knowledge_scale.measure_query(embedder, [each.text for each in questions])
             entries = [entry for each in collection.entries.values() for entry in each]
             for size in arguments.passages:
-                scale = knowledge_scale.Scale(index, embedder, admin_url, Path(folder), entries, queries)
+                assert server.pid is not None
+                scale = knowledge_scale.Scale(
+                    index, embedder, server.url(), server.pid, Path(folder), entries, queries
+                )
                 await scale.measure(size, arguments.searches)
     embedder.close()
     print(f"load after: {os.getloadavg()[0]:.1f}")

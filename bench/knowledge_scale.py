@@ -1,5 +1,6 @@
 """Latency and memory of searches with many passages, for `bench.knowledge`."""
 
+import asyncio
 import random
 import shutil
 import struct
@@ -21,7 +22,24 @@ from bench.report import quantile
 
 OWNERS = 1000
 EVERYONE, OWNER = ("everyone",), ("user:7",)
-"""A caller who sees half of the passages, and one who sees a thousandth."""
+CALLERS = {"sees half": EVERYONE, "sees a thousandth": OWNER}
+
+FOUND = 50
+"""Passages that are asked for, as the service does."""
+
+WARMING = 10
+"""Searches that are not counted."""
+
+STATISTICS_SECONDS = 12.0
+"""After this long without a transaction, Postgres has counted the last scan."""
+
+_SCANS = """
+    SELECT 'sequential', seq_scan FROM pg_stat_user_tables WHERE relname = 'indexed_passages'
+    UNION ALL
+    SELECT indexrelname, idx_scan FROM pg_stat_user_indexes
+    WHERE indexrelname IN ('indexed_passages_by_meaning_384', 'indexed_passages_by_term')
+    ORDER BY 1
+"""
 
 BATCH = 1000
 EDGE_MAX = 100_000
@@ -66,6 +84,7 @@ class Scale:
         index: The index in Postgres.
         embedder: Whose vectors the entries have.
         admin_url: The same Postgres, as its superuser.
+        server_pid: Its first process.
         folder: Where Qdrant's engine may store its passages.
         entries: Passages of the collection, which the others are made from.
         queries: Questions of the collection.
@@ -74,6 +93,7 @@ class Scale:
     index: PgvectorIndex
     embedder: OnnxEmbedder
     admin_url: str
+    server_pid: int
     folder: Path
     entries: Sequence[IndexEntry]
     queries: Sequence[Query]
@@ -88,13 +108,20 @@ class Scale:
             await connection.fetchval(f"SELECT pg_total_relation_size('knowledge.{name}') / 1048576")
             for name in ("indexed_passages", "indexed_passages_by_meaning_384")
         ]
-        await connection.close()
         print(
             f"{size} passages in Postgres: filled in {seconds:.0f} s, {table} MiB with indexes,"
             f" of which the graph {graph} MiB",
             flush=True,
         )
-        await _print_latencies(f"{size}, pgvector", self.index, self.queries, searches)
+        for caller in CALLERS:
+            before = await connection.fetch(_SCANS)
+            await _print_latencies(f"{size}, pgvector", caller, self.index, self.queries, searches)
+            await asyncio.sleep(STATISTICS_SECONDS)
+            after = await connection.fetch(_SCANS)
+            scans = (f"{new[0]} {new[1] - old[1]}" for old, new in zip(before, after, strict=True))
+            print(f"scans in {searches + WARMING} searches: {', '.join(scans)}", flush=True)
+        print(f"Postgres holds {_server_mib(self.server_pid):.0f} MiB", flush=True)
+        await connection.close()
         if size <= EDGE_MAX:
             await self._measure_engine(size, searches)
 
@@ -111,21 +138,26 @@ class Scale:
             f" {_folder_mib(folder):.0f} MiB on disk, {_resident_mib() - resident:.0f} MiB resident",
             flush=True,
         )
-        await _print_latencies(f"{size}, Qdrant's engine", engine, self.queries, searches)
+        for caller in CALLERS:
+            name = f"{size}, Qdrant's engine"
+            await _print_latencies(name, caller, engine, self.queries, searches)
         shutil.rmtree(folder)
 
 
 async def _print_latencies(
-    name: str, index: PassageIndex | EdgeIndex, queries: Sequence[Query], searches: int
+    name: str,
+    caller: str,
+    index: PassageIndex | EdgeIndex,
+    queries: Sequence[Query],
+    searches: int,
 ) -> None:
-    for caller, labels in (("sees half", EVERYONE), ("sees a thousandth", OWNER)):
-        times = []
-        for number in range(searches + 10):
-            begun = time.perf_counter()
-            await index.search(queries[number % len(queries)], labels, 5)
-            times.append((time.perf_counter() - begun) * 1000)
-        warm = times[10:]
-        print(f"| {name} | {caller} | {_of(warm, 0.5)} | {_of(warm, 0.95)} |", flush=True)
+    times = []
+    for number in range(searches + WARMING):
+        begun = time.perf_counter()
+        await index.search(queries[number % len(queries)], CALLERS[caller], FOUND)
+        times.append((time.perf_counter() - begun) * 1000)
+    warm = times[WARMING:]
+    print(f"| {name} | {caller} | {_of(warm, 0.5)} | {_of(warm, 0.95)} |", flush=True)
 
 
 def _synthetic(entries: Sequence[IndexEntry], size: int) -> Iterator[tuple[str, IndexEntry]]:
@@ -202,6 +234,16 @@ def _by_labels(batch: Sequence[tuple[str, IndexEntry]]) -> Iterator[tuple[list[s
 
 def _of(times: Sequence[float], share: float) -> str:
     return f"{quantile(sorted(times), share):.1f}"
+
+
+def _server_mib(pid: int) -> float:
+    """Returns what a process and its children hold, shared memory counted once."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    proportional = 0
+    for each in (str(pid), *children):
+        lines = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
+        proportional += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return proportional / 1024
 
 
 def _resident_mib() -> float:
