@@ -100,9 +100,17 @@ class InterruptedIndex:
 
 @dataclass
 class Directory:
-    """`UserDirectory` whose erased users the test sets."""
+    """`UserDirectory` whose erased and deactivated users the test sets; it may be down."""
 
     erased: set[UUID] = field(default_factory=set)
+    inactive: set[UUID] = field(default_factory=set)
+    is_down: bool = False
+
+    async def is_active(self, user_id: UUID) -> bool:
+        """Whether the user is neither erased nor deactivated."""
+        if self.is_down:
+            raise Unavailable
+        return user_id not in self.erased | self.inactive
 
     async def is_erased(self, user_id: UUID) -> bool:
         """Whether the user was erased."""

@@ -33,7 +33,7 @@ from vestibule.knowledge.v1.source_service_pb2_grpc import add_SourceServiceServ
 from chassis import jobs
 from knowledge_service.adapters.answer_metrics import AnswerMetrics
 from knowledge_service.adapters.postgres.outbox import OUTBOX
-from knowledge_service.adapters.postgres.pgvector_index import PgvectorIndex
+from knowledge_service.adapters.postgres.pgvector_index import PgvectorIndex, require_extension
 from knowledge_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from knowledge_service.adapters.postgres.waiting_documents import measure_waiting
 from knowledge_service.adapters.text_extraction.extractor import FileTextExtractor
@@ -97,7 +97,10 @@ async def start(lifecycle: Lifecycle, settings: KnowledgeSettings) -> None:
         keys_refresh_seconds=settings.jwks_refresh_seconds,
     )
     server = build_server(service_tokens=service_tokens, authenticator=authenticator)
-    index_document, remove_from_index = await _add_servicers(lifecycle, settings, server, pool, units)
+    directory = GrpcUserDirectory(await connect(settings.users_address, DIRECTORY_SERVICE))
+    index_document, remove_from_index = await _add_servicers(
+        lifecycle, settings, server, pool, units, directory=directory
+    )
 
     tail = Tail(
         redis_url=settings.redis_url.get_secret_value(),
@@ -110,7 +113,6 @@ async def start(lifecycle: Lifecycle, settings: KnowledgeSettings) -> None:
     lifecycle.begin("event tail", tail.run())
     lifecycle.begin("token authenticator", authenticator.run(tail))
     _begin_indexing(lifecycle, pool, index_document, remove_from_index)
-    directory = GrpcUserDirectory(await connect(settings.users_address, DIRECTORY_SERVICE))
     _begin_events(
         lifecycle, settings, service_tokens.keys, units, EraseIfErased(units, directory, remove_from_index)
     )
@@ -128,6 +130,8 @@ async def _add_servicers(
     server: GrpcServer,
     pool: Pool,
     units: PostgresUnitsOfWork,
+    *,
+    directory: GrpcUserDirectory,
 ) -> tuple[IndexDocument, RemoveFromIndex]:
     """Opens index and models and adds what clients call; returns what indexes in the background too."""
     embedder = await _open_embedder(lifecycle, settings)
@@ -155,6 +159,7 @@ async def _add_servicers(
     )
     sync = SyncSource(
         units,
+        directory,
         folder,
         FileTextExtractor(),
         PutDocument(units, index_document, SystemClock()),
@@ -246,10 +251,15 @@ async def _open_language_model(lifecycle: Lifecycle, settings: KnowledgeSettings
 async def _open_index(
     lifecycle: Lifecycle, settings: KnowledgeSettings, pool: Pool, embedder: Embedder | None
 ) -> PassageIndex:
-    """Returns the index: Qdrant where there is one, else Postgres."""
+    """Returns the index: Qdrant where there is one, else Postgres.
+
+    Raises:
+        StartupRefused: Postgres lacks the extension for it.
+    """
     model = "" if embedder is None else embedder.model
     dimensions = DIMENSIONS[0] if embedder is None else embedder.dimensions
     if settings.qdrant_url is None:
+        await require_extension(pool)
         return PgvectorIndex(pool, model=model, dimensions=dimensions)
     from knowledge_service.adapters.qdrant_index import open_qdrant_index  # noqa: PLC0415 - 80 MB
 

@@ -1,15 +1,26 @@
 """What the index in Postgres has to keep right besides the contract."""
 
 import asyncio
+import math
 import random
 from uuid import uuid4
 
+import asyncpg
 import pytest
-from chassis.postgres.pool import Pool
-from knowledge_service.adapters.postgres.pgvector_index import PgvectorIndex
-from knowledge_service.domain.passage_index import IndexEntry
+from chassis.postgres.pool import Pool, open_pool
+from chassis.startup_errors import StartupRefused
+from devstack.database import Database
+from knowledge_service.adapters.postgres import pgvector_index
+from knowledge_service.adapters.postgres.pgvector_index import PgvectorIndex, require_extension
+from knowledge_service.domain.passage_index import IndexEntry, Query
 
 from tests.knowledge_service.adapters.test_passage_index import asking, direction, entry, found
+
+_SCANS = """
+SELECT relname AS name, seq_scan AS scans FROM pg_stat_user_tables WHERE relname = 'indexed_passages'
+UNION ALL
+SELECT indexrelname, idx_scan FROM pg_stat_user_indexes WHERE relname = 'indexed_passages'
+"""
 
 _RECOUNT = """
 SELECT term_id, count(*)::int FROM (
@@ -62,3 +73,71 @@ async def test_terms_are_stored_hashed(index: PgvectorIndex, knowledge_pool: Poo
 
     assert "zolmitriptan" not in str(await knowledge_pool.fetch("SELECT * FROM knowledge.indexed_passages"))
     assert len(await found(index, asking("zolmitriptan"))) == 1
+
+
+async def test_searches_use_the_indexes_of_postgres(database: Database) -> None:
+    """As Postgres counts them, at some thousands of passages: no search reads the whole table."""
+    chance = random.Random(5)
+    words = [f"word{number}" for number in range(500)]
+    async with open_pool(database.url("knowledge_service"), application_name="test", max_size=1) as pool:
+        index = PgvectorIndex(pool, model="m1", dimensions=256)
+        for number in range(24):
+            passages = [entry(" ".join(chance.choices(words, k=8)), _vector(chance)) for _ in range(100)]
+            await index.replace(uuid4(), ["everyone" if number % 2 else f"user:{number}"], passages)
+        owner = await asyncpg.connect(database.url("knowledge_owner"))
+        await owner.execute("ANALYZE knowledge.indexed_passages")
+        await owner.close()
+
+        async def scans(labels: list[str]) -> dict[str, int]:
+            """Returns the scans of one search."""
+            before = await _scans(pool)
+            query = Query(_vector(chance), dict.fromkeys(entry("word7 word8").terms, 1.0))
+            assert len(await index.search(query, labels, 50)) == 50
+            after = await _scans(pool)
+            return {name: after[name] - before[name] for name in after if after[name] > before[name]}
+
+        assert await scans(["everyone"]) == {
+            "indexed_passages_by_meaning_256": 1,
+            "indexed_passages_by_term": 1,
+        }
+        few = await scans(["user:4"])
+        assert "indexed_passages" not in few, few
+
+
+async def _scans(pool: Pool) -> dict[str, int]:
+    await pool.fetchval("SELECT pg_stat_force_next_flush()")
+    return {row["name"]: row["scans"] for row in await pool.fetch(_SCANS)}
+
+
+def _vector(chance: random.Random) -> list[float]:
+    values = [chance.gauss(0, 1) for _ in range(256)]
+    length = math.hypot(*values)
+    return [value / length for value in values]
+
+
+async def test_without_the_extension(database: Database, knowledge_pool: Pool) -> None:
+    """The service does not start, and says what to do; installed later, the extension is used."""
+    await require_extension(knowledge_pool)
+    admin = await asyncpg.connect(database.admin_url)
+    try:
+        await admin.execute("DROP EXTENSION vector CASCADE")
+        with pytest.raises(StartupRefused, match=r"`vector`.*is missing.*CREATE EXTENSION.*QDRANT_URL"):
+            await require_extension(knowledge_pool)
+
+        # As it is where the extension was missing when the migrations ran.
+        await admin.execute("DROP TABLE knowledge.indexed_passages, knowledge.term_counts")
+        await admin.execute("CREATE EXTENSION vector WITH SCHEMA knowledge")
+        await asyncio.gather(*(require_extension(knowledge_pool) for _ in range(3)))
+    finally:
+        await admin.close()
+    index = PgvectorIndex(knowledge_pool, model="m1", dimensions=256)
+    await index.replace(uuid4(), ["everyone"], [entry("fever", direction(1))])
+    assert len(await found(index, asking("fever"))) == 1
+
+
+async def test_an_extension_that_is_too_old(knowledge_pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is refused by its version."""
+    monkeypatch.setattr(pgvector_index, "EXTENSION_VERSION", (99, 0))
+
+    with pytest.raises(StartupRefused, match=r"99\.0 or later.*is too old"):
+        await require_extension(knowledge_pool)

@@ -172,3 +172,57 @@ async def test_an_erased_user_cannot_put_documents(knowledge: Knowledge) -> None
 
     with pytest.raises(TokenRevoked):
         await knowledge.put(ada)
+
+
+async def test_sharing_does_not_embed_again(knowledge: Knowledge) -> None:
+    """Whom a document is shared with is no part of its vectors: it stays found by its meaning."""
+    ada, bob = a_user(), a_user()
+    document = await knowledge.put(ada)
+    knowledge.embedder.is_down = True
+
+    shared = await knowledge.put(ada, visibility=Visibility.ROLE_USER, document_id=document.id)
+
+    assert (shared.version, shared.index_state("fake")) == (document.version, IndexState.COMPLETE)
+    assert shared.updated_at > document.updated_at
+    assert await knowledge.found(bob) == {document.id}
+
+    hidden = await knowledge.put(ada, visibility=Visibility.PRIVATE, document_id=document.id)
+    assert hidden.index_state("fake") is IndexState.COMPLETE
+    assert (await knowledge.found(bob), await knowledge.found(ada)) == (set(), {document.id})
+
+
+async def test_sharing_while_the_index_is_down(knowledge: Knowledge) -> None:
+    """Is kept, and the index hears of it later."""
+    ada, bob = a_user(), a_user()
+    document = await knowledge.put(ada)
+    knowledge.index.is_down = True
+
+    with pytest.raises(Unavailable):
+        await knowledge.put(ada, visibility=Visibility.ROLE_USER, document_id=document.id)
+
+    knowledge.index.is_down = False
+    await knowledge.pool.execute("UPDATE knowledge.documents SET claimed_until = NULL")
+    assert await knowledge.index_waiting()
+    assert await knowledge.found(bob) == {document.id}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        Content(title="Other", text="Grapefruit raises the level of warfarin."),
+        Content(title="Notes", text="Grapefruit does not."),
+        Content(title="Notes", text="Grapefruit raises the level of warfarin.", source_url="https://a.org/"),
+    ],
+    ids=["title", "text", "address"],
+)
+async def test_other_content_is_another_version(knowledge: Knowledge, content: Content) -> None:
+    ada = a_user()
+    document = await knowledge.put(ada)
+
+    changed, created = await knowledge.put_document(
+        caller=ada, document_id=document.id, content=content, visibility=Visibility.PRIVATE
+    )
+
+    assert (changed.version, changed.title, created) == (2, content.title, False)
+    (passage,) = (await knowledge.search(ada, "grapefruit")).passages
+    assert (passage.found.title, passage.found.passage.text) == (content.title, content.text)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 from chassis.clock import SystemClock
-from chassis.errors import Invalid, NotFound
+from chassis.errors import Invalid, NotFound, Unavailable
 from chassis.http.destinations import Destinations
 from chassis.identity.caller import Caller
 from knowledge_service.adapters.text_extraction.extractor import FileTextExtractor
@@ -45,6 +45,7 @@ class Following:
         self.delete = DeleteSource(knowledge.units, knowledge.remove_from_index)
         self.sync_source = SyncSource(
             knowledge.units,
+            knowledge.directory,
             FOLDER,
             FileTextExtractor(),
             knowledge.put_document,
@@ -203,6 +204,7 @@ async def test_a_name_that_leads_inside_later(following: Following, server: WebD
     await following.begin()
     following.sync_source = SyncSource(
         following.knowledge.units,
+        following.knowledge.directory,
         WebDavFolder(Destinations(allows_http=True)),
         FileTextExtractor(),
         following.knowledge.put_document,
@@ -249,6 +251,37 @@ async def test_erasing_the_owner(following: Following, server: WebDavServer, ada
 
     assert await following.knowledge.pool.fetchval("SELECT count(*) FROM knowledge.sources") == 0
     assert await following.documents() == {}
+
+
+async def test_deactivating_the_owner(following: Following, server: WebDavServer, ada: Caller) -> None:
+    """Lets sources wait until the user is reactivated; the last state stays."""
+    await following.begin()
+    directory = following.knowledge.directory
+    (server.folder / "a.txt").write_text("first")
+    asked = len(server.requests)
+
+    directory.inactive.add(ada.require_user_id())
+    source = await following.again()
+    assert (source.state.value, await following.documents()) == ("current", {})
+    assert len(server.requests) == asked
+
+    directory.inactive.clear()
+    await following.again()
+    assert (await following.documents()).keys() == {"a.txt"}
+
+
+async def test_when_nothing_is_known_of_the_owner(following: Following, server: WebDavServer) -> None:
+    """The source waits, and no lease is in the way when user-service is back."""
+    await following.begin()
+    (server.folder / "a.txt").write_text("first")
+
+    following.knowledge.directory.is_down = True
+    with pytest.raises(Unavailable):
+        await following.again()
+    following.knowledge.directory.is_down = False
+
+    assert await following.sync_source()
+    assert (await following.documents()).keys() == {"a.txt"}
 
 
 async def test_so_many_sources(following: Following, server: WebDavServer, ada: Caller) -> None:

@@ -16,14 +16,25 @@ class GrpcUserDirectory:
     def __init__(self, channel: ServiceChannel) -> None:
         self._stub = DirectoryServiceStub(channel)
 
+    async def is_active(self, user_id: UUID) -> bool:
+        """Whether the user exists and is not deactivated."""
+        account = await self._account(user_id)
+        return account is not None and account.user.is_active
+
     async def is_erased(self, user_id: UUID) -> bool:
         """Whether the user was erased."""
+        account = await self._account(user_id)
+        return account is not None and account.erased
+
+    async def _account(self, user_id: UUID) -> pb.GetAccountResponse | None:
         try:
-            account = await self._stub.GetAccount(pb.GetAccountRequest(user_id=str(user_id)))
+            account: pb.GetAccountResponse = await self._stub.GetAccount(
+                pb.GetAccountRequest(user_id=str(user_id))
+            )
         except DeadlineExceeded as error:
             raise Unavailable from error
         except ServiceError as error:
             if error.kind is Kind.NOT_FOUND:
-                return False
+                return None
             raise
-        return bool(account.erased)
+        return account

@@ -120,6 +120,16 @@ def changed(document: Document, content: Content, visibility: Visibility, now: d
     )
 
 
+def shared_otherwise(document: Document, visibility: Visibility, now: datetime) -> Document:
+    """Returns a document with the same content, which the index does not know the labels of yet."""
+    return replace(
+        document,
+        visibility=visibility,
+        indexed_version=0,
+        updated_at=max(now, document.updated_at),
+    )
+
+
 def require_visibility(caller: Caller, visibility: Visibility) -> None:
     """Checks that the caller may give a document this visibility.
 
@@ -198,6 +208,10 @@ class DocumentRepository(Protocol):
 
     async def save(self, document: Document, text: str) -> None:
         """Overwrites a locked document and claims it for the call."""
+        ...
+
+    async def save_visibility(self, document: Document) -> None:
+        """Overwrites the visibility of a locked document and claims it for the call."""
         ...
 
     async def delete(self, document_id: UUID) -> None:

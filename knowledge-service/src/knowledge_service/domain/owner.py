@@ -19,6 +19,14 @@ class OwnerRepository(Protocol):
 class UserDirectory(Protocol):
     """user-service, as far as it is needed here."""
 
+    async def is_active(self, user_id: UUID) -> bool:
+        """Whether the user exists and is not deactivated.
+
+        Raises:
+            Unavailable: user-service could not be reached.
+        """
+        ...
+
     async def is_erased(self, user_id: UUID) -> bool:
         """Whether the user was erased.
 

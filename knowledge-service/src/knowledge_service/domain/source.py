@@ -218,6 +218,10 @@ class SourceRepository(Protocol):
         """Records how following ended, and when it is due again."""
         ...
 
+    async def postpone(self, claim: Claim, wait: timedelta) -> None:
+        """Ends a lease without an attempt; the source is due again after the wait."""
+        ...
+
     async def files(self, source_id: UUID) -> Mapping[bytes, SourceFile]:
         """Returns what became of each file, by its key."""
         ...

@@ -1,6 +1,7 @@
 """Putting, reading, listing and deleting documents."""
 
 from dataclasses import dataclass
+from enum import Enum, auto
 from uuid import UUID
 
 from chassis.clock import Clock
@@ -11,6 +12,7 @@ from knowledge_service.domain.audit import Action, entry
 from knowledge_service.domain.document import (
     Content,
     Document,
+    IndexState,
     Page,
     Position,
     changed,
@@ -18,6 +20,7 @@ from knowledge_service.domain.document import (
     require_deletable,
     require_owner,
     require_visibility,
+    shared_otherwise,
 )
 from knowledge_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from knowledge_service.domain.visibility import Visibility, labels_of_caller
@@ -25,6 +28,13 @@ from knowledge_service.usecases.indexing import IndexDocument, RemoveFromIndex
 
 EMBEDDING_SECONDS = 3.0
 """How long a call waits for the vectors of its document; later ones come in the background."""
+
+
+class _Change(Enum):
+    CREATED = auto()
+    WRITTEN = auto()
+    SHARED = auto()
+    """With the content that it had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +66,16 @@ class PutDocument:
         async with self.units.transaction() as unit:
             if not await unit.owners.admit(caller.require_user_id()):
                 raise TokenRevoked
-            document, created = await self._store(unit, caller, document_id, content, visibility)
-        indexed = await self.index_document(document_id=document.id, embedding_seconds=EMBEDDING_SECONDS)
-        return indexed or document, created
+            document, change = await self._store(unit, caller, document_id, content, visibility)
+        if change is _Change.SHARED:
+            indexed = await self.index_document.relabel(document_id=document.id, version=document.version)
+        else:
+            indexed = await self.index_document(document_id=document.id, embedding_seconds=EMBEDDING_SECONDS)
+        return indexed or document, change is _Change.CREATED
 
     async def _store(
         self, unit: UnitOfWork, caller: Caller, document_id: UUID, content: Content, visibility: Visibility
-    ) -> tuple[Document, bool]:
+    ) -> tuple[Document, _Change]:
         now = self.clock.now()
         before = await unit.documents.lock(document_id)
         if before is None:
@@ -72,15 +85,29 @@ class PutDocument:
                 # So that the removal of a deleted one does not remove this one from the index.
                 await unit.removals.delete(document_id)
                 await _audit_sharing(unit, caller, None, document)
-                return document, True
+                return document, _Change.CREATED
             before = await unit.documents.lock(document_id)
             if before is None:
                 raise NotFound
         require_owner(caller, before)
-        document = changed(before, content, visibility, now)
-        await unit.documents.save(document, content.text)
+        if await self._is_found_as(unit, before, content):
+            document = shared_otherwise(before, visibility, now)
+            await unit.documents.save_visibility(document)
+            change = _Change.SHARED
+        else:
+            document = changed(before, content, visibility, now)
+            await unit.documents.save(document, content.text)
+            change = _Change.WRITTEN
         await _audit_sharing(unit, caller, before, document)
-        return document, False
+        return document, change
+
+    async def _is_found_as(self, unit: UnitOfWork, before: Document, content: Content) -> bool:
+        """Whether the document has this content already, and is found by it: its vectors stay as they are."""
+        return (
+            before.index_state(self.index_document.model) is IndexState.COMPLETE
+            and (before.title, before.source_url) == (content.title, content.source_url)
+            and await unit.documents.text(before.id) == content.text
+        )
 
 
 async def _audit_sharing(unit: UnitOfWork, caller: Caller, before: Document | None, after: Document) -> None:

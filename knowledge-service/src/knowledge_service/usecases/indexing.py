@@ -116,9 +116,26 @@ class IndexDocument:
             if present is None or present.version != document.version:
                 return None
             await unit.passages.replace(document.id, document.version, passages)
-            await self.index.replace(document.id, document.labels, entries)
+            # The labels may have changed since the text was read.
+            await self.index.replace(document.id, present.labels, entries)
             await unit.documents.mark_indexed(document.id, document.version, model)
-        return replace(document, indexed_version=document.version, embedded_with=model)
+        return replace(present, indexed_version=document.version, embedded_with=model)
+
+    async def relabel(self, *, document_id: UUID, version: int) -> Document | None:
+        """Brings the labels in the index up to date for a document whose content is there already.
+
+        Returns the document as indexed; None when it was deleted or changed meanwhile.
+
+        Raises:
+            Unavailable: the index could not be reached.
+        """
+        async with self.slots, self.units.transaction() as unit:
+            present = await unit.documents.lock(document_id)
+            if present is None or present.version != version:
+                return None
+            await self.index.relabel(document_id, present.labels)
+            await unit.documents.mark_indexed(document_id, version, present.embedded_with)
+        return replace(present, indexed_version=version)
 
 
 @dataclass(frozen=True, slots=True)

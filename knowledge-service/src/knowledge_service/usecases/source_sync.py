@@ -8,9 +8,11 @@ from urllib.parse import quote
 from uuid import UUID, uuid5
 
 import structlog
+from chassis.errors import Unavailable
 from chassis.identity.caller import Caller
 
 from knowledge_service.domain.document import Content
+from knowledge_service.domain.owner import UserDirectory
 from knowledge_service.domain.source import (
     DEPTH_MAX,
     FILES_MAX,
@@ -48,12 +50,15 @@ class _Lost(Exception):
 class SyncSource:
     """Follows the source that has waited longest, if one is due; one process at a time follows a source.
 
+    The sources of deactivated users wait.
+
     Attributes:
         key: Hashes files' ids and paths.
         every: How long after one time comes the next; longer after failures.
     """
 
     units: UnitsOfWork
+    directory: UserDirectory
     folder: RemoteFolder
     extract: TextExtractor
     put_document: PutDocument
@@ -65,12 +70,14 @@ class SyncSource:
         """Returns whether one was due.
 
         Raises:
-            Unavailable: Postgres or the index could not be reached.
+            Unavailable: Postgres, the index or user-service could not be reached.
         """
         async with self.units.statements() as unit:
             claim = await unit.sources.claim(LEASE)
         if claim is None:
             return False
+        if not await self._is_owner_active(claim):
+            return True
         problem: Problem | None = None
         try:
             await self._follow(claim)
@@ -83,6 +90,21 @@ class SyncSource:
         async with self.units.statements() as unit:
             await unit.sources.release(claim, problem, min(self.every * 2**failures, WAIT_MAX))
         return True
+
+    async def _is_owner_active(self, claim: Claim) -> bool:
+        """Whether the owner is active; else the source is due again later."""
+        try:
+            is_active = await self.directory.is_active(claim.source.owner_id)
+        except Unavailable:
+            await self._postpone(claim, timedelta(0))
+            raise
+        if not is_active:
+            await self._postpone(claim, self.every)
+        return is_active
+
+    async def _postpone(self, claim: Claim, wait: timedelta) -> None:
+        async with self.units.statements() as unit:
+            await unit.sources.postpone(claim, wait)
 
     async def _follow(self, claim: Claim) -> None:
         """Brings documents up to date with the files.

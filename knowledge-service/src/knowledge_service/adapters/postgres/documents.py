@@ -86,6 +86,22 @@ class PostgresDocuments:
             document.updated_at,
         )
 
+    async def save_visibility(self, document: Document) -> None:
+        """Overwrites the visibility of a locked document and claims it for the call."""
+        await self.connection.execute(
+            """
+            UPDATE knowledge.documents
+            SET visibility = $2, labels = $3, indexed_version = $4, updated_at = $5,
+                claimed_until = now() + interval '20 seconds'
+            WHERE id = $1
+            """,
+            document.id,
+            document.visibility,
+            document.labels,
+            document.indexed_version,
+            document.updated_at,
+        )
+
     async def delete(self, document_id: UUID) -> None:
         """Deletes a document and its passages."""
         await self.connection.execute("DELETE FROM knowledge.documents WHERE id = $1", document_id)

@@ -7,6 +7,7 @@ from uuid import UUID
 import structlog
 from chassis.postgres.connection import Connection
 from chassis.postgres.pool import Pool
+from chassis.startup_errors import StartupRefused
 
 from knowledge_service.domain.embedder import Vector
 from knowledge_service.domain.passage_index import (
@@ -30,12 +31,41 @@ CANDIDATES_MAX = 20_000
 ALL_PASSAGES = 0
 """The row of `knowledge.term_counts` that counts all passages; terms have ids from 1."""
 
+EXTENSION_VERSION = (0, 8)
+"""The first version of pgvector that goes on scanning while a filter leaves too few rows."""
+
 _SETTINGS = """
 SELECT set_config('hnsw.iterative_scan', 'relaxed_order', true),
        set_config('hnsw.ef_search', '100', true),
        set_config('plan_cache_mode', 'force_custom_plan', true)
 """
 """A scan of the graph goes on until enough passages pass the filter; plans depend on the labels."""
+
+
+async def require_extension(pool: Pool) -> None:
+    """Makes sure that Postgres has the extension, and the tables also where it came after the migrations.
+
+    Raises:
+        StartupRefused: it has none, or one that is too old.
+    """
+    row = await pool.fetchrow(
+        """
+        SELECT to_regclass('knowledge.indexed_passages') IS NOT NULL AS has_tables,
+               (SELECT string_to_array(extversion, '.')::int[] >= $1::int[]
+                FROM pg_extension WHERE extname = 'vector') AS is_recent
+        """,
+        list(EXTENSION_VERSION),
+    )
+    if row is None or not row["is_recent"]:
+        least = ".".join(map(str, EXTENSION_VERSION))
+        found = "is too old" if row is not None and row["is_recent"] is False else "is missing"
+        raise StartupRefused(
+            f"Postgres' extension `vector` (pgvector {least} or later), which searches need, {found}: have an"
+            " admin run `CREATE EXTENSION vector WITH SCHEMA knowledge` or `ALTER EXTENSION vector UPDATE`,"
+            " or set QDRANT_URL to use Qdrant instead"
+        )
+    if not row["has_tables"]:
+        await pool.execute("SELECT knowledge.create_passage_index()")
 
 
 class PgvectorIndex:

@@ -145,6 +145,19 @@ class PostgresSources:
             wait,
         )
 
+    async def postpone(self, claim: Claim, wait: timedelta) -> None:
+        """Ends a lease without an attempt; the source is due again after the wait."""
+        await self.connection.execute(
+            """
+            UPDATE knowledge.sources
+            SET claim = NULL, claimed_until = NULL, due_at = now() + $3::interval
+            WHERE id = $1 AND claim = $2
+            """,
+            claim.source.id,
+            claim.token,
+            wait,
+        )
+
     async def files(self, source_id: UUID) -> Mapping[bytes, SourceFile]:
         """Returns what became of each file, by its key."""
         rows = await self.connection.fetch(

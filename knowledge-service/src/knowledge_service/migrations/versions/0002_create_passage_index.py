@@ -1,4 +1,8 @@
-"""Create the index of passages where the extension pgvector is installed."""
+"""Create the index of passages, at once or when the extension pgvector is installed.
+
+The service calls the function where the extension came after this migration. A later migration that changes
+these tables replaces the function too.
+"""
 
 from alembic import op
 
@@ -10,20 +14,38 @@ _DIMENSIONS = (256, 384, 512, 768, 1024, 1536, 3072)
 
 
 def upgrade() -> None:
-    installed = (
-        op.get_bind().exec_driver_sql("SELECT true FROM pg_extension WHERE extname = 'vector'").scalar()
+    nearest = "".join(_BY_MEANING.format(dimensions=dimensions) for dimensions in _DIMENSIONS)
+    op.execute(_FUNCTION.format(tables=_TABLES, nearest=nearest, grants=_GRANTS))
+    op.execute(
+        """
+        REVOKE ALL ON FUNCTION knowledge.create_passage_index FROM PUBLIC;
+        GRANT EXECUTE ON FUNCTION knowledge.create_passage_index TO knowledge_service;
+        SELECT knowledge.create_passage_index() FROM pg_extension WHERE extname = 'vector';
+        """
     )
-    if not installed:
-        return
-    op.execute(_TABLES)
-    for dimensions in _DIMENSIONS:
-        op.execute(f"""
-            CREATE INDEX indexed_passages_by_meaning_{dimensions} ON knowledge.indexed_passages
-            USING hnsw ((dense::halfvec({dimensions})) halfvec_cosine_ops)
-            WHERE dimensions = {dimensions} AND dense IS NOT NULL
-        """)
-    op.execute(_GRANTS)
 
+
+# SECURITY DEFINER, for the service's role creates no tables otherwise.
+_FUNCTION = """
+CREATE FUNCTION knowledge.create_passage_index() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = knowledge, pg_temp AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('knowledge:create_passage_index', 0));
+    IF to_regclass('knowledge.indexed_passages') IS NOT NULL THEN
+        RETURN;
+    END IF;
+    {tables}
+    {nearest}
+    {grants}
+END
+$$;
+"""
+
+_BY_MEANING = """
+CREATE INDEX indexed_passages_by_meaning_{dimensions} ON knowledge.indexed_passages
+USING hnsw ((dense::halfvec({dimensions})) halfvec_cosine_ops)
+WHERE dimensions = {dimensions} AND dense IS NOT NULL;
+"""
 
 _TABLES = """
 CREATE TABLE knowledge.indexed_passages (
