@@ -1,7 +1,6 @@
 """The language model over HTTP, against a real server that streams as the test says."""
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
@@ -174,21 +173,16 @@ async def test_parameters_that_a_model_does_not_take(
 ) -> None:
     """Are left out, from then on too; the limit is given by the name that the model knows."""
 
+    def refused(request: dict[str, Any]) -> set[str]:
+        return {"max_completion_tokens", "max_tokens", "temperature"} & request.keys() - takes
+
     async def script(request: dict[str, Any]) -> AsyncGenerator[bytes, None]:
-        refused = {"max_completion_tokens", "max_tokens", "temperature"} & request.keys() - takes
-        if refused:
-            name = min(refused)
-            yield json.dumps(
-                {"error": {"message": f"Unsupported parameter: '{name}'", "param": name}}
-            ).encode()
-        else:
-            yield event("Grapefruit")
-            yield event(finish="stop")
+        for name in sorted(refused(request))[:1]:
+            yield f"{{'error': {{'message': 'Unsupported parameter', 'param': '{name}'}}}}".encode()
+            return
+        yield event("Grapefruit") + event(finish="stop")
 
-    def status(request: dict[str, Any]) -> int:
-        return 400 if {"max_completion_tokens", "max_tokens", "temperature"} & request.keys() - takes else 200
-
-    server.script, server.status_of = script, status
+    server.script, server.status_of = script, lambda request: 400 if refused(request) else 200
 
     assert await written(model) == ["Grapefruit"]
     before = len(server.requests)
