@@ -81,7 +81,7 @@ async def test_searches_use_the_indexes_of_postgres(database: Database) -> None:
     words = [f"word{number}" for number in range(500)]
     async with open_pool(database.url("knowledge_service"), application_name="test", max_size=1) as pool:
         index = PgvectorIndex(pool, model="m1", dimensions=256)
-        for number in range(24):
+        for number in range(48):
             passages = [entry(" ".join(chance.choices(words, k=8)), _vector(chance)) for _ in range(100)]
             await index.replace(uuid4(), ["everyone" if number % 2 else f"user:{number}"], passages)
         owner = await asyncpg.connect(database.url("knowledge_owner"))
