@@ -39,7 +39,10 @@ def sign_in(url: str, user: dict[str, str]) -> str:
 
 def calls_taken(pod: str) -> float:
     """Returns how many gRPC calls a pod of user-service has taken."""
-    with forwarded(f"pod/{pod}", 9102) as url, urllib.request.urlopen(f"{url}/metrics") as answer:
+    with (
+        forwarded(f"pod/{pod}", 9102) as address,
+        urllib.request.urlopen(f"http://{address}/metrics") as answer,
+    ):
         return sum(float(count) for count in CALLS.findall(answer.read().decode()))
 
 

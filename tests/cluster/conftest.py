@@ -8,6 +8,7 @@ emptied at the beginning. The peers of the network are closed, so a CNI that enf
 DNS should be cached for as long as the chart believes: `make cluster` has CoreDNS say 30 seconds.
 """
 
+import base64
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,30 @@ def upgrade(*settings: str, options: Sequence[str] = ()) -> str:
     return helm("upgrade", "--install", RELEASE, str(CHART), "--wait", "--timeout", "5m", *values, *options)
 
 
+def patch_secret(name: str, change: Mapping[str, bytes]) -> None:
+    """Replaces some keys of a secret."""
+    data = {key: base64.b64encode(value).decode() for key, value in change.items()}
+    kubectl("patch", "secret", name, "--type=merge", "--patch", json.dumps({"data": data}))
+
+
+def read_secret(name: str) -> dict[str, bytes]:
+    """Returns what a secret has."""
+    return {key: base64.b64decode(value) for key, value in get("secret", name)["data"].items()}
+
+
+def restart(services: Sequence[str]) -> None:
+    """Restarts services at once and waits until they are settled."""
+    for service in services:
+        kubectl("rollout", "restart", f"deployment/{RELEASE}-{service}")
+    settle()
+
+
+def take_back_replicas() -> None:
+    """Upgrades after a `kubectl scale`: Helm 4 takes the field back only when asked to."""
+    upgrade(options=("--force-conflicts",) if helm("version", "--short").startswith("v4") else ())
+    settle()
+
+
 def pods(service: str) -> list[dict[str, Any]]:
     """Returns the pods of a service that are not on their way out."""
     found = get("pods", "--selector", f"app.kubernetes.io/component={service}")["items"]
@@ -217,14 +242,14 @@ def ready(url: str) -> bool:
 
 
 @contextmanager
-def forwarded(target: str, port: int) -> Iterator[str]:
-    """Forwards a port of a pod or service to this machine."""
+def forwarded(target: str, port: int, namespace: str = NAMESPACE) -> Iterator[str]:
+    """Forwards a port of a pod or service to this machine, and yields its address."""
     local = free_port()
-    command = ["kubectl", "--namespace", NAMESPACE, "port-forward", target, f"{local}:{port}"]
+    command = ["kubectl", "--namespace", namespace, "port-forward", target, f"{local}:{port}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             process.stdout.readline()
-            yield f"http://127.0.0.1:{local}"
+            yield f"127.0.0.1:{local}"
         finally:
             process.terminate()

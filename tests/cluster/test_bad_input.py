@@ -3,7 +3,6 @@
 Each is an upgrade of the running release, which must go on serving meanwhile.
 """
 
-import base64
 import json
 import time
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.calls import join, sign_in
-from tests.cluster.conftest import get, kubectl, note, pods, ready, run, until, upgrade
+from tests.cluster.conftest import kubectl, note, pods, read_secret, ready, run, until, upgrade
 
 pytestmark = pytest.mark.usefixtures("release")
 
@@ -61,8 +60,7 @@ def shows(pod: str, state: str) -> bool:
 
 def test_wrong_database_password() -> None:
     """The migration fails at once, and Helm prints what Postgres said."""
-    passwords = get("secret", "vestibule-postgres")["data"]
-    wrong = {key: base64.b64decode(passwords[key]).decode() for key in passwords}
+    wrong = {key: value.decode() for key, value in read_secret("vestibule-postgres").items()}
     secret("wrong-postgres", {**wrong, "auth_owner": "not-its-password-at-all"})
 
     said = refused(WITHOUT_PROVISION, "postgres.existingSecret=wrong-postgres", timeout="90s")

@@ -16,6 +16,7 @@ from tests.cluster.conftest import (
     pods,
     run,
     settle,
+    take_back_replicas,
     until,
     upgrade,
 )
@@ -78,6 +79,7 @@ def test_scaling_fails_no_request(url: str) -> None:
         until(shared, 90, "a pod has taken no call")
         kubectl("scale", "deployment/vestibule-user-service", "--replicas=1")
         until(lambda: not leaving(), 120, "stopping pods are still there")
+    take_back_replicas()
     unharmed("scale user-service 1, 3, 1", tally)
 
 
@@ -100,7 +102,12 @@ def test_drained_node_fails_no_request(url: str) -> None:
     if len(workers) < 2:
         pytest.skip("draining needs two nodes that take pods")
     drained = next(pod["spec"]["nodeName"] for pod in pods("gateway"))
-    upgrade("services.auth-service.replicas=2", "services.user-service.replicas=2")
+    upgrade(
+        "services.auth-service.replicas=2",
+        "services.user-service.replicas=2",
+        # As by default: without budgets a drain evicts all pods of a service that its node has at once.
+        "defaults.podDisruptionBudget.enabled=true",
+    )
     settle()
     try:
         with clients(url) as tally:
@@ -111,4 +118,5 @@ def test_drained_node_fails_no_request(url: str) -> None:
             settle()
     finally:
         run("kubectl", "uncordon", drained)
+        upgrade()
     unharmed("drained node", tally)

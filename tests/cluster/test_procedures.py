@@ -2,25 +2,34 @@
 
 import base64
 import json
+import secrets
+import time
 import urllib.error
+from urllib.parse import urlsplit
 
 import pytest
 from chassis.identity.service_keys import new_key_pair
+from redis import Redis
 
-from tests.cluster.calls import join, sign_in, unharmed
+from tests.cluster.calls import call, join, sign_in, unharmed
 from tests.cluster.conftest import (
     CHART,
     RELEASE,
     SERVICES,
+    forwarded,
     get,
     given,
-    helm,
     in_postgres,
     kubectl,
     note,
+    patch_secret,
     pods,
+    read_secret,
+    restart,
     run,
     settle,
+    take_back_replicas,
+    until,
     upgrade,
 )
 from tests.cluster.load import clients
@@ -71,29 +80,109 @@ def test_restore(url: str) -> None:
     assert sign_in(url, before)
     with pytest.raises(urllib.error.HTTPError, match="401"):
         sign_in(url, after)
-    # Helm 4 takes a field back from `kubectl scale` when asked to.
-    upgrade(options=("--force-conflicts",) if helm("version", "--short").startswith("v4") else ())
-    settle()
+    take_back_replicas()
 
 
-def test_rotated_service_key_fails_no_request(url: str) -> None:
-    """A service's key is changed by ordinary rollouts: both accepted, then the new one signs, then alone."""
-    private, public = new_key_pair()
-    old = base64.b64decode(get("secret", "vestibule-service-keys")["data"]["user-service.pem"])
+def test_rotated_service_keys_fail_no_request(url: str) -> None:
+    """All keys are changed by ordinary rollouts: both accepted, the new ones sign, the old ones go."""
+    pairs = {service: new_key_pair() for service in SERVICES}
+    old = read_secret("vestibule-service-keys")
     with clients(url) as tally:
-        for change, restarted in (
-            ({"user-service.pem": old + public}, SERVICES),
-            ({"user-service.key": private}, ("user-service",)),
-            ({"user-service.pem": public}, SERVICES),
+        for change in (
+            {f"{service}.pem": old[f"{service}.pem"] + public for service, (_, public) in pairs.items()},
+            {f"{service}.key": private for service, (private, _) in pairs.items()},
+            {f"{service}.pem": public for service, (_, public) in pairs.items()},
         ):
-            data = {name: base64.b64encode(text).decode() for name, text in change.items()}
-            patch = json.dumps({"data": data})
-            kubectl("patch", "secret", "vestibule-service-keys", "--type=merge", "--patch", patch)
-            for service in restarted:
-                kubectl("rollout", "restart", f"deployment/vestibule-{service}")
-            settle()
-    unharmed("user-service's key changed", tally)
+            patch_secret("vestibule-service-keys", change)
+            restart(SERVICES)
+    unharmed("every service's key changed", tally)
     assert sign_in(url, join(url))
+
+
+def test_rotated_master_key_fails_no_request(url: str) -> None:
+    """Both keys read, then the new one writes, then what the old one encrypted is encrypted again."""
+    user = join(url)
+    secret = read_secret("vestibule-auth-master-key")
+    old, accepted = secret["AUTH_MASTER_KEY"], secret.get("AUTH_MASTER_KEYS_ACCEPTED")
+    new = base64.b64encode(secrets.token_bytes(32))
+    # Keys of earlier runs go on being read: refresh tokens depend on them for 30 days.
+    earlier = [accepted] if accepted else []
+    with clients(url) as tally:
+        for writes, reads in ((old, new), (new, old)):
+            patch_secret(
+                "vestibule-auth-master-key",
+                {"AUTH_MASTER_KEY": writes, "AUTH_MASTER_KEYS_ACCEPTED": b",".join([reads, *earlier])},
+            )
+            restart(["auth-service"])
+        # Exit status 1: the old key is needed until the last refresh token under it is used or has expired.
+        with pytest.raises(AssertionError) as report:
+            kubectl(
+                "exec",
+                "deployment/vestibule-auth-service",
+                "--",
+                "python",
+                "-m",
+                "auth_service",
+                "keys",
+                "reseal",
+            )
+    unharmed("auth-service's master key changed", tally)
+    note("keys reseal", str(report.value).partition("\n")[2].strip())
+    assert sign_in(url, user)
+
+
+def test_changed_redis_passwords_fail_no_request(url: str) -> None:
+    """Each user of Redis gets a second password, the services use it, and the first one is taken away."""
+    urls = {service: each.decode() for service, each in read_secret("vestibule-redis").items()}
+    old = {service: urlsplit(each).password or "" for service, each in urls.items()}
+    new = {service: secrets.token_urlsafe(24) for service in urls}
+    with clients(url) as tally:
+        for was, becomes in ((old, new), (new, old)):
+            set_redis_users({service: f">{becomes[service]}" for service in urls})
+            patch_secret(
+                "vestibule-redis",
+                {
+                    service: each.replace(f":{old[service]}@", f":{becomes[service]}@").encode()
+                    for service, each in urls.items()
+                },
+            )
+            restart(SERVICES)
+            set_redis_users({service: f"<{was[service]}" for service in urls})
+    unharmed("passwords of Redis changed, and back", tally)
+    states = {each["name"]: each["state"] for each in call(url, "GET", "/api/health")["data"]["components"]}
+    assert states["redis"] == "up"
+
+
+def set_redis_users(rules: dict[str, str]) -> None:
+    """Changes users of the Valkey of `backends`, whose file of users cannot be written."""
+    with forwarded("deployment/valkey", 6379, "backends") as address:
+        host, port = address.split(":")
+        with Redis(host=host, port=int(port), username="admin", password="development-admin") as redis:
+            for user, rule in rules.items():
+                redis.execute_command("ACL", "SETUSER", user, rule)
+
+
+def test_autoscaler_adds_pods_and_fails_no_request(url: str) -> None:
+    """Load that one pod is too few for starts a second one of auth-service."""
+    apis = json.loads(run("kubectl", "get", "apiservices", "--output", "json"))["items"]
+    if "v1beta1.metrics.k8s.io" not in {each["metadata"]["name"] for each in apis}:
+        pytest.skip("an autoscaler needs a metrics server")
+    upgrade(
+        *AUTOSCALED,
+        "defaults.autoscaling.minReplicas=1",
+        # A percentage of the request that the load of these tests passes at any rate.
+        "services.auth-service.autoscaling.targetCPUUtilizationPercentage=20",
+    )
+    settle()
+    before = len(pods("auth-service"))
+    with clients(url) as tally:
+        # An autoscaler looks every 15 seconds, and not at pods that have just started.
+        until(lambda: len(pods("auth-service")) == 2, 240, "no pod was added")
+        settle()
+        time.sleep(30)
+    note("pods of auth-service", f"{before}, then {len(pods('auth-service'))}")
+    take_back_replicas()
+    unharmed("autoscaled", tally)
 
 
 def test_uninstall_after_a_failed_install_leaves_no_job() -> None:

@@ -1,6 +1,5 @@
 """The release on a real cluster, at rest: installed on an empty database and tested."""
 
-import base64
 import json
 import time
 import urllib.request
@@ -9,7 +8,7 @@ import pytest
 import yaml
 
 from tests.cluster.calls import sign_in, unharmed
-from tests.cluster.conftest import CHART, NAMESPACE, SERVICES, get, kubectl, note, pods, until
+from tests.cluster.conftest import CHART, NAMESPACE, SERVICES, get, kubectl, note, pods, read_secret, until
 from tests.cluster.load import RATE, clients
 
 pytestmark = pytest.mark.usefixtures("release")
@@ -40,8 +39,7 @@ def test_every_pod_is_ready_and_restricted() -> None:
 
 def test_first_admin_signs_in(url: str) -> None:
     """On an empty database the first admin is made, by one pod, which says so."""
-    secret = get("secret", "vestibule-admin")["data"]
-    admin = {key: base64.b64decode(secret[key]).decode() for key in ("email", "password")}
+    admin = {key: value.decode() for key, value in read_secret("vestibule-admin").items()}
     assert sign_in(url, admin)
     said = kubectl("logs", "--selector", "app.kubernetes.io/component=auth-service", "--tail=-1")
     assert said.count("bootstrap admin created") <= 1
