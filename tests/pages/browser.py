@@ -1,6 +1,7 @@
 """A browser window of one user, which notes what no page may do."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -70,6 +71,14 @@ class Window:
         self.page.fill("#email", email)
         self.page.fill("#password", password)
         self.page.click("#password-form button.primary")
+
+    def looks(self, *widths: int) -> Iterator[str]:
+        """Shows the page in both themes at each width; yields the name of the look, such as `dark-320`."""
+        for scheme in ("light", "dark"):
+            self.page.emulate_media(color_scheme=scheme)
+            for width in widths:
+                self.page.set_viewport_size({"width": width, "height": 900})
+                yield f"{scheme}-{width}"
 
     def violations(self) -> list[str]:
         """Returns what axe finds on the page as it is."""
