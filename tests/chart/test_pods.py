@@ -10,6 +10,8 @@ from chassis import exits, lifecycle
 from tests.chart.conftest import CHART, Render
 from tests.chart.manifests import Manifest, component, containers, hook, of_kind, pods
 
+PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+
 
 def test_pods_are_restricted(manifests: list[Manifest], value_set: Path) -> None:
     """A namespace that enforces `restricted` accepts every pod."""
@@ -152,18 +154,42 @@ def test_autoscaled_deployments_begin_with_the_fewest_pods(render: Render) -> No
 
 
 def test_pods_are_spread(manifests: list[Manifest]) -> None:
-    """Pods of a Deployment spread over hosts and zones, counted per revision."""
+    """Pods of a Deployment prefer other hosts and other zones, counted per revision.
+
+    Each key is a preference of its own. Of topology spread constraints the scheduler ignores all for a node
+    that lacks the label of one, and a cluster of one's own often has no zones.
+    """
     for deployment in of_kind(manifests, "Deployment"):
         template = deployment["spec"]["template"]
-        constraints = template["spec"]["topologySpreadConstraints"]
-        assert [each["topologyKey"] for each in constraints] == [
+        assert "topologySpreadConstraints" not in template["spec"]
+        preferences = template["spec"]["affinity"]["podAntiAffinity"][PREFERRED]
+        terms = [each["podAffinityTerm"] for each in preferences]
+        assert [each["topologyKey"] for each in terms] == [
             "kubernetes.io/hostname",
             "topology.kubernetes.io/zone",
         ]
-        for constraint in constraints:
-            assert (
-                constraint["labelSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
-            )
+        for term in terms:
+            assert term["matchLabelKeys"] == ["pod-template-hash"]
+            assert term["labelSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+
+
+def test_spreading_keeps_the_affinity_of_the_values(render: Render) -> None:
+    """An operator's own terms come first; without keys there are no others."""
+    own = {
+        "weight": 1,
+        "podAffinityTerm": {"topologyKey": "rack", "labelSelector": {"matchLabels": {"a": "b"}}},
+    }
+    affinity = {"nodeAffinity": {PREFERRED: []}, "podAntiAffinity": {PREFERRED: [own]}}
+    for keys in (["kubernetes.io/hostname"], []):
+        for deployment in of_kind(
+            render({"defaults": {"affinity": affinity, "spreadOver": keys}}), "Deployment"
+        ):
+            rendered = deployment["spec"]["template"]["spec"]["affinity"]
+            assert rendered["nodeAffinity"] == affinity["nodeAffinity"]
+            assert rendered["podAntiAffinity"][PREFERRED][0] == own
+            assert len(rendered["podAntiAffinity"][PREFERRED]) == 1 + len(keys)
+    for deployment in of_kind(render({"defaults": {"spreadOver": []}}), "Deployment"):
+        assert "affinity" not in deployment["spec"]["template"]["spec"]
 
 
 def test_no_pod_sees_service_links(manifests: list[Manifest]) -> None:

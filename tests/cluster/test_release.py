@@ -8,7 +8,19 @@ import pytest
 import yaml
 
 from tests.cluster.calls import sign_in, unharmed
-from tests.cluster.conftest import CHART, NAMESPACE, SERVICES, get, kubectl, note, pods, read_secret, until
+from tests.cluster.conftest import (
+    CHART,
+    GATEWAYS,
+    NAMESPACE,
+    SERVICES,
+    get,
+    kubectl,
+    note,
+    pods,
+    read_secret,
+    run,
+    until,
+)
 from tests.cluster.load import RATE, clients
 
 pytestmark = pytest.mark.usefixtures("release")
@@ -35,6 +47,13 @@ def test_every_pod_is_ready_and_restricted() -> None:
         for pod in pods(service):
             conditions = {each["type"]: each["status"] for each in pod["status"]["conditions"]}
             assert conditions["Ready"] == "True", pod["metadata"]["name"]
+
+
+def test_pods_of_a_service_are_on_different_nodes() -> None:
+    """Also where the nodes have no zone: then the end of one node ends no service."""
+    if len(json.loads(run("kubectl", "get", "nodes", "--output", "json"))["items"]) < 2:
+        pytest.skip("spreading needs two nodes")
+    assert len({pod["spec"]["nodeName"] for pod in pods("gateway")}) == min(2, GATEWAYS)
 
 
 def test_first_admin_signs_in(url: str) -> None:

@@ -43,6 +43,28 @@ imagePullSecrets:
 {{- end }}
 
 {{/* Mounts of a service's container. Takes a dict of root and service. */}}
+{{/*
+The affinity that the values give, and one preference per key of `spreadOver`. Not topology spread constraints: of
+those the scheduler ignores each node that lacks one of the labels, so that without zones pods would not spread at all.
+Takes a dict of values and names.
+*/}}
+{{- define "vestibule.affinity" -}}
+{{- $affinity := deepCopy .values.affinity }}
+{{- $anti := $affinity.podAntiAffinity | default dict }}
+{{- $preferred := $anti.preferredDuringSchedulingIgnoredDuringExecution | default list }}
+{{- $labels := include "vestibule.selector" .names | fromYaml }}
+{{- range .values.spreadOver }}
+{{- /* Per revision, so that a rollout does not count the old pods. */}}
+{{- $term := dict "topologyKey" . "matchLabelKeys" (list "pod-template-hash") "labelSelector" (dict "matchLabels" $labels) }}
+{{- $preferred = append $preferred (dict "weight" 100 "podAffinityTerm" $term) }}
+{{- end }}
+{{- if $preferred }}
+{{- $_ := set $anti "preferredDuringSchedulingIgnoredDuringExecution" $preferred }}
+{{- $_ := set $affinity "podAntiAffinity" $anti }}
+{{- end }}
+{{- toYaml $affinity }}
+{{- end }}
+
 {{- define "vestibule.mounts" -}}
 {{- if not (has .component (list "migration" "audit")) }}
 - name: service-keys
