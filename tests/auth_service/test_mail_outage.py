@@ -11,7 +11,6 @@ from auth_service.adapters.mail.smtp_carrier import SmtpCarrier, SmtpServer
 from auth_service.adapters.postgres.mails import MailQueueListener
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from auth_service.domain.mail import MailKind
-from auth_service.languages.catalog import catalogs
 from auth_service.usecases.mail_delivery import SendMails
 from chassis.clock import SystemClock
 from chassis.ids import uuid7
@@ -28,7 +27,7 @@ def sender(service: Service, port: int) -> SendMails:
     """Returns what sends the queue to a server on this port."""
     sender = Address("Vestibule", addr_spec="no-reply@vestibule.test")
     carrier = SmtpCarrier(SmtpServer.of(f"smtp://127.0.0.1:{port}"), "vestibule.test")
-    post = MailDelivery(Composer(sender, "https://id.example", SystemClock(), catalogs()["en"]), carrier)
+    post = MailDelivery(Composer(sender, "https://id.example", SystemClock(), "en"), carrier)
     return SendMails(PostgresUnitsOfWork(service.pool), MAIL_TOKENS, post)
 
 

@@ -86,6 +86,7 @@ class Incoming:
             user_id=claims.user_id if claims else None,
             client_address=request.client_address,
             user_agent=request.header(b"user-agent"),
+            accept_language=request.header(b"accept-language"),
             request_id=request.request_id,
         )
         request.call = call = Call(caller=caller, bearer_token=token, traceparent=request.traceparent)

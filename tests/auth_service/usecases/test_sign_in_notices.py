@@ -11,11 +11,14 @@ from auth_service.domain.errors import InvalidCredentials, TooManyAttempts
 from auth_service.domain.login_throttle import BLOCK, FAILURES_MAX
 from auth_service.domain.mail import MailKind
 from auth_service.domain.second_factor import Challenge
+from auth_service.usecases.mail_delivery import SendMails
 from chassis.identity.caller import Caller
 from chassis.identity.role import Role
 
 from tests.auth_service.clocked_postgres import ClockedPostgres
 from tests.auth_service.local_service import EMAIL, PASSWORD, LocalService, a_client, build_service
+from tests.fakes.auth_service.mail_sender import FakeMailSender
+from tests.fakes.auth_service.secrets import FakeMailTokens
 
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/119.0.0.0 Safari/537.36"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:120.0) Gecko/20100101 Firefox/120.0"
@@ -43,6 +46,26 @@ async def test_a_new_device_is_reported_once(service: LocalService) -> None:
     assert await _notices(service) == 1
     await _sign_in(service, address="198.51.100.7")
     assert await _notices(service) == 2
+
+
+async def test_mails_are_in_the_language_of_their_reader(service: LocalService) -> None:
+    """As the last sign-in of a known device says, not one that the user is notified of."""
+    sender = FakeMailSender()
+    send = SendMails(service.units, FakeMailTokens(), sender)
+
+    async def sign_in(user_agent: str, language: str) -> str:
+        caller = replace(a_client(), user_agent=user_agent, accept_language=language)
+        await service.auth.login(email=EMAIL, password=PASSWORD, caller=caller)
+        await service.passwords.forgot_password(email=EMAIL, caller=replace(a_client(), accept_language="fr"))
+        await send()
+        return sender.sent[-1].accept_language
+
+    await service.user()
+    assert await sign_in(CHROME, "de-AT") == "de-AT"
+    assert await sign_in(FIREFOX, "en") == "de-AT"
+    assert [mail.accept_language for mail in sender.sent if mail.kind is MailKind.NEW_DEVICE] == ["de-AT"]
+    assert await sign_in(CHROME, "") == "de-AT"
+    assert await sign_in(CHROME, "it") == "it"
 
 
 async def test_a_wrong_password_is_no_sign_in(service: LocalService) -> None:

@@ -27,6 +27,7 @@ class Credential:
         email_verified: Whether the current address is verified.
         is_invited: Whether an admin invited the user, who has not chosen a password yet.
         is_imported: Whether the user comes from another system and is not admitted yet.
+        accept_language: The languages that the user prefers, as in `Accept-Language`; empty when unknown.
     """
 
     user_id: UUID
@@ -40,6 +41,7 @@ class Credential:
     email_verified: bool = False
     is_invited: bool = False
     is_imported: bool = False
+    accept_language: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,7 @@ class Registration:
         is_invited: Whether an admin invited the user, who chooses a password by mail.
         is_active: Whether the user may sign in.
         joined_at: When an imported user was created in the other system; None for others.
+        accept_language: That of the user, or of the admin who invites; empty when unknown.
     """
 
     user_id: UUID
@@ -61,6 +64,7 @@ class Registration:
     is_invited: bool = False
     is_active: bool = True
     joined_at: datetime | None = None
+    accept_language: str = ""
 
 
 class CredentialRepository(Protocol):
@@ -120,6 +124,10 @@ class CredentialRepository(Protocol):
 
     async def replace_hash(self, user_id: UUID, old_hash: str, new_hash: str) -> bool:
         """Replaces the password's hash if it is still the old one; says whether it was."""
+        ...
+
+    async def note_language(self, user_id: UUID, accept_language: str) -> None:
+        """Stores the languages that a user prefers."""
         ...
 
     async def erase(self, user_id: UUID) -> None:

@@ -29,6 +29,7 @@ class CredentialExport:
     is_active: bool
     created_at: datetime
     password_changed_at: datetime
+    accept_language: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

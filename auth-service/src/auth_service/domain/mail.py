@@ -150,6 +150,7 @@ class OutgoingMail:
         to: The address, as typed; None for an unknown recipient: the mail is dropped at the last moment,
             so that the work until then does not reveal whether the user exists.
         token: The token of its link; empty for a mere notice.
+        accept_language: The languages that the user prefers, as in `Accept-Language`; empty when unknown.
         traceparent: The mail's.
     """
 
@@ -157,6 +158,7 @@ class OutgoingMail:
     kind: MailKind
     to: str | None
     token: str = ""
+    accept_language: str = ""
     traceparent: str = ""
 
 

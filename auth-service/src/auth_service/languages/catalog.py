@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 FALLBACK = "en"
-"""The language of users who prefer none that there is, and of messages that a catalog lacks."""
+"""The language of messages that a catalog lacks, and of users who prefer none that there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +54,20 @@ def catalogs() -> Mapping[str, Catalog]:
     }
 
 
-def choose(chosen: str, accept_language: str) -> Catalog:
+def choose(chosen: str, accept_language: str, fallback: str = FALLBACK) -> Catalog:
     """Returns the catalog of the language that the user chose, else of the one the browser prefers most.
 
     Args:
         chosen: The language chosen on a page; empty for none.
         accept_language: The browser's `Accept-Language` (RFC 9110, 12.5.4).
+        fallback: The language of users who prefer none that there is.
     """
     found = catalogs()
     for tag in (chosen, *_by_preference(accept_language)):
         language = tag.partition("-")[0].lower()
         if language in found:
             return found[language]
-    return found[FALLBACK]
+    return found[fallback]
 
 
 def _by_preference(accept_language: str) -> list[str]:

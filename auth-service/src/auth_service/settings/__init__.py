@@ -102,7 +102,9 @@ class AuthSettings(GrpcServiceSettings):
         default="Vestibule <no-reply@vestibule.localhost>", description="who mails are from"
     )
     mail_language: str = Field(
-        default=FALLBACK, description="the language of mails, as a file of `auth_service/languages` is called"
+        default=FALLBACK,
+        description="the language of mails to users who prefer none that there is, as a file of"
+        " `auth_service/languages` is called",
     )
     public_url: str | None = Field(
         default=None,

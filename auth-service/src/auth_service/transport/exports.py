@@ -34,6 +34,7 @@ def account(export: AccountExport) -> pb.AccountData:
             )
             for each in export.former_emails
         ],
+        accept_language=credential.accept_language,
         wrong_passwords=[timestamp(at) for at in export.wrong_passwords],
     )
 

@@ -1,6 +1,7 @@
 """Delivering queued mails."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -50,22 +51,24 @@ class AddressMail(Component):
         if mail.kind.undoes:
             former = await unit.email_changes.former(mail.id)
             if former is not None:
-                return await self._with_token(unit, mail, former.email)
+                return await self._with_token(unit, mail, former.email, credential)
             # Queued by the previous release, whose notices have no link, or undone meanwhile.
             to = None if mail.kind in EMAIL_NOTICES else _address(credential)
-            return None if to is None else _notice(mail, to)
+            return None if to is None else _notice(mail, to, credential)
         to = _address(credential)
         if mail.kind.has_token:
-            return await self._to_user(unit, mail, to)
-        return None if to is None else _notice(mail, to)
+            return await self._to_user(unit, mail, to, credential)
+        return None if to is None else _notice(mail, to, credential)
 
-    async def _to_user(self, unit: UnitOfWork, mail: Mail, to: str | None) -> OutgoingMail | None:
+    async def _to_user(
+        self, unit: UnitOfWork, mail: Mail, to: str | None, reader: Credential | None
+    ) -> OutgoingMail | None:
         if mail.kind is MailKind.EMAIL_VERIFICATION and await unit.emails.verified(mail.user_id):
             return None
         target = self.tokens(mail.kind, _NO_ID, mail.user_id, "")
         if not await self._admits(unit, mail, target, TO_ONE_USER_MAX):
             return None
-        return await self._with_token(unit, mail, to)
+        return await self._with_token(unit, mail, to, reader)
 
     async def _to_pending(
         self, unit: UnitOfWork, mail: Mail, credential: Credential | None
@@ -82,18 +85,20 @@ class AddressMail(Component):
         if not await self._admits(unit, mail, target, MAILS_TO_ONE_TARGET_MAX):
             return None
         owner = await unit.credentials.by_email(canonical_email(pending))
-        outgoing = await self._with_token(unit, mail, pending)
+        outgoing = await self._with_token(unit, mail, pending, credential)
         if outgoing is None or owner is None or owner.is_pending or owner.user_id == mail.user_id:
             return outgoing
-        return _notice(mail, _address(owner), MailKind.EMAIL_IN_USE)
+        return replace(_notice(mail, _address(owner), owner), kind=MailKind.EMAIL_IN_USE)
 
-    async def _with_token(self, unit: UnitOfWork, mail: Mail, to: str | None) -> OutgoingMail | None:
+    async def _with_token(
+        self, unit: UnitOfWork, mail: Mail, to: str | None, reader: Credential | None
+    ) -> OutgoingMail | None:
         token = self.tokens(mail.kind, mail.id, mail.user_id, to or "")
         if to is None:
             await unit.mails.delay(mail.id, LEASE)  # Costs a write, as issuing a token does.
         elif not await unit.mails.issue(mail, digest(token), mail.kind.token_lifetime):
             return None
-        return OutgoingMail(id=mail.id, kind=mail.kind, to=to, token=token, traceparent=mail.traceparent)
+        return replace(_notice(mail, to, reader), token=token)
 
     async def _admits(self, unit: UnitOfWork, mail: Mail, target: str, at_most: int) -> bool:
         # A mail is counted once, not per attempt.
@@ -102,8 +107,14 @@ class AddressMail(Component):
         )
 
 
-def _notice(mail: Mail, to: str | None, kind: MailKind | None = None) -> OutgoingMail:
-    return OutgoingMail(id=mail.id, kind=kind or mail.kind, to=to, traceparent=mail.traceparent)
+def _notice(mail: Mail, to: str | None, reader: Credential | None) -> OutgoingMail:
+    return OutgoingMail(
+        id=mail.id,
+        kind=mail.kind,
+        to=to,
+        accept_language=reader.accept_language if reader else "",
+        traceparent=mail.traceparent,
+    )
 
 
 def _address(credential: Credential | None) -> str | None:

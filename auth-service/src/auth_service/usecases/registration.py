@@ -149,6 +149,7 @@ class Register(Component):
             full_name=full_name,
             role=role,
             email_verified=email_verified,
+            accept_language=caller.accept_language,
         )
         await self._begin(registration, await self.hasher.hash(password), caller)
         return await self.finish(user_id=registration.user_id, caller=caller)

@@ -76,7 +76,12 @@ class InviteUser(Component):
                 raise EmailTaken
             return await self.finish(user_id=known.user_id, caller=caller)
         registration = Registration(
-            user_id=user_id, email=email, full_name=full_name, role=role, is_invited=True
+            user_id=user_id,
+            email=email,
+            full_name=full_name,
+            role=role,
+            is_invited=True,
+            accept_language=caller.accept_language,
         )
         await self._begin(
             registration, await self.hasher.hash(secrets.token_urlsafe(_UNGUESSABLE_BYTES)), caller

@@ -50,7 +50,6 @@ from auth_service.domain.password import BreachedPasswords, PasswordPolicy
 from auth_service.domain.retention import AuditRetention
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.signing_key import RELOAD
-from auth_service.languages.catalog import catalogs
 from auth_service.settings import AuthSettings
 from auth_service.usecases.ports import Ports
 from auth_service.usecases.signing_keys import EnsureSigningKey
@@ -157,8 +156,8 @@ def mail_sender(settings: AuthSettings, clock: Clock) -> MailSender | None:
         carrier = FileCarrier(settings.mail_dir)
     else:
         return None
-    catalog = catalogs()[settings.mail_language]
-    return MailDelivery(Composer(sender, settings.public_url or settings.issuer, clock, catalog), carrier)
+    composer = Composer(sender, settings.public_url or settings.issuer, clock, settings.mail_language)
+    return MailDelivery(composer, carrier)
 
 
 async def _open_hasher(lifecycle: Lifecycle, settings: AuthSettings) -> Argon2Hasher:

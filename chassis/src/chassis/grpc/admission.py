@@ -14,6 +14,7 @@ from chassis.addresses import normal_address
 from chassis.errors import Forbidden, ServiceError, Unauthenticated
 from chassis.grpc.authorization import compile_authorization
 from chassis.grpc.call import (
+    ACCEPT_LANGUAGE_KEY,
     AUTHORIZATION_KEY,
     CLIENT_ADDRESS_KEY,
     IDEMPOTENCY_KEY,
@@ -178,14 +179,21 @@ def _optional(policy: Policy, authenticator: Authenticator) -> _Authenticate:
 
 def _caller(sent: dict[str, str], service: str | None, claims: Claims | None, peer: _Peer) -> Caller:
     if service is None:
-        address, user_agent, request_id = peer_address(peer()), "", ""
+        address, user_agent, accept_language, request_id = peer_address(peer()), "", "", ""
     else:
         address = normal_address(sent.get(CLIENT_ADDRESS_KEY, ""))
         user_agent = sent.get(USER_AGENT_KEY, "")
+        accept_language = sent.get(ACCEPT_LANGUAGE_KEY, "")
         request_id = sent.get(REQUEST_ID_KEY, "")
     request_id = request_id or str(uuid7())
     if claims is None:
-        return Caller(service=service, client_address=address, user_agent=user_agent, request_id=request_id)
+        return Caller(
+            service=service,
+            client_address=address,
+            user_agent=user_agent,
+            accept_language=accept_language,
+            request_id=request_id,
+        )
     return Caller(
         user_id=claims.user_id,
         role=claims.role,
@@ -195,5 +203,6 @@ def _caller(sent: dict[str, str], service: str | None, claims: Claims | None, pe
         service=service,
         client_address=address,
         user_agent=user_agent,
+        accept_language=accept_language,
         request_id=request_id,
     )

@@ -16,13 +16,14 @@ SHARED_TOKEN_KEY = "vestibule-service-token"  # noqa: S105 a header, not a secre
 
 CLIENT_ADDRESS_KEY = "vestibule-client-address"
 USER_AGENT_KEY = "vestibule-user-agent"
+ACCEPT_LANGUAGE_KEY = "vestibule-accept-language"
 REQUEST_ID_KEY = "x-request-id"
 TRACEPARENT_KEY = "traceparent"
 IDEMPOTENCY_KEY = "vestibule-idempotency-key"
 REPLAYED_KEY = "vestibule-replayed"
 AUTHORIZATION_KEY = "authorization"
 
-_USER_AGENT_LENGTH_MAX = 256
+_PRINTABLE_LENGTH_MAX = 256
 
 
 @dataclass(slots=True)
@@ -63,6 +64,8 @@ class Call:
             pairs.append((CLIENT_ADDRESS_KEY, caller.client_address))
         if caller.user_agent:
             pairs.append((USER_AGENT_KEY, printable(caller.user_agent)))
+        if caller.accept_language:
+            pairs.append((ACCEPT_LANGUAGE_KEY, printable(caller.accept_language)))
         if self.idempotency_key:
             pairs.append((IDEMPOTENCY_KEY, self.idempotency_key))
         return pairs
@@ -100,7 +103,7 @@ def enter(call: Call) -> None:
 
 def printable(text: str) -> str:
     """Returns text in a form that is allowed in metadata: short, printable ASCII."""
-    text = text[:_USER_AGENT_LENGTH_MAX]
+    text = text[:_PRINTABLE_LENGTH_MAX]
     if text.isascii() and text.isprintable():
         return text
     return "".join(letter if " " <= letter <= "~" else "?" for letter in text)

@@ -24,6 +24,7 @@ class Caller:
         service: The calling service, proven by its service token.
         client_address: The IP address of the gateway's client; the peer's if no service reports one.
         user_agent: The client's User-Agent; empty when unknown.
+        accept_language: The client's Accept-Language; empty when unknown.
         request_id: The request's id, in every log.
     """
 
@@ -35,6 +36,7 @@ class Caller:
     service: str | None = None
     client_address: str = ""
     user_agent: str = ""
+    accept_language: str = ""
     request_id: str = ""
 
     @property

@@ -19,7 +19,7 @@ from chassis.ids import unix_milliseconds
 
 from auth_service.domain.errors import Undeliverable
 from auth_service.domain.mail import MailKind, OutgoingMail
-from auth_service.languages.catalog import Catalog
+from auth_service.languages.catalog import Catalog, choose
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -67,13 +67,13 @@ class Composer(Component):
     Attributes:
         sender: Who writes; the display name also signs.
         public_url: What users' browsers reach.
-        catalog: What mails say, in their language.
+        language: The language of users who prefer none that there is.
     """
 
     sender: Address
     public_url: str
     clock: Clock
-    catalog: Catalog
+    language: str
 
     def __call__(self, mail: OutgoingMail) -> EmailMessage:
         """Returns the mail as a message.
@@ -81,6 +81,7 @@ class Composer(Component):
         Raises:
             Undeliverable: no message can be addressed so.
         """
+        catalog = choose("", mail.accept_language, self.language)
         to = self.sender.addr_spec if mail.to is None else envelope_address(mail.to)
         message = EmailMessage(policy=SMTP.clone(utf8=not to.isascii()))
         try:
@@ -88,37 +89,37 @@ class Composer(Component):
         except (HeaderParseError, ValueError, IndexError) as error:
             raise Undeliverable from error
         message["From"] = self.sender
-        message["Subject"] = self.catalog(f"mail.{mail.kind.value}.subject")
+        message["Subject"] = catalog(f"mail.{mail.kind.value}.subject")
         message["Date"] = format_datetime(self.clock.now())
         message["Message-ID"] = f"<{mail.id}@{self.sender.domain}>"
         message["Auto-Submitted"] = "auto-generated"
-        _fill(message, self._content(mail))
-        message["Content-Language"] = self.catalog.language
+        _fill(message, self._content(mail, catalog))
+        message["Content-Language"] = catalog.language
         return message
 
-    def _content(self, mail: OutgoingMail) -> dict[str, object]:
+    def _content(self, mail: OutgoingMail, catalog: Catalog) -> dict[str, object]:
         """Returns what the templates show: paragraphs before and after the link, if there is one."""
         lifetime = mail.kind.token_lifetime
         values: dict[str, object] = {
-            "at": _queued_at(mail, self.catalog),
+            "at": _queued_at(mail, catalog),
             "minutes": int(lifetime.total_seconds() // 60),
             "days": lifetime.days,
         }
-        happened = self.catalog.messages.get(f"mail.{mail.kind.value}.happened")
+        happened = catalog.messages.get(f"mail.{mail.kind.value}.happened")
         texts = mail.kind.value
         if happened is not None:
             values["happened"] = happened
             texts = "undo" if mail.kind.undoes and mail.token else "notice"
         return {
-            "language": self.catalog.language,
+            "language": catalog.language,
             "name": self.sender.display_name or self.sender.domain,
-            "subject": self.catalog(f"mail.{mail.kind.value}.subject"),
-            "greeting": self.catalog("mail.greeting"),
-            "before": self.catalog(f"mail.{texts}.before", **values).split("\n\n"),
-            "after": self.catalog(f"mail.{texts}.after", **values).split("\n\n"),
+            "subject": catalog(f"mail.{mail.kind.value}.subject"),
+            "greeting": catalog("mail.greeting"),
+            "before": catalog(f"mail.{texts}.before", **values).split("\n\n"),
+            "after": catalog(f"mail.{texts}.after", **values).split("\n\n"),
             "link": self.link(mail) if mail.token else "",
-            "button": self.catalog.messages.get(f"mail.{texts}.button", ""),
-            "copy": self.catalog("mail.copy"),
+            "button": catalog.messages.get(f"mail.{texts}.button", ""),
+            "copy": catalog("mail.copy"),
         }
 
     def link(self, mail: OutgoingMail) -> str:

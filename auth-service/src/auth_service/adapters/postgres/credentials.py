@@ -17,7 +17,7 @@ from auth_service.domain.user import User
 
 SELECT = """
 SELECT user_id, email, password_hash, role, is_active, is_pending, version, second_factor, email_verified,
-       is_invited, joined_at IS NOT NULL AS is_imported
+       is_invited, joined_at IS NOT NULL AS is_imported, accept_language
   FROM auth.credentials"""
 """What `credential_of` reads, to be followed by a condition."""
 
@@ -55,8 +55,8 @@ class PostgresCredentials(Component):
                 """
                 INSERT INTO auth.credentials
                        (user_id, email, email_canonical, password_hash, role, is_pending, full_name,
-                        email_verified, is_invited)
-                VALUES ($1, $2, $3, $4, $5, true, $6, $7, $8)
+                        email_verified, is_invited, accept_language)
+                VALUES ($1, $2, $3, $4, $5, true, $6, $7, $8, $9)
                 """,
                 registration.user_id,
                 registration.email,
@@ -66,6 +66,7 @@ class PostgresCredentials(Component):
                 registration.full_name,
                 registration.email_verified,
                 registration.is_invited,
+                registration.accept_language,
             )
         except asyncpg.UniqueViolationError as error:
             raise _translated(error) from error
@@ -175,6 +176,14 @@ class PostgresCredentials(Component):
         )
         return rows_affected(tag) > 0
 
+    async def note_language(self, user_id: UUID, accept_language: str) -> None:
+        """Stores the languages that a user prefers."""
+        await self.connection.execute(
+            "UPDATE auth.credentials SET accept_language = $2 WHERE user_id = $1 AND accept_language <> $2",
+            user_id,
+            accept_language,
+        )
+
     async def erase(self, user_id: UUID) -> None:
         """Deletes a user's credential; foreign keys delete the sessions with it."""
         await self.connection.execute("DELETE FROM auth.credentials WHERE user_id = $1", user_id)
@@ -204,6 +213,7 @@ def credential_of(row: Any) -> Credential:
         email_verified=row["email_verified"],
         is_invited=row["is_invited"],
         is_imported=row["is_imported"],
+        accept_language=row["accept_language"],
     )
 
 

@@ -25,7 +25,7 @@ class PostgresExports(Component):
         """Returns a user's credential."""
         row = await self.connection.fetchrow(
             """
-            SELECT email, email_verified, role, is_active, created_at, password_changed_at
+            SELECT email, email_verified, role, is_active, created_at, password_changed_at, accept_language
               FROM auth.credentials WHERE user_id = $1
             """,
             user_id,

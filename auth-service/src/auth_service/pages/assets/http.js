@@ -19,6 +19,8 @@ export async function send(method, path, { body, token, headers = {}, keepalive 
     keepalive,
     cache: "no-store",
     headers: {
+      // The language that was chosen on a page is that of mails too.
+      "Accept-Language": document.documentElement.lang,
       ...headers,
       ...(token && { Authorization: `Bearer ${token}` }),
       ...(body !== undefined && { "Content-Type": "application/json" }),
