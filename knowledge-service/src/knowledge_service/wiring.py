@@ -43,6 +43,7 @@ from knowledge_service.adapters.webdav import WebDavFolder
 from knowledge_service.domain.embedder import Embedder
 from knowledge_service.domain.language_model import LanguageModel
 from knowledge_service.domain.passage_index import DIMENSIONS, PassageIndex
+from knowledge_service.domain.source import SYNCS_AT_ONCE
 from knowledge_service.domain.term_weights import TermWeights
 from knowledge_service.settings import KnowledgeSettings
 from knowledge_service.transport import background
@@ -167,7 +168,8 @@ async def _add_servicers(
         derived_key(settings.master_keys[0], "source-files"),
         timedelta(seconds=settings.source_seconds),
     )
-    lifecycle.begin("sources", background.repeat("following sources", sync))
+    for number in range(1, SYNCS_AT_ONCE + 1):
+        lifecycle.begin(f"sources {number}", background.repeat("following sources", sync))
     return index_document, remove_from_index
 
 

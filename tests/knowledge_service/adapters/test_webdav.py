@@ -176,3 +176,18 @@ async def test_a_file_that_is_cut_off(server: Server) -> None:
 
     server.answer = sends(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nwhole file")
     assert await FOLDER.content(server.access, entry) == b"whole file"
+
+
+async def test_what_would_be_stored_is_bounded(server: Server) -> None:
+    """Whatever a server says: long ETags become hashes, and files with endless names are left out."""
+    server.answer = multistatus(
+        found("/dav/a.txt", getetag="e" * 100_000)
+        + found("/dav/b.txt", getetag="e" * 100_001)
+        + found(f"/dav/{'n' * 3000}.txt", getetag="1")
+    )
+
+    first, second = await FOLDER.entries(server.access, "")
+
+    assert (first.path, second.path) == ("a.txt", "b.txt")
+    assert first.version != second.version
+    assert max(len(first.version), len(second.version)) == 64

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import hashlib
 import ssl
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -12,7 +13,7 @@ from chassis.errors import Invalid
 from chassis.http.client import NotHttp, Progress, TooLarge, exchange
 from chassis.http.destinations import Destinations, UrlRefused
 
-from knowledge_service.domain.source import Access, Entry, Problem, SourceFailed
+from knowledge_service.domain.source import PATH_MAX, Access, Entry, Problem, SourceFailed
 from knowledge_service.domain.text_extraction import FILE_BYTES_MAX
 
 LIST_BYTES_MAX = 8 * 1024 * 1024
@@ -21,6 +22,9 @@ FILE_SECONDS = 60.0
 RESOLVE_SECONDS = 2.0
 _HEAD_BYTES = 64 * 1024
 _XML_DEPTH_MAX = 32
+
+ETAG_MAX = 200
+"""Longer ones, in characters, are stored as their hash."""
 
 _PROPFIND = (
     b'<?xml version="1.0"?><d:propfind xmlns:d="DAV:" xmlns:oc="http://owncloud.org/ns"><d:prop>'
@@ -73,7 +77,7 @@ class WebDavFolder:
         body = await self._ask("GET", access, url, {}, FILE_BYTES_MAX, FILE_SECONDS)
         if len(body) != entry.size:
             # Cut off, or written meanwhile: the next attempt will show which.
-            raise SourceFailed(Problem.UNREACHABLE)
+            raise SourceFailed(Problem.INCOMPLETE)
         return body
 
     async def _ask(  # noqa: PLR0917 - each call is one line
@@ -202,11 +206,16 @@ def _children(access: Access, path: str, resources: Sequence[_Resource]) -> Sequ
             continue
         properties = each.properties
         size = properties.get("size", "0")
+        whole = f"{path}/{name}" if path else name
+        if len(whole) > PATH_MAX:
+            continue
+        version = properties.get("etag") or f"{properties.get('modified', '')} {size}"
         entries.append(
             Entry(
-                path=f"{path}/{name}" if path else name,
+                path=whole,
                 is_folder=each.is_folder,
-                version=properties.get("etag") or f"{properties.get('modified', '')} {size}",
+                # Of any length, but it is stored for each file.
+                version=hashlib.sha256(version.encode()).hexdigest() if len(version) > ETAG_MAX else version,
                 size=int(size) if size.isascii() and size.isdecimal() and len(size) <= 15 else 0,  # noqa: PLR2004
                 file_id=properties.get("file_id"),
             )

@@ -18,7 +18,14 @@ SKIPPED_SHOWN_MAX = 200
 FILES_MAX = 5000
 FOLDERS_MAX = 1000
 DEPTH_MAX = 20
-"""Most that is looked at in one source."""
+PATH_MAX = 2000
+"""Most that is looked at in one source, and the longest path, in characters."""
+
+SYNCS_AT_ONCE = 3
+"""Sources that one process follows at a time."""
+
+TURN = timedelta(minutes=5)
+"""After this long other sources come first; what is not finished goes on later."""
 
 LEASE = timedelta(minutes=5)
 """For how long one process has a source; renewed with every file."""
@@ -48,8 +55,23 @@ class Problem(StrEnum):
     TOO_SLOW = "TOO_SLOW"
     NOT_WEBDAV = "NOT_WEBDAV"
     TOO_LARGE = "TOO_LARGE"
+    INCOMPLETE = "INCOMPLETE"
+    ID_TAKEN = "ID_TAKEN"
     TOO_MANY_FILES = "TOO_MANY_FILES"
     SERVER_ERROR = "SERVER_ERROR"
+
+
+OF_ONE_FILE = frozenset(
+    {
+        Problem.NOT_FOUND,
+        Problem.FORBIDDEN,
+        Problem.TOO_LARGE,
+        Problem.TOO_SLOW,
+        Problem.INCOMPLETE,
+        Problem.ID_TAKEN,
+    }
+)
+"""Problems with which a file is skipped until the next time; others end the attempt."""
 
 
 class SourceFailed(Exception):

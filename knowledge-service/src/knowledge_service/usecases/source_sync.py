@@ -1,6 +1,7 @@
 """Following a source: its files become documents, and go where the files go."""
 
 import hmac
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -8,16 +9,18 @@ from urllib.parse import quote
 from uuid import UUID, uuid5
 
 import structlog
-from chassis.errors import Unavailable
+from chassis.errors import Forbidden, NotFound, Unavailable
 from chassis.identity.caller import Caller
 
-from knowledge_service.domain.document import Content
+from knowledge_service.domain.document import Content, Document
 from knowledge_service.domain.owner import UserDirectory
 from knowledge_service.domain.source import (
     DEPTH_MAX,
     FILES_MAX,
     FOLDERS_MAX,
     LEASE,
+    OF_ONE_FILE,
+    TURN,
     WAIT_MAX,
     Claim,
     Entry,
@@ -46,6 +49,23 @@ class _Lost(Exception):
     """The source is deleted, or another process has it."""
 
 
+class _TurnOver(Exception):
+    """Others have waited long enough; files that are done stay done."""
+
+
+@dataclass(slots=True)
+class _Turn:
+    """How long a source may still be followed without a pause.
+
+    Attributes:
+        ends_at: Monotonic time.
+        files: How many were looked at.
+    """
+
+    ends_at: float
+    files: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class SyncSource:
     """Follows the source that has waited longest, if one is due; one process at a time follows a source.
@@ -55,6 +75,7 @@ class SyncSource:
     Attributes:
         key: Hashes files' ids and paths.
         every: How long after one time comes the next; longer after failures.
+        turn: How long one source is followed before others come first.
     """
 
     units: UnitsOfWork
@@ -65,6 +86,7 @@ class SyncSource:
     delete_document: DeleteDocument
     key: bytes
     every: timedelta
+    turn: timedelta = TURN
 
     async def __call__(self) -> bool:
         """Returns whether one was due.
@@ -79,13 +101,20 @@ class SyncSource:
         if not await self._is_owner_active(claim):
             return True
         problem: Problem | None = None
+        turn = _Turn(time.monotonic() + self.turn.total_seconds())
         try:
-            await self._follow(claim)
+            await self._follow(claim, turn)
         except SourceFailed as error:
             problem = error.problem
-            log.info("source not followed", source_id=str(claim.source.id), problem=problem.value)
+        except _TurnOver:
+            if turn.files:
+                await self._postpone(claim, timedelta(0))
+                return True
+            problem = Problem.TOO_SLOW
         except _Lost:
             return True
+        if problem is not None:
+            log.info("source not followed", source_id=str(claim.source.id), problem=problem.value)
         failures = 0 if problem is None else min(claim.failures + 1, 16)
         async with self.units.statements() as unit:
             await unit.sources.release(claim, problem, min(self.every * 2**failures, WAIT_MAX))
@@ -106,7 +135,7 @@ class SyncSource:
         async with self.units.statements() as unit:
             await unit.sources.postpone(claim, wait)
 
-    async def _follow(self, claim: Claim) -> None:
+    async def _follow(self, claim: Claim, turn: _Turn) -> None:
         """Brings documents up to date with the files.
 
         Only what was seen to its end decides that a file is gone.
@@ -114,26 +143,24 @@ class SyncSource:
         source_id = claim.source.id
         async with self.units.statements() as unit:
             known = await unit.sources.files(source_id)
-        found, is_whole = await self._walk(claim)
+        found, is_whole = await self._walk(claim, turn)
         for key, entry in found.items():
-            await self._renew(claim)
-            await self._update(claim, key, entry, known.get(key))
+            await self._renew(claim, turn)
+            if await self._update(claim, key, entry, known.get(key)):
+                turn.files += 1
         if not is_whole:
             raise SourceFailed(Problem.TOO_MANY_FILES)
         for key in known.keys() - found.keys():
-            await self._renew(claim)
+            await self._renew(claim, turn)
             await self._remove(claim, known[key])
 
-    async def _walk(self, claim: Claim) -> tuple[Mapping[bytes, Entry], bool]:
+    async def _walk(self, claim: Claim, turn: _Turn) -> tuple[Mapping[bytes, Entry], bool]:
         """Returns the files by their keys, and whether these are all."""
         found: dict[bytes, Entry] = {}
-        waiting, looked = [""], 0
+        waiting, folders = [""], 1
         while waiting:
             path = waiting.pop()
-            looked += 1
-            if looked > FOLDERS_MAX:
-                return found, False
-            await self._renew(claim)
+            await self._renew(claim, turn)
             try:
                 entries = await self.folder.entries(claim.access, path)
             except SourceFailed as error:
@@ -145,50 +172,49 @@ class SyncSource:
                 if not entry.is_folder:
                     found[self._key(claim, entry)] = entry
                 elif entry.path.count("/") < DEPTH_MAX:
-                    waiting.append(entry.path)
+                    folders += 1
+                    # Never more than are looked at: a server can name any number of them.
+                    if folders <= FOLDERS_MAX:
+                        waiting.append(entry.path)
             if len(found) > FILES_MAX:
                 return dict(list(found.items())[:FILES_MAX]), False
-        return found, True
+        return found, folders <= FOLDERS_MAX
 
     def _key(self, claim: Claim, entry: Entry) -> bytes:
         named = f"id {entry.file_id}" if entry.file_id else f"path {entry.path}"
         return hmac.digest(self.key, f"{claim.source.id} {named}".encode(), "sha256")
 
-    async def _renew(self, claim: Claim) -> None:
+    async def _renew(self, claim: Claim, turn: _Turn) -> None:
+        if time.monotonic() > turn.ends_at:
+            raise _TurnOver
         async with self.units.statements() as unit:
             if not await unit.sources.renew(claim, LEASE):
                 raise _Lost
 
-    async def _update(self, claim: Claim, key: bytes, entry: Entry, known: SourceFile | None) -> None:
+    async def _update(self, claim: Claim, key: bytes, entry: Entry, known: SourceFile | None) -> bool:
+        """Returns whether the file was another one than when it was last looked at."""
         if known is not None and known.version == entry.version:
             if known.path != entry.path:
                 await self._rename(claim, entry, known)
-            return
+            return False
         document_id = uuid5(claim.source.id, key.hex())
         # Before there is a document, so that none is left over if this process dies.
         pending = SourceFile(key=key, path=entry.path, version="", document_id=document_id)
         await self._save(claim, pending)
         try:
-            text = await self._text(claim, entry)
+            await self._put(claim, document_id, entry.path, await self._text(claim, entry))
         except Unreadable as error:
             await self._delete_document(claim, document_id)
             skipped = replace(pending, version=entry.version, document_id=None, problem=error.problem.value)
             await self._save(claim, skipped)
-            return
         except SourceFailed as error:
-            if error.problem not in {
-                Problem.NOT_FOUND,
-                Problem.FORBIDDEN,
-                Problem.TOO_LARGE,
-                Problem.TOO_SLOW,
-            }:
+            if error.problem not in OF_ONE_FILE:
                 raise
-            # This file alone; it is tried again the next time.
-            if known is None or known.document_id is None:
+            if await self._own(claim, document_id) is None:
                 await self._save(claim, replace(pending, document_id=None, problem=error.problem.value))
-            return
-        await self._put(claim, document_id, entry.path, text)
-        await self._save(claim, replace(pending, version=entry.version))
+        else:
+            await self._save(claim, replace(pending, version=entry.version))
+        return True
 
     async def _text(self, claim: Claim, entry: Entry) -> str:
         if not self.extract.is_supported(entry.path):
@@ -199,18 +225,19 @@ class SyncSource:
 
     async def _rename(self, claim: Claim, entry: Entry, known: SourceFile) -> None:
         """Gives the document the file's new name, unless the user has deleted it."""
-        if known.document_id is not None:
+        if known.document_id is not None and await self._own(claim, known.document_id) is not None:
             async with self.units.statements() as unit:
-                is_there = await unit.documents.find(known.document_id) is not None
-                text = await unit.documents.text(known.document_id) if is_there else None
-            if text is not None:
-                await self._put(claim, known.document_id, entry.path, text)
+                text = await unit.documents.text(known.document_id)
+            await self._put(claim, known.document_id, entry.path, text)
         await self._save(claim, replace(known, path=entry.path))
 
     async def _put(self, claim: Claim, document_id: UUID, path: str, text: str) -> None:
-        """Stores a document; one that its owner has shared stays shared."""
-        async with self.units.statements() as unit:
-            before = await unit.documents.find(document_id)
+        """Stores a document; one that its owner has shared stays shared.
+
+        Raises:
+            SourceFailed: the owner had deleted the document, and another user put one with its id.
+        """
+        before = await self._own(claim, document_id)
         url = f"{claim.access.url.rstrip('/')}/{quote(path)}"
         content = Content(
             title=path.rpartition("/")[2][:_TITLE_MAX],
@@ -219,7 +246,12 @@ class SyncSource:
         )
         owner = Caller(user_id=claim.source.owner_id)
         visibility = Visibility.PRIVATE if before is None else before.visibility
-        await self.put_document(caller=owner, document_id=document_id, content=content, visibility=visibility)
+        try:
+            await self.put_document(
+                caller=owner, document_id=document_id, content=content, visibility=visibility
+            )
+        except (Forbidden, NotFound) as error:
+            raise SourceFailed(Problem.ID_TAKEN) from error
 
     async def _remove(self, claim: Claim, file: SourceFile) -> None:
         if file.document_id is not None:
@@ -228,10 +260,14 @@ class SyncSource:
             await unit.sources.delete_file(claim.source.id, file.key)
 
     async def _delete_document(self, claim: Claim, document_id: UUID) -> None:
+        if await self._own(claim, document_id) is not None:
+            await self.delete_document(caller=Caller(user_id=claim.source.owner_id), document_id=document_id)
+
+    async def _own(self, claim: Claim, document_id: UUID) -> Document | None:
+        """Returns a document of the source's owner; after a deletion another user may have put one."""
         async with self.units.statements() as unit:
-            if await unit.documents.find(document_id) is None:
-                return
-        await self.delete_document(caller=Caller(user_id=claim.source.owner_id), document_id=document_id)
+            document = await unit.documents.find(document_id)
+        return document if document is not None and document.owner_id == claim.source.owner_id else None
 
     async def _save(self, claim: Claim, file: SourceFile) -> None:
         async with self.units.statements() as unit:

@@ -61,8 +61,12 @@ class PostgresSources:
         rows = await self.connection.fetch(
             f"""
             SELECT {_SOURCE},
-                (SELECT count(document_id) FROM knowledge.source_files WHERE source_id = id) AS documents,
-                (SELECT count(problem) FROM knowledge.source_files WHERE source_id = id) AS skipped
+                (
+                    SELECT count(*) FROM knowledge.source_files AS f
+                    JOIN knowledge.documents AS d ON d.id = f.document_id AND d.owner_id = sources.owner_id
+                    WHERE f.source_id = sources.id
+                ) AS documents,
+                (SELECT count(problem) FROM knowledge.source_files WHERE source_id = sources.id) AS skipped
             FROM knowledge.sources WHERE owner_id = $1 ORDER BY created_at DESC, id DESC
             """,  # noqa: S608 of constants
             owner_id,
@@ -85,9 +89,9 @@ class PostgresSources:
         """Deletes a source with its files' documents, and returns their ids."""
         rows = await self.connection.fetch(
             """
-            DELETE FROM knowledge.documents WHERE id IN (
-                SELECT document_id FROM knowledge.source_files WHERE source_id = $1
-            ) RETURNING id
+            DELETE FROM knowledge.documents AS d USING knowledge.source_files AS f, knowledge.sources AS s
+            WHERE s.id = $1 AND f.source_id = s.id AND d.id = f.document_id AND d.owner_id = s.owner_id
+            RETURNING d.id
             """,
             source_id,
         )
