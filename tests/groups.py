@@ -6,7 +6,7 @@ Two processes have a stack each: with one, its tests alone would take longer tha
 from xdist.scheduler import LoadFileScheduling
 
 STACKS = ("stack 1", "stack 2")
-CHART = "chart"
+CHART, TIDY = "chart", "tidy"
 
 SHARED_STACK = (
     "tests/system/",
@@ -28,7 +28,7 @@ OWN_STACK = (
 ON_THE_SECOND_STACK = ("tests/upgrades/", *(f"tests/system/test_{letter}" for letter in "lmnopqrstuvwxyz"))
 """Files among them that take about as long as the others together, pages included."""
 
-LONGEST_FIRST = (*STACKS, "tests/devstack/", "tests/faults/", *OWN_STACK, "tests/auth_service/test_")
+LONGEST_FIRST = (*STACKS, "tests/devstack/", "tests/faults/", *OWN_STACK, TIDY, "tests/auth_service/test_")
 """The beginnings of the groups that take longest, in the order in which they start."""
 
 
@@ -40,10 +40,12 @@ class GroupScheduling(LoadFileScheduling):  # type: ignore[misc] # xdist has no 
 
 
 def group(nodeid: str) -> str:
-    """Returns the group of a test: a shared stack, the chart, or its own file."""
+    """Returns the group of a test: a shared stack, the chart, the tidy tests, or its own file."""
     file = nodeid.partition("::")[0]
     if file.startswith("tests/chart/"):
         return CHART
+    if file.startswith("tests/tidy/"):
+        return TIDY
     if file.startswith(SHARED_STACK) and file not in OWN_STACK:
         return STACKS[1] if file.startswith(ON_THE_SECOND_STACK) else STACKS[0]
     return file

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 WITHIN_SECONDS = 60.0
 _PAUSE_SECONDS = 0.05
+_PAUSE_SECONDS_MAX = 0.2
 
 Found = TypeVar("Found")
 
@@ -16,8 +17,10 @@ def wait_for(look: Callable[[], Found | None], within_seconds: float = WITHIN_SE
     Raises:
         AssertionError: no result is true in time; the message has the last one.
     """
-    deadline = time.monotonic() + within_seconds
+    began = time.monotonic()
     while not (found := look()):
-        assert time.monotonic() < deadline, f"still {found!r} after {within_seconds:.0f} s"
-        time.sleep(_PAUSE_SECONDS)
+        waited = time.monotonic() - began
+        assert waited < within_seconds, f"still {found!r} after {within_seconds:.0f} s"
+        # Each look is work for the system that is waited for.
+        time.sleep(min(_PAUSE_SECONDS + waited / 20, _PAUSE_SECONDS_MAX))
     return found

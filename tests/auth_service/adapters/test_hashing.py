@@ -89,12 +89,18 @@ async def test_who_gives_up_leaves_the_queue() -> None:
 
 async def test_a_refusal_says_when_a_place_may_be_free() -> None:
     """As long as jobs have taken of late, by the number of threads; nothing while none has ended."""
-    gate = threading.Event()
+    gate, started = threading.Event(), threading.Barrier(3)
+
+    def work() -> bool:
+        started.wait(60)
+        return gate.wait()
+
     async with HashingPool(workers=2, queue_per_worker=0) as pool:
         holds = []
         for _ in range(2):
             gate.clear()
-            jobs = [asyncio.create_task(pool.run(gate.wait)) for _ in range(2)]
+            jobs = [asyncio.create_task(pool.run(work)) for _ in range(2)]
+            await asyncio.to_thread(started.wait, 60)
             await asyncio.sleep(0.1)
             with pytest.raises(HashingOverloaded) as caught:
                 pool.admit()
