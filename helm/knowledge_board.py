@@ -6,7 +6,7 @@ from helm.panels import Board, lines
 KNOWLEDGE = Board(
     "knowledge",
     "knowledge-service",
-    "Documents and search: calls, what waits to be indexed, events and the pool.",
+    "Documents, search and answers: calls, what waits to be indexed, events and the pool.",
     (
         *panels.rpcs("knowledge-service"),
         lines(
@@ -24,6 +24,16 @@ KNOWLEDGE = Board(
             "Searches",
             "ops",
             ("sum by (degraded) (rate(knowledge_searches_total[5m]))", "degraded: {{degraded}}"),
+        ),
+        lines(
+            "Answers by how they ended",
+            "ops",
+            ("sum by (outcome) (rate(knowledge_answers_total[5m]))", "{{outcome}}"),
+        ),
+        lines(
+            "Citations left out because they name no passage",
+            "ops",
+            ("sum(rate(knowledge_answer_citations_dropped_total[5m]))", "left out"),
         ),
         *panels.events("knowledge-service"),
         *panels.revocation("knowledge-service"),
