@@ -134,6 +134,19 @@ SERVICE_ALERTS: tuple[Made, ...] = (
         [{'events_refused_total{job="gateway", instance="a", reason="unsigned"}': "5x20"}],
     ),
     Made(
+        "VestibuleAnswersFail",
+        {'knowledge_answers_total{job="knowledge-service", instance="a", outcome="unavailable"}': "0+1x60"},
+        [
+            {
+                "job": "knowledge-service",
+                "severity": "warning",
+                "summary": "The language model of knowledge-service is down or too slow:"
+                " users get passages without an answer.",
+            }
+        ],
+        [{'knowledge_answers_total{job="knowledge-service", instance="a", outcome="answered"}': "0+1x60"}],
+    ),
+    Made(
         "VestibuleHashingRefuses",
         {'auth_hashing_refused_total{job="auth-service", instance="a"}': "0+1x20"},
         [
