@@ -215,6 +215,7 @@ def _stack(
         "KNOWLEDGE_SOURCE_HTTP": "on",
         "KNOWLEDGE_SOURCE_NETWORKS": "127.0.0.0/8",
         "KNOWLEDGE_SOURCE_SECONDS": "1",
+        "VOICE": "1",
     }
     with Stack(stack_folder("stack"), environment, postgres_settings=UNFLUSHED) as stack:
         pytestconfig.stash[SHARED_STACK] = stack

@@ -19,8 +19,13 @@ CHART = ROOT / "helm" / "vestibule"
 ALL_ON: dict[str, Any] = {
     "services": {service.name: {"enabled": True} for service in SERVICES if service.switch},
     "postgres": {"maxConnections": 300},
+    "voice": {
+        "transcriber": {"url": "https://speech.example.com/v1", "model": "whisper-1"},
+        "synthesizer": {"url": "https://speech.example.com/v1", "model": "tts-1"},
+    },
+    "networkPolicy": {"speech": [{"ipBlock": {"cidr": "192.0.2.80/32"}}]},
 }
-"""Turns the optional services on, with the connections that they need."""
+"""Turns the optional services on, with the connections and backends that they need."""
 
 VALUE_SETS = sorted(CHART.glob("ci/*-values.yaml"))
 

@@ -13,6 +13,7 @@ ARROWS = {
     ("health-aggregator", "auth-service", "http"),
     ("health-aggregator", "user-service", "http"),
     ("health-aggregator", "knowledge-service", "http"),
+    ("health-aggregator", "voice-service", "http"),
     ("test", "gateway", "http"),
 }
 """Which component calls which, and over which port; docs/architecture.md draws the same arrows."""
@@ -20,6 +21,7 @@ ARROWS = {
 BACKENDS = {
     **{service.name: {5432, 6379} if service.schema else {6379} for service in SERVICES},
     "health-aggregator": {5432, 6379, 443, 6443},
+    "voice-service": {6379, 443},
     "migration": {5432},
     "audit": {5432},
     "test": set(),

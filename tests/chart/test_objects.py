@@ -173,7 +173,13 @@ def test_references_exist(manifests: list[Manifest], value_set: Path) -> None:
     }
     brought["strict"] = brought["production"]
     brought["provisioned"] = {"postgres-superuser"}
-    brought["watched"] = {"vestibule-embeddings", "vestibule-language-model", "vestibule-qdrant"}
+    brought["watched"] = {
+        "vestibule-embeddings",
+        "vestibule-language-model",
+        "vestibule-qdrant",
+        "vestibule-synthesizer",
+        "vestibule-transcriber",
+    }
     brought["development"] = {"vestibule-postgres-admin", "vestibule-admin", "vestibule-redis"}
     outside = brought.get(value_set.stem.removesuffix("-values"), set())
     existing |= {("Secret", name(each)) for each in of_kind(manifests, "Certificate")}

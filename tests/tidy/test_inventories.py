@@ -5,7 +5,7 @@ import re
 from tests.tidy import tree
 
 _LEVELS = {"secret", "personal", "evidence", "internal"}
-_AUDITING = ("auth-service/", "user-service/", "knowledge-service/")
+_AUDITING = ("auth-service/", "user-service/", "knowledge-service/", "voice-service/")
 
 
 def test_every_table_has_a_level_of_protection() -> None:
@@ -21,14 +21,14 @@ def test_every_action_of_the_audit_is_listed() -> None:
     """The meaning of each audit entry is documented."""
     page = (tree.ROOT / "docs/logs.md").read_text(encoding="utf-8")
     section = page.split("## What is audited\n")[1]
-    listed = set(re.findall(r"`((?:auth|users|knowledge)\.[a-z_]+)`", section))
+    listed = set(re.findall(r"`((?:auth|users|knowledge|voice)\.[a-z_]+)`", section))
 
     assert listed == {
         text
         for source in tree.product()
         if source.path.startswith(_AUDITING)
         for _, text in tree.texts(source)
-        if re.fullmatch(r"(auth|users|knowledge)\.[a-z_]+", text)
+        if re.fullmatch(r"(auth|users|knowledge|voice)\.[a-z_]+", text)
     }
 
 

@@ -15,7 +15,7 @@ from tests.upgrades.checkout import LAST, commit_of
 def test_version_is_said_once_and_repeated_right() -> None:
     """Packages, chart and the images that it names by default have the root's version."""
     assert {path: {versions.current()} for path in versions.said()} == versions.said()
-    assert len(versions.said()) == 10
+    assert len(versions.said()) == 11
 
 
 def test_lock_has_the_version() -> None:

@@ -72,8 +72,11 @@ def test_cryptography_is_that_of_kept_libraries() -> None:
 
 
 def test_reading_changes_nothing() -> None:
-    """A link, an image or another site can make a browser GET: whatever changes something is no GET."""
-    reads = [method for method in _routes() if _http(method).get]
+    """A link, an image or another site can make a browser GET: whatever changes something is no GET.
+
+    Where requests stream, a GET opens a WebSocket, which other sites may not.
+    """
+    reads = [method for method in _routes() if _http(method).get and not method.client_streaming]
 
     assert len(reads) > 10
     for method in reads:
@@ -92,7 +95,7 @@ def test_no_secret_is_in_an_address() -> None:
         fields = {field.name for field in method.input_type.fields}
         in_path = set(re.findall(r"{(\w+)}", path))
         assert not in_path & secrets, method.full_name
-        if fields & secrets:
+        if fields & secrets and not method.client_streaming:
             assert route.body == "*", method.full_name
             bodies += 1
 

@@ -10,7 +10,7 @@ from devstack.database import Database
 from devstack.keys import KeyPairs, Keys
 from devstack.redis_acl import as_user, kept_passwords
 from devstack.settings import Settings
-from devstack.topology import AUTH, BY_NAME, GATEWAY, HEALTH, KNOWLEDGE, PROTO_PACKAGES, USERS, Service
+from devstack.topology import AUTH, BY_NAME, GATEWAY, HEALTH, KNOWLEDGE, PROTO_PACKAGES, USERS, VOICE, Service
 
 TOPOLOGY_FILE = "topology.json"
 KEYS_FOLDER = "service-keys"
@@ -109,30 +109,37 @@ class Plan:
             for each in called
             if each in self.settings.services
         }
+        own: dict[str, str] = {}
         if service is AUTH:
-            return addresses | {
+            own = {
                 "AUTH_ISSUER": self._issuer(),
                 "AUTH_MASTER_KEY": self.keys.auth_master_key,
                 "AUTH_WITNESS_ADDRESS": self._grpc(name, HEALTH),
                 "AUTH_MAIL_DIR": str(self.settings.data_dir / "mail"),
             }
-        if service is USERS:
-            return addresses | {"USERS_MASTER_KEY": self.keys.users_master_key}
-        if service is KNOWLEDGE:
-            return addresses | {
+        elif service is USERS:
+            own = {"USERS_MASTER_KEY": self.keys.users_master_key}
+        elif service is KNOWLEDGE:
+            own = {
                 "KNOWLEDGE_MASTER_KEY": self.keys.knowledge_master_key,
                 "KNOWLEDGE_LOCAL_EMBEDDER": "on",
             }
-        if service is HEALTH:
-            return addresses | {"HEALTH_TOPOLOGY": str(self.settings.data_dir / TOPOLOGY_FILE)}
-        if service is GATEWAY:
+        elif service is VOICE:
+            own = {
+                "VOICE_DETECTOR": "silero",
+                "VOICE_TRANSCRIBER": "local",
+                "VOICE_SYNTHESIZER": "local",
+            }
+        elif service is HEALTH:
+            own = {"HEALTH_TOPOLOGY": str(self.settings.data_dir / TOPOLOGY_FILE)}
+        elif service is GATEWAY:
             upstreams = {
                 package: {"address": self._grpc(name, each)}
                 for package, each in PROTO_PACKAGES.items()
                 if each in self.settings.services
             }
-            return addresses | {"GATEWAY_UPSTREAMS": json.dumps(upstreams)}
-        return addresses
+            own = {"GATEWAY_UPSTREAMS": json.dumps(upstreams)}
+        return addresses | own
 
     def _issuer(self) -> str:
         given = self.settings.environment

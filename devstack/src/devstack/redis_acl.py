@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from devstack.files import write_private
-from devstack.topology import AUTH, GATEWAY, HEALTH, KNOWLEDGE, SERVICES, USERS
+from devstack.topology import AUTH, GATEWAY, HEALTH, KNOWLEDGE, SERVICES, USERS, VOICE
 
 ADMIN = "admin"
 """Who may do everything: for the operator, and for tests."""
@@ -41,6 +41,7 @@ _OWN_RULES: Mapping[str, str] = {
         f"%R~{_STREAM} %R~vestibule:dead-letters:* %R~vestibule:refused-events:*"
         " +info +xinfo|groups +xlen +get"
     ),
+    VOICE.name: f"{_FOLLOW} (%W~{_STREAM} +xadd)",
     GATEWAY.name: (
         f"{_FOLLOW}"
         " (~vestibule:limit:* ~vestibule:lease:* +eval +evalsha +script|load +time +hmget +hset +pexpire"

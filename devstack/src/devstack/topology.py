@@ -93,9 +93,18 @@ KNOWLEDGE = Service(
     schema=Schema("knowledge", "knowledge_service", extensions=("vector",)),
     switch="KNOWLEDGE",
 )
+VOICE = Service(
+    name="voice-service",
+    prefix="VOICE",
+    http_port=9105,
+    grpc_port=50055,
+    package="vestibule.voice.v1",
+    calls=("auth-service", "knowledge-service"),
+    switch="VOICE",
+)
 GATEWAY = Service(name="gateway", prefix="GATEWAY", http_port=8000)
 
-SERVICES = (AUTH, USERS, HEALTH, KNOWLEDGE, GATEWAY)
+SERVICES = (AUTH, USERS, HEALTH, KNOWLEDGE, VOICE, GATEWAY)
 """In the order in which they are started; they are stopped in reverse."""
 
 BY_NAME = {service.name: service for service in SERVICES}

@@ -8,7 +8,7 @@ names the secret of its master key.
 */}}
 {{- define "vestibule.architecture.whole" -}}
 gateway:
-  grpc: [auth-service, user-service, health-aggregator, knowledge-service]
+  grpc: [auth-service, user-service, health-aggregator, knowledge-service, voice-service]
   readyAfter: [auth-service]
   backends: [redis]
 auth-service:
@@ -37,7 +37,7 @@ user-service:
 health-aggregator:
   package: vestibule.health.v1
   grpc: [auth-service]
-  metrics: [gateway, auth-service, user-service, knowledge-service]
+  metrics: [gateway, auth-service, user-service, knowledge-service, voice-service]
   backends: [postgres, redis, qdrant, nextcloud, kubernetes]
   schema: health
   connections: 3
@@ -56,6 +56,12 @@ knowledge-service:
   owner: knowledge_owner
   role: knowledge_service
   masterKey: knowledgeMasterKey
+voice-service:
+  package: vestibule.voice.v1
+  grpc: [auth-service, knowledge-service]
+  readyAfter: [auth-service]
+  backends: [redis, speech]
+  environment: VOICE
 {{- end }}
 
 {{/* The same without the optional services that are off. Its keys are the services of this release. */}}

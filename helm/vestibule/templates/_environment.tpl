@@ -52,6 +52,9 @@ TOKEN_AUDIENCE: {{ $config.audience | quote }}
 {{- if has "user-service" $arrows.grpc }}
 {{ . }}_USERS_ADDRESS: {{ $users | quote }}
 {{- end }}
+{{- if has "knowledge-service" $arrows.grpc }}
+{{ . }}_KNOWLEDGE_ADDRESS: {{ include "vestibule.grpc.address" (dict "root" $root "service" "knowledge-service") | quote }}
+{{- end }}
 {{- if $arrows.schema }}
 {{ . }}_POSTGRES_URL: {{ include "vestibule.postgres.url" (dict "root" $root "role" $arrows.role) | quote }}
 {{- end }}
@@ -127,6 +130,16 @@ KNOWLEDGE_LLM_MAX_TOKENS: {{ .maxTokens | quote }}
 {{- with $config.qdrantUrl }}
 QDRANT_URL: {{ . | quote }}
 {{- end }}
+{{- else if eq .service "voice-service" }}
+{{- range $role, $backend := pick $root.Values.voice "transcriber" "synthesizer" }}
+VOICE_{{ upper $role }}: {{ $backend.kind | quote }}
+VOICE_{{ upper $role }}_URL: {{ $backend.url | quote }}
+{{- with $backend.model }}
+VOICE_{{ upper $role }}_MODEL: {{ . | quote }}
+{{- end }}
+{{- end }}
+VOICE_SYNTHESIZER_SAMPLE_RATE: {{ $root.Values.voice.synthesizer.sampleRate | quote }}
+VOICE_VOICES: {{ join "," $root.Values.voice.voices | quote }}
 {{- else if eq .service "health-aggregator" }}
 {{- $endpoints := dict .service (printf "127.0.0.1:%v" $values.ports.http) }}
 {{- range $arrows.metrics }}
@@ -194,6 +207,17 @@ NEXTCLOUD_URL: {{ . | quote }}
       name: {{ $secret }}
       key: {{ $arrows.environment }}_MASTER_KEYS_ACCEPTED
       optional: true
+{{- end }}
+{{- if eq .service "voice-service" }}
+{{- range $role, $backend := pick $root.Values.voice "transcriber" "synthesizer" }}
+{{- with $backend.existingSecret }}
+- name: VOICE_{{ upper $role }}_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ . }}
+      key: apiKey
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if eq .service "knowledge-service" }}
 {{- range $setting, $secret := dict "EMBEDDINGS" $root.Values.knowledge.embeddings.existingSecret "LLM" $root.Values.knowledge.languageModel.existingSecret "QDRANT" $root.Values.knowledge.qdrantSecret }}

@@ -4,7 +4,7 @@
 {{- define "vestibule.url.port" -}}
 {{- $url := urlParse . -}}
 {{- $explicit := regexFind ":[0-9]+$" $url.host | trimPrefix ":" -}}
-{{- default (get (dict "https" "443" "http" "80" "redis" "6379" "rediss" "6379" "smtp" "25" "smtp+starttls" "587" "smtps" "465") $url.scheme) $explicit -}}
+{{- default (get (dict "https" "443" "http" "80" "wss" "443" "ws" "80" "redis" "6379" "rediss" "6379" "smtp" "25" "smtp+starttls" "587" "smtps" "465") $url.scheme) $explicit -}}
 {{- end }}
 
 {{- define "vestibule.redis.port" -}}
@@ -68,6 +68,16 @@
 {{- end }}
 {{- if and .Values.knowledge.languageModel.url (not .Values.knowledge.languageModel.model) }}
 {{- fail "knowledge.languageModel.url needs knowledge.languageModel.model: the model's name there." }}
+{{- end }}
+{{- if index .Values.services "voice-service" "enabled" }}
+{{- range $role, $backend := pick .Values.voice "transcriber" "synthesizer" }}
+{{- if not $backend.url }}
+{{- fail (printf "services.voice-service.enabled needs voice.%s.url: where that backend is." $role) }}
+{{- end }}
+{{- if and (ne $backend.kind "wyoming") (not $backend.model) }}
+{{- fail (printf "voice.%s.kind %s needs voice.%s.model: the model's name there." $role $backend.kind $role) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if and .Values.audit.export.enabled (not .Values.audit.export.existingClaim) }}
 {{- fail "audit.export.enabled needs audit.export.existingClaim: the claim that the files are written to." }}

@@ -15,7 +15,11 @@ from auth_service.domain.audit_client import COMMITMENT
 from auth_service.usecases.audit import RecordAudit
 from auth_service.usecases.ports import Ports
 
-_ACTIONS = {"user-service": ("users", "events"), "knowledge-service": ("knowledge", "events")}
+_ACTIONS = {
+    "user-service": ("users", "events"),
+    "knowledge-service": ("knowledge", "events"),
+    "voice-service": ("voice",),
+}
 """How the actions of another service's audit entries may begin: it may not write those of others."""
 
 _ACTION = re.compile(r"([a-z]{1,20})\.[a-z_]{1,40}")

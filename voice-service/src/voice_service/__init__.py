@@ -1,0 +1,1 @@
+"""Turns speech into text and text into speech, and answers spoken questions."""

@@ -1,0 +1,1 @@
+"""Speech backends, the answers of knowledge-service, and the audit."""

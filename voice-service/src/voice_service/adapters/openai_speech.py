@@ -1,0 +1,110 @@
+"""Speech by a server of OpenAI's API: `POST /audio/transcriptions` and `POST /audio/speech`."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+
+from voice_service.domain.audio import SAMPLE_BYTES, wav_file
+from voice_service.domain.speech import BackendLost
+
+_TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+_CONNECTIONS = httpx.Limits(max_connections=200, max_keepalive_connections=50)
+
+
+@asynccontextmanager
+async def open_openai(url: str, key: str | None) -> AsyncIterator[httpx.AsyncClient]:
+    """Opens a client and closes it at the end of the block.
+
+    Args:
+        url: The API, with its version: `https://host/v1`.
+        key: Sent as the bearer token; None for servers without one.
+    """
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    async with httpx.AsyncClient(
+        base_url=url, headers=headers, timeout=_TIMEOUT, limits=_CONNECTIONS, trust_env=False
+    ) as client:
+        yield client
+
+
+class OpenaiTranscriber:
+    """`Transcriber`: one request per utterance, at its end."""
+
+    def __init__(self, client: httpx.AsyncClient, model: str) -> None:
+        self._client = client
+        self._model = model
+
+    async def open(self, language: str) -> "OpenaiUtterance":
+        """Begins an utterance; nothing is sent yet."""
+        return OpenaiUtterance(self._client, self._model, language)
+
+
+class OpenaiUtterance:
+    """`Utterance`, without partial results."""
+
+    def __init__(self, client: httpx.AsyncClient, model: str, language: str) -> None:
+        self.partial = ""
+        self._client = client
+        self._form = {
+            "model": model,
+            "language": language.partition("-")[0],
+            "response_format": "json",
+            "temperature": "0",
+        }
+        self._audio = bytearray()
+
+    async def add(self, audio: bytes) -> None:
+        """Keeps the next samples."""
+        self._audio += audio
+
+    async def finish(self) -> str:
+        """Returns the text.
+
+        Raises:
+            BackendLost: the server is unreachable, refuses, or answers with something else.
+        """
+        file = ("utterance.wav", wav_file(bytes(self._audio)), "audio/wav")
+        try:
+            response = await self._client.post("/audio/transcriptions", data=self._form, files={"file": file})
+            response.raise_for_status()
+            text = response.json()["text"]
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            raise BackendLost from error
+        if not isinstance(text, str):
+            raise BackendLost
+        return text
+
+    async def close(self) -> None:
+        """Forgets the audio."""
+        self._audio.clear()
+
+
+class OpenaiSynthesizer:
+    """`Synthesizer`: samples as the server streams them."""
+
+    sample_rate = 24_000
+
+    def __init__(self, client: httpx.AsyncClient, model: str, voices: tuple[str, ...]) -> None:
+        self._client = client
+        self._model = model
+        self.voices = voices
+
+    async def speak(self, text: str, voice: str) -> AsyncGenerator[bytes, None]:
+        """Yields the audio while it is made.
+
+        Raises:
+            BackendLost: the server is unreachable, refuses, or stops before the end.
+        """
+        asked = {"model": self._model, "input": text, "voice": voice, "response_format": "pcm"}
+        rest = b""
+        try:
+            async with self._client.stream("POST", "/audio/speech", json=asked) as response:
+                response.raise_for_status()
+                async for part in response.aiter_bytes():
+                    audio = rest + part
+                    whole = len(audio) - len(audio) % SAMPLE_BYTES
+                    rest = audio[whole:]
+                    if whole:
+                        yield audio[:whole]
+        except httpx.HTTPError as error:
+            raise BackendLost from error

@@ -1,0 +1,1 @@
+"""Sessions, audio, utterances, and what speech backends have to offer."""

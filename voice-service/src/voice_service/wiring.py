@@ -1,0 +1,169 @@
+"""Builds the service: the one module that names concrete adapters."""
+
+import asyncio
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from chassis.auth_client.authenticator import TokenAuthenticator
+from chassis.auth_client.client import AUTH_CLIENT_SERVICES, AUTH_SERVICE, AuthClient
+from chassis.events.tail import Tail
+from chassis.grpc.certificates import Certificates, open_certificates
+from chassis.grpc.channel import open_channel
+from chassis.grpc.server import GrpcServer, build_server
+from chassis.identity.service_keys import open_service_keys
+from chassis.identity.service_tokens import ServiceTokens
+from chassis.lifecycle import Lifecycle
+from chassis.startup_errors import StartupRefused
+from vestibule.voice.v1.voice_service_pb2_grpc import add_VoiceServiceServicer_to_server
+
+from voice_service.adapters.audit_events import EventAuditTrail
+from voice_service.adapters.deepgram_transcriber import DeepgramTranscriber
+from voice_service.adapters.energy_detector import EnergyDetector
+from voice_service.adapters.knowledge_answers import ANSWER_SERVICE, KnowledgeAnswers
+from voice_service.adapters.openai_speech import OpenaiSynthesizer, OpenaiTranscriber, open_openai
+from voice_service.adapters.wyoming_speech import WyomingAddress, WyomingSynthesizer, WyomingTranscriber
+from voice_service.domain.speech import SpeechDetector, Synthesizer, Transcriber
+from voice_service.settings import VoiceSettings
+from voice_service.transport.voice_servicer import VoiceServicer
+from voice_service.usecases.ports import Ports
+
+SERVICE = "voice-service"
+
+
+async def start(lifecycle: Lifecycle, settings: VoiceSettings) -> None:
+    """Starts the service; returns when it listens. It is ready when it can authenticate callers.
+
+    Raises:
+        StartupError: a port is in use, or what a setting asks for is not installed.
+    """
+    service_tokens = ServiceTokens(open_service_keys(SERVICE, settings))
+    certificates = open_certificates(settings.tls_files)
+    redis_url = settings.redis_url.get_secret_value()
+    to_auth = await lifecycle.enter(
+        open_channel(
+            settings.auth_address,
+            service_tokens=service_tokens,
+            services=AUTH_CLIENT_SERVICES,
+            credentials=certificates,
+        )
+    )
+    authenticator = TokenAuthenticator(
+        AuthClient(to_auth),
+        issuer=settings.token_issuer,
+        audience=settings.token_audience,
+        keys_refresh_seconds=settings.jwks_refresh_seconds,
+    )
+    tail = Tail(
+        redis_url=redis_url,
+        client_name=SERVICE,
+        keys=service_tokens.keys,
+        on_event=authenticator.feed.on_event,
+        on_lost=authenticator.feed.on_lost,
+        heartbeat_of=AUTH_SERVICE,
+    )
+    audit = EventAuditTrail(service_tokens.keys, redis_url)
+    ports = Ports(
+        detector=_detector(settings),
+        transcriber=await _transcriber(lifecycle, settings),
+        synthesizer=await _synthesizer(lifecycle, settings),
+        answers=await _answers(lifecycle, settings, service_tokens, certificates),
+        audit=audit,
+    )
+    server = build_server(service_tokens=service_tokens, authenticator=authenticator)
+    server.add(add_VoiceServiceServicer_to_server, VoiceServicer(ports))
+    lifecycle.begin("event tail", tail.run())
+    lifecycle.begin("token authenticator", authenticator.run(tail))
+    lifecycle.begin("audit", audit.run())
+
+    await server.start(f"{settings.grpc_host}:{settings.grpc_port}", certificates)
+    lifecycle.on_drain(server.drain)
+    lifecycle.on_stop(server.stop)
+    lifecycle.on_stop(audit.drain)
+    lifecycle.readiness.ask("authenticator", lambda: authenticator.ready, waits_for=AUTH_SERVICE)
+    lifecycle.begin("health", _serve_when_ready(server, authenticator))
+
+
+def _detector(settings: VoiceSettings) -> Callable[[], SpeechDetector]:
+    if settings.detector == "energy":
+        return EnergyDetector
+    try:
+        from voice_service.adapters.silero_detector import SileroDetector  # noqa: PLC0415 - not in images
+    except ImportError as error:
+        raise StartupRefused(_missing("VOICE_DETECTOR=silero")) from error
+    return SileroDetector
+
+
+async def _transcriber(lifecycle: Lifecycle, settings: VoiceSettings) -> Transcriber:
+    url, model = settings.transcriber_url or "", settings.transcriber_model or ""
+    key = settings.transcriber_key.get_secret_value() if settings.transcriber_key is not None else None
+    match settings.transcriber:
+        case "openai":
+            return OpenaiTranscriber(await lifecycle.enter(open_openai(url, key)), model)
+        case "wyoming":
+            return WyomingTranscriber(_address(url), model or None)
+        case "deepgram":
+            return DeepgramTranscriber(url, key, model)
+    try:
+        from voice_service.adapters.pocketsphinx_transcriber import (  # noqa: PLC0415 - not in images
+            PocketsphinxTranscriber,
+        )
+    except ImportError as error:
+        raise StartupRefused(_missing("VOICE_TRANSCRIBER=local")) from error
+    return PocketsphinxTranscriber()
+
+
+async def _synthesizer(lifecycle: Lifecycle, settings: VoiceSettings) -> Synthesizer:
+    url, model, voices = (
+        settings.synthesizer_url or "",
+        settings.synthesizer_model or "",
+        settings.voice_names,
+    )
+    key = settings.synthesizer_key.get_secret_value() if settings.synthesizer_key is not None else None
+    match settings.synthesizer:
+        case "openai":
+            return OpenaiSynthesizer(await lifecycle.enter(open_openai(url, key)), model, voices)
+        case "wyoming":
+            return WyomingSynthesizer(_address(url), voices, settings.synthesizer_sample_rate)
+    try:
+        from voice_service.adapters.espeak.synthesizer import (  # noqa: PLC0415 - not in images
+            EspeakSynthesizer,
+        )
+    except ImportError as error:
+        raise StartupRefused(_missing("VOICE_SYNTHESIZER=local")) from error
+    return EspeakSynthesizer(voices)
+
+
+async def _answers(
+    lifecycle: Lifecycle,
+    settings: VoiceSettings,
+    service_tokens: ServiceTokens,
+    certificates: Certificates | None,
+) -> KnowledgeAnswers | None:
+    if settings.knowledge_address is None:
+        return None
+    channel = await lifecycle.enter(
+        open_channel(
+            settings.knowledge_address,
+            service_tokens=service_tokens,
+            services=(ANSWER_SERVICE,),
+            credentials=certificates,
+        )
+    )
+    return KnowledgeAnswers(channel)
+
+
+def _address(url: str) -> WyomingAddress:
+    parts = urlsplit(url)
+    assert parts.hostname is not None and parts.port is not None  # noqa: S101, PT018 - settings check it
+    return WyomingAddress(parts.hostname, parts.port)
+
+
+def _missing(setting: str) -> str:
+    return f"{setting} needs the extra `local-speech`, which images do not contain: choose a backend"
+
+
+async def _serve_when_ready(server: GrpcServer, authenticator: TokenAuthenticator) -> None:
+    """Reports serving once callers can be authenticated; auth-service may start after this service."""
+    while not authenticator.ready:  # noqa: ASYNC110 two caches fill in the background; neither has an event
+        await asyncio.sleep(0.05)
+    server.set_serving(True)
