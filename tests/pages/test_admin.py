@@ -4,7 +4,7 @@ import json
 
 import pytest
 from devstack.stack import Stack
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.pages.browser import Window
 from tests.pages.conftest import OpenWindow
@@ -105,6 +105,28 @@ def test_the_audit_is_filtered_verified_and_taken_along(office: Window, ada: Use
     expect(page.locator("#verdict")).to_contain_text("The chain is intact")
 
     assert {event["subject_id"] for event in events} == {ada.id}
+
+
+def test_an_export_that_is_not_whole_says_so(office: Window) -> None:
+    """With a smaller bound than the page's own."""
+
+    def serve(route: Route) -> None:
+        script = route.fetch().text()
+        route.fulfill(
+            body=script.replace("EXPORTED_MAX = 10000", "EXPORTED_MAX = 2").replace(
+                "page_size: 100", "page_size: 1"
+            ),
+            content_type="text/javascript",
+        )
+
+    page = office.page
+    page.route("**/audit.js", serve)
+    page.reload()
+    expect(page.locator("#audit .row").first).to_be_visible()
+    with page.expect_download() as taken:
+        page.click("#audit-export")
+    assert len(taken.value.path().read_text().splitlines()) == 2
+    expect(page.locator("#audit > .alert")).to_contain_text("more entries than the 2 newest")
 
 
 def test_a_webhook_is_added_and_removed(office: Window) -> None:

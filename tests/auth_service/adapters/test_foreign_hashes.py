@@ -73,6 +73,26 @@ async def test_the_password_of_another_system_verifies(name: str) -> None:
     assert foreign_hashes.fault(HASHES[name]) is None
 
 
+@pytest.mark.parametrize("cost", [4, 11])
+async def test_wrong_passwords_take_as_long_as_the_slowest_hash(cost: int) -> None:
+    """For imported and unknown users, whether the other system's hash is faster or slower than ours."""
+    imported = bcrypt.hashpw(b"another", bcrypt.gensalt(cost)).decode()
+    async with HashingPool(workers=1, queue_per_worker=8) as pool:
+        hasher = Argon2Hasher(pool)
+        own = await hasher.hash("another")
+        costs = []
+        for known in (imported, own):
+            started = time.process_time()
+            assert await hasher.verify(known, "another")
+            costs.append(time.process_time() - started)
+
+        guessed: tuple[str | None, ...] = (imported, own, None)
+        for wrong in guessed:
+            started = time.monotonic()
+            assert not await hasher.verify(wrong, "wrong")
+            assert time.monotonic() - started > 0.7 * max(costs)
+
+
 async def test_what_was_hashed_as_typed_verifies_as_typed() -> None:
     """This system composes accents before it hashes; the other one may not have done so."""
     typed = "cafe\u0301 au lait"

@@ -10,7 +10,7 @@ from standardwebhooks import Webhook as Verifier
 from user_service.adapters.webhook_secrets import SealedWebhookSecrets
 from user_service.domain.errors import TooManyWebhooks
 from user_service.domain.webhook import DeliveryState
-from user_service.usecases.webhook_delivery import PurgeDeliveries, SendWebhooks
+from user_service.usecases.webhook_delivery import PurgeDeliveries, ResealWebhooks, SendWebhooks
 from user_service.usecases.webhooks import (
     DeleteWebhook,
     RotateWebhookSecret,
@@ -40,6 +40,24 @@ async def test_both_secrets_count_for_a_day(hooks: Hooks, receiver: Receiver) ->
     assert len(receiver.messages[1].headers["webhook-signature"].split()) == 1
     stored = await hooks.ports.pool.fetchval("SELECT sealed_secret FROM users.webhooks")
     assert base64.b64decode(secret.removeprefix("whsec_")) not in stored
+
+
+async def test_secrets_are_sealed_again_under_a_new_master_key(hooks: Hooks, receiver: Receiver) -> None:
+    """Once, and then the former key need not be accepted; what no key opens stays."""
+    webhook, former = await hooks.add(receiver.url)
+    rotate = RotateWebhookSecret(hooks.ports.units, SECRETS, hooks.ports.clock)
+    _, secret = await rotate(caller=hooks.caller, webhook_id=webhook.id)
+    units, new = hooks.ports.units, b"n" * 32
+    assert await ResealWebhooks(units, SealedWebhookSecrets([new]))() == 0
+
+    reseal = ResealWebhooks(units, SealedWebhookSecrets([new, b"k" * 32]))
+    assert (await reseal(), await reseal()) == (1, 0)
+
+    await hooks.rename(hooks.admin)
+    await SendWebhooks(units, SealedWebhookSecrets([new]), POSTER, hooks.ports.clock)()
+    (message,) = receiver.messages
+    for each in (former, secret):
+        Verifier(each).verify(message.body, message.headers)
 
 
 async def test_without_the_master_key_nothing_is_sent(hooks: Hooks, receiver: Receiver) -> None:

@@ -40,13 +40,14 @@ from user_service.transport.event_handlers import event_handlers
 from user_service.transport.user_servicer import UserServicer
 from user_service.transport.webhook_servicer import WebhookServicer
 from user_service.usecases.audit import AuditEvents
-from user_service.usecases.webhook_delivery import PurgeDeliveries, SendWebhooks
+from user_service.usecases.webhook_delivery import PurgeDeliveries, ResealWebhooks, SendWebhooks
 
 log = structlog.get_logger()
 
 SERVICE = "user-service"
 BACKLOG_SECONDS = 5.0
 RETENTION_SECONDS = 600.0
+RESEAL_SECONDS = 600.0
 
 
 async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
@@ -98,7 +99,8 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
     )
     webhooks = WebhookServicer(units, secrets, poster, clock)
     server.add(add_WebhookServiceServicer_to_server, webhooks)
-    _begin_webhooks(lifecycle, pool, units, SendWebhooks(units, secrets, poster, clock))
+    send = SendWebhooks(units, secrets, poster, clock)
+    _begin_webhooks(lifecycle, pool, units, send, ResealWebhooks(units, secrets))
 
     tail = Tail(
         redis_url=settings.redis_url.get_secret_value(),
@@ -136,11 +138,14 @@ def _begin_events(
     lifecycle.begin("event consumer", consumer.run())
 
 
-def _begin_webhooks(lifecycle: Lifecycle, pool: Pool, units: PostgresUnitsOfWork, send: SendWebhooks) -> None:
-    """Begins to deliver webhook messages, to measure what waits, and to delete what ended."""
+def _begin_webhooks(
+    lifecycle: Lifecycle, pool: Pool, units: PostgresUnitsOfWork, send: SendWebhooks, reseal: ResealWebhooks
+) -> None:
+    """Begins to deliver webhook messages, measure what waits, delete what ended and reseal secrets."""
     lifecycle.begin("webhooks", send.run())
     measure = partial(measure_deliveries, pool)
     lifecycle.begin("webhook backlog", jobs.every(BACKLOG_SECONDS, "webhook backlog", measure))
+    lifecycle.begin("webhook secrets", jobs.every(RESEAL_SECONDS, "webhook secrets", reseal))
     purge = PurgeDeliveries(units)
     lifecycle.begin("webhook retention", jobs.every(RETENTION_SECONDS, "webhook retention", purge))
 

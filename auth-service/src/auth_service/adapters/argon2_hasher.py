@@ -1,9 +1,13 @@
 """Argon2id behind `PasswordHasher`: in a bounded pool, with a decoy for unknown accounts.
 
 Hashes of imported users are verified as the system made them that they come from (`foreign_hashes`).
+They take another time than ours. Once one was verified, every wrong password waits until it has taken as long
+as the slowest hash, so that the time does not reveal whether an account exists and was imported.
 """
 
+import asyncio
 import secrets
+import time
 
 from argon2 import PasswordHasher as Argon2
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -37,7 +41,10 @@ class Argon2Hasher:
             salt_len=16,
             type=Type.ID,
         )
+        started = time.thread_time()
         self._decoy = self._argon2.hash(secrets.token_bytes(32))
+        self._own_seconds = time.thread_time() - started
+        self._slowest_seconds = 0.0
         self._parameters = self._decoy.rpartition("$")[0].rpartition("$")[0] + "$"
 
     def admit(self) -> None:
@@ -62,18 +69,29 @@ class Argon2Hasher:
         Raises:
             HashingOverloaded: too many passwords wait already.
         """
-        matches = await self._pool.run(self._matches, password_hash or self._decoy, password)
-        return matches and password_hash is not None
+        matches, seconds = await self._pool.run(self._matches, password_hash or self._decoy, password)
+        if matches and password_hash is not None:
+            return True
+        await asyncio.sleep(self._slowest_seconds - seconds)
+        return False
 
     def is_outdated(self, password_hash: str) -> bool:
         """Whether the hash was made with other parameters than today's."""
         return not password_hash.startswith(self._parameters)
 
-    def _matches(self, password_hash: str, password: str) -> bool:
-        if self.is_outdated(password_hash):
-            # Other systems hash passwords as typed, this one in its prepared form.
-            forms = dict.fromkeys((password, prepared(password)))
-            return any(foreign_hashes.matches(password_hash, form.encode()) for form in forms)
+    def _matches(self, password_hash: str, password: str) -> tuple[bool, float]:
+        """Returns whether it is the password, and the processor time that this took."""
+        started = time.thread_time()
+        if not self.is_outdated(password_hash):
+            return self._matches_own(password_hash, password), time.thread_time() - started
+        # Other systems hash passwords as typed, this one in its prepared form.
+        forms = dict.fromkeys((password, prepared(password)))
+        matches = any(foreign_hashes.matches(password_hash, form.encode()) for form in forms)
+        seconds = time.thread_time() - started
+        self._slowest_seconds = max(self._slowest_seconds, self._own_seconds, seconds)
+        return matches, seconds
+
+    def _matches_own(self, password_hash: str, password: str) -> bool:
         try:
             return self._argon2.verify(password_hash, prepared(password))
         except (VerificationError, InvalidHashError):

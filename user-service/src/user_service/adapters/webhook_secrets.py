@@ -4,6 +4,8 @@ import base64
 import hmac
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -49,6 +51,25 @@ class SealedWebhookSecrets:
         signed = f"{message_id}.{int(at.timestamp())}.".encode() + body
         digests = (hmac.digest(self._opened(each, webhook.id), signed, "sha256") for each in sealed)
         return " ".join(f"v1,{base64.b64encode(digest).decode()}" for digest in digests)
+
+    def sealed_again(self, webhook: Webhook) -> Webhook | None:
+        """Returns the webhook sealed under the newest master key; None if it is already, or cannot be."""
+        secret = self._sealed_again(webhook.sealed_secret, webhook.id)
+        former = self._sealed_again(webhook.sealed_former, webhook.id)
+        if secret is None and former is None:
+            return None
+        return replace(
+            webhook,
+            sealed_secret=secret or webhook.sealed_secret,
+            sealed_former=former or webhook.sealed_former,
+        )
+
+    def _sealed_again(self, sealed: bytes | None, webhook_id: UUID) -> bytes | None:
+        if self._sealing is None or sealed is None:
+            return None
+        with suppress(InvalidTag):  # Messages say so: they are not delivered.
+            return self._sealing.sealed_again(sealed, webhook_id.bytes)
+        return None
 
     def _opened(self, sealed: bytes, webhook_id: UUID) -> bytes:
         try:

@@ -170,6 +170,10 @@ class WebhookSecrets(Protocol):
         """
         ...
 
+    def sealed_again(self, webhook: Webhook) -> Webhook | None:
+        """Returns the webhook sealed under the newest key; None if it is already, or cannot be opened."""
+        ...
+
 
 class WebhookPoster(Protocol):
     """Posts messages to endpoints."""

@@ -165,6 +165,24 @@ class PurgeDeliveries:
             return await unit.webhooks.purge(KEPT_DELIVERED, KEPT_DEAD)
 
 
+@dataclass(frozen=True, slots=True)
+class ResealWebhooks:
+    """Seals secrets under the newest master key, so that a former one need not be accepted any more."""
+
+    units: UnitsOfWork
+    secrets: WebhookSecrets
+
+    async def __call__(self) -> int:
+        """Returns how many webhooks were sealed again."""
+        async with self.units.transaction() as unit:
+            locked = [await unit.webhooks.lock(webhook.id) for webhook in await unit.webhooks.all()]
+            again = [self.secrets.sealed_again(webhook) for webhook in locked if webhook is not None]
+            changed = [webhook for webhook in again if webhook is not None]
+            for webhook in changed:
+                await unit.webhooks.save(webhook)
+        return len(changed)
+
+
 def _ended(status: int, attempts: int) -> Attempt:
     """Returns how an attempt ended that got a response. A redirect is a failure: it is not followed."""
     if status in _SUCCESSES:

@@ -1,9 +1,10 @@
 // The audit: filtered, walked from end to end, taken along.
 import { call, pages } from "./api.js";
-import { onSubmit, values } from "./form.js";
+import { onSubmit, say, values } from "./form.js";
 import { t, time } from "./messages.js";
 import { done, download, fill, onClick, run } from "./section.js";
 
+// What a page keeps in memory; the archive (`audit export`) has all.
 const EXPORTED_MAX = 10000;
 
 const section = document.getElementById("audit");
@@ -57,11 +58,18 @@ async function verify() {
 
 // One event per line, the newest first.
 async function exportAll() {
-  const lines = [];
-  for await (const { rows } of pages("/api/admin/audit-events", { ...wanted(), page_size: 100 })) {
-    lines.push(...rows.map((event) => JSON.stringify(event)));
-    if (lines.length >= EXPORTED_MAX) break;
+  const events = [];
+  let more = false;
+  for await (const page of pages("/api/admin/audit-events", { ...wanted(), page_size: 100 })) {
+    events.push(...page.rows);
+    ({ more } = page);
+    if (events.length >= EXPORTED_MAX) break;
   }
-  download("audit.jsonl", `${lines.join("\n")}\n`, "application/x-ndjson");
+  const lines = events.map((event) => `${JSON.stringify(event)}\n`);
+  download("audit.jsonl", lines.join(""), "application/x-ndjson");
   done("exported");
+  if (!more) return;
+  // The field is in minutes: the next one, so that no entry is in neither file.
+  const next = new Date(Date.parse(events.at(-1).occurred_at) + 60_000);
+  say(section, t("cut", { n: events.length, at: time(next) }));
 }
