@@ -10,7 +10,7 @@ import pytest
 from auth_service.domain import password
 from auth_service.languages.catalog import catalogs, choose
 from auth_service.pages.files import PageFiles
-from chassis.grpc.value_checks import REQUIRED
+from chassis.grpc.value_checks import HIDDEN, REQUIRED
 
 _PLACEHOLDER = re.compile(r"\{\w+\}")
 LANGUAGES = sorted(catalogs())
@@ -52,7 +52,7 @@ def test_every_reason_for_a_weak_password_is_translated() -> None:
     ]
     known = catalogs()["de"].below("script.rules.")
 
-    assert {re.sub(r"\d+", "{n}", reason) for reason in (*reasons, REQUIRED)} <= known.keys()
+    assert {re.sub(r"\d+", "{n}", reason) for reason in (*reasons, REQUIRED, HIDDEN)} <= known.keys()
 
 
 @pytest.mark.parametrize(
