@@ -75,7 +75,7 @@ class Window:
     def looks(self, *widths: int) -> Iterator[str]:
         """Shows the page in both themes at each width; yields the name of the look, such as `dark-320`."""
         for scheme in ("light", "dark"):
-            self.page.emulate_media(color_scheme=scheme)
+            self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             for width in widths:
                 self.page.set_viewport_size({"width": width, "height": 900})
                 yield f"{scheme}-{width}"
