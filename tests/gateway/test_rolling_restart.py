@@ -134,6 +134,8 @@ async def follow(gateways: list[Process], token: str, seen: Seen, stop: asyncio.
             reader, writer = await asyncio.open_connection("127.0.0.1", gateways[turn % 2].port)
             writer.write(EVENTS + f"Authorization: Bearer {token}\r\n{last}\r\n".encode())
             name = ""
+            # A gateway that stops may refuse a new stream, or close its connection unanswered.
+            is_open = b" 200 " in await reader.readline()
             while line := await reader.readline():
                 kind, _, value = line.decode().strip().partition(": ")
                 if kind == "event":
@@ -148,7 +150,7 @@ async def follow(gateways: list[Process], token: str, seen: Seen, stop: asyncio.
                 if stop.is_set() or name in ("end", "error"):
                     break
             writer.close()
-            if not stop.is_set():
+            if is_open and not stop.is_set():
                 seen.ends[name] += 1
         left_at = left_at or time.monotonic()
         await asyncio.sleep(retry)

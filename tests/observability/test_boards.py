@@ -87,8 +87,11 @@ def use(stack: Stack) -> None:
         client.post("/api/auth/login", json={"email": ada.email, "password": "wrong-horse-battery"})
         # Sharing is audited, and so published.
         document = {"title": "Warfarin", "text": "Grapefruit and warfarin.", "visibility": "role:user"}
-        client.put(f"/api/knowledge/documents/{uuid4()}", token=ada.access_token, json=document)
+        path = f"/api/knowledge/documents/{uuid4()}"
+        client.put(path, token=ada.access_token, json=document)
         client.post("/api/knowledge/search", token=ada.access_token, json={"query": "warfarin"})
+        # Other tests would find it.
+        client.delete(path, token=ada.access_token)
         client.get("/api/health")
         client.get("/.well-known/jwks.json")
         httpx.get(f"{stack.base_url}/status")

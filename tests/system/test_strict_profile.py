@@ -32,6 +32,7 @@ def _strict(stack_folder: StackFolder) -> Iterator[Stack]:
         "PATH": os.environ["PATH"],
         "PROFILE": "strict",
         "KNOWLEDGE": "1",
+        "VOICE": "1",
         "GATEWAY_TLS": "on",
         "TOKEN_ISSUER": "https://id.example.com",
         "TLS_CERT_FILE": str(folder / "tls" / "tls.crt"),

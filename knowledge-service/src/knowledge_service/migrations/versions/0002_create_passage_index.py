@@ -31,7 +31,10 @@ CREATE FUNCTION knowledge.create_passage_index() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = knowledge, pg_temp AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('knowledge:create_passage_index', 0));
-    IF to_regclass('knowledge.indexed_passages') IS NOT NULL THEN
+    -- Asked of the table: to_regclass may still answer from before the lock was free.
+    IF EXISTS (
+        SELECT FROM pg_catalog.pg_tables WHERE schemaname = 'knowledge' AND tablename = 'indexed_passages'
+    ) THEN
         RETURN;
     END IF;
     {tables}
