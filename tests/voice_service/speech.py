@@ -1,5 +1,6 @@
 """Recorded speech, and a session around it."""
 
+import traceback
 import wave
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -74,3 +75,8 @@ async def messages(*audio: bytes) -> AsyncIterator[Message]:
 async def transcribed(its_ports: Ports, *audio: bytes) -> list[Event]:
     """Returns the events of a transcription."""
     return [event async for event in Transcribe(its_ports)(messages(*audio), ANONYMOUS)]
+
+
+def shown(error: BaseException) -> str:
+    """Returns all that a log can show of an error and its causes."""
+    return "".join(traceback.format_exception(error))

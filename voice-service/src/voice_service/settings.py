@@ -1,5 +1,6 @@
 """What voice-service reads from the environment."""
 
+import re
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ _SCHEMES = {
     "wyoming": ("tcp",),
     "deepgram": ("ws", "wss"),
 }
+_KEY = re.compile(r"[!-~]+")
 _OPEN_SCHEMES = frozenset({"http", "ws", "tcp"})
 
 
@@ -85,6 +87,10 @@ class VoiceSettings(GrpcServiceSettings):
                 )
             if kind == "wyoming" and parts.port is None:
                 raise ValueError(f"{name}_URL names no port")
+            key: SecretStr | None = getattr(self, f"{role}_key")
+            if key is not None and not _KEY.fullmatch(key.get_secret_value()):
+                # Libraries quote a header that they refuse, and so would the log.
+                raise ValueError(f"{name}_KEY has a space, a line break or another character that no key has")
             if kind in ("openai", "deepgram") and not getattr(self, f"{role}_model"):
                 raise ValueError(f"{name}_MODEL is not set: name the backend's model")
         return self

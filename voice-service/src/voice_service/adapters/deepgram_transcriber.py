@@ -8,17 +8,40 @@ from typing import Any
 from urllib.parse import urlencode
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.exceptions import WebSocketException
 
 from voice_service.domain.audio import SAMPLE_RATE
 from voice_service.domain.speech import BackendLost
 
 _CONNECT_SECONDS = 5.0
+_SEND_SECONDS = 5.0
 _FINISH_SECONDS = 15.0
+_CLOSE_SECONDS = 1.0
+_KEEP_ALIVE_SECONDS = 4.0
+"""The server closes a connection that it gets nothing on for ten seconds."""
+
+_LOST = (
+    OSError,  # which timeouts are
+    WebSocketException,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    RecursionError,
+)
+"""What a connection raises that is lost, and what reading a message raises that is not of the protocol."""
 
 _silent = logging.getLogger("voice_service.deepgram")
 """The library logs frames, which hold what was said."""
 _silent.disabled = True
+
+
+class _Connect(connect):
+    """Connects to the configured server alone: speech does not follow a redirect."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Returns the error of the handshake as it is."""
+        return exc
 
 
 class DeepgramTranscriber:
@@ -53,15 +76,16 @@ class DeepgramTranscriber:
             "mip_opt_out": "true",
         }
         try:
-            connection = await connect(
+            connection = await _Connect(
                 f"{self._url}?{urlencode(asked)}",
                 additional_headers=self._headers,
                 open_timeout=_CONNECT_SECONDS,
+                close_timeout=_CLOSE_SECONDS,
                 compression=None,
                 proxy=None,
                 logger=_silent,
             )
-        except (OSError, TimeoutError, WebSocketException) as error:
+        except _LOST as error:
             raise BackendLost from error
         return DeepgramUtterance(connection)
 
@@ -73,15 +97,19 @@ class DeepgramUtterance:
         self.partial = ""
         self._connection = connection
         self._finals: list[str] = []
-        self._is_complete = False
+        self._is_finishing = False
+        self._sent_at = 0.0
         self._reading = asyncio.ensure_future(self._read())
+        self._keeping_alive = asyncio.ensure_future(self._keep_alive())
 
     async def add(self, audio: bytes) -> None:
         """Sends the next samples.
 
         Raises:
-            BackendLost: the connection is lost.
+            BackendLost: the connection is lost, or the server has sent what is not of the protocol.
         """
+        if self._reading.done():
+            await self._reading
         await self._send(audio)
 
     async def finish(self) -> str:
@@ -90,41 +118,64 @@ class DeepgramUtterance:
         Raises:
             BackendLost: the connection is lost, or nothing came in time.
         """
+        self._is_finishing = True
         await self._send('{"type": "CloseStream"}')
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(_FINISH_SECONDS):
-                await asyncio.shield(self._reading)
-        if not self._is_complete:
-            raise BackendLost
+                await self._reading
+        except TimeoutError as error:
+            raise BackendLost from error
         return " ".join(self._finals)
 
     async def close(self) -> None:
         """Closes the connection."""
-        self._reading.cancel()
-        await asyncio.gather(self._reading, return_exceptions=True)
+        tasks = (self._reading, self._keeping_alive)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         with suppress(OSError, WebSocketException):
             await self._connection.close()
 
     async def _send(self, message: bytes | str) -> None:
         try:
-            await self._connection.send(message)
-        except (OSError, ConnectionClosed) as error:
+            async with asyncio.timeout(_SEND_SECONDS):
+                await self._connection.send(message)
+        except _LOST as error:
             raise BackendLost from error
+        self._sent_at = asyncio.get_running_loop().time()
+
+    async def _keep_alive(self) -> None:
+        """Keeps the connection while the client pauses within an utterance."""
+        with suppress(BackendLost):  # the next samples find it out
+            while True:
+                await asyncio.sleep(_KEEP_ALIVE_SECONDS)
+                if self._sent_at + _KEEP_ALIVE_SECONDS <= asyncio.get_running_loop().time():
+                    await self._send('{"type": "KeepAlive"}')
 
     async def _read(self) -> None:
-        """Takes in results until the server has summed them up, or the connection is lost."""
-        with suppress(OSError, ConnectionClosed, ValueError):
+        """Takes in results until the server has summed up the stream that was finished.
+
+        Raises:
+            BackendLost: the connection is lost before that, or the server reports an error or sends garbage.
+        """
+        try:
             async for raw in self._connection:
                 message = json.loads(raw)
-                if message.get("type") == "Results":
-                    self._take(message)
-                elif message.get("type") == "Metadata":
-                    self._is_complete = True
-                    return
+                match message.get("type"):
+                    case "Results":
+                        self._take(message)
+                    case "Metadata" if self._is_finishing:
+                        return
+                    case "Error":
+                        raise ConnectionError("the server reported an error")
+            raise ConnectionError("the server closed the connection before the end")
+        except _LOST as error:
+            raise BackendLost from error
 
     def _take(self, results: dict[str, Any]) -> None:
-        alternatives = results.get("channel", {}).get("alternatives") or [{}]
-        words = str(alternatives[0].get("transcript", ""))
+        words = results["channel"]["alternatives"][0]["transcript"]
+        if not isinstance(words, str):
+            raise TypeError("the transcript is not text")
         if results.get("is_final"):
             self._finals += [words] if words else []
             words = ""

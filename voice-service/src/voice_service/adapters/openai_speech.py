@@ -1,5 +1,7 @@
 """Speech by a server of OpenAI's API: `POST /audio/transcriptions` and `POST /audio/speech`."""
 
+import asyncio
+import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,7 +11,13 @@ from voice_service.domain.audio import SAMPLE_BYTES, wav_file
 from voice_service.domain.speech import BackendLost
 
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
-_CONNECTIONS = httpx.Limits(max_connections=200, max_keepalive_connections=50)
+_TRANSCRIPTION_SECONDS = 30.0
+_TRANSCRIPTION_BYTES_MAX = 256 * 1024
+_NO_AUDIO = ("text/", "application/json")
+"""What the content types begin with that some servers send errors or base64 as, with a status of 200."""
+
+_CONNECTIONS = httpx.Limits(max_connections=200, max_keepalive_connections=50, keepalive_expiry=2.0)
+"""A connection is reused only shortly, because servers close those that nothing is sent on."""
 
 
 @asynccontextmanager
@@ -65,18 +73,28 @@ class OpenaiUtterance:
         """
         file = ("utterance.wav", wav_file(bytes(self._audio)), "audio/wav")
         try:
-            response = await self._client.post("/audio/transcriptions", data=self._form, files={"file": file})
-            response.raise_for_status()
-            text = response.json()["text"]
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            async with asyncio.timeout(_TRANSCRIPTION_SECONDS):
+                return await self._transcribe({"file": file})
+        except (httpx.HTTPError, TimeoutError, ValueError, LookupError, TypeError, RecursionError) as error:
             raise BackendLost from error
-        if not isinstance(text, str):
-            raise BackendLost
-        return text
 
     async def close(self) -> None:
         """Forgets the audio."""
         self._audio.clear()
+
+    async def _transcribe(self, files: dict[str, tuple[str, bytes, str]]) -> str:
+        body = bytearray()
+        request = self._client.stream("POST", "/audio/transcriptions", data=self._form, files=files)
+        async with request as response:
+            response.raise_for_status()
+            async for part in response.aiter_bytes():
+                body += part
+                if len(body) > _TRANSCRIPTION_BYTES_MAX:
+                    raise ValueError("the response is too long")
+        text = json.loads(body)["text"]
+        if not isinstance(text, str):
+            raise TypeError("the transcript is not text")
+        return text
 
 
 class OpenaiSynthesizer:
@@ -93,13 +111,15 @@ class OpenaiSynthesizer:
         """Yields the audio while it is made.
 
         Raises:
-            BackendLost: the server is unreachable, refuses, or stops before the end.
+            BackendLost: the server is unreachable, refuses, sends no audio, or stops before the end.
         """
         asked = {"model": self._model, "input": text, "voice": voice, "response_format": "pcm"}
         rest = b""
         try:
             async with self._client.stream("POST", "/audio/speech", json=asked) as response:
                 response.raise_for_status()
+                if response.headers.get("content-type", "").startswith(_NO_AUDIO):
+                    raise BackendLost from ValueError("the response is not audio")
                 async for part in response.aiter_bytes():
                     audio = rest + part
                     whole = len(audio) - len(audio) % SAMPLE_BYTES

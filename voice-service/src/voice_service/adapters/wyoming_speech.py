@@ -1,20 +1,22 @@
 """Speech by servers of the Wyoming protocol over TCP, which has no encryption: for the same cluster."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
-from wyoming.client import AsyncTcpClient
-from wyoming.event import Event
+from wyoming.error import Error
+from wyoming.event import Event, async_read_event, async_write_event
 from wyoming.tts import Synthesize, SynthesizeVoice
 
 from voice_service.domain.audio import SAMPLE_BYTES, SAMPLE_RATE
 from voice_service.domain.speech import BackendLost
 
 _CONNECT_SECONDS = 5.0
-_READ_SECONDS = 30.0
+_SEND_SECONDS = 5.0
+_RECEIVE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +26,57 @@ class WyomingAddress:
     host: str
     port: int
 
-    async def connect(self) -> AsyncTcpClient:
+    async def connect(self) -> "WyomingConnection":
         """Returns a connection.
 
         Raises:
-            BackendLost: there is none to be had.
+            BackendLost: the server cannot be reached.
         """
-        client = AsyncTcpClient(
-            self.host, self.port, connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS
-        )
         with _failures():
-            await client.connect()
-        return client
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                return WyomingConnection(*await asyncio.open_connection(self.host, self.port))
+
+
+class WyomingConnection:
+    """A connection whose every step is bounded in time; sending and closing by the library are not."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def send(self, event: Event) -> None:
+        """Sends an event.
+
+        Raises:
+            BackendLost: the connection is lost, or the server does not read.
+        """
+        with _failures():
+            async with asyncio.timeout(_SEND_SECONDS):
+                await async_write_event(event, self._writer)
+
+    async def receive(self, *types: str) -> Event:
+        """Returns the next event of one of these types; skips others.
+
+        Raises:
+            BackendLost: the connection is lost, the server reports an error, or nothing came in time.
+        """
+        with _failures():
+            async with asyncio.timeout(_RECEIVE_SECONDS):
+                while True:
+                    event = await async_read_event(self._reader)
+                    if event is None:
+                        raise ConnectionError("the server closed the connection, or sent no event")
+                    if Error.is_type(event.type):
+                        # Its text is not repeated: it may quote what was said.
+                        raise ConnectionError("the server reported an error")
+                    if event.type in types:
+                        return event
+
+    async def close(self) -> None:
+        """Closes the connection without waiting for what the server has not read."""
+        self._writer.transport.abort()
+        with suppress(OSError):
+            await self._writer.wait_closed()
 
 
 class WyomingTranscriber:
@@ -51,20 +92,23 @@ class WyomingTranscriber:
         Raises:
             BackendLost: the server cannot be reached.
         """
-        client = await self._address.connect()
-        utterance = WyomingUtterance(client)
+        connection = await self._address.connect()
         asked = Transcribe(name=self._model, language=language.partition("-")[0])
-        await utterance.send(asked.event())
-        await utterance.send(AudioStart(rate=SAMPLE_RATE, width=SAMPLE_BYTES, channels=1).event())
-        return utterance
+        try:
+            await connection.send(asked.event())
+            await connection.send(AudioStart(rate=SAMPLE_RATE, width=SAMPLE_BYTES, channels=1).event())
+        except BaseException:
+            await connection.close()
+            raise
+        return WyomingUtterance(connection)
 
 
 class WyomingUtterance:
     """`Utterance`, without partial results."""
 
-    def __init__(self, client: AsyncTcpClient) -> None:
+    def __init__(self, connection: WyomingConnection) -> None:
         self.partial = ""
-        self._client = client
+        self._connection = connection
 
     async def add(self, audio: bytes) -> None:
         """Sends the next samples.
@@ -72,33 +116,26 @@ class WyomingUtterance:
         Raises:
             BackendLost: the connection is lost.
         """
-        await self.send(AudioChunk(rate=SAMPLE_RATE, width=SAMPLE_BYTES, channels=1, audio=audio).event())
+        chunk = AudioChunk(rate=SAMPLE_RATE, width=SAMPLE_BYTES, channels=1, audio=audio)
+        await self._connection.send(chunk.event())
 
     async def finish(self) -> str:
         """Returns the text.
 
         Raises:
-            BackendLost: the connection is lost, or nothing came in time.
+            BackendLost: the connection is lost, or no text came in time.
         """
-        await self.send(AudioStop().event())
-        async for event in _events(self._client):
-            if Transcript.is_type(event.type):
-                with _failures():
-                    return str(Transcript.from_event(event).text)
-        raise BackendLost
+        await self._connection.send(AudioStop().event())
+        event = await self._connection.receive("transcript")
+        with _failures():
+            text: object = Transcript.from_event(event).text
+            if not isinstance(text, str):
+                raise TypeError("the transcript is not text")
+        return text
 
     async def close(self) -> None:
         """Closes the connection."""
-        await _disconnect(self._client)
-
-    async def send(self, event: Event) -> None:
-        """Sends an event.
-
-        Raises:
-            BackendLost: the connection is lost.
-        """
-        with _failures():
-            await self._client.write_event(event)
+        await self._connection.close()
 
 
 class WyomingSynthesizer:
@@ -115,37 +152,18 @@ class WyomingSynthesizer:
         Raises:
             BackendLost: the connection is lost, or the server makes audio of another form than configured.
         """
-        client = await self._address.connect()
+        connection = await self._address.connect()
         try:
-            with _failures():
-                await client.write_event(Synthesize(text=text, voice=SynthesizeVoice(name=voice)).event())
-            async for event in _events(client):
-                if AudioChunk.is_type(event.type):
-                    with _failures():
-                        chunk = AudioChunk.from_event(event)
-                    if (chunk.rate, chunk.width, chunk.channels) != (self.sample_rate, SAMPLE_BYTES, 1):
-                        raise BackendLost
-                    yield chunk.audio
-                elif AudioStop.is_type(event.type):
-                    return
-            raise BackendLost
+            await connection.send(Synthesize(text=text, voice=SynthesizeVoice(name=voice)).event())
+            while AudioChunk.is_type((event := await connection.receive("audio-chunk", "audio-stop")).type):
+                with _failures():
+                    chunk = AudioChunk.from_event(event)
+                    form = (chunk.rate, chunk.width, chunk.channels)
+                    if form != (self.sample_rate, SAMPLE_BYTES, 1):
+                        raise ValueError(f"audio of another form than configured: {form}")
+                yield chunk.audio
         finally:
-            await _disconnect(client)
-
-
-async def _events(client: AsyncTcpClient) -> AsyncGenerator[Event, None]:
-    """Yields what the server sends, until it closes the connection or reports an error."""
-    while True:
-        with _failures():
-            event = await client.read_event()
-        if event is None or event.type == "error":
-            return
-        yield event
-
-
-async def _disconnect(client: AsyncTcpClient) -> None:
-    with suppress(OSError):
-        await client.disconnect()
+            await connection.close()
 
 
 @contextmanager
@@ -153,5 +171,14 @@ def _failures() -> Iterator[None]:
     """Turns what can go wrong with a connection, or with what came over it, into `BackendLost`."""
     try:
         yield
-    except (OSError, EOFError, TimeoutError, ValueError, KeyError, TypeError, AssertionError) as error:
+    except (
+        OSError,  # which connection errors and timeouts are
+        EOFError,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        AssertionError,
+        RecursionError,
+    ) as error:
         raise BackendLost from error
