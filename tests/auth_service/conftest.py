@@ -24,7 +24,6 @@ from auth_service.adapters.local_authenticator import LocalAuthenticator
 from auth_service.adapters.login_delay import InProcessLoginDelay
 from auth_service.adapters.master_key import MasterKey
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
-from auth_service.adapters.sealed_answers import SealedAnswers
 from auth_service.adapters.totp_secrets import TotpSecrets
 from auth_service.adapters.user_directory import GrpcUserDirectory
 from auth_service.adapters.webauthn_relying_party import WebauthnRelyingParty
@@ -37,6 +36,7 @@ from auth_service.wiring import serving
 from chassis.clock import SystemClock
 from chassis.grpc.call import Call, enter
 from chassis.grpc.channel import ServiceChannel, open_channel
+from chassis.idempotency.sealed_responses import SealedResponses
 from chassis.identity.caller import Caller
 from chassis.postgres.pool import Pool, open_pool
 from devstack.database import Database as DevelopmentDatabase
@@ -245,7 +245,7 @@ async def _service(pool: Pool, hashing: HashingPool, directory: DirectoryStandIn
         second_factors=TotpSecrets(MASTER_KEY.every("totp-secrets"), MASTER_KEY.every("recovery-codes")),
         relying_party=WebauthnRelyingParty(party_id="issuer.test", name="Vestibule", origins=(ISSUER,)),
         api_key_secrets=API_KEYS,
-        response_seal=SealedAnswers(
+        response_seal=SealedResponses(
             MASTER_KEY.every("first-answers"), MASTER_KEY.every("first-answer-names")
         ),
         published_keys=ring,

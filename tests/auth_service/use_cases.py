@@ -14,10 +14,10 @@ from auth_service.transport.token_servicer import TokenServicer
 from auth_service.transport.user_access_servicer import UserAccessServicer
 from auth_service.usecases.audit import RecordAudit
 from auth_service.usecases.bootstrap_admin import BootstrapAdmin
-from auth_service.usecases.idempotency import RunOnce
 from auth_service.usecases.ports import Ports
 from auth_service.usecases.registration import FinishStaleRegistrations, Register
 from auth_service.usecases.retention import PurgeExpired
+from chassis.idempotency.run_once import RunOnce
 
 
 class UseCases:

@@ -203,7 +203,7 @@ async def empty(database: Database) -> None:
     try:
         await owner.execute(
             "TRUNCATE knowledge.sources, knowledge.source_files, knowledge.documents, knowledge.passages,"
-            " knowledge.index_removals,"
+            " knowledge.index_removals, knowledge.attempts,"
             " knowledge.erased_owners, knowledge.outbox, knowledge.indexed_passages, knowledge.term_counts"
         )
     finally:

@@ -32,6 +32,8 @@ EXEMPT = {
     "auth.revocations": "ids and times, for the quarter of an hour that tokens live",
     "auth.known_devices": "digests, from which a device cannot be identified",
     "auth.attempts": "answers given already, sealed, for a day; most hold nothing but tokens",
+    "users.attempts": "as auth.attempts: answers to admins who look after webhooks",
+    "knowledge.attempts": "as auth.attempts: answers about sources, which documents and sources have",
     "auth.mfa_challenges": "digests, for the five minutes of a sign-in",
     "auth.passkey_challenges": "digests, for the five minutes in which a passkey is added",
 }

@@ -12,13 +12,14 @@ import pytest
 
 from tests.fakes.authenticator import Authenticator
 from tests.system.client import PASSWORD, Answer, Client, User, new_email
+from tests.system.held_responses import HeldResponses
 from tests.system.machines import KEYS
 from tests.system.mailbox import Mailbox
 from tests.system.passkeys import PASSKEYS, Owner, login_options, registration_options
 from tests.system.running_system import System
 
-NEW_PASSWORD = "copper-lantern-orbit-fern"
 COMMITTED_SECONDS = 60.0
+NEW_PASSWORD = "copper-lantern-orbit-fern"
 STEP_SECONDS = 30
 TOTP = "/api/auth/mfa/totp"
 
@@ -42,28 +43,12 @@ class Post:
 
 
 @pytest.fixture(name="holds")
-def _holds(system: System) -> Iterator[None]:
+def _holds(system: System) -> Iterator[HeldResponses]:
     """Blocks the storing of answers, so that changes are committed and clients still wait."""
-    system.change(
-        "CREATE FUNCTION auth.hold() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$BEGIN PERFORM pg_sleep(60); RETURN NEW; END$$"
-    )
-    system.change(
-        "CREATE TRIGGER hold BEFORE UPDATE OF sealed_answer ON auth.attempts"
-        " FOR EACH ROW WHEN (NEW.sealed_answer IS NOT NULL) EXECUTE FUNCTION auth.hold()"
-    )
-    yield
-    _let_go(system)
-
-
-def _held(system: System) -> int:
-    return len(system.rows("SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'"))
-
-
-def _let_go(system: System) -> None:
-    # A session that sleeps in the trigger would store the answer after its service has died.
-    system.rows("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
-    system.change("DROP FUNCTION IF EXISTS auth.hold CASCADE")
+    held = HeldResponses(system, "auth")
+    held.hold()
+    yield held
+    held.let_go()
 
 
 @pytest.fixture(name="ada")
@@ -124,33 +109,33 @@ def _outcome(answer: Answer | None) -> tuple[int, str | None] | None:
     return None if answer is None else (answer.status, answer.code if answer.body else None)
 
 
-def _lose(client: Client, system: System, posts: Mapping[str, Post], mine: str) -> None:
+def _lose(held: HeldResponses, client: Client, posts: Mapping[str, Post], mine: str) -> None:
     """Makes every change, one after the other, and kills the service before it answers any."""
     with ThreadPoolExecutor(len(posts)) as clients:
         answers = []
         for count, (name, post) in enumerate(posts.items(), 1):
             answers.append(clients.submit(post.make, client, f"{mine} {name}"))
             deadline = time.monotonic() + COMMITTED_SECONDS
-            while _held(system) < count:
+            while held.count() < count:
                 assert time.monotonic() < deadline, f"{name} changed nothing: {answers[-1]}"
                 if answers[-1].done():
                     # The changes that are held have the connections to Postgres: it is asked for again.
                     answers[-1] = clients.submit(post.make, client, f"{mine} {name}")
                 time.sleep(0.01)
-        system.kill("auth-service")
+        held.system.kill("auth-service")
         lost = [answer.result() for answer in answers]
     assert {answer.status for answer in lost if answer} <= {503, 504}
-    _let_go(system)
+    held.let_go()
     # An hour later, so that the grace for reusing a refresh token is over.
-    system.change("UPDATE auth.sessions SET rotated_at = rotated_at - interval '1 hour'")
-    system.change("UPDATE auth.attempts SET leased_until = '-infinity' WHERE sealed_answer IS NULL")
+    held.system.change("UPDATE auth.sessions SET rotated_at = rotated_at - interval '1 hour'")
+    held.end_leases()
 
 
 def test_every_change_is_answered_when_asked_again(
-    client: Client, system: System, ada: User, posts: dict[str, Post], holds: None
+    client: Client, system: System, ada: User, posts: dict[str, Post], holds: HeldResponses
 ) -> None:
     """Each change was made once and is answered by its key; what it gave works."""
-    _lose(client, system, posts, ada.id)
+    _lose(holds, client, posts, ada.id)
     system.start("auth-service")
     happened = _happened(system)
 
@@ -172,11 +157,11 @@ def test_every_change_is_answered_when_asked_again(
 
 
 def test_a_token_without_its_key_ends_the_session(
-    client: Client, system: System, ada: User, holds: None
+    client: Client, system: System, ada: User, holds: HeldResponses
 ) -> None:
     """As with any spent token, since the successor may have been stolen."""
     refresh = Post("/api/auth/refresh", {"refresh_token": ada.refresh_token})
-    _lose(client, system, {"refresh": refresh}, ada.id)
+    _lose(holds, client, {"refresh": refresh}, ada.id)
     system.start("auth-service")
 
     stolen = refresh.make(client, f"{ada.id} guessed")

@@ -2,6 +2,8 @@
 
 import secrets
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ from chassis.ids import uuid7
 from tests.collector import Collector
 from tests.fakes.webdav_server import PASSWORD, USER, WebDavServer, running_webdav_server
 from tests.leaks import leaks
-from tests.system.client import Client, User
+from tests.system.client import Answer, Client, User
+from tests.system.held_responses import HeldResponses
 from tests.system.running_system import System
 from tests.system.test_canaries import outputs
 from tests.waiting import wait_for
@@ -177,3 +180,67 @@ def test_no_output_has_what_the_source_holds(
     collector.wait_for(trace, lambda spans: len({span.service for span in spans}) > 1)
 
     assert leaks(outputs(system, collector), canaries) == []
+
+
+def test_adding_twice(client: Client, owner: User, server: WebDavServer, system: System) -> None:
+    """One key is one source, also at once; with another body, also another password alone, it is refused."""
+    headers = {"idempotency-key": owner.id}
+    body = {"url": server.url, "user": USER, "app_password": PASSWORD}
+
+    def create(user: User, **changed: str) -> Answer:
+        return client.post(PATH, headers=headers, token=user.access_token, json=body | changed)
+
+    with ThreadPoolExecutor(4) as clients:
+        answers = list(clients.map(lambda _: create(owner), range(4)))
+    other = create(owner, app_password="another")
+    of_another_user = create(client.join())
+
+    assert {answer.outcome for answer in answers} == {(201, None)}
+    assert len({answer.data["id"] for answer in answers}) == 1
+    assert [answer.headers.get("idempotency-replayed") for answer in answers].count(None) == 1
+    assert (other.outcome, other.fields) == ((422, "VALIDATION_ERROR"), {"Idempotency-Key"})
+    assert (of_another_user.status, of_another_user.headers.get("idempotency-replayed")) == (201, None)
+    assert of_another_user.data["id"] != answers[0].data["id"]
+    assert len(client.get(PATH, token=owner.access_token).data) == 1
+    kept = str(system.rows("SELECT attempts::text FROM knowledge.attempts WHERE user_id = $1", owner.id))
+    assert owner.id in kept
+    for secret in (PASSWORD, server.url, USER):
+        assert secret.encode().hex() not in kept
+
+
+def test_a_lost_response(client: Client, owner: User, server: WebDavServer, system: System) -> None:
+    """knowledge-service dies after it has added a source: the retry returns that one."""
+    headers = {"idempotency-key": owner.id}
+    body = {"url": server.url, "user": USER, "app_password": PASSWORD}
+    create = partial(client.post, PATH, headers=headers, token=owner.access_token, json=body)
+    held = HeldResponses(system, "knowledge")
+    held.hold()
+    try:
+        with ThreadPoolExecutor(1) as clients:
+            lost = clients.submit(create)
+            held.wait(1)
+            system.kill("knowledge-service")
+            assert lost.result().status in (503, 504)
+    finally:
+        held.let_go()
+    held.end_leases()
+    system.start("knowledge-service")
+
+    found, replayed = (create() for _ in range(2))
+
+    assert (found.status, found.headers.get("idempotency-replayed")) == (201, None)
+    assert (replayed.data, replayed.headers.get("idempotency-replayed")) == (found.data, "true")
+    assert [each["id"] for each in client.get(PATH, token=owner.access_token).data] == [found.data["id"]]
+
+
+def test_a_search_takes_a_key(client: Client, owner: User) -> None:
+    """It changes nothing, so it runs again, also with another question; a malformed key is refused."""
+
+    def search(key: str, question: str) -> Answer:
+        body, headers = {"query": question}, {"idempotency-key": key}
+        return client.post("/api/knowledge/search", headers=headers, token=owner.access_token, json=body)
+
+    for question in ("warfarin", "aspirin"):
+        answer = search(owner.id, question)
+        assert (answer.outcome, answer.headers.get("idempotency-replayed")) == ((200, None), None)
+    assert search("k" * 129, "warfarin").fields == {"Idempotency-Key"}

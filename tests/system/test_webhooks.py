@@ -1,12 +1,14 @@
 """Webhooks through the gateway: managed by admins, delivered to a real endpoint, signed."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from standardwebhooks import Webhook as Verifier
 
-from tests.system.client import Client, User
+from tests.system.client import Answer, Client, User, new_email
+from tests.system.held_responses import HeldResponses
 from tests.system.running_system import System
 from tests.waiting import wait_for
 from tests.webhook_receiver import Message, Receiver, status
@@ -164,3 +166,61 @@ def test_who_may(client: Client, system: System, admin: User) -> None:
         body = {"url": "https://example.com/", "events": EVENTS} if method == "POST" else None
         assert client.call(method, path, token=user.access_token, json=body).outcome == (403, "FORBIDDEN")
         assert client.call(method, path, json=body).outcome == (401, "UNAUTHENTICATED")
+
+
+def test_adding_twice(client: Client, admin: User, system: System, receiver: Receiver) -> None:
+    """One key is one webhook and one secret; with another body it is refused. The secret is not legible."""
+    key, body = new_email(), {"url": receiver.url, "events": EVENTS}
+    first, second = (_add(client, admin, key, body) for _ in range(2))
+    other = _add(client, admin, key, body | {"events": ["user.erased"]})
+    webhook = f"{PATH}/{first.data['id']}"
+    rotated, again = (
+        client.post(f"{webhook}/secret", headers={"idempotency-key": key + "2"}, token=admin.access_token)
+        for _ in range(2)
+    )
+    kept = str(system.rows("SELECT attempts::text FROM users.attempts"))
+    listed = client.get(PATH, token=admin.access_token).data
+    client.delete(webhook, token=admin.access_token)
+
+    assert (first.status, first.headers.get("idempotency-replayed")) == (201, None)
+    assert (second.status, second.headers.get("idempotency-replayed")) == (201, "true")
+    assert second.data == first.data
+    assert (other.outcome, other.fields) == ((422, "VALIDATION_ERROR"), {"Idempotency-Key"})
+    assert [each["url"] for each in listed].count(receiver.url) == 1
+    assert again.data == rotated.data
+    assert rotated.data["secret"] != first.data["secret"]
+    for secret in (key, receiver.url, first.data["secret"], rotated.data["secret"]):
+        assert secret not in kept
+        assert secret.encode().hex() not in kept
+
+
+def test_a_lost_response(client: Client, admin: User, system: System, receiver: Receiver) -> None:
+    """user-service dies after it has added a webhook: the retry gets that one, whose secret verifies."""
+    key, body = new_email(), {"url": receiver.url, "events": ["user.registered"]}
+    held = HeldResponses(system, "users")
+    held.hold()
+    try:
+        with ThreadPoolExecutor(1) as clients:
+            lost = clients.submit(_add, client, admin, key, body)
+            held.wait(1)
+            system.kill("user-service")
+            assert lost.result().status in (503, 504)
+    finally:
+        held.let_go()
+    held.end_leases()
+    system.start("user-service")
+
+    found, replayed = (_add(client, admin, key, body) for _ in range(2))
+
+    assert (found.status, found.headers.get("idempotency-replayed")) == (201, None)
+    assert (replayed.data, replayed.headers.get("idempotency-replayed")) == (found.data, "true")
+    listed = client.get(PATH, token=admin.access_token).data
+    assert [each["id"] for each in listed if each["url"] == receiver.url] == [found.data["id"]]
+    client.register()
+    message = wait_for(lambda: receiver.messages)[0]
+    Verifier(found.data["secret"]).verify(message.body, message.headers)
+    client.delete(f"{PATH}/{found.data['id']}", token=admin.access_token)
+
+
+def _add(client: Client, admin: User, key: str, body: dict[str, Any]) -> Answer:
+    return client.post(PATH, headers={"idempotency-key": key}, token=admin.access_token, json=body)

@@ -25,7 +25,7 @@ async def emptied(postgres: Postgres, migrated: Database) -> Database:
         await admin.close()
     owner = await asyncpg.connect(database.url("users_owner"))
     try:
-        for table in ("webhooks", "users", "tombstones", "outbox"):
+        for table in ("webhooks", "attempts", "users", "tombstones", "outbox"):
             await owner.execute(f"DELETE FROM users.{table}")
     finally:
         await owner.close()

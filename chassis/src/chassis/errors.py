@@ -105,6 +105,21 @@ class Invalid(ServiceError):
         return cls(field_errors=(FieldError(field, message),))
 
 
+class IdempotencyKeyReused(Invalid):
+    """The client used this key for another request."""
+
+
+class StoredResponseExpired(ServiceError):
+    """What the stored response gave has ended since, so it is not replayed."""
+
+    kind = Kind.CONFLICT
+    reason = "CONFLICT"
+    message = (
+        "This call was answered, and what it gave has ended since: its answer is not given again. "
+        "Make a new call under another Idempotency-Key."
+    )
+
+
 class Unauthenticated(ServiceError):
     """A bearer token is needed and there is none."""
 

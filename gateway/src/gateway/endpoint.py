@@ -50,7 +50,7 @@ class Endpoint:
         self._cache_control = _cache_control(options.cache)
         self._breaker = dependencies.upstreams.breaker(service)
         self._call = dependencies.upstreams.unary(route.policy.path, service)
-        self._takes_key = route.takes_idempotency_key
+        self._is_post = route.method == "POST"
         self._deadline_seconds = route.policy.deadline_seconds or dependencies.deadline_seconds
 
     async def __call__(self, request: Request, path: Mapping[str, str]) -> Response:
@@ -78,7 +78,8 @@ class Endpoint:
         message = await self._incoming.read(request, path, claims)
         call = self._incoming.enter_call(request, token, claims)
         call.deadline = self._dependencies.now() + self._deadline_seconds
-        if self._takes_key:
+        if self._is_post:
+            # A read runs again whatever its key, but a malformed one is refused on every POST.
             call.idempotency_key = idempotency_key(request)
         if cacheable and claims is not None:
             return self._finish(request, await self._fetch(request, message, claims))

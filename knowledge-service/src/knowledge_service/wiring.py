@@ -15,10 +15,14 @@ from chassis.grpc.certificates import open_certificates
 from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.server import GrpcServer, build_server
 from chassis.http.destinations import Destinations
+from chassis.idempotency.interceptor import IdempotencyInterceptor
+from chassis.idempotency.run_once import RunOnce
+from chassis.idempotency.sealed_responses import SealedResponses
 from chassis.identity.service_keys import ServiceKeys, open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
 from chassis.postgres import revision
+from chassis.postgres.idempotency import purge_responses
 from chassis.postgres.pool import Pool, open_pool
 from chassis.sealing import derived_key
 from google.protobuf.descriptor import ServiceDescriptor
@@ -64,6 +68,7 @@ from knowledge_service.usecases.source_sync import SyncSource
 SERVICE = "knowledge-service"
 
 MEASURE_SECONDS = 10.0
+RETENTION_SECONDS = 600.0
 
 
 async def start(lifecycle: Lifecycle, settings: KnowledgeSettings) -> None:
@@ -97,7 +102,12 @@ async def start(lifecycle: Lifecycle, settings: KnowledgeSettings) -> None:
         audience=settings.token_audience,
         keys_refresh_seconds=settings.jwks_refresh_seconds,
     )
-    server = build_server(service_tokens=service_tokens, authenticator=authenticator)
+    run_once = RunOnce(units, SealedResponses.under(settings.master_keys))
+    server = build_server(
+        service_tokens=service_tokens,
+        authenticator=authenticator,
+        interceptor=IdempotencyInterceptor(run_once, keeps_secrets=True).around,
+    )
     directory = GrpcUserDirectory(await connect(settings.users_address, DIRECTORY_SERVICE))
     index_document, remove_from_index = await _add_servicers(
         lifecycle, settings, server, pool, units, directory=directory
@@ -111,6 +121,8 @@ async def start(lifecycle: Lifecycle, settings: KnowledgeSettings) -> None:
         on_lost=authenticator.feed.on_lost,
         heartbeat_of=AUTH_SERVICE,
     )
+    purge = partial(purge_responses, pool, OUTBOX.schema)
+    lifecycle.begin("response retention", jobs.every(RETENTION_SECONDS, "response retention", purge))
     lifecycle.begin("event tail", tail.run())
     lifecycle.begin("token authenticator", authenticator.run(tail))
     _begin_indexing(lifecycle, pool, index_document, remove_from_index)

@@ -14,12 +14,12 @@ from auth_service.adapters.hmac_secrets import (
     HmacThrottleKeys,
 )
 from auth_service.adapters.master_key import MasterKey
-from auth_service.adapters.sealed_answers import SealedAnswers
-from auth_service.domain.idempotency import IdempotencyRecord, Request
 from auth_service.domain.mail import MailKind
 from auth_service.domain.refresh import RefreshToken
 from auth_service.domain.signing_key import RetiredKey
 from auth_service.wiring.adapters import totp_secrets
+from chassis.idempotency.record import IdempotencyRecord, Request
+from chassis.idempotency.sealed_responses import SealedResponses
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 from chassis.sealing import Sealing
@@ -68,7 +68,7 @@ def _recovery_code(made: MasterKey, read: MasterKey) -> bool:
 
 def _kept_answer(made: MasterKey, read: MasterKey) -> bool:
     asked = (Caller(client_address="192.0.2.1"), "a key", Request(asked=b"what"))
-    writing, reading = (SealedAnswers(key.every("a"), key.every("n")) for key in (made, read))
+    writing, reading = (SealedResponses(key.every("a"), key.every("n")) for key in (made, read))
     question = writing.keys(*asked)[0]
     sealed = writing.seal(question.name, b"answer")
     return question.name in [each.name for each in reading.keys(*asked)] and (

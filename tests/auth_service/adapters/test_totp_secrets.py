@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pyotp
 import pytest
 from auth_service.adapters.totp_secrets import TotpSecrets
-from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.second_factor import RECOVERY_CODES, Authenticator
+from chassis.idempotency.record import IdempotencyRecord
 from chassis.ids import uuid7
 from cryptography.exceptions import InvalidTag
 

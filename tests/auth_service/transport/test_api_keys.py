@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from auth_service.adapters.hmac_secrets import HmacApiKeys
-from auth_service.domain.idempotency import IdempotencyRecord
 from chassis.errors import RemoteError
+from chassis.idempotency.record import IdempotencyRecord
 from chassis.identity.api_key import prefix_of
 from chassis.ids import uuid7
 from vestibule.auth.v1 import api_key_service_pb2 as pb

@@ -5,9 +5,8 @@ from dataclasses import replace
 from uuid import UUID
 
 import pytest
-from auth_service.domain.errors import IdempotencyKeyReused, StoredResponseExpired
-from auth_service.domain.idempotency import IdempotencyRecord, Request
-from chassis.errors import Unavailable
+from chassis.errors import IdempotencyKeyReused, StoredResponseExpired, Unavailable
+from chassis.idempotency.record import IdempotencyRecord, Request
 from chassis.ids import uuid7
 
 from tests.auth_service.local_service import EMAIL, NAME, PASSWORD, LocalService, a_client

@@ -5,12 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from auth_service.domain.idempotency import IdempotencyRecord, Request
 from auth_service.domain.mail import MailKind
 from auth_service.domain.second_factor import Challenge
 from auth_service.domain.session import SessionLimits
 from auth_service.domain.tokens import Tokens
 from chassis.errors import NotFound, TokenExpired, TokenRevoked, Unavailable
+from chassis.idempotency.record import IdempotencyRecord, Request
 from chassis.identity.caller import Caller
 
 from tests.auth_service.clocked_postgres import ClockedPostgres

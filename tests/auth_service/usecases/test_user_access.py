@@ -8,13 +8,13 @@ import pytest
 import pytest_asyncio
 from auth_service.domain.errors import EmailTaken, InvalidCredentials
 from auth_service.domain.events import TokensRevoked as RevocationEvent
-from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.mail import INVITATION_LIFETIME, MailKind
 from auth_service.domain.second_factor import Challenge
 from auth_service.domain.session import ACCESS_LIFETIME
 from auth_service.domain.tokens import Tokens
 from auth_service.usecases.sessions import EndAllSessions
 from chassis.errors import Forbidden, NotFound, TokenExpired, TokenInvalid, TokenRevoked, Unavailable
+from chassis.idempotency.record import IdempotencyRecord
 from chassis.identity.caller import Caller
 from chassis.identity.role import Role
 from chassis.ids import uuid7

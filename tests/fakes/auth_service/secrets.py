@@ -9,7 +9,6 @@ from uuid import UUID, uuid4
 from auth_service.domain.api_key import DrawnKey
 from auth_service.domain.audit_head import HeadFault, SignedHead, statement
 from auth_service.domain.credential import Credential
-from auth_service.domain.idempotency import IdempotencyKey, IdempotencyRecord, Request
 from auth_service.domain.login_throttle import ThrottleKey
 from auth_service.domain.mail import MailKind
 from auth_service.domain.refresh import RefreshToken
@@ -17,6 +16,7 @@ from auth_service.domain.second_factor import RECOVERY_CODES, Authenticator, Enr
 from auth_service.domain.tokens import AccessGrant, unix_milliseconds
 from chassis.addresses import counted_as
 from chassis.email_address import canonical_email
+from chassis.idempotency.record import IdempotencyKey, IdempotencyRecord, Request
 from chassis.identity.caller import Caller
 
 

@@ -13,14 +13,13 @@ from standardwebhooks import WebhookVerificationError
 from user_service.domain.accounts import Registration
 from user_service.domain.announcements import announce
 from user_service.domain.user import Changes
-from user_service.domain.webhook import WAITS, DeliveryState, UserEvent
+from user_service.domain.webhook import WAITS, DeliveryState, UserEvent, WebhookChanges
 from user_service.usecases.erasure import DeleteUser
 from user_service.usecases.registration import AdmitUser
 from user_service.usecases.webhook_delivery import SendWebhooks, wait_after
 from user_service.usecases.webhooks import (
     ListWebhooks,
     ResendWebhookDelivery,
-    WebhookChanges,
 )
 
 from tests.user_service.builders import a_user

@@ -3,18 +3,24 @@
 import asyncio
 import base64
 from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from uuid import UUID
 
 import pytest
-from chassis.errors import NotFound, TokenRevoked, Unavailable
+from chassis.errors import NotFound, StoredResponseExpired, TokenRevoked, Unavailable
+from chassis.idempotency.record import IdempotencyKey, IdempotencyRecord
+from chassis.ids import uuid7
+from chassis.postgres.idempotency import purge_responses
 from standardwebhooks import Webhook as Verifier
 from user_service.adapters.webhook_secrets import SealedWebhookSecrets
 from user_service.domain.errors import TooManyWebhooks
-from user_service.domain.webhook import DeliveryState
+from user_service.domain.webhook import DeliveryState, WebhookChanges
+from user_service.usecases.erasure import DeleteUser
 from user_service.usecases.webhook_delivery import PurgeDeliveries, ResealWebhooks, SendWebhooks
 from user_service.usecases.webhooks import (
     DeleteWebhook,
     RotateWebhookSecret,
-    WebhookChanges,
 )
 
 from tests.user_service.builders import a_user, caller_of
@@ -119,3 +125,52 @@ async def test_ended_deliveries_go_after_a_while(hooks: Hooks, receiver: Receive
 
     assert await purge() == 1
     assert await hooks.deliveries(webhook) == []
+
+
+async def test_a_lost_response(hooks: Hooks, receiver: Receiver) -> None:
+    """A retry finds what the first attempt did, with its secret; once the endpoint is removed, nothing."""
+    pool, erase = hooks.ports.pool, partial(DeleteWebhook(hooks.ports.units), caller=hooks.caller)
+    rotate = partial(RotateWebhookSecret(hooks.ports.units, SECRETS, hooks.ports.clock), caller=hooks.caller)
+    add = partial(hooks.create, caller=hooks.caller, url=receiver.url, events=EVERYTHING, description="")
+    adding, rotating = await _begin(hooks), await _begin(hooks)
+    webhook, secret = await add(idempotency=adding)
+    added = replace(adding, outcome=webhook.id)
+    assert await add(idempotency=added) == (webhook, secret)
+    with pytest.raises(Unavailable):
+        await add(idempotency=adding)
+    rotated, new = await rotate(webhook_id=webhook.id, idempotency=rotating)
+    again = replace(rotating, outcome=webhook.id)
+    assert await rotate(webhook_id=webhook.id, idempotency=again) == (rotated, new)
+    assert new != secret
+    assert await pool.fetchval("SELECT count(*) FROM users.webhooks") == 1
+    assert await pool.fetchval("SELECT count(*) FROM users.attempts WHERE outcome = $1", webhook.id) == 2
+
+    await erase(webhook_id=webhook.id)
+    with pytest.raises(StoredResponseExpired):
+        await add(idempotency=added)
+    with pytest.raises(StoredResponseExpired):
+        await rotate(webhook_id=webhook.id, idempotency=again)
+
+
+async def test_stored_responses_go_with_the_user_and_after_a_day(hooks: Hooks) -> None:
+    """Erasing a user deletes what they asked for, and the rest is deleted when it is replayed no more."""
+    pool, other = hooks.ports.pool, a_user()
+    await hooks.ports.add(other)
+    for user_id in (other.id, hooks.admin.id, hooks.admin.id):
+        await _begin(hooks, user_id)
+    delete = DeleteUser(hooks.ports.units, hooks.ports.accounts, hooks.ports.clock)
+    await delete(caller=hooks.caller, user_id=other.id)
+    assert await pool.fetchval("SELECT count(*) FROM users.attempts") == 2
+
+    await pool.execute(
+        "UPDATE users.attempts SET began_at = now() - interval '25 hours'"
+        " WHERE name = (SELECT min(name) FROM users.attempts)"
+    )
+    assert await purge_responses(pool, "users") == 1
+    assert await pool.fetchval("SELECT count(*) FROM users.attempts") == 1
+
+
+async def _begin(hooks: Hooks, user_id: UUID | None = None) -> IdempotencyRecord:
+    key = IdempotencyKey(name=uuid7().bytes, fingerprint=b"asked", user_id=user_id)
+    async with hooks.ports.units.statements() as unit:
+        return await unit.idempotency.begin(key, uuid7(), timedelta(seconds=5))

@@ -13,12 +13,17 @@ from chassis.events.relay import Relay
 from chassis.events.tail import Tail
 from chassis.grpc.certificates import Certificates, open_certificates
 from chassis.grpc.channel import open_channel
+from chassis.grpc.pipeline import Interceptor
 from chassis.grpc.server import GrpcServer, build_server
 from chassis.http.destinations import Destinations
+from chassis.idempotency.interceptor import IdempotencyInterceptor
+from chassis.idempotency.run_once import RunOnce
+from chassis.idempotency.sealed_responses import SealedResponses
 from chassis.identity.service_keys import ServiceKeys, open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
 from chassis.postgres import revision
+from chassis.postgres.idempotency import purge_responses
 from chassis.postgres.pool import Pool, open_pool
 from vestibule.auth.v1 import account_service_pb2
 from vestibule.users.v1.directory_service_pb2_grpc import add_DirectoryServiceServicer_to_server
@@ -87,20 +92,15 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
     accounts = GrpcAccounts(channel)
     documents = await _open_documents(lifecycle, settings, service_tokens, certificates)
     clock = SystemClock()
-    server = build_server(service_tokens=service_tokens, authenticator=authenticator)
+    server = build_server(
+        service_tokens=service_tokens, authenticator=authenticator, interceptor=_interceptor(settings, units)
+    )
     server.add(add_UserServiceServicer_to_server, UserServicer(units, accounts, clock, documents))
     server.add(add_DirectoryServiceServicer_to_server, DirectoryServicer(units, accounts, clock))
 
-    if not settings.master_keys:
-        log.warning("no webhook can be added: set USERS_MASTER_KEY")
-    secrets = SealedWebhookSecrets(settings.master_keys)
-    poster = HttpWebhookPoster(
-        Destinations(allows_http=settings.webhook_http == "on", networks=settings.webhook_networks)
-    )
-    webhooks = WebhookServicer(units, secrets, poster, clock)
-    server.add(add_WebhookServiceServicer_to_server, webhooks)
-    send = SendWebhooks(units, secrets, poster, clock)
-    _begin_webhooks(lifecycle, pool, units, send, ResealWebhooks(units, secrets))
+    _begin_webhooks(lifecycle, settings, pool, units, server)
+    purge = partial(purge_responses, pool, OUTBOX.schema)
+    lifecycle.begin("response retention", jobs.every(RETENTION_SECONDS, "response retention", purge))
 
     tail = Tail(
         redis_url=settings.redis_url.get_secret_value(),
@@ -139,15 +139,34 @@ def _begin_events(
 
 
 def _begin_webhooks(
-    lifecycle: Lifecycle, pool: Pool, units: PostgresUnitsOfWork, send: SendWebhooks, reseal: ResealWebhooks
+    lifecycle: Lifecycle,
+    settings: UsersSettings,
+    pool: Pool,
+    units: PostgresUnitsOfWork,
+    server: GrpcServer,
 ) -> None:
-    """Begins to deliver webhook messages, measure what waits, delete what ended and reseal secrets."""
-    lifecycle.begin("webhooks", send.run())
+    """Serves webhooks, and begins to deliver, measure what waits, delete what ended and reseal secrets."""
+    if not settings.master_keys:
+        log.warning("no webhook can be added: set USERS_MASTER_KEY")
+    clock, secrets = SystemClock(), SealedWebhookSecrets(settings.master_keys)
+    poster = HttpWebhookPoster(
+        Destinations(allows_http=settings.webhook_http == "on", networks=settings.webhook_networks)
+    )
+    server.add(add_WebhookServiceServicer_to_server, WebhookServicer(units, secrets, poster, clock))
+    lifecycle.begin("webhooks", SendWebhooks(units, secrets, poster, clock).run())
     measure = partial(measure_deliveries, pool)
     lifecycle.begin("webhook backlog", jobs.every(BACKLOG_SECONDS, "webhook backlog", measure))
+    reseal = ResealWebhooks(units, secrets)
     lifecycle.begin("webhook secrets", jobs.every(RESEAL_SECONDS, "webhook secrets", reseal))
     purge = PurgeDeliveries(units)
     lifecycle.begin("webhook retention", jobs.every(RETENTION_SECONDS, "webhook retention", purge))
+
+
+def _interceptor(settings: UsersSettings, units: PostgresUnitsOfWork) -> Interceptor | None:
+    """Returns what replays responses; None without a master key, without which no response can be stored."""
+    if not settings.master_keys:
+        return None
+    return IdempotencyInterceptor(RunOnce(units, SealedResponses.under(settings.master_keys))).around
 
 
 async def _open_documents(

@@ -17,12 +17,12 @@ from uuid import UUID
 
 from chassis.addresses import counted_as
 from chassis.email_address import canonical_email
+from chassis.idempotency.record import IdempotencyRecord
 from chassis.identity import api_key
 from chassis.ids import uuid7_of
 
 from auth_service.domain.api_key import DrawnKey
 from auth_service.domain.credential import Credential
-from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.login_throttle import ThrottleKey
 from auth_service.domain.mail import MailKind
 from auth_service.domain.refresh import RefreshToken

@@ -10,9 +10,9 @@ from datetime import datetime
 from uuid import UUID
 
 import pyotp
+from chassis.idempotency.record import IdempotencyRecord
 from chassis.sealing import Sealing
 
-from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.second_factor import RECOVERY_CODES, Authenticator, Enrolment
 
 _ISSUER = "Vestibule"

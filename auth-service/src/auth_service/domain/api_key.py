@@ -7,9 +7,8 @@ from typing import Protocol
 from uuid import UUID
 
 from chassis.errors import TokenExpired, TokenInvalid, TokenRevoked
+from chassis.idempotency.record import IdempotencyRecord
 from chassis.identity.role import Role
-
-from auth_service.domain.idempotency import IdempotencyRecord
 
 ADMIN_SCOPE = "admin"
 """Needed for admin calls, besides `read` or `write`."""

@@ -1,6 +1,6 @@
 """The errors of auth-service, as callers get them."""
 
-from chassis.errors import FieldError, Forbidden, Invalid, Kind, ServiceError, Unavailable
+from chassis.errors import FieldError, Forbidden, Kind, ServiceError, Unavailable
 
 
 class EmailTaken(ServiceError):
@@ -125,21 +125,6 @@ class TooManyApiKeys(ServiceError):
     kind = Kind.CONFLICT
     reason = "CONFLICT"
     message = "There are 50 API keys, as many as one may have. Delete one first."
-
-
-class IdempotencyKeyReused(Invalid):
-    """The client used this key for another request."""
-
-
-class StoredResponseExpired(ServiceError):
-    """What the stored response gave has ended since, so it is not replayed."""
-
-    kind = Kind.CONFLICT
-    reason = "CONFLICT"
-    message = (
-        "This call was answered, and what it gave has ended since: its answer is not given again. "
-        "Make a new call under another Idempotency-Key."
-    )
 
 
 class SuccessorWaits(ServiceError):

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from auth_service.domain.idempotency import IdempotencyRecord
+from chassis.idempotency.record import IdempotencyRecord
 
 METHODS = ("totp", "recovery_code")
 CHALLENGE_LIFETIME = timedelta(minutes=5)

@@ -4,13 +4,13 @@ from typing import Any
 from uuid import UUID
 
 from chassis.grpc.timestamps import datetime_of, timestamp
+from chassis.idempotency.interceptor import current_idempotency
 from chassis.identity.caller import current_caller
 from google.protobuf.empty_pb2 import Empty
 from vestibule.auth.v1 import api_key_service_pb2 as pb
 from vestibule.auth.v1.api_key_service_pb2_grpc import ApiKeyServiceServicer
 
 from auth_service.domain.api_key import ApiKey
-from auth_service.transport.idempotency import current_idempotency
 from auth_service.transport.paging import cut
 from auth_service.usecases.api_keys import CreateApiKey, ListApiKeys, RevokeApiKey
 from auth_service.usecases.ports import Ports

@@ -4,6 +4,7 @@ from typing import Any
 
 from chassis.errors import Invalid, Unauthenticated
 from chassis.grpc.value_checks import REQUIRED
+from chassis.idempotency.interceptor import current_idempotency, store_no_response
 from chassis.identity.caller import current_caller
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.json_format import MessageToDict
@@ -12,7 +13,6 @@ from vestibule.auth.v1.auth_service_pb2_grpc import AuthServiceServicer
 
 from auth_service.domain.second_factor import Challenge
 from auth_service.transport import messages
-from auth_service.transport.idempotency import current_idempotency, store_no_response
 from auth_service.usecases.login import Login
 from auth_service.usecases.passwords import ChangePassword
 from auth_service.usecases.ports import Ports

@@ -2,13 +2,13 @@
 
 from typing import Any
 
+from chassis.idempotency.interceptor import current_idempotency
 from chassis.identity.caller import current_caller
 from google.protobuf.empty_pb2 import Empty
 from vestibule.auth.v1 import mfa_service_pb2 as pb
 from vestibule.auth.v1.mfa_service_pb2_grpc import MfaServiceServicer
 
 from auth_service.transport import messages
-from auth_service.transport.idempotency import current_idempotency
 from auth_service.transport.qr_code import qr_code
 from auth_service.usecases.mfa_login import VerifyMfa
 from auth_service.usecases.ports import Ports

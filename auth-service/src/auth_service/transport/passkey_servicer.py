@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.grpc.timestamps import timestamp
+from chassis.idempotency.interceptor import current_idempotency
 from chassis.identity.caller import current_caller
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.json_format import MessageToDict
@@ -14,7 +15,6 @@ from vestibule.auth.v1.passkey_service_pb2_grpc import PasskeyServiceServicer
 
 from auth_service.domain.passkey import Passkey
 from auth_service.transport import messages
-from auth_service.transport.idempotency import current_idempotency
 from auth_service.transport.paging import cut
 from auth_service.usecases.passkey_login import BeginPasskeyLogin, LoginWithPasskey
 from auth_service.usecases.passkeys import AddPasskey, BeginPasskey, ListPasskeys, RemovePasskey

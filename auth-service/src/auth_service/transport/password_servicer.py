@@ -2,13 +2,13 @@
 
 from typing import Any
 
+from chassis.idempotency.interceptor import current_idempotency
 from chassis.identity.caller import current_caller
 from google.protobuf.empty_pb2 import Empty
 from vestibule.auth.v1 import password_service_pb2 as pb
 from vestibule.auth.v1.password_service_pb2_grpc import PasswordServiceServicer
 
 from auth_service.domain.mail import RESETS
-from auth_service.transport.idempotency import current_idempotency
 from auth_service.usecases.mailed_tokens import MailedTokens
 from auth_service.usecases.passwords import ForgotPassword, ResetPassword
 from auth_service.usecases.ports import Ports

@@ -5,13 +5,13 @@ from uuid import UUID
 
 from chassis.errors import Invalid
 from chassis.grpc.roles import ROLES
+from chassis.idempotency.interceptor import current_idempotency
 from chassis.identity.caller import current_caller
 from google.protobuf.empty_pb2 import Empty
 from vestibule.auth.v1 import user_access_service_pb2 as pb
 from vestibule.auth.v1.user_access_service_pb2_grpc import UserAccessServiceServicer
 
 from auth_service.transport import messages, paging
-from auth_service.transport.idempotency import current_idempotency
 from auth_service.usecases.ports import Ports
 from auth_service.usecases.sessions import EndAllSessions
 from auth_service.usecases.user_access import EndUserSessions, InviteUser, ListUserSessions, RemoveUserMfa

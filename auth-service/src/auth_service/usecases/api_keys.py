@@ -17,6 +17,8 @@ from chassis.errors import (
     TokenRevoked,
     Unauthenticated,
 )
+from chassis.idempotency.record import IdempotencyRecord
+from chassis.idempotency.run_once import record_outcome, recorded_outcome
 from chassis.identity.caller import Caller
 from chassis.identity.role import Role
 from chassis.ids import uuid7
@@ -33,13 +35,11 @@ from auth_service.domain.api_key import (
 )
 from auth_service.domain.audit import audited
 from auth_service.domain.errors import AdminScopeRefused, TooManyApiKeys
-from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.mail import MailKind
 from auth_service.domain.rights import RightsRule
 from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.verified_email import VerifiedAddressRule
 from auth_service.usecases.enrolment import require_open_session
-from auth_service.usecases.idempotency import record_outcome, recorded_outcome
 from auth_service.usecases.revocation import revoke_session
 from auth_service.usecases.undo import notify_with_undo
 

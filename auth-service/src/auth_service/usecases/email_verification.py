@@ -6,18 +6,18 @@ from uuid import UUID
 from chassis.clock import Clock
 from chassis.component import Component
 from chassis.errors import ServiceError, TokenExpired, TokenInvalid
+from chassis.idempotency.record import IdempotencyRecord
+from chassis.idempotency.run_once import record_outcome, recorded_outcome
 from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import audited
 from auth_service.domain.credential import Credential
 from auth_service.domain.errors import EmailTaken
 from auth_service.domain.events import EmailVerified
-from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.mail import MailKind, digest
 from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import UserDirectory
 from auth_service.usecases.account_sync import SyncAccount
-from auth_service.usecases.idempotency import record_outcome, recorded_outcome
 from auth_service.usecases.mailed_tokens import MailedTokens
 from auth_service.usecases.undo import RestoreEmail
 

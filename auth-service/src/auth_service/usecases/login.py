@@ -7,6 +7,8 @@ from chassis.clock import Clock
 from chassis.component import Component
 from chassis.email_address import canonical_email
 from chassis.errors import ServiceError, Unavailable
+from chassis.idempotency.record import IdempotencyRecord
+from chassis.idempotency.run_once import record_outcome, recorded_outcome
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
@@ -22,7 +24,6 @@ from auth_service.domain.errors import (
     TooManyAttempts,
 )
 from auth_service.domain.events import SignedIn
-from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.login_throttle import ThrottleKey, ThrottleKeys, ThrottleState, whole_seconds
 from auth_service.domain.password import PasswordHasher
 from auth_service.domain.proof import PASSWORD
@@ -32,7 +33,6 @@ from auth_service.domain.tokens import Tokens
 from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import UserDirectory
 from auth_service.usecases.devices import RecordDevice
-from auth_service.usecases.idempotency import record_outcome, recorded_outcome
 from auth_service.usecases.password_check import CheckPassword
 from auth_service.usecases.tokens import IssueTokens, reissue_tokens
 

@@ -3,6 +3,8 @@
 from chassis.clock import Clock
 from chassis.component import Component
 from chassis.errors import ServiceError, TokenExpired, TokenInvalid
+from chassis.idempotency.record import IdempotencyRecord
+from chassis.idempotency.run_once import record_outcome, recorded_outcome
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
@@ -10,14 +12,12 @@ from auth_service.domain.audit import audited
 from auth_service.domain.credential import Credential
 from auth_service.domain.errors import AccountDisabled, InvalidCredentials, TooManyAttempts
 from auth_service.domain.events import SignedIn
-from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.login_throttle import ThrottleKeys
 from auth_service.domain.proof import PASSWORD_AND_CODE
 from auth_service.domain.second_factor import SecondFactorSecrets
 from auth_service.domain.session import LockedSession
 from auth_service.domain.tokens import Tokens
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
-from auth_service.usecases.idempotency import record_outcome, recorded_outcome
 from auth_service.usecases.second_factor import CheckCode
 from auth_service.usecases.tokens import IssueFirstTokens, reissue_tokens
 

@@ -7,6 +7,8 @@ from typing import Any
 from chassis.clock import Clock
 from chassis.component import Component
 from chassis.errors import ServiceError
+from chassis.idempotency.record import IdempotencyRecord
+from chassis.idempotency.run_once import record_outcome, recorded_outcome
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
@@ -15,7 +17,6 @@ from auth_service.domain.audit import audited
 from auth_service.domain.credential import Credential
 from auth_service.domain.errors import AccountDisabled, NotAdmittedYet, PasskeyRefused
 from auth_service.domain.events import SignedIn
-from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.login_throttle import ThrottleKeys
 from auth_service.domain.passkey import (
     CHALLENGE_LIFETIME,
@@ -31,7 +32,6 @@ from auth_service.domain.passkey import (
 from auth_service.domain.session import LockedSession
 from auth_service.domain.tokens import Tokens
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
-from auth_service.usecases.idempotency import record_outcome, recorded_outcome
 from auth_service.usecases.tokens import IssueFirstTokens, reissue_tokens
 
 

@@ -7,12 +7,13 @@ from uuid import UUID
 from chassis.clock import Clock
 from chassis.component import Component
 from chassis.errors import Invalid, NotFound, ServiceError
+from chassis.idempotency.record import IdempotencyRecord
+from chassis.idempotency.run_once import record_outcome, recorded_outcome
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
 from auth_service.domain.audit import audited
 from auth_service.domain.errors import EmailNotVerified, PasskeyRegistered, TooManyPasskeys
-from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.mail import MailKind
 from auth_service.domain.passkey import (
     CHALLENGE_LIFETIME,
@@ -28,7 +29,6 @@ from auth_service.domain.rights import RightsRule
 from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.verified_email import VerifiedAddressRule
 from auth_service.usecases.enrolment import lock_for_enrolment
-from auth_service.usecases.idempotency import record_outcome, recorded_outcome
 from auth_service.usecases.password_check import VerifyPassword
 from auth_service.usecases.revocation import revoke_lost_rights
 from auth_service.usecases.undo import notify_with_undo

@@ -4,6 +4,8 @@ from chassis.clock import Clock
 from chassis.component import Component
 from chassis.email_address import canonical_email
 from chassis.errors import Invalid, TokenExpired, TokenInvalid, Unauthenticated
+from chassis.idempotency.record import IdempotencyRecord
+from chassis.idempotency.run_once import record_outcome, recorded_outcome
 from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import audited
@@ -11,14 +13,12 @@ from auth_service.domain.background import Background
 from auth_service.domain.credential import Credential
 from auth_service.domain.errors import CredentialChanged
 from auth_service.domain.events import EmailVerified
-from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.login_throttle import ThrottleKeys
 from auth_service.domain.mail import MailKind, unknown_recipient
 from auth_service.domain.password import PasswordHasher, PasswordPolicy
 from auth_service.domain.revocation import PASSWORD_CHANGED, PASSWORD_RESET
 from auth_service.domain.unit_of_work import UnitsOfWork
 from auth_service.domain.user import UserDirectory
-from auth_service.usecases.idempotency import record_outcome, recorded_outcome
 from auth_service.usecases.mailed_tokens import MailedTokens
 from auth_service.usecases.password_check import VerifyPassword
 from auth_service.usecases.revocation import end_access

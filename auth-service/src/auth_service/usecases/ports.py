@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from chassis.clock import Clock
+from chassis.idempotency.record import ResponseSeal
 
 from auth_service.domain.api_key import ApiKeySecrets
 from auth_service.domain.audit_head import HeadVerifier
 from auth_service.domain.audit_witness import AuditWitness
 from auth_service.domain.background import Background
 from auth_service.domain.device import DeviceDigests, DeviceTokens
-from auth_service.domain.idempotency import ResponseSeal
 from auth_service.domain.login_throttle import LoginDelay, ThrottleKeys
 from auth_service.domain.mail import MailTokens
 from auth_service.domain.notices import ALL_NOTICES, SignInNotices

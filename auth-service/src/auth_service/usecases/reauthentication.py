@@ -8,17 +8,17 @@ from uuid import UUID
 from chassis.clock import Clock
 from chassis.component import Component
 from chassis.errors import Forbidden, Invalid, ServiceError, TokenExpired, TokenRevoked
+from chassis.idempotency.record import IdempotencyRecord
+from chassis.idempotency.run_once import record_outcome, recorded_outcome
 from chassis.identity.caller import Caller
 
 from auth_service.domain import proof
 from auth_service.domain.audit import audited
 from auth_service.domain.credential import Credential
 from auth_service.domain.errors import CredentialChanged, InvalidCredentials, PasskeyRefused, TooManyAttempts
-from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.passkey import Passkey, Signed
 from auth_service.domain.tokens import Tokens
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
-from auth_service.usecases.idempotency import record_outcome, recorded_outcome
 from auth_service.usecases.passkey_login import CheckAssertion, CheckedAssertion
 from auth_service.usecases.password_check import VerifyPassword
 from auth_service.usecases.second_factor import CheckCode

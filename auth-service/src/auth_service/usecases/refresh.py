@@ -4,15 +4,15 @@ from dataclasses import replace
 
 from chassis.component import Component
 from chassis.errors import TokenExpired, TokenInvalid, TokenRevoked
+from chassis.idempotency.record import IdempotencyRecord
+from chassis.idempotency.run_once import record_outcome, recorded_outcome
 from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import audited
-from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.refresh import Exchange, evaluate_exchange
 from auth_service.domain.session import STANDARD, LockedSession, SessionLimits
 from auth_service.domain.tokens import RefreshTokens, Tokens
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
-from auth_service.usecases.idempotency import record_outcome, recorded_outcome
 from auth_service.usecases.revocation import end_session
 from auth_service.usecases.tokens import IssueTokens
 

@@ -6,6 +6,8 @@ from uuid import UUID
 from chassis.clock import Clock
 from chassis.component import Component
 from chassis.errors import Invalid, NotFound, ServiceError, TokenInvalid
+from chassis.idempotency.record import IdempotencyRecord
+from chassis.idempotency.run_once import record_outcome, recorded_outcome
 from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import audited
@@ -16,7 +18,6 @@ from auth_service.domain.errors import (
     TooManyAttempts,
     WrongCode,
 )
-from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.login_throttle import ThrottleKeys, whole_seconds
 from auth_service.domain.mail import MailKind
 from auth_service.domain.rights import RightsRule
@@ -24,7 +25,6 @@ from auth_service.domain.second_factor import Enrolment, SecondFactorSecrets
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from auth_service.domain.verified_email import VerifiedAddressRule
 from auth_service.usecases.enrolment import lock_for_enrolment
-from auth_service.usecases.idempotency import record_outcome, recorded_outcome
 from auth_service.usecases.password_check import VerifyPassword
 from auth_service.usecases.revocation import revoke_lost_rights
 from auth_service.usecases.undo import notify_with_undo

@@ -6,18 +6,18 @@ from uuid import UUID
 from chassis.component import Component
 from chassis.email_address import canonical_email
 from chassis.errors import ServiceError, TokenExpired, TokenInvalid
+from chassis.idempotency.record import IdempotencyRecord
+from chassis.idempotency.run_once import record_outcome, recorded_outcome
 from chassis.identity.caller import Caller
 
 from auth_service.domain.audit import audited
 from auth_service.domain.email_change import FormerEmail
 from auth_service.domain.events import CopyOutdated, EmailVerified
-from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.mail import FORMER_EMAILS_KEPT, MailKind
 from auth_service.domain.password import PasswordHasher
 from auth_service.domain.revocation import UNDONE
 from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 from auth_service.domain.user import UserDirectory
-from auth_service.usecases.idempotency import record_outcome, recorded_outcome
 from auth_service.usecases.mailed_tokens import MailedTokens
 from auth_service.usecases.revocation import end_access
 

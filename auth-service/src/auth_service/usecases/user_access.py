@@ -9,6 +9,7 @@ from chassis.clock import Clock
 from chassis.component import Component
 from chassis.email_address import canonical_email
 from chassis.errors import Forbidden, NotFound
+from chassis.idempotency.record import IdempotencyRecord
 from chassis.identity.caller import Caller
 from chassis.identity.role import Role
 from chassis.ids import uuid7
@@ -17,7 +18,6 @@ from auth_service.domain.audit import audited
 from auth_service.domain.credential import Credential, Registration
 from auth_service.domain.errors import EmailTaken
 from auth_service.domain.events import RegistrationStarted
-from auth_service.domain.idempotency import IdempotencyRecord
 from auth_service.domain.login_throttle import ThrottleKeys
 from auth_service.domain.mail import MailKind
 from auth_service.domain.password import PasswordHasher

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from chassis.clock import Clock, SystemClock
 from chassis.grpc.certificates import Certificates
 from chassis.grpc.channel import ServiceChannel, open_channel
+from chassis.idempotency.sealed_responses import SealedResponses
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
 from chassis.startup_errors import StartupError, StartupRefused
@@ -39,7 +40,6 @@ from auth_service.adapters.mail.sender import Carrier, MailDelivery
 from auth_service.adapters.mail.smtp_carrier import SmtpCarrier, SmtpServer
 from auth_service.adapters.master_key import MasterKey
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
-from auth_service.adapters.sealed_answers import SealedAnswers
 from auth_service.adapters.totp_secrets import TotpSecrets
 from auth_service.adapters.user_directory import GrpcUserDirectory
 from auth_service.adapters.webauthn_relying_party import WebauthnRelyingParty
@@ -96,7 +96,7 @@ async def open_ports(
         second_factors=totp_secrets(keys),
         relying_party=_relying_party(settings),
         api_key_secrets=HmacApiKeys(*keys.every("api-keys")),
-        response_seal=SealedAnswers(keys.every("first-answers"), keys.every("first-answer-names")),
+        response_seal=SealedResponses(keys.every("first-answers"), keys.every("first-answer-names")),
         published_keys=ring,
         head_verifier=EcdsaHeadVerifier(units, keys),
         audit_witness=witness,

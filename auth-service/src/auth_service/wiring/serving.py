@@ -9,6 +9,8 @@ from chassis.events.consumer import Consumer
 from chassis.events.relay import Relay
 from chassis.grpc.certificates import open_certificates
 from chassis.grpc.server import GrpcServer, build_server
+from chassis.idempotency.interceptor import IdempotencyInterceptor
+from chassis.idempotency.run_once import RunOnce
 from chassis.identity.service_keys import ServiceKeys, open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
@@ -50,7 +52,6 @@ from auth_service.transport.auth_servicer import AuthServicer
 from auth_service.transport.email_servicer import EmailServicer
 from auth_service.transport.event_handlers import audit_events, event_handlers
 from auth_service.transport.first_admin import make_first_admin
-from auth_service.transport.idempotency import IdempotencyInterceptor
 from auth_service.transport.key_servicer import KeyServicer
 from auth_service.transport.mfa_servicer import MfaServicer
 from auth_service.transport.page_servicer import PageServicer
@@ -62,7 +63,6 @@ from auth_service.transport.user_access_servicer import UserAccessServicer
 from auth_service.usecases.audit import RecordAudit
 from auth_service.usecases.audit_heads import SignAuditHead
 from auth_service.usecases.bootstrap_admin import BootstrapAdmin
-from auth_service.usecases.idempotency import RunOnce
 from auth_service.usecases.mail_delivery import SendMails
 from auth_service.usecases.ports import Ports
 from auth_service.usecases.registration import FinishStaleRegistrations, Register

@@ -8,7 +8,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from vestibule.api.v1 import options_pb2
 
-from chassis.grpc.stream_policy import STREAM_SECONDS_MAX, stream_problem
+from chassis.grpc.stream_policy import STREAM_SECONDS_MAX, stream_problem, streams
 
 ADMIN_SCOPE = "admin"
 """The scope that an API key needs for admin methods, besides `read` or `write`."""
@@ -70,6 +70,15 @@ class Policy:
         if self.options.scope:
             return self.options.scope == options_pb2.SCOPE_READ
         return self.read_only or bool(self.descriptor.GetOptions().Extensions[annotations_pb2.http].get)
+
+    @property
+    def takes_idempotency_key(self) -> bool:
+        """Whether a client may name a call, so that sending it again returns the first response.
+
+        So it is with every POST that changes something and is answered by one message.
+        """
+        is_post = bool(self.descriptor.GetOptions().Extensions[annotations_pb2.http].post)
+        return is_post and not self.read_only and not streams(self.descriptor)
 
     @property
     def max_auth_age_seconds(self) -> int:

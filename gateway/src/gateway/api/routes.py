@@ -102,7 +102,7 @@ class Route:
     @property
     def takes_idempotency_key(self) -> bool:
         """Whether a client may name its request, so that a retry is given the first response."""
-        return self.method == "POST" and self.kind is RouteKind.UNARY
+        return self.policy.takes_idempotency_key
 
     @property
     def _in_content(self) -> bool:

@@ -3,6 +3,8 @@
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from chassis.idempotency.record import IdempotencyRepository
+
 from knowledge_service.domain.audit import AuditEntry
 from knowledge_service.domain.document import DocumentRepository
 from knowledge_service.domain.index_removal import IndexRemovalRepository
@@ -45,6 +47,11 @@ class UnitOfWork(Protocol):
     @property
     def owners(self) -> OwnerRepository:
         """The users whom documents belong to."""
+        ...
+
+    @property
+    def idempotency(self) -> IdempotencyRepository:
+        """Idempotency records."""
         ...
 
     @property

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from chassis.clock import Clock
 from chassis.grpc.timestamps import timestamp
+from chassis.idempotency.interceptor import current_idempotency
 from chassis.identity.caller import current_caller
 from google.protobuf.empty_pb2 import Empty
 from vestibule.api.v1.pagination_pb2 import Pagination
@@ -43,7 +44,9 @@ class SourceServicer(SourceServiceServicer):
     async def CreateSource(self, request: pb.CreateSourceRequest, context: Any) -> pb.CreateSourceResponse:
         """Adds a source."""
         access = Access(request.url, request.user, request.app_password)
-        source = await self._create_source(caller=current_caller(), access=access)
+        source = await self._create_source(
+            caller=current_caller(), access=access, idempotency=current_idempotency()
+        )
         return pb.CreateSourceResponse(source=_message(source))
 
     async def ListSources(self, request: pb.ListSourcesRequest, context: Any) -> pb.ListSourcesResponse:

@@ -29,6 +29,7 @@ class EraseIfErased:
             return
         async with self.units.transaction() as unit:
             await unit.owners.erase(user_id)
+            await unit.idempotency.erase(user_id)
             await unit.sources.delete_of(user_id)
             documents = await unit.documents.delete_of(user_id)
             if documents:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.clock import Clock
-from chassis.errors import NotFound, TokenRevoked
+from chassis.errors import NotFound, StoredResponseExpired, TokenRevoked
+from chassis.idempotency.record import IdempotencyRecord
+from chassis.idempotency.run_once import record_outcome, recorded_outcome
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
@@ -29,11 +31,14 @@ class CreateSource:
     folder: RemoteFolder
     clock: Clock
 
-    async def __call__(self, *, caller: Caller, access: Access) -> Source:
-        """Returns the source.
+    async def __call__(
+        self, *, caller: Caller, access: Access, idempotency: IdempotencyRecord | None = None
+    ) -> Source:
+        """Returns the source; that of before on a retry.
 
         Raises:
             Invalid: nothing may connect to the URL.
+            StoredResponseExpired: it was added before and has been deleted since.
             TooManySources: the caller has as many as one may have.
             TokenRevoked: the caller was erased since the token was issued.
         """
@@ -45,8 +50,14 @@ class CreateSource:
         async with self.units.transaction() as unit:
             if not await unit.owners.admit(owner_id):
                 raise TokenRevoked
+            if (outcome := recorded_outcome(idempotency)) is not None:
+                owned = {each.id: each for each in await unit.sources.owned(owner_id)}
+                if outcome not in owned:
+                    raise StoredResponseExpired
+                return owned[outcome]
             if not await unit.sources.add(source, access.password):
                 raise TooManySources
+            await record_outcome(unit, idempotency, source.id)
         return source
 
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from auth_service.domain.idempotency import WRONG_SECRETS_MAX, IdempotencyKey, IdempotencyRecord
 from auth_service.domain.unit_of_work import UnitsOfWork
+from chassis.idempotency.record import WRONG_SECRETS_MAX, IdempotencyKey, IdempotencyRecord
 from chassis.ids import uuid7
 
 from tests.auth_service.adapters.postgres.builders import admitted, opened

@@ -37,7 +37,18 @@ class SealedWebhookSecrets:
         if self._sealing is None:
             raise Unavailable
         key = secrets.token_bytes(_SECRET_BYTES)
-        return PREFIX + base64.b64encode(key).decode(), self._sealing.seal(key, webhook_id.bytes)
+        return _text(key), self._sealing.seal(key, webhook_id.bytes)
+
+    def reveal(self, webhook: Webhook) -> str:
+        """Returns the secret to show, to whom it has not been shown yet.
+
+        Raises:
+            Unavailable: no master key opens it.
+        """
+        try:
+            return _text(self._opened(webhook.sealed_secret, webhook.id))
+        except Undelivered as error:
+            raise Unavailable from error
 
     def sign(self, webhook: Webhook, message_id: UUID, at: datetime, body: bytes) -> str:
         """Returns the value of `webhook-signature`: one for the secret, one for the former while it counts.
@@ -78,3 +89,7 @@ class SealedWebhookSecrets:
         except InvalidTag as error:
             raise Undelivered("no master key opens the secret") from error
         raise Undelivered("no master key is set")
+
+
+def _text(key: bytes) -> str:
+    return PREFIX + base64.b64encode(key).decode()

@@ -4,6 +4,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from uuid import UUID
 
+from chassis.idempotency.record import IdempotencyRepository
+
 from user_service.domain.audit import AuditClientRepository, AuditEntry
 from user_service.domain.email_change import EmailChangeRepository
 from user_service.domain.tombstone import TombstoneRepository
@@ -54,6 +56,11 @@ class UnitOfWork(Protocol):
     @property
     def webhooks(self) -> WebhookRepository:
         """The webhooks and their deliveries."""
+        ...
+
+    @property
+    def idempotency(self) -> IdempotencyRepository:
+        """Idempotency records."""
         ...
 
     @property

@@ -151,6 +151,22 @@ class UrlRefused(Exception):
     """The URL may not be posted to; the text says why."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookChanges:
+    """What to change of an endpoint; None leaves a field as it is."""
+
+    url: str | None = None
+    events: Sequence[UserEvent] | None = None
+    description: str | None = None
+    is_active: bool | None = None
+
+    @property
+    def given(self) -> dict[str, object]:
+        """The fields that are to change, by name."""
+        pairs = {name: getattr(self, name) for name in ("url", "events", "description", "is_active")}
+        return {name: value for name, value in pairs.items() if value is not None}
+
+
 class WebhookSecrets(Protocol):
     """Draws and seals the keys of signatures, and signs with them."""
 
@@ -159,6 +175,14 @@ class WebhookSecrets(Protocol):
 
         Raises:
             Unavailable: there is no key to seal with.
+        """
+        ...
+
+    def reveal(self, webhook: Webhook) -> str:
+        """Returns the secret to show, to whom it has not been shown yet.
+
+        Raises:
+            Unavailable: no key opens it.
         """
         ...
 

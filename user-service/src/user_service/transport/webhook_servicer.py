@@ -7,6 +7,7 @@ from uuid import UUID
 
 from chassis.clock import Clock
 from chassis.grpc.timestamps import timestamp
+from chassis.idempotency.interceptor import current_idempotency
 from chassis.identity.caller import current_caller
 from google.protobuf.empty_pb2 import Empty
 from vestibule.api.v1.pagination_pb2 import Pagination
@@ -19,6 +20,7 @@ from user_service.domain.webhook import (
     DeliveryState,
     UserEvent,
     Webhook,
+    WebhookChanges,
     WebhookPoster,
     WebhookSecrets,
 )
@@ -32,7 +34,6 @@ from user_service.usecases.webhooks import (
     ResendWebhookDelivery,
     RotateWebhookSecret,
     UpdateWebhook,
-    WebhookChanges,
 )
 
 PAGE_SIZE = 20
@@ -96,6 +97,7 @@ class WebhookServicer(WebhookServiceServicer):
             url=request.url,
             events=[UserEvent(event) for event in request.events],
             description=request.description,
+            idempotency=current_idempotency(),
         )
         return pb.CreateWebhookResponse(
             id=str(webhook.id),
@@ -143,7 +145,9 @@ class WebhookServicer(WebhookServiceServicer):
     ) -> pb.RotateWebhookSecretResponse:
         """Replaces an endpoint's secret."""
         webhook, secret = await self._rotate_secret(
-            caller=current_caller(), webhook_id=UUID(request.webhook_id)
+            caller=current_caller(),
+            webhook_id=UUID(request.webhook_id),
+            idempotency=current_idempotency(),
         )
         until = webhook.former_until
         return pb.RotateWebhookSecretResponse(

@@ -61,6 +61,7 @@ class DeleteUser:
             return False
         await require_another_admin(unit.users, user, None)
         await unit.users.delete(user_id)
+        await unit.idempotency.erase(user_id)
         await unit.tombstones.insert(Tombstone(user_id, user.version + 1, self.clock.now()))
         await unit.outbox.user_changed(user_id)
         await announce_erased(unit, user, self.clock.now())

@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from chassis.clock import Clock
-from chassis.errors import Invalid, NotFound
+from chassis.errors import Invalid, NotFound, StoredResponseExpired
+from chassis.idempotency.record import IdempotencyRecord
+from chassis.idempotency.run_once import record_outcome, recorded_outcome
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
 
@@ -19,26 +21,11 @@ from user_service.domain.webhook import (
     UrlRefused,
     UserEvent,
     Webhook,
+    WebhookChanges,
     WebhookPoster,
     WebhookSecrets,
 )
 from user_service.usecases.callers import require_admin
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookChanges:
-    """What to change of an endpoint; None leaves a field as it is."""
-
-    url: str | None = None
-    events: Sequence[UserEvent] | None = None
-    description: str | None = None
-    is_active: bool | None = None
-
-    @property
-    def given(self) -> dict[str, object]:
-        """The fields that are to change, by name."""
-        pairs = {name: getattr(self, name) for name in ("url", "events", "description", "is_active")}
-        return {name: value for name, value in pairs.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +38,19 @@ class CreateWebhook:
     clock: Clock
 
     async def __call__(
-        self, *, caller: Caller, url: str, events: Sequence[UserEvent], description: str
+        self,
+        *,
+        caller: Caller,
+        url: str,
+        events: Sequence[UserEvent],
+        description: str,
+        idempotency: IdempotencyRecord | None = None,
     ) -> tuple[Webhook, str]:
-        """Returns the endpoint and its secret.
+        """Returns the endpoint and its secret; those of before on a retry.
 
         Raises:
             Invalid: nothing would be posted to the URL.
+            StoredResponseExpired: it was added before and has been removed since.
             TooManyWebhooks: there are as many as there may be.
             TokenRevoked: the caller is no longer an active admin.
             Unavailable: there is no master key.
@@ -65,6 +59,8 @@ class CreateWebhook:
         now, webhook_id = self.clock.now(), uuid7()
         async with self.units.transaction() as unit:
             await require_admin(unit, caller)
+            if (outcome := recorded_outcome(idempotency)) is not None:
+                return await _revealed(unit, self.secrets, outcome)
             secret, sealed = self.secrets.draw(webhook_id)
             webhook = Webhook(
                 id=webhook_id,
@@ -77,6 +73,7 @@ class CreateWebhook:
             )
             if not await unit.webhooks.add(webhook):
                 raise TooManyWebhooks
+            await record_outcome(unit, idempotency, webhook_id)
             await _audit(unit, Action.WEBHOOK_CREATED, caller, webhook_id)
         return webhook, secret
 
@@ -159,17 +156,22 @@ class RotateWebhookSecret:
     secrets: WebhookSecrets
     clock: Clock
 
-    async def __call__(self, *, caller: Caller, webhook_id: UUID) -> tuple[Webhook, str]:
-        """Returns the endpoint and its new secret.
+    async def __call__(
+        self, *, caller: Caller, webhook_id: UUID, idempotency: IdempotencyRecord | None = None
+    ) -> tuple[Webhook, str]:
+        """Returns the endpoint and its new secret; the present one on a retry.
 
         Raises:
             NotFound: no such endpoint.
+            StoredResponseExpired: it was replaced before, and the endpoint has been removed since.
             TokenRevoked: the caller is no longer an active admin.
             Unavailable: there is no master key.
         """
         now = self.clock.now()
         async with self.units.transaction() as unit:
             await require_admin(unit, caller)
+            if (outcome := recorded_outcome(idempotency)) is not None:
+                return await _revealed(unit, self.secrets, outcome)
             before = _existing(await unit.webhooks.lock(webhook_id))
             secret, sealed = self.secrets.draw(webhook_id)
             after = replace(
@@ -180,6 +182,7 @@ class RotateWebhookSecret:
                 updated_at=now,
             )
             await unit.webhooks.save(after)
+            await record_outcome(unit, idempotency, webhook_id)
             await _audit(unit, Action.WEBHOOK_SECRET_ROTATED, caller, webhook_id)
         return after, secret
 
@@ -277,6 +280,14 @@ def _check(poster: WebhookPoster, url: str) -> None:
 def _ordered(events: Sequence[UserEvent]) -> tuple[UserEvent, ...]:
     """Returns the events without repetitions, in one order."""
     return tuple(event for event in UserEvent if event in events)
+
+
+async def _revealed(unit: UnitOfWork, secrets: WebhookSecrets, webhook_id: UUID) -> tuple[Webhook, str]:
+    """Returns an endpoint and its secret, for the retry of a call whose response was lost."""
+    webhook = await unit.webhooks.find(webhook_id)
+    if webhook is None:
+        raise StoredResponseExpired
+    return webhook, secrets.reveal(webhook)
 
 
 def _existing(webhook: Webhook | None) -> Webhook:

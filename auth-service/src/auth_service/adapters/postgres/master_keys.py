@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from chassis.component import Component
+from chassis.idempotency.record import RESPONSES_KEPT
 from chassis.postgres.pool import Pool
 
 from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
-from auth_service.domain.idempotency import RESPONSES_KEPT
 from auth_service.domain.master_key import NOTED_EVERY, Remainder
 from auth_service.domain.signing_key import RetiredKey, SigningKey
 

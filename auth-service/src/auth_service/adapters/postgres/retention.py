@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from chassis.component import Component
+from chassis.idempotency.record import RESPONSES_KEPT
 from chassis.postgres.connection import Connection, rows_affected
 
 from auth_service.domain.device import REMEMBERED
 from auth_service.domain.email_change import TARGET_WINDOW
-from auth_service.domain.idempotency import RESPONSES_KEPT
 from auth_service.domain.login_throttle import BLOCK
 from auth_service.domain.second_factor import CHALLENGE_LIFETIME
 

@@ -60,7 +60,7 @@ class PostgresUnitOfWork:
         refusals: RefusalBounds | None = None,
     ) -> None:
         self.api_keys = PostgresApiKeys(connection)
-        self.idempotency = PostgresIdempotency(connection)
+        self.idempotency = PostgresIdempotency(connection, "auth")
         self.audit = PostgresAuditTrail(connection, refusals or RefusalBounds())
         self.audit_heads = PostgresAuditHeads(connection)
         self.credentials = PostgresCredentials(connection)

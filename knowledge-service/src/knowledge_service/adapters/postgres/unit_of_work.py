@@ -5,11 +5,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from chassis.postgres.connection import Connection
+from chassis.postgres.idempotency import PostgresIdempotency
 from chassis.postgres.pool import Pool
 
 from knowledge_service.adapters.postgres.documents import PostgresDocuments
 from knowledge_service.adapters.postgres.index_removals import PostgresIndexRemovals
-from knowledge_service.adapters.postgres.outbox import PostgresOutbox
+from knowledge_service.adapters.postgres.outbox import OUTBOX, PostgresOutbox
 from knowledge_service.adapters.postgres.owners import PostgresOwners
 from knowledge_service.adapters.postgres.passages import PostgresPassages
 from knowledge_service.adapters.postgres.sources import PostgresSources
@@ -19,7 +20,7 @@ from knowledge_service.adapters.text_seal import TextSeal
 class PostgresUnitOfWork:
     """`UnitOfWork` on one connection; the outbox works in a transaction only."""
 
-    __slots__ = ("documents", "outbox", "owners", "passages", "removals", "sources")
+    __slots__ = ("documents", "idempotency", "outbox", "owners", "passages", "removals", "sources")
 
     def __init__(self, connection: Connection, seal: TextSeal) -> None:
         self.documents = PostgresDocuments(connection, seal)
@@ -27,6 +28,7 @@ class PostgresUnitOfWork:
         self.removals = PostgresIndexRemovals(connection)
         self.owners = PostgresOwners(connection)
         self.sources = PostgresSources(connection, seal)
+        self.idempotency = PostgresIdempotency(connection, OUTBOX.schema)
         self.outbox = PostgresOutbox(connection)
 
 

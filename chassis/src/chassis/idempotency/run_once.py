@@ -7,14 +7,18 @@ from datetime import timedelta
 from uuid import UUID
 
 from chassis.component import Component
-from chassis.errors import Unavailable
+from chassis.errors import IdempotencyKeyReused, StoredResponseExpired, Unavailable
+from chassis.idempotency.record import (
+    IdempotencyKey,
+    IdempotencyRecord,
+    IdempotentUnit,
+    IdempotentUnits,
+    Request,
+    ResponseSeal,
+    SecretHasher,
+)
 from chassis.identity.caller import Caller
 from chassis.ids import uuid7
-
-from auth_service.domain.errors import IdempotencyKeyReused, StoredResponseExpired
-from auth_service.domain.idempotency import IdempotencyKey, IdempotencyRecord, Request, ResponseSeal
-from auth_service.domain.password import PasswordHasher
-from auth_service.domain.unit_of_work import UnitOfWork, UnitsOfWork
 
 _POLL_SECONDS = 0.05
 _MARGIN_SECONDS = 0.5
@@ -26,11 +30,16 @@ class RunOnce(Component):
     The response is stored after the change has committed and before it is sent. A process that dies in
     between leaves a record without a response, which the next retry takes over: by the record's id or its
     outcome the use case sees that the change has been made.
+
+    Attributes:
+        units: Where the records are.
+        seal: Encrypts the responses.
+        hasher: Hashes the secrets of requests; None for a service whose requests have none.
     """
 
-    units: UnitsOfWork
+    units: IdempotentUnits
     seal: ResponseSeal
-    hasher: PasswordHasher
+    hasher: SecretHasher | None = None
 
     async def __call__(
         self,
@@ -99,7 +108,7 @@ class RunOnce(Component):
                     return key, None
                 if await self._matches(record, secret):
                     return replace(key, name=record.name), record.secret_hash
-        return newest, None if secret is None else await self.hasher.hash(secret)
+        return newest, None if secret is None else await self._hasher.hash(secret)
 
     async def _take_over(
         self, key: IdempotencyKey, secret: str | None, secret_hash: str | None, seconds: float
@@ -145,11 +154,16 @@ class RunOnce(Component):
         """Whether the secret is the first request's; counts those that are not."""
         if secret is None or record.secret_hash is None:
             return secret is None and record.secret_hash is None
-        if await self.hasher.verify(record.secret_hash, secret):
+        if await self._hasher.verify(record.secret_hash, secret):
             return True
         async with self.units.statements() as unit:
             await unit.idempotency.count_wrong_secret(record.name)
         return False
+
+    @property
+    def _hasher(self) -> SecretHasher:
+        assert self.hasher is not None, "IdempotencyInterceptor refuses such methods at start-up"  # noqa: S101
+        return self.hasher
 
     async def _release(self, key: IdempotencyKey) -> None:
         async with self.units.statements() as unit:
@@ -161,7 +175,7 @@ def recorded_outcome(idempotency: IdempotencyRecord | None) -> UUID | None:
     return None if idempotency is None else idempotency.outcome
 
 
-async def record_outcome(unit: UnitOfWork, idempotency: IdempotencyRecord | None, outcome: UUID) -> None:
+async def record_outcome(unit: IdempotentUnit, idempotency: IdempotencyRecord | None, outcome: UUID) -> None:
     """Records, in the transaction of the change, what it made, so that a retry does not make it again.
 
     Raises:

@@ -4,23 +4,22 @@ The interceptor runs inside every check: a caller who may not make the call is r
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
+
+from google.protobuf.message_factory import GetMessageClass
+from google.rpc import code_pb2, status_pb2
 
 from chassis.errors import Kind, ServiceError
 from chassis.grpc import errors
 from chassis.grpc.call import REPLAYED_KEY, current_call
 from chassis.grpc.field_rules import field_rules
 from chassis.grpc.pipeline import Behaviour
-from chassis.grpc.policy import Policy
-from google.api import annotations_pb2
-from google.protobuf.message_factory import GetMessageClass
-from google.rpc import code_pb2, status_pb2
-
-from auth_service.domain.idempotency import IdempotencyRecord, Request
-from auth_service.usecases.idempotency import RunOnce
+from chassis.grpc.policy import Policy, PolicyMissingError
+from chassis.idempotency.record import IdempotencyRecord, Request
+from chassis.idempotency.run_once import RunOnce
 
 _LEASE_SECONDS = 30.0
 """For calls without a deadline; the gateway makes none."""
@@ -43,18 +42,32 @@ def store_no_response() -> None:
 
 
 class IdempotencyInterceptor:
-    """Wraps the methods that clients call by POST."""
+    """Wraps the methods that take a key by their policy."""
 
-    def __init__(self, run_once: RunOnce) -> None:
+    def __init__(self, run_once: RunOnce, *, keeps_secrets: bool = False) -> None:
+        """Takes what runs requests once.
+
+        Args:
+            run_once: Runs them.
+            keeps_secrets: Whether the service stores the secrets in its requests anyway, encrypted under the
+                master key of the HMACs: then a slow hash of them would protect nothing.
+        """
         self._run_once = run_once
+        self._keeps_secrets = keeps_secrets
 
     def around(self, policy: Policy, behave: Behaviour) -> Behaviour:
-        """Returns the method's behaviour, run once per key of a client."""
-        rule = policy.descriptor.GetOptions().Extensions[annotations_pb2.http]
-        if rule.WhichOneof("pattern") != "post":
+        """Returns the method's behaviour, run once per key of a client.
+
+        Raises:
+            PolicyMissingError: the method takes secrets of users, and nothing here hashes them.
+        """
+        if not policy.takes_idempotency_key:
             return behave
+        guessable = [] if self._keeps_secrets else _guessable(policy)
+        if guessable and self._run_once.hasher is None:
+            raise PolicyMissingError(f"{policy.path} takes secrets that users choose: RunOnce needs a hasher")
         response_class = GetMessageClass(policy.descriptor.output_type)
-        split = _compile_split(policy)
+        split = _compile_split(policy, guessable)
 
         async def run_or_replay(request: Any, context: Any) -> Any:
             call = current_call()
@@ -104,11 +117,10 @@ class _Run:
         return status.SerializeToString(), not _is_transient.get()
 
 
-def _compile_split(policy: Policy) -> Callable[[Any], Request]:
+def _compile_split(policy: Policy, guessable: Collection[str]) -> Callable[[Any], Request]:
     """Returns what splits a method's requests by how hard their fields are to guess."""
     request_class = GetMessageClass(policy.descriptor.input_type)
     rules = {field: field_rules(field) for field in policy.descriptor.input_type.fields}
-    guessable = [field.name for field, rule in rules.items() if rule.secret and not rule.unguessable]
     # A retry may carry one because the first response has set it: it is the same request.
     hints = [field.name for field, rule in rules.items() if rule.cookie.is_hint]
     proofs = [field.name for field, rule in rules.items() if rule.secret or rule.unguessable]
@@ -131,6 +143,12 @@ def _compile_split(policy: Policy) -> Callable[[Any], Request]:
         )
 
     return split
+
+
+def _guessable(policy: Policy) -> list[str]:
+    """Returns the names of the fields with what users choose or type, such as passwords and codes."""
+    rules = {field.name: field_rules(field) for field in policy.descriptor.input_type.fields}
+    return [name for name, rule in rules.items() if rule.secret and not rule.unguessable]
 
 
 def _decode(encoded: bytes, response_class: type[Any]) -> Any:
