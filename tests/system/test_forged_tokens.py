@@ -15,16 +15,35 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from gateway.api.descriptors import load
 from gateway.api.routes import compile_routes
 from vestibule.api.v1 import options_pb2
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from tests.system.client import Client, User
 from tests.system.running_system import System
 
-PROTECTED = [
-    (route.method, re.sub(r"{\w+}", "0192f1c4-7b1a-7c00-8000-000000000000", route.template))
+_ID = "0192f1c4-7b1a-7c00-8000-000000000000"
+_ROUTES = [
+    (route.policy.descriptor.client_streaming, route.method, re.sub(r"{\w+}", _ID, route.template))
     for route in compile_routes(load().services)
-    if route.policy.access != options_pb2.ACCESS_PUBLIC and not route.policy.descriptor.client_streaming
+    if route.policy.access != options_pb2.ACCESS_PUBLIC
 ]
-"""Every route of the descriptors that needs a token, but WebSockets, which ask for an upgrade first."""
+PROTECTED = [(method, path) for is_socket, method, path in _ROUTES if not is_socket]
+"""Every route of the descriptors that needs a token, but WebSockets."""
+
+SOCKETS = [path for is_socket, _, path in _ROUTES if is_socket]
+"""The WebSockets that need one; without an upgrade they are 426."""
+
+
+@pytest.mark.parametrize("path", SOCKETS)
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer e30.e30.e30"}], ids=["none", "unsigned"])
+def test_no_socket_without_a_token(base_url: str, path: str, headers: dict[str, str]) -> None:
+    """The upgrade is refused."""
+    url = base_url.replace("http", "ws", 1) + path
+
+    with pytest.raises(InvalidStatus) as caught, connect(url, additional_headers=headers, proxy=None):
+        pass
+
+    assert caught.value.response.status_code == 401
 
 
 @pytest.mark.parametrize(("method", "path"), PROTECTED)
@@ -187,7 +206,7 @@ def test_role_in_the_token_is_signed(client: Client, ada: User) -> None:
 def test_token_of_an_unknown_user(client: Client, system: System, ada: User) -> None:
     """A token for a user who never existed is refused."""
     claims = jwt.decode(ada.access_token, options={"verify_signature": False})
-    claims["sub"] = str(uuid.UUID("0192f1c4-7b1a-7c00-8000-000000000000"))
+    claims["sub"] = str(uuid.UUID(_ID))
     answer = client.who(system.sign(claims))
 
     assert answer.outcome in {(401, "TOKEN_INVALID"), (401, "TOKEN_REVOKED"), (404, "NOT_FOUND")}
