@@ -136,3 +136,11 @@ def test_objects_are_not_endlessly_deep() -> None:
     fill_object(Struct(), value, "it", errors)
 
     assert [error.message for error in errors] == ["must not be nested more than 16 levels deep"]
+
+
+def test_ids_are_taken_in_either_case() -> None:
+    """RFC 9562: UUIDs are read in either case. Everything behind the decoder compares lower case."""
+    message, errors = user_service_pb2.UpdateUserRequest(), Errors()
+    DECODE(message, {"user_id": "0192F1C4-0000-7000-8000-00000000ABCD"}, errors)
+
+    assert (message.user_id, errors) == ("0192f1c4-0000-7000-8000-00000000abcd", [])

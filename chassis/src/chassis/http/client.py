@@ -17,6 +17,7 @@ import httptools
 
 LIMIT_BYTES = 64 * 1024
 _STATUSES = range(100, 600)
+_DELIMITING = {"content-length", "transfer-encoding"}
 
 
 class NotHttp(Exception):
@@ -71,8 +72,8 @@ class _Collector(asyncio.Protocol):
             self._fail(exc)
         elif not self._received:
             self._fail(ConnectionResetError())
-        # Without a length, the end of the connection is the end of the body.
-        elif not self._response.status or "content-length" in self._response.headers:
+        # Without a length or chunks, the end of the connection is the end of the body.
+        elif not self._response.status or not self._response.headers.keys().isdisjoint(_DELIMITING):
             self._fail(NotHttp("ended early"))
         else:
             self.on_message_complete()

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from chassis.errors import FieldError
-from chassis.grpc.field_rules import Constraints, constraints
+from chassis.grpc.field_rules import Constraints, Form, constraints
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from gateway.api.fields import OBJECT, TIMESTAMP, enum_names, in_json, is_map, takes_null
@@ -179,9 +179,9 @@ def _scalar(field: FieldDescriptor) -> _Scalar:
         return _number
     if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
         return lambda value: (value, "" if isinstance(value, bool) else "must be true or false")
-    if field.type == FieldDescriptor.TYPE_BYTES:
-        return _bytes
-    return _text
+    if constraints(field).form is Form.UUID:
+        return _uuid
+    return _bytes if field.type == FieldDescriptor.TYPE_BYTES else _text
 
 
 def _bytes(value: Any) -> tuple[Any, str]:
@@ -200,6 +200,12 @@ def _text(value: Any) -> tuple[Any, str]:
         except UnicodeEncodeError:
             return None, "must be valid Unicode, without lone surrogates"
     return value, ""
+
+
+def _uuid(value: Any) -> tuple[Any, str]:
+    """Takes either case (RFC 9562, section 4): caches, limits and services compare ids in lower case."""
+    text, wrong = _text(value)
+    return (text, wrong) if wrong else (text.lower(), "")
 
 
 def _integer(least: int, most: int, rules: Constraints) -> _Scalar:
