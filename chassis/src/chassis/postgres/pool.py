@@ -14,11 +14,15 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from chassis.postgres.connection import Connection, Transaction
+from chassis.postgres.driver_pool import DriverPool
 from chassis.postgres.failures import LOST, translate, translated
 from chassis.postgres.statement_spans import statement
 from chassis.startup_errors import StartupError, StartupRefused
 
 log = structlog.get_logger()
+
+CLOSE_SECONDS = 3.0
+"""How long connections in use may take when the pool closes, before they are terminated."""
 
 Isolation = Literal["read_committed", "repeatable_read", "serializable"]
 
@@ -35,27 +39,15 @@ _CONNECTIONS_MAX = Gauge("postgres_pool_connections_max", "Maximum size of the p
 _WAITING = Gauge("postgres_pool_waiting", "Tasks that wait for a connection of the pool.")
 
 
-class _PooledConnection(asyncpg.Connection):  # type: ignore[misc] # asyncpg has no types
-    """A connection that is released without a reset query, which saves a round trip per query.
-
-    Safe because pooled connections have no session state: settings and advisory locks are transaction-scoped,
-    and nothing listens or creates temporary tables. The pool still rolls back an open transaction.
-    """
-
-    def get_reset_query(self) -> str:
-        """Returns nothing to run."""
-        return ""
-
-
 class Pool:
     """A pool of connections to Postgres."""
 
-    def __init__(self, pool: Any, *, acquire_timeout_seconds: float) -> None:
-        self._pool = pool
+    def __init__(self, drivers: DriverPool, *, acquire_timeout_seconds: float) -> None:
+        self._drivers = drivers
         self._acquire_timeout_seconds = acquire_timeout_seconds
-        _CONNECTIONS.labels("open").set_function(pool.get_size)
-        _CONNECTIONS.labels("idle").set_function(pool.get_idle_size)
-        _CONNECTIONS_MAX.set_function(pool.get_max_size)
+        _CONNECTIONS.labels("open").set_function(lambda: drivers.size)
+        _CONNECTIONS.labels("idle").set_function(lambda: drivers.idle_size)
+        _CONNECTIONS_MAX.set(drivers.size_max)
         self._waiting = 0
         _WAITING.set_function(lambda: self._waiting)
 
@@ -70,7 +62,7 @@ class Pool:
         try:
             yield Connection(driver)
         finally:
-            await self._release(driver)
+            self._drivers.release(driver)
 
     @asynccontextmanager
     async def transaction(
@@ -97,7 +89,7 @@ class Pool:
             with translated(), statement("COMMIT"):
                 await block.commit()
         finally:
-            await self._release(driver)
+            self._drivers.release(driver)
         transaction.committed()
 
     async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
@@ -120,19 +112,11 @@ class Pool:
         async with self.acquire() as connection:
             return await connection.execute(query, *arguments)
 
-    async def close(self, *, timeout_seconds: float = 3.0) -> None:
-        """Closes the pool; connections that are still busy after the timeout are terminated."""
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                await self._pool.close()
-        except TimeoutError:
-            self._pool.terminate()
-
     async def _acquire(self) -> Any:
         started = monotonic()
         self._waiting += 1
         try:
-            driver = await self._pool.acquire(timeout=self._acquire_timeout_seconds)
+            driver = await self._drivers.acquire(self._acquire_timeout_seconds)
         except LOST as error:
             _REFUSED.inc()
             raise translate(error) from error
@@ -140,13 +124,6 @@ class Pool:
             self._waiting -= 1
         _WAIT.observe(monotonic() - started)
         return driver
-
-    async def _release(self, driver: Any) -> None:
-        try:
-            await self._pool.release(driver)
-        except LOST:
-            # The pool has dropped it; the statement has raised the cause.
-            log.debug("lost connection released")
 
 
 async def _roll_back(block: Any) -> None:
@@ -180,11 +157,7 @@ async def open_pool(
     Raises:
         StartupError: Postgres is unreachable, or refuses the role, password or database.
     """
-    options = {
-        "min_size": min_size,
-        "max_size": max_size,
-        "connection_class": _PooledConnection,
-        "init": _prepare,
+    options: dict[str, Any] = {
         "timeout": connect_timeout_seconds,
         # Longer than Postgres' own timeout: it only ends waits for an unresponsive server.
         "command_timeout": statement_timeout_seconds + 2.0,
@@ -196,14 +169,25 @@ async def open_pool(
             "timezone": "UTC",
         },
     }
-    driver = await connect_with_retries(
-        url, lambda: asyncpg.create_pool(url, **options), connect_within_seconds
-    )
-    pool = Pool(driver, acquire_timeout_seconds=acquire_timeout_seconds)
+    drivers = DriverPool(lambda: _connect(url, options), size_min=min_size, size_max=max_size)
+    closing_unneeded = asyncio.create_task(drivers.close_unneeded(), name="idle-connections")
     try:
-        yield pool
+        for _ in range(min_size):
+            await connect_with_retries(url, drivers.open_idle, connect_within_seconds)
+        yield Pool(drivers, acquire_timeout_seconds=acquire_timeout_seconds)
     finally:
-        await pool.close()
+        closing_unneeded.cancel()
+        await drivers.close(CLOSE_SECONDS)
+
+
+async def _connect(url: str, options: dict[str, Any]) -> Any:
+    driver = await asyncpg.connect(url, **options)
+    try:
+        await driver.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+    except BaseException:
+        driver.terminate()
+        raise
+    return driver
 
 
 async def connect_with_retries(url: str, connect: Any, within_seconds: float) -> Any:
@@ -238,10 +222,6 @@ def where(url: str) -> str:
     """Returns host, port and database of a URL, without user and password."""
     parts = urlsplit(url)
     return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
-
-
-async def _prepare(driver: Any) -> None:
-    await driver.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
 
 
 def _milliseconds(seconds: float) -> str:
