@@ -22,6 +22,10 @@ ADMIN = {"email": "admin@vestibule.test", "password": "marble-otter-sunday-lamp"
 
 ASGI, STARLETTE, ENVOY = "bare ASGI", "Starlette + grpc.aio", "Envoy"
 CACHED, UNCACHED = "gateway, cached", "gateway, uncached"
+BARE_SERVICE = "Starlette + grpc.aio, bare servicer"
+
+SERVICE = "service"
+"""The process behind the edge that takes the calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +36,18 @@ class Contestant:
         name: As the table has it.
         url: What is asked for.
         pid: The process in front.
+        service_pid: The service that it calls, in place of user-service.
     """
 
     name: str
     url: str
     pid: int
+    service_pid: int | None = None
+
+    def watched(self, behind: dict[str, int]) -> dict[str, int]:
+        """Returns the processes whose cost is measured, by name."""
+        service = {} if self.service_pid is None else {SERVICE: self.service_pid}
+        return {"edge": self.pid, **behind, **service}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +75,7 @@ class Comparison:
         assert self.stack.postgres is not None
         assert self.stack.valkey is not None
         found = {
-            "user-service": self.stack.services["user-service"].pid,
+            SERVICE: self.stack.services["user-service"].pid,
             "Postgres": self.stack.postgres.pid,
             "Valkey": self.stack.valkey.pid,
         }
@@ -110,6 +121,7 @@ def opened(folder: Path) -> Iterator[Comparison]:
         for process in (
             *comparison.behind().values(),
             *(one.pid for one in stack.services.values() if one.pid),
+            *(each.service_pid for each in comparison.contestants if each.service_pid),
         ):
             pin(process, cores[-1:])
         for pid in (comparison.pace.pid, *(contestant.pid for contestant in comparison.contestants)):
@@ -133,11 +145,17 @@ def _contestants(
     port = ports.free_port()
     bare = _uvicorn(folder, "bench.bare_asgi", port, {"BODY": json.dumps(me, separators=(",", ":"))})
     yield Contestant(ASGI, f"http://127.0.0.1:{port}/", running.enter_context(bare))
-    port = ports.free_port()
     key_file = comparison.stack.plan.key_pairs.private_key(proof.GATEWAY)
-    given = {"USERS_ADDRESS": users, "SERVICE_KEY_FILE": str(key_file)}
-    starlette = _uvicorn(folder, "bench.bare_starlette", port, given)
-    yield Contestant(STARLETTE, f"http://127.0.0.1:{port}{path}", running.enter_context(starlette))
+    servicer_port = ports.free_port()
+    servicer = running.enter_context(_servicer(folder, servicer_port, comparison.stack))
+    for name, address, pid in (
+        (STARLETTE, users, None),
+        (BARE_SERVICE, f"127.0.0.1:{servicer_port}", servicer),
+    ):
+        port = ports.free_port()
+        given = {"USERS_ADDRESS": address, "SERVICE_KEY_FILE": str(key_file)}
+        starlette = running.enter_context(_uvicorn(folder, "bench.bare_starlette", port, given))
+        yield Contestant(name, f"http://127.0.0.1:{port}{path}", starlette, pid)
     proxy = envoy.binary()
     if proxy is not None:
         port = ports.free_port()
@@ -157,6 +175,12 @@ def _uvicorn(folder: Path, module: str, port: int, environment: dict[str, str]) 
     return _process(folder, module, command, port, environment)
 
 
+def _servicer(folder: Path, port: int, stack: Stack) -> Any:
+    database = {"POSTGRES_URL": stack.services["user-service"].environment["USERS_POSTGRES_URL"]}
+    command = [sys.executable, "-m", "bench.bare_servicer", f"127.0.0.1:{port}"]
+    return _process(folder, "bench.bare_servicer", command, port, database)
+
+
 def _python(folder: Path, module: str, port: str) -> Any:
     return _process(folder, module, [sys.executable, "-m", module, port], int(port))
 
@@ -165,7 +189,7 @@ def _python(folder: Path, module: str, port: str) -> Any:
 def _process(
     folder: Path, name: str, command: list[str], port: int, environment: dict[str, str] | None = None
 ) -> Iterator[int]:
-    log = folder / f"{name}.log"
+    log = folder / f"{name}-{port}.log"
     given = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **(environment or {})}
     process = program.spawn(command, log=log, signal="KILL", environment=given)
     try:

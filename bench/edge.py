@@ -75,7 +75,7 @@ def as_json(turns: list[Turn]) -> list[dict[str, Any]]:
 
 def _turn(comparison: Comparison, contestant: Contestant, plan: Plan, token: str) -> Turn:
     headers = [f"Authorization: Bearer {token}"]
-    watched = {"edge": contestant.pid, **comparison.behind()}
+    watched = contestant.watched(comparison.behind())
     before = {name: cpu_seconds(pid) for name, pid in watched.items()}
     began = time.monotonic()
     done = flood(contestant.url, headers, plan.flood_seconds)

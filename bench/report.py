@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from bench.contestants import SERVICE
 from bench.edge import Turn
 
 RESULTS = Path(__file__).with_name("results")
@@ -41,7 +42,7 @@ def table(turns: Sequence[Turn]) -> str:
     turns = at_one_pace(turns)
     names = list(dict.fromkeys(turn.name for turn in turns))
     first = statistics.median(turn.cpu_us["edge"] for turn in turns if turn.name == names[0])
-    columns = ("CPU µs a request: edge", "to bare ASGI", "user-service", "Postgres", "requests/s", "p50 ms")
+    columns = ("CPU µs a request: edge", "to bare ASGI", "service", "Postgres", "requests/s", "p50 ms")
     lines = [f"| | {' | '.join((*columns, 'p99', 'p99.9'))} |", "|---" * (len(columns) + 3) + "|"]
     for name in names:
         mine = [turn for turn in turns if turn.name == name]
@@ -51,7 +52,7 @@ def table(turns: Sequence[Turn]) -> str:
             name,
             spread(edge),
             f"{statistics.median(edge) / first:.2f}",
-            *(spread([turn.cpu_us[each] for turn in mine]) for each in ("user-service", "Postgres")),
+            *(spread([turn.cpu_us[each] for turn in mine]) for each in (SERVICE, "Postgres")),
             spread([turn.per_second for turn in mine]),
             *(f"{quantile(latencies, share):.2f}" for share in (0.5, 0.99, 0.999)),
         ]
@@ -70,12 +71,12 @@ def at_one_pace(turns: Sequence[Turn]) -> list[Turn]:
     ]
 
 
-def ratio(turns: Sequence[Turn], name: str, other: str) -> tuple[float, float, float]:
-    """Returns the edge's CPU of one over that of another: the median of the rounds, least and most."""
+def ratio(turns: Sequence[Turn], name: str, other: str, process: str = "edge") -> tuple[float, float, float]:
+    """Returns a process's CPU of one over that of another: the median of the rounds, least and most."""
     turns = at_one_pace(turns)
     pairs = zip(
-        (turn.cpu_us["edge"] for turn in turns if turn.name == name),
-        (turn.cpu_us["edge"] for turn in turns if turn.name == other),
+        (turn.cpu_us[process] for turn in turns if turn.name == name),
+        (turn.cpu_us[process] for turn in turns if turn.name == other),
         strict=True,
     )
     ratios = [one / two for one, two in pairs]

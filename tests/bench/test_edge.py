@@ -6,7 +6,7 @@ import pytest
 from devstack.stack import Stack
 
 from bench import edge, report
-from bench.contestants import ASGI, CACHED, STARLETTE, UNCACHED, beside
+from bench.contestants import ASGI, BARE_SERVICE, CACHED, SERVICE, STARLETTE, UNCACHED, beside
 
 UNUSED_ADDRESS = "127.0.0.1:9"
 MOMENT = edge.Plan(rounds=1, flood_seconds=0.2, stream_seconds=0.3, rate=50, warm_up=False)
@@ -18,10 +18,11 @@ def test_every_contestant_is_measured(stack: Stack, tmp_path: Path) -> None:
     with beside(stack, tmp_path, UNUSED_ADDRESS) as comparison:
         turns = {turn.name: turn for turn in edge.run(comparison, MOMENT, lambda _: None)}
 
-    assert {ASGI, STARLETTE, CACHED, UNCACHED} <= set(turns)
+    assert {ASGI, STARLETTE, BARE_SERVICE, CACHED, UNCACHED} <= set(turns)
     assert all(turn.requests > 0 and len(turn.latencies_ms) == 15 for turn in turns.values())
     assert turns[UNCACHED].cpu_us["edge"] > turns[ASGI].cpu_us["edge"], "a call costs more than none"
-    assert turns[STARLETTE].cpu_us["user-service"] > 0
+    assert turns[STARLETTE].cpu_us[SERVICE] > 0
+    assert turns[BARE_SERVICE].cpu_us[SERVICE] > 0
     assert UNCACHED in report.table(list(turns.values()))
 
 
