@@ -19,6 +19,7 @@ from hypothesis import settings
 from redis.asyncio import Redis
 from xdist.scheduler import LoadFileScheduling
 
+from chassis import logs
 from tests import migrated_cluster
 from tests.collector import Collector
 from tests.fakes.chat_server import ChatServer, running_chat_server
@@ -27,6 +28,7 @@ from tests.migrated_cluster import PASSWORDS, TEMPLATE, UNFLUSHED
 
 structlog.configure(
     processors=[
+        logs.add_context,
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),

@@ -22,7 +22,7 @@ def output() -> Iterator[io.StringIO]:
     before = (root.handlers[:], root.level, warnings.showwarning)
     yield io.StringIO()
     structlog.reset_defaults()
-    logs.clear()
+    logs.describe(dict)
     logging.captureWarnings(capture=False)
     root.handlers[:], root.level, warnings.showwarning = before
 
@@ -33,7 +33,7 @@ def lines(output: io.StringIO) -> list[dict[str, Any]]:
 
 def test_a_line_carries_time_level_service_and_context(output: io.StringIO) -> None:
     logs.configure("stock-service", stream=output)
-    logs.bind(request_id="r1", user_id="u1")
+    logs.describe(lambda: {"request_id": "r1", "user_id": "u1"})
     structlog.get_logger().info("item sold", price=3)
     (line,) = lines(output)
     assert line.pop("timestamp").endswith("Z")

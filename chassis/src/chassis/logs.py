@@ -5,7 +5,8 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, TextIO
@@ -24,6 +25,7 @@ ALWAYS_SECRET = frozenset(
 
 
 _secret: set[str] = set(ALWAYS_SECRET)
+_fields: ContextVar[Callable[[], Mapping[str, str]] | None] = ContextVar("log_fields", default=None)
 
 
 def hide(names: Collection[str]) -> None:
@@ -158,14 +160,19 @@ def configure(
     logging.captureWarnings(capture=True)
 
 
-def bind(**values: str) -> None:
-    """Adds fields such as `request_id`, `trace_id` and `user_id` to every later line of this context."""
-    structlog.contextvars.bind_contextvars(**values)
+def describe(fields: Callable[[], Mapping[str, str]]) -> None:
+    """Adds what the function returns to every later line of this context.
+
+    It is called for each line: most calls write none.
+    """
+    _fields.set(fields)
 
 
-def clear() -> None:
-    """Removes what `bind` added to this context."""
-    structlog.contextvars.clear_contextvars()
+def add_context(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """A processor that adds the fields of the context, such as `request_id`, `trace_id` and `user_id`."""
+    del logger, method
+    fields = _fields.get()
+    return event if fields is None else {**fields(), **event}
 
 
 def _processors(service: str, log_format: str, secrets: Collection[str], *, colors: bool) -> list[Processor]:
@@ -175,6 +182,7 @@ def _processors(service: str, log_format: str, secrets: Collection[str], *, colo
         return event
 
     before: list[Processor] = [
+        add_context,
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         _stamp,

@@ -4,8 +4,7 @@ import time
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from structlog.contextvars import bind_contextvars
-
+from chassis import logs
 from chassis.identity.caller import Caller, set_current_caller
 from chassis.identity.claims import Claims
 from chassis.tracing import traces
@@ -70,6 +69,15 @@ class Call:
             pairs.append((IDEMPOTENCY_KEY, self.idempotency_key))
         return pairs
 
+    def log_fields(self) -> dict[str, str]:
+        """Returns the fields of every log line that is written for this call."""
+        fields = {"request_id": self.caller.request_id}
+        if self.caller.user_id is not None:
+            fields["user_id"] = str(self.caller.user_id)
+        if self.traceparent:
+            fields["trace_id"] = self.traceparent[3:35]
+        return fields
+
 
 _call: ContextVar[Call | None] = ContextVar("call", default=None)
 
@@ -91,14 +99,8 @@ def current_traceparent() -> str:
 def enter(call: Call) -> None:
     """Makes a call the current one of this task, for use cases, logs and channels."""
     _call.set(call)
-    caller = call.caller
-    set_current_caller(caller)
-    bound = {"request_id": caller.request_id}
-    if caller.user_id is not None:
-        bound["user_id"] = str(caller.user_id)
-    if call.traceparent:
-        bound["trace_id"] = call.traceparent[3:35]
-    bind_contextvars(**bound)
+    set_current_caller(call.caller)
+    logs.describe(call.log_fields)
 
 
 def printable(text: str) -> str:

@@ -3,10 +3,10 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from time import monotonic
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, overload
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -23,6 +23,8 @@ log = structlog.get_logger()
 
 CLOSE_SECONDS = 3.0
 """How long connections in use may take when the pool closes, before they are terminated."""
+
+Made = TypeVar("Made")
 
 Isolation = Literal["read_committed", "repeatable_read", "serializable"]
 
@@ -51,18 +53,17 @@ class Pool:
         self._waiting = 0
         _WAITING.set_function(lambda: self._waiting)
 
-    @asynccontextmanager
-    async def acquire(self) -> AsyncIterator[Connection]:
-        """Lends a connection for single statements; hold it only for SQL.
+    @overload
+    def acquire(self) -> "Loan[Connection]": ...
+    @overload
+    def acquire(self, make: Callable[[Connection], Made]) -> "Loan[Made]": ...
+    def acquire(self, make: Callable[[Connection], Any] = lambda connection: connection) -> "Loan[Any]":
+        """Lends a connection for single statements, or what is made of it; hold it only for SQL.
 
         Raises:
             Unavailable: no connection became free in time, or Postgres is unreachable.
         """
-        driver = await self._acquire()
-        try:
-            yield Connection(driver)
-        finally:
-            self._drivers.release(driver)
+        return Loan(self, make)
 
     @asynccontextmanager
     async def transaction(
@@ -74,7 +75,7 @@ class Pool:
             Unavailable: no connection, or it was lost; if it was lost during COMMIT, the change may have
                 been made.
         """
-        driver = await self._acquire()
+        driver = await self.take()
         try:
             block = driver.transaction(isolation=isolation, readonly=readonly)
             with translated(), statement("BEGIN"):
@@ -89,7 +90,7 @@ class Pool:
             with translated(), statement("COMMIT"):
                 await block.commit()
         finally:
-            self._drivers.release(driver)
+            self.give_back(driver)
         transaction.committed()
 
     async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
@@ -112,7 +113,8 @@ class Pool:
         async with self.acquire() as connection:
             return await connection.execute(query, *arguments)
 
-    async def _acquire(self) -> Any:
+    async def take(self) -> Any:
+        """Lends a connection of the driver, to be given back."""
         started = monotonic()
         self._waiting += 1
         try:
@@ -124,6 +126,27 @@ class Pool:
             self._waiting -= 1
         _WAIT.observe(monotonic() - started)
         return driver
+
+    def give_back(self, driver: Any) -> None:
+        """Takes a connection back."""
+        self._drivers.release(driver)
+
+
+class Loan(AbstractAsyncContextManager[Made]):
+    """Lends a connection for a block. A generator would cost as much as the loan."""
+
+    __slots__ = ("_driver", "_make", "_pool")
+
+    def __init__(self, pool: Pool, make: Callable[[Connection], Made]) -> None:
+        self._pool = pool
+        self._make = make
+
+    async def __aenter__(self) -> Made:
+        self._driver = await self._pool.take()
+        return self._make(Connection(self._driver))
+
+    async def __aexit__(self, *error: object) -> None:
+        self._pool.give_back(self._driver)
 
 
 async def _roll_back(block: Any) -> None:

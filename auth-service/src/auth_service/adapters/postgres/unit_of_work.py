@@ -1,11 +1,13 @@
 """Binds the repositories to a connection of the pool."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from chassis.postgres.connection import Connection
 from chassis.postgres.pool import Pool
+from chassis.postgres.unit_of_work import ConnectionUnit, Repository
 
 from auth_service.adapters.postgres.api_keys import PostgresApiKeys
 from auth_service.adapters.postgres.audit import PostgresAuditHeads, PostgresAuditTrail, RefusalBounds
@@ -27,31 +29,29 @@ from auth_service.adapters.postgres.user_imports import PostgresUserImports
 from auth_service.domain.session import STANDARD, SessionLimits
 
 
-class PostgresUnitOfWork:
+class PostgresUnitOfWork(ConnectionUnit):
     """`UnitOfWork` on one connection; the outbox works in a transaction only."""
 
-    __slots__ = (
-        "api_keys",
-        "audit",
-        "audit_heads",
-        "credentials",
-        "devices",
-        "email_changes",
-        "emails",
-        "exports",
-        "idempotency",
-        "imports",
-        "login_throttle",
-        "mails",
-        "outbox",
-        "passkeys",
-        "retention",
-        "revocations",
-        "second_factors",
-        "sessions",
-        "sign_ins",
-        "signing_keys",
-    )
+    __slots__ = ("_limits", "_refusals")
+
+    api_keys = Repository(PostgresApiKeys)
+    idempotency = Repository(partial(PostgresIdempotency, schema="auth"))
+    audit_heads = Repository(PostgresAuditHeads)
+    credentials = Repository(PostgresCredentials)
+    devices = Repository(PostgresDevices)
+    email_changes = Repository(PostgresEmailChanges)
+    emails = Repository(PostgresEmails)
+    exports = Repository(PostgresExports)
+    imports = Repository(PostgresUserImports)
+    login_throttle = Repository(PostgresLoginThrottle)
+    mails = Repository(PostgresMails)
+    passkeys = Repository(PostgresPasskeys)
+    retention = Repository(PostgresRetention)
+    revocations = Repository(PostgresRevocations)
+    second_factors = Repository(PostgresSecondFactors)
+    sessions = Repository(PostgresSessions)
+    signing_keys = Repository(PostgresSigningKeys)
+    outbox = Repository(PostgresOutbox)
 
     def __init__(
         self,
@@ -59,26 +59,19 @@ class PostgresUnitOfWork:
         limits: SessionLimits = STANDARD,
         refusals: RefusalBounds | None = None,
     ) -> None:
-        self.api_keys = PostgresApiKeys(connection)
-        self.idempotency = PostgresIdempotency(connection, "auth")
-        self.audit = PostgresAuditTrail(connection, refusals or RefusalBounds())
-        self.audit_heads = PostgresAuditHeads(connection)
-        self.credentials = PostgresCredentials(connection)
-        self.devices = PostgresDevices(connection)
-        self.email_changes = PostgresEmailChanges(connection)
-        self.emails = PostgresEmails(connection)
-        self.exports = PostgresExports(connection)
-        self.imports = PostgresUserImports(connection)
-        self.login_throttle = PostgresLoginThrottle(connection)
-        self.mails = PostgresMails(connection)
-        self.passkeys = PostgresPasskeys(connection)
-        self.retention = PostgresRetention(connection)
-        self.revocations = PostgresRevocations(connection)
-        self.second_factors = PostgresSecondFactors(connection)
-        self.sessions = PostgresSessions(connection)
-        self.sign_ins = PostgresSignIns(connection, limits)
-        self.signing_keys = PostgresSigningKeys(connection)
-        self.outbox = PostgresOutbox(connection)
+        super().__init__(connection)
+        self._limits = limits
+        self._refusals = refusals or RefusalBounds()
+
+    @property
+    def audit(self) -> PostgresAuditTrail:
+        """The audit trail."""
+        return PostgresAuditTrail(self.connection, self._refusals)
+
+    @property
+    def sign_ins(self) -> PostgresSignIns:
+        """The sign-ins."""
+        return PostgresSignIns(self.connection, self._limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +82,15 @@ class PostgresUnitsOfWork:
     limits: SessionLimits = STANDARD
     refusals: RefusalBounds = field(default_factory=RefusalBounds)
 
-    @asynccontextmanager
-    async def statements(self) -> AsyncIterator[PostgresUnitOfWork]:
+    def statements(self) -> AbstractAsyncContextManager[PostgresUnitOfWork]:
         """Opens a unit whose statements commit one by one."""
-        async with self.pool.acquire() as connection:
-            yield PostgresUnitOfWork(connection, self.limits, self.refusals)
+        return self.pool.acquire(self._unit)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PostgresUnitOfWork]:
         """Opens a unit that commits as a whole at the end of the block, or not at all."""
         async with self.pool.transaction() as transaction:
-            yield PostgresUnitOfWork(transaction, self.limits, self.refusals)
+            yield self._unit(transaction)
+
+    def _unit(self, connection: Connection) -> PostgresUnitOfWork:
+        return PostgresUnitOfWork(connection, self.limits, self.refusals)

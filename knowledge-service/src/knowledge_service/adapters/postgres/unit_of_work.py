@@ -1,12 +1,14 @@
 """Units of work on Postgres."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from chassis.postgres.connection import Connection
 from chassis.postgres.idempotency import PostgresIdempotency
 from chassis.postgres.pool import Pool
+from chassis.postgres.unit_of_work import ConnectionUnit, Repository
 
 from knowledge_service.adapters.postgres.documents import PostgresDocuments
 from knowledge_service.adapters.postgres.index_removals import PostgresIndexRemovals
@@ -17,19 +19,34 @@ from knowledge_service.adapters.postgres.sources import PostgresSources
 from knowledge_service.adapters.text_seal import TextSeal
 
 
-class PostgresUnitOfWork:
+class PostgresUnitOfWork(ConnectionUnit):
     """`UnitOfWork` on one connection; the outbox works in a transaction only."""
 
-    __slots__ = ("documents", "idempotency", "outbox", "owners", "passages", "removals", "sources")
+    __slots__ = ("_seal",)
+
+    removals = Repository(PostgresIndexRemovals)
+    owners = Repository(PostgresOwners)
+    idempotency = Repository(partial(PostgresIdempotency, schema=OUTBOX.schema))
+    outbox = Repository(PostgresOutbox)
 
     def __init__(self, connection: Connection, seal: TextSeal) -> None:
-        self.documents = PostgresDocuments(connection, seal)
-        self.passages = PostgresPassages(connection, seal)
-        self.removals = PostgresIndexRemovals(connection)
-        self.owners = PostgresOwners(connection)
-        self.sources = PostgresSources(connection, seal)
-        self.idempotency = PostgresIdempotency(connection, OUTBOX.schema)
-        self.outbox = PostgresOutbox(connection)
+        super().__init__(connection)
+        self._seal = seal
+
+    @property
+    def documents(self) -> PostgresDocuments:
+        """The documents."""
+        return PostgresDocuments(self.connection, self._seal)
+
+    @property
+    def passages(self) -> PostgresPassages:
+        """Their passages."""
+        return PostgresPassages(self.connection, self._seal)
+
+    @property
+    def sources(self) -> PostgresSources:
+        """The sources that documents are read from."""
+        return PostgresSources(self.connection, self._seal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +60,15 @@ class PostgresUnitsOfWork:
     pool: Pool
     seal: TextSeal
 
-    @asynccontextmanager
-    async def statements(self) -> AsyncIterator[PostgresUnitOfWork]:
+    def statements(self) -> AbstractAsyncContextManager[PostgresUnitOfWork]:
         """Opens a unit whose statements commit one by one."""
-        async with self.pool.acquire() as connection:
-            yield PostgresUnitOfWork(connection, self.seal)
+        return self.pool.acquire(self._unit)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PostgresUnitOfWork]:
         """Opens a unit that commits at the end of the block, and rolls back when the block raises."""
         async with self.pool.transaction() as transaction:
-            yield PostgresUnitOfWork(transaction, self.seal)
+            yield self._unit(transaction)
+
+    def _unit(self, connection: Connection) -> PostgresUnitOfWork:
+        return PostgresUnitOfWork(connection, self.seal)

@@ -1,12 +1,14 @@
 """Units of work on Postgres."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from chassis.postgres.connection import Connection
 from chassis.postgres.idempotency import PostgresIdempotency
 from chassis.postgres.pool import Pool
+from chassis.postgres.unit_of_work import ConnectionUnit, Repository
 
 from user_service.adapters.postgres.audit_clients import PostgresAuditClients
 from user_service.adapters.postgres.email_changes import PostgresEmailChanges
@@ -17,29 +19,27 @@ from user_service.adapters.postgres.users import PostgresUsers
 from user_service.adapters.postgres.webhooks import PostgresWebhooks
 
 
-class PostgresUnitOfWork:
+class PostgresUnitOfWork(ConnectionUnit):
     """`UnitOfWork` on one connection; the outbox works in a transaction only."""
 
-    __slots__ = (
-        "audit_clients",
-        "email_changes",
-        "idempotency",
-        "imports",
-        "outbox",
-        "tombstones",
-        "users",
-        "webhooks",
-    )
+    __slots__ = ("_carries_clients",)
+
+    users = Repository(PostgresUsers)
+    imports = Repository(PostgresUserImports)
+    email_changes = Repository(PostgresEmailChanges)
+    webhooks = Repository(PostgresWebhooks)
+    idempotency = Repository(partial(PostgresIdempotency, schema=OUTBOX.schema))
+    tombstones = Repository(PostgresTombstones)
+    audit_clients = Repository(PostgresAuditClients)
 
     def __init__(self, connection: Connection, *, carries_clients: bool) -> None:
-        self.users = PostgresUsers(connection)
-        self.imports = PostgresUserImports(connection)
-        self.email_changes = PostgresEmailChanges(connection)
-        self.webhooks = PostgresWebhooks(connection)
-        self.idempotency = PostgresIdempotency(connection, OUTBOX.schema)
-        self.tombstones = PostgresTombstones(connection)
-        self.audit_clients = PostgresAuditClients(connection)
-        self.outbox = PostgresOutbox(connection, carries_clients)
+        super().__init__(connection)
+        self._carries_clients = carries_clients
+
+    @property
+    def outbox(self) -> PostgresOutbox:
+        """The events to publish."""
+        return PostgresOutbox(self.connection, self._carries_clients)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +53,15 @@ class PostgresUnitsOfWork:
     pool: Pool
     carries_clients: bool = False
 
-    @asynccontextmanager
-    async def statements(self) -> AsyncIterator[PostgresUnitOfWork]:
+    def statements(self) -> AbstractAsyncContextManager[PostgresUnitOfWork]:
         """Opens a unit whose statements commit one by one."""
-        async with self.pool.acquire() as connection:
-            yield PostgresUnitOfWork(connection, carries_clients=self.carries_clients)
+        return self.pool.acquire(self._unit)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PostgresUnitOfWork]:
         """Opens a unit that commits at the end of the block, and rolls back when the block raises."""
         async with self.pool.transaction() as transaction:
-            yield PostgresUnitOfWork(transaction, carries_clients=self.carries_clients)
+            yield self._unit(transaction)
+
+    def _unit(self, connection: Connection) -> PostgresUnitOfWork:
+        return PostgresUnitOfWork(connection, carries_clients=self.carries_clients)
