@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 import structlog
 from devstack.database import Database
@@ -22,6 +21,7 @@ from xdist.scheduler import LoadFileScheduling
 from chassis import logs
 from tests import migrated_cluster
 from tests.collector import Collector
+from tests.databases import copied, created, dropped
 from tests.fakes.chat_server import ChatServer, running_chat_server
 from tests.groups import GroupScheduling, rank
 from tests.migrated_cluster import PASSWORDS, TEMPLATE, UNFLUSHED
@@ -94,25 +94,17 @@ def _migrated(postgres: Postgres) -> Database:
 async def _database(postgres: Postgres, migrated: Database) -> AsyncIterator[Database]:
     """A fresh, migrated database of this test's own; `database.url("auth_service")` and so on."""
     name = f"test_{next(_NUMBERS)}"
-    admin = await asyncpg.connect(postgres.url())
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
-    database = Database(postgres.url(database=name), migrated.passwords)
-    # Grants on the database and search paths are not part of a template.
-    await database.provision()
-    yield database
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.close()
+    yield await copied(postgres, migrated, name)
+    await dropped(postgres, name)
 
 
 @pytest.fixture(name="empty_database")
 async def _empty_database(postgres: Postgres) -> AsyncIterator[str]:
     """The superuser's URL of a fresh, empty database."""
     name = f"test_{next(_NUMBERS)}"
-    admin = await asyncpg.connect(postgres.url())
-    await admin.execute(f"CREATE DATABASE {name}")
+    await created(postgres, name)
     yield postgres.url(database=name)
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.close()
+    await dropped(postgres, name)
 
 
 @pytest.fixture(scope="session", name="shared_valkey")

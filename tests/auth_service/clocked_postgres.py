@@ -38,7 +38,7 @@ from devstack.database import Database as DevelopmentDatabase
 from devstack.postgres import Postgres
 from vestibule.events.v1 import events_pb2
 
-from tests.auth_service.emptied_database import TABLES
+from tests.auth_service.tables import EMPTYING, TABLES
 from tests.fakes.auth_service.clock import FakeClock
 
 NAME = "auth_service_use_cases"
@@ -94,7 +94,7 @@ class ClockedPostgres:
 
     async def empty(self) -> None:
         """Deletes every row of every table."""
-        await self._admin.execute(";".join(f"DELETE FROM auth.{table}" for table in TABLES))
+        await self._admin.execute(EMPTYING)
 
     async def set_time(self, at: datetime) -> None:
         """Makes this the present time."""

@@ -42,6 +42,7 @@ from chassis.postgres.pool import Pool, open_pool
 from devstack.database import Database as DevelopmentDatabase
 from devstack.ports import free_port
 from devstack.postgres import Postgres
+from devstack.topology import AUTH
 from devstack.valkey import Valkey
 from vestibule.auth.v1 import (
     account_service_pb2,
@@ -66,10 +67,11 @@ from vestibule.users.v1 import directory_service_pb2
 
 from tests.auth_service.command_line import Environment
 from tests.auth_service.directory_stand_in import DirectoryStandIn
-from tests.auth_service.emptied_database import emptied
 from tests.auth_service.local_service import AT_ONCE, DEVICE_TOKENS, EMAIL, HERE, ISSUER, NAME, PASSWORD
+from tests.auth_service.tables import EMPTYING
 from tests.auth_service.use_cases import UseCases
 from tests.auth_service.zxcvbn_here import POLICY
+from tests.databases import emptied
 from tests.fakes.service_keys import key_settings, service_tokens
 
 AUDIENCE = "vestibule"
@@ -190,7 +192,7 @@ class Service:
 @pytest.fixture(name="emptied_database")
 async def _emptied_database(postgres: Postgres, migrated: DevelopmentDatabase) -> DevelopmentDatabase:
     """A database without users, shared with other tests: its tables stay as they are."""
-    return await emptied(postgres, migrated)
+    return await emptied(postgres, migrated, AUTH, EMPTYING)
 
 
 @pytest.fixture(name="pool")

@@ -8,9 +8,7 @@ from chassis.email_address import canonical_email
 from chassis.ids import uuid7
 from chassis.startup_errors import StartupError
 from devstack.database import Database
-from devstack.postgres import Postgres
 
-from tests.auth_service.emptied_database import emptied
 from tests.migrating import migrate_once_more
 
 MIGRATION = "auth_service.migrations.versions.0029_rewrite_canonical_addresses"
@@ -44,33 +42,31 @@ async def _forms(database: Database) -> dict[str, str]:
     return {row["email"]: row["email_canonical"] for row in rows}
 
 
-async def test_old_forms_are_rewritten(postgres: Postgres, migrated: Database) -> None:
+async def test_old_forms_are_rewritten(emptied_database: Database) -> None:
     """Also where one user's new form is what another's was; the rest stays as it is."""
-    database = await emptied(postgres, migrated)
     users = {
         "x@stra\u00dfe.example": "x@strasse.example",
         "x@stra\u00dfe\u00df.example": "x@xn--strae-oqa.example",
         "x@b\u00fccher.example": "x@xn--bcher-kva.example",
         "X@Example.org": "x@example.org",
     }
-    await _keep(database, *users.items())
+    await _keep(emptied_database, *users.items())
 
-    await migrate_once_more(database.url("auth_owner"), MIGRATION)
+    await migrate_once_more(emptied_database.url("auth_owner"), MIGRATION)
 
-    assert await _forms(database) == {email: canonical_email(email) for email in users}
+    assert await _forms(emptied_database) == {email: canonical_email(email) for email in users}
 
 
-async def test_two_users_with_one_mailbox(postgres: Postgres, migrated: Database) -> None:
+async def test_two_users_with_one_mailbox(emptied_database: Database) -> None:
     """Nothing is changed, and the operator learns who they are: by id, not by address."""
-    database = await emptied(postgres, migrated)
     users = {
         "x@stra\u00dfe.example": "x@strasse.example",
         "x@xn--strae-oqa.example": "x@xn--strae-oqa.example",
     }
-    ids = await _keep(database, *users.items())
+    ids = await _keep(emptied_database, *users.items())
 
     with pytest.raises(StartupError, match=f"{ids[0]} and {ids[1]}") as refusal:
-        await migrate_once_more(database.url("auth_owner"), MIGRATION)
+        await migrate_once_more(emptied_database.url("auth_owner"), MIGRATION)
 
     assert "@" not in str(refusal.value)
-    assert await _forms(database) == users
+    assert await _forms(emptied_database) == users

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
-import asyncpg
 from chassis.clock import SystemClock
 from chassis.errors import Unavailable
 from chassis.identity.caller import Caller
@@ -17,6 +16,7 @@ from chassis.ids import uuid7
 from chassis.postgres.pool import Pool, open_pool
 from devstack.database import Database
 from devstack.postgres import Postgres
+from devstack.topology import KNOWLEDGE
 from knowledge_service.adapters.postgres.pgvector_index import PgvectorIndex
 from knowledge_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from knowledge_service.adapters.text_seal import TextSeal
@@ -31,7 +31,13 @@ from knowledge_service.usecases.indexing import IndexDocument, IndexWaiting, Rem
 from knowledge_service.usecases.search import SearchPassages, SearchResult
 from vestibule.events.v1.events_pb2 import AuditRecorded, Event
 
-DATABASE = "knowledge_service_tests"
+from tests.databases import emptied
+
+EMPTYING = (
+    "TRUNCATE knowledge.sources, knowledge.source_files, knowledge.documents, knowledge.passages,"
+    " knowledge.index_removals, knowledge.attempts,"
+    " knowledge.erased_owners, knowledge.outbox, knowledge.indexed_passages, knowledge.term_counts"
+)
 DIMENSIONS = 256
 MASTER_KEY = bytes(range(32))
 
@@ -183,28 +189,6 @@ def a_user(role: Role = Role.USER) -> Caller:
 @asynccontextmanager
 async def emptied_pool(postgres: Postgres, migrated: Database) -> AsyncIterator[Pool]:
     """Opens a pool on a database of these tests without rows, with the service's role."""
-    database = Database(postgres.url(database=DATABASE), migrated.passwords)
-    admin = await asyncpg.connect(postgres.url())
-    try:
-        if not await admin.fetchval("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", DATABASE):
-            template = migrated.admin_url.rpartition("/")[2]
-            await admin.execute(f"CREATE DATABASE {DATABASE} TEMPLATE {template} STRATEGY file_copy")
-            await database.provision()
-    finally:
-        await admin.close()
-    await empty(database)
+    database = await emptied(postgres, migrated, KNOWLEDGE, EMPTYING)
     async with open_pool(database.url("knowledge_service"), application_name="test", max_size=10) as pool:
         yield pool
-
-
-async def empty(database: Database) -> None:
-    """Deletes all rows."""
-    owner = await asyncpg.connect(database.url("knowledge_owner"))
-    try:
-        await owner.execute(
-            "TRUNCATE knowledge.sources, knowledge.source_files, knowledge.documents, knowledge.passages,"
-            " knowledge.index_removals, knowledge.attempts,"
-            " knowledge.erased_owners, knowledge.outbox, knowledge.indexed_passages, knowledge.term_counts"
-        )
-    finally:
-        await owner.close()

@@ -18,6 +18,7 @@ from chassis.identity.verifier import TokenVerifier
 from chassis.postgres.pool import Pool, open_pool
 from devstack.database import Database as DevelopmentDatabase
 from devstack.postgres import Postgres
+from devstack.topology import USERS
 from user_service import wiring
 from user_service.adapters.accounts import GrpcAccounts
 from user_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
@@ -34,10 +35,12 @@ from vestibule.users.v1.directory_service_pb2_grpc import (
 )
 from vestibule.users.v1.user_service_pb2_grpc import UserServiceStub, add_UserServiceServicer_to_server
 
+from tests.databases import deleting, emptied
 from tests.fakes.service_keys import service_tokens
 from tests.user_service import auth_stand_in
 from tests.user_service.auth_stand_in import AUDIENCE, ISSUER, AuthStandIn
-from tests.user_service.emptied_database import emptied
+
+EMPTYING = deleting("users", "webhooks", "attempts", "users", "tombstones", "outbox")
 
 
 class VerifyingAuthenticator:
@@ -137,7 +140,7 @@ class Service(Stored):
 @pytest.fixture(name="emptied_database")
 async def _emptied_database(postgres: Postgres, migrated: DevelopmentDatabase) -> DevelopmentDatabase:
     """A database without rows, shared with other tests, which must not alter its tables."""
-    return await emptied(postgres, migrated)
+    return await emptied(postgres, migrated, USERS, EMPTYING)
 
 
 @pytest.fixture(name="users_pool")

@@ -39,30 +39,30 @@ async def test_http_status(status: int, outcome: Outcome) -> None:
     assert (None if status < 400 else "answers with status 503") == result.error
 
 
-async def test_postgres(database: Database) -> None:
+async def test_postgres(health_database: Database) -> None:
     """A query with the aggregator's own role."""
-    check = PostgresCheck(database.url("health_aggregator"), lambda: None)
+    check = PostgresCheck(health_database.url("health_aggregator"), lambda: None)
     results = [await check_once(check) for _ in range(2)]
     await check.close()
 
     assert [result.outcome for result in results] == [Outcome.UP] * 2
 
 
-async def test_postgres_with_a_wrong_password(database: Database) -> None:
+async def test_postgres_with_a_wrong_password(health_database: Database) -> None:
     """The error does not contain it."""
-    right = database.url("health_aggregator")
-    wrong = right.replace(database.passwords["health_aggregator"], "hunter2")
+    right = health_database.url("health_aggregator")
+    wrong = right.replace(health_database.passwords["health_aggregator"], "hunter2")
     result = await check_once(PostgresCheck(wrong, lambda: None))
 
     assert result.error == "refuses the role or its password"
 
 
 async def test_postgres_wakes_when_the_server_ends_the_session(
-    postgres: Postgres, database: Database
+    postgres: Postgres, health_database: Database
 ) -> None:
     """A lost connection is detected before the next check."""
     woken = asyncio.Event()
-    check = PostgresCheck(database.url("health_aggregator"), woken.set)
+    check = PostgresCheck(health_database.url("health_aggregator"), woken.set)
     await check_once(check)
     admin = await asyncpg.connect(postgres.url())
     await admin.execute(

@@ -1,12 +1,10 @@
 """The contract of history stores: in memory and in Postgres."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from chassis.errors import Unavailable
-from chassis.postgres.pool import open_pool
-from devstack.database import Database
+from chassis.postgres.pool import Pool, open_pool
 from devstack.postgres import Postgres
 from health_aggregator.adapters.memory_history import MemoryHistory
 from health_aggregator.adapters.postgres.history import PostgresHistory
@@ -17,14 +15,8 @@ NOON = datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)
 
 
 @pytest.fixture(name="store", params=["memory", "postgres"])
-async def _store(request: pytest.FixtureRequest, database: Database) -> AsyncIterator[HistoryStore]:
-    if request.param == "memory":
-        yield MemoryHistory()
-        return
-    async with open_pool(
-        database.url("health_aggregator"), application_name="test", min_size=0, max_size=2
-    ) as pool:
-        yield PostgresHistory(pool, "test")
+async def _store(request: pytest.FixtureRequest, health_pool: Pool) -> HistoryStore:
+    return MemoryHistory() if request.param == "memory" else PostgresHistory(health_pool, "test")
 
 
 def observed(seconds: float, *, success: bool = True, available: bool = True) -> Observation:
@@ -83,22 +75,20 @@ async def test_deletes_after_90_days(store: HistoryStore) -> None:
     assert (len(kept), len(left)) == (1, 0)
 
 
-async def test_one_aggregator_writes(database: Database) -> None:
+async def test_one_aggregator_writes(health_pool: Pool) -> None:
     """Of two, the first one writes; the other adds nothing, so nothing is counted twice."""
-    url = database.url("health_aggregator")
-    async with open_pool(url, application_name="test", min_size=0, max_size=2) as pool:
-        first, second = PostgresHistory(pool, "first"), PostgresHistory(pool, "second")
+    first, second = PostgresHistory(health_pool, "first"), PostgresHistory(health_pool, "second")
 
-        assert await first.append([observed(0)], [])
-        assert not await second.append([observed(0)], [])
-        assert await first.append([observed(1)], [])
+    assert await first.append([observed(0)], [])
+    assert not await second.append([observed(0)], [])
+    assert await first.append([observed(1)], [])
 
-        days = await second.periods(Resolution.DAY, NOON - timedelta(days=1))
-        assert [period.checks for period in days] == [2]
-        assert await pool.fetchval("SELECT count(*) FROM health.observations") == 2
+    days = await second.periods(Resolution.DAY, NOON - timedelta(days=1))
+    assert [period.checks for period in days] == [2]
+    assert await health_pool.fetchval("SELECT count(*) FROM health.observations") == 2
 
-        await first.prune(NOON + timedelta(days=1, minutes=1))
-        assert await pool.fetchval("SELECT count(*) FROM health.observations") == 0
+    await first.prune(NOON + timedelta(days=1, minutes=1))
+    assert await health_pool.fetchval("SELECT count(*) FROM health.observations") == 0
 
 
 async def test_unavailable_when_postgres_is_down(own_postgres: Postgres) -> None:

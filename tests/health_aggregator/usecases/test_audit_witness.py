@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -10,10 +10,9 @@ import asyncpg
 import pytest
 from chassis.clock import SystemClock
 from chassis.errors import Unavailable
-from chassis.postgres.pool import open_pool
+from chassis.postgres.pool import Pool
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from devstack.database import Database
 from health_aggregator.adapters.audit_heads import EcdsaHeadVerifier
 from health_aggregator.adapters.postgres.audit_witness import PostgresWitnessStore
 from health_aggregator.domain.audit_witness import ChainContradicted, HeadKey, SignedHead, statement
@@ -60,10 +59,8 @@ class Chain:
 
 
 @pytest.fixture(name="store")
-async def _store(database: Database) -> AsyncIterator[PostgresWitnessStore]:
-    url = database.url("health_aggregator")
-    async with open_pool(url, application_name="test", min_size=0, max_size=2) as pool:
-        yield PostgresWitnessStore(pool)
+async def _store(health_pool: Pool) -> PostgresWitnessStore:
+    return PostgresWitnessStore(health_pool)
 
 
 @pytest.fixture(name="chain")
@@ -181,10 +178,7 @@ async def test_a_problem_is_shown_until_the_chain_agrees(chain: Chain, witness: 
         "TRUNCATE health.audit_heads",
     ],
 )
-async def test_the_runtime_role_can_only_add_heads(database: Database, statement_: str) -> None:
+async def test_the_runtime_role_can_only_add_heads(health_pool: Pool, statement_: str) -> None:
     """It can neither change a head nor remove one."""
-    async with open_pool(
-        database.url("health_aggregator"), application_name="test", min_size=0, max_size=2
-    ) as pool:
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await pool.execute(statement_)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await health_pool.execute(statement_)

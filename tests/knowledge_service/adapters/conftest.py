@@ -6,23 +6,25 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from uuid import uuid4
 
 import pytest
-from chassis.postgres.pool import Pool, open_pool
+from chassis.postgres.pool import Pool
 from devstack.database import Database
+from devstack.postgres import Postgres
 from knowledge_service.adapters.postgres.pgvector_index import PgvectorIndex
-from knowledge_service.adapters.qdrant_index import QdrantIndex
 from knowledge_service.domain.passage_index import PassageIndex
-from qdrant_client import AsyncQdrantClient
+
+from tests.knowledge_service.knowledge import emptied_pool
 
 DIMENSIONS = 256
+QDRANT_URL = os.environ.get("QDRANT_URL")
 
 IndexOf = Callable[[str], PassageIndex]
 """Opens the same index for the vectors of a model."""
 
 
 @pytest.fixture(name="knowledge_pool")
-async def _knowledge_pool(database: Database) -> AsyncIterator[Pool]:
-    """The service's pool, with its production role."""
-    async with open_pool(database.url("knowledge_service"), application_name="test", max_size=10) as pool:
+async def _knowledge_pool(postgres: Postgres, migrated: Database) -> AsyncIterator[Pool]:
+    """The service's pool, with its production role, on empty tables."""
+    async with emptied_pool(postgres, migrated) as pool:
         yield pool
 
 
@@ -39,6 +41,9 @@ async def _pgvector(pool: Pool, dimensions: int) -> AsyncIterator[IndexOf]:
 
 @asynccontextmanager
 async def _qdrant_local(pool: Pool, dimensions: int) -> AsyncIterator[IndexOf]:
+    from knowledge_service.adapters.qdrant_index import QdrantIndex  # noqa: PLC0415 it takes half a second
+    from qdrant_client import AsyncQdrantClient  # noqa: PLC0415
+
     client = AsyncQdrantClient(":memory:")
     yield lambda model: QdrantIndex(client, model=model, dimensions=dimensions)
     await client.close()
@@ -46,16 +51,22 @@ async def _qdrant_local(pool: Pool, dimensions: int) -> AsyncIterator[IndexOf]:
 
 @asynccontextmanager
 async def _qdrant_server(pool: Pool, dimensions: int) -> AsyncIterator[IndexOf]:
-    url = os.environ.get("QDRANT_URL")
-    if url is None:
-        pytest.skip("needs the URL of a Qdrant server in QDRANT_URL")
-    client, collection = AsyncQdrantClient(url=url), f"test_{uuid4().hex}"
+    from knowledge_service.adapters.qdrant_index import QdrantIndex  # noqa: PLC0415 it takes half a second
+    from qdrant_client import AsyncQdrantClient  # noqa: PLC0415
+
+    client, collection = AsyncQdrantClient(url=QDRANT_URL), f"test_{uuid4().hex}"
     yield lambda model: QdrantIndex(client, model=model, dimensions=dimensions, collection=collection)
     await client.delete_collection(collection)
     await client.close()
 
 
-@pytest.fixture(name="open_index", params=[_pgvector, _qdrant_local, _qdrant_server])
+_needs_qdrant = pytest.mark.skipif(
+    QDRANT_URL is None, reason="needs the URL of a Qdrant server in QDRANT_URL"
+)
+ADAPTERS = [_pgvector, _qdrant_local, pytest.param(_qdrant_server, marks=_needs_qdrant)]
+
+
+@pytest.fixture(name="open_index", params=ADAPTERS)
 async def _open_index(
     request: pytest.FixtureRequest, knowledge_pool: Pool, dimensions: int
 ) -> AsyncIterator[IndexOf]:

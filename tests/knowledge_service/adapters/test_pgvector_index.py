@@ -115,24 +115,25 @@ def _vector(chance: random.Random) -> list[float]:
     return [value / length for value in values]
 
 
-async def test_without_the_extension(database: Database, knowledge_pool: Pool) -> None:
+async def test_without_the_extension(database: Database) -> None:
     """The service does not start, and says what to do; installed later, the extension is used."""
-    await require_extension(knowledge_pool)
     admin = await asyncpg.connect(database.admin_url)
-    try:
-        await admin.execute("DROP EXTENSION vector CASCADE")
-        with pytest.raises(StartupRefused, match=r"`vector`.*is missing.*CREATE EXTENSION.*QDRANT_URL"):
-            await require_extension(knowledge_pool)
+    async with open_pool(database.url("knowledge_service"), application_name="test", max_size=3) as pool:
+        try:
+            await require_extension(pool)
+            await admin.execute("DROP EXTENSION vector CASCADE")
+            with pytest.raises(StartupRefused, match=r"`vector`.*is missing.*CREATE EXTENSION.*QDRANT_URL"):
+                await require_extension(pool)
 
-        # As it is where the extension was missing when the migrations ran.
-        await admin.execute("DROP TABLE knowledge.indexed_passages, knowledge.term_counts")
-        await admin.execute("CREATE EXTENSION vector WITH SCHEMA knowledge")
-        await asyncio.gather(*(require_extension(knowledge_pool) for _ in range(3)))
-    finally:
-        await admin.close()
-    index = PgvectorIndex(knowledge_pool, model="m1", dimensions=256)
-    await index.replace(uuid4(), ["everyone"], [entry("fever", direction(1))])
-    assert len(await found(index, asking("fever"))) == 1
+            # As it is where the extension was missing when the migrations ran.
+            await admin.execute("DROP TABLE knowledge.indexed_passages, knowledge.term_counts")
+            await admin.execute("CREATE EXTENSION vector WITH SCHEMA knowledge")
+            await asyncio.gather(*(require_extension(pool) for _ in range(3)))
+        finally:
+            await admin.close()
+        index = PgvectorIndex(pool, model="m1", dimensions=256)
+        await index.replace(uuid4(), ["everyone"], [entry("fever", direction(1))])
+        assert len(await found(index, asking("fever"))) == 1
 
 
 async def test_an_extension_that_is_too_old(knowledge_pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:

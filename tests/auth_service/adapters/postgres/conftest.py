@@ -10,8 +10,10 @@ from auth_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from chassis.postgres.pool import Pool, open_pool
 from devstack.database import Database as DevelopmentDatabase
 from devstack.postgres import Postgres
+from devstack.topology import AUTH
 
-from tests.auth_service.emptied_database import TABLES, emptied
+from tests.auth_service.tables import EMPTYING
+from tests.databases import emptied
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest_asyncio.fixture(scope="session", loop_scope="session", name="connections")
 async def _connections(postgres: Postgres, migrated: DevelopmentDatabase) -> AsyncIterator[tuple[Pool, Any]]:
     """The service's pool, and a connection of the schema's owner."""
-    database = await emptied(postgres, migrated)
+    database = await emptied(postgres, migrated, AUTH, EMPTYING)
     owner = await asyncpg.connect(database.url("auth_owner"))
     async with open_pool(database.url("auth_service"), application_name="test", max_size=4) as pool:
         yield pool, owner
@@ -36,5 +38,5 @@ async def _connections(postgres: Postgres, migrated: DevelopmentDatabase) -> Asy
 async def _units(connections: tuple[Pool, Any]) -> PostgresUnitsOfWork:
     """Units of work on empty tables."""
     pool, owner = connections
-    await owner.execute(";".join(f"DELETE FROM auth.{table}" for table in TABLES))
+    await owner.execute(EMPTYING)
     return PostgresUnitsOfWork(pool)
