@@ -1,14 +1,11 @@
 """`python -m auth_service` as a process of its own."""
 
 import asyncio
-import io
-import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout
-from unittest.mock import patch
+from contextlib import asynccontextmanager
 
-from auth_service.__main__ import service
+from tests import command_line
 
 Environment = dict[str, str]
 
@@ -37,20 +34,6 @@ async def output_of(environment: Environment, *arguments: str) -> tuple[int | No
         return running.returncode, output.decode()
 
 
-async def ran(environment: Environment, *arguments: str) -> tuple[int | None, str]:
+async def ran(environment: Environment, *arguments: str) -> tuple[int, str]:
     """Runs a command in this process, which is quicker; returns its status and what it wrote."""
-    said = io.StringIO()
-
-    def run() -> int | None:
-        with (
-            patch.dict(os.environ, environment, clear=True),
-            redirect_stdout(said),
-            redirect_stderr(said),
-        ):
-            try:
-                service.main(arguments)
-            except SystemExit as end:
-                return end.code if isinstance(end.code, int) else None
-        return None
-
-    return await asyncio.to_thread(run), said.getvalue()
+    return await asyncio.to_thread(command_line.ran, "auth_service", environment, *arguments)

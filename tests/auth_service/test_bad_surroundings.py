@@ -11,7 +11,7 @@ from devstack.database import Database
 from devstack.ports import free_port
 
 from chassis import exits
-from tests.auth_service.command_line import Environment, output_of, process
+from tests.auth_service.command_line import Environment, output_of, process, ran
 
 
 def last(output: str) -> str:
@@ -34,7 +34,7 @@ def at_port(url: str, port: int) -> str:
 async def test_job_ends_at_once_on_a_wrong_password(emptied_database: Database) -> None:
     """No attempt mends it: the job says so by its status, and names whom Postgres refused."""
     url = with_password(emptied_database.url("auth_owner"), "wrong-password")
-    status, output = await output_of({"AUTH_MIGRATION_POSTGRES_URL": url}, "migrate")
+    status, output = await ran({"AUTH_MIGRATION_POSTGRES_URL": url}, "migrate")
 
     assert status == exits.CONFIG
     assert re.search(r"refused us: .*auth_owner.*; correct the URL or provision it", last(output))
@@ -43,12 +43,12 @@ async def test_job_ends_at_once_on_a_wrong_password(emptied_database: Database) 
 
 async def test_job_ends_at_once_without_its_settings() -> None:
     """A secret that is not there is named by its variable."""
-    status, output = await output_of({}, "migrate")
+    status, output = await ran({}, "migrate")
 
     assert status == exits.CONFIG
     assert last(output).startswith("AUTH_MIGRATION_POSTGRES_URL is not set: set it.")
 
-    status, output = await output_of({}, "provision")
+    status, output = await ran({}, "provision")
     assert status == exits.CONFIG
     assert "AUTH_ADMIN_POSTGRES_URL is not set" in output
 
@@ -56,7 +56,7 @@ async def test_job_ends_at_once_without_its_settings() -> None:
 async def test_job_ends_at_once_on_a_database_that_is_not_there(emptied_database: Database) -> None:
     """A name that Postgres does not know is no outage."""
     url = urlunsplit(urlsplit(emptied_database.url("auth_owner"))._replace(path="/nowhere"))
-    status, output = await output_of({"AUTH_MIGRATION_POSTGRES_URL": url}, "migrate")
+    status, output = await ran({"AUTH_MIGRATION_POSTGRES_URL": url}, "migrate")
 
     assert status == exits.CONFIG
     assert 'database "nowhere" does not exist' in last(output)
@@ -69,7 +69,7 @@ async def test_provisioning_may_be_tried_again_while_postgres_is_away(emptied_da
         "AUTH_OWNER_PASSWORD": "an-owners-password",
         "AUTH_RUNTIME_PASSWORD": "a-runtime-password",
     }
-    status, output = await output_of(environment, "provision")
+    status, output = await ran(environment, "provision")
 
     assert status == exits.TRANSIENT
     assert "provision auth: " in last(output)
@@ -83,7 +83,7 @@ async def test_provisioning_ends_at_once_without_the_right(emptied_database: Dat
         "AUTH_OWNER_PASSWORD": "an-owners-password",
         "AUTH_RUNTIME_PASSWORD": "a-runtime-password",
     }
-    status, output = await output_of(environment, "provision")
+    status, output = await ran(environment, "provision")
 
     assert status == exits.CONFIG
     assert "a role that may create roles" in last(output)
@@ -169,10 +169,10 @@ async def test_service_refuses_a_service_of_breached_passwords_that_is_no_url(
         ("https://host/range?prefix=", "neither ? nor #"),
     ):
         environment["AUTH_BREACHED_PASSWORDS_URL"] = url
-        status, output = await output_of(environment)
+        status, output = await ran(environment)
         assert status != 0
         assert "AUTH_BREACHED_PASSWORDS_URL" in output
         assert why in output
     environment |= {"AUTH_BREACHED_PASSWORDS_URL": "http://pwned.internal/", "PROFILE": "strict"}
-    _, output = await output_of(environment)
+    _, output = await ran(environment)
     assert "AUTH_BREACHED_PASSWORDS_URL is not an https:// URL" in output

@@ -22,7 +22,7 @@ from vestibule.auth.v1.auth_service_pb2_grpc import AuthServiceStub
 from vestibule.events.v1.events_pb2 import AuditRecorded, Event, UserChanged
 from vestibule.users.v1 import user_pb2
 
-from tests.auth_service.command_line import Environment, output_of, process
+from tests.auth_service.command_line import Environment, output_of, process, ran
 from tests.auth_service.conftest import ADMIN_EMAIL as EMAIL
 from tests.auth_service.conftest import ADMIN_PASSWORD as PASSWORD
 from tests.auth_service.directory_stand_in import DirectoryStandIn
@@ -133,7 +133,7 @@ async def test_a_wrong_setting_is_one_clear_line(environment: Environment) -> No
         ("AUTH_ISSUER", ""),
         ("BOOTSTRAP_ADMIN_PASSWORD", ""),
     ):
-        status, output = await output_of({**environment, name: value})
+        status, output = await ran({**environment, name: value})
 
         assert status == 1
         assert name in output
@@ -181,7 +181,7 @@ async def test_the_chain_is_verified_from_the_command_line(
 
 async def test_the_command_line_explains_itself(environment: Environment) -> None:
     """An unknown command is refused."""
-    status, output = await output_of(environment, "nonsense")
+    status, output = await ran(environment, "nonsense")
 
     assert status == 2
     assert "there is no command 'nonsense'" in output

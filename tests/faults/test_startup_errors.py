@@ -11,6 +11,7 @@ from devstack.ports import free_port
 from devstack.topology import SERVICES, Service
 
 from chassis import exits
+from tests.command_line import ran
 from tests.fakes.service_keys import key_settings
 
 SECRETS = {
@@ -66,20 +67,20 @@ def test_missing_secret_is_named(service: Service, needed: dict[str, dict[str, s
     """A service without its key says so, and how to make one."""
     settings = {name: value for name, value in needed[service.name].items() if name != "SERVICE_KEY_FILE"}
 
-    status, line = run(service.module, settings | SECRETS)
+    status, said = ran(service.module, settings | SECRETS)
 
     assert status == 1
-    assert line.startswith("SERVICE_KEY_FILE is not set: set it.")
-    assert "openssl" in line
+    assert said.startswith("SERVICE_KEY_FILE is not set: set it.")
+    assert "openssl" in said
 
 
 def test_missing_master_key_is_named(needed: dict[str, dict[str, str]]) -> None:
     """auth-service says so too, about the key that encrypts the signing keys."""
-    status, line = run("auth_service", needed["auth-service"])
+    status, said = ran("auth_service", needed["auth-service"])
 
     assert status == 1
-    assert line.startswith("AUTH_MASTER_KEY is not set: set it.")
-    assert "openssl rand -base64 32" in line
+    assert said.startswith("AUTH_MASTER_KEY is not set: set it.")
+    assert "openssl rand -base64 32" in said
 
 
 @pytest.mark.parametrize("service", STRICT, ids=lambda service: service.name)
@@ -132,9 +133,10 @@ def test_jobs_provision_and_migrate(service: Service, empty_database: str) -> No
     migrate = {f"{service.prefix}_MIGRATION_POSTGRES_URL": database.url(schema.owner)}
 
     expected = f"schema {schema.name} belongs to {schema.owner} and serves {schema.runtime}"
-    assert run(service.module, provision, "provision") == (0, expected)
-    status, line = run(service.module, migrate, "migrate")
-    assert (status, line) == (0, f"schema {schema.name} is at {revision.head(service.module)}")
+    assert ran(service.module, provision, "provision") == (0, f"{expected}\n")
+    status, said = ran(service.module, migrate, "migrate")
+    assert status == 0
+    assert said.endswith(f"schema {schema.name} is at {revision.head(service.module)}\n")
 
 
 def test_provisioning_says_what_is_wrong(empty_database: str) -> None:

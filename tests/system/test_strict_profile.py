@@ -1,8 +1,6 @@
 """The strict profile, on a stack of its own: TLS between the services, admins with a second factor."""
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 
@@ -13,6 +11,7 @@ from devstack.stack import Stack
 from devstack.topology import SERVICES, Service
 
 from tests.chassis.grpc.authority import Authority
+from tests.command_line import ran
 from tests.conftest import StackFolder
 from tests.migrated_cluster import UNFLUSHED
 from tests.system.client import PASSWORD, Answer, Client
@@ -167,18 +166,11 @@ def test_weak_settings_are_refused(strict: Stack, service: Service) -> None:
     for name in ("TLS_CERT_FILE", "TLS_KEY_FILE", "TLS_CA_FILE"):
         del environment[name]
     environment["SERVICE_KEY"] = "change-me-change-me-change-me-change-me"
-    ran = subprocess.run(
-        [sys.executable, "-m", service.module],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    status, said = ran(service.module, environment)
 
-    assert (ran.returncode, ran.stdout) == (1, "")
     refusal = "PROFILE=strict refuses to start: "
-    assert ran.stderr.splitlines() == [
+    assert status == 1
+    assert said.splitlines() == [
         f"{refusal}TLS between the services is off: set TLS_CERT_FILE, TLS_KEY_FILE and TLS_CA_FILE",
         f"{refusal}SERVICE_KEY is not safe: it is, or contains, a well-known example",
     ]

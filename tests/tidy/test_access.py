@@ -93,10 +93,9 @@ def _verb(policy: Policy) -> str:
     return rule.WhichOneof("pattern") or ""
 
 
-@pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.descriptor.name)
-def test_nothing_is_left_open(policy: Policy) -> None:
+def test_nothing_is_left_open() -> None:
     """Of any method."""
-    assert faults(policy) == []
+    assert {policy.path: found for policy in POLICIES if (found := faults(policy))} == {}
 
 
 def test_reasons_are_needed() -> None:

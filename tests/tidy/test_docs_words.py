@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
-
 from tests.tidy import tree
 
 WORDS = re.compile(
@@ -20,12 +18,18 @@ def _pages() -> list[Path]:
     return [path for path in pages if path.relative_to(tree.ROOT).as_posix() not in GENERATED]
 
 
-@pytest.mark.parametrize("page", _pages(), ids=lambda page: str(page.relative_to(tree.ROOT)))
-def test_pages_use_plain_words(page: Path) -> None:
-    """Code, commands and quotations of it are as they are; the text around them says who does what."""
+def _prose(page: Path) -> str:
+    """Returns a page without code, commands and quotations of it."""
     text = re.sub(
         r"^[ \d.]*```.*?^ *```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
     )
-    found = WORDS.findall(re.sub(r"`[^`]*`", "", text))
+    return re.sub(r"`[^`]*`", "", text)
+
+
+def test_pages_use_plain_words() -> None:
+    """The text around code and commands says who does what."""
+    found = [
+        (str(page.relative_to(tree.ROOT)), word) for page in _pages() for word in WORDS.findall(_prose(page))
+    ]
 
     assert found == [], "say it plainly: the user, the caller, no session, again, verify, the system"

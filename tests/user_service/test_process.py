@@ -27,6 +27,7 @@ from vestibule.users.v1 import directory_service_pb2 as pb
 from vestibule.users.v1.directory_service_pb2_grpc import DirectoryServiceStub
 
 from tests.chassis.waiting import until
+from tests.command_line import ran
 from tests.fakes.service_keys import entry_of, key_settings, service_tokens
 from tests.user_service.auth_stand_in import ISSUER, AuthStandIn
 from tests.user_service.builders import a_user
@@ -146,20 +147,14 @@ async def test_works_without_redis(environment: dict[str, str], users_pool: Pool
 @pytest.mark.parametrize(
     "missing", ["USERS_POSTGRES_URL", "SERVICE_KEY_FILE", "SERVICE_TRUST_DIR", "TOKEN_ISSUER"]
 )
-async def test_missing_setting_is_named(environment: dict[str, str], missing: str) -> None:
+def test_missing_setting_is_named(environment: dict[str, str], missing: str) -> None:
     """One line names the variable, and the status is 1."""
     del environment[missing]
 
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "user_service"),
-        env=environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await process.communicate()
+    status, said = ran("user_service", environment)
 
-    assert process.returncode == 1
-    assert output.decode().startswith(f"{missing} is not set")
+    assert status == 1
+    assert said.startswith(f"{missing} is not set")
 
 
 async def test_unmigrated_schema_is_refused(

@@ -93,10 +93,9 @@ def _add(file: descriptor_pb2.FileDescriptorProto) -> None:
 
 def _comments(file: descriptor_pb2.FileDescriptorProto) -> Iterator[tuple[str, str]]:
     for location in file.source_code_info.location:
-        text = " ".join(line.strip() for line in location.leading_comments.strip().splitlines())
-        name = _named(file, list(location.path))
-        if text and name:
-            yield name, text
+        lines = location.leading_comments.strip().splitlines()
+        if lines and (name := _named(file, list(location.path))):
+            yield name, " ".join(line.strip() for line in lines)
 
 
 def _named(file: descriptor_pb2.FileDescriptorProto, path: list[int]) -> str | None:
