@@ -16,6 +16,9 @@ from tests.tidy import tree
 NAMES = {"AUTH_SERVICE": AUTH_SERVICE}
 """Constants that wirings name a service by."""
 
+AUTHENTICATING = "chassis.auth_client.serving.begin_authenticator"
+"""A service that calls it is ready when it can verify tokens."""
+
 LOCAL = frozenset({"started"})
 """Checks that their owner sets, which wait for nothing outside the process and its own database."""
 
@@ -29,6 +32,8 @@ def waits() -> dict[str, set[str]]:
             continue
         for call in _calls(source.tree, "ask"):
             found[service] |= {_service(word.value) for word in call.keywords if word.arg == "waits_for"}
+        if AUTHENTICATING in tree.imports(source):
+            found[service].add(AUTH_SERVICE)
     return found
 
 

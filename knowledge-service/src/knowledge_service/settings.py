@@ -3,6 +3,7 @@
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Literal, Self
 
+from chassis.auth_client.settings import AuthenticatingSettings
 from chassis.master_keys import (
     MASTER_KEYS_ACCEPTED,
     MasterKeysText,
@@ -10,14 +11,13 @@ from chassis.master_keys import (
     master_keys,
     was_drawn_at_random,
 )
-from chassis.settings import GrpcServiceSettings
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from knowledge_service.domain.passage_index import DIMENSIONS
 
 
-class KnowledgeSettings(GrpcServiceSettings):
+class KnowledgeSettings(AuthenticatingSettings):
     """The settings of the serving process."""
 
     model_config = SettingsConfigDict(env_prefix="KNOWLEDGE_")
@@ -31,16 +31,7 @@ class KnowledgeSettings(GrpcServiceSettings):
         description="32 secret bytes in base64, which encrypt the documents: `openssl rand -base64 32`"
     )
     master_keys_accepted: MasterKeysText | None = MASTER_KEYS_ACCEPTED
-    auth_address: str = Field(description="where auth-service answers gRPC, as host:port")
     users_address: str = Field(description="where user-service answers gRPC, as host:port")
-    token_issuer: str = Field(
-        validation_alias="TOKEN_ISSUER", description="the `iss` of access tokens, auth-service's AUTH_ISSUER"
-    )
-    token_audience: str = Field(
-        default="vestibule",
-        validation_alias="TOKEN_AUDIENCE",
-        description="the `aud` of access tokens, auth-service's AUTH_AUDIENCE",
-    )
 
     qdrant_url: SecretStr | None = Field(
         default=None,

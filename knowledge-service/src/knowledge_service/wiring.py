@@ -5,12 +5,11 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
 
-from chassis.auth_client.authenticator import TokenAuthenticator
-from chassis.auth_client.client import AUTH_CLIENT_SERVICES, AUTH_SERVICE, AuthClient
+from chassis.auth_client.client import AUTH_CLIENT_SERVICES
+from chassis.auth_client.serving import begin_authenticator, serve
 from chassis.clock import SystemClock
 from chassis.events.consumer import Consumer
 from chassis.events.relay import Relay
-from chassis.events.tail import Tail
 from chassis.grpc.certificates import open_certificates
 from chassis.grpc.channel import ServiceChannel, open_channel
 from chassis.grpc.server import GrpcServer, build_server
@@ -96,11 +95,12 @@ async def start(lifecycle: Lifecycle, settings: KnowledgeSettings) -> None:
         )
         return await lifecycle.enter(opening)
 
-    authenticator = TokenAuthenticator(
-        AuthClient(await connect(settings.auth_address, *AUTH_CLIENT_SERVICES)),
-        issuer=settings.token_issuer,
-        audience=settings.token_audience,
-        keys_refresh_seconds=settings.jwks_refresh_seconds,
+    authenticator = begin_authenticator(
+        lifecycle,
+        settings,
+        await connect(settings.auth_address, *AUTH_CLIENT_SERVICES),
+        service=SERVICE,
+        keys=service_tokens.keys,
     )
     run_once = RunOnce(units, SealedResponses.under(settings.master_keys))
     server = build_server(
@@ -113,28 +113,14 @@ async def start(lifecycle: Lifecycle, settings: KnowledgeSettings) -> None:
         lifecycle, settings, server, pool, units, directory=directory
     )
 
-    tail = Tail(
-        redis_url=settings.redis_url.get_secret_value(),
-        client_name=SERVICE,
-        keys=service_tokens.keys,
-        on_event=authenticator.feed.on_event,
-        on_lost=authenticator.feed.on_lost,
-        heartbeat_of=AUTH_SERVICE,
-    )
     purge = partial(purge_responses, pool, OUTBOX.schema)
     lifecycle.begin("response retention", jobs.every(RETENTION_SECONDS, "response retention", purge))
-    lifecycle.begin("event tail", tail.run())
-    lifecycle.begin("token authenticator", authenticator.run(tail))
     _begin_indexing(lifecycle, pool, index_document, remove_from_index)
     _begin_events(
         lifecycle, settings, service_tokens.keys, units, EraseIfErased(units, directory, remove_from_index)
     )
 
-    await server.start(f"{settings.grpc_host}:{settings.grpc_port}", certificates)
-    lifecycle.on_drain(server.drain)
-    lifecycle.on_stop(server.stop)
-    lifecycle.readiness.ask("authenticator", lambda: authenticator.ready, waits_for=AUTH_SERVICE)
-    lifecycle.begin("health", _serve_when_ready(server, authenticator))
+    await serve(lifecycle, settings, server, certificates, authenticator)
 
 
 async def _add_servicers(
@@ -286,10 +272,3 @@ async def _open_index(
             dimensions=dimensions,
         )
     )
-
-
-async def _serve_when_ready(server: GrpcServer, authenticator: TokenAuthenticator) -> None:
-    """Reports serving once callers can be authenticated; auth-service may start after this service."""
-    while not authenticator.ready:  # noqa: ASYNC110 two caches fill in the background; neither has an event
-        await asyncio.sleep(0.05)
-    server.set_serving(True)

@@ -3,6 +3,7 @@
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Literal
 
+from chassis.auth_client.settings import AuthenticatingSettings
 from chassis.master_keys import (
     MASTER_KEYS_ACCEPTED,
     MasterKeysText,
@@ -10,14 +11,13 @@ from chassis.master_keys import (
     master_keys,
     was_drawn_at_random,
 )
-from chassis.settings import GrpcServiceSettings
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 Network = IPv4Network | IPv6Network
 
 
-class UsersSettings(GrpcServiceSettings):
+class UsersSettings(AuthenticatingSettings):
     """The settings of the serving process."""
 
     model_config = SettingsConfigDict(env_prefix="USERS_")
@@ -39,18 +39,9 @@ class UsersSettings(GrpcServiceSettings):
         default=(),
         description="private networks that webhooks may lead into, such as 10.1.2.0/24, separated by commas",
     )
-    auth_address: str = Field(description="where auth-service answers gRPC, as host:port")
     knowledge_address: str | None = Field(
         default=None,
         description="where knowledge-service answers gRPC, as host:port; not set where it is off",
-    )
-    token_issuer: str = Field(
-        validation_alias="TOKEN_ISSUER", description="the `iss` of access tokens, auth-service's AUTH_ISSUER"
-    )
-    token_audience: str = Field(
-        default="vestibule",
-        validation_alias="TOKEN_AUDIENCE",
-        description="the `aud` of access tokens, auth-service's AUTH_AUDIENCE",
     )
 
     @field_validator("webhook_networks", mode="before")

@@ -1,16 +1,14 @@
 """Builds the service: the one module that names concrete adapters."""
 
-import asyncio
 from collections.abc import Mapping
 from functools import partial
 
 import structlog
-from chassis.auth_client.authenticator import TokenAuthenticator
-from chassis.auth_client.client import AUTH_CLIENT_SERVICES, AUTH_SERVICE, AuthClient
+from chassis.auth_client.client import AUTH_CLIENT_SERVICES
+from chassis.auth_client.serving import begin_authenticator, serve
 from chassis.clock import SystemClock
 from chassis.events.consumer import Consumer, Handler
 from chassis.events.relay import Relay
-from chassis.events.tail import Tail
 from chassis.grpc.certificates import Certificates, open_certificates
 from chassis.grpc.channel import open_channel
 from chassis.grpc.pipeline import Interceptor
@@ -81,11 +79,8 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
             credentials=certificates,
         )
     )
-    authenticator = TokenAuthenticator(
-        AuthClient(channel),
-        issuer=settings.token_issuer,
-        audience=settings.token_audience,
-        keys_refresh_seconds=settings.jwks_refresh_seconds,
+    authenticator = begin_authenticator(
+        lifecycle, settings, channel, service=SERVICE, keys=service_tokens.keys
     )
     # auth-service of the previous release cannot fetch the client behind an audit event.
     units = PostgresUnitsOfWork(pool, carries_clients=service_tokens.accepts_shared)
@@ -102,24 +97,10 @@ async def start(lifecycle: Lifecycle, settings: UsersSettings) -> None:
     purge = partial(purge_responses, pool, OUTBOX.schema)
     lifecycle.begin("response retention", jobs.every(RETENTION_SECONDS, "response retention", purge))
 
-    tail = Tail(
-        redis_url=settings.redis_url.get_secret_value(),
-        client_name=SERVICE,
-        keys=service_tokens.keys,
-        on_event=authenticator.feed.on_event,
-        on_lost=authenticator.feed.on_lost,
-        heartbeat_of=AUTH_SERVICE,
-    )
-    lifecycle.begin("event tail", tail.run())
-    lifecycle.begin("token authenticator", authenticator.run(tail))
     handlers = event_handlers(units, accounts, clock)
     _begin_events(lifecycle, settings, service_tokens.keys, handlers, AuditEvents(units))
 
-    await server.start(f"{settings.grpc_host}:{settings.grpc_port}", certificates)
-    lifecycle.on_drain(server.drain)
-    lifecycle.on_stop(server.stop)
-    lifecycle.readiness.ask("authenticator", lambda: authenticator.ready, waits_for=AUTH_SERVICE)
-    lifecycle.begin("health", _serve_when_ready(server, authenticator))
+    await serve(lifecycle, settings, server, certificates, authenticator)
 
 
 def _begin_events(
@@ -185,10 +166,3 @@ async def _open_documents(
         credentials=certificates,
     )
     return GrpcStoredDocuments(await lifecycle.enter(opening))
-
-
-async def _serve_when_ready(server: GrpcServer, authenticator: TokenAuthenticator) -> None:
-    """Reports serving once callers can be authenticated; auth-service may start after this service."""
-    while not authenticator.ready:  # noqa: ASYNC110 two caches fill in the background; neither has an event
-        await asyncio.sleep(0.05)
-    server.set_serving(True)

@@ -4,7 +4,7 @@ import re
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from chassis.settings import GrpcServiceSettings
+from chassis.auth_client.settings import AuthenticatingSettings
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
@@ -17,23 +17,14 @@ _KEY = re.compile(r"[!-~]+")
 _OPEN_SCHEMES = frozenset({"http", "ws", "tcp"})
 
 
-class VoiceSettings(GrpcServiceSettings):
+class VoiceSettings(AuthenticatingSettings):
     """The settings of the serving process."""
 
     model_config = SettingsConfigDict(env_prefix="VOICE_")
 
-    auth_address: str = Field(description="where auth-service answers gRPC, as host:port")
     knowledge_address: str | None = Field(
         default=None,
         description="where knowledge-service answers gRPC, as host:port; no conversations without it",
-    )
-    token_issuer: str = Field(
-        validation_alias="TOKEN_ISSUER", description="the `iss` of access tokens, auth-service's AUTH_ISSUER"
-    )
-    token_audience: str = Field(
-        default="vestibule",
-        validation_alias="TOKEN_AUDIENCE",
-        description="the `aud` of access tokens, auth-service's AUTH_AUDIENCE",
     )
     detector: Literal["energy", "silero"] = Field(
         default="energy",

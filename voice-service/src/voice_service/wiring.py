@@ -1,15 +1,13 @@
 """Builds the service: the one module that names concrete adapters."""
 
-import asyncio
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from chassis.auth_client.authenticator import TokenAuthenticator
-from chassis.auth_client.client import AUTH_CLIENT_SERVICES, AUTH_SERVICE, AuthClient
-from chassis.events.tail import Tail
+from chassis.auth_client.client import AUTH_CLIENT_SERVICES
+from chassis.auth_client.serving import begin_authenticator, serve
 from chassis.grpc.certificates import Certificates, open_certificates
 from chassis.grpc.channel import open_channel
-from chassis.grpc.server import GrpcServer, build_server
+from chassis.grpc.server import build_server
 from chassis.identity.service_keys import open_service_keys
 from chassis.identity.service_tokens import ServiceTokens
 from chassis.lifecycle import Lifecycle
@@ -47,19 +45,8 @@ async def start(lifecycle: Lifecycle, settings: VoiceSettings) -> None:
             credentials=certificates,
         )
     )
-    authenticator = TokenAuthenticator(
-        AuthClient(to_auth),
-        issuer=settings.token_issuer,
-        audience=settings.token_audience,
-        keys_refresh_seconds=settings.jwks_refresh_seconds,
-    )
-    tail = Tail(
-        redis_url=redis_url,
-        client_name=SERVICE,
-        keys=service_tokens.keys,
-        on_event=authenticator.feed.on_event,
-        on_lost=authenticator.feed.on_lost,
-        heartbeat_of=AUTH_SERVICE,
+    authenticator = begin_authenticator(
+        lifecycle, settings, to_auth, service=SERVICE, keys=service_tokens.keys
     )
     audit = EventAuditTrail(service_tokens.keys, redis_url)
     ports = Ports(
@@ -71,16 +58,10 @@ async def start(lifecycle: Lifecycle, settings: VoiceSettings) -> None:
     )
     server = build_server(service_tokens=service_tokens, authenticator=authenticator)
     server.add(add_VoiceServiceServicer_to_server, VoiceServicer(ports))
-    lifecycle.begin("event tail", tail.run())
-    lifecycle.begin("token authenticator", authenticator.run(tail))
     lifecycle.begin("audit", audit.run())
 
-    await server.start(f"{settings.grpc_host}:{settings.grpc_port}", certificates)
-    lifecycle.on_drain(server.drain)
-    lifecycle.on_stop(server.stop)
+    await serve(lifecycle, settings, server, certificates, authenticator)
     lifecycle.on_stop(audit.drain)
-    lifecycle.readiness.ask("authenticator", lambda: authenticator.ready, waits_for=AUTH_SERVICE)
-    lifecycle.begin("health", _serve_when_ready(server, authenticator))
 
 
 def _detector(settings: VoiceSettings) -> Callable[[], SpeechDetector]:
@@ -160,10 +141,3 @@ def _address(url: str) -> WyomingAddress:
 
 def _missing(setting: str) -> str:
     return f"{setting} needs the extra `local-speech`, which images do not contain: choose a backend"
-
-
-async def _serve_when_ready(server: GrpcServer, authenticator: TokenAuthenticator) -> None:
-    """Reports serving once callers can be authenticated; auth-service may start after this service."""
-    while not authenticator.ready:  # noqa: ASYNC110 two caches fill in the background; neither has an event
-        await asyncio.sleep(0.05)
-    server.set_serving(True)
