@@ -4,7 +4,6 @@ import asyncio
 import base64
 import itertools
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +22,7 @@ from devstack.service import ServiceProcess
 from devstack.stack import Stack
 from devstack.topology import AUTH, GATEWAY, HEALTH, Service
 
+from tests.command_line import completed
 from tests.system.client import PASSWORD, Client, new_email
 from tests.waiting import wait_for
 
@@ -148,33 +148,20 @@ class System:
         return dict(self._stack.services[service.name].environment)
 
     def command(self, *arguments: str) -> str:
-        """Runs `python -m auth_service` with the settings of auth-service, and returns its output.
+        """Runs a command of auth-service with the settings of auth-service, and returns its output.
 
         Raises:
             AssertionError: it failed.
         """
-        ran = subprocess.run(
-            [sys.executable, "-m", AUTH.module, *arguments],
-            env=self.environment(AUTH),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        ran = completed(AUTH.module, self.environment(AUTH), *arguments)
         assert ran.returncode == 0, ran.stderr
         return ran.stdout
 
     def forget_heads(self, role: str, after: int) -> subprocess.CompletedProcess[str]:
-        """Runs `python -m health_aggregator forget-heads` as a role of Postgres."""
+        """Runs `forget-heads` of the health aggregator as a role of Postgres."""
         environment = self._stack.services[HEALTH.name].environment
-        return subprocess.run(
-            [sys.executable, "-m", HEALTH.module, "forget-heads", "--after", str(after)],
-            env={**environment, "HEALTH_MIGRATION_POSTGRES_URL": self.url(role)},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        settings = {**environment, "HEALTH_MIGRATION_POSTGRES_URL": self.url(role)}
+        return completed(HEALTH.module, settings, "forget-heads", "--after", str(after))
 
     def sign(self, claims: Mapping[str, Any], *, kid: str | None = "") -> str:
         """Signs claims with the current signing key of auth-service.

@@ -13,7 +13,7 @@ from tests.system.running_system import System
 from tests.waiting import wait_for
 
 USERS = 3
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.2
 
 
 class Work:

@@ -1,8 +1,6 @@
 """The metrics of every service: all that docs/metrics.md lists, with values that follow the work."""
 
 import re
-import time
-from collections.abc import Callable
 
 import httpx
 import pytest
@@ -12,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.system.client import Client, User
 from tests.system.running_system import System
 from tests.tidy.metrics_page import declarations
+from tests.waiting import wait_for
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 SERVICES = ("gateway", "auth-service", "user-service", "health-aggregator")
@@ -36,14 +35,6 @@ class Metrics:
             for sample in self._samples
             if sample.name == name and labels.items() <= sample.labels.items()
         )
-
-
-def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Waits for a condition."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -86,11 +77,7 @@ def test_signing_up_moves_what_it_passes(system: System, client: Client) -> None
     before = {service: Metrics(system, service) for service in SERVICES}
     user = client.join()
     assert client.post("/api/auth/logout", token=user.access_token).status == 204
-
-    def moved(service: str, name: str, **labels: str) -> bool:
-        return Metrics(system, service).sum(name, **labels) > before[service].sum(name, **labels)
-
-    for service, name, labels in (
+    still = [
         ("auth-service", "grpc_server_handled_total", {"method": "Register", "code": "OK"}),
         ("auth-service", "grpc_server_handling_seconds_count", {"method": "Login"}),
         ("auth-service", "auth_hashing_work_seconds_count", {}),
@@ -107,8 +94,18 @@ def test_signing_up_moves_what_it_passes(system: System, client: Client) -> None
         ("gateway", "events_tail_lag_seconds_count", {}),
         ("gateway", "tokens_verified_total", {"outcome": "good"}),
         ("health-aggregator", "health_checks_total", {"component": "gateway"}),
-    ):
-        until(lambda: moved(service, name, **labels))  # noqa: B023 it is called before the next round
+    ]
+
+    def all_moved() -> bool:
+        now = {service: Metrics(system, service) for service in {service for service, _, _ in still}}
+        still[:] = [
+            (service, name, labels)
+            for service, name, labels in still
+            if now[service].sum(name, **labels) <= before[service].sum(name, **labels)
+        ]
+        return not still
+
+    wait_for(all_moved)
 
 
 def test_states(system: System, client: Client) -> None:

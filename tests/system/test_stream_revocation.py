@@ -187,6 +187,7 @@ def test_without_redis(client: Client, edges: Edges, system: System) -> None:
         socket.close()
 
 
+@pytest.mark.nightly
 def test_slots_without_redis(client: Client, edges: Edges, system: System) -> None:
     """Each gateway counts for itself then; afterwards the streams of all count, also those of before."""
     user = client.join()

@@ -13,12 +13,15 @@ import pyotp
 import pytest
 from devstack.topology import AUTH
 
+from tests.command_line import completed
 from tests.system.client import Client, User, new_email
 from tests.system.running_system import System
 from tests.waiting import wait_for
 
 PASSWORD = "plum-harbor-velvet-quill"
 CREATED_AT = "2019-03-04T05:06:07.123Z"
+ROWS = 3_000
+"""Of a file whose import is killed after a few hundred."""
 
 
 def _bcrypt(password: str = PASSWORD) -> str:
@@ -36,14 +39,7 @@ def _file(folder: Path, *rows: dict[str, Any] | str) -> Path:
 
 
 def _import(system: System, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", AUTH.module, "users", "import", *map(str, arguments)],
-        env=dict(system.environment(AUTH)),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return completed(AUTH.module, system.environment(AUTH), "users", "import", *map(str, arguments))
 
 
 def _accounts(system: System, *emails: str) -> list[tuple[Any, ...]]:
@@ -184,7 +180,7 @@ def test_a_byte_order_mark_is_skipped_and_latin_1_is_refused(system: System, tmp
 def test_a_killed_import_leaves_no_half_of_a_user_and_goes_on(system: System, tmp_path: Path) -> None:
     """Killed in the middle; what it left pending is finished by the next run, nothing twice."""
     marker = hashlib.sha256(str(time.time_ns()).encode()).hexdigest()[:12]
-    emails = [f"{marker}-{number}@example.com" for number in range(6000)]
+    emails = [f"{marker}-{number}@example.com" for number in range(ROWS)]
     path = _file(
         tmp_path, *(_row(email, password_hash=_bcrypt()) for email in emails[:1]), *map(_row, emails[1:])
     )
@@ -195,16 +191,16 @@ def test_a_killed_import_leaves_no_half_of_a_user_and_goes_on(system: System, tm
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as running:
-        wait_for(lambda: system.rows(count, f"{marker}%")[0][0] >= 500)
+        wait_for(lambda: system.rows(count, f"{marker}%")[0][0] >= 100)
         running.kill()
     before = system.rows(count, f"{marker}%")[0][0]
 
     done = _import(system, path)
 
-    assert 500 <= before < 6000, "killed in the middle"
+    assert 100 <= before < ROWS, "killed in the middle"
     assert done.returncode == 0, done.stderr
-    assert "imported: 6000 rows" in done.stderr
-    assert len(_accounts(system, *emails)) == 6000
+    assert f"imported: {ROWS} rows" in done.stderr
+    assert len(_accounts(system, *emails)) == ROWS
     assert system.rows("SELECT count(*) FROM auth.credentials WHERE is_pending") == [(0,)]
 
 

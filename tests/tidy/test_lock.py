@@ -2,13 +2,20 @@
 
 import re
 import tomllib
+from functools import cache
 from typing import Any
 
 from tests.tidy.tree import ROOT
 
-PACKAGES = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
 INDEX = {"registry": "https://pypi.org/simple"}
 HASH = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+@cache
+def packages() -> list[dict[str, Any]]:
+    """Returns what the lock holds."""
+    found: list[dict[str, Any]] = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
+    return found
 
 
 def _artefacts(package: dict[str, Any]) -> list[dict[str, Any]]:
@@ -17,7 +24,7 @@ def _artefacts(package: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_every_artefact_has_a_hash() -> None:
     """A package is ours, in this tree, or comes from the index with a SHA-256 for each of its files."""
-    for package in PACKAGES:
+    for package in packages():
         if "editable" in package["source"] or "virtual" in package["source"]:
             assert not _artefacts(package), package["name"]
             continue

@@ -11,7 +11,7 @@ from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import MethodDescriptor
 
 from tests.tidy import tree
-from tests.tidy.test_lock import PACKAGES
+from tests.tidy.test_lock import packages
 
 NOTHING_TO_GUESS: dict[str, str] = {
     "chassis/src/chassis/backoff.py": "instances do the same at different moments",
@@ -65,7 +65,7 @@ def test_chance_that_can_be_foretold_protects_nothing() -> None:
 
 def test_cryptography_is_that_of_kept_libraries() -> None:
     """`cryptography` and `argon2-cffi` do it, in compiled code; nothing locked does it in Python."""
-    locked = {package["name"] for package in PACKAGES}
+    locked = {package["name"] for package in packages()}
 
     assert locked >= {"cryptography", "argon2-cffi"}
     assert locked & HOMEMADE == set()
