@@ -10,10 +10,12 @@ from importlib import util
 from pathlib import Path
 
 from devstack import ports, program
-from devstack.program import ProgramError
+from devstack.program import Program, ProgramError
 
 MAJOR_VERSION = 18
 STOP_SECONDS = 20.0
+_STATUS_LINE = 7
+"""In `postmaster.pid`; see LOCK_FILE_LINE_PM_STATUS in Postgres' pidfile.h."""
 
 
 def binaries() -> Path:
@@ -30,7 +32,7 @@ def binaries() -> Path:
 
 
 @dataclass
-class Postgres:
+class Postgres(Program):
     """One server with its data in a folder.
 
     Attributes:
@@ -93,16 +95,6 @@ class Postgres:
         return f"postgresql://{user}:{secret}@127.0.0.1:{self.port}/{database}"
 
     @property
-    def pid(self) -> int | None:
-        """The id of the server's first process; None when it does not run."""
-        return self.process.pid if self.process is not None and self.is_running else None
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the server is there."""
-        return self.process is not None and self.process.poll() is None
-
-    @property
     def _data(self) -> Path:
         return self.folder / "data"
 
@@ -145,8 +137,9 @@ class Postgres:
         unfinished.rename(self._data)
 
     def _answers(self) -> bool:
-        asked = subprocess.run(
-            [str(binaries() / "pg_isready"), "--quiet", "--host", "127.0.0.1", "--port", str(self.port)],
-            check=False,
-        )
-        return asked.returncode == 0
+        """Whether the server says so where `pg_ctl` looks, too."""
+        try:
+            lines = (self._data / "postmaster.pid").read_text().split("\n")
+        except OSError:
+            return False
+        return lines[0] == str(self.pid) and lines[_STATUS_LINE:][:1] == ["ready   "]

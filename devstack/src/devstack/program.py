@@ -20,6 +20,26 @@ class ProgramError(Exception):
     """A program does not run; the message says which and what to do."""
 
 
+class Program:
+    """A program that may have been started.
+
+    Attributes:
+        process: The latest process; None before the first.
+    """
+
+    process: "subprocess.Popen[bytes] | None"
+
+    @property
+    def pid(self) -> int | None:
+        """The id of the process; None when it does not run."""
+        return self.process.pid if self.process is not None and self.is_running else None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process is there, paused or not."""
+        return self.process is not None and self.process.poll() is None
+
+
 def unprivileged_user(data: Path) -> int | None:
     """Returns the id of the user that runs what refuses to run as root; None when we are not root.
 

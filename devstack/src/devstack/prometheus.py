@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devstack import ports, program
-from devstack.program import ProgramError
+from devstack.program import Program, ProgramError
 
 RULES = Path(__file__).parents[3] / "helm" / "vestibule" / "files" / "alerts"
 USUAL_PORT = 9090
@@ -23,7 +23,7 @@ def binary() -> str | None:
 
 
 @dataclass
-class Prometheus:
+class Prometheus(Program):
     """One server that scrapes every service and evaluates the rules.
 
     Attributes:
@@ -73,16 +73,6 @@ class Prometheus:
     def url(self) -> str:
         """Where its pages and its API are."""
         return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def pid(self) -> int | None:
-        """The id of the process; None when it does not run."""
-        return self.process.pid if self.process is not None and self.is_running else None
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the process is there."""
-        return self.process is not None and self.process.poll() is None
 
     def _configuration(self) -> dict[str, object]:
         interval = f"{self.interval_seconds}s"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devstack import program
-from devstack.program import ProgramError
+from devstack.program import Program, ProgramError
 from devstack.topology import Service
 
 READY_WITHIN_SECONDS = 60.0
@@ -25,7 +25,7 @@ LOG_BYTES_MAX = 8_000_000
 
 
 @dataclass
-class ServiceProcess:
+class ServiceProcess(Program):
     """One process of a service; it may be stopped, killed, paused and started again.
 
     Attributes:
@@ -57,16 +57,6 @@ class ServiceProcess:
     def grpc(self) -> str | None:
         """`host:port` of gRPC."""
         return None if self.grpc_port is None else f"127.0.0.1:{self.grpc_port}"
-
-    @property
-    def pid(self) -> int | None:
-        """The id of the process; None when it does not run."""
-        return self.process.pid if self.process is not None and self.is_running else None
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the process is there, paused or not."""
-        return self.process is not None and self.process.poll() is None
 
     @property
     def log(self) -> str:

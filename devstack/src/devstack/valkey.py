@@ -11,7 +11,7 @@ from pathlib import Path
 
 from devstack import ports, program
 from devstack.files import write_private
-from devstack.program import ProgramError
+from devstack.program import Program, ProgramError
 from devstack.redis_acl import ADMIN, acl_file, as_user
 
 STOP_SECONDS = 5.0
@@ -34,7 +34,7 @@ def binary() -> Path:
 
 
 @dataclass
-class Valkey:
+class Valkey(Program):
     """One server. It keeps nothing on disk: what is in it, Postgres has too.
 
     Attributes:
@@ -83,16 +83,6 @@ class Valkey:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
-
-    @property
-    def pid(self) -> int | None:
-        """The id of the process; None when it does not run."""
-        return self.process.pid if self.process is not None and self.is_running else None
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the process is there, paused or not."""
-        return self.process is not None and self.process.poll() is None
 
     @property
     def url(self) -> str:
