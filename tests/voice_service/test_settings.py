@@ -34,5 +34,5 @@ def test_a_key_that_no_header_can_hold_is_refused(
         settings.load(VoiceSettings)
 
     shown = capsys.readouterr().err
-    assert "VOICE_TRANSCRIBER_KEY has a space, a line break" in shown
+    assert "VOICE_TRANSCRIBER_KEY is wrong: it has a space, a line break" in shown
     assert "sk-secret" not in shown

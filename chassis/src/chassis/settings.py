@@ -1,18 +1,31 @@
 """Settings from the environment: read once, frozen, and explained when they are wrong."""
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import UnionType
-from typing import Literal, Self, TypeVar, Union, cast, get_args, get_origin
+from typing import Annotated, Literal, Self, TypeVar, Union, cast, get_args, get_origin
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from chassis.secrets import weakness, weakness_of_url
 
 Settings = TypeVar("Settings", bound=BaseSettings)
+
+_KEY = re.compile(r"[!-~]+")
+
+
+def _fits_in_a_header(value: SecretStr) -> SecretStr:
+    if not _KEY.fullmatch(value.get_secret_value()):
+        raise ValueError("it has a space, a line break or another character that no key has")
+    return value
+
+
+BackendKey = Annotated[SecretStr, AfterValidator(_fits_in_a_header)]
+"""The key of a server that is called. Libraries quote a header that they refuse, and so would the log."""
 
 
 class ServiceSettings(BaseSettings):

@@ -11,6 +11,7 @@ from chassis.master_keys import (
     master_keys,
     was_drawn_at_random,
 )
+from chassis.settings import BackendKey
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
@@ -38,7 +39,9 @@ class KnowledgeSettings(AuthenticatingSettings):
         validation_alias="QDRANT_URL",
         description="where Qdrant is, which then is the index; without it the index is in Postgres",
     )
-    qdrant_api_key: SecretStr | None = Field(default=None, description="Qdrant's API key, if it asks for one")
+    qdrant_api_key: BackendKey | None = Field(
+        default=None, description="Qdrant's API key, if it asks for one"
+    )
     embeddings_url: str | None = Field(
         default=None,
         description="where OpenAI's interface to an embedding model is, usually with `/v1`;"
@@ -48,7 +51,7 @@ class KnowledgeSettings(AuthenticatingSettings):
     embeddings_dimensions: int = Field(
         default=1536, description=f"the length of its vectors, one of {', '.join(map(str, DIMENSIONS))}"
     )
-    embeddings_api_key: SecretStr | None = Field(
+    embeddings_api_key: BackendKey | None = Field(
         default=None, description="the bearer token, if it asks for one"
     )
     embeddings_query_prefix: str = Field(
@@ -68,7 +71,7 @@ class KnowledgeSettings(AuthenticatingSettings):
         " without it answers are passages alone",
     )
     llm_model: str = Field(default="", description="the model's name there")
-    llm_api_key: SecretStr | None = Field(default=None, description="the bearer token, if it asks for one")
+    llm_api_key: BackendKey | None = Field(default=None, description="the bearer token, if it asks for one")
     llm_max_tokens: int = Field(default=1024, ge=16, le=16_384, description="the longest answer, in tokens")
 
     source_http: Literal["on", "off"] = Field(

@@ -8,6 +8,7 @@ from vestibule.api.v1 import options_pb2
 
 from gateway.api.fields import header_of
 from gateway.api.routes import Route, RouteKind
+from gateway.http.problems import PayloadTooLarge, body_too_large
 
 CODES: Mapping[str, int] = {
     "INVALID_JSON": 400,
@@ -51,7 +52,6 @@ MEANINGS: Mapping[int, str] = {
     408: "The request did not arrive in time.",
     409: "The request conflicts with the current state.",
     412: "`If-Match` names another version.",
-    413: "The body is larger than 64 KiB.",
     415: "The body is not `application/json`.",
     422: "A field is wrong; `error.details.errors` names each.",
     426: "The path is a WebSocket's.",
@@ -77,8 +77,9 @@ def documented_statuses(route: Route, comment: str) -> dict[int, str]:
         comment: The method's comment, where `Errors:` is followed by its own codes.
     """
     codes = _codes(route, comment)
+    meanings = {**MEANINGS, PayloadTooLarge.status: body_too_large(route.body_bytes_max)}
     found = {
-        status: f"{MEANINGS[status]} {_listed(codes, status)}" for status in {CODES[code] for code in codes}
+        status: f"{meanings[status]} {_listed(codes, status)}" for status in {CODES[code] for code in codes}
     }
     if route.method == "GET" and _has_etag(route):
         found[304] = MEANINGS[304]

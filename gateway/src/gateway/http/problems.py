@@ -27,6 +27,11 @@ _NOT_SIGNED_IN = 401
 _TOKEN_REASONS = frozenset({"TOKEN_INVALID", "TOKEN_EXPIRED", "TOKEN_REVOKED"})
 
 
+def body_too_large(limit_bytes: int) -> str:
+    """Returns what a response says of a body over a limit."""
+    return f"The body is larger than {limit_bytes // 1024} KiB."
+
+
 class HttpError(ServiceError):
     """An error of HTTP itself, with a status of its own."""
 
@@ -98,7 +103,13 @@ class PayloadTooLarge(HttpError):
 
     status = 413
     reason = "PAYLOAD_TOO_LARGE"
-    message = "The body is larger than 64 KiB."
+    message = "The message is too large."
+
+    def __init__(self, limit_bytes: int | None = None) -> None:
+        """`limit_bytes`: most bytes of the body; None for what is no body."""
+        if limit_bytes is not None:
+            self.message = body_too_large(limit_bytes)
+        super().__init__()
 
 
 class UnsupportedMediaType(HttpError):

@@ -217,7 +217,7 @@ class Request:
         length = self.headers.get(b"content-length", b"")
         announced = int(length) if length.isdigit() and len(length) < 20 else 0  # noqa: PLR2004 digits of 2**64
         if announced > limit_bytes:
-            raise PayloadTooLarge
+            raise PayloadTooLarge(limit_bytes)
         return announced
 
     async def body(self, limit_bytes: int = BODY_BYTES_MAX) -> bytes:
@@ -243,7 +243,7 @@ class Request:
                     chunk = message.get("body", b"")
                     size += len(chunk)
                     if size > limit_bytes:
-                        raise PayloadTooLarge
+                        raise PayloadTooLarge(limit_bytes)
                     chunks.append(chunk)
                     if not message.get("more_body"):
                         break
