@@ -73,7 +73,7 @@ async def embed(documents: Sequence[Document], embedder: OnnxEmbedder, weights: 
 
 async def ranked(index: PassageIndex | EdgeIndex, query: Query, collection: Collection) -> list[UUID]:
     """Returns documents by their best passage."""
-    hits = await index.search(query, LABELS, PASSAGES_MAX)
+    hits = (await index.search(query, LABELS, PASSAGES_MAX)).hits
     return list(dict.fromkeys(collection.document_of[hit.passage_id] for hit in hits))[:DEPTH]
 
 

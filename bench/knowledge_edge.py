@@ -5,7 +5,7 @@ from pathlib import Path
 from uuid import UUID
 
 import qdrant_edge as edge
-from knowledge_service.domain.passage_index import RANK_OFFSET, RANKS_FUSED, Hit, IndexEntry, Query
+from knowledge_service.domain.passage_index import RANK_OFFSET, RANKS_FUSED, Found, Hit, IndexEntry, Query
 
 
 class EdgeIndex:
@@ -43,7 +43,7 @@ class EdgeIndex:
         """Builds the graph."""
         self._shard.optimize()
 
-    async def search(self, query: Query, labels: Collection[str], limit: int) -> list[Hit]:
+    async def search(self, query: Query, labels: Collection[str], limit: int) -> Found:
         """Returns the best passages, fused in the engine."""
         visible = edge.Filter(must=[edge.FieldCondition("labels", edge.MatchAny(list(labels)))])
         queries = []
@@ -61,7 +61,7 @@ class EdgeIndex:
                 ],
             )
         )
-        return [Hit(UUID(str(point.id)), point.score) for point in found]
+        return Found([Hit(UUID(str(point.id)), point.score) for point in found], is_whole=True)
 
 
 def _sparse(terms: object) -> edge.SparseVector:

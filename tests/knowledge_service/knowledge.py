@@ -22,7 +22,7 @@ from knowledge_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from knowledge_service.adapters.text_seal import TextSeal
 from knowledge_service.domain.document import Content, Document
 from knowledge_service.domain.embedder import EmbedderUnavailable, Vector
-from knowledge_service.domain.passage_index import Hit, IndexEntry, Query
+from knowledge_service.domain.passage_index import Found, IndexEntry, Query
 from knowledge_service.domain.term_weights import TermWeights
 from knowledge_service.domain.visibility import Visibility
 from knowledge_service.usecases.documents import DeleteDocument, PutDocument
@@ -35,7 +35,7 @@ from tests.databases import emptied
 
 EMPTYING = (
     "TRUNCATE knowledge.sources, knowledge.source_files, knowledge.documents, knowledge.passages,"
-    " knowledge.index_removals, knowledge.attempts,"
+    " knowledge.index_removals, knowledge.attempts, knowledge.hash_keys,"
     " knowledge.erased_owners, knowledge.outbox, knowledge.indexed_passages, knowledge.term_counts"
 )
 DIMENSIONS = 256
@@ -95,7 +95,7 @@ class InterruptedIndex:
         self._check()
         await self.index.remove(document_id)
 
-    async def search(self, query: Query, labels: Collection[str], limit: int) -> list[Hit]:
+    async def search(self, query: Query, labels: Collection[str], limit: int) -> Found:
         """Finds passages."""
         return await self.index.search(query, {*labels, *self.leaking}, limit)
 

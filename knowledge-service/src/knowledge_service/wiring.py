@@ -35,6 +35,7 @@ from vestibule.knowledge.v1.source_service_pb2_grpc import add_SourceServiceServ
 
 from chassis import jobs
 from knowledge_service.adapters.answer_metrics import AnswerMetrics
+from knowledge_service.adapters.postgres.master_keys import FollowMasterKey, hash_key
 from knowledge_service.adapters.postgres.outbox import OUTBOX
 from knowledge_service.adapters.postgres.pgvector_index import PgvectorIndex, require_extension
 from knowledge_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
@@ -68,6 +69,7 @@ SERVICE = "knowledge-service"
 
 MEASURE_SECONDS = 10.0
 RETENTION_SECONDS = 600.0
+MASTER_KEY_SECONDS = 60.0
 
 
 async def start(lifecycle: Lifecycle, settings: KnowledgeSettings) -> None:
@@ -84,7 +86,9 @@ async def start(lifecycle: Lifecycle, settings: KnowledgeSettings) -> None:
         )
     )
     await revision.require(pool, schema=OUTBOX.schema, package="knowledge_service")
-    units = PostgresUnitsOfWork(pool, TextSeal(*settings.master_keys))
+    seal = TextSeal(*settings.master_keys)
+    units = PostgresUnitsOfWork(pool, seal)
+    hashing = await hash_key(pool, seal)
 
     service_tokens = ServiceTokens(open_service_keys(SERVICE, settings))
     certificates = open_certificates(settings.tls_files)
@@ -110,11 +114,13 @@ async def start(lifecycle: Lifecycle, settings: KnowledgeSettings) -> None:
     )
     directory = GrpcUserDirectory(await connect(settings.users_address, DIRECTORY_SERVICE))
     index_document, remove_from_index = await _add_servicers(
-        lifecycle, settings, server, pool, units, directory=directory
+        lifecycle, settings, server, pool, units, directory=directory, hashing=hashing
     )
 
     purge = partial(purge_responses, pool, OUTBOX.schema)
     lifecycle.begin("response retention", jobs.every(RETENTION_SECONDS, "response retention", purge))
+    follow = FollowMasterKey(pool, seal)
+    lifecycle.begin("master key", jobs.every(MASTER_KEY_SECONDS, "master key", follow))
     _begin_indexing(lifecycle, pool, index_document, remove_from_index)
     _begin_events(
         lifecycle, settings, service_tokens.keys, units, EraseIfErased(units, directory, remove_from_index)
@@ -131,11 +137,12 @@ async def _add_servicers(
     units: PostgresUnitsOfWork,
     *,
     directory: GrpcUserDirectory,
+    hashing: bytes,
 ) -> tuple[IndexDocument, RemoveFromIndex]:
     """Opens index and models and adds what clients call; returns what indexes in the background too."""
     embedder = await _open_embedder(lifecycle, settings)
     index = await _open_index(lifecycle, settings, pool, embedder)
-    weights = TermWeights(derived_key(settings.master_keys[0], "term-ids"))
+    weights = TermWeights(derived_key(hashing, "term-ids"))
     # Storing a document in the index takes two connections, and one is for reads.
     slots = asyncio.Semaphore((settings.postgres_pool_size - 1) // 2)
     index_document = IndexDocument(units, index, embedder, weights, slots)
@@ -163,7 +170,7 @@ async def _add_servicers(
         FileTextExtractor(),
         PutDocument(units, index_document, SystemClock()),
         DeleteDocument(units, remove_from_index),
-        derived_key(settings.master_keys[0], "source-files"),
+        derived_key(hashing, "source-files"),
         timedelta(seconds=settings.source_seconds),
     )
     for number in range(1, SYNCS_AT_ONCE + 1):

@@ -35,7 +35,9 @@ async def found(
     index: PassageIndex, query: Query, labels: Sequence[str] = ("everyone",), limit: int = 10
 ) -> list[UUID]:
     """The ids that a search returns, best first."""
-    hits = await index.search(query, labels, limit)
+    result = await index.search(query, labels, limit)
+    assert result.is_whole
+    hits = result.hits
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
     return [hit.passage_id for hit in hits]
 

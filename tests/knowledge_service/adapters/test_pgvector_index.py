@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from chassis.errors import Unavailable
 from chassis.postgres.pool import Pool, open_pool
 from chassis.startup_errors import StartupRefused
 from devstack.database import Database
@@ -92,7 +93,7 @@ async def test_searches_use_the_indexes_of_postgres(database: Database) -> None:
             """Returns the scans of one search."""
             before = await _scans(pool)
             query = Query(_vector(chance), dict.fromkeys(entry("word7 word8").terms, 1.0))
-            assert len(await index.search(query, labels, 50)) == 50
+            assert len((await index.search(query, labels, 50)).hits) == 50
             after = await _scans(pool)
             return {name: after[name] - before[name] for name in after if after[name] > before[name]}
 
@@ -113,6 +114,33 @@ def _vector(chance: random.Random) -> list[float]:
     values = [chance.gauss(0, 1) for _ in range(256)]
     length = math.hypot(*values)
     return [value / length for value in values]
+
+
+async def test_a_ranking_that_takes_too_long_is_left_out(
+    index: PgvectorIndex, knowledge_pool: Pool, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search says so, and fails only when it has neither ranking."""
+    await index.replace(uuid4(), ["everyone"], [both := entry("fever", direction(1))])
+    await index.replace(uuid4(), ["everyone"], [entry("cough", direction(1)), entry("fever")])
+    monkeypatch.setattr(pgvector_index, "_SETTINGS", "SELECT set_config('statement_timeout', '300', true)")
+    owner = await asyncpg.connect(database.url("knowledge_owner"))
+    try:
+        async with owner.transaction():
+            await owner.execute("LOCK TABLE knowledge.term_counts")
+            by_meaning = await index.search(asking("fever", direction(1)), ["everyone"], 10)
+            with pytest.raises(Unavailable):
+                await index.search(asking("fever"), ["everyone"], 10)
+    finally:
+        await owner.close()
+    assert (by_meaning.is_whole, len(by_meaning.hits)) == (False, 2)
+
+    slow = "SELECT gen_random_uuid() AS passage_id, pg_sleep(9), $1::text, $2::text[], $3::text, $4::int"
+    monkeypatch.setattr(pgvector_index, "_nearest", lambda *_, **__: slow)
+    by_terms = await index.search(asking("fever", direction(1)), ["everyone"], 10)
+    assert not by_terms.is_whole
+    assert both.passage_id in {hit.passage_id for hit in by_terms.hits}
+    with pytest.raises(Unavailable):
+        await index.search(asking(dense=direction(1)), ["everyone"], 10)
 
 
 async def test_without_the_extension(database: Database) -> None:

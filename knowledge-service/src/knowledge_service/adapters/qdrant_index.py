@@ -1,5 +1,6 @@
 """The index in Qdrant, which fuses both rankings itself."""
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
@@ -7,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import structlog
 from chassis.errors import Unavailable
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
@@ -14,12 +16,16 @@ from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedR
 from knowledge_service.domain.passage_index import (
     DIMENSIONS,
     RANK_OFFSET,
+    RANKING_SECONDS,
     RANKS_FUSED,
+    Found,
     Hit,
     IndexEntry,
     Query,
 )
 from knowledge_service.domain.term_weights import SparseVector
+
+log = structlog.get_logger()
 
 COLLECTION = "vestibule_passages"
 TERMS = "terms"
@@ -91,21 +97,32 @@ class QdrantIndex:
             selector = models.FilterSelector(filter=_of_document(document_id))
             await self._client.delete(self._collection, selector, wait=True)
 
-    async def search(self, query: Query, labels: Collection[str], limit: int) -> list[Hit]:
-        """Returns the best passages that carry at least one of the labels, best first."""
+    async def search(self, query: Query, labels: Collection[str], limit: int) -> Found:
+        """Returns the best passages that carry at least one of the labels."""
         rankings = list(self._rankings(query, labels, max(limit, RANKS_FUSED)))
         if not rankings:
-            return []
+            return Found((), is_whole=True)
+        try:
+            return Found(await self._fused(rankings, limit), is_whole=True)
+        except Unavailable as error:
+            if len(rankings) == 1:
+                raise
+            log.warning("ranking left out of a search", error=type(error.__cause__).__name__)
+        # Qdrant does not report which of them is slow. The terms need the least of it.
+        return Found(await self._fused(rankings[-1:], limit), is_whole=False)
+
+    async def _fused(self, rankings: list[models.Prefetch], limit: int) -> list[Hit]:
         with _unavailable():
             await self._create()
-            found = await self._client.query_points(
-                self._collection,
-                prefetch=rankings,
-                # Qdrant counts ranks from 0.
-                query=models.RrfQuery(rrf=models.Rrf(k=RANK_OFFSET + 1)),
-                limit=limit,
-                with_payload=False,
-            )
+            async with asyncio.timeout(RANKING_SECONDS * len(rankings)):
+                found = await self._client.query_points(
+                    self._collection,
+                    prefetch=rankings,
+                    # Qdrant counts ranks from 0.
+                    query=models.RrfQuery(rrf=models.Rrf(k=RANK_OFFSET + 1)),
+                    limit=limit,
+                    with_payload=False,
+                )
         return [Hit(UUID(str(point.id)), point.score) for point in found.points]
 
     def _rankings(self, query: Query, labels: Collection[str], depth: int) -> Iterator[models.Prefetch]:
@@ -177,5 +194,5 @@ def _matches(field: str, values: list[str]) -> models.FieldCondition:
 def _unavailable() -> Iterator[None]:
     try:
         yield
-    except (ResponseHandlingException, UnexpectedResponse, httpx.HTTPError) as error:
+    except (ResponseHandlingException, UnexpectedResponse, httpx.HTTPError, TimeoutError) as error:
         raise Unavailable from error

@@ -15,7 +15,10 @@ class TextSeal:
             master_key: 32 secret bytes; what is sealed now is sealed under it.
             accepted: Master keys of what was sealed earlier.
         """
-        self._sealing = Sealing(*(derived_key(each, "documents") for each in (master_key, *accepted)))
+        keys = (master_key, *accepted)
+        self._sealing = Sealing(*(derived_key(each, "documents") for each in keys))
+        self.key_ids = tuple(derived_key(each, "master-key-names")[:8].hex() for each in keys)
+        """Names of the keys, from which no key can be computed; first the one that seals."""
 
     def seal(self, place: str, of: UUID, text: str) -> bytes:
         """Returns a text that only `open` can read, and only with the same place and id.
@@ -34,6 +37,19 @@ class TextSeal:
             InvalidTag: no key opens it, or it was altered or moved.
         """
         return self._sealing.open(sealed, _bound(place, of)).decode()
+
+    def sealed_again(self, place: str, of: UUID, sealed: bytes) -> bytes:
+        """Returns the same text under the key that seals now.
+
+        Raises:
+            InvalidTag: no key opens it, or it was altered or moved.
+        """
+        return self._sealing.sealed_again(sealed, _bound(place, of)) or sealed
+
+    @property
+    def key_id(self) -> str:
+        """The name of the key that seals."""
+        return self.key_ids[0]
 
 
 def _bound(place: str, of: UUID) -> bytes:

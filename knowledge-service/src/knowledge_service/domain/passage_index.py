@@ -54,6 +54,19 @@ class Hit:
     score: float
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search found.
+
+    Attributes:
+        hits: The best passages, best first.
+        is_whole: Whether both rankings are in it; one that takes too long is left out.
+    """
+
+    hits: Sequence[Hit]
+    is_whole: bool
+
+
 class PassageIndex(Protocol):
     """The passages of all documents, for the vectors of one model.
 
@@ -75,13 +88,17 @@ class PassageIndex(Protocol):
         """Removes a document's entries, if there are any."""
         ...
 
-    async def search(self, query: Query, labels: Collection[str], limit: int) -> list[Hit]:
-        """Returns the best passages that carry at least one of the labels, best first.
+    async def search(self, query: Query, labels: Collection[str], limit: int) -> Found:
+        """Returns the best passages that carry at least one of the labels.
 
-        A term counts for more the fewer passages have it.
+        A term counts for more the fewer passages have it. Of passages by meaning and passages by terms, those
+        that take longer than `RANKING_SECONDS` are left out, unless both do: then the index is unavailable.
         """
         ...
 
+
+RANKING_SECONDS = 2.0
+"""How long the passages by meaning, and those by terms, may take to find."""
 
 RANKS_FUSED = 100
 """How many passages of each ranking are fused."""

@@ -13,7 +13,8 @@ LIMIT = 5
 
 _SEARCHES = Counter(
     "knowledge_searches_total",
-    "Searches; `degraded` ones found passages by their words alone, because the embedder was unavailable.",
+    "Searches; `degraded` ones found passages by their words or their meaning alone, because the embedder or"
+    " a part of the index was unavailable or too slow.",
     ["degraded"],
 )
 

@@ -37,7 +37,8 @@ class SearchResult:
     """What a search found, best first.
 
     Attributes:
-        degraded: Whether the embedder was unavailable, so that passages were found by their words alone.
+        degraded: Whether passages were found by their words or their meaning alone, because the embedder or a
+            part of the index was unavailable or too slow.
     """
 
     passages: Sequence[RankedPassage]
@@ -71,18 +72,20 @@ class SearchPassages:
         question = Query(dense, self.term_weights.of_query(query))
         if question.dense is None and not question.terms:
             return SearchResult((), degraded)
-        hits = await self.index.search(question, labels, CANDIDATES)
+        found = await self.index.search(question, labels, CANDIDATES)
         async with self.units.transaction() as unit:
-            visible = await unit.passages.visible([hit.passage_id for hit in hits], labels)
+            visible = await unit.passages.visible([hit.passage_id for hit in found.hits], labels)
             passages = [
-                RankedPassage(visible[hit.passage_id], hit.score) for hit in hits if hit.passage_id in visible
+                RankedPassage(visible[hit.passage_id], hit.score)
+                for hit in found.hits
+                if hit.passage_id in visible
             ][:limit]
             others = [each.found for each in passages if each.found.owner_id != caller.user_id]
             if others:
                 owners = frozenset(each.owner_id for each in others)
                 documents = tuple(dict.fromkeys(each.document_id for each in others))
                 await unit.outbox.audit(entry(Action.SEARCH, caller, owners=owners, documents=documents))
-        return SearchResult(passages, degraded)
+        return SearchResult(passages, degraded or not found.is_whole)
 
     async def _embed(self, query: str) -> tuple[Vector | None, bool]:
         """Returns the question's vector, and whether there should have been one."""

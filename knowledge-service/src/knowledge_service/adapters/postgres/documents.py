@@ -52,10 +52,10 @@ class PostgresDocuments:
         tag = await self.connection.execute(
             """
             INSERT INTO knowledge.documents (
-                id, owner_id, visibility, labels, sealed_title, sealed_text, sealed_source_url, version,
-                created_at, updated_at, claimed_until
+                id, owner_id, visibility, labels, sealed_title, sealed_text, sealed_source_url, sealed_with,
+                version, created_at, updated_at, claimed_until
             )
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now() + interval '20 seconds')
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, now() + interval '20 seconds')
             ON CONFLICT DO NOTHING
             """,
             document.id,
@@ -75,7 +75,8 @@ class PostgresDocuments:
             """
             UPDATE knowledge.documents
             SET visibility = $2, labels = $3, sealed_title = $4, sealed_text = $5, sealed_source_url = $6,
-                version = $7, updated_at = $8, claimed_until = now() + interval '20 seconds'
+                sealed_with = $7, version = $8, updated_at = $9,
+                claimed_until = now() + interval '20 seconds'
             WHERE id = $1
             """,
             document.id,
@@ -191,12 +192,13 @@ class PostgresDocuments:
         )
         return found
 
-    def _sealed(self, document: Document, text: str) -> tuple[bytes, bytes, bytes | None]:
+    def _sealed(self, document: Document, text: str) -> tuple[bytes, bytes, bytes | None, str]:
         url = document.source_url
         return (
             self.seal.seal("title", document.id, document.title),
             self.seal.seal("text", document.id, text),
             None if url is None else self.seal.seal("source_url", document.id, url),
+            self.seal.key_id,
         )
 
     def _document(self, row: asyncpg.Record) -> Document:

@@ -22,8 +22,9 @@ class PostgresPassages:
         await self.connection.execute("DELETE FROM knowledge.passages WHERE document_id = $1", document_id)
         await self.connection.execute(
             """
-            INSERT INTO knowledge.passages (id, document_id, version, begins_at, ends_at, sealed_text)
-            SELECT new.id, $1, $2, new.begins_at, new.ends_at, new.sealed_text
+            INSERT INTO knowledge.passages
+                (id, document_id, version, begins_at, ends_at, sealed_text, sealed_with)
+            SELECT new.id, $1, $2, new.begins_at, new.ends_at, new.sealed_text, $7
             FROM unnest($3::uuid[], $4::integer[], $5::integer[], $6::bytea[])
                 AS new (id, begins_at, ends_at, sealed_text)
             """,
@@ -33,6 +34,7 @@ class PostgresPassages:
             [each.begin for each in passages],
             [each.end for each in passages],
             [self.seal.seal("passage", each.id, each.text) for each in passages],
+            self.seal.key_id,
         )
 
     async def visible(

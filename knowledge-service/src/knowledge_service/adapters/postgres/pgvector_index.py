@@ -1,10 +1,15 @@
 """The index in Postgres: `knowledge.indexed_passages`, by the extension pgvector."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
+from typing import TypeAlias
 from uuid import UUID
 
 import structlog
+from chassis.errors import Unavailable
 from chassis.postgres.connection import Connection
 from chassis.postgres.pool import Pool
 from chassis.startup_errors import StartupRefused
@@ -12,8 +17,9 @@ from chassis.startup_errors import StartupRefused
 from knowledge_service.domain.embedder import Vector
 from knowledge_service.domain.passage_index import (
     DIMENSIONS,
+    RANKING_SECONDS,
     RANKS_FUSED,
-    Hit,
+    Found,
     IndexEntry,
     Query,
     fuse,
@@ -26,7 +32,10 @@ BATCH = 32
 """Entries per batch of inserts, each of which has to end within the statement timeout."""
 
 CANDIDATES_MAX = 20_000
-"""Passages that are scored by terms, about: beyond, a query's commonest terms choose none any more."""
+"""Most passages that are scored by terms; beyond, a query's commonest terms choose none any more."""
+
+ANY_OF, ALL_OF = "&&", "@>"
+"""How an array of terms has to match."""
 
 ALL_PASSAGES = 0
 """The row of `knowledge.term_counts` that counts all passages; terms have ids from 1."""
@@ -34,8 +43,12 @@ ALL_PASSAGES = 0
 EXTENSION_VERSION = (0, 8)
 """The first version of pgvector that goes on scanning while a filter leaves too few rows."""
 
-_SETTINGS = """
-SELECT set_config('hnsw.iterative_scan', 'relaxed_order', true),
+Ranking: TypeAlias = Callable[[Connection], Awaitable[list[UUID]]]
+"""Returns passages, best first."""
+
+_SETTINGS = f"""
+SELECT set_config('statement_timeout', '{RANKING_SECONDS * 1000:.0f}', true),
+       set_config('hnsw.iterative_scan', 'relaxed_order', true),
        set_config('hnsw.ef_search', '100', true),
        set_config('plan_cache_mode', 'force_custom_plan', true)
 """
@@ -108,17 +121,26 @@ class PgvectorIndex:
         async with self._pool.transaction() as transaction:
             await _count(transaction, await _delete(transaction, document_id), [])
 
-    async def search(self, query: Query, labels: Collection[str], limit: int) -> list[Hit]:
-        """Returns the best passages that carry at least one of the labels, best first."""
+    async def search(self, query: Query, labels: Collection[str], limit: int) -> Found:
+        """Returns the best passages that carry at least one of the labels."""
         depth = max(limit, RANKS_FUSED)
-        rankings = []
-        async with self._pool.transaction(readonly=True) as transaction:
-            await transaction.execute(_SETTINGS)
-            if query.dense is not None:
-                rankings.append(await self._by_meaning(transaction, query.dense, labels, depth))
-            if query.terms:
-                rankings.append(await _by_terms(transaction, query.terms, labels, depth))
-        return fuse(rankings, limit)
+        attempts: list[Ranking] = []
+        if query.dense is not None:
+            attempts.append(partial(self._by_meaning, dense=query.dense, labels=labels, depth=depth))
+        if query.terms:
+            attempts.append(partial(_by_terms, counts=query.terms, labels=labels, depth=depth))
+        rankings, failure = [], None
+        for attempt in attempts:
+            try:
+                async with self._pool.transaction(readonly=True) as transaction:
+                    await transaction.execute(_SETTINGS)
+                    rankings.append(await attempt(transaction))
+            except Unavailable as error:
+                log.warning("ranking left out of a search", error=type(error.__cause__).__name__)
+                failure = error
+        if failure is not None and not rankings:
+            raise failure
+        return Found(fuse(rankings, limit), is_whole=failure is None)
 
     async def _insert(
         self,
@@ -187,32 +209,54 @@ async def _by_terms(
     if not passages:
         return []
     weights = {term: counts[term] * _inverse_frequency(total, passages[term]) for term in passages}
-    ranked = await connection.fetch(
-        """
-        SELECT passage_id
-        FROM knowledge.indexed_passages
-        WHERE term_ids && $1::int[] AND labels && $2
-        ORDER BY terms <#> $3::text::sparsevec, passage_id
-        LIMIT $4
-        """,
-        _choosing(passages),
-        list(labels),
-        _sparse(weights),
-        depth,
-    )
-    return [row["passage_id"] for row in ranked]
+    chosen = _choosing(passages, total)
+    while True:
+        rows = await connection.fetch(
+            _best_by_terms(chosen.operator), chosen.terms, list(labels), _sparse(weights), depth
+        )
+        if len(rows) >= depth or chosen.operator == ANY_OF or len(chosen.terms) == 1:
+            return [row["passage_id"] for row in rows]
+        chosen = Choice(chosen.terms[:-1], ALL_OF)
 
 
-def _choosing(passages: Mapping[int, int]) -> list[int]:
-    """Returns the rarest terms, as many as choose few enough passages, and one at least."""
-    chosen: list[int] = []
-    candidates = 0
-    for term in sorted(passages, key=passages.__getitem__):
-        candidates += passages[term]
-        if chosen and candidates > CANDIDATES_MAX:
+def _best_by_terms(operator: str) -> str:
+    # The limit only matters where a term alone chooses more, which then tells passages apart badly.
+    return f"""
+        WITH candidates AS MATERIALIZED (
+            SELECT passage_id, terms FROM knowledge.indexed_passages
+            WHERE term_ids {operator} $1::int[] AND labels && $2 LIMIT {CANDIDATES_MAX}
+        )
+        SELECT passage_id FROM candidates ORDER BY terms <#> $3::text::sparsevec, passage_id LIMIT $4
+    """  # noqa: S608 of constants
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which passages are scored: those with any of the terms, or with all of them."""
+
+    terms: list[int]
+    operator: str
+
+
+def _choosing(passages: Mapping[int, int], total: int) -> Choice:
+    """Returns what chooses few enough passages.
+
+    That is any of the rarest terms, as many as possible. Where the rarest alone chooses too many, those that
+    have the next rarest as well are better.
+    """
+    terms = sorted(passages, key=passages.__getitem__)
+    if passages[terms[0]] <= CANDIDATES_MAX:
+        sums = accumulate(passages[term] for term in terms)
+        return Choice(
+            [term for term, sum_ in zip(terms, sums, strict=True) if sum_ <= CANDIDATES_MAX], ANY_OF
+        )
+    expected, together = float(passages[terms[0]]), terms[:1]
+    for term in terms[1:]:
+        if expected <= CANDIDATES_MAX:
             break
-        chosen.append(term)
-    return chosen
+        expected *= passages[term] / total
+        together.append(term)
+    return Choice(together, ALL_OF)
 
 
 def _inverse_frequency(total: int, having: int) -> float:

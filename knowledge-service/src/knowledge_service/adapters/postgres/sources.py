@@ -42,15 +42,16 @@ class PostgresSources:
         tag = await self.connection.execute(
             """
             INSERT INTO knowledge.sources
-                (id, owner_id, sealed_url, sealed_user, sealed_password, created_at)
-            SELECT $1, $2, $3, $4, $5, $6
-            WHERE (SELECT count(*) FROM knowledge.sources WHERE owner_id = $2) < $7
+                (id, owner_id, sealed_url, sealed_user, sealed_password, sealed_with, created_at)
+            SELECT $1, $2, $3, $4, $5, $6, $7
+            WHERE (SELECT count(*) FROM knowledge.sources WHERE owner_id = $2) < $8
             """,
             source.id,
             source.owner_id,
             self.seal.seal("source url", source.id, source.url),
             self.seal.seal("source user", source.id, source.user),
             self.seal.seal("source password", source.id, password),
+            self.seal.key_id,
             source.created_at,
             SOURCES_MAX,
         )
@@ -177,14 +178,16 @@ class PostgresSources:
         """Records what became of a file, if the source still exists."""
         await self.connection.execute(
             """
-            INSERT INTO knowledge.source_files (source_id, key, sealed_path, version, document_id, problem)
-            SELECT id, $2, $3, $4, $5, $6 FROM knowledge.sources WHERE id = $1 FOR KEY SHARE
+            INSERT INTO knowledge.source_files
+                (source_id, key, sealed_path, sealed_with, version, document_id, problem)
+            SELECT id, $2, $3, $4, $5, $6, $7 FROM knowledge.sources WHERE id = $1 FOR KEY SHARE
             ON CONFLICT (source_id, key) DO UPDATE
-            SET sealed_path = $3, version = $4, document_id = $5, problem = $6
+            SET sealed_path = $3, sealed_with = $4, version = $5, document_id = $6, problem = $7
             """,
             source_id,
             file.key,
             self.seal.seal("source path", source_id, file.path),
+            self.seal.key_id,
             file.version,
             file.document_id,
             file.problem,
