@@ -35,6 +35,28 @@ KNOWLEDGE = Board(
             "ops",
             ("sum(rate(knowledge_answer_citations_dropped_total[5m]))", "left out"),
         ),
+        lines(
+            "Share of searches by words or by meaning alone",
+            "percentunit",
+            (
+                (
+                    'sum(rate(knowledge_searches_total{degraded="true"}[10m]))'
+                    " / sum(rate(knowledge_searches_total[10m]))"
+                ),
+                "share",
+            ),
+            limit=0.1,
+        ),
+        lines(
+            "Sources by their problem",
+            "short",
+            ("max by (problem) (knowledge_sources)", "{{problem}}"),
+        ),
+        lines(
+            "Rows under a former master key",
+            "short",
+            ("max(knowledge_rows_under_other_keys)", "rows"),
+        ),
         *panels.events("knowledge-service"),
         *panels.revocation("knowledge-service"),
         *panels.postgres("knowledge-service"),

@@ -12,7 +12,6 @@ from auth_service.transport.password_servicer import PasswordServicer
 from auth_service.transport.session_servicer import SessionServicer
 from auth_service.transport.token_servicer import TokenServicer
 from auth_service.transport.user_access_servicer import UserAccessServicer
-from auth_service.usecases.audit import RecordAudit
 from auth_service.usecases.bootstrap_admin import BootstrapAdmin
 from auth_service.usecases.ports import Ports
 from auth_service.usecases.registration import FinishStaleRegistrations, Register
@@ -36,7 +35,7 @@ class UseCases:
         self.audit = AuditServicer(ports)
         self.accounts = AccountServicer(ports)
         self.tokens = TokenServicer(ports, authenticator)
-        self.record_audit = RecordAudit(ports.units, ports.directory)
+        self.record_audit = ports.record_audit
         self.purge_expired = PurgeExpired(ports.units)
         self.run_once = RunOnce(ports.units, ports.response_seal, ports.hasher)
         self.finish_stale_registrations = FinishStaleRegistrations(

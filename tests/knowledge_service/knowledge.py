@@ -36,7 +36,8 @@ from tests.databases import emptied
 EMPTYING = (
     "TRUNCATE knowledge.sources, knowledge.source_files, knowledge.documents, knowledge.passages,"
     " knowledge.index_removals, knowledge.attempts, knowledge.hash_keys,"
-    " knowledge.erased_owners, knowledge.outbox, knowledge.indexed_passages, knowledge.term_counts"
+    " knowledge.erased_owners, knowledge.outbox, knowledge.audit_clients,"
+    " knowledge.indexed_passages, knowledge.term_counts"
 )
 DIMENSIONS = 256
 MASTER_KEY = bytes(range(32))

@@ -147,6 +147,78 @@ SERVICE_ALERTS: tuple[Made, ...] = (
         [{'knowledge_answers_total{job="knowledge-service", instance="a", outcome="answered"}': "0+1x60"}],
     ),
     Made(
+        "VestibuleSearchesDegraded",
+        {
+            'knowledge_searches_total{job="knowledge-service", instance="a", degraded="true"}': "0+1x60",
+            'knowledge_searches_total{job="knowledge-service", instance="a", degraded="false"}': "0+3x60",
+        },
+        [
+            {
+                "job": "knowledge-service",
+                "severity": "warning",
+                "summary": "25% of searches find passages by words or by meaning alone.",
+            }
+        ],
+        [
+            {
+                'knowledge_searches_total{job="knowledge-service", instance="a", degraded="true"}': "0x60",
+                'knowledge_searches_total{job="knowledge-service", instance="a", degraded="false"}': "0+3x60",
+            },
+            {
+                'knowledge_searches_total{job="knowledge-service", instance="a", degraded="true"}': "5x60",
+                'knowledge_searches_total{job="knowledge-service", instance="a", degraded="false"}': "5x60",
+            },
+        ],
+    ),
+    Made(
+        "VestibuleCitationsDropped",
+        {
+            'knowledge_answer_citations_dropped_total{job="knowledge-service", instance="a"}': "0+2x120",
+            'knowledge_answers_total{job="knowledge-service", instance="a", outcome="answered"}': "0+1x120",
+        },
+        [
+            {
+                "job": "knowledge-service",
+                "severity": "warning",
+                "summary": "The language model cites 2 passages per answer that it was not given.",
+            }
+        ],
+        [
+            {
+                'knowledge_answer_citations_dropped_total{job="knowledge-service", instance="a"}': "0+1x120",
+                'knowledge_answers_total{job="knowledge-service", outcome="answered"}': "0+4x120",
+            }
+        ],
+        at="90m",
+    ),
+    Made(
+        "VestibuleSourcesFail",
+        {
+            'knowledge_sources{job="knowledge-service", instance="a", problem="UNREACHABLE"}': "3x60",
+            'knowledge_sources{job="knowledge-service", instance="b", problem="UNREACHABLE"}': "3x60",
+            'knowledge_sources{job="knowledge-service", instance="a", problem="none"}': "1x60",
+        },
+        [
+            {
+                "job": "knowledge-service",
+                "severity": "warning",
+                "summary": "75% of the folders of users cannot be read: documents go out of date.",
+            }
+        ],
+        [
+            {
+                'knowledge_sources{job="knowledge-service", instance="a", problem="UNREACHABLE"}': "1x60",
+                'knowledge_sources{job="knowledge-service", instance="a", problem="UNAUTHORIZED"}': "5x60",
+                'knowledge_sources{job="knowledge-service", instance="a", problem="none"}': "1x60",
+            },
+            {
+                'knowledge_sources{job="knowledge-service", instance="a", problem="UNREACHABLE"}': "0x60",
+                'knowledge_sources{job="knowledge-service", instance="a", problem="none"}': "0x60",
+            },
+        ],
+        at="50m",
+    ),
+    Made(
         "VestibuleHashingRefuses",
         {'auth_hashing_refused_total{job="auth-service", instance="a"}': "0+1x20"},
         [

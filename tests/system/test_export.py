@@ -27,6 +27,7 @@ EXEMPT = {
     "users.reserved_emails": "the canonical form of what account.former_emails has, for as many days",
     "users.tombstones": "the id of a user who no longer exists",
     "users.audit_clients": "what is in audit_events, until auth-service has fetched it",
+    "knowledge.audit_clients": "as users.audit_clients",
     "knowledge.erased_owners": "the id of a user who no longer exists",
     "users.webhook_deliveries": "ids and names of changed fields, for other systems, for 30 days",
     "auth.revocations": "ids and times, for the quarter of an hour that tokens live",

@@ -204,6 +204,7 @@ def test_what_others_read_is_audited_by_id(client: Client, admin: User) -> None:
     for each in entries():
         assert document_id in each["details"]["documents"]
         assert word not in str(each)
+        assert each["ip"] == "127.0.0.1"
 
 
 def test_the_export_has_the_documents(client: Client) -> None:

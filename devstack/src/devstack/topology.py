@@ -62,7 +62,7 @@ AUTH = Service(
     http_port=9101,
     grpc_port=50051,
     package="vestibule.auth.v1",
-    calls=("user-service",),
+    calls=("user-service", "knowledge-service"),
     schema=Schema("auth", "auth_service"),
 )
 USERS = Service(

@@ -13,7 +13,7 @@ gateway:
   backends: [redis]
 auth-service:
   package: vestibule.auth.v1
-  grpc: [user-service, health-aggregator]
+  grpc: [user-service, health-aggregator, knowledge-service]
   backends: [postgres, redis, smtp, breachedPasswords]
   schema: auth
   pooled: true

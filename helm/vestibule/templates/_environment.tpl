@@ -46,9 +46,6 @@ TOKEN_AUDIENCE: {{ $config.audience | quote }}
 {{- if has "auth-service" $arrows.grpc }}
 {{ . }}_AUTH_ADDRESS: {{ $auth | quote }}
 {{- end }}
-{{- if has "knowledge-service" $arrows.grpc }}
-{{ . }}_KNOWLEDGE_ADDRESS: {{ include "vestibule.grpc.address" (dict "root" $root "service" "knowledge-service") | quote }}
-{{- end }}
 {{- if has "user-service" $arrows.grpc }}
 {{ . }}_USERS_ADDRESS: {{ $users | quote }}
 {{- end }}

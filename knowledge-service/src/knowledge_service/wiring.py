@@ -26,6 +26,7 @@ from chassis.postgres.pool import Pool, open_pool
 from chassis.sealing import derived_key
 from google.protobuf.descriptor import ServiceDescriptor
 from vestibule.knowledge.v1.answer_service_pb2_grpc import add_AnswerServiceServicer_to_server
+from vestibule.knowledge.v1.audit_client_service_pb2_grpc import add_AuditClientServiceServicer_to_server
 from vestibule.knowledge.v1.document_service_pb2_grpc import add_DocumentServiceServicer_to_server
 from vestibule.knowledge.v1.personal_documents_service_pb2_grpc import (
     add_PersonalDocumentsServiceServicer_to_server,
@@ -36,10 +37,10 @@ from vestibule.knowledge.v1.source_service_pb2_grpc import add_SourceServiceServ
 from chassis import jobs
 from knowledge_service.adapters.answer_metrics import AnswerMetrics
 from knowledge_service.adapters.postgres.master_keys import FollowMasterKey, hash_key
+from knowledge_service.adapters.postgres.measuring import measure
 from knowledge_service.adapters.postgres.outbox import OUTBOX
 from knowledge_service.adapters.postgres.pgvector_index import PgvectorIndex, require_extension
 from knowledge_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
-from knowledge_service.adapters.postgres.waiting_documents import measure_waiting
 from knowledge_service.adapters.text_extraction.extractor import FileTextExtractor
 from knowledge_service.adapters.text_seal import TextSeal
 from knowledge_service.adapters.user_directory import DIRECTORY_SERVICE, GrpcUserDirectory
@@ -52,6 +53,7 @@ from knowledge_service.domain.term_weights import TermWeights
 from knowledge_service.settings import KnowledgeSettings
 from knowledge_service.transport import background
 from knowledge_service.transport.answer_servicer import AnswerServicer
+from knowledge_service.transport.audit_client_servicer import AuditClientServicer
 from knowledge_service.transport.document_servicer import DocumentServicer
 from knowledge_service.transport.event_handlers import event_handlers
 from knowledge_service.transport.personal_documents_servicer import PersonalDocumentsServicer
@@ -152,6 +154,7 @@ async def _add_servicers(
         DocumentServicer(units, index_document, remove_from_index, SystemClock()),
     )
     server.add(add_PersonalDocumentsServiceServicer_to_server, PersonalDocumentsServicer(units))
+    server.add(add_AuditClientServiceServicer_to_server, AuditClientServicer(units))
     search_passages = SearchPassages(units, index, embedder, weights)
     server.add(add_SearchServiceServicer_to_server, SearchServicer(search_passages))
     model = await _open_language_model(lifecycle, settings)
@@ -181,11 +184,11 @@ async def _add_servicers(
 def _begin_indexing(
     lifecycle: Lifecycle, pool: Pool, index_document: IndexDocument, remove_from_index: RemoveFromIndex
 ) -> None:
-    """Begins to index what waits, and to measure how much that is."""
+    """Begins to index what waits, and to measure how much that is and what fails."""
     index_waiting = IndexWaiting(index_document.units, index_document, remove_from_index)
     lifecycle.begin("background indexing", background.repeat("indexing", index_waiting))
-    measure = partial(measure_waiting, pool, index_document.model)
-    lifecycle.begin("measuring", jobs.every(MEASURE_SECONDS, "measure waiting documents", measure))
+    measuring = partial(measure, pool, index_document.model)
+    lifecycle.begin("measuring", jobs.every(MEASURE_SECONDS, "measuring", measuring))
 
 
 def _begin_events(

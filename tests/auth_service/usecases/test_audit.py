@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from auth_service.domain.audit import AuditEntry, AuditFilter, ChainedEntry, chain_hash
+from auth_service.domain.audit_client import AuditClient
+from auth_service.usecases.audit import RecordAudit
 from chassis.errors import Invalid
 from chassis.ids import uuid7
 
@@ -144,3 +147,21 @@ async def test_the_first_entry_that_does_not_follow_is_named(
     assert (report.intact, report.first_broken) == (False, broken)
     assert report.problem is not None
     assert str(broken) in report.problem
+
+
+class _Keeper:
+    """A service that keeps the client of every entry."""
+
+    async def audit_client(self, event_id: UUID) -> AuditClient | None:
+        return AuditClient(ip="192.0.2.9", user_agent="kept", request_id="mine")
+
+
+async def test_a_client_comes_from_the_service_that_keeps_it(service: LocalService) -> None:
+    """That of a service that is off is left out."""
+    record = RecordAudit(service.ports.units, {"knowledge-service": _Keeper()})
+    for kept_by in ("knowledge-service", "voice-service", ""):
+        entry = AuditEntry(occurred_at=service.clock.now(), action="knowledge.read", outcome="success")
+        await record(entry=entry, kept_by=kept_by)
+
+    page = await service.audit.list_audit_events(wanted=EVERYTHING, page=1, page_size=3, cursor=None)
+    assert [each.entry.ip for each in page.entries] == ["", "", "192.0.2.9"]

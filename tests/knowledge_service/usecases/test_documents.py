@@ -1,13 +1,16 @@
 """Documents: put, read, listed and deleted."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from chassis.errors import Forbidden, Invalid, NotFound, TokenRevoked, Unavailable
+from chassis.identity.caller import ANONYMOUS
 from chassis.identity.role import Role
 from chassis.ids import uuid7
 from knowledge_service.domain.document import Content, IndexState
 from knowledge_service.domain.visibility import Visibility
+from knowledge_service.usecases.audit import GetAuditClient
 from knowledge_service.usecases.documents import GetDocument, ListDocuments
 
 from tests.knowledge_service.knowledge import Knowledge, a_user
@@ -95,6 +98,42 @@ async def test_reading_another_users_document_is_audited_by_id(knowledge: Knowle
     for each in reads:
         assert (each.actor_id, each.subject_id) == (str(bob.user_id), str(ada.user_id))
         assert dict(each.details) == {"documents": str(document.id)}
+
+
+async def test_the_client_of_an_audit_entry_is_in_no_event(knowledge: Knowledge) -> None:
+    """auth-service fetches it by the event's id, until the user is erased or the event is swept."""
+    ada, bob = a_user(), a_user()
+    document = await knowledge.put(ada, visibility=Visibility.ROLE_USER)
+    read, get_client = GetDocument(knowledge.units), GetAuditClient(knowledge.units)
+    for user_id in (bob.user_id, uuid7()):
+        reader = replace(
+            bob,
+            user_id=user_id,
+            client_address="203.0.113.77",
+            user_agent="canary\0/1",
+            request_id="canary-1",
+        )
+        await read(caller=reader, document_id=document.id)
+    rows = await knowledge.pool.fetch("SELECT event_id, payload FROM knowledge.outbox ORDER BY position")
+    assert not [row for row in rows if b"canary" in row["payload"] or b"203.0.113.77" in row["payload"]]
+    _, erased, swept = [row["event_id"] for row in rows]
+    assert [each.client_kept for each in await knowledge.audited()] == [False, True, True]
+    for event_id in (erased, swept):
+        client = await get_client(event_id=event_id)
+        assert (client.ip, client.user_agent, client.request_id) == (
+            "203.0.113.77",
+            "canary\ufffd/1",
+            "canary-1",
+        )
+
+    knowledge.directory.erased.add(bob.require_user_id())
+    await knowledge.erase_if_erased(caller=ANONYMOUS, user_id=bob.require_user_id())
+    with pytest.raises(NotFound):
+        await get_client(event_id=erased)
+    await get_client(event_id=swept)
+    await knowledge.pool.execute("DELETE FROM knowledge.outbox WHERE event_id = $1", swept)
+    with pytest.raises(NotFound):
+        await get_client(event_id=swept)
 
 
 async def test_lists_have_pages_of_what_the_caller_sees(knowledge: Knowledge) -> None:

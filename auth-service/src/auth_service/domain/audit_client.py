@@ -15,6 +15,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
 COMMITMENT = "client_sha256"
@@ -31,6 +32,18 @@ class AuditClient:
     ip: str
     user_agent: str
     request_id: str
+
+
+class AuditClients(Protocol):
+    """A service that keeps the clients of its audit entries."""
+
+    async def audit_client(self, event_id: UUID) -> AuditClient | None:
+        """Returns the client of an audit event; None once that is erased.
+
+        Raises:
+            Unavailable: the service is unreachable; try again.
+        """
+        ...
 
 
 def new_salt() -> bytes:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from chassis.identity.role import Role
 
-from auth_service.domain.audit_client import AuditClient
+from auth_service.domain.audit_client import AuditClients
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class UserState:
     user: User | None
 
 
-class UserDirectory(Protocol):
+class UserDirectory(AuditClients, Protocol):
     """user-service, which owns the users' records."""
 
     async def admit(self, user_id: UUID) -> User:
@@ -55,14 +55,6 @@ class UserDirectory(Protocol):
 
     async def account(self, user_id: UUID) -> UserState | None:
         """Returns a user's current record; None for an id that never was a user's.
-
-        Raises:
-            Unavailable: user-service is unreachable.
-        """
-        ...
-
-    async def audit_client(self, event_id: UUID) -> AuditClient | None:
-        """Returns the client of an audit event of user-service; None once that is erased.
 
         Raises:
             Unavailable: user-service is unreachable.

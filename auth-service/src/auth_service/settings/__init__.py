@@ -73,6 +73,10 @@ class AuthSettings(GrpcServiceSettings):
     issuer: str = Field(description="the `iss` of access tokens: the gateway's public URL")
     audience: str = Field(default="vestibule", description="the `aud` of access tokens")
     users_address: str = Field(description="where user-service answers gRPC, as host:port")
+    knowledge_address: str | None = Field(
+        default=None,
+        description="where knowledge-service answers gRPC, as host:port; not set where it is off",
+    )
     hash_workers: int | None = Field(
         default=None, ge=1, le=256, description="threads that hash passwords; one a usable core when not set"
     )

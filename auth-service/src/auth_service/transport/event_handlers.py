@@ -28,7 +28,6 @@ _OUTCOMES = frozenset({"success", "refused", "failed"})
 
 def event_handlers(ports: Ports) -> Mapping[str, Handler]:
     """Returns a handler per member of an event's payload; each is idempotent."""
-    record_audit = RecordAudit(ports.units, ports.directory)
 
     async def user_changed(event: Event) -> None:
         await ports.sync_account(
@@ -36,7 +35,8 @@ def event_handlers(ports: Ports) -> Mapping[str, Handler]:
         )
 
     async def audit_recorded(event: Event) -> None:
-        await record_audit(entry=_entry(event), client_kept=event.audit_recorded.client_kept)
+        kept_by = event.source if event.audit_recorded.client_kept else ""
+        await ports.record_audit(entry=_entry(event), kept_by=kept_by)
 
     async def email_verified(event: Event) -> None:
         await ports.report_email_verified(user_id=UUID(event.email_verified.user_id))

@@ -2,43 +2,43 @@
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from chassis.component import Component
 from chassis.errors import Invalid, Unavailable
 
 from auth_service.domain.audit import AuditEntry, AuditFilter, ChainedEntry
-from auth_service.domain.audit_client import chained_request_id
+from auth_service.domain.audit_client import AuditClients, chained_request_id
 from auth_service.domain.unit_of_work import UnitsOfWork
-from auth_service.domain.user import UserDirectory
 
 
 class RecordAudit(Component):
     """Appends an entry once, however often it is delivered."""
 
     units: UnitsOfWork
-    directory: UserDirectory
+    keepers: Mapping[str, AuditClients]
+    """The services that keep the clients of their entries; one that is off is not among them."""
 
-    async def __call__(self, *, entry: AuditEntry, client_kept: bool = False) -> None:
+    async def __call__(self, *, entry: AuditEntry, kept_by: str = "") -> None:
         """Appends the entry.
 
         Args:
             entry: The entry.
-            client_kept: Whether user-service stores its client, which is in no event.
+            kept_by: The service that keeps its client, which is in no event.
 
         Raises:
-            Unavailable: user-service is unreachable, and the event does not have the client either.
+            Unavailable: that service is unreachable, and the event does not have the client either.
         """
-        if client_kept:
-            entry = await self._from_its_client(entry)
+        if kept_by in self.keepers:
+            entry = await self._from_its_client(entry, self.keepers[kept_by])
         async with self.units.transaction() as unit:
             await unit.audit.append(entry)
 
-    async def _from_its_client(self, entry: AuditEntry) -> AuditEntry:
+    async def _from_its_client(self, entry: AuditEntry, keeper: AuditClients) -> AuditEntry:
         """Returns the entry with its client, unless that is erased."""
         try:
-            client = await self.directory.audit_client(entry.id)
+            client = await keeper.audit_client(entry.id)
         except Unavailable:
             # During an upgrade the event has the client too, and user-service may not know this call.
             # A client that is erased by now is not recorded either way.

@@ -1,12 +1,14 @@
 """What the use cases are built from: the ports, and the steps that several use cases share."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from chassis.clock import Clock
 from chassis.idempotency.record import ResponseSeal
 
 from auth_service.domain.api_key import ApiKeySecrets
+from auth_service.domain.audit_client import AuditClients
 from auth_service.domain.audit_head import HeadVerifier
 from auth_service.domain.audit_witness import AuditWitness
 from auth_service.domain.background import Background
@@ -27,6 +29,7 @@ from auth_service.domain.user import UserDirectory
 from auth_service.domain.verified_email import REQUIRED, VerifiedAddressRule
 from auth_service.usecases.account_sync import SyncAccount
 from auth_service.usecases.api_keys import AuditRefusedKey, ReportRefusedKey, VerifyApiKey
+from auth_service.usecases.audit import RecordAudit
 from auth_service.usecases.devices import RecordDevice
 from auth_service.usecases.email_verification import ReportEmailVerified
 from auth_service.usecases.passkey_login import CheckAssertion
@@ -68,6 +71,12 @@ class Ports:
     issuer: str
     clock: Clock
     names_ended_sessions: bool = False
+    other_audit_clients: Mapping[str, AuditClients] = field(default_factory=dict)
+
+    @cached_property
+    def record_audit(self) -> RecordAudit:
+        """Appends audit entries of events."""
+        return RecordAudit(self.units, {"user-service": self.directory, **self.other_audit_clients})
 
     @cached_property
     def check_password(self) -> CheckPassword:

@@ -44,6 +44,7 @@ from auth_service.adapters.totp_secrets import TotpSecrets
 from auth_service.adapters.user_directory import GrpcUserDirectory
 from auth_service.adapters.webauthn_relying_party import WebauthnRelyingParty
 from auth_service.adapters.zxcvbn_strength import ZxcvbnStrength
+from auth_service.domain.audit_client import AuditClients
 from auth_service.domain.errors import MasterKeyMismatch
 from auth_service.domain.mail import MailSender
 from auth_service.domain.password import BreachedPasswords, PasswordPolicy
@@ -79,6 +80,20 @@ async def open_ports(
             credentials=certificates,
         )
         witness = GrpcAuditWitness(await lifecycle.enter(channel))
+    clients: dict[str, AuditClients] = {}
+    if settings.knowledge_address is not None:
+        from auth_service.adapters.knowledge_audit_clients import (  # noqa: PLC0415 - only where it is on
+            KNOWLEDGE_SERVICE,
+            KnowledgeAuditClients,
+        )
+
+        opening = open_channel(
+            settings.knowledge_address,
+            service_tokens=service_tokens,
+            services=[KNOWLEDGE_SERVICE],
+            credentials=certificates,
+        )
+        clients["knowledge-service"] = KnowledgeAuditClients(await lifecycle.enter(opening))
     keys = ring.master_key
     return Ports(
         units=units,
@@ -108,6 +123,7 @@ async def open_ports(
         issuer=settings.issuer,
         clock=ring.clock,
         names_ended_sessions=service_tokens.accepts_shared,
+        other_audit_clients=clients,
     )
 
 

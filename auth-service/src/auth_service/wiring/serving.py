@@ -60,7 +60,6 @@ from auth_service.transport.password_servicer import PasswordServicer
 from auth_service.transport.session_servicer import SessionServicer
 from auth_service.transport.token_servicer import TokenServicer
 from auth_service.transport.user_access_servicer import UserAccessServicer
-from auth_service.usecases.audit import RecordAudit
 from auth_service.usecases.audit_heads import SignAuditHead
 from auth_service.usecases.bootstrap_admin import BootstrapAdmin
 from auth_service.usecases.mail_delivery import SendMails
@@ -170,13 +169,12 @@ def _begin_events(lifecycle: Lifecycle, settings: AuthSettings, keys: ServiceKey
     relay = Relay(
         OUTBOX, keys=keys, postgres_url=settings.postgres_url.get_secret_value(), redis_url=redis_url
     )
-    record_audit = RecordAudit(ports.units, ports.directory)
     consumer = Consumer(
         group=SERVICE,
         handlers=event_handlers(ports),
         keys=keys,
         redis_url=redis_url,
-        audit=partial(audit_events, record_audit),
+        audit=partial(audit_events, ports.record_audit),
     )
     lifecycle.begin("outbox relay", relay.run())
     lifecycle.begin("event consumer", consumer.run())

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from chassis.idempotency.record import IdempotencyRepository
 
-from knowledge_service.domain.audit import AuditEntry
+from knowledge_service.domain.audit import AuditClientRepository, AuditEntry
 from knowledge_service.domain.document import DocumentRepository
 from knowledge_service.domain.index_removal import IndexRemovalRepository
 from knowledge_service.domain.owner import OwnerRepository
@@ -52,6 +52,11 @@ class UnitOfWork(Protocol):
     @property
     def idempotency(self) -> IdempotencyRepository:
         """Idempotency records."""
+        ...
+
+    @property
+    def audit_clients(self) -> AuditClientRepository:
+        """The clients behind audit events."""
         ...
 
     @property

@@ -1,11 +1,13 @@
-"""Audit entries about events."""
+"""Audit entries about events, and the clients behind audit entries."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from uuid import UUID
 
+from chassis.errors import NotFound
 from chassis.identity.caller import ANONYMOUS
 
-from knowledge_service.domain.audit import Action, Outcome, entry
+from knowledge_service.domain.audit import Action, AuditClient, Outcome, entry
 from knowledge_service.domain.unit_of_work import UnitsOfWork
 
 
@@ -24,3 +26,22 @@ class AuditEvents:
         """
         async with self.units.transaction() as unit:
             await unit.outbox.audit(entry(Action(action), ANONYMOUS, details=details, outcome=Outcome.FAILED))
+
+
+@dataclass(frozen=True, slots=True)
+class GetAuditClient:
+    """Returns the client behind an audit event to auth-service; no event carries it."""
+
+    units: UnitsOfWork
+
+    async def __call__(self, *, event_id: UUID) -> AuditClient:
+        """Returns the client.
+
+        Raises:
+            NotFound: it was erased, or there never was one.
+        """
+        async with self.units.statements() as unit:
+            client = await unit.audit_clients.find(event_id)
+        if client is None:
+            raise NotFound
+        return client

@@ -30,6 +30,7 @@ class EraseIfErased:
         async with self.units.transaction() as unit:
             await unit.owners.erase(user_id)
             await unit.idempotency.erase(user_id)
+            await unit.audit_clients.erase(user_id)
             await unit.sources.delete_of(user_id)
             documents = await unit.documents.delete_of(user_id)
             if documents:

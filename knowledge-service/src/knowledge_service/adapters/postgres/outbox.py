@@ -1,11 +1,13 @@
 """Events, written to the outbox in the transaction of the change."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from chassis.events.outbox import Outbox
 from chassis.postgres.connection import Connection, Transaction
 from vestibule.events.v1.events_pb2 import AuditRecorded, Event
 
+from knowledge_service.adapters.postgres import audit_clients
 from knowledge_service.domain.audit import AuditEntry
 
 OUTBOX = Outbox(schema="knowledge", source="knowledge-service")
@@ -18,7 +20,7 @@ class PostgresOutbox:
     connection: Connection
 
     async def audit(self, entry: AuditEntry) -> None:
-        """Adds an entry to the audit trail, which auth-service keeps."""
+        """Adds an entry to the audit trail, which auth-service keeps; it fetches the client by event id."""
         if not isinstance(self.connection, Transaction):
             raise TypeError("an event is written in the transaction of the change that it reports")
         recorded = AuditRecorded(
@@ -28,5 +30,9 @@ class PostgresOutbox:
             outcome=entry.outcome,
             request_id=entry.request_id,
             details=dict(entry.details),
+            client_kept=entry.client is not None,
         )
-        await OUTBOX.append(self.connection, Event(audit_recorded=recorded))
+        event = await OUTBOX.append(self.connection, Event(audit_recorded=recorded))
+        if entry.client is not None:
+            user_id = entry.actor_id or entry.subject_id
+            await audit_clients.insert(self.connection, UUID(event.event_id), user_id, entry.client)

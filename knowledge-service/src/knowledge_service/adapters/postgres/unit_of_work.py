@@ -10,6 +10,7 @@ from chassis.postgres.idempotency import PostgresIdempotency
 from chassis.postgres.pool import Pool
 from chassis.postgres.unit_of_work import ConnectionUnit, Repository
 
+from knowledge_service.adapters.postgres.audit_clients import PostgresAuditClients
 from knowledge_service.adapters.postgres.documents import PostgresDocuments
 from knowledge_service.adapters.postgres.index_removals import PostgresIndexRemovals
 from knowledge_service.adapters.postgres.outbox import OUTBOX, PostgresOutbox
@@ -27,6 +28,7 @@ class PostgresUnitOfWork(ConnectionUnit):
     removals = Repository(PostgresIndexRemovals)
     owners = Repository(PostgresOwners)
     idempotency = Repository(partial(PostgresIdempotency, schema=OUTBOX.schema))
+    audit_clients = Repository(PostgresAuditClients)
     outbox = Repository(PostgresOutbox)
 
     def __init__(self, connection: Connection, seal: TextSeal) -> None:

@@ -1,7 +1,9 @@
-"""Measures how many documents wait to be indexed or embedded."""
+"""Measures which documents wait to be indexed or embedded, and which sources fail."""
 
 from chassis.postgres.pool import Pool
 from prometheus_client import Gauge
+
+from knowledge_service.domain.source import Problem
 
 _WAITING = Gauge(
     "knowledge_documents_waiting",
@@ -11,9 +13,13 @@ _WAITING = Gauge(
 _UNINDEXED_AGE = Gauge(
     "knowledge_documents_oldest_unindexed_seconds", "Age of the oldest document that cannot be found yet."
 )
+_NO_PROBLEM = "none"
+_SOURCES = Gauge(
+    "knowledge_sources", "Sources by the problem of the last attempt to follow them.", ["problem"]
+)
 
 
-async def measure_waiting(pool: Pool, model: str) -> int:
+async def measure(pool: Pool, model: str) -> int:
     """Measures.
 
     Args:
@@ -40,4 +46,8 @@ async def measure_waiting(pool: Pool, model: str) -> int:
         _WAITING.labels("index").set(row["unindexed"])
         _WAITING.labels("vectors").set(row["unembedded"])
         _UNINDEXED_AGE.set(float(row["age"] or 0))
+    rows = await pool.fetch("SELECT problem, count(*) FROM knowledge.sources GROUP BY problem")
+    counts = {row["problem"] or _NO_PROBLEM: row["count"] for row in rows}
+    for problem in (_NO_PROBLEM, *Problem):
+        _SOURCES.labels(problem).set(counts.get(problem, 0))
     return 0

@@ -1,0 +1,43 @@
+"""knowledge-service as a keeper of the clients of its audit entries."""
+
+import time
+from uuid import UUID
+
+import structlog
+from chassis.errors import Kind, ServiceError
+from chassis.grpc.channel import ServiceChannel
+from chassis.ids import unix_milliseconds
+from vestibule.knowledge.v1 import audit_client_service_pb2 as pb
+from vestibule.knowledge.v1.audit_client_service_pb2_grpc import AuditClientServiceStub
+
+from auth_service.domain.audit_client import AuditClient
+
+log = structlog.get_logger()
+
+KNOWLEDGE_SERVICE = pb.DESCRIPTOR.services_by_name["AuditClientService"]
+
+WAIT_SECONDS = 30.0
+"""How long after an event its client is waited for: this service is optional, and other events wait too."""
+
+
+class KnowledgeAuditClients:
+    """`AuditClients` by knowledge-service."""
+
+    def __init__(self, channel: ServiceChannel) -> None:
+        self._stub = AuditClientServiceStub(channel)
+
+    async def audit_client(self, event_id: UUID) -> AuditClient | None:
+        """Returns the client of an audit event; None once that is erased, or cannot be waited for.
+
+        Raises:
+            Unavailable: knowledge-service cannot be asked now.
+        """
+        try:
+            client = await self._stub.GetAuditClient(pb.GetAuditClientRequest(event_id=str(event_id)))
+        except ServiceError as error:
+            age = time.time() - unix_milliseconds(event_id) / 1000
+            if error.kind in {Kind.UNAVAILABLE, Kind.DEADLINE} and age < WAIT_SECONDS:
+                raise
+            log.info("audit entry without a client", reason=error.reason)
+            return None
+        return AuditClient(ip=client.ip, user_agent=client.user_agent, request_id=client.request_id)
