@@ -13,7 +13,7 @@ from knowledge_service.settings import KnowledgeSettings
 
 
 def _start() -> Start[KnowledgeSettings]:
-    from knowledge_service.wiring import start  # noqa: PLC0415 - commands do without
+    from knowledge_service.wiring.serving import start  # noqa: PLC0415 - commands do without
 
     return start
 

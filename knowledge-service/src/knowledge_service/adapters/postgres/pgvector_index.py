@@ -1,10 +1,7 @@
 """The index in Postgres: `knowledge.indexed_passages`, by the extension pgvector."""
 
-import math
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
-from itertools import accumulate
 from typing import TypeAlias
 from uuid import UUID
 
@@ -14,6 +11,7 @@ from chassis.postgres.connection import Connection
 from chassis.postgres.pool import Pool
 from chassis.startup_errors import StartupRefused
 
+from knowledge_service.adapters.postgres.term_ranking import by_terms, count_terms, sparse
 from knowledge_service.domain.embedder import Vector
 from knowledge_service.domain.passage_index import (
     DIMENSIONS,
@@ -24,21 +22,11 @@ from knowledge_service.domain.passage_index import (
     Query,
     fuse,
 )
-from knowledge_service.domain.term_weights import TERM_ID_MAX, SparseVector
 
 log = structlog.get_logger()
 
 BATCH = 32
 """Entries per batch of inserts, each of which has to end within the statement timeout."""
-
-CANDIDATES_MAX = 20_000
-"""Most passages that are scored by terms; beyond, a query's commonest terms choose none any more."""
-
-ANY_OF, ALL_OF = "&&", "@>"
-"""How an array of terms has to match."""
-
-ALL_PASSAGES = 0
-"""The row of `knowledge.term_counts` that counts all passages; terms have ids from 1."""
 
 EXTENSION_VERSION = (0, 8)
 """The first version of pgvector that goes on scanning while a filter leaves too few rows."""
@@ -105,7 +93,7 @@ class PgvectorIndex:
             before = await _delete(transaction, document_id)
             for begin in range(0, len(entries), BATCH):
                 await self._insert(transaction, document_id, labels, entries[begin : begin + BATCH])
-            await _count(transaction, before, [entry.terms for entry in entries])
+            await count_terms(transaction, before, [entry.terms for entry in entries])
 
     async def relabel(self, document_id: UUID, labels: Collection[str]) -> None:
         """Changes who may find the document's entries."""
@@ -119,7 +107,7 @@ class PgvectorIndex:
     async def remove(self, document_id: UUID) -> None:
         """Removes a document's entries, if there are any."""
         async with self._pool.transaction() as transaction:
-            await _count(transaction, await _delete(transaction, document_id), [])
+            await count_terms(transaction, await _delete(transaction, document_id), [])
 
     async def search(self, query: Query, labels: Collection[str], limit: int) -> Found:
         """Returns the best passages that carry at least one of the labels."""
@@ -128,7 +116,7 @@ class PgvectorIndex:
         if query.dense is not None:
             attempts.append(partial(self._by_meaning, dense=query.dense, labels=labels, depth=depth))
         if query.terms:
-            attempts.append(partial(_by_terms, counts=query.terms, labels=labels, depth=depth))
+            attempts.append(partial(by_terms, counts=query.terms, labels=labels, depth=depth))
         rankings, failure = [], None
         for attempt in attempts:
             try:
@@ -163,7 +151,7 @@ class PgvectorIndex:
                     self._model,
                     self._dimensions,
                     _dense(entry.dense, self._dimensions),
-                    _sparse(entry.terms),
+                    sparse(entry.terms),
                     sorted(entry.terms),
                 )
                 for entry in entries
@@ -197,73 +185,6 @@ def _nearest(dimensions: int, *, exact: bool) -> str:
     """  # noqa: S608 of numbers
 
 
-async def _by_terms(
-    connection: Connection, counts: SparseVector, labels: Collection[str], depth: int
-) -> list[UUID]:
-    rows = await connection.fetch(
-        "SELECT term_id, passages FROM knowledge.term_counts WHERE term_id = ANY($1::int[])",
-        [ALL_PASSAGES, *counts],
-    )
-    passages = {row["term_id"]: row["passages"] for row in rows}
-    total = passages.pop(ALL_PASSAGES, 0)
-    if not passages:
-        return []
-    weights = {term: counts[term] * _inverse_frequency(total, passages[term]) for term in passages}
-    chosen = _choosing(passages, total)
-    while True:
-        rows = await connection.fetch(
-            _best_by_terms(chosen.operator), chosen.terms, list(labels), _sparse(weights), depth
-        )
-        if len(rows) >= depth or chosen.operator == ANY_OF or len(chosen.terms) == 1:
-            return [row["passage_id"] for row in rows]
-        chosen = Choice(chosen.terms[:-1], ALL_OF)
-
-
-def _best_by_terms(operator: str) -> str:
-    # The limit only matters where a term alone chooses more, which then tells passages apart badly.
-    return f"""
-        WITH candidates AS MATERIALIZED (
-            SELECT passage_id, terms FROM knowledge.indexed_passages
-            WHERE term_ids {operator} $1::int[] AND labels && $2 LIMIT {CANDIDATES_MAX}
-        )
-        SELECT passage_id FROM candidates ORDER BY terms <#> $3::text::sparsevec, passage_id LIMIT $4
-    """  # noqa: S608 of constants
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Which passages are scored: those with any of the terms, or with all of them."""
-
-    terms: list[int]
-    operator: str
-
-
-def _choosing(passages: Mapping[int, int], total: int) -> Choice:
-    """Returns what chooses few enough passages.
-
-    That is any of the rarest terms, as many as possible. Where the rarest alone chooses too many, those that
-    have the next rarest as well are better.
-    """
-    terms = sorted(passages, key=passages.__getitem__)
-    if passages[terms[0]] <= CANDIDATES_MAX:
-        sums = accumulate(passages[term] for term in terms)
-        return Choice(
-            [term for term, sum_ in zip(terms, sums, strict=True) if sum_ <= CANDIDATES_MAX], ANY_OF
-        )
-    expected, together = float(passages[terms[0]]), terms[:1]
-    for term in terms[1:]:
-        if expected <= CANDIDATES_MAX:
-            break
-        expected *= passages[term] / total
-        together.append(term)
-    return Choice(together, ALL_OF)
-
-
-def _inverse_frequency(total: int, having: int) -> float:
-    """Returns BM25's inverse document frequency."""
-    return math.log(1 + max(0.0, total - having + 0.5) / (having + 0.5))
-
-
 async def _delete(connection: Connection, document_id: UUID) -> list[list[int]]:
     """Removes a document's entries and returns the terms of each.
 
@@ -278,39 +199,9 @@ async def _delete(connection: Connection, document_id: UUID) -> list[list[int]]:
     return [row["term_ids"] for row in rows]
 
 
-async def _count(
-    connection: Connection, before: Sequence[Collection[int]], after: Sequence[Collection[int]]
-) -> None:
-    """Brings the number of passages of each term up to date; last, since others wait for these rows."""
-    changes = {ALL_PASSAGES: len(after) - len(before)}
-    for change, passages in ((-1, before), (1, after)):
-        for terms in passages:
-            for term in terms:
-                changes[term] = changes.get(term, 0) + change
-    changed = sorted(term for term, change in changes.items() if change)
-    await connection.execute(
-        """
-        INSERT INTO knowledge.term_counts (term_id, passages)
-        SELECT * FROM unnest($1::int[], $2::int[]) AS change (term_id, passages) ORDER BY term_id
-        ON CONFLICT (term_id) DO UPDATE SET passages = term_counts.passages + excluded.passages
-        """,
-        changed,
-        [changes[term] for term in changed],
-    )
-    await connection.execute(
-        "DELETE FROM knowledge.term_counts WHERE term_id = ANY($1::int[]) AND passages <= 0",
-        [term for term in changed if changes[term] < 0],
-    )
-
-
 def _dense(vector: Vector | None, dimensions: int) -> str | None:
     if vector is None:
         return None
     if len(vector) != dimensions:
         raise ValueError(f"a vector of length {len(vector)} in an index of {dimensions}")
     return "[" + ",".join(f"{value:.6g}" for value in vector) + "]"
-
-
-def _sparse(vector: SparseVector) -> str:
-    values = ",".join(f"{term}:{vector[term]:.6g}" for term in sorted(vector))
-    return f"{{{values}}}/{TERM_ID_MAX}"

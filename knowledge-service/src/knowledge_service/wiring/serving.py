@@ -1,7 +1,6 @@
-"""Builds the service: the one module that names concrete adapters."""
+"""Starts the service: its servicers, and what runs beside them."""
 
 import asyncio
-from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
 
@@ -39,15 +38,11 @@ from knowledge_service.adapters.answer_metrics import AnswerMetrics
 from knowledge_service.adapters.postgres.master_keys import FollowMasterKey, hash_key
 from knowledge_service.adapters.postgres.measuring import measure
 from knowledge_service.adapters.postgres.outbox import OUTBOX
-from knowledge_service.adapters.postgres.pgvector_index import PgvectorIndex, require_extension
 from knowledge_service.adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from knowledge_service.adapters.text_extraction.extractor import FileTextExtractor
 from knowledge_service.adapters.text_seal import TextSeal
 from knowledge_service.adapters.user_directory import DIRECTORY_SERVICE, GrpcUserDirectory
 from knowledge_service.adapters.webdav import WebDavFolder
-from knowledge_service.domain.embedder import Embedder
-from knowledge_service.domain.language_model import LanguageModel
-from knowledge_service.domain.passage_index import DIMENSIONS, PassageIndex
 from knowledge_service.domain.source import SYNCS_AT_ONCE
 from knowledge_service.domain.term_weights import TermWeights
 from knowledge_service.settings import KnowledgeSettings
@@ -66,6 +61,7 @@ from knowledge_service.usecases.erasure import EraseIfErased, EraseMissed
 from knowledge_service.usecases.indexing import IndexDocument, IndexWaiting, RemoveFromIndex
 from knowledge_service.usecases.search import SearchPassages
 from knowledge_service.usecases.source_sync import SyncSource
+from knowledge_service.wiring.adapters import open_embedder, open_index, open_language_model
 
 SERVICE = "knowledge-service"
 
@@ -142,8 +138,8 @@ async def _add_servicers(
     hashing: bytes,
 ) -> tuple[IndexDocument, RemoveFromIndex]:
     """Opens index and models and adds what clients call; returns what indexes in the background too."""
-    embedder = await _open_embedder(lifecycle, settings)
-    index = await _open_index(lifecycle, settings, pool, embedder)
+    embedder = await open_embedder(lifecycle, settings)
+    index = await open_index(lifecycle, settings, pool, embedder)
     weights = TermWeights(derived_key(hashing, "term-ids"))
     # Storing a document in the index takes two connections, and one is for reads.
     slots = asyncio.Semaphore((settings.postgres_pool_size - 1) // 2)
@@ -157,7 +153,7 @@ async def _add_servicers(
     server.add(add_AuditClientServiceServicer_to_server, AuditClientServicer(units))
     search_passages = SearchPassages(units, index, embedder, weights)
     server.add(add_SearchServiceServicer_to_server, SearchServicer(search_passages))
-    model = await _open_language_model(lifecycle, settings)
+    model = await open_language_model(lifecycle, settings)
     answer = Answer(search_passages, model, AnswerMetrics())
     server.add(add_AnswerServiceServicer_to_server, AnswerServicer(answer))
     folder = WebDavFolder(
@@ -212,73 +208,3 @@ def _begin_events(
     lifecycle.begin("outbox relay", relay.run())
     lifecycle.begin("event consumer", consumer.run())
     lifecycle.begin("missed erasures", background.erase_missed(EraseMissed(units, erase)))
-
-
-async def _open_embedder(lifecycle: Lifecycle, settings: KnowledgeSettings) -> Embedder | None:
-    """Returns the embedder that the settings name, or None. What it needs is imported only then."""
-    if settings.embeddings_url is not None:
-        from knowledge_service.adapters.openai_embedder import open_openai_embedder  # noqa: PLC0415
-
-        key = settings.embeddings_api_key
-        return await lifecycle.enter(
-            open_openai_embedder(
-                settings.embeddings_url,
-                api_key=None if key is None else key.get_secret_value(),
-                model=settings.embeddings_model,
-                dimensions=settings.embeddings_dimensions,
-                query_prefix=settings.embeddings_query_prefix,
-                passage_prefix=settings.embeddings_passage_prefix,
-            )
-        )
-    if settings.local_embedder == "on":
-        from knowledge_service.adapters.onnx_embedder import OnnxEmbedder  # noqa: PLC0415
-
-        local = OnnxEmbedder()
-        resources = AsyncExitStack()
-        resources.callback(local.close)
-        await lifecycle.enter(resources)
-        return local
-    return None
-
-
-async def _open_language_model(lifecycle: Lifecycle, settings: KnowledgeSettings) -> LanguageModel | None:
-    """Returns the language model that the settings name, or None. What it needs is imported only then."""
-    if settings.llm_url is None:
-        return None
-    from knowledge_service.adapters.openai_language_model import open_openai_language_model  # noqa: PLC0415
-
-    key = settings.llm_api_key
-    return await lifecycle.enter(
-        open_openai_language_model(
-            settings.llm_url,
-            api_key=None if key is None else key.get_secret_value(),
-            model=settings.llm_model,
-            max_tokens=settings.llm_max_tokens,
-        )
-    )
-
-
-async def _open_index(
-    lifecycle: Lifecycle, settings: KnowledgeSettings, pool: Pool, embedder: Embedder | None
-) -> PassageIndex:
-    """Returns the index: Qdrant where there is one, else Postgres.
-
-    Raises:
-        StartupRefused: Postgres lacks the extension for it.
-    """
-    model = "" if embedder is None else embedder.model
-    dimensions = DIMENSIONS[0] if embedder is None else embedder.dimensions
-    if settings.qdrant_url is None:
-        await require_extension(pool)
-        return PgvectorIndex(pool, model=model, dimensions=dimensions)
-    from knowledge_service.adapters.qdrant_index import open_qdrant_index  # noqa: PLC0415 - 80 MB
-
-    key = settings.qdrant_api_key
-    return await lifecycle.enter(
-        open_qdrant_index(
-            settings.qdrant_url.get_secret_value(),
-            api_key=None if key is None else key.get_secret_value(),
-            model=model,
-            dimensions=dimensions,
-        )
-    )

@@ -1,0 +1,1 @@
+"""Which adapter implements which port."""
