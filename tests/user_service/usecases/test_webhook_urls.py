@@ -38,6 +38,7 @@ STRICT = HttpWebhookPoster(Destinations())
         "https://[64:ff9b::a00:1]/",
         "https://[2002:a00:1::1]/",
         "https://[::10.0.0.1]/",
+        "https://[fec0::1]/",
         "https://224.0.0.1/",
         "https://[ff02::1]/",
     ],

@@ -15,7 +15,8 @@ from chassis.addresses import parse_address
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
-_IPV4_COMPATIBLE = IPv6Network("::/96")
+_PUBLIC_IPV6 = IPv6Network("2000::/3")
+"""What is assigned publicly. The rest is private, as `fec0::/10` once was, or leads to IPv4 addresses."""
 
 
 class UrlRefused(Exception):
@@ -75,9 +76,9 @@ class Destinations:
     def _is_allowed(self, address: Address) -> bool:
         if any(address.version == network.version and address in network for network in self._networks):
             return True
-        # 6to4, Teredo and the former IPv4-compatible addresses lead to an IPv4 address that may be private.
+        # 6to4 and Teredo lead to an IPv4 address that may be private.
         if isinstance(address, IPv6Address) and (
-            address.sixtofour or address.teredo or address in _IPV4_COMPATIBLE
+            address not in _PUBLIC_IPV6 or address.sixtofour or address.teredo
         ):
             return False
         return address.is_global and not address.is_multicast
