@@ -1,7 +1,7 @@
 """Documents of attackers, and of users who lose a right, at the edge of the running system."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,7 +14,7 @@ from tests.system.test_knowledge import found, put
 from tests.system.test_sources import PATH, add, titles
 from tests.waiting import wait_for
 
-FILES = {
+FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "pages.pdf": (lambda: pdf(*["A page."] * 10_000), "TOO_MANY_PAGES"),
     "bomb.docx": (lambda: bomb(65 * 1024 * 1024), "TOO_LARGE"),
     "entities.docx": (laughing, "BROKEN"),

@@ -134,7 +134,7 @@ def test_a_mebibyte_is_taken_and_more_is_not(client: Client, ada: User) -> None:
     assert put(client, ada, document_id, text=mebibyte + "x").outcome == (422, "VALIDATION_ERROR")
     too_large = put(client, ada, document_id, text="x" * 10_000_000)
     assert too_large.outcome == (413, "PAYLOAD_TOO_LARGE")
-    assert too_large.json()["error"]["message"] == "The body is larger than 6208 KiB."
+    assert "The body is larger than 6208 KiB." in too_large.text
     path = f"/api/knowledge/documents/{document_id}"
     assert client.get(path, token=ada.access_token).data["text"] == mebibyte
     assert client.delete(path, token=ada.access_token).status == 204

@@ -1,7 +1,6 @@
 """What the index in Qdrant has to keep right besides the contract."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -24,11 +23,11 @@ class SlowClient(AsyncQdrantClient):
 
     slow: frozenset[str] = frozenset()
 
-    async def query_points(self, *args: Any, prefetch: Sequence[Any], **kwargs: Any) -> Any:
+    async def query_points(self, *args: Any, **kwargs: Any) -> Any:
         """Searches."""
-        if self.slow & {each.using.partition("_")[0] for each in prefetch}:
+        if self.slow & {each.using.partition("_")[0] for each in kwargs["prefetch"]}:
             await asyncio.sleep(60)
-        return await super().query_points(*args, prefetch=prefetch, **kwargs)
+        return await super().query_points(*args, **kwargs)
 
 
 async def test_a_ranking_that_takes_too_long_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
