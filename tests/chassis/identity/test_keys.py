@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from chassis.errors import TokenInvalid, Unavailable
+from chassis.errors import Forbidden, TokenInvalid, Unavailable
 from chassis.identity.keys import KeyCache
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from structlog.testing import capture_logs
 
 from tests.chassis.identity.tokens import new_key
 
@@ -46,6 +47,18 @@ async def test_one_fetch_for_all_who_wait() -> None:
 
     assert all(key is KEYS["a"] for key in found)
     assert source.fetches == 1
+
+
+async def test_log_says_why_keys_cannot_be_fetched() -> None:
+    """That auth-service refuses this service is worth more than that its keys are not there."""
+
+    async def refused() -> dict[str, EllipticCurvePublicKey]:
+        raise Unavailable from Forbidden()
+
+    with capture_logs() as said, pytest.raises(Unavailable):
+        await KeyCache(refused).find("a")
+
+    assert [line["error"] for line in said] == [str(Forbidden())]
 
 
 async def test_forgeries_are_no_load() -> None:

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from tests.chassis.identity.tokens import AUDIENCE, ISSUER, KID, assembled, new_key, payload, sign
 
@@ -178,6 +179,20 @@ async def test_clocks_may_differ() -> None:
     await verifier.verify(sign(KEY, payload(iat=int(now) + 20)))
     with pytest.raises(TokenExpired):
         await verifier.verify(sign(KEY, payload(exp=int(now) - 40)))
+
+
+async def test_token_from_the_future_is_logged() -> None:
+    """It is genuine, so a clock is wrong: users whose sign-in succeeds are refused. The log says so once."""
+    verifier = new_verifier()
+    with capture_logs() as said:
+        for _ in range(3):
+            with pytest.raises(TokenInvalid):
+                await verifier.verify(sign(KEY, payload(iat=int(time.time()) + 60)))
+        with pytest.raises(TokenInvalid):
+            await verifier.verify(sign(OTHER_KEY, payload(iat=int(time.time()) + 60)))
+
+    assert [(line["issuer"], round(line["age_seconds"], -1)) for line in said] == [(ISSUER, -60)]
+    assert "set the clocks" in said[0]["event"]
 
 
 async def test_remembered_until_it_expires() -> None:

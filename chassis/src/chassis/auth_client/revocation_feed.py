@@ -71,7 +71,7 @@ class RevocationFeed:
             try:
                 await self.on_lost()
             except ServiceError as error:
-                log.warning("revocations cannot be fetched; retrying", reason=error.reason)
+                log.warning("revocations cannot be fetched; retrying", error=str(error.__cause__ or error))
                 await backoff.pause()
             else:
                 return

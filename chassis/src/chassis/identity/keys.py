@@ -104,7 +104,9 @@ class KeyCache:
             fetched = await self._fetch()
         except ServiceError as error:
             if not self._last_failed or not self._keys:
-                log.warning("verification keys cannot be fetched; retrying", reason=error.reason)
+                log.warning(
+                    "verification keys cannot be fetched; retrying", error=str(error.__cause__ or error)
+                )
             self._last_failed = True
             return
         known = self._keys

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import jwt
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from prometheus_client import Counter, Gauge
 
@@ -15,10 +16,14 @@ from chassis.identity.claims import Claims
 from chassis.identity.keys import KeyCache
 from chassis.identity.role import Role
 
+log = structlog.get_logger()
+
 ALGORITHM = "ES256"
 LEEWAY_SECONDS = 30.0
 TOKEN_LENGTH_MAX = 4_096
 ENTRIES_MAX = 100_000
+
+_WARN_EVERY_SECONDS = 60.0
 
 _VERIFIED = Counter(
     "tokens_verified_total",
@@ -54,6 +59,7 @@ class TokenVerifier:
         self._leeway_seconds = leeway_seconds
         self._entries_max = entries_max
         self._cache: OrderedDict[bytes, _Entry] = OrderedDict()
+        self._warned = -_WARN_EVERY_SECONDS
         _CACHED.set_function(lambda: len(self._cache))
 
     def verify_cached(self, token: str) -> Claims | None:
@@ -118,8 +124,24 @@ class TokenVerifier:
             return _claims(payload)
         except jwt.ExpiredSignatureError as error:
             raise TokenExpired from error
+        except jwt.ImmatureSignatureError as error:
+            self._warn_of_clocks(token)
+            raise TokenInvalid from error
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise TokenInvalid from error
+
+    def _warn_of_clocks(self, token: str) -> None:
+        """Logs, at most once a minute, that a genuine token was issued in the future of this clock."""
+        now = time.monotonic()
+        if now - self._warned < _WARN_EVERY_SECONDS:
+            return
+        self._warned = now
+        issued = int(jwt.decode(token, options={"verify_signature": False})["iat"])
+        log.warning(
+            "access token is from the future: set the clocks of both nodes",
+            issuer=self._issuer,
+            age_seconds=round(time.time() - issued),
+        )
 
 
 def _digest(token: str) -> bytes:
