@@ -3,6 +3,7 @@
 `make bench-flood` measures what is only shown here.
 """
 
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +12,8 @@ import pytest
 
 from tests.system.client import Answer, Client, User
 
-AT_A_TIME = 48
-"""More than hashing threads and their queue accept on up to 5 cores."""
+AT_A_TIME = 36 * len(os.sched_getaffinity(0))
+"""More than hashing threads and their queue accept: 33 per core."""
 
 EACH = 4
 """Simultaneous sign-ins of one user: fewer than the login throttle allows."""
