@@ -12,7 +12,9 @@ from tests.cluster.load import Tally
 CALLS = re.compile(r"^grpc_server_handled_total\{[^}]*\} ([0-9.e+]+)$", re.MULTILINE)
 
 
-def call(url: str, method: str, path: str, body: Any = None, token: str = "") -> Any:
+def call(
+    url: str, method: str, path: str, body: Any = None, *, token: str = "", idempotency_key: str = ""
+) -> Any:
     """Calls the gateway and returns the envelope."""
     request = urllib.request.Request(
         url + path, method=method, data=json.dumps(body).encode() if body else None
@@ -20,6 +22,8 @@ def call(url: str, method: str, path: str, body: Any = None, token: str = "") ->
     request.add_header("Content-Type", "application/json")
     if token:
         request.add_header("Authorization", f"Bearer {token}")
+    if idempotency_key:
+        request.add_header("Idempotency-Key", idempotency_key)
     with urllib.request.urlopen(request, timeout=30) as answer:
         text = answer.read()
     return json.loads(text) if text else None

@@ -36,19 +36,6 @@ ALWAYS = (
     "defaults.writableRoot=false",
     f"services.gateway.replicas={GATEWAYS}",
 )
-CLOSED = {
-    # As in production, not as in the loop of development.
-    "config": {"logLevel": "info", "traceRatio": 0.01},
-    "networkPolicy": {
-        # The load comes by a NodePort, which a policy sees as a node's address.
-        "gatewayClients": [{"ipBlock": {"cidr": "0.0.0.0/0"}}],
-        **{
-            peer: [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "backends"}}}]
-            for peer in ("postgres", "redis", "smtp", "otlp", "qdrant", "nextcloud", "metricsClients")
-        },
-    },
-}
-"""Peers as in production: every one is named."""
 
 
 def missing() -> str | None:
@@ -76,13 +63,15 @@ def _cluster_is_there() -> None:
         pytest.skip(reason)
 
 
-def run(*command: str, timeout_seconds: float = 600) -> str:
+def run(*command: str, stdin: str = "", timeout_seconds: float = 600) -> str:
     """Runs a program and returns what it printed.
 
     Raises:
         AssertionError: it failed; the message ends with what it said.
     """
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout_seconds)
+    done = subprocess.run(
+        command, input=stdin, capture_output=True, text=True, check=False, timeout=timeout_seconds
+    )
     if done.returncode != 0:
         # Raised by hand: pytest would add its own explanation to that of an `assert`.
         raise AssertionError(f"{' '.join(command)}\n{done.stdout}\n{done.stderr}")
@@ -107,7 +96,7 @@ def helm(*arguments: str) -> str:
 def given(*settings: str) -> list[str]:
     """Returns the options of Helm for the values of these tests, and for some settings besides."""
     closed = Path(tempfile.gettempdir()) / f"vestibule-closed-{os.getpid()}.json"
-    closed.write_text(json.dumps(CLOSED))
+    closed.write_text(json.dumps(closed_peers()))
     files = [CHART / "ci" / "development-values.yaml", closed]
     if os.environ.get("CLUSTER_VALUES"):
         files.append(Path(os.environ["CLUSTER_VALUES"]))
@@ -119,6 +108,27 @@ def upgrade(*settings: str, options: Sequence[str] = ()) -> str:
     """Installs the release, or upgrades it, with settings besides those for development."""
     values = given(*settings)
     return helm("upgrade", "--install", RELEASE, str(CHART), "--wait", "--timeout", "5m", *values, *options)
+
+
+def closed_peers() -> dict[str, Any]:
+    """Returns values as in production, not as in the loop of development: every peer is named."""
+    slices = run(
+        "kubectl", "--namespace", "default", "get", "endpointslices", "--output", "json",
+        "--selector", "kubernetes.io/service-name=kubernetes",
+    )  # fmt: skip
+    ends = [end for each in json.loads(slices)["items"] for end in each["endpoints"]]
+    api = [address for end in ends for address in end["addresses"]]
+    backends = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "backends"}}}]
+    peers = ("postgres", "redis", "smtp", "otlp", "qdrant", "nextcloud", "metricsClients")
+    return {
+        "config": {"logLevel": "info", "traceRatio": 0.01},
+        "networkPolicy": {
+            # The load comes by a NodePort, which a policy sees as a node's address.
+            "gatewayClients": [{"ipBlock": {"cidr": "0.0.0.0/0"}}],
+            "kubernetesApi": [{"ipBlock": {"cidr": f"{address}/32"}} for address in api],
+            **dict.fromkeys(peers, backends),
+        },
+    }
 
 
 def patch_secret(name: str, change: Mapping[str, bytes]) -> None:
@@ -207,6 +217,8 @@ def _release(_cluster_is_there: None) -> Iterator[str]:
     event = "upgrade of what was there" if os.environ.get("CLUSTER_REUSE") else "install"
     note(event, f"{time.monotonic() - started:.0f} s until helm test passed")
     assert "Phase:          Succeeded" in tested
+    # What an upgrade leaves behind must not disturb the first test.
+    settle()
     yield RELEASE
     if not os.environ.get("CLUSTER_KEEP"):
         helm("uninstall", RELEASE, "--wait")

@@ -4,15 +4,30 @@ Each is an upgrade of the running release, which must go on serving meanwhile.
 """
 
 import json
+import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cluster.calls import join, sign_in
-from tests.cluster.conftest import kubectl, note, pods, read_secret, ready, run, until, upgrade
+from tests.cluster.conftest import (
+    NAMESPACE,
+    get,
+    kubectl,
+    note,
+    pods,
+    read_secret,
+    ready,
+    run,
+    until,
+    upgrade,
+)
+from tests.cluster.load import RATE, clients
 
 pytestmark = pytest.mark.usefixtures("release")
 
@@ -163,3 +178,60 @@ def test_pods_that_cannot_start() -> None:
         until(partial(shows, name, state), 120, f"{service} does not show {state}")
         note(service, kubectl("get", "pod", name, "--no-headers").strip())
         assert cause in kubectl("describe", "pod", name)
+
+
+FAKETIME = Path(os.environ.get("CLUSTER_FAKETIME", "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"))
+"""Debian's package `libfaketime`; it is mounted into a pod."""
+
+
+@pytest.mark.skipif(not FAKETIME.is_file(), reason="another clock needs libfaketime (`CLUSTER_FAKETIME`)")
+@pytest.mark.parametrize("offset", ["+60s", "-60s"])
+def test_clock_a_minute_off(url: str, offset: str) -> None:
+    """Who is behind refuses tokens of the future, and its log says whose clock to compare with its own."""
+    is_ahead = offset.startswith("+")
+    with pod_with_clock("user-service", offset) as name, clients(url) as tally:
+        refusing = newest("auth-service")["metadata"]["name"] if is_ahead else name
+
+        def lines() -> list[str]:
+            return [line for line in kubectl("logs", refusing).splitlines() if "set the clocks" in line]
+
+        until(lambda: bool(lines()), 90, f"{refusing} does not name the clocks")
+        time.sleep(600 / RATE)
+        is_ready = shows(name, "1/1")
+        said = json.loads(lines()[0])
+        own = kubectl("logs", name)
+    state = "ready" if is_ready else "not ready"
+    note(f"clock of user-service {offset}", f"{state}, {tally}; {refusing}: {json.dumps(said)}")
+    assert said["age_seconds"] < -30
+    if is_ahead:
+        assert said["issuer"] == "user-service"
+        # It has no keys to verify tokens with, so that it gets no call.
+        assert not is_ready
+        assert "FORBIDDEN" in next(line for line in own.splitlines() if "keys cannot be fetched" in line)
+        assert tally.failed == []
+
+
+@contextmanager
+def pod_with_clock(service: str, offset: str) -> Iterator[str]:
+    """Adds a pod to a service whose clock is ahead or behind by `offset`, and yields its name."""
+    template = get("deployment", f"vestibule-{service}")["spec"]["template"]
+    name, spec = f"{service}-with-other-clock", template["spec"]
+    spec["volumes"].append({"name": "clock", "configMap": {"name": "faketime"}})
+    (container,) = spec["containers"]
+    container["volumeMounts"].append({"name": "clock", "mountPath": "/clock"})
+    settings = {
+        "LD_PRELOAD": f"/clock/{FAKETIME.name}",
+        "FAKETIME": offset,
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "FAKETIME_DISABLE_SHM": "1",
+    }
+    container.setdefault("env", []).extend({"name": key, "value": settings[key]} for key in settings)
+    metadata = {"name": name, "labels": template["metadata"]["labels"]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+    kubectl("create", "configmap", "faketime", f"--from-file={FAKETIME}")
+    try:
+        run("kubectl", "--namespace", NAMESPACE, "create", "--filename", "-", stdin=json.dumps(pod))
+        yield name
+    finally:
+        kubectl("delete", "pod", name, "--ignore-not-found")
+        kubectl("delete", "configmap", "faketime")

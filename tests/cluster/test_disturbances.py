@@ -95,8 +95,9 @@ def test_killed_pod_is_replaced(url: str) -> None:
     assert victim not in {pod["metadata"]["name"] for pod in pods("gateway")}
 
 
-def test_drained_node_fails_no_request(url: str) -> None:
-    """A node is emptied under load; its pods come up elsewhere."""
+@pytest.mark.parametrize("budgets", [True, False])
+def test_drained_node_fails_no_request(url: str, *, budgets: bool) -> None:
+    """A node is emptied under load; its pods come up elsewhere. Without budgets all leave at once."""
     nodes = json.loads(run("kubectl", "get", "nodes", "--output", "json"))["items"]
     workers = [node["metadata"]["name"] for node in nodes if not node["spec"].get("taints")]
     if len(workers) < 2:
@@ -105,8 +106,7 @@ def test_drained_node_fails_no_request(url: str) -> None:
     upgrade(
         "services.auth-service.replicas=2",
         "services.user-service.replicas=2",
-        # As by default: without budgets a drain evicts all pods of a service that its node has at once.
-        "defaults.podDisruptionBudget.enabled=true",
+        f"defaults.podDisruptionBudget.enabled={str(budgets).lower()}",
     )
     settle()
     try:
@@ -119,4 +119,4 @@ def test_drained_node_fails_no_request(url: str) -> None:
     finally:
         run("kubectl", "uncordon", drained)
         upgrade()
-    unharmed("drained node", tally)
+    unharmed(f"drained node, {'with' if budgets else 'without'} disruption budgets", tally)

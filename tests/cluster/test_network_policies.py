@@ -1,13 +1,17 @@
-"""Who reaches the gateway under each `networkPolicy.gatewayClients`, on a real cluster."""
+"""Who reaches the gateway under each `networkPolicy.gatewayClients`, and what pods may reach."""
 
 import json
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from devstack.topology import SERVICES
 
-from tests.cluster.conftest import RELEASE, get, helm, kubectl, note, run, until, upgrade
+from tests.chart.test_network_policies import ARROWS
+from tests.cluster.conftest import RELEASE, get, helm, kubectl, note, pods, run, until, upgrade
+from tests.cluster.conftest import SERVICES as RUNNING
 
 pytestmark = pytest.mark.usefixtures("release")
 
@@ -16,6 +20,26 @@ CONTROLLER = "vestibule-ingress"
 BALANCED = "198.51.100.7"
 """What the status of the LoadBalancer says, as a cloud's controller would."""
 ASK = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=5)"
+CONNECT = """
+import socket, sys
+from concurrent.futures import ThreadPoolExecutor
+def reached(target):
+    host, port = target.rsplit(":", 1)
+    try:
+        socket.create_connection((host, int(port)), timeout=3).close()
+    except OSError:
+        return False
+    return True
+with ThreadPoolExecutor(50) as threads:
+    for target, is_reached in zip(sys.argv[1:], threads.map(reached, sys.argv[1:])):
+        print(target) if is_reached else None
+"""
+"""Prints those of some addresses to which it can connect."""
+LISTEN = """
+import socket, sys, time
+ends = [socket.create_server(("", int(port))) for port in sys.argv[1:]]
+time.sleep(3600)
+"""
 
 
 @pytest.fixture(name="addresses", scope="module")
@@ -113,3 +137,58 @@ def test_the_nodes_alone_reach_the_gateway(addresses: dict[str, str]) -> None:
     note("gatewayClients: the nodes", reached)
     assert all(reached.values()), reached
     assert not reaches(CONTROLLER, addresses["service"])
+
+
+def test_pods_reach_what_the_architecture_names_and_nothing_else() -> None:
+    """Each service tries every port of the others, the backends, and the ports of a pod outside."""
+    services = [service for service in SERVICES if service.name in RUNNING]
+    ports = {
+        f"{pods(service.name)[0]['status']['podIP']}:{port}": (service.name, kind)
+        for service in services
+        for kind, port in (("http", service.http_port), ("grpc", service.grpc_port))
+        if port is not None
+    }
+    backends = {"postgres.backends:5432", "valkey.backends:6379", "kubernetes.default:443"}
+    with listener("5432", "6379", "443", "6443") as elsewhere:
+        for service in services:
+            printed = kubectl(
+                "exec", f"deployment/{RELEASE}-{service.name}", "--", "python", "-c", CONNECT,
+                *ports, *backends, *elsewhere,
+            )  # fmt: skip
+            own = {address for address, (owner, _) in ports.items() if owner == service.name}
+            reached = set(printed.split()) - own
+
+            expected = {
+                address for address, (callee, kind) in ports.items() if (service.name, callee, kind) in ARROWS
+            }
+            expected.add("valkey.backends:6379")
+            if service.schema is not None:
+                expected.add("postgres.backends:5432")
+            if service.name == "health-aggregator":
+                expected.add("kubernetes.default:443")
+            assert reached == expected, service.name
+    note("arrows", f"of {len(services)} services: those of the architecture work and no others")
+
+
+@contextmanager
+def listener(*ports: str) -> Iterator[list[str]]:
+    """Yields the addresses of a pod outside the release that listens on these ports."""
+    deployment = get("deployment", f"{RELEASE}-gateway")
+    image = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
+    # As root, for the ports below 1024.
+    spec = json.dumps({"spec": {"securityContext": {"runAsUser": 0}}})
+    in_default = ("kubectl", "--namespace", "default")
+    run(
+        *in_default, "run", "listener", f"--image={image}", "--image-pull-policy=IfNotPresent",
+        f"--overrides={spec}", "--command", "--", "python", "-c", LISTEN, *ports,
+    )  # fmt: skip
+    try:
+        run(*in_default, "wait", "--for=condition=Ready", "pod/listener", "--timeout=60s")
+        address = run(*in_default, "get", "pod", "listener", "--output=jsonpath={.status.podIP}")
+        listening = [f"{address}:{port}" for port in ports]
+        # Otherwise nothing would prove that a policy is what others are stopped by.
+        probe = (*in_default, "exec", "listener", "--", "python", "-c", CONNECT, *listening)
+        until(lambda: run(*probe).split() == listening, 30, "the listener does not listen")
+        yield listening
+    finally:
+        run(*in_default, "delete", "pod", "listener", "--now")

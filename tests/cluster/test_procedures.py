@@ -5,6 +5,7 @@ import json
 import secrets
 import time
 import urllib.error
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -99,36 +100,57 @@ def test_rotated_service_keys_fail_no_request(url: str) -> None:
     assert sign_in(url, join(url))
 
 
-def test_rotated_master_key_fails_no_request(url: str) -> None:
-    """Both keys read, then the new one writes, then what the old one encrypted is encrypted again."""
+def test_rotated_master_key_of_auth_service_fails_no_request(url: str) -> None:
+    """Sessions go on, and what the old key encrypted is encrypted again."""
     user = join(url)
-    secret = read_secret("vestibule-auth-master-key")
-    old, accepted = secret["AUTH_MASTER_KEY"], secret.get("AUTH_MASTER_KEYS_ACCEPTED")
-    new = base64.b64encode(secrets.token_bytes(32))
-    # Keys of earlier runs go on being read: refresh tokens depend on them for 30 days.
-    earlier = [accepted] if accepted else []
     with clients(url) as tally:
-        for writes, reads in ((old, new), (new, old)):
-            patch_secret(
-                "vestibule-auth-master-key",
-                {"AUTH_MASTER_KEY": writes, "AUTH_MASTER_KEYS_ACCEPTED": b",".join([reads, *earlier])},
-            )
-            restart(["auth-service"])
+        rotate_master_key("auth-service", "vestibule-auth-master-key", "AUTH")
         # Exit status 1: the old key is needed until the last refresh token under it is used or has expired.
         with pytest.raises(AssertionError) as report:
             kubectl(
-                "exec",
-                "deployment/vestibule-auth-service",
-                "--",
-                "python",
-                "-m",
-                "auth_service",
-                "keys",
-                "reseal",
-            )
+                "exec", "deployment/vestibule-auth-service", "--", "python", "-m", "auth_service",
+                "keys", "reseal",
+            )  # fmt: skip
     unharmed("auth-service's master key changed", tally)
     note("keys reseal", str(report.value).partition("\n")[2].strip())
     assert sign_in(url, user)
+
+
+def test_rotated_master_key_of_user_service_fails_no_request(url: str) -> None:
+    """Responses that the old key encrypted are replayed."""
+    admin = {key: value.decode() for key, value in read_secret("vestibule-admin").items()}
+    key = secrets.token_hex(16)
+    hook = {"url": "https://example.com/webhook", "events": ["user.changed"]}
+
+    def add() -> dict[str, Any]:
+        token = sign_in(url, admin)
+        return dict(call(url, "POST", "/api/admin/webhooks", hook, token=token, idempotency_key=key)["data"])
+
+    added = add()
+    try:
+        with clients(url) as tally:
+            rotate_master_key("user-service", "vestibule-users-master-key", "USERS")
+        assert add() == added
+    finally:
+        path = f"/api/admin/webhooks/{added['id']}"
+        call(url, "DELETE", path, token=sign_in(url, admin))
+    unharmed("user-service's master key changed", tally)
+
+
+def rotate_master_key(service: str, name: str, prefix: str) -> None:
+    """Has a service read with a new key too, then write with it."""
+    secret = read_secret(name)
+    old, accepted = secret[f"{prefix}_MASTER_KEY"], secret.get(f"{prefix}_MASTER_KEYS_ACCEPTED")
+    new = base64.b64encode(secrets.token_bytes(32))
+    # Keys of earlier runs go on being read: refresh tokens depend on them for 30 days.
+    earlier = [accepted] if accepted else []
+    for writes, reads in ((old, new), (new, old)):
+        change = {
+            f"{prefix}_MASTER_KEY": writes,
+            f"{prefix}_MASTER_KEYS_ACCEPTED": b",".join([reads, *earlier]),
+        }
+        patch_secret(name, change)
+        restart([service])
 
 
 def test_changed_redis_passwords_fail_no_request(url: str) -> None:

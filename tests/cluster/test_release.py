@@ -38,6 +38,20 @@ print(struct.unpack(">I", answer[12 + len(asked) + 6:][:4])[0])
 """
 """Asks the cluster's DNS for a headless Service and prints for how long the answer may be kept."""
 
+MEMORY = (
+    "python",
+    "-c",
+    """
+from pathlib import Path
+path, unused = Path("/sys/fs/cgroup/memory.current"), "inactive_file"
+if not path.exists():
+    path, unused = Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"), "total_inactive_file"
+stat = dict(line.split() for line in path.with_name("memory.stat").read_text().splitlines())
+print((int(path.read_text()) - int(stat[unused])) >> 20)
+""",
+)
+"""Prints the MiB that a pod uses as the kubelet counts them, in either version of cgroups."""
+
 
 def test_every_pod_is_ready_and_restricted() -> None:
     """The namespace enforces `restricted`, and all pods got in and are ready."""
@@ -87,7 +101,17 @@ def test_aggregator_sees_the_services(url: str) -> None:
 
 
 def test_nothing_happens(url: str) -> None:
-    """Without any disturbance nothing fails: what fails in the other tests is the disturbance's."""
+    """Without any disturbance nothing fails, and no pod needs more memory than it has asked for."""
     with clients(url) as tally:
         time.sleep(max(15, 600 / RATE))
+        used = {
+            pod["metadata"]["name"]: (int(kubectl("exec", pod["metadata"]["name"], "--", *MEMORY)), pod)
+            for service in SERVICES
+            for pod in pods(service)
+        }
     unharmed("nothing", tally)
+    for name, (mebibytes, pod) in used.items():
+        (container,) = pod["spec"]["containers"]
+        requested = container["resources"]["requests"]["memory"]
+        note(f"memory of {name}", f"{mebibytes} MiB of {requested}")
+        assert mebibytes <= int(requested.removesuffix("Mi")), name
