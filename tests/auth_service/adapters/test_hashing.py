@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import threading
+import time
 
 import pytest
 from argon2 import PasswordHasher as Argon2
@@ -62,6 +63,22 @@ async def test_beyond_the_queue_the_answer_is_no_at_once() -> None:
         gate.set()
         assert await asyncio.gather(*jobs) == [True, True]
         assert await pool.run(gate.wait)
+
+
+async def test_the_queue_is_as_long_as_its_wait_is_short() -> None:
+    """While jobs are slow, fewer may wait: their callers would have given up before their turn."""
+    gate = threading.Event()
+    async with HashingPool(workers=1, queue_per_worker=100, wait_seconds=0.2) as pool:
+        assert pool.jobs_max == 101
+        await pool.run(time.sleep, 0.4)
+        assert 1 <= pool.jobs_max <= 6, "0.2 s hold five jobs of 40 ms: a tenth of the last in the average"
+        jobs = [asyncio.create_task(pool.run(gate.wait)) for _ in range(pool.jobs_max)]
+        await asyncio.sleep(0)
+
+        with pytest.raises(HashingOverloaded):
+            await pool.run(gate.wait)
+        gate.set()
+        await asyncio.gather(*jobs)
 
 
 async def test_who_gives_up_leaves_the_queue() -> None:

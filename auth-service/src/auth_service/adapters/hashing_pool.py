@@ -38,7 +38,10 @@ _WORK = Histogram(
     buckets=(0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0),
 )
 _TRUST_IN_LAST = 0.1
-"""Weight of the last job in the average by which the time until a place is free is estimated."""
+"""Weight of the last job in the average by which waiting times are estimated."""
+
+_WAIT_SECONDS = 2.0
+"""How long a job may wait: less than half of a call's deadline."""
 
 _REFUSED = Counter("auth_hashing_refused_total", "Passwords refused because too many were waiting.")
 
@@ -52,7 +55,8 @@ class HashingPool:
     """Runs jobs in threads, a bounded number of them waiting.
 
     What waits is dropped when its caller gives up, so the deadline of a call is the
-    deadline of its place in the queue.
+    deadline of its place in the queue. A job is refused when the queue is full, and earlier while
+    jobs take so long that it would wait for more than `wait_seconds`.
 
     Argon2's blocks are kept between jobs, because mapping 19 MiB again costs 5 % of a hash,
     and given back to the system when no job has come for a while.
@@ -61,25 +65,35 @@ class HashingPool:
     of the time among several, and with it the calls by which other services verify tokens.
     """
 
-    def __init__(self, *, workers: int, queue_per_worker: int) -> None:
+    def __init__(self, *, workers: int, queue_per_worker: int, wait_seconds: float = _WAIT_SECONDS) -> None:
         """Starts with no job.
 
         Args:
             workers: Threads.
             queue_per_worker: Jobs that may wait for each thread.
+            wait_seconds: How long a job may be expected to wait.
         """
         # Of several heaps, glibc could not give back what the threads' own ones hold.
         _glibc("mallopt", _M_ARENA_MAX, 1)
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="hashing", initializer=_go_last)
-        self._jobs_max = workers * (1 + queue_per_worker)
+        self._places = workers * (1 + queue_per_worker)
+        self._wait_seconds = wait_seconds
         self._jobs = 0
         self._workers = workers
         self._job_seconds = 0.0
         _JOBS.set_function(lambda: self._jobs)
-        _JOBS_MAX.set(self._jobs_max)
+        _JOBS_MAX.set_function(lambda: self.jobs_max)
         _WORKERS.set(workers)
         self._lock = threading.Lock()
         self._idle: asyncio.TimerHandle | None = None
+
+    @property
+    def jobs_max(self) -> int:
+        """How many jobs there may be at this moment: more while they are short."""
+        if not self._job_seconds:
+            return self._places
+        in_time = int(self._workers * (1 + self._wait_seconds / self._job_seconds))
+        return min(self._places, in_time)
 
     def admit(self) -> None:
         """Returns when there is room for another job at this moment.
@@ -87,7 +101,7 @@ class HashingPool:
         Raises:
             HashingOverloaded: too many wait already.
         """
-        if self._jobs >= self._jobs_max:
+        if self._jobs >= self.jobs_max:
             _REFUSED.inc()
             # Before a place can be free, callers need not ask.
             raise HashingOverloaded(hold_seconds=self._job_seconds / self._workers)

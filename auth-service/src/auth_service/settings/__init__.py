@@ -80,7 +80,9 @@ class AuthSettings(GrpcServiceSettings):
     hash_workers: int | None = Field(
         default=None, ge=1, le=256, description="threads that hash passwords; one a usable core when not set"
     )
-    hash_queue: int = Field(default=32, ge=0, le=1_000, description="passwords that may wait for each thread")
+    hash_queue: int = Field(
+        default=32, ge=0, le=1_000, description="passwords that may wait for each thread, at most"
+    )
     argon2_memory_kib: int = Field(default=19_456, ge=19_456, description="Argon2id's memory, in KiB")
     argon2_time_cost: int = Field(default=2, ge=2, description="Argon2id's passes")
     bootstrap_admin_email: str | None = Field(
