@@ -59,6 +59,13 @@ def _other(system: System) -> Iterator[Client]:
         yield client
 
 
+@pytest.fixture(scope="session", name="proxied")
+def _proxied(system: System) -> Iterator[str]:
+    """The URL of a gateway behind a proxy on this machine, which reports the addresses of clients."""
+    with system.gateway(GATEWAY_TRUSTED_PROXIES="127.0.0.1/32") as url:
+        yield url
+
+
 @pytest.fixture(scope="session", name="mailbox")
 def _mailbox(system: System) -> Mailbox:
     """The mail that users receive."""

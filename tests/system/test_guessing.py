@@ -5,7 +5,7 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -98,13 +98,6 @@ def test_guesses_at_once_are_no_more_than_one_after_another(
 
     refused = outcomes[429, "TOO_MANY_ATTEMPTS"] + outcomes[503, "UNAVAILABLE"]
     assert 0 < GUESSES - refused <= GUESSES_MAX, outcomes
-
-
-@pytest.fixture(scope="module", name="proxied")
-def _proxied(system: System) -> Iterator[str]:
-    """A gateway behind a proxy on this machine."""
-    with system.gateway(GATEWAY_TRUSTED_PROXIES="127.0.0.1/32", GATEWAY_RATE_LIMITS="off") as url:
-        yield url
 
 
 def _login(
