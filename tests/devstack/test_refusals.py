@@ -124,6 +124,7 @@ def _users_folder() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.mark.nightly
 def test_as_an_ordinary_user(users_folder: Path) -> None:
     """It also runs without root; the user may enter closed folders to reach this Python."""
     as_user = bound_to_us([], signal="KILL", user=UNPRIVILEGED)

@@ -121,6 +121,7 @@ def test_part_that_dies_is_named_and_started_again(up: Up, name: str) -> None:
     _until_signed_in(up.wait_until_ready())
 
 
+@pytest.mark.nightly
 def test_second_start_finds_its_data(tmp_path: Path, copy_cluster: ClusterCopy) -> None:
     """A registered user exists after a restart, and so does the one admin.
 

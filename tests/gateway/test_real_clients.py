@@ -24,6 +24,7 @@ ORIGIN = "https://app.example"
 END = 'event: end\ndata: {"reason":"finished"}\n\n'
 WS_VERSION = "8.18.3"
 
+pytestmark = pytest.mark.nightly
 needs_curl = pytest.mark.skipif(CURL is None, reason="curl is not installed")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
 needs_node = pytest.mark.skipif(NODE is None or NPM is None, reason="node and npm are not installed")

@@ -183,6 +183,7 @@ async def talk(gateways: list[Process], token: str, seen: Seen, stop: asyncio.Ev
         await asyncio.sleep(random.uniform(0.2, 1))
 
 
+@pytest.mark.nightly
 async def test_nothing_is_lost(gateways: list[Process], auth: AuthStandIn) -> None:
     """Every stream ends by its code and goes on at the other gateway, without a gap or a repetition."""
     for gateway in gateways:

@@ -125,6 +125,7 @@ def queries(path: Path) -> list[str]:
     return [target["expr"] for panel in panels for target in panel["targets"]]
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", BOARD_NAMES)
 def test_every_query_of_a_board_has_data(prometheus: Prometheus, name: str) -> None:
     """No panel shows "No data"."""
@@ -133,6 +134,7 @@ def test_every_query_of_a_board_has_data(prometheus: Prometheus, name: str) -> N
     assert until(prometheus, *queries(path)) == []
 
 
+@pytest.mark.nightly
 def test_every_alert_measures_something(prometheus: Prometheus) -> None:
     """What each alert compares exists while all is well, and so does every recorded series."""
     measured = [each for alert in alerts() if alert.name not in NOT_MEASURED_HERE for each in alert.measured]
@@ -140,6 +142,7 @@ def test_every_alert_measures_something(prometheus: Prometheus) -> None:
     assert until(prometheus, *measured, *recorded()) == []
 
 
+@pytest.mark.nightly
 def test_no_alert_fires_in_a_healthy_system(prometheus: Prometheus) -> None:
     """The rules are loaded and evaluated without an error, and none of them fires."""
     rules = httpx.get(f"{prometheus.url}/api/v1/rules").json()["data"]["groups"]

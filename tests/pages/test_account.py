@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 import pyotp
+import pytest
 from playwright.sync_api import expect
 
 from tests.pages.browser import Window, add_authenticator
@@ -209,6 +210,7 @@ def test_says_so_when_the_system_cannot_be_reached(window: OpenWindow, ada: User
     expect(mine.page.locator("#email")).to_have_value(ada.email)
 
 
+@pytest.mark.nightly
 def test_is_accessible(window: OpenWindow, ada: User) -> None:
     """In both themes, at 320 pixels too."""
     mine = opened(window, ada)

@@ -170,6 +170,7 @@ def test_is_for_admins(window: OpenWindow, ada: User) -> None:
     expect(mine.page.locator(".pages [data-admin]")).to_be_hidden()
 
 
+@pytest.mark.nightly
 def test_is_accessible(office: Window) -> None:
     """In both themes, at 320 pixels too."""
     for look in office.looks(1100, 320):

@@ -158,6 +158,7 @@ def test_a_german_browser_reads_german(window: OpenWindow) -> None:
     expect(page.get_by_role("heading", name="Welcome")).to_be_visible()
 
 
+@pytest.mark.nightly
 def test_is_accessible(window: OpenWindow) -> None:
     """Each page that needs no session, in both themes, at 320 pixels too."""
     mine = window()

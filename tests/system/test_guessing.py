@@ -16,7 +16,7 @@ from tests.system.client import PASSWORD, Answer, Client, User, new_email
 from tests.system.running_system import System
 from tests.waiting import wait_for
 
-REFUSALS = int(os.environ.get("REFUSALS", "80"))
+REFUSALS = int(os.environ.get("REFUSALS", "40"))
 """How many refusals are caused in all; set it to 10000 for the full measurement."""
 
 GUESSES = 60

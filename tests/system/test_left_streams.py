@@ -14,15 +14,16 @@ from tests.system.client import Client
 from tests.system.raw import exchange, head
 from tests.system.running_system import System
 
-LEFT = int(os.environ.get("STREAMS_LEFT", "600"))
-"""How many streams are opened and left; the report's figure is of 5,000."""
+LEFT = int(os.environ.get("STREAMS_LEFT", "200"))
+"""How many streams are opened and left: 600 in `make test-nightly`; the report's figure is of 5,000."""
 
 AT_ONCE = 20
-GROWTH_MEGABYTES_MAX = 25
+GROWTH_MEGABYTES_MAX = 5 + LEFT // 30
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="measures by /proc")
 
 
+@pytest.mark.more_cases
 def test_streams_that_were_left_are_given_back(client: Client, system: System) -> None:
     """Although no event is sent, two seconds later no stream is open and nothing has grown."""
     _open_and_leave(client.url, AT_ONCE)

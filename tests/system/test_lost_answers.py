@@ -121,7 +121,7 @@ def _lose(held: HeldResponses, client: Client, posts: Mapping[str, Post], mine: 
                 if answers[-1].done():
                     # The changes that are held have the connections to Postgres: it is asked for again.
                     answers[-1] = clients.submit(post.make, client, f"{mine} {name}")
-                time.sleep(0.01)
+                time.sleep(0.05)
         held.system.kill("auth-service")
         lost = [answer.result() for answer in answers]
     assert {answer.status for answer in lost if answer} <= {503, 504}

@@ -53,7 +53,7 @@ CHECKS = (
 )
 
 CASES = int(os.environ.get("OPENAPI_CASES", "1000"))
-"""The least number of cases: 2,800 in `make test-nightly`, 50,000 in `make test-hostile`."""
+"""The least number of cases; 2,800 in `make test-nightly`, 50,000 in `make test-hostile`."""
 
 RUN_SECONDS_MAX = 280 * max(1, CASES // 1000)
 """On an idle machine 1,000 take 15 s."""
@@ -147,7 +147,7 @@ def _runs(client: Client, first_admin: User, tmp_path_factory: pytest.TempPathFa
         return {who: pool.submit(run, caller) for who, caller in CALLERS.items()}
 
 
-@pytest.mark.more_cases
+@pytest.mark.nightly
 @pytest.mark.timeout(RUN_SECONDS_MAX)
 @pytest.mark.parametrize("who", CALLERS)
 def test_document_is_true(runs: Runs, who: str) -> None:

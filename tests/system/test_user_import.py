@@ -20,7 +20,7 @@ from tests.waiting import wait_for
 
 PASSWORD = "plum-harbor-velvet-quill"
 CREATED_AT = "2019-03-04T05:06:07.123Z"
-ROWS = 3_000
+ROWS = 2_000
 """Of a file whose import is killed after a few hundred."""
 
 

@@ -20,6 +20,7 @@ def test_settings_are_those_of_its_devstack(stack: Stack) -> None:
         assert found == process.environment
 
 
+@pytest.mark.nightly
 def test_process_of_another_release_takes_over(stack: Stack) -> None:
     """Its jobs leave a newer schema alone, and its process answers where the old one did."""
     service = stack.services["user-service"]

@@ -76,6 +76,7 @@ async def test_terms_are_stored_hashed(index: PgvectorIndex, knowledge_pool: Poo
     assert len(await found(index, asking("zolmitriptan"))) == 1
 
 
+@pytest.mark.nightly
 async def test_searches_use_the_indexes_of_postgres(database: Database) -> None:
     """As Postgres counts them, at some thousands of passages: no search reads the whole table."""
     chance = random.Random(5)
