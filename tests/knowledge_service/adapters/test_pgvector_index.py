@@ -11,7 +11,7 @@ from chassis.errors import Unavailable
 from chassis.postgres.pool import Pool, open_pool
 from chassis.startup_errors import StartupRefused
 from devstack.database import Database
-from knowledge_service.adapters.postgres import pgvector_index
+from knowledge_service.adapters.postgres import pgvector_index, term_ranking
 from knowledge_service.adapters.postgres.pgvector_index import PgvectorIndex, require_extension
 from knowledge_service.domain.passage_index import IndexEntry, Query
 
@@ -98,12 +98,9 @@ async def test_searches_use_the_indexes_of_postgres(database: Database) -> None:
             after = await _scans(pool)
             return {name: after[name] - before[name] for name in after if after[name] > before[name]}
 
-        assert await scans(["everyone"]) == {
-            "indexed_passages_by_meaning_256": 1,
-            "indexed_passages_by_term": 1,
-        }
-        few = await scans(["user:4"])
-        assert "indexed_passages" not in few, few
+        for labels in (["everyone"], ["user:4"]):
+            used = await scans(labels)
+            assert "indexed_passages" not in used, used
 
 
 async def _scans(pool: Pool) -> dict[str, int]:
@@ -117,22 +114,64 @@ def _vector(chance: random.Random) -> list[float]:
     return [value / length for value in values]
 
 
+async def test_the_graph_finds_what_is_nearest(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Almost all of what a comparison with every passage finds, also where a half belongs to others."""
+    monkeypatch.setattr(
+        pgvector_index,
+        "_SETTINGS",
+        f"{pgvector_index._SETTINGS}, set_config('enable_bitmapscan', 'off', true)",
+    )
+    chance, shares = random.Random(11), []
+    async with open_pool(database.url("knowledge_service"), application_name="test", max_size=1) as pool:
+        index = PgvectorIndex(pool, model="m1", dimensions=256)
+        mine = [entry("fever", _vector(chance)) for _ in range(600)]
+        await index.replace(uuid4(), ["user:a"], mine)
+        await index.replace(uuid4(), ["user:b"], [entry("fever", _vector(chance)) for _ in range(600)])
+        before = await _scans(pool)
+        for _ in range(10):
+            asked = _vector(chance)
+
+            def nearness(each: IndexEntry, to: list[float] = asked) -> float:
+                assert each.dense is not None
+                return -sum(a * b for a, b in zip(each.dense, to, strict=True))
+
+            nearest = [each.passage_id for each in sorted(mine, key=nearness)[:10]]
+            shares.append(len(set(nearest) & set(await found(index, asking(dense=asked), ["user:a"]))) / 10)
+        scanned = (await _scans(pool))["indexed_passages_by_meaning_256"]
+
+    assert scanned - before["indexed_passages_by_meaning_256"] == 10
+    assert sum(shares) / len(shares) >= 0.95
+
+
+@pytest.mark.parametrize("words", ["fever cough", "fever cough rash"])
+async def test_common_words_choose_what_has_several(
+    index: PgvectorIndex, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    """Not any passages that have one of them: those are too many to be scored."""
+    monkeypatch.setattr(term_ranking, "CANDIDATES_MAX", 20)
+    for word in words.split():
+        await index.replace(uuid4(), ["everyone"], [entry(f"{word} and more") for _ in range(60)])
+    several = [entry(words) for _ in range(3)]
+    await index.replace(uuid4(), ["everyone"], several)
+
+    best = await found(index, asking(words))
+
+    assert set(best[:3]) == {each.passage_id for each in several}
+    assert len(best) == 10
+
+
 async def test_a_ranking_that_takes_too_long_is_left_out(
-    index: PgvectorIndex, knowledge_pool: Pool, database: Database, monkeypatch: pytest.MonkeyPatch
+    index: PgvectorIndex, knowledge_pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A search says so, and fails only when it has neither ranking."""
     await index.replace(uuid4(), ["everyone"], [both := entry("fever", direction(1))])
     await index.replace(uuid4(), ["everyone"], [entry("cough", direction(1)), entry("fever")])
     monkeypatch.setattr(pgvector_index, "_SETTINGS", "SELECT set_config('statement_timeout', '300', true)")
-    owner = await asyncpg.connect(database.url("knowledge_owner"))
-    try:
-        async with owner.transaction():
-            await owner.execute("LOCK TABLE knowledge.term_counts")
-            by_meaning = await index.search(asking("fever", direction(1)), ["everyone"], 10)
-            with pytest.raises(Unavailable):
-                await index.search(asking("fever"), ["everyone"], 10)
-    finally:
-        await owner.close()
+    async with knowledge_pool.transaction() as holding:
+        await holding.execute("LOCK TABLE knowledge.term_counts")
+        by_meaning = await index.search(asking("fever", direction(1)), ["everyone"], 10)
+        with pytest.raises(Unavailable):
+            await index.search(asking("fever"), ["everyone"], 10)
     assert (by_meaning.is_whole, len(by_meaning.hits)) == (False, 2)
 
     slow = "SELECT gen_random_uuid() AS passage_id, pg_sleep(9), $1::text, $2::text[], $3::text, $4::int"

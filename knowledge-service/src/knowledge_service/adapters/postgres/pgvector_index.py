@@ -37,7 +37,7 @@ Ranking: TypeAlias = Callable[[Connection], Awaitable[list[UUID]]]
 _SETTINGS = f"""
 SELECT set_config('statement_timeout', '{RANKING_SECONDS * 1000:.0f}', true),
        set_config('hnsw.iterative_scan', 'relaxed_order', true),
-       set_config('hnsw.ef_search', '100', true),
+       set_config('hnsw.ef_search', '400', true),
        set_config('plan_cache_mode', 'force_custom_plan', true)
 """
 """A scan of the graph goes on until enough passages pass the filter; plans depend on the labels."""

@@ -1,8 +1,7 @@
 """Ranking passages by their terms, as BM25 does: `knowledge.term_counts`."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import accumulate
 from uuid import UUID
 
@@ -10,7 +9,7 @@ from chassis.postgres.connection import Connection
 
 from knowledge_service.domain.term_weights import TERM_ID_MAX, SparseVector
 
-CANDIDATES_MAX = 20_000
+CANDIDATES_MAX = 10_000
 """Most passages that are scored by terms; beyond, a query's commonest terms choose none any more."""
 
 ANY_OF, ALL_OF = "&&", "@>"
@@ -40,14 +39,13 @@ async def by_terms(
     if not passages:
         return []
     weights = {term: counts[term] * _inverse_frequency(total, passages[term]) for term in passages}
-    chosen = _choosing(passages, total)
-    while True:
-        rows = await connection.fetch(
-            _best_by_terms(chosen.operator), chosen.terms, list(labels), sparse(weights), depth
-        )
-        if len(rows) >= depth or chosen.operator == ANY_OF or len(chosen.terms) == 1:
-            return [row["passage_id"] for row in rows]
-        chosen = Choice(chosen.terms[:-1], ALL_OF)
+    best: dict[UUID, None] = {}
+    for terms, operator in _choices(passages, total):
+        rows = await connection.fetch(_best_by_terms(operator), terms, list(labels), sparse(weights), depth)
+        best |= dict.fromkeys(row["passage_id"] for row in rows)
+        if len(best) >= depth:
+            break
+    return list(best)[:depth]
 
 
 def _best_by_terms(operator: str) -> str:
@@ -61,33 +59,23 @@ def _best_by_terms(operator: str) -> str:
     """  # noqa: S608 of constants
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Which passages are scored: those with any of the terms, or with all of them."""
+def _choices(passages: Mapping[int, int], total: int) -> Iterator[tuple[list[int], str]]:
+    """Yields terms and how they choose the passages to score: few enough, and the best first.
 
-    terms: list[int]
-    operator: str
-
-
-def _choosing(passages: Mapping[int, int], total: int) -> Choice:
-    """Returns what chooses few enough passages.
-
-    That is any of the rarest terms, as many as possible. Where the rarest alone chooses too many, those that
-    have the next rarest as well are better.
+    Any of the rarest terms is enough, as many of them as possible. Where the rarest alone is in too many
+    passages, those that have the next rarest as well come first.
     """
     terms = sorted(passages, key=passages.__getitem__)
     if passages[terms[0]] <= CANDIDATES_MAX:
         sums = accumulate(passages[term] for term in terms)
-        return Choice(
-            [term for term, sum_ in zip(terms, sums, strict=True) if sum_ <= CANDIDATES_MAX], ANY_OF
-        )
-    expected, together = float(passages[terms[0]]), terms[:1]
-    for term in terms[1:]:
-        if expected <= CANDIDATES_MAX:
-            break
-        expected *= passages[term] / total
-        together.append(term)
-    return Choice(together, ALL_OF)
+        yield [term for term, count in zip(terms, sums, strict=True) if count <= CANDIDATES_MAX], ANY_OF
+        return
+    expected, number = float(passages[terms[0]]), 1
+    while expected > CANDIDATES_MAX and number < len(terms):
+        expected *= passages[terms[number]] / total
+        number += 1
+    for count in range(number, 0, -1):
+        yield terms[:count], ALL_OF
 
 
 def _inverse_frequency(total: int, having: int) -> float:
