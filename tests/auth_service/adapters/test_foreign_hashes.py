@@ -93,6 +93,14 @@ async def test_wrong_passwords_take_as_long_as_the_slowest_hash(cost: int) -> No
             assert time.monotonic() - started > 0.7 * max(costs)
 
 
+def test_argon2_keeps_to_its_thread() -> None:
+    """Lanes in threads of their own would cost more cores than one, and time that nothing counts."""
+    own_time, all_time = time.thread_time(), time.process_time()
+
+    assert not foreign_hashes.matches(f"$argon2id$v=19$m=32768,t=3,p=64${_b64(16)}${_b64(32)}", b"wrong")
+    assert time.thread_time() - own_time > 0.8 * (time.process_time() - all_time)
+
+
 async def test_what_was_hashed_as_typed_verifies_as_typed() -> None:
     """This system composes accents before it hashes; the other one may not have done so."""
     typed = "cafe\u0301 au lait"
@@ -134,6 +142,7 @@ async def test_bcrypt_reads_the_first_72_bytes() -> None:
         (f"$scrypt$ln=14,r=8,p=9999${_b64(16)}${_b64(32)}", "scrypt's N*r*p"),
         (f"$argon2id$v=19$m=4194304,t=1,p=1${_b64(16)}${_b64(32)}", "memory is 4194304, at most 131072 KiB"),
         (f"$argon2id$v=19$m=131072,t=4000000,p=1${_b64(16)}${_b64(32)}", "memory by passes"),
+        (f"$argon2id$v=19$m=8388608,t=1,p=999999${_b64(16)}${_b64(32)}", "Argon2's memory"),
     ],
 )
 def test_an_absurd_cost_is_refused_without_computing_it(text: str, said: str) -> None:
@@ -164,6 +173,12 @@ def test_an_absurd_cost_is_refused_without_computing_it(text: str, said: str) ->
         f"scrypt$1000$salt$8$1${_b64(32)}",
         "$argon2id$v=19$m=1024,t=2$nothing",
         f"$argon2id$v=19$m=1024,t=2,p=1${_b64(16)}$A",
+        f"$argon2id$v=19$m=1024,t=2,p=1${_b64(4)}${_b64(32)}",
+        f"$argon2id$v=19$m=1024,t=2,p=0${_b64(16)}${_b64(32)}",
+        f"$argon2id$v=19$m=1024,t=2,p=129${_b64(16)}${_b64(32)}",
+        f"$argon2id$v=99$m=1024,t=2,p=1${_b64(16)}${_b64(32)}",
+        f"pbkdf2_sha256$1000$a\0b${_b64(32)}",
+        "scrypt:1024:8:1$a\nb$" + "ab" * 32,
         "plain text",
         "",
     ],

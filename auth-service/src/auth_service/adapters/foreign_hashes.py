@@ -15,9 +15,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-import argon2
 import bcrypt
-from argon2.exceptions import InvalidHashError, VerificationError
+
+from auth_service.adapters.argon2_thread import FIRST_VERSION, Argon2
 
 ARGON2_KIB_MAX = 131_072
 ARGON2_KIB_PASSES_MAX = 1_048_576
@@ -99,22 +99,16 @@ def matches(text: str, password: bytes) -> bool:
 
 
 def _argon2(found: re.Match[str]) -> ForeignHash:
-    text = found[0]
-    try:
-        parameters = argon2.extract_parameters(text)
-    except InvalidHashError as error:
-        raise UnusableHash("is not a whole Argon2 hash") from error
-    *_, salt, expected = text.split("$")
-    _require_whole(_base64(salt), _base64(expected))
-    kib, passes = parameters.memory_cost, parameters.time_cost
-    hasher = argon2.PasswordHasher()
+    salt, expected = _base64(found["salt"]), _base64(found["hash"])
+    kib, passes, version = int(found["m"]), int(found["t"]), int(found["version"] or FIRST_VERSION)
+    argon2 = Argon2(kind=found["type"], version=version, kib=kib, passes=passes, lanes=int(found["p"]))
+    if not argon2.takes(salt):
+        raise UnusableHash("has parameters that are not Argon2's")
+    _require_whole(salt, expected)
 
     def compare(password: bytes) -> bool:
-        try:
-            with _memory(kib * 1024):
-                return hasher.verify(text, password)
-        except (VerificationError, InvalidHashError):
-            return False
+        with _memory(kib * 1024):
+            return hmac.compare_digest(argon2.hash(password, salt, len(expected)), expected)
 
     memory = Cost("Argon2's memory", kib, ARGON2_KIB_MAX, "KiB")
     work = Cost("Argon2's memory by passes", kib * passes, ARGON2_KIB_PASSES_MAX, "KiB")
@@ -234,12 +228,20 @@ def _hex(text: str) -> bytes:
 
 
 _B64 = "[A-Za-z0-9+/.]+={0,2}"
+_SALT = r"[^$\x00-\x1f\x7f]+"
 _BCRYPT_COST = r"(0?[4-9]|[12]\d|3[01])"
 _BCRYPT = rf"(?P<hash>\$2[aby]\${_BCRYPT_COST}\$[A-Za-z0-9./]{{53}})"
 _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], ForeignHash]], ...] = tuple(
     (re.compile(pattern, re.ASCII), read)
     for pattern, read in (
-        (r"\$argon2(id|i|d)\$.{10,500}", _argon2),
+        (
+            (
+                r"\$argon2(?P<type>id|i|d)\$(v=(?P<version>16|19)\$)?"
+                r"m=(?P<m>\d{1,10}),t=(?P<t>\d{1,10}),p=(?P<p>\d{1,10})"
+                rf"\$(?P<salt>{_B64})\$(?P<hash>{_B64})"
+            ),
+            _argon2,
+        ),
         (rf"(bcrypt\$)?{_BCRYPT}", _bcrypt),
         (rf"bcrypt_sha256\${_BCRYPT}", _django_bcrypt_sha256),
         (
@@ -257,11 +259,14 @@ _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], ForeignHash]], ..
             _scrypt,
         ),
         (
-            rf"scrypt\$(?P<n>\d{{1,9}})\$(?P<salt>[^$]+)\$(?P<r>\d{{1,4}})\$(?P<p>\d{{1,4}})\$(?P<hash>{_B64})",
+            rf"scrypt\$(?P<n>\d{{1,9}})\$(?P<salt>{_SALT})\$(?P<r>\d{{1,4}})\$(?P<p>\d{{1,4}})\$(?P<hash>{_B64})",
             _django_scrypt,
         ),
         (
-            r"scrypt:(?P<n>\d{1,9}):(?P<r>\d{1,4}):(?P<p>\d{1,4})\$(?P<salt>[^$]+)\$(?P<hash>[0-9a-f]+)",
+            (
+                r"scrypt:(?P<n>\d{1,9}):(?P<r>\d{1,4}):(?P<p>\d{1,4})"
+                rf"\$(?P<salt>{_SALT})\$(?P<hash>[0-9a-f]+)"
+            ),
             _werkzeug_scrypt,
         ),
         (
@@ -272,11 +277,14 @@ _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], ForeignHash]], ..
             _pbkdf2,
         ),
         (
-            rf"pbkdf2_(?P<digest>sha1|sha256|sha512)\$(?P<iterations>\d{{1,9}})\$(?P<salt>[^$]+)\$(?P<hash>{_B64})",
+            rf"pbkdf2_(?P<digest>sha1|sha256|sha512)\$(?P<iterations>\d{{1,9}})\$(?P<salt>{_SALT})\$(?P<hash>{_B64})",
             _django_pbkdf2,
         ),
         (
-            r"pbkdf2:(?P<digest>sha1|sha256|sha512):(?P<iterations>\d{1,9})\$(?P<salt>[^$]+)\$(?P<hash>[0-9a-f]+)",
+            (
+                r"pbkdf2:(?P<digest>sha1|sha256|sha512):(?P<iterations>\d{1,9})"
+                rf"\$(?P<salt>{_SALT})\$(?P<hash>[0-9a-f]+)"
+            ),
             _werkzeug_pbkdf2,
         ),
     )

@@ -16,6 +16,7 @@ from chassis.errors import Invalid
 from chassis.grpc.constraints import compile_validator
 from chassis.identity.role import Role
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 from vestibule.users.v1 import directory_service_pb2
 
 from auth_service.adapters import foreign_hashes
@@ -121,7 +122,7 @@ def _row(number: int, line: bytes) -> ImportRow | RefusedRow:
     try:
         fields = _Fields.model_validate_json(text)
     except ValidationError as error:
-        return RefusedRow(number, "; ".join(_explained(each["loc"], each["msg"]) for each in error.errors()))
+        return RefusedRow(number, "; ".join(dict.fromkeys(map(_explained, error.errors()))))
     row = ImportRow(
         line=number,
         email=fields.email,
@@ -154,9 +155,13 @@ def _faults(row: ImportRow) -> list[str]:
     return faults
 
 
-def _explained(location: tuple[int | str, ...], message: str) -> str:
-    text = message[:1].lower() + message[1:]
-    return f"{'.'.join(map(str, location))}: {text}" if location else text
+def _explained(error: ErrorDetails) -> str:
+    name = ".".join(map(str, error["loc"]))
+    if error["type"] == "extra_forbidden":
+        # Its name may be anything, a password too.
+        return f"has fields besides {', '.join(_Fields.model_fields)}"
+    text = error["msg"][:1].lower() + error["msg"][1:]
+    return f"{name}: {text}" if name else text
 
 
 def _squeezed(secret: str) -> str:
