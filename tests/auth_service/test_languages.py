@@ -10,7 +10,8 @@ import pytest
 from auth_service.domain import password
 from auth_service.languages.catalog import catalogs, choose
 from auth_service.pages.files import PageFiles
-from chassis.grpc.value_checks import HIDDEN, REQUIRED
+from chassis.grpc.value_checks import HIDDEN, NUL, REQUIRED
+from chassis.http import destinations
 
 _PLACEHOLDER = re.compile(r"\{\w+\}")
 LANGUAGES = sorted(catalogs())
@@ -41,9 +42,16 @@ def test_each_catalog_says_all(language: str) -> None:
     }
 
 
-def test_every_reason_for_a_weak_password_is_translated() -> None:
-    """A reason is an English sentence of the API, which pages look up with `{n}` for its number."""
-    reasons = [
+def test_what_the_api_says_of_fields_is_translated() -> None:
+    """It is an English sentence, which pages look up with `{n}` for its number."""
+    said = [
+        REQUIRED,
+        HIDDEN,
+        NUL,
+        destinations.NO_URL,
+        destinations.NOT_HTTPS,
+        destinations.MALFORMED,
+        destinations.INSIDE,
         password.TOO_SHORT,
         password.TOO_LONG,
         password.TOO_PERSONAL,
@@ -52,7 +60,7 @@ def test_every_reason_for_a_weak_password_is_translated() -> None:
     ]
     known = catalogs()["de"].below("script.rules.")
 
-    assert {re.sub(r"\d+", "{n}", reason) for reason in (*reasons, REQUIRED, HIDDEN)} <= known.keys()
+    assert {re.sub(r"\d+", "{n}", each) for each in said} <= known.keys()
 
 
 @pytest.mark.parametrize(

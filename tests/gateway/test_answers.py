@@ -215,6 +215,7 @@ async def test_security_headers_on_everything(gateway: Gateway) -> None:
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["x-frame-options"] == "DENY"
         assert headers["referrer-policy"] == "no-referrer"
+        assert headers["cross-origin-opener-policy"] == "same-origin"
         assert "default-src" in headers["content-security-policy"]
         assert "server" not in headers
         assert headers["cache-control"] == "no-store"

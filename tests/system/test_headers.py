@@ -25,7 +25,7 @@ ORIGIN = "https://app.example.com"
     ],
 )
 def test_security_headers(client: Client, path: str) -> None:
-    """Answers are not sniffed or framed, and send no referrer to other sites."""
+    """Answers are not sniffed, framed or steered by the page that opened them, and send no referrer."""
     headers = client.get(path).headers
 
     kind, _, parameters = headers["content-type"].partition(";")
@@ -33,6 +33,7 @@ def test_security_headers(client: Client, path: str) -> None:
     assert kind.endswith("json") or "charset=utf-8" in parameters.lower()
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-frame-options"] == "DENY"
+    assert headers["cross-origin-opener-policy"] == "same-origin"
     assert headers["referrer-policy"] in {"no-referrer", "same-origin", "strict-origin-when-cross-origin"}
     policy = headers["content-security-policy"]
     assert "frame-ancestors 'none'" in policy

@@ -73,7 +73,9 @@ async def test_a_challenge_counts_once(service: LocalService, guarded: Guarded) 
 async def test_a_recovery_code_counts_once(service: LocalService, guarded: Guarded) -> None:
     """There are ten; using one is audited."""
     code = guarded.recovery_codes[3]
+    assert await service.mfa.get_mfa(caller=guarded.caller) == 10
     await _verify(service, await _challenge(service), code)
+    assert await service.mfa.get_mfa(caller=guarded.caller) == 9
     assert (await service.database.actions())[-1] == ("auth.recovery_code_used", "success")
     with pytest.raises(InvalidCredentials):
         await _verify(service, await _challenge(service), code)

@@ -118,6 +118,10 @@ class SecondFactorRepository(Protocol):
         """Ends the codes up to this time step; says whether this one was still valid."""
         ...
 
+    async def count_recovery_codes(self, user_id: UUID) -> int:
+        """Returns how many recovery codes a user has left."""
+        ...
+
     async def spend_recovery_code(self, user_id: UUID, digest: bytes) -> bool:
         """Deletes a recovery code; says whether there was one."""
         ...

@@ -30,7 +30,8 @@ class MfaServicer(MfaServiceServicer):
 
     async def GetMfa(self, request: pb.GetMfaRequest, context: Any) -> pb.GetMfaResponse:
         """Says whether the second factor is on."""
-        return pb.GetMfaResponse(totp=await self.get_mfa(caller=current_caller()))
+        left = await self.get_mfa(caller=current_caller())
+        return pb.GetMfaResponse(totp=left is not None, recovery_codes_left=left)
 
     async def BeginTotp(self, request: pb.BeginTotpRequest, context: Any) -> pb.BeginTotpResponse:
         """Makes a secret."""

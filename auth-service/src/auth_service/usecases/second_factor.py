@@ -100,11 +100,14 @@ class GetMfa(Component):
 
     units: UnitsOfWork
 
-    async def __call__(self, *, caller: Caller) -> bool:
-        """Returns whether signing in with the password asks for a code."""
+    async def __call__(self, *, caller: Caller) -> int | None:
+        """Returns how many recovery codes are left; None when signing in asks for no code."""
+        user_id = caller.require_user_id()
         async with self.units.statements() as unit:
-            authenticator = await unit.second_factors.authenticator(caller.require_user_id())
-        return authenticator is not None and authenticator.is_confirmed
+            authenticator = await unit.second_factors.authenticator(user_id)
+            if authenticator is None or not authenticator.is_confirmed:
+                return None
+            return await unit.second_factors.count_recovery_codes(user_id)
 
 
 class BeginTotp(Component):

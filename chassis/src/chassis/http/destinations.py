@@ -5,6 +5,7 @@ connects to the address that was checked: a second resolution could give another
 """
 
 import asyncio
+import re
 import socket
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -17,6 +18,14 @@ Address = IPv4Address | IPv6Address
 
 _PUBLIC_IPV6 = IPv6Network("2000::/3")
 """What is assigned publicly. The rest is private, as `fec0::/10` once was, or leads to IPv4 addresses."""
+
+NO_URL = "is not a URL"
+NOT_HTTPS = "must be an https URL"
+MALFORMED = "must have a host, and neither a user nor a fragment"
+INSIDE = "must not lead into a private network"
+
+_CHARACTERS = re.compile(r"[!#$%&'()*+,./0-9:;=?@A-Z\[\]_a-z~-]+")
+"""Of a URI (RFC 3986). Parsers drop line breaks and tabs, and disagree about the others."""
 
 
 class UrlRefused(Exception):
@@ -42,18 +51,20 @@ class Destinations:
         Raises:
             UrlRefused: nothing would be connected to.
         """
+        if not _CHARACTERS.fullmatch(url):
+            raise UrlRefused(NO_URL)
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
         except ValueError as error:
-            raise UrlRefused("is not a URL") from error
+            raise UrlRefused(NO_URL) from error
         if parts.scheme != "https" and not (parts.scheme == "http" and self._allows_http):
-            raise UrlRefused("must be an https URL")
+            raise UrlRefused(NOT_HTTPS)
         if not host or "@" in parts.netloc or parts.fragment or port == 0:
-            raise UrlRefused("must have a host, and neither a user nor a fragment")
+            raise UrlRefused(MALFORMED)
         address = parse_address(host)
         if address is not None and not self._is_allowed(address):
-            raise UrlRefused("must not lead into a private network")
+            raise UrlRefused(INSIDE)
 
     async def resolve(self, url: str) -> str:
         """Returns the first address of the host, if all of them are allowed: one may be a trap.
@@ -70,7 +81,7 @@ class Destinations:
         for text in addresses:
             address = parse_address(text)
             if address is None or not self._is_allowed(address):
-                raise UrlRefused("must not lead into a private network")
+                raise UrlRefused(INSIDE)
         return addresses[0]
 
     def _is_allowed(self, address: Address) -> bool:

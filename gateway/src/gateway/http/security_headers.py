@@ -7,6 +7,7 @@ _ALWAYS: list[Header] = [
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
 ]
 _DATA = b"default-src 'none'; frame-ancestors 'none'"
 PAGE = (

@@ -84,6 +84,13 @@ class PostgresSecondFactors(Component):
         )
         return rows_affected(tag) > 0
 
+    async def count_recovery_codes(self, user_id: UUID) -> int:
+        """Returns how many recovery codes a user has left."""
+        count: int = await self.connection.fetchval(
+            "SELECT count(*) FROM auth.recovery_codes WHERE user_id = $1", user_id
+        )
+        return count
+
     async def spend_recovery_code(self, user_id: UUID, digest: bytes) -> bool:
         """Uses up a recovery code; returns whether there was one."""
         tag = await self.connection.execute(

@@ -2,6 +2,7 @@
 import { call, pages } from "./api.js";
 import { confirmed } from "./dialog.js";
 import { onSubmit } from "./form.js";
+import { ApiError } from "./http.js";
 import { t, time } from "./messages.js";
 import { done, fill, onClick, run } from "./section.js";
 
@@ -20,7 +21,11 @@ export async function showApiKeys() {
     at("new-key").querySelector("h3").focus();
   });
   onClick(at("key-copy"), async () => {
-    await navigator.clipboard.writeText(at("key-text").textContent);
+    try {
+      await navigator.clipboard.writeText(at("key-text").textContent);
+    } catch {
+      throw new ApiError(0, { code: "COPY_REFUSED" });
+    }
     done("copied");
   });
   await run(section, load);

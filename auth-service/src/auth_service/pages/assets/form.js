@@ -2,6 +2,8 @@
 import { ApiError } from "./http.js";
 import { fieldProblem, problem, t } from "./messages.js";
 
+const MALFORMED = { email: "not an e-mail address", url: "is not a URL" };
+
 // Runs `work` with the form's values on submit. What it throws is shown in the form.
 export function onSubmit(form, work) {
   form.addEventListener("submit", async (event) => {
@@ -51,7 +53,7 @@ export function say(form, words) {
 function isFilled(form) {
   for (const input of form.querySelectorAll("input[required]")) {
     if (!input.value.trim()) mark(form, input.name, t("rules.is required"));
-    else if (input.type === "email" && !input.validity.valid) mark(form, input.name, t("rules.not an e-mail address"));
+    else if (input.validity.typeMismatch) mark(form, input.name, t(`rules.${MALFORMED[input.type]}`));
   }
   const first = form.querySelector("[aria-invalid]");
   first?.focus();

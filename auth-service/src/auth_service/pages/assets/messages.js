@@ -19,7 +19,7 @@ export function problem(error) {
 // The API's words about a field are English sentences; catalogs have them with `{n}` in place of numbers.
 export function fieldProblem(words, code) {
   const number = /\d+/.exec(words)?.[0];
-  const known = messages[`rules.${words.replace(/\d+/, "{n}")}`];
+  const known = messages[`rules.${words.replace(/^(must match) .*/s, "$1").replace(/\d+/, "{n}")}`];
   if (known) return known.replace("{n}", number);
   return language === "en" ? sentence(words) : t(messages[`rules.${code}`] ? `rules.${code}` : "rules.VALIDATION_ERROR");
 }

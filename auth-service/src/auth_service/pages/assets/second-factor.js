@@ -34,14 +34,20 @@ export async function showSecondFactor() {
   onClick(at("codes-done"), () => {
     codes = [];
     at("recovery-codes").replaceChildren();
-    turn("on");
+    return load();
   });
   onClick(at("totp-remove"), async () => {
     await withPassword(t("ask.remove_mfa"), ({ password }) => call("DELETE", "/api/auth/mfa/totp", { password }));
     turn("off");
     done("mfa_off");
   });
-  await run(section, async () => turn((await call("GET", "/api/auth/mfa")).data.totp ? "on" : "off"));
+  await run(section, load);
+}
+
+async function load() {
+  const { data } = await call("GET", "/api/auth/mfa");
+  at("codes-left").textContent = t("codes_left", { n: data.recovery_codes_left });
+  turn(data.totp ? "on" : "off");
 }
 
 function turn(state) {

@@ -18,11 +18,21 @@ export function keep(tokens) {
 // new cookie comes with the answer.
 export function refresh() {
   refreshing ??= send("POST", "/api/auth/refresh", { body: {}, headers: AS_COOKIE, keepalive: true, keyed: false })
-    .then(({ data }) => keep(data))
+    .then(({ data }) => keepRefreshed(data))
     .finally(() => {
       refreshing = null;
     });
   return refreshing;
+}
+
+// The cookie is that of another user when somebody has signed in since in another tab: then this page, which shows the
+// data of the first, must not act for the second.
+async function keepRefreshed(tokens) {
+  const before = token && claims().sub;
+  keep(tokens);
+  if (!before || claims().sub === before) return;
+  location.reload();
+  await new Promise(() => {});
 }
 
 export function claims() {

@@ -6,22 +6,22 @@ import { claims } from "./session.js";
 
 // Returns the user; leaves the page when there is none, and says so when it cannot be known.
 export async function signedIn() {
-  const { data: user, etag } = await loaded();
+  // Without a user there is no page: its rest waits for a reload.
+  const { data: user, etag } = (await orReport(() => call("GET", "/api/users/me"))) ?? (await new Promise(() => {}));
   for (const input of document.querySelectorAll("[data-username]")) input.value = user.email;
   for (const part of document.querySelectorAll("[data-admin]")) part.hidden = user.role !== "admin";
-  document.getElementById("sign-out").addEventListener("click", () => signOut());
+  document.getElementById("sign-out").addEventListener("click", () => orReport(signOut));
   return { ...user, etag, sessionId: claims().sid };
 }
 
-async function loaded() {
+async function orReport(work) {
   try {
-    return await call("GET", "/api/users/me");
+    return await work();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     const notice = document.getElementById("unreachable");
     notice.querySelector("span").textContent = problem(error);
     notice.hidden = false;
-    // The rest of the page waits for its reload.
-    return new Promise(() => {});
+    return null;
   }
 }
