@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, expect
@@ -74,11 +74,26 @@ class Window:
 
     def looks(self, *widths: int) -> Iterator[str]:
         """Shows the page in both themes at each width; yields the name of the look, such as `dark-320`."""
-        for scheme in ("light", "dark"):
-            self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+        for scheme in schemes:
             for width in widths:
-                self.page.set_viewport_size({"width": width, "height": 900})
+                self.show(scheme, width)
                 yield f"{scheme}-{width}"
+
+    def show(self, scheme: Literal["light", "dark"], width: int) -> None:
+        """Shows the page in a theme at a width, to a user who wants no motion."""
+        self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        self.page.set_viewport_size({"width": width, "height": 900})
+
+    def moving(self) -> list[str]:
+        """Returns the elements that would move or fade, though their user wants no motion."""
+        found: list[str] = self.page.evaluate(
+            """() => [...document.querySelectorAll("*")].filter((each) => {
+              const { transitionDuration, animationDuration } = getComputedStyle(each);
+              return parseFloat(transitionDuration) > 0 || parseFloat(animationDuration) > 0;
+            }).map((each) => each.outerHTML.slice(0, 80))"""
+        )
+        return found
 
     def violations(self) -> list[str]:
         """Returns what axe finds on the page as it is."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from devstack.stack import Stack
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.pages.browser import Window
 from tests.system.client import Client, User
@@ -21,6 +21,15 @@ FLAGS = [
 ]
 
 OpenWindow = Callable[..., Window]
+
+
+def opened(window: OpenWindow, user: User, **options: Any) -> Window:
+    """Returns a window on the account of a user, signed in."""
+    mine = window(**options)
+    mine.sign_in(user.email, user.password)
+    mine.page.wait_for_url("**/account")
+    expect(mine.page.get_by_role("heading", name="Your account")).to_be_visible()
+    return mine
 
 
 @pytest.fixture(scope="package", name="browser")

@@ -9,20 +9,11 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.pages.browser import Window, add_authenticator
-from tests.pages.conftest import OpenWindow
+from tests.pages.conftest import OpenWindow, opened
 from tests.system.client import Client, User, new_email
 from tests.system.mailbox import Mailbox, token_in
 
 NEW_PASSWORD = "walnut-comet-drizzle-ferry"
-
-
-def opened(window: OpenWindow, user: User, **options: object) -> Window:
-    """Returns a window on the user's account."""
-    mine = window(**options)
-    mine.sign_in(user.email, user.password)
-    mine.page.wait_for_url("**/account")
-    expect(mine.page.get_by_role("heading", name="Your account")).to_be_visible()
-    return mine
 
 
 def answer_password(mine: Window, password: str) -> None:
@@ -91,6 +82,7 @@ def test_a_second_factor_and_a_fresh_proof(
     assert code in saved.value.path().read_text()
     page.click("#codes-done")
     expect(page.locator("#totp-remove")).to_be_visible()
+    expect(page.locator("#codes-left")).to_have_text("Unused recovery codes: 10.")
 
     page.click("#sign-out")
     expect(page.locator("#signed-out")).to_have_text("You are signed out.")
@@ -117,6 +109,8 @@ def test_a_second_factor_and_a_fresh_proof(
     proof.locator("#proof-code").fill(code)
     proof.locator("#proof-code").press("Enter")
     expect(page.locator("#new-key")).to_be_visible()
+    page.reload()
+    expect(page.locator("#codes-left")).to_have_text("Unused recovery codes: 9.")
     page.click("#totp-remove")
     answer_password(mine, ada.password)
     expect(page.locator("#totp-begin")).to_be_visible()
@@ -175,39 +169,61 @@ def test_sessions_keys_export_and_erasure(window: OpenWindow, client: Client, ad
     assert login.outcome == (401, "INVALID_CREDENTIALS")
 
 
-def test_nothing_is_left_behind_after_signing_out(window: OpenWindow, ada: User) -> None:
-    """Not by the back button, and not in another tab; two tabs work at once before."""
+def test_a_passkey_signs_in_where_the_browser_does_not_offer_it(window: OpenWindow, ada: User) -> None:
+    """By its button."""
     mine = opened(window, ada)
-    tab = mine.tab()
-    tab.go("/account")
-    expect(tab.page.locator("#email")).to_have_value(ada.email)
-    mine.page.reload()
-    expect(mine.page.locator("#email")).to_have_value(ada.email)
-
-    elsewhere = mine.tab()
-    elsewhere.go("/account")
-    elsewhere.page.click("footer a")
-    elsewhere.page.wait_for_url("**/status")
-
-    mine.page.click("#sign-out")
-    mine.page.wait_for_url("**/signin?*")
-    tab.page.wait_for_url("**/signin?*")
-    elsewhere.page.go_back()
-    elsewhere.page.wait_for_url("**/signin?*")
-    for each in (mine, tab, elsewhere):
-        assert ada.email not in each.page.content()
-    assert "__Host-vestibule_refresh" not in {each["name"] for each in mine.page.context.cookies()}
+    page = mine.page
+    page.add_init_script("PublicKeyCredential.isConditionalMediationAvailable = async () => false")
+    add_authenticator(page)
+    page.fill("#passkey-name", "Ada's laptop")
+    page.press("#passkey-name", "Enter")
+    answer_password(mine, ada.password)
+    expect(page.locator("#passkeys .row")).to_have_count(1)
+    page.click("#sign-out")
+    page.wait_for_url("**/signin?*")
+    page.click("#passkey-form button")
+    page.wait_for_url("**/account")
 
 
-def test_says_so_when_the_system_cannot_be_reached(window: OpenWindow, ada: User) -> None:
-    """And what there is to do."""
-    mine = opened(window, ada)
-    mine.page.route("**/api/**", lambda route: route.abort())
-    mine.page.reload()
-    expect(mine.page.get_by_role("alert")).to_contain_text("The system cannot be reached")
-    mine.page.unroute("**/api/**")
-    mine.page.get_by_role("link", name="Load it again").click()
-    expect(mine.page.locator("#email")).to_have_value(ada.email)
+def test_a_pending_address_is_given_up_and_every_session_ends(window: OpenWindow, client: Client) -> None:
+    """The link to a first address is sent again, too."""
+    user = client.register()
+    mine, other = opened(window, user), opened(window, user)
+    page = mine.page
+    page.click("#resend")
+    expect(page.locator("#announce")).to_contain_text("A link is on its way")
+    page.fill("#email", new_email())
+    page.press("#email", "Enter")
+    expect(page.locator("#pending")).to_be_visible()
+    page.click("#cancel-pending")
+    expect(page.locator("#pending")).to_be_hidden()
+    expect(page.locator("#email")).to_have_value(user.email)
+
+    page.click("#end-all")
+    page.locator("#confirm-dialog").get_by_role("button", name="Yes, do it").click()
+    expect(page.locator("#signed-out")).to_have_text("You are signed out.")
+    other.page.reload()
+    expect(other.page.locator("#signed-out")).to_contain_text("Your session has ended")
+
+
+def test_what_a_key_may_do_is_chosen(window: OpenWindow, client: Client, ada: User) -> None:
+    """At least one thing, until a day that is still to come."""
+    page = opened(window, ada).page
+    page.fill("#key-name", "nightly report")
+    page.uncheck("#key-scopes")
+    page.fill("#key-expires", "2020-01-01")
+    page.press("#key-name", "Enter")
+    expect(page.locator("#key-scopes-error")).to_be_visible()
+    page.check('[name="scopes"][value="read"]')
+    page.press("#key-name", "Enter")
+    expect(page.locator("#key-expires-error")).to_have_text("This day is over.")
+    page.fill("#key-expires", "2030-01-01")
+    page.press("#key-name", "Enter")
+    expect(page.locator("#api-keys .row")).to_contain_text("Jan 1, 2030")
+    written = client.put(
+        "/api/users/me", token=page.text_content("#key-text") or "", json={"full_name": "Ada King"}
+    )
+    assert written.outcome == (403, "FORBIDDEN")
 
 
 @pytest.mark.nightly

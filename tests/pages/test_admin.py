@@ -2,6 +2,7 @@
 
 import json
 
+import pyotp
 import pytest
 from devstack.stack import Stack
 from playwright.sync_api import Route, expect
@@ -10,6 +11,8 @@ from tests.pages.browser import Window
 from tests.pages.conftest import OpenWindow
 from tests.system.client import Client, User, new_email
 from tests.system.mailbox import Mailbox, token_in
+from tests.waiting import wait_for
+from tests.webhook_receiver import Receiver, status
 
 INVITED_PASSWORD = "walnut-comet-drizzle-ferry"
 
@@ -152,6 +155,76 @@ def test_a_webhook_is_added_and_removed(office: Window) -> None:
     row.get_by_role("button").click()
     confirm(office, "#webhook-delete")
     expect(row).to_have_count(0)
+
+
+def test_what_a_webhook_did_not_deliver_is_sent_again(office: Window, client: Client) -> None:
+    """A receiver that answered 410 gets nothing until the webhook is turned on again."""
+    page = office.page
+    with Receiver() as receiver:
+        receiver.behaves = status(410)
+        page.locator("#webhooks summary").click()
+        page.fill("#webhook-url", receiver.url)
+        page.press("#webhook-url", "Enter")
+        expect(page.locator("#webhook-secret")).to_contain_text("whsec_")
+        client.register()
+        wait_for(lambda: receiver.messages)
+        row = page.locator("#webhooks .row", has_text=receiver.url)
+
+        def is_off() -> bool:
+            page.reload()
+            expect(row).to_be_visible()
+            return row.locator(".badge").count() == 1
+
+        wait_for(is_off)
+        expect(row.locator(".badge")).to_have_text("off: its receiver said that it is gone")
+        row.get_by_role("button").click()
+        delivery = page.locator("#webhook-dialog .row", has_text="user.registered").first
+        expect(delivery).to_contain_text("410")
+        receiver.behaves = status(204)
+        page.click("#webhook-on")
+        expect(page.locator("#webhook-off")).to_be_visible()
+        delivery.get_by_role("button").click()
+        expect(page.locator("#announce")).to_have_text("It is sent again.")
+        wait_for(
+            lambda: len({each.headers["webhook-id"] for each in receiver.messages}) < len(receiver.messages)
+        )
+        confirm(office, "#webhook-delete")
+        expect(row).to_have_count(0)
+
+
+def test_users_are_filtered(office: Window, client: Client) -> None:
+    """By what they are and by whether they are active, as soon as it is chosen."""
+    page, user = office.page, client.register()
+    rows = page.locator("#users .row")
+    page.fill("#search", user.email)
+    page.select_option("#role", "user")
+    expect(rows).to_have_count(1)
+    page.select_option("#role", "admin")
+    expect(page.locator("#users-count")).to_have_text("Users: 0")
+    page.select_option("#role", "")
+    expect(rows).to_have_count(1)
+    page.select_option("#is_active", "false")
+    expect(rows).to_have_count(0)
+
+
+def test_a_lost_second_factor_is_removed(office: Window, client: Client, ada: User) -> None:
+    """And every user but the admin is signed out."""
+    user = client.sign_in(ada)
+    secret = client.post("/api/auth/mfa/totp", token=user.access_token).data["secret"]
+    confirmed = client.post(
+        "/api/auth/mfa/totp/confirm", token=user.access_token, json={"code": pyotp.TOTP(secret).now()}
+    )
+    assert confirmed.status == 200, confirmed.text
+    find(office, ada.email)
+    confirm(office, "#user-mfa")
+    expect(office.page.locator("#announce")).to_have_text("The second factor is removed.")
+    session = client.sign_in(ada)
+    office.page.locator("#user-dialog [data-close]").click()
+    confirm(office, "#end-everywhere")
+    expect(office.page.locator("#announce")).to_have_text("Signed out.")
+    assert client.who(session.access_token).outcome == (401, "TOKEN_REVOKED")
+    office.page.reload()
+    expect(office.page.locator("#users .row").first).to_be_visible()
 
 
 def test_shows_the_state_of_the_system(office: Window) -> None:

@@ -132,15 +132,66 @@ def test_next_leads_to_pages_of_this_origin_alone(
     page.wait_for_url(re.compile(re.escape(f"{url}{led_to}") + "$"))
 
 
-def test_without_scripts_a_sentence_says_so(window: OpenWindow) -> None:
+@pytest.mark.parametrize("path", ["/", "/signin", "/account", "/admin"])
+def test_without_scripts_a_sentence_says_so(window: OpenWindow, path: str) -> None:
     """And no form is there whose password would be sent in the open."""
-    page = window(java_script_enabled=False).go("/signin")
+    page = window(java_script_enabled=False).go(path)
 
     sentence = page.locator("noscript").bounding_box()
     assert sentence is not None
     assert sentence["height"] > 10
     assert "needs JavaScript" in page.content()
-    expect(page.locator("#password")).to_be_hidden()
+    expect(page.locator("main")).to_be_hidden()
+
+
+def test_a_password_manager_signs_in(window: OpenWindow, ada: User) -> None:
+    """It finds the fields by what they are for, and may fill them without a key being pressed."""
+    page = window().go("/signin")
+    for purpose, text in (("username", ada.email), ("current-password", ada.password)):
+        field = page.locator(f'[autocomplete~="{purpose}"]:visible')
+        expect(field).to_have_count(1)
+        field.evaluate("(input, text) => { input.value = text; }", text)
+    page.click("#password-form button.primary")
+    page.wait_for_url("**/account")
+
+    for form, username, passwords in (
+        ("#password-form", ada.email, ["current-password", "new-password"]),
+        ("#proof-dialog form", ada.email, ["current-password"]),
+        ("#password-dialog form", ada.email, ["current-password"]),
+    ):
+        assert page.input_value(f'{form} [autocomplete="username"]') == username
+        fields = page.locator(f"{form} [type=password]")
+        assert fields.evaluate_all("all => all.map(each => each.autocomplete)") == passwords
+
+
+def test_the_keyboard_is_enough(window: OpenWindow, ada: User) -> None:
+    """The focus goes where one reads, into a dialog, and back from it."""
+    mine = window()
+    page = mine.go("/signin")
+    focused = page.locator(":focus")
+    page.keyboard.press("Tab")
+    expect(focused).to_have_class("skip")
+    page.keyboard.press("Enter")
+    expect(focused).to_have_attribute("id", "content")
+    page.keyboard.press("Tab")
+    page.keyboard.type(ada.email)
+    page.keyboard.press("Tab")
+    page.keyboard.type(ada.password)
+    page.keyboard.press("Tab")
+    expect(focused).to_have_attribute("data-reveal", "password")
+    page.keyboard.press("Space")
+    expect(page.locator("#password")).to_have_attribute("type", "text")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/account")
+
+    page.locator("#erase").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#password-dialog")).to_be_visible()
+    expect(focused).to_have_attribute("id", "dialog-password")
+    page.keyboard.press("Escape")
+    expect(page.locator("#password-dialog")).to_be_hidden()
+    expect(focused).to_have_attribute("id", "erase")
 
 
 def test_a_german_browser_reads_german(window: OpenWindow) -> None:

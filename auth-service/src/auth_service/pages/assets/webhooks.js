@@ -26,7 +26,7 @@ async function load(open) {
   fill(section, value.rows, (webhook) => ({
     url: webhook.url,
     of: webhook.url,
-    off: webhook.is_active ? null : (webhook.disabled_reason ?? t("off")),
+    off: webhook.is_active ? null : t(webhook.disabled_reason ?? "off"),
     description: webhook.description || null,
     meta: t("webhook", { events: webhook.events.join(", "), made: time(webhook.created_at) }),
     acts: { open: () => open(webhook) },
