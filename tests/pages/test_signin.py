@@ -252,6 +252,11 @@ def test_the_cookie_counts_for_this_origin_alone(client: Client, ada: User) -> N
     sent = {"cookie": f"{COOKIE}={cookie}"}
 
     unasked = client.post("/api/auth/refresh", json={}, headers=sent)
+    # What a neighbouring host can set, whatever the prefix of the name forbids it.
+    for planted in (f"planted=x,{COOKIE}={cookie}", f"\xa0{COOKIE}={cookie}"):
+        headers = own | {"cookie": planted.encode("latin-1")}
+        refused = client.post("/api/auth/refresh", json={}, headers=headers)
+        assert refused.outcome == (401, "UNAUTHENTICATED"), planted
     forged = client.post(
         "/api/auth/refresh", json={}, headers=wanted | sent | {"sec-fetch-site": "cross-site"}
     )

@@ -26,6 +26,10 @@ def require_same_origin(request: Request) -> None:
     if site is not None:
         if site == b"same-origin":
             return
-    elif is_own(request.headers.get(b"origin", b""), request.headers.get(b"host", b"")):
-        return
+    else:
+        origin = request.headers.get(b"origin", b"")
+        # A page without TLS could be written by anyone on the way.
+        is_safe = not request.secure or origin.startswith(b"https:")
+        if is_safe and is_own(origin, request.headers.get(b"host", b"")):
+            return
     raise Forbidden

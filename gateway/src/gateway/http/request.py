@@ -61,7 +61,7 @@ class Request:
         method: HTTP method.
         path: The path, still percent-encoded.
         query: The query string, still percent-encoded.
-        headers: By lower-case name; repeated ones joined by commas.
+        headers: By lower-case name; repeated ones joined by commas, those of cookies by semicolons.
         repeated_headers: The names of those that came more than once.
         request_id: The client's if it is well formed, or a new one.
         client_address: The client's IP address in its normal form (`chassis.addresses`).
@@ -110,7 +110,7 @@ class Request:
         repeated: frozenset[bytes] = frozenset()
         for name, value in scope["headers"]:
             if name in headers:
-                headers[name] += b"," + value
+                headers[name] += (b"; " if name == b"cookie" else b",") + value
                 repeated |= {name}
             else:
                 headers[name] = value
