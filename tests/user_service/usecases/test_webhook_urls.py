@@ -46,6 +46,8 @@ STRICT = HttpWebhookPoster(Destinations())
         "https://[2002:a00:1::1]/",
         "https://[::10.0.0.1]/",
         "https://[fec0::1]/",
+        "https://[fe80::1%25eth0]/",
+        "https://[64:ff9b:1::a00:1]/",
         "https://224.0.0.1/",
         "https://[ff02::1]/",
     ],
@@ -61,6 +63,15 @@ async def test_urls_that_lead_inside_are_refused(hooks: Hooks, url: str) -> None
             caller=hooks.caller, url=url, events=EVERYTHING, description=""
         )
     assert [error.field for error in caught.value.field_errors] == ["url"]
+
+
+@pytest.mark.parametrize(
+    "url", ["https://2130706433/", "https://127.1/", "https://0x7f.0.0.1/", "https://localhost/"]
+)
+async def test_other_spellings_of_the_inside_are_refused_once_they_are_resolved(url: str) -> None:
+    """They are names until then."""
+    with pytest.raises(Undelivered, match="private network"):
+        await STRICT(url, {}, b"{}")
 
 
 @pytest.mark.parametrize("inside", [["10.0.0.1"], ["93.184.215.14", "127.0.0.1"], ["::1"]])

@@ -9,7 +9,8 @@ export function nextPage(asked) {
   } catch {
     return START;
   }
-  if (url.origin !== location.origin || url.pathname === "/signin" || url.pathname.startsWith("/api/")) return START;
+  const isOurs = url.origin === location.origin && !url.username && !url.password;
+  if (!isOurs || url.pathname === "/signin" || url.pathname.startsWith("/api/")) return START;
   // The whole address: a path alone may begin with `//`, as that of `/.//elsewhere.example` does, and so name a host.
   return url.href;
 }
