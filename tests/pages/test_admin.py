@@ -68,7 +68,8 @@ def test_a_user_is_invited_and_looked_after(
     expect(page.locator("#user-dialog .row")).to_have_count(1)
     page.select_option("#user-role", "admin")
     page.click("#role-form button.secondary")
-    expect(page.locator("#announce")).to_have_text("Saved.")
+    # In the dialog: what is outside of it cannot be read while it is open.
+    expect(page.locator("#user-dialog #announce")).to_have_text("Saved.")
     confirm(office, "#user-mfa")
     expect(page.locator("#confirm-dialog .alert")).to_contain_text("does not exist")
     page.locator("#confirm-dialog").get_by_role("button", name="Cancel").click()

@@ -2,7 +2,6 @@
 import { say } from "./form.js";
 import { ApiError } from "./http.js";
 import { problem, t } from "./messages.js";
-import { announce } from "./shell.js";
 
 // Runs `work` on click. An error is shown in the button's section.
 export function onClick(button, work) {
@@ -23,15 +22,18 @@ export async function run(section, work, button = section) {
   }
 }
 
-// Says that something was done, to the eye and to screen readers.
+// Says that something was done, to the eye and to screen readers. A dialog that is open hides what is outside of it,
+// and one in which it was done may be about to close. The same words twice are read twice only if they were gone.
 export function done(name) {
-  const words = t(`done.${name}`);
-  announce(words);
-  const toast = document.createElement("p");
-  toast.className = "toast";
+  const region = document.getElementById("announce");
+  const toast = Object.assign(document.createElement("p"), { className: "toast", textContent: t(`done.${name}`) });
   toast.setAttribute("aria-hidden", "true");
-  toast.textContent = words;
-  document.body.append(toast);
+  region.textContent = "";
+  setTimeout(() => {
+    const place = [...document.querySelectorAll("dialog[open]")].at(-1) ?? document.body;
+    place.append(region, toast);
+    region.textContent = toast.textContent;
+  }, 100);
   setTimeout(() => toast.remove(), 4000);
 }
 

@@ -19,10 +19,6 @@ export function start() {
   }
 }
 
-export function announce(words) {
-  document.getElementById("announce").textContent = words;
-}
-
 function reveal(button) {
   const input = document.getElementById(button.dataset.reveal);
   const shown = input.type === "password";
