@@ -7,11 +7,12 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
-from auth_service.domain import password
+from auth_service.domain import errors, password
 from auth_service.languages.catalog import catalogs, choose
 from auth_service.pages.files import PageFiles
 from chassis.grpc.value_checks import HIDDEN, NUL, REQUIRED
 from chassis.http import destinations
+from user_service.domain.errors import TooManyWebhooks
 
 _PLACEHOLDER = re.compile(r"\{\w+\}")
 LANGUAGES = sorted(catalogs())
@@ -52,6 +53,12 @@ def test_what_the_api_says_of_fields_is_translated() -> None:
         destinations.NOT_HTTPS,
         destinations.MALFORMED,
         destinations.INSIDE,
+        errors.CredentialChanged.message,
+        errors.PasskeyRegistered.message,
+        errors.SecondFactorOn.message,
+        errors.TooManyApiKeys.message,
+        errors.TooManyPasskeys.message,
+        TooManyWebhooks.message,
         password.TOO_SHORT,
         password.TOO_LONG,
         password.TOO_PERSONAL,

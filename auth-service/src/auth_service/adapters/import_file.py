@@ -16,7 +16,6 @@ from chassis.errors import Invalid
 from chassis.grpc.constraints import compile_validator
 from chassis.identity.role import Role
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
 from vestibule.users.v1 import directory_service_pb2
 
 from auth_service.adapters import foreign_hashes
@@ -122,7 +121,8 @@ def _row(number: int, line: bytes) -> ImportRow | RefusedRow:
     try:
         fields = _Fields.model_validate_json(text)
     except ValidationError as error:
-        return RefusedRow(number, "; ".join(dict.fromkeys(map(_explained, error.errors()))))
+        faults = [_explained(each["type"], each["loc"], each["msg"]) for each in error.errors()]
+        return RefusedRow(number, "; ".join(dict.fromkeys(faults)))
     row = ImportRow(
         line=number,
         email=fields.email,
@@ -155,12 +155,12 @@ def _faults(row: ImportRow) -> list[str]:
     return faults
 
 
-def _explained(error: ErrorDetails) -> str:
-    name = ".".join(map(str, error["loc"]))
-    if error["type"] == "extra_forbidden":
+def _explained(kind: str, location: tuple[int | str, ...], message: str) -> str:
+    name = ".".join(map(str, location))
+    if kind == "extra_forbidden":
         # Its name may be anything, a password too.
         return f"has fields besides {', '.join(_Fields.model_fields)}"
-    text = error["msg"][:1].lower() + error["msg"][1:]
+    text = message[:1].lower() + message[1:]
     return f"{name}: {text}" if name else text
 
 

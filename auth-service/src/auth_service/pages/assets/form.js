@@ -1,6 +1,6 @@
 // Forms: what is sent, and what is wrong with it, said beside the field.
 import { ApiError } from "./http.js";
-import { fieldProblem, problem, t } from "./messages.js";
+import { fieldProblem, knownProblem, problem, t } from "./messages.js";
 
 const MALFORMED = { email: "not an e-mail address", url: "is not a URL" };
 
@@ -41,7 +41,7 @@ export function show(form, error) {
     form.querySelector("[aria-invalid]").focus();
     return;
   }
-  say(form, problem(error));
+  say(form, alone.map((each) => knownProblem(each.message)).find(Boolean) ?? problem(error));
 }
 
 export function say(form, words) {

@@ -11,16 +11,23 @@ export function t(name, values = {}) {
 
 // What an error of the API means to its reader: beside a field what is wrong with it, otherwise what to do.
 export function problem(error) {
+  // What is in the way is in the API's words alone.
+  if (error.code === "CONFLICT") return fieldProblem(error.message, error.code);
   const seconds = error.retryAfter;
   const wait = seconds > 90 ? t("wait_minutes", { n: Math.ceil(seconds / 60) }) : t("wait_seconds", { n: seconds || 5 });
   return messages[`errors.${error.code}`]?.replace("{wait}", wait) ?? t("errors.INTERNAL");
 }
 
 // The API's words about a field are English sentences; catalogs have them with `{n}` in place of numbers.
-export function fieldProblem(words, code) {
+export function knownProblem(words) {
   const number = /\d+/.exec(words)?.[0];
   const known = messages[`rules.${words.replace(/^(must match) .*/s, "$1").replace(/\d+/, "{n}")}`];
-  if (known) return known.replace("{n}", number);
+  return known?.replace("{n}", number);
+}
+
+export function fieldProblem(words, code) {
+  const known = knownProblem(words);
+  if (known) return known;
   return language === "en" ? sentence(words) : t(messages[`rules.${code}`] ? `rules.${code}` : "rules.VALIDATION_ERROR");
 }
 

@@ -25,8 +25,8 @@ export function refresh() {
   return refreshing;
 }
 
-// The cookie is that of another user when somebody has signed in since in another tab: then this page, which shows the
-// data of the first, must not act for the second.
+// The cookie is another user's when that user has signed in in another tab: then this page, which shows the data of
+// the first, must not act for the second.
 async function keepRefreshed(tokens) {
   const before = token && claims().sub;
   keep(tokens);
