@@ -180,9 +180,9 @@ def test_administration(window: OpenWindow, stack: Stack, ada: User, locale: str
     for summary in page.locator("summary").all():
         summary.click()
     check(mine, "administration")
-    submit(page, "invite-form", invite_email="nobody", invite_name="")
-    submit(page, "audit-form", actor_id="nobody")
-    submit(page, "webhook-form", webhook_url="nowhere")
+    submit(page, "invite-form", invite_email="no address", invite_name="")
+    submit(page, "audit-form", actor_id="no id")
+    submit(page, "webhook-form", webhook_url="no URL")
     expect(page.locator("#actor-id-error")).to_be_visible()
     page.click("#verify")
     expect(page.locator("#verdict")).to_be_visible()
