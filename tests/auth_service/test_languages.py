@@ -1,17 +1,26 @@
 """The catalogs of messages: complete in every language, and chosen as browsers ask."""
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
+from email.headerregistry import Address
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
+from auth_service.adapters.mail.composer import Composer
 from auth_service.domain import errors, password
+from auth_service.domain.mail import MailKind, OutgoingMail
+from auth_service.languages import catalog
 from auth_service.languages.catalog import catalogs, choose
+from auth_service.pages.documents import Documents
 from auth_service.pages.files import PageFiles
+from chassis.clock import SystemClock
 from chassis.grpc.value_checks import HIDDEN, NUL, REQUIRED
 from chassis.http import destinations
+from chassis.ids import uuid7
 from user_service.domain.errors import TooManyWebhooks
 
 _PLACEHOLDER = re.compile(r"\{\w+\}")
@@ -101,3 +110,47 @@ def test_files_have_a_version_of_them_all() -> None:
         if name.endswith(".js"):
             mentioned = set(re.findall(r'from "\./([\w-]+\.js)"', content.decode()))
             assert mentioned <= set(loaded.imported(name)), name
+
+
+FRENCH = """
+language = "Français"
+[signin]
+title = "Se connecter"
+[script]
+show = "Montrer"
+[mail.password_reset]
+subject = "Choisissez un nouveau mot de passe"
+"""
+
+
+@pytest.fixture(name="french")
+def _french(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A third catalog beside the others, with a few messages."""
+    for language in LANGUAGES:
+        text = files("auth_service.languages").joinpath(f"{language}.toml").read_bytes()
+        (tmp_path / f"{language}.toml").write_bytes(text)
+    (tmp_path / "fr.toml").write_text(FRENCH, encoding="utf-8")
+    monkeypatch.setattr(catalog, "files", lambda package: tmp_path)
+    catalogs.cache_clear()
+    yield
+    catalogs.cache_clear()
+
+
+@pytest.mark.usefixtures("french")
+def test_a_file_adds_a_language() -> None:
+    """To pages, their scripts and mails; what it lacks is in English."""
+    loaded = PageFiles.load()
+    page = Documents("Vestibule", loaded).page("signin", choose("", "fr-CA,en;q=0.5")).data.decode()
+    messages = json.loads(loaded.contents["messages-fr.json"])
+    mail = OutgoingMail(
+        id=uuid7(), kind=MailKind.PASSWORD_RESET, to="ada@example.com", token="x", accept_language="fr"
+    )
+    sender = Address("Vestibule", addr_spec="id@example.com")
+    written = Composer(sender, "https://id.example", SystemClock(), "en")(mail)
+
+    assert '<html lang="fr">' in page
+    assert "Se connecter" in page
+    assert "Forgot your password?" in page
+    assert "Français" in page
+    assert (messages["show"], messages["hide"]) == ("Montrer", "Hide")
+    assert written["Subject"] == "Choisissez un nouveau mot de passe"
