@@ -156,6 +156,7 @@ def test_a_password_manager_signs_in(window: OpenWindow, ada: User) -> None:
         field.evaluate("(input, text) => { input.value = text; }", text)
     page.click("#password-form button.primary")
     page.wait_for_url("**/account")
+    expect(page.locator("#full-name")).to_have_value(ada.full_name)
 
     for form, username, passwords in (
         ("#password-form", ada.email, ["current-password", "new-password"]),
