@@ -189,6 +189,7 @@ def test_the_keyboard_is_enough(window: OpenWindow, ada: User) -> None:
     page.keyboard.press("Enter")
     page.wait_for_url("**/account")
 
+    expect(page.locator("#sessions .row")).to_have_count(1)
     page.locator("#erase").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#password-dialog")).to_be_visible()
