@@ -21,7 +21,7 @@ from typing import Any
 
 import orjson
 from devstack.stack import Stack
-from user_service.domain.listing import Cursor, Sort
+from user_service.domain.listing import Cursor, Filter, Sort
 from user_service.transport import page_cursor
 
 from bench import plans, population, report
@@ -89,7 +89,8 @@ class PopulatedSystem:
         query = "SELECT id, created_at FROM users.users ORDER BY created_at DESC, id DESC OFFSET $1 LIMIT 1"
         row = population.fetch(self.stack.database, query, PAGE // 2)[0]
         pages = self.people // PAGE
-        return page_cursor.encode(Cursor(sort=Sort.CREATED_AT, key=row[1], user_id=row[0], page=pages))
+        place = Cursor(sort=Sort.CREATED_AT, key=row[1], user_id=row[0], page=pages)
+        return page_cursor.encode(place, Filter())
 
     def _ask(self, step: str, path: str) -> Any:
         return self._timed(step, "GET", path, token=self._admin)

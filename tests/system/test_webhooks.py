@@ -80,6 +80,10 @@ def test_managing(client: Client, admin: User, receiver: Receiver, webhook: dict
     assert "secret" not in read
     assert webhook["id"] in [each["id"] for each in client.get(PATH, token=token).data]
 
+    assert set(read) | {"secret"} == set(webhook)
+
+    none = client.put(path, token=token, json={"events": []})
+    assert (none.outcome, none.fields) == ((422, "VALIDATION_ERROR"), {"events"})
     changed = client.put(path, token=token, json={"events": ["user.erased"], "is_active": False})
     assert (changed.data["events"], changed.data["is_active"]) == (["user.erased"], False)
     rotated = client.post(f"{path}/secret", token=token)

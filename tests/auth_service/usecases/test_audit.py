@@ -78,6 +78,18 @@ async def test_filters_narrow(service: LocalService) -> None:
     assert [each.entry for each in page.entries] == [entries[3], entries[1]]
 
 
+async def test_a_cursor_belongs_to_its_filters(service: LocalService) -> None:
+    """With other filters its page's number would be wrong."""
+    entries = await _fill(service, 6)
+    wanted = AuditFilter(since=entries[0].occurred_at)
+    first = await service.audit.list_audit_events(wanted=wanted, page=1, page_size=2, cursor=None)
+
+    for other in (EVERYTHING, replace(wanted, action="users.update")):
+        with pytest.raises(Invalid) as caught:
+            await service.audit.list_audit_events(wanted=other, page=1, page_size=2, cursor=first.next_cursor)
+        assert [error.field for error in caught.value.field_errors] == ["cursor"]
+
+
 @pytest.mark.parametrize("cursor", ["", "?", "MQ", "MC4x", "w6k", "MS4tMQ", "MS4yLjM"])
 async def test_a_made_up_cursor_is_refused(service: LocalService, cursor: str) -> None:
     """On its field."""

@@ -119,6 +119,27 @@ async def test_cursor_survives_changes(service: Service, sort: str) -> None:
     assert expected == seen
 
 
+async def test_a_cursor_belongs_to_its_filters(service: Service) -> None:
+    """With other filters its place would mean nothing; another page size is fine."""
+    await _add_users(service, 9)
+    first = await service.users.ListUsers(pb.ListUsersRequest(search="p0", page_size=2))
+    cursor = first.pagination.next_cursor
+
+    others = (
+        pb.ListUsersRequest(cursor=cursor),
+        pb.ListUsersRequest(cursor=cursor, search="p00"),
+        pb.ListUsersRequest(cursor=cursor, search="p0", role=user_pb2.ROLE_USER),
+        pb.ListUsersRequest(cursor=cursor, search="p0", is_active=True),
+    )
+    for other in others:
+        with pytest.raises(RemoteError) as caught:
+            await service.users.ListUsers(other)
+        assert [error.field for error in caught.value.field_errors] == ["cursor"]
+
+    following = await service.users.ListUsers(pb.ListUsersRequest(cursor=cursor, search="p0", page_size=3))
+    assert len(following.users) == 3
+
+
 @pytest.mark.parametrize(
     ("search", "found"),
     [

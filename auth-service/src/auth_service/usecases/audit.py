@@ -3,10 +3,11 @@
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 
 from chassis.component import Component
 from chassis.errors import Invalid, Unavailable
+from chassis.filter_mark import filter_mark
 
 from auth_service.domain.audit import AuditEntry, AuditFilter, ChainedEntry
 from auth_service.domain.audit_client import AuditClients, chained_request_id
@@ -84,11 +85,11 @@ class ListAuditEvents(Component):
             cursor: The end of the page before; wins over `page`.
 
         Raises:
-            Invalid: the cursor is not one of ours.
+            Invalid: the cursor is not one of ours, or was made for other filters.
         """
         below: int | None = None
         if cursor is not None:
-            page, below = _read(cursor)
+            page, below = _read(cursor, _mark(wanted))
         offset = 0 if cursor is not None else (page - 1) * page_size
         async with self.units.transaction() as unit:
             total = await unit.audit.count(wanted)
@@ -100,20 +101,27 @@ class ListAuditEvents(Component):
             page=page,
             page_size=page_size,
             total=total,
-            next_cursor=_write(page + 1, entries[-1].sequence) if more else None,
+            next_cursor=_write(page + 1, entries[-1].sequence, _mark(wanted)) if more else None,
         )
 
 
-def _write(page: int, below: int) -> str:
-    return base64.urlsafe_b64encode(f"{page}.{below}".encode()).decode().rstrip("=")
+def _mark(wanted: AuditFilter) -> str:
+    return filter_mark(*astuple(wanted)).hex()
 
 
-def _read(cursor: str) -> tuple[int, int]:
+def _write(page: int, below: int, mark: str) -> str:
+    return base64.urlsafe_b64encode(f"{page}.{below}.{mark}".encode()).decode().rstrip("=")
+
+
+def _read(cursor: str, mark: str) -> tuple[int, int]:
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        page, below = (int(part) for part in raw.decode("ascii").split("."))
+        *place, made_for = raw.decode("ascii").split(".")
+        page, below = map(int, place)
     except (binascii.Error, ValueError) as error:
         raise Invalid.on("cursor", "is not a cursor of this list") from error
     if not (1 <= page < 2**31 and 0 <= below < 2**63):
         raise Invalid.on("cursor", "is not a cursor of this list")
+    if made_for != mark:
+        raise Invalid.on("cursor", "belongs to a list with other filters")
     return page, below

@@ -120,10 +120,16 @@ def _list_setter(field: FieldDescriptor, compiled: dict[str, dict[str, Setter]])
     name = field.name
     fill = _filler(field.message_type, compiled) if field.message_type is not None else None
     convert = _scalar(field) if fill is None else None
+    allowed = constraints(field)
+    # As a message an empty list is like none, which such a field may be: only here they differ.
+    refuses_empty = bool(allowed.skip_empty and allowed.length_min)
 
     def set_list(message: Any, value: Any, path: str, errors: Errors) -> None:
         if not isinstance(value, list):
             errors.append(FieldError(path, "must be a list"))
+            return
+        if refuses_empty and not value:
+            errors.append(FieldError(path, "must not be empty"))
             return
         target = getattr(message, name)
         for index, item in enumerate(value):

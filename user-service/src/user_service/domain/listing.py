@@ -71,6 +71,7 @@ class Page:
     """One page of a list."""
 
     users: tuple[User, ...]
+    which: Filter
     number: int
     size: int
     total_items: int

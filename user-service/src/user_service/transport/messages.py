@@ -45,7 +45,7 @@ def pagination_message(page: Page) -> Pagination:
         total_pages=page.total_pages,
         has_next=page.has_next,
         has_prev=page.has_prev,
-        next_cursor=None if page.next_cursor is None else page_cursor.encode(page.next_cursor),
+        next_cursor=None if page.next_cursor is None else page_cursor.encode(page.next_cursor, page.which),
     )
 
 

@@ -11,42 +11,48 @@ from typing import Any
 from uuid import UUID
 
 from chassis.errors import Invalid
+from chassis.filter_mark import filter_mark
 
 from user_service.domain.folding import SORT_KEY_LENGTH
-from user_service.domain.listing import Cursor, Sort
+from user_service.domain.listing import Cursor, Filter, Sort
 
 _TIMES = (Sort.CREATED_AT, Sort.CREATED_AT_DESCENDING)
 _PAGE_MAX = 2**31 - 2
 
 
-def encode(cursor: Cursor) -> str:
-    """Returns the text of a cursor."""
+def encode(cursor: Cursor, which: Filter) -> str:
+    """Returns the text of a cursor of a filtered list."""
     key = cursor.key.isoformat() if isinstance(cursor.key, datetime) else cursor.key
-    content = [cursor.sort.value, key, cursor.user_id.hex, cursor.page]
+    content = [cursor.sort.value, key, cursor.user_id.hex, cursor.page, _mark(which)]
     raw = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def decode(text: str, sort: Sort) -> Cursor:
+def decode(text: str, sort: Sort, which: Filter) -> Cursor:
     """Returns the cursor that a text encodes.
 
     Raises:
-        Invalid: it is malformed, or was made for another order.
+        Invalid: it is malformed, or was made for another order or other filters.
     """
     try:
         padded = text.encode("ascii") + b"=" * (-len(text) % 4)
         content = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True).decode())
-        cursor = _cursor(content)
+        *place, mark = content
+        cursor = _cursor(place)
     except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error) as error:
         raise Invalid.on("cursor", "is not a cursor of this list") from error
     if cursor.sort is not sort:
         raise Invalid.on("cursor", "belongs to a list in another order")
+    if mark != _mark(which):
+        raise Invalid.on("cursor", "belongs to a list with other filters")
     return cursor
 
 
-def _cursor(content: Any) -> Cursor:
-    if not isinstance(content, list):
-        raise TypeError("not a list")
+def _mark(which: Filter) -> str:
+    return filter_mark(which.search, which.role, which.is_active).hex()
+
+
+def _cursor(content: list[Any]) -> Cursor:
     name, key, identifier, page = content
     sort = Sort(name)
     if not (isinstance(key, str) and isinstance(identifier, str) and type(page) is int):

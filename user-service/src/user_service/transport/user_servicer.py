@@ -74,17 +74,18 @@ class UserServicer(UserServiceServicer):
     async def ListUsers(self, request: pb.ListUsersRequest, context: Any) -> pb.ListUsersResponse:
         """Lists users."""
         sort = Sort(request.sort or Sort.CREATED_AT)
+        which = Filter(
+            search=request.search or None,
+            role=role_of(request.role) if request.HasField("role") else None,
+            is_active=request.is_active if request.HasField("is_active") else None,
+        )
         page = await self._list_users(
             caller=current_caller(),
-            which=Filter(
-                search=request.search or None,
-                role=role_of(request.role) if request.HasField("role") else None,
-                is_active=request.is_active if request.HasField("is_active") else None,
-            ),
+            which=which,
             sort=sort,
             page=request.page or 1,
             page_size=request.page_size or PAGE_SIZE,
-            cursor=page_cursor.decode(request.cursor, sort) if request.HasField("cursor") else None,
+            cursor=page_cursor.decode(request.cursor, sort, which) if request.HasField("cursor") else None,
         )
         return pb.ListUsersResponse(
             users=[user_message(user) for user in page.users], pagination=pagination_message(page)

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.clock import Clock
+from chassis.filter_mark import filter_mark
 from chassis.grpc.timestamps import timestamp
 from chassis.idempotency.interceptor import current_idempotency
 from chassis.identity.caller import current_caller
@@ -46,24 +47,27 @@ class _Place:
     page: int
     size: int
     below: UUID | None
+    mark: bytes
 
     @classmethod
-    def of(cls, request: pb.ListWebhooksRequest | pb.ListWebhookDeliveriesRequest) -> "_Place":
-        """Reads it from a request.
+    def of(
+        cls, request: pb.ListWebhooksRequest | pb.ListWebhookDeliveriesRequest, *filters: str | None
+    ) -> "_Place":
+        """Reads it from a request for a list with such filters.
 
         Raises:
             Invalid: the cursor is not one of this list.
         """
-        size = request.page_size or PAGE_SIZE
+        size, mark = request.page_size or PAGE_SIZE, filter_mark(*filters)
         if request.HasField("cursor"):
-            cursor = id_cursor.decode(request.cursor)
-            return cls(cursor.page + 1, size, cursor.below)
-        return cls(request.page or 1, size, None)
+            cursor = id_cursor.decode(request.cursor, mark)
+            return cls(cursor.page + 1, size, cursor.below, mark)
+        return cls(request.page or 1, size, None, mark)
 
     def pagination(self, ids: Sequence[UUID], total: int) -> Pagination:
         """Returns where the page stands, of which so many rows, and one of the next page, were found."""
         has_next = len(ids) > self.size
-        cursor = id_cursor.IdCursor(self.page, ids[self.size - 1]).text if has_next else None
+        cursor = id_cursor.IdCursor(self.page, ids[self.size - 1], self.mark).text if has_next else None
         return Pagination(
             page=self.page,
             page_size=self.size,
@@ -163,11 +167,12 @@ class WebhookServicer(WebhookServiceServicer):
         self, request: pb.ListWebhookDeliveriesRequest, context: Any
     ) -> pb.ListWebhookDeliveriesResponse:
         """Lists deliveries to an endpoint."""
-        place = _Place.of(request)
+        state = DeliveryState(request.state) if request.HasField("state") else None
+        place = _Place.of(request, request.webhook_id, state)
         found, total = await self._list_deliveries(
             caller=current_caller(),
             webhook_id=UUID(request.webhook_id),
-            state=DeliveryState(request.state) if request.HasField("state") else None,
+            state=state,
             page=place.page,
             page_size=place.size,
             below=place.below,

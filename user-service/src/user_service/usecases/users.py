@@ -84,7 +84,7 @@ class ListUsers:
             sort: The order.
             page: Number of the page, from 1; ignored with a cursor.
             page_size: Rows per page.
-            cursor: Return the page after this one, which was made for the same order.
+            cursor: Return the page after this one, which was made for the same order and filters.
 
         Raises:
             TokenRevoked: the caller is no longer an active admin.
@@ -101,6 +101,7 @@ class ListUsers:
             await unit.outbox.audit(entry(Action.LIST, caller, details=details))
         return Page(
             users=users,
+            which=which,
             number=number,
             size=page_size,
             total_items=total_items,
