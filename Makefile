@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help up test test-nightly test-faults test-upgrade test-hostile lint audit format protos docs lock clean reset \
-	bench bench-flood bench-growth bench-logins bench-strength bench-staleness bench-streams bench-health bench-start bench-knowledge \
+	bench bench-flood bench-growth bench-logins bench-strength bench-staleness bench-streams bench-health bench-start bench-knowledge bench-voice \
 	images release cluster deploy test-cluster
 
 PYTHON ?= python3
@@ -37,7 +37,7 @@ DECLARED := uv.lock pyproject.toml $(wildcard */pyproject.toml) protos/build_stu
 help: ## List these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-23s%s\n", $$1, $$2}'
 
-up: .venv/.runs ## Start the whole system here; Ctrl-C stops it; OBSERVE=1 with Prometheus
+up: .venv/.runs $(if $(filter 1,$(VOICE)),.venv/.speaks) ## Start the whole system here; Ctrl-C stops it; OBSERVE=1 with Prometheus
 	@exec $(BIN)/python -m devstack up --with-parent
 
 test: .venv/.develops ## Run the tests, all but the long ones, on real Postgres, Valkey and gRPC; ARGS="…" goes to pytest
@@ -118,6 +118,9 @@ bench-start: .venv/.develops ## Measure each service's start-up: CPU seconds and
 bench-knowledge: .venv/.benches ## Measure how well and how fast passages are found; ARGS="--data FOLDER"
 	@$(BIN)/python -m bench.knowledge $(ARGS)
 
+bench-voice: .venv/.develops ## Measure how well, how fast and at what cost speech is understood
+	@$(BIN)/python -m bench.voice $(ARGS)
+
 images: ## Build the services' images with docker, podman or buildah, whichever is there
 	@builder=; for each in docker podman buildah; do \
 		command -v $$each >/dev/null && $$each info >/dev/null 2>&1 && { builder=$$(command -v $$each); break; }; done; \
@@ -174,6 +177,11 @@ $(UV):
 .venv/.runs: $(UV) $(DECLARED)
 	@echo "installing what the services need into .venv"
 	@$(UV) sync --frozen --no-dev --inexact --compile-bytecode
+	@touch $@
+
+.venv/.speaks: .venv/.runs
+	@echo "installing the models for speech into .venv"
+	@$(UV) sync --frozen --no-dev --group speech --inexact --compile-bytecode
 	@touch $@
 
 .venv/.develops: .venv/.runs

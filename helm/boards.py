@@ -4,6 +4,7 @@ from helm import panels
 from helm.knowledge_board import KNOWLEDGE
 from helm.objectives import OBJECTIVES, READS, REQUESTS
 from helm.panels import SERVICES, Board, figure, lines, quantiles
+from helm.voice_board import VOICE
 
 HITS = 'sum(rate(gateway_cache_lookups_total{outcome="hit"}[5m]))'
 FAILING = 'state=~"suspect|down|recovering|flapping|stale"'
@@ -291,4 +292,4 @@ SLO = Board(
     ),
 )
 
-BOARDS = (OVERVIEW, GATEWAY, AUTH, USERS, KNOWLEDGE, AGGREGATOR, SLO)
+BOARDS = (OVERVIEW, GATEWAY, AUTH, USERS, KNOWLEDGE, VOICE, AGGREGATOR, SLO)

@@ -1,6 +1,7 @@
 """Series for the alerts about services."""
 
 from tests.observability.made_trust import TRUST_ALERTS
+from tests.observability.made_voice import VOICE_ALERTS
 from tests.observability.making import Made, gauge, histogram
 
 SERVICES = ("gateway", "auth-service", "user-service", "health-aggregator")
@@ -273,4 +274,5 @@ SERVICE_ALERTS: tuple[Made, ...] = (
         },
     ),
     *TRUST_ALERTS,
+    *VOICE_ALERTS,
 )

@@ -92,6 +92,12 @@ def use(stack: Stack) -> None:
         client.post("/api/knowledge/search", token=ada.access_token, json={"query": "warfarin"})
         # Other tests would find it.
         client.delete(path, token=ada.access_token)
+        httpx.post(
+            f"{stack.base_url}/api/voice/speak",
+            headers={"Authorization": f"Bearer {ada.access_token}"},
+            json={"text": "Good morning."},
+            timeout=60,
+        ).raise_for_status()
         client.get("/api/health")
         client.get("/.well-known/jwks.json")
         httpx.get(f"{stack.base_url}/status")

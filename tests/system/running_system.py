@@ -129,6 +129,21 @@ class System:
             self.start(name)
 
     @contextmanager
+    def changed(self, name: str, **settings: str) -> Iterator[None]:
+        """Runs a service with other settings for a while."""
+        process = self._stack.services[name]
+        before = process.environment
+        try:
+            self._stack.stop_part(name)
+            process.environment = {**before, **settings}
+            self.start(name)
+            yield
+        finally:
+            self._stack.stop_part(name)
+            process.environment = before
+            self.start(name)
+
+    @contextmanager
     def gateway(self, **settings: str) -> Iterator[str]:
         """Runs one more gateway, with additional settings, and gives its URL."""
         ports = Ports(free_port())

@@ -104,7 +104,7 @@ def test_speech_becomes_text(client: Client, speaker: User, system: System) -> N
     (started,), finals, (ended,) = (of_name(events, each) for each in ("started", "final", "ended"))
     assert (names[0], names[-1], socket.close_code) == ("started", "ended", 1000)
     assert names.count("speech_began") == len(finals) == 2
-    assert "blood pressure" in finals[0]["text"]
+    assert "140 over 90" in finals[0]["text"]
     assert "pneumonia" in finals[1]["text"]
     assert 0 < finals[0]["begin_ms"] < finals[0]["end_ms"] <= finals[1]["begin_ms"]
     assert names.index("partial") < names.index("final")
@@ -129,45 +129,6 @@ def test_silence_has_no_text(client: Client, speaker: User) -> None:
 
     assert [name for name, _ in events] == ["started", "ended"]
     assert of_name(events, "ended") == [{"audio_ms": 4000}]
-
-
-@pytest.mark.parametrize(
-    "messages",
-    [
-        [{"start": {"sample_rate": 44100}}],
-        [{"start": {"sample_rate": 16000, "language": "English"}}],
-        [START, START],
-        [START, b"\0" * 321],
-        [START, b"RIFF\0\0\0\0WAVEfmt "],
-        [b"\0" * 320],
-        [FINISH],
-    ],
-)
-@pytest.mark.parametrize("call", ["transcribe", "converse"])
-def test_wrong_messages_close_the_session(
-    client: Client, speaker: User, call: str, messages: list[Any]
-) -> None:
-    with opened(client, speaker, call) as socket:
-        for message in messages:
-            socket.send(message if isinstance(message, bytes) else json.dumps(message))
-        list(received(socket))
-
-    assert (socket.close_code, socket.close_reason) == (1007, "VALIDATION_ERROR")
-
-
-def test_audio_beyond_the_bound_waits(client: Client, speaker: User) -> None:
-    """A minute of audio at once: the part over 30 s is taken in four times as fast as it was spoken."""
-    began = time.monotonic()
-    with opened(client, speaker, "transcribe") as socket:
-        send(socket, START, SILENCE * 42, FINISH)
-        assert of_name(received(socket), "ended") == [{"audio_ms": 42_000}]
-
-    assert time.monotonic() - began > 2.5
-
-
-def test_sessions_per_user_are_bounded(client: Client, speaker: User) -> None:
-    with opened(client, speaker, "converse"), pytest.raises(InvalidStatus, match="429"):
-        connected(client, speaker, "converse")
 
 
 def test_text_becomes_speech(client: Client, speaker: User) -> None:
@@ -195,6 +156,8 @@ def test_text_becomes_speech(client: Client, speaker: User) -> None:
     [
         ({"text": SPOKEN, "voice": "no-such-voice"}, "voice"),
         ({"text": "a control character: \a"}, "text"),
+        ({"text": "a control character: \x85"}, "text"),
+        ({"text": "[1]"}, "text"),
         ({"text": ""}, "text"),
         ({"text": "a" * 2001}, "text"),
         ({"text": "…"}, "text"),

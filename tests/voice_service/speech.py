@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chassis.identity.caller import ANONYMOUS
-from voice_service.adapters.espeak.synthesizer import EspeakSynthesizer
-from voice_service.adapters.pocketsphinx_transcriber import PocketsphinxTranscriber
-from voice_service.adapters.silero_detector import SileroDetector
+from voice_service.adapters.local_speech import EspeakSynthesizer, LocalTranscriber, SileroDetector
 from voice_service.domain.answers import Answers
 from voice_service.domain.audio import size_bytes
 from voice_service.domain.session import Finish, Message, Session, Start
@@ -20,6 +18,8 @@ from voice_service.usecases.transcription import Transcribe
 
 RECORDINGS = Path(__file__).parent / "recordings"
 SILENCE = bytes(size_bytes(1000))
+LOCAL_TRANSCRIBER = LocalTranscriber()
+"""Shared, because loading its models takes 3 s."""
 
 
 @dataclass
@@ -49,7 +49,7 @@ def ports(
     """Returns the ports as in development, but for those that are given."""
     return Ports(
         detector=SileroDetector,
-        transcriber=transcriber or PocketsphinxTranscriber(),
+        transcriber=transcriber or LOCAL_TRANSCRIBER,
         synthesizer=synthesizer or EspeakSynthesizer(("en-us", "de")),
         answers=answers,
         audit=audit or RecordedAudit(),

@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 from voice_service.adapters import deepgram_transcriber
 from voice_service.adapters.deepgram_transcriber import DeepgramTranscriber
-from voice_service.domain.speech import BackendLost
+from voice_service.domain.speech import BackendFailed, BackendLost
 from voice_service.usecases.events import Began, Ended, Final, Partial, Started
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
@@ -196,23 +196,26 @@ async def test_a_lost_connection_is_made_again(server: Server, transcriber: Deep
     ],
     ids=["dropped", "401", "400", "500", "redirect", *GARBAGE],
 )
-async def test_a_second_loss_is_the_error(
+async def test_a_backend_that_fails_is_the_error(
     server: Server,
     transcriber: DeepgramTranscriber,
     plan: int | HTTPStatus | str | bytes,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Dropped, refused or garbage, twice: two connections, and neither speech nor key is shown."""
+    """What is lost is tried once more, what is refused or garbage is not; neither speech nor key is shown."""
     caplog.set_level(logging.DEBUG)
     server.rest = plan
-    with pytest.raises(BackendLost) as lost, capture_logs() as logs:
+    with pytest.raises(BackendFailed) as failed, capture_logs() as logs:
         await transcribed(ports(transcriber=transcriber), recording(8), SILENCE)
 
-    assert len(server.requests) == 2
-    everything = f"{logs}{caplog.text}{shown(lost.value)}"
-    assert [log["log_level"] for log in logs] == ["warning"]
-    if isinstance(plan, HTTPStatus):
-        assert f"HTTP {plan.value}" in everything
+    # A message that is too long closes the connection, which looks like a loss.
+    is_lost = plan in (20_000, HTTPStatus.INTERNAL_SERVER_ERROR, GARBAGE["too long"])
+    assert len(server.requests) == (2 if is_lost else 1)
+    assert isinstance(failed.value, BackendLost) == is_lost
+    assert {log["log_level"] for log in logs} == {"warning"}
+    assert {log["kind"] for log in logs} == {"lost" if is_lost else "refused"}
+    assert not isinstance(plan, HTTPStatus) or {log["status"] for log in logs} == {plan.value}
+    everything = f"{logs}{caplog.text}{shown(failed.value)}"
     assert WORDS not in everything
     assert SECRET not in everything
 

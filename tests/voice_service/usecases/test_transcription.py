@@ -27,7 +27,7 @@ async def test_each_utterance_has_its_text() -> None:
     assert isinstance(ended, Ended)
     assert sum(isinstance(event, Began) for event in events) == len(finals) == 2
     assert any(isinstance(event, Partial) and "blood pressure" in event.text for event in events)
-    assert finals[0].text.startswith("blood pressure is one hundred")
+    assert finals[0].text.startswith("Blood pressure is 140 over 90")
     assert "pneumonia" in finals[1].text
     assert 700 <= finals[0].begin_ms < finals[0].end_ms <= finals[1].begin_ms < finals[1].end_ms
     (session,) = audit.sessions
@@ -54,6 +54,7 @@ async def test_silence_and_noise_give_no_text(loudness: int) -> None:
         ([Start("en"), Start("en")], "start"),
         ([Start("en"), bytes(321)], "audio"),
         ([Start("en"), wav_file(bytes(320))], "audio"),
+        ([Start("en"), bytes(320), wav_file(bytes(320))[:10]], "audio"),
         ([], "start"),
     ],
 )

@@ -1,6 +1,7 @@
 """Builds the service: the one module that names concrete adapters."""
 
 from collections.abc import Callable
+from types import ModuleType
 from urllib.parse import urlsplit
 
 from chassis.auth_client.client import AUTH_CLIENT_SERVICES
@@ -26,6 +27,8 @@ from voice_service.transport.voice_servicer import VoiceServicer
 from voice_service.usecases.ports import Ports
 
 SERVICE = "voice-service"
+_SESSIONS_MAX = 100
+"""At once in one process: each may keep three utterances of 0.9 MB until they are understood."""
 
 
 async def start(lifecycle: Lifecycle, settings: VoiceSettings) -> None:
@@ -56,7 +59,9 @@ async def start(lifecycle: Lifecycle, settings: VoiceSettings) -> None:
         answers=await _answers(lifecycle, settings, service_tokens, certificates),
         audit=audit,
     )
-    server = build_server(service_tokens=service_tokens, authenticator=authenticator)
+    server = build_server(
+        service_tokens=service_tokens, authenticator=authenticator, concurrent_rpcs_max=_SESSIONS_MAX
+    )
     server.add(add_VoiceServiceServicer_to_server, VoiceServicer(ports))
     lifecycle.begin("audit", audit.run())
 
@@ -65,13 +70,7 @@ async def start(lifecycle: Lifecycle, settings: VoiceSettings) -> None:
 
 
 def _detector(settings: VoiceSettings) -> Callable[[], SpeechDetector]:
-    if settings.detector == "energy":
-        return EnergyDetector
-    try:
-        from voice_service.adapters.silero_detector import SileroDetector  # noqa: PLC0415 - not in images
-    except ImportError as error:
-        raise StartupRefused(_missing("VOICE_DETECTOR=silero")) from error
-    return SileroDetector
+    return EnergyDetector if settings.detector == "energy" else _local("VOICE_DETECTOR=silero").SileroDetector
 
 
 async def _transcriber(lifecycle: Lifecycle, settings: VoiceSettings) -> Transcriber:
@@ -84,13 +83,9 @@ async def _transcriber(lifecycle: Lifecycle, settings: VoiceSettings) -> Transcr
             return WyomingTranscriber(_address(url), model or None)
         case "deepgram":
             return DeepgramTranscriber(url, key, model)
-    try:
-        from voice_service.adapters.pocketsphinx_transcriber import (  # noqa: PLC0415 - not in images
-            PocketsphinxTranscriber,
-        )
-    except ImportError as error:
-        raise StartupRefused(_missing("VOICE_TRANSCRIBER=local")) from error
-    return PocketsphinxTranscriber()
+        case "local":
+            transcriber: Transcriber = _local("VOICE_TRANSCRIBER=local").LocalTranscriber()
+            return transcriber
 
 
 async def _synthesizer(lifecycle: Lifecycle, settings: VoiceSettings) -> Synthesizer:
@@ -105,13 +100,9 @@ async def _synthesizer(lifecycle: Lifecycle, settings: VoiceSettings) -> Synthes
             return OpenaiSynthesizer(await lifecycle.enter(open_openai(url, key)), model, voices)
         case "wyoming":
             return WyomingSynthesizer(_address(url), voices, settings.synthesizer_sample_rate)
-    try:
-        from voice_service.adapters.espeak.synthesizer import (  # noqa: PLC0415 - not in images
-            EspeakSynthesizer,
-        )
-    except ImportError as error:
-        raise StartupRefused(_missing("VOICE_SYNTHESIZER=local")) from error
-    return EspeakSynthesizer(voices)
+        case "local":
+            synthesizer: Synthesizer = _local("VOICE_SYNTHESIZER=local").EspeakSynthesizer(voices)
+            return synthesizer
 
 
 async def _answers(
@@ -139,5 +130,11 @@ def _address(url: str) -> WyomingAddress:
     return WyomingAddress(parts.hostname, parts.port)
 
 
-def _missing(setting: str) -> str:
-    return f"{setting} needs the extra `local-speech`, which images do not contain: choose a backend"
+def _local(setting: str) -> ModuleType:
+    """Returns the module of the speech in this process, which a setting asks for."""
+    try:
+        from voice_service.adapters import local_speech  # noqa: PLC0415 - needs what images do not have
+    except ImportError as error:
+        message = f"{setting} needs the extra `local-speech`, which images do not contain: choose a backend"
+        raise StartupRefused(message) from error
+    return local_speech

@@ -10,8 +10,9 @@ from urllib.parse import urlencode
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
+from voice_service.adapters.failures import TRANSCRIBER, backend_failures
 from voice_service.domain.audio import SAMPLE_RATE
-from voice_service.domain.speech import BackendLost
+from voice_service.domain.speech import BackendFailed
 
 _CONNECT_SECONDS = 5.0
 _SEND_SECONDS = 5.0
@@ -19,17 +20,6 @@ _FINISH_SECONDS = 15.0
 _CLOSE_SECONDS = 1.0
 _KEEP_ALIVE_SECONDS = 4.0
 """The server closes a connection that it gets nothing on for ten seconds."""
-
-_LOST = (
-    OSError,  # which timeouts are
-    WebSocketException,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    RecursionError,
-)
-"""What a connection raises that is lost, and what reading a message raises that is not of the protocol."""
 
 _silent = logging.getLogger("voice_service.deepgram")
 """The library logs frames, which hold what was said."""
@@ -63,7 +53,7 @@ class DeepgramTranscriber:
         """Begins an utterance.
 
         Raises:
-            BackendLost: the server cannot be reached, or refuses.
+            BackendFailed: the server cannot be reached, or refuses.
         """
         asked = {
             "model": self._model,
@@ -75,7 +65,7 @@ class DeepgramTranscriber:
             "smart_format": "true",
             "mip_opt_out": "true",
         }
-        try:
+        with backend_failures(TRANSCRIBER):
             connection = await _Connect(
                 f"{self._url}?{urlencode(asked)}",
                 additional_headers=self._headers,
@@ -85,8 +75,6 @@ class DeepgramTranscriber:
                 proxy=None,
                 logger=_silent,
             )
-        except _LOST as error:
-            raise BackendLost from error
         return DeepgramUtterance(connection)
 
 
@@ -106,7 +94,7 @@ class DeepgramUtterance:
         """Sends the next samples.
 
         Raises:
-            BackendLost: the connection is lost, or the server has sent what is not of the protocol.
+            BackendFailed: the connection is lost, or the server has sent what is not of the protocol.
         """
         if self._reading.done():
             await self._reading
@@ -116,15 +104,13 @@ class DeepgramUtterance:
         """Returns the text.
 
         Raises:
-            BackendLost: the connection is lost, or nothing came in time.
+            BackendFailed: the connection is lost, or nothing came in time.
         """
         self._is_finishing = True
         await self._send('{"type": "CloseStream"}')
-        try:
+        with backend_failures(TRANSCRIBER):
             async with asyncio.timeout(_FINISH_SECONDS):
                 await self._reading
-        except TimeoutError as error:
-            raise BackendLost from error
         return " ".join(self._finals)
 
     async def close(self) -> None:
@@ -137,16 +123,14 @@ class DeepgramUtterance:
             await self._connection.close()
 
     async def _send(self, message: bytes | str) -> None:
-        try:
+        with backend_failures(TRANSCRIBER):
             async with asyncio.timeout(_SEND_SECONDS):
                 await self._connection.send(message)
-        except _LOST as error:
-            raise BackendLost from error
         self._sent_at = asyncio.get_running_loop().time()
 
     async def _keep_alive(self) -> None:
         """Keeps the connection while the client pauses within an utterance."""
-        with suppress(BackendLost):  # the next samples find it out
+        with suppress(BackendFailed):  # the next samples find it out
             while True:
                 await asyncio.sleep(_KEEP_ALIVE_SECONDS)
                 if self._sent_at + _KEEP_ALIVE_SECONDS <= asyncio.get_running_loop().time():
@@ -156,9 +140,9 @@ class DeepgramUtterance:
         """Takes in results until the server has summed up the stream that was finished.
 
         Raises:
-            BackendLost: the connection is lost before that, or the server reports an error or sends garbage.
+            BackendFailed: the connection is lost before that, or the server reports an error or garbage.
         """
-        try:
+        with backend_failures(TRANSCRIBER):
             async for raw in self._connection:
                 message = json.loads(raw)
                 match message.get("type"):
@@ -167,10 +151,8 @@ class DeepgramUtterance:
                     case "Metadata" if self._is_finishing:
                         return
                     case "Error":
-                        raise ConnectionError("the server reported an error")
+                        raise ValueError("the server reported an error")
             raise ConnectionError("the server closed the connection before the end")
-        except _LOST as error:
-            raise BackendLost from error
 
     def _take(self, results: dict[str, Any]) -> None:
         words = results["channel"]["alternatives"][0]["transcript"]

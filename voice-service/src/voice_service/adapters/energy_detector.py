@@ -7,6 +7,7 @@ sounds for speech, so a backend behind it should find no words in those.
 import array
 import math
 from collections import deque
+from operator import mul
 
 _NOISE_WINDOWS = 60
 _SPEECH_ABOVE_NOISE_DB = 9.0
@@ -36,5 +37,5 @@ class EnergyDetector:
 def _loudness_db(window: bytes) -> float:
     samples = array.array("h", window)
     mean = sum(samples) / len(samples)
-    power = sum((each - mean) ** 2 for each in samples) / len(samples)
-    return 20 * math.log10(max(math.sqrt(power), 1.0) / _FULL_SCALE)
+    power = sum(map(mul, samples, samples)) / len(samples) - mean * mean
+    return 10 * math.log10(max(power, 1.0) / _FULL_SCALE**2)

@@ -7,11 +7,13 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from voice_service.domain.audio import SAMPLE_BYTES, wav_file
-from voice_service.domain.speech import BackendLost
+from voice_service.adapters.failures import SYNTHESIZER, TRANSCRIBER, backend_failures
+from voice_service.domain.audio import SAMPLE_BYTES, Blocks, wav_file
 
-_TIMEOUT = httpx.Timeout(30.0, connect=5.0)
-_TRANSCRIPTION_SECONDS = 30.0
+_TIMEOUT = httpx.Timeout(20.0, connect=5.0)
+_TRANSCRIPTION_SECONDS = 20.0
+"""Two attempts are shorter than the time after which the gateway closes a session that nothing comes from."""
+
 _TRANSCRIPTION_BYTES_MAX = 256 * 1024
 _NO_AUDIO = ("text/", "application/json")
 """What the content types begin with that some servers send errors or base64 as, with a status of 200."""
@@ -69,14 +71,12 @@ class OpenaiUtterance:
         """Returns the text.
 
         Raises:
-            BackendLost: the server is unreachable, refuses, or answers with something else.
+            BackendFailed: the server is unreachable, refuses, or responds with something else.
         """
         file = ("utterance.wav", wav_file(bytes(self._audio)), "audio/wav")
-        try:
+        with backend_failures(TRANSCRIBER):
             async with asyncio.timeout(_TRANSCRIPTION_SECONDS):
                 return await self._transcribe({"file": file})
-        except (httpx.HTTPError, TimeoutError, ValueError, LookupError, TypeError, RecursionError) as error:
-            raise BackendLost from error
 
     async def close(self) -> None:
         """Forgets the audio."""
@@ -111,20 +111,15 @@ class OpenaiSynthesizer:
         """Yields the audio while it is made.
 
         Raises:
-            BackendLost: the server is unreachable, refuses, sends no audio, or stops before the end.
+            BackendFailed: the server is unreachable, refuses, sends no audio, or stops before the end.
         """
         asked = {"model": self._model, "input": text, "voice": voice, "response_format": "pcm"}
-        rest = b""
-        try:
+        with backend_failures(SYNTHESIZER):
             async with self._client.stream("POST", "/audio/speech", json=asked) as response:
                 response.raise_for_status()
                 if response.headers.get("content-type", "").startswith(_NO_AUDIO):
-                    raise BackendLost from ValueError("the response is not audio")
+                    raise ValueError("the response is not audio")
+                samples = Blocks(SAMPLE_BYTES)
                 async for part in response.aiter_bytes():
-                    audio = rest + part
-                    whole = len(audio) - len(audio) % SAMPLE_BYTES
-                    rest = audio[whole:]
-                    if whole:
-                        yield audio[:whole]
-        except httpx.HTTPError as error:
-            raise BackendLost from error
+                    if audio := samples.add(part):
+                        yield audio

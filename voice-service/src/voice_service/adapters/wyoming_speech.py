@@ -1,8 +1,8 @@
 """Speech by servers of the Wyoming protocol over TCP, which has no encryption: for the same cluster."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from wyoming.asr import Transcribe, Transcript
@@ -11,12 +11,13 @@ from wyoming.error import Error
 from wyoming.event import Event, async_read_event, async_write_event
 from wyoming.tts import Synthesize, SynthesizeVoice
 
+from voice_service.adapters.failures import SYNTHESIZER, TRANSCRIBER, backend_failures
 from voice_service.domain.audio import SAMPLE_BYTES, SAMPLE_RATE
-from voice_service.domain.speech import BackendLost
 
 _CONNECT_SECONDS = 5.0
 _SEND_SECONDS = 5.0
-_RECEIVE_SECONDS = 30.0
+_RECEIVE_SECONDS = 20.0
+"""Two attempts are shorter than the time after which the gateway closes a session that nothing comes from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +27,22 @@ class WyomingAddress:
     host: str
     port: int
 
-    async def connect(self) -> "WyomingConnection":
-        """Returns a connection.
+    async def connect(self, backend: str) -> "WyomingConnection":
+        """Returns a connection to a backend of that name in metrics and logs.
 
         Raises:
-            BackendLost: the server cannot be reached.
+            BackendFailed: the server cannot be reached.
         """
-        with _failures():
+        with backend_failures(backend):
             async with asyncio.timeout(_CONNECT_SECONDS):
-                return WyomingConnection(*await asyncio.open_connection(self.host, self.port))
+                return WyomingConnection(backend, *await asyncio.open_connection(self.host, self.port))
 
 
 class WyomingConnection:
     """A connection whose every step is bounded in time; sending and closing by the library are not."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, backend: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._backend = backend
         self._reader = reader
         self._writer = writer
 
@@ -48,9 +50,9 @@ class WyomingConnection:
         """Sends an event.
 
         Raises:
-            BackendLost: the connection is lost, or the server does not read.
+            BackendFailed: the connection is lost, or the server does not read.
         """
-        with _failures():
+        with backend_failures(self._backend):
             async with asyncio.timeout(_SEND_SECONDS):
                 await async_write_event(event, self._writer)
 
@@ -58,17 +60,18 @@ class WyomingConnection:
         """Returns the next event of one of these types; skips others.
 
         Raises:
-            BackendLost: the connection is lost, the server reports an error, or nothing came in time.
+            BackendFailed: the connection is lost, the server reports an error, or nothing came in time.
         """
-        with _failures():
+        with backend_failures(self._backend):
             async with asyncio.timeout(_RECEIVE_SECONDS):
                 while True:
                     event = await async_read_event(self._reader)
                     if event is None:
+                        # It is None too for a line that is not JSON; another attempt does no harm then.
                         raise ConnectionError("the server closed the connection, or sent no event")
                     if Error.is_type(event.type):
                         # Its text is not repeated: it may quote what was said.
-                        raise ConnectionError("the server reported an error")
+                        raise ValueError("the server reported an error")
                     if event.type in types:
                         return event
 
@@ -90,9 +93,9 @@ class WyomingTranscriber:
         """Begins an utterance.
 
         Raises:
-            BackendLost: the server cannot be reached.
+            BackendFailed: the server cannot be reached.
         """
-        connection = await self._address.connect()
+        connection = await self._address.connect(TRANSCRIBER)
         asked = Transcribe(name=self._model, language=language.partition("-")[0])
         try:
             await connection.send(asked.event())
@@ -114,7 +117,7 @@ class WyomingUtterance:
         """Sends the next samples.
 
         Raises:
-            BackendLost: the connection is lost.
+            BackendFailed: the connection is lost.
         """
         chunk = AudioChunk(rate=SAMPLE_RATE, width=SAMPLE_BYTES, channels=1, audio=audio)
         await self._connection.send(chunk.event())
@@ -123,11 +126,11 @@ class WyomingUtterance:
         """Returns the text.
 
         Raises:
-            BackendLost: the connection is lost, or no text came in time.
+            BackendFailed: the connection is lost, or no text came in time.
         """
         await self._connection.send(AudioStop().event())
         event = await self._connection.receive("transcript")
-        with _failures():
+        with backend_failures(TRANSCRIBER):
             text: object = Transcript.from_event(event).text
             if not isinstance(text, str):
                 raise TypeError("the transcript is not text")
@@ -150,13 +153,13 @@ class WyomingSynthesizer:
         """Yields the audio while it is made.
 
         Raises:
-            BackendLost: the connection is lost, or the server makes audio of another form than configured.
+            BackendFailed: the connection is lost, or the server makes audio of another form than configured.
         """
-        connection = await self._address.connect()
+        connection = await self._address.connect(SYNTHESIZER)
         try:
             await connection.send(Synthesize(text=text, voice=SynthesizeVoice(name=voice)).event())
             while AudioChunk.is_type((event := await connection.receive("audio-chunk", "audio-stop")).type):
-                with _failures():
+                with backend_failures(SYNTHESIZER):
                     chunk = AudioChunk.from_event(event)
                     form = (chunk.rate, chunk.width, chunk.channels)
                     if form != (self.sample_rate, SAMPLE_BYTES, 1):
@@ -164,21 +167,3 @@ class WyomingSynthesizer:
                 yield chunk.audio
         finally:
             await connection.close()
-
-
-@contextmanager
-def _failures() -> Iterator[None]:
-    """Turns what can go wrong with a connection, or with what came over it, into `BackendLost`."""
-    try:
-        yield
-    except (
-        OSError,  # which connection errors and timeouts are
-        EOFError,
-        ValueError,
-        TypeError,
-        LookupError,
-        AttributeError,
-        AssertionError,
-        RecursionError,
-    ) as error:
-        raise BackendLost from error

@@ -33,8 +33,27 @@ def check(audio: bytes) -> None:
     """
     if len(audio) % SAMPLE_BYTES:
         raise Invalid.on("audio", "must be whole 16-bit samples")
-    if audio[:4] == b"RIFF" and audio[8:12] == b"WAVE":
+    if audio[:4] == b"RIFF" and b"WAVE".startswith(audio[8:12]):
         raise Invalid.on("audio", "must be samples without a WAV header")
+
+
+class Blocks:
+    """Cuts audio that comes in parts of any length at whole blocks, such as samples.
+
+    Attributes:
+        rest: What is less than a block.
+    """
+
+    def __init__(self, size_bytes: int) -> None:
+        self._size_bytes = size_bytes
+        self.rest = b""
+
+    def add(self, part: bytes) -> bytes:
+        """Takes in the next part; returns the blocks that are whole with it."""
+        audio = self.rest + part
+        whole = len(audio) - len(audio) % self._size_bytes
+        self.rest = audio[whole:]
+        return audio[:whole]
 
 
 def wav_header(sample_rate: int, length_bytes: int | None = None) -> bytes:

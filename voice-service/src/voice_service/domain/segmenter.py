@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from voice_service.domain.audio import SAMPLE_BYTES, milliseconds
+from voice_service.domain.audio import SAMPLE_BYTES, Blocks, milliseconds
 from voice_service.domain.speech import WINDOW_SAMPLES, SpeechDetector
 
 WINDOW_BYTES = WINDOW_SAMPLES * SAMPLE_BYTES
@@ -72,7 +72,7 @@ class Segmenter:
 
     def __init__(self, detector: SpeechDetector) -> None:
         self._detector = detector
-        self._rest = b""
+        self._windows = Blocks(WINDOW_BYTES)
         self._before: deque[bytes] = deque(maxlen=_WINDOWS_BEFORE + _WINDOWS_TO_BEGIN)
         self._begin_ms: int | None = None
         self._loud = 0
@@ -83,20 +83,17 @@ class Segmenter:
     def add(self, audio: bytes) -> Iterator[Segment]:
         """Yields what the next samples bring."""
         self.received_bytes += len(audio)
-        audio = self._rest + audio
-        whole = len(audio) - len(audio) % WINDOW_BYTES
-        self._rest = audio[whole:]
-        for at in range(0, whole, WINDOW_BYTES):
-            yield from self._window(audio[at : at + WINDOW_BYTES])
+        windows = self._windows.add(audio)
+        for at in range(0, len(windows), WINDOW_BYTES):
+            yield from self._window(windows[at : at + WINDOW_BYTES])
 
     def finish(self) -> Iterator[Segment]:
         """Yields the end of an utterance that is still going on."""
         if self._begin_ms is not None:
-            if self._rest:
-                self._read_bytes += len(self._rest)
-                yield SpeechWent(self._rest, self._at_ms)
+            if rest := self._windows.rest:
+                self._read_bytes += len(rest)
+                yield SpeechWent(rest, self._at_ms)
             yield self._end(self._at_ms)
-        self._rest = b""
 
     @property
     def _at_ms(self) -> int:

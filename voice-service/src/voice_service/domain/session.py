@@ -1,18 +1,17 @@
-"""A session: what a client sends, in which order, how fast, and how it is audited."""
+"""A session: what a client sends, how fast, and how it is audited."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
-from chassis.errors import Invalid
 from chassis.identity.caller import Caller
 
 from chassis import ids
-from voice_service.domain import audio
 
 _AHEAD_MS_MAX = 30_000
 _SPEED_MAX = 4
+_MESSAGE_MS_MIN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,42 +34,26 @@ Message = Start | Finish | bytes
 """What a client sends: audio as bytes."""
 
 
-class MessageOrder:
-    """Refuses messages that come in the wrong order: `start`, then audio; nothing is read after `finish`."""
-
-    def __init__(self) -> None:
-        self._has_started = False
-
-    def check(self, message: Message) -> None:
-        """Takes in the next message.
-
-        Raises:
-            Invalid: it may not come now, or it is audio that cannot be samples.
-        """
-        if isinstance(message, Start):
-            if self._has_started:
-                raise Invalid.on("start", "must be sent once")
-            self._has_started = True
-        elif not self._has_started:
-            raise Invalid.on("start", "must be the first message")
-        elif isinstance(message, bytes):
-            audio.check(message)
-
-
 @dataclass(slots=True)
 class Pace:
     """Bounds how fast audio is taken in: 30 s at once, then four times as fast as it was spoken.
 
     Attributes:
         began_at: When the session began, in seconds of a monotonic clock.
+        taken_ms: Length of what was taken in.
     """
 
     began_at: float
+    taken_ms: int = 0
 
-    def seconds_to_wait(self, received_ms: int, now: float) -> float:
-        """Returns how long the next audio has to wait."""
+    def seconds_to_wait(self, audio_ms: int, now: float) -> float:
+        """Takes in audio of this length; returns how long the next has to wait.
+
+        A message counts as 10 ms at least, so that tiny ones cannot keep the process busy.
+        """
+        self.taken_ms += max(audio_ms, _MESSAGE_MS_MIN)
         allowed_ms = _AHEAD_MS_MAX + (now - self.began_at) * 1000 * _SPEED_MAX
-        return max(0.0, (received_ms - allowed_ms) / 1000 / _SPEED_MAX)
+        return max(0.0, (self.taken_ms - allowed_ms) / 1000 / _SPEED_MAX)
 
 
 class Action(StrEnum):

@@ -9,10 +9,17 @@ WINDOW_SAMPLES = 512
 """Samples that a detector takes at a time: 32 ms."""
 
 
-class BackendLost(Unavailable):
-    """A speech backend cannot be reached, has dropped the connection, or has failed."""
+class BackendFailed(Unavailable):
+    """A speech backend refuses, reports an error, or sends what is not of its protocol."""
 
     message = "The speech backend is not available just now."
+
+
+class BackendLost(BackendFailed):
+    """A speech backend cannot be reached, does not respond, or has dropped the connection.
+
+    Another attempt may work.
+    """
 
 
 class SpeechDetector(Protocol):
@@ -36,7 +43,7 @@ class Utterance(Protocol):
         """Takes in the next samples.
 
         Raises:
-            BackendLost: the backend has failed.
+            BackendFailed: the backend has failed.
         """
         ...
 
@@ -44,7 +51,7 @@ class Utterance(Protocol):
         """Returns all that was said; empty if nothing was understood.
 
         Raises:
-            BackendLost: the backend has failed.
+            BackendFailed: the backend has failed.
         """
         ...
 
@@ -60,7 +67,7 @@ class Transcriber(Protocol):
         """Begins an utterance.
 
         Raises:
-            BackendLost: the backend cannot be reached.
+            BackendFailed: the backend cannot be reached, or refuses.
         """
         ...
 
@@ -73,20 +80,13 @@ class Synthesizer(Protocol):
         voices: The names of its voices; the first is the default.
     """
 
-    @property
-    def sample_rate(self) -> int:
-        """Samples per second of its audio."""
-        ...
-
-    @property
-    def voices(self) -> tuple[str, ...]:
-        """The names of its voices; the first is the default."""
-        ...
+    sample_rate: int
+    voices: tuple[str, ...]
 
     def speak(self, text: str, voice: str) -> AsyncGenerator[bytes, None]:
         """Yields the audio while it is made. Closing the iterator stops the backend.
 
         Raises:
-            BackendLost: the backend has failed.
+            BackendFailed: the backend has failed.
         """
         ...

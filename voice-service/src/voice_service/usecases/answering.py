@@ -1,7 +1,7 @@
 """One answer: written, and spoken sentence by sentence while it is written."""
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from time import monotonic
 
 from voice_service.domain.answers import Answers, Words
@@ -9,6 +9,7 @@ from voice_service.domain.audio import milliseconds, size_bytes
 from voice_service.domain.sentences import Sentences, spoken
 from voice_service.domain.speech import Synthesizer
 from voice_service.usecases.events import Answered, Audio, Cleared, Emit, Final
+from voice_service.usecases.speaking import speech
 
 _QUESTION_LENGTH_MAX = 1000
 _UNSPOKEN_MAX = 8
@@ -24,7 +25,7 @@ class Turn:
     """The answer to one question.
 
     Audio is sent as fast as it is played, so that what the user has listened to is known when the answer is
-    cut off.
+    cut off, until the client has finished.
     """
 
     def __init__(self, question: Final, answers: Answers, synthesizer: Synthesizer, emit: Emit) -> None:
@@ -37,6 +38,7 @@ class Turn:
         self._written = ""
         self._ends: list[tuple[int, float]] = []
         self._plays_until = 0.0
+        self._is_unpaced = asyncio.Event()
         self._first_token_ms = 0
         self._first_audio_ms = 0
 
@@ -44,6 +46,10 @@ class Turn:
     def is_playing(self) -> bool:
         """Whether the client still plays audio that it was sent."""
         return monotonic() < self._plays_until
+
+    def stop_pacing(self) -> None:
+        """Sends the rest as fast as it is made: the client has finished, and nothing can cut it off."""
+        self._is_unpaced.set()
 
     async def run(self) -> None:
         """Writes and speaks the answer.
@@ -89,11 +95,10 @@ class Turn:
 
     async def _speak(self) -> None:
         length = 0
-        voice = self._synthesizer.voices[0]
         while (sentence := await self._sentences.get()) is not None:
             length += len(sentence)
             if text := spoken(sentence):
-                async with aclosing(self._synthesizer.speak(text, voice)) as parts:
+                async with aclosing(speech(self._synthesizer, text)) as parts:
                     async for audio in parts:
                         await self._send(audio)
             self._ends.append((length, self._plays_until))
@@ -106,7 +111,9 @@ class Turn:
             part = audio[at : at + part_bytes]
             now = monotonic()
             self._plays_until = max(self._plays_until, now)
-            await asyncio.sleep(max(0.0, self._plays_until - now - _AHEAD_MS / 1000))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._plays_until - now - _AHEAD_MS / 1000):
+                    await self._is_unpaced.wait()
             await self._emit(Audio(part, self))
             self._first_audio_ms = self._first_audio_ms or self._since_asked_ms()
             self._plays_until += milliseconds(len(part), rate) / 1000

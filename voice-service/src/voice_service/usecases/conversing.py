@@ -83,7 +83,8 @@ class _Conversation:
                 on_speech,
                 sample_rate=self._ports.synthesizer.sample_rate,
             )
-            if self._answering is not None:
+            if self._answering is not None and self._turn is not None:
+                self._turn.stop_pacing()
                 await self._answering
             await emit(Ended(self._session.amounts["audio_ms"]))
         finally:

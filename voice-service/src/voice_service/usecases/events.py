@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
-from uuid import UUID
 
 from chassis.errors import ServiceError
 
@@ -21,7 +20,7 @@ class Started:
         sample_rate: Samples per second of audio for the client; 0 where none is sent.
     """
 
-    session_id: UUID
+    session_id: str
     sample_rate: int = 0
 
 

@@ -12,7 +12,7 @@ from voice_service.domain.speech import SpeechDetector, Transcriber
 from voice_service.usecases.events import Began, Emit, Final, Partial
 from voice_service.usecases.recognition import Recognition
 
-_UNFINISHED_MAX = 4
+_UNFINISHED_MAX = 2
 """Utterances whose text is awaited at once; then no further audio is taken in."""
 
 
@@ -39,7 +39,7 @@ class Listening:
         """Takes in the next samples.
 
         Raises:
-            BackendLost: the backend has failed.
+            BackendFailed: the backend has failed.
         """
         at_ms = 0
         for segment in self._segmenter.add(audio):
@@ -54,7 +54,7 @@ class Listening:
         """Ends the audio; returns when every utterance is final.
 
         Raises:
-            BackendLost: the backend has failed.
+            BackendFailed: the backend has failed.
         """
         for segment in self._segmenter.finish():
             await self._take(segment)

@@ -1,10 +1,6 @@
 """The recognition of one utterance, by a backend that may be lost once."""
 
-import structlog
-
 from voice_service.domain.speech import BackendLost, Transcriber, Utterance
-
-log = structlog.get_logger()
 
 
 class Recognition:
@@ -27,7 +23,7 @@ class Recognition:
         """Takes in the next samples.
 
         Raises:
-            BackendLost: the backend has failed twice.
+            BackendFailed: the backend was lost twice, or has failed.
         """
         self._audio += audio
         try:
@@ -40,7 +36,7 @@ class Recognition:
         """Returns the text.
 
         Raises:
-            BackendLost: the backend has failed twice.
+            BackendFailed: the backend was lost twice, or has failed.
         """
         try:
             return await (await self._feed()).finish()
@@ -70,10 +66,3 @@ class Recognition:
         if self._was_lost:
             raise error
         self._was_lost = True
-        log.warning(
-            "speech backend lost; connecting again", audio_bytes=len(self._audio), cause=_cause(error)
-        )
-
-
-def _cause(error: BackendLost) -> str:
-    return type(error.__cause__ or error).__name__

@@ -10,6 +10,7 @@ from chassis.identity.caller import Caller
 from voice_service.domain.audio import milliseconds, wav_header
 from voice_service.domain.sentences import Sentences, spoken
 from voice_service.domain.session import Action
+from voice_service.domain.speech import BackendLost, Synthesizer
 from voice_service.usecases.audit import audited
 from voice_service.usecases.ports import Ports
 
@@ -30,7 +31,7 @@ class Speak:
 
         Raises:
             Invalid: there is no such voice, or nothing to speak.
-            BackendLost: the synthesizer has failed.
+            BackendFailed: the synthesizer has failed.
         """
         synthesizer = self.ports.synthesizer
         with audited(self.ports.audit, Action.SPEAK, caller) as session:
@@ -39,13 +40,44 @@ class Speak:
                 raise Invalid.on("voice", f"must be one of {', '.join(synthesizer.voices)}")
             collected = Sentences()
             sentences = [spoken(each) for each in collected.add(text) + collected.rest()]
-            if not any(character.isalnum() for character in text):
+            if not any(character.isalnum() for sentence in sentences for character in sentence):
                 raise Invalid.on("text", "must have something to speak")
             head, sent_bytes = wav_header(synthesizer.sample_rate), 0
             for sentence in filter(None, sentences):
-                async with aclosing(synthesizer.speak(sentence, voice or synthesizer.voices[0])) as parts:
+                async with aclosing(speech(synthesizer, sentence, voice)) as parts:
                     async for audio in parts:
                         sent_bytes += len(audio)
                         session.amounts["audio_ms"] = milliseconds(sent_bytes, synthesizer.sample_rate)
                         yield head + audio
                         head = b""
+
+
+async def speech(synthesizer: Synthesizer, text: str, voice: str = "") -> AsyncGenerator[bytes, None]:
+    """Yields the audio of a sentence.
+
+    A backend that is lost is asked once more, and what had come is left out of what comes then.
+
+    Args:
+        synthesizer: The backend.
+        text: The sentence.
+        voice: The voice; the first when empty.
+
+    Raises:
+        BackendFailed: the backend was lost twice, or has failed.
+    """
+    given_bytes = 0
+    for is_last in (False, True):
+        known_bytes = given_bytes
+        try:
+            async with aclosing(synthesizer.speak(text, voice or synthesizer.voices[0])) as parts:
+                async for audio in parts:
+                    new = audio[known_bytes:]
+                    known_bytes -= len(audio) - len(new)
+                    given_bytes += len(new)
+                    if new:
+                        yield new
+        except BackendLost:
+            if is_last:
+                raise
+        else:
+            return

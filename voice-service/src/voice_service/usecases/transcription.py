@@ -9,7 +9,8 @@ from time import monotonic
 from chassis.errors import Invalid
 from chassis.identity.caller import Caller
 
-from voice_service.domain.session import Action, Message, MessageOrder, Pace, Session, Start
+from voice_service.domain.audio import check, milliseconds
+from voice_service.domain.session import Action, Finish, Message, Pace, Session, Start
 from voice_service.usecases.audit import audited
 from voice_service.usecases.events import Emit, Ended, Event, Started, events_of
 from voice_service.usecases.listening import Listening
@@ -27,7 +28,7 @@ class Transcribe:
 
         Raises:
             Invalid: a message is wrong, or comes in the wrong order.
-            BackendLost: the transcriber has failed.
+            BackendFailed: the transcriber has failed.
         """
 
         async def produce(emit: Emit) -> None:
@@ -61,23 +62,27 @@ async def listen(
 
     Raises:
         Invalid: a message is wrong, or comes in the wrong order.
-        BackendLost: the transcriber has failed.
+        BackendFailed: the transcriber has failed.
     """
-    order, pace = MessageOrder(), Pace(monotonic())
+    pace = Pace(monotonic())
     listening: Listening | None = None
     session.amounts["audio_ms"] = 0
     try:
         async for message in messages:
-            order.check(message)
             if isinstance(message, Start):
+                if listening is not None:
+                    raise Invalid.on("start", "must be sent once")
                 listening = Listening(ports.detector(), ports.transcriber, message.language, emit_speech)
-                await emit(Started(session.id, sample_rate))
-            elif isinstance(message, bytes) and listening is not None:
-                await listening.add(message)
-                session.amounts["audio_ms"] = listening.received_ms
-                await asyncio.sleep(pace.seconds_to_wait(listening.received_ms, monotonic()))
-            else:
+                await emit(Started(str(session.id), sample_rate))
+                continue
+            if listening is None:
+                raise Invalid.on("start", "must be the first message")
+            if isinstance(message, Finish):
                 break
+            check(message)
+            await listening.add(message)
+            session.amounts["audio_ms"] = listening.received_ms
+            await asyncio.sleep(pace.seconds_to_wait(milliseconds(len(message)), monotonic()))
         if listening is None:
             raise Invalid.on("start", "must be the first message")
         await listening.finish()

@@ -1,4 +1,4 @@
-"""Speaks one text: `python -m voice_service.adapters.espeak.worker <voice>`.
+"""Speaks one text: `python -m voice_service.adapters.espeak_worker <voice>`.
 
 The text is read from standard input, since arguments are visible to other users; samples are written to
 standard output while they are made. It ends when its output is closed.
@@ -16,6 +16,19 @@ _SYNCHRONOUS_RETRIEVAL = 2
 _PART_MS = 100
 _CHARACTERS_UTF8 = 1
 _OUTPUT = 1
+
+
+class _Voice(ctypes.Structure):
+    """`espeak_VOICE`: what a voice is chosen by."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("languages", ctypes.c_char_p),
+        ("identifier", ctypes.c_char_p),
+        ("gender_age_variant", ctypes.c_ubyte * 4),
+        ("score", ctypes.c_int),
+        ("spare", ctypes.c_void_p),
+    )
 
 
 def main() -> int:
@@ -38,8 +51,11 @@ def main() -> int:
 
     kept = callback(write)
     library.espeak_SetSynthCallback(kept)
-    if library.espeak_SetVoiceByName(sys.argv[1].encode()) != 0:
-        return 1
+    name = sys.argv[1].encode()
+    if library.espeak_SetVoiceByName(name) != 0:
+        voice = _Voice(languages=name)
+        if library.espeak_SetVoiceByProperties(ctypes.byref(voice)) != 0:
+            return 1
     text = sys.stdin.buffer.read()
     library.espeak_Synth(text, len(text) + 1, 0, 1, 0, _CHARACTERS_UTF8, None, None)
     return int(library.espeak_Synchronize())
