@@ -71,3 +71,17 @@ def test_a_name_for_the_request_that_is_none(base_url: str, calls: Calls) -> Non
             headers = ("Content-Type: application/json", "Content-Length: 2", "Idempotency-Key: " + "x" * 129)
             assert "422" in operation["responses"]
             assert _ask(base_url, call, *headers, body="{}").outcome == (422, "VALIDATION_ERROR"), call
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "code"),
+    [
+        (("PUT", "/api/users/me"), 401, "REAUTHENTICATION_REQUIRED"),
+        (("DELETE", "/api/users/me"), 429, "TOO_MANY_ATTEMPTS"),
+        (("POST", "/api/auth/passkeys/options"), 403, "EMAIL_NOT_VERIFIED"),
+        (("POST", "/api/auth/login"), 401, "TOKEN_REVOKED"),
+    ],
+)
+def test_codes_are_named(calls: Calls, call: tuple[str, str], status: int, code: str) -> None:
+    """Also those that come from the rules of a field, another service's check or an `Idempotency-Key`."""
+    assert f"`{code}`" in calls[call]["responses"][str(status)]["description"]

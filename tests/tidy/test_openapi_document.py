@@ -75,7 +75,9 @@ def _rules_of_statuses(route: Route, operation: dict[str, Any]) -> Iterable[tupl
     # A stored response of an Idempotency-Key may have ended.
     yield "409", ("409" in statuses) == ("409" in named or route.takes_idempotency_key)
     yield "of every route", {"400", "413", "429", "500", "503", "504"} <= statuses
-    yield "fresh proof", route.policy.options.HasField("max_auth_age") == asks_for_proof
+    fields = route.policy.descriptor.input_type.fields
+    rules = [route.policy.options, *(field_rules(field).access for field in fields)]
+    yield "fresh proof", any(each.HasField("max_auth_age") for each in rules) == asks_for_proof
 
 
 def test_a_path_with_an_id_can_be_unknown() -> None:

@@ -52,6 +52,18 @@ async def test_it_is_let_in_where_its_address_is_blocked(service: LocalService) 
         await _sign_in(service, device)
 
 
+async def test_signing_in_resets_what_its_address_counted(service: LocalService) -> None:
+    """Passwords that its session was asked for are counted by address: four, and four after signing in."""
+    user_id = await service.user()
+    device = (await _sign_in(service)).device
+    for _ in range(2):
+        for _ in range(4):
+            assert not await service.accounts.verify_password(
+                user_id=user_id, password="wrong", caller=a_client()
+            )
+        device = (await _sign_in(service, device)).device
+
+
 @pytest.mark.parametrize("token", ["", "nonsense", "A" * 64, "\u00e9" * 64])
 async def test_a_token_that_is_none(service: LocalService, token: str) -> None:
     """Is as good as none, and says nothing."""

@@ -42,10 +42,13 @@ class _Attempt:
     """A password to check.
 
     Attributes:
+        address_key: The account and the client's address; `key` has the browser's device instead, if that
+            is one of the account's.
         throttle: The failures before it.
-        device: The browser's device token, if it is one of the account's.
+        device: That device's token.
     """
 
+    address_key: ThrottleKey
     key: ThrottleKey
     throttle: ThrottleState
     credential: Credential | None
@@ -107,11 +110,11 @@ class Login(Component):
             async with self.check_password.turn(known):
                 throttle, credential = await self._look_up(address, known)
                 if credential and self.device_tokens.is_current(device, credential.password_hash):
-                    attempt = _Attempt(known, throttle, credential, password, device)
+                    attempt = _Attempt(key, known, throttle, credential, password, device)
                     return await self._sign_in(attempt, caller, idempotency)
                 await self.check_password.take_back(known, throttle)
         async with self.check_password.turn(key):
-            attempt = _Attempt(key, *await self._look_up(address, key), password)
+            attempt = _Attempt(key, key, *await self._look_up(address, key), password)
             return await self._sign_in(attempt, caller, idempotency)
 
     def _client_of(self, device: str, key: ThrottleKey) -> bytes | None:
@@ -131,7 +134,7 @@ class Login(Component):
             if proven.second_factor:
                 await self.check_password.take_back(key, attempt.throttle)
                 return await self._challenge(await self._strengthen(proven, password))
-            locked = await self._open_session(proven, key, caller, idempotency)
+            locked = await self._open_session(proven, attempt, caller, idempotency)
         except (InvalidCredentials, TooManyAttempts, AccountDisabled) as refusal:
             await self._audit_refusal(refusal, credential, caller)
             raise
@@ -165,20 +168,23 @@ class Login(Component):
         return Challenge(token=token)
 
     async def _open_session(
-        self, proven: Credential, key: ThrottleKey, caller: Caller, idempotency: IdempotencyRecord | None
+        self, proven: Credential, attempt: _Attempt, caller: Caller, idempotency: IdempotencyRecord | None
     ) -> LockedSession:
         session_id = uuid7()
         entry = audited(
             caller, self.clock.now(), "auth.login", actor_id=proven.user_id, session_id=str(session_id)
         )
-        # One statement is enough, unless the outcome is recorded with it.
-        begin = self.units.statements if idempotency is None else self.units.transaction
-        async with begin() as unit:
-            opening = await unit.sign_ins.open(session_id, proven, key, entry, PASSWORD)
+        # One statement is enough, unless more is written with it.
+        is_alone = idempotency is None and not attempt.device
+        async with (self.units.statements if is_alone else self.units.transaction)() as unit:
+            opening = await unit.sign_ins.open(session_id, proven, attempt.key, entry, PASSWORD)
             if opening.blocked_for is not None:  # Concurrent attempts were too many.
                 raise TooManyAttempts(retry_after_seconds=whole_seconds(opening.blocked_for))
             if opening.locked is None:
                 raise Unavailable  # The account has changed since it was read: a retry sees the change.
+            if attempt.device:
+                # Under its address the browser's session has counted what it asked passwords for.
+                await unit.login_throttle.reset(attempt.address_key)
             await record_outcome(unit, idempotency, session_id)
         return opening.locked
 

@@ -98,7 +98,8 @@ def _codes(route: Route, comment: str) -> set[str]:
         codes |= _GUARDED
         if not policy.options.before_enrolment:
             codes.add("SECOND_FACTOR_REQUIRED")
-    if policy.options.HasField("max_auth_age"):
+    rules = [policy.options, *(field_rules(field).access for field in policy.descriptor.input_type.fields)]
+    if any(each.HasField("max_auth_age") for each in rules):
         codes.add("REAUTHENTICATION_REQUIRED")
     if route.reads_body:
         codes |= _WITH_BODY
