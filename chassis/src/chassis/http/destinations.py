@@ -56,6 +56,8 @@ class Destinations:
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
+            # A label that is empty or too long would end the resolution with this error as well.
+            (host or "").encode("idna")
         except ValueError as error:
             raise UrlRefused(NO_URL) from error
         if parts.scheme != "https" and not (parts.scheme == "http" and self._allows_http):
