@@ -23,6 +23,9 @@ PARALLELISM = 1
 _TRUST_IN_LAST = 0.1
 """Weight of the last job in the averages by which a wait follows how busy the machine is."""
 
+_STRETCH_MAX = 4.0
+"""How far it follows: calls have a deadline."""
+
 
 class Argon2Hasher:
     """Hashes and verifies passwords with one set of parameters.
@@ -76,7 +79,8 @@ class Argon2Hasher:
         matches, seconds = await self._pool.run(self._matches, password_hash or self._decoy, password)
         if matches and password_hash is not None:
             return True
-        await asyncio.sleep((self._slowest_seconds - seconds) * self._passed / self._worked)
+        stretch = min(self._passed / self._worked, _STRETCH_MAX)
+        await asyncio.sleep((self._slowest_seconds - seconds) * stretch)
         return False
 
     def is_outdated(self, password_hash: str) -> bool:
