@@ -12,7 +12,7 @@ from uuid import UUID
 import httpx
 from chassis.auth_client.client import AUTH_SERVICE
 from chassis.errors import NotFound, ServiceError
-from chassis.events import heartbeat
+from chassis.events import heartbeat, stream
 from chassis.grpc import committed
 from chassis.grpc.server import GrpcServer, build_server
 from chassis.identity.caller import Caller, current_caller
@@ -260,7 +260,7 @@ async def _beating(redis_url: str) -> None:
     """Sends the heartbeats of auth-service's relay."""
     async with Redis.from_url(redis_url) as redis:
         while True:
-            await heartbeat.send(redis, service_keys(AUTH_SERVICE), await heartbeat.now_milliseconds(redis))
+            await heartbeat.send(redis, service_keys(AUTH_SERVICE), await stream.now_milliseconds(redis))
             await asyncio.sleep(heartbeat.INTERVAL_SECONDS)
 
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 from typing import Any
 
-from chassis.events import heartbeat
+from chassis.events import heartbeat, stream
 from chassis.events.tail import Tail
 from devstack.valkey import Valkey
 from redis.asyncio import Redis
@@ -44,7 +44,7 @@ async def test_without_a_heartbeat_nothing_is_known(valkey: Valkey, begin: Begin
     tail = follow(valkey, begin)
     await asyncio.wait_for(tail.caught_up.wait(), 5)
     async with Redis.from_url(valkey.url) as redis:
-        await heartbeat.send(redis, service_keys("user-service"), await heartbeat.now_milliseconds(redis))
+        await heartbeat.send(redis, service_keys("user-service"), await stream.now_milliseconds(redis))
     await until(lambda: tail.silent_seconds < 1)
 
     assert tail.behind_seconds == float("inf")
@@ -57,7 +57,7 @@ async def test_a_beat_is_worth_what_it_says(valkey: Valkey, begin: Begin) -> Non
     async with Redis.from_url(valkey.url) as redis:
 
         async def send(age_seconds: int) -> None:
-            await heartbeat.send(redis, AUTH, await heartbeat.now_milliseconds(redis) - age_seconds * 1000)
+            await heartbeat.send(redis, AUTH, await stream.now_milliseconds(redis) - age_seconds * 1000)
 
         async def felt(seconds: int) -> bool:
             await send(seconds)
@@ -76,7 +76,7 @@ async def test_it_fades(valkey: Valkey, begin: Begin) -> None:
     async with Redis.from_url(valkey.url) as redis:
 
         async def felt() -> bool:
-            await heartbeat.send(redis, AUTH, await heartbeat.now_milliseconds(redis))
+            await heartbeat.send(redis, AUTH, await stream.now_milliseconds(redis))
             return tail.behind_seconds < 1
 
         await until(felt)
@@ -92,7 +92,7 @@ async def test_beats_of_others_count_for_nothing(valkey: Valkey, begin: Begin) -
     async with Redis.from_url(valkey.url) as redis:
 
         async def felt() -> bool:
-            await heartbeat.send(redis, AUTH, await heartbeat.now_milliseconds(redis))
+            await heartbeat.send(redis, AUTH, await stream.now_milliseconds(redis))
             return tail.behind_seconds < 1
 
         await until(felt)
@@ -102,7 +102,7 @@ async def test_beats_of_others_count_for_nothing(valkey: Valkey, begin: Begin) -
         begin_ms = int(identifier.split(b"-")[0])
         began = time.monotonic()
         while time.monotonic() - began < 1.5:
-            now = await heartbeat.now_milliseconds(redis)
+            now = await stream.now_milliseconds(redis)
             mine = service_keys("user-service").sign("heartbeat", f"auth-service\0{now}".encode())
             begin_ms += 1
             await redis.xadd(key, true_beat, id=f"{begin_ms}-0")
@@ -126,7 +126,7 @@ async def test_a_key_made_again_is_found(valkey: Valkey, begin: Begin) -> None:
         await redis.delete(heartbeat.key("auth-service"))
 
         async def felt() -> bool:
-            await heartbeat.send(redis, AUTH, await heartbeat.now_milliseconds(redis))
+            await heartbeat.send(redis, AUTH, await stream.now_milliseconds(redis))
             return tail.behind_seconds < 1
 
         await until(felt, seconds=5)
@@ -141,7 +141,7 @@ async def test_heartbeats_continue_after_ids_are_exhausted(valkey: Valkey, begin
         await asyncio.sleep(0.5)
 
         async def is_felt() -> bool:
-            await heartbeat.send(redis, AUTH, await heartbeat.now_milliseconds(redis))
+            await heartbeat.send(redis, AUTH, await stream.now_milliseconds(redis))
             return tail.behind_seconds < 1
 
         await until(is_felt, seconds=5)

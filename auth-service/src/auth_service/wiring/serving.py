@@ -79,7 +79,7 @@ SCHEMA = "auth"
 
 MINUTE_SECONDS = 60.0
 MAIL_BACKLOG_SECONDS = 5.0
-MAIL_QUEUE_SECONDS = 1.0
+MAIL_QUEUE_SECONDS = 2.0
 """How often the mail queue is read without a notification: for mails that wait for another attempt."""
 
 
@@ -167,7 +167,11 @@ def _begin_events(lifecycle: Lifecycle, settings: AuthSettings, keys: ServiceKey
     """Begins to publish events from the outbox and to consume those of the stream."""
     redis_url = settings.redis_url.get_secret_value()
     relay = Relay(
-        OUTBOX, keys=keys, postgres_url=settings.postgres_url.get_secret_value(), redis_url=redis_url
+        OUTBOX,
+        keys=keys,
+        postgres_url=settings.postgres_url.get_secret_value(),
+        redis_url=redis_url,
+        heartbeats=True,
     )
     consumer = Consumer(
         group=SERVICE,

@@ -42,7 +42,7 @@ Audit = Callable[[str, Mapping[str, str]], Awaitable[None]]
 """Takes an action, `events.dead_letter` or `events.refused`, and its details."""
 
 BATCH = 64
-BLOCK_SECONDS = 1.0
+BLOCK_SECONDS = 5.0
 CLAIM_EVERY_SECONDS = 10.0
 REPORT_EVERY_SECONDS = 10 * 60.0
 """How often refused events are audited, per reason: there may be a million of them."""

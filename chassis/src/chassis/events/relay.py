@@ -1,10 +1,11 @@
 """The outbox relay: publishes the outbox on the stream, in order and at least once.
 
 Every instance of a service runs one; an advisory lock elects the one that publishes. It is woken by NOTIFY,
-and polls four times a second in any case; after each poll it sends a heartbeat. A crash between publishing
-and marking publishes an event twice. When the stream has lost entries (Redis restarted without them), those
-that are still in the outbox are published again. A stream whose ids lie far in the future is deleted and
-started again: at the last possible id nothing more can be added, and before it nothing would be trimmed.
+and polls from time to time in any case; auth-service's sends a heartbeat after each poll. A crash between
+publishing and marking publishes an event twice. When the stream has lost entries (Redis restarted without
+them), those that are still in the outbox are published again. A stream whose ids lie far in the future is
+deleted and started again: at the last possible id nothing more can be added, and before it nothing would be
+trimmed.
 """
 
 import asyncio
@@ -34,6 +35,9 @@ log = structlog.get_logger()
 
 BATCH = 200
 STAND_BY_SECONDS = 1.0
+POLL_SECONDS = 1.0
+"""Between two polls of a relay without heartbeats: for lost notifications and lost entries."""
+
 SWEEP_EVERY_SECONDS = 600.0
 COUNTED_MAX = 10_000
 """Pending events are counted up to this number, to bound the cost of counting."""
@@ -62,11 +66,26 @@ _FAILURES = (*LOST, *BUSY, RedisError)
 class Relay:
     """Publishes one outbox.
 
+    Args:
+        outbox: The outbox.
+        keys: The service's keys; events are signed with its own.
+        postgres_url: Where the outbox is.
+        redis_url: Where the stream is.
+        heartbeats: Whether to send heartbeats: readers wait only for auth-service's.
+
     Attributes:
         leading: Whether this instance publishes.
     """
 
-    def __init__(self, outbox: Outbox, *, keys: ServiceKeys, postgres_url: str, redis_url: str) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        *,
+        keys: ServiceKeys,
+        postgres_url: str,
+        redis_url: str,
+        heartbeats: bool = False,
+    ) -> None:
         if keys.service != outbox.source:
             raise ValueError(f"the outbox is {outbox.source}'s, the keys are {keys.service}'s")
         self._outbox = outbox
@@ -75,6 +94,8 @@ class Relay:
         self._log = log.bind(schema=outbox.schema)
         self._postgres_url = postgres_url
         self._redis_url = redis_url
+        self._heartbeats = heartbeats
+        self._poll_seconds = heartbeat.INTERVAL_SECONDS if heartbeats else POLL_SECONDS
         self._woken = asyncio.Event()
         self._intact = False
         self._last_id: str | None = None
@@ -144,10 +165,11 @@ class Relay:
         """Publishes what is pending, then waits for more."""
         if not self._intact:
             await self._count(connection)
-        if not self._intact or not await self._last_entry_exists(redis):
+            await self._restore(connection, redis)
+        since, is_there = await stream.look(redis, self._last_id)
+        if not is_there:
             await self._restore(connection, redis)
         self._woken.clear()
-        since = await heartbeat.now_milliseconds(redis)
         try:
             while await self._publish(connection, redis) == BATCH:
                 pass
@@ -161,48 +183,47 @@ class Relay:
             await redis.unlink(stream.STREAM)
             self._intact = False
             return
-        await heartbeat.send(redis, self._keys, since)
+        if self._heartbeats:
+            await heartbeat.send(redis, self._keys, since)
         if monotonic() - self._swept_at > SWEEP_EVERY_SECONDS:
             await sweep(connection, self._outbox)
             self._swept_at = monotonic()
         with suppress(TimeoutError):
-            async with asyncio.timeout(heartbeat.INTERVAL_SECONDS):
+            async with asyncio.timeout(self._poll_seconds):
                 await self._woken.wait()
         if connection.is_closed():
             raise ConnectionResetError("the relay's connection to Postgres was lost")
 
     async def _publish(self, connection: Any, redis: Redis) -> int:
         """Publishes and marks the next batch; returns its size."""
-        async with connection.transaction():
-            rows = await connection.fetch(
-                f"SELECT position, payload, created_at FROM {self._table}"  # noqa: S608
-                " WHERE published_at IS NULL"
-                f" ORDER BY position LIMIT {BATCH} FOR UPDATE SKIP LOCKED"
-            )
-            if not rows:
-                self._set_pending(0, None)
-                return 0
-            if len(rows) == BATCH:
-                await self._count(connection)
-            else:
-                self._set_pending(len(rows), rows[0]["created_at"])
-            started_ns = time_ns()
-            oldest = stream.entry_id(int((datetime.now(UTC).timestamp() - stream.RETENTION_SECONDS) * 1000))
-            async with redis.pipeline(transaction=False) as pipeline:
-                for row in rows:
-                    pipeline.xadd(stream.STREAM, self._signed(row["payload"]), minid=oldest, approximate=True)
-                identifiers = [identifier.decode() for identifier in await pipeline.execute()]
-            if traces.enabled():
-                ended_ns = time_ns()
-                for row in rows:
-                    _record_delivery(row, started_ns, ended_ns)
-            await connection.execute(
-                f"UPDATE {self._table} AS o SET published_at = clock_timestamp(), stream_id = p.stream_id"  # noqa: S608
-                " FROM unnest($1::bigint[], $2::text[]) AS p(position, stream_id)"
-                " WHERE o.position = p.position",
-                [row["position"] for row in rows],
-                identifiers,
-            )
+        rows = await connection.fetch(
+            f"SELECT position, payload, created_at FROM {self._table}"  # noqa: S608
+            f" WHERE published_at IS NULL ORDER BY position LIMIT {BATCH}"
+        )
+        if not rows:
+            self._set_pending(0, None)
+            return 0
+        if len(rows) == BATCH:
+            await self._count(connection)
+        else:
+            self._set_pending(len(rows), rows[0]["created_at"])
+        started_ns = time_ns()
+        oldest = stream.entry_id(int((datetime.now(UTC).timestamp() - stream.RETENTION_SECONDS) * 1000))
+        async with redis.pipeline(transaction=False) as pipeline:
+            for row in rows:
+                pipeline.xadd(stream.STREAM, self._signed(row["payload"]), minid=oldest, approximate=True)
+            identifiers = [identifier.decode() for identifier in await pipeline.execute()]
+        if traces.enabled():
+            ended_ns = time_ns()
+            for row in rows:
+                _record_delivery(row, started_ns, ended_ns)
+        await connection.execute(
+            f"UPDATE {self._table} AS o SET published_at = clock_timestamp(), stream_id = p.stream_id"  # noqa: S608
+            " FROM unnest($1::bigint[], $2::text[]) AS p(position, stream_id)"
+            " WHERE o.position = p.position",
+            [row["position"] for row in rows],
+            identifiers,
+        )
         self._last_id = identifiers[-1]
         if len(rows) < BATCH:
             self._set_pending(0, None)
@@ -231,11 +252,6 @@ class Relay:
     def _pending_age_seconds(self) -> float:
         oldest = self._oldest
         return 0.0 if oldest is None else max(0.0, (datetime.now(UTC) - oldest).total_seconds())
-
-    async def _last_entry_exists(self, redis: Redis) -> bool:
-        if self._last_id is None:
-            return True
-        return bool(await redis.xrange(stream.STREAM, self._last_id, self._last_id))
 
     async def _restore(self, connection: Any, redis: Redis) -> None:
         """Unmarks published events that the stream no longer has, newest first.

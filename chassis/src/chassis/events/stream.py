@@ -1,5 +1,6 @@
 """The Redis stream of all events: its key, its entries and its ids."""
 
+from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 from vestibule.events.v1.events_pb2 import Event
 
@@ -21,6 +22,27 @@ def span_attributes(event: Event) -> dict[str, str | int | float | bool]:
         "messaging.destination.name": STREAM,
         "messaging.message.id": event.event_id,
     }
+
+
+async def now_milliseconds(redis: Redis) -> int:
+    """Returns the time by Redis' clock, which writers and readers share, in milliseconds."""
+    return _milliseconds(await redis.time())
+
+
+async def look(redis: Redis, identifier: str | None) -> tuple[int, bool]:
+    """Returns the time by Redis' clock in milliseconds, and whether the stream still has an entry.
+
+    An entry that is old enough to be trimmed counts as still there, and so does None. Both are read in one
+    round trip, since every process looks after each heartbeat.
+    """
+    async with redis.pipeline(transaction=False) as pipeline:
+        pipeline.time()
+        if identifier is not None:
+            pipeline.xrange(STREAM, identifier, identifier)
+        time, *found = await pipeline.execute()
+    now = _milliseconds(time)
+    is_there = identifier is None or bool(found[0]) or order(identifier)[0] < now - RETENTION_SECONDS * 1000
+    return now, is_there
 
 
 def is_ahead(identifier: str, now: int) -> bool:
@@ -54,3 +76,8 @@ def entries(answer: object, key: str = STREAM) -> list[Entry]:
     if isinstance(answer, list):
         return [entry for name, found in answer if name == key.encode() for entry in found]
     raise TypeError("unknown answer to XREAD")
+
+
+def _milliseconds(time: tuple[int, int]) -> int:
+    seconds, microseconds = time
+    return int(seconds) * 1000 + int(microseconds) // 1000

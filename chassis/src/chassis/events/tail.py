@@ -25,7 +25,7 @@ from chassis.tracing import traces
 log = structlog.get_logger()
 
 BATCH = 500
-BLOCK_SECONDS = 0.3
+BLOCK_SECONDS = 0.5
 TIMEOUT_SECONDS = 0.9
 YIELD_EVERY = 50
 """Events handled before other tasks run."""
@@ -83,7 +83,7 @@ class Tail:
         self._window_seconds = window_seconds
         self._server = ""
         self._position = ""
-        self._seen = ""
+        self._seen: str | None = None
         self._heartbeat_of = heartbeat_of
         self._heartbeat_key = heartbeat.key(heartbeat_of) if heartbeat_of else ""
         self._heartbeat_position = "$"
@@ -147,7 +147,7 @@ class Tail:
         server = str((await redis.info("server"))["run_id"])
         if not self._server:
             await self._rewind(redis)
-        elif server != self._server or not await self._exists(redis):
+        elif server != self._server or not (await stream.look(redis, self._seen))[1]:
             await self._lose(redis)
         self._server = server
 
@@ -158,9 +158,6 @@ class Tail:
         asked_at = monotonic()
         answer = await redis.xread(positions, count=BATCH, block=int(BLOCK_SECONDS * 1000))
         entries = stream.entries(answer)
-        if not entries and not await self._exists(redis):
-            await self._lose(redis)
-            return
         for number, (identifier, fields) in enumerate(entries, 1):
             if number % YIELD_EVERY == 0:
                 # Verification is slow; other tasks need the event loop.
@@ -177,18 +174,28 @@ class Tail:
                 if concerned and traces.is_recorded(event.traceparent):
                     _record_handling(event, started_ns)
                 LAG.observe(max(0.0, time() - event.occurred_at.ToMilliseconds() / 1000))
-        if len(entries) < BATCH:
-            self._is_live = True
-            # Events that arrived after the request may be missing from the response.
-            self._last_read = asked_at
-            self.caught_up.set()
-            if self._heartbeat_key:
-                await self._apply_heartbeats(redis, stream.entries(answer, self._heartbeat_key))
+        if len(entries) == BATCH:
+            return
+        heartbeats = stream.entries(answer, self._heartbeat_key) if self._heartbeat_key else []
+        looked_at = monotonic()
+        if heartbeats or not entries:
+            now, is_there = await stream.look(redis, self._seen)
+            if not is_there:
+                await self._lose(redis)
+                return
+            self._apply_heartbeats(heartbeats, now, looked_at)
+        self._is_live = True
+        # Events that arrived after the request may be missing from the response.
+        self._last_read = asked_at
+        self.caught_up.set()
 
-    async def _apply_heartbeats(self, redis: Redis, heartbeats: list[stream.Entry]) -> None:
+    def _apply_heartbeats(self, heartbeats: list[stream.Entry], now: int, looked_at: float) -> None:
         """Applies heartbeats, once all events before them have been read.
 
-        Their age is taken from Redis' clock, read now, because the writer chooses an entry's id.
+        Args:
+            heartbeats: What arrived.
+            now: The time by Redis' clock, in milliseconds: the writer of a heartbeat chooses its id.
+            looked_at: When it was asked for, by `monotonic()`.
         """
         if heartbeats:
             self._heartbeat_position = heartbeats[-1][0].decode()
@@ -198,16 +205,14 @@ class Tail:
         since = heartbeat.watermark(heartbeats, self._heartbeat_of, self._keys)
         if since is None:
             return
-        asked_at = monotonic()
-        age_seconds = (await heartbeat.now_milliseconds(redis) - since) / 1000
+        age_seconds = (now - since) / 1000
         if age_seconds > -SKEW_SECONDS:
-            self._watermark = max(self._watermark, asked_at - max(0.0, age_seconds))
+            self._watermark = max(self._watermark, looked_at - max(0.0, age_seconds))
 
     async def _rewind(self, redis: Redis) -> None:
-        seconds, microseconds = await redis.time()
-        begin = seconds * 1000 + microseconds // 1000 - int(self._window_seconds * 1000)
+        begin = await stream.now_milliseconds(redis) - int(self._window_seconds * 1000)
         self._position = stream.entry_id(begin)
-        self._seen = ""
+        self._seen = None
         self._heartbeat_position = "$"
         # What is read again from there on must not count as late.
         self._is_live = False
@@ -217,15 +222,6 @@ class Tail:
         log.warning("event stream lost or restarted; state is fetched again", client=self._client_name)
         await self._on_lost()
         await self._rewind(redis)
-
-    async def _exists(self, redis: Redis) -> bool:
-        """Returns whether the last event read is still on the stream, or old enough to be trimmed."""
-        if not self._seen:
-            return True
-        if await redis.xrange(stream.STREAM, self._seen, self._seen):
-            return True
-        seconds, _ = await redis.time()
-        return bool(stream.order(self._seen)[0] < (seconds - stream.RETENTION_SECONDS) * 1000)
 
 
 def _record_handling(event: Event, started_ns: int) -> None:
