@@ -2,7 +2,8 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help up test test-nightly test-faults test-upgrade test-hostile lint audit format protos docs lock clean reset \
-	bench bench-flood bench-growth bench-logins bench-strength bench-staleness bench-streams bench-health bench-start bench-knowledge bench-voice \
+	bench bench-flood bench-growth bench-logins bench-strength bench-staleness bench-streams bench-health bench-start \
+	bench-idle bench-knowledge bench-voice \
 	images release cluster deploy test-cluster
 
 PYTHON ?= python3
@@ -114,6 +115,9 @@ bench-streams: .venv/.benches ## Measure what a message of a stream costs, again
 
 bench-start: .venv/.develops ## Measure each service's start-up: CPU seconds and time to ready
 	@$(BIN)/python -m bench.start $(ARGS)
+
+bench-idle: .venv/.develops ## Measure what each service costs while it does nothing
+	@$(BIN)/python -m bench.idle $(ARGS)
 
 bench-knowledge: .venv/.benches ## Measure how well and how fast passages are found; ARGS="--data FOLDER"
 	@$(BIN)/python -m bench.knowledge $(ARGS)

@@ -3,12 +3,12 @@
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
 from devstack.stack import Stack
 
 from bench.load import stream
+from bench.processes import resident_mib
 
 READS_PER_SECOND = 100.0
 _WINDOWS = 10
@@ -51,10 +51,3 @@ def soak(populated: Busy, minutes: float) -> dict[str, list[float]]:
             most[name][window] = max(most[name][window], resident_mib(service.pid))
     reading.join()
     return most
-
-
-def resident_mib(pid: int) -> float:
-    """Returns what a process holds in memory."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    line = next(each for each in status.splitlines() if each.startswith("VmRSS:"))
-    return int(line.split()[1]) / 1024

@@ -27,6 +27,25 @@ def pin(root: int, cores: Iterable[int]) -> None:
                 os.sched_setaffinity(int(thread.name), allowed)
 
 
+def wake_ups(root: int) -> int:
+    """Returns how often threads of a process and of those it started have slept and been woken."""
+    tasks = (task for pid in _family(root) for task in Path(f"/proc/{pid}/task").glob("*/status"))
+    return sum(_number(task, "voluntary_ctxt_switches:") for task in tasks)
+
+
+def resident_mib(pid: int) -> float:
+    """Returns the memory that a process holds."""
+    return _number(Path(f"/proc/{pid}/status"), "VmRSS:") / 1024
+
+
+def _number(status: Path, name: str) -> int:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for line in status.read_text().splitlines():
+            if line.startswith(name):
+                return int(line.split()[1])
+    return 0
+
+
 def _family(root: int) -> list[int]:
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():

@@ -18,9 +18,10 @@ from devstack.stack import Stack
 
 from bench import report
 from bench.contestants import ADMIN
+from bench.processes import cpu_seconds, resident_mib
 
 SETTLE_SECONDS = 3.0
-MIB = 1024.0
+LIMIT_CPU_SECONDS = 0.5
 
 
 @dataclass
@@ -50,18 +51,6 @@ class Starts:
         self.memory_mib.append(resident_mib(process.pid))
 
 
-def cpu_seconds(pid: int) -> float:
-    """Returns the processor time that a process has taken."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def resident_mib(pid: int) -> float:
-    """Returns the memory that a process holds."""
-    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / MIB
-
-
 def main() -> None:
     """Measures and prints Markdown."""
     parser = argparse.ArgumentParser(prog="python -m bench.start", description=__doc__)
@@ -81,11 +70,16 @@ def main() -> None:
             for _ in range(options.starts):
                 for name, starts in found.items():
                     starts.measure(stack.services[name])
-    print("| service | CPU until ready, s | ready after, s | memory, MiB |\n|---|---|---|---|")
+    print("| service | CPU until ready, s | ready after, s | memory, MiB | verdict |\n|---|---|---|---|---|")
     for name, starts in found.items():
         cpu, ready = statistics.median(starts.cpu_seconds), statistics.median(starts.ready_seconds)
-        print(f"| {name} | {cpu:.2f} | {ready:.2f} | {statistics.median(starts.memory_mib):.0f} |")
-    print(f"\nmedian of {options.starts}, load of the machine {os.getloadavg()[0]:.1f}")
+        verdict = "holds" if cpu <= LIMIT_CPU_SECONDS else "**exceeded**"
+        memory = statistics.median(starts.memory_mib)
+        print(f"| {name} | {cpu:.2f} | {ready:.2f} | {memory:.0f} | {verdict} |")
+    load = os.getloadavg()[0]
+    print(
+        f"\nlimit {LIMIT_CPU_SECONDS} CPU seconds, median of {options.starts}, load of the machine {load:.1f}"
+    )
     if options.keep:
         kept = {"machine": report.machine(), **{name: vars(starts) for name, starts in found.items()}}
         print(f"- raw results: {report.keep(options.keep, kept)}")
